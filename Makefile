@@ -1,0 +1,34 @@
+# Everything a developer runs. `make help` lists the targets.
+
+FUZZTIME    ?= 10s
+STATICCHECK ?= go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help build test check bench fuzz cover
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## compile the commands into bin/
+	@mkdir -p bin
+	go build -o bin/ ./cmd/...
+
+test: ## run all tests
+	go test ./...
+
+check: ## gofmt, go vet, staticcheck, the direction of imports, darwin and windows builds
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt would change: $$files" >&2; exit 1; fi
+	go vet ./...
+	$(STATICCHECK) ./...
+	@.ci/imports
+	GOOS=darwin GOARCH=arm64 go vet ./...
+	GOOS=windows GOARCH=amd64 go vet ./...
+
+bench: ## run the Go benchmarks, with their ratios to the C baselines
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## run each native fuzz target for FUZZTIME (10s)
+	@.ci/fuzz $(FUZZTIME)
+
+cover: ## test coverage, function by function
+	go test -coverprofile=cover.out -coverpkg=./... ./...
+	go tool cover -func=cover.out

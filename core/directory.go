@@ -1,0 +1,284 @@
+package core
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// Pacing bounds what the server sends, whatever comes in (PROTOCOL.md,
+// "Additions"): after a burst, at most MaxPeers directories every Pace.
+const (
+	Pace      = 10 * time.Millisecond  // between announcements, after the burst
+	Burst     = 8                      // announcements that may go without waiting
+	AnswerGap = 100 * time.Millisecond // between answers to one peer's repeated births
+)
+
+// DirectoryConfig describes a directory server.
+type DirectoryConfig struct {
+	Port        uint16   // the server's own, which no peer may claim
+	Timing      Timing   // Reap and Deadline count
+	SourceCheck bool     // take a birth or keep-alive only from the port that it names
+	Observer    Observer // what the server does, for whom it concerns
+}
+
+// Directory is the directory server (PROTOCOL.md, "Server").
+type Directory struct {
+	ledger
+	cfg DirectoryConfig
+
+	slots    [MaxPeers]slot // by name, from ' '
+	n        int            // slots in use
+	ports    [MaxPeers]uint16
+	datagram [4 + maxEntries]byte // what is announced; entry i is of ports[i]
+
+	nextReap time.Time
+
+	changed time.Time // since when an announcement is owed; zero: none is
+	held    bool      // this announcement has been counted as held
+	paid    time.Time // all announcements so far, at one each Pace, take until here
+
+	answers    int // slots with an answer owed
+	nextAnswer time.Time
+	answering  [MaxPeers]uint16
+}
+
+// slot is one name's entry.
+type slot struct {
+	stamp    time.Time // last sign of life
+	answered time.Time // last answer to a repeated birth
+	asked    time.Time // since when such an answer is owed; zero: none is
+	port     uint16    // 0: the name is free
+}
+
+// NewDirectory starts a server's life at now, with nobody in it.
+func NewDirectory(cfg DirectoryConfig, now time.Time) (*Directory, error) {
+	if err := cfg.Timing.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Port == 0 {
+		return nil, errors.New("the server's own port is 0, want 1 to 65535")
+	}
+	d := &Directory{cfg: cfg, nextReap: now.Add(cfg.Timing.Reap)}
+	d.observer = cfg.Observer
+	Message{Type: TypeDirectory}.Append(d.datagram[:0])
+	return d, nil
+}
+
+// Entries is the directory as it stands, valid until the next Step or Poll.
+func (d *Directory) Entries() Entries { return Entries(d.datagram[4 : 4+entry*d.n]) }
+
+// Step implements Machine.
+func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+	m, ok := d.open(now, from, datagram)
+	if !ok {
+		return
+	}
+	switch m.Type {
+	case TypeKeepAlive:
+		s := d.slot(m.Entry.Name)
+		switch {
+		case s.port == 0:
+			d.counters.Unknown++
+			if d.observer.Unknown != nil {
+				d.observer.Unknown(now, from, m.Entry.Name)
+			}
+		case d.cfg.SourceCheck && from.Port() != s.port:
+			d.drop(&d.counters.Dropped.Stranger, now, from, datagram, ErrStranger)
+		default:
+			d.counters.KeepAlives++
+			s.stamp = now
+		}
+	case TypeBirth:
+		switch {
+		case m.Entry.Port == d.cfg.Port:
+			d.drop(&d.counters.Dropped.Rejected, now, from, datagram, ErrRejected)
+		case d.cfg.SourceCheck && from.Port() != m.Entry.Port:
+			d.drop(&d.counters.Dropped.Stranger, now, from, datagram, ErrStranger)
+		default:
+			d.birth(now, m.Entry)
+		}
+	default:
+		d.drop(&d.counters.Dropped.Misdirected, now, from, datagram, ErrMisdirected)
+	}
+}
+
+func (d *Directory) slot(n Name) *slot { return &d.slots[n-' '] }
+
+// holder is the entry that a birth would collide with, or itself.
+func (d *Directory) holder(e Entry) (Entry, bool) {
+	if s := d.slot(e.Name); s.port != 0 {
+		return Entry{e.Name, s.port}, true
+	}
+	for i, port := range d.ports[:d.n] {
+		if port == e.Port {
+			return d.Entries().At(i), true
+		}
+	}
+	return Entry{}, false
+}
+
+func (d *Directory) birth(now time.Time, e Entry) {
+	holder, taken := d.holder(e)
+	switch s := d.slot(e.Name); {
+	case !taken:
+		d.counters.Births++
+		*s = slot{stamp: now, port: e.Port}
+		d.put(d.n, e)
+		d.resize(now, d.n+1)
+		if d.observer.Born != nil {
+			d.observer.Born(now, e)
+		}
+	case holder == e:
+		d.counters.Repeats++
+		s.stamp = now
+		d.ask(now, s)
+		if d.observer.Repeated != nil {
+			d.observer.Repeated(now, e)
+		}
+	default:
+		d.counters.Conflicts++
+		if d.observer.Conflict != nil {
+			d.observer.Conflict(now, e, holder)
+		}
+	}
+}
+
+// put writes entry i; resize sets how many there are and owes everybody the news.
+func (d *Directory) put(i int, e Entry) {
+	d.ports[i] = e.Port
+	appendEntry(d.datagram[:4+entry*i], e)
+}
+
+func (d *Directory) resize(now time.Time, n int) {
+	d.n = n
+	d.datagram[2] = byte(n)
+	if d.changed.IsZero() {
+		d.changed = now
+	}
+}
+
+// ask owes the slot's peer a directory of its own, AnswerGap after the last.
+func (d *Directory) ask(now time.Time, s *slot) {
+	if s.asked.IsZero() {
+		s.asked = now
+		d.answers++
+		d.nextAnswer = earliest(d.nextAnswer, s.answerAt())
+	}
+}
+
+func (s *slot) answerAt() time.Time {
+	if at := s.answered.Add(AnswerGap); !s.answered.IsZero() && at.After(s.asked) {
+		return at
+	}
+	return s.asked
+}
+
+// Poll implements Machine.
+func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
+	if !now.Before(d.nextReap) {
+		d.reap(now)
+		d.nextReap = after(now, d.nextReap, d.cfg.Timing.Reap)
+	}
+	next := d.nextReap
+	if !d.changed.IsZero() {
+		at := d.paid.Add(-(Burst - 1) * Pace)
+		if !now.Before(at) {
+			if out := d.announce(now); !out.Empty() {
+				return out, now
+			}
+		} else {
+			next = earliest(next, at)
+			if !d.held {
+				d.held = true
+				d.counters.Held++
+			}
+		}
+	}
+	if d.answers > 0 {
+		if !now.Before(d.nextAnswer) {
+			if out := d.answer(now); !out.Empty() {
+				return out, now
+			}
+		}
+		next = earliest(next, d.nextAnswer)
+	}
+	return Outgoing{}, next
+}
+
+// reap removes every entry whose last stamp is more than Deadline old.
+func (d *Directory) reap(now time.Time) {
+	for i := 0; i < d.n; {
+		e := d.Entries().At(i)
+		s := d.slot(e.Name)
+		silence := now.Sub(s.stamp)
+		if silence <= d.cfg.Timing.Deadline {
+			i++
+			continue
+		}
+		if !s.asked.IsZero() {
+			d.answers--
+		}
+		*s = slot{}
+		d.put(i, d.Entries().At(d.n-1)) // the order is free: the last entry fills the gap
+		d.resize(now, d.n-1)
+		d.counters.Reaps++
+		if d.observer.Reaped != nil {
+			d.observer.Reaped(now, e, silence)
+		}
+	}
+}
+
+// announce sends the directory to everybody. That answers all who asked, too.
+func (d *Directory) announce(now time.Time) Outgoing {
+	since := d.changed
+	d.changed, d.held = time.Time{}, false
+	if d.n == 0 {
+		return Outgoing{}
+	}
+	if d.answers > 0 {
+		for i := range d.n {
+			d.slot(d.Entries().At(i).Name).asked = time.Time{}
+		}
+		d.answers, d.nextAnswer = 0, time.Time{}
+	}
+	d.pay(now, Pace)
+	d.counters.Announcements++
+	return d.send(now, since, d.datagram[:4+entry*d.n], d.ports[:d.n])
+}
+
+// answer sends the directory to the ports whose turn has come.
+func (d *Directory) answer(now time.Time) Outgoing {
+	n := 0
+	since := d.nextAnswer
+	d.nextAnswer = time.Time{}
+	for i := range d.n {
+		s := d.slot(d.Entries().At(i).Name)
+		switch {
+		case s.asked.IsZero():
+		case now.Before(s.answerAt()):
+			d.nextAnswer = earliest(d.nextAnswer, s.answerAt())
+		default:
+			s.asked, s.answered = time.Time{}, now
+			d.answers--
+			d.answering[n] = s.port
+			n++
+		}
+	}
+	if n == 0 { // the one whose turn it was has been reaped
+		return Outgoing{}
+	}
+	// Answers come out of the same purse as announcements, so that both
+	// together stay below MaxPeers datagrams each Pace.
+	d.pay(now, time.Duration(n)*Pace/MaxPeers)
+	return d.send(now, since, d.datagram[:4+entry*d.n], d.answering[:n])
+}
+
+// pay books a sending that uses up cost of the time that pacing grants
+// (the generic cell rate algorithm, ITU-T I.371).
+func (d *Directory) pay(now time.Time, cost time.Duration) {
+	if d.paid.Before(now) {
+		d.paid = now
+	}
+	d.paid = d.paid.Add(cost)
+}

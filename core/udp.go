@@ -1,0 +1,174 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+)
+
+// ReadBuffer is the socket receive buffer that is asked for by default, in
+// bytes: some 2,500 small datagrams, where Linux by itself grants 256.
+const ReadBuffer = 1 << 20
+
+// drainMost bounds the datagrams taken in before the machine is polled, so
+// that a flood does not keep it from its timers. It is more than a full
+// default buffer: what had arrived before a timer was due is stepped before
+// that timer is polled, and a server that was stopped for a while and goes on
+// hears the keep-alives that wait for it before it looks for silent peers.
+const drainMost = 4096
+
+// Socket is a UDP socket and the driver that runs one Machine over it.
+type Socket struct {
+	conn conn
+	addr netip.AddrPort
+
+	mu       sync.Mutex // held while the machine is called
+	machine  Machine
+	deadline time.Time // as set on conn
+	drained  int       // datagrams since the last poll
+	failed   uint64    // datagrams that the kernel refused to send
+
+	closed     bool
+	dropped    uint64 // KernelDrops as last seen
+	dropsKnown bool
+}
+
+// packet is one datagram received.
+type packet struct {
+	from netip.AddrPort
+	data []byte
+}
+
+// Listen binds a UDP socket to an IPv4 address, port 0 for one that the kernel
+// chooses, and asks for a receive buffer of readBuffer bytes (0: the
+// kernel's default; BufferGranted tells what came of it).
+func Listen(addr netip.AddrPort, readBuffer int) (*Socket, error) {
+	if !addr.Addr().Is4() {
+		return nil, fmt.Errorf("address %v is not IPv4 with a port", addr)
+	}
+	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		var sys *os.SyscallError
+		if errors.As(err, &sys) {
+			err = sys.Err
+		}
+		return nil, fmt.Errorf("cannot listen on %v: %w", addr, err)
+	}
+	if readBuffer > 0 {
+		u.SetReadBuffer(readBuffer) // the kernel may cap it; BufferGranted says so
+	}
+	s := &Socket{addr: u.LocalAddr().(*net.UDPAddr).AddrPort()}
+	if err := s.conn.open(u, s.take); err != nil {
+		return nil, fmt.Errorf("cannot listen on %v: %w", addr, err)
+	}
+	return s, nil
+}
+
+// Addr is the address that the socket is bound to.
+func (s *Socket) Addr() netip.AddrPort { return s.addr }
+
+// BufferGranted is the receive buffer in bytes as asked for and granted, 0
+// where the system does not tell.
+func (s *Socket) BufferGranted() int { return s.conn.granted() }
+
+// KernelDrops is how many datagrams the kernel has thrown away for want of
+// buffer space since the socket was made, until it was closed; ok is false
+// where it does not tell.
+func (s *Socket) KernelDrops() (n uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.dropped, s.dropsKnown = s.conn.drops()
+	}
+	return s.dropped, s.dropsKnown
+}
+
+// SendFailures is how many datagrams the kernel has refused to send.
+func (s *Socket) SendFailures() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// Close frees the port; Serve then returns.
+func (s *Socket) Close() error {
+	s.KernelDrops() // the last chance to ask
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return s.conn.close()
+}
+
+// Do runs f on the machine that is served, between two of its steps, with the
+// current time, and has the machine polled after. It also works before Serve
+// and after. An observer must not call it.
+func (s *Socket) Do(f func(now time.Time)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(time.Now())
+	s.deadline = time.Unix(1, 0) // in the past: wakes Serve from its read
+	s.conn.setDeadline(s.deadline)
+}
+
+// Serve runs m, whose ports are those of host, until ctx is done or the socket
+// is closed, and leaves the socket closed. It returns nil then, and otherwise
+// what the socket failed with.
+func (s *Socket) Serve(ctx context.Context, host netip.Addr, m Machine) error {
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	defer stop()
+	defer s.Close()
+	s.mu.Lock()
+	s.machine = m
+	s.conn.setHost(host)
+	s.mu.Unlock()
+	for {
+		s.flush()
+		switch err := s.conn.read(); {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			s.mu.Lock()
+			s.deadline = time.Unix(1, 0) // it is spent: set the next one whatever it is
+			s.mu.Unlock()
+		case errors.Is(err, os.ErrClosed), errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			return fmt.Errorf("socket %v: %w", s.addr, err)
+		}
+	}
+}
+
+// flush sends all that is due and sets the alarm for what comes next.
+func (s *Socket) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drained = 0
+	for {
+		out, next := s.machine.Poll(time.Now())
+		if out.Empty() {
+			if !next.Equal(s.deadline) {
+				s.deadline = next
+				s.conn.setDeadline(next)
+			}
+			return
+		}
+		s.failed += uint64(s.conn.write(out.Datagram, out.Ports))
+	}
+}
+
+// take steps the machine with what one read brought, and reports whether it
+// would take more before it is polled.
+func (s *Socket) take(batch []packet) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	for i := range batch {
+		s.machine.Step(now, batch[i].from, batch[i].data)
+	}
+	s.drained += len(batch)
+	return s.drained < drainMost
+}

@@ -1,0 +1,205 @@
+package core
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// conn sends and receives in batches, one system call for many datagrams. It
+// holds the socket as an os.File, whose raw calls, unlike a net.UDPConn's,
+// allocate nothing when a deadline passes.
+type conn struct {
+	file *os.File
+	raw  syscall.RawConn
+	take func([]packet) bool
+	host [4]byte
+
+	readable, writable func(fd uintptr) bool // methods as values, made once
+	readErr            error
+
+	sending *sendBatch // while write runs
+	first   int        // what of it has not gone yet
+	last    int
+	failed  int
+}
+
+// mmsghdr is the kernel's struct mmsghdr.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32
+}
+
+// A receiveBatch has room for batchSize datagrams of any size. Only those who
+// have something to read hold one, so a mesh of 95 peers shares a few. The
+// slots' distance is an odd number of cache lines: at 64 KiB all slots would
+// compete for the same cache sets.
+const (
+	batchSize = 32
+	slotSize  = 1025 * 64
+)
+
+type receiveBatch struct {
+	hdrs    [batchSize]mmsghdr
+	iovs    [batchSize]unix.Iovec
+	names   [batchSize]unix.RawSockaddrInet4
+	packets [batchSize]packet
+	space   []byte
+}
+
+type sendBatch struct {
+	hdrs  [MaxPeers]mmsghdr
+	names [MaxPeers]unix.RawSockaddrInet4
+	iov   unix.Iovec
+}
+
+var receiveBatches = sync.Pool{New: func() any {
+	b := &receiveBatch{space: make([]byte, batchSize*slotSize)}
+	for i := range b.hdrs {
+		b.iovs[i].Base = &b.space[i*slotSize]
+		b.iovs[i].SetLen(slotSize)
+		h := &b.hdrs[i].hdr
+		h.Iov, h.Iovlen = &b.iovs[i], 1
+		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
+	}
+	return b
+}}
+
+var sendBatches = sync.Pool{New: func() any {
+	b := new(sendBatch)
+	for i := range b.hdrs {
+		b.names[i].Family = unix.AF_INET
+		h := &b.hdrs[i].hdr
+		h.Iov, h.Iovlen = &b.iov, 1
+		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&b.names[i])), unix.SizeofSockaddrInet4
+	}
+	return b
+}}
+
+// open takes u's socket over.
+func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
+	defer u.Close()
+	file, err := u.File() // a duplicate, non-blocking as the original
+	if err != nil {
+		return err
+	}
+	if c.raw, err = file.SyscallConn(); err != nil {
+		return err
+	}
+	c.file, c.take = file, take
+	c.readable, c.writable = c.receive, c.send
+	return nil
+}
+
+func (c *conn) close() error            { return c.file.Close() }
+func (c *conn) setDeadline(t time.Time) { c.file.SetReadDeadline(t) }
+func (c *conn) setHost(host netip.Addr) { c.host = host.As4() }
+
+func (c *conn) granted() (n int) {
+	c.raw.Control(func(fd uintptr) {
+		if n, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); n > 0 {
+			n /= 2 // Linux doubles it for its own bookkeeping (socket(7))
+		}
+	})
+	return n
+}
+
+func (c *conn) drops() (n uint64, ok bool) {
+	const meminfoDrops = 8 // SK_MEMINFO_DROPS, linux/sock_diag.h
+	var info [16]uint32
+	size := uint32(unsafe.Sizeof(info))
+	c.raw.Control(func(fd uintptr) {
+		_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+		ok = e == 0 && size > meminfoDrops*4
+	})
+	return uint64(info[meminfoDrops]), ok
+}
+
+// read waits until something has come, and hands it to take.
+func (c *conn) read() error {
+	c.readErr = nil
+	if err := c.raw.Read(c.readable); err != nil {
+		return err
+	}
+	return c.readErr
+}
+
+// receive empties the queue as far as take wants; false: there was nothing.
+func (c *conn) receive(fd uintptr) bool {
+	b := receiveBatches.Get().(*receiveBatch)
+	defer receiveBatches.Put(b)
+	for some := false; ; some = true {
+		for i := range b.hdrs {
+			b.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet4
+		}
+		r, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.hdrs)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		switch e {
+		case 0:
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return some
+		default:
+			c.readErr = os.NewSyscallError("recvmmsg", e)
+			return true
+		}
+		n := int(r)
+		for i := range n {
+			name := &b.names[i]
+			port := (*[2]byte)(unsafe.Pointer(&name.Port))
+			b.packets[i] = packet{
+				from: netip.AddrPortFrom(netip.AddrFrom4(name.Addr), uint16(port[0])<<8|uint16(port[1])),
+				data: b.space[i*slotSize:][:b.hdrs[i].n:b.hdrs[i].n],
+			}
+		}
+		if !c.take(b.packets[:n]) || n < batchSize {
+			return true
+		}
+	}
+}
+
+// write sends one datagram to each port and counts those that failed.
+func (c *conn) write(datagram []byte, ports []uint16) (failed int) {
+	b := sendBatches.Get().(*sendBatch)
+	c.sending, c.failed = b, 0
+	b.iov.Base = unsafe.SliceData(datagram)
+	b.iov.SetLen(len(datagram))
+	for ; len(ports) > 0; ports = ports[c.last:] {
+		c.first, c.last = 0, min(len(ports), MaxPeers)
+		for i, port := range ports[:c.last] {
+			b.names[i].Addr = c.host
+			*(*[2]byte)(unsafe.Pointer(&b.names[i].Port)) = [2]byte{byte(port >> 8), byte(port)}
+		}
+		if c.raw.Write(c.writable) != nil { // the socket was closed
+			c.failed += c.last - c.first
+		}
+	}
+	c.sending, b.iov.Base = nil, nil
+	sendBatches.Put(b)
+	return c.failed
+}
+
+// send gets rid of what write has prepared; false: the send buffer is full.
+func (c *conn) send(fd uintptr) bool {
+	for c.first < c.last {
+		r, _, e := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&c.sending.hdrs[c.first])), uintptr(c.last-c.first), unix.MSG_DONTWAIT, 0, 0)
+		switch e {
+		case 0:
+			c.first += int(r)
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return false
+		default: // of the first one; the others have their chance
+			c.first++
+			c.failed++
+		}
+	}
+	return true
+}
