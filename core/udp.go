@@ -59,12 +59,18 @@ func Listen(addr netip.AddrPort, readBuffer int) (*Socket, error) {
 		}
 		return nil, fmt.Errorf("cannot listen on %v: %w", addr, err)
 	}
+	return Adopt(u, readBuffer)
+}
+
+// Adopt makes a Socket of one that is bound already, as Listen does. The
+// Socket owns u from then on.
+func Adopt(u *net.UDPConn, readBuffer int) (*Socket, error) {
 	if readBuffer > 0 {
 		u.SetReadBuffer(readBuffer) // the kernel may cap it; BufferGranted says so
 	}
 	s := &Socket{addr: u.LocalAddr().(*net.UDPAddr).AddrPort()}
 	if err := s.conn.open(u, s.take); err != nil {
-		return nil, fmt.Errorf("cannot listen on %v: %w", addr, err)
+		return nil, fmt.Errorf("cannot use the socket %v: %w", s.addr, err)
 	}
 	return s, nil
 }
@@ -102,6 +108,14 @@ func (s *Socket) Close() error {
 	defer s.mu.Unlock()
 	s.closed = true
 	return s.conn.close()
+}
+
+// Discard throws away what waits in the receive queue and says how many
+// datagrams that was. It must not run beside Serve.
+func (s *Socket) Discard() (n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn.discard()
 }
 
 // Do runs f on the machine that is served, between two of its steps, with the
