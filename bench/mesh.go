@@ -40,6 +40,7 @@ type mesh struct {
 	alive    set // who should be in every view
 	kills    int // lives ended by kill
 	started  time.Time
+	roster   roster      // who should have been in every view, when
 	timing   core.Timing // of the peers
 	impair   Impairment
 	schedule []int64 // each peer's next first broadcast
@@ -182,12 +183,23 @@ func (m *mesh) birth(i int) error {
 	if err := m.peers[i].birth(l); err != nil {
 		return fmt.Errorf("peer %s: %w", seatName(i), err)
 	}
-	m.alive.add(i)
+	m.arrive(i)
 	return nil
 }
 
-func (m *mesh) kill(i int) {
+// arrive and depart change who should be in every view, from now on.
+func (m *mesh) arrive(i int) {
+	m.alive.add(i)
+	m.roster.mark(m.clock.now(), m.alive)
+}
+
+func (m *mesh) depart(i int) {
 	m.alive.remove(i)
+	m.roster.mark(m.clock.now(), m.alive)
+}
+
+func (m *mesh) kill(i int) {
+	m.depart(i)
 	m.kills++
 	m.peers[i].kill()
 }

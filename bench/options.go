@@ -39,7 +39,7 @@ func DefaultOptions() Options {
 		Join:       "storm",
 		Spread:     time.Second,
 		Kill:       1,
-		Churn:      5,
+		Churn:      1,
 		Refresh:    time.Second,
 		Impair:     Impairment{Loss: 0.01, Delay: 2 * time.Millisecond, Jitter: time.Millisecond, Duplicate: 0.001, Reorder: 0.005},
 		Search:     DefaultSearch(),

@@ -46,15 +46,31 @@ type scenario struct {
 }
 
 var scenarios = map[string]scenario{
-	"join":     joinScenario,
-	"steady":   steadyScenario,
-	"crash":    crashScenario,
-	"relaunch": relaunchScenario,
-	"churn":    churnScenario,
-	"restart":  restartScenario,
-	"pause":    pauseScenario,
-	"loss":     lossScenario,
-	"saturate": saturateScenario,
+	"join":     {joinTime, joinScenario},
+	"steady":   {steadyTime, steadyScenario},
+	"crash":    {crashTime, crashScenario},
+	"relaunch": {func(c *Config) time.Duration { return crashTime(c) + 2*time.Second }, relaunchScenario},
+	"churn":    {func(c *Config) time.Duration { return c.Options.Duration + c.Timing.Deadline }, churnScenario},
+	"restart": {func(c *Config) time.Duration {
+		return 2*time.Second + 4*c.Options.Refresh + c.Timing.Deadline + c.Timing.Reap
+	}, restartScenario},
+	"pause": {func(c *Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
+	"loss":  {func(c *Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
+}
+
+func joinTime(c *Config) time.Duration {
+	if c.Options.Join == "spread" {
+		return c.Options.Spread
+	}
+	return 100 * time.Millisecond
+}
+
+func steadyTime(c *Config) time.Duration {
+	return c.Options.Warmup + c.Options.Duration + lead + 200*time.Millisecond
+}
+
+func crashTime(c *Config) time.Duration {
+	return c.Timing.Deadline + c.Timing.Reap/2 + c.Timing.Heartbeat + time.Second
 }
 
 // baselineTime is how long the baseline is measured before each run.
