@@ -142,15 +142,18 @@ func (s *Socket) Serve(ctx context.Context, host netip.Addr, m Machine) error {
 	s.mu.Unlock()
 	for {
 		s.flush()
-		switch err := s.conn.read(); {
-		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			s.mu.Lock()
-			s.deadline = time.Unix(1, 0) // it is spent: set the next one whatever it is
-			s.mu.Unlock()
-		case errors.Is(err, os.ErrClosed), errors.Is(err, net.ErrClosed):
+		err := s.conn.read()
+		if err == nil {
+			continue
+		}
+		s.mu.Lock()
+		closed := s.closed           // an os.File's raw calls have an unexported error for it
+		s.deadline = time.Unix(1, 0) // if it is spent, set the next one whatever it is
+		s.mu.Unlock()
+		switch {
+		case closed:
 			return nil
-		default:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("socket %v: %w", s.addr, err)
 		}
 	}
