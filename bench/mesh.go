@@ -48,7 +48,7 @@ type mesh struct {
 
 // setup is what scenarios may differ in when they make a mesh.
 type setup struct {
-	refresh  time.Duration
+	refresh  *time.Duration // instead of the timing's
 	impair   Impairment
 	interval time.Duration // between broadcasts; 0: none for now
 }
@@ -59,8 +59,8 @@ func newMesh(ctx context.Context, cfg *Config, seed uint64, with setup) (m *mesh
 		rng: rand.New(rand.NewPCG(seed, 0)), clock: newClock(), started: time.Now(),
 		process: cfg.Isolation == "process", impair: with.impair, timing: cfg.Timing}
 	m.timing.Broadcast = with.interval
-	if with.refresh > 0 {
-		m.timing.Refresh = with.refresh
+	if with.refresh != nil {
+		m.timing.Refresh = *with.refresh
 	}
 	b, file, free, err := newBoard()
 	if err != nil {

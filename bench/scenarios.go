@@ -546,7 +546,7 @@ func restartScenario(s *stage) error {
 		return cannot("one peer")
 	}
 	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
-		if err := s.with(setup{refresh: refresh}, func() error { return s.restart(refresh) }); err != nil {
+		if err := s.with(setup{refresh: &refresh}, func() error { return s.restart(refresh) }); err != nil {
 			return err
 		}
 	}
@@ -615,7 +615,7 @@ func pauseScenario(s *stage) error {
 		return cannot("one peer")
 	}
 	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
-		if err := s.with(setup{refresh: refresh, interval: s.cfg.Timing.Broadcast}, func() error { return s.pause(refresh) }); err != nil {
+		if err := s.with(setup{refresh: &refresh, interval: s.cfg.Timing.Broadcast}, func() error { return s.pause(refresh) }); err != nil {
 			return err
 		}
 	}

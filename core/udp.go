@@ -105,8 +105,9 @@ func (s *Socket) SendFailures() uint64 {
 func (s *Socket) Close() error {
 	s.KernelDrops() // the last chance to ask
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
+	s.mu.Unlock()
+	// Without the lock: closing waits for a read under way, which may want it.
 	return s.conn.close()
 }
 
