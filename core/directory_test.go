@@ -158,7 +158,7 @@ func TestDirectory(t *testing.T) {
 // However long one looks away, the reaper looks at multiples of its interval.
 func TestReapTicks(t *testing.T) {
 	r, _ := server(t)
-	for _, late := range []time.Duration{500 * ms, 1000*ms + 1, 2499 * ms, 2500 * ms, time.Hour + 1} {
+	for _, late := range []time.Duration{500 * ms, 1000*ms + 1, 2499 * ms, 2500 * ms, 3500 * ms, time.Hour + 1} {
 		r.now = start.Add(late)
 		r.poll()
 		if want := start.Add(late.Truncate(500*ms) + 500*ms); !r.next.Equal(want) {
