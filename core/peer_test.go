@@ -165,12 +165,14 @@ func TestPeer(t *testing.T) {
 		{"connect: unanswered is said again", unanswered, func(r *rig, p *Peer) {
 			r.until(3 * time.Second)
 			p.Disconnect()
-			r.hear(4*time.Second, serverPort, abc) // disconnected, it joins nothing
+			r.hear(4*time.Second, serverPort, abc)
 			r.forget()
+			r.say("joined %v", p.Joined()) // disconnected, it joins nothing
 			p.Connect(r.now)
 			r.poll()
 			r.until(7 * time.Second)
 		}, []string{
+			"4s joined false",
 			"4s sent birth A:3101 to [3000]",
 			"7s unanswered for 3s", "7s sent birth A:3101 to [3000]",
 		}},

@@ -90,7 +90,7 @@ func TestBadInput(t *testing.T) {
 	const b = 3102
 	foreign := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), serverPort)
 	foreignB := netip.AddrPortFrom(foreign.Addr(), b)
-	long := append(vanilla(strings.Repeat("x", MaxPayload)), 0)
+	long := vanilla(strings.Repeat("x", MaxPayload+1)) // right but for its size
 	many := directory(append(every(95), Entry{'A', 9999})...)
 	for _, c := range []struct {
 		name         string
