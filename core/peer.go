@@ -138,8 +138,8 @@ func (p *Peer) named(port uint16) Name {
 
 // Step implements Machine.
 func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	m, ok := p.open(now, from, datagram)
-	if !ok {
+	var m Message
+	if !p.open(&m, now, from, datagram) {
 		return
 	}
 	switch m.Type {
