@@ -357,3 +357,23 @@ func TestAllJoin(t *testing.T) {
 		t.Errorf("the kernel dropped %d datagrams", n)
 	}
 }
+
+func TestDiscard(t *testing.T) {
+	t.Parallel()
+	s, u := listen(t, 0), sender(t)
+	for _, size := range []int{0, 4, MaxDatagram} {
+		send(t, u, s.Addr(), make([]byte, size))
+	}
+	if n := s.Discard(); n != 3 {
+		t.Errorf("%d discarded, want 3", n)
+	}
+	if n := s.Discard(); n != 0 {
+		t.Errorf("%d discarded from an empty queue", n)
+	}
+	heard := make(chan int, 1)
+	serve(t, context.Background(), s, script{step: func(_ time.Time, _ netip.AddrPort, b []byte) { heard <- len(b) }})
+	send(t, u, s.Addr(), []byte("after"))
+	if n := await(t, heard, "a datagram"); n != len("after") {
+		t.Errorf("%d bytes came first, want those sent after", n)
+	}
+}
