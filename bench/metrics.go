@@ -168,11 +168,15 @@ func FlatNames() []string {
 	return names
 }
 
-// sortFlat puts flat names into the stable order.
+// sortFlat puts flat names into the stable order, those of no definition last
+// by the alphabet.
 func sortFlat(names []string) {
 	place := make(map[string]int)
 	for i, n := range FlatNames() {
-		place[n] = i
+		place[n] = i - len(definitions)*len(Fields) // below 0, which names without a place get
 	}
-	sort.SliceStable(names, func(i, j int) bool { return place[names[i]] < place[names[j]] })
+	sort.Slice(names, func(i, j int) bool {
+		a, b := place[names[i]], place[names[j]]
+		return a < b || a == b && names[i] < names[j]
+	})
 }
