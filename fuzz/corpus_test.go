@@ -46,7 +46,7 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-const largestSeed = 4096 // bytes: larger cases cost the repository more than they give the fuzzer
+const largestSeed = 1024 // bytes: larger cases cost the repository more than they give the fuzzer
 
 // seeds is each target's corpus, by file name.
 func seeds(t testing.TB) map[string]map[string][]byte {
