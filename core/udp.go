@@ -59,12 +59,18 @@ func Listen(addr netip.AddrPort, readBuffer int) (*Socket, error) {
 		}
 		return nil, fmt.Errorf("cannot listen on %v: %w", addr, err)
 	}
+	return Adopt(u, readBuffer)
+}
+
+// Adopt makes a Socket of one that is bound already, as Listen does. The
+// Socket owns u from then on.
+func Adopt(u *net.UDPConn, readBuffer int) (*Socket, error) {
 	if readBuffer > 0 {
 		u.SetReadBuffer(readBuffer) // the kernel may cap it; BufferGranted says so
 	}
 	s := &Socket{addr: u.LocalAddr().(*net.UDPAddr).AddrPort()}
 	if err := s.conn.open(u, s.take); err != nil {
-		return nil, fmt.Errorf("cannot listen on %v: %w", addr, err)
+		return nil, fmt.Errorf("cannot use the socket %v: %w", s.addr, err)
 	}
 	return s, nil
 }
@@ -104,6 +110,14 @@ func (s *Socket) Close() error {
 	return s.conn.close()
 }
 
+// Discard throws away what waits in the receive queue and says how many
+// datagrams that was. It must not run beside Serve.
+func (s *Socket) Discard() (n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn.discard()
+}
+
 // Do runs f on the machine that is served, between two of its steps, with the
 // current time, and has the machine polled after. It also works before Serve
 // and after. An observer must not call it.
@@ -128,15 +142,18 @@ func (s *Socket) Serve(ctx context.Context, host netip.Addr, m Machine) error {
 	s.mu.Unlock()
 	for {
 		s.flush()
-		switch err := s.conn.read(); {
-		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			s.mu.Lock()
-			s.deadline = time.Unix(1, 0) // it is spent: set the next one whatever it is
-			s.mu.Unlock()
-		case errors.Is(err, os.ErrClosed), errors.Is(err, net.ErrClosed):
+		err := s.conn.read()
+		if err == nil {
+			continue
+		}
+		s.mu.Lock()
+		closed := s.closed           // an os.File's raw calls have an unexported error for it
+		s.deadline = time.Unix(1, 0) // if it is spent, set the next one whatever it is
+		s.mu.Unlock()
+		switch {
+		case closed:
 			return nil
-		default:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("socket %v: %w", s.addr, err)
 		}
 	}

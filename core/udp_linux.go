@@ -122,6 +122,21 @@ func (c *conn) drops() (n uint64, ok bool) {
 	return uint64(info[meminfoDrops]), ok
 }
 
+func (c *conn) discard() (n uint64) {
+	c.raw.Control(func(fd uintptr) {
+		for {
+			switch _, _, err := unix.Recvfrom(int(fd), nil, unix.MSG_DONTWAIT); err {
+			case nil:
+				n++
+			case unix.EINTR:
+			default:
+				return
+			}
+		}
+	})
+	return n
+}
+
 // read waits until something has come, and hands it to take.
 func (c *conn) read() error {
 	c.readErr = nil

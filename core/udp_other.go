@@ -30,6 +30,16 @@ func (c *conn) setHost(host netip.Addr) { c.host = host }
 func (c *conn) granted() int            { return 0 }
 func (c *conn) drops() (uint64, bool)   { return 0, false }
 
+func (c *conn) discard() (n uint64) {
+	for {
+		c.udp.SetReadDeadline(time.Now().Add(time.Millisecond)) // one in the past would read nothing
+		if _, _, err := c.udp.ReadFromUDPAddrPort(c.space); err != nil {
+			return n
+		}
+		n++
+	}
+}
+
 func (c *conn) read() error {
 	// Windows reports on the receiving side that an earlier datagram found its
 	// port closed. That is no failure of this socket; a hundred in a row are.

@@ -1,0 +1,71 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"p2plocal/core"
+)
+
+// MeasureBaseline sends a datagram back and forth between two bare loopback
+// sockets, a goroutine each, for a while: the least that a message and its
+// answer can take on this machine now.
+func MeasureBaseline(ctx context.Context, d time.Duration) (Baseline, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	var socks [2]*core.Socket
+	for i := range socks {
+		s, err := core.Listen(netip.AddrPortFrom(loopback, 0), 0)
+		if err != nil {
+			return Baseline{}, err
+		}
+		defer s.Close()
+		socks[i] = s
+	}
+	var h histogram
+	players := [2]*player{
+		{to: [1]uint16{socks[1].Addr().Port()}, rounds: &h, serve: true},
+		{to: [1]uint16{socks[0].Addr().Port()}},
+	}
+	var wg sync.WaitGroup
+	var errs [2]error
+	for i, p := range players {
+		wg.Go(func() { errs[i] = socks[i].Serve(ctx, loopback, p) })
+	}
+	wg.Wait()
+	return Baseline{RoundTrip: h.distribution()}, errors.Join(errs[:]...)
+}
+
+// player is a machine that answers each datagram with one.
+type player struct {
+	to     [1]uint16
+	rounds *histogram // where the first player writes its round trips
+	serve  bool       // it has the ball
+	sent   time.Time
+}
+
+var ball = []byte("peerA_broadcast_")
+
+func (p *player) Step(now time.Time, _ netip.AddrPort, _ []byte) {
+	if p.rounds != nil {
+		p.rounds.record(int64(now.Sub(p.sent)))
+	}
+	p.serve = true
+}
+
+func (p *player) Poll(now time.Time) (core.Outgoing, time.Time) {
+	switch {
+	case p.serve:
+		p.serve, p.sent = false, now
+		return core.Outgoing{Datagram: ball, Ports: p.to[:]}, now
+	case p.rounds != nil && now.Sub(p.sent) > 100*time.Millisecond: // the ball is lost
+		p.serve = true
+		return p.Poll(now)
+	case p.rounds != nil:
+		return core.Outgoing{}, p.sent.Add(101 * time.Millisecond)
+	}
+	return core.Outgoing{}, time.Time{}
+}

@@ -1,0 +1,29 @@
+package bench
+
+import "time"
+
+// A clock turns times into nanoseconds of a monotonic clock that all
+// processes on the machine share, where the system has one, and back.
+type clock struct {
+	base time.Time
+	ns   int64
+}
+
+func newClock() clock {
+	best := clock{time.Now(), 0}
+	for width, i := time.Duration(1<<62), 0; i < 16; i++ { // the tightest of a few readings
+		before := time.Now()
+		ns, ok := monotonic()
+		if !ok {
+			break
+		}
+		if w := time.Since(before); w < width {
+			width, best = w, clock{before.Add(w / 2), ns}
+		}
+	}
+	return best
+}
+
+func (c clock) at(t time.Time) int64    { return c.ns + int64(t.Sub(c.base)) }
+func (c clock) time(ns int64) time.Time { return c.base.Add(time.Duration(ns - c.ns)) }
+func (c clock) now() int64              { return c.at(time.Now()) }

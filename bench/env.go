@@ -1,0 +1,42 @@
+package bench
+
+import (
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"p2plocal/core"
+)
+
+// Survey says what machine this is, at the time given.
+func Survey(now time.Time, readBuffer int) Env {
+	e := Env{Time: now.UTC().Truncate(time.Second), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.NumCPU()}
+	e.describe()
+	if s, err := core.Listen(netip.AddrPortFrom(loopback, 0), readBuffer); err == nil {
+		e.BufferHave = s.BufferGranted()
+		s.Close()
+	}
+	return e
+}
+
+// Version says what this program was built from.
+func Version(args []string) Tool {
+	t := Tool{Name: ToolName, Version: "devel", Args: args}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return t
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		t.Version = v
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			t.Commit = s.Value
+		case "vcs.modified":
+			t.Dirty = s.Value == "true"
+		}
+	}
+	return t
+}

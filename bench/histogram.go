@@ -1,0 +1,170 @@
+package bench
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/montanaflynn/stats"
+)
+
+// A histogram is an HdrHistogram's counts, laid out flat so that goroutines
+// and processes can share it: three significant digits from 64 ns (finer than
+// any clock here is worth) to a minute. Its memory does not grow.
+type histogram struct {
+	counts       [histogramSize]atomic.Uint64
+	below, above atomic.Uint64 // samples outside the range, also counted at its ends
+}
+
+const (
+	histogramLow    = 64
+	histogramHigh   = int64(time.Minute)
+	histogramDigits = 3
+
+	unitBits      = 6  // of histogramLow
+	halfBits      = 10 // of half the sub-buckets: 2 * 10^3 needs 2048
+	subMask       = 2<<halfBits<<unitBits - 1
+	histogramSize = (20 + 1) << halfBits // 20 doublings of 2048 * 64 ns reach a minute
+)
+
+// record adds one duration.
+func (h *histogram) record(d int64) {
+	switch {
+	case d < 0:
+		h.below.Add(1)
+		d = 0
+	case d > histogramHigh:
+		h.above.Add(1)
+		d = histogramHigh
+	}
+	bucket := bits.Len64(uint64(d)|subMask) - (unitBits + halfBits + 1)
+	sub := int(d >> (bucket + unitBits))
+	h.counts[(bucket+1)<<halfBits+sub-1<<halfBits].Add(1)
+}
+
+// hdr is a copy as the library's type, which does the arithmetic.
+func (h *histogram) hdr() *hdrhistogram.Histogram {
+	counts := make([]int64, histogramSize)
+	for i := range counts {
+		counts[i] = int64(h.counts[i].Load())
+	}
+	return hdrhistogram.Import(&hdrhistogram.Snapshot{
+		LowestTrackableValue:  histogramLow,
+		HighestTrackableValue: histogramHigh,
+		SignificantFigures:    histogramDigits,
+		Counts:                counts,
+	})
+}
+
+// distribution is h as a metric in seconds.
+func (h *histogram) distribution() Metric {
+	return Metric{Unit: "s", Dist: distribution(h.hdr(), h.below.Load()+h.above.Load())}
+}
+
+// encode is h in HDR's compressed text form, for merging and drawing again.
+func (h *histogram) encode() string {
+	b, err := h.hdr().Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func distribution(h *hdrhistogram.Histogram, outside uint64) *Distribution {
+	d := &Distribution{N: uint64(h.TotalCount()), Outside: outside}
+	if d.N == 0 {
+		return d
+	}
+	seconds := func(ns float64) *float64 { s := ns / 1e9; return &s }
+	d.Min, d.Max = seconds(float64(h.Min())), seconds(float64(h.Max()))
+	d.Mean, d.Stddev = seconds(h.Mean()), seconds(h.StdDev())
+	for _, p := range []struct {
+		percent float64
+		to      **float64
+	}{{50, &d.P50}, {90, &d.P90}, {99, &d.P99}, {99.9, &d.P999}, {99.99, &d.P9999}} {
+		if supported(d.N, p.percent) {
+			*p.to = seconds(float64(h.ValueAtQuantile(p.percent)))
+		}
+	}
+	return d
+}
+
+// supported reports that at least ten of n samples lie beyond a percentile.
+func supported(n uint64, percent float64) bool {
+	return float64(n)*(100-percent)/100 >= 10-1e-9
+}
+
+// A sketch is a coarse histogram for places that need many: quarters of
+// octaves from 1 µs to a minute, so that a percentile read from it is too high
+// by at most a quarter.
+type sketch [sketchSize]atomic.Uint32
+
+const sketchSize = 4 * 26
+
+func (s *sketch) record(d int64) { s[sketchIndex(d)].Add(1) }
+
+func sketchIndex(d int64) int {
+	us := max(uint64(max(d, 0))/1000, 1)
+	octave := bits.Len64(us) - 1
+	quarter := us << 2 >> octave & 3
+	return min(4*octave+int(quarter), sketchSize-1)
+}
+
+// upper is the end of bucket i in ns.
+func sketchUpper(i int) int64 {
+	octave, quarter := i/4, int64(i%4)
+	return (1000 * (4 + quarter + 1) << octave) / 4
+}
+
+// quantile is an upper bound, in ns, for the q-th part of the samples; 0
+// where there are none.
+func (s *sketch) quantile(q float64) int64 {
+	var n, seen uint64
+	for i := range s {
+		n += uint64(s[i].Load())
+	}
+	for i := range s {
+		if seen += uint64(s[i].Load()); seen > 0 && float64(seen) >= q*float64(n) {
+			return sketchUpper(i)
+		}
+	}
+	return 0
+}
+
+func (s *sketch) count() (n uint64) {
+	for i := range s {
+		n += uint64(s[i].Load())
+	}
+	return n
+}
+
+// samples makes a distribution of few values, in seconds. Nothing is rounded.
+func samples(unit string, values []float64) Metric {
+	return Metric{Unit: unit, Dist: exact(values)}
+}
+
+// exact sums values up as they are.
+func exact(values []float64) *Distribution {
+	d := &Distribution{N: uint64(len(values))}
+	if d.N == 0 {
+		return d
+	}
+	value := func(v float64, err error) *float64 {
+		if err != nil {
+			return nil
+		}
+		return &v
+	}
+	d.Min, d.Max = value(stats.Min(values)), value(stats.Max(values))
+	d.Mean, d.Stddev = value(stats.Mean(values)), value(stats.StandardDeviation(values))
+	for _, p := range []struct {
+		percent float64
+		to      **float64
+	}{{50, &d.P50}, {90, &d.P90}, {99, &d.P99}, {99.9, &d.P999}, {99.99, &d.P9999}} {
+		if supported(d.N, p.percent) {
+			*p.to = value(stats.PercentileNearestRank(values, p.percent))
+		}
+	}
+	return d
+}

@@ -1,0 +1,159 @@
+package bench
+
+import (
+	"bytes"
+	"container/heap"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"p2plocal/core"
+)
+
+// impaired stands between a machine and its socket and does an Impairment to
+// every datagram that goes out, link by link. Its log, on the board, is the
+// truth that a measurement can be held against.
+type impaired struct {
+	inner core.Machine
+	what  Impairment
+	rng   *rand.Rand
+	rec   *recorder
+
+	held  parcels
+	taken uint64               // datagrams held so far, for a stable order
+	sent  map[uint16]*sequence // messages released, by port
+	port  [1]uint16
+}
+
+// parcel is one datagram on its way to one port.
+type parcel struct {
+	at       time.Time // when it is released
+	number   uint64
+	port     uint16
+	datagram []byte
+	measured bool // a message of the window
+}
+
+func newImpaired(inner core.Machine, what Impairment, seed uint64, rec *recorder) *impaired {
+	return &impaired{inner: inner, what: what, rec: rec, sent: make(map[uint16]*sequence),
+		rng: rand.New(rand.NewPCG(seed, uint64(rec.self)))}
+}
+
+func (m *impaired) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+	m.inner.Step(now, from, datagram)
+}
+
+func (m *impaired) Poll(now time.Time) (core.Outgoing, time.Time) {
+	var next time.Time
+	for {
+		var out core.Outgoing
+		m.rec.measured = false
+		if out, next = m.inner.Poll(now); out.Empty() {
+			break
+		}
+		if !m.rec.impairing.Load() && len(m.held) == 0 {
+			return out, next
+		}
+		datagram := bytes.Clone(out.Datagram)
+		for _, port := range out.Ports {
+			m.hold(now, parcel{port: port, datagram: datagram, measured: m.rec.measured})
+		}
+	}
+	if len(m.held) == 0 {
+		return core.Outgoing{}, next
+	}
+	if first := m.held[0].at; now.Before(first) {
+		if next.IsZero() || first.Before(next) {
+			next = first
+		}
+		return core.Outgoing{}, next
+	}
+	return m.release(), now
+}
+
+// hold decides a datagram's fate.
+func (m *impaired) hold(now time.Time, p parcel) {
+	if !m.rec.impairing.Load() {
+		p.at, p.number = now, m.taken
+		m.taken++
+		heap.Push(&m.held, p)
+		return
+	}
+	if m.rng.Float64() < m.what.Loss {
+		m.rec.mine.injected.Add(1)
+		if p.measured {
+			m.rec.mine.mInjected.Add(1)
+		}
+		return
+	}
+	copies := 1
+	if m.rng.Float64() < m.what.Duplicate {
+		copies = 2
+		m.rec.mine.doubled.Add(1)
+	}
+	for range copies {
+		p.at = now.Add(m.what.Delay)
+		if m.what.Jitter > 0 {
+			p.at = p.at.Add(time.Duration(m.rng.Int64N(int64(m.what.Jitter) + 1)))
+		}
+		if m.rng.Float64() < m.what.Reorder {
+			p.at = p.at.Add(m.what.Delay + m.what.Jitter)
+		}
+		p.number = m.taken
+		m.taken++
+		heap.Push(&m.held, p)
+	}
+}
+
+func (m *impaired) release() core.Outgoing {
+	p := heap.Pop(&m.held).(parcel)
+	if p.measured {
+		m.note(p)
+	}
+	m.port[0] = p.port
+	return core.Outgoing{Datagram: p.datagram, Ports: m.port[:]}
+}
+
+// note logs what became of a measured message.
+func (m *impaired) note(p parcel) {
+	_, counter, ok := core.ParseBroadcast(p.datagram[4 : len(p.datagram)-1])
+	if !ok {
+		return
+	}
+	s := m.sent[p.port]
+	if s == nil {
+		s = new(sequence)
+		m.sent[p.port] = s
+	}
+	switch s.place(counter) {
+	case behind:
+		m.rec.mine.mReordered.Add(1)
+	case again:
+		m.rec.mine.mDoubled.Add(1)
+	}
+}
+
+// vanish ends the life of the machine inside; what is held goes with it.
+func (m *impaired) vanish() {
+	m.rec.mine.vanished.Add(uint64(len(m.held)))
+	m.held = nil
+}
+
+// parcels is a heap, earliest first.
+type parcels []parcel
+
+func (h parcels) Len() int { return len(h) }
+func (h parcels) Less(i, j int) bool {
+	if !h[i].at.Equal(h[j].at) {
+		return h[i].at.Before(h[j].at)
+	}
+	return h[i].number < h[j].number
+}
+func (h parcels) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *parcels) Push(x any)   { *h = append(*h, x.(parcel)) }
+func (h *parcels) Pop() any {
+	last := len(*h) - 1
+	p := (*h)[last]
+	*h = (*h)[:last]
+	return p
+}

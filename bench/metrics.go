@@ -1,0 +1,178 @@
+package bench
+
+import (
+	"sort"
+	"strings"
+)
+
+// A Definition says what a metric is. Scenario.Metrics holds it under its Name.
+type Definition struct {
+	Name   string // stable, flat: scenario.metric
+	Unit   string // s, 1 (a count), ratio, bytes, messages/s or cores
+	Dist   bool   // a distribution: its figures are Name.p50, Name.max and so on
+	Better int    // -1: lower is better, 1: higher is, 0: neither
+	Text   string
+}
+
+// Common metrics are those of every scenario, each under the scenario's name.
+var common = []Definition{
+	{"false_culls", "1", false, -1, "times that a live peer disappeared from the views of others"},
+	{"unexplained", "1", false, -1, "datagrams that the accounts cannot place; anything but 0 is a fault of the measurement"},
+	{"kernel_drops", "1", false, -1, "datagrams lost in a receiver's full socket buffer, as the kernel counts them"},
+	{"dropped", "1", false, 0, "datagrams that arrived and that the protocol refused, for whatever reason"},
+	{"datagrams", "1", false, 0, "datagrams that server and peers sent during the scenario, one for each receiver"},
+	{"bytes", "bytes", false, 0, "UDP payload of those datagrams"},
+	{"cpu", "cores", false, -1, "CPU time that the whole mesh and its measurement took, by wall-clock time"},
+	{"server_cpu", "cores", false, -1, "the same of a server process that is not ours, measured from outside"},
+	{"memory", "bytes", false, -1, "most resident memory of the benchmark's process so far, with its peer processes if there are any"},
+	{"server_memory", "bytes", false, -1, "most resident memory of a server process that is not ours"},
+}
+
+// messages are the metrics of scenarios that measure broadcasts. They cover
+// the messages that were due in the measured window, after the warm-up.
+var messages = []Definition{
+	{"due", "1", false, 0, "messages that the schedule asked for: ticks times the peers in the sender's view"},
+	{"sent", "1", false, 0, "messages sent, one for each receiver"},
+	{"delivered", "1", false, 0, "messages that arrived, each counted once"},
+	{"lost", "1", false, -1, "messages sent that never arrived"},
+	{"loss", "ratio", false, -1, "lost by sent"},
+	{"duplicated", "1", false, -1, "messages that arrived again"},
+	{"reordered", "1", false, -1, "messages that arrived after a later one of the same sender (RFC 4737)"},
+	{"late", "1", false, -1, "messages that arrived after their sender's next one was due"},
+	{"missed", "1", false, -1, "broadcasts that were due but never sent, because the sender was held up for longer than the deadline"},
+	{"rate", "messages/s", false, 1, "delivered messages by the length of the window"},
+	{"latency", "s", true, -1, "from just before the sender's system call to just after the receiver's; a broadcast is serial, so its last receiver waits for all others"},
+	{"latency_due", "s", true, -1, "from when the message was due by the schedule, so that a late sender shows (no coordinated omission)"},
+	{"jitter", "s", true, -1, "of each sender-receiver pair, at the end of the window (RFC 3550, section 6.4.1)"},
+	{"timer_error", "s", true, -1, "how late after its due time a broadcast is handed to the socket: the tool's own error"},
+}
+
+// scenarios' own metrics.
+var own = map[string][]Definition{
+	"join": {
+		{"converge", "s", false, -1, "first birth sent until every peer's view is complete"},
+		{"propagate", "s", true, -1, "each birth sent until all other peers list it"},
+		{"admit", "s", true, -1, "each birth sent until a directory that names it has come back"},
+		{"join_datagrams", "1", false, -1, "datagrams that server and peers sent until then"},
+		{"join_bytes", "bytes", false, -1, "UDP payload of those datagrams"},
+	},
+	"crash": {
+		{"detect", "s", true, -1, "of each survivor, from the kill until its view has dropped the killed peer"},
+		{"detect_silence", "s", true, -1, "the same from the killed peer's last sign of life; the protocol's ideal is 1.5 to 2.0 s"},
+		{"converge", "s", false, -1, "from the kill until the last survivor's view has dropped all killed peers"},
+	},
+	"relaunch": {
+		{"early.admit", "s", true, -1, "relaunched at once, before the reap: birth until its own directory names it"},
+		{"early.back", "s", true, -1, "relaunched at once: birth until it is in every view, its own included"},
+		{"late.admit", "s", true, -1, "relaunched after the reap: birth until its own directory names it"},
+		{"late.back", "s", true, -1, "relaunched after the reap: birth until it is in every view, its own included"},
+	},
+	"churn": {
+		{"events", "1", false, 0, "deaths and returns"},
+		{"disagreement", "ratio", false, -1, "peer-seconds in which a live peer's view differs from the truth, by peer-seconds"},
+		{"converge", "s", false, -1, "from the last event until every view equals the truth"},
+	},
+	"restart": {
+		{"whole", "s", false, -1, "from the server's return until it and all views know everybody again, without refresh; null: never"},
+		{"refresh.whole", "s", false, -1, "the same with refresh"},
+		{"stranded", "1", false, -1, "peers that the returned server still does not know at the end, without refresh"},
+	},
+	"pause": {
+		{"cull", "s", false, 0, "from the stop until every other view has dropped the stopped peer"},
+		{"back", "s", false, -1, "from its going on until it is in every view again, without refresh; null: never"},
+		{"refresh.back", "s", false, -1, "the same with refresh"},
+		{"rebirth.back", "s", false, -1, "from a new birth until it is in every view again"},
+	},
+	"loss": {
+		{"injected", "1", false, 0, "datagrams that the impairment lost on purpose"},
+		{"loss_injected", "ratio", false, 0, "injected loss among the measured messages, from the impairment's own log"},
+		{"false_culls_expected", "1", false, 0, "what theory expects at this loss in the time measured: 2p³(1−p) a peer-second"},
+		{"peer_seconds", "s", false, 0, "live peers times time, which the false culls refer to"},
+		{"detect", "s", true, -1, "as in crash, under the impairment"},
+	},
+	"saturate": {
+		{"rate_lossless", "messages/s", false, 1, "highest offered load that lost nothing, as the search defines it: the lower bound of the first goal"},
+		{"rate_goal", "messages/s", false, 1, "the same for the goal -loss-ratio"},
+		{"latency_due", "s", true, -1, "latency from due time at the lossless rate, over its trials"},
+		{"trials", "1", false, 0, "loads tried"},
+	},
+}
+
+// Scenarios are the names of all scenarios, in the order they run.
+var Scenarios = []string{"join", "steady", "crash", "relaunch", "churn", "restart", "pause", "loss", "saturate"}
+
+// Definitions are all metrics in their stable order.
+func Definitions() []Definition { return definitions }
+
+var definitions = func() (all []Definition) {
+	add := func(scenario string, defs []Definition) {
+		for _, d := range defs {
+			d.Name = scenario + "." + d.Name
+			all = append(all, d)
+		}
+	}
+	for _, s := range Scenarios {
+		add(s, own[s])
+		if s == "steady" || s == "loss" {
+			add(s, messages)
+		}
+		add(s, common)
+	}
+	return all
+}()
+
+var positions = func() map[string]int {
+	p := make(map[string]int)
+	for i, d := range definitions {
+		p[d.Name] = i
+	}
+	return p
+}()
+
+// order is a metric's place among all.
+func order(name string) int {
+	if i, ok := positions[name]; ok {
+		return i
+	}
+	return len(definitions)
+}
+
+// Define finds the definition behind a flat name, and the distribution's field
+// where it names one.
+func Define(flat string) (d Definition, field string, ok bool) {
+	if i, ok := positions[flat]; ok {
+		return definitions[i], "", true
+	}
+	for _, f := range Fields {
+		if name, found := strings.CutSuffix(flat, "."+f); found {
+			if i, ok := positions[name]; ok && definitions[i].Dist {
+				return definitions[i], f, true
+			}
+		}
+	}
+	return Definition{}, "", false
+}
+
+// FlatNames are the names that an assertion may use, in order.
+func FlatNames() []string {
+	var names []string
+	for _, d := range definitions {
+		if !d.Dist {
+			names = append(names, d.Name)
+			continue
+		}
+		for _, f := range Fields {
+			names = append(names, d.Name+"."+f)
+		}
+	}
+	return names
+}
+
+// sortFlat puts flat names into the stable order.
+func sortFlat(names []string) {
+	place := make(map[string]int)
+	for i, n := range FlatNames() {
+		place[n] = i
+	}
+	sort.SliceStable(names, func(i, j int) bool { return place[names[i]] < place[names[j]] })
+}

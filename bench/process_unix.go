@@ -1,0 +1,31 @@
+//go:build unix
+
+package bench
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+)
+
+const (
+	sigStop     = syscall.SIGSTOP
+	sigContinue = syscall.SIGCONT
+)
+
+func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+
+func signalGroup(p *os.Process, s syscall.Signal) error { return syscall.Kill(-p.Pid, s) }
+
+// residentOf is the most resident memory that an ended process had, in bytes.
+func residentOf(p *os.ProcessState) int64 {
+	r, ok := p.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return int64(r.Maxrss)
+	}
+	return int64(r.Maxrss) * 1024
+}

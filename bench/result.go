@@ -1,0 +1,396 @@
+// Package bench measures a mesh: it starts one, does to it what a scenario
+// says, and turns what its peers saw into plain data.
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sort"
+	"time"
+
+	"p2plocal/core"
+)
+
+// Schema is the version of the result document. It goes up when a reader of
+// the older version would misread the newer one.
+const Schema = 1
+
+// Result is one invocation of the benchmark, as -json writes it.
+type Result struct {
+	Schema      int         `json:"schema"`
+	Tool        Tool        `json:"tool"`
+	Env         Env         `json:"env"`
+	Config      Config      `json:"config"`
+	Interrupted bool        `json:"interrupted"`
+	Runs        []Run       `json:"runs"`
+	Summary     []Summary   `json:"summary,omitempty"` // over the runs, by metric name
+	Assertions  []Assertion `json:"assertions,omitempty"`
+}
+
+// Tool says what measured.
+type Tool struct {
+	Name    string   `json:"name"`
+	Version string   `json:"version"`
+	Commit  string   `json:"commit,omitempty"`
+	Dirty   bool     `json:"dirty,omitempty"` // built from a tree with uncommitted changes
+	Args    []string `json:"args"`            // the command line, without the program
+}
+
+// Env says what machine it was measured on, as it was at the start.
+type Env struct {
+	Time       time.Time  `json:"time"`
+	Go         string     `json:"go"`
+	OS         string     `json:"os"`
+	Arch       string     `json:"arch"`
+	Kernel     string     `json:"kernel,omitempty"`
+	CPU        string     `json:"cpu,omitempty"`
+	Cores      int        `json:"cores"`
+	Load       [3]float64 `json:"load"`                  // average over 1, 5 and 15 minutes
+	BufferMax  int        `json:"buffer_max,omitempty"`  // net.core.rmem_max in bytes
+	BufferHave int        `json:"buffer_have,omitempty"` // bytes that the kernel granted a receiving socket
+}
+
+// Config is what was asked for.
+type Config struct {
+	Scenarios []string    `json:"scenarios"`
+	Peers     int         `json:"peers"`
+	Seed      uint64      `json:"seed"`
+	Repeat    int         `json:"repeat"`
+	Isolation string      `json:"isolation"` // goroutine or process
+	Timing    core.Timing `json:"timing"`    // intervals in ns
+	Options   Options     `json:"options"`
+	Target    string      `json:"target,omitempty"` // whose server, where it is not ours
+}
+
+// Run is one pass over the scenarios.
+type Run struct {
+	Seed      uint64     `json:"seed"`
+	Baseline  Baseline   `json:"baseline"`
+	Scenarios []Scenario `json:"scenarios"`
+}
+
+// Baseline is what the machine does without the protocol, measured just before
+// the run: a datagram back and forth between two sockets on loopback.
+type Baseline struct {
+	RoundTrip Metric `json:"round_trip"` // s
+}
+
+// Scenario is what one scenario measured.
+type Scenario struct {
+	Name        string            `json:"name"`
+	Peers       int               `json:"peers"`
+	Seconds     float64           `json:"seconds"` // that it took in all
+	Interrupted bool              `json:"interrupted,omitempty"`
+	Metrics     map[string]Metric `json:"metrics"`
+	Histograms  map[string]string `json:"histograms,omitempty"` // HDR V2, compressed, base64; values in ns
+	Accounts    *Accounts         `json:"accounts,omitempty"`
+	Traffic     *Traffic          `json:"traffic,omitempty"`
+	Notes       []Note            `json:"notes,omitempty"`
+	Charts      Charts            `json:"charts"`
+}
+
+// Note is something a reader should know. Bad ones change how the figures are
+// to be read, or say that the mesh did not do what it should.
+type Note struct {
+	Bad  bool   `json:"bad,omitempty"`
+	Text string `json:"text"`
+}
+
+// Accounts say where every datagram went, over a whole scenario. At the end
+//
+//	Sent + Duplicated = Taken + Dropped + Kernel + Unsent + Injected + Dead + Queued + Unexplained
+type Accounts struct {
+	Sent        uint64 `json:"sent"`        // handed to a socket, or to the impairment before it
+	Duplicated  uint64 `json:"duplicated"`  // added by the impairment
+	Taken       uint64 `json:"taken"`       // received, and of use
+	Dropped     uint64 `json:"dropped"`     // received, and refused by the protocol
+	Kernel      uint64 `json:"kernel"`      // thrown away by the kernel: the receiver's buffer was full
+	Unsent      uint64 `json:"unsent"`      // refused by the kernel when sending
+	Injected    uint64 `json:"injected"`    // lost on purpose by the impairment
+	Dead        uint64 `json:"dead"`        // for peers that had been killed
+	Queued      uint64 `json:"queued"`      // still under way at the end
+	Unexplained int64  `json:"unexplained"` // the rest; 0 when the books are right
+}
+
+// Traffic is what the machines sent, by type; where the server is not ours,
+// its part is what the peers received from it.
+type Traffic struct {
+	Server core.ByType `json:"server"`
+	Peers  core.ByType `json:"peers"`
+}
+
+// Charts is the data behind the pictures, times in seconds since the
+// scenario's own zero. What a scenario does not have, it leaves out.
+type Charts struct {
+	Views        []ViewTrace     `json:"views,omitempty"`
+	Converged    *float64        `json:"converged,omitempty"` // when every view was complete
+	Latency      []LatencyBucket `json:"latency,omitempty"`
+	Pairs        *Pairs          `json:"pairs,omitempty"`
+	Noticed      []Noticed       `json:"noticed,omitempty"`
+	Ideal        *[2]float64     `json:"ideal,omitempty"` // the protocol's window for Noticed
+	Disagreement []Point         `json:"disagreement,omitempty"`
+	Trials       []Trial         `json:"trials,omitempty"`
+}
+
+// ViewTrace is how many peers one peer's view held: N[i] from T[i] on.
+type ViewTrace struct {
+	Peer string    `json:"peer"`
+	T    []float64 `json:"t"`
+	N    []int     `json:"n"`
+}
+
+// LatencyBucket sums up the messages that were due in [T, T+Width).
+type LatencyBucket struct {
+	T     float64 `json:"t"`
+	Width float64 `json:"width"`
+	N     uint64  `json:"n"`
+	P50   float64 `json:"p50"` // from due time, as all here
+	P99   float64 `json:"p99"`
+	Max   float64 `json:"max"`
+	Lost  uint64  `json:"lost"`
+}
+
+// Pairs holds sender by receiver matrices, in the order of Names, row by row.
+type Pairs struct {
+	Names string   `json:"names"` // one character a peer
+	Sent  []uint32 `json:"sent"`
+	Lost  []uint32 `json:"lost"`
+	P99   []uint32 `json:"p99_us"` // latency from actual send in µs, an upper bound within 19 %
+}
+
+// Noticed is when one peer's view had followed a change, and whose change.
+type Noticed struct {
+	Peer    string  `json:"peer"`
+	Of      string  `json:"of"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Point is one value at one time.
+type Point struct {
+	T float64 `json:"t"`
+	V float64 `json:"v"`
+}
+
+// Trial is one load that the search for the highest rate tried.
+type Trial struct {
+	Offered   float64 `json:"offered"`   // messages/s
+	Delivered float64 `json:"delivered"` // messages/s
+	Loss      float64 `json:"loss"`      // ratio
+	Seconds   float64 `json:"seconds"`
+	P50       float64 `json:"p50"` // latency from due time
+	P99       float64 `json:"p99"`
+	Cause     string  `json:"cause,omitempty"` // what gave way
+}
+
+// Assertion is one -assert and what came of it.
+type Assertion struct {
+	Text   string   `json:"text"`
+	Actual *float64 `json:"actual"` // in the metric's unit; null: not measured, which fails
+	OK     bool     `json:"ok"`
+}
+
+// Metric is one figure, or a distribution, in one unit: s, 1 (a count), ratio,
+// bytes, messages/s or cores.
+type Metric struct {
+	Unit  string
+	Value *float64 // null: could not be measured, or never happened
+	Dist  *Distribution
+}
+
+// Distribution sums many samples up. A percentile that has fewer than ten
+// samples beyond it is null.
+type Distribution struct {
+	N      uint64   `json:"n"`
+	Min    *float64 `json:"min"`
+	P50    *float64 `json:"p50"`
+	P90    *float64 `json:"p90"`
+	P99    *float64 `json:"p99"`
+	P999   *float64 `json:"p99_9"`
+	P9999  *float64 `json:"p99_99"`
+	Max    *float64 `json:"max"`
+	Mean   *float64 `json:"mean"`
+	Stddev *float64 `json:"stddev"`
+	// Outside counts samples beyond the histogram's range; they are in N and
+	// in the percentiles as the nearest value that it can hold.
+	Outside uint64 `json:"outside,omitempty"`
+}
+
+// Fields are the names under which a distribution's parts appear in flat
+// metric names, in the order they are printed.
+var Fields = []string{"n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean", "stddev"}
+
+// Field is one part of a distribution by its flat name; nil: not supported by
+// enough samples.
+func (d *Distribution) Field(name string) *float64 {
+	switch name {
+	case "n":
+		n := float64(d.N)
+		return &n
+	case "min":
+		return d.Min
+	case "p50":
+		return d.P50
+	case "p90":
+		return d.P90
+	case "p99":
+		return d.P99
+	case "p99.9":
+		return d.P999
+	case "p99.99":
+		return d.P9999
+	case "max":
+		return d.Max
+	case "mean":
+		return d.Mean
+	case "stddev":
+		return d.Stddev
+	}
+	return nil
+}
+
+// scalar and never make metrics of one figure.
+func scalar(unit string, v float64) Metric {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return never(unit)
+	}
+	return Metric{Unit: unit, Value: &v}
+}
+
+func never(unit string) Metric { return Metric{Unit: unit} }
+
+func (m Metric) MarshalJSON() ([]byte, error) {
+	if m.Dist == nil {
+		return json.Marshal(struct {
+			Unit  string   `json:"unit"`
+			Value *float64 `json:"value"`
+		}{m.Unit, m.Value})
+	}
+	return json.Marshal(struct {
+		Unit string `json:"unit"`
+		*Distribution
+	}{m.Unit, m.Dist})
+}
+
+func (m *Metric) UnmarshalJSON(b []byte) error {
+	var x struct {
+		Unit  string   `json:"unit"`
+		Value *float64 `json:"value"`
+		N     *uint64  `json:"n"`
+	}
+	if err := json.Unmarshal(b, &x); err != nil {
+		return err
+	}
+	*m = Metric{Unit: x.Unit, Value: x.Value}
+	if x.N != nil {
+		m.Dist = new(Distribution)
+		return json.Unmarshal(b, m.Dist)
+	}
+	return nil
+}
+
+// Flat is the scenario's figures under flat names: a distribution x appears as
+// x.p50, x.max and so on. A nil value was not measured.
+func (s Scenario) Flat() map[string]*float64 {
+	flat := make(map[string]*float64)
+	for name, m := range s.Metrics {
+		if m.Dist == nil {
+			flat[name] = m.Value
+			continue
+		}
+		for _, f := range Fields {
+			flat[name+"."+f] = m.Dist.Field(f)
+		}
+	}
+	return flat
+}
+
+// Names are the scenario's metric names in a stable order.
+func (s Scenario) Names() []string {
+	names := make([]string, 0, len(s.Metrics))
+	for name := range s.Metrics {
+		names = append(names, name)
+	}
+	sort.Slice(names, func(i, j int) bool { return order(names[i]) < order(names[j]) })
+	return names
+}
+
+// Write writes the document.
+func (r *Result) Write(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(r)
+}
+
+// Read reads one back. Its errors say in one line what is wrong.
+func Read(rd io.Reader) (*Result, error) {
+	b, err := io.ReadAll(rd)
+	if err != nil {
+		return nil, err
+	}
+	var head struct {
+		Schema *int `json:"schema"`
+		Tool   struct {
+			Name string `json:"name"`
+		} `json:"tool"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return nil, fmt.Errorf("not a result of meshbench's: %w", readable(err, len(b)))
+	}
+	switch {
+	case head.Schema == nil || head.Tool.Name != ToolName:
+		return nil, fmt.Errorf("not a result of meshbench's: it has no schema, or another tool's name %q", head.Tool.Name)
+	case *head.Schema > Schema:
+		return nil, fmt.Errorf("written by a newer meshbench: schema %d, this one reads up to %d", *head.Schema, Schema)
+	case *head.Schema < 1:
+		return nil, fmt.Errorf("schema %d, want 1 to %d", *head.Schema, Schema)
+	}
+	r := new(Result)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("damaged result: %w", readable(err, len(b)))
+	}
+	return r, r.check()
+}
+
+// ToolName is the name in a result's tool block.
+const ToolName = "meshbench"
+
+// readable puts the place into a JSON error.
+func readable(err error, size int) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax) && syntax.Offset >= int64(size):
+		return fmt.Errorf("it ends after %d bytes in the middle of the document", size)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("byte %d: %v", syntax.Offset, err)
+	case errors.As(err, &kind):
+		return fmt.Errorf("byte %d: %s where %s should hold a %v", kind.Offset, kind.Value, kind.Field, kind.Type)
+	}
+	return err
+}
+
+// check refuses what would make a reader of the document stumble.
+func (r *Result) check() error {
+	if len(r.Runs) == 0 && !r.Interrupted {
+		return errors.New("damaged result: no runs")
+	}
+	for i, run := range r.Runs {
+		for _, s := range run.Scenarios {
+			if p := s.Charts.Pairs; p != nil {
+				n := len(p.Names)
+				if len(p.Sent) != n*n || len(p.Lost) != n*n || len(p.P99) != n*n {
+					return fmt.Errorf("damaged result: run %d, %s: matrices do not fit %d names", i, s.Name, n)
+				}
+			}
+			for _, v := range s.Charts.Views {
+				if len(v.T) != len(v.N) {
+					return fmt.Errorf("damaged result: run %d, %s: view of %q has %d times for %d sizes", i, s.Name, v.Peer, len(v.T), len(v.N))
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// Status is how far a benchmark has come, for whoever shows its progress.
+type Status struct {
+	now atomic.Pointer[Progress]
+}
+
+// Progress is one moment of a benchmark.
+type Progress struct {
+	Run, Runs int // from 1
+	Scenario  string
+	Started   time.Time     // of the scenario
+	Expected  time.Duration // that it takes, about
+	Left      time.Duration // that the scenarios after it take, about
+
+	board *board
+}
+
+// Now is the present moment; nil: nothing has begun.
+func (s *Status) Now() *Progress { return s.now.Load() }
+
+// Messages are the measured messages sent so far, and delivered so far.
+func (p *Progress) Messages() (sent, delivered uint64) {
+	if p.board == nil {
+		return 0, 0
+	}
+	for i := range p.board.seats {
+		sent += p.board.seats[i].messages.Load()
+		delivered += p.board.seats[i].delivered.Load()
+	}
+	return sent, delivered
+}
+
+// scenario is one entry of the list of scenarios.
+type scenario struct {
+	expect func(c *Config) time.Duration
+	run    func(s *stage) error
+}
+
+var scenarios = map[string]scenario{
+	"join":     {joinTime, joinScenario},
+	"steady":   {steadyTime, steadyScenario},
+	"crash":    {crashTime, crashScenario},
+	"relaunch": {func(c *Config) time.Duration { return crashTime(c) + 2*time.Second }, relaunchScenario},
+	"churn":    {func(c *Config) time.Duration { return c.Options.Duration + c.Timing.Deadline }, churnScenario},
+	"restart": {func(c *Config) time.Duration {
+		return 2*time.Second + 4*c.Options.Refresh + c.Timing.Deadline + c.Timing.Reap
+	}, restartScenario},
+	"pause": {func(c *Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
+	"loss":  {func(c *Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
+}
+
+func joinTime(c *Config) time.Duration {
+	if c.Options.Join == "spread" {
+		return c.Options.Spread
+	}
+	return 100 * time.Millisecond
+}
+
+func steadyTime(c *Config) time.Duration {
+	return c.Options.Warmup + c.Options.Duration + lead + 200*time.Millisecond
+}
+
+func crashTime(c *Config) time.Duration {
+	return c.Timing.Deadline + c.Timing.Reap/2 + c.Timing.Heartbeat + time.Second
+}
+
+// baselineTime is how long the baseline is measured before each run.
+const baselineTime = 300 * time.Millisecond
+
+// Expected is about how long a benchmark takes.
+func (c *Config) Expected() (d time.Duration) {
+	for _, name := range c.Scenarios {
+		d += scenarios[name].expect(c)
+	}
+	return (d + baselineTime) * time.Duration(c.Repeat)
+}
+
+// Execute runs the benchmark. Where ctx ends it, or it fails, the result holds what
+// there is. Only what keeps it from measuring at all is an error: a mesh that
+// does badly is a result.
+func Execute(ctx context.Context, cfg Config, tool Tool, status *Status) (*Result, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Result{Schema: Schema, Tool: tool, Config: cfg, Env: Survey(time.Now(), cfg.Options.ReadBuffer)}
+	var failed error
+	for i := 0; i < cfg.Repeat && failed == nil && ctx.Err() == nil; i++ {
+		run := Run{Seed: cfg.Seed + uint64(i)}
+		if run.Baseline, failed = MeasureBaseline(ctx, baselineTime); failed != nil {
+			break
+		}
+		failed = run.scenarios(ctx, &cfg, status, i+1)
+		r.Runs = append(r.Runs, run)
+	}
+	r.Interrupted = ctx.Err() != nil
+	r.Summary = Summarize(r.Runs)
+	return r, failed
+}
+
+func (run *Run) scenarios(ctx context.Context, cfg *Config, status *Status, number int) error {
+	for i, name := range cfg.Scenarios {
+		if ctx.Err() != nil {
+			return nil
+		}
+		p := Progress{Run: number, Runs: cfg.Repeat, Scenario: name, Started: time.Now(), Expected: scenarios[name].expect(cfg)}
+		for _, later := range cfg.Scenarios[i+1:] {
+			p.Left += scenarios[later].expect(cfg)
+		}
+		s := newStage(ctx, cfg, run.Seed, name, status, p)
+		err := scenarios[name].run(s)
+		s.finish()
+		run.Scenarios = append(run.Scenarios, s.out)
+		switch {
+		case err == nil, ctx.Err() != nil:
+		case errors.As(err, new(cannot)), errors.Is(err, errNotWhole):
+			// it is said in the result's notes
+		default:
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// cannot is why a scenario does not apply to this target.
+type cannot string
+
+func (c cannot) Error() string { return string(c) }

@@ -1,0 +1,128 @@
+package bench
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"p2plocal/core"
+)
+
+// A life is what a peer is born with.
+type life struct {
+	Timing     core.Timing
+	Server     netip.AddrPort
+	First      int64         // when its first broadcast is due, by the clock
+	Interval   time.Duration // between its broadcasts; 0: none
+	Fill       int           // bytes of a broadcast's text
+	Impair     Impairment
+	ImpairSeed uint64
+}
+
+// A seat holds one machine on one socket, which outlives it: a datagram for a
+// dead peer is taken and counted, so that its fate is known. Methods that a
+// mesh calls go through the socket's Do.
+type seat struct {
+	number int
+	sock   *core.Socket
+	rec    *recorder
+
+	machine core.Machine // nil: nobody lives here
+	peer    *core.Peer   // machine, or what is inside it, where it is a peer
+	done    chan struct{}
+}
+
+func newSeat(number int, sock *core.Socket, b *board, c clock) *seat {
+	return &seat{number: number, sock: sock, rec: newRecorder(b, c, number), done: make(chan struct{})}
+}
+
+// Step implements core.Machine.
+func (s *seat) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+	if s.machine == nil {
+		s.rec.mine.dead.Add(1)
+		return
+	}
+	s.machine.Step(now, from, datagram)
+}
+
+// Poll implements core.Machine.
+func (s *seat) Poll(now time.Time) (core.Outgoing, time.Time) {
+	if s.machine == nil {
+		return core.Outgoing{}, time.Time{}
+	}
+	return s.machine.Poll(now)
+}
+
+// serve runs the seat until its socket is closed.
+func (s *seat) serve(ctx context.Context, host netip.Addr) error {
+	defer close(s.done)
+	return s.sock.Serve(ctx, host, s)
+}
+
+// settle puts a machine into the seat.
+func (s *seat) settle(m core.Machine, what Impairment, seed uint64) {
+	if what != (Impairment{}) {
+		m = newImpaired(m, what, seed, s.rec)
+	}
+	s.machine = m
+}
+
+func (s *seat) birth(l life) (err error) {
+	s.sock.Do(func(now time.Time) {
+		var p *core.Peer
+		p, err = core.NewPeer(core.PeerConfig{
+			Self:     core.Entry{Name: seatName(s.number), Port: s.sock.Addr().Port()},
+			Server:   l.Server,
+			Timing:   l.Timing,
+			Fill:     l.Fill,
+			Observer: s.rec.observer(),
+		}, now)
+		if err != nil {
+			return
+		}
+		s.rec.newLife(now)
+		p.SetBroadcast(s.rec.clock.time(l.First), l.Interval)
+		s.peer = p
+		s.settle(p, l.Impair, l.ImpairSeed)
+	})
+	return err
+}
+
+// rebirth has the peer that sits here born again, as one does that finds out
+// that it has been culled.
+func (s *seat) rebirth() {
+	s.sock.Do(func(now time.Time) {
+		if s.peer != nil {
+			s.rec.mine.born.Store(0)
+			s.rec.mine.admitted.Store(0)
+			s.peer.Connect(now)
+		}
+	})
+}
+
+func (s *seat) kill() {
+	s.sock.Do(func(time.Time) {
+		if im, ok := s.machine.(*impaired); ok {
+			im.vanish()
+		}
+		s.machine, s.peer = nil, nil
+	})
+}
+
+func (s *seat) broadcast(first int64, interval time.Duration, fill int) {
+	s.sock.Do(func(time.Time) {
+		if s.peer != nil {
+			s.peer.Fill(fill)
+			s.peer.SetBroadcast(s.rec.clock.time(first), interval)
+		}
+	})
+}
+
+// silence stops the peer's sending, for the final count.
+func (s *seat) silence() {
+	s.sock.Do(func(time.Time) {
+		if s.peer != nil {
+			s.peer.Disconnect()
+		}
+	})
+}

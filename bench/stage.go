@@ -1,0 +1,274 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"p2plocal/core"
+)
+
+// stage is one scenario while it runs: it makes meshes, and gathers what all
+// scenarios have in common.
+type stage struct {
+	*mesh    // the present one
+	ctx      context.Context
+	cfg      *Config
+	opt      *Options
+	seed     uint64
+	status   *Status
+	progress Progress
+	out      Scenario
+
+	began    time.Time
+	accounts Accounts
+	traffic  Traffic
+	culls    int
+	meter    meter
+	burnt    time.Duration // CPU, over
+	lasted   time.Duration // this time
+	server   meter
+}
+
+func newStage(ctx context.Context, cfg *Config, seed uint64, name string, status *Status, p Progress) *stage {
+	s := &stage{ctx: ctx, cfg: cfg, opt: &cfg.Options, seed: seed, status: status, progress: p, began: time.Now()}
+	s.out = Scenario{Name: name, Peers: cfg.Peers, Metrics: make(map[string]Metric)}
+	status.now.Store(&p)
+	return s
+}
+
+func (s *stage) set(name string, m Metric)          { s.out.Metrics[s.out.Name+"."+name] = m }
+func (s *stage) value(name, unit string, v float64) { s.set(name, scalar(unit, v)) }
+func (s *stage) count(name string, n uint64)        { s.set(name, scalar("1", float64(n))) }
+
+// seconds is a scalar made of two times by the clock.
+func (s *stage) seconds(name string, from, to int64, ok bool) {
+	if !ok {
+		s.set(name, never("s"))
+		return
+	}
+	s.value(name, "s", float64(to-from)/1e9)
+}
+
+func (s *stage) note(format string, args ...any) {
+	s.out.Notes = append(s.out.Notes, Note{Text: fmt.Sprintf(format, args...)})
+}
+
+func (s *stage) bad(format string, args ...any) {
+	s.out.Notes = append(s.out.Notes, Note{Bad: true, Text: fmt.Sprintf(format, args...)})
+}
+
+// with runs one mesh, and takes stock of it whatever comes.
+func (s *stage) with(what setup, run func() error) error {
+	m, err := newMesh(s.ctx, s.cfg, s.seed, what)
+	if err != nil {
+		return err
+	}
+	s.mesh = m
+	s.progress.board = m.board
+	p := s.progress
+	s.status.now.Store(&p)
+	if m.ours == nil && s.opt.External == m.n {
+		err = cannot("nothing to measure: neither the server nor any peer is ours")
+	} else {
+		s.meterOn()
+		err = run()
+	}
+	var why cannot
+	switch {
+	case s.ctx.Err() != nil:
+		s.out.Interrupted = true
+	case errors.As(err, &why):
+		s.bad("%s", string(why))
+	case err != nil:
+		s.bad("%v", err)
+	}
+	s.stock()
+	return err
+}
+
+// meterOn starts measuring CPU anew; meterOff ends it, once.
+func (s *stage) meterOn() {
+	s.meter, s.server = s.read(), s.readServer()
+}
+
+func (s *stage) meterOff() {
+	if s.meter.at.IsZero() {
+		return
+	}
+	now, server := s.read(), s.readServer()
+	s.burnt += now.cpu - s.meter.cpu
+	s.lasted += now.at.Sub(s.meter.at)
+	if s.ours == nil && s.opt.ServerExec != "" {
+		s.value("server_cpu", "cores", (server.cpu-s.server.cpu).Seconds()/now.at.Sub(s.meter.at).Seconds())
+		s.value("server_memory", "bytes", float64(server.memory))
+	}
+	s.meter = meter{}
+}
+
+// meter is a reading of CPU time.
+type meter struct {
+	at     time.Time
+	cpu    time.Duration
+	memory int64
+}
+
+func (s *stage) read() meter {
+	cpu, _ := usage()
+	for _, p := range s.peers {
+		if p, ok := p.(*processPeer); ok && p.cmd != nil {
+			used, _, _ := usageOf(p.cmd.Process.Pid)
+			cpu += used
+		}
+	}
+	return meter{at: time.Now(), cpu: cpu + s.spent.cpu}
+}
+
+func (s *stage) readServer() meter {
+	cpu, memory := s.mesh.server.usage()
+	return meter{cpu: cpu, memory: memory}
+}
+
+// stock ends the mesh and adds it up.
+func (s *stage) stock() {
+	m := s.mesh
+	m.silence()
+	s.meterOff()
+	if how := m.server.died(); how != "" {
+		s.bad("the server died: %s", how)
+	}
+	for i := range m.external {
+		if p := m.peers[i].(*externalPeer).proc; p != nil && p.died() != "" {
+			s.bad("external peer %s died: %s", seatName(i), p.died())
+		}
+	}
+	a := m.accounts()
+	s.accounts = s.accounts.plus(a)
+	s.culls += m.falseCulls()
+	for i := range m.board.seats {
+		seat := &m.board.seats[i]
+		switch {
+		case i == serverSeat && m.ours != nil:
+			s.traffic.Server = s.traffic.Server.Plus(seat.byType())
+		case i != serverSeat:
+			s.traffic.Peers = s.traffic.Peers.Plus(seat.byType())
+			if m.ours == nil {
+				s.traffic.Server.Directory = s.traffic.Server.Directory.Plus(seat.directories.load())
+			}
+		}
+		if n := seat.lost.Load(); n > 0 {
+			s.bad("%d changes of %s's view found no room in the log", n, seatName(i))
+		}
+	}
+	m.stop()
+	s.chartPairs()
+	m.free()
+	s.progress.board = nil
+	p := s.progress
+	s.status.now.Store(&p)
+}
+
+func (a Accounts) plus(b Accounts) Accounts {
+	return Accounts{a.Sent + b.Sent, a.Duplicated + b.Duplicated, a.Taken + b.Taken, a.Dropped + b.Dropped,
+		a.Kernel + b.Kernel, a.Unsent + b.Unsent, a.Injected + b.Injected, a.Dead + b.Dead, a.Queued + b.Queued,
+		a.Unexplained + b.Unexplained}
+}
+
+// finish writes down what all scenarios have in common.
+func (s *stage) finish() {
+	a := s.accounts
+	s.out.Seconds = time.Since(s.began).Seconds()
+	s.out.Accounts, s.out.Traffic = &a, &s.traffic
+	s.count("false_culls", uint64(s.culls))
+	s.value("unexplained", "1", float64(a.Unexplained))
+	s.count("kernel_drops", a.Kernel)
+	s.count("dropped", a.Dropped)
+	total := s.traffic.Server.Total().Plus(s.traffic.Peers.Total())
+	s.count("datagrams", total.Datagrams)
+	s.value("bytes", "bytes", float64(total.Bytes))
+	_, memory := usage()
+	if memory > 0 {
+		s.value("cpu", "cores", s.burnt.Seconds()/s.lasted.Seconds())
+		if s.mesh != nil {
+			memory += s.spent.memory
+		}
+		s.value("memory", "bytes", float64(memory))
+	}
+	if s.culls > 0 {
+		s.bad("false culls: a live peer disappeared from the views of others %d times", s.culls)
+	}
+	if a.Unexplained != 0 {
+		s.bad("%d datagrams unexplained: the accounts do not balance", a.Unexplained)
+	}
+	if a.Kernel > 0 {
+		s.bad("%d datagrams lost in full socket buffers", a.Kernel)
+	}
+}
+
+// falseCulls counts how often a peer that lived, and had lived for longer than
+// the deadline, disappeared from others' views. Views that drop the same one
+// within a deadline of each other saw one cull.
+func (m *mesh) falseCulls() (culls int) {
+	var when [core.MaxPeers][]int64
+	deadline := int64(m.cfg.Timing.Deadline)
+	m.seen(func(_ int, s *seatBoard) {
+		log := s.changes()
+		for k := 1; k < len(log); k++ {
+			if log[k].set == (set{}) { // a new life begins
+				continue
+			}
+			for v := range m.n {
+				if log[k-1].set.has(v) && !log[k].set.has(v) && m.lived(v, log[k].at-deadline, log[k].at) {
+					when[v] = append(when[v], log[k].at)
+				}
+			}
+		}
+	})
+	for _, times := range when {
+		slices.Sort(times)
+		for i, at := range times {
+			if i == 0 || at-times[i-1] > deadline {
+				culls++
+			}
+		}
+	}
+	return culls
+}
+
+// chartPairs adds the messages' matrices, where there are any.
+func (s *stage) chartPairs() {
+	p := &Pairs{}
+	any := false
+	for i := range s.n {
+		p.Names += seatName(i).String()
+		for j := range s.n {
+			pair := &s.board.pairs[i][j]
+			sent := pair.sent.Load()
+			any = any || sent > 0
+			p.Sent = append(p.Sent, sent)
+			p.Lost = append(p.Lost, sent-min(sent, pair.delivered))
+			p.P99 = append(p.P99, uint32(min(pair.latency.quantile(0.99)/1000, 1<<32-1)))
+		}
+	}
+	if any {
+		s.out.Charts.Pairs = p
+	}
+}
+
+// chartLatency adds the window's time slices.
+func (s *stage) chartLatency() {
+	width := float64(s.board.width.Load()) / 1e9
+	for i := range s.board.buckets {
+		b := &s.board.buckets[i]
+		sent, delivered := b.sent.Load(), b.delivered.Load()
+		if sent == 0 {
+			continue
+		}
+		s.out.Charts.Latency = append(s.out.Charts.Latency, LatencyBucket{
+			T: float64(i) * width, Width: width, N: delivered, Lost: sent - min(sent, delivered),
+			P50: float64(b.due.quantile(0.5)) / 1e9, P99: float64(b.due.quantile(0.99)) / 1e9, Max: float64(b.max.Load()) / 1e9,
+		})
+	}
+}

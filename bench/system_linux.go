@@ -1,0 +1,145 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// monotonic is CLOCK_MONOTONIC, which is what Go's own monotonic time is.
+func monotonic() (int64, bool) {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
+		return 0, false
+	}
+	return t.Nano(), true
+}
+
+// newBoard maps a fresh board that child processes can map, too.
+func newBoard() (*board, *os.File, func(), error) {
+	fd, err := unix.MemfdCreate("p2plocal-board", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("cannot make shared memory: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "board")
+	if err := f.Truncate(int64(unsafe.Sizeof(board{}))); err != nil {
+		f.Close()
+		return nil, nil, nil, fmt.Errorf("cannot make %d bytes of shared memory: %w", unsafe.Sizeof(board{}), err)
+	}
+	b, unmap, err := mapBoard(f)
+	if err != nil {
+		f.Close()
+		return nil, nil, nil, err
+	}
+	return b, f, func() { unmap(); f.Close() }, nil
+}
+
+func mapBoard(f *os.File) (*board, func(), error) {
+	m, err := unix.Mmap(int(f.Fd()), 0, int(unsafe.Sizeof(board{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot map %d bytes of shared memory: %w", unsafe.Sizeof(board{}), err)
+	}
+	return (*board)(unsafe.Pointer(unsafe.SliceData(m))), func() { unix.Munmap(m) }, nil
+}
+
+// usage is this process's CPU time and its most resident memory in bytes.
+func usage() (cpu time.Duration, memory int64) {
+	var r unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &r) != nil {
+		return 0, 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), r.Maxrss * 1024
+}
+
+// usageOf is the same of another process that runs.
+func usageOf(pid int) (cpu time.Duration, memory int64, ok bool) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, false
+	}
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, t := range threads { // in ns, where /proc/PID/stat has ticks of 10 ms
+		var ns int64
+		if b, err := os.ReadFile(t); err == nil {
+			fmt.Sscan(string(b), &ns)
+			cpu += time.Duration(ns)
+		}
+	}
+	return cpu, 1024 * field(string(status), "VmHWM:"), true
+}
+
+// field is the number after a label at a line's start.
+func field(text, label string) int64 {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, label); ok {
+			if f := strings.Fields(rest); len(f) > 0 {
+				n, _ := strconv.ParseInt(f[0], 10, 64)
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// portBound reports that some socket of this machine is bound to a UDP port.
+func portBound(port uint16) bool {
+	table, err := os.ReadFile("/proc/net/udp")
+	if err != nil {
+		return true // cannot tell
+	}
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+			return true
+		}
+	}
+	return false
+}
+
+// describe fills in what the system says of itself.
+func (e *Env) describe() {
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		e.Kernel = unix.ByteSliceToString(u.Release[:])
+	}
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				e.CPU = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
+		fmt.Sscan(string(b), &e.Load[0], &e.Load[1], &e.Load[2])
+	}
+	if b, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err == nil {
+		e.BufferMax, _ = strconv.Atoi(strings.TrimSpace(string(b)))
+	}
+}
+
+// stolen is the CPU time that the hypervisor has given to others, and all
+// CPU time, since boot, in clock ticks.
+func stolen() (steal, all float64) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	for i, f := range strings.Fields(line) {
+		if v, err := strconv.ParseFloat(f, 64); err == nil && i <= 8 { // guest time is in user time
+			all += v
+			if i == 8 {
+				steal = v
+			}
+		}
+	}
+	return steal, all
+}
+
+const processes = true // -isolation process works here

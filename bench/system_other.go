@@ -1,0 +1,27 @@
+//go:build !linux
+
+package bench
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// Elsewhere than on Linux peers are goroutines, and what the system does not
+// tell in a portable way is not measured.
+const processes = false
+
+func monotonic() (int64, bool) { return 0, false }
+
+func newBoard() (*board, *os.File, func(), error) { return new(board), nil, func() {}, nil }
+
+func mapBoard(*os.File) (*board, func(), error) {
+	return nil, nil, errors.New("shared memory is only used on Linux")
+}
+
+func usage() (time.Duration, int64)            { return 0, 0 }
+func usageOf(int) (time.Duration, int64, bool) { return 0, 0, false }
+func portBound(uint16) bool                    { return true }
+func (e *Env) describe()                       {}
+func stolen() (float64, float64)               { return 0, 0 }

@@ -1,0 +1,103 @@
+// Package cli is what the commands have in common at their edge: how they read
+// their arguments, how they report an error, and how a signal ends them.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+)
+
+// Exit codes.
+const (
+	ExitOK      = 0
+	ExitFailure = 1 // what was asked for could not be done
+	ExitUsage   = 2 // what was asked for makes no sense
+)
+
+// A Command is a whole program but for its process. Its results go to stdout
+// and all else to stderr; ctx is done when a signal asks it to end.
+type Command func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error
+
+// Main runs a command as this process and never returns. The first Ctrl-C
+// (or SIGTERM) ends ctx, the second the process.
+func Main(name string, command Command) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(Exit(os.Stderr, name, command(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)))
+}
+
+// UsageError is an error in what the caller asked for.
+type UsageError struct{ Err error }
+
+func (e UsageError) Error() string { return e.Err.Error() }
+func (e UsageError) Unwrap() error { return e.Err }
+
+// Usagef is fmt.Errorf for a UsageError.
+func Usagef(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
+
+// Exit writes err as one line to stderr and gives the exit code for it.
+func Exit(stderr io.Writer, name string, err error) int {
+	var usage UsageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return ExitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "%s: %s (%s -h says how)\n", name, Printable(err.Error()), name)
+		return ExitUsage
+	}
+	fmt.Fprintf(stderr, "%s: %s\n", name, Printable(err.Error()))
+	return ExitFailure
+}
+
+// Parse parses args, in which flags may stand before, between and after the
+// other arguments, and returns those; after "--" all are others. On -h it
+// prints the usage text and the flags to stdout and returns flag.ErrHelp. Any
+// other error is a UsageError.
+func Parse(fs *flag.FlagSet, args []string, usage string, stdout io.Writer) ([]string, error) {
+	fs.Init(fs.Name(), flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // of an error's two dozen lines Exit prints the one that counts
+	fs.Usage = func() {}
+	var others []string
+	for {
+		switch err := fs.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			fmt.Fprint(stdout, usage, "\nFlags:\n")
+			fs.SetOutput(stdout)
+			fs.PrintDefaults()
+			return nil, err
+		case err != nil:
+			return nil, UsageError{err}
+		}
+		rest := fs.Args()
+		if end := len(args) - len(rest); len(rest) == 0 || end > 0 && args[end-1] == "--" {
+			return append(others, rest...), nil
+		}
+		others, args = append(others, rest[0]), rest[1:]
+	}
+}
+
+// Printable is s with everything that could steer a terminal, or that breaks
+// the line, turned into its Go escape.
+func Printable(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		if strconv.IsPrint(r) && (r != utf8.RuneError || size > 1) {
+			b.WriteString(s[:size])
+		} else {
+			quoted := strconv.Quote(s[:size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		s = s[size:]
+	}
+	return b.String()
+}

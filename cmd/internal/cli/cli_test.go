@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/core"
+)
+
+func TestParse(t *testing.T) {
+	for _, test := range []struct {
+		args   string
+		others string // space-separated
+		loud   bool
+		err    string
+	}{
+		{args: ""},
+		{args: "A 3001", others: "A 3001"},
+		{args: "-loud A 3001", others: "A 3001", loud: true},
+		{args: "A -loud 3001", others: "A 3001", loud: true},
+		{args: "A 3001 -loud", others: "A 3001", loud: true},
+		{args: "- 3001", others: "- 3001"},
+		{args: "A -- 3001 -loud", others: "A 3001 -loud"},
+		{args: "-loud -- -- x", others: "-- x", loud: true},
+		{args: "A 3001 -nosuch", err: "flag provided but not defined: -nosuch"},
+		{args: "-loud=perhaps", err: `invalid boolean value "perhaps" for -loud: parse error`},
+	} {
+		fs := flag.NewFlagSet("test", flag.ExitOnError)
+		loud := fs.Bool("loud", false, "")
+		others, err := Parse(fs, strings.Fields(test.args), "", io.Discard)
+		if test.err != "" {
+			var usage UsageError
+			if !errors.As(err, &usage) || err.Error() != test.err {
+				t.Errorf("Parse(%q): error %v, want the usage error %s", test.args, err, test.err)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(others, strings.Fields(test.others)) || *loud != test.loud {
+			t.Errorf("Parse(%q) = %q, %v with -loud=%v, want %q with %v", test.args, others, err, *loud, test.others, test.loud)
+		}
+	}
+}
+
+func TestParseHelp(t *testing.T) {
+	fs := flag.NewFlagSet("test", flag.ExitOnError)
+	timing := Timing(fs)
+	var out bytes.Buffer
+	if _, err := Parse(fs, []string{"A", "-h"}, "Usage: test\n", &out); !errors.Is(err, flag.ErrHelp) {
+		t.Fatalf("Parse(-h): error %v, want flag.ErrHelp", err)
+	}
+	for _, want := range []string{"Usage: test\n\nFlags:\n", "-heartbeat interval\n", "(default 500ms)", "-refresh interval\n", "(default 0s)"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the help has no %q:\n%s", want, out.String())
+		}
+	}
+	if *timing != core.DefaultTiming() {
+		t.Errorf("without flags the timing is %+v", *timing)
+	}
+}
+
+func TestTiming(t *testing.T) {
+	fs := flag.NewFlagSet("test", flag.ExitOnError)
+	timing := Timing(fs)
+	args := strings.Fields("-heartbeat 1ms -reap 2ms -deadline 3ms -broadcast 4ms -retry 5ms -refresh 6ms")
+	if _, err := Parse(fs, args, "", io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	want := core.Timing{Heartbeat: time.Millisecond, Reap: 2 * time.Millisecond, Deadline: 3 * time.Millisecond,
+		Broadcast: 4 * time.Millisecond, Retry: 5 * time.Millisecond, Refresh: 6 * time.Millisecond}
+	if *timing != want {
+		t.Errorf("timing is %+v, want %+v", *timing, want)
+	}
+}
+
+func TestExit(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		code int
+		line string
+	}{
+		{nil, 0, ""},
+		{flag.ErrHelp, 0, ""},
+		{errors.New("no room"), 1, "it: no room\n"},
+		{fmt.Errorf("in vain: %w", Usagef("bad port %q", "x")), 2, "it: in vain: bad port \"x\" (it -h says how)\n"},
+		{errors.New("red \x1b[31m\nline"), 1, `it: red \x1b[31m\nline` + "\n"},
+	} {
+		var stderr bytes.Buffer
+		if code := Exit(&stderr, "it", test.err); code != test.code || stderr.String() != test.line {
+			t.Errorf("Exit(%v) = %d with %q, want %d with %q", test.err, code, stderr.String(), test.code, test.line)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		`plain "quoted" \ text`: `plain "quoted" \ text`,
+		"größe 世界 \ufffd":       "größe 世界 \ufffd",
+		"\x1b]0;x\a\r\n":        `\x1b]0;x\a\r\n`,
+		"\xff\xc0 \u202e\u200b": `\xff\xc0 \u202e\u200b`,
+	} {
+		if got := Printable(in); got != want {
+			t.Errorf("Printable(%q) = %s, want %s", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"p2plocal/core"
+)
+
+const helpText = `  peers               who is in the directory
+  broadcast on|off    broadcast at the interval, or not
+  send TEXT           send a message to all others
+  send NAME TEXT      send it to one, if the first word is one character;
+                      TEXT may be a Go string: send "A \x00\u00ff"
+  disconnect          fall silent, but go on hearing and keep the port
+  connect             be born again
+  stats               what has been counted so far
+  quit                end
+  help                this list`
+
+// command is one line of input, understood.
+type command struct {
+	verb string
+	to   core.Name // send: whom; 0: all
+	text string    // send
+}
+
+// lineMost is the longest line taken: four bytes for each of the largest text's, and some.
+const lineMost = 4*core.MaxPayload + 64
+
+func parseCommand(line string) (command, error) {
+	verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	rest = strings.TrimSpace(rest)
+	switch verb {
+	case "":
+		return command{}, nil
+	case "broadcast":
+		if rest != "on" && rest != "off" {
+			return command{}, fmt.Errorf("broadcast %q, want on or off", rest)
+		}
+		return command{verb: verb + " " + rest}, nil
+	case "send":
+		return parseSend(rest)
+	case "help", "peers", "connect", "disconnect", "stats", "quit":
+		if rest != "" {
+			return command{}, fmt.Errorf("%s takes nothing more, got %q", verb, rest)
+		}
+		return command{verb: verb}, nil
+	}
+	return command{}, fmt.Errorf("unknown command %q, \"help\" lists them", verb)
+}
+
+func parseSend(rest string) (command, error) {
+	c := command{verb: "send", text: rest}
+	if name, text, found := strings.Cut(rest, " "); found && len(name) == 1 {
+		c.to, c.text = core.Name(name[0]), strings.TrimSpace(text)
+	}
+	if c.text == "" {
+		return command{}, errors.New("send what? want a text, or a peer's name and a text")
+	}
+	if c.text[0] == '"' {
+		text, err := strconv.Unquote(c.text)
+		if err != nil {
+			return command{}, fmt.Errorf("%s is not a Go string", strconv.Quote(c.text))
+		}
+		c.text = text
+	}
+	return c, nil
+}
+
+// obey carries out the commands of stdin, a line each, until its end.
+func (n *node) obey(ctx context.Context, stdin io.Reader, stderr io.Writer, quit func()) {
+	fail := func(err error) {
+		if n.out.json {
+			n.out.reply(time.Now(), failure{err.Error()})
+		} else {
+			fmt.Fprintf(stderr, "p2p: %v\n", err)
+		}
+	}
+	lines := bufio.NewReaderSize(stdin, lineMost)
+	for ctx.Err() == nil {
+		line, err := lines.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = lines.ReadSlice('\n')
+			}
+			fail(fmt.Errorf("a line of more than %d bytes is ignored", lineMost))
+		} else if c, bad := parseCommand(string(line)); bad != nil {
+			fail(bad)
+		} else if c.verb == "quit" {
+			quit()
+			return
+		} else if bad := n.do(c); bad != nil {
+			fail(bad)
+		}
+		if err != nil {
+			return // the end, or as good as that: the peer goes on
+		}
+	}
+}
+
+// do carries out one command and prints what came of it.
+func (n *node) do(c command) (err error) {
+	switch c.verb {
+	case "":
+		return nil
+	case "help":
+		n.out.reply(time.Now(), help{helpText})
+		return nil
+	case "stats":
+		now := time.Now()
+		n.out.reply(now, n.stats(now, false))
+		return nil
+	}
+	n.socket.Do(func(now time.Time) {
+		var e event
+		if e, err = n.change(now, c); err == nil {
+			n.out.reply(now, e)
+		}
+	})
+	return err
+}
+
+// change does what needs the peer.
+func (n *node) change(now time.Time, c command) (event, error) {
+	p := n.peer
+	switch c.verb {
+	case "peers":
+		list := make([]entry, p.Others().Len())
+		for i := range list {
+			list[i] = entryOf(p.Others().At(i))
+		}
+		slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
+		return peers{p.Online(), p.Joined(), list}, nil
+	case "send":
+		if err := p.Send(now, c.to, []byte(c.text)); err != nil {
+			return nil, err
+		}
+		e := sent{Peers: p.Others().Len(), payload: payloadOf([]byte(c.text))}
+		if c.to != 0 {
+			e.To, e.Peers = c.to.String(), 1
+		}
+		return e, nil
+	case "broadcast on", "broadcast off":
+		n.broadcast = c.verb == "broadcast on"
+		return n.setBroadcast(now), nil
+	case "connect":
+		p.Connect(now)
+		n.setBroadcast(now) // as it was said last
+		return connected{}, nil
+	default: // disconnect
+		p.Disconnect()
+		return disconnected{}, nil
+	}
+}
+
+func (n *node) setBroadcast(now time.Time) event {
+	interval := n.interval
+	if !n.broadcast {
+		interval = 0
+	}
+	n.peer.SetBroadcast(now.Add(interval), interval)
+	return broadcasting{milliseconds(interval)}
+}

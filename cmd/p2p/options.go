@@ -1,0 +1,150 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/core"
+)
+
+const usage = `Usage: p2p [flags]              the directory server
+       p2p [flags] NAME PORT    a peer: its name (one printable ASCII character)
+                                and the UDP port that it receives on
+
+A peer reads commands from its standard input; "help" lists them. The end of
+the input does not end the peer; "quit", Ctrl-C or SIGTERM do, and the counters
+are printed then. Exit code: 0 after that, 1 for a failure (a port in use, a
+full disk), 2 for bad arguments.
+
+A reason for which datagrams are refused is printed with the first 3 of them,
+and then as one count a second, until there has been none for 10 s.
+
+With -json, every line is an object: "time" (UTC), "event", and with the event
+  started       address, buffer_granted (bytes, 0: unknown); a peer: name, port, server
+  born          name, port                         the server took a birth
+  repeated      name, port                         ... that repeats an entry exactly
+  conflict      name, port, holder {name, port}    ... and refused it
+  unknown       name, from                         a keep-alive of nobody
+  culled        name, port, silence_ms
+  directory     peers, added, removed [{name, port} ...] by name; at the server as
+                sent, at a peer as received, itself included
+  message       name, port (the sender's), text; hex (all bytes) if the text is
+                not valid UTF-8
+  unanswered    waited_ms                          no directory has named this peer
+  refused       reason, from, bytes (its size), hex (its first 16 bytes)
+  more          reason, count                      as above, but only counted
+  lost          lines                              not printed: the output was too slow
+  sent          to (a name, "": all), peers (how many), text, hex     these and the
+  peers         online, joined, peers                                 next answer
+  connected, disconnected                                             commands
+  broadcasting  interval_ms (0: not)
+  error         error
+  help          text
+  stats, ended  seconds, counters (datagrams), send_failures, kernel_drops (null:
+                unknown), buffer_granted, goroutines; -metrics has these too
+`
+
+// options is what the command line asks for.
+type options struct {
+	peer          *core.Entry // nil: the server
+	listen        netip.AddrPort
+	server        netip.AddrPort
+	timing        *core.Timing
+	sourceCheck   bool
+	readBuffer    int
+	quiet, json   bool
+	metrics       string
+	metricsRemote bool
+}
+
+// self is how the process calls itself.
+func (o *options) self() string {
+	if o.peer == nil {
+		return "server"
+	}
+	return label(o.peer.Name)
+}
+
+const maxReadBuffer = 1 << 30
+
+func parse(args []string, stdout io.Writer) (*options, error) {
+	o := &options{}
+	fs := flag.NewFlagSet("p2p", flag.ContinueOnError)
+	standard := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 3000)
+	fs.TextVar(&o.listen, "listen", standard, "`address` of the server; port 0: the kernel chooses")
+	fs.TextVar(&o.server, "server", standard, "`address` at which a peer finds the server; its host is the mesh's host")
+	o.timing = cli.Timing(fs)
+	fs.BoolVar(&o.sourceCheck, "source-check", false, "the server takes a birth or keep-alive only from the port that it names")
+	fs.IntVar(&o.readBuffer, "rcvbuf", core.ReadBuffer, "socket receive buffer to ask for, in `bytes`; 0: the kernel's default")
+	fs.BoolVar(&o.quiet, "quiet", false, "print no events, only answers to commands and the counters at the end")
+	fs.BoolVar(&o.json, "json", false, "print one JSON object a line")
+	fs.StringVar(&o.metrics, "metrics", "", "serve /debug/vars (expvar) and /debug/pprof/ over HTTP at this loopback `address`")
+	fs.BoolVar(&o.metricsRemote, "metrics-remote", false, "let -metrics be an address that others can reach")
+	others, err := cli.Parse(fs, args, usage, stdout)
+	if err != nil {
+		return nil, err
+	}
+
+	switch len(others) {
+	case 0:
+	case 2:
+		if o.peer, err = parsePeer(others[0], others[1]); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, cli.Usagef("got %d arguments %q, want none (the server) or 2: a peer's NAME PORT", len(others), others)
+	}
+	foreign, role := map[string]bool{"server": true}, "a peer" // the flags of the other role
+	if o.peer != nil {
+		foreign, role = map[string]bool{"listen": true, "source-check": true}, "the server"
+	}
+	fs.Visit(func(f *flag.Flag) {
+		if foreign[f.Name] && err == nil {
+			err = cli.Usagef("flag -%s is for %s", f.Name, role)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := o.timing.Validate(); err != nil {
+		return nil, cli.UsageError{Err: err}
+	}
+	if o.readBuffer < 0 || o.readBuffer > maxReadBuffer {
+		return nil, cli.Usagef("receive buffer of %d bytes, want 0 to %d", o.readBuffer, maxReadBuffer)
+	}
+	for name, addr := range map[string]netip.AddrPort{"listen": o.listen, "server": o.server} {
+		if !addr.Addr().Is4() || name == "server" && addr.Addr().IsUnspecified() {
+			return nil, cli.Usagef("flag -%s is %v, want an IPv4 address with a port, such as %v", name, addr, standard)
+		}
+	}
+	if o.metrics != "" {
+		return o, o.checkMetrics()
+	}
+	return o, nil
+}
+
+func parsePeer(name, port string) (*core.Entry, error) {
+	if len(name) != 1 || !core.Name(name[0]).Valid() {
+		return nil, cli.Usagef("name %q, want one printable ASCII character", name)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return nil, cli.Usagef("port %q, want 1 to 65535", port)
+	}
+	return &core.Entry{Name: core.Name(name[0]), Port: uint16(n)}, nil
+}
+
+// label is how a peer is called in print; a name that is not a letter or a
+// digit is quoted, so that it can be told from what stands around it.
+func label(n core.Name) string { return "peer" + short(n) }
+
+func short(n core.Name) string {
+	if 'a' <= n && n <= 'z' || 'A' <= n && n <= 'Z' || '0' <= n && n <= '9' {
+		return n.String()
+	}
+	return fmt.Sprintf("%q", rune(n))
+}
