@@ -1,0 +1,131 @@
+package fuzz
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the seed corpora anew from the catalogue and the transcripts")
+
+// recorded are the datagrams of testdata/recorded.json: what the original
+// implementation was sent and what it answered.
+func recorded(t testing.TB) (sessions []struct {
+	Case string
+	Role string
+	Sent []struct {
+		Ms   int `json:"t_ms"`
+		From any // peer sessions: the port
+		Hex  string
+	}
+	Answers []string
+}) {
+	t.Helper()
+	b, err := os.ReadFile("testdata/recorded.json")
+	if err == nil {
+		err = json.Unmarshal(b, &sessions)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sessions
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+const largestSeed = 1024 // bytes: larger cases cost the repository more than they give the fuzzer
+
+// seeds is each target's corpus, by file name.
+func seeds(t testing.TB) map[string]map[string][]byte {
+	all := map[string]map[string][]byte{"FuzzParse": {}, "FuzzDirectory": {}, "FuzzPeer": {}}
+	add := func(target, name string, b []byte) {
+		if len(b) <= largestSeed {
+			all[target][strings.NewReplacer("/", "-", "'", "").Replace(name)] = b
+		}
+	}
+	env := DefaultEnv()
+	var join []byte // what the members do before a case
+	for _, e := range env.Members {
+		join = operation{0, FromStranger, birthOf(e)}.append(join)
+	}
+	meet := operation{waitUnit, FromServer, directory(env.Self, env.Members[0], env.Members[1])}.append([]byte{1})
+	for _, c := range catalogue(t) {
+		if len(c.Steps) < 3 { // FuzzParse has no use for sequences of what it has
+			add("FuzzParse", c.Name, c.Steps[0].Datagram)
+		}
+		if c.Role == Server {
+			add("FuzzDirectory", c.Name, appendCase(join, c))
+		} else {
+			add("FuzzPeer", c.Name, appendCase(meet, c))
+		}
+	}
+	for _, s := range recorded(t) {
+		target, b := "FuzzDirectory", []byte(nil)
+		if s.Role == "peer" {
+			target, b = "FuzzPeer", []byte{0}
+		}
+		at := time.Duration(0)
+		for i, d := range s.Sent {
+			wait := (time.Duration(d.Ms)*time.Millisecond - at) / waitUnit * waitUnit
+			at += wait
+			from := FromStranger
+			if s.Role == "peer" {
+				from = FromMember
+				if d.From == float64(env.Server.Port()) {
+					from = FromServer
+				}
+			}
+			b = operation{wait, from, unhex(t, d.Hex)}.append(b)
+			if i < 8 {
+				add("FuzzParse", fmt.Sprintf("recorded-%s-%s-%d", s.Role, s.Case, i), unhex(t, d.Hex))
+			}
+		}
+		add(target, "recorded-"+s.Case, b)
+		for i, h := range s.Answers {
+			add("FuzzParse", fmt.Sprintf("recorded-%s-%s-answer-%d", s.Role, s.Case, i), unhex(t, h))
+		}
+	}
+	return all
+}
+
+// TestCorpora holds the committed seeds to what the catalogue and the
+// recordings give today. Inputs that the fuzzer found stand beside them, under
+// the names that it gave them.
+func TestCorpora(t *testing.T) {
+	for target, files := range seeds(t) {
+		dir := filepath.Join("testdata", "fuzz", target)
+		if *update {
+			if err := os.MkdirAll(dir, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(files) == 0 {
+			t.Errorf("%s has no seeds", target)
+		}
+		for name, b := range files {
+			want := fmt.Sprintf("go test fuzz v1\n[]byte(%q)\n", b)
+			path := filepath.Join(dir, name)
+			if *update {
+				if err := os.WriteFile(path, []byte(want), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, err := os.ReadFile(path); err != nil || string(got) != want {
+				t.Errorf("%s is not what the catalogue gives (%v): run go test ./fuzz -run Corpora -update", path, err)
+			}
+		}
+	}
+}

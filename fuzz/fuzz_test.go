@@ -1,0 +1,92 @@
+package fuzz
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"p2plocal/core"
+)
+
+// FuzzParse: no bytes make Parse panic, what it takes it gives back, and it agrees
+// with a decoder that was written without a look at it.
+func FuzzParse(f *testing.F) {
+	prefix := []byte("prefix")
+	var space []byte
+	f.Fuzz(func(t *testing.T, datagram []byte) {
+		m, err := core.Parse(datagram)
+		if differ := decode(datagram).matches(m, err); differ != nil {
+			t.Fatalf("%x: %v: core says %+v, %v", datagram, differ, m, err)
+		}
+		if err != nil {
+			return
+		}
+		space = m.Append(append(space[:0], prefix...))
+		if !bytes.Equal(space, append(prefix, datagram...)) {
+			t.Fatalf("%x parsed and appended is %x", datagram, space[len(prefix):])
+		}
+	})
+}
+
+// FuzzDirectory: whatever comes and whenever, the server does what
+// directoryModel says, after every step.
+func FuzzDirectory(f *testing.F) {
+	env := DefaultEnv()
+	f.Fuzz(func(t *testing.T, schedule []byte) {
+		m := directoryModel{port: int(env.Server.Port()), reaped: epoch, heard: map[int]map[byte]int{}, fates: map[Fate]int{}}
+		last := map[core.Entry]time.Time{} // sign of life
+		var d *core.Directory
+		d, err := core.NewDirectory(core.DirectoryConfig{Port: env.Server.Port(), Timing: core.DefaultTiming(), Observer: core.Observer{
+			Born:     func(now time.Time, e core.Entry) { last[e] = now },
+			Repeated: func(now time.Time, e core.Entry) { last[e] = now },
+			Reaped: func(now time.Time, e core.Entry, silence time.Duration) {
+				// The keep-alives are in the model alone, so Reaped is judged by silence.
+				if silence <= 1500*time.Millisecond || silence > 2*time.Second || last[e].IsZero() {
+					m.fail("%v reaped at %v after %v of silence", e, now.Sub(epoch), silence)
+				}
+				delete(last, e)
+			},
+			Dropped: func(_ time.Time, _ netip.AddrPort, datagram []byte, why error) {
+				if len(datagram) > core.MaxDatagram || !errors.Is(why, core.ErrMalformed) && !errors.Is(why, core.ErrMisdirected) && !errors.Is(why, core.ErrRejected) {
+					m.fail("%x dropped because %v", datagram, why)
+				}
+			},
+		}}, epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		drive(d, schedule, env.address, 2200*time.Millisecond, m.step, m.polled, func(now, next time.Time) { m.idle(now, next, d) })
+		if m.err == nil && d.Entries().Len() != 0 {
+			m.fail("after 2.2 s of silence the directory has %d entries", d.Entries().Len())
+		}
+		if m.err != nil {
+			t.Fatal(m.err)
+		}
+	})
+}
+
+// FuzzPeer: whatever comes and whenever, the peer does what peerModel says,
+// after every step. The first byte's lowest bit gives it a refresh interval.
+func FuzzPeer(f *testing.F) {
+	env := DefaultEnv()
+	f.Fuzz(func(t *testing.T, schedule []byte) {
+		timing := core.DefaultTiming()
+		if len(schedule) > 0 {
+			if schedule[0]&1 == 1 {
+				timing.Refresh = 1300 * time.Millisecond
+			}
+			schedule = schedule[1:]
+		}
+		p, err := core.NewPeer(core.PeerConfig{Self: env.Self, Server: env.Server, Timing: timing}, epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := peerModel{env: env, refresh: timing.Refresh, birth: epoch, alive: epoch.Add(500 * time.Millisecond), tick: epoch.Add(4 * time.Second), fates: map[Fate]int{}}
+		drive(p, schedule, env.address, 9*time.Second, m.step, m.polled, func(now, next time.Time) { m.idle(now, next, p) })
+		if m.err != nil {
+			t.Fatal(m.err)
+		}
+	})
+}
