@@ -43,6 +43,15 @@ func (h *histogram) record(d int64) {
 	h.counts[(bucket+1)<<halfBits+sub-1<<halfBits].Add(1)
 }
 
+// reset forgets all samples. Nothing must be recorded meanwhile.
+func (h *histogram) reset() {
+	for i := range h.counts {
+		h.counts[i].Store(0)
+	}
+	h.below.Store(0)
+	h.above.Store(0)
+}
+
 // hdr is a copy as the library's type, which does the arithmetic.
 func (h *histogram) hdr() *hdrhistogram.Histogram {
 	counts := make([]int64, histogramSize)

@@ -54,8 +54,9 @@ var scenarios = map[string]scenario{
 	"restart": {func(c *Config) time.Duration {
 		return 2*time.Second + 4*c.Options.Refresh + c.Timing.Deadline + c.Timing.Reap
 	}, restartScenario},
-	"pause": {func(c *Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
-	"loss":  {func(c *Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
+	"pause":    {func(c *Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
+	"loss":     {func(c *Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
+	"saturate": {func(c *Config) time.Duration { return 30 * c.Options.Search.Trial }, saturateScenario},
 }
 
 func joinTime(c *Config) time.Duration {

@@ -179,6 +179,7 @@ type window struct {
 
 func (s *stage) window(warmup, duration, interval time.Duration) window {
 	start := s.clock.now() + int64(lead)
+	ticked := s.ticked()
 	w := window{from: start + int64(warmup), to: start + int64(warmup+duration), interval: interval}
 	s.board.open(w.from, w.to, interval)
 	s.spreadBroadcasts(start, interval)
@@ -200,7 +201,7 @@ func (s *stage) window(warmup, duration, interval time.Duration) window {
 	}
 	// Late ones may still come, until they are given up.
 	ctx := context.WithoutCancel(s.ctx)
-	s.until(ctx, min(s.cfg.Timing.Deadline+100*time.Millisecond, 2*time.Second), func() bool { return s.ticked() >= w.ticks })
+	s.until(ctx, min(s.cfg.Timing.Deadline+100*time.Millisecond, 2*time.Second), func() bool { return s.ticked()-ticked >= w.ticks })
 	return w
 }
 
