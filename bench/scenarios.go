@@ -687,14 +687,18 @@ func lossScenario(s *stage) error {
 		began := s.clock.now()
 		s.talk(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
 		seconds := float64(s.n) * float64(s.clock.now()-began) / 1e9
-		var injected, measured, sent uint64
+		var injected, measured, sent, doubled, reordered uint64
 		for i := range s.board.seats {
 			seat := &s.board.seats[i]
 			injected += seat.injected.Load()
 			measured += seat.mInjected.Load()
+			doubled += seat.mDoubled.Load()
+			reordered += seat.mReordered.Load()
 			sent += seat.messages.Load()
 		}
 		s.count("injected", injected)
+		s.count("duplicated_injected", doubled)
+		s.count("reordered_injected", reordered)
 		s.value("loss_injected", "ratio", float64(measured)/float64(sent))
 		p := s.opt.Impair.Loss
 		s.value("false_culls_expected", "1", 2*p*p*p*(1-p)*seconds)
