@@ -95,11 +95,7 @@ func newMesh(ctx context.Context, cfg *Config, seed uint64, with setup) (m *mesh
 func (m *mesh) startServer(ctx context.Context) error {
 	switch {
 	case m.opt.Server != "":
-		addr, err := netip.ParseAddrPort(m.opt.Server)
-		if err != nil || !addr.Addr().Is4() || addr.Port() == 0 {
-			return fmt.Errorf("server address %q, want one such as 127.0.0.1:3000", m.opt.Server)
-		}
-		m.server = remoteServer(addr)
+		m.server = remoteServer(netip.MustParseAddrPort(m.opt.Server)) // as validated
 	case m.opt.ServerExec != "":
 		s, err := startCommand(ctx, m.opt.ServerExec, loopback)
 		if err != nil {

@@ -77,6 +77,16 @@ func crashTime(c *Config) time.Duration {
 // baselineTime is how long the baseline is measured before each run.
 const baselineTime = 300 * time.Millisecond
 
+// Measured reports that the result holds anything at all.
+func (r *Result) Measured() bool {
+	for _, run := range r.Runs {
+		if len(run.Scenarios) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Expected is about how long a benchmark takes.
 func (c *Config) Expected() (d time.Duration) {
 	for _, name := range c.Scenarios {
@@ -118,6 +128,12 @@ func (run *Run) scenarios(ctx context.Context, cfg *Config, status *Status, numb
 		}
 		s := newStage(ctx, cfg, run.Seed, name, status, p)
 		err := scenarios[name].run(s)
+		if s.mesh == nil && err != nil && !errors.As(err, new(cannot)) { // not even begun
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("%s: %w", name, err)
+		}
 		s.finish()
 		run.Scenarios = append(run.Scenarios, s.out)
 		switch {

@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	stop := showProgress(&status, cfg.Config, stderr, out.quiet)
 	result, failed := bench.Execute(ctx, cfg.Config, bench.Version(args), &status)
 	stop()
-	if result == nil {
+	if failed != nil && (result == nil || !result.Measured()) {
 		return failed
 	}
 	result.Assertions = bench.Evaluate(asserts, result)
