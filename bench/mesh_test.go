@@ -77,6 +77,14 @@ func TestScenarios(t *testing.T) {
 				if s.Accounts.Sent == 0 || s.Accounts.Taken == 0 {
 					t.Errorf("nothing was sent or taken: %+v", *s.Accounts)
 				}
+				if name == "relaunch" {
+					if admit, back := flat(t, r, "relaunch.early.admit.max"), flat(t, r, "relaunch.early.back.max"); admit <= 0 || back < admit {
+						t.Errorf("back %v s after the birth, admitted after %v s", back, admit)
+					}
+				}
+				if culls := flat(t, r, name+".false_culls"); culls != 0 && name != "loss" && name != "saturate" {
+					t.Errorf("%v false culls", culls)
+				}
 				for _, d := range definitions {
 					if !strings.HasPrefix(d.Name, name+".") || strings.Contains(d.Name, ".server_") {
 						continue

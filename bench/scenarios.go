@@ -576,6 +576,10 @@ func (s *stage) restart(refresh time.Duration) error {
 	if err := s.mesh.server.restart(); err != nil {
 		return err
 	}
+	// A server that knows nobody makes views shrink. That is no false cull, so
+	// everybody counts as newly arrived.
+	s.roster.mark(back-1, set{})
+	s.roster.mark(back, s.alive)
 	if err := s.birth(probe); err != nil {
 		return err
 	}
