@@ -448,7 +448,7 @@ func facts(r *bench.Result, s scene) []fact {
 	case "crash":
 		p := when("converge", "after the kill no view held the killed any more")
 		if w := s.Charts.Ideal; w != nil && p != nil {
-			p = p.add("ideal %s to %s after the last sign of life", fixed(w[0], 1), measure(w[1], "s"))
+			p = p.add("ideal %s to %s after it", fixed(w[0], 1), quantity{fixed(w[1], 1), "", "s"})
 		}
 		say("converge", p)
 	case "churn":
