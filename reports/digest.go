@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -55,6 +54,15 @@ type row struct {
 	cells []quantity
 }
 
+// column is column c's cells, aligned.
+func (s section) column(c int) []string {
+	cells := make([]quantity, len(s.rows))
+	for i, x := range s.rows {
+		cells[i] = x.cells[c]
+	}
+	return aligned(cells)
+}
+
 // A fact is a labelled line below the table.
 type fact struct {
 	label string
@@ -99,40 +107,26 @@ func scenes(r *bench.Result) []scene {
 func (s scene) repeated() bool { return len(s.all) > 1 }
 
 // value is a figure of the only run, or the median over all; nil: not measured.
-func (s scene) value(flat string) *float64 {
+func (s scene) value(name string) *float64 {
+	flat := s.Name + "." + name
 	if s.repeated() {
-		if m, ok := s.summary[s.Name+"."+flat]; ok && m.N > 0 {
+		if m, ok := s.summary[flat]; ok && m.N > 0 {
 			return &m.Median
 		}
 		return nil
 	}
-	name, field := flat, ""
-	if m, ok := s.Metrics[name]; ok && m.Dist == nil {
-		return m.Value
-	}
-	if i := strings.IndexByte(flat, '.'); i >= 0 {
-		// A metric's own name may hold dots too: the longest one counts.
-		for name := range s.Metrics {
-			if rest, ok := strings.CutPrefix(flat, name+"."); ok {
-				field = rest
-				if m := s.Metrics[name]; m.Dist != nil {
-					return m.Dist.Field(field)
-				}
-			}
-		}
-	}
-	return nil
+	return s.Flat()[flat]
 }
 
 // has reports that some run measured, or tried to measure, a metric.
 func (s scene) has(name string) bool {
-	return slices.ContainsFunc(s.all, func(x bench.Scenario) bool { _, ok := x.Metrics[name]; return ok })
+	return slices.ContainsFunc(s.all, func(x bench.Scenario) bool { _, ok := x.Metrics[s.Name+"."+name]; return ok })
 }
 
 // total is a count's sum over the runs.
 func (s scene) total(name string) (sum float64, ok bool) {
 	for _, x := range s.all {
-		if m, has := x.Metrics[name]; has && m.Value != nil {
+		if m, has := x.Metrics[s.Name+"."+name]; has && m.Value != nil {
 			sum, ok = sum+*m.Value, true
 		}
 	}
@@ -144,6 +138,7 @@ func newDigest(r *bench.Result) digest {
 	for _, s := range scenes(r) {
 		d.sections = append(d.sections, newSection(r, s))
 	}
+	d.dropEmpty()
 	for _, a := range r.Assertions {
 		unit, text := "1", a.Text
 		if def, field, ok := bench.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
@@ -280,7 +275,7 @@ func newSection(r *bench.Result, s scene) section {
 	default:
 		sec.columns, sec.rows = distributions(s)
 	}
-	sec.curve = newCurve(s.all, "latency")
+	sec.curve = newCurve(s.all, s.Name+".latency")
 	sec.facts = facts(r, s)
 	seen := make(map[string]bool)
 	for i, x := range s.all {
@@ -301,25 +296,6 @@ func newSection(r *bench.Result, s scene) section {
 	return sec
 }
 
-// names are a scenario's metrics in the order of their definitions, unknown
-// ones after them.
-func names(s bench.Scenario) []string {
-	var out []string
-	for _, d := range bench.Definitions() {
-		if name, ok := strings.CutPrefix(d.Name, s.Name+"."); ok {
-			if _, ok := s.Metrics[name]; ok {
-				out = append(out, name)
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Metrics)) {
-		if !slices.Contains(out, name) {
-			out = append(out, name)
-		}
-	}
-	return out
-}
-
 // label is a metric's name as people write it.
 func label(name string) string {
 	switch name {
@@ -335,12 +311,12 @@ func label(name string) string {
 func distributions(s scene) ([]string, []row) {
 	var rows []row
 	columns := []string{"n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max"}
-	for _, name := range names(s.Scenario) {
+	for _, name := range s.Names() {
 		m := s.Metrics[name]
 		if m.Dist == nil || m.Dist.N == 0 {
 			continue
 		}
-		x := row{name: label(name)}
+		x := row{name: label(strings.TrimPrefix(name, s.Name+"."))}
 		for _, c := range columns {
 			unit := m.Unit
 			if c == "n" {
@@ -350,20 +326,31 @@ func distributions(s scene) ([]string, []row) {
 		}
 		rows = append(rows, x)
 	}
-	return dropEmpty(columns, rows)
+	return columns, rows
 }
 
-// dropEmpty leaves out the columns that no row fills.
-func dropEmpty(columns []string, rows []row) ([]string, []row) {
-	for c := len(columns) - 1; c >= 0; c-- {
-		if !slices.ContainsFunc(rows, func(x row) bool { return x.cells[c].whole != missing }) {
-			columns = slices.Delete(columns, c, c+1)
-			for i := range rows {
-				rows[i].cells = slices.Delete(rows[i].cells, c, c+1)
+// dropEmpty leaves out the columns that no row fills in any of the sections
+// that have them, so that tables of one kind keep the same columns.
+func (d *digest) dropEmpty() {
+	filled := make(map[string]bool)
+	for _, s := range d.sections {
+		for _, x := range s.rows {
+			for c, q := range x.cells {
+				filled[s.columns[c]] = filled[s.columns[c]] || q.whole != missing
 			}
 		}
 	}
-	return columns, rows
+	for i := range d.sections {
+		s := &d.sections[i]
+		for c := len(s.columns) - 1; c >= 0; c-- {
+			if !filled[s.columns[c]] {
+				s.columns = slices.Delete(s.columns, c, c+1)
+				for j := range s.rows {
+					s.rows[j].cells = slices.Delete(s.rows[j].cells, c, c+1)
+				}
+			}
+		}
+	}
 }
 
 // summarised are the flat metrics that stand for a scenario when several runs
@@ -393,7 +380,7 @@ func overRuns(s scene) ([]string, []row) {
 		}
 		rows = append(rows, x)
 	}
-	return dropEmpty([]string{"median", "95 % from", "to", "min", "max", "runs", "more needed"}, rows)
+	return []string{"median", "95 % from", "to", "min", "max", "runs", "more needed"}, rows
 }
 
 // trials shows a search's loads in ascending order.
@@ -435,6 +422,8 @@ func facts(r *bench.Result, s scene) []fact {
 	}
 	when := func(metric, then string) phrase {
 		switch v := s.value(metric); {
+		case v != nil && s.repeated(): // stands in the table
+			return nil
 		case v != nil:
 			return phrase{}.add("%v %s", measure(*v, "s"), then)
 		case s.has(metric):
@@ -451,17 +440,15 @@ func facts(r *bench.Result, s scene) []fact {
 	switch s.Name {
 	case "join":
 		p := when("converge", "after the first birth every view was complete")
-		if n, ok := s.total("join_datagrams"); ok && p != nil {
-			p = p.add("%s datagrams", grouped(n))
-			if b, ok := s.total("join_bytes"); ok {
-				p[len(p)-1].text += fmt.Sprintf(" (%v) until then", measure(b, "bytes"))
-			}
+		if n, ok := s.total("join_datagrams"); ok && s.value("converge") != nil {
+			b, _ := s.total("join_bytes")
+			p = p.add("%s datagrams (%v) until then", grouped(n), measure(b, "bytes"))
 		}
 		say("converge", p)
 	case "crash":
 		p := when("converge", "after the kill no view held the killed any more")
 		if w := s.Charts.Ideal; w != nil && p != nil {
-			p = p.add("ideal %s to %s after the last sign of life", fixed(w[0], 1), measure(w[1], "s"))
+			p = p.add("ideal %s to %s after it", fixed(w[0], 1), quantity{fixed(w[1], 1), "", "s"})
 		}
 		say("converge", p)
 	case "churn":

@@ -36,42 +36,9 @@ func sample(seed uint64, peers, repeat int, scenarios ...string) *bench.Result {
 		r.Runs = append(r.Runs, run)
 	}
 	if repeat > 1 {
-		r.Summary = summarise(r)
+		r.Summary = bench.Summarize(r.Runs)
 	}
 	return r
-}
-
-// summarise does just enough of what the summary holds.
-func summarise(r *bench.Result) (out []bench.Summary) {
-	values := make(map[string][]float64)
-	for _, run := range r.Runs {
-		for _, s := range run.Scenarios {
-			for name, v := range s.Flat() {
-				if v != nil {
-					values[s.Name+"."+name] = append(values[s.Name+"."+name], *v)
-				}
-			}
-		}
-	}
-	for _, name := range bench.FlatNames() {
-		v := values[name]
-		if len(v) == 0 {
-			continue
-		}
-		slices.Sort(v)
-		d, field, _ := bench.Define(name)
-		if field == "n" {
-			d.Unit = "1"
-		}
-		s := bench.Summary{Metric: name, Unit: d.Unit, N: len(v), Median: v[len(v)/2], Min: v[0], Max: v[len(v)-1]}
-		if len(v) >= 6 {
-			s.Low, s.High = &v[0], &v[len(v)-1]
-		} else {
-			s.More = 6 - len(v)
-		}
-		out = append(out, s)
-	}
-	return out
 }
 
 type generator struct {
@@ -254,6 +221,16 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 	total := s.Traffic.Server.Plus(s.Traffic.Peers).Total()
 	m["datagrams"], m["bytes"] = one("1", float64(total.Datagrams)), one("bytes", float64(total.Bytes))
 	s.Accounts = &bench.Accounts{Sent: total.Datagrams, Taken: total.Datagrams}
+	// Everything above is named within its scenario.
+	s.Metrics = make(map[string]bench.Metric)
+	for k, v := range m {
+		s.Metrics[name+"."+k] = v
+	}
+	histograms := s.Histograms
+	s.Histograms = make(map[string]string)
+	for k, v := range histograms {
+		s.Histograms[name+"."+k] = v
+	}
 	return s
 }
 
@@ -268,14 +245,14 @@ func spoil(r *bench.Result) *bench.Result {
 			s := &r.Runs[i].Scenarios[j]
 			s.Interrupted = true
 			s.Notes = append(s.Notes, bench.Note{Bad: true, Text: evil}, bench.Note{Text: "an ordinary note"})
-			s.Metrics["false_culls"], s.Metrics["unexplained"] = one("1", 3), one("1", -7)
+			s.Metrics[s.Name+".false_culls"], s.Metrics[s.Name+".unexplained"] = one("1", 3), one("1", -7)
 			s.Accounts.Unexplained, s.Accounts.Kernel, s.Accounts.Unsent, s.Accounts.Injected = -7, 12, 1, 4
-			if _, ok := s.Metrics["lost"]; ok {
-				s.Metrics["lost"], s.Metrics["late"] = one("1", 12), one("1", 5)
+			if _, ok := s.Metrics[s.Name+".lost"]; ok {
+				s.Metrics[s.Name+".lost"], s.Metrics[s.Name+".late"] = one("1", 12), one("1", 5)
 			}
-			s.Metrics["=evil"] = one("1", 1)
 			if s.Name == "join" {
-				s.Metrics["converge"] = bench.Metric{Unit: "s"}
+				s.Metrics["=evil"] = one("1", 1)
+				s.Metrics["join.converge"] = bench.Metric{Unit: "s"}
 				for k := range s.Charts.Views {
 					s.Charts.Views[k].Peer = evil
 				}

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/olekukonko/tablewriter"
@@ -43,8 +44,10 @@ func newPage(o TextOptions) *page {
 func Text(w io.Writer, r *bench.Result, o TextOptions) error {
 	p, d := newPage(o), newDigest(r)
 	p.wrapped("", d.headline, "", bold)
-	// First columns and labels are as wide in all sections.
+	// First columns and labels are as wide in all sections, and so are the
+	// columns of the same name.
 	first := 0
+	columns := make(map[string]int)
 	for _, s := range d.sections {
 		for _, x := range s.rows {
 			first = max(first, width(x.name))
@@ -52,9 +55,15 @@ func Text(w io.Writer, r *bench.Result, o TextOptions) error {
 		for _, f := range s.facts {
 			first = max(first, width(f.label))
 		}
+		for c, name := range s.columns {
+			for _, cell := range s.column(c) {
+				columns[name] = max(columns[name], width(name), width(cell))
+			}
+		}
 	}
+	first = min(first, 20)
 	for _, s := range d.sections {
-		p.section(s, first)
+		p.section(s, first, columns)
 	}
 	p.verdicts(d.verdicts)
 	p.line("")
@@ -67,7 +76,7 @@ func (p *page) flush(w io.Writer) error {
 	if p.err != nil {
 		return p.err
 	}
-	_, err := io.WriteString(w, p.b.String())
+	_, err := io.WriteString(w, strings.ReplaceAll(p.b.String(), glue, " "))
 	return err
 }
 
@@ -94,7 +103,7 @@ func (p *page) line(s string) { p.b.WriteString(strings.TrimRight(s, " ") + "\n"
 
 // label is what stands left of a fact.
 func (p *page) label(s string, first int) string {
-	return strings.Repeat(" ", gutter) + pad(s, first) + "  "
+	return strings.Repeat(" ", gutter) + pad(fit(s, first), first) + "  "
 }
 
 // alarm is what bad news begins with, so that it shows without colour.
@@ -160,11 +169,11 @@ func (p *page) wrapped(label string, text phrase, separator, style string) {
 	p.line(line)
 }
 
-func (p *page) section(s section, first int) {
+func (p *page) section(s section, first int, columns map[string]int) {
 	p.line("")
 	p.line(p.style(bold, clean(s.name)) + "  " + p.style(faint, fit(clean(s.about), p.Width-width(s.name)-2)))
 	if len(s.rows) > 0 {
-		p.table(s, first)
+		p.table(s, first, columns)
 	}
 	if s.curve != nil {
 		label := p.label("shape", first)
@@ -197,46 +206,33 @@ func fit(s string, room int) string {
 
 // table writes a section's table with as many columns as the width allows, in
 // the order of their importance.
-func (p *page) table(s section, first int) {
-	columns := make([][]string, len(s.columns))
-	for c := range s.columns {
-		column := make([]quantity, len(s.rows))
-		for i, x := range s.rows {
-			column[i] = x.cells[c]
-		}
-		columns[c] = aligned(column)
-	}
-	size := func(c int) int { return max(width(columns[c][0]), width(s.columns[c])) + 2 }
+func (p *page) table(s section, first int, columns map[string]int) {
+	size := func(c int) int { return columns[s.columns[c]] + gutter }
 	room := p.Width - gutter - first
 	keep := make([]bool, len(s.columns))
 	take := func(c int) {
-		if !keep[c] && size(c) <= room {
+		if c >= 0 && !keep[c] && size(c) <= room {
 			keep[c], room = true, room-size(c)
 		}
 	}
 	for _, name := range statistics {
-		for c := range s.columns {
-			if s.columns[c] == name {
-				take(c)
-			}
-		}
+		take(slices.Index(s.columns, name))
 	}
 	for c := range s.columns {
 		take(c)
 	}
 	header := []string{pad("", first)}
-	for c, name := range s.columns {
-		if keep[c] {
-			header = append(header, name)
-		}
-	}
 	rows := make([][]string, len(s.rows))
 	for i, x := range s.rows {
 		rows[i] = []string{pad(fit(x.name, first), first)}
-		for c := range s.columns {
-			if keep[c] {
-				rows[i] = append(rows[i], columns[c][i])
-			}
+	}
+	for c, name := range s.columns {
+		if !keep[c] {
+			continue
+		}
+		header = append(header, pad(strings.Repeat(" ", max(0, (size(c)-gutter-width(name)+1)/2))+name, size(c)-gutter))
+		for i, cell := range s.column(c) {
+			rows[i] = append(rows[i], cell)
 		}
 	}
 	p.grid(header, rows)

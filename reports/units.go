@@ -2,6 +2,7 @@ package reports
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,8 +17,11 @@ func (q quantity) String() string {
 	if q.unit == "" {
 		return q.whole + q.fraction
 	}
-	return q.whole + q.fraction + " " + q.unit
+	return q.whole + q.fraction + glue + q.unit
 }
+
+// glue keeps a figure and its unit on one line; print has a blank there.
+const glue = "\u00a0"
 
 // missing stands where there is no figure.
 const missing = "-"
@@ -153,7 +157,12 @@ func plural(n uint64, one string) string {
 // aligned prints a column of quantities, one string each, so that decimal
 // points and units stand below each other. A missing one stands alone.
 func aligned(column []quantity) []string {
-	var whole, fraction, unit int
+	whole, fraction, unit := 1, 0, 0
+	if slices.ContainsFunc(column, func(q quantity) bool {
+		return slices.ContainsFunc(seconds, func(s scale) bool { return s.name == q.unit })
+	}) {
+		whole, fraction, unit = 3, 3, 2 // as wide as any time, so that tables line up with each other
+	}
 	for _, q := range column {
 		if q.whole == missing {
 			continue
