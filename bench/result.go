@@ -158,7 +158,7 @@ type Pairs struct {
 	Names string   `json:"names"` // one character a peer
 	Sent  []uint32 `json:"sent"`
 	Lost  []uint32 `json:"lost"`
-	P99   []uint32 `json:"p99_us"` // latency from actual send in µs, an upper bound within 19 %
+	P99   []uint32 `json:"p99_us"` // latency from actual send in µs, an upper bound within 25 %
 }
 
 // Noticed is when one peer's view had followed a change, and whose change.
