@@ -196,5 +196,3 @@ func TestCatalogueAgainstCore(t *testing.T) {
 		})
 	}
 }
-
-func head(b []byte) []byte { return b[:min(len(b), 32)] }

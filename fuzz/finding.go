@@ -1,0 +1,105 @@
+package fuzz
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"p2plocal/core"
+)
+
+// Shot is one datagram of a campaign: what a line of a findings file holds.
+type Shot struct {
+	At       time.Duration // after the first
+	Datagram []byte
+	Case     string
+	Comment  string
+}
+
+type shotLine struct {
+	OffsetMicros int64  `json:"offset_us"`
+	Hex          string `json:"hex"`
+	Case         string `json:"case,omitempty"`
+	Comment      string `json:"comment,omitempty"`
+}
+
+// WriteShots writes one JSON line a datagram.
+func WriteShots(w io.Writer, shots []Shot) error {
+	e := json.NewEncoder(w)
+	for _, s := range shots {
+		if err := e.Encode(shotLine{s.At.Microseconds(), hex.EncodeToString(s.Datagram), s.Case, s.Comment}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	longestLine   = 1 << 18               // bytes: a full datagram in hex and room to spare
+	longestReplay = 24 * 3600 * 1_000_000 // µs
+)
+
+// ReadShots reads what WriteShots wrote. An error names the line.
+func ReadShots(r io.Reader) (shots []Shot, err error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, longestLine)
+	last := time.Duration(0)
+	for n := 1; lines.Scan(); n++ {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		var l shotLine
+		d := json.NewDecoder(bytes.NewReader(lines.Bytes()))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&l); err != nil {
+			return nil, fmt.Errorf("line %d: %v", n, err)
+		}
+		b, err := hex.DecodeString(l.Hex)
+		if err != nil || len(b) > core.MaxDatagram {
+			return nil, fmt.Errorf("line %d: hex %.40q of %d digits is no datagram", n, l.Hex, len(l.Hex))
+		}
+		if l.OffsetMicros < last.Microseconds() || l.OffsetMicros > longestReplay {
+			return nil, fmt.Errorf("line %d: offset_us %d, want %d to %d", n, l.OffsetMicros, last.Microseconds(), int64(longestReplay))
+		}
+		last = time.Duration(l.OffsetMicros) * time.Microsecond
+		shots = append(shots, Shot{last, b, l.Case, l.Comment})
+	}
+	if lines.Err() != nil {
+		return nil, lines.Err()
+	}
+	return shots, nil
+}
+
+// Reduce is delta debugging (Zeller, Hildebrandt: Simplifying and Isolating
+// Failure-Inducing Input, 2002): a shortest list that still fails, in that no
+// single shot can be left out, unless stop says that it has taken too long.
+func Reduce(shots []Shot, fails func([]Shot) bool, stop func() bool) []Shot {
+	for parts := 2; len(shots) > 1 && !stop(); {
+		smaller := false
+		size := (len(shots) + parts - 1) / parts
+		for from := 0; from < len(shots) && !stop(); from += size {
+			to := min(from+size, len(shots))
+			part := append([]Shot(nil), shots[from:to]...)
+			rest := append(append([]Shot(nil), shots[:from]...), shots[to:]...)
+			if fails(part) {
+				shots, parts, smaller = part, 2, true
+				break
+			}
+			if parts > 2 && fails(rest) {
+				shots, parts, smaller = rest, max(parts-1, 2), true
+				break
+			}
+		}
+		if !smaller {
+			if parts >= len(shots) {
+				break
+			}
+			parts = min(2*parts, len(shots))
+		}
+	}
+	return shots
+}
