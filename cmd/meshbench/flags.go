@@ -10,6 +10,7 @@ import (
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
+	"p2plocal/reports"
 )
 
 // config is the configuration as flags give it.
@@ -98,6 +99,7 @@ func (l *stringList) Set(s string) error { *l = append(*l, s); return nil }
 // output says where results go.
 type output struct {
 	json, gobench string
+	reports       stringList
 	asserts       stringList
 	quiet, ascii  bool
 }
@@ -106,6 +108,7 @@ func outputFlags(fs *flag.FlagSet) *output {
 	o := new(output)
 	fs.StringVar(&o.json, "json", "", "write the result as JSON to `file`; - is standard output, in place of the text")
 	fs.StringVar(&o.gobench, "bench", "", "write the result in the Go benchmark format, for benchstat, to `file`")
+	fs.Var(&o.reports, "report", "write a report to `file`, its form by the ending: "+endings()+"; may be given several times")
 	fs.Var(&o.asserts, "assert", "`condition` such as steady.latency.p99<5ms that every run must meet, or the exit code is 3; may be given several times")
 	fs.BoolVar(&o.quiet, "quiet", false, "no progress on standard error")
 	fs.BoolVar(&o.ascii, "ascii", false, "no character above ASCII in the text")
@@ -126,7 +129,12 @@ func (o *output) check(scenarios []string) ([]bench.Assert, error) {
 		}
 		asserts = append(asserts, a)
 	}
-	for _, name := range []string{o.json, o.gobench} {
+	for _, name := range o.reports {
+		if _, err := reports.FormatOf(name); err != nil {
+			return nil, cli.UsageError{Err: err}
+		}
+	}
+	for _, name := range append([]string{o.json, o.gobench}, o.reports...) {
 		if name == "" || name == "-" {
 			continue
 		}
@@ -138,6 +146,9 @@ func (o *output) check(scenarios []string) ([]bench.Assert, error) {
 	}
 	return asserts, nil
 }
+
+// endings are what a report's file may end in.
+func endings() string { return "." + strings.Join(reports.Formats, ", .") }
 
 // parsePercent reads 5% or 0.05.
 func parsePercent(s string) (float64, error) {

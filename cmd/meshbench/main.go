@@ -17,7 +17,7 @@ import (
 const usage = `usage: meshbench [flags]
        meshbench compare [flags] OLD.json NEW.json
        meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]
-       meshbench show RESULT.json
+       meshbench report FORMAT RESULT.json ...
        meshbench metrics
 
 Meshbench starts a directory server and peers on loopback, does to them what
@@ -26,7 +26,7 @@ broadcast for 13 seconds, and one of them vanishes.
 
   compare          sets two results side by side and says what has changed
   compare-servers  measures two servers in turn, A B A B, pair by pair
-  show             prints a result that -json has written
+  report           draws results that -json has written, as text or in another form
   metrics          lists all metrics with their definitions
 
 Exit codes: 0 done, 1 could not measure, 2 usage, 3 an assertion failed or a
@@ -55,8 +55,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 			return compare(args[1:], stdout, stderr)
 		case "compare-servers":
 			return compareServers(ctx, args[1:], stdout, stderr)
-		case "show":
-			return show(args[1:], stdout)
+		case "report":
+			return report(args[1:], stdout)
 		}
 	}
 	fs := flag.NewFlagSet("meshbench", flag.ContinueOnError)

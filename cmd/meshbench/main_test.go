@@ -61,9 +61,11 @@ func TestUsage(t *testing.T) {
 		{"walk", 2, `"walk" is no flag and no command`},
 		{"-scenario join -json /nonexistent/x.json", 1, "/nonexistent/x.json"},
 		{"-scenario join -server localhost", 2, `server address "localhost"`},
-		{"show", 2, "show takes one result file"},
-		{"show /nonexistent.json", 1, "/nonexistent.json"},
-		{"show " + foreign, 1, "schema 99"},
+		{"report", 2, "report takes a format and result files"},
+		{"report xls " + foreign, 2, `format "xls", want one of`},
+		{"report txt /nonexistent.json", 1, "/nonexistent.json"},
+		{"report txt " + foreign, 1, "schema 99"},
+		{"-report x.xls", 2, "x.xls"},
 		{"compare " + foreign, 2, "compare takes two result files, not 1"},
 		{"compare-servers", 2, "-server-exec twice, not 0"},
 	} {
@@ -80,7 +82,8 @@ func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	file, gobench := filepath.Join(dir, "r.json"), filepath.Join(dir, "r.txt")
 	code, stdout, stderr := invoke(t.Context(), "-peers", "5", "-duration", "300ms", "-broadcast", "50ms",
-		"-scenario", "join,steady", "-assert", "steady.loss==0", "-assert", "join.converge<0", "-json", file, "-bench", gobench)
+		"-scenario", "join,steady", "-assert", "steady.loss==0", "-assert", "join.converge<0", "-json", file, "-bench", gobench,
+		"-report", filepath.Join(dir, "r.md"), "-report", filepath.Join(dir, "r.csv"))
 	if code != 3 {
 		t.Errorf("exit %d with a false assertion, want 3; stderr %q", code, stderr)
 	}
@@ -96,11 +99,16 @@ func TestRun(t *testing.T) {
 	if len(r.Assertions) != 2 || !r.Assertions[0].OK || r.Assertions[1].OK {
 		t.Errorf("assertions %+v, want the first to hold and the second to fail", r.Assertions)
 	}
+	for _, name := range []string{"r.md", "r.csv"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(b), "steady") {
+			t.Errorf("%s: %v %q", name, err, b)
+		}
+	}
 	if b, err := os.ReadFile(gobench); err != nil || !strings.Contains(string(b), "Benchmark") {
 		t.Errorf("benchmark file: %v %q", err, b)
 	}
-	if code, shown, _ := invoke(t.Context(), "show", file); code != 0 || shown != stdout {
-		t.Errorf("show exits with %d and differs from what the run printed:\n%s\n%s", code, shown, stdout)
+	if code, shown, _ := invoke(t.Context(), "report", "txt", file); code != 0 || shown != stdout {
+		t.Errorf("report exits with %d and differs from what the run printed:\n%s\n%s", code, shown, stdout)
 	}
 	if code, stdout, stderr := invoke(t.Context(), "compare", "-fail-on-regression", "5%", file, file); code != 0 || !strings.Contains(stdout, "0 of") {
 		t.Errorf("compare with itself: exit %d, %q %q", code, stdout, stderr)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,15 @@ func (o *output) write(r *bench.Result, stdout io.Writer) error {
 		if f.name != "" && f.name != "-" {
 			errs = append(errs, writeFile(f.name, f.write))
 		}
+	}
+	for _, name := range o.reports {
+		format, err := reports.FormatOf(name)
+		if err == nil {
+			err = writeFile(name, func(w io.Writer) error {
+				return reports.Write(w, format, []reports.Named{{Name: name, Result: r}}, reports.TextOptions{ASCII: o.ascii})
+			})
+		}
+		errs = append(errs, err)
 	}
 	var lines []string
 	for _, err := range errs {
@@ -77,22 +87,30 @@ func textOptions(stdout io.Writer, ascii bool) reports.TextOptions {
 	return o
 }
 
-// show prints a result file.
-func show(args []string, stdout io.Writer) error {
-	fs := flag.NewFlagSet("meshbench show", flag.ContinueOnError)
+// report draws saved results again.
+func report(args []string, stdout io.Writer) error {
+	fs := flag.NewFlagSet("meshbench report", flag.ContinueOnError)
 	ascii := fs.Bool("ascii", false, "no character above ASCII in the text")
-	files, err := cli.Parse(fs, args, "usage: meshbench show RESULT.json\n", stdout)
+	others, err := cli.Parse(fs, args, "usage: meshbench report FORMAT RESULT.json ...\n\nFORMAT is one of "+strings.Join(reports.Formats, ", ")+".\n", stdout)
 	if err != nil {
 		return err
 	}
-	if len(files) != 1 {
-		return cli.Usagef("show takes one result file, not %d", len(files))
+	if len(others) < 2 {
+		return cli.Usagef("report takes a format and result files, as in report txt result.json")
 	}
-	r, err := readResult(files[0])
-	if err != nil {
-		return err
+	format := others[0]
+	if !slices.Contains(reports.Formats, format) {
+		return cli.Usagef("format %q, want one of %s", format, strings.Join(reports.Formats, ", "))
 	}
-	return reports.Text(stdout, r, textOptions(stdout, *ascii))
+	var results []reports.Named
+	for _, name := range others[1:] {
+		r, err := readResult(name)
+		if err != nil {
+			return err
+		}
+		results = append(results, reports.Named{Name: name, Result: r})
+	}
+	return reports.Write(stdout, format, results, textOptions(stdout, *ascii))
 }
 
 // showProgress says on stderr how far the benchmark is, until the function
