@@ -39,7 +39,7 @@ func Simulate(s Scenario, machines Machines, until time.Duration, trace func(cor
 	for i := range s.Peers {
 		port := uint16(coretest.ServerPort + 1 + i)
 		x := n.Add(port, func(now time.Time) core.Machine {
-			return machines.Peer(core.PeerConfig{Self: core.Entry{Name: core.Name(' ' + i), Port: port}, Server: serverAddr, Timing: timing}, now)
+			return machines.Peer(core.PeerConfig{Self: core.Entry{Name: name(i), Port: port}, Server: serverAddr, Timing: timing}, now)
 		})
 		n.At(d.between(0, launching), func() {
 			if !x.Running() { // a crash that is over may have launched it
@@ -50,7 +50,12 @@ func Simulate(s Scenario, machines Machines, until time.Duration, trace func(cor
 	for i, f := range s.Faults {
 		plan(n, s, f, dice(s.Seed+uint64(i)<<32))
 	}
-	n.At(s.Calm, func() { n.SetDefault(coretest.Fault{Delay: 20 * time.Microsecond}) })
+	n.At(s.Calm, func() {
+		n.SetDefault(coretest.Fault{Delay: 20 * time.Microsecond})
+		for _, x := range n.Nodes() {
+			x.SetQueue(0)
+		}
+	})
 
 	end := s.Duration
 	if until > 0 {
@@ -67,6 +72,9 @@ func Simulate(s Scenario, machines Machines, until time.Duration, trace func(cor
 	}
 	return Result{c.found, n.Now(), n.Stats()}
 }
+
+// name is the i-th peer's.
+func name(i int) core.Name { return core.Name(' ' + i) }
 
 // plan enters one fault in the Net's calendar.
 func plan(n *coretest.Net, s Scenario, f Fault, d dice) {
