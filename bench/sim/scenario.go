@@ -153,7 +153,7 @@ func parseNet(words []string) (f coretest.Fault, err error) {
 }
 
 // most is the longest scenario.
-const most = 24 * time.Hour
+const most = time.Hour
 
 // Parse reads a script: settings and faults, one a line, # begins a comment.
 // See testdata for one of each kind. Settings left out are those of Default.

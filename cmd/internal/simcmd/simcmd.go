@@ -21,6 +21,7 @@ import (
 const usage = `usage: meshbench sim [-seeds FIRST..LAST] [-workers N]
        meshbench sim -seed N [-trace] [-until T]
        meshbench sim -faults FILE [-trace] [-until T]
+       meshbench sim study [flags]
 
 Sim runs meshes on a virtual network and clock, with core's own machines, under
 faults that each seed draws for itself, or that a script describes. It checks
@@ -41,6 +42,9 @@ const shown = 10
 
 // Run is the command.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "study" {
+		return study(ctx, args[1:], stdout)
+	}
 	fs := flag.NewFlagSet("meshbench sim", flag.ContinueOnError)
 	seeds := fs.String("seeds", "1..2000", "the `range` of seeds to run, each with faults of its own")
 	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "seeds that run at once")
