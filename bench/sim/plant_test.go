@@ -34,7 +34,6 @@ type lax struct {
 	directory
 	extra core.Entries
 	all   core.Entries
-	out   []byte
 }
 
 func (p *lax) Step(now time.Time, from netip.AddrPort, datagram []byte) {
