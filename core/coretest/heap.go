@@ -30,19 +30,11 @@ type eventHeap []event
 
 func (h *eventHeap) push(e event) {
 	*h = append(*h, e)
-	s := *h
-	i := len(s) - 1
-	for i > 0 {
-		parent := (i - 1) / 2
-		if !e.before(&s[parent]) {
-			break
-		}
-		s[i] = s[parent]
-		i = parent
-	}
-	s[i] = e
+	h.rise(len(*h)-1, e)
 }
 
+// pop lets the hole at the top sink to a leaf and the last event rise from
+// there (Floyd): it is a late one and will not rise far.
 func (h *eventHeap) pop() event {
 	s := *h
 	first, last := s[0], s[len(s)-1]
@@ -52,22 +44,29 @@ func (h *eventHeap) pop() event {
 		return first
 	}
 	i := 0
-	for {
-		child := 2*i + 1
-		if child >= len(s) {
-			break
-		}
+	for child := 1; child < len(s); child = 2*i + 1 {
 		if child+1 < len(s) && s[child+1].before(&s[child]) {
 			child++
-		}
-		if !s[child].before(&last) {
-			break
 		}
 		s[i] = s[child]
 		i = child
 	}
-	s[i] = last
+	h.rise(i, last)
 	return first
+}
+
+// rise puts e into the hole at i, or above it.
+func (h *eventHeap) rise(i int, e event) {
+	s := *h
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !e.before(&s[parent]) {
+			break
+		}
+		s[i] = s[parent]
+		i = parent
+	}
+	s[i] = e
 }
 
 // queue is a ring of the flights that wait at a node. It keeps its space.

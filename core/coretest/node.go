@@ -168,6 +168,9 @@ type clock struct {
 
 func (c *clock) linear(t time.Duration) time.Duration {
 	d := t - c.since
+	if c.ppm == 0 {
+		return c.base + d
+	}
 	return c.base + d + d/million*c.ppm + d%million*c.ppm/million
 }
 

@@ -1,0 +1,319 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/core/coretest"
+)
+
+// Finding is a broken invariant.
+type Finding struct {
+	Invariant string        // one of Invariants
+	At        time.Duration // virtual time
+	Detail    string
+}
+
+func (f *Finding) String() string {
+	return fmt.Sprintf("%s at %v: %s", f.Invariant, f.At, f.Detail)
+}
+
+// Invariants are what is checked, and what each demands.
+var Invariants = [][2]string{
+	{"membership", "the server has exactly those whose birth it took, names and ports unique, less those it reaped"},
+	{"early-reap", "nobody whom the server has heard within the deadline is removed"},
+	{"late-reap", "nobody silent for longer than deadline + reap interval is still there"},
+	{"announce", "every change goes to all members within 2 x Pace"},
+	{"bounded", "the server sends no more than its pacing and answers allow"},
+	{"directory", "every directory sent is valid"},
+	{"view", "a peer knows the last directory it took, without itself"},
+	{"counter", "a broadcast's counter moves on with its timer"},
+	{"heal", "in the end all are members and every view is the server's (with refresh), or all have been members (without); but for those whose name or port a ghost holds"},
+}
+
+// server and member are what the checker reads of the machines.
+type server interface {
+	core.Machine
+	Entries() core.Entries
+}
+
+type member interface {
+	core.Machine
+	Others() core.Entries
+	Joined() bool
+}
+
+// checker follows a run from outside: it sees the datagrams that the machines
+// take and send, keeps a book of its own of who must be a member, and
+// compares.
+type checker struct {
+	net     *coretest.Net
+	timing  core.Timing
+	found   *Finding
+	dirty   bool // the server has run at this instant
+	look    time.Duration
+	members map[core.Entry]time.Duration // last heard
+
+	announced []byte // the last directory sent to all members
+	owed      bool
+	since     time.Duration
+	purse     float64 // announcements sent in excess of the pace
+	paid      time.Duration
+
+	taken map[uint16][]byte // the last directory each peer took
+	fresh []uint16          // peers that took one at this instant
+	spoke map[uint16]spoken
+}
+
+type spoken struct {
+	at      time.Duration
+	counter uint16
+}
+
+func newChecker(n *coretest.Net, timing core.Timing) *checker {
+	return &checker{net: n, timing: timing, members: map[core.Entry]time.Duration{},
+		taken: map[uint16][]byte{}, spoke: map[uint16]spoken{}}
+}
+
+func (c *checker) fail(invariant, format string, args ...any) {
+	if c.found == nil {
+		c.found = &Finding{invariant, c.net.Now(), fmt.Sprintf(format, args...)}
+	}
+}
+
+// hear is the Net's trace.
+func (c *checker) hear(e coretest.Event) {
+	switch {
+	case e.What == coretest.Sent && e.From == coretest.ServerPort:
+		c.serverSent(e)
+	case e.What == coretest.Sent:
+		c.peerSent(e)
+	case e.What == coretest.Taken && e.To == coretest.ServerPort:
+		c.dirty = true
+		c.serverTook(e)
+	case e.What == coretest.Taken:
+		if m, err := core.Parse(e.Datagram); err == nil && m.Type == core.TypeDirectory && e.From == coretest.ServerPort {
+			c.taken[e.To] = append(c.taken[e.To][:0], m.Entries...)
+			c.fresh = append(c.fresh, e.To)
+		}
+	case e.What == coretest.Launched && e.From == coretest.ServerPort:
+		clear(c.members)
+		c.announced, c.owed, c.purse = nil, false, 0
+	case e.What == coretest.Launched:
+		delete(c.taken, e.From)
+		delete(c.spoke, e.From)
+	case e.What == coretest.Resumed && e.From == coretest.ServerPort:
+		c.since = e.At
+	}
+}
+
+func (c *checker) serverTook(e coretest.Event) {
+	m, err := core.Parse(e.Datagram)
+	if err != nil {
+		return
+	}
+	switch m.Type {
+	case core.TypeKeepAlive:
+		for x := range c.members {
+			if x.Name == m.Entry.Name {
+				c.members[x] = e.At
+			}
+		}
+	case core.TypeBirth:
+		free := m.Entry.Port != coretest.ServerPort
+		for x := range c.members {
+			if x != m.Entry && (x.Name == m.Entry.Name || x.Port == m.Entry.Port) {
+				free = false
+			}
+		}
+		if free {
+			c.members[m.Entry] = e.At
+		}
+	}
+}
+
+func (c *checker) serverSent(e coretest.Event) {
+	c.dirty = true
+	m, err := core.Parse(e.Datagram)
+	if err != nil || m.Type != core.TypeDirectory {
+		c.fail("directory", "the server sent %q: %v", e.Datagram, err)
+		return
+	}
+	if len(e.Ports) >= m.Entries.Len() {
+		c.announced = append(c.announced[:0], m.Entries...)
+	}
+	// Announcements in full, and each member's answer every AnswerGap.
+	const rate = 1/float64(core.Pace) + 1/float64(core.AnswerGap)
+	c.purse = max(0, c.purse-float64(e.At-c.paid)*rate) + float64(len(e.Ports))/float64(max(1, m.Entries.Len()))
+	c.paid = e.At
+	if c.purse > core.Burst+2 {
+		c.fail("bounded", "%.1f directories to all beyond one every %v", c.purse, core.Pace)
+	}
+}
+
+func (c *checker) peerSent(e coretest.Event) {
+	m, err := core.Parse(e.Datagram)
+	if err != nil || m.Type != core.TypeVanilla {
+		return
+	}
+	_, counter, ok := core.ParseBroadcast(m.Payload)
+	if !ok {
+		return
+	}
+	if was, ok := c.spoke[e.From]; ok && counter == was.counter {
+		c.fail("counter", "peer on %d broadcasts number %d of %v again", e.From, counter, was.at)
+	}
+	c.spoke[e.From] = spoken{e.At, counter}
+}
+
+// instant checks what holds whenever everything at an instant is done.
+func (c *checker) instant() {
+	now := c.net.Now()
+	for _, port := range c.fresh {
+		c.view(port)
+	}
+	c.fresh = c.fresh[:0]
+	x := c.net.Node(coretest.ServerPort)
+	if !x.Running() || x.Paused() {
+		return
+	}
+	entries := x.Machine().(server).Entries()
+	if !c.dirty && now < c.look && entries.Len() == len(c.members) {
+		return // a reap shows in the length at once, though pacing may hold its news
+	}
+	c.dirty, c.look = false, now+50*time.Millisecond
+	for i := range entries.Len() {
+		e := entries.At(i)
+		heard, ok := c.members[e]
+		if !ok {
+			c.fail("membership", "%v is a member, and must not be", e)
+		} else if silent := now - heard; silent > c.timing.Deadline+c.timing.Reap {
+			c.fail("late-reap", "%v has been silent for %v", e, silent)
+		}
+	}
+	if entries.Len() != len(c.members) {
+		c.removed(entries)
+	}
+	if bytes.Equal(c.announced, entries) || entries.Len() == 0 {
+		c.owed = false
+	} else if !c.owed {
+		c.owed, c.since = true, now
+	} else if late := now - c.since; late > 2*core.Pace {
+		c.fail("announce", "a change has been waiting for %v", late)
+	}
+}
+
+// removed strikes those out who are no longer in the directory.
+func (c *checker) removed(entries core.Entries) {
+	var gone []core.Entry
+	for e := range c.members {
+		if !contains(entries, e) {
+			gone = append(gone, e)
+		}
+	}
+	slices.SortFunc(gone, func(a, b core.Entry) int { return int(a.Name) - int(b.Name) })
+	for _, e := range gone {
+		if silent := c.net.Now() - c.members[e]; silent <= c.timing.Deadline {
+			c.fail("early-reap", "%v was removed, heard %v ago", e, silent)
+		}
+		delete(c.members, e)
+	}
+}
+
+func contains(entries core.Entries, e core.Entry) bool {
+	for i := range entries.Len() {
+		if entries.At(i) == e {
+			return true
+		}
+	}
+	return false
+}
+
+// view checks that a peer knows the last directory it took.
+func (c *checker) view(port uint16) {
+	x := c.net.Node(port)
+	if x == nil || !x.Running() {
+		return
+	}
+	if !known(x.Machine().(member).Others(), core.Entries(c.taken[port]), port) {
+		c.fail("view", "peer on %d took a directory of %d and knows %d others", port,
+			core.Entries(c.taken[port]).Len(), x.Machine().(member).Others().Len())
+	}
+}
+
+// known reports that others is all without the one on port, in any order.
+func known(others, all core.Entries, port uint16) bool {
+	n := 0
+	for i := range all.Len() {
+		if e := all.At(i); e.Port != port {
+			n++
+			if !contains(others, e) {
+				return false
+			}
+		}
+	}
+	return n == others.Len()
+}
+
+// bound is how long after the last fault everything must have healed: the
+// longest that a peer waits with its next birth, and the time in which ghosts
+// are reaped.
+func bound(t core.Timing) time.Duration {
+	return 2*max(t.Refresh, t.Retry) + t.Deadline + t.Reap + time.Second
+}
+
+// end checks what must hold when the faults are long over. One gap is the
+// protocol's own, with refresh and without: a ghost that was born with
+// somebody's name is kept alive by that peer's own keep-alives, which name no
+// port, and shuts it out for good.
+func (c *checker) end(refresh bool) {
+	all := c.net.Node(coretest.ServerPort).Machine().(server).Entries()
+	for i, x := range c.net.Nodes()[1:] {
+		self := core.Entry{Name: name(i), Port: x.Port()}
+		p := x.Machine().(member)
+		in := contains(all, self)
+		switch {
+		case !in && shutOut(all, self):
+		case !p.Joined(), refresh && !in:
+			c.fail("heal", "peer %v is still outside", self)
+		case refresh && !known(p.Others(), all, x.Port()):
+			c.fail("heal", "peer %v knows %d others, the server %d members", self, p.Others().Len(), all.Len())
+		}
+	}
+}
+
+// shutOut reports that another entry has the name or the port of e.
+func shutOut(entries core.Entries, e core.Entry) bool {
+	for i := range entries.Len() {
+		if x := entries.At(i); x != e && (x.Name == e.Name || x.Port == e.Port) {
+			return true
+		}
+	}
+	return false
+}
+
+// Machines makes the machines of a run: core's own, or copies with a fault
+// planted, on which the checker is tried.
+type Machines struct {
+	Server func(core.DirectoryConfig, time.Time) core.Machine
+	Peer   func(core.PeerConfig, time.Time) core.Machine
+}
+
+// Core are core's own machines. They panic on an invalid config.
+var Core = Machines{
+	Server: func(cfg core.DirectoryConfig, now time.Time) core.Machine { return must(core.NewDirectory(cfg, now)) },
+	Peer:   func(cfg core.PeerConfig, now time.Time) core.Machine { return must(core.NewPeer(cfg, now)) },
+}
+
+func must[M any](m M, err error) M {
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+var serverAddr netip.AddrPort = coretest.Addr(coretest.ServerPort)

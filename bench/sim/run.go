@@ -1,0 +1,192 @@
+package sim
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/core/coretest"
+)
+
+// Result is what a run came to.
+type Result struct {
+	Finding *Finding // nil: every invariant held
+	Virtual time.Duration
+	Stats   coretest.Stats
+}
+
+// Simulate runs a valid scenario until its end, or until if that is earlier
+// and not 0, and stops at the first broken invariant. trace, which may be
+// nil, hears every event.
+func Simulate(s Scenario, machines Machines, until time.Duration, trace func(coretest.Event)) Result {
+	timing := core.DefaultTiming()
+	timing.Refresh = s.Refresh
+	var c *checker
+	hear := func(e coretest.Event) {
+		c.hear(e)
+		if trace != nil {
+			trace(e)
+		}
+	}
+	n := coretest.New(coretest.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: hear})
+	c = newChecker(n, timing)
+	n.Add(coretest.ServerPort, func(now time.Time) core.Machine {
+		return machines.Server(core.DirectoryConfig{Port: coretest.ServerPort, Timing: timing}, now)
+	}).Launch()
+	d := dice(s.Seed ^ 0x5EED)
+	for i := range s.Peers {
+		port := uint16(coretest.ServerPort + 1 + i)
+		x := n.Add(port, func(now time.Time) core.Machine {
+			return machines.Peer(core.PeerConfig{Self: core.Entry{Name: name(i), Port: port}, Server: serverAddr, Timing: timing}, now)
+		})
+		n.At(d.between(0, launching), func() {
+			if !x.Running() { // a crash that is over may have launched it
+				x.Launch()
+			}
+		})
+	}
+	for i, f := range s.Faults {
+		plan(n, s, f, dice(s.Seed+uint64(i)<<32))
+	}
+	n.At(s.Calm, func() {
+		n.SetDefault(coretest.Fault{Delay: 20 * time.Microsecond})
+		for _, x := range n.Nodes() {
+			x.SetQueue(0)
+		}
+	})
+
+	end := s.Duration
+	if until > 0 {
+		end = min(end, until)
+	}
+	for c.found == nil && n.RunInstant(end) {
+		c.instant()
+	}
+	if c.found == nil {
+		n.Run(end)
+		if end-s.Calm >= bound(timing) {
+			c.end(s.Refresh > 0)
+		}
+	}
+	return Result{c.found, n.Now(), n.Stats()}
+}
+
+// name is the i-th peer's.
+func name(i int) core.Name { return core.Name(' ' + i) }
+
+// plan enters one fault in the Net's calendar.
+func plan(n *coretest.Net, s Scenario, f Fault, d dice) {
+	x := n.Node(f.A)
+	during := func(begin, end func()) {
+		n.At(f.At, begin)
+		n.At(f.Until, end)
+	}
+	switch f.Verb {
+	case Link:
+		during(func() { n.SetFault(f.A, f.B, &f.Net) }, func() { n.SetFault(f.A, f.B, nil) })
+	case Cut:
+		during(func() { n.Cut(f.A, f.B) }, func() { n.Heal(f.A, f.B) })
+	case Pause:
+		during(x.Pause, x.Resume)
+	case Crash:
+		during(x.Kill, x.Launch)
+	case Drift:
+		during(func() { x.DriftClock(f.N) }, func() { x.DriftClock(0) })
+	case Jump:
+		n.At(f.At, func() { x.JumpClock(f.Jump) })
+	case Hostile:
+		n.At(f.At, func() {
+			for range f.N {
+				from, datagram := hostile(&d, s)
+				n.Inject(from, f.A, datagram)
+			}
+		})
+	}
+}
+
+// Shrink takes out of a scenario every fault that the same invariant fails
+// without, and the network's faults if it can.
+func Shrink(s Scenario, machines Machines) Scenario {
+	found := Simulate(s, machines, 0, nil).Finding
+	if found == nil {
+		return s
+	}
+	fails := func(t Scenario) bool {
+		f := Simulate(t, machines, 0, nil).Finding
+		return f != nil && f.Invariant == found.Invariant
+	}
+	calm := s
+	calm.Network, calm.Queue = coretest.Fault{Delay: 20 * time.Microsecond}, 0
+	if fails(calm) {
+		s = calm
+	}
+	for again := true; again; {
+		again = false
+		for i := len(s.Faults) - 1; i >= 0; i-- {
+			t := s
+			t.Faults = append(append([]Fault(nil), s.Faults[:i]...), s.Faults[i+1:]...)
+			if fails(t) {
+				s, again = t, true
+			}
+		}
+	}
+	return s
+}
+
+// Tally is what a swarm has come to so far.
+type Tally struct {
+	Seeds    uint64
+	Virtual  time.Duration
+	Taken    uint64 // datagrams that machines took
+	Findings uint64
+}
+
+// Swarm runs the scenarios of seeds first to last on so many workers until
+// they are done or ctx is. found hears of every failing seed, one call at a
+// time. report, which may be nil, hears the tally every interval.
+func Swarm(ctx context.Context, first, last uint64, workers int, machines Machines,
+	found func(Scenario, *Finding), interval time.Duration, report func(Tally)) Tally {
+	var seeds, virtual, taken, findings, next atomic.Uint64
+	tally := func() Tally {
+		return Tally{seeds.Load(), time.Duration(virtual.Load()), taken.Load(), findings.Load()}
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := next.Add(1) - 1
+				if i > last-first {
+					return
+				}
+				s := Draw(first + i)
+				r := Simulate(s, machines, 0, nil)
+				seeds.Add(1)
+				virtual.Add(uint64(r.Virtual))
+				taken.Add(r.Stats.Taken)
+				if r.Finding != nil {
+					findings.Add(1)
+					mu.Lock()
+					found(s, r.Finding)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return tally()
+		case <-tick.C:
+			if report != nil {
+				report(tally())
+			}
+		}
+	}
+}

@@ -1,0 +1,324 @@
+// Package sim runs whole meshes on the virtual network of core/coretest,
+// under faults drawn from a seed or read from a script, and checks the
+// protocol's invariants as they run. A run is a function of its scenario
+// alone, so whatever it finds can be replayed.
+package sim
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/core/coretest"
+)
+
+// Scenario is one run: a server, peers on ports 3001 and up, and what befalls
+// them. Before Calm all peers have been launched; from Calm on there are no
+// faults any more and everybody runs.
+type Scenario struct {
+	Seed     uint64
+	Peers    int           // 1 to 95
+	Queue    int           // datagrams that may wait at a node; 0: any number
+	Refresh  time.Duration // of the peers; 0: the exact protocol
+	Duration time.Duration
+	Calm     time.Duration
+	Network  coretest.Fault // on every link, until Calm
+	Faults   []Fault
+}
+
+// Verb is what a Fault does.
+type Verb string
+
+const (
+	Link    Verb = "link"    // the links from A to B behave as Net says
+	Cut     Verb = "cut"     // nothing passes from A to B
+	Pause   Verb = "pause"   // A is stopped
+	Crash   Verb = "crash"   // A is killed, and launched at the end
+	Drift   Verb = "drift"   // A's clock runs N ppm faster
+	Jump    Verb = "jump"    // A's clock jumps by Jump, at once
+	Hostile Verb = "hostile" // N hostile datagrams reach A, at once
+)
+
+// Fault is one thing that goes wrong, for a while or at once.
+type Fault struct {
+	At, Until time.Duration // Until counts for all but Jump and Hostile
+	Verb      Verb
+	A, B      uint16 // ports; 0: all
+	Net       coretest.Fault
+	Jump      time.Duration
+	N         int
+}
+
+// String is the fault's line of a script.
+func (f Fault) String() string {
+	s := f.At.String()
+	if f.Verb != Jump && f.Verb != Hostile {
+		s += "-" + f.Until.String()
+	}
+	s += " " + string(f.Verb) + " " + who(f.A)
+	switch f.Verb {
+	case Link:
+		s += " " + who(f.B) + formatNet(f.Net)
+	case Cut:
+		s += " " + who(f.B)
+	case Jump:
+		s += " " + f.Jump.String()
+	case Drift, Hostile:
+		s += " " + strconv.Itoa(f.N)
+	}
+	return s
+}
+
+func who(port uint16) string {
+	switch port {
+	case 0:
+		return "*"
+	case coretest.ServerPort:
+		return "server"
+	}
+	return strconv.Itoa(int(port))
+}
+
+// Write writes the scenario as a script that Parse reads back.
+func (s Scenario) Write(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d\npeers %d\nqueue %d\nrefresh %v\nduration %v\ncalm %v\nnetwork%s\n",
+		s.Seed, s.Peers, s.Queue, s.Refresh, s.Duration, s.Calm, formatNet(s.Network))
+	for _, f := range s.Faults {
+		b.WriteString(f.String() + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// netField is one KEY=VALUE of a link: a probability or a duration.
+type netField struct {
+	key  string
+	p    *float64
+	d    *time.Duration
+	flag *bool
+}
+
+func netFields(f *coretest.Fault) []netField {
+	return []netField{
+		{"loss", &f.Loss, nil, nil}, {"delay", nil, &f.Delay, nil}, {"jitter", nil, &f.Jitter, nil},
+		{"tail", nil, nil, &f.Tail}, {"duplicate", &f.Duplicate, nil, nil}, {"reorder", &f.Reorder, nil, nil},
+		{"hold", nil, &f.Hold, nil}, {"worsen", &f.Worsen, nil, nil}, {"recover", &f.Recover, nil, nil}, {"bad", &f.Bad, nil, nil},
+	}
+}
+
+func formatNet(f coretest.Fault) string {
+	var s string
+	for _, x := range netFields(&f) {
+		switch {
+		case x.p != nil && *x.p != 0:
+			s += fmt.Sprintf(" %s=%v", x.key, *x.p)
+		case x.d != nil && *x.d != 0:
+			s += fmt.Sprintf(" %s=%v", x.key, *x.d)
+		case x.flag != nil && *x.flag:
+			s += " " + x.key
+		}
+	}
+	return s
+}
+
+func parseNet(words []string) (f coretest.Fault, err error) {
+	fields := netFields(&f)
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		i := slices.IndexFunc(fields, func(x netField) bool { return x.key == key })
+		if i < 0 {
+			return f, fmt.Errorf("%q is not a property of a link", word)
+		}
+		switch x := fields[i]; {
+		case x.p != nil:
+			*x.p, err = strconv.ParseFloat(value, 64)
+		case x.d != nil:
+			*x.d, err = time.ParseDuration(value)
+		case value != "":
+			err = fmt.Errorf("%q takes no value", key)
+		default:
+			*x.flag = true
+		}
+		if err != nil {
+			return f, fmt.Errorf("%q: want a number or a duration such as 2ms", word)
+		}
+	}
+	return f, f.Validate()
+}
+
+// most is the longest scenario.
+const most = time.Hour
+
+// Parse reads a script: settings and faults, one a line, # begins a comment.
+// See testdata for one of each kind. Settings left out are those of Default.
+func Parse(r io.Reader) (Scenario, error) {
+	s := Default()
+	lines := bufio.NewScanner(r)
+	for number := 1; lines.Scan(); number++ {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		words := strings.Fields(text)
+		if len(words) == 0 {
+			continue
+		}
+		if err := s.line(words); err != nil {
+			return s, fmt.Errorf("line %d: %w", number, err)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return s, err
+	}
+	return s, s.Validate()
+}
+
+func (s *Scenario) line(words []string) (err error) {
+	if words[0] == "network" {
+		s.Network, err = parseNet(words[1:])
+		return err
+	}
+	if words[0][0] >= '0' && words[0][0] <= '9' {
+		f, err := parseFault(words)
+		s.Faults = append(s.Faults, f)
+		return err
+	}
+	if len(words) != 2 {
+		return fmt.Errorf("%q: want a setting and its value", strings.Join(words, " "))
+	}
+	switch value := words[1]; words[0] {
+	case "seed":
+		s.Seed, err = strconv.ParseUint(value, 10, 64)
+	case "peers":
+		s.Peers, err = strconv.Atoi(value)
+	case "queue":
+		s.Queue, err = strconv.Atoi(value)
+	case "refresh":
+		s.Refresh, err = time.ParseDuration(value)
+	case "duration":
+		s.Duration, err = time.ParseDuration(value)
+	case "calm":
+		s.Calm, err = time.ParseDuration(value)
+	default:
+		return fmt.Errorf("%q is no setting: want seed, peers, queue, refresh, duration, calm, network, or a fault that begins with its time", words[0])
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q makes no sense", words[0], words[1])
+	}
+	return nil
+}
+
+func parseFault(words []string) (f Fault, err error) {
+	span := words[0]
+	from, until, ranged := strings.Cut(span, "-")
+	if f.At, err = time.ParseDuration(from); err != nil {
+		return f, fmt.Errorf("time %q, want one such as 3s, or 3s-5s", span)
+	}
+	if ranged {
+		if f.Until, err = time.ParseDuration(until); err != nil {
+			return f, fmt.Errorf("time %q, want one such as 3s-5s", span)
+		}
+	}
+	if len(words) < 3 {
+		return f, fmt.Errorf("%q: want TIME VERB WHO", strings.Join(words, " "))
+	}
+	f.Verb = Verb(words[1])
+	if f.A, err = parseWho(words[2]); err != nil {
+		return f, err
+	}
+	rest := words[3:]
+	want := map[Verb]int{Link: -1, Cut: 1, Pause: 0, Crash: 0, Drift: 1, Jump: 1, Hostile: 1}
+	n, known := want[f.Verb]
+	switch {
+	case !known:
+		return f, fmt.Errorf("%q is no fault: want link, cut, pause, crash, drift, jump or hostile", words[1])
+	case ranged == (f.Verb == Jump || f.Verb == Hostile):
+		return f, fmt.Errorf("%s at %q: jump and hostile take one time, the others two such as 3s-5s", f.Verb, span)
+	case n >= 0 && len(rest) != n, n < 0 && len(rest) < 1:
+		return f, fmt.Errorf("%q: wrong number of words for %s", strings.Join(words, " "), f.Verb)
+	}
+	switch f.Verb {
+	case Link, Cut:
+		if f.B, err = parseWho(rest[0]); err == nil {
+			f.Net, err = parseNet(rest[1:])
+		}
+	case Jump:
+		f.Jump, err = time.ParseDuration(rest[0])
+	case Drift, Hostile:
+		f.N, err = strconv.Atoi(rest[0])
+	}
+	return f, err
+}
+
+func parseWho(s string) (uint16, error) {
+	switch s {
+	case "*":
+		return 0, nil
+	case "server":
+		return coretest.ServerPort, nil
+	}
+	port, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || port == 0 {
+		return 0, fmt.Errorf("%q is nobody: want server, a peer's port, or *", s)
+	}
+	return uint16(port), nil
+}
+
+// Default is a mesh of 10 for a minute, without faults.
+func Default() Scenario {
+	return Scenario{Seed: 1, Peers: 10, Duration: time.Minute, Calm: 40 * time.Second,
+		Network: coretest.Fault{Delay: 20 * time.Microsecond}}
+}
+
+// Validate names the first thing that cannot be run.
+func (s Scenario) Validate() error {
+	switch {
+	case s.Peers < 1 || s.Peers > core.MaxPeers:
+		return fmt.Errorf("%d peers, want 1 to %d", s.Peers, core.MaxPeers)
+	case s.Queue < 0:
+		return fmt.Errorf("queue of %d, want 0 or more", s.Queue)
+	case s.Refresh < 0 || s.Refresh > most:
+		return fmt.Errorf("refresh %v, want 0 to %v", s.Refresh, most)
+	case s.Duration <= 0 || s.Duration > most:
+		return fmt.Errorf("duration %v, want more than 0, at most %v", s.Duration, most)
+	case s.Calm < launching || s.Calm > s.Duration:
+		return fmt.Errorf("calm from %v on, want %v to the duration, %v", s.Calm, launching, s.Duration)
+	}
+	if err := s.Network.Validate(); err != nil {
+		return err
+	}
+	for _, f := range s.Faults {
+		if err := s.check(f); err != nil {
+			return fmt.Errorf("fault %q: %w", f, err)
+		}
+	}
+	return nil
+}
+
+func (s Scenario) check(f Fault) error {
+	exists := func(port uint16) bool {
+		return port >= coretest.ServerPort && int(port) <= coretest.ServerPort+s.Peers
+	}
+	switch {
+	case f.At < 0 || f.At > s.Calm || f.Until > s.Calm:
+		return fmt.Errorf("must be over when it is calm, at %v", s.Calm)
+	case f.Verb != Jump && f.Verb != Hostile && f.Until <= f.At:
+		return fmt.Errorf("ends before it begins")
+	case f.A != 0 && !exists(f.A) || f.B != 0 && !exists(f.B):
+		return fmt.Errorf("peers have ports %d to %d", coretest.ServerPort+1, coretest.ServerPort+s.Peers)
+	case f.A == 0 && f.Verb != Link && f.Verb != Cut:
+		return fmt.Errorf("%s wants one port, not *", f.Verb)
+	case (f.Verb == Drift || f.Verb == Jump) && f.A == coretest.ServerPort:
+		return fmt.Errorf("the invariants are told by the server's clock: only a peer's may %s", f.Verb)
+	case f.Verb == Drift && (f.N < -500_000 || f.N > 500_000):
+		return fmt.Errorf("drift of %d ppm, want -500000 to 500000", f.N)
+	case f.Verb == Hostile && (f.N < 1 || f.N > 100_000):
+		return fmt.Errorf("%d datagrams, want 1 to 100000", f.N)
+	case f.Verb == Jump && (f.Jump < -time.Minute || f.Jump > time.Hour):
+		return fmt.Errorf("jump of %v, want -1m to 1h", f.Jump)
+	}
+	return f.Net.Validate()
+}

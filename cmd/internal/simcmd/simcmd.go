@@ -1,0 +1,185 @@
+// Package simcmd is the command line of bench/sim.
+package simcmd
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"p2plocal/bench/sim"
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/core/coretest"
+)
+
+const usage = `usage: meshbench sim [-seeds FIRST..LAST] [-workers N]
+       meshbench sim -seed N [-trace] [-until T]
+       meshbench sim -faults FILE [-trace] [-until T]
+       meshbench sim study [flags]
+
+Sim runs meshes on a virtual network and clock, with core's own machines, under
+faults that each seed draws for itself, or that a script describes. It checks
+the protocol's invariants as they run. A failing seed prints what broke and
+when, how to replay it, and the fewest faults that still break it, as a script.
+
+Invariants:
+`
+
+// Exit codes of sim's own.
+const (
+	exitFound       cli.Code = 3
+	exitInterrupted cli.Code = 130
+)
+
+// shown is how many failing seeds are printed in full.
+const shown = 10
+
+// Run is the command.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "study" {
+		return study(ctx, args[1:], stdout)
+	}
+	fs := flag.NewFlagSet("meshbench sim", flag.ContinueOnError)
+	seeds := fs.String("seeds", "1..2000", "the `range` of seeds to run, each with faults of its own")
+	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "seeds that run at once")
+	seed := fs.Uint64("seed", 0, "run this one seed")
+	file := fs.String("faults", "", "run the script in `FILE`")
+	trace := fs.Bool("trace", false, "print the event log of the one run")
+	until := fs.Duration("until", 0, "stop the one run at this virtual `time`; 0: at its end")
+	others, err := cli.Parse(fs, args, usage+invariants(), stdout)
+	if err != nil {
+		return err
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	one := given["seed"] || given["faults"]
+	switch {
+	case len(others) > 0:
+		return cli.Usagef("sim takes no arguments, not %q", others[0])
+	case given["seed"] && given["faults"]:
+		return cli.Usagef("-seed and -faults exclude each other: a script names its seed")
+	case one && (given["seeds"] || given["workers"]):
+		return cli.Usagef("-seeds and -workers are for many runs, -seed and -faults for one")
+	case !one && (given["trace"] || given["until"]):
+		return cli.Usagef("-trace and -until want -seed or -faults")
+	case *until < 0:
+		return cli.Usagef("-until %v is negative", *until)
+	case *workers < 1 || *workers > 1024:
+		return cli.Usagef("-workers %d, want 1 to 1024", *workers)
+	}
+	if !one {
+		first, last, err := parseRange(*seeds)
+		if err != nil {
+			return err
+		}
+		return swarm(ctx, first, last, *workers, stdout, stderr)
+	}
+	s := sim.Draw(*seed)
+	if given["faults"] {
+		if s, err = readScript(*file); err != nil {
+			return err
+		}
+	}
+	return single(s, *until, *trace, stdout)
+}
+
+func invariants() string {
+	var b strings.Builder
+	for _, i := range sim.Invariants {
+		fmt.Fprintf(&b, "  %-11s %s\n", i[0], i[1])
+	}
+	return b.String() + `
+Exit codes: 0 every invariant held, 1 failure, 2 usage, 3 one was broken,
+130 interrupted.
+`
+}
+
+func parseRange(s string) (first, last uint64, err error) {
+	a, b, ok := strings.Cut(s, "..")
+	first, err1 := strconv.ParseUint(a, 10, 64)
+	last, err2 := strconv.ParseUint(b, 10, 64)
+	if !ok || err1 != nil || err2 != nil || first > last || last-first == 1<<64-1 {
+		return 0, 0, cli.Usagef("-seeds %q, want a range such as 1..2000", s)
+	}
+	return first, last, nil
+}
+
+func readScript(name string) (sim.Scenario, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return sim.Scenario{}, err
+	}
+	defer f.Close()
+	s, err := sim.Parse(f)
+	if err != nil {
+		return s, cli.Usagef("%q: %w", name, err)
+	}
+	return s, nil
+}
+
+// single runs one scenario and says what came of it.
+func single(s sim.Scenario, until time.Duration, trace bool, stdout io.Writer) error {
+	var hear func(coretest.Event)
+	flush := func() error { return nil }
+	if trace {
+		hear, flush = coretest.Log(stdout)
+	}
+	r := sim.Simulate(s, sim.Core, until, hear)
+	if err := flush(); err != nil {
+		return err
+	}
+	verdict := "every invariant held"
+	if r.Finding != nil {
+		verdict = cli.Printable(r.Finding.String())
+	}
+	n := r.Stats
+	_, err := fmt.Fprintf(stdout, "seed %d, %d peers, %v of virtual time: %s\n"+
+		"datagrams: %d sent, %d taken, %d lost, %d cut, %d duplicated, %d overflowed, %d unreachable\n",
+		s.Seed, s.Peers, r.Virtual, verdict, n.Sent, n.Taken, n.Lost, n.Cut, n.Duplicated, n.Overflowed, n.Unreachable)
+	if err == nil && r.Finding != nil {
+		err = exitFound
+	}
+	return err
+}
+
+// swarm runs seed after seed.
+func swarm(ctx context.Context, first, last uint64, workers int, stdout, stderr io.Writer) error {
+	start := time.Now()
+	line := func(w io.Writer, t sim.Tally) error {
+		took := time.Since(start)
+		_, err := fmt.Fprintf(w, "%d of %d seeds, %.1f virtual hours in %v (%.0f x real time), %d datagrams taken, %d findings\n",
+			t.Seeds, last-first+1, t.Virtual.Hours(), took.Round(time.Millisecond), t.Virtual.Seconds()/took.Seconds(), t.Taken, t.Findings)
+		return err
+	}
+	printed := 0
+	var failed error
+	t := sim.Swarm(ctx, first, last, workers, sim.Core, func(s sim.Scenario, f *sim.Finding) {
+		if printed++; printed > shown || failed != nil {
+			return
+		}
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "seed %d: %s\nreplay: meshbench sim -seed %d -trace -until %v\nshrunk, for -faults:\n",
+			s.Seed, cli.Printable(f.String()), s.Seed, f.At)
+		sim.Shrink(s, sim.Core).Write(&b)
+		_, failed = stdout.Write(append(b.Bytes(), '\n'))
+	}, time.Minute, func(t sim.Tally) { line(stderr, t) })
+	if failed != nil {
+		return failed
+	}
+	if err := line(stdout, t); err != nil {
+		return err
+	}
+	switch {
+	case t.Findings > 0:
+		return exitFound
+	case ctx.Err() != nil:
+		return exitInterrupted
+	}
+	return nil
+}
