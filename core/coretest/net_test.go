@@ -236,6 +236,31 @@ func TestConflict(t *testing.T) {
 	m.history("0s born A", "0s born B", "1s refused A", "1.2s refused Z", "4s refused A", "7s refused A", "9.5s reaped A")
 }
 
+// Whoever is born with A's name on another port is kept up by A's own
+// keep-alives, which name no port, and shuts A out; with the source check, A
+// gets in once the ghost is reaped.
+func TestGhost(t *testing.T) {
+	for check, joined := range map[bool]bool{false: false, true: true} {
+		m := newMesh(t, Config{}, core.DefaultTiming())
+		server := core.DirectoryConfig{Timing: m.timing, SourceCheck: check, Port: ServerPort}
+		m.server.launch = func(now time.Time) core.Machine {
+			d, err := core.NewDirectory(server, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+		m.server.Launch()
+		m.Inject(4000, ServerPort, core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: 'A', Port: 4000}}.Append(nil))
+		a := m.peer(0)
+		m.At(time.Second, a.Launch)
+		m.Run(time.Minute)
+		if got := peer(a).Joined(); got != joined {
+			t.Errorf("source check %v: A in the mesh: %v, want %v", check, got, joined)
+		}
+	}
+}
+
 func TestJoinBeforeServer(t *testing.T) {
 	m := newMesh(t, Config{}, core.DefaultTiming())
 	a, b := m.peer(0), m.peer(1)
