@@ -18,6 +18,7 @@ type Config struct {
 	Seed          uint64        // of every random choice
 	Duration      time.Duration // 0: until Count, or the catalogue's end
 	Count         uint64        // datagrams; 0: no bound
+	Most          int           // findings; 0: no bound
 	Rate          float64       // datagrams a second; 0: no bound
 	ProbeTimeout  time.Duration // within which a fresh peer must be let in
 	Amplification float64       // bytes out per byte in that are too many
@@ -106,7 +107,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	}
 	for i := 0; ; i++ {
 		b, ok := batches(i)
-		if !ok || ctx.Err() != nil || cfg.Duration > 0 && time.Since(start) > cfg.Duration || cfg.Count > 0 && c.counts().Sent >= cfg.Count {
+		if !ok || ctx.Err() != nil || cfg.Duration > 0 && time.Since(start) > cfg.Duration || cfg.Count > 0 && c.counts().Sent >= cfg.Count || cfg.Most > 0 && len(c.result.Findings) >= cfg.Most {
 			break
 		}
 		if err := c.round(ctx, b); err != nil {

@@ -70,6 +70,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs.DurationVar(&o.ProbeTimeout, "probe-timeout", 500*time.Millisecond, "`time` within which a fresh peer must be let in")
 	fs.Float64Var(&o.Amplification, "amplification", 4, "unasked `bytes` out per byte in that are a finding if exceeded")
 	fs.DurationVar(&o.Narrow, "narrow", 20*time.Second, "longest `time` to narrow one finding down")
+	fs.IntVar(&o.Most, "findings-max", 0, "end after this `number` of findings (0: no bound)")
 	fs.BoolVar(&o.GSO, "gso", true, "flood with UDP_SEGMENT where the kernel has it: each datagram up to 64 times in a row")
 	fs.StringVar(&o.out, "findings", ".", "`directory` for the findings' files")
 	fs.StringVar(&o.pcap, "pcap", "", "write all but floods to this `file`, for Wireshark")
