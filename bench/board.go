@@ -143,7 +143,8 @@ type recorder struct {
 }
 
 func newRecorder(b *board, c clock, seat int) *recorder {
-	return &recorder{board: b, clock: c, self: seat, mine: &b.seats[seat]}
+	mine := &b.seats[seat]
+	return &recorder{board: b, clock: c, self: seat, mine: mine, last: mine.view()} // of a former process, maybe
 }
 
 func (r *recorder) observer() core.Observer {

@@ -43,6 +43,15 @@ func (h *histogram) record(d int64) {
 	h.counts[(bucket+1)<<halfBits+sub-1<<halfBits].Add(1)
 }
 
+// reset forgets all samples. Nothing must be recorded meanwhile.
+func (h *histogram) reset() {
+	for i := range h.counts {
+		h.counts[i].Store(0)
+	}
+	h.below.Store(0)
+	h.above.Store(0)
+}
+
 // hdr is a copy as the library's type, which does the arithmetic.
 func (h *histogram) hdr() *hdrhistogram.Histogram {
 	counts := make([]int64, histogramSize)
@@ -96,25 +105,28 @@ func supported(n uint64, percent float64) bool {
 }
 
 // A sketch is a coarse histogram for places that need many: quarters of
-// octaves from 1 µs to a minute, so that a percentile read from it is too high
-// by at most a quarter.
+// octaves from 1024 ns to a minute, so that a percentile read from it, beyond
+// the first quarter, is too high by at most a quarter.
 type sketch [sketchSize]atomic.Uint32
 
-const sketchSize = 4 * 26
+const (
+	sketchSize   = 4 * 26
+	sketchOctave = 10 // the first one starts at 2^10 ns
+)
 
 func (s *sketch) record(d int64) { s[sketchIndex(d)].Add(1) }
 
 func sketchIndex(d int64) int {
-	us := max(uint64(max(d, 0))/1000, 1)
-	octave := bits.Len64(us) - 1
-	quarter := us << 2 >> octave & 3
-	return min(4*octave+int(quarter), sketchSize-1)
+	ns := max(uint64(max(d, 0)), 1<<sketchOctave)
+	octave := bits.Len64(ns) - 1
+	quarter := ns >> (octave - 2) & 3
+	return min(4*(octave-sketchOctave)+int(quarter), sketchSize-1)
 }
 
-// upper is the end of bucket i in ns.
+// sketchUpper is the end of bucket i in ns.
 func sketchUpper(i int) int64 {
 	octave, quarter := i/4, int64(i%4)
-	return (1000 * (4 + quarter + 1) << octave) / 4
+	return (4 + quarter + 1) << (octave + sketchOctave - 2)
 }
 
 // quantile is an upper bound, in ns, for the q-th part of the samples; 0

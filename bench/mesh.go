@@ -48,7 +48,7 @@ type mesh struct {
 
 // setup is what scenarios may differ in when they make a mesh.
 type setup struct {
-	refresh  time.Duration
+	refresh  *time.Duration // instead of the timing's
 	impair   Impairment
 	interval time.Duration // between broadcasts; 0: none for now
 }
@@ -59,8 +59,8 @@ func newMesh(ctx context.Context, cfg *Config, seed uint64, with setup) (m *mesh
 		rng: rand.New(rand.NewPCG(seed, 0)), clock: newClock(), started: time.Now(),
 		process: cfg.Isolation == "process", impair: with.impair, timing: cfg.Timing}
 	m.timing.Broadcast = with.interval
-	if with.refresh > 0 {
-		m.timing.Refresh = with.refresh
+	if with.refresh != nil {
+		m.timing.Refresh = *with.refresh
 	}
 	b, file, free, err := newBoard()
 	if err != nil {
@@ -95,11 +95,7 @@ func newMesh(ctx context.Context, cfg *Config, seed uint64, with setup) (m *mesh
 func (m *mesh) startServer(ctx context.Context) error {
 	switch {
 	case m.opt.Server != "":
-		addr, err := netip.ParseAddrPort(m.opt.Server)
-		if err != nil || !addr.Addr().Is4() || addr.Port() == 0 {
-			return fmt.Errorf("server address %q, want one such as 127.0.0.1:3000", m.opt.Server)
-		}
-		m.server = remoteServer(addr)
+		m.server = remoteServer(netip.MustParseAddrPort(m.opt.Server)) // as validated
 	case m.opt.ServerExec != "":
 		s, err := startCommand(ctx, m.opt.ServerExec, loopback)
 		if err != nil {

@@ -86,6 +86,8 @@ var own = map[string][]Definition{
 	"loss": {
 		{"injected", "1", false, 0, "datagrams that the impairment lost on purpose"},
 		{"loss_injected", "ratio", false, 0, "injected loss among the measured messages, from the impairment's own log"},
+		{"duplicated_injected", "1", false, 0, "measured messages that the impairment sent twice, from its own log"},
+		{"reordered_injected", "1", false, 0, "measured messages that the impairment sent after a later one, from its own log"},
 		{"false_culls_expected", "1", false, 0, "what theory expects at this loss in the time measured: 2p³(1−p) a peer-second"},
 		{"peer_seconds", "s", false, 0, "live peers times time, which the false culls refer to"},
 		{"detect", "s", true, -1, "as in crash, under the impairment"},
@@ -168,11 +170,15 @@ func FlatNames() []string {
 	return names
 }
 
-// sortFlat puts flat names into the stable order.
+// sortFlat puts flat names into the stable order, those of no definition last
+// by the alphabet.
 func sortFlat(names []string) {
 	place := make(map[string]int)
 	for i, n := range FlatNames() {
-		place[n] = i
+		place[n] = i - len(definitions)*len(Fields) // below 0, which names without a place get
 	}
-	sort.SliceStable(names, func(i, j int) bool { return place[names[i]] < place[names[j]] })
+	sort.Slice(names, func(i, j int) bool {
+		a, b := place[names[i]], place[names[j]]
+		return a < b || a == b && names[i] < names[j]
+	})
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"p2plocal/core"
@@ -95,6 +96,11 @@ func (c *Config) Validate() error {
 		return errors.New("external peers, but no -peer-exec that says how to start one")
 	case o.Server != "" && o.ServerExec != "":
 		return errors.New("both -server and -server-exec, want one")
+	}
+	if o.Server != "" {
+		if addr, err := netip.ParseAddrPort(o.Server); err != nil || !addr.Addr().Is4() || addr.Port() == 0 {
+			return fmt.Errorf("server address %q, want one such as 127.0.0.1:3000", o.Server)
+		}
 	}
 	if err := o.Impair.Validate(); err != nil {
 		return err

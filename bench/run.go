@@ -54,8 +54,9 @@ var scenarios = map[string]scenario{
 	"restart": {func(c *Config) time.Duration {
 		return 2*time.Second + 4*c.Options.Refresh + c.Timing.Deadline + c.Timing.Reap
 	}, restartScenario},
-	"pause": {func(c *Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
-	"loss":  {func(c *Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
+	"pause":    {func(c *Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
+	"loss":     {func(c *Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
+	"saturate": {func(c *Config) time.Duration { return 30 * c.Options.Search.Trial }, saturateScenario},
 }
 
 func joinTime(c *Config) time.Duration {
@@ -75,6 +76,16 @@ func crashTime(c *Config) time.Duration {
 
 // baselineTime is how long the baseline is measured before each run.
 const baselineTime = 300 * time.Millisecond
+
+// Measured reports that the result holds anything at all.
+func (r *Result) Measured() bool {
+	for _, run := range r.Runs {
+		if len(run.Scenarios) > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // Expected is about how long a benchmark takes.
 func (c *Config) Expected() (d time.Duration) {
@@ -117,6 +128,12 @@ func (run *Run) scenarios(ctx context.Context, cfg *Config, status *Status, numb
 		}
 		s := newStage(ctx, cfg, run.Seed, name, status, p)
 		err := scenarios[name].run(s)
+		if s.mesh == nil && err != nil && !errors.As(err, new(cannot)) { // not even begun
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("%s: %w", name, err)
+		}
 		s.finish()
 		run.Scenarios = append(run.Scenarios, s.out)
 		switch {

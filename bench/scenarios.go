@@ -179,6 +179,7 @@ type window struct {
 
 func (s *stage) window(warmup, duration, interval time.Duration) window {
 	start := s.clock.now() + int64(lead)
+	ticked := s.ticked()
 	w := window{from: start + int64(warmup), to: start + int64(warmup+duration), interval: interval}
 	s.board.open(w.from, w.to, interval)
 	s.spreadBroadcasts(start, interval)
@@ -200,7 +201,7 @@ func (s *stage) window(warmup, duration, interval time.Duration) window {
 	}
 	// Late ones may still come, until they are given up.
 	ctx := context.WithoutCancel(s.ctx)
-	s.until(ctx, min(s.cfg.Timing.Deadline+100*time.Millisecond, 2*time.Second), func() bool { return s.ticked() >= w.ticks })
+	s.until(ctx, min(s.cfg.Timing.Deadline+100*time.Millisecond, 2*time.Second), func() bool { return s.ticked()-ticked >= w.ticks })
 	return w
 }
 
@@ -546,7 +547,7 @@ func restartScenario(s *stage) error {
 		return cannot("one peer")
 	}
 	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
-		if err := s.with(setup{refresh: refresh}, func() error { return s.restart(refresh) }); err != nil {
+		if err := s.with(setup{refresh: &refresh}, func() error { return s.restart(refresh) }); err != nil {
 			return err
 		}
 	}
@@ -575,6 +576,10 @@ func (s *stage) restart(refresh time.Duration) error {
 	if err := s.mesh.server.restart(); err != nil {
 		return err
 	}
+	// A server that knows nobody makes views shrink. That is no false cull, so
+	// everybody counts as newly arrived.
+	s.roster.mark(back-1, set{})
+	s.roster.mark(back, s.alive)
 	if err := s.birth(probe); err != nil {
 		return err
 	}
@@ -615,7 +620,7 @@ func pauseScenario(s *stage) error {
 		return cannot("one peer")
 	}
 	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
-		if err := s.with(setup{refresh: refresh, interval: s.cfg.Timing.Broadcast}, func() error { return s.pause(refresh) }); err != nil {
+		if err := s.with(setup{refresh: &refresh, interval: s.cfg.Timing.Broadcast}, func() error { return s.pause(refresh) }); err != nil {
 			return err
 		}
 	}
@@ -686,14 +691,18 @@ func lossScenario(s *stage) error {
 		began := s.clock.now()
 		s.talk(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
 		seconds := float64(s.n) * float64(s.clock.now()-began) / 1e9
-		var injected, measured, sent uint64
+		var injected, measured, sent, doubled, reordered uint64
 		for i := range s.board.seats {
 			seat := &s.board.seats[i]
 			injected += seat.injected.Load()
 			measured += seat.mInjected.Load()
+			doubled += seat.mDoubled.Load()
+			reordered += seat.mReordered.Load()
 			sent += seat.messages.Load()
 		}
 		s.count("injected", injected)
+		s.count("duplicated_injected", doubled)
+		s.count("reordered_injected", reordered)
 		s.value("loss_injected", "ratio", float64(measured)/float64(sent))
 		p := s.opt.Impair.Loss
 		s.value("false_culls_expected", "1", 2*p*p*p*(1-p)*seconds)

@@ -45,26 +45,42 @@ type figure struct {
 	never  int       // runs that ended with null where one figure should be
 }
 
+// flatValue is one figure of one run.
+type flatValue struct {
+	unit  string
+	value *float64 // nil: not measured
+	never bool     // one figure that is nil although its scenario came to its end
+}
+
+// flatten is all of a run's figures by flat name.
+func flatten(run Run) map[string]flatValue {
+	flat := make(map[string]flatValue)
+	for _, s := range run.Scenarios {
+		for name, v := range s.Flat() {
+			_, single := s.Metrics[name]
+			flat[name] = flatValue{s.unit(name), v, v == nil && single && !s.Interrupted}
+		}
+	}
+	return flat
+}
+
 // collect gathers the figures of runs in the stable order.
 func collect(runs []Run) []*figure {
 	byName := make(map[string]*figure)
 	var names []string
 	for _, run := range runs {
-		for _, s := range run.Scenarios {
-			for flat, v := range s.Flat() {
-				f := byName[flat]
-				if f == nil {
-					f = &figure{name: flat, unit: s.unit(flat)}
-					byName[flat] = f
-					names = append(names, flat)
-				}
-				_, single := s.Metrics[flat]
-				switch {
-				case v != nil:
-					f.values = append(f.values, *v)
-				case single && !s.Interrupted:
-					f.never++
-				}
+		for name, v := range flatten(run) {
+			f := byName[name]
+			if f == nil {
+				f = &figure{name: name, unit: v.unit}
+				byName[name] = f
+				names = append(names, name)
+			}
+			if v.value != nil {
+				f.values = append(f.values, *v.value)
+			}
+			if v.never {
+				f.never++
 			}
 		}
 	}
@@ -96,7 +112,7 @@ func (s Scenario) unit(flat string) string {
 func (f *figure) summary() Summary {
 	s := Summary{Metric: f.name, Unit: f.unit, N: len(f.values)}
 	// They fail on no values only.
-	s.Median, _ = stats.Median(f.values)
+	s.Median = median(f.values)
 	s.Min, _ = stats.Min(f.values)
 	s.Max, _ = stats.Max(f.values)
 	s.Mean, _ = stats.Mean(f.values)
@@ -105,6 +121,11 @@ func (f *figure) summary() Summary {
 	}
 	s.Low, s.High, s.More = interval(f.values)
 	return s
+}
+
+func median(values []float64) float64 {
+	m, _ := stats.Median(values)
+	return m
 }
 
 // confidence that an interval holds the true median.

@@ -70,8 +70,8 @@ func (d *Directory) Entries() Entries { return Entries(d.datagram[4 : 4+entry*d.
 
 // Step implements Machine.
 func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	m, ok := d.open(now, from, datagram)
-	if !ok {
+	var m Message
+	if !d.open(&m, now, from, datagram) {
 		return
 	}
 	switch m.Type {

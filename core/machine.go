@@ -194,15 +194,14 @@ type ledger struct {
 // Counters is a copy of the counters so far.
 func (l *ledger) Counters() Counters { return l.counters }
 
-// open counts a datagram in and parses it; ok is false where that dropped it.
-func (l *ledger) open(now time.Time, from netip.AddrPort, datagram []byte) (m Message, ok bool) {
+// open counts a datagram in and parses it into m; false where that dropped it.
+func (l *ledger) open(m *Message, now time.Time, from netip.AddrPort, datagram []byte) bool {
 	l.counters.In.of(typeOf(datagram)).add(1, len(datagram))
-	m, err := Parse(datagram)
-	if err != nil {
+	if err := m.parse(datagram); err != nil {
 		l.drop(&l.counters.Dropped.Malformed, now, from, datagram, err)
-		return m, false
+		return false
 	}
-	return m, true
+	return true
 }
 
 func (l *ledger) drop(count *uint64, now time.Time, from netip.AddrPort, datagram []byte, why error) {

@@ -53,7 +53,7 @@ func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
 	case err != nil:
 		return nil, err
 	case !cfg.Self.Name.Valid():
-		return nil, fmt.Errorf("name %q is not one printable ASCII character", cfg.Self.Name)
+		return nil, fmt.Errorf(`name "%v" is not one printable ASCII character`, cfg.Self.Name)
 	case cfg.Self.Port == 0:
 		return nil, fmt.Errorf("port 0 of peer %s, want 1 to 65535", cfg.Self.Name)
 	case !cfg.Server.Addr().Is4() || cfg.Server.Port() == 0:
@@ -115,7 +115,7 @@ func (p *Peer) Send(now time.Time, to Name, text []byte) error {
 	if to != 0 {
 		i := slices.IndexFunc(ports, func(port uint16) bool { return p.named(port) == to })
 		if i < 0 {
-			return fmt.Errorf("no peer %q in the directory", to)
+			return fmt.Errorf(`no peer "%v" in the directory`, to)
 		}
 		ports = ports[i : i+1]
 	}
@@ -138,8 +138,8 @@ func (p *Peer) named(port uint16) Name {
 
 // Step implements Machine.
 func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	m, ok := p.open(now, from, datagram)
-	if !ok {
+	var m Message
+	if !p.open(&m, now, from, datagram) {
 		return
 	}
 	switch m.Type {

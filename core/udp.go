@@ -22,6 +22,9 @@ const ReadBuffer = 1 << 20
 // hears the keep-alives that wait for it before it looks for silent peers.
 const drainMost = 4096
 
+// spent is a deadline in the past that no machine asks for.
+var spent = time.Unix(1, 0)
+
 // Socket is a UDP socket and the driver that runs one Machine over it.
 type Socket struct {
 	conn conn
@@ -105,8 +108,9 @@ func (s *Socket) SendFailures() uint64 {
 func (s *Socket) Close() error {
 	s.KernelDrops() // the last chance to ask
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
+	s.mu.Unlock()
+	// Without the lock: closing waits for a read under way, which may want it.
 	return s.conn.close()
 }
 
@@ -125,7 +129,7 @@ func (s *Socket) Do(f func(now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(time.Now())
-	s.deadline = time.Unix(1, 0) // in the past: wakes Serve from its read
+	s.deadline = spent // wakes Serve from its read
 	s.conn.setDeadline(s.deadline)
 }
 
@@ -143,17 +147,19 @@ func (s *Socket) Serve(ctx context.Context, host netip.Addr, m Machine) error {
 	for {
 		s.flush()
 		err := s.conn.read()
-		if err == nil {
-			continue
-		}
 		s.mu.Lock()
-		closed := s.closed           // an os.File's raw calls have an unexported error for it
-		s.deadline = time.Unix(1, 0) // if it is spent, set the next one whatever it is
+		closed := s.closed // an os.File's raw calls have an unexported error for it
+		expired := errors.Is(err, os.ErrDeadlineExceeded) || due(time.Now(), s.deadline)
+		if expired {
+			s.deadline = spent // set the next one whatever it is
+		}
 		s.mu.Unlock()
 		switch {
 		case closed:
 			return nil
-		case !errors.Is(err, os.ErrDeadlineExceeded):
+		case expired: // a read past its deadline has read nothing
+			s.conn.drain()
+		case err != nil:
 			return fmt.Errorf("socket %v: %w", s.addr, err)
 		}
 	}

@@ -1,3 +1,5 @@
+//go:build !portable
+
 package core
 
 import (
@@ -22,6 +24,7 @@ type conn struct {
 	host [4]byte
 
 	readable, writable func(fd uintptr) bool // methods as values, made once
+	readNow            func(fd uintptr)
 	readErr            error
 
 	sending *sendBatch // while write runs
@@ -94,6 +97,7 @@ func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
 	}
 	c.file, c.take = file, take
 	c.readable, c.writable = c.receive, c.send
+	c.readNow = func(fd uintptr) { c.receive(fd) }
 	return nil
 }
 
@@ -145,6 +149,9 @@ func (c *conn) read() error {
 	}
 	return c.readErr
 }
+
+// drain takes in what has come, without waiting and past any deadline.
+func (c *conn) drain() { c.raw.Control(c.readNow) }
 
 // receive empties the queue as far as take wants; false: there was nothing.
 func (c *conn) receive(fd uintptr) bool {

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux || portable
 
 package core
 
@@ -10,13 +10,15 @@ import (
 	"time"
 )
 
-// conn is the portable socket: one system call a datagram.
+// conn is the portable socket: one system call a datagram. The build tag
+// portable selects it on Linux too, so that the same tests run over it there.
 type conn struct {
 	udp     *net.UDPConn
 	take    func([]packet) bool
 	host    netip.Addr
 	space   []byte
 	packets [1]packet
+	more    bool // take would have more
 }
 
 func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
@@ -47,12 +49,20 @@ func (c *conn) read() error {
 		n, from, err := c.udp.ReadFromUDPAddrPort(c.space)
 		if err == nil {
 			c.packets[0] = packet{netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), c.space[:n]}
-			c.take(c.packets[:])
+			c.more = c.take(c.packets[:])
 			return nil
 		}
 		if tries == 100 || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
+	}
+}
+
+// drain takes in what has come. Past its deadline a net.UDPConn reads nothing,
+// so it gets a moment more.
+func (c *conn) drain() {
+	c.setDeadline(time.Now().Add(time.Millisecond))
+	for c.more = true; c.more && c.read() == nil; {
 	}
 }
 

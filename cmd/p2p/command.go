@@ -18,7 +18,7 @@ const helpText = `  peers               who is in the directory
   broadcast on|off    broadcast at the interval, or not
   send TEXT           send a message to all others
   send NAME TEXT      send it to one, if the first word is one character;
-                      TEXT may be a Go string: send "A \x00\u00ff"
+                      TEXT may be a Go string, such as "\x1b[2J\xff"
   disconnect          fall silent, but go on hearing and keep the port
   connect             be born again
   stats               what has been counted so far
@@ -59,7 +59,8 @@ func parseCommand(line string) (command, error) {
 
 func parseSend(rest string) (command, error) {
 	c := command{verb: "send", text: rest}
-	if name, text, found := strings.Cut(rest, " "); found && len(name) == 1 {
+	name, text, found := strings.Cut(rest, " ")
+	if _, err := strconv.QuotedPrefix(rest); found && len(name) == 1 && err != nil {
 		c.to, c.text = core.Name(name[0]), strings.TrimSpace(text)
 	}
 	if c.text == "" {
@@ -68,7 +69,7 @@ func parseSend(rest string) (command, error) {
 	if c.text[0] == '"' {
 		text, err := strconv.Unquote(c.text)
 		if err != nil {
-			return command{}, fmt.Errorf("%s is not a Go string", strconv.Quote(c.text))
+			return command{}, fmt.Errorf("text %s begins with a quote but is no Go string", strconv.Quote(c.text))
 		}
 		c.text = text
 	}

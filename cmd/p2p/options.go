@@ -24,28 +24,32 @@ A reason for which datagrams are refused is printed with the first 3 of them,
 and then as one count a second, until there has been none for 10 s.
 
 With -json, every line is an object: "time" (UTC), "event", and with the event
-  started       address, buffer_granted (bytes, 0: unknown); a peer: name, port, server
-  born          name, port                         the server took a birth
-  repeated      name, port                         ... that repeats an entry exactly
-  conflict      name, port, holder {name, port}    ... and refused it
-  unknown       name, from                         a keep-alive of nobody
+  started       address, buffer_granted (bytes, 0: unknown); of a peer also its
+                name, port and server
+  born          name, port: the server took a birth
+  repeated      name, port: ... that repeats an entry exactly
+  conflict      name, port, holder {name, port}: ... or refused it
+  unknown       name, from: a keep-alive of nobody in the directory
   culled        name, port, silence_ms
-  directory     peers, added, removed [{name, port} ...] by name; at the server as
-                sent, at a peer as received, itself included
-  message       name, port (the sender's), text; hex (all bytes) if the text is
-                not valid UTF-8
-  unanswered    waited_ms                          no directory has named this peer
+  directory     peers, added, removed, each [{name, port} ...] by name: as the
+                server sent it, or as a peer received it, itself included
+  message       name, port (the sender's), text; hex (all bytes) where the text
+                is not valid UTF-8
+  unanswered    waited_ms: no directory has named this peer yet
   refused       reason, from, bytes (its size), hex (its first 16 bytes)
-  more          reason, count                      as above, but only counted
-  lost          lines                              not printed: the output was too slow
-  sent          to (a name, "": all), peers (how many), text, hex     these and the
-  peers         online, joined, peers                                 next answer
-  connected, disconnected                                             commands
+  more          reason, count: what was only counted, as said above
+  lost          lines: not printed, because the output was too slow
+and in answer to commands
+  sent          to (a name, "": all), peers (how many), text, hex as above
+  peers         online, joined, peers [{name, port} ...]
+  connected, disconnected
   broadcasting  interval_ms (0: not)
-  error         error
-  help          text
-  stats, ended  seconds, counters (datagrams), send_failures, kernel_drops (null:
-                unknown), buffer_granted, goroutines; -metrics has these too
+  error, help   error or text
+  stats         seconds, counters (datagrams; traffic in bytes too),
+                send_failures, kernel_drops (null: unknown), buffer_granted,
+                goroutines
+At the end comes an event "ended" with the fields of stats. -metrics serves the
+same fields under the key "p2p".
 `
 
 // options is what the command line asks for.

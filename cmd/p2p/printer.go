@@ -69,7 +69,7 @@ func (p *printer) often(now time.Time, reason string, make func() event) {
 		t = &tally{}
 		p.tallies[reason] = t
 	}
-	if now.Sub(t.last) >= calm && t.more == 0 {
+	if now.Sub(t.last) >= calm {
 		t.printed = 0
 	}
 	t.last = now

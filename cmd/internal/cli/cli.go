@@ -44,12 +44,20 @@ func (e UsageError) Unwrap() error { return e.Err }
 // Usagef is fmt.Errorf for a UsageError.
 func Usagef(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
+// Code is an exit code of a command's own. What it means has been said already.
+type Code int
+
+func (c Code) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
 // Exit writes err as one line to stderr and gives the exit code for it.
 func Exit(stderr io.Writer, name string, err error) int {
 	var usage UsageError
+	var code Code
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return ExitOK
+	case errors.As(err, &code):
+		return int(code)
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "%s: %s (%s -h says how)\n", name, Printable(err.Error()), name)
 		return ExitUsage

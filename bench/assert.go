@@ -1,0 +1,209 @@
+package bench
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Assert is a bound on one flat metric.
+type Assert struct {
+	Text   string // as it was given
+	Metric string
+	Op     string // < <= > >= == !=
+	Bound  float64
+}
+
+// ParseAssertion reads a bound such as steady.latency.p99<5ms. The bound is
+// written in the metric's kind of unit: a duration (5ms), a percentage or a
+// ratio (0.1% or 0.001), bytes (64MB, 64MiB or plain), or a number that may end
+// in k, M or G (63.2k).
+func ParseAssertion(text string) (Assert, error) {
+	a := Assert{Text: text}
+	at := strings.IndexAny(text, "<>=!")
+	if at < 0 {
+		return a, fmt.Errorf("assertion %q has no comparison, want one such as steady.latency.p99<5ms", text)
+	}
+	a.Metric = strings.TrimSpace(text[:at])
+	for _, op := range []string{"<=", ">=", "==", "!=", "<", ">"} {
+		if strings.HasPrefix(text[at:], op) {
+			a.Op = op
+			break
+		}
+	}
+	if a.Op == "" {
+		return a, fmt.Errorf("assertion %q: no such comparison, want < <= > >= == or !=", text)
+	}
+	d, field, ok := Define(a.Metric)
+	switch {
+	case !ok:
+		return a, fmt.Errorf("assertion %q: no metric %q, nearest are %s", text, a.Metric, strings.Join(nearest(a.Metric), ", "))
+	case d.Dist && field == "":
+		return a, fmt.Errorf("assertion %q: %s is a distribution, want a part of it: %s.%s",
+			text, a.Metric, a.Metric, strings.Join(Fields, ", ."))
+	}
+	unit := d.Unit
+	if field == "n" {
+		unit = "1"
+	}
+	var err error
+	if a.Bound, err = parseBound(strings.TrimSpace(text[at+len(a.Op):]), unit); err != nil {
+		return a, fmt.Errorf("assertion %q: %w", text, err)
+	}
+	return a, nil
+}
+
+// Check reports an error where the assertion is about a scenario that is not
+// among those to run: it could only fail.
+func (a Assert) Check(scenarios []string) error {
+	if scenario, _, _ := strings.Cut(a.Metric, "."); !slices.Contains(scenarios, scenario) {
+		return fmt.Errorf("assertion %q is about scenario %s, which is not among those to run: %s", a.Text, scenario, strings.Join(scenarios, ","))
+	}
+	return nil
+}
+
+// Evaluate holds the assertions against a result. One that covers several runs
+// must hold in every one of them: a bound is a promise, and a median would hide
+// the run that broke it. Actual is the value of the worst run. A run that did
+// not measure the metric fails the assertion, as does a result without runs.
+func Evaluate(asserts []Assert, r *Result) []Assertion {
+	var done []Assertion
+	for _, a := range asserts {
+		done = append(done, a.evaluate(r.Runs))
+	}
+	return done
+}
+
+func (a Assert) evaluate(runs []Run) Assertion {
+	scenario, _, _ := strings.Cut(a.Metric, ".")
+	res := Assertion{Text: a.Text}
+	for _, run := range runs {
+		measured := false
+		for _, s := range run.Scenarios {
+			v := s.Flat()[a.Metric]
+			if s.Name != scenario || v == nil {
+				continue
+			}
+			measured = true
+			if res.Actual == nil || a.worse(*v, *res.Actual) {
+				res.Actual = v
+			}
+		}
+		if !measured {
+			return Assertion{Text: a.Text}
+		}
+	}
+	res.OK = res.Actual != nil && a.holds(*res.Actual)
+	return res
+}
+
+func (a Assert) holds(v float64) bool {
+	switch a.Op {
+	case "<":
+		return v < a.Bound
+	case "<=":
+		return v <= a.Bound
+	case ">":
+		return v > a.Bound
+	case ">=":
+		return v >= a.Bound
+	case "==":
+		return v == a.Bound
+	}
+	return v != a.Bound
+}
+
+// worse reports that v is nearer to failing than w, or further beyond.
+func (a Assert) worse(v, w float64) bool {
+	switch a.Op {
+	case "<", "<=":
+		return v > w
+	case ">", ">=":
+		return v < w
+	case "==":
+		return math.Abs(v-a.Bound) > math.Abs(w-a.Bound)
+	}
+	return math.Abs(v-a.Bound) < math.Abs(w-a.Bound)
+}
+
+// parseBound reads a value of a metric with this unit.
+func parseBound(s, unit string) (v float64, err error) {
+	var want string
+	switch unit {
+	case "s":
+		want = "a duration such as 5ms"
+		var d time.Duration
+		d, err = time.ParseDuration(s)
+		v = d.Seconds()
+	case "ratio":
+		want = "a percentage or a ratio such as 0.1% or 0.001"
+		v, err = parseRatio(s)
+	case "bytes":
+		want = "bytes such as 64MiB, 64MB or 65536"
+		v, err = parseScaled(s, []scale{
+			{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"KB", 1e3}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}})
+	default:
+		want = "a number such as 12 or 63.2k"
+		v, err = parseScaled(s, []scale{{"k", 1e3}, {"M", 1e6}, {"G", 1e9}})
+	}
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("bound %q, want %s", s, want)
+	}
+	return v, nil
+}
+
+// scale is a suffix and what it stands for.
+type scale struct {
+	suffix string
+	factor float64
+}
+
+func parseScaled(s string, scales []scale) (float64, error) {
+	factor := 1.0
+	for _, sc := range scales {
+		if number, ok := strings.CutSuffix(s, sc.suffix); ok {
+			s, factor = strings.TrimSpace(number), sc.factor
+			break
+		}
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	return v * factor, err
+}
+
+// nearest are the three names most like an unknown one.
+func nearest(name string) []string {
+	// Nobody's metric is this long, and the distance takes the product of both.
+	name = strings.ToLower(name[:min(len(name), 100)])
+	distance := make(map[string]int)
+	names := FlatNames()
+	for _, n := range names {
+		distance[n] = edits(name, n)
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(distance[a], distance[b]) })
+	return names[:3]
+}
+
+// edits is the Levenshtein distance: bytes to insert, delete or replace.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,147 @@
+package bench
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func side(runs ...[]Run) []*Result {
+	var results []*Result
+	for _, r := range runs {
+		results = append(results, &Result{Runs: r})
+	}
+	return results
+}
+
+func TestCompare(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		metric   string
+		old, new []any
+		delta    any
+		verdict  Verdict
+		fails    bool // beyond 5 %
+	}{
+		{"slower", "join.converge", []any{1.0, 1.1, 1.2, 1.3}, []any{2.0, 2.1, 2.2, 2.3}, 1 / 1.15, Worse, true},
+		{"faster", "join.converge", []any{2.0, 2.1, 2.2, 2.3}, []any{1.0, 1.1, 1.2, 1.3}, -1 / 2.15, Better, false},
+		{"a little slower", "join.converge", []any{1.0, 1.001, 1.002, 1.003}, []any{1.01, 1.011, 1.012, 1.013}, 0.01 / 1.0015, Worse, false},
+		{"overlap", "join.converge", []any{1.0, 2.0, 3.0, 4.0}, []any{1.5, 2.5, 3.5, 4.5}, 0.2, Same, false},
+		{"one run each", "join.converge", []any{1.0}, []any{9.0}, 8.0, Same, false},
+		{"a lower rate", "steady.rate", []any{9.0, 9.1, 9.2, 9.3}, []any{8.0, 8.1, 8.2, 8.3}, -1 / 9.15, Worse, true},
+		{"neither good nor bad", "join.datagrams", []any{1.0, 2.0, 3.0, 4.0}, []any{5.0, 6.0, 7.0, 8.0}, 4 / 2.5, Differs, false},
+		{"from nothing", "steady.lost", []any{0.0, 0.0, 0.0, 0.0}, []any{5.0, 6.0, 7.0, 8.0}, nil, Worse, true},
+		{"nothing at all", "steady.lost", []any{0.0, 0.0, 0.0, 0.0}, []any{0.0, 0.0, 0.0, 0.0}, nil, Same, false},
+		{"to never", "restart.whole", []any{1.0, 1.1, 1.2, 1.3}, []any{nil, nil, nil, nil}, nil, Worse, true},
+		{"from never", "restart.whole", []any{nil, nil, nil, nil}, []any{1.0, 1.1, 1.2, 1.3}, nil, Better, false},
+		{"medians equal, ranks not", "steady.lost", []any{0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0}, []any{0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0}, nil, Same, false},
+	} {
+		d, _, _ := Define(test.metric)
+		c := Compare(side(runsOf(test.metric, d.Unit, test.old...)), side(runsOf(test.metric, d.Unit, test.new...)))
+		if len(c.Changes) != 1 || c.OldRuns != len(test.old) || c.NewRuns != len(test.new) {
+			t.Fatalf("%s: %+v", test.name, c)
+		}
+		ch := c.Changes[0]
+		if ch.Verdict != test.verdict {
+			t.Errorf("%s: verdict %q (p %v), want %q", test.name, ch.Verdict, *ch.P, test.verdict)
+		}
+		if (ch.Delta == nil) != (test.delta == nil) || ch.Delta != nil && math.Abs(*ch.Delta-test.delta.(float64)) > 1e-9 {
+			t.Errorf("%s: delta %v, want %v", test.name, ch.Delta, test.delta)
+		}
+		if fails := len(c.Regressions(0.05)) > 0; fails != test.fails {
+			t.Errorf("%s: regression %v, want %v", test.name, fails, test.fails)
+		}
+		few := slices.ContainsFunc(c.Warnings, func(w string) bool { return strings.Contains(w, "too few runs") })
+		if few != (len(test.old) < 4) {
+			t.Errorf("%s: warnings %q", test.name, c.Warnings)
+		}
+	}
+}
+
+func TestComparePools(t *testing.T) {
+	a, b := runsOf("join.converge", "s", 1.0, 2.0), runsOf("join.converge", "s", 3.0, 4.0, 5.0)
+	other := runsOf("steady.loss", "ratio", 0.5)
+	c := Compare(side(a, b), side(b, other))
+	if len(c.Changes) != 2 {
+		t.Fatalf("%+v", c)
+	}
+	if ch := c.Changes[0]; ch.Metric != "join.converge" || ch.Old.N != 5 || ch.Old.Median != 3 || ch.New.N != 3 || ch.New.Median != 4 {
+		t.Errorf("%+v", ch)
+	}
+	if ch := c.Changes[1]; ch.Metric != "steady.loss" || ch.Old != nil || ch.New.N != 1 || ch.P != nil || ch.Verdict != Same {
+		t.Errorf("measured on one side only: %+v", ch)
+	}
+	if c := Compare(nil, nil); len(c.Changes) != 0 || len(c.Regressions(0)) != 0 {
+		t.Errorf("nothing: %+v", c)
+	}
+}
+
+func TestCompareWarnings(t *testing.T) {
+	runs := runsOf("join.converge", "s", 1.0, 2.0, 3.0, 4.0)
+	result := func(change func(*Result)) *Result {
+		r := &Result{Runs: runs, Config: Config{Peers: 80, Options: DefaultOptions()}, Env: Env{CPU: "one", Cores: 2}}
+		change(r)
+		return r
+	}
+	same := func(*Result) {}
+	for _, test := range []struct {
+		name   string
+		change func(*Result)
+		want   string // "": no warning
+	}{
+		{"same", same, ""},
+		{"time", func(r *Result) { r.Env.Time = time.Unix(1, 0) }, ""},
+		{"load", func(r *Result) { r.Env.Load[0] = 1 }, ""},
+		{"repeat", func(r *Result) { r.Config.Repeat = 9 }, ""},
+		{"version", func(r *Result) { r.Tool.Version, r.Tool.Commit = "2", "abc" }, ""},
+		{"cpu", func(r *Result) { r.Env.CPU = "two\x1b" }, `cpu differs: "one" old, "two\x1b" new`},
+		{"cores", func(r *Result) { r.Env.Cores = 4 }, "cores differs: 2 old, 4 new"},
+		{"kernel", func(r *Result) { r.Env.Kernel = "7" }, `kernel differs: "" old, "7" new`},
+		{"go", func(r *Result) { r.Env.Go = "go2" }, `go differs: "" old, "go2" new`},
+		{"peers", func(r *Result) { r.Config.Peers = 20 }, "peers differs: 80 old, 20 new"},
+		{"seed", func(r *Result) { r.Config.Seed = 7 }, "seed differs: 0 old, 7 new"},
+		{"isolation", func(r *Result) { r.Config.Isolation = "process" }, `isolation differs: "" old, "process" new`},
+		{"interval", func(r *Result) { r.Config.Options.Interval = time.Second }, "options.interval differs: 4s old, 1s new"},
+		{"loss", func(r *Result) { r.Config.Options.Impair.Loss = 0.5 }, "options.impair.loss differs: 0.01 old, 0.5 new"},
+		{"scenarios", func(r *Result) { r.Config.Scenarios = []string{"join"} }, `scenarios differs: [] old, ["join"] new`},
+		{"interrupted", func(r *Result) { r.Interrupted = true }, "a result of the new side, of 0001-01-01 00:00:00, was interrupted"},
+		{"dirty", func(r *Result) { r.Tool.Dirty = true }, "a result of the new side, of 0001-01-01 00:00:00, comes from a build with uncommitted changes"},
+	} {
+		got := Compare([]*Result{result(same)}, []*Result{result(test.change)}).Warnings
+		if test.want == "" && len(got) > 0 || test.want != "" && !slices.Equal(got, []string{test.want}) {
+			t.Errorf("%s: warnings %q, want %q", test.name, got, test.want)
+		}
+	}
+	mixed := []*Result{result(same), result(func(r *Result) { r.Config.Peers = 20 })}
+	if got := Compare(mixed, mixed).Warnings; !slices.Equal(got, []string{"peers differs within both sides: 20 and 80"}) {
+		t.Errorf("mixed sides: warnings %q", got)
+	}
+	if got := Compare(side(runs), side(runsOf("join.converge", "ms", 1.0, 2.0, 3.0, 4.0))); len(got.Changes) != 0 || len(got.Warnings) != 1 {
+		t.Errorf("other unit: %+v", got)
+	}
+}
+
+func TestPair(t *testing.T) {
+	// The machine gets slower all the time; b takes half of what a takes.
+	a := runsOf("join.converge", "s", 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+	b := runsOf("join.converge", "s", 0.5, 1.0, 1.5, 2.0, 2.4, 3.0)
+	got := Pair(a, b)
+	if len(got) != 1 {
+		t.Fatalf("%+v", got)
+	}
+	if r := got[0]; r.Median != 0.5 || len(r.Pairs) != 6 || r.A != 3.5 || r.B != 1.75 || r.Low == nil || *r.Low != 2.4/5 || *r.High != 0.5 || r.Verdict != Better {
+		t.Errorf("%+v", r)
+	}
+	if r := Pair(a[:5], b)[0]; r.Low != nil || r.More != 1 || r.Verdict != Same {
+		t.Errorf("five pairs: %+v", r)
+	}
+	a, b = runsOf("steady.rate", "messages/s", 0.0, nil, 2.0), runsOf("steady.rate", "messages/s", 1.0, 1.0, 1.0)
+	if r := Pair(a, b)[0]; r.Skipped != 2 || len(r.Pairs) != 1 || r.Median != 0.5 {
+		t.Errorf("without ratios: %+v", r)
+	}
+	if got := Pair(a[:2], b); len(got) != 0 {
+		t.Errorf("no ratio at all: %+v", got)
+	}
+}

@@ -1,0 +1,105 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"golang.org/x/perf/benchfmt"
+)
+
+// WriteGoBench writes a result in the Go benchmark format, which benchstat
+// reads: a line for each run and scenario, such as
+//
+//	BenchmarkMesh/scenario=steady/peers=80 1 0.000335 latency.p50-sec …
+//
+// Units are base units, so that benchstat picks the prefix, and say which way
+// is better. What was not measured has no value in its line.
+func WriteGoBench(w io.Writer, r *Result) error {
+	out := benchfmt.NewWriter(w)
+	told := make(map[string]bool)
+	for _, run := range r.Runs {
+		for _, s := range run.Scenarios {
+			line := benchfmt.Result{
+				Name:  benchfmt.Name(fmt.Sprintf("Mesh/scenario=%s/peers=%d", word(s.Name), s.Peers)),
+				Iters: 1,
+			}
+			for _, c := range []struct{ key, value string }{{"goos", r.Env.OS}, {"goarch", r.Env.Arch}, {"cpu", r.Env.CPU}} {
+				if v := oneLine(c.value); v != "" {
+					line.Config = append(line.Config, benchfmt.Config{Key: c.key, Value: []byte(v), File: true})
+				}
+			}
+			flat := s.Flat()
+			for _, name := range s.flatNames() {
+				if flat[name] == nil {
+					continue
+				}
+				unit := goUnit(s, name)
+				line.Values = append(line.Values, benchfmt.Value{Value: *flat[name], Unit: unit})
+				if way, ok := map[int]string{-1: "lower", 1: "higher"}[better(name)]; ok && !told[unit] {
+					told[unit] = true
+					err := out.Write(&benchfmt.UnitMetadata{
+						UnitMetadataKey: benchfmt.UnitMetadataKey{Unit: unit, Key: "better"}, OrigUnit: unit, Value: way})
+					if err != nil {
+						return err
+					}
+				}
+			}
+			if len(line.Values) == 0 {
+				continue // a line without a value is none
+			}
+			if err := out.Write(&line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flatNames are the scenario's flat names in the stable order.
+func (s Scenario) flatNames() []string {
+	var names []string
+	for name := range s.Flat() {
+		names = append(names, name)
+	}
+	sortFlat(names)
+	return names
+}
+
+// goUnit is a metric's name without its scenario, which the benchmark's name
+// has, and its unit as benchstat knows it.
+func goUnit(s Scenario, flat string) string {
+	name := word(strings.TrimPrefix(flat, s.Name+"."))
+	switch unit := s.unit(flat); unit {
+	case "s":
+		return name + "-sec"
+	case "bytes":
+		return name + "-B"
+	case "1":
+		return name
+	default:
+		return name + "-" + word(unit)
+	}
+}
+
+// word is s without what would end a word of the format.
+func word(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			return '_'
+		}
+		return r
+	}, s)
+}
+
+// oneLine is s without what would end a line of the format, or reach a
+// terminal raw.
+func oneLine(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s))
+}

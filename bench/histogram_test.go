@@ -1,0 +1,168 @@
+package bench
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// edgeValues are the values around every power of two, and random ones.
+func edgeValues() []int64 {
+	values := []int64{0, histogramHigh - 1, histogramHigh}
+	for v := int64(1); v < histogramHigh; v *= 2 {
+		values = append(values, v-1, v, min(v+1, histogramHigh))
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20000 {
+		values = append(values, int64(math.Exp(r.Float64()*math.Log(float64(histogramHigh)))))
+	}
+	return values
+}
+
+// The flat layout is the library's own: the same counts in the same places.
+func TestHistogramAgreesWithLibrary(t *testing.T) {
+	var h histogram
+	want := hdrhistogram.New(histogramLow, histogramHigh, histogramDigits)
+	if n := len(want.Export().Counts); n != histogramSize {
+		t.Fatalf("%d counts, the library has %d", histogramSize, n)
+	}
+	for _, v := range edgeValues() {
+		if err := want.RecordValue(v); err != nil {
+			t.Fatal(err)
+		}
+		h.record(v)
+	}
+	for i, n := range want.Export().Counts {
+		if got := int64(h.counts[i].Load()); got != n {
+			t.Errorf("place %d: %d values, the library counts %d", i, got, n)
+		}
+	}
+	if n := h.below.Load() + h.above.Load(); n != 0 {
+		t.Errorf("%d values outside, want none", n)
+	}
+}
+
+func TestHistogramOutside(t *testing.T) {
+	var h histogram
+	for _, d := range []int64{-1, math.MinInt64, histogramHigh + 1, math.MaxInt64, math.MaxInt64, 1000} {
+		h.record(d)
+	}
+	if h.below.Load() != 2 || h.above.Load() != 3 {
+		t.Errorf("%d below, %d above, want 2 and 3", h.below.Load(), h.above.Load())
+	}
+	d := h.distribution().Dist
+	if d.N != 6 || d.Outside != 5 {
+		t.Errorf("n %d, outside %d, want 6 and 5", d.N, d.Outside)
+	}
+	if *d.Min > 64e-9 || math.Abs(*d.Max-60) > 0.06 {
+		t.Errorf("min %v, max %v, want the ends of the range", *d.Min, *d.Max)
+	}
+}
+
+// A percentile needs ten samples beyond it.
+func TestSupported(t *testing.T) {
+	for _, test := range []struct {
+		percent float64
+		need    uint64
+	}{{50, 20}, {90, 100}, {99, 1000}, {99.9, 10_000}, {99.99, 100_000}} {
+		if supported(test.need-1, test.percent) || !supported(test.need, test.percent) {
+			t.Errorf("p%v: want support from %d samples on", test.percent, test.need)
+		}
+	}
+	var h histogram
+	var values []float64
+	for i := range 1000 {
+		h.record(int64(i+1) * 1000)
+		values = append(values, float64(i+1)*1e-6)
+	}
+	for name, d := range map[string]*Distribution{"histogram": h.distribution().Dist, "exact": exact(values)} {
+		if d.P999 != nil || d.P9999 != nil {
+			t.Errorf("%s: a percentile that 1000 samples do not support", name)
+		}
+		for _, p := range []struct {
+			got  *float64
+			want float64
+		}{{d.Min, 1e-6}, {d.P50, 500e-6}, {d.P90, 900e-6}, {d.P99, 990e-6}, {d.Max, 1000e-6}, {d.Mean, 500.5e-6}, {d.Stddev, 288.67e-6}} {
+			if p.got == nil || math.Abs(*p.got/p.want-1) > 0.065 { // 1 µs is 15.6 units of 64 ns
+				t.Errorf("%s: %v, want %v", name, p.got, p.want)
+			}
+		}
+	}
+	if d := new(histogram).distribution().Dist; d.N != 0 || d.Min != nil || d.Max != nil || d.Mean != nil {
+		t.Errorf("empty: %+v", d)
+	}
+}
+
+// What -json writes can be read by any HdrHistogram, and merged.
+func TestHistogramEncode(t *testing.T) {
+	var h histogram
+	for _, v := range edgeValues() {
+		h.record(v)
+	}
+	back, err := hdrhistogram.Decode([]byte(h.encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !back.Equals(h.hdr()) {
+		t.Error("decoded counts differ")
+	}
+	n := back.TotalCount()
+	if dropped := back.Merge(h.hdr()); dropped != 0 || back.TotalCount() != 2*n {
+		t.Errorf("merged: %d dropped, %d samples, want %d", dropped, back.TotalCount(), 2*n)
+	}
+}
+
+// A bucket's end lies above every value in it, from 1024 ns on by at most a
+// quarter.
+func TestSketchBound(t *testing.T) {
+	last := int64(0)
+	for i := range sketchSize {
+		if up := sketchUpper(i); up < last {
+			t.Errorf("bucket %d ends at %d, before the one below it", i, up)
+		} else {
+			last = up
+		}
+	}
+	for _, v := range edgeValues() {
+		var s sketch
+		s.record(v)
+		if up := s.quantile(0.99); up <= v || float64(up) > 1.25*float64(max(v, 1024)) {
+			t.Fatalf("%d ns: upper bound %d", v, up)
+		}
+		if s.count() != 1 {
+			t.Fatalf("count %d", s.count())
+		}
+	}
+	var s sketch
+	if s.quantile(0.5) != 0 {
+		t.Error("a quantile of nothing")
+	}
+	for _, d := range []int64{-5, math.MinInt64, int64(time.Hour), math.MaxInt64} {
+		s.record(d) // must stay inside
+	}
+	if s.count() != 4 || s.quantile(1) < int64(time.Minute) {
+		t.Errorf("count %d, max %d", s.count(), s.quantile(1))
+	}
+}
+
+func TestSketchQuantile(t *testing.T) {
+	var s sketch
+	for i := range int64(100) {
+		s.record((i + 1) * 100_000) // 0.1 to 10 ms
+	}
+	for q, want := range map[float64]float64{0.5: 5e6, 0.99: 9.9e6, 1: 10e6} {
+		if got := float64(s.quantile(q)); got < want || got > 1.25*want {
+			t.Errorf("quantile %v: %v, want %v to a quarter above", q, got, want)
+		}
+	}
+}
+
+func TestRecordersDoNotAllocate(t *testing.T) {
+	h, s := new(histogram), new(sketch)
+	if n := testing.AllocsPerRun(100, func() { h.record(123456); s.record(123456) }); n != 0 {
+		t.Errorf("%v allocations a sample", n)
+	}
+}

@@ -1,0 +1,299 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// A Trialer offers a load, in messages/s, for d and says what came of it. What
+// it was asked for but could not send counts as lost: Trial.Loss is by the
+// intended load.
+type Trialer func(ctx context.Context, load float64, d time.Duration) (Trial, error)
+
+// SearchResult is what a search found, goal by goal.
+type SearchResult struct {
+	Goals  []GoalResult
+	Trials []Trial // all, in the order they were run
+}
+
+// GoalResult is what a search found for one goal. It is regular, in the
+// draft's word, where both bounds are there and no further apart than the goal
+// width.
+type GoalResult struct {
+	LossRatio  float64  // goal loss ratio
+	Lower      *float64 // relevant lower bound in messages/s; nil: none
+	Upper      *float64 // relevant upper bound in messages/s; nil: none
+	Throughput *float64 // conditional throughput at the lower bound: what of it arrived, in messages/s
+	Regular    bool
+	Note       string // why it is not regular; empty where it is
+}
+
+// MLRSearch finds, for the goal loss ratios 0 and s.LossRatio, the highest load
+// that meets each: a multiple loss ratio search as draft-ietf-bmwg-mlrsearch
+// describes it. Where bisection believes every single trial, this one asks
+// for s.DurationSum of trials at the loads that matter, of which the part
+// s.Exceed may lose more than the goal. All goals share all trials.
+//
+// Short trials ramp the load up from s.Min, doubling it, and so find out
+// roughly where to look; longer ones then check and narrow what the shorter
+// ones found. When ctx ends, or a trial fails, the result holds what was known
+// by then, beside the error.
+func MLRSearch(ctx context.Context, s Search, try Trialer) (SearchResult, error) {
+	if err := s.Validate(); err != nil {
+		return SearchResult{}, err
+	}
+	m := &search{Search: s, try: try, loads: make(map[float64][]outcome)}
+	var err error
+	for _, ratio := range []float64{0, s.LossRatio} {
+		hints := []float64(nil)
+		for _, t := range m.targets(ratio) {
+			if err = m.narrow(ctx, t, hints); err != nil {
+				break
+			}
+			lower, upper := m.bounds(t)
+			hints = known(lower, upper)
+		}
+		if err != nil {
+			break
+		}
+	}
+	return m.result(err), err
+}
+
+// search is a search under way.
+type search struct {
+	Search
+	try    Trialer
+	loads  map[float64][]outcome // by intended load
+	trials []Trial
+}
+
+// outcome is what the classification needs to know of a trial.
+type outcome struct {
+	duration time.Duration
+	loss     float64
+}
+
+// target is a search goal, or one of the coarser ones that lead up to it.
+type target struct {
+	lossRatio   float64
+	trial       time.Duration // final trial duration: a full-length trial is at least this long
+	durationSum time.Duration
+	exceed      float64
+	width       float64
+	step        float64 // factor of the first step beyond a single bound
+}
+
+// targets are what a goal is approached by, the goal itself last. Each has
+// trials twice as long and a width half as wide as the one before.
+func (m *search) targets(ratio float64) []target {
+	goal := target{ratio, m.Trial, m.DurationSum, m.Exceed, m.Width, 1 + m.Width}
+	middle, first := goal, goal
+	middle.trial, middle.durationSum = m.Trial/2, m.Trial/2
+	middle.width, middle.step = min(2*m.Width, 0.5), 1+2*m.Width
+	first.trial, first.durationSum = m.Trial/4, m.Trial/4
+	first.width, first.step = min(4*m.Width, 0.5), 2
+	return []target{first, middle, goal}
+}
+
+// narrow tries loads until the target's relevant bounds are as close as its
+// width asks, or lie at the end of the range. The hints, what a coarser target
+// took for bounds, are tried first.
+func (m *search) narrow(ctx context.Context, t target, hints []float64) error {
+	step := t.step
+	for {
+		lower, upper := m.bounds(t)
+		var load float64
+		hint := slices.IndexFunc(hints, func(l float64) bool {
+			return (lower == nil || l > *lower) && (upper == nil || l < *upper)
+		})
+		switch {
+		case hint >= 0:
+			load = hints[hint]
+		case lower == nil && upper == nil:
+			load = m.Min
+		case lower == nil:
+			if *upper <= m.Min {
+				return nil
+			}
+			load = max(m.Min, *upper/step)
+		case upper == nil:
+			if *lower >= m.Max {
+				return nil
+			}
+			load = min(m.Max, *lower*step)
+		case width(*lower, *upper) <= t.width:
+			return nil
+		default:
+			load = math.Sqrt(*lower) * math.Sqrt(*upper)
+			if load <= *lower || load >= *upper {
+				return nil // no number between them
+			}
+		}
+		if hint < 0 && (lower == nil) != (upper == nil) {
+			step = min(step*step, 2)
+		}
+		if err := m.measure(ctx, load, t); err != nil {
+			return err
+		}
+	}
+}
+
+// width is the relative distance of two bounds.
+func width(lower, upper float64) float64 { return (upper - lower) / upper }
+
+// measure tries a load until the target can classify it.
+func (m *search) measure(ctx context.Context, load float64, t target) error {
+	for t.classify(m.loads[load]) == undecided {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		trial, err := m.try(ctx, load, t.trial)
+		if err != nil {
+			return err
+		}
+		m.trials = append(m.trials, trial)
+		m.loads[load] = append(m.loads[load], outcome{t.trial, trial.Loss})
+	}
+	return nil
+}
+
+// bounds are the target's relevant bounds: the smallest load that is an upper
+// bound, and the largest lower bound below that; nil: none. A load above the
+// relevant upper bound is of no account, whatever it did not lose.
+func (m *search) bounds(t target) (lower, upper *float64) {
+	loads := make([]float64, 0, len(m.loads))
+	for load := range m.loads {
+		loads = append(loads, load)
+	}
+	slices.Sort(loads)
+	for _, load := range loads {
+		switch t.classify(m.loads[load]) {
+		case lowerBound:
+			lower = &load
+		case upperBound:
+			return lower, &load
+		}
+	}
+	return lower, nil
+}
+
+// A class is what the trials at one load make of it.
+type class int
+
+const (
+	undecided class = iota
+	lowerBound
+	upperBound
+)
+
+// tally is the time tried at one load, in seconds, by the draft's terms.
+type tally struct {
+	fullLow  float64 // full-length trials that met the goal loss ratio
+	fullHigh float64 // full-length trials that did not
+	whole    float64 // effective whole sum: what the exceed ratio refers to
+	high     float64 // effective high-loss sum
+}
+
+// tally adds up the trials at a load. Short trials that met the goal do not
+// count in its favour, they only make up for short ones that did not.
+func (t target) tally(trials []outcome) (y tally) {
+	var shortLow, shortHigh float64
+	for _, o := range trials {
+		d, full, low := o.duration.Seconds(), o.duration >= t.trial, o.loss <= t.lossRatio
+		switch {
+		case full && low:
+			y.fullLow += d
+		case full:
+			y.fullHigh += d
+		case low:
+			shortLow += d
+		default:
+			shortHigh += d
+		}
+	}
+	balancing := shortLow * t.exceed / (1 - t.exceed)
+	y.high = y.fullHigh + max(0, shortHigh-balancing)
+	y.whole = max(y.fullLow+y.high, t.durationSum.Seconds())
+	return y
+}
+
+// classify is the draft's load classification. Optimistically, all time still
+// missing from the duration sum will see little loss; pessimistically, none of
+// it. Where both agree, the load is decided.
+func (t target) classify(trials []outcome) class {
+	if len(trials) == 0 {
+		return undecided
+	}
+	const rounding = 1e-9 // of sums of seconds
+	y := t.tally(trials)
+	quantile := y.whole*t.exceed + rounding
+	optimistic := y.high <= quantile
+	pessimistic := y.whole-y.fullLow <= quantile
+	switch {
+	case optimistic && pessimistic:
+		return lowerBound
+	case !optimistic && !pessimistic:
+		return upperBound
+	}
+	return undecided
+}
+
+// throughput is the draft's conditional throughput of a load that is a lower
+// bound: what of the load arrives in all but the part of the time that may
+// exceed the goal.
+func (t target) throughput(load float64, trials []outcome) float64 {
+	full := slices.DeleteFunc(slices.Clone(trials), func(o outcome) bool { return o.duration < t.trial })
+	slices.SortFunc(full, func(a, b outcome) int { return cmp.Compare(a.loss, b.loss) })
+	remaining := t.tally(trials).whole * (1 - t.exceed)
+	loss := 0.0
+	for _, o := range full {
+		if remaining <= 1e-9 {
+			break
+		}
+		loss = o.loss
+		remaining -= o.duration.Seconds()
+	}
+	return load * (1 - loss)
+}
+
+// result is what is known now; err is what ended the search early.
+func (m *search) result(err error) SearchResult {
+	res := SearchResult{Trials: m.trials}
+	for _, ratio := range []float64{0, m.LossRatio} {
+		goal := m.targets(ratio)[2]
+		g := GoalResult{LossRatio: ratio}
+		g.Lower, g.Upper = m.bounds(goal)
+		if g.Lower != nil {
+			v := goal.throughput(*g.Lower, m.loads[*g.Lower])
+			g.Throughput = &v
+		}
+		switch {
+		case g.Lower != nil && g.Upper != nil && width(*g.Lower, *g.Upper) <= goal.width:
+			g.Regular = true
+		case g.Upper != nil && *g.Upper <= m.Min:
+			g.Note = fmt.Sprintf("the min load, %g messages/s, loses more than the goal loss ratio %g", m.Min, ratio)
+		case g.Lower != nil && *g.Lower >= m.Max:
+			g.Note = fmt.Sprintf("the max load, %g messages/s, loses no more than the goal loss ratio %g", m.Max, ratio)
+		case err != nil:
+			g.Note = fmt.Sprintf("the search ended early: %v", err)
+		default:
+			g.Note = "no load lies between the bounds"
+		}
+		res.Goals = append(res.Goals, g)
+	}
+	return res
+}
+
+func known(loads ...*float64) (some []float64) {
+	for _, l := range loads {
+		if l != nil {
+			some = append(some, *l)
+		}
+	}
+	return some
+}

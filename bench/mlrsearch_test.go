@@ -1,0 +1,265 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// device is a simulated device under test: the loss at a load, in the n-th
+// trial, at now (time spent in trials so far).
+type device func(n int, now time.Duration, load float64) float64
+
+// trialer runs a device in no time.
+func (dev device) trialer() Trialer {
+	n, now := 0, time.Duration(0)
+	return func(_ context.Context, load float64, d time.Duration) (Trial, error) {
+		loss := dev(n, now, load)
+		n++
+		now += d
+		return Trial{Offered: load, Delivered: load * (1 - loss), Loss: loss, Seconds: d.Seconds()}, nil
+	}
+}
+
+// knee delivers up to a rate and loses all above it.
+func knee(rate float64) device {
+	return func(_ int, _ time.Duration, load float64) float64 { return max(0, 1-rate/load) }
+}
+
+// disturbed is a device whose n-th trials lose a tenth for no reason of its own.
+func (dev device) disturbed(trials ...int) device {
+	return func(n int, now time.Duration, load float64) float64 {
+		if slices.Contains(trials, n) {
+			return 0.1
+		}
+		return dev(n, now, load)
+	}
+}
+
+// bisect is RFC 2544's search: one trial a load, and it is believed.
+func bisect(s Search, try Trialer) float64 {
+	low, high := s.Min, s.Max
+	for width(low, high) > s.Width {
+		mid := math.Sqrt(low * high)
+		if o, _ := try(context.Background(), mid, s.Trial); o.Loss > 0 {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	return low
+}
+
+func mustSearch(t *testing.T, s Search, dev device) SearchResult {
+	t.Helper()
+	res, err := MLRSearch(context.Background(), s, dev.trialer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Goals) != 2 || res.Goals[0].LossRatio != 0 || res.Goals[1].LossRatio != s.LossRatio {
+		t.Fatalf("goals %+v", res.Goals)
+	}
+	if len(res.Trials) > 150 {
+		t.Errorf("%d trials", len(res.Trials))
+	}
+	for i, g := range res.Goals {
+		if g.Regular != (g.Note == "") || (g.Lower == nil) != (g.Throughput == nil) {
+			t.Errorf("goal %d: %+v", i, g)
+		}
+		if g.Regular && !(*g.Lower < *g.Upper && width(*g.Lower, *g.Upper) <= s.Width) {
+			t.Errorf("goal %d: bounds %v to %v", i, *g.Lower, *g.Upper)
+		}
+	}
+	return res
+}
+
+// brackets fails the test unless a regular result has rate between its bounds.
+func brackets(t *testing.T, g GoalResult, rate float64) {
+	t.Helper()
+	if !g.Regular || *g.Lower > rate || *g.Upper < rate {
+		t.Errorf("goal %v: regular %v, %q, bounds %v to %v, want %v between them",
+			g.LossRatio, g.Regular, g.Note, g.Lower, g.Upper, rate)
+	}
+}
+
+func TestSearchKnee(t *testing.T) {
+	s := DefaultSearch()
+	for _, rate := range []float64{1001, 1500, 63200, 250e3, 1.99e6} {
+		res := mustSearch(t, s, knee(rate))
+		brackets(t, res.Goals[0], rate)
+		if g := res.Goals[0]; *g.Throughput != *g.Lower {
+			t.Errorf("rate %v: conditional throughput %v without loss at %v", rate, *g.Throughput, *g.Lower)
+		}
+		goal := rate / (1 - s.LossRatio) // that loses just as much as the goal allows
+		g := res.Goals[1]
+		brackets(t, g, goal)
+		if *g.Throughput < *g.Lower*(1-s.LossRatio) || *g.Throughput > *g.Lower {
+			t.Errorf("rate %v: conditional throughput %v at %v", rate, *g.Throughput, *g.Lower)
+		}
+	}
+}
+
+// Whichever single trial is disturbed, the search finds the knee. Bisection,
+// which makes fewer trials, is fooled where the noise hits a load below it.
+func TestSearchToleratesNoise(t *testing.T) {
+	const rate = 63200
+	s := DefaultSearch()
+	clean := len(mustSearch(t, s, knee(rate)).Trials)
+	fooled := 0
+	for n := range clean {
+		dev := knee(rate).disturbed(n)
+		brackets(t, mustSearch(t, s, dev).Goals[0], rate)
+		if bisect(s, dev.trialer()) < rate*(1-s.Width) {
+			fooled++
+		}
+	}
+	if fooled == 0 {
+		t.Error("bisection was never fooled: the noise proves nothing")
+	}
+	if got := bisect(s, knee(rate).trialer()); got > rate || got < rate*(1-s.Width) {
+		t.Errorf("bisection finds %v without noise", got)
+	}
+	t.Logf("%d trials; bisection was fooled by noise in %d of them", clean, fooled)
+}
+
+// With an exceed ratio of 0 nothing is tolerated, by definition.
+func TestSearchExceedZero(t *testing.T) {
+	s := DefaultSearch()
+	s.Exceed = 0
+	brackets(t, mustSearch(t, s, knee(63200)).Goals[0], 63200)
+	g := mustSearch(t, s, knee(63200).disturbed(4)).Goals[0] // ramping up, at 16000
+	if g.Upper == nil || *g.Upper > 16000 {
+		t.Errorf("the lossy trial at 16000 is forgotten: %+v", g)
+	}
+}
+
+// A device that loses ever more has another rate for each goal.
+func TestSearchGradual(t *testing.T) {
+	s := DefaultSearch()
+	s.LossRatio = 0.02
+	res := mustSearch(t, s, func(_ int, _ time.Duration, load float64) float64 {
+		return max(0, load-50e3) / 1e6 // 2 % at 70,000
+	})
+	brackets(t, res.Goals[0], 50e3)
+	brackets(t, res.Goals[1], 70e3)
+}
+
+func TestSearchEnds(t *testing.T) {
+	s := DefaultSearch()
+	res := mustSearch(t, s, func(int, time.Duration, float64) float64 { return 0.5 })
+	for _, g := range res.Goals {
+		if g.Lower != nil || g.Upper == nil || *g.Upper != s.Min || !strings.Contains(g.Note, "the min load, 1000 messages/s, loses more") {
+			t.Errorf("always lossy: %+v", g)
+		}
+	}
+	res = mustSearch(t, s, func(int, time.Duration, float64) float64 { return 0 })
+	for _, g := range res.Goals {
+		if g.Upper != nil || g.Lower == nil || *g.Lower != s.Max || !strings.Contains(g.Note, "the max load, 2e+06 messages/s, loses no more") {
+			t.Errorf("never lossy: %+v", g)
+		}
+	}
+}
+
+// A device that gets slower, or loses at random, has no one rate; the search
+// must still end, with bounds that are in order.
+func TestSearchUnsteady(t *testing.T) {
+	s := DefaultSearch()
+	res := mustSearch(t, s, func(_ int, now time.Duration, load float64) float64 {
+		return max(0, 1-(80e3-1e3*now.Seconds())/load)
+	})
+	for _, g := range res.Goals {
+		if !g.Regular || *g.Lower > 80e3 || *g.Lower < 30e3 {
+			t.Errorf("drifting: %+v", g)
+		}
+	}
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		mustSearch(t, s, func(int, time.Duration, float64) float64 { return max(0, r.Float64()-0.5) })
+	}
+	s.Width = 1e-17 // finer than a float64
+	mustSearch := func(dev device) (SearchResult, error) { return MLRSearch(context.Background(), s, dev.trialer()) }
+	if res, err := mustSearch(knee(63200)); err != nil || res.Goals[0].Regular || res.Goals[0].Note != "no load lies between the bounds" {
+		t.Errorf("width 1e-17: %+v, %v", res.Goals, err)
+	}
+}
+
+// Whenever it is cut off, the search returns its trials and true bounds.
+func TestSearchEndsEarly(t *testing.T) {
+	s := DefaultSearch()
+	all := len(mustSearch(t, s, knee(63200)).Trials)
+	broken := errors.New("broken")
+	for _, fail := range []bool{false, true} {
+		for n := 1; n < all; n++ {
+			ctx, cancel := context.WithCancel(context.Background())
+			try, done := knee(63200).trialer(), 0
+			res, err := MLRSearch(ctx, s, func(ctx context.Context, load float64, d time.Duration) (Trial, error) {
+				if done == n && fail {
+					return Trial{}, broken
+				}
+				if done++; done == n && !fail {
+					cancel()
+				}
+				return try(ctx, load, d)
+			})
+			cancel()
+			if want := map[bool]error{true: broken, false: context.Canceled}[fail]; !errors.Is(err, want) {
+				t.Fatalf("after %d trials: error %v, want %v", n, err, want)
+			}
+			if len(res.Trials) != n {
+				t.Errorf("after %d trials: %d in the result", n, len(res.Trials))
+			}
+			for _, g := range res.Goals {
+				if g.Lower != nil && *g.Lower > 63200/(1-g.LossRatio) || g.Upper != nil && *g.Upper < 63200 {
+					t.Errorf("after %d trials: %+v", n, g)
+				}
+				if !g.Regular && g.Note != "the search ended early: "+err.Error() {
+					t.Errorf("after %d trials: note %q", n, g.Note)
+				}
+			}
+		}
+	}
+	if _, err := MLRSearch(context.Background(), Search{}, nil); err == nil {
+		t.Error("no error for parameters without sense")
+	}
+}
+
+func TestClassify(t *testing.T) {
+	goal := target{lossRatio: 0.01, trial: time.Second, durationSum: 4 * time.Second, exceed: 0.5}
+	strict := goal
+	strict.exceed = 0
+	low, high := outcome{time.Second, 0.01}, outcome{time.Second, 0.02}
+	shortLow, shortHigh := outcome{time.Second / 2, 0}, outcome{time.Second / 2, 1}
+	for _, test := range []struct {
+		name   string
+		t      target
+		trials []outcome
+		want   class
+	}{
+		{"nothing", goal, nil, undecided},
+		{"one of four", goal, []outcome{low}, undecided},
+		{"half low", goal, []outcome{low, low}, lowerBound},
+		{"half high", goal, []outcome{high, high}, undecided},
+		{"more than half high", goal, []outcome{high, high, high}, upperBound},
+		{"two and two", goal, []outcome{high, high, low, low}, lowerBound},
+		{"short low alone decide nothing", goal, []outcome{shortLow, shortLow, shortLow, shortLow, shortLow, shortLow, shortLow, shortLow}, undecided},
+		{"short high count", goal, []outcome{shortHigh, shortHigh, shortHigh, shortHigh, shortHigh}, upperBound},
+		{"short low make up for short high", goal, []outcome{shortHigh, shortHigh, shortHigh, shortHigh, shortHigh, shortLow}, undecided},
+		{"strict: one high", strict, []outcome{high}, upperBound},
+		{"strict: a short high", strict, []outcome{shortHigh}, upperBound},
+		{"strict: three low", strict, []outcome{low, low, low}, undecided},
+		{"strict: four low", strict, []outcome{low, low, low, low}, lowerBound},
+	} {
+		if got := test.t.classify(test.trials); got != test.want {
+			t.Errorf("%s: class %d, want %d", test.name, got, test.want)
+		}
+	}
+	// Half of four seconds may exceed: the other two seconds decide.
+	if got := goal.throughput(1000, []outcome{high, low, {time.Second, 0}}); got != 990 {
+		t.Errorf("conditional throughput %v, want 990", got)
+	}
+}

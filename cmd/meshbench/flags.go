@@ -1,0 +1,153 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"p2plocal/bench"
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/core"
+)
+
+// config is the configuration as flags give it.
+type config struct {
+	bench.Config
+	timing    *core.Timing
+	scenarios string
+	impair    string
+}
+
+// benchFlags registers everything that shapes a measurement, and where its
+// results go.
+func benchFlags(fs *flag.FlagSet) (*config, *output) {
+	c := &config{Config: bench.Config{Options: bench.DefaultOptions()}, timing: cli.Timing(fs)}
+	o := &c.Options
+	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all: "+strings.Join(bench.Scenarios, ", "))
+	fs.IntVar(&c.Peers, "peers", 80, "`number` of peers, 1 to 95")
+	fs.Uint64Var(&c.Seed, "seed", 1, "`seed` of every random choice; run r of -repeat takes seed+r")
+	fs.IntVar(&c.Repeat, "repeat", 1, "`times` that the whole is run")
+	fs.StringVar(&c.Isolation, "isolation", "goroutine", "every peer is a goroutine or a process: goroutine, process")
+	fs.DurationVar(&o.Duration, "duration", o.Duration, "`time` that steady, churn and loss measure; 13s are three of the protocol's broadcast rounds")
+	fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` of broadcasting that steady and loss leave out first (default 0s)")
+	fs.DurationVar(&o.Interval, "interval", 0, "`interval` between a peer's broadcasts in steady and loss (default that of -broadcast)")
+	fs.IntVar(&o.Payload, "payload", 0, "fill a broadcast's text up to so many `bytes`, at most 65502; 0: the protocol's own")
+	fs.BoolVar(&o.InStep, "in-step", false, "all broadcast at the same instant, not spread over the interval by the seed")
+	fs.StringVar(&o.Join, "join", o.Join, "births in join come at once or spread over time: storm, spread")
+	fs.DurationVar(&o.Spread, "spread", o.Spread, "`time` over which -join spread spreads the births")
+	fs.IntVar(&o.Kill, "kill", o.Kill, "`number` of peers that crash, relaunch and loss kill")
+	fs.Float64Var(&o.Churn, "churn", o.Churn, "deaths and returns in churn, together, a second (`rate`)")
+	fs.StringVar(&c.impair, "impair", o.Impair.String(), "what loss does to every link, a `list`")
+	fs.IntVar(&o.ReadBuffer, "rcvbuf", o.ReadBuffer, "receive buffer in `bytes` to ask for on each socket; 0: the system's default")
+	fs.BoolVar(&o.SourceCheck, "source-check", false, "our server takes births and keep-alives only from the port that they name")
+	fs.StringVar(&o.Server, "server", "", "measure the server that runs at `addr`, instead of ours")
+	fs.StringVar(&o.ServerExec, "server-exec", "", "measure the server that this `command` starts; {addr} and {port} in it are where it is to listen, else it is port 3000")
+	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` that starts an external peer; {name}, {port} and {server} are filled in")
+	fs.IntVar(&o.External, "external", 0, "`number` of peers that -peer-exec starts (default 1 with -peer-exec)")
+	s := &o.Search
+	fs.Float64Var(&s.LossRatio, "loss-ratio", s.LossRatio, "saturate: goal loss `ratio` of the second goal; the first is 0")
+	fs.DurationVar(&s.Trial, "trial", s.Trial, "saturate: goal final trial `duration`")
+	fs.DurationVar(&s.DurationSum, "duration-sum", s.DurationSum, "saturate: goal `duration` sum, for which a load must have been tried")
+	fs.Float64Var(&s.Exceed, "exceed", s.Exceed, "saturate: goal exceed `ratio`, the part of that which may lose more")
+	fs.Float64Var(&s.Width, "width", s.Width, "saturate: goal width, the relative distance (`ratio`) of lower and upper bound")
+	fs.Float64Var(&s.Min, "min-load", s.Min, "saturate: lowest load tried, in messages/s (`rate`)")
+	fs.Float64Var(&s.Max, "max-load", s.Max, "saturate: highest load tried, in messages/s (`rate`)")
+	return c, outputFlags(fs)
+}
+
+// finish puts together what the flags mean.
+func (c *config) finish(fs *flag.FlagSet) error {
+	c.Timing = *c.timing
+	set := make(map[string]bool)
+	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	if c.scenarios == "all" {
+		c.Scenarios = bench.Scenarios
+	} else {
+		for name := range strings.SplitSeq(c.scenarios, ",") {
+			c.Scenarios = append(c.Scenarios, strings.TrimSpace(name))
+		}
+	}
+	o := &c.Options
+	if !set["interval"] {
+		o.Interval = c.Timing.Broadcast
+	}
+	if c.Timing.Refresh > 0 {
+		o.Refresh = c.Timing.Refresh // restart and pause compare without it and with it
+	}
+	if o.PeerExec != "" && !set["external"] {
+		o.External = 1
+	}
+	var err error
+	if o.Impair, err = bench.ParseImpairment(c.impair); err != nil {
+		return cli.UsageError{Err: err}
+	}
+	if err := c.Validate(); err != nil {
+		return cli.UsageError{Err: err}
+	}
+	return nil
+}
+
+// stringList is a flag that may be given several times.
+type stringList []string
+
+func (l *stringList) String() string     { return strings.Join(*l, " ") }
+func (l *stringList) Set(s string) error { *l = append(*l, s); return nil }
+
+// output says where results go.
+type output struct {
+	json, gobench string
+	asserts       stringList
+	quiet, ascii  bool
+}
+
+func outputFlags(fs *flag.FlagSet) *output {
+	o := new(output)
+	fs.StringVar(&o.json, "json", "", "write the result as JSON to `file`; - is standard output, in place of the text")
+	fs.StringVar(&o.gobench, "bench", "", "write the result in the Go benchmark format, for benchstat, to `file`")
+	fs.Var(&o.asserts, "assert", "`condition` such as steady.latency.p99<5ms that every run must meet, or the exit code is 3; may be given several times")
+	fs.BoolVar(&o.quiet, "quiet", false, "no progress on standard error")
+	fs.BoolVar(&o.ascii, "ascii", false, "no character above ASCII in the text")
+	return o
+}
+
+// check reads the assertions, and sees to it that the files can be written:
+// better now than after the measurement.
+func (o *output) check(scenarios []string) ([]bench.Assert, error) {
+	var asserts []bench.Assert
+	for _, text := range o.asserts {
+		a, err := bench.ParseAssertion(text)
+		if err == nil {
+			err = a.Check(scenarios)
+		}
+		if err != nil {
+			return nil, cli.UsageError{Err: err}
+		}
+		asserts = append(asserts, a)
+	}
+	for _, name := range []string{o.json, o.gobench} {
+		if name == "" || name == "-" {
+			continue
+		}
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		f.Close()
+	}
+	return asserts, nil
+}
+
+// parsePercent reads 5% or 0.05.
+func parsePercent(s string) (float64, error) {
+	number, percent := strings.CutSuffix(s, "%")
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(v >= 0) {
+		return 0, fmt.Errorf("%q is no percentage such as 5%%", s)
+	}
+	if percent {
+		v /= 100
+	}
+	return v, nil
+}

@@ -1,0 +1,138 @@
+// Meshbench measures a mesh of the p2plocal protocol on this machine.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"p2plocal/bench"
+	"p2plocal/cmd/internal/cli"
+)
+
+const usage = `usage: meshbench [flags]
+       meshbench compare [flags] OLD.json NEW.json
+       meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]
+       meshbench show RESULT.json
+       meshbench metrics
+
+Meshbench starts a directory server and peers on loopback, does to them what
+the scenarios say, and prints what it measured. Without flags: 80 peers join,
+broadcast for 13 seconds, and one of them vanishes.
+
+  compare          sets two results side by side and says what has changed
+  compare-servers  measures two servers in turn, A B A B, pair by pair
+  show             prints a result that -json has written
+  metrics          lists all metrics with their definitions
+
+Exit codes: 0 done, 1 could not measure, 2 usage, 3 an assertion failed or a
+metric got worse, 130 interrupted (what had been measured is written).
+`
+
+// Exit codes of meshbench's own.
+const (
+	exitFailed      cli.Code = 3
+	exitInterrupted cli.Code = 130
+)
+
+func main() {
+	if bench.IsChild() {
+		os.Exit(bench.Child())
+	}
+	cli.Main("meshbench", run)
+}
+
+func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "metrics":
+			return metrics(args[1:], stdout)
+		case "compare":
+			return compare(args[1:], stdout, stderr)
+		case "compare-servers":
+			return compareServers(ctx, args[1:], stdout, stderr)
+		case "show":
+			return show(args[1:], stdout)
+		}
+	}
+	fs := flag.NewFlagSet("meshbench", flag.ContinueOnError)
+	cfg, out := benchFlags(fs)
+	others, err := cli.Parse(fs, args, usage, stdout)
+	switch {
+	case err != nil:
+		return err
+	case len(others) > 0:
+		return cli.Usagef("%q is no flag and no command", others[0])
+	}
+	if err := cfg.finish(fs); err != nil {
+		return err
+	}
+	asserts, err := out.check(cfg.Scenarios)
+	if err != nil {
+		return err
+	}
+	var status bench.Status
+	stop := showProgress(&status, cfg.Config, stderr, out.quiet)
+	result, failed := bench.Execute(ctx, cfg.Config, bench.Version(args), &status)
+	stop()
+	if failed != nil && (result == nil || !result.Measured()) {
+		return failed
+	}
+	result.Assertions = bench.Evaluate(asserts, result)
+	if err := errors.Join(out.write(result, stdout), failed); err != nil {
+		return err
+	}
+	return verdict(result)
+}
+
+// verdict is the exit code that a result deserves.
+func verdict(r *bench.Result) error {
+	if r.Interrupted {
+		return exitInterrupted
+	}
+	for _, a := range r.Assertions {
+		if !a.OK {
+			return exitFailed
+		}
+	}
+	return nil
+}
+
+// metrics lists the definitions.
+func metrics(args []string, stdout io.Writer) error {
+	fs := flag.NewFlagSet("meshbench metrics", flag.ContinueOnError)
+	if others, err := cli.Parse(fs, args, "usage: meshbench metrics\n", stdout); err != nil {
+		return err
+	} else if len(others) > 0 {
+		return cli.Usagef("metrics takes no arguments, not %q", others[0])
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "A distribution, marked *, has the figures %s,\nsuch as steady.latency.p99.\n\n", strings.Join(bench.Fields, ", "))
+	for _, d := range bench.Definitions() {
+		name := d.Name
+		if d.Dist {
+			name += " *"
+		}
+		fmt.Fprintf(&b, "%-30s %-10s %s\n", name, d.Unit, d.Text)
+	}
+	_, err := io.WriteString(stdout, b.String())
+	return err
+}
+
+// readResult reads one result file.
+func readResult(name string) (*bench.Result, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, err := bench.Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", name, err)
+	}
+	return r, nil
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/bench"
+	"p2plocal/cmd/internal/cli"
+)
+
+func TestMain(m *testing.M) {
+	if bench.IsChild() {
+		os.Exit(bench.Child())
+	}
+	os.Exit(m.Run())
+}
+
+// invoke runs the command as main does, and gives its exit code.
+func invoke(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	code = cli.Exit(&err, "meshbench", run(ctx, args, strings.NewReader(""), &out, &err))
+	return code, out.String(), err.String()
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	foreign := filepath.Join(dir, "foreign.json")
+	if err := os.WriteFile(foreign, []byte(`{"schema": 99, "tool": {"name": "meshbench"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"-peers 0", 2, "0 peers, want 1 to 95"},
+		{"-peers 96", 2, "96 peers, want 1 to 95"},
+		{"-peers many", 2, `invalid value "many"`},
+		{"-scenario walk", 2, `scenario "walk", want some of`},
+		{"-scenario join,", 2, `scenario ""`},
+		{"-duration 0s", 2, "duration 0s, want more than 0"},
+		{"-heartbeat 0s", 2, "heartbeat interval is 0"},
+		{"-payload 65503", 2, "payload of 65503 bytes, want 0 to 65502"},
+		{"-join slowly", 2, `join "slowly", want storm or spread`},
+		{"-isolation vm", 2, `isolation "vm", want goroutine or process`},
+		{"-impair loss=2", 2, "impairment loss of 2, want 0 to 1"},
+		{"-impair fog=2", 2, `impairment "fog=2": no such impairment`},
+		{"-external 2", 2, "external peers, but no -peer-exec"},
+		{"-server 127.0.0.1:1 -server-exec x", 2, "both -server and -server-exec"},
+		{"-repeat 0", 2, "repeat 0, want 1 or more"},
+		{"-assert steady.latency.p98<5ms", 2, `no metric "steady.latency.p98"`},
+		{"-scenario join -assert steady.loss==0", 2, "steady"},
+		{"-assert steady.loss", 2, "steady.loss"},
+		{"walk", 2, `"walk" is no flag and no command`},
+		{"-scenario join -json /nonexistent/x.json", 1, "/nonexistent/x.json"},
+		{"-scenario join -server localhost", 2, `server address "localhost"`},
+		{"show", 2, "show takes one result file"},
+		{"show /nonexistent.json", 1, "/nonexistent.json"},
+		{"show " + foreign, 1, "schema 99"},
+		{"compare " + foreign, 2, "compare takes two result files, not 1"},
+		{"compare-servers", 2, "-server-exec twice, not 0"},
+	} {
+		code, stdout, stderr := invoke(t.Context(), strings.Fields(test.args)...)
+		if code != test.code || !strings.Contains(stderr, test.says) || strings.Count(stderr, "\n") > 2 || stdout != "" {
+			t.Errorf("meshbench %s: exit %d, stderr %q, stdout %q, want exit %d, one line with %q", test.args, code, stderr, stdout, test.code, test.says)
+		}
+	}
+}
+
+// One run through every output, each of which must hold the same figures.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, gobench := filepath.Join(dir, "r.json"), filepath.Join(dir, "r.txt")
+	code, stdout, stderr := invoke(t.Context(), "-peers", "5", "-duration", "300ms", "-broadcast", "50ms",
+		"-scenario", "join,steady", "-assert", "steady.loss==0", "-assert", "join.converge<0", "-json", file, "-bench", gobench)
+	if code != 3 {
+		t.Errorf("exit %d with a false assertion, want 3; stderr %q", code, stderr)
+	}
+	for _, want := range []string{"join", "steady", "seed", "0 unexplained"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in the text:\n%s", want, stdout)
+		}
+	}
+	r, err := readResult(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Assertions) != 2 || !r.Assertions[0].OK || r.Assertions[1].OK {
+		t.Errorf("assertions %+v, want the first to hold and the second to fail", r.Assertions)
+	}
+	if b, err := os.ReadFile(gobench); err != nil || !strings.Contains(string(b), "Benchmark") {
+		t.Errorf("benchmark file: %v %q", err, b)
+	}
+	if code, shown, _ := invoke(t.Context(), "show", file); code != 0 || shown != stdout {
+		t.Errorf("show exits with %d and differs from what the run printed:\n%s\n%s", code, shown, stdout)
+	}
+	if code, stdout, stderr := invoke(t.Context(), "compare", "-fail-on-regression", "5%", file, file); code != 0 || !strings.Contains(stdout, "0 of") {
+		t.Errorf("compare with itself: exit %d, %q %q", code, stdout, stderr)
+	}
+}
+
+func TestJSONOnStdout(t *testing.T) {
+	t.Parallel()
+	code, stdout, _ := invoke(t.Context(), "-peers", "2", "-scenario", "join", "-json", "-", "-quiet")
+	var r bench.Result
+	if err := json.Unmarshal([]byte(stdout), &r); code != 0 || err != nil {
+		t.Errorf("exit %d, %v:\n%s", code, err, stdout)
+	}
+}
+
+// An interrupted run writes what it has, and says so.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "r.json")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	code, _, stderr := invoke(ctx, "-peers", "3", "-scenario", "steady", "-duration", "1h", "-json", file)
+	if code != 130 {
+		t.Errorf("exit %d, want 130; stderr %q", code, stderr)
+	}
+	if r, err := readResult(file); err != nil || !r.Interrupted {
+		t.Errorf("result %+v, error %v, want one marked interrupted", r, err)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	_, stdout, _ := invoke(t.Context(), "metrics")
+	for _, d := range bench.Definitions() {
+		if !strings.Contains(stdout, d.Name) || !strings.Contains(stdout, d.Text) {
+			t.Errorf("no %s, %q in the list", d.Name, d.Text)
+		}
+	}
+}
+
+func TestCompareServers(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := invoke(t.Context(), "compare-servers", "-server-exec", "ours", "-server-exec", "ours",
+		"-peers", "3", "-scenario", "join", "-repeat", "2", "-quiet")
+	if code != 0 || !strings.Contains(stdout, "join.converge") {
+		t.Errorf("exit %d, %q %q", code, stdout, stderr)
+	}
+}

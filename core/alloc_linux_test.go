@@ -1,0 +1,54 @@
+//go:build !race && !portable
+
+package core
+
+import (
+	"context"
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Serve takes datagrams in, sends, and wakes at deadlines without allocating.
+// Not parallel: it counts what the whole process allocates.
+func TestServeDoesNotAllocate(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would empty the pools
+	s, sink, u := listen(t, ReadBuffer), listen(t, 0), sender(t)
+	var heard, polls atomic.Int64
+	out := Outgoing{keepAlive('A'), []uint16{sink.Addr().Port(), sink.Addr().Port()}}
+	owed := false
+	serve(t, context.Background(), s, script{
+		step: func(time.Time, netip.AddrPort, []byte) { owed = true; heard.Add(1) },
+		poll: func(now time.Time) (Outgoing, time.Time) {
+			polls.Add(1)
+			if owed {
+				owed = false
+				return out, now
+			}
+			return Outgoing{}, now.Add(time.Millisecond)
+		},
+	})
+	datagram, to := keepAlive('A'), s.Addr()
+	turn := func(n int64) {
+		for want := heard.Load() + n; heard.Load() < want; {
+			u.WriteToUDPAddrPort(datagram, to)
+			time.Sleep(100 * time.Microsecond)
+		}
+		for want := polls.Load() + n; polls.Load() < want; { // now by its deadlines alone
+			time.Sleep(time.Millisecond)
+		}
+	}
+	turn(100)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const n = 500
+	turn(n)
+	runtime.ReadMemStats(&after)
+	// Each pass and each deadline would show as n; the runtime's own few do not.
+	if got := after.Mallocs - before.Mallocs; got > n/5 {
+		t.Errorf("%d allocations for %d datagrams and as many deadlines", got, n)
+	}
+}

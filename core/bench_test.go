@@ -1,0 +1,174 @@
+package core
+
+import (
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+)
+
+// What stays the same for all iterations is made before; time is a variable
+// that moves on, as a driver's would.
+
+func BenchmarkParse(b *testing.B) {
+	for _, c := range []struct {
+		name     string
+		datagram []byte
+	}{
+		{"birth", birth(peer('A'))},
+		{"keep-alive", keepAlive('A')},
+		{"directory95", directory(every(MaxPeers)...)},
+		{"vanilla", vanilla("peerA_broadcast_0")},
+		{"malformed", []byte{0xC0, 0, 'A', 0}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Parse(c.datagram)
+			}
+		})
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	space := make([]byte, 0, MaxDatagram)
+	for _, c := range []struct {
+		name string
+		m    Message
+	}{
+		{"keep-alive", Message{Type: TypeKeepAlive, Entry: peer('A')}},
+		{"directory95", Message{Type: TypeDirectory, Entries: Entries(directory(every(MaxPeers)...)[4:])}},
+		{"vanilla", Message{Type: TypeVanilla, Payload: []byte("peerA_broadcast_0")}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				space = c.m.Append(space[:0])
+			}
+		})
+	}
+}
+
+// fullServer knows 95 peers, and has announced them.
+func fullServer(b testing.TB) *Directory {
+	d, err := NewDirectory(DirectoryConfig{Port: serverPort, Timing: DefaultTiming()}, start)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, e := range every(MaxPeers) {
+		d.Step(start, from(e.Port), birth(e))
+	}
+	d.Poll(start)
+	return d
+}
+
+func newMember(b testing.TB) *Peer {
+	p, err := NewPeer(PeerConfig{Self: every(1)[0], Server: from(serverPort), Timing: DefaultTiming()}, start)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p.Poll(start)
+	p.Step(start, from(serverPort), directory(every(MaxPeers)...))
+	return p
+}
+
+func BenchmarkStep(b *testing.B) {
+	all := every(MaxPeers)
+	last := all[MaxPeers-1]
+	server, member := fullServer(b), newMember(b)
+	for _, c := range []struct {
+		name     string
+		m        Machine
+		port     uint16
+		datagram []byte
+	}{
+		{"keep-alive", server, last.Port, keepAlive(last.Name)},
+		{"conflict", server, 9999, birth(Entry{last.Name, 9999})},
+		{"malformed", server, 9999, []byte{0xC0, 0, 'A', 0}},
+		{"directory95", member, serverPort, directory(all...)},
+		{"vanilla", member, last.Port, vanilla("peer~_broadcast_0")},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			source := from(c.port)
+			for b.Loop() {
+				c.m.Step(start, source, c.datagram)
+			}
+		})
+	}
+}
+
+func BenchmarkPoll(b *testing.B) {
+	b.Run("server-idle", func(b *testing.B) {
+		d := fullServer(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			d.Poll(start)
+		}
+	})
+	b.Run("server-reap", func(b *testing.B) { // looks at 95 entries, reaps none
+		d := fullServer(b)
+		d.cfg.Timing.Deadline = 1 << 62
+		now := start
+		b.ReportAllocs()
+		for b.Loop() {
+			now = now.Add(500 * time.Millisecond)
+			d.Poll(now)
+		}
+	})
+	b.Run("peer-broadcast", func(b *testing.B) {
+		p := newMember(b)
+		p.SetBroadcast(start, time.Nanosecond)
+		p.cfg.Timing.Heartbeat = 1 << 62
+		p.alive = start.Add(1 << 62)
+		now := start
+		b.ReportAllocs()
+		for b.Loop() {
+			now = now.Add(1)
+			p.Poll(now)
+		}
+	})
+}
+
+// 95 births at once over real UDP, until all 95 directories are complete. The
+// original takes 990 ms (PROTOCOL.md, "Measured on the original").
+func BenchmarkJoin95(b *testing.B) {
+	var took []time.Duration
+	var announcements uint64
+	for b.Loop() {
+		t, d, s, end := join(b, MaxPeers)
+		s.Do(func(time.Time) { announcements += d.Counters().Announcements })
+		end()
+		took = append(took, t)
+	}
+	slices.Sort(took)
+	const original = 990 * time.Millisecond
+	half := took[len(took)/2]
+	b.ReportMetric(0, "ns/op") // includes opening and closing 96 sockets
+	b.ReportMetric(half.Seconds()*1e3, "median-ms")
+	b.ReportMetric(took[len(took)-1].Seconds()*1e3, "max-ms")
+	b.ReportMetric(float64(original)/float64(half), "x-faster-than-the-original")
+	b.ReportMetric(float64(announcements)/float64(len(took)), "announcements")
+}
+
+// What a member of a running mesh takes of Go's memory: heap and stacks, with
+// its goroutine, socket, machine and directory; a 95th of the server's included.
+func BenchmarkPeerMemory(b *testing.B) {
+	used := func() float64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // the second empties the pools
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc + m.StackInuse)
+	}
+	var each []float64
+	for b.Loop() {
+		before := used()
+		_, _, _, end := join(b, MaxPeers)
+		each = append(each, (used()-before)/MaxPeers)
+		end()
+	}
+	slices.Sort(each)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(each[len(each)/2], "B/peer")
+}

@@ -1,0 +1,354 @@
+// Package coretest runs the protocol's machines without sockets and without
+// waiting.
+//
+// Net is a virtual network with a virtual clock: a discrete-event simulation
+// of one server, its peers and the faults between them. What happens is a
+// function of the configuration, the calls and the seed alone: integer
+// arithmetic, one goroutine, no map order, no wall clock. The same run gives
+// the same event log on every platform, byte for byte.
+package coretest
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"p2plocal/core"
+)
+
+// ServerPort is the UDP port of AddServer's server.
+const ServerPort = 3000
+
+// maxNodes bounds the ports that one Net listens on: a server, 95 peers, and
+// room for hostile ones.
+const maxNodes = 255
+
+// pollMost bounds what a machine sends in one go. One that never stops sending
+// goes on a microsecond later, so that it cannot stop the clock.
+const pollMost = 4096
+
+// Start is the virtual date at which every Net begins. Machines see
+// time.Time; Net's own times are durations since Start.
+var Start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+var host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// Addr is a port's address on the virtual host.
+func Addr(port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
+
+// Config describes a Net. The zero value is a perfect network.
+type Config struct {
+	Seed  uint64
+	Fault Fault       // on every link that SetFault has not given its own
+	Queue int         // datagrams that may wait at a node, later ones are lost; 0: any number
+	Trace func(Event) // hears every event; nil costs nothing
+}
+
+// Net is a virtual network and its clock. It is for one goroutine.
+//
+// Everything that falls on one instant happens in this order: arrivals, alarms
+// and At's calls, as they were scheduled; then every node that has something
+// to do takes in all that waits for it and is polled once. So what arrived
+// together is answered together, as core.Socket does it.
+type Net struct {
+	cfg   Config
+	path  path // of cfg.Fault
+	now   time.Duration
+	seq   uint64
+	heap  eventHeap
+	calls []func() // of At; a call's index is its event's number
+
+	nodes  []*Node
+	byPort [1 << 16]uint8 // index in nodes, plus one
+	ready  []*Node        // have something to do at this instant
+
+	flights   []flight
+	unused    []int32 // indices of flights that are over
+	elsewhere link    // scratch, for ports that no node has
+	injected  uint32
+	stats     Stats
+}
+
+// Stats counts what became of the datagrams, one for each port that one goes
+// to. When nothing is on its way and nothing waits,
+//
+//	Sent + Duplicated = Taken + Lost + Cut + Overflowed + Unreachable
+type Stats struct {
+	Sent        uint64 // handed to the network
+	Taken       uint64 // stepped by a machine
+	Lost        uint64 // by chance
+	Cut         uint64 // by a partition
+	Duplicated  uint64 // delivered once more
+	Overflowed  uint64 // the queue was full
+	Unreachable uint64 // nobody listened on the port, or not for long enough
+	Events      uint64 // of any kind, that the clock stopped at
+}
+
+// flight is one datagram on its way to some ports. It stays until the last has
+// taken it.
+type flight struct {
+	data []byte
+	to   []uint16
+	from uint16
+	refs int32
+}
+
+// New makes a Net with nobody in it, at time 0. It panics if the fault is
+// invalid; Fault.Validate tells beforehand.
+func New(cfg Config) *Net {
+	return &Net{cfg: cfg, path: cfg.Fault.path()}
+}
+
+// Now is the time since Start.
+func (n *Net) Now() time.Duration { return n.now }
+
+// Stats is a copy of the counters so far.
+func (n *Net) Stats() Stats { return n.stats }
+
+// Nodes are all nodes, in the order in which they were added.
+func (n *Net) Nodes() []*Node { return n.nodes }
+
+// Node is the node on a port, nil where there is none.
+func (n *Net) Node(port uint16) *Node {
+	if i := n.byPort[port]; i > 0 {
+		return n.nodes[i-1]
+	}
+	return nil
+}
+
+// Add adds a node on a port of its own, not running yet: each Launch asks
+// launch for a new machine, with the node's time of day.
+func (n *Net) Add(port uint16, launch func(now time.Time) core.Machine) *Node {
+	if port == 0 || n.byPort[port] != 0 || len(n.nodes) == maxNodes {
+		panic(fmt.Sprintf("coretest: cannot add node %d on port %d", len(n.nodes)+1, port))
+	}
+	x := &Node{net: n, port: port, launch: launch, limit: n.cfg.Queue, index: len(n.nodes)}
+	n.nodes = append(n.nodes, x)
+	n.byPort[port] = uint8(len(n.nodes))
+	return x
+}
+
+// AddServer adds a core.Directory on ServerPort. Launch panics if cfg is invalid.
+func (n *Net) AddServer(cfg core.DirectoryConfig) *Node {
+	cfg.Port = ServerPort
+	return n.Add(cfg.Port, func(now time.Time) core.Machine {
+		d, err := core.NewDirectory(cfg, now)
+		if err != nil {
+			panic(err)
+		}
+		return d
+	})
+}
+
+// AddPeer adds a core.Peer on cfg.Self.Port, with the server on ServerPort.
+// Launch panics if cfg is invalid.
+func (n *Net) AddPeer(cfg core.PeerConfig) *Node {
+	cfg.Server = Addr(ServerPort)
+	return n.Add(cfg.Self.Port, func(now time.Time) core.Machine {
+		p, err := core.NewPeer(cfg, now)
+		if err != nil {
+			panic(err)
+		}
+		return p
+	})
+}
+
+// At calls f when the clock reaches t, or at once in the next Run where that
+// has passed. f may do anything to the Net but Run it; trace functions and
+// observers must leave the Net alone and use At.
+func (n *Net) At(t time.Duration, f func()) {
+	n.schedule(event{at: max(t, n.now), kind: calling, number: int32(len(n.calls))})
+	n.calls = append(n.calls, f)
+}
+
+// Inject sends one datagram from a port, whoever has it, through the faults of
+// that link.
+func (n *Net) Inject(from, to uint16, datagram []byte) {
+	n.injected++
+	n.send(n.Node(from), from, 1<<31|n.injected, core.Outgoing{Datagram: datagram, Ports: []uint16{to}})
+}
+
+// Run lets time pass until the clock shows until, with everything at that
+// instant done.
+func (n *Net) Run(until time.Duration) {
+	for n.RunInstant(until) {
+	}
+	n.now = max(n.now, until)
+}
+
+// RunInstant advances the clock to the next instant at which something
+// happens, no later than until, and lets it happen; false where nothing does.
+func (n *Net) RunInstant(until time.Duration) bool {
+	if len(n.ready) == 0 {
+		if len(n.heap) == 0 || n.heap[0].at > until {
+			return false
+		}
+		n.now = n.heap[0].at
+	}
+	for len(n.heap) > 0 && n.heap[0].at <= n.now {
+		n.stats.Events++
+		switch e := n.heap.pop(); e.kind {
+		case arriving:
+			n.arrive(e)
+		case alarm:
+			if x := n.nodes[e.number]; x.wake == e.at {
+				x.wake = 0
+				n.rouse(x)
+			}
+		case calling:
+			f := n.calls[e.number]
+			n.calls[e.number] = nil
+			f()
+		}
+	}
+	for i := 0; i < len(n.ready); i++ {
+		n.ready[i].run()
+	}
+	n.ready = n.ready[:0]
+	return true
+}
+
+func (n *Net) schedule(e event) {
+	n.seq++
+	e.seq = n.seq
+	n.heap.push(e)
+}
+
+// rouse makes a node run at this instant, if it can.
+func (n *Net) rouse(x *Node) {
+	if !x.ready && x.machine != nil && !x.paused && x.busy <= n.now {
+		x.ready = true
+		n.ready = append(n.ready, x)
+	}
+}
+
+// send puts an Outgoing on its way: one event for each run of ports that get
+// it at the same instant. nth tells the sender's datagrams apart.
+func (n *Net) send(x *Node, from uint16, nth uint32, out core.Outgoing) {
+	n.stats.Sent += uint64(len(out.Ports))
+	n.trace(Event{What: Sent, From: from, Ports: out.Ports, Datagram: out.Datagram})
+	number := n.take()
+	f := &n.flights[number]
+	f.from = from
+	f.data = append(f.data[:0], out.Datagram...)
+	f.to = f.to[:0]
+
+	e := event{kind: arriving, number: number}
+	if (x == nil || x.links == nil) && n.path.plain {
+		f.to = append(f.to, out.Ports...)
+		e.at = n.now + n.path.delay
+		e.hi = int32(len(f.to))
+	} else {
+		for _, to := range out.Ports {
+			n.cross(x, f, &e, to, nth)
+		}
+	}
+	f.refs = int32(len(f.to))
+	if f.refs == 0 {
+		n.unused = append(n.unused, number)
+	} else {
+		n.schedule(e)
+	}
+}
+
+// cross sends a flight over one link. It adds the port to the flight as often
+// as it arrives, and schedules the run e of earlier ports once one arrives at
+// another instant.
+func (n *Net) cross(x *Node, f *flight, e *event, to uint16, nth uint32) {
+	l := n.link(x, to)
+	if l.cuts > 0 {
+		n.stats.Cut++
+		n.trace(Event{What: Cut, From: f.from, To: to, Datagram: f.data})
+		return
+	}
+	p := &n.path
+	if l.path != nil {
+		p = l.path
+	}
+	dice := newDice(n.cfg.Seed, f.from, to, nth)
+	copies := 1
+	if dice.hit(p.duplicate) {
+		copies = 2
+		n.stats.Duplicated++
+		n.trace(Event{What: Duplicated, From: f.from, To: to, Datagram: f.data})
+	}
+	for ; copies > 0; copies-- {
+		if p.lost(&dice, &l.bad) {
+			n.stats.Lost++
+			n.trace(Event{What: Lost, From: f.from, To: to, Datagram: f.data})
+		} else {
+			at := n.now + p.travel(&dice)
+			if at != e.at && e.lo != e.hi {
+				n.schedule(*e)
+				e.lo = e.hi
+			}
+			e.at = at
+			f.to = append(f.to, to)
+			e.hi++
+		}
+	}
+}
+
+// link is the way from a node to a port. Where the network has no node at
+// either end it is one like any other.
+func (n *Net) link(x *Node, to uint16) *link {
+	i := int(n.byPort[to]) - 1
+	if x == nil || i < 0 {
+		n.elsewhere = link{}
+		return &n.elsewhere
+	}
+	if i >= len(x.links) {
+		x.links = append(x.links, make([]link, len(n.nodes)-len(x.links))...)
+	}
+	return &x.links[i]
+}
+
+// arrive queues a datagram at those of its ports that it has reached.
+func (n *Net) arrive(e event) {
+	for i := e.lo; i < e.hi; i++ {
+		to := n.flights[e.number].to[i]
+		x := n.Node(to)
+		switch {
+		case x == nil || x.machine == nil:
+			n.discard(&n.stats.Unreachable, Unreachable, e.number, to)
+		case x.limit > 0 && x.queue.n >= x.limit:
+			n.discard(&n.stats.Overflowed, Overflowed, e.number, to)
+		default:
+			x.queue.push(e.number)
+			n.rouse(x)
+		}
+	}
+}
+
+// discard counts off an arrival that no machine takes.
+func (n *Net) discard(count *uint64, what What, number int32, to uint16) {
+	f := &n.flights[number]
+	*count++
+	n.trace(Event{What: what, From: f.from, To: to, Datagram: f.data})
+	n.release(number)
+}
+
+// take finds a flight that is free; release counts one of its arrivals off.
+func (n *Net) take() int32 {
+	if last := len(n.unused) - 1; last >= 0 {
+		number := n.unused[last]
+		n.unused = n.unused[:last]
+		return number
+	}
+	n.flights = append(n.flights, flight{})
+	return int32(len(n.flights) - 1)
+}
+
+func (n *Net) release(number int32) {
+	f := &n.flights[number]
+	if f.refs--; f.refs == 0 {
+		n.unused = append(n.unused, number)
+	}
+}
+
+func (n *Net) trace(e Event) {
+	if n.cfg.Trace != nil {
+		e.At = n.now
+		n.cfg.Trace(e)
+	}
+}

@@ -1,0 +1,589 @@
+package coretest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/core"
+)
+
+// mesh is a server and peers on a Net, with what happened to them.
+type mesh struct {
+	*Net
+	t      testing.TB
+	server *Node
+	timing core.Timing
+	events []string // "12.5 reaped A"; of the server
+	texts  map[core.Name]int
+}
+
+func newMesh(t testing.TB, cfg Config, timing core.Timing) *mesh {
+	m := &mesh{Net: New(cfg), t: t, timing: timing, texts: map[core.Name]int{}}
+	say := func(what string) func(time.Time, core.Entry) {
+		return func(now time.Time, e core.Entry) {
+			m.events = append(m.events, m.Now().String()+" "+what+" "+e.Name.String())
+		}
+	}
+	m.server = m.AddServer(core.DirectoryConfig{Timing: timing, Observer: core.Observer{
+		Born:     say("born"),
+		Repeated: say("repeated"),
+		Conflict: func(now time.Time, e, holder core.Entry) { say("refused")(now, e) },
+		Reaped:   func(now time.Time, e core.Entry, _ time.Duration) { say("reaped")(now, e) },
+	}})
+	return m
+}
+
+// peer adds the i-th peer: a name, and port 3001+i.
+func (m *mesh) peer(i int) *Node { return m.named(core.Name('A'+i), uint16(3001+i)) }
+
+func (m *mesh) named(name core.Name, port uint16) *Node {
+	return m.AddPeer(core.PeerConfig{Self: core.Entry{Name: name, Port: port}, Timing: m.timing,
+		Observer: core.Observer{Message: func(time.Time, core.Entry, []byte) { m.texts[name]++ }}})
+}
+
+// peers adds and launches n peers with all names from ' ' on.
+func (m *mesh) peers(n int) {
+	for i := range n {
+		m.named(core.Name(' '+i), uint16(3001+i)).Launch()
+	}
+}
+
+func directory(x *Node) *core.Directory { return x.Machine().(*core.Directory) }
+func peer(x *Node) *core.Peer           { return x.Machine().(*core.Peer) }
+
+func names(e core.Entries) string {
+	var s []byte
+	for i := range e.Len() {
+		s = append(s, byte(e.At(i).Name))
+	}
+	slices.Sort(s)
+	return string(s)
+}
+
+// views checks what peers know, "BC" for each.
+func (m *mesh) views(want map[*Node]string) {
+	m.t.Helper()
+	for x, names_ := range want {
+		if got := names(peer(x).Others()); got != names_ {
+			m.t.Errorf("at %v: peer on %d knows %q, want %q", m.Now(), x.Port(), got, names_)
+		}
+	}
+}
+
+func (m *mesh) history(want ...string) {
+	m.t.Helper()
+	if !slices.Equal(m.events, want) {
+		m.t.Errorf("at %v: history\n%q, want\n%q", m.Now(), m.events, want)
+	}
+}
+
+func TestJoinTalkDie(t *testing.T) {
+	m := newMesh(t, Config{Fault: Fault{Delay: 20 * time.Microsecond}}, core.DefaultTiming())
+	m.server.Launch()
+	a, b, c := m.peer(0), m.peer(1), m.peer(2)
+	for i, x := range []*Node{a, b, c} {
+		m.At(time.Duration(i)*100*time.Millisecond, x.Launch)
+	}
+	m.Run(time.Second)
+	m.views(map[*Node]string{a: "BC", b: "AC", c: "AB"})
+	m.Run(4500 * time.Millisecond)
+	if m.texts['A'] != 2 || m.texts['B'] != 2 || m.texts['C'] != 2 {
+		t.Errorf("after one round of broadcasts they heard %v, want 2 each", m.texts)
+	}
+	// B's last sign of life is its keep-alive at 4.1 s, in the server's hands
+	// 20 µs later: more than 1.5 s old first at the look at 6.0 s.
+	m.At(4550*time.Millisecond, b.Kill)
+	m.Run(5999 * time.Millisecond)
+	m.views(map[*Node]string{a: "BC", c: "AB"})
+	m.Run(6*time.Second + 20*time.Microsecond)
+	m.views(map[*Node]string{a: "C", c: "A"})
+	m.history("20µs born A", "100.02ms born B", "200.02ms born C", "6s reaped B")
+}
+
+// A silent peer leaves between 1.5 and 2 s after its last sign of life,
+// whatever its phase.
+func TestReapWindow(t *testing.T) {
+	for _, phase := range []time.Duration{0, 1, 100 * time.Millisecond, 250 * time.Millisecond, 499 * time.Millisecond, 500*time.Millisecond - 1} {
+		m := newMesh(t, Config{}, core.DefaultTiming())
+		m.server.Launch()
+		a, b := m.peer(0), m.peer(1)
+		a.Launch()
+		m.At(phase, b.Launch)
+		last := phase + 3*time.Second
+		m.At(last+1, b.Kill)
+		m.Run(last + 1500*time.Millisecond)
+		m.views(map[*Node]string{a: "B"})
+		m.Run(last + 2*time.Second)
+		m.views(map[*Node]string{a: ""})
+	}
+}
+
+func TestRelaunch(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		after time.Duration
+		want  []string
+	}{
+		{"before the reap", time.Second, []string{"0s born A", "0s born B", "3.2s repeated B"}},
+		{"after the reap", 3 * time.Second, []string{"0s born A", "0s born B", "4s reaped B", "5.2s born B"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newMesh(t, Config{}, core.DefaultTiming())
+			m.server.Launch()
+			a, b := m.peer(0), m.peer(1)
+			a.Launch()
+			b.Launch()
+			m.At(2200*time.Millisecond, b.Kill)
+			m.At(2200*time.Millisecond+tt.after, b.Launch)
+			m.Run(2200*time.Millisecond + tt.after)
+			m.views(map[*Node]string{a: "B", b: "A"}) // at once
+			m.Run(30 * time.Second)
+			m.views(map[*Node]string{a: "B", b: "A"})
+			m.history(tt.want...)
+		})
+	}
+}
+
+// A restarted server knows nobody, and keep-alives cannot tell it. The peers,
+// who hear nothing, go on with the views they have.
+func TestServerRestart(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		refresh time.Duration
+		knows   string
+	}{
+		{"exact", 0, ""},
+		{"with refresh", 5 * time.Second, "ABC"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			timing := core.DefaultTiming()
+			timing.Refresh = tt.refresh
+			m := newMesh(t, Config{}, timing)
+			m.server.Launch()
+			a, b, c := m.peer(0), m.peer(1), m.peer(2)
+			for _, x := range []*Node{a, b, c} {
+				x.Launch()
+			}
+			m.At(6*time.Second, m.server.Launch)
+			m.Run(time.Minute)
+			if got := names(directory(m.server).Entries()); got != tt.knows {
+				t.Errorf("the new server knows %q, want %q", got, tt.knows)
+			}
+			m.views(map[*Node]string{a: "BC", b: "AC", c: "AB"})
+			if got := directory(m.server).Counters().Unknown; tt.refresh == 0 && got != 3*109 {
+				t.Errorf("%d keep-alives of nobody, want those of 3 peers from 6 to 60 s", got)
+			}
+		})
+	}
+}
+
+func TestLostDirectory(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		refresh time.Duration
+		knows   string
+	}{
+		{"exact", 0, ""},
+		{"with refresh", 5 * time.Second, "B"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			timing := core.DefaultTiming()
+			timing.Refresh = tt.refresh
+			m := newMesh(t, Config{}, timing)
+			m.server.Launch()
+			a, b := m.peer(0), m.peer(1)
+			a.Launch()
+			m.Run(time.Second)
+			m.Cut(ServerPort, a.Port())
+			m.At(2*time.Second, b.Launch)
+			m.At(3*time.Second, func() { m.Heal(ServerPort, a.Port()) })
+			m.Run(4 * time.Second)
+			m.views(map[*Node]string{a: "", b: "A"})
+			m.Run(time.Minute)
+			m.views(map[*Node]string{a: tt.knows, b: "A"})
+		})
+	}
+}
+
+func TestConflict(t *testing.T) {
+	m := newMesh(t, Config{}, core.DefaultTiming())
+	m.server.Launch()
+	a, b := m.peer(0), m.peer(1)
+	a.Launch()
+	b.Launch()
+	rival := m.named('A', 3050) // a held name on another port
+	m.At(time.Second, rival.Launch)
+	m.At(1200*time.Millisecond, func() { // another name on a held port
+		m.Inject(3051, ServerPort, core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: 'Z', Port: b.Port()}}.Append(nil))
+	})
+	m.Run(2 * time.Second)
+	m.views(map[*Node]string{a: "B", b: "A", rival: ""})
+	if peer(rival).Joined() || peer(rival).Counters().In.Total().Datagrams != 0 {
+		t.Error("the refused peer has heard something")
+	}
+	// Its keep-alives are those of the name: when A dies they keep A's entry up,
+	// as in the original.
+	m.At(2*time.Second, a.Kill)
+	m.At(8*time.Second, rival.Kill)
+	m.Run(12 * time.Second)
+	m.history("0s born A", "0s born B", "1s refused A", "1.2s refused Z", "4s refused A", "7s refused A", "9.5s reaped A")
+}
+
+func TestJoinBeforeServer(t *testing.T) {
+	m := newMesh(t, Config{}, core.DefaultTiming())
+	a, b := m.peer(0), m.peer(1)
+	a.Launch()
+	m.At(time.Second, b.Launch)
+	m.At(5*time.Second, m.server.Launch)
+	m.Run(6*time.Second + time.Millisecond)
+	m.views(map[*Node]string{a: "", b: ""})
+	m.Run(8 * time.Second)
+	m.views(map[*Node]string{a: "B", b: "A"})
+	m.history("6s born A", "7s born B")
+}
+
+// 95 births that come together are announced together; those that come apart
+// cost no more than pacing allows.
+func TestAllAtOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault Fault
+		most  uint64 // announcements
+		by    time.Duration
+	}{
+		{"together", Fault{}, 1, 0},
+		{"apart", Fault{Jitter: 5 * time.Millisecond}, core.Burst + 1, 25 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newMesh(t, Config{Fault: tt.fault}, core.DefaultTiming())
+			m.server.Launch()
+			m.peers(core.MaxPeers)
+			m.Run(tt.by)
+			for _, x := range m.Nodes()[1:] {
+				if got := peer(x).Others().Len(); got != core.MaxPeers-1 {
+					t.Fatalf("peer on %d knows %d others", x.Port(), got)
+				}
+			}
+			if got := directory(m.server).Counters().Announcements; got > tt.most {
+				t.Errorf("%d announcements, want at most %d", got, tt.most)
+			}
+		})
+	}
+}
+
+// Whatever comes in, the server sends its burst and then one directory to all
+// every Pace.
+func TestPacing(t *testing.T) {
+	m := newMesh(t, Config{}, core.DefaultTiming())
+	m.server.Launch()
+	for i := range core.MaxPeers {
+		m.At(time.Duration(i)*time.Millisecond, func() {
+			m.Inject(9, ServerPort, core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: core.Name(' ' + i), Port: uint16(4001 + i)}}.Append(nil))
+		})
+	}
+	m.Run(94 * time.Millisecond)
+	c := directory(m.server).Counters()
+	if want := uint64(core.Burst + 9); c.Announcements != want || c.Held != 10 {
+		t.Errorf("%d announcements and %d held in 94 ms, want %d and 10", c.Announcements, c.Held, want)
+	}
+}
+
+func TestPartitionAndHeal(t *testing.T) {
+	m := newMesh(t, Config{}, core.DefaultTiming())
+	m.server.Launch()
+	a, b, c := m.peer(0), m.peer(1), m.peer(2)
+	for _, x := range []*Node{a, b, c} {
+		x.Launch()
+	}
+	// C cannot reach the server, though the server reaches C: it is culled and
+	// hears of that.
+	m.At(2*time.Second, func() { m.Cut(c.Port(), ServerPort) })
+	m.Run(4 * time.Second)
+	m.views(map[*Node]string{a: "B", b: "A", c: "AB"})
+	m.At(5*time.Second, func() { m.Heal(c.Port(), ServerPort) })
+	m.Run(20 * time.Second)
+	// The exact protocol has no way back for it.
+	m.views(map[*Node]string{a: "B", b: "A", c: "AB"})
+	peer(c).Connect(c.Time())
+	c.JumpClock(0) // has it polled
+	m.Run(21 * time.Second)
+	m.views(map[*Node]string{a: "BC", b: "AC", c: "AB"})
+}
+
+// A stopped process goes on where it was: its socket has kept what came.
+func TestPauseAndQueue(t *testing.T) {
+	m := newMesh(t, Config{Queue: 3}, core.DefaultTiming())
+	m.server.Launch()
+	a, b := m.peer(0), m.peer(1)
+	a.Launch()
+	b.Launch()
+	m.At(time.Second, b.Pause)
+	for i := range 5 {
+		m.At(1100*time.Millisecond, func() {
+			m.Inject(a.Port(), b.Port(), core.Message{Type: core.TypeVanilla, Payload: []byte{byte('0' + i)}}.Append(nil))
+		})
+	}
+	m.At(2*time.Second, b.Resume)
+	m.Run(1500 * time.Millisecond)
+	if m.texts['B'] != 0 {
+		t.Error("a stopped peer takes messages")
+	}
+	m.Run(3 * time.Second)
+	if s := m.Stats(); m.texts['B'] != 3 || s.Overflowed != 2 {
+		t.Errorf("B heard %d, %d overflowed, want 3 and 2", m.texts['B'], s.Overflowed)
+	}
+	m.views(map[*Node]string{a: "B", b: "A"})
+}
+
+// The original sleeps 10 ms for each datagram. 80 peers' keep-alives are then more
+// than its server can take, and it culls live ones; 40 peers' are not.
+func TestServiceTime(t *testing.T) {
+	for peers, culls := range map[int]bool{40: false, 80: true} {
+		m := newMesh(t, Config{Queue: 256}, core.DefaultTiming())
+		m.server.SetService(10 * time.Millisecond)
+		m.server.Launch()
+		m.peers(peers)
+		m.Run(15 * time.Second)
+		if got := directory(m.server).Counters().Reaps; (got > 0) != culls {
+			t.Errorf("%d peers: %d culled", peers, got)
+		}
+	}
+}
+
+func TestClocks(t *testing.T) {
+	m := newMesh(t, Config{}, core.DefaultTiming())
+	m.server.Launch()
+	slow, fast, jumpy := m.peer(0), m.peer(1), m.peer(2)
+	slow.DriftClock(-500_000)
+	fast.DriftClock(500_000)
+	for _, x := range []*Node{slow, fast, jumpy} {
+		x.Launch()
+	}
+	m.At(10*time.Second, func() { jumpy.JumpClock(time.Hour) })
+	m.At(30*time.Second, func() { jumpy.JumpClock(-1400 * time.Millisecond) })
+	m.Run(60 * time.Second)
+	for x, want := range map[*Node]uint64{slow: 60, fast: 180, jumpy: 118} { // keep-alives
+		if got := peer(x).Counters().Out.KeepAlive.Datagrams; got < want-1 || got > want+1 {
+			t.Errorf("peer on %d sent %d keep-alives, want %d", x.Port(), got, want)
+		}
+	}
+	if got := directory(m.server).Counters().Reaps; got != 0 {
+		t.Errorf("%d reaped", got)
+	}
+	// A clock that stands still for longer than the deadline is a silent peer.
+	m.At(60*time.Second, func() { jumpy.JumpClock(-3 * time.Second) })
+	m.Run(70 * time.Second)
+	m.views(map[*Node]string{slow: "B", fast: "A"})
+}
+
+// Whatever the clock, the Net calls exactly when it shows the time asked for.
+func TestClockInverse(t *testing.T) {
+	for _, ppm := range []time.Duration{0, 1, -1, 100, -50_000, 500_000, -500_000} {
+		var c clock
+		c.set(7, 1234567, ppm)
+		for _, v := range []time.Duration{1234567, 1234568, time.Second, time.Hour + 1, 24 * time.Hour} {
+			if at := c.when(v); c.linear(at) < v || c.linear(at-1) >= v {
+				t.Errorf("drift %d: shows %v at %v", ppm, v, at)
+			}
+		}
+	}
+}
+
+// traffic is a run with every kind of fault and event in it.
+func traffic(seed uint64, trace func(Event)) *mesh {
+	timing := core.DefaultTiming()
+	timing.Refresh = 2 * time.Second
+	m := newMesh(nil, Config{Seed: seed, Queue: 4, Trace: trace, Fault: Fault{Loss: 0.05, Delay: 50 * time.Microsecond,
+		Jitter: 2 * time.Millisecond, Duplicate: 0.05, Reorder: 0.1, Hold: 700 * time.Millisecond}}, timing)
+	m.server.Launch()
+	m.peers(12)
+	a, b, c := uint16(3001), uint16(3002), uint16(3003)
+	m.SetFault(a, 0, &Fault{Worsen: 0.1, Recover: 0.3, Bad: 0.9, Jitter: time.Millisecond, Tail: true})
+	m.Node(b).DriftClock(-3000)
+	m.At(3*time.Second, func() { m.Cut(0, c); m.Cut(c, b) })
+	m.At(6*time.Second, func() { m.Heal(0, c) })
+	m.At(7*time.Second, m.Node(b).Pause)
+	m.At(13*time.Second, m.Node(b).Resume)
+	m.At(9*time.Second, m.Node(a).Kill)
+	m.At(10*time.Second, m.Node(a).Launch)
+	m.At(11*time.Second, m.server.Launch)
+	m.At(12*time.Second, func() {
+		for range 9 {
+			m.Inject(9, c, []byte{0xC2, 0, 0xFF, 0xFF, 7})
+			m.Inject(9, 4000, nil)
+		}
+	})
+	m.At(12*time.Second, m.Node(c).Pause)
+	m.At(14*time.Second, func() { m.Node(c).JumpClock(time.Second) })
+	m.At(16*time.Second, m.Node(c).Resume)
+	m.At(18*time.Second, func() {
+		for _, x := range m.Nodes() {
+			x.Kill()
+		}
+	})
+	m.Run(20 * time.Second)
+	return m
+}
+
+// The same seed gives the same event log, byte for byte, on every platform and Go
+// version: the hash is pinned. It may change with the machines and the Net's
+// rules, never by itself.
+func TestDeterminism(t *testing.T) {
+	const pinned = "aa4bea5f5ca3673eac9402962b176401f51362608df08f1dfe316122a48bc8a3"
+	log := func(seed uint64) (string, string) {
+		h := sha256.New()
+		var text strings.Builder
+		trace, flush := Log(io.MultiWriter(h, &text))
+		s := traffic(seed, trace).Stats()
+		flush()
+		for name, count := range map[string]uint64{"lost": s.Lost, "cut": s.Cut, "duplicated": s.Duplicated,
+			"overflowed": s.Overflowed, "unreachable": s.Unreachable} {
+			if got := uint64(strings.Count(text.String(), " "+name+" ")); got != count || count == 0 {
+				t.Errorf("%s: %d in the log, %d counted, want the same and some", name, got, count)
+			}
+		}
+		if s.Sent+s.Duplicated != s.Taken+s.Lost+s.Cut+s.Overflowed+s.Unreachable {
+			t.Errorf("the sums differ: %+v", s)
+		}
+		return hex.EncodeToString(h.Sum(nil)), text.String()
+	}
+	hash, text := log(1)
+	if again, _ := log(1); again != hash {
+		t.Error("two runs of one seed differ")
+	}
+	if other, _ := log(2); other == hash {
+		t.Error("two seeds give one run")
+	}
+	if hash != pinned {
+		t.Errorf("log of seed 1 has hash %s, pinned is %s; it begins\n%.600s", hash, pinned, text)
+	}
+}
+
+// What is asked for is what happens, within five standard deviations.
+func TestFaultRates(t *testing.T) {
+	const n = 100_000
+	for _, tt := range []struct {
+		name  string
+		fault Fault
+		of    func(Stats) uint64
+		p     float64
+		vary  float64 // variance of one datagram's contribution, where not p(1-p)
+	}{
+		{"no loss", Fault{}, func(s Stats) uint64 { return s.Lost }, 0, 0},
+		{"loss", Fault{Loss: 0.3}, func(s Stats) uint64 { return s.Lost }, 0.3, 0},
+		{"all lost", Fault{Loss: 1}, func(s Stats) uint64 { return s.Lost }, 1, 0},
+		{"duplicates", Fault{Duplicate: 0.01}, func(s Stats) uint64 { return s.Duplicated }, 0.01, 0},
+		// Bad for worsen/(worsen+recover) of the time, in bursts of 1/recover = 10.
+		{"bursts", Fault{Worsen: 0.02, Recover: 0.1, Bad: 0.5}, func(s Stats) uint64 { return s.Lost }, 1. / 12, 1.2},
+	} {
+		m := New(Config{Seed: 5, Fault: tt.fault})
+		m.Add(1, func(time.Time) core.Machine { return deaf{} }).Launch()
+		m.Add(2, func(time.Time) core.Machine { return deaf{} })
+		for range n {
+			m.Inject(1, 2, []byte{1})
+		}
+		vary := max(tt.vary, tt.p*(1-tt.p))
+		if got := float64(tt.of(m.Stats())) / n; math.Abs(got-tt.p) > 5*math.Sqrt(vary/n) {
+			t.Errorf("%s: %v of the datagrams, want %v", tt.name, got, tt.p)
+		}
+	}
+}
+
+func TestDelays(t *testing.T) {
+	const n = 100_000
+	for _, tt := range []struct {
+		fault      Fault
+		least      time.Duration
+		mean, most float64 // ms
+	}{
+		{Fault{Delay: 3 * time.Millisecond}, 3 * time.Millisecond, 3, 3},
+		{Fault{Delay: time.Millisecond, Jitter: 10 * time.Millisecond}, time.Millisecond, 6, 11},
+		{Fault{Jitter: 10 * time.Millisecond, Tail: true}, 0, 10, 300},
+		{Fault{Reorder: 0.25, Hold: 8 * time.Millisecond}, 0, 2, 8},
+	} {
+		p := tt.fault.path()
+		var sum, most time.Duration
+		tail := 0 // of an exponential distribution, 1/e lies beyond the mean
+		for i := range n {
+			d := newDice(1, 2, 3, uint32(i))
+			at := p.travel(&d)
+			if at < tt.least {
+				t.Fatalf("%+v: %v", tt.fault, at)
+			}
+			if at > 10*time.Millisecond {
+				tail++
+			}
+			sum, most = sum+at, max(most, at)
+		}
+		if mean := sum.Seconds() * 1e3 / n; math.Abs(mean-tt.mean) > 0.02*tt.mean || most.Seconds()*1e3 > tt.most {
+			t.Errorf("%+v: mean %v ms, most %v, want %v and at most %v", tt.fault, mean, most, tt.mean, tt.most)
+		}
+		if share := float64(tail) / n; tt.fault.Tail && math.Abs(share-1/math.E) > 0.01 {
+			t.Errorf("%+v: %v lie beyond the mean, want 1/e", tt.fault, share)
+		}
+	}
+}
+
+func TestFaultValidate(t *testing.T) {
+	if err := (Fault{Loss: 0.5, Jitter: time.Second}).Validate(); err != nil {
+		t.Error(err)
+	}
+	for _, f := range []Fault{{Loss: 1.01}, {Duplicate: -1}, {Bad: math.NaN()}, {Delay: -1}, {Hold: 2 * time.Hour}} {
+		if f.Validate() == nil {
+			t.Errorf("%+v passes", f)
+		}
+	}
+}
+
+// In the steady state nothing is allocated, whatever the faults.
+func TestNoAllocation(t *testing.T) {
+	if raceEnabled {
+		return // the race detector allocates
+	}
+	for _, fault := range []Fault{
+		{Delay: time.Microsecond},
+		{Loss: 0.1, Jitter: time.Millisecond, Duplicate: 0.1, Worsen: 0.1, Recover: 0.5, Bad: 1},
+	} {
+		m := newMesh(t, Config{Fault: fault, Queue: 1000}, core.DefaultTiming())
+		m.server.Launch()
+		for i := range 20 {
+			m.AddPeer(core.PeerConfig{Self: core.Entry{Name: core.Name('A' + i), Port: uint16(3001 + i)}, Timing: m.timing}).Launch()
+		}
+		m.Run(time.Minute)
+		until := m.Now()
+		if got := testing.AllocsPerRun(10, func() {
+			until += 4 * time.Second
+			m.Run(until)
+		}); got != 0 {
+			t.Errorf("%+v: %v allocations in 4 s", fault, got)
+		}
+	}
+}
+
+type deaf struct{}
+
+func (deaf) Step(time.Time, netip.AddrPort, []byte)           {}
+func (deaf) Poll(time.Time) (out core.Outgoing, at time.Time) { return }
+
+// A machine that never stops sending does not stop the clock.
+func TestEndlessSender(t *testing.T) {
+	n := New(Config{})
+	n.Add(9, func(time.Time) core.Machine { return endless{} }).Launch()
+	n.Run(10 * time.Microsecond)
+	if got := n.Stats().Sent; got != 11*pollMost {
+		t.Errorf("sent %d, want %d", got, 11*pollMost)
+	}
+}
+
+type endless struct{ core.Machine }
+
+func (endless) Poll(now time.Time) (core.Outgoing, time.Time) {
+	return core.Outgoing{Datagram: []byte{0}, Ports: []uint16{1}}, now
+}

@@ -1,0 +1,198 @@
+package coretest
+
+import (
+	"fmt"
+	"time"
+
+	"p2plocal/core"
+)
+
+// Node is a port of a Net and the machine that runs there, if any: a process
+// with its socket and its clock.
+type Node struct {
+	net    *Net
+	index  int // in net.nodes
+	port   uint16
+	launch func(now time.Time) core.Machine
+
+	machine core.Machine // nil: not running
+	ready   bool         // stands in net.ready
+	paused  bool
+	queue   queue
+	limit   int
+	wake    time.Duration // its next alarm; 0: none
+	nth     uint32        // of its Outgoings
+
+	service time.Duration // a datagram keeps it busy for so long
+	busy    time.Duration // until then it is
+
+	clock clock
+
+	links []link // to the nodes, by index; nil while all are alike
+}
+
+// link is what is particular to the way from one node to another.
+type link struct {
+	path *path // nil: as the whole Net
+	cuts int   // partitions that lie across it
+	bad  bool  // state of Fault.Bad
+}
+
+// Port is the node's UDP port.
+func (x *Node) Port() uint16 { return x.port }
+
+// Machine is what runs on the node, nil while nothing does.
+func (x *Node) Machine() core.Machine { return x.machine }
+
+// Running reports that the node has been launched and not killed since, Paused that
+// it is stopped.
+func (x *Node) Running() bool { return x.machine != nil }
+func (x *Node) Paused() bool  { return x.paused }
+
+// Launch starts the node, or kills it and starts it anew.
+func (x *Node) Launch() {
+	if x.machine != nil {
+		x.Kill()
+	}
+	x.net.trace(Event{What: Launched, From: x.port})
+	x.machine = x.launch(x.Time())
+	x.net.rouse(x)
+}
+
+// Kill ends the node without a word. What waits for it is lost, as Unreachable.
+func (x *Node) Kill() {
+	x.net.trace(Event{What: Killed, From: x.port})
+	for x.queue.n > 0 {
+		x.net.discard(&x.net.stats.Unreachable, Unreachable, x.queue.pop(), x.port)
+	}
+	x.machine, x.paused, x.wake, x.busy = nil, false, 0, 0
+}
+
+// Pause stops the node as SIGSTOP does: datagrams go on waiting for it.
+// Resume lets it go on.
+func (x *Node) Pause() {
+	if x.machine != nil && !x.paused {
+		x.net.trace(Event{What: Paused, From: x.port})
+		x.paused = true
+	}
+}
+
+func (x *Node) Resume() {
+	if x.paused {
+		x.net.trace(Event{What: Resumed, From: x.port})
+		x.paused = false
+		x.net.rouse(x)
+	}
+}
+
+// SetService makes every datagram keep the node busy for so long before it
+// takes the next. (The original sleeps 10 ms.)
+func (x *Node) SetService(d time.Duration) { x.service = d }
+
+// SetQueue sets how many datagrams may wait for the node; 0: any number.
+func (x *Node) SetQueue(limit int) { x.limit = limit }
+
+// Time is what the node's clock shows.
+func (x *Node) Time() time.Time { return Start.Add(x.clock.read(x.net.now)) }
+
+// JumpClock puts the node's clock forward by d, or for a negative d lets it
+// stand still until that much time has passed: a machine's time must not run
+// backwards.
+func (x *Node) JumpClock(d time.Duration) {
+	x.clock.set(x.net.now, d, x.clock.ppm)
+	x.net.rouse(x)
+}
+
+// DriftClock makes the node's clock run ppm parts in a million faster than the
+// Net's, from now on. It panics unless -500000 <= ppm <= 500000.
+func (x *Node) DriftClock(ppm int) {
+	if ppm < -million/2 || ppm > million/2 {
+		panic(fmt.Sprintf("coretest: a clock's drift of %d ppm, want -500000 to 500000", ppm))
+	}
+	x.clock.set(x.net.now, 0, time.Duration(ppm))
+	x.net.rouse(x)
+}
+
+// run takes in what waits and sends what is due.
+func (x *Node) run() {
+	x.ready = false
+	if x.machine == nil || x.paused {
+		return
+	}
+	n := x.net
+	now := x.Time()
+	for x.queue.n > 0 && x.busy <= n.now {
+		number := x.queue.pop()
+		f := &n.flights[number]
+		x.machine.Step(now, Addr(f.from), f.data)
+		n.stats.Taken++
+		n.trace(Event{What: Taken, From: f.from, To: x.port, Datagram: f.data})
+		n.release(number)
+		if x.service > 0 {
+			x.busy = n.now + x.service
+		}
+	}
+	wake := n.now + time.Microsecond
+	for range pollMost {
+		out, next := x.machine.Poll(now)
+		if out.Empty() {
+			wake = 0
+			if !next.IsZero() {
+				wake = max(x.clock.when(next.Sub(Start)), n.now+1)
+			}
+			break
+		}
+		n.send(x, x.port, x.nth, out)
+		x.nth = (x.nth + 1) &^ (1 << 31)
+	}
+	if x.busy > n.now {
+		wake = x.busy
+	}
+	if wake != x.wake {
+		x.wake = wake
+		if wake > 0 {
+			n.schedule(event{at: wake, kind: alarm, number: int32(x.index)})
+		}
+	}
+}
+
+const million = 1_000_000
+
+// clock turns the Net's time into a node's. It runs evenly from a point on,
+// and never backwards.
+type clock struct {
+	since, base time.Duration // the Net's time at that point, and the node's
+	ppm         time.Duration // faster
+	last        time.Duration // as last read
+}
+
+func (c *clock) linear(t time.Duration) time.Duration {
+	d := t - c.since
+	return c.base + d + d/million*c.ppm + d%million*c.ppm/million
+}
+
+func (c *clock) read(t time.Duration) time.Duration {
+	c.last = max(c.last, c.linear(t))
+	return c.last
+}
+
+func (c *clock) set(t, jump, ppm time.Duration) {
+	c.read(t)
+	c.base, c.since, c.ppm = c.linear(t)+jump, t, ppm
+}
+
+// when is the first time of the Net's at which the clock shows at least v.
+func (c *clock) when(v time.Duration) time.Duration {
+	d := v - c.base
+	if c.ppm == 0 {
+		return c.since + d
+	}
+	t := c.since + d/(million+c.ppm)*million + d%(million+c.ppm)*million/(million+c.ppm)
+	for c.linear(t) < v {
+		t++
+	}
+	for c.linear(t-1) >= v {
+		t--
+	}
+	return t
+}

@@ -1,0 +1,476 @@
+package core
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+// PROTOCOL.md, "Server", line by line.
+func TestDirectory(t *testing.T) {
+	a, b, c := peer('A'), peer('B'), peer('C')
+	for _, x := range []struct {
+		name string
+		play func(*rig)
+		want []string
+	}{
+		{"silent without input", func(r *rig) { r.until(time.Hour) }, nil},
+		{"a birth is announced to all, the newcomer included", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.hear(100*ms, 3102, birth(b))
+			r.hear(200*ms, 3103, birth(c))
+			r.until(499 * ms)
+		}, []string{
+			"0s born A:3101", "0s sent directory [A:3101] to [3101]",
+			"100ms born B:3102", "100ms sent directory [A:3101 B:3102] to [3101 3102]",
+			"200ms born C:3103", "200ms sent directory [A:3101 B:3102 C:3103] to [3101 3102 3103]",
+		}},
+		{"births read together are announced together", func(r *rig) {
+			r.step(0, from(3101), birth(a))
+			r.step(0, from(3102), birth(b))
+			r.step(0, from(3103), birth(c))
+			r.poll()
+		}, []string{
+			"0s born A:3101", "0s born B:3102", "0s born C:3103",
+			"0s sent directory [A:3101 B:3102 C:3103] to [3101 3102 3103]",
+		}},
+		{"a birth may come from any socket", func(r *rig) {
+			r.hear(0, 40000, birth(a))
+		}, []string{"0s born A:3101", "0s sent directory [A:3101] to [3101]"}},
+		{"a conflicting birth is ignored silently", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.hear(100*ms, 3102, birth(b))
+			r.forget()
+			r.hear(200*ms, 3103, birth(Entry{'A', 3103}))
+			r.hear(210*ms, 3101, birth(Entry{'C', 3101}))
+			r.hear(220*ms, 3102, birth(Entry{'A', 3102})) // both taken, by two
+			r.until(499 * ms)
+		}, []string{
+			"200ms conflict A:3103 with A:3101",
+			"210ms conflict C:3101 with A:3101",
+			"220ms conflict A:3102 with A:3101",
+		}},
+		{"a conflicting birth renews nobody's stamp", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.forget()
+			r.hear(1400*ms, 3103, birth(Entry{'A', 3103}))
+			r.hear(1400*ms, 3103, birth(Entry{'C', 3101}))
+			r.until(2 * time.Second)
+		}, []string{
+			"1.4s conflict A:3103 with A:3101", "1.4s conflict C:3101 with A:3101",
+			"2s reaped A:3101 after 2s",
+		}},
+		{"a repeated birth is answered to that port alone, and renews the stamp", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.hear(0, 3102, birth(b))
+			r.forget()
+			r.hear(1400*ms, 40000, birth(a))
+			r.hear(1400*ms, 3102, keepAlive('B'))
+			r.until(2500 * ms)
+		}, []string{"1.4s repeated A:3101", "1.4s sent directory [A:3101 B:3102] to [3101]"}},
+		{"keep-alives, from any socket, keep a peer", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.forget()
+			for at := 500 * ms; at <= time.Minute; at += 500 * ms {
+				r.hear(at, 40000, keepAlive('A'))
+			}
+		}, nil},
+		{"a keep-alive of nobody is ignored", func(r *rig) {
+			r.hear(0, 3126, keepAlive('Z'))
+			r.until(time.Minute)
+		}, []string{"0s unknown Z from 3126"}},
+		{"a reaped peer does not come back by keep-alive, but by birth", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.until(2 * time.Second)
+			r.forget()
+			r.hear(2100*ms, 3101, keepAlive('A'))
+			r.hear(2200*ms, 3101, birth(a))
+		}, []string{
+			"2.1s unknown A from 3101",
+			"2.2s born A:3101", "2.2s sent directory [A:3101] to [3101]",
+		}},
+		{"a reaped peer's name and port are free", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.until(2 * time.Second)
+			r.forget()
+			r.hear(2100*ms, 3199, birth(Entry{'A', 3199}))
+			r.hear(2200*ms, 3101, birth(Entry{'Z', 3101}))
+		}, []string{
+			"2.1s born A:3199", "2.1s sent directory [A:3199] to [3199]",
+			"2.2s born Z:3101", "2.2s sent directory [A:3199 Z:3101] to [3101 3199]",
+		}},
+		{"an entry 1500 ms old stays", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.forget()
+			r.until(1500 * ms)
+		}, nil},
+		{"an entry 1500.001 ms old goes at the next tick", func(r *rig) {
+			r.hear(500*ms-time.Microsecond, 3101, birth(a))
+			r.forget()
+			r.until(2500 * ms)
+		}, []string{"2s reaped A:3101 after 1.500001s"}},
+		{"1499.999 ms old at one tick, it goes at the one after", func(r *rig) {
+			r.hear(500*ms+time.Microsecond, 3101, birth(a))
+			r.forget()
+			r.until(2500 * ms)
+		}, []string{"2.5s reaped A:3101 after 1.999999s"}},
+		{"those that remain hear once who is left", func(r *rig) {
+			for i := range 5 {
+				e := peer('A' + Name(i))
+				r.hear(time.Duration(i)*20*ms, e.Port, birth(e))
+			}
+			r.hear(1000*ms, 3102, keepAlive('B'))
+			r.hear(1000*ms, 3104, keepAlive('D'))
+			r.forget()
+			r.until(2400 * ms)
+		}, []string{
+			"2s reaped A:3101 after 2s", "2s reaped E:3105 after 1.92s", "2s reaped C:3103 after 1.96s",
+			"2s sent directory [B:3102 D:3104] to [3102 3104]",
+		}},
+		{"a server that was suspended takes in what waits before it looks for the silent", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.hear(0, 3102, birth(b))
+			r.forget()
+			// Stopped for a minute, it goes on: A's keep-alives wait in the socket,
+			// B has died. The driver steps first and polls then.
+			r.now = start.Add(time.Minute)
+			r.step(time.Minute, from(3101), keepAlive('A'))
+			r.step(time.Minute, from(3101), keepAlive('A'))
+			r.poll()
+			r.until(time.Minute + 499*ms)
+		}, []string{
+			"1m0s reaped B:3102 after 1m0s",
+			"1m0s sent directory [A:3101] to [3101]",
+		}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			r, _ := server(t)
+			x.play(r)
+			r.want(x.want...)
+		})
+	}
+}
+
+// However long one looks away, the reaper looks at multiples of its interval.
+func TestReapTicks(t *testing.T) {
+	r, _ := server(t)
+	for _, late := range []time.Duration{500 * ms, 1000*ms + 1, 2499 * ms, 2500 * ms, 3500 * ms, time.Hour + 1} {
+		r.now = start.Add(late)
+		r.poll()
+		if want := start.Add(late.Truncate(500*ms) + 500*ms); !r.next.Equal(want) {
+			t.Errorf("polled at %v, next at %v, want %v", late, r.next.Sub(start), want.Sub(start))
+		}
+	}
+}
+
+// A full directory: 95 names, all in one datagram of 384 bytes, to 95 ports.
+func TestFullDirectory(t *testing.T) {
+	r, d := server(t)
+	for _, e := range every(MaxPeers) {
+		r.step(0, from(e.Port), birth(e))
+	}
+	r.poll()
+	if got, want := showEntries(d.Entries()), showEntries(Entries(directory(every(MaxPeers)...)[4:])); got != want {
+		t.Errorf("the directory is %s, want %s", got, want)
+	}
+	if c := d.Counters(); c.Out.Directory != (Traffic{95, 95 * 384}) || c.Announcements != 1 || c.Births != 95 {
+		t.Errorf("one announcement of 95 times 384 bytes wanted: %+v", c)
+	}
+	r.hear(0, 9999, birth(Entry{'A', 9999})) // there is no 96th name
+	if c := d.Counters(); c.Conflicts != 1 || d.Entries().Len() != 95 {
+		t.Errorf("the 96th: %+v", c)
+	}
+}
+
+// PROTOCOL.md, "Additions", pacing: 8 in a burst, then one every 10 ms.
+func TestPacing(t *testing.T) {
+	r, d := server(t)
+	var want []string
+	for i, e := range every(20) { // one birth a millisecond, each read on its own
+		r.hear(time.Duration(i)*ms, e.Port, birth(e))
+	}
+	r.until(100 * ms)
+	for _, line := range r.log {
+		if at, what, _ := strings.Cut(line, " "); strings.HasPrefix(what, "sent") {
+			want = append(want, at+" "+fmt.Sprint(strings.Count(what, ":")))
+		}
+	}
+	r.log = want
+	// The first 8 at once. The purse of 8 fills by one every 10 ms from the first
+	// one's sending: the 9th goes 10 ms after it, the 10th 10 ms later, …
+	r.want("0s 1", "1ms 2", "2ms 3", "3ms 4", "4ms 5", "5ms 6", "6ms 7", "7ms 8", "10ms 11", "20ms 20")
+	if c := d.Counters(); c.Announcements != 10 || c.Held != 2 {
+		t.Errorf("%d announcements, %d held; want 10 and 2", c.Announcements, c.Held)
+	}
+
+	// After a rest the burst is 8 again, and no more for a longer rest.
+	r.forget()
+	for i, e := range every(30)[20:] {
+		r.hear(1*time.Second, e.Port, birth(e))
+		if i < 8 {
+			want := fmt.Sprintf("1s sent directory %s to", showEntries(d.Entries()))
+			if last := r.log[len(r.log)-1]; !strings.HasPrefix(last, want) {
+				t.Errorf("birth %d after the rest: %s, want %s …", i, last, want)
+			}
+		} else if last := r.log[len(r.log)-1]; !strings.HasPrefix(last, "1s born") {
+			t.Errorf("birth %d after the rest: %s, want it to wait", i, last)
+		}
+	}
+	r.forget()
+	r.until(1100 * ms)
+	if len(r.log) != 1 || !strings.HasPrefix(r.log[0], "1.01s sent") || !strings.HasSuffix(r.log[0], "due 1s") {
+		t.Errorf("%q, want one announcement at 1.01s that was due at 1s", r.log)
+	}
+	if c := d.Counters(); c.Held != 3 {
+		t.Errorf("%d held, want 3", c.Held)
+	}
+}
+
+// PROTOCOL.md, "Additions", pacing: a repeated birth is answered at most once
+// every 100 ms, and each entry on its own.
+func TestRepeatedBirths(t *testing.T) {
+	a, b := peer('A'), peer('B')
+	r, d := server(t)
+	r.hear(0, 3101, birth(a))
+	r.hear(0, 3102, birth(b))
+	r.forget()
+	for at := 1000 * ms; at < 1250*ms; at += 10 * ms {
+		r.hear(at, 3101, birth(a))
+		if at == 1050*ms {
+			r.hear(at, 3102, birth(b))
+		}
+	}
+	r.until(1400 * ms)
+	var sent []string
+	for _, line := range r.log {
+		if !strings.Contains(line, "repeated") {
+			sent = append(sent, line)
+		}
+	}
+	r.log = sent
+	r.want(
+		"1s sent directory [A:3101 B:3102] to [3101]",
+		"1.05s sent directory [A:3101 B:3102] to [3102]",
+		"1.1s sent directory [A:3101 B:3102] to [3101]",
+		"1.2s sent directory [A:3101 B:3102] to [3101]",
+		"1.3s sent directory [A:3101 B:3102] to [3101]",
+	)
+	r.hear(1700*ms, 3101, birth(a)) // long after: no memory of the last
+	r.want("1.7s repeated A:3101", "1.7s sent directory [A:3101 B:3102] to [3101]")
+	if c := d.Counters(); c.Repeats != 27 || c.Announcements != 2 {
+		t.Errorf("%d repeats, %d announcements; want 27 and 2", c.Repeats, c.Announcements)
+	}
+}
+
+// Answers use up the burst, too: 19 of them as much as a fifth of an announcement to 95.
+func TestAnswersArePaidFor(t *testing.T) {
+	r, _ := server(t)
+	all := every(27)
+	for _, e := range all[:19] {
+		r.step(0, from(e.Port), birth(e))
+	}
+	r.poll()
+	for _, e := range all[:19] {
+		r.step(time.Second, from(e.Port), birth(e))
+	}
+	r.poll()
+	for _, e := range all[19:] {
+		r.hear(time.Second, e.Port, birth(e))
+	}
+	r.forget()
+	r.until(1100 * ms)
+	if len(r.log) != 1 || !strings.HasPrefix(r.log[0], "1.002s sent") {
+		t.Errorf("%q, want the 8th announcement 2ms after the burst", r.log)
+	}
+}
+
+// Repeats that are read together are answered together, and an announcement
+// answers them too.
+func TestAnswersTogether(t *testing.T) {
+	a, b, c := peer('A'), peer('B'), peer('C')
+	r, _ := server(t)
+	r.hear(0, 3101, birth(a))
+	r.hear(0, 3102, birth(b))
+	r.forget()
+	r.step(200*ms, from(3101), birth(a))
+	r.step(200*ms, from(3102), birth(b))
+	r.poll()
+	r.want("200ms repeated A:3101", "200ms repeated B:3102", "200ms sent directory [A:3101 B:3102] to [3101 3102]")
+	r.step(400*ms, from(3101), birth(a))
+	r.step(400*ms, from(3103), birth(c))
+	r.poll()
+	r.until(499 * ms)
+	r.want("400ms repeated A:3101", "400ms born C:3103", "400ms sent directory [A:3101 B:3102 C:3103] to [3101 3102 3103]")
+}
+
+// An answer that is owed to a peer which dies meanwhile is not sent, and leaves
+// nothing behind. Only a deadline below the gap between answers allows this.
+func TestAnswerToTheDead(t *testing.T) {
+	a, b := peer('A'), peer('B')
+	r, _ := server(t, func(c *DirectoryConfig) { c.Timing.Deadline, c.Timing.Reap = 20*ms, 10*ms })
+	r.hear(0, 3101, birth(a))
+	r.hear(1*ms, 3101, birth(a))
+	r.hear(2*ms, 3101, birth(a)) // owed at 101 ms
+	r.forget()
+	r.until(30 * ms)
+	r.want("30ms reaped A:3101 after 28ms")
+	r.hear(40*ms, 3102, birth(b))
+	r.hear(41*ms, 3102, birth(b))
+	r.until(60 * ms)
+	r.want("40ms born B:3102", "40ms sent directory [B:3102] to [3102]", "41ms repeated B:3102", "41ms sent directory [B:3102] to [3102]")
+}
+
+// PROTOCOL.md, "Additions", pacing: whatever comes in, at most 100 x 95
+// datagrams a second go out, after the burst. Sends fill a bucket that leaks at
+// that rate; it must never hold more than the burst and one round of answers,
+// which pacing does not hold back but books. (No log here: it would take its time.)
+func TestOutputIsBounded(t *testing.T) {
+	const perSecond = 100 * 95
+	for seed := range uint64(8) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		var level, fullest float64
+		var last time.Time
+		total := 0
+		r, d := server(t, func(c *DirectoryConfig) {
+			c.Timing.Reap, c.Timing.Deadline = 20*ms, 150*ms // so that there are always names to be born again
+			c.Observer = Observer{Sent: func(now, due time.Time, out Outgoing) {
+				if !last.IsZero() {
+					level = max(0, level-now.Sub(last).Seconds()*perSecond)
+				}
+				last = now
+				level += float64(len(out.Ports))
+				fullest = max(fullest, level)
+				total += len(out.Ports)
+			}}
+		})
+		all := every(MaxPeers)
+		at := time.Duration(0)
+		for range 10_000 {
+			e := all[random.IntN(len(all))]
+			switch random.IntN(20) {
+			case 0: // all at once repeat what they have said, or are born
+				for _, e := range all[:random.IntN(len(all))+1] {
+					r.step(at, from(e.Port), birth(e))
+				}
+				r.poll()
+			case 1: // so do all, each on its own
+				for _, e := range all {
+					r.hear(at, e.Port, birth(e))
+				}
+			case 2, 3:
+				r.step(at, from(e.Port), keepAlive(e.Name))
+			case 4:
+				r.hear(at, e.Port, birth(Entry{e.Name, e.Port + 1}))
+			case 5:
+				at += time.Duration(random.IntN(int(400 * ms)))
+			default:
+				r.hear(at, e.Port, birth(e))
+			}
+			if random.IntN(4) == 0 {
+				at += time.Duration(random.ExpFloat64() * float64(ms))
+			}
+		}
+		r.until(at + time.Second)
+		r.out = total
+		if fullest > (8+1)*95 {
+			t.Errorf("seed %d: %.0f datagrams above the rate, want at most %d", seed, fullest, (8+1)*95)
+		}
+		if fullest < 7*95 {
+			t.Errorf("seed %d: only %.0f datagrams above the rate; this test does not test much", seed, fullest)
+		}
+		if most := (8+1)*95 + int((at+time.Second).Seconds()*perSecond); total > most {
+			t.Errorf("seed %d: %d datagrams in %v, want at most %d", seed, total, at+time.Second, most)
+		}
+		if c := d.Counters(); c.Held == 0 || c.Repeats == 0 || c.Reaps == 0 {
+			t.Errorf("seed %d: the schedule was tame: %+v", seed, c)
+		}
+	}
+}
+
+// PROTOCOL.md, "Additions", source check.
+func TestSourceCheck(t *testing.T) {
+	a := peer('A')
+	r, _ := server(t, func(c *DirectoryConfig) { c.SourceCheck = true })
+	r.hear(0, 40000, birth(a))
+	r.hear(10*ms, 3101, birth(a))
+	r.hear(20*ms, 3102, birth(a))
+	r.hear(1400*ms, 40000, keepAlive('A'))
+	r.hear(1400*ms, 40000, keepAlive('Z'))
+	r.until(2 * time.Second)
+	stranger := "dropped from %d: " + ErrStranger.Error()
+	r.want(
+		"0s "+fmt.Sprintf(stranger, 40000),
+		"10ms born A:3101", "10ms sent directory [A:3101] to [3101]",
+		"20ms "+fmt.Sprintf(stranger, 3102),
+		"1.4s "+fmt.Sprintf(stranger, 40000),
+		"1.4s unknown Z from 40000",
+		"2s reaped A:3101 after 1.99s",
+	)
+	if c := r.counters(); c.Dropped.Stranger != 3 || c.Births != 1 || c.KeepAlives != 0 {
+		t.Errorf("%+v", c)
+	}
+	r.hear(3000*ms, 3101, birth(a))
+	r.hear(3500*ms, 3101, keepAlive('A'))
+	r.hear(4000*ms, 3101, keepAlive('A'))
+	r.forget()
+	r.until(5000 * ms)
+	r.want()
+}
+
+func TestDirectoryConfig(t *testing.T) {
+	for _, c := range []struct {
+		change func(*DirectoryConfig)
+		want   string
+	}{
+		{func(c *DirectoryConfig) { c.Port = 0 }, "the server's own port is 0, want 1 to 65535"},
+		{func(c *DirectoryConfig) { c.Timing.Heartbeat = 0 }, "heartbeat interval is 0, want more"},
+		{func(c *DirectoryConfig) { c.Timing.Reap = 0 }, "reap interval is 0, want more"},
+		{func(c *DirectoryConfig) { c.Timing.Deadline = 0 }, "deadline interval is 0, want more"},
+		{func(c *DirectoryConfig) { c.Timing.Reap = -1 }, "reap interval -1ns is negative"},
+		{func(c *DirectoryConfig) { c.Timing.Broadcast = -1 }, "broadcast interval -1ns is negative"},
+		{func(c *DirectoryConfig) { c.Timing.Retry = -time.Second }, "retry interval -1s is negative"},
+		{func(c *DirectoryConfig) { c.Timing.Refresh = -time.Second }, "refresh interval -1s is negative"},
+		{func(c *DirectoryConfig) { c.Timing.Broadcast, c.Timing.Retry, c.Timing.Refresh = 0, 0, 0 }, "<nil>"},
+	} {
+		cfg := DirectoryConfig{Port: serverPort, Timing: DefaultTiming()}
+		c.change(&cfg)
+		if _, err := NewDirectory(cfg, start); fmt.Sprint(err) != c.want {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+}
+
+func TestDefaultTiming(t *testing.T) {
+	want := Timing{Heartbeat: 500 * ms, Reap: 500 * ms, Deadline: 1500 * ms, Broadcast: 4 * time.Second, Retry: 3 * time.Second}
+	if got := DefaultTiming(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// A machine without an observer works all the same.
+func TestNoObserver(t *testing.T) {
+	d, _ := NewDirectory(DirectoryConfig{Port: serverPort, Timing: DefaultTiming(), SourceCheck: true}, start)
+	p, _ := NewPeer(PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming()}, start)
+	for _, m := range []Machine{d, p} {
+		for _, b := range [][]byte{birth(peer('A')), birth(peer('A')), birth(Entry{'A', 9}), birth(Entry{'B', 9}), keepAlive('A'), keepAlive('Z'),
+			nil, birth(Entry{'Z', serverPort}), directory(peer('B')), vanilla("hi"), vanilla("hi")} {
+			for _, port := range []uint16{3101, serverPort} {
+				m.Step(start, from(port), b)
+			}
+		}
+		for now := start; now.Before(start.Add(10 * time.Second)); now = now.Add(500 * ms) {
+			for out, _ := m.Poll(now); !out.Empty(); out, _ = m.Poll(now) {
+			}
+		}
+	}
+	if c := d.Counters(); c.Births != 1 || c.Reaps != 1 {
+		t.Errorf("server: %+v", c)
+	}
+	if c := p.Counters(); c.Directories != 1 || c.Broadcasts != 2 {
+		t.Errorf("peer: %+v", c)
+	}
+}

@@ -1,0 +1,248 @@
+package core
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The mesh of the tests: the server on port 3000, peer A on 3101, B on 3102, …
+const serverPort = 3000
+
+var (
+	host  = netip.MustParseAddr("127.0.0.1")
+	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+func from(port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
+
+func peer(n Name) Entry { return Entry{n, 3101 + uint16(n-'A')} }
+
+func birth(e Entry) []byte    { return Message{Type: TypeBirth, Entry: e}.Append(nil) }
+func keepAlive(n Name) []byte { return Message{Type: TypeKeepAlive, Entry: Entry{Name: n}}.Append(nil) }
+func vanilla(s string) []byte { return Message{Type: TypeVanilla, Payload: []byte(s)}.Append(nil) }
+func directory(all ...Entry) []byte {
+	var e Entries
+	for _, x := range all {
+		e = e.Append(x)
+	}
+	return Message{Type: TypeDirectory, Entries: e}.Append(nil)
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// show is a valid datagram as the tests' logs have it. The order of a
+// directory's entries is free, so it is sorted.
+func show(datagram []byte) string {
+	m, err := Parse(datagram)
+	if err != nil {
+		return err.Error()
+	}
+	switch m.Type {
+	case TypeBirth:
+		return "birth " + m.Entry.String()
+	case TypeKeepAlive:
+		return "keep-alive " + m.Entry.Name.String()
+	case TypeVanilla:
+		return fmt.Sprintf("vanilla %q", m.Payload)
+	}
+	return "directory " + showEntries(m.Entries)
+}
+
+func showEntries(all Entries) string {
+	var s []string
+	for i := range all.Len() {
+		s = append(s, all.At(i).String())
+	}
+	slices.Sort(s)
+	return fmt.Sprint(s)
+}
+
+// rig drives one machine through virtual time as the driver would, and keeps a
+// log of all that it does. What the machine counts is checked against the log
+// when the test ends.
+type rig struct {
+	t    testing.TB
+	m    Machine
+	now  time.Time
+	next time.Time
+	log  []string
+
+	steps, out, dropped int
+}
+
+func newRig(t testing.TB) *rig {
+	r := &rig{t: t, now: start}
+	t.Cleanup(r.checkCounters)
+	return r
+}
+
+// server is a rig for a directory server with the protocol's timing.
+func server(t testing.TB, change ...func(*DirectoryConfig)) (*rig, *Directory) {
+	t.Helper()
+	r := newRig(t)
+	cfg := DirectoryConfig{Port: serverPort, Timing: DefaultTiming(), Observer: r.observer()}
+	for _, f := range change {
+		f(&cfg)
+	}
+	d, err := NewDirectory(cfg, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.m = d
+	r.poll()
+	return r, d
+}
+
+// member is a rig for peer A with the protocol's timing.
+func member(t testing.TB, change ...func(*PeerConfig)) (*rig, *Peer) {
+	t.Helper()
+	r := newRig(t)
+	cfg := PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming(), Observer: r.observer()}
+	for _, f := range change {
+		f(&cfg)
+	}
+	p, err := NewPeer(cfg, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.m = p
+	r.poll()
+	return r, p
+}
+
+func (r *rig) say(format string, args ...any) {
+	r.log = append(r.log, fmt.Sprintf("%v ", r.now.Sub(start))+fmt.Sprintf(format, args...))
+}
+
+func (r *rig) observer() Observer {
+	return Observer{
+		Sent: func(now, due time.Time, out Outgoing) {
+			r.out += len(out.Ports)
+			ports := slices.Sorted(slices.Values(out.Ports))
+			late := ""
+			if due != now {
+				late = fmt.Sprintf(" due %v", due.Sub(start))
+			}
+			r.say("sent %s to %v%s", show(out.Datagram), ports, late)
+		},
+		Dropped: func(_ time.Time, from netip.AddrPort, _ []byte, why error) {
+			r.dropped++
+			r.say("dropped from %d: %v", from.Port(), why)
+		},
+		Born:     func(_ time.Time, e Entry) { r.say("born %v", e) },
+		Repeated: func(_ time.Time, e Entry) { r.say("repeated %v", e) },
+		Conflict: func(_ time.Time, e, holder Entry) { r.say("conflict %v with %v", e, holder) },
+		Reaped:   func(_ time.Time, e Entry, silence time.Duration) { r.say("reaped %v after %v", e, silence) },
+		Unknown:  func(_ time.Time, from netip.AddrPort, n Name) { r.say("unknown %v from %d", n, from.Port()) },
+
+		Directory:  func(_ time.Time, all Entries) { r.say("directory %s", showEntries(all)) },
+		Message:    func(_ time.Time, from Entry, text []byte) { r.say("message from %v: %q", from, text) },
+		Unanswered: func(_ time.Time, waited time.Duration) { r.say("unanswered for %v", waited) },
+	}
+}
+
+// poll polls the machine until it has nothing more to send now.
+func (r *rig) poll() {
+	for range 10_000 {
+		out, next := r.m.Poll(r.now)
+		if out.Empty() {
+			if r.next = next; !next.IsZero() && !next.After(r.now) {
+				r.t.Fatalf("%v: nothing to send, but to be polled again at %v", r.now.Sub(start), next.Sub(start))
+			}
+			return
+		}
+	}
+	r.t.Fatalf("%v: no end of sending", r.now.Sub(start))
+}
+
+// until lets time pass up to and with at, polling whenever the machine asks.
+func (r *rig) until(at time.Duration) {
+	for end := start.Add(at); ; r.poll() {
+		if r.next.IsZero() || r.next.After(end) {
+			r.now = end
+			return
+		}
+		r.now = r.next
+	}
+}
+
+// step lets time pass to just before at, then takes one datagram in at at. It
+// does not poll: a driver takes in all that has come first.
+func (r *rig) step(at time.Duration, from netip.AddrPort, datagram []byte) {
+	if at > r.now.Sub(start) {
+		r.until(at - 1)
+	}
+	r.now = start.Add(at)
+	r.steps++
+	r.m.Step(r.now, from, datagram)
+}
+
+// hear is step, and poll after it.
+func (r *rig) hear(at time.Duration, port uint16, datagram []byte) {
+	r.step(at, from(port), datagram)
+	r.poll()
+}
+
+// want compares the log so far with lines, and empties it.
+func (r *rig) want(lines ...string) {
+	r.t.Helper()
+	if !slices.Equal(r.log, lines) {
+		r.t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(r.log, "\n\t"), strings.Join(lines, "\n\t"))
+	}
+	r.log = nil
+}
+
+func (r *rig) forget() { r.log = nil }
+
+func (r *rig) counters() Counters { return r.m.(interface{ Counters() Counters }).Counters() }
+
+// checkCounters checks the equations that the comment on Counters promises.
+func (r *rig) checkCounters() {
+	c := r.counters()
+	d := c.Dropped
+	dropped := d.Malformed + d.Rejected + d.Misdirected + d.Stranger
+	if in := c.In.Total().Datagrams; in != uint64(r.steps) {
+		r.t.Errorf("%d datagrams in, %d counted", r.steps, in)
+	}
+	if out := c.Out.Total().Datagrams; out != uint64(r.out) {
+		r.t.Errorf("%d datagrams out, %d counted", r.out, out)
+	}
+	if dropped != uint64(r.dropped) {
+		r.t.Errorf("%d datagrams dropped, %d counted", r.dropped, dropped)
+	}
+	taken := c.Directories + c.Messages
+	if _, ok := r.m.(*Directory); ok {
+		taken = c.Births + c.Repeats + c.Conflicts + c.KeepAlives + c.Unknown
+	}
+	if in := c.In.Total().Datagrams; in != dropped+taken {
+		r.t.Errorf("%d in, but %d dropped and %d taken: %+v", in, dropped, taken, c)
+	}
+}
+
+// refusals is how many datagrams each reason has dropped.
+func (c Counters) refusals() map[error]uint64 {
+	return map[error]uint64{ErrMalformed: c.Dropped.Malformed, ErrRejected: c.Dropped.Rejected,
+		ErrMisdirected: c.Dropped.Misdirected, ErrStranger: c.Dropped.Stranger}
+}
+
+func class(err error) error {
+	for _, c := range []error{ErrMalformed, ErrRejected, ErrMisdirected, ErrStranger} {
+		if errors.Is(err, c) {
+			return c
+		}
+	}
+	return nil
+}

@@ -1,0 +1,379 @@
+package core
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestMain also makes sure that no test has left a goroutine of Serve's behind.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	var stacks bytes.Buffer
+	for range 100 {
+		stacks.Reset()
+		pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+		if !strings.Contains(stacks.String(), "core.(*Socket)") {
+			os.Exit(code)
+		}
+		time.Sleep(10 * time.Millisecond) // one that has been told to end may still be at it
+	}
+	fmt.Fprintln(os.Stderr, "a goroutine was left behind:\n", stacks.String())
+	os.Exit(1)
+}
+
+// patience is how long a test waits for what must come, before it fails.
+const patience = 20 * time.Second
+
+func await[T any](t testing.TB, c <-chan T, what string) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("waited %v in vain for %s", patience, what)
+	}
+	return v
+}
+
+func listen(t testing.TB, readBuffer int) *Socket {
+	t.Helper()
+	s, err := Listen(from(0), readBuffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// serve runs m on s until the test ends, and fails it if Serve fails.
+func serve(t testing.TB, ctx context.Context, s *Socket, m Machine) (ended <-chan error) {
+	done := make(chan error, 1)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		done <- s.Serve(ctx, host, m)
+	}()
+	t.Cleanup(func() {
+		s.Close()
+		await(t, over, "Serve's end")
+	})
+	return done
+}
+
+// sender is a plain socket.
+func sender(t testing.TB) *net.UDPConn {
+	t.Helper()
+	u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { u.Close() })
+	return u
+}
+
+func send(t testing.TB, u *net.UDPConn, to netip.AddrPort, datagram []byte) {
+	t.Helper()
+	if _, err := u.WriteToUDPAddrPort(datagram, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// script is a Machine made of two functions, either of which may be nil.
+type script struct {
+	step func(now time.Time, from netip.AddrPort, datagram []byte)
+	poll func(now time.Time) (Outgoing, time.Time)
+}
+
+func (s script) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+	if s.step != nil {
+		s.step(now, from, datagram)
+	}
+}
+
+func (s script) Poll(now time.Time) (Outgoing, time.Time) {
+	if s.poll != nil {
+		return s.poll(now)
+	}
+	return Outgoing{}, time.Time{}
+}
+
+func TestServeEnds(t *testing.T) {
+	for name, end := range map[string]func(*Socket, context.CancelFunc){
+		"by its context":  func(_ *Socket, cancel context.CancelFunc) { cancel() },
+		"by Close":        func(s *Socket, _ context.CancelFunc) { s.Close() },
+		"by both at once": func(s *Socket, cancel context.CancelFunc) { go cancel(); s.Close() },
+	} {
+		for _, running := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, running %v", name, running), func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				s := listen(t, 0)
+				if !running {
+					end(s, cancel)
+				}
+				heard := make(chan bool, 1)
+				ended := serve(t, ctx, s, script{step: func(time.Time, netip.AddrPort, []byte) { heard <- true }})
+				if running {
+					send(t, sender(t), s.Addr(), []byte("x"))
+					await(t, heard, "a datagram")
+					end(s, cancel)
+				}
+				if err := await(t, ended, "Serve's end"); err != nil {
+					t.Errorf("Serve ends with %v, want nil", err)
+				}
+				again, err := Listen(s.Addr(), 0)
+				if err != nil {
+					t.Fatalf("the port is not free after Serve: %v", err)
+				}
+				again.Close()
+			})
+		}
+	}
+}
+
+// What has arrived before a timer was due is stepped before that timer is
+// polled: else a server that was stopped for a while would cull all its peers,
+// whose keep-alives wait in the socket.
+func TestStepsBeforeThePoll(t *testing.T) {
+	t.Parallel()
+	const n = 100
+	s, u := listen(t, ReadBuffer), sender(t)
+	for range n {
+		send(t, u, s.Addr(), keepAlive('A'))
+	}
+	steps, polls := 0, 0
+	seen := make(chan int, 1)
+	serve(t, context.Background(), s, script{
+		step: func(time.Time, netip.AddrPort, []byte) { steps++ },
+		poll: func(now time.Time) (Outgoing, time.Time) {
+			if polls++; polls == 1 {
+				return Outgoing{}, now.Add(-time.Second) // due before anything could be read
+			}
+			if polls == 2 {
+				seen <- steps
+			}
+			return Outgoing{}, time.Time{}
+		},
+	})
+	if got := await(t, seen, "the second poll"); got != n {
+		t.Errorf("%d of %d datagrams stepped before the timer is polled", got, n)
+	}
+}
+
+// Serve polls when the machine asked for it, also where nothing comes in.
+func TestServeKeepsTime(t *testing.T) {
+	t.Parallel()
+	times := make(chan [2]time.Time, 4)
+	var asked time.Time
+	serve(t, context.Background(), listen(t, 0), script{poll: func(now time.Time) (Outgoing, time.Time) {
+		if len(times) < cap(times) && !asked.IsZero() {
+			times <- [2]time.Time{asked, now}
+		}
+		asked = now.Add(5 * time.Millisecond)
+		return Outgoing{}, asked
+	}})
+	for range 4 {
+		if got := await(t, times, "a poll"); got[1].Before(got[0]) {
+			t.Errorf("polled %v early", got[0].Sub(got[1]))
+		}
+	}
+}
+
+func TestDoWakes(t *testing.T) {
+	t.Parallel()
+	s := listen(t, 0)
+	polled := make(chan bool, 100)
+	done := false
+	serve(t, context.Background(), s, script{poll: func(time.Time) (Outgoing, time.Time) {
+		polled <- done
+		return Outgoing{}, time.Time{} // asks for nothing more, ever
+	}})
+	await(t, polled, "the first poll")
+	for range 3 {
+		s.Do(func(now time.Time) {
+			if late := time.Since(now); late < 0 || late > time.Minute {
+				t.Errorf("Do says it is %v", now)
+			}
+			done = true
+		})
+		for !await(t, polled, "a poll after Do") {
+		}
+	}
+}
+
+// Do works before Serve, too.
+func TestDoBeforeServe(t *testing.T) {
+	t.Parallel()
+	s := listen(t, 0)
+	ran := false
+	s.Do(func(time.Time) { ran = true })
+	heard := make(chan bool, 1)
+	serve(t, context.Background(), s, script{step: func(time.Time, netip.AddrPort, []byte) { heard <- true }})
+	send(t, sender(t), s.Addr(), nil) // of zero length: the original hangs
+	await(t, heard, "a datagram")
+	if !ran {
+		t.Error("Do did not run its function")
+	}
+}
+
+func TestLargestDatagram(t *testing.T) {
+	t.Parallel()
+	s, r := listen(t, 0), listen(t, 0)
+	datagram := vanilla(strings.Repeat("x", MaxPayload))
+	got := make(chan bool, 1)
+	serve(t, context.Background(), r, script{step: func(_ time.Time, from netip.AddrPort, b []byte) {
+		got <- from == s.Addr() && bytes.Equal(b, datagram)
+	}})
+	out := Outgoing{datagram, []uint16{r.Addr().Port()}}
+	serve(t, context.Background(), s, script{poll: func(time.Time) (o Outgoing, _ time.Time) {
+		o, out = out, Outgoing{}
+		return o, time.Time{}
+	}})
+	if !await(t, got, "65507 bytes") {
+		t.Error("it did not come as it was sent")
+	}
+	if n := s.SendFailures(); n != 0 {
+		t.Errorf("%d failed to be sent", n)
+	}
+}
+
+// What the kernel refuses is counted, and does not keep it from the others.
+func TestSendFailures(t *testing.T) {
+	t.Parallel()
+	s, r := listen(t, 0), listen(t, 0)
+	got := make(chan bool, 1)
+	serve(t, context.Background(), r, script{step: func(time.Time, netip.AddrPort, []byte) { got <- true }})
+	outs := []Outgoing{
+		{make([]byte, MaxDatagram+1), []uint16{r.Addr().Port(), r.Addr().Port()}}, // too long
+		{[]byte("x"), []uint16{0, r.Addr().Port()}},                               // no port to send to
+	}
+	serve(t, context.Background(), s, script{poll: func(time.Time) (o Outgoing, _ time.Time) {
+		if len(outs) > 0 {
+			o, outs = outs[0], outs[1:]
+		}
+		return o, time.Time{}
+	}})
+	await(t, got, "the one that can be sent")
+	s.Do(func(time.Time) {}) // after the flush
+	if n := s.SendFailures(); n != 3 {
+		t.Errorf("%d failures, want 3", n)
+	}
+}
+
+func TestListenErrors(t *testing.T) {
+	t.Parallel()
+	s := listen(t, 0)
+	_, err := Listen(s.Addr(), 0)
+	if want := fmt.Sprintf("cannot listen on %v: ", s.Addr()); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), s.Addr().String()) != 1 {
+		t.Errorf("a port in use: %v, want %q and the reason", err, want)
+	}
+	for _, addr := range []string{"[::1]:0", "[::ffff:127.0.0.1]:0"} {
+		if _, err := Listen(netip.MustParseAddrPort(addr), 0); err == nil || err.Error() != "address "+addr+" is not IPv4 with a port" {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+	if _, err := Listen(netip.AddrPort{}, 0); err == nil {
+		t.Error("no address at all is listened on")
+	}
+}
+
+// join starts a server and n peers over real sockets, all born at once, and
+// waits until every peer's directory is complete. It gives back how long that
+// took, the server, and what ends it all.
+func join(t testing.TB, n int) (took time.Duration, d *Directory, server *Socket, end func()) {
+	t.Helper()
+	timing := DefaultTiming()
+	s, err := Listen(from(0), ReadBuffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err = NewDirectory(DirectoryConfig{Port: s.Addr().Port(), Timing: timing}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	var waiting sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	run := func(s *Socket, m Machine) {
+		waiting.Go(func() {
+			if err := s.Serve(ctx, host, m); err != nil {
+				t.Errorf("Serve: %v", err)
+			}
+		})
+	}
+	var incomplete atomic.Int32
+	incomplete.Store(int32(n))
+	complete := make(chan time.Time, 1)
+	sockets, peers := make([]*Socket, n), make([]*Peer, n)
+	for i := range n {
+		if sockets[i], err = Listen(from(0), ReadBuffer); err != nil {
+			t.Fatal(err)
+		}
+		had := false
+		peers[i], err = NewPeer(PeerConfig{
+			Self: Entry{Name(' ' + i), sockets[i].Addr().Port()}, Server: s.Addr(), Timing: timing,
+			Observer: Observer{Directory: func(now time.Time, all Entries) {
+				if !had && all.Len() == n {
+					if had = true; incomplete.Add(-1) == 0 {
+						complete <- time.Now()
+					}
+				}
+			}}}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(s, d)
+	begun := time.Now()
+	for i := range n {
+		run(sockets[i], peers[i])
+	}
+	took = await(t, complete, "complete directories").Sub(begun)
+	return took, d, s, func() { cancel(); waiting.Wait() }
+}
+
+func TestAllJoin(t *testing.T) {
+	t.Parallel()
+	_, d, s, end := join(t, MaxPeers)
+	defer end()
+	s.Do(func(time.Time) {
+		c := d.Counters()
+		if c.Births != MaxPeers || c.Conflicts != 0 || d.Entries().Len() != MaxPeers {
+			t.Errorf("%d born, %d conflicts, %d in the directory; want 95, 0, 95", c.Births, c.Conflicts, d.Entries().Len())
+		}
+		if c.Announcements > MaxPeers {
+			t.Errorf("%d announcements for 95 births", c.Announcements)
+		}
+	})
+	if n, ok := s.KernelDrops(); ok && n > 0 {
+		t.Errorf("the kernel dropped %d datagrams", n)
+	}
+}
+
+func TestDiscard(t *testing.T) {
+	t.Parallel()
+	s, u := listen(t, 0), sender(t)
+	for _, size := range []int{0, 4, MaxDatagram} {
+		send(t, u, s.Addr(), make([]byte, size))
+	}
+	if n := s.Discard(); n != 3 {
+		t.Errorf("%d discarded, want 3", n)
+	}
+	if n := s.Discard(); n != 0 {
+		t.Errorf("%d discarded from an empty queue", n)
+	}
+	heard := make(chan int, 1)
+	serve(t, context.Background(), s, script{step: func(_ time.Time, _ netip.AddrPort, b []byte) { heard <- len(b) }})
+	send(t, u, s.Addr(), []byte("after"))
+	if n := await(t, heard, "a datagram"); n != len("after") {
+		t.Errorf("%d bytes came first, want those sent after", n)
+	}
+}

@@ -1,0 +1,51 @@
+package reports
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// clean makes text from outside (names, causes, notes, versions, arguments)
+// harmless on a terminal: what is not printable becomes its Go escape. Line
+// breaks too, so that a note stays one line.
+func clean(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) < 0 {
+		return s
+	}
+	q := strconv.Quote(s)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
+// shellWord is an argument as a shell would need it.
+func shellWord(s string) string {
+	s = clean(s)
+	plain := func(r rune) bool {
+		return r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_=./,:%@+", r))
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// ascii is what stands for the characters that this package itself writes.
+var ascii = strings.NewReplacer(glue, " ", "µ", "u", "·", "-", "─", "-", "–", "-", "±", "+-", "✓", "+", "✗", "x", "…", "...", "×", "x")
+
+// toASCII leaves no byte above 0x7E.
+func toASCII(s string) string {
+	s = ascii.Replace(s)
+	if strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if r > unicode.MaxASCII {
+			q := strconv.QuoteRuneToASCII(r)
+			b.WriteString(q[1 : len(q)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

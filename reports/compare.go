@@ -1,0 +1,82 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+
+	"p2plocal/bench"
+)
+
+// Compare writes two sides of results side by side: with all every metric,
+// otherwise only what has changed significantly.
+func Compare(w io.Writer, c *bench.Comparison, all bool, o TextOptions) error {
+	p := newPage(o)
+	var rows [][]string
+	same := 0
+	for _, x := range c.Changes {
+		if x.Verdict == bench.Same {
+			same++
+			if !all {
+				continue
+			}
+		}
+		rows = append(rows, []string{x.Metric, median(x.Old, x.Unit), median(x.New, x.Unit), signed(x.Delta), probability(x.P), string(x.Verdict)})
+	}
+	p.wrapped("", phrase{}.add("%d runs against %d, medians:", c.OldRuns, c.NewRuns).
+		add("%d of %d metrics changed significantly", len(c.Changes)-same, len(c.Changes)).
+		add("(Mann-Whitney U, p < %v)", c.Alpha), " ", bold)
+	if len(rows) > 0 {
+		p.line("")
+		p.grid([]string{"metric", "old", "new", "change", "p", ""}, rows)
+	}
+	for _, warning := range c.Warnings {
+		p.line("")
+		p.wrapped("", phrase{}.addIf(true, "%s", warning), " ", "")
+	}
+	return p.flush(w)
+}
+
+// Ratios writes what compare-servers has measured.
+func Ratios(w io.Writer, names [2]string, ratios []bench.Ratio, o TextOptions) error {
+	p := newPage(o)
+	p.wrapped("", phrase{}.add("A is %q,", names[0]).add("B is %q;", names[1]).add("B by A, pair by pair,").
+		add("with the 95 %% interval of the median"), " ", bold)
+	p.line("")
+	var rows [][]string
+	for _, r := range ratios {
+		interval := missing
+		if r.Low != nil && r.High != nil {
+			interval = fmt.Sprintf("%.3g to %.3g", *r.Low, *r.High)
+		} else if r.More > 0 {
+			interval = fmt.Sprintf("%d more pairs", r.More)
+		}
+		ratio := missing
+		if len(r.Pairs) > 0 {
+			ratio = fmt.Sprintf("%.3g", r.Median)
+		}
+		rows = append(rows, []string{r.Metric, measure(r.A, r.Unit).String(), measure(r.B, r.Unit).String(), ratio, interval, string(r.Verdict)})
+	}
+	p.grid([]string{"metric", "A", "B", "B/A", "interval", ""}, rows)
+	return p.flush(w)
+}
+
+func median(s *bench.Summary, unit string) string {
+	if s == nil {
+		return missing
+	}
+	return measure(s.Median, unit).String()
+}
+
+func signed(delta *float64) string {
+	if delta == nil {
+		return missing
+	}
+	return fmt.Sprintf("%+.1f %%", *delta*100)
+}
+
+func probability(p *float64) string {
+	if p == nil {
+		return missing
+	}
+	return fmt.Sprintf("%.3f", *p)
+}

@@ -1,0 +1,637 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"p2plocal/bench"
+)
+
+// A digest is what the forms for reading (text, Markdown, the head of the
+// HTML) say of a result: an editor's choice. Everything measured is in the CSV
+// and in the document itself.
+type digest struct {
+	headline phrase
+	sections []section
+	verdicts []verdict
+	machine  phrase
+	origin   phrase
+}
+
+// A phrase is text in parts, so that bad news can stand out.
+type phrase []part
+
+type part struct {
+	text string
+	bad  bool
+}
+
+func (p phrase) add(format string, args ...any) phrase {
+	return append(p, part{text: fmt.Sprintf(format, args...)})
+}
+
+func (p phrase) addIf(bad bool, format string, args ...any) phrase {
+	return append(p, part{fmt.Sprintf(format, args...), bad})
+}
+
+// A section is one scenario.
+type section struct {
+	name    string
+	about   string
+	columns []string
+	rows    []row
+	facts   []fact
+	notes   []part
+	curve   *curve
+}
+
+// A row is one line of a section's table. Cells are as many as columns.
+type row struct {
+	name  string
+	cells []quantity
+}
+
+// column is column c's cells, aligned.
+func (s section) column(c int) []string {
+	cells := make([]quantity, len(s.rows))
+	for i, x := range s.rows {
+		cells[i] = x.cells[c]
+	}
+	return aligned(cells)
+}
+
+// A fact is a labelled line below the table.
+type fact struct {
+	label string
+	text  phrase
+}
+
+// A verdict is an assertion and what came of it.
+type verdict struct {
+	text   string
+	actual quantity
+	ok     bool
+}
+
+// A scene is one scenario over all runs.
+type scene struct {
+	bench.Scenario // of the first run that has it
+	all            []bench.Scenario
+	summary        map[string]bench.Summary
+}
+
+// scenes collects the scenarios of all runs by name, in the order of the first
+// appearance.
+func scenes(r *bench.Result) []scene {
+	summary := make(map[string]bench.Summary)
+	for _, s := range r.Summary {
+		summary[s.Metric] = s
+	}
+	var out []scene
+	for _, run := range r.Runs {
+		for _, s := range run.Scenarios {
+			i := slices.IndexFunc(out, func(sc scene) bool { return sc.Name == s.Name })
+			if i < 0 {
+				out = append(out, scene{Scenario: s, summary: summary})
+				i = len(out) - 1
+			}
+			out[i].all = append(out[i].all, s)
+		}
+	}
+	return out
+}
+
+func (s scene) repeated() bool { return len(s.all) > 1 }
+
+// value is a figure of the only run, or the median over all; nil: not measured.
+func (s scene) value(name string) *float64 {
+	flat := s.Name + "." + name
+	if s.repeated() {
+		if m, ok := s.summary[flat]; ok && m.N > 0 {
+			return &m.Median
+		}
+		return nil
+	}
+	return s.Flat()[flat]
+}
+
+// has reports that some run measured, or tried to measure, a metric.
+func (s scene) has(name string) bool {
+	return slices.ContainsFunc(s.all, func(x bench.Scenario) bool { _, ok := x.Metrics[s.Name+"."+name]; return ok })
+}
+
+// total is a count's sum over the runs.
+func (s scene) total(name string) (sum float64, ok bool) {
+	for _, x := range s.all {
+		if m, has := x.Metrics[s.Name+"."+name]; has && m.Value != nil {
+			sum, ok = sum+*m.Value, true
+		}
+	}
+	return sum, ok
+}
+
+func newDigest(r *bench.Result) digest {
+	d := digest{headline: headline(r), machine: machine(r), origin: origin(r)}
+	for _, s := range scenes(r) {
+		d.sections = append(d.sections, newSection(r, s))
+	}
+	d.dropEmpty()
+	for _, a := range r.Assertions {
+		unit, text := "1", a.Text
+		if def, field, ok := bench.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
+			unit = def.Unit
+		}
+		d.verdicts = append(d.verdicts, verdict{text, optional(a.Actual, unit), a.OK})
+	}
+	return d
+}
+
+// headline is the result in one sentence: how many peers, how fast they knew
+// each other, what was lost, how late it came, and what a crash took.
+func headline(r *bench.Result) phrase {
+	var p phrase
+	if r.Interrupted {
+		p = p.addIf(true, "Interrupted: ")
+	}
+	p = p.add("%s", plural(uint64(max(0, r.Config.Peers)), "peer"))
+	if n := len(r.Runs); n > 1 {
+		p = p.add(", %d runs", n)
+	}
+	separator := " "
+	if len(r.Runs) > 1 {
+		separator = ", medians: "
+	}
+	clause := func(bad bool, format string, args ...any) {
+		p = p.add("%s", separator).addIf(bad, format, args...)
+		separator = ", "
+	}
+	var culls, unexplained float64
+	for _, s := range scenes(r) {
+		n, _ := s.total("false_culls")
+		culls += n
+		n, _ = s.total("unexplained")
+		unexplained += math.Abs(n)
+		switch s.Name {
+		case "join":
+			if v := s.value("converge"); v != nil {
+				clause(false, "converged in %v", measure(*v, "s"))
+			} else if s.has("converge") {
+				clause(true, "never converged")
+			}
+		case "steady":
+			sent, ok := s.total("sent")
+			if !ok {
+				continue
+			}
+			lost, _ := s.total("lost")
+			switch {
+			case sent == 0:
+				clause(false, "sent no message in the window")
+				continue
+			case lost == 0:
+				clause(false, "lost none of %s messages", grouped(sent))
+			default:
+				clause(true, "lost %s of %s messages", grouped(lost), grouped(sent))
+			}
+			if v := s.value("latency.p99"); v != nil {
+				p = p.add(" (p99 %v)", measure(*v, "s"))
+			}
+		case "crash":
+			what := "a crash"
+			if k := r.Config.Options.Kill; k > 1 {
+				what = fmt.Sprintf("%d crashes", k)
+			}
+			if v := s.value("converge"); v != nil {
+				clause(false, "all noticed %s in %v", what, measure(*v, "s"))
+			} else if s.has("converge") {
+				clause(true, "%s went unnoticed", what)
+			}
+		case "churn":
+			if v := s.value("disagreement"); v != nil {
+				clause(false, "views differed from the truth for %v of the churn", measure(*v, "ratio"))
+			}
+		case "saturate":
+			if v := s.value("rate_lossless"); v != nil {
+				clause(false, "carried up to %v messages without loss", measure(*v, "messages/s"))
+			}
+		}
+	}
+	if culls > 0 {
+		clause(true, "%s", plural(uint64(culls), "false cull"))
+	}
+	if unexplained > 0 {
+		clause(true, "%s unexplained", plural(uint64(unexplained), "datagram"))
+	}
+	return p.add(".")
+}
+
+// about says in a few words what a scenario did.
+func about(r *bench.Result, s scene) string {
+	o := r.Config.Options
+	peers := plural(uint64(max(0, s.Peers)), "peer")
+	switch s.Name {
+	case "join":
+		if o.Join == "spread" {
+			return fmt.Sprintf("%s, born over %v", peers, o.Spread)
+		}
+		return peers + ", all born at once"
+	case "steady":
+		phases := ""
+		if o.InStep {
+			phases = ", all in step"
+		}
+		return fmt.Sprintf("%s, each broadcasts every %v for %v%s", peers, o.Interval, o.Duration, phases)
+	case "crash":
+		return fmt.Sprintf("%s, %d killed without a word", peers, o.Kill)
+	case "relaunch":
+		return fmt.Sprintf("%s, %d killed and back under the same name and port", peers, o.Kill)
+	case "churn":
+		return fmt.Sprintf("%s, %g deaths and returns a second for %v", peers, o.Churn, o.Duration)
+	case "restart":
+		return peers + ", the server dies and comes back"
+	case "pause":
+		return peers + ", one is stopped past the deadline and goes on"
+	case "loss":
+		return fmt.Sprintf("%s under %v", peers, o.Impair)
+	case "saturate":
+		return peers + ", the highest load without loss"
+	}
+	return peers
+}
+
+// statistics are the columns of a table of distributions, most wanted first.
+var statistics = []string{"p50", "p99", "max", "p90", "p99.9", "min", "n", "p99.99"}
+
+func newSection(r *bench.Result, s scene) section {
+	sec := section{name: s.Name, about: about(r, s)}
+	switch {
+	case s.repeated():
+		sec.columns, sec.rows = overRuns(s)
+	case s.Name == "saturate" && len(s.Charts.Trials) > 0:
+		sec.columns, sec.rows = trials(s.Charts.Trials)
+	default:
+		sec.columns, sec.rows = distributions(s)
+	}
+	sec.curve = newCurve(s.all, s.Name+".latency")
+	sec.facts = facts(r, s)
+	seen := make(map[string]bool)
+	for i, x := range s.all {
+		if x.Interrupted {
+			sec.notes = append(sec.notes, part{"interrupted: the figures cover what there was until then", true})
+		}
+		for _, n := range x.Notes {
+			text := n.Text
+			if seen[text] {
+				continue
+			}
+			if seen[text] = true; s.repeated() {
+				text = fmt.Sprintf("run %d: %s", i+1, text)
+			}
+			sec.notes = append(sec.notes, part{text, n.Bad})
+		}
+	}
+	return sec
+}
+
+// label is a metric's name as people write it.
+func label(name string) string {
+	switch name {
+	case "latency_due":
+		return "latency, due"
+	case "detect_silence":
+		return "detect, silence"
+	}
+	return strings.NewReplacer("_", " ", ".", ", ").Replace(name)
+}
+
+// distributions makes one row for each distribution of the only run.
+func distributions(s scene) ([]string, []row) {
+	var rows []row
+	columns := []string{"n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max"}
+	for _, name := range s.Names() {
+		m := s.Metrics[name]
+		if m.Dist == nil || m.Dist.N == 0 {
+			continue
+		}
+		x := row{name: label(strings.TrimPrefix(name, s.Name+"."))}
+		for _, c := range columns {
+			unit := m.Unit
+			if c == "n" {
+				unit = "1"
+			}
+			x.cells = append(x.cells, optional(m.Dist.Field(c), unit))
+		}
+		rows = append(rows, x)
+	}
+	return columns, rows
+}
+
+// dropEmpty leaves out the columns that no row fills in any of the sections
+// that have them, so that tables of one kind keep the same columns.
+func (d *digest) dropEmpty() {
+	filled := make(map[string]bool)
+	for _, s := range d.sections {
+		for _, x := range s.rows {
+			for c, q := range x.cells {
+				filled[s.columns[c]] = filled[s.columns[c]] || q.whole != missing
+			}
+		}
+	}
+	for i := range d.sections {
+		s := &d.sections[i]
+		for c := len(s.columns) - 1; c >= 0; c-- {
+			if !filled[s.columns[c]] {
+				s.columns = slices.Delete(s.columns, c, c+1)
+				for j := range s.rows {
+					s.rows[j].cells = slices.Delete(s.rows[j].cells, c, c+1)
+				}
+			}
+		}
+	}
+}
+
+// summarised are the flat metrics that stand for a scenario when several runs
+// are summed up.
+var summarised = []string{
+	"converge", "propagate.p50", "propagate.max", "admit.max",
+	"latency.p50", "latency.p99", "latency.p99.9", "latency.max", "latency_due.p99", "jitter.p50", "timer_error.p99", "rate",
+	"detect.p50", "detect.max", "detect_silence.max",
+	"early.back.max", "late.back.max",
+	"disagreement", "whole", "refresh.whole", "cull", "back", "refresh.back", "rebirth.back",
+	"rate_lossless", "rate_goal",
+}
+
+func overRuns(s scene) ([]string, []row) {
+	var rows []row
+	for _, flat := range summarised {
+		m, ok := s.summary[s.Name+"."+flat]
+		if !ok || m.N == 0 {
+			continue
+		}
+		x := row{name: label(strings.Replace(flat, ".", " ", 1)), cells: []quantity{
+			measure(m.Median, m.Unit), optional(m.Low, m.Unit), optional(m.High, m.Unit),
+			measure(m.Min, m.Unit), measure(m.Max, m.Unit), measure(float64(m.N), "1"), {whole: missing},
+		}}
+		if m.More > 0 {
+			x.cells[6] = measure(float64(m.More), "1")
+		}
+		rows = append(rows, x)
+	}
+	return []string{"median", "95 % from", "to", "min", "max", "runs", "more needed"}, rows
+}
+
+// trials shows a search's loads in ascending order.
+func trials(all []bench.Trial) ([]string, []row) {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b bench.Trial) int {
+		switch {
+		case a.Offered < b.Offered:
+			return -1
+		case a.Offered > b.Offered:
+			return 1
+		}
+		return 0
+	})
+	var rows []row
+	for _, t := range all {
+		name := "carried"
+		if t.Loss > 0 {
+			name = "lost some"
+		}
+		if t.Cause != "" {
+			name = clean(t.Cause)
+		}
+		rows = append(rows, row{name, []quantity{
+			measure(t.Offered, "messages/s"), measure(t.Delivered, "messages/s"), measure(t.Loss, "ratio"),
+			measure(t.P50, "s"), measure(t.P99, "s"), measure(t.Seconds, "s"),
+		}})
+	}
+	return []string{"offered", "delivered", "loss", "p50", "p99", "for"}, rows
+}
+
+// facts are the lines below a scenario's table.
+func facts(r *bench.Result, s scene) []fact {
+	var out []fact
+	say := func(label string, p phrase) {
+		if len(p) > 0 {
+			out = append(out, fact{label, p})
+		}
+	}
+	when := func(metric, then string) phrase {
+		switch v := s.value(metric); {
+		case v != nil && s.repeated(): // stands in the table
+			return nil
+		case v != nil:
+			return phrase{}.add("%v %s", measure(*v, "s"), then)
+		case s.has(metric):
+			return phrase{}.addIf(true, "never")
+		}
+		return nil
+	}
+	counted := func(p phrase, metric, text string, bad bool) phrase {
+		if n, ok := s.total(metric); ok {
+			return p.addIf(bad && n != 0, "%s %s", grouped(n), text)
+		}
+		return p
+	}
+	switch s.Name {
+	case "join":
+		p := when("converge", "after the first birth every view was complete")
+		if n, ok := s.total("join_datagrams"); ok && s.value("converge") != nil {
+			b, _ := s.total("join_bytes")
+			p = p.add("%s datagrams (%v) until then", grouped(n), measure(b, "bytes"))
+		}
+		say("converge", p)
+	case "crash":
+		p := when("converge", "after the kill no view held the killed any more")
+		if w := s.Charts.Ideal; w != nil && p != nil {
+			p = p.add("ideal %s to %s after it", fixed(w[0], 1), quantity{fixed(w[1], 1), "", "s"})
+		}
+		say("converge", p)
+	case "churn":
+		p := counted(nil, "events", "deaths and returns", false)
+		if v := s.value("disagreement"); v != nil {
+			p = p.add("views differed from the truth for %v of the time", measure(*v, "ratio"))
+		}
+		say("churn", p)
+		say("converge", when("converge", "after the last event every view was true"))
+	case "restart":
+		say("no refresh", when("whole", "after the server's return the mesh was whole"))
+		say("refresh", when("refresh.whole", "after the server's return the mesh was whole"))
+		say("stranded", counted(nil, "stranded", "peers that the new server does not know, without refresh", true))
+	case "pause":
+		say("cull", when("cull", "after the stop no other view held it"))
+		say("no refresh", when("back", "after going on it was in every view again"))
+		say("refresh", when("refresh.back", "after going on it was in every view again"))
+		say("rebirth", when("rebirth.back", "after a new birth it was in every view again"))
+	case "loss":
+		p := counted(nil, "injected", "datagrams lost on purpose", false)
+		if v := s.value("loss_injected"); v != nil {
+			p = p.add("%v of the messages", measure(*v, "ratio"))
+		}
+		say("injected", p)
+	case "saturate":
+		var p phrase
+		if v := s.value("rate_lossless"); v != nil {
+			p = p.add("%v without loss", measure(*v, "messages/s"))
+		}
+		if v := s.value("rate_goal"); v != nil {
+			p = p.add("%v at a loss of %v", measure(*v, "messages/s"), measure(r.Config.Options.Search.LossRatio, "ratio"))
+		}
+		say("messages", p)
+	}
+	if s.has("sent") {
+		lossy := s.Name == "loss" // where losing is the plan
+		p := counted(nil, "sent", "sent", false)
+		p = counted(p, "delivered", "delivered", false)
+		if n, ok := s.total("lost"); ok {
+			p = p.addIf(n != 0 && !lossy, "%s lost", grouped(n))
+			if sent, _ := s.total("sent"); n != 0 && sent > 0 {
+				p[len(p)-1].text += fmt.Sprintf(" (%v)", percent(n/sent))
+			}
+		}
+		p = counted(p, "duplicated", "duplicated", !lossy)
+		p = counted(p, "reordered", "reordered", !lossy)
+		p = counted(p, "late", "late", true)
+		p = counted(p, "missed", "missed", true)
+		if v := s.value("rate"); v != nil {
+			p = p.add("%v", measure(*v, "messages/s"))
+		}
+		say("messages", p)
+	}
+	say("datagrams", traffic(s))
+	say("accounts", accounts(s))
+	p := culls(s)
+	if v := s.value("cpu"); v != nil {
+		p = p.add("CPU %v", measure(*v, "cores"))
+	}
+	if v := s.value("memory"); v != nil {
+		p = p.add("memory %v", measure(*v, "bytes"))
+	}
+	if v := s.value("server_cpu"); v != nil {
+		p = p.add("their server %v", measure(*v, "cores"))
+		if v := s.value("server_memory"); v != nil {
+			p[len(p)-1].text += ", " + measure(*v, "bytes").String()
+		}
+	}
+	say("mesh", p)
+	return out
+}
+
+// culls are the false ones, beside what theory expects where there is one.
+func culls(s scene) phrase {
+	n, ok := s.total("false_culls")
+	if !ok {
+		return nil
+	}
+	if expected, ok := s.total("false_culls_expected"); ok {
+		return phrase{}.addIf(n > 0 && n > 3*expected, "%s (theory at this loss: %v)", plural(uint64(n), "false cull"), digits(expected))
+	}
+	return phrase{}.addIf(n != 0, "%s", plural(uint64(n), "false cull"))
+}
+
+// traffic says what was sent, by type.
+func traffic(s scene) phrase {
+	var sum bench.Traffic
+	var any bool
+	for _, x := range s.all {
+		if x.Traffic != nil {
+			sum.Server, sum.Peers, any = sum.Server.Plus(x.Traffic.Server), sum.Peers.Plus(x.Traffic.Peers), true
+		}
+	}
+	if !any {
+		return nil
+	}
+	all := sum.Server.Plus(sum.Peers)
+	p := phrase{}.add("%s (%v)", count(all.Total().Datagrams), measure(float64(all.Total().Bytes), "bytes"))
+	for _, t := range []struct {
+		name string
+		n    uint64
+	}{{"birth", all.Birth.Datagrams}, {"directory", all.Directory.Datagrams}, {"vanilla", all.Vanilla.Datagrams},
+		{"keep-alive", all.KeepAlive.Datagrams}} {
+		if t.n > 0 {
+			p = p.add("%s %s", count(t.n), t.name)
+		}
+	}
+	if n := all.Other.Datagrams; n > 0 {
+		p = p.addIf(true, "%s of no known type", count(n))
+	}
+	return p
+}
+
+// accounts say where every datagram went; sides that are 0 are left out.
+func accounts(s scene) phrase {
+	var a bench.Accounts
+	var any bool
+	for _, x := range s.all {
+		if b := x.Accounts; b != nil {
+			any = true
+			a.Sent, a.Duplicated, a.Taken, a.Dropped = a.Sent+b.Sent, a.Duplicated+b.Duplicated, a.Taken+b.Taken, a.Dropped+b.Dropped
+			a.Kernel, a.Unsent, a.Injected, a.Dead = a.Kernel+b.Kernel, a.Unsent+b.Unsent, a.Injected+b.Injected, a.Dead+b.Dead
+			a.Queued, a.Unexplained = a.Queued+b.Queued, a.Unexplained+b.Unexplained
+		}
+	}
+	if !any {
+		return nil
+	}
+	p := phrase{}.add("%s sent", count(a.Sent))
+	for _, x := range []struct {
+		n    uint64
+		what string
+		bad  bool
+	}{
+		{a.Duplicated, "duplicated on purpose", false}, {a.Taken, "taken", false}, {a.Dropped, "refused by the protocol", false},
+		{a.Injected, "lost on purpose", false}, {a.Dead, "for the dead", false}, {a.Queued, "under way", false},
+		{a.Kernel, "lost in full buffers", true}, {a.Unsent, "unsent", true},
+	} {
+		if x.n > 0 || x.what == "taken" {
+			p = p.addIf(x.bad, "%s %s", count(x.n), x.what)
+		}
+	}
+	return p.addIf(a.Unexplained != 0, "%s unexplained", grouped(float64(a.Unexplained)))
+}
+
+// machine is where it was measured, and what a bare round trip took there.
+func machine(r *bench.Result) phrase {
+	e, p := r.Env, phrase{}
+	if e.CPU != "" {
+		p = p.add("%s", clean(e.CPU))
+	}
+	p = p.add("%s", plural(uint64(max(0, e.Cores)), "core"))
+	system := clean(strings.TrimSpace(e.OS + " " + e.Kernel))
+	p = p.add("%s %s", system, clean(e.Arch)).add("%s", clean(e.Go))
+	busy := e.Cores > 0 && e.Load[0] > 0.5*float64(e.Cores)
+	p = p.addIf(busy, "load %s", fixed(e.Load[0], 2))
+	if len(r.Runs) > 0 {
+		if d := r.Runs[0].Baseline.RoundTrip.Dist; d != nil && d.P50 != nil {
+			p = p.add("bare round trip %v", measure(*d.P50, "s"))
+		}
+	}
+	return p
+}
+
+// origin is what it takes to do it again.
+func origin(r *bench.Result) phrase {
+	seed := r.Config.Seed
+	p := phrase{}.add("%d", seed)
+	version := strings.TrimSpace(clean(r.Tool.Name) + " " + clean(r.Tool.Version))
+	if c := clean(r.Tool.Commit); c != "" {
+		version += " (" + c[:min(len(c), 12)]
+		if r.Tool.Dirty {
+			version += ", changed"
+		}
+		version += ")"
+	}
+	p = p.add("%s", version).add("%s", r.Env.Time.UTC().Format(time.DateTime+" UTC"))
+	if len(r.Tool.Args) > 0 {
+		args := make([]string, len(r.Tool.Args))
+		for i, a := range r.Tool.Args {
+			args[i] = shellWord(a)
+		}
+		p = p.add("%s", strings.Join(args, " "))
+	}
+	return p
+}

@@ -1,0 +1,212 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"p2plocal/bench"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var defaults = []string{"join", "steady", "crash"}
+
+// golden compares with a file under testdata, or writes it.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; go test ./reports -update writes it anew. Got:\n%s", file, got)
+	}
+}
+
+func cases() map[string]*bench.Result {
+	good := sample(1, 80, 1, defaults...)
+	good.Assertions = []bench.Assertion{
+		{Text: "steady.latency.p99<5ms", Actual: ptr(0.00121), OK: true},
+		{Text: "steady.loss==0", Actual: ptr(0), OK: true},
+	}
+	return map[string]*bench.Result{
+		"default": good,
+		"all":     sample(2, 20, 1, bench.Scenarios...),
+		"repeat":  sample(3, 20, 7, defaults...),
+		"bad":     spoil(sample(4, 20, 1, bench.Scenarios...)),
+	}
+}
+
+func TestText(t *testing.T) {
+	for name, r := range cases() {
+		for suffix, o := range map[string]TextOptions{"": {}, "-80": {Width: 80}, "-ascii-80": {Width: 80, ASCII: true}} {
+			t.Run(name+suffix, func(t *testing.T) {
+				var b bytes.Buffer
+				if err := Text(&b, r, o); err != nil {
+					t.Fatal(err)
+				}
+				golden(t, name+suffix+".txt", b.Bytes())
+				for l := range strings.Lines(b.String()) {
+					if n := utf8.RuneCountInString(strings.TrimSuffix(l, "\n")); n > newPage(o).Width {
+						t.Errorf("line of %d columns: %q", n, l)
+					}
+				}
+				for _, c := range b.String() {
+					if c != '\n' && !unicode.IsPrint(c) || o.ASCII && c > '~' {
+						t.Fatalf("%q in the text", c)
+					}
+				}
+				o.Color = true
+				var colored bytes.Buffer
+				if err := Text(&colored, r, o); err != nil {
+					t.Fatal(err)
+				}
+				if plain := sgr.ReplaceAllString(colored.String(), ""); plain == colored.String() || trimmed(plain) != trimmed(b.String()) {
+					t.Error("colours change the layout")
+				}
+			})
+		}
+	}
+}
+
+var sgr = regexp.MustCompile("\x1b\\[[0-9;]+m")
+
+// trimmed leaves out blanks at the ends of lines.
+func trimmed(s string) string { return regexp.MustCompile(" +\n").ReplaceAllString(s, "\n") }
+
+// The default scenarios fit one screen.
+func TestTextHeight(t *testing.T) {
+	var b bytes.Buffer
+	if err := Text(&b, cases()["default"], TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "\n"); n > 48 {
+		t.Errorf("%d lines, want at most 48", n)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	for name, r := range cases() {
+		for _, format := range []string{"md", "csv"} {
+			t.Run(name+"."+format, func(t *testing.T) {
+				var b bytes.Buffer
+				if err := Write(&b, format, []Named{{name, r}}, TextOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				golden(t, name+"."+format, b.Bytes())
+				if bytes.Contains(b.Bytes(), []byte("\x1b")) || format == "md" && bytes.Contains(b.Bytes(), []byte("<script>")) {
+					t.Error("hostile text passes")
+				}
+			})
+		}
+	}
+}
+
+// The JSON form is the result file: what Read takes back is the same result.
+func TestJSON(t *testing.T) {
+	r := cases()["bad"]
+	var b, again bytes.Buffer
+	if err := Write(&b, "json", []Named{{"x", r}}, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	back, err := bench.Read(bytes.NewReader(b.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(&again, "json", []Named{{"x", back}}, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b.Bytes(), again.Bytes()) {
+		t.Error("a result changes on its way through JSON")
+	}
+}
+
+func TestCSV(t *testing.T) {
+	r := cases()["bad"]
+	var b bytes.Buffer
+	if err := CSV(&b, []Named{{"=cmd()|x,\"y\"", r}, {"second", r}}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(strings.ReplaceAll(b.String(), "\r\n", ""), "\n") {
+		t.Error("a line does not end with CRLF")
+	}
+	rows, err := csv.NewReader(&b).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for _, row := range rows[1:] {
+		if key := row[0] + row[1] + row[6]; seen[key] {
+			t.Errorf("twice: %q", row)
+		} else {
+			seen[key] = true
+		}
+		for i, c := range row {
+			if _, err := strconv.ParseFloat(c, 64); c != "" && strings.ContainsRune("=+-@", rune(c[0])) && (err != nil || i != 8) {
+				t.Errorf("%q looks like a formula", c)
+			}
+		}
+		// Every figure equals the result's.
+		for _, s := range r.Runs[0].Scenarios {
+			if s.Name == row[3] {
+				if v := s.Flat()[strings.TrimPrefix(row[6], "'")]; v == nil && row[8] != "" || v != nil && strconv.FormatFloat(*v, 'g', -1, 64) != row[8] {
+					t.Errorf("%q, want %v", row, v)
+				}
+			}
+		}
+	}
+}
+
+func TestFormatOf(t *testing.T) {
+	for file, want := range map[string]string{"a.html": "html", "b/C.MD": "md", "x.txt": "txt", "y.csv": "csv", "z.json": "json"} {
+		if got, err := FormatOf(file); err != nil || got != want {
+			t.Errorf("%s: %q, %v", file, got, err)
+		}
+	}
+	for _, file := range []string{"", "html", "a.pdf", "\x1b.x"} {
+		if _, err := FormatOf(file); !errors.Is(err, ErrFormat) || strings.ContainsAny(err.Error(), "\x1b\n") {
+			t.Errorf("%q: %v", file, err)
+		}
+	}
+	if err := Write(io.Discard, "pdf", []Named{{}}, TextOptions{}); !errors.Is(err, ErrFormat) {
+		t.Error(err)
+	}
+	if Write(io.Discard, "txt", nil, TextOptions{}) == nil || Write(io.Discard, "json", make([]Named, 2), TextOptions{}) == nil {
+		t.Error("no result, or two into one document, is no error")
+	}
+}
+
+// What a column shows, figure by figure.
+func TestMeasure(t *testing.T) {
+	for _, c := range []struct {
+		v    float64
+		unit string
+		want string
+	}{
+		{0, "s", "0 s"}, {9.996e-4, "s", "1.00 ms"}, {2.5e-9, "s", "2.50 ns"}, {0.0000123, "s", "12.3 µs"}, {1234, "s", "1,230 s"},
+		{0, "ratio", "0 %"}, {0.00001, "ratio", "0.001 %"}, {1, "ratio", "100 %"}, {0.0123, "ratio", "1.23 %"},
+		{999, "bytes", "999 B"}, {1500, "bytes", "1.50 kB"}, {31.4e6, "bytes", "31.4 MB"},
+		{59600, "messages/s", "59.6 k/s"}, {12, "messages/s", "12.0 /s"}, {18960, "1", "18,960"}, {-7, "1", "-7"}, {0.02, "cores", "0.02 cores"},
+	} {
+		if got := strings.ReplaceAll(measure(c.v, c.unit).String(), glue, " "); got != c.want {
+			t.Errorf("%v %s: %q, want %q", c.v, c.unit, got, c.want)
+		}
+	}
+}
