@@ -75,7 +75,15 @@ func join(server netip.AddrPort, name core.Name, retry time.Duration, got *atomi
 	return c, nil
 }
 
-func (c *canary) leave() { c.stop(); <-c.done }
+// leave ends the peer. Serve has been seen not to return after its socket was
+// closed; a campaign must not hang on that.
+func (c *canary) leave() {
+	c.stop()
+	select {
+	case <-c.done:
+	case <-time.After(time.Second):
+	}
+}
 
 // names says whether the last directory has e; the caller holds mu.
 func (c *canary) names(e core.Entry) bool {

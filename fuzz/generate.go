@@ -34,7 +34,6 @@ type (
 // Generator makes structured datagrams, the same ones for the same seed.
 type Generator struct {
 	fuzzer *gofuzz.Fuzzer
-	bytes  []byte
 }
 
 // NewGenerator makes a Generator for an environment.
