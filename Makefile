@@ -3,7 +3,7 @@
 FUZZTIME    ?= 10s
 STATICCHECK ?= go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test check bench fuzz cover
+.PHONY: help build test check bench fuzz study cover
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ bench: ## run the Go benchmarks, with their ratios to the C baselines
 
 fuzz: ## run each native fuzz target for FUZZTIME (10s)
 	@.ci/fuzz $(FUZZTIME)
+
+study: ## simulate how often loss makes the server remove live peers
+	go run ./cmd/meshbench sim study
 
 cover: ## test coverage, function by function
 	go test -coverprofile=cover.out -coverpkg=./... ./...

@@ -12,12 +12,14 @@ import (
 
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/simcmd"
 )
 
 const usage = `usage: meshbench [flags]
        meshbench compare [flags] OLD.json NEW.json
        meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]
        meshbench report FORMAT RESULT.json ...
+       meshbench sim [flags]
        meshbench metrics
 
 Meshbench starts a directory server and peers on loopback, does to them what
@@ -27,6 +29,7 @@ broadcast for 13 seconds, and one of them vanishes.
   compare          sets two results side by side and says what has changed
   compare-servers  measures two servers in turn, A B A B, pair by pair
   report           draws results that -json has written, as text or in another form
+  sim              simulates meshes on a virtual network and clock
   metrics          lists all metrics with their definitions
 
 Exit codes: 0 done, 1 could not measure, 2 usage, 3 an assertion failed or a
@@ -57,6 +60,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 			return compareServers(ctx, args[1:], stdout, stderr)
 		case "report":
 			return report(args[1:], stdout)
+		case "sim":
+			return simcmd.Run(ctx, args[1:], stdout, stderr)
 		}
 	}
 	fs := flag.NewFlagSet("meshbench", flag.ContinueOnError)
