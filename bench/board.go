@@ -92,8 +92,6 @@ func typeIndex(datagram []byte) int {
 	return int(datagram[0] - byte(core.TypeBirth))
 }
 
-const vanilla = 2
-
 func (s *seatBoard) byType() core.ByType {
 	return core.ByType{Birth: s.out[0].load(), Directory: s.out[1].load(), Vanilla: s.out[2].load(),
 		KeepAlive: s.out[3].load(), Other: s.out[4].load()}

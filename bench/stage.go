@@ -23,6 +23,8 @@ type stage struct {
 	out      Scenario
 
 	began    time.Time
+	steal    float64 // CPU time that others had taken by then,
+	ticks    float64 // of all
 	accounts Accounts
 	traffic  Traffic
 	culls    int
@@ -34,6 +36,7 @@ type stage struct {
 
 func newStage(ctx context.Context, cfg *Config, seed uint64, name string, status *Status, p Progress) *stage {
 	s := &stage{ctx: ctx, cfg: cfg, opt: &cfg.Options, seed: seed, status: status, progress: p, began: time.Now()}
+	s.steal, s.ticks = stolen()
 	s.out = Scenario{Name: name, Peers: cfg.Peers, Metrics: make(map[string]Metric)}
 	status.now.Store(&p)
 	return s
@@ -176,6 +179,9 @@ func (a Accounts) plus(b Accounts) Accounts {
 		a.Unexplained + b.Unexplained}
 }
 
+// noisy is the part of CPU time that others may take unmentioned.
+const noisy = 0.02
+
 // finish writes down what all scenarios have in common.
 func (s *stage) finish() {
 	a := s.accounts
@@ -195,6 +201,10 @@ func (s *stage) finish() {
 			memory += s.spent.memory
 		}
 		s.value("memory", "bytes", float64(memory))
+	}
+	steal, ticks := stolen()
+	if part := (steal - s.steal) / (ticks - s.ticks); part > noisy {
+		s.bad("a noisy machine: the hypervisor gave %.1f %% of the CPU time to others", part*100)
 	}
 	if s.culls > 0 {
 		s.bad("false culls: a live peer disappeared from the views of others %d times", s.culls)

@@ -75,14 +75,10 @@ func join(server netip.AddrPort, name core.Name, retry time.Duration, got *atomi
 	return c, nil
 }
 
-// leave ends the peer. Serve has been seen not to return after its socket was
-// closed; a campaign must not hang on that.
+// leave ends the peer.
 func (c *canary) leave() {
 	c.stop()
-	select {
-	case <-c.done:
-	case <-time.After(time.Second):
-	}
+	<-c.done
 }
 
 // names says whether the last directory has e; the caller holds mu.

@@ -33,11 +33,9 @@ func decode(all []bench.Scenario, name string) *hdrhistogram.Histogram {
 // A curve is a latency histogram to be drawn in characters: time from left to
 // right on a logarithmic axis, height in proportion to the number of messages.
 type curve struct {
-	h          *hdrhistogram.Histogram
-	name       string
-	low, high  float64 // ns, of the axis
-	p50, p99   float64
-	beginnings []float64
+	h         *hdrhistogram.Histogram
+	name      string
+	low, high float64 // ns, of the axis
 }
 
 func newCurve(all []bench.Scenario, name string) *curve {
