@@ -310,10 +310,11 @@ func (s *stage) victims(k int) []int {
 	return living[:min(k, max(len(living)-1, 0))]
 }
 
-// patience is how long a scenario waits for silence to be noticed.
+// patience is how long a scenario waits for what the protocol promises: the
+// longest that it can take, and ten seconds for a machine that is slow.
 func (s *stage) patience() time.Duration {
 	t := s.cfg.Timing
-	return t.Deadline + 2*t.Reap + t.Heartbeat + time.Second
+	return t.Deadline + 2*t.Reap + t.Heartbeat + 10*time.Second
 }
 
 // crash kills the victims and measures who notices when.
@@ -584,6 +585,9 @@ func (s *stage) restart(refresh time.Duration) error {
 		return err
 	}
 	patience := 3*s.opt.Refresh + s.cfg.Timing.Deadline + s.cfg.Timing.Reap
+	if refresh > 0 {
+		patience += 10 * time.Second // as in patience: what never comes is waited for in the other case
+	}
 	whole := s.until(s.ctx, patience, s.agreed)
 	last := back
 	s.seen(func(i int, seat *seatBoard) {
@@ -655,7 +659,7 @@ func (s *stage) pause(refresh time.Duration) error {
 	s.peers[v].resume()
 	s.arrive(v)
 	if refresh > 0 {
-		s.backIn("refresh.back", v, on, 2*refresh+s.cfg.Timing.Deadline)
+		s.backIn("refresh.back", v, on, 2*refresh+s.patience())
 		return s.ctx.Err()
 	}
 	if patience := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap; !s.backIn("back", v, on, patience) {
