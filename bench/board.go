@@ -120,7 +120,7 @@ func (s *set) remove(i int)  { s[i/64] &^= 1 << (i % 64) }
 // sent is the receiver's.
 type pair struct {
 	sent                                   atomic.Uint32
-	arrived                                atomic.Uint32 // at any time, also again
+	arrived                                atomic.Uint32 // at any time, also again, also refused if from an external peer
 	first                                  uint16        // counter of the first, of an external sender
 	delivered, duplicated, reordered, late uint32
 	order                                  sequence
@@ -217,7 +217,12 @@ func (b *board) bucketOf(due int64) *bucket {
 	return &b.buckets[min(max((due-b.from.Load())/max(b.width.Load(), 1), 0), bucketCount-1)]
 }
 
-func (r *recorder) refused(time.Time, netip.AddrPort, []byte, error) { r.mine.dropped.Add(1) }
+func (r *recorder) refused(_ time.Time, from netip.AddrPort, _ []byte, _ error) {
+	r.mine.dropped.Add(1)
+	if seat := int(r.index[from.Port()]); r.self != serverSeat && int64(seat) < r.external.Load() {
+		r.pairs[seat][r.self].arrived.Add(1)
+	}
+}
 
 func (r *recorder) directory(now time.Time, all core.Entries) {
 	r.mine.taken.Add(1)

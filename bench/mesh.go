@@ -328,6 +328,8 @@ func (m *mesh) stop() {
 func (m *mesh) accounts() Accounts {
 	var a Accounts
 	known := func(i int) bool { return i >= m.external && i < m.n || i == serverSeat && m.ours != nil }
+	// What comes to the server from external peers is not told apart from the rest.
+	books := func(i int) bool { return known(i) && (i != serverSeat || m.external == 0) }
 	received := make([]uint64, serverSeat+1)
 	for i := range m.board.seats {
 		s := &m.board.seats[i]
@@ -335,7 +337,7 @@ func (m *mesh) accounts() Accounts {
 			continue
 		}
 		for to := range s.to {
-			if known(to) {
+			if books(to) {
 				received[to] += s.to[to].Load()
 			}
 		}
@@ -345,7 +347,7 @@ func (m *mesh) accounts() Accounts {
 		a.Unsent += s.unsent.Load() // what peer processes say of theirs
 	}
 	for i := range received {
-		if !known(i) {
+		if !books(i) {
 			continue
 		}
 		s := &m.board.seats[i]
