@@ -1,0 +1,53 @@
+package bench
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/core"
+)
+
+// Every key of the result document, but for the charts' and what Config and
+// Traffic are made of, is named in the README.
+func TestSchemaIsDocumented(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	undocumented := map[reflect.Type]bool{
+		reflect.TypeFor[Charts](): true, reflect.TypeFor[core.Timing](): true, reflect.TypeFor[Options](): true,
+		reflect.TypeFor[Traffic](): true, reflect.TypeFor[time.Time](): true, reflect.TypeFor[Metric](): true,
+	}
+	keys := 0
+	var visit func(reflect.Type)
+	visit = func(x reflect.Type) {
+		switch x.Kind() {
+		case reflect.Slice, reflect.Pointer, reflect.Map, reflect.Array:
+			visit(x.Elem())
+		case reflect.Struct:
+			if undocumented[x] {
+				return
+			}
+			for f := range x.Fields() {
+				key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+				if key == "" || key == "-" {
+					t.Errorf("%v.%s has no key of its own", x, f.Name)
+					continue
+				}
+				if !strings.Contains(string(readme), key) {
+					t.Errorf("the README does not name %q (%v.%s)", key, x, f.Name)
+				}
+				keys++
+				visit(f.Type)
+			}
+		}
+	}
+	visit(reflect.TypeFor[Result]())
+	visit(reflect.TypeFor[Distribution]())
+	if keys < 50 {
+		t.Errorf("only %d keys seen", keys)
+	}
+}
