@@ -60,8 +60,9 @@ func (c *Config) Validate() error {
 	}
 	for _, s := range c.Scenarios {
 		if !known[s] {
-			return fmt.Errorf("scenario %q, want some of %v", s, Scenarios)
+			return fmt.Errorf("scenario %q, want some of %v, each once", s, Scenarios)
 		}
+		known[s] = false
 	}
 	switch {
 	case c.Peers < 1 || c.Peers > core.MaxPeers:

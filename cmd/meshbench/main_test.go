@@ -44,6 +44,7 @@ func TestUsage(t *testing.T) {
 		{"-peers 96", 2, "96 peers, want 1 to 95"},
 		{"-peers many", 2, `invalid value "many"`},
 		{"-scenario walk", 2, `scenario "walk", want some of`},
+		{"-scenario join,join", 2, `scenario "join", want some of`},
 		{"-scenario join,", 2, `scenario ""`},
 		{"-duration 0s", 2, "duration 0s, want more than 0"},
 		{"-heartbeat 0s", 2, "heartbeat interval is 0"},
