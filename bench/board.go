@@ -278,14 +278,9 @@ func (r *recorder) message(now time.Time, from core.Entry, text []byte) {
 	if t.tag.Load() != uint64(counter)+1 || !r.inWindow(due) {
 		return
 	}
-	switch p.order.place(counter) {
-	case again:
-		p.duplicated++
+	if !p.take(counter) {
 		return
-	case behind:
-		p.reordered++
 	}
-	p.delivered++
 	r.mine.delivered.Add(1)
 	if at-due > r.interval.Load() {
 		p.late++
@@ -305,6 +300,19 @@ func (r *recorder) message(now time.Time, from core.Entry, text []byte) {
 	}
 }
 
+// take counts an arrival, and reports that it is not one again.
+func (p *pair) take(counter uint16) bool {
+	switch p.order.place(counter) {
+	case again:
+		p.duplicated++
+		return false
+	case behind:
+		p.reordered++
+	}
+	p.delivered++
+	return true
+}
+
 // unknown records a message of which only the arrival is known.
 func (r *recorder) unknown(p *pair, at int64, counter uint16) {
 	if !r.inWindow(at) {
@@ -313,14 +321,7 @@ func (r *recorder) unknown(p *pair, at int64, counter uint16) {
 	if !p.order.started {
 		p.first = counter
 	}
-	switch p.order.place(counter) {
-	case again:
-		p.duplicated++
-		return
-	case behind:
-		p.reordered++
-	}
-	p.delivered++
+	p.take(counter)
 }
 
 // sequence follows the counters of one sender's messages as they come.

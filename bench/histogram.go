@@ -88,15 +88,21 @@ func distribution(h *hdrhistogram.Histogram, outside uint64) *Distribution {
 	seconds := func(ns float64) *float64 { s := ns / 1e9; return &s }
 	d.Min, d.Max = seconds(float64(h.Min())), seconds(float64(h.Max()))
 	d.Mean, d.Stddev = seconds(h.Mean()), seconds(h.StdDev())
+	d.percentiles(func(percent float64) *float64 { return seconds(float64(h.ValueAtQuantile(percent))) })
+
+	return d
+}
+
+// percentiles fills in those that d.N samples support.
+func (d *Distribution) percentiles(value func(percent float64) *float64) {
 	for _, p := range []struct {
 		percent float64
 		to      **float64
 	}{{50, &d.P50}, {90, &d.P90}, {99, &d.P99}, {99.9, &d.P999}, {99.99, &d.P9999}} {
 		if supported(d.N, p.percent) {
-			*p.to = seconds(float64(h.ValueAtQuantile(p.percent)))
+			*p.to = value(p.percent)
 		}
 	}
-	return d
 }
 
 // supported reports that at least ten of n samples lie beyond a percentile.
@@ -170,13 +176,7 @@ func exact(values []float64) *Distribution {
 	}
 	d.Min, d.Max = value(stats.Min(values)), value(stats.Max(values))
 	d.Mean, d.Stddev = value(stats.Mean(values)), value(stats.StandardDeviation(values))
-	for _, p := range []struct {
-		percent float64
-		to      **float64
-	}{{50, &d.P50}, {90, &d.P90}, {99, &d.P99}, {99.9, &d.P999}, {99.99, &d.P9999}} {
-		if supported(d.N, p.percent) {
-			*p.to = value(stats.PercentileNearestRank(values, p.percent))
-		}
-	}
+	d.percentiles(func(percent float64) *float64 { return value(stats.PercentileNearestRank(values, percent)) })
+
 	return d
 }
