@@ -89,7 +89,6 @@ func distribution(h *hdrhistogram.Histogram, outside uint64) *Distribution {
 	d.Min, d.Max = seconds(float64(h.Min())), seconds(float64(h.Max()))
 	d.Mean, d.Stddev = seconds(h.Mean()), seconds(h.StdDev())
 	d.percentiles(func(percent float64) *float64 { return seconds(float64(h.ValueAtQuantile(percent))) })
-
 	return d
 }
 
