@@ -1,0 +1,313 @@
+"use strict";
+(() => {
+	const { results, compare } = JSON.parse(document.getElementById("data").textContent);
+	const several = results.length > 1;
+	const color = (i) => `var(--c${Math.min(i, 7)})`;
+
+	// Figures as people read them: three significant digits, the unit that fits.
+	const digits = (v) => {
+		v = Number(v.toPrecision(3));
+		const a = Math.abs(v);
+		return a >= 100 || a === 0 ? v.toLocaleString("en-US", { maximumFractionDigits: 0 }) : a >= 10 ? v.toFixed(1) : a >= 1 ? v.toFixed(2) : String(v);
+	};
+	const ladder = (v, steps) => {
+		if (v === 0) return "0 " + steps.find(([from]) => from === 1)[1];
+		const r = Math.abs(Number(v.toPrecision(3)));
+		const [from, unit] = steps.find(([f]) => r >= f * (1 - 1e-9)) ?? steps[steps.length - 1];
+		return digits(v / from) + " " + unit;
+	};
+	const time = (v) => ladder(v, [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]]);
+	const rate = (v) => ladder(v, [[1e6, "M/s"], [1e3, "k/s"], [1, "/s"]]);
+	const percent = (v) => digits(v * 100) + " %";
+	const round = (text) => text.replace(/(\.\d*?)0+(?= )/, "$1").replace(/\.(?= )/, ""); // 1.00 ms: 1 ms
+	// span is the unit for a linear axis that reaches to max seconds.
+	const span = (max) => [[1, "s"], [1e-3, "ms"], [1e-6, "µs"]].find(([f]) => max >= f) ?? [1e-9, "ns"];
+
+	const element = (tag, attributes = {}, ...children) => {
+		const e = document.createElement(tag);
+		for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
+		e.append(...children);
+		return e;
+	};
+
+	// chart puts a figure into a section. draw(width) gives Plot's options. The
+	// data table is made when it is first opened.
+	const chart = (section, { id, title, says = "", legend = [], series, columns, rows, draw, wide = false }) => {
+		const plot = element("div", { class: "plot", tabindex: "0", role: "group", "aria-label": title + ". Arrow keys move along the data; the table below has all of it." });
+		const details = element("details", {}, element("summary", {}, `Data as a table (${rows.length.toLocaleString("en-US")} rows)`));
+		details.addEventListener("toggle", () => {
+			if (!details.open || details.querySelector("table")) return;
+			const body = element("tbody");
+			for (const row of rows) body.append(element("tr", {}, ...row.map((v) => element("td", {}, v === null || v === undefined ? "-" : String(v)))));
+			details.append(element("div", { class: "wide", tabindex: "0" }, element("table", {},
+				element("thead", {}, element("tr", {}, ...columns.map((c) => element("th", { scope: "col" }, c)))), body)));
+		});
+		const key = element("div", { class: "legend" }, ...legend.map(([text, stroke, dash]) => {
+			const item = element("span");
+			const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+			line.setAttribute("viewBox", "0 0 26 10");
+			line.innerHTML = '<line x1="0" x2="26" y1="5" y2="5" stroke-width="3"/>';
+			line.firstChild.style.stroke = stroke;
+			if (dash) line.firstChild.setAttribute("stroke-dasharray", dash);
+			item.append(line, text);
+			return item;
+		}));
+		const figure = element("figure", { id, "data-series": series }, element("figcaption", {}, element("h3", {}, title), element("p", {}, says)));
+		if (legend.length) figure.append(key);
+		figure.append(plot, details);
+		if (wide) figure.style.gridColumn = "1 / -1";
+		document.querySelector(`[id="${CSS.escape(section).replace(/"/g, "")}"] .charts`)?.append(figure);
+		let drawn = 0;
+		const redraw = () => {
+			const width = Math.round(plot.clientWidth);
+			if (!width || width === drawn) return;
+			drawn = width;
+			const small = width < 480;
+			plot.replaceChildren(Plot.plot({
+				width, height: Math.round(Math.min(Math.max(width * 0.52, 220), 340)), marginLeft: 64, marginBottom: 42, marginTop: 24, marginRight: small ? 14 : 24,
+				ariaLabel: title, style: { background: "none", fontSize: "11.5px", overflow: "visible" }, ...draw(width, small),
+			}));
+			for (const svg of plot.querySelectorAll("svg")) svg.setAttribute("role", "img");
+		};
+		redraw();
+		new ResizeObserver(redraw).observe(plot);
+		keys(plot);
+	};
+
+	// keys moves Plot's pointer by the arrow keys.
+	const keys = (plot) => {
+		let at = null;
+		plot.addEventListener("keydown", (event) => {
+			const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+			const svg = [...plot.querySelectorAll("svg")].pop();
+			if (event.key === "Escape" && svg) svg.dispatchEvent(new PointerEvent("pointerleave", { pointerType: "mouse" }));
+			if (!move || !svg) return;
+			event.preventDefault();
+			const box = svg.getBoundingClientRect();
+			at ??= [0.5, 0.5];
+			at = at.map((v, i) => Math.min(Math.max(v + move[i] * 0.02, 0.02), 0.98));
+			for (const type of ["pointerenter", "pointermove"])
+				svg.dispatchEvent(new PointerEvent(type, { bubbles: true, pointerType: "mouse", clientX: box.left + at[0] * box.width, clientY: box.top + at[1] * box.height }));
+		});
+		plot.addEventListener("blur", () => {
+			for (const svg of plot.querySelectorAll("svg")) svg.dispatchEvent(new PointerEvent("pointerleave", { pointerType: "mouse" }));
+		});
+	};
+
+	// of gives the results that have a scenario with what take finds in it.
+	const of = (scenario, take) => results.flatMap((r, i) => r.scenarios.filter((s) => s.name === scenario).map((s) => ({ name: r.name, i, s, runs: r.runs, data: take(s) })))
+		.filter((x) => x.data && (x.data.length === undefined || x.data.length > 0));
+	const who = (x) => (several ? x.name : "");
+	const named = (rows, columns) => (several ? columns : columns.slice(1));
+	const row = (x, ...cells) => (several ? [x.name, ...cells] : cells);
+	const first = (all) => (all.some((x) => x.runs > 1) ? " The first run is shown." : "");
+	const keyOf = (all) => (several ? all.map((x) => [x.name, color(x.i)]) : []);
+	const frame = { fontVariant: "tabular-nums" };
+	const tip = (data, options, pointer = Plot.pointer) => Plot.tip(data, pointer({ fill: "var(--back)", stroke: "var(--soft)", maxRadius: Infinity, ...options }));
+	const grid = [Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1 })];
+
+	const scenarios = [...new Set(results.flatMap((r) => r.scenarios.map((s) => s.name)))];
+	for (const scenario of scenarios) {
+		const section = "s-" + scenario;
+
+		const views = of(scenario, (s) => s.charts.views);
+		if (views.length) {
+			const end = Math.max(...views.map((x) => Math.max(x.s.charts.converged ?? 0, ...x.data.map((v) => v.t[v.t.length - 1] ?? 0))));
+			const [scale, unit] = span(end);
+			const points = views.map((x) => x.data.flatMap((v, z) => v.t.map((t, k) => ({ z, t, n: v.n[k], peer: v.peer, x }))
+				.concat(v.t.length ? [{ z, t: end, n: v.n[v.n.length - 1], peer: v.peer, x }] : [])));
+			chart(section, {
+				id: section + "-views", title: "How many peers each view holds", legend: keyOf(views),
+				says: `One line a view, from the first birth sent; ${views.map((x) => (several ? x.name + " " : "") + (x.s.charts.converged != null ? `complete after ${time(x.s.charts.converged)}` : "never complete")).join(", ")}.${first(views)}`,
+				series: views.reduce((n, x) => n + x.data.length, 0),
+				columns: named(0, ["result", "view of", "time (s)", "peers in the view"]),
+				rows: views.flatMap((x) => x.data.flatMap((v) => v.t.map((t, k) => row(x, v.peer, t, v.n[k])))),
+				draw: () => ({
+					x: { label: `time since the first birth (${unit}) →`, domain: [0, (end / scale) * 1.02] },
+					y: { label: "↑ peers in the view", domain: [0, Math.max(...views.map((x) => x.s.peers))], nice: true },
+					marks: [...grid, ...views.flatMap((x, i) => [
+						Plot.lineY(points[i], { x: (d) => d.t / scale, y: "n", z: "z", curve: "step-after", stroke: color(x.i), strokeOpacity: 0.4, strokeWidth: 1.2, className: "series" }),
+						...(x.s.charts.converged != null ? [
+							Plot.ruleX([x.s.charts.converged / scale], { stroke: several ? color(x.i) : "var(--good)", strokeWidth: 1.5, strokeDasharray: "5 3" }),
+							Plot.text([several ? "" : "converged " + time(x.s.charts.converged)], { x: x.s.charts.converged / scale, frameAnchor: "top", textAnchor: "end", dx: -6, dy: -14, fill: "var(--good)", fontWeight: 600 }),
+						] : [])]),
+						tip(points.flat(), { x: (d) => d.t / scale, y: "n", title: (d) => `${several ? d.x.name + "\n" : ""}view of ${d.peer}\n${d.n} peers from ${time(d.t)} on` })],
+				}),
+			});
+		}
+
+		const latency = of(scenario, (s) => s.charts.latency?.filter((b) => b.n > 0));
+		if (latency.length) {
+			const lines = several ? [["p50", ""], ["p99", "5 3"]] : [["p50", ""], ["p99", ""], ["max", ""]];
+			const stroke = (x, k) => (several ? color(x.i) : color(k));
+			const lost = latency.flatMap((x) => x.data.filter((b) => b.lost > 0).map((b) => ({ ...b, x })));
+			const values = latency.flatMap((x) => x.data.flatMap((b) => lines.map(([k]) => b[k]))).filter((v) => v > 0);
+			chart(section, {
+				id: section + "-latency", title: "Latency over time, from due time",
+				says: `Messages by when they were due, in windows of ${time(latency[0].data[0].width)}. Logarithmic.${lost.length ? " Triangles: windows that lost messages." : ""}${first(latency)}`,
+				legend: several ? latency.flatMap((x) => lines.map(([k, dash]) => [`${x.name} ${k}`, color(x.i), dash])) : lines.map(([k], i) => [k, color(i)]),
+				series: latency.length * lines.length,
+				columns: named(0, ["result", "from (s)", "width (s)", "messages", "p50 (s)", "p99 (s)", "max (s)", "lost"]),
+				rows: latency.flatMap((x) => x.data.map((b) => row(x, b.t, b.width, b.n, b.p50, b.p99, b.max, b.lost))),
+				draw: (w, small) => ({
+					x: { label: "time (s) →" },
+					y: { label: "↑ latency", type: "log", domain: [Math.min(...values) * 0.8, Math.max(...values) * 1.2], tickFormat: (v) => round(time(v)), ticks: 5 },
+					marks: [...grid, ...latency.flatMap((x) => lines.map(([k, dash], i) =>
+						Plot.lineY(x.data.filter((b) => b[k] > 0), { x: (b) => b.t + b.width / 2, y: k, stroke: stroke(x, i), strokeWidth: k === "p50" ? 1.8 : 1.1, strokeDasharray: dash, className: "series" }))),
+					Plot.dot(lost, { x: (b) => b.t + b.width / 2, frameAnchor: "bottom", symbol: "triangle", fill: "var(--bad)", r: 4 }),
+					Plot.ruleX(latency[0].data, Plot.pointerX({ x: (b) => b.t + b.width / 2, stroke: "var(--soft)", strokeOpacity: 0.5 })),
+					tip(latency.flatMap((x) => x.data.map((b) => ({ ...b, x }))), { x: (b) => b.t + b.width / 2, y: "p99", title: (b) => `${several ? b.x.name + "\n" : ""}${digits(b.t)} s: ${b.n} messages\np50 ${time(b.p50)}\np99 ${time(b.p99)}\nmax ${time(b.max)}\nlost ${b.lost}` }, Plot.pointerX)],
+				}),
+			});
+		}
+
+		const spread = of(scenario, (s) => s.percentiles);
+		if (spread.length) {
+			const kinds = [["latency", "from actual send", ""], ["latency_due", "from due time", "6 3"]];
+			const curves = spread.flatMap((x) => kinds.filter(([k]) => x.data[k]).map(([k, says, dash], i) => ({ x, says, dash, stroke: several ? color(x.i) : color(k === "latency" ? 0 : 1), p: x.data[k].filter((b) => b.v > 0) })));
+			const reach = Math.max(...curves.flatMap((c) => c.p.map((b) => 1 / (1 - b.q))));
+			const ticks = [1, 2, 10, 100, 1000, 1e4, 1e5, 1e6].filter((v) => v <= reach * 1.01);
+			const atPercent = (v) => Number((100 * (1 - 1 / v)).toPrecision(7)) + " %";
+			chart(section, {
+				id: section + "-percentiles", title: "Latency by percentile",
+				says: "How large a part of the messages took at most so long. Both axes logarithmic; it ends where fewer than ten messages lie beyond.",
+				legend: several ? curves.map((c) => [`${c.x.name} ${c.says}`, c.stroke, c.dash]) : curves.map((c) => [c.says, c.stroke, c.dash]),
+				series: curves.length,
+				columns: named(0, ["result", "latency", "quantile", "at most (s)"]),
+				rows: curves.flatMap((c) => c.p.map((b) => row(c.x, c.says, b.q, b.v))),
+				draw: () => ({
+					x: { label: "percentile →", type: "log", domain: [1, reach], ticks, tickFormat: atPercent },
+					y: { label: "↑ latency", type: "log", tickFormat: (v) => round(time(v)), ticks: 5 },
+					marks: [...grid, Plot.gridX(ticks, { stroke: "var(--line)", strokeOpacity: 1 }),
+					...curves.map((c) => Plot.lineY(c.p, { x: (b) => 1 / (1 - b.q), y: "v", stroke: c.stroke, strokeWidth: 2, strokeDasharray: c.dash, className: "series" })),
+					tip(curves.flatMap((c) => c.p.map((b) => ({ ...b, c }))), { x: (b) => 1 / (1 - b.q), y: "v", title: (b) => `${several ? b.c.x.name + "\n" : ""}${b.c.says}\n${Number((b.q * 100).toPrecision(6))} % at most ${time(b.v)}` })],
+				}),
+			});
+		}
+
+		for (const x of of(scenario, (s) => s.charts.pairs)) {
+			const { names, sent, lost, p99_us: p99 } = x.data;
+			const n = names.length;
+			const cells = [];
+			for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) if (sent[i * n + j] > 0) cells.push({ i, j, sent: sent[i * n + j], lost: lost[i * n + j], p99: p99[i * n + j] });
+			const every = (small) => Math.ceil(n / (small ? 12 : 26));
+			const map = (id, title, says, fill, scale, text) => cells.length && chart(section, {
+				id: `${section}-${id}${x.i || ""}`, title: several ? `${title}: ${x.name}` : title, says: says + (x.runs > 1 ? " The first run is shown." : ""), series: cells.length,
+				columns: ["sender", "receiver", "sent", "lost", "p99 (µs, upper bound)"],
+				rows: cells.map((c) => [names[c.i], names[c.j], c.sent, c.lost, c.p99]),
+				draw: (w, small) => {
+					const ticks = [...Array(n).keys()].filter((k) => k % every(small) === 0);
+					const axis = { domain: [...Array(n).keys()], ticks, tickFormat: (k) => names[k], tickSize: 0, padding: n > 40 ? 0 : 0.06 };
+					return {
+						height: Math.min(w, 560) + 40, width: Math.min(w, 600), marginLeft: 46, marginTop: 12,
+						x: { label: "receiver →", ...axis }, y: { label: "↓ sender", ...axis }, color: { legend: cells.some((c) => fill(c) > 0), width: Math.min(w, 260), marginLeft: 12, type: "linear", ...scale },
+						marks: [Plot.cell(cells.filter((c) => !(fill(c) > 0)), { x: "j", y: "i", fill: "var(--none)", className: "series" }),
+						Plot.cell(cells.filter((c) => fill(c) > 0), { x: "j", y: "i", fill, className: "series" }),
+						tip(cells, { x: "j", y: "i", title: (c) => `${names[c.i]} to ${names[c.j]}\n${text(c)}\n${c.sent} sent, ${c.lost} lost` })],
+					};
+				},
+			});
+			const losing = cells.filter((c) => c.lost > 0).length;
+			map("loss", "Loss, sender by receiver", losing ? `${losing} of ${cells.length} pairs lost something.` : `No pair lost anything: ${cells.length} pairs.`,
+				(c) => (100 * c.lost) / c.sent, { scheme: "ylorrd", domain: [0, Math.max(...cells.map((c) => (100 * c.lost) / c.sent))], label: "loss (%)" }, (c) => percent(c.lost / c.sent));
+			map("p99", "99th percentile of latency, sender by receiver", "From actual send; an upper bound within 19 %.",
+				(c) => c.p99 / 1000, { scheme: "viridis", label: "p99 (ms)" }, (c) => `p99 at most ${time(c.p99 / 1e6)}`);
+		}
+
+		const noticed = of(scenario, (s) => s.charts.noticed);
+		if (noticed.length) {
+			const dots = noticed.flatMap((x) => [...x.data].sort((a, b) => a.seconds - b.seconds).map((d, k) => ({ ...d, k: k + 1, x })));
+			const ideal = noticed.find((x) => x.s.charts.ideal)?.s.charts.ideal;
+			chart(section, {
+				id: section + "-noticed", title: "When each view noticed", legend: keyOf(noticed),
+				says: `One dot a view and change, in the order they noticed.${ideal ? ` Shaded: the protocol's own window, ${digits(ideal[0])} to ${digits(ideal[1])} s.` : ""}${first(noticed)}`,
+				series: dots.length,
+				columns: named(0, ["result", "view of", "noticed", "after (s)"]), rows: dots.map((d) => row(d.x, d.peer, d.of, d.seconds)),
+				draw: () => ({
+					x: { label: "time since the change (s) →", domain: [Math.min(ideal ? ideal[0] - 0.1 : Infinity, ...dots.map((d) => d.seconds)), Math.max(ideal ? ideal[1] + 0.1 : 0, ...dots.map((d) => d.seconds))], nice: true },
+					y: { label: "↑ views that had noticed", domain: [0, Math.max(...dots.map((d) => d.k))], nice: true },
+					marks: [...(ideal ? [Plot.rectX([ideal], { x1: ideal[0], x2: ideal[1], fill: "var(--band)" })] : []), ...grid,
+					...noticed.map((x) => Plot.dot(dots.filter((d) => d.x === x), { x: "seconds", y: "k", r: 2.6, fill: color(x.i), fillOpacity: 0.75, className: "series" })),
+					tip(dots, { x: "seconds", y: "k", title: (d) => `${several ? d.x.name + "\n" : ""}view of ${d.peer}\nnoticed ${d.of} after ${time(d.seconds)}` })],
+				}),
+			});
+		}
+
+		const disagreement = of(scenario, (s) => s.charts.disagreement);
+		if (disagreement.length) {
+			const dots = disagreement.flatMap((x) => x.data.map((d) => ({ ...d, x })));
+			chart(section, {
+				id: section + "-disagreement", title: "Disagreement over time", legend: keyOf(disagreement),
+				says: `Part of the live peers whose view differs from the truth.${first(disagreement)}`, series: disagreement.length,
+				columns: named(0, ["result", "time (s)", "part of the peers"]), rows: dots.map((d) => row(d.x, d.t, d.v)),
+				draw: () => ({
+					x: { label: "time (s) →" }, y: { label: "↑ peers that differ (%)", domain: [0, 100], transform: (v) => v * 100 },
+					marks: [...grid, ...disagreement.flatMap((x) => [
+						...(several ? [] : [Plot.areaY(x.data, { x: "t", y: "v", curve: "step-after", fill: color(x.i), fillOpacity: 0.15 })]),
+						Plot.lineY(x.data, { x: "t", y: "v", z: null, curve: "step-after", stroke: color(x.i), strokeWidth: 1.6, className: "series" })]),
+					tip(dots, { x: "t", y: "v", title: (d) => `${several ? d.x.name + "\n" : ""}${digits(d.t)} s: ${percent(d.v)} differ` }, Plot.pointerX)],
+				}),
+			});
+		}
+
+		const trials = of(scenario, (s) => s.charts.trials && [...s.charts.trials].sort((a, b) => a.offered - b.offered));
+		if (trials.length) {
+			const dots = trials.flatMap((x) => x.data.map((d) => ({ ...d, x })));
+			const columns = named(0, ["result", "offered (messages/s)", "delivered (messages/s)", "loss", "p50 (s)", "p99 (s)", "seconds", "what gave way"]);
+			const rows = dots.map((d) => row(d.x, d.offered, d.delivered, d.loss, d.p50, d.p99, d.seconds, d.cause || ""));
+			const title = (d) => `${several ? d.x.name + "\n" : ""}offered ${rate(d.offered)}\ndelivered ${rate(d.delivered)}\nloss ${percent(d.loss)}\np50 ${time(d.p50)}, p99 ${time(d.p99)}${d.cause ? "\n" + d.cause : ""}`;
+			const x = { label: "offered rate (messages/s) →", type: "log", tickFormat: (v) => round(rate(v)), ticks: 5 };
+			const found = (label) => trials.filter((t) => t.s.rate_lossless != null).flatMap((t) => [
+				Plot.ruleX([t.s.rate_lossless], { stroke: several ? color(t.i) : "var(--good)", strokeDasharray: "5 3", strokeWidth: 1.5 }),
+				...(several ? [] : [Plot.text(["found " + rate(t.s.rate_lossless)], { x: t.s.rate_lossless, frameAnchor: "top", textAnchor: "end", dx: -6, dy: -14, fill: "var(--good)", fontWeight: 600 })])]);
+			chart(section, {
+				id: section + "-rate", title: "Offered rate against delivered rate", legend: keyOf(trials), says: `One dot a trial; on the dotted line nothing is lost, red dots lost messages.${first(trials)}`,
+				series: dots.length, columns, rows,
+				draw: () => ({
+					x, y: { label: "↑ delivered rate (messages/s)", type: "log", tickFormat: (v) => round(rate(v)), ticks: 5 },
+					marks: [...grid, Plot.lineY(dots.map((d) => d.offered).sort((a, b) => a - b), { x: (d) => d, y: (d) => d, stroke: "var(--soft)", strokeDasharray: "2 4" }), ...found(),
+					...trials.map((t) => Plot.dot(t.data.filter((d) => d.delivered > 0), { x: "offered", y: "delivered", r: 4, fill: (d) => (d.loss > 0 ? "var(--bad)" : color(t.i)), stroke: color(t.i), className: "series" })),
+					tip(dots.filter((d) => d.delivered > 0), { x: "offered", y: "delivered", title })],
+				}),
+			});
+			const timed = dots.filter((d) => d.p99 > 0 && d.p50 > 0);
+			if (timed.length) chart(section, {
+				id: section + "-load", title: "Latency by offered rate, from due time", says: `p50 and p99 of each trial.${first(trials)}`,
+				legend: several ? trials.flatMap((t) => [[t.name + " p50", color(t.i)], [t.name + " p99", color(t.i), "5 3"]]) : [["p50", color(0)], ["p99", color(1)]],
+				series: 2 * trials.length, columns, rows,
+				draw: () => ({
+					x, y: { label: "↑ latency", type: "log", tickFormat: (v) => round(time(v)), ticks: 5 },
+					marks: [...grid, ...found(), ...trials.flatMap((t) => ["p50", "p99"].map((k, i) =>
+						Plot.lineY(t.data.filter((d) => d[k] > 0), { x: "offered", y: k, stroke: several ? color(t.i) : color(i), strokeDasharray: several && i ? "5 3" : "", strokeWidth: 1.8, marker: "dot", className: "series" }))),
+					tip(timed, { x: "offered", y: "p99", title })],
+				}),
+			});
+		}
+	}
+
+	if (several && compare) {
+		// Where the first result has 0 there is no ratio; the table shows those.
+		const dots = compare.filter((m) => m.chosen && m.sides[0]?.median > 0).flatMap((m) => m.sides.map((s, i) => s && s.median > 0 && { m, s, i, base: m.sides[0].median, verdict: m.verdicts[i] })).filter(Boolean);
+		const metrics = [...new Set(dots.map((d) => d.m.metric))];
+		if (metrics.length) chart("compare", {
+			id: "compare-ratios", wide: true, title: `Each metric by its median in ${results[0].name}`, legend: results.map((r, i) => [r.name, color(i)]),
+			says: "Dots are medians, bars their 95 % intervals; filled dots differ significantly from the first result. Logarithmic.", series: dots.length,
+			columns: ["metric", "result", "unit", "median", "low", "high", "runs", "verdict"], rows: dots.map((d) => [d.m.metric, results[d.i].name, d.m.unit, d.s.median, d.s.low, d.s.high, d.s.n, d.verdict]),
+			draw: (w, small) => ({
+				height: 60 + metrics.length * Math.max(18, 9 * results.length), marginLeft: small ? 118 : 170,
+				x: { label: `median by that of ${results[0].name} →`, type: "log", tickFormat: (v) => digits(v) + "×", ticks: small ? 3 : 6, nice: true },
+				y: { type: "point", domain: metrics, label: null, tickSize: 0, padding: 0.6 },
+				marks: [Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1 }), Plot.ruleX([1], { stroke: "var(--soft)" }),
+				...results.flatMap((r, i) => {
+					const mine = dots.filter((d) => d.i === i);
+					const dy = (i - (results.length - 1) / 2) * 7;
+					return [
+						Plot.ruleY(mine.filter((d) => d.s.low > 0 && d.s.high > 0), { y: (d) => d.m.metric, x1: (d) => d.s.low / d.base, x2: (d) => d.s.high / d.base, stroke: color(i), strokeWidth: 2, strokeOpacity: 0.6, dy }),
+						Plot.dot(mine, { y: (d) => d.m.metric, x: (d) => d.s.median / d.base, r: 4, stroke: color(i), strokeWidth: 1.6, fill: (d) => (i > 0 && d.verdict !== "~" ? color(i) : "var(--back)"), dy, className: "series" })];
+				}),
+				tip(dots, { y: (d) => d.m.metric, x: (d) => d.s.median / d.base, title: (d) => `${d.m.metric}\n${results[d.i].name}: ${d.m.unit === "s" ? time(d.s.median) : digits(d.s.median) + " " + d.m.unit}\n${digits(d.s.median / d.base)}× ${d.verdict}` })],
+			}),
+		});
+	}
+	document.documentElement.dataset.drawn = "yes";
+})();
