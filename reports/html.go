@@ -51,9 +51,9 @@ var pageHTML = template.Must(template.New("page").Funcs(template.FuncMap{
 	},
 }).Parse(pageTemplate))
 
-// matrices is how many of several results have heat maps, so that the page
-// stays small.
-const matrices = 6
+// maxCells is how many cells all heat maps together may have, so that the page
+// stays small: some 9 bytes a cell.
+const maxCells = 50_000
 
 // A saying is a labelled phrase as the template takes it.
 type saying struct {
@@ -158,9 +158,10 @@ func HTML(w io.Writer, results []Named) error {
 		Several, Significance, Trim bool
 	}{
 		Title: "meshbench", Style: template.CSS(pageStyle), Plot: template.JS(plotScript), Script: template.JS(pageScript),
-		License: plotLicense, Several: len(results) > 1, Trim: len(results) > matrices,
+		License: plotLicense, Several: len(results) > 1,
 	}
 	var data drawn
+	cells := 0
 	for i, r := range results {
 		d := newDigest(r.Result)
 		name := clean(r.Name)
@@ -181,7 +182,17 @@ func HTML(w io.Writer, results []Named) error {
 			}
 			page.Chapters[at].Leafs = append(page.Chapters[at].Leafs, chapterLeaf{name, i, s})
 		}
-		data.Results = append(data.Results, newDrawn(name, r.Result, i < matrices))
+		x := newDrawn(name, r.Result)
+		for j := range x.Scenarios {
+			c := &x.Scenarios[j].Charts
+			if c.Pairs == nil {
+				continue
+			}
+			if cells += len(c.Pairs.Sent); cells > maxCells {
+				c.Pairs, page.Trim = nil, true
+			}
+		}
+		data.Results = append(data.Results, x)
 	}
 	if page.Several {
 		data.Compare, page.Warnings = compareAll(results)
@@ -195,13 +206,10 @@ func HTML(w io.Writer, results []Named) error {
 	return pageHTML.Execute(w, page)
 }
 
-func newDrawn(name string, r *bench.Result, pairs bool) drawnResult {
+func newDrawn(name string, r *bench.Result) drawnResult {
 	d := drawnResult{Name: name, Runs: len(r.Runs), Scenarios: []drawnScenario{}}
 	for _, s := range scenes(r) {
 		x := drawnScenario{Name: s.Name, Peers: s.Peers, Charts: s.Charts, RateLossless: s.value("rate_lossless")}
-		if !pairs {
-			x.Charts.Pairs = nil
-		}
 		for _, name := range []string{"latency", "latency_due"} {
 			if p := percentiles(s, name); len(p) > 0 {
 				if x.Percentiles == nil {

@@ -97,13 +97,26 @@
 	// of gives the results that have a scenario with what take finds in it.
 	const of = (scenario, take) => results.flatMap((r, i) => r.scenarios.filter((s) => s.name === scenario).map((s) => ({ name: r.name, i, s, runs: r.runs, data: take(s) })))
 		.filter((x) => x.data && (x.data.length === undefined || x.data.length > 0));
-	const who = (x) => (several ? x.name : "");
-	const named = (rows, columns) => (several ? columns : columns.slice(1));
+	const named = (columns) => (several ? columns : columns.slice(1));
 	const row = (x, ...cells) => (several ? [x.name, ...cells] : cells);
 	const first = (all) => (all.some((x) => x.runs > 1) ? " The first run is shown." : "");
 	const keyOf = (all) => (several ? all.map((x) => [x.name, color(x.i)]) : []);
-	const frame = { fontVariant: "tabular-nums" };
 	const tip = (data, options, pointer = Plot.pointer) => Plot.tip(data, pointer({ fill: "var(--back)", stroke: "var(--soft)", maxRadius: Infinity, ...options }));
+	// steps are 1, 2 and 5 of each decade, or 1 alone where those are many.
+	const steps = (values) => {
+		const [low, high] = [Math.min(...values), Math.max(...values)];
+		const all = (mantissas) => {
+			const out = [];
+			for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++) for (const m of mantissas) out.push(Number(`${m}e${e}`));
+			return out.filter((v) => v >= low * 0.999 && v <= high * 1.001);
+		};
+		return all([1, 2, 5]).length > 9 ? all([1]) : all([1, 2, 5]);
+	};
+	const logarithmic = (label, values, format) => {
+		const domain = [Math.min(...values) * 0.85, Math.max(...values) * 1.18];
+		return { label, type: "log", domain, ticks: steps(domain), tickFormat: (v) => round(format(v)), tickSize: 0 };
+	};
+	const gridY = (ticks) => Plot.gridY(ticks, { stroke: "var(--line)", strokeOpacity: 1 });
 	const grid = [Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1 })];
 
 	const scenarios = [...new Set(results.flatMap((r) => r.scenarios.map((s) => s.name)))];
@@ -120,11 +133,11 @@
 				id: section + "-views", title: "How many peers each view holds", legend: keyOf(views),
 				says: `One line a view, from the first birth sent; ${views.map((x) => (several ? x.name + " " : "") + (x.s.charts.converged != null ? `complete after ${time(x.s.charts.converged)}` : "never complete")).join(", ")}.${first(views)}`,
 				series: views.reduce((n, x) => n + x.data.length, 0),
-				columns: named(0, ["result", "view of", "time (s)", "peers in the view"]),
+				columns: named(["result", "view of", "time (s)", "peers in the view"]),
 				rows: views.flatMap((x) => x.data.flatMap((v) => v.t.map((t, k) => row(x, v.peer, t, v.n[k])))),
 				draw: () => ({
 					x: { label: `time since the first birth (${unit}) →`, domain: [0, (end / scale) * 1.02] },
-					y: { label: "↑ peers in the view", domain: [0, Math.max(...views.map((x) => x.s.peers))], nice: true },
+					y: { label: "↑ peers in the view", domain: [0, Math.max(...views.map((x) => x.s.peers))], nice: true, tickSize: 0 },
 					marks: [...grid, ...views.flatMap((x, i) => [
 						Plot.lineY(points[i], { x: (d) => d.t / scale, y: "n", z: "z", curve: "step-after", stroke: color(x.i), strokeOpacity: 0.4, strokeWidth: 1.2, className: "series" }),
 						...(x.s.charts.converged != null ? [
@@ -147,12 +160,12 @@
 				says: `Messages by when they were due, in windows of ${time(latency[0].data[0].width)}. Logarithmic.${lost.length ? " Triangles: windows that lost messages." : ""}${first(latency)}`,
 				legend: several ? latency.flatMap((x) => lines.map(([k, dash]) => [`${x.name} ${k}`, color(x.i), dash])) : lines.map(([k], i) => [k, color(i)]),
 				series: latency.length * lines.length,
-				columns: named(0, ["result", "from (s)", "width (s)", "messages", "p50 (s)", "p99 (s)", "max (s)", "lost"]),
+				columns: named(["result", "from (s)", "width (s)", "messages", "p50 (s)", "p99 (s)", "max (s)", "lost"]),
 				rows: latency.flatMap((x) => x.data.map((b) => row(x, b.t, b.width, b.n, b.p50, b.p99, b.max, b.lost))),
 				draw: (w, small) => ({
 					x: { label: "time (s) →" },
-					y: { label: "↑ latency", type: "log", domain: [Math.min(...values) * 0.8, Math.max(...values) * 1.2], tickFormat: (v) => round(time(v)), ticks: 5 },
-					marks: [...grid, ...latency.flatMap((x) => lines.map(([k, dash], i) =>
+					y: logarithmic("↑ latency", values, time),
+					marks: [gridY(logarithmic("", values, time).ticks), ...latency.flatMap((x) => lines.map(([k, dash], i) =>
 						Plot.lineY(x.data.filter((b) => b[k] > 0), { x: (b) => b.t + b.width / 2, y: k, stroke: stroke(x, i), strokeWidth: k === "p50" ? 1.8 : 1.1, strokeDasharray: dash, className: "series" }))),
 					Plot.dot(lost, { x: (b) => b.t + b.width / 2, frameAnchor: "bottom", symbol: "triangle", fill: "var(--bad)", r: 4 }),
 					Plot.ruleX(latency[0].data, Plot.pointerX({ x: (b) => b.t + b.width / 2, stroke: "var(--soft)", strokeOpacity: 0.5 })),
@@ -167,18 +180,19 @@
 			const curves = spread.flatMap((x) => kinds.filter(([k]) => x.data[k]).map(([k, says, dash], i) => ({ x, says, dash, stroke: several ? color(x.i) : color(k === "latency" ? 0 : 1), p: x.data[k].filter((b) => b.v > 0) })));
 			const reach = Math.max(...curves.flatMap((c) => c.p.map((b) => 1 / (1 - b.q))));
 			const ticks = [1, 2, 10, 100, 1000, 1e4, 1e5, 1e6].filter((v) => v <= reach * 1.01);
+			const y = logarithmic("↑ latency", curves.flatMap((c) => c.p.map((b) => b.v)), time);
 			const atPercent = (v) => Number((100 * (1 - 1 / v)).toPrecision(7)) + " %";
 			chart(section, {
 				id: section + "-percentiles", title: "Latency by percentile",
 				says: "How large a part of the messages took at most so long. Both axes logarithmic; it ends where fewer than ten messages lie beyond.",
 				legend: several ? curves.map((c) => [`${c.x.name} ${c.says}`, c.stroke, c.dash]) : curves.map((c) => [c.says, c.stroke, c.dash]),
 				series: curves.length,
-				columns: named(0, ["result", "latency", "quantile", "at most (s)"]),
+				columns: named(["result", "latency", "quantile", "at most (s)"]),
 				rows: curves.flatMap((c) => c.p.map((b) => row(c.x, c.says, b.q, b.v))),
 				draw: () => ({
 					x: { label: "percentile →", type: "log", domain: [1, reach], ticks, tickFormat: atPercent },
-					y: { label: "↑ latency", type: "log", tickFormat: (v) => round(time(v)), ticks: 5 },
-					marks: [...grid, Plot.gridX(ticks, { stroke: "var(--line)", strokeOpacity: 1 }),
+					y,
+					marks: [gridY(y.ticks), Plot.gridX(ticks, { stroke: "var(--line)", strokeOpacity: 1 }),
 					...curves.map((c) => Plot.lineY(c.p, { x: (b) => 1 / (1 - b.q), y: "v", stroke: c.stroke, strokeWidth: 2, strokeDasharray: c.dash, className: "series" })),
 					tip(curves.flatMap((c) => c.p.map((b) => ({ ...b, c }))), { x: (b) => 1 / (1 - b.q), y: "v", title: (b) => `${several ? b.c.x.name + "\n" : ""}${b.c.says}\n${Number((b.q * 100).toPrecision(6))} % at most ${time(b.v)}` })],
 				}),
@@ -222,10 +236,10 @@
 				id: section + "-noticed", title: "When each view noticed", legend: keyOf(noticed),
 				says: `One dot a view and change, in the order they noticed.${ideal ? ` Shaded: the protocol's own window, ${digits(ideal[0])} to ${digits(ideal[1])} s.` : ""}${first(noticed)}`,
 				series: dots.length,
-				columns: named(0, ["result", "view of", "noticed", "after (s)"]), rows: dots.map((d) => row(d.x, d.peer, d.of, d.seconds)),
+				columns: named(["result", "view of", "noticed", "after (s)"]), rows: dots.map((d) => row(d.x, d.peer, d.of, d.seconds)),
 				draw: () => ({
 					x: { label: "time since the change (s) →", domain: [Math.min(ideal ? ideal[0] - 0.1 : Infinity, ...dots.map((d) => d.seconds)), Math.max(ideal ? ideal[1] + 0.1 : 0, ...dots.map((d) => d.seconds))], nice: true },
-					y: { label: "↑ views that had noticed", domain: [0, Math.max(...dots.map((d) => d.k))], nice: true },
+					y: { label: "↑ views that had noticed", domain: [0, Math.max(...dots.map((d) => d.k))], nice: true, tickSize: 0 },
 					marks: [...(ideal ? [Plot.rectX([ideal], { x1: ideal[0], x2: ideal[1], fill: "var(--band)" })] : []), ...grid,
 					...noticed.map((x) => Plot.dot(dots.filter((d) => d.x === x), { x: "seconds", y: "k", r: 2.6, fill: color(x.i), fillOpacity: 0.75, className: "series" })),
 					tip(dots, { x: "seconds", y: "k", title: (d) => `${several ? d.x.name + "\n" : ""}view of ${d.peer}\nnoticed ${d.of} after ${time(d.seconds)}` })],
@@ -239,9 +253,9 @@
 			chart(section, {
 				id: section + "-disagreement", title: "Disagreement over time", legend: keyOf(disagreement),
 				says: `Part of the live peers whose view differs from the truth.${first(disagreement)}`, series: disagreement.length,
-				columns: named(0, ["result", "time (s)", "part of the peers"]), rows: dots.map((d) => row(d.x, d.t, d.v)),
+				columns: named(["result", "time (s)", "part of the peers"]), rows: dots.map((d) => row(d.x, d.t, d.v)),
 				draw: () => ({
-					x: { label: "time (s) →" }, y: { label: "↑ peers that differ (%)", domain: [0, 100], transform: (v) => v * 100 },
+					x: { label: "time (s) →" }, y: { label: "↑ peers that differ (%)", domain: [0, 100], transform: (v) => v * 100, tickSize: 0 },
 					marks: [...grid, ...disagreement.flatMap((x) => [
 						...(several ? [] : [Plot.areaY(x.data, { x: "t", y: "v", curve: "step-after", fill: color(x.i), fillOpacity: 0.15 })]),
 						Plot.lineY(x.data, { x: "t", y: "v", z: null, curve: "step-after", stroke: color(x.i), strokeWidth: 1.6, className: "series" })]),
@@ -253,19 +267,19 @@
 		const trials = of(scenario, (s) => s.charts.trials && [...s.charts.trials].sort((a, b) => a.offered - b.offered));
 		if (trials.length) {
 			const dots = trials.flatMap((x) => x.data.map((d) => ({ ...d, x })));
-			const columns = named(0, ["result", "offered (messages/s)", "delivered (messages/s)", "loss", "p50 (s)", "p99 (s)", "seconds", "what gave way"]);
+			const columns = named(["result", "offered (messages/s)", "delivered (messages/s)", "loss", "p50 (s)", "p99 (s)", "seconds", "what gave way"]);
 			const rows = dots.map((d) => row(d.x, d.offered, d.delivered, d.loss, d.p50, d.p99, d.seconds, d.cause || ""));
 			const title = (d) => `${several ? d.x.name + "\n" : ""}offered ${rate(d.offered)}\ndelivered ${rate(d.delivered)}\nloss ${percent(d.loss)}\np50 ${time(d.p50)}, p99 ${time(d.p99)}${d.cause ? "\n" + d.cause : ""}`;
-			const x = { label: "offered rate (messages/s) →", type: "log", tickFormat: (v) => round(rate(v)), ticks: 5 };
-			const found = (label) => trials.filter((t) => t.s.rate_lossless != null).flatMap((t) => [
+			const x = logarithmic("offered rate →", dots.map((d) => d.offered), rate);
+			const found = () => trials.filter((t) => t.s.rate_lossless != null).flatMap((t) => [
 				Plot.ruleX([t.s.rate_lossless], { stroke: several ? color(t.i) : "var(--good)", strokeDasharray: "5 3", strokeWidth: 1.5 }),
 				...(several ? [] : [Plot.text(["found " + rate(t.s.rate_lossless)], { x: t.s.rate_lossless, frameAnchor: "top", textAnchor: "end", dx: -6, dy: -14, fill: "var(--good)", fontWeight: 600 })])]);
 			chart(section, {
 				id: section + "-rate", title: "Offered rate against delivered rate", legend: keyOf(trials), says: `One dot a trial; on the dotted line nothing is lost, red dots lost messages.${first(trials)}`,
 				series: dots.length, columns, rows,
 				draw: () => ({
-					x, y: { label: "↑ delivered rate (messages/s)", type: "log", tickFormat: (v) => round(rate(v)), ticks: 5 },
-					marks: [...grid, Plot.lineY(dots.map((d) => d.offered).sort((a, b) => a - b), { x: (d) => d, y: (d) => d, stroke: "var(--soft)", strokeDasharray: "2 4" }), ...found(),
+					x, y: logarithmic("↑ delivered rate", dots.flatMap((d) => [d.offered, d.delivered]).filter((v) => v > 0), rate),
+					marks: [ Plot.lineY(dots.map((d) => d.offered).sort((a, b) => a - b), { x: (d) => d, y: (d) => d, stroke: "var(--soft)", strokeDasharray: "2 4" }), ...found(),
 					...trials.map((t) => Plot.dot(t.data.filter((d) => d.delivered > 0), { x: "offered", y: "delivered", r: 4, fill: (d) => (d.loss > 0 ? "var(--bad)" : color(t.i)), stroke: color(t.i), className: "series" })),
 					tip(dots.filter((d) => d.delivered > 0), { x: "offered", y: "delivered", title })],
 				}),
@@ -276,8 +290,8 @@
 				legend: several ? trials.flatMap((t) => [[t.name + " p50", color(t.i)], [t.name + " p99", color(t.i), "5 3"]]) : [["p50", color(0)], ["p99", color(1)]],
 				series: 2 * trials.length, columns, rows,
 				draw: () => ({
-					x, y: { label: "↑ latency", type: "log", tickFormat: (v) => round(time(v)), ticks: 5 },
-					marks: [...grid, ...found(), ...trials.flatMap((t) => ["p50", "p99"].map((k, i) =>
+					x, y: logarithmic("↑ latency", timed.flatMap((d) => [d.p50, d.p99]), time),
+					marks: [gridY(steps(timed.flatMap((d) => [d.p50, d.p99]))), ...found(), ...trials.flatMap((t) => ["p50", "p99"].map((k, i) =>
 						Plot.lineY(t.data.filter((d) => d[k] > 0), { x: "offered", y: k, stroke: several ? color(t.i) : color(i), strokeDasharray: several && i ? "5 3" : "", strokeWidth: 1.8, marker: "dot", className: "series" }))),
 					tip(timed, { x: "offered", y: "p99", title })],
 				}),
