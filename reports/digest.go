@@ -215,7 +215,7 @@ func headline(r *bench.Result) phrase {
 			}
 		case "saturate":
 			if v := s.value("rate_lossless"); v != nil {
-				clause(false, "carried up to %v messages without loss", measure(*v, "messages/s"))
+				clause(false, "carried up to %v without loss", measure(*v, "messages/s"))
 			}
 		}
 	}

@@ -262,7 +262,7 @@ func compareAll(results []Named) (out []compared, warnings []string) {
 				})
 			}
 			out[j].Sides[i] = ch.New
-			if i > 0 {
+			if i > 0 && ch.Old != nil && ch.New != nil {
 				out[j].Verdicts[i] = ch.Verdict
 			}
 		}

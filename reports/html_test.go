@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,8 @@ import (
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"p2plocal/bench"
 )
 
 var pictures = flag.String("pictures", "", "directory for screenshots of the pages that the browser test opens")
@@ -34,6 +37,7 @@ func pages() map[string][]Named {
 		s.Pairs.Lost[i] = uint32(i % 7 / 6)
 	}
 	s.Latency[3].Lost = 5
+	s.Latency[4].N = 1000
 	return map[string][]Named{
 		"default": {{"default", c["default"]}},
 		"all":     {{"all", all}},
@@ -234,9 +238,11 @@ func visit(t *testing.T, browser context.Context, file string, results []Named, 
 // expected is how many series each chart has, by the results themselves.
 func expected(results []Named) map[string]int {
 	want := make(map[string]int)
-	lines := 3
-	if len(results) > 1 {
-		lines = 2
+	lines := func(c bench.Charts) int {
+		if len(results) > 1 || !slices.ContainsFunc(c.Latency, func(b bench.LatencyBucket) bool { return b.N >= 1000 }) {
+			return 2 // p50, and p99 or the maximum
+		}
+		return 3
 	}
 	for i, r := range results {
 		for _, s := range scenes(r.Result) {
@@ -247,7 +253,7 @@ func expected(results []Named) map[string]int {
 				}
 			}
 			add("-views", len(c.Views))
-			add("-latency", min(len(c.Latency), 1)*lines)
+			add("-latency", min(len(c.Latency), 1)*lines(c))
 			add("-noticed", len(c.Noticed))
 			add("-disagreement", min(len(c.Disagreement), 1))
 			add("-rate", len(c.Trials))

@@ -151,17 +151,21 @@
 
 		const latency = of(scenario, (s) => s.charts.latency?.filter((b) => b.n > 0));
 		if (latency.length) {
-			const lines = several ? [["p50", ""], ["p99", "5 3"]] : [["p50", ""], ["p99", ""], ["max", ""]];
+			// A window's p99 takes ten messages beyond it; its percentiles are upper
+			// bounds, which the maximum may tighten.
+			const supported = latency.every((x) => x.data.some((b) => b.n >= 1000));
+			for (const x of latency) x.data = x.data.map((b) => ({ ...b, raw: b, p50: Math.min(b.p50, b.max), p99: b.n >= 1000 ? Math.min(b.p99, b.max) : null }));
+			const lines = several ? [["p50", ""], [supported ? "p99" : "max", "5 3"]] : supported ? [["p50", ""], ["p99", ""], ["max", ""]] : [["p50", ""], ["max", ""]];
 			const stroke = (x, k) => (several ? color(x.i) : color(k));
 			const lost = latency.flatMap((x) => x.data.filter((b) => b.lost > 0).map((b) => ({ ...b, x })));
 			const values = latency.flatMap((x) => x.data.flatMap((b) => lines.map(([k]) => b[k]))).filter((v) => v > 0);
 			chart(section, {
 				id: section + "-latency", title: "Latency over time, from due time",
-				says: `Messages by when they were due, in windows of ${time(latency[0].data[0].width)}. Logarithmic.${lost.length ? " Triangles: windows that lost messages." : ""}${first(latency)}`,
+				says: `Messages by when they were due, in windows of ${time(latency[0].data[0].width)}. Percentiles are upper bounds within a quarter.${lost.length ? " Triangles: windows that lost messages." : ""}${first(latency)}`,
 				legend: several ? latency.flatMap((x) => lines.map(([k, dash]) => [`${x.name} ${k}`, color(x.i), dash])) : lines.map(([k], i) => [k, color(i)]),
 				series: latency.length * lines.length,
 				columns: named(["result", "from (s)", "width (s)", "messages", "p50 (s)", "p99 (s)", "max (s)", "lost"]),
-				rows: latency.flatMap((x) => x.data.map((b) => row(x, b.t, b.width, b.n, b.p50, b.p99, b.max, b.lost))),
+				rows: latency.flatMap((x) => x.data.map(({ raw: b }) => row(x, b.t, b.width, b.n, b.p50, b.p99, b.max, b.lost))),
 				draw: (w, small) => ({
 					x: { label: "time (s) →" },
 					y: logarithmic("↑ latency", values, time),
@@ -169,7 +173,7 @@
 						Plot.lineY(x.data.filter((b) => b[k] > 0), { x: (b) => b.t + b.width / 2, y: k, stroke: stroke(x, i), strokeWidth: k === "p50" ? 1.8 : 1.1, strokeDasharray: dash, className: "series" }))),
 					Plot.dot(lost, { x: (b) => b.t + b.width / 2, frameAnchor: "bottom", symbol: "triangle", fill: "var(--bad)", r: 4 }),
 					Plot.ruleX(latency[0].data, Plot.pointerX({ x: (b) => b.t + b.width / 2, stroke: "var(--soft)", strokeOpacity: 0.5 })),
-					tip(latency.flatMap((x) => x.data.map((b) => ({ ...b, x }))), { x: (b) => b.t + b.width / 2, y: "p99", title: (b) => `${several ? b.x.name + "\n" : ""}${digits(b.t)} s: ${b.n} messages\np50 ${time(b.p50)}\np99 ${time(b.p99)}\nmax ${time(b.max)}\nlost ${b.lost}` }, Plot.pointerX)],
+					tip(latency.flatMap((x) => x.data.map((b) => ({ ...b, x }))), { x: (b) => b.t + b.width / 2, y: "max", title: (b) => `${several ? b.x.name + "\n" : ""}${digits(b.t)} s: ${b.n} messages\np50 ${time(b.p50)}${b.p99 ? "\np99 " + time(b.p99) : ""}\nmax ${time(b.max)}\nlost ${b.lost}` }, Plot.pointerX)],
 				}),
 			});
 		}
@@ -303,13 +307,15 @@
 		// Where the first result has 0 there is no ratio; the table shows those.
 		const dots = compare.filter((m) => m.chosen && m.sides[0]?.median > 0).flatMap((m) => m.sides.map((s, i) => s && s.median > 0 && { m, s, i, base: m.sides[0].median, verdict: m.verdicts[i] })).filter(Boolean);
 		const metrics = [...new Set(dots.map((d) => d.m.metric))];
+		const reach = [Math.min(0.8, ...dots.map((d) => (d.s.low > 0 ? d.s.low : d.s.median) / d.base)), Math.max(1.25, ...dots.map((d) => (d.s.high ?? d.s.median) / d.base))];
 		if (metrics.length) chart("compare", {
-			id: "compare-ratios", wide: true, title: `Each metric by its median in ${results[0].name}`, legend: results.map((r, i) => [r.name, color(i)]),
+			id: "compare-ratios", wide: true, title: `Medians, relative to ${results[0].name}`, legend: results.map((r, i) => [r.name, color(i)]),
 			says: "Dots are medians, bars their 95 % intervals; filled dots differ significantly from the first result. Logarithmic.", series: dots.length,
 			columns: ["metric", "result", "unit", "median", "low", "high", "runs", "verdict"], rows: dots.map((d) => [d.m.metric, results[d.i].name, d.m.unit, d.s.median, d.s.low, d.s.high, d.s.n, d.verdict]),
 			draw: (w, small) => ({
 				height: 60 + metrics.length * Math.max(18, 9 * results.length), marginLeft: small ? 118 : 170,
-				x: { label: `median by that of ${results[0].name} →`, type: "log", tickFormat: (v) => digits(v) + "×", ticks: small ? 3 : 6, nice: true },
+				x: { label: `median by that of ${results[0].name} →`, type: "log", domain: [reach[0] / 1.05, reach[1] * 1.05], tickFormat: (v) => String(v) + "×",
+					ticks: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1, 1.25, 2, 5, 10, 20, 50, 100].filter((v) => v >= reach[0] / 1.05 && v <= reach[1] * 1.05) },
 				y: { type: "point", domain: metrics, label: null, tickSize: 0, padding: 0.6 },
 				marks: [Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1 }), Plot.ruleX([1], { stroke: "var(--soft)" }),
 				...results.flatMap((r, i) => {
