@@ -17,11 +17,12 @@ type board struct {
 	index [1 << 16]uint8 // port -> seat; nobody where there is none
 
 	// Messages due in [from, to) count. All times are the clock's ns.
-	from, to  atomic.Int64
-	width     atomic.Int64 // of one bucket
-	interval  atomic.Int64 // between one sender's messages
-	impairing atomic.Bool  // the impairment is on
-	external  atomic.Int64 // seats below are not ours: their sending is not on the board
+	from, to    atomic.Int64
+	width       atomic.Int64 // of one bucket
+	interval    atomic.Int64 // between one sender's messages
+	serverKnown atomic.Bool  // the server is ours, and all that it gets is on the board
+	impairing   atomic.Bool  // the impairment is on
+	external    atomic.Int64 // seats below are not ours: their sending is not on the board
 
 	latency, due, timer histogram
 	buckets             [bucketCount]bucket
@@ -204,6 +205,12 @@ func (r *recorder) broadcast(now, due int64, counter uint16, ports []uint16) {
 }
 
 func (b *board) inWindow(due int64) bool { return due >= b.from.Load() && due < b.to.Load() }
+
+// booked reports that what is sent to a port is in the accounts.
+func (b *board) booked(port uint16) bool {
+	i := b.index[port]
+	return i == serverSeat && b.serverKnown.Load() || i < serverSeat && int64(i) >= b.external.Load()
+}
 
 // open sets the window. Nothing due in it must have been sent yet.
 func (b *board) open(from, to int64, interval time.Duration) {

@@ -80,7 +80,9 @@ func (m *impaired) hold(now time.Time, p parcel) {
 		return
 	}
 	if m.rng.Float64() < m.what.Loss {
-		m.rec.mine.injected.Add(1)
+		if m.rec.booked(p.port) {
+			m.rec.mine.injected.Add(1)
+		}
 		if p.measured {
 			m.rec.mine.mInjected.Add(1)
 		}
@@ -89,7 +91,9 @@ func (m *impaired) hold(now time.Time, p parcel) {
 	copies := 1
 	if m.rng.Float64() < m.what.Duplicate {
 		copies = 2
-		m.rec.mine.doubled.Add(1)
+		if m.rec.booked(p.port) {
+			m.rec.mine.doubled.Add(1)
+		}
 	}
 	for range copies {
 		p.at = now.Add(m.what.Delay)
@@ -135,7 +139,11 @@ func (m *impaired) note(p parcel) {
 
 // vanish ends the life of the machine inside; what is held goes with it.
 func (m *impaired) vanish() {
-	m.rec.mine.vanished.Add(uint64(len(m.held)))
+	for _, p := range m.held {
+		if m.rec.booked(p.port) {
+			m.rec.mine.vanished.Add(1)
+		}
+	}
 	m.held = nil
 }
 

@@ -73,6 +73,7 @@ func newMesh(ctx context.Context, cfg *Config, seed uint64, with setup) (m *mesh
 	m.board.from.Store(1 << 62) // no window yet
 	m.board.to.Store(1 << 62)
 	m.board.external.Store(int64(m.external))
+	m.board.serverKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.external == 0)
 	m.board.interval.Store(int64(with.interval))
 	ctx, m.cancel = context.WithCancel(ctx)
 	defer func() {

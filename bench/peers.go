@@ -28,7 +28,7 @@ type peer interface {
 	kill()              // end the life without a word
 	pause() error       // stop the process, or what is like it
 	resume()
-	broadcast(first int64, interval time.Duration, fill int)
+	broadcast(first, end int64, interval time.Duration, fill int)
 	silence() // send nothing more
 	stop()    // leave for good and free everything
 }
@@ -81,6 +81,7 @@ type command struct {
 	Do       string        `json:"do"`
 	Life     *life         `json:"life,omitempty"`
 	First    int64         `json:"first,omitempty"`
+	End      int64         `json:"end,omitempty"`
 	Interval time.Duration `json:"interval,omitempty"`
 	Fill     int           `json:"fill,omitempty"`
 }
@@ -153,7 +154,7 @@ func (s *seat) obey(o command) error {
 	case "rebirth":
 		s.rebirth()
 	case "broadcast":
-		s.broadcast(o.First, o.Interval, o.Fill)
+		s.broadcast(o.First, o.End, o.Interval, o.Fill)
 	case "silence":
 		s.silence()
 		s.rec.mine.unsent.Store(s.sock.SendFailures())
@@ -251,8 +252,8 @@ func (p *processPeer) birth(l life) error {
 func (p *processPeer) drain() { p.mine.dead.Add(p.sock.Discard()) }
 
 func (p *processPeer) rebirth() { p.tell(command{Do: "rebirth"}) }
-func (p *processPeer) broadcast(first int64, interval time.Duration, fill int) {
-	p.tell(command{Do: "broadcast", First: first, Interval: interval, Fill: fill})
+func (p *processPeer) broadcast(first, end int64, interval time.Duration, fill int) {
+	p.tell(command{Do: "broadcast", First: first, End: end, Interval: interval, Fill: fill})
 }
 func (p *processPeer) silence() { p.tell(command{Do: "silence"}) }
 
@@ -330,10 +331,10 @@ func (p *externalPeer) resume() {
 	}
 }
 
-func (p *externalPeer) rebirth()                            {}
-func (p *externalPeer) broadcast(int64, time.Duration, int) {}
-func (p *externalPeer) silence()                            { p.kill() }
-func (p *externalPeer) stop()                               { p.kill() }
+func (p *externalPeer) rebirth()                                   {}
+func (p *externalPeer) broadcast(int64, int64, time.Duration, int) {}
+func (p *externalPeer) silence()                                   { p.kill() }
+func (p *externalPeer) stop()                                      { p.kill() }
 
 // process is a command that somebody else has written, in a process group of
 // its own so that whatever it starts dies with it.

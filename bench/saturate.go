@@ -71,9 +71,7 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	s.board.latency.reset()
 	s.board.timer.reset()
 	w := s.window(0, d, max(interval, 1))
-	for i := s.external; i < s.n; i++ {
-		s.peers[i].broadcast(0, 0, s.opt.Payload)
-	}
+	s.hush()
 	s.settled(2 * time.Second)
 	after := s.stand()
 	due := float64((w.ticks) * uint64(senders-1))

