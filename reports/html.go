@@ -37,7 +37,6 @@ var pageHTML = template.Must(template.New("page").Funcs(template.FuncMap{
 		return out
 	},
 	"columns": func(s section) []string { return s.columns },
-	"name":    func(s section) string { return s.name },
 	"about":   func(s section) string { return s.about },
 	"facts": func(s section) []saying {
 		var out []saying
@@ -83,7 +82,6 @@ func spans(p phrase, separator string) []span {
 type leaf struct {
 	Name                      string
 	Headline, Machine, Origin []span
-	Sections                  []section
 	Verdicts                  []judged
 }
 
@@ -165,7 +163,7 @@ func HTML(w io.Writer, results []Named) error {
 	for i, r := range results {
 		d := newDigest(r.Result)
 		name := clean(r.Name)
-		l := leaf{Name: name, Headline: spans(d.headline, ""), Machine: spans(d.machine, ", "), Origin: spans(d.origin, ", "), Sections: d.sections}
+		l := leaf{Name: name, Headline: spans(d.headline, ""), Machine: spans(d.machine, ", "), Origin: spans(d.origin, ", ")}
 		for _, v := range d.verdicts {
 			actual := v.actual.String()
 			if v.actual.whole == missing {

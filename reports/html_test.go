@@ -228,6 +228,9 @@ func visit(t *testing.T, browser context.Context, file string, results []Named, 
 		tables(t, tab, results)
 		keyboard(t, tab, len(charts))
 	}
+	if width == 1280 && scheme == "dark" {
+		printed(t, tab)
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	for _, c := range complaints {
@@ -364,6 +367,29 @@ func keyboard(t *testing.T, tab context.Context, charts int) {
 	tips := eval[int](t, tab, `document.querySelectorAll(".plot[data-tip]").length`)
 	if reached != charts || tips != charts {
 		t.Errorf("of %d charts, the keyboard reaches %d and gets figures from %d", charts, reached, tips)
+	}
+}
+
+// printed checks that paper is white whatever the screen is, and nothing on it
+// is cut off.
+func printed(t *testing.T, tab context.Context) {
+	t.Helper()
+	err := chromedp.Do(tab, chromedp.EmulateViewport(750, 1000), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}})
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := eval[string](t, tab, `getComputedStyle(document.body).backgroundColor`); c != "rgb(255, 255, 255)" {
+		t.Errorf("paper has the colour %s", c)
+	}
+	if n := eval[int](t, tab, `[...document.querySelectorAll(".plot svg")].filter((s) => s.getBoundingClientRect().right > innerWidth).length`); n > 0 {
+		t.Errorf("%d charts are wider than the paper", n)
+	}
+	if *pictures != "" {
+		picture(t, tab, filepath.Join(*pictures, strings.ReplaceAll(t.Name(), "/", "-")+"-print.png"))
 	}
 }
 
