@@ -22,6 +22,10 @@ const ReadBuffer = 1 << 20
 // hears the keep-alives that wait for it before it looks for silent peers.
 const drainMost = 4096
 
+// sendMost bounds the datagrams handed out before the socket is looked at
+// again, so that intervals shorter than a system call do not shut the rest out.
+const sendMost = 1024
+
 // spent is a deadline in the past that no machine asks for.
 var spent = time.Unix(1, 0)
 
@@ -170,7 +174,7 @@ func (s *Socket) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drained = 0
-	for {
+	for range sendMost {
 		out, next := s.machine.Poll(time.Now())
 		if out.Empty() {
 			if !next.Equal(s.deadline) {
@@ -181,6 +185,8 @@ func (s *Socket) flush() {
 		}
 		s.failed += uint64(s.conn.write(out.Datagram, out.Ports))
 	}
+	s.deadline = spent // there is more: come again at once
+	s.conn.setDeadline(spent)
 }
 
 // take steps the machine with what one read brought, and reports whether it

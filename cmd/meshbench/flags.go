@@ -33,7 +33,7 @@ func benchFlags(fs *flag.FlagSet) (*config, *output) {
 	fs.StringVar(&c.Isolation, "isolation", "goroutine", "every peer is a goroutine or a process: goroutine, process")
 	fs.DurationVar(&o.Duration, "duration", o.Duration, "`time` that steady, churn and loss measure; 13s are three of the protocol's broadcast rounds")
 	fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` of broadcasting that steady and loss leave out first (default 0s)")
-	fs.DurationVar(&o.Interval, "interval", 0, "`interval` between a peer's broadcasts in steady and loss (default that of -broadcast)")
+	fs.DurationVar(&o.Interval, "interval", o.Interval, "`interval` between a peer's broadcasts in steady and loss that of -broadcast by default")
 	fs.IntVar(&o.Payload, "payload", 0, "fill a broadcast's text up to so many `bytes`, at most 65502; 0: the protocol's own")
 	fs.BoolVar(&o.InStep, "in-step", false, "all broadcast at the same instant, not spread over the interval by the seed")
 	fs.StringVar(&o.Join, "join", o.Join, "births in join come at once or spread over time: storm, spread")
@@ -71,7 +71,7 @@ func (c *config) finish(fs *flag.FlagSet) error {
 		}
 	}
 	o := &c.Options
-	if !set["interval"] {
+	if !set["interval"] && c.Timing.Broadcast > 0 {
 		o.Interval = c.Timing.Broadcast
 	}
 	if c.Timing.Refresh > 0 {
