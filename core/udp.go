@@ -133,8 +133,9 @@ func (s *Socket) Do(f func(now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(time.Now())
-	s.deadline = spent // wakes Serve from its read
-	s.conn.setDeadline(s.deadline)
+	if s.machine != nil && !s.closed {
+		s.send()
+	}
 }
 
 // Serve runs m, whose ports are those of host, until ctx is done or the socket
@@ -169,11 +170,17 @@ func (s *Socket) Serve(ctx context.Context, host netip.Addr, m Machine) error {
 	}
 }
 
-// flush sends all that is due and sets the alarm for what comes next.
+// flush sends what is due after a read.
 func (s *Socket) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drained = 0
+	s.send()
+}
+
+// send sends all that is due and sets the alarm for what comes next, which
+// also moves the deadline of a read under way. The caller holds mu.
+func (s *Socket) send() {
 	for range sendMost {
 		out, next := s.machine.Poll(time.Now())
 		if out.Empty() {
