@@ -75,25 +75,28 @@ func newMesh(ctx context.Context, cfg *Config, seed uint64, with setup) (m *mesh
 	m.board.external.Store(int64(m.external))
 	m.board.serverKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.external == 0)
 	m.board.interval.Store(int64(with.interval))
-	ctx, m.cancel = context.WithCancel(ctx)
+	// A Ctrl-C ends the scenario, which then ends the mesh: until that has taken
+	// stock, every socket stays open.
+	serve, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	m.cancel = cancel
 	defer func() {
 		if err != nil {
 			m.stop()
 		}
 	}()
-	if err := m.startServer(ctx); err != nil {
+	if err := m.startServer(ctx, serve); err != nil {
 		return m, err
 	}
 	m.schedule = make([]int64, m.n)
 	for i := range m.n {
-		if err := m.addPeer(ctx, i, file); err != nil {
+		if err := m.addPeer(serve, i, file); err != nil {
 			return m, err
 		}
 	}
 	return m, nil
 }
 
-func (m *mesh) startServer(ctx context.Context) error {
+func (m *mesh) startServer(ctx, serve context.Context) error {
 	switch {
 	case m.opt.Server != "":
 		m.server = remoteServer(netip.MustParseAddrPort(m.opt.Server)) // as validated
@@ -108,7 +111,7 @@ func (m *mesh) startServer(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m.ours, err = startServer(ctx, newSeat(serverSeat, sock, m.board, m.clock), loopback, m.cfg.Timing, m.opt, m.impair, m.seed)
+		m.ours, err = startServer(serve, newSeat(serverSeat, sock, m.board, m.clock), loopback, m.cfg.Timing, m.opt, m.impair, m.seed)
 		if err != nil {
 			sock.Close()
 			return err
