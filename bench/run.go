@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -21,7 +22,20 @@ type Progress struct {
 	Expected  time.Duration // that it takes, about
 	Left      time.Duration // that the scenarios after it take, about
 
+	counts *counts
+}
+
+// counts is a view of a board for as long as that is there.
+type counts struct {
+	mu    sync.Mutex
 	board *board
+}
+
+// close ends the view; the board may be freed after.
+func (c *counts) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.board = nil
 }
 
 // Now is the present moment; nil: nothing has begun.
@@ -29,12 +43,18 @@ func (s *Status) Now() *Progress { return s.now.Load() }
 
 // Messages are the measured messages sent so far, and delivered so far.
 func (p *Progress) Messages() (sent, delivered uint64) {
-	if p.board == nil {
+	if p.counts == nil {
 		return 0, 0
 	}
-	for i := range p.board.seats {
-		sent += p.board.seats[i].messages.Load()
-		delivered += p.board.seats[i].delivered.Load()
+	p.counts.mu.Lock()
+	defer p.counts.mu.Unlock()
+	if p.counts.board == nil {
+		return 0, 0
+	}
+	for i := range p.counts.board.seats {
+		seat := &p.counts.board.seats[i]
+		sent += seat.messages.Load()
+		delivered += seat.delivered.Load()
 	}
 	return sent, delivered
 }

@@ -70,7 +70,7 @@ func (s *stage) with(what setup, run func() error) error {
 		return err
 	}
 	s.mesh = m
-	s.progress.board = m.board
+	s.progress.counts = &counts{board: m.board}
 	p := s.progress
 	s.status.now.Store(&p)
 	if m.ours == nil && s.opt.External == m.n {
@@ -175,10 +175,8 @@ func (s *stage) stock() {
 		sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
 	}
 	s.chartPairs()
+	s.progress.counts.close()
 	m.free()
-	s.progress.board = nil
-	p := s.progress
-	s.status.now.Store(&p)
 }
 
 func (a Accounts) plus(b Accounts) Accounts {
