@@ -141,7 +141,7 @@ func parseBound(s, unit string) (v float64, err error) {
 		v = d.Seconds()
 	case "ratio":
 		want = "a percentage or a ratio such as 0.1% or 0.001"
-		v, err = parseRatio(s)
+		v, err = ParseRatio(s)
 	case "bytes":
 		want = "bytes such as 64MiB, 64MB or 65536"
 		v, err = parseScaled(s, []scale{

@@ -137,10 +137,8 @@ func sketchUpper(i int) int64 {
 // quantile is an upper bound, in ns, for the q-th part of the samples; 0
 // where there are none.
 func (s *sketch) quantile(q float64) int64 {
-	var n, seen uint64
-	for i := range s {
-		n += uint64(s[i].Load())
-	}
+	var seen uint64
+	n := s.count()
 	for i := range s {
 		if seen += uint64(s[i].Load()); seen > 0 && float64(seen) >= q*float64(n) {
 			return sketchUpper(i)

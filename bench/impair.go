@@ -24,11 +24,11 @@ func ParseImpairment(s string) (Impairment, error) {
 		var err error
 		switch name {
 		case "loss":
-			im.Loss, err = parseRatio(value)
+			im.Loss, err = ParseRatio(value)
 		case "dup":
-			im.Duplicate, err = parseRatio(value)
+			im.Duplicate, err = ParseRatio(value)
 		case "reorder":
-			im.Reorder, err = parseRatio(value)
+			im.Reorder, err = ParseRatio(value)
 		case "delay":
 			im.Delay, err = time.ParseDuration(value)
 		case "jitter":
@@ -47,8 +47,8 @@ func ParseImpairment(s string) (Impairment, error) {
 	return im, im.Validate()
 }
 
-// parseRatio reads 1% or 0.01.
-func parseRatio(s string) (float64, error) {
+// ParseRatio reads 1% or 0.01.
+func ParseRatio(s string) (float64, error) {
 	number, percent := strings.CutSuffix(s, "%")
 	v, err := strconv.ParseFloat(number, 64)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"p2plocal/bench"
@@ -152,13 +151,9 @@ func endings() string { return "." + strings.Join(reports.Formats, ", .") }
 
 // parsePercent reads 5% or 0.05.
 func parsePercent(s string) (float64, error) {
-	number, percent := strings.CutSuffix(s, "%")
-	v, err := strconv.ParseFloat(number, 64)
+	v, err := bench.ParseRatio(s)
 	if err != nil || !(v >= 0) {
 		return 0, fmt.Errorf("%q is no percentage such as 5%%", s)
-	}
-	if percent {
-		v /= 100
 	}
 	return v, nil
 }
