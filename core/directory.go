@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -46,9 +47,12 @@ type Directory struct {
 // slot is one name's entry.
 type slot struct {
 	stamp    time.Time // last sign of life
-	answered time.Time // last answer to a repeated birth
-	asked    time.Time // since when such an answer is owed; zero: none is
-	port     uint16    // 0: the name is free
+	born     time.Time
+	source   netip.AddrPort // of the birth
+	proven   bool           // a keep-alive came from there, or from the entry's own port
+	answered time.Time      // last answer to a repeated birth
+	asked    time.Time      // since when such an answer is owed; zero: none is
+	port     uint16         // 0: the name is free
 }
 
 // NewDirectory starts a server's life at now, with nobody in it.
@@ -88,6 +92,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		default:
 			d.counters.KeepAlives++
 			s.stamp = now
+			s.proven = s.proven || from.Port() == s.port || from == s.source
 		}
 	case TypeBirth:
 		switch {
@@ -96,7 +101,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		case d.cfg.SourceCheck && from.Port() != m.Entry.Port:
 			d.drop(&d.counters.Dropped.Stranger, now, from, datagram, ErrStranger)
 		default:
-			d.birth(now, m.Entry)
+			d.birth(now, from, m.Entry)
 		}
 	default:
 		d.drop(&d.counters.Dropped.Misdirected, now, from, datagram, ErrMisdirected)
@@ -105,43 +110,69 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 
 func (d *Directory) slot(n Name) *slot { return &d.slots[n-' '] }
 
-// holder is the entry that a birth would collide with, or itself.
-func (d *Directory) holder(e Entry) (Entry, bool) {
-	if s := d.slot(e.Name); s.port != 0 {
-		return Entry{e.Name, s.port}, true
-	}
-	for i, port := range d.ports[:d.n] {
-		if port == e.Port {
-			return d.Entries().At(i), true
-		}
-	}
-	return Entry{}, false
-}
-
-func (d *Directory) birth(now time.Time, e Entry) {
-	holder, taken := d.holder(e)
-	switch s := d.slot(e.Name); {
-	case !taken:
-		d.counters.Births++
-		*s = slot{stamp: now, port: e.Port}
-		d.put(d.n, e)
-		d.resize(now, d.n+1)
-		if d.observer.Born != nil {
-			d.observer.Born(now, e)
-		}
-	case holder == e:
+func (d *Directory) birth(now time.Time, from netip.AddrPort, e Entry) {
+	s := d.slot(e.Name)
+	if s.port == e.Port {
 		d.counters.Repeats++
 		s.stamp = now
 		d.ask(now, s)
 		if d.observer.Repeated != nil {
 			d.observer.Repeated(now, e)
 		}
-	default:
-		d.counters.Conflicts++
-		if d.observer.Conflict != nil {
-			d.observer.Conflict(now, e, holder)
+		return
+	}
+	rivals := [...]uint16{s.port, e.Port} // whoever has the name, whoever has the port
+	for _, port := range rivals {
+		if i := d.index(port); i >= 0 && !d.yields(now, i) {
+			d.counters.Conflicts++
+			if d.observer.Conflict != nil {
+				d.observer.Conflict(now, e, d.Entries().At(i))
+			}
+			return
 		}
 	}
+	for _, port := range rivals {
+		if i := d.index(port); i >= 0 {
+			d.replace(now, i, e)
+		}
+	}
+	d.counters.Births++
+	*s = slot{stamp: now, born: now, source: from, port: e.Port}
+	d.put(d.n, e)
+	d.resize(now, d.n+1)
+	if d.observer.Born != nil {
+		d.observer.Born(now, e)
+	}
+}
+
+// index is where the entry of a port stands, -1 where there is none.
+func (d *Directory) index(port uint16) int { return slices.Index(d.ports[:d.n], port) }
+
+// yields reports that entry i gives way to a birth that wants its name or
+// port: whoever was born in earnest has sent two keep-alives by then.
+func (d *Directory) yields(now time.Time, i int) bool {
+	s := d.slot(d.Entries().At(i).Name)
+	return !s.proven && now.Sub(s.born) > d.cfg.Timing.Deadline*2/3
+}
+
+func (d *Directory) replace(now time.Time, i int, by Entry) {
+	e := d.Entries().At(i)
+	d.remove(now, i)
+	d.counters.Replaced++
+	if d.observer.Replaced != nil {
+		d.observer.Replaced(now, e, by)
+	}
+}
+
+// remove frees entry i's name and port.
+func (d *Directory) remove(now time.Time, i int) {
+	s := d.slot(d.Entries().At(i).Name)
+	if !s.asked.IsZero() {
+		d.answers--
+	}
+	*s = slot{}
+	d.put(i, d.Entries().At(d.n-1)) // the order is free: the last entry fills the gap
+	d.resize(now, d.n-1)
 }
 
 // put writes entry i; resize sets how many there are and owes everybody the news.
@@ -210,18 +241,12 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 func (d *Directory) reap(now time.Time) {
 	for i := 0; i < d.n; {
 		e := d.Entries().At(i)
-		s := d.slot(e.Name)
-		silence := now.Sub(s.stamp)
+		silence := now.Sub(d.slot(e.Name).stamp)
 		if silence <= d.cfg.Timing.Deadline {
 			i++
 			continue
 		}
-		if !s.asked.IsZero() {
-			d.answers--
-		}
-		*s = slot{}
-		d.put(i, d.Entries().At(d.n-1)) // the order is free: the last entry fills the gap
-		d.resize(now, d.n-1)
+		d.remove(now, i)
 		d.counters.Reaps++
 		if d.observer.Reaped != nil {
 			d.observer.Reaped(now, e, silence)

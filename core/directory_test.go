@@ -57,11 +57,11 @@ func TestDirectory(t *testing.T) {
 		{"a conflicting birth renews nobody's stamp", func(r *rig) {
 			r.hear(0, 3101, birth(a))
 			r.forget()
-			r.hear(1400*ms, 3103, birth(Entry{'A', 3103}))
-			r.hear(1400*ms, 3103, birth(Entry{'C', 3101}))
+			r.hear(900*ms, 3103, birth(Entry{'A', 3103}))
+			r.hear(900*ms, 3103, birth(Entry{'C', 3101}))
 			r.until(2 * time.Second)
 		}, []string{
-			"1.4s conflict A:3103 with A:3101", "1.4s conflict C:3101 with A:3101",
+			"900ms conflict A:3103 with A:3101", "900ms conflict C:3101 with A:3101",
 			"2s reaped A:3101 after 2s",
 		}},
 		{"a repeated birth is answered to that port alone, and renews the stamp", func(r *rig) {
@@ -183,6 +183,106 @@ func TestFullDirectory(t *testing.T) {
 	r.hear(0, 9999, birth(Entry{'A', 9999})) // there is no 96th name
 	if c := d.Counters(); c.Conflicts != 1 || d.Entries().Len() != 95 {
 		t.Errorf("the 96th: %+v", c)
+	}
+}
+
+// PROTOCOL.md, "Additions", proof: who was born 1 s ago and has sent no
+// keep-alive gives way to whoever wants its name or port.
+func TestProof(t *testing.T) {
+	const socket = 40000 // that an original sends birth and keep-alives from
+	ghost, a := Entry{'A', 9999}, peer('A')
+	for _, x := range []struct {
+		name string
+		play func(*rig)
+		want []string // of what becomes of A's birth at 1.2 s
+	}{
+		{"not proven", func(r *rig) {},
+			[]string{"1.2s replaced A:9999 by A:3101", "1.2s born A:3101"}},
+		{"proven from its own port", func(r *rig) { r.hear(500*ms, 9999, keepAlive('A')) },
+			[]string{"1.2s conflict A:3101 with A:9999"}},
+		{"proven from where its birth came", func(r *rig) { r.hear(500*ms, socket, keepAlive('A')) },
+			[]string{"1.2s conflict A:3101 with A:9999"}},
+		{"kept by somebody else's keep-alives", func(r *rig) { r.hear(500*ms, 3101, keepAlive('A')) },
+			[]string{"1.2s replaced A:9999 by A:3101", "1.2s born A:3101"}},
+		{"kept by its repeated birth", func(r *rig) { r.hear(1100*ms, socket, birth(ghost)) },
+			[]string{"1.2s replaced A:9999 by A:3101", "1.2s born A:3101"}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			r, _ := server(t)
+			r.hear(0, socket, birth(ghost))
+			x.play(r)
+			r.until(1200*ms - 1)
+			r.forget()
+			r.step(1200*ms, from(3101), birth(a))
+			r.want(x.want...)
+		})
+	}
+	t.Run("replaced, though owed an answer", func(t *testing.T) {
+		r, d := server(t)
+		r.hear(0, socket, birth(ghost))
+		r.step(1200*ms, from(socket), birth(ghost))
+		r.forget()
+		r.hear(1200*ms, 3101, birth(a))
+		r.want("1.2s replaced A:9999 by A:3101", "1.2s born A:3101", "1.2s sent directory [A:3101] to [3101]")
+		if d.answers != 0 {
+			t.Errorf("%d answers owed, want none", d.answers)
+		}
+	})
+	t.Run("younger than 1 s", func(t *testing.T) {
+		r, _ := server(t)
+		r.hear(0, socket, birth(ghost))
+		r.forget()
+		r.hear(1000*ms, 3101, birth(a))
+		r.hear(1000*ms+1, 3101, birth(a))
+		r.want("1s conflict A:3101 with A:9999",
+			"1.000000001s replaced A:9999 by A:3101", "1.000000001s born A:3101",
+			"1.000000001s sent directory [A:3101] to [3101]")
+	})
+	t.Run("one of two rivals is proven", func(t *testing.T) {
+		r, d := server(t)
+		r.hear(0, socket, birth(ghost))
+		r.hear(0, 3101, birth(Entry{'Z', 3101}))
+		r.hear(500*ms, 3101, keepAlive('Z'))
+		r.forget()
+		r.hear(1200*ms, 3101, birth(a))
+		r.want("1.2s conflict A:3101 with Z:3101")
+		if d.Entries().Len() != 2 {
+			t.Errorf("%d entries, want both", d.Entries().Len())
+		}
+	})
+	t.Run("neither of two rivals is proven", func(t *testing.T) {
+		r, _ := server(t)
+		r.hear(0, socket, birth(ghost))
+		r.hear(0, socket, birth(Entry{'Z', 3101}))
+		r.forget()
+		r.hear(1200*ms, 3101, birth(a))
+		r.want("1.2s replaced A:9999 by A:3101", "1.2s replaced Z:3101 by A:3101",
+			"1.2s born A:3101", "1.2s sent directory [A:3101] to [3101]")
+	})
+}
+
+// A directory full of births by one who sends no keep-alive, but repeats them
+// for ever, has room for the 95 whose names they are.
+func TestFilledDirectory(t *testing.T) {
+	r, d := server(t)
+	all := every(MaxPeers)
+	for at := time.Duration(0); at <= 5*time.Second; at += 100 * ms {
+		for _, e := range all {
+			r.step(at, from(40000), birth(Entry{e.Name, e.Port + 1000}))
+			if at >= 2*time.Second {
+				if at == 2*time.Second {
+					r.step(at, from(e.Port), birth(e))
+				}
+				r.step(at, from(e.Port), keepAlive(e.Name))
+			}
+		}
+		r.poll()
+	}
+	if got, want := showEntries(d.Entries()), showEntries(Entries(directory(all...)[4:])); got != want {
+		t.Errorf("the directory is %s, want %s", got, want)
+	}
+	if c := d.Counters(); c.Replaced != MaxPeers || c.Reaps != 0 {
+		t.Errorf("%d replaced, %d reaped; want all %d replaced", c.Replaced, c.Reaps, MaxPeers)
 	}
 }
 

@@ -90,6 +90,7 @@ type Observer struct {
 	Born     func(now time.Time, e Entry)
 	Repeated func(now time.Time, e Entry)                        // an exactly repeated birth
 	Conflict func(now time.Time, e Entry, holder Entry)          // a birth refused: holder has its name or port
+	Replaced func(now time.Time, e, by Entry)                    // an entry never proven gave way to a birth
 	Reaped   func(now time.Time, e Entry, silence time.Duration) // silence: since the last sign of life
 	Unknown  func(now time.Time, from netip.AddrPort, n Name)    // a keep-alive of nobody
 
@@ -174,6 +175,7 @@ type Counters struct {
 	Conflicts     uint64 `json:"conflicts"`
 	KeepAlives    uint64 `json:"keep_alives"` // of known names
 	Unknown       uint64 `json:"unknown"`     // keep-alives of nobody
+	Replaced      uint64 `json:"replaced"`    // entries never proven that gave way to a birth
 	Reaps         uint64 `json:"reaps"`
 	Announcements uint64 `json:"announcements"` // directories to everybody; one counts once
 	Held          uint64 `json:"held"`          // announcements that pacing made wait

@@ -145,6 +145,7 @@ func (r *rig) observer() Observer {
 		Born:     func(_ time.Time, e Entry) { r.say("born %v", e) },
 		Repeated: func(_ time.Time, e Entry) { r.say("repeated %v", e) },
 		Conflict: func(_ time.Time, e, holder Entry) { r.say("conflict %v with %v", e, holder) },
+		Replaced: func(_ time.Time, e, by Entry) { r.say("replaced %v by %v", e, by) },
 		Reaped:   func(_ time.Time, e Entry, silence time.Duration) { r.say("reaped %v after %v", e, silence) },
 		Unknown:  func(_ time.Time, from netip.AddrPort, n Name) { r.say("unknown %v from %d", n, from.Port()) },
 

@@ -41,6 +41,7 @@ func FuzzDirectory(f *testing.F) {
 		d, err := core.NewDirectory(core.DirectoryConfig{Port: env.Server.Port(), Timing: core.DefaultTiming(), Observer: core.Observer{
 			Born:     func(now time.Time, e core.Entry) { last[e] = now },
 			Repeated: func(now time.Time, e core.Entry) { last[e] = now },
+			Replaced: func(now time.Time, e, by core.Entry) { delete(last, e) },
 			Reaped: func(now time.Time, e core.Entry, silence time.Duration) {
 				// The keep-alives are in the model alone, so Reaped is judged by silence.
 				if silence <= 1500*time.Millisecond || silence > 2*time.Second || last[e].IsZero() {

@@ -30,6 +30,9 @@ type modelEntry struct {
 	name  byte
 	port  int
 	stamp time.Time
+	born  time.Time
+	from  netip.AddrPort
+	own   bool // a keep-alive came from where the birth did, or from the port
 }
 
 func (m *directoryModel) fail(format string, args ...any) {
@@ -39,12 +42,12 @@ func (m *directoryModel) fail(format string, args ...any) {
 }
 
 // step does with a datagram what the protocol says.
-func (m *directoryModel) step(now time.Time, _ netip.AddrPort, datagram []byte) {
+func (m *directoryModel) step(now time.Time, from netip.AddrPort, datagram []byte) {
 	m.steps++
-	m.fates[m.fate(now, decode(datagram))]++
+	m.fates[m.fate(now, from, decode(datagram))]++
 }
 
-func (m *directoryModel) fate(now time.Time, d naive) Fate {
+func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive) Fate {
 	switch d.kind {
 	case "":
 		return Malformed
@@ -54,6 +57,9 @@ func (m *directoryModel) fate(now time.Time, d naive) Fate {
 		for i := range m.entries {
 			if m.entries[i].name == d.name {
 				m.entries[i].stamp = now
+				if from == m.entries[i].from || int(from.Port()) == m.entries[i].port {
+					m.entries[i].own = true
+				}
 				return Renewed
 			}
 		}
@@ -69,12 +75,14 @@ func (m *directoryModel) fate(now time.Time, d naive) Fate {
 			return Repeated
 		}
 	}
+	rival := func(e modelEntry) bool { return e.name == d.name || e.port == d.port }
 	for _, e := range m.entries {
-		if e.name == d.name || e.port == d.port {
+		if rival(e) && (e.own || now.Sub(e.born) <= time.Second) {
 			return Conflict
 		}
 	}
-	m.entries = append(m.entries, modelEntry{d.name, d.port, now})
+	m.entries = slices.DeleteFunc(m.entries, rival)
+	m.entries = append(m.entries, modelEntry{name: d.name, port: d.port, stamp: now, born: now, from: from})
 	m.owed = true
 	return Born
 }

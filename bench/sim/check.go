@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -24,7 +25,7 @@ func (f *Finding) String() string {
 
 // Invariants are what is checked, and what each demands.
 var Invariants = [][2]string{
-	{"membership", "the server has exactly those whose birth it took, names and ports unique, less those it reaped"},
+	{"membership", "the server has exactly those whose birth it took, names and ports unique, less those it reaped or replaced"},
 	{"early-reap", "nobody whom the server has heard within the deadline is removed"},
 	{"late-reap", "nobody silent for longer than deadline + reap interval is still there"},
 	{"announce", "every change goes to all members within 2 x Pace"},
@@ -32,7 +33,7 @@ var Invariants = [][2]string{
 	{"directory", "every directory sent is valid"},
 	{"view", "a peer knows the last directory it took, without itself"},
 	{"counter", "a broadcast's counter moves on with its timer"},
-	{"heal", "in the end all are members and every view is the server's (with refresh), or all have been members (without); but for those whose name or port a ghost holds"},
+	{"heal", "in the end all are members and every view is the server's (with refresh), or all have been members (without); but for those whose name or port a ghost holds, one with a keep-alive of its own where there is refresh"},
 }
 
 // server and member are what the checker reads of the machines.
@@ -56,7 +57,7 @@ type checker struct {
 	found   *Finding
 	dirty   bool // the server has run at this instant
 	look    time.Duration
-	members map[core.Entry]time.Duration // last heard
+	members map[core.Entry]presence
 
 	announced []byte // the last directory sent to all members
 	owed      bool
@@ -69,13 +70,20 @@ type checker struct {
 	spoke map[uint16]spoken
 }
 
+// presence is what the server must know of a member.
+type presence struct {
+	heard, born time.Duration
+	source      uint16 // of the birth
+	proven      bool   // a keep-alive came from there or from its own port
+}
+
 type spoken struct {
 	at      time.Duration
 	counter uint16
 }
 
 func newChecker(n *coretest.Net, timing core.Timing) *checker {
-	return &checker{net: n, timing: timing, members: map[core.Entry]time.Duration{},
+	return &checker{net: n, timing: timing, members: map[core.Entry]presence{},
 		taken: map[uint16][]byte{}, spoke: map[uint16]spoken{}}
 }
 
@@ -118,22 +126,34 @@ func (c *checker) serverTook(e coretest.Event) {
 	}
 	switch m.Type {
 	case core.TypeKeepAlive:
-		for x := range c.members {
+		for x, p := range c.members {
 			if x.Name == m.Entry.Name {
-				c.members[x] = e.At
+				p.heard, p.proven = e.At, p.proven || e.From == p.source || e.From == x.Port
+				c.members[x] = p
 			}
 		}
 	case core.TypeBirth:
-		free := m.Entry.Port != coretest.ServerPort
-		for x := range c.members {
-			if x != m.Entry && (x.Name == m.Entry.Name || x.Port == m.Entry.Port) {
-				free = false
-			}
-		}
-		if free {
-			c.members[m.Entry] = e.At
+		c.serverTookBirth(e, m.Entry)
+	}
+}
+
+func (c *checker) serverTookBirth(e coretest.Event, x core.Entry) {
+	if p, ok := c.members[x]; ok {
+		p.heard = e.At
+		c.members[x] = p
+		return
+	}
+	rival := func(y core.Entry) bool { return y.Name == x.Name || y.Port == x.Port }
+	for y, p := range c.members {
+		if rival(y) && (p.proven || e.At-p.born <= c.timing.Deadline*2/3) {
+			return
 		}
 	}
+	if x.Port == coretest.ServerPort {
+		return
+	}
+	maps.DeleteFunc(c.members, func(y core.Entry, _ presence) bool { return rival(y) })
+	c.members[x] = presence{heard: e.At, born: e.At, source: e.From}
 }
 
 func (c *checker) serverSent(e coretest.Event) {
@@ -188,10 +208,10 @@ func (c *checker) instant() {
 	c.dirty, c.look = false, now+50*time.Millisecond
 	for i := range entries.Len() {
 		e := entries.At(i)
-		heard, ok := c.members[e]
+		p, ok := c.members[e]
 		if !ok {
 			c.fail("membership", "%v is a member, and must not be", e)
-		} else if silent := now - heard; silent > c.timing.Deadline+c.timing.Reap {
+		} else if silent := now - p.heard; silent > c.timing.Deadline+c.timing.Reap {
 			c.fail("late-reap", "%v has been silent for %v", e, silent)
 		}
 	}
@@ -217,7 +237,7 @@ func (c *checker) removed(entries core.Entries) {
 	}
 	slices.SortFunc(gone, func(a, b core.Entry) int { return int(a.Name) - int(b.Name) })
 	for _, e := range gone {
-		if silent := c.net.Now() - c.members[e]; silent <= c.timing.Deadline {
+		if silent := c.net.Now() - c.members[e].heard; silent <= c.timing.Deadline {
 			c.fail("early-reap", "%v was removed, heard %v ago", e, silent)
 		}
 		delete(c.members, e)
@@ -268,8 +288,8 @@ func bound(t core.Timing) time.Duration {
 
 // end checks what must hold when the faults are long over. One gap is the
 // protocol's own, with refresh and without: a ghost that was born with
-// somebody's name is kept alive by that peer's own keep-alives, which name no
-// port, and shuts it out for good.
+// somebody's name and has proven itself by a keep-alive is kept alive by that
+// peer's own keep-alives, which name no port, and shuts it out for good.
 func (c *checker) end(refresh bool) {
 	all := c.net.Node(coretest.ServerPort).Machine().(server).Entries()
 	for i, x := range c.net.Nodes()[1:] {
@@ -277,7 +297,7 @@ func (c *checker) end(refresh bool) {
 		p := x.Machine().(member)
 		in := contains(all, self)
 		switch {
-		case !in && shutOut(all, self):
+		case !in && c.shutOut(self, refresh):
 		case !p.Joined(), refresh && !in:
 			c.fail("heal", "peer %v is still outside", self)
 		case refresh && !known(p.Others(), all, x.Port()):
@@ -286,10 +306,11 @@ func (c *checker) end(refresh bool) {
 	}
 }
 
-// shutOut reports that another entry has the name or the port of e.
-func shutOut(entries core.Entries, e core.Entry) bool {
-	for i := range entries.Len() {
-		if x := entries.At(i); x != e && (x.Name == e.Name || x.Port == e.Port) {
+// shutOut reports that another entry has the name or the port of e, for good.
+// One that is not proven stays only where e is not born again.
+func (c *checker) shutOut(e core.Entry, reborn bool) bool {
+	for x, p := range c.members {
+		if x != e && (x.Name == e.Name || x.Port == e.Port) && (p.proven || !reborn) {
 			return true
 		}
 	}

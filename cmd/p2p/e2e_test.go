@@ -75,7 +75,7 @@ func TestMesh(t *testing.T) {
 	}{
 		{a, "peerA", os.Interrupt, `  directories 5; messages received [1-9]\d*; broadcasts [1-9]\d*, skipped 0`},
 		{c, "peerC", syscall.SIGTERM, `  directories 3; messages received [1-9]\d*; broadcasts [1-9]\d*, skipped 0`},
-		{server, "server", os.Interrupt, `  births 4, repeated 0, refused 0; culls [1-3]; announcements [5-7], held back 0; keep-alives [1-9]\d*, of nobody 0`},
+		{server, "server", os.Interrupt, `  births 4, repeated 0, refused 0, replaced 0; culls [1-3]; announcements [5-7], held back 0; keep-alives [1-9]\d*, of nobody 0`},
 	} {
 		end.p.signal(end.signal)
 		end.p.out.expect(t, end.name+` ended after .*s`)

@@ -85,6 +85,16 @@ func (e unknown) text() string {
 	return fmt.Sprintf("refused keep-alive of %s from %s: it is not in the directory", label(core.Name(e.Name[0])), e.From)
 }
 
+type replaced struct {
+	entry
+	By entry `json:"by"`
+}
+
+func (replaced) kind() string { return "replaced" }
+func (e replaced) text() string {
+	return fmt.Sprintf("replaced %s on port %d, which sent no keep-alive, by %s on port %d", e.label(), e.Port, e.By.label(), e.By.Port)
+}
+
 type culled struct {
 	entry
 	Silence float64 `json:"silence_ms"`

@@ -39,6 +39,8 @@ var everyEvent = []struct {
 		`"event":"conflict","name":"C","port":3001,"holder":{"name":"A","port":3001}}`},
 	{unknown{"<", "127.0.0.1:9"}, `refused keep-alive of peer'<' from 127.0.0.1:9: it is not in the directory`,
 		`"event":"unknown","name":"\u003c","from":"127.0.0.1:9"}`},
+	{replaced{a, b}, `replaced peerA on port 3001, which sent no keep-alive, by peerB on port 3002`,
+		`"event":"replaced","name":"A","port":3001,"by":{"name":"B","port":3002}}`},
 	{culled{b, 1523.25}, `culled peerB on port 3002: silent for 1.523s`,
 		`"event":"culled","name":"B","port":3002,"silence_ms":1523.25}`},
 	{directory{Peers: []entry{{" ", 1}, a}, Added: []entry{a}, Removed: []entry{b}, sent: true},
@@ -82,7 +84,7 @@ var everyEvent = []struct {
 	{help{"  x"}, "takes these commands:\n  x", `"event":"help","text":"  x"}`},
 	{stats{Seconds: 1.5, Goroutines: 3, server: true}, "has run for 1.5s\n" +
 		"  in  0 datagrams, 0 bytes\n  out 0 datagrams, 0 bytes\n" +
-		"  births 0, repeated 0, refused 0; culls 0; announcements 0, held back 0; keep-alives 0, of nobody 0\n" +
+		"  births 0, repeated 0, refused 0, replaced 0; culls 0; announcements 0, held back 0; keep-alives 0, of nobody 0\n" +
 		"  dropped: malformed 0, rejected 0, misdirected 0, stranger 0; by the kernel: in unknown, out 0",
 		`"event":"stats","seconds":1.5,"counters":` + counters(core.Counters{}) +
 			`,"send_failures":0,"kernel_drops":null,"buffer_granted":0,"goroutines":3}`},

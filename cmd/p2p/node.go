@@ -96,6 +96,10 @@ func (n *node) newDirectory(o *options) error {
 			Unknown: func(now time.Time, from netip.AddrPort, name core.Name) {
 				n.out.often(now, "keep-alive of nobody in the directory", func() event { return unknown{name.String(), from.String()} })
 			},
+			Replaced: func(now time.Time, e, by core.Entry) {
+				members[e.Name] = 0
+				n.out.often(now, "birth that replaced one without a keep-alive", func() event { return replaced{entryOf(e), entryOf(by)} })
+			},
 			Reaped: func(now time.Time, e core.Entry, silence time.Duration) {
 				members[e.Name] = 0
 				n.out.event(now, culled{entryOf(e), milliseconds(silence)})

@@ -56,8 +56,8 @@ func (s stats) text() string {
 	traffic(&b, "in ", c.In)
 	traffic(&b, "out", c.Out)
 	if s.server {
-		fmt.Fprintf(&b, "\n  births %d, repeated %d, refused %d; culls %d; announcements %d, held back %d; keep-alives %d, of nobody %d",
-			c.Births, c.Repeats, c.Conflicts, c.Reaps, c.Announcements, c.Held, c.KeepAlives, c.Unknown)
+		fmt.Fprintf(&b, "\n  births %d, repeated %d, refused %d, replaced %d; culls %d; announcements %d, held back %d; keep-alives %d, of nobody %d",
+			c.Births, c.Repeats, c.Conflicts, c.Replaced, c.Reaps, c.Announcements, c.Held, c.KeepAlives, c.Unknown)
 	} else {
 		fmt.Fprintf(&b, "\n  directories %d; messages received %d; broadcasts %d, skipped %d",
 			c.Directories, c.Messages, c.Broadcasts, c.Skipped)

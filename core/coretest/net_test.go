@@ -35,6 +35,7 @@ func newMesh(t testing.TB, cfg Config, timing core.Timing) *mesh {
 		Born:     say("born"),
 		Repeated: say("repeated"),
 		Conflict: func(now time.Time, e, holder core.Entry) { say("refused")(now, e) },
+		Replaced: func(now time.Time, e, by core.Entry) { say("replaced")(now, e) },
 		Reaped:   func(now time.Time, e core.Entry, _ time.Duration) { say("reaped")(now, e) },
 	}})
 	return m
@@ -236,13 +237,16 @@ func TestConflict(t *testing.T) {
 	m.history("0s born A", "0s born B", "1s refused A", "1.2s refused Z", "4s refused A", "7s refused A", "9.5s reaped A")
 }
 
-// Whoever is born with A's name on another port is kept up by A's own
-// keep-alives, which name no port, and shuts A out; with the source check, A
-// gets in once the ghost is reaped.
+// A ghost born with A's name on another port is kept up by A's own keep-alives,
+// which name no port. They do not prove it, so A gets in with its second
+// birth. Not so if the ghost has sent one keep-alive itself; then only the
+// source check, under which A's do not count for it, lets A in.
 func TestGhost(t *testing.T) {
-	for check, joined := range map[bool]bool{false: false, true: true} {
+	for _, x := range []struct{ check, proven, joined bool }{
+		{false, false, true}, {false, true, false}, {true, false, true}, {true, true, true},
+	} {
 		m := newMesh(t, Config{}, core.DefaultTiming())
-		server := core.DirectoryConfig{Timing: m.timing, SourceCheck: check, Port: ServerPort}
+		server := core.DirectoryConfig{Timing: m.timing, SourceCheck: x.check, Port: ServerPort}
 		m.server.launch = func(now time.Time) core.Machine {
 			d, err := core.NewDirectory(server, now)
 			if err != nil {
@@ -252,11 +256,14 @@ func TestGhost(t *testing.T) {
 		}
 		m.server.Launch()
 		m.Inject(4000, ServerPort, core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: 'A', Port: 4000}}.Append(nil))
+		if x.proven {
+			m.Inject(4000, ServerPort, core.Message{Type: core.TypeKeepAlive, Entry: core.Entry{Name: 'A'}}.Append(nil))
+		}
 		a := m.peer(0)
 		m.At(time.Second, a.Launch)
 		m.Run(time.Minute)
-		if got := peer(a).Joined(); got != joined {
-			t.Errorf("source check %v: A in the mesh: %v, want %v", check, got, joined)
+		if got := peer(a).Joined(); got != x.joined {
+			t.Errorf("%+v: A in the mesh: %v", x, got)
 		}
 	}
 }
