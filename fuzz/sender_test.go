@@ -142,8 +142,10 @@ func TestSenderDoesNotAllocate(t *testing.T) {
 	}
 	defer u.Close()
 	s := dial(t, u.LocalAddr().(*net.UDPAddr).AddrPort())
-	l := Pack([][]byte{birth('A', 3101), keepAlive('B'), {}}, false)
-	if n := testing.AllocsPerRun(100, func() { s.Send(l) }); n > 0 {
-		t.Errorf("%v allocations for each batch, want 0", n)
+	for _, gso := range []bool{false, s.Supported()} {
+		l := Pack([][]byte{birth('A', 3101), keepAlive('B'), {}}, gso)
+		if n := testing.AllocsPerRun(100, func() { s.Send(l) }); n > 0 {
+			t.Errorf("GSO %v: %v allocations for each batch, want 0", gso, n)
+		}
 	}
 }
