@@ -43,7 +43,8 @@ type mesh struct {
 	roster   roster      // who should have been in every view, when
 	timing   core.Timing // of the peers
 	impair   Impairment
-	schedule []int64 // each peer's next first broadcast
+	schedule []int64                // each peer's next first broadcast
+	hostile  [serverSeat + 1]uint64 // datagrams that a sender of garbage has sent to each seat
 }
 
 // setup is what scenarios may differ in when they make a mesh.
@@ -372,6 +373,7 @@ func (m *mesh) accounts() Accounts {
 		}
 		kernel, _ := sock.KernelDrops()
 		a.Unsent += sock.SendFailures()
+		received[i] += m.hostile[i]
 		a.Sent += received[i]
 		a.Taken += taken
 		a.Dropped += refused

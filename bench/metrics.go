@@ -92,6 +92,13 @@ var own = map[string][]Definition{
 		{"peer_seconds", "s", false, 0, "live peers times time, which the false culls refer to"},
 		{"detect", "s", true, -1, "as in crash, under the impairment"},
 	},
+	"garbage": {
+		{"hostile_sent", "1", false, 0, "hostile datagrams that the kernel took from their sender"},
+		{"hostile_rate", "messages/s", false, 0, "those by the time that the sender ran"},
+		{"hostile_taken", "1", false, 0, "those that the target took from its socket; the rest the kernel dropped there"},
+		{"hostile_cpu", "cores", false, 0, "CPU time of the sender, a process of its own, by the time that it ran"},
+		{"memory_growth", "bytes", false, -1, "growth of the most resident memory of the benchmark's process while the sender ran"},
+	},
 	"saturate": {
 		{"rate_lossless", "messages/s", false, 1, "highest offered load that lost nothing, as the search defines it: the lower bound of the first goal"},
 		{"rate_goal", "messages/s", false, 1, "the same for the goal -loss-ratio"},
@@ -101,7 +108,7 @@ var own = map[string][]Definition{
 }
 
 // Scenarios are the names of all scenarios, in the order they run.
-var Scenarios = []string{"join", "steady", "crash", "relaunch", "churn", "restart", "pause", "loss", "saturate"}
+var Scenarios = []string{"join", "steady", "crash", "relaunch", "churn", "restart", "pause", "loss", "garbage", "saturate"}
 
 // Definitions are all metrics in their stable order.
 func Definitions() []Definition { return definitions }
@@ -115,7 +122,7 @@ var definitions = func() (all []Definition) {
 	}
 	for _, s := range Scenarios {
 		add(s, own[s])
-		if s == "steady" || s == "loss" {
+		if s == "steady" || s == "loss" || s == "garbage" {
 			add(s, messages)
 		}
 		add(s, common)

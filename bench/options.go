@@ -23,6 +23,7 @@ type Options struct {
 	Refresh  time.Duration `json:"refresh"`  // of the halves of restart and pause that have it
 	Impair   Impairment    `json:"impair"`   // of the loss scenario
 	Search   Search        `json:"search"`   // of saturate
+	Garbage  Garbage       `json:"garbage"`
 
 	ReadBuffer  int    `json:"read_buffer"` // bytes asked for on each socket
 	SourceCheck bool   `json:"source_check"`
@@ -44,6 +45,7 @@ func DefaultOptions() Options {
 		Refresh:    time.Second,
 		Impair:     Impairment{Loss: 0.01, Delay: 2 * time.Millisecond, Jitter: time.Millisecond, Duplicate: 0.001, Reorder: 0.005},
 		Search:     DefaultSearch(),
+		Garbage:    Garbage{Rate: 100_000, Kind: "garbage", At: "server"},
 		ReadBuffer: core.ReadBuffer,
 	}
 }
@@ -104,6 +106,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	if err := o.Impair.Validate(); err != nil {
+		return err
+	}
+	if err := o.Garbage.Validate(); err != nil {
 		return err
 	}
 	if err := o.Search.Validate(); err != nil {

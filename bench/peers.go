@@ -86,11 +86,12 @@ type command struct {
 	Fill     int           `json:"fill,omitempty"`
 }
 
-// childEnv marks a peer process; its value is the seat's number.
+// childEnv marks a peer process; its value is the seat's number, or senderChild.
 const childEnv = "P2PLOCAL_MESH_SEAT"
 
-// IsChild reports that this process was started to be a peer of a mesh. Its
-// program must call Child then, and exit with what that returns.
+// IsChild reports that this process was started to be a peer of a mesh, or the
+// sender beside it. Its program must call Child then, and exit with what that
+// returns.
 func IsChild() bool { return os.Getenv(childEnv) != "" }
 
 // Child is the whole of a peer process: the socket is file 3, the board file 4.
@@ -104,6 +105,9 @@ func Child() int {
 
 func child() error {
 	signal.Ignore(os.Interrupt) // Ctrl-C is for the mesh, which ends this process in its own time
+	if os.Getenv(childEnv) == senderChild {
+		return sendGarbage(os.Stdin, os.Stdout)
+	}
 	number, err := strconv.Atoi(os.Getenv(childEnv))
 	if err != nil || number < 0 || number >= core.MaxPeers {
 		return fmt.Errorf("%s is %q, want a seat from 0 to %d", childEnv, os.Getenv(childEnv), core.MaxPeers-1)

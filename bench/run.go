@@ -76,6 +76,7 @@ var scenarios = map[string]scenario{
 	}, restartScenario},
 	"pause":    {func(c *Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
 	"loss":     {func(c *Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
+	"garbage":  {steadyTime, garbageScenario},
 	"saturate": {func(c *Config) time.Duration { return 30 * c.Options.Search.Trial }, saturateScenario},
 }
 

@@ -161,7 +161,11 @@ const lead = 100 * time.Millisecond
 // talk has everybody broadcast through a measured window and writes down how
 // that went.
 func (s *stage) talk(warmup, duration, interval time.Duration) {
-	w := s.window(warmup, duration, interval)
+	s.sum(s.window(warmup, duration, interval))
+}
+
+// sum ends the broadcasting and writes down what became of the window.
+func (s *stage) sum(w window) {
 	if s.ctx.Err() == nil {
 		s.meterOff()
 	}

@@ -9,6 +9,7 @@ import (
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
+	"p2plocal/fuzz"
 	"p2plocal/reports"
 )
 
@@ -18,6 +19,7 @@ type config struct {
 	timing    *core.Timing
 	scenarios string
 	impair    string
+	garbage   string
 }
 
 // benchFlags registers everything that shapes a measurement, and where its
@@ -40,6 +42,9 @@ func benchFlags(fs *flag.FlagSet) (*config, *output) {
 	fs.IntVar(&o.Kill, "kill", o.Kill, "`number` of peers that crash, relaunch and loss kill")
 	fs.Float64Var(&o.Churn, "churn", o.Churn, "deaths and returns in churn, together, a second (`rate`)")
 	fs.StringVar(&c.impair, "impair", o.Impair.String(), "what loss does to every link, a `list`")
+	fs.StringVar(&c.garbage, "garbage", "100k", "garbage: hostile datagrams a second (`rate`), which may end in k or M; max: as many as one core can send")
+	fs.StringVar(&o.Garbage.Kind, "garbage-kind", o.Garbage.Kind, "garbage: what they are: "+strings.Join(fuzz.FloodKinds, ", "))
+	fs.StringVar(&o.Garbage.At, "garbage-at", o.Garbage.At, "garbage: whom they are sent to: "+strings.Join(bench.GarbageTargets, ", "))
 	fs.IntVar(&o.ReadBuffer, "rcvbuf", o.ReadBuffer, "receive buffer in `bytes` to ask for on each socket; 0: the system's default")
 	fs.BoolVar(&o.SourceCheck, "source-check", false, "our server takes births and keep-alives only from the port that they name")
 	fs.StringVar(&o.Server, "server", "", "measure the server that runs at `addr`, instead of ours")
@@ -82,6 +87,9 @@ func (c *config) finish(fs *flag.FlagSet) error {
 	var err error
 	if o.Impair, err = bench.ParseImpairment(c.impair); err != nil {
 		return cli.UsageError{Err: err}
+	}
+	if o.Garbage.Rate, err = bench.ParseRate(c.garbage); err != nil {
+		return cli.UsageError{Err: fmt.Errorf("-garbage %w", err)}
 	}
 	if err := c.Validate(); err != nil {
 		return cli.UsageError{Err: err}

@@ -1,0 +1,238 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/fuzz"
+)
+
+// garbage: a steady mesh beside a sender of hostile datagrams.
+
+// Garbage is what the garbage scenario sends.
+type Garbage struct {
+	Rate float64 `json:"rate"` // datagrams a second; 0: as many as one core can send
+	Kind string  `json:"kind"` // one of fuzz.FloodKinds
+	At   string  `json:"at"`   // server, or peer: the first one
+}
+
+// GarbageTargets are what At may be.
+var GarbageTargets = []string{"server", "peer"}
+
+// Validate names what makes no sense.
+func (g Garbage) Validate() error {
+	switch {
+	case !(g.Rate >= 0 && g.Rate <= 1e9):
+		return fmt.Errorf("garbage at %v datagrams a second, want 0 (as fast as can be) to 1G", g.Rate)
+	case !slices.Contains(fuzz.FloodKinds, g.Kind):
+		return fmt.Errorf("garbage of kind %q, want one of %s", g.Kind, strings.Join(fuzz.FloodKinds, ", "))
+	case !slices.Contains(GarbageTargets, g.At):
+		return fmt.Errorf("garbage at %q, want one of %s", g.At, strings.Join(GarbageTargets, ", "))
+	}
+	return nil
+}
+
+// ParseRate reads a rate such as 500k or 1.2M; max is 0.
+func ParseRate(s string) (float64, error) {
+	if s == "max" {
+		return 0, nil
+	}
+	v, err := parseScaled(s, []scale{{"k", 1e3}, {"M", 1e6}})
+	if err != nil || !(v > 0) {
+		return 0, fmt.Errorf("%q, want a rate such as 500k, or max", s)
+	}
+	return v, nil
+}
+
+// trains is the rate from which on the sender sends 64 datagrams at a time
+// (UDP_SEGMENT): below it, each by itself.
+const trains = 100_000
+
+// assault is the order to a sender's process.
+type assault struct {
+	Target    netip.AddrPort `json:"target"`
+	Rate      float64        `json:"rate"`
+	Datagrams [][]byte       `json:"datagrams"`
+}
+
+// volley is what it answers in the end.
+type volley struct {
+	fuzz.Counts
+	Elapsed time.Duration `json:"elapsed"`
+	CPU     time.Duration `json:"cpu"`
+	Error   string        `json:"error,omitempty"`
+}
+
+// senderChild is childEnv's value in a sender's process.
+const senderChild = "sender"
+
+// sendGarbage is the whole of a sender's process: an order comes in; it sends
+// until the input ends, and then says what it has sent.
+func sendGarbage(in io.Reader, out io.Writer) error {
+	var a assault
+	r := bufio.NewReader(in)
+	line, err := r.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &a)
+	}
+	if err != nil {
+		return fmt.Errorf("no order to send: %w", err)
+	}
+	var v volley
+	s, err := fuzz.Dial(netip.AddrPortFrom(loopback, 0), a.Target)
+	if err != nil {
+		v.Error = err.Error()
+		return json.NewEncoder(out).Encode(v)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		io.Copy(io.Discard, r)
+	}()
+	load := fuzz.Pack(a.Datagrams, s.Supported() && (a.Rate == 0 || a.Rate >= trains))
+	before, _ := usage()
+	start := time.Now()
+	s.Run(ctx, load, a.Rate)
+	after, _ := usage()
+	v = volley{Counts: s.Counts(), Elapsed: time.Since(start), CPU: after - before}
+	return json.NewEncoder(out).Encode(v)
+}
+
+// attacker is a sender's process as the mesh has it.
+type attacker struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out io.Reader
+}
+
+func startAttacker(a assault) (*attacker, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), childEnv+"="+senderChild)
+	cmd.Stderr = os.Stderr
+	x := &attacker{cmd: cmd}
+	if x.in, err = cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if x.out, err = cmd.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("cannot start the sender: %w", err)
+	}
+	if err := json.NewEncoder(x.in).Encode(a); err != nil {
+		x.stop()
+		return nil, fmt.Errorf("the sender takes no order: %w", err)
+	}
+	return x, nil
+}
+
+// stop ends the sending.
+func (x *attacker) stop() (v volley, err error) {
+	x.in.Close()
+	err = json.NewDecoder(x.out).Decode(&v)
+	if failed := x.cmd.Wait(); failed != nil {
+		err = failed
+	}
+	if err == nil && v.Error != "" {
+		err = fmt.Errorf("%s", v.Error)
+	}
+	if err != nil {
+		return v, fmt.Errorf("the sender failed: %w", err)
+	}
+	return v, nil
+}
+
+func garbageScenario(s *stage) error {
+	return s.with(setup{}, func() error {
+		seat, target := int(serverSeat), s.mesh.server.addr()
+		if s.opt.Garbage.At == "peer" {
+			if seat = s.external; seat == s.n {
+				return cannot("no peer to send garbage to: none is ours")
+			}
+			target = s.socks[seat].Addr()
+		}
+		set, err := fuzz.Flood(s.opt.Garbage.Kind, s.hostileEnv(), s.seed)
+		if err != nil {
+			return cannot(err.Error())
+		}
+		if err := s.joinAll(s.ctx, 0); err != nil {
+			return err
+		}
+		_, before := usage()
+		x, err := startAttacker(assault{target, s.opt.Garbage.Rate, set})
+		if err != nil {
+			return err
+		}
+		w := s.window(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
+		_, after := usage()
+		v, err := x.stop()
+		s.hostile[seat] = v.Sent
+		s.sum(w)
+		if err != nil {
+			return err
+		}
+		s.assaulted(v, seat)
+		s.value("memory_growth", "bytes", float64(after-before))
+		return nil
+	})
+}
+
+// assaulted writes down what was sent to a seat, and how much of it came.
+func (s *stage) assaulted(v volley, seat int) {
+	s.count("hostile_sent", v.Sent)
+	s.value("hostile_rate", "messages/s", float64(v.Sent)/v.Elapsed.Seconds())
+	s.value("hostile_cpu", "cores", v.CPU.Seconds()/v.Elapsed.Seconds())
+	took, known := s.took(seat)
+	if !known {
+		s.set("hostile_taken", never("1"))
+		return
+	}
+	for i := range s.board.seats {
+		took -= min(took, s.board.seats[i].to[seat].Load())
+	}
+	s.count("hostile_taken", took)
+	if v.Refused > 0 {
+		s.bad("%d times nobody listened on the port that the hostile datagrams were for", v.Refused)
+	}
+}
+
+// took is how many datagrams a seat has taken from its socket; known is false
+// for a server that is not ours.
+func (m *mesh) took(seat int) (n uint64, known bool) {
+	if seat != serverSeat {
+		return m.board.seats[seat].taken.Load() + m.board.seats[seat].dropped.Load(), true
+	}
+	if m.ours == nil {
+		return 0, false
+	}
+	return m.ours.counters().In.Total().Datagrams, true
+}
+
+// hostileEnv is the mesh as the catalogue of hostile datagrams wants it.
+func (m *mesh) hostileEnv() fuzz.Env {
+	e := fuzz.Env{Server: m.server.addr()}
+	for i, sock := range m.socks {
+		if sock != nil {
+			e.Members = append(e.Members, core.Entry{Name: seatName(i), Port: sock.Addr().Port()})
+		}
+	}
+	for i := m.n; i < core.MaxPeers; i++ {
+		e.Spare = append(e.Spare, core.Entry{Name: seatName(i), Port: 1 + uint16(i)}) // where nobody listens
+	}
+	return e
+}
