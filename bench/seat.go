@@ -58,6 +58,13 @@ func (s *seat) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return s.machine.Poll(now)
 }
 
+// Lost forwards what the driver says of lost datagrams.
+func (s *seat) Lost(now time.Time) {
+	if m, ok := s.machine.(interface{ Lost(time.Time) }); ok {
+		m.Lost(now)
+	}
+}
+
 // serve runs the seat until its socket is closed.
 func (s *seat) serve(ctx context.Context, host netip.Addr) error {
 	defer close(s.done)

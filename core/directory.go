@@ -15,6 +15,10 @@ const (
 	AnswerGap = 100 * time.Millisecond // between answers to one peer's repeated births
 )
 
+// Patience is how many times longer than the deadline an entry may be silent of
+// which datagrams may have been lost.
+const Patience = 4
+
 // DirectoryConfig describes a directory server.
 type DirectoryConfig struct {
 	Port        uint16   // the server's own, which no peer may claim
@@ -34,6 +38,7 @@ type Directory struct {
 	datagram [4 + maxEntries]byte // what is announced; entry i is of ports[i]
 
 	nextReap time.Time
+	lost     time.Time // when datagrams were last known to be lost
 
 	changed time.Time // since when an announcement is owed; zero: none is
 	held    bool      // this announcement has been counted as held
@@ -152,7 +157,16 @@ func (d *Directory) index(port uint16) int { return slices.Index(d.ports[:d.n], 
 // port: whoever was born in earnest has sent two keep-alives by then.
 func (d *Directory) yields(now time.Time, i int) bool {
 	s := d.slot(d.Entries().At(i).Name)
-	return !s.proven && now.Sub(s.born) > d.cfg.Timing.Deadline*2/3
+	return !s.proven && now.Sub(s.born) > d.deadline(s.born)*2/3
+}
+
+// deadline is how long after its last sign of life, or its birth, an entry may be
+// silent.
+func (d *Directory) deadline(since time.Time) time.Duration {
+	if d.lost.After(since) {
+		return d.cfg.Timing.Deadline * Patience
+	}
+	return d.cfg.Timing.Deadline
 }
 
 func (d *Directory) replace(now time.Time, i int, by Entry) {
@@ -237,12 +251,18 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 	return Outgoing{}, next
 }
 
-// reap removes every entry whose last stamp is more than Deadline old.
+// Lost tells the server that by now the kernel has thrown away datagrams that
+// were for it. Whoever has been silent since may have spoken, and is given
+// patience.
+func (d *Directory) Lost(now time.Time) { d.lost = now }
+
+// reap removes every entry that has been silent for longer than its deadline.
 func (d *Directory) reap(now time.Time) {
 	for i := 0; i < d.n; {
 		e := d.Entries().At(i)
-		silence := now.Sub(d.slot(e.Name).stamp)
-		if silence <= d.cfg.Timing.Deadline {
+		stamp := d.slot(e.Name).stamp
+		silence := now.Sub(stamp)
+		if silence <= d.deadline(stamp) {
 			i++
 			continue
 		}

@@ -40,6 +40,8 @@ type Socket struct {
 	drained  int       // datagrams since the last poll
 	failed   uint64    // datagrams that the kernel refused to send
 
+	siege siege
+
 	closed     bool
 	dropped    uint64 // KernelDrops as last seen
 	dropsKnown bool
@@ -164,6 +166,7 @@ func (s *Socket) Serve(ctx context.Context, host netip.Addr, m Machine) error {
 			return nil
 		case expired: // a read past its deadline has read nothing
 			s.conn.drain()
+			s.lookForDrops()
 		case err != nil:
 			return fmt.Errorf("socket %v: %w", s.addr, err)
 		}

@@ -31,6 +31,7 @@ func (c *conn) setDeadline(t time.Time) { c.udp.SetReadDeadline(t) }
 func (c *conn) setHost(host netip.Addr) { c.host = host }
 func (c *conn) granted() int            { return 0 }
 func (c *conn) drops() (uint64, bool)   { return 0, false }
+func (c *conn) filter(bool) bool        { return false }
 
 func (c *conn) discard() (n uint64) {
 	for {

@@ -213,6 +213,11 @@ func headline(r *bench.Result) phrase {
 			if v := s.value("disagreement"); v != nil {
 				clause(false, "views differed from the truth for %v of the churn", measure(*v, "ratio"))
 			}
+		case "garbage":
+			if v := s.value("hostile_rate"); v != nil {
+				lost, _ := s.total("lost")
+				clause(lost != 0, "lost %s messages beside %v hostile datagrams", orNone(lost), measure(*v, "messages/s"))
+			}
 		case "saturate":
 			if v := s.value("rate_lossless"); v != nil {
 				clause(false, "carried up to %v without loss", measure(*v, "messages/s"))
@@ -256,6 +261,12 @@ func about(r *bench.Result, s scene) string {
 		return peers + ", one is stopped past the deadline and goes on"
 	case "loss":
 		return fmt.Sprintf("%s under %v", peers, o.Impair)
+	case "garbage":
+		rate := "as fast as one core can"
+		if o.Garbage.Rate > 0 {
+			rate = measure(o.Garbage.Rate, "messages/s").String()
+		}
+		return fmt.Sprintf("%s beside a flood of kind %s at the %s, %s, for %v", peers, clean(o.Garbage.Kind), clean(o.Garbage.At), rate, o.Duration)
 	case "saturate":
 		return peers + ", the highest load without loss"
 	}
@@ -473,6 +484,16 @@ func facts(r *bench.Result, s scene) []fact {
 			p = p.add("%v of the messages", measure(*v, "ratio"))
 		}
 		say("injected", p)
+	case "garbage":
+		p := counted(nil, "hostile_sent", "sent", false)
+		p = counted(p, "hostile_taken", "taken from the target's socket", false)
+		if v := s.value("hostile_rate"); v != nil {
+			p = p.add("%v", measure(*v, "messages/s"))
+		}
+		if v := s.value("hostile_cpu"); v != nil {
+			p = p.add("sender %v", measure(*v, "cores"))
+		}
+		say("hostile", p)
 	case "saturate":
 		var p phrase
 		if v := s.value("rate_lossless"); v != nil {
@@ -511,6 +532,9 @@ func facts(r *bench.Result, s scene) []fact {
 	if v := s.value("memory"); v != nil {
 		p = p.add("memory %v", measure(*v, "bytes"))
 	}
+	if v := s.value("memory_growth"); v != nil {
+		p[len(p)-1].text += fmt.Sprintf(" (grown by %v under fire)", measure(*v, "bytes"))
+	}
 	if v := s.value("server_cpu"); v != nil {
 		p = p.add("their server %v", measure(*v, "cores"))
 		if v := s.value("server_memory"); v != nil {
@@ -522,6 +546,14 @@ func facts(r *bench.Result, s scene) []fact {
 }
 
 // culls are the false ones, beside what theory expects where there is one.
+// orNone is a count in a sentence.
+func orNone(n float64) string {
+	if n == 0 {
+		return "no"
+	}
+	return grouped(n)
+}
+
 func culls(s scene) phrase {
 	n, ok := s.total("false_culls")
 	if !ok {

@@ -136,7 +136,7 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 			s.Charts.Views = append(s.Charts.Views, bench.ViewTrace{Peer: g.name(i), T: []float64{0, a, b, c}, N: []int{0, n / 3, n * 3 / 4, n}})
 		}
 		s.Charts.Converged = &converge
-	case "steady", "loss":
+	case "steady", "loss", "garbage":
 		vanilla = uint64(3 * n * (n - 1))
 		lost := 0.0
 		if name == "loss" {
@@ -146,6 +146,10 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 			m["detect"] = exact(g.uniform(n-1, 1.5, 2.3))
 			m["duplicated"], m["reordered"] = one("1", 19), one("1", 95)
 		} else {
+			if name == "garbage" {
+				m["hostile_sent"], m["hostile_rate"], m["hostile_taken"] = one("1", 13e6), one("messages/s", 1e6), one("1", 12.9e6)
+				m["hostile_cpu"], m["memory_growth"] = one("cores", 0.98), one("bytes", 4.1e6)
+			}
 			m["duplicated"], m["reordered"] = one("1", 0), one("1", 0)
 		}
 		m["due"], m["sent"] = one("1", float64(vanilla)), one("1", float64(vanilla))
