@@ -264,7 +264,7 @@ func about(r *bench.Result, s scene) string {
 	case "garbage":
 		rate := "as fast as one core can"
 		if o.Garbage.Rate > 0 {
-			rate = measure(o.Garbage.Rate, "messages/s").String()
+			rate = strings.ReplaceAll(measure(o.Garbage.Rate, "messages/s").String(), glue, " ")
 		}
 		return fmt.Sprintf("%s beside a flood of kind %s at the %s, %s, for %v", peers, clean(o.Garbage.Kind), clean(o.Garbage.At), rate, o.Duration)
 	case "saturate":
