@@ -157,6 +157,9 @@ func (x *attacker) stop() (v volley, err error) {
 	return v, nil
 }
 
+// drainPatience is how long a target may take to read what waits for it.
+const drainPatience = 10 * time.Second
+
 func garbageScenario(s *stage) error {
 	return s.with(setup{}, func() error {
 		seat, target := int(serverSeat), s.mesh.server.addr()
@@ -186,6 +189,7 @@ func garbageScenario(s *stage) error {
 		if err != nil {
 			return err
 		}
+		s.until(context.WithoutCancel(s.ctx), drainPatience, func() bool { return s.mesh.accounts().Unexplained == 0 })
 		s.assaulted(v, seat)
 		s.value("memory_growth", "bytes", float64(after-before))
 		return nil

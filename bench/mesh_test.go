@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 func quick(peers int, scenarios ...string) Config {
 	o := DefaultOptions()
 	o.Duration, o.Interval, o.Refresh, o.Churn, o.Spread = 500*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond, 10, 50*time.Millisecond
+	o.Garbage.Rate = 5000
 	o.Search = Search{LossRatio: 0.5, Trial: 50 * time.Millisecond, DurationSum: 50 * time.Millisecond, Exceed: 0.5, Width: 0.5, Min: 100, Max: 2000}
 	return Config{
 		Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: "goroutine", Options: o,

@@ -47,7 +47,8 @@ and in answer to commands
   broadcasting  interval_ms (0: not)
   error, help   error or text
   stats         seconds, counters (datagrams; traffic in bytes too),
-                send_failures, kernel_drops (null: unknown), buffer_granted,
+                send_failures, kernel_drops (null: unknown; found the receive
+                buffer full, or filtered out under a flood), buffer_granted,
                 goroutines
 At the end comes an event "ended" with the fields of stats. -metrics serves the
 same fields under the key "p2p".
