@@ -41,7 +41,7 @@ type localPeer struct {
 }
 
 func startLocal(ctx context.Context, s *seat, host netip.Addr) *localPeer {
-	go s.serve(ctx, host)
+	go s.serve(ctx, host, s)
 	return &localPeer{seat: s}
 }
 
@@ -132,7 +132,7 @@ func child() error {
 		return err
 	}
 	s := newSeat(number, sock, b, newClock())
-	go s.serve(context.Background(), sock.Addr().Addr())
+	go s.serve(context.Background(), sock.Addr().Addr(), s)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() { // the end of input is the end of the mesh
 		var o command

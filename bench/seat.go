@@ -58,17 +58,10 @@ func (s *seat) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return s.machine.Poll(now)
 }
 
-// Lost forwards what the driver says of lost datagrams.
-func (s *seat) Lost(now time.Time) {
-	if m, ok := s.machine.(interface{ Lost(time.Time) }); ok {
-		m.Lost(now)
-	}
-}
-
-// serve runs the seat until its socket is closed.
-func (s *seat) serve(ctx context.Context, host netip.Addr) error {
+// serve runs the seat, or what stands for it, until its socket is closed.
+func (s *seat) serve(ctx context.Context, host netip.Addr, m core.Machine) error {
 	defer close(s.done)
-	return s.sock.Serve(ctx, host, s)
+	return s.sock.Serve(ctx, host, m)
 }
 
 // settle puts a machine into the seat.

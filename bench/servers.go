@@ -35,7 +35,7 @@ type localServer struct {
 
 func startServer(ctx context.Context, s *seat, host netip.Addr, timing core.Timing, opt *Options, impair Impairment, seed uint64) (*localServer, error) {
 	l := &localServer{seat: s, opt: opt, timing: timing, impair: impair, seed: seed}
-	go s.serve(ctx, host)
+	go s.serve(ctx, host, l)
 	return l, l.restart()
 }
 
@@ -54,6 +54,13 @@ func (l *localServer) restart() (err error) {
 		}
 	})
 	return err
+}
+
+// Lost makes the seat one whose socket withstands floods, as a server's does.
+func (l *localServer) Lost(now time.Time) {
+	if l.directory != nil {
+		l.directory.Lost(now)
+	}
 }
 
 func (l *localServer) kill() error {
