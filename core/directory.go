@@ -15,8 +15,8 @@ const (
 	AnswerGap = 100 * time.Millisecond // between answers to one peer's repeated births
 )
 
-// Patience is how many times longer than the deadline an entry may be silent of
-// which datagrams may have been lost.
+// Patience is how many times the deadline a proven entry may be silent of which
+// datagrams may have been lost; one that is not proven, half as many.
 const Patience = 4
 
 // DirectoryConfig describes a directory server.
@@ -157,16 +157,19 @@ func (d *Directory) index(port uint16) int { return slices.Index(d.ports[:d.n], 
 // port: whoever was born in earnest has sent two keep-alives by then.
 func (d *Directory) yields(now time.Time, i int) bool {
 	s := d.slot(d.Entries().At(i).Name)
-	return !s.proven && now.Sub(s.born) > d.deadline(s.born)*2/3
+	return !s.proven && now.Sub(s.born) > d.deadline(s, s.born)*2/3
 }
 
-// deadline is how long after its last sign of life, or its birth, an entry may be
-// silent.
-func (d *Directory) deadline(since time.Time) time.Duration {
-	if d.lost.After(since) {
+// deadline is how long an entry may be silent after its last sign of life, or
+// its birth.
+func (d *Directory) deadline(s *slot, since time.Time) time.Duration {
+	switch {
+	case !d.lost.After(since):
+		return d.cfg.Timing.Deadline
+	case s.proven:
 		return d.cfg.Timing.Deadline * Patience
 	}
-	return d.cfg.Timing.Deadline
+	return d.cfg.Timing.Deadline * Patience / 2
 }
 
 func (d *Directory) replace(now time.Time, i int, by Entry) {
@@ -260,9 +263,9 @@ func (d *Directory) Lost(now time.Time) { d.lost = now }
 func (d *Directory) reap(now time.Time) {
 	for i := 0; i < d.n; {
 		e := d.Entries().At(i)
-		stamp := d.slot(e.Name).stamp
-		silence := now.Sub(stamp)
-		if silence <= d.deadline(stamp) {
+		s := d.slot(e.Name)
+		silence := now.Sub(s.stamp)
+		if silence <= d.deadline(s, s.stamp) {
 			i++
 			continue
 		}
