@@ -15,8 +15,7 @@ const (
 	AnswerGap = 100 * time.Millisecond // between answers to one peer's repeated births
 )
 
-// Patience is how many times the deadline a proven entry may be silent of which
-// datagrams may have been lost; one that is not proven, half as many.
+// Patience is how many deadlines an entry may be silent while datagrams are lost.
 const Patience = 4
 
 // DirectoryConfig describes a directory server.
@@ -157,19 +156,17 @@ func (d *Directory) index(port uint16) int { return slices.Index(d.ports[:d.n], 
 // port: whoever was born in earnest has sent two keep-alives by then.
 func (d *Directory) yields(now time.Time, i int) bool {
 	s := d.slot(d.Entries().At(i).Name)
-	return !s.proven && now.Sub(s.born) > d.deadline(s, s.born)*2/3
+	return !s.proven && d.silent(now, s.born, d.cfg.Timing.Deadline*2/3)
 }
 
-// deadline is how long an entry may be silent after its last sign of life, or
-// its birth.
-func (d *Directory) deadline(s *slot, since time.Time) time.Duration {
-	switch {
-	case !d.lost.After(since):
-		return d.cfg.Timing.Deadline
-	case s.proven:
-		return d.cfg.Timing.Deadline * Patience
+// silent reports that nothing has come of somebody since a time for longer than
+// a deadline, and not because it was lost: that runs from the last loss, but
+// Patience deadlines are enough in any case.
+func (d *Directory) silent(now, since time.Time, deadline time.Duration) bool {
+	if d.lost.After(since) && now.Sub(since) <= Patience*deadline {
+		since = d.lost
 	}
-	return d.cfg.Timing.Deadline * Patience / 2
+	return now.Sub(since) > deadline
 }
 
 func (d *Directory) replace(now time.Time, i int, by Entry) {
@@ -255,24 +252,22 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 }
 
 // Lost tells the server that by now the kernel has thrown away datagrams that
-// were for it. Whoever has been silent since may have spoken, and is given
-// patience.
+// were for it. Whoever has been silent until now may have spoken.
 func (d *Directory) Lost(now time.Time) { d.lost = now }
 
 // reap removes every entry that has been silent for longer than its deadline.
 func (d *Directory) reap(now time.Time) {
 	for i := 0; i < d.n; {
 		e := d.Entries().At(i)
-		s := d.slot(e.Name)
-		silence := now.Sub(s.stamp)
-		if silence <= d.deadline(s, s.stamp) {
+		stamp := d.slot(e.Name).stamp
+		if !d.silent(now, stamp, d.cfg.Timing.Deadline) {
 			i++
 			continue
 		}
 		d.remove(now, i)
 		d.counters.Reaps++
 		if d.observer.Reaped != nil {
-			d.observer.Reaped(now, e, silence)
+			d.observer.Reaped(now, e, now.Sub(stamp))
 		}
 	}
 }

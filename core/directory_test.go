@@ -286,39 +286,63 @@ func TestFilledDirectory(t *testing.T) {
 	}
 }
 
-// PROTOCOL.md, "Additions", patience: whoever may have been heard but for lost
-// datagrams stays four times as long, twice if not proven.
+// PROTOCOL.md, "Additions", patience: silence counts from the last loss, but ends
+// an entry after 6 s whatever is lost.
 func TestPatience(t *testing.T) {
-	r, d := server(t)
-	for _, n := range []Name{'A', 'B', 'C'} {
-		r.hear(0, peer(n).Port, birth(peer(n)))
+	a, b := peer('A'), peer('B')
+	lose := func(r *rig, d *Directory, from, to time.Duration) {
+		for at := from; at <= to; at += 100 * ms {
+			r.until(at)
+			d.Lost(r.now)
+		}
 	}
-	r.hear(500*ms, 3101, keepAlive('A'))
-	r.until(1200 * ms)
-	d.Lost(r.now)
-	r.hear(1250*ms, 3102, keepAlive('B'))
-	r.forget()
-	r.until(20 * time.Second)
-	r.want(
-		"3s reaped B:3102 after 1.75s", // nothing was lost after it spoke
-		"3s sent directory [A:3101 C:3103] to [3101 3103]",
-		"3.5s reaped C:3103 after 3.5s", // never proven
-		"3.5s sent directory [A:3101] to [3101]",
-		"7s reaped A:3101 after 6.5s",
-	)
-}
-
-// A newcomer's keep-alives may be lost, too: it need not give way before 2 s.
-func TestPatienceWithNewcomers(t *testing.T) {
-	r, d := server(t)
-	r.hear(0, 3101, birth(peer('A')))
-	r.until(700 * ms)
-	d.Lost(r.now)
-	r.forget()
-	r.hear(2000*ms, 9999, birth(Entry{'A', 9999}))
-	r.hear(2000*ms+1, 9999, birth(Entry{'A', 9999}))
-	r.want("2s conflict A:9999 with A:3101", "2.000000001s replaced A:3101 by A:9999",
-		"2.000000001s born A:9999", "2.000000001s sent directory [A:9999] to [9999]")
+	t.Run("one loss", func(t *testing.T) {
+		r, d := server(t)
+		r.hear(0, 3101, birth(a))
+		r.hear(0, 3102, birth(b))
+		lose(r, d, 1200*ms, 1200*ms)
+		r.hear(1250*ms, 3102, keepAlive('B'))
+		r.forget()
+		r.until(10 * time.Second)
+		r.want(
+			"3s reaped A:3101 after 3s", "3s reaped B:3102 after 1.75s")
+	})
+	t.Run("losses for long", func(t *testing.T) {
+		r, d := server(t)
+		r.hear(0, 3101, birth(a))
+		r.forget()
+		lose(r, d, 0, 10*time.Second)
+		r.want("6.5s reaped A:3101 after 6.5s")
+	})
+	t.Run("heard again when they are over", func(t *testing.T) {
+		r, d := server(t)
+		r.hear(0, 3101, birth(a))
+		r.forget()
+		lose(r, d, 100*ms, 5*time.Second)
+		r.hear(5100*ms, 3101, keepAlive('A'))
+		r.until(6500 * ms)
+		r.want()
+	})
+	t.Run("losses before the last sign of life do not count", func(t *testing.T) {
+		r, d := server(t)
+		r.hear(0, 3101, birth(a))
+		lose(r, d, 100*ms, 300*ms)
+		r.hear(400*ms, 3101, keepAlive('A'))
+		r.forget()
+		r.until(10 * time.Second)
+		r.want("2s reaped A:3101 after 1.6s")
+	})
+	t.Run("a newcomer need not give way", func(t *testing.T) {
+		r, d := server(t)
+		r.hear(0, 3101, birth(a))
+		lose(r, d, 100*ms, 900*ms)
+		r.forget()
+		rival := Entry{'A', 9999}
+		r.hear(1900*ms, 9999, birth(rival))
+		r.hear(1900*ms+1, 9999, birth(rival))
+		r.want("1.9s conflict A:9999 with A:3101", "1.900000001s replaced A:3101 by A:9999",
+			"1.900000001s born A:9999", "1.900000001s sent directory [A:9999] to [9999]")
+	})
 }
 
 // PROTOCOL.md, "Additions", pacing: 8 in a burst, then one every 10 ms.
