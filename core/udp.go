@@ -160,15 +160,18 @@ func (s *Socket) Serve(ctx context.Context, host netip.Addr, m Machine) error {
 		if expired {
 			s.deadline = spent // set the next one whatever it is
 		}
+		look := expired || s.drained >= crowd
 		s.mu.Unlock()
 		switch {
 		case closed:
 			return nil
 		case expired: // a read past its deadline has read nothing
 			s.conn.drain()
-			s.lookForDrops()
 		case err != nil:
 			return fmt.Errorf("socket %v: %w", s.addr, err)
+		}
+		if look {
+			s.lookForDrops()
 		}
 	}
 }
@@ -187,6 +190,9 @@ func (s *Socket) send() {
 	for range sendMost {
 		out, next := s.machine.Poll(time.Now())
 		if out.Empty() {
+			if s.siege.filtered {
+				next = earliest(next, s.siege.glance)
+			}
 			if !next.Equal(s.deadline) {
 				s.deadline = next
 				s.conn.setDeadline(next)
