@@ -11,7 +11,7 @@ import (
 
 // Options are what the scenarios can be told.
 type Options struct {
-	Duration time.Duration `json:"duration"` // that steady, churn and loss measure
+	Duration time.Duration `json:"duration"` // that steady, churn, loss and garbage measure
 	Warmup   time.Duration `json:"warmup"`   // before steady's measured window
 	Interval time.Duration `json:"interval"` // between a peer's measured broadcasts
 	Payload  int           `json:"payload"`  // bytes of a broadcast's text; 0: the protocol's own
@@ -23,7 +23,7 @@ type Options struct {
 	Refresh  time.Duration `json:"refresh"`  // of the halves of restart and pause that have it
 	Impair   Impairment    `json:"impair"`   // of the loss scenario
 	Search   Search        `json:"search"`   // of saturate
-	Garbage  Garbage       `json:"garbage"`
+	Garbage  Garbage       `json:"garbage"`  // of garbage
 
 	ReadBuffer  int    `json:"read_buffer"` // bytes asked for on each socket
 	SourceCheck bool   `json:"source_check"`
