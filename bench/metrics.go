@@ -18,7 +18,7 @@ type Definition struct {
 var common = []Definition{
 	{"false_culls", "1", false, -1, "times that a live peer disappeared from the views of others"},
 	{"unexplained", "1", false, -1, "datagrams that the accounts cannot place; anything but 0 is a fault of the measurement"},
-	{"kernel_drops", "1", false, -1, "datagrams lost in a receiver's full socket buffer, as the kernel counts them"},
+	{"kernel_drops", "1", false, -1, "datagrams lost in a receiver's full socket buffer, or kept out by the server's filter under a flood, as the kernel counts them"},
 	{"dropped", "1", false, 0, "datagrams that arrived and that the protocol refused, for whatever reason"},
 	{"datagrams", "1", false, 0, "datagrams that server and peers sent during the scenario, one for each receiver"},
 	{"bytes", "bytes", false, 0, "UDP payload of those datagrams"},

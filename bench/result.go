@@ -107,7 +107,7 @@ type Accounts struct {
 	Duplicated  uint64 `json:"duplicated"`  // added by the impairment
 	Taken       uint64 `json:"taken"`       // received, and of use
 	Dropped     uint64 `json:"dropped"`     // received, and refused by the protocol
-	Kernel      uint64 `json:"kernel"`      // thrown away by the kernel: the receiver's buffer was full
+	Kernel      uint64 `json:"kernel"`      // thrown away by the kernel: the receiver's buffer was full, or the server's filter kept it out
 	Unsent      uint64 `json:"unsent"`      // refused by the kernel when sending
 	Injected    uint64 `json:"injected"`    // lost on purpose by the impairment
 	Dead        uint64 `json:"dead"`        // for peers that had been killed

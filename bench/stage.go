@@ -221,7 +221,7 @@ func (s *stage) finish() {
 	switch hostile := s.out.Metrics[s.out.Name+".hostile_sent"]; {
 	case a.Kernel == 0:
 	case hostile.Value != nil:
-		s.note("%d datagrams, hostile ones or the mesh's own, lost in full socket buffers", a.Kernel)
+		s.note("%d datagrams, hostile ones or the mesh's own, found a full socket buffer or were kept out by the server's filter", a.Kernel)
 	default:
 		s.bad("%d datagrams lost in full socket buffers", a.Kernel)
 	}

@@ -609,6 +609,10 @@ func accounts(s scene) phrase {
 	if !any {
 		return nil
 	}
+	kernel := "lost in full buffers"
+	if s.Name == "garbage" { // where a filter may be at work, too
+		kernel = "thrown away by the kernel"
+	}
 	p := phrase{}.add("%s sent", count(a.Sent))
 	for _, x := range []struct {
 		n    uint64
@@ -617,7 +621,7 @@ func accounts(s scene) phrase {
 	}{
 		{a.Duplicated, "duplicated on purpose", false}, {a.Taken, "taken", false}, {a.Dropped, "refused by the protocol", false},
 		{a.Injected, "lost on purpose", false}, {a.Dead, "for the dead", false}, {a.Queued, "under way", false},
-		{a.Kernel, "lost in full buffers", true}, {a.Unsent, "unsent", true},
+		{a.Kernel, kernel, s.Name != "garbage"}, {a.Unsent, "unsent", true},
 	} {
 		if x.n > 0 || x.what == "taken" {
 			p = p.addIf(x.bad, "%s %s", count(x.n), x.what)
