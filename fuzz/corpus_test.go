@@ -72,6 +72,16 @@ func seeds(t testing.TB) map[string]map[string][]byte {
 			add("FuzzPeer", c.Name, appendCase(meet, c))
 		}
 	}
+	// PROTOCOL.md, "Additions", proof: two are born, one of them speaks up from
+	// somewhere, and a third wants the name of one and the port of the other.
+	for name, from := range map[string]Origin{"born": FromStranger, "port": FromSelf, "other": FromMember} {
+		other := env.Spare[0]
+		b := operation{0, FromStranger, birthOf(env.Self)}.append(nil)
+		b = operation{0, FromStranger, birthOf(other)}.append(b)
+		b = operation{25 * waitUnit, from, keepAliveOf(env.Self)}.append(b)
+		b = operation{35 * waitUnit, FromMember, birth(uint16(env.Self.Name), other.Port)}.append(b)
+		add("FuzzDirectory", "proof-from-"+name, b)
+	}
 	for _, s := range recorded(t) {
 		target, b := "FuzzDirectory", []byte(nil)
 		if s.Role == "peer" {
