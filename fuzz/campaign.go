@@ -140,7 +140,7 @@ func (c *campaign) up(ctx context.Context) (err error) {
 	}
 	const patience = 5 * time.Second // for a process to come up
 	for begun := time.Now(); ; {
-		if c.mesh, err = newMesh(c.Target, c.ProbeTimeout); err == nil {
+		if c.mesh, err = newMesh(c.Target, c.ProbeTimeout, c.starved); err == nil {
 			break
 		}
 		if c.process != nil {
@@ -163,12 +163,20 @@ func (c *campaign) up(ctx context.Context) (err error) {
 		c.env.Members = append(c.env.Members, p.entry)
 	}
 	for n := core.Name(' '); n.Valid(); n++ {
-		if _, taken := c.mesh.canaries[0].holder(n); !taken {
-			// Nobody reads on these ports: they answer the target with an ICMP error.
-			c.env.Spare = append(c.env.Spare, core.Entry{Name: n, Port: 2 + uint16(n)})
+		// Nobody reads on these ports: they answer the target with an ICMP error.
+		if e := (core.Entry{Name: n, Port: 2 + uint16(n)}); !c.mesh.canaries[0].shutOut(e) {
+			c.env.Spare = append(c.env.Spare, e)
 		}
 	}
 	return nil
+}
+
+// starved is how long the target has waited for a processor, as far as that is known.
+func (c *campaign) starved() time.Duration {
+	if c.process == nil {
+		return 0
+	}
+	return c.process.Starved()
 }
 
 func (c *campaign) down() {
@@ -187,7 +195,9 @@ func (c *campaign) down() {
 
 func (c *campaign) restart(ctx context.Context) error {
 	c.down()
-	c.result.Restarts++
+	if c.Exec != "" {
+		c.result.Restarts++
+	}
 	return c.up(ctx)
 }
 
@@ -235,9 +245,10 @@ func (c *campaign) fire(ctx context.Context, b batch) {
 	flush()
 }
 
-// verdict fires b and says what it did to the target.
-func (c *campaign) verdict(ctx context.Context, b batch) (Kind, string) {
-	c.mesh.judge(0, 1e18) // what is due from before
+// verdict fires b and says what it did to the target. With watch it takes the
+// time to tell a hung target from a slow one.
+func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, string) {
+	c.mesh.settle()
 	before := c.sender.Counts().Bytes
 	c.fire(ctx, b)
 	if c.process != nil {
@@ -246,7 +257,7 @@ func (c *campaign) verdict(ctx context.Context, b batch) (Kind, string) {
 			return Died, how
 		}
 	}
-	kind, why := c.mesh.judge(c.sender.Counts().Bytes-before, c.Amplification)
+	kind, why := c.mesh.judge(c.sender.Counts().Bytes-before, c.Amplification, watch)
 	if c.process != nil {
 		if how, yes := c.process.Exited(); yes {
 			return Died, how
@@ -256,20 +267,38 @@ func (c *campaign) verdict(ctx context.Context, b batch) (Kind, string) {
 		}
 	}
 	if kind == "" {
-		for _, e := range b.ghosts {
-			if c.mesh.canaries[0].sees(e) {
-				return Ghost, fmt.Sprintf("%v is in the directory though silent for more than 2 s", e)
-			}
-		}
+		return c.haunted(ctx, b.ghosts)
 	}
 	return kind, why
+}
+
+// haunted looks for the silent in the directory that the probe's birth has
+// drawn, and then once more, so that a server that was only late has its chance.
+func (c *campaign) haunted(ctx context.Context, ghosts []core.Entry) (Kind, string) {
+	for _, e := range ghosts {
+		if !c.mesh.canaries[0].sees(e) {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return "", ""
+		case <-time.After(time.Second):
+		}
+		if kind, _ := c.mesh.probe(false); kind == "" && c.mesh.canaries[0].sees(e) {
+			return Ghost, fmt.Sprintf("%v is in the directory though silent for more than 3 s", e)
+		}
+	}
+	return "", ""
 }
 
 // round sends one batch, and narrows down what it did.
 func (c *campaign) round(ctx context.Context, b batch) error {
 	t := c.tally(b.what)
 	got, sent := c.mesh.got.Load(), c.counts()
-	kind, why := c.verdict(ctx, b)
+	kind, why := c.verdict(ctx, b, true)
+	if kind == Amplified { // chance can have a directory change and change back: it must do so again
+		kind, why = c.verdict(ctx, b, true)
+	}
 	now := c.counts()
 	t.Batches++
 	t.Answers += c.mesh.got.Load() - got
@@ -288,7 +317,7 @@ func (c *campaign) round(ctx context.Context, b batch) error {
 			}
 			trial := b
 			trial.shots = shots
-			got, what := c.verdict(ctx, trial)
+			got, what := c.verdict(ctx, trial, kind != Hung)
 			if got == kind {
 				f.What = what
 			}
@@ -313,7 +342,7 @@ func (c *campaign) round(ctx context.Context, b batch) error {
 			}
 		}
 	}
-	if c.Exec == "" && (kind == Hung || kind == Culled || kind == Poisoned) {
+	if c.Exec == "" && (kind == Hung || kind == Slow || kind == Culled || kind == Poisoned) {
 		return c.restart(ctx) // the mesh at least: it says whether anybody is left to attack
 	}
 	return nil

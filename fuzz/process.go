@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,4 +79,19 @@ func (p *Process) Memory() int64 {
 		return pages * int64(os.Getpagesize())
 	}
 	return 0
+}
+
+// Starved is how long its threads together have been ready to run but had no
+// processor; 0 where the system does not tell
+// (/proc/PID/schedstat in Linux's Documentation/scheduler/sched-stats).
+func (p *Process) Starved() (sum time.Duration) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
+	for _, f := range files {
+		b, _ := os.ReadFile(f)
+		if fields := strings.Fields(string(b)); len(fields) == 3 {
+			ns, _ := strconv.ParseInt(fields[1], 10, 64)
+			sum += time.Duration(ns)
+		}
+	}
+	return sum
 }

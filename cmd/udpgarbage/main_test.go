@@ -164,7 +164,7 @@ func TestLastingFaultsAreFound(t *testing.T) {
 	}{
 		{"ghost", "catalogue", []fuzz.Kind{fuzz.Ghost}},
 		{"leak", "generate", []fuzz.Kind{fuzz.Leaked}},
-		{"cull", "random", []fuzz.Kind{fuzz.Culled, fuzz.Hung}}, // too slow: which of both shows first is chance
+		{"cull", "random", []fuzz.Kind{fuzz.Culled}},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()

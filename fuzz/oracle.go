@@ -1,0 +1,309 @@
+package fuzz
+
+import (
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"p2plocal/core"
+)
+
+// Kind is the class of a finding.
+type Kind string
+
+const (
+	Died      Kind = "died"      // the target's process ended
+	Hung      Kind = "hung"      // two fresh peers, one after the other, are not let in, nor later
+	Slow      Kind = "slow"      // two fresh peers are not let in in time, but later
+	Culled    Kind = "culled"    // a live peer is missing from the directory
+	Deaf      Kind = "deaf"      // two peers of the directory do not hear each other
+	Poisoned  Kind = "poisoned"  // the target sends what is no directory
+	Amplified Kind = "amplified" // the same directory again, though nothing has changed, and more bytes than came in
+	Leaked    Kind = "leaked"    // the target's memory grows
+	Ghost     Kind = "ghost"     // a silent peer stays in the directory
+)
+
+const canaries = 3
+
+// mesh is what the campaign keeps around its target to tell how it fares.
+type mesh struct {
+	server   netip.AddrPort
+	timeout  time.Duration
+	canaries []*canary
+	control  *control
+	starved  func() time.Duration // how long the target has waited for a processor
+	got      atomic.Uint64
+	probes   int
+	rounds   int
+	again    uint64 // as last judged
+	wanted   time.Duration
+}
+
+func newMesh(server netip.AddrPort, timeout time.Duration, starved func() time.Duration) (_ *mesh, err error) {
+	m := &mesh{server: server, timeout: timeout, starved: starved}
+	defer func() {
+		if err != nil {
+			m.leave()
+		}
+	}()
+	if m.control, err = newControl(server.Addr()); err != nil {
+		return nil, err
+	}
+	for name := core.Name('~'); len(m.canaries) < canaries && name > '~'-12; name-- { // some names may be taken
+		c, err := join(server, core.Entry{Name: name}, timeout/4, &m.got)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-c.joined:
+			m.canaries = append(m.canaries, c)
+		case <-time.After(timeout):
+			c.leave()
+			if name == '~'-2 && len(m.canaries) == 0 {
+				return nil, fmt.Errorf("no answer from %v to a peer's birth within %v", server, timeout)
+			}
+		}
+	}
+	if len(m.canaries) < canaries {
+		return nil, fmt.Errorf("only %d of %d canaries let in by %v", len(m.canaries), canaries, server)
+	}
+	return m, nil
+}
+
+func (m *mesh) leave() {
+	for _, c := range m.canaries {
+		c.leave()
+	}
+	if m.control != nil {
+		m.control.leave()
+	}
+	m.canaries, m.control = nil, nil
+}
+
+const (
+	glance  = 10 * time.Millisecond
+	longest = 20                      // timeouts that a slow machine is waited for
+	reaped  = 2200 * time.Millisecond // after which whom a server does not hear is gone
+)
+
+// stopwatch measures a wait that a slow machine does not count in.
+type stopwatch struct {
+	m       *mesh
+	end     time.Time
+	last    time.Time // no machine is that slow
+	starved time.Duration
+}
+
+func (m *mesh) watch() *stopwatch {
+	now := time.Now()
+	return &stopwatch{m, now.Add(m.timeout), now.Add(longest * m.timeout), m.starved()}
+}
+
+// over says that the timeout has passed on a machine that was fast enough: the
+// target did not wait for a processor, and the control lets a peer in at once.
+func (w *stopwatch) over() bool {
+	if time.Now().Before(w.end) {
+		return false
+	}
+	slow := w.m.timeout / 4
+	waited := w.m.starved()
+	if (waited-w.starved > slow || !w.m.control.admits(slow)) && time.Now().Before(w.last) {
+		w.starved, w.end = waited, time.Now().Add(w.m.timeout)
+		return false
+	}
+	return true
+}
+
+// await waits until done or for the timeout.
+func (m *mesh) await(done func() bool) bool {
+	for w := m.watch(); !done(); time.Sleep(glance) {
+		if w.over() {
+			return done()
+		}
+	}
+	return true
+}
+
+// fresh is a name that nobody has, none of the last probes' among them; 0: the
+// directory is full, and stays so for longer than the silent are kept.
+func (m *mesh) fresh() (name core.Name) {
+	m.probes += 7
+	for begun := time.Now(); ; time.Sleep(glance) {
+		if name = m.canaries[0].free(m.probes); name != 0 {
+			return name
+		}
+		if time.Since(begun) > reaped && m.control.admits(m.timeout/4) {
+			return 0
+		}
+	}
+}
+
+// guest is a fresh peer with a name and a port that nobody has. The kernel's
+// choice may be the port of one that has left and is not reaped yet.
+func (m *mesh) guest() (*canary, error) {
+	name := m.fresh()
+	if name == 0 {
+		return nil, nil
+	}
+	for {
+		g, err := join(m.server, core.Entry{Name: name}, m.timeout/4, &m.got)
+		if err != nil || !m.canaries[0].shutOut(g.entry) {
+			return g, err
+		}
+		g.leave()
+	}
+}
+
+// probe has fresh peers born until one is let in, or two were not in time.
+// With watch it then looks on to tell a dead server from a slow one.
+func (m *mesh) probe(watch bool) (Kind, string) {
+	const patience = 2 // guests in vain
+	begun := time.Now()
+	for vain := 0; ; {
+		g, err := m.guest()
+		if err != nil {
+			return "", "" // no port is free: nothing can be said
+		}
+		if g == nil {
+			return Hung, "the directory is full and stays so"
+		}
+		taken := false
+		in := m.await(func() bool {
+			taken = m.canaries[0].shutOut(g.entry)
+			return closed(g.joined) || taken
+		})
+		switch {
+		case in && closed(g.joined):
+			defer g.leave()
+			if why := m.missing(g); why != "" && !(m.excused() && m.heal()) {
+				return Culled, why
+			}
+			return "", ""
+		case in: // somebody else got the name or the port
+		default:
+			vain++
+		}
+		if vain == patience {
+			defer g.leave()
+			return m.afterVain(g, begun, watch)
+		}
+		g.leave()
+	}
+}
+
+// afterVain says why nobody was let in.
+func (m *mesh) afterVain(g *canary, begun time.Time, watch bool) (Kind, string) {
+	for ; watch && time.Since(begun) < reaped+m.timeout; time.Sleep(glance) {
+		if !closed(g.joined) {
+			if why := m.missing(); why != "" {
+				return Culled, why
+			}
+			continue
+		}
+		if why := m.missing(g); why != "" {
+			return Culled, why
+		}
+		return Slow, fmt.Sprintf("fresh peers were let in only after %.1f s", time.Since(begun).Seconds())
+	}
+	return Hung, fmt.Sprintf("two fresh peers, %v the last, were not let in within %v each", g.entry, m.timeout)
+}
+
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// missing says which canary is not in the directory of another, or of a guest:
+// if all were culled at once, only a newcomer is told.
+func (m *mesh) missing(guests ...*canary) string {
+	for _, c := range append(guests, m.canaries...) {
+		for _, other := range m.canaries {
+			if !c.sees(other.entry) {
+				return fmt.Sprintf("the live peer %v is not in the directory of %v", other.entry, c.entry)
+			}
+		}
+	}
+	return ""
+}
+
+// excused says that a cull is the machine's fault: a canary or the target did
+// not run for too long.
+func (m *mesh) excused() bool {
+	for _, c := range m.canaries {
+		if c.silent() {
+			return true
+		}
+	}
+	return m.starved()-m.wanted > lateAlive/2
+}
+
+// heal has the canaries born again that are missing.
+func (m *mesh) heal() bool {
+	for _, c := range m.canaries {
+		if !m.canaries[0].sees(c.entry) || !c.sees(c.entry) {
+			c.socket.Do(c.peer.Connect)
+		}
+	}
+	return m.await(func() bool { return m.missing() == "" })
+}
+
+// severed says which canaries do not hear each other, though the directory names both.
+func (m *mesh) severed() string {
+	m.rounds++
+	text := fmt.Sprintf("canary %d", m.rounds)
+	last := len(m.canaries) - 1
+	for i, c := range m.canaries {
+		from := m.canaries[(i+last)%len(m.canaries)]
+		from.say(c.entry.Name, text)
+		if !m.await(func() bool { return c.hears(from.entry.Name, text) }) {
+			return fmt.Sprintf("%v does not hear %v", c.entry, from.entry)
+		}
+	}
+	return ""
+}
+
+// settle forgets what is due from before a batch.
+func (m *mesh) settle() {
+	m.probe(false)
+	m.again = m.repeats()
+	m.wanted = m.starved()
+}
+
+func (m *mesh) repeats() (bytes uint64) {
+	for _, c := range m.canaries {
+		c.mu.Lock()
+		bytes += c.again
+		c.mu.Unlock()
+	}
+	return bytes
+}
+
+// judge says what is wrong with the target after in bytes were sent to it.
+func (m *mesh) judge(in uint64, amplification float64, watch bool) (Kind, string) {
+	kind, why := m.probe(watch)
+	for _, c := range m.canaries {
+		c.mu.Lock()
+		bad := c.malformed
+		c.mu.Unlock()
+		if bad != nil {
+			return Poisoned, fmt.Sprintf("the target sent %x, which is no directory", bad)
+		}
+	}
+	if kind != "" {
+		return kind, why
+	}
+	news := m.repeats() - m.again
+	m.again += news
+	if float64(news) > amplification*float64(in) && news > 0 {
+		return Amplified, fmt.Sprintf("%d bytes drew %d bytes of directories that said nothing new", in, news)
+	}
+	if why := m.severed(); why != "" {
+		return Deaf, why
+	}
+	return "", ""
+}
