@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 type canary struct {
 	entry  core.Entry
 	socket *core.Socket
+	conn   *net.UDPConn // the same socket, to send from as if it were this peer
 	peer   *core.Peer
 	stop   context.CancelFunc
 	done   chan struct{}
@@ -27,7 +29,8 @@ type canary struct {
 	view      core.Entries // the last directory's
 	again     uint64       // bytes of directories that said what the last one had said
 	malformed []byte       // the first of the target's datagrams that is none
-	heard     map[core.Name]string
+	heard     map[core.Name]voice
+	sent      uint64    // datagrams to the server
 	alive     time.Time // when it last sent a sign of life
 	late      time.Time // when it last did so more than lateAlive after the one before
 }
@@ -39,18 +42,19 @@ const lateAlive = time.Second
 // join makes a peer on a port (0: the kernel's choice) and has it born. It must
 // be left by leave.
 func join(server netip.AddrPort, e core.Entry, retry time.Duration, got *atomic.Uint64) (*canary, error) {
-	socket, err := core.Listen(netip.AddrPortFrom(server.Addr(), e.Port), core.ReadBuffer)
+	socket, conn, err := listen(netip.AddrPortFrom(server.Addr(), e.Port))
 	if err != nil {
 		return nil, err
 	}
 	e.Port = socket.Addr().Port()
-	c := &canary{entry: e, socket: socket, joined: make(chan struct{}), done: make(chan struct{}), got: got,
-		heard: map[core.Name]string{}, alive: time.Now()}
+	c := &canary{entry: e, socket: socket, conn: conn, joined: make(chan struct{}), done: make(chan struct{}), got: got,
+		heard: map[core.Name]voice{}, alive: time.Now()}
 	timing := core.DefaultTiming()
 	timing.Retry, timing.Broadcast = retry, 0
 	c.peer, err = core.NewPeer(core.PeerConfig{Self: e, Server: server, Timing: timing, Observer: c.observer(server)}, time.Now())
 	if err != nil {
 		socket.Close()
+		conn.Close()
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -88,7 +92,9 @@ func (c *canary) observer(server netip.AddrPort) core.Observer {
 		Message: func(_ time.Time, from core.Entry, text []byte) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.heard[from.Name] = string(text)
+			now := time.Now()
+			v := c.heard[from.Name]
+			c.heard[from.Name] = voice{v.times + 1, now, now.Sub(v.last), string(head(text))}
 		},
 		Sent: func(now, _ time.Time, out core.Outgoing) {
 			c.mu.Lock()
@@ -97,6 +103,9 @@ func (c *canary) observer(server netip.AddrPort) core.Observer {
 				c.late = now
 			}
 			c.alive = now
+			if len(out.Ports) == 1 && out.Ports[0] == server.Port() {
+				c.sent++
+			}
 		},
 	}
 }
@@ -105,6 +114,22 @@ func (c *canary) observer(server netip.AddrPort) core.Observer {
 func (c *canary) leave() {
 	c.stop()
 	<-c.done
+	c.conn.Close()
+}
+
+// voice is what a canary has heard of one fellow peer.
+type voice struct {
+	times int
+	last  time.Time
+	gap   time.Duration // between the last two
+	text  string        // the last message's beginning
+}
+
+// hears is what has been heard of a peer.
+func (c *canary) hears(from core.Name) voice {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard[from]
 }
 
 // find is the name of the first entry of the last directory that is as wanted,
@@ -164,12 +189,6 @@ const memory = 3 * time.Second
 // say sends a message to one fellow canary, by its name.
 func (c *canary) say(to core.Name, text string) {
 	c.socket.Do(func(now time.Time) { c.peer.Send(now, to, []byte(text)) })
-}
-
-func (c *canary) hears(from core.Name, text string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.heard[from] == text
 }
 
 // head is as much of a datagram as a line shows.

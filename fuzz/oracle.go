@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
@@ -17,47 +18,62 @@ const (
 	Hung      Kind = "hung"      // two fresh peers, one after the other, are not let in, nor later
 	Slow      Kind = "slow"      // two fresh peers are not let in in time, but later
 	Culled    Kind = "culled"    // a live peer is missing from the directory
-	Deaf      Kind = "deaf"      // two peers of the directory do not hear each other
+	Deaf      Kind = "deaf"      // two peers of the directory do not hear each other, or the target a newcomer's birth
 	Poisoned  Kind = "poisoned"  // the target sends what is no directory
 	Amplified Kind = "amplified" // the same directory again, though nothing has changed, and more bytes than came in
-	Leaked    Kind = "leaked"    // the target's memory grows
+	Leaked    Kind = "leaked"    // the target's memory, descriptors or goroutines grow
 	Ghost     Kind = "ghost"     // a silent peer stays in the directory
+	Strayed   Kind = "strayed"   // the target sends to a place that has asked for nothing
+	Spilled   Kind = "spilled"   // a peer prints much more than has come in
+	Miscount  Kind = "miscount"  // the target's own counters do not add up to what was sent
 )
 
 const canaries = 3
 
 // mesh is what the campaign keeps around its target to tell how it fares.
 type mesh struct {
+	ctx      context.Context // when it is done nothing is waited for
 	server   netip.AddrPort
 	timeout  time.Duration
 	canaries []*canary
-	control  *control
+	control  *house
 	starved  func() time.Duration // how long the target has waited for a processor
 	got      atomic.Uint64
+	left     uint64 // datagrams to the server from guests that have left
 	probes   int
 	rounds   int
-	again    uint64 // as last judged
-	wanted   time.Duration
+	again    uint64        // as last judged
+	wanted   time.Duration // as starved had said then
+	stale    bool          // the machine has spoilt it: nothing can be said until a restart
 }
 
-func newMesh(server netip.AddrPort, timeout time.Duration, starved func() time.Duration) (_ *mesh, err error) {
-	m := &mesh{server: server, timeout: timeout, starved: starved}
+// newMesh puts canaries into the mesh of a server, on port, the next one and so
+// on, or with port 0 where the kernel chooses.
+func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout time.Duration, starved func() time.Duration) (_ *mesh, err error) {
+	m := &mesh{ctx: ctx, server: server, timeout: timeout, starved: starved}
 	defer func() {
 		if err != nil {
 			m.leave()
 		}
 	}()
-	if m.control, err = newControl(server.Addr()); err != nil {
+	if m.control, err = newHouse(server.Addr()); err != nil {
 		return nil, err
 	}
 	for name := core.Name('~'); len(m.canaries) < canaries && name > '~'-12; name-- { // some names may be taken
-		c, err := join(server, core.Entry{Name: name}, timeout/4, &m.got)
+		e := core.Entry{Name: name}
+		if port != 0 {
+			e.Port = port + uint16(len(m.canaries))
+		}
+		c, err := join(server, e, timeout/4, &m.got)
 		if err != nil {
 			return nil, err
 		}
 		select {
 		case <-c.joined:
 			m.canaries = append(m.canaries, c)
+		case <-ctx.Done():
+			c.leave()
+			return nil, ctx.Err()
 		case <-time.After(timeout):
 			c.leave()
 			if name == '~'-2 && len(m.canaries) == 0 {
@@ -90,37 +106,43 @@ const (
 // stopwatch measures a wait that a slow machine does not count in.
 type stopwatch struct {
 	m       *mesh
+	timeout time.Duration
 	end     time.Time
 	last    time.Time // no machine is that slow
 	starved time.Duration
 }
 
-func (m *mesh) watch() *stopwatch {
+func (m *mesh) watch(timeout time.Duration) *stopwatch {
 	now := time.Now()
-	return &stopwatch{m, now.Add(m.timeout), now.Add(longest * m.timeout), m.starved()}
+	return &stopwatch{m, timeout, now.Add(timeout), now.Add(longest * m.timeout).Add(timeout), m.starved()}
 }
 
 // over says that the timeout has passed on a machine that was fast enough: the
 // target did not wait for a processor, and the control lets a peer in at once.
 func (w *stopwatch) over() bool {
+	if w.m.ctx.Err() != nil {
+		return true
+	}
 	if time.Now().Before(w.end) {
 		return false
 	}
 	slow := w.m.timeout / 4
 	waited := w.m.starved()
 	if (waited-w.starved > slow || !w.m.control.admits(slow)) && time.Now().Before(w.last) {
-		w.starved, w.end = waited, time.Now().Add(w.m.timeout)
+		w.starved, w.end = waited, time.Now().Add(w.timeout)
 		return false
 	}
 	return true
 }
 
 // await waits until done or for the timeout.
-func (m *mesh) await(done func() bool) bool {
-	for w := m.watch(); !done(); time.Sleep(glance) {
+func (m *mesh) await(timeout time.Duration, done func() bool) bool {
+	pause := glance / 64
+	for w := m.watch(timeout); !done(); time.Sleep(pause) {
 		if w.over() {
 			return done()
 		}
+		pause = min(2*pause, glance)
 	}
 	return true
 }
@@ -133,7 +155,7 @@ func (m *mesh) fresh() (name core.Name) {
 		if name = m.canaries[0].free(m.probes); name != 0 {
 			return name
 		}
-		if time.Since(begun) > reaped && m.control.admits(m.timeout/4) {
+		if m.ctx.Err() != nil || time.Since(begun) > reaped && m.control.admits(m.timeout/4) {
 			return 0
 		}
 	}
@@ -151,8 +173,25 @@ func (m *mesh) guest() (*canary, error) {
 		if err != nil || !m.canaries[0].shutOut(g.entry) {
 			return g, err
 		}
-		g.leave()
+		m.dismiss(g)
 	}
+}
+
+// dismiss ends a guest, and keeps its books.
+func (m *mesh) dismiss(g *canary) {
+	g.leave()
+	m.left += g.sent
+}
+
+// sent is how many datagrams canaries and guests have sent to the server.
+func (m *mesh) sent() uint64 {
+	n := m.left
+	for _, c := range m.canaries {
+		c.mu.Lock()
+		n += c.sent
+		c.mu.Unlock()
+	}
+	return n
 }
 
 // probe has fresh peers born until one is let in, or two were not in time.
@@ -169,13 +208,13 @@ func (m *mesh) probe(watch bool) (Kind, string) {
 			return Hung, "the directory is full and stays so"
 		}
 		taken := false
-		in := m.await(func() bool {
+		in := m.await(m.timeout, func() bool {
 			taken = m.canaries[0].shutOut(g.entry)
 			return closed(g.joined) || taken
 		})
 		switch {
 		case in && closed(g.joined):
-			defer g.leave()
+			defer m.dismiss(g)
 			if why := m.missing(g); why != "" && !(m.excused() && m.heal()) {
 				return Culled, why
 			}
@@ -185,16 +224,16 @@ func (m *mesh) probe(watch bool) (Kind, string) {
 			vain++
 		}
 		if vain == patience {
-			defer g.leave()
+			defer m.dismiss(g)
 			return m.afterVain(g, begun, watch)
 		}
-		g.leave()
+		m.dismiss(g)
 	}
 }
 
 // afterVain says why nobody was let in.
 func (m *mesh) afterVain(g *canary, begun time.Time, watch bool) (Kind, string) {
-	for ; watch && time.Since(begun) < reaped+m.timeout; time.Sleep(glance) {
+	for ; watch && m.ctx.Err() == nil && time.Since(begun) < reaped+m.timeout; time.Sleep(glance) {
 		if !closed(g.joined) {
 			if why := m.missing(); why != "" {
 				return Culled, why
@@ -249,7 +288,7 @@ func (m *mesh) heal() bool {
 			c.socket.Do(c.peer.Connect)
 		}
 	}
-	return m.await(func() bool { return m.missing() == "" })
+	return m.await(m.timeout, func() bool { return m.missing() == "" })
 }
 
 // severed says which canaries do not hear each other, though the directory names both.
@@ -260,7 +299,7 @@ func (m *mesh) severed() string {
 	for i, c := range m.canaries {
 		from := m.canaries[(i+last)%len(m.canaries)]
 		from.say(c.entry.Name, text)
-		if !m.await(func() bool { return c.hears(from.entry.Name, text) }) {
+		if !m.await(m.timeout, func() bool { return c.hears(from.entry.Name).text == text }) {
 			return fmt.Sprintf("%v does not hear %v", c.entry, from.entry)
 		}
 	}
