@@ -16,6 +16,7 @@ type batch struct {
 	ghosts     []core.Entry // that must have been reaped by its end
 	flood      bool
 	whole      bool // one case: its shots belong together
+	linger     bool // judged only when a peer under attack has broadcast
 }
 
 const (
@@ -49,7 +50,7 @@ func (r Role) prefix() string { return [...]string{"srv/", "peer/"}[r] }
 func (c *campaign) batches() (func(int) (batch, bool), error) {
 	var first []batch
 	if len(c.Replay) > 0 {
-		first = append(first, batch{mode: "replay", what: c.Role.prefix() + "replay", shots: c.armed(c.Replay), whole: true})
+		first = append(first, batch{mode: "replay", what: c.Role.prefix() + "replay", shots: c.armed(c.Replay), whole: true, linger: true})
 	}
 	cases, err := c.env.Catalogue()
 	if err != nil {
@@ -80,7 +81,7 @@ func (c *campaign) batches() (func(int) (batch, bool), error) {
 // dictionary is the cases' datagrams, for mutation.
 func (c *campaign) dictionary(cases []Case) (words [][]byte) {
 	for _, k := range cases {
-		if d := k.Steps[0].Datagram; k.Role == c.Role && len(d) < 1024 {
+		if d := k.Steps[0].Datagram; k.Role == c.Role && len(d) < large {
 			words = append(words, d)
 		}
 	}
@@ -152,7 +153,7 @@ func (c *campaign) fair(d []byte) bool {
 // aside is what must not make the target send to the bystander.
 func (c *campaign) aside() batch {
 	port, a := c.asides.port(), c.env.Members[0]
-	b := batch{mode: "catalogue", what: c.Role.prefix() + "bystander"}
+	b := batch{mode: "catalogue", what: c.Role.prefix() + "bystander", linger: true}
 	add := func(name, why string, d []byte) {
 		b.shots = append(b.shots, Shot{Datagram: d, Case: b.what + "/" + name, Comment: why})
 	}
@@ -203,12 +204,17 @@ func (b *batch) add(other batch) {
 	b.skipped += other.skipped
 }
 
+// large is the size in bytes from which a datagram is judged alone: what it
+// draws must not hide what others do.
+const large = 1024
+
 // single is one case as a batch. For a peer, cases of up to two datagrams, the
 // second of which sets it right again, go with others.
 func (c *campaign) single(k Case) batch {
 	prefix := c.Role.prefix()
 	b := batch{mode: "catalogue", what: prefix + field(k.Name[len(prefix):]), whole: len(k.Steps) > 1+int(c.Role)}
 	for _, s := range k.Steps {
+		b.whole = b.whole || len(s.Datagram) >= large
 		b.shots = append(b.shots, Shot{At: s.At, Datagram: s.Datagram, From: s.From, Case: k.Name, Comment: k.Why})
 	}
 	all := len(b.shots)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"p2plocal/core"
@@ -13,25 +14,23 @@ import (
 type books struct {
 	P2P struct {
 		Counters    core.Counters `json:"counters"`
-		KernelDrops uint64        `json:"kernel_drops"`
+		KernelDrops *uint64       `json:"kernel_drops"` // nil: it does not know
 		Goroutines  int           `json:"goroutines"`
 	} `json:"p2p"`
 	Memstats struct{ Sys int64 } `json:"memstats"` // bytes that it has from the system
 }
 
-// taken is how many datagrams the target knows of.
-func (b *books) taken() uint64 { return b.P2P.Counters.In.Total().Datagrams + b.P2P.KernelDrops }
-
 // audit compares a target's books with the campaign's.
 type audit struct {
 	url    string
+	target netip.AddrPort
 	client http.Client
 	first  books
 	sent   uint64 // by the campaign, when first was read
 }
 
-func newAudit(url string, sent uint64) (*audit, error) {
-	a := &audit{url: url, sent: sent, client: http.Client{Timeout: 10 * time.Second}}
+func newAudit(url string, target netip.AddrPort, sent uint64) (*audit, error) {
+	a := &audit{url: url, target: target, sent: sent, client: http.Client{Timeout: 10 * time.Second}}
 	var err error
 	a.first, err = a.read()
 	return a, err
@@ -48,7 +47,22 @@ func (a *audit) read() (b books, err error) {
 	if err := json.NewDecoder(r.Body).Decode(&b); err != nil {
 		return b, fmt.Errorf("-metrics %s is not p2p's /debug/vars: %v", a.url, err)
 	}
+	if b.P2P.KernelDrops == nil {
+		if n, told := kernelDrops(a.target); told {
+			b.P2P.KernelDrops = &n
+		}
+	}
 	return b, nil
+}
+
+// taken is how many datagrams have come to the target's socket since the first
+// reading; false where nobody knows what the kernel dropped.
+func (a *audit) taken(b *books) (uint64, bool) {
+	now, then := b.P2P.KernelDrops, a.first.P2P.KernelDrops
+	if now == nil || then == nil {
+		return 0, false
+	}
+	return b.P2P.Counters.In.Total().Datagrams + *now - a.first.P2P.Counters.In.Total().Datagrams - *then, true
 }
 
 const goroutinesGrown = 8 // more than this are a leak

@@ -3,7 +3,6 @@ package fuzz
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -22,7 +21,7 @@ type Config struct {
 	Modes         []string       // of Modes
 	Seed          uint64         // of every random choice
 	From          int            // the first batch that is sent
-	Ports         uint16         // of the canaries, from here on; 0: the kernel chooses
+	Ports         uint16         // the first of the Ports that canaries and others use; 0: by the seed, the next that are free
 	Duration      time.Duration  // 0: until Count, or the catalogue's end
 	Count         uint64         // datagrams; 0: no bound
 	Most          int            // findings; 0: no bound
@@ -86,6 +85,12 @@ const (
 func Run(ctx context.Context, cfg Config) (Result, error) {
 	c := &campaign{Config: cfg, known: map[string]bool{}, start: time.Now()}
 	c.result.Seed = cfg.Seed
+	release, err := c.claim()
+	if err != nil {
+		return c.result, err
+	}
+	defer release()
+	c.result.Ports = c.Ports
 	defer c.down()
 	if err := c.up(ctx); err != nil {
 		return c.result, err
@@ -129,7 +134,7 @@ func (c *campaign) up(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.asides, err = bystand(c.address, c.after(canaries)); err != nil {
+	if c.asides, err = bystand(c.address, c.Ports+asidePort); err != nil {
 		return err
 	}
 	if err := c.arm(); err != nil {
@@ -141,19 +146,11 @@ func (c *campaign) up(ctx context.Context) (err error) {
 	c.env = c.environment()
 	if c.Metrics != "" {
 		c.mesh.settle()
-		if c.audit, err = newAudit(c.Metrics, c.mesh.sent()); err != nil {
+		if c.audit, err = newAudit(c.Metrics, c.address, c.mesh.sent()); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// after is the n-th of the ports to use, 0 where the kernel chooses.
-func (c *campaign) after(n uint16) uint16 {
-	if c.Ports == 0 {
-		return 0
-	}
-	return c.Ports + n
 }
 
 func (c *campaign) upServer(ctx context.Context) (err error) {
@@ -190,7 +187,7 @@ const preyName = core.Name('T')
 func (c *campaign) upPeer(ctx context.Context) (err error) {
 	server := c.Target
 	if c.Exec != "" {
-		if c.house, err = newHouse(netip.AddrFrom4([4]byte{127, 0, 0, 1})); err != nil {
+		if c.house, err = newHouse(netip.AddrPortFrom(c.Target.Addr(), c.Ports+housePort)); err != nil {
 			return err
 		}
 		server = c.house.socket.Addr()
@@ -230,15 +227,7 @@ func (c *campaign) find() error {
 
 // launch starts a peer of ours and waits until it is in the directory.
 func (c *campaign) launch(ctx context.Context, server netip.AddrPort) (err error) {
-	c.prey.entry = core.Entry{Name: preyName, Port: c.after(canaries + 1)}
-	if c.prey.entry.Port == 0 {
-		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(server.Addr(), 0)))
-		if err != nil {
-			return err
-		}
-		c.prey.entry.Port = u.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-		u.Close()
-	}
+	c.prey.entry = core.Entry{Name: preyName, Port: c.Ports + preyPort}
 	command := strings.NewReplacer("{name}", preyName.String(), "{port}", strconv.Itoa(int(c.prey.entry.Port)), "{server}", server.String()).Replace(c.Exec)
 	if c.process, err = Start(command); err != nil {
 		return err
@@ -258,10 +247,7 @@ func (c *campaign) launch(ctx context.Context, server netip.AddrPort) (err error
 
 // arm makes the guns that there can be.
 func (c *campaign) arm() error {
-	host := c.Target.Addr()
-	if c.house != nil {
-		host = c.house.socket.Addr().Addr()
-	}
+	host := c.address.Addr()
 	stranger, err := Dial(netip.AddrPortFrom(host, 0), c.address)
 	if err != nil {
 		return err

@@ -49,12 +49,11 @@ func (c *campaign) fire(ctx context.Context, b batch) {
 		if c.Rate > 0 {
 			at = max(at, time.Duration(float64(i)/c.Rate*float64(time.Second)))
 		}
-		if wait := at - time.Since(start); wait > 0 {
+		if early := at - time.Since(start); early > 0 {
 			flush()
-			select {
-			case <-ctx.Done():
+			pause(ctx, early)
+			if ctx.Err() != nil {
 				return
-			case <-time.After(wait):
 			}
 		}
 		if s.From != from {
@@ -71,6 +70,8 @@ func (c *campaign) fire(ctx context.Context, b batch) {
 	}
 	flush()
 }
+
+func pause(ctx context.Context, d time.Duration) { wait(ctx.Done(), d) }
 
 // muzzle is the address that an origin's datagrams come from.
 func (c *campaign) muzzle(o Origin) netip.AddrPort {
@@ -108,6 +109,9 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 	}
 	before, strays, printed, begun := c.guns.counts().Bytes, c.asides.got.Load(), c.said(), time.Now()
 	c.fire(ctx, b)
+	if b.linger {
+		pause(ctx, c.prey.interval+c.prey.interval/4)
+	}
 	if c.process != nil {
 		time.Sleep(settle)
 		if how, yes := c.process.Exited(); yes {
@@ -178,8 +182,8 @@ func (c *campaign) inspect() (Kind, string) {
 		if why = sums(now.P2P.Counters, c.Role); why != "" {
 			return false
 		}
-		took := now.taken() - c.audit.first.taken()
-		if c.Role == Peer || took >= least && (took <= most || c.process == nil) { // a target that ran already may have other peers
+		took, known := c.audit.taken(&now)
+		if c.Role == Peer || !known || took >= least && (took <= most || c.process == nil) { // a target that ran already may have other peers
 			return true
 		}
 		why = fmt.Sprintf("it counts %d datagrams taken or dropped, of %d sent", took, most)
@@ -204,11 +208,7 @@ func (c *campaign) haunted(ctx context.Context, ghosts []core.Entry) (Kind, stri
 		if !c.mesh.canaries[0].sees(e) {
 			continue
 		}
-		select {
-		case <-ctx.Done():
-			return "", ""
-		case <-time.After(time.Second):
-		}
+		pause(ctx, time.Second)
 		if kind, _ := c.mesh.probe(false); kind == "" && c.mesh.canaries[0].sees(e) {
 			return Ghost, fmt.Sprintf("%v is in the directory though silent for more than 3 s", e)
 		}

@@ -84,7 +84,7 @@ type bystanders struct {
 	got    atomic.Uint64
 }
 
-// bystand opens the socket on port, 0 for the kernel's choice.
+// bystand opens the socket on port.
 func bystand(target netip.AddrPort, port uint16) (*bystanders, error) {
 	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(target.Addr(), port)))
 	if err != nil {

@@ -21,8 +21,8 @@ type house struct {
 	guests int
 }
 
-func newHouse(host netip.Addr) (*house, error) {
-	socket, conn, err := listen(netip.AddrPortFrom(host, 0))
+func newHouse(addr netip.AddrPort) (*house, error) {
+	socket, conn, err := listen(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func newHouse(host netip.Addr) (*house, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	h := &house{socket: socket, conn: conn, stop: stop, done: make(chan struct{})}
-	go func() { socket.Serve(ctx, host, d); close(h.done) }()
+	go func() { socket.Serve(ctx, addr.Addr(), d); close(h.done) }()
 	return h, nil
 }
 

@@ -47,8 +47,7 @@ type mesh struct {
 	stale    bool          // the machine has spoilt it: nothing can be said until a restart
 }
 
-// newMesh puts canaries into the mesh of a server, on port, the next one and so
-// on, or with port 0 where the kernel chooses.
+// newMesh puts canaries into the mesh of a server, on port, the next one and so on.
 func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout time.Duration, starved func() time.Duration) (_ *mesh, err error) {
 	m := &mesh{ctx: ctx, server: server, timeout: timeout, starved: starved}
 	defer func() {
@@ -56,15 +55,11 @@ func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout ti
 			m.leave()
 		}
 	}()
-	if m.control, err = newHouse(server.Addr()); err != nil {
+	if m.control, err = newHouse(netip.AddrPortFrom(server.Addr(), 0)); err != nil {
 		return nil, err
 	}
 	for name := core.Name('~'); len(m.canaries) < canaries && name > '~'-12; name-- { // some names may be taken
-		e := core.Entry{Name: name}
-		if port != 0 {
-			e.Port = port + uint16(len(m.canaries))
-		}
-		c, err := join(server, e, timeout/4, &m.got)
+		c, err := join(server, core.Entry{Name: name, Port: port + uint16(len(m.canaries))}, timeout/4, &m.got)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +72,7 @@ func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout ti
 		case <-time.After(timeout):
 			c.leave()
 			if name == '~'-2 && len(m.canaries) == 0 {
-				return nil, fmt.Errorf("no answer from %v to a peer's birth within %v", server, timeout)
+				return nil, fmt.Errorf("no answer from %v to peers' births within %v each", server, timeout)
 			}
 		}
 	}

@@ -38,7 +38,8 @@ func (t *Tally) add(before, after measures) {
 // Result is what a campaign came to.
 type Result struct {
 	Seed     uint64        `json:"seed"`
-	Next     int           `json:"next"` // the batch to go on from
+	Ports    uint16        `json:"ports"` // as used
+	Next     int           `json:"next"`  // the batch to go on from
 	Elapsed  time.Duration `json:"elapsed_ns"`
 	Total    Counts        `json:"total"` // all that was sent, trials included
 	Tallies  []*Tally      `json:"tallies"`

@@ -31,7 +31,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	}
 	say := func(line string) { fmt.Fprintf(stderr, "udpgarbage: %s\n", cli.Printable(line)) }
 	if !o.Target.Addr().IsLoopback() {
-		say(fmt.Sprintf("warning: %v is another host; %v datagrams a second at most", o.Target, o.Rate))
+		say(fmt.Sprintf("warning: %v is no loopback address; %v datagrams a second at most", o.Target, o.Rate))
 	}
 	if o.pcap != "" {
 		file, e := os.Create(o.pcap)

@@ -54,9 +54,9 @@ space; - where it does not tell), bytes (of UDP payload), rate (datagrams a
 second while sending), answers (from the server to canaries and probes),
 findings. -json has the same fields, durations in ns.
 
-The same -seed, -mode and -ports send the same datagrams; with -ports 0 they
-differ in the ports of the canaries, which the kernel then chooses. The end says
-with which -from a campaign goes on.
+The same -seed, -mode and -ports send the same datagrams. The ports follow from
+the seed, unless they are busy; the end says which they were, and with which
+-from a campaign goes on. A replay wants the -ports that its finding had.
 
 Exit code: 0 survived, 3 findings, 2 usage, 1 could not run, 130 interrupted
 (what there is was written).
@@ -80,7 +80,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	target := fs.String("target", "127.0.0.1:3000", "the server's `address`")
 	peer := fs.String("peer", "", "`address` of the peer to attack that runs already; its server is -target")
 	mode := fs.String("mode", "catalogue,mutate,generate,random", "`modes`, separated by commas: "+strings.Join(fuzz.Modes, ", "))
-	ports := fs.Uint("ports", 0, "first `port` of the 5 that canaries and bystander use (0: the kernel's choice)")
+	ports := fs.Uint("ports", 0, "first `port` of the 7 that canaries, bystander and a peer's server use (0: by the seed, the next that are free)")
 	fs.StringVar(&o.as, "as", "server", "attack a `server, peer` or both in turn")
 	fs.StringVar(&o.Exec, "exec", "", "`command` line, split at blanks, that starts the server")
 	fs.StringVar(&o.peerExec, "peer-exec", "", "`command` line that starts the peer; {name}, {port} and {server} in it are filled in")
@@ -98,7 +98,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs.StringVar(&o.out, "findings", "udpgarbage-findings", "`directory` for the findings' files, made with the first of them")
 	fs.StringVar(&o.pcap, "pcap", "", "write all but floods to this `file`, for Wireshark")
 	fs.BoolVar(&o.json, "json", false, "print the result as JSON")
-	remote := fs.Bool("allow-remote", false, fmt.Sprintf("let the target be on another host, at %d datagrams a second at most", remoteRate))
+	remote := fs.Bool("allow-remote", false, fmt.Sprintf("let the target be on an address that others share, at %d datagrams a second at most; it must still be this host's own, since peers live on their server's", remoteRate))
 	files, err := cli.Parse(fs, args, usage, stdout)
 	if err != nil {
 		return o, err
@@ -111,8 +111,8 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 			return o, err
 		}
 	}
-	if *ports > math.MaxUint16-5 {
-		return o, cli.Usagef("-ports %d, want 0 to %d", *ports, math.MaxUint16-5)
+	if *ports > math.MaxUint16-7 {
+		return o, cli.Usagef("-ports %d, want 0 to %d", *ports, math.MaxUint16-7)
 	}
 	o.Ports = uint16(*ports)
 	if err := o.reach(*remote); err != nil {
@@ -154,7 +154,7 @@ func (o *options) reach(remote bool) error {
 		return nil
 	}
 	if !remote {
-		return cli.Usagef("-target %v is not on this host, want 127.x.x.x, or -allow-remote", o.Target)
+		return cli.Usagef("-target %v is not a loopback address, want 127.x.x.x, or -allow-remote", o.Target)
 	}
 	if o.Rate == 0 || o.Rate > remoteRate {
 		o.Rate = remoteRate

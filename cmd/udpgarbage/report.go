@@ -48,8 +48,8 @@ func report(w io.Writer, r fuzz.Result, asJSON bool) error {
 		fmt.Fprintf(w, "the target took %.1f s of CPU, at most %.1f MB and %d descriptors\n",
 			r.Usage.CPU.Seconds(), float64(r.Usage.Memory)/(1<<20), r.Usage.Descriptors)
 	}
-	_, err := fmt.Fprintf(w, "sent %d datagrams in %.1f s, %d findings, %d restarts, seed %d; to go on: -from %d\n",
-		r.Total.Sent, r.Elapsed.Seconds(), len(r.Findings), r.Restarts, r.Seed, r.Next)
+	_, err := fmt.Fprintf(w, "sent %d datagrams in %.1f s, %d findings, %d restarts; to go on: -seed %d -ports %d -from %d\n",
+		r.Total.Sent, r.Elapsed.Seconds(), len(r.Findings), r.Restarts, r.Seed, r.Ports, r.Next)
 	return err
 }
 
