@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -34,6 +35,7 @@ type Config struct {
 	Sent          func(now time.Time, from, to netip.AddrPort, datagram []byte)
 	Found         func(Finding) error
 	Log           func(line string)
+	Progress      func(what string, so Result) // before each batch
 }
 
 // Modes are those that a campaign knows.
@@ -70,6 +72,7 @@ type campaign struct {
 	start  time.Time
 	result Result
 	known  map[string]bool
+	gone   bool // nobody is left to attack
 }
 
 const (
@@ -105,7 +108,11 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		if !ok || ctx.Err() != nil || c.enough() {
 			break
 		}
-		if err = c.round(ctx, b); err != nil || ctx.Err() != nil {
+		if c.Progress != nil {
+			c.result.Total = c.counts()
+			c.Progress(b.what, c.result)
+		}
+		if err = c.round(ctx, b); err != nil || ctx.Err() != nil || c.gone {
 			break
 		}
 	}
@@ -160,19 +167,29 @@ func (c *campaign) upServer(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for begun := time.Now(); ; {
-		c.mesh, err = newMesh(ctx, c.Target, c.Ports, c.ProbeTimeout, c.starved)
-		if gone := c.gone(); gone != nil {
-			return gone
-		}
-		if err == nil || c.process == nil || time.Since(begun) > patience || ctx.Err() != nil {
-			return err
-		}
-	}
+	c.mesh, err = newMesh(ctx, c.Target, c.Ports, c.ProbeTimeout, c.warmUp(), c.starved, c.dead)
+	return cmp.Or(c.stillborn(), err)
 }
 
-// gone says that a target of ours has ended before anything was sent to it.
-func (c *campaign) gone() error {
+// warmUp is how long a target may take to answer for the first time.
+func (c *campaign) warmUp() time.Duration {
+	if c.process == nil {
+		return 0
+	}
+	return patience
+}
+
+// dead says that the target's process has ended.
+func (c *campaign) dead() bool {
+	if c.process == nil {
+		return false
+	}
+	_, yes := c.process.Exited()
+	return yes
+}
+
+// stillborn says that a target of ours has ended before anything was sent to it.
+func (c *campaign) stillborn() error {
 	if c.process != nil {
 		if how, yes := c.process.Exited(); yes {
 			return fmt.Errorf("%q ended at once: %s", c.Exec, how)
@@ -192,7 +209,7 @@ func (c *campaign) upPeer(ctx context.Context) (err error) {
 		}
 		server = c.house.socket.Addr()
 	}
-	if c.mesh, err = newMesh(ctx, server, c.Ports, c.ProbeTimeout, c.starved); err != nil {
+	if c.mesh, err = newMesh(ctx, server, c.Ports, c.ProbeTimeout, 0, c.starved, c.dead); err != nil {
 		return err
 	}
 	if c.Exec == "" {
@@ -233,7 +250,7 @@ func (c *campaign) launch(ctx context.Context, server netip.AddrPort) (err error
 		return err
 	}
 	for begun := time.Now(); !c.mesh.canaries[0].sees(c.prey.entry); time.Sleep(glance) {
-		switch gone := c.gone(); {
+		switch gone := c.stillborn(); {
 		case gone != nil:
 			return gone
 		case ctx.Err() != nil:
@@ -329,20 +346,17 @@ func (c *campaign) restart(ctx context.Context) error {
 func (c *campaign) round(ctx context.Context, b batch) error {
 	t := c.result.tally(b.what)
 	before := c.measure()
-	kind, why := c.verdict(ctx, b, true)
+	kind, why, err := c.certain(ctx, b, true)
 	if kind == Amplified && ctx.Err() == nil { // chance can have a directory change and change back: it must do so again
-		kind, why = c.verdict(ctx, b, true)
+		kind, why, err = c.certain(ctx, b, true)
 	}
 	t.add(before, c.measure())
 	t.Skipped += b.skipped
 	if ctx.Err() != nil {
 		return nil
 	}
-	if kind == "" {
-		if c.mesh.stale {
-			return c.restart(ctx)
-		}
-		return nil
+	if kind == "" || err != nil {
+		return err
 	}
 	c.Log(fmt.Sprintf("%s: %s", kind, why))
 	f := Finding{Kind: kind, Mode: b.mode, What: why, Shots: b.shots}
@@ -354,13 +368,33 @@ func (c *campaign) round(ctx context.Context, b batch) error {
 	if err := c.book(t, b, f); err != nil {
 		return err
 	}
-	if c.Exec == "" && (kind == Hung || kind == Slow || kind == Culled || kind == Poisoned || kind == Deaf) {
-		return c.restart(ctx) // the mesh at least: it says whether anybody is left to attack
+	if c.Exec == "" && (kind == Died || kind == Hung || kind == Slow || kind == Culled || kind == Poisoned || kind == Deaf) {
+		if err := c.restart(ctx); err != nil { // the mesh at least: it says whether anybody is left to attack
+			c.Log(fmt.Sprintf("the end: %v", err))
+			c.gone = true
+		}
+		return nil
 	}
 	if c.Exec != "" && b.mode == "catalogue" && len(f.Shots) < len(b.shots) && !b.whole && !c.enough() {
 		return c.round(ctx, b.without(f.Shots)) // what the culprit has hidden
 	}
 	return nil
+}
+
+// certain is verdict, with another target where the machine has spoilt this one.
+func (c *campaign) certain(ctx context.Context, b batch, watch bool) (kind Kind, why string, err error) {
+	const tries = 5
+	for range tries {
+		kind, why = c.verdict(ctx, b, watch)
+		if !c.mesh.stale {
+			return kind, why, nil
+		}
+		if err := c.restart(ctx); err != nil {
+			return "", "", err
+		}
+	}
+	c.Log(fmt.Sprintf("%s: the machine is too slow to say how the target fares", b.what))
+	return "", "", nil
 }
 
 // narrow reduces a finding, with a new process for each trial, and leaves
@@ -373,7 +407,10 @@ func (c *campaign) narrow(ctx context.Context, b batch, f *Finding) error {
 		}
 		trial := b
 		trial.shots = shots
-		kind, why := c.verdict(ctx, trial, f.Kind != Hung)
+		kind, why, err := c.certain(ctx, trial, f.Kind != Hung)
+		if err != nil {
+			return false
+		}
 		if kind == f.Kind {
 			f.What = why
 		}

@@ -117,6 +117,13 @@ func (c *canary) leave() {
 	c.conn.Close()
 }
 
+// out is how many datagrams have gone to the server.
+func (c *canary) out() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent - min(c.sent, c.socket.SendFailures())
+}
+
 // voice is what a canary has heard of one fellow peer.
 type voice struct {
 	times int

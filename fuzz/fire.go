@@ -107,10 +107,10 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 	if c.Role == Peer {
 		heard = c.mesh.canaries[0].hears(c.prey.entry.Name)
 	}
-	before, strays, printed, begun := c.guns.counts().Bytes, c.asides.got.Load(), c.said(), time.Now()
+	before, strays, printed, begun := c.guns.counts(), c.asides.got.Load(), c.said(), time.Now()
 	c.fire(ctx, b)
-	if b.linger {
-		pause(ctx, c.prey.interval+c.prey.interval/4)
+	if b.linger && c.prey.interval > 0 {
+		c.mesh.hearTwice(&c.prey)
 	}
 	if c.process != nil {
 		time.Sleep(settle)
@@ -118,16 +118,13 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 			return Died, how
 		}
 	}
-	in := c.guns.counts().Bytes - before
+	in := c.guns.counts().Bytes - before.Bytes
 	var kind Kind
 	var why string
 	if c.Role == Server {
 		kind, why = c.mesh.judge(in, c.Amplification, watch)
 	} else {
 		kind, why = c.mesh.judgePeer(&c.prey, heard, begun)
-		if kind != "" && c.mesh.excused() { // nobody can bring a peer back that the machine had culled
-			kind, c.mesh.stale = "", true
-		}
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -136,6 +133,9 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 		if how, yes := c.process.Exited(); yes {
 			return Died, how
 		}
+	}
+	if kind == Hung && c.process == nil && c.refused() {
+		return Died, fmt.Sprintf("nobody listens on %v any more", c.address)
 	}
 	if kind != "" {
 		return kind, why
@@ -155,6 +155,17 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 		return kind, why
 	}
 	return c.haunted(ctx, b.ghosts)
+}
+
+// refused says that the target's host refuses what is sent to its port.
+func (c *campaign) refused() bool {
+	stranger := c.guns[FromStranger]
+	before := stranger.Counts().Refused
+	for range 2 { // the second meets the first one's answer
+		stranger.Send(Pack([][]byte{{}}, false))
+		time.Sleep(settle)
+	}
+	return stranger.Counts().Refused > before
 }
 
 func (c *campaign) said() int64 {

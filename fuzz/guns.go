@@ -86,7 +86,7 @@ type bystanders struct {
 
 // bystand opens the socket on port.
 func bystand(target netip.AddrPort, port uint16) (*bystanders, error) {
-	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(target.Addr(), port)))
+	u, err := insist(netip.AddrPortFrom(target.Addr(), port))
 	if err != nil {
 		return nil, err
 	}

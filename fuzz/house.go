@@ -2,10 +2,12 @@ package fuzz
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"p2plocal/core"
@@ -46,9 +48,9 @@ func (h *house) leave() {
 
 // listen binds a socket that core serves, and that the caller can send from, too.
 func listen(addr netip.AddrPort) (*core.Socket, *net.UDPConn, error) {
-	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
+	u, err := insist(addr)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot listen on %v: %w", addr, err)
+		return nil, nil, err
 	}
 	double := u // where the system cannot duplicate it, it stays open
 	if f, err := u.File(); err == nil {
@@ -82,5 +84,20 @@ func (h *house) admits(limit time.Duration) bool {
 		return time.Since(begun) <= limit
 	case <-time.After(limit):
 		return false
+	}
+}
+
+// insist binds a socket, to a port that may just have been ours: it is free
+// only when its last user's close, or another child's exec, has come through.
+func insist(addr netip.AddrPort) (*net.UDPConn, error) {
+	const most = 2 * time.Second
+	for begun := time.Now(); ; time.Sleep(glance) {
+		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
+		if err == nil {
+			return u, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Since(begun) > most {
+			return nil, fmt.Errorf("cannot listen on %v: %w", addr, err)
+		}
 	}
 }

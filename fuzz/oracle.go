@@ -38,6 +38,7 @@ type mesh struct {
 	canaries []*canary
 	control  *house
 	starved  func() time.Duration // how long the target has waited for a processor
+	dead     func() bool          // its process has ended: nothing is waited for either
 	got      atomic.Uint64
 	left     uint64 // datagrams to the server from guests that have left
 	probes   int
@@ -47,9 +48,10 @@ type mesh struct {
 	stale    bool          // the machine has spoilt it: nothing can be said until a restart
 }
 
-// newMesh puts canaries into the mesh of a server, on port, the next one and so on.
-func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout time.Duration, starved func() time.Duration) (_ *mesh, err error) {
-	m := &mesh{ctx: ctx, server: server, timeout: timeout, starved: starved}
+// newMesh puts canaries into the mesh of a server, on port, the next one and so
+// on. The first is given time for a server to come up, unless dead says that it won't.
+func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout, first time.Duration, starved func() time.Duration, dead func() bool) (_ *mesh, err error) {
+	m := &mesh{ctx: ctx, server: server, timeout: timeout, starved: starved, dead: dead}
 	defer func() {
 		if err != nil {
 			m.leave()
@@ -63,17 +65,23 @@ func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout ti
 		if err != nil {
 			return nil, err
 		}
-		select {
-		case <-c.joined:
+		limit := timeout
+		if name == '~' {
+			limit = max(first, timeout)
+		}
+		m.await(limit, func() bool { return closed(c.joined) })
+		switch {
+		case closed(c.joined):
 			m.canaries = append(m.canaries, c)
-		case <-ctx.Done():
-			c.leave()
-			return nil, ctx.Err()
-		case <-time.After(timeout):
-			c.leave()
-			if name == '~'-2 && len(m.canaries) == 0 {
-				return nil, fmt.Errorf("no answer from %v to peers' births within %v each", server, timeout)
-			}
+			continue
+		case ctx.Err() != nil:
+			err = ctx.Err()
+		case dead(), name == '~'-2 && len(m.canaries) == 0:
+			err = fmt.Errorf("no answer from %v to peers' births within %v", server, limit)
+		}
+		c.leave()
+		if err != nil {
+			return nil, err
 		}
 	}
 	if len(m.canaries) < canaries {
@@ -96,6 +104,7 @@ const (
 	glance  = 10 * time.Millisecond
 	longest = 20                      // timeouts that a slow machine is waited for
 	reaped  = 2200 * time.Millisecond // after which whom a server does not hear is gone
+	emptied = 5 * time.Second         // likewise, with time for one that is patient after losses
 )
 
 // stopwatch measures a wait that a slow machine does not count in.
@@ -112,10 +121,13 @@ func (m *mesh) watch(timeout time.Duration) *stopwatch {
 	return &stopwatch{m, timeout, now.Add(timeout), now.Add(longest * m.timeout).Add(timeout), m.starved()}
 }
 
+// over says that there is nothing to wait for any more.
+func (m *mesh) over() bool { return m.ctx.Err() != nil || m.dead() }
+
 // over says that the timeout has passed on a machine that was fast enough: the
 // target did not wait for a processor, and the control lets a peer in at once.
 func (w *stopwatch) over() bool {
-	if w.m.ctx.Err() != nil {
+	if w.m.over() {
 		return true
 	}
 	if time.Now().Before(w.end) {
@@ -150,7 +162,7 @@ func (m *mesh) fresh() (name core.Name) {
 		if name = m.canaries[0].free(m.probes); name != 0 {
 			return name
 		}
-		if m.ctx.Err() != nil || time.Since(begun) > reaped && m.control.admits(m.timeout/4) {
+		if m.over() || time.Since(begun) > emptied && m.control.admits(m.timeout/4) {
 			return 0
 		}
 	}
@@ -175,16 +187,14 @@ func (m *mesh) guest() (*canary, error) {
 // dismiss ends a guest, and keeps its books.
 func (m *mesh) dismiss(g *canary) {
 	g.leave()
-	m.left += g.sent
+	m.left += g.out()
 }
 
 // sent is how many datagrams canaries and guests have sent to the server.
 func (m *mesh) sent() uint64 {
 	n := m.left
 	for _, c := range m.canaries {
-		c.mu.Lock()
-		n += c.sent
-		c.mu.Unlock()
+		n += c.out()
 	}
 	return n
 }
@@ -228,7 +238,7 @@ func (m *mesh) probe(watch bool) (Kind, string) {
 
 // afterVain says why nobody was let in.
 func (m *mesh) afterVain(g *canary, begun time.Time, watch bool) (Kind, string) {
-	for ; watch && m.ctx.Err() == nil && time.Since(begun) < reaped+m.timeout; time.Sleep(glance) {
+	for ; watch && !m.over() && time.Since(begun) < reaped+m.timeout; time.Sleep(glance) {
 		if !closed(g.joined) {
 			if why := m.missing(); why != "" {
 				return Culled, why

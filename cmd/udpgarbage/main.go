@@ -29,7 +29,11 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	say := func(line string) { fmt.Fprintf(stderr, "udpgarbage: %s\n", cli.Printable(line)) }
+	status, wipe := progress(stderr)
+	say := func(line string) {
+		wipe()
+		fmt.Fprintf(stderr, "udpgarbage: %s\n", cli.Printable(line))
+	}
 	if !o.Target.Addr().IsLoopback() {
 		say(fmt.Sprintf("warning: %v is no loopback address; %v datagrams a second at most", o.Target, o.Rate))
 	}
@@ -46,11 +50,11 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 			}
 		}()
 	}
-	o.Log = say
+	o.Log, o.Progress = say, status
 	o.Found = func(f fuzz.Finding) error {
 		path, err := write(o.out, f)
 		if err == nil {
-			say(fmt.Sprintf("%s by %s, %d datagrams, in %s", f.Kind, f.Case, f.Count, path))
+			say(fmt.Sprintf("%s by %s, %s, in %s", f.Kind, f.Case, datagrams(f.Count), path))
 		}
 		return err
 	}
@@ -61,6 +65,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 			break
 		}
 	}
+	wipe()
 	if len(result.Tallies) > 0 {
 		if e := report(stdout, result, o.json); e != nil && err == nil {
 			err = e

@@ -39,10 +39,10 @@ After each batch of datagrams the target must: live (-exec); let a fresh peer
 in within -probe-timeout; keep three live peers in every directory, who must
 hear each other; send nothing that is no directory, nothing twice unasked and
 more than -amplification times what came in, nothing to ports that asked for
-nothing; drop the silent; not grow by more than 24 MB, 32 descriptors or (with
--metrics) 8 goroutines; with -metrics also count what was sent. A peer must
-live, stay in its server's directory, and broadcast to a newcomer; it must not
-print far more than came in. A lateness counts only while core's own server in
+nothing; drop the silent; and not grow by more than 24 MB or 32 descriptors.
+With -metrics its own counters must add up to what was sent, and its goroutines
+grow by no more than 8. A peer must live, stay in its server's directory, and
+broadcast to a newcomer; it must not print far more than came in. A lateness counts only while core's own server in
 this process is on time and the target was not kept waiting for a processor.
 
 A finding is narrowed down by delta debugging when there is a command that
@@ -57,6 +57,9 @@ findings. -json has the same fields, durations in ns.
 The same -seed, -mode and -ports send the same datagrams. The ports follow from
 the seed, unless they are busy; the end says which they were, and with which
 -from a campaign goes on. A replay wants the -ports that its finding had.
+
+Only loopback addresses are attacked, or with -allow-remote others of this host.
+Peers live on the host of their server: one elsewhere cannot be watched from here.
 
 Exit code: 0 survived, 3 findings, 2 usage, 1 could not run, 130 interrupted
 (what there is was written).
@@ -81,11 +84,11 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	peer := fs.String("peer", "", "`address` of the peer to attack that runs already; its server is -target")
 	mode := fs.String("mode", "catalogue,mutate,generate,random", "`modes`, separated by commas: "+strings.Join(fuzz.Modes, ", "))
 	ports := fs.Uint("ports", 0, "first `port` of the 7 that canaries, bystander and a peer's server use (0: by the seed, the next that are free)")
-	fs.StringVar(&o.as, "as", "server", "attack a `server, peer` or both in turn")
+	fs.StringVar(&o.as, "as", "server", "attack this `role`: server, peer, or both in turn")
 	fs.StringVar(&o.Exec, "exec", "", "`command` line, split at blanks, that starts the server")
 	fs.StringVar(&o.peerExec, "peer-exec", "", "`command` line that starts the peer; {name}, {port} and {server} in it are filled in")
 	fs.StringVar(&o.Metrics, "metrics", "", "`URL` of the target's expvar, as of p2p -metrics: http://127.0.0.1:6060/debug/vars")
-	fs.DurationVar(&o.Duration, "duration", 0, "end after this `time`, each of both (0: 30s, or -count; catalogue and replay alone end with their last datagram)")
+	fs.DurationVar(&o.Duration, "duration", 0, "end after this `time`, each of both (0: 30s, or -count; catalogue and replay alone: never before their last datagram)")
 	fs.Uint64Var(&o.Count, "count", 0, "end after this `number` of datagrams (0: no bound)")
 	fs.Float64Var(&o.Rate, "rate", 0, "`datagrams` a second at most (0: no bound)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "`seed` of every random choice")
@@ -98,7 +101,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs.StringVar(&o.out, "findings", "udpgarbage-findings", "`directory` for the findings' files, made with the first of them")
 	fs.StringVar(&o.pcap, "pcap", "", "write all but floods to this `file`, for Wireshark")
 	fs.BoolVar(&o.json, "json", false, "print the result as JSON")
-	remote := fs.Bool("allow-remote", false, fmt.Sprintf("let the target be on an address that others share, at %d datagrams a second at most; it must still be this host's own, since peers live on their server's", remoteRate))
+	remote := fs.Bool("allow-remote", false, fmt.Sprintf("let the target be on another address of this host, at %d datagrams a second at most", remoteRate))
 	files, err := cli.Parse(fs, args, usage, stdout)
 	if err != nil {
 		return o, err

@@ -37,7 +37,7 @@ func report(w io.Writer, r fuzz.Result, asJSON bool) error {
 		return err
 	}
 	for _, f := range r.Findings {
-		if _, err := fmt.Fprintf(w, "%s: %s: %s (%d datagrams, %d bytes, after %.1f s)\n", f.Kind, f.Case, cli.Printable(f.What), f.Count, f.Bytes, f.After); err != nil {
+		if _, err := fmt.Fprintf(w, "%s by %s (%s, %d bytes; after %.1f s)\n  %s\n", f.Kind, f.Case, datagrams(f.Count), f.Bytes, f.After, cli.Printable(f.What)); err != nil {
 			return err
 		}
 	}
@@ -48,9 +48,16 @@ func report(w io.Writer, r fuzz.Result, asJSON bool) error {
 		fmt.Fprintf(w, "the target took %.1f s of CPU, at most %.1f MB and %d descriptors\n",
 			r.Usage.CPU.Seconds(), float64(r.Usage.Memory)/(1<<20), r.Usage.Descriptors)
 	}
-	_, err := fmt.Fprintf(w, "sent %d datagrams in %.1f s, %d findings, %d restarts; to go on: -seed %d -ports %d -from %d\n",
+	_, err := fmt.Fprintf(w, "sent %d datagrams in %.1f s, %d findings, %d restarts\nto go on: -seed %d -ports %d -from %d\n",
 		r.Total.Sent, r.Elapsed.Seconds(), len(r.Findings), r.Restarts, r.Seed, r.Ports, r.Next)
 	return err
+}
+
+func datagrams(n int) string {
+	if n == 1 {
+		return "1 datagram"
+	}
+	return fmt.Sprintf("%d datagrams", n)
 }
 
 // short is a number of at most four digits and a unit.

@@ -157,11 +157,11 @@ func TestTargetThatCannotBeAttacked(t *testing.T) {
 	}
 }
 
-// sound is the address of a sound server that runs for the test's duration.
-func sound(t *testing.T) string {
+// running is the address of a server with one fault that runs for the test's duration.
+func running(t *testing.T, fault string) string {
 	t.Helper()
 	addr := free(t)
-	p, err := fuzz.Start(strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "))
+	p, err := fuzz.Start(strings.Join([]string{os.Args[0], asServer, addr, fault}, " "))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,6 +176,18 @@ func sound(t *testing.T) string {
 			t.Fatal(how)
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func sound(t *testing.T) string { return running(t, "none") }
+
+func TestDeathOfARunningTargetIsAFinding(t *testing.T) {
+	t.Parallel()
+	for fault, kind := range map[string]fuzz.Kind{"hang-on-empty": fuzz.Hung, "die-on-byte": fuzz.Died} {
+		r, err := result(t, "-target", running(t, fault), "-mode", "catalogue", "-findings", t.TempDir())
+		if !errors.Is(err, exitFindings) || len(r.Findings) != 1 || r.Findings[0].Kind != kind {
+			t.Errorf("%s: %v, findings %+v, want one: %s", fault, err, r.Findings, kind)
+		}
 	}
 }
 
@@ -195,26 +207,6 @@ func TestFloodedServerSurvives(t *testing.T) {
 	}
 	if r.Total.Sent == 0 {
 		t.Error("nothing was sent")
-	}
-}
-
-func TestFullDisk(t *testing.T) {
-	t.Parallel()
-	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip(err)
-	}
-	var stdout, stderr bytes.Buffer
-	err := run(t.Context(), []string{"-target", sound(t), "-mode", "random", "-count", "5000", "-pcap", "/dev/full"}, nil, &stdout, &stderr)
-	if err == nil || !strings.Contains(err.Error(), "/dev/full") || !strings.Contains(stdout.String(), "srv/random") {
-		t.Errorf("%v, %s, want an error that names the file, and the table", err, stdout.Bytes())
-	}
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer full.Close()
-	if err := run(t.Context(), []string{"-target", sound(t), "-mode", "random", "-count", "100"}, nil, full, &stderr); err == nil || errors.Is(err, exitFindings) {
-		t.Errorf("%v, want the table's loss reported", err)
 	}
 }
 
