@@ -26,13 +26,15 @@ type audit struct {
 	target netip.AddrPort
 	client http.Client
 	first  books
-	sent   uint64 // by the campaign, when first was read
+	least  uint64 // datagrams that the campaign had sent before first was read
+	most   uint64 // and after
 }
 
-func newAudit(url string, target netip.AddrPort, sent uint64) (*audit, error) {
-	a := &audit{url: url, target: target, sent: sent, client: http.Client{Timeout: 10 * time.Second}}
+func newAudit(url string, target netip.AddrPort, sent func() uint64) (*audit, error) {
+	a := &audit{url: url, target: target, least: sent(), client: http.Client{Timeout: 10 * time.Second}}
 	var err error
 	a.first, err = a.read()
+	a.most = sent()
 	return a, err
 }
 

@@ -153,7 +153,7 @@ func (c *campaign) up(ctx context.Context) (err error) {
 	c.env = c.environment()
 	if c.Metrics != "" {
 		c.mesh.settle()
-		if c.audit, err = newAudit(c.Metrics, c.address, c.mesh.sent()); err != nil {
+		if c.audit, err = newAudit(c.Metrics, c.address, c.mesh.sent); err != nil {
 			return err
 		}
 	}
@@ -347,8 +347,13 @@ func (c *campaign) round(ctx context.Context, b batch) error {
 	t := c.result.tally(b.what)
 	before := c.measure()
 	kind, why, err := c.certain(ctx, b, true)
-	if kind == Amplified && ctx.Err() == nil { // chance can have a directory change and change back: it must do so again
-		kind, why, err = c.certain(ctx, b, true)
+	if (kind == Amplified || kind == Culled || kind == Slow) && ctx.Err() == nil { // chance can do that: it must be so again
+		switch gone := c.restart(ctx); {
+		case gone == nil:
+			kind, why, err = c.certain(ctx, b, true)
+		case c.Exec != "":
+			err = gone
+		}
 	}
 	t.add(before, c.measure())
 	t.Skipped += b.skipped

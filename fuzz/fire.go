@@ -175,6 +175,10 @@ func (c *campaign) said() int64 {
 	return c.process.Said()
 }
 
+// underWay is how many keep-alives may have been on their way to the target when
+// its books were read first.
+const underWay = canaries + 1
+
 // inspect looks into the target's books. What the canaries have just sent may
 // be under way.
 func (c *campaign) inspect() (Kind, string) {
@@ -185,11 +189,11 @@ func (c *campaign) inspect() (Kind, string) {
 	var now books
 	var err error
 	right := c.mesh.await(c.ProbeTimeout, func() bool {
-		least := c.guns.counts().Sent + c.mesh.sent() - c.audit.sent
+		least := c.guns.counts().Sent + c.mesh.sent() - c.audit.most
 		if now, err = c.audit.read(); err != nil {
 			return true
 		}
-		most := c.guns.counts().Sent + c.mesh.sent() - c.audit.sent
+		most := c.guns.counts().Sent + c.mesh.sent() - c.audit.least + underWay
 		if why = sums(now.P2P.Counters, c.Role); why != "" {
 			return false
 		}

@@ -43,15 +43,16 @@ type mesh struct {
 	left     uint64 // datagrams to the server from guests that have left
 	probes   int
 	rounds   int
-	again    uint64        // as last judged
-	wanted   time.Duration // as starved had said then
-	stale    bool          // the machine has spoilt it: nothing can be said until a restart
+	again    uint64 // as last judged
+	samples  []sample
+	stale    bool // the machine has spoilt it: nothing can be said until a restart
 }
 
 // newMesh puts canaries into the mesh of a server, on port, the next one and so
 // on. The first is given time for a server to come up, unless dead says that it won't.
 func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout, first time.Duration, starved func() time.Duration, dead func() bool) (_ *mesh, err error) {
 	m := &mesh{ctx: ctx, server: server, timeout: timeout, starved: starved, dead: dead}
+	m.note()
 	defer func() {
 		if err != nil {
 			m.leave()
@@ -220,7 +221,7 @@ func (m *mesh) probe(watch bool) (Kind, string) {
 		switch {
 		case in && closed(g.joined):
 			defer m.dismiss(g)
-			if why := m.missing(g); why != "" && !(m.excused() && m.heal()) {
+			if why := m.missing(g); why != "" && !(m.excused() && m.heal(g)) {
 				return Culled, why
 			}
 			return "", ""
@@ -238,7 +239,7 @@ func (m *mesh) probe(watch bool) (Kind, string) {
 
 // afterVain says why nobody was let in.
 func (m *mesh) afterVain(g *canary, begun time.Time, watch bool) (Kind, string) {
-	for ; watch && !m.over() && time.Since(begun) < reaped+m.timeout; time.Sleep(glance) {
+	for w := m.watch(reaped + 2*m.timeout - time.Since(begun)); watch && !w.over(); time.Sleep(glance) {
 		if !closed(g.joined) {
 			if why := m.missing(); why != "" {
 				return Culled, why
@@ -276,24 +277,39 @@ func (m *mesh) missing(guests ...*canary) string {
 }
 
 // excused says that a cull is the machine's fault: a canary or the target did
-// not run for too long.
+// not run for too long, or the control does not now.
 func (m *mesh) excused() bool {
 	for _, c := range m.canaries {
 		if c.silent() {
 			return true
 		}
 	}
-	return m.starved()-m.wanted > lateAlive/2
+	const most = lateAlive / 4
+	return m.starved()-m.samples[0].starved > most || !m.control.admits(m.timeout/4)
 }
 
-// heal has the canaries born again that are missing.
-func (m *mesh) heal() bool {
+// sample is how long the target had waited for a processor at a time.
+type sample struct {
+	at      time.Time
+	starved time.Duration
+}
+
+// note keeps the samples of the time in which a silence explains a cull.
+func (m *mesh) note() {
+	m.samples = append(m.samples, sample{time.Now(), m.starved()})
+	for len(m.samples) > 1 && time.Since(m.samples[1].at) > memory {
+		m.samples = m.samples[1:]
+	}
+}
+
+// heal has the canaries born again that a guest has not been told of.
+func (m *mesh) heal(g *canary) bool {
 	for _, c := range m.canaries {
-		if !m.canaries[0].sees(c.entry) || !c.sees(c.entry) {
+		if !g.sees(c.entry) {
 			c.socket.Do(c.peer.Connect)
 		}
 	}
-	return m.await(m.timeout, func() bool { return m.missing() == "" })
+	return m.await(m.timeout, func() bool { return m.missing(g) == "" })
 }
 
 // severed says which canaries do not hear each other, though the directory names both.
@@ -315,7 +331,7 @@ func (m *mesh) severed() string {
 func (m *mesh) settle() {
 	m.probe(false)
 	m.again = m.repeats()
-	m.wanted = m.starved()
+	m.note()
 }
 
 func (m *mesh) repeats() (bytes uint64) {

@@ -98,7 +98,7 @@ func TestLastingFaultsAreFound(t *testing.T) {
 	}{
 		{"ghost", "catalogue", []fuzz.Kind{fuzz.Ghost}},
 		{"leak", "generate", []fuzz.Kind{fuzz.Leaked}},
-		{"cull", "random", []fuzz.Kind{fuzz.Culled}},
+		{"cull", "random", []fuzz.Kind{fuzz.Culled, fuzz.Hung}}, // on a busy machine it may be too slow for the oracle's patience
 		{"miscount", "catalogue", []fuzz.Kind{fuzz.Miscount}},
 		{"goroutines", "generate", []fuzz.Kind{fuzz.Leaked}},
 	} {
