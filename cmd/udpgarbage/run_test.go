@@ -69,7 +69,7 @@ func TestSeedRepeatsACampaignAndFromResumesIt(t *testing.T) {
 	campaign := func(name string, args ...string) (fuzz.Result, [][]byte) {
 		file := filepath.Join(dir, name)
 		r, err := result(t, append([]string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "),
-			"-mode", "mutate,generate,random", "-seed", "7", "-pcap", file}, args...)...)
+			"-mode", "mutate,generate,random", "-seed", "7", "-findings", dir, "-pcap", file}, args...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestInterruptedWritesWhatItHas(t *testing.T) {
 	}()
 	var stdout, stderr bytes.Buffer
 	err := run(ctx, []string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "),
-		"-mode", "random", "-duration", "10h", "-json", "-pcap", file}, nil, &stdout, &stderr)
+		"-mode", "random", "-duration", "10h", "-findings", dir, "-json", "-pcap", file}, nil, &stdout, &stderr)
 	var r fuzz.Result
 	if e := json.Unmarshal(stdout.Bytes(), &r); e != nil || r.Total.Sent == 0 {
 		t.Errorf("%v: %s, want a result", e, stdout.Bytes())
