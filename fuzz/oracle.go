@@ -172,11 +172,11 @@ func (m *mesh) fresh() (name core.Name) {
 // guest is a fresh peer with a name and a port that nobody has. The kernel's
 // choice may be the port of one that has left and is not reaped yet.
 func (m *mesh) guest() (*canary, error) {
-	name := m.fresh()
-	if name == 0 {
-		return nil, nil
-	}
 	for {
+		name := m.fresh()
+		if name == 0 {
+			return nil, nil
+		}
 		g, err := join(m.server, core.Entry{Name: name}, m.timeout/4, &m.got)
 		if err != nil || !m.canaries[0].shutOut(g.entry) {
 			return g, err
