@@ -119,9 +119,10 @@ func (c *canary) leave() {
 
 // out is how many datagrams have gone to the server.
 func (c *canary) out() uint64 {
+	failed := c.socket.SendFailures() // before mu: the socket's lock is held when an observer takes mu
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sent - min(c.sent, c.socket.SendFailures())
+	return c.sent - min(c.sent, failed)
 }
 
 // voice is what a canary has heard of one fellow peer.
