@@ -1,33 +1,41 @@
 package fuzz
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"p2plocal/core"
 )
 
-// Config describes a campaign against a server.
+// Config describes a campaign against a server or a peer.
 type Config struct {
-	Target        netip.AddrPort
-	Exec          string        // the command line that starts the target; empty: it runs
-	Modes         []string      // of catalogue, mutate, generate, random, flood
-	Seed          uint64        // of every random choice
-	Duration      time.Duration // 0: until Count, or the catalogue's end
-	Count         uint64        // datagrams; 0: no bound
-	Most          int           // findings; 0: no bound
-	Rate          float64       // datagrams a second; 0: no bound
-	ProbeTimeout  time.Duration // within which a fresh peer must be let in
-	Amplification float64       // bytes out per byte in that are too many
-	Narrow        time.Duration // the longest that one finding may be narrowed down
-	GSO           bool          // for flood
-	Replay        []Shot        // sent first, as they are
-	Sent          func(time.Time, netip.AddrPort, []byte)
+	Role          Role           // what is attacked
+	Target        netip.AddrPort // the server: under attack, or that of the peer under attack, if it runs already
+	Peer          netip.AddrPort // a peer under attack that runs already
+	Exec          string         // the command line that starts what is attacked; empty: it runs. A peer's has {name}, {port} and {server} in it
+	Metrics       string         // URL of the target's expvar; empty: none
+	Modes         []string       // of Modes
+	Seed          uint64         // of every random choice
+	From          int            // the first batch that is sent
+	Ports         uint16         // the first of the Ports that canaries and others use; 0: by the seed, the next that are free
+	Duration      time.Duration  // 0: until Count, or the catalogue's end
+	Count         uint64         // datagrams; 0: no bound
+	Most          int            // findings; 0: no bound
+	Rate          float64        // datagrams a second; 0: no bound
+	ProbeTimeout  time.Duration  // within which a fresh peer must be let in
+	Amplification float64        // bytes out per byte in that are too many
+	Narrow        time.Duration  // the longest that one finding may be narrowed down
+	GSO           bool           // for flood
+	Replay        []Shot         // sent first, as they are
+	Sent          func(now time.Time, from, to netip.AddrPort, datagram []byte)
 	Found         func(Finding) error
 	Log           func(line string)
+	Progress      func(what string, so Result) // before each batch
 }
 
 // Modes are those that a campaign knows.
@@ -35,410 +43,426 @@ var Modes = []string{"catalogue", "mutate", "generate", "random", "flood", "repl
 
 // Finding is one way in which the target did not survive.
 type Finding struct {
-	Kind  Kind   `json:"kind"`
-	Mode  string `json:"mode"`
-	Case  string `json:"case"` // of the first datagram left
-	What  string `json:"what"`
-	Shots []Shot `json:"-"`
-	Count int    `json:"datagrams"`
-	Bytes int    `json:"bytes"`
-}
-
-// Tally is what one mode or one group of cases came to.
-type Tally struct {
-	What     string `json:"what"`
-	Batches  int    `json:"batches"`
-	Sent     uint64 `json:"sent"`
-	Bytes    uint64 `json:"bytes"`
-	Answers  uint64 `json:"answers"` // datagrams from the target to canaries and probes
-	Findings int    `json:"findings"`
-}
-
-// Result is what a campaign came to.
-type Result struct {
-	Seed     uint64        `json:"seed"`
-	Elapsed  time.Duration `json:"elapsed_ns"`
-	Total    Counts        `json:"total"`
-	Tallies  []*Tally      `json:"tallies"`
-	Findings []Finding     `json:"findings"`
-	Restarts int           `json:"restarts"`
-}
-
-// batch is what is sent between two judgements.
-type batch struct {
-	mode, what string
-	shots      []Shot
-	ghosts     []core.Entry // that must have been reaped by its end
-	flood      bool
+	Kind  Kind    `json:"kind"`
+	Mode  string  `json:"mode"`
+	Case  string  `json:"case"` // of the first datagram left
+	What  string  `json:"what"`
+	Shots []Shot  `json:"-"`
+	Count int     `json:"datagrams"`
+	Bytes int     `json:"bytes"`
+	After float64 `json:"after_s"` // seconds from the campaign's start until it was narrowed down
 }
 
 // campaign is one that runs.
 type campaign struct {
 	Config
 	env     Env
+	house   *house // a peer's server, when it is ours
 	mesh    *mesh
-	sender  *Sender
+	prey    prey // when a peer is attacked
 	process *Process
-	memory  int64 // of the process, after its start
-	lost    Counts
-	result  Result
-	known   map[string]bool
+	address netip.AddrPort // of what is attacked
+	guns    guns
+	asides  *bystanders
+	audit   *audit
+
+	usage  Usage // of the process after its start
+	lost   Counts
+	firing time.Duration // spent sending
+	start  time.Time
+	result Result
+	known  map[string]bool
+	gone   bool // nobody is left to attack
 }
 
 const (
-	group       = 8        // cases sent between two judgements
-	volley      = 512      // datagrams of the other modes likewise
-	memoryGrown = 24 << 20 // bytes that a sound target's caches stay below
-	settle      = 10 * time.Millisecond
+	memoryGrown      = 24 << 20 // bytes that a sound target's caches stay below
+	descriptorsGrown = 32
+	printedMost      = 32 << 10 // bytes that a peer may print of itself after a batch
+	printedMore      = 16       // and for each byte that came in
+	settle           = 10 * time.Millisecond
+	patience         = 30 * time.Second // for a process to come up
 )
 
 // Run carries a campaign out. It returns early with what it has when ctx is done.
 func Run(ctx context.Context, cfg Config) (Result, error) {
-	c := &campaign{Config: cfg, known: map[string]bool{}}
+	c := &campaign{Config: cfg, known: map[string]bool{}, start: time.Now()}
 	c.result.Seed = cfg.Seed
+	release, err := c.claim()
+	if err != nil {
+		return c.result, err
+	}
+	defer release()
+	c.result.Ports = c.Ports
 	defer c.down()
 	if err := c.up(ctx); err != nil {
 		return c.result, err
 	}
-	start := time.Now()
+	c.start = time.Now()
 	batches, err := c.batches()
 	if err != nil {
 		return c.result, err
 	}
-	for i := 0; ; i++ {
-		b, ok := batches(i)
-		if !ok || ctx.Err() != nil || cfg.Duration > 0 && time.Since(start) > cfg.Duration || cfg.Count > 0 && c.counts().Sent >= cfg.Count || cfg.Most > 0 && len(c.result.Findings) >= cfg.Most {
+	for c.result.Next = c.From; ; c.result.Next++ {
+		b, ok := batches(c.result.Next)
+		if !ok || ctx.Err() != nil || c.enough() {
 			break
 		}
-		if err := c.round(ctx, b); err != nil {
-			return c.finish(start), err
+		if c.Progress != nil {
+			c.result.Total = c.counts()
+			c.Progress(b.what, c.result)
+		}
+		if err = c.round(ctx, b); err != nil || ctx.Err() != nil || c.gone {
+			break
 		}
 	}
-	return c.finish(start), nil
+	c.result.Elapsed = time.Since(c.start)
+	c.down()
+	c.result.Total = c.lost
+	return c.result, err
 }
 
-func (c *campaign) finish(start time.Time) Result {
-	c.result.Elapsed, c.result.Total = time.Since(start), c.counts()
-	return c.result
+// enough says that the campaign has reached a bound.
+func (c *campaign) enough() bool {
+	return c.Duration > 0 && time.Since(c.start) > c.Duration ||
+		c.Count > 0 && c.counts().Sent >= c.Count ||
+		c.Most > 0 && len(c.result.Findings) >= c.Most
 }
 
-func (c *campaign) counts() Counts {
-	n := c.lost
-	if c.sender != nil {
-		s := c.sender.Counts()
-		n = Counts{n.Sent + s.Sent, n.Bytes + s.Bytes, n.Failed + s.Failed, n.Refused + s.Refused}
-	}
-	return n
-}
+func (c *campaign) counts() Counts { return c.lost.plus(c.guns.counts()) }
 
 // up starts the target, if it is to be started, and the mesh around it.
 func (c *campaign) up(ctx context.Context) (err error) {
+	if c.Role == Server {
+		err = c.upServer(ctx)
+	} else {
+		err = c.upPeer(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if c.asides, err = bystand(c.address, c.Ports+asidePort); err != nil {
+		return err
+	}
+	if err := c.arm(); err != nil {
+		return err
+	}
+	if c.process != nil {
+		c.usage = c.process.Usage()
+	}
+	c.env = c.environment()
+	if c.Metrics != "" {
+		c.mesh.settle()
+		if c.audit, err = newAudit(c.Metrics, c.address, c.mesh.sent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *campaign) upServer(ctx context.Context) (err error) {
+	c.address = c.Target
 	if c.Exec != "" {
 		if c.process, err = Start(c.Exec); err != nil {
 			return err
 		}
 	}
-	const patience = 5 * time.Second // for a process to come up
-	for begun := time.Now(); ; {
-		if c.mesh, err = newMesh(c.Target, c.ProbeTimeout); err == nil {
-			break
-		}
-		if c.process != nil {
-			if how, yes := c.process.Exited(); yes {
-				return fmt.Errorf("%q ended at once: %s", c.Exec, how)
-			}
-		}
-		if c.process == nil || time.Since(begun) > patience || ctx.Err() != nil {
-			return err
-		}
+	c.mesh, err = newMesh(ctx, c.Target, c.Ports, c.ProbeTimeout, c.warmUp(), c.starved, c.dead)
+	return cmp.Or(c.stillborn(), err)
+}
+
+// warmUp is how long a target may take to answer for the first time.
+func (c *campaign) warmUp() time.Duration {
+	if c.process == nil {
+		return 0
 	}
-	if c.sender, err = Dial(netip.AddrPortFrom(c.Target.Addr(), 0), c.Target); err != nil {
-		return err
+	return patience
+}
+
+// dead says that the target's process has ended.
+func (c *campaign) dead() bool {
+	if c.process == nil {
+		return false
 	}
+	_, yes := c.process.Exited()
+	return yes
+}
+
+// stillborn says that a target of ours has ended before anything was sent to it.
+func (c *campaign) stillborn() error {
 	if c.process != nil {
-		c.memory = c.process.Memory()
-	}
-	c.env = Env{Server: c.Target}
-	for _, p := range c.mesh.canaries {
-		c.env.Members = append(c.env.Members, p.entry)
-	}
-	for n := core.Name(' '); n.Valid(); n++ {
-		if _, taken := c.mesh.canaries[0].holder(n); !taken {
-			// Nobody reads on these ports: they answer the target with an ICMP error.
-			c.env.Spare = append(c.env.Spare, core.Entry{Name: n, Port: 2 + uint16(n)})
+		if how, yes := c.process.Exited(); yes {
+			return fmt.Errorf("%q ended at once: %s", c.Exec, how)
 		}
 	}
 	return nil
 }
 
+// preyName is what a peer that the campaign starts is called.
+const preyName = core.Name('T')
+
+func (c *campaign) upPeer(ctx context.Context) (err error) {
+	server := c.Target
+	if c.Exec != "" {
+		if c.house, err = newHouse(netip.AddrPortFrom(c.Target.Addr(), c.Ports+housePort)); err != nil {
+			return err
+		}
+		server = c.house.socket.Addr()
+	}
+	if c.mesh, err = newMesh(ctx, server, c.Ports, c.ProbeTimeout, 0, c.starved, c.dead); err != nil {
+		return err
+	}
+	if c.Exec == "" {
+		if err := c.find(); err != nil {
+			return err
+		}
+	} else if err := c.launch(ctx, server); err != nil {
+		return err
+	}
+	c.address = netip.AddrPortFrom(server.Addr(), c.prey.entry.Port)
+	if c.prey.interval == 0 {
+		const most = 15 * time.Second // three intervals and some
+		if c.prey.interval = c.mesh.learn(c.prey.entry.Name, most); c.prey.interval == 0 && ctx.Err() == nil {
+			c.Log(fmt.Sprintf("%v has not broadcast for %v: only its keep-alives are watched", c.prey.entry, most))
+		}
+	}
+	return nil
+}
+
+// find looks for a peer that runs already in its server's directory.
+func (c *campaign) find() error {
+	canary := c.mesh.canaries[0]
+	canary.mu.Lock()
+	defer canary.mu.Unlock()
+	name := canary.find(func(e core.Entry) bool { return e.Port == c.Peer.Port() })
+	if name == 0 {
+		return fmt.Errorf("no peer on port %d is in the directory of %v", c.Peer.Port(), c.Target)
+	}
+	c.prey.entry = core.Entry{Name: name, Port: c.Peer.Port()}
+	return nil
+}
+
+// launch starts a peer of ours and waits until it is in the directory.
+func (c *campaign) launch(ctx context.Context, server netip.AddrPort) (err error) {
+	c.prey.entry = core.Entry{Name: preyName, Port: c.Ports + preyPort}
+	command := strings.NewReplacer("{name}", preyName.String(), "{port}", strconv.Itoa(int(c.prey.entry.Port)), "{server}", server.String()).Replace(c.Exec)
+	if c.process, err = Start(command); err != nil {
+		return err
+	}
+	for begun := time.Now(); !c.mesh.canaries[0].sees(c.prey.entry); time.Sleep(glance) {
+		switch gone := c.stillborn(); {
+		case gone != nil:
+			return gone
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case time.Since(begun) > patience:
+			return fmt.Errorf("%q was not born as %v at %v within %v", command, c.prey.entry, server, patience)
+		}
+	}
+	return nil
+}
+
+// arm makes the guns that there can be.
+func (c *campaign) arm() error {
+	host := c.address.Addr()
+	stranger, err := Dial(netip.AddrPortFrom(host, 0), c.address)
+	if err != nil {
+		return err
+	}
+	c.guns[FromStranger] = stranger
+	c.asides.listen(stranger.udp, func() { stranger.refused.Add(1) })
+	if c.Role == Server {
+		return nil
+	}
+	member := c.mesh.canaries[0]
+	c.guns[FromMember] = &loan{conn: member.conn, to: c.address}
+	if c.house != nil {
+		c.guns[FromServer] = &loan{conn: c.house.conn, to: c.address}
+	}
+	if host.IsLoopback() { // every address of 127/8 is this host's own, on most systems
+		for origin, of := range map[Origin]netip.AddrPort{FromElsewhere: c.mesh.server, FromDouble: member.socket.Addr()} {
+			if s, err := Dial(onAnother(of), c.address); err == nil {
+				c.guns[origin] = s
+			}
+		}
+	}
+	return nil
+}
+
+// environment is the mesh as the catalogue wants it.
+func (c *campaign) environment() Env {
+	e := Env{Server: c.mesh.server, Self: c.prey.entry}
+	for _, p := range c.mesh.canaries {
+		e.Members = append(e.Members, p.entry)
+	}
+	for n := core.Name(' '); n.Valid(); n++ {
+		// Nobody reads on these ports: they answer the target with an ICMP error.
+		if s := (core.Entry{Name: n, Port: 2 + uint16(n)}); n != c.prey.entry.Name && !c.mesh.canaries[0].shutOut(s) {
+			e.Spare = append(e.Spare, s)
+		}
+	}
+	return e
+}
+
+// starved is how long the target has waited for a processor, as far as that is known.
+func (c *campaign) starved() time.Duration {
+	if c.process == nil {
+		return 0
+	}
+	return c.process.Starved()
+}
+
 func (c *campaign) down() {
+	if c.process != nil {
+		c.result.Usage = c.result.Usage.and(c.process.Usage())
+		c.process.Stop()
+	}
+	c.lost = c.counts()
+	c.guns.close()
+	if c.asides != nil {
+		c.asides.close()
+	}
 	if c.mesh != nil {
 		c.mesh.leave()
 	}
-	if c.sender != nil {
-		c.lost = c.counts()
-		c.sender.Close()
+	if c.house != nil {
+		c.house.leave()
 	}
-	if c.process != nil {
-		c.process.Stop()
+	if c.audit != nil {
+		c.audit.close()
 	}
-	c.mesh, c.sender, c.process = nil, nil, nil
+	c.mesh, c.house, c.process, c.asides, c.audit, c.guns = nil, nil, nil, nil, nil, guns{}
 }
 
 func (c *campaign) restart(ctx context.Context) error {
 	c.down()
-	c.result.Restarts++
+	if c.Exec != "" {
+		c.result.Restarts++
+	}
 	return c.up(ctx)
-}
-
-// fire sends shots at their times.
-func (c *campaign) fire(ctx context.Context, b batch) {
-	if b.flood {
-		var set [][]byte
-		for _, s := range b.shots {
-			set = append(set, s.Datagram)
-		}
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		c.sender.Run(ctx, Pack(set, c.GSO && c.sender.Supported()), c.Rate)
-		return
-	}
-	start := time.Now()
-	var due [][]byte
-	flush := func() {
-		if len(due) > 0 {
-			c.sender.Send(Pack(due, false))
-			due = due[:0]
-		}
-	}
-	for i, s := range b.shots {
-		at := s.At
-		if c.Rate > 0 {
-			at = max(at, time.Duration(float64(i)/c.Rate*float64(time.Second)))
-		}
-		if wait := at - time.Since(start); wait > 0 {
-			flush()
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(wait):
-			}
-		}
-		if c.Sent != nil {
-			c.Sent(time.Now(), c.sender.Addr(), s.Datagram)
-		}
-		if due = append(due, s.Datagram); len(due) == batchSize {
-			flush()
-			time.Sleep(100 * time.Microsecond) // so that the target's queue is not what fails
-		}
-	}
-	flush()
-}
-
-// verdict fires b and says what it did to the target.
-func (c *campaign) verdict(ctx context.Context, b batch) (Kind, string) {
-	c.mesh.judge(0, 1e18) // what is due from before
-	before := c.sender.Counts().Bytes
-	c.fire(ctx, b)
-	if c.process != nil {
-		time.Sleep(settle)
-		if how, yes := c.process.Exited(); yes {
-			return Died, how
-		}
-	}
-	kind, why := c.mesh.judge(c.sender.Counts().Bytes-before, c.Amplification)
-	if c.process != nil {
-		if how, yes := c.process.Exited(); yes {
-			return Died, how
-		}
-		if grown := c.process.Memory() - c.memory; kind == "" && c.memory > 0 && grown > memoryGrown {
-			return Leaked, fmt.Sprintf("its memory grew by %d MB", grown>>20)
-		}
-	}
-	if kind == "" {
-		for _, e := range b.ghosts {
-			if c.mesh.canaries[0].sees(e) {
-				return Ghost, fmt.Sprintf("%v is in the directory though silent for more than 2 s", e)
-			}
-		}
-	}
-	return kind, why
 }
 
 // round sends one batch, and narrows down what it did.
 func (c *campaign) round(ctx context.Context, b batch) error {
-	t := c.tally(b.what)
-	got, sent := c.mesh.got.Load(), c.counts()
-	kind, why := c.verdict(ctx, b)
-	now := c.counts()
-	t.Batches++
-	t.Answers += c.mesh.got.Load() - got
-	t.Sent += now.Sent - sent.Sent
-	t.Bytes += now.Bytes - sent.Bytes
-	if kind == "" || ctx.Err() != nil {
+	t := c.result.tally(b.what)
+	before := c.measure()
+	kind, why, err := c.certain(ctx, b, true)
+	if (kind == Amplified || kind == Culled || kind == Slow) && ctx.Err() == nil { // chance can do that: it must be so again
+		switch gone := c.restart(ctx); {
+		case gone == nil:
+			kind, why, err = c.certain(ctx, b, true)
+		case c.Exec != "":
+			err = gone
+		}
+	}
+	t.add(before, c.measure())
+	t.Skipped += b.skipped
+	if ctx.Err() != nil {
 		return nil
+	}
+	if kind == "" || err != nil {
+		return err
 	}
 	c.Log(fmt.Sprintf("%s: %s", kind, why))
 	f := Finding{Kind: kind, Mode: b.mode, What: why, Shots: b.shots}
 	if c.Exec != "" {
-		deadline := time.Now().Add(c.Narrow)
-		try := func(shots []Shot) bool {
-			if ctx.Err() != nil || c.restart(ctx) != nil {
-				return false
-			}
-			trial := b
-			trial.shots = shots
-			got, what := c.verdict(ctx, trial)
-			if got == kind {
-				f.What = what
-			}
-			return got == kind
-		}
-		f.Shots = Reduce(b.shots, try, func() bool { return ctx.Err() != nil || time.Now().After(deadline) })
-		if err := c.restart(ctx); err != nil && ctx.Err() == nil {
+		if err := c.narrow(ctx, b, &f); err != nil {
 			return err
 		}
 	}
-	f.Case, f.Count = f.Shots[0].Case, len(f.Shots)
-	for _, s := range f.Shots {
-		f.Bytes += len(s.Datagram)
+	if err := c.book(t, b, f); err != nil {
+		return err
 	}
-	if key := fmt.Sprint(f.Kind, f.Case, f.Count); !c.known[key] {
-		c.known[key] = true
-		t.Findings++
-		c.result.Findings = append(c.result.Findings, f)
-		if c.Found != nil {
-			if err := c.Found(f); err != nil {
-				return err
-			}
+	if c.Exec == "" && (kind == Died || kind == Hung || kind == Slow || kind == Culled || kind == Poisoned || kind == Deaf) {
+		if err := c.restart(ctx); err != nil { // the mesh at least: it says whether anybody is left to attack
+			c.Log(fmt.Sprintf("the end: %v", err))
+			c.gone = true
 		}
+		return nil
 	}
-	if c.Exec == "" && (kind == Hung || kind == Culled || kind == Poisoned) {
-		return c.restart(ctx) // the mesh at least: it says whether anybody is left to attack
+	if c.Exec != "" && b.mode == "catalogue" && len(f.Shots) < len(b.shots) && !b.whole && !c.enough() {
+		return c.round(ctx, b.without(f.Shots)) // what the culprit has hidden
 	}
 	return nil
 }
 
-func (c *campaign) tally(what string) *Tally {
-	for _, t := range c.result.Tallies {
-		if t.What == what {
-			return t
+// certain is verdict, with another target where the machine has spoilt this one.
+func (c *campaign) certain(ctx context.Context, b batch, watch bool) (kind Kind, why string, err error) {
+	const tries = 5
+	for range tries {
+		kind, why = c.verdict(ctx, b, watch)
+		if !c.mesh.stale {
+			return kind, why, nil
+		}
+		if err := c.restart(ctx); err != nil {
+			return "", "", err
 		}
 	}
-	c.result.Tallies = append(c.result.Tallies, &Tally{What: what})
-	return c.result.Tallies[len(c.result.Tallies)-1]
+	c.Log(fmt.Sprintf("%s: the machine is too slow to say how the target fares", b.what))
+	return "", "", nil
 }
 
-// batches gives the i-th batch of the campaign: the shots to replay, the
-// catalogue, then the other modes in turn.
-func (c *campaign) batches() (func(int) (batch, bool), error) {
-	var first []batch
-	if len(c.Replay) > 0 {
-		first = append(first, batch{mode: "replay", what: "replay", shots: c.Replay})
-	}
-	cases, err := c.env.Catalogue()
-	if err != nil {
-		return nil, err
-	}
-	var random []string
-	var dictionary [][]byte
-	for _, mode := range c.Modes {
-		switch mode {
-		case "catalogue":
-			first = append(first, c.grouped(cases)...)
-		case "replay":
-		default:
-			random = append(random, mode)
-		}
-	}
-	for _, k := range cases {
-		if k.Role == Server && len(k.Steps[0].Datagram) < 1024 {
-			dictionary = append(dictionary, k.Steps[0].Datagram)
-		}
-	}
-	return func(i int) (batch, bool) {
-		if i < len(first) {
-			return first[i], true
-		}
-		if i -= len(first); len(random) == 0 {
-			return batch{}, false
-		}
-		mode := random[i%len(random)]
-		b := batch{mode: mode, what: mode, flood: mode == "flood"}
-		r := rand.New(rand.NewPCG(c.Seed, uint64(i)))
-		g := NewGenerator(c.env, int64(r.Uint64()>>1))
-		for n := range volley {
-			var d []byte
-			switch {
-			case mode == "mutate":
-				d = Mutate(r, dictionary)
-			case mode == "random", mode == "flood" && n%2 == 0:
-				d = Noise(r)
-			default:
-				d = g.Next()
-			}
-			if !c.spares(d) {
-				d = []byte{}
-			}
-			b.shots = append(b.shots, Shot{Datagram: d, Case: fmt.Sprintf("%s/%d/%d", mode, i, n)})
-		}
-		return b, true
-	}, nil
-}
-
-// spares reports that a datagram is no exact repeat of a canary's birth, which
-// a sound server must answer.
-func (c *campaign) spares(d []byte) bool {
-	m, err := core.Parse(d)
-	if err != nil || m.Type != core.TypeBirth {
-		return true
-	}
-	for _, e := range c.env.Members {
-		if m.Entry == e {
+// narrow reduces a finding, with a new process for each trial, and leaves
+// another one behind.
+func (c *campaign) narrow(ctx context.Context, b batch, f *Finding) error {
+	deadline := time.Now().Add(c.Narrow)
+	f.Shots = Reduce(b.shots, func(shots []Shot) bool {
+		if ctx.Err() != nil || c.restart(ctx) != nil {
 			return false
 		}
+		trial := b
+		trial.shots = shots
+		kind, why, err := c.certain(ctx, trial, f.Kind != Hung)
+		if err != nil {
+			return false
+		}
+		if kind == f.Kind {
+			f.What = why
+		}
+		return kind == f.Kind
+	}, func() bool { return ctx.Err() != nil || time.Now().After(deadline) })
+	if err := c.restart(ctx); err != nil && ctx.Err() == nil {
+		return err
 	}
-	return true
+	return nil
 }
 
-// grouped is the catalogue's cases for a server: those of one datagram several
-// to a batch, the others one by one, and what takes time at the end.
-func (c *campaign) grouped(cases []Case) (batches []batch) {
-	var slow []batch
-	for _, k := range cases {
-		if k.Role != Server {
-			continue
-		}
-		b := batch{mode: "catalogue", what: k.Name[:len("srv/")+len(field(k.Name[len("srv/"):]))]}
-		for _, s := range k.Steps {
-			b.shots = append(b.shots, Shot{s.At, s.Datagram, k.Name, k.Why})
-		}
-		switch last := len(batches) - 1; {
-		case k.Span() > time.Second && len(k.Left) == 0:
-			if k.Steps[len(k.Steps)-1].At > 2100*time.Millisecond {
-				for _, s := range k.Steps {
-					if s.Fate == Born {
-						m, _ := core.Parse(s.Datagram)
-						b.ghosts = append(b.ghosts, m.Entry)
-					}
-				}
-			}
-			slow = append(slow, b)
-		case len(b.shots) == 1 && last >= 0 && batches[last].what == b.what && len(batches[last].shots) < group:
-			batches[last].shots = append(batches[last].shots, b.shots...)
-		default:
-			batches = append(batches, b)
+// book keeps a finding that is new.
+func (c *campaign) book(t *Tally, b batch, f Finding) error {
+	f.Case, f.Count, f.After = f.Shots[0].Case, len(f.Shots), time.Since(c.start).Seconds()
+	for _, s := range f.Shots {
+		f.Bytes += len(s.Datagram)
+	}
+	key := f.signature()
+	if c.known[key] {
+		return nil
+	}
+	c.known[key] = true
+	if b.flood {
+		for i := range f.Shots {
+			f.Shots[i].Comment = "sent over and over in a flood"
 		}
 	}
-	return append(batches, slow...)
+	t.Findings++
+	c.result.Findings = append(c.result.Findings, f)
+	if c.Found != nil {
+		return c.Found(f)
+	}
+	return nil
 }
 
-// field is a name up to its next slash.
-func field(name string) string {
-	for i := range name {
-		if name[i] == '/' {
-			return name[:i]
-		}
+// signature tells findings apart: those of the catalogue by their case, others
+// by the look of their first datagrams.
+func (f *Finding) signature() string {
+	if f.Mode == "catalogue" {
+		return fmt.Sprint(f.Kind, f.Case)
 	}
-	return name
+	key := fmt.Sprint(f.Kind, f.Mode)
+	if f.Kind == Died {
+		key += f.What
+	}
+	for _, s := range f.Shots[:min(4, len(f.Shots))] {
+		key += fmt.Sprintf(" %x+%d", s.Datagram[:min(2, len(s.Datagram))], min(8, len(s.Datagram)))
+	}
+	return key
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -18,38 +18,63 @@ import (
 type canary struct {
 	entry  core.Entry
 	socket *core.Socket
+	conn   *net.UDPConn // the same socket, to send from as if it were this peer
+	peer   *core.Peer
 	stop   context.CancelFunc
 	done   chan struct{}
-	joined chan struct{}
+	joined chan struct{}  // closed once a directory has named it
 	got    *atomic.Uint64 // datagrams from the target, to all canaries and probes
 
 	mu        sync.Mutex
-	view      []byte // the last directory's entries
-	viewed    time.Time
-	again     uint64 // bytes of directories that said what the last one had said
-	malformed []byte // the first of the target's datagrams that is none
+	view      core.Entries // the last directory's
+	again     uint64       // bytes of directories that said what the last one had said
+	malformed []byte       // the first of the target's datagrams that is none
+	heard     map[core.Name]voice
+	sent      uint64    // datagrams to the server
+	alive     time.Time // when it last sent a sign of life
+	late      time.Time // when it last did so more than lateAlive after the one before
 }
 
-// join makes a peer and has it born. Its socket must be left by leave.
-func join(server netip.AddrPort, name core.Name, retry time.Duration, got *atomic.Uint64) (*canary, error) {
-	socket, err := core.Listen(netip.AddrPortFrom(server.Addr(), 0), core.ReadBuffer)
+// lateAlive is how long a canary may be silent before the machine, and not the
+// target, is to blame for its cull.
+const lateAlive = time.Second
+
+// join makes a peer on a port (0: the kernel's choice) and has it born. It must
+// be left by leave.
+func join(server netip.AddrPort, e core.Entry, retry time.Duration, got *atomic.Uint64) (*canary, error) {
+	socket, conn, err := listen(netip.AddrPortFrom(server.Addr(), e.Port))
 	if err != nil {
 		return nil, err
 	}
-	c := &canary{entry: core.Entry{Name: name, Port: socket.Addr().Port()}, socket: socket, joined: make(chan struct{}), done: make(chan struct{}), got: got}
+	e.Port = socket.Addr().Port()
+	c := &canary{entry: e, socket: socket, conn: conn, joined: make(chan struct{}), done: make(chan struct{}), got: got,
+		heard: map[core.Name]voice{}, alive: time.Now()}
 	timing := core.DefaultTiming()
 	timing.Retry, timing.Broadcast = retry, 0
+	c.peer, err = core.NewPeer(core.PeerConfig{Self: e, Server: server, Timing: timing, Observer: c.observer(server)}, time.Now())
+	if err != nil {
+		socket.Close()
+		conn.Close()
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	go func() { socket.Serve(ctx, server.Addr(), c.peer); close(c.done) }()
+	return c, nil
+}
+
+func (c *canary) observer(server netip.AddrPort) core.Observer {
 	var once sync.Once
-	peer, err := core.NewPeer(core.PeerConfig{Self: c.entry, Server: server, Timing: timing, Observer: core.Observer{
-		Directory: func(now time.Time, all core.Entries) {
-			got.Add(1)
+	return core.Observer{
+		Directory: func(_ time.Time, all core.Entries) {
+			c.got.Add(1)
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if bytes.Equal(c.view, all) && c.view != nil {
 				c.again += uint64(4 + len(all))
 			}
-			c.view, c.viewed = append(c.view[:0], all...), now
-			if c.names(c.entry) {
+			c.view = append(c.view[:0], all...)
+			if c.find(func(e core.Entry) bool { return e == c.entry }) != 0 {
 				once.Do(func() { close(c.joined) })
 			}
 		},
@@ -57,44 +82,87 @@ func join(server netip.AddrPort, name core.Name, retry time.Duration, got *atomi
 			if from != server || !errors.Is(why, core.ErrMalformed) {
 				return
 			}
-			got.Add(1)
+			c.got.Add(1)
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if c.malformed == nil {
 				c.malformed = append([]byte{}, head(datagram)...)
 			}
 		},
-	}}, time.Now())
-	if err != nil {
-		socket.Close()
-		return nil, err
+		Message: func(_ time.Time, from core.Entry, text []byte) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			now := time.Now()
+			v := c.heard[from.Name]
+			c.heard[from.Name] = voice{v.times + 1, now, now.Sub(v.last), string(head(text))}
+		},
+		Sent: func(now, _ time.Time, out core.Outgoing) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if now.Sub(c.alive) > lateAlive {
+				c.late = now
+			}
+			c.alive = now
+			if len(out.Ports) == 1 && out.Ports[0] == server.Port() {
+				c.sent++
+			}
+		},
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	c.stop = stop
-	go func() { socket.Serve(ctx, server.Addr(), peer); close(c.done) }()
-	return c, nil
 }
 
 // leave ends the peer.
 func (c *canary) leave() {
 	c.stop()
 	<-c.done
+	c.conn.Close()
 }
 
-// names says whether the last directory has e; the caller holds mu.
-func (c *canary) names(e core.Entry) bool {
-	for i := range core.Entries(c.view).Len() {
-		if core.Entries(c.view).At(i) == e {
-			return true
+// out is how many datagrams have gone to the server.
+func (c *canary) out() uint64 {
+	failed := c.socket.SendFailures() // before mu: the socket's lock is held when an observer takes mu
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent - min(c.sent, failed)
+}
+
+// voice is what a canary has heard of one fellow peer.
+type voice struct {
+	times int
+	last  time.Time
+	gap   time.Duration // between the last two
+	text  string        // the last message's beginning
+}
+
+// hears is what has been heard of a peer.
+func (c *canary) hears(from core.Name) voice {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard[from]
+}
+
+// find is the name of the first entry of the last directory that is as wanted,
+// 0 where none is; the caller holds mu.
+func (c *canary) find(wanted func(core.Entry) bool) core.Name {
+	for i := range c.view.Len() {
+		if e := c.view.At(i); wanted(e) {
+			return e.Name
 		}
 	}
-	return false
+	return 0
 }
 
 func (c *canary) sees(e core.Entry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.names(e)
+	return c.find(func(x core.Entry) bool { return x == e }) != 0
+}
+
+// shutOut says that somebody else has a name or port of e's, as far as this
+// canary knows.
+func (c *canary) shutOut(e core.Entry) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.find(func(x core.Entry) bool { return x != e && (x.Name == e.Name || x.Port == e.Port) }) != 0
 }
 
 // free is a name that nobody in the last directory has, from the n-th on; 0: none is.
@@ -102,8 +170,8 @@ func (c *canary) free(n int) core.Name {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	taken := [128]bool{}
-	for i := range core.Entries(c.view).Len() {
-		taken[core.Entries(c.view).At(i).Name] = true
+	for i := range c.view.Len() {
+		taken[c.view.At(i).Name] = true
 	}
 	for i := range int(core.MaxPeers) {
 		if name := core.Name(' ' + (n+i)%core.MaxPeers); !taken[name] {
@@ -113,140 +181,23 @@ func (c *canary) free(n int) core.Name {
 	return 0
 }
 
-func (c *canary) holder(name core.Name) (e core.Entry, ok bool) {
+// silent says that it has lately been silent for so long that a sound server
+// may have culled it.
+func (c *canary) silent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range core.Entries(c.view).Len() {
-		if e := core.Entries(c.view).At(i); e.Name == name {
-			return e, true
-		}
-	}
-	return core.Entry{}, false
+	now := time.Now()
+	return now.Sub(c.alive) > lateAlive || now.Sub(c.late) < memory
 }
 
+// memory is how long ago a silence may lie that explains a cull: the deadline,
+// a reaper's round, and some.
+const memory = 3 * time.Second
+
+// say sends a message to one fellow canary, by its name.
+func (c *canary) say(to core.Name, text string) {
+	c.socket.Do(func(now time.Time) { c.peer.Send(now, to, []byte(text)) })
+}
+
+// head is as much of a datagram as a line shows.
 func head(b []byte) []byte { return b[:min(len(b), 32)] }
-
-const canaries = 3
-
-// mesh is what the campaign keeps around its target to tell how it fares.
-type mesh struct {
-	server   netip.AddrPort
-	timeout  time.Duration
-	canaries []*canary
-	got      atomic.Uint64
-	probes   int
-	again    uint64 // as last judged
-}
-
-func newMesh(server netip.AddrPort, timeout time.Duration) (*mesh, error) {
-	m := &mesh{server: server, timeout: timeout}
-	for name := core.Name('~'); len(m.canaries) < canaries && name > '~'-12; name-- { // some names may be taken
-		c, err := join(server, name, timeout/4, &m.got)
-		if err != nil {
-			m.leave()
-			return nil, err
-		}
-		select {
-		case <-c.joined:
-			m.canaries = append(m.canaries, c)
-		case <-time.After(timeout):
-			c.leave()
-			if name == '~'-2 && len(m.canaries) == 0 {
-				m.leave()
-				return nil, fmt.Errorf("no answer from %v to a peer's birth within %v", server, timeout)
-			}
-		}
-	}
-	if len(m.canaries) < canaries {
-		m.leave()
-		return nil, fmt.Errorf("only %d of %d canaries let in by %v", len(m.canaries), canaries, server)
-	}
-	return m, nil
-}
-
-func (m *mesh) leave() {
-	for _, c := range m.canaries {
-		c.leave()
-	}
-	m.canaries = nil
-}
-
-// Kind is the class of a finding.
-type Kind string
-
-const (
-	Died      Kind = "died"      // the target's process ended
-	Hung      Kind = "hung"      // a fresh peer is not let in any more
-	Culled    Kind = "culled"    // a live peer is missing from the directory
-	Poisoned  Kind = "poisoned"  // the target sends what is no directory
-	Amplified Kind = "amplified" // the same directory again, though nothing has changed, and more bytes than came in
-	Leaked    Kind = "leaked"    // the target's memory grows
-	Ghost     Kind = "ghost"     // a silent peer stays in the directory
-)
-
-// probe has a fresh peer born and says whether it was let in.
-func (m *mesh) probe() (Kind, string) {
-	deadline := time.Now().Add(m.timeout)
-	for full := time.Now().Add(2500 * time.Millisecond); ; time.Sleep(5 * time.Millisecond) {
-		m.probes += 7 // so that a name is not used again before its last holder is reaped
-		name := m.canaries[0].free(m.probes)
-		if name == 0 {
-			if deadline = time.Now().Add(m.timeout); time.Now().After(full) {
-				return Hung, "the directory is full and stays so"
-			}
-			continue
-		}
-		p, err := join(m.server, name, m.timeout/4, &m.got)
-		if err != nil {
-			continue
-		}
-		for {
-			select {
-			case <-p.joined:
-				p.leave()
-				return "", ""
-			case <-time.After(min(20*time.Millisecond, m.timeout)):
-			}
-			if time.Now().After(deadline) {
-				p.leave()
-				return Hung, fmt.Sprintf("a fresh peer was not let in within %v", m.timeout)
-			}
-			if e, ok := m.canaries[0].holder(name); ok && e != p.entry {
-				break // somebody else got the name
-			}
-		}
-		p.leave()
-	}
-}
-
-// judge says what is wrong with the target after in bytes were sent to it.
-func (m *mesh) judge(in uint64, amplification float64) (Kind, string) {
-	if kind, why := m.probe(); kind != "" {
-		return kind, why
-	}
-	for _, c := range m.canaries {
-		c.mu.Lock()
-		bad := c.malformed
-		c.mu.Unlock()
-		if bad != nil {
-			return Poisoned, fmt.Sprintf("the target sent %x, which is no directory", bad)
-		}
-		for _, other := range m.canaries {
-			if !c.sees(other.entry) {
-				return Culled, fmt.Sprintf("the live peer %v is not in the directory of %v", other.entry, c.entry)
-			}
-		}
-	}
-	again := uint64(0)
-	for _, c := range m.canaries {
-		c.mu.Lock()
-		again += c.again
-		c.mu.Unlock()
-	}
-	news := again - m.again
-	m.again = again
-	if float64(news) > amplification*float64(in) && news > 0 {
-		return Amplified, fmt.Sprintf("%d bytes drew %d bytes of directories that said nothing new", in, news)
-	}
-	return "", ""
-}

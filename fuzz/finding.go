@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"p2plocal/core"
@@ -16,6 +18,7 @@ import (
 type Shot struct {
 	At       time.Duration // after the first
 	Datagram []byte
+	From     Origin
 	Case     string
 	Comment  string
 }
@@ -23,6 +26,7 @@ type Shot struct {
 type shotLine struct {
 	OffsetMicros int64  `json:"offset_us"`
 	Hex          string `json:"hex"`
+	From         string `json:"from,omitempty"` // a stranger where there is none
 	Case         string `json:"case,omitempty"`
 	Comment      string `json:"comment,omitempty"`
 }
@@ -31,12 +35,15 @@ type shotLine struct {
 func WriteShots(w io.Writer, shots []Shot) error {
 	e := json.NewEncoder(w)
 	for _, s := range shots {
-		if err := e.Encode(shotLine{s.At.Microseconds(), hex.EncodeToString(s.Datagram), s.Case, s.Comment}); err != nil {
+		if err := e.Encode(shotLine{s.At.Microseconds(), hex.EncodeToString(s.Datagram), origins[s.From], s.Case, s.Comment}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// origins are how a line names them.
+var origins = [...]string{FromStranger: "", FromServer: "server", FromMember: "member", FromSelf: "self", FromElsewhere: "elsewhere", FromDouble: "double"}
 
 const (
 	longestLine   = 1 << 18               // bytes: a full datagram in hex and room to spare
@@ -66,7 +73,11 @@ func ReadShots(r io.Reader) (shots []Shot, err error) {
 			return nil, fmt.Errorf("line %d: offset_us %d, want %d to %d", n, l.OffsetMicros, last.Microseconds(), int64(longestReplay))
 		}
 		last = time.Duration(l.OffsetMicros) * time.Microsecond
-		shots = append(shots, Shot{last, b, l.Case, l.Comment})
+		from := slices.Index(origins[:], l.From)
+		if from < 0 {
+			return nil, fmt.Errorf("line %d: from %.40q, want none or one of %s", n, l.From, strings.Join(origins[1:], ", "))
+		}
+		shots = append(shots, Shot{last, b, Origin(from), l.Case, l.Comment})
 	}
 	if lines.Err() != nil {
 		return nil, lines.Err()

@@ -12,14 +12,13 @@ import (
 // (draft-ietf-opsawg-pcap, LINKTYPE_IPV4). The UDP checksum is 0: none.
 type Capture struct {
 	w   *bufio.Writer
-	to  netip.AddrPort
 	b   []byte
 	err error
 }
 
-// NewCapture starts a capture of what is sent to one address.
-func NewCapture(w io.Writer, to netip.AddrPort) *Capture {
-	c := &Capture{w: bufio.NewWriter(w), to: to}
+// NewCapture starts a capture.
+func NewCapture(w io.Writer) *Capture {
+	c := &Capture{w: bufio.NewWriter(w)}
 	h := binary.LittleEndian.AppendUint32(nil, 0xA1B2C3D4) // microseconds
 	h = binary.LittleEndian.AppendUint16(h, 2)
 	h = binary.LittleEndian.AppendUint16(h, 4)
@@ -31,7 +30,7 @@ func NewCapture(w io.Writer, to netip.AddrPort) *Capture {
 }
 
 // Add writes one datagram.
-func (c *Capture) Add(now time.Time, from netip.AddrPort, datagram []byte) {
+func (c *Capture) Add(now time.Time, from, to netip.AddrPort, datagram []byte) {
 	size := 28 + len(datagram)
 	b := binary.LittleEndian.AppendUint32(c.b[:0], uint32(now.Unix()))
 	b = binary.LittleEndian.AppendUint32(b, uint32(now.Nanosecond()/1000))
@@ -40,7 +39,7 @@ func (c *Capture) Add(now time.Time, from netip.AddrPort, datagram []byte) {
 	ip := len(b)
 	b = append(b, 0x45, 0, byte(size>>8), byte(size), 0, 0, 0x40, 0, 64, 17, 0, 0)
 	b = append(b, from.Addr().AsSlice()...)
-	b = append(b, c.to.Addr().AsSlice()...)
+	b = append(b, to.Addr().AsSlice()...)
 	sum := uint32(0)
 	for i := 0; i < 20; i += 2 {
 		sum += uint32(binary.BigEndian.Uint16(b[ip+i:]))
@@ -48,7 +47,7 @@ func (c *Capture) Add(now time.Time, from netip.AddrPort, datagram []byte) {
 	sum = sum&0xFFFF + sum>>16
 	binary.BigEndian.PutUint16(b[ip+10:], ^uint16(sum&0xFFFF+sum>>16))
 	b = binary.BigEndian.AppendUint16(b, from.Port())
-	b = binary.BigEndian.AppendUint16(b, c.to.Port())
+	b = binary.BigEndian.AppendUint16(b, to.Port())
 	b = binary.BigEndian.AppendUint16(b, uint16(8+len(datagram)))
 	b = append(b, 0, 0)
 	c.b = append(b, datagram...)

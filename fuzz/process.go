@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,7 +21,10 @@ type Process struct {
 	said int64  // bytes of it in all
 }
 
-const tailSize = 4096 // bytes of output kept for the finding
+const (
+	tailSize  = 4096 // bytes of output kept for the finding
+	lastLines = 3    // of it that are shown
+)
 
 // Start runs a command line, split at blanks.
 func Start(command string) (*Process, error) {
@@ -54,11 +58,11 @@ func (p *Process) Exited() (how string, yes bool) {
 	case <-p.done:
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		last := bytes.TrimSpace(p.tail)
-		if i := bytes.IndexByte(last, '\n'); i >= 0 {
-			last = last[:i]
+		lines := strings.Split(strings.TrimSpace(string(p.tail)), "\n")
+		if lines[0] == "" {
+			return fmt.Sprintf("%v, without a word", p.cmd.ProcessState), true
 		}
-		return fmt.Sprintf("%v, having said %.120q", p.cmd.ProcessState, last), true
+		return fmt.Sprintf("%v, having said %.240q", p.cmd.ProcessState, strings.Join(lines[max(0, len(lines)-lastLines):], " / ")), true
 	default:
 		return "", false
 	}
@@ -70,12 +74,45 @@ func (p *Process) Stop() {
 	<-p.done
 }
 
-// Memory is its resident set in bytes, 0 where the system does not tell.
-func (p *Process) Memory() int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+// Said is how many bytes it has printed.
+func (p *Process) Said() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.said
+}
+
+// Usage is what it takes of the machine now (proc(5)).
+func (p *Process) Usage() (u Usage) {
+	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
+	b, err := os.ReadFile(dir + "statm")
 	if fields := strings.Fields(string(b)); err == nil && len(fields) > 1 {
 		pages, _ := strconv.ParseInt(fields[1], 10, 64)
-		return pages * int64(os.Getpagesize())
+		u.Memory = pages * int64(os.Getpagesize())
 	}
-	return 0
+	open, _ := os.ReadDir(dir + "fd")
+	u.Descriptors = len(open)
+	b, _ = os.ReadFile(dir + "stat")
+	const userTicks, systemTicks, ticks = 11, 12, 100 // after the command's name, which may hold blanks; USER_HZ
+	if fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])); len(fields) > systemTicks {
+		for _, f := range fields[userTicks : systemTicks+1] {
+			n, _ := strconv.ParseInt(f, 10, 64)
+			u.CPU += time.Duration(n) * time.Second / ticks
+		}
+	}
+	return u
+}
+
+// Starved is how long its threads together have been ready to run but had no
+// processor; 0 where the system does not tell
+// (/proc/PID/schedstat in Linux's Documentation/scheduler/sched-stats).
+func (p *Process) Starved() (sum time.Duration) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
+	for _, f := range files {
+		b, _ := os.ReadFile(f)
+		if fields := strings.Fields(string(b)); len(fields) == 3 {
+			ns, _ := strconv.ParseInt(fields[1], 10, 64)
+			sum += time.Duration(ns)
+		}
+	}
+	return sum
 }

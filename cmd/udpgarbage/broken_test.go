@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"p2plocal/core"
+)
+
+// The test binary is also the targets: with one of these as its first argument
+// it is a server or a peer with one fault.
+const (
+	asServer = "server"
+	asPeer   = "peer"
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	switch {
+	case len(os.Args) == 4 && os.Args[1] == asServer:
+		err = server(os.Args[2], os.Args[3])
+	case len(os.Args) == 6 && os.Args[1] == asPeer:
+		err = peer(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
+	default:
+		flag.Parse()
+		flag.Set("test.parallel", "8") // these tests wait, they do not compute
+		os.Exit(m.Run())
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func abort() { os.Exit(134) }
+
+// broken is a machine on its socket, sound but for what its owner does with a
+// datagram before the machine gets it, and after.
+type broken struct {
+	mu      sync.Mutex // held while the machine is called
+	udp     *net.UDPConn
+	machine core.Machine
+	buffer  [1 << 16]byte
+	before  func(n int, from netip.AddrPort) ([]byte, netip.AddrPort)
+	after   func(from netip.AddrPort)
+}
+
+func (b *broken) open(port string) error {
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return err
+	}
+	b.udp, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(n)})
+	return err
+}
+
+func (b *broken) send(datagram []byte, port uint16) {
+	b.udp.WriteToUDPAddrPort(datagram, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
+}
+
+func (b *broken) serve() {
+	for {
+		b.poll()
+		n, from, err := b.udp.ReadFromUDPAddrPort(b.buffer[:])
+		if err != nil {
+			continue
+		}
+		b.mu.Lock()
+		datagram, source := b.before(n, from)
+		b.machine.Step(time.Now(), source, datagram)
+		b.after(from)
+		b.mu.Unlock()
+	}
+}
+
+func (b *broken) poll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		out, next := b.machine.Poll(time.Now())
+		if out.Empty() {
+			b.udp.SetReadDeadline(next)
+			return
+		}
+		for _, p := range out.Ports {
+			b.send(out.Datagram, p)
+		}
+	}
+}
+
+// publish serves a server's books as p2p -metrics does, on the TCP port of the
+// same number.
+func (b *broken) publish(addr string, d *core.Directory, fault string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		b.mu.Lock()
+		c := d.Counters()
+		b.mu.Unlock()
+		if fault == "miscount" {
+			c.In.Birth.Datagrams -= c.Conflicts
+			c.Conflicts = 0
+		}
+		json.NewEncoder(w).Encode(map[string]any{"p2p": map[string]any{"counters": c, "kernel_drops": nil, "goroutines": runtime.NumGoroutine()}})
+	}))
+	return nil
+}
+
+var leak [1 << 14][]byte // what the leaking target never lets go
+
+// server has each fault as an implementation that trusts its input would have it.
+func server(addr, fault string) error {
+	var b broken
+	_, port, err := net.SplitHostPort(addr)
+	if err = errors.Join(err, b.open(port)); err != nil {
+		return err
+	}
+	self := b.udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	d, err := core.NewDirectory(core.DirectoryConfig{Port: self, Timing: core.DefaultTiming()}, time.Now())
+	if err != nil {
+		return err
+	}
+	b.machine = d
+	if err := b.publish(addr, d, fault); err != nil {
+		return err
+	}
+	var last []byte
+	leaked := 0
+	b.before = func(n int, from netip.AddrPort) ([]byte, netip.AddrPort) {
+		datagram := b.buffer[:n]
+		switch {
+		case fault == "hang-on-empty" && n == 0:
+			select {}
+		case fault == "die-on-byte" && n == 1, fault == "die-on-header" && n == 2,
+			fault == "die-on-port-0" && n == 6 && datagram[0] == 0xC0 && datagram[4] == 0 && datagram[5] == 0:
+			abort()
+		case fault == "ghost" && n == 2 && datagram[0] == 0xC3:
+			datagram = b.buffer[:4] // what an earlier datagram has left there
+		case fault == "leak" && n > 0 && datagram[0] != 0xC3:
+			leak[leaked%len(leak)] = bytes.Repeat([]byte{1}, 1<<16)
+			leaked++
+		case fault == "goroutines" && n > 0 && datagram[0] != 0xC3:
+			go func() { select {} }()
+		case fault == "cull":
+			time.Sleep(10 * time.Millisecond)
+		}
+		last = datagram
+		return datagram, from
+	}
+	tell := func(datagram []byte) {
+		for i := range d.Entries().Len() {
+			b.send(datagram, d.Entries().At(i).Port)
+		}
+	}
+	var conflicts uint64
+	b.after = func(from netip.AddrPort) {
+		all := core.Message{Type: core.TypeDirectory, Entries: d.Entries()}.Append(nil)
+		conflict := d.Counters().Conflicts > conflicts
+		conflicts = d.Counters().Conflicts
+		switch {
+		case fault == "amplify" && conflict:
+			tell(all)
+		case fault == "stray" && conflict: // it answers whom it has refused
+			m, _ := core.Parse(last)
+			b.send(all, m.Entry.Port)
+		case fault == "poison" && len(last) == 6 && last[0] == 0xC0 && last[3] != 0:
+			tell(append([]byte{0xC1, 0, 1, 0}, last[2:]...))
+		}
+	}
+	b.serve()
+	return nil
+}
+
+// peer likewise.
+func peer(name, port, address, fault string) error {
+	var b broken
+	if err := b.open(port); err != nil {
+		return err
+	}
+	server, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	timing := core.DefaultTiming()
+	timing.Broadcast = 100 * time.Millisecond
+	self := core.Entry{Name: core.Name(name[0]), Port: b.udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()}
+	p, err := core.NewPeer(core.PeerConfig{Self: self, Server: server, Timing: timing}, time.Now())
+	if err != nil {
+		return err
+	}
+	b.machine = p
+	deaf := false
+	b.before = func(n int, from netip.AddrPort) ([]byte, netip.AddrPort) {
+		datagram := b.buffer[:n]
+		m, err := core.Parse(datagram)
+		switch {
+		case fault == "hang-on-empty" && n == 0:
+			select {}
+		case fault == "die-on-duplicate" && errors.Is(err, core.ErrDuplicate):
+			abort()
+		case fault == "spill" && n > 4 && datagram[0] == 0xC2 && datagram[2] == 0xFF && datagram[3] == 0xFF:
+			os.Stdout.Write(b.buffer[4:]) // as long as it says it is
+		case fault == "believe" && m.Type == core.TypeDirectory:
+			from = server
+		case fault == "mute" && m.Type == core.TypeBirth:
+			p.SetBroadcast(time.Time{}, 0)
+		case fault == "deaf" && n == core.MaxDatagram:
+			deaf = true
+		}
+		if deaf && m.Type == core.TypeDirectory {
+			return nil, from
+		}
+		return datagram, from
+	}
+	b.after = func(netip.AddrPort) {}
+	b.serve()
+	return nil
+}

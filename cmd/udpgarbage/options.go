@@ -1,0 +1,249 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/fuzz"
+)
+
+const usage = `udpgarbage sends hostile datagrams at a directory server or at a peer, and says
+whether it survived:
+
+  udpgarbage                             attacks the server on 127.0.0.1:3000
+  udpgarbage -exec 'p2p -quiet'          starts it first, and again after a death
+  udpgarbage -as peer -peer-exec 'p2p -quiet -server {server} {name} {port}'
+                                         attacks a peer that it starts
+  udpgarbage -as peer -peer 127.0.0.1:3001
+                                         attacks one that runs, a member of the
+                                         server on 127.0.0.1:3000
+  udpgarbage -mode replay FILE           sends what a finding's file says
+
+A peer that udpgarbage starts has udpgarbage for a server, so that hostile
+datagrams come from its server, from a fellow peer, from strangers, and from
+both's ports on another loopback address. To a peer that runs already they come
+from all but its server, whose port is not ours. Nothing can be sent from the
+peer's own port. What cannot be sent is counted as skipped. A peer is judged by
+its broadcasts: start it with a short interval (p2p -broadcast 200ms), or each
+judgement takes seconds.
+
+After each batch of datagrams the target must: live (-exec); let a fresh peer
+in within -probe-timeout; keep three live peers in every directory, who must
+hear each other; send nothing that is no directory, nothing twice unasked and
+more than -amplification times what came in, nothing to ports that asked for
+nothing; drop the silent; and not grow by more than 24 MB or 32 descriptors.
+With -metrics its own counters must add up to what was sent, and its goroutines
+grow by no more than 8. A peer must live, stay in its server's directory, and
+broadcast to a newcomer; it must not print far more than came in. A lateness counts only while core's own server in
+this process is on time and the target was not kept waiting for a processor.
+
+A finding is narrowed down by delta debugging when there is a command that
+starts the target, and written as JSON lines: offset_us, hex, from, case, comment.
+
+Table: what (a mode or a group of cases), sent (datagrams that the kernel took),
+delivered (less those that the kernel then dropped, mostly for want of buffer
+space; - where it does not tell), bytes (of UDP payload), rate (datagrams a
+second while sending), answers (from the server to canaries and probes),
+findings. -json has the same fields, durations in ns.
+
+The same -seed, -mode and -ports send the same datagrams. The ports follow from
+the seed, unless they are busy; the end says which they were, and with which
+-from a campaign goes on. A replay wants the -ports that its finding had.
+
+Only loopback addresses are attacked, or with -allow-remote others of this host.
+Peers live on the host of their server: one elsewhere cannot be watched from here.
+
+Exit code: 0 survived, 3 findings, 2 usage, 1 could not run, 130 interrupted
+(what there is was written).
+`
+
+// remoteRate is the rate, in datagrams a second, that a target on another host gets at most.
+const remoteRate = 1000
+
+// options are the command line.
+type options struct {
+	fuzz.Config
+	as       string
+	peerExec string
+	json     bool
+	pcap     string
+	out      string
+}
+
+func parse(args []string, stdout io.Writer) (o options, err error) {
+	fs := flag.NewFlagSet("udpgarbage", flag.ContinueOnError)
+	target := fs.String("target", "127.0.0.1:3000", "the server's `address`")
+	peer := fs.String("peer", "", "`address` of the peer to attack that runs already; its server is -target")
+	mode := fs.String("mode", "catalogue,mutate,generate,random", "`modes`, separated by commas: "+strings.Join(fuzz.Modes, ", "))
+	ports := fs.Uint("ports", 0, "first `port` of the 7 that canaries, bystander and a peer's server use (0: by the seed, the next that are free)")
+	fs.StringVar(&o.as, "as", "server", "attack this `role`: server, peer, or both in turn")
+	fs.StringVar(&o.Exec, "exec", "", "`command` line, split at blanks, that starts the server")
+	fs.StringVar(&o.peerExec, "peer-exec", "", "`command` line that starts the peer; {name}, {port} and {server} in it are filled in")
+	fs.StringVar(&o.Metrics, "metrics", "", "`URL` of the target's expvar, as of p2p -metrics: http://127.0.0.1:6060/debug/vars")
+	fs.DurationVar(&o.Duration, "duration", 0, "end after this `time`, each of both (0: 30s, or -count; catalogue and replay alone: never before their last datagram)")
+	fs.Uint64Var(&o.Count, "count", 0, "end after this `number` of datagrams (0: no bound)")
+	fs.Float64Var(&o.Rate, "rate", 0, "`datagrams` a second at most (0: no bound)")
+	fs.Uint64Var(&o.Seed, "seed", 1, "`seed` of every random choice")
+	fs.IntVar(&o.From, "from", 0, "go on from this `batch`")
+	fs.DurationVar(&o.ProbeTimeout, "probe-timeout", 500*time.Millisecond, "`time` within which a fresh peer must be let in")
+	fs.Float64Var(&o.Amplification, "amplification", 4, "unasked `bytes` out per byte in that are a finding if exceeded")
+	fs.DurationVar(&o.Narrow, "narrow", 20*time.Second, "longest `time` to narrow one finding down")
+	fs.IntVar(&o.Most, "findings-max", 0, "end after this `number` of findings (0: no bound)")
+	fs.BoolVar(&o.GSO, "gso", true, "flood with UDP_SEGMENT where the kernel has it: each datagram up to 64 times in a row")
+	fs.StringVar(&o.out, "findings", "udpgarbage-findings", "`directory` for the findings' files, made with the first of them")
+	fs.StringVar(&o.pcap, "pcap", "", "write all but floods to this `file`, for Wireshark")
+	fs.BoolVar(&o.json, "json", false, "print the result as JSON")
+	remote := fs.Bool("allow-remote", false, fmt.Sprintf("let the target be on another address of this host, at %d datagrams a second at most", remoteRate))
+	files, err := cli.Parse(fs, args, usage, stdout)
+	if err != nil {
+		return o, err
+	}
+	if o.Target, err = address("target", *target); err != nil {
+		return o, err
+	}
+	if *peer != "" {
+		if o.Peer, err = address("peer", *peer); err != nil {
+			return o, err
+		}
+	}
+	if *ports > math.MaxUint16-7 {
+		return o, cli.Usagef("-ports %d, want 0 to %d", *ports, math.MaxUint16-7)
+	}
+	o.Ports = uint16(*ports)
+	if err := o.reach(*remote); err != nil {
+		return o, err
+	}
+	if err := o.bounds(); err != nil {
+		return o, err
+	}
+	if err := o.roles(); err != nil {
+		return o, err
+	}
+	o.Modes = strings.Split(*mode, ",")
+	for _, m := range o.Modes {
+		if !slices.Contains(fuzz.Modes, m) {
+			return o, cli.Usagef("-mode %q, want some of %s", m, strings.Join(fuzz.Modes, ", "))
+		}
+	}
+	if err := o.replay(files); err != nil {
+		return o, err
+	}
+	endless := slices.ContainsFunc(o.Modes, func(m string) bool { return m != "catalogue" && m != "replay" })
+	if endless && o.Duration == 0 && o.Count == 0 {
+		o.Duration = 30 * time.Second
+	}
+	return o, nil
+}
+
+func address(name, s string) (netip.AddrPort, error) {
+	a, err := netip.ParseAddrPort(s)
+	if err != nil || !a.Addr().Is4() || a.Addr().IsUnspecified() || a.Port() == 0 {
+		return a, cli.Usagef("-%s %q is not an IPv4 address and a port, such as 127.0.0.1:3000", name, s)
+	}
+	return a, nil
+}
+
+// reach sees to it that nobody else is hit by mistake, or hard.
+func (o *options) reach(remote bool) error {
+	if o.Target.Addr().IsLoopback() {
+		return nil
+	}
+	if !remote {
+		return cli.Usagef("-target %v is not a loopback address, want 127.x.x.x, or -allow-remote", o.Target)
+	}
+	if o.Rate == 0 || o.Rate > remoteRate {
+		o.Rate = remoteRate
+	}
+	o.GSO = false
+	return nil
+}
+
+func (o *options) bounds() error {
+	switch {
+	case o.Duration < 0:
+		return cli.Usagef("-duration %v, want 0 or more", o.Duration)
+	case o.ProbeTimeout < 10*time.Millisecond:
+		return cli.Usagef("-probe-timeout %v, want at least 10ms", o.ProbeTimeout)
+	case o.Narrow < 0:
+		return cli.Usagef("-narrow %v, want 0 or more", o.Narrow)
+	case !(o.Rate >= 0):
+		return cli.Usagef("-rate %v, want 0 or more", o.Rate)
+	case !(o.Amplification >= 0):
+		return cli.Usagef("-amplification %v, want 0 or more", o.Amplification)
+	case o.From < 0:
+		return cli.Usagef("-from %d, want 0 or more", o.From)
+	case o.Most < 0:
+		return cli.Usagef("-findings-max %d, want 0 or more", o.Most)
+	}
+	return nil
+}
+
+func (o *options) roles() error {
+	peer := o.peerExec != "" || o.Peer.IsValid()
+	switch {
+	case !slices.Contains([]string{"server", "peer", "both"}, o.as):
+		return cli.Usagef("-as %q, want server, peer or both", o.as)
+	case o.as != "server" && !peer:
+		return cli.Usagef("-as %s wants -peer-exec COMMAND or -peer ADDRESS", o.as)
+	case o.as == "server" && peer:
+		return cli.Usagef("-peer and -peer-exec want -as peer or both")
+	case o.as == "peer" && o.Exec != "":
+		return cli.Usagef("-exec %q with -as peer, want -peer-exec", o.Exec)
+	case o.peerExec != "" && o.Peer.IsValid():
+		return cli.Usagef("-peer %v and -peer-exec %q, want one of them", o.Peer, o.peerExec)
+	case o.Peer.IsValid() && o.Peer.Addr() != o.Target.Addr():
+		return cli.Usagef("-peer %v is not on the host of its server, %v", o.Peer, o.Target)
+	case o.as == "both" && o.Metrics != "":
+		return cli.Usagef("-metrics %s with -as both, want -as server or peer: it is one target's", o.Metrics)
+	}
+	if o.peerExec != "" && (!strings.Contains(o.peerExec, "{port}") || !strings.Contains(o.peerExec, "{server}") || !strings.Contains(o.peerExec, "{name}")) {
+		return cli.Usagef("-peer-exec %q, want {name}, {port} and {server} in it", o.peerExec)
+	}
+	return nil
+}
+
+// replay reads what is to be sent again.
+func (o *options) replay(files []string) error {
+	replay := slices.Contains(o.Modes, "replay")
+	switch {
+	case replay && len(files) != 1:
+		return cli.Usagef("-mode replay with %d files, want one", len(files))
+	case !replay && len(files) > 0:
+		return cli.Usagef("argument %q, want none without -mode replay", files[0])
+	case !replay:
+		return nil
+	}
+	f, err := os.Open(files[0])
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if o.Replay, err = fuzz.ReadShots(f); err != nil {
+		return fmt.Errorf("%q: %w", files[0], err)
+	}
+	if len(o.Replay) == 0 {
+		return fmt.Errorf("%q has no datagrams", files[0])
+	}
+	return nil
+}
+
+// campaigns are those to run, one after the other.
+func (o *options) campaigns() (all []fuzz.Config) {
+	if o.as != "peer" {
+		all = append(all, o.Config)
+	}
+	if o.as != "server" {
+		c := o.Config
+		c.Role, c.Exec = fuzz.Peer, o.peerExec
+		all = append(all, c)
+	}
+	return all
+}

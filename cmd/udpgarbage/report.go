@@ -1,0 +1,75 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/tw"
+
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/fuzz"
+)
+
+func report(w io.Writer, r fuzz.Result, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	right := tw.AlignRight
+	t := tablewriter.NewTable(w, tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, right, right, right, right, right, right}}))
+	t.Header("what", "sent", "delivered", "bytes", "rate", "answers", "findings")
+	skipped := 0
+	for _, y := range r.Tallies {
+		skipped += y.Skipped
+		delivered := "-"
+		if r.Delivery {
+			delivered = fmt.Sprint(y.Delivered())
+		}
+		if err := t.Append(y.What, fmt.Sprint(y.Sent), delivered, short(float64(y.Bytes)), short(y.Rate()), fmt.Sprint(y.Answers), fmt.Sprint(y.Findings)); err != nil {
+			return err
+		}
+	}
+	if err := t.Render(); err != nil {
+		return err
+	}
+	for _, f := range r.Findings {
+		if _, err := fmt.Fprintf(w, "%s by %s (%s, %d bytes; after %.1f s)\n  %s\n", f.Kind, f.Case, datagrams(f.Count), f.Bytes, f.After, cli.Printable(f.What)); err != nil {
+			return err
+		}
+	}
+	if skipped > 0 {
+		fmt.Fprintf(w, "skipped %d datagrams that there was no socket to send from\n", skipped)
+	}
+	if r.Usage.Memory > 0 {
+		fmt.Fprintf(w, "the target took %.1f s of CPU, at most %.1f MB and %d descriptors\n",
+			r.Usage.CPU.Seconds(), float64(r.Usage.Memory)/(1<<20), r.Usage.Descriptors)
+	}
+	_, err := fmt.Fprintf(w, "sent %d datagrams in %.1f s, %d findings, %d restarts\nto go on: -seed %d -ports %d -from %d\n",
+		r.Total.Sent, r.Elapsed.Seconds(), len(r.Findings), r.Restarts, r.Seed, r.Ports, r.Next)
+	return err
+}
+
+func datagrams(n int) string {
+	if n == 1 {
+		return "1 datagram"
+	}
+	return fmt.Sprintf("%d datagrams", n)
+}
+
+// short is a number of at most four digits and a unit.
+func short(v float64) string {
+	for _, u := range []string{"", "k", "M", "G"} {
+		if v < 1000 || u == "G" {
+			if u == "" {
+				return fmt.Sprintf("%.0f", v)
+			}
+			return fmt.Sprintf("%.*f %s", max(0, 2-len(fmt.Sprintf("%.0f", v))+1), v, u)
+		}
+		v /= 1000
+	}
+	return ""
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/fuzz"
+)
+
+// packet is one of a capture.
+type packet struct {
+	from, to uint16
+	payload  []byte
+}
+
+// readCapture reads a pcap file by its specification alone: a header of 24 bytes, 16
+// before each packet, of which bytes 8 to 11 are the size; raw IPv4 of 20 bytes, UDP of 8.
+func readCapture(t *testing.T, path string) (packets []packet) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) < 24 || binary.LittleEndian.Uint32(b) != 0xA1B2C3D4 || binary.LittleEndian.Uint32(b[20:]) != 228 {
+		t.Fatalf("%d bytes that begin %x, want a header with LINKTYPE_IPV4", len(b), b[:min(24, len(b))])
+	}
+	for b = b[24:]; len(b) > 0; {
+		size := int(binary.LittleEndian.Uint32(b[8:]))
+		ip := b[16 : 16+size]
+		sum := uint32(0)
+		for i := 0; i < 20; i += 2 {
+			sum += uint32(binary.BigEndian.Uint16(ip[i:]))
+		}
+		if ip[0] != 0x45 || ip[9] != 17 || int(binary.BigEndian.Uint16(ip[2:])) != size || sum&0xFFFF+sum>>16 != 0xFFFF {
+			t.Fatalf("packet %d: IP header %x of %d bytes", len(packets), ip[:20], size)
+		}
+		udp := ip[20:]
+		if int(binary.BigEndian.Uint16(udp[4:])) != len(udp) {
+			t.Fatalf("packet %d: UDP header %x of %d bytes", len(packets), udp[:8], len(udp))
+		}
+		packets = append(packets, packet{binary.BigEndian.Uint16(udp), binary.BigEndian.Uint16(udp[2:]), udp[8:]})
+		b = b[16+size:]
+	}
+	return packets
+}
+
+func payloads(packets []packet) (all [][]byte) {
+	for _, p := range packets {
+		all = append(all, p.payload)
+	}
+	return all
+}
+
+func TestSeedRepeatsACampaignAndFromResumesIt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	addr := free(t)
+	campaign := func(name string, args ...string) (fuzz.Result, [][]byte) {
+		file := filepath.Join(dir, name)
+		r, err := result(t, append([]string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "),
+			"-mode", "mutate,generate,random", "-seed", "7", "-findings", dir, "-pcap", file}, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r, payloads(readCapture(t, file))
+	}
+	same := func(got, want [][]byte) {
+		t.Helper()
+		if len(got) != len(want) {
+			t.Fatalf("%d datagrams, want %d", len(got), len(want))
+		}
+		for i := range got {
+			if !bytes.Equal(got[i], want[i]) {
+				t.Fatalf("datagram %d is %x, want %x", i, got[i], want[i])
+			}
+		}
+	}
+	r, whole := campaign("whole", "-count", "3000")
+	if len(whole) < 3000 {
+		t.Fatalf("%d datagrams in the capture, want 3000 or more", len(whole))
+	}
+	ports := fmt.Sprint(r.Ports)
+	_, again := campaign("again", "-ports", ports, "-count", "3000")
+	same(again, whole)
+	first, head := campaign("first", "-ports", ports, "-count", "1000")
+	_, rest := campaign("rest", "-ports", ports, "-count", "2000", "-from", fmt.Sprint(first.Next))
+	same(append(head, rest...)[:3000], whole[:3000])
+}
+
+func TestInterruptedWritesWhatItHas(t *testing.T) {
+	t.Parallel()
+	addr, dir := free(t), t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	file := filepath.Join(dir, "capture")
+	go func() { // once it is under way
+		for {
+			time.Sleep(10 * time.Millisecond)
+			if s, err := os.Stat(file); err == nil && s.Size() > 1<<16 || ctx.Err() != nil {
+				cancel()
+				return
+			}
+		}
+	}()
+	var stdout, stderr bytes.Buffer
+	err := run(ctx, []string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "),
+		"-mode", "random", "-duration", "10h", "-findings", dir, "-json", "-pcap", file}, nil, &stdout, &stderr)
+	var r fuzz.Result
+	if e := json.Unmarshal(stdout.Bytes(), &r); e != nil || r.Total.Sent == 0 {
+		t.Errorf("%v: %s, want a result", e, stdout.Bytes())
+	}
+	if code := cli.Exit(&stderr, "udpgarbage", err); code != 130 {
+		t.Errorf("exit code %d (%v), want 130", code, err)
+	}
+	if n := len(readCapture(t, file)); uint64(n) < r.Total.Sent {
+		t.Errorf("%d datagrams captured of %d", n, r.Total.Sent)
+	}
+}
+
+func TestTargetThatCannotBeAttacked(t *testing.T) {
+	t.Parallel()
+	mute, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	there := mute.LocalAddr().String()
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{there, []string{"-target", there}},
+		{"ended at once", []string{"-target", free(t), "-exec", os.Args[0] + " " + asServer + " nowhere none"}},
+		{"no-such-command", []string{"-exec", "no-such-command"}},
+		{"no peer on port 9", []string{"-as", "peer", "-peer", "127.0.0.1:9", "-target", sound(t)}},
+		{"cannot read -metrics", []string{"-target", sound(t), "-metrics", "http://127.0.0.1:1/"}},
+	} {
+		var stdout, stderr bytes.Buffer
+		err := run(t.Context(), append(c.args, "-probe-timeout", "300ms"), nil, &stdout, &stderr)
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want one line that names %q", c.args, err, c.want)
+		}
+		if code := cli.Exit(&stderr, "udpgarbage", err); code != cli.ExitFailure || stdout.Len() > 0 {
+			t.Errorf("%q: exit code %d, stdout %q, want %d and nothing", c.args, code, stdout.Bytes(), cli.ExitFailure)
+		}
+	}
+}
+
+// running is the address of a server with one fault that runs for the test's duration.
+func running(t *testing.T, fault string) string {
+	t.Helper()
+	addr := free(t)
+	p, err := fuzz.Start(strings.Join([]string{os.Args[0], asServer, addr, fault}, " "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	for {
+		conn, err := net.Dial("tcp", addr) // its books, opened after its UDP port
+		if err == nil {
+			conn.Close()
+			return addr
+		}
+		if how, yes := p.Exited(); yes {
+			t.Fatal(how)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func sound(t *testing.T) string { return running(t, "none") }
+
+func TestDeathOfARunningTargetIsAFinding(t *testing.T) {
+	t.Parallel()
+	for fault, kind := range map[string]fuzz.Kind{"hang-on-empty": fuzz.Hung, "die-on-byte": fuzz.Died} {
+		r, err := result(t, "-target", running(t, fault), "-mode", "catalogue", "-findings", t.TempDir())
+		if !errors.Is(err, exitFindings) || len(r.Findings) != 1 || r.Findings[0].Kind != kind {
+			t.Errorf("%s: %v, findings %+v, want one: %s", fault, err, r.Findings, kind)
+		}
+	}
+}
+
+func TestRunningTargetIsNotRestarted(t *testing.T) {
+	t.Parallel()
+	r, err := result(t, "-target", sound(t), "-mode", "random", "-count", "1000", "-findings", t.TempDir())
+	if err != nil || r.Restarts != 0 {
+		t.Errorf("%v, %d restarts, want none", err, r.Restarts)
+	}
+}
+
+func TestFloodedServerSurvives(t *testing.T) {
+	t.Parallel()
+	r, _, err := attack(t, "none", "-mode", "flood", "-rate", "20000", "-duration", "2s", "-findings-max", "1")
+	if err != nil || len(r.Findings) > 0 {
+		t.Errorf("%v, findings %+v, want none", err, r.Findings)
+	}
+	if r.Total.Sent == 0 {
+		t.Error("nothing was sent")
+	}
+}
+
+func TestFindingsDoNotOverwriteEachOther(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	f := fuzz.Finding{Kind: fuzz.Died, Case: "srv/any/empty", Shots: []fuzz.Shot{{Datagram: []byte{}}}}
+	seen := map[string]bool{}
+	for range 3 {
+		path, err := write(dir, f)
+		if err != nil || seen[path] {
+			t.Fatalf("%v, %s written before: %v", err, path, seen[path])
+		}
+		seen[path] = true
+	}
+}

@@ -1,0 +1,242 @@
+package fuzz
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"p2plocal/core"
+)
+
+// batch is what is sent between two judgements.
+type batch struct {
+	mode, what string
+	shots      []Shot
+	skipped    int          // shots that there is no gun for
+	ghosts     []core.Entry // that must have been reaped by its end
+	flood      bool
+	whole      bool // one case: its shots belong together
+	linger     bool // judged only when a peer under attack has broadcast
+}
+
+const (
+	group  = 8   // a server's cases sent between two judgements
+	herd   = 32  // a peer's: it is judged by its broadcasts, which are seconds apart
+	volley = 512 // datagrams of the other modes likewise
+)
+
+// without is the batch that is left when some of its shots are known.
+func (b batch) without(known []Shot) batch {
+	rest := b
+	rest.shots, rest.skipped = nil, 0
+	for _, s := range b.shots {
+		out := false
+		for _, k := range known {
+			out = out || k.Case == s.Case
+		}
+		if !out {
+			rest.shots = append(rest.shots, s)
+		}
+	}
+	return rest
+}
+
+// prefix is what the names of a role's cases begin with.
+func (r Role) prefix() string { return [...]string{"srv/", "peer/"}[r] }
+
+// batches gives the i-th batch of the campaign: the shots to replay, the
+// catalogue, then the other modes in turn. It depends on the seed and on the
+// canaries' ports alone.
+func (c *campaign) batches() (func(int) (batch, bool), error) {
+	var first []batch
+	if len(c.Replay) > 0 {
+		first = append(first, batch{mode: "replay", what: c.Role.prefix() + "replay", shots: c.armed(c.Replay), whole: true, linger: true})
+	}
+	cases, err := c.env.Catalogue()
+	if err != nil {
+		return nil, err
+	}
+	var random []string
+	for _, mode := range c.Modes {
+		switch mode {
+		case "catalogue":
+			first = append(append(first, c.aside()), c.grouped(cases)...)
+		case "replay":
+		default:
+			random = append(random, mode)
+		}
+	}
+	words := c.dictionary(cases)
+	return func(i int) (batch, bool) {
+		if i < len(first) {
+			return first[i], true
+		}
+		if i -= len(first); len(random) == 0 {
+			return batch{}, false
+		}
+		return c.random(random[i%len(random)], i, words), true
+	}, nil
+}
+
+// dictionary is the cases' datagrams, for mutation.
+func (c *campaign) dictionary(cases []Case) (words [][]byte) {
+	for _, k := range cases {
+		if d := k.Steps[0].Datagram; k.Role == c.Role && len(d) < large {
+			words = append(words, d)
+		}
+	}
+	return words
+}
+
+// random is the i-th batch of a random mode.
+func (c *campaign) random(mode string, i int, dictionary [][]byte) batch {
+	b := batch{mode: mode, what: c.Role.prefix() + mode, flood: mode == "flood"}
+	r := rand.New(rand.NewPCG(c.Seed, uint64(i)))
+	g := NewGenerator(c.env, int64(r.Uint64()>>1))
+	for n := range volley {
+		var d []byte
+		switch {
+		case mode == "mutate":
+			d = Mutate(r, dictionary)
+		case mode == "random", mode == "flood" && n%2 == 0:
+			d = Noise(r)
+		default:
+			d = g.Next()
+		}
+		if c.fair(d) {
+			d = []byte{}
+		}
+		from := FromStranger
+		if c.Role == Peer && !b.flood {
+			from = [...]Origin{FromMember, FromServer, FromMember, FromStranger}[r.IntN(4)]
+		}
+		b.shots = append(b.shots, Shot{Datagram: d, From: from, Case: fmt.Sprintf("%s%s/%d/%d", c.Role.prefix(), mode, i, n)})
+	}
+	all := len(b.shots)
+	b.shots = c.armed(b.shots)
+	b.skipped = all - len(b.shots)
+	return b
+}
+
+// armed is those of the shots that there is a gun for.
+func (c *campaign) armed(shots []Shot) (can []Shot) {
+	for _, s := range shots {
+		if c.guns[s.From] != nil {
+			can = append(can, s)
+		}
+	}
+	return can
+}
+
+// fair says that a sound target must answer a datagram: an exact repeat of a
+// canary's birth, or what invites it to send to a bystander.
+func (c *campaign) fair(d []byte) bool {
+	m, err := core.Parse(d)
+	held := func(n core.Name) bool {
+		for _, e := range c.env.Members {
+			if e.Name == n {
+				return true
+			}
+		}
+		return false
+	}
+	if err == nil && m.Type == core.TypeBirth {
+		for _, e := range c.env.Members {
+			if m.Entry == e {
+				return true
+			}
+		}
+	}
+	return c.asides.invited(d, held)
+}
+
+// aside is what must not make the target send to the bystander.
+func (c *campaign) aside() batch {
+	port, a := c.asides.port(), c.env.Members[0]
+	b := batch{mode: "catalogue", what: c.Role.prefix() + "bystander", linger: true}
+	add := func(name, why string, d []byte) {
+		b.shots = append(b.shots, Shot{Datagram: d, Case: b.what + "/" + name, Comment: why})
+	}
+	forged := directory(a, core.Entry{Name: c.env.Spare[0].Name, Port: port})
+	if c.Role == Peer {
+		add("forged-directory", "only the server's word counts", forged)
+		add("birth", "a birth is not for a peer", birth(uint16(c.env.Spare[0].Name), port))
+		return b
+	}
+	add("refused-birth", "whom the server refuses hears nothing", birth(uint16(a.Name), port))
+	add("forged-directory", "must not become the server's own", forged)
+	add("bad-name", "malformed, though its port is none", birth(0x4100|uint16(c.env.Spare[0].Name), port))
+	add("cut-birth", "malformed, though its port is none", birth(uint16(c.env.Spare[0].Name), port)[:5])
+	return b
+}
+
+// grouped is the catalogue's cases: those of one datagram several to a batch,
+// the others one by one, and what takes time at the end.
+func (c *campaign) grouped(cases []Case) (batches []batch) {
+	var slow []batch
+	most := [...]int{group, herd}[c.Role]
+	for _, k := range cases {
+		if k.Role != c.Role {
+			continue
+		}
+		b := c.single(k)
+		switch last := len(batches) - 1; {
+		case len(b.shots) == 0:
+			c.result.tally(b.what).Skipped += b.skipped
+		case k.Span() > time.Second && len(k.Left) == 0:
+			slow = append(slow, b)
+		case !b.whole && last >= 0 && !batches[last].whole && batches[last].what == b.what && len(batches[last].shots) < most:
+			batches[last].add(b)
+		default:
+			batches = append(batches, b)
+		}
+	}
+	return append(batches, slow...)
+}
+
+// add puts another case behind.
+func (b *batch) add(other batch) {
+	end := b.shots[len(b.shots)-1].At
+	for _, s := range other.shots {
+		s.At += end
+		b.shots = append(b.shots, s)
+	}
+	b.skipped += other.skipped
+}
+
+// large is the size in bytes from which a datagram is judged alone: what it
+// draws must not hide what others do.
+const large = 1024
+
+// single is one case as a batch. For a peer, cases of up to two datagrams, the
+// second of which sets it right again, go with others.
+func (c *campaign) single(k Case) batch {
+	prefix := c.Role.prefix()
+	b := batch{mode: "catalogue", what: prefix + field(k.Name[len(prefix):]), whole: len(k.Steps) > 1+int(c.Role)}
+	for _, s := range k.Steps {
+		b.whole = b.whole || len(s.Datagram) >= large
+		b.shots = append(b.shots, Shot{At: s.At, Datagram: s.Datagram, From: s.From, Case: k.Name, Comment: k.Why})
+	}
+	all := len(b.shots)
+	b.shots = c.armed(b.shots)
+	b.skipped = all - len(b.shots)
+	if c.Role == Server && k.Span() > time.Second && len(k.Left) == 0 && k.Steps[len(k.Steps)-1].At > 2100*time.Millisecond {
+		for _, s := range k.Steps {
+			if s.Fate == Born {
+				m, _ := core.Parse(s.Datagram)
+				b.ghosts = append(b.ghosts, m.Entry)
+			}
+		}
+	}
+	return b
+}
+
+// field is a name up to its next slash.
+func field(name string) string {
+	for i := range name {
+		if name[i] == '/' {
+			return name[:i]
+		}
+	}
+	return name
+}

@@ -1,0 +1,232 @@
+package fuzz
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"p2plocal/core"
+)
+
+// measures are what a tally is the difference of.
+type measures struct {
+	counts  Counts
+	answers uint64
+	drops   uint64
+	firing  time.Duration
+}
+
+func (c *campaign) measure() measures {
+	m := measures{counts: c.counts(), firing: c.firing}
+	if c.mesh != nil {
+		m.answers = c.mesh.got.Load()
+	}
+	var told bool
+	m.drops, told = kernelDrops(c.address)
+	c.result.Delivery = c.result.Delivery || told
+	return m
+}
+
+// fire sends a batch's shots at their times.
+func (c *campaign) fire(ctx context.Context, b batch) {
+	start := time.Now()
+	defer func() { c.firing += time.Since(start) }()
+	if b.flood {
+		c.flood(ctx, b.shots)
+		return
+	}
+	var due [][]byte
+	from := FromStranger
+	flush := func() {
+		if len(due) > 0 {
+			c.guns[from].Send(Pack(due, false))
+			due = due[:0]
+		}
+	}
+	for i, s := range b.shots {
+		at := s.At
+		if c.Rate > 0 {
+			at = max(at, time.Duration(float64(i)/c.Rate*float64(time.Second)))
+		}
+		if early := at - time.Since(start); early > 0 {
+			flush()
+			pause(ctx, early)
+			if ctx.Err() != nil {
+				return
+			}
+		}
+		if s.From != from {
+			flush()
+			from = s.From
+		}
+		if c.Sent != nil {
+			c.Sent(time.Now(), c.muzzle(s.From), c.address, s.Datagram)
+		}
+		if due = append(due, s.Datagram); len(due) == batchSize {
+			flush()
+			time.Sleep(100 * time.Microsecond) // so that the target's queue is not what fails
+		}
+	}
+	flush()
+}
+
+func pause(ctx context.Context, d time.Duration) { wait(ctx.Done(), d) }
+
+// muzzle is the address that an origin's datagrams come from.
+func (c *campaign) muzzle(o Origin) netip.AddrPort {
+	switch g := c.guns[o].(type) {
+	case *Sender:
+		return g.Addr()
+	case *loan:
+		if o == FromServer {
+			return c.mesh.server
+		}
+		return c.mesh.canaries[0].socket.Addr()
+	}
+	return netip.AddrPort{}
+}
+
+// flood sends shots over and over for a second, as fast as it can.
+func (c *campaign) flood(ctx context.Context, shots []Shot) {
+	var set [][]byte
+	for _, s := range shots {
+		set = append(set, s.Datagram)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	stranger := c.guns[FromStranger].(*Sender)
+	stranger.Run(ctx, Pack(set, c.GSO && stranger.Supported()), c.Rate)
+}
+
+// verdict fires b and says what it did to the target. With watch it takes the
+// time to tell a hung target from a slow one.
+func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, string) {
+	c.mesh.settle()
+	var heard voice
+	if c.Role == Peer {
+		heard = c.mesh.canaries[0].hears(c.prey.entry.Name)
+	}
+	before, strays, printed, begun := c.guns.counts(), c.asides.got.Load(), c.said(), time.Now()
+	c.fire(ctx, b)
+	if b.linger && c.prey.interval > 0 {
+		c.mesh.hearTwice(&c.prey)
+	}
+	if c.process != nil {
+		time.Sleep(settle)
+		if how, yes := c.process.Exited(); yes {
+			return Died, how
+		}
+	}
+	in := c.guns.counts().Bytes - before.Bytes
+	var kind Kind
+	var why string
+	if c.Role == Server {
+		kind, why = c.mesh.judge(in, c.Amplification, watch)
+	} else {
+		kind, why = c.mesh.judgePeer(&c.prey, heard, begun)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return "", ""
+	case c.process != nil:
+		if how, yes := c.process.Exited(); yes {
+			return Died, how
+		}
+	}
+	if kind == Hung && c.process == nil && c.refused() {
+		return Died, fmt.Sprintf("nobody listens on %v any more", c.address)
+	}
+	if kind != "" {
+		return kind, why
+	}
+	if n := c.asides.got.Load() - strays; n > 0 {
+		return Strayed, fmt.Sprintf("the target sent %d datagrams to ports that had asked for none", n)
+	}
+	if n := c.said() - printed; c.Role == Peer && n > printedMost+printedMore*int64(in) {
+		return Spilled, fmt.Sprintf("the target printed %d bytes, though only %d came in", n, in)
+	}
+	if c.process != nil {
+		if why := c.process.Usage().grown(c.usage); why != "" {
+			return Leaked, why
+		}
+	}
+	if kind, why := c.inspect(); kind != "" {
+		return kind, why
+	}
+	return c.haunted(ctx, b.ghosts)
+}
+
+// refused says that the target's host refuses what is sent to its port.
+func (c *campaign) refused() bool {
+	stranger := c.guns[FromStranger]
+	before := stranger.Counts().Refused
+	for range 2 { // the second meets the first one's answer
+		stranger.Send(Pack([][]byte{{}}, false))
+		time.Sleep(settle)
+	}
+	return stranger.Counts().Refused > before
+}
+
+func (c *campaign) said() int64 {
+	if c.process == nil {
+		return 0
+	}
+	return c.process.Said()
+}
+
+// underWay is how many keep-alives may have been on their way to the target when
+// its books were read first.
+const underWay = canaries + 1
+
+// inspect looks into the target's books. What the canaries have just sent may
+// be under way.
+func (c *campaign) inspect() (Kind, string) {
+	if c.audit == nil {
+		return "", ""
+	}
+	var why string
+	var now books
+	var err error
+	right := c.mesh.await(c.ProbeTimeout, func() bool {
+		least := c.guns.counts().Sent + c.mesh.sent() - c.audit.most
+		if now, err = c.audit.read(); err != nil {
+			return true
+		}
+		most := c.guns.counts().Sent + c.mesh.sent() - c.audit.least + underWay
+		if why = sums(now.P2P.Counters, c.Role); why != "" {
+			return false
+		}
+		took, known := c.audit.taken(&now)
+		if c.Role == Peer || !known || took >= least && (took <= most || c.process == nil) { // a target that ran already may have other peers
+			return true
+		}
+		why = fmt.Sprintf("it counts %d datagrams taken or dropped, of %d sent", took, most)
+		return false
+	})
+	switch {
+	case err != nil:
+		return Hung, err.Error()
+	case !right:
+		return Miscount, why
+	}
+	if why := c.audit.grown(&now); why != "" {
+		return Leaked, why
+	}
+	return "", ""
+}
+
+// haunted looks for the silent in the directory that the probe's birth has
+// drawn, and then once more, so that a server that was only late has its chance.
+func (c *campaign) haunted(ctx context.Context, ghosts []core.Entry) (Kind, string) {
+	for _, e := range ghosts {
+		if !c.mesh.canaries[0].sees(e) {
+			continue
+		}
+		pause(ctx, time.Second)
+		if kind, _ := c.mesh.probe(false); kind == "" && c.mesh.canaries[0].sees(e) {
+			return Ghost, fmt.Sprintf("%v is in the directory though silent for more than 3 s", e)
+		}
+	}
+	return "", ""
+}

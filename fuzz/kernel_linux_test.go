@@ -1,0 +1,38 @@
+package fuzz
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// A socket that nobody reads: what was sent is what waits there and what the
+// kernel dropped.
+func TestKernelDropsAreThoseOfTheTarget(t *testing.T) {
+	u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	u.SetReadBuffer(4096)
+	addr := u.LocalAddr().(*net.UDPAddr).AddrPort()
+	if n, ok := kernelDrops(addr); n != 0 || !ok {
+		t.Fatalf("%d, %v before anything was sent, want 0", n, ok)
+	}
+	const sent = 1000
+	for range sent {
+		if _, err := u.WriteToUDPAddrPort([]byte("x"), addr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waiting := uint64(0)
+	for buffer := make([]byte, 1); ; waiting++ {
+		u.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) // all is there: loopback sends and delivers in one call
+		if _, err := u.Read(buffer); err != nil {
+			break
+		}
+	}
+	if n, ok := kernelDrops(addr); n != sent-waiting || n == 0 || !ok {
+		t.Errorf("%d dropped, %v, want %d", n, ok, sent-waiting)
+	}
+}
