@@ -286,7 +286,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // settled waits until nothing is under way any more: all that was sent is
-// accounted for, or nothing has changed for a while.
+// accounted for, or nothing has changed for a second, which is longer than a
+// busy machine keeps a receiver waiting.
 func (m *mesh) settled(most time.Duration) {
 	deadline := time.Now().Add(most)
 	last, since := int64(-1), time.Now()
@@ -298,7 +299,7 @@ func (m *mesh) settled(most time.Duration) {
 		if missing != last {
 			last, since = missing, time.Now()
 		}
-		if time.Since(since) > 100*time.Millisecond+2*(m.impair.Delay+m.impair.Jitter) {
+		if time.Since(since) > time.Second+2*(m.impair.Delay+m.impair.Jitter) {
 			return
 		}
 		time.Sleep(time.Millisecond)
@@ -313,7 +314,7 @@ func (m *mesh) silence() {
 			p.silence()
 		}
 	}
-	m.settled(time.Second)
+	m.settled(10 * time.Second)
 }
 
 // stop ends everything and frees it. The board must not be read after.

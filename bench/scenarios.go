@@ -170,7 +170,7 @@ func (s *stage) sum(w window) {
 		s.meterOff()
 	}
 	s.hush()
-	s.settled(time.Second)
+	s.settled(10 * time.Second)
 	s.messages(w)
 	s.chartLatency()
 	s.out.Histograms = map[string]string{
