@@ -3,13 +3,14 @@ package bench
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"p2plocal/fuzz"
 )
 
 // monotonic is CLOCK_MONOTONIC, which is what Go's own monotonic time is.
@@ -63,14 +64,7 @@ func usageOf(pid int) (cpu time.Duration, memory int64, ok bool) {
 	if err != nil {
 		return 0, 0, false
 	}
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	for _, t := range threads { // in ns, where /proc/PID/stat has ticks of 10 ms
-		var ns int64
-		if b, err := os.ReadFile(t); err == nil {
-			fmt.Sscan(string(b), &ns)
-			cpu += time.Duration(ns)
-		}
-	}
+	cpu, _ = fuzz.Scheduled(pid) // in ns, where /proc/PID/stat has ticks of 10 ms
 	return cpu, 1024 * field(string(status), "VmHWM:"), true
 }
 

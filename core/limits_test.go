@@ -3,19 +3,14 @@
 package core
 
 import (
-	"bufio"
-	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"p2plocal/core/coretest/baseline"
 )
 
 // The benchmarks of this file measure the driver beside a C program that does
@@ -25,78 +20,33 @@ import (
 
 const turn = 20 // rounds a turn
 
-// baseline is a C program that measures one turn for each line it reads.
-type baseline struct {
-	in  io.WriteCloser
-	out *bufio.Reader
-}
-
-func startBaseline(b *testing.B, name string, args ...int) *baseline {
+// program is a C program of testdata/limits whose turn takes turn rounds; its
+// number is their median in nanoseconds.
+func program(b *testing.B, name string, args ...int) *baseline.Program {
 	b.Helper()
-	program := filepath.Join(b.TempDir(), name)
-	if out, err := exec.Command("gcc", "-O2", "-o", program, filepath.Join("testdata", "limits", name+".c")).CombinedOutput(); err != nil {
-		b.Fatalf("gcc: %v\n%s", err, out)
-	}
 	var list []string
 	for _, a := range append(args, turn) {
 		list = append(list, strconv.Itoa(a))
 	}
-	cmd := exec.Command(program, list...)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		in.Close()
-		cmd.Wait()
-	})
-	return &baseline{in, bufio.NewReader(out)}
-}
-
-// turn is the median of one turn's rounds in nanoseconds.
-func (l *baseline) turn(b *testing.B) float64 {
-	b.Helper()
-	fmt.Fprintln(l.in)
-	line, err := l.out.ReadString('\n')
-	if err != nil {
-		b.Fatalf("the C program ended: %v", err)
-	}
-	ns, err := strconv.ParseFloat(strings.TrimSpace(line), 64)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return ns
-}
-
-func median(x []float64) float64 {
-	slices.Sort(x)
-	return x[len(x)/2]
+	return baseline.Start(b, filepath.Join("testdata", "limits", name+".c"), list...)
 }
 
 // beside measures ours, in nanoseconds, in turns with the C program.
-func beside(b *testing.B, l *baseline, unit string, ours func() float64) {
+func beside(b *testing.B, program *baseline.Program, unit string, ours func() float64) {
 	var us, them, ratios []float64
 	rounds := make([]float64, turn)
 	for b.Loop() {
-		c := l.turn(b)
+		c := program.Turn()
 		for i := range rounds {
 			rounds[i] = ours()
 		}
-		m := median(rounds)
+		m := baseline.Median(rounds)
 		us, them, ratios = append(us, m), append(them, c), append(ratios, m/c)
 	}
 	b.ReportMetric(0, "ns/op") // the time of a turn says nothing
-	b.ReportMetric(median(us), "ns/"+unit)
-	b.ReportMetric(median(them), "c-ns/"+unit)
-	b.ReportMetric(median(ratios), "ratio")
+	b.ReportMetric(baseline.Median(us), "ns/"+unit)
+	b.ReportMetric(baseline.Median(them), "c-ns/"+unit)
+	b.ReportMetric(baseline.Median(ratios), "ratio")
 }
 
 // idleServer is a server on a socket of its own, not yet served, that knows
@@ -144,7 +94,7 @@ func BenchmarkFanout(b *testing.B) {
 	}
 	s, d := idleServer(b, 0, entries)
 	space := make([]byte, 2048)
-	beside(b, startBaseline(b, "fanout", n, 4+4*n), "fanout", func() float64 {
+	beside(b, program(b, "fanout", n, 4+4*n), "fanout", func() float64 {
 		d.changed, d.paid = time.Now(), time.Time{}
 		began := time.Now()
 		s.flush()
@@ -176,7 +126,7 @@ func BenchmarkDrain(b *testing.B) {
 	for i, e := range all {
 		datagrams[i] = keepAlive(e.Name)
 	}
-	beside(b, startBaseline(b, "drain", n, 4), "datagram", func() float64 {
+	beside(b, program(b, "drain", n, 4), "datagram", func() float64 {
 		for i := range n {
 			if _, err := u.WriteToUDPAddrPort(datagrams[i%MaxPeers], s.Addr()); err != nil {
 				b.Fatal(err)

@@ -3,6 +3,8 @@ package fuzz
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"p2plocal/core"
@@ -30,11 +32,7 @@ func (b batch) without(known []Shot) batch {
 	rest := b
 	rest.shots, rest.skipped = nil, 0
 	for _, s := range b.shots {
-		out := false
-		for _, k := range known {
-			out = out || k.Case == s.Case
-		}
-		if !out {
+		if !slices.ContainsFunc(known, func(k Shot) bool { return k.Case == s.Case }) {
 			rest.shots = append(rest.shots, s)
 		}
 	}
@@ -50,7 +48,8 @@ func (r Role) prefix() string { return [...]string{"srv/", "peer/"}[r] }
 func (c *campaign) batches() (func(int) (batch, bool), error) {
 	var first []batch
 	if len(c.Replay) > 0 {
-		first = append(first, batch{mode: "replay", what: c.Role.prefix() + "replay", shots: c.armed(c.Replay), whole: true, linger: true})
+		first = append(first, batch{mode: "replay", what: c.Role.prefix() + "replay", shots: c.Replay, whole: true, linger: true})
+		c.arms(&first[0])
 	}
 	cases, err := c.env.Catalogue()
 	if err != nil {
@@ -112,42 +111,32 @@ func (c *campaign) random(mode string, i int, dictionary [][]byte) batch {
 		}
 		b.shots = append(b.shots, Shot{Datagram: d, From: from, Case: fmt.Sprintf("%s%s/%d/%d", c.Role.prefix(), mode, i, n)})
 	}
-	all := len(b.shots)
-	b.shots = c.armed(b.shots)
-	b.skipped = all - len(b.shots)
+	c.arms(&b)
 	return b
 }
 
-// armed is those of the shots that there is a gun for.
-func (c *campaign) armed(shots []Shot) (can []Shot) {
-	for _, s := range shots {
+// arms leaves a batch the shots that there is a gun for, and counts the others
+// as skipped.
+func (c *campaign) arms(b *batch) {
+	var can []Shot
+	for _, s := range b.shots {
 		if c.guns[s.From] != nil {
 			can = append(can, s)
 		}
 	}
-	return can
+	b.skipped, b.shots = len(b.shots)-len(can), can
 }
 
 // fair says that a sound target must answer a datagram: an exact repeat of a
 // canary's birth, or what invites it to send to a bystander.
 func (c *campaign) fair(d []byte) bool {
 	m, err := core.Parse(d)
-	held := func(n core.Name) bool {
-		for _, e := range c.env.Members {
-			if e.Name == n {
-				return true
-			}
-		}
-		return false
+	if err == nil && m.Type == core.TypeBirth && slices.Contains(c.env.Members, m.Entry) {
+		return true
 	}
-	if err == nil && m.Type == core.TypeBirth {
-		for _, e := range c.env.Members {
-			if m.Entry == e {
-				return true
-			}
-		}
-	}
-	return c.asides.invited(d, held)
+	return c.asides.invited(d, func(n core.Name) bool {
+		return slices.ContainsFunc(c.env.Members, func(e core.Entry) bool { return e.Name == n })
+	})
 }
 
 // aside is what must not make the target send to the bystander.
@@ -212,14 +201,13 @@ const large = 1024
 // second of which sets it right again, go with others.
 func (c *campaign) single(k Case) batch {
 	prefix := c.Role.prefix()
-	b := batch{mode: "catalogue", what: prefix + field(k.Name[len(prefix):]), whole: len(k.Steps) > 1+int(c.Role)}
+	kind, _, _ := strings.Cut(k.Name[len(prefix):], "/")
+	b := batch{mode: "catalogue", what: prefix + kind, whole: len(k.Steps) > 1+int(c.Role)}
 	for _, s := range k.Steps {
 		b.whole = b.whole || len(s.Datagram) >= large
 		b.shots = append(b.shots, Shot{At: s.At, Datagram: s.Datagram, From: s.From, Case: k.Name, Comment: k.Why})
 	}
-	all := len(b.shots)
-	b.shots = c.armed(b.shots)
-	b.skipped = all - len(b.shots)
+	c.arms(&b)
 	if c.Role == Server && k.Span() > time.Second && len(k.Left) == 0 && k.Steps[len(k.Steps)-1].At > 2100*time.Millisecond {
 		for _, s := range k.Steps {
 			if s.Fate == Born {
@@ -229,14 +217,4 @@ func (c *campaign) single(k Case) batch {
 		}
 	}
 	return b
-}
-
-// field is a name up to its next slash.
-func field(name string) string {
-	for i := range name {
-		if name[i] == '/' {
-			return name[:i]
-		}
-	}
-	return name
 }

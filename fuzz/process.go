@@ -103,16 +103,22 @@ func (p *Process) Usage() (u Usage) {
 }
 
 // Starved is how long its threads together have been ready to run but had no
-// processor; 0 where the system does not tell
-// (/proc/PID/schedstat in Linux's Documentation/scheduler/sched-stats).
-func (p *Process) Starved() (sum time.Duration) {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
+// processor; 0 where the system does not tell.
+func (p *Process) Starved() time.Duration {
+	_, waited := Scheduled(p.cmd.Process.Pid)
+	return waited
+}
+
+// Scheduled is how long the threads that a process now has have run, and how
+// long they have been ready to run but had no processor; 0 where the system does
+// not tell (/proc/PID/schedstat in Linux's Documentation/scheduler/sched-stats).
+func Scheduled(pid int) (ran, waited time.Duration) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	for _, f := range files {
 		b, _ := os.ReadFile(f)
-		if fields := strings.Fields(string(b)); len(fields) == 3 {
-			ns, _ := strconv.ParseInt(fields[1], 10, 64)
-			sum += time.Duration(ns)
-		}
+		var r, w int64 // nanoseconds
+		fmt.Sscan(string(b), &r, &w)
+		ran, waited = ran+time.Duration(r), waited+time.Duration(w)
 	}
-	return sum
+	return ran, waited
 }
