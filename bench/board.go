@@ -179,7 +179,8 @@ func (r *recorder) sent(now, due time.Time, out core.Outgoing) {
 	case core.TypeVanilla:
 		_, counter, ok := core.ParseBroadcast(out.Datagram[4 : len(out.Datagram)-1])
 		if ok {
-			r.broadcast(r.clock.at(now), r.clock.at(due), counter, out.Ports)
+			at := r.clock.at(now)
+			r.broadcast(at, at-int64(now.Sub(due)), counter, out.Ports)
 		}
 	}
 }

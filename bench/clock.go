@@ -24,6 +24,12 @@ func newClock() clock {
 	return best
 }
 
-func (c clock) at(t time.Time) int64    { return c.ns + int64(t.Sub(c.base)) }
-func (c clock) time(ns int64) time.Time { return c.base.Add(time.Duration(ns - c.ns)) }
-func (c clock) now() int64              { return c.at(time.Now()) }
+// at is the time that the clock shows at t, which a machine's owner says it is.
+func (c clock) at(t time.Time) int64 { return c.ns + int64(t.Sub(c.base)) }
+
+// time is when the clock shows ns, as somebody tells the time to whom it is now.
+func (c clock) time(now time.Time, ns int64) time.Time {
+	return now.Add(time.Duration(ns - c.at(now)))
+}
+
+func (c clock) now() int64 { return c.at(time.Now()) }

@@ -109,14 +109,14 @@ func sendGarbage(in io.Reader, out io.Writer) error {
 	return json.NewEncoder(out).Encode(v)
 }
 
-// attacker is a sender's process as the mesh has it.
-type attacker struct {
+// senderProcess is a sender's process as the mesh has it.
+type senderProcess struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out io.Reader
 }
 
-func startAttacker(a assault) (*attacker, error) {
+func startSender(a assault) (*senderProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func startAttacker(a assault) (*attacker, error) {
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), childEnv+"="+senderChild)
 	cmd.Stderr = os.Stderr
-	x := &attacker{cmd: cmd}
+	x := &senderProcess{cmd: cmd}
 	if x.in, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func startAttacker(a assault) (*attacker, error) {
 }
 
 // stop ends the sending.
-func (x *attacker) stop() (v volley, err error) {
+func (x *senderProcess) stop() (v volley, err error) {
 	x.in.Close()
 	err = json.NewDecoder(x.out).Decode(&v)
 	if failed := x.cmd.Wait(); failed != nil {
@@ -177,7 +177,7 @@ func garbageScenario(s *stage) error {
 			return err
 		}
 		_, before := usage()
-		x, err := startAttacker(assault{target, s.opt.Garbage.Rate, set})
+		x, err := s.world.attack(assault{target, s.opt.Garbage.Rate, set})
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func garbageScenario(s *stage) error {
 		if err != nil {
 			return err
 		}
-		s.until(context.WithoutCancel(s.ctx), drainPatience, func() bool { return s.mesh.accounts().Unexplained == 0 })
+		s.until(context.WithoutCancel(s.ctx), drainPatience, func() bool { return s.world.accounts(s.mesh).Unexplained == 0 })
 		s.assaulted(v, seat)
 		s.value("memory_growth", "bytes", float64(after-before))
 		return nil

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -40,11 +39,6 @@ type localPeer struct {
 	held   chan struct{}
 }
 
-func startLocal(ctx context.Context, s *seat, host netip.Addr) *localPeer {
-	go s.serve(ctx, host, s)
-	return &localPeer{seat: s}
-}
-
 // pause holds the lock that the driver needs between two system calls: the
 // kernel goes on queueing what comes in, as for a stopped process.
 func (p *localPeer) pause() error {
@@ -72,7 +66,6 @@ func (p *localPeer) resume() {
 func (p *localPeer) stop() {
 	p.resume()
 	p.sock.Close()
-	<-p.done
 }
 
 // command is what a mesh tells a peer process, one JSON object a line. Each is
@@ -131,8 +124,9 @@ func child() error {
 	if err != nil {
 		return err
 	}
-	s := newSeat(number, sock, b, newClock())
-	go s.serve(context.Background(), sock.Addr().Addr(), s)
+	home := newServed(sock)
+	s := newSeat(number, home, b, newClock())
+	home.start(context.Background(), sock.Addr().Addr(), s)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() { // the end of input is the end of the mesh
 		var o command
@@ -146,9 +140,7 @@ func child() error {
 		}
 		fmt.Println(answer)
 	}
-	sock.Close()
-	<-s.done
-	return nil
+	return home.Close()
 }
 
 func (s *seat) obey(o command) error {

@@ -198,9 +198,9 @@ func (s *stage) window(warmup, duration, interval time.Duration) window {
 			p.broadcast(s.schedule[i], w.to, interval, s.opt.Payload)
 		}
 	}
-	if sleep(s.ctx, time.Duration(w.from-s.clock.now())) {
+	if s.world.sleep(s.ctx, time.Duration(w.from-s.clock.now())) {
 		s.meterOn()
-		sleep(s.ctx, time.Duration(w.to-s.clock.now()))
+		s.world.sleep(s.ctx, time.Duration(w.to-s.clock.now()))
 	}
 	if s.ctx.Err() != nil {
 		w.to = max(min(w.to, s.clock.now()), w.from)
@@ -304,7 +304,7 @@ func crashScenario(s *stage) error {
 // interval, so that what comes next has no fixed phase to the mesh's timers.
 func (s *stage) ageRandomly() error {
 	d := time.Second + time.Duration(s.rng.Int64N(int64(s.cfg.Timing.Heartbeat)))
-	if !sleep(s.ctx, d) {
+	if !s.world.sleep(s.ctx, d) {
 		return s.ctx.Err()
 	}
 	return nil
@@ -453,7 +453,7 @@ func churnScenario(s *stage) error {
 		events, last := uint64(0), from
 		for due := from; ; {
 			due += int64(s.rng.ExpFloat64() / s.opt.Churn * 1e9)
-			if due >= end || !sleep(s.ctx, time.Duration(due-s.clock.now())) {
+			if due >= end || !s.world.sleep(s.ctx, time.Duration(due-s.clock.now())) {
 				break
 			}
 			if err := s.flip(); err != nil {
@@ -462,7 +462,7 @@ func churnScenario(s *stage) error {
 			events, last = events+1, s.clock.now()
 		}
 		if s.ctx.Err() == nil {
-			sleep(s.ctx, time.Duration(end-s.clock.now()))
+			s.world.sleep(s.ctx, time.Duration(end-s.clock.now()))
 		}
 		to := min(end, s.clock.now())
 		whole := s.until(s.ctx, s.patience(), s.agreed)
@@ -581,7 +581,7 @@ func (s *stage) restart(refresh time.Duration) error {
 	if err := s.mesh.server.kill(); err != nil {
 		return cannot(err.Error())
 	}
-	if !sleep(s.ctx, time.Second) {
+	if !s.world.sleep(s.ctx, time.Second) {
 		return s.ctx.Err()
 	}
 	back := s.clock.now()

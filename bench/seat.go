@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"context"
 	"net/netip"
 	"time"
 
@@ -24,16 +23,15 @@ type life struct {
 // mesh calls go through the socket's Do.
 type seat struct {
 	number int
-	sock   *core.Socket
+	sock   socket
 	rec    *recorder
 
 	machine core.Machine // nil: nobody lives here
 	peer    *core.Peer   // machine, or what is inside it, where it is a peer
-	done    chan struct{}
 }
 
-func newSeat(number int, sock *core.Socket, b *board, c clock) *seat {
-	return &seat{number: number, sock: sock, rec: newRecorder(b, c, number), done: make(chan struct{})}
+func newSeat(number int, sock socket, b *board, c clock) *seat {
+	return &seat{number: number, sock: sock, rec: newRecorder(b, c, number)}
 }
 
 // Step implements core.Machine.
@@ -58,12 +56,6 @@ func (s *seat) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return s.machine.Poll(now)
 }
 
-// serve runs the seat, or what stands for it, until its socket is closed.
-func (s *seat) serve(ctx context.Context, host netip.Addr, m core.Machine) error {
-	defer close(s.done)
-	return s.sock.Serve(ctx, host, m)
-}
-
 // settle puts a machine into the seat.
 func (s *seat) settle(m core.Machine, what Impairment, seed uint64) {
 	if what != (Impairment{}) {
@@ -86,7 +78,7 @@ func (s *seat) birth(l life) (err error) {
 			return
 		}
 		s.rec.newLife(now)
-		p.SetBroadcast(s.rec.clock.time(l.First), l.Interval)
+		p.SetBroadcast(s.rec.clock.time(now, l.First), l.Interval)
 		s.peer = p
 		s.settle(p, l.Impair, l.ImpairSeed)
 	})
@@ -116,11 +108,11 @@ func (s *seat) kill() {
 
 // broadcast has the peer broadcast from first on and before end.
 func (s *seat) broadcast(first, end int64, interval time.Duration, fill int) {
-	s.sock.Do(func(time.Time) {
+	s.sock.Do(func(now time.Time) {
 		if s.peer != nil {
 			s.peer.Fill(fill)
-			s.peer.SetBroadcast(s.rec.clock.time(first), interval)
-			s.peer.EndBroadcast(s.rec.clock.time(end))
+			s.peer.SetBroadcast(s.rec.clock.time(now, first), interval)
+			s.peer.EndBroadcast(s.rec.clock.time(now, end))
 		}
 	})
 }

@@ -33,10 +33,9 @@ type localServer struct {
 	past      core.Counters // of former lives
 }
 
-func startServer(ctx context.Context, s *seat, host netip.Addr, timing core.Timing, opt *Options, impair Impairment, seed uint64) (*localServer, error) {
-	l := &localServer{seat: s, opt: opt, timing: timing, impair: impair, seed: seed}
-	go s.serve(ctx, host, l)
-	return l, l.restart()
+// newServer is a server that has not been started yet: restart does so.
+func newServer(s *seat, timing core.Timing, opt *Options, impair Impairment, seed uint64) *localServer {
+	return &localServer{seat: s, opt: opt, timing: timing, impair: impair, seed: seed}
 }
 
 func (l *localServer) addr() netip.AddrPort { return l.sock.Addr() }
@@ -106,10 +105,7 @@ func dropped(c core.Counters) uint64 {
 
 func (l *localServer) usage() (time.Duration, int64) { return 0, 0 }
 func (l *localServer) died() string                  { return "" }
-func (l *localServer) stop() {
-	l.sock.Close()
-	<-l.done
-}
+func (l *localServer) stop()                         { l.sock.Close() }
 
 // remoteServer runs already, somewhere on this machine.
 type remoteServer netip.AddrPort

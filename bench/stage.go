@@ -152,7 +152,7 @@ func (s *stage) stock() {
 	if heard == 0 && m.external < m.n {
 		s.bad("the server at %v never answered: no directory came", m.server.addr())
 	}
-	a := m.accounts()
+	a := m.world.accounts(m)
 	s.accounts = s.accounts.plus(a)
 	s.culls += m.falseCulls()
 	for i := range m.board.seats {
@@ -172,7 +172,7 @@ func (s *stage) stock() {
 	}
 	m.stop()
 	if s.opt.Server != "" { // it goes on, and must have forgotten these peers before the next are born
-		sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
+		s.world.sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
 	}
 	s.chartPairs()
 	s.progress.counts.close()
