@@ -141,7 +141,9 @@ func parseBound(s, unit string) (v float64, err error) {
 		v = d.Seconds()
 	case "ratio":
 		want = "a percentage or a ratio such as 0.1% or 0.001"
-		v, err = ParseRatio(s)
+		if v, err = ParseRatio(s); math.Abs(v) > 1 {
+			return 0, fmt.Errorf("bound %q is beyond what a ratio can be, 100%%: want %s", s, want)
+		}
 	case "bytes":
 		want = "bytes such as 64MiB, 64MB or 65536"
 		v, err = parseScaled(s, []scale{

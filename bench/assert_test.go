@@ -48,6 +48,7 @@ func TestParseAssertionErrors(t *testing.T) {
 		"steady.latency.p99<":           `bound "", want a duration`,
 		"steady.latency.n<5ms":          `bound "5ms", want a number`,
 		"steady.loss<5ms":               `bound "5ms", want a percentage`,
+		"steady.loss<5":                 `bound "5" is beyond what a ratio can be, 100%: want a percentage`,
 		"steady.loss<NaN":               `bound "NaN", want a percentage`,
 		"steady.rate>1e400":             `bound "1e400", want a number`,
 		"steady.rate>inf":               `bound "inf", want a number`,

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"reflect"
@@ -15,7 +16,8 @@ import (
 type Comparison struct {
 	OldRuns  int      `json:"old_runs"`
 	NewRuns  int      `json:"new_runs"`
-	Alpha    float64  `json:"alpha"` // significance level; that part of the metrics differs by chance alone
+	Tested   int      `json:"tested"` // metrics that vary and both sides measured: as many tests were made
+	Alpha    float64  `json:"alpha"`  // false discovery rate: at most that part of the differences found is chance
 	Changes  []Change `json:"changes"`
 	Warnings []string `json:"warnings"` // why the sides may not be comparable
 }
@@ -29,7 +31,10 @@ type Change struct {
 	New     *Summary `json:"new"`
 	Delta   *float64 `json:"delta"` // change of the median by the old one, a ratio; null: old is 0, or one is never
 	P       *float64 `json:"p"`     // of the Mann-Whitney U test, two-sided; null: one side has no values
+	Q       *float64 `json:"q"`     // p adjusted for the number of tests; null: all values of both sides are the same
 	Verdict Verdict  `json:"verdict"`
+
+	varies, up bool
 }
 
 // Verdict is what a comparison makes of a metric.
@@ -43,9 +48,9 @@ const (
 )
 
 // Compare compares the medians of every flat metric. Significance is by the
-// Mann-Whitney U test at the level 0.05, which assumes nothing of the
-// distributions. Where one figure should be but is null in a finished scenario
-// (restart.whole: never), it ranks as worse than any value.
+// Mann-Whitney U test, which assumes nothing of the distributions, at a false
+// discovery rate of 0.05. Where one figure should be but is null in a finished
+// scenario (restart.whole: never), it ranks as worse than any value.
 func Compare(old, new []*Result) *Comparison {
 	oldRuns, newRuns := pool(old), pool(new)
 	c := &Comparison{
@@ -53,9 +58,6 @@ func Compare(old, new []*Result) *Comparison {
 		NewRuns:  len(newRuns),
 		Alpha:    benchmath.DefaultThresholds.CompareAlpha,
 		Warnings: differences(old, new),
-	}
-	if n := comparisonRuns(); !detectable(c.OldRuns, c.NewRuns) {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("too few runs to tell any change from chance: %d old, %d new, want %d or more of each", c.OldRuns, c.NewRuns, n))
 	}
 	olds, news := collect(oldRuns), collect(newRuns)
 	byName := make(map[string]*[2]*figure)
@@ -79,7 +81,43 @@ func Compare(old, new []*Result) *Comparison {
 			c.Changes = append(c.Changes, change(a, b))
 		}
 	}
+	c.judge()
 	return c
+}
+
+// judge finds the changes that are significant. With a hundred metrics, five
+// have p < 0.05 by chance alone, so p is adjusted as Benjamini and Hochberg
+// have it (J. R. Stat. Soc. B 57, 1995), which also holds where metrics go up
+// and down together, as percentiles of one distribution do (Benjamini and
+// Yekutieli, Ann. Statist. 29, 2001). What has the same value in every run of
+// both sides can differ by no chance, and is no test (after Tarone,
+// Biometrics 46, 1990).
+func (c *Comparison) judge() {
+	var tested []*Change
+	for i := range c.Changes {
+		if ch := &c.Changes[i]; ch.varies {
+			tested = append(tested, ch)
+		}
+	}
+	slices.SortStableFunc(tested, func(a, b *Change) int { return cmp.Compare(*a.P, *b.P) })
+	c.Tested = len(tested)
+	least := 1.0
+	for i, ch := range slices.Backward(tested) {
+		least = min(least, *ch.P*float64(len(tested))/float64(i+1))
+		q := least
+		if ch.Q = &q; q <= c.Alpha {
+			ch.Verdict = verdict(ch.Better, ch.up)
+		}
+	}
+	tests := max(c.Tested, 1)
+	switch {
+	case !detectable(c.OldRuns, c.NewRuns, 1):
+		c.Warnings = append(c.Warnings, fmt.Sprintf("too few runs to tell any change from chance: %d old, %d new, want %d or more of each",
+			c.OldRuns, c.NewRuns, comparisonRuns(tests)))
+	case !detectable(c.OldRuns, c.NewRuns, tests):
+		c.Warnings = append(c.Warnings, fmt.Sprintf("few runs, %d old, %d new: only many of the %d metrics changing at once could be told from chance; for a single one it takes %d or more of each",
+			c.OldRuns, c.NewRuns, c.Tested, comparisonRuns(tests)))
+	}
 }
 
 // Regressions are the significant changes for the worse by more than the
@@ -113,10 +151,8 @@ func change(old, new *figure) Change {
 	}
 	ch.Delta = relative(a, b)
 	test := benchmath.AssumeNothing.Compare(sample(a), sample(b))
-	ch.P = &test.P
-	if test.P <= test.Alpha {
-		ch.Verdict = verdict(ch.Better, higher(a, b))
-	}
+	ch.P, ch.up = &test.P, higher(a, b)
+	ch.varies = slices.Min(append(slices.Clone(a), b...)) < slices.Max(append(slices.Clone(a), b...))
 	return ch
 }
 
@@ -179,24 +215,28 @@ func higher(a, b []float64) bool {
 	return u > 0
 }
 
-// detectable reports that samples of these sizes could differ significantly:
-// when every value of one lies above every value of the other.
-func detectable(n, m int) bool {
-	a, b := make([]float64, n), make([]float64, m)
-	for i := range b {
-		b[i] = 1
-	}
+// detectable reports that one metric among so many tests could differ
+// significantly between samples of these sizes: when every value of one lies
+// above every value of the other.
+func detectable(n, m, tests int) bool {
 	if n == 0 || m == 0 {
 		return false
 	}
+	a, b := make([]float64, n), make([]float64, m)
+	for i := range a {
+		a[i] = float64(i)
+	}
+	for i := range b {
+		b[i] = float64(n + i)
+	}
 	test := benchmath.AssumeNothing.Compare(sample(a), sample(b))
-	return test.P <= test.Alpha
+	return test.P*float64(tests) <= test.Alpha
 }
 
-// comparisonRuns is how many runs a side a significant change takes: 4.
-func comparisonRuns() int {
+// comparisonRuns is how many runs a side that takes: 4 for a single test.
+func comparisonRuns(tests int) int {
 	n := 1
-	for !detectable(n, n) {
+	for !detectable(n, n, tests) {
 		n++
 	}
 	return n

@@ -15,7 +15,8 @@ import (
 //	BenchmarkMesh/scenario=steady/peers=80 1 0.000335 latency.p50-sec …
 //
 // Units are base units, so that benchstat picks the prefix, and say which way
-// is better. What was not measured has no value in its line.
+// is better. What was not measured has no value in its line, and how many
+// samples a distribution has is no benchmark.
 func WriteGoBench(w io.Writer, r *Result) error {
 	out := benchfmt.NewWriter(w)
 	told := make(map[string]bool)
@@ -32,7 +33,7 @@ func WriteGoBench(w io.Writer, r *Result) error {
 			}
 			flat := s.Flat()
 			for _, name := range s.flatNames() {
-				if flat[name] == nil {
+				if _, field, _ := Define(name); flat[name] == nil || field == "n" {
 					continue
 				}
 				unit := goUnit(s, name)

@@ -20,14 +20,14 @@ func Compare(w io.Writer, c *bench.Comparison, all bool, o TextOptions) error {
 				continue
 			}
 		}
-		rows = append(rows, []string{x.Metric, median(x.Old, x.Unit), median(x.New, x.Unit), signed(x.Delta), probability(x.P), string(x.Verdict)})
+		rows = append(rows, []string{x.Metric, median(x.Old, x.Unit), median(x.New, x.Unit), signed(x.Delta), probability(x.P), probability(x.Q), string(x.Verdict)})
 	}
 	p.wrapped("", phrase{}.add("%d runs against %d, medians:", c.OldRuns, c.NewRuns).
-		add("%d of %d metrics changed significantly", len(c.Changes)-same, len(c.Changes)).
-		add("(Mann-Whitney U, p < %v)", c.Alpha), " ", bold)
+		add("%d of %d metrics changed significantly", len(c.Changes)-same, len(c.Changes)), " ", bold)
+	p.wrapped("", phrase{}.add("p: Mann-Whitney U; q: p adjusted for %d tests (Benjamini-Hochberg); significant is q ≤ %v: of all such changes, %v are chance at most", c.Tested, c.Alpha, percent(c.Alpha)), " ", faint)
 	if len(rows) > 0 {
 		p.line("")
-		p.grid([]string{"metric", "old", "new", "change", "p", ""}, rows)
+		p.grid([]string{"metric", "old", "new", "change", "p", "q", ""}, rows)
 	}
 	for _, warning := range c.Warnings {
 		p.line("")

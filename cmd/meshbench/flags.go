@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"p2plocal/bench"
@@ -52,11 +53,11 @@ func benchFlags(fs *flag.FlagSet) (*config, *output) {
 	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` that starts an external peer; {name}, {port} and {server} are filled in")
 	fs.IntVar(&o.External, "external", 0, "`number` of peers that -peer-exec starts (default 1 with -peer-exec)")
 	s := &o.Search
-	fs.Float64Var(&s.LossRatio, "loss-ratio", s.LossRatio, "saturate: goal loss `ratio` of the second goal; the first is 0")
+	fs.Var((*ratio)(&s.LossRatio), "loss-ratio", "saturate: goal loss `ratio` of the second goal, such as 0.5% or 0.005; the first is 0")
 	fs.DurationVar(&s.Trial, "trial", s.Trial, "saturate: goal final trial `duration`")
 	fs.DurationVar(&s.DurationSum, "duration-sum", s.DurationSum, "saturate: goal `duration` sum, for which a load must have been tried")
-	fs.Float64Var(&s.Exceed, "exceed", s.Exceed, "saturate: goal exceed `ratio`, the part of that which may lose more")
-	fs.Float64Var(&s.Width, "width", s.Width, "saturate: goal width, the relative distance (`ratio`) of lower and upper bound")
+	fs.Var((*ratio)(&s.Exceed), "exceed", "saturate: goal exceed `ratio`, the part of that which may lose more")
+	fs.Var((*ratio)(&s.Width), "width", "saturate: goal width, the relative distance (`ratio`) of lower and upper bound")
 	fs.Float64Var(&s.Min, "min-load", s.Min, "saturate: lowest load tried, in messages/s (`rate`)")
 	fs.Float64Var(&s.Max, "max-load", s.Max, "saturate: highest load tried, in messages/s (`rate`)")
 	return c, outputFlags(fs)
@@ -157,11 +158,21 @@ func (o *output) check(scenarios []string) ([]bench.Assert, error) {
 // endings are what a report's file may end in.
 func endings() string { return "." + strings.Join(reports.Formats, ", .") }
 
-// parsePercent reads 5% or 0.05.
+// parsePercent reads 5%. A bare number is refused: 5 could mean 5 % or 500 %.
 func parsePercent(s string) (float64, error) {
 	v, err := bench.ParseRatio(s)
-	if err != nil || !(v >= 0) {
-		return 0, fmt.Errorf("%q is no percentage such as 5%%", s)
+	if err != nil || !(v >= 0) || !strings.HasSuffix(s, "%") {
+		return 0, fmt.Errorf("%q is no percentage, want one such as 5%%", s)
 	}
 	return v, nil
+}
+
+// ratio is a flag that is a percentage or a ratio.
+type ratio float64
+
+func (r *ratio) String() string { return strconv.FormatFloat(float64(*r)*100, 'g', -1, 64) + "%" }
+func (r *ratio) Set(s string) error {
+	v, err := bench.ParseRatio(s)
+	*r = ratio(v)
+	return err
 }
