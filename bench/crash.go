@@ -1,0 +1,103 @@
+package bench
+
+import (
+	"time"
+)
+
+// crash: some vanish.
+
+func crashScenario(s *stage) error {
+	return s.with(setup{interval: s.cfg.Timing.Broadcast}, func() error {
+		if err := s.joinAll(s.ctx, 0); err != nil {
+			return err
+		}
+		if err := s.ageRandomly(); err != nil {
+			return err
+		}
+		s.crash(s.victims(s.opt.Kill))
+		return s.ctx.Err()
+	})
+}
+
+// ageRandomly lets a second pass and then a random part of a keep-alive
+// interval, so that what comes next has no fixed phase to the mesh's timers.
+func (s *stage) ageRandomly() error {
+	d := time.Second + time.Duration(s.rng.Int64N(int64(s.cfg.Timing.Heartbeat)))
+	if !s.world.sleep(s.ctx, d) {
+		return s.ctx.Err()
+	}
+	return nil
+}
+
+// victims draws up to k of those who live, and leaves one alive.
+func (s *stage) victims(k int) []int {
+	var living []int
+	for _, i := range s.rng.Perm(s.n) {
+		if s.alive.has(i) {
+			living = append(living, i)
+		}
+	}
+	return living[:min(k, max(len(living)-1, 0))]
+}
+
+// patience is how long a scenario waits for what the protocol promises: the
+// longest that it can take, and ten seconds for a machine that is slow.
+func (s *stage) patience() time.Duration {
+	t := s.cfg.Timing
+	return t.Deadline + 2*t.Reap + t.Heartbeat + 10*time.Second
+}
+
+// crash kills the victims and measures who notices when.
+func (s *stage) crash(victims []int) {
+	if len(victims) == 0 {
+		s.bad("nobody to kill and be survived: one peer")
+		return
+	}
+	died := make(map[int]int64)
+	for _, v := range victims {
+		died[v] = s.clock.now()
+		s.kill(v)
+	}
+	s.until(s.ctx, s.patience(), s.agreed)
+	var detect, silence []float64
+	first, last, blind := int64(1<<62), int64(0), 0
+	for _, v := range victims {
+		first = min(first, died[v])
+		alive := s.board.seats[v].alive.Load()
+		s.seen(func(i int, seat *seatBoard) {
+			if !s.alive.has(i) {
+				return
+			}
+			at, ok := seat.when(died[v], func(view set) bool { return !view.has(v) })
+			if !ok {
+				blind++
+				return
+			}
+			last = max(last, at)
+			took := float64(at-died[v]) / 1e9
+			detect = append(detect, took)
+			if alive > 0 {
+				silence = append(silence, float64(at-alive)/1e9)
+			}
+			s.out.Charts.Noticed = append(s.out.Charts.Noticed, Noticed{seatName(i).String(), seatName(v).String(), took})
+		})
+	}
+	s.set("detect", samples("s", detect))
+	if s.out.Name == "crash" {
+		s.set("detect_silence", samples("s", silence))
+		s.seconds("converge", first, last, blind == 0)
+	}
+	if blind > 0 {
+		s.bad("%d of %d times a survivor did not notice within %v", blind, blind+len(detect), s.patience())
+	}
+	low, high := s.ideal()
+	s.out.Charts.Ideal = &[2]float64{low, high}
+}
+
+// ideal is the protocol's window from a kill to its notice: between Deadline
+// and Deadline + Reap after the last sign of life, which is up to a Heartbeat
+// before the kill.
+func (s *stage) ideal() (low, high float64) {
+	t := s.cfg.Timing
+	return (t.Deadline - t.Heartbeat).Seconds(), (t.Deadline + t.Reap).Seconds()
+}

@@ -1,0 +1,73 @@
+package bench
+
+import (
+	"time"
+)
+
+// pause: a peer's process is stopped for longer than the deadline.
+
+func pauseScenario(s *stage) error {
+	if s.cfg.Peers < 2 {
+		s.bad("nobody to miss the stopped peer: one peer")
+		return cannot("one peer")
+	}
+	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
+		if err := s.with(setup{refresh: &refresh, interval: s.cfg.Timing.Broadcast}, func() error { return s.pause(refresh) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stage) pause(refresh time.Duration) error {
+	if err := s.joinAll(s.ctx, 0); err != nil {
+		return err
+	}
+	if err := s.ageRandomly(); err != nil {
+		return err
+	}
+	v := s.n - 1 // not an external one, if there is any of ours
+	stopped := s.clock.now()
+	if err := s.peers[v].pause(); err != nil {
+		return cannot(err.Error())
+	}
+	s.depart(v)
+	culled := s.until(s.ctx, s.patience(), s.agreed)
+	last := stopped
+	s.seen(func(i int, seat *seatBoard) {
+		if s.alive.has(i) {
+			at, ok := seat.when(stopped, func(view set) bool { return !view.has(v) })
+			last, culled = max(last, at), culled && ok
+		}
+	})
+	if refresh == 0 {
+		s.seconds("cull", stopped, last, culled)
+	}
+	on := s.clock.now()
+	s.peers[v].resume()
+	s.arrive(v)
+	if refresh > 0 {
+		s.backIn("refresh.back", v, on, 2*refresh+s.patience())
+		return s.ctx.Err()
+	}
+	if patience := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap; !s.backIn("back", v, on, patience) {
+		s.note("without refresh: never back (looked for %v). The server ignores the keep-alives of a culled peer, and nobody tells it", patience)
+		again := s.clock.now()
+		s.peers[v].rebirth()
+		s.backIn("rebirth.back", v, again, s.patience())
+	}
+	return s.ctx.Err()
+}
+
+// backIn waits until v is in every other view, and writes down when that was.
+func (s *stage) backIn(metric string, v int, since int64, patience time.Duration) bool {
+	in := func() bool {
+		ok := true
+		s.seen(func(i int, seat *seatBoard) { ok = ok && (i == v || !s.alive.has(i) || seat.view().has(v)) })
+		return ok
+	}
+	s.until(s.ctx, patience, in)
+	at, ok := s.everywhere(v, since, false)
+	s.seconds(metric, since, at, ok)
+	return ok
+}

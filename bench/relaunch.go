@@ -1,0 +1,56 @@
+package bench
+
+// relaunch: the killed come back, before and after they are missed.
+
+func relaunchScenario(s *stage) error {
+	return s.with(setup{interval: s.cfg.Timing.Broadcast}, func() error {
+		if err := s.joinAll(s.ctx, 0); err != nil {
+			return err
+		}
+		for _, round := range []string{"early", "late"} {
+			if err := s.ageRandomly(); err != nil {
+				return err
+			}
+			victims := s.victims(s.opt.Kill)
+			if len(victims) == 0 {
+				return cannot("nobody to relaunch and be missed: one peer")
+			}
+			for _, v := range victims {
+				s.kill(v)
+			}
+			if round == "late" && !s.until(s.ctx, s.patience(), s.agreed) {
+				return cannot("the killed peers were not missed by all")
+			}
+			if err := s.comeBack(round, victims); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *stage) comeBack(round string, victims []int) error {
+	since := s.clock.now()
+	for _, v := range victims {
+		if err := s.birth(v); err != nil {
+			return err
+		}
+	}
+	if !s.until(s.ctx, s.patience(), s.agreed) && s.ctx.Err() == nil {
+		s.bad("%s: not everybody was back in every view within %v", round, s.patience())
+	}
+	var admit, back []float64
+	for _, v := range victims {
+		seat := &s.board.seats[v]
+		born := max(seat.born.Load(), since)
+		if at := seat.admitted.Load(); at > 0 {
+			admit = append(admit, float64(at-born)/1e9)
+		}
+		if at, ok := s.everywhere(v, born, true); ok {
+			back = append(back, float64(at-born)/1e9)
+		}
+	}
+	s.set(round+".admit", samples("s", admit))
+	s.set(round+".back", samples("s", back))
+	return s.ctx.Err()
+}

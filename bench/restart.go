@@ -1,0 +1,85 @@
+package bench
+
+import (
+	"time"
+)
+
+// restart: the server dies and comes back.
+
+func restartScenario(s *stage) error {
+	if s.opt.Server != "" {
+		s.bad("server %s was not started here and cannot be restarted", s.opt.Server)
+		return cannot("no restart")
+	}
+	if s.cfg.Peers < 2 {
+		s.bad("nobody to come after the restart: one peer")
+		return cannot("one peer")
+	}
+	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
+		if err := s.with(setup{refresh: &refresh}, func() error { return s.restart(refresh) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restart has all but one join, lets the server die for a second and, when it
+// is back, the last one be born: it shows whom the server knows.
+func (s *stage) restart(refresh time.Duration) error {
+	probe := s.n - 1
+	for i := range probe {
+		if err := s.birth(i); err != nil {
+			return err
+		}
+	}
+	if !s.until(s.ctx, joinPatience, s.agreed) {
+		return errNotWhole
+	}
+	if err := s.mesh.server.kill(); err != nil {
+		return cannot(err.Error())
+	}
+	if !s.world.sleep(s.ctx, time.Second) {
+		return s.ctx.Err()
+	}
+	back := s.clock.now()
+	if err := s.mesh.server.restart(); err != nil {
+		return err
+	}
+	// A server that knows nobody makes views shrink. That is no false cull, so
+	// everybody counts as newly arrived.
+	s.roster.mark(back-1, set{})
+	s.roster.mark(back, s.alive)
+	if err := s.birth(probe); err != nil {
+		return err
+	}
+	patience := 3*s.opt.Refresh + s.cfg.Timing.Deadline + s.cfg.Timing.Reap
+	if refresh > 0 {
+		patience += 10 * time.Second // as in patience: what never comes is waited for in the other case
+	}
+	whole := s.until(s.ctx, patience, s.agreed)
+	last := back
+	s.seen(func(i int, seat *seatBoard) {
+		at, ok := seat.when(back, func(v set) bool { return v == s.alive })
+		last, whole = max(last, at), whole && ok
+	})
+	if refresh > 0 {
+		s.seconds("refresh.whole", back, last, whole)
+		if !whole {
+			s.bad("with a refresh of %v the mesh was not whole %v after the server's return", refresh, patience)
+		}
+		return nil
+	}
+	s.seconds("whole", back, last, whole)
+	known := 0
+	view := s.board.seats[probe].view()
+	for i := range s.n {
+		if view.has(i) {
+			known++
+		}
+	}
+	s.count("stranded", uint64(s.n-known))
+	if !whole {
+		s.note("without refresh: never whole again (looked for %v). The returned server knows %d of %d: keep-alives do not tell it who they are from", patience, known, s.n)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package bench
+
+import (
+	"context"
+	"time"
+)
+
+// hush ends all broadcasting.
+func (s *stage) hush() {
+	for i, p := range s.peers {
+		if s.alive.has(i) {
+			p.broadcast(0, 0, 0, s.opt.Payload)
+		}
+	}
+}
+
+// lead is the time between the order to broadcast and the first due time.
+const lead = 100 * time.Millisecond
+
+// talk has everybody broadcast through a measured window and writes down how
+// that went.
+func (s *stage) talk(warmup, duration, interval time.Duration) {
+	s.sum(s.window(warmup, duration, interval))
+}
+
+// sum ends the broadcasting and writes down what became of the window.
+func (s *stage) sum(w window) {
+	if s.ctx.Err() == nil {
+		s.meterOff()
+	}
+	s.hush()
+	s.settled(10 * time.Second)
+	s.messages(w)
+	s.chartLatency()
+	s.out.Histograms = map[string]string{
+		s.out.Name + ".latency":     s.board.latency.encode(),
+		s.out.Name + ".latency_due": s.board.due.encode(),
+		s.out.Name + ".timer_error": s.board.timer.encode(),
+	}
+}
+
+// window is a measured stretch of broadcasting.
+type window struct {
+	from, to int64
+	interval time.Duration
+	ticks    uint64 // that the schedule has in it
+}
+
+func (s *stage) window(warmup, duration, interval time.Duration) window {
+	start := s.clock.now() + int64(lead)
+	ticked := s.ticked()
+	w := window{from: start + int64(warmup), to: start + int64(warmup+duration), interval: interval}
+	s.board.open(w.from, w.to, interval)
+	s.spreadBroadcasts(start, interval)
+	for i, p := range s.peers {
+		if s.alive.has(i) {
+			p.broadcast(s.schedule[i], w.to, interval, s.opt.Payload)
+		}
+	}
+	if s.world.sleep(s.ctx, time.Duration(w.from-s.clock.now())) {
+		s.meterOn()
+		s.world.sleep(s.ctx, time.Duration(w.to-s.clock.now()))
+	}
+	if s.ctx.Err() != nil {
+		w.to = max(min(w.to, s.clock.now()), w.from)
+		s.board.to.Store(w.to)
+		s.hush()
+	}
+	for i := s.external; i < s.n; i++ {
+		w.ticks += ticksWithin(s.schedule[i], int64(interval), w.from, w.to)
+	}
+	// Late ones may still come, until they are given up.
+	ctx := context.WithoutCancel(s.ctx)
+	s.until(ctx, min(s.cfg.Timing.Deadline+100*time.Millisecond, 2*time.Second), func() bool { return s.ticked()-ticked >= w.ticks })
+	return w
+}
+
+// ticksWithin counts first, first+interval, … within [from, to).
+func ticksWithin(first, interval, from, to int64) uint64 {
+	count := func(t int64) int64 { // those before t
+		if t <= first {
+			return 0
+		}
+		return (t - first + interval - 1) / interval
+	}
+	return uint64(count(to) - count(from))
+}
+
+// ticked is how many broadcasts of the window have been sent.
+func (m *mesh) ticked() (n uint64) {
+	for i := range m.n {
+		n += m.board.seats[i].ticks.Load()
+	}
+	return n
+}
+
+// messages writes down what became of the window's messages.
+func (s *stage) messages(w window) {
+	var sent, delivered, duplicated, reordered, late, theirs, theirsLost uint64
+	var jitter []float64
+	for i := range s.n {
+		for j := range s.n {
+			p := &s.board.pairs[i][j]
+			if i < s.external {
+				if p.order.started {
+					theirs += uint64(p.delivered)
+					theirsLost += uint64(p.order.high-p.first) + 1 - min(uint64(p.delivered), uint64(p.order.high-p.first)+1)
+				}
+				continue
+			}
+			if j < s.external {
+				continue // what it hears is not known
+			}
+			sent += uint64(p.sent.Load())
+			delivered += uint64(p.delivered)
+			duplicated += uint64(p.duplicated)
+			reordered += uint64(p.reordered)
+			late += uint64(p.late)
+			if p.delivered > 1 {
+				jitter = append(jitter, p.jitter/1e9)
+			}
+		}
+	}
+	ticked := s.ticked()
+	s.count("due", w.ticks*uint64(max(s.n-s.external-1, 0)))
+	s.count("sent", sent)
+	s.count("delivered", delivered)
+	s.count("lost", sent-min(sent, delivered))
+	s.count("duplicated", duplicated)
+	s.count("reordered", reordered)
+	s.count("late", late)
+	s.count("missed", w.ticks-min(w.ticks, ticked))
+	s.value("loss", "ratio", float64(sent-min(sent, delivered))/float64(sent)) // none sent: null
+	s.value("rate", "messages/s", float64(delivered)/(float64(w.to-w.from)/1e9))
+	s.set("latency", s.board.latency.distribution())
+	s.set("latency_due", s.board.due.distribution())
+	s.set("timer_error", s.board.timer.distribution())
+	s.set("jitter", samples("s", jitter))
+	if s.n > 1 && w.ticks > ticked {
+		s.bad("%d broadcasts were due but never sent", w.ticks-ticked)
+	}
+	if s.external > 0 {
+		s.note("external peers: %d of their messages arrived here, %d are missing by their counters", theirs, theirsLost)
+	}
+}
