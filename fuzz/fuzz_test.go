@@ -24,8 +24,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		space = m.Append(append(space[:0], prefix...))
-		if !bytes.Equal(space, append(prefix, datagram...)) {
-			t.Fatalf("%x parsed and appended is %x", datagram, space[len(prefix):])
+		if back, ok := bytes.CutPrefix(space, prefix); !ok || !bytes.Equal(back, datagram) {
+			t.Fatalf("%x parsed and appended to %q is %q", datagram, prefix, space)
 		}
 	})
 }

@@ -118,8 +118,9 @@ func (m *directoryModel) polled(now time.Time, out core.Outgoing) {
 	m.reap(now)
 	d := decode(out.Datagram)
 	table := map[byte]int{}
-	for i := range d.names {
-		table[d.names[i]] = d.ports[i]
+	for i := range d.len() {
+		name, port := d.at(i)
+		table[name] = port
 	}
 	if d.kind != "directory" || !maps.Equal(table, m.table()) {
 		m.fail("at %v sent %x, want the directory of %v", now.Sub(epoch), out.Datagram, m.table())
@@ -230,15 +231,16 @@ func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive) Fate {
 			return Strange
 		}
 		m.others = nil
-		for i := range d.names {
-			if d.names[i] == byte(m.env.Self.Name) && d.ports[i] == int(m.env.Self.Port) && !m.joined {
+		for i := range d.len() {
+			name, port := d.at(i)
+			if name == byte(m.env.Self.Name) && port == int(m.env.Self.Port) && !m.joined {
 				m.joined, m.birth = true, time.Time{}
 				if m.refresh > 0 {
 					m.birth = now.Add(m.refresh)
 				}
 			}
-			if d.ports[i] != int(m.env.Self.Port) {
-				m.others = append(m.others, modelEntry{name: d.names[i], port: d.ports[i]})
+			if port != int(m.env.Self.Port) {
+				m.others = append(m.others, modelEntry{name: name, port: port})
 			}
 		}
 		return Taken

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"bytes"
 	"errors"
 
 	"p2plocal/core"
@@ -9,12 +10,18 @@ import (
 // naive is a second decoder, written from PROTOCOL.md's tables alone and as
 // plainly as can be: what FuzzParse holds core.Parse against.
 type naive struct {
-	kind  string // birth, directory, vanilla, keep-alive; empty where the datagram is malformed
-	name  byte
-	port  int
-	names []byte
-	ports []int
-	text  string
+	kind    string // birth, directory, vanilla, keep-alive; empty where the datagram is malformed
+	name    byte
+	port    int
+	entries []byte // 4 bytes each
+	text    []byte
+}
+
+func (n naive) len() int { return len(n.entries) / 4 }
+
+func (n naive) at(i int) (name byte, port int) {
+	e := n.entries[4*i:]
+	return e[0], number(e[2], e[3])
 }
 
 func number(lo, hi byte) int { return int(lo) + 256*int(hi) }
@@ -35,18 +42,17 @@ func decode(b []byte) (n naive) {
 		if len(rest) < 2 || len(rest) != 2+4*number(rest[0], rest[1]) {
 			return naive{}
 		}
-		n.kind = "directory"
-		for e := rest[2:]; len(e) > 0; e = e[4:] {
-			port := number(e[2], e[3])
-			if !printable(e[0], e[1]) || port == 0 {
+		n = naive{kind: "directory", entries: rest[2:]}
+		for i := range n.len() {
+			name, port := n.at(i)
+			if !printable(name, n.entries[4*i+1]) || port == 0 {
 				return naive{}
 			}
-			for i := range n.names {
-				if n.names[i] == e[0] || n.ports[i] == port {
+			for j := range i {
+				if name2, port2 := n.at(j); name2 == name || port2 == port {
 					return naive{}
 				}
 			}
-			n.names, n.ports = append(n.names, e[0]), append(n.ports, port)
 		}
 		return n
 	case 0xC2:
@@ -59,7 +65,7 @@ func decode(b []byte) (n naive) {
 				return naive{}
 			}
 		}
-		return naive{kind: "vanilla", text: string(text)}
+		return naive{kind: "vanilla", text: text}
 	case 0xC3:
 		if len(rest) != 2 || !printable(rest[0], rest[1]) {
 			return naive{}
@@ -89,13 +95,13 @@ func (n naive) matches(m core.Message, err error) error {
 		return errors.New("another entry")
 	case n.kind == "keep-alive" && m.Entry != (core.Entry{Name: core.Name(n.name)}):
 		return errors.New("another name")
-	case n.kind == "vanilla" && n.text != string(m.Payload):
+	case n.kind == "vanilla" && !bytes.Equal(n.text, m.Payload):
 		return errors.New("another text")
-	case n.kind == "directory" && m.Entries.Len() != len(n.names):
+	case n.kind == "directory" && m.Entries.Len() != n.len():
 		return errors.New("another number of entries")
 	}
-	for i := range n.names {
-		if m.Entries.At(i) != (core.Entry{Name: core.Name(n.names[i]), Port: uint16(n.ports[i])}) {
+	for i := range n.len() {
+		if name, port := n.at(i); m.Entries.At(i) != (core.Entry{Name: core.Name(name), Port: uint16(port)}) {
 			return errors.New("another entry")
 		}
 	}
