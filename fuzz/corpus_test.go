@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +52,7 @@ const largestSeed = 1024 // bytes: larger cases cost the repository more than th
 
 // seeds is each target's corpus, by file name.
 func seeds(t testing.TB) map[string]map[string][]byte {
-	all := map[string]map[string][]byte{"FuzzParse": {}, "FuzzDirectory": {}, "FuzzPeer": {}}
+	all := map[string]map[string][]byte{"FuzzParse": {}, "FuzzDirectory": {}, "FuzzPeer": {}, "FuzzFinding": {}}
 	add := func(target, name string, b []byte) {
 		if len(b) <= largestSeed {
 			all[target][strings.NewReplacer("/", "-", "'", "").Replace(name)] = b
@@ -108,7 +110,38 @@ func seeds(t testing.TB) map[string]map[string][]byte {
 			add("FuzzParse", fmt.Sprintf("recorded-%s-%s-answer-%d", s.Role, s.Case, i), unhex(t, h))
 		}
 	}
+	findingSeeds(t, func(name string, b []byte) { add("FuzzFinding", name, b) })
 	return all
+}
+
+// Every target of every package has committed seeds that a fuzzer reads.
+func TestEveryTargetHasSeeds(t *testing.T) {
+	targets := map[string]string{} // directory by name
+	target := regexp.MustCompile(`(?m)^func (Fuzz\w*)\(\w+ \*testing\.F\)`)
+	err := filepath.WalkDir("..", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range target.FindAllSubmatch(source, -1) {
+			targets[string(m[1])] = filepath.Join(filepath.Dir(path), "testdata", "fuzz", string(m[1]))
+		}
+		return err
+	})
+	if err != nil || targets["FuzzParse"] == "" {
+		t.Fatalf("%v: targets %v", err, targets)
+	}
+	for name, dir := range targets {
+		files, _ := filepath.Glob(filepath.Join(dir, "*"))
+		if len(files) == 0 {
+			t.Errorf("%s has no seeds in %s", name, dir)
+		}
+		for _, file := range files {
+			if b, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(b), "go test fuzz v1\n") {
+				t.Errorf("%s is no seed (%v)", file, err)
+			}
+		}
+	}
 }
 
 // TestCorpora holds the committed seeds to what the catalogue and the
@@ -121,9 +154,6 @@ func TestCorpora(t *testing.T) {
 			if err := os.MkdirAll(dir, 0o777); err != nil {
 				t.Fatal(err)
 			}
-		}
-		if len(files) == 0 {
-			t.Errorf("%s has no seeds", target)
 		}
 		for name, b := range files {
 			want := fmt.Sprintf("go test fuzz v1\n[]byte(%q)\n", b)

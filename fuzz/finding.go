@@ -65,6 +65,9 @@ func ReadShots(r io.Reader) (shots []Shot, err error) {
 		if err := d.Decode(&l); err != nil {
 			return nil, fmt.Errorf("line %d: %v", n, err)
 		}
+		if _, err := d.Token(); err != io.EOF {
+			return nil, fmt.Errorf("line %d: something follows the datagram, want one JSON object a line", n)
+		}
 		b, err := hex.DecodeString(l.Hex)
 		if err != nil || len(b) > core.MaxDatagram {
 			return nil, fmt.Errorf("line %d: hex %.40q of %d digits is no datagram", n, l.Hex, len(l.Hex))

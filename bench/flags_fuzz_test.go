@@ -1,0 +1,76 @@
+package bench
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+var update = flag.Bool("update", false, "write FuzzFlags' seeds anew")
+
+// FuzzFlags reads any text as each of the flags' little languages. What is taken
+// makes sense, and an error is one line that steers no terminal and names the text.
+func FuzzFlags(f *testing.F) {
+	result := example()
+	f.Fuzz(func(t *testing.T, text string) {
+		refused := func(err error) bool {
+			if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("error %q", err)
+			}
+			return err != nil
+		}
+		if a, err := ParseAssertion(text); !refused(err) {
+			if _, _, known := Define(a.Metric); !known || math.IsNaN(a.Bound) || math.IsInf(a.Bound, 0) {
+				t.Errorf("assertion %q is %+v", text, a)
+			}
+			refused(a.Check(Scenarios))
+			Evaluate([]Assert{a}, result)
+		}
+		if im, err := ParseImpairment(text); !refused(err) {
+			if again, err := ParseImpairment(im.String()); err != nil || !near(again, im) {
+				t.Errorf("impairment %q is %v, which reads back as %v, %v", text, im, again, err)
+			}
+		}
+		if v, err := ParseRate(text); !refused(err) && !(v >= 0) {
+			t.Errorf("rate %q is %v", text, v)
+		}
+		if v, err := ParseRatio(text); !refused(err) && math.IsNaN(v) != strings.Contains(strings.ToLower(text), "nan") {
+			t.Errorf("ratio %q is %v", text, v)
+		}
+	})
+}
+
+// near allows for what percent rounds.
+func near(a, b Impairment) bool {
+	close := func(x, y float64) bool { return math.Abs(x-y) <= 1e-12*math.Abs(y)+math.SmallestNonzeroFloat64 }
+	return a.Delay == b.Delay && a.Jitter == b.Jitter && close(a.Loss, b.Loss) && close(a.Duplicate, b.Duplicate) && close(a.Reorder, b.Reorder)
+}
+
+// TestFlagsCorpus holds FuzzFlags' seeds to what they are made from.
+func TestFlagsCorpus(t *testing.T) {
+	for i, text := range []string{
+		"", "loss=1%,delay=2ms,jitter=1ms,dup=0.1%,reorder=0.5%", "loss=0.01", "loss=101%", "loss=NaN", "delay=-1ms", "loss", "fog=1", ",",
+		"500k", "1.2M", "max", "-1k", "1e308M", "0x1p-1074", "1_000",
+		"steady.latency.p99<5ms", "steady.loss==0.1%", "steady.loss<5", "join.bytes<=64MiB", "steady.rate>63.2k", "steady.latency<5ms",
+		"steady.latency.p99!5ms", "steady.nonsense<1", "join.datagrams>=1e999", "steady.sent!=12\n", "\x1b[31m<5", "steady.latency.n<NaN",
+	} {
+		want := fmt.Sprintf("go test fuzz v1\nstring(%q)\n", text)
+		path := filepath.Join("testdata", "fuzz", "FuzzFlags", fmt.Sprintf("seed-%02d", i))
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(want), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s is not what it should be (%v): run go test ./bench -run FlagsCorpus -update", path, err)
+		}
+	}
+}

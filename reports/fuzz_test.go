@@ -1,0 +1,171 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/html"
+
+	"p2plocal/bench"
+)
+
+// FuzzReports writes whatever reads as a result in every form. Nothing panics,
+// no terminal is steered, no markup comes from the file, and what other programs
+// read, they can.
+func FuzzReports(f *testing.F) {
+	whole := []*string{&plotScript, &plotLicense, &pageScript, &pageStyle}
+	for _, part := range whole { // the same in every page, and most of it
+		old := *part
+		*part = ""
+		f.Cleanup(func() { *part = old })
+	}
+	var plain bytes.Buffer
+	spoilt := spoil(sample(3, 14, 1, bench.Scenarios...)) // what TestHTML and the browser have looked at
+	if err := HTML(&plain, []Named{{"plain", sample(1, 2, 1, bench.Scenarios...)}, {"again", sample(2, 2, 7, bench.Scenarios...)}, {"spoilt", spoilt}}); err != nil {
+		f.Fatal(err)
+	}
+	known := elements(f, plain.Bytes())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := bench.Read(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		write := func(format string, o TextOptions, named ...Named) []byte {
+			out.Reset()
+			if err := Write(&out, format, named, o); err != nil {
+				t.Fatalf("%s: %v", format, err)
+			}
+			return out.Bytes()
+		}
+		name := string(b[:min(len(b), 40)])
+		one := Named{name, r}
+		printable(t, write("txt", TextOptions{}, one), unicode.MaxRune)
+		printable(t, write("txt", TextOptions{Width: 60, ASCII: true}, one), unicode.MaxASCII)
+		printable(t, write("md", TextOptions{}, one), unicode.MaxRune)
+		markdown(t, out.String())
+		if _, err := bench.Read(bytes.NewReader(write("json", TextOptions{}, one))); err != nil {
+			t.Errorf("the JSON document cannot be read back: %v", err)
+		}
+		rows, err := csv.NewReader(bytes.NewReader(write("csv", TextOptions{}, one))).ReadAll()
+		if err != nil {
+			t.Errorf("the CSV file cannot be read: %v", err)
+		}
+		for _, row := range rows[1:] {
+			for _, c := range row[:len(row)-1] { // the last is the value, which may be negative
+				if c != "" && strings.ContainsAny(c[:1], "=+-@\t\r") {
+					t.Errorf("the CSV cell %q is a formula", c)
+				}
+			}
+		}
+		got := elements(t, write("html", TextOptions{}, one, Named{"again", r}))
+		for e, n := range got {
+			if known[e] == 0 || strings.HasPrefix(e, "script") && n != known[e] {
+				t.Errorf("the page has %d of %q", n, e)
+			}
+		}
+		c := bench.Compare([]*bench.Result{r}, []*bench.Result{r})
+		out.Reset()
+		if err := Compare(&out, c, true, TextOptions{}); err != nil {
+			t.Error(err)
+		}
+		printable(t, out.Bytes(), unicode.MaxRune)
+		out.Reset()
+		if err := Ratios(&out, [2]string{name, "b"}, bench.Pair(r.Runs, r.Runs), TextOptions{}); err != nil {
+			t.Error(err)
+		}
+		printable(t, out.Bytes(), unicode.MaxRune)
+	})
+}
+
+// printable demands text of lines, without a character beyond most.
+func printable(t *testing.T, text []byte, most rune) {
+	t.Helper()
+	if !utf8.Valid(text) {
+		t.Errorf("%q is not UTF-8", text)
+	}
+	for _, r := range string(text) {
+		if r != '\n' && !unicode.IsPrint(r) && r != []rune(glue)[0] || r > most {
+			t.Fatalf("%q holds %q", text, r)
+		}
+	}
+}
+
+// markdown demands no tags but its own outside a picture of characters.
+func markdown(t *testing.T, text string) {
+	t.Helper()
+	text = strings.NewReplacer("<sub>", "", "</sub>", "", "<br>", "").Replace(text)
+	for i, part := range strings.Split("\n"+text, "\n```\n") {
+		if i%2 == 0 && strings.Contains(part, "<") {
+			t.Errorf("Markdown with a tag: %q", part)
+		}
+	}
+}
+
+// elements counts a page's elements, with the names of their attributes.
+func elements(t testing.TB, page []byte) map[string]int {
+	t.Helper()
+	n := map[string]int{}
+	for z := html.NewTokenizer(bytes.NewReader(page)); ; {
+		switch z.Next() {
+		case html.ErrorToken:
+			return n
+		case html.StartTagToken, html.SelfClosingTagToken:
+			k := z.Token()
+			names := map[string]bool{}
+			for _, a := range k.Attr {
+				names[a.Key] = true
+			}
+			n[strings.Join(append([]string{k.Data}, slices.Sorted(maps.Keys(names))...), " ")]++
+		}
+	}
+}
+
+// reportSeeds are results of every scenario, sound and spoilt, by file name.
+func reportSeeds(t *testing.T) map[string][]byte {
+	all := map[string]*bench.Result{
+		"repeated": sample(1, 2, 7, "restart"),
+		"empty":    sample(2, 1, 1),
+		"spoilt":   spoil(sample(3, 14, 1, "join", "crash")), // with 14 names that mean something elsewhere,
+	}
+	for _, s := range bench.Scenarios {
+		all[s] = sample(4, 2, 1, s)
+	}
+	files := map[string][]byte{}
+	for name, r := range all {
+		var b bytes.Buffer
+		if err := r.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		files[name] = b.Bytes()
+	}
+	return files
+}
+
+// The committed seeds are what the samples give today.
+func TestReportCorpus(t *testing.T) {
+	for name, b := range reportSeeds(t) {
+		want := fmt.Sprintf("go test fuzz v1\n[]byte(%q)\n", b)
+		path := filepath.Join("testdata", "fuzz", "FuzzReports", name)
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(want), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s is not what the samples give (%v): run go test ./reports -run ReportCorpus -update", path, err)
+		}
+	}
+}
