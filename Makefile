@@ -30,7 +30,7 @@ fuzz: ## run each native fuzz target for FUZZTIME (10s)
 	@.ci/fuzz $(FUZZTIME)
 
 study: ## simulate how often loss makes the server remove live peers
-	go run ./cmd/meshbench sim study
+	go run ./cmd/meshbench study
 
 cover: ## test coverage, function by function
 	go test -coverprofile=cover.out -coverpkg=./... ./...

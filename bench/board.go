@@ -22,6 +22,7 @@ type board struct {
 	interval    atomic.Int64 // between one sender's messages
 	serverKnown atomic.Bool  // the server is ours, and all that it gets is on the board
 	impairing   atomic.Bool  // the impairment is on
+	strangers   atomic.Bool  // what is sent to nobody of the mesh's is in the accounts, too
 	external    atomic.Int64 // seats below are not ours: their sending is not on the board
 
 	latency, due, timer histogram
@@ -33,9 +34,9 @@ type board struct {
 const (
 	serverSeat  = core.MaxPeers
 	nobody      = 0xFF
-	bucketCount = 240  // time slices of the measured window
-	ringSize    = 4096 // broadcasts of one sender that are remembered
-	viewLogSize = 4096 // changes of one view that are remembered
+	bucketCount = 240     // time slices of the measured window
+	ringSize    = 4096    // broadcasts of one sender that are remembered
+	viewLogSize = 1 << 15 // changes of one view that are remembered
 )
 
 // bucket is a slice of the window, by due time.
@@ -210,7 +211,8 @@ func (b *board) inWindow(due int64) bool { return due >= b.from.Load() && due < 
 // booked reports that what is sent to a port is in the accounts.
 func (b *board) booked(port uint16) bool {
 	i := b.index[port]
-	return i == serverSeat && b.serverKnown.Load() || i < serverSeat && int64(i) >= b.external.Load()
+	return i == serverSeat && b.serverKnown.Load() || i < serverSeat && int64(i) >= b.external.Load() ||
+		i == nobody && b.strangers.Load()
 }
 
 // open sets the window. Nothing due in it must have been sent yet.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"math"
 	"reflect"
@@ -313,6 +314,9 @@ func leaves(to []setting, prefix string, v reflect.Value) []setting {
 		name = prefix + name
 		switch f := v.Field(i); {
 		case name == "time" || name == "load" || name == "repeat":
+		case f.Kind() == reflect.Pointer:
+			text, _ := json.Marshal(f.Interface()) // what has been read back, or will be written
+			to = append(to, setting{name, string(text)})
 		case f.Kind() == reflect.Struct:
 			to = leaves(to, name+".", f)
 		case f.Kind() == reflect.String || f.Kind() == reflect.Slice:

@@ -56,7 +56,10 @@ func ParseRate(s string) (float64, error) {
 
 // trains is the rate from which on the sender sends 64 datagrams at a time
 // (UDP_SEGMENT): below it, each by itself.
-const trains = 100_000
+const (
+	trains = 100_000
+	train  = 64
+)
 
 // assault is the order to a sender's process.
 type assault struct {
@@ -184,14 +187,16 @@ func garbageScenario(s *stage) error {
 		w := s.window(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
 		_, after := usage()
 		v, err := x.stop()
-		s.hostile[seat] = v.Sent
+		s.mesh.hostile[seat] = v.Sent
 		s.sum(w)
 		if err != nil {
 			return err
 		}
 		s.until(context.WithoutCancel(s.ctx), drainPatience, func() bool { return s.world.accounts(s.mesh).Unexplained == 0 })
 		s.assaulted(v, seat)
-		s.value("memory_growth", "bytes", float64(after-before))
+		if s.set("memory_growth", never("bytes")); !s.simulated() {
+			s.value("memory_growth", "bytes", float64(after-before))
+		}
 		return nil
 	})
 }
@@ -200,7 +205,9 @@ func garbageScenario(s *stage) error {
 func (s *stage) assaulted(v volley, seat int) {
 	s.count("hostile_sent", v.Sent)
 	s.value("hostile_rate", "messages/s", float64(v.Sent)/v.Elapsed.Seconds())
-	s.value("hostile_cpu", "cores", v.CPU.Seconds()/v.Elapsed.Seconds())
+	if s.set("hostile_cpu", never("cores")); !s.simulated() {
+		s.value("hostile_cpu", "cores", v.CPU.Seconds()/v.Elapsed.Seconds())
+	}
 	took, known := s.took(seat)
 	if !known {
 		s.set("hostile_taken", never("1"))

@@ -71,7 +71,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("%d peers, want 1 to %d", c.Peers, core.MaxPeers)
 	case c.Repeat < 1:
 		return fmt.Errorf("repeat %d, want 1 or more", c.Repeat)
-	case c.Isolation != "goroutine" && c.Isolation != "process":
+	case c.Isolation != "goroutine" && c.Isolation != "process" && c.Simulation == nil:
 		return fmt.Errorf("isolation %q, want goroutine or process", c.Isolation)
 	case o.Duration <= 0:
 		return fmt.Errorf("duration %v, want more than 0", o.Duration)
@@ -113,6 +113,11 @@ func (c *Config) Validate() error {
 	}
 	if err := o.Search.Validate(); err != nil {
 		return err
+	}
+	if c.Simulation != nil {
+		if err := c.Simulation.validate(c); err != nil {
+			return err
+		}
 	}
 	return c.Timing.Validate()
 }

@@ -45,10 +45,7 @@ func (s *stage) restart(refresh time.Duration) error {
 	if err := s.mesh.server.restart(); err != nil {
 		return err
 	}
-	// A server that knows nobody makes views shrink. That is no false cull, so
-	// everybody counts as newly arrived.
-	s.roster.mark(back-1, set{})
-	s.roster.mark(back, s.alive)
+	s.forgotten()
 	if err := s.birth(probe); err != nil {
 		return err
 	}
@@ -64,10 +61,10 @@ func (s *stage) restart(refresh time.Duration) error {
 	})
 	if refresh > 0 {
 		s.seconds("refresh.whole", back, last, whole)
-		if !whole {
+		if !whole && s.ctx.Err() == nil {
 			s.bad("with a refresh of %v the mesh was not whole %v after the server's return", refresh, patience)
 		}
-		return nil
+		return s.ctx.Err()
 	}
 	s.seconds("whole", back, last, whole)
 	known := 0
@@ -78,8 +75,8 @@ func (s *stage) restart(refresh time.Duration) error {
 		}
 	}
 	s.count("stranded", uint64(s.n-known))
-	if !whole {
+	if !whole && s.ctx.Err() == nil {
 		s.note("without refresh: never whole again (looked for %v). The returned server knows %d of %d: keep-alives do not tell it who they are from", patience, known, s.n)
 	}
-	return nil
+	return s.ctx.Err()
 }

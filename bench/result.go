@@ -39,36 +39,39 @@ type Tool struct {
 	Args    []string `json:"args"`            // the command line, without the program
 }
 
-// Env says what machine it was measured on, as it was at the start.
+// Env says what machine it was measured on, as it was at the start. A
+// simulated result depends on none, so nothing else is set in it.
 type Env struct {
-	Time       time.Time  `json:"time"`
-	Go         string     `json:"go"`
-	OS         string     `json:"os"`
-	Arch       string     `json:"arch"`
+	Simulated  bool       `json:"simulated,omitempty"`
+	Time       time.Time  `json:"time,omitzero"`
+	Go         string     `json:"go,omitempty"`
+	OS         string     `json:"os,omitempty"`
+	Arch       string     `json:"arch,omitempty"`
 	Kernel     string     `json:"kernel,omitempty"`
 	CPU        string     `json:"cpu,omitempty"`
-	Cores      int        `json:"cores"`
-	Load       [3]float64 `json:"load"`                  // average over 1, 5 and 15 minutes
+	Cores      int        `json:"cores,omitempty"`
+	Load       [3]float64 `json:"load,omitzero"`         // average over 1, 5 and 15 minutes
 	BufferMax  int        `json:"buffer_max,omitempty"`  // net.core.rmem_max in bytes
 	BufferHave int        `json:"buffer_have,omitempty"` // bytes that the kernel granted a receiving socket
 }
 
 // Config is what was asked for.
 type Config struct {
-	Scenarios []string    `json:"scenarios"`
-	Peers     int         `json:"peers"`
-	Seed      uint64      `json:"seed"`
-	Repeat    int         `json:"repeat"`
-	Isolation string      `json:"isolation"` // goroutine or process
-	Timing    core.Timing `json:"timing"`    // intervals in ns
-	Options   Options     `json:"options"`
-	Target    string      `json:"target,omitempty"` // whose server, where it is not ours
+	Scenarios  []string    `json:"scenarios"`
+	Peers      int         `json:"peers"`
+	Seed       uint64      `json:"seed"`
+	Repeat     int         `json:"repeat"`
+	Isolation  string      `json:"isolation"` // goroutine or process; virtual where it is simulated
+	Timing     core.Timing `json:"timing"`    // intervals in ns
+	Options    Options     `json:"options"`
+	Simulation *Simulation `json:"simulation,omitempty"` // nil: over UDP
+	Target     string      `json:"target,omitempty"`     // whose server, where it is not ours
 }
 
 // Run is one pass over the scenarios.
 type Run struct {
 	Seed      uint64     `json:"seed"`
-	Baseline  Baseline   `json:"baseline"`
+	Baseline  Baseline   `json:"baseline,omitzero"` // not of a simulated run
 	Scenarios []Scenario `json:"scenarios"`
 }
 
@@ -82,7 +85,7 @@ type Baseline struct {
 type Scenario struct {
 	Name        string            `json:"name"`
 	Peers       int               `json:"peers"`
-	Seconds     float64           `json:"seconds"` // that it took in all
+	Seconds     float64           `json:"seconds"` // that it took in all, by its own clock
 	Interrupted bool              `json:"interrupted,omitempty"`
 	Metrics     map[string]Metric `json:"metrics"`
 	Histograms  map[string]string `json:"histograms,omitempty"` // HDR V2, compressed, base64; values in ns

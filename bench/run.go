@@ -22,7 +22,16 @@ type Progress struct {
 	Expected  time.Duration // that it takes, about
 	Left      time.Duration // that the scenarios after it take, about
 
-	counts *counts
+	counts  *counts
+	virtual *atomic.Int64 // time of a simulated scenario that has passed
+}
+
+// Elapsed is how long the scenario has run, by its own clock.
+func (p *Progress) Elapsed() time.Duration {
+	if p.virtual != nil {
+		return time.Duration(p.virtual.Load())
+	}
+	return time.Since(p.Started)
 }
 
 // counts is a view of a board for as long as that is there.
@@ -113,7 +122,10 @@ func (c *Config) Expected() (d time.Duration) {
 	for _, name := range c.Scenarios {
 		d += scenarios[name].expect(c)
 	}
-	return (d + baselineTime) * time.Duration(c.Repeat)
+	if c.Simulation == nil {
+		d += baselineTime
+	}
+	return d * time.Duration(c.Repeat)
 }
 
 // Execute runs the benchmark. Where ctx ends it, or it fails, the result holds what
@@ -123,12 +135,17 @@ func Execute(ctx context.Context, cfg Config, tool Tool, status *Status) (*Resul
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Result{Schema: Schema, Tool: tool, Config: cfg, Env: Survey(time.Now(), cfg.Options.ReadBuffer)}
+	r := &Result{Schema: Schema, Tool: tool, Config: cfg, Env: Env{Simulated: true}}
+	if cfg.Simulation == nil {
+		r.Env = Survey(time.Now(), cfg.Options.ReadBuffer)
+	}
 	var failed error
 	for i := 0; i < cfg.Repeat && failed == nil && ctx.Err() == nil; i++ {
 		run := Run{Seed: cfg.Seed + uint64(i)}
-		if run.Baseline, failed = MeasureBaseline(ctx, baselineTime); failed != nil {
-			break
+		if cfg.Simulation == nil {
+			if run.Baseline, failed = MeasureBaseline(ctx, baselineTime); failed != nil {
+				break
+			}
 		}
 		failed = run.scenarios(ctx, &cfg, status, i+1)
 		r.Runs = append(r.Runs, run)
@@ -158,7 +175,7 @@ func (run *Run) scenarios(ctx context.Context, cfg *Config, status *Status, numb
 		s.finish()
 		run.Scenarios = append(run.Scenarios, s.out)
 		switch {
-		case err == nil, ctx.Err() != nil:
+		case err == nil, s.ctx.Err() != nil:
 		case errors.As(err, new(cannot)), errors.Is(err, errNotWhole):
 			// it is said in the result's notes
 		default:

@@ -78,7 +78,7 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	delivered := float64(after.delivered - before.delivered)
 	h := s.board.due.hdr()
 	t := Trial{Offered: load, Seconds: d.Seconds(), Delivered: delivered / d.Seconds(),
-		Loss: max(1-delivered/max(due, 1), 0), P50: float64(h.ValueAtQuantile(50)) / 1e9, P99: float64(h.ValueAtQuantile(99)) / 1e9}
+		Loss: max(due-delivered, 0) / max(due, 1), P50: float64(h.ValueAtQuantile(50)) / 1e9, P99: float64(h.ValueAtQuantile(99)) / 1e9}
 	if s.latency[load] == nil {
 		s.latency[load] = h
 	} else {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"p2plocal/core"
@@ -22,7 +23,6 @@ type stage struct {
 	progress Progress
 	out      Scenario
 
-	began    time.Time
 	steal    float64 // CPU time that others had taken by then,
 	ticks    float64 // of all
 	accounts Accounts
@@ -35,12 +35,20 @@ type stage struct {
 }
 
 func newStage(ctx context.Context, cfg *Config, seed uint64, name string, status *Status, p Progress) *stage {
-	s := &stage{ctx: ctx, cfg: cfg, opt: &cfg.Options, seed: seed, status: status, progress: p, began: time.Now()}
-	s.steal, s.ticks = stolen()
+	s := &stage{ctx: ctx, cfg: cfg, opt: &cfg.Options, seed: seed, status: status, progress: p}
+	if cfg.Simulation != nil {
+		s.progress.virtual = new(atomic.Int64)
+	} else {
+		s.steal, s.ticks = stolen()
+	}
 	s.out = Scenario{Name: name, Peers: cfg.Peers, Metrics: make(map[string]Metric)}
+	p = s.progress
 	status.now.Store(&p)
 	return s
 }
+
+// simulated reports that nothing of this machine is to show in the result.
+func (s *stage) simulated() bool { return s.cfg.Simulation != nil }
 
 func (s *stage) set(name string, m Metric)          { s.out.Metrics[s.out.Name+"."+name] = m }
 func (s *stage) value(name, unit string, v float64) { s.set(name, scalar(unit, v)) }
@@ -65,6 +73,18 @@ func (s *stage) bad(format string, args ...any) {
 
 // with runs one mesh, and takes stock of it whatever comes.
 func (s *stage) with(what setup, run func() error) error {
+	if s.simulated() {
+		whole := s.ctx
+		ctx, enough := context.WithCancel(whole)
+		defer func() {
+			if ctx.Err() == nil { // the scenario may go on with another mesh
+				s.ctx = whole
+			}
+			enough()
+		}()
+		s.ctx = ctx
+		what.world = newVirtualWorld(s.cfg.Simulation, s.seed, s.out.Name, s.progress.virtual, enough)
+	}
 	m, err := newMesh(s.ctx, s.cfg, s.seed, what)
 	if err != nil {
 		return err
@@ -94,6 +114,9 @@ func (s *stage) with(what setup, run func() error) error {
 
 // meterOn starts measuring CPU anew; meterOff ends it, once.
 func (s *stage) meterOn() {
+	if s.simulated() {
+		return
+	}
 	s.meter, s.server = s.read(), s.readServer()
 }
 
@@ -191,7 +214,7 @@ const noisy = 0.02
 // finish writes down what all scenarios have in common.
 func (s *stage) finish() {
 	a := s.accounts
-	s.out.Seconds = time.Since(s.began).Seconds()
+	s.out.Seconds = s.progress.Elapsed().Seconds()
 	s.out.Accounts, s.out.Traffic = &a, &s.traffic
 	s.count("false_culls", uint64(s.culls))
 	s.value("unexplained", "1", float64(a.Unexplained))
@@ -200,17 +223,8 @@ func (s *stage) finish() {
 	total := s.traffic.Server.Total().Plus(s.traffic.Peers.Total())
 	s.count("datagrams", total.Datagrams)
 	s.value("bytes", "bytes", float64(total.Bytes))
-	_, memory := usage()
-	if memory > 0 {
-		s.value("cpu", "cores", s.burnt.Seconds()/s.lasted.Seconds())
-		if s.mesh != nil {
-			memory += s.spent.memory
-		}
-		s.value("memory", "bytes", float64(memory))
-	}
-	steal, ticks := stolen()
-	if part := (steal - s.steal) / (ticks - s.ticks); part > noisy {
-		s.bad("a noisy machine: the hypervisor gave %.1f %% of the CPU time to others", part*100)
+	if !s.simulated() {
+		s.machine()
 	}
 	if s.culls > 0 {
 		s.bad("false culls: a live peer disappeared from the views of others %d times", s.culls)
@@ -224,6 +238,23 @@ func (s *stage) finish() {
 		s.note("%d datagrams, hostile ones or the mesh's own, found a full socket buffer or were kept out by the server's filter", a.Kernel)
 	default:
 		s.bad("%d datagrams lost in full socket buffers", a.Kernel)
+	}
+}
+
+// machine writes down what the scenario took of this machine, and what others
+// took meanwhile.
+func (s *stage) machine() {
+	_, memory := usage()
+	if memory > 0 {
+		s.value("cpu", "cores", s.burnt.Seconds()/s.lasted.Seconds())
+		if s.mesh != nil {
+			memory += s.spent.memory
+		}
+		s.value("memory", "bytes", float64(memory))
+	}
+	steal, ticks := stolen()
+	if part := (steal - s.steal) / (ticks - s.ticks); part > noisy {
+		s.bad("a noisy machine: the hypervisor gave %.1f %% of the CPU time to others", part*100)
 	}
 }
 

@@ -633,6 +633,13 @@ func accounts(s scene) phrase {
 // machine is where it was measured, and what a bare round trip took there.
 func machine(r *bench.Result) phrase {
 	e, p := r.Env, phrase{}
+	if e.Simulated {
+		p = p.add("simulated")
+		if s := r.Config.Simulation; s != nil {
+			p = p.add("%s", clean(s.String()))
+		}
+		return p
+	}
 	if e.CPU != "" {
 		p = p.add("%s", clean(e.CPU))
 	}
@@ -661,7 +668,10 @@ func origin(r *bench.Result) phrase {
 		}
 		version += ")"
 	}
-	p = p.add("%s", version).add("%s", r.Env.Time.UTC().Format(time.DateTime+" UTC"))
+	p = p.add("%s", version)
+	if !r.Env.Simulated {
+		p = p.add("%s", r.Env.Time.UTC().Format(time.DateTime+" UTC"))
+	}
 	if len(r.Tool.Args) > 0 {
 		args := make([]string, len(r.Tool.Args))
 		for i, a := range r.Tool.Args {

@@ -63,7 +63,7 @@ func (f Fault) String() string {
 	s += " " + string(f.Verb) + " " + who(f.A)
 	switch f.Verb {
 	case Link:
-		s += " " + who(f.B) + formatNet(f.Net)
+		s += " " + who(f.B) + FormatNet(f.Net)
 	case Cut:
 		s += " " + who(f.B)
 	case Jump:
@@ -88,7 +88,7 @@ func who(port uint16) string {
 func (s Scenario) Write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d\npeers %d\nqueue %d\nrefresh %v\nduration %v\ncalm %v\nnetwork%s\n",
-		s.Seed, s.Peers, s.Queue, s.Refresh, s.Duration, s.Calm, formatNet(s.Network))
+		s.Seed, s.Peers, s.Queue, s.Refresh, s.Duration, s.Calm, FormatNet(s.Network))
 	for _, f := range s.Faults {
 		b.WriteString(f.String() + "\n")
 	}
@@ -112,7 +112,8 @@ func netFields(f *coretest.Fault) []netField {
 	}
 }
 
-func formatNet(f coretest.Fault) string {
+// FormatNet is a link's properties as a script has them, each behind a space.
+func FormatNet(f coretest.Fault) string {
 	var s string
 	for _, x := range netFields(&f) {
 		switch {

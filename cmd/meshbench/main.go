@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
@@ -16,20 +18,24 @@ import (
 )
 
 const usage = `usage: meshbench [flags]
+       meshbench -sim [-faults FILE] [-trace] [-until T] [flags]
+       meshbench -sim -swarm [-seeds FIRST..LAST] [flags]
        meshbench compare [flags] OLD.json NEW.json
        meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]
        meshbench report FORMAT RESULT.json ...
-       meshbench sim [flags]
+       meshbench study [flags]
        meshbench metrics
 
 Meshbench starts a directory server and peers on loopback, does to them what
 the scenarios say, and prints what it measured. Without flags: 80 peers join,
-broadcast for 13 seconds, and one of them vanishes.
+broadcast for 13 seconds, and one of them vanishes. With -sim the mesh lives on
+a virtual network and clock instead, and the result depends on the flags alone;
+with -swarm as well, the protocol's invariants are checked under random faults.
 
   compare          sets two results side by side and says what has changed
   compare-servers  measures two servers in turn, A B A B, pair by pair
   report           draws results that -json has written, as text or in another form
-  sim              simulates meshes on a virtual network and clock
+  study            simulates how meshes fare under loss
   metrics          lists all metrics with their definitions
 
 Exit codes: 0 done, 1 could not measure, 2 usage, 3 an assertion failed or a
@@ -60,18 +66,25 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 			return compareServers(ctx, args[1:], stdout, stderr)
 		case "report":
 			return report(args[1:], stdout)
-		case "sim":
-			return simcmd.Run(ctx, args[1:], stdout, stderr)
+		case "study":
+			return simcmd.Study(ctx, args[1:], stdout)
 		}
+	}
+	if given(args, "swarm") {
+		return simcmd.Swarm(ctx, args, stdout, stderr)
 	}
 	fs := flag.NewFlagSet("meshbench", flag.ContinueOnError)
 	cfg, out := benchFlags(fs)
+	virtual := simFlags(fs)
 	others, err := cli.Parse(fs, args, usage, stdout)
 	switch {
 	case err != nil:
 		return err
 	case len(others) > 0:
 		return cli.Usagef("%q is no flag and no command", others[0])
+	}
+	if err := virtual.apply(fs, cfg, out, stdout); err != nil {
+		return err
 	}
 	if err := cfg.finish(fs); err != nil {
 		return err
@@ -82,8 +95,12 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	}
 	var status bench.Status
 	stop := showProgress(&status, cfg.Config, stderr, out.quiet)
-	result, failed := bench.Execute(ctx, cfg.Config, bench.Version(args), &status)
+	started := time.Now()
+	result, failed := bench.Execute(ctx, cfg.Config, bench.Version(virtual.args(fs, args)), &status)
 	stop()
+	if !out.quiet {
+		virtual.speed(stderr, result, time.Since(started))
+	}
 	if failed != nil && (result == nil || !result.Measured()) {
 		return failed
 	}
@@ -92,6 +109,11 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return err
 	}
 	return verdict(result)
+}
+
+// given reports that a flag without a value is among the arguments.
+func given(args []string, name string) bool {
+	return slices.ContainsFunc(args, func(a string) bool { return a == "-"+name || a == "--"+name })
 }
 
 // verdict is the exit code that a result deserves.

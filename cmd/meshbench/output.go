@@ -122,7 +122,11 @@ func showProgress(status *bench.Status, cfg bench.Config, stderr io.Writer, quie
 	}
 	f, ok := stderr.(*os.File)
 	terminal := ok && term.IsTerminal(int(f.Fd()))
-	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), cfg.Expected().Round(time.Second))
+	of := ""
+	if cfg.Simulation != nil {
+		of = " of virtual time"
+	}
+	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), cfg.Expected().Round(time.Second), of)
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -164,7 +168,7 @@ func showProgress(status *bench.Status, cfg bench.Config, stderr io.Writer, quie
 // progressLine is one moment in less than 80 columns.
 func progressLine(name string, p *bench.Progress) string {
 	const width = 20
-	elapsed := time.Since(p.Started)
+	elapsed := p.Elapsed()
 	full := min(int(width*elapsed/max(p.Expected, 1)), width)
 	line := fmt.Sprintf("%s [%s%s] %v left", name, strings.Repeat("=", full), strings.Repeat(" ", width-full),
 		(max(p.Expected-elapsed, 0) + p.Left).Round(time.Second))

@@ -312,6 +312,7 @@ func (n *Net) arrive(e event) {
 		case x == nil || x.machine == nil:
 			n.discard(&n.stats.Unreachable, Unreachable, e.number, to)
 		case x.limit > 0 && x.queue.n >= x.limit:
+			x.lost++
 			n.discard(&n.stats.Overflowed, Overflowed, e.number, to)
 		default:
 			x.queue.push(e.number)

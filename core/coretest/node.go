@@ -20,6 +20,7 @@ type Node struct {
 	paused  bool
 	queue   queue
 	limit   int
+	lost    uint64        // datagrams that found the queue full
 	wake    time.Duration // its next alarm; 0: none
 	nth     uint32        // of its Outgoings
 
@@ -84,6 +85,16 @@ func (x *Node) Resume() {
 		x.net.rouse(x)
 	}
 }
+
+// Do runs f, which may change the machine from outside, with the node's time
+// of day, and has the machine polled at this instant.
+func (x *Node) Do(f func(now time.Time)) {
+	f(x.Time())
+	x.net.rouse(x)
+}
+
+// Overflowed is how many datagrams have found the node's queue full.
+func (x *Node) Overflowed() uint64 { return x.lost }
 
 // SetService makes every datagram keep the node busy for so long before it
 // takes the next. (The original sleeps 10 ms.)

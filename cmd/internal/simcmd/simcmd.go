@@ -18,12 +18,11 @@ import (
 	"p2plocal/core/coretest"
 )
 
-const usage = `usage: meshbench sim [-seeds FIRST..LAST] [-workers N]
-       meshbench sim -seed N [-trace] [-until T]
-       meshbench sim -faults FILE [-trace] [-until T]
-       meshbench sim study [flags]
+const usage = `usage: meshbench -sim -swarm [-seeds FIRST..LAST] [-workers N]
+       meshbench -sim -swarm -seed N [-trace] [-until T]
+       meshbench -sim -swarm -faults FILE [-trace] [-until T]
 
-Sim runs meshes on a virtual network and clock, with core's own machines, under
+A swarm runs meshes on a virtual network and clock, with core's own machines, under
 faults that each seed draws for itself, or that a script describes. It checks
 the protocol's invariants as they run. A failing seed prints what broke and
 when, how to replay it, and the fewest faults that still break it, as a script.
@@ -31,7 +30,7 @@ when, how to replay it, and the fewest faults that still break it, as a script.
 Invariants:
 `
 
-// Exit codes of sim's own.
+// Exit codes of a simulation's own.
 const (
 	exitFound       cli.Code = 3
 	exitInterrupted cli.Code = 130
@@ -40,12 +39,11 @@ const (
 // shown is how many failing seeds are printed in full.
 const shown = 10
 
-// Run is the command.
-func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	if len(args) > 0 && args[0] == "study" {
-		return study(ctx, args[1:], stdout)
-	}
-	fs := flag.NewFlagSet("meshbench sim", flag.ContinueOnError)
+// Swarm is "meshbench -sim -swarm".
+func Swarm(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flag.NewFlagSet("meshbench -sim -swarm", flag.ContinueOnError)
+	virtual := fs.Bool("sim", false, "simulate")
+	many := fs.Bool("swarm", false, "check the invariants under faults that seeds draw, instead of measuring scenarios")
 	seeds := fs.String("seeds", "1..2000", "the `range` of seeds to run, each with faults of its own")
 	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "seeds that run at once")
 	seed := fs.Uint64("seed", 0, "run this one seed")
@@ -61,13 +59,15 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	one := given["seed"] || given["faults"]
 	switch {
 	case len(others) > 0:
-		return cli.Usagef("sim takes no arguments, not %q", others[0])
+		return cli.Usagef("a swarm takes no arguments, not %q", others[0])
+	case !*virtual || !*many:
+		return cli.Usagef("a swarm is simulated: it wants both -sim and -swarm")
 	case given["seed"] && given["faults"]:
 		return cli.Usagef("-seed and -faults exclude each other: a script names its seed")
 	case one && (given["seeds"] || given["workers"]):
 		return cli.Usagef("-seeds and -workers are for many runs, -seed and -faults for one")
 	case !one && (given["trace"] || given["until"]):
-		return cli.Usagef("-trace and -until want -seed or -faults")
+		return cli.Usagef("in a swarm -trace and -until want -seed or -faults")
 	case *until < 0:
 		return cli.Usagef("-until %v is negative", *until)
 	case *workers < 1 || *workers > 1024:
@@ -82,7 +82,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	s := sim.Draw(*seed)
 	if given["faults"] {
-		if s, err = readScript(*file); err != nil {
+		if s, err = ReadScript(*file); err != nil {
 			return err
 		}
 	}
@@ -110,7 +110,8 @@ func parseRange(s string) (first, last uint64, err error) {
 	return first, last, nil
 }
 
-func readScript(name string) (sim.Scenario, error) {
+// ReadScript reads a file of faults. One that makes no sense is a usage error.
+func ReadScript(name string) (sim.Scenario, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return sim.Scenario{}, err
@@ -164,7 +165,7 @@ func swarm(ctx context.Context, first, last uint64, workers int, stdout, stderr 
 			return
 		}
 		var b bytes.Buffer
-		fmt.Fprintf(&b, "seed %d: %s\nreplay: meshbench sim -seed %d -trace -until %v\nshrunk, for -faults:\n",
+		fmt.Fprintf(&b, "seed %d: %s\nreplay: meshbench -sim -swarm -seed %d -trace -until %v\nshrunk, for -faults:\n",
 			s.Seed, cli.Printable(f.String()), s.Seed, f.At)
 		sim.Shrink(s, sim.Core).Write(&b)
 		_, failed = stdout.Write(append(b.Bytes(), '\n'))

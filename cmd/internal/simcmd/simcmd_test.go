@@ -10,7 +10,7 @@ import (
 	"p2plocal/cmd/internal/cli"
 )
 
-func TestRun(t *testing.T) {
+func TestSwarm(t *testing.T) {
 	const scripts = "../../../bench/sim/testdata/"
 	for _, test := range []struct {
 		args string
@@ -42,13 +42,20 @@ func TestRun(t *testing.T) {
 		{"-faults simcmd.go", 2, "line 1"},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := cli.Exit(&stderr, "meshbench sim", Run(context.Background(), strings.Fields(test.args), &stdout, &stderr))
+		args := strings.Fields(test.args)
+		run := func() error {
+			if len(args) > 0 && args[0] == "study" {
+				return Study(context.Background(), args[1:], &stdout)
+			}
+			return Swarm(context.Background(), append([]string{"-sim", "-swarm"}, args...), &stdout, &stderr)
+		}
+		code := cli.Exit(&stderr, "meshbench", run())
 		got := stdout.String()
 		if code != 0 {
 			got = stderr.String()
 		}
 		if code != test.code || !strings.Contains(got, test.want) {
-			t.Errorf("sim %s: exit %d, want %d, and %q in\n%.800s", test.args, code, test.code, test.want, got)
+			t.Errorf("%s: exit %d, want %d, and %q in\n%.800s", test.args, code, test.code, test.want, got)
 		}
 	}
 }
@@ -57,7 +64,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	var stdout bytes.Buffer
-	if err := Run(ctx, nil, &stdout, io.Discard); err != exitInterrupted || !strings.HasPrefix(stdout.String(), "0 of 2000 seeds") {
+	if err := Swarm(ctx, []string{"-sim", "-swarm"}, &stdout, io.Discard); err != exitInterrupted || !strings.HasPrefix(stdout.String(), "0 of 2000 seeds") {
 		t.Errorf("%v, %q", err, stdout.String())
 	}
 }

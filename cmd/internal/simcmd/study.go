@@ -15,7 +15,7 @@ import (
 	"p2plocal/core"
 )
 
-const studyUsage = `usage: meshbench sim study [flags]
+const studyUsage = `usage: meshbench study [flags]
 
 Study asks, on the virtual network, how often a mesh removes live peers when
 its datagrams are lost at random, and how soon it notices dead ones. All lines
@@ -35,9 +35,9 @@ begin at one seed and share their random numbers, so neighbours err alike.
 // losses are what a study goes through.
 var losses = []float64{0, 0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30}
 
-// study is "meshbench sim study".
-func study(ctx context.Context, args []string, stdout io.Writer) error {
-	fs := flag.NewFlagSet("meshbench sim study", flag.ContinueOnError)
+// Study is "meshbench study".
+func Study(ctx context.Context, args []string, stdout io.Writer) error {
+	fs := flag.NewFlagSet("meshbench study", flag.ContinueOnError)
 	t := core.DefaultTiming()
 	peers := fs.Int("peers", 40, "peers in a mesh, 1 to 95")
 	hours := fs.Float64("hours", 50, "peer-hours of membership to watch for each line")

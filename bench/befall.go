@@ -1,0 +1,65 @@
+package bench
+
+import (
+	"p2plocal/bench/sim"
+	"p2plocal/core/coretest"
+)
+
+// befall enters the faults in the mesh's calendar. What happens to a life the
+// mesh does itself, so that it knows who should be in every view.
+func (w *virtualWorld) befall(m *mesh) {
+	all := w.sim.scenario(m.cfg, m.seed)
+	for number, f := range all.Faults {
+		i := int(f.A) - firstPort
+		switch {
+		case f.Verb == sim.Crash && f.A == coretest.ServerPort:
+			w.net.At(f.At, func() { m.server.kill() })
+			w.net.At(f.Until, func() {
+				m.server.restart() // as at the start
+				m.forgotten()
+			})
+		case f.Verb == sim.Crash:
+			killed := false
+			w.net.At(f.At, func() {
+				if killed = m.alive.has(i); killed {
+					m.kill(i)
+				}
+			})
+			w.net.At(f.Until, func() {
+				if killed && !m.alive.has(i) {
+					m.birth(i) // its configuration has been good for a birth before
+				}
+			})
+		case f.Verb == sim.Pause && f.A != coretest.ServerPort:
+			stopped := false
+			w.net.At(f.At, func() {
+				if stopped = m.alive.has(i); stopped {
+					m.peers[i].pause()
+					m.depart(i)
+				}
+			})
+			w.net.At(f.Until, func() {
+				if stopped {
+					m.peers[i].resume()
+					m.arrive(i)
+				}
+			})
+		case f.Verb == sim.Hostile:
+			w.net.At(f.At, func() { w.hostile += uint64(f.N) })
+			fallthrough
+		default:
+			all.Plan(w.net, number)
+		}
+	}
+}
+
+// forgotten says that the server has come back and knows nobody: views that
+// shrink are no false culls, so everybody counts as newly arrived.
+func (m *mesh) forgotten() {
+	now := m.clock.now()
+	m.roster.mark(now-1, set{})
+	m.roster.mark(now, m.alive)
+}
+
+// firstPort is the first peer's on a virtual network.
+const firstPort = coretest.ServerPort + 1

@@ -1,0 +1,86 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"p2plocal/bench/sim"
+	"p2plocal/core/coretest"
+)
+
+// Simulation has meshes live on a virtual network with a virtual clock. The
+// result is then a function of Config alone.
+type Simulation struct {
+	Network coretest.Fault `json:"network"`          // what every link does to what passes; times in ns
+	Queue   int            `json:"queue"`            // datagrams that may wait at a peer or at the server; 0: any number
+	Faults  []sim.Fault    `json:"faults,omitempty"` // what else befalls a mesh, by the time since its start, as lines of a script
+	Until   time.Duration  `json:"until,omitempty"`  // every mesh ends at this time at the latest; 0: when its scenario does
+
+	Trace io.Writer `json:"-"` // where every event of every network is written to; nil: nowhere
+}
+
+// LoopbackDelay is what a datagram takes on a virtual link by default: about
+// what loopback does on an idle machine.
+const LoopbackDelay = 20 * time.Microsecond
+
+// QueueOf is how many datagrams of up to 192 bytes Linux lets wait at a socket
+// that has asked for a receive buffer of so many bytes, where its limit allows
+// it; 0 asks for nothing. The kernel doubles what it is asked for, and charges
+// 832 bytes for each (skb truesize).
+func QueueOf(readBuffer int) int {
+	const charge, unasked = 832, 212_992
+	if readBuffer == 0 {
+		return unasked / charge
+	}
+	return max(2*readBuffer/charge, 1)
+}
+
+// scenario is the simulation as package sim knows it.
+func (s *Simulation) scenario(c *Config, seed uint64) sim.Scenario {
+	const most = time.Hour // of a script
+	return sim.Scenario{Seed: seed, Peers: c.Peers, Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: s.Faults}
+}
+
+// validate names what cannot be simulated.
+func (s *Simulation) validate(c *Config) error {
+	o := &c.Options
+	switch {
+	case c.Isolation != virtual:
+		return fmt.Errorf("isolation %q of a simulated mesh, want %s", c.Isolation, virtual)
+	case o.Server != "" || o.ServerExec != "":
+		return errors.New("a server of somebody else's cannot be simulated")
+	case o.External > 0:
+		return errors.New("external peers cannot be simulated")
+	case o.Garbage.Rate == 0 && slices.Contains(c.Scenarios, "garbage"):
+		return errors.New("garbage as fast as one core can send: a virtual network has no cores, give a rate such as 100k")
+	case s.Until < 0:
+		return fmt.Errorf("until %v, want 0 or more", s.Until)
+	}
+	return s.scenario(c, c.Seed).Validate()
+}
+
+// virtual is the isolation of a simulated mesh.
+const virtual = "virtual"
+
+// String is what the network is like, for a reader.
+func (s *Simulation) String() string {
+	text := "every link " + strings.TrimSpace(sim.FormatNet(s.Network))
+	if s.Network == (coretest.Fault{}) {
+		text = "links without delay"
+	}
+	if s.Queue > 0 {
+		text += fmt.Sprintf(", queues of %d", s.Queue)
+	}
+	switch n := len(s.Faults); n {
+	case 0:
+	case 1:
+		text += ", 1 fault"
+	default:
+		text += fmt.Sprintf(", %d faults", n)
+	}
+	return text
+}

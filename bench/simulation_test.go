@@ -1,0 +1,231 @@
+package bench
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/bench/sim"
+	"p2plocal/core"
+	"p2plocal/core/coretest"
+)
+
+// simulated is the protocol's own mesh on a virtual network.
+func simulated(peers int, scenarios ...string) Config {
+	o := DefaultOptions()
+	o.Garbage.Rate = 5000
+	o.Search = Search{LossRatio: 0.5, Trial: 50 * time.Millisecond, DurationSum: 50 * time.Millisecond, Exceed: 0.5, Width: 0.5, Min: 100, Max: 2000}
+	return Config{Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: virtual, Options: o, Timing: core.DefaultTiming(),
+		Simulation: &Simulation{Network: coretest.Fault{Delay: LoopbackDelay}, Queue: QueueOf(o.ReadBuffer)}}
+}
+
+// written is a configuration's result as a document.
+func written(t *testing.T, cfg Config) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := execute(t, cfg).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// A simulated result is a function of its configuration, to the byte.
+func TestSimulatedTwice(t *testing.T) {
+	t.Parallel()
+	for _, name := range Scenarios {
+		a, b := written(t, simulated(10, name)), written(t, simulated(10, name))
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s: two runs of one configuration differ", name)
+		}
+		cfg := simulated(10, name)
+		cfg.Seed = 2
+		if bytes.Equal(a, written(t, cfg)) {
+			t.Errorf("%s: another seed gives the same result", name)
+		}
+	}
+}
+
+// The same bytes on every machine: what the result document holds, and how it
+// comes about, has changed when this fails.
+func TestSimulatedPinned(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(5, "join", "steady", "crash", "churn")
+	cfg.Simulation.Faults = faults(t, "200ms-8s link * 3002 loss=0.1 jitter=3ms", "3s-4s pause 3004", "5s hostile server 40")
+	r := execute(t, cfg)
+	for i := range r.Runs[0].Scenarios {
+		r.Runs[0].Scenarios[i].Histograms = nil // compressed, and the compressor may change with Go
+	}
+	var b bytes.Buffer
+	if err := r.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	const want = "86aa2ef9024418dfe12e3d3147bfc14178311af00ec985ecd8220e20b50505ff"
+	if got := fmt.Sprintf("%x", sha256.Sum256(b.Bytes())); got != want {
+		t.Errorf("SHA-256 %s, want %s", got, want)
+	}
+}
+
+// faults reads the lines of a script.
+func faults(t *testing.T, lines ...string) (all []sim.Fault) {
+	t.Helper()
+	for _, line := range lines {
+		var f sim.Fault
+		if err := f.UnmarshalText([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// On a perfect network every figure can be computed.
+func TestSimulatedFigures(t *testing.T) {
+	t.Parallel()
+	r := execute(t, simulated(95, "join", "steady", "crash"))
+	const delay = 20e-6
+	for name, want := range map[string]float64{
+		"join.converge":            2 * delay, // birth and directory: births of one instant share an announcement
+		"join.propagate.max":       2 * delay,
+		"join.admit.min":           2 * delay,
+		"join.join_datagrams":      2 * 95,
+		"steady.latency.min":       delay,
+		"steady.timer_error.min":   0,
+		"steady.lost":              0,
+		"steady.missed":            0,
+		"crash.detect.n":           94,
+		"crash.detect_silence.n":   94,
+		"crash.false_culls":        0,
+		"crash.detect_silence.p50": 2 + delay, // 1.5 s of silence, seen at the server's next look, and a directory
+	} {
+		if got := flat(t, r, name); math.Abs(got-want) > 64e-9 { // which is how finely histograms count
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	// Three rounds of 95 and, in the last quarter of a fourth, those whose phase lies in it.
+	if due := flat(t, r, "steady.due"); due < 3*95*94 || due > 4*95*94 || flat(t, r, "steady.delivered") != due {
+		t.Errorf("%v messages due, %v delivered", due, flat(t, r, "steady.delivered"))
+	}
+	if low, high := flat(t, r, "crash.detect.min"), flat(t, r, "crash.detect.max"); low < 1.5 || high > 2+delay || low != high {
+		t.Errorf("detected %v to %v s after the kill, want one instant of the protocol's window", low, high)
+	}
+}
+
+// Known loss: what the network's own log says was lost is what the harness
+// misses at the receivers, and what the accounts say.
+func TestSimulatedLoss(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(12, "steady")
+	cfg.Simulation.Faults = faults(t, "50ms-1h link * * loss=0.05 duplicate=0.1 worsen=0.01 recover=0.2 bad=0.9",
+		"2s-3s cut 3003 3004", "4s-4.2s cut * 3005", "6s hostile 3007 300")
+	var log bytes.Buffer
+	cfg.Simulation.Trace = &log
+	cfg.Timing.Refresh = time.Second
+	r := execute(t, cfg)
+	var lost, cut, doubled, messages float64
+	for line := range strings.Lines(log.String()) {
+		word := strings.Fields(line)
+		message := slices.Contains(word, "vanilla") && strings.Contains(line, "_broadcast_")
+		switch word[1] {
+		case "lost":
+			lost++
+		case "cut":
+			cut++
+		case "duplicated":
+			doubled++
+		}
+		if message && (word[1] == "lost" || word[1] == "cut") {
+			messages++
+		}
+		if message && word[1] == "duplicated" {
+			messages-- // one more that may be lost
+		}
+	}
+	a := r.Runs[0].Scenarios[0].Accounts
+	if float64(a.Injected) != lost+cut || float64(a.Duplicated) != doubled || a.Unexplained != 0 {
+		t.Errorf("accounts %+v, want %v+%v lost, %v doubled", *a, lost, cut, doubled)
+	}
+	got := flat(t, r, "steady.lost") - flat(t, r, "steady.duplicated")
+	// A message of whose sender the receiver has not heard is refused.
+	if got < messages || got > messages+float64(a.Dropped) || flat(t, r, "steady.lost") == 0 {
+		t.Errorf("%v messages lost less duplicated, the network's log says %v, %d refused", got, messages, a.Dropped)
+	}
+}
+
+// What befalls a mesh shows in its figures, and the books balance.
+func TestSimulatedFaults(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		line  string
+		check func(s Scenario) bool
+		want  string
+	}{
+		{"2s-8s crash 3003", func(s Scenario) bool { return s.Accounts.Dead > 0 && *s.Metrics["steady.missed"].Value > 0 }, "datagrams for the dead, broadcasts missed"},
+		{"2s-8s pause 3003", func(s Scenario) bool { return *s.Metrics["steady.latency"].Dist.Max > 4 }, "messages that waited"},
+		{"2s-6s cut 3003 server", func(s Scenario) bool { return *s.Metrics["steady.false_culls"].Value == 1 }, "one false cull"},
+		{"2s-3s crash server", func(s Scenario) bool { return *s.Metrics["steady.false_culls"].Value == 0 && s.Accounts.Dead > 0 }, "no false cull"},
+		{"2s jump 3003 500ms", func(s Scenario) bool { return *s.Metrics["steady.latency_due"].Dist.Max < 0.51 }, "no message later than the jump"},
+		{"1s-12s drift 3003 100000", func(s Scenario) bool { return *s.Metrics["steady.lost"].Value == 0 }, "no loss"},
+		{"2s hostile 3003 500", func(s Scenario) bool { return s.Accounts.Dropped > 400 }, "hostile datagrams refused"},
+	} {
+		cfg := simulated(10, "steady")
+		cfg.Timing.Refresh = time.Second
+		cfg.Simulation.Faults = faults(t, test.line)
+		r := execute(t, cfg)
+		s := r.Runs[0].Scenarios[0]
+		if !test.check(s) || s.Accounts.Unexplained != 0 {
+			t.Errorf("%s: want %s, and books that balance: %+v, notes %v, missed %v, culls %v", test.line, test.want, *s.Accounts, s.Notes,
+				*s.Metrics["steady.missed"].Value, *s.Metrics["steady.false_culls"].Value)
+		}
+	}
+}
+
+// Until ends a mesh and its trace; what was measured is there.
+func TestSimulatedUntil(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(5, "steady", "restart")
+	var log bytes.Buffer
+	cfg.Simulation.Trace, cfg.Simulation.Until = &log, 3*time.Second
+	r := execute(t, cfg)
+	if r.Interrupted || len(r.Runs[0].Scenarios) != 2 {
+		t.Fatalf("interrupted %v, %d scenarios", r.Interrupted, len(r.Runs[0].Scenarios))
+	}
+	for _, s := range r.Runs[0].Scenarios {
+		if !s.Interrupted || s.Accounts.Unexplained != 0 {
+			t.Errorf("%s: interrupted %v, accounts %+v", s.Name, s.Interrupted, *s.Accounts)
+		}
+	}
+	last := ""
+	for line := range strings.Lines(log.String()) {
+		if line[0] != '#' {
+			last = line
+		}
+		if line[0] >= '3' && line[0] <= '9' && !strings.HasPrefix(line, "3.000000000") {
+			t.Fatalf("an event after the end: %s", line)
+		}
+	}
+	if strings.Count(log.String(), "# ") != 2 || !strings.HasPrefix(last, "2.") && !strings.HasPrefix(last, "3.0") {
+		t.Errorf("the log ends with %q", last)
+	}
+}
+
+// An hour of virtual time with everything on, and no allocation per datagram.
+func BenchmarkSimulation(b *testing.B) {
+	for b.Loop() {
+		cfg := simulated(95, "steady")
+		cfg.Options.Duration = time.Hour
+		start := time.Now()
+		r, err := Execute(b.Context(), cfg, Tool{}, new(Status))
+		if err != nil {
+			b.Fatal(err)
+		}
+		s := r.Runs[0].Scenarios[0]
+		b.ReportMetric(s.Seconds/time.Since(start).Seconds(), "x-real")
+		b.ReportMetric(float64(time.Since(start).Nanoseconds())/float64(s.Accounts.Sent), "ns/datagram")
+	}
+	b.ReportAllocs()
+}

@@ -1,0 +1,166 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/core/coretest"
+)
+
+// virtualWorld is a virtual network with a virtual clock, which begins at 0
+// with every mesh. Time passes only while somebody sleeps or waits.
+type virtualWorld struct {
+	net     *coretest.Net
+	sim     *Simulation
+	flush   func() error  // of the trace
+	enough  func()        // ends the mesh's context, at Simulation.Until
+	shown   *atomic.Int64 // how far time has come, for others to see
+	before  int64         // what had passed before this mesh
+	hostile uint64        // datagrams that faults have sent
+	foe     *barrage
+}
+
+// newVirtualWorld makes a network for one mesh of a scenario.
+func newVirtualWorld(s *Simulation, seed uint64, title string, shown *atomic.Int64, enough func()) *virtualWorld {
+	w := &virtualWorld{sim: s, shown: shown, before: shown.Load(), enough: enough, flush: func() error { return nil }}
+	cfg := coretest.Config{Seed: seed, Fault: s.Network, Queue: s.Queue}
+	if s.Trace != nil {
+		fmt.Fprintf(s.Trace, "# %s, seed %d\n", title, seed)
+		cfg.Trace, w.flush = coretest.Log(s.Trace)
+		if log := cfg.Trace; s.Until > 0 {
+			cfg.Trace = func(e coretest.Event) {
+				if e.At <= s.Until {
+					log(e)
+				}
+			}
+		}
+	}
+	w.net = coretest.New(cfg)
+	return w
+}
+
+// zero is what the clock shows at the start: on the board 0 is never.
+const zero = 1
+
+func (w *virtualWorld) clock() clock      { return clock{net: w.net, ns: zero} }
+func (w *virtualWorld) inhabited(m *mesh) { w.befall(m) }
+func (w *virtualWorld) stop()             { w.flush() } // an error shows at the next write
+
+func (w *virtualWorld) sleep(ctx context.Context, d time.Duration) bool {
+	end := w.limit(w.net.Now() + d)
+	const look = 1024 // instants between two looks at ctx
+	for ctx.Err() == nil {
+		w.show()
+		for range look {
+			if !w.net.RunInstant(end) {
+				w.net.Run(end)
+				return w.arrived(ctx)
+			}
+		}
+	}
+	return false
+}
+
+func (w *virtualWorld) glance(ctx context.Context, until int64) bool {
+	end := w.limit(time.Duration(until - zero))
+	for start := w.net.Now(); w.net.Now() == start; {
+		if !w.net.RunInstant(end) {
+			w.net.Run(end)
+			break
+		}
+	}
+	return w.arrived(ctx)
+}
+
+// limit is end, or the time beyond which the mesh is not to go.
+func (w *virtualWorld) limit(end time.Duration) time.Duration {
+	if w.sim.Until > 0 && w.net.Now() < w.sim.Until {
+		return min(end, w.sim.Until)
+	}
+	return end
+}
+
+// arrived ends the mesh's context if it is time to, and reports that ctx goes
+// on.
+func (w *virtualWorld) arrived(ctx context.Context) bool {
+	w.show()
+	if w.sim.Until > 0 && w.net.Now() >= w.sim.Until {
+		w.enough()
+	}
+	return ctx.Err() == nil
+}
+
+func (w *virtualWorld) show() { w.shown.Store(w.before + int64(w.net.Now())) }
+
+func (w *virtualWorld) startServer(_ context.Context, m *mesh) error {
+	m.board.strangers.Store(true)
+	m.ours = newServer(w.newSeat(m, serverSeat, coretest.ServerPort), m.cfg.Timing, m.opt, m.impair, m.seed)
+	m.server = m.ours
+	return m.ours.restart()
+}
+
+func (w *virtualWorld) addPeer(m *mesh, i int) error {
+	port := uint16(firstPort + i)
+	m.board.index[port] = uint8(i)
+	seat := w.newSeat(m, i, port)
+	m.peers, m.socks = append(m.peers, &virtualPeer{seat, w.net.Node(port)}), append(m.socks, seat.sock)
+	return nil
+}
+
+// newSeat makes a node whose machine is a seat, whoever sits there.
+func (w *virtualWorld) newSeat(m *mesh, number int, port uint16) *seat {
+	var s *seat
+	x := w.net.Add(port, func(time.Time) core.Machine { return s })
+	s = newSeat(number, node{x}, m.board, m.clock)
+	x.Launch()
+	return s
+}
+
+// accounts balances the books: what machines have sent and taken by what the
+// board says, and what became of the rest by what the network says.
+func (w *virtualWorld) accounts(m *mesh) Accounts {
+	n := w.net.Stats()
+	a := Accounts{Sent: w.hostile, Duplicated: n.Duplicated, Kernel: n.Overflowed, Injected: n.Lost + n.Cut, Dead: n.Unreachable}
+	for i := range m.board.seats {
+		s := &m.board.seats[i]
+		a.Sent += s.byType().Total().Datagrams
+		a.Injected += s.injected.Load()
+		a.Duplicated += s.doubled.Load()
+		a.Dead += s.vanished.Load() + s.dead.Load()
+		if i != serverSeat {
+			a.Taken += s.taken.Load()
+			a.Dropped += s.dropped.Load()
+		}
+	}
+	c := m.ours.counters()
+	a.Taken += c.In.Total().Datagrams - dropped(c)
+	a.Dropped += dropped(c)
+	if w.foe != nil {
+		a.Sent += w.foe.sent
+		a.Dead += w.foe.heard
+	}
+	a.Unexplained = int64(a.Sent+a.Duplicated) - int64(a.Taken+a.Dropped+a.Kernel+a.Injected+a.Dead)
+	return a
+}
+
+// node is a socket of a virtual network.
+type node struct{ *coretest.Node }
+
+func (x node) Addr() netip.AddrPort        { return coretest.Addr(x.Port()) }
+func (x node) KernelDrops() (uint64, bool) { return x.Overflowed(), true }
+func (x node) SendFailures() uint64        { return 0 }
+func (x node) Close() error                { return nil }
+
+// virtualPeer is a peer on a virtual network.
+type virtualPeer struct {
+	*seat
+	node *coretest.Node
+}
+
+func (p *virtualPeer) pause() error { p.node.Pause(); return nil }
+func (p *virtualPeer) resume()      { p.node.Resume() }
+func (p *virtualPeer) stop()        {}

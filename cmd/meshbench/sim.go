@@ -1,0 +1,109 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"p2plocal/bench"
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/simcmd"
+	"p2plocal/core/coretest"
+)
+
+// simulation is what -sim and its flags say.
+type simulation struct {
+	on, trace bool
+	faults    string
+	until     time.Duration
+}
+
+func simFlags(fs *flag.FlagSet) *simulation {
+	s := new(simulation)
+	fs.BoolVar(&s.on, "sim", false, "simulate: a virtual network and clock instead of UDP. -sim -swarm -h tells of the checker")
+	fs.StringVar(&s.faults, "faults", "", "sim: what befalls every mesh, a script in `file`. Its seed, peers and refresh count where no flag says otherwise")
+	fs.BoolVar(&s.trace, "trace", false, "sim: print every event of every network, before the result")
+	fs.DurationVar(&s.until, "until", 0, "sim: end every mesh at this virtual `time`; 0: when its scenario ends")
+	return s
+}
+
+// apply puts the simulation into the configuration.
+func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.Writer) error {
+	set := make(map[string]bool)
+	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	if !s.on {
+		for _, name := range []string{"faults", "trace", "until"} {
+			if set[name] {
+				return cli.Usagef("-%s wants -sim: it is for a virtual network", name)
+			}
+		}
+		return nil
+	}
+	switch {
+	case set["isolation"]:
+		return cli.Usagef("-isolation and -sim exclude each other: a simulated peer is neither goroutine nor process")
+	case s.trace && out.json == "-":
+		return cli.Usagef("-trace and -json - both want standard output")
+	}
+	v := &bench.Simulation{Network: coretest.Fault{Delay: bench.LoopbackDelay}, Queue: bench.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until}
+	if s.trace {
+		v.Trace = stdout
+	}
+	if s.faults != "" {
+		script, err := simcmd.ReadScript(s.faults)
+		if err != nil {
+			return err
+		}
+		v.Network, v.Faults = script.Network, script.Faults
+		if script.Queue > 0 {
+			v.Queue = script.Queue
+		}
+		if !set["seed"] {
+			c.Seed = script.Seed
+		}
+		if !set["peers"] {
+			c.Peers = script.Peers
+		}
+		if !set["refresh"] {
+			c.timing.Refresh = script.Refresh
+		}
+	}
+	c.Isolation, c.Simulation = "virtual", v
+	return nil
+}
+
+// args are the arguments that a result depends on: of a simulated one not
+// those that say where it goes.
+func (s *simulation) args(fs *flag.FlagSet, args []string) []string {
+	if !s.on {
+		return args
+	}
+	var shaping []string
+	fs.Visit(func(f *flag.Flag) {
+		switch {
+		case slices.Contains([]string{"json", "bench", "report", "quiet", "ascii", "trace"}, f.Name):
+		case f.Value.String() == "true":
+			shaping = append(shaping, "-"+f.Name)
+		default:
+			shaping = append(shaping, "-"+f.Name, f.Value.String())
+		}
+	})
+	return shaping
+}
+
+// speed says how fast the simulation was, which is no part of the result.
+func (s *simulation) speed(stderr io.Writer, r *bench.Result, took time.Duration) {
+	if !s.on || r == nil {
+		return
+	}
+	var virtual float64
+	for _, run := range r.Runs {
+		for _, scenario := range run.Scenarios {
+			virtual += scenario.Seconds
+		}
+	}
+	fmt.Fprintf(stderr, "meshbench: %v of virtual time in %v, %.0f x real time\n",
+		time.Duration(virtual*1e9).Round(time.Millisecond), took.Round(time.Millisecond), virtual/took.Seconds())
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The same flags give the same result, to the byte, wherever it is written to.
+func TestSim(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var documents [2][]byte
+	for i := range documents {
+		file := filepath.Join(dir, string(rune('a'+i))+".json")
+		code, stdout, stderr := invoke(t.Context(), "-sim", "-peers", "20", "-scenario", "join,steady,crash", "-duration", "10m", "-json", file, "-report", file+".html")
+		if code != 0 || !strings.Contains(stdout, "simulated") || !strings.Contains(stderr, "x real time") || strings.Contains(stdout, "core") {
+			t.Errorf("exit %d, stderr %q, want it to say that it was simulated, and how fast:\n%s", code, stderr, stdout)
+		}
+		var err error
+		if documents[i], err = os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(documents[0], documents[1]) {
+		t.Errorf("two runs differ:\n%.2000s\n%.2000s", documents[0], documents[1])
+	}
+	for _, word := range []string{"\"time\"", "\"cpu\"", "\"load\"", "memory", "baseline", ".json"} {
+		if bytes.Contains(documents[0], []byte(word)) {
+			t.Errorf("the document has %s in it", word)
+		}
+	}
+}
+
+// A script's settings count where no flag says otherwise, and its faults show.
+func TestSimFaults(t *testing.T) {
+	t.Parallel()
+	script := filepath.Join(t.TempDir(), "x.faults")
+	if err := os.WriteFile(script, []byte("seed 7\npeers 6\nrefresh 1s\n2s-6s cut 3003 server\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := invoke(t.Context(), "-sim", "-faults", script, "-scenario", "steady", "-trace", "-until", "7s", "-quiet")
+	for _, want := range []string{"# steady, seed 7\n0.000000000 launched 3000\n", "cut 3003>3000 keep-alive", "6 peers", "1 false cull", "1 fault"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in the output", want)
+		}
+	}
+	if code != 0 || stderr != "" || strings.Contains(stdout, "\n8.") {
+		t.Errorf("exit %d, stderr %q, stdout ends with %q", code, stderr, stdout[max(0, len(stdout)-500):])
+	}
+	if _, stdout, _ := invoke(t.Context(), "-sim", "-faults", script, "-scenario", "join", "-peers", "9", "-quiet"); !strings.Contains(stdout, "9 peers") {
+		t.Errorf("-peers 9 does not outdo the script:\n%s", stdout)
+	}
+}
