@@ -85,6 +85,7 @@ func (c *config) finish(fs *flag.FlagSet) error {
 	if o.PeerExec != "" && !set["external"] {
 		o.External = 1
 	}
+	o.Server = cli.Localhost(o.Server)
 	var err error
 	if o.Impair, err = bench.ParseImpairment(c.impair); err != nil {
 		return cli.UsageError{Err: err}

@@ -82,6 +82,7 @@ func (n *node) obey(ctx context.Context, stdin io.Reader, stderr io.Writer, quit
 		if n.out.json {
 			n.out.reply(time.Now(), failure{err.Error()})
 		} else {
+			n.out.settle() // the answers to earlier commands come first
 			fmt.Fprintf(stderr, "p2p: %v\n", err)
 		}
 	}

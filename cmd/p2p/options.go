@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"p2plocal/cmd/internal/cli"
@@ -77,12 +78,18 @@ func (o *options) self() string {
 
 const maxReadBuffer = 1 << 30
 
+// The flags that one role alone has a use for.
+var (
+	peersFlags   = []string{"server", "heartbeat", "broadcast", "retry", "refresh"}
+	serversFlags = []string{"listen", "reap", "source-check"}
+)
+
 func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{}
 	fs := flag.NewFlagSet("p2p", flag.ContinueOnError)
 	standard := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 3000)
-	fs.TextVar(&o.listen, "listen", standard, "`address` of the server; port 0: the kernel chooses")
-	fs.TextVar(&o.server, "server", standard, "`address` at which a peer finds the server; its host is the mesh's host")
+	cli.AddressVar(fs, &o.listen, "listen", standard, "`address` of the server; port 0: the kernel chooses")
+	cli.AddressVar(fs, &o.server, "server", standard, "`address` at which a peer finds the server; its host is the mesh's host")
 	o.timing = cli.Timing(fs)
 	fs.BoolVar(&o.sourceCheck, "source-check", false, "the server takes a birth or keep-alive only from the port that it names")
 	fs.IntVar(&o.readBuffer, "rcvbuf", core.ReadBuffer, "socket receive buffer to ask for, in `bytes`; 0: the kernel's default")
@@ -104,12 +111,12 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	default:
 		return nil, cli.Usagef("got %d arguments %q, want none (the server) or 2: a peer's NAME PORT", len(others), others)
 	}
-	foreign, role := map[string]bool{"server": true}, "a peer" // the flags of the other role
+	foreign, role := peersFlags, "a peer: want its NAME PORT too, or not the flag"
 	if o.peer != nil {
-		foreign, role = map[string]bool{"listen": true, "source-check": true}, "the server"
+		foreign, role = serversFlags, "the server: a peer has no use for it"
 	}
 	fs.Visit(func(f *flag.Flag) {
-		if foreign[f.Name] && err == nil {
+		if slices.Contains(foreign, f.Name) && err == nil {
 			err = cli.Usagef("flag -%s is for %s", f.Name, role)
 		}
 	})
@@ -122,10 +129,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	if o.readBuffer < 0 || o.readBuffer > maxReadBuffer {
 		return nil, cli.Usagef("receive buffer of %d bytes, want 0 to %d", o.readBuffer, maxReadBuffer)
 	}
-	for name, addr := range map[string]netip.AddrPort{"listen": o.listen, "server": o.server} {
-		if !addr.Addr().Is4() || name == "server" && addr.Addr().IsUnspecified() {
-			return nil, cli.Usagef("flag -%s is %v, want an IPv4 address with a port, such as %v", name, addr, standard)
-		}
+	if o.server.Addr().IsUnspecified() {
+		return nil, cli.Usagef("flag -server is %v, want one address, such as %v", o.server, standard)
 	}
 	if o.metrics != "" {
 		return o, o.checkMetrics()

@@ -23,12 +23,14 @@ type printer struct {
 
 	mu      sync.Mutex
 	pending []byte
+	waiting []chan struct{} // closed when what is pending has been written
 	lost    uint64
 	tallies map[string]*tally
 	ended   bool
 
-	wake chan struct{} // has a value: look at what is pending
-	err  error         // what writing failed with; valid when run has returned
+	wake    chan struct{} // has a value: look at what is pending
+	stopped chan struct{} // closed when run has returned
+	err     error         // what writing failed with; valid from then on
 }
 
 // tally is how often one reason has come up.
@@ -39,7 +41,7 @@ type tally struct {
 }
 
 func newPrinter(self string, json, quiet bool) *printer {
-	return &printer{self: self, json: json, quiet: quiet, tallies: map[string]*tally{}, wake: make(chan struct{}, 1)}
+	return &printer{self: self, json: json, quiet: quiet, tallies: map[string]*tally{}, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 }
 
 // event prints what has happened.
@@ -144,8 +146,23 @@ func (p *printer) end(now time.Time, e event) {
 	p.poke()
 }
 
+// settle waits until all that is printed has been written. Only who may wait
+// for the output may call it.
+func (p *printer) settle() {
+	written := make(chan struct{})
+	p.mu.Lock()
+	p.waiting = append(p.waiting, written)
+	p.poke()
+	p.mu.Unlock()
+	select {
+	case <-written:
+	case <-p.stopped:
+	}
+}
+
 // run writes to w until the printer is ended, or w fails.
 func (p *printer) run(w io.Writer) {
+	defer close(p.stopped)
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	var lines []byte
@@ -157,6 +174,8 @@ func (p *printer) run(w io.Writer) {
 		}
 		p.mu.Lock()
 		lines, p.pending = p.pending, lines[:0]
+		waiting := p.waiting
+		p.waiting = nil
 		ended = p.ended
 		p.mu.Unlock()
 		if len(lines) > 0 {
@@ -164,6 +183,9 @@ func (p *printer) run(w io.Writer) {
 				p.err = fmt.Errorf("cannot write the output: %w", err)
 				return
 			}
+		}
+		for _, written := range waiting {
+			close(written)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"p2plocal/cmd/internal/cli"
@@ -38,15 +40,19 @@ func TestUsage(t *testing.T) {
 		{[]string{"-nosuch"}, `flag provided but not defined: -nosuch`},
 		{[]string{"-\x1b[31m"}, `flag provided but not defined: -\x1b[31m`},
 		{[]string{"-heartbeat", "x"}, `invalid value "x" for flag -heartbeat: parse error`},
-		{[]string{"-heartbeat", "0"}, `heartbeat interval is 0, want more`},
+		{[]string{"A", "3001", "-heartbeat", "0"}, `heartbeat interval is 0, want more`},
 		{[]string{"A", "3001", "-broadcast", "-1s"}, `broadcast interval -1s is negative`},
 		{[]string{"-rcvbuf", "-1"}, `receive buffer of -1 bytes, want 0 to 1073741824`},
-		{[]string{"-listen", "[::1]:3000"}, `flag -listen is [::1]:3000, want an IPv4 address with a port, such as 127.0.0.1:3000`},
-		{[]string{"A", "3001", "-server", "0.0.0.0:3000"}, `flag -server is 0.0.0.0:3000, want an IPv4 address with a port, such as 127.0.0.1:3000`},
+		{[]string{"-listen", "[::1]:3000"}, `invalid value "[::1]:3000" for flag -listen: want an IPv4 address with a port, such as 127.0.0.1:3000`},
+		{[]string{"A", "3001", "-server", "0.0.0.0:3000"}, `flag -server is 0.0.0.0:3000, want one address, such as 127.0.0.1:3000`},
 		{[]string{"A", "3001", "-server", "127.0.0.1:0"}, `server address 127.0.0.1:0, want an IPv4 address and a port`},
-		{[]string{"A", "3001", "-listen", "127.0.0.1:3005"}, `flag -listen is for the server`},
-		{[]string{"A", "3001", "-source-check"}, `flag -source-check is for the server`},
-		{[]string{"-server", "127.0.0.1:3005"}, `flag -server is for a peer`},
+		{[]string{"A", "3001", "-listen", "127.0.0.1:3005"}, `flag -listen is for the server: a peer has no use for it`},
+		{[]string{"A", "3001", "-source-check"}, `flag -source-check is for the server: a peer has no use for it`},
+		{[]string{"-server", "127.0.0.1:3005"}, `flag -server is for a peer: want its NAME PORT too, or not the flag`},
+		{[]string{"-broadcast", "1s"}, `flag -broadcast is for a peer: want its NAME PORT too, or not the flag`},
+		{[]string{"A", "3001", "-reap", "1s"}, `flag -reap is for the server: a peer has no use for it`},
+		{[]string{"-listen", "example.com:3000"}, `invalid value "example.com:3000" for flag -listen: want an IPv4 address with a port, such as 127.0.0.1:3000`},
+		{[]string{"A", "3001", "-server", "localhost:x"}, `invalid value "localhost:x" for flag -server: want an IPv4 address with a port, such as 127.0.0.1:3000`},
 		{[]string{"-metrics", "x"}, `flag -metrics is "x", want an address with a port, such as 127.0.0.1:6060`},
 		{[]string{"-metrics", ":6060"}, `flag -metrics is ":6060", which others can reach: want a loopback address such as 127.0.0.1:6060, or -metrics-remote too`},
 		{[]string{"-metrics", "0.0.0.0:6060"}, `flag -metrics is "0.0.0.0:6060", which others can reach: want a loopback address such as 127.0.0.1:6060, or -metrics-remote too`},
@@ -130,10 +136,10 @@ func TestBufferGranted(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	server := within(t, with("-listen", "127.0.0.1:0", "-metrics", "127.0.0.1:0")...)
+	server := within(t, serverWith("-listen", "127.0.0.1:0", "-metrics", "127.0.0.1:0")...)
 	url := server.err.expect(t, `p2p: metrics at (http://127\.0\.0\.1:\d+)/debug/vars, profiles at /debug/pprof/`)[1]
 	addr := server.out.expect(t, `server listens on (.*)`)[1]
-	peer := within(t, with("A", freePort(t), "-server", addr)...)
+	peer := within(t, peerWith("A", freePort(t), "-server", addr)...)
 	peer.out.expect(t, `peerA received directory .*`)
 
 	var vars struct {
@@ -185,14 +191,14 @@ func get(t *testing.T, url string) []byte {
 // TestCommands plays a session at a peer's standard input.
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	server := within(t, with("-listen", "127.0.0.1:0")...)
+	server := within(t, serverWith("-listen", "127.0.0.1:0")...)
 	addr := server.out.expect(t, `server listens on (.*)`)[1]
 	portB := freePort(t)
-	a := within(t, with("A", freePort(t), "-server", addr, "-broadcast", "0")...)
+	a := within(t, peerWith("A", freePort(t), "-server", addr, "-broadcast", "0")...)
 	a.out.expect(t, `peerA received directory of 1 peer: A .*`)
 	a.say(t, "send hello")
 	a.out.expect(t, `peerA has nobody to send to: no other peer is in its directory`)
-	b := within(t, with("B", portB, "-server", addr, "-broadcast", "0", "-json")...)
+	b := within(t, peerWith("B", portB, "-server", addr, "-broadcast", "0", "-json")...)
 	a.out.expect(t, `peerA received directory of 2 peers: A B \(added B\)`)
 	b.out.expect(t, `.*"event":"directory",.*`)
 
@@ -255,11 +261,42 @@ func TestQuiet(t *testing.T) {
 	t.Parallel()
 	addr := "127.0.0.1:" + freePort(t)
 	server := within(t, "-quiet", "-listen", addr)
-	a := within(t, with("A", freePort(t), "-server", addr)...)
+	a := within(t, peerWith("A", freePort(t), "-server", addr)...)
 	a.out.expect(t, `peerA received directory of 1 peer: A .*`)
 	server.signal(os.Interrupt)
 	server.wait()
 	if s := server.out.String(); !strings.HasPrefix(s, "server ended after ") || strings.Count(s, "\n") != 4 {
 		t.Errorf("a quiet server has printed\n%s", s)
+	}
+}
+
+// merged is a terminal: both outputs in one.
+type merged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (m *merged) Write(b []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.b.Write(b)
+}
+
+// What commands come to is said in their order, though errors go to stderr.
+func TestErrorsInOrder(t *testing.T) {
+	t.Parallel()
+	var script, want strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&script, "disconnect\nbad%d\n", i)
+		fmt.Fprintf(&want, "peerA is silent until \"connect\"; it still hears\np2p: unknown command \"bad%d\", \"help\" lists them\n", i)
+	}
+	script.WriteString("quit\n")
+	var out merged
+	if err := run(t.Context(), []string{"A", freePort(t), "-server", "localhost:1", "-quiet", "-heartbeat", "2s"}, strings.NewReader(script.String()), &out, &out); err != nil {
+		t.Fatal(err)
+	}
+	got := out.b.String()
+	if _, rest, ok := strings.Cut(got, "culled again and again\n"); !ok || !strings.HasPrefix(rest, want.String()) {
+		t.Errorf("got\n%swant a warning of the heartbeat and\n%s", got, want.String())
 	}
 }

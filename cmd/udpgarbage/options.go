@@ -80,8 +80,8 @@ type options struct {
 
 func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs := flag.NewFlagSet("udpgarbage", flag.ContinueOnError)
-	target := fs.String("target", "127.0.0.1:3000", "the server's `address`")
-	peer := fs.String("peer", "", "`address` of the peer to attack that runs already; its server is -target")
+	cli.AddressVar(fs, &o.Target, "target", netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 3000), "the server's `address`")
+	cli.AddressVar(fs, &o.Peer, "peer", netip.AddrPort{}, "`address` of the peer to attack that runs already; its server is -target")
 	mode := fs.String("mode", "catalogue,mutate,generate,random", "`modes`, separated by commas: "+strings.Join(fuzz.Modes, ", "))
 	ports := fs.Uint("ports", 0, "first `port` of the 7 that canaries, bystander and a peer's server use (0: by the seed, the next that are free)")
 	fs.StringVar(&o.as, "as", "server", "attack this `role`: server, peer, or both in turn")
@@ -105,14 +105,6 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	files, err := cli.Parse(fs, args, usage, stdout)
 	if err != nil {
 		return o, err
-	}
-	if o.Target, err = address("target", *target); err != nil {
-		return o, err
-	}
-	if *peer != "" {
-		if o.Peer, err = address("peer", *peer); err != nil {
-			return o, err
-		}
 	}
 	if *ports > math.MaxUint16-7 {
 		return o, cli.Usagef("-ports %d, want 0 to %d", *ports, math.MaxUint16-7)
@@ -143,16 +135,13 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	return o, nil
 }
 
-func address(name, s string) (netip.AddrPort, error) {
-	a, err := netip.ParseAddrPort(s)
-	if err != nil || !a.Addr().Is4() || a.Addr().IsUnspecified() || a.Port() == 0 {
-		return a, cli.Usagef("-%s %q is not an IPv4 address and a port, such as 127.0.0.1:3000", name, s)
-	}
-	return a, nil
-}
-
 // reach sees to it that nobody else is hit by mistake, or hard.
 func (o *options) reach(remote bool) error {
+	for name, a := range map[string]netip.AddrPort{"target": o.Target, "peer": o.Peer} {
+		if a.IsValid() && (a.Addr().IsUnspecified() || a.Port() == 0) {
+			return cli.Usagef("-%s %v, want the address and the port of one, such as 127.0.0.1:3000", name, a)
+		}
+	}
 	if o.Target.Addr().IsLoopback() {
 		return nil
 	}
