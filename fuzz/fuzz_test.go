@@ -1,7 +1,6 @@
 package fuzz
 
 import (
-	"bytes"
 	"errors"
 	"net/netip"
 	"testing"
@@ -9,26 +8,6 @@ import (
 
 	"p2plocal/core"
 )
-
-// FuzzParse: no bytes make Parse panic, what it takes it gives back, and it agrees
-// with a decoder that was written without a look at it.
-func FuzzParse(f *testing.F) {
-	prefix := []byte("prefix")
-	var space []byte
-	f.Fuzz(func(t *testing.T, datagram []byte) {
-		m, err := core.Parse(datagram)
-		if differ := decode(datagram).matches(m, err); differ != nil {
-			t.Fatalf("%x: %v: core says %+v, %v", datagram, differ, m, err)
-		}
-		if err != nil {
-			return
-		}
-		space = m.Append(append(space[:0], prefix...))
-		if back, ok := bytes.CutPrefix(space, prefix); !ok || !bytes.Equal(back, datagram) {
-			t.Fatalf("%x parsed and appended to %q is %q", datagram, prefix, space)
-		}
-	})
-}
 
 // FuzzDirectory: whatever comes and whenever, the server does what
 // directoryModel says, after every step.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/naive"
 )
 
 // directoryModel is the server as PROTOCOL.md tells it, slow and obvious: a
@@ -44,18 +45,18 @@ func (m *directoryModel) fail(format string, args ...any) {
 // step does with a datagram what the protocol says.
 func (m *directoryModel) step(now time.Time, from netip.AddrPort, datagram []byte) {
 	m.steps++
-	m.fates[m.fate(now, from, decode(datagram))]++
+	m.fates[m.fate(now, from, naive.Decode(datagram))]++
 }
 
-func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive) Fate {
-	switch d.kind {
+func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive.Datagram) Fate {
+	switch d.Kind {
 	case "":
 		return Malformed
 	case "directory", "vanilla":
 		return Misdirected
 	case "keep-alive":
 		for i := range m.entries {
-			if m.entries[i].name == d.name {
+			if m.entries[i].name == d.Name {
 				m.entries[i].stamp = now
 				if from == m.entries[i].from || int(from.Port()) == m.entries[i].port {
 					m.entries[i].own = true
@@ -65,24 +66,24 @@ func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive) Fate 
 		}
 		return Unknown
 	}
-	if d.port == m.port {
+	if d.Port == m.port {
 		return Rejected
 	}
 	for i, e := range m.entries {
-		if e.name == d.name && e.port == d.port {
+		if e.name == d.Name && e.port == d.Port {
 			m.entries[i].stamp = now
-			m.asked = append(m.asked, d.port)
+			m.asked = append(m.asked, d.Port)
 			return Repeated
 		}
 	}
-	rival := func(e modelEntry) bool { return e.name == d.name || e.port == d.port }
+	rival := func(e modelEntry) bool { return e.name == d.Name || e.port == d.Port }
 	for _, e := range m.entries {
 		if rival(e) && (e.own || now.Sub(e.born) <= time.Second) {
 			return Conflict
 		}
 	}
 	m.entries = slices.DeleteFunc(m.entries, rival)
-	m.entries = append(m.entries, modelEntry{name: d.name, port: d.port, stamp: now, born: now, from: from})
+	m.entries = append(m.entries, modelEntry{name: d.Name, port: d.Port, stamp: now, born: now, from: from})
 	m.owed = true
 	return Born
 }
@@ -116,13 +117,13 @@ func (m *directoryModel) ports() (ports []int) {
 // polled judges what the server sends.
 func (m *directoryModel) polled(now time.Time, out core.Outgoing) {
 	m.reap(now)
-	d := decode(out.Datagram)
+	d := naive.Decode(out.Datagram)
 	table := map[byte]int{}
-	for i := range d.len() {
-		name, port := d.at(i)
+	for i := range d.Len() {
+		name, port := d.At(i)
 		table[name] = port
 	}
-	if d.kind != "directory" || !maps.Equal(table, m.table()) {
+	if d.Kind != "directory" || !maps.Equal(table, m.table()) {
 		m.fail("at %v sent %x, want the directory of %v", now.Sub(epoch), out.Datagram, m.table())
 	}
 	var to []int
@@ -217,11 +218,11 @@ func (m *peerModel) fail(format string, args ...any) {
 }
 
 func (m *peerModel) step(now time.Time, from netip.AddrPort, datagram []byte) {
-	m.fates[m.fate(now, from, decode(datagram))]++
+	m.fates[m.fate(now, from, naive.Decode(datagram))]++
 }
 
-func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive) Fate {
-	switch d.kind {
+func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive.Datagram) Fate {
+	switch d.Kind {
 	case "":
 		return Malformed
 	case "birth", "keep-alive":
@@ -231,8 +232,8 @@ func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive) Fate {
 			return Strange
 		}
 		m.others = nil
-		for i := range d.len() {
-			name, port := d.at(i)
+		for i := range d.Len() {
+			name, port := d.At(i)
 			if name == byte(m.env.Self.Name) && port == int(m.env.Self.Port) && !m.joined {
 				m.joined, m.birth = true, time.Time{}
 				if m.refresh > 0 {
