@@ -33,7 +33,7 @@ func newClock() clock {
 // at is the time that the clock shows at t, which a machine's owner says it is.
 func (c clock) at(t time.Time) int64 {
 	if c.net != nil {
-		return c.ns + int64(c.net.Now())
+		return c.ns + int64(c.net.Clock())
 	}
 	return c.ns + int64(t.Sub(c.base))
 }
@@ -43,4 +43,9 @@ func (c clock) time(now time.Time, ns int64) time.Time {
 	return now.Add(time.Duration(ns - c.at(now)))
 }
 
-func (c clock) now() int64 { return c.at(time.Now()) }
+func (c clock) now() int64 {
+	if c.net != nil {
+		return c.ns + int64(c.net.Clock())
+	}
+	return c.at(time.Now())
+}

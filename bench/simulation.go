@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 // result is then a function of Config alone.
 type Simulation struct {
 	Network coretest.Fault `json:"network"`          // what every link does to what passes; times in ns
+	Host    coretest.Host  `json:"host"`             // what computing costs; times in ns
 	Queue   int            `json:"queue"`            // datagrams that may wait at a peer or at the server; 0: any number
 	Faults  []sim.Fault    `json:"faults,omitempty"` // what else befalls a mesh, by the time since its start, as lines of a script
 	Until   time.Duration  `json:"until,omitempty"`  // every mesh ends at this time at the latest; 0: when its scenario does
@@ -57,8 +59,13 @@ func (s *Simulation) validate(c *Config) error {
 		return errors.New("external peers cannot be simulated")
 	case o.Garbage.Rate == 0 && slices.Contains(c.Scenarios, "garbage"):
 		return errors.New("garbage as fast as one core can send: a virtual network has no cores, give a rate such as 100k")
+	case s.Host.Cores == 0 && slices.Contains(c.Scenarios, "saturate"):
+		return errors.New("saturate on a host whose computing costs nothing: no load is too high for it, give it cores such as -host cores=2")
 	case s.Until < 0:
 		return fmt.Errorf("until %v, want 0 or more", s.Until)
+	}
+	if err := s.Host.Validate(); err != nil {
+		return fmt.Errorf("host: %w", err)
 	}
 	return s.scenario(c, c.Seed).Validate()
 }
@@ -72,6 +79,11 @@ func (s *Simulation) String() string {
 	if s.Network == (coretest.Fault{}) {
 		text = "links without delay"
 	}
+	if s.Host.Cores > 0 {
+		text += ", computing " + FormatHost(s.Host)
+	} else {
+		text += ", computing costs nothing"
+	}
 	if s.Queue > 0 {
 		text += fmt.Sprintf(", queues of %d", s.Queue)
 	}
@@ -83,4 +95,49 @@ func (s *Simulation) String() string {
 		text += fmt.Sprintf(", %d faults", n)
 	}
 	return text
+}
+
+// BareHost is a machine of two cores, with what bare system calls cost on one: a
+// loopback datagram sent, one taken in, and a blocked reader woken.
+var BareHost = coretest.Host{Cores: 2, Wake: 5 * time.Microsecond, Take: 600 * time.Nanosecond, Send: 2200 * time.Nanosecond}
+
+// ParseHost reads a list such as cores=2,wake=5us,take=600ns,send=2.2us. What
+// it leaves out is BareHost's; none is a host whose computing costs nothing.
+func ParseHost(s string) (h coretest.Host, err error) {
+	if s == "none" {
+		return h, nil
+	}
+	h = BareHost
+	for part := range strings.SplitSeq(s, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch name {
+		case "cores":
+			if h.Cores, err = strconv.Atoi(value); err == nil && h.Cores == 0 {
+				err = errors.New("want 1 or more")
+			}
+		case "wake":
+			h.Wake, err = time.ParseDuration(value)
+		case "take":
+			h.Take, err = time.ParseDuration(value)
+		case "send":
+			h.Send, err = time.ParseDuration(value)
+		default:
+			err = errors.New("no such cost")
+		}
+		if err != nil {
+			return h, fmt.Errorf("host %q: %v, want a list such as cores=2,wake=5us,take=600ns,send=2.2us, or none", part, err)
+		}
+	}
+	if err := h.Validate(); err != nil {
+		return h, fmt.Errorf("host: %w", err)
+	}
+	return h, nil
+}
+
+// FormatHost is what ParseHost reads.
+func FormatHost(h coretest.Host) string {
+	if h == (coretest.Host{}) {
+		return "none"
+	}
+	return fmt.Sprintf("cores=%d,wake=%v,take=%v,send=%v", h.Cores, h.Wake, h.Take, h.Send)
 }

@@ -20,8 +20,12 @@ func simulated(peers int, scenarios ...string) Config {
 	o := DefaultOptions()
 	o.Garbage.Rate = 5000
 	o.Search = Search{LossRatio: 0.5, Trial: 50 * time.Millisecond, DurationSum: 50 * time.Millisecond, Exceed: 0.5, Width: 0.5, Min: 100, Max: 2000}
+	host := coretest.Host{}
+	if slices.Contains(scenarios, "saturate") {
+		host = BareHost
+	}
 	return Config{Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: virtual, Options: o, Timing: core.DefaultTiming(),
-		Simulation: &Simulation{Network: coretest.Fault{Delay: LoopbackDelay}, Queue: QueueOf(o.ReadBuffer)}}
+		Simulation: &Simulation{Network: coretest.Fault{Delay: LoopbackDelay}, Host: host, Queue: QueueOf(o.ReadBuffer)}}
 }
 
 // written is a configuration's result as a document.
@@ -64,7 +68,7 @@ func TestSimulatedPinned(t *testing.T) {
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = "86aa2ef9024418dfe12e3d3147bfc14178311af00ec985ecd8220e20b50505ff"
+	const want = "ce7d3825e9ffda0027dcaf707c0794fc78641f5b55bc4a354b068c6fcf1a84d7"
 	if got := fmt.Sprintf("%x", sha256.Sum256(b.Bytes())); got != want {
 		t.Errorf("SHA-256 %s, want %s", got, want)
 	}
@@ -228,4 +232,43 @@ func BenchmarkSimulation(b *testing.B) {
 		b.ReportMetric(float64(time.Since(start).Nanoseconds())/float64(s.Accounts.Sent), "ns/datagram")
 	}
 	b.ReportAllocs()
+}
+
+func TestParseHost(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"none":             "none",
+		"cores=4":          "cores=4,wake=5µs,take=600ns,send=2.2µs",
+		"wake=0s,send=1us": "cores=2,wake=0s,take=600ns,send=1µs",
+	} {
+		h, err := ParseHost(text)
+		if got := FormatHost(h); err != nil || got != want {
+			t.Errorf("%q: %s, %v, want %s", text, got, err, want)
+		}
+		if again, err := ParseHost(FormatHost(h)); err != nil || again != h {
+			t.Errorf("%q does not come back: %+v, %v", text, again, err)
+		}
+	}
+	for _, text := range []string{"", "cores", "cores=0", "cores=-1", "cores=1025", "wake=x", "wake=-1s", "wake=2s", "disk=1"} {
+		if h, err := ParseHost(text); err == nil {
+			t.Errorf("%q is taken for %+v", text, h)
+		}
+	}
+}
+
+// A host's cores bound what a mesh can carry: no more than they can send and
+// take, and most of that.
+func TestSimulatedSaturation(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(20, "saturate")
+	cfg.Simulation.Network.Delay = 0
+	cfg.Options.Search = Search{LossRatio: 0.01, Trial: 200 * time.Millisecond, DurationSum: 200 * time.Millisecond, Exceed: 0.5, Width: 0.05, Min: 1000, Max: 10e6}
+	got := flat(t, execute(t, cfg), "saturate.rate_goal")
+	// Each message is sent and taken; turns are shared by more of them the longer the queues.
+	h := BareHost
+	most := float64(h.Cores) / (h.Send + h.Take).Seconds()
+	least := float64(h.Cores) / (h.Send + h.Take + h.Wake).Seconds()
+	if got < least || got > 1.2*most { // trials end with the queues full, so they carry a little more than lasts
+		t.Errorf("%v messages/s, want %v to %v", got, least, most)
+	}
 }

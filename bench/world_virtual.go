@@ -27,7 +27,7 @@ type virtualWorld struct {
 // newVirtualWorld makes a network for one mesh of a scenario.
 func newVirtualWorld(s *Simulation, seed uint64, title string, shown *atomic.Int64, enough func()) *virtualWorld {
 	w := &virtualWorld{sim: s, shown: shown, before: shown.Load(), enough: enough, flush: func() error { return nil }}
-	cfg := coretest.Config{Seed: seed, Fault: s.Network, Queue: s.Queue}
+	cfg := coretest.Config{Seed: seed, Fault: s.Network, Host: s.Host, Queue: s.Queue}
 	if s.Trace != nil {
 		fmt.Fprintf(s.Trace, "# %s, seed %d\n", title, seed)
 		cfg.Trace, w.flush = coretest.Log(s.Trace)

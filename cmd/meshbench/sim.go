@@ -17,6 +17,7 @@ import (
 type simulation struct {
 	on, trace bool
 	faults    string
+	host      string
 	until     time.Duration
 }
 
@@ -24,6 +25,7 @@ func simFlags(fs *flag.FlagSet) *simulation {
 	s := new(simulation)
 	fs.BoolVar(&s.on, "sim", false, "simulate: a virtual network and clock instead of UDP. -sim -swarm -h tells of the checker")
 	fs.StringVar(&s.faults, "faults", "", "sim: what befalls every mesh, a script in `file`. Its seed, peers and refresh count where no flag says otherwise")
+	fs.StringVar(&s.host, "host", "none", "sim: what computing costs, a `list` such as "+bench.FormatHost(bench.BareHost)+": cores, and what a turn on one, a datagram taken and one sent keep it busy for; none: nothing")
 	fs.BoolVar(&s.trace, "trace", false, "sim: print every event of every network, before the result")
 	fs.DurationVar(&s.until, "until", 0, "sim: end every mesh at this virtual `time`; 0: when its scenario ends")
 	return s
@@ -34,7 +36,7 @@ func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.W
 	set := make(map[string]bool)
 	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	if !s.on {
-		for _, name := range []string{"faults", "trace", "until"} {
+		for _, name := range []string{"faults", "host", "trace", "until"} {
 			if set[name] {
 				return cli.Usagef("-%s wants -sim: it is for a virtual network", name)
 			}
@@ -48,6 +50,13 @@ func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.W
 		return cli.Usagef("-trace and -json - both want standard output")
 	}
 	v := &bench.Simulation{Network: coretest.Fault{Delay: bench.LoopbackDelay}, Queue: bench.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until}
+	var err error
+	if v.Host, err = bench.ParseHost(s.host); err != nil {
+		return cli.UsageError{Err: err}
+	}
+	if v.Host.Cores > 0 {
+		v.Network.Delay = 0 // it is the host's wake and send
+	}
 	if s.trace {
 		v.Trace = stdout
 	}

@@ -6,9 +6,11 @@ import "time"
 type kind uint8
 
 const (
-	arriving kind = iota // flight number reaches its ports lo to hi
-	alarm                // node number wants to be polled
-	calling              // call number is due
+	arriving  kind = iota // flight number reaches its ports lo to hi
+	alarm                 // node number wants to be polled
+	calling               // call number is due
+	computing             // node number has its turn on a core of the host
+	finished              // node number has computed
 )
 
 // event is something that will happen. It holds no pointer, so that the

@@ -41,6 +41,7 @@ type Config struct {
 	Seed  uint64
 	Fault Fault       // on every link that SetFault has not given its own
 	Queue int         // datagrams that may wait at a node, later ones are lost; 0: any number
+	Host  Host        // what computing costs
 	Trace func(Event) // hears every event; nil costs nothing
 }
 
@@ -61,6 +62,10 @@ type Net struct {
 	nodes  []*Node
 	byPort [1 << 16]uint8 // index in nodes, plus one
 	ready  []*Node        // have something to do at this instant
+
+	line    queue         // nodes that wait for a core of the host
+	working int           // cores that are not idle
+	lag     time.Duration // that the present turn has computed for
 
 	flights   []flight
 	unused    []int32 // indices of flights that are over
@@ -91,11 +96,15 @@ type flight struct {
 	to   []uint16
 	from uint16
 	refs int32
+	step time.Duration // between one port and the next, where they follow one another
 }
 
-// New makes a Net with nobody in it, at time 0. It panics if the fault is
-// invalid; Fault.Validate tells beforehand.
+// New makes a Net with nobody in it, at time 0. It panics if the fault or the
+// host is invalid; their Validate tells beforehand.
 func New(cfg Config) *Net {
+	if err := cfg.Host.Validate(); err != nil {
+		panic("coretest: " + err.Error())
+	}
 	return &Net{cfg: cfg, path: cfg.Fault.path()}
 }
 
@@ -199,7 +208,15 @@ func (n *Net) RunInstant(until time.Duration) bool {
 			f := n.calls[e.number]
 			n.calls[e.number] = nil
 			f()
+		case computing:
+			n.compute(n.nodes[e.number])
+		case finished:
+			n.finish(n.nodes[e.number])
 		}
+	}
+	if n.cfg.Host.Cores > 0 {
+		n.assign()
+		return true
 	}
 	for i := 0; i < len(n.ready); i++ {
 		n.ready[i].run()
@@ -214,9 +231,14 @@ func (n *Net) schedule(e event) {
 	n.heap.push(e)
 }
 
-// rouse makes a node run at this instant, if it can.
+// rouse makes a node run at this instant, or where computing takes time as soon
+// as it has its turn, if it can.
 func (n *Net) rouse(x *Node) {
-	if !x.ready && x.machine != nil && !x.paused && x.busy <= n.now {
+	if x.ready {
+		x.again = true
+		return
+	}
+	if x.machine != nil && !x.paused && x.busy <= n.now {
 		x.ready = true
 		n.ready = append(n.ready, x)
 	}
@@ -233,13 +255,24 @@ func (n *Net) send(x *Node, from uint16, nth uint32, out core.Outgoing) {
 	f.data = append(f.data[:0], out.Datagram...)
 	f.to = f.to[:0]
 
+	f.step = 0
+
+	cost := n.cfg.Host.Send
+	if x == nil {
+		cost = 0 // sent from outside
+	}
 	e := event{kind: arriving, number: number}
 	if (x == nil || x.links == nil) && n.path.plain {
 		f.to = append(f.to, out.Ports...)
-		e.at = n.now + n.path.delay
+		e.at = n.now + n.lag + cost + n.path.delay
 		e.hi = int32(len(f.to))
+		if cost > 0 {
+			f.step, e.hi = cost, min(e.hi, 1)
+			n.lag += cost * time.Duration(len(f.to))
+		}
 	} else {
 		for _, to := range out.Ports {
+			n.lag += cost
 			n.cross(x, f, &e, to, nth)
 		}
 	}
@@ -277,7 +310,7 @@ func (n *Net) cross(x *Node, f *flight, e *event, to uint16, nth uint32) {
 			n.stats.Lost++
 			n.trace(Event{What: Lost, From: f.from, To: to, Datagram: f.data})
 		} else {
-			at := n.now + p.travel(&dice)
+			at := n.now + n.lag + p.travel(&dice)
 			if at != e.at && e.lo != e.hi {
 				n.schedule(*e)
 				e.lo = e.hi
@@ -305,6 +338,9 @@ func (n *Net) link(x *Node, to uint16) *link {
 
 // arrive queues a datagram at those of its ports that it has reached.
 func (n *Net) arrive(e event) {
+	if f := &n.flights[e.number]; f.step > 0 && int(e.hi) < len(f.to) {
+		n.schedule(event{at: e.at + f.step, kind: arriving, number: e.number, lo: e.hi, hi: e.hi + 1})
+	}
 	for i := e.lo; i < e.hi; i++ {
 		to := n.flights[e.number].to[i]
 		x := n.Node(to)

@@ -16,7 +16,8 @@ type Node struct {
 	launch func(now time.Time) core.Machine
 
 	machine core.Machine // nil: not running
-	ready   bool         // stands in net.ready
+	ready   bool         // stands in net.ready, waits for a core or has one
+	again   bool         // has got something to do since
 	paused  bool
 	queue   queue
 	limit   int
@@ -126,10 +127,15 @@ func (x *Node) DriftClock(ppm int) {
 
 // run takes in what waits and sends what is due.
 func (x *Node) run() {
-	x.ready = false
+	x.ready, x.again = false, false
 	if x.machine == nil || x.paused {
 		return
 	}
+	x.work()
+}
+
+// work is what a node does whenever it runs.
+func (x *Node) work() {
 	n := x.net
 	now := x.Time()
 	for x.queue.n > 0 && x.busy <= n.now {
@@ -139,12 +145,16 @@ func (x *Node) run() {
 		n.stats.Taken++
 		n.trace(Event{What: Taken, From: f.from, To: x.port, Datagram: f.data})
 		n.release(number)
+		n.lag += n.cfg.Host.Take
 		if x.service > 0 {
 			x.busy = n.now + x.service
 		}
 	}
 	wake := n.now + time.Microsecond
 	for range pollMost {
+		if n.lag > 0 {
+			now = Start.Add(x.clock.read(n.now + n.lag))
+		}
 		out, next := x.machine.Poll(now)
 		if out.Empty() {
 			wake = 0

@@ -1,0 +1,75 @@
+package coretest
+
+import (
+	"fmt"
+	"time"
+)
+
+// Host is the machine that all nodes run on, where computing is to take time:
+// so many cores, which serve the nodes that have something to do in the order
+// in which they got it. A node that has its turn keeps a core for Wake, takes in
+// all that waits for it, which costs Take a datagram, and then sends what is
+// due, which costs Send a datagram: the ports of one Outgoing get it one after
+// the other. The zero Host computes in no time.
+type Host struct {
+	Cores int           `json:"cores"` // 0: any number, and all costs nothing
+	Wake  time.Duration `json:"wake"`
+	Take  time.Duration `json:"take"`
+	Send  time.Duration `json:"send"`
+}
+
+// Validate names the first value that makes no sense.
+func (h Host) Validate() error {
+	if h.Cores < 0 || h.Cores > 1024 {
+		return fmt.Errorf("%d cores, want 0 to 1024", h.Cores)
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"wake", h.Wake}, {"take", h.Take}, {"send", h.Send}} {
+		switch {
+		case d.value < 0 || d.value > time.Second:
+			return fmt.Errorf("%s %v, want 0 to 1s", d.name, d.value)
+		case d.value > 0 && h.Cores == 0:
+			return fmt.Errorf("%s %v without cores that it could keep busy", d.name, d.value)
+		}
+	}
+	return nil
+}
+
+// assign gives the nodes that got something to do at this instant a place in
+// the line, and those at its head the cores that are idle.
+func (n *Net) assign() {
+	for _, x := range n.ready {
+		n.line.push(int32(x.index))
+	}
+	n.ready = n.ready[:0]
+	for n.working < n.cfg.Host.Cores && n.line.n > 0 {
+		n.working++
+		n.schedule(event{at: n.now + n.cfg.Host.Wake, kind: computing, number: n.line.pop()})
+	}
+}
+
+// compute is a node's turn.
+func (n *Net) compute(x *Node) {
+	x.again = false
+	n.lag = 0
+	if x.machine != nil && !x.paused {
+		x.work()
+	}
+	n.schedule(event{at: n.now + n.lag, kind: finished, number: int32(x.index)})
+	n.lag = 0
+}
+
+// finish gives the core back.
+func (n *Net) finish(x *Node) {
+	n.working--
+	x.ready = false
+	if x.again || x.queue.n > 0 {
+		n.rouse(x)
+	}
+}
+
+// Clock is Now or, while a machine is called, the later time that its
+// computing has come to by then.
+func (n *Net) Clock() time.Duration { return n.now + n.lag }
