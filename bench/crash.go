@@ -83,12 +83,14 @@ func (s *stage) crash(victims []int) {
 		})
 	}
 	s.set("detect", samples("s", detect))
-	if s.out.Name == "crash" {
-		s.set("detect_silence", samples("s", silence))
-		s.seconds("converge", first, last, blind == 0)
-	}
+	s.set("detect_silence", samples("s", silence))
+	s.seconds("converge", first, last, blind == 0)
 	if blind > 0 {
-		s.bad("%d of %d times a survivor did not notice within %v", blind, blind+len(detect), s.patience())
+		why := ""
+		if s.impair.Loss > 0 {
+			why = ": a directory that is lost comes never again without refresh"
+		}
+		s.bad("%d of %d times a survivor did not notice within %v%s", blind, blind+len(detect), s.patience(), why)
 	}
 	low, high := s.ideal()
 	s.out.Charts.Ideal = &[2]float64{low, high}

@@ -104,10 +104,10 @@ func sendGarbage(in io.Reader, out io.Writer) error {
 		io.Copy(io.Discard, r)
 	}()
 	load := fuzz.Pack(a.Datagrams, s.Supported() && (a.Rate == 0 || a.Rate >= trains))
-	before, _ := usage()
+	before := cpuOf(os.Getpid())
 	start := time.Now()
 	s.Run(ctx, load, a.Rate)
-	after, _ := usage()
+	after := cpuOf(os.Getpid())
 	v = volley{Counts: s.Counts(), Elapsed: time.Since(start), CPU: after - before}
 	return json.NewEncoder(out).Encode(v)
 }
@@ -179,13 +179,13 @@ func garbageScenario(s *stage) error {
 		if err := s.joinAll(s.ctx, 0); err != nil {
 			return err
 		}
-		_, before := usage()
+		before := peakOf(os.Getpid())
 		x, err := s.world.attack(assault{target, s.opt.Garbage.Rate, set})
 		if err != nil {
 			return err
 		}
 		w := s.window(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
-		_, after := usage()
+		after := peakOf(os.Getpid())
 		v, err := x.stop()
 		s.mesh.hostile[seat] = v.Sent
 		s.sum(w)

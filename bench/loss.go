@@ -1,5 +1,11 @@
 package bench
 
+import (
+	"math"
+
+	"p2plocal/core"
+)
+
 // loss: steady and crash again, under an impairment of every link.
 
 func lossScenario(s *stage) error {
@@ -10,27 +16,66 @@ func lossScenario(s *stage) error {
 		s.board.impairing.Store(true) // from here on: a join that loses a directory stays incomplete without refresh
 		began := s.clock.now()
 		s.talk(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
-		seconds := float64(s.n) * float64(s.clock.now()-began) / 1e9
-		var injected, measured, sent, doubled, reordered uint64
-		for i := range s.board.seats {
-			seat := &s.board.seats[i]
-			injected += seat.injected.Load()
-			measured += seat.mInjected.Load()
-			doubled += seat.mDoubled.Load()
-			reordered += seat.mReordered.Load()
-			sent += seat.messages.Load()
-		}
-		s.count("injected", injected)
-		s.count("duplicated_injected", doubled)
-		s.count("reordered_injected", reordered)
-		s.value("loss_injected", "ratio", float64(measured)/float64(sent))
-		p := s.opt.Impair.Loss
-		s.value("false_culls_expected", "1", 2*p*p*p*(1-p)*seconds)
-		s.value("peer_seconds", "s", seconds)
-		s.note("every link under %v", s.opt.Impair)
 		if s.n > 1 && s.ctx.Err() == nil {
 			s.crash(s.victims(s.opt.Kill))
 		}
+		s.impaired(began)
 		return s.ctx.Err()
 	})
+}
+
+// impaired writes down what the impairment's own log says, since it began.
+func (s *stage) impaired(began int64) {
+	var injected, measured, sent, doubled, reordered uint64
+	for i := range s.board.seats {
+		seat := &s.board.seats[i]
+		injected += seat.injected.Load()
+		measured += seat.mInjected.Load()
+		doubled += seat.mDoubled.Load()
+		reordered += seat.mReordered.Load()
+		sent += seat.messages.Load()
+	}
+	s.count("injected", injected)
+	s.count("duplicated_injected", doubled)
+	s.count("reordered_injected", reordered)
+	s.value("loss_injected", "ratio", float64(measured)/float64(sent))
+	seconds := s.lifetime(began, s.clock.now())
+	s.value("peer_seconds", "s", seconds)
+	s.value("false_culls_expected", "1", cullRate(s.cfg.Timing, s.opt.Impair.Loss)*seconds)
+	if s.ours == nil || s.external > 0 {
+		s.note("the impairment is on what our peers send; what comes from others is not impaired")
+	}
+}
+
+// lifetime is the time that peers of ours were alive within [from, to], added
+// up, in peer-seconds.
+func (m *mesh) lifetime(from, to int64) (seconds float64) {
+	for k, v := range m.roster {
+		end := to
+		if k+1 < len(m.roster) {
+			end = min(to, m.roster[k+1].at)
+		}
+		for i := m.external; i < m.n; i++ {
+			if v.set.has(i) {
+				seconds += max(float64(end-max(v.at, from)), 0) / 1e9
+			}
+		}
+	}
+	return seconds
+}
+
+// cullRate is how many false culls a peer-second independent losses of a part p
+// of the keep-alives make. A run of exactly k lost ones comes (1-p)²p^k times
+// a keep-alive, and makes a silence of k+1 intervals; the server's next look
+// falls into what of it is longer than the deadline, surely or with the
+// probability that it is there at all. With the protocol's timing, three in a
+// row must be lost: 2p³(1-p).
+func cullRate(t core.Timing, p float64) (rate float64) {
+	const rare = 1000 // no run is longer
+	for k := range rare {
+		over := float64(k+1)*t.Heartbeat.Seconds() - t.Deadline.Seconds()
+		looked := min(max(over/t.Reap.Seconds(), 0), 1)
+		rate += looked * (1 - p) * (1 - p) * math.Pow(p, float64(k)) / t.Heartbeat.Seconds()
+	}
+	return rate
 }

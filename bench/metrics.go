@@ -23,9 +23,9 @@ var common = []Definition{
 	{"datagrams", "1", false, 0, "datagrams that server and peers sent during the scenario, one for each receiver"},
 	{"bytes", "bytes", false, 0, "UDP payload of those datagrams"},
 	{"cpu", "cores", false, -1, "CPU time that the whole mesh and its measurement took, by wall-clock time"},
-	{"server_cpu", "cores", false, -1, "the same of a server process that is not ours, measured from outside"},
-	{"memory", "bytes", false, -1, "most resident memory of the benchmark's process so far, with its peer processes if there are any"},
-	{"server_memory", "bytes", false, -1, "most resident memory of a server process that is not ours"},
+	{"server_cpu", "cores", false, -1, "CPU time of a server that is not ours, all its processes, measured from outside over the same time"},
+	{"memory", "bytes", false, -1, "most resident memory of the benchmark's process during the scenario; with peer processes, what all have together at its end, pages that they share counted once (PSS)"},
+	{"server_memory", "bytes", false, -1, "most resident memory of a server that is not ours, all its processes, measured from outside"},
 }
 
 // messages are the metrics of scenarios that measure broadcasts. They cover
@@ -43,7 +43,7 @@ var messages = []Definition{
 	{"rate", "messages/s", false, 1, "delivered messages by the length of the window"},
 	{"latency", "s", true, -1, "from just before the sender's system call to just after the receiver's; a broadcast is serial, so its last receiver waits for all others"},
 	{"latency_due", "s", true, -1, "from when the message was due by the schedule, so that a late sender shows (no coordinated omission)"},
-	{"jitter", "s", true, -1, "of each sender-receiver pair, at the end of the window (RFC 3550, section 6.4.1)"},
+	{"jitter", "s", true, -1, "of each sender-receiver pair, at the end of the window (RFC 3550, section 6.4.1, corrected for its start at 0)"},
 	{"timer_error", "s", true, -1, "how late after its due time a broadcast is handed to the socket: the tool's own error"},
 }
 
@@ -88,9 +88,11 @@ var own = map[string][]Definition{
 		{"loss_injected", "ratio", false, 0, "injected loss among the measured messages, from the impairment's own log"},
 		{"duplicated_injected", "1", false, 0, "measured messages that the impairment sent twice, from its own log"},
 		{"reordered_injected", "1", false, 0, "measured messages that the impairment sent after a later one, from its own log"},
-		{"false_culls_expected", "1", false, 0, "what theory expects at this loss in the time measured: 2p³(1−p) a peer-second"},
-		{"peer_seconds", "s", false, 0, "live peers times time, which the false culls refer to"},
-		{"detect", "s", true, -1, "as in crash, under the impairment"},
+		{"false_culls_expected", "1", false, 0, "false culls that theory expects of independent losses in those peer-seconds: 2p³(1−p) each, on exact timing"},
+		{"peer_seconds", "s", false, 0, "time that live peers spent under the impairment, added up"},
+		{"detect", "s", true, -1, "as crash.detect, under the impairment"},
+		{"detect_silence", "s", true, -1, "as crash.detect_silence, under the impairment: lost keep-alives have the silence begin earlier than the kill"},
+		{"converge", "s", false, -1, "as crash.converge, under the impairment; null: some survivor never noticed, its directory being lost"},
 	},
 	"garbage": {
 		{"hostile_sent", "1", false, 0, "hostile datagrams that the kernel took from their sender"},
@@ -102,8 +104,9 @@ var own = map[string][]Definition{
 	"saturate": {
 		{"rate_lossless", "messages/s", false, 1, "highest offered load that lost nothing, as the search defines it: the lower bound of the first goal"},
 		{"rate_goal", "messages/s", false, 1, "the same for the goal -loss-ratio"},
-		{"latency_due", "s", true, -1, "latency from due time at the lossless rate, over its trials"},
-		{"trials", "1", false, 0, "loads tried"},
+		{"latency_due", "s", true, -1, "latency from due time at the lossless rate, over all trials at it"},
+		{"latency_due_goal", "s", true, -1, "the same at the rate of the goal -loss-ratio"},
+		{"trials", "1", false, 0, "trials made, at all loads"},
 	},
 }
 

@@ -179,16 +179,14 @@ type processPeer struct {
 
 // spent sums up what ended processes have used.
 type spent struct {
-	mu     sync.Mutex
-	cpu    time.Duration
-	memory int64
+	mu  sync.Mutex
+	cpu time.Duration
 }
 
 func (s *spent) add(p *os.ProcessState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cpu += p.UserTime() + p.SystemTime()
-	s.memory += residentOf(p)
 }
 
 // start makes the process, which waits for a life.
@@ -365,7 +363,9 @@ func (p *process) usage() (cpu time.Duration, memory int64) {
 	case <-p.ended:
 		return p.cpu, p.memory
 	default:
-		cpu, memory, _ = usageOf(p.cmd.Process.Pid)
+		for _, pid := range groupOf(p.cmd.Process.Pid) { // whatever it has started, too
+			cpu, memory = cpu+cpuOf(pid), memory+peakOf(pid)
+		}
 		return cpu, memory
 	}
 }

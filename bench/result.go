@@ -185,7 +185,7 @@ type Trial struct {
 	Seconds   float64 `json:"seconds"`
 	P50       float64 `json:"p50"` // latency from due time
 	P99       float64 `json:"p99"`
-	Cause     string  `json:"cause,omitempty"` // what gave way
+	Cause     string  `json:"cause,omitempty"` // what gave way: in a word or two, a colon, and how much
 }
 
 // Assertion is one -assert and what came of it.

@@ -86,7 +86,7 @@ var scenarios = map[string]scenario{
 	"pause":    {func(c *Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
 	"loss":     {func(c *Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
 	"garbage":  {steadyTime, garbageScenario},
-	"saturate": {func(c *Config) time.Duration { return 30 * c.Options.Search.Trial }, saturateScenario},
+	"saturate": {func(c *Config) time.Duration { return 45 * c.Options.Search.Trial }, saturateScenario},
 }
 
 func joinTime(c *Config) time.Duration {

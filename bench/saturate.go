@@ -22,24 +22,15 @@ func saturateScenario(s *stage) error {
 		if err := s.joinAll(s.ctx, 0); err != nil {
 			return err
 		}
-		search := &saturation{stage: s, latency: make(map[float64]*hdrhistogram.Histogram)}
+		search := &saturation{stage: s, latency: make(map[float64]*tried)}
 		found, err := MLRSearch(s.ctx, s.opt.Search, search.trial)
 		s.out.Charts.Trials = found.Trials
 		s.count("trials", uint64(len(found.Trials)))
-		for i, name := range []string{"rate_lossless", "rate_goal"} {
-			s.set(name, never("messages/s"))
-			if i >= len(found.Goals) {
-				continue
-			}
-			g := found.Goals[i]
-			if g.Lower != nil {
-				s.value(name, "messages/s", *g.Lower)
-			}
-			if g.Note != "" && s.ctx.Err() == nil {
-				s.note("goal loss ratio %v: %s", g.LossRatio, g.Note)
-			}
-			if i == 0 && g.Lower != nil && search.latency[*g.Lower] != nil {
-				s.set("latency_due", Metric{Unit: "s", Dist: distribution(search.latency[*g.Lower], 0)})
+		for i, names := range [][2]string{{"rate_lossless", "latency_due"}, {"rate_goal", "latency_due_goal"}} {
+			s.set(names[0], never("messages/s"))
+			s.set(names[1], never("s"))
+			if i < len(found.Goals) {
+				search.goal(found.Goals[i], found.Trials, names[0], names[1])
 			}
 		}
 		if s.ctx.Err() != nil {
@@ -52,11 +43,63 @@ func saturateScenario(s *stage) error {
 // saturation tries loads, and keeps the latencies of each.
 type saturation struct {
 	*stage
-	latency map[float64]*hdrhistogram.Histogram
+	latency map[float64]*tried
 }
 
+// tried is what all trials at one load have shown, from due time.
+type tried struct {
+	latency *hdrhistogram.Histogram
+	outside uint64 // samples beyond its range
+}
+
+// goal writes down what was found for one goal: the rate, the latency there,
+// and what gave way beyond.
+func (s *saturation) goal(g GoalResult, trials []Trial, rate, latency string) {
+	if g.Lower != nil {
+		s.value(rate, "messages/s", *g.Lower)
+		if t := s.latency[*g.Lower]; t != nil {
+			s.set(latency, Metric{Unit: "s", Dist: distribution(t.latency, t.outside)})
+		}
+		if lossy, all, worst := lossyAt(trials, *g.Lower, g.LossRatio); lossy > 0 {
+			s.note("goal loss ratio %v: of %d trials at %.4g k/s, %d lost more, up to %.3g %%, which the exceed ratio %v allows",
+				g.LossRatio, all, *g.Lower/1e3, lossy, worst.Loss*100, s.opt.Search.Exceed)
+		}
+	}
+	if g.Upper != nil {
+		if lossy, all, worst := lossyAt(trials, *g.Upper, g.LossRatio); lossy > 0 {
+			s.note("goal loss ratio %v: what gave way at %.4g k/s, in %d of %d trials: %s", g.LossRatio, *g.Upper/1e3, lossy, all, worst.Cause)
+		}
+	}
+	if g.Note != "" && s.ctx.Err() == nil {
+		s.note("goal loss ratio %v: %s", g.LossRatio, g.Note)
+	}
+}
+
+// lossyAt counts the trials at a load, and those that lost more than the goal
+// loss ratio, the worst of which it picks.
+func lossyAt(trials []Trial, load, ratio float64) (lossy, all int, worst Trial) {
+	for _, t := range trials {
+		if t.Offered != load {
+			continue
+		}
+		all++
+		if t.Loss > ratio {
+			lossy++
+			if t.Loss > worst.Loss {
+				worst = t
+			}
+		}
+	}
+	return lossy, all, worst
+}
+
+// leastBroadcasts is how many a trial must hold: at the lowest loads, a short
+// one would have none, or one more than its share.
+const leastBroadcasts = 10
+
 // trial has everybody broadcast so often that together they send load
-// messages a second, for d, and waits until all of it has been taken in.
+// messages a second, for d or as long as it takes to send a few, and waits
+// until all of it has been taken in.
 func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (Trial, error) {
 	if ctx.Err() != nil {
 		return Trial{}, ctx.Err()
@@ -66,11 +109,13 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	}
 	senders := s.n - s.external
 	interval := time.Duration(float64(senders*(senders-1)) / load * 1e9)
+	d = max(d, leastBroadcasts*interval/time.Duration(senders))
 	before, drops := s.stand(), s.kernelDrops()
 	s.board.due.reset()
 	s.board.latency.reset()
 	s.board.timer.reset()
 	w := s.window(0, d, max(interval, 1))
+	s.meterOff()
 	s.hush()
 	s.settled(2 * time.Second)
 	after := s.stand()
@@ -80,18 +125,19 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	t := Trial{Offered: load, Seconds: d.Seconds(), Delivered: delivered / d.Seconds(),
 		Loss: max(due-delivered, 0) / max(due, 1), P50: float64(h.ValueAtQuantile(50)) / 1e9, P99: float64(h.ValueAtQuantile(99)) / 1e9}
 	if s.latency[load] == nil {
-		s.latency[load] = h
+		s.latency[load] = &tried{latency: h}
 	} else {
-		s.latency[load].Merge(h)
+		s.latency[load].latency.Merge(h)
 	}
+	s.latency[load].outside += s.board.due.below.Load() + s.board.due.above.Load()
 	switch missed := w.ticks - min(w.ticks, after.ticks-before.ticks); {
 	case t.Loss == 0:
 	case missed > 0:
-		t.Cause = fmt.Sprintf("senders: %d of %d broadcasts never sent", missed, w.ticks)
+		t.Cause = fmt.Sprintf("late senders: %d of %d broadcasts were given up", missed, w.ticks)
 	case s.kernelDrops() > drops:
-		t.Cause = fmt.Sprintf("receivers: %d datagrams lost in full socket buffers", s.kernelDrops()-drops)
+		t.Cause = fmt.Sprintf("full buffers: %d datagrams lost at the receivers", s.kernelDrops()-drops)
 	case after.sent-before.sent < uint64(due):
-		t.Cause = "membership: views were not complete"
+		t.Cause = "incomplete views: peers were culled"
 	default:
 		t.Cause = "unknown"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -31,7 +32,9 @@ type stage struct {
 	meter    meter
 	burnt    time.Duration // CPU, over
 	lasted   time.Duration // this time
-	server   meter
+	server   meter         // of a server that is not ours, when s.meter was read
+	theirs   meter         // what it has used over lasted
+	memory   int64         // most of our processes together, at the end of a mesh
 }
 
 func newStage(ctx context.Context, cfg *Config, seed uint64, name string, status *Status, p Progress) *stage {
@@ -40,6 +43,7 @@ func newStage(ctx context.Context, cfg *Config, seed uint64, name string, status
 		s.progress.virtual = new(atomic.Int64)
 	} else {
 		s.steal, s.ticks = stolen()
+		resetPeak()
 	}
 	s.out = Scenario{Name: name, Peers: cfg.Peers, Metrics: make(map[string]Metric)}
 	p = s.progress
@@ -127,10 +131,8 @@ func (s *stage) meterOff() {
 	now, server := s.read(), s.readServer()
 	s.burnt += now.cpu - s.meter.cpu
 	s.lasted += now.at.Sub(s.meter.at)
-	if s.ours == nil && s.opt.ServerExec != "" {
-		s.value("server_cpu", "cores", (server.cpu-s.server.cpu).Seconds()/now.at.Sub(s.meter.at).Seconds())
-		s.value("server_memory", "bytes", float64(server.memory))
-	}
+	s.theirs.cpu += server.cpu - s.server.cpu
+	s.theirs.memory = max(s.theirs.memory, server.memory)
 	s.meter = meter{}
 }
 
@@ -142,14 +144,21 @@ type meter struct {
 }
 
 func (s *stage) read() meter {
-	cpu, _ := usage()
-	for _, p := range s.peers {
+	cpu := cpuOf(os.Getpid()) + s.spent.cpu
+	for _, pid := range s.processes() {
+		cpu += cpuOf(pid)
+	}
+	return meter{at: time.Now(), cpu: cpu}
+}
+
+// processes are those of our peers that live.
+func (m *mesh) processes() (pids []int) {
+	for _, p := range m.peers {
 		if p, ok := p.(*processPeer); ok && p.cmd != nil {
-			used, _, _ := usageOf(p.cmd.Process.Pid)
-			cpu += used
+			pids = append(pids, p.cmd.Process.Pid)
 		}
 	}
-	return meter{at: time.Now(), cpu: cpu + s.spent.cpu}
+	return pids
 }
 
 func (s *stage) readServer() meter {
@@ -157,11 +166,25 @@ func (s *stage) readServer() meter {
 	return meter{cpu: cpu, memory: memory}
 }
 
+// weigh adds up the memory of our processes, where peers have their own.
+func (s *stage) weigh() {
+	pids := s.mesh.processes()
+	if len(pids) == 0 {
+		return
+	}
+	memory := shareOf(os.Getpid())
+	for _, pid := range pids {
+		memory += shareOf(pid)
+	}
+	s.memory = max(s.memory, memory)
+}
+
 // stock ends the mesh and adds it up.
 func (s *stage) stock() {
 	m := s.mesh
 	m.silence()
 	s.meterOff()
+	s.weigh()
 	if how := m.server.died(); how != "" {
 		s.bad("the server died: %s", how)
 	}
@@ -236,6 +259,8 @@ func (s *stage) finish() {
 	case a.Kernel == 0:
 	case hostile.Value != nil:
 		s.note("%d datagrams, hostile ones or the mesh's own, found a full socket buffer or were kept out by the server's filter", a.Kernel)
+	case s.out.Name == "saturate":
+		s.note("%d datagrams lost in full socket buffers, in the trials that went beyond what the mesh can carry", a.Kernel)
 	default:
 		s.bad("%d datagrams lost in full socket buffers", a.Kernel)
 	}
@@ -244,13 +269,13 @@ func (s *stage) finish() {
 // machine writes down what the scenario took of this machine, and what others
 // took meanwhile.
 func (s *stage) machine() {
-	_, memory := usage()
-	if memory > 0 {
+	if processes {
 		s.value("cpu", "cores", s.burnt.Seconds()/s.lasted.Seconds())
-		if s.mesh != nil {
-			memory += s.spent.memory
+		if s.opt.ServerExec != "" {
+			s.value("server_cpu", "cores", s.theirs.cpu.Seconds()/s.lasted.Seconds())
+			s.value("server_memory", "bytes", float64(s.theirs.memory))
 		}
-		s.value("memory", "bytes", float64(memory))
+		s.value("memory", "bytes", float64(max(s.memory, peakOf(os.Getpid()))))
 	}
 	steal, ticks := stolen()
 	if part := (steal - s.steal) / (ticks - s.ticks); part > noisy {

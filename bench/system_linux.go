@@ -3,14 +3,13 @@ package bench
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"p2plocal/fuzz"
 )
 
 // monotonic is CLOCK_MONOTONIC, which is what Go's own monotonic time is.
@@ -49,23 +48,58 @@ func mapBoard(f *os.File) (*board, func(), error) {
 	return (*board)(unsafe.Pointer(unsafe.SliceData(m))), func() { unix.Munmap(m) }, nil
 }
 
-// usage is this process's CPU time and its most resident memory in bytes.
-func usage() (cpu time.Duration, memory int64) {
-	var r unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &r) != nil {
-		return 0, 0
+// cpuOf is the CPU time of a process, all of its threads, by its own clock
+// (clock_getcpuclockid(3)), which counts in ns where /proc/PID/stat has ticks
+// of 10 ms; 0: it is gone.
+func cpuOf(pid int) time.Duration {
+	const sched = 2 // CPUCLOCK_SCHED
+	var t unix.Timespec
+	if unix.ClockGettime(int32(^pid<<3|sched), &t) != nil {
+		return 0
 	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), r.Maxrss * 1024
+	return time.Duration(t.Nano())
 }
 
-// usageOf is the same of another process that runs.
-func usageOf(pid int) (cpu time.Duration, memory int64, ok bool) {
+// peakOf is the most resident memory of a process, in bytes: since its start,
+// or since resetPeak.
+func peakOf(pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, 0, false
+		return 0
 	}
-	cpu, _ = fuzz.Scheduled(pid) // in ns, where /proc/PID/stat has ticks of 10 ms
-	return cpu, 1024 * field(string(status), "VmHWM:"), true
+	return 1024 * field(string(status), "VmHWM:")
+}
+
+// resetPeak has this process's most resident memory be what is resident now,
+// once what is not needed has been given back.
+func resetPeak() {
+	debug.FreeOSMemory()
+	os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // proc(5)
+}
+
+// shareOf is the proportional share of a process in the resident memory, in
+// bytes: a page that three processes have in common counts a third in each.
+func shareOf(pid int) int64 {
+	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0
+	}
+	return 1024 * field(string(rollup), "Pss:")
+}
+
+// groupOf are the processes of a process group.
+func groupOf(leader int) (pids []int) {
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if group, err := unix.Getpgid(pid); err == nil && group == leader {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // field is the number after a label at a line's start.

@@ -20,8 +20,11 @@ func mapBoard(*os.File) (*board, func(), error) {
 	return nil, nil, errors.New("shared memory is only used on Linux")
 }
 
-func usage() (time.Duration, int64)            { return 0, 0 }
-func usageOf(int) (time.Duration, int64, bool) { return 0, 0, false }
-func portBound(uint16) bool                    { return true }
-func (e *Env) describe()                       {}
-func stolen() (float64, float64)               { return 0, 0 }
+func cpuOf(int) time.Duration    { return 0 }
+func peakOf(int) int64           { return 0 }
+func resetPeak()                 {}
+func shareOf(int) int64          { return 0 }
+func groupOf(int) []int          { return nil }
+func portBound(uint16) bool      { return true }
+func (e *Env) describe()         {}
+func stolen() (float64, float64) { return 0, 0 }

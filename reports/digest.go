@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -216,6 +217,10 @@ func headline(r *bench.Result) phrase {
 		case "garbage":
 			if v := s.value("hostile_rate"); v != nil {
 				lost, _ := s.total("lost")
+				if sent, _ := s.total("sent"); sent == 0 {
+					clause(false, "sent no message beside %v hostile datagrams", measure(*v, "messages/s"))
+					continue
+				}
 				clause(lost != 0, "lost %s messages beside %v hostile datagrams", orNone(lost), measure(*v, "messages/s"))
 			}
 		case "saturate":
@@ -254,7 +259,7 @@ func about(r *bench.Result, s scene) string {
 	case "relaunch":
 		return fmt.Sprintf("%s, %d killed and back under the same name and port", peers, o.Kill)
 	case "churn":
-		return fmt.Sprintf("%s, %g deaths and returns a second for %v", peers, o.Churn, o.Duration)
+		return fmt.Sprintf("%s, %g a second of them die or return, for %v", peers, o.Churn, o.Duration)
 	case "restart":
 		return peers + ", the server dies and comes back"
 	case "pause":
@@ -372,7 +377,7 @@ var summarised = []string{
 	"detect.p50", "detect.max", "detect_silence.max",
 	"early.back.max", "late.back.max",
 	"disagreement", "whole", "refresh.whole", "cull", "back", "refresh.back", "rebirth.back",
-	"rate_lossless", "rate_goal",
+	"rate_lossless", "rate_goal", "latency_due.p50", "latency_due_goal.p50", "latency_due_goal.p99",
 }
 
 func overRuns(s scene) ([]string, []row) {
@@ -394,33 +399,38 @@ func overRuns(s scene) ([]string, []row) {
 	return []string{"median", "95 % from", "to", "min", "max", "runs", "more needed"}, rows
 }
 
-// trials shows a search's loads in ascending order.
+// trials shows a search's loads in ascending order, the trials at one load in
+// one row: what the search makes of it depends on all of them.
 func trials(all []bench.Trial) ([]string, []row) {
-	all = slices.Clone(all)
-	slices.SortStableFunc(all, func(a, b bench.Trial) int {
-		switch {
-		case a.Offered < b.Offered:
-			return -1
-		case a.Offered > b.Offered:
-			return 1
-		}
-		return 0
-	})
-	var rows []row
+	byLoad := make(map[float64][]bench.Trial)
 	for _, t := range all {
-		name := "carried"
-		if t.Loss > 0 {
+		byLoad[t.Offered] = append(byLoad[t.Offered], t)
+	}
+	var rows []row
+	for _, load := range slices.Sorted(maps.Keys(byLoad)) {
+		name, lossy := "carried", 0
+		var worst bench.Trial
+		var p50, p99, seconds float64
+		for _, t := range byLoad[load] {
+			p50, p99, seconds = max(p50, t.P50), max(p99, t.P99), seconds+t.Seconds
+			if t.Loss == 0 {
+				continue
+			}
+			lossy++
+			if t.Loss > worst.Loss {
+				worst = t
+				name, _, _ = strings.Cut(t.Cause, ":")
+			}
+		}
+		if name == "" {
 			name = "lost some"
 		}
-		if t.Cause != "" {
-			name = clean(t.Cause)
-		}
-		rows = append(rows, row{name, []quantity{
-			measure(t.Offered, "messages/s"), measure(t.Delivered, "messages/s"), measure(t.Loss, "ratio"),
-			measure(t.P50, "s"), measure(t.P99, "s"), measure(t.Seconds, "s"),
+		rows = append(rows, row{clean(name), []quantity{
+			measure(load, "messages/s"), measure(float64(len(byLoad[load])), "1"), measure(float64(lossy), "1"),
+			measure(worst.Loss, "ratio"), measure(p50, "s"), measure(p99, "s"), measure(seconds, "s"),
 		}})
 	}
-	return []string{"offered", "delivered", "loss", "p50", "p99", "for"}, rows
+	return []string{"offered", "trials", "with loss", "worst loss", "worst p50", "worst p99", "for"}, rows
 }
 
 // facts are the lines below a scenario's table.
@@ -479,6 +489,7 @@ func facts(r *bench.Result, s scene) []fact {
 		say("refresh", when("refresh.back", "after going on it was in every view again"))
 		say("rebirth", when("rebirth.back", "after a new birth it was in every view again"))
 	case "loss":
+		say("converge", when("converge", "after the kill no view held the killed any more"))
 		p := counted(nil, "injected", "datagrams lost on purpose", false)
 		if v := s.value("loss_injected"); v != nil {
 			p = p.add("%v of the messages", measure(*v, "ratio"))
@@ -495,14 +506,21 @@ func facts(r *bench.Result, s scene) []fact {
 		}
 		say("hostile", p)
 	case "saturate":
-		var p phrase
-		if v := s.value("rate_lossless"); v != nil {
-			p = p.add("%v without loss", measure(*v, "messages/s"))
+		for _, goal := range []struct{ label, rate, latency, text string }{
+			{"lossless", "rate_lossless", "latency_due", "without loss"},
+			{"goal", "rate_goal", "latency_due_goal", "at a loss of " + measure(r.Config.Options.Search.LossRatio, "ratio").String()},
+		} {
+			v := s.value(goal.rate)
+			if v == nil {
+				say(goal.label, phrase{}.addIf(true, "no rate found"))
+				continue
+			}
+			p := phrase{}.add("%v %s", measure(*v, "messages/s"), goal.text)
+			if p50, p99 := s.value(goal.latency+".p50"), s.value(goal.latency+".p99"); p50 != nil && p99 != nil {
+				p = p.add("latency there, due: p50 %v", measure(*p50, "s")).add("p99 %v", measure(*p99, "s"))
+			}
+			say(goal.label, p)
 		}
-		if v := s.value("rate_goal"); v != nil {
-			p = p.add("%v at a loss of %v", measure(*v, "messages/s"), measure(r.Config.Options.Search.LossRatio, "ratio"))
-		}
-		say("messages", p)
 	}
 	if s.has("sent") {
 		lossy := s.Name == "loss" // where losing is the plan
@@ -545,7 +563,6 @@ func facts(r *bench.Result, s scene) []fact {
 	return out
 }
 
-// culls are the false ones, beside what theory expects where there is one.
 // orNone is a count in a sentence.
 func orNone(n float64) string {
 	if n == 0 {
@@ -554,6 +571,7 @@ func orNone(n float64) string {
 	return grouped(n)
 }
 
+// culls are the false ones, beside what theory expects where there is one.
 func culls(s scene) phrase {
 	n, ok := s.total("false_culls")
 	if !ok {
@@ -621,7 +639,7 @@ func accounts(s scene) phrase {
 	}{
 		{a.Duplicated, "duplicated on purpose", false}, {a.Taken, "taken", false}, {a.Dropped, "refused by the protocol", false},
 		{a.Injected, "lost on purpose", false}, {a.Dead, "for the dead", false}, {a.Queued, "under way", false},
-		{a.Kernel, kernel, s.Name != "garbage"}, {a.Unsent, "unsent", true},
+		{a.Kernel, kernel, s.Name != "garbage" && s.Name != "saturate"}, {a.Unsent, "unsent", true},
 	} {
 		if x.n > 0 || x.what == "taken" {
 			p = p.addIf(x.bad, "%s %s", count(x.n), x.what)

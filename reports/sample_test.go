@@ -143,7 +143,8 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 			lost = math.Round(float64(vanilla) * 0.01)
 			m["injected"], m["loss_injected"] = one("1", lost+50), one("ratio", 0.01)
 			m["false_culls_expected"], m["peer_seconds"] = one("1", 0.002), one("s", float64(n)*13)
-			m["detect"] = exact(g.uniform(n-1, 1.5, 2.3))
+			m["detect"], m["detect_silence"] = exact(g.uniform(n-1, 1.5, 2.3)), exact(g.uniform(n-1, 1.5, 2.3))
+			m["converge"] = one("s", 2.31)
 			m["duplicated"], m["reordered"] = one("1", 19), one("1", 95)
 		} else {
 			if name == "garbage" {
@@ -209,10 +210,11 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 	case "saturate":
 		m["rate_lossless"], m["rate_goal"], m["trials"] = one("messages/s", 291e3), one("messages/s", 302e3), one("1", 9)
 		m["latency_due"] = g.latencies(&s, "latency_due", 50000, 900e3)
+		m["latency_due_goal"] = g.latencies(nil, "", 50000, 1200e3)
 		for _, load := range []float64{1000, 2e6, 40e3, 160e3, 320e3, 240e3, 280e3, 300e3, 291e3} {
 			t := bench.Trial{Offered: load, Delivered: math.Min(load, 305e3), Seconds: 1, P50: 0.0004 * (1 + load/2e5), P99: 0.0015 * (1 + load/8e4)}
 			if load > 295e3 {
-				t.Loss, t.Cause = 1-t.Delivered/load, "full receive buffers"
+				t.Loss, t.Cause = 1-t.Delivered/load, "full buffers: 12 datagrams lost at the receivers"
 			}
 			s.Charts.Trials = append(s.Charts.Trials, t)
 		}
