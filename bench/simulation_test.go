@@ -68,7 +68,7 @@ func TestSimulatedPinned(t *testing.T) {
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = "ce7d3825e9ffda0027dcaf707c0794fc78641f5b55bc4a354b068c6fcf1a84d7"
+	const want = "9cdf8f4398ff6ef4926bb9591cfe8f1ce9b702d8d35031e54ee124f1be8654a5"
 	if got := fmt.Sprintf("%x", sha256.Sum256(b.Bytes())); got != want {
 		t.Errorf("SHA-256 %s, want %s", got, want)
 	}
