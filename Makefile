@@ -29,8 +29,9 @@ bench: ## run the Go benchmarks, with their ratios to the C baselines
 fuzz: ## run each native fuzz target for FUZZTIME (10s)
 	@.ci/fuzz $(FUZZTIME)
 
-study: ## simulate how often loss makes the server remove live peers
-	go run ./cmd/meshbench study
+study: ## simulate what one run cannot tell: text, a page with charts and all figures in bin/study
+	@mkdir -p bin/study
+	go run ./cmd/meshbench -sim -study -report bin/study/study.txt -report bin/study/study.html -report bin/study/study.json
 
 cover: ## test coverage, function by function
 	go test -coverprofile=cover.out -coverpkg=./... ./...

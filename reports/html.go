@@ -17,6 +17,8 @@ var (
 	pageTemplate string
 	//go:embed page/page.css
 	pageStyle string
+	//go:embed page/chart.js
+	chartScript string
 	//go:embed page/page.js
 	pageScript string
 	//go:embed page/plot.min.js
@@ -155,7 +157,7 @@ func HTML(w io.Writer, results []Named) error {
 		Warnings                    []string
 		Several, Significance, Trim bool
 	}{
-		Title: "meshbench", Style: template.CSS(pageStyle), Plot: template.JS(plotScript), Script: template.JS(pageScript),
+		Title: "meshbench", Style: template.CSS(pageStyle), Plot: template.JS(plotScript), Script: template.JS(chartScript + pageScript),
 		License: plotLicense, Several: len(results) > 1,
 	}
 	var data drawn

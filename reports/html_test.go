@@ -70,7 +70,7 @@ func TestHTML(t *testing.T) {
 		if name != "bad" && name != "several" {
 			continue // the browser looks at the others
 		}
-		for _, part := range []string{plotScript, plotLicense, pageScript, pageStyle} {
+		for _, part := range []string{plotScript, plotLicense, chartScript, pageScript, pageStyle} {
 			b = bytes.ReplaceAll(b, []byte(part), nil)
 		}
 		golden(t, name+".html", b)
@@ -99,20 +99,25 @@ type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
-// TestBrowser opens the pages from disk in Chromium, whose absence is a failure
-// where CI is set.
-func TestBrowser(t *testing.T) {
+// chromium starts a browser, whose absence is a failure where CI is set.
+func chromium(t *testing.T) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	defer cancel()
+	t.Cleanup(cancel)
 	browser, cancel := chromedp.NewContext(allocator)
-	defer cancel()
+	t.Cleanup(cancel)
 	if err := chromedp.Do(browser); err != nil && os.Getenv("CI") == "" {
 		t.Skipf("no Chromium (Debian's package chromium) to look with: %v", err)
 	} else if err != nil {
 		t.Fatalf("cannot start Chromium (Debian's package chromium): %v", err)
 	}
+	return browser
+}
+
+// TestBrowser opens the pages from disk in Chromium.
+func TestBrowser(t *testing.T) {
+	browser := chromium(t)
 	dir := t.TempDir()
 	for name, results := range pages() {
 		file := filepath.Join(dir, name+".html")
@@ -131,53 +136,7 @@ func TestBrowser(t *testing.T) {
 
 // visit opens a page once and checks all that can be seen of it.
 func visit(t *testing.T, browser context.Context, file string, results []Named, width int64, scheme string) {
-	var complaints, requests []string
-	var mu sync.Mutex
-	tab, cancel := chromedp.NewContext(browser, chromedp.WithListener(func(event any) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch e := event.(type) {
-		case *runtime.EventConsoleAPICalled:
-			complaints = append(complaints, fmt.Sprint("console: ", e.Type))
-		case *runtime.EventExceptionThrown:
-			text := e.ExceptionDetails.Text
-			if x := e.ExceptionDetails.Exception; x != nil {
-				text += " " + x.Description
-			}
-			complaints = append(complaints, text)
-		case *log.EventEntryAdded:
-			complaints = append(complaints, e.Entry.Text)
-		case *cdppage.EventJavascriptDialogOpening:
-			complaints = append(complaints, "dialog: "+e.Message)
-		case *network.EventRequestWillBeSent:
-			if !strings.HasPrefix(e.Request.URL, "data:") {
-				requests = append(requests, e.Request.URL)
-			}
-		}
-	}))
-	defer cancel()
-	if err := chromedp.Do(tab); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithTimeout(tab, time.Minute)
-	defer stop()
-	if err := chromedp.Do(ctx,
-		chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-			_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-			if err == nil {
-				_, err = cdp.Call(ctx, t, network.Enable, network.EnableParams{})
-			}
-			return err
-		}),
-		chromedp.EmulateViewport(width, 900),
-		chromedp.Navigate("file://"+file),
-		chromedp.WaitReady(chromedp.CSS(`html[data-drawn=yes]`)),
-	); err != nil {
-		mu.Lock()
-		defer mu.Unlock()
-		t.Fatal(err, complaints)
-	}
+	tab, heard := open(t, browser, file, width, scheme)
 	type drawing struct {
 		ID           string
 		Series, Want int
@@ -231,13 +190,70 @@ func visit(t *testing.T, browser context.Context, file string, results []Named, 
 	if width == 1280 && scheme == "dark" {
 		printed(t, tab)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	for _, c := range complaints {
-		t.Error(c)
+	heard()
+}
+
+// open shows a page until it says that it is drawn. heard fails the test for
+// whatever the page complained of, and for every request but the page's own.
+func open(t *testing.T, browser context.Context, file string, width int64, scheme string) (tab context.Context, heard func()) {
+	t.Helper()
+	var complaints, requests []string
+	var mu sync.Mutex
+	tab, cancel := chromedp.NewContext(browser, chromedp.WithListener(func(event any) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch e := event.(type) {
+		case *runtime.EventConsoleAPICalled:
+			complaints = append(complaints, fmt.Sprint("console: ", e.Type))
+		case *runtime.EventExceptionThrown:
+			text := e.ExceptionDetails.Text
+			if x := e.ExceptionDetails.Exception; x != nil {
+				text += " " + x.Description
+			}
+			complaints = append(complaints, text)
+		case *log.EventEntryAdded:
+			complaints = append(complaints, e.Entry.Text)
+		case *cdppage.EventJavascriptDialogOpening:
+			complaints = append(complaints, "dialog: "+e.Message)
+		case *network.EventRequestWillBeSent:
+			if !strings.HasPrefix(e.Request.URL, "data:") {
+				requests = append(requests, e.Request.URL)
+			}
+		}
+	}))
+	t.Cleanup(cancel)
+	if err := chromedp.Do(tab); err != nil {
+		t.Fatal(err)
 	}
-	if len(requests) != 1 || !strings.HasPrefix(requests[0], "file://") {
-		t.Errorf("requests: %q", requests)
+	ctx, stop := context.WithTimeout(tab, time.Minute)
+	defer stop()
+	if err := chromedp.Do(ctx,
+		chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+			if err == nil {
+				_, err = cdp.Call(ctx, t, network.Enable, network.EnableParams{})
+			}
+			return err
+		}),
+		chromedp.EmulateViewport(width, 900),
+		chromedp.Navigate("file://"+file),
+		chromedp.WaitReady(chromedp.CSS(`html[data-drawn=yes]`)),
+	); err != nil {
+		mu.Lock()
+		defer mu.Unlock()
+		t.Fatal(err, complaints)
+	}
+	return tab, func() {
+		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range complaints {
+			t.Error(c)
+		}
+		if len(requests) != 1 || !strings.HasPrefix(requests[0], "file://") {
+			t.Errorf("requests: %q", requests)
+		}
 	}
 }
 

@@ -9,8 +9,11 @@ import (
 	"p2plocal/core/coretest"
 )
 
-// Study asks how often a mesh removes live peers when so much of its traffic
-// is lost, and how soon it notices dead ones.
+// delay is what every datagram of a study takes: about what loopback does.
+const delay = 20 * time.Microsecond
+
+// Study watches meshes in which datagrams are lost: how often live peers are
+// removed, and how soon dead ones are noticed.
 type Study struct {
 	Peers  int
 	Timing core.Timing // Broadcast is not looked at: a study has none
@@ -21,105 +24,198 @@ type Study struct {
 
 // Point is a Study's answer.
 type Point struct {
-	Culls     int     // live peers removed
-	PeerHours float64 // of membership
-	Rate      float64 // culls a peer-hour
-	Low, High float64 // its 95 % confidence interval: Byar's approximation to Poisson's
-	Theory    float64 // the rate that is expected, NaN where no formula is known
+	Culls     int     `json:"culls"`      // live peers removed
+	PeerHours float64 `json:"peer_hours"` // of membership
+	Rate      float64 `json:"rate"`       // culls a peer-hour
+	Low       float64 `json:"low"`        // its 95 % confidence interval:
+	High      float64 `json:"high"`       // Byar's approximation to Poisson's
+	Theory    float64 `json:"theory"`     // the rate that Theory expects
+	Traffic   float64 `json:"traffic"`    // datagrams a second that the mesh sends: keep-alives, births, directories
 
-	Detection []time.Duration // of each killed peer, from its end until the server has removed it
+	// Of each killed peer, from its end until
+	Server Times `json:"server"` // the server has removed it
+	Views  Times `json:"views"`  // a survivor's view holds it no longer, one sample for each survivor
 }
-
-// watched is how long one mesh of a study runs.
-const watched = 10 * time.Minute
 
 // Run simulates meshes until it has seen enough, or ctx is done. It panics
 // unless the study is valid.
 //
-// Every mesh runs for 10 minutes; a peer that has been removed is launched
-// again, so that all stay under observation. Each minute one peer is killed,
-// and launched again once the server has removed it; that is a detection, not a cull.
+// A peer that has been removed is launched again within a heartbeat, so that
+// all stay under observation. Twice a patience one peer is killed, and launched again
+// a patience later; its removal is a detection, not a cull.
 func (s Study) Run(ctx context.Context) Point {
-	var p Point
-	var member time.Duration
-	for seed := s.Seed; member.Hours() < s.Hours && ctx.Err() == nil; seed++ {
-		member += s.mesh(seed, &p)
+	w := watch{Study: s}
+	w.Timing.Broadcast = 0
+	w.patience = max(30*time.Second, 2*(s.Timing.Deadline+s.Timing.Reap))
+	w.length = 20 * w.patience
+	for seed := s.Seed; w.member.Hours() < s.Hours && ctx.Err() == nil; seed++ {
+		w.mesh(seed)
 	}
-	p.PeerHours = member.Hours()
+	p := Point{Culls: w.culls, PeerHours: w.member.Hours(), Theory: s.Theory(),
+		Traffic: float64(w.sent) / w.virtual.Seconds(),
+		Server:  newTimes(w.server, 0, w.patience), Views: newTimes(w.views, w.never, w.patience)}
 	p.Rate = float64(p.Culls) / p.PeerHours
 	low, high := poisson(p.Culls)
 	p.Low, p.High = low/p.PeerHours, high/p.PeerHours
-	p.Theory = s.Theory()
 	return p
 }
 
-// mesh runs one mesh, adds what it sees to p and returns the time that its
-// live peers were members for, in all.
-func (s Study) mesh(seed uint64, p *Point) (member time.Duration) {
-	timing := s.Timing
-	timing.Broadcast = 0
-	n := coretest.New(coretest.Config{Seed: seed, Fault: coretest.Fault{Delay: 20 * time.Microsecond, Loss: s.Loss}})
-	born := make(map[core.Entry]time.Duration)
-	var killed core.Entry
-	var killedAt time.Duration
-	n.AddServer(core.DirectoryConfig{Timing: timing, Observer: core.Observer{
-		Born: func(_ time.Time, e core.Entry) { born[e] = n.Now() },
-		Reaped: func(_ time.Time, e core.Entry, _ time.Duration) {
-			if e == killed {
-				p.Detection = append(p.Detection, n.Now()-killedAt)
-				killed = core.Entry{}
-			} else {
-				p.Culls++
-				member += n.Now() - born[e]
-			}
-			delete(born, e)
-			n.At(n.Now(), n.Node(e.Port).Launch)
-		},
+// watch is a Study under way: its sums, and the state of the mesh that runs.
+type watch struct {
+	Study
+	patience time.Duration // how long a survivor has to notice
+	length   time.Duration // of one mesh
+
+	culls, never    int
+	sent            uint64
+	member, virtual time.Duration
+	server, views   []time.Duration
+
+	net      *coretest.Net
+	d        dice
+	in       [core.MaxPeers]bool // the server has it
+	since    [core.MaxPeers]time.Duration
+	killed   int // the dead peer, -1: none is
+	killedAt time.Duration
+	unaware  [core.MaxPeers]bool // survivors that have yet to notice
+}
+
+// entry is the i-th peer's, index its inverse.
+func entry(i int) core.Entry {
+	return core.Entry{Name: name(i), Port: coretest.ServerPort + 1 + uint16(i)}
+}
+
+func index(e core.Entry) int { return int(e.Port) - coretest.ServerPort - 1 }
+
+func (w *watch) mesh(seed uint64) {
+	n := coretest.New(coretest.Config{Seed: seed, Fault: coretest.Fault{Delay: delay, Loss: w.Loss}})
+	w.net, w.d, w.killed, w.in, w.unaware = n, dice(seed), -1, [core.MaxPeers]bool{}, [core.MaxPeers]bool{}
+	n.AddServer(core.DirectoryConfig{Timing: w.Timing, Observer: core.Observer{
+		Born:   func(_ time.Time, e core.Entry) { w.in[index(e)], w.since[index(e)] = true, n.Now() },
+		Reaped: func(_ time.Time, e core.Entry, _ time.Duration) { w.reaped(index(e)) },
 	}}).Launch()
-	d := dice(seed)
-	for i := range s.Peers {
-		x := n.AddPeer(core.PeerConfig{Self: core.Entry{Name: name(i), Port: coretest.ServerPort + 1 + uint16(i)}, Timing: timing})
-		n.At(d.between(0, launching), x.Launch)
+	for i := range w.Peers {
+		x := n.AddPeer(core.PeerConfig{Self: entry(i), Timing: w.Timing, Observer: core.Observer{
+			Directory: func(_ time.Time, all core.Entries) { w.took(i, all) },
+		}})
+		n.At(w.d.between(0, max(launching, w.Timing.Refresh)), x.Launch)
 	}
-	for t := time.Minute; t < watched; t += time.Minute {
-		i := d.below(s.Peers)
-		n.At(t+d.between(0, timing.Heartbeat), func() {
-			e := core.Entry{Name: name(i), Port: coretest.ServerPort + 1 + uint16(i)}
-			if since, in := born[e]; in && killed.Port == 0 {
-				member += n.Now() - since
-				killed, killedAt = e, n.Now()
-				n.Node(e.Port).Kill()
+	for t := 2 * w.patience; t+w.patience+w.Timing.Heartbeat < w.length; t += 2 * w.patience {
+		i := w.d.below(w.Peers)
+		t := t + w.d.between(0, w.Timing.Heartbeat)
+		n.At(t, func() { w.kill(i) })
+		n.At(t+w.patience, w.revive)
+	}
+	n.Run(w.length)
+	for i := range w.Peers {
+		w.left(i)
+	}
+	w.sent += n.Stats().Sent
+	w.virtual += w.length
+}
+
+// left ends a live peer's membership.
+func (w *watch) left(i int) {
+	if w.in[i] && i != w.killed {
+		w.member += w.net.Now() - w.since[i]
+	}
+}
+
+func (w *watch) reaped(i int) {
+	if i == w.killed {
+		w.server = append(w.server, w.net.Now()-w.killedAt)
+	} else {
+		w.culls++
+		w.left(i)
+		w.unaware[i] = false // it will hear by being born
+		// At a phase of its own: at once, its keep-alives would keep to the reaper's.
+		w.net.At(w.net.Now()+w.d.between(0, w.Timing.Heartbeat), func() {
+			if !w.in[i] && i != w.killed { // a refresh may have brought it back
+				w.net.Node(entry(i).Port).Launch()
 			}
 		})
 	}
-	n.Run(watched)
-	for e, since := range born {
-		if e != killed {
-			member += watched - since
-		}
-	}
-	return member
+	w.in[i] = false
 }
 
-// Theory is the rate of false culls that independent losses make, in culls a
-// peer-hour. A peer is removed once k = deadline/heartbeat keep-alives in a row are
-// lost. Until k losses in a row come, (1-p^k) / ((1-p) p^k) trials pass on
-// average (Feller, An Introduction to Probability Theory, vol. 1, XIII.7), and
-// half a reap interval until the server looks. It holds where k is whole and
-// the reap interval is the heartbeat, and is an upper bound where births, which are
-// signs of life too, are repeated: by refresh, and a little by the retries of
-// peers whose directory was lost. Otherwise it is NaN.
+// kill ends a member, if it is one, and notes who has to notice.
+func (w *watch) kill(i int) {
+	if !w.in[i] {
+		return
+	}
+	w.left(i)
+	w.killed, w.killedAt = i, w.net.Now()
+	w.net.Node(entry(i).Port).Kill()
+	for j := range w.Peers {
+		w.unaware[j] = j != i && contains(w.net.Node(entry(j).Port).Machine().(member).Others(), entry(i))
+	}
+}
+
+// took looks whether a directory tells a survivor of the death.
+func (w *watch) took(i int, all core.Entries) {
+	if w.unaware[i] && !contains(all, entry(w.killed)) {
+		w.unaware[i] = false
+		w.views = append(w.views, w.net.Now()-w.killedAt)
+	}
+}
+
+// revive launches the dead peer again.
+func (w *watch) revive() {
+	if w.killed < 0 {
+		return
+	}
+	for i := range w.unaware {
+		if w.unaware[i] {
+			w.unaware[i] = false
+			w.never++
+		}
+	}
+	x := w.net.Node(entry(w.killed).Port)
+	w.killed = -1
+	x.Launch()
+}
+
+// Theory is the rate of false culls, in culls a peer-hour, that independent
+// losses make.
+//
+// Between two keep-alives that get through lie j heartbeats with probability
+// (1-p) p^(j-1). The peer is removed if the server looks, once a reap interval,
+// between its deadline and the second of them: with probability
+// (j heartbeat - deadline) / reap, at most 1, over all phases of the reaper.
+// The rate is that of a renewal process (Feller, An Introduction to Probability
+// Theory, vol. 1, XIII): removals by time, per such gap. Where reap =
+// heartbeat and deadline = k heartbeats it is that of k losses in a row.
+//
+// Births of a refresh are signs of life, too: a removal wants all those that
+// fall within a deadline lost as well. Where the refresh is a whole number of
+// heartbeats, births go out with keep-alives, and those count that are lost
+// with one. That holds in the first order of p.
 func (s Study) Theory() float64 {
-	t := s.Timing
-	if t.Deadline%t.Heartbeat != 0 || t.Reap != t.Heartbeat {
-		return math.NaN()
+	t, p := s.Timing, s.Loss
+	h, r, d := t.Heartbeat.Hours(), t.Reap.Hours(), t.Deadline.Hours()
+	var removals, mean float64 // of one gap
+	left := 1.0                // probability that it is j or more heartbeats
+	for j := 1.0; left > 1e-18 && j < 1e6; j++ {
+		at := left * (1 - p)
+		left *= p
+		window := math.Max(0, j*h-d)
+		if j*t.Heartbeat.Seconds() <= t.Deadline.Seconds() {
+			window = 0 // not a rounding error's worth
+		}
+		seen := math.Min(1, window/r)
+		removals += at * seen
+		mean += at * (seen*(d+math.Min(window, r)/2) + (1-seen)*j*h)
 	}
-	if s.Loss == 0 {
-		return 0
+	if t.Refresh > 0 {
+		alone := t.Deadline
+		if t.Refresh%t.Heartbeat == 0 {
+			alone = t.Deadline.Truncate(t.Heartbeat)
+		}
+		births := alone.Seconds() / t.Refresh.Seconds()
+		whole := math.Floor(births)
+		removals *= math.Pow(p, whole) * (1 - (births-whole)*(1-p))
 	}
-	lost := math.Pow(s.Loss, float64(t.Deadline/t.Heartbeat))
-	trials := (1 - lost) / ((1 - s.Loss) * lost)
-	return 1 / (trials*t.Heartbeat.Hours() + t.Reap.Hours()/2)
+	return removals / mean
 }
 
 // poisson is the 95 % confidence interval of a Poisson count's mean: Byar's

@@ -8,6 +8,7 @@ import (
 
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
 
@@ -39,7 +40,7 @@ func compare(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	c := bench.Compare([]*bench.Result{old}, []*bench.Result{new})
-	if err := reports.Compare(stdout, c, *all, textOptions(stdout, *ascii)); err != nil {
+	if err := reports.Compare(stdout, c, *all, printing.TextOptions(stdout, *ascii)); err != nil {
 		return err
 	}
 	if threshold < 0 {
@@ -96,7 +97,7 @@ func compareServers(ctx context.Context, args []string, stdout, stderr io.Writer
 		}
 	}
 	n := min(len(sides[0]), len(sides[1]))
-	if err := reports.Ratios(stdout, [2]string(servers), bench.Pair(sides[0][:n], sides[1][:n]), textOptions(stdout, out.ascii)); err != nil {
+	if err := reports.Ratios(stdout, [2]string(servers), bench.Pair(sides[0][:n], sides[1][:n]), printing.TextOptions(stdout, out.ascii)); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {

@@ -20,22 +20,23 @@ import (
 const usage = `usage: meshbench [flags]
        meshbench -sim [-faults FILE] [-trace] [-until T] [flags]
        meshbench -sim -swarm [-seeds FIRST..LAST] [flags]
+       meshbench -sim -study [flags]
+       meshbench -sim -sweep deadline=1s..5s [flags]
        meshbench compare [flags] OLD.json NEW.json
        meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]
        meshbench report FORMAT RESULT.json ...
-       meshbench study [flags]
        meshbench metrics
 
 Meshbench starts a directory server and peers on loopback, does to them what
 the scenarios say, and prints what it measured. Without flags: 80 peers join,
 broadcast for 13 seconds, and one of them vanishes. With -sim the mesh lives on
 a virtual network and clock instead, and the result depends on the flags alone;
-with -swarm as well, the protocol's invariants are checked under random faults.
+with -swarm as well, the protocol's invariants are checked under random faults;
+-study and -sweep sum up many meshes (each says more with -h).
 
   compare          sets two results side by side and says what has changed
   compare-servers  measures two servers in turn, A B A B, pair by pair
   report           draws results that -json has written, as text or in another form
-  study            simulates how meshes fare under loss
   metrics          lists all metrics with their definitions
 
 Exit codes: 0 done, 1 could not measure, 2 usage, 3 an assertion failed or a
@@ -66,12 +67,13 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 			return compareServers(ctx, args[1:], stdout, stderr)
 		case "report":
 			return report(args[1:], stdout)
-		case "study":
-			return simcmd.Study(ctx, args[1:], stdout)
 		}
 	}
-	if given(args, "swarm") {
+	switch {
+	case given(args, "swarm"):
 		return simcmd.Swarm(ctx, args, stdout, stderr)
+	case given(args, "study"), given(args, "sweep"):
+		return simcmd.Study(ctx, args, stdout, stderr)
 	}
 	fs := flag.NewFlagSet("meshbench", flag.ContinueOnError)
 	cfg, out := benchFlags(fs)
@@ -111,9 +113,12 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	return verdict(result)
 }
 
-// given reports that a flag without a value is among the arguments.
+// given reports that a flag is among the arguments.
 func given(args []string, name string) bool {
-	return slices.ContainsFunc(args, func(a string) bool { return a == "-"+name || a == "--"+name })
+	return slices.ContainsFunc(args, func(a string) bool {
+		a, _, _ = strings.Cut(a, "=")
+		return a == "-"+name || a == "--"+name
+	})
 }
 
 // verdict is the exit code that a result deserves.

@@ -5,15 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
 
@@ -24,7 +22,7 @@ func (o *output) write(r *bench.Result, stdout io.Writer) error {
 	if o.json == "-" {
 		errs = append(errs, r.Write(stdout))
 	} else {
-		errs = append(errs, reports.Text(stdout, r, textOptions(stdout, o.ascii)))
+		errs = append(errs, reports.Text(stdout, r, printing.TextOptions(stdout, o.ascii)))
 	}
 	for _, f := range []struct {
 		name  string
@@ -34,13 +32,13 @@ func (o *output) write(r *bench.Result, stdout io.Writer) error {
 		{o.gobench, func(w io.Writer) error { return bench.WriteGoBench(w, r) }},
 	} {
 		if f.name != "" && f.name != "-" {
-			errs = append(errs, writeFile(f.name, f.write))
+			errs = append(errs, printing.WriteFile(f.name, f.write))
 		}
 	}
 	for _, name := range o.reports {
 		format, err := reports.FormatOf(name)
 		if err == nil {
-			err = writeFile(name, func(w io.Writer) error {
+			err = printing.WriteFile(name, func(w io.Writer) error {
 				return reports.Write(w, format, []reports.Named{{Name: name, Result: r}}, reports.TextOptions{ASCII: o.ascii})
 			})
 		}
@@ -56,35 +54,6 @@ func (o *output) write(r *bench.Result, stdout io.Writer) error {
 		return errors.New(strings.Join(lines, "; "))
 	}
 	return nil
-}
-
-func writeFile(name string, write func(io.Writer) error) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write %q: %w", name, err)
-	}
-	return nil
-}
-
-// textOptions fit a terminal, where stdout is one.
-func textOptions(stdout io.Writer, ascii bool) reports.TextOptions {
-	o := reports.TextOptions{ASCII: ascii}
-	f, ok := stdout.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return o
-	}
-	o.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-		o.Width = min(width, 120)
-	}
-	return o
 }
 
 // report draws saved results again.
@@ -110,7 +79,7 @@ func report(args []string, stdout io.Writer) error {
 		}
 		results = append(results, reports.Named{Name: name, Result: r})
 	}
-	return reports.Write(stdout, format, results, textOptions(stdout, *ascii))
+	return reports.Write(stdout, format, results, printing.TextOptions(stdout, *ascii))
 }
 
 // showProgress says on stderr how far the benchmark is, until the function
@@ -120,8 +89,7 @@ func showProgress(status *bench.Status, cfg bench.Config, stderr io.Writer, quie
 	if quiet {
 		return func() {}
 	}
-	f, ok := stderr.(*os.File)
-	terminal := ok && term.IsTerminal(int(f.Fd()))
+	_, terminal := printing.Terminal(stderr)
 	of := ""
 	if cfg.Simulation != nil {
 		of = " of virtual time"

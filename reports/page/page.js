@@ -1,99 +1,6 @@
-"use strict";
 (() => {
 	const { results, compare } = JSON.parse(document.getElementById("data").textContent);
 	const several = results.length > 1;
-	const color = (i) => `var(--c${Math.min(i, 7)})`;
-
-	// Figures as people read them: three significant digits, the unit that fits.
-	const digits = (v) => {
-		v = Number(v.toPrecision(3));
-		const a = Math.abs(v);
-		return a >= 100 || a === 0 ? v.toLocaleString("en-US", { maximumFractionDigits: 0 }) : a >= 10 ? v.toFixed(1) : a >= 1 ? v.toFixed(2) : String(v);
-	};
-	const ladder = (v, steps) => {
-		if (v === 0) return "0 " + steps.find(([from]) => from === 1)[1];
-		const r = Math.abs(Number(v.toPrecision(3)));
-		const [from, unit] = steps.find(([f]) => r >= f * (1 - 1e-9)) ?? steps[steps.length - 1];
-		return digits(v / from) + " " + unit;
-	};
-	const time = (v) => ladder(v, [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]]);
-	const rate = (v) => ladder(v, [[1e6, "M/s"], [1e3, "k/s"], [1, "/s"]]);
-	const percent = (v) => digits(v * 100) + " %";
-	const round = (text) => text.replace(/(\.\d*?)0+(?= )/, "$1").replace(/\.(?= )/, ""); // 1.00 ms: 1 ms
-	// span is the unit for a linear axis that reaches to max seconds.
-	const span = (max) => [[1, "s"], [1e-3, "ms"], [1e-6, "µs"]].find(([f]) => max >= f) ?? [1e-9, "ns"];
-
-	const element = (tag, attributes = {}, ...children) => {
-		const e = document.createElement(tag);
-		for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
-		e.append(...children);
-		return e;
-	};
-
-	// chart puts a figure into a section. draw(width) gives Plot's options. The
-	// data table is made when it is first opened.
-	const chart = (section, { id, title, says = "", legend = [], series, columns, rows, draw, wide = false }) => {
-		const plot = element("div", { class: "plot", tabindex: "0", role: "group", "aria-label": title + ". Arrow keys move along the data; the table below has all of it." });
-		const details = element("details", {}, element("summary", {}, `Data as a table (${rows.length.toLocaleString("en-US")} rows)`));
-		details.addEventListener("toggle", () => {
-			if (!details.open || details.querySelector("table")) return;
-			const body = element("tbody");
-			for (const row of rows) body.append(element("tr", {}, ...row.map((v) => element("td", {}, v === null || v === undefined ? "-" : String(v)))));
-			details.append(element("div", { class: "wide", tabindex: "0" }, element("table", {},
-				element("thead", {}, element("tr", {}, ...columns.map((c) => element("th", { scope: "col" }, c)))), body)));
-		});
-		const key = element("div", { class: "legend" }, ...legend.map(([text, stroke, dash]) => {
-			const item = element("span");
-			const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-			line.setAttribute("viewBox", "0 0 26 10");
-			line.innerHTML = '<line x1="0" x2="26" y1="5" y2="5" stroke-width="3"/>';
-			line.firstChild.style.stroke = stroke;
-			if (dash) line.firstChild.setAttribute("stroke-dasharray", dash);
-			item.append(line, text);
-			return item;
-		}));
-		const figure = element("figure", { id, "data-series": series }, element("figcaption", {}, element("h3", {}, title), element("p", {}, says)));
-		if (legend.length) figure.append(key);
-		figure.append(plot, details);
-		if (wide) figure.style.gridColumn = "1 / -1";
-		document.querySelector(`[id="${CSS.escape(section).replace(/"/g, "")}"] .charts`)?.append(figure);
-		let drawn = 0;
-		const redraw = () => {
-			const width = Math.round(plot.clientWidth);
-			if (!width || width === drawn) return;
-			drawn = width;
-			const small = width < 480;
-			plot.replaceChildren(Plot.plot({
-				width, height: Math.round(Math.min(Math.max(width * 0.52, 220), 340)), marginLeft: 64, marginBottom: 42, marginTop: 24, marginRight: small ? 14 : 24,
-				ariaLabel: title, style: { background: "none", fontSize: "11.5px", overflow: "visible" }, ...draw(width, small),
-			}));
-			for (const svg of plot.querySelectorAll("svg")) svg.setAttribute("role", "img");
-		};
-		redraw();
-		new ResizeObserver(redraw).observe(plot);
-		keys(plot);
-	};
-
-	// keys moves Plot's pointer by the arrow keys.
-	const keys = (plot) => {
-		let at = null;
-		plot.addEventListener("keydown", (event) => {
-			const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-			const svg = [...plot.querySelectorAll("svg")].pop();
-			if (event.key === "Escape" && svg) svg.dispatchEvent(new PointerEvent("pointerleave", { pointerType: "mouse" }));
-			if (!move || !svg) return;
-			event.preventDefault();
-			const box = svg.getBoundingClientRect();
-			at ??= [0.5, 0.5];
-			at = at.map((v, i) => Math.min(Math.max(v + move[i] * 0.02, 0.02), 0.98));
-			for (const type of ["pointerenter", "pointermove"])
-				svg.dispatchEvent(new PointerEvent(type, { bubbles: true, pointerType: "mouse", clientX: box.left + at[0] * box.width, clientY: box.top + at[1] * box.height }));
-		});
-		plot.addEventListener("blur", () => {
-			for (const svg of plot.querySelectorAll("svg")) svg.dispatchEvent(new PointerEvent("pointerleave", { pointerType: "mouse" }));
-		});
-	};
-
 	// of gives the results that have a scenario with what take finds in it.
 	const of = (scenario, take) => results.flatMap((r, i) => r.scenarios.filter((s) => s.name === scenario).map((s) => ({ name: r.name, i, s, runs: r.runs, data: take(s) })))
 		.filter((x) => x.data && (x.data.length === undefined || x.data.length > 0));
@@ -101,23 +8,6 @@
 	const row = (x, ...cells) => (several ? [x.name, ...cells] : cells);
 	const first = (all) => (all.some((x) => x.runs > 1) ? " The first run is shown." : "");
 	const keyOf = (all) => (several ? all.map((x) => [x.name, color(x.i)]) : []);
-	const tip = (data, options, pointer = Plot.pointer) => Plot.tip(data, pointer({ fill: "var(--back)", stroke: "var(--soft)", maxRadius: Infinity, ...options }));
-	// steps are 1, 2 and 5 of each decade, or 1 alone where those are many.
-	const steps = (values) => {
-		const [low, high] = [Math.min(...values), Math.max(...values)];
-		const all = (mantissas) => {
-			const out = [];
-			for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++) for (const m of mantissas) out.push(Number(`${m}e${e}`));
-			return out.filter((v) => v >= low * 0.999 && v <= high * 1.001);
-		};
-		return all([1, 2, 5]).length > 9 ? all([1]) : all([1, 2, 5]);
-	};
-	const logarithmic = (label, values, format) => {
-		const domain = [Math.min(...values) * 0.85, Math.max(...values) * 1.18];
-		return { label, type: "log", domain, ticks: steps(domain), tickFormat: (v) => round(format(v)), tickSize: 0 };
-	};
-	const gridY = (ticks) => Plot.gridY(ticks, { stroke: "var(--line)", strokeOpacity: 1 });
-	const grid = [Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1 })];
 
 	const scenarios = [...new Set(results.flatMap((r) => r.scenarios.map((s) => s.name)))];
 	for (const scenario of scenarios) {

@@ -21,13 +21,6 @@ func TestSwarm(t *testing.T) {
 		{"-seed 7", 0, "seed 7, 86 peers, 1m0s of virtual time: every invariant held"},
 		{"-seed 7 -trace -until 1ms", 0, "0.000000000 launched 3000"},
 		{"-faults " + scripts + "partition.faults", 0, "every invariant held"},
-		{"study -peers 5 -hours 0.1", 0, "30 %"},
-		{"study -h", 0, "Byar"},
-		{"study -peers 96", 2, "-peers 96"},
-		{"study -hours NaN", 2, "-hours NaN"},
-		{"study -deadline 0", 2, "deadline interval is 0"},
-		{"study -heartbeat 1ns", 2, "interval of 1ns"},
-		{"study x", 2, `not "x"`},
 		{"-h", 0, "early-reap"},
 		{"-seeds 5", 2, `-seeds "5", want a range such as 1..2000`},
 		{"-seeds 5..4", 2, "want a range"},
@@ -42,14 +35,8 @@ func TestSwarm(t *testing.T) {
 		{"-faults simcmd.go", 2, "line 1"},
 	} {
 		var stdout, stderr bytes.Buffer
-		args := strings.Fields(test.args)
-		run := func() error {
-			if len(args) > 0 && args[0] == "study" {
-				return Study(context.Background(), args[1:], &stdout)
-			}
-			return Swarm(context.Background(), append([]string{"-sim", "-swarm"}, args...), &stdout, &stderr)
-		}
-		code := cli.Exit(&stderr, "meshbench", run())
+		args := append([]string{"-sim", "-swarm"}, strings.Fields(test.args)...)
+		code := cli.Exit(&stderr, "meshbench", Swarm(context.Background(), args, &stdout, &stderr))
 		got := stdout.String()
 		if code != 0 {
 			got = stderr.String()

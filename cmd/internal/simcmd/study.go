@@ -2,99 +2,225 @@ package simcmd
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"math"
+	"path/filepath"
+	"runtime"
 	"slices"
-	"text/tabwriter"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"p2plocal/bench/sim"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/core"
+	"p2plocal/reports"
 )
 
-const studyUsage = `usage: meshbench study [flags]
+const studyUsage = `usage: meshbench -sim -study [flags]
+       meshbench -sim -sweep deadline=1s..5s/500ms [-sweep refresh=0,5s] [flags]
 
-Study asks, on the virtual network, how often a mesh removes live peers when
-its datagrams are lost at random, and how soon it notices dead ones. All lines
-begin at one seed and share their random numbers, so neighbours err alike.
-
-  culls       live peers that the server removed
-  culls/h     the same for each hour that a peer is a member
-  95% CI      where the true rate lies, with 95 % confidence (Poisson, Byar's approximation)
-  theory      the rate to expect where deadline/heartbeat keep-alives in a row must be
-              lost, "-" where no formula is known; repeated births make it an upper bound
-  traffic     births and keep-alives a second that all peers together owe
-  detection   from a peer's end until the server removes it: median and longest,
-              "-" for no samples
+A study asks what one run cannot tell, of many meshes on the virtual network:
 
 `
 
-// losses are what a study goes through.
-var losses = []float64{0, 0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30}
+const sweepUsage = `
+With -sweep it tries settings of the timing instead, and marks those that no
+other dominates: the Pareto front of how soon a dead peer is noticed, how often
+a live one is removed, and traffic. Several -sweep make a grid. A sweep's values
+are durations, ranges A..B (five points), A..B/STEP or A..B/POINTS, with commas
+between them, for heartbeat (the keep-alive interval), reap, deadline or refresh.
 
-// Study is "meshbench study".
-func Study(ctx context.Context, args []string, stdout io.Writer) error {
-	fs := flag.NewFlagSet("meshbench study", flag.ContinueOnError)
-	t := core.DefaultTiming()
-	peers := fs.Int("peers", 40, "peers in a mesh, 1 to 95")
-	hours := fs.Float64("hours", 50, "peer-hours of membership to watch for each line")
-	seed := fs.Uint64("seed", 1, "where the random numbers begin")
-	fs.DurationVar(&t.Heartbeat, "heartbeat", t.Heartbeat, "between a peer's keep-alives")
-	fs.DurationVar(&t.Reap, "reap", t.Reap, "between the server's looks for silent peers")
-	fs.DurationVar(&t.Deadline, "deadline", t.Deadline, "a peer silent for longer is reaped")
-	fs.DurationVar(&t.Refresh, "refresh", t.Refresh, "between the births of a member; 0: no more")
-	others, err := cli.Parse(fs, args, studyUsage, stdout)
-	switch {
-	case err != nil:
-		return err
-	case len(others) > 0:
-		return cli.Usagef("study takes no arguments, not %q", others[0])
-	case *peers < 1 || *peers > core.MaxPeers:
-		return cli.Usagef("-peers %d, want 1 to %d", *peers, core.MaxPeers)
-	case !(*hours > 0 && *hours <= 1e6):
-		return cli.Usagef("-hours %v, want more than 0, at most 1e6", *hours)
+The text defines the columns. -report also writes it, a page with charts, or all
+figures to a FILE.txt, FILE.html or FILE.json.
+
+Exit codes: 0 done, 1 failure, 2 usage, 130 interrupted (what was finished is
+written).
+`
+
+// list is a flag of values with commas between them.
+type list[T any] struct {
+	values []T
+	parse  func(string) (T, error)
+	print  func(T) string
+}
+
+func (l *list[T]) Set(s string) error {
+	l.values = nil
+	for part := range strings.SplitSeq(s, ",") {
+		v, err := l.parse(part)
+		if err != nil {
+			return fmt.Errorf("%q makes no sense there", part)
+		}
+		l.values = append(l.values, v)
 	}
-	if err := t.Validate(); err != nil {
+	return nil
+}
+
+func (l *list[T]) String() string {
+	var all []string
+	for _, v := range l.values {
+		all = append(all, l.print(v))
+	}
+	return strings.Join(all, ",")
+}
+
+func ratio(s string) (float64, error) {
+	number, percent := strings.CutSuffix(s, "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if percent {
+		v /= 100
+	}
+	return v, err
+}
+
+func printRatio(v float64) string {
+	return strconv.FormatFloat(v*100, 'g', 6, 64) + "%"
+}
+
+// Study is "meshbench -sim -study" and "meshbench -sim -sweep".
+func Study(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flag.NewFlagSet("meshbench -sim -study", flag.ContinueOnError)
+	p := sim.Plan{Timing: core.DefaultTiming(), Heal: []time.Duration{0, time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second},
+		Deaths: []float64{0.02, 0.05, 0.1, 0.2, 0.5, 1, 2}}
+	var ranges []sim.Range
+	peers := list[int]{[]int{10, 40, 95}, strconv.Atoi, strconv.Itoa}
+	losses := list[float64]{[]float64{0, 0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30}, ratio, printRatio}
+	refresh := list[time.Duration]{[]time.Duration{0, 5 * time.Second}, time.ParseDuration, time.Duration.String}
+	parts := list[string]{nil, func(s string) (string, error) { return s, nil }, func(s string) string { return s }}
+	var files []string
+	virtual := fs.Bool("sim", false, "simulate")
+	fs.Bool("study", false, "study many meshes, instead of measuring scenarios")
+	fs.Func("sweep", "try these values: `NAME=VALUES`, may be repeated", func(s string) error {
+		r, err := sim.ParseRange(s)
+		ranges = append(ranges, r)
+		return err
+	})
+	fs.Var(&parts, "only", "`studies` to do, with commas between them (default all)")
+	fs.Var(&peers, "peers", "`sizes` of the meshes; a sweep takes one (default 40)")
+	fs.Var(&losses, "loss", "parts of the `datagrams` lost on every link; a sweep takes one (default 5%)")
+	fs.Var(&refresh, "refresh", "`intervals` between the births of a member; 0: no more; a sweep without -sweep refresh takes one (default 0)")
+	fs.Float64Var(&p.Hours, "hours", 200, "peer-hours of membership to watch for each line of loss and sweep")
+	fs.IntVar(&p.Meshes, "meshes", 20, "meshes to watch for each line of heal and churn")
+	fs.Uint64Var(&p.Seed, "seed", 1, "where the random numbers begin")
+	fs.IntVar(&p.Workers, "workers", runtime.GOMAXPROCS(0), "lines that run at once")
+	fs.DurationVar(&p.Timing.Heartbeat, "heartbeat", p.Timing.Heartbeat, "between a peer's keep-alives")
+	fs.DurationVar(&p.Timing.Reap, "reap", p.Timing.Reap, "between the server's looks for silent peers")
+	fs.DurationVar(&p.Timing.Deadline, "deadline", p.Timing.Deadline, "a peer silent for longer is reaped")
+	fs.Func("report", "also write `FILE`.txt, .html or .json; may be repeated", func(s string) error {
+		files = append(files, s)
+		return nil
+	})
+	ascii := fs.Bool("ascii", false, "no character above ASCII in the text")
+	quiet := fs.Bool("quiet", false, "no progress")
+	names := studyNames()
+	usage := studyUsage
+	for _, part := range sim.Parts {
+		usage += fmt.Sprintf("  %-6s %s\n", part[0], part[1])
+	}
+	others, err := cli.Parse(fs, args, usage+sweepUsage, stdout)
+	if err != nil {
+		return err
+	}
+	if !*virtual {
+		return cli.Usagef("a study is simulated: it wants -sim")
+	}
+	if len(others) > 0 {
+		return cli.Usagef("a study takes no arguments, not %q", others[0])
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	p.Peers, p.Losses, p.Refresh, p.Parts, p.SweepPeers, p.SweepLoss = peers.values, losses.values, refresh.values, parts.values, 40, 0.05
+	if len(ranges) > 0 {
+		for _, f := range []struct {
+			name string
+			n    int
+		}{{"peers", len(p.Peers)}, {"loss", len(p.Losses)}, {"refresh", len(p.Refresh)}} {
+			if given[f.name] && f.n != 1 {
+				return cli.Usagef("-%s %s: a sweep takes one", f.name, fs.Lookup(f.name).Value)
+			}
+		}
+		if given["only"] || given["meshes"] {
+			return cli.Usagef("-only and -meshes are for studies, not for -sweep")
+		}
+		p.Parts = []string{"sweep"}
+		if given["peers"] {
+			p.SweepPeers = p.Peers[0]
+		}
+		if given["loss"] {
+			p.SweepLoss = p.Losses[0]
+		}
+		if given["refresh"] {
+			p.Timing.Refresh = p.Refresh[0]
+		}
+	} else {
+		if len(p.Parts) == 0 {
+			p.Parts = names
+		}
+		ranges = studySweep
+	}
+	if p.Grid, err = sim.Grid(p.Timing, ranges); err != nil {
 		return cli.UsageError{Err: err}
 	}
-	for _, d := range []time.Duration{t.Heartbeat, t.Reap, t.Deadline, t.Refresh} {
-		if d != 0 && d < time.Millisecond || d > time.Minute {
-			return cli.Usagef("interval of %v, want 1ms to 1m for a study", d)
+	if err := p.Validate(); err != nil {
+		return cli.UsageError{Err: err}
+	}
+	for _, file := range files {
+		if !slices.Contains(reports.StudyFormats, strings.TrimPrefix(filepath.Ext(file), ".")) {
+			return cli.Usagef("-report %q, want a file that ends in .%s", file, strings.Join(reports.StudyFormats, ", ."))
 		}
 	}
-	perSecond := float64(*peers) / t.Heartbeat.Seconds()
-	if t.Refresh > 0 {
-		perSecond += float64(*peers) / t.Refresh.Seconds()
+	say, stop := showLines(stderr, *quiet)
+	report := p.Run(ctx, say)
+	stop()
+	errs := []error{reports.Study(stdout, "txt", report, printing.TextOptions(stdout, *ascii))}
+	for _, file := range files {
+		errs = append(errs, printing.WriteFile(file, func(w io.Writer) error {
+			return reports.Study(w, strings.TrimPrefix(filepath.Ext(file), "."), report, reports.TextOptions{ASCII: *ascii})
+		}))
 	}
-	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "loss\tpeer-hours\tculls\tculls/h\t95%% CI\ttheory\ttraffic/s\tdetection p50\tmax\t\n")
-	for _, loss := range losses {
-		p := sim.Study{Peers: *peers, Timing: t, Loss: loss, Hours: *hours, Seed: *seed}.Run(ctx)
-		if ctx.Err() != nil {
-			break // a line that is cut short would mislead
-		}
-		theory := "-"
-		if !math.IsNaN(p.Theory) {
-			theory = fmt.Sprintf("%.3g", p.Theory)
-		}
-		slices.Sort(p.Detection)
-		median, longest := "-", "-"
-		if n := len(p.Detection); n > 0 {
-			median, longest = seconds(p.Detection[n/2]), seconds(p.Detection[n-1])
-		}
-		fmt.Fprintf(w, "%.0f %%\t%.1f\t%d\t%.3g\t%.3g to %.3g\t%s\t%.0f\t%s\t%s\t\n",
-			100*loss, p.PeerHours, p.Culls, p.Rate, p.Low, p.High, theory, perSecond, median, longest)
+	if err := errors.Join(errs...); err != nil {
+		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
+	if report.Interrupted {
 		return exitInterrupted
 	}
 	return nil
 }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+// studySweep is what a study sweeps by itself.
+var studySweep = []sim.Range{
+	{Name: "heartbeat", Values: []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second}},
+	{Name: "refresh", Values: []time.Duration{0, 2 * time.Second, 5 * time.Second}},
+	{Name: "deadline", Values: []time.Duration{time.Second, 1500 * time.Millisecond, 2 * time.Second, 2500 * time.Millisecond, 3 * time.Second, 4 * time.Second, 5 * time.Second}},
+}
+
+func studyNames() (names []string) {
+	for _, p := range sim.Parts {
+		names = append(names, p[0])
+	}
+	return names
+}
+
+// showLines says on a terminal how many lines of the report are finished.
+func showLines(stderr io.Writer, quiet bool) (say func(done, all int), stop func()) {
+	if _, terminal := printing.Terminal(stderr); quiet || !terminal {
+		return nil, func() {}
+	}
+	var mu sync.Mutex
+	start := time.Now()
+	return func(done, all int) {
+			mu.Lock()
+			defer mu.Unlock()
+			const width = 20
+			full := width * done / all
+			left := time.Duration(float64(time.Since(start)) / float64(done) * float64(all-done))
+			fmt.Fprintf(stderr, "\r\x1b[K%d of %d lines [%s%s] %v left", done, all, strings.Repeat("=", full), strings.Repeat(" ", width-full), left.Round(time.Second))
+		}, func() {
+			fmt.Fprint(stderr, "\r\x1b[K")
+		}
+}

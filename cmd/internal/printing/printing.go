@@ -1,0 +1,49 @@
+// Package printing is how commands write reports: to a terminal as wide and
+// colourful as it is, and to files.
+package printing
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"p2plocal/reports"
+)
+
+// WriteFile creates a file and has it written; its error names the file.
+func WriteFile(name string, write func(io.Writer) error) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write %q: %w", name, err)
+	}
+	return nil
+}
+
+// Terminal is w if it is one.
+func Terminal(w io.Writer) (*os.File, bool) {
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// TextOptions fit a terminal, where stdout is one.
+func TextOptions(stdout io.Writer, ascii bool) reports.TextOptions {
+	o := reports.TextOptions{ASCII: ascii}
+	f, ok := Terminal(stdout)
+	if !ok {
+		return o
+	}
+	o.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+		o.Width = min(width, 120)
+	}
+	return o
+}

@@ -1,0 +1,65 @@
+package simcmd
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"p2plocal/cmd/internal/cli"
+)
+
+func TestStudy(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		code int
+		want string // in stdout, or for a failure in stderr
+	}{
+		{"-sim -study -only loss -peers 5 -hours 0.1 -refresh 0", 0, "30.0 %"},
+		{"-sim -study -only heal,churn -peers 5,10 -meshes 1", 0, "partition"},
+		{"-sim -sweep deadline=1s..2s/3 -sweep=refresh=0,5s -hours 0.1 -peers 4 -loss 10%", 0, "settings of the timing, 4 peers, 10.0 % of the datagrams lost"},
+		{"-study -h", 0, "Pareto"},
+		{"-study", 2, "wants -sim"},
+		{"-sim -study -peers 96", 2, "96 peers, want 2 to 95"},
+		{"-sim -study -peers 5,x", 2, `"x" makes no sense`},
+		{"-sim -study -hours NaN", 2, "NaN peer-hours"},
+		{"-sim -study -deadline 0", 2, "deadline interval is 0"},
+		{"-sim -study -heartbeat 1ns", 2, "interval of 1ns"},
+		{"-sim -study -only fog", 2, `"fog" is no study`},
+		{"-sim -study -loss 100%", 2, "loss of 1"},
+		{"-sim -study -report x.pdf", 2, `"x.pdf", want a file that ends in .txt, .html, .json`},
+		{"-sim -study -only heal -peers 2 -meshes 1 -report /nosuch/x.html", 1, "/nosuch/x.html"},
+		{"-sim -study x", 2, `not "x"`},
+		{"-sim -sweep fog=1s", 2, "want heartbeat="},
+		{"-sim -sweep deadline=1s -sweep deadline=2s", 2, "two sweeps of deadline"},
+		{"-sim -sweep deadline=1s -peers 4,5", 2, "-peers 4,5: a sweep takes one"},
+		{"-sim -sweep deadline=1s -only heal", 2, "not for -sweep"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := cli.Exit(&stderr, "meshbench", Study(context.Background(), strings.Fields(test.args), &stdout, &stderr))
+		got := stdout.String()
+		if code != 0 {
+			got = stderr.String()
+		}
+		if code != test.code || !strings.Contains(got, test.want) {
+			t.Errorf("%s: exit %d, want %d, and %q in\n%.800s", test.args, code, test.code, test.want, got)
+		}
+	}
+}
+
+// A study that is interrupted writes what it has, to every place that it is wanted.
+func TestStudyInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var stdout bytes.Buffer
+	file := filepath.Join(t.TempDir(), "x.json")
+	if err := Study(ctx, []string{"-sim", "-study", "-report", file}, &stdout, io.Discard); err != exitInterrupted || !strings.Contains(stdout.String(), "INTERRUPTED") {
+		t.Errorf("%v, %q", err, stdout.String())
+	}
+	if b, err := os.ReadFile(file); err != nil || !bytes.Contains(b, []byte(`"interrupted": true`)) {
+		t.Errorf("%v, %s", err, b)
+	}
+}
