@@ -159,28 +159,34 @@ func (c *campaign) aside() batch {
 	return b
 }
 
-// grouped is the catalogue's cases: those of one datagram several to a batch,
-// the others one by one, and what takes time at the end.
-func (c *campaign) grouped(cases []Case) (batches []batch) {
-	var slow []batch
+// grouped is the catalogue's cases: first those of one datagram, several of a
+// kind to a batch, then the others one by one, and at the end what takes time. So
+// the faults that one datagram shows are found within seconds.
+func (c *campaign) grouped(cases []Case) (groups []batch) {
+	var whole, slow []batch
+	open := map[string]int{} // the group of a kind that has room
 	most := [...]int{group, herd}[c.Role]
 	for _, k := range cases {
 		if k.Role != c.Role {
 			continue
 		}
 		b := c.single(k)
-		switch last := len(batches) - 1; {
+		i, some := open[b.what]
+		switch {
 		case len(b.shots) == 0:
 			c.result.tally(b.what).Skipped += b.skipped
 		case k.Span() > time.Second && len(k.Left) == 0:
 			slow = append(slow, b)
-		case !b.whole && last >= 0 && !batches[last].whole && batches[last].what == b.what && len(batches[last].shots) < most:
-			batches[last].add(b)
+		case b.whole:
+			whole = append(whole, b)
+		case some && len(groups[i].shots) < most:
+			groups[i].add(b)
 		default:
-			batches = append(batches, b)
+			open[b.what] = len(groups)
+			groups = append(groups, b)
 		}
 	}
-	return append(batches, slow...)
+	return append(append(groups, whole...), slow...)
 }
 
 // add puts another case behind.

@@ -92,11 +92,13 @@ func ReadShots(r io.Reader) (shots []Shot, err error) {
 // Failure-Inducing Input, 2002): a shortest list that still fails, in that no
 // single shot can be left out, unless stop says that it has taken too long.
 func Reduce(shots []Shot, fails func([]Shot) bool, stop func() bool) []Shot {
-	if len(shots) <= 8 { // few enough to look for a single culprit first, which halving may miss
-		for _, s := range shots {
-			if one := []Shot{s}; !stop() && fails(one) {
-				return one
-			}
+	alone := shots // few enough to look for a single culprit first, which halving may miss
+	if len(shots) > 8 {
+		alone = shots[:1] // the catalogue begins with what most often is
+	}
+	for _, s := range alone {
+		if one := []Shot{s}; !stop() && fails(one) {
+			return one
 		}
 	}
 	for parts := 2; len(shots) > 1 && !stop(); {

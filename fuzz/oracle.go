@@ -239,7 +239,7 @@ func (m *mesh) probe(watch bool) (Kind, string) {
 
 // afterVain says why nobody was let in.
 func (m *mesh) afterVain(g *canary, begun time.Time, watch bool) (Kind, string) {
-	for w := m.watch(reaped + 2*m.timeout - time.Since(begun)); watch && !w.over(); time.Sleep(glance) {
+	for w := m.watch(reaped + m.timeout - time.Since(begun)); watch && !w.over(); time.Sleep(glance) {
 		if !closed(g.joined) {
 			if why := m.missing(); why != "" {
 				return Culled, why
