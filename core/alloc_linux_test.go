@@ -52,3 +52,18 @@ func TestServeDoesNotAllocate(t *testing.T) {
 		t.Errorf("%d allocations for %d datagrams and as many deadlines", got, n)
 	}
 }
+
+// Nor does a look for what the kernel has dropped, of which a flood draws
+// thousands a second.
+func TestLookForDropsDoesNotAllocate(t *testing.T) {
+	s := listen(t, ReadBuffer)
+	defer s.Close()
+	d, err := NewDirectory(DirectoryConfig{Port: s.Addr().Port(), Timing: DefaultTiming()}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.machine = d
+	if n := testing.AllocsPerRun(1000, s.lookForDrops); n > 0 {
+		t.Errorf("%v allocations, want none", n)
+	}
+}

@@ -26,6 +26,10 @@ type conn struct {
 	readable, writable func(fd uintptr) bool // methods as values, made once
 	readNow            func(fd uintptr)
 	readErr            error
+	askMeminfo         func(fd uintptr)
+
+	meminfo     [16]uint32 // of the socket, as last asked
+	meminfoSize uint32     // bytes of it; 0: the system does not tell
 
 	sending *sendBatch // while write runs
 	first   int        // what of it has not gone yet
@@ -98,6 +102,7 @@ func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
 	c.file, c.take = file, take
 	c.readable, c.writable = c.receive, c.send
 	c.readNow = func(fd uintptr) { c.receive(fd) }
+	c.askMeminfo = c.meminfoOf
 	return nil
 }
 
@@ -116,14 +121,20 @@ func (c *conn) granted() (n int) {
 
 func (c *conn) drops() (n uint64, ok bool) {
 	const meminfoDrops = 8 // SK_MEMINFO_DROPS, linux/sock_diag.h
-	var info [16]uint32
-	size := uint32(unsafe.Sizeof(info))
-	c.raw.Control(func(fd uintptr) {
-		_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
-			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-		ok = e == 0 && size > meminfoDrops*4
-	})
-	return uint64(info[meminfoDrops]), ok
+	c.meminfoSize = 0
+	c.raw.Control(c.askMeminfo)
+	return uint64(c.meminfo[meminfoDrops]), c.meminfoSize > meminfoDrops*4
+}
+
+// meminfoOf asks for SO_MEMINFO. It is a method, and its answer has a place in
+// conn, because under a flood it is called thousands of times a second.
+func (c *conn) meminfoOf(fd uintptr) {
+	c.meminfoSize = uint32(unsafe.Sizeof(c.meminfo))
+	_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&c.meminfo)), uintptr(unsafe.Pointer(&c.meminfoSize)), 0)
+	if e != 0 {
+		c.meminfoSize = 0
+	}
 }
 
 // filter has the kernel drop, or no longer drop, what is neither a birth nor a

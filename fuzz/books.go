@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -28,6 +29,76 @@ type audit struct {
 	first  books
 	least  uint64 // datagrams that the campaign had sent before first was read
 	most   uint64 // and after
+
+	known  [len(classes)]uint64 // sent since then, by class
+	others uint64               // sent, of no known class: a flood's, and those that failed
+}
+
+// classes are the counters of a target that can be told from what was sent: by
+// the type that a datagram claims, and by why it must be dropped.
+var classes = [...]struct {
+	name  string
+	count func(*core.Counters) uint64
+	has   func(d []byte, m *core.Message, err error, role Role) bool
+	mesh  [2]bool // to a server, or a peer: the mesh itself sends such, too
+}{
+	{"births", func(c *core.Counters) uint64 { return c.In.Birth.Datagrams }, claims(core.TypeBirth), [2]bool{true, false}},
+	{"keep-alives", func(c *core.Counters) uint64 { return c.In.KeepAlive.Datagrams }, claims(core.TypeKeepAlive), [2]bool{true, false}},
+	{"directories", func(c *core.Counters) uint64 { return c.In.Directory.Datagrams }, claims(core.TypeDirectory), [2]bool{false, true}},
+	{"vanilla messages", func(c *core.Counters) uint64 { return c.In.Vanilla.Datagrams }, claims(core.TypeVanilla), [2]bool{false, true}},
+	{"datagrams of other types", func(c *core.Counters) uint64 { return c.In.Other.Datagrams }, func(d []byte, _ *core.Message, _ error, _ Role) bool {
+		return claimed(d) < core.TypeBirth || claimed(d) > core.TypeKeepAlive
+	}, [2]bool{}},
+	{"malformed datagrams", func(c *core.Counters) uint64 { return c.Dropped.Malformed }, func(_ []byte, _ *core.Message, err error, _ Role) bool {
+		return err != nil
+	}, [2]bool{}},
+	{"misdirected datagrams", func(c *core.Counters) uint64 { return c.Dropped.Misdirected }, func(_ []byte, m *core.Message, err error, role Role) bool {
+		forServer := m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive
+		return err == nil && forServer != (role == Server)
+	}, [2]bool{}},
+}
+
+func claims(t core.Type) func([]byte, *core.Message, error, Role) bool {
+	return func(d []byte, _ *core.Message, _ error, _ Role) bool { return claimed(d) == t }
+}
+
+// claimed is the type that a datagram claims, 0 where it is too short for one.
+func claimed(d []byte) core.Type {
+	if len(d) < 2 {
+		return 0
+	}
+	return core.Type(binary.LittleEndian.Uint16(d))
+}
+
+// sent books datagrams for the target, all but failed of which the kernel took.
+func (a *audit) sent(role Role, datagrams [][]byte, failed uint64) {
+	a.others += failed
+	for _, d := range datagrams {
+		m, err := core.Parse(d)
+		for i := range classes {
+			if classes[i].has(d, &m, err, role) {
+				a.known[i]++
+			}
+		}
+	}
+}
+
+// misread says which class the target counts wrongly: less than was sent and not
+// dropped by the kernel, or, where nobody else sends to it, more. mesh is how much
+// the mesh may have sent.
+func (a *audit) misread(b *books, role Role, mesh uint64, alone bool) string {
+	drops := *b.P2P.KernelDrops - *a.first.P2P.KernelDrops
+	for i, class := range classes {
+		n := class.count(&b.P2P.Counters) - class.count(&a.first.P2P.Counters)
+		most := a.known[i] + a.others
+		if class.mesh[role] {
+			most += mesh
+		}
+		if least := a.known[i] - min(a.known[i], drops+a.others); n < least || alone && n > most {
+			return fmt.Sprintf("it counts %d %s, of %d to %d sent", n, class.name, least, most)
+		}
+	}
+	return ""
 }
 
 func newAudit(url string, target netip.AddrPort, sent func() uint64) (*audit, error) {

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
@@ -40,7 +41,11 @@ func (c *campaign) fire(ctx context.Context, b batch) {
 	from := FromStranger
 	flush := func() {
 		if len(due) > 0 {
+			before := c.guns[from].Counts().Failed
 			c.guns[from].Send(Pack(due, false))
+			if c.audit != nil {
+				c.audit.sent(c.Role, due, c.guns[from].Counts().Failed-before)
+			}
 			due = due[:0]
 		}
 	}
@@ -96,6 +101,12 @@ func (c *campaign) flood(ctx context.Context, shots []Shot) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	stranger := c.guns[FromStranger].(*Sender)
+	before := stranger.Counts().Sent
+	defer func() {
+		if c.audit != nil {
+			c.audit.others += stranger.Counts().Sent - before
+		}
+	}()
 	stranger.Run(ctx, Pack(set, c.GSO && stranger.Supported()), c.Rate)
 }
 
@@ -198,11 +209,20 @@ func (c *campaign) inspect() (Kind, string) {
 			return false
 		}
 		took, known := c.audit.taken(&now)
-		if c.Role == Peer || !known || took >= least && (took <= most || c.process == nil) { // a target that ran already may have other peers
+		alone := c.process != nil // a target that ran already may have other peers
+		switch {
+		case !known:
 			return true
+		case c.Role == Server && (took < least || alone && took > most):
+			why = fmt.Sprintf("it counts %d datagrams taken or dropped, of %d sent", took, most)
+		default:
+			mesh := uint64(math.MaxUint32) // a peer hears its server and fellow peers, who count nothing
+			if c.Role == Server {
+				mesh = c.mesh.sent() - c.audit.least + underWay
+			}
+			why = c.audit.misread(&now, c.Role, mesh, alone)
 		}
-		why = fmt.Sprintf("it counts %d datagrams taken or dropped, of %d sent", took, most)
-		return false
+		return why == ""
 	})
 	switch {
 	case err != nil:

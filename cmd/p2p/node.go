@@ -76,7 +76,9 @@ func (n *node) newDirectory(o *options) error {
 	// say prints a directory that is not the last one printed.
 	say := func(now time.Time) {
 		if members != announced {
-			n.out.event(now, members.since(&announced, true))
+			if !n.out.quiet { // under a flood of births this comes a hundred times a second
+				n.out.event(now, members.since(&announced, true))
+			}
 			announced = members
 		}
 	}

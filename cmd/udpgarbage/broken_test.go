@@ -113,6 +113,9 @@ func (b *broken) publish(addr string, d *core.Directory, fault string) error {
 			c.In.Birth.Datagrams -= c.Conflicts
 			c.Conflicts = 0
 		}
+		if fault == "misclass" { // no sum is wrong
+			c.Dropped.Malformed, c.Dropped.Misdirected = c.Dropped.Misdirected, c.Dropped.Malformed
+		}
 		json.NewEncoder(w).Encode(map[string]any{"p2p": map[string]any{"counters": c, "kernel_drops": nil, "goroutines": runtime.NumGoroutine()}})
 	}))
 	return nil

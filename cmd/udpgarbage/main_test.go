@@ -66,6 +66,7 @@ func TestSingleDatagramFaultsAreFoundAndNarrowed(t *testing.T) {
 		{"poison", fuzz.Poisoned},
 		{"amplify", fuzz.Amplified},
 		{"stray", fuzz.Strayed},
+		{"ghost", fuzz.Miscount}, // its books betray it before its directory does
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
@@ -100,11 +101,16 @@ func TestLastingFaultsAreFound(t *testing.T) {
 		{"leak", "generate", []fuzz.Kind{fuzz.Leaked}},
 		{"cull", "random", []fuzz.Kind{fuzz.Culled, fuzz.Hung}}, // on a busy machine it may be too slow for the oracle's patience
 		{"miscount", "catalogue", []fuzz.Kind{fuzz.Miscount}},
+		{"misclass", "mutate", []fuzz.Kind{fuzz.Miscount}},
 		{"goroutines", "generate", []fuzz.Kind{fuzz.Leaked}},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
-			r, _, _ := attack(t, c.fault, "-mode", c.mode, "-findings-max", "1", "-narrow", "1s")
+			args := []string{"-mode", c.mode, "-findings-max", "1", "-narrow", "1s"}
+			if c.fault == "ghost" {
+				args = append(args, "-metrics", "")
+			}
+			r, _, _ := attack(t, c.fault, args...)
 			if len(r.Findings) == 0 || !strings.Contains(fmt.Sprint(c.kinds), string(r.Findings[0].Kind)) {
 				t.Errorf("findings %+v, want one of %v", r.Findings, c.kinds)
 			}
