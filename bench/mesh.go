@@ -90,6 +90,9 @@ func newMesh(ctx context.Context, cfg *Config, seed uint64, with setup) (m *mesh
 		}
 	}
 	m.world.inhabited(m)
+	// Births must have no fixed phase to the server's looks for the silent: what
+	// is noticed when depends on it.
+	m.world.sleep(ctx, time.Duration(m.rng.Int64N(int64(m.cfg.Timing.Reap))))
 	return m, nil
 }
 

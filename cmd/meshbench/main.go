@@ -25,6 +25,7 @@ const usage = `usage: meshbench [flags]
        meshbench compare [flags] OLD.json NEW.json
        meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]
        meshbench report FORMAT RESULT.json ...
+       meshbench agree [flags]
        meshbench metrics
 
 Meshbench starts a directory server and peers on loopback, does to them what
@@ -37,6 +38,7 @@ with -swarm as well, the protocol's invariants are checked under random faults;
   compare          sets two results side by side and says what has changed
   compare-servers  measures two servers in turn, A B A B, pair by pair
   report           draws results that -json has written, as text or in another form
+  agree            sets what is measured over UDP and simulated side by side
   metrics          lists all metrics with their definitions
 
 Exit codes: 0 done, 1 could not measure, 2 usage, 3 an assertion failed or a
@@ -67,6 +69,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 			return compareServers(ctx, args[1:], stdout, stderr)
 		case "report":
 			return report(args[1:], stdout)
+		case "agree":
+			return agree(ctx, args[1:], stdout, stderr)
 		}
 	}
 	switch {

@@ -1,0 +1,162 @@
+package bench
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/perf/benchmath"
+
+	"p2plocal/core/coretest"
+)
+
+// Agreement sets what a mesh measures over UDP beside what it measures
+// simulated, figure by figure.
+type Agreement struct {
+	RealRuns int      `json:"real_runs"`
+	SimRuns  int      `json:"sim_runs"`
+	Alpha    float64  `json:"alpha"` // level of significance, of q
+	Beside   []Beside `json:"beside"`
+	Equal    []string `json:"equal"` // figures that have one value in all runs of both
+}
+
+// Beside is one flat metric: its values of both sides, one for each run,
+// ascending. A run in which it never happened counts as infinite, on the worse side.
+type Beside struct {
+	Metric  string    `json:"metric"`
+	Unit    string    `json:"unit"`
+	Real    []float64 `json:"-"`
+	Sim     []float64 `json:"-"`
+	D       float64   `json:"d"` // Kolmogorov-Smirnov: the largest distance of the two distribution functions
+	P       float64   `json:"p"` // that chance alone makes it as large
+	Q       float64   `json:"q"` // p adjusted for the number of tests
+	Differs bool      `json:"differs"`
+}
+
+// Quantiles are the 10th, 50th and 90th percentile of a side's values.
+func Quantiles(values []float64) (q [3]float64) {
+	for i, p := range []float64{0.1, 0.5, 0.9} {
+		q[i] = math.NaN()
+		if n := len(values); n > 0 {
+			q[i] = values[min(max(int(math.Ceil(p*float64(n))), 1), n)-1]
+		}
+	}
+	return q
+}
+
+// Agree compares the distributions that figures have over the runs, as two
+// samples (Kolmogorov-Smirnov). The runs are the samples, not the peers in them:
+// what peers of one mesh see goes together.
+func Agree(real, sim []Run) *Agreement {
+	a := &Agreement{RealRuns: len(real), SimRuns: len(sim), Alpha: benchmath.DefaultThresholds.CompareAlpha}
+	sims := make(map[string]*figure)
+	for _, f := range collect(sim) {
+		sims[f.name] = f
+	}
+	for _, f := range collect(real) {
+		g := sims[f.name]
+		if g == nil || f.unit != g.unit || !telling(f.name) {
+			continue
+		}
+		direction := better(f.name)
+		x := Beside{Metric: f.name, Unit: f.unit, Real: f.ranked(direction), Sim: g.ranked(direction)}
+		slices.Sort(x.Real)
+		slices.Sort(x.Sim)
+		n, m := len(x.Real), len(x.Sim)
+		if n == 0 || m == 0 {
+			continue
+		}
+		if low, high := min(x.Real[0], x.Sim[0]), max(x.Real[n-1], x.Sim[m-1]); low == high {
+			a.Equal = append(a.Equal, f.name)
+			continue
+		}
+		x.D, x.P = kolmogorovSmirnov(x.Real, x.Sim)
+		a.Beside = append(a.Beside, x)
+	}
+	byP := make([]*Beside, len(a.Beside))
+	for i := range a.Beside {
+		byP[i] = &a.Beside[i]
+	}
+	slices.SortStableFunc(byP, func(x, y *Beside) int { return cmp.Compare(x.P, y.P) })
+	least := 1.0
+	for i, x := range slices.Backward(byP) { // Benjamini and Hochberg, as in Comparison
+		least = min(least, x.P*float64(len(byP))/float64(i+1))
+		x.Q, x.Differs = least, least <= a.Alpha
+	}
+	return a
+}
+
+// telling reports that a figure says something about the mesh by itself: of a
+// distribution its median, its 99th percentile and its ends are enough.
+func telling(flat string) bool {
+	d, field, ok := Define(flat)
+	if !ok || slices.Contains([]string{"n", "min", "mean", "stddev", "p90", "p99.9", "p99.99"}, field) {
+		return false
+	}
+	_, own, _ := strings.Cut(d.Name, ".")
+	return !slices.Contains([]string{"unexplained", "bytes", "join_bytes", "datagrams", "cpu", "memory"}, own)
+}
+
+// kolmogorovSmirnov is the two-sample test on ascending values: the largest
+// distance D between their distribution functions, and the probability that
+// two samples of one continuous distribution are as far apart. It is exact: of
+// all ways to mix the two, equally likely, it counts those that keep closer
+// (Hodges, Ark. Mat. 3, 1958). Ties make it too large, never too small.
+func kolmogorovSmirnov(a, b []float64) (d, p float64) {
+	n, m := len(a), len(b)
+	far := 0 // D * n * m
+	for i, j := 0, 0; i < n && j < m; {
+		x := min(a[i], b[j])
+		for i < n && a[i] == x {
+			i++
+		}
+		for j < m && b[j] == x {
+			j++
+		}
+		far = max(far, abs(i*m-j*n))
+	}
+	// closer[j] is the part of the ways to i of a and j of b that keep closer.
+	closer := make([]float64, m+1)
+	for i := range n + 1 {
+		for j := range m + 1 {
+			switch {
+			case i == 0 && j == 0:
+				closer[j] = 1
+			case abs(i*m-j*n) >= far:
+				closer[j] = 0
+			default:
+				was := 0.0
+				if i > 0 {
+					was = closer[j] * float64(i)
+				}
+				if j > 0 {
+					was += closer[j-1] * float64(j)
+				}
+				closer[j] = was / float64(i+j)
+			}
+		}
+	}
+	return float64(far) / float64(n*m), 1 - closer[m]
+}
+
+func abs(i int) int { return max(i, -i) }
+
+// MeasuredHost is BareHost with so many cores, and with the wake-up that the
+// runs' bare round trips say: half a trip, less one datagram sent and one taken.
+func MeasuredHost(runs []Run, cores int) coretest.Host {
+	h := BareHost
+	h.Cores = cores
+	var trips []float64
+	for _, r := range runs {
+		if d := r.Baseline.RoundTrip.Dist; d != nil && d.P50 != nil {
+			trips = append(trips, *d.P50)
+		}
+	}
+	if len(trips) > 0 {
+		half := time.Duration(median(trips) / 2 * 1e9)
+		h.Wake = max(half-h.Send-h.Take, 0).Round(100 * time.Nanosecond)
+	}
+	return h
+}

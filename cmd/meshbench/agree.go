@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"time"
+
+	"p2plocal/bench"
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
+	"p2plocal/core/coretest"
+	"p2plocal/reports"
+)
+
+const agreeUsage = `usage: meshbench agree [flags]
+       meshbench agree REAL.json SIM.json [-report FILE]
+
+Agree runs the same scenarios over UDP and simulated, -repeat times each, and
+sets the distributions of what they measured side by side. Given two results
+that -json has written, it takes those.
+
+Unless -host says otherwise, the simulated host has as many cores as this
+machine, and a wake-up that is this machine's by the bare round trips that each run
+measures: nothing is fitted to the mesh.
+`
+
+// mostRuns is how many runs a side an exact test takes in its stride.
+const mostRuns = 1000
+
+// agree compares simulation with reality.
+func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flag.NewFlagSet("meshbench agree", flag.ContinueOnError)
+	cfg, out := benchFlags(fs)
+	virtual := simFlags(fs)
+	fs.Lookup("repeat").DefValue, cfg.Repeat = "20", 20
+	fs.Lookup("scenario").DefValue, cfg.scenarios = "join,crash", "join,crash"
+	fs.Lookup("host").DefValue, virtual.host = "measured", "measured"
+	files, err := cli.Parse(fs, args, agreeUsage, stdout)
+	switch {
+	case err != nil:
+		return err
+	case virtual.on || virtual.trace || virtual.until != 0 || virtual.faults != "":
+		return cli.Usagef("agree runs both: -sim, -faults, -trace and -until are for one of them")
+	case len(out.asserts) > 0 || out.json != "" || out.gobench != "":
+		return cli.Usagef("agree has no result of its own for -json, -bench or -assert: give it two that meshbench and meshbench -sim have written")
+	case len(files) != 0 && len(files) != 2:
+		return cli.Usagef("agree takes two result files or none, not %d", len(files))
+	case cfg.Repeat > mostRuns:
+		return cli.Usagef("-repeat %d, want at most %d", cfg.Repeat, mostRuns)
+	}
+	if virtual.host != "measured" {
+		if _, err := bench.ParseHost(virtual.host); err != nil {
+			return cli.UsageError{Err: err}
+		}
+	}
+	for _, name := range out.reports {
+		if !strings.HasSuffix(name, ".txt") && !strings.HasSuffix(name, ".html") {
+			return cli.Usagef("agree writes reports that end in .txt or .html, not %q", name)
+		}
+	}
+	if err := cfg.finish(fs); err != nil {
+		return err
+	}
+	if _, err := out.check(cfg.Scenarios); err != nil {
+		return err
+	}
+	var real, sim *bench.Result
+	if len(files) == 2 {
+		real, sim, err = readSides(files)
+	} else {
+		real, sim, err = runSides(ctx, cfg, virtual, bench.Version(args), out.quiet, stderr)
+	}
+	if err != nil {
+		return err
+	}
+	a := bench.Agree(finished(real), finished(sim))
+	errs := []error{reports.Agree(stdout, a, real, sim, printing.TextOptions(stdout, out.ascii))}
+	for _, name := range out.reports {
+		errs = append(errs, printing.WriteFile(name, func(w io.Writer) error {
+			if strings.HasSuffix(name, ".html") {
+				return reports.AgreeHTML(w, a, real, sim)
+			}
+			return reports.Agree(w, a, real, sim, reports.TextOptions{ASCII: out.ascii})
+		}))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if real.Interrupted || sim.Interrupted {
+		return exitInterrupted
+	}
+	return nil
+}
+
+// readSides reads two results, of which the second must be simulated and the first not.
+func readSides(files []string) (real, sim *bench.Result, err error) {
+	var sides [2]*bench.Result
+	for i, name := range files {
+		if sides[i], err = readResult(name); err != nil {
+			return nil, nil, err
+		}
+		if sides[i].Env.Simulated != (i == 1) {
+			return nil, nil, cli.Usagef("%q is a result of the wrong kind: agree takes one over UDP and then a simulated one", name)
+		}
+		if n := len(sides[i].Runs); n > mostRuns {
+			return nil, nil, cli.Usagef("%q has %d runs, agree takes at most %d", name, n, mostRuns)
+		}
+	}
+	return sides[0], sides[1], nil
+}
+
+// runSides runs the configuration over UDP and then, as often, simulated.
+func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.Tool, quiet bool, stderr io.Writer) (real, sim *bench.Result, err error) {
+	var status bench.Status
+	stop := showProgress(&status, cfg.Config, stderr, quiet)
+	real, err = bench.Execute(ctx, cfg.Config, tool, &status)
+	stop()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(finished(real)) == 0 {
+		return nil, nil, exitInterrupted
+	}
+	v := &bench.Simulation{Queue: bench.QueueOf(cfg.Options.ReadBuffer)}
+	if virtual.host == "measured" {
+		v.Host = bench.MeasuredHost(real.Runs, runtime.NumCPU())
+	} else if v.Host, err = bench.ParseHost(virtual.host); err != nil {
+		return nil, nil, cli.UsageError{Err: err}
+	}
+	if v.Host.Cores == 0 {
+		v.Network = coretest.Fault{Delay: bench.LoopbackDelay}
+	}
+	same := cfg.Config
+	same.Isolation, same.Simulation, same.Repeat = "virtual", v, len(finished(real))
+	start := time.Now()
+	sim, err = bench.Execute(context.WithoutCancel(ctx), same, tool, &status)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !quiet {
+		fmt.Fprintf(stderr, "meshbench: simulated in %v\n", time.Since(start).Round(time.Millisecond))
+	}
+	return real, sim, nil
+}
+
+// finished are the runs that came to their end.
+func finished(r *bench.Result) (runs []bench.Run) {
+	for _, run := range r.Runs {
+		whole := len(run.Scenarios) == len(r.Config.Scenarios)
+		for _, s := range run.Scenarios {
+			whole = whole && !s.Interrupted
+		}
+		if whole {
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}
