@@ -149,6 +149,7 @@ func (m *mesh) seen(f func(i int, s *seatBoard)) {
 
 // agreed reports that every living peer's view is the truth.
 func (m *mesh) agreed() bool {
+	m.bury()
 	ok := true
 	m.seen(func(i int, s *seatBoard) { ok = ok && (!m.alive.has(i) || s.view() == m.alive) })
 	return ok

@@ -2,9 +2,7 @@ package bench
 
 import (
 	"context"
-	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +17,9 @@ import (
 func TestMain(m *testing.M) {
 	if IsChild() {
 		os.Exit(Child())
+	}
+	if os.Getenv(foreignEnv) != "" {
+		os.Exit(foreign(os.Args[1:]))
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -355,36 +356,5 @@ func TestSeed(t *testing.T) {
 	}
 	if slices.Equal(p1, p3) {
 		t.Errorf("seeds 7 and 8 both gave %v", p1)
-	}
-}
-
-// A server that dies, and one that says nothing, are results and no failures.
-func TestForeignServers(t *testing.T) {
-	t.Parallel()
-	if !processes {
-		return // needs to see when a port is bound
-	}
-	script := filepath.Join(t.TempDir(), "server")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nexit 7\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	cfg := quick(3, "join")
-	cfg.Options.ServerExec = script + " {port}"
-	_, err := Execute(t.Context(), cfg, Version(nil), new(Status))
-	if err == nil || !strings.Contains(err.Error(), "exit status 7") {
-		t.Errorf("error %v, want one that says that the server ended with status 7", err)
-	}
-
-	mute, err := core.Listen(netip.AddrPortFrom(loopback, 0), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mute.Close()
-	cfg.Options.ServerExec, cfg.Options.Server = "", mute.Addr().String()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	r, err := Execute(ctx, cfg, Version(nil), new(Status))
-	if err != nil || !r.Interrupted || r.Runs[0].Scenarios[0].Metrics["join.converge"].Value != nil {
-		t.Errorf("error %v, result %+v, want no convergence with a mute server", err, r)
 	}
 }

@@ -175,6 +175,7 @@ type processPeer struct {
 	out     *bufio.Reader
 	spent   *spent
 	stopped bool
+	died    string // how, if it did so by itself
 }
 
 // spent sums up what ended processes have used.
@@ -219,12 +220,16 @@ func (p *processPeer) tell(o command) error {
 	if p.cmd == nil {
 		return errors.New("the peer process is dead")
 	}
-	if err := json.NewEncoder(p.in).Encode(o); err != nil {
-		return fmt.Errorf("peer process %d: %w", p.cmd.Process.Pid, err)
+	err := json.NewEncoder(p.in).Encode(o)
+	answer := ""
+	if err == nil {
+		answer, err = p.out.ReadString('\n')
 	}
-	answer, err := p.out.ReadString('\n')
-	if err != nil {
-		return fmt.Errorf("peer process %d: %w", p.cmd.Process.Pid, err)
+	if err != nil { // nobody is there any more
+		state := p.cmd
+		p.kill()
+		p.died = state.ProcessState.String()
+		return fmt.Errorf("the peer process died: %s", p.died)
 	}
 	if answer = strings.TrimSpace(answer); answer != "" {
 		return errors.New(answer)
@@ -336,6 +341,7 @@ type process struct {
 	cmd    *exec.Cmd
 	output tail
 	ended  chan struct{}
+	at     time.Time // when
 	cpu    time.Duration
 	memory int64
 }
@@ -343,12 +349,14 @@ type process struct {
 func startProcess(command string) (*process, error) {
 	p := &process{cmd: exec.Command("/bin/sh", "-c", "exec "+command), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	p.cmd.WaitDelay = time.Second // where it has left somebody behind who holds its output
 	ownGroup(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start %q: %w", command, err)
 	}
 	go func() {
 		p.cmd.Wait()
+		p.at = time.Now()
 		p.cpu, p.memory = p.cmd.ProcessState.UserTime()+p.cmd.ProcessState.SystemTime(), residentOf(p.cmd.ProcessState)
 		close(p.ended)
 	}()

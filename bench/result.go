@@ -87,6 +87,7 @@ type Scenario struct {
 	Peers       int               `json:"peers"`
 	Seconds     float64           `json:"seconds"` // that it took in all, by its own clock
 	Interrupted bool              `json:"interrupted,omitempty"`
+	Failed      string            `json:"failed,omitempty"` // somebody that is not ours died or fell silent: who, and how
 	Metrics     map[string]Metric `json:"metrics"`
 	Histograms  map[string]string `json:"histograms,omitempty"` // HDR V2, compressed, base64; values in ns
 	Accounts    *Accounts         `json:"accounts,omitempty"`

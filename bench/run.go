@@ -128,6 +128,19 @@ func (c *Config) Expected() (d time.Duration) {
 	return d * time.Duration(c.Repeat)
 }
 
+// Failure is the first scenario that somebody who is not ours failed, and how;
+// "" where there is none.
+func (r *Result) Failure() string {
+	for _, run := range r.Runs {
+		for _, s := range run.Scenarios {
+			if s.Failed != "" {
+				return s.Name + ": " + s.Failed
+			}
+		}
+	}
+	return ""
+}
+
 // Execute runs the benchmark. Where ctx ends it, or it fails, the result holds what
 // there is. Only what keeps it from measuring at all is an error: a mesh that
 // does badly is a result.
@@ -174,6 +187,9 @@ func (run *Run) scenarios(ctx context.Context, cfg *Config, status *Status, numb
 		}
 		s.finish()
 		run.Scenarios = append(run.Scenarios, s.out)
+		if s.out.Failed != "" && cfg.Options.Server != "" {
+			return fmt.Errorf("%s: %s", name, s.out.Failed) // it will not come back
+		}
 		switch {
 		case err == nil, s.ctx.Err() != nil:
 		case errors.As(err, new(cannot)), errors.Is(err, errNotWhole):

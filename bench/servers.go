@@ -114,8 +114,13 @@ func (r remoteServer) addr() netip.AddrPort          { return netip.AddrPort(r) 
 func (r remoteServer) kill() error                   { return fmt.Errorf("server %v was not started here", r.addr()) }
 func (r remoteServer) restart() error                { return r.kill() }
 func (r remoteServer) usage() (time.Duration, int64) { return 0, 0 }
-func (r remoteServer) died() string                  { return "" }
-func (r remoteServer) stop()                         {}
+func (r remoteServer) died() string {
+	if r.addr().Addr().IsLoopback() && !portBound(r.addr().Port()) {
+		return "nothing listens at " + r.addr().String()
+	}
+	return ""
+}
+func (r remoteServer) stop() {}
 
 // commandServer is a program of somebody else's, started here.
 type commandServer struct {

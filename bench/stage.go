@@ -182,25 +182,13 @@ func (s *stage) weigh() {
 // stock ends the mesh and adds it up.
 func (s *stage) stock() {
 	m := s.mesh
+	s.autopsy()
+	s.culls += m.falseCulls() // those who fall silent now will be missed
 	m.silence()
 	s.meterOff()
 	s.weigh()
-	if how := m.server.died(); how != "" {
-		s.bad("the server died: %s", how)
-	}
-	for i := range m.external {
-		if p := m.peers[i].(*externalPeer).proc; p != nil && p.died() != "" {
-			s.bad("external peer %s died: %s", seatName(i), p.died())
-		}
-	}
-	heard := uint64(0)
-	m.seen(func(_ int, seat *seatBoard) { heard += seat.directories.datagrams.Load() })
-	if heard == 0 && m.external < m.n {
-		s.bad("the server at %v never answered: no directory came", m.server.addr())
-	}
 	a := m.world.accounts(m)
 	s.accounts = s.accounts.plus(a)
-	s.culls += m.falseCulls()
 	for i := range m.board.seats {
 		seat := &m.board.seats[i]
 		switch {
@@ -216,6 +204,7 @@ func (s *stage) stock() {
 			s.bad("%d changes of %s's view found no room in the log", n, seatName(i))
 		}
 	}
+	s.answers()
 	m.stop()
 	if s.opt.Server != "" { // it goes on, and must have forgotten these peers before the next are born
 		s.world.sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -68,6 +69,9 @@ func (w *udpWorld) startServer(ctx context.Context, m *mesh) error {
 	switch {
 	case m.opt.Server != "":
 		m.server = remoteServer(netip.MustParseAddrPort(m.opt.Server)) // as validated
+		if how := m.server.died(); how != "" {
+			return errors.New(how)
+		}
 	case m.opt.ServerExec != "":
 		s, err := startCommand(ctx, m.opt.ServerExec, loopback)
 		if err != nil {

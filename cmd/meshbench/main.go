@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -111,8 +112,13 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return failed
 	}
 	result.Assertions = bench.Evaluate(asserts, result)
-	if err := errors.Join(out.write(result, stdout), failed); err != nil {
-		return err
+	if failed == nil && !result.Interrupted && result.Failure() != "" {
+		failed = errors.New(result.Failure())
+	}
+	if err := out.write(result, stdout); err != nil && failed != nil {
+		return fmt.Errorf("%w; %w", failed, err)
+	} else if err != nil || failed != nil {
+		return cmp.Or(err, failed)
 	}
 	return verdict(result)
 }

@@ -1,0 +1,98 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// fail says that somebody the measurement depends on, and who is not ours,
+// died or fell silent: what was measured after that is no measure of it.
+func (s *stage) fail(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	s.bad("%s", text)
+	if s.out.Failed == "" {
+		s.out.Failed = text
+	}
+}
+
+// autopsy says who of those that should be alive is not. It must come before
+// the mesh falls silent, which ends the others.
+func (s *stage) autopsy() {
+	m := s.mesh
+	m.bury()
+	for i, p := range m.peers {
+		switch p := p.(type) {
+		case *externalPeer:
+			if p.proc != nil && p.proc.died() != "" {
+				s.fail("external peer %s died: %s", seatName(i), p.proc.died())
+			}
+		case *processPeer:
+			if p.died != "" {
+				s.fail("the process of peer %s died: %s", seatName(i), p.died)
+			}
+		}
+	}
+	if how := m.server.died(); how != "" {
+		s.fail("the server died: %s", how)
+	}
+}
+
+// answerPatience is how long a server may take to answer at the end: one that
+// sleeps 10 ms a datagram has a full queue behind it by then.
+const answerPatience = 10 * time.Second
+
+// answers finds out whether a server that is not ours still does, when
+// nothing else is sent any more: by a birth that repeats a member's exactly, to
+// which any server sends a directory.
+func (s *stage) answers() {
+	m := s.mesh
+	if m.ours != nil || s.ctx.Err() != nil || s.out.Failed != "" {
+		return
+	}
+	heard := uint64(0)
+	m.seen(func(_ int, seat *seatBoard) { heard += seat.directories.datagrams.Load() })
+	if heard == 0 && m.external < m.n {
+		s.fail("the server at %v never answered: no directory came", m.server.addr())
+		return
+	}
+	for i := m.external; i < m.n; i++ {
+		if !m.alive.has(i) {
+			continue
+		}
+		directories := &m.board.seats[i].directories.datagrams
+		before := directories.Load()
+		m.peers[i].rebirth() // repeated until it is answered
+		if !m.until(s.ctx, answerPatience, func() bool { return directories.Load() > before || m.server.died() != "" }) && s.ctx.Err() == nil {
+			s.fail("the server at %v fell silent: a birth repeated at the end was not answered within %v", m.server.addr(), answerPatience)
+		}
+		if how := m.server.died(); how != "" {
+			s.fail("the server died: %s", how)
+		}
+		return
+	}
+}
+
+// bury has external peers that died by themselves be dead from then on.
+func (m *mesh) bury() {
+	for i := range m.external {
+		if p := m.peers[i].(*externalPeer).proc; p != nil && m.alive.has(i) && p.died() != "" {
+			m.alive.remove(i)
+			m.roster.remove(i, m.clock.at(p.at))
+		}
+	}
+}
+
+// remove has i be gone from at on.
+func (r *roster) remove(i int, at int64) {
+	k := slices.IndexFunc(*r, func(v view) bool { return v.at > at })
+	if k < 0 {
+		k = len(*r)
+	}
+	if k > 0 {
+		*r = slices.Insert(*r, k, view{at, (*r)[k-1].set})
+	}
+	for j := k; j < len(*r); j++ {
+		(*r)[j].set.remove(i)
+	}
+}

@@ -1,0 +1,326 @@
+package bench
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"p2plocal/core"
+)
+
+// foreignEnv makes the test program a server or a peer of somebody else's:
+// its value says which, and what becomes of it so long after its start.
+const foreignEnv = "P2PLOCAL_TEST_FOREIGN"
+
+// foreignCommand is the command line of one. What becomes of it is "", "exit
+// 9 after 300ms" or "stop after 300ms".
+func foreignCommand(kind, fate string) string {
+	args := " {port}"
+	if kind == "peer" {
+		args = " {name} {port} {server}"
+	}
+	return "env " + foreignEnv + "='" + kind + " " + fate + "' " + os.Args[0] + args
+}
+
+func foreign(args []string) int {
+	fate := strings.Fields(os.Getenv(foreignEnv))
+	if n := len(fate); n > 2 {
+		after, _ := time.ParseDuration(fate[n-1])
+		time.AfterFunc(after, func() {
+			if fate[1] == "stop" {
+				syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+				return
+			}
+			fmt.Fprintln(os.Stderr, "terminate called after throwing an instance")
+			code, _ := strconv.Atoi(fate[2])
+			os.Exit(code)
+		})
+	}
+	if fate[0] == "peer" {
+		return foreignPeer(args)
+	}
+	return foreignServer(args)
+}
+
+// foreignServer behaves like the original's: it sleeps 10 ms a datagram, dies of
+// malformed ones, and announces the directory again on a conflict.
+func foreignServer(args []string) int {
+	port, _ := strconv.Atoi(args[0])
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	type entry struct {
+		port uint16
+		seen time.Time
+	}
+	members := make(map[byte]*entry)
+	announce := func() {
+		d := binary.LittleEndian.AppendUint16(nil, 0xC1)
+		d = binary.LittleEndian.AppendUint16(d, uint16(len(members)))
+		for name, e := range members {
+			d = binary.LittleEndian.AppendUint16(d, uint16(name))
+			d = binary.LittleEndian.AppendUint16(d, e.port)
+		}
+		for _, e := range members {
+			conn.WriteToUDP(d, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(e.port)})
+		}
+	}
+	buf := make([]byte, 65536)
+	for reap := time.Now().Add(100 * time.Millisecond); ; {
+		conn.SetReadDeadline(reap)
+		n, err := conn.Read(buf)
+		if err == nil {
+			time.Sleep(10 * time.Millisecond)
+			if n < 4 {
+				return 134
+			}
+			name := buf[2]
+			switch buf[0] {
+			case 0xC0:
+				if n != 6 {
+					return 134
+				}
+				if members[name] == nil {
+					members[name] = &entry{port: binary.LittleEndian.Uint16(buf[4:])}
+				}
+				members[name].seen = time.Now()
+				announce()
+			case 0xC3:
+				if e := members[name]; e != nil {
+					e.seen = time.Now()
+				}
+			}
+		}
+		if now := time.Now(); now.After(reap) {
+			reap = now.Add(100 * time.Millisecond)
+			before := len(members)
+			for name, e := range members {
+				if now.Sub(e.seen) > time.Second {
+					delete(members, name)
+				}
+			}
+			if len(members) != before {
+				announce()
+			}
+		}
+	}
+}
+
+// foreignPeer is born, keeps itself alive and says nothing else.
+func foreignPeer(args []string) int {
+	port, _ := strconv.Atoi(args[1])
+	server, err := net.ResolveUDPAddr("udp4", args[2])
+	if err != nil {
+		return 1
+	}
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	if err != nil {
+		return 1
+	}
+	conn.WriteToUDP([]byte{0xC0, 0, args[0][0], 0, byte(port), byte(port >> 8)}, server)
+	for {
+		time.Sleep(100 * time.Millisecond)
+		conn.WriteToUDP([]byte{0xC3, 0, args[0][0], 0}, server)
+	}
+}
+
+// scenarioOf is one scenario of the first run.
+func scenarioOf(t *testing.T, r *Result, name string) Scenario {
+	t.Helper()
+	for _, s := range r.Runs[0].Scenarios {
+		if s.Name == name {
+			return s
+		}
+	}
+	t.Fatalf("no scenario %s in the result", name)
+	return Scenario{}
+}
+
+// A server as slow and as easily hurt as the original is measured like any
+// other; it falls over garbage, which is a result and no failure of the harness.
+func TestSlowServer(t *testing.T) {
+	t.Parallel()
+	if !processes {
+		return // needs to see when a port is bound
+	}
+	cfg := quick(4, "join", "steady", "crash", "relaunch", "restart", "pause", "garbage", "loss")
+	cfg.Options.ServerExec = foreignCommand("server", "")
+	cfg.Options.Impair.Loss = 0 // it would not notice a lost birth
+	r := execute(t, cfg)
+	for _, name := range []string{"join.converge", "steady.latency.p50", "crash.converge", "relaunch.late.back.max", "restart.refresh.whole", "pause.rebirth.back", "loss.converge", "join.server_memory"} {
+		flat(t, r, name)
+	}
+	for _, s := range r.Runs[0].Scenarios {
+		if s.Accounts.Unexplained != 0 {
+			t.Errorf("%s: %d datagrams unexplained", s.Name, s.Accounts.Unexplained)
+		}
+		if s.Name == "garbage" {
+			if !strings.Contains(s.Failed, "the server died: exit status 134") {
+				t.Errorf("a server that garbage kills: failed %q", s.Failed)
+			}
+		} else if s.Failed != "" {
+			t.Errorf("%s failed: %s", s.Name, s.Failed)
+		}
+	}
+}
+
+// A server that dies or falls silent half-way is survived, and said.
+func TestServerFails(t *testing.T) {
+	t.Parallel()
+	if !processes {
+		return
+	}
+	for _, test := range []struct{ name, fate, want string }{
+		{"dies", "exit 9 after 2s", `the server died: exit status 9, last words "terminate called after throwing an instance"`},
+		{"stops", "stop after 2s", "fell silent: a birth repeated at the end was not answered within 10s"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := quick(3, "steady", "join")
+			cfg.Options.ServerExec, cfg.Options.Duration = foreignCommand("server", test.fate), 4*time.Second
+			r := execute(t, cfg)
+			if s := scenarioOf(t, r, "steady"); !strings.Contains(s.Failed, test.want) {
+				t.Errorf("steady: failed %q, want %q", s.Failed, test.want)
+			}
+			flat(t, r, "steady.latency.p50")
+			flat(t, r, "join.converge") // by another process
+			if s := scenarioOf(t, r, "join"); s.Failed != "" {
+				t.Errorf("join: failed %q", s.Failed)
+			}
+			if !strings.HasPrefix(r.Failure(), "steady: the server") {
+				t.Errorf("failure %q", r.Failure())
+			}
+		})
+		t.Run("running/"+test.name, func(t *testing.T) {
+			t.Parallel()
+			probe, err := core.Listen(netip.AddrPortFrom(loopback, 0), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			addr := probe.Addr()
+			probe.Close()
+			server := exec.Command("/bin/sh", "-c", "exec "+strings.Replace(foreignCommand("server", strings.Replace(test.fate, "2s", "3s", 1)), "{port}", strconv.Itoa(int(addr.Port())), 1))
+			if err := server.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { server.Process.Kill(); server.Wait() }()
+			for deadline := time.Now().Add(10 * time.Second); !portBound(addr.Port()) && time.Now().Before(deadline); {
+				time.Sleep(time.Millisecond)
+			}
+			cfg := quick(3, "steady", "join")
+			cfg.Options.Server, cfg.Options.Duration = addr.String(), 4*time.Second
+			r, err := Execute(t.Context(), cfg, Version(nil), new(Status))
+			want := test.want
+			if test.name == "dies" {
+				want = "the server died: nothing listens at " + addr.String()
+			}
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Fatalf("error %v, want %q", err, want)
+			}
+			if len(r.Runs[0].Scenarios) != 1 {
+				t.Errorf("%d scenarios, want the one in which it failed", len(r.Runs[0].Scenarios))
+			}
+			flat(t, r, "steady.latency.p50")
+		})
+	}
+}
+
+// A server that ends at once, one that is not there, and one that says nothing.
+func TestNoServer(t *testing.T) {
+	t.Parallel()
+	if !processes {
+		return
+	}
+	cfg := quick(3, "join")
+	cfg.Options.ServerExec = "false {port}"
+	_, err := Execute(t.Context(), cfg, Version(nil), new(Status))
+	if err == nil || !strings.Contains(err.Error(), "exit status 1") {
+		t.Errorf("error %v, want one that says that the server ended with status 1", err)
+	}
+
+	mute, err := core.Listen(netip.AddrPortFrom(loopback, 0), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Options.ServerExec, cfg.Options.Server = "", mute.Addr().String()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	r, err := Execute(ctx, cfg, Version(nil), new(Status))
+	if err != nil || !r.Interrupted || r.Runs[0].Scenarios[0].Metrics["join.converge"].Value != nil {
+		t.Errorf("error %v, result %+v, want no convergence with a mute server", err, r)
+	}
+	r, err = Execute(t.Context(), cfg, Version(nil), new(Status))
+	if err == nil || !strings.Contains(err.Error(), "never answered") || r.Runs[0].Scenarios[0].Metrics["join.converge"].Value != nil {
+		t.Errorf("error %v, want that the server never answered", err)
+	}
+	mute.Close()
+	if _, err = Execute(t.Context(), cfg, Version(nil), new(Status)); err == nil || !strings.Contains(err.Error(), "nothing listens at") {
+		t.Errorf("error %v, want that nothing listens there", err)
+	}
+}
+
+// External peers that die are said to, and are dead from then on: the others
+// drop them, which is no false cull.
+func TestExternalPeerDies(t *testing.T) {
+	t.Parallel()
+	if !processes {
+		return
+	}
+	cfg := quick(4, "steady")
+	cfg.Options.External, cfg.Options.PeerExec = 1, foreignCommand("peer", "exit 3 after 700ms")
+	cfg.Options.Duration = 3 * time.Second
+	r := execute(t, cfg)
+	s := scenarioOf(t, r, "steady")
+	if !strings.Contains(s.Failed, "external peer A died: exit status 3") {
+		t.Errorf("failed %q", s.Failed)
+	}
+	if n := flat(t, r, "steady.false_culls"); n != 0 {
+		t.Errorf("%v false culls", n)
+	}
+	if n := flat(t, r, "steady.lost"); n != 0 {
+		t.Errorf("%v messages lost among the others", n)
+	}
+}
+
+// A peer process of ours that somebody kills is said to have died.
+func TestPeerProcessDies(t *testing.T) {
+	t.Parallel()
+	if !processes {
+		return
+	}
+	cfg := quick(3, "steady")
+	cfg.Isolation = "process"
+	r := staged(t, cfg, func(s *stage) {
+		s.peers[1].(*processPeer).cmd.Process.Kill()
+	})
+	if s := r.Runs[0].Scenarios[0]; !strings.Contains(s.Failed, "the process of peer B died: signal: killed") {
+		t.Errorf("failed %q", s.Failed)
+	}
+}
+
+func TestRosterRemove(t *testing.T) {
+	t.Parallel()
+	of := func(members ...int) (v set) {
+		for _, i := range members {
+			v.add(i)
+		}
+		return v
+	}
+	r := roster{{10, of(0, 1)}, {20, of(0, 1, 2)}, {30, of(0, 1, 3)}}
+	r.remove(1, 25)
+	want := roster{{10, of(0, 1)}, {20, of(0, 1, 2)}, {25, of(0, 2)}, {30, of(0, 3)}}
+	if fmt.Sprint(r) != fmt.Sprint(want) {
+		t.Errorf("%v, want %v", r, want)
+	}
+}
