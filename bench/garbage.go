@@ -172,7 +172,12 @@ func garbageScenario(s *stage) error {
 			}
 			target = s.socks[seat].Addr()
 		}
-		set, err := fuzz.Flood(s.opt.Garbage.Kind, s.hostileEnv(), s.seed)
+		env := s.hostileEnv()
+		guests := &newcomers{}
+		if !s.simulated() {
+			guests = startNewcomers(s.mesh, &env, s.opt.Garbage.Kind == "fill")
+		}
+		set, err := fuzz.Flood(s.opt.Garbage.Kind, env, s.seed)
 		if err != nil {
 			return cannot(err.Error())
 		}
@@ -184,16 +189,24 @@ func garbageScenario(s *stage) error {
 		if err != nil {
 			return err
 		}
+		guests.begin(s.ctx)
 		w := s.window(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
 		after := peakOf(os.Getpid())
+		guests.end()
 		v, err := x.stop()
 		s.mesh.hostile[seat] = v.Sent
+		s.mesh.hostile[serverSeat] += guests.sent.Load()
 		s.sum(w)
 		if err != nil {
 			return err
 		}
 		s.until(context.WithoutCancel(s.ctx), drainPatience, func() bool { return s.world.accounts(s.mesh).Unexplained == 0 })
-		s.assaulted(v, seat)
+		guests.report(s)
+		if seat == serverSeat {
+			s.assaulted(v, seat, guests.sent.Load())
+		} else {
+			s.assaulted(v, seat, 0)
+		}
 		if s.set("memory_growth", never("bytes")); !s.simulated() {
 			s.value("memory_growth", "bytes", float64(after-before))
 		}
@@ -201,8 +214,9 @@ func garbageScenario(s *stage) error {
 	})
 }
 
-// assaulted writes down what was sent to a seat, and how much of it came.
-func (s *stage) assaulted(v volley, seat int) {
+// assaulted writes down what was sent to a seat, and how much of it came: of
+// what it took that is neither the mesh's nor one of others.
+func (s *stage) assaulted(v volley, seat int, others uint64) {
 	s.count("hostile_sent", v.Sent)
 	s.value("hostile_rate", "messages/s", float64(v.Sent)/v.Elapsed.Seconds())
 	if s.set("hostile_cpu", never("cores")); !s.simulated() {
@@ -213,6 +227,7 @@ func (s *stage) assaulted(v volley, seat int) {
 		s.set("hostile_taken", never("1"))
 		return
 	}
+	took -= min(took, others)
 	for i := range s.board.seats {
 		took -= min(took, s.board.seats[i].to[seat].Load())
 	}

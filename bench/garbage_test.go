@@ -38,6 +38,9 @@ func TestGarbage(t *testing.T) {
 			if rate := flat(t, r, "garbage.hostile_rate"); rate > 1.1*cfg.Options.Garbage.Rate {
 				t.Errorf("%v a second, asked for %v", rate, cfg.Options.Garbage.Rate)
 			}
+			if n := flat(t, r, "garbage.admit.n") + flat(t, r, "garbage.shut_out"); n == 0 {
+				t.Error("no newcomer was let in, nor shut out")
+			}
 			if flat(t, r, "garbage.sent") == 0 {
 				t.Error("no message was sent")
 			}

@@ -99,6 +99,8 @@ var own = map[string][]Definition{
 		{"hostile_rate", "messages/s", false, 0, "those by the time that the sender ran"},
 		{"hostile_taken", "1", false, 0, "those that the target took from its socket; the rest the kernel dropped there"},
 		{"hostile_cpu", "cores", false, 0, "CPU time of the sender, a process of its own, by the time that it ran"},
+		{"admit", "s", true, -1, "of newcomers, one born each second beside the flood: first birth until a directory names it"},
+		{"shut_out", "1", false, -1, "newcomers that were not let in within 7 s"},
 		{"memory_growth", "bytes", false, -1, "growth of the most resident memory of the benchmark's process while the sender ran"},
 	},
 	"saturate": {

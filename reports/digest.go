@@ -505,6 +505,9 @@ func facts(r *bench.Result, s scene) []fact {
 			p = p.add("sender %v", measure(*v, "cores"))
 		}
 		say("hostile", p)
+		if v := s.value("shut_out"); v != nil && *v > 0 {
+			say("newcomers", phrase{}.addIf(true, "%s were not let in within 7 s", grouped(*v)))
+		}
 	case "saturate":
 		for _, goal := range []struct{ label, rate, latency, text string }{
 			{"lossless", "rate_lossless", "latency_due", "without loss"},

@@ -149,6 +149,7 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 		} else {
 			if name == "garbage" {
 				m["hostile_sent"], m["hostile_rate"], m["hostile_taken"] = one("1", 13e6), one("messages/s", 1e6), one("1", 12.9e6)
+				m["admit"], m["shut_out"] = exact(g.uniform(13, 0.0002, 0.004)), one("1", 2)
 				m["hostile_cpu"], m["memory_growth"] = one("cores", 0.98), one("bytes", 4.1e6)
 			}
 			m["duplicated"], m["reordered"] = one("1", 0), one("1", 0)
