@@ -98,7 +98,7 @@ func (c *checker) hear(e coretest.Event) {
 	switch {
 	case e.What == coretest.Sent && e.From == coretest.ServerPort:
 		c.serverSent(e)
-	case e.What == coretest.Sent:
+	case e.What == coretest.Sent && c.net.Node(e.From) != nil:
 		c.peerSent(e)
 	case e.What == coretest.Taken && e.To == coretest.ServerPort:
 		c.dirty = true

@@ -121,34 +121,3 @@ func drawFault(d *dice, s Scenario, v Verb) Fault {
 	}
 	return f
 }
-
-// hostile draws one datagram that somebody sends who means no good, or knows
-// no better, and the port that it seems to come from.
-func hostile(d *dice, s Scenario) (from uint16, datagram []byte) {
-	from = 20_000 + uint16(d.below(1000))
-	ghost := core.Name(' ' + d.below(core.MaxPeers))
-	mine := core.Entry{Name: ghost, Port: from}
-	somebody := coretest.ServerPort + 1 + uint16(d.below(s.Peers))
-	switch d.below(8) {
-	case 0: // noise
-		datagram = make([]byte, d.below(40))
-		for i := range datagram {
-			datagram[i] = byte(d.next())
-		}
-	case 1: // a ghost: born, never heard again
-		datagram = core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
-	case 2: // a claim to somebody's port
-		datagram = core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: ghost, Port: somebody}}.Append(nil)
-	case 3:
-		datagram = core.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)
-	case 4: // a directory that the server never sent
-		datagram = core.Message{Type: core.TypeDirectory, Entries: core.Entries(nil).Append(mine)}.Append(nil)
-	case 5:
-		datagram = core.Message{Type: core.TypeVanilla, Payload: []byte("hello")}.Append(nil)
-	case 6: // a length that lies
-		datagram = []byte{0xC2, 0, 0xFF, 0xFF, 'x', 0}
-	case 7: // the server's own port, or none
-		datagram = core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: ghost, Port: uint16(d.below(2)) * coretest.ServerPort}}.Append(nil)
-	}
-	return from, datagram
-}

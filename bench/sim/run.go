@@ -47,8 +47,8 @@ func Simulate(s Scenario, machines Machines, until time.Duration, trace func(cor
 			}
 		})
 	}
-	for i, f := range s.Faults {
-		plan(n, s, f, dice(s.Seed+uint64(i)<<32))
+	for _, f := range s.Faults {
+		plan(n, s, f)
 	}
 	n.At(s.Calm, func() {
 		n.SetDefault(coretest.Fault{Delay: 20 * time.Microsecond})
@@ -77,7 +77,7 @@ func Simulate(s Scenario, machines Machines, until time.Duration, trace func(cor
 func name(i int) core.Name { return core.Name(' ' + i) }
 
 // plan enters one fault in the Net's calendar.
-func plan(n *coretest.Net, s Scenario, f Fault, d dice) {
+func plan(n *coretest.Net, s Scenario, f Fault) {
 	x := n.Node(f.A)
 	during := func(begin, end func()) {
 		n.At(f.At, begin)
@@ -98,8 +98,9 @@ func plan(n *coretest.Net, s Scenario, f Fault, d dice) {
 		n.At(f.At, func() { x.JumpClock(f.Jump) })
 	case Hostile:
 		n.At(f.At, func() {
+			h := newHostile(s, f)
 			for range f.N {
-				from, datagram := hostile(&d, s)
+				from, datagram := h.next()
 				n.Inject(from, f.A, datagram)
 			}
 		})

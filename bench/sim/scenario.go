@@ -160,21 +160,39 @@ const most = time.Hour
 // See testdata for one of each kind. Settings left out are those of Default.
 func Parse(r io.Reader) (Scenario, error) {
 	s := Default()
+	settings := map[string]int{} // the line of each
+	var faults []int             // likewise
 	lines := bufio.NewScanner(r)
-	for number := 1; lines.Scan(); number++ {
+	number := 1
+	for ; lines.Scan(); number++ {
 		text, _, _ := strings.Cut(lines.Text(), "#")
 		words := strings.Fields(text)
 		if len(words) == 0 {
 			continue
 		}
+		before := len(s.Faults)
 		if err := s.line(words); err != nil {
 			return s, fmt.Errorf("line %d: %w", number, err)
 		}
+		if len(s.Faults) > before {
+			faults = append(faults, number)
+		} else {
+			settings[words[0]] = number
+		}
 	}
 	if err := lines.Err(); err != nil {
-		return s, err
+		return s, fmt.Errorf("line %d: %w", number, err)
 	}
-	return s, s.Validate()
+	setting, fault, err := s.invalid()
+	switch number := settings[setting]; {
+	case err == nil:
+		return s, nil
+	case fault >= 0:
+		return s, fmt.Errorf("line %d: %w", faults[fault], err)
+	case number > 0:
+		return s, fmt.Errorf("line %d: %w", number, err)
+	}
+	return s, err // a default that does not fit what was set
 }
 
 func (s *Scenario) line(words []string) (err error) {
@@ -251,6 +269,9 @@ func parseFault(words []string) (f Fault, err error) {
 	case Drift, Hostile:
 		f.N, err = strconv.Atoi(rest[0])
 	}
+	if err != nil && (f.Verb == Jump || f.Verb == Drift || f.Verb == Hostile) {
+		err = fmt.Errorf("%s %q makes no sense", f.Verb, rest[0])
+	}
 	return f, err
 }
 
@@ -276,27 +297,36 @@ func Default() Scenario {
 
 // Validate names the first thing that cannot be run.
 func (s Scenario) Validate() error {
-	switch {
-	case s.Peers < 1 || s.Peers > core.MaxPeers:
-		return fmt.Errorf("%d peers, want 1 to %d", s.Peers, core.MaxPeers)
-	case s.Queue < 0:
-		return fmt.Errorf("queue of %d, want 0 or more", s.Queue)
-	case s.Refresh < 0 || s.Refresh > most:
-		return fmt.Errorf("refresh %v, want 0 to %v", s.Refresh, most)
-	case s.Duration <= 0 || s.Duration > most:
-		return fmt.Errorf("duration %v, want more than 0, at most %v", s.Duration, most)
-	case s.Calm < launching || s.Calm > s.Duration:
-		return fmt.Errorf("calm from %v on, want %v to the duration, %v", s.Calm, launching, s.Duration)
-	}
-	if err := s.Network.Validate(); err != nil {
-		return err
-	}
-	for _, f := range s.Faults {
-		if err := s.check(f); err != nil {
-			return fmt.Errorf("fault %q: %w", f, err)
+	_, _, err := s.invalid()
+	return err
+}
+
+// invalid is what cannot be run, and which setting or, if not -1, which fault it is.
+func (s Scenario) invalid() (setting string, fault int, err error) {
+	for _, x := range []struct {
+		setting string
+		bad     bool
+		err     error
+	}{
+		{"peers", s.Peers < 1 || s.Peers > core.MaxPeers, fmt.Errorf("%d peers, want 1 to %d", s.Peers, core.MaxPeers)},
+		{"queue", s.Queue < 0, fmt.Errorf("queue of %d, want 0 or more", s.Queue)},
+		{"refresh", s.Refresh < 0 || s.Refresh > most, fmt.Errorf("refresh %v, want 0 to %v", s.Refresh, most)},
+		{"duration", s.Duration <= 0 || s.Duration > most, fmt.Errorf("duration %v, want more than 0, at most %v", s.Duration, most)},
+		{"calm", s.Calm < launching || s.Calm > s.Duration, fmt.Errorf("calm from %v on, want %v to the duration, %v", s.Calm, launching, s.Duration)},
+	} {
+		if x.bad {
+			return x.setting, -1, x.err
 		}
 	}
-	return nil
+	if err := s.Network.Validate(); err != nil {
+		return "network", -1, err
+	}
+	for i, f := range s.Faults {
+		if err := s.check(f); err != nil {
+			return "", i, fmt.Errorf("fault %q: %w", f, err)
+		}
+	}
+	return "", -1, nil
 }
 
 func (s Scenario) check(f Fault) error {

@@ -12,7 +12,7 @@ import (
 // The examples hold, and what is written reads back.
 func TestExamples(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.faults")
-	if err != nil || len(names) != 4 {
+	if err != nil || len(names) != 11 {
 		t.Fatalf("%q, %v", names, err)
 	}
 	seen := map[Verb]bool{}
@@ -52,16 +52,20 @@ func TestWriteParse(t *testing.T) {
 
 func TestParseErrors(t *testing.T) {
 	for script, want := range map[string]string{
-		"peers 96":                          "96 peers, want 1 to 95",
+		"seed 1\npeers 96":                  "line 2: 96 peers, want 1 to 95",
 		"peers x":                           `line 1: peers "x" makes no sense`,
 		"\n\nbeers 3":                       `line 3: "beers" is no setting`,
 		"peers":                             "want a setting and its value",
-		"network loss=2":                    "loss probability 2, want 0 to 1",
+		"network loss=2":                    "line 1: loss probability 2, want 0 to 1",
 		"network loss=much":                 `"loss=much": want a number`,
 		"network fog=1":                     `"fog=1" is not a property`,
 		"5s crash 3001":                     "the others two such as 3s-5s",
 		"5s-6s jump 3001 1s":                "jump and hostile take one time",
-		"5s-4s crash 3001":                  "ends before it begins",
+		"5s-4s crash 3001":                  "line 1: fault \"5s-4s crash 3001\": ends before it begins",
+		"\n9s jump 3001 x":                  `line 2: jump "x" makes no sense`,
+		"9s-10s drift 3001 x":               `line 1: drift "x" makes no sense`,
+		"# x\n\n5s-6s crash 3010\npeers 9":  `line 3: fault "5s-6s crash 3010": peers have ports 3001 to 3009`,
+		"duration 3s":                       "calm from 40s on, want 2s to the duration, 3s",
 		"5s-6s crash 3011":                  "peers have ports 3001 to 3010",
 		"5s-6s crash *":                     "crash wants one port",
 		"5s-6s crash bob":                   `"bob" is nobody`,

@@ -21,5 +21,5 @@ func (f *Fault) UnmarshalText(text []byte) (err error) {
 
 // Plan enters the scenario's fault of a number in a Net's calendar.
 func (s Scenario) Plan(n *coretest.Net, number int) {
-	plan(n, s, s.Faults[number], dice(s.Seed+uint64(number)<<32))
+	plan(n, s, s.Faults[number])
 }

@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"sync"
+
+	"p2plocal/core"
+	"p2plocal/core/coretest"
+	"p2plocal/fuzz"
+)
+
+// stranger is the first of a thousand ports that hostile datagrams come from.
+// Nobody forges the server's or a peer's address: that takes privileges.
+const stranger = 20_000
+
+// hostile makes datagrams of somebody who means no good, or knows no better,
+// for the node on one port.
+type hostile struct {
+	d        *dice
+	peers    int
+	cases    []fuzz.Case
+	wire     [][]byte // datagrams to mutate
+	made     *fuzz.Generator
+	mutation *rand.Rand
+	from     uint16      // of the sequence under way
+	rest     []fuzz.Step // of it
+}
+
+// newHostile begins at the seed and the fault's own time and target, so that
+// the other faults of a scenario do not change what it sends.
+func newHostile(s Scenario, f Fault) *hostile {
+	c := catalogueFor(f.A)
+	d := dice(s.Seed ^ uint64(f.At)<<16 ^ uint64(f.A))
+	return &hostile{d: &d, peers: s.Peers, cases: c.cases, wire: c.wire,
+		made: fuzz.NewGenerator(c.env, int64(d.next()>>1)), mutation: rand.New(rand.NewPCG(d.next(), d.next()))}
+}
+
+// longestSequence is how many datagrams of one case follow each other.
+const longestSequence = 64
+
+// next draws one datagram and the port that it seems to come from.
+func (h *hostile) next() (from uint16, datagram []byte) {
+	if len(h.rest) > 0 {
+		datagram, h.rest = h.rest[0].Datagram, h.rest[1:]
+		return h.from, datagram
+	}
+	from = stranger + uint16(h.d.below(1000))
+	switch h.d.below(8) {
+	case 0, 1: // the catalogue's, a sequence from one port without its pauses
+		c := h.cases[h.d.below(len(h.cases))]
+		steps := c.Steps[h.d.below(max(1, len(c.Steps)-longestSequence)):]
+		h.from, h.rest = from, steps[1:min(len(steps), longestSequence)]
+		return from, steps[0].Datagram
+	case 2:
+		return from, h.made.Next()
+	case 3:
+		return from, fuzz.Mutate(h.mutation, h.wire)
+	case 4:
+		return from, fuzz.Noise(h.mutation)
+	}
+	// What has taught most: births and keep-alives that are well-formed.
+	ghost := core.Name(' ' + h.d.below(core.MaxPeers))
+	mine := core.Entry{Name: ghost, Port: from}
+	switch h.d.below(4) {
+	case 0: // a ghost: born, never heard again
+		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
+	case 1: // one that speaks up once
+		h.from, h.rest = from, []fuzz.Step{{Datagram: core.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)}}
+		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
+	case 2: // a claim to somebody's port
+		mine.Port = entry(h.d.below(h.peers)).Port
+		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
+	}
+	return from, core.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)
+}
+
+// catalogue is fuzz's for one target.
+type catalogue struct {
+	env   fuzz.Env
+	cases []fuzz.Case // of the target's role
+	wire  [][]byte    // the first datagram of each
+}
+
+// catalogues has one for each port, made when it is first wanted.
+var catalogues [core.MaxPeers + 1]struct {
+	sync.Once
+	catalogue
+}
+
+func catalogueFor(target uint16) *catalogue {
+	c := &catalogues[target-coretest.ServerPort]
+	c.Do(func() {
+		c.env = fuzz.Env{Server: serverAddr}
+		role, self := fuzz.Server, -1
+		if target != coretest.ServerPort {
+			role, self = fuzz.Peer, int(target)-coretest.ServerPort-1
+			c.env.Self = entry(self)
+		}
+		for i := 0; len(c.env.Members) < 2; i++ {
+			if i != self {
+				c.env.Members = append(c.env.Members, entry(i))
+			}
+		}
+		for i := int(core.MaxPeers) - 1; i >= 0; i-- { // the first of these are names that no small mesh has
+			c.env.Spare = append(c.env.Spare, core.Entry{Name: name(i), Port: stranger + uint16(i)})
+		}
+		for _, x := range must(c.env.Catalogue()) {
+			if x.Role == role {
+				c.cases = append(c.cases, x)
+				c.wire = append(c.wire, x.Steps[0].Datagram)
+			}
+		}
+	})
+	return &c.catalogue
+}
