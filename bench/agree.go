@@ -143,20 +143,30 @@ func kolmogorovSmirnov(a, b []float64) (d, p float64) {
 
 func abs(i int) int { return max(i, -i) }
 
-// MeasuredHost is BareHost with so many cores, and with the wake-up that the
-// runs' bare round trips say: half a trip, less one datagram sent and one taken.
-func MeasuredHost(runs []Run, cores int) coretest.Host {
+// MeasuredHost is BareHost with so many cores, and with a wake-up that the runs
+// have measured, less one datagram sent and one taken: what a datagram of the
+// steady scenario cost in CPU time or, where that is not among them, half a bare round trip.
+func (c *Config) MeasuredHost(runs []Run, cores int) coretest.Host {
 	h := BareHost
 	h.Cores = cores
-	var trips []float64
+	var costs, trips []float64
 	for _, r := range runs {
 		if d := r.Baseline.RoundTrip.Dist; d != nil && d.P50 != nil {
-			trips = append(trips, *d.P50)
+			trips = append(trips, *d.P50/2)
+		}
+		for _, s := range r.Scenarios {
+			cpu, rate := s.Metrics["steady.cpu"].Value, s.Metrics["steady.rate"].Value
+			if cpu != nil && rate != nil {
+				costs = append(costs, *cpu/(*rate+float64(c.Peers)/c.Timing.Heartbeat.Seconds()))
+			}
 		}
 	}
-	if len(trips) > 0 {
-		half := time.Duration(median(trips) / 2 * 1e9)
-		h.Wake = max(half-h.Send-h.Take, 0).Round(100 * time.Nanosecond)
+	if len(costs) == 0 {
+		costs = trips
+	}
+	if len(costs) > 0 {
+		each := time.Duration(median(costs) * 1e9)
+		h.Wake = max(each-h.Send-h.Take, 0).Round(100 * time.Nanosecond)
 	}
 	return h
 }

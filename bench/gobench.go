@@ -26,7 +26,11 @@ func WriteGoBench(w io.Writer, r *Result) error {
 				Name:  benchfmt.Name(fmt.Sprintf("Mesh/scenario=%s/peers=%d", word(s.Name), s.Peers)),
 				Iters: 1,
 			}
-			for _, c := range []struct{ key, value string }{{"goos", r.Env.OS}, {"goarch", r.Env.Arch}, {"cpu", r.Env.CPU}} {
+			simulated := ""
+			if r.Env.Simulated && r.Config.Simulation != nil {
+				simulated = r.Config.Simulation.String()
+			}
+			for _, c := range []struct{ key, value string }{{"goos", r.Env.OS}, {"goarch", r.Env.Arch}, {"cpu", r.Env.CPU}, {"simulated", simulated}} {
 				if v := oneLine(c.value); v != "" {
 					line.Config = append(line.Config, benchfmt.Config{Key: c.key, Value: []byte(v), File: true})
 				}

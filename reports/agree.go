@@ -82,6 +82,7 @@ func AgreeHTML(w io.Writer, a *bench.Agreement, real, sim *bench.Result) error {
 		Quantiles []string
 		D, P, Q   string
 		Low, High string
+		Log       bool // the axis is
 		RealPath  string
 		SimPath   string
 	}
@@ -95,7 +96,11 @@ func AgreeHTML(w io.Writer, a *bench.Agreement, real, sim *bench.Result) error {
 		}
 		low, high := span2(x.Real, x.Sim)
 		f.Low, f.High = quantile(low, x.Unit), quantile(high, x.Unit)
-		f.RealPath, f.SimPath = steps(x.Real, low, high), steps(x.Sim, low, high)
+		place := func(v float64) float64 { return (v - low) / (high - low) }
+		if f.Log = low > 0 && high/low > 10; f.Log {
+			place = func(v float64) float64 { return math.Log(v/low) / math.Log(high/low) }
+		}
+		f.RealPath, f.SimPath = steps(x.Real, place), steps(x.Sim, place)
 		figures = append(figures, f)
 	}
 	return agreeHTML.Execute(w, map[string]any{
@@ -127,17 +132,17 @@ const (
 )
 
 // steps is the empirical distribution function of ascending values, as an SVG
-// path over the plane.
-func steps(values []float64, low, high float64) string {
+// path over the plane; place is where a value lies on its axis, from 0 to 1.
+func steps(values []float64, place func(float64) float64) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "M0 %d", planeHeight)
 	for i, v := range values {
 		if math.IsInf(v, 1) {
 			break
 		}
-		x := 0.0
-		if high > low && !math.IsInf(v, -1) {
-			x = (v - low) / (high - low) * planeWidth
+		x := place(v) * planeWidth
+		if math.IsNaN(x) || math.IsInf(x, -1) { // a single finite value, or one that is better than any
+			x = 0
 		}
 		fmt.Fprintf(&b, "H%.1f V%.1f", x, planeHeight*(1-float64(i+1)/float64(len(values))))
 	}

@@ -78,5 +78,8 @@ func probability(p *float64) string {
 	if p == nil {
 		return missing
 	}
+	if *p < 0.0005 {
+		return "<0.001"
+	}
 	return fmt.Sprintf("%.3f", *p)
 }

@@ -11,7 +11,8 @@ import (
 
 // CSV writes one row for each run, scenario and flat metric (RFC 4180). A
 // figure that was not measured leaves its value empty. The baseline, which
-// belongs to a run and no scenario, has an empty scenario.
+// belongs to a run and no scenario, has an empty scenario; a simulated run has
+// "simulated", which is 1, in its place.
 func CSV(w io.Writer, results []Named) error {
 	c := csv.NewWriter(w)
 	c.UseCRLF = true
@@ -39,7 +40,12 @@ func CSV(w io.Writer, results []Named) error {
 					row(scenario, peers, interrupted, name+"."+f, unit, m.Dist.Field(f))
 				}
 			}
-			flat("", r.Config.Peers, false, "baseline.round_trip", run.Baseline.RoundTrip)
+			if r.Result.Env.Simulated {
+				yes := 1.0
+				row("", r.Config.Peers, false, "simulated", "1", &yes)
+			} else {
+				flat("", r.Config.Peers, false, "baseline.round_trip", run.Baseline.RoundTrip)
+			}
 			for _, s := range run.Scenarios {
 				for _, name := range s.Names() {
 					flat(s.Name, s.Peers, s.Interrupted, name, s.Metrics[name])

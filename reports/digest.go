@@ -157,7 +157,11 @@ func headline(r *bench.Result) phrase {
 	if r.Interrupted {
 		p = p.addIf(true, "Interrupted: ")
 	}
-	p = p.add("%s", plural(uint64(max(0, r.Config.Peers)), "peer"))
+	what := "peer"
+	if r.Env.Simulated {
+		what = "simulated peer"
+	}
+	p = p.add("%s", plural(uint64(max(0, r.Config.Peers)), what))
 	if n := len(r.Runs); n > 1 {
 		p = p.add(", %d runs", n)
 	}

@@ -25,8 +25,9 @@ sets the distributions of what they measured side by side. Given two results
 that -json has written, it takes those.
 
 Unless -host says otherwise, the simulated host has as many cores as this
-machine, and a wake-up that is this machine's by the bare round trips that each run
-measures: nothing is fitted to the mesh.
+machine, and its wake-up is what the runs over UDP have measured: the CPU time of a
+datagram in steady, or without that half a bare round trip, less one datagram
+sent and taken. Nothing is fitted to latencies.
 `
 
 // mostRuns is how many runs a side an exact test takes in its stride.
@@ -128,7 +129,7 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.
 	}
 	v := &bench.Simulation{Queue: bench.QueueOf(cfg.Options.ReadBuffer)}
 	if virtual.host == "measured" {
-		v.Host = bench.MeasuredHost(real.Runs, runtime.NumCPU())
+		v.Host = cfg.MeasuredHost(real.Runs, runtime.NumCPU())
 	} else if v.Host, err = bench.ParseHost(virtual.host); err != nil {
 		return nil, nil, cli.UsageError{Err: err}
 	}

@@ -15,8 +15,18 @@ func TestSim(t *testing.T) {
 	var documents [2][]byte
 	for i := range documents {
 		file := filepath.Join(dir, string(rune('a'+i))+".json")
-		code, stdout, stderr := invoke(t.Context(), "-sim", "-peers", "20", "-scenario", "join,steady,crash", "-duration", "10m", "-json", file, "-report", file+".html")
-		if code != 0 || !strings.Contains(stdout, "simulated") || !strings.Contains(stderr, "x real time") || strings.Contains(stdout, "core") {
+		forms := []string{file + ".html", file + ".md", file + ".csv", file + ".txt"}
+		args := []string{"-sim", "-peers", "20", "-scenario", "join,steady,crash", "-duration", "10m", "-json", file, "-bench", file + ".bench"}
+		for _, form := range forms {
+			args = append(args, "-report", form)
+		}
+		code, stdout, stderr := invoke(t.Context(), args...)
+		for _, form := range append(forms, file+".bench") {
+			if b, err := os.ReadFile(form); err != nil || !bytes.Contains(b, []byte("simulated")) {
+				t.Errorf("%s does not say that it was simulated (%v)", form, err)
+			}
+		}
+		if code != 0 || !strings.HasPrefix(stdout, "20 simulated peers converged") || !strings.Contains(stderr, "x real time") || strings.Contains(stdout, "core") {
 			t.Errorf("exit %d, stderr %q, want it to say that it was simulated, and how fast:\n%s", code, stderr, stdout)
 		}
 		var err error
@@ -42,7 +52,7 @@ func TestSimFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := invoke(t.Context(), "-sim", "-faults", script, "-scenario", "steady", "-trace", "-until", "7s", "-quiet")
-	for _, want := range []string{"# steady, seed 7\n0.000000000 launched 3000\n", "cut 3003>3000 keep-alive", "6 peers", "1 false cull", "1 fault"} {
+	for _, want := range []string{"# steady, seed 7\n0.000000000 launched 3000\n", "cut 3003>3000 keep-alive", "6 simulated peers", "1 false cull", "1 fault"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in the output", want)
 		}
@@ -50,7 +60,7 @@ func TestSimFaults(t *testing.T) {
 	if code != 0 || stderr != "" || strings.Contains(stdout, "\n8.") {
 		t.Errorf("exit %d, stderr %q, stdout ends with %q", code, stderr, stdout[max(0, len(stdout)-500):])
 	}
-	if _, stdout, _ := invoke(t.Context(), "-sim", "-faults", script, "-scenario", "join", "-peers", "9", "-quiet"); !strings.Contains(stdout, "9 peers") {
+	if _, stdout, _ := invoke(t.Context(), "-sim", "-faults", script, "-scenario", "join", "-peers", "9", "-quiet"); !strings.Contains(stdout, "9 simulated peers") {
 		t.Errorf("-peers 9 does not outdo the script:\n%s", stdout)
 	}
 }
