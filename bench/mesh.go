@@ -195,35 +195,38 @@ func (m *mesh) until(ctx context.Context, most time.Duration, ok func() bool) bo
 
 // settled waits until nothing is under way any more: all that was sent is
 // accounted for, or nothing has changed for a second, which is longer than a
-// busy machine keeps a receiver waiting.
-func (m *mesh) settled(most time.Duration) {
+// busy machine keeps a receiver waiting. It gives the accounts as they were then:
+// a server that is not ours goes on sending, and read once more they might fall
+// between two counts of one directory.
+func (m *mesh) settled(most time.Duration) Accounts {
 	ctx := context.Background()
 	deadline := m.clock.now() + int64(most)
 	last, since := int64(-1), m.clock.now()
-	for m.clock.now() < deadline {
-		missing := m.world.accounts(m).Unexplained
-		if missing == 0 {
-			return
+	for {
+		a := m.world.accounts(m)
+		now := m.clock.now()
+		if a.Unexplained == 0 || now >= deadline {
+			return a
 		}
-		if missing != last {
-			last, since = missing, m.clock.now()
+		if a.Unexplained != last {
+			last, since = a.Unexplained, now
 		}
-		if m.clock.now()-since > int64(time.Second+2*(m.impair.Delay+m.impair.Jitter)) {
-			return
+		if now-since > int64(time.Second+2*(m.impair.Delay+m.impair.Jitter)) {
+			return a
 		}
 		m.world.sleep(ctx, time.Millisecond)
 	}
 }
 
 // silence makes everybody stop sending and waits for what is under way.
-func (m *mesh) silence() {
+func (m *mesh) silence() Accounts {
 	for i, p := range m.peers {
 		p.resume()
 		if m.alive.has(i) {
 			p.silence()
 		}
 	}
-	m.settled(10 * time.Second)
+	return m.settled(10 * time.Second)
 }
 
 // stop ends everything and frees it. The board must not be read after.

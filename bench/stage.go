@@ -184,10 +184,9 @@ func (s *stage) stock() {
 	m := s.mesh
 	s.autopsy()
 	s.culls += m.falseCulls() // those who fall silent now will be missed
-	m.silence()
+	a := m.silence()
 	s.meterOff()
 	s.weigh()
-	a := m.world.accounts(m)
 	s.accounts = s.accounts.plus(a)
 	for i := range m.board.seats {
 		seat := &m.board.seats[i]
