@@ -31,16 +31,17 @@ func (w *virtualWorld) befall(m *mesh) {
 				}
 			})
 		case f.Verb == sim.Pause && f.A != coretest.ServerPort:
-			stopped := false
+			stopped := 0 // the life that was, from 1
 			w.net.At(f.At, func() {
-				if stopped = m.alive.has(i); stopped {
-					m.peers[i].pause()
+				if p := m.peers[i].(*virtualPeer); m.alive.has(i) {
+					p.pause()
 					m.depart(i)
+					stopped = p.lives
 				}
 			})
 			w.net.At(f.Until, func() {
-				if stopped {
-					m.peers[i].resume()
+				if p := m.peers[i].(*virtualPeer); stopped == p.lives && p.node.Paused() {
+					p.resume()
 					m.arrive(i)
 				}
 			})

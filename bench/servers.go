@@ -41,6 +41,7 @@ func newServer(s *seat, timing core.Timing, opt *Options, impair Impairment, see
 func (l *localServer) addr() netip.AddrPort { return l.sock.Addr() }
 
 func (l *localServer) restart() (err error) {
+	l.retire() // if it has not been killed
 	l.sock.Do(func(now time.Time) {
 		l.directory, err = core.NewDirectory(core.DirectoryConfig{
 			Port:        l.sock.Addr().Port(),

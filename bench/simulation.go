@@ -58,7 +58,7 @@ func (s *Simulation) validate(c *Config) error {
 	case o.External > 0:
 		return errors.New("external peers cannot be simulated")
 	case o.Garbage.Rate == 0 && slices.Contains(c.Scenarios, "garbage"):
-		return errors.New("garbage as fast as one core can send: a virtual network has no cores, give a rate such as 100k")
+		return errors.New("garbage as fast as one core can send: a simulated sender has none, give it a rate such as 100k")
 	case s.Host.Cores == 0 && slices.Contains(c.Scenarios, "saturate"):
 		return errors.New("saturate on a host whose computing costs nothing: no load is too high for it, give it cores such as -host cores=2")
 	case s.Until < 0:

@@ -68,7 +68,7 @@ func TestSimulatedPinned(t *testing.T) {
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = "b7162bb32588bd40cfa5aa65892be3ac522d2fef60f8ab4888a0a3f43e5e3403"
+	const want = "4c78a5c498f38b78164fd1cd880d6aa1b45e008485a63935f3f4788a08cb409c"
 	if got := fmt.Sprintf("%x", sha256.Sum256(b.Bytes())); got != want {
 		t.Errorf("SHA-256 %s, want %s", got, want)
 	}
@@ -186,6 +186,27 @@ func TestSimulatedFaults(t *testing.T) {
 		if !test.check(s) || s.Accounts.Unexplained != 0 {
 			t.Errorf("%s: want %s, and books that balance: %+v, notes %v, missed %v, culls %v", test.line, test.want, *s.Accounts, s.Notes,
 				*s.Metrics["steady.missed"].Value, *s.Metrics["steady.false_culls"].Value)
+		}
+	}
+}
+
+// Whatever befalls a mesh in whatever scenario, the books balance.
+func TestSimulatedSwarm(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(120) {
+		drawn := sim.Draw(seed)
+		name := Scenarios[seed%uint64(len(Scenarios))]
+		cfg := simulated(drawn.Peers, name)
+		cfg.Seed, cfg.Timing.Refresh, cfg.Options.Refresh = seed, drawn.Refresh, time.Second
+		cfg.Options.Duration, cfg.Options.Churn = 30*time.Second, 2
+		if cfg.Simulation.Network, cfg.Simulation.Queue, cfg.Simulation.Faults = drawn.Network, drawn.Queue, drawn.Faults; seed%3 == 0 {
+			cfg.Simulation.Host = BareHost
+		}
+		s := execute(t, cfg).Runs[0].Scenarios[0]
+		if s.Accounts.Unexplained != 0 || s.Accounts.Taken == 0 {
+			var script strings.Builder
+			drawn.Write(&script)
+			t.Errorf("seed %d, %s: %+v under\n%s", seed, name, *s.Accounts, script.String())
 		}
 	}
 }

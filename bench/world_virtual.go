@@ -107,7 +107,7 @@ func (w *virtualWorld) addPeer(m *mesh, i int) error {
 	port := uint16(firstPort + i)
 	m.board.index[port] = uint8(i)
 	seat := w.newSeat(m, i, port)
-	m.peers, m.socks = append(m.peers, &virtualPeer{seat, w.net.Node(port)}), append(m.socks, seat.sock)
+	m.peers, m.socks = append(m.peers, &virtualPeer{seat: seat, node: w.net.Node(port)}), append(m.socks, seat.sock)
 	return nil
 }
 
@@ -158,7 +158,20 @@ func (x node) Close() error                { return nil }
 // virtualPeer is a peer on a virtual network.
 type virtualPeer struct {
 	*seat
-	node *coretest.Node
+	node  *coretest.Node
+	lives int // begun
+}
+
+// A life begins and ends with a process that is not stopped.
+func (p *virtualPeer) birth(l life) error {
+	p.node.Resume()
+	p.lives++
+	return p.seat.birth(l)
+}
+
+func (p *virtualPeer) kill() {
+	p.node.Resume()
+	p.seat.kill()
 }
 
 func (p *virtualPeer) pause() error { p.node.Pause(); return nil }

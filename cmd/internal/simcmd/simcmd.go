@@ -165,7 +165,7 @@ func swarm(ctx context.Context, first, last uint64, workers int, stdout, stderr 
 			return
 		}
 		var b bytes.Buffer
-		fmt.Fprintf(&b, "seed %d: %s\nreplay: meshbench -sim -swarm -seed %d -trace -until %v\nshrunk, for -faults:\n",
+		fmt.Fprintf(&b, "seed %d: %s\nreplay: meshbench -sim -swarm -seed %d -trace -until %v\nshrunk, for meshbench -sim -swarm -faults FILE:\n",
 			s.Seed, cli.Printable(f.String()), s.Seed, f.At)
 		sim.Shrink(s, sim.Core).Write(&b)
 		_, failed = stdout.Write(append(b.Bytes(), '\n'))
