@@ -22,7 +22,14 @@ type Assert struct {
 // written in the metric's kind of unit: a duration (5ms), a percentage or a
 // ratio (0.1% or 0.001), bytes (64MB, 64MiB or plain), or a number that may end
 // in k, M or G (63.2k).
-func ParseAssertion(text string) (Assert, error) {
+func ParseAssertion(text string) (Assert, error) { return parseAssertion(text, "") }
+
+// ParseRatioAssertion reads a bound on the ratio of two sides' metrics, such as
+// steady.latency.p99<1.3: a percentage or a number.
+func ParseRatioAssertion(text string) (Assert, error) { return parseAssertion(text, "of two") }
+
+// parseAssertion reads a bound in this unit; "": the metric's.
+func parseAssertion(text, unit string) (Assert, error) {
 	a := Assert{Text: text}
 	at := strings.IndexAny(text, "<>=!")
 	if at < 0 {
@@ -46,9 +53,12 @@ func ParseAssertion(text string) (Assert, error) {
 		return a, fmt.Errorf("assertion %q: %s is a distribution, want a part of it: %s.%s",
 			text, a.Metric, a.Metric, strings.Join(Fields, ", ."))
 	}
-	unit := d.Unit
-	if field == "n" {
+	switch {
+	case unit != "":
+	case field == "n":
 		unit = "1"
+	default:
+		unit = d.Unit
 	}
 	var err error
 	if a.Bound, err = parseBound(strings.TrimSpace(text[at+len(a.Op):]), unit); err != nil {
@@ -144,6 +154,9 @@ func parseBound(s, unit string) (v float64, err error) {
 		if v, err = ParseRatio(s); math.Abs(v) > 1 {
 			return 0, fmt.Errorf("bound %q is beyond what a ratio can be, 100%%: want %s", s, want)
 		}
+	case "of two":
+		want = "a ratio of B to A such as 1.3 or 130%"
+		v, err = ParseRatio(s)
 	case "bytes":
 		want = "bytes such as 64MiB, 64MB or 65536"
 		v, err = parseScaled(s, []scale{

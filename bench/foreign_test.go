@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -322,5 +323,35 @@ func TestRosterRemove(t *testing.T) {
 	want := roster{{10, of(0, 1)}, {20, of(0, 1, 2)}, {25, of(0, 2)}, {30, of(0, 3)}}
 	if fmt.Sprint(r) != fmt.Sprint(want) {
 		t.Errorf("%v, want %v", r, want)
+	}
+}
+
+// Neither server is always the first, and both of a pair have the same seed.
+func TestPairsAlternate(t *testing.T) {
+	t.Parallel()
+	if !processes {
+		return
+	}
+	dir := t.TempDir()
+	started := filepath.Join(dir, "started")
+	server := func(name string) string {
+		script := filepath.Join(dir, name)
+		text := "#!/bin/sh\necho " + name + " >> " + started + "\nexec " + strings.TrimSuffix(foreignCommand("server", ""), " {port}") + " \"$1\"\n"
+		if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return script + " {port}"
+	}
+	cfg := quick(3, "join")
+	cfg.Repeat = 3
+	p, err := ExecutePairs(t.Context(), cfg, [2]string{server("a"), server("b")}, Version(nil), new(Status))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if order, _ := os.ReadFile(started); strings.Join(strings.Fields(string(order)), "") != "abbaab" {
+		t.Errorf("the servers were started in the order %q, want a b b a a b", order)
+	}
+	if p.Pairs != 3 || len(p.Results[0].Runs) != 3 || len(p.Results[1].Runs) != 3 || p.Failure() != "" {
+		t.Errorf("%d pairs, %d and %d runs, failure %q", p.Pairs, len(p.Results[0].Runs), len(p.Results[1].Runs), p.Failure())
 	}
 }

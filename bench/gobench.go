@@ -18,12 +18,29 @@ import (
 // is better. What was not measured has no value in its line, and how many
 // samples a distribution has is no benchmark.
 func WriteGoBench(w io.Writer, r *Result) error {
-	out := benchfmt.NewWriter(w)
-	told := make(map[string]bool)
+	return writeGoBench(benchfmt.NewWriter(w), r, "", nil, make(map[string]bool))
+}
+
+// WriteGoBench writes both sides, which benchstat -col /server sets side by
+// side; server=A and server=B end a benchmark's name.
+func (p *Pairing) WriteGoBench(w io.Writer) error {
+	out, told := benchfmt.NewWriter(w), make(map[string]bool)
+	commands := []benchfmt.Config{
+		{Key: "server-a", Value: []byte(oneLine(p.Servers[0])), File: true}, {Key: "server-b", Value: []byte(oneLine(p.Servers[1])), File: true}}
+	for side, r := range p.Results {
+		if err := writeGoBench(out, r, fmt.Sprintf("/server=%c", 'A'+side), commands, told); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeGoBench writes one result; told are the units that a reader knows already.
+func writeGoBench(out *benchfmt.Writer, r *Result, suffix string, more []benchfmt.Config, told map[string]bool) error {
 	for _, run := range r.Runs {
 		for _, s := range run.Scenarios {
 			line := benchfmt.Result{
-				Name:  benchfmt.Name(fmt.Sprintf("Mesh/scenario=%s/peers=%d", word(s.Name), s.Peers)),
+				Name:  benchfmt.Name(fmt.Sprintf("Mesh/scenario=%s/peers=%d%s", word(s.Name), s.Peers, suffix)),
 				Iters: 1,
 			}
 			simulated := ""
@@ -35,6 +52,7 @@ func WriteGoBench(w io.Writer, r *Result) error {
 					line.Config = append(line.Config, benchfmt.Config{Key: c.key, Value: []byte(v), File: true})
 				}
 			}
+			line.Config = append(line.Config, more...)
 			flat := s.Flat()
 			for _, name := range s.flatNames() {
 				if _, field, _ := Define(name); flat[name] == nil || field == "n" {

@@ -338,26 +338,12 @@ func Read(rd io.Reader) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var head struct {
-		Schema *int `json:"schema"`
-		Tool   struct {
-			Name string `json:"name"`
-		} `json:"tool"`
-	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return nil, fmt.Errorf("not a result of meshbench's: %w", readable(err, len(b)))
-	}
-	switch {
-	case head.Schema == nil || head.Tool.Name != ToolName:
-		return nil, fmt.Errorf("not a result of meshbench's: it has no schema, or another tool's name %q", head.Tool.Name)
-	case *head.Schema > Schema:
-		return nil, fmt.Errorf("written by a newer meshbench: schema %d, this one reads up to %d", *head.Schema, Schema)
-	case *head.Schema < 1:
-		return nil, fmt.Errorf("schema %d, want 1 to %d", *head.Schema, Schema)
+	if err := readable(b, ToolName); err != nil {
+		return nil, err
 	}
 	r := new(Result)
 	if err := json.Unmarshal(b, r); err != nil {
-		return nil, fmt.Errorf("damaged result: %w", readable(err, len(b)))
+		return nil, damage(err, len(b))
 	}
 	return r, r.check()
 }
@@ -365,8 +351,37 @@ func Read(rd io.Reader) (*Result, error) {
 // ToolName is the name in a result's tool block.
 const ToolName = "meshbench"
 
-// readable puts the place into a JSON error.
-func readable(err error, size int) error {
+// readable refuses what is no document of a tool's, or too new a one.
+func readable(b []byte, tool string) error {
+	var head struct {
+		Schema *int `json:"schema"`
+		Tool   struct {
+			Name string `json:"name"`
+		} `json:"tool"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return fmt.Errorf("not a result of meshbench's: %w", place(err, len(b)))
+	}
+	switch {
+	case head.Schema != nil && head.Tool.Name == PairToolName && tool == ToolName:
+		return ErrPairing
+	case head.Schema == nil || head.Tool.Name != tool:
+		return fmt.Errorf("not a result of meshbench's: it has no schema, or another tool's name %q", head.Tool.Name)
+	case *head.Schema > Schema:
+		return fmt.Errorf("written by a newer meshbench: schema %d, this one reads up to %d", *head.Schema, Schema)
+	case *head.Schema < 1:
+		return fmt.Errorf("schema %d, want 1 to %d", *head.Schema, Schema)
+	}
+	return nil
+}
+
+// ErrPairing is what Read says of a Pairing.
+var ErrPairing = errors.New("a result of compare-servers, which holds two")
+
+func damage(err error, size int) error { return fmt.Errorf("damaged result: %w", place(err, size)) }
+
+// place puts the place into a JSON error.
+func place(err error, size int) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {

@@ -11,12 +11,18 @@ import (
 
 // Status is how far a benchmark has come, for whoever shows its progress.
 type Status struct {
+	Begun func(*Progress) // called as each scenario begins; may be nil
+
 	now atomic.Pointer[Progress]
+
+	label string        // what the runs to come belong to, and
+	later time.Duration // how long what comes after them takes, about
 }
 
 // Progress is one moment of a benchmark.
 type Progress struct {
-	Run, Runs int // from 1
+	Label     string // what the run belongs to; may be empty
+	Run, Runs int    // from 1
 	Scenario  string
 	Started   time.Time     // of the scenario
 	Expected  time.Duration // that it takes, about
@@ -173,10 +179,11 @@ func (run *Run) scenarios(ctx context.Context, cfg *Config, status *Status, numb
 		if ctx.Err() != nil {
 			return nil
 		}
-		p := Progress{Run: number, Runs: cfg.Repeat, Scenario: name, Started: time.Now(), Expected: scenarios[name].expect(cfg)}
+		p := Progress{Label: status.label, Left: status.later, Run: number, Runs: cfg.Repeat, Scenario: name, Started: time.Now(), Expected: scenarios[name].expect(cfg)}
 		for _, later := range cfg.Scenarios[i+1:] {
 			p.Left += scenarios[later].expect(cfg)
 		}
+		p.Left += time.Duration(cfg.Repeat-number) * cfg.Expected() / time.Duration(cfg.Repeat)
 		s := newStage(ctx, cfg, run.Seed, name, status, p)
 		err := scenarios[name].run(s)
 		if s.mesh == nil && err != nil && !errors.As(err, new(cannot)) { // not even begun

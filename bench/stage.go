@@ -48,6 +48,9 @@ func newStage(ctx context.Context, cfg *Config, seed uint64, name string, status
 	s.out = Scenario{Name: name, Peers: cfg.Peers, Metrics: make(map[string]Metric)}
 	p = s.progress
 	status.now.Store(&p)
+	if status.Begun != nil {
+		status.Begun(&p)
+	}
 	return s
 }
 

@@ -36,30 +36,6 @@ func Compare(w io.Writer, c *bench.Comparison, all bool, o TextOptions) error {
 	return p.flush(w)
 }
 
-// Ratios writes what compare-servers has measured.
-func Ratios(w io.Writer, names [2]string, ratios []bench.Ratio, o TextOptions) error {
-	p := newPage(o)
-	p.wrapped("", phrase{}.add("A is %q,", names[0]).add("B is %q;", names[1]).add("B by A, pair by pair,").
-		add("with the 95 %% interval of the median"), " ", bold)
-	p.line("")
-	var rows [][]string
-	for _, r := range ratios {
-		interval := missing
-		if r.Low != nil && r.High != nil {
-			interval = fmt.Sprintf("%.3g to %.3g", *r.Low, *r.High)
-		} else if r.More > 0 {
-			interval = fmt.Sprintf("%d more pairs", r.More)
-		}
-		ratio := missing
-		if len(r.Pairs) > 0 {
-			ratio = fmt.Sprintf("%.3g", r.Median)
-		}
-		rows = append(rows, []string{r.Metric, measure(r.A, r.Unit).String(), measure(r.B, r.Unit).String(), ratio, interval, string(r.Verdict)})
-	}
-	p.grid([]string{"metric", "A", "B", "B/A", "interval", ""}, rows)
-	return p.flush(w)
-}
-
 func median(s *bench.Summary, unit string) string {
 	if s == nil {
 		return missing

@@ -283,7 +283,7 @@ func about(r *bench.Result, s scene) string {
 }
 
 // statistics are the columns of a table of distributions, most wanted first.
-var statistics = []string{"p50", "p99", "max", "p90", "p99.9", "min", "n", "p99.99"}
+var statistics = []string{"p50", "p99", "max", "p90", "p99.9", "min", "n", "p99.99", "offered", "worst loss", "worst p99"}
 
 func newSection(r *bench.Result, s scene) section {
 	sec := section{name: s.Name, about: about(r, s)}

@@ -79,11 +79,19 @@ func FuzzReports(f *testing.F) {
 			t.Error(err)
 		}
 		printable(t, out.Bytes(), unicode.MaxRune)
-		out.Reset()
-		if err := Ratios(&out, [2]string{name, "b"}, bench.Pair(r.Runs, r.Runs), TextOptions{}); err != nil {
-			t.Error(err)
+		pair := &bench.Pairing{Servers: [2]string{name, "b"}, Pairs: len(r.Runs), Results: [2]*bench.Result{r, r}, Ratios: bench.Pair(r.Runs, r.Runs)}
+		for _, format := range []string{"txt", "md", "html", "csv", "json"} {
+			out.Reset()
+			if err := Pairing(&out, format, pair, true, TextOptions{}); err != nil {
+				t.Error(err)
+			}
+			switch format {
+			case "txt":
+				printable(t, out.Bytes(), unicode.MaxRune)
+			case "md":
+				markdown(t, out.String())
+			}
 		}
-		printable(t, out.Bytes(), unicode.MaxRune)
 	})
 }
 

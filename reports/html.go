@@ -144,7 +144,11 @@ type compared struct {
 
 // HTML writes one page that needs nothing else: results and what draws them.
 // Several results are laid over each other, and compared with the first.
-func HTML(w io.Writer, results []Named) error {
+func HTML(w io.Writer, results []Named) error { return writeHTML(w, results, nil) }
+
+// writeHTML writes the page, with the ratios of its two results where they were
+// measured in pairs.
+func writeHTML(w io.Writer, results []Named, p *bench.Pairing) error {
 	page := struct {
 		Title                       string
 		Style                       template.CSS
@@ -155,10 +159,14 @@ func HTML(w io.Writer, results []Named) error {
 		Chapters                    []chapter
 		Compared                    []compared
 		Warnings                    []string
+		Pairs                       *pairTable
 		Several, Significance, Trim bool
 	}{
 		Title: "meshbench", Style: template.CSS(pageStyle), Plot: template.JS(plotScript), Script: template.JS(chartScript + pageScript),
 		License: plotLicense, Several: len(results) > 1,
+	}
+	if p != nil {
+		page.Pairs = newPairTable(p, true)
 	}
 	var data drawn
 	cells := 0

@@ -42,26 +42,31 @@ func Markdown(w io.Writer, r *bench.Result) error {
 			fmt.Fprintf(&b, "- note: %s\n", escaped(phrase{{clean(n.text), n.bad}}, ""))
 		}
 	}
-	if len(d.verdicts) > 0 {
-		b.WriteString("\n### assertions\n")
-		rows := make([][]string, len(d.verdicts))
-		for i, v := range d.verdicts {
-			mark, actual := "✅", v.actual.String()
-			if !v.ok {
-				mark = "❌"
-			}
-			if v.actual.whole == missing {
-				actual = "not measured"
-			}
-			rows[i] = []string{clean(v.text), actual, mark}
-		}
-		if err := pipes(&b, []string{"assertion", "actual", ""}, rows); err != nil {
-			return err
-		}
+	if err := markdownVerdicts(&b, d.verdicts); err != nil {
+		return err
 	}
 	fmt.Fprintf(&b, "\n<sub>machine: %s<br>seed: %s</sub>\n", escaped(d.machine, ", "), escaped(d.origin, ", "))
 	_, err := io.WriteString(w, strings.ReplaceAll(b.String(), glue, " "))
 	return err
+}
+
+func markdownVerdicts(b *strings.Builder, all []verdict) error {
+	if len(all) == 0 {
+		return nil
+	}
+	b.WriteString("\n### assertions\n")
+	rows := make([][]string, len(all))
+	for i, v := range all {
+		mark, actual := "✅", v.actual.String()
+		if !v.ok {
+			mark = "❌"
+		}
+		if v.actual.whole == missing {
+			actual = "not measured"
+		}
+		rows[i] = []string{clean(v.text), actual, mark}
+	}
+	return pipes(b, []string{"assertion", "actual", ""}, rows)
 }
 
 // pipes writes a table, the first column to the left, the others to the right.

@@ -21,7 +21,7 @@ type TextOptions struct {
 
 const (
 	defaultWidth = 100
-	narrowest    = 60
+	narrowest    = 40
 	gutter       = 2 // blank columns left of everything below a heading
 )
 

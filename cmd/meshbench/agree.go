@@ -67,7 +67,7 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := cfg.finish(fs); err != nil {
 		return err
 	}
-	if _, err := out.check(cfg.Scenarios); err != nil {
+	if _, err := out.check(cfg.Scenarios, bench.ParseAssertion); err != nil {
 		return err
 	}
 	var real, sim *bench.Result

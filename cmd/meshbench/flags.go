@@ -126,10 +126,10 @@ func outputFlags(fs *flag.FlagSet) *output {
 
 // check reads the assertions, and sees to it that the files can be written:
 // better now than after the measurement.
-func (o *output) check(scenarios []string) ([]bench.Assert, error) {
+func (o *output) check(scenarios []string, parse func(string) (bench.Assert, error)) ([]bench.Assert, error) {
 	var asserts []bench.Assert
 	for _, text := range o.asserts {
-		a, err := bench.ParseAssertion(text)
+		a, err := parse(text)
 		if err == nil {
 			err = a.Check(scenarios)
 		}

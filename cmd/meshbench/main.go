@@ -96,7 +96,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if err := cfg.finish(fs); err != nil {
 		return err
 	}
-	asserts, err := out.check(cfg.Scenarios)
+	asserts, err := out.check(cfg.Scenarios, bench.ParseAssertion)
 	if err != nil {
 		return err
 	}
@@ -115,12 +115,23 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if failed == nil && !result.Interrupted && result.Failure() != "" {
 		failed = errors.New(result.Failure())
 	}
-	if err := out.write(result, stdout); err != nil && failed != nil {
-		return fmt.Errorf("%w; %w", failed, err)
-	} else if err != nil || failed != nil {
-		return cmp.Or(err, failed)
+	return outcome(out.write(result, stdout), failed, result.Interrupted, result.Assertions)
+}
+
+// outcome is what a command ends with: what could not be written, or measured,
+// before what was interrupted, before what was not as it should be.
+func outcome(written, failed error, interrupted bool, asserted []bench.Assertion) error {
+	switch {
+	case written != nil && failed != nil:
+		return fmt.Errorf("%w; %w", failed, written)
+	case written != nil || failed != nil:
+		return cmp.Or(written, failed)
+	case interrupted:
+		return exitInterrupted
+	case slices.ContainsFunc(asserted, func(a bench.Assertion) bool { return !a.OK }):
+		return exitFailed
 	}
-	return verdict(result)
+	return nil
 }
 
 // given reports that a flag is among the arguments.
@@ -129,19 +140,6 @@ func given(args []string, name string) bool {
 		a, _, _ = strings.Cut(a, "=")
 		return a == "-"+name || a == "--"+name
 	})
-}
-
-// verdict is the exit code that a result deserves.
-func verdict(r *bench.Result) error {
-	if r.Interrupted {
-		return exitInterrupted
-	}
-	for _, a := range r.Assertions {
-		if !a.OK {
-			return exitFailed
-		}
-	}
-	return nil
 }
 
 // metrics lists the definitions.
@@ -166,13 +164,15 @@ func metrics(args []string, stdout io.Writer) error {
 }
 
 // readResult reads one result file.
-func readResult(name string) (*bench.Result, error) {
+func readResult(name string) (*bench.Result, error) { return readFile(name, bench.Read) }
+
+func readFile[T any](name string, read func(io.Reader) (*T, error)) (*T, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	r, err := bench.Read(f)
+	r, err := read(f)
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", name, err)
 	}

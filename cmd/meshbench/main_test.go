@@ -182,3 +182,44 @@ func TestCompareServers(t *testing.T) {
 		t.Errorf("exit %d, %q %q", code, stdout, stderr)
 	}
 }
+
+// What compare-servers writes holds the same everywhere, and its assertions
+// are on the ratio.
+func TestCompareServersOutputs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name := func(ending string) string { return filepath.Join(dir, "p."+ending) }
+	code, stdout, stderr := invoke(t.Context(), "compare-servers", "-server-exec", "ours", "-server-exec", "ours", "-peers", "3",
+		"-scenario", "join", "-repeat", "2", "-assert", "join.converge>0", "-assert", "join.admit.max<=0%",
+		"-json", name("json"), "-bench", name("txt"), "-report", name("md"), "-report", name("csv"), "-report", name("html"))
+	if code != 3 {
+		t.Errorf("exit %d with a false assertion, want 3; stderr %q", code, stderr)
+	}
+	if code, shown, stderr := invoke(t.Context(), "report", "txt", name("json")); code != 0 || shown != stdout {
+		t.Errorf("report exits with %d, %q, and differs from what the run printed:\n%s\n%s", code, stderr, shown, stdout)
+	}
+	p, err := readFile(name("json"), bench.ReadPairing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Pairs != 2 || len(p.Assertions) != 2 || !p.Assertions[0].OK || p.Assertions[1].OK {
+		t.Errorf("%d pairs, assertions %+v, want 2, the first to hold and the second to fail", p.Pairs, p.Assertions)
+	}
+	for i := range 2 {
+		if a, b := p.Results[0].Runs[i].Seed, p.Results[1].Runs[i].Seed; a != b || a != uint64(i+1) {
+			t.Errorf("pair %d has the seeds %d and %d, want %d", i+1, a, b, i+1)
+		}
+	}
+	for ending, want := range map[string]string{"txt": "/server=B 1 ", "md": "join.converge", "csv": "join.converge", "html": `id="pairs"`} {
+		if b, err := os.ReadFile(name(ending)); err != nil || !strings.Contains(string(b), want) {
+			t.Errorf("%s: %v, want %q in it:\n%.300s", ending, err, want, b)
+		}
+	}
+	if code, _, stderr := invoke(t.Context(), "compare", name("json"), name("json")); code != 1 || !strings.Contains(stderr, "a result of compare-servers") {
+		t.Errorf("compare of such a file: exit %d, %q", code, stderr)
+	}
+	code, _, stderr = invoke(t.Context(), "compare-servers", "-server-exec", "ours", "-server-exec", "false", "-peers", "3", "-scenario", "join", "-quiet")
+	if code != 1 || !strings.Contains(stderr, `server B, "false"`) {
+		t.Errorf("a server that does not start: exit %d, %q", code, stderr)
+	}
+}
