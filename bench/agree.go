@@ -143,12 +143,11 @@ func kolmogorovSmirnov(a, b []float64) (d, p float64) {
 
 func abs(i int) int { return max(i, -i) }
 
-// MeasuredHost is BareHost with so many cores, and with a wake-up that the runs
-// have measured, less one datagram sent and one taken: what a datagram of the
-// steady scenario cost in CPU time or, where that is not among them, half a bare round trip.
-func (c *Config) MeasuredHost(runs []Run, cores int) coretest.Host {
-	h := BareHost
-	h.Cores = cores
+// MeasuredHost is DefaultHost with a wake-up that the runs have measured, less
+// one datagram sent and one taken: what a datagram of the steady scenario cost in
+// CPU time or, where that is not among them, half a bare round trip.
+func (c *Config) MeasuredHost(runs []Run) coretest.Host {
+	h := DefaultHost
 	var costs, trips []float64
 	for _, r := range runs {
 		if d := r.Baseline.RoundTrip.Dist; d != nil && d.P50 != nil {

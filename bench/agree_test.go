@@ -89,14 +89,14 @@ func TestMeasuredHost(t *testing.T) {
 	cfg := simulated(10, "steady") // whose keep-alives are 20 a second
 	trip := 20e-6
 	run := Run{Baseline: Baseline{Metric{Unit: "s", Dist: &Distribution{N: 100, P50: &trip}}}}
-	if h := cfg.MeasuredHost([]Run{run}, 3); h.Cores != 3 || h.Wake != 7200*time.Nanosecond {
+	if h := cfg.MeasuredHost([]Run{run}); h.Cores != 1 || h.Wake != 7200*time.Nanosecond {
 		t.Errorf("%+v from a round trip of 20 µs, want half of it less 2.8 µs", h)
 	}
 	run.Scenarios = []Scenario{{Metrics: map[string]Metric{"steady.cpu": scalar("cores", 0.01), "steady.rate": scalar("messages/s", 980)}}}
-	if h := cfg.MeasuredHost([]Run{run}, 1); h.Wake != 7200*time.Nanosecond {
+	if h := cfg.MeasuredHost([]Run{run}); h.Wake != 7200*time.Nanosecond {
 		t.Errorf("%+v from 10 ms a second for 1,000 datagrams", h)
 	}
-	if h := cfg.MeasuredHost(nil, 2); h != BareHost {
-		t.Errorf("%+v from nothing, want %+v", h, BareHost)
+	if h := cfg.MeasuredHost(nil); h != DefaultHost {
+		t.Errorf("%+v from nothing, want %+v", h, DefaultHost)
 	}
 }

@@ -255,7 +255,15 @@ func pool(results []*Result) (runs []Run) {
 func differences(old, new []*Result) (warnings []string) {
 	names, olds := settings(old)
 	_, news := settings(new)
+	simulated, config := slices.Index(names, "simulated"), slices.Index(names, "scenarios") // where Env begins, and Config
+	apart := !slices.Equal(olds[simulated], news[simulated])
+	if apart {
+		warnings = append(warnings, "one side is simulated and the other is not: they differ in much that is not the code's; meshbench agree sets them side by side")
+	}
 	for i, name := range names {
+		if apart && (i < config || name == "isolation" || name == "simulation") {
+			continue
+		}
 		if a, b := strings.Join(olds[i], " and "), strings.Join(news[i], " and "); a != b && a != "" && b != "" {
 			warnings = append(warnings, fmt.Sprintf("%s differs: %s old, %s new", name, a, b))
 		} else if len(olds[i]) > 1 {
@@ -265,7 +273,9 @@ func differences(old, new []*Result) (warnings []string) {
 	for i, side := range [][]*Result{old, new} {
 		for _, r := range side {
 			name := []string{"old", "new"}[i]
-			if r.Interrupted {
+			if r.Env.Simulated && r.Interrupted {
+				warnings = append(warnings, fmt.Sprintf("a simulated result of the %s side was interrupted", name))
+			} else if r.Interrupted {
 				warnings = append(warnings, fmt.Sprintf("a result of the %s side, of %s, was interrupted", name, r.Env.Time.Format(time.DateTime)))
 			}
 			if r.Tool.Dirty {

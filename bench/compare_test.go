@@ -172,3 +172,18 @@ func TestPairWithoutRatio(t *testing.T) {
 		t.Errorf("nothing on both sides: %+v", got)
 	}
 }
+
+// A simulated side is said once, not as a dozen differences of the machine.
+func TestCompareSimulated(t *testing.T) {
+	t.Parallel()
+	real := &Result{Env: Env{OS: "linux", Cores: 2}, Config: Config{Peers: 5, Isolation: "goroutine"}, Runs: []Run{{}}}
+	sim := &Result{Env: Env{Simulated: true}, Config: Config{Peers: 6, Isolation: virtual, Simulation: new(Simulation)}, Runs: []Run{{}}}
+	text := strings.Join(Compare([]*Result{real}, []*Result{sim}).Warnings, "\n")
+	if !strings.Contains(text, "one side is simulated") || !strings.Contains(text, "peers differs: 5 old, 6 new") ||
+		strings.Contains(text, "os differs") || strings.Contains(text, "isolation") || strings.Contains(text, "buffer") {
+		t.Errorf("warnings:\n%s", text)
+	}
+	if text := strings.Join(Compare([]*Result{sim}, []*Result{sim}).Warnings, "\n"); strings.Contains(text, "simulat") {
+		t.Errorf("two simulations: %s", text)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"runtime"
 	"strings"
 	"time"
 
@@ -24,8 +23,8 @@ Agree runs the same scenarios over UDP and simulated, -repeat times each, and
 sets the distributions of what they measured side by side. Given two results
 that -json has written, it takes those.
 
-Unless -host says otherwise, the simulated host has as many cores as this
-machine, and its wake-up is what the runs over UDP have measured: the CPU time of a
+Unless -host says otherwise, the simulated host has one core, because a mesh over UDP
+is no faster on two, and its wake-up is what the runs over UDP have measured: the CPU time of a
 datagram in steady, or without that half a bare round trip, less one datagram
 sent and taken. Nothing is fitted to latencies.
 `
@@ -129,7 +128,7 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.
 	}
 	v := &bench.Simulation{Queue: bench.QueueOf(cfg.Options.ReadBuffer)}
 	if virtual.host == "measured" {
-		v.Host = cfg.MeasuredHost(real.Runs, runtime.NumCPU())
+		v.Host = cfg.MeasuredHost(real.Runs)
 	} else if v.Host, err = bench.ParseHost(virtual.host); err != nil {
 		return nil, nil, cli.UsageError{Err: err}
 	}
