@@ -85,7 +85,7 @@ func (s *stage) crash(victims []int) {
 	s.set("detect", samples("s", detect))
 	s.set("detect_silence", samples("s", silence))
 	s.seconds("converge", first, last, blind == 0)
-	if blind > 0 {
+	if blind > 0 && s.ctx.Err() == nil {
 		why := ""
 		if s.impair.Loss > 0 {
 			why = ": a directory that is lost comes never again without refresh"

@@ -50,7 +50,7 @@ func (s *stage) pause(refresh time.Duration) error {
 		s.backIn("refresh.back", v, on, 2*refresh+s.patience())
 		return s.ctx.Err()
 	}
-	if patience := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap; !s.backIn("back", v, on, patience) {
+	if patience := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap; !s.backIn("back", v, on, patience) && s.ctx.Err() == nil {
 		s.note("without refresh: never back (looked for %v). The server ignores the keep-alives of a culled peer, and nobody tells it", patience)
 		again := s.clock.now()
 		s.peers[v].rebirth()

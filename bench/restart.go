@@ -54,6 +54,9 @@ func (s *stage) restart(refresh time.Duration) error {
 		patience += 10 * time.Second // as in patience: what never comes is waited for in the other case
 	}
 	whole := s.until(s.ctx, patience, s.agreed)
+	if s.ctx.Err() != nil {
+		return s.ctx.Err()
+	}
 	last := back
 	s.seen(func(i int, seat *seatBoard) {
 		at, ok := seat.when(back, func(v set) bool { return v == s.alive })

@@ -124,6 +124,14 @@ func (s scene) has(name string) bool {
 	return slices.ContainsFunc(s.all, func(x bench.Scenario) bool { _, ok := x.Metrics[s.Name+"."+name]; return ok })
 }
 
+// never reports that some run that came to its end waited for a figure in vain.
+func (s scene) never(name string) bool {
+	return slices.ContainsFunc(s.all, func(x bench.Scenario) bool {
+		m, ok := x.Metrics[s.Name+"."+name]
+		return ok && !x.Interrupted && m.Value == nil && m.Dist == nil
+	})
+}
+
 // total is a count's sum over the runs.
 func (s scene) total(name string) (sum float64, ok bool) {
 	for _, x := range s.all {
@@ -183,7 +191,7 @@ func headline(r *bench.Result) phrase {
 		case "join":
 			if v := s.value("converge"); v != nil {
 				clause(false, "converged in %v", measure(*v, "s"))
-			} else if s.has("converge") {
+			} else if s.never("converge") {
 				clause(true, "never converged")
 			}
 		case "steady":
@@ -211,7 +219,7 @@ func headline(r *bench.Result) phrase {
 			}
 			if v := s.value("converge"); v != nil {
 				clause(false, "all noticed %s in %v", what, measure(*v, "s"))
-			} else if s.has("converge") {
+			} else if s.never("converge") {
 				clause(true, "%s went unnoticed", what)
 			}
 		case "churn":
@@ -451,7 +459,7 @@ func facts(r *bench.Result, s scene) []fact {
 			return nil
 		case v != nil:
 			return phrase{}.add("%v %s", measure(*v, "s"), then)
-		case s.has(metric):
+		case s.never(metric):
 			return phrase{}.addIf(true, "never")
 		}
 		return nil
