@@ -25,12 +25,16 @@ func TestKernelDropsAreThoseOfTheTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	full := kernelQueue(addr)
 	waiting := uint64(0)
 	for buffer := make([]byte, 1); ; waiting++ {
 		u.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) // all is there: loopback sends and delivers in one call
 		if _, err := u.Read(buffer); err != nil {
 			break
 		}
+	}
+	if rest := kernelQueue(addr); full == 0 || rest != 0 {
+		t.Errorf("%d bytes in the full queue and %d in the empty one", full, rest)
 	}
 	if n, ok := kernelDrops(addr); n != sent-waiting || n == 0 || !ok {
 		t.Errorf("%d dropped, %v, want %d", n, ok, sent-waiting)

@@ -143,6 +143,13 @@ func (w *stopwatch) over() bool {
 	return true
 }
 
+// extend waits for the timeout from now on, at least.
+func (w *stopwatch) extend() {
+	if end := time.Now().Add(w.m.timeout); end.After(w.end) && end.Before(w.last) {
+		w.end = end
+	}
+}
+
 // await waits until done or for the timeout.
 func (m *mesh) await(timeout time.Duration, done func() bool) bool {
 	pause := glance / 64
@@ -237,9 +244,16 @@ func (m *mesh) probe(watch bool) (Kind, string) {
 	}
 }
 
-// afterVain says why nobody was let in.
+// afterVain says why nobody was let in. A target that still takes what waits for
+// it is not hung, and is waited for.
 func (m *mesh) afterVain(g *canary, begun time.Time, watch bool) (Kind, string) {
+	queue := kernelQueue(m.server)
 	for w := m.watch(reaped + m.timeout - time.Since(begun)); watch && !w.over(); time.Sleep(glance) {
+		now := kernelQueue(m.server)
+		if now < queue {
+			w.extend()
+		}
+		queue = now
 		if !closed(g.joined) {
 			if why := m.missing(); why != "" {
 				return Culled, why
