@@ -112,7 +112,8 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 			c.result.Total = c.counts()
 			c.Progress(b.what, c.result)
 		}
-		if err = c.round(ctx, b); err != nil || ctx.Err() != nil || c.gone {
+		cut := c.cut(&b)
+		if err = c.round(ctx, b); err != nil || ctx.Err() != nil || c.gone || cut { // what a batch is cut by comes when the campaign goes on
 			break
 		}
 	}
@@ -127,6 +128,17 @@ func (c *campaign) enough() bool {
 	return c.Duration > 0 && time.Since(c.start) > c.Duration ||
 		c.Count > 0 && c.counts().Sent >= c.Count ||
 		c.Most > 0 && len(c.result.Findings) >= c.Most
+}
+
+// cut leaves a batch no more shots than Count allows. A flood is not cut: it ends
+// with its second.
+func (c *campaign) cut(b *batch) bool {
+	left := c.Count - min(c.Count, c.counts().Sent)
+	if c.Count == 0 || b.flood || uint64(len(b.shots)) <= left {
+		return false
+	}
+	b.shots = b.shots[:left]
+	return true
 }
 
 func (c *campaign) counts() Counts { return c.lost.plus(c.guns.counts()) }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -55,7 +56,8 @@ func ReadShots(r io.Reader) (shots []Shot, err error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, longestLine)
 	last := time.Duration(0)
-	for n := 1; lines.Scan(); n++ {
+	n := 1
+	for ; lines.Scan(); n++ {
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
@@ -82,10 +84,10 @@ func ReadShots(r io.Reader) (shots []Shot, err error) {
 		}
 		shots = append(shots, Shot{last, b, Origin(from), l.Case, l.Comment})
 	}
-	if lines.Err() != nil {
-		return nil, lines.Err()
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return nil, fmt.Errorf("line %d: longer than %d bytes, and so no datagram", n, longestLine)
 	}
-	return shots, nil
+	return shots, lines.Err()
 }
 
 // Reduce is delta debugging (Zeller, Hildebrandt: Simplifying and Isolating

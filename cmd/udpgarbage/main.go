@@ -64,6 +64,12 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		if result, err = result.Plus(one), e; e != nil || ctx.Err() != nil {
 			break
 		}
+		if one.Total.Sent == 0 { // no target has survived that
+			if err = fmt.Errorf("nothing was sent to the %v: -duration %v is over before the first batch", c.Role, c.Duration); c.From > 0 {
+				err = fmt.Errorf("nothing was sent to the %v: -from %d is past the last batch", c.Role, c.From)
+			}
+			break
+		}
 	}
 	wipe()
 	if len(result.Tallies) > 0 {

@@ -199,6 +199,7 @@ func TestBadArguments(t *testing.T) {
 	for _, args := range [][]string{
 		{"-target", "localhost"}, {"-target", "10.0.0.1:3000"}, {"-mode", "x"}, {"-mode", "replay"}, {"file"},
 		{"-rate", "-1"}, {"-rate", "NaN"}, {"-duration", "-1s"}, {"-probe-timeout", "0s"}, {"-amplification", "-1"},
+		{"-findings", os.DevNull},
 	} {
 		var out bytes.Buffer
 		if err := run(context.Background(), args, nil, &out, &out); err == nil || !strings.Contains(err.Error(), strings.Trim(args[len(args)-1], "-")[:1]) {

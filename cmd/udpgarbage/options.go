@@ -89,7 +89,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs.StringVar(&o.peerExec, "peer-exec", "", "`command` line that starts the peer; {name}, {port} and {server} in it are filled in")
 	fs.StringVar(&o.Metrics, "metrics", "", "`URL` of the target's expvar, as of p2p -metrics: http://127.0.0.1:6060/debug/vars")
 	fs.DurationVar(&o.Duration, "duration", 0, "end after this `time`, each of both (0: 30s, or -count; catalogue and replay alone: never before their last datagram)")
-	fs.Uint64Var(&o.Count, "count", 0, "end after this `number` of datagrams (0: no bound)")
+	fs.Uint64Var(&o.Count, "count", 0, "end after this `number` of datagrams, or in a flood with the second that reaches it (0: no bound)")
 	fs.Float64Var(&o.Rate, "rate", 0, "`datagrams` a second at most (0: no bound)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "`seed` of every random choice")
 	fs.IntVar(&o.From, "from", 0, "go on from this `batch`")
@@ -169,10 +169,17 @@ func (o *options) bounds() error {
 		return cli.Usagef("-amplification %v, want 0 or more", o.Amplification)
 	case o.From < 0:
 		return cli.Usagef("-from %d, want 0 or more", o.From)
+	case notDirectory(o.out):
+		return cli.Usagef("-findings %q is no directory", o.out)
 	case o.Most < 0:
 		return cli.Usagef("-findings-max %d, want 0 or more", o.Most)
 	}
 	return nil
+}
+
+func notDirectory(path string) bool {
+	s, err := os.Stat(path)
+	return err == nil && !s.IsDir()
 }
 
 func (o *options) roles() error {
