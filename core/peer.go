@@ -215,10 +215,10 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 		}
 		return p.send(now, l.asked, l.datagram, l.ports), now
 	}
-	if late := now.Sub(p.tick); due(now, p.tick) && late > t.Deadline {
+	if due(now, p.tick) && now.Sub(p.tick) > t.Deadline {
 		// Not busy but suspended, and for so long that the mesh has culled it:
 		// what it has missed is not worth flooding the others with.
-		missed := late / p.interval
+		missed := now.Sub(p.tick) / p.interval
 		p.counters.Skipped += uint64(missed)
 		p.tick = p.tick.Add(missed * p.interval)
 	}

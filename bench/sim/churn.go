@@ -108,8 +108,11 @@ func (c Churn) mesh(seed uint64) float64 {
 					v.set(index(all.At(j)), true)
 				}
 				v.set(i, true)
+				was := views[i] != alive
 				views[i] = v
-				count()
+				if is := v != alive; alive.has(i) && is != was {
+					wrong += map[bool]int{true: 1, false: -1}[is]
+				}
 			},
 		}})
 		n.At(d.between(0, launching), func() { launch(i) })

@@ -71,28 +71,80 @@ func (h *eventHeap) rise(i int, e event) {
 	s[i] = e
 }
 
-// queue is a ring of the flights that wait at a node. It keeps its space.
-type queue struct {
-	ring []int32 // its length is a power of two
-	head int
-	n    int
+// calendar is all that will happen: a heap, and beside it lanes, one of arrivals
+// and one of all else, for what is scheduled in the order in which it is due. That is
+// most of it: delays and the machines' intervals are constant as a rule.
+type calendar struct {
+	seq   uint64
+	heap  eventHeap
+	lanes [2]lane
 }
 
-func (q *queue) push(number int32) {
-	if q.n == len(q.ring) {
-		ring := make([]int32, max(16, 2*len(q.ring)))
-		for i := range q.n {
-			ring[i] = q.ring[(q.head+i)&(len(q.ring)-1)]
-		}
-		q.ring, q.head = ring, 0
+type lane struct {
+	ring[event]
+	last time.Duration // of the latest event
+}
+
+func (c *calendar) push(e event) {
+	c.seq++
+	e.seq = c.seq
+	l := &c.lanes[min(e.kind, 1)]
+	if e.at >= l.last || l.n == 0 {
+		l.last = e.at
+		l.push(e)
+		return
 	}
-	q.ring[(q.head+q.n)&(len(q.ring)-1)] = number
+	c.heap.push(e)
+}
+
+// pop takes the next event out, if it is due by a time.
+func (c *calendar) pop(by time.Duration) (e event, ok bool) {
+	var first *event
+	var from *lane // nil: the heap
+	if len(c.heap) > 0 {
+		first = &c.heap[0]
+	}
+	for i := range c.lanes {
+		if l := &c.lanes[i]; l.n > 0 && (first == nil || l.front().before(first)) {
+			first, from = l.front(), l
+		}
+	}
+	switch {
+	case first == nil || first.at > by:
+		return e, false
+	case from != nil:
+		return from.pop(), true
+	}
+	return c.heap.pop(), true
+}
+
+// ring is a queue. It keeps its space.
+type ring[T any] struct {
+	slots []T // as many as a power of two
+	head  int
+	n     int
+}
+
+func (q *ring[T]) push(x T) {
+	if q.n == len(q.slots) {
+		slots := make([]T, max(16, 2*len(q.slots)))
+		for i := range q.n {
+			slots[i] = q.slots[(q.head+i)&(len(q.slots)-1)]
+		}
+		q.slots, q.head = slots, 0
+	}
+	q.slots[(q.head+q.n)&(len(q.slots)-1)] = x
 	q.n++
 }
 
-func (q *queue) pop() int32 {
-	number := q.ring[q.head]
-	q.head = (q.head + 1) & (len(q.ring) - 1)
+func (q *ring[T]) front() *T { return &q.slots[q.head] }
+
+func (q *ring[T]) pop() T {
+	x := q.slots[q.head]
+	q.head = (q.head + 1) & (len(q.slots) - 1)
 	q.n--
-	return number
+	return x
 }
+
+// queue holds the flights that wait at a node, or the nodes that wait for a core.
+type queue = ring[int32]

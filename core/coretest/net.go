@@ -55,9 +55,11 @@ type Net struct {
 	cfg   Config
 	path  path // of cfg.Fault
 	now   time.Duration
-	seq   uint64
-	heap  eventHeap
-	calls []func() // of At; a call's index is its event's number
+	dated time.Duration // the time that date is of
+	date  time.Time
+
+	calendar calendar
+	calls    []func() // of At; a call's index is its event's number
 
 	nodes  []*Node
 	byPort [1 << 16]uint8 // index in nodes, plus one
@@ -105,7 +107,7 @@ func New(cfg Config) *Net {
 	if err := cfg.Host.Validate(); err != nil {
 		panic("coretest: " + err.Error())
 	}
-	return &Net{cfg: cfg, path: cfg.Fault.path()}
+	return &Net{cfg: cfg, path: cfg.Fault.path(), date: Start}
 }
 
 // Now is the time since Start.
@@ -188,15 +190,18 @@ func (n *Net) Run(until time.Duration) {
 // RunInstant advances the clock to the next instant at which something
 // happens, no later than until, and lets it happen; false where nothing does.
 func (n *Net) RunInstant(until time.Duration) bool {
+	by := n.now
 	if len(n.ready) == 0 {
-		if len(n.heap) == 0 || n.heap[0].at > until {
-			return false
-		}
-		n.now = n.heap[0].at
+		by = until
 	}
-	for len(n.heap) > 0 && n.heap[0].at <= n.now {
+	e, ok := n.calendar.pop(by)
+	if !ok && len(n.ready) == 0 {
+		return false
+	}
+	for ; ok; e, ok = n.calendar.pop(n.now) {
+		n.now = e.at
 		n.stats.Events++
-		switch e := n.heap.pop(); e.kind {
+		switch e.kind {
 		case arriving:
 			n.arrive(e)
 		case alarm:
@@ -225,11 +230,7 @@ func (n *Net) RunInstant(until time.Duration) bool {
 	return true
 }
 
-func (n *Net) schedule(e event) {
-	n.seq++
-	e.seq = n.seq
-	n.heap.push(e)
-}
+func (n *Net) schedule(e event) { n.calendar.push(e) }
 
 // rouse makes a node run at this instant, or where computing takes time as soon
 // as it has its turn, if it can.
