@@ -26,6 +26,7 @@ type board struct {
 	external    atomic.Int64 // seats below are not ours: their sending is not on the board
 
 	latency, due, timer histogram
+	held                histogram // by the impairment, of the measured messages
 	buckets             [bucketCount]bucket
 	seats               [serverSeat + 1]seatBoard
 	pairs               [core.MaxPeers][core.MaxPeers]pair // sender, receiver

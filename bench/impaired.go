@@ -27,7 +27,8 @@ type impaired struct {
 
 // parcel is one datagram on its way to one port.
 type parcel struct {
-	at       time.Time // when it is released
+	sent     time.Time // when it would have been sent
+	at       time.Time // when it is due to be released
 	number   uint64
 	port     uint16
 	datagram []byte
@@ -68,11 +69,12 @@ func (m *impaired) Poll(now time.Time) (core.Outgoing, time.Time) {
 		}
 		return core.Outgoing{}, next
 	}
-	return m.release(), now
+	return m.release(now), now
 }
 
 // hold decides a datagram's fate.
 func (m *impaired) hold(now time.Time, p parcel) {
+	p.sent = now
 	if !m.rec.impairing.Load() {
 		p.at, p.number = now, m.taken
 		m.taken++
@@ -109,17 +111,17 @@ func (m *impaired) hold(now time.Time, p parcel) {
 	}
 }
 
-func (m *impaired) release() core.Outgoing {
+func (m *impaired) release(now time.Time) core.Outgoing {
 	p := heap.Pop(&m.held).(parcel)
 	if p.measured {
-		m.note(p)
+		m.note(now, p)
 	}
 	m.port[0] = p.port
 	return core.Outgoing{Datagram: p.datagram, Ports: m.port[:]}
 }
 
 // note logs what became of a measured message.
-func (m *impaired) note(p parcel) {
+func (m *impaired) note(now time.Time, p parcel) {
 	_, counter, ok := core.ParseBroadcast(p.datagram[4 : len(p.datagram)-1])
 	if !ok {
 		return
@@ -130,11 +132,13 @@ func (m *impaired) note(p parcel) {
 		m.sent[p.port] = s
 	}
 	switch s.place(counter) {
-	case behind:
-		m.rec.mine.mReordered.Add(1)
 	case again:
 		m.rec.mine.mDoubled.Add(1)
+		return
+	case behind:
+		m.rec.mine.mReordered.Add(1)
 	}
+	m.rec.held.record(int64(now.Sub(p.sent)))
 }
 
 // vanish ends the life of the machine inside; what is held goes with it.

@@ -168,16 +168,23 @@ func TestImpairmentIsMeasuredExactly(t *testing.T) {
 			t.Errorf("%s is %v, the impairment's log says %v (and must not be 0)", pair[0], got, want)
 		}
 	}
-	if low := flat(t, r, "loss.latency.min"); low < 0.0199 {
-		t.Errorf("lowest latency %v s under a delay of 20 ms", low)
+	for _, part := range []string{"min", "p50", "p90", "p99", "max", "mean"} { // a slow machine only adds
+		got, held := flat(t, r, "loss.latency."+part), flat(t, r, "loss.delay_injected."+part)
+		if got < held || held < 0.0199 {
+			t.Errorf("latency.%s is %v s, the impairment's log says that messages were held for %v s, which must be 20 ms or more", part, got, held)
+		}
+	}
+	if got, held := flat(t, r, "loss.latency.n"), flat(t, r, "loss.delay_injected.n"); got != held {
+		t.Errorf("%v latencies of %v messages that the impairment let go", got, held)
 	}
 	if n := flat(t, r, "loss.unexplained"); n != 0 {
 		t.Errorf("%v datagrams unexplained", n)
 	}
 }
 
-// staged runs one window of broadcasting with something done in its middle.
-func staged(t *testing.T, cfg Config, during func(s *stage)) *Result {
+// staged runs one window of broadcasting with something done in its middle,
+// and at its end.
+func staged(t *testing.T, cfg Config, during func(s *stage), after ...func(s *stage)) *Result {
 	t.Helper()
 	s := newStage(t.Context(), &cfg, cfg.Seed, "steady", new(Status), Progress{})
 	err := s.with(setup{}, func() error {
@@ -194,6 +201,9 @@ func staged(t *testing.T, cfg Config, during func(s *stage)) *Result {
 		}()
 		s.talk(0, cfg.Options.Duration, cfg.Options.Interval)
 		<-done
+		for _, f := range after {
+			f(s)
+		}
 		return nil
 	})
 	if err != nil {
@@ -209,19 +219,42 @@ func TestFrozenSenderShowsInDueTime(t *testing.T) {
 	t.Parallel()
 	cfg := quick(4, "steady")
 	cfg.Timing.Deadline = time.Minute // nobody is culled or gives up, however slow the machine
+	const long = 1 << 27              // ns, 134 ms: where both kinds of histogram have a boundary
+	var sentLate, dueLate, latencyLate uint64
 	r := staged(t, cfg, func(s *stage) {
 		s.peers[0].pause()
 		time.Sleep(300 * time.Millisecond)
 		s.peers[0].resume()
+	}, func(s *stage) {
+		for _, bar := range s.board.timer.hdr().Distribution() {
+			if bar.From >= long {
+				sentLate += uint64(bar.Count)
+			}
+		}
+		for _, bar := range s.board.due.hdr().Distribution() {
+			if bar.From >= long {
+				dueLate += uint64(bar.Count)
+			}
+		}
+		for i := 1; i < s.n; i++ { // the frozen one is a receiver, too
+			for j := range s.n {
+				for k := sketchIndex(long); k < sketchSize; k++ {
+					latencyLate += uint64(s.board.pairs[i][j].latency[k].Load())
+				}
+			}
+		}
 	})
 	if due, delivered := flat(t, r, "steady.due"), flat(t, r, "steady.delivered"); due != delivered {
 		t.Errorf("%v of %v messages were delivered: the late sender shows as a lower rate", delivered, due)
 	}
+	if late := flat(t, r, "steady.timer_error.max"); late < 0.2 || sentLate == 0 {
+		t.Errorf("highest timer error is %v s, want more than 200 ms", late)
+	}
 	if late := flat(t, r, "steady.latency_due.max"); late < 0.2 {
 		t.Errorf("highest latency from due time is %v s, want more than 200 ms after a freeze of 300 ms", late)
 	}
-	if late := flat(t, r, "steady.timer_error.max"); late < 0.2 {
-		t.Errorf("highest timer error is %v s, want more than 200 ms", late)
+	if want := latencyLate + 3*sentLate; dueLate < want {
+		t.Errorf("%d messages came 134 ms or more after their due time, want %d that took as long, and 3 for each of %d broadcasts sent as late", dueLate, latencyLate, sentLate)
 	}
 }
 

@@ -88,6 +88,7 @@ var own = map[string][]Definition{
 		{"loss_injected", "ratio", false, 0, "injected loss among the measured messages, from the impairment's own log"},
 		{"duplicated_injected", "1", false, 0, "measured messages that the impairment sent twice, from its own log"},
 		{"reordered_injected", "1", false, 0, "measured messages that the impairment sent after a later one, from its own log"},
+		{"delay_injected", "s", true, 0, "how long the impairment held each measured message that it let go, lateness included, from its own log; what latency is longer is the way from socket to socket"},
 		{"false_culls_expected", "1", false, 0, "false culls that theory expects of independent losses in those peer-seconds: 2p³(1−p) each, on exact timing"},
 		{"peer_seconds", "s", false, 0, "time that live peers spent under the impairment, added up"},
 		{"detect", "s", true, -1, "as crash.detect, under the impairment"},
