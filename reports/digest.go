@@ -695,7 +695,7 @@ func origin(r *bench.Result) phrase {
 	p := phrase{}.add("%d", seed)
 	version := strings.TrimSpace(clean(r.Tool.Name) + " " + clean(r.Tool.Version))
 	if c := clean(r.Tool.Commit); c != "" {
-		version += " (" + c[:min(len(c), 12)]
+		version += fmt.Sprintf(" (%.12s", c)
 		if r.Tool.Dirty {
 			version += ", changed"
 		}
