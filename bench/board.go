@@ -216,6 +216,12 @@ func (b *board) booked(port uint16) bool {
 		i == nobody && b.strangers.Load()
 }
 
+// hears reports that a port is that of a peer of ours: what it gets is known.
+func (b *board) hears(port uint16) bool {
+	i := b.index[port]
+	return i < serverSeat && int64(i) >= b.external.Load()
+}
+
 // open sets the window. Nothing due in it must have been sent yet.
 func (b *board) open(from, to int64, interval time.Duration) {
 	b.width.Store(max((to-from+bucketCount-1)/bucketCount, 1))

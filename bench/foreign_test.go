@@ -148,6 +148,18 @@ func scenarioOf(t *testing.T, r *Result, name string) Scenario {
 	return Scenario{}
 }
 
+// defined demands a definition of every metric in a result.
+func defined(t *testing.T, r *Result) {
+	t.Helper()
+	for _, s := range r.Runs[0].Scenarios {
+		for name, m := range s.Metrics {
+			if d, field, ok := Define(name); !ok || field != "" || d.Unit != m.Unit {
+				t.Errorf("%s in %s has no definition, or one in %q", name, m.Unit, d.Unit)
+			}
+		}
+	}
+}
+
 // A server as slow and as easily hurt as the original is measured like any
 // other; it falls over garbage, which is a result and no failure of the harness.
 func TestSlowServer(t *testing.T) {
@@ -162,6 +174,7 @@ func TestSlowServer(t *testing.T) {
 	for _, name := range []string{"join.converge", "steady.latency.p50", "crash.converge", "relaunch.late.back.max", "restart.refresh.whole", "pause.rebirth.back", "loss.converge", "join.server_memory"} {
 		flat(t, r, name)
 	}
+	defined(t, r)
 	for _, s := range r.Runs[0].Scenarios {
 		if s.Accounts.Unexplained != 0 {
 			t.Errorf("%s: %d datagrams unexplained", s.Name, s.Accounts.Unexplained)
@@ -282,6 +295,7 @@ func TestExternalPeerDies(t *testing.T) {
 	cfg.Options.External, cfg.Options.PeerExec = 1, foreignCommand("peer", "exit 3 after 700ms")
 	cfg.Options.Duration = 3 * time.Second
 	r := execute(t, cfg)
+	defined(t, r)
 	s := scenarioOf(t, r, "steady")
 	if !strings.Contains(s.Failed, "external peer A died: exit status 3") {
 		t.Errorf("failed %q", s.Failed)
@@ -353,5 +367,28 @@ func TestPairsAlternate(t *testing.T) {
 	}
 	if p.Pairs != 3 || len(p.Results[0].Runs) != 3 || len(p.Results[1].Runs) != 3 || p.Failure() != "" {
 		t.Errorf("%d pairs, %d and %d runs, failure %q", p.Pairs, len(p.Results[0].Runs), len(p.Results[1].Runs), p.Failure())
+	}
+}
+
+// With external peers, every scenario measures what ours can see, the
+// impairment's log too, and a server that is down takes no harm.
+func TestExternalPeers(t *testing.T) {
+	t.Parallel()
+	if !processes {
+		return
+	}
+	cfg := quick(5, "join", "steady", "crash", "relaunch", "churn", "restart", "pause", "loss")
+	cfg.Options.External, cfg.Options.PeerExec = 2, foreignCommand("peer", "")
+	cfg.Options.Impair = Impairment{Loss: 0.2}
+	cfg.Timing.Refresh = cfg.Options.Refresh // what is lost comes again
+	r := execute(t, cfg)
+	defined(t, r)
+	for _, s := range r.Runs[0].Scenarios {
+		if s.Accounts.Unexplained != 0 || s.Failed != "" {
+			t.Errorf("%s: %d datagrams unexplained, failed %q", s.Name, s.Accounts.Unexplained, s.Failed)
+		}
+	}
+	if got, want := flat(t, r, "loss.loss"), flat(t, r, "loss.loss_injected"); got != want || want == 0 {
+		t.Errorf("loss %v among ours, the impairment's log says %v", got, want)
 	}
 }

@@ -75,6 +75,7 @@ func (m *impaired) Poll(now time.Time) (core.Outgoing, time.Time) {
 // hold decides a datagram's fate.
 func (m *impaired) hold(now time.Time, p parcel) {
 	p.sent = now
+	p.measured = p.measured && m.rec.hears(p.port)
 	if !m.rec.impairing.Load() {
 		p.at, p.number = now, m.taken
 		m.taken++

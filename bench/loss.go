@@ -33,7 +33,11 @@ func (s *stage) impaired(began int64) {
 		measured += seat.mInjected.Load()
 		doubled += seat.mDoubled.Load()
 		reordered += seat.mReordered.Load()
-		sent += seat.messages.Load()
+	}
+	for i := s.external; i < s.n; i++ {
+		for j := s.external; j < s.n; j++ {
+			sent += uint64(s.board.pairs[i][j].sent.Load())
+		}
 	}
 	s.count("injected", injected)
 	s.count("duplicated_injected", doubled)

@@ -65,7 +65,11 @@ func (s *stage) restart(refresh time.Duration) error {
 	if refresh > 0 {
 		s.seconds("refresh.whole", back, last, whole)
 		if !whole && s.ctx.Err() == nil {
-			s.bad("with a refresh of %v the mesh was not whole %v after the server's return", refresh, patience)
+			why := ""
+			if s.external > 0 {
+				why = ": external peers are born again only if their command has them do so"
+			}
+			s.bad("with a refresh of %v the mesh was not whole %v after the server's return%s", refresh, patience, why)
 		}
 		return s.ctx.Err()
 	}

@@ -38,7 +38,7 @@ func newSeat(number int, sock socket, b *board, c clock) *seat {
 func (s *seat) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	if s.machine == nil {
 		s.rec.mine.dead.Add(1)
-		if from := int(s.rec.index[from.Port()]); int64(from) < s.rec.external.Load() {
+		if from := int(s.rec.index[from.Port()]); int64(from) < s.rec.external.Load() && s.number < serverSeat {
 			s.rec.pairs[from][s.number].arrived.Add(1) // as far as it is known what they sent
 		} else if from == serverSeat && !s.rec.serverKnown.Load() {
 			s.rec.mine.directories.add(1, len(datagram))
