@@ -31,6 +31,7 @@ var Invariants = [][2]string{
 	{"announce", "every change goes to all members within 2 x Pace"},
 	{"bounded", "the server sends no more than its pacing and answers allow"},
 	{"directory", "every directory sent is valid"},
+	{"books", "every machine's counters add up: what came in is what it was taken for"},
 	{"view", "a peer knows the last directory it took, without itself"},
 	{"counter", "a broadcast's counter moves on with its timer"},
 	{"heal", "in the end all are members and every view is the server's (with refresh), or all have been members (without); but for those whose name or port a ghost holds, one with a keep-alive of its own where there is refresh"},
@@ -59,7 +60,8 @@ type checker struct {
 	look    time.Duration
 	members map[core.Entry]presence
 
-	announced []byte // the last directory sent to all members
+	resumed   time.Duration // when the server was last let go on
+	announced []byte        // the last directory sent to all members
 	owed      bool
 	since     time.Duration
 	purse     float64 // announcements sent in excess of the pace
@@ -115,7 +117,7 @@ func (c *checker) hear(e coretest.Event) {
 		delete(c.taken, e.From)
 		delete(c.spoke, e.From)
 	case e.What == coretest.Resumed && e.From == coretest.ServerPort:
-		c.since = e.At
+		c.since, c.resumed = e.At, e.At
 	}
 }
 
@@ -195,12 +197,14 @@ func (c *checker) instant() {
 	now := c.net.Now()
 	for _, port := range c.fresh {
 		c.view(port)
+		c.books(c.net.Node(port))
 	}
 	c.fresh = c.fresh[:0]
 	x := c.net.Node(coretest.ServerPort)
 	if !x.Running() || x.Paused() {
 		return
 	}
+	c.books(x)
 	entries := x.Machine().(server).Entries()
 	if !c.dirty && now < c.look && entries.Len() == len(c.members) {
 		return // a reap shows in the length at once, though pacing may hold its news
@@ -211,19 +215,35 @@ func (c *checker) instant() {
 		p, ok := c.members[e]
 		if !ok {
 			c.fail("membership", "%v is a member, and must not be", e)
-		} else if silent := now - p.heard; silent > c.timing.Deadline+c.timing.Reap {
+		} else if silent := now - max(p.heard, c.resumed-c.timing.Deadline); silent > c.timing.Deadline+c.timing.Reap {
 			c.fail("late-reap", "%v has been silent for %v", e, silent)
 		}
 	}
 	if entries.Len() != len(c.members) {
 		c.removed(entries)
 	}
+	if late := now - c.since; c.owed && late > 2*core.Pace {
+		c.fail("announce", "a change has been waiting for %v", late)
+	}
 	if bytes.Equal(c.announced, entries) || entries.Len() == 0 {
 		c.owed = false
 	} else if !c.owed {
 		c.owed, c.since = true, now
-	} else if late := now - c.since; late > 2*core.Pace {
-		c.fail("announce", "a change has been waiting for %v", late)
+	}
+}
+
+// books adds up a machine's counters.
+func (c *checker) books(x *coretest.Node) {
+	m, ok := x.Machine().(interface{ Counters() core.Counters })
+	if !ok {
+		return
+	}
+	n := m.Counters()
+	d := n.Dropped
+	known := d.Malformed + d.Rejected + d.Misdirected + d.Stranger + n.Births + n.Repeats + n.Conflicts + n.KeepAlives + n.Unknown +
+		n.Directories + n.Messages
+	if in := n.In.Total().Datagrams; in != known {
+		c.fail("books", "%d datagrams came to %d, and %d are accounted for", in, x.Port(), known)
 	}
 }
 
@@ -237,8 +257,11 @@ func (c *checker) removed(entries core.Entries) {
 	}
 	slices.SortFunc(gone, func(a, b core.Entry) int { return int(a.Name) - int(b.Name) })
 	for _, e := range gone {
-		if silent := c.net.Now() - c.members[e].heard; silent <= c.timing.Deadline {
+		heard, now := c.members[e].heard, c.net.Now()
+		if silent := now - heard; silent <= c.timing.Deadline {
 			c.fail("early-reap", "%v was removed, heard %v ago", e, silent)
+		} else if due := max(heard+c.timing.Deadline, c.resumed) + c.timing.Reap; now > due {
+			c.fail("late-reap", "%v was removed %v too late, heard %v ago", e, now-due, silent)
 		}
 		delete(c.members, e)
 	}

@@ -24,14 +24,16 @@ func (d *dice) next() uint64 {
 }
 
 // below is a number from 0 to n-1; between is a duration from a to b.
-func (d *dice) below(n int) int {
-	hi, _ := bits.Mul64(d.next(), uint64(n))
-	return int(hi)
+func (d *dice) below(n int) int { return int(d.below64(uint64(n))) }
+
+func (d *dice) below64(n uint64) uint64 {
+	hi, _ := bits.Mul64(d.next(), n)
+	return hi
 }
 
 func (d *dice) between(a, b time.Duration) time.Duration {
 	const grain = 100 * time.Microsecond // so that schedules read well
-	return (a + time.Duration(d.below(int(b-a)+1))) / grain * grain
+	return (a + time.Duration(d.below64(uint64(b-a)+1))) / grain * grain
 }
 
 func (d *dice) percent(most int) float64 { return float64(d.below(most)+1) / 100 }

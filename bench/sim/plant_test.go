@@ -128,6 +128,15 @@ func (p *mute) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return out, next
 }
 
+// careless is a server that stops counting keep-alives at 100.
+type careless struct{ directory }
+
+func (p *careless) Counters() core.Counters {
+	c := p.directory.Counters()
+	c.KeepAlives = min(c.KeepAlives, 100)
+	return c
+}
+
 func newDirectory(cfg core.DirectoryConfig, now time.Time) directory {
 	return directory{must(core.NewDirectory(cfg, now))}
 }
@@ -167,6 +176,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"sends without bound", serverOf(func(d directory) core.Machine { return &chatty{directory: d} }), "bounded"},
 		{"keeps a stale view", peerOf(func(p *core.Peer) core.Machine { return &stale{Peer: p} }), "view"},
 		{"counter is stuck", peerOf(func(p *core.Peer) core.Machine { return &stuck{Peer: p} }), "counter"},
+		{"counts carelessly", serverOf(func(d directory) core.Machine { return &careless{directory: d} }), "books"},
 		{"never born again", peerOf(func(p *core.Peer) core.Machine { return &mute{Peer: p} }), "heal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,10 +189,10 @@ func TestPlantedFaults(t *testing.T) {
 				}
 				small := Shrink(s, tt.machines)
 				again := Simulate(small, tt.machines, 0, nil).Finding
-				if again == nil || again.Invariant != tt.invariant || len(small.Faults) > len(s.Faults) {
+				if again == nil || again.Invariant != tt.invariant || len(small.Faults) > len(s.Faults) || small.Peers > s.Peers {
 					t.Errorf("shrunk to %v: %v", small, again)
 				}
-				t.Logf("seed %d: %v; %d faults shrink to %v", seed, f, len(s.Faults), small.Faults)
+				t.Logf("seed %d: %v; %d peers and %d faults shrink to %d and %v", seed, f, s.Peers, len(s.Faults), small.Peers, small.Faults)
 				return
 			}
 			t.Errorf("1,000 seeds do not find %q", tt.invariant)

@@ -107,35 +107,6 @@ func plan(n *coretest.Net, s Scenario, f Fault) {
 	}
 }
 
-// Shrink takes out of a scenario every fault that the same invariant fails
-// without, and the network's faults if it can.
-func Shrink(s Scenario, machines Machines) Scenario {
-	found := Simulate(s, machines, 0, nil).Finding
-	if found == nil {
-		return s
-	}
-	fails := func(t Scenario) bool {
-		f := Simulate(t, machines, 0, nil).Finding
-		return f != nil && f.Invariant == found.Invariant
-	}
-	calm := s
-	calm.Network, calm.Queue = coretest.Fault{Delay: 20 * time.Microsecond}, 0
-	if fails(calm) {
-		s = calm
-	}
-	for again := true; again; {
-		again = false
-		for i := len(s.Faults) - 1; i >= 0; i-- {
-			t := s
-			t.Faults = append(append([]Fault(nil), s.Faults[:i]...), s.Faults[i+1:]...)
-			if fails(t) {
-				s, again = t, true
-			}
-		}
-	}
-	return s
-}
-
 // Tally is what a swarm has come to so far.
 type Tally struct {
 	Seeds    uint64

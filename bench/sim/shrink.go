@@ -1,0 +1,128 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"p2plocal/core/coretest"
+)
+
+// shrinkMost bounds how many runs one Shrink may take.
+const shrinkMost = 1000
+
+// Shrink makes a scenario that breaks an invariant smaller, as long as the same
+// invariant breaks: the fewest faults (delta debugging: Zeller and Hildebrandt,
+// "Simplifying and isolating failure-inducing input", 2002), of those the
+// shortest and simplest, on the plainest network, with the fewest peers. One
+// that breaks none comes back as it is.
+func Shrink(s Scenario, machines Machines) Scenario {
+	found := Simulate(s, machines, 0, nil).Finding
+	if found == nil {
+		return s
+	}
+	k := shrinker{best: s, runs: 1, fails: func(t Scenario) bool {
+		f := Simulate(t, machines, 0, nil).Finding
+		return f != nil && f.Invariant == found.Invariant
+	}}
+	for again := true; again; {
+		before := k.runs
+		was := k.best
+		k.faults()
+		k.network()
+		k.peers()
+		k.details()
+		again = k.runs < shrinkMost && k.runs > before && !same(was, k.best)
+	}
+	return k.best
+}
+
+func same(a, b Scenario) bool {
+	return a.Peers == b.Peers && a.Queue == b.Queue && a.Network == b.Network && slices.Equal(a.Faults, b.Faults)
+}
+
+type shrinker struct {
+	best  Scenario
+	runs  int
+	fails func(Scenario) bool
+}
+
+// try takes a change over if what it makes can be run and still fails.
+func (k *shrinker) try(change func(*Scenario)) bool {
+	t := k.best
+	t.Faults = slices.Clone(t.Faults)
+	change(&t)
+	if k.runs >= shrinkMost || same(t, k.best) || t.Validate() != nil {
+		return false
+	}
+	k.runs++
+	if !k.fails(t) {
+		return false
+	}
+	k.best = t
+	return true
+}
+
+// faults takes out pieces of the list of faults, halves first and single ones in the end.
+func (k *shrinker) faults() {
+	for size := (len(k.best.Faults) + 1) / 2; size > 0; size /= 2 {
+		for i := 0; i < len(k.best.Faults); {
+			if !k.try(func(s *Scenario) { s.Faults = slices.Delete(s.Faults, i, min(i+size, len(s.Faults))) }) {
+				i += size
+			}
+		}
+	}
+}
+
+// network makes every link as plain as it can be.
+func (k *shrinker) network() {
+	if k.try(func(s *Scenario) { s.Network, s.Queue = Default().Network, 0 }) {
+		return
+	}
+	k.try(func(s *Scenario) { s.Queue = 0 })
+	k.plain(func(s *Scenario) *coretest.Fault { return &s.Network })
+}
+
+// plain drops what a link does to datagrams, property by property.
+func (k *shrinker) plain(of func(*Scenario) *coretest.Fault) {
+	for i := range netFields(new(coretest.Fault)) {
+		k.try(func(s *Scenario) {
+			switch x := netFields(of(s))[i]; {
+			case x.p != nil:
+				*x.p = 0
+			case x.d != nil:
+				*x.d = 0
+			default:
+				*x.flag = false
+			}
+		})
+	}
+}
+
+// peers takes peers away, half of them first. A fault's peers stay.
+func (k *shrinker) peers() {
+	for cut := k.best.Peers / 2; cut > 0; {
+		if !k.try(func(s *Scenario) { s.Peers -= cut }) {
+			cut /= 2
+		}
+	}
+}
+
+// details makes each fault shorter and less.
+func (k *shrinker) details() {
+	for i := range k.best.Faults {
+		for k.try(func(s *Scenario) { // ends earlier, to the millisecond
+			f := &s.Faults[i]
+			if half := ((f.Until - f.At) / 2).Truncate(time.Millisecond); half > 0 {
+				f.Until = f.At + half
+			}
+		}) {
+		}
+		for k.try(func(s *Scenario) { s.Faults[i].N /= 2 }) {
+		}
+		for k.try(func(s *Scenario) { s.Faults[i].Jump = (s.Faults[i].Jump / 2).Truncate(time.Millisecond) }) {
+		}
+		if k.best.Faults[i].Verb == Link {
+			k.plain(func(s *Scenario) *coretest.Fault { return &s.Faults[i].Net })
+		}
+	}
+}
