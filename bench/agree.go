@@ -2,6 +2,7 @@ package bench
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ type Agreement struct {
 	Alpha    float64  `json:"alpha"` // level of significance, of q
 	Beside   []Beside `json:"beside"`
 	Equal    []string `json:"equal"` // figures that have one value in all runs of both
+	Warnings []string `json:"warnings"`
 }
 
 // Beside is one flat metric: its values of both sides, one for each run,
@@ -46,17 +48,40 @@ func Quantiles(values []float64) (q [3]float64) {
 	return q
 }
 
-// Agree compares the distributions that figures have over the runs, as two
-// samples (Kolmogorov-Smirnov). The runs are the samples, not the peers in them:
-// what peers of one mesh see goes together.
-func Agree(real, sim []Run) *Agreement {
-	a := &Agreement{RealRuns: len(real), SimRuns: len(sim), Alpha: benchmath.DefaultThresholds.CompareAlpha}
-	sims := make(map[string]*figure)
-	for _, f := range collect(sim) {
-		sims[f.name] = f
+// Finished are the runs that came to their end.
+func (r *Result) Finished() (runs []Run) {
+	for _, run := range r.Runs {
+		whole := len(run.Scenarios) == len(r.Config.Scenarios)
+		for _, s := range run.Scenarios {
+			whole = whole && !s.Interrupted
+		}
+		if whole {
+			runs = append(runs, run)
+		}
 	}
-	for _, f := range collect(real) {
-		g := sims[f.name]
+	return runs
+}
+
+// Agree compares the distributions that figures have over the finished runs,
+// as two samples (Kolmogorov-Smirnov). The runs are the samples, not the peers in them:
+// what peers of one mesh see goes together.
+func Agree(real, sim *Result) *Agreement {
+	reals, sims := real.Finished(), sim.Finished()
+	a := &Agreement{RealRuns: len(reals), SimRuns: len(sims), Alpha: benchmath.DefaultThresholds.CompareAlpha}
+	for _, w := range differences([]*Result{real}, []*Result{sim}) {
+		if w != apart && !strings.HasPrefix(w, "seed differs") {
+			a.Warnings = append(a.Warnings, w)
+		}
+	}
+	if _, least := kolmogorovSmirnov(make([]float64, a.RealRuns), slices.Repeat([]float64{1}, a.SimRuns)); least > a.Alpha {
+		a.Warnings = append(a.Warnings, fmt.Sprintf("too few runs to tell any difference from chance: %d over UDP, %d simulated, want 4 or more of each", a.RealRuns, a.SimRuns))
+	}
+	beside := make(map[string]*figure)
+	for _, f := range collect(sims) {
+		beside[f.name] = f
+	}
+	for _, f := range collect(reals) {
+		g := beside[f.name]
 		if g == nil || f.unit != g.unit || !telling(f.name) {
 			continue
 		}

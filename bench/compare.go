@@ -250,18 +250,21 @@ func pool(results []*Result) (runs []Run) {
 	return runs
 }
 
+// apart is said once where a dozen differences would say it.
+const apart = "one side is simulated and the other is not: they differ in much that is not the code's; meshbench agree sets them side by side"
+
 // differences are what, other than the thing compared, could have changed the
 // figures.
 func differences(old, new []*Result) (warnings []string) {
 	names, olds := settings(old)
 	_, news := settings(new)
 	simulated, config := slices.Index(names, "simulated"), slices.Index(names, "scenarios") // where Env begins, and Config
-	apart := !slices.Equal(olds[simulated], news[simulated])
-	if apart {
-		warnings = append(warnings, "one side is simulated and the other is not: they differ in much that is not the code's; meshbench agree sets them side by side")
+	different := !slices.Equal(olds[simulated], news[simulated])
+	if different {
+		warnings = append(warnings, apart)
 	}
 	for i, name := range names {
-		if apart && (i < config || name == "isolation" || name == "simulation") {
+		if different && (i < config || name == "isolation" || name == "simulation") {
 			continue
 		}
 		if a, b := strings.Join(olds[i], " and "), strings.Join(news[i], " and "); a != b && a != "" && b != "" {

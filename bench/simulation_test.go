@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -87,37 +86,58 @@ func faults(t *testing.T, lines ...string) (all []sim.Fault) {
 	return all
 }
 
-// On a perfect network every figure can be computed.
+// On a perfect network figures can be computed.
 func TestSimulatedFigures(t *testing.T) {
 	t.Parallel()
-	r := execute(t, simulated(95, "join", "steady", "crash"))
-	const delay = 20e-6
-	for name, want := range map[string]float64{
-		"join.converge":          2 * delay, // birth and directory: births of one instant share an announcement
-		"join.propagate.max":     2 * delay,
-		"join.admit.min":         2 * delay,
-		"join.join_datagrams":    2 * 95,
-		"steady.latency.min":     delay,
-		"steady.timer_error.min": 0,
-		"steady.lost":            0,
-		"steady.missed":          0,
-		"crash.detect.n":         94,
-		"crash.detect_silence.n": 94,
-		"crash.false_culls":      0,
+	const peers, delay = 95, 20e-6
+	cfg := simulated(peers, "join", "steady", "crash", "relaunch", "restart", "pause", "garbage")
+	r := execute(t, cfg)
+	const never = -1
+	refresh := cfg.Options.Refresh.Seconds()
+	for name, want := range map[string][2]float64{ // from, to
+		"join.converge":            {2 * delay, 2 * delay}, // birth and directory: births of one instant share an announcement
+		"join.propagate.max":       {2 * delay, 2 * delay},
+		"join.admit.min":           {2 * delay, 2 * delay},
+		"join.join_datagrams":      {2 * peers, 2 * peers},
+		"steady.latency.min":       {delay, delay},
+		"steady.latency.max":       {delay, delay},
+		"steady.timer_error.min":   {0, 0},
+		"steady.lost":              {0, 0},
+		"steady.missed":            {0, 0},
+		"steady.due":               {3 * peers * (peers - 1), 4 * peers * (peers - 1)}, // three rounds, and of a fourth those whose phase it reaches
+		"crash.detect.n":           {peers - 1, peers - 1},
+		"crash.detect.min":         {1, 2 + 2*delay},
+		"crash.detect_silence.min": {1.5, 2 + 2*delay}, // the deadline, the server's next look, and a directory
+		"crash.detect_silence.max": {1.5, 2 + 2*delay},
+		"crash.false_culls":        {0, 0},
+		"relaunch.early.admit.max": {2 * delay, 2 * delay},
+		"relaunch.early.back.max":  {2 * delay, 2 * delay},
+		"relaunch.late.back.max":   {2 * delay, 2 * delay},
+		"restart.whole":            {never, never},
+		"restart.stranded":         {peers - 1, peers - 1},
+		"restart.refresh.whole":    {0, refresh + 2*delay},
+		"pause.cull":               {1, 2 + 2*delay},
+		"pause.back":               {never, never},
+		"pause.refresh.back":       {0, refresh + 2*delay},
+		"pause.rebirth.back":       {2 * delay, 2 * delay},
+		"garbage.lost":             {0, 0},
+		"garbage.hostile_rate":     {5000, 5000 * 1.001}, // the first goes out at once
+		"garbage.latency.max":      {delay, delay},
+		"garbage.false_culls":      {0, 0},
 	} {
-		if got := flat(t, r, name); math.Abs(got-want) > 64e-9 { // which is how finely histograms count
-			t.Errorf("%s is %v, want %v", name, got, want)
+		const grain = 64e-9 // of histograms
+		got := float64(never)
+		for _, s := range r.Runs[0].Scenarios {
+			if v, ok := s.Flat()[name]; ok && v != nil {
+				got = *v
+			}
+		}
+		if got < want[0]-grain || got > want[1]+grain {
+			t.Errorf("%s is %v, want %v to %v", name, got, want[0], want[1])
 		}
 	}
-	// Three rounds of 95 and, in the last quarter of a fourth, those whose phase lies in it.
-	if due := flat(t, r, "steady.due"); due < 3*95*94 || due > 4*95*94 || flat(t, r, "steady.delivered") != due {
-		t.Errorf("%v messages due, %v delivered", due, flat(t, r, "steady.delivered"))
-	}
-	// 1.5 s of silence, seen at the server's next look, and a directory.
-	for name, low := range map[string]float64{"crash.detect_silence": 1.5, "crash.detect": 1} {
-		if first, last := flat(t, r, name+".min"), flat(t, r, name+".max"); first < low || last > 2+2*delay || first != last {
-			t.Errorf("%s is %v to %v s, want one instant of %v to 2 s", name, first, last, low)
-		}
+	if sent, taken := flat(t, r, "garbage.hostile_sent"), flat(t, r, "garbage.hostile_taken"); sent != taken {
+		t.Errorf("%v hostile datagrams sent, %v taken", sent, taken)
 	}
 }
 

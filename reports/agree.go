@@ -34,6 +34,10 @@ func Agree(w io.Writer, a *bench.Agreement, real, sim *bench.Result, o TextOptio
 		p.line("")
 		p.wrapped("", phrase{}.add("the same in all runs of both: %s", strings.Join(a.Equal, ", ")), "", "")
 	}
+	for _, warning := range a.Warnings {
+		p.line("")
+		p.wrapped("", phrase{}.addIf(true, "%s", clean(warning)), " ", "")
+	}
 	p.line("")
 	p.wrapped(p.label("UDP", 5), append(machine(real), origin(real)...), ", ", faint)
 	p.wrapped(p.label("sim", 5), append(machine(sim), origin(sim)...), ", ", faint)
@@ -105,7 +109,7 @@ func AgreeHTML(w io.Writer, a *bench.Agreement, real, sim *bench.Result) error {
 	}
 	return agreeHTML.Execute(w, map[string]any{
 		"Style": template.CSS(pageStyle), "Headline": spans(agreeHeadline(a), " "), "Method": spans(agreeMethod(a), ""),
-		"Figures": figures, "Equal": strings.Join(a.Equal, ", "),
+		"Figures": figures, "Equal": strings.Join(a.Equal, ", "), "Warnings": a.Warnings,
 		"Real": spans(append(machine(real), origin(real)...), ", "), "Sim": spans(append(machine(sim), origin(sim)...), ", "),
 	})
 }

@@ -78,7 +78,7 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a := bench.Agree(finished(real), finished(sim))
+	a := bench.Agree(real, sim)
 	errs := []error{reports.Agree(stdout, a, real, sim, printing.TextOptions(stdout, out.ascii))}
 	for _, name := range out.reports {
 		errs = append(errs, printing.WriteFile(name, func(w io.Writer) error {
@@ -123,7 +123,7 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(finished(real)) == 0 {
+	if len(real.Finished()) == 0 {
 		return nil, nil, exitInterrupted
 	}
 	v := &bench.Simulation{Queue: bench.QueueOf(cfg.Options.ReadBuffer)}
@@ -136,7 +136,7 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.
 		v.Network = coretest.Fault{Delay: bench.LoopbackDelay}
 	}
 	same := cfg.Config
-	same.Isolation, same.Simulation, same.Repeat = "virtual", v, len(finished(real))
+	same.Isolation, same.Simulation, same.Repeat = "virtual", v, len(real.Finished())
 	start := time.Now()
 	sim, err = bench.Execute(context.WithoutCancel(ctx), same, tool, &status)
 	if err != nil {
@@ -146,18 +146,4 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.
 		fmt.Fprintf(stderr, "meshbench: simulated in %v\n", time.Since(start).Round(time.Millisecond))
 	}
 	return real, sim, nil
-}
-
-// finished are the runs that came to their end.
-func finished(r *bench.Result) (runs []bench.Run) {
-	for _, run := range r.Runs {
-		whole := len(run.Scenarios) == len(r.Config.Scenarios)
-		for _, s := range run.Scenarios {
-			whole = whole && !s.Interrupted
-		}
-		if whole {
-			runs = append(runs, run)
-		}
-	}
-	return runs
 }
