@@ -24,7 +24,7 @@ func Compare(w io.Writer, c *bench.Comparison, all bool, o TextOptions) error {
 	}
 	p.wrapped("", phrase{}.add("%d runs against %d, medians:", c.OldRuns, c.NewRuns).
 		add("%d of %d metrics changed significantly", len(c.Changes)-same, len(c.Changes)), " ", bold)
-	p.wrapped("", phrase{}.add("p: Mann-Whitney U; q: p adjusted for %d tests (Benjamini-Hochberg); significant is q ≤ %v: of all such changes, %v are chance at most", c.Tested, c.Alpha, percent(c.Alpha)), " ", faint)
+	p.wrapped("", phrase{}.add("p: Mann-Whitney U; q: p adjusted for %d tests (Benjamini-Hochberg); significant is q ≤ %v: of all such changes, %g %% are chance at most", c.Tested, c.Alpha, 100*c.Alpha), " ", faint)
 	if len(rows) > 0 {
 		p.line("")
 		p.grid([]string{"metric", "old", "new", "change", "p", "q", ""}, rows)

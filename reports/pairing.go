@@ -76,7 +76,7 @@ func newPairTable(p *bench.Pairing, all bool) *pairTable {
 	}
 	t.About = runs
 	if intervals > 0 {
-		t.About += fmt.Sprintf("; where an interval leaves out 1, B is said to be better or worse: of %d intervals, up to %.0f would by chance",
+		t.About += fmt.Sprintf("; where an interval leaves out 1, B is said to be better or worse: of %d intervals, some %.0f would by chance",
 			intervals, float64(intervals)/20)
 	}
 	if t.Warnings = pairWarnings(p); (p.Servers[0] == bench.Ours) != (p.Servers[1] == bench.Ours) {
