@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"p2plocal/bench/sim"
+	"p2plocal/core"
 )
 
 // The study's page has the style and the libraries of the results' page.
@@ -60,24 +61,50 @@ func studyText(w io.Writer, r *sim.Report, o TextOptions) error {
 		for _, n := range s.Notes {
 			p.wrapped("  ", phrase{{text: n}}, "", faint)
 		}
+		header, rows, dropped := s.fitting(p.Width - gutter)
+		if len(dropped) > 0 {
+			p.wrapped("  ", phrase{{text: "Left out for want of room: " + strings.Join(dropped, ", ") + "; -report FILE.html has them."}}, "", faint)
+		}
 		p.line("")
-		p.grid(s.Header, lined(s.Rows))
+		p.grid(header, rows)
 	}
 	p.line("")
 	p.wrapped("  ", phrase{{text: studyOrigin(r)}}, "", faint)
 	return p.flush(w)
 }
 
-// lined makes the cells of each column equally wide, figures below each other.
-func lined(rows [][]string) [][]string {
-	out := make([][]string, len(rows))
-	for i, r := range rows {
-		out[i] = slices.Clone(r)
-		for j, cell := range r {
-			out[i][j] = strings.ReplaceAll(cell, glue, " ")
+// expendable are the columns that a narrow text leaves out, the first first.
+var expendable = []string{"max", "p99", "detect p50", "95 % interval"}
+
+// fitting is the table without the columns for which there is no room.
+func (s studyPart) fitting(room int) (header []string, rows [][]string, dropped []string) {
+	size := make([]int, len(s.Header))
+	for i, name := range s.Header {
+		size[i] = gutter + width(name)
+		for _, r := range s.Rows {
+			size[i] = max(size[i], gutter+width(r[i]))
+		}
+		room -= size[i]
+	}
+	drop := make([]bool, len(s.Header))
+	for _, name := range expendable {
+		if i := slices.Index(s.Header, name); i >= 0 && room < 0 {
+			drop[i], dropped = true, append(dropped, name)
+			room += size[i]
 		}
 	}
-	return out
+	keep := func(cells []string) (out []string) {
+		for i, cell := range cells {
+			if !drop[i] {
+				out = append(out, strings.ReplaceAll(cell, glue, " "))
+			}
+		}
+		return out
+	}
+	for _, r := range s.Rows {
+		rows = append(rows, keep(r))
+	}
+	return keep(s.Header), rows, dropped
 }
 
 func studyPage(w io.Writer, r *sim.Report) error {
@@ -198,19 +225,43 @@ func churnPart(rows []sim.ChurnRow) studyPart {
 	return p
 }
 
+// intervals are those that a sweep can vary.
+var intervals = []struct {
+	name string
+	of   func(core.Timing) time.Duration
+}{
+	{"keep-alive", func(t core.Timing) time.Duration { return t.Heartbeat }},
+	{"reap", func(t core.Timing) time.Duration { return t.Reap }},
+	{"deadline", func(t core.Timing) time.Duration { return t.Deadline }},
+	{"refresh", func(t core.Timing) time.Duration { return t.Refresh }},
+}
+
 func sweepPart(rows []sim.SweepRow) studyPart {
 	if len(rows) == 0 {
 		return studyPart{}
 	}
 	p := studyPart{Name: "sweep", About: fmt.Sprintf("settings of the timing, %d peers, %s of the datagrams lost", rows[0].Peers, measure(rows[0].Loss, "ratio")),
-		Header: append([]string{"", "keep-alive", "reap", "deadline", "refresh"}, pointHeader...),
+		Header: []string{""},
 		Notes:  append([]string{"*: no other setting is as good in all of view mean, theory and traffic, and better in one (the Pareto front); less than one cull in a peer's year counts as none."}, pointNotes...)}
-	for _, x := range rows {
-		mark := ""
-		if x.Front {
-			mark = "*"
+	var varied []func(core.Timing) time.Duration
+	for _, x := range intervals {
+		first := x.of(rows[0].Timing)
+		if slices.ContainsFunc(rows, func(r sim.SweepRow) bool { return x.of(r.Timing) != first }) {
+			varied, p.Header = append(varied, x.of), append(p.Header, x.name)
+		} else {
+			p.About += fmt.Sprintf(", %s %s", x.name, interval(first))
 		}
-		p.add(x.Front, append([]string{mark, interval(x.Timing.Heartbeat), interval(x.Timing.Reap), interval(x.Timing.Deadline), interval(x.Timing.Refresh)}, pointCells(x.Point)...)...)
+	}
+	p.Header = append(p.Header, pointHeader...)
+	for _, x := range rows {
+		cells := []string{""}
+		if x.Front {
+			cells[0] = "*"
+		}
+		for _, of := range varied {
+			cells = append(cells, interval(of(x.Timing)))
+		}
+		p.add(x.Front, append(cells, pointCells(x.Point)...)...)
 	}
 	return p
 }

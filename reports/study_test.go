@@ -53,7 +53,7 @@ func TestStudy(t *testing.T) {
 		"18 of 18 meshes in pieces without refresh, 0 of 36 with it", // 3 causes, 2 sizes, 3 meshes
 		" 10 2s 30.0 % ",
 		" partition 10 - 3 3 never never never ",
-		" * 250ms 500ms 1s - ",
+		" * 250ms 1s 1 ",
 		"virtual network and clock",
 	} {
 		if !strings.Contains(flat, want) {

@@ -35,6 +35,7 @@ var Invariants = [][2]string{
 	{"view", "a peer knows the last directory it took, without itself"},
 	{"counter", "a broadcast's counter moves on with its timer"},
 	{"heal", "in the end all are members and every view is the server's (with refresh), or all have been members (without); but for those whose name or port a ghost holds, one with a keep-alive of its own where there is refresh"},
+	{"gap", "without refresh, a view that is not the server's in the end has one of the known gaps: its last directory was lost, or overtaken by an older one, or the server forgot the peer"},
 }
 
 // server and member are what the checker reads of the machines.
@@ -70,6 +71,9 @@ type checker struct {
 	taken map[uint16][]byte // the last directory each peer took
 	fresh []uint16          // peers that took one at this instant
 	spoke map[uint16]spoken
+
+	posts posts
+	gaps  map[Gap]int // seen in the end
 }
 
 // presence is what the server must know of a member.
@@ -86,7 +90,7 @@ type spoken struct {
 
 func newChecker(n *coretest.Net, timing core.Timing) *checker {
 	return &checker{net: n, timing: timing, members: map[core.Entry]presence{},
-		taken: map[uint16][]byte{}, spoke: map[uint16]spoken{}}
+		taken: map[uint16][]byte{}, spoke: map[uint16]spoken{}, posts: posts{}, gaps: map[Gap]int{}}
 }
 
 func (c *checker) fail(invariant, format string, args ...any) {
@@ -97,6 +101,7 @@ func (c *checker) fail(invariant, format string, args ...any) {
 
 // hear is the Net's trace.
 func (c *checker) hear(e coretest.Event) {
+	c.posts.hear(e)
 	switch {
 	case e.What == coretest.Sent && e.From == coretest.ServerPort:
 		c.serverSent(e)
@@ -316,7 +321,7 @@ func bound(t core.Timing) time.Duration {
 func (c *checker) end(refresh bool) {
 	all := c.net.Node(coretest.ServerPort).Machine().(server).Entries()
 	for i, x := range c.net.Nodes()[1:] {
-		self := core.Entry{Name: name(i), Port: x.Port()}
+		self := entry(i)
 		p := x.Machine().(member)
 		in := contains(all, self)
 		switch {
@@ -325,6 +330,8 @@ func (c *checker) end(refresh bool) {
 			c.fail("heal", "peer %v is still outside", self)
 		case refresh && !known(p.Others(), all, x.Port()):
 			c.fail("heal", "peer %v knows %d others, the server %d members", self, p.Others().Len(), all.Len())
+		case !refresh:
+			c.gap(self, p.Others(), all)
 		}
 	}
 }

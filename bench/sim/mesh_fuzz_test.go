@@ -27,22 +27,12 @@ func FuzzMesh(f *testing.F) {
 		if err := s.Validate(); err != nil {
 			t.Fatalf("%x is no scenario: %v", b, err)
 		}
-		if found := simulate(s, Core); found != nil {
+		if found := Simulate(s, Core, 0, nil).Finding; found != nil {
 			var script bytes.Buffer
 			s.Write(&script)
 			t.Fatalf("%v\n%s", found, script.Bytes())
 		}
 	})
-}
-
-// simulate is Simulate with a look at the gaps.
-func simulate(s Scenario, machines Machines) *Finding {
-	g := newGaps(s, machines)
-	found := Simulate(s, Machines{Server: g.server, Peer: g.peer}, 0, g.hear).Finding
-	if found == nil && s.Refresh == 0 {
-		found = g.judge()
-	}
-	return found
 }
 
 // The layout of FuzzMesh's bytes. A head of
@@ -157,114 +147,6 @@ func decodeNet(b []byte) coretest.Fault {
 	return f
 }
 
-// A gap is why a view may in the end not be the server's, in a mesh without refresh.
-// These are all that the protocol is known to leave.
-type gap string
-
-const (
-	noGap     gap = ""
-	lost      gap = "lost"      // the last directory; the next one comes with the next change, and there is none
-	overtaken gap = "overtaken" // an older directory came after the last one, and counts as newer; perhaps after a relaunch
-	outside   gap = "outside"   // the server, restarted or without a sign of life, knows it no more, and a member is not born again
-)
-
-// gaps follows a mesh to tell which gaps there must be.
-type gaps struct {
-	at       time.Duration
-	machines Machines
-	running  server
-	peers    map[uint16]member
-	post     map[uint16]*post
-	seen     map[gap]int
-}
-
-// post is what has become of the last directory sent to a port.
-type post struct {
-	last                   core.Entries
-	lost, taken, overtaken bool
-}
-
-func newGaps(s Scenario, machines Machines) *gaps {
-	return &gaps{at: s.Duration, machines: machines, peers: map[uint16]member{}, post: map[uint16]*post{}, seen: map[gap]int{}}
-}
-
-func (g *gaps) server(cfg core.DirectoryConfig, now time.Time) core.Machine {
-	m := g.machines.Server(cfg, now)
-	g.running = m.(server)
-	return m
-}
-
-func (g *gaps) peer(cfg core.PeerConfig, now time.Time) core.Machine {
-	m := g.machines.Peer(cfg, now)
-	g.peers[cfg.Self.Port] = m.(member)
-	return m
-}
-
-func (g *gaps) of(port uint16) *post {
-	p := g.post[port]
-	if p == nil {
-		p = &post{}
-		g.post[port] = p
-	}
-	return p
-}
-
-// hear is the Net's trace.
-func (g *gaps) hear(e coretest.Event) {
-	m, err := core.Parse(e.Datagram)
-	if e.From != coretest.ServerPort || err != nil || m.Type != core.TypeDirectory {
-		return
-	}
-	if e.What == coretest.Sent {
-		for _, port := range e.Ports {
-			p := g.of(port)
-			p.last = append(p.last[:0], m.Entries...)
-			p.lost, p.taken, p.overtaken = false, false, false // of those with the same content, too
-		}
-		return
-	}
-	p := g.of(e.To)
-	same := bytes.Equal(p.last, m.Entries)
-	switch e.What {
-	case coretest.Taken:
-		p.taken, p.overtaken = p.taken || same, p.taken && !same
-	case coretest.Lost, coretest.Cut, coretest.Overflowed, coretest.Unreachable:
-		p.lost = p.lost || same
-	}
-}
-
-func (p *post) gap() gap {
-	switch {
-	case p.overtaken:
-		return overtaken
-	case p.lost && !p.taken:
-		return lost
-	}
-	return noGap
-}
-
-// judge looks at the end for a view that differs, and no gap explains why.
-func (g *gaps) judge() *Finding {
-	all := g.running.Entries()
-	for i := range len(g.peers) {
-		self := core.Entry{Name: name(i), Port: coretest.ServerPort + 1 + uint16(i)}
-		others := g.peers[self.Port].Others()
-		p := g.of(self.Port)
-		switch {
-		case !contains(all, self):
-			g.seen[outside]++ // the checker has seen to it that it has been a member, or is shut out
-		case !bytes.Equal(p.last, all):
-			return &Finding{"gap", g.at, fmt.Sprintf("the last directory sent to %v is not the server's", self)}
-		case known(others, all, self.Port):
-		case p.gap() == noGap:
-			return &Finding{"gap", g.at, fmt.Sprintf("%v knows %d others, the server %d members, and no directory was lost", self, others.Len(), all.Len())}
-		default:
-			g.seen[p.gap()]++
-		}
-	}
-	return nil
-}
-
 // encode is decode's inverse, as near as the layout can come.
 func encode(s Scenario) []byte {
 	units := func(d, unit time.Duration) byte { return byte(min(255, d/unit)) }
@@ -372,33 +254,25 @@ func TestMeshLayout(t *testing.T) {
 	}
 }
 
-// Every known gap is one: the swarm falls into each of them. And what no gap
-// explains is seen.
+// Every known gap is one: the swarm falls into each of them.
 func TestMeshGaps(t *testing.T) {
-	seen := map[gap]int{}
+	seen := map[Gap]int{}
 	for seed := range uint64(300) {
 		s := decode(encode(Draw(seed)))
 		if s.Peers > 12 {
 			continue // slow, and no different
 		}
 		s.Refresh = 0
-		g := newGaps(s, Core)
-		Simulate(s, Machines{Server: g.server, Peer: g.peer}, 0, g.hear)
-		if found := g.judge(); found != nil {
-			t.Errorf("seed %d: %v", seed, found)
+		r := Simulate(s, Core, 0, nil)
+		if r.Finding != nil {
+			t.Errorf("seed %d: %v", seed, r.Finding)
 		}
-		for why, n := range g.seen {
+		for why, n := range r.Gaps {
 			seen[why] += n
-		}
-		for _, p := range g.post {
-			p.lost, p.overtaken = false, false
-		}
-		if g.judge() != nil {
-			seen["unexplained"]++
 		}
 	}
 	t.Log(seen)
-	for _, why := range []gap{lost, overtaken, outside, "unexplained"} {
+	for _, why := range Gaps {
 		if seen[why] == 0 {
 			t.Errorf("no view differs because %s", why)
 		}

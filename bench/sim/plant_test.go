@@ -111,6 +111,29 @@ func (p *stuck) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return out, next
 }
 
+// amnesiac is a peer that forgets the others a second after it heard of them.
+type amnesiac struct {
+	*core.Peer
+	took, now time.Time
+}
+
+func (p *amnesiac) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+	p.took, p.now = now, now
+	p.Peer.Step(now, from, datagram)
+}
+
+func (p *amnesiac) Poll(now time.Time) (core.Outgoing, time.Time) {
+	p.now = now
+	return p.Peer.Poll(now)
+}
+
+func (p *amnesiac) Others() core.Entries {
+	if p.now.Sub(p.took) > time.Second {
+		return nil
+	}
+	return p.Peer.Others()
+}
+
 // mute is a peer that is not born again.
 type mute struct {
 	*core.Peer
@@ -177,6 +200,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"keeps a stale view", peerOf(func(p *core.Peer) core.Machine { return &stale{Peer: p} }), "view"},
 		{"counter is stuck", peerOf(func(p *core.Peer) core.Machine { return &stuck{Peer: p} }), "counter"},
 		{"counts carelessly", serverOf(func(d directory) core.Machine { return &careless{directory: d} }), "books"},
+		{"forgets what it knew", peerOf(func(p *core.Peer) core.Machine { return &amnesiac{Peer: p} }), "gap"},
 		{"never born again", peerOf(func(p *core.Peer) core.Machine { return &mute{Peer: p} }), "heal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

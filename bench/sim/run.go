@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +13,8 @@ import (
 
 // Result is what a run came to.
 type Result struct {
-	Finding *Finding // nil: every invariant held
+	Finding *Finding    // nil: every invariant held
+	Gaps    map[Gap]int // views that differ in the end, by the known gap that explains it
 	Virtual time.Duration
 	Stats   coretest.Stats
 }
@@ -70,7 +72,7 @@ func Simulate(s Scenario, machines Machines, until time.Duration, trace func(cor
 			c.end(s.Refresh > 0)
 		}
 	}
-	return Result{c.found, n.Now(), n.Stats()}
+	return Result{c.found, c.gaps, n.Now(), n.Stats()}
 }
 
 // name is the i-th peer's.
@@ -113,6 +115,21 @@ type Tally struct {
 	Virtual  time.Duration
 	Taken    uint64 // datagrams that machines took
 	Findings uint64
+	Gaps     map[Gap]uint64 // views that differed in the end, in meshes without refresh
+}
+
+func (t *Tally) add(mu *sync.Mutex, r Result) {
+	mu.Lock()
+	defer mu.Unlock()
+	t.Seeds++
+	t.Virtual += r.Virtual
+	t.Taken += r.Stats.Taken
+	if r.Finding != nil {
+		t.Findings++
+	}
+	for gap, n := range r.Gaps {
+		t.Gaps[gap] += uint64(n)
+	}
 }
 
 // Swarm runs the scenarios of seeds first to last on so many workers until
@@ -120,11 +137,17 @@ type Tally struct {
 // time. report, which may be nil, hears the tally every interval.
 func Swarm(ctx context.Context, first, last uint64, workers int, machines Machines,
 	found func(Scenario, *Finding), interval time.Duration, report func(Tally)) Tally {
-	var seeds, virtual, taken, findings, next atomic.Uint64
-	tally := func() Tally {
-		return Tally{seeds.Load(), time.Duration(virtual.Load()), taken.Load(), findings.Load()}
-	}
+	var next atomic.Uint64
 	var mu sync.Mutex
+	sum := Tally{Gaps: map[Gap]uint64{}}
+	tally := func() Tally {
+		mu.Lock()
+		defer mu.Unlock()
+		t := sum
+		t.Gaps = maps.Clone(sum.Gaps)
+		return t
+	}
+	var one sync.Mutex // of found's calls
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
@@ -135,14 +158,11 @@ func Swarm(ctx context.Context, first, last uint64, workers int, machines Machin
 				}
 				s := Draw(first + i)
 				r := Simulate(s, machines, 0, nil)
-				seeds.Add(1)
-				virtual.Add(uint64(r.Virtual))
-				taken.Add(r.Stats.Taken)
+				sum.add(&mu, r)
 				if r.Finding != nil {
-					findings.Add(1)
-					mu.Lock()
+					one.Lock()
 					found(s, r.Finding)
-					mu.Unlock()
+					one.Unlock()
 				}
 			}
 		})

@@ -176,6 +176,13 @@ func swarm(ctx context.Context, first, last uint64, workers int, stdout, stderr 
 	if err := line(stdout, t); err != nil {
 		return err
 	}
+	var gaps []string
+	for _, gap := range sim.Gaps {
+		gaps = append(gaps, fmt.Sprintf("%d %s", t.Gaps[gap], gap))
+	}
+	if _, err := fmt.Fprintf(stdout, "known gaps, peers whose view differed in the end without refresh: %s\n", strings.Join(gaps, ", ")); err != nil {
+		return err
+	}
 	switch {
 	case t.Findings > 0:
 		return exitFound
