@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -257,6 +258,27 @@ func TestSimulatedUntil(t *testing.T) {
 	}
 	if strings.Count(log.String(), "# ") != 2 || !strings.HasPrefix(last, "2.") && !strings.HasPrefix(last, "3.0") {
 		t.Errorf("the log ends with %q", last)
+	}
+}
+
+// Nothing is allocated for a datagram, or for anything else that happens often:
+// ten times as much of it takes no more.
+func TestSimulationDoesNotAllocate(t *testing.T) {
+	// Not parallel: nobody else may allocate.
+	allocations := func(d time.Duration, host coretest.Host) int64 {
+		cfg := simulated(20, "steady")
+		cfg.Options.Duration, cfg.Simulation.Host = d, host
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		execute(t, cfg)
+		runtime.ReadMemStats(&after)
+		return int64(after.Mallocs - before.Mallocs)
+	}
+	for _, host := range []coretest.Host{{}, DefaultHost} {
+		short, long := allocations(time.Minute, host), allocations(10*time.Minute, host)
+		if long > short+500 { // of the 60,000 datagrams more
+			t.Errorf("%d allocations in a minute, %d in ten", short, long)
+		}
 	}
 }
 

@@ -79,6 +79,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return simcmd.Swarm(ctx, args, stdout, stderr)
 	case given(args, "study"), given(args, "sweep"):
 		return simcmd.Study(ctx, args, stdout, stderr)
+	case given(args, "seeds"), given(args, "workers"):
+		return cli.Usagef("-seeds and -workers are for many meshes: they want -sim -swarm")
 	}
 	fs := flag.NewFlagSet("meshbench", flag.ContinueOnError)
 	cfg, out := benchFlags(fs)

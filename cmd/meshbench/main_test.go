@@ -76,6 +76,7 @@ func TestUsage(t *testing.T) {
 		{"-sim -host cores=0", 2, `host "cores=0": want 1 or more`},
 		{"-sim -scenario saturate", 2, "give it one such as -host cores=2"},
 		{"-trace", 2, "-trace wants -sim"},
+		{"-sim -seeds 1..5", 2, "they want -sim -swarm"},
 		{"-swarm", 2, "wants both -sim and -swarm"},
 		{"-sim -swarm -peers 3", 2, "flag provided but not defined: -peers"},
 		{"sim", 2, `"sim" is no flag and no command`},

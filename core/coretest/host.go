@@ -53,12 +53,12 @@ func (n *Net) assign() {
 // compute is a node's turn.
 func (n *Net) compute(x *Node) {
 	x.again = false
-	n.lag = 0
+	n.cost = n.cfg.Host.Send
 	if x.machine != nil && !x.paused {
 		x.work()
 	}
 	n.schedule(event{at: n.now + n.lag, kind: finished, number: int32(x.index)})
-	n.lag = 0
+	n.lag, n.cost = 0, 0
 }
 
 // finish gives the core back.

@@ -85,6 +85,10 @@ func TestHostedMesh(t *testing.T) {
 	n.Node(3005).Pause()
 	n.Run(10 * time.Second)
 	n.Node(3005).Resume()
+	n.Inject(3001, 3005, []byte("x")) // which costs nobody anything
+	if n.Clock() != n.Now() {
+		t.Errorf("the clock shows %v at %v, when nobody computes", n.Clock(), n.Now())
+	}
 	n.Run(20 * time.Second)
 	for _, x := range n.Nodes()[1:] {
 		if others := x.Machine().(*core.Peer).Others().Len(); others != core.MaxPeers-1 {

@@ -68,6 +68,7 @@ type Net struct {
 	line    queue         // nodes that wait for a core of the host
 	working int           // cores that are not idle
 	lag     time.Duration // that the present turn has computed for
+	cost    time.Duration // of a datagram that it sends
 
 	flights   []flight
 	unused    []int32 // indices of flights that are over
@@ -258,10 +259,7 @@ func (n *Net) send(x *Node, from uint16, nth uint32, out core.Outgoing) {
 
 	f.step = 0
 
-	cost := n.cfg.Host.Send
-	if x == nil {
-		cost = 0 // sent from outside
-	}
+	cost := n.cost
 	e := event{kind: arriving, number: number}
 	if (x == nil || x.links == nil) && n.path.plain {
 		f.to = append(f.to, out.Ports...)
