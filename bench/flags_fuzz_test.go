@@ -4,11 +4,11 @@ import (
 	"flag"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
+
+	"p2plocal/fuzz/corpus"
 )
 
 var update = flag.Bool("update", false, "write FuzzFlags' seeds anew")
@@ -17,7 +17,8 @@ var update = flag.Bool("update", false, "write FuzzFlags' seeds anew")
 // makes sense, and an error is one line that steers no terminal and names the text.
 func FuzzFlags(f *testing.F) {
 	result := example()
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		text := string(b)
 		refused := func(err error) bool {
 			if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Errorf("error %q", err)
@@ -53,24 +54,14 @@ func near(a, b Impairment) bool {
 
 // TestFlagsCorpus holds FuzzFlags' seeds to what they are made from.
 func TestFlagsCorpus(t *testing.T) {
+	seeds := map[string][]byte{}
 	for i, text := range []string{
 		"", "loss=1%,delay=2ms,jitter=1ms,dup=0.1%,reorder=0.5%", "loss=0.01", "loss=101%", "loss=NaN", "delay=-1ms", "loss", "fog=1", ",",
 		"500k", "1.2M", "max", "-1k", "1e308M", "0x1p-1074", "1_000",
 		"steady.latency.p99<5ms", "steady.loss==0.1%", "steady.loss<5", "join.bytes<=64MiB", "steady.rate>63.2k", "steady.latency<5ms",
 		"steady.latency.p99!5ms", "steady.nonsense<1", "join.datagrams>=1e999", "steady.sent!=12\n", "\x1b[31m<5", "steady.latency.n<NaN",
 	} {
-		want := fmt.Sprintf("go test fuzz v1\nstring(%q)\n", text)
-		path := filepath.Join("testdata", "fuzz", "FuzzFlags", fmt.Sprintf("seed-%02d", i))
-		if *update {
-			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, []byte(want), 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := os.ReadFile(path); err != nil || string(got) != want {
-			t.Errorf("%s is not what it should be (%v): run go test ./bench -run FlagsCorpus -update", path, err)
-		}
+		seeds[fmt.Sprintf("seed-%02d", i)] = []byte(text)
 	}
+	corpus.Hold(t, *update, ".", "FuzzFlags", seeds)
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"p2plocal/fuzz/corpus"
 )
 
 var update = flag.Bool("update", false, "write the seed corpora anew from the catalogue and the transcripts")
@@ -145,30 +147,13 @@ func TestEveryTargetHasSeeds(t *testing.T) {
 }
 
 // TestCorpora holds the committed seeds to what the catalogue and the
-// recordings give today. Inputs that the fuzzer found stand beside them, under
-// the names that it gave them.
+// recordings give today.
 func TestCorpora(t *testing.T) {
 	for target, files := range seeds(t) {
-		dir := filepath.Join("testdata", "fuzz", target)
+		dir := "."
 		if target == "FuzzParse" {
-			dir = filepath.Join("naive", dir)
+			dir = "naive"
 		}
-		if *update {
-			if err := os.MkdirAll(dir, 0o777); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for name, b := range files {
-			want := fmt.Sprintf("go test fuzz v1\n[]byte(%q)\n", b)
-			path := filepath.Join(dir, name)
-			if *update {
-				if err := os.WriteFile(path, []byte(want), 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got, err := os.ReadFile(path); err != nil || string(got) != want {
-				t.Errorf("%s is not what the catalogue gives (%v): run go test ./fuzz -run Corpora -update", path, err)
-			}
-		}
+		corpus.Hold(t, *update, dir, target, files)
 	}
 }

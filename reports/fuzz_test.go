@@ -3,10 +3,7 @@ package reports
 import (
 	"bytes"
 	"encoding/csv"
-	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"p2plocal/bench"
+	"p2plocal/fuzz/corpus"
 )
 
 // FuzzReports writes whatever reads as a result in every form. Nothing panics,
@@ -161,19 +159,5 @@ func reportSeeds(t *testing.T) map[string][]byte {
 
 // The committed seeds are what the samples give today.
 func TestReportCorpus(t *testing.T) {
-	for name, b := range reportSeeds(t) {
-		want := fmt.Sprintf("go test fuzz v1\n[]byte(%q)\n", b)
-		path := filepath.Join("testdata", "fuzz", "FuzzReports", name)
-		if *update {
-			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, []byte(want), 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := os.ReadFile(path); err != nil || string(got) != want {
-			t.Errorf("%s is not what the samples give (%v): run go test ./reports -run ReportCorpus -update", path, err)
-		}
-	}
+	corpus.Hold(t, *update, ".", "FuzzReports", reportSeeds(t))
 }

@@ -14,6 +14,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/coretest"
+	"p2plocal/fuzz/corpus"
 )
 
 var update = flag.Bool("update", false, "write FuzzMesh's seeds anew")
@@ -227,21 +228,7 @@ func meshSeeds(t *testing.T) map[string][]byte {
 
 // The committed seeds are what the examples and the swarm give today.
 func TestMeshCorpus(t *testing.T) {
-	for name, b := range meshSeeds(t) {
-		want := fmt.Sprintf("go test fuzz v1\n[]byte(%q)\n", b)
-		path := filepath.Join("testdata", "fuzz", "FuzzMesh", name)
-		if *update {
-			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, []byte(want), 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := os.ReadFile(path); err != nil || string(got) != want {
-			t.Errorf("%s is not what it should be (%v): run go test ./bench/sim -run MeshCorpus -update", path, err)
-		}
-	}
+	corpus.Hold(t, *update, ".", "FuzzMesh", meshSeeds(t))
 }
 
 // Nothing that the layout can say is lost between the two.
