@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz"
 )
 
 // peer is what a mesh can do to one of its peers, wherever that runs.
@@ -350,7 +351,7 @@ func startProcess(command string) (*process, error) {
 	p := &process{cmd: exec.Command("/bin/sh", "-c", "exec "+command), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	p.cmd.WaitDelay = time.Second // where it has left somebody behind who holds its output
-	ownGroup(p.cmd)
+	fuzz.OwnGroup(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start %q: %w", command, err)
 	}
@@ -363,7 +364,7 @@ func startProcess(command string) (*process, error) {
 	return p, nil
 }
 
-func (p *process) signal(s syscall.Signal) error { return signalGroup(p.cmd.Process, s) }
+func (p *process) signal(s syscall.Signal) error { return fuzz.SignalGroup(p.cmd.Process, s) }
 
 // usage is what the process has used, dead or alive.
 func (p *process) usage() (cpu time.Duration, memory int64) {

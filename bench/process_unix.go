@@ -4,7 +4,6 @@ package bench
 
 import (
 	"os"
-	"os/exec"
 	"runtime"
 	"syscall"
 )
@@ -13,10 +12,6 @@ const (
 	sigStop     = syscall.SIGSTOP
 	sigContinue = syscall.SIGCONT
 )
-
-func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
-
-func signalGroup(p *os.Process, s syscall.Signal) error { return syscall.Kill(-p.Pid, s) }
 
 // residentOf is the most resident memory that an ended process had, in bytes.
 func residentOf(p *os.ProcessState) int64 {

@@ -2,23 +2,27 @@ package fuzz
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // Process is a target that the campaign starts itself.
 type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	mu   sync.Mutex
-	tail []byte // the end of what it said
-	said int64  // bytes of it in all
+	cmd    *exec.Cmd
+	output io.Writer
+	done   chan struct{}
+	mu     sync.Mutex
+	tail   []byte // the end of what it said
+	said   int64  // bytes of it in all
 }
 
 const (
@@ -28,15 +32,24 @@ const (
 
 // Start runs a command line, split at blanks.
 func Start(command string) (*Process, error) {
-	words := strings.Fields(command)
+	return StartWords(strings.Fields(command), nil, nil)
+}
+
+// StartWords runs a command. Its input is empty if it is nil; what it says goes
+// to output, too, if that is not nil.
+func StartWords(words []string, input *os.File, output io.Writer) (*Process, error) {
 	if len(words) == 0 {
-		return nil, fmt.Errorf("command %q is empty", command)
+		return nil, errors.New("the command is empty")
 	}
-	p := &Process{cmd: exec.Command(words[0], words[1:]...), done: make(chan struct{})}
+	p := &Process{cmd: exec.Command(words[0], words[1:]...), output: output, done: make(chan struct{})}
+	if input != nil {
+		p.cmd.Stdin = input
+	}
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	p.cmd.WaitDelay = time.Second
+	OwnGroup(p.cmd)
 	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start %q: %w", command, err)
+		return nil, fmt.Errorf("cannot start %q: %w", strings.Join(words, " "), err)
 	}
 	go func() { p.cmd.Wait(); close(p.done) }()
 	return p, nil
@@ -46,6 +59,9 @@ func Start(command string) (*Process, error) {
 func (p *Process) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.output != nil {
+		p.output.Write(b)
+	}
 	p.said += int64(len(b))
 	p.tail = append(p.tail, b...)
 	p.tail = p.tail[max(0, len(p.tail)-tailSize):]
@@ -70,9 +86,17 @@ func (p *Process) Exited() (how string, yes bool) {
 
 // Stop ends it and waits until it is gone.
 func (p *Process) Stop() {
-	p.cmd.Process.Kill()
+	if SignalGroup(p.cmd.Process, syscall.SIGKILL) != nil {
+		p.cmd.Process.Kill()
+	}
 	<-p.done
 }
+
+// Interrupt asks it to end, as Ctrl-C does.
+func (p *Process) Interrupt() { SignalGroup(p.cmd.Process, syscall.SIGINT) }
+
+// Done is closed when it has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Said is how many bytes it has printed.
 func (p *Process) Said() int64 {

@@ -1,0 +1,164 @@
+// Package conform tests any server or peer against PROTOCOL.md, case by case,
+// over real UDP. The cases of the levels MUST and INFO stand here; those of bad
+// input (SHOULD) are made from the catalogue of package fuzz.
+package conform
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"p2plocal/fuzz"
+)
+
+// Level says how much a case counts.
+type Level string
+
+const (
+	Must   Level = "MUST"   // the exact protocol: who fails it cannot be in a mesh with others
+	Should Level = "SHOULD" // robustness and the additions of PROTOCOL.md: others do not notice
+	Info   Level = "INFO"   // where implementations differ and may: cannot fail
+)
+
+// Levels from the strictest on.
+var Levels = []Level{Must, Should, Info}
+
+// Outcome is how a case ended.
+type Outcome string
+
+const (
+	Pass   Outcome = "pass"
+	Fail   Outcome = "fail"
+	Seen   Outcome = "info"    // an INFO case, with what was seen
+	Broken Outcome = "broken"  // the target died or hung on it
+	NotRun Outcome = "not run" // the run ended before it did
+)
+
+// Outcomes in the order in which they are counted.
+var Outcomes = []Outcome{Pass, Fail, Broken, Seen, NotRun}
+
+// Case is one thing that an implementation does or does not do.
+type Case struct {
+	ID      string // role/group/which, such as server/birth/3
+	Title   string // what is to be so
+	Section string // of PROTOCOL.md
+	Level   Level
+	Role    fuzz.Role
+
+	span   time.Duration // about how long it takes
+	names  int           // of the 95 that it uses; 0: a few; all: every one
+	odd    bool          // the names that stand for no letter are given first
+	whole  bool          // it wants the server for itself
+	risky  bool          // it sends what a target may die of
+	called func(*lab)    // panics with a halt when it has failed
+	wanted string        // peer cases: the name that the target must have
+	late   bool          // peer cases: the target is started by the case itself
+}
+
+const (
+	few = 5  // names that a case gets if it does not say
+	all = 95 // every name there is
+)
+
+// Group is the part of the id before the last slash.
+func (c Case) Group() string { return c.ID[:strings.LastIndexByte(c.ID, '/')] }
+
+// Cases are all that there are for a role, in the order of PROTOCOL.md.
+func Cases(role fuzz.Role) (cases []Case) {
+	sections, prefix := serverCases(), "server/"
+	if role == fuzz.Peer {
+		sections, prefix = peerCases(), "peer/"
+	}
+	for _, s := range sections {
+		for i, c := range s.cases {
+			c.ID = fmt.Sprintf("%s%s/%d", prefix, s.group, i+1)
+			c.Section, c.Role = s.section, role
+			if c.Level == "" {
+				c.Level = s.level
+			}
+			cases = append(cases, c)
+		}
+	}
+	return append(cases, robustness(role)...)
+}
+
+// group is a run of cases about one rule.
+type group struct {
+	group   string // of the ids
+	section string // of PROTOCOL.md
+	level   Level  // of its cases that do not say
+	cases   []Case
+}
+
+// Select gives those cases of a level (any: "") whose id, with level and title
+// behind it, matches run and does not match skip; nil matches all and nothing.
+func Select(cases []Case, level Level, run, skip *regexp.Regexp) []Case {
+	return slices.DeleteFunc(slices.Clone(cases), func(c Case) bool {
+		return level != "" && c.Level != level ||
+			run != nil && !run.MatchString(c.ID) ||
+			skip != nil && skip.MatchString(c.ID)
+	})
+}
+
+// Event is one datagram that a case sent or got.
+type Event struct {
+	At       time.Duration `json:"at_ns"` // after the case began, in ns; of one that came, the kernel's time where it tells
+	From     string        `json:"from"`  // who, and its port
+	To       string        `json:"to"`
+	Datagram Hex           `json:"datagram"`
+}
+
+// Failure says why a case has failed.
+type Failure struct {
+	Expected string  `json:"expected"`
+	Got      string  `json:"got"`
+	Sent     []Event `json:"sent"` // what led to it, the last few
+	Came     []Event `json:"came"` // the last few that the judged socket got
+	Output   string  `json:"output,omitempty"`
+}
+
+// Result is what became of one case.
+type Result struct {
+	ID       string        `json:"id"`
+	Title    string        `json:"title"`
+	Section  string        `json:"section"`
+	Level    Level         `json:"level"`
+	Outcome  Outcome       `json:"outcome"`
+	Detail   string        `json:"detail,omitempty"` // info: what was seen; broken: how it ended
+	Failure  *Failure      `json:"failure,omitempty"`
+	Took     time.Duration `json:"took_ns"`
+	Attempts int           `json:"attempts,omitempty"` // more than 1: the machine was late before
+	Late     time.Duration `json:"late_ns"`            // how late the machine was meanwhile, at most
+}
+
+// Group is the part of the id before the last slash.
+func (r Result) Group() string { return r.ID[:strings.LastIndexByte(r.ID, '/')] }
+
+// Report is one target's results.
+type Report struct {
+	Name        string        `json:"name"` // how the target is called beside others
+	Target      string        `json:"target"`
+	Role        string        `json:"role"`
+	Mode        string        `json:"mode"` // how the cases got their targets
+	Started     time.Time     `json:"started"`
+	Took        time.Duration `json:"took_ns"`
+	Late        time.Duration `json:"late_ns"` // the machine's worst lateness
+	Interrupted bool          `json:"interrupted,omitempty"`
+	Gone        string        `json:"gone,omitempty"` // why the target cannot be reached (any more)
+	Results     []Result      `json:"results"`
+}
+
+// Count is how many results have an outcome.
+func (r Report) Count(o Outcome) (n int) {
+	for _, x := range r.Results {
+		if x.Outcome == o {
+			n++
+		}
+	}
+	return n
+}
+
+// Sound says that nothing has failed.
+func (r Report) Sound() bool { return r.Count(Fail)+r.Count(Broken) == 0 }

@@ -1,0 +1,280 @@
+package conform
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"p2plocal/core"
+)
+
+// mesh is a server that several cases use at a time. A member that stays, the
+// warden, is told of everybody, and so knows whose name is free.
+type mesh struct {
+	at     netip.AddrPort
+	target *target // nil: it was not started here
+	lab    *lab    // the warden's
+	warden *post
+	others []core.Entry // in the directory from the beginning, and the warden
+
+	mu   sync.Mutex
+	free []core.Name
+	used map[core.Name]time.Time // by cases, or given back then but still to be reaped
+}
+
+// newMesh starts the server, if need be, and puts the warden into its directory.
+func (r *run) newMesh(ctx context.Context) (m *mesh, err error) {
+	m = &mesh{at: r.Address, used: map[core.Name]time.Time{}}
+	if r.Exec != "" {
+		if m.target, m.at, err = startServer(ctx, r.Exec); err != nil {
+			return nil, err
+		}
+	}
+	m.lab = newLab(ctx, Case{ID: "server/warden/0"}, r.gauge)
+	m.lab.server, m.lab.target, m.lab.names = m.at, m.target, slices.Clone(nameOrder)
+	defer func() {
+		if h, ok := recover().(halt); ok {
+			err = h.err
+			if err == nil {
+				err = fmt.Errorf("%s", h.why)
+			}
+		}
+		if err != nil {
+			m.close()
+		}
+	}()
+	const tries = 4 // names may be taken
+	for i := range tries {
+		w := m.lab.open("warden", m.at.Addr(), 0)
+		w.entry = core.Entry{Name: core.Name('y' - i), Port: w.addr.Port()}
+		for range 3 {
+			w.birth()
+			if m.lab.wait(soon, func() bool { return len(m.lab.came(w, 0)) > 0 }) {
+				m.warden = w
+				m.lab.keep(w)
+				m.others = whole(directories(m.lab.got(w, 0))[0])
+				for _, n := range nameOrder {
+					if !slices.ContainsFunc(m.others, func(e core.Entry) bool { return e.Name == n }) {
+						m.free = append(m.free, n)
+					}
+				}
+				return m, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("no answer from %v to births", m.at)
+}
+
+func (m *mesh) close() {
+	m.lab.close()
+	if m.target != nil {
+		m.target.stop()
+	}
+}
+
+// there is who is in the directory now, beside those who always are.
+func (m *mesh) there() (entries []core.Entry) {
+	m.lab.mu.Lock()
+	defer m.lab.mu.Unlock()
+	for i := len(m.lab.log) - 1; i >= 0; i-- {
+		if e := m.lab.log[i]; !e.out && e.post == m.warden {
+			if all := directories([]event{e}); len(all) == 1 {
+				return slices.DeleteFunc(whole(all[0]), func(x core.Entry) bool { return slices.Contains(m.others, x) })
+			}
+		}
+	}
+	return nil
+}
+
+// lend gives n names that nobody has, as soon as there are; all: every one.
+func (m *mesh) lend(ctx context.Context, n int, odd bool) (names []core.Name) {
+	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		present := m.there()
+		m.mu.Lock()
+		for name, since := range m.used {
+			if !since.IsZero() && time.Since(since) > 2*settle && !slices.ContainsFunc(present, func(e core.Entry) bool { return e.Name == name }) {
+				delete(m.used, name)
+				m.free = append(m.free, name)
+			}
+		}
+		if n == all && len(m.used) == 0 && len(present) == 0 || n < all && len(m.free) >= n {
+			if n == all {
+				n = len(m.free)
+			}
+			slices.SortFunc(m.free, func(a, b core.Name) int { return slices.Index(nameOrder, a) - slices.Index(nameOrder, b) })
+			if odd {
+				slices.Reverse(m.free)
+			}
+			names = slices.Clone(m.free[:n])
+			m.free = slices.Delete(m.free, 0, n)
+			for _, name := range names {
+				m.used[name] = time.Time{}
+			}
+			m.mu.Unlock()
+			return names
+		}
+		m.mu.Unlock()
+	}
+	return nil
+}
+
+func (m *mesh) giveBack(names []core.Name) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, n := range names {
+		m.used[n] = time.Now()
+	}
+}
+
+// try tries one case at the shared server.
+func (m *mesh) try(r *run) func(context.Context, Case) Result {
+	return func(ctx context.Context, c Case) Result {
+		n := c.names
+		if n == 0 {
+			n = few
+		}
+		if c.whole {
+			n = all
+		}
+		names := m.lend(ctx, n, c.odd)
+		if names == nil {
+			return Result{Outcome: NotRun}
+		}
+		defer m.giveBack(names)
+		l := newLab(ctx, c, r.gauge)
+		defer l.close()
+		l.server, l.target, l.names, l.alone = m.at, m.target, slices.Clone(names), c.whole
+		if c.whole {
+			l.residents = m.others
+		}
+		if l.target != nil {
+			l.starved = l.target.starved()
+		}
+		return r.perform(l, func() {
+			if !m.answers() {
+				l.probe(soon)
+			}
+		})
+	}
+}
+
+// answers says that the warden, born again, is sent the directory: a sign of life
+// that takes no name.
+func (m *mesh) answers() bool {
+	since := m.lab.mark()
+	m.warden.birth()
+	return m.lab.wait(soon/2, func() bool { return len(m.lab.came(m.warden, since)) > 0 })
+}
+
+// shared tests one server: first what cannot hurt it, side by side; then what
+// may, one at a time, so that it is known what did; then what wants it for itself.
+func (r *run) shared(ctx context.Context) error {
+	r.report.Mode = fmt.Sprintf("one server for all cases, up to %d at a time", r.Parallel)
+	m, err := r.newMesh(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.gone("%v", err)
+		}
+		return nil
+	}
+	defer func() {
+		if m != nil {
+			m.close()
+		}
+	}()
+	// again replaces a server that is broken.
+	again := func(c Case, res Result) bool {
+		if r.Exec == "" {
+			r.gone("after %s: %s", c.ID, res.Detail)
+			return false
+		}
+		m.close()
+		if m, err = r.newMesh(ctx); err != nil {
+			m = nil
+			r.gone("after %s it could not be started again: %v", c.ID, err)
+			return false
+		}
+		return true
+	}
+	var gentle, risky, whole []Case
+	for _, c := range r.Cases {
+		switch {
+		case c.whole:
+			whole = append(whole, c)
+		case c.risky:
+			risky = append(risky, c)
+		default:
+			gentle = append(gentle, c)
+		}
+	}
+	for len(gentle) > 0 {
+		var mu sync.Mutex
+		var left []Case // did not come to an end
+		var broken *Case
+		var last Result
+		r.parallel(ctx, gentle, func(ctx context.Context, c Case) bool {
+			res := r.insist(ctx, c, m.try(r))
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case res.Outcome == Broken && broken == nil:
+				broken, last = &c, res
+				return false
+			case res.Outcome == Broken, res.Outcome == NotRun && ctx.Err() != nil:
+				left = append(left, c)
+				return false
+			}
+			r.done(c, res)
+			return r.error() == nil
+		})
+		if broken == nil || ctx.Err() != nil {
+			break
+		}
+		if r.Exec != "" {
+			// Any of those under way may have done it: that one says so again, alone.
+			r.log("the server broke while %d cases ran: each of them gets a server of its own", len(left)+1)
+			m.close()
+			for _, c := range append(left, *broken) {
+				if res := r.insist(ctx, c, r.server); res.Outcome != NotRun {
+					r.done(c, res)
+				}
+			}
+			if m, err = r.newMesh(ctx); err != nil {
+				m = nil
+				r.gone("it could not be started again: %v", err)
+				return r.error()
+			}
+		} else {
+			last.Detail += fmt.Sprintf("; %d other cases ran then", len(left))
+			r.done(*broken, last)
+			r.gone("after %s: %s", broken.ID, last.Detail)
+			return r.error()
+		}
+		r.mu.Lock()
+		gentle = slices.DeleteFunc(gentle, func(c Case) bool { _, ok := r.results[c.ID]; return ok })
+		r.mu.Unlock()
+	}
+	for _, c := range append(risky, whole...) {
+		if ctx.Err() != nil || r.error() != nil {
+			break
+		}
+		res := r.insist(ctx, c, m.try(r))
+		if res.Outcome == NotRun {
+			continue
+		}
+		r.done(c, res)
+		if res.Outcome == Broken && !again(c, res) {
+			break
+		}
+	}
+	return r.error()
+}
+
+func (r *run) log(format string, args ...any) {
+	if r.Log != nil {
+		r.Log(format, args...)
+	}
+}

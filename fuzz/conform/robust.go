@@ -1,0 +1,166 @@
+package conform
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/fuzz"
+)
+
+// robustness makes cases of the catalogue of bad input.
+func robustness(role fuzz.Role) (cases []Case) {
+	env := fuzz.DefaultEnv()
+	entire := mustCatalogue(env)
+	env.Spare = env.Spare[:spares]
+	for i, c := range mustCatalogue(env) {
+		if c.Role != role || slices.ContainsFunc(c.Steps, func(s fuzz.Step) bool { return s.From == fuzz.FromSelf }) {
+			continue // nobody can send from a peer's own port but itself
+		}
+		x := Case{Title: c.Why, Level: Should, Role: role, Section: secBad, span: c.Span() + 200*time.Millisecond}
+		x.risky = slices.ContainsFunc(c.Steps, func(s fuzz.Step) bool {
+			return s.Fate == fuzz.Malformed || s.Fate == fuzz.Rejected || s.Fate == fuzz.Misdirected
+		})
+		_, rest, _ := strings.Cut(c.Name, "/")
+		if role == fuzz.Server {
+			x.ID = "server/robust/" + rest
+			x.names = spares + 5
+			if len(entire[i].Steps) > len(c.Steps) { // it does something for every spare name that there is
+				x.names, x.whole = all, true
+			}
+			x.called = func(l *lab) { l.attackServer(i) }
+		} else {
+			x.ID = "peer/robust/" + rest
+			x.span += 4500 * time.Millisecond
+			x.called = func(l *lab) { l.attackPeer(i) }
+		}
+		if !x.risky {
+			x.Section = secServer
+			if role == fuzz.Peer {
+				x.Section = secPeer
+			}
+		}
+		cases = append(cases, x)
+	}
+	return cases
+}
+
+const spares = 4 // that a case of the catalogue needs, unless it takes all there are
+
+func mustCatalogue(env fuzz.Env) []fuzz.Case {
+	cases, err := env.Catalogue()
+	if err != nil {
+		panic(err) // the environment is ours
+	}
+	return cases
+}
+
+// play sends a case's datagrams when they are due.
+func (l *lab) play(c fuzz.Case, from func(fuzz.Step) *post, to netip.AddrPort) {
+	const breath = 64 // datagrams at once that any receive buffer holds
+	start := clock()
+	for i, s := range c.Steps {
+		l.until(start.Add(s.At))
+		if i%breath == breath-1 {
+			l.sleep(time.Millisecond)
+		}
+		from(s).send(to, s.Datagram)
+	}
+	l.until(start.Add(c.Span()))
+}
+
+// attackServer plays case i of the catalogue against a server.
+func (l *lab) attackServer(i int) {
+	if l.Case.names == all {
+		l.names = append(l.names, 0) // none is left for the probe
+	}
+	m := l.join(2)
+	env := fuzz.Env{Server: l.server, Members: entriesOf(m), Self: l.peer().entry}
+	for n := 0; l.left() > 0 && (n < spares || l.Case.names == all); n++ {
+		env.Spare = append(env.Spare, l.peer().entry)
+	}
+	c := mustCatalogue(env)[i]
+	s := l.stranger()
+	since := l.mark()
+	l.play(c, func(fuzz.Step) *post { return s }, l.server)
+	expected := append(entriesOf(m), c.Left...)
+	l.knowsIn(soon, 0, m[0], expected)
+	l.sleep(settle)
+	l.never(s, "a port that no birth has named is sent nothing")
+	if !slices.ContainsFunc(c.Steps, func(s fuzz.Step) bool {
+		return s.Fate == fuzz.Born || s.Fate == fuzz.Repeated || s.Fate == fuzz.Conflict
+	}) {
+		l.silent(m[0], since, "what is dropped is not announced")
+	}
+	if l.left() > 0 { // what has not been announced a newcomer is told
+		p := l.peer()
+		p.birth()
+		l.knowsIn(soon, 0, p, append(expected, p.entry))
+	}
+}
+
+// attackPeer plays case i of the catalogue against a peer.
+func (l *lab) attackPeer(i int) {
+	m := l.welcome(2)
+	env := fuzz.Env{Server: l.server, Members: entriesOf(m), Self: l.self}
+	var outside []*post
+	for range spares {
+		p := l.peer()
+		outside = append(outside, p)
+		env.Spare = append(env.Spare, p.entry)
+	}
+	c := mustCatalogue(env)[i]
+	senders := map[fuzz.Origin]*post{fuzz.FromStranger: l.stranger(), fuzz.FromServer: l.home, fuzz.FromMember: m[0]}
+	outside = append(outside, senders[fuzz.FromStranger])
+	for _, s := range c.Steps {
+		switch s.From {
+		case fuzz.FromElsewhere:
+			senders[s.From] = l.open("double of the server", elsewhere, l.server.Port())
+		case fuzz.FromDouble:
+			senders[s.From] = l.open("double of "+m[0].label, elsewhere, m[0].addr.Port())
+		}
+	}
+	l.sleep(settle)
+	before, sent := len(l.target.output()), 0
+	for _, s := range c.Steps {
+		sent += len(s.Datagram)
+	}
+	l.play(c, func(s fuzz.Step) *post { return senders[s.From] }, l.at())
+	l.sleep(settle)
+	l.checkOutput(c, before, sent)
+	for _, p := range m {
+		l.says(p, l.hears(p, 1, broadcast)[0], 0)
+	}
+	l.sleep(settle)
+	for _, p := range outside {
+		l.never(p, "who is not in the last true directory is sent nothing")
+	}
+}
+
+// checkOutput sees to it that messages are printed, or not, and not more than that.
+func (l *lab) checkOutput(c fuzz.Case, before, sent int) {
+	const plenty = 4096 // bytes to complain in
+	said := l.target.output()[before:]
+	if n := len(said); n > plenty+4*sent {
+		l.failf(nil, fmt.Sprintf("of %s at most %s are printed", plural(sent, "byte"), plural(plenty+4*sent, "byte")), "%d", n)
+	}
+	for _, s := range c.Steps {
+		b := s.Datagram
+		if len(b) < 4 || b[0] != byte(core.TypeVanilla) || b[1] != 0 {
+			continue
+		}
+		text, _, _ := strings.Cut(string(b[4:]), "\x00")
+		text = text[:min(len(text), 200)]
+		if len(text) < 8 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+			continue
+		}
+		if s.Fate == fuzz.Delivered && len(b) < 200 {
+			l.prints(nil, text)
+		} else if s.Fate != fuzz.Delivered && strings.Contains(said, text[:8]) {
+			l.failf(nil, fmt.Sprintf("a message that is dropped is not printed: %q", text), "it is printed: %q", lineWith(said, text[:8]))
+		}
+	}
+}

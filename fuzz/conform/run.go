@@ -1,0 +1,415 @@
+package conform
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/fuzz"
+)
+
+// Config says what is to be tested, and how.
+type Config struct {
+	Name       string // of the target in reports
+	Role       fuzz.Role
+	Address    netip.AddrPort // a server that runs; or
+	Exec       string         // the command that starts a target, with placeholders
+	Shared     bool           // one process of a server for all cases
+	ServerPort uint16         // peers: of the server that they are given; 0: any
+	Cases      []Case
+	Parallel   int                                   // cases at a time; 0: 24
+	Progress   func(done, all int, last Result)      // nil: nobody wants to know
+	Log        func(format string, arguments ...any) // likewise
+}
+
+// DefaultParallel is how many cases run at a time.
+const DefaultParallel = 24
+
+// Validate says what is wrong with a Config.
+func (c Config) Validate() error {
+	running := c.Address.IsValid()
+	switch {
+	case running == (c.Exec != ""):
+		return errors.New("want the address of a server that runs, or a command")
+	case running && c.Role == fuzz.Peer:
+		return errors.New("a peer can only be tested from its start on: want a command")
+	case running && (!c.Address.Addr().IsLoopback() || c.Address.Port() == 0):
+		return fmt.Errorf("address %v, want one on this host, such as 127.0.0.1:3000: peers live on their server's host", c.Address)
+	case c.Role == fuzz.Peer && (!strings.Contains(c.Exec, "{name}") || !strings.Contains(c.Exec, "{port}")):
+		return fmt.Errorf("command %q, want {name} and {port} in it", c.Exec)
+	case c.Role == fuzz.Peer && c.Shared:
+		return errors.New("peers cannot share a process")
+	case c.Parallel < 0:
+		return fmt.Errorf("%d cases at a time, want 1 or more", c.Parallel)
+	}
+	return nil
+}
+
+// Run tries all cases. What has come of them is in the report even if it ends
+// early; the error is one of this machine's, not of the target's.
+func Run(ctx context.Context, c Config) (Report, error) {
+	if err := c.Validate(); err != nil {
+		return Report{}, err
+	}
+	g, err := newGauge()
+	if err != nil {
+		return Report{}, err
+	}
+	defer g.close()
+	r := &run{Config: c, gauge: g, results: map[string]Result{}, taken: map[core.Name]bool{}}
+	r.Parallel = cmp.Or(r.Parallel, DefaultParallel)
+	r.report = Report{Name: c.Name, Target: cmp.Or(c.Exec, c.Address.String()), Role: c.Role.String(), Started: time.Now()}
+	switch {
+	case c.Role == fuzz.Peer:
+		err = r.peers(ctx)
+	case c.Shared, c.Address.IsValid(), !servesAt(c.Exec):
+		err = r.shared(ctx)
+	default:
+		err = r.servers(ctx)
+	}
+	r.report.Took, r.report.Late = time.Since(r.report.Started), g.max()
+	r.report.Interrupted = ctx.Err() != nil
+	for _, x := range c.Cases {
+		res, ok := r.results[x.ID]
+		if !ok {
+			res = Result{ID: x.ID, Title: x.Title, Section: x.Section, Level: x.Level, Outcome: NotRun}
+		}
+		r.report.Results = append(r.report.Results, res)
+	}
+	if ctx.Err() != nil {
+		err = nil
+	}
+	return r.report, err
+}
+
+type run struct {
+	Config
+	gauge  *gauge
+	report Report
+	hub    *hub
+
+	mu      sync.Mutex
+	results map[string]Result
+	taken   map[core.Name]bool // names of peers under test
+	failed  error
+}
+
+func (r *run) done(c Case, res Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.results[c.ID] = res
+	if r.Progress != nil {
+		r.Progress(len(r.results), len(r.Cases), res)
+	}
+}
+
+// gone ends the run: there is nothing to test.
+func (r *run) gone(format string, args ...any) { r.report.Gone = fmt.Sprintf(format, args...) }
+
+// parallel runs cases side by side, the longest first, until one says stop.
+func (r *run) parallel(ctx context.Context, cases []Case, one func(context.Context, Case) (more bool)) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	cases = slices.Clone(cases)
+	slices.SortStableFunc(cases, func(a, b Case) int { return cmp.Compare(b.span, a.span) })
+	queue := make(chan Case)
+	var group sync.WaitGroup
+	for range min(r.Parallel, len(cases)) {
+		group.Go(func() {
+			for c := range queue {
+				if ctx.Err() == nil && !one(ctx, c) {
+					stop()
+				}
+			}
+		})
+	}
+	for _, c := range cases {
+		queue <- c
+	}
+	close(queue)
+	group.Wait()
+}
+
+// A case that has failed while the machine was late for longer than calm is
+// tried again.
+const (
+	calm     = 15 * time.Millisecond
+	attempts = 4
+)
+
+// insist tries a case until it passes, or fails while the machine is calm.
+func (r *run) insist(ctx context.Context, c Case, try func(context.Context, Case) Result) (res Result) {
+	begun := time.Now()
+	for n := 1; ; n++ {
+		res = try(ctx, c)
+		res.Attempts = n
+		bad := res.Outcome == Fail || res.Outcome == Broken
+		if !bad || n == attempts || res.Late <= calm {
+			res.Took = time.Since(begun)
+			return res
+		}
+	}
+}
+
+// each tries cases side by side, each with a target of its own.
+func (r *run) each(ctx context.Context, cases []Case, try func(context.Context, Case) Result) error {
+	r.parallel(ctx, cases, func(ctx context.Context, c Case) bool {
+		res := r.insist(ctx, c, try)
+		if res.Outcome != NotRun || res.Detail != "" {
+			r.done(c, res)
+		}
+		return r.error() == nil
+	})
+	return r.error()
+}
+
+func (r *run) error() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
+}
+
+// trouble is one of this machine's.
+func (r *run) trouble(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed == nil {
+		r.failed = err
+	}
+}
+
+// perform has a case do its work, and then looks whether the target lives.
+func (r *run) perform(l *lab, alive func()) (res Result) {
+	c := l.Case
+	res = Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Pass}
+	if c.Level == Info {
+		res.Outcome = Seen
+	}
+	guard := func(f func()) {
+		defer func() {
+			x := recover()
+			if x == nil {
+				return
+			}
+			h, ok := x.(halt)
+			if !ok {
+				panic(x)
+			}
+			if h.err != nil {
+				r.trouble(h.err)
+				h.outcome = NotRun
+			}
+			if h.failure != nil && c.Level == Info { // it cannot fail: what it would have been is what was seen
+				h.outcome, h.why, h.failure = Seen, "not seen: "+h.failure.Expected+"; "+h.failure.Got, nil
+			}
+			res.Outcome, res.Detail, res.Failure = h.outcome, h.why, h.failure
+		}()
+		f()
+	}
+	guard(func() { c.called(l) })
+	if c.Level == Info && res.Outcome == Seen && res.Detail == "" {
+		res.Detail = strings.Join(l.infos, "; ")
+	}
+	if res.Outcome != Broken && res.Outcome != NotRun {
+		was := res
+		guard(alive)
+		if res.Outcome == Broken && was.Failure != nil {
+			res.Failure = was.Failure
+		}
+	}
+	if res.Outcome == Broken && res.Failure == nil {
+		res.Failure = l.lastSent()
+	}
+	res.Late = l.gauge.late(l.begun)
+	if l.target != nil {
+		res.Late += max(0, l.target.starved()-l.starved)
+	}
+	return res
+}
+
+// lastSent is what a broken target was sent.
+func (l *lab) lastSent() (f *Failure) {
+	defer func() {
+		if h, ok := recover().(halt); ok {
+			f = h.failure
+		}
+	}()
+	l.fail(nil, 0, "the target goes on", "it does not")
+	return nil
+}
+
+// servers tests servers, a fresh process a case.
+func (r *run) servers(ctx context.Context) error {
+	r.report.Mode = fmt.Sprintf("a process for each case, %d at a time", r.Parallel)
+	if res := r.server(ctx, Case{ID: "server/birth/0", called: func(l *lab) { l.probe(startup) }}); res.Outcome != Pass {
+		r.reach(ctx, res)
+		return r.error()
+	}
+	return r.each(ctx, r.Cases, r.server)
+}
+
+// reach says why the very first target has not been reached.
+func (r *run) reach(ctx context.Context, res Result) {
+	if ctx.Err() == nil {
+		r.gone("%s", cmp.Or(res.Detail, "there is no answer"))
+	}
+}
+
+// server tries one case with a server of its own.
+func (r *run) server(ctx context.Context, c Case) Result {
+	t, at, err := startServer(ctx, r.Exec)
+	if err != nil {
+		res := Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Broken, Detail: err.Error()}
+		if ctx.Err() != nil {
+			res.Outcome, res.Detail = NotRun, ""
+		}
+		return res
+	}
+	defer t.stop()
+	l := newLab(ctx, c, r.gauge)
+	defer l.close()
+	l.server, l.alone, l.target, l.names = at, true, t, slices.Clone(nameOrder)
+	if c.odd {
+		slices.Reverse(l.names)
+	}
+	return r.perform(l, func() { l.probe(soon) })
+}
+
+// nameOrder is every name there is, those first that no implementation refuses.
+var nameOrder = func() (names []core.Name) {
+	for n := core.Name('A'); n <= 'Z'; n++ {
+		names = append(names, n)
+	}
+	for n := core.Name('a'); n < 'z'; n++ {
+		names = append(names, n)
+	}
+	for n := core.Name(' '); n.Valid(); n++ {
+		if (n < 'A' || n > 'Z') && (n < 'a' || n > 'z') {
+			names = append(names, n)
+		}
+	}
+	return append(names, 'z')
+}()
+
+// probe sees whether a server still lets anybody in.
+func (l *lab) probe(within time.Duration) {
+	name := l.names[len(l.names)-1]
+	l.calm()
+	if name == 0 { // the case has used them all
+		name = l.names[0]
+		l.sleep(deadline + reap + 200*time.Millisecond)
+	}
+	p := l.open("probe", l.server.Addr(), 0)
+	p.entry = core.Entry{Name: name, Port: p.addr.Port()}
+	for range 3 {
+		p.birth()
+		if l.wait(within, func() bool { return len(l.came(p, 0)) > 0 }) {
+			return
+		}
+	}
+	if l.target == nil {
+		panic(halt{outcome: Broken, why: fmt.Sprintf("it died or hung: three births of a newcomer were not answered within %v each", within)})
+	}
+	panic(halt{outcome: Broken, why: fmt.Sprintf("it hung: three births of a newcomer were not answered within %v each", within)})
+}
+
+// peers tests peers, a fresh process a case.
+func (r *run) peers(ctx context.Context) (err error) {
+	r.report.Mode = fmt.Sprintf("a process for each case, %d at a time", r.Parallel)
+	port := r.ServerPort
+	if port == 0 && !strings.Contains(r.Exec, "{server}") {
+		port = standardPort
+	}
+	if port != 0 {
+		if r.hub, err = newHub(port); err != nil {
+			return err
+		}
+		defer r.hub.close()
+		r.report.Mode += fmt.Sprintf(", all with the server on port %d", port)
+	}
+	if res := r.peer(ctx, Case{ID: "peer/birth/0", called: func(l *lab) {
+		if !l.wait(startup, func() bool { return len(l.came(l.home, 0)) > 0 }) {
+			panic(halt{outcome: Broken, why: fmt.Sprintf("its server, %v, has been sent nothing within %v", l.server, startup)})
+		}
+	}}); res.Outcome != Pass {
+		r.reach(ctx, res)
+		return r.error()
+	}
+	return r.each(ctx, r.Cases, r.peer)
+}
+
+// claim finds a name for a peer under test that no other has.
+func (r *run) claim(wanted string) core.Name {
+	for ; ; time.Sleep(settle) {
+		r.mu.Lock()
+		for _, n := range nameOrder[1:] { // A is in the catalogue's texts
+			if !r.taken[n] && (wanted == "" || wanted == n.String()) {
+				r.taken[n] = true
+				r.mu.Unlock()
+				return n
+			}
+		}
+		r.mu.Unlock()
+	}
+}
+
+func (r *run) unclaim(n core.Name) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.taken, n)
+}
+
+// peer tries one case with a peer of its own.
+func (r *run) peer(ctx context.Context, c Case) (res Result) {
+	l := newLab(ctx, c, r.gauge)
+	defer l.close()
+	l.self.Name = r.claim(c.wanted)
+	defer r.unclaim(l.self.Name)
+	l.names = slices.DeleteFunc(slices.Clone(nameOrder), func(n core.Name) bool { return n == l.self.Name })
+	l.names = append(l.names, 0)
+	var err error
+	if l.self.Port, err = freePort(loopback); err == nil {
+		l.server = netip.AddrPortFrom(loopback, 0)
+		if r.hub != nil {
+			l.server = r.hub.home
+			r.hub.enter(l)
+			defer r.hub.leave(l)
+		} else {
+			defer func() { // open panics
+				if h, ok := recover().(halt); ok {
+					r.trouble(h.err)
+				}
+			}()
+			l.home = l.open("server", loopback, 0)
+			l.server = l.home.addr
+		}
+		l.target, err = start(r.Exec, strings.NewReplacer("{name}", string(rune(l.self.Name)), "{port}", fmt.Sprint(l.self.Port),
+			"{server}", l.server.String(), "{server-port}", fmt.Sprint(l.server.Port())))
+	}
+	if err != nil {
+		return Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Broken, Detail: err.Error()}
+	}
+	defer l.target.stop()
+	l.target.listen(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.wake()
+	})
+	return r.perform(l, func() {
+		if l.target.died() == nil {
+			return // it was to end
+		}
+		since := l.mark()
+		within := 2*heartbeat + soon
+		if !l.wait(within, func() bool { return len(l.came(l.home, since)) > 0 }) {
+			panic(halt{outcome: Broken, why: fmt.Sprintf("it hung: its server was sent nothing for %v", within)})
+		}
+	})
+}

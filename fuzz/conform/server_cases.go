@@ -1,0 +1,822 @@
+package conform
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"p2plocal/core"
+)
+
+// Sections of PROTOCOL.md.
+const (
+	secDatagrams = "Datagrams"
+	secServer    = "Server"
+	secPeer      = "Peer"
+	secBad       = "Where a datagram is not one of the above"
+	secAdditions = "Additions that an original never notices"
+	secDiffer    = "Where the original and its description differ"
+)
+
+func serverCases() []group {
+	return []group{
+		{"birth", secServer, Must, serverBirths()},
+		{"layout", secDatagrams, Must, serverLayouts()},
+		{"conflict", secServer, Must, serverConflicts()},
+		{"repeat", secServer, Must, serverRepeats()},
+		{"keep-alive", secServer, Must, serverKeepAlives()},
+		{"reaper", secServer, Must, serverReaper()},
+		{"silence", secServer, Must, serverSilence()},
+		{"full", secServer, Must, serverFull()},
+		{"addition", secAdditions, Should, serverAdditions()},
+		{"differs", secDiffer, Info, serverDiffers()},
+	}
+}
+
+// join has n peers born, one after the other, and kept in the directory.
+func (l *lab) join(n int) (peers []*post) {
+	for range n {
+		p := l.peer()
+		l.keep(p)
+		p.birth()
+		peers = append(peers, p)
+		for _, q := range peers {
+			l.knows(q, peers...)
+		}
+	}
+	return peers
+}
+
+// in has one more peer born that nobody keeps.
+func (l *lab) in() *post {
+	p := l.peer()
+	l.admit(p)
+	return p
+}
+
+// admit sends a birth and waits until the directory names the newcomer.
+func (l *lab) admit(p *post) time.Time {
+	at := p.birth()
+	l.named(p)
+	return at
+}
+
+// named waits for a directory in which a peer stands itself.
+func (l *lab) named(p *post) {
+	if !l.wait(soon, func() bool {
+		all := directories(l.came(p, 0))
+		return len(all) > 0 && all[len(all)-1].lists(p.entry)
+	}) {
+		l.fail(p, 0, fmt.Sprintf("%s is told within %v of a directory with itself in it", p, soon), "")
+	}
+}
+
+func serverBirths() []Case {
+	return []Case{
+		{Title: "a newcomer is sent the directory, itself included", called: func(l *lab) {
+			p := l.peer()
+			p.birth()
+			l.knows(p, p)
+		}},
+		{Title: "the members are told of a newcomer, and it of them", called: func(l *lab) {
+			all := l.join(3)
+			for _, p := range all {
+				l.knows(p, all...)
+			}
+		}},
+		{Title: "the directory goes to the port that the birth names, not to where it came from", called: func(l *lab) {
+			p, s := l.peer(), l.stranger()
+			s.tell(birthOf(p.entry))
+			l.knows(p, p)
+			l.sleep(settle)
+			l.never(s, "the birth's source, which is not the port that it names, is sent nothing")
+		}},
+		{Title: "everything leaves from the server's own socket", called: func(l *lab) {
+			for _, p := range l.join(2) {
+				for _, e := range l.got(p, 0) {
+					if e.other != l.server {
+						l.fail(p, 0, fmt.Sprintf("directories come from %v", l.server), fmt.Sprintf("one came from %v", e.other))
+					}
+				}
+			}
+		}},
+		{Title: "births that come apart are announced one by one, once to each member", names: 8, called: func(l *lab) {
+			first := l.join(1)[0]
+			begun, since := clock(), l.mark()
+			all := []*post{first}
+			for range 4 {
+				p := l.peer()
+				l.keep(p)
+				p.birth()
+				all = append(all, p)
+				l.knows(first, all...)
+				l.sleep(settle)
+			}
+			changes := 0
+			var last []core.Entry
+			for _, d := range directories(l.got(first, since)) {
+				if own := l.mine(d); !slices.Equal(own, last) {
+					changes, last = changes+1, own
+				}
+			}
+			if changes != 4 && l.alone || changes < 4 {
+				l.failf(first, "4 births, 60 ms apart, are 4 directories at a member", "%s was told of %d changes", first, changes)
+			}
+			if n := l.again(first, begun); n > 0 {
+				l.failf(first, "each birth is announced once", "%s told %s nothing new", plural(n, "directory"), first)
+			}
+		}},
+		{Title: "of births that come all at once, everybody ends up with the whole directory", names: 16, called: func(l *lab) {
+			var all []*post
+			for range 14 {
+				all = append(all, l.peer())
+			}
+			l.keep(all...)
+			for _, p := range all {
+				p.birth()
+			}
+			for _, p := range all {
+				l.knows(p, all...)
+			}
+		}},
+		{Title: "any printable ASCII character is a name", names: 14, odd: true, span: time.Second, called: func(l *lab) {
+			for l.left() > 0 { // all 95 together are full/1
+				l.admit(l.peer())
+			}
+		}},
+		{Title: "a port above 32767 is a port", called: func(l *lab) {
+			for port := uint16(60123); ; port++ {
+				u, err := bind(l.server.Addr(), port)
+				if err != nil {
+					continue
+				}
+				u.Close()
+				l.admit(l.peerOn(port))
+				return
+			}
+		}},
+	}
+}
+
+func serverLayouts() []Case {
+	return []Case{
+		{Title: "a directory is 4 + 4n bytes: type, count n, n times name and port, little-endian", called: func(l *lab) {
+			all := l.join(3)
+			for _, p := range all {
+				for _, e := range l.got(p, 0) {
+					m, err := core.Parse(e.datagram)
+					switch {
+					case err != nil:
+						l.fail(p, 0, "every datagram is a sound directory", fmt.Sprintf("one is %v", err))
+					case m.Type != core.TypeDirectory:
+						l.fail(p, 0, "every datagram is a directory", fmt.Sprintf("one is a %v", m.Type))
+					}
+				}
+			}
+		}},
+		{Title: "a directory gives every name the port of its birth", called: func(l *lab) {
+			all := l.join(4)
+			d := l.knows(all[0], all...)
+			for _, p := range all {
+				if !d.lists(p.entry) {
+					l.failf(all[0], fmt.Sprintf("the directory has %v", p.entry), "it has not")
+				}
+			}
+		}},
+		{Title: "all are sent the same bytes", called: func(l *lab) {
+			all := l.join(3)
+			first := l.knows(all[0], all...)
+			for _, p := range all[1:] {
+				l.wait(soon, func() bool {
+					return slices.ContainsFunc(directories(l.came(p, 0)), func(d told) bool { return slices.Equal(d.entries, first.entries) })
+				})
+				if d := l.knows(p, all...); l.alone && !slices.Equal(d.entries, first.entries) {
+					l.failf(p, "the directory that "+all[0].label+" was sent", "another order or other entries")
+				}
+			}
+		}},
+	}
+}
+
+// contest has a conflicting birth sent, and sees to it that nothing comes of it.
+func (l *lab) contest(loser *post, datagram []byte, members ...*post) {
+	loser.tell(datagram)
+	l.sleep(3 * settle)
+	l.never(loser, "a birth that conflicts is not answered")
+	p := l.peer()
+	p.birth()
+	l.knows(p, append(members, p)...)
+	l.never(loser, "a birth that conflicts is not answered, nor is its sender told of changes")
+}
+
+func serverConflicts() []Case {
+	return []Case{
+		{Title: "a birth with the name of another port is ignored, its sender hears nothing", called: func(l *lab) {
+			a := l.join(1)[0]
+			s := l.stranger()
+			l.contest(s, birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}), a)
+		}},
+		{Title: "a birth with the port of another name is ignored", called: func(l *lab) {
+			a := l.join(1)[0]
+			l.contest(l.stranger(), birthOf(core.Entry{Name: l.name(), Port: a.entry.Port}), a)
+		}},
+		{Title: "a birth with one member's name and another's port is ignored", called: func(l *lab) {
+			m := l.join(2)
+			l.contest(l.stranger(), birthOf(core.Entry{Name: m[0].entry.Name, Port: m[1].entry.Port}), m...)
+		}},
+		{Title: "whoever keeps its name alive keeps it, against conflicting births all the time", span: 2500 * time.Millisecond, called: func(l *lab) {
+			a := l.join(1)[0]
+			s := l.stranger()
+			for range 12 {
+				s.tell(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+				l.sleep(200 * time.Millisecond)
+			}
+			l.contest(s, birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}), a)
+		}},
+		{Title: "a conflicting birth is no sign of life of who holds the name", span: 2500 * time.Millisecond, called: func(l *lab) {
+			w := l.join(1)[0]
+			a := l.peer()
+			at := l.admit(a)
+			s := l.stranger()
+			for clock().Sub(at) < 900*time.Millisecond { // the addition "proof" lets it in later
+				s.tell(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+				l.sleep(100 * time.Millisecond)
+			}
+			l.window(at, l.leaves(w, a))
+		}},
+		{Title: "once the holder is reaped, the name is free for another port", span: 2500 * time.Millisecond, called: func(l *lab) {
+			w := l.join(1)[0]
+			a := l.in()
+			s := l.peer()
+			l.leaves(w, a)
+			s.entry.Name = a.entry.Name
+			s.label += " as " + a.label
+			s.birth()
+			l.knows(w, w, s)
+		}},
+		{Title: "once the holder is reaped, the port is free for another name", span: 2500 * time.Millisecond, called: func(l *lab) {
+			w := l.join(1)[0]
+			a := l.in()
+			l.leaves(w, a)
+			a.entry.Name = l.name()
+			a.birth()
+			l.knows(w, w, a)
+		}},
+	}
+}
+
+func serverRepeats() []Case {
+	return []Case{
+		{Title: "an exactly repeated birth is answered by the directory, to its port", called: func(l *lab) {
+			m := l.join(2)
+			l.sleep(150 * time.Millisecond)
+			since := l.mark()
+			m[0].birth()
+			l.knowsIn(soon, since, m[0], []core.Entry{m[0].entry, m[1].entry})
+		}},
+		{Title: "a peer relaunched before it was reaped, on its port, is sent the directory", called: func(l *lab) {
+			m := l.join(2)
+			l.sleep(150 * time.Millisecond)
+			since := l.mark()
+			l.stranger().tell(birthOf(m[0].entry)) // another process has another socket
+			l.knowsIn(soon, since, m[0], []core.Entry{m[0].entry, m[1].entry})
+		}},
+		{Title: "a repeated birth renews the entry: births alone keep it", span: 4 * time.Second, called: func(l *lab) {
+			w := l.join(1)[0]
+			a := l.in()
+			for range 4 {
+				l.sleep(900 * time.Millisecond)
+				a.birth()
+				l.knows(w, w, a)
+			}
+		}},
+		{Title: "a peer that repeats its birth is reaped 1.5 to 2.0 s after the last one", span: 3 * time.Second, called: func(l *lab) {
+			w := l.join(1)[0]
+			a := l.in()
+			l.sleep(700 * time.Millisecond)
+			at := a.birth()
+			l.window(at, l.leaves(w, a))
+		}},
+	}
+}
+
+// stays sees to it that a peer is in the directory of another for a time.
+func (l *lab) stays(w, p *post, d time.Duration) {
+	for end := clock().Add(d); clock().Before(end); l.sleep(50 * time.Millisecond) {
+		all := directories(l.got(w, 0))
+		if !all[len(all)-1].lists(p.entry) {
+			l.fail(w, 0, fmt.Sprintf("%s stays in the directory", p), "")
+		}
+	}
+}
+
+func serverKeepAlives() []Case {
+	const long = 3500 * time.Millisecond
+	beat := func(l *lab, from, p *post, every time.Duration) {
+		w := l.join(1)[0]
+		from.tell(birthOf(p.entry))
+		l.knows(w, w, p)
+		for end := clock().Add(long); clock().Before(end); {
+			l.stays(w, p, every)
+			from.tell(keepAliveOf(p.entry.Name))
+		}
+	}
+	return []Case{
+		{Title: "a keep-alive every 500 ms keeps a peer in the directory", span: long, called: func(l *lab) {
+			p := l.peer()
+			beat(l, p, p, heartbeat)
+		}},
+		{Title: "birth and keep-alives may come from another socket than the peer's own", span: long, called: func(l *lab) {
+			p := l.peer()
+			beat(l, l.stranger(), p, heartbeat)
+		}},
+		{Title: "a keep-alive counts from whatever source port it comes", span: long, called: func(l *lab) {
+			w := l.join(1)[0]
+			p := l.in()
+			p.alive()
+			for range 7 {
+				l.sleep(heartbeat)
+				l.stranger().tell(keepAliveOf(p.entry.Name))
+				l.knows(w, w, p)
+			}
+		}},
+		{Title: "a keep-alive every 1.3 s is enough", span: 4 * time.Second, called: func(l *lab) {
+			p := l.peer()
+			p.birth()
+			l.named(p)
+			p.alive()
+			w := l.join2(p)
+			for range 3 {
+				l.stays(w, p, 1300*time.Millisecond)
+				p.alive()
+			}
+		}},
+		{Title: "a keep-alive is not answered", span: 1500 * time.Millisecond, called: func(l *lab) {
+			m := l.join(2)
+			s := l.stranger()
+			since := l.mark()
+			for range 12 {
+				m[0].alive()
+				s.tell(keepAliveOf(m[1].entry.Name))
+				l.sleep(100 * time.Millisecond)
+			}
+			l.silent(m[0], since, "keep-alives draw no directory")
+			l.silent(m[1], since, "keep-alives draw no directory")
+			l.never(s, "keep-alives are not answered")
+		}},
+		{Title: "a keep-alive of a name that nobody has is ignored", called: func(l *lab) {
+			w := l.join(1)[0]
+			s := l.peer()
+			since := l.mark()
+			s.alive()
+			l.sleep(3 * settle)
+			l.silent(w, since, "a keep-alive of nobody is not announced")
+			l.never(s, "a keep-alive of nobody is not answered")
+			p := l.peer()
+			p.birth()
+			l.knows(w, w, p)
+		}},
+		{Title: "the reaped do not come back by keep-alive", span: 3 * time.Second, called: func(l *lab) {
+			w := l.join(1)[0]
+			p := l.in()
+			l.leaves(w, p)
+			since := l.mark()
+			for range 4 {
+				p.alive()
+				l.sleep(100 * time.Millisecond)
+			}
+			l.silent(w, since, "a keep-alive of the reaped is not announced")
+			q := l.in()
+			l.knows(w, w, q)
+		}},
+		{Title: "the reaped come back by birth", span: 3 * time.Second, called: func(l *lab) {
+			w := l.join(1)[0]
+			p := l.in()
+			l.leaves(w, p)
+			l.admit(p)
+			l.knows(w, w, p)
+		}},
+	}
+}
+
+// join2 is one more member who knows of another.
+func (l *lab) join2(other *post) *post {
+	w := l.peer()
+	l.keep(w)
+	w.birth()
+	l.knows(w, w, other)
+	return w
+}
+
+// leaves waits until a peer is gone from another's directory, and says when
+// that was sent.
+func (l *lab) leaves(w, p *post) (at time.Time) {
+	if !l.wait(deadline+reap+soon, func() bool {
+		all := directories(l.came(w, 0))
+		i := len(all) - 1
+		for ; i >= 0 && !all[i].lists(p.entry); i-- {
+			at = all[i].at // the first of those since it stood there last
+		}
+		return 0 <= i && i < len(all)-1
+	}) {
+		l.fail(w, 0, fmt.Sprintf("%s is told that %s, which is silent, has left", w, p), "")
+	}
+	return at
+}
+
+// window sees to it that who gave the last sign of life at sign left in time.
+func (l *lab) window(sign, left time.Time) {
+	silence := left.Sub(sign)
+	tolerance := overdue + l.slack(sign)
+	expected := fmt.Sprintf("a silent peer leaves between 1.5 and 2.0 s after its last sign of life (tolerated: %v before, %v after)", coarse, tolerance.Round(time.Millisecond))
+	if silence < deadline-coarse || silence > deadline+reap+tolerance {
+		l.failf(nil, expected, "it left after %.3f s", silence.Seconds())
+	}
+}
+
+// staggered has peers born evenly over a reaper's round, and gives how long
+// after its birth each has left. So the shortest and the longest silence come within
+// a sixth of a round of what the server allows.
+func (l *lab) staggered() (silences []time.Duration) {
+	const n = 6
+	w := l.join(1)[0]
+	var peers []*post
+	var births []time.Time
+	for range n {
+		p := l.peer()
+		births = append(births, p.birth())
+		peers = append(peers, p)
+		l.sleep(reap / n)
+	}
+	for i, p := range peers {
+		l.named(p)
+		silences = append(silences, l.leaves(w, p).Sub(births[i]))
+	}
+	return silences
+}
+
+func serverReaper() []Case {
+	return []Case{
+		{Title: "who is silent after its birth leaves 1.5 to 2.0 s after it", names: 9, span: 3 * time.Second, called: func(l *lab) {
+			begun := clock()
+			for _, s := range l.staggered() {
+				l.window(begun, begun.Add(s))
+			}
+		}},
+		{Title: "who is silent after a keep-alive leaves 1.5 to 2.0 s after it", span: 3 * time.Second, called: func(l *lab) {
+			w := l.join(1)[0]
+			p := l.in()
+			l.sleep(800 * time.Millisecond)
+			at := p.alive()
+			l.window(at, l.leaves(w, p))
+		}},
+		{Title: "those who stay are told once of who has left", span: 3 * time.Second, called: func(l *lab) {
+			m := l.join(2)
+			p := l.in()
+			l.leaves(m[0], p)
+			l.knows(m[0], m...)
+			l.knows(m[1], m...)
+			l.quiet(700*time.Millisecond, "a departure is announced once", m...)
+		}},
+		{Title: "who has left is sent nothing more", span: 3 * time.Second, called: func(l *lab) {
+			w := l.join(1)[0]
+			p := l.in()
+			l.leaves(w, p)
+			l.sleep(settle)
+			since := l.mark()
+			l.in()
+			l.sleep(settle)
+			if n := len(l.got(p, since)); n > 0 {
+				l.fail(p, since, fmt.Sprintf("%s has left and is sent nothing", p), "")
+			}
+		}},
+		{Title: "several who fall silent together leave in one directory", span: 3 * time.Second, called: func(l *lab) {
+			w := l.join(1)[0]
+			gone := []*post{l.peer(), l.peer(), l.peer()}
+			for _, p := range gone {
+				p.birth()
+			}
+			l.knows(w, append(gone, w)...)
+			since := l.mark()
+			for _, p := range gone {
+				l.leaves(w, p)
+			}
+			l.sleep(settle)
+			// The reaper's round may fall between their births; then there are two, a round apart.
+			var last time.Time
+			var before []core.Entry
+			for _, d := range directories(l.got(w, since)) {
+				own := l.mine(d)
+				if !last.IsZero() && d.at.Sub(last) < reap/2 && !slices.Equal(own, before) {
+					l.fail(w, since, "one round of the reaper sends one directory", "")
+				}
+				last, before = d.at, own
+			}
+		}},
+		{Title: "the silence of one costs no other its place", span: 4 * time.Second, called: func(l *lab) {
+			m := l.join(3)
+			p := l.in()
+			l.leaves(m[0], p)
+			l.sleep(time.Second)
+			for _, x := range m {
+				l.knows(x, m...)
+			}
+		}},
+		{Title: "when the last has left, the next finds itself alone", span: 3 * time.Second, called: func(l *lab) {
+			p := l.in()
+			l.sleep(deadline + reap + overdue + 100*time.Millisecond)
+			q := l.peer()
+			q.birth()
+			l.knows(q, q)
+			if n := len(l.got(p, 0)); l.alone && n > 1 {
+				l.fail(p, 0, fmt.Sprintf("%s, the only one, is sent nothing when it leaves", p), "")
+			}
+		}},
+	}
+}
+
+func serverSilence() []Case {
+	return []Case{
+		{Title: "while nobody comes or goes, the server sends nothing", span: 3 * time.Second, called: func(l *lab) {
+			m := l.join(3)
+			l.sleep(settle)
+			l.quiet(2500*time.Millisecond, "with no peer added or removed, the server sends nothing", m...)
+		}},
+		{Title: "who has never been born is sent nothing", called: func(l *lab) {
+			s := l.stranger()
+			l.join(2)
+			l.in()
+			l.sleep(settle)
+			l.never(s, "a port that no birth has named is sent nothing")
+		}},
+		{Title: "the source of births and keep-alives is sent nothing", span: 3 * time.Second, called: func(l *lab) {
+			s := l.stranger()
+			w, p := l.join(1)[0], l.peer()
+			s.tell(birthOf(p.entry))
+			l.knows(w, w, p)
+			s.tell(keepAliveOf(p.entry.Name))
+			l.leaves(w, p)
+			l.never(s, "a peer's second socket is sent nothing")
+		}},
+	}
+}
+
+// crowd has as many born as there are names left.
+func (l *lab) crowd() (peers []*post) {
+	for l.left() > 0 {
+		peers = append(peers, l.peer())
+	}
+	l.keep(peers...)
+	for i, p := range peers {
+		p.birth()
+		if i%8 == 7 { // a server that takes 10 ms a datagram keeps up, too
+			l.wait(2*time.Second, func() bool { return len(l.came(p, 0)) > 0 })
+		}
+	}
+	return peers
+}
+
+func serverFull() []Case {
+	// The probe's name is the last: it is used here, too.
+	every := func(l *lab) []*post {
+		l.names = append(l.names, 0)
+		return l.crowd()
+	}
+	known := func(l *lab, p *post, peers []*post) told {
+		var entries []core.Entry
+		for _, x := range peers {
+			entries = append(entries, x.entry)
+		}
+		return l.knowsIn(3*time.Second, 0, p, entries)
+	}
+	return []Case{
+		{Title: "95 peers, one for each name, all know each other", names: all, span: 4 * time.Second, whole: true, called: func(l *lab) {
+			peers := every(l)
+			for _, p := range peers {
+				known(l, p, peers)
+			}
+			l.sleep(2200 * time.Millisecond)
+			for _, p := range peers {
+				known(l, p, peers)
+			}
+		}},
+		{Title: "with 95 peers, a birth is refused and everybody stays", names: all, span: 2 * time.Second, whole: true, called: func(l *lab) {
+			peers := every(l)
+			known(l, peers[0], peers)
+			l.sleep(1200 * time.Millisecond) // all have been heard
+			s := l.stranger()
+			for _, p := range peers[:10] {
+				s.tell(birthOf(core.Entry{Name: p.entry.Name, Port: s.addr.Port()}))
+			}
+			l.sleep(3 * settle)
+			l.never(s, "a birth that conflicts is not answered")
+			known(l, peers[0], peers)
+		}},
+	}
+}
+
+func serverAdditions() []Case {
+	return []Case{
+		{Title: "pacing: a burst of changes draws at most 8 announcements and one every 10 ms", names: 44, span: time.Second, whole: true, called: func(l *lab) {
+			w := l.join(1)[0]
+			l.sleep(200 * time.Millisecond)
+			since := l.mark()
+			begun := clock()
+			all := []*post{w}
+			for range 40 {
+				p := l.peer()
+				all = append(all, p)
+				p.birth()
+				time.Sleep(500 * time.Microsecond)
+			}
+			l.knowsIn(2*time.Second, since, w, entriesOf(all))
+			got := directories(l.got(w, since))
+			span := got[len(got)-1].at.Sub(begun)
+			if most := 8 + int(span/(10*time.Millisecond)) + 1; len(got) > most {
+				l.failf(w, fmt.Sprintf("40 births within %v draw at most %d announcements", span.Round(time.Millisecond), most), "%d came", len(got))
+			}
+		}},
+		{Title: "pacing: repeated births are answered at most once every 100 ms", span: time.Second, called: func(l *lab) {
+			p := l.join(1)[0]
+			l.sleep(200 * time.Millisecond)
+			begun := clock()
+			for range 40 {
+				p.birth()
+				l.sleep(10 * time.Millisecond)
+			}
+			span := clock().Sub(begun)
+			l.sleep(settle)
+			same, most := l.again(p, begun), 2+int(span/(100*time.Millisecond))
+			if same > most {
+				l.failf(p, fmt.Sprintf("40 births within %v draw at most %d answers", span.Round(time.Millisecond), most), "%d came", same)
+			}
+		}},
+		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its name", span: 1500 * time.Millisecond, called: func(l *lab) {
+			w := l.join(1)[0]
+			a := l.in()
+			b := l.peer()
+			b.entry.Name = a.entry.Name
+			b.label += " as " + a.label
+			l.sleep(1150 * time.Millisecond)
+			b.birth()
+			l.knows(b, w, b)
+			l.knows(w, w, b)
+		}},
+		{Title: "proof: repeats of its own birth do not prove an entry", span: 1500 * time.Millisecond, called: func(l *lab) {
+			w := l.join(1)[0]
+			a := l.in()
+			b := l.peer()
+			b.entry.Port, b.label = b.addr.Port(), b.label+" as "+a.label
+			b.entry.Name = a.entry.Name
+			for range 5 {
+				l.sleep(230 * time.Millisecond)
+				a.birth()
+			}
+			b.birth()
+			l.knows(b, w, b)
+		}},
+		{Title: "proof: before 1 s is over, an entry without a keep-alive does not give way", span: 1500 * time.Millisecond, called: func(l *lab) {
+			w := l.join(1)[0]
+			a := l.in()
+			s := l.stranger()
+			l.sleep(700 * time.Millisecond)
+			s.tell(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+			l.sleep(2 * settle)
+			l.never(s, "a birth that conflicts is not answered")
+			l.knows(w, w, a)
+		}},
+	}
+}
+
+func entriesOf(posts []*post) (entries []core.Entry) {
+	for _, p := range posts {
+		entries = append(entries, p.entry)
+	}
+	return entries
+}
+
+// again is how many directories since a time told a post nothing new.
+func (l *lab) again(p *post, since time.Time) (n int) {
+	var last []core.Entry
+	for i, d := range directories(l.got(p, 0)) {
+		now := whole(d)
+		if slices.Equal(now, last) && i > 0 && d.at.After(since) {
+			n++
+		}
+		last = now
+	}
+	return n
+}
+
+func serverDiffers() []Case {
+	return []Case{
+		{Title: "order of the entries in a directory", called: func(l *lab) {
+			var peers []*post
+			for range 4 {
+				peers = append(peers, l.peer())
+			}
+			slices.Reverse(peers) // born against the order of their names
+			l.keep(peers...)
+			for i, p := range peers {
+				p.birth()
+				l.knows(p, peers[:i+1]...)
+			}
+			d := l.knows(peers[0], peers...)
+			var order []core.Entry
+			for i := range d.entries.Len() {
+				if e := d.entries.At(i); slices.Contains(entriesOf(peers), e) {
+					order = append(order, e)
+				}
+			}
+			back := slices.Clone(order)
+			slices.Reverse(back)
+			switch {
+			case slices.Equal(order, entriesOf(peers)):
+				l.inform("in the order of birth")
+			case slices.Equal(order, sorted(order)):
+				l.inform("by name")
+			case slices.Equal(back, entriesOf(peers)):
+				l.inform("the last born first")
+			default:
+				l.inform("neither by birth nor by name")
+			}
+		}},
+		{Title: "a conflicting birth: is the directory sent again to the members", called: func(l *lab) {
+			a, s := l.join(1)[0], l.stranger()
+			l.sleep(150 * time.Millisecond)
+			at := s.tell(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+			l.sleep(3 * settle)
+			l.inform("%s", yesNo(l.again(a, at) > 0, "yes: 6 bytes draw a directory for everybody", "no"))
+		}},
+		{Title: "an exactly repeated birth: is the directory sent to all members", called: func(l *lab) {
+			m := l.join(2)
+			l.sleep(150 * time.Millisecond)
+			at := m[0].birth()
+			l.sleep(3 * settle)
+			l.inform("%s", yesNo(l.again(m[1], at) > 0, "yes", "no, to its own port only"))
+		}},
+		{Title: "a birth with bytes behind it", risky: true, called: func(l *lab) {
+			p := l.peer()
+			p.tell(append(birthOf(p.entry), 1, 2))
+			l.sleep(3 * settle)
+			l.inform("%s", yesNo(len(l.got(p, 0)) > 0, "taken", "refused"))
+		}},
+		{Title: "the largest port that is let in", risky: true, called: func(l *lab) {
+			w := l.join(1)[0]
+			for _, port := range []uint16{65535, 65534, 49151, 32768, 32767} {
+				e := core.Entry{Name: l.names[1], Port: port}
+				s := l.stranger()
+				s.tell(birthOf(e))
+				in := false
+				l.wait(3*settle, func() bool {
+					all := directories(l.came(w, 0))
+					in = all[len(all)-1].lists(e)
+					return in
+				})
+				if in {
+					l.inform("%d", port)
+					return
+				}
+			}
+			l.inform("less than 32767")
+		}},
+		{Title: "how many announcements 20 births at once draw, and the delay of the answer to one birth", names: 24, whole: true, span: time.Second, called: func(l *lab) {
+			w := l.peer()
+			l.keep(w)
+			at := w.birth()
+			first := l.knows(w, w).at.Sub(at)
+			l.sleep(200 * time.Millisecond)
+			since := l.mark()
+			all := []*post{w}
+			for range 20 {
+				all = append(all, l.peer())
+			}
+			begun := clock()
+			for _, p := range all[1:] {
+				p.birth()
+			}
+			d := l.knowsIn(2*time.Second, since, w, entriesOf(all))
+			l.inform("%s; answer after %v, whole after %v", plural(len(directories(l.got(w, since))), "announcement"),
+				max(0, first).Round(10*time.Microsecond), d.at.Sub(begun).Round(100*time.Microsecond))
+		}},
+		{Title: "how long the silent stay", names: 9, span: 3 * time.Second, called: func(l *lab) {
+			s := l.staggered()
+			l.inform("%.3f to %.3f s (six births, 83 ms apart)", slices.Min(s).Seconds(), slices.Max(s).Seconds())
+		}},
+		{Title: "is the server reached at 127.0.0.2, too (it binds all addresses)", called: func(l *lab) {
+			p := l.peer()
+			s := l.open("stranger", l.server.Addr(), 0)
+			s.send(netip.AddrPortFrom(elsewhere, l.server.Port()), birthOf(p.entry))
+			l.sleep(3 * settle)
+			l.inform("%s", yesNo(len(l.got(p, 0)) > 0, "yes", "no"))
+		}},
+	}
+}
+
+func yesNo(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
+}

@@ -1,0 +1,271 @@
+package conform
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/fuzz"
+)
+
+// target is a process under test.
+type target struct {
+	proc  *fuzz.Process
+	input *os.File // its standard input's other end
+
+	mu     sync.Mutex
+	out    bytes.Buffer // all that it has said, up to outputMost
+	news   func()       // it has said something
+	ending bool         // it is to end
+}
+
+const outputMost = 8 << 20
+
+// start runs a command. The words were split before anything was filled in, so
+// that a name may be a blank.
+func start(command string, fill *strings.Replacer) (*target, error) {
+	words := strings.Fields(command)
+	for i, w := range words {
+		words[i] = fill.Replace(w)
+	}
+	in, input, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	t := &target{input: input}
+	if t.proc, err = fuzz.StartWords(words, in, t); err != nil {
+		input.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// Write takes the target's output.
+func (t *target) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	if t.out.Len() < outputMost {
+		t.out.Write(b)
+	}
+	news := t.news
+	t.mu.Unlock()
+	if news != nil {
+		news()
+	}
+	return len(b), nil
+}
+
+func (t *target) listen(news func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.news = news
+}
+
+func (t *target) output() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.out.String()
+}
+
+// lastLines are the end of what it has said.
+func (t *target) lastLines() string {
+	const lines, long = 4, 200
+	all := strings.Split(strings.TrimSpace(t.output()), "\n")
+	all = all[max(0, len(all)-lines):]
+	for i, l := range all {
+		if len(l) > long {
+			all[i] = l[:long] + "..."
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// died is closed once it has ended, unless it is to.
+func (t *target) died() <-chan struct{} {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ending {
+		return nil
+	}
+	return t.proc.Done()
+}
+
+func (t *target) how() string {
+	how, _ := t.proc.Exited()
+	return how
+}
+
+func (t *target) starved() time.Duration {
+	if t == nil {
+		return 0
+	}
+	return t.proc.Starved()
+}
+
+func (t *target) interrupt() {
+	t.expectEnd()
+	t.proc.Interrupt()
+}
+
+func (t *target) closeInput() {
+	t.expectEnd()
+	t.input.Close()
+}
+
+func (t *target) expectEnd() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ending = true
+}
+
+// ends waits for its end.
+func (t *target) ends(within time.Duration) bool {
+	select {
+	case <-t.proc.Done():
+		return true
+	case <-time.After(within):
+		return false
+	}
+}
+
+func (t *target) stop() {
+	t.input.Close()
+	t.proc.Stop()
+}
+
+// servesAt reports whether a command lets its caller say where it listens.
+func servesAt(command string) bool {
+	return strings.Contains(command, "{port}") || strings.Contains(command, "{addr}")
+}
+
+const standardPort = 3000 // of a server whose command has neither {port} nor {addr}
+
+// startServer runs a server's command and waits until its port is bound.
+func startServer(ctx context.Context, command string) (t *target, at netip.AddrPort, err error) {
+	const tries = 3 // somebody else may be faster with a port
+	for range tries {
+		port := uint16(standardPort)
+		if servesAt(command) {
+			port, err = freePort(loopback)
+		} else {
+			var u *net.UDPConn
+			if u, err = bind(loopback, port); err == nil {
+				u.Close()
+			}
+		}
+		if err != nil {
+			return nil, at, err
+		}
+		at = netip.AddrPortFrom(loopback, port)
+		if t, err = start(command, strings.NewReplacer("{addr}", at.String(), "{port}", fmt.Sprint(port))); err != nil {
+			return nil, at, err
+		}
+		if err = t.binds(ctx, at); err == nil {
+			return t, at, nil
+		}
+		t.stop()
+		if ctx.Err() != nil {
+			return nil, at, ctx.Err()
+		}
+	}
+	return nil, at, fmt.Errorf("server %q %w", command, err)
+}
+
+// binds waits until it has bound its port.
+func (t *target) binds(ctx context.Context, at netip.AddrPort) error {
+	for begun := time.Now(); ; {
+		bound, known := fuzz.Bound(at)
+		switch {
+		case bound, !known && time.Since(begun) > soon:
+			return nil
+		case time.Since(begun) > 4*startup:
+			return fmt.Errorf("has not bound UDP port %d within %v", at.Port(), 4*startup)
+		}
+		select {
+		case <-t.proc.Done():
+			return fmt.Errorf("ended at once: %s", t.how())
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(3 * time.Millisecond):
+		}
+	}
+}
+
+// hub is a server's socket that several peers under test share, because they
+// insist on its port. Which datagram is whose, its name tells.
+type hub struct {
+	home   netip.AddrPort
+	post   *post // whose socket is lent
+	closed chan struct{}
+
+	mu    sync.Mutex
+	names map[core.Name]*lab
+	ports map[netip.AddrPort]*lab // where they send from
+}
+
+func newHub(port uint16) (*hub, error) {
+	u, err := bind(loopback, port)
+	if err != nil {
+		return nil, err
+	}
+	h := &hub{home: netip.AddrPortFrom(loopback, portOf(u)), post: &post{udp: u}, closed: make(chan struct{}), names: map[core.Name]*lab{}, ports: map[netip.AddrPort]*lab{}}
+	go func() {
+		listen(u, h.take)
+		close(h.closed)
+	}()
+	return h, nil
+}
+
+func (h *hub) take(at time.Time, from netip.AddrPort, datagram []byte) {
+	h.mu.Lock()
+	m, err := core.Parse(datagram)
+	var l *lab
+	if err == nil && (m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive) {
+		if l = h.names[m.Entry.Name]; l != nil {
+			h.ports[from] = l
+		}
+	}
+	if l == nil {
+		l = h.ports[from]
+	}
+	h.mu.Unlock()
+	if l != nil {
+		l.note(event{at: at, post: l.home, other: from, datagram: datagram})
+	}
+}
+
+// enter makes a lab's home of the hub.
+func (h *hub) enter(l *lab) {
+	l.home = &post{lab: l, label: "server", udp: h.post.udp, addr: h.home, lent: true}
+	l.posts = append(l.posts, l.home)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.names[l.self.Name] = l
+	h.ports[l.at()] = l
+}
+
+func (h *hub) leave(l *lab) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.names, l.self.Name)
+	for a, x := range h.ports {
+		if x == l {
+			delete(h.ports, a)
+		}
+	}
+}
+
+func (h *hub) close() {
+	h.post.udp.Close()
+	<-h.closed
+}
