@@ -48,13 +48,3 @@ func socketRow(addr netip.AddrPort) []string {
 	}
 	return nil
 }
-
-// Bound reports whether some socket of this machine receives what is sent to an
-// address; known is false where the system does not tell.
-func Bound(addr netip.AddrPort) (bound, known bool) {
-	if _, err := os.Stat("/proc/net/udp"); err != nil {
-		return false, false
-	}
-	_, bound = kernelDrops(addr)
-	return bound, true
-}

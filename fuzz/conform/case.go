@@ -92,11 +92,11 @@ type group struct {
 	cases   []Case
 }
 
-// Select gives those cases of a level (any: "") whose id, with level and title
-// behind it, matches run and does not match skip; nil matches all and nothing.
-func Select(cases []Case, level Level, run, skip *regexp.Regexp) []Case {
+// Select gives those of some levels (nil: all) whose id matches run and does
+// not match skip; nil is a pattern that is not asked for.
+func Select(cases []Case, levels []Level, run, skip *regexp.Regexp) []Case {
 	return slices.DeleteFunc(slices.Clone(cases), func(c Case) bool {
-		return level != "" && c.Level != level ||
+		return levels != nil && !slices.Contains(levels, c.Level) ||
 			run != nil && !run.MatchString(c.ID) ||
 			skip != nil && skip.MatchString(c.ID)
 	})
@@ -114,9 +114,11 @@ type Event struct {
 type Failure struct {
 	Expected string  `json:"expected"`
 	Got      string  `json:"got"`
-	Sent     []Event `json:"sent"` // what led to it, the last few
-	Came     []Event `json:"came"` // the last few that the judged socket got
-	Output   string  `json:"output,omitempty"`
+	Sent     []Event `json:"sent"`             // what led to it, the last few
+	Came     []Event `json:"came"`             // the last few that the judged socket got
+	Output   string  `json:"output,omitempty"` // the end of what a peer has printed
+
+	certain bool // no lateness of this machine excuses it
 }
 
 // Result is what became of one case.

@@ -1,38 +1,132 @@
 package conform
 
 import (
-	"fmt"
-	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
-	"time"
 
 	"p2plocal/fuzz"
 )
 
-func TestTry(t *testing.T) {
-	c := Config{Exec: "/tmp/p2p -listen {addr}", Shared: os.Getenv("SHARED") != ""}
-	if os.Getenv("ROLE") == "peer" {
-		c = Config{Role: fuzz.Peer, Exec: "/tmp/p2p -server {server} {name} {port}"}
-	}
-	c.Cases = Cases(c.Role)
-	fmt.Println(len(c.Cases), "cases")
-	c.Log = func(f string, a ...any) { fmt.Printf(time.Now().Format("05.000 ")+f+"\n", a...) }
-	begun := time.Now()
+// check runs cases and gives the ids of those that failed or broke the target.
+func check(t *testing.T, c Config) (r Report, wrong []string) {
+	t.Helper()
 	r, err := Run(t.Context(), c)
-	fmt.Println(err, r.Gone, r.Took, r.Late)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Gone != "" {
+		t.Fatal(r.Gone)
+	}
 	for _, x := range r.Results {
-		if x.Outcome != Pass || x.Attempts > 1 {
-			fmt.Println(x.ID, x.Title, x.Outcome, x.Detail, x.Attempts, x.Took, x.Late)
-			if f := x.Failure; f != nil {
-				fmt.Println("   want", f.Expected, "\n   got ", f.Got)
-				for _, e := range f.Came {
-					fmt.Println("     ", e.At, e.From, e.To, Summary(e.Datagram))
-				}
+		switch x.Outcome {
+		case Fail, Broken:
+			wrong = append(wrong, x.ID)
+		case NotRun:
+			t.Errorf("%s was not run: %s", x.ID, x.Detail)
+		case Seen:
+			if x.Detail == "" {
+				t.Errorf("%s has seen nothing", x.ID)
 			}
 		}
 	}
-	for _, o := range Outcomes {
-		fmt.Print(o, " ", r.Count(o), "  ")
+	return r, wrong
+}
+
+func (f *Failure) log(t *testing.T) {
+	t.Helper()
+	if f == nil {
+		return
 	}
-	fmt.Println(time.Since(begun))
+	t.Logf("expected %s\ngot      %s\n%s", f.Expected, f.Got, f.Output)
+	for _, e := range f.Sent {
+		t.Logf("sent %v %s -> %s: %s", e.At, e.From, e.To, Summary(e.Datagram))
+	}
+	for _, e := range f.Came {
+		t.Logf("came %v %s -> %s: %s", e.At, e.From, e.To, Summary(e.Datagram))
+	}
+}
+
+// TestWrongs holds implementations that do one thing wrong against the cases
+// that are about it.
+func TestWrongs(t *testing.T) {
+	behaviour := regexp.MustCompile(`^[a-z]+/robust/`) // is left out, unless the wrong is about bad input
+	for _, w := range []struct {
+		role  fuzz.Role
+		wrong string
+		fails string // the ids, as a pattern
+		bad   bool   // it is about bad input
+	}{
+		{fuzz.Server, "none", ``, true},
+		{fuzz.Server, "deadline-1s", `conflict/5|repeat/4|keep-alive/4|reaper/[12]|addition/5`, false},
+		{fuzz.Server, "never-reaps", `conflict/[567]|repeat/4|keep-alive/[78]|reaper/[1-7]|silence/3`, false},
+		{fuzz.Server, "mute-reaper", `conflict/[567]|repeat/4|keep-alive/[78]|reaper/[1-6]|silence/3`, false},
+		{fuzz.Server, "own-port-only", `birth/3|repeat/2|keep-alive/[23]|silence/3`, false},
+		{fuzz.Server, "to-source", `birth/3|silence/3`, false},
+		{fuzz.Server, "answers-loser", `conflict/[1-4]|full/2|addition/5`, false},
+		{fuzz.Server, "renews-on-conflict", `conflict/5`, false},
+		{fuzz.Server, "no-proof", `addition/[34]`, false},
+		{fuzz.Server, "deaf-to-repeats", `repeat/[1-4]`, false},
+		{fuzz.Server, "resurrects", `keep-alive/7`, false},
+		{fuzz.Server, "second-socket", `birth/4`, false},
+		{fuzz.Server, "chatty", `birth/5|keep-alive/[567]|reaper/[37]|silence/1|addition/2`, false},
+		{fuzz.Server, "letters-only", `birth/7|full/[12]`, false},
+		{fuzz.Server, "32-peers", `full/[12]|addition/1`, false},
+		{fuzz.Server, "15-bit-port", `birth/8`, false},
+		{fuzz.Server, "twelve-times", `birth/5|reaper/[37]|addition/[12]`, false},
+		{fuzz.Server, "hangs-on-empty", `robust/any/empty|robust/sequence/(empty-burst|length-walk)`, true},
+		{fuzz.Server, "dies-on-header", `robust/any/header-.*|robust/sequence/(short-after-birth|length-walk)|robust/time/ghost-in-the-buffer`, true},
+		{fuzz.Server, "takes-longer-births", `robust/birth/(one-byte-more|two-in-one|max)|robust/sequence/length-walk`, true},
+
+		{fuzz.Peer, "none", ``, true},
+		{fuzz.Peer, "beats-every-800ms", `keep-alive/[23]`, false},
+		{fuzz.Peer, "first-after-700ms", `broadcast/[267]|silence/[123]`, false},
+		{fuzz.Peer, "every-3500ms", `broadcast/[23]|silence/1`, false},
+		{fuzz.Peer, "no-retry", `addition/[123]`, false},
+		{fuzz.Peer, "prints-nothing", `message/[1-6]`, false},
+		{fuzz.Peer, "upper-case", `broadcast/5`, false},
+		{fuzz.Peer, "counts-from-1", `broadcast/[14567]`, false},
+		{fuzz.Peer, "counts-when-heard", `broadcast/[67]`, false},
+		{fuzz.Peer, "no-zero", `directory/[1-7]|directory/9|directory/8|broadcast/([1-9]|10)|silence/1`, false},
+		{fuzz.Peer, "second-socket", `broadcast/8`, false},
+		{fuzz.Peer, "hears-itself", `directory/5`, false},
+		{fuzz.Peer, "merges", `directory/[238]`, false},
+		{fuzz.Peer, "born-twice", `birth/3|addition/1`, false},
+		{fuzz.Peer, "beats-first", `birth/2|keep-alive/2`, false},
+		{fuzz.Peer, "long-beats", `keep-alive/1|silence/3`, false},
+		{fuzz.Peer, "answers", `silence/2`, false},
+		{fuzz.Peer, "says-goodbye", `silence/4`, false},
+		{fuzz.Peer, "dies-on-duplicate", `robust/directory/(duplicate-.*|96-entries|max)`, true},
+		{fuzz.Peer, "believes-strangers", `robust/vanilla/from-.*`, true},
+	} {
+		as := []string{asServer, asPeer}[w.role]
+		t.Run(w.role.String()+"/"+w.wrong, func(t *testing.T) {
+			t.Parallel()
+			c := Config{Role: w.role, Exec: selfCommand(as, w.wrong), Parallel: 24}
+			skip := behaviour
+			if w.bad {
+				skip = nil
+			}
+			if pattern := regexp.MustCompile(w.fails); w.wrong != "none" && !pattern.MatchString("broadcast/5") {
+				skip = regexp.MustCompile("peer/broadcast/5|" + map[bool]string{true: "^$", false: behaviour.String()}[w.bad]) // takes 44 s
+			}
+			c.Cases = Select(Cases(w.role), nil, nil, skip)
+			r, wrong := check(t, c)
+			pattern := regexp.MustCompile(`^` + w.role.String() + `/(` + w.fails + `)$`)
+			for _, x := range r.Results {
+				fails := slices.Contains(wrong, x.ID)
+				if should := pattern.MatchString(x.ID); fails != should {
+					t.Errorf("%s (%s): %s %s, should it fail: %v", x.ID, x.Title, x.Outcome, x.Detail, should)
+					x.Failure.log(t)
+				}
+				if strings.HasPrefix(w.wrong, "dies") && fails && (x.Outcome != Broken || !strings.Contains(x.Detail, "exit status")) {
+					t.Errorf("%s: %s %q, want broken with the exit status", x.ID, x.Outcome, x.Detail)
+				}
+				if strings.HasPrefix(w.wrong, "hangs") && fails && (x.Outcome != Broken || !strings.Contains(x.Detail, "hung")) {
+					t.Errorf("%s: %s %q, want broken by hanging", x.ID, x.Outcome, x.Detail)
+				}
+			}
+		})
+	}
 }

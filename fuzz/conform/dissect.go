@@ -181,5 +181,8 @@ func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
+	if y, ok := strings.CutSuffix(what, "y"); ok {
+		return fmt.Sprintf("%d %sies", n, y)
+	}
 	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -130,8 +130,8 @@ func (m *mesh) giveBack(names []core.Name) {
 }
 
 // try tries one case at the shared server.
-func (m *mesh) try(r *run) func(context.Context, Case) Result {
-	return func(ctx context.Context, c Case) Result {
+func (m *mesh) try(r *run) func(context.Context, Case, bool) Result {
+	return func(ctx context.Context, c Case, lenient bool) Result {
 		n := c.names
 		if n == 0 {
 			n = few
@@ -146,6 +146,7 @@ func (m *mesh) try(r *run) func(context.Context, Case) Result {
 		defer m.giveBack(names)
 		l := newLab(ctx, c, r.gauge)
 		defer l.close()
+		l.lenient = lenient
 		l.server, l.target, l.names, l.alone = m.at, m.target, slices.Clone(names), c.whole
 		if c.whole {
 			l.residents = m.others

@@ -3,6 +3,7 @@ package conform
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -181,14 +182,22 @@ func startServer(ctx context.Context, command string) (t *target, at netip.AddrP
 	return nil, at, fmt.Errorf("server %q %w", command, err)
 }
 
-// binds waits until it has bound its port.
+// binds waits until it has bound its port. Before, the host says of a datagram to
+// it that there is nobody; which datagram is for a server that is there to ignore.
 func (t *target) binds(ctx context.Context, at netip.AddrPort) error {
-	for begun := time.Now(); ; {
-		bound, known := fuzz.Bound(at)
-		switch {
-		case bound, !known && time.Since(begun) > soon:
+	u, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return err
+	}
+	defer u.Close()
+	knock := keepAliveOf('z') // nobody's
+	for begun, pause := time.Now(), time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		u.Write(knock)
+		u.SetReadDeadline(time.Now().Add(pause))
+		if _, err := u.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil
-		case time.Since(begun) > 4*startup:
+		}
+		if time.Since(begun) > 4*startup {
 			return fmt.Errorf("has not bound UDP port %d within %v", at.Port(), 4*startup)
 		}
 		select {
@@ -196,7 +205,7 @@ func (t *target) binds(ctx context.Context, at netip.AddrPort) error {
 			return fmt.Errorf("ended at once: %s", t.how())
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(3 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

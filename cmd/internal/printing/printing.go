@@ -12,6 +12,22 @@ import (
 	"p2plocal/reports"
 )
 
+// Check sees to it that files can be written, "" and "-" aside: better now than
+// after the measurement.
+func Check(names ...string) error {
+	for _, name := range names {
+		if name == "" || name == "-" {
+			continue
+		}
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+		if err != nil {
+			return err
+		}
+		f.Close()
+	}
+	return nil
+}
+
 // WriteFile creates a file and has it written; its error names the file.
 func WriteFile(name string, write func(io.Writer) error) error {
 	f, err := os.Create(name)

@@ -1,0 +1,98 @@
+// Command meshcheck tests whether a server or a peer speaks the protocol that
+// core/PROTOCOL.md describes. meshcheck -h says how.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"p2plocal/bench"
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/fuzz/conform"
+	"p2plocal/reports"
+)
+
+// Exit codes of this command's own.
+const (
+	exitFailed      cli.Code = 1 // said in the report
+	exitGone        cli.Code = 3
+	exitInterrupted cli.Code = 130
+)
+
+func main() { cli.Main("meshcheck", run) }
+
+func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
+	o, err := parse(args, stdout)
+	if err != nil {
+		return err
+	}
+	if o.list {
+		return list(stdout, o.targets)
+	}
+	if err := o.files(); err != nil {
+		return err
+	}
+	result := &reports.Conformance{Schema: 1, Tool: bench.Version(args)}
+	result.Tool.Name = "meshcheck"
+	var failed error
+	for _, c := range o.targets {
+		show, wipe := progress(stderr, c.Name, o.quiet)
+		c.Progress = show
+		c.Log = func(format string, arguments ...any) {
+			wipe()
+			fmt.Fprintf(stderr, "meshcheck: %s\n", cli.Printable(fmt.Sprintf(format, arguments...)))
+		}
+		r, err := conform.Run(ctx, c)
+		wipe()
+		if len(r.Results) > 0 {
+			result.Targets = append(result.Targets, r)
+		}
+		if failed = err; err != nil || ctx.Err() != nil {
+			break
+		}
+	}
+	if len(result.Targets) > 0 {
+		failed = errors.Join(failed, o.write(result, stdout))
+	}
+	if failed != nil {
+		return errors.New(strings.ReplaceAll(failed.Error(), "\n", "; "))
+	}
+	return verdict(ctx, result, stderr)
+}
+
+// verdict is the exit code that the results deserve.
+func verdict(ctx context.Context, result *reports.Conformance, stderr io.Writer) error {
+	var code error
+	for _, r := range result.Targets {
+		switch {
+		case r.Gone != "":
+			fmt.Fprintf(stderr, "meshcheck: %s cannot be reached: %s\n", cli.Printable(r.Name), cli.Printable(r.Gone))
+			code = exitGone
+		case !r.Sound() && code == nil:
+			code = exitFailed
+		}
+	}
+	if ctx.Err() != nil {
+		return exitInterrupted
+	}
+	return code
+}
+
+// list prints the cases that would be run.
+func list(w io.Writer, targets []conform.Config) error {
+	seen := map[string]bool{}
+	var b strings.Builder
+	for _, t := range targets {
+		for _, c := range t.Cases {
+			if !seen[c.ID] {
+				seen[c.ID] = true
+				fmt.Fprintf(&b, "%-44s %-6s  %s (%s)\n", c.ID, c.Level, c.Title, c.Section)
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

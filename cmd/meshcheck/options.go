@@ -1,0 +1,215 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/fuzz"
+	"p2plocal/fuzz/conform"
+)
+
+const usage = `Usage: meshcheck server [flags] ADDRESS        a server that runs, such as 127.0.0.1:3000
+       meshcheck server [flags] -exec COMMAND   a fresh server for each case
+       meshcheck peer [flags] -exec COMMAND     a fresh peer for each case
+       meshcheck matrix [flags] -target NAME=COMMAND -target NAME=ADDRESS ...
+
+Meshcheck tests whether an implementation of the protocol does what PROTOCOL.md
+says, and prints what passed, what failed and why. Each case has an id, a title,
+a section of PROTOCOL.md and a level:
+
+  MUST    the exact protocol: who fails cannot be in a mesh with others
+  SHOULD  bad input, and the additions that others never notice
+  INFO    where implementations differ and may: reported, never failed
+
+and ends as
+
+  pass    what was expected came
+  fail    it did not; what was sent and what came is shown, field by field
+  broken  the target died or hung: its exit status or signal is shown
+  info    what an INFO case has seen
+
+In a server's command {port} or {addr} stand for where it is to listen. Without
+them it is started on port 3000, once for all cases, as with -shared, and again
+when it is broken. In a peer's command {name} and {port} are what it is to be,
+and {server} (address) or {server-port} where its server is, which is meshcheck;
+without them that is on -server-port, or 3000. matrix takes a command with {name}
+in it for a peer's. Commands are split at blanks, and no shell sees them.
+
+A server at an ADDRESS should be nobody else's meanwhile. Peers live on their
+server's host, so it must be one of this host's loopback addresses.
+
+What is late counts as wrong only if this machine was not: it measures its own
+lateness, waits so much longer, and tries again what failed while it was late.
+
+Exit codes: 0 all pass, 1 something failed or could not be done, 2 usage or no
+such case, 3 a target cannot be reached (any more), 130 interrupted. Reports are
+written in every case.
+`
+
+type options struct {
+	targets []conform.Config
+	list    bool
+	output
+}
+
+// named is a flag NAME=VALUE that may be given several times.
+type named []struct{ name, value string }
+
+func (n *named) String() string { return "" }
+
+func (n *named) Set(s string) error {
+	name, value, ok := strings.Cut(s, "=")
+	if name, value = strings.TrimSpace(name), strings.TrimSpace(value); !ok || name == "" || value == "" {
+		return fmt.Errorf("want NAME=COMMAND or NAME=ADDRESS")
+	}
+	if slices.ContainsFunc(*n, func(x struct{ name, value string }) bool { return x.name == name }) {
+		return fmt.Errorf("%q is there twice", name)
+	}
+	*n = append(*n, struct{ name, value string }{name, value})
+	return nil
+}
+
+func parse(args []string, stdout io.Writer) (*options, error) {
+	var o options
+	var base conform.Config
+	var targets named
+	var run, skip, level string
+	var port uint
+	fs := flag.NewFlagSet("meshcheck", flag.ContinueOnError)
+	fs.StringVar(&base.Exec, "exec", "", "`command` that starts the target")
+	fs.Var(&targets, "target", "matrix: `NAME=COMMAND` of one target; may be given several times")
+	fs.BoolVar(&base.Shared, "shared", false, "one process of the server for all cases, not one for each")
+	fs.UintVar(&port, "server-port", 0, "peers: the `port` of their server; 0: a free one for each, if {server} is in the command (default 0)")
+	fs.IntVar(&base.Parallel, "parallel", conform.DefaultParallel, "`number` of cases at a time")
+	fs.BoolVar(&o.list, "list", false, "list the cases and run none")
+	fs.StringVar(&run, "run", "", "only cases whose id matches this regular `expression`")
+	fs.StringVar(&skip, "skip", "", "no cases whose id matches this regular `expression`")
+	fs.StringVar(&level, "level", "", "only cases of this `level`, or of several: MUST,SHOULD")
+	o.output.flags(fs)
+	others, err := cli.Parse(fs, args, usage, stdout)
+	if err != nil {
+		return nil, err
+	}
+	if len(others) == 0 {
+		return nil, cli.Usagef("want server, peer or matrix")
+	}
+	if port > 65535 {
+		return nil, cli.Usagef("-server-port %d, want 0 to 65535", port)
+	}
+	if base.Parallel < 1 {
+		return nil, cli.Usagef("-parallel %d, want 1 or more", base.Parallel)
+	}
+	base.ServerPort = uint16(port)
+	set := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	if o.targets, err = choose(others, base, targets, o.list, set); err != nil {
+		return nil, err
+	}
+	return &o, o.pick(run, skip, level)
+}
+
+// choose says what is to be tested.
+func choose(args []string, base conform.Config, targets named, list bool, set map[string]bool) ([]conform.Config, error) {
+	what, others := args[0], args[1:]
+	switch {
+	case what != "server" && what != "peer" && what != "matrix":
+		return nil, cli.Usagef("%q, want server, peer or matrix", what)
+	case what != "matrix" && len(targets) > 0:
+		return nil, cli.Usagef("-target is for matrix; %s takes -exec", what)
+	case what == "matrix" && set["exec"]:
+		return nil, cli.Usagef("-exec is for server and peer; matrix takes -target NAME=COMMAND")
+	case what == "server" && set["server-port"]:
+		return nil, cli.Usagef("-server-port is for peers")
+	case what == "server" && len(others) > 1, what != "server" && len(others) > 0:
+		return nil, cli.Usagef("unexpected argument %q", others[len(others)-1])
+	}
+	switch what {
+	case "matrix":
+		if len(targets) == 0 {
+			return nil, cli.Usagef("matrix wants at least one -target NAME=COMMAND")
+		}
+		var all []conform.Config
+		for _, t := range targets {
+			c := base
+			c.Name = t.name
+			if a, err := netip.ParseAddrPort(t.value); err == nil {
+				c.Address = a
+			} else {
+				c.Exec = t.value
+			}
+			if strings.Contains(c.Exec, "{name}") {
+				c.Role = fuzz.Peer
+			}
+			if err := c.Validate(); err != nil && !list {
+				return nil, cli.Usagef("-target %s: %w", t.name, err)
+			}
+			all = append(all, c)
+		}
+		return all, nil
+	case "peer":
+		base.Role = fuzz.Peer
+	}
+	base.Name = what
+	if len(others) > 0 {
+		a, err := netip.ParseAddrPort(others[0])
+		if err != nil {
+			return nil, cli.Usagef("%q is no address with a port, such as 127.0.0.1:3000", others[0])
+		}
+		base.Address = a
+	}
+	if list {
+		return []conform.Config{base}, nil
+	}
+	if what == "peer" && base.Exec == "" {
+		return nil, cli.Usagef("peer wants -exec 'COMMAND {name} {port}'")
+	}
+	if base.Address.IsValid() && base.Shared {
+		base.Shared = false // it is, in any case
+	}
+	if err := base.Validate(); err != nil {
+		return nil, cli.UsageError{Err: err}
+	}
+	return []conform.Config{base}, nil
+}
+
+// pick selects each target's cases.
+func (o *options) pick(run, skip, level string) error {
+	var patterns [2]*regexp.Regexp
+	for i, p := range []string{run, skip} {
+		if p == "" {
+			continue
+		}
+		var err error
+		if patterns[i], err = regexp.Compile(p); err != nil {
+			return cli.Usagef("-%s %q is no regular expression: %w", []string{"run", "skip"}[i], p, err)
+		}
+	}
+	var levels []conform.Level
+	for l := range strings.SplitSeq(level, ",") {
+		if level == "" {
+			break
+		}
+		x := conform.Level(strings.ToUpper(strings.TrimSpace(l)))
+		if !slices.Contains(conform.Levels, x) {
+			return cli.Usagef("-level %q, want MUST, SHOULD or INFO, or several with commas between", l)
+		}
+		levels = append(levels, x)
+	}
+	n := 0
+	for i := range o.targets {
+		t := &o.targets[i]
+		t.Cases = conform.Select(conform.Cases(t.Role), levels, patterns[0], patterns[1])
+		n += len(t.Cases)
+	}
+	if n == 0 {
+		return cli.Usagef("no case is selected by -run %q -skip %q -level %q; -list lists them", run, skip, level)
+	}
+	o.targets = slices.DeleteFunc(o.targets, func(c conform.Config) bool { return len(c.Cases) == 0 })
+	return nil
+}

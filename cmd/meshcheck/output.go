@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
+	"p2plocal/fuzz/conform"
+	"p2plocal/reports"
+)
+
+// output says where results go.
+type output struct {
+	json, junit, html     string
+	verbose, quiet, ascii bool
+}
+
+func (o *output) flags(fs *flag.FlagSet) {
+	fs.StringVar(&o.json, "json", "", "write the results as JSON to `file`; - is standard output, in place of the text")
+	fs.StringVar(&o.junit, "junit", "", "write the results as JUnit's XML to `file`")
+	fs.StringVar(&o.html, "html", "", "write the results as a page for the browser to `file`")
+	fs.BoolVar(&o.verbose, "v", false, "print every case, and of a matrix every failure in full")
+	fs.BoolVar(&o.quiet, "quiet", false, "no progress on standard error")
+	fs.BoolVar(&o.ascii, "ascii", false, "no character above ASCII in the text")
+}
+
+// files sees to it that the files can be written: better now than after the run.
+func (o *output) files() error {
+	if o.junit == "-" || o.html == "-" {
+		return cli.Usagef("- is for -json only")
+	}
+	return printing.Check(o.json, o.junit, o.html)
+}
+
+// write writes the results wherever they are wanted. One place that fails does
+// not keep them from the others.
+func (o *output) write(c *reports.Conformance, stdout io.Writer) error {
+	var errs []error
+	if o.json == "-" {
+		errs = append(errs, c.JSON(stdout))
+	} else {
+		errs = append(errs, c.Text(stdout, printing.TextOptions(stdout, o.ascii), o.verbose))
+	}
+	for _, f := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{{o.json, c.JSON}, {o.junit, c.JUnit}, {o.html, c.HTML}} {
+		if f.name != "" && f.name != "-" {
+			errs = append(errs, printing.WriteFile(f.name, f.write))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// progress gives what shows one line of how far the run is, on a terminal only,
+// and what takes it away.
+func progress(w io.Writer, name string, quiet bool) (show func(done, all int, last conform.Result), wipe func()) {
+	if _, terminal := printing.Terminal(w); quiet || !terminal {
+		return nil, func() {}
+	}
+	begun, wrong := time.Now(), 0
+	return func(done, all int, last conform.Result) {
+			if last.Outcome == conform.Fail || last.Outcome == conform.Broken {
+				wrong++
+			}
+			fmt.Fprintf(w, "\r\x1b[K%s: %d of %d cases, %d wrong, %.0f s", cli.Printable(name), done, all, wrong, time.Since(begun).Seconds())
+		}, func() {
+			fmt.Fprint(w, "\r\x1b[K")
+		}
+}

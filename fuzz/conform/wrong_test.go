@@ -1,0 +1,436 @@
+package conform
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"p2plocal/core"
+)
+
+// The test binary is also the targets: with one of these as its first argument
+// it is a server or a peer, sound but for one wrong.
+const (
+	asServer = "wrong-server"
+	asPeer   = "wrong-peer"
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	switch {
+	case len(os.Args) == 4 && os.Args[1] == asServer:
+		err = wrongServer(os.Args[2], os.Args[3])
+	case len(os.Args) == 6 && os.Args[1] == asPeer:
+		err = wrongPeer(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
+	default:
+		flag.Parse()
+		flag.Set("test.parallel", "10") // these tests wait, they do not compute
+		os.Exit(m.Run())
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// wrongly is a machine on its socket whose owner may change what comes in and
+// what goes out.
+type wrongly struct {
+	udp     *net.UDPConn
+	second  *net.UDPConn // another socket to send from
+	machine core.Machine
+	take    func(datagram []byte, from netip.AddrPort) (then []byte) // nil: dropped
+	send    func(out core.Outgoing)
+	tick    func(now time.Time) // at least every 20 ms
+	mu      sync.Mutex
+}
+
+func (w *wrongly) open(addr netip.AddrPort) (err error) {
+	if w.udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr)); err == nil {
+		w.second, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	}
+	w.take = func(b []byte, _ netip.AddrPort) []byte { return b }
+	w.send = w.sendAll
+	w.tick = func(time.Time) {}
+	return err
+}
+
+func (w *wrongly) to(port uint16, b []byte) {
+	w.udp.WriteToUDPAddrPort(b, netip.AddrPortFrom(loopback, port))
+}
+
+func (w *wrongly) sendAll(out core.Outgoing) {
+	for _, p := range out.Ports {
+		w.to(p, out.Datagram)
+	}
+}
+
+func (w *wrongly) serve() error {
+	b := make([]byte, 1<<16)
+	for {
+		w.mu.Lock()
+		var next time.Time
+		for {
+			var out core.Outgoing
+			if out, next = w.machine.Poll(time.Now()); out.Empty() {
+				break
+			}
+			w.send(out)
+		}
+		w.tick(time.Now())
+		w.mu.Unlock()
+		if soon := time.Now().Add(20 * time.Millisecond); next.IsZero() || next.After(soon) {
+			next = soon
+		}
+		w.udp.SetReadDeadline(next)
+		n, from, err := w.udp.ReadFromUDPAddrPort(b)
+		if err != nil {
+			continue
+		}
+		w.mu.Lock()
+		if then := w.take(b[:n], from); then != nil {
+			w.machine.Step(time.Now(), from, then)
+		}
+		w.mu.Unlock()
+	}
+}
+
+func wrongServer(addr, wrong string) error {
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return err
+	}
+	var w wrongly
+	if err := w.open(at); err != nil {
+		return err
+	}
+	timing := core.DefaultTiming()
+	cfg := core.DirectoryConfig{Port: at.Port()}
+	var d *core.Directory
+	all := func() []byte { return core.Message{Type: core.TypeDirectory, Entries: d.Entries()}.Append(nil) }
+	// The machine must not be called from its observer: what is to be done is done after the step.
+	var conflict bool
+	var holder core.Entry
+	cfg.Observer.Conflict = func(_ time.Time, _, h core.Entry) { conflict, holder = true, h }
+	ports := map[core.Name]uint16{}
+	step := func(b []byte, from netip.AddrPort) {
+		conflict = false
+		d.Step(time.Now(), from, b)
+	}
+	// on has f handle the births (or keep-alives) and the machine all else.
+	on := func(t core.Type, f func(b []byte, from netip.AddrPort, e core.Entry) []byte) {
+		w.take = func(b []byte, from netip.AddrPort) []byte {
+			if m, err := core.Parse(b); err == nil && m.Type == t {
+				return f(b, from, m.Entry)
+			}
+			return b
+		}
+	}
+	switch wrong {
+	case "none":
+	case "deadline-1s":
+		timing.Deadline = time.Second
+	case "never-reaps":
+		timing.Reap = time.Hour
+	case "own-port-only":
+		cfg.SourceCheck = true
+	case "to-source":
+		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if step(b, from); !conflict && from.Port() != e.Port {
+				w.to(from.Port(), all())
+			}
+			return nil
+		})
+	case "answers-loser":
+		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if step(b, from); conflict {
+				w.to(from.Port(), all())
+			}
+			return nil
+		})
+	case "renews-on-conflict":
+		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if step(b, from); conflict {
+				d.Step(time.Now(), netip.AddrPortFrom(loopback, 1), keepAliveOf(holder.Name))
+			}
+			return nil
+		})
+	case "no-proof":
+		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if step(b, from); !conflict {
+				d.Step(time.Now(), netip.AddrPortFrom(loopback, e.Port), keepAliveOf(e.Name))
+			}
+			return nil
+		})
+	case "deaf-to-repeats":
+		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if (told{entries: d.Entries()}).lists(e) {
+				return nil
+			}
+			return b
+		})
+	case "resurrects":
+		cfg.Observer.Born = func(_ time.Time, e core.Entry) { ports[e.Name] = e.Port }
+		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if e.Port = ports[e.Name]; e.Port != 0 && !(told{entries: d.Entries()}).lists(e) {
+				return birthOf(e)
+			}
+			return b
+		})
+	case "second-socket":
+		w.send = func(out core.Outgoing) {
+			for _, p := range out.Ports {
+				w.second.WriteToUDPAddrPort(out.Datagram, netip.AddrPortFrom(loopback, p))
+			}
+		}
+	case "chatty":
+		last := time.Now()
+		w.tick = func(now time.Time) {
+			if now.Sub(last) < 50*time.Millisecond {
+				return
+			}
+			last = now
+			for i := range d.Entries().Len() {
+				w.to(d.Entries().At(i).Port, all())
+			}
+		}
+	case "mute-reaper":
+		most := 0
+		w.send = func(out core.Outgoing) {
+			if len(out.Datagram) >= most {
+				w.sendAll(out)
+			}
+			most = len(out.Datagram)
+		}
+	case "letters-only":
+		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+			if low := e.Name | 0x20; low < 'a' || low > 'z' {
+				return nil
+			}
+			return b
+		})
+	case "32-peers":
+		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+			if d.Entries().Len() >= 32 && !(told{entries: d.Entries()}).lists(e) {
+				return nil
+			}
+			return b
+		})
+	case "15-bit-port":
+		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+			if e.Port > 32767 {
+				return nil
+			}
+			return b
+		})
+	case "twelve-times":
+		w.send = func(out core.Outgoing) {
+			for range 12 {
+				w.sendAll(out)
+			}
+		}
+	case "hangs-on-empty":
+		w.take = func(b []byte, _ netip.AddrPort) []byte {
+			if len(b) == 0 {
+				select {}
+			}
+			return b
+		}
+	case "dies-on-header":
+		w.take = func(b []byte, _ netip.AddrPort) []byte {
+			if len(b) == 2 {
+				os.Exit(134)
+			}
+			return b
+		}
+	case "takes-longer-births":
+		w.take = func(b []byte, _ netip.AddrPort) []byte {
+			if len(b) > 6 && b[0] == 0xC0 && b[1] == 0 {
+				return b[:6]
+			}
+			return b
+		}
+	default:
+		return fmt.Errorf("no such wrong: %s", wrong)
+	}
+	cfg.Timing = timing
+	if d, err = core.NewDirectory(cfg, time.Now()); err != nil {
+		return err
+	}
+	w.machine = d
+	return w.serve()
+}
+
+func wrongPeer(name, port, server, wrong string) error {
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return err
+	}
+	home, err := netip.ParseAddrPort(server)
+	if err != nil {
+		return err
+	}
+	self := core.Entry{Name: core.Name(name[0]), Port: uint16(n)}
+	var w wrongly
+	if err := w.open(netip.AddrPortFrom(loopback, self.Port)); err != nil {
+		return err
+	}
+	cfg := core.PeerConfig{Self: self, Server: home, Timing: core.DefaultTiming()}
+	show := func(text []byte) { fmt.Printf("heard %q\n", text) }
+	var p *core.Peer
+	cfg.Observer.Message = func(_ time.Time, _ core.Entry, text []byte) { show(text) }
+	// message has f send the broadcasts, taken apart, and the machine all else.
+	message := func(f func(counter uint16, out core.Outgoing)) {
+		w.send = func(out core.Outgoing) {
+			if m, err := core.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla {
+				_, counter, _ := core.ParseBroadcast(m.Payload)
+				f(counter, out)
+				return
+			}
+			w.sendAll(out)
+		}
+	}
+	say := func(text string, ports []uint16) { w.sendAll(core.Outgoing{Datagram: vanillaOf(text), Ports: ports}) }
+	first := func(t core.Type, f func(out core.Outgoing)) { // likewise of the first datagram of a type
+		done := false
+		w.send = func(out core.Outgoing) {
+			if out.Datagram[0] == byte(t) && !done {
+				done = true
+				f(out)
+			}
+			w.sendAll(out)
+		}
+	}
+	after := func() {}
+	switch wrong {
+	case "none":
+	case "beats-every-800ms":
+		cfg.Timing.Heartbeat = 800 * time.Millisecond
+	case "first-after-700ms":
+		after = func() { p.SetBroadcast(time.Now().Add(700*time.Millisecond), broadcast) }
+	case "every-3500ms":
+		cfg.Timing.Broadcast = 3500 * time.Millisecond
+	case "no-retry":
+		cfg.Timing.Retry = 0
+	case "prints-nothing":
+		cfg.Observer.Message = nil
+	case "upper-case":
+		message(func(n uint16, out core.Outgoing) { say(fmt.Sprintf("peer%s_broadcast_%X", name, n), out.Ports) })
+	case "counts-from-1":
+		message(func(n uint16, out core.Outgoing) { say(fmt.Sprintf("peer%s_broadcast_%x", name, n+1), out.Ports) })
+	case "counts-when-heard":
+		sent := 0
+		message(func(_ uint16, out core.Outgoing) {
+			say(fmt.Sprintf("peer%s_broadcast_%x", name, sent), out.Ports)
+			sent++
+		})
+	case "no-zero":
+		message(func(_ uint16, out core.Outgoing) {
+			out.Datagram = out.Datagram[:len(out.Datagram)-1]
+			w.sendAll(out)
+		})
+	case "second-socket":
+		message(func(_ uint16, out core.Outgoing) {
+			for _, p := range out.Ports {
+				w.second.WriteToUDPAddrPort(out.Datagram, netip.AddrPortFrom(loopback, p))
+			}
+		})
+	case "hears-itself":
+		named := false
+		cfg.Observer.Directory = func(_ time.Time, all core.Entries) { named = (told{entries: all}).lists(self) }
+		message(func(_ uint16, out core.Outgoing) {
+			w.sendAll(out)
+			if m, _ := core.Parse(out.Datagram); named {
+				show(m.Payload)
+			}
+		})
+	case "merges":
+		known := map[uint16]bool{}
+		cfg.Observer.Directory = func(_ time.Time, all core.Entries) {
+			for i := range all.Len() {
+				if port := all.At(i).Port; port != self.Port {
+					known[port] = true
+				}
+			}
+		}
+		var n uint16
+		after = func() { p.SetBroadcast(time.Time{}, 0) }
+		next := time.Now().Add(broadcast)
+		w.tick = func(now time.Time) {
+			if now.Before(next) {
+				return
+			}
+			next = next.Add(broadcast)
+			for port := range known {
+				w.to(port, vanillaOf(string(core.AppendBroadcast(nil, self.Name, n, 0))))
+			}
+			n++
+		}
+	case "born-twice":
+		first(core.TypeBirth, w.sendAll)
+	case "beats-first":
+		first(core.TypeBirth, func(core.Outgoing) { w.to(home.Port(), keepAliveOf(self.Name)) })
+	case "long-beats":
+		w.send = func(out core.Outgoing) {
+			if out.Datagram[0] == byte(core.TypeKeepAlive) {
+				out.Datagram = append(out.Datagram, 0, 0)
+			}
+			w.sendAll(out)
+		}
+	case "answers":
+		w.take = func(b []byte, from netip.AddrPort) []byte {
+			if m, err := core.Parse(b); err == nil && m.Type == core.TypeVanilla {
+				w.to(from.Port(), vanillaOf("heard"))
+			}
+			return b
+		}
+	case "says-goodbye":
+		stop := make(chan os.Signal, 1)
+		signal.Notify(stop, os.Interrupt)
+		go func() {
+			<-stop
+			w.mu.Lock()
+			for i := range p.Others().Len() {
+				w.to(p.Others().At(i).Port, vanillaOf("goodbye"))
+			}
+			os.Exit(0)
+		}()
+	case "dies-on-duplicate":
+		w.take = func(b []byte, _ netip.AddrPort) []byte {
+			if _, err := core.Parse(b); errors.Is(err, core.ErrDuplicate) {
+				panic("assertion failed: the name is new")
+			}
+			return b
+		}
+	case "believes-strangers":
+		w.take = func(b []byte, from netip.AddrPort) []byte {
+			if m, err := core.Parse(b); err == nil && m.Type == core.TypeVanilla {
+				show(m.Payload)
+				return nil
+			}
+			return b
+		}
+	default:
+		return fmt.Errorf("no such wrong: %s", wrong)
+	}
+	if p, err = core.NewPeer(cfg, time.Now()); err != nil {
+		return err
+	}
+	w.machine = p
+	after()
+	return w.serve()
+}
+
+func selfCommand(as, wrong string) string {
+	if as == asServer {
+		return strings.Join([]string{os.Args[0], asServer, "{addr}", wrong}, " ")
+	}
+	return strings.Join([]string{os.Args[0], asPeer, "{name}", "{port}", "{server}", wrong}, " ")
+}
