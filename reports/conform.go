@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,6 +31,9 @@ func tallied(r conform.Report) phrase {
 	n := len(r.Results)
 	pass := r.Count(conform.Pass)
 	p := phrase{}.add("%s: %d of %d cases pass", clean(r.Name), pass, n-r.Count(conform.Seen))
+	if n == r.Count(conform.Seen) {
+		p = phrase{}.add("%s: %d cases", clean(r.Name), n)
+	}
 	for _, x := range []struct {
 		n    int
 		what string
@@ -87,12 +91,19 @@ func account(r conform.Result) (lines []labelled) {
 		add("came", clean(f.Got))
 	}
 	dump := func(label string, events []conform.Event) {
-		for _, e := range events {
+		for i := 0; i < len(events); label = "" {
+			e := events[i]
 			add(label, fmt.Sprintf("%s  %s -> %s", at(e.At), clean(e.From), clean(e.To)))
 			for _, l := range conform.Annotate(e.Datagram) {
 				add("", "  "+clean(l))
 			}
-			label = ""
+			var again []string
+			for i++; i < len(events) && e.From == events[i].From && e.To == events[i].To && bytes.Equal(e.Datagram, events[i].Datagram); i++ {
+				again = append(again, at(events[i].At))
+			}
+			if len(again) > 0 {
+				add("", "the same at "+strings.Join(again, ", "))
+			}
 		}
 	}
 	dump("sent", f.Sent)

@@ -26,8 +26,8 @@ type mesh struct {
 }
 
 // newMesh starts the server, if need be, and puts the warden into its directory.
-func (r *run) newMesh(ctx context.Context) (m *mesh, err error) {
-	m = &mesh{at: r.Address, used: map[core.Name]time.Time{}}
+func (r *run) newMesh(ctx context.Context) (_ *mesh, err error) {
+	m := &mesh{at: r.Address, used: map[core.Name]time.Time{}}
 	if r.Exec != "" {
 		if m.target, m.at, err = startServer(ctx, r.Exec); err != nil {
 			return nil, err

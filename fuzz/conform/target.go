@@ -3,7 +3,6 @@ package conform
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -174,38 +173,41 @@ func startServer(ctx context.Context, command string) (t *target, at netip.AddrP
 		if err = t.binds(ctx, at); err == nil {
 			return t, at, nil
 		}
+		ended := t.ends(0)
 		t.stop()
 		if ctx.Err() != nil {
 			return nil, at, ctx.Err()
+		}
+		if !ended {
+			break
 		}
 	}
 	return nil, at, fmt.Errorf("server %q %w", command, err)
 }
 
 // binds waits until it has bound its port. Before, the host says of a datagram to
-// it that there is nobody; which datagram is for a server that is there to ignore.
+// it that nobody is there, and the next datagram is refused for that.
 func (t *target) binds(ctx context.Context, at netip.AddrPort) error {
 	u, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(at))
 	if err != nil {
 		return err
 	}
 	defer u.Close()
-	knock := keepAliveOf('z') // nobody's
-	for begun, pause := time.Now(), time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+	knock := keepAliveOf('z') // nobody's: to be ignored
+	for begun, pause := time.Now(), 2*time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		u.Write(knock)
-		u.SetReadDeadline(time.Now().Add(pause))
-		if _, err := u.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil
-		}
-		if time.Since(begun) > 4*startup {
-			return fmt.Errorf("has not bound UDP port %d within %v", at.Port(), 4*startup)
-		}
 		select {
 		case <-t.proc.Done():
 			return fmt.Errorf("ended at once: %s", t.how())
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(pause):
+		}
+		if _, err := u.Write(knock); err == nil {
+			return nil
+		}
+		if time.Since(begun) > 4*startup {
+			return fmt.Errorf("has not bound UDP port %d within %v", at.Port(), 4*startup)
 		}
 	}
 }
