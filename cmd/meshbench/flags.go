@@ -3,12 +3,12 @@ package main
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/core"
 	"p2plocal/fuzz"
 	"p2plocal/reports"
@@ -143,17 +143,7 @@ func (o *output) check(scenarios []string, parse func(string) (bench.Assert, err
 			return nil, cli.UsageError{Err: err}
 		}
 	}
-	for _, name := range append([]string{o.json, o.gobench}, o.reports...) {
-		if name == "" || name == "-" {
-			continue
-		}
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
-		if err != nil {
-			return nil, err
-		}
-		f.Close()
-	}
-	return asserts, nil
+	return asserts, printing.Check(append([]string{o.json, o.gobench}, o.reports...)...)
 }
 
 // endings are what a report's file may end in.
