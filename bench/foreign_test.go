@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -38,7 +37,9 @@ func foreign(args []string) int {
 		after, _ := time.ParseDuration(fate[n-1])
 		time.AfterFunc(after, func() {
 			if fate[1] == "stop" {
-				syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+				if self, err := os.FindProcess(os.Getpid()); err == nil {
+					self.Signal(sigStop)
+				}
 				return
 			}
 			fmt.Fprintln(os.Stderr, "terminate called after throwing an instance")
