@@ -53,6 +53,23 @@ func (p *lax) Entries() core.Entries {
 	return p.all
 }
 
+// garbler names one member twice in every third directory, and another not at all.
+type garbler struct {
+	directory
+	n   int
+	bad []byte
+}
+
+func (p *garbler) Poll(now time.Time) (core.Outgoing, time.Time) {
+	out, next := p.directory.Poll(now)
+	if p.n++; len(out.Datagram) > 8 && p.n%3 == 0 {
+		p.bad = append(p.bad[:0], out.Datagram...)
+		copy(p.bad[8:], p.bad[4:8])
+		out.Datagram = p.bad
+	}
+	return out, next
+}
+
 // chatty announces once more for every datagram that it does not like.
 type chatty struct {
 	directory
@@ -174,8 +191,8 @@ func late(deadline time.Duration) Machines {
 	}}
 }
 
-// The checker sees: a fault planted in a copy of a machine is found within
-// 1,000 seeds, under its own name, and shrinks to a scenario that still shows it.
+// The checker sees: against every invariant, a fault planted in a copy of a machine
+// is found within 1,000 seeds, under the invariant's name, and shrinks to a scenario that still shows it.
 func TestPlantedFaults(t *testing.T) {
 	serverOf := func(f func(directory) core.Machine) Machines {
 		return Machines{Peer: Core.Peer, Server: func(cfg core.DirectoryConfig, now time.Time) core.Machine {
@@ -187,14 +204,16 @@ func TestPlantedFaults(t *testing.T) {
 			return f(newPeer(cfg, now))
 		}}
 	}
-	for _, tt := range []struct {
+	type plant struct {
 		name      string
 		machines  Machines
 		invariant string
-	}{
+	}
+	planted := []plant{
 		{"reaps too early", late(1400 * time.Millisecond), "early-reap"},
 		{"reaps too late", late(1600 * time.Millisecond), "late-reap"},
 		{"forgets announcements", serverOf(func(d directory) core.Machine { return &forgetful{directory: d} }), "announce"},
+		{"names a member twice", serverOf(func(d directory) core.Machine { return &garbler{directory: d} }), "directory"},
 		{"admits a port twice", serverOf(func(d directory) core.Machine { return &lax{directory: d} }), "membership"},
 		{"sends without bound", serverOf(func(d directory) core.Machine { return &chatty{directory: d} }), "bounded"},
 		{"keeps a stale view", peerOf(func(p *core.Peer) core.Machine { return &stale{Peer: p} }), "view"},
@@ -202,7 +221,13 @@ func TestPlantedFaults(t *testing.T) {
 		{"counts carelessly", serverOf(func(d directory) core.Machine { return &careless{directory: d} }), "books"},
 		{"forgets what it knew", peerOf(func(p *core.Peer) core.Machine { return &amnesiac{Peer: p} }), "gap"},
 		{"never born again", peerOf(func(p *core.Peer) core.Machine { return &mute{Peer: p} }), "heal"},
-	} {
+	}
+	for _, known := range Invariants {
+		if !slices.ContainsFunc(planted, func(p plant) bool { return p.invariant == known[0] }) {
+			t.Errorf("no fault is planted against %s", known[0])
+		}
+	}
+	for _, tt := range planted {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for seed := uint64(1); seed <= 1000; seed++ {

@@ -34,16 +34,22 @@ func TestSwarm(t *testing.T) {
 		{"-faults nosuch", 1, "nosuch"},
 		{"-faults simcmd.go", 2, "line 1"},
 	} {
-		var stdout, stderr bytes.Buffer
-		args := append([]string{"-sim", "-swarm"}, strings.Fields(test.args)...)
-		code := cli.Exit(&stderr, "meshbench", Swarm(context.Background(), args, &stdout, &stderr))
-		got := stdout.String()
-		if code != 0 {
-			got = stderr.String()
-		}
-		if code != test.code || !strings.Contains(got, test.want) {
-			t.Errorf("%s: exit %d, want %d, and %q in\n%.800s", test.args, code, test.code, test.want, got)
-		}
+		expect(t, Swarm, "-sim -swarm "+test.args, test.code, test.want)
+	}
+}
+
+// expect runs a command and wants its exit code, and a text in what it printed,
+// or for a failure in what it complained of.
+func expect(t *testing.T, command func(context.Context, []string, io.Writer, io.Writer) error, args string, code int, want string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	exit := cli.Exit(&stderr, "meshbench", command(context.Background(), strings.Fields(args), &stdout, &stderr))
+	got := stdout.String()
+	if exit != 0 {
+		got = stderr.String()
+	}
+	if exit != code || !strings.Contains(got, want) {
+		t.Errorf("%s: exit %d, want %d, and %q in\n%.800s", args, exit, code, want, got)
 	}
 }
 

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"p2plocal/cmd/internal/cli"
 )
 
 func TestStudy(t *testing.T) {
@@ -38,15 +36,7 @@ func TestStudy(t *testing.T) {
 		{"-sim -sweep deadline=1s -peers 4,5", 2, "-peers 4,5: a sweep takes one"},
 		{"-sim -sweep deadline=1s -only heal", 2, "not for -sweep"},
 	} {
-		var stdout, stderr bytes.Buffer
-		code := cli.Exit(&stderr, "meshbench", Study(context.Background(), strings.Fields(test.args), &stdout, &stderr))
-		got := stdout.String()
-		if code != 0 {
-			got = stderr.String()
-		}
-		if code != test.code || !strings.Contains(got, test.want) {
-			t.Errorf("%s: exit %d, want %d, and %q in\n%.800s", test.args, code, test.code, test.want, got)
-		}
+		expect(t, Study, test.args, test.code, test.want)
 	}
 }
 
