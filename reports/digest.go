@@ -298,6 +298,7 @@ func newSection(r *bench.Result, s scene) section {
 	switch {
 	case s.repeated():
 		sec.columns, sec.rows = overRuns(s)
+		sec.about += fmt.Sprintf("; counts add up all %d runs", len(s.all))
 	case s.Name == "saturate" && len(s.Charts.Trials) > 0:
 		sec.columns, sec.rows = trials(s.Charts.Trials)
 	default:
@@ -473,7 +474,7 @@ func facts(r *bench.Result, s scene) []fact {
 	switch s.Name {
 	case "join":
 		p := when("converge", "after the first birth every view was complete")
-		if n, ok := s.total("join_datagrams"); ok && s.value("converge") != nil {
+		if n, ok := s.total("join_datagrams"); ok && s.value("converge") != nil && !s.repeated() {
 			b, _ := s.total("join_bytes")
 			p = p.add("%s datagrams (%v) until then", grouped(n), measure(b, "bytes"))
 		}

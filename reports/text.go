@@ -171,7 +171,11 @@ func (p *page) wrapped(label string, text phrase, separator, style string) {
 
 func (p *page) section(s section, first int, columns map[string]int) {
 	p.line("")
-	p.line(p.style(bold, clean(s.name)) + "  " + p.style(faint, fit(clean(s.about), p.Width-width(s.name)-2)))
+	room := p.Width - width(s.name) - 2
+	if p.ASCII {
+		room -= 2 // by which the mark of a cut gets longer
+	}
+	p.line(p.style(bold, clean(s.name)) + "  " + p.style(faint, fit(clean(s.about), room)))
 	if len(s.rows) > 0 {
 		p.table(s, first, columns)
 	}
