@@ -15,8 +15,8 @@ func (w *virtualWorld) befall(m *mesh) {
 		case f.Verb == sim.Crash && f.A == coretest.ServerPort:
 			w.net.At(f.At, func() { m.server.kill() })
 			w.net.At(f.Until, func() {
-				m.server.restart() // as at the start
 				m.forgotten()
+				m.server.restart() // as at the start
 			})
 		case f.Verb == sim.Crash:
 			killed := false
@@ -52,14 +52,6 @@ func (w *virtualWorld) befall(m *mesh) {
 			all.Plan(w.net, number)
 		}
 	}
-}
-
-// forgotten says that the server has come back and knows nobody: views that
-// shrink are no false culls, so everybody counts as newly arrived.
-func (m *mesh) forgotten() {
-	now := m.clock.now()
-	m.roster.mark(now-1, set{})
-	m.roster.mark(now, m.alive)
 }
 
 // firstPort is the first peer's on a virtual network.

@@ -30,8 +30,9 @@ type mesh struct {
 	external int      // the first so many peers are external
 	spent    spent
 
-	alive    set         // who should be in every view
-	kills    int         // lives ended by kill
+	alive    set // who should be in every view
+	kills    int // lives ended by kill
+	amnesia  []amnesia
 	roster   roster      // who should have been in every view, when
 	timing   core.Timing // of the peers
 	impair   Impairment

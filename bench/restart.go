@@ -42,10 +42,10 @@ func (s *stage) restart(refresh time.Duration) error {
 		return s.ctx.Err()
 	}
 	back := s.clock.now()
+	s.forgotten()
 	if err := s.mesh.server.restart(); err != nil {
 		return err
 	}
-	s.forgotten()
 	if err := s.birth(probe); err != nil {
 		return err
 	}

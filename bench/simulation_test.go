@@ -195,13 +195,19 @@ func TestSimulatedFaults(t *testing.T) {
 		{"2s-8s pause 3003", func(s Scenario) bool { return *s.Metrics["steady.latency"].Dist.Max > 4 }, "messages that waited"},
 		{"2s-6s cut 3003 server", func(s Scenario) bool { return *s.Metrics["steady.false_culls"].Value == 1 }, "one false cull"},
 		{"2s-3s crash server", func(s Scenario) bool { return *s.Metrics["steady.false_culls"].Value == 0 && s.Accounts.Dead > 0 }, "no false cull"},
+		{"0s-1s link * server loss=0.5; 5.6s-6.2s crash server", func(s Scenario) bool { // those whose birth was lost come at another time than the others
+			return *s.Metrics["steady.false_culls"].Value == 0 && *s.Metrics["steady.sent"].Value < *s.Metrics["steady.due"].Value
+		}, "shrunken views but no false cull"},
 		{"2s jump 3003 500ms", func(s Scenario) bool { return *s.Metrics["steady.latency_due"].Dist.Max < 0.51 }, "no message later than the jump"},
 		{"1s-12s drift 3003 100000", func(s Scenario) bool { return *s.Metrics["steady.lost"].Value == 0 }, "no loss"},
 		{"2s hostile 3003 500", func(s Scenario) bool { return s.Accounts.Dropped > 400 }, "hostile datagrams refused"},
 	} {
 		cfg := simulated(10, "steady")
-		cfg.Timing.Refresh = time.Second
-		cfg.Simulation.Faults = faults(t, test.line)
+		lines := strings.Split(test.line, ";")
+		if cfg.Timing.Refresh = time.Second; len(lines) > 1 {
+			cfg.Timing.Refresh = 5 * time.Second
+		}
+		cfg.Simulation.Faults = faults(t, lines...)
 		r := execute(t, cfg)
 		s := r.Runs[0].Scenarios[0]
 		if !test.check(s) || s.Accounts.Unexplained != 0 {
