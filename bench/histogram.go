@@ -72,8 +72,8 @@ func (h *histogram) distribution() Metric {
 }
 
 // encode is h in HDR's compressed text form, for merging and drawing again.
-func (h *histogram) encode() string {
-	b, err := h.hdr().Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+func encode(h *hdrhistogram.Histogram) string {
+	b, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 	if err != nil {
 		return ""
 	}

@@ -102,7 +102,7 @@ func TestHistogramEncode(t *testing.T) {
 	for _, v := range edgeValues() {
 		h.record(v)
 	}
-	back, err := hdrhistogram.Decode([]byte(h.encode()))
+	back, err := hdrhistogram.Decode([]byte(encode(h.hdr())))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,7 @@ func (s *stage) impaired(began int64) {
 	s.count("reordered_injected", reordered)
 	s.value("loss_injected", "ratio", float64(measured)/float64(sent))
 	s.set("delay_injected", s.board.held.distribution())
+	s.keep("delay_injected", s.board.held.hdr())
 	seconds := s.lifetime(began, s.clock.now())
 	s.value("peer_seconds", "s", seconds)
 	s.value("false_culls_expected", "1", cullRate(s.cfg.Timing, s.opt.Impair.Loss)*seconds)

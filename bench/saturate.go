@@ -59,6 +59,7 @@ func (s *saturation) goal(g GoalResult, trials []Trial, rate, latency string) {
 		s.value(rate, "messages/s", *g.Lower)
 		if t := s.latency[*g.Lower]; t != nil {
 			s.set(latency, Metric{Unit: "s", Dist: distribution(t.latency, t.outside)})
+			s.keep(latency, t.latency)
 		}
 		if lossy, all, worst := lossyAt(trials, *g.Lower, g.LossRatio); lossy > 0 {
 			s.note("goal loss ratio %v: of %d trials at %.4g k/s, %d lost more, up to %.3g %%, which the exceed ratio %v allows",

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"p2plocal/core"
 )
 
@@ -68,6 +70,14 @@ func (s *stage) seconds(name string, from, to int64, ok bool) {
 		return
 	}
 	s.value(name, "s", float64(to-from)/1e9)
+}
+
+// keep has the result hold a distribution's raw histogram, too.
+func (s *stage) keep(name string, h *hdrhistogram.Histogram) {
+	if s.out.Histograms == nil {
+		s.out.Histograms = make(map[string]string)
+	}
+	s.out.Histograms[s.out.Name+"."+name] = encode(h)
 }
 
 func (s *stage) note(format string, args ...any) {

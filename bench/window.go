@@ -33,11 +33,9 @@ func (s *stage) sum(w window) {
 	s.settled(10 * time.Second)
 	s.messages(w)
 	s.chartLatency()
-	s.out.Histograms = map[string]string{
-		s.out.Name + ".latency":     s.board.latency.encode(),
-		s.out.Name + ".latency_due": s.board.due.encode(),
-		s.out.Name + ".timer_error": s.board.timer.encode(),
-	}
+	s.keep("latency", s.board.latency.hdr())
+	s.keep("latency_due", s.board.due.hdr())
+	s.keep("timer_error", s.board.timer.hdr())
 }
 
 // window is a measured stretch of broadcasting.
