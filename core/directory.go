@@ -127,7 +127,7 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Entry) {
 	}
 	rivals := [...]uint16{s.port, e.Port} // whoever has the name, whoever has the port
 	for _, port := range rivals {
-		if i := d.index(port); i >= 0 && !d.yields(now, i) {
+		if i := d.index(port); i >= 0 && !d.yields(now, i, from.Port() == e.Port) {
 			d.counters.Conflicts++
 			if d.observer.Conflict != nil {
 				d.observer.Conflict(now, e, d.Entries().At(i))
@@ -153,10 +153,11 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Entry) {
 func (d *Directory) index(port uint16) int { return slices.Index(d.ports[:d.n], port) }
 
 // yields reports that entry i gives way to a birth that wants its name or
-// port: whoever was born in earnest has sent two keep-alives by then.
-func (d *Directory) yields(now time.Time, i int) bool {
+// port: whoever was born in earnest has sent two keep-alives by then. To a birth
+// that comes from the port it names it gives way at once if its own did not.
+func (d *Directory) yields(now time.Time, i int, home bool) bool {
 	s := d.slot(d.Entries().At(i).Name)
-	return !s.proven && d.silent(now, s.born, d.cfg.Timing.Deadline*2/3)
+	return !s.proven && (home && s.source.Port() != s.port || d.silent(now, s.born, d.cfg.Timing.Deadline*2/3))
 }
 
 // silent reports that nothing has come of somebody since a time for longer than

@@ -229,14 +229,26 @@ func TestProof(t *testing.T) {
 		}
 	})
 	t.Run("younger than 1 s", func(t *testing.T) {
+		for _, x := range []struct{ first, second uint16 }{{socket, socket}, {ghost.Port, a.Port}} { // neither is nearer home
+			r, _ := server(t)
+			r.hear(0, x.first, birth(ghost))
+			r.forget()
+			r.hear(1000*ms, x.second, birth(a))
+			r.hear(1000*ms+1, x.second, birth(a))
+			r.want("1s conflict A:3101 with A:9999",
+				"1.000000001s replaced A:9999 by A:3101", "1.000000001s born A:3101",
+				"1.000000001s sent directory [A:3101] to [3101]")
+		}
+	})
+	t.Run("a birth from the port that it names", func(t *testing.T) {
 		r, _ := server(t)
 		r.hear(0, socket, birth(ghost))
 		r.forget()
-		r.hear(1000*ms, 3101, birth(a))
-		r.hear(1000*ms+1, 3101, birth(a))
-		r.want("1s conflict A:3101 with A:9999",
-			"1.000000001s replaced A:9999 by A:3101", "1.000000001s born A:3101",
-			"1.000000001s sent directory [A:3101] to [3101]")
+		r.hear(1*ms, 3101, birth(a))
+		r.hear(2*ms, socket, birth(ghost))
+		r.hear(3*ms, 9999, birth(ghost))
+		r.want("1ms replaced A:9999 by A:3101", "1ms born A:3101", "1ms sent directory [A:3101] to [3101]",
+			"2ms conflict A:9999 with A:3101", "3ms conflict A:9999 with A:3101")
 	})
 	t.Run("one of two rivals is proven", func(t *testing.T) {
 		r, d := server(t)

@@ -77,8 +77,10 @@ func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive.Datagr
 		}
 	}
 	rival := func(e modelEntry) bool { return e.name == d.Name || e.port == d.Port }
+	home := int(from.Port()) == d.Port
 	for _, e := range m.entries {
-		if rival(e) && (e.own || now.Sub(e.born) <= time.Second) {
+		away := int(e.from.Port()) != e.port
+		if rival(e) && (e.own || now.Sub(e.born) <= time.Second && !(home && away)) {
 			return Conflict
 		}
 	}

@@ -20,7 +20,7 @@ func Compare(w io.Writer, c *bench.Comparison, all bool, o TextOptions) error {
 				continue
 			}
 		}
-		rows = append(rows, []string{x.Metric, median(x.Old, x.Unit), median(x.New, x.Unit), signed(x.Delta), probability(x.P), probability(x.Q), string(x.Verdict)})
+		rows = append(rows, []string{clean(x.Metric), median(x.Old, x.Unit), median(x.New, x.Unit), signed(x.Delta), probability(x.P), probability(x.Q), string(x.Verdict)})
 	}
 	p.wrapped("", phrase{}.add("%d runs against %d, medians:", c.OldRuns, c.NewRuns).
 		add("%d of %d metrics changed significantly", len(c.Changes)-same, len(c.Changes)), " ", bold)
@@ -31,7 +31,7 @@ func Compare(w io.Writer, c *bench.Comparison, all bool, o TextOptions) error {
 	}
 	for _, warning := range c.Warnings {
 		p.line("")
-		p.wrapped("", phrase{}.addIf(true, "%s", warning), " ", "")
+		p.wrapped("", phrase{}.addIf(true, "%s", clean(warning)), " ", "")
 	}
 	return p.flush(w)
 }

@@ -152,7 +152,8 @@ func (c *checker) serverTookBirth(e coretest.Event, x core.Entry) {
 	}
 	rival := func(y core.Entry) bool { return y.Name == x.Name || y.Port == x.Port }
 	for y, p := range c.members {
-		if rival(y) && (p.proven || e.At-p.born <= c.timing.Deadline*2/3) {
+		home := e.From == x.Port && p.source != y.Port // it comes from the port that it names, as y did not
+		if rival(y) && (p.proven || e.At-p.born <= c.timing.Deadline*2/3 && !home) {
 			return
 		}
 	}
