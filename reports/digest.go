@@ -183,6 +183,12 @@ func headline(r *bench.Result) phrase {
 	}
 	var culls, unexplained float64
 	for _, s := range scenes(r) {
+		for _, x := range s.all {
+			if what, _, _ := strings.Cut(x.Failed, ": "); what != "" {
+				clause(true, "%s in %s", clean(what), clean(s.Name))
+				break
+			}
+		}
 		n, _ := s.total("false_culls")
 		culls += n
 		n, _ = s.total("unexplained")

@@ -251,6 +251,9 @@ func spoil(r *bench.Result) *bench.Result {
 		for j := range r.Runs[i].Scenarios {
 			s := &r.Runs[i].Scenarios[j]
 			s.Interrupted = true
+			if s.Name == "crash" {
+				s.Failed = "the server died: exit status 9" + evil
+			}
 			s.Notes = append(s.Notes, bench.Note{Bad: true, Text: evil}, bench.Note{Text: "an ordinary note"})
 			s.Metrics[s.Name+".false_culls"], s.Metrics[s.Name+".unexplained"] = one("1", 3), one("1", -7)
 			s.Accounts.Unexplained, s.Accounts.Kernel, s.Accounts.Unsent, s.Accounts.Injected = -7, 12, 1, 4

@@ -35,7 +35,7 @@ func benchFlags(fs *flag.FlagSet) (*config, *output) {
 	fs.StringVar(&c.Isolation, "isolation", "goroutine", "every peer is a goroutine or a process: goroutine, process")
 	fs.DurationVar(&o.Duration, "duration", o.Duration, "`time` that steady, churn, loss and garbage measure; 13s are three of the protocol's broadcast rounds")
 	fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` of broadcasting that steady, loss and garbage leave out first (default 0s)")
-	fs.DurationVar(&o.Interval, "interval", o.Interval, "`interval` between a peer's broadcasts in steady, loss and garbage that of -broadcast by default")
+	fs.DurationVar(&o.Interval, "interval", o.Interval, "`interval` between a peer's broadcasts in steady, loss and garbage; that of -broadcast if it is not given")
 	fs.IntVar(&o.Payload, "payload", 0, "fill a broadcast's text up to so many `bytes`, at most 65502; 0: the protocol's own")
 	fs.BoolVar(&o.InStep, "in-step", false, "all broadcast at the same instant, not spread over the interval by the seed")
 	fs.StringVar(&o.Join, "join", o.Join, "births in join come at once or spread over time: storm, spread")
