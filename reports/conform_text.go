@@ -35,17 +35,20 @@ func (c *Conformance) Text(w io.Writer, o TextOptions, verbose bool) error {
 		p.informed(r, several)
 	}
 	p.line("")
+	first := 8
+	for _, r := range c.Targets {
+		first = max(first, min(width(clean(r.Name)), 24))
+	}
 	for _, r := range c.Targets {
 		label := "target"
 		if several {
 			label = clean(r.Name)
 		}
-		p.wrapped(p.label(label, 8), append(aim(r), course(r)...), ", ", faint)
-	}
-	for _, r := range c.Targets {
+		text := append(aim(r), course(r)...)
 		if s := ended(r); s != "" {
-			p.wrapped(p.label("ended", 8), phrase{{s, true}}, "", "")
+			text = append(text, part{s, true})
 		}
+		p.wrapped(p.label(label, first), text, ", ", faint)
 	}
 	return p.flush(w)
 }
@@ -110,6 +113,9 @@ func (p *page) cases(c *Conformance) {
 		rest += 2 + max(width(name), 7)
 	}
 	room := p.Width - first - rest - 2
+	if p.ASCII {
+		room -= len("...") - 1 // of which fit knows one column
+	}
 	const leastTitle = 24
 	if room >= leastTitle {
 		header = append(header, "  "+p.style(faint, "what"))

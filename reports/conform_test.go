@@ -1,0 +1,205 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"p2plocal/bench"
+	"p2plocal/fuzz/conform"
+)
+
+// found is made-up results, in which everything that there is to show is there.
+func found() map[string]*Conformance {
+	at := func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }
+	result := func(id, title string, level conform.Level, o conform.Outcome, took int) conform.Result {
+		return conform.Result{ID: id, Title: title, Section: "Server", Level: level, Outcome: o, Took: at(took), Attempts: 1, Late: 1200 * time.Microsecond}
+	}
+	birth := conform.Hex{0xC0, 0, 'A', 0, 0x1D, 0x0C}
+	report := func(name string, results ...conform.Result) conform.Report {
+		return conform.Report{Name: name, Target: "p2p -listen {addr}", Role: "server", Mode: "a process for each case, 24 at a time",
+			Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Took: at(9870), Late: at(12), Results: results}
+	}
+	failed := result("server/conflict/1", "a birth with the name of another port is ignored", conform.Must, conform.Fail, 310)
+	failed.Failure = &conform.Failure{
+		Expected: "a birth that conflicts is not answered", Got: "stranger was sent 2 datagrams",
+		Sent: []conform.Event{{At: at(0), From: "A:3101", To: "server:3000", Datagram: birth}, {At: at(60), From: "stranger:3102", To: "server:3000", Datagram: birth},
+			{At: at(160), From: "stranger:3102", To: "server:3000", Datagram: birth}},
+		Came: []conform.Event{{At: at(61), From: "server:3000", To: "stranger:3102", Datagram: conform.Hex{0xC1, 0, 1, 0, 'A', 0, 0x1D, 0x0C}}},
+	}
+	failed.Attempts = 5
+	broken := result("server/robust/birth/port-zero", "nothing can be sent to port 0", conform.Should, conform.Broken, 90)
+	broken.Section = "Where a datagram is not one of the above"
+	broken.Detail = `signal: aborted, having said "assertion failed"`
+	broken.Failure = &conform.Failure{Expected: "the target goes on", Got: "it does not", Output: "\x1b[31mred\nlast </script><script>alert(1)</script>",
+		Sent: []conform.Event{{At: at(5), From: "stranger:3102", To: "server:3000", Datagram: append(conform.Hex{0xC2, 0, 0xFF, 0xFF}, "<b>\x1b[2J"...)}}}
+	seen := result("server/differs/1", "order of the entries in a directory", conform.Info, conform.Seen, 100)
+	seen.Detail = "in the order of birth"
+	unrun := result("server/full/1", "95 peers, one for each name, all know each other", conform.Must, conform.NotRun, 0)
+	unrun.Attempts, unrun.Late = 0, 0
+	good := []conform.Result{result("server/birth/1", "a newcomer is sent the directory, itself included", conform.Must, conform.Pass, 80),
+		result("server/birth/2", "the members are told of a newcomer, and it of them", conform.Must, conform.Pass, 120)}
+	sound := report("server", append(good, seen)...)
+	bad := report("server", append(good, failed, unrun, seen, broken)...)
+	bad.Gone = "after server/robust/birth/port-zero: it died"
+	other := report("other <b>\x1b[2J", good[0], failed, broken)
+	other.Interrupted = true
+	tool := bench.Tool{Name: "meshcheck", Version: "v0.0.0-sample", Args: []string{"server"}}
+	return map[string]*Conformance{
+		"sound":  {1, tool, []conform.Report{sound}},
+		"wrong":  {1, tool, []conform.Report{bad}},
+		"matrix": {1, tool, []conform.Report{sound, bad, other}},
+	}
+}
+
+func TestConformanceText(t *testing.T) {
+	for name, c := range found() {
+		for suffix, o := range map[string]TextOptions{"": {}, "-80": {Width: 80}, "-ascii-80": {Width: 80, ASCII: true}} {
+			for _, verbose := range []bool{false, true} {
+				var b, colored bytes.Buffer
+				if err := c.Text(&b, o, verbose); err != nil {
+					t.Fatal(err)
+				}
+				file := "conform-" + name + suffix
+				if verbose {
+					file += "-v"
+				}
+				golden(t, file+".txt", b.Bytes())
+				printable(t, b.Bytes(), map[bool]rune{true: '~', false: utf8.MaxRune}[o.ASCII])
+				for l := range strings.Lines(b.String()) {
+					if n := utf8.RuneCountInString(strings.TrimSuffix(l, "\n")); n > newPage(o).Width {
+						t.Errorf("%s: line of %d columns: %q", file, n, l)
+					}
+				}
+				inColor := o
+				inColor.Color = true
+				if err := c.Text(&colored, inColor, verbose); err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(colored.String(), "\x1b[") {
+					t.Errorf("%s: no colour where it is wanted", file)
+				}
+			}
+		}
+	}
+}
+
+// The elements and attributes are those of the schema that CI servers read
+// (windyroad/JUnit-Schema, JUnit.xsd), the sums those of the cases.
+func TestConformanceJUnit(t *testing.T) {
+	for name, c := range found() {
+		var b bytes.Buffer
+		if err := c.JUnit(&b); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "conform-"+name+".xml", b.Bytes())
+		var doc junitSuites
+		d := xml.NewDecoder(&b)
+		d.Strict = true
+		if err := d.Decode(&doc); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(doc.Suites) != len(c.Targets) {
+			t.Fatalf("%s: %d suites, want %d", name, len(doc.Suites), len(c.Targets))
+		}
+		for _, s := range doc.Suites {
+			var failures, errors, skipped int
+			for _, k := range s.Cases {
+				if k.Name == "" || k.Class == "" || k.Time == "" {
+					t.Errorf("%s: %+v lacks an attribute", name, k)
+				}
+				for fault, n := range map[*junitFault]*int{k.Failure: &failures, k.Error: &errors, k.Skipped: &skipped} {
+					if fault != nil {
+						*n++
+					}
+				}
+			}
+			if s.Tests != len(s.Cases) || s.Failures != failures || s.Errors != errors || s.Skipped != skipped {
+				t.Errorf("%s: %d tests, %d failures, %d errors, %d skipped; counted %d, %d, %d, %d", name,
+					s.Tests, s.Failures, s.Errors, s.Skipped, len(s.Cases), failures, errors, skipped)
+			}
+			if _, err := time.Parse("2006-01-02T15:04:05", s.Timestamp); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func TestConformanceJSON(t *testing.T) {
+	for name, c := range found() {
+		var b bytes.Buffer
+		if err := c.JSON(&b); err != nil {
+			t.Fatal(err)
+		}
+		if name == "wrong" {
+			golden(t, "conform-wrong.json", b.Bytes())
+		}
+		var back Conformance
+		if err := json.Unmarshal(b.Bytes(), &back); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(&back, c) {
+			t.Errorf("%s: the document read back is %+v", name, back)
+		}
+	}
+}
+
+func TestConformanceWriteErrors(t *testing.T) {
+	c := found()["wrong"]
+	if c.Text(failing{}, TextOptions{}, false) == nil || c.JSON(failing{}) == nil || c.JUnit(failing{}) == nil || c.HTML(failing{}) == nil {
+		t.Error("a full disk is no error")
+	}
+}
+
+func TestConformanceBrowser(t *testing.T) {
+	browser := chromium(t)
+	dir := t.TempDir()
+	for name, c := range found() {
+		var b bytes.Buffer
+		if err := c.HTML(&b); err != nil {
+			t.Fatal(err)
+		}
+		if name == "wrong" {
+			golden(t, "conform-wrong.html", bytes.ReplaceAll(bytes.ReplaceAll(b.Bytes(), []byte(pageStyle), nil), []byte(conformStyle), nil))
+		}
+		file := filepath.Join(dir, "conform-"+name+".html")
+		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, width := range []int64{1280, 390} {
+			for _, scheme := range []string{"light", "dark"} {
+				t.Run(fmt.Sprintf("%s-%d-%s", name, width, scheme), func(t *testing.T) {
+					tab, heard := open(t, browser, file, width, scheme)
+					if *pictures != "" {
+						picture(t, tab, filepath.Join(*pictures, strings.ReplaceAll(t.Name(), "/", "-")+".png"))
+					}
+					if n := eval[int](t, tab, `document.documentElement.scrollWidth - innerWidth`); n > 0 {
+						t.Errorf("the page is %d pixels wider than the screen", n)
+					}
+					wrong := 0
+					for _, r := range c.Targets {
+						wrong += r.Count(conform.Fail) + r.Count(conform.Broken)
+					}
+					if n := eval[int](t, tab, `document.querySelectorAll("article").length`); n != wrong {
+						t.Errorf("%d accounts of what is wrong, want %d", n, wrong)
+					}
+					if n := eval[int](t, tab, `[...document.querySelectorAll("td a")].filter((a) => document.getElementById(decodeURIComponent(a.hash.slice(1)))).length`); n != wrong {
+						t.Errorf("%d links from the table to the accounts, want %d", n, wrong)
+					}
+					if n := eval[int](t, tab, `document.querySelectorAll("tbody tr").length`); n != len(c.matrix()) {
+						t.Errorf("%d rows, want %d", n, len(c.matrix()))
+					}
+					heard()
+				})
+			}
+		}
+	}
+}
