@@ -14,9 +14,9 @@ import (
 	"p2plocal/fuzz/conform"
 )
 
-const usage = `Usage: meshcheck server [flags] ADDRESS        a server that runs, such as 127.0.0.1:3000
-       meshcheck server [flags] -exec COMMAND   a fresh server for each case
-       meshcheck peer [flags] -exec COMMAND     a fresh peer for each case
+const usage = `Usage: meshcheck server [flags] ADDRESS       a server that runs
+       meshcheck server [flags] -exec COMMAND  a fresh server for each case
+       meshcheck peer [flags] -exec COMMAND    a fresh peer for each case
        meshcheck matrix [flags] -target NAME=COMMAND -target NAME=ADDRESS ...
 
 Meshcheck tests whether an implementation of the protocol does what PROTOCOL.md
@@ -38,8 +38,8 @@ In a server's command {port} or {addr} stand for where it is to listen. Without
 them it is started on port 3000, once for all cases, as with -shared, and again
 when it is broken. In a peer's command {name} and {port} are what it is to be,
 and {server} (address) or {server-port} where its server is, which is meshcheck;
-without them that is on -server-port, or 3000. matrix takes a command with {name}
-in it for a peer's. Commands are split at blanks, and no shell sees them.
+without {server} that is on -server-port, or 3000. matrix takes a command with
+{name} in it for a peer's. Commands are split at blanks, and no shell sees them.
 
 A server at an ADDRESS should be nobody else's meanwhile. Peers live on their
 server's host, so it must be one of this host's loopback addresses.

@@ -329,11 +329,11 @@ func (l *lab) probe(within time.Duration) {
 			return
 		}
 	}
-	how := "hung"
-	if l.target == nil {
-		how = "died or hung"
+	if !listens(l.server, settle) {
+		l.certain = true
+		panic(halt{outcome: Broken, why: fmt.Sprintf("it died: nobody listens on port %d any more", l.server.Port())})
 	}
-	panic(halt{outcome: Broken, why: fmt.Sprintf("it %s: %d births of a newcomer were not answered within %v each", how, births, within)})
+	panic(halt{outcome: Broken, why: fmt.Sprintf("it hung: %d births of a newcomer were not answered within %v each", births, within)})
 }
 
 // peers tests peers, a fresh process a case.

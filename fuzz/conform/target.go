@@ -185,31 +185,36 @@ func startServer(ctx context.Context, command string) (t *target, at netip.AddrP
 	return nil, at, fmt.Errorf("server %q %w", command, err)
 }
 
-// binds waits until it has bound its port. Before, the host says of a datagram to
-// it that nobody is there, and the next datagram is refused for that.
+// binds waits until it has bound its port.
 func (t *target) binds(ctx context.Context, at netip.AddrPort) error {
-	u, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(at))
-	if err != nil {
-		return err
-	}
-	defer u.Close()
-	knock := keepAliveOf('z') // nobody's: to be ignored
-	for begun, pause := time.Now(), 2*time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		u.Write(knock)
+	for begun, pause := time.Now(), 2*time.Millisecond; !listens(at, pause); pause = min(2*pause, 20*time.Millisecond) {
 		select {
 		case <-t.proc.Done():
 			return fmt.Errorf("ended at once: %s", t.how())
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pause):
-		}
-		if _, err := u.Write(knock); err == nil {
-			return nil
+		default:
 		}
 		if time.Since(begun) > 4*startup {
 			return fmt.Errorf("has not bound UDP port %d within %v", at.Port(), 4*startup)
 		}
 	}
+	return nil
+}
+
+// listens says whether somebody does at an address. If not, the host says so of a
+// datagram to it within the pause, and the next one is refused for that.
+func listens(at netip.AddrPort, pause time.Duration) bool {
+	u, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return false
+	}
+	defer u.Close()
+	knock := keepAliveOf('z') // nobody's: to be ignored
+	u.Write(knock)
+	time.Sleep(pause)
+	_, err = u.Write(knock)
+	return err == nil
 }
 
 // hub is a server's socket that several peers under test share, because they

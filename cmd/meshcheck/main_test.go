@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/core"
+	"p2plocal/fuzz/conform"
+	"p2plocal/reports"
+)
+
+var p2p string // the demo, built once
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "meshcheck")
+	if err == nil {
+		p2p = filepath.Join(dir, "p2p")
+		var out []byte
+		if out, err = exec.Command("go", "build", "-o", p2p, "p2plocal/cmd/p2p").CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func ourServer() string { return p2p + " -quiet -listen {addr}" }
+func ourPeer() string   { return p2p + " -server {server} {name} {port}" }
+
+// once runs the command and gives its exit code.
+func once(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return within(t.Context(), args...)
+}
+
+func within(ctx context.Context, args ...string) (int, string, string) {
+	var stdout, stderr bytes.Buffer
+	code := cli.Exit(&stderr, "meshcheck", run(ctx, args, nil, &stdout, &stderr))
+	return code, stdout.String(), stderr.String()
+}
+
+// results reads what -json has written.
+func results(t *testing.T, file string) (c reports.Conformance) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	const how = " (meshcheck -h says how)\n"
+	for _, test := range []struct {
+		args []string
+		line string
+	}{
+		{nil, `want server, peer or matrix`},
+		{[]string{"frob"}, `"frob", want server, peer or matrix`},
+		{[]string{"server"}, `want the address of a server that runs, or a command`},
+		{[]string{"server", "nowhere"}, `"nowhere" is no address with a port, such as 127.0.0.1:3000`},
+		{[]string{"server", "10.0.0.1:3000"}, `address 10.0.0.1:3000, want one on this host, such as 127.0.0.1:3000: peers live on their server's host`},
+		{[]string{"server", "127.0.0.1:3000", "127.0.0.1:3001"}, `unexpected argument "127.0.0.1:3001"`},
+		{[]string{"server", "-exec", "x", "-server-port", "3000"}, `-server-port is for peers`},
+		{[]string{"peer"}, `peer wants -exec 'COMMAND {name} {port}'`},
+		{[]string{"peer", "-exec", "x"}, `command "x", want {name} and {port} in it`},
+		{[]string{"peer", "-exec", "x {name} {port}", "-server-port", "65536"}, `-server-port 65536, want 0 to 65535`},
+		{[]string{"peer", "-exec", "x {name} {port}", "-shared"}, `peers cannot share a process`},
+		{[]string{"matrix"}, `matrix wants at least one -target NAME=COMMAND`},
+		{[]string{"matrix", "-target", "x"}, `invalid value "x" for flag -target: want NAME=COMMAND or NAME=ADDRESS`},
+		{[]string{"matrix", "-target", "a=x", "-target", "a=y"}, `invalid value "a=y" for flag -target: "a" is there twice`},
+		{[]string{"server", "-target", "a=x"}, `-target is for matrix; server takes -exec`},
+		{[]string{"server", "-exec", "x", "-run", "("}, "-run \"(\" is no regular expression: error parsing regexp: missing closing ): `(`"},
+		{[]string{"server", "-exec", "x", "-run", "nosuch"}, `no case is selected by -run "nosuch" -skip "" -level ""; -list lists them`},
+		{[]string{"server", "-exec", "x", "-level", "HIGH"}, `-level "HIGH", want MUST, SHOULD or INFO, or several with commas between`},
+		{[]string{"server", "-exec", "x", "-parallel", "0"}, `-parallel 0, want 1 or more`},
+		{[]string{"server", "-exec", "x", "-html", "-"}, `- is for -json only`},
+	} {
+		code, stdout, stderr := once(t, test.args...)
+		if want := "meshcheck: " + test.line + how; code != cli.ExitUsage || stderr != want || stdout != "" {
+			t.Errorf("meshcheck %q: exit code %d, stdout %q, stderr\n%swant 2, nothing, and\n%s", test.args, code, stdout, stderr, want)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := once(t, "-h")
+	if code != 0 || stderr != "" || !strings.HasPrefix(stdout, usage) {
+		t.Errorf("exit code %d, stderr %q, stdout\n%s", code, stderr, stdout)
+	}
+	for line := range strings.Lines(usage) {
+		if len(line) > 81 {
+			t.Errorf("line of %d characters in the help: %s", len(line)-1, line)
+		}
+	}
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]int{"server": 144, "peer": 171, "server -level MUST": 42, "peer -level must,info -skip broadcast": 37, "server -run ^server/birth/3$": 1} {
+		code, stdout, stderr := once(t, append(strings.Fields(args), "-list")...)
+		if n := strings.Count(stdout, "\n"); code != 0 || stderr != "" || n != want {
+			t.Errorf("%s: exit code %d, %s, %d cases, want %d", args, code, stderr, n, want)
+		}
+	}
+}
+
+// Our own server and peer pass every case, however they are run, and every
+// report is written.
+func TestOurs(t *testing.T) {
+	for name, args := range map[string][]string{
+		"server":        {"server", "-exec", ourServer()},
+		"shared server": {"server", "-exec", ourServer(), "-shared"},
+		"peer":          {"peer", "-exec", ourPeer()},
+		"one port":      {"peer", "-exec", ourPeer(), "-server-port", fmt.Sprint(free(t)), "-run", "birth/[1-6]|keep-alive|message|directory/[1-9]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := func(ending string) string { return filepath.Join(dir, "r."+ending) }
+			code, stdout, stderr := once(t, append(args, "-json", file("json"), "-junit", file("xml"), "-html", file("html"))...)
+			if code != 0 || stderr != "" || !strings.Contains(stdout, " cases pass") {
+				t.Errorf("exit code %d, stderr %s, stdout\n%s", code, stderr, stdout)
+			}
+			r := results(t, file("json")).Targets[0]
+			if n := r.Count(conform.Pass) + r.Count(conform.Seen); n != len(r.Results) || n < 30 {
+				t.Errorf("%d of %d cases pass or inform", n, len(r.Results))
+			}
+			t.Logf("%v, the machine up to %v late", r.Took, r.Late)
+			b, err := os.ReadFile(file("xml"))
+			if err == nil {
+				err = xml.Unmarshal(b, new(struct{ XMLName xml.Name }))
+			}
+			page, err2 := os.ReadFile(file("html"))
+			if err != nil || err2 != nil || !bytes.Contains(page, []byte("</html>")) {
+				t.Errorf("%v, %v", err, err2)
+			}
+		})
+	}
+}
+
+func free(t *testing.T) uint16 {
+	t.Helper()
+	s, err := core.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	return s.Addr().Port()
+}
+
+// serve runs core's server at an address of this process.
+func serve(t *testing.T) string {
+	t.Helper()
+	s, err := core.Listen(netip.MustParseAddrPort("127.0.0.1:0"), core.ReadBuffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := core.NewDirectory(core.DirectoryConfig{Port: s.Addr().Port(), Timing: core.DefaultTiming()}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- s.Serve(context.Background(), s.Addr().Addr(), d) }()
+	t.Cleanup(func() {
+		s.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return s.Addr().String()
+}
+
+func TestRunningServer(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := once(t, "server", serve(t), "-level", "MUST,INFO", "-skip", "full")
+	if code != 0 || stderr != "" {
+		t.Errorf("exit code %d, stderr %s, stdout\n%s", code, stderr, stdout)
+	}
+}
+
+func TestMatrix(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := once(t, "matrix", "-target", "started="+ourServer(), "-target", "running="+serve(t), "-target", "peer="+ourPeer(), "-run", "birth/[12]$|silence/2$")
+	if code != 0 || stderr != "" {
+		t.Errorf("exit code %d, stderr %s", code, stderr)
+	}
+	for _, line := range []string{"server/birth/1 MUST pass pass -", "peer/silence/2 MUST - - pass"} {
+		if !strings.Contains(strings.Join(strings.Fields(stdout), " "), line) {
+			t.Errorf("no row %q in\n%s", line, stdout)
+		}
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		want string
+		args []string
+	}{
+		{"no answer from 127.0.0.1:1 to births", []string{"server", "127.0.0.1:1"}},
+		{"ended at once: exit status 1", []string{"server", "-exec", "false {port}"}},
+		{"cannot start", []string{"server", "-exec", "no-such-command {port}"}},
+		{"cannot start", []string{"peer", "-exec", "no-such-command {name} {port} {server}"}},
+		{"exit status 1", []string{"peer", "-exec", "false {name} {port} {server}"}},
+	} {
+		file := filepath.Join(t.TempDir(), "r.json")
+		code, _, stderr := once(t, append(test.args, "-run", "birth/1$", "-json", file)...)
+		if code != 3 || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: exit code %d, stderr %q, want 3 and one line with %q", test.args, code, stderr, test.want)
+		}
+		if r := results(t, file).Targets[0]; r.Count(conform.NotRun) != 1 || !strings.Contains(r.Gone, test.want) {
+			t.Errorf("%q: the report has %+v", test.args, r)
+		}
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	s, err := core.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	code, _, stderr := once(t, "peer", "-exec", ourPeer(), "-server-port", fmt.Sprint(s.Addr().Port()))
+	if code != 1 || !strings.Contains(stderr, "cannot listen on "+s.Addr().String()) || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	file := filepath.Join(t.TempDir(), "r.json")
+	code, stdout, _ := within(ctx, "peer", "-exec", ourPeer(), "-run", "broadcast/5|birth/1$", "-json", file)
+	r := results(t, file).Targets[0]
+	if code != 130 || !r.Interrupted || r.Count(conform.Pass) != 1 || r.Count(conform.NotRun) != 1 || !strings.Contains(stdout, "interrupted") {
+		t.Errorf("exit code %d, %+v", code, r)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Logf("no /dev/full: %v", err)
+		return
+	}
+	code, stdout, stderr := once(t, "server", "-exec", ourServer(), "-run", "birth/1$", "-html", "/dev/full")
+	if code != 1 || !strings.Contains(stderr, `cannot write "/dev/full"`) || !strings.Contains(stdout, "1 of 1 cases pass") {
+		t.Errorf("exit code %d, stderr %q, stdout %s", code, stderr, stdout)
+	}
+	code, _, stderr = once(t, "server", "-exec", ourServer(), "-run", "birth/1$", "-json", "/no/such/dir/file")
+	if code != 1 || !strings.Contains(stderr, "/no/such/dir/file") {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+}
