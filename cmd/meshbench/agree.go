@@ -53,11 +53,6 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case cfg.Repeat > mostRuns:
 		return cli.Usagef("-repeat %d, want at most %d", cfg.Repeat, mostRuns)
 	}
-	if virtual.host != "measured" {
-		if _, err := bench.ParseHost(virtual.host); err != nil {
-			return cli.UsageError{Err: err}
-		}
-	}
 	for _, name := range out.reports {
 		if !strings.HasSuffix(name, ".txt") && !strings.HasSuffix(name, ".html") {
 			return cli.Usagef("agree writes reports that end in .txt or .html, not %q", name)
@@ -116,6 +111,20 @@ func readSides(files []string) (real, sim *bench.Result, err error) {
 
 // runSides runs the configuration over UDP and then, as often, simulated.
 func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.Tool, quiet bool, stderr io.Writer) (real, sim *bench.Result, err error) {
+	v := &bench.Simulation{Queue: bench.QueueOf(cfg.Options.ReadBuffer), Host: bench.DefaultHost}
+	if virtual.host != "measured" {
+		if v.Host, err = bench.ParseHost(virtual.host); err != nil {
+			return nil, nil, cli.UsageError{Err: err}
+		}
+	}
+	if v.Host.Cores == 0 {
+		v.Network = coretest.Fault{Delay: bench.LoopbackDelay}
+	}
+	same := cfg.Config
+	same.Isolation, same.Simulation = "virtual", v
+	if err := same.Validate(); err != nil { // better now than after the real runs
+		return nil, nil, cli.UsageError{Err: err}
+	}
 	var status bench.Status
 	stop := showProgress(&status, cfg.Config, stderr, quiet)
 	real, err = bench.Execute(ctx, cfg.Config, tool, &status)
@@ -123,20 +132,12 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(real.Finished()) == 0 {
+	if same.Repeat = len(real.Finished()); same.Repeat == 0 {
 		return nil, nil, exitInterrupted
 	}
-	v := &bench.Simulation{Queue: bench.QueueOf(cfg.Options.ReadBuffer)}
 	if virtual.host == "measured" {
 		v.Host = cfg.MeasuredHost(real.Runs)
-	} else if v.Host, err = bench.ParseHost(virtual.host); err != nil {
-		return nil, nil, cli.UsageError{Err: err}
 	}
-	if v.Host.Cores == 0 {
-		v.Network = coretest.Fault{Delay: bench.LoopbackDelay}
-	}
-	same := cfg.Config
-	same.Isolation, same.Simulation, same.Repeat = "virtual", v, len(real.Finished())
 	start := time.Now()
 	sim, err = bench.Execute(context.WithoutCancel(ctx), same, tool, &status)
 	if err != nil {

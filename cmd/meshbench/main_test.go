@@ -85,6 +85,8 @@ func TestUsage(t *testing.T) {
 		{"agree x.json", 2, "two result files or none, not 1"},
 		{"agree -repeat 1001", 2, "want at most 1000"},
 		{"agree -report x.md", 2, `.txt or .html, not "x.md"`},
+		{"agree -server 127.0.0.1:1", 2, "cannot be simulated"},
+		{"agree -host none -scenario saturate", 2, "give it one such as"},
 		{"agree -host cores=x", 2, `host "cores=x"`},
 		{"agree /nonexistent.json x.json", 1, "/nonexistent.json"},
 		{"report", 2, "report takes a format and result files"},
