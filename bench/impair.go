@@ -30,9 +30,9 @@ func ParseImpairment(s string) (Impairment, error) {
 		case "reorder":
 			im.Reorder, err = ParseRatio(value)
 		case "delay":
-			im.Delay, err = time.ParseDuration(value)
+			im.Delay, err = parseDuration(value)
 		case "jitter":
-			im.Jitter, err = time.ParseDuration(value)
+			im.Jitter, err = parseDuration(value)
 		case "":
 			if part != "" || s != "" {
 				err = fmt.Errorf("empty part")
@@ -45,6 +45,15 @@ func ParseImpairment(s string) (Impairment, error) {
 		}
 	}
 	return im, im.Validate()
+}
+
+// parseDuration is time.ParseDuration with an error that may go to a terminal.
+func parseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no duration", s)
+	}
+	return d, nil
 }
 
 // ParseRatio reads 1% or 0.01.
