@@ -44,7 +44,7 @@ type pairTable struct {
 }
 
 func newPairTable(p *bench.Pairing, all bool) *pairTable {
-	t := &pairTable{Header: []string{"metric", "A", "B", "B/A", "95 % interval", ""}}
+	t := &pairTable{Header: []string{"metric", "A", "B", "B/A", "95 %", ""}}
 	side := func(metric string, v *float64, unit string) string {
 		if _, field, _ := bench.Define(metric); v == nil && field == "" {
 			return "never"
@@ -59,7 +59,7 @@ func newPairTable(p *bench.Pairing, all bool) *pairTable {
 		}
 		switch {
 		case r.Low != nil && r.High != nil:
-			interval = fmt.Sprintf("%.3g to %.3g", *r.Low, *r.High)
+			interval = fmt.Sprintf("%.3g–%.3g", *r.Low, *r.High)
 			intervals++
 		case r.More > 0 && len(r.Pairs) > 0:
 			interval = plural(uint64(r.More), "more pair")
@@ -72,11 +72,11 @@ func newPairTable(p *bench.Pairing, all bool) *pairTable {
 	}
 	runs := "no complete pair"
 	if p.Pairs > 0 {
-		runs = fmt.Sprintf("%s, run A B B A with the same seed for both of a pair: medians, and the median of the ratios pair by pair", plural(uint64(p.Pairs), "pair"))
+		runs = fmt.Sprintf("%s, run A B B A with the same seed for both of a pair: medians, and the median of the ratios pair by pair with its 95 %% interval", plural(uint64(p.Pairs), "pair"))
 	}
 	t.About = runs
 	if intervals > 0 {
-		t.About += fmt.Sprintf("; where an interval leaves out 1, B is said to be better or worse: of %d intervals, some %.0f would by chance",
+		t.About += fmt.Sprintf("; where that leaves out 1, B is said to be better or worse: of %d intervals, some %.0f would by chance",
 			intervals, float64(intervals)/20)
 	}
 	if t.Warnings = pairWarnings(p); (p.Servers[0] == bench.Ours) != (p.Servers[1] == bench.Ours) {
