@@ -42,6 +42,11 @@ func FuzzFlags(f *testing.F) {
 				t.Errorf("host %q is %+v, which reads back as %+v, %v", text, h, again, err)
 			}
 		}
+		if h, err := ParseHost(text); !refused(err) {
+			if again, err := ParseHost(FormatHost(h)); err != nil || again != h {
+				t.Errorf("host %q is %v, which reads back as %v, %v", text, h, again, err)
+			}
+		}
 		if v, err := ParseRate(text); !refused(err) && !(v >= 0) {
 			t.Errorf("rate %q is %v", text, v)
 		}
@@ -65,6 +70,7 @@ func TestFlagsCorpus(t *testing.T) {
 		"500k", "1.2M", "max", "-1k", "1e308M", "0x1p-1074", "1_000",
 		"steady.latency.p99<5ms", "steady.loss==0.1%", "steady.loss<5", "join.bytes<=64MiB", "steady.rate>63.2k", "steady.latency<5ms",
 		"steady.latency.p99!5ms", "steady.nonsense<1", "join.datagrams>=1e999", "steady.sent!=12\n", "\x1b[31m<5", "steady.latency.n<NaN",
+		"cores=1,wake=8us,take=600ns,send=2.2us", "none", "cores=0", "wake=\x7f",
 		"cores=2,wake=5us,take=600ns,send=2.2us", "none", "cores=0", "cores=1025", "wake=1001ms", "send=-1ns", "cores=1,disk=2",
 	} {
 		seeds[fmt.Sprintf("seed-%02d", i)] = []byte(text)

@@ -118,11 +118,11 @@ func ParseHost(s string) (h coretest.Host, err error) {
 				err = errors.New("want 1 or more")
 			}
 		case "wake":
-			h.Wake, err = time.ParseDuration(value)
+			h.Wake, err = parseDuration(value)
 		case "take":
-			h.Take, err = time.ParseDuration(value)
+			h.Take, err = parseDuration(value)
 		case "send":
-			h.Send, err = time.ParseDuration(value)
+			h.Send, err = parseDuration(value)
 		default:
 			err = errors.New("no such cost")
 		}
