@@ -1,6 +1,11 @@
 package conform
 
 import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,8 +14,31 @@ import (
 	"p2plocal/fuzz"
 )
 
+var wrong string // testdata/wrong, built once, and without the race detector, which would make its start dear
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	flag.Set("test.parallel", "8") // these tests wait, they do not compute
+	dir, err := os.MkdirTemp("", "conform")
+	if err == nil {
+		wrong = filepath.Join(dir, "wrong")
+		var out []byte
+		if out, err = exec.Command("go", "build", "-o", wrong, "./testdata/wrong").CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+	}
+	code := 1
+	if err == nil {
+		code = m.Run()
+	} else {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
 // check runs cases and gives the ids of those that failed or broke the target.
-func check(t *testing.T, c Config) (r Report, wrong []string) {
+func check(t *testing.T, c Config) (r Report, failed []string) {
 	t.Helper()
 	r, err := Run(t.Context(), c)
 	if err != nil {
@@ -22,7 +50,7 @@ func check(t *testing.T, c Config) (r Report, wrong []string) {
 	for _, x := range r.Results {
 		switch x.Outcome {
 		case Fail, Broken:
-			wrong = append(wrong, x.ID)
+			failed = append(failed, x.ID)
 		case NotRun:
 			t.Errorf("%s was not run: %s", x.ID, x.Detail)
 		case Seen:
@@ -31,7 +59,7 @@ func check(t *testing.T, c Config) (r Report, wrong []string) {
 			}
 		}
 	}
-	return r, wrong
+	return r, failed
 }
 
 func (f *Failure) log(t *testing.T) {
@@ -100,10 +128,9 @@ func TestWrongs(t *testing.T) {
 		{fuzz.Peer, "dies-on-duplicate", `robust/directory/(duplicate-.*|96-entries|max)`, true},
 		{fuzz.Peer, "believes-strangers", `robust/vanilla/from-.*`, true},
 	} {
-		as := []string{asServer, asPeer}[w.role]
 		t.Run(w.role.String()+"/"+w.wrong, func(t *testing.T) {
 			t.Parallel()
-			c := Config{Role: w.role, Exec: selfCommand(as, w.wrong), Parallel: 24}
+			c := Config{Role: w.role, Exec: wrong + map[fuzz.Role]string{fuzz.Server: " {addr} ", fuzz.Peer: " {name} {port} {server} "}[w.role] + w.wrong, Parallel: 24}
 			skip := behaviour
 			if w.bad {
 				skip = nil
@@ -112,10 +139,10 @@ func TestWrongs(t *testing.T) {
 				skip = regexp.MustCompile("peer/broadcast/5|" + map[bool]string{true: "^$", false: behaviour.String()}[w.bad]) // takes 44 s
 			}
 			c.Cases = Select(Cases(w.role), nil, nil, skip)
-			r, wrong := check(t, c)
+			r, failed := check(t, c)
 			pattern := regexp.MustCompile(`^` + w.role.String() + `/(` + w.fails + `)$`)
 			for _, x := range r.Results {
-				fails := slices.Contains(wrong, x.ID)
+				fails := slices.Contains(failed, x.ID)
 				if should := pattern.MatchString(x.ID); fails != should {
 					t.Errorf("%s (%s): %s %s, should it fail: %v", x.ID, x.Title, x.Outcome, x.Detail, should)
 					x.Failure.log(t)

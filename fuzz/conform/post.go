@@ -2,12 +2,8 @@ package conform
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"p2plocal/core"
@@ -20,48 +16,6 @@ var (
 
 // clock is the time as the kernel's stamps tell it.
 func clock() time.Time { return time.Now().Round(0) }
-
-// The ports of cases and targets: below 32768, because there are implementations
-// that know no higher ones, none of the catalogue's own, and each in its turn, so
-// that none comes up again while a server may still remember it.
-const (
-	firstPort = 10000
-	portCount = 10000
-)
-
-var nextPort atomic.Uint32
-
-func init() { nextPort.Store(uint32(os.Getpid()) * 61) }
-
-func takePort() uint16 { return firstPort + uint16(nextPort.Add(1)%portCount) }
-
-// bind makes a socket on a host, on a port of ours if port is 0.
-func bind(host netip.Addr, port uint16) (*net.UDPConn, error) {
-	for range portCount {
-		at := port
-		if at == 0 {
-			at = takePort()
-		}
-		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, at)))
-		if err == nil {
-			return u, nil
-		}
-		if port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("cannot listen on %v: %w", netip.AddrPortFrom(host, at), err)
-		}
-	}
-	return nil, fmt.Errorf("no port of %d to %d is free", firstPort, firstPort+portCount-1)
-}
-
-// freePort is one that somebody else is to bind.
-func freePort(host netip.Addr) (uint16, error) {
-	u, err := bind(host, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer u.Close()
-	return portOf(u), nil
-}
 
 func portOf(u *net.UDPConn) uint16 { return u.LocalAddr().(*net.UDPAddr).AddrPort().Port() }
 

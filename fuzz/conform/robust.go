@@ -139,9 +139,8 @@ func (l *lab) attackPeer(i int) {
 	for _, p := range m {
 		l.says(p, l.hears(p, 1, broadcast)[0], 0)
 	}
-	l.sleep(settle)
 	for _, p := range outside {
-		l.silent(p, 0, "who is not in the last true directory is sent nothing")
+		l.never(p, "who is not in the last true directory is sent nothing")
 	}
 }
 

@@ -392,7 +392,7 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 	l.names = slices.DeleteFunc(slices.Clone(nameOrder), func(n core.Name) bool { return n == l.self.Name })
 	l.names = append(l.names, 0)
 	var err error
-	if l.self.Port, err = freePort(loopback); err == nil {
+	if l.self.Port, err = promise(loopback); err == nil {
 		l.server = netip.AddrPortFrom(loopback, 0)
 		if r.hub != nil {
 			l.server = r.hub.home
@@ -407,7 +407,7 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 			l.home = l.open("server", loopback, 0)
 			l.server = l.home.addr
 		}
-		l.target, err = start(r.Exec, strings.NewReplacer("{name}", string(rune(l.self.Name)), "{port}", fmt.Sprint(l.self.Port),
+		l.target, err = start(r.Exec, l.self.Port, strings.NewReplacer("{name}", string(rune(l.self.Name)), "{port}", fmt.Sprint(l.self.Port),
 			"{server}", l.server.String(), "{server-port}", fmt.Sprint(l.server.Port())))
 	}
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 // target is a process under test.
 type target struct {
 	proc  *fuzz.Process
+	port  uint16
 	input *os.File // its standard input's other end
 
 	mu     sync.Mutex
@@ -30,7 +31,13 @@ const outputMost = 8 << 20
 
 // start runs a command. The words were split before anything was filled in, so
 // that a name may be a blank.
-func start(command string, fill *strings.Replacer) (*target, error) {
+// The port, which is promised to it, is free again when it is stopped.
+func start(command string, port uint16, fill *strings.Replacer) (_ *target, err error) {
+	defer func() {
+		if err != nil {
+			release(port)
+		}
+	}()
 	words := strings.Fields(command)
 	for i, w := range words {
 		words[i] = fill.Replace(w)
@@ -40,7 +47,7 @@ func start(command string, fill *strings.Replacer) (*target, error) {
 		return nil, err
 	}
 	defer in.Close()
-	t := &target{input: input}
+	t := &target{input: input, port: port}
 	if t.proc, err = fuzz.StartWords(words, in, t); err != nil {
 		input.Close()
 		return nil, err
@@ -141,6 +148,7 @@ func (t *target) ends(within time.Duration) bool {
 func (t *target) stop() {
 	t.input.Close()
 	t.proc.Stop()
+	release(t.port)
 }
 
 // servesAt reports whether a command lets its caller say where it listens.
@@ -156,7 +164,7 @@ func startServer(ctx context.Context, command string) (t *target, at netip.AddrP
 	for range tries {
 		port := uint16(standardPort)
 		if servesAt(command) {
-			port, err = freePort(loopback)
+			port, err = promise(loopback)
 		} else {
 			var u *net.UDPConn
 			if u, err = bind(loopback, port); err == nil {
@@ -167,7 +175,7 @@ func startServer(ctx context.Context, command string) (t *target, at netip.AddrP
 			return nil, at, err
 		}
 		at = netip.AddrPortFrom(loopback, port)
-		if t, err = start(command, strings.NewReplacer("{addr}", at.String(), "{port}", fmt.Sprint(port))); err != nil {
+		if t, err = start(command, port, strings.NewReplacer("{addr}", at.String(), "{port}", fmt.Sprint(port))); err != nil {
 			return nil, at, err
 		}
 		if err = t.binds(ctx, at); err == nil {

@@ -1,43 +1,57 @@
-package conform
+// Command wrong is a server or a peer, sound but for one wrong: the tests of
+// package conform hold the cases against it.
+//
+//	wrong ADDRESS WRONG              a server
+//	wrong NAME PORT SERVER WRONG     a peer
+package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
 	"strconv"
-	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"p2plocal/core"
 )
 
-// The test binary is also the targets: with one of these as its first argument
-// it is a server or a peer, sound but for one wrong.
-const (
-	asServer = "wrong-server"
-	asPeer   = "wrong-peer"
-)
-
-func TestMain(m *testing.M) {
-	var err error
-	switch {
-	case len(os.Args) == 4 && os.Args[1] == asServer:
-		err = wrongServer(os.Args[2], os.Args[3])
-	case len(os.Args) == 6 && os.Args[1] == asPeer:
-		err = wrongPeer(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
-	default:
-		flag.Parse()
-		flag.Set("test.parallel", "10") // these tests wait, they do not compute
-		os.Exit(m.Run())
+func main() {
+	err := fmt.Errorf("want ADDRESS WRONG or NAME PORT SERVER WRONG, not %q", os.Args[1:])
+	switch len(os.Args) {
+	case 3:
+		err = wrongServer(os.Args[1], os.Args[2])
+	case 5:
+		err = wrongPeer(os.Args[1], os.Args[2], os.Args[3], os.Args[4])
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+const broadcast = 4 * time.Second
+
+func birthOf(e core.Entry) []byte { return core.Message{Type: core.TypeBirth, Entry: e}.Append(nil) }
+
+func keepAliveOf(n core.Name) []byte {
+	return core.Message{Type: core.TypeKeepAlive, Entry: core.Entry{Name: n}}.Append(nil)
+}
+
+func vanillaOf(text string) []byte {
+	return core.Message{Type: core.TypeVanilla, Payload: []byte(text)}.Append(nil)
+}
+
+func lists(all core.Entries, x core.Entry) bool {
+	for i := range all.Len() {
+		if all.At(i) == x {
+			return true
+		}
+	}
+	return false
 }
 
 // wrongly is a machine on its socket whose owner may change what comes in and
@@ -171,7 +185,7 @@ func wrongServer(addr, wrong string) error {
 		})
 	case "deaf-to-repeats":
 		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if (told{entries: d.Entries()}).lists(e) {
+			if lists(d.Entries(), e) {
 				return nil
 			}
 			return b
@@ -179,7 +193,7 @@ func wrongServer(addr, wrong string) error {
 	case "resurrects":
 		cfg.Observer.Born = func(_ time.Time, e core.Entry) { ports[e.Name] = e.Port }
 		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if e.Port = ports[e.Name]; e.Port != 0 && !(told{entries: d.Entries()}).lists(e) {
+			if e.Port = ports[e.Name]; e.Port != 0 && !lists(d.Entries(), e) {
 				return birthOf(e)
 			}
 			return b
@@ -218,7 +232,7 @@ func wrongServer(addr, wrong string) error {
 		})
 	case "32-peers":
 		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if d.Entries().Len() >= 32 && !(told{entries: d.Entries()}).lists(e) {
+			if d.Entries().Len() >= 32 && !lists(d.Entries(), e) {
 				return nil
 			}
 			return b
@@ -344,7 +358,7 @@ func wrongPeer(name, port, server, wrong string) error {
 		})
 	case "hears-itself":
 		named := false
-		cfg.Observer.Directory = func(_ time.Time, all core.Entries) { named = (told{entries: all}).lists(self) }
+		cfg.Observer.Directory = func(_ time.Time, all core.Entries) { named = lists(all, self) }
 		message(func(_ uint16, out core.Outgoing) {
 			w.sendAll(out)
 			if m, _ := core.Parse(out.Datagram); named {
@@ -426,11 +440,4 @@ func wrongPeer(name, port, server, wrong string) error {
 	w.machine = p
 	after()
 	return w.serve()
-}
-
-func selfCommand(as, wrong string) string {
-	if as == asServer {
-		return strings.Join([]string{os.Args[0], asServer, "{addr}", wrong}, " ")
-	}
-	return strings.Join([]string{os.Args[0], asPeer, "{name}", "{port}", "{server}", wrong}, " ")
 }
