@@ -54,7 +54,6 @@ type Case struct {
 	risky  bool          // it sends what a target may die of
 	called func(*lab)    // panics with a halt when it has failed
 	wanted string        // peer cases: the name that the target must have
-	late   bool          // peer cases: the target is started by the case itself
 }
 
 const (

@@ -158,13 +158,6 @@ func (l *lab) keep(peers ...*post) {
 	}
 }
 
-// drop has one of them fall silent.
-func (l *lab) drop(p *post) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.kept = slices.DeleteFunc(slices.Clone(l.kept), func(x *post) bool { return x == p })
-}
-
 func (l *lab) beat() {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()

@@ -28,7 +28,6 @@ type peerSide struct {
 	self core.Entry // the target
 	home *post      // its server, which is meshcheck
 	born time.Time  // when its birth came; known after awaitBirth
-	hub  *hub       // where the server's socket is shared
 }
 
 // awaitBirth waits for the target's birth.
