@@ -612,6 +612,7 @@ func serverFull() []Case {
 			peers := every(l)
 			known(l, peers[0], peers)
 			l.sleep(1200 * time.Millisecond) // all have been heard
+			known(l, peers[0], peers)
 			s := l.stranger()
 			for _, p := range peers[:10] {
 				s.tell(birthOf(core.Entry{Name: p.entry.Name, Port: s.addr.Port()}))
