@@ -79,7 +79,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"frob"}, `"frob", want server, peer or matrix`},
 		{[]string{"server"}, `want the address of a server that runs, or a command`},
 		{[]string{"server", "nowhere"}, `"nowhere" is no address with a port, such as 127.0.0.1:3000`},
-		{[]string{"server", "10.0.0.1:3000"}, `address 10.0.0.1:3000, want one on this host, such as 127.0.0.1:3000: peers live on their server's host`},
+		{[]string{"server", "10.0.0.1:3000"}, `address 10.0.0.1:3000, want an IPv4 one on this host, such as 127.0.0.1:3000: peers live on their server's host`},
 		{[]string{"server", "127.0.0.1:3000", "127.0.0.1:3001"}, `unexpected argument "127.0.0.1:3001"`},
 		{[]string{"server", "-exec", "x", "-server-port", "3000"}, `-server-port is for peers`},
 		{[]string{"peer"}, `peer wants -exec 'COMMAND {name} {port}'`},

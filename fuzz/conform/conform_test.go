@@ -3,6 +3,7 @@ package conform
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -155,5 +156,70 @@ func TestWrongs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A shared server that dies is started again, and what killed it is known; one
+// that was not started here is given up.
+func TestSharedServerBreaks(t *testing.T) {
+	cases := Select(Cases(fuzz.Server), nil, regexp.MustCompile(`/birth/[1-4]$|/any/|/time/`), nil)
+	deadly := regexp.MustCompile(`/any/header-|/time/ghost-in-the-buffer$`)
+	t.Run("started here", func(t *testing.T) {
+		t.Parallel()
+		r, _ := check(t, Config{Exec: wrong + " {addr} dies-on-header", Shared: true, Cases: cases})
+		for _, x := range r.Results {
+			if broken := x.Outcome == Broken; broken != deadly.MatchString(x.ID) || broken && !strings.Contains(x.Detail, "exit status 134") {
+				t.Errorf("%s: %s %s", x.ID, x.Outcome, x.Detail)
+				x.Failure.log(t)
+			}
+		}
+	})
+	t.Run("running", func(t *testing.T) {
+		t.Parallel()
+		port, err := promise(loopback)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := netip.AddrPortFrom(loopback, port)
+		p, err := start(fmt.Sprintf("%s %v dies-on-header", wrong, at), port, strings.NewReplacer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.stop()
+		if err := p.binds(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Run(t.Context(), Config{Address: at, Cases: cases})
+		if err != nil || !strings.Contains(r.Gone, "nobody listens on port") || r.Count(Broken) != 1 || r.Count(NotRun) == 0 || r.Count(Pass) == 0 {
+			t.Errorf("%v, gone: %q, %d broken, %d not run, %d pass", err, r.Gone, r.Count(Broken), r.Count(NotRun), r.Count(Pass))
+		}
+		for _, x := range r.Results {
+			if x.Outcome == Broken && !deadly.MatchString(x.ID) {
+				t.Errorf("%s is said to have killed it", x.ID)
+			}
+		}
+	})
+}
+
+// What cannot be tested is refused.
+func TestConfigValidate(t *testing.T) {
+	for _, test := range []struct {
+		c    Config
+		want string
+	}{
+		{Config{}, "want the address of a server that runs, or a command"},
+		{Config{Exec: "x", Address: netip.MustParseAddrPort("127.0.0.1:1")}, "want the address of a server that runs, or a command"},
+		{Config{Role: fuzz.Peer, Address: netip.MustParseAddrPort("127.0.0.1:1")}, "a peer can only be tested from its start on"},
+		{Config{Address: netip.MustParseAddrPort("127.0.0.1:0")}, "want an IPv4 one on this host"},
+		{Config{Address: netip.MustParseAddrPort("[::1]:3000")}, "want an IPv4 one on this host"},
+		{Config{Role: fuzz.Peer, Exec: "x {name}"}, "want {name} and {port} in it"},
+		{Config{Exec: "x", Parallel: -1}, "-1 cases at a time"},
+	} {
+		if err := test.c.Validate(); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: %v, want %q", test.c, err, test.want)
+		}
+	}
+	if servesAt("server -p 3000") || !servesAt("server {port}") || !servesAt("server {addr}") {
+		t.Error("servesAt does not know the placeholders")
 	}
 }

@@ -40,8 +40,8 @@ func (c Config) Validate() error {
 		return errors.New("want the address of a server that runs, or a command")
 	case running && c.Role == fuzz.Peer:
 		return errors.New("a peer can only be tested from its start on: want a command")
-	case running && (!c.Address.Addr().IsLoopback() || c.Address.Port() == 0):
-		return fmt.Errorf("address %v, want one on this host, such as 127.0.0.1:3000: peers live on their server's host", c.Address)
+	case running && (!c.Address.Addr().Is4() || !c.Address.Addr().IsLoopback() || c.Address.Port() == 0):
+		return fmt.Errorf("address %v, want an IPv4 one on this host, such as 127.0.0.1:3000: peers live on their server's host", c.Address)
 	case c.Role == fuzz.Peer && (!strings.Contains(c.Exec, "{name}") || !strings.Contains(c.Exec, "{port}")):
 		return fmt.Errorf("command %q, want {name} and {port} in it", c.Exec)
 	case c.Role == fuzz.Peer && c.Shared:
