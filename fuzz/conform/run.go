@@ -189,66 +189,6 @@ func (r *run) trouble(err error) {
 	}
 }
 
-// perform has a case do its work, and then looks whether the target lives.
-func (r *run) perform(l *lab, alive func()) (res Result) {
-	c := l.Case
-	res = Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Pass}
-	if c.Level == Info {
-		res.Outcome = Seen
-	}
-	guard := func(f func()) {
-		defer func() {
-			x := recover()
-			if x == nil {
-				return
-			}
-			h, ok := x.(halt)
-			if !ok {
-				panic(x)
-			}
-			if h.err != nil {
-				r.trouble(h.err)
-				h.outcome = NotRun
-			}
-			if h.failure != nil && c.Level == Info { // it cannot fail: what it would have been is what was seen
-				h.outcome, h.why, h.failure = Seen, "not seen: "+h.failure.Expected+"; "+h.failure.Got, nil
-			}
-			res.Outcome, res.Detail, res.Failure = h.outcome, h.why, h.failure
-		}()
-		f()
-	}
-	guard(func() { c.called(l) })
-	if c.Level == Info && res.Outcome == Seen && res.Detail == "" {
-		res.Detail = strings.Join(l.infos, "; ")
-	}
-	if res.Outcome != Broken && res.Outcome != NotRun {
-		was := res
-		guard(alive)
-		if res.Outcome == Broken && was.Failure != nil {
-			res.Failure = was.Failure
-		}
-	}
-	if res.Outcome == Broken && res.Failure == nil {
-		res.Failure = l.lastSent()
-	}
-	res.Late = l.gauge.late(l.begun)
-	if l.target != nil {
-		res.Late += max(0, l.target.starved()-l.starved)
-	}
-	return res
-}
-
-// lastSent is what a broken target was sent.
-func (l *lab) lastSent() (f *Failure) {
-	defer func() {
-		if h, ok := recover().(halt); ok {
-			f = h.failure
-		}
-	}()
-	l.fail(nil, 0, "the target goes on", "it does not")
-	return nil
-}
-
 // servers tests servers, a fresh process a case.
 func (r *run) servers(ctx context.Context) error {
 	r.report.Mode = fmt.Sprintf("a process for each case, %d at a time", r.Parallel)
@@ -302,39 +242,6 @@ var nameOrder = func() (names []core.Name) {
 	}
 	return append(names, 'z')
 }()
-
-// probe sees whether a server still lets anybody in.
-func (l *lab) probe(within time.Duration) {
-	name := l.names[len(l.names)-1]
-	l.calm()
-	asks := func(p *post) bool {
-		since := l.mark()
-		p.birth()
-		return l.wait(within, func() bool { return len(l.came(p, since)) > 0 })
-	}
-	if name == 0 { // the case has used them all
-		for _, p := range l.posts {
-			if p.entry == (core.Entry{Name: l.names[0], Port: p.addr.Port()}) && asks(p) {
-				return
-			}
-		}
-		name = l.names[0]
-		l.sleep(deadline + reap + 200*time.Millisecond)
-	}
-	p := l.open("probe", l.server.Addr(), 0)
-	p.entry = core.Entry{Name: name, Port: p.addr.Port()}
-	const births = 3
-	for range births {
-		if asks(p) {
-			return
-		}
-	}
-	if !listens(l.server, settle) {
-		l.certain = true
-		panic(halt{outcome: Broken, why: fmt.Sprintf("it died: nobody listens on port %d any more", l.server.Port())})
-	}
-	panic(halt{outcome: Broken, why: fmt.Sprintf("it hung: %d births of a newcomer were not answered within %v each", births, within)})
-}
 
 // peers tests peers, a fresh process a case.
 func (r *run) peers(ctx context.Context) (err error) {

@@ -1,0 +1,85 @@
+package conform
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"p2plocal/fuzz"
+)
+
+const most = 8 // datagrams of a kind in a failure
+
+// surely is fail for what no lateness of this machine excuses.
+func (l *lab) surely(p *post, since int, expected, got string) {
+	l.certain = true
+	l.fail(p, since, expected, got)
+}
+
+// fail ends the case.
+func (l *lab) fail(p *post, since int, expected, got string) {
+	f := &Failure{Expected: expected, Got: got, certain: l.certain}
+	l.mu.Lock()
+	var sent, came []event
+	for i, e := range l.log {
+		switch {
+		case e.out && !e.beat:
+			sent = append(sent, e)
+		case i >= since && !e.out && e.post == p:
+			came = append(came, e)
+		}
+	}
+	l.mu.Unlock()
+	f.Sent, f.Came = l.tail(sent), l.tail(came)
+	if got == "" {
+		switch {
+		case p == nil:
+		case len(came) == 0:
+			f.Got = fmt.Sprintf("%s was sent nothing", p)
+		default:
+			f.Got = fmt.Sprintf("%s was sent %s, at last %s", p, plural(len(came), "datagram"), Summary(came[len(came)-1].datagram))
+		}
+	}
+	if l.target != nil && l.Case.Role == fuzz.Peer {
+		f.Output = l.target.lastLines()
+	}
+	panic(halt{outcome: Fail, failure: f})
+}
+
+// failf is fail without a socket to blame.
+func (l *lab) failf(p *post, expected, got string, args ...any) {
+	l.fail(p, 0, expected, fmt.Sprintf(got, args...))
+}
+
+// tail turns the last few events into what is reported, in the order of time.
+func (l *lab) tail(events []event) (out []Event) {
+	slices.SortStableFunc(events, func(a, b event) int { return a.at.Compare(b.at) })
+	for _, e := range events[max(0, len(events)-most):] {
+		self := fmt.Sprintf("%s:%d", e.post, e.post.addr.Port())
+		x := Event{At: e.at.Sub(l.begun), From: l.called(e.other), To: self, Datagram: bytes.Clone(e.datagram)}
+		if e.out {
+			x.From, x.To = x.To, x.From
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// called is how an address of the other side is called.
+func (l *lab) called(a netip.AddrPort) string {
+	switch {
+	case a == l.server:
+		return fmt.Sprintf("server:%d", a.Port())
+	case l.self.Port != 0 && a.Port() == l.self.Port:
+		return fmt.Sprintf("target:%d", a.Port())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.posts {
+		if p.addr == a {
+			return fmt.Sprintf("%s:%d", p, a.Port())
+		}
+	}
+	return "port " + fmt.Sprint(a.Port())
+}

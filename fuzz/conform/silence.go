@@ -1,0 +1,61 @@
+package conform
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"p2plocal/core"
+)
+
+// quiet sees to it that these are sent nothing for a time. Where others use the
+// server, what tells of their changes is no noise.
+func (l *lab) quiet(d time.Duration, expected string, posts ...*post) {
+	since := l.mark()
+	l.sleep(d)
+	for _, p := range posts {
+		l.silent(p, since, expected)
+	}
+}
+
+// silent is quiet for the time since a mark.
+func (l *lab) silent(p *post, since int, expected string) {
+	came := l.got(p, since)
+	if len(came) == 0 {
+		return
+	}
+	var last []core.Entry
+	earlier := l.got(p, 0)
+	if before := directories(earlier[:len(earlier)-len(came)]); len(before) > 0 {
+		last = whole(before[len(before)-1])
+	}
+	for _, e := range came {
+		all := directories([]event{e})
+		if len(all) == 0 {
+			l.surely(p, since, expected, fmt.Sprintf("%s was sent what is no directory", p))
+		}
+		now := whole(all[0])
+		if slices.Equal(now, last) {
+			l.surely(p, since, expected, fmt.Sprintf("%s was sent the same directory again", p))
+		}
+		last = now
+	}
+	if l.alone {
+		l.fail(p, since, expected, fmt.Sprintf("%s was sent %s", p, plural(len(came), "datagram")))
+	}
+}
+
+// never sees to it that a post that is in no directory was sent nothing.
+func (l *lab) never(p *post, expected string) {
+	l.sleep(settle) // what is under way arrives
+	if n := len(l.got(p, 0)); n > 0 {
+		l.fail(p, 0, expected, fmt.Sprintf("%s was sent %s", p, plural(n, "datagram")))
+	}
+}
+
+// once sees to it that no directory has told a peer nothing new since a time.
+func (l *lab) once(p *post, since time.Time, expected string) {
+	if n := l.again(p, since); n > 0 {
+		l.surely(p, 0, expected, fmt.Sprintf("%s told %s nothing new", plural(n, "directory"), p))
+	}
+}

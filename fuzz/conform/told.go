@@ -1,0 +1,121 @@
+package conform
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"p2plocal/core"
+)
+
+// directories are the sound ones of some events, taken apart.
+func directories(events []event) (all []told) {
+	for _, e := range events {
+		if m, err := core.Parse(e.datagram); err == nil && m.Type == core.TypeDirectory {
+			all = append(all, told{e.at, m.Entries})
+		}
+	}
+	return all
+}
+
+// told is a directory that somebody was sent.
+type told struct {
+	at      time.Time
+	entries core.Entries
+}
+
+func (d told) lists(x core.Entry) bool {
+	for i := range d.entries.Len() {
+		if d.entries.At(i) == x {
+			return true
+		}
+	}
+	return false
+}
+
+// mine are the entries of a directory that have to do with the case, sorted.
+func (l *lab) mine(d told) (own []core.Entry) {
+	for i := range d.entries.Len() {
+		e := d.entries.At(i)
+		foreign := slices.Contains(l.residents, e) ||
+			!l.alone && !slices.Contains(l.names, e.Name) && !slices.ContainsFunc(l.posts, func(p *post) bool { return p.entry.Name != 0 && p.addr.Port() == e.Port })
+		if !foreign {
+			own = append(own, e)
+		}
+	}
+	return sorted(own)
+}
+
+func sorted(entries []core.Entry) []core.Entry {
+	entries = slices.Clone(entries)
+	slices.SortFunc(entries, func(a, b core.Entry) int { return int(a.Name) - int(b.Name) })
+	return entries
+}
+
+// knows waits until the last directory that a peer was sent is of just these.
+func (l *lab) knows(p *post, want ...*post) told {
+	return l.knowsIn(soon, 0, p, entriesOf(want))
+}
+
+// knowsIn is knows with a time, and only for what has come since a mark.
+func (l *lab) knowsIn(within time.Duration, since int, p *post, entries []core.Entry) (last told) {
+	entries = sorted(entries)
+	if !l.wait(within, func() bool {
+		all := directories(l.came(p, since))
+		if len(all) == 0 {
+			return false
+		}
+		last = all[len(all)-1]
+		return slices.Equal(l.mine(last), entries)
+	}) {
+		l.fail(p, since, fmt.Sprintf("%s is told within %v of %s", p, within, l.listed(entries)), "")
+	}
+	return last
+}
+
+// first waits for the first directory that names a peer: it is of just these.
+// What the server has wrongly taken in is in it, however soon it is reaped again.
+func (l *lab) first(p *post, entries []core.Entry) {
+	entries = sorted(entries)
+	var got []core.Entry
+	if !l.wait(soon, func() bool {
+		for _, d := range directories(l.came(p, 0)) {
+			if d.lists(p.entry) {
+				got = l.mine(d)
+				return true
+			}
+		}
+		return false
+	}) || !slices.Equal(got, entries) {
+		l.fail(p, 0, fmt.Sprintf("the first directory that %s is sent within %v is of %s", p, soon, l.listed(entries)), "")
+	}
+}
+
+// listed is a list of entries in words.
+func (l *lab) listed(entries []core.Entry) string {
+	var b strings.Builder
+	if l.alone {
+		b.WriteString("exactly")
+	} else {
+		b.WriteString("of this case's names exactly")
+	}
+	if len(entries) == 0 {
+		b.WriteString(" nobody")
+	}
+	for i, e := range entries {
+		if i == 12 {
+			fmt.Fprintf(&b, " and %d more", len(entries)-i)
+			break
+		}
+		fmt.Fprintf(&b, " %v", e)
+	}
+	return b.String()
+}
+
+func whole(d told) (all []core.Entry) {
+	for i := range d.entries.Len() {
+		all = append(all, d.entries.At(i))
+	}
+	return sorted(all)
+}
