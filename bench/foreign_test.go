@@ -269,9 +269,16 @@ func TestNoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg.Options.ServerExec, cfg.Options.Server = "", mute.Addr().String()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	r, err := Execute(ctx, cfg, Version(nil), new(Status))
+	ctx, cancel := context.WithCancel(t.Context())
+	var status Status
+	go func() {
+		for p := status.Now(); ctx.Err() == nil && (p == nil || p.counts == nil); p = status.Now() { // no mesh yet
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(100 * time.Millisecond)
+		cancel()
+	}()
+	r, err := Execute(ctx, cfg, Version(nil), &status)
 	if err != nil || !r.Interrupted || r.Runs[0].Scenarios[0].Metrics["join.converge"].Value != nil {
 		t.Errorf("error %v, result %+v, want no convergence with a mute server", err, r)
 	}
