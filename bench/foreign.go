@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -21,6 +22,7 @@ func (s *stage) fail(format string, args ...any) {
 func (s *stage) autopsy() {
 	m := s.mesh
 	m.bury()
+	m.greet()
 	for i, p := range m.peers {
 		switch p := p.(type) {
 		case *externalPeer:
@@ -29,7 +31,7 @@ func (s *stage) autopsy() {
 			}
 		case *processPeer:
 			if p.died != "" {
-				s.fail("the process of peer %s died: %s", seatName(i), p.died)
+				s.fail("the process of peer %s %s", seatName(i), p.died)
 			}
 		}
 	}
@@ -70,6 +72,24 @@ func (s *stage) answers() {
 			s.fail("the server died: %s", how)
 		}
 		return
+	}
+}
+
+// greet finds out which of our peer processes are there no more, or were stopped by
+// somebody else. They are dead from their last sign of life on.
+func (m *mesh) greet() {
+	var wg sync.WaitGroup
+	for i, p := range m.peers {
+		if p, ok := p.(*processPeer); ok && m.alive.has(i) && !p.stopped {
+			wg.Go(func() { p.tell(command{Do: "hello"}) })
+		}
+	}
+	wg.Wait()
+	for i, p := range m.peers {
+		if p, ok := p.(*processPeer); ok && m.alive.has(i) && p.died != "" {
+			m.alive.remove(i)
+			m.roster.remove(i, max(m.board.seats[i].alive.Load(), m.board.seats[i].born.Load()))
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -316,19 +317,39 @@ func TestExternalPeerDies(t *testing.T) {
 	}
 }
 
-// A peer process of ours that somebody kills is said to have died.
+// A peer process of ours that somebody kills or stops is said to have died, or
+// not to answer; the mesh goes on, and all that it sent is accounted for.
 func TestPeerProcessDies(t *testing.T) {
 	t.Parallel()
 	if !processes {
 		return
 	}
-	cfg := quick(3, "steady")
-	cfg.Isolation = "process"
-	r := staged(t, cfg, func(s *stage) {
-		s.peers[1].(*processPeer).cmd.Process.Kill()
-	})
-	if s := r.Runs[0].Scenarios[0]; !strings.Contains(s.Failed, "the process of peer B died: signal: killed") {
-		t.Errorf("failed %q", s.Failed)
+	for _, test := range []struct {
+		name   string
+		signal syscall.Signal
+		says   string
+	}{
+		{"killed", syscall.SIGKILL, "the process of peer B died: signal: killed"},
+		{"stopped", sigStop, "the process of peer B did not answer within 1s, and was killed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := quick(3, "steady")
+			cfg.Isolation = "process"
+			r := staged(t, cfg, func(s *stage) {
+				p := s.peers[1].(*processPeer)
+				p.patience = time.Second
+				p.cmd.Process.Signal(test.signal)
+			})
+			if s := r.Runs[0].Scenarios[0]; !strings.Contains(s.Failed, test.says) {
+				t.Errorf("failed %q", s.Failed)
+			}
+			for _, name := range []string{"steady.unexplained", "steady.false_culls"} {
+				if n := flat(t, r, name); n != 0 {
+					t.Errorf("%s is %v", name, n)
+				}
+			}
+		})
 	}
 }
 

@@ -147,8 +147,13 @@ func startSender(a assault) (*senderProcess, error) {
 // stop ends the sending.
 func (x *senderProcess) stop() (v volley, err error) {
 	x.in.Close()
+	stuck := time.AfterFunc(tellPatience, func() { x.cmd.Process.Kill() }) // somebody has stopped it
 	err = json.NewDecoder(x.out).Decode(&v)
-	if failed := x.cmd.Wait(); failed != nil {
+	failed := x.cmd.Wait()
+	switch ended := stuck.Stop(); {
+	case !ended:
+		err = fmt.Errorf("it did not say within %v what it had sent", tellPatience)
+	case failed != nil:
 		err = failed
 	}
 	if err == nil && v.Error != "" {

@@ -148,6 +148,7 @@ func (s *seat) obey(o command) error {
 	switch o.Do {
 	case "birth":
 		return s.birth(*o.Life)
+	case "hello": // is anybody there?
 	case "rebirth":
 		s.rebirth()
 	case "broadcast":
@@ -171,12 +172,14 @@ type processPeer struct {
 	mine   *seatBoard
 	sock   *core.Socket // the mesh's hold on the same socket
 
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	out     *bufio.Reader
-	spent   *spent
-	stopped bool
-	died    string // how, if it did so by itself
+	cmd      *exec.Cmd
+	in       io.WriteCloser
+	answers  interface{ SetReadDeadline(time.Time) error }
+	out      *bufio.Reader // of answers
+	spent    *spent
+	stopped  bool
+	died     string        // how, if nobody here did it
+	patience time.Duration // with its answers
 }
 
 // spent sums up what ended processes have used.
@@ -208,6 +211,7 @@ func (p *processPeer) start() error {
 	if err != nil {
 		return err
 	}
+	p.answers, _ = out.(*os.File)
 	p.out = bufio.NewReader(out)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start a peer process: %w", err)
@@ -216,21 +220,30 @@ func (p *processPeer) start() error {
 	return nil
 }
 
-// tell gives a command and waits until it has been obeyed.
+// tellPatience is how long a process may take to obey: far longer than a busy
+// machine keeps one waiting, but one that somebody has stopped would take for ever.
+const tellPatience = 10 * time.Second
+
+// tell gives a command and waits until it has been obeyed. A process that is
+// gone, or does not answer, is dead from then on.
 func (p *processPeer) tell(o command) error {
 	if p.cmd == nil {
 		return errors.New("the peer process is dead")
 	}
+	p.answers.SetReadDeadline(time.Now().Add(p.patience))
 	err := json.NewEncoder(p.in).Encode(o)
 	answer := ""
 	if err == nil {
 		answer, err = p.out.ReadString('\n')
 	}
-	if err != nil { // nobody is there any more
+	if err != nil {
 		state := p.cmd
 		p.kill()
-		p.died = state.ProcessState.String()
-		return fmt.Errorf("the peer process died: %s", p.died)
+		p.died = "died: " + state.ProcessState.String()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			p.died = fmt.Sprintf("did not answer within %v, and was killed", p.patience)
+		}
+		return fmt.Errorf("its process %s", p.died)
 	}
 	if answer = strings.TrimSpace(answer); answer != "" {
 		return errors.New(answer)

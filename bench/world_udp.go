@@ -131,7 +131,7 @@ func (w *udpWorld) addPeer(m *mesh, i int) error {
 		return nil
 	}
 	m.socks = append(m.socks, sock)
-	p := &processPeer{number: i, udp: dup, board: w.board, mine: &m.board.seats[i], sock: sock, spent: &m.spent}
+	p := &processPeer{number: i, udp: dup, board: w.board, mine: &m.board.seats[i], sock: sock, spent: &m.spent, patience: tellPatience}
 	m.peers = append(m.peers, p)
 	return p.start()
 }
@@ -155,6 +155,15 @@ func (w *udpWorld) accounts(m *mesh) Accounts {
 	known := func(i int) bool { return i >= m.external && i < m.n || i == serverSeat && m.ours != nil }
 	// What comes to the server from external peers is not told apart from the rest.
 	books := func(i int) bool { return known(i) && (i != serverSeat || m.external == 0) }
+	killed := m.kills
+	for _, p := range m.peers {
+		if p, ok := p.(*processPeer); ok && p.cmd == nil {
+			p.drain()
+			if p.died != "" {
+				killed++
+			}
+		}
+	}
 	received := make([]uint64, serverSeat+1)
 	for i := range m.board.seats {
 		s := &m.board.seats[i]
@@ -204,7 +213,7 @@ func (w *udpWorld) accounts(m *mesh) Accounts {
 	// A killed process takes with it what it had just read or was about to
 	// send: one batch each way at most.
 	const batches = 32 + core.MaxPeers
-	if w.process && a.Unexplained > 0 && a.Unexplained <= int64(batches*m.kills) {
+	if w.process && a.Unexplained > 0 && a.Unexplained <= int64(batches*killed) {
 		a.Dead, a.Unexplained = a.Dead+uint64(a.Unexplained), 0
 	}
 	return a

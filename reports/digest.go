@@ -701,12 +701,13 @@ func origin(r *bench.Result) phrase {
 	seed := r.Config.Seed
 	p := phrase{}.add("%d", seed)
 	version := strings.TrimSpace(clean(r.Tool.Name) + " " + clean(r.Tool.Version))
-	if c := clean(r.Tool.Commit); c != "" {
-		version += fmt.Sprintf(" (%.12s", c)
-		if r.Tool.Dirty {
-			version += ", changed"
-		}
-		version += ")"
+	switch c := clean(r.Tool.Commit); {
+	case c == "":
+		version += " (commit unknown)" // go run, or -buildvcs=false
+	case r.Tool.Dirty:
+		version += fmt.Sprintf(" (%.12s, changed)", c)
+	default:
+		version += fmt.Sprintf(" (%.12s)", c)
 	}
 	p = p.add("%s", version)
 	if !r.Env.Simulated {
