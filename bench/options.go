@@ -87,8 +87,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("spread %v, want more than 0", o.Spread)
 	case o.Kill < 1 || o.Kill > max(c.Peers-1, 1):
 		return fmt.Errorf("kill %d of %d peers, want 1 or more, and one to survive", o.Kill, c.Peers)
-	case o.Churn <= 0:
-		return fmt.Errorf("churn %v a second, want more than 0", o.Churn)
+	case !(o.Churn > 0 && o.Churn <= 1000):
+		return fmt.Errorf("churn %v a second, want more than 0, at most 1000", o.Churn)
 	case o.Refresh <= 0:
 		return fmt.Errorf("refresh %v, want more than 0", o.Refresh)
 	case o.ReadBuffer < 0:

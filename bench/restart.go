@@ -83,7 +83,7 @@ func (s *stage) restart(refresh time.Duration) error {
 	}
 	s.count("stranded", uint64(s.n-known))
 	if !whole && s.ctx.Err() == nil {
-		s.note("without refresh: never whole again (looked for %v). The returned server knows %d of %d: keep-alives do not tell it who they are from", patience, known, s.n)
+		s.note("without refresh: never whole again (looked for %v). The returned server knows %d of %d, those born since: keep-alives do not tell it who they are from", patience, known, s.n)
 	}
 	return s.ctx.Err()
 }

@@ -178,6 +178,9 @@ func headline(r *bench.Result) phrase {
 		separator = ", medians: "
 	}
 	clause := func(bad bool, format string, args ...any) {
+		if separator == " " && bad { // perhaps of somebody else than the peers
+			separator = ": "
+		}
 		p = p.add("%s", separator).addIf(bad, format, args...)
 		separator = ", "
 	}
@@ -230,7 +233,7 @@ func headline(r *bench.Result) phrase {
 			}
 		case "churn":
 			if v := s.value("disagreement"); v != nil {
-				clause(false, "views differed from the truth for %v of the churn", measure(*v, "ratio"))
+				clause(false, "held views that differed from the truth for %v of the churn", measure(*v, "ratio"))
 			}
 		case "garbage":
 			if v := s.value("hostile_rate"); v != nil {

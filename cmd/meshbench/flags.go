@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,7 +43,7 @@ func benchFlags(fs *flag.FlagSet) (*config, *output) {
 	fs.DurationVar(&o.Spread, "spread", o.Spread, "`time` over which -join spread spreads the births")
 	fs.IntVar(&o.Kill, "kill", o.Kill, "`number` of peers that crash, relaunch and loss kill")
 	fs.Float64Var(&o.Churn, "churn", o.Churn, "deaths and returns in churn, together, a second (`rate`)")
-	fs.StringVar(&c.impair, "impair", o.Impair.String(), "what loss does to every link, a `list`")
+	fs.StringVar(&c.impair, "impair", o.Impair.String(), "what loss does to every link, a `list`: the part of datagrams lost and doubled (dup), how long all are held, and the part held back for another delay+jitter (reorder), which is overtaken by what is sent meanwhile")
 	fs.StringVar(&c.garbage, "garbage", "100k", "garbage: hostile datagrams a second (`rate`), which may end in k or M; max: as many as one core can send. From 100k on each is sent 64 times in a row (UDP_SEGMENT)")
 	fs.StringVar(&o.Garbage.Kind, "garbage-kind", o.Garbage.Kind, "garbage: what they are: "+strings.Join(fuzz.FloodKinds, ", "))
 	fs.StringVar(&o.Garbage.At, "garbage-at", o.Garbage.At, "garbage: whom they are sent to: "+strings.Join(bench.GarbageTargets, ", "))
@@ -143,7 +144,16 @@ func (o *output) check(scenarios []string, parse func(string) (bench.Assert, err
 			return nil, cli.UsageError{Err: err}
 		}
 	}
-	return asserts, printing.Check(append([]string{o.json, o.gobench}, o.reports...)...)
+	files := append([]string{o.json, o.gobench}, o.reports...)
+	for i, name := range files {
+		switch {
+		case name == "-" && i > 0:
+			return nil, cli.Usagef("only -json takes - for standard output")
+		case name != "" && slices.Contains(files[:i], name):
+			return nil, cli.Usagef("%q is to be written twice, want a file for each", name)
+		}
+	}
+	return asserts, printing.Check(files...)
 }
 
 // endings are what a report's file may end in.

@@ -37,7 +37,7 @@ with -swarm as well, the protocol's invariants are checked under random faults;
 -study and -sweep sum up many meshes (each says more with -h).
 
   compare          sets two results side by side and says what has changed
-  compare-servers  measures two servers in turn, A B A B, pair by pair
+  compare-servers  measures two servers in turn, A B B A, pair by pair
   report           draws results that -json has written, as text or in another form
   agree            sets what is measured over UDP and simulated side by side
   metrics          lists all metrics with their definitions

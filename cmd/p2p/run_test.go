@@ -39,7 +39,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"A", "3009", "-server", "127.0.0.1:3009"}, `port 3009 of peer A is the server's own`},
 		{[]string{"-nosuch"}, `flag provided but not defined: -nosuch`},
 		{[]string{"-\x1b[31m"}, `flag provided but not defined: -\x1b[31m`},
-		{[]string{"-heartbeat", "x"}, `invalid value "x" for flag -heartbeat: parse error`},
+		{[]string{"-heartbeat", "x"}, `invalid value "x" for flag -heartbeat: want a duration such as 500ms or 2s`},
 		{[]string{"A", "3001", "-heartbeat", "0"}, `heartbeat interval is 0, want more`},
 		{[]string{"A", "3001", "-broadcast", "-1s"}, `broadcast interval -1s is negative`},
 		{[]string{"-rcvbuf", "-1"}, `receive buffer of -1 bytes, want 0 to 1073741824`},

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unicode/utf8"
 )
 
@@ -83,7 +84,7 @@ func Parse(fs *flag.FlagSet, args []string, usage string, stdout io.Writer) ([]s
 			fs.PrintDefaults()
 			return nil, err
 		case err != nil:
-			return nil, UsageError{err}
+			return nil, UsageError{errors.New(wanted(fs, err.Error()))}
 		}
 		rest := fs.Args()
 		if end := len(args) - len(rest); len(rest) == 0 || end > 0 && args[end-1] == "--" {
@@ -91,6 +92,37 @@ func Parse(fs *flag.FlagSet, args []string, usage string, stdout io.Writer) ([]s
 		}
 		others, args = append(others, rest[0]), rest[1:]
 	}
+}
+
+// wanted is what package flag says of a bad value, with what would be right
+// where it says no more than "parse error".
+func wanted(fs *flag.FlagSet, said string) string {
+	before, found := strings.CutSuffix(said, "parse error")
+	if !found {
+		return said
+	}
+	name := strings.TrimSuffix(before[strings.LastIndex(before, " -")+1:], ": ")
+	f := fs.Lookup(strings.TrimPrefix(name, "-"))
+	if f == nil {
+		return said
+	}
+	value, ok := f.Value.(flag.Getter)
+	if !ok {
+		return said
+	}
+	switch value.Get().(type) {
+	case time.Duration:
+		return before + "want a duration such as 500ms or 2s"
+	case int, int64:
+		return before + "want a whole number"
+	case uint, uint64:
+		return before + "want a whole number from 0 on"
+	case float64:
+		return before + "want a number"
+	case bool:
+		return before + "want true or false"
+	}
+	return said
 }
 
 // Printable is s with everything that could steer a terminal, or that breaks

@@ -30,10 +30,20 @@ func TestParse(t *testing.T) {
 		{args: "A -- 3001 -loud", others: "A 3001 -loud"},
 		{args: "-loud -- -- x", others: "-- x", loud: true},
 		{args: "A 3001 -nosuch", err: "flag provided but not defined: -nosuch"},
-		{args: "-loud=perhaps", err: `invalid boolean value "perhaps" for -loud: parse error`},
+		{args: "-loud=perhaps", err: `invalid boolean value "perhaps" for -loud: want true or false`},
+		{args: "-wait 5", err: `invalid value "5" for flag -wait: want a duration such as 500ms or 2s`},
+		{args: "-wait -x", err: `invalid value "-x" for flag -wait: want a duration such as 500ms or 2s`},
+		{args: "-n ten", err: `invalid value "ten" for flag -n: want a whole number`},
+		{args: "-n 99999999999999999999", err: `invalid value "99999999999999999999" for flag -n: value out of range`},
+		{args: "-seed -1", err: `invalid value "-1" for flag -seed: want a whole number from 0 on`},
+		{args: "-load ?", err: `invalid value "?" for flag -load: want a number`},
 	} {
 		fs := flag.NewFlagSet("test", flag.ExitOnError)
 		loud := fs.Bool("loud", false, "")
+		fs.Duration("wait", 0, "")
+		fs.Int("n", 0, "")
+		fs.Uint64("seed", 0, "")
+		fs.Float64("load", 0, "")
 		others, err := Parse(fs, strings.Fields(test.args), "", io.Discard)
 		if test.err != "" {
 			var usage UsageError
