@@ -26,8 +26,12 @@ func (s *stage) autopsy() {
 	for i, p := range m.peers {
 		switch p := p.(type) {
 		case *externalPeer:
-			if p.proc != nil && p.proc.died() != "" {
+			switch {
+			case p.proc == nil:
+			case p.proc.died() != "":
 				s.fail("external peer %s died: %s", seatName(i), p.proc.died())
+			case s.unseen(i):
+				s.fail("external peer %s is silent: its process runs, but it was never in anybody's view", seatName(i))
 			}
 		case *processPeer:
 			if p.died != "" {
@@ -73,6 +77,21 @@ func (s *stage) answers() {
 		}
 		return
 	}
+}
+
+// unseen reports that a living external peer has never been in anybody's view.
+func (s *stage) unseen(i int) bool {
+	if s.ctx.Err() != nil || s.external == s.n || !s.alive.has(i) || s.mesh.server.died() != "" {
+		return false
+	}
+	seen, asked := false, false
+	s.seen(func(j int, seat *seatBoard) {
+		for _, v := range seat.changes() {
+			asked = asked || v.set.has(j)
+			seen = seen || v.set.has(i)
+		}
+	})
+	return asked && !seen
 }
 
 // greet finds out which of our peer processes are there no more, or were stopped by

@@ -317,6 +317,35 @@ func TestExternalPeerDies(t *testing.T) {
 	}
 }
 
+// An external peer that never says a word is said to be silent; one that falls
+// silent later is culled, and who is to blame cannot be seen.
+func TestExternalPeerSilent(t *testing.T) {
+	t.Parallel()
+	if !processes {
+		return
+	}
+	for name, test := range map[string]struct{ command, failed string }{
+		"mute":    {"sleep 100", "external peer A is silent"},
+		"stopped": {foreignCommand("peer", "stop after 700ms"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := quick(3, "steady")
+			cfg.Options.External, cfg.Options.PeerExec = 1, test.command
+			cfg.Options.Duration = 3 * time.Second
+			r := execute(t, cfg)
+			defined(t, r)
+			s := scenarioOf(t, r, "steady")
+			if !strings.Contains(s.Failed, test.failed) || test.failed == "" && s.Failed != "" {
+				t.Errorf("failed %q, want %q", s.Failed, test.failed)
+			}
+			if n := flat(t, r, "steady.false_culls"); test.failed == "" && n == 0 {
+				t.Error("no cull of the peer that stopped")
+			}
+		})
+	}
+}
+
 // A peer process of ours that somebody kills or stops is said to have died, or
 // not to answer; the mesh goes on, and all that it sent is accounted for.
 func TestPeerProcessDies(t *testing.T) {

@@ -99,6 +99,8 @@ func (c *Config) Validate() error {
 		return errors.New("external peers, but no -peer-exec that says how to start one")
 	case o.Server != "" && o.ServerExec != "":
 		return errors.New("both -server and -server-exec, want one")
+	case o.External == c.Peers && (o.Server != "" || o.ServerExec != ""):
+		return fmt.Errorf("%d external peers of %d and a server that is not ours: nothing to measure, want a peer of ours", o.External, c.Peers)
 	}
 	if o.Server != "" {
 		if addr, err := netip.ParseAddrPort(o.Server); err != nil || !addr.Addr().Is4() || addr.Port() == 0 {

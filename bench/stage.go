@@ -110,12 +110,8 @@ func (s *stage) with(what setup, run func() error) error {
 	s.progress.counts = &counts{board: m.board}
 	p := s.progress
 	s.status.now.Store(&p)
-	if m.ours == nil && s.opt.External == m.n {
-		err = cannot("nothing to measure: neither the server nor any peer is ours")
-	} else {
-		s.meterOn()
-		err = run()
-	}
+	s.meterOn()
+	err = run()
 	var why cannot
 	switch {
 	case s.ctx.Err() != nil:

@@ -97,7 +97,7 @@ func (w *udpWorld) startServer(ctx context.Context, m *mesh) error {
 
 func (w *udpWorld) addPeer(m *mesh, i int) error {
 	if i < m.external {
-		port, err := portBelow(32768, m.rng) // the original's command line takes no higher one
+		port, err := m.portBelow(32768) // the original's command line takes no higher one
 		if err != nil {
 			return err
 		}
@@ -136,11 +136,13 @@ func (w *udpWorld) addPeer(m *mesh, i int) error {
 	return p.start()
 }
 
-// portBelow finds a free port from 20000 up to a limit.
-func portBelow(limit int, rng *rand.Rand) (uint16, error) {
+// portBelow finds a port from 20000 up to a limit that is free and that nobody of
+// this mesh is about to bind. It does not come from the seed: two benchmarks at
+// once would choose the same.
+func (m *mesh) portBelow(limit int) (uint16, error) {
 	for range 1000 {
-		port := uint16(20000 + rng.IntN(limit-20000))
-		if portFree(port) == nil {
+		port := uint16(20000 + rand.IntN(limit-20000))
+		if m.board.index[port] == nobody && portFree(port) == nil {
 			return port, nil
 		}
 	}

@@ -49,6 +49,7 @@ func TestUsage(t *testing.T) {
 		{"-json x.json -bench x.json", 2, `"x.json" is to be written twice`},
 		{"-bench -", 2, "only -json takes -"},
 		{"-churn NaN", 2, "churn NaN a second, want more than 0, at most 1000"},
+		{"-peers 2 -external 2 -peer-exec x -server-exec y", 2, "nothing to measure, want a peer of ours"},
 		{"-duration 0s", 2, "duration 0s, want more than 0"},
 		{"-heartbeat 0s", 2, "heartbeat interval is 0"},
 		{"-payload 65503", 2, "payload of 65503 bytes, want 0 to 65502"},
