@@ -26,8 +26,8 @@ func (f *Finding) String() string {
 // Invariants are what is checked, and what each demands.
 var Invariants = [][2]string{
 	{"membership", "the server has exactly those whose birth it took, names and ports unique, less those it reaped or replaced"},
-	{"early-reap", "nobody whom the server has heard within the deadline is removed"},
-	{"late-reap", "nobody silent for longer than deadline + reap interval is still there"},
+	{"early-reap", "nobody whom the server has heard within the deadline is removed, nor within one of an overflow of its queue, four deadlines at most"},
+	{"late-reap", "nobody is still there a reap interval after that"},
 	{"announce", "every change goes to all members within 2 x Pace"},
 	{"bounded", "the server sends no more than its pacing and answers allow"},
 	{"directory", "every directory sent is valid"},
@@ -62,6 +62,8 @@ type checker struct {
 	members map[core.Entry]presence
 
 	resumed   time.Duration // when the server was last let go on
+	losing    bool          // its queue has overflowed since it last ran
+	lost      time.Duration // when it last learnt of that
 	announced []byte        // the last directory sent to all members
 	owed      bool
 	since     time.Duration
@@ -118,6 +120,9 @@ func (c *checker) hear(e coretest.Event) {
 	case e.What == coretest.Launched && e.From == coretest.ServerPort:
 		clear(c.members)
 		c.announced, c.owed, c.purse = nil, false, 0
+		c.losing, c.lost = false, 0
+	case e.What == coretest.Overflowed && e.To == coretest.ServerPort:
+		c.losing = true
 	case e.What == coretest.Launched:
 		delete(c.taken, e.From)
 		delete(c.spoke, e.From)
@@ -153,7 +158,7 @@ func (c *checker) serverTookBirth(e coretest.Event, x core.Entry) {
 	rival := func(y core.Entry) bool { return y.Name == x.Name || y.Port == x.Port }
 	for y, p := range c.members {
 		home := e.From == x.Port && p.source != y.Port // it comes from the port that it names, as y did not
-		if rival(y) && (p.proven || e.At-p.born <= c.timing.Deadline*2/3 && !home) {
+		if rival(y) && (p.proven || e.At <= c.expires(p.born, c.timing.Deadline*2/3) && !home) {
 			return
 		}
 	}
@@ -211,6 +216,9 @@ func (c *checker) instant() {
 		return
 	}
 	c.books(x)
+	if c.losing {
+		c.losing, c.lost = false, now
+	}
 	entries := x.Machine().(server).Entries()
 	if !c.dirty && now < c.look && entries.Len() == len(c.members) {
 		return // a reap shows in the length at once, though pacing may hold its news
@@ -221,8 +229,8 @@ func (c *checker) instant() {
 		p, ok := c.members[e]
 		if !ok {
 			c.fail("membership", "%v is a member, and must not be", e)
-		} else if silent := now - max(p.heard, c.resumed-c.timing.Deadline); silent > c.timing.Deadline+c.timing.Reap {
-			c.fail("late-reap", "%v has been silent for %v", e, silent)
+		} else if now > c.due(p.heard) {
+			c.fail("late-reap", "%v has been silent for %v", e, now-p.heard)
 		}
 	}
 	if entries.Len() != len(c.members) {
@@ -253,6 +261,17 @@ func (c *checker) books(x *coretest.Node) {
 	}
 }
 
+// expires is when a silence since a time has lasted for a deadline. What the
+// server has lost may have broken it, for core.Patience deadlines at most.
+func (c *checker) expires(since, deadline time.Duration) time.Duration {
+	return min(max(since, c.lost)+deadline, since+core.Patience*deadline)
+}
+
+// due is when somebody heard last at a time must have been removed.
+func (c *checker) due(heard time.Duration) time.Duration {
+	return max(c.expires(heard, c.timing.Deadline), c.resumed) + c.timing.Reap
+}
+
 // removed strikes those out who are no longer in the directory.
 func (c *checker) removed(entries core.Entries) {
 	var gone []core.Entry
@@ -264,9 +283,9 @@ func (c *checker) removed(entries core.Entries) {
 	slices.SortFunc(gone, func(a, b core.Entry) int { return int(a.Name) - int(b.Name) })
 	for _, e := range gone {
 		heard, now := c.members[e].heard, c.net.Now()
-		if silent := now - heard; silent <= c.timing.Deadline {
+		if silent := now - heard; now <= c.expires(heard, c.timing.Deadline) {
 			c.fail("early-reap", "%v was removed, heard %v ago", e, silent)
-		} else if due := max(heard+c.timing.Deadline, c.resumed) + c.timing.Reap; now > due {
+		} else if due := c.due(heard); now > due {
 			c.fail("late-reap", "%v was removed %v too late, heard %v ago", e, now-due, silent)
 		}
 		delete(c.members, e)

@@ -177,6 +177,11 @@ func (p *careless) Counters() core.Counters {
 	return c
 }
 
+// deaf is a server that does not hear of what its queue had no room for.
+type deaf struct{ directory }
+
+func (p *deaf) Lost(time.Time) {}
+
 func newDirectory(cfg core.DirectoryConfig, now time.Time) directory {
 	return directory{must(core.NewDirectory(cfg, now))}
 }
@@ -212,6 +217,7 @@ func TestPlantedFaults(t *testing.T) {
 	planted := []plant{
 		{"reaps too early", late(1400 * time.Millisecond), "early-reap"},
 		{"reaps too late", late(1600 * time.Millisecond), "late-reap"},
+		{"does not hear of losses", serverOf(func(d directory) core.Machine { return &deaf{d} }), "early-reap"},
 		{"forgets announcements", serverOf(func(d directory) core.Machine { return &forgetful{directory: d} }), "announce"},
 		{"names a member twice", serverOf(func(d directory) core.Machine { return &garbler{directory: d} }), "directory"},
 		{"admits a port twice", serverOf(func(d directory) core.Machine { return &lax{directory: d} }), "membership"},

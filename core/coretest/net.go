@@ -40,7 +40,7 @@ func Addr(port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
 type Config struct {
 	Seed  uint64
 	Fault Fault       // on every link that SetFault has not given its own
-	Queue int         // datagrams that may wait at a node, later ones are lost; 0: any number
+	Queue int         // datagrams that may wait at a node, later ones are lost, of which its machine hears if it can; 0: any number
 	Host  Host        // what computing costs
 	Trace func(Event) // hears every event; nil costs nothing
 }

@@ -22,6 +22,7 @@ type Node struct {
 	queue   queue
 	limit   int
 	lost    uint64        // datagrams that found the queue full
+	told    uint64        // of them, those that the machine has been told of
 	wake    time.Duration // its next alarm; 0: none
 	nth     uint32        // of its Outgoings
 
@@ -59,7 +60,7 @@ func (x *Node) Launch() {
 		x.Kill()
 	}
 	x.net.trace(Event{What: Launched, From: x.port})
-	x.machine = x.launch(x.Time())
+	x.machine, x.told = x.launch(x.Time()), x.lost
 	x.net.rouse(x)
 }
 
@@ -162,6 +163,12 @@ func (x *Node) work() {
 		n.lag += n.cfg.Host.Take
 		if x.service > 0 {
 			x.busy = n.now + x.service
+		}
+	}
+	if x.lost > x.told { // as core.Socket tells it: after what waited, before deadlines
+		x.told = x.lost
+		if m, ok := x.machine.(interface{ Lost(time.Time) }); ok {
+			m.Lost(now)
 		}
 	}
 	wake := n.now + time.Microsecond
