@@ -25,18 +25,19 @@ type Shot struct {
 }
 
 type shotLine struct {
-	OffsetMicros int64  `json:"offset_us"`
-	Hex          string `json:"hex"`
-	From         string `json:"from,omitempty"` // a stranger where there is none
-	Case         string `json:"case,omitempty"`
-	Comment      string `json:"comment,omitempty"`
+	OffsetMicros int64   `json:"offset_us"`
+	Hex          *string `json:"hex"`
+	From         string  `json:"from,omitempty"` // a stranger where there is none
+	Case         string  `json:"case,omitempty"`
+	Comment      string  `json:"comment,omitempty"`
 }
 
 // WriteShots writes one JSON line a datagram.
 func WriteShots(w io.Writer, shots []Shot) error {
 	e := json.NewEncoder(w)
 	for _, s := range shots {
-		if err := e.Encode(shotLine{s.At.Microseconds(), hex.EncodeToString(s.Datagram), origins[s.From], s.Case, s.Comment}); err != nil {
+		digits := hex.EncodeToString(s.Datagram)
+		if err := e.Encode(shotLine{s.At.Microseconds(), &digits, origins[s.From], s.Case, s.Comment}); err != nil {
 			return err
 		}
 	}
@@ -65,14 +66,17 @@ func ReadShots(r io.Reader) (shots []Shot, err error) {
 		d := json.NewDecoder(bytes.NewReader(lines.Bytes()))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&l); err != nil {
-			return nil, fmt.Errorf("line %d: %v", n, err)
+			return nil, fmt.Errorf("line %d: %s, want a JSON object such as {\"offset_us\":0,\"hex\":\"c300\"}", n, wrongJSON(err))
 		}
 		if _, err := d.Token(); err != io.EOF {
 			return nil, fmt.Errorf("line %d: something follows the datagram, want one JSON object a line", n)
 		}
-		b, err := hex.DecodeString(l.Hex)
+		if l.Hex == nil {
+			return nil, fmt.Errorf("line %d: no hex, want a datagram's, \"\" for one of no bytes", n)
+		}
+		b, err := hex.DecodeString(*l.Hex)
 		if err != nil || len(b) > core.MaxDatagram {
-			return nil, fmt.Errorf("line %d: hex %.40q of %d digits is no datagram", n, l.Hex, len(l.Hex))
+			return nil, fmt.Errorf("line %d: hex %.40q of %d digits is no datagram", n, *l.Hex, len(*l.Hex))
 		}
 		if l.OffsetMicros < last.Microseconds() || l.OffsetMicros > longestReplay {
 			return nil, fmt.Errorf("line %d: offset_us %d, want %d to %d", n, l.OffsetMicros, last.Microseconds(), int64(longestReplay))
@@ -88,6 +92,18 @@ func ReadShots(r io.Reader) (shots []Shot, err error) {
 		return nil, fmt.Errorf("line %d: longer than %d bytes, and so no datagram", n, longestLine)
 	}
 	return shots, lines.Err()
+}
+
+// wrongJSON is an error of the decoder without Go's names.
+func wrongJSON(err error) string {
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &mistyped):
+		return strings.TrimPrefix(err.Error(), "json: ")
+	case mistyped.Field == "":
+		return "a JSON " + mistyped.Value
+	}
+	return fmt.Sprintf("%s is a JSON %s", mistyped.Field, mistyped.Value)
 }
 
 // Reduce is delta debugging (Zeller, Hildebrandt: Simplifying and Isolating
