@@ -15,7 +15,7 @@ type batch struct {
 	mode, what string
 	shots      []Shot
 	skipped    int          // shots that there is no gun for
-	ghosts     []core.Entry // that must have been reaped by its end
+	ghosts     []core.Entry // that must be reaped, a while after the last sign of life
 	flood      bool
 	whole      bool // one case: its shots belong together
 	linger     bool // judged only when a peer under attack has broadcast
@@ -44,16 +44,17 @@ func (r Role) prefix() string { return [...]string{"srv/", "peer/"}[r] }
 
 // batches gives the i-th batch of the campaign: the shots to replay, the
 // catalogue, then the other modes in turn. It depends on the seed and on the
-// canaries' ports alone.
-func (c *campaign) batches() (func(int) (batch, bool), error) {
+// canaries' ports alone. The first listed of them are the replay and the catalogue.
+func (c *campaign) batches() (batches func(int) (batch, bool), listed int, err error) {
 	var first []batch
 	if len(c.Replay) > 0 {
 		first = append(first, batch{mode: "replay", what: c.Role.prefix() + "replay", shots: c.Replay, whole: true, linger: true})
 		c.arms(&first[0])
+		first[0].ghosts = c.mortals(c.Replay)
 	}
 	cases, err := c.env.Catalogue()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	var random []string
 	for _, mode := range c.Modes {
@@ -74,7 +75,19 @@ func (c *campaign) batches() (func(int) (batch, bool), error) {
 			return batch{}, false
 		}
 		return c.random(random[i%len(random)], i, words), true
-	}, nil
+	}, len(first), nil
+}
+
+// mortals are those that shots bring into a server's directory and that nobody
+// keeps there.
+func (c *campaign) mortals(shots []Shot) (all []core.Entry) {
+	for _, s := range shots {
+		if m, err := core.Parse(s.Datagram); c.Role == Server && err == nil && m.Type == core.TypeBirth &&
+			!slices.Contains(all, m.Entry) && !c.mesh.canaries[0].sees(m.Entry) {
+			all = append(all, m.Entry)
+		}
+	}
+	return all
 }
 
 // dictionary is the cases' datagrams, for mutation.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,11 +96,14 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	defer release()
 	c.result.Ports = c.Ports
 	defer c.down()
+	if c.Exec == "" && deserted(c.Target) {
+		return c.result, fmt.Errorf("nobody listens on %v, want a server there, or a command that starts one", c.Target)
+	}
 	if err := c.up(ctx); err != nil {
 		return c.result, err
 	}
 	c.start = time.Now()
-	batches, err := c.batches()
+	batches, listed, err := c.batches()
 	if err != nil {
 		return c.result, err
 	}
@@ -118,6 +122,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		}
 	}
 	c.result.Elapsed = time.Since(c.start)
+	c.result.Left = max(0, listed-c.result.Next)
 	c.down()
 	c.result.Total = c.lost
 	return c.result, err
@@ -445,11 +450,17 @@ func (c *campaign) book(t *Tally, b batch, f Finding) error {
 	for _, s := range f.Shots {
 		f.Bytes += len(s.Datagram)
 	}
-	key := f.signature()
-	if c.known[key] {
+	keys := []string{f.signature()}
+	if f.Count == 1 && !b.flood { // whichever case has brought it
+		keys = append(keys, fmt.Sprintf("%s %d %x", f.Kind, f.Shots[0].From, f.Shots[0].Datagram))
+	}
+	if slices.ContainsFunc(keys, func(key string) bool { return c.known[key] }) {
+		c.Log(fmt.Sprintf("%s by %s: known", f.Kind, f.Case))
 		return nil
 	}
-	c.known[key] = true
+	for _, key := range keys {
+		c.known[key] = true
+	}
 	if b.flood {
 		for i := range f.Shots {
 			f.Shots[i].Comment = "sent over and over in a flood"

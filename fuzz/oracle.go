@@ -2,9 +2,12 @@ package fuzz
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"p2plocal/core"
@@ -28,7 +31,10 @@ const (
 	Miscount  Kind = "miscount"  // the target's own counters do not add up to what was sent
 )
 
-const canaries = 3
+const (
+	canaries = 3
+	knocks   = 2*canaries + 1 // canaries in a row that nobody answers; two other campaigns may have held the names of all but one
+)
 
 // mesh is what the campaign keeps around its target to tell how it fares.
 type mesh struct {
@@ -77,7 +83,7 @@ func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout, f
 			continue
 		case ctx.Err() != nil:
 			err = ctx.Err()
-		case dead(), name == '~'-2 && len(m.canaries) == 0:
+		case dead(), name == '~'-knocks+1 && len(m.canaries) == 0:
 			err = fmt.Errorf("no answer from %v to peers' births within %v", server, limit)
 		}
 		c.leave()
@@ -91,6 +97,20 @@ func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout, f
 	return m, nil
 }
 
+// deserted says that a host refuses what is sent to an address, here a keep-alive,
+// which does no harm.
+func deserted(a netip.AddrPort) bool {
+	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(a))
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	conn.Write(keepAlive('~'))
+	conn.SetReadDeadline(time.Now().Add(10 * settle))
+	_, err = conn.Read(make([]byte, 1))
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
 func (m *mesh) leave() {
 	for _, c := range m.canaries {
 		c.leave()
@@ -102,16 +122,18 @@ func (m *mesh) leave() {
 }
 
 const (
-	glance  = 10 * time.Millisecond
-	longest = 20                      // timeouts that a slow machine is waited for
-	reaped  = 2200 * time.Millisecond // after which whom a server does not hear is gone
-	emptied = 5 * time.Second         // likewise, with time for one that is patient after losses
+	glance   = 10 * time.Millisecond
+	longest  = 20                      // timeouts that a slow machine is waited for
+	reaped   = 2200 * time.Millisecond // after which whom a server does not hear is gone
+	progress = time.Minute             // for which one that empties its queue is waited for
+	emptied  = 5 * time.Second         // likewise, with time for one that is patient after losses
 )
 
 // stopwatch measures a wait that a slow machine does not count in.
 type stopwatch struct {
 	m       *mesh
 	timeout time.Duration
+	begun   time.Time
 	end     time.Time
 	last    time.Time // no machine is that slow
 	starved time.Duration
@@ -119,7 +141,7 @@ type stopwatch struct {
 
 func (m *mesh) watch(timeout time.Duration) *stopwatch {
 	now := time.Now()
-	return &stopwatch{m, timeout, now.Add(timeout), now.Add(longest * m.timeout).Add(timeout), m.starved()}
+	return &stopwatch{m, timeout, now, now.Add(timeout), now.Add(longest * m.timeout).Add(timeout), m.starved()}
 }
 
 // over says that there is nothing to wait for any more.
@@ -143,9 +165,9 @@ func (w *stopwatch) over() bool {
 	return true
 }
 
-// extend waits for the timeout from now on, at least.
+// extend waits for the timeout from now on, at least, since there is progress.
 func (w *stopwatch) extend() {
-	if end := time.Now().Add(w.m.timeout); end.After(w.end) && end.Before(w.last) {
+	if end := time.Now().Add(w.m.timeout); end.After(w.end) && end.Before(w.begun.Add(progress)) {
 		w.end = end
 	}
 }

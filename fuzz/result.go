@@ -40,6 +40,7 @@ type Result struct {
 	Seed     uint64        `json:"seed"`
 	Ports    uint16        `json:"ports"` // as used
 	Next     int           `json:"next"`  // the batch to go on from
+	Left     int           `json:"left"`  // batches of the replay and the catalogue that were not sent
 	Elapsed  time.Duration `json:"elapsed_ns"`
 	Total    Counts        `json:"total"` // all that was sent, trials included
 	Tallies  []*Tally      `json:"tallies"`
@@ -66,6 +67,7 @@ func (r Result) Plus(s Result) Result {
 	s.Tallies = append(r.Tallies, s.Tallies...)
 	s.Findings = append(r.Findings, s.Findings...)
 	s.Restarts += r.Restarts
+	s.Left += r.Left
 	s.Delivery = s.Delivery || r.Delivery
 	s.Usage = r.Usage.and(s.Usage)
 	return s

@@ -65,9 +65,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 			break
 		}
 		if one.Total.Sent == 0 { // no target has survived that
-			if err = fmt.Errorf("nothing was sent to the %v: -duration %v is over before the first batch", c.Role, c.Duration); c.From > 0 {
-				err = fmt.Errorf("nothing was sent to the %v: -from %d is past the last batch", c.Role, c.From)
-			}
+			err = fmt.Errorf("nothing was sent to the %v: %s", c.Role, idle(c, one))
 			break
 		}
 	}
@@ -84,6 +82,17 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return exitFindings
 	}
 	return err
+}
+
+// idle says why a campaign has sent nothing.
+func idle(c fuzz.Config, r fuzz.Result) string {
+	switch {
+	case c.From > 0:
+		return fmt.Sprintf("-from %d is past the last batch", c.From)
+	case len(c.Replay) > 0 && r.Left == 0:
+		return fmt.Sprintf("there is no socket to send the file's %s from", datagrams(len(c.Replay)))
+	}
+	return fmt.Sprintf("-duration %v is over before the first batch", c.Duration)
 }
 
 // write makes a new file in dir for a finding, and dir if need be.

@@ -97,7 +97,6 @@ func TestLastingFaultsAreFound(t *testing.T) {
 		fault, mode string
 		kind        fuzz.Kind
 	}{
-		{"ghost", "catalogue", fuzz.Ghost},
 		{"leak", "generate", fuzz.Leaked},
 		{"cull", "random", fuzz.Culled},
 		{"miscount", "catalogue", fuzz.Miscount},
@@ -106,15 +105,31 @@ func TestLastingFaultsAreFound(t *testing.T) {
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
-			args := []string{"-mode", c.mode, "-findings-max", "1", "-narrow", "1s"}
-			if c.fault == "ghost" {
-				args = append(args, "-metrics", "")
-			}
-			r, _, _ := attack(t, c.fault, args...)
+			r, _, _ := attack(t, c.fault, "-mode", c.mode, "-findings-max", "1", "-narrow", "1s")
 			if len(r.Findings) == 0 || r.Findings[0].Kind != c.kind {
 				t.Errorf("findings %+v, want %v", r.Findings, c.kind)
 			}
 		})
+	}
+}
+
+// Without its books, a ghost is seen only by the time that it stays: a birth alone
+// must not be called one, and the file must still bring it about.
+func TestGhostIsFoundAndFoundAgain(t *testing.T) {
+	t.Parallel()
+	r, dir, err := attack(t, "ghost", "-metrics", "", "-mode", "catalogue", "-findings-max", "1", "-narrow", "5s")
+	if !errors.Is(err, exitFindings) || len(r.Findings) != 1 || r.Findings[0].Kind != fuzz.Ghost || r.Findings[0].Count < 3 {
+		t.Fatalf("%v, findings %+v, want a ghost by three datagrams or more", err, r.Findings)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	if len(files) != 1 {
+		t.Fatalf("files %q, want one", files)
+	}
+	for fault, want := range map[string]int{"ghost": 1, "none": 0} {
+		again, _, err := attack(t, fault, "-metrics", "", "-mode", "replay", "-narrow", "1ms", "-ports", fmt.Sprint(r.Ports), files[0])
+		if len(again.Findings) != want || want > 0 && again.Findings[0].Kind != fuzz.Ghost {
+			t.Errorf("replayed to %s: %v, %+v, want %d findings", fault, err, again.Findings, want)
+		}
 	}
 }
 

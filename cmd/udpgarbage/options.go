@@ -42,8 +42,9 @@ more than -amplification times what came in, nothing to ports that asked for
 nothing; drop the silent; and not grow by more than 24 MB or 32 descriptors.
 With -metrics its own counters must add up to what was sent, and its goroutines
 grow by no more than 8. A peer must live, stay in its server's directory, and
-broadcast to a newcomer; it must not print far more than came in. A lateness counts only while core's own server in
-this process is on time and the target was not kept waiting for a processor.
+broadcast to a newcomer; it must not print far more than came in. A lateness
+counts only while core's own server in this process is on time and the target was
+not kept waiting for a processor.
 
 A finding is narrowed down by delta debugging when there is a command that
 starts the target, and written as JSON lines: offset_us, hex, from, case, comment.

@@ -14,6 +14,9 @@ import (
 
 func report(w io.Writer, r fuzz.Result, asJSON bool) error {
 	if asJSON {
+		if r.Findings == nil {
+			r.Findings = []fuzz.Finding{} // a list for programs
+		}
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(r)
@@ -43,6 +46,9 @@ func report(w io.Writer, r fuzz.Result, asJSON bool) error {
 	}
 	if skipped > 0 {
 		fmt.Fprintf(w, "skipped %d datagrams that there was no socket to send from\n", skipped)
+	}
+	if r.Left > 0 {
+		fmt.Fprintf(w, "not sent: the last %d batches of replay and catalogue\n", r.Left)
 	}
 	if r.Usage.Memory > 0 {
 		fmt.Fprintf(w, "the target took %.1f s of CPU, at most %.1f MB and %d descriptors\n",

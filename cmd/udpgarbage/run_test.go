@@ -141,6 +141,7 @@ func TestTargetThatCannotBeAttacked(t *testing.T) {
 		args []string
 	}{
 		{there, []string{"-target", there}},
+		{"nobody listens on", []string{"-target", free(t)}},
 		{"ended at once", []string{"-target", free(t), "-exec", os.Args[0] + " " + asServer + " nowhere none"}},
 		{"no-such-command", []string{"-exec", "no-such-command"}},
 		{"no peer on port 9", []string{"-as", "peer", "-peer", "127.0.0.1:9", "-target", sound(t)}},
@@ -222,5 +223,40 @@ func TestFindingsDoNotOverwriteEachOther(t *testing.T) {
 			t.Fatalf("%v, %s written before: %v", err, path, seen[path])
 		}
 		seen[path] = true
+	}
+}
+
+// The names of a campaign's canaries are taken for two seconds after it.
+func TestOneCampaignAfterAnother(t *testing.T) {
+	t.Parallel()
+	addr := sound(t)
+	for _, seed := range []string{"1", "2", "3"} {
+		if r, err := result(t, "-target", addr, "-seed", seed, "-mode", "random", "-count", "100", "-findings", t.TempDir()); err != nil || r.Total.Sent != 100 {
+			t.Errorf("seed %s: %v, sent %d, want 100", seed, err, r.Total.Sent)
+		}
+	}
+}
+
+func TestNothingToSendIsNoSurvival(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte(`{"offset_us":0,"hex":"c300","from":"server"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := result(t, "-target", sound(t), "-mode", "replay", "-findings", t.TempDir(), file)
+	if err == nil || !strings.Contains(err.Error(), "no socket to send the file's 1 datagram from") {
+		t.Errorf("%v, want the reason", err)
+	}
+}
+
+func TestEarlyEndIsTold(t *testing.T) {
+	t.Parallel()
+	addr := sound(t)
+	r, err := result(t, "-target", addr, "-mode", "catalogue", "-count", "10", "-findings", t.TempDir())
+	if err != nil || r.Left == 0 {
+		t.Errorf("%v, %d batches left, want some", err, r.Left)
+	}
+	if r, err = result(t, "-target", addr, "-mode", "random", "-count", "10", "-findings", t.TempDir()); err != nil || r.Left != 0 {
+		t.Errorf("%v, %d batches left, want none", err, r.Left)
 	}
 }
