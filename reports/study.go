@@ -126,6 +126,13 @@ func studyPage(w io.Writer, r *sim.Report) error {
 
 func studyOrigin(r *sim.Report) string {
 	s := fmt.Sprintf("Simulated: virtual network and clock, the real machines. Seed %d, from which every line begins, so that neighbours share their random numbers and err alike.", r.Seed)
+	if r.Version != "" {
+		s += " meshbench " + r.Version
+		for _, a := range r.Args {
+			s += " " + shellWord(a)
+		}
+		s += "."
+	}
 	if r.Interrupted {
 		s = "INTERRUPTED: only what was finished is here. " + s
 	}

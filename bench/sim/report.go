@@ -41,6 +41,8 @@ var Parts = [][2]string{
 // Report is what studies came to. Durations in a Timing are nanoseconds, all
 // other times seconds.
 type Report struct {
+	Version     string     `json:"version"` // of the program, with its commit where that is known
+	Args        []string   `json:"args"`    // that shaped the report
 	Seed        uint64     `json:"seed"`
 	Interrupted bool       `json:"interrupted"` // only what was finished is here
 	Loss        []LossRow  `json:"loss,omitempty"`

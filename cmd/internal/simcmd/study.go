@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"p2plocal/bench"
 	"p2plocal/bench/sim"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
@@ -95,7 +96,9 @@ func Study(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var files []string
 	virtual := fs.Bool("sim", false, "simulate")
 	fs.Bool("study", false, "study many meshes, instead of measuring scenarios")
+	var swept []string
 	fs.Func("sweep", "try these values: `NAME=VALUES`, may be repeated", func(s string) error {
+		swept = append(swept, s)
 		r, err := sim.ParseRange(s)
 		ranges = append(ranges, r)
 		return err
@@ -177,6 +180,7 @@ func Study(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	say, stop := showLines(stderr, *quiet)
 	report := p.Run(ctx, say)
 	stop()
+	report.Version, report.Args = version(), shaping(fs, swept)
 	errs := []error{reports.Study(stdout, "txt", report, printing.TextOptions(stdout, *ascii))}
 	for _, file := range files {
 		errs = append(errs, printing.WriteFile(file, func(w io.Writer) error {
@@ -190,6 +194,38 @@ func Study(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return exitInterrupted
 	}
 	return nil
+}
+
+// version is the program's, with its commit where that is known.
+func version() string {
+	t := bench.Version(nil)
+	v := t.Version
+	if t.Commit != "" {
+		v += " " + t.Commit
+	}
+	if t.Dirty {
+		v += " with uncommitted changes"
+	}
+	return v
+}
+
+// shaping are the arguments that the figures depend on: not those that say
+// where they go, or how many lines run at once.
+func shaping(fs *flag.FlagSet, swept []string) (args []string) {
+	fs.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "report", "ascii", "quiet", "workers":
+		case "sim", "study":
+			args = append(args, "-"+f.Name)
+		case "sweep":
+			for _, s := range swept {
+				args = append(args, "-sweep", s)
+			}
+		default:
+			args = append(args, "-"+f.Name, f.Value.String())
+		}
+	})
+	return args
 }
 
 // studySweep is what a study sweeps by itself.

@@ -3,11 +3,14 @@ package simcmd
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"p2plocal/bench/sim"
 )
 
 func TestStudy(t *testing.T) {
@@ -51,5 +54,27 @@ func TestStudyInterrupted(t *testing.T) {
 	}
 	if b, err := os.ReadFile(file); err != nil || !bytes.Contains(b, []byte(`"interrupted": true`)) {
 		t.Errorf("%v, %s", err, b)
+	}
+}
+
+// A report says what made it, and not where it went.
+func TestStudyArgs(t *testing.T) {
+	var stdout bytes.Buffer
+	file := filepath.Join(t.TempDir(), "x.json")
+	args := strings.Fields("-sim -sweep deadline=1s,2s -sweep heartbeat=500ms -hours 1 -peers 4 -loss 10% -seed 5 -workers 1 -report " + file)
+	if err := Study(context.Background(), args, &stdout, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	var r sim.Report
+	b, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(b, &r)
+	}
+	const want = "-hours 1 -loss 10% -peers 4 -seed 5 -sim -sweep deadline=1s,2s -sweep heartbeat=500ms"
+	if got := strings.Join(r.Args, " "); err != nil || got != want || r.Version == "" {
+		t.Errorf("%v, version %q, args %q, want %q", err, r.Version, got, want)
+	}
+	if flat := strings.Join(strings.Fields(stdout.String()), " "); !strings.Contains(flat, want) {
+		t.Errorf("no %q in\n%s", want, flat)
 	}
 }
