@@ -172,14 +172,13 @@ type processPeer struct {
 	mine   *seatBoard
 	sock   *core.Socket // the mesh's hold on the same socket
 
-	cmd      *exec.Cmd
-	in       io.WriteCloser
-	answers  interface{ SetReadDeadline(time.Time) error }
-	out      *bufio.Reader // of answers
-	spent    *spent
-	stopped  bool
-	died     string        // how, if nobody here did it
-	patience time.Duration // with its answers
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	answers interface{ SetReadDeadline(time.Time) error }
+	out     *bufio.Reader // of answers
+	spent   *spent
+	stopped bool
+	died    string // how, if nobody here did it
 }
 
 // spent sums up what ended processes have used.
@@ -230,7 +229,7 @@ func (p *processPeer) tell(o command) error {
 	if p.cmd == nil {
 		return errors.New("the peer process is dead")
 	}
-	p.answers.SetReadDeadline(time.Now().Add(p.patience))
+	p.answers.SetReadDeadline(time.Now().Add(tellPatience))
 	err := json.NewEncoder(p.in).Encode(o)
 	answer := ""
 	if err == nil {
@@ -241,7 +240,7 @@ func (p *processPeer) tell(o command) error {
 		p.kill()
 		p.died = "died: " + state.ProcessState.String()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			p.died = fmt.Sprintf("did not answer within %v, and was killed", p.patience)
+			p.died = fmt.Sprintf("did not answer within %v, and was killed", tellPatience)
 		}
 		return fmt.Errorf("its process %s", p.died)
 	}

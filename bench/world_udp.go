@@ -131,7 +131,7 @@ func (w *udpWorld) addPeer(m *mesh, i int) error {
 		return nil
 	}
 	m.socks = append(m.socks, sock)
-	p := &processPeer{number: i, udp: dup, board: w.board, mine: &m.board.seats[i], sock: sock, spent: &m.spent, patience: tellPatience}
+	p := &processPeer{number: i, udp: dup, board: w.board, mine: &m.board.seats[i], sock: sock, spent: &m.spent}
 	m.peers = append(m.peers, p)
 	return p.start()
 }
