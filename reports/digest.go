@@ -345,6 +345,20 @@ func label(name string) string {
 	return strings.NewReplacer("_", " ", ".", ", ").Replace(name)
 }
 
+// flatLabel is the label of a figure, or of a part of a distribution.
+func flatLabel(flat string) string {
+	name, part, _ := strings.Cut(flat, ".")
+	for _, field := range bench.Fields {
+		if base, ok := strings.CutSuffix(flat, "."+field); ok {
+			name, part = base, field
+		}
+	}
+	if part == "" {
+		return label(name)
+	}
+	return label(name) + " " + part
+}
+
 // distributions makes one row for each distribution of the only run.
 func distributions(s scene) ([]string, []row) {
 	var rows []row
@@ -409,7 +423,7 @@ func overRuns(s scene) ([]string, []row) {
 		if !ok || m.N == 0 {
 			continue
 		}
-		x := row{name: label(strings.Replace(flat, ".", " ", 1)), cells: []quantity{
+		x := row{name: flatLabel(flat), cells: []quantity{
 			measure(m.Median, m.Unit), optional(m.Low, m.Unit), optional(m.High, m.Unit),
 			measure(m.Min, m.Unit), measure(m.Max, m.Unit), measure(float64(m.N), "1"), {whole: missing},
 		}}
