@@ -42,6 +42,7 @@ func tallied(r conform.Report) phrase {
 		{r.Count(conform.Fail), "fail", true},
 		{r.Count(conform.Broken), "broke the target", true},
 		{r.Count(conform.Seen), "inform", false},
+		{r.Count(conform.Void), "void", true},
 		{r.Count(conform.NotRun), "were not run", true},
 	} {
 		if x.n > 0 {

@@ -26,7 +26,7 @@ var conformHTML = template.Must(template.New("conform").Funcs(template.FuncMap{
 	"rule":     ruleOf,
 	"bad":      func(o conform.Outcome) bool { return o == conform.Fail || o == conform.Broken },
 	"class": func(o conform.Outcome) string {
-		return map[conform.Outcome]string{conform.Pass: "pass", conform.Fail: "fail", conform.Broken: "fail", conform.Seen: "seen", conform.NotRun: "seen"}[o]
+		return map[conform.Outcome]string{conform.Pass: "pass", conform.Fail: "fail", conform.Broken: "fail", conform.Seen: "seen", conform.Void: "seen", conform.NotRun: "seen"}[o]
 	},
 	"faults": func(r conform.Report) (all []conform.Result) {
 		for _, x := range r.Results {
@@ -36,9 +36,9 @@ var conformHTML = template.Must(template.New("conform").Funcs(template.FuncMap{
 		}
 		return all
 	},
-	"informed": func(r conform.Report) (all []conform.Result) {
+	"ending": func(o conform.Outcome, r conform.Report) (all []conform.Result) {
 		for _, x := range r.Results {
-			if x.Outcome == conform.Seen {
+			if x.Outcome == o {
 				all = append(all, x)
 			}
 		}

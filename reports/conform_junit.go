@@ -48,13 +48,14 @@ type (
 )
 
 // JUnit writes a test suite for each target: what failed is a failure, what
-// broke the target an error, what was not run skipped.
+// broke the target an error, what is void or was not run
+// skipped.
 func (c *Conformance) JUnit(w io.Writer) error {
 	doc := junitSuites{Name: c.Tool.Name}
 	for _, r := range c.Targets {
 		s := junitSuite{
 			Name: clean(r.Name), Tests: len(r.Results), Failures: r.Count(conform.Fail), Errors: r.Count(conform.Broken),
-			Skipped: r.Count(conform.NotRun), Time: fmt.Sprintf("%.3f", r.Took.Seconds()), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
+			Skipped: r.Count(conform.NotRun) + r.Count(conform.Void), Time: fmt.Sprintf("%.3f", r.Took.Seconds()), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
 			Properties: []junitProperty{{"target", clean(r.Target)}, {"mode", clean(r.Mode)}},
 		}
 		for _, x := range r.Results {
@@ -70,6 +71,8 @@ func (c *Conformance) JUnit(w io.Writer) error {
 				k.Error = &junitFault{clean(x.Detail), string(x.Level), text.String()}
 			case conform.NotRun:
 				k.Skipped = &junitFault{Message: strings.TrimSpace("not run " + clean(x.Detail))}
+			case conform.Void:
+				k.Skipped = &junitFault{Message: "void: " + clean(x.Detail), Text: text.String()}
 			case conform.Seen:
 				k.Output = clean(x.Detail)
 			}

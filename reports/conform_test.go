@@ -45,10 +45,13 @@ func found() map[string]*Conformance {
 	seen.Detail = "in the order of birth"
 	unrun := result("server/full/1", "95 peers, one for each name, all know each other", conform.Must, conform.NotRun, 0)
 	unrun.Attempts, unrun.Late = 0, 0
+	late := result("server/reaper/1", "a silent peer is reaped", conform.Must, conform.Void, 9000)
+	late.Attempts, late.Late, late.Detail = 5, at(16900), "the machine was 16.9s late in the last of 5 tries"
+	late.Failure = failed.Failure
 	good := []conform.Result{result("server/birth/1", "a newcomer is sent the directory, itself included", conform.Must, conform.Pass, 80),
 		result("server/birth/2", "the members are told of a newcomer, and it of them", conform.Must, conform.Pass, 120)}
 	sound := report("server", append(good, seen)...)
-	bad := report("server", append(good, failed, unrun, seen, broken)...)
+	bad := report("server", append(good, failed, late, unrun, seen, broken)...)
 	bad.Gone = "after server/robust/birth/port-zero: it died"
 	other := report("other <b>\x1b[2J", good[0], failed, broken)
 	other.Interrupted = true

@@ -32,7 +32,8 @@ func (c *Conformance) Text(w io.Writer, o TextOptions, verbose bool) error {
 		p.accounts(r, several, verbose)
 	}
 	for _, r := range c.Targets {
-		p.informed(r, several)
+		p.told(r, conform.Seen, "where implementations may differ", several)
+		p.told(r, conform.Void, "void: failed while this machine was too late to judge", several)
 	}
 	p.line("")
 	first := 8
@@ -60,7 +61,7 @@ func (p *page) mark(o conform.Outcome) string {
 		return missing
 	case conform.Fail, conform.Broken:
 		return p.style(red, strings.ToUpper(string(o)))
-	case conform.Seen, conform.NotRun:
+	case conform.Seen, conform.Void, conform.NotRun:
 		return p.style(faint, string(o))
 	}
 	return p.style(green, string(o))
@@ -168,17 +169,16 @@ func (p *page) accounts(r conform.Report, several, verbose bool) {
 	}
 }
 
-// informed tells what the cases of level INFO have seen.
-func (p *page) informed(r conform.Report, several bool) {
+// told gives the details of the cases that ended in a way, under a head.
+func (p *page) told(r conform.Report, o conform.Outcome, head string, several bool) {
 	first := true
 	for _, x := range r.Results {
-		if x.Outcome != conform.Seen {
+		if x.Outcome != o {
 			continue
 		}
 		if first {
 			first = false
 			p.line("")
-			head := "where implementations may differ"
 			if several {
 				head += ": " + clean(r.Name)
 			}

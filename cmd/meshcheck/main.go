@@ -19,6 +19,7 @@ import (
 const (
 	exitFailed      cli.Code = 1 // said in the report
 	exitGone        cli.Code = 3
+	exitVoid        cli.Code = 4
 	exitInterrupted cli.Code = 130
 )
 
@@ -71,8 +72,10 @@ func verdict(ctx context.Context, result *reports.Conformance, stderr io.Writer)
 		case r.Gone != "":
 			fmt.Fprintf(stderr, "meshcheck: %s cannot be reached: %s\n", cli.Printable(r.Name), cli.Printable(r.Gone))
 			code = exitGone
-		case !r.Sound() && code == nil:
+		case !r.Sound() && code != exitGone:
 			code = exitFailed
+		case r.Count(conform.Void) > 0 && code == nil:
+			code = exitVoid
 		}
 	}
 	if ctx.Err() != nil {

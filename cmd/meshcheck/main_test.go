@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -118,7 +119,7 @@ func TestHelp(t *testing.T) {
 
 func TestList(t *testing.T) {
 	t.Parallel()
-	for args, want := range map[string]int{"server": 144, "peer": 171, "server -level MUST": 42, "peer -level must,info -skip broadcast": 37, "server -run ^server/birth/3$": 1} {
+	for args, want := range map[string]int{"server": 145, "peer": 171, "server -level MUST": 42, "peer -level must,info -skip broadcast": 37, "server -run ^server/birth/3$": 1} {
 		code, stdout, stderr := once(t, append(strings.Fields(args), "-list")...)
 		if n := strings.Count(stdout, "\n"); code != 0 || stderr != "" || n != want {
 			t.Errorf("%s: exit code %d, %s, %d cases, want %d", args, code, stderr, n, want)
@@ -140,12 +141,12 @@ func TestOurs(t *testing.T) {
 			dir := t.TempDir()
 			file := func(ending string) string { return filepath.Join(dir, "r."+ending) }
 			code, stdout, stderr := once(t, append(args, "-json", file("json"), "-junit", file("xml"), "-html", file("html"))...)
-			if code != 0 || stderr != "" || !strings.Contains(stdout, " cases pass") {
+			if code != 0 && !allVoid(t, code, file("json")) || stderr != "" || !strings.Contains(stdout, " cases pass") {
 				t.Errorf("exit code %d, stderr %s, stdout\n%s", code, stderr, stdout)
 			}
 			r := results(t, file("json")).Targets[0]
-			if n := r.Count(conform.Pass) + r.Count(conform.Seen); n != len(r.Results) || n < 30 {
-				t.Errorf("%d of %d cases pass or inform", n, len(r.Results))
+			if n := r.Count(conform.Pass) + r.Count(conform.Seen) + r.Count(conform.Void); n != len(r.Results) || n < 30 {
+				t.Errorf("%d of %d cases pass, inform or are void", n, len(r.Results))
 			}
 			t.Logf("%v, the machine up to %v late", r.Took, r.Late)
 			b, err := os.ReadFile(file("xml"))
@@ -158,6 +159,29 @@ func TestOurs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// allVoid says that a run has the exit code 4, as it must have when cases are
+// void because this machine was late, and that it was.
+func allVoid(t *testing.T, code int, file string) bool {
+	t.Helper()
+	if code != int(exitVoid) {
+		return false
+	}
+	n := 0
+	for _, r := range results(t, file).Targets {
+		for _, x := range r.Results {
+			if x.Outcome == conform.Void && x.Late > 200*time.Millisecond {
+				t.Logf("%s: %s", x.ID, x.Detail)
+				n++
+			}
+		}
+		n -= r.Count(conform.Void)
+		if !r.Sound() {
+			n--
+		}
+	}
+	return n == 0
 }
 
 func free(t *testing.T) uint16 {
@@ -194,20 +218,52 @@ func serve(t *testing.T) string {
 
 func TestRunningServer(t *testing.T) {
 	t.Parallel()
-	code, stdout, stderr := once(t, "server", serve(t), "-level", "MUST,INFO", "-skip", "full")
-	if code != 0 || stderr != "" {
+	file := filepath.Join(t.TempDir(), "r.json")
+	code, stdout, stderr := once(t, "server", serve(t), "-level", "MUST,INFO", "-skip", "full", "-json", file)
+	if code != 0 && !allVoid(t, code, file) || stderr != "" {
 		t.Errorf("exit code %d, stderr %s, stdout\n%s", code, stderr, stdout)
+	}
+}
+
+// The exit code tells the worst: who is gone, then what failed, then what is void.
+func TestVerdict(t *testing.T) {
+	t.Parallel()
+	target := func(gone string, all ...conform.Outcome) (r conform.Report) {
+		for _, o := range all {
+			r.Results = append(r.Results, conform.Result{ID: "server/birth/1", Outcome: o})
+		}
+		r.Gone = gone
+		return r
+	}
+	sound, void := target("", conform.Pass, conform.Seen), target("", conform.Pass, conform.Void)
+	failed, gone := target("", conform.Void, conform.Fail), target("no answer", conform.NotRun)
+	for _, test := range []struct {
+		targets []conform.Report
+		want    int
+	}{
+		{[]conform.Report{sound}, 0},
+		{[]conform.Report{void, sound}, 4},
+		{[]conform.Report{void, failed}, 1},
+		{[]conform.Report{failed, void}, 1},
+		{[]conform.Report{gone, failed, void}, 3},
+	} {
+		err := verdict(t.Context(), &reports.Conformance{Targets: test.targets}, io.Discard)
+		if code := cli.Exit(io.Discard, "meshcheck", err); code != test.want {
+			t.Errorf("exit code %d, want %d", code, test.want)
+		}
 	}
 }
 
 func TestMatrix(t *testing.T) {
 	t.Parallel()
-	code, stdout, stderr := once(t, "matrix", "-target", "started="+ourServer(), "-target", "running="+serve(t), "-target", "peer="+ourPeer(), "-run", "birth/[12]$|silence/2$")
-	if code != 0 || stderr != "" {
+	file := filepath.Join(t.TempDir(), "r.json")
+	code, stdout, stderr := once(t, "matrix", "-target", "started="+ourServer(), "-target", "running="+serve(t), "-target", "peer="+ourPeer(), "-run", "birth/[12]$|silence/2$", "-json", file)
+	late := allVoid(t, code, file)
+	if code != 0 && !late || stderr != "" {
 		t.Errorf("exit code %d, stderr %s", code, stderr)
 	}
 	for _, line := range []string{"server/birth/1 MUST pass pass -", "peer/silence/2 MUST - - pass"} {
-		if !strings.Contains(strings.Join(strings.Fields(stdout), " "), line) {
+		if !late && !strings.Contains(strings.Join(strings.Fields(stdout), " "), line) {
 			t.Errorf("no row %q in\n%s", line, stdout)
 		}
 	}
@@ -256,7 +312,12 @@ func TestInterrupted(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "r.json")
 	code, stdout, _ := within(ctx, "peer", "-exec", ourPeer(), "-run", "broadcast/5|birth/1$", "-json", file)
 	r := results(t, file).Targets[0]
-	if code != 130 || !r.Interrupted || r.Count(conform.Pass) != 1 || r.Count(conform.NotRun) != 1 || !strings.Contains(stdout, "interrupted") {
+	if r.Count(conform.Pass) != 1 && r.Late > time.Second { // the machine was too late even for the first case
+		t.Logf("the machine was %v late", r.Late)
+	} else if r.Count(conform.Pass) != 1 || r.Count(conform.NotRun) != 1 {
+		t.Errorf("%+v", r)
+	}
+	if code != 130 || !r.Interrupted || !strings.Contains(stdout, "interrupted") {
 		t.Errorf("exit code %d, %+v", code, r)
 	}
 }
@@ -268,7 +329,7 @@ func TestFullDisk(t *testing.T) {
 		return
 	}
 	code, stdout, stderr := once(t, "server", "-exec", ourServer(), "-run", "birth/1$", "-html", "/dev/full")
-	if code != 1 || !strings.Contains(stderr, `cannot write "/dev/full"`) || !strings.Contains(stdout, "1 of 1 cases pass") {
+	if code != 1 || !strings.Contains(stderr, `cannot write "/dev/full"`) || !strings.Contains(stdout, " of 1 cases pass") {
 		t.Errorf("exit code %d, stderr %q, stdout %s", code, stderr, stdout)
 	}
 	code, _, stderr = once(t, "server", "-exec", ourServer(), "-run", "birth/1$", "-json", "/no/such/dir/file")

@@ -14,7 +14,7 @@ import (
 	"p2plocal/fuzz/conform"
 )
 
-const usage = `Usage: meshcheck server [flags] ADDRESS       a server that runs
+const usage = `usage: meshcheck server [flags] ADDRESS       a server that runs
        meshcheck server [flags] -exec COMMAND  a fresh server for each case
        meshcheck peer [flags] -exec COMMAND    a fresh peer for each case
        meshcheck matrix [flags] -target NAME=COMMAND -target NAME=ADDRESS ...
@@ -33,6 +33,7 @@ and ends as
   fail    it did not; what was sent and what came is shown, field by field
   broken  the target died or hung: its exit status or signal is shown
   info    what an INFO case has seen
+  void    it failed, but this machine was too late to blame the target
 
 In a server's command {port} or {addr} stand for where it is to listen. Without
 them it is started on port 3000, once for all cases, as with -shared, and again
@@ -48,8 +49,8 @@ What is late counts as wrong only if this machine was not: it measures its own
 lateness, waits so much longer, and tries again what failed while it was late.
 
 Exit codes: 0 all pass, 1 something failed or could not be done, 2 usage or no
-such case, 3 a target cannot be reached (any more), 130 interrupted. Reports are
-written in every case.
+such case, 3 a target cannot be reached (any more), 4 nothing failed, but some
+are void, 130 interrupted. Reports are written in every case.
 `
 
 type options struct {

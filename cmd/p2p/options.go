@@ -12,7 +12,7 @@ import (
 	"p2plocal/core"
 )
 
-const usage = `Usage: p2p [flags]              the directory server
+const usage = `usage: p2p [flags]              the directory server
        p2p [flags] NAME PORT    a peer: its name (one printable ASCII character)
                                 and the UDP port that it receives on
 

@@ -34,10 +34,12 @@ const (
 	Seen   Outcome = "info"    // an INFO case, with what was seen
 	Broken Outcome = "broken"  // the target died or hung on it
 	NotRun Outcome = "not run" // the run ended before it did
+
+	Void Outcome = "void" // it failed, but this machine was too late to blame the target
 )
 
 // Outcomes in the order in which they are counted.
-var Outcomes = []Outcome{Pass, Fail, Broken, Seen, NotRun}
+var Outcomes = []Outcome{Pass, Fail, Broken, Seen, Void, NotRun}
 
 // Case is one thing that an implementation does or does not do.
 type Case struct {
@@ -127,11 +129,13 @@ type Result struct {
 	Section  string        `json:"section"`
 	Level    Level         `json:"level"`
 	Outcome  Outcome       `json:"outcome"`
-	Detail   string        `json:"detail,omitempty"` // info: what was seen; broken: how it ended
+	Detail   string        `json:"detail,omitempty"` // info: what was seen; broken: how it ended; void: why
 	Failure  *Failure      `json:"failure,omitempty"`
 	Took     time.Duration `json:"took_ns"`
 	Attempts int           `json:"attempts,omitempty"` // more than 1: the machine was late before
 	Late     time.Duration `json:"late_ns"`            // how late the machine was meanwhile, at most
+
+	excused bool // a failure or breakage that may be this machine's
 }
 
 // Group is the part of the id before the last slash.

@@ -199,15 +199,16 @@ func (l *lab) slack(since time.Time) time.Duration {
 	return min(late, patience)
 }
 
+const mostTolerance = 200 * time.Millisecond
+
 // tolerance is how much later than on an idle machine a timer may be: nothing,
 // but in the last attempt of a case that has only been tried on a late machine.
 // A sound target is in time at least once; a wrong one never is.
 func (l *lab) tolerance(since time.Time) time.Duration {
-	const most = 200 * time.Millisecond
 	if !l.lenient {
 		return 0
 	}
-	return min(l.slack(since), most)
+	return min(l.slack(since), mostTolerance)
 }
 
 // wait waits until done, for a time that a slow machine lengthens.
@@ -239,6 +240,7 @@ func (l *lab) pause(d time.Duration, news chan struct{}) {
 	case <-l.ctx.Done():
 		panic(halt{outcome: NotRun})
 	case <-l.target.died():
+		l.certain = true // nobody dies of lateness
 		panic(halt{outcome: Broken, why: l.target.how()})
 	}
 }

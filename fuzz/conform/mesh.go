@@ -188,6 +188,9 @@ func (r *run) shared(ctx context.Context) error {
 	}()
 	// again replaces a server that is broken.
 	again := func(c Case, res Result) bool {
+		if r.Exec == "" && res.excused {
+			return true
+		}
 		if r.Exec == "" {
 			r.gone("after %s: %s", c.ID, res.Detail)
 			return false
@@ -248,6 +251,8 @@ func (r *run) shared(ctx context.Context) error {
 				r.gone("it could not be started again: %v", err)
 				return r.error()
 			}
+		} else if last.excused {
+			r.done(*broken, last) // and then those that are left
 		} else {
 			last.Detail += fmt.Sprintf("; %d other cases ran then", len(left))
 			r.done(*broken, last)

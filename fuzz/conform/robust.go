@@ -151,7 +151,7 @@ func (l *lab) checkOutput(c fuzz.Case, before, sent int) {
 	const plenty = 4096 // bytes to complain in
 	said := l.target.output()[before:]
 	if n := len(said); n > plenty+4*sent {
-		l.failf(nil, fmt.Sprintf("of %s at most %s are printed", plural(sent, "byte"), plural(plenty+4*sent, "byte")), "%d", n)
+		l.failf(nil, fmt.Sprintf("of %s at most %s are printed", plural(sent, "byte"), plural(plenty+4*sent, "byte")), "%s", plural(n, "byte"))
 	}
 	for _, s := range c.Steps {
 		b := s.Datagram

@@ -696,6 +696,18 @@ func serverAdditions() []Case {
 			l.knows(w, w, a, p)
 			l.never(s, "a birth that conflicts is not answered")
 		}},
+		{Title: "proof: an entry born from another port gives way at once to a birth that comes from the port it names", called: func(l *lab) {
+			w := l.join(1)[0]
+			a := l.peer()
+			l.stranger().tell(birthOf(a.entry))
+			l.knows(w, w, a)
+			b := l.peer()
+			b.entry.Name = a.entry.Name
+			b.label += " as " + a.label
+			b.birth()
+			l.knows(b, w, b)
+			l.knows(w, w, b)
+		}},
 	}
 }
 

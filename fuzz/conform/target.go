@@ -3,6 +3,7 @@ package conform
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -192,6 +193,8 @@ func startServer(ctx context.Context, command string) (t *target, at netip.AddrP
 	return nil, at, fmt.Errorf("server %q %w", command, err)
 }
 
+var errUnbound = errors.New("has not bound UDP port")
+
 // binds waits until it has bound its port.
 func (t *target) binds(ctx context.Context, at netip.AddrPort) error {
 	for begun, pause := time.Now(), 2*time.Millisecond; !listens(at, pause); pause = min(2*pause, 20*time.Millisecond) {
@@ -202,8 +205,8 @@ func (t *target) binds(ctx context.Context, at netip.AddrPort) error {
 			return ctx.Err()
 		default:
 		}
-		if time.Since(begun) > 4*startup {
-			return fmt.Errorf("has not bound UDP port %d within %v", at.Port(), 4*startup)
+		if time.Since(begun)-t.starved() > 4*startup {
+			return fmt.Errorf("%w %d within %v", errUnbound, at.Port(), 4*startup)
 		}
 	}
 	return nil

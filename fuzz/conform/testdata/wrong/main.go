@@ -183,6 +183,14 @@ func wrongServer(addr, wrong string) error {
 			}
 			return nil
 		})
+	case "no-home": // a birth from its own port is like any other
+		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if from.Port() == e.Port {
+				from = netip.AddrPortFrom(loopback, 1)
+			}
+			step(b, from)
+			return nil
+		})
 	case "deaf-to-repeats":
 		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
 			if lists(d.Entries(), e) {
