@@ -140,7 +140,10 @@ func TestWrongs(t *testing.T) {
 			c := Config{Role: w.role, Exec: wrong + map[fuzz.Role]string{fuzz.Server: " {addr} ", fuzz.Peer: " {name} {port} {server} "}[w.role] + w.wrong, Parallel: 24}
 			pattern := regexp.MustCompile(`^` + w.role.String() + `/(` + w.fails + `)$`)
 			for n, x := range Cases(w.role) {
-				sampled := (n+i)%sample == 0 && x.span < long
+				if x.span > long && w.wrong != "none" && w.wrong != "upper-case" { // 44 s: for those that only it tells apart
+					continue
+				}
+				sampled := (n+i)%sample == 0
 				if w.wrong == "none" || pattern.MatchString(x.ID) || sampled && (w.bad || !behaviour.MatchString(x.ID)) {
 					c.Cases = append(c.Cases, x)
 				}

@@ -1,0 +1,42 @@
+package conform
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// What fails on a late machine is tried again, and is void only if the machine
+// was later in the last try than is tolerated, and the fault may be its own.
+func TestVoid(t *testing.T) {
+	sure := &Failure{certain: true}
+	const calm, late, tooLate = 5 * time.Millisecond, 150 * time.Millisecond, 17 * time.Second
+	for _, test := range []struct {
+		name  string
+		tries []Result // the last again and again
+		want  Outcome
+		count int
+	}{
+		{"passes late", []Result{{Outcome: Pass, Late: tooLate}}, Pass, 1},
+		{"fails calmly", []Result{{Outcome: Fail, Late: calm, Failure: &Failure{}}}, Fail, 1},
+		{"fails, at last calmly", []Result{{Outcome: Fail, Late: tooLate}, {Outcome: Fail, Late: calm}}, Fail, 2},
+		{"fails, late as tolerated", []Result{{Outcome: Fail, Late: late}}, Fail, attempts},
+		{"fails, too late", []Result{{Outcome: Fail, Late: tooLate, Failure: &Failure{}}}, Void, attempts},
+		{"hangs, too late", []Result{{Outcome: Broken, Late: tooLate}}, Void, attempts},
+		{"passes in the end", []Result{{Outcome: Fail, Late: tooLate}, {Outcome: Pass, Late: tooLate}}, Pass, 2},
+		{"fails for certain", []Result{{Outcome: Fail, Late: tooLate, Failure: sure}}, Fail, 1},
+		{"dies", []Result{{Outcome: Broken, Late: tooLate, Failure: sure}}, Broken, 1},
+	} {
+		r, c, n := &run{results: map[string]Result{}}, Case{ID: "server/birth/1"}, 0
+		r.done(c, r.insist(t.Context(), c, func(_ context.Context, _ Case, lenient bool) Result {
+			n++
+			if lenient != (n == attempts) {
+				t.Errorf("%s: try %d lenient: %v", test.name, n, lenient)
+			}
+			return test.tries[min(n, len(test.tries))-1]
+		}))
+		if got := r.results[c.ID]; got.Outcome != test.want || n != test.count || got.Attempts != n {
+			t.Errorf("%s: %s %q after %d tries, want %s after %d", test.name, got.Outcome, got.Detail, n, test.want, test.count)
+		}
+	}
+}
