@@ -327,6 +327,13 @@ func known(others, all core.Entries, port uint16) bool {
 	return n == others.Len()
 }
 
+// Healed is when everything must have healed, and whether it has is checked.
+func (s Scenario) Healed() time.Duration {
+	t := core.DefaultTiming()
+	t.Refresh = s.Refresh
+	return s.Calm + bound(t)
+}
+
 // bound is how long after the last fault everything must have healed: the
 // longest that a peer waits with its next birth, and the time in which ghosts
 // are reaped.

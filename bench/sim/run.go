@@ -15,6 +15,7 @@ import (
 type Result struct {
 	Finding *Finding    // nil: every invariant held
 	Gaps    map[Gap]int // views that differ in the end, by the known gap that explains it
+	Ended   bool        // long enough after Calm for everything to have healed; else heal and gap were not checked
 	Virtual time.Duration
 	Stats   coretest.Stats
 }
@@ -66,13 +67,14 @@ func Simulate(s Scenario, machines Machines, until time.Duration, trace func(cor
 	for c.found == nil && n.RunInstant(end) {
 		c.instant()
 	}
+	ended := false
 	if c.found == nil {
 		n.Run(end)
-		if end-s.Calm >= bound(timing) {
+		if ended = end-s.Calm >= bound(timing); ended {
 			c.end(s.Refresh > 0)
 		}
 	}
-	return Result{c.found, c.gaps, n.Now(), n.Stats()}
+	return Result{c.found, c.gaps, ended, n.Now(), n.Stats()}
 }
 
 // name is the i-th peer's.

@@ -6,6 +6,7 @@ package sim
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -130,11 +131,14 @@ func FormatNet(f coretest.Fault) string {
 
 func parseNet(words []string) (f coretest.Fault, err error) {
 	fields := netFields(&f)
-	for _, word := range words {
+	for w, word := range words {
 		key, value, _ := strings.Cut(word, "=")
 		i := slices.IndexFunc(fields, func(x netField) bool { return x.key == key })
 		if i < 0 {
 			return f, fmt.Errorf("%q is not a property of a link", word)
+		}
+		if slices.ContainsFunc(words[:w], func(other string) bool { k, _, _ := strings.Cut(other, "="); return k == key }) {
+			return f, fmt.Errorf("%q: a second %s", word, key)
 		}
 		switch x := fields[i]; {
 		case x.p != nil:
@@ -176,11 +180,15 @@ func Parse(r io.Reader) (Scenario, error) {
 		}
 		if len(s.Faults) > before {
 			faults = append(faults, number)
+		} else if first := settings[words[0]]; first > 0 {
+			return s, fmt.Errorf("line %d: %s has been set in line %d", number, words[0], first)
 		} else {
 			settings[words[0]] = number
 		}
 	}
-	if err := lines.Err(); err != nil {
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return s, fmt.Errorf("line %d is longer than %d bytes", number, bufio.MaxScanTokenSize)
+	} else if err != nil {
 		return s, fmt.Errorf("line %d: %w", number, err)
 	}
 	setting, fault, err := s.invalid()
@@ -192,7 +200,7 @@ func Parse(r io.Reader) (Scenario, error) {
 	case number > 0:
 		return s, fmt.Errorf("line %d: %w", number, err)
 	}
-	return s, err // a default that does not fit what was set
+	return s, fmt.Errorf("%s, not set: %w", setting, err) // a default that does not fit what was set
 }
 
 func (s *Scenario) line(words []string) (err error) {

@@ -60,7 +60,7 @@ func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.W
 	if s.trace {
 		v.Trace = stdout
 	}
-	if s.faults != "" {
+	if set["faults"] {
 		script, err := simcmd.ReadScript(s.faults)
 		if err != nil {
 			return err

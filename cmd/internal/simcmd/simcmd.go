@@ -136,7 +136,10 @@ func single(s sim.Scenario, until time.Duration, trace bool, stdout io.Writer) e
 		return err
 	}
 	verdict := "every invariant held"
-	if r.Finding != nil {
+	switch {
+	case r.Finding == nil && !r.Ended:
+		verdict = fmt.Sprintf("every invariant held but heal and gap, which are not checked before %v", s.Healed())
+	case r.Finding != nil:
 		verdict = cli.Printable(r.Finding.String())
 	}
 	n := r.Stats
