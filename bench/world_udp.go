@@ -101,7 +101,7 @@ func (w *udpWorld) addPeer(m *mesh, i int) error {
 		if err != nil {
 			return err
 		}
-		line := strings.NewReplacer("{name}", seatName(i).String(), "{port}", strconv.Itoa(int(port)),
+		line := strings.NewReplacer("{name}", quotedName(seatName(i).String()), "{port}", strconv.Itoa(int(port)),
 			"{server}", m.server.addr().String()).Replace(m.opt.PeerExec)
 		m.board.index[port] = uint8(i)
 		m.peers, m.socks = append(m.peers, &externalPeer{command: line}), append(m.socks, nil)
@@ -134,6 +134,14 @@ func (w *udpWorld) addPeer(m *mesh, i int) error {
 	p := &processPeer{number: i, udp: dup, board: w.board, mine: &m.board.seats[i], sock: sock, spent: &m.spent}
 	m.peers = append(m.peers, p)
 	return p.start()
+}
+
+// quotedName is a peer's name as a word of a shell's command line.
+func quotedName(name string) string {
+	if c := name[0]; c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }
 
 // portBelow finds a port from 20000 up to a limit that is free and that nobody of
