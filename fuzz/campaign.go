@@ -367,7 +367,10 @@ func (c *campaign) round(ctx context.Context, b batch) error {
 	if (kind == Amplified || kind == Culled || kind == Slow) && ctx.Err() == nil { // chance can do that: it must be so again
 		switch gone := c.restart(ctx); {
 		case gone == nil:
-			kind, why, err = c.certain(ctx, b, true)
+			first, of := kind, why
+			if kind, why, err = c.certain(ctx, b, true); kind == "" && err == nil && ctx.Err() == nil {
+				c.Log(fmt.Sprintf("%s once, not again, no finding: %s", first, of))
+			}
 		case c.Exec != "":
 			err = gone
 		}
