@@ -55,6 +55,7 @@ type Case struct {
 	whole  bool          // it wants the server for itself
 	risky  bool          // it sends what a target may die of
 	called func(*lab)    // panics with a halt when it has failed
+	once   bool          // it is not tried again (tests: it is to fail)
 	wanted string        // peer cases: the name that the target must have
 }
 

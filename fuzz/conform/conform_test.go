@@ -145,6 +145,7 @@ func TestWrongs(t *testing.T) {
 				}
 				sampled := (n+i)%sample == 0
 				if w.wrong == "none" || pattern.MatchString(x.ID) || sampled && (w.bad || !behaviour.MatchString(x.ID)) {
+					x.once = pattern.MatchString(x.ID) // five tries of what is to fail would cost most of the time
 					c.Cases = append(c.Cases, x)
 				}
 			}
@@ -207,6 +208,10 @@ func TestSharedServerBreaks(t *testing.T) {
 			t.Errorf("%v, gone: %q, %d broken, %d not run, %d pass", err, r.Gone, r.Count(Broken), r.Count(NotRun), r.Count(Pass))
 		}
 		for _, x := range r.Results {
+			if r.Late > mostTolerance { // an answer from before may have come after the deadly datagram
+				t.Logf("the machine was %v late", r.Late)
+				break
+			}
 			if x.Outcome == Broken && !deadly.MatchString(x.ID) {
 				t.Errorf("%s is said to have killed it", x.ID)
 			}

@@ -161,7 +161,7 @@ func (r *run) insist(ctx context.Context, c Case, try func(context.Context, Case
 		res = try(ctx, c, n == most)
 		res.Attempts = n
 		bad := (res.Outcome == Fail || res.Outcome == Broken) && (res.Failure == nil || !res.Failure.certain)
-		if !bad || n == most || res.Late <= calm {
+		if !bad || n == most || res.Late <= calm || c.once {
 			res.Took = time.Since(begun)
 			res.excused = bad && res.Late > mostTolerance
 			return res
