@@ -31,7 +31,7 @@ var common = []Definition{
 // messages are the metrics of scenarios that measure broadcasts. They cover
 // the messages that were due in the measured window, after the warm-up.
 var messages = []Definition{
-	{"due", "1", false, 0, "messages that the schedule asked for: ticks times the peers in the sender's view"},
+	{"due", "1", false, 0, "messages that the schedule asked for: ticks times all other peers (of ours)"},
 	{"sent", "1", false, 0, "messages sent, one for each receiver"},
 	{"delivered", "1", false, 0, "messages that arrived, each counted once"},
 	{"lost", "1", false, -1, "messages sent that never arrived"},
