@@ -32,8 +32,8 @@ var Invariants = [][2]string{
 	{"bounded", "the server sends no more than its pacing and answers allow"},
 	{"directory", "every directory sent is valid"},
 	{"books", "every machine's counters add up: what came in is what it was taken for"},
-	{"view", "a peer knows the last directory it took, without itself"},
-	{"counter", "a broadcast's counter moves on with its timer"},
+	{"view", "a peer knows the last directory it took, without itself, and broadcasts to all of it"},
+	{"counter", "no broadcast has the number of the one before it"},
 	{"heal", "in the end all are members and every view is the server's (with refresh), or all have been members (without); but for those whose name or port a ghost holds, one with a keep-alive of its own where there is refresh"},
 	{"gap", "without refresh, a view that is not the server's in the end has one of the known gaps: its last directory was lost, or overtaken by an older one, or the server forgot the peer"},
 }
@@ -196,6 +196,14 @@ func (c *checker) peerSent(e coretest.Event) {
 	_, counter, ok := core.ParseBroadcast(m.Payload)
 	if !ok {
 		return
+	}
+	others := c.net.Node(e.From).Machine().(member).Others()
+	all := others.Len() == len(e.Ports)
+	for i, port := range e.Ports {
+		all = all && i < others.Len() && others.At(i).Port == port // in the directory's order
+	}
+	if !all {
+		c.fail("view", "peer on %d knows %d others and broadcasts to %v", e.From, others.Len(), e.Ports)
 	}
 	if was, ok := c.spoke[e.From]; ok && counter == was.counter {
 		c.fail("counter", "peer on %d broadcasts number %d of %v again", e.From, counter, was.at)

@@ -151,6 +151,17 @@ func (p *amnesiac) Others() core.Entries {
 	return p.Peer.Others()
 }
 
+// sparing is a peer whose broadcasts leave one member out.
+type sparing struct{ *core.Peer }
+
+func (p *sparing) Poll(now time.Time) (core.Outgoing, time.Time) {
+	out, next := p.Peer.Poll(now)
+	if m, err := core.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla && len(out.Ports) > 1 {
+		out.Ports = out.Ports[1:]
+	}
+	return out, next
+}
+
 // mute is a peer that is not born again.
 type mute struct {
 	*core.Peer
@@ -223,6 +234,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"admits a port twice", serverOf(func(d directory) core.Machine { return &lax{directory: d} }), "membership"},
 		{"sends without bound", serverOf(func(d directory) core.Machine { return &chatty{directory: d} }), "bounded"},
 		{"keeps a stale view", peerOf(func(p *core.Peer) core.Machine { return &stale{Peer: p} }), "view"},
+		{"leaves one out", peerOf(func(p *core.Peer) core.Machine { return &sparing{p} }), "view"},
 		{"counter is stuck", peerOf(func(p *core.Peer) core.Machine { return &stuck{Peer: p} }), "counter"},
 		{"counts carelessly", serverOf(func(d directory) core.Machine { return &careless{directory: d} }), "books"},
 		{"forgets what it knew", peerOf(func(p *core.Peer) core.Machine { return &amnesiac{Peer: p} }), "gap"},
