@@ -197,13 +197,18 @@ func (c *checker) peerSent(e coretest.Event) {
 	if !ok {
 		return
 	}
-	others := c.net.Node(e.From).Machine().(member).Others()
-	all := others.Len() == len(e.Ports)
-	for i, port := range e.Ports {
-		all = all && i < others.Len() && others.At(i).Port == port // in the directory's order
+	all, n := core.Entries(c.taken[e.From]), 0
+	for i := range all.Len() { // the ports are in the directory's order
+		if port := all.At(i).Port; port != e.From {
+			if n == len(e.Ports) || e.Ports[n] != port {
+				c.fail("view", "peer on %d took a directory of %d and broadcasts to %v", e.From, all.Len(), e.Ports)
+				break
+			}
+			n++
+		}
 	}
-	if !all {
-		c.fail("view", "peer on %d knows %d others and broadcasts to %v", e.From, others.Len(), e.Ports)
+	if n < len(e.Ports) {
+		c.fail("view", "peer on %d took a directory of %d and broadcasts to %v", e.From, all.Len(), e.Ports)
 	}
 	if was, ok := c.spoke[e.From]; ok && counter == was.counter {
 		c.fail("counter", "peer on %d broadcasts number %d of %v again", e.From, counter, was.at)
