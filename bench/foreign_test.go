@@ -19,11 +19,12 @@ import (
 )
 
 // foreignEnv makes the test program a server or a peer of somebody else's:
-// its value says which, and what becomes of it so long after its start.
+// its value says which, and what becomes of it when.
 const foreignEnv = "P2PLOCAL_TEST_FOREIGN"
 
 // foreignCommand is the command line of one. What becomes of it is "", "exit
-// 9 after 300ms" or "stop after 300ms".
+// 9 after 300ms" or "stop after 300ms" (from its start), or the same with "when FILE": once
+// that is there, which it removes.
 func foreignCommand(kind, fate string) string {
 	args := " {port}"
 	if kind == "peer" {
@@ -35,8 +36,15 @@ func foreignCommand(kind, fate string) string {
 func foreign(args []string) int {
 	fate := strings.Fields(os.Getenv(foreignEnv))
 	if n := len(fate); n > 2 {
-		after, _ := time.ParseDuration(fate[n-1])
-		time.AfterFunc(after, func() {
+		go func() {
+			if fate[n-2] == "when" {
+				for os.Remove(fate[n-1]) != nil {
+					time.Sleep(time.Millisecond)
+				}
+			} else {
+				after, _ := time.ParseDuration(fate[n-1])
+				time.Sleep(after)
+			}
 			if fate[1] == "stop" {
 				if self, err := os.FindProcess(os.Getpid()); err == nil {
 					self.Signal(sigStop)
@@ -46,7 +54,7 @@ func foreign(args []string) int {
 			fmt.Fprintln(os.Stderr, "terminate called after throwing an instance")
 			code, _ := strconv.Atoi(fate[2])
 			os.Exit(code)
-		})
+		}()
 	}
 	if fate[0] == "peer" {
 		return foreignPeer(args)
@@ -197,15 +205,35 @@ func TestServerFails(t *testing.T) {
 	if !processes {
 		return
 	}
+	// strike makes what is to happen when file is there happen in the midst of the measuring.
+	strike := func(t *testing.T, status *Status, file string) {
+		go func() {
+			for t.Context().Err() == nil {
+				if p := status.Now(); p != nil {
+					if sent, _ := p.Messages(); sent > 0 {
+						os.WriteFile(file, nil, 0o600)
+						return
+					}
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}()
+	}
 	for _, test := range []struct{ name, fate, want string }{
-		{"dies", "exit 9 after 2s", `the server died: exit status 9, last words "terminate called after throwing an instance"`},
-		{"stops", "stop after 2s", "fell silent: a birth repeated at the end was not answered within 10s"},
+		{"dies", "exit 9 when ", `the server died: exit status 9, last words "terminate called after throwing an instance"`},
+		{"stops", "stop when ", "fell silent: a birth repeated at the end was not answered within 10s"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := quick(3, "steady", "join")
-			cfg.Options.ServerExec, cfg.Options.Duration = foreignCommand("server", test.fate), 4*time.Second
-			r := execute(t, cfg)
+			file := filepath.Join(t.TempDir(), "now")
+			cfg.Options.ServerExec, cfg.Options.Duration = foreignCommand("server", test.fate+file), 2*time.Second
+			var status Status
+			strike(t, &status, file)
+			r, err := Execute(t.Context(), cfg, Version(nil), &status)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if s := scenarioOf(t, r, "steady"); !strings.Contains(s.Failed, test.want) {
 				t.Errorf("steady: failed %q, want %q", s.Failed, test.want)
 			}
@@ -226,7 +254,8 @@ func TestServerFails(t *testing.T) {
 			}
 			addr := probe.Addr()
 			probe.Close()
-			server := exec.Command("/bin/sh", "-c", "exec "+strings.Replace(foreignCommand("server", strings.Replace(test.fate, "2s", "3s", 1)), "{port}", strconv.Itoa(int(addr.Port())), 1))
+			file := filepath.Join(t.TempDir(), "now")
+			server := exec.Command("/bin/sh", "-c", "exec "+strings.Replace(foreignCommand("server", test.fate+file), "{port}", strconv.Itoa(int(addr.Port())), 1))
 			if err := server.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -235,8 +264,10 @@ func TestServerFails(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 			cfg := quick(3, "steady", "join")
-			cfg.Options.Server, cfg.Options.Duration = addr.String(), 4*time.Second
-			r, err := Execute(t.Context(), cfg, Version(nil), new(Status))
+			cfg.Options.Server, cfg.Options.Duration = addr.String(), 2*time.Second
+			var status Status
+			strike(t, &status, file)
+			r, err := Execute(t.Context(), cfg, Version(nil), &status)
 			want := test.want
 			if test.name == "dies" {
 				want = "the server died: nothing listens at " + addr.String()
