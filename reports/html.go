@@ -15,6 +15,8 @@ import (
 var (
 	//go:embed page/page.html
 	pageTemplate string
+	//go:embed page/drawn.html
+	drawnTemplate string // the end of a page with charts
 	//go:embed page/page.css
 	pageStyle string
 	//go:embed page/chart.js
@@ -50,7 +52,7 @@ var pageHTML = template.Must(template.New("page").Funcs(template.FuncMap{
 		}
 		return out
 	},
-}).Parse(pageTemplate))
+}).Parse(pageTemplate + drawnTemplate))
 
 // maxCells is how many cells all heat maps together may have, so that the page
 // stays small: some 9 bytes a cell.

@@ -22,7 +22,7 @@ var (
 	//go:embed page/study.js
 	studyScript string
 
-	studyHTML = template.Must(template.New("study").Parse(studyTemplate))
+	studyHTML = template.Must(template.New("study").Parse(studyTemplate + drawnTemplate))
 )
 
 // StudyFormats are the forms that Study writes.
