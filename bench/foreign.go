@@ -69,11 +69,16 @@ func (s *stage) answers() {
 		directories := &m.board.seats[i].directories.datagrams
 		before := directories.Load()
 		m.peers[i].rebirth() // repeated until it is answered
-		if !m.until(s.ctx, answerPatience, func() bool { return directories.Load() > before || m.server.died() != "" }) && s.ctx.Err() == nil {
-			s.fail("the server at %v fell silent: a birth repeated at the end was not answered within %v", m.server.addr(), answerPatience)
-		}
-		if how := m.server.died(); how != "" {
+		how := ""
+		ended := m.until(s.ctx, answerPatience, func() bool {
+			how = m.server.died()
+			return how != "" || directories.Load() > before
+		})
+		switch {
+		case how != "":
 			s.fail("the server died: %s", how)
+		case !ended && s.ctx.Err() == nil:
+			s.fail("the server at %v fell silent: a birth repeated at the end was not answered within %v", m.server.addr(), answerPatience)
 		}
 		return
 	}

@@ -11,11 +11,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz"
 )
 
 // foreignEnv makes the test program a server or a peer of somebody else's:
@@ -260,7 +262,7 @@ func TestServerFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { server.Process.Kill(); server.Wait() }()
-			for deadline := time.Now().Add(10 * time.Second); !portBound(addr.Port()) && time.Now().Before(deadline); {
+			for deadline := time.Now().Add(10 * time.Second); !fuzz.SocketBound(addr) && time.Now().Before(deadline); {
 				time.Sleep(time.Millisecond)
 			}
 			cfg := quick(3, "steady", "join")
@@ -280,6 +282,53 @@ func TestServerFails(t *testing.T) {
 			}
 			flat(t, r, "steady.latency.p50")
 		})
+	}
+}
+
+// A server that runs is never taken for dead, whoever else comes and goes: the
+// kernel's table of sockets may leave one out that is there.
+func TestRunningServerIsAlive(t *testing.T) {
+	t.Parallel()
+	if !processes {
+		return
+	}
+	server, err := core.Listen(netip.MustParseAddrPort("127.0.0.77:0"), 0) // where nobody else gets a port
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	var others sync.WaitGroup
+	for range 4 {
+		others.Go(func() {
+			for {
+				var open [32]*net.UDPConn
+				for i := range open {
+					open[i], _ = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 77)})
+				}
+				for _, u := range open {
+					if u != nil {
+						u.Close()
+					}
+				}
+				select {
+				case <-over:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for i := range 1000 {
+		if how := remoteServer(server.Addr()).died(); how != "" {
+			t.Errorf("at look %d: %s", i, how)
+			break
+		}
+	}
+	close(over)
+	others.Wait()
+	server.Close()
+	if remoteServer(server.Addr()).died() == "" {
+		t.Error("alive after its end")
 	}
 }
 

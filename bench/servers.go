@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz"
 )
 
 // server is what a mesh can do to its directory server.
@@ -116,7 +117,7 @@ func (r remoteServer) kill() error                   { return fmt.Errorf("server
 func (r remoteServer) restart() error                { return r.kill() }
 func (r remoteServer) usage() (time.Duration, int64) { return 0, 0 }
 func (r remoteServer) died() string {
-	if r.addr().Addr().IsLoopback() && !portBound(r.addr().Port()) {
+	if r.addr().Addr().IsLoopback() && !fuzz.SocketBound(r.addr()) && addrFree(r.addr()) { // the second never errs, but is in the way of one that starts
 		return "nothing listens at " + r.addr().String()
 	}
 	return ""
@@ -144,7 +145,7 @@ func startCommand(ctx context.Context, line string, host netip.Addr) (*commandSe
 		}
 		port = s.Addr().Port()
 		s.Close()
-	} else if portFree(port) != nil {
+	} else if !addrFree(netip.AddrPortFrom(host, port)) {
 		return nil, fmt.Errorf("port %d is taken, and %q has no {port} or {addr} to be given another", port, line)
 	}
 	at := netip.AddrPortFrom(host, port)
@@ -152,12 +153,14 @@ func startCommand(ctx context.Context, line string, host netip.Addr) (*commandSe
 	return c, c.start(ctx)
 }
 
-func portFree(port uint16) error {
-	s, err := core.Listen(netip.AddrPortFrom(loopback, port), 0)
-	if err == nil {
-		s.Close()
+// addrFree reports that a socket can be bound there.
+func addrFree(addr netip.AddrPort) bool {
+	s, err := core.Listen(addr, 0)
+	if err != nil {
+		return false
 	}
-	return err
+	s.Close()
+	return true
 }
 
 // start waits until the port is bound, for five seconds at most.
@@ -167,7 +170,7 @@ func (c *commandServer) start(ctx context.Context) (err error) {
 		return err
 	}
 	timeout := time.After(5 * time.Second)
-	for !portBound(c.at.Port()) {
+	for !fuzz.SocketBound(c.at) {
 		select {
 		case <-c.proc.ended:
 			return fmt.Errorf("server %q ended at once: %s", c.command, c.proc.died())

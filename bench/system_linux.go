@@ -115,22 +115,6 @@ func field(text, label string) int64 {
 	return 0
 }
 
-// portBound reports that some socket of this machine is bound to a UDP port.
-func portBound(port uint16) bool {
-	for _, family := range []string{"/proc/net/udp", "/proc/net/udp6"} { // a socket of the latter may take both
-		table, err := os.ReadFile(family)
-		if err != nil && family == "/proc/net/udp" {
-			return true // cannot tell
-		}
-		for line := range strings.Lines(string(table)) {
-			if f := strings.Fields(line); len(f) > 1 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // describe fills in what the system says of itself.
 func (e *Env) describe() {
 	var u unix.Utsname

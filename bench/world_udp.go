@@ -150,7 +150,7 @@ func quotedName(name string) string {
 func (m *mesh) portBelow(limit int) (uint16, error) {
 	for range 1000 {
 		port := uint16(20000 + rand.IntN(limit-20000))
-		if m.board.index[port] == nobody && portFree(port) == nil {
+		if m.board.index[port] == nobody && addrFree(netip.AddrPortFrom(loopback, port)) {
 			return port, nil
 		}
 	}

@@ -31,19 +31,42 @@ func kernelQueue(addr netip.AddrPort) (n uint64) {
 	return n
 }
 
-// socketRow is the row of the socket bound to an address in /proc/net/udp
-// (proc_net_udp(5)), nil where there is none.
-func socketRow(addr netip.AddrPort) []string {
-	table, err := os.ReadFile("/proc/net/udp")
-	if err != nil {
-		return nil
+// SocketBound reports that some socket of this machine takes what is sent to a
+// local address; true, too, where the system does not tell. It may overlook one
+// while others come and go.
+func SocketBound(addr netip.AddrPort) bool {
+	if _, err := os.Stat(socketTables[0]); err != nil {
+		return true
 	}
+	return socketRow(addr) != nil
+}
+
+// socketTables are the kernel's lists of UDP sockets (proc_net_udp(5)); one of
+// the latter may take both families.
+var socketTables = []string{"/proc/net/udp", "/proc/net/udp6"}
+
+// socketLooks is how often the tables are read before a socket is taken not to
+// be there. The kernel hands a table out in pieces, and goes on by counting
+// sockets: when one that it has passed is closed meanwhile, another is left out.
+const socketLooks = 4
+
+// socketRow is the row of the socket that takes what is sent to an address, nil
+// where there is none.
+func socketRow(addr netip.AddrPort) []string {
 	host := addr.Addr().As4()
 	exact := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(host[:]), addr.Port())
 	any := fmt.Sprintf("00000000:%04X", addr.Port())
-	for _, line := range strings.Split(string(table), "\n") {
-		if f := strings.Fields(line); len(f) >= 13 && (f[1] == exact || f[1] == any) {
-			return f
+	for range socketLooks {
+		for _, table := range socketTables {
+			b, err := os.ReadFile(table)
+			if err != nil {
+				continue
+			}
+			for line := range strings.Lines(string(b)) {
+				if f := strings.Fields(line); len(f) >= 13 && (strings.HasSuffix(f[1], exact) || strings.HasSuffix(f[1], any)) {
+					return f
+				}
+			}
 		}
 	}
 	return nil
