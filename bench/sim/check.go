@@ -33,7 +33,8 @@ var Invariants = [][2]string{
 	{"directory", "every directory sent is valid"},
 	{"books", "every machine's counters add up: what came in is what it was taken for"},
 	{"view", "a peer knows the last directory it took, without itself, and broadcasts to all of it"},
-	{"counter", "no broadcast has the number of the one before it"},
+	{"timers", "a peer's births, keep-alives and broadcasts go out when they are due by its own clock, not before and not after; those missed while it was stopped, once"},
+	{"counter", "a broadcast has the number of its tick: 0 for the first after a launch, then one more each time"},
 	{"heal", "in the end all are members and every view is the server's (with refresh), or all have been members (without); but for those whose name or port a ghost holds, one with a keep-alive of its own where there is refresh"},
 	{"gap", "without refresh, a view that is not the server's in the end has one of the known gaps: its last directory was lost, or overtaken by an older one, or the server forgot the peer"},
 }
@@ -42,12 +43,14 @@ var Invariants = [][2]string{
 type server interface {
 	core.Machine
 	Entries() core.Entries
+	Counters() core.Counters
 }
 
 type member interface {
 	core.Machine
 	Others() core.Entries
 	Joined() bool
+	Counters() core.Counters
 }
 
 // checker follows a run from outside: it sees the datagrams that the machines
@@ -70,9 +73,8 @@ type checker struct {
 	purse     float64 // announcements sent in excess of the pace
 	paid      time.Duration
 
-	taken map[uint16][]byte // the last directory each peer took
-	fresh []uint16          // peers that took one at this instant
-	spoke map[uint16]spoken
+	peers map[uint16]*watched // the peers, by port
+	fresh []*watched          // those that took a directory at this instant
 
 	posts posts
 	gaps  map[Gap]int // seen in the end
@@ -85,14 +87,9 @@ type presence struct {
 	proven      bool   // a keep-alive came from there or from its own port
 }
 
-type spoken struct {
-	at      time.Duration
-	counter uint16
-}
-
 func newChecker(n *coretest.Net, timing core.Timing) *checker {
 	return &checker{net: n, timing: timing, members: map[core.Entry]presence{},
-		taken: map[uint16][]byte{}, spoke: map[uint16]spoken{}, posts: posts{}, gaps: map[Gap]int{}}
+		peers: map[uint16]*watched{}, posts: posts{}, gaps: map[Gap]int{}}
 }
 
 func (c *checker) fail(invariant, format string, args ...any) {
@@ -107,25 +104,15 @@ func (c *checker) hear(e coretest.Event) {
 	switch {
 	case e.What == coretest.Sent && e.From == coretest.ServerPort:
 		c.serverSent(e)
-	case e.What == coretest.Sent && c.net.Node(e.From) != nil:
-		c.peerSent(e)
 	case e.What == coretest.Taken && e.To == coretest.ServerPort:
 		c.dirty = true
 		c.serverTook(e)
-	case e.What == coretest.Taken:
-		if m, err := core.Parse(e.Datagram); err == nil && m.Type == core.TypeDirectory && e.From == coretest.ServerPort {
-			c.taken[e.To] = append(c.taken[e.To][:0], m.Entries...)
-			c.fresh = append(c.fresh, e.To)
-		}
 	case e.What == coretest.Launched && e.From == coretest.ServerPort:
 		clear(c.members)
 		c.announced, c.owed, c.purse = nil, false, 0
 		c.losing, c.lost = false, 0
 	case e.What == coretest.Overflowed && e.To == coretest.ServerPort:
 		c.losing = true
-	case e.What == coretest.Launched:
-		delete(c.taken, e.From)
-		delete(c.spoke, e.From)
 	case e.What == coretest.Resumed && e.From == coretest.ServerPort:
 		c.since, c.resumed = e.At, e.At
 	}
@@ -176,7 +163,7 @@ func (c *checker) serverSent(e coretest.Event) {
 		c.fail("directory", "the server sent %q: %v", e.Datagram, err)
 		return
 	}
-	if len(e.Ports) >= m.Entries.Len() {
+	if toAll(e.Ports, m.Entries) {
 		c.announced = append(c.announced[:0], m.Entries...)
 	}
 	// Announcements in full, and each member's answer every AnswerGap.
@@ -188,47 +175,30 @@ func (c *checker) serverSent(e coretest.Event) {
 	}
 }
 
-func (c *checker) peerSent(e coretest.Event) {
-	m, err := core.Parse(e.Datagram)
-	if err != nil || m.Type != core.TypeVanilla {
-		return
-	}
-	_, counter, ok := core.ParseBroadcast(m.Payload)
-	if !ok {
-		return
-	}
-	all, n := core.Entries(c.taken[e.From]), 0
-	for i := range all.Len() { // the ports are in the directory's order
-		if port := all.At(i).Port; port != e.From {
-			if n == len(e.Ports) || e.Ports[n] != port {
-				c.fail("view", "peer on %d took a directory of %d and broadcasts to %v", e.From, all.Len(), e.Ports)
-				break
-			}
-			n++
+// toAll reports that the ports are those of the entries, in their order.
+func toAll(ports []uint16, all core.Entries) bool {
+	for i, port := range ports {
+		if i == all.Len() || all.At(i).Port != port {
+			return false
 		}
 	}
-	if n < len(e.Ports) {
-		c.fail("view", "peer on %d took a directory of %d and broadcasts to %v", e.From, all.Len(), e.Ports)
-	}
-	if was, ok := c.spoke[e.From]; ok && counter == was.counter {
-		c.fail("counter", "peer on %d broadcasts number %d of %v again", e.From, counter, was.at)
-	}
-	c.spoke[e.From] = spoken{e.At, counter}
+	return len(ports) == all.Len()
 }
 
 // instant checks what holds whenever everything at an instant is done.
 func (c *checker) instant() {
 	now := c.net.Now()
-	for _, port := range c.fresh {
-		c.view(port)
-		c.books(c.net.Node(port))
+	for _, w := range c.fresh {
+		w.fresh = false
+		w.view()
+		c.books(w.self.Port, w.Counters())
 	}
 	c.fresh = c.fresh[:0]
 	x := c.net.Node(coretest.ServerPort)
 	if !x.Running() || x.Paused() {
 		return
 	}
-	c.books(x)
+	c.books(x.Port(), x.Machine().(server).Counters())
 	if c.losing {
 		c.losing, c.lost = false, now
 	}
@@ -260,17 +230,12 @@ func (c *checker) instant() {
 }
 
 // books adds up a machine's counters.
-func (c *checker) books(x *coretest.Node) {
-	m, ok := x.Machine().(interface{ Counters() core.Counters })
-	if !ok {
-		return
-	}
-	n := m.Counters()
+func (c *checker) books(port uint16, n core.Counters) {
 	d := n.Dropped
 	known := d.Malformed + d.Rejected + d.Misdirected + d.Stranger + n.Births + n.Repeats + n.Conflicts + n.KeepAlives + n.Unknown +
 		n.Directories + n.Messages
 	if in := n.In.Total().Datagrams; in != known {
-		c.fail("books", "%d datagrams came to %d, and %d are accounted for", in, x.Port(), known)
+		c.fail("books", "%d datagrams came to %d, and %d are accounted for", in, port, known)
 	}
 }
 
@@ -314,27 +279,15 @@ func contains(entries core.Entries, e core.Entry) bool {
 	return false
 }
 
-// view checks that a peer knows the last directory it took.
-func (c *checker) view(port uint16) {
-	x := c.net.Node(port)
-	if x == nil || !x.Running() {
-		return
-	}
-	if !known(x.Machine().(member).Others(), core.Entries(c.taken[port]), port) {
-		c.fail("view", "peer on %d took a directory of %d and knows %d others", port,
-			core.Entries(c.taken[port]).Len(), x.Machine().(member).Others().Len())
-	}
-}
-
 // known reports that others is all without the one on port, in any order.
 func known(others, all core.Entries, port uint16) bool {
 	n := 0
 	for i := range all.Len() {
 		if e := all.At(i); e.Port != port {
-			n++
-			if !contains(others, e) {
+			if !(n < others.Len() && others.At(n) == e) && !contains(others, e) { // most have the same order
 				return false
 			}
+			n++
 		}
 	}
 	return n == others.Len()

@@ -40,9 +40,10 @@ func Simulate(s Scenario, machines Machines, until time.Duration, trace func(cor
 	}).Launch()
 	d := dice(s.Seed ^ 0x5EED)
 	for i := range s.Peers {
-		port := uint16(coretest.ServerPort + 1 + i)
-		x := n.Add(port, func(now time.Time) core.Machine {
-			return machines.Peer(core.PeerConfig{Self: core.Entry{Name: name(i), Port: port}, Server: serverAddr, Timing: timing}, now)
+		self := entry(i)
+		x := n.Add(self.Port, func(now time.Time) core.Machine {
+			m := machines.Peer(core.PeerConfig{Self: self, Server: serverAddr, Timing: timing}, now)
+			return c.watch(m.(member), self, now)
 		})
 		n.At(d.between(0, launching), func() {
 			if !x.Running() { // a crash that is over may have launched it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"runtime"
 	"testing"
 	"time"
 
@@ -43,5 +44,28 @@ func TestSwarmIsDeterministic(t *testing.T) {
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != pinned {
 		t.Errorf("the logs have hash %s, pinned is %s: pin it if the machines, the rules, the catalogue or the draw have been changed on purpose", got, pinned)
+	}
+}
+
+// The checker allocates nothing for what happens often: nine minutes more take
+// no more than the first.
+func TestCheckerDoesNotAllocate(t *testing.T) {
+	// Not parallel: nobody else may allocate.
+	allocations := func(d time.Duration) int64 {
+		s := Default()
+		s.Duration, s.Network.Loss = d, 0.01
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r := Simulate(s, Core, 0, nil)
+		runtime.ReadMemStats(&after)
+		if r.Finding != nil || r.Virtual != d {
+			t.Errorf("%v after %v", r.Finding, r.Virtual)
+		}
+		return int64(after.Mallocs - before.Mallocs)
+	}
+	short, long := allocations(time.Minute), allocations(10*time.Minute)
+	t.Log(short, long)
+	if long > short+100 { // of the 20,000 datagrams more
+		t.Errorf("%d allocations in a minute, %d in ten", short, long)
 	}
 }

@@ -1,0 +1,199 @@
+package sim
+
+import (
+	"bytes"
+	"math"
+	"net/netip"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/core/coretest"
+)
+
+// watched stands between a peer and the Net and holds what the peer does against
+// timers of the checker's own. These run by the peer's clock, which alone says
+// when something is due: it may drift and jump.
+type watched struct {
+	member
+	c    *checker
+	self core.Entry
+
+	took   []byte // the last directory it took
+	joined bool   // that or one before has named it
+	fresh  bool   // it took one at this instant
+
+	birth, alive, tick timer
+	counter            uint16        // of the next tick
+	wake               time.Duration // what it last waited for
+
+	born, living []byte // its birth and its keep-alive
+	text, out    []byte // scratch: a broadcast
+}
+
+// never is when a timer that does not run is due.
+const never = time.Duration(math.MaxInt64)
+
+// timer is when something is due by the peer's clock, since Start, and how
+// often.
+type timer struct{ due, every time.Duration }
+
+// turn is taken at now. Several that were missed are worth no more than one:
+// that holds for broadcasts, too, since their interval is longer than the
+// deadline, beyond which they are given up.
+func (t *timer) turn(now time.Duration) {
+	if t.every == 0 {
+		t.due = never
+		return
+	}
+	t.due += max(0, now-t.due)/t.every*t.every + t.every
+}
+
+// watch follows a peer from its launch on, at now by its clock.
+func (c *checker) watch(m member, self core.Entry, now time.Time) *watched {
+	t, at := &c.timing, now.Sub(coretest.Start)
+	w := &watched{member: m, c: c, self: self,
+		birth:  timer{at, t.Retry},
+		alive:  timer{at + t.Heartbeat, t.Heartbeat},
+		tick:   timer{at + t.Broadcast, t.Broadcast},
+		wake:   at,
+		born:   core.Message{Type: core.TypeBirth, Entry: self}.Append(nil),
+		living: core.Message{Type: core.TypeKeepAlive, Entry: self}.Append(nil),
+	}
+	c.peers[self.Port] = w
+	return w
+}
+
+// Step implements core.Machine.
+func (w *watched) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+	w.member.Step(now, from, datagram)
+	if len(datagram) < 2 || datagram[0] != byte(core.TypeDirectory) || from != serverAddr {
+		return
+	}
+	m, err := core.Parse(datagram)
+	if err != nil || m.Type != core.TypeDirectory {
+		return
+	}
+	w.took = append(w.took[:0], m.Entries...)
+	if !w.fresh {
+		w.fresh = true
+		w.c.fresh = append(w.c.fresh, w)
+	}
+	if !w.joined && contains(m.Entries, w.self) {
+		w.joined = true
+		w.birth = timer{never, w.c.timing.Refresh}
+		if w.birth.every > 0 {
+			w.birth.due = now.Sub(coretest.Start) + w.birth.every
+		}
+	}
+}
+
+// Poll implements core.Machine.
+func (w *watched) Poll(now time.Time) (core.Outgoing, time.Time) {
+	at := now.Sub(coretest.Start)
+	if at > w.wake+time.Microsecond { // it has been stopped, or its clock has jumped
+		w.wake = at
+		w.view()
+	}
+	out, next := w.member.Poll(now)
+	switch {
+	case out.Empty():
+		w.idle(at, next)
+	case bytes.Equal(out.Datagram, w.living):
+		w.sent("keep-alive", &w.alive, at)
+		w.toServer(out)
+	case bytes.Equal(out.Datagram, w.born):
+		w.sent("birth", &w.birth, at)
+		w.toServer(out)
+	default:
+		w.sent("broadcast", &w.tick, at)
+		w.broadcast(out)
+	}
+	return out, next
+}
+
+// sent takes note that something has been sent, and must have been due.
+func (w *watched) sent(what string, t *timer, now time.Duration) {
+	switch {
+	case t.due == never:
+		w.c.fail("timers", "peer %v sends a %s, and none is due any more", w.self, what)
+	case now < t.due:
+		w.c.fail("timers", "peer %v sends a %s %v early by its clock", w.self, what, t.due-now)
+	}
+	t.turn(now)
+}
+
+func (w *watched) toServer(out core.Outgoing) {
+	if len(out.Ports) != 1 || out.Ports[0] != coretest.ServerPort {
+		w.c.fail("timers", "peer %v sends a birth or a keep-alive to %v", w.self, out.Ports)
+	}
+}
+
+// idle checks that nothing is due any more, and that the peer does not mean to
+// sleep longer than until something is. A broadcast to nobody is one, too.
+func (w *watched) idle(now time.Duration, next time.Time) {
+	if w.tick.due <= now && w.alone() {
+		w.tick.turn(now)
+		w.counter++
+	}
+	w.wake = never
+	if !next.IsZero() {
+		w.wake = next.Sub(coretest.Start)
+	}
+	w.by(now, "birth", w.birth.due)
+	w.by(now, "keep-alive", w.alive.due)
+	w.by(now, "broadcast", w.tick.due)
+}
+
+func (w *watched) by(now time.Duration, what string, due time.Duration) {
+	switch {
+	case due <= now:
+		w.c.fail("timers", "peer %v sends no %s, due %v ago by its clock", w.self, what, now-due)
+	case due < w.wake:
+		w.c.fail("timers", "peer %v sleeps longer than until its next %s, due in %v by its clock", w.self, what, due-now)
+	}
+}
+
+// alone reports that the directory taken names nobody else.
+func (w *watched) alone() bool {
+	all := core.Entries(w.took)
+	return all.Len() == 0 || all.Len() == 1 && all.At(0).Port == w.self.Port
+}
+
+// broadcast checks a broadcast's number and who gets it: all of the directory
+// taken, in its order.
+func (w *watched) broadcast(out core.Outgoing) {
+	w.text = core.AppendBroadcast(w.text[:0], w.self.Name, w.counter, 0)
+	w.out = core.Message{Type: core.TypeVanilla, Payload: w.text}.Append(w.out[:0])
+	if !bytes.Equal(out.Datagram, w.out) {
+		w.c.fail("counter", "peer %v sends %.40q, and its next broadcast is %q", w.self, out.Datagram, w.text)
+	}
+	w.counter++
+	all, n := core.Entries(w.took), 0
+	for i := range all.Len() {
+		port := all.At(i).Port
+		switch {
+		case port == w.self.Port:
+		case n == len(out.Ports) || out.Ports[n] != port:
+			n = math.MaxInt32
+		default:
+			n++
+		}
+		if n > len(out.Ports) {
+			break
+		}
+	}
+	if n != len(out.Ports) {
+		w.c.fail("view", "peer %v took a directory of %d and broadcasts to %v", w.self, all.Len(), out.Ports)
+	}
+	w.view()
+}
+
+// view checks that a peer knows the last directory it took.
+func (w *watched) view() {
+	if !known(w.Others(), w.took, w.self.Port) {
+		w.c.fail("view", "peer %v took a directory of %d and knows %d others", w.self, core.Entries(w.took).Len(), w.Others().Len())
+	}
+	if w.Joined() != w.joined {
+		w.c.fail("view", "peer %v has been named by a directory: %t, and believes %t", w.self, w.joined, w.Joined())
+	}
+}
