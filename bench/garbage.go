@@ -134,7 +134,7 @@ func startSender(a assault) (*senderProcess, error) {
 	if x.out, err = cmd.StdoutPipe(); err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	if err := fuzz.StartTied(cmd); err != nil {
 		return nil, fmt.Errorf("cannot start the sender: %w", err)
 	}
 	if err := json.NewEncoder(x.in).Encode(a); err != nil {

@@ -212,7 +212,7 @@ func (p *processPeer) start() error {
 	}
 	p.answers, _ = out.(*os.File)
 	p.out = bufio.NewReader(out)
-	if err := cmd.Start(); err != nil {
+	if err := fuzz.StartTied(cmd); err != nil {
 		return fmt.Errorf("cannot start a peer process: %w", err)
 	}
 	p.cmd = cmd
@@ -364,7 +364,7 @@ func startProcess(command string) (*process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	p.cmd.WaitDelay = time.Second // where it has left somebody behind who holds its output
 	fuzz.OwnGroup(p.cmd)
-	if err := p.cmd.Start(); err != nil {
+	if err := fuzz.StartTied(p.cmd); err != nil {
 		return nil, fmt.Errorf("cannot start %q: %w", command, err)
 	}
 	go func() {

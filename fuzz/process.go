@@ -48,7 +48,7 @@ func StartWords(words []string, input *os.File, output io.Writer) (*Process, err
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	p.cmd.WaitDelay = time.Second
 	OwnGroup(p.cmd)
-	if err := p.cmd.Start(); err != nil {
+	if err := StartTied(p.cmd); err != nil {
 		return nil, fmt.Errorf("cannot start %q: %w", strings.Join(words, " "), err)
 	}
 	go func() { p.cmd.Wait(); close(p.done) }()
