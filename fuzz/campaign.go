@@ -158,9 +158,6 @@ func (c *campaign) up(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.asides, err = bystand(c.address, c.Ports+asidePort); err != nil {
-		return err
-	}
 	if err := c.arm(); err != nil {
 		return err
 	}
@@ -233,17 +230,27 @@ func (c *campaign) upPeer(ctx context.Context) (err error) {
 		if err := c.find(); err != nil {
 			return err
 		}
-	} else if err := c.launch(ctx, server); err != nil {
-		return err
+	}
+	const launches = 5 // the machine may keep a peer from its keep-alives
+	for n := 1; ; n++ {
+		if c.Exec != "" {
+			if err := c.launch(ctx, server); err != nil {
+				return err
+			}
+		}
+		if c.prey.interval == 0 {
+			c.prey.interval = c.mesh.learn(c.prey.entry)
+		}
+		if c.prey.interval != 0 || c.Exec == "" || c.mesh.canaries[0].sees(c.prey.entry) || c.mesh.over() || n == launches {
+			break
+		}
+		c.process.Stop()
 	}
 	c.address = netip.AddrPortFrom(server.Addr(), c.prey.entry.Port)
-	if c.prey.interval == 0 {
-		const most = 15 * time.Second // three intervals and some
-		if c.prey.interval = c.mesh.learn(c.prey.entry.Name, most); c.prey.interval == 0 && ctx.Err() == nil {
-			c.Log(fmt.Sprintf("%v has not broadcast for %v: only its keep-alives are watched", c.prey.entry, most))
-		}
+	if c.prey.interval == 0 && !c.mesh.over() {
+		c.Log(fmt.Sprintf("%v has not broadcast for %v: only its keep-alives are watched", c.prey.entry, hearing))
 	}
-	return nil
+	return c.stillborn()
 }
 
 // find looks for a peer that runs already in its server's directory.
@@ -266,20 +273,13 @@ func (c *campaign) launch(ctx context.Context, server netip.AddrPort) (err error
 	if c.process, err = Start(command); err != nil {
 		return err
 	}
-	for begun := time.Now(); !c.mesh.canaries[0].sees(c.prey.entry); time.Sleep(glance) {
-		switch gone := c.stillborn(); {
-		case gone != nil:
-			return gone
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case time.Since(begun) > patience:
-			return fmt.Errorf("%q was not born as %v at %v within %v", command, c.prey.entry, server, patience)
-		}
+	if !c.mesh.await(patience, func() bool { return c.mesh.canaries[0].sees(c.prey.entry) }) {
+		return cmp.Or(c.stillborn(), ctx.Err(), fmt.Errorf("%q was not born as %v at %v within %v", command, c.prey.entry, server, patience))
 	}
 	return nil
 }
 
-// arm makes the guns that there can be.
+// arm makes the guns that there can be, and the bystanders.
 func (c *campaign) arm() error {
 	host := c.address.Addr()
 	stranger, err := Dial(netip.AddrPortFrom(host, 0), c.address)
@@ -287,7 +287,9 @@ func (c *campaign) arm() error {
 		return err
 	}
 	c.guns[FromStranger] = stranger
-	c.asides.listen(stranger.udp, func() { stranger.refused.Add(1) })
+	if c.asides, err = bystand(c.address, c.Ports+asidePort, stranger); err != nil {
+		return err
+	}
 	if c.Role == Server {
 		return nil
 	}

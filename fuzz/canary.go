@@ -3,6 +3,7 @@ package fuzz
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -33,6 +34,8 @@ type canary struct {
 	sent      uint64    // datagrams to the server
 	alive     time.Time // when it last sent a sign of life
 	late      time.Time // when it last did so more than lateAlive after the one before
+	marked    uint64    // the number of the last mark that it was sent
+	passed    uint64    // and of the last that it has read
 }
 
 // lateAlive is how long a canary may be silent before the machine, and not the
@@ -79,6 +82,10 @@ func (c *canary) observer(server netip.AddrPort) core.Observer {
 			}
 		},
 		Dropped: func(_ time.Time, from netip.AddrPort, datagram []byte, why error) {
+			if from == c.socket.Addr() {
+				c.pass(datagram)
+				return
+			}
 			if from != server || !errors.Is(why, core.ErrMalformed) {
 				return
 			}
@@ -108,6 +115,29 @@ func (c *canary) observer(server netip.AddrPort) core.Observer {
 			}
 		},
 	}
+}
+
+// mark sends the canary a datagram from itself, with a number in it, behind all
+// that waits to be read. It has caughtUp when it has read that, too.
+func (c *canary) mark() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.marked++
+	c.conn.WriteToUDPAddrPort(binary.LittleEndian.AppendUint64(nil, c.marked<<16), c.socket.Addr()) // of type 0: malformed
+}
+
+func (c *canary) pass(mark []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(mark) == 8 {
+		c.passed = binary.LittleEndian.Uint64(mark) >> 16
+	}
+}
+
+func (c *canary) caughtUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.passed == c.marked
 }
 
 // leave ends the peer.

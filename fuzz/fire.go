@@ -118,7 +118,7 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 	if c.Role == Peer {
 		heard = c.mesh.canaries[0].hears(c.prey.entry.Name)
 	}
-	before, strays, printed, begun := c.guns.counts(), c.asides.got.Load(), c.said(), time.Now()
+	before, strays, printed, begun := c.guns.counts(), c.asides.strays(), c.said(), time.Now()
 	drops, _ := kernelDrops(c.address)
 	c.fire(ctx, b)
 	late := time.Since(begun)
@@ -156,7 +156,7 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 	if kind != "" {
 		return kind, why
 	}
-	if n := c.asides.got.Load() - strays; n > 0 {
+	if n := c.asides.strays() - strays; n > 0 {
 		return Strayed, fmt.Sprintf("the target sent %d datagrams to ports that had asked for none", n)
 	}
 	if n := c.said() - printed; c.Role == Peer && n > printedMost+printedMore*int64(in) {
@@ -264,7 +264,8 @@ func (c *campaign) haunted(ctx context.Context, b batch, begun time.Time) (Kind,
 			grace -= 600 * time.Millisecond
 		}
 		pause(ctx, last+reaped+grace-time.Since(begun))
-		if kind, _ := c.mesh.probe(false); kind == "" && c.mesh.canaries[0].sees(e) {
+		kind, _ := c.mesh.probe(false)
+		if c.mesh.catchUp(); kind == "" && c.mesh.canaries[0].sees(e) {
 			return Ghost, fmt.Sprintf("%v is in the directory though silent for %.1f s", e, (time.Since(begun) - last).Seconds())
 		}
 	}

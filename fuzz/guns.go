@@ -4,8 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"p2plocal/core"
@@ -75,51 +73,45 @@ func onAnother(a netip.AddrPort) netip.AddrPort {
 }
 
 // bystanders are sockets that nobody tells of in good faith: whatever the
-// target sends there is astray.
+// target sends there is astray. They are read when it is asked for, so that all
+// that has come by then counts.
 type bystanders struct {
-	target netip.AddrPort
-	socket *net.UDPConn // its port stands in forged directories and refused births
-	ports  map[uint16]bool
-	done   sync.WaitGroup
-	got    atomic.Uint64
+	target  netip.AddrPort
+	socket  *net.UDPConn // its port stands in forged directories and refused births
+	sender  *Sender      // the stranger's gun: its source
+	ports   map[uint16]bool
+	strayed uint64
 }
 
 // bystand opens the socket on port.
-func bystand(target netip.AddrPort, port uint16) (*bystanders, error) {
+func bystand(target netip.AddrPort, port uint16, sender *Sender) (*bystanders, error) {
 	u, err := insist(netip.AddrPortFrom(target.Addr(), port))
 	if err != nil {
 		return nil, err
 	}
-	b := &bystanders{target: target, socket: u, ports: map[uint16]bool{}}
-	b.listen(u, nil)
+	b := &bystanders{target: target, socket: u, sender: sender, ports: map[uint16]bool{}}
+	b.ports[b.port()], b.ports[sender.Addr().Port()] = true, true
 	return b, nil
 }
 
 func (b *bystanders) port() uint16 { return b.socket.LocalAddr().(*net.UDPAddr).AddrPort().Port() }
 
-// listen counts what comes from the target, until the socket is closed.
-func (b *bystanders) listen(u *net.UDPConn, refused func()) {
-	b.ports[u.LocalAddr().(*net.UDPAddr).AddrPort().Port()] = true
-	b.done.Go(func() {
-		for buffer := make([]byte, 1); ; {
-			_, from, err := u.ReadFromUDPAddrPort(buffer)
+// strays is how many datagrams have come from the target so far.
+func (b *bystanders) strays() uint64 {
+	for _, u := range []*net.UDPConn{b.socket, b.sender.udp} {
+		drain(u, func(from netip.AddrPort, err error) {
 			switch {
-			case errors.Is(err, net.ErrClosed):
-				return
 			case errors.Is(err, syscall.ECONNREFUSED):
-				refused()
+				b.sender.refused.Add(1)
 			case err == nil && from == b.target:
-				b.got.Add(1)
+				b.strayed++
 			}
-		}
-	})
+		})
+	}
+	return b.strayed
 }
 
-// close waits for the listeners; the guns' sockets must be closed before.
-func (b *bystanders) close() {
-	b.socket.Close()
-	b.done.Wait()
-}
+func (b *bystanders) close() { b.socket.Close() }
 
 // invited says that a sound target may answer a datagram by sending to a
 // bystander: by chance it is a birth there, or a directory that names it.

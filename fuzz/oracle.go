@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -338,18 +339,39 @@ func (m *mesh) note() {
 	}
 }
 
-// heal has the canaries born again that a guest has not been told of.
-func (m *mesh) heal(g *canary) bool {
+// heal has the canaries born again that a guest, or one of themselves, has not
+// been told of.
+func (m *mesh) heal(guests ...*canary) bool {
 	for _, c := range m.canaries {
-		if !g.sees(c.entry) {
+		if slices.ContainsFunc(append(guests, m.canaries...), func(o *canary) bool { return !o.sees(c.entry) }) {
 			c.socket.Do(c.peer.Connect)
 		}
 	}
-	return m.await(m.timeout, func() bool { return m.missing(g) == "" })
+	return m.await(m.timeout, func() bool { return m.missing(guests...) == "" })
 }
 
-// severed says which canaries do not hear each other, though the directory names both.
-func (m *mesh) severed() string {
+// severed says that canaries do not hear each other: because one of them is not in
+// the directory, or though it names both.
+func (m *mesh) severed() (Kind, string) {
+	const tries = 3
+	for n := 1; ; n++ {
+		why := m.unheard()
+		if why == "" {
+			return "", ""
+		}
+		m.catchUp()
+		lost := m.missing()
+		switch {
+		case lost == "":
+			return Deaf, why
+		case n == tries || !m.excused() || !m.heal():
+			return Culled, lost
+		}
+	}
+}
+
+// unheard sends each canary a message from another one, and says which does not come.
+func (m *mesh) unheard() string {
 	m.rounds++
 	text := fmt.Sprintf("canary %d", m.rounds)
 	last := len(m.canaries) - 1
@@ -366,8 +388,20 @@ func (m *mesh) severed() string {
 // settle forgets what is due from before a batch.
 func (m *mesh) settle() {
 	m.probe(false)
+	m.catchUp()
 	m.again = m.repeats()
 	m.note()
+}
+
+// catchUp waits until the canaries have read all that has come to them so far:
+// what is on their sockets is nowhere else.
+func (m *mesh) catchUp() {
+	for _, c := range m.canaries {
+		c.mark()
+	}
+	for _, c := range m.canaries {
+		m.await(m.timeout, c.caughtUp)
+	}
 }
 
 func (m *mesh) repeats() (bytes uint64) {
@@ -382,6 +416,7 @@ func (m *mesh) repeats() (bytes uint64) {
 // judge says what is wrong with the target after in bytes were sent to it.
 func (m *mesh) judge(in uint64, amplification float64, watch bool) (Kind, string) {
 	kind, why := m.probe(watch)
+	m.catchUp() // what the target sent before it let the guest in
 	for _, c := range m.canaries {
 		c.mu.Lock()
 		bad := c.malformed
@@ -398,8 +433,5 @@ func (m *mesh) judge(in uint64, amplification float64, watch bool) (Kind, string
 	if float64(news) > amplification*float64(in) && news > 0 {
 		return Amplified, fmt.Sprintf("%d bytes drew %d bytes of directories that said nothing new", in, news)
 	}
-	if why := m.severed(); why != "" {
-		return Deaf, why
-	}
-	return "", ""
+	return m.severed()
 }

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -102,12 +103,96 @@ func TestSoundServerIsJudgedSound(t *testing.T) {
 	}
 }
 
-func TestBystanderIsInvitedByBirthAndDirectoryAlone(t *testing.T) {
-	b, err := bystand(netip.MustParseAddrPort("127.0.0.1:3000"), 0)
+// A canary that was culled because it could not speak is born again, and no finding.
+func TestCanaryThatWasSilentIsHealed(t *testing.T) {
+	m := local(t, 10*time.Second)
+	m.settle()
+	c := m.canaries[1]
+	c.socket.Do(func(time.Time) { c.peer.Disconnect() })
+	if !m.await(m.timeout, func() bool { return m.missing() != "" }) {
+		t.Fatal("not culled within the time")
+	}
+	m.timeout = time.Second
+	if kind, why := m.severed(); kind != "" || m.missing() != "" {
+		t.Errorf("%s: %s, want the canary healed", kind, why)
+	}
+}
+
+// aside is a bystander of a target that is a socket.
+func aside(t *testing.T) (b *bystanders, target *net.UDPConn) {
+	t.Helper()
+	target, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.close()
+	t.Cleanup(func() { target.Close() })
+	at := target.LocalAddr().(*net.UDPAddr).AddrPort()
+	s, err := Dial(netip.AddrPortFrom(at.Addr(), 0), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if b, err = bystand(at, 0, s); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.close)
+	return b, target
+}
+
+// What the target has sent astray counts at once, and nobody else's datagrams do.
+func TestBystandersCountWhatTheTargetHasSent(t *testing.T) {
+	b, target := aside(t)
+	other, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for i, c := range []struct {
+		from *net.UDPConn
+		to   netip.AddrPort
+		want uint64
+	}{
+		{target, b.socket.LocalAddr().(*net.UDPAddr).AddrPort(), 1},
+		{other, b.socket.LocalAddr().(*net.UDPAddr).AddrPort(), 1},
+		{target, b.sender.Addr(), 2},
+		{target, b.sender.Addr(), 3},
+	} {
+		if _, err := c.from.WriteToUDPAddrPort([]byte{}, c.to); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.strays(); got != c.want {
+			t.Errorf("%d strays after %d datagrams, want %d", got, i+1, c.want)
+		}
+	}
+	target.Close()
+	b.sender.Send(Pack([][]byte{{}}, false))
+	if got := b.strays(); got != 3 || b.sender.Counts().Refused != 1 {
+		t.Errorf("%d strays, %d refused when the target is gone, want 3 and 1", got, b.sender.Counts().Refused)
+	}
+}
+
+// What a canary has been sent is judged, whether it has had time to read it or not.
+func TestCanariesCatchUp(t *testing.T) {
+	m := local(t, 10*time.Second)
+	c := m.canaries[0]
+	for i := range 100 {
+		c.socket.Do(func(time.Time) { // it cannot read meanwhile
+			for range i {
+				m.control.conn.WriteToUDPAddrPort([]byte{1}, c.socket.Addr())
+			}
+			c.mark()
+			if c.caughtUp() {
+				t.Error("caught up with what it cannot have read")
+			}
+		})
+		if m.catchUp(); !c.caughtUp() {
+			t.Fatal("not caught up within the time")
+		}
+	}
+}
+
+func TestBystanderIsInvitedByBirthAndDirectoryAlone(t *testing.T) {
+	b, _ := aside(t)
 	here := b.port()
 	held := func(n core.Name) bool { return n == 'A' }
 	for _, c := range []struct {

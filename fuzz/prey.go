@@ -24,13 +24,17 @@ func (m *mesh) hearTwice(p *prey) {
 	time.Sleep(settle)
 }
 
-// learn waits for two of the prey's broadcasts to tell its interval.
-func (m *mesh) learn(name core.Name, most time.Duration) time.Duration {
-	first := m.canaries[0].hears(name).times
-	for begun := time.Now(); time.Since(begun) < most && !m.over(); time.Sleep(glance) {
-		if v := m.canaries[0].hears(name); v.times >= first+2 {
-			return v.gap
-		}
+// hearing is how long a peer is listened to for its broadcasts: three intervals and some.
+const hearing = 15 * time.Second
+
+// learn waits for two of a peer's broadcasts to tell its interval; 0: it has not
+// sent them, or is not in the directory any more.
+func (m *mesh) learn(e core.Entry) time.Duration {
+	heard := func() voice { return m.canaries[0].hears(e.Name) }
+	first := heard().times
+	m.await(hearing, func() bool { return heard().times >= first+2 || !m.canaries[0].sees(e) })
+	if v := heard(); v.times >= first+2 {
+		return v.gap
 	}
 	return 0
 }
@@ -64,9 +68,31 @@ func (m *mesh) judgePeer(p *prey, before voice, since time.Time) (Kind, string) 
 		}
 		return Hung, fmt.Sprintf("%v has not broadcast for %v, though its interval is %v", p.entry, limit, p.interval)
 	}
+	m.catchUp()
+	spent := time.Since(since)
 	times := m.canaries[0].hears(p.entry.Name).times - before.times
-	if due := int(time.Since(since)/p.interval) + 3; times > due {
-		return Amplified, fmt.Sprintf("%v sent %d messages where %d were due", p.entry, times, due)
+	if due := int(spent/p.interval) + spare; times > due {
+		due = m.idle(p, spent) + spare // its interval was measured once, on a machine that may have been busy
+		if times > due {
+			return Amplified, fmt.Sprintf("%v sent %d messages where %d were due", p.entry, times, due)
+		}
 	}
 	return "", ""
+}
+
+// spare is how many messages more than a time has intervals may come in it.
+const spare = 3
+
+// idle is how many messages a peer sends in a time in which it is sent nothing hostile.
+// What it tells of the interval is remembered.
+func (m *mesh) idle(p *prey, d time.Duration) int {
+	m.catchUp()
+	first := m.canaries[0].hears(p.entry.Name).times
+	wait(m.ctx.Done(), d)
+	m.catchUp()
+	n := m.canaries[0].hears(p.entry.Name).times - first
+	if n > 1 {
+		p.interval = min(p.interval, d/time.Duration(n))
+	}
+	return n
 }

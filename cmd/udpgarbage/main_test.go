@@ -70,7 +70,7 @@ func TestSingleDatagramFaultsAreFoundAndNarrowed(t *testing.T) {
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
-			r, dir, err := attack(t, c.fault, "-mode", "catalogue", "-findings-max", "1")
+			r, dir, err := attack(t, c.fault, "-mode", "catalogue", "-findings-max", "1", "-narrow", "1h")
 			if !errors.Is(err, exitFindings) || len(r.Findings) != 1 {
 				t.Fatalf("%v, %d findings, want one", err, len(r.Findings))
 			}
@@ -174,7 +174,7 @@ func TestPeerFaultsAreFoundAndNarrowed(t *testing.T) {
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
-			r, dir, err := attackPeer(t, c.fault, "-mode", "catalogue", "-findings-max", "1")
+			r, dir, err := attackPeer(t, c.fault, "-mode", "catalogue", "-findings-max", "1", "-narrow", "1h")
 			if !errors.Is(err, exitFindings) || len(r.Findings) != 1 {
 				t.Fatalf("%v, %d findings, want one", err, len(r.Findings))
 			}
