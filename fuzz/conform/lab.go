@@ -2,6 +2,7 @@ package conform
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -113,6 +114,10 @@ func (l *lab) open(label string, host netip.Addr, port uint16) *post {
 	l.mu.Unlock()
 	l.work.Go(func() {
 		listen(u, func(at time.Time, from netip.AddrPort, datagram []byte) {
+			if from == p.addr {
+				l.pass(p, datagram)
+				return
+			}
 			l.note(event{at: at, post: p, other: from, datagram: datagram})
 		})
 	})
@@ -250,8 +255,12 @@ func (l *lab) sleep(d time.Duration) { l.pause(d, nil) }
 // until sleeps until a time after the case's begin.
 func (l *lab) until(at time.Time) { l.sleep(max(0, time.Until(at))) }
 
-// mark is a place in the log.
+// mark is a place in the log, behind all that has come by now.
 func (l *lab) mark() int {
+	l.mu.Lock()
+	posts := slices.Clone(l.posts)
+	l.mu.Unlock()
+	l.catchUp(posts...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.log)
@@ -267,11 +276,40 @@ func (l *lab) came(p *post, since int) (events []event) {
 	return events
 }
 
-// got is came without the lock.
+// got is came without the lock, of all that has come by now, whether there was
+// time to read it or not.
 func (l *lab) got(p *post, since int) []event {
+	l.catchUp(p)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.came(p, since)
+}
+
+// catchUp waits until all is in the log that has come to posts so far: each sends
+// itself a mark, which is read behind that.
+func (l *lab) catchUp(posts ...*post) {
+	for _, p := range posts {
+		if p.lent {
+			continue // it cannot be told whose mark that is
+		}
+		l.mu.Lock()
+		p.marked++
+		n := p.marked
+		l.mu.Unlock()
+		p.udp.WriteToUDPAddrPort(binary.LittleEndian.AppendUint64(nil, n), p.addr)
+	}
+	l.wait(soon, func() bool {
+		return !slices.ContainsFunc(posts, func(p *post) bool { return p.passed < p.marked })
+	})
+}
+
+func (l *lab) pass(p *post, mark []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(mark) == 8 {
+		p.passed = binary.LittleEndian.Uint64(mark)
+	}
+	l.wake()
 }
 
 // inform adds to what an INFO case has seen.

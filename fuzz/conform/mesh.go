@@ -155,7 +155,7 @@ func (m *mesh) try(r *run) func(context.Context, Case, bool) Result {
 			l.starved = l.target.starved()
 		}
 		return r.perform(l, func() {
-			if !m.answers() {
+			if c.risky || c.whole || !m.answers() {
 				l.probe(soon)
 			}
 		})
@@ -163,15 +163,20 @@ func (m *mesh) try(r *run) func(context.Context, Case, bool) Result {
 }
 
 // answers says that the warden, born again, is sent the directory: a sign of life
-// that takes no name.
+// that takes no name. Beside other cases it proves no more than that.
 func (m *mesh) answers() bool {
-	since := m.lab.mark()
-	m.warden.birth()
-	return m.lab.wait(soon/2, func() bool { return len(m.lab.came(m.warden, since)) > 0 })
+	at := m.warden.birth()
+	return m.lab.wait(soon/2, func() bool {
+		return slices.ContainsFunc(m.lab.came(m.warden, 0), func(e event) bool { return e.at.After(at) })
+	})
 }
 
 // shared tests one server: first what cannot hurt it, side by side; then what
 // may, one at a time, so that it is known what did; then what wants it for itself.
+// Before the next one begins a newcomer's birth must have been answered. A server
+// that answers it, and dies of a datagram from before all the same, has the next
+// case blamed, unless that does no harm to a server of its own: nobody can tell
+// from outside.
 func (r *run) shared(ctx context.Context) error {
 	r.report.Mode = fmt.Sprintf("one server for all cases, up to %d at a time", r.Parallel)
 	m, err := r.newMesh(ctx)
@@ -186,22 +191,19 @@ func (r *run) shared(ctx context.Context) error {
 			m.close()
 		}
 	}()
-	// again replaces a server that is broken.
-	again := func(c Case, res Result) bool {
-		if r.Exec == "" && res.excused {
-			return true
-		}
-		if r.Exec == "" {
-			r.gone("after %s: %s", c.ID, res.Detail)
+	// again replaces a server that is broken, if it was started here, after a look at
+	// cases one by one.
+	again := func(after string, cases ...Case) bool {
+		m.close()
+		m = nil
+		if r.each(ctx, cases, r.server) != nil || ctx.Err() != nil {
 			return false
 		}
-		m.close()
 		if m, err = r.newMesh(ctx); err != nil {
 			m = nil
-			r.gone("after %s it could not be started again: %v", c.ID, err)
-			return false
+			r.gone("after %s it could not be started again: %v", after, err)
 		}
-		return true
+		return m != nil
 	}
 	var gentle, risky, whole []Case
 	for _, c := range r.Cases {
@@ -214,12 +216,12 @@ func (r *run) shared(ctx context.Context) error {
 			gentle = append(gentle, c)
 		}
 	}
-	for len(gentle) > 0 {
+	for todo := gentle; len(todo) > 0; {
 		var mu sync.Mutex
 		var left []Case // did not come to an end
 		var broken *Case
 		var last Result
-		r.parallel(ctx, gentle, func(ctx context.Context, c Case) bool {
+		r.parallel(ctx, todo, func(ctx context.Context, c Case) bool {
 			res := r.insist(ctx, c, m.try(r))
 			mu.Lock()
 			defer mu.Unlock()
@@ -237,46 +239,82 @@ func (r *run) shared(ctx context.Context) error {
 		if broken == nil || ctx.Err() != nil {
 			break
 		}
-		if r.Exec != "" {
+		switch {
+		case r.Exec != "":
 			// Any of those under way may have done it: that one says so again, alone.
 			r.log("the server broke while %d cases ran: each of them gets a server of its own", len(left)+1)
-			m.close()
-			for _, c := range append(left, *broken) {
-				if res := r.insist(ctx, c, r.server); res.Outcome != NotRun {
-					r.done(c, res)
-				}
-			}
-			if m, err = r.newMesh(ctx); err != nil {
-				m = nil
-				r.gone("it could not be started again: %v", err)
+			if !again(broken.ID, append(left, *broken)...) {
 				return r.error()
 			}
-		} else if last.excused {
+		case last.excused:
 			r.done(*broken, last) // and then those that are left
-		} else {
+		default:
 			last.Detail += fmt.Sprintf("; %d other cases ran then", len(left))
 			r.done(*broken, last)
 			r.gone("after %s: %s", broken.ID, last.Detail)
 			return r.error()
 		}
-		r.mu.Lock()
-		gentle = slices.DeleteFunc(gentle, func(c Case) bool { _, ok := r.results[c.ID]; return ok })
-		r.mu.Unlock()
+		todo = slices.DeleteFunc(todo, func(c Case) bool { return r.ended(c) })
+	}
+	if len(gentle) > 0 && len(risky)+len(whole) > 0 && ctx.Err() == nil && r.error() == nil {
+		between := Case{ID: "server/probe/0", risky: true, called: func(*lab) {}}
+		if res := r.insist(ctx, between, m.try(r)); res.Outcome == Broken && !res.excused {
+			after := plural(len(gentle), "case")
+			if r.Exec == "" {
+				r.gone("after %s side by side, none of which it has died of at once: %s", after, res.Detail)
+				return nil
+			}
+			r.log("the server broke after %s: each of them gets a server of its own", after)
+			if !again(after, gentle...) {
+				return r.error()
+			}
+		}
 	}
 	for _, c := range append(risky, whole...) {
 		if ctx.Err() != nil || r.error() != nil {
 			break
 		}
 		res := r.insist(ctx, c, m.try(r))
-		if res.Outcome == NotRun {
-			continue
-		}
-		r.done(c, res)
-		if res.Outcome == Broken && !again(c, res) {
-			break
+		switch {
+		case res.Outcome == NotRun:
+		case res.Outcome == Broken && r.Exec != "":
+			restarted := again(c.ID, c)
+			r.acquit(c, res)
+			if !restarted {
+				return r.error()
+			}
+		default:
+			r.done(c, res)
+			if res.Outcome == Broken && !res.excused {
+				r.gone("after %s: %s", c.ID, res.Detail)
+				return r.error()
+			}
 		}
 	}
 	return r.error()
+}
+
+// acquit says of a case that a shared server broke on, and that does no harm to a
+// server of its own, that it is not known what has done it.
+func (r *run) acquit(c Case, shared Result) {
+	r.mu.Lock()
+	alone, ok := r.results[c.ID]
+	r.mu.Unlock()
+	switch {
+	case !ok: // interrupted
+		r.done(c, shared)
+	case alone.Outcome != Broken && alone.Outcome != Void && !shared.excused:
+		shared.Detail += "; a server of its own survives this case: what the shared one was sent before has to do with it"
+		r.done(c, shared)
+	}
+}
+
+// ended says that there is a result of a case.
+func (r *run) ended(c Case) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.results[c.ID]
+	return ok
 }
 
 func (r *run) log(format string, args ...any) {

@@ -28,6 +28,8 @@ type post struct {
 	entry core.Entry // a peer's
 	addr  netip.AddrPort
 	lent  bool // the socket is somebody else's
+
+	marked, passed uint64 // of its marks the last sent and the last read; the lab's lock guards them
 }
 
 // listen hands what comes to take until the socket is closed.

@@ -2,6 +2,7 @@ package conform
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 )
@@ -37,6 +38,30 @@ func TestVoid(t *testing.T) {
 		}))
 		if got := r.results[c.ID]; got.Outcome != test.want || n != test.count || got.Attempts != n {
 			t.Errorf("%s: %s %q after %d tries, want %s after %d", test.name, got.Outcome, got.Detail, n, test.want, test.count)
+		}
+	}
+}
+
+// A case that a shared server broke on is acquitted if one of its own survives it.
+func TestAcquit(t *testing.T) {
+	for _, test := range []struct {
+		shared, alone Result
+		want          Outcome
+		detail        string
+	}{
+		{Result{Outcome: Broken, Detail: "died"}, Result{Outcome: Broken, Detail: "died alone"}, Broken, "died alone"},
+		{Result{Outcome: Broken, Detail: "died"}, Result{Outcome: Pass}, Broken, "died; a server of its own survives this case"},
+		{Result{Outcome: Broken, Detail: "died"}, Result{Outcome: Fail}, Broken, "died; a server of its own survives this case"},
+		{Result{Outcome: Broken, Detail: "hung", excused: true}, Result{Outcome: Pass}, Pass, ""},
+		{Result{Outcome: Broken, Detail: "died"}, Result{}, Broken, "died"}, // interrupted
+	} {
+		r, c := &run{results: map[string]Result{}}, Case{ID: "server/birth/1"}
+		if test.alone.Outcome != "" {
+			r.done(c, test.alone)
+		}
+		r.acquit(c, test.shared)
+		if got := r.results[c.ID]; got.Outcome != test.want || !strings.HasPrefix(got.Detail, test.detail) {
+			t.Errorf("shared %+v, alone %+v: %s %q, want %s %q", test.shared, test.alone, got.Outcome, got.Detail, test.want, test.detail)
 		}
 	}
 }

@@ -291,6 +291,28 @@ func serverRepeats() []Case {
 		{Title: "a peer that repeats its birth is reaped 1.5 to 2.0 s after the last one", names: 9, span: 3500 * time.Millisecond, called: func(l *lab) {
 			l.inTime((*post).birth)
 		}},
+		{Title: "the answer to a repeated birth goes to the port that it names, not to where it came from", called: func(l *lab) {
+			m := l.join(2)
+			l.sleep(150 * time.Millisecond)
+			s, since := l.stranger(), l.mark()
+			s.tell(birthOf(m[0].entry))
+			l.knowsIn(soon, since, m[0], entriesOf(m))
+			l.never(s, "the source of a repeated birth is sent nothing")
+		}},
+		{Title: "each repeat is answered, by the directory as it stands by then: a peer that refreshes is always put right", names: 8, span: time.Second, called: func(l *lab) {
+			m := l.join(1)
+			for range 4 {
+				p := l.peer()
+				l.keep(p)
+				p.birth()
+				m = append(m, p)
+				l.knows(m[0], m...)
+				l.sleep(150 * time.Millisecond) // they may be answered once every 100 ms
+				since := l.mark()
+				m[0].birth()
+				l.knowsIn(soon, since, m[0], entriesOf(m))
+			}
+		}},
 	}
 }
 
@@ -708,7 +730,67 @@ func serverAdditions() []Case {
 			l.knows(b, w, b)
 			l.knows(w, w, b)
 		}},
+		{Title: "proof: a keep-alive from where its birth came from proves an entry, though that is not its own port", span: 1500 * time.Millisecond, called: func(l *lab) {
+			s := l.stranger()
+			l.proven(s, s)
+		}},
+		{Title: "proof: a keep-alive from its own port proves an entry, though its birth came from elsewhere", span: 1500 * time.Millisecond, called: func(l *lab) {
+			l.proven(l.stranger(), nil)
+		}},
+		{Title: "proof: keep-alives from elsewhere do not prove an entry", span: 1500 * time.Millisecond, called: func(l *lab) {
+			w := l.join(1)[0]
+			a, s := l.in(), l.stranger()
+			l.vouch(s, a)
+			b := l.peer()
+			b.entry.Name = a.entry.Name
+			b.label += " as " + a.label
+			b.birth()
+			l.knows(b, w, b)
+			l.knows(w, w, b)
+		}},
+		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its port", span: 1500 * time.Millisecond, called: func(l *lab) {
+			w := l.join(1)[0]
+			a := l.in()
+			l.sleep(1150 * time.Millisecond)
+			a.entry.Name = l.name()
+			a.birth()
+			l.knows(w, w, a)
+		}},
+		{Title: "proof: two entries without keep-alives of their own give way to one birth that wants the name of one and the port of the other", span: 1500 * time.Millisecond, called: func(l *lab) {
+			w := l.join(1)[0]
+			a, b := l.in(), l.in()
+			l.sleep(1150 * time.Millisecond)
+			b.entry.Name = a.entry.Name
+			b.birth()
+			l.knows(w, w, b)
+		}},
 	}
+}
+
+// vouch sends keep-alives for somebody who was born just before, for as long as one
+// that is not proven need not give way.
+func (l *lab) vouch(from, p *post) {
+	from.tell(keepAliveOf(p.entry.Name))
+	l.sleep(600 * time.Millisecond)
+	from.tell(keepAliveOf(p.entry.Name))
+	l.sleep(550 * time.Millisecond)
+}
+
+// proven has a peer born from one socket and kept alive from another (nil: its own),
+// and sees to it that it does not give way any more.
+func (l *lab) proven(born, kept *post) {
+	w, a := l.join(1)[0], l.peer()
+	born.tell(birthOf(a.entry))
+	l.knows(w, w, a)
+	if kept == nil {
+		kept = a
+	}
+	l.vouch(kept, a)
+	b := l.stranger()
+	b.tell(birthOf(core.Entry{Name: a.entry.Name, Port: b.addr.Port()}))
+	p := l.in() // by then the server has seen to it
+	l.knows(w, w, a, p)
+	l.never(b, "a birth that conflicts is not answered")
 }
 
 func entriesOf(posts []*post) (entries []core.Entry) {
@@ -719,17 +801,7 @@ func entriesOf(posts []*post) (entries []core.Entry) {
 }
 
 // again is how many directories since a time told a post nothing new.
-func (l *lab) again(p *post, since time.Time) (n int) {
-	var last []core.Entry
-	for i, d := range directories(l.got(p, 0)) {
-		now := whole(d)
-		if slices.Equal(now, last) && i > 0 && d.at.After(since) {
-			n++
-		}
-		last = now
-	}
-	return n
-}
+func (l *lab) again(p *post, since time.Time) int { return repeats(l.got(p, 0), since) }
 
 func serverDiffers() []Case {
 	return []Case{

@@ -119,3 +119,16 @@ func whole(d told) (all []core.Entry) {
 	}
 	return sorted(all)
 }
+
+// repeats is how many directories since a time said what the one before had said.
+func repeats(came []event, since time.Time) (n int) {
+	var last []core.Entry
+	for i, d := range directories(came) {
+		now := whole(d)
+		if slices.Equal(now, last) && i > 0 && d.at.After(since) {
+			n++
+		}
+		last = now
+	}
+	return n
+}

@@ -54,6 +54,25 @@ func lists(all core.Entries, x core.Entry) bool {
 	return false
 }
 
+// portOf is the port that a name has, 0 where nobody has the name.
+func portOf(all core.Entries, n core.Name) uint16 {
+	for i := range all.Len() {
+		if e := all.At(i); e.Name == n {
+			return e.Port
+		}
+	}
+	return 0
+}
+
+func holds(all core.Entries, port uint16) bool {
+	for i := range all.Len() {
+		if all.At(i).Port == port {
+			return true
+		}
+	}
+	return false
+}
+
 // wrongly is a machine on its socket whose owner may change what comes in and
 // what goes out.
 type wrongly struct {
@@ -194,6 +213,65 @@ func wrongServer(addr, wrong string) error {
 	case "deaf-to-repeats":
 		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
 			if lists(d.Entries(), e) {
+				return nil
+			}
+			return b
+		})
+	case "answers-asker": // a repeated birth's source
+		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if lists(d.Entries(), e) && from.Port() != e.Port {
+				w.to(from.Port(), all())
+				return nil
+			}
+			return b
+		})
+	case "answers-once": // each peer's repeated birth
+		answered := map[core.Entry]bool{}
+		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+			if lists(d.Entries(), e) {
+				if answered[e] {
+					return nil
+				}
+				answered[e] = true
+			}
+			return b
+		})
+	case "home-proof": // only what comes from an entry's own port proves it
+		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if !lists(d.Entries(), core.Entry{Name: e.Name, Port: from.Port()}) {
+				from = netip.AddrPortFrom(loopback, 1)
+			}
+			step(b, from)
+			return nil
+		})
+	case "source-proof": // only what comes from where its birth came from
+		sources := map[core.Name]netip.AddrPort{}
+		w.take = func(b []byte, from netip.AddrPort) []byte {
+			m, err := core.Parse(b)
+			switch {
+			case err == nil && m.Type == core.TypeBirth && portOf(d.Entries(), m.Entry.Name) == 0:
+				sources[m.Entry.Name] = from
+			case err == nil && m.Type == core.TypeKeepAlive && from != sources[m.Entry.Name]:
+				from = netip.AddrPortFrom(loopback, 1)
+			}
+			step(b, from)
+			return nil
+		}
+	case "any-proof": // what comes from anywhere
+		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			step(b, netip.AddrPortFrom(loopback, portOf(d.Entries(), e.Name)))
+			return nil
+		})
+	case "port-stays": // with whoever has it, if the name is free
+		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+			if portOf(d.Entries(), e.Name) == 0 && holds(d.Entries(), e.Port) {
+				return nil
+			}
+			return b
+		})
+	case "one-rival": // who has two is refused
+		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+			if port := portOf(d.Entries(), e.Name); port != 0 && port != e.Port && holds(d.Entries(), e.Port) {
 				return nil
 			}
 			return b
