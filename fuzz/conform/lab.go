@@ -279,10 +279,18 @@ func (l *lab) came(p *post, since int) (events []event) {
 // got is came without the lock, of all that has come by now, whether there was
 // time to read it or not.
 func (l *lab) got(p *post, since int) []event {
+	_, after := l.split(p, since)
+	return after
+}
+
+// split is what a post has got before a mark, and since then by now.
+func (l *lab) split(p *post, since int) (before, after []event) {
 	l.catchUp(p)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.came(p, since)
+	all := l.came(p, 0)
+	after = l.came(p, since)
+	return all[:len(all)-len(after)], after
 }
 
 // catchUp waits until all is in the log that has come to posts so far: each sends

@@ -321,9 +321,9 @@ func serverRepeats() []Case {
 func (l *lab) stays(w, p *post, d time.Duration) {
 	since := l.mark()
 	l.sleep(d)
-	all := directories(l.got(w, 0))
-	before := len(all) - len(directories(l.got(w, since)))
-	for _, x := range all[before-1:] {
+	before, after := l.split(w, since)
+	known := directories(before)
+	for _, x := range append(known[max(0, len(known)-1):], directories(after)...) {
 		if !x.lists(p.entry) {
 			l.fail(w, 0, fmt.Sprintf("%s stays in the directory", p), fmt.Sprintf("%s was told that it is gone", w))
 		}

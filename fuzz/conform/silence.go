@@ -20,13 +20,12 @@ func (l *lab) quiet(d time.Duration, expected string, posts ...*post) {
 
 // silent is quiet for the time since a mark.
 func (l *lab) silent(p *post, since int, expected string) {
-	came := l.got(p, since)
+	earlier, came := l.split(p, since)
 	if len(came) == 0 {
 		return
 	}
 	var last []core.Entry
-	earlier := l.got(p, 0)
-	if before := directories(earlier[:len(earlier)-len(came)]); len(before) > 0 {
+	if before := directories(earlier); len(before) > 0 {
 		last = whole(before[len(before)-1])
 	}
 	for _, e := range came {
