@@ -28,7 +28,7 @@ func FuzzMesh(f *testing.F) {
 		if err := s.Validate(); err != nil {
 			t.Fatalf("%x is no scenario: %v", b, err)
 		}
-		if found := Simulate(s, Core, 0, nil).Finding; found != nil {
+		if found := Simulate(t.Context(), s, Core, 0, nil).Finding; found != nil {
 			var script bytes.Buffer
 			s.Write(&script)
 			t.Fatalf("%v\n%s", found, script.Bytes())
@@ -250,7 +250,7 @@ func TestMeshGaps(t *testing.T) {
 			continue // slow, and no different
 		}
 		s.Refresh = 0
-		r := Simulate(s, Core, 0, nil)
+		r := Simulate(t.Context(), s, Core, 0, nil)
 		if r.Finding != nil {
 			t.Errorf("seed %d: %v", seed, r.Finding)
 		}

@@ -390,7 +390,7 @@ func TestPlantedFaults(t *testing.T) {
 			t.Parallel()
 			for seed := uint64(1); seed <= 1000; seed++ {
 				s := Draw(seed)
-				f := Simulate(s, tt.machines, 0, nil).Finding
+				f := Simulate(t.Context(), s, tt.machines, 0, nil).Finding
 				if f == nil || f.Invariant != tt.invariant {
 					continue
 				}
@@ -398,8 +398,8 @@ func TestPlantedFaults(t *testing.T) {
 					t.Logf("seed %d: %v", seed, f)
 					return
 				}
-				small := Shrink(s, tt.machines)
-				again := Simulate(small, tt.machines, 0, nil).Finding
+				small := Shrink(t.Context(), s, tt.machines)
+				again := Simulate(t.Context(), small, tt.machines, 0, nil).Finding
 				if again == nil || again.Invariant != tt.invariant || len(small.Faults) > len(s.Faults) || small.Peers > s.Peers {
 					t.Errorf("shrunk to %v: %v", small, again)
 				}

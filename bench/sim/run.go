@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,17 +14,18 @@ import (
 
 // Result is what a run came to.
 type Result struct {
-	Finding *Finding    // nil: every invariant held
-	Gaps    map[Gap]int // views that differ in the end, by the known gap that explains it
-	Ended   bool        // long enough after Calm for everything to have healed; else heal and gap were not checked
-	Virtual time.Duration
-	Stats   coretest.Stats
+	Finding     *Finding    // nil: every invariant held
+	Gaps        map[Gap]int // views that differ in the end, by the known gap that explains it
+	Ended       bool        // long enough after Calm for everything to have healed; else heal and gap were not checked
+	Interrupted bool        // it was not at its end when ctx was done
+	Virtual     time.Duration
+	Stats       coretest.Stats
 }
 
 // Simulate runs a valid scenario until its end, or until if that is earlier
-// and not 0, and stops at the first broken invariant. trace, which may be
-// nil, hears every event.
-func Simulate(s Scenario, machines Machines, until time.Duration, trace func(coretest.Event)) Result {
+// and not 0, or until ctx is done, and stops at the first broken invariant.
+// trace, which may be nil, hears every event.
+func Simulate(ctx context.Context, s Scenario, machines Machines, until time.Duration, trace func(coretest.Event)) Result {
 	timing := core.DefaultTiming()
 	timing.Refresh = s.Refresh
 	var c *checker
@@ -65,17 +67,20 @@ func Simulate(s Scenario, machines Machines, until time.Duration, trace func(cor
 	if until > 0 {
 		end = min(end, until)
 	}
-	for c.found == nil && n.RunInstant(end) {
+	r := Result{Gaps: c.gaps}
+	const look = 64 // instants between two looks at ctx
+	for i := 1; c.found == nil && !r.Interrupted && n.RunInstant(end); i++ {
 		c.instant()
+		r.Interrupted = i%look == 0 && ctx.Err() != nil
 	}
-	ended := false
-	if c.found == nil {
+	if c.found == nil && !r.Interrupted {
 		n.Run(end)
-		if ended = end-s.Calm >= bound(timing); ended {
+		if r.Ended = end-s.Calm >= bound(timing); r.Ended {
 			c.end(s.Refresh > 0)
 		}
 	}
-	return Result{c.found, c.gaps, ended, n.Now(), n.Stats()}
+	r.Finding, r.Virtual, r.Stats = c.found, n.Now(), n.Stats()
+	return r
 }
 
 // name is the i-th peer's.
@@ -114,17 +119,28 @@ func plan(n *coretest.Net, s Scenario, f Fault) {
 
 // Tally is what a swarm has come to so far.
 type Tally struct {
-	Seeds    uint64
+	Seeds    uint64 // that have been run
 	Virtual  time.Duration
 	Taken    uint64 // datagrams that machines took
 	Findings uint64
 	Gaps     map[Gap]uint64 // views that differed in the end, in meshes without refresh
+	Cut      []Cutoff       // seeds that were under way when ctx was done
 }
 
-func (t *Tally) add(mu *sync.Mutex, r Result) {
+// Cutoff is a seed that did not come to its end.
+type Cutoff struct {
+	Seed    uint64
+	Virtual time.Duration // how far it came
+}
+
+func (t *Tally) add(mu *sync.Mutex, seed uint64, r Result) {
 	mu.Lock()
 	defer mu.Unlock()
-	t.Seeds++
+	if r.Interrupted {
+		t.Cut = append(t.Cut, Cutoff{seed, r.Virtual})
+	} else {
+		t.Seeds++
+	}
 	t.Virtual += r.Virtual
 	t.Taken += r.Stats.Taken
 	if r.Finding != nil {
@@ -147,7 +163,7 @@ func Swarm(ctx context.Context, first, last uint64, workers int, machines Machin
 		mu.Lock()
 		defer mu.Unlock()
 		t := sum
-		t.Gaps = maps.Clone(sum.Gaps)
+		t.Gaps, t.Cut = maps.Clone(sum.Gaps), slices.Clone(sum.Cut)
 		return t
 	}
 	var one sync.Mutex // of found's calls
@@ -160,8 +176,8 @@ func Swarm(ctx context.Context, first, last uint64, workers int, machines Machin
 					return
 				}
 				s := Draw(first + i)
-				r := Simulate(s, machines, 0, nil)
-				sum.add(&mu, r)
+				r := Simulate(ctx, s, machines, 0, nil)
+				sum.add(&mu, s.Seed, r)
 				if r.Finding != nil {
 					one.Lock()
 					found(s, r.Finding)

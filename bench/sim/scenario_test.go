@@ -29,7 +29,7 @@ func TestExamples(t *testing.T) {
 		for _, f := range s.Faults {
 			seen[f.Verb] = true
 		}
-		if f := Simulate(s, Core, 0, nil).Finding; f != nil {
+		if f := Simulate(t.Context(), s, Core, 0, nil).Finding; f != nil {
 			t.Errorf("%s: %v", name, f)
 		}
 	}

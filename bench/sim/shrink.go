@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -14,14 +15,14 @@ const shrinkMost = 1000
 // invariant breaks: the fewest faults (delta debugging: Zeller and Hildebrandt,
 // "Simplifying and isolating failure-inducing input", 2002), of those the
 // shortest and simplest, on the plainest network, with the fewest peers. One
-// that breaks none comes back as it is.
-func Shrink(s Scenario, machines Machines) Scenario {
-	found := Simulate(s, machines, 0, nil).Finding
+// that breaks none comes back as it is; once ctx is done, the smallest so far.
+func Shrink(ctx context.Context, s Scenario, machines Machines) Scenario {
+	found := Simulate(ctx, s, machines, 0, nil).Finding
 	if found == nil {
 		return s
 	}
-	k := shrinker{best: s, runs: 1, fails: func(t Scenario) bool {
-		f := Simulate(t, machines, 0, nil).Finding
+	k := shrinker{ctx: ctx, best: s, runs: 1, fails: func(t Scenario) bool {
+		f := Simulate(ctx, t, machines, 0, nil).Finding
 		return f != nil && f.Invariant == found.Invariant
 	}}
 	for again := true; again; {
@@ -41,6 +42,7 @@ func same(a, b Scenario) bool {
 }
 
 type shrinker struct {
+	ctx   context.Context
 	best  Scenario
 	runs  int
 	fails func(Scenario) bool
@@ -51,7 +53,7 @@ func (k *shrinker) try(change func(*Scenario)) bool {
 	t := k.best
 	t.Faults = slices.Clone(t.Faults)
 	change(&t)
-	if k.runs >= shrinkMost || same(t, k.best) || t.Validate() != nil {
+	if k.ctx.Err() != nil || k.runs >= shrinkMost || same(t, k.best) || t.Validate() != nil {
 		return false
 	}
 	k.runs++

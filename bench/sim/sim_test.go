@@ -34,7 +34,7 @@ func TestSwarmIsDeterministic(t *testing.T) {
 		for _, f := range s.Faults {
 			drawn[f.Verb] = true
 		}
-		Simulate(s, Core, 0, trace)
+		Simulate(t.Context(), s, Core, 0, trace)
 	}
 	if err := flush(); err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestCheckerDoesNotAllocate(t *testing.T) {
 		s.Duration, s.Network.Loss = d, 0.01
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		r := Simulate(s, Core, 0, nil)
+		r := Simulate(t.Context(), s, Core, 0, nil)
 		runtime.ReadMemStats(&after)
 		if r.Finding != nil || r.Virtual != d {
 			t.Errorf("%v after %v", r.Finding, r.Virtual)

@@ -12,9 +12,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"p2plocal/bench/sim"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/core/coretest"
 )
 
@@ -86,7 +88,7 @@ func Swarm(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	return single(s, *until, *trace, stdout)
+	return single(ctx, s, *until, *trace, stdout)
 }
 
 func invariants() string {
@@ -125,41 +127,83 @@ func ReadScript(name string) (sim.Scenario, error) {
 }
 
 // single runs one scenario and says what came of it.
-func single(s sim.Scenario, until time.Duration, trace bool, stdout io.Writer) error {
+func single(ctx context.Context, s sim.Scenario, until time.Duration, trace bool, stdout io.Writer) error {
 	var hear func(coretest.Event)
 	flush := func() error { return nil }
 	if trace {
 		hear, flush = coretest.Log(stdout)
 	}
-	r := sim.Simulate(s, sim.Core, until, hear)
+	r := sim.Simulate(ctx, s, sim.Core, until, hear)
 	if err := flush(); err != nil {
 		return err
 	}
 	verdict := "every invariant held"
 	switch {
-	case r.Finding == nil && !r.Ended:
-		verdict = fmt.Sprintf("every invariant held but heal and gap, which are not checked before %v", s.Healed())
 	case r.Finding != nil:
 		verdict = cli.Printable(r.Finding.String())
+	case r.Interrupted:
+		verdict = "interrupted; until then every invariant held"
+	case !r.Ended:
+		verdict = fmt.Sprintf("every invariant held but heal and gap, which are not checked before %v", s.Healed())
 	}
 	n := r.Stats
-	_, err := fmt.Fprintf(stdout, "seed %d, %d peers, %v of virtual time: %s\n"+
-		"datagrams: %d sent, %d taken, %d lost, %d cut, %d duplicated, %d overflowed, %d unreachable\n",
-		s.Seed, s.Peers, r.Virtual, verdict, n.Sent, n.Taken, n.Lost, n.Cut, n.Duplicated, n.Overflowed, n.Unreachable)
-	if err == nil && r.Finding != nil {
-		err = exitFound
+	err := say(stdout, fmt.Sprintf("seed %d, %d peers, %v of virtual time: %s", s.Seed, s.Peers, r.Virtual, verdict),
+		fmt.Sprintf("datagrams: %d sent, %d taken, %d lost, %d cut, %d duplicated, %d overflowed, %d unreachable",
+			n.Sent, n.Taken, n.Lost, n.Cut, n.Duplicated, n.Overflowed, n.Unreachable))
+	switch {
+	case err != nil:
+		return err
+	case r.Finding != nil:
+		return exitFound
+	case r.Interrupted:
+		return exitInterrupted
 	}
+	return nil
+}
+
+// say writes lines, on a terminal broken between words where they are too long for it.
+func say(w io.Writer, lines ...string) error {
+	if width := printing.TextOptions(w, false).Width; width > 0 {
+		for i, line := range lines {
+			lines[i] = fold(line, width)
+		}
+	}
+	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
 	return err
+}
+
+// fold breaks a line between words, and indents what follows.
+func fold(line string, width int) string {
+	var b strings.Builder
+	column := 0
+	for word := range strings.FieldsSeq(line) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case column+1+n > width:
+			b.WriteString("\n  ")
+			column = 2
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 // swarm runs seed after seed.
 func swarm(ctx context.Context, first, last uint64, workers int, stdout, stderr io.Writer) error {
 	start := time.Now()
-	line := func(w io.Writer, t sim.Tally) error {
+	ctx, cancel := context.WithCancel(ctx) // what cannot be written ends it, too
+	defer cancel()
+	progress := func(t sim.Tally) string {
+		return fmt.Sprintf("%d of %d seeds, %d findings", t.Seeds, last-first+1, t.Findings)
+	}
+	speed := func(t sim.Tally) string {
 		took := time.Since(start)
-		_, err := fmt.Fprintf(w, "%d of %d seeds, %.1f virtual hours in %v (%.0f x real time), %d datagrams taken, %d findings\n",
-			t.Seeds, last-first+1, t.Virtual.Hours(), took.Round(time.Millisecond), t.Virtual.Seconds()/took.Seconds(), t.Taken, t.Findings)
-		return err
+		return fmt.Sprintf("%.1f virtual hours in %v (%.0f x real time)", t.Virtual.Hours(), took.Round(100*time.Millisecond), t.Virtual.Seconds()/took.Seconds())
 	}
 	printed := 0
 	var failed error
@@ -167,23 +211,36 @@ func swarm(ctx context.Context, first, last uint64, workers int, stdout, stderr 
 		if printed++; printed > shown || failed != nil {
 			return
 		}
-		var b bytes.Buffer
-		fmt.Fprintf(&b, "seed %d: %s\nreplay: meshbench -sim -swarm -seed %d -trace -until %v\nshrunk, for meshbench -sim -swarm -faults FILE:\n",
-			s.Seed, cli.Printable(f.String()), s.Seed, f.At)
-		sim.Shrink(s, sim.Core).Write(&b)
-		_, failed = stdout.Write(append(b.Bytes(), '\n'))
-	}, time.Minute, func(t sim.Tally) { line(stderr, t) })
+		small, how := sim.Shrink(ctx, s, sim.Core), "shrunk"
+		if ctx.Err() != nil {
+			how = "shrunk as far as time was"
+		}
+		if failed = say(stdout, fmt.Sprintf("seed %d: %s", s.Seed, cli.Printable(f.String()))); failed == nil {
+			var b bytes.Buffer
+			fmt.Fprintf(&b, "replay: meshbench -sim -swarm -seed %d -trace -until %v\n%s, for meshbench -sim -swarm -faults FILE:\n", s.Seed, f.At, how)
+			small.Write(&b)
+			_, failed = stdout.Write(append(b.Bytes(), '\n'))
+		}
+		if failed != nil {
+			cancel()
+		}
+	}, time.Minute, func(t sim.Tally) { say(stderr, progress(t)+", "+speed(t)) })
 	if failed != nil {
 		return failed
-	}
-	if err := line(stdout, t); err != nil {
-		return err
 	}
 	var gaps []string
 	for _, gap := range sim.Gaps {
 		gaps = append(gaps, fmt.Sprintf("%d %s", t.Gaps[gap], gap))
 	}
-	if _, err := fmt.Fprintf(stdout, "known gaps, peers whose view differed in the end without refresh: %s\n", strings.Join(gaps, ", ")); err != nil {
+	lines := []string{progress(t), fmt.Sprintf("%s, %d datagrams", speed(t), t.Taken),
+		"known gaps, peers whose view differed in the end without refresh: " + strings.Join(gaps, ", ")}
+	if ctx.Err() != nil {
+		lines[0] += ", interrupted"
+	}
+	for _, c := range t.Cut {
+		lines = append(lines, fmt.Sprintf("seed %d was under way, at %v of virtual time", c.Seed, c.Virtual))
+	}
+	if err := say(stdout, lines...); err != nil {
 		return err
 	}
 	switch {

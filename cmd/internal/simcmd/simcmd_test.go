@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"p2plocal/cmd/internal/cli"
 )
@@ -17,7 +20,7 @@ func TestSwarm(t *testing.T) {
 		code int
 		want string // in stdout, or for a failure in stderr
 	}{
-		{"-seeds 1..20", 0, "20 of 20 seeds, 0.3 virtual hours"},
+		{"-seeds 1..20", 0, "20 of 20 seeds, 0 findings\n0.3 virtual hours in "},
 		{"-seed 7", 0, "seed 7, 86 peers, 1m0s of virtual time: every invariant held"},
 		{"-seed 7 -until 48s", 0, "every invariant held but heal and gap, which are not checked before 49s"},
 		{"-seed 7 -trace -until 1ms", 0, "0.000000000 launched 3000"},
@@ -60,5 +63,57 @@ func TestInterrupted(t *testing.T) {
 	var stdout bytes.Buffer
 	if err := Swarm(ctx, []string{"-sim", "-swarm"}, &stdout, io.Discard); err != exitInterrupted || !strings.HasPrefix(stdout.String(), "0 of 2000 seeds") {
 		t.Errorf("%v, %q", err, stdout.String())
+	}
+}
+
+// One that would take for ever ends when it is told to, and says how far it came.
+func TestInterruptedSeed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "long.faults")
+	if err := os.WriteFile(file, []byte("peers 95\nduration 1h\ncalm 1h\n0s-1h link * * duplicate=0.5 jitter=1s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"-sim -swarm -seeds 0..18446744073709551614 -workers 2", "-sim -swarm -trace -faults " + file} {
+		ctx, cancel := context.WithCancel(context.Background())
+		var stdout interrupter
+		stdout.f, stdout.after = cancel, 1<<16
+		if !strings.Contains(args, "trace") { // it prints nothing until its end
+			time.AfterFunc(100*time.Millisecond, cancel)
+		}
+		err := Swarm(ctx, strings.Fields(args), &stdout, io.Discard)
+		if got := stdout.String(); err != exitInterrupted || !strings.Contains(got, "interrupted") {
+			t.Errorf("%s: %v, %q", args, err, got[max(0, len(got)-400):])
+		}
+	}
+}
+
+// interrupter calls f when more than so many bytes have been written.
+type interrupter struct {
+	bytes.Buffer
+	after int
+	f     func()
+}
+
+func (w *interrupter) Write(b []byte) (int, error) {
+	if n := w.Len(); n <= w.after && n+len(b) > w.after {
+		w.f()
+	}
+	return w.Buffer.Write(b)
+}
+
+func TestFold(t *testing.T) {
+	for _, test := range []struct {
+		line  string
+		width int
+		want  string
+	}{
+		{"a bc def", 80, "a bc def"},
+		{"a bc def", 8, "a bc def"},
+		{"a bc def", 7, "a bc\n  def"},
+		{"abcdefgh i", 4, "abcdefgh\n  i"},
+		{"", 4, ""},
+	} {
+		if got := fold(test.line, test.width); got != test.want {
+			t.Errorf("%q in %d: %q, want %q", test.line, test.width, got, test.want)
+		}
 	}
 }
