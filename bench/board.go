@@ -3,6 +3,7 @@ package bench
 import (
 	"math"
 	"net/netip"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -384,13 +385,27 @@ var names = func() (n [core.MaxPeers]core.Name) {
 	const first = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	i := copyNames(n[:], first)
 	for c := core.Name(' '); c <= '~'; c++ {
-		if alnum := c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'; !alnum {
+		if !plainName(c.String()) {
 			n[i] = c
 			i++
 		}
 	}
 	return n
 }()
+
+// spelt is a seat's name in a sentence: quoted unless it is a letter or a digit.
+func spelt(seat int) string {
+	name := seatName(seat).String()
+	if plainName(name) {
+		return name
+	}
+	return strconv.Quote(name)
+}
+
+func plainName(name string) bool {
+	c := name[0]
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+}
 
 func copyNames(to []core.Name, from string) int {
 	for i := range from {

@@ -50,7 +50,7 @@ func (s *stage) patience() time.Duration {
 // crash kills the victims and measures who notices when.
 func (s *stage) crash(victims []int) {
 	if len(victims) == 0 {
-		s.bad("nobody to kill and be survived: one peer")
+		s.bad("nobody to kill and be survived")
 		return
 	}
 	died := make(map[int]int64)

@@ -29,13 +29,13 @@ func (s *stage) autopsy() {
 			switch {
 			case p.proc == nil:
 			case p.proc.died() != "":
-				s.fail("external peer %s died: %s", seatName(i), p.proc.died())
+				s.fail("external peer %s died: %s", spelt(i), p.proc.died())
 			case s.unseen(i):
-				s.fail("external peer %s is silent: its process runs, but it was never in anybody's view", seatName(i))
+				s.fail("external peer %s is silent: its process runs, but it was never in anybody's view", spelt(i))
 			}
 		case *processPeer:
 			if p.died != "" {
-				s.fail("the process of peer %s %s", seatName(i), p.died)
+				s.fail("the process of peer %s %s", spelt(i), p.died)
 			}
 		}
 	}

@@ -107,7 +107,7 @@ func (m *mesh) birth(i int) error {
 		l.First = m.clock.now() + int64(m.timing.Broadcast)
 	}
 	if err := m.peers[i].birth(l); err != nil {
-		return fmt.Errorf("peer %s: %w", seatName(i), err)
+		return fmt.Errorf("peer %s: %w", spelt(i), err)
 	}
 	m.arrive(i)
 	return nil
@@ -195,14 +195,15 @@ func (m *mesh) until(ctx context.Context, most time.Duration, ok func() bool) bo
 }
 
 // settled waits until nothing is under way any more: all that was sent is
-// accounted for, or nothing has changed for a second, which is longer than a
-// busy machine keeps a receiver waiting. It gives the accounts as they were then:
+// accounted for, or nothing has changed for a second and many looks, which is
+// longer than a busy machine keeps a receiver waiting: one that is stopped for a
+// second has no time for the looks. It gives the accounts as they were then:
 // a server that is not ours goes on sending, and read once more they might fall
 // between two counts of one directory.
 func (m *mesh) settled(most time.Duration) Accounts {
 	ctx := context.Background()
 	deadline := m.clock.now() + int64(most)
-	last, since := int64(-1), m.clock.now()
+	last, since, looks := int64(-1), m.clock.now(), 0
 	for {
 		a := m.world.accounts(m)
 		now := m.clock.now()
@@ -210,9 +211,10 @@ func (m *mesh) settled(most time.Duration) Accounts {
 			return a
 		}
 		if a.Unexplained != last {
-			last, since = a.Unexplained, now
+			last, since, looks = a.Unexplained, now, 0
 		}
-		if now-since > int64(time.Second+2*(m.impair.Delay+m.impair.Jitter)) {
+		const many = 100
+		if looks++; looks > many && now-since > int64(time.Second+2*(m.impair.Delay+m.impair.Jitter)) {
 			return a
 		}
 		m.world.sleep(ctx, time.Millisecond)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"p2plocal/core"
@@ -48,6 +49,25 @@ func DefaultOptions() Options {
 		Garbage:    Garbage{Rate: 100_000, Kind: "garbage", At: "server"},
 		ReadBuffer: core.ReadBuffer,
 	}
+}
+
+// Cannot says why a scenario cannot be run with these options; "" where it can.
+func (c *Config) Cannot(scenario string) string {
+	o := &c.Options
+	ours := c.Peers - o.External
+	switch {
+	case scenario == "restart" && o.Server != "":
+		return fmt.Sprintf("the server at %s was not started here", o.Server)
+	case scenario == "garbage" && o.Garbage.At == "peer" && ours == 0:
+		return "its target is a peer, and none is ours"
+	case scenario == "saturate" && ours < 2:
+		return fmt.Sprintf("it takes two peers of ours, one to send to the other, not %d", ours)
+	case scenario == "saturate" && c.Simulation != nil && c.Simulation.Host.Cores == 0:
+		return "no load is too high for a host whose computing costs nothing, want one such as -host cores=2"
+	case c.Peers < 2 && slices.Contains([]string{"crash", "relaunch", "churn", "restart", "pause"}, scenario):
+		return "it takes two peers or more, one to see what becomes of another"
+	}
+	return ""
 }
 
 // Validate names the first option that makes no sense.
@@ -97,6 +117,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("%d external peers, want 0 to the number of peers, %d", o.External, c.Peers)
 	case o.External > 0 && o.PeerExec == "":
 		return errors.New("external peers, but no -peer-exec that says how to start one")
+	case o.External == 0 && o.PeerExec != "":
+		return errors.New("-peer-exec, but 0 external peers for it to start")
 	case o.Server != "" && o.ServerExec != "":
 		return errors.New("both -server and -server-exec, want one")
 	case o.External == c.Peers && (o.Server != "" || o.ServerExec != ""):
@@ -105,6 +127,11 @@ func (c *Config) Validate() error {
 	if o.Server != "" {
 		if addr, err := netip.ParseAddrPort(o.Server); err != nil || !addr.Addr().Is4() || addr.Port() == 0 {
 			return fmt.Errorf("server address %q, want one such as 127.0.0.1:3000", o.Server)
+		}
+	}
+	for _, s := range c.Scenarios {
+		if why := c.Cannot(s); why != "" {
+			return fmt.Errorf("scenario %s cannot be run: %s", s, why)
 		}
 	}
 	if err := o.Impair.Validate(); err != nil {

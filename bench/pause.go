@@ -7,10 +7,6 @@ import (
 // pause: a peer's process is stopped for longer than the deadline.
 
 func pauseScenario(s *stage) error {
-	if s.cfg.Peers < 2 {
-		s.bad("nobody to miss the stopped peer: one peer")
-		return cannot("one peer")
-	}
 	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
 		if err := s.with(setup{refresh: &refresh, interval: s.cfg.Timing.Broadcast}, func() error { return s.pause(refresh) }); err != nil {
 			return err

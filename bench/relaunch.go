@@ -13,7 +13,7 @@ func relaunchScenario(s *stage) error {
 			}
 			victims := s.victims(s.opt.Kill)
 			if len(victims) == 0 {
-				return cannot("nobody to relaunch and be missed: one peer")
+				return cannot("nobody to relaunch and be missed")
 			}
 			for _, v := range victims {
 				s.kill(v)

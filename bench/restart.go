@@ -7,14 +7,6 @@ import (
 // restart: the server dies and comes back.
 
 func restartScenario(s *stage) error {
-	if s.opt.Server != "" {
-		s.bad("server %s was not started here and cannot be restarted", s.opt.Server)
-		return cannot("no restart")
-	}
-	if s.cfg.Peers < 2 {
-		s.bad("nobody to come after the restart: one peer")
-		return cannot("one peer")
-	}
 	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
 		if err := s.with(setup{refresh: &refresh}, func() error { return s.restart(refresh) }); err != nil {
 			return err

@@ -11,10 +11,6 @@ import (
 // saturate: the highest rate of broadcasts that loses nothing, or little.
 
 func saturateScenario(s *stage) error {
-	if s.cfg.Peers-s.opt.External < 2 {
-		s.bad("nobody to send to: fewer than two peers of ours")
-		return cannot("one peer")
-	}
 	// A trial beyond what the mesh can do may cost peers their membership. With
 	// refresh they are back for the next one.
 	refresh := s.cfg.Timing.Heartbeat

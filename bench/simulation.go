@@ -59,8 +59,6 @@ func (s *Simulation) validate(c *Config) error {
 		return errors.New("external peers cannot be simulated")
 	case o.Garbage.Rate == 0 && slices.Contains(c.Scenarios, "garbage"):
 		return errors.New("garbage as fast as one core can send: a simulated sender has none, give it a rate such as 100k")
-	case s.Host.Cores == 0 && slices.Contains(c.Scenarios, "saturate"):
-		return errors.New("saturate on a host whose computing costs nothing: no load is too high for it, give it one such as -host cores=2")
 	case s.Until < 0:
 		return fmt.Errorf("until %v, want 0 or more", s.Until)
 	}

@@ -209,7 +209,7 @@ func (s *stage) stock() {
 			}
 		}
 		if n := seat.lost.Load(); n > 0 {
-			s.bad("%d changes of %s's view found no room in the log", n, seatName(i))
+			s.bad("%d changes of peer %s's view found no room in the log", n, spelt(i))
 		}
 	}
 	s.answers()

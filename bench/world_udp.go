@@ -79,13 +79,13 @@ func (w *udpWorld) startServer(ctx context.Context, m *mesh) error {
 		}
 		m.server = s
 	default:
-		sock, err := core.Listen(netip.AddrPortFrom(loopback, 0), m.opt.ReadBuffer)
+		sock, err := core.Listen(netip.AddrPortFrom(ownHost(m), 0), m.opt.ReadBuffer)
 		if err != nil {
 			return err
 		}
 		s := newServed(sock)
 		m.ours = newServer(newSeat(serverSeat, s, m.board, m.clock), m.cfg.Timing, m.opt, m.impair, m.seed)
-		s.start(w.serve, loopback, m.ours)
+		s.start(w.serve, sock.Addr().Addr(), m.ours)
 		if err := m.ours.restart(); err != nil {
 			s.Close()
 			return err
@@ -93,6 +93,20 @@ func (w *udpWorld) startServer(ctx context.Context, m *mesh) error {
 		m.server = m.ours
 	}
 	return nil
+}
+
+// ownHost is where a mesh lives: on an address of its own where nobody else
+// is in it. What others on this machine still send to a port that they have
+// given up must not come to a socket that got the port from the kernel.
+func ownHost(m *mesh) netip.Addr {
+	if m.external > 0 {
+		return loopback // where others expect their server
+	}
+	host := netip.AddrFrom4([4]byte{127, byte(rand.IntN(256)), byte(rand.IntN(256)), byte(2 + rand.IntN(253))})
+	if !addrFree(netip.AddrPortFrom(host, 0)) { // not everywhere is all of 127.0.0.0/8 this machine's
+		return loopback
+	}
+	return host
 }
 
 func (w *udpWorld) addPeer(m *mesh, i int) error {
@@ -138,7 +152,7 @@ func (w *udpWorld) addPeer(m *mesh, i int) error {
 
 // quotedName is a peer's name as a word of a shell's command line.
 func quotedName(name string) string {
-	if c := name[0]; c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
+	if plainName(name) {
 		return name
 	}
 	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"

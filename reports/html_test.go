@@ -225,7 +225,7 @@ func open(t *testing.T, browser context.Context, file string, width int64, schem
 	if err := chromedp.Do(tab); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(tab, time.Minute)
+	ctx, stop := context.WithTimeout(tab, 5*time.Minute) // also of a machine that stands still for a while
 	defer stop()
 	if err := chromedp.Do(ctx,
 		chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
@@ -411,7 +411,7 @@ func printed(t *testing.T, tab context.Context) {
 
 func eval[T any](t *testing.T, tab context.Context, expression string) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(tab, time.Minute)
+	ctx, cancel := context.WithTimeout(tab, 5*time.Minute) // also of a machine that stands still for a while
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {

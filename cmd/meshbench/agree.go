@@ -58,7 +58,7 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return cli.Usagef("agree writes reports that end in .txt or .html, not %q", name)
 		}
 	}
-	if err := cfg.finish(fs); err != nil {
+	if err := cfg.finish(fs, stderr); err != nil {
 		return err
 	}
 	if _, err := out.check(cfg.Scenarios, bench.ParseAssertion); err != nil {

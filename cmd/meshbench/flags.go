@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ func benchFlags(fs *flag.FlagSet) (*config, *output) {
 }
 
 // finish puts together what the flags mean.
-func (c *config) finish(fs *flag.FlagSet) error {
+func (c *config) finish(fs *flag.FlagSet, stderr io.Writer) error {
 	c.Timing = *c.timing
 	set := make(map[string]bool)
 	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
@@ -94,10 +95,32 @@ func (c *config) finish(fs *flag.FlagSet) error {
 	if o.Garbage.Rate, err = bench.ParseRate(c.garbage); err != nil {
 		return cli.UsageError{Err: fmt.Errorf("-garbage %w", err)}
 	}
+	var without []string
+	if !set["scenario"] || c.scenarios == "all" {
+		without = c.leaveOut()
+	}
 	if err := c.Validate(); err != nil {
 		return cli.UsageError{Err: err}
 	}
+	for _, why := range without {
+		fmt.Fprintf(stderr, "meshbench: without %s\n", why)
+	}
 	return nil
+}
+
+// leaveOut drops the scenarios that cannot be run, where nobody has asked for
+// them by name, and says why.
+func (c *config) leaveOut() (without []string) {
+	var can []string
+	for _, name := range c.Scenarios {
+		if why := c.Cannot(name); why != "" {
+			without = append(without, name+": "+why)
+		} else {
+			can = append(can, name)
+		}
+	}
+	c.Scenarios = can
+	return without
 }
 
 // stringList is a flag that may be given several times.

@@ -95,7 +95,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if err := virtual.apply(fs, cfg, out, stdout); err != nil {
 		return err
 	}
-	if err := cfg.finish(fs); err != nil {
+	if err := cfg.finish(fs, stderr); err != nil {
 		return err
 	}
 	asserts, err := out.check(cfg.Scenarios, bench.ParseAssertion)

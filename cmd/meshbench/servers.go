@@ -31,7 +31,7 @@ func compareServers(ctx context.Context, args []string, stdout, stderr io.Writer
 	case len(servers) != 2:
 		return cli.Usagef("compare-servers takes -server-exec twice, not %d times", len(servers))
 	}
-	if err := cfg.finish(fs); err != nil {
+	if err := cfg.finish(fs, stderr); err != nil {
 		return err
 	}
 	if cfg.Options.Server != "" {

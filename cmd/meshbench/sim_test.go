@@ -64,3 +64,23 @@ func TestSimFaults(t *testing.T) {
 		t.Errorf("-peers 9 does not outdo the script:\n%s", stdout)
 	}
 }
+
+// What cannot be run is left out, and said, where nobody has asked for it by name.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"-peers 1":                     "meshbench: without crash: it takes two peers or more, one to see what becomes of another\n",
+		"-peers 3 -scenario all":       "meshbench: without saturate: no load is too high for a host whose computing costs nothing, want one such as -host cores=2\n",
+		"-peers 3 -host cores=1":       "",
+		"-peers 2 -scenario join,loss": "",
+	} {
+		code, stdout, stderr := invoke(t.Context(), append([]string{"-sim", "-duration", "1s", "-garbage", "1k"}, strings.Fields(args)...)...)
+		name, _, _ := strings.Cut(strings.TrimPrefix(want, "meshbench: without "), ":")
+		if code != 0 || strings.Count(stderr, "without") != min(len(want), 1) || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d, stderr %q, want %q", args, code, stderr, want)
+		}
+		if want != "" && strings.Contains(stdout, "\n"+name+" ") || !strings.Contains(stdout, "\njoin ") {
+			t.Errorf("%s: %s", args, stdout)
+		}
+	}
+}
