@@ -10,11 +10,18 @@ import (
 	"p2plocal/core"
 )
 
+// A baseline has so many round trips at least, for which a busy machine may
+// need longer.
+const (
+	leastRounds      = 1000
+	baselinePatience = 10 * time.Second
+)
+
 // MeasureBaseline sends a datagram back and forth between two bare loopback
 // sockets, a goroutine each, for a while: the least that a message and its
 // answer can take on this machine now.
 func MeasureBaseline(ctx context.Context, d time.Duration) (Baseline, error) {
-	ctx, cancel := context.WithTimeout(ctx, d)
+	ctx, cancel := context.WithTimeout(ctx, baselinePatience)
 	defer cancel()
 	var socks [2]*core.Socket
 	for i := range socks {
@@ -27,7 +34,7 @@ func MeasureBaseline(ctx context.Context, d time.Duration) (Baseline, error) {
 	}
 	var h histogram
 	players := [2]*player{
-		{to: [1]uint16{socks[1].Addr().Port()}, rounds: &h, serve: true},
+		{to: [1]uint16{socks[1].Addr().Port()}, rounds: &h, serve: true, end: time.Now().Add(d), over: cancel},
 		{to: [1]uint16{socks[0].Addr().Port()}},
 	}
 	var wg sync.WaitGroup
@@ -45,6 +52,10 @@ type player struct {
 	rounds *histogram // where the first player writes its round trips
 	serve  bool       // it has the ball
 	sent   time.Time
+
+	played int
+	end    time.Time // when it is enough, if there were enough rounds;
+	over   func()    // then this is called
 }
 
 var ball = []byte("peerA_broadcast_")
@@ -52,6 +63,9 @@ var ball = []byte("peerA_broadcast_")
 func (p *player) Step(now time.Time, _ netip.AddrPort, _ []byte) {
 	if p.rounds != nil {
 		p.rounds.record(int64(now.Sub(p.sent)))
+		if p.played++; p.played >= leastRounds && now.After(p.end) {
+			p.over()
+		}
 	}
 	p.serve = true
 }

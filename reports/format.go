@@ -36,8 +36,8 @@ func FormatOf(file string) (string, error) {
 }
 
 // Write writes results in one of Formats. CSV and HTML put several into one;
-// text and Markdown write them one after the other; JSON, being the result's
-// own document, holds one.
+// text and Markdown write them one after the other; JSON merges them into one
+// document.
 func Write(w io.Writer, format string, results []Named, o TextOptions) error {
 	if len(results) == 0 {
 		return errors.New("no result to report")
@@ -48,10 +48,7 @@ func Write(w io.Writer, format string, results []Named, o TextOptions) error {
 	case "html":
 		return HTML(w, results)
 	case "json":
-		if len(results) > 1 {
-			return fmt.Errorf("json holds one result, not %d", len(results))
-		}
-		return results[0].Write(w)
+		return merged(w, results)
 	case "txt", "md":
 		for i, r := range results {
 			if i > 0 {
@@ -70,4 +67,21 @@ func Write(w io.Writer, format string, results []Named, o TextOptions) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %q, want one of %s", ErrFormat, format, strings.Join(Formats, ", "))
+}
+
+// merged writes the document of one result, or of all their runs.
+func merged(w io.Writer, results []Named) error {
+	if len(results) == 1 {
+		return results[0].Write(w)
+	}
+	args := []string{"report", "json"}
+	var all []*bench.Result
+	for _, r := range results {
+		args, all = append(args, r.Name), append(all, r.Result)
+	}
+	r, err := bench.Merge(all, args)
+	if err != nil {
+		return err
+	}
+	return r.Write(w)
 }

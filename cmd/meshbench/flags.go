@@ -30,7 +30,7 @@ type config struct {
 func benchFlags(fs *flag.FlagSet) (*config, *output) {
 	c := &config{Config: bench.Config{Options: bench.DefaultOptions()}, timing: cli.Timing(fs)}
 	o := &c.Options
-	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all: "+strings.Join(bench.Scenarios, ", "))
+	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all that can be run: "+strings.Join(bench.Scenarios, ", "))
 	fs.IntVar(&c.Peers, "peers", 80, "`number` of peers, 1 to 95")
 	fs.Uint64Var(&c.Seed, "seed", 1, "`seed` of every random choice; run r of -repeat takes seed+r")
 	fs.IntVar(&c.Repeat, "repeat", 1, "`times` that the whole is run")
