@@ -162,8 +162,11 @@ func newDigest(r *bench.Result) digest {
 // each other, what was lost, how late it came, and what a crash took.
 func headline(r *bench.Result) phrase {
 	var p phrase
-	if r.Interrupted {
+	switch {
+	case r.Interrupted:
 		p = p.addIf(true, "Interrupted: ")
+	case slices.ContainsFunc(r.Runs, func(run bench.Run) bool { return slices.ContainsFunc(run.Scenarios, isCut) }):
+		p = p.addIf(true, "Cut short: ")
 	}
 	what := "peer"
 	if r.Env.Simulated {
@@ -299,6 +302,26 @@ func about(r *bench.Result, s scene) string {
 	return peers
 }
 
+func isCut(x bench.Scenario) bool { return x.Interrupted }
+
+// cutShort goes before about where that was not done to its end: what comes
+// later in a scenario may not have happened.
+func cutShort(s scene) string {
+	n, seconds := 0, 0.0
+	for _, x := range s.all {
+		if x.Interrupted {
+			n, seconds = n+1, x.Seconds
+		}
+	}
+	switch {
+	case n == 0:
+		return ""
+	case s.repeated():
+		return fmt.Sprintf("cut short in %d of %d; planned: ", n, len(s.all))
+	}
+	return fmt.Sprintf("cut short after %s; planned: ", strings.ReplaceAll(measure(seconds, "s").String(), glue, " "))
+}
+
 // statistics are the columns of a table of distributions, most wanted first.
 var statistics = []string{"p50", "p99", "max", "p90", "p99.9", "min", "n", "p99.99", "offered", "worst loss", "worst p99"}
 
@@ -313,13 +336,14 @@ func newSection(r *bench.Result, s scene) section {
 	default:
 		sec.columns, sec.rows = distributions(s)
 	}
+	sec.about = cutShort(s) + sec.about
 	sec.curve = newCurve(s.all, s.Name+".latency")
 	sec.facts = facts(r, s)
 	seen := make(map[string]bool)
+	if slices.ContainsFunc(s.all, isCut) {
+		sec.notes = append(sec.notes, part{"interrupted: the figures cover what there was until then", true})
+	}
 	for i, x := range s.all {
-		if x.Interrupted {
-			sec.notes = append(sec.notes, part{"interrupted: the figures cover what there was until then", true})
-		}
 		for _, n := range x.Notes {
 			text := n.Text
 			if seen[text] {

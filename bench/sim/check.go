@@ -3,7 +3,6 @@ package sim
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -36,7 +35,7 @@ var Invariants = [][2]string{
 	{"timers", "a peer's births, keep-alives and broadcasts go out when they are due by its own clock, not before and not after; those missed while it was stopped, once"},
 	{"counter", "a broadcast has the number of its tick: 0 for the first after a launch, then one more each time"},
 	{"heal", "in the end all are members and every view is the server's (with refresh), or all have been members (without); but for those whose name or port a ghost holds, one with a keep-alive of its own where there is refresh"},
-	{"gap", "without refresh, a view that is not the server's in the end has one of the known gaps: its last directory was lost, or overtaken by an older one, or the server forgot the peer"},
+	{"gap", "without refresh, a view that is not the server's in the end has one of the known gaps: its last directory was lost, or overtaken by an older one, or the server does not have the peer any more, because it was restarted, or another was born with its name or port, or it had heard nothing: the peer was stopped, or what it sent was lost or late"},
 }
 
 // server and member are what the checker reads of the machines.
@@ -76,8 +75,11 @@ type checker struct {
 	peers map[uint16]*watched // the peers, by port
 	fresh []*watched          // those that took a directory at this instant
 
-	posts posts
-	gaps  map[Gap]int // seen in the end
+	posts  posts
+	absent map[core.Entry]absence
+	missed map[uint16]sendings
+	back   map[uint16]time.Duration // when a node was last resumed or launched
+	gaps   map[Gap]int              // seen in the end
 }
 
 // presence is what the server must know of a member.
@@ -89,7 +91,8 @@ type presence struct {
 
 func newChecker(n *coretest.Net, timing core.Timing) *checker {
 	return &checker{net: n, timing: timing, members: map[core.Entry]presence{},
-		peers: map[uint16]*watched{}, posts: posts{}, gaps: map[Gap]int{}}
+		peers: map[uint16]*watched{}, posts: posts{},
+		absent: map[core.Entry]absence{}, missed: map[uint16]sendings{}, back: map[uint16]time.Duration{}, gaps: map[Gap]int{}}
 }
 
 func (c *checker) fail(invariant, format string, args ...any) {
@@ -101,6 +104,13 @@ func (c *checker) fail(invariant, format string, args ...any) {
 // hear is the Net's trace.
 func (c *checker) hear(e coretest.Event) {
 	c.posts.hear(e)
+	switch e.What {
+	case coretest.Launched, coretest.Resumed:
+		c.back[e.From] = e.At
+	case coretest.Killed, coretest.Paused:
+	default:
+		c.follow(e)
+	}
 	switch {
 	case e.What == coretest.Sent && e.From == coretest.ServerPort:
 		c.serverSent(e)
@@ -108,6 +118,9 @@ func (c *checker) hear(e coretest.Event) {
 		c.dirty = true
 		c.serverTook(e)
 	case e.What == coretest.Launched && e.From == coretest.ServerPort:
+		for x := range c.members {
+			c.gone(x, GapRestarted)
+		}
 		clear(c.members)
 		c.announced, c.owed, c.purse = nil, false, 0
 		c.losing, c.lost = false, 0
@@ -152,7 +165,12 @@ func (c *checker) serverTookBirth(e coretest.Event, x core.Entry) {
 	if x.Port == coretest.ServerPort {
 		return
 	}
-	maps.DeleteFunc(c.members, func(y core.Entry, _ presence) bool { return rival(y) })
+	for y := range c.members {
+		if rival(y) {
+			c.gone(y, GapDisplaced)
+			delete(c.members, y)
+		}
+	}
 	c.members[x] = presence{heard: e.At, born: e.At, source: e.From}
 }
 
@@ -266,6 +284,7 @@ func (c *checker) removed(entries core.Entries) {
 		} else if due := c.due(heard); now > due {
 			c.fail("late-reap", "%v was removed %v too late, heard %v ago", e, now-due, silent)
 		}
+		c.gone(e, c.silence(e, heard))
 		delete(c.members, e)
 	}
 }
@@ -319,6 +338,7 @@ func (c *checker) end(refresh bool) {
 		in := contains(all, self)
 		switch {
 		case !in && c.shutOut(self, refresh):
+			c.gaps[GapDisplaced]++
 		case !p.Joined(), refresh && !in:
 			c.fail("heal", "peer %v is still outside", self)
 		case refresh && !known(p.Others(), all, x.Port()):

@@ -2,23 +2,30 @@ package sim
 
 import (
 	"bytes"
+	"time"
 
 	"p2plocal/core"
 	"p2plocal/core/coretest"
 )
 
 // Gap is why a peer's view may differ from the server's for good, in a mesh
-// without refresh. These are all that the exact protocol is known to leave.
+// without refresh, or why it may be outside. These are all that the exact
+// protocol is known to leave.
 type Gap string
 
 const (
 	GapLost      Gap = "lost"      // the last directory; the next one comes with the next change, and there is none
 	GapOvertaken Gap = "overtaken" // an older directory came after the last one, and counts as newer; perhaps after a relaunch
-	GapOutside   Gap = "outside"   // the server, restarted or without a sign of life, knows it no more, and a member is not born again
+
+	// The server does not have the peer any more, and a member is not born again.
+	GapRestarted Gap = "restarted" // the server came back knowing nobody
+	GapStopped   Gap = "stopped"   // the peer was dead or paused, or its clock stood still, until it was removed
+	GapUnheard   Gap = "unheard"   // what the peer sent was lost or late until it was removed
+	GapDisplaced Gap = "displaced" // another was born with its name or port, and with refresh, too: has them still
 )
 
 // Gaps are all of them.
-var Gaps = []Gap{GapLost, GapOvertaken, GapOutside}
+var Gaps = []Gap{GapLost, GapOvertaken, GapRestarted, GapStopped, GapUnheard, GapDisplaced}
 
 // post is what has become of the last directory sent to a port.
 type post struct {
@@ -76,13 +83,87 @@ func (g posts) hear(e coretest.Event) {
 	}
 }
 
+// absence is why the server no longer has a peer, and since when.
+type absence struct {
+	why Gap // "": nothing that has happened explains it
+	at  time.Duration
+}
+
+// gone takes note that the server has lost a member. Only of the peers' own
+// entries does anybody ask.
+func (c *checker) gone(e core.Entry, why Gap) { c.absent[e] = absence{why, c.net.Now()} }
+
+// silence explains why the server has not heard a member that it removes since
+// a time. What it sent must have been lost or be on its way; or it can have sent
+// nothing: the timers see to it that a peer that runs does.
+func (c *checker) silence(e core.Entry, heard time.Duration) Gap {
+	w, x := c.peers[e.Port], c.net.Node(e.Port)
+	switch {
+	case w == nil || w.self != e:
+		return "" // a ghost
+	case !x.Running() || x.Paused() || c.back[e.Port] >= heard:
+		return GapStopped
+	case w.spoke <= heard && x.Time().Sub(coretest.Start) < w.alive.due:
+		return GapStopped
+	case w.spoke > heard && (c.missed[e.Port].last > heard || c.missed[e.Port].afloat > 0):
+		return GapUnheard
+	}
+	return ""
+}
+
+// sendings is what has become of a peer's datagrams to the server.
+type sendings struct {
+	last   time.Duration // when one was last lost
+	afloat int           // on their way, or waiting
+}
+
+// follow counts what a port sends to the server, and what becomes of it.
+func (c *checker) follow(e coretest.Event) {
+	switch {
+	case e.What == coretest.Sent:
+		if len(e.Ports) != 1 || e.Ports[0] != coretest.ServerPort {
+			return
+		}
+	case e.To != coretest.ServerPort:
+		return
+	}
+	m := c.missed[e.From]
+	switch e.What {
+	case coretest.Sent, coretest.Duplicated:
+		m.afloat++
+	case coretest.Lost, coretest.Cut, coretest.Overflowed, coretest.Unreachable:
+		m.last = e.At
+		m.afloat--
+	case coretest.Taken:
+		m.afloat--
+	}
+	c.missed[e.From] = m
+}
+
+// outside is the gap of a peer that has been a member and is none in the end.
+// If it never was one in its present life, it believes a directory from before.
+func (c *checker) outside(self core.Entry) Gap {
+	a, w := c.absent[self], c.peers[self.Port]
+	switch {
+	case a.at < w.launched && w.stale:
+		return GapOvertaken
+	case a.at < w.launched:
+		return ""
+	}
+	return a.why
+}
+
 // gap checks at the end of a mesh without refresh that a peer's view is the
 // server's, or that a known gap explains why not.
 func (c *checker) gap(self core.Entry, others, all core.Entries) {
 	p := c.posts.of(self.Port)
 	switch {
-	case !contains(all, self):
-		c.gaps[GapOutside]++ // end has seen to it that it has been a member, or is shut out
+	case !contains(all, self): // end has seen to it that it has been a member
+		why := c.outside(self)
+		if why == "" {
+			c.fail("gap", "the server does not have %v any more, and nothing explains why", self)
+		}
+		c.gaps[why]++
 	case !bytes.Equal(p.last, all):
 		c.fail("gap", "the last directory sent to %v is not the server's", self)
 	case known(others, all, self.Port):

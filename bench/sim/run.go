@@ -15,7 +15,7 @@ import (
 // Result is what a run came to.
 type Result struct {
 	Finding     *Finding    // nil: every invariant held
-	Gaps        map[Gap]int // views that differ in the end, by the known gap that explains it
+	Gaps        map[Gap]int // peers that are outside or whose view differs in the end, by the known gap that explains it
 	Ended       bool        // long enough after Calm for everything to have healed; else heal and gap were not checked
 	Interrupted bool        // it was not at its end when ctx was done
 	Virtual     time.Duration
@@ -123,7 +123,7 @@ type Tally struct {
 	Virtual  time.Duration
 	Taken    uint64 // datagrams that machines took
 	Findings uint64
-	Gaps     map[Gap]uint64 // views that differed in the end, in meshes without refresh
+	Gaps     map[Gap]uint64 // as in Result, added up
 	Cut      []Cutoff       // seeds that were under way when ctx was done
 }
 

@@ -21,6 +21,9 @@ type watched struct {
 	took   []byte // the last directory it took
 	joined bool   // that or one before has named it
 	fresh  bool   // it took one at this instant
+	stale  bool   // when one named it first, the server did not have it any more
+
+	launched, spoke time.Duration // when it was, and when it last sent the server something, by the Net's clock
 
 	birth, alive, tick timer
 	counter            uint16        // of the next tick
@@ -51,7 +54,7 @@ func (t *timer) turn(now time.Duration) {
 // watch follows a peer from its launch on, at now by its clock.
 func (c *checker) watch(m member, self core.Entry, now time.Time) *watched {
 	t, at := &c.timing, now.Sub(coretest.Start)
-	w := &watched{member: m, c: c, self: self,
+	w := &watched{member: m, c: c, self: self, launched: c.net.Now(), spoke: -1,
 		birth:  timer{at, t.Retry},
 		alive:  timer{at + t.Heartbeat, t.Heartbeat},
 		tick:   timer{at + t.Broadcast, t.Broadcast},
@@ -80,6 +83,8 @@ func (w *watched) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	}
 	if !w.joined && contains(m.Entries, w.self) {
 		w.joined = true
+		_, has := w.c.members[w.self]
+		w.stale = !has
 		w.birth = timer{never, w.c.timing.Refresh}
 		if w.birth.every > 0 {
 			w.birth.due = now.Sub(coretest.Start) + w.birth.every
@@ -123,6 +128,7 @@ func (w *watched) sent(what string, t *timer, now time.Duration) {
 }
 
 func (w *watched) toServer(out core.Outgoing) {
+	w.spoke = w.c.net.Now()
 	if len(out.Ports) != 1 || out.Ports[0] != coretest.ServerPort {
 		w.c.fail("timers", "peer %v sends a birth or a keep-alive to %v", w.self, out.Ports)
 	}

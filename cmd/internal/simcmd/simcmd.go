@@ -233,7 +233,7 @@ func swarm(ctx context.Context, first, last uint64, workers int, stdout, stderr 
 		gaps = append(gaps, fmt.Sprintf("%d %s", t.Gaps[gap], gap))
 	}
 	lines := []string{progress(t), fmt.Sprintf("%s, %d datagrams", speed(t), t.Taken),
-		"known gaps, peers whose view differed in the end without refresh: " + strings.Join(gaps, ", ")}
+		"peers left with a known gap: " + strings.Join(gaps, ", ")}
 	if ctx.Err() != nil {
 		lines[0] += ", interrupted"
 	}

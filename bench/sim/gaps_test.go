@@ -1,0 +1,57 @@
+package sim
+
+import (
+	"testing"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/core/coretest"
+)
+
+// A peer's silence is explained by what has happened to it, and by nothing else.
+func TestSilence(t *testing.T) {
+	var c *checker
+	n := coretest.New(coretest.Config{Trace: func(e coretest.Event) { c.hear(e) }})
+	timing := core.DefaultTiming()
+	c = newChecker(n, timing)
+	n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()
+	self := entry(0)
+	x := n.Add(self.Port, func(now time.Time) core.Machine {
+		return c.watch(newPeer(core.PeerConfig{Self: self, Server: serverAddr, Timing: timing}, now), self, now)
+	})
+	x.Launch()
+	want := func(heard time.Duration, gap Gap, when string) {
+		t.Helper()
+		if got := c.silence(self, heard); got != gap {
+			t.Errorf("%s: %q, want %q", when, got, gap)
+		}
+	}
+	n.Run(3 * time.Second)
+	want(time.Second, "", "everything it sent arrived")
+	want(n.Now(), GapStopped, "nothing is due yet")
+	n.Cut(self.Port, coretest.ServerPort)
+	n.Run(4 * time.Second)
+	want(3*time.Second, GapUnheard, "it was cut off")
+	n.Heal(self.Port, coretest.ServerPort)
+	n.Run(5 * time.Second)
+	want(4*time.Second, "", "what was cut was before")
+	n.SetDefault(coretest.Fault{Delay: time.Minute})
+	n.Run(6 * time.Second)
+	want(5*time.Second, GapUnheard, "what it sent is on its way")
+	n.SetDefault(coretest.Fault{})
+	x.JumpClock(-time.Minute)
+	n.Run(10 * time.Second)
+	want(7*time.Second, GapStopped, "its clock stands still")
+	x.Pause()
+	want(9*time.Second, GapStopped, "it is paused")
+	x.Resume()
+	want(9*time.Second, GapStopped, "it was paused")
+	x.Kill()
+	want(n.Now()+1, GapStopped, "it is dead")
+	if c.silence(core.Entry{Name: 'x', Port: 9}, 0) != "" {
+		t.Error("a ghost's silence is explained")
+	}
+	if c.found != nil {
+		t.Error(c.found)
+	}
+}
