@@ -156,6 +156,10 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 	if kind != "" {
 		return kind, why
 	}
+	if c.mesh.healed { // who is to blame for the cull, another try must tell
+		c.mesh.stale = true
+		return "", ""
+	}
 	if n := c.asides.strays() - strays; n > 0 {
 		return Strayed, fmt.Sprintf("the target sent %d datagrams to ports that had asked for none", n)
 	}

@@ -53,6 +53,7 @@ type mesh struct {
 	again    uint64 // as last judged
 	samples  []sample
 	stale    bool // the machine has spoilt it: nothing can be said until a restart
+	healed   bool // a canary was culled since settle, maybe by the machine's fault
 }
 
 // newMesh puts canaries into the mesh of a server, on port, the next one and so
@@ -342,6 +343,7 @@ func (m *mesh) note() {
 // heal has the canaries born again that a guest, or one of themselves, has not
 // been told of.
 func (m *mesh) heal(guests ...*canary) bool {
+	m.healed = true
 	for _, c := range m.canaries {
 		if slices.ContainsFunc(append(guests, m.canaries...), func(o *canary) bool { return !o.sees(c.entry) }) {
 			c.socket.Do(c.peer.Connect)
@@ -389,6 +391,7 @@ func (m *mesh) unheard() string {
 func (m *mesh) settle() {
 	m.probe(false)
 	m.catchUp()
+	m.healed = false
 	m.again = m.repeats()
 	m.note()
 }

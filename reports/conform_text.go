@@ -91,7 +91,11 @@ func (p *page) groups(r conform.Report) {
 			}
 			row = append(row, cell)
 		}
-		rows = append(rows, append(row, fmt.Sprintf("%.1f s", g.Took.Seconds())))
+		longest := missing
+		if g.Counts[conform.NotRun] < g.Cases {
+			longest = fmt.Sprintf("%.1f s", g.Took.Seconds())
+		}
+		rows = append(rows, append(row, longest))
 	}
 	p.line("")
 	p.grid(header, rows)
