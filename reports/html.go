@@ -94,6 +94,17 @@ type judged struct {
 	OK           bool
 }
 
+func judge(all []verdict) (out []judged) {
+	for _, v := range all {
+		actual := v.actual.String()
+		if v.actual.whole == missing {
+			actual = "not measured"
+		}
+		out = append(out, judged{clean(v.text), actual, v.ok})
+	}
+	return out
+}
+
 // A chapter is one scenario of all results that have it.
 type chapter struct {
 	Name  string
@@ -175,14 +186,7 @@ func writeHTML(w io.Writer, results []Named, p *bench.Pairing) error {
 	for i, r := range results {
 		d := newDigest(r.Result)
 		name := clean(r.Name)
-		l := leaf{Name: name, Headline: spans(d.headline, ""), Machine: spans(d.machine, ", "), Origin: spans(d.origin, ", ")}
-		for _, v := range d.verdicts {
-			actual := v.actual.String()
-			if v.actual.whole == missing {
-				actual = "not measured"
-			}
-			l.Verdicts = append(l.Verdicts, judged{clean(v.text), actual, v.ok})
-		}
+		l := leaf{Name: name, Headline: spans(d.headline, ""), Machine: spans(d.machine, ", "), Origin: spans(d.origin, ", "), Verdicts: judge(d.verdicts)}
 		page.Leafs = append(page.Leafs, l)
 		for _, s := range d.sections {
 			at := slices.IndexFunc(page.Chapters, func(c chapter) bool { return c.Name == s.name })

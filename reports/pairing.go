@@ -43,6 +43,9 @@ type pairTable struct {
 	verdicts []verdict
 }
 
+// Verdicts are the assertions on the ratios, for the page.
+func (t *pairTable) Verdicts() []judged { return judge(t.verdicts) }
+
 func newPairTable(p *bench.Pairing, all bool) *pairTable {
 	t := &pairTable{Header: []string{"metric", "A", "B", "B/A", "95 %", ""}}
 	side := func(metric string, v *float64, unit string) string {

@@ -229,7 +229,7 @@ func TestCompareServersOutputs(t *testing.T) {
 			t.Errorf("pair %d has the seeds %d and %d, want %d", i+1, a, b, i+1)
 		}
 	}
-	for ending, want := range map[string]string{"txt": "/server=B 1 ", "md": "join.converge", "csv": "join.converge", "html": `id="pairs"`} {
+	for ending, want := range map[string]string{"txt": "/server=B 1 ", "md": "join.converge", "csv": "join.converge", "html": `<code>join.admit.max&lt;=0%</code>`} {
 		if b, err := os.ReadFile(name(ending)); err != nil || !strings.Contains(string(b), want) {
 			t.Errorf("%s: %v, want %q in it:\n%.300s", ending, err, want, b)
 		}
