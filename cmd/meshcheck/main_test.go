@@ -307,7 +307,8 @@ func TestPortTaken(t *testing.T) {
 
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	const halfWay = 20 * time.Second // peer/birth/1 takes 1.5 s, broadcast/5 cannot be over before 44 s
+	ctx, cancel := context.WithTimeout(t.Context(), halfWay)
 	defer cancel()
 	file := filepath.Join(t.TempDir(), "r.json")
 	code, stdout, _ := within(ctx, "peer", "-exec", ourPeer(), "-run", "broadcast/5|birth/1$", "-json", file)
