@@ -84,3 +84,32 @@ func TestLeftOut(t *testing.T) {
 		}
 	}
 }
+
+// A metric that got worse beyond the threshold is exit code 3; one that got
+// better is none.
+func TestRegression(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	for name, host := range map[string]string{"fast": "cores=1", "slow": "cores=1,send=50us"} {
+		if code, _, stderr := invoke(t.Context(), "-sim", "-peers", "5", "-quiet", "-scenario", "join,steady", "-repeat", "8", "-host", host, "-json", file(name)); code != 0 {
+			t.Fatalf("exit %d, %q", code, stderr)
+		}
+	}
+	for _, test := range []struct {
+		limit, old, new string
+		code            int
+		says            string
+	}{
+		{"5%", "fast", "slow", 3, "metrics got worse by more than 5%, the first is join.converge"},
+		{"5%", "slow", "fast", 0, ""},
+		{"5%", "fast", "fast", 0, ""},
+		{"100000%", "fast", "slow", 0, ""},
+		{"5", "fast", "slow", 2, `"5" is no percentage`},
+	} {
+		code, _, stderr := invoke(t.Context(), "compare", "-fail-on-regression", test.limit, file(test.old), file(test.new))
+		if code != test.code || !strings.Contains(stderr, test.says) || test.says == "" && stderr != "" {
+			t.Errorf("%+v: exit %d, stderr %q", test, code, stderr)
+		}
+	}
+}
