@@ -232,7 +232,7 @@ func swarm(ctx context.Context, first, last uint64, workers int, stdout, stderr 
 	for _, gap := range sim.Gaps {
 		gaps = append(gaps, fmt.Sprintf("%d %s", t.Gaps[gap], gap))
 	}
-	lines := []string{progress(t), fmt.Sprintf("%s, %d datagrams", speed(t), t.Taken),
+	lines := []string{progress(t), fmt.Sprintf("%s, %d datagrams taken", speed(t), t.Taken),
 		"peers left with a known gap: " + strings.Join(gaps, ", ")}
 	if ctx.Err() != nil {
 		lines[0] += ", interrupted"
