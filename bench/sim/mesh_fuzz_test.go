@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"flag"
 	"fmt"
@@ -28,7 +29,10 @@ func FuzzMesh(f *testing.F) {
 		if err := s.Validate(); err != nil {
 			t.Fatalf("%x is no scenario: %v", b, err)
 		}
-		if found := Simulate(t.Context(), s, Core, 0, nil).Finding; found != nil {
+		// The engine takes ten seconds for a deadlock, and a large mesh may need them on a busy machine.
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if found := Simulate(ctx, s, Core, 0, nil).Finding; found != nil {
 			var script bytes.Buffer
 			s.Write(&script)
 			t.Fatalf("%v\n%s", found, script.Bytes())
