@@ -117,7 +117,14 @@ func TestLastingFaultsAreFound(t *testing.T) {
 // must not be called one, and the file must still bring it about.
 func TestGhostIsFoundAndFoundAgain(t *testing.T) {
 	t.Parallel()
-	r, dir, err := attack(t, "ghost", "-metrics", "", "-mode", "catalogue", "-findings-max", "1", "-narrow", "5s")
+	var r fuzz.Result
+	var dir string
+	var err error
+	for range 5 { // a target that is kept from running reaps whom it should not know to be silent
+		if r, dir, err = attack(t, "ghost", "-metrics", "", "-mode", "catalogue", "-findings-max", "1", "-narrow", "5s"); err != nil {
+			break
+		}
+	}
 	if !errors.Is(err, exitFindings) || len(r.Findings) != 1 || r.Findings[0].Kind != fuzz.Ghost || r.Findings[0].Count < 3 {
 		t.Fatalf("%v, findings %+v, want a ghost by three datagrams or more", err, r.Findings)
 	}
