@@ -23,6 +23,8 @@ type Process struct {
 	mu     sync.Mutex
 	tail   []byte // the end of what it said
 	said   int64  // bytes of it in all
+
+	threads map[string]thread // as Starved saw them last, by their files
 }
 
 const (
@@ -127,10 +129,36 @@ func (p *Process) Usage() (u Usage) {
 }
 
 // Starved is how long its threads together have been ready to run but had no
-// processor; 0 where the system does not tell.
+// processor; 0 where the system does not tell. The kernel books a wait when it is
+// over: a thread that is ready now, and has not run since the last call, is taken to
+// have waited since then.
 func (p *Process) Starved() time.Duration {
 	_, waited := Scheduled(p.cmd.Process.Pid)
+	now := time.Now()
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
+	threads := map[string]thread{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range files {
+		booked, _ := os.ReadFile(f)
+		stat, _ := os.ReadFile(strings.TrimSuffix(f, "schedstat") + "stat")
+		t, known := p.threads[f]
+		if !known || t.booked != string(booked) {
+			t = thread{string(booked), now}
+		} else if strings.HasPrefix(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " R") {
+			waited += now.Sub(t.since)
+		}
+		threads[f] = t
+	}
+	p.threads = threads
 	return waited
+}
+
+// thread is one of a process's: what the kernel had booked of it, and since when
+// that has not changed.
+type thread struct {
+	booked string
+	since  time.Time
 }
 
 // Scheduled is how long the threads that a process now has have run, and how
