@@ -272,7 +272,7 @@ func (m *mesh) probe(watch bool) (Kind, string) {
 // it is not hung, and is waited for.
 func (m *mesh) afterVain(g *canary, begun time.Time, watch bool) (Kind, string) {
 	queue := kernelQueue(m.server)
-	for w := m.watch(reaped + m.timeout - time.Since(begun)); watch && !w.over(); time.Sleep(glance) {
+	for w := m.watch(max(m.timeout, reaped+m.timeout-time.Since(begun))); watch && !w.over(); time.Sleep(glance) {
 		now := kernelQueue(m.server)
 		if now < queue {
 			w.extend()
