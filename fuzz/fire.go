@@ -140,7 +140,7 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 	if c.Role == Server {
 		kind, why = c.mesh.judge(in, c.Amplification, watch)
 	} else {
-		kind, why = c.mesh.judgePeer(&c.prey, heard, begun)
+		kind, why = c.mesh.judgePeer(&c.prey, heard, begun, watch)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -138,27 +138,34 @@ type stopwatch struct {
 	begun   time.Time
 	end     time.Time
 	last    time.Time // no machine is that slow
+	looked  time.Time // when over was last asked
 	starved time.Duration
 }
 
 func (m *mesh) watch(timeout time.Duration) *stopwatch {
 	now := time.Now()
-	return &stopwatch{m, timeout, now, now.Add(timeout), now.Add(longest * m.timeout).Add(timeout), m.starved()}
+	return &stopwatch{m, timeout, now, now.Add(timeout), now.Add(longest * m.timeout).Add(timeout), now, m.starved()}
 }
 
 // over says that there is nothing to wait for any more.
 func (m *mesh) over() bool { return m.ctx.Err() != nil || m.dead() }
 
-// over says that the timeout has passed on a machine that was fast enough: the
-// target did not wait for a processor, and the control lets a peer in at once.
+// over says that the timeout has passed on a machine that was fast enough: this
+// process ran, the target did not wait for a processor, and the control lets a peer
+// in at once.
 func (w *stopwatch) over() bool {
 	if w.m.over() {
 		return true
 	}
-	if time.Now().Before(w.end) {
+	slow := w.m.timeout / 4
+	now := time.Now()
+	if gap := now.Sub(w.looked); gap > glance+slow && now.Before(w.last) {
+		w.end = w.end.Add(gap) // the target may have stood as still
+	}
+	defer func() { w.looked = time.Now() }()
+	if now.Before(w.end) {
 		return false
 	}
-	slow := w.m.timeout / 4
 	waited := w.m.starved()
 	if (waited-w.starved > slow || !w.m.control.admits(slow)) && time.Now().Before(w.last) {
 		w.starved, w.end = waited, time.Now().Add(w.timeout)

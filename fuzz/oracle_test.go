@@ -3,6 +3,7 @@ package fuzz
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -211,5 +212,64 @@ func TestBystanderIsInvitedByBirthAndDirectoryAlone(t *testing.T) {
 		if got := b.invited(c.datagram, held); got != c.want {
 			t.Errorf("%s invites: %v, want %v", c.what, got, c.want)
 		}
+	}
+}
+
+// A time in which this process did not run, nor maybe anybody else, is not counted.
+func TestStopwatchStandsStillWithTheMachine(t *testing.T) {
+	m := local(t, 10*time.Second)
+	w := m.watch(m.timeout)
+	ago := time.Now().Add(-2 * m.timeout)
+	w.end, w.looked = ago.Add(m.timeout), ago
+	if w.over() {
+		t.Error("over though nobody has looked for twice the time")
+	}
+}
+
+// A peer that does not broadcast to one newcomer may have been kept from it; one that
+// does not to the next either is hung.
+func TestSecondNewcomerTells(t *testing.T) {
+	t.Parallel()
+	m := local(t, 10*time.Second)
+	m.timeout = time.Second
+	peer, err := join(m.server, core.Entry{Name: 'T'}, m.timeout, &m.got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(peer.leave)
+	p := prey{entry: peer.entry, interval: 20 * time.Millisecond}
+	if !m.await(patience, func() bool { return closed(peer.joined) }) {
+		t.Fatal("not let in")
+	}
+	judged := func(watch bool) Kind {
+		kind, why := m.judgePeer(&p, m.canaries[0].hears('T'), time.Now(), watch)
+		t.Log(kind, why)
+		return kind
+	}
+	if kind := judged(true); kind != Hung {
+		t.Errorf("mute: %q, want hung", kind)
+	}
+	peer.mu.Lock()
+	var old []core.Entry
+	peer.find(func(e core.Entry) bool { old = append(old, e); return false })
+	peer.mu.Unlock()
+	go func() { // broadcasts from the second newcomer on
+		for newcomers := map[core.Entry]bool{}; len(newcomers) < 2; time.Sleep(time.Millisecond) {
+			if closed(peer.done) {
+				return
+			}
+			peer.mu.Lock()
+			peer.find(func(e core.Entry) bool {
+				if !slices.Contains(old, e) {
+					newcomers[e] = true
+				}
+				return false
+			})
+			peer.mu.Unlock()
+		}
+		peer.socket.Do(func(now time.Time) { peer.peer.SetBroadcast(now, p.interval) })
+	}()
+	if kind := judged(true); kind != "" {
+		t.Errorf("mute for a while: %q, want nothing", kind)
 	}
 }

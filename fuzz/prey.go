@@ -40,8 +40,30 @@ func (m *mesh) learn(e core.Entry) time.Duration {
 }
 
 // judgePeer says what is wrong with a peer, that had been heard before, times
-// by the first canary, and whose last judgement was at since.
-func (m *mesh) judgePeer(p *prey, before voice, since time.Time) (Kind, string) {
+// by the first canary, and whose last judgement was at since. With watch a second
+// newcomer has the last word: something may have kept the peer from the first.
+func (m *mesh) judgePeer(p *prey, before voice, since time.Time, watch bool) (Kind, string) {
+	kind, why := m.greet(p)
+	if kind != "" && watch {
+		kind, why = m.greet(p)
+	}
+	if kind != "" || m.stale || p.interval == 0 {
+		return kind, why
+	}
+	m.catchUp()
+	spent := time.Since(since)
+	times := m.canaries[0].hears(p.entry.Name).times - before.times
+	if due := int(spent/p.interval) + spare; times > due {
+		due = m.idle(p, spent) + spare // its interval was measured once, on a machine that may have been busy
+		if times > due {
+			return Amplified, fmt.Sprintf("%v sent %d messages where %d were due", p.entry, times, due)
+		}
+	}
+	return "", ""
+}
+
+// greet says what is wrong with how a peer receives a newcomer.
+func (m *mesh) greet(p *prey) (Kind, string) {
 	g, err := m.guest()
 	if err != nil || g == nil {
 		return "", "" // the server's business
@@ -66,16 +88,7 @@ func (m *mesh) judgePeer(p *prey, before voice, since time.Time) (Kind, string) 
 		if m.canaries[0].hears(p.entry.Name).last.After(begun) {
 			return Deaf, fmt.Sprintf("%v broadcasts to others, but not to %v, whom a directory named to it", p.entry, g.entry)
 		}
-		return Hung, fmt.Sprintf("%v has not broadcast for %v, though its interval is %v", p.entry, limit, p.interval)
-	}
-	m.catchUp()
-	spent := time.Since(since)
-	times := m.canaries[0].hears(p.entry.Name).times - before.times
-	if due := int(spent/p.interval) + spare; times > due {
-		due = m.idle(p, spent) + spare // its interval was measured once, on a machine that may have been busy
-		if times > due {
-			return Amplified, fmt.Sprintf("%v sent %d messages where %d were due", p.entry, times, due)
-		}
+		return Hung, fmt.Sprintf("%v has not broadcast for %v, though its interval is %v", p.entry, limit.Round(time.Millisecond), p.interval.Round(time.Millisecond))
 	}
 	return "", ""
 }
