@@ -216,7 +216,7 @@ func (r *run) shared(ctx context.Context) error {
 			gentle = append(gentle, c)
 		}
 	}
-	for todo := gentle; len(todo) > 0; {
+	for todo := slices.Clone(gentle); len(todo) > 0; {
 		var mu sync.Mutex
 		var left []Case // did not come to an end
 		var broken *Case
