@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -56,13 +57,12 @@ func (t Tool) build() string {
 	return text
 }
 
-// again reports that two results hold the same runs. Of simulated ones those
-// with the same seed are.
+// again reports that two results have a run in common. Of simulated ones those
+// with the same seed are the same; what was measured never comes out alike twice.
 func (r *Result) again(other *Result) bool {
-	if !r.Env.Simulated {
-		return len(r.Runs) > 0 && len(other.Runs) > 0 && r.Env.Time.Equal(other.Env.Time) && r.Runs[0].Seed == other.Runs[0].Seed
-	}
 	return slices.ContainsFunc(r.Runs, func(a Run) bool {
-		return slices.ContainsFunc(other.Runs, func(b Run) bool { return a.Seed == b.Seed })
+		return slices.ContainsFunc(other.Runs, func(b Run) bool {
+			return a.Seed == b.Seed && (r.Env.Simulated || reflect.DeepEqual(a, b))
+		})
 	})
 }

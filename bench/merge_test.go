@@ -48,4 +48,15 @@ func TestMerge(t *testing.T) {
 	refused(`cpu is "" and "x"`, func(r *Result) { r.Env.CPU = "x" })
 	refused(`commit "y"`, func(r *Result) { r.Tool.Commit = "y" })
 	refused("a result is there twice: its runs, from seed 1 on", func(r *Result) { r.Runs = first.Runs })
+
+	first.Env.Simulated, second.Env.Simulated = false, false // then only the figures tell runs apart
+	second.Env.Time = first.Env.Time.Add(time.Hour)
+	if whole, err = Merge([]*Result{first, second}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*Result{first, second} {
+		if _, err := Merge([]*Result{whole, r}, nil); err == nil || !strings.Contains(err.Error(), "there twice") {
+			t.Errorf("error %v of what has been merged before", err)
+		}
+	}
 }
