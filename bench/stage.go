@@ -194,6 +194,9 @@ func (s *stage) stock() {
 	s.autopsy()
 	s.culls += m.falseCulls() // those who fall silent now will be missed
 	a := m.silence()
+	if m.ours == nil || m.external > 0 {
+		a = a.withForeign()
+	}
 	s.meterOff()
 	s.weigh()
 	s.accounts = s.accounts.plus(a)
@@ -226,6 +229,16 @@ func (a Accounts) plus(b Accounts) Accounts {
 	return Accounts{a.Sent + b.Sent, a.Duplicated + b.Duplicated, a.Taken + b.Taken, a.Dropped + b.Dropped,
 		a.Kernel + b.Kernel, a.Unsent + b.Unsent, a.Injected + b.Injected, a.Dead + b.Dead, a.Queued + b.Queued,
 		a.Unexplained + b.Unexplained}
+}
+
+// withForeign counts what others have sent and a full buffer lost, which nobody
+// but the kernel has seen: where more became of the datagrams than was sent, and
+// no more than that was thrown away, the rest was theirs.
+func (a Accounts) withForeign() Accounts {
+	if a.Unexplained < 0 && uint64(-a.Unexplained) <= a.Kernel {
+		a.Sent, a.Unexplained = a.Sent+uint64(-a.Unexplained), 0
+	}
+	return a
 }
 
 // noisy is the part of CPU time that others may take unmentioned.
