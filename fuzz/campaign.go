@@ -387,12 +387,11 @@ func (c *campaign) round(ctx context.Context, b batch) error {
 	}
 	c.Log(fmt.Sprintf("%s: %s", kind, why))
 	f := Finding{Kind: kind, Mode: b.mode, What: why, Shots: b.shots}
+	var end error
 	if c.Exec != "" {
-		if err := c.narrow(ctx, b, &f); err != nil {
-			return err
-		}
+		end = c.narrow(ctx, b, &f)
 	}
-	if err := c.book(t, b, f); err != nil {
+	if err := cmp.Or(c.book(t, b, f), end); err != nil {
 		return err
 	}
 	if c.Exec == "" && (kind == Died || kind == Hung || kind == Slow || kind == Culled || kind == Poisoned || kind == Deaf) {

@@ -371,8 +371,9 @@ func (m *mesh) severed() (Kind, string) {
 		m.catchUp()
 		lost := m.missing()
 		switch {
-		case lost == "":
+		case lost == "" && n == tries:
 			return Deaf, why
+		case lost == "": // a canary that was culled may be back by now
 		case n == tries || !m.excused() || !m.heal():
 			return Culled, lost
 		}

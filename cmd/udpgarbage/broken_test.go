@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -55,17 +54,19 @@ type broken struct {
 	after   func(from netip.AddrPort)
 }
 
-func (b *broken) open(port string) error {
-	n, err := strconv.ParseUint(port, 10, 16)
+func (b *broken) open(addr string) error {
+	at, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return err
 	}
-	b.udp, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(n)})
+	b.udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 	return err
 }
 
+func (b *broken) self() netip.AddrPort { return b.udp.LocalAddr().(*net.UDPAddr).AddrPort() }
+
 func (b *broken) send(datagram []byte, port uint16) {
-	b.udp.WriteToUDPAddrPort(datagram, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
+	b.udp.WriteToUDPAddrPort(datagram, netip.AddrPortFrom(b.self().Addr(), port))
 }
 
 func (b *broken) serve() {
@@ -126,12 +127,10 @@ var leak [1 << 14][]byte // what the leaking target never lets go
 // server has each fault as an implementation that trusts its input would have it.
 func server(addr, fault string) error {
 	var b broken
-	_, port, err := net.SplitHostPort(addr)
-	if err = errors.Join(err, b.open(port)); err != nil {
+	if err := b.open(addr); err != nil {
 		return err
 	}
-	self := b.udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	d, err := core.NewDirectory(core.DirectoryConfig{Port: self, Timing: core.DefaultTiming()}, time.Now())
+	d, err := core.NewDirectory(core.DirectoryConfig{Port: b.self().Port(), Timing: core.DefaultTiming()}, time.Now())
 	if err != nil {
 		return err
 	}
@@ -189,16 +188,16 @@ func server(addr, fault string) error {
 // peer likewise.
 func peer(name, port, address, fault string) error {
 	var b broken
-	if err := b.open(port); err != nil {
-		return err
-	}
 	server, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return err
 	}
+	if err := b.open(net.JoinHostPort(server.Addr().String(), port)); err != nil {
+		return err
+	}
 	timing := core.DefaultTiming()
 	timing.Broadcast = 100 * time.Millisecond
-	self := core.Entry{Name: core.Name(name[0]), Port: b.udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()}
+	self := core.Entry{Name: core.Name(name[0]), Port: b.self().Port()}
 	p, err := core.NewPeer(core.PeerConfig{Self: self, Server: server, Timing: timing}, time.Now())
 	if err != nil {
 		return err

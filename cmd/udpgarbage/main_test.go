@@ -21,6 +21,17 @@ import (
 
 var nextPort atomic.Uint32
 
+// host is an address of this process alone: the same tests may run beside it, and
+// their targets must not get the ports of these while they restart.
+var host = func() netip.Addr {
+	own := netip.AddrFrom4([4]byte{127, byte(rand.UintN(256)), byte(rand.UintN(256)), byte(2 + rand.UintN(253))})
+	if u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(own, 0))); err == nil {
+		u.Close()
+		return own
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1}) // not everywhere is all of 127.0.0.0/8 this machine's
+}()
+
 // free is an address that nobody is on. The kernel gives its ports to none who
 // ask for any: while the target restarts, nobody may get it.
 func free(t *testing.T) string {
@@ -28,7 +39,7 @@ func free(t *testing.T) string {
 	const first, ports = 10000, 10000
 	nextPort.CompareAndSwap(0, rand.Uint32N(ports))
 	for range ports {
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(first+nextPort.Add(1)%ports))
+		addr := netip.AddrPortFrom(host, uint16(first+nextPort.Add(1)%ports))
 		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
 		if err != nil {
 			continue
@@ -144,7 +155,7 @@ func TestGhostIsFoundAndFoundAgain(t *testing.T) {
 func attackPeer(t *testing.T, fault string, args ...string) (fuzz.Result, string, error) {
 	t.Helper()
 	dir := t.TempDir()
-	r, err := result(t, append([]string{"-as", "peer", "-peer-exec", os.Args[0] + " " + asPeer + " {name} {port} {server} " + fault, "-findings", dir}, args...)...)
+	r, err := result(t, append([]string{"-as", "peer", "-target", host.String() + ":3000", "-peer-exec", os.Args[0] + " " + asPeer + " {name} {port} {server} " + fault, "-findings", dir}, args...)...)
 	return r, dir, err
 }
 

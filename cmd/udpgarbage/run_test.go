@@ -144,7 +144,7 @@ func TestTargetThatCannotBeAttacked(t *testing.T) {
 		{"nobody listens on", []string{"-target", free(t)}},
 		{"ended at once", []string{"-target", free(t), "-exec", os.Args[0] + " " + asServer + " nowhere none"}},
 		{"no-such-command", []string{"-exec", "no-such-command"}},
-		{"no peer on port 9", []string{"-as", "peer", "-peer", "127.0.0.1:9", "-target", sound(t)}},
+		{"no peer on port 9", []string{"-as", "peer", "-peer", host.String() + ":9", "-target", sound(t)}},
 		{"nothing was sent to the server: -duration 1ns is over", []string{"-target", sound(t), "-mode", "random", "-duration", "1ns"}},
 		{"nothing was sent to the server: -from 9999 is past", []string{"-target", sound(t), "-mode", "catalogue", "-from", "9999"}},
 		{"cannot read -metrics", []string{"-target", sound(t), "-metrics", "http://127.0.0.1:1/"}},
