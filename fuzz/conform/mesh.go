@@ -52,7 +52,7 @@ func (r *run) newMesh(ctx context.Context) (_ *mesh, err error) {
 		w.entry = core.Entry{Name: core.Name('y' - i), Port: w.addr.Port()}
 		for range 3 {
 			w.birth()
-			if m.lab.wait(soon, func() bool { return len(m.lab.came(w, 0)) > 0 }) {
+			if m.lab.wait(soon, func() bool { return len(directories(m.lab.came(w, 0))) > 0 }) {
 				m.warden = w
 				m.lab.keep(w)
 				m.others = whole(directories(m.lab.got(w, 0))[0])
