@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -271,11 +272,27 @@ func TestMatrix(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
+	u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	echo := u.LocalAddr().(*net.UDPAddr).AddrPort() // it answers, but with no directory
+	t.Cleanup(func() { u.Close() })
+	go func() {
+		for b := make([]byte, 100); ; {
+			n, from, err := u.ReadFromUDPAddrPort(b)
+			if err != nil {
+				return
+			}
+			u.WriteToUDPAddrPort(b[:n], from)
+		}
+	}()
 	for _, test := range []struct {
 		want string
 		args []string
 	}{
 		{"no answer from 127.0.0.1:1 to births", []string{"server", "127.0.0.1:1"}},
+		{"no answer from " + echo.String() + " to births", []string{"server", echo.String()}},
 		{"ended at once: exit status 1", []string{"server", "-exec", "false {port}"}},
 		{"cannot start", []string{"server", "-exec", "no-such-command {port}"}},
 		{"cannot start", []string{"peer", "-exec", "no-such-command {name} {port} {server}"}},

@@ -36,7 +36,7 @@ func (r *run) newMesh(ctx context.Context) (_ *mesh, err error) {
 	m.lab = newLab(ctx, Case{ID: "server/warden/0"}, r.gauge)
 	m.lab.server, m.lab.target, m.lab.names = m.at, m.target, slices.Clone(nameOrder)
 	defer func() {
-		if h, ok := recover().(halt); ok {
+		if h, ok := halted(recover()); ok {
 			err = h.err
 			if err == nil {
 				err = fmt.Errorf("%s", h.why)

@@ -17,13 +17,9 @@ func (r *run) perform(l *lab, alive func()) (res Result) {
 	}
 	guard := func(f func()) {
 		defer func() {
-			x := recover()
-			if x == nil {
-				return
-			}
-			h, ok := x.(halt)
+			h, ok := halted(recover())
 			if !ok {
-				panic(x)
+				return
 			}
 			if h.err != nil {
 				r.trouble(h.err)
@@ -57,10 +53,23 @@ func (r *run) perform(l *lab, alive func()) (res Result) {
 	return res
 }
 
+// halted is what has ended a case's work early; false if nothing has. What is no
+// halt is a fault of ours, and goes on panicking.
+func halted(x any) (halt, bool) {
+	if x == nil {
+		return halt{}, false
+	}
+	h, ok := x.(halt)
+	if !ok {
+		panic(x)
+	}
+	return h, true
+}
+
 // lastSent is what a broken target was sent.
 func (l *lab) lastSent() (f *Failure) {
 	defer func() {
-		if h, ok := recover().(halt); ok {
+		if h, ok := halted(recover()); ok {
 			f = h.failure
 		}
 	}()

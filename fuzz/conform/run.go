@@ -318,7 +318,7 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 			defer r.hub.leave(l)
 		} else {
 			defer func() { // open panics
-				if h, ok := recover().(halt); ok {
+				if h, ok := halted(recover()); ok {
 					r.trouble(h.err)
 				}
 			}()
