@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -108,6 +109,11 @@ func (l *lab) open(label string, host netip.Addr, port uint16) *post {
 	if err != nil {
 		panic(halt{err: err})
 	}
+	return l.adopt(label, host, u)
+}
+
+// adopt adds a socket that is bound already.
+func (l *lab) adopt(label string, host netip.Addr, u *net.UDPConn) *post {
 	p := &post{lab: l, label: label, udp: u, addr: netip.AddrPortFrom(host, portOf(u))}
 	l.mu.Lock()
 	l.posts = append(l.posts, p)
@@ -128,10 +134,10 @@ func (l *lab) open(label string, host netip.Addr, port uint16) *post {
 func (l *lab) stranger() *post { return l.open("stranger", l.server.Addr(), 0) }
 
 // peer is a socket with a name that is not born yet.
-func (l *lab) peer() *post { return l.peerOn(0) }
+func (l *lab) peer() *post { return l.christen(l.open("", l.server.Addr(), 0)) }
 
-func (l *lab) peerOn(port uint16) *post {
-	p := l.open("", l.server.Addr(), port)
+// christen gives a socket a name that nobody has yet.
+func (l *lab) christen(p *post) *post {
 	p.entry = core.Entry{Name: l.name(), Port: p.addr.Port()}
 	p.label = p.entry.Name.String()
 	return p

@@ -149,8 +149,7 @@ func serverBirths() []Case {
 				if err != nil {
 					continue
 				}
-				u.Close()
-				l.admit(l.peerOn(port))
+				l.admit(l.christen(l.adopt("", l.server.Addr(), u)))
 				return
 			}
 		}},
