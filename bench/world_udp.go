@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz"
 )
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -102,11 +103,7 @@ func ownHost(m *mesh) netip.Addr {
 	if m.external > 0 {
 		return loopback // where others expect their server
 	}
-	host := netip.AddrFrom4([4]byte{127, byte(rand.IntN(256)), byte(rand.IntN(256)), byte(2 + rand.IntN(253))})
-	if !addrFree(netip.AddrPortFrom(host, 0)) { // not everywhere is all of 127.0.0.0/8 this machine's
-		return loopback
-	}
-	return host
+	return fuzz.OwnHost()
 }
 
 func (w *udpWorld) addPeer(m *mesh, i int) error {

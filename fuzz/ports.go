@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 )
@@ -63,6 +64,19 @@ func (c *campaign) vacant(base uint16) bool {
 		u.Close()
 	}
 	return true
+}
+
+// OwnHost is a loopback address that nobody else is likely to be on, drawn anew
+// at each call, so that ports which others give up or take do not matter there;
+// 127.0.0.1 where not all of 127.0.0.0/8 is this machine's.
+func OwnHost() netip.Addr {
+	host := netip.AddrFrom4([4]byte{127, byte(rand.IntN(256)), byte(rand.IntN(256)), byte(2 + rand.IntN(253))})
+	u, err := bind(host, 0)
+	if err != nil {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	u.Close()
+	return host
 }
 
 func bind(host netip.Addr, port uint16) (*net.UDPConn, error) {

@@ -23,14 +23,7 @@ var nextPort atomic.Uint32
 
 // host is an address of this process alone: the same tests may run beside it, and
 // their targets must not get the ports of these while they restart.
-var host = func() netip.Addr {
-	own := netip.AddrFrom4([4]byte{127, byte(rand.UintN(256)), byte(rand.UintN(256)), byte(2 + rand.UintN(253))})
-	if u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(own, 0))); err == nil {
-		u.Close()
-		return own
-	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1}) // not everywhere is all of 127.0.0.0/8 this machine's
-}()
+var host = fuzz.OwnHost()
 
 // free is an address that nobody is on. The kernel gives its ports to none who
 // ask for any: while the target restarts, nobody may get it.

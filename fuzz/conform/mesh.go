@@ -254,7 +254,7 @@ func (r *run) shared(ctx context.Context) error {
 			r.gone("after %s: %s", broken.ID, last.Detail)
 			return r.error()
 		}
-		todo = slices.DeleteFunc(todo, func(c Case) bool { return r.ended(c) })
+		todo = slices.DeleteFunc(todo, func(c Case) bool { _, ok := r.result(c); return ok })
 	}
 	if len(gentle) > 0 && len(risky)+len(whole) > 0 && ctx.Err() == nil && r.error() == nil {
 		between := Case{ID: "server/probe/0", risky: true, called: func(*lab) {}}
@@ -297,9 +297,7 @@ func (r *run) shared(ctx context.Context) error {
 // acquit says of a case that a shared server broke on, and that does no harm to a
 // server of its own, that it is not known what has done it.
 func (r *run) acquit(c Case, shared Result) {
-	r.mu.Lock()
-	alone, ok := r.results[c.ID]
-	r.mu.Unlock()
+	alone, ok := r.result(c)
 	switch {
 	case !ok: // interrupted
 		r.done(c, shared)
@@ -307,14 +305,6 @@ func (r *run) acquit(c Case, shared Result) {
 		shared.Detail += "; a server of its own survives this case: what the shared one was sent before has to do with it"
 		r.done(c, shared)
 	}
-}
-
-// ended says that there is a result of a case.
-func (r *run) ended(c Case) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.results[c.ID]
-	return ok
 }
 
 func (r *run) log(format string, args ...any) {

@@ -114,6 +114,14 @@ func (r *run) done(c Case, res Result) {
 	}
 }
 
+// result is what a case has come to; false if it has not ended.
+func (r *run) result(c Case) (res Result, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	res, ok = r.results[c.ID]
+	return res, ok
+}
+
 // gone ends the run: there is nothing to test.
 func (r *run) gone(format string, args ...any) { r.report.Gone = fmt.Sprintf(format, args...) }
 

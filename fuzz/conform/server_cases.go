@@ -244,10 +244,8 @@ func serverConflicts() []Case {
 		{Title: "once the holder is reaped, the name is free for another port", span: 2500 * time.Millisecond, called: func(l *lab) {
 			w := l.join(1)[0]
 			a := l.in()
-			s := l.peer()
+			s := l.rival(a)
 			l.leaves(w, a)
-			s.entry.Name = a.entry.Name
-			s.label += " as " + a.label
 			s.birth()
 			l.knows(w, w, s)
 		}},
@@ -686,20 +684,14 @@ func serverAdditions() []Case {
 		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its name", span: 1500 * time.Millisecond, called: func(l *lab) {
 			w := l.join(1)[0]
 			a := l.in()
-			b := l.peer()
-			b.entry.Name = a.entry.Name
-			b.label += " as " + a.label
+			b := l.rival(a)
 			l.sleep(1150 * time.Millisecond)
-			b.birth()
-			l.knows(b, w, b)
-			l.knows(w, w, b)
+			l.wins(b, w)
 		}},
 		{Title: "proof: repeats of its own birth do not prove an entry", span: 1500 * time.Millisecond, called: func(l *lab) {
 			w := l.join(1)[0]
 			a := l.in()
-			b := l.peer()
-			b.entry.Port, b.label = b.addr.Port(), b.label+" as "+a.label
-			b.entry.Name = a.entry.Name
+			b := l.rival(a)
 			for range 5 {
 				l.sleep(230 * time.Millisecond)
 				a.birth()
@@ -722,12 +714,7 @@ func serverAdditions() []Case {
 			a := l.peer()
 			l.stranger().tell(birthOf(a.entry))
 			l.knows(w, w, a)
-			b := l.peer()
-			b.entry.Name = a.entry.Name
-			b.label += " as " + a.label
-			b.birth()
-			l.knows(b, w, b)
-			l.knows(w, w, b)
+			l.wins(l.rival(a), w)
 		}},
 		{Title: "proof: a keep-alive from where its birth came from proves an entry, though that is not its own port", span: 1500 * time.Millisecond, called: func(l *lab) {
 			s := l.stranger()
@@ -740,12 +727,7 @@ func serverAdditions() []Case {
 			w := l.join(1)[0]
 			a, s := l.in(), l.stranger()
 			l.vouch(s, a)
-			b := l.peer()
-			b.entry.Name = a.entry.Name
-			b.label += " as " + a.label
-			b.birth()
-			l.knows(b, w, b)
-			l.knows(w, w, b)
+			l.wins(l.rival(a), w)
 		}},
 		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its port", span: 1500 * time.Millisecond, called: func(l *lab) {
 			w := l.join(1)[0]
@@ -764,6 +746,22 @@ func serverAdditions() []Case {
 			l.knows(w, w, b)
 		}},
 	}
+}
+
+// rival is a peer that is not born yet, with the name of another.
+func (l *lab) rival(of *post) *post {
+	p := l.peer()
+	p.entry.Name = of.entry.Name
+	p.label += " as " + of.label
+	return p
+}
+
+// wins has a rival born, and sees to it that it and a witness are all that there
+// are then.
+func (l *lab) wins(rival, w *post) {
+	rival.birth()
+	l.knows(rival, w, rival)
+	l.knows(w, w, rival)
 }
 
 // vouch sends keep-alives for somebody who was born just before, for as long as one
