@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/perf/benchmath"
 
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // Agreement sets what a mesh measures over UDP beside what it measures
@@ -171,7 +171,7 @@ func abs(i int) int { return max(i, -i) }
 // MeasuredHost is DefaultHost with a wake-up that the runs have measured, less
 // one datagram sent and one taken: what a datagram of the steady scenario cost in
 // CPU time or, where that is not among them, half a bare round trip.
-func (c *Config) MeasuredHost(runs []Run) coretest.Host {
+func (c *Config) MeasuredHost(runs []Run) simnet.Host {
 	h := DefaultHost
 	var costs, trips []float64
 	for _, r := range runs {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // Values that can be worked out by hand, and one of a table (Massey, Ann. Math.
@@ -63,7 +63,7 @@ func TestAgree(t *testing.T) {
 	runs := func(seed uint64, delay time.Duration) *Result {
 		cfg := simulated(8, "join", "crash")
 		cfg.Seed, cfg.Repeat = seed, 30
-		cfg.Simulation.Network = coretest.Fault{Delay: delay, Jitter: time.Millisecond}
+		cfg.Simulation.Network = simnet.Fault{Delay: delay, Jitter: time.Millisecond}
 		return execute(t, cfg)
 	}
 	a := Agree(runs(1, time.Millisecond), runs(1000, time.Millisecond))

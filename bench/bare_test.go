@@ -12,6 +12,7 @@ import (
 	"github.com/montanaflynn/stats"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 // BenchmarkSteady runs 80 peers at 10 broadcasts a second, 63,200 messages a
@@ -55,10 +56,10 @@ func BenchmarkSteady(b *testing.B) {
 // bareMesh is the least that can send and receive the same messages.
 func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *Distribution {
 	ctx, cancel := context.WithCancel(context.Background())
-	var socks []*core.Socket
+	var socks []*udp.Socket
 	var ports []uint16
 	for range peers {
-		s, err := core.Listen(netip.AddrPortFrom(loopback, 0), core.ReadBuffer)
+		s, err := udp.Listen(netip.AddrPortFrom(loopback, 0), udp.ReadBuffer)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // barrage is a sender of hostile datagrams on a virtual network.
@@ -41,7 +41,7 @@ func (w *virtualWorld) attack(a assault) (attacker, error) {
 // virtualSender is the mesh's hold on a barrage.
 type virtualSender struct {
 	*barrage
-	net   *coretest.Net
+	net   *simnet.Net
 	began time.Duration
 }
 

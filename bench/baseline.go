@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 // A baseline has so many round trips at least, for which a busy machine may
@@ -23,9 +24,9 @@ const (
 func MeasureBaseline(ctx context.Context, d time.Duration) (Baseline, error) {
 	ctx, cancel := context.WithTimeout(ctx, baselinePatience)
 	defer cancel()
-	var socks [2]*core.Socket
+	var socks [2]*udp.Socket
 	for i := range socks {
-		s, err := core.Listen(netip.AddrPortFrom(loopback, 0), 0)
+		s, err := udp.Listen(netip.AddrPortFrom(loopback, 0), 0)
 		if err != nil {
 			return Baseline{}, err
 		}

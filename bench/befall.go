@@ -2,7 +2,7 @@ package bench
 
 import (
 	"p2plocal/bench/sim"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // befall enters the faults in the mesh's calendar. What happens to a life the
@@ -12,7 +12,7 @@ func (w *virtualWorld) befall(m *mesh) {
 	for number, f := range all.Faults {
 		i := int(f.A) - firstPort
 		switch {
-		case f.Verb == sim.Crash && f.A == coretest.ServerPort:
+		case f.Verb == sim.Crash && f.A == simnet.ServerPort:
 			w.net.At(f.At, func() { m.server.kill() })
 			w.net.At(f.Until, func() {
 				m.forgotten()
@@ -30,7 +30,7 @@ func (w *virtualWorld) befall(m *mesh) {
 					m.birth(i) // its configuration has been good for a birth before
 				}
 			})
-		case f.Verb == sim.Pause && f.A != coretest.ServerPort:
+		case f.Verb == sim.Pause && f.A != simnet.ServerPort:
 			stopped := 0 // the life that was, from 1
 			w.net.At(f.At, func() {
 				if p := m.peers[i].(*virtualPeer); m.alive.has(i) {
@@ -55,4 +55,4 @@ func (w *virtualWorld) befall(m *mesh) {
 }
 
 // firstPort is the first peer's on a virtual network.
-const firstPort = coretest.ServerPort + 1
+const firstPort = simnet.ServerPort + 1

@@ -3,7 +3,7 @@ package bench
 import (
 	"time"
 
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // A clock turns times into nanoseconds of a monotonic clock that all
@@ -12,7 +12,7 @@ import (
 type clock struct {
 	base time.Time
 	ns   int64
-	net  *coretest.Net // nil: this machine
+	net  *simnet.Net // nil: this machine
 }
 
 func newClock() clock {

@@ -6,14 +6,14 @@ import (
 	"runtime/debug"
 	"time"
 
-	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 // Survey says what machine this is, at the time given.
 func Survey(now time.Time, readBuffer int) Env {
 	e := Env{Time: now.UTC().Truncate(time.Second), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.NumCPU()}
 	e.describe()
-	if s, err := core.Listen(netip.AddrPortFrom(loopback, 0), readBuffer); err == nil {
+	if s, err := udp.Listen(netip.AddrPortFrom(loopback, 0), readBuffer); err == nil {
 		e.BufferHave = s.BufferGranted()
 		s.Close()
 	}

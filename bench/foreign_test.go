@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/core"
+	"p2plocal/core/udp"
 	"p2plocal/fuzz"
 )
 
@@ -259,7 +259,7 @@ func TestServerFails(t *testing.T) {
 		})
 		t.Run("running/"+test.name, func(t *testing.T) {
 			t.Parallel()
-			probe, err := core.Listen(netip.AddrPortFrom(loopback, 0), 0)
+			probe, err := udp.Listen(netip.AddrPortFrom(loopback, 0), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -301,7 +301,7 @@ func TestRunningServerIsAlive(t *testing.T) {
 	if !processes {
 		return
 	}
-	server, err := core.Listen(netip.MustParseAddrPort("127.0.0.77:0"), 0) // where nobody else gets a port
+	server, err := udp.Listen(netip.MustParseAddrPort("127.0.0.77:0"), 0) // where nobody else gets a port
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +371,7 @@ func TestNoServer(t *testing.T) {
 		t.Errorf("error %v, want one that says that the server ended with status 1", err)
 	}
 
-	mute, err := core.Listen(netip.AddrPortFrom(loopback, 0), 0)
+	mute, err := udp.Listen(netip.AddrPortFrom(loopback, 0), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

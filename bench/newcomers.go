@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 	"p2plocal/fuzz"
 )
 
@@ -77,7 +78,7 @@ func (x *newcomers) end() {
 
 // one is a newcomer's whole life.
 func (x *newcomers) one(ctx context.Context, name core.Name) {
-	socket, err := core.Listen(netip.AddrPortFrom(x.server.Addr(), 0), core.ReadBuffer)
+	socket, err := udp.Listen(netip.AddrPortFrom(x.server.Addr(), 0), udp.ReadBuffer)
 	if err != nil {
 		x.note(0, false, err)
 		return

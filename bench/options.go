@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 // Options are what the scenarios can be told.
@@ -47,7 +48,7 @@ func DefaultOptions() Options {
 		Impair:     Impairment{Loss: 0.01, Delay: 2 * time.Millisecond, Jitter: time.Millisecond, Duplicate: 0.001, Reorder: 0.005},
 		Search:     DefaultSearch(),
 		Garbage:    Garbage{Rate: 100_000, Kind: "garbage", At: "server"},
-		ReadBuffer: core.ReadBuffer,
+		ReadBuffer: udp.ReadBuffer,
 	}
 }
 

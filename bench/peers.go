@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 	"p2plocal/fuzz"
 )
 
@@ -117,11 +118,11 @@ func child() error {
 		return err
 	}
 	defer unmap()
-	udp, ok := conn.(*net.UDPConn)
+	u, ok := conn.(*net.UDPConn)
 	if !ok {
 		return errors.New("file 3 is no UDP socket")
 	}
-	sock, err := core.Adopt(udp, 0)
+	sock, err := udp.Adopt(u, 0)
 	if err != nil {
 		return err
 	}
@@ -170,7 +171,7 @@ type processPeer struct {
 	udp    *os.File
 	board  *os.File
 	mine   *seatBoard
-	sock   *core.Socket // the mesh's hold on the same socket
+	sock   *udp.Socket // the mesh's hold on the same socket
 
 	cmd     *exec.Cmd
 	in      io.WriteCloser

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 	"p2plocal/fuzz"
 )
 
@@ -139,7 +140,7 @@ type commandServer struct {
 func startCommand(ctx context.Context, line string, host netip.Addr) (*commandServer, error) {
 	port := uint16(3000)
 	if strings.Contains(line, "{port}") || strings.Contains(line, "{addr}") {
-		s, err := core.Listen(netip.AddrPortFrom(host, 0), 0)
+		s, err := udp.Listen(netip.AddrPortFrom(host, 0), 0)
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +156,7 @@ func startCommand(ctx context.Context, line string, host netip.Addr) (*commandSe
 
 // addrFree reports that a socket can be bound there.
 func addrFree(addr netip.AddrPort) bool {
-	s, err := core.Listen(addr, 0)
+	s, err := udp.Listen(addr, 0)
 	if err != nil {
 		return false
 	}

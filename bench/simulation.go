@@ -10,17 +10,17 @@ import (
 	"time"
 
 	"p2plocal/bench/sim"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // Simulation has meshes live on a virtual network with a virtual clock. The
 // result is then a function of Config alone.
 type Simulation struct {
-	Network coretest.Fault `json:"network"`          // what every link does to what passes; times in ns
-	Host    coretest.Host  `json:"host"`             // what computing costs; times in ns
-	Queue   int            `json:"queue"`            // datagrams that may wait at a peer or at the server; 0: any number
-	Faults  []sim.Fault    `json:"faults,omitempty"` // what else befalls a mesh, by the time since its start, as lines of a script
-	Until   time.Duration  `json:"until,omitempty"`  // every mesh ends at this time at the latest; 0: when its scenario does
+	Network simnet.Fault  `json:"network"`          // what every link does to what passes; times in ns
+	Host    simnet.Host   `json:"host"`             // what computing costs; times in ns
+	Queue   int           `json:"queue"`            // datagrams that may wait at a peer or at the server; 0: any number
+	Faults  []sim.Fault   `json:"faults,omitempty"` // what else befalls a mesh, by the time since its start, as lines of a script
+	Until   time.Duration `json:"until,omitempty"`  // every mesh ends at this time at the latest; 0: when its scenario does
 
 	Trace io.Writer `json:"-"` // where every event of every network is written to; nil: nowhere
 }
@@ -74,7 +74,7 @@ const virtual = "virtual"
 // String is what the network is like, for a reader.
 func (s *Simulation) String() string {
 	text := "every link " + strings.TrimSpace(sim.FormatNet(s.Network))
-	if s.Network == (coretest.Fault{}) {
+	if s.Network == (simnet.Fault{}) {
 		text = "links without delay"
 	}
 	if s.Host.Cores > 0 {
@@ -99,11 +99,11 @@ func (s *Simulation) String() string {
 // for a datagram sent and one taken in, and for the rest of a turn the CPU time
 // by datagrams of a mesh of 80. One core, because such a mesh over UDP is
 // no faster on two.
-var DefaultHost = coretest.Host{Cores: 1, Wake: 8 * time.Microsecond, Take: 600 * time.Nanosecond, Send: 2200 * time.Nanosecond}
+var DefaultHost = simnet.Host{Cores: 1, Wake: 8 * time.Microsecond, Take: 600 * time.Nanosecond, Send: 2200 * time.Nanosecond}
 
 // ParseHost reads a list such as cores=1,wake=8us,take=600ns,send=2.2us. What
 // it leaves out is DefaultHost's; none is a host whose computing costs nothing.
-func ParseHost(s string) (h coretest.Host, err error) {
+func ParseHost(s string) (h simnet.Host, err error) {
 	if s == "none" {
 		return h, nil
 	}
@@ -135,8 +135,8 @@ func ParseHost(s string) (h coretest.Host, err error) {
 }
 
 // FormatHost is what ParseHost reads.
-func FormatHost(h coretest.Host) string {
-	if h == (coretest.Host{}) {
+func FormatHost(h simnet.Host) string {
+	if h == (simnet.Host{}) {
 		return "none"
 	}
 	return fmt.Sprintf("cores=%d,wake=%v,take=%v,send=%v", h.Cores, h.Wake, h.Take, h.Send)

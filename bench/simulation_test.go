@@ -12,7 +12,7 @@ import (
 
 	"p2plocal/bench/sim"
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // simulated is the protocol's own mesh on a virtual network.
@@ -20,12 +20,12 @@ func simulated(peers int, scenarios ...string) Config {
 	o := DefaultOptions()
 	o.Garbage.Rate = 5000
 	o.Search = Search{LossRatio: 0.5, Trial: 50 * time.Millisecond, DurationSum: 50 * time.Millisecond, Exceed: 0.5, Width: 0.5, Min: 100, Max: 2000}
-	host := coretest.Host{}
+	host := simnet.Host{}
 	if slices.Contains(scenarios, "saturate") {
 		host = DefaultHost
 	}
 	return Config{Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: virtual, Options: o, Timing: core.DefaultTiming(),
-		Simulation: &Simulation{Network: coretest.Fault{Delay: LoopbackDelay}, Host: host, Queue: QueueOf(o.ReadBuffer)}}
+		Simulation: &Simulation{Network: simnet.Fault{Delay: LoopbackDelay}, Host: host, Queue: QueueOf(o.ReadBuffer)}}
 }
 
 // written is a configuration's result as a document.
@@ -271,7 +271,7 @@ func TestSimulatedUntil(t *testing.T) {
 // ten times as much of it takes no more.
 func TestSimulationDoesNotAllocate(t *testing.T) {
 	// Not parallel: nobody else may allocate.
-	allocations := func(d time.Duration, host coretest.Host) int64 {
+	allocations := func(d time.Duration, host simnet.Host) int64 {
 		cfg := simulated(20, "steady")
 		cfg.Options.Duration, cfg.Simulation.Host = d, host
 		var before, after runtime.MemStats
@@ -280,7 +280,7 @@ func TestSimulationDoesNotAllocate(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		return int64(after.Mallocs - before.Mallocs)
 	}
-	for _, host := range []coretest.Host{{}, DefaultHost} {
+	for _, host := range []simnet.Host{{}, DefaultHost} {
 		short, long := allocations(time.Minute, host), allocations(10*time.Minute, host)
 		if long > short+500 { // of the 60,000 datagrams more
 			t.Errorf("%d allocations in a minute, %d in ten", short, long)

@@ -22,11 +22,11 @@ type world interface {
 	stop() // after everybody's
 }
 
-// socket is what a seat has its datagrams from: a core.Socket that is served,
+// socket is what a seat has its datagrams from: a udp.Socket that is served,
 // or a node of a virtual network.
 type socket interface {
 	Addr() netip.AddrPort
-	Do(f func(now time.Time)) // as core.Socket's
+	Do(f func(now time.Time)) // as udp.Socket's
 	KernelDrops() (n uint64, ok bool)
 	SendFailures() uint64
 	Close() error // waits until it is no longer served

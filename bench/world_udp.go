@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 	"p2plocal/fuzz"
 )
 
@@ -46,11 +47,11 @@ func (w *udpWorld) attack(a assault) (attacker, error) { return startSender(a) }
 
 // served is a socket of this machine that a goroutine serves.
 type served struct {
-	*core.Socket
+	*udp.Socket
 	done chan struct{}
 }
 
-func newServed(s *core.Socket) *served { return &served{s, make(chan struct{})} }
+func newServed(s *udp.Socket) *served { return &served{s, make(chan struct{})} }
 
 // start serves the socket until it is closed.
 func (s *served) start(ctx context.Context, host netip.Addr, m core.Machine) {
@@ -80,7 +81,7 @@ func (w *udpWorld) startServer(ctx context.Context, m *mesh) error {
 		}
 		m.server = s
 	default:
-		sock, err := core.Listen(netip.AddrPortFrom(ownHost(m), 0), m.opt.ReadBuffer)
+		sock, err := udp.Listen(netip.AddrPortFrom(ownHost(m), 0), m.opt.ReadBuffer)
 		if err != nil {
 			return err
 		}
@@ -118,18 +119,18 @@ func (w *udpWorld) addPeer(m *mesh, i int) error {
 		m.peers, m.socks = append(m.peers, &externalPeer{command: line}), append(m.socks, nil)
 		return nil
 	}
-	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(m.host(), 0)))
+	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(m.host(), 0)))
 	if err != nil {
 		return fmt.Errorf("cannot open a socket for peer %d of %d: %w", i+1, m.n, err)
 	}
 	var dup *os.File
 	if w.process {
-		if dup, err = udp.File(); err != nil {
-			udp.Close()
+		if dup, err = u.File(); err != nil {
+			u.Close()
 			return err
 		}
 	}
-	sock, err := core.Adopt(udp, m.opt.ReadBuffer)
+	sock, err := udp.Adopt(u, m.opt.ReadBuffer)
 	if err != nil {
 		return err
 	}

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // virtualWorld is a virtual network with a virtual clock, which begins at 0
 // with every mesh. Time passes only while somebody sleeps or waits.
 type virtualWorld struct {
-	net     *coretest.Net
+	net     *simnet.Net
 	sim     *Simulation
 	flush   func() error  // of the trace
 	enough  func()        // ends the mesh's context, at Simulation.Until
@@ -27,19 +27,19 @@ type virtualWorld struct {
 // newVirtualWorld makes a network for one mesh of a scenario.
 func newVirtualWorld(s *Simulation, seed uint64, title string, shown *atomic.Int64, enough func()) *virtualWorld {
 	w := &virtualWorld{sim: s, shown: shown, before: shown.Load(), enough: enough, flush: func() error { return nil }}
-	cfg := coretest.Config{Seed: seed, Fault: s.Network, Host: s.Host, Queue: s.Queue}
+	cfg := simnet.Config{Seed: seed, Fault: s.Network, Host: s.Host, Queue: s.Queue}
 	if s.Trace != nil {
 		fmt.Fprintf(s.Trace, "# %s, seed %d\n", title, seed)
-		cfg.Trace, w.flush = coretest.Log(s.Trace)
+		cfg.Trace, w.flush = simnet.Log(s.Trace)
 		if log := cfg.Trace; s.Until > 0 {
-			cfg.Trace = func(e coretest.Event) {
+			cfg.Trace = func(e simnet.Event) {
 				if e.At <= s.Until {
 					log(e)
 				}
 			}
 		}
 	}
-	w.net = coretest.New(cfg)
+	w.net = simnet.New(cfg)
 	return w
 }
 
@@ -98,7 +98,7 @@ func (w *virtualWorld) show() { w.shown.Store(w.before + int64(w.net.Now())) }
 
 func (w *virtualWorld) startServer(_ context.Context, m *mesh) error {
 	m.board.strangers.Store(true)
-	m.ours = newServer(w.newSeat(m, serverSeat, coretest.ServerPort), m.cfg.Timing, m.opt, m.impair, m.seed)
+	m.ours = newServer(w.newSeat(m, serverSeat, simnet.ServerPort), m.cfg.Timing, m.opt, m.impair, m.seed)
 	m.server = m.ours
 	return m.ours.restart()
 }
@@ -148,9 +148,9 @@ func (w *virtualWorld) accounts(m *mesh) Accounts {
 }
 
 // node is a socket of a virtual network.
-type node struct{ *coretest.Node }
+type node struct{ *simnet.Node }
 
-func (x node) Addr() netip.AddrPort        { return coretest.Addr(x.Port()) }
+func (x node) Addr() netip.AddrPort        { return simnet.Addr(x.Port()) }
 func (x node) KernelDrops() (uint64, bool) { return x.Overflowed(), true }
 func (x node) SendFailures() uint64        { return 0 }
 func (x node) Close() error                { return nil }
@@ -158,7 +158,7 @@ func (x node) Close() error                { return nil }
 // virtualPeer is a peer on a virtual network.
 type virtualPeer struct {
 	*seat
-	node  *coretest.Node
+	node  *simnet.Node
 	lives int // begun
 }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/core/coretest/baseline"
+	"p2plocal/core/udp/baseline"
 )
 
 // BenchmarkSender sends 16 byte datagrams in turns of 50 ms with the C program,

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 // canary is a live peer that the campaign keeps in the target's mesh, and what
 // it has seen there.
 type canary struct {
 	entry  core.Entry
-	socket *core.Socket
+	socket *udp.Socket
 	conn   *net.UDPConn // the same socket, to send from as if it were this peer
 	peer   *core.Peer
 	stop   context.CancelFunc

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 // house is core's own server, in this process: the server of a peer under attack, and
 // beside any target the control. What it does not do in time, the machine does not.
 type house struct {
-	socket *core.Socket
+	socket *udp.Socket
 	conn   *net.UDPConn // the same socket, to send from as if it were the server
 	stop   context.CancelFunc
 	done   chan struct{}
@@ -47,7 +48,7 @@ func (h *house) leave() {
 }
 
 // listen binds a socket that core serves, and that the caller can send from, too.
-func listen(addr netip.AddrPort) (*core.Socket, *net.UDPConn, error) {
+func listen(addr netip.AddrPort) (*udp.Socket, *net.UDPConn, error) {
 	u, err := insist(addr)
 	if err != nil {
 		return nil, nil, err
@@ -62,7 +63,7 @@ func listen(addr netip.AddrPort) (*core.Socket, *net.UDPConn, error) {
 		}
 		double = c.(*net.UDPConn)
 	}
-	socket, err := core.Adopt(u, core.ReadBuffer)
+	socket, err := udp.Adopt(u, udp.ReadBuffer)
 	if err != nil {
 		double.Close()
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // Finding is a broken invariant.
@@ -56,7 +56,7 @@ type member interface {
 // take and send, keeps a book of its own of who must be a member, and
 // compares.
 type checker struct {
-	net     *coretest.Net
+	net     *simnet.Net
 	timing  core.Timing
 	found   *Finding
 	dirty   bool // the server has run at this instant
@@ -89,7 +89,7 @@ type presence struct {
 	proven      bool   // a keep-alive came from there or from its own port
 }
 
-func newChecker(n *coretest.Net, timing core.Timing) *checker {
+func newChecker(n *simnet.Net, timing core.Timing) *checker {
 	return &checker{net: n, timing: timing, members: map[core.Entry]presence{},
 		peers: map[uint16]*watched{}, posts: posts{},
 		absent: map[core.Entry]absence{}, missed: map[uint16]sendings{}, back: map[uint16]time.Duration{}, gaps: map[Gap]int{}}
@@ -102,36 +102,36 @@ func (c *checker) fail(invariant, format string, args ...any) {
 }
 
 // hear is the Net's trace.
-func (c *checker) hear(e coretest.Event) {
+func (c *checker) hear(e simnet.Event) {
 	c.posts.hear(e)
 	switch e.What {
-	case coretest.Launched, coretest.Resumed:
+	case simnet.Launched, simnet.Resumed:
 		c.back[e.From] = e.At
-	case coretest.Killed, coretest.Paused:
+	case simnet.Killed, simnet.Paused:
 	default:
 		c.follow(e)
 	}
 	switch {
-	case e.What == coretest.Sent && e.From == coretest.ServerPort:
+	case e.What == simnet.Sent && e.From == simnet.ServerPort:
 		c.serverSent(e)
-	case e.What == coretest.Taken && e.To == coretest.ServerPort:
+	case e.What == simnet.Taken && e.To == simnet.ServerPort:
 		c.dirty = true
 		c.serverTook(e)
-	case e.What == coretest.Launched && e.From == coretest.ServerPort:
+	case e.What == simnet.Launched && e.From == simnet.ServerPort:
 		for x := range c.members {
 			c.gone(x, GapRestarted)
 		}
 		clear(c.members)
 		c.announced, c.owed, c.purse = nil, false, 0
 		c.losing, c.lost = false, 0
-	case e.What == coretest.Overflowed && e.To == coretest.ServerPort:
+	case e.What == simnet.Overflowed && e.To == simnet.ServerPort:
 		c.losing = true
-	case e.What == coretest.Resumed && e.From == coretest.ServerPort:
+	case e.What == simnet.Resumed && e.From == simnet.ServerPort:
 		c.since, c.resumed = e.At, e.At
 	}
 }
 
-func (c *checker) serverTook(e coretest.Event) {
+func (c *checker) serverTook(e simnet.Event) {
 	m, err := core.Parse(e.Datagram)
 	if err != nil {
 		return
@@ -149,7 +149,7 @@ func (c *checker) serverTook(e coretest.Event) {
 	}
 }
 
-func (c *checker) serverTookBirth(e coretest.Event, x core.Entry) {
+func (c *checker) serverTookBirth(e simnet.Event, x core.Entry) {
 	if p, ok := c.members[x]; ok {
 		p.heard = e.At
 		c.members[x] = p
@@ -162,7 +162,7 @@ func (c *checker) serverTookBirth(e coretest.Event, x core.Entry) {
 			return
 		}
 	}
-	if x.Port == coretest.ServerPort {
+	if x.Port == simnet.ServerPort {
 		return
 	}
 	for y := range c.members {
@@ -174,7 +174,7 @@ func (c *checker) serverTookBirth(e coretest.Event, x core.Entry) {
 	c.members[x] = presence{heard: e.At, born: e.At, source: e.From}
 }
 
-func (c *checker) serverSent(e coretest.Event) {
+func (c *checker) serverSent(e simnet.Event) {
 	c.dirty = true
 	m, err := core.Parse(e.Datagram)
 	if err != nil || m.Type != core.TypeDirectory {
@@ -212,7 +212,7 @@ func (c *checker) instant() {
 		c.books(w.self.Port, w.Counters())
 	}
 	c.fresh = c.fresh[:0]
-	x := c.net.Node(coretest.ServerPort)
+	x := c.net.Node(simnet.ServerPort)
 	if !x.Running() || x.Paused() {
 		return
 	}
@@ -331,7 +331,7 @@ func bound(t core.Timing) time.Duration {
 // somebody's name and has proven itself by a keep-alive is kept alive by that
 // peer's own keep-alives, which name no port, and shuts it out for good.
 func (c *checker) end(refresh bool) {
-	all := c.net.Node(coretest.ServerPort).Machine().(server).Entries()
+	all := c.net.Node(simnet.ServerPort).Machine().(server).Entries()
 	for i, x := range c.net.Nodes()[1:] {
 		self := entry(i)
 		p := x.Machine().(member)
@@ -380,4 +380,4 @@ func must[M any](m M, err error) M {
 	return m
 }
 
-var serverAddr netip.AddrPort = coretest.Addr(coretest.ServerPort)
+var serverAddr netip.AddrPort = simnet.Addr(simnet.ServerPort)

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // Churn asks for what part of the time a view is not the truth, while peers
@@ -66,7 +66,7 @@ func (s *peerSet) set(i int, in bool) {
 func (s peerSet) has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
 
 func (c Churn) mesh(seed uint64) float64 {
-	n := coretest.New(coretest.Config{Seed: seed, Fault: coretest.Fault{Delay: delay, Loss: c.Loss}})
+	n := simnet.New(simnet.Config{Seed: seed, Fault: simnet.Fault{Delay: delay, Loss: c.Loss}})
 	var alive peerSet
 	var views [core.MaxPeers]peerSet // with the peer itself
 	living, wrong := 0, 0

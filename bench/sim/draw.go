@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // launching is the time within which all peers are launched.
@@ -73,8 +73,8 @@ func Draw(seed uint64) Scenario {
 	return s
 }
 
-func drawNet(d *dice) coretest.Fault {
-	f := coretest.Fault{Delay: d.between(0, time.Millisecond)}
+func drawNet(d *dice) simnet.Fault {
+	f := simnet.Fault{Delay: d.between(0, time.Millisecond)}
 	if d.below(2) == 0 {
 		f.Loss = d.percent(30)
 	}
@@ -94,8 +94,8 @@ func drawNet(d *dice) coretest.Fault {
 }
 
 func drawFault(d *dice, s Scenario, v Verb) Fault {
-	anybody := func() uint16 { return coretest.ServerPort + uint16(d.below(s.Peers+1)) }
-	aPeer := func() uint16 { return coretest.ServerPort + 1 + uint16(d.below(s.Peers)) }
+	anybody := func() uint16 { return simnet.ServerPort + uint16(d.below(s.Peers+1)) }
+	aPeer := func() uint16 { return simnet.ServerPort + 1 + uint16(d.below(s.Peers)) }
 	f := Fault{Verb: v, At: d.between(0, s.Calm-time.Second)}
 	length := 6 * time.Second
 	if d.below(4) == 0 {

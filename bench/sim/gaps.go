@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // Gap is why a peer's view may differ from the server's for good, in a mesh
@@ -57,15 +57,15 @@ func (g posts) of(port uint16) *post {
 }
 
 // hear takes what the network does to the server's directories.
-func (g posts) hear(e coretest.Event) {
-	if e.From != coretest.ServerPort || e.What >= coretest.Launched {
+func (g posts) hear(e simnet.Event) {
+	if e.From != simnet.ServerPort || e.What >= simnet.Launched {
 		return
 	}
 	m, err := core.Parse(e.Datagram)
 	if err != nil || m.Type != core.TypeDirectory {
 		return
 	}
-	if e.What == coretest.Sent {
+	if e.What == simnet.Sent {
 		for _, port := range e.Ports {
 			p := g.of(port)
 			p.last = append(p.last[:0], m.Entries...)
@@ -76,9 +76,9 @@ func (g posts) hear(e coretest.Event) {
 	p := g.of(e.To)
 	same := bytes.Equal(p.last, m.Entries)
 	switch e.What {
-	case coretest.Taken:
+	case simnet.Taken:
 		p.taken, p.overtaken = p.taken || same, p.taken && !same
-	case coretest.Lost, coretest.Cut, coretest.Overflowed, coretest.Unreachable:
+	case simnet.Lost, simnet.Cut, simnet.Overflowed, simnet.Unreachable:
 		p.lost = p.lost || same
 	}
 }
@@ -103,7 +103,7 @@ func (c *checker) silence(e core.Entry, heard time.Duration) Gap {
 		return "" // a ghost
 	case !x.Running() || x.Paused() || c.back[e.Port] >= heard:
 		return GapStopped
-	case w.spoke <= heard && x.Time().Sub(coretest.Start) < w.alive.due:
+	case w.spoke <= heard && x.Time().Sub(simnet.Start) < w.alive.due:
 		return GapStopped
 	case w.spoke > heard && (c.missed[e.Port].last > heard || c.missed[e.Port].afloat > 0):
 		return GapUnheard
@@ -118,23 +118,23 @@ type sendings struct {
 }
 
 // follow counts what a port sends to the server, and what becomes of it.
-func (c *checker) follow(e coretest.Event) {
+func (c *checker) follow(e simnet.Event) {
 	switch {
-	case e.What == coretest.Sent:
-		if len(e.Ports) != 1 || e.Ports[0] != coretest.ServerPort {
+	case e.What == simnet.Sent:
+		if len(e.Ports) != 1 || e.Ports[0] != simnet.ServerPort {
 			return
 		}
-	case e.To != coretest.ServerPort:
+	case e.To != simnet.ServerPort:
 		return
 	}
 	m := c.missed[e.From]
 	switch e.What {
-	case coretest.Sent, coretest.Duplicated:
+	case simnet.Sent, simnet.Duplicated:
 		m.afloat++
-	case coretest.Lost, coretest.Cut, coretest.Overflowed, coretest.Unreachable:
+	case simnet.Lost, simnet.Cut, simnet.Overflowed, simnet.Unreachable:
 		m.last = e.At
 		m.afloat--
-	case coretest.Taken:
+	case simnet.Taken:
 		m.afloat--
 	}
 	c.missed[e.From] = m

@@ -5,13 +5,13 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // A peer's silence is explained by what has happened to it, and by nothing else.
 func TestSilence(t *testing.T) {
 	var c *checker
-	n := coretest.New(coretest.Config{Trace: func(e coretest.Event) { c.hear(e) }})
+	n := simnet.New(simnet.Config{Trace: func(e simnet.Event) { c.hear(e) }})
 	timing := core.DefaultTiming()
 	c = newChecker(n, timing)
 	n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()
@@ -29,16 +29,16 @@ func TestSilence(t *testing.T) {
 	n.Run(3 * time.Second)
 	want(time.Second, "", "everything it sent arrived")
 	want(n.Now(), GapStopped, "nothing is due yet")
-	n.Cut(self.Port, coretest.ServerPort)
+	n.Cut(self.Port, simnet.ServerPort)
 	n.Run(4 * time.Second)
 	want(3*time.Second, GapUnheard, "it was cut off")
-	n.Heal(self.Port, coretest.ServerPort)
+	n.Heal(self.Port, simnet.ServerPort)
 	n.Run(5 * time.Second)
 	want(4*time.Second, "", "what was cut was before")
-	n.SetDefault(coretest.Fault{Delay: time.Minute})
+	n.SetDefault(simnet.Fault{Delay: time.Minute})
 	n.Run(6 * time.Second)
 	want(5*time.Second, GapUnheard, "what it sent is on its way")
-	n.SetDefault(coretest.Fault{})
+	n.SetDefault(simnet.Fault{})
 	x.JumpClock(-time.Minute)
 	n.Run(10 * time.Second)
 	want(7*time.Second, GapStopped, "its clock stands still")

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // Cause is what a mesh has to heal from.
@@ -51,7 +51,7 @@ func (h Heal) Run(ctx context.Context) Times {
 
 // mesh is how long one mesh took, false if longer than given.
 func (h Heal) mesh(seed uint64, given time.Duration) (took time.Duration, ok bool) {
-	n := coretest.New(coretest.Config{Seed: seed, Fault: coretest.Fault{Delay: delay}})
+	n := simnet.New(simnet.Config{Seed: seed, Fault: simnet.Fault{Delay: delay}})
 	var over time.Duration // when the fault ended; 0: it has not
 	var whole [core.MaxPeers]bool
 	missing, members := h.Peers, 0
@@ -96,7 +96,7 @@ func (h Heal) mesh(seed uint64, given time.Duration) (took time.Duration, ok boo
 	case Lost:
 		const lossy = 5 * time.Millisecond
 		n.At(fault, func() {
-			n.SetFault(server.Port(), 0, &coretest.Fault{Delay: delay, Loss: 0.5})
+			n.SetFault(server.Port(), 0, &simnet.Fault{Delay: delay, Loss: 0.5})
 			n.Node(entry(0).Port).Launch()
 		})
 		n.At(fault+lossy, func() { n.SetFault(server.Port(), 0, nil) })

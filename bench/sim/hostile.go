@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 	"p2plocal/fuzz"
 )
 
@@ -88,12 +88,12 @@ var catalogues [core.MaxPeers + 1]struct {
 }
 
 func catalogueFor(target uint16) *catalogue {
-	c := &catalogues[target-coretest.ServerPort]
+	c := &catalogues[target-simnet.ServerPort]
 	c.Do(func() {
 		c.env = fuzz.Env{Server: serverAddr}
 		role, self := fuzz.Server, -1
-		if target != coretest.ServerPort {
-			role, self = fuzz.Peer, int(target)-coretest.ServerPort-1
+		if target != simnet.ServerPort {
+			role, self = fuzz.Peer, int(target)-simnet.ServerPort-1
 			c.env.Self = entry(self)
 		}
 		for i := 0; len(c.env.Members) < 2; i++ {

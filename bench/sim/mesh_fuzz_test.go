@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 	"p2plocal/fuzz/corpus"
 )
 
@@ -100,8 +100,8 @@ func decode(b []byte) Scenario {
 func decodeFault(b []byte, peers int, back *time.Duration) Fault {
 	f := Fault{Verb: verbs[int(b[0])%len(verbs)], At: time.Duration(b[1]) * timeUnit}
 	f.Until = min(calmAt, f.At+time.Duration(b[2])*timeUnit+10*time.Millisecond)
-	f.A = coretest.ServerPort + uint16(int(b[3])%(peers+1))
-	f.B = coretest.ServerPort + uint16(int(b[4])%(peers+1))
+	f.A = simnet.ServerPort + uint16(int(b[3])%(peers+1))
+	f.B = simnet.ServerPort + uint16(int(b[4])%(peers+1))
 	value := b[5:]
 	number := int(int16(binary.LittleEndian.Uint16(value)))
 	switch f.Verb {
@@ -117,7 +117,7 @@ func decodeFault(b []byte, peers int, back *time.Duration) Fault {
 		}
 		return f
 	case Drift, Jump: // of peers: the invariants go by the server's clock
-		f.A = coretest.ServerPort + 1 + uint16(int(b[3])%peers)
+		f.A = simnet.ServerPort + 1 + uint16(int(b[3])%peers)
 	}
 	f.B = 0
 	switch f.Verb {
@@ -137,9 +137,9 @@ func decodeFault(b []byte, peers int, back *time.Duration) Fault {
 
 // decodeNet makes a link of six bytes: loss, jitter (6 bits of ms, and whether it
 // has a tail), duplicate, reorder, hold (times 4 ms), and how links turn bad.
-func decodeNet(b []byte) coretest.Fault {
+func decodeNet(b []byte) simnet.Fault {
 	chance := func(b byte) float64 { return float64(b) / 255 }
-	f := coretest.Fault{
+	f := simnet.Fault{
 		Delay:  20 * time.Microsecond,
 		Loss:   chance(b[0]),
 		Jitter: time.Duration(b[1]%64) * time.Millisecond, Tail: b[1]&64 != 0,
@@ -168,7 +168,7 @@ func encode(s Scenario) []byte {
 		if port == 0 {
 			return 240
 		}
-		return byte(port - coretest.ServerPort)
+		return byte(port - simnet.ServerPort)
 	}
 	for _, f := range s.Faults {
 		a := who(f.A)
@@ -190,7 +190,7 @@ func encode(s Scenario) []byte {
 	return b
 }
 
-func encodeNet(f coretest.Fault) []byte {
+func encodeNet(f simnet.Fault) []byte {
 	chance := func(p float64) byte { return byte(p * 255) }
 	b := []byte{chance(f.Loss), byte(min(63, f.Jitter/time.Millisecond)), chance(f.Duplicate), chance(f.Reorder), byte(min(255, f.Hold/(4*time.Millisecond))), 0}
 	if f.Tail {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // directory is core's server, for copies with a fault planted to stand on.
@@ -102,7 +102,7 @@ type stale struct {
 }
 
 func (p *stale) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	if m, err := core.Parse(datagram); err == nil && m.Type == core.TypeDirectory && from.Port() == coretest.ServerPort {
+	if m, err := core.Parse(datagram); err == nil && m.Type == core.TypeDirectory && from.Port() == simnet.ServerPort {
 		if m.Entries.Len() < p.most {
 			return
 		}
@@ -140,7 +140,7 @@ func (p *doctored) late(now time.Time) bool {
 }
 
 // relaunched reports that this is not its first life.
-func (p *doctored) relaunched() bool { return p.born.Sub(coretest.Start) > launching }
+func (p *doctored) relaunched() bool { return p.born.Sub(simnet.Start) > launching }
 
 func typeOf(out core.Outgoing) core.Type {
 	m, _ := core.Parse(out.Datagram)
@@ -345,7 +345,7 @@ func TestPlantedFaults(t *testing.T) {
 			}
 			if p.n > 0 {
 				p.n--
-				return core.Outgoing{Datagram: core.Message{Type: core.TypeKeepAlive, Entry: p.cfg.Self}.Append(nil), Ports: []uint16{coretest.ServerPort}}, now
+				return core.Outgoing{Datagram: core.Message{Type: core.TypeKeepAlive, Entry: p.cfg.Self}.Append(nil), Ports: []uint16{simnet.ServerPort}}, now
 			}
 			return p.Peer.Poll(now)
 		}), "timers"},

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // Result is what a run came to.
@@ -19,26 +19,26 @@ type Result struct {
 	Ended       bool        // long enough after Calm for everything to have healed; else heal and gap were not checked
 	Interrupted bool        // it was not at its end when ctx was done
 	Virtual     time.Duration
-	Stats       coretest.Stats
+	Stats       simnet.Stats
 }
 
 // Simulate runs a valid scenario until its end, or until if that is earlier
 // and not 0, or until ctx is done, and stops at the first broken invariant.
 // trace, which may be nil, hears every event.
-func Simulate(ctx context.Context, s Scenario, machines Machines, until time.Duration, trace func(coretest.Event)) Result {
+func Simulate(ctx context.Context, s Scenario, machines Machines, until time.Duration, trace func(simnet.Event)) Result {
 	timing := core.DefaultTiming()
 	timing.Refresh = s.Refresh
 	var c *checker
-	hear := func(e coretest.Event) {
+	hear := func(e simnet.Event) {
 		c.hear(e)
 		if trace != nil {
 			trace(e)
 		}
 	}
-	n := coretest.New(coretest.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: hear})
+	n := simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: hear})
 	c = newChecker(n, timing)
-	n.Add(coretest.ServerPort, func(now time.Time) core.Machine {
-		return machines.Server(core.DirectoryConfig{Port: coretest.ServerPort, Timing: timing}, now)
+	n.Add(simnet.ServerPort, func(now time.Time) core.Machine {
+		return machines.Server(core.DirectoryConfig{Port: simnet.ServerPort, Timing: timing}, now)
 	}).Launch()
 	d := dice(s.Seed ^ 0x5EED)
 	for i := range s.Peers {
@@ -57,7 +57,7 @@ func Simulate(ctx context.Context, s Scenario, machines Machines, until time.Dur
 		plan(n, s, f)
 	}
 	n.At(s.Calm, func() {
-		n.SetDefault(coretest.Fault{Delay: 20 * time.Microsecond})
+		n.SetDefault(simnet.Fault{Delay: 20 * time.Microsecond})
 		for _, x := range n.Nodes() {
 			x.SetQueue(0)
 		}
@@ -87,7 +87,7 @@ func Simulate(ctx context.Context, s Scenario, machines Machines, until time.Dur
 func name(i int) core.Name { return core.Name(' ' + i) }
 
 // plan enters one fault in the Net's calendar.
-func plan(n *coretest.Net, s Scenario, f Fault) {
+func plan(n *simnet.Net, s Scenario, f Fault) {
 	x := n.Node(f.A)
 	during := func(begin, end func()) {
 		n.At(f.At, begin)

@@ -1,4 +1,4 @@
-// Package sim runs whole meshes on the virtual network of core/coretest,
+// Package sim runs whole meshes on the virtual network of core/simnet,
 // under faults drawn from a seed or read from a script, and checks the
 // protocol's invariants as they run. A run is a function of its scenario
 // alone, so whatever it finds can be replayed.
@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // Scenario is one run: a server, peers on ports 3001 and up, and what befalls
@@ -28,7 +28,7 @@ type Scenario struct {
 	Refresh  time.Duration // of the peers; 0: the exact protocol
 	Duration time.Duration
 	Calm     time.Duration
-	Network  coretest.Fault // on every link, until Calm
+	Network  simnet.Fault // on every link, until Calm
 	Faults   []Fault
 }
 
@@ -50,7 +50,7 @@ type Fault struct {
 	At, Until time.Duration // Until counts for all but Jump and Hostile
 	Verb      Verb
 	A, B      uint16 // ports; 0: all
-	Net       coretest.Fault
+	Net       simnet.Fault
 	Jump      time.Duration
 	N         int
 }
@@ -79,7 +79,7 @@ func who(port uint16) string {
 	switch port {
 	case 0:
 		return "*"
-	case coretest.ServerPort:
+	case simnet.ServerPort:
 		return "server"
 	}
 	return strconv.Itoa(int(port))
@@ -105,7 +105,7 @@ type netField struct {
 	flag *bool
 }
 
-func netFields(f *coretest.Fault) []netField {
+func netFields(f *simnet.Fault) []netField {
 	return []netField{
 		{"loss", &f.Loss, nil, nil}, {"delay", nil, &f.Delay, nil}, {"jitter", nil, &f.Jitter, nil},
 		{"tail", nil, nil, &f.Tail}, {"duplicate", &f.Duplicate, nil, nil}, {"reorder", &f.Reorder, nil, nil},
@@ -114,7 +114,7 @@ func netFields(f *coretest.Fault) []netField {
 }
 
 // FormatNet is a link's properties as a script has them, each behind a space.
-func FormatNet(f coretest.Fault) string {
+func FormatNet(f simnet.Fault) string {
 	var s string
 	for _, x := range netFields(&f) {
 		switch {
@@ -129,7 +129,7 @@ func FormatNet(f coretest.Fault) string {
 	return s
 }
 
-func parseNet(words []string) (f coretest.Fault, err error) {
+func parseNet(words []string) (f simnet.Fault, err error) {
 	fields := netFields(&f)
 	for w, word := range words {
 		key, value, _ := strings.Cut(word, "=")
@@ -288,7 +288,7 @@ func parseWho(s string) (uint16, error) {
 	case "*":
 		return 0, nil
 	case "server":
-		return coretest.ServerPort, nil
+		return simnet.ServerPort, nil
 	}
 	port, err := strconv.ParseUint(s, 10, 16)
 	if err != nil || port == 0 {
@@ -300,7 +300,7 @@ func parseWho(s string) (uint16, error) {
 // Default is a mesh of 10 for a minute, without faults.
 func Default() Scenario {
 	return Scenario{Seed: 1, Peers: 10, Duration: time.Minute, Calm: 40 * time.Second,
-		Network: coretest.Fault{Delay: 20 * time.Microsecond}}
+		Network: simnet.Fault{Delay: 20 * time.Microsecond}}
 }
 
 // Validate names the first thing that cannot be run.
@@ -339,7 +339,7 @@ func (s Scenario) invalid() (setting string, fault int, err error) {
 
 func (s Scenario) check(f Fault) error {
 	exists := func(port uint16) bool {
-		return port >= coretest.ServerPort && int(port) <= coretest.ServerPort+s.Peers
+		return port >= simnet.ServerPort && int(port) <= simnet.ServerPort+s.Peers
 	}
 	switch {
 	case f.At < 0 || f.At > s.Calm || f.Until > s.Calm:
@@ -347,10 +347,10 @@ func (s Scenario) check(f Fault) error {
 	case f.Verb != Jump && f.Verb != Hostile && f.Until <= f.At:
 		return fmt.Errorf("ends before it begins")
 	case f.A != 0 && !exists(f.A) || f.B != 0 && !exists(f.B):
-		return fmt.Errorf("peers have ports %d to %d", coretest.ServerPort+1, coretest.ServerPort+s.Peers)
+		return fmt.Errorf("peers have ports %d to %d", simnet.ServerPort+1, simnet.ServerPort+s.Peers)
 	case f.A == 0 && f.Verb != Link && f.Verb != Cut:
 		return fmt.Errorf("%s wants one port, not *", f.Verb)
-	case (f.Verb == Drift || f.Verb == Jump) && f.A == coretest.ServerPort:
+	case (f.Verb == Drift || f.Verb == Jump) && f.A == simnet.ServerPort:
 		return fmt.Errorf("the invariants are told by the server's clock: only a peer's may %s", f.Verb)
 	case f.Verb == Drift && (f.N < -500_000 || f.N > 500_000):
 		return fmt.Errorf("drift of %d ppm, want -500000 to 500000", f.N)

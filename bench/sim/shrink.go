@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // shrinkMost bounds how many runs one Shrink may take.
@@ -81,12 +81,12 @@ func (k *shrinker) network() {
 		return
 	}
 	k.try(func(s *Scenario) { s.Queue = 0 })
-	k.plain(func(s *Scenario) *coretest.Fault { return &s.Network })
+	k.plain(func(s *Scenario) *simnet.Fault { return &s.Network })
 }
 
 // plain drops what a link does to datagrams, property by property.
-func (k *shrinker) plain(of func(*Scenario) *coretest.Fault) {
-	for i := range netFields(new(coretest.Fault)) {
+func (k *shrinker) plain(of func(*Scenario) *simnet.Fault) {
+	for i := range netFields(new(simnet.Fault)) {
 		k.try(func(s *Scenario) {
 			switch x := netFields(of(s))[i]; {
 			case x.p != nil:
@@ -124,7 +124,7 @@ func (k *shrinker) details() {
 		for k.try(func(s *Scenario) { s.Faults[i].Jump = (s.Faults[i].Jump / 2).Truncate(time.Millisecond) }) {
 		}
 		if k.best.Faults[i].Verb == Link {
-			k.plain(func(s *Scenario) *coretest.Fault { return &s.Faults[i].Net })
+			k.plain(func(s *Scenario) *simnet.Fault { return &s.Faults[i].Net })
 		}
 	}
 }

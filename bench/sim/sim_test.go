@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 func TestSwarmIsClean(t *testing.T) {
@@ -27,7 +27,7 @@ func TestSwarmIsClean(t *testing.T) {
 func TestSwarmIsDeterministic(t *testing.T) {
 	const pinned = "d6e304674c15a7c48b30a17fd175ad72acbc04b3044d028607d11e4d162e4c82"
 	h := sha256.New()
-	trace, flush := coretest.Log(h)
+	trace, flush := simnet.Log(h)
 	drawn := map[Verb]bool{}
 	for seed := range uint64(40) {
 		s := Draw(seed)

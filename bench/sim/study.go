@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // delay is what every datagram of a study takes: about what loopback does.
@@ -71,7 +71,7 @@ type watch struct {
 	member, virtual time.Duration
 	server, views   []time.Duration
 
-	net      *coretest.Net
+	net      *simnet.Net
 	d        dice
 	in       [core.MaxPeers]bool // the server has it
 	since    [core.MaxPeers]time.Duration
@@ -82,13 +82,13 @@ type watch struct {
 
 // entry is the i-th peer's, index its inverse.
 func entry(i int) core.Entry {
-	return core.Entry{Name: name(i), Port: coretest.ServerPort + 1 + uint16(i)}
+	return core.Entry{Name: name(i), Port: simnet.ServerPort + 1 + uint16(i)}
 }
 
-func index(e core.Entry) int { return int(e.Port) - coretest.ServerPort - 1 }
+func index(e core.Entry) int { return int(e.Port) - simnet.ServerPort - 1 }
 
 func (w *watch) mesh(seed uint64) {
-	n := coretest.New(coretest.Config{Seed: seed, Fault: coretest.Fault{Delay: delay, Loss: w.Loss}})
+	n := simnet.New(simnet.Config{Seed: seed, Fault: simnet.Fault{Delay: delay, Loss: w.Loss}})
 	w.net, w.d, w.killed, w.in, w.unaware = n, dice(seed), -1, [core.MaxPeers]bool{}, [core.MaxPeers]bool{}
 	n.AddServer(core.DirectoryConfig{Timing: w.Timing, Observer: core.Observer{
 		Born:   func(_ time.Time, e core.Entry) { w.in[index(e)], w.since[index(e)] = true, n.Now() },

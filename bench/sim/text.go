@@ -3,7 +3,7 @@ package sim
 import (
 	"strings"
 
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // MarshalText is the fault's line of a script, UnmarshalText its inverse.
@@ -20,6 +20,6 @@ func (f *Fault) UnmarshalText(text []byte) (err error) {
 }
 
 // Plan enters the scenario's fault of a number in a Net's calendar.
-func (s Scenario) Plan(n *coretest.Net, number int) {
+func (s Scenario) Plan(n *simnet.Net, number int) {
 	plan(n, s, s.Faults[number])
 }

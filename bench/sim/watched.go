@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // watched stands between a peer and the Net and holds what the peer does against
@@ -53,7 +53,7 @@ func (t *timer) turn(now time.Duration) {
 
 // watch follows a peer from its launch on, at now by its clock.
 func (c *checker) watch(m member, self core.Entry, now time.Time) *watched {
-	t, at := &c.timing, now.Sub(coretest.Start)
+	t, at := &c.timing, now.Sub(simnet.Start)
 	w := &watched{member: m, c: c, self: self, launched: c.net.Now(), spoke: -1,
 		birth:  timer{at, t.Retry},
 		alive:  timer{at + t.Heartbeat, t.Heartbeat},
@@ -87,14 +87,14 @@ func (w *watched) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		w.stale = !has
 		w.birth = timer{never, w.c.timing.Refresh}
 		if w.birth.every > 0 {
-			w.birth.due = now.Sub(coretest.Start) + w.birth.every
+			w.birth.due = now.Sub(simnet.Start) + w.birth.every
 		}
 	}
 }
 
 // Poll implements core.Machine.
 func (w *watched) Poll(now time.Time) (core.Outgoing, time.Time) {
-	at := now.Sub(coretest.Start)
+	at := now.Sub(simnet.Start)
 	if at > w.wake+time.Microsecond { // it has been stopped, or its clock has jumped
 		w.wake = at
 		w.view()
@@ -129,7 +129,7 @@ func (w *watched) sent(what string, t *timer, now time.Duration) {
 
 func (w *watched) toServer(out core.Outgoing) {
 	w.spoke = w.c.net.Now()
-	if len(out.Ports) != 1 || out.Ports[0] != coretest.ServerPort {
+	if len(out.Ports) != 1 || out.Ports[0] != simnet.ServerPort {
 		w.c.fail("timers", "peer %v sends a birth or a keep-alive to %v", w.self, out.Ports)
 	}
 }
@@ -143,7 +143,7 @@ func (w *watched) idle(now time.Duration, next time.Time) {
 	}
 	w.wake = never
 	if !next.IsZero() {
-		w.wake = next.Sub(coretest.Start)
+		w.wake = next.Sub(simnet.Start)
 	}
 	w.by(now, "birth", w.birth.due)
 	w.by(now, "keep-alive", w.alive.due)

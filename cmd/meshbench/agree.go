@@ -12,7 +12,7 @@ import (
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 	"p2plocal/reports"
 )
 
@@ -118,7 +118,7 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.
 		}
 	}
 	if v.Host.Cores == 0 {
-		v.Network = coretest.Fault{Delay: bench.LoopbackDelay}
+		v.Network = simnet.Fault{Delay: bench.LoopbackDelay}
 	}
 	same := cfg.Config
 	same.Isolation, same.Simulation = "virtual", v

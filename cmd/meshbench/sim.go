@@ -10,7 +10,7 @@ import (
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/simcmd"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 // simulation is what -sim and its flags say.
@@ -49,7 +49,7 @@ func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.W
 	case s.trace && out.json == "-":
 		return cli.Usagef("-trace and -json - both want standard output")
 	}
-	v := &bench.Simulation{Network: coretest.Fault{Delay: bench.LoopbackDelay}, Queue: bench.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until}
+	v := &bench.Simulation{Network: simnet.Fault{Delay: bench.LoopbackDelay}, Queue: bench.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until}
 	var err error
 	if v.Host, err = bench.ParseHost(s.host); err != nil {
 		return cli.UsageError{Err: err}

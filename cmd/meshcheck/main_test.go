@@ -18,6 +18,7 @@ import (
 
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
+	"p2plocal/core/udp"
 	"p2plocal/fuzz/conform"
 	"p2plocal/reports"
 )
@@ -187,7 +188,7 @@ func allVoid(t *testing.T, code int, file string) bool {
 
 func free(t *testing.T) uint16 {
 	t.Helper()
-	s, err := core.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 0)
+	s, err := udp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func free(t *testing.T) uint16 {
 // serve runs core's server at an address of this process.
 func serve(t *testing.T) string {
 	t.Helper()
-	s, err := core.Listen(netip.MustParseAddrPort("127.0.0.1:0"), core.ReadBuffer)
+	s, err := udp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), udp.ReadBuffer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +312,7 @@ func TestUnreachable(t *testing.T) {
 
 func TestPortTaken(t *testing.T) {
 	t.Parallel()
-	s, err := core.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 0)
+	s, err := udp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,13 +9,14 @@ import (
 
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 // node is one machine on its socket.
 type node struct {
 	out     *printer
 	opened  time.Time
-	socket  *core.Socket
+	socket  *udp.Socket
 	granted int        // receive buffer in bytes; 0: unknown
 	host    netip.Addr // where the machine's ports are
 	machine interface {
@@ -39,7 +40,7 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 		hello.peerOf = &peerOf{entryOf(*o.peer), o.server.String()}
 	}
 	var err error
-	if n.socket, err = core.Listen(at, o.readBuffer); err != nil {
+	if n.socket, err = udp.Listen(at, o.readBuffer); err != nil {
 		return nil, err
 	}
 	if n.host = at.Addr(); n.host.IsUnspecified() {

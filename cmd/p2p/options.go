@@ -10,6 +10,7 @@ import (
 
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 const usage = `usage: p2p [flags]              the directory server
@@ -92,7 +93,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	cli.AddressVar(fs, &o.server, "server", standard, "`address` at which a peer finds the server; its host is the mesh's host")
 	o.timing = cli.Timing(fs)
 	fs.BoolVar(&o.sourceCheck, "source-check", false, "the server takes a birth or keep-alive only from the port that it names")
-	fs.IntVar(&o.readBuffer, "rcvbuf", core.ReadBuffer, "socket receive buffer to ask for, in `bytes`; 0: the kernel's default")
+	fs.IntVar(&o.readBuffer, "rcvbuf", udp.ReadBuffer, "socket receive buffer to ask for, in `bytes`; 0: the kernel's default")
 	fs.BoolVar(&o.quiet, "quiet", false, "print no events, only answers to commands and the counters at the end")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object a line")
 	fs.StringVar(&o.metrics, "metrics", "", "serve /debug/vars (expvar) and /debug/pprof/ over HTTP at this loopback `address`")

@@ -15,6 +15,7 @@ import (
 
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 func TestUsage(t *testing.T) {
@@ -84,7 +85,7 @@ func TestHelp(t *testing.T) {
 
 func TestPortInUse(t *testing.T) {
 	t.Parallel()
-	s, err := core.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 0)
+	s, err := udp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 // patience is for a machine that is busy with other things; nothing waits that
@@ -190,7 +190,7 @@ func freePort(t *testing.T) string {
 	t.Helper()
 	for range 1000 {
 		port := uint16(lastPort.Add(1))
-		s, err := core.Listen(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port), 0)
+		s, err := udp.Listen(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port), 0)
 		if err == nil {
 			s.Close()
 			return fmt.Sprint(port)

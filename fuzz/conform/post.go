@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 var (
@@ -35,7 +36,7 @@ type post struct {
 // listen hands what comes to take until the socket is closed.
 func listen(u *net.UDPConn, take func(at time.Time, from netip.AddrPort, datagram []byte)) {
 	askStamps(u)
-	u.SetReadBuffer(core.ReadBuffer)
+	u.SetReadBuffer(udp.ReadBuffer)
 	b, oob := make([]byte, 1<<16), make([]byte, stampSpace)
 	for {
 		n, k, _, from, err := u.ReadMsgUDPAddrPort(b, oob)

@@ -17,7 +17,7 @@ import (
 	"p2plocal/bench/sim"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
-	"p2plocal/core/coretest"
+	"p2plocal/core/simnet"
 )
 
 const usage = `usage: meshbench -sim -swarm [-seeds FIRST..LAST] [-workers N]
@@ -128,10 +128,10 @@ func ReadScript(name string) (sim.Scenario, error) {
 
 // single runs one scenario and says what came of it.
 func single(ctx context.Context, s sim.Scenario, until time.Duration, trace bool, stdout io.Writer) error {
-	var hear func(coretest.Event)
+	var hear func(simnet.Event)
 	flush := func() error { return nil }
 	if trace {
-		hear, flush = coretest.Log(stdout)
+		hear, flush = simnet.Log(stdout)
 	}
 	r := sim.Simulate(ctx, s, sim.Core, until, hear)
 	if err := flush(); err != nil {

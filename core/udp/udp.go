@@ -1,4 +1,7 @@
-package core
+// Package udp drives one core.Machine over one UDP socket: it takes datagrams in
+// and sends them in batches where the system can (Linux), keeps the machine's
+// timers, and protects a server under a flood.
+package udp
 
 import (
 	"context"
@@ -9,6 +12,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"p2plocal/core"
 )
 
 // ReadBuffer is the socket receive buffer that is asked for by default, in
@@ -35,7 +40,7 @@ type Socket struct {
 	addr netip.AddrPort
 
 	mu       sync.Mutex // held while the machine is called
-	machine  Machine
+	machine  core.Machine
 	deadline time.Time // as set on conn
 	drained  int       // datagrams since the last poll
 	failed   uint64    // datagrams that the kernel refused to send
@@ -143,7 +148,7 @@ func (s *Socket) Do(f func(now time.Time)) {
 // Serve runs m, whose ports are those of host, until ctx is done or the socket
 // is closed, and leaves the socket closed. It returns nil then, and otherwise
 // what the socket failed with.
-func (s *Socket) Serve(ctx context.Context, host netip.Addr, m Machine) error {
+func (s *Socket) Serve(ctx context.Context, host netip.Addr, m core.Machine) error {
 	stop := context.AfterFunc(ctx, func() { s.Close() })
 	defer stop()
 	defer s.Close()
@@ -156,7 +161,7 @@ func (s *Socket) Serve(ctx context.Context, host netip.Addr, m Machine) error {
 		err := s.conn.read()
 		s.mu.Lock()
 		closed := s.closed // an os.File's raw calls have an unexported error for it
-		expired := errors.Is(err, os.ErrDeadlineExceeded) || due(time.Now(), s.deadline)
+		expired := errors.Is(err, os.ErrDeadlineExceeded) || !s.deadline.IsZero() && !time.Now().Before(s.deadline)
 		if expired {
 			s.deadline = spent // set the next one whatever it is
 		}
@@ -190,8 +195,8 @@ func (s *Socket) send() {
 	for range sendMost {
 		out, next := s.machine.Poll(time.Now())
 		if out.Empty() {
-			if s.siege.filtered {
-				next = earliest(next, s.siege.glance)
+			if g := &s.siege; g.filtered && (next.IsZero() || g.glance.Before(next)) {
+				next = g.glance
 			}
 			if !next.Equal(s.deadline) {
 				s.deadline = next

@@ -1,4 +1,4 @@
-package core
+package udp
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"p2plocal/core"
 )
 
 // TestMain also makes sure that no test has left a goroutine of Serve's behind.
@@ -22,13 +24,33 @@ func TestMain(m *testing.M) {
 	for range 100 {
 		stacks.Reset()
 		pprof.Lookup("goroutine").WriteTo(&stacks, 1)
-		if !strings.Contains(stacks.String(), "core.(*Socket)") {
+		if !strings.Contains(stacks.String(), "udp.(*Socket)") {
 			os.Exit(code)
 		}
 		time.Sleep(10 * time.Millisecond) // one that has been told to end may still be at it
 	}
 	fmt.Fprintln(os.Stderr, "a goroutine was left behind:\n", stacks.String())
 	os.Exit(1)
+}
+
+var host = netip.MustParseAddr("127.0.0.1")
+
+func from(port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
+
+// every is n peers on ports of their own.
+func every(n int) (all []core.Entry) {
+	for i := range n {
+		all = append(all, core.Entry{Name: core.Name(' ' + i), Port: uint16(3101 + i)})
+	}
+	return all
+}
+
+func birth(e core.Entry) []byte { return core.Message{Type: core.TypeBirth, Entry: e}.Append(nil) }
+func keepAlive(n core.Name) []byte {
+	return core.Message{Type: core.TypeKeepAlive, Entry: core.Entry{Name: n}}.Append(nil)
+}
+func vanilla(s string) []byte {
+	return core.Message{Type: core.TypeVanilla, Payload: []byte(s)}.Append(nil)
 }
 
 // patience is how long a test waits for what must come, before it fails.
@@ -55,7 +77,7 @@ func listen(t testing.TB, readBuffer int) *Socket {
 }
 
 // serve runs m on s until the test ends, and fails it if Serve fails.
-func serve(t testing.TB, ctx context.Context, s *Socket, m Machine) (ended <-chan error) {
+func serve(t testing.TB, ctx context.Context, s *Socket, m core.Machine) (ended <-chan error) {
 	done := make(chan error, 1)
 	over := make(chan struct{})
 	go func() {
@@ -90,7 +112,7 @@ func send(t testing.TB, u *net.UDPConn, to netip.AddrPort, datagram []byte) {
 // script is a Machine made of two functions, either of which may be nil.
 type script struct {
 	step func(now time.Time, from netip.AddrPort, datagram []byte)
-	poll func(now time.Time) (Outgoing, time.Time)
+	poll func(now time.Time) (core.Outgoing, time.Time)
 }
 
 func (s script) Step(now time.Time, from netip.AddrPort, datagram []byte) {
@@ -99,11 +121,11 @@ func (s script) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	}
 }
 
-func (s script) Poll(now time.Time) (Outgoing, time.Time) {
+func (s script) Poll(now time.Time) (core.Outgoing, time.Time) {
 	if s.poll != nil {
 		return s.poll(now)
 	}
-	return Outgoing{}, time.Time{}
+	return core.Outgoing{}, time.Time{}
 }
 
 func TestServeEnds(t *testing.T) {
@@ -155,14 +177,14 @@ func TestStepsBeforeThePoll(t *testing.T) {
 	seen := make(chan int, 1)
 	serve(t, context.Background(), s, script{
 		step: func(time.Time, netip.AddrPort, []byte) { steps++ },
-		poll: func(now time.Time) (Outgoing, time.Time) {
+		poll: func(now time.Time) (core.Outgoing, time.Time) {
 			if polls++; polls == 1 {
-				return Outgoing{}, now.Add(-time.Second) // due before anything could be read
+				return core.Outgoing{}, now.Add(-time.Second) // due before anything could be read
 			}
 			if polls == 2 {
 				seen <- steps
 			}
-			return Outgoing{}, time.Time{}
+			return core.Outgoing{}, time.Time{}
 		},
 	})
 	if got := await(t, seen, "the second poll"); got != n {
@@ -175,12 +197,12 @@ func TestServeKeepsTime(t *testing.T) {
 	t.Parallel()
 	times := make(chan [2]time.Time, 4)
 	var asked time.Time
-	serve(t, context.Background(), listen(t, 0), script{poll: func(now time.Time) (Outgoing, time.Time) {
+	serve(t, context.Background(), listen(t, 0), script{poll: func(now time.Time) (core.Outgoing, time.Time) {
 		if len(times) < cap(times) && !asked.IsZero() {
 			times <- [2]time.Time{asked, now}
 		}
 		asked = now.Add(5 * time.Millisecond)
-		return Outgoing{}, asked
+		return core.Outgoing{}, asked
 	}})
 	for range 4 {
 		if got := await(t, times, "a poll"); got[1].Before(got[0]) {
@@ -194,9 +216,9 @@ func TestDoWakes(t *testing.T) {
 	s := listen(t, 0)
 	polled := make(chan bool, 100)
 	done := false
-	serve(t, context.Background(), s, script{poll: func(time.Time) (Outgoing, time.Time) {
+	serve(t, context.Background(), s, script{poll: func(time.Time) (core.Outgoing, time.Time) {
 		polled <- done
-		return Outgoing{}, time.Time{} // asks for nothing more, ever
+		return core.Outgoing{}, time.Time{} // asks for nothing more, ever
 	}})
 	await(t, polled, "the first poll")
 	for range 3 {
@@ -229,14 +251,14 @@ func TestDoBeforeServe(t *testing.T) {
 func TestLargestDatagram(t *testing.T) {
 	t.Parallel()
 	s, r := listen(t, 0), listen(t, 0)
-	datagram := vanilla(strings.Repeat("x", MaxPayload))
+	datagram := vanilla(strings.Repeat("x", core.MaxPayload))
 	got := make(chan bool, 1)
 	serve(t, context.Background(), r, script{step: func(_ time.Time, from netip.AddrPort, b []byte) {
 		got <- from == s.Addr() && bytes.Equal(b, datagram)
 	}})
-	out := Outgoing{datagram, []uint16{r.Addr().Port()}}
-	serve(t, context.Background(), s, script{poll: func(time.Time) (o Outgoing, _ time.Time) {
-		o, out = out, Outgoing{}
+	out := core.Outgoing{Datagram: datagram, Ports: []uint16{r.Addr().Port()}}
+	serve(t, context.Background(), s, script{poll: func(time.Time) (o core.Outgoing, _ time.Time) {
+		o, out = out, core.Outgoing{}
 		return o, time.Time{}
 	}})
 	if !await(t, got, "65507 bytes") {
@@ -253,11 +275,11 @@ func TestSendFailures(t *testing.T) {
 	s, r := listen(t, 0), listen(t, 0)
 	got := make(chan bool, 1)
 	serve(t, context.Background(), r, script{step: func(time.Time, netip.AddrPort, []byte) { got <- true }})
-	outs := []Outgoing{
-		{make([]byte, MaxDatagram+1), []uint16{r.Addr().Port(), r.Addr().Port()}}, // too long
-		{[]byte("x"), []uint16{0, r.Addr().Port()}},                               // no port to send to
+	outs := []core.Outgoing{
+		{Datagram: make([]byte, core.MaxDatagram+1), Ports: []uint16{r.Addr().Port(), r.Addr().Port()}}, // too long
+		{Datagram: []byte("x"), Ports: []uint16{0, r.Addr().Port()}},                                    // no port to send to
 	}
-	serve(t, context.Background(), s, script{poll: func(time.Time) (o Outgoing, _ time.Time) {
+	serve(t, context.Background(), s, script{poll: func(time.Time) (o core.Outgoing, _ time.Time) {
 		if len(outs) > 0 {
 			o, outs = outs[0], outs[1:]
 		}
@@ -290,19 +312,19 @@ func TestListenErrors(t *testing.T) {
 // join starts a server and n peers over real sockets, all born at once, and
 // waits until every peer's directory is complete. It gives back how long that
 // took, the server, and what ends it all.
-func join(t testing.TB, n int) (took time.Duration, d *Directory, server *Socket, end func()) {
+func join(t testing.TB, n int) (took time.Duration, d *core.Directory, server *Socket, end func()) {
 	t.Helper()
-	timing := DefaultTiming()
+	timing := core.DefaultTiming()
 	s, err := Listen(from(0), ReadBuffer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d, err = NewDirectory(DirectoryConfig{Port: s.Addr().Port(), Timing: timing}, time.Now()); err != nil {
+	if d, err = core.NewDirectory(core.DirectoryConfig{Port: s.Addr().Port(), Timing: timing}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	var waiting sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
-	run := func(s *Socket, m Machine) {
+	run := func(s *Socket, m core.Machine) {
 		waiting.Go(func() {
 			if err := s.Serve(ctx, host, m); err != nil {
 				t.Errorf("Serve: %v", err)
@@ -312,15 +334,15 @@ func join(t testing.TB, n int) (took time.Duration, d *Directory, server *Socket
 	var incomplete atomic.Int32
 	incomplete.Store(int32(n))
 	complete := make(chan time.Time, 1)
-	sockets, peers := make([]*Socket, n), make([]*Peer, n)
+	sockets, peers := make([]*Socket, n), make([]*core.Peer, n)
 	for i := range n {
 		if sockets[i], err = Listen(from(0), ReadBuffer); err != nil {
 			t.Fatal(err)
 		}
 		had := false
-		peers[i], err = NewPeer(PeerConfig{
-			Self: Entry{Name(' ' + i), sockets[i].Addr().Port()}, Server: s.Addr(), Timing: timing,
-			Observer: Observer{Directory: func(now time.Time, all Entries) {
+		peers[i], err = core.NewPeer(core.PeerConfig{
+			Self: core.Entry{Name: core.Name(' ' + i), Port: sockets[i].Addr().Port()}, Server: s.Addr(), Timing: timing,
+			Observer: core.Observer{Directory: func(now time.Time, all core.Entries) {
 				if !had && all.Len() == n {
 					if had = true; incomplete.Add(-1) == 0 {
 						complete <- time.Now()
@@ -342,14 +364,14 @@ func join(t testing.TB, n int) (took time.Duration, d *Directory, server *Socket
 
 func TestAllJoin(t *testing.T) {
 	t.Parallel()
-	_, d, s, end := join(t, MaxPeers)
+	_, d, s, end := join(t, core.MaxPeers)
 	defer end()
 	s.Do(func(time.Time) {
 		c := d.Counters()
-		if c.Births != MaxPeers || c.Conflicts != 0 || d.Entries().Len() != MaxPeers {
+		if c.Births != core.MaxPeers || c.Conflicts != 0 || d.Entries().Len() != core.MaxPeers {
 			t.Errorf("%d born, %d conflicts, %d in the directory; want 95, 0, 95", c.Births, c.Conflicts, d.Entries().Len())
 		}
-		if c.Announcements > MaxPeers {
+		if c.Announcements > core.MaxPeers {
 			t.Errorf("%d announcements for 95 births", c.Announcements)
 		}
 	})
@@ -361,7 +383,7 @@ func TestAllJoin(t *testing.T) {
 func TestDiscard(t *testing.T) {
 	t.Parallel()
 	s, u := listen(t, 0), sender(t)
-	for _, size := range []int{0, 4, MaxDatagram} {
+	for _, size := range []int{0, 4, core.MaxDatagram} {
 		send(t, u, s.Addr(), make([]byte, size))
 	}
 	if n := s.Discard(); n != 3 {

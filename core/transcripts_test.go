@@ -1,4 +1,4 @@
-package coretest_test
+package core_test
 
 import (
 	"encoding/hex"

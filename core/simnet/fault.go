@@ -1,4 +1,4 @@
-package coretest
+package simnet
 
 import (
 	"fmt"
@@ -59,7 +59,7 @@ type path struct {
 
 func (f Fault) path() path {
 	if err := f.Validate(); err != nil {
-		panic("coretest: " + err.Error())
+		panic("simnet: " + err.Error())
 	}
 	p := path{
 		tail: f.Tail, delay: f.Delay, jitter: f.Jitter, hold: f.Hold,

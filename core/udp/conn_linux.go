@@ -1,6 +1,6 @@
 //go:build !portable
 
-package core
+package udp
 
 import (
 	"net"
@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"p2plocal/core"
 )
 
 // conn sends and receives in batches, one system call for many datagrams. It
@@ -61,8 +63,8 @@ type receiveBatch struct {
 }
 
 type sendBatch struct {
-	hdrs  [MaxPeers]mmsghdr
-	names [MaxPeers]unix.RawSockaddrInet4
+	hdrs  [core.MaxPeers]mmsghdr
+	names [core.MaxPeers]unix.RawSockaddrInet4
 	iov   unix.Iovec
 }
 
@@ -161,16 +163,16 @@ var serverFilter = [...]unix.SockFilter{
 	0:  {Code: unix.BPF_LD | unix.BPF_W | unix.BPF_LEN},
 	1:  {Code: unix.BPF_JMP | unix.BPF_JEQ, K: 8 + 4, Jf: 4 - 2},
 	2:  {Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 8},
-	3:  {Code: unix.BPF_JMP | unix.BPF_JEQ, K: uint32(TypeKeepAlive) << 8, Jt: 7 - 4, Jf: 11 - 4},
+	3:  {Code: unix.BPF_JMP | unix.BPF_JEQ, K: uint32(core.TypeKeepAlive) << 8, Jt: 7 - 4, Jf: 11 - 4},
 	4:  {Code: unix.BPF_JMP | unix.BPF_JEQ, K: 8 + 6, Jf: 11 - 5},
 	5:  {Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 8},
-	6:  {Code: unix.BPF_JMP | unix.BPF_JEQ, K: uint32(TypeBirth) << 8, Jf: 11 - 7},
+	6:  {Code: unix.BPF_JMP | unix.BPF_JEQ, K: uint32(core.TypeBirth) << 8, Jf: 11 - 7},
 	7:  {Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 10},        // the name
 	8:  {Code: unix.BPF_JMP | unix.BPF_JSET, K: 0xFF, Jt: 11 - 9},     // its high byte
 	9:  {Code: unix.BPF_JMP | unix.BPF_JGE, K: ' ' << 8, Jf: 11 - 10}, //
 	10: {Code: unix.BPF_JMP | unix.BPF_JGT, K: '~' << 8, Jf: 12 - 11}, //
 	11: {Code: unix.BPF_RET, K: 0},
-	12: {Code: unix.BPF_RET, K: MaxDatagram},
+	12: {Code: unix.BPF_RET, K: core.MaxDatagram},
 }
 
 func (c *conn) discard() (n uint64) {
@@ -241,7 +243,7 @@ func (c *conn) write(datagram []byte, ports []uint16) (failed int) {
 	b.iov.Base = unsafe.SliceData(datagram)
 	b.iov.SetLen(len(datagram))
 	for ; len(ports) > 0; ports = ports[c.last:] {
-		c.first, c.last = 0, min(len(ports), MaxPeers)
+		c.first, c.last = 0, min(len(ports), core.MaxPeers)
 		for i, port := range ports[:c.last] {
 			b.names[i].Addr = c.host
 			*(*[2]byte)(unsafe.Pointer(&b.names[i].Port)) = [2]byte{byte(port >> 8), byte(port)}

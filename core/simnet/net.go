@@ -1,4 +1,4 @@
-// Package coretest runs the protocol's machines without sockets and without
+// Package simnet runs the protocol's machines without sockets and without
 // waiting.
 //
 // Net is a virtual network with a virtual clock: a discrete-event simulation
@@ -6,7 +6,7 @@
 // function of the configuration, the calls and the seed alone: integer
 // arithmetic, one goroutine, no map order, no wall clock. The same run gives
 // the same event log on every platform, byte for byte.
-package coretest
+package simnet
 
 import (
 	"fmt"
@@ -50,7 +50,7 @@ type Config struct {
 // Everything that falls on one instant happens in this order: arrivals, alarms
 // and At's calls, as they were scheduled; then every node that has something
 // to do takes in all that waits for it and is polled once. So what arrived
-// together is answered together, as core.Socket does it.
+// together is answered together, as udp.Socket does it.
 type Net struct {
 	cfg   Config
 	path  path // of cfg.Fault
@@ -106,7 +106,7 @@ type flight struct {
 // host is invalid; their Validate tells beforehand.
 func New(cfg Config) *Net {
 	if err := cfg.Host.Validate(); err != nil {
-		panic("coretest: " + err.Error())
+		panic("simnet: " + err.Error())
 	}
 	return &Net{cfg: cfg, path: cfg.Fault.path(), date: Start}
 }
@@ -132,7 +132,7 @@ func (n *Net) Node(port uint16) *Node {
 // launch for a new machine, with the node's time of day.
 func (n *Net) Add(port uint16, launch func(now time.Time) core.Machine) *Node {
 	if port == 0 || n.byPort[port] != 0 || len(n.nodes) == maxNodes {
-		panic(fmt.Sprintf("coretest: cannot add node %d on port %d", len(n.nodes)+1, port))
+		panic(fmt.Sprintf("simnet: cannot add node %d on port %d", len(n.nodes)+1, port))
 	}
 	x := &Node{net: n, port: port, launch: launch, limit: n.cfg.Queue, index: len(n.nodes)}
 	n.nodes = append(n.nodes, x)

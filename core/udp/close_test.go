@@ -1,9 +1,11 @@
-package core
+package udp
 
 import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"p2plocal/core"
 )
 
 // A socket closed while datagrams pour in must let Serve return: closing waits
@@ -22,7 +24,7 @@ func TestCloseDuringReads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := NewDirectory(DirectoryConfig{Port: s.Addr().Port(), Timing: DefaultTiming()}, time.Now())
+		d, err := core.NewDirectory(core.DirectoryConfig{Port: s.Addr().Port(), Timing: core.DefaultTiming()}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,6 @@
 //go:build linux && !portable
 
-package core
+package udp
 
 import (
 	"path/filepath"
@@ -10,7 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"p2plocal/core/coretest/baseline"
+	"p2plocal/core"
+	"p2plocal/core/udp/baseline"
 )
 
 // The benchmarks of this file measure the driver beside a C program that does
@@ -49,15 +50,28 @@ func beside(b *testing.B, program *baseline.Program, unit string, ours func() fl
 	b.ReportMetric(baseline.Median(ratios), "ratio")
 }
 
+// clocked is a directory server with a clock of its own, so that a benchmark
+// decides when it owes an announcement.
+type clocked struct {
+	*core.Directory
+	now time.Time
+}
+
+func (c *clocked) Poll(time.Time) (core.Outgoing, time.Time) {
+	out, _ := c.Directory.Poll(c.now)
+	return out, time.Time{}
+}
+
 // idleServer is a server on a socket of its own, not yet served, that knows
-// entries and reaps none of them.
-func idleServer(b *testing.B, readBuffer int, entries []Entry) (*Socket, *Directory) {
+// entries, removes none, and lets none that has sent no keep-alive keep its port
+// for longer than 10 ms.
+func idleServer(b *testing.B, readBuffer int, entries []core.Entry) (*Socket, *clocked) {
 	b.Helper()
 	s := listen(b, readBuffer)
-	timing := DefaultTiming()
-	timing.Reap, timing.Deadline = time.Hour, time.Hour
+	timing := core.DefaultTiming()
+	timing.Reap, timing.Deadline = 1<<62, 15*time.Millisecond
 	now := time.Now()
-	d, err := NewDirectory(DirectoryConfig{Port: s.Addr().Port(), Timing: timing}, now)
+	d, err := core.NewDirectory(core.DirectoryConfig{Port: s.Addr().Port(), Timing: timing}, now)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -65,16 +79,17 @@ func idleServer(b *testing.B, readBuffer int, entries []Entry) (*Socket, *Direct
 		d.Step(now, s.Addr(), birth(e))
 	}
 	d.Poll(now)
-	s.machine = d
+	c := &clocked{d, now}
+	s.machine = c
 	s.conn.setHost(host)
-	return s, d
+	return s, c
 }
 
 // One announcement to 80 sockets: from the owed directory to its last
 // datagram handed over, through Poll, the driver and the kernel.
 func BenchmarkFanout(b *testing.B) {
 	const n = 80
-	var entries []Entry
+	var entries []core.Entry
 	var fds []int
 	for i := range n {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0)
@@ -90,12 +105,16 @@ func BenchmarkFanout(b *testing.B) {
 			b.Fatal(err)
 		}
 		fds = append(fds, fd)
-		entries = append(entries, Entry{Name(' ' + i), uint16(name.(*unix.SockaddrInet4).Port)})
+		entries = append(entries, core.Entry{Name: core.Name(' ' + i), Port: uint16(name.(*unix.SockaddrInet4).Port)})
 	}
 	s, d := idleServer(b, 0, entries)
+	rivals := [2][]byte{birth(core.Entry{Name: '~', Port: entries[n-1].Port}), birth(entries[n-1])}
+	round := 0
 	space := make([]byte, 2048)
 	beside(b, program(b, "fanout", n, 4+4*n), "fanout", func() float64 {
-		d.changed, d.paid = time.Now(), time.Time{}
+		d.now = d.now.Add(20 * time.Millisecond)
+		d.Step(d.now, s.Addr(), rivals[round%2]) // takes the last entry's port over: a change to announce
+		round++
 		began := time.Now()
 		s.flush()
 		took := time.Since(began)
@@ -119,23 +138,23 @@ func BenchmarkFanout(b *testing.B) {
 // call, source addresses, Parse and Step, per datagram.
 func BenchmarkDrain(b *testing.B) {
 	const n = 2048
-	all := every(MaxPeers)
+	all := every(core.MaxPeers)
 	s, d := idleServer(b, 4<<20, all)
 	u := sender(b)
-	var datagrams [MaxPeers][]byte
+	var datagrams [core.MaxPeers][]byte
 	for i, e := range all {
 		datagrams[i] = keepAlive(e.Name)
 	}
 	beside(b, program(b, "drain", n, 4), "datagram", func() float64 {
 		for i := range n {
-			if _, err := u.WriteToUDPAddrPort(datagrams[i%MaxPeers], s.Addr()); err != nil {
+			if _, err := u.WriteToUDPAddrPort(datagrams[i%core.MaxPeers], s.Addr()); err != nil {
 				b.Fatal(err)
 			}
 		}
 		s.drained = 0
-		before := d.counters.KeepAlives
+		before := d.Counters().KeepAlives
 		began := time.Now()
-		for d.counters.KeepAlives < before+n {
+		for d.Counters().KeepAlives < before+n {
 			if err := s.conn.read(); err != nil {
 				b.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package coretest
+package simnet
 
 import (
 	"fmt"
@@ -133,7 +133,7 @@ func (x *Node) JumpClock(d time.Duration) {
 // Net's, from now on. It panics unless -500000 <= ppm <= 500000.
 func (x *Node) DriftClock(ppm int) {
 	if ppm < -million/2 || ppm > million/2 {
-		panic(fmt.Sprintf("coretest: a clock's drift of %d ppm, want -500000 to 500000", ppm))
+		panic(fmt.Sprintf("simnet: a clock's drift of %d ppm, want -500000 to 500000", ppm))
 	}
 	x.clock.set(x.net.now, 0, time.Duration(ppm))
 	x.next = time.Time{}
@@ -165,7 +165,7 @@ func (x *Node) work() {
 			x.busy = n.now + x.service
 		}
 	}
-	if x.lost > x.told { // as core.Socket tells it: after what waited, before deadlines
+	if x.lost > x.told { // as udp.Socket tells it: after what waited, before deadlines
 		x.told = x.lost
 		if m, ok := x.machine.(interface{ Lost(time.Time) }); ok {
 			m.Lost(now)

@@ -1,6 +1,6 @@
 //go:build !linux || portable
 
-package core
+package udp
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"p2plocal/core"
 )
 
 // conn is the portable socket: one system call a datagram. The build tag
@@ -22,7 +24,7 @@ type conn struct {
 }
 
 func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
-	c.udp, c.take, c.space = u, take, make([]byte, MaxDatagram+1)
+	c.udp, c.take, c.space = u, take, make([]byte, core.MaxDatagram+1)
 	return nil
 }
 

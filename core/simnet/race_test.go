@@ -1,5 +1,5 @@
 //go:build race
 
-package coretest
+package simnet
 
 const raceEnabled = true

@@ -1,6 +1,6 @@
 //go:build !portable
 
-package core
+package udp
 
 import (
 	"context"

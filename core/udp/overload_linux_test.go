@@ -1,6 +1,6 @@
 //go:build !portable
 
-package core
+package udp
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"p2plocal/core"
 )
 
 // What the server's filter lets pass is what a server can take: births, but for
@@ -25,8 +27,8 @@ func TestServerFilter(t *testing.T) {
 	try := func(b []byte) {
 		send(t, u, s.Addr(), b)
 		sent++
-		m, err := Parse(b)
-		if err == nil && (m.Type == TypeBirth || m.Type == TypeKeepAlive) || err == ErrPort && len(b) == 6 {
+		m, err := core.Parse(b)
+		if err == nil && (m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive) || err == core.ErrPort && len(b) == 6 {
 			want[string(b)]++
 		}
 	}
@@ -39,7 +41,7 @@ func TestServerFilter(t *testing.T) {
 			}
 		}
 	}
-	for _, b := range [][]byte{birth(Entry{'A', 0}), birth(peer('A')), keepAlive('A'), directory(peer('A')), vanilla("A"), {0, 0xC3, 0, 'A'}, {0xC3, 1, 'A', 0}} {
+	for _, b := range [][]byte{birth(core.Entry{Name: 'A'}), birth(every(34)[33]), keepAlive('A'), {0xC1, 0, 1, 0, 'A', 0, 0x3E, 0x0C}, vanilla("A"), {0, 0xC3, 0, 'A'}, {0xC3, 1, 'A', 0}} {
 		for n := range len(b) {
 			try(b[:n])
 		}
@@ -77,7 +79,7 @@ func TestServerFilter(t *testing.T) {
 	for b := range got {
 		t.Errorf("%x arrived, want it filtered", b)
 	}
-	if len(want) < 2*MaxPeers {
+	if len(want) < 2*core.MaxPeers {
 		t.Errorf("only %d datagrams are to pass", len(want))
 	}
 }
@@ -89,11 +91,11 @@ type sufferer struct {
 }
 
 func (m *sufferer) Step(time.Time, netip.AddrPort, []byte) { m.stepped.Add(1) }
-func (m *sufferer) Poll(now time.Time) (Outgoing, time.Time) {
+func (m *sufferer) Poll(now time.Time) (core.Outgoing, time.Time) {
 	if !now.Before(m.next) {
 		m.next = now.Add(10 * time.Millisecond)
 	}
-	return Outgoing{}, m.next
+	return core.Outgoing{}, m.next
 }
 func (m *sufferer) Lost(time.Time) { m.lost.Add(1) }
 

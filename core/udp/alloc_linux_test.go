@@ -1,6 +1,6 @@
 //go:build !race && !portable
 
-package core
+package udp
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"p2plocal/core"
 )
 
 // Serve takes datagrams in, sends, and wakes at deadlines without allocating.
@@ -18,17 +20,17 @@ func TestServeDoesNotAllocate(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would empty the pools
 	s, sink, u := listen(t, ReadBuffer), listen(t, 0), sender(t)
 	var heard, polls atomic.Int64
-	out := Outgoing{keepAlive('A'), []uint16{sink.Addr().Port(), sink.Addr().Port()}}
+	out := core.Outgoing{Datagram: keepAlive('A'), Ports: []uint16{sink.Addr().Port(), sink.Addr().Port()}}
 	owed := false
 	serve(t, context.Background(), s, script{
 		step: func(time.Time, netip.AddrPort, []byte) { owed = true; heard.Add(1) },
-		poll: func(now time.Time) (Outgoing, time.Time) {
+		poll: func(now time.Time) (core.Outgoing, time.Time) {
 			polls.Add(1)
 			if owed {
 				owed = false
 				return out, now
 			}
-			return Outgoing{}, now.Add(time.Millisecond)
+			return core.Outgoing{}, now.Add(time.Millisecond)
 		},
 	})
 	datagram, to := keepAlive('A'), s.Addr()
@@ -58,7 +60,7 @@ func TestServeDoesNotAllocate(t *testing.T) {
 func TestLookForDropsDoesNotAllocate(t *testing.T) {
 	s := listen(t, ReadBuffer)
 	defer s.Close()
-	d, err := NewDirectory(DirectoryConfig{Port: s.Addr().Port(), Timing: DefaultTiming()}, time.Now())
+	d, err := core.NewDirectory(core.DirectoryConfig{Port: s.Addr().Port(), Timing: core.DefaultTiming()}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
