@@ -124,6 +124,16 @@ func (s scene) has(name string) bool {
 	return slices.ContainsFunc(s.all, func(x bench.Scenario) bool { _, ok := x.Metrics[s.Name+"."+name]; return ok })
 }
 
+// unit is a flat metric's.
+func (s scene) unit(name string) string {
+	for _, x := range s.all {
+		if m, ok := x.Metrics[s.Name+"."+name]; ok {
+			return m.Unit
+		}
+	}
+	return "1"
+}
+
 // never reports that some run that came to its end waited for a figure in vain.
 func (s scene) never(name string) bool {
 	return slices.ContainsFunc(s.all, func(x bench.Scenario) bool {
@@ -199,57 +209,10 @@ func headline(r *bench.Result) phrase {
 		culls += n
 		n, _ = s.total("unexplained")
 		unexplained += math.Abs(n)
-		switch s.Name {
-		case "join":
-			if v := s.value("converge"); v != nil {
-				clause(false, "converged in %v", measure(*v, "s"))
-			} else if s.never("converge") {
-				clause(true, "never converged")
-			}
-		case "steady":
-			sent, ok := s.total("sent")
-			if !ok {
-				continue
-			}
-			lost, _ := s.total("lost")
-			switch {
-			case sent == 0:
-				clause(false, "sent no message in the window")
-				continue
-			case lost == 0:
-				clause(false, "lost none of %s messages", grouped(sent))
-			default:
-				clause(true, "lost %s of %s messages", grouped(lost), grouped(sent))
-			}
-			if v := s.value("latency.p99"); v != nil {
-				p = p.add(" (p99 %v)", measure(*v, "s"))
-			}
-		case "crash":
-			what := "a crash"
-			if k := r.Config.Options.Kill; k > 1 {
-				what = fmt.Sprintf("%d crashes", k)
-			}
-			if v := s.value("converge"); v != nil {
-				clause(false, "all noticed %s in %v", what, measure(*v, "s"))
-			} else if s.never("converge") {
-				clause(true, "%s went unnoticed", what)
-			}
-		case "churn":
-			if v := s.value("disagreement"); v != nil {
-				clause(false, "held views that differed from the truth for %v of the churn", measure(*v, "ratio"))
-			}
-		case "garbage":
-			if v := s.value("hostile_rate"); v != nil {
-				lost, _ := s.total("lost")
-				if sent, _ := s.total("sent"); sent == 0 {
-					clause(false, "sent no message beside %v hostile datagrams", measure(*v, "messages/s"))
-					continue
-				}
-				clause(lost != 0, "lost %s messages beside %v hostile datagrams", orNone(lost), measure(*v, "messages/s"))
-			}
-		case "saturate":
-			if v := s.value("rate_lossless"); v != nil {
-				clause(false, "carried up to %v without loss", measure(*v, "messages/s"))
+		if h := presentations[s.Name].headline; h != nil {
+			if c := h(s, r.Config.Options); len(c) > 0 {
+				clause(c[0].bad, "%s", c[0].text)
+				p = append(p, c[1:]...)
 			}
 		}
 	}
@@ -264,40 +227,9 @@ func headline(r *bench.Result) phrase {
 
 // about says in a few words what a scenario did.
 func about(r *bench.Result, s scene) string {
-	o := r.Config.Options
 	peers := plural(uint64(max(0, s.Peers)), "peer")
-	switch s.Name {
-	case "join":
-		if o.Join == "spread" {
-			return fmt.Sprintf("%s, born over %v", peers, o.Spread)
-		}
-		return peers + ", all born at once"
-	case "steady":
-		phases := ""
-		if o.InStep {
-			phases = ", all in step"
-		}
-		return fmt.Sprintf("%s, each broadcasts every %v for %v%s", peers, o.Interval, o.Duration, phases)
-	case "crash":
-		return fmt.Sprintf("%s, %d killed without a word", peers, o.Kill)
-	case "relaunch":
-		return fmt.Sprintf("%s, %d killed and back under the same name and port", peers, o.Kill)
-	case "churn":
-		return fmt.Sprintf("%s, %g a second of them die or return, for %v", peers, o.Churn, o.Duration)
-	case "restart":
-		return peers + ", the server dies and comes back"
-	case "pause":
-		return peers + ", one is stopped past the deadline and goes on"
-	case "loss":
-		return fmt.Sprintf("%s under %v", peers, o.Impair)
-	case "garbage":
-		rate := "as fast as one core can"
-		if o.Garbage.Rate > 0 {
-			rate = strings.ReplaceAll(measure(o.Garbage.Rate, "messages/s").String(), glue, " ")
-		}
-		return fmt.Sprintf("%s beside a flood of kind %s at the %s, %s, for %v", peers, clean(o.Garbage.Kind), clean(o.Garbage.At), rate, o.Duration)
-	case "saturate":
-		return peers + ", the highest load without loss"
+	if what := presentations[s.Name].about; what != nil {
+		return peers + what(s, r.Config.Options)
 	}
 	return peers
 }
@@ -331,7 +263,7 @@ func newSection(r *bench.Result, s scene) section {
 	case s.repeated():
 		sec.columns, sec.rows = overRuns(s)
 		sec.about += fmt.Sprintf("; counts add up all %d runs", len(s.all))
-	case s.Name == "saturate" && len(s.Charts.Trials) > 0:
+	case len(s.Charts.Trials) > 0:
 		sec.columns, sec.rows = trials(s.Charts.Trials)
 	default:
 		sec.columns, sec.rows = distributions(s)
@@ -501,104 +433,26 @@ func facts(r *bench.Result, s scene) []fact {
 			out = append(out, fact{label, p})
 		}
 	}
-	when := func(metric, then string) phrase {
-		switch v := s.value(metric); {
-		case v != nil && s.repeated(): // stands in the table
-			return nil
-		case v != nil:
-			return phrase{}.add("%v %s", measure(*v, "s"), then)
-		case s.never(metric):
-			return phrase{}.addIf(true, "never")
-		}
-		return nil
-	}
-	counted := func(p phrase, metric, text string, bad bool) phrase {
-		if n, ok := s.total(metric); ok {
-			return p.addIf(bad && n != 0, "%s %s", grouped(n), text)
-		}
-		return p
-	}
-	switch s.Name {
-	case "join":
-		p := when("converge", "after the first birth every view was complete")
-		if n, ok := s.total("join_datagrams"); ok && s.value("converge") != nil && !s.repeated() {
-			b, _ := s.total("join_bytes")
-			p = p.add("%s datagrams (%v) until then", grouped(n), measure(b, "bytes"))
-		}
-		say("converge", p)
-	case "crash":
-		p := when("converge", "after the kill no view held the killed any more")
-		if w := s.Charts.Ideal; w != nil && p != nil {
-			p = p.add("ideal %s to %s after it", fixed(w[0], 1), quantity{fixed(w[1], 1), "", "s"})
-		}
-		say("converge", p)
-	case "churn":
-		p := counted(nil, "events", "deaths and returns", false)
-		if v := s.value("disagreement"); v != nil {
-			p = p.add("views differed from the truth for %v of the time", measure(*v, "ratio"))
-		}
-		say("churn", p)
-		say("converge", when("converge", "after the last event every view was true"))
-	case "restart":
-		say("no refresh", when("whole", "after the server's return the mesh was whole"))
-		say("refresh", when("refresh.whole", "after the server's return the mesh was whole"))
-		say("stranded", counted(nil, "stranded", "peers that the new server does not know, without refresh", true))
-	case "pause":
-		say("cull", when("cull", "after the stop no other view held it"))
-		say("no refresh", when("back", "after going on it was in every view again"))
-		say("refresh", when("refresh.back", "after going on it was in every view again"))
-		say("rebirth", when("rebirth.back", "after a new birth it was in every view again"))
-	case "loss":
-		say("converge", when("converge", "after the kill no view held the killed any more"))
-		p := counted(nil, "injected", "datagrams lost on purpose", false)
-		if v := s.value("loss_injected"); v != nil {
-			p = p.add("%v of the messages", measure(*v, "ratio"))
-		}
-		say("injected", p)
-	case "garbage":
-		p := counted(nil, "hostile_sent", "sent", false)
-		p = counted(p, "hostile_taken", "taken from the target's socket", false)
-		if v := s.value("hostile_rate"); v != nil {
-			p = p.add("%v", measure(*v, "messages/s"))
-		}
-		if v := s.value("hostile_cpu"); v != nil {
-			p = p.add("sender %v", measure(*v, "cores"))
-		}
-		say("hostile", p)
-		if v := s.value("shut_out"); v != nil && *v > 0 {
-			say("newcomers", phrase{}.addIf(true, "%s were not let in within 7 s", grouped(*v)))
-		}
-	case "saturate":
-		for _, goal := range []struct{ label, rate, latency, text string }{
-			{"lossless", "rate_lossless", "latency_due", "without loss"},
-			{"goal", "rate_goal", "latency_due_goal", "at a loss of " + measure(r.Config.Options.Search.LossRatio, "ratio").String()},
-		} {
-			v := s.value(goal.rate)
-			if v == nil {
-				say(goal.label, phrase{}.addIf(true, "no rate found"))
-				continue
-			}
-			p := phrase{}.add("%v %s", measure(*v, "messages/s"), goal.text)
-			if p50, p99 := s.value(goal.latency+".p50"), s.value(goal.latency+".p99"); p50 != nil && p99 != nil {
-				p = p.add("latency there, due: p50 %v", measure(*p50, "s")).add("p99 %v", measure(*p99, "s"))
-			}
-			say(goal.label, p)
+	present := presentations[s.Name]
+	if present.facts != nil {
+		for _, f := range present.facts(s, r.Config.Options) {
+			say(f.label, f.text)
 		}
 	}
 	if s.has("sent") {
-		lossy := s.Name == "loss" // where losing is the plan
-		p := counted(nil, "sent", "sent", false)
-		p = counted(p, "delivered", "delivered", false)
+		lossy := present.lossy
+		p := s.counted(nil, "sent", "sent", false)
+		p = s.counted(p, "delivered", "delivered", false)
 		if n, ok := s.total("lost"); ok {
 			p = p.addIf(n != 0 && !lossy, "%s lost", grouped(n))
 			if sent, _ := s.total("sent"); n != 0 && sent > 0 {
 				p[len(p)-1].text += fmt.Sprintf(" (%v)", percent(n/sent))
 			}
 		}
-		p = counted(p, "duplicated", "duplicated", !lossy)
-		p = counted(p, "reordered", "reordered", !lossy)
-		p = counted(p, "late", "late", true)
-		p = counted(p, "missed", "missed", true)
+		p = s.counted(p, "duplicated", "duplicated", !lossy)
+		p = s.counted(p, "reordered", "reordered", !lossy)
+		p = s.counted(p, "late", "late", true)
+		p = s.counted(p, "missed", "missed", true)
 		if v := s.value("rate"); v != nil {
 			p = p.add("%v", measure(*v, "messages/s"))
 		}
@@ -624,14 +478,6 @@ func facts(r *bench.Result, s scene) []fact {
 	}
 	say("mesh", p)
 	return out
-}
-
-// orNone is a count in a sentence.
-func orNone(n float64) string {
-	if n == 0 {
-		return "no"
-	}
-	return grouped(n)
 }
 
 // culls are the false ones, beside what theory expects where there is one.
@@ -690,8 +536,8 @@ func accounts(s scene) phrase {
 	if !any {
 		return nil
 	}
-	kernel := "lost in full buffers"
-	if s.Name == "garbage" { // where a filter may be at work, too
+	kernel, present := "lost in full buffers", presentations[s.Name]
+	if present.filtered {
 		kernel = "thrown away by the kernel"
 	}
 	p := phrase{}.add("%s sent", count(a.Sent))
@@ -702,7 +548,7 @@ func accounts(s scene) phrase {
 	}{
 		{a.Duplicated, "duplicated on purpose", false}, {a.Taken, "taken", false}, {a.Dropped, "refused by the protocol", false},
 		{a.Injected, "lost on purpose", false}, {a.Dead, "for the dead", false}, {a.Queued, "under way", false},
-		{a.Kernel, kernel, s.Name != "garbage" && s.Name != "saturate"}, {a.Unsent, "unsent", true},
+		{a.Kernel, kernel, !present.overrun}, {a.Unsent, "unsent", true},
 	} {
 		if x.n > 0 || x.what == "taken" {
 			p = p.addIf(x.bad, "%s %s", count(x.n), x.what)

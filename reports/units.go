@@ -59,7 +59,7 @@ func measure(v float64, unit string) quantity {
 		return digits(v).split()
 	}
 	q := digits(v).split()
-	q.unit = unit
+	q.unit = clean(unit) // of a file, perhaps
 	return q
 }
 
