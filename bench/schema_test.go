@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/bench/sim"
+	"p2plocal/bench/swarm"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
@@ -22,7 +22,7 @@ func TestSchemaIsDocumented(t *testing.T) {
 	undocumented := map[reflect.Type]bool{
 		reflect.TypeFor[Charts](): true, reflect.TypeFor[core.Timing](): true, reflect.TypeFor[Options](): true,
 		reflect.TypeFor[Traffic](): true, reflect.TypeFor[time.Time](): true, reflect.TypeFor[Metric](): true,
-		reflect.TypeFor[simnet.Fault](): true, reflect.TypeFor[sim.Fault](): true, // a line of text
+		reflect.TypeFor[simnet.Fault](): true, reflect.TypeFor[swarm.Fault](): true, // a line of text
 	}
 	keys := 0
 	var visit func(reflect.Type)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/bench/sim"
+	"p2plocal/bench/swarm"
 	"p2plocal/core/simnet"
 )
 
@@ -19,7 +19,7 @@ type Simulation struct {
 	Network simnet.Fault  `json:"network"`          // what every link does to what passes; times in ns
 	Host    simnet.Host   `json:"host"`             // what computing costs; times in ns
 	Queue   int           `json:"queue"`            // datagrams that may wait at a peer or at the server; 0: any number
-	Faults  []sim.Fault   `json:"faults,omitempty"` // what else befalls a mesh, by the time since its start, as lines of a script
+	Faults  []swarm.Fault `json:"faults,omitempty"` // what else befalls a mesh, by the time since its start, as lines of a script
 	Until   time.Duration `json:"until,omitempty"`  // every mesh ends at this time at the latest; 0: when its scenario does
 
 	Trace io.Writer `json:"-"` // where every event of every network is written to; nil: nowhere
@@ -42,9 +42,9 @@ func QueueOf(readBuffer int) int {
 }
 
 // scenario is the simulation as package sim knows it.
-func (s *Simulation) scenario(c *Config, seed uint64) sim.Scenario {
+func (s *Simulation) scenario(c *Config, seed uint64) swarm.Scenario {
 	const most = time.Hour // of a script
-	return sim.Scenario{Seed: seed, Peers: c.Peers, Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: s.Faults}
+	return swarm.Scenario{Seed: seed, Peers: c.Peers, Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: s.Faults}
 }
 
 // validate names what cannot be simulated.
@@ -73,7 +73,7 @@ const virtual = "virtual"
 
 // String is what the network is like, for a reader.
 func (s *Simulation) String() string {
-	text := "every link " + strings.TrimSpace(sim.FormatNet(s.Network))
+	text := "every link " + strings.TrimSpace(swarm.FormatNet(s.Network))
 	if s.Network == (simnet.Fault{}) {
 		text = "links without delay"
 	}

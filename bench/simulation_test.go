@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/bench/sim"
+	"p2plocal/bench/swarm"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
@@ -75,10 +75,10 @@ func TestSimulatedPinned(t *testing.T) {
 }
 
 // faults reads the lines of a script.
-func faults(t *testing.T, lines ...string) (all []sim.Fault) {
+func faults(t *testing.T, lines ...string) (all []swarm.Fault) {
 	t.Helper()
 	for _, line := range lines {
-		var f sim.Fault
+		var f swarm.Fault
 		if err := f.UnmarshalText([]byte(line)); err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +221,7 @@ func TestSimulatedFaults(t *testing.T) {
 func TestSimulatedSwarm(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(120) {
-		drawn := sim.Draw(seed)
+		drawn := swarm.Draw(seed)
 		name := Scenarios[seed%uint64(len(Scenarios))]
 		cfg := simulated(drawn.Peers, name)
 		cfg.Seed, cfg.Timing.Refresh, cfg.Options.Refresh = seed, drawn.Refresh, time.Second

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/bench/sim"
+	"p2plocal/bench/study"
 	"p2plocal/core"
 )
 
@@ -29,7 +29,7 @@ var (
 var StudyFormats = []string{"txt", "html", "json"}
 
 // Study writes what studies came to in one of StudyFormats.
-func Study(w io.Writer, format string, r *sim.Report, o TextOptions) error {
+func Study(w io.Writer, format string, r *study.Report, o TextOptions) error {
 	switch format {
 	case "txt":
 		return studyText(w, r, o)
@@ -52,7 +52,7 @@ type studyPart struct {
 	Notes       []string
 }
 
-func studyText(w io.Writer, r *sim.Report, o TextOptions) error {
+func studyText(w io.Writer, r *study.Report, o TextOptions) error {
 	p := newPage(o)
 	p.wrapped("", phrase{{text: studyHeadline(r)}}, "", bold)
 	for _, s := range studyParts(r) {
@@ -107,7 +107,7 @@ func (s studyPart) fitting(room int) (header []string, rows [][]string, dropped 
 	return keep(s.Header), rows, dropped
 }
 
-func studyPage(w io.Writer, r *sim.Report) error {
+func studyPage(w io.Writer, r *study.Report) error {
 	b, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func studyPage(w io.Writer, r *sim.Report) error {
 	})
 }
 
-func studyOrigin(r *sim.Report) string {
+func studyOrigin(r *study.Report) string {
 	s := fmt.Sprintf("Simulated: virtual network and clock, the real machines. Seed %d, from which every line begins, so that neighbours share their random numbers and err alike.", r.Seed)
 	if r.Version != "" {
 		s += " meshbench " + r.Version
@@ -140,9 +140,9 @@ func studyOrigin(r *sim.Report) string {
 }
 
 // studyHeadline is what a reader should know first.
-func studyHeadline(r *sim.Report) string {
+func studyHeadline(r *study.Report) string {
 	var says []string
-	if i := slices.IndexFunc(r.Loss, func(x sim.LossRow) bool { return x.Loss == 0.10 && x.Timing.Refresh == 0 }); i >= 0 && r.Loss[i].Rate > 0 {
+	if i := slices.IndexFunc(r.Loss, func(x study.LossRow) bool { return x.Loss == 0.10 && x.Timing.Refresh == 0 }); i >= 0 && r.Loss[i].Rate > 0 {
 		x := r.Loss[i]
 		says = append(says, fmt.Sprintf("10 %% loss removes each live peer %s times an hour", digits(x.Rate)))
 	}
@@ -174,7 +174,7 @@ func studyHeadline(r *sim.Report) string {
 	return strings.ToUpper(s[:1]) + s[1:] + "."
 }
 
-func studyParts(r *sim.Report) (parts []studyPart) {
+func studyParts(r *study.Report) (parts []studyPart) {
 	for _, p := range []studyPart{lossPart(r.Loss), healPart(r.Heal), churnPart(r.Churn), sweepPart(r.Sweep)} {
 		if len(p.Rows) > 0 {
 			parts = append(parts, p)
@@ -186,7 +186,7 @@ func studyParts(r *sim.Report) (parts []studyPart) {
 // The columns that loss and sweep share.
 var pointHeader = []string{"culls", "culls/h", "95 % interval", "theory", "traffic", "detect p50", "max", "view mean", "p99", "never"}
 
-func pointCells(p sim.Point) []string {
+func pointCells(p study.Point) []string {
 	return []string{count(uint64(p.Culls)), few(p.Rate), few(p.Low) + " to " + few(p.High), few(p.Theory), measure(p.Traffic, "messages/s").String(),
 		optional(p.Server.P50, "s").String(), optional(p.Server.Max, "s").String(),
 		measure(p.Views.Mean, "s").String(), never(p.Views.P99, p.Views.Never), share(p.Views.Never, p.Views.N)}
@@ -197,7 +197,7 @@ var pointNotes = []string{
 	"traffic: datagrams a second that the whole mesh sends. detect: from a peer's end until the server removed it. view: until a survivor's view held it no longer, the mean with 30 s where that did not happen in 30 s: never.",
 }
 
-func lossPart(rows []sim.LossRow) studyPart {
+func lossPart(rows []study.LossRow) studyPart {
 	p := studyPart{Name: "loss", About: "datagrams lost at random on every link: live peers removed, dead ones noticed",
 		Header: append([]string{"peers", "refresh", "loss"}, pointHeader...), Notes: pointNotes}
 	for _, x := range rows {
@@ -206,7 +206,7 @@ func lossPart(rows []sim.LossRow) studyPart {
 	return p
 }
 
-func healPart(rows []sim.HealRow) studyPart {
+func healPart(rows []study.HealRow) studyPart {
 	p := studyPart{Name: "heal", About: "until the server and all views are whole again, from the end of the fault",
 		Header: []string{"fault", "peers", "refresh", "meshes", "never healed", "p50", "p95", "max"},
 		Notes:  []string{"restart: the server is dead for a second and comes back knowing nobody. partition: half of the peers are cut off from the server until they have been reaped. lost: a peer joins while half of the directories are lost. never: not within 30 s and two refresh intervals."}}
@@ -217,7 +217,7 @@ func healPart(rows []sim.HealRow) studyPart {
 	return p
 }
 
-func churnPart(rows []sim.ChurnRow) studyPart {
+func churnPart(rows []study.ChurnRow) studyPart {
 	p := studyPart{Name: "churn", About: "peers die at random and come back 4 s later: the part of the views that is wrong, over time",
 		Header: []string{"peers", "loss", "refresh", "deaths/s", "wrong", "95 % interval", "theory"},
 		Notes:  []string{"wrong: a live peer's view is not exactly who is alive; mean over the meshes, with Student's interval. theory: without loss, a view is wrong unless no death is unknown (Poisson)."}}
@@ -243,7 +243,7 @@ var intervals = []struct {
 	{"refresh", func(t core.Timing) time.Duration { return t.Refresh }},
 }
 
-func sweepPart(rows []sim.SweepRow) studyPart {
+func sweepPart(rows []study.SweepRow) studyPart {
 	if len(rows) == 0 {
 		return studyPart{}
 	}
@@ -253,7 +253,7 @@ func sweepPart(rows []sim.SweepRow) studyPart {
 	var varied []func(core.Timing) time.Duration
 	for _, x := range intervals {
 		first := x.of(rows[0].Timing)
-		if slices.ContainsFunc(rows, func(r sim.SweepRow) bool { return x.of(r.Timing) != first }) {
+		if slices.ContainsFunc(rows, func(r study.SweepRow) bool { return x.of(r.Timing) != first }) {
 			varied, p.Header = append(varied, x.of), append(p.Header, x.name)
 		} else {
 			p.About += fmt.Sprintf(", %s %s", x.name, interval(first))

@@ -12,26 +12,26 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/bench/sim"
+	"p2plocal/bench/study"
 	"p2plocal/core"
 )
 
 // studied is a small report with every study in it.
-func studied(t *testing.T) *sim.Report {
+func studied(t *testing.T) *study.Report {
 	t.Helper()
-	var ranges []sim.Range
+	var ranges []study.Range
 	for _, text := range []string{"heartbeat=250ms,500ms", "deadline=1s..2s/3"} {
-		r, err := sim.ParseRange(text)
+		r, err := study.ParseRange(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		ranges = append(ranges, r)
 	}
-	grid, err := sim.Grid(core.DefaultTiming(), ranges)
+	grid, err := study.Grid(core.DefaultTiming(), ranges)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sim.Plan{Parts: []string{"loss", "heal", "churn", "sweep"}, Peers: []int{5, 10}, Losses: []float64{0, 0.1, 0.3},
+	return study.Plan{Parts: []string{"loss", "heal", "churn", "sweep"}, Peers: []int{5, 10}, Losses: []float64{0, 0.1, 0.3},
 		Refresh: []time.Duration{0, 2 * time.Second}, Heal: []time.Duration{0, time.Second, 2 * time.Second}, Deaths: []float64{0.1, 0.3},
 		Timing: core.DefaultTiming(), Hours: 2, Meshes: 3, Seed: 1, Workers: 2, Grid: grid, SweepPeers: 8, SweepLoss: 0.1}.Run(context.Background(), nil)
 }
@@ -60,7 +60,7 @@ func TestStudy(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}
 	}
-	var again sim.Report
+	var again study.Report
 	if err := json.Unmarshal(doc.Bytes(), &again); err != nil || fmt.Sprint(again.Heal[1].Cause, again.Loss[3].Culls) != fmt.Sprint(r.Heal[1].Cause, r.Loss[3].Culls) {
 		t.Errorf("%v", err)
 	}
@@ -70,7 +70,7 @@ func TestStudy(t *testing.T) {
 	if err := Study(io.Discard, "pdf", r, TextOptions{}); err == nil {
 		t.Error("pdf is a format")
 	}
-	for name, r := range map[string]*sim.Report{"nothing": {}, "a cut-short one": {Interrupted: true, Heal: r.Heal[:1]}} {
+	for name, r := range map[string]*study.Report{"nothing": {}, "a cut-short one": {Interrupted: true, Heal: r.Heal[:1]}} {
 		var b bytes.Buffer
 		if err := Study(&b, "txt", r, TextOptions{}); err != nil || r.Interrupted != strings.Contains(b.String(), "INTERRUPTED") {
 			t.Errorf("%s: %v\n%s", name, err, b.String())
@@ -84,13 +84,13 @@ func TestStudyBrowser(t *testing.T) {
 	r := studied(t)
 	dir := t.TempDir()
 	for name, tt := range map[string]struct {
-		report *sim.Report
+		report *study.Report
 		charts string
 	}{
 		"all": {r, "loss-culls:4 loss-detection:4 heal-restart:2 heal-partition:2 heal-lost:2 churn-0:4 churn-0.05:4 " +
 			"sweep-view-culls:6 sweep-traffic-culls:6 sweep-traffic-view:6"},
-		"sweep": {&sim.Report{Sweep: r.Sweep[:3]}, "sweep-view-culls:3 sweep-traffic-culls:3 sweep-traffic-view:3"},
-		"few":   {&sim.Report{Loss: r.Loss[:1], Heal: r.Heal[:1]}, "loss-detection:1"},
+		"sweep": {&study.Report{Sweep: r.Sweep[:3]}, "sweep-view-culls:3 sweep-traffic-culls:3 sweep-traffic-view:3"},
+		"few":   {&study.Report{Loss: r.Loss[:1], Heal: r.Heal[:1]}, "loss-detection:1"},
 	} {
 		var b bytes.Buffer
 		if err := Study(&b, "html", tt.report, TextOptions{}); err != nil {

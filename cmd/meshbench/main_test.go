@@ -86,7 +86,7 @@ func TestUsage(t *testing.T) {
 		{"-sim -trace -json -", 2, "both want standard output"},
 		{"-sim -faults /nonexistent.faults", 1, "/nonexistent.faults"},
 		{"-sim -faults main.go", 2, "line 1"},
-		{"-sim -faults ../../bench/sim/testdata/partition.faults -peers 1", 2, "peers have ports 3001 to 3001"},
+		{"-sim -faults ../../bench/swarm/testdata/partition.faults -peers 1", 2, "peers have ports 3001 to 3001"},
 		{"-faults x", 2, "-faults wants -sim"},
 		{"-host cores=2", 2, "-host wants -sim"},
 		{"-sim -host cores=0", 2, `host "cores=0": want 1 or more`},

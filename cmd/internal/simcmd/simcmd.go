@@ -1,4 +1,4 @@
-// Package simcmd is the command line of bench/sim.
+// Package simcmd is the command line of bench/swarm and bench/study.
 package simcmd
 
 import (
@@ -14,7 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"p2plocal/bench/sim"
+	"p2plocal/bench/swarm"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/core/simnet"
@@ -80,9 +80,9 @@ func Swarm(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return swarm(ctx, first, last, *workers, stdout, stderr)
+		return swarmOf(ctx, first, last, *workers, stdout, stderr)
 	}
-	s := sim.Draw(*seed)
+	s := swarm.Draw(*seed)
 	if given["faults"] {
 		if s, err = ReadScript(*file); err != nil {
 			return err
@@ -93,7 +93,7 @@ func Swarm(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 func invariants() string {
 	var b strings.Builder
-	for _, i := range sim.Invariants {
+	for _, i := range swarm.Invariants {
 		fmt.Fprintf(&b, "  %-11s %s\n", i[0], i[1])
 	}
 	return b.String() + `
@@ -113,13 +113,13 @@ func parseRange(s string) (first, last uint64, err error) {
 }
 
 // ReadScript reads a file of faults. One that makes no sense is a usage error.
-func ReadScript(name string) (sim.Scenario, error) {
+func ReadScript(name string) (swarm.Scenario, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return sim.Scenario{}, err
+		return swarm.Scenario{}, err
 	}
 	defer f.Close()
-	s, err := sim.Parse(f)
+	s, err := swarm.Parse(f)
 	if err != nil {
 		return s, cli.Usagef("%q: %w", name, err)
 	}
@@ -127,13 +127,13 @@ func ReadScript(name string) (sim.Scenario, error) {
 }
 
 // single runs one scenario and says what came of it.
-func single(ctx context.Context, s sim.Scenario, until time.Duration, trace bool, stdout io.Writer) error {
+func single(ctx context.Context, s swarm.Scenario, until time.Duration, trace bool, stdout io.Writer) error {
 	var hear func(simnet.Event)
 	flush := func() error { return nil }
 	if trace {
 		hear, flush = simnet.Log(stdout)
 	}
-	r := sim.Simulate(ctx, s, sim.Core, until, hear)
+	r := swarm.Simulate(ctx, s, swarm.Core, until, hear)
 	if err := flush(); err != nil {
 		return err
 	}
@@ -194,24 +194,24 @@ func fold(line string, width int) string {
 }
 
 // swarm runs seed after seed.
-func swarm(ctx context.Context, first, last uint64, workers int, stdout, stderr io.Writer) error {
+func swarmOf(ctx context.Context, first, last uint64, workers int, stdout, stderr io.Writer) error {
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx) // what cannot be written ends it, too
 	defer cancel()
-	progress := func(t sim.Tally) string {
+	progress := func(t swarm.Tally) string {
 		return fmt.Sprintf("%d of %d seeds, %d findings", t.Seeds, last-first+1, t.Findings)
 	}
-	speed := func(t sim.Tally) string {
+	speed := func(t swarm.Tally) string {
 		took := time.Since(start)
 		return fmt.Sprintf("%.1f virtual hours in %v (%.0f x real time)", t.Virtual.Hours(), took.Round(100*time.Millisecond), t.Virtual.Seconds()/took.Seconds())
 	}
 	printed := 0
 	var failed error
-	t := sim.Swarm(ctx, first, last, workers, sim.Core, func(s sim.Scenario, f *sim.Finding) {
+	t := swarm.Swarm(ctx, first, last, workers, swarm.Core, func(s swarm.Scenario, f *swarm.Finding) {
 		if printed++; printed > shown || failed != nil {
 			return
 		}
-		small, how := sim.Shrink(ctx, s, sim.Core), "shrunk"
+		small, how := swarm.Shrink(ctx, s, swarm.Core), "shrunk"
 		if ctx.Err() != nil {
 			how = "shrunk as far as time was"
 		}
@@ -224,12 +224,12 @@ func swarm(ctx context.Context, first, last uint64, workers int, stdout, stderr 
 		if failed != nil {
 			cancel()
 		}
-	}, time.Minute, func(t sim.Tally) { say(stderr, progress(t)+", "+speed(t)) })
+	}, time.Minute, func(t swarm.Tally) { say(stderr, progress(t)+", "+speed(t)) })
 	if failed != nil {
 		return failed
 	}
 	var gaps []string
-	for _, gap := range sim.Gaps {
+	for _, gap := range swarm.Gaps {
 		gaps = append(gaps, fmt.Sprintf("%d %s", t.Gaps[gap], gap))
 	}
 	lines := []string{progress(t), fmt.Sprintf("%s, %d datagrams taken", speed(t), t.Taken),

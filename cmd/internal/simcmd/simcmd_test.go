@@ -14,7 +14,7 @@ import (
 )
 
 func TestSwarm(t *testing.T) {
-	const scripts = "../../../bench/sim/testdata/"
+	const scripts = "../../../bench/swarm/testdata/"
 	for _, test := range []struct {
 		args string
 		code int

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"p2plocal/bench"
-	"p2plocal/bench/sim"
+	"p2plocal/bench/study"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/core"
@@ -86,9 +86,9 @@ func printRatio(v float64) string {
 // Study is "meshbench -sim -study" and "meshbench -sim -sweep".
 func Study(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("meshbench -sim -study", flag.ContinueOnError)
-	p := sim.Plan{Timing: core.DefaultTiming(), Heal: []time.Duration{0, time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second},
+	p := study.Plan{Timing: core.DefaultTiming(), Heal: []time.Duration{0, time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second},
 		Deaths: []float64{0.02, 0.05, 0.1, 0.2, 0.5, 1, 2}}
-	var ranges []sim.Range
+	var ranges []study.Range
 	peers := list[int]{[]int{10, 40, 95}, strconv.Atoi, strconv.Itoa}
 	losses := list[float64]{[]float64{0, 0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30}, ratio, printRatio}
 	refresh := list[time.Duration]{[]time.Duration{0, 5 * time.Second}, time.ParseDuration, time.Duration.String}
@@ -99,7 +99,7 @@ func Study(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var swept []string
 	fs.Func("sweep", "try these values: `NAME=VALUES`, may be repeated", func(s string) error {
 		swept = append(swept, s)
-		r, err := sim.ParseRange(s)
+		r, err := study.ParseRange(s)
 		ranges = append(ranges, r)
 		return err
 	})
@@ -122,7 +122,7 @@ func Study(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	quiet := fs.Bool("quiet", false, "no progress")
 	names := studyNames()
 	usage := studyUsage
-	for _, part := range sim.Parts {
+	for _, part := range study.Parts {
 		usage += fmt.Sprintf("  %-6s %s\n", part[0], part[1])
 	}
 	others, err := cli.Parse(fs, args, usage+sweepUsage, stdout)
@@ -166,7 +166,7 @@ func Study(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		ranges = studySweep
 	}
-	if p.Grid, err = sim.Grid(p.Timing, ranges); err != nil {
+	if p.Grid, err = study.Grid(p.Timing, ranges); err != nil {
 		return cli.UsageError{Err: err}
 	}
 	if err := p.Validate(); err != nil {
@@ -229,14 +229,14 @@ func shaping(fs *flag.FlagSet, swept []string) (args []string) {
 }
 
 // studySweep is what a study sweeps by itself.
-var studySweep = []sim.Range{
+var studySweep = []study.Range{
 	{Name: "heartbeat", Values: []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second}},
 	{Name: "refresh", Values: []time.Duration{0, 2 * time.Second, 5 * time.Second}},
 	{Name: "deadline", Values: []time.Duration{time.Second, 1500 * time.Millisecond, 2 * time.Second, 2500 * time.Millisecond, 3 * time.Second, 4 * time.Second, 5 * time.Second}},
 }
 
 func studyNames() (names []string) {
-	for _, p := range sim.Parts {
+	for _, p := range study.Parts {
 		names = append(names, p[0])
 	}
 	return names

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"p2plocal/bench/sim"
+	"p2plocal/bench/study"
 )
 
 func TestStudy(t *testing.T) {
@@ -65,7 +65,7 @@ func TestStudyArgs(t *testing.T) {
 	if err := Study(context.Background(), args, &stdout, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	var r sim.Report
+	var r study.Report
 	b, err := os.ReadFile(file)
 	if err == nil {
 		err = json.Unmarshal(b, &r)

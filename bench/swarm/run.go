@@ -1,4 +1,4 @@
-package sim
+package swarm
 
 import (
 	"context"
@@ -85,6 +85,11 @@ func Simulate(ctx context.Context, s Scenario, machines Machines, until time.Dur
 
 // name is the i-th peer's.
 func name(i int) core.Name { return core.Name(' ' + i) }
+
+// entry is the i-th peer's.
+func entry(i int) core.Entry {
+	return core.Entry{Name: name(i), Port: simnet.ServerPort + 1 + uint16(i)}
+}
 
 // plan enters one fault in the Net's calendar.
 func plan(n *simnet.Net, s Scenario, f Fault) {

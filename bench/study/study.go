@@ -1,4 +1,4 @@
-package sim
+package study
 
 import (
 	"context"
@@ -80,13 +80,6 @@ type watch struct {
 	unaware  [core.MaxPeers]bool // survivors that have yet to notice
 }
 
-// entry is the i-th peer's, index its inverse.
-func entry(i int) core.Entry {
-	return core.Entry{Name: name(i), Port: simnet.ServerPort + 1 + uint16(i)}
-}
-
-func index(e core.Entry) int { return int(e.Port) - simnet.ServerPort - 1 }
-
 func (w *watch) mesh(seed uint64) {
 	n := simnet.New(simnet.Config{Seed: seed, Fault: simnet.Fault{Delay: delay, Loss: w.Loss}})
 	w.net, w.d, w.killed, w.in, w.unaware = n, dice(seed), -1, [core.MaxPeers]bool{}, [core.MaxPeers]bool{}
@@ -147,7 +140,7 @@ func (w *watch) kill(i int) {
 	w.killed, w.killedAt = i, w.net.Now()
 	w.net.Node(entry(i).Port).Kill()
 	for j := range w.Peers {
-		w.unaware[j] = j != i && contains(w.net.Node(entry(j).Port).Machine().(member).Others(), entry(i))
+		w.unaware[j] = j != i && contains(w.net.Node(entry(j).Port).Machine().(*core.Peer).Others(), entry(i))
 	}
 }
 

@@ -1,4 +1,4 @@
-package sim
+package swarm
 
 import (
 	"math/rand/v2"

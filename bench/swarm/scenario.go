@@ -2,7 +2,7 @@
 // under faults drawn from a seed or read from a script, and checks the
 // protocol's invariants as they run. A run is a function of its scenario
 // alone, so whatever it finds can be replayed.
-package sim
+package swarm
 
 import (
 	"bufio"
