@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"p2plocal/core/udp"
-	"p2plocal/fuzz"
+	fuzztarget "p2plocal/fuzz/target"
 )
 
 // foreignEnv makes the test program a server or a peer of somebody else's:
@@ -271,7 +271,7 @@ func TestServerFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { server.Process.Kill(); server.Wait() }()
-			for deadline := time.Now().Add(10 * time.Second); !fuzz.SocketBound(addr) && time.Now().Before(deadline); {
+			for deadline := time.Now().Add(10 * time.Second); !fuzztarget.Bound(addr) && time.Now().Before(deadline); {
 				time.Sleep(time.Millisecond)
 			}
 			cfg := quick(3, "steady", "join")

@@ -15,6 +15,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/fuzz"
+	fuzztarget "p2plocal/fuzz/target"
 )
 
 // garbage: a steady mesh beside a sender of hostile datagrams.
@@ -134,7 +135,7 @@ func startSender(a assault) (*senderProcess, error) {
 	if x.out, err = cmd.StdoutPipe(); err != nil {
 		return nil, err
 	}
-	if err := fuzz.StartTied(cmd); err != nil {
+	if err := fuzztarget.StartTied(cmd); err != nil {
 		return nil, fmt.Errorf("cannot start the sender: %w", err)
 	}
 	if err := json.NewEncoder(x.in).Encode(a); err != nil {

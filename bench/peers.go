@@ -19,7 +19,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/udp"
-	"p2plocal/fuzz"
+	fuzztarget "p2plocal/fuzz/target"
 )
 
 // peer is what a mesh can do to one of its peers, wherever that runs.
@@ -213,7 +213,7 @@ func (p *processPeer) start() error {
 	}
 	p.answers, _ = out.(*os.File)
 	p.out = bufio.NewReader(out)
-	if err := fuzz.StartTied(cmd); err != nil {
+	if err := fuzztarget.StartTied(cmd); err != nil {
 		return fmt.Errorf("cannot start a peer process: %w", err)
 	}
 	p.cmd = cmd
@@ -364,8 +364,8 @@ func startProcess(command string) (*process, error) {
 	p := &process{cmd: exec.Command("/bin/sh", "-c", "exec "+command), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	p.cmd.WaitDelay = time.Second // where it has left somebody behind who holds its output
-	fuzz.OwnGroup(p.cmd)
-	if err := fuzz.StartTied(p.cmd); err != nil {
+	fuzztarget.OwnGroup(p.cmd)
+	if err := fuzztarget.StartTied(p.cmd); err != nil {
 		return nil, fmt.Errorf("cannot start %q: %w", command, err)
 	}
 	go func() {
@@ -377,7 +377,7 @@ func startProcess(command string) (*process, error) {
 	return p, nil
 }
 
-func (p *process) signal(s syscall.Signal) error { return fuzz.SignalGroup(p.cmd.Process, s) }
+func (p *process) signal(s syscall.Signal) error { return fuzztarget.SignalGroup(p.cmd.Process, s) }
 
 // usage is what the process has used, dead or alive.
 func (p *process) usage() (cpu time.Duration, memory int64) {

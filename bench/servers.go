@@ -10,7 +10,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/udp"
-	"p2plocal/fuzz"
+	fuzztarget "p2plocal/fuzz/target"
 )
 
 // server is what a mesh can do to its directory server.
@@ -118,7 +118,7 @@ func (r remoteServer) kill() error                   { return fmt.Errorf("server
 func (r remoteServer) restart() error                { return r.kill() }
 func (r remoteServer) usage() (time.Duration, int64) { return 0, 0 }
 func (r remoteServer) died() string {
-	if r.addr().Addr().IsLoopback() && !fuzz.SocketBound(r.addr()) && addrFree(r.addr()) { // the second never errs, but is in the way of one that starts
+	if r.addr().Addr().IsLoopback() && !fuzztarget.Bound(r.addr()) && addrFree(r.addr()) { // the second never errs, but is in the way of one that starts
 		return "nothing listens at " + r.addr().String()
 	}
 	return ""
@@ -171,7 +171,7 @@ func (c *commandServer) start(ctx context.Context) (err error) {
 		return err
 	}
 	timeout := time.After(5 * time.Second)
-	for !fuzz.SocketBound(c.at) {
+	for !fuzztarget.Bound(c.at) {
 		select {
 		case <-c.proc.ended:
 			return fmt.Errorf("server %q ended at once: %s", c.command, c.proc.died())

@@ -14,7 +14,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/udp"
-	"p2plocal/fuzz"
+	fuzztarget "p2plocal/fuzz/target"
 )
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -104,7 +104,7 @@ func ownHost(m *mesh) netip.Addr {
 	if m.external > 0 {
 		return loopback // where others expect their server
 	}
-	return fuzz.OwnHost()
+	return fuzztarget.OwnHost()
 }
 
 func (w *udpWorld) addPeer(m *mesh, i int) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/target"
 )
 
 // books are what a target of ours says of itself under p2p's -metrics.
@@ -101,8 +102,8 @@ func (a *audit) misread(b *books, role Role, mesh uint64, alone bool) string {
 	return ""
 }
 
-func newAudit(url string, target netip.AddrPort, sent func() uint64) (*audit, error) {
-	a := &audit{url: url, target: target, least: sent(), client: http.Client{Timeout: 10 * time.Second}}
+func newAudit(url string, addr netip.AddrPort, sent func() uint64) (*audit, error) {
+	a := &audit{url: url, target: addr, least: sent(), client: http.Client{Timeout: 10 * time.Second}}
 	var err error
 	a.first, err = a.read()
 	a.most = sent()
@@ -121,7 +122,7 @@ func (a *audit) read() (b books, err error) {
 		return b, fmt.Errorf("-metrics %s is not p2p's /debug/vars: %v", a.url, err)
 	}
 	if b.P2P.KernelDrops == nil {
-		if n, told := kernelDrops(a.target); told {
+		if n, told := target.Drops(a.target); told {
 			b.P2P.KernelDrops = &n
 		}
 	}

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/target"
 )
 
 // Config describes a campaign against a server or a peer.
@@ -61,13 +60,13 @@ type campaign struct {
 	house   *house // a peer's server, when it is ours
 	mesh    *mesh
 	prey    prey // when a peer is attacked
-	process *Process
+	process *target.Process
 	address netip.AddrPort // of what is attacked
 	guns    guns
 	asides  *bystanders
 	audit   *audit
 
-	usage  Usage // of the process after its start
+	usage  target.Usage // of the process after its start
 	lost   Counts
 	firing time.Duration // spent sending
 	start  time.Time
@@ -96,7 +95,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	defer release()
 	c.result.Ports = c.Ports
 	defer c.down()
-	if c.Exec == "" && deserted(c.Target) {
+	if c.Exec == "" && target.Refused(c.Target, settle) {
 		return c.result, fmt.Errorf("nobody listens on %v, want a server there, or a command that starts one", c.Target)
 	}
 	if err := c.up(ctx); err != nil {
@@ -177,7 +176,7 @@ func (c *campaign) up(ctx context.Context) (err error) {
 func (c *campaign) upServer(ctx context.Context) (err error) {
 	c.address = c.Target
 	if c.Exec != "" {
-		if c.process, err = Start(c.Exec); err != nil {
+		if c.process, err = target.Start(target.Command{Line: c.Exec, Listen: c.Target}); err != nil {
 			return err
 		}
 	}
@@ -195,19 +194,13 @@ func (c *campaign) warmUp() time.Duration {
 
 // dead says that the target's process has ended.
 func (c *campaign) dead() bool {
-	if c.process == nil {
-		return false
-	}
-	_, yes := c.process.Exited()
-	return yes
+	return c.process != nil && c.process.Ended() != ""
 }
 
 // stillborn says that a target of ours has ended before anything was sent to it.
 func (c *campaign) stillborn() error {
-	if c.process != nil {
-		if how, yes := c.process.Exited(); yes {
-			return fmt.Errorf("%q ended at once: %s", c.Exec, how)
-		}
+	if c.dead() {
+		return fmt.Errorf("%q ended at once: %s", c.Exec, c.process.Ended())
 	}
 	return nil
 }
@@ -244,7 +237,7 @@ func (c *campaign) upPeer(ctx context.Context) (err error) {
 		if c.prey.interval != 0 || c.Exec == "" || c.mesh.canaries[0].sees(c.prey.entry) || c.mesh.over() || n == launches {
 			break
 		}
-		c.process.Stop()
+		c.process.Kill()
 	}
 	c.address = netip.AddrPortFrom(server.Addr(), c.prey.entry.Port)
 	if c.prey.interval == 0 && !c.mesh.over() {
@@ -269,12 +262,12 @@ func (c *campaign) find() error {
 // launch starts a peer of ours and waits until it is in the directory.
 func (c *campaign) launch(ctx context.Context, server netip.AddrPort) (err error) {
 	c.prey.entry = core.Entry{Name: preyName, Port: c.Ports + preyPort}
-	command := strings.NewReplacer("{name}", preyName.String(), "{port}", strconv.Itoa(int(c.prey.entry.Port)), "{server}", server.String()).Replace(c.Exec)
-	if c.process, err = Start(command); err != nil {
+	command := target.Command{Line: c.Exec, Name: preyName.String(), Listen: netip.AddrPortFrom(server.Addr(), c.prey.entry.Port), Server: server}
+	if c.process, err = target.Start(command); err != nil {
 		return err
 	}
 	if !c.mesh.await(patience, func() bool { return c.mesh.canaries[0].sees(c.prey.entry) }) {
-		return cmp.Or(c.stillborn(), ctx.Err(), fmt.Errorf("%q was not born as %v at %v within %v", command, c.prey.entry, server, patience))
+		return cmp.Or(c.stillborn(), ctx.Err(), fmt.Errorf("%q was not born as %v at %v within %v", c.Exec, c.prey.entry, server, patience))
 	}
 	return nil
 }
@@ -325,16 +318,13 @@ func (c *campaign) environment() Env {
 
 // starved is how long the target has waited for a processor, as far as that is known.
 func (c *campaign) starved() time.Duration {
-	if c.process == nil {
-		return 0
-	}
-	return c.process.Starved()
+	return c.process.Waited()
 }
 
 func (c *campaign) down() {
 	if c.process != nil {
-		c.result.Usage = c.result.Usage.and(c.process.Usage())
-		c.process.Stop()
+		c.result.Usage = c.result.Usage.Plus(c.process.Usage())
+		c.process.Kill()
 	}
 	c.lost = c.counts()
 	c.guns.close()

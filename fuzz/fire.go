@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/target"
 )
 
 // measures are what a tally is the difference of.
@@ -24,7 +25,7 @@ func (c *campaign) measure() measures {
 		m.answers = c.mesh.got.Load()
 	}
 	var told bool
-	m.drops, told = kernelDrops(c.address)
+	m.drops, told = target.Drops(c.address)
 	c.result.Delivery = c.result.Delivery || told
 	return m
 }
@@ -119,7 +120,7 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 		heard = c.mesh.canaries[0].hears(c.prey.entry.Name)
 	}
 	before, strays, printed, begun := c.guns.counts(), c.asides.strays(), c.said(), time.Now()
-	drops, _ := kernelDrops(c.address)
+	drops, _ := target.Drops(c.address)
 	c.fire(ctx, b)
 	late := time.Since(begun)
 	if len(b.shots) > 0 {
@@ -130,7 +131,7 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 	}
 	if c.process != nil {
 		time.Sleep(settle)
-		if how, yes := c.process.Exited(); yes {
+		if how := c.process.Ended(); how != "" {
 			return Died, how
 		}
 	}
@@ -146,11 +147,11 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 	case ctx.Err() != nil:
 		return "", ""
 	case c.process != nil:
-		if how, yes := c.process.Exited(); yes {
+		if how := c.process.Ended(); how != "" {
 			return Died, how
 		}
 	}
-	if kind == Hung && c.process == nil && c.refused() {
+	if kind == Hung && c.process == nil && target.Refused(c.address, settle) {
 		return Died, fmt.Sprintf("nobody listens on %v any more", c.address)
 	}
 	if kind != "" {
@@ -167,35 +168,24 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 		return Spilled, fmt.Sprintf("the target printed %d bytes, though only %d came in", n, in)
 	}
 	if c.process != nil {
-		if why := c.process.Usage().grown(c.usage); why != "" {
+		if why := grown(c.process.Usage(), c.usage); why != "" {
 			return Leaked, why
 		}
 	}
 	if kind, why := c.inspect(); kind != "" {
 		return kind, why
 	}
-	if lost, _ := kernelDrops(c.address); lost > drops {
+	if lost, _ := target.Drops(c.address); lost > drops {
 		return "", "" // a patient server keeps the silent for longer
 	}
 	return c.haunted(ctx, b, begun.Add(late))
-}
-
-// refused says that the target's host refuses what is sent to its port.
-func (c *campaign) refused() bool {
-	stranger := c.guns[FromStranger]
-	before := stranger.Counts().Refused
-	for range 2 { // the second meets the first one's answer
-		stranger.Send(Pack([][]byte{{}}, false))
-		time.Sleep(settle)
-	}
-	return stranger.Counts().Refused > before
 }
 
 func (c *campaign) said() int64 {
 	if c.process == nil {
 		return 0
 	}
-	return c.process.Said()
+	return c.process.Printed()
 }
 
 // underWay is how many keep-alives may have been on their way to the target when

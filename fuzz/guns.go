@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/target"
 )
 
 // gun sends to the target as one of the origins. A Sender is one.
@@ -84,12 +85,12 @@ type bystanders struct {
 }
 
 // bystand opens the socket on port.
-func bystand(target netip.AddrPort, port uint16, sender *Sender) (*bystanders, error) {
-	u, err := insist(netip.AddrPortFrom(target.Addr(), port))
+func bystand(attacked netip.AddrPort, port uint16, sender *Sender) (*bystanders, error) {
+	u, err := target.ListenAgain(netip.AddrPortFrom(attacked.Addr(), port))
 	if err != nil {
 		return nil, err
 	}
-	b := &bystanders{target: target, socket: u, sender: sender, ports: map[uint16]bool{}}
+	b := &bystanders{target: attacked, socket: u, sender: sender, ports: map[uint16]bool{}}
 	b.ports[b.port()], b.ports[sender.Addr().Port()] = true, true
 	return b, nil
 }

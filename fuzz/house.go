@@ -2,16 +2,14 @@ package fuzz
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/fuzz/target"
 )
 
 // house is core's own server, in this process: the server of a peer under attack, and
@@ -49,7 +47,7 @@ func (h *house) leave() {
 
 // listen binds a socket that core serves, and that the caller can send from, too.
 func listen(addr netip.AddrPort) (*udp.Socket, *net.UDPConn, error) {
-	u, err := insist(addr)
+	u, err := target.ListenAgain(addr)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,20 +83,5 @@ func (h *house) admits(limit time.Duration) bool {
 		return time.Since(begun) <= limit
 	case <-time.After(limit):
 		return false
-	}
-}
-
-// insist binds a socket, to a port that may just have been ours: it is free
-// only when its last user's close, or another child's exec, has come through.
-func insist(addr netip.AddrPort) (*net.UDPConn, error) {
-	const most = 2 * time.Second
-	for begun := time.Now(); ; time.Sleep(glance) {
-		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
-		if err == nil {
-			return u, nil
-		}
-		if !errors.Is(err, syscall.EADDRINUSE) || time.Since(begun) > most {
-			return nil, fmt.Errorf("cannot listen on %v: %w", addr, err)
-		}
 	}
 }

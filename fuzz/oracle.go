@@ -2,16 +2,14 @@ package fuzz
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/target"
 )
 
 // Kind is the class of a finding.
@@ -97,20 +95,6 @@ func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout, f
 		return nil, fmt.Errorf("only %d of %d canaries let in by %v", len(m.canaries), canaries, server)
 	}
 	return m, nil
-}
-
-// deserted says that a host refuses what is sent to an address, here a keep-alive,
-// which does no harm.
-func deserted(a netip.AddrPort) bool {
-	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(a))
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	conn.Write(keepAlive('~'))
-	conn.SetReadDeadline(time.Now().Add(10 * settle))
-	_, err = conn.Read(make([]byte, 1))
-	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 func (m *mesh) leave() {
@@ -278,9 +262,9 @@ func (m *mesh) probe(watch bool) (Kind, string) {
 // afterVain says why nobody was let in. A target that still takes what waits for
 // it is not hung, and is waited for.
 func (m *mesh) afterVain(g *canary, begun time.Time, watch bool) (Kind, string) {
-	queue := kernelQueue(m.server)
+	queue := target.Queue(m.server)
 	for w := m.watch(max(m.timeout, reaped+m.timeout-time.Since(begun))); watch && !w.over(); time.Sleep(glance) {
-		now := kernelQueue(m.server)
+		now := target.Queue(m.server)
 		if now < queue {
 			w.extend()
 		}

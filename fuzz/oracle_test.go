@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/target"
 )
 
 func never() bool { return false }
@@ -62,7 +63,7 @@ func TestNobodyIsLateOnASlowMachine(t *testing.T) {
 	const timeout = 20 * time.Millisecond
 	for name, spoil := range map[string]func(*mesh){
 		"control": func(m *mesh) {
-			mute, err := bind(m.server.Addr(), 0)
+			mute, err := target.Listen(netip.AddrPortFrom(m.server.Addr(), 0))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,9 +2,9 @@ package fuzz
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/netip"
+
+	"p2plocal/fuzz/target"
 )
 
 // What a campaign uses its ports for, counted from the first. They stay the
@@ -28,13 +28,13 @@ const (
 // claim chooses the ports, by the seed and then the next, if none are given. A
 // campaign holds the last of them: another one then looks elsewhere.
 func (c *campaign) claim() (release func(), err error) {
-	u, err := bind(c.Target.Addr(), 0)
+	u, err := target.Listen(netip.AddrPortFrom(c.Target.Addr(), 0))
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch %v: peers live on their server's host, and that is another one (%w)", c.Target, err)
 	}
 	u.Close()
 	if c.Ports != 0 {
-		guard, err := bind(c.Target.Addr(), c.Ports+guardPort)
+		guard, err := target.Listen(netip.AddrPortFrom(c.Target.Addr(), c.Ports+guardPort))
 		if err != nil {
 			return nil, fmt.Errorf("the ports from %d on are busy: %w", c.Ports, err)
 		}
@@ -42,7 +42,7 @@ func (c *campaign) claim() (release func(), err error) {
 	}
 	for i := range uint64(places) {
 		base := uint16(firstPort + portsUsed*((c.Seed+i)%places))
-		guard, err := bind(c.Target.Addr(), base+guardPort)
+		guard, err := target.Listen(netip.AddrPortFrom(c.Target.Addr(), base+guardPort))
 		if err != nil {
 			continue
 		}
@@ -57,28 +57,11 @@ func (c *campaign) claim() (release func(), err error) {
 
 func (c *campaign) vacant(base uint16) bool {
 	for port := base; port < base+guardPort; port++ {
-		u, err := bind(c.Target.Addr(), port)
+		u, err := target.Listen(netip.AddrPortFrom(c.Target.Addr(), port))
 		if err != nil {
 			return false
 		}
 		u.Close()
 	}
 	return true
-}
-
-// OwnHost is a loopback address that nobody else is likely to be on, drawn anew
-// at each call, so that ports which others give up or take do not matter there;
-// 127.0.0.1 where not all of 127.0.0.0/8 is this machine's.
-func OwnHost() netip.Addr {
-	host := netip.AddrFrom4([4]byte{127, byte(rand.IntN(256)), byte(rand.IntN(256)), byte(2 + rand.IntN(253))})
-	u, err := bind(host, 0)
-	if err != nil {
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	u.Close()
-	return host
-}
-
-func bind(host netip.Addr, port uint16) (*net.UDPConn, error) {
-	return net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, port)))
 }

@@ -3,6 +3,8 @@ package fuzz
 import (
 	"fmt"
 	"time"
+
+	"p2plocal/fuzz/target"
 )
 
 // Tally is what one mode or one group of cases came to.
@@ -47,7 +49,7 @@ type Result struct {
 	Findings []Finding     `json:"findings"`
 	Restarts int           `json:"restarts"`
 	Delivery bool          `json:"delivery"` // the kernel tells what it dropped
-	Usage    Usage         `json:"usage"`    // the most of all processes that the campaign started
+	Usage    target.Usage  `json:"usage"`    // the most of all processes that the campaign started
 }
 
 func (r *Result) tally(what string) *Tally {
@@ -69,24 +71,12 @@ func (r Result) Plus(s Result) Result {
 	s.Restarts += r.Restarts
 	s.Left += r.Left
 	s.Delivery = s.Delivery || r.Delivery
-	s.Usage = r.Usage.and(s.Usage)
+	s.Usage = r.Usage.Plus(s.Usage)
 	return s
 }
 
-// Usage is what a process takes of the machine; 0 where the system does not tell.
-type Usage struct {
-	Memory      int64         `json:"memory"` // resident set in bytes
-	Descriptors int           `json:"descriptors"`
-	CPU         time.Duration `json:"cpu_ns"`
-}
-
-// and is the most memory and descriptors of both, and the sum of their time.
-func (u Usage) and(v Usage) Usage {
-	return Usage{max(u.Memory, v.Memory), max(u.Descriptors, v.Descriptors), u.CPU + v.CPU}
-}
-
 // grown says what a process has too much more of than at first.
-func (u Usage) grown(first Usage) string {
+func grown(u, first target.Usage) string {
 	if n := u.Memory - first.Memory; first.Memory > 0 && n > memoryGrown {
 		return fmt.Sprintf("its memory grew by %d MB", n>>20)
 	}

@@ -17,13 +17,14 @@ import (
 	"time"
 
 	"p2plocal/fuzz"
+	"p2plocal/fuzz/target"
 )
 
 var nextPort atomic.Uint32
 
 // host is an address of this process alone: the same tests may run beside it, and
 // their targets must not get the ports of these while they restart.
-var host = fuzz.OwnHost()
+var host = target.OwnHost()
 
 // free is an address that nobody is on. The kernel gives its ports to none who
 // ask for any: while the target restarts, nobody may get it.

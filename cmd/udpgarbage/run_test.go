@@ -16,6 +16,7 @@ import (
 
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz"
+	"p2plocal/fuzz/target"
 )
 
 // packet is one of a capture.
@@ -164,18 +165,18 @@ func TestTargetThatCannotBeAttacked(t *testing.T) {
 func running(t *testing.T, fault string) string {
 	t.Helper()
 	addr := free(t)
-	p, err := fuzz.Start(strings.Join([]string{os.Args[0], asServer, addr, fault}, " "))
+	p, err := target.Start(target.Command{Line: strings.Join([]string{os.Args[0], asServer, addr, fault}, " ")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.Stop)
+	t.Cleanup(p.Kill)
 	for {
 		conn, err := net.Dial("tcp", addr) // its books, opened after its UDP port
 		if err == nil {
 			conn.Close()
 			return addr
 		}
-		if how, yes := p.Exited(); yes {
+		if how := p.Ended(); how != "" {
 			t.Fatal(how)
 		}
 		time.Sleep(10 * time.Millisecond)

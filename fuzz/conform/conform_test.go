@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"p2plocal/fuzz"
+	"p2plocal/fuzz/target"
 )
 
 var wrong string // testdata/wrong, built once, and without the race detector, which would make its start dear
@@ -197,19 +198,11 @@ func TestSharedServerBreaks(t *testing.T) {
 	})
 	t.Run("running", func(t *testing.T) {
 		t.Parallel()
-		port, err := promise(loopback)
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := netip.AddrPortFrom(loopback, port)
-		p, err := start(fmt.Sprintf("%s %v dies-on-header", wrong, at), port, strings.NewReplacer())
+		p, at, err := startServer(t.Context(), wrong+" {addr} dies-on-header")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer p.stop()
-		if err := p.binds(t.Context(), at); err != nil {
-			t.Fatal(err)
-		}
 		r, err := Run(t.Context(), Config{Address: at, Cases: cases})
 		if err != nil || !strings.Contains(r.Gone, "nobody listens on port") || r.Count(Broken) != 1 || r.Count(NotRun) == 0 || r.Count(Pass) == 0 {
 			t.Errorf("%v, gone: %q, %d broken, %d not run, %d pass", err, r.Gone, r.Count(Broken), r.Count(NotRun), r.Count(Pass))
@@ -240,7 +233,7 @@ func TestConfigValidate(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", test.c, err, test.want)
 		}
 	}
-	if servesAt("server -p 3000") || !servesAt("server {port}") || !servesAt("server {addr}") {
-		t.Error("servesAt does not know the placeholders")
+	if target.HasListen("server -p 3000") || !target.HasListen("server {port}") || !target.HasListen("server {addr}") {
+		t.Error("HasListen does not know the placeholders")
 	}
 }

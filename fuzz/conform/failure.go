@@ -42,7 +42,7 @@ func (l *lab) fail(p *post, since int, expected, got string) {
 		}
 	}
 	if l.target != nil && l.Case.Role == fuzz.Peer {
-		f.Output = l.target.lastLines()
+		f.Output = l.target.Tail(4)
 	}
 	panic(halt{outcome: Fail, failure: f})
 }

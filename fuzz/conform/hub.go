@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/target"
 )
 
 // hub is a server's socket that several peers under test share, because they
@@ -21,7 +22,7 @@ type hub struct {
 }
 
 func newHub(port uint16) (*hub, error) {
-	u, err := bind(loopback, port)
+	u, err := target.Listen(netip.AddrPortFrom(loopback, port))
 	if err != nil {
 		return nil, err
 	}

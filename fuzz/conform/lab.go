@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/target"
 )
 
 // lab is where one case is tried once: its sockets and a log of all that went
@@ -23,11 +24,11 @@ type lab struct {
 	residents []core.Entry   // in the directory and not of this case
 	names     []core.Name    // for its peers; the last is the probe's
 	used      int
-	gauge     *gauge
+	monitor   *target.Monitor
 	lenient   bool          // see tolerance
 	certain   bool          // see surely
-	target    *target       // nil: not started here
-	starved   time.Duration // how long the target had waited for a processor when the case began
+	target    *process      // nil: not started here
+	waited    time.Duration // how long the target had waited for a processor when the case began
 
 	begun time.Time
 	mu    sync.Mutex // guards all below
@@ -60,8 +61,8 @@ type halt struct {
 	err     error // not the target's fault
 }
 
-func newLab(ctx context.Context, c Case, g *gauge) *lab {
-	return &lab{ctx: ctx, Case: c, gauge: g, begun: clock(), news: make(chan struct{}), still: make(chan struct{})}
+func newLab(ctx context.Context, c Case, m *target.Monitor) *lab {
+	return &lab{ctx: ctx, Case: c, monitor: m, begun: clock(), news: make(chan struct{}), still: make(chan struct{})}
 }
 
 // close frees the ports.
@@ -105,7 +106,13 @@ func (l *lab) wake() {
 
 // open adds a socket; port 0: any.
 func (l *lab) open(label string, host netip.Addr, port uint16) *post {
-	u, err := bind(host, port)
+	var u *net.UDPConn
+	var err error
+	if port == 0 {
+		u, err = target.ListenFree(host)
+	} else {
+		u, err = target.Listen(netip.AddrPortFrom(host, port))
+	}
 	if err != nil {
 		panic(halt{err: err})
 	}
@@ -203,9 +210,9 @@ const (
 
 // slack is how much later than on an idle machine something may be.
 func (l *lab) slack(since time.Time) time.Duration {
-	late := 2 * l.gauge.late(since)
+	late := 2 * l.monitor.Late(since)
 	if l.target != nil {
-		late += l.target.starved() - l.starved
+		late += l.target.waited() - l.waited
 	}
 	return min(late, patience)
 }
@@ -252,7 +259,7 @@ func (l *lab) pause(d time.Duration, news chan struct{}) {
 		panic(halt{outcome: NotRun})
 	case <-l.target.died():
 		l.certain = true // nobody dies of lateness
-		panic(halt{outcome: Broken, why: l.target.how()})
+		panic(halt{outcome: Broken, why: l.target.Ended()})
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 // warden, is told of everybody, and so knows whose name is free.
 type mesh struct {
 	at     netip.AddrPort
-	target *target // nil: it was not started here
-	lab    *lab    // the warden's
+	target *process // nil: it was not started here
+	lab    *lab     // the warden's
 	warden *post
 	others []core.Entry // in the directory from the beginning, and the warden
 
@@ -33,7 +33,7 @@ func (r *run) newMesh(ctx context.Context) (_ *mesh, err error) {
 			return nil, err
 		}
 	}
-	m.lab = newLab(ctx, Case{ID: "server/warden/0"}, r.gauge)
+	m.lab = newLab(ctx, Case{ID: "server/warden/0"}, r.monitor)
 	m.lab.server, m.lab.target, m.lab.names = m.at, m.target, slices.Clone(nameOrder)
 	defer func() {
 		if h, ok := halted(recover()); ok {
@@ -144,7 +144,7 @@ func (m *mesh) try(r *run) func(context.Context, Case, bool) Result {
 			return Result{Outcome: NotRun}
 		}
 		defer m.giveBack(names)
-		l := newLab(ctx, c, r.gauge)
+		l := newLab(ctx, c, r.monitor)
 		defer l.close()
 		l.lenient = lenient
 		l.server, l.target, l.names, l.alone = m.at, m.target, slices.Clone(names), c.whole
@@ -152,7 +152,7 @@ func (m *mesh) try(r *run) func(context.Context, Case, bool) Result {
 			l.residents = m.others
 		}
 		if l.target != nil {
-			l.starved = l.target.starved()
+			l.waited = l.target.waited()
 		}
 		return r.perform(l, func() {
 			if c.risky || c.whole || !m.answers() {

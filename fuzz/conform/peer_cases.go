@@ -592,7 +592,7 @@ func peerDiffers() []Case {
 			l.welcome(1)
 			l.beats(1)
 			l.target.closeInput()
-			l.inform("%s", yesNo(l.target.ends(500*time.Millisecond), "yes: "+l.target.how(), "no"))
+			l.inform("%s", yesNo(l.target.ends(500*time.Millisecond), "yes: "+l.target.Ended(), "no"))
 		}},
 	}
 }

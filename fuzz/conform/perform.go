@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/target"
 )
 
 // perform has a case do its work, and then looks whether the target lives.
@@ -46,9 +47,9 @@ func (r *run) perform(l *lab, alive func()) (res Result) {
 	if res.Outcome == Broken && res.Failure == nil {
 		res.Failure = l.lastSent()
 	}
-	res.Late = l.gauge.late(l.begun)
+	res.Late = l.monitor.Late(l.begun)
 	if l.target != nil {
-		res.Late += max(0, l.target.starved()-l.starved)
+		res.Late += max(0, l.target.waited()-l.waited)
 	}
 	return res
 }
@@ -105,7 +106,7 @@ func (l *lab) probe(within time.Duration) {
 			return
 		}
 	}
-	if !listens(l.server, settle) {
+	if target.Refused(l.server, settle) {
 		l.certain = true
 		panic(halt{outcome: Broken, why: fmt.Sprintf("it died: nobody listens on port %d any more", l.server.Port())})
 	}

@@ -13,6 +13,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/fuzz"
+	"p2plocal/fuzz/target"
 )
 
 // Config says what is to be tested, and how.
@@ -58,23 +59,23 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	if err := c.Validate(); err != nil {
 		return Report{}, err
 	}
-	g, err := newGauge()
+	m, err := target.NewMonitor()
 	if err != nil {
 		return Report{}, err
 	}
-	defer g.close()
-	r := &run{Config: c, gauge: g, results: map[string]Result{}, taken: map[core.Name]bool{}}
+	defer m.Close()
+	r := &run{Config: c, monitor: m, results: map[string]Result{}, taken: map[core.Name]bool{}}
 	r.Parallel = cmp.Or(r.Parallel, DefaultParallel)
 	r.report = Report{Name: c.Name, Target: cmp.Or(c.Exec, c.Address.String()), Role: c.Role.String(), Started: time.Now()}
 	switch {
 	case c.Role == fuzz.Peer:
 		err = r.peers(ctx)
-	case c.Shared, c.Address.IsValid(), !servesAt(c.Exec):
+	case c.Shared, c.Address.IsValid(), !target.HasListen(c.Exec):
 		err = r.shared(ctx)
 	default:
 		err = r.servers(ctx)
 	}
-	r.report.Took, r.report.Late = time.Since(r.report.Started), g.max()
+	r.report.Took, r.report.Late = time.Since(r.report.Started), m.Worst()
 	r.report.Interrupted = ctx.Err() != nil
 	for _, x := range c.Cases {
 		res, ok := r.results[x.ID]
@@ -91,9 +92,9 @@ func Run(ctx context.Context, c Config) (Report, error) {
 
 type run struct {
 	Config
-	gauge  *gauge
-	report Report
-	hub    *hub
+	monitor *target.Monitor
+	report  Report
+	hub     *hub
 
 	mu      sync.Mutex
 	results map[string]Result
@@ -227,8 +228,8 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 	t, at, err := startServer(ctx, r.Exec)
 	if err != nil {
 		res := Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Broken, Detail: err.Error()}
-		if errors.Is(err, errUnbound) {
-			res.Late = r.gauge.late(begun)
+		if errors.Is(err, target.ErrUnbound) {
+			res.Late = r.monitor.Late(begun)
 		}
 		if ctx.Err() != nil {
 			res.Outcome, res.Detail = NotRun, ""
@@ -236,7 +237,7 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 		return res
 	}
 	defer t.stop()
-	l := newLab(ctx, c, r.gauge)
+	l := newLab(ctx, c, r.monitor)
 	defer l.close()
 	l.lenient = lenient
 	l.server, l.alone, l.target, l.names = at, true, t, slices.Clone(nameOrder)
@@ -267,7 +268,7 @@ func (r *run) peers(ctx context.Context) (err error) {
 	r.report.Mode = fmt.Sprintf("a process for each case, %d at a time", r.Parallel)
 	port := r.ServerPort
 	if port == 0 && !strings.Contains(r.Exec, "{server}") {
-		port = standardPort
+		port = target.StandardPort
 	}
 	if port != 0 {
 		if r.hub, err = newHub(port); err != nil {
@@ -310,15 +311,16 @@ func (r *run) unclaim(n core.Name) {
 
 // peer tries one case with a peer of its own.
 func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
-	l := newLab(ctx, c, r.gauge)
+	l := newLab(ctx, c, r.monitor)
 	l.lenient, l.alone = lenient, true
 	defer l.close()
 	l.self.Name = r.claim(c.wanted)
 	defer r.unclaim(l.self.Name)
 	l.names = slices.DeleteFunc(slices.Clone(nameOrder), func(n core.Name) bool { return n == l.self.Name })
 	l.names = append(l.names, 0)
-	var err error
-	if l.self.Port, err = promise(loopback); err == nil {
+	port, release, err := target.FreePort(loopback)
+	if err == nil {
+		l.self.Port = port
 		l.server = netip.AddrPortFrom(loopback, 0)
 		if r.hub != nil {
 			l.server = r.hub.home
@@ -333,14 +335,14 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 			l.home = l.open("server", loopback, 0)
 			l.server = l.home.addr
 		}
-		l.target, err = start(r.Exec, l.self.Port, strings.NewReplacer("{name}", string(rune(l.self.Name)), "{port}", fmt.Sprint(l.self.Port),
-			"{server}", l.server.String(), "{server-port}", fmt.Sprint(l.server.Port())))
+		command := target.Command{Line: r.Exec, Name: string(rune(l.self.Name)), Listen: l.at(), Server: l.server}
+		l.target, err = launch(command, release, target.Start)
 	}
 	if err != nil {
 		return Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Broken, Detail: err.Error()}
 	}
 	defer l.target.stop()
-	l.target.listen(func() {
+	l.target.watchOutput(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.wake()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/target"
 )
 
 // Sections of PROTOCOL.md.
@@ -145,7 +146,7 @@ func serverBirths() []Case {
 		}},
 		{Title: "a port above 32767 is a port", called: func(l *lab) {
 			for port := uint16(60123); ; port++ {
-				u, err := bind(l.server.Addr(), port)
+				u, err := target.Listen(netip.AddrPortFrom(l.server.Addr(), port))
 				if err != nil {
 					continue
 				}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package fuzz
+package target
 
 import "os/exec"
 

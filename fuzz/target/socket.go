@@ -1,18 +1,20 @@
-package fuzz
+package target
 
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// kernelDrops is how many datagrams for an address the kernel has thrown away,
+// Drops is how many datagrams for an address the kernel has thrown away,
 // mostly because the receiver's buffer was full, since its socket was made;
 // false where the system does not tell.
-func kernelDrops(addr netip.AddrPort) (uint64, bool) {
+func Drops(addr netip.AddrPort) (uint64, bool) {
 	f := socketRow(addr)
 	if f == nil {
 		return 0, false
@@ -21,9 +23,9 @@ func kernelDrops(addr netip.AddrPort) (uint64, bool) {
 	return n, err == nil
 }
 
-// kernelQueue is how much waits for the receiver to read it, in bytes of the
+// Queue is how much waits for the receiver to read it, in bytes of the
 // kernel's memory; 0 where the system does not tell.
-func kernelQueue(addr netip.AddrPort) (n uint64) {
+func Queue(addr netip.AddrPort) (n uint64) {
 	if f := socketRow(addr); f != nil {
 		_, received, _ := strings.Cut(f[4], ":")
 		n, _ = strconv.ParseUint(received, 16, 64)
@@ -31,14 +33,32 @@ func kernelQueue(addr netip.AddrPort) (n uint64) {
 	return n
 }
 
-// SocketBound reports that some socket of this machine takes what is sent to a
-// local address; true, too, where the system does not tell. It may overlook one
-// while others come and go.
-func SocketBound(addr netip.AddrPort) bool {
+// Bound reports that some socket of this machine takes what is sent to a local
+// address. It may overlook one while others come and go. Where the system does
+// not tell, a datagram is sent there to find out.
+func Bound(addr netip.AddrPort) bool {
 	if _, err := os.Stat(socketTables[0]); err != nil {
-		return true
+		return !Refused(addr, 2*time.Millisecond)
 	}
 	return socketRow(addr) != nil
+}
+
+// harmless is a keep-alive of a name that hardly anybody has, which a server
+// ignores.
+var harmless = []byte{0xC3, 0, 'z', 0}
+
+// Refused reports that an address's host refuses what is sent there. It says so
+// of one datagram within the pause, and the next one fails for that.
+func Refused(addr netip.AddrPort, pause time.Duration) bool {
+	u, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return true
+	}
+	defer u.Close()
+	u.Write(harmless)
+	time.Sleep(pause)
+	_, err = u.Write(harmless)
+	return err != nil
 }
 
 // socketTables are the kernel's lists of UDP sockets (proc_net_udp(5)); one of

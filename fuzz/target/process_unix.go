@@ -1,6 +1,6 @@
 //go:build unix
 
-package fuzz
+package target
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 )
 
 // OwnGroup has a command run in a process group of its own: a terminal's Ctrl-C
-// does not reach it, and SignalGroup does reach all that it has started.
+// does not reach it, and SignalGroup reaches all that it has started.
 func OwnGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 func SignalGroup(p *os.Process, s syscall.Signal) error { return syscall.Kill(-p.Pid, s) }

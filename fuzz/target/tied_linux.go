@@ -1,4 +1,4 @@
-package fuzz
+package target
 
 import (
 	"os/exec"

@@ -1,0 +1,144 @@
+package conform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"p2plocal/fuzz/target"
+)
+
+// process is a target that was started here.
+type process struct {
+	*target.Process
+	input   *os.File // its standard input's other end
+	release func()   // of its port
+
+	mu       sync.Mutex
+	out      bytes.Buffer // all that it has printed, up to outputMost
+	onOutput func()       // it has printed something
+	ending   bool         // it is to end
+}
+
+const outputMost = 8 << 20
+
+// launch has a target started by start, with its input and output to hand. The
+// port, which is reserved for it, is free again when it is stopped.
+func launch(c target.Command, release func(), start func(target.Command) (*target.Process, error)) (_ *process, err error) {
+	in, input, err := os.Pipe()
+	if err != nil {
+		release()
+		return nil, err
+	}
+	defer in.Close()
+	p := &process{input: input, release: release}
+	c.Input, c.Output = in, p
+	if p.Process, err = start(c); err != nil {
+		input.Close()
+		release()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Write takes the target's output.
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	if p.out.Len() < outputMost {
+		p.out.Write(b)
+	}
+	notify := p.onOutput
+	p.mu.Unlock()
+	if notify != nil {
+		notify()
+	}
+	return len(b), nil
+}
+
+func (p *process) watchOutput(notify func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.onOutput = notify
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// died is closed once it has ended, unless it is to.
+func (p *process) died() <-chan struct{} {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ending {
+		return nil
+	}
+	return p.Done()
+}
+
+func (p *process) waited() time.Duration {
+	if p == nil {
+		return 0
+	}
+	return p.Waited()
+}
+
+// interrupt asks it to end, as Ctrl-C does.
+func (p *process) interrupt() {
+	p.expectEnd()
+	p.Signal(syscall.SIGINT)
+}
+
+func (p *process) closeInput() {
+	p.expectEnd()
+	p.input.Close()
+}
+
+func (p *process) expectEnd() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ending = true
+}
+
+// ends waits for its end.
+func (p *process) ends(within time.Duration) bool {
+	select {
+	case <-p.Done():
+		return true
+	case <-time.After(within):
+		return false
+	}
+}
+
+func (p *process) stop() {
+	p.input.Close()
+	p.Kill()
+	p.release()
+}
+
+// startServer runs a server's command and waits until its port is bound.
+func startServer(ctx context.Context, line string) (p *process, at netip.AddrPort, err error) {
+	const tries = 3 // somebody else may be faster with a port
+	for range tries {
+		var release func()
+		if at, release, err = target.ServerAddr(line, loopback); err != nil {
+			return nil, at, err
+		}
+		p, err = launch(target.Command{Line: line, Listen: at}, release, func(c target.Command) (*target.Process, error) {
+			return target.StartServer(ctx, c, 4*startup)
+		})
+		if err == nil || ctx.Err() != nil || !errors.Is(err, target.ErrEnded) {
+			return p, at, err
+		}
+	}
+	return nil, at, err
+}

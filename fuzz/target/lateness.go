@@ -1,0 +1,110 @@
+package target
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Monitor measures how late this machine is: a goroutine that should wake every
+// monitorStep and gets a datagram back from another goroutine at once. What it
+// does not do in time, no target can be blamed for.
+type Monitor struct {
+	stop chan struct{}
+	done chan struct{}
+	udp  *net.UDPConn
+
+	mu    sync.Mutex
+	due   time.Time // of the round under way
+	notes []note
+	worst time.Duration
+}
+
+type note struct {
+	at   time.Time
+	late time.Duration
+}
+
+const (
+	monitorStep = 10 * time.Millisecond
+	monitorKeep = 2 * time.Minute      // for which notes are kept
+	monitorFine = 2 * time.Millisecond // what is not worth a note
+)
+
+// NewMonitor starts measuring. It must be closed.
+func NewMonitor() (*Monitor, error) {
+	u, err := Listen(netip.AddrPortFrom(loopback, 0))
+	if err != nil {
+		return nil, err
+	}
+	m := &Monitor{stop: make(chan struct{}), done: make(chan struct{}), udp: u, due: time.Now()}
+	echo := make(chan struct{}, 1)
+	go func() {
+		for b := make([]byte, 1); ; {
+			if _, err := u.Read(b); err != nil {
+				close(echo)
+				return
+			}
+			echo <- struct{}{}
+		}
+	}()
+	go m.run(echo)
+	return m, nil
+}
+
+func (m *Monitor) run(echo chan struct{}) {
+	defer close(m.done)
+	self := m.udp.LocalAddr().(*net.UDPAddr).AddrPort()
+	for {
+		select {
+		case <-m.stop:
+			m.udp.Close()
+			for range echo { // until the other goroutine is gone
+			}
+			return
+		case <-time.After(time.Until(m.due)):
+		}
+		m.udp.WriteToUDPAddrPort([]byte{1}, self)
+		select {
+		case <-echo:
+		case <-time.After(time.Second): // lost: the lateness is a second, then
+		}
+		m.mu.Lock()
+		now := time.Now()
+		late := now.Sub(m.due)
+		m.worst = max(m.worst, late)
+		if late > monitorFine {
+			m.notes = append(m.notes, note{now, late})
+			for now.Sub(m.notes[0].at) > monitorKeep {
+				m.notes = m.notes[1:]
+			}
+		}
+		m.due = now.Add(monitorStep)
+		m.mu.Unlock()
+	}
+}
+
+// Late is the worst lateness since a time.
+func (m *Monitor) Late(since time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	worst := max(0, time.Since(m.due))
+	for i := len(m.notes) - 1; i >= 0 && !m.notes[i].at.Before(since); i-- {
+		worst = max(worst, m.notes[i].late)
+	}
+	return worst
+}
+
+// Worst is the worst lateness so far.
+func (m *Monitor) Worst() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.worst
+}
+
+// Close ends the measurement.
+func (m *Monitor) Close() {
+	close(m.stop)
+	<-m.done
+}

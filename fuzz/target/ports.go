@@ -1,0 +1,140 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+)
+
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// Listen binds a socket.
+func Listen(at netip.AddrPort) (*net.UDPConn, error) {
+	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		var sys syscall.Errno
+		if errors.As(err, &sys) {
+			err = sys // without what net says around it
+		}
+		return nil, fmt.Errorf("cannot listen on %v: %w", at, err)
+	}
+	return u, nil
+}
+
+// ListenAgain binds a socket to a port that may just have been ours: it is free
+// only when its last user's close, or another child's exec, has come through.
+func ListenAgain(at netip.AddrPort) (*net.UDPConn, error) {
+	const most, pause = 2 * time.Second, 10 * time.Millisecond
+	for begun := time.Now(); ; time.Sleep(pause) {
+		u, err := Listen(at)
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || time.Since(begun) > most {
+			return u, err
+		}
+	}
+}
+
+// OwnHost is a loopback address that nobody else is likely to be on, drawn anew
+// at each call, so that ports which others give up or take do not matter there;
+// 127.0.0.1 where not all of 127.0.0.0/8 is this machine's.
+func OwnHost() netip.Addr {
+	host := netip.AddrFrom4([4]byte{127, byte(rand.IntN(256)), byte(rand.IntN(256)), byte(2 + rand.IntN(253))})
+	u, err := Listen(netip.AddrPortFrom(host, 0))
+	if err != nil {
+		return loopback
+	}
+	u.Close()
+	return host
+}
+
+// The ports that are given out: below 32768, because there are implementations
+// that know no higher ones, and none of the hostile catalogue's own. Each process
+// has blocks of them, guarded by a socket on their first port, so that several that
+// run at a time do not take each other's.
+const (
+	firstPort = 10000
+	blockSize = 500
+	blocks    = 20
+	atFirst   = 2 // blocks that a process claims; more when it needs them
+)
+
+// ports are given out each in its turn, so that none comes up again while a server
+// may still remember it.
+var ports struct {
+	sync.Mutex
+	guards   []*net.UDPConn  // open as long as the process lives
+	mine     []uint16        // the ports of the claimed blocks
+	next     int             // of them
+	reserved map[uint16]bool // for targets, which bind them themselves
+}
+
+// ListenFree binds a socket to a port that nobody has.
+func ListenFree(host netip.Addr) (*net.UDPConn, error) {
+	ports.Lock()
+	defer ports.Unlock()
+	return listenNext(host)
+}
+
+// FreePort reserves a port for a target that binds it itself: nobody else of this
+// process gets it until release.
+func FreePort(host netip.Addr) (port uint16, release func(), err error) {
+	ports.Lock()
+	defer ports.Unlock()
+	u, err := listenNext(host)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer u.Close()
+	if ports.reserved == nil {
+		ports.reserved = map[uint16]bool{}
+	}
+	port = u.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	ports.reserved[port] = true
+	return port, func() {
+		ports.Lock()
+		defer ports.Unlock()
+		delete(ports.reserved, port)
+	}, nil
+}
+
+// listenNext binds the next port that can be had. ports is locked.
+func listenNext(host netip.Addr) (*net.UDPConn, error) {
+	for len(ports.guards) < atFirst && claimBlock() {
+	}
+	for {
+		for range ports.mine {
+			ports.next = (ports.next + 1) % len(ports.mine)
+			at := netip.AddrPortFrom(host, ports.mine[ports.next])
+			if ports.reserved[at.Port()] {
+				continue
+			}
+			if u, err := Listen(at); err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+				return u, err
+			}
+		}
+		if !claimBlock() {
+			return nil, fmt.Errorf("none of the ports %d to %d is free", firstPort, firstPort+blocks*blockSize-1)
+		}
+	}
+}
+
+// claimBlock takes one more block that nobody guards.
+func claimBlock() bool {
+	for i := range blocks {
+		first := uint16(firstPort + i*blockSize)
+		u, err := Listen(netip.AddrPortFrom(loopback, first))
+		if err != nil {
+			continue
+		}
+		ports.guards = append(ports.guards, u)
+		for n := range uint16(blockSize - 1) {
+			ports.mine = append(ports.mine, first+1+n)
+		}
+		return true
+	}
+	return false
+}

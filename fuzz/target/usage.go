@@ -1,0 +1,83 @@
+package target
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Usage is what a process takes of the machine; 0 where the system does not tell.
+type Usage struct {
+	Memory      int64         `json:"memory"` // resident set in bytes
+	Descriptors int           `json:"descriptors"`
+	CPU         time.Duration `json:"cpu_ns"`
+}
+
+// Plus is the most memory and descriptors of both, and the sum of their time.
+func (u Usage) Plus(v Usage) Usage {
+	return Usage{max(u.Memory, v.Memory), max(u.Descriptors, v.Descriptors), u.CPU + v.CPU}
+}
+
+// Usage is what the process takes of the machine now (proc(5)).
+func (p *Process) Usage() (u Usage) {
+	dir := fmt.Sprintf("/proc/%d/", p.Pid())
+	b, err := os.ReadFile(dir + "statm")
+	if fields := strings.Fields(string(b)); err == nil && len(fields) > 1 {
+		pages, _ := strconv.ParseInt(fields[1], 10, 64)
+		u.Memory = pages * int64(os.Getpagesize())
+	}
+	open, _ := os.ReadDir(dir + "fd")
+	u.Descriptors = len(open)
+	b, _ = os.ReadFile(dir + "stat")
+	const userTicks, systemTicks, ticks = 11, 12, 100 // after the command's name, which may hold blanks; USER_HZ
+	if fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])); len(fields) > systemTicks {
+		for _, f := range fields[userTicks : systemTicks+1] {
+			n, _ := strconv.ParseInt(f, 10, 64)
+			u.CPU += time.Duration(n) * time.Second / ticks
+		}
+	}
+	return u
+}
+
+// thread is one of a process's: what the kernel had accounted of it, and since
+// when that has not changed.
+type thread struct {
+	accounted string
+	since     time.Time
+}
+
+// Waited is how long the process's threads together have been ready to run but
+// had no processor (/proc/PID/schedstat in Linux's
+// Documentation/scheduler/sched-stats); 0 for no process, and where the system
+// does not tell. The kernel accounts a wait when it is over: a thread that is
+// ready now, and has not run since the last call, is taken to have waited since then.
+func (p *Process) Waited() (waited time.Duration) {
+	if p == nil {
+		return 0
+	}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.Pid()))
+	now := time.Now()
+	threads := map[string]thread{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range files {
+		accounted, _ := os.ReadFile(f)
+		stat, _ := os.ReadFile(strings.TrimSuffix(f, "schedstat") + "stat")
+		var ran, ready int64 // ns
+		fmt.Sscan(string(accounted), &ran, &ready)
+		waited += time.Duration(ready)
+		t, known := p.threads[f]
+		if !known || t.accounted != string(accounted) {
+			t = thread{string(accounted), now}
+		} else if strings.HasPrefix(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " R") {
+			waited += now.Sub(t.since)
+		}
+		threads[f] = t
+	}
+	p.threads = threads
+	return waited
+}
