@@ -31,7 +31,7 @@ fuzz: ## run each native fuzz target for FUZZTIME (10s)
 
 study: ## simulate what one run cannot tell: text, a page with charts and all figures in bin/study
 	@mkdir -p bin/study
-	go run ./cmd/meshbench -sim -study -report bin/study/study.txt -report bin/study/study.html -report bin/study/study.json
+	go run ./cmd/meshbench study -report bin/study/study.txt -report bin/study/study.html -report bin/study/study.json
 
 cover: ## test coverage, function by function
 	go test -coverprofile=cover.out -coverpkg=./... ./...

@@ -87,7 +87,7 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if real.Interrupted || sim.Interrupted {
-		return exitInterrupted
+		return cli.Interrupted
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.
 		return nil, nil, err
 	}
 	if same.Repeat = len(real.Finished()); same.Repeat == 0 {
-		return nil, nil, exitInterrupted
+		return nil, nil, cli.Interrupted
 	}
 	if virtual.host == "measured" {
 		v.Host = cfg.MeasuredHost(real.Runs)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -12,7 +13,7 @@ import (
 )
 
 // compare sets two results side by side.
-func compare(args []string, stdout, stderr io.Writer) error {
+func compare(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("meshbench compare", flag.ContinueOnError)
 	limit := fs.String("fail-on-regression", "", "exit code 3 if a metric got significantly worse by more than this `percentage`, such as 5%")
 	all := fs.Bool("all", false, "print all metrics, also those without a significant change")
@@ -47,7 +48,7 @@ func compare(args []string, stdout, stderr io.Writer) error {
 	}
 	if worse := c.Regressions(threshold); len(worse) > 0 {
 		fmt.Fprintf(stderr, "meshbench: %d metrics got worse by more than %s, the first is %s\n", len(worse), *limit, worse[0].Metric)
-		return exitFailed
+		return cli.Failed
 	}
 	return nil
 }

@@ -15,82 +15,108 @@ import (
 
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/cmd/internal/simcmd"
 )
 
 const usage = `usage: meshbench [flags]
        meshbench -sim [-faults FILE] [-trace] [-until T] [flags]
-       meshbench -sim -swarm [-seeds FIRST..LAST] [flags]
-       meshbench -sim -study [flags]
-       meshbench -sim -sweep deadline=1s..5s [flags]
-       meshbench compare [flags] OLD.json NEW.json
-       meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]
-       meshbench report FORMAT RESULT.json ...
-       meshbench agree [flags]
-       meshbench metrics
+       meshbench COMMAND [flags]
 
 Meshbench starts a directory server and peers on loopback, does to them what
 the scenarios say, and prints what it measured. Without flags: 80 peers join,
 broadcast for 13 seconds, and one of them vanishes. With -sim the mesh lives on
-a virtual network and clock instead, and the result depends on the flags alone;
-with -swarm as well, the protocol's invariants are checked under random faults;
--study and -sweep sum up many meshes (each says more with -h).
+a virtual network and clock instead, and the result depends on the flags alone.
 
-  compare          sets two results side by side and says what has changed
-  compare-servers  measures two servers in turn, A B B A, pair by pair
-  report           draws results that -json has written, as text or in another form
-  agree            sets what is measured over UDP and simulated side by side
-  metrics          lists all metrics with their definitions
-
-Exit codes: 0 done, 1 could not measure, 2 usage, 3 an assertion failed or a
-metric got worse, 130 interrupted (what had been measured is written).
+Commands ("meshbench help COMMAND" or "meshbench COMMAND -h" says more):
 `
 
-// Exit codes of meshbench's own.
-const (
-	exitFailed      cli.Code = 3
-	exitInterrupted cli.Code = 130
-)
+const exitCodes = `
+Exit codes: 0 done, 1 could not measure, 2 usage, 3 an assertion failed, a
+metric got worse or an invariant was broken, 130 interrupted (what had been
+measured is written).
+`
 
 func main() {
 	if bench.IsChild() {
 		os.Exit(bench.Child())
 	}
-	cli.Main("meshbench", run)
+	cli.Main("meshbench", func(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
+		return run(ctx, args, stdout, stderr)
+	})
 }
 
-func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case "metrics":
-			return metrics(args[1:], stdout)
-		case "compare":
-			return compare(args[1:], stdout, stderr)
-		case "compare-servers":
-			return compareServers(ctx, args[1:], stdout, stderr)
-		case "report":
-			return report(args[1:], stdout)
-		case "agree":
-			return agree(ctx, args[1:], stdout, stderr)
+// command is what meshbench does under one name.
+type command struct {
+	name, about string
+	run         func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+}
+
+var commands = []command{
+	{"compare", "set two results side by side and say what has changed", compare},
+	{"compare-servers", "measure two servers in turn, A B B A, pair by pair", compareServers},
+	{"report", "draw results that -json has written, as text or in another form", report},
+	{"metrics", "list all metrics with their definitions", metrics},
+	{"agree", "set what is measured over UDP and simulated side by side", agree},
+	{"swarm", "check the protocol's invariants on simulated meshes under random faults", runSwarm},
+	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", runStudy},
+	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", runSweep},
+}
+
+// commandList is the commands, one a line.
+func commandList() string {
+	var b strings.Builder
+	for _, c := range commands {
+		fmt.Fprintf(&b, "  %-15s  %s\n", c.name, c.about)
+	}
+	return b.String()
+}
+
+// run is the whole program. The first argument may name a command; without one it measures.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "help" {
+		if len(args) > 2 {
+			return cli.Usagef("help takes one command, not %d", len(args)-1)
+		}
+		args = append(args[1:len(args):len(args)], "-h")
+	}
+	if len(args) == 0 || args[0] == "" || args[0][0] == '-' {
+		return measure(ctx, args, stdout, stderr)
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			err := c.run(ctx, args[1:], stdout, stderr)
+			if usage, ok := errors.AsType[cli.UsageError](err); ok {
+				usage.Of = "meshbench " + c.name
+				return usage
+			}
+			return err
 		}
 	}
-	switch {
-	case given(args, "swarm"):
-		return simcmd.Swarm(ctx, args, stdout, stderr)
-	case given(args, "study"), given(args, "sweep"):
-		return simcmd.Study(ctx, args, stdout, stderr)
-	case given(args, "seeds"), given(args, "workers"):
-		return cli.Usagef("-seeds and -workers are for many meshes: they want -sim -swarm")
+	return noCommand(args[0])
+}
+
+// noCommand says what there is instead of a word that is neither flag nor command.
+func noCommand(word string) error {
+	if slices.Contains(bench.Scenarios, word) {
+		return cli.Usagef("%q is no flag and no command: for the scenario say -scenario %s", word, word)
 	}
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	return cli.Usagef("%q is no flag and no command, want one of %s", word, strings.Join(names, ", "))
+}
+
+// measure runs scenarios, over UDP or simulated.
+func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("meshbench", flag.ContinueOnError)
 	cfg, out := benchFlags(fs)
 	virtual := simFlags(fs)
-	others, err := cli.Parse(fs, args, usage, stdout)
+	others, err := cli.Parse(fs, args, usage+commandList()+exitCodes, stdout)
 	switch {
 	case err != nil:
 		return err
 	case len(others) > 0:
-		return cli.Usagef("%q is no flag and no command", others[0])
+		return noCommand(others[0])
 	}
 	if err := virtual.apply(fs, cfg, out, stdout); err != nil {
 		return err
@@ -129,23 +155,15 @@ func outcome(written, failed error, interrupted bool, asserted []bench.Assertion
 	case written != nil || failed != nil:
 		return cmp.Or(written, failed)
 	case interrupted:
-		return exitInterrupted
+		return cli.Interrupted
 	case slices.ContainsFunc(asserted, func(a bench.Assertion) bool { return !a.OK }):
-		return exitFailed
+		return cli.Failed
 	}
 	return nil
 }
 
-// given reports that a flag is among the arguments.
-func given(args []string, name string) bool {
-	return slices.ContainsFunc(args, func(a string) bool {
-		a, _, _ = strings.Cut(a, "=")
-		return a == "-"+name || a == "--"+name
-	})
-}
-
 // metrics lists the definitions.
-func metrics(args []string, stdout io.Writer) error {
+func metrics(_ context.Context, args []string, stdout, _ io.Writer) error {
 	fs := flag.NewFlagSet("meshbench metrics", flag.ContinueOnError)
 	if others, err := cli.Parse(fs, args, "usage: meshbench metrics\n", stdout); err != nil {
 		return err

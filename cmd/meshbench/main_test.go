@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 // invoke runs the command as main does, and gives its exit code.
 func invoke(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
-	code = cli.Exit(&err, "meshbench", run(ctx, args, strings.NewReader(""), &out, &err))
+	code = cli.Exit(&err, "meshbench", run(ctx, args, &out, &err))
 	return code, out.String(), err.String()
 }
 
@@ -92,9 +92,12 @@ func TestUsage(t *testing.T) {
 		{"-sim -host cores=0", 2, `host "cores=0": want 1 or more`},
 		{"-sim -scenario saturate", 2, "want one such as -host cores=2"},
 		{"-trace", 2, "-trace wants -sim"},
-		{"-sim -seeds 1..5", 2, "they want -sim -swarm"},
-		{"-swarm", 2, "wants both -sim and -swarm"},
-		{"-sim -swarm -peers 3", 2, "flag provided but not defined: -peers"},
+		{"-sim -seeds 1..5", 2, "flag provided but not defined: -seeds"},
+		{"swarm -peers 3", 2, "flag provided but not defined: -peers (meshbench swarm -h says how)"},
+		{"steady", 2, "say -scenario steady"},
+		{"walk", 2, "want one of compare, "},
+		{"help walk", 2, `"walk" is no flag and no command`},
+		{"help compare report", 2, "help takes one command, not 2"},
 		{"sim", 2, `"sim" is no flag and no command`},
 		{"agree -sim", 2, "agree runs both"},
 		{"agree -json x", 2, "agree has no result of its own"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"io"
@@ -59,7 +60,7 @@ func (o *output) writeAll(stdout io.Writer, document, gobench func(io.Writer) er
 }
 
 // report draws saved results again.
-func report(args []string, stdout io.Writer) error {
+func report(_ context.Context, args []string, stdout, _ io.Writer) error {
 	fs := flag.NewFlagSet("meshbench report", flag.ContinueOnError)
 	ascii := fs.Bool("ascii", false, "no character above ASCII in the text")
 	all := fs.Bool("all", false, "print all metrics of a result of compare-servers")

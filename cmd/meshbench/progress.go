@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -95,4 +96,42 @@ func progressLine(p *bench.Progress, columns int) string {
 	}
 	line += rest
 	return line[:min(len(line), max(columns, 0))]
+}
+
+// statusLine is a line on a terminal that says how many of all parts are done,
+// and how long the others will take. It may be nil: nothing is shown.
+type statusLine struct {
+	mu    sync.Mutex
+	w     io.Writer
+	start time.Time
+}
+
+// newStatusLine is nil where w is no terminal.
+func newStatusLine(w io.Writer, quiet bool) *statusLine {
+	if _, terminal := printing.Terminal(w); quiet || !terminal || os.Getenv("TERM") == "dumb" {
+		return nil
+	}
+	return &statusLine{w: w, start: time.Now()}
+}
+
+func (l *statusLine) show(unit string, done, all uint64) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	const width = 20
+	part := float64(done) / float64(all)
+	full, left := int(width*part), ""
+	if done > 0 {
+		left = fmt.Sprintf(", %v left", time.Duration(float64(time.Since(l.start))*(1/part-1)).Round(time.Second))
+	}
+	fmt.Fprintf(l.w, "\r\x1b[K[%s%s] %d of %d %s%s", strings.Repeat("=", full), strings.Repeat(" ", width-full), done, all, unit, left)
+}
+
+// wipe removes the line.
+func (l *statusLine) wipe() {
+	if l != nil {
+		fmt.Fprint(l.w, "\r\x1b[K")
+	}
 }

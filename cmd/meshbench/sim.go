@@ -9,7 +9,6 @@ import (
 
 	"p2plocal/bench"
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/cmd/internal/simcmd"
 	"p2plocal/core/simnet"
 )
 
@@ -23,7 +22,7 @@ type simulation struct {
 
 func simFlags(fs *flag.FlagSet) *simulation {
 	s := new(simulation)
-	fs.BoolVar(&s.on, "sim", false, "simulate: a virtual network and clock instead of UDP. -sim -swarm -h tells of the checker")
+	fs.BoolVar(&s.on, "sim", false, "simulate: a virtual network and clock instead of UDP")
 	fs.StringVar(&s.faults, "faults", "", "sim: what befalls every mesh, a script in `file`. Its seed, peers and refresh count where no flag says otherwise")
 	fs.StringVar(&s.host, "host", "none", "sim: what computing costs, a `list` such as "+bench.FormatHost(bench.DefaultHost)+": cores, and what a turn on one, a datagram taken and one sent keep it busy for; none: nothing")
 	fs.BoolVar(&s.trace, "trace", false, "sim: print every event of every network, before the result")
@@ -61,7 +60,7 @@ func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.W
 		v.Trace = stdout
 	}
 	if set["faults"] {
-		script, err := simcmd.ReadScript(s.faults)
+		script, err := readScript(s.faults)
 		if err != nil {
 			return err
 		}

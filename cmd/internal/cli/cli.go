@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -17,11 +18,14 @@ import (
 	"unicode/utf8"
 )
 
-// Exit codes.
+// Exit codes. A Code is an error of which everything has been said already.
 const (
 	ExitOK      = 0
 	ExitFailure = 1 // what was asked for could not be done
 	ExitUsage   = 2 // what was asked for makes no sense
+
+	Failed      Code = 3   // there is a finding, or what was asserted does not hold
+	Interrupted Code = 130 // by a signal; what was finished has been written
 )
 
 // A Command is a whole program but for its process. Its results go to stdout
@@ -37,15 +41,18 @@ func Main(name string, command Command) {
 }
 
 // UsageError is an error in what the caller asked for.
-type UsageError struct{ Err error }
+type UsageError struct {
+	Err error
+	Of  string // the subcommand whose -h says how, such as "meshbench swarm"; "": the program's
+}
 
 func (e UsageError) Error() string { return e.Err.Error() }
 func (e UsageError) Unwrap() error { return e.Err }
 
 // Usagef is fmt.Errorf for a UsageError.
-func Usagef(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
+func Usagef(format string, args ...any) error { return UsageError{Err: fmt.Errorf(format, args...)} }
 
-// Code is an exit code of a command's own. What it means has been said already.
+// Code is an exit code, of which what it means has been said already.
 type Code int
 
 func (c Code) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
@@ -60,7 +67,7 @@ func Exit(stderr io.Writer, name string, err error) int {
 	case errors.As(err, &code):
 		return int(code)
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "%s: %s (%s -h says how)\n", name, Printable(err.Error()), name)
+		fmt.Fprintf(stderr, "%s: %s (%s -h says how)\n", name, Printable(err.Error()), cmp.Or(usage.Of, name))
 		return ExitUsage
 	}
 	fmt.Fprintf(stderr, "%s: %s\n", name, Printable(err.Error()))
@@ -84,7 +91,7 @@ func Parse(fs *flag.FlagSet, args []string, usage string, stdout io.Writer) ([]s
 			fs.PrintDefaults()
 			return nil, err
 		case err != nil:
-			return nil, UsageError{errors.New(wanted(fs, err.Error()))}
+			return nil, UsageError{Err: errors.New(wanted(fs, err.Error()))}
 		}
 		rest := fs.Args()
 		if end := len(args) - len(rest); len(rest) == 0 || end > 0 && args[end-1] == "--" {

@@ -1,5 +1,4 @@
-// Package simcmd is the command line of bench/swarm and bench/study.
-package simcmd
+package main
 
 import (
 	"bytes"
@@ -20,9 +19,9 @@ import (
 	"p2plocal/core/simnet"
 )
 
-const usage = `usage: meshbench -sim -swarm [-seeds FIRST..LAST] [-workers N]
-       meshbench -sim -swarm -seed N [-trace] [-until T]
-       meshbench -sim -swarm -faults FILE [-trace] [-until T]
+const swarmUsage = `usage: meshbench swarm [-seeds FIRST..LAST] [-workers N]
+       meshbench swarm -seed N [-trace] [-until T]
+       meshbench swarm -faults FILE [-trace] [-until T]
 
 A swarm runs meshes on a virtual network and clock, with core's own machines, under
 faults that each seed draws for itself, or that a script describes. It checks
@@ -32,27 +31,20 @@ when, how to replay it, and the fewest faults that still break it, as a script.
 Invariants:
 `
 
-// Exit codes of a simulation's own.
-const (
-	exitFound       cli.Code = 3
-	exitInterrupted cli.Code = 130
-)
-
 // shown is how many failing seeds are printed in full.
 const shown = 10
 
-// Swarm is "meshbench -sim -swarm".
-func Swarm(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := flag.NewFlagSet("meshbench -sim -swarm", flag.ContinueOnError)
-	virtual := fs.Bool("sim", false, "simulate")
-	many := fs.Bool("swarm", false, "check the invariants under faults that seeds draw, instead of measuring scenarios")
+// runSwarm is "meshbench swarm".
+func runSwarm(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flag.NewFlagSet("meshbench swarm", flag.ContinueOnError)
 	seeds := fs.String("seeds", "1..2000", "the `range` of seeds to run, each with faults of its own")
 	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "seeds that run at once")
 	seed := fs.Uint64("seed", 0, "run this one seed")
 	file := fs.String("faults", "", "run the script in `FILE`")
+	quiet := fs.Bool("quiet", false, "no progress on standard error")
 	trace := fs.Bool("trace", false, "print the event log of the one run")
 	until := fs.Duration("until", 0, "stop the one run at this virtual `time`; 0: at its end")
-	others, err := cli.Parse(fs, args, usage+invariants(), stdout)
+	others, err := cli.Parse(fs, args, swarmUsage+invariants(), stdout)
 	if err != nil {
 		return err
 	}
@@ -62,14 +54,12 @@ func Swarm(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	switch {
 	case len(others) > 0:
 		return cli.Usagef("a swarm takes no arguments, not %q", others[0])
-	case !*virtual || !*many:
-		return cli.Usagef("a swarm is simulated: it wants both -sim and -swarm")
 	case given["seed"] && given["faults"]:
 		return cli.Usagef("-seed and -faults exclude each other: a script names its seed")
 	case one && (given["seeds"] || given["workers"]):
 		return cli.Usagef("-seeds and -workers are for many runs, -seed and -faults for one")
 	case !one && (given["trace"] || given["until"]):
-		return cli.Usagef("in a swarm -trace and -until want -seed or -faults")
+		return cli.Usagef("-trace and -until want -seed or -faults")
 	case *until < 0:
 		return cli.Usagef("-until %v is negative", *until)
 	case *workers < 1 || *workers > 1024:
@@ -80,15 +70,15 @@ func Swarm(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return swarmOf(ctx, first, last, *workers, stdout, stderr)
+		return manySeeds(ctx, first, last, *workers, *quiet, stdout, stderr)
 	}
 	s := swarm.Draw(*seed)
 	if given["faults"] {
-		if s, err = ReadScript(*file); err != nil {
+		if s, err = readScript(*file); err != nil {
 			return err
 		}
 	}
-	return single(ctx, s, *until, *trace, stdout)
+	return oneSeed(ctx, s, *until, *trace, stdout)
 }
 
 func invariants() string {
@@ -112,8 +102,8 @@ func parseRange(s string) (first, last uint64, err error) {
 	return first, last, nil
 }
 
-// ReadScript reads a file of faults. One that makes no sense is a usage error.
-func ReadScript(name string) (swarm.Scenario, error) {
+// readScript reads a file of faults. One that makes no sense is a usage error.
+func readScript(name string) (swarm.Scenario, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return swarm.Scenario{}, err
@@ -126,8 +116,8 @@ func ReadScript(name string) (swarm.Scenario, error) {
 	return s, nil
 }
 
-// single runs one scenario and says what came of it.
-func single(ctx context.Context, s swarm.Scenario, until time.Duration, trace bool, stdout io.Writer) error {
+// oneSeed runs one scenario and says what came of it.
+func oneSeed(ctx context.Context, s swarm.Scenario, until time.Duration, trace bool, stdout io.Writer) error {
 	var hear func(simnet.Event)
 	flush := func() error { return nil }
 	if trace {
@@ -154,9 +144,9 @@ func single(ctx context.Context, s swarm.Scenario, until time.Duration, trace bo
 	case err != nil:
 		return err
 	case r.Finding != nil:
-		return exitFound
+		return cli.Failed
 	case r.Interrupted:
-		return exitInterrupted
+		return cli.Interrupted
 	}
 	return nil
 }
@@ -193,8 +183,8 @@ func fold(line string, width int) string {
 	return b.String()
 }
 
-// swarm runs seed after seed.
-func swarmOf(ctx context.Context, first, last uint64, workers int, stdout, stderr io.Writer) error {
+// manySeeds runs seed after seed.
+func manySeeds(ctx context.Context, first, last uint64, workers int, quiet bool, stdout, stderr io.Writer) error {
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx) // what cannot be written ends it, too
 	defer cancel()
@@ -204,6 +194,16 @@ func swarmOf(ctx context.Context, first, last uint64, workers int, stdout, stder
 	speed := func(t swarm.Tally) string {
 		took := time.Since(start)
 		return fmt.Sprintf("%.1f virtual hours in %v (%.0f x real time)", t.Virtual.Hours(), took.Round(100*time.Millisecond), t.Virtual.Seconds()/took.Seconds())
+	}
+	line := newStatusLine(stderr, quiet)
+	interval, report := time.Minute, func(t swarm.Tally) { say(stderr, progress(t)+", "+speed(t)) }
+	if quiet {
+		report = nil
+	}
+	if line != nil {
+		interval, report = 500*time.Millisecond, func(t swarm.Tally) {
+			line.show(fmt.Sprintf("seeds, %d findings", t.Findings), t.Seeds, last-first+1)
+		}
 	}
 	printed := 0
 	var failed error
@@ -215,16 +215,18 @@ func swarmOf(ctx context.Context, first, last uint64, workers int, stdout, stder
 		if ctx.Err() != nil {
 			how = "shrunk as far as time was"
 		}
+		line.wipe()
 		if failed = say(stdout, fmt.Sprintf("seed %d: %s", s.Seed, cli.Printable(f.String()))); failed == nil {
 			var b bytes.Buffer
-			fmt.Fprintf(&b, "replay: meshbench -sim -swarm -seed %d -trace -until %v\n%s, for meshbench -sim -swarm -faults FILE:\n", s.Seed, f.At, how)
+			fmt.Fprintf(&b, "replay: meshbench swarm -seed %d -trace -until %v\n%s, for meshbench swarm -faults FILE:\n", s.Seed, f.At, how)
 			small.Write(&b)
 			_, failed = stdout.Write(append(b.Bytes(), '\n'))
 		}
 		if failed != nil {
 			cancel()
 		}
-	}, time.Minute, func(t swarm.Tally) { say(stderr, progress(t)+", "+speed(t)) })
+	}, interval, report)
+	line.wipe()
 	if failed != nil {
 		return failed
 	}
@@ -245,9 +247,9 @@ func swarmOf(ctx context.Context, first, last uint64, workers int, stdout, stder
 	}
 	switch {
 	case t.Findings > 0:
-		return exitFound
+		return cli.Failed
 	case ctx.Err() != nil:
-		return exitInterrupted
+		return cli.Interrupted
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package simcmd
+package main
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 )
 
 func TestSwarm(t *testing.T) {
-	const scripts = "../../../bench/swarm/testdata/"
+	const scripts = "../../bench/swarm/testdata/"
 	for _, test := range []struct {
 		args string
 		code int
@@ -36,32 +36,30 @@ func TestSwarm(t *testing.T) {
 		{"-seed 1 -faults x", 2, "exclude each other"},
 		{"x", 2, `not "x"`},
 		{"-faults nosuch", 1, "nosuch"},
-		{"-faults simcmd.go", 2, "line 1"},
+		{"-faults main.go", 2, "line 1"},
 	} {
-		expect(t, Swarm, "-sim -swarm "+test.args, test.code, test.want)
+		expect(t, "swarm "+test.args, test.code, test.want)
 	}
 }
 
 // expect runs a command and wants its exit code, and a text in what it printed,
 // or for a failure in what it complained of.
-func expect(t *testing.T, command func(context.Context, []string, io.Writer, io.Writer) error, args string, code int, want string) {
+func expect(t *testing.T, args string, code int, want string) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	exit := cli.Exit(&stderr, "meshbench", command(context.Background(), strings.Fields(args), &stdout, &stderr))
-	got := stdout.String()
+	exit, got, said := invoke(t.Context(), strings.Fields(args)...)
 	if exit != 0 {
-		got = stderr.String()
+		got = said
 	}
 	if exit != code || !strings.Contains(got, want) {
 		t.Errorf("%s: exit %d, want %d, and %q in\n%.800s", args, exit, code, want, got)
 	}
 }
 
-func TestInterrupted(t *testing.T) {
+func TestSwarmInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	var stdout bytes.Buffer
-	if err := Swarm(ctx, []string{"-sim", "-swarm"}, &stdout, io.Discard); err != exitInterrupted || !strings.HasPrefix(stdout.String(), "0 of 2000 seeds") {
+	if err := runSwarm(ctx, nil, &stdout, io.Discard); err != cli.Interrupted || !strings.HasPrefix(stdout.String(), "0 of 2000 seeds") {
 		t.Errorf("%v, %q", err, stdout.String())
 	}
 }
@@ -72,15 +70,15 @@ func TestInterruptedSeed(t *testing.T) {
 	if err := os.WriteFile(file, []byte("peers 95\nduration 1h\ncalm 1h\n0s-1h link * * duplicate=0.5 jitter=1s\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"-sim -swarm -seeds 0..18446744073709551614 -workers 2", "-sim -swarm -trace -faults " + file} {
+	for _, args := range []string{"-seeds 0..18446744073709551614 -workers 2", "-trace -faults " + file} {
 		ctx, cancel := context.WithCancel(context.Background())
 		var stdout interrupter
 		stdout.f, stdout.after = cancel, 1<<16
 		if !strings.Contains(args, "trace") { // it prints nothing until its end
 			time.AfterFunc(100*time.Millisecond, cancel)
 		}
-		err := Swarm(ctx, strings.Fields(args), &stdout, io.Discard)
-		if got := stdout.String(); err != exitInterrupted || !strings.Contains(got, "interrupted") {
+		err := runSwarm(ctx, strings.Fields(args), &stdout, io.Discard)
+		if got := stdout.String(); err != cli.Interrupted || !strings.Contains(got, "interrupted") {
 			t.Errorf("%s: %v, %q", args, err, got[max(0, len(got)-400):])
 		}
 	}
