@@ -1,0 +1,91 @@
+package stat
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/core/simnet"
+)
+
+// timing is the protocol's with other intervals, in milliseconds.
+func timing(heartbeat, reap, deadline, refresh time.Duration) core.Timing {
+	t := core.DefaultTiming()
+	t.Heartbeat, t.Reap, t.Deadline, t.Refresh = heartbeat*time.Millisecond, reap*time.Millisecond, deadline*time.Millisecond, refresh*time.Millisecond
+	return t
+}
+
+// simulateRemovals counts how often a server removes one of 20 live peers in a
+// minute of losses, and what theory expects for the phases that they have.
+func simulateRemovals(t core.Timing, loss float64, seed uint64) (removed int, expected Removals) {
+	const (
+		peers    = 20
+		delay    = 20 * time.Microsecond
+		observed = time.Minute
+	)
+	t.Broadcast = 0
+	n := simnet.New(simnet.Config{Seed: seed, Fault: simnet.Fault{Delay: delay}})
+	server := n.AddServer(core.DirectoryConfig{Timing: t})
+	server.Launch()
+	begin := 2*time.Second + t.Refresh + t.Heartbeat
+	random := rand.New(rand.NewPCG(seed, 0))
+	next := func(from, every time.Duration) time.Duration { // the first after begin
+		return from + (begin-from)/every*every + every - begin
+	}
+	for i := range peers {
+		self := core.Entry{Name: core.Name('A' + i), Port: simnet.ServerPort + 1 + uint16(i)}
+		born := time.Duration(random.Int64N(int64(2*time.Second + t.Refresh)))
+		n.At(born, n.AddPeer(core.PeerConfig{Self: self, Timing: t}).Launch)
+		m := Member{Alive: next(born+delay, t.Heartbeat), Look: next(0, t.Reap)}
+		if t.Refresh > 0 {
+			m.Birth = next(born+3*delay, t.Refresh) // from when it was answered
+		}
+		expected = expected.Plus(ExpectedRemovals(t, loss, m, observed))
+	}
+	n.At(begin, func() { n.SetDefault(simnet.Fault{Delay: delay, Loss: loss}) })
+	n.Run(begin + observed)
+	return int(server.Machine().(*core.Directory).Counters().Reaps), expected
+}
+
+var removalTimings = []core.Timing{
+	timing(500, 500, 1500, 0), timing(500, 500, 1500, 5000), timing(500, 500, 1500, 2000), timing(500, 500, 1500, 1300),
+	timing(500, 500, 1250, 0), timing(300, 700, 1500, 0), timing(400, 250, 1500, 3000), timing(1000, 100, 1700, 0), timing(250, 500, 700, 700),
+}
+
+// checkRemovals compares the mean and the variance over so many runs with theory,
+// each within four of its standard errors.
+func checkRemovals(t *testing.T, runs int) {
+	for _, timing := range removalTimings {
+		for _, loss := range []float64{0, 0.01, 0.05, 0.1, 0.2, 0.3} {
+			t.Run(fmt.Sprintf("%v-%v-%v-%v-%v", timing.Heartbeat, timing.Reap, timing.Deadline, timing.Refresh, loss), func(t *testing.T) {
+				t.Parallel()
+				var mean, expected, squares float64
+				var all Removals
+				outside := 0
+				for seed := range uint64(runs) {
+					removed, theory := simulateRemovals(timing, loss, seed)
+					if low, high := theory.Interval(); float64(removed) < low || float64(removed) > high {
+						outside++
+					}
+					x := float64(removed) - theory.Mean
+					mean, squares, all = mean+float64(removed), squares+x*x, all.Plus(theory)
+				}
+				expected = all.Mean / float64(runs)
+				mean /= float64(runs)
+				off := 4 * math.Sqrt(all.Variance) / float64(runs)
+				t.Logf("%.4f removed a run, expected %.4f ± %.4f; variance %.4f, expected %.4f; %d outside", mean, expected, off, squares/float64(runs), all.Variance/float64(runs), outside)
+				if math.Abs(mean-expected) > off+1e-3/float64(runs) {
+					t.Errorf("%.4f removed a run, expected %.4f ± %.4f", mean, expected, off)
+				}
+				if outside > 1+runs/200 {
+					t.Errorf("%d of %d runs are outside their interval", outside, runs)
+				}
+			})
+		}
+	}
+}
+
+func TestRemovals(t *testing.T) { checkRemovals(t, 20) }
