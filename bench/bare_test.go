@@ -11,6 +11,7 @@ import (
 
 	"github.com/montanaflynn/stats"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
 )
@@ -25,8 +26,8 @@ func BenchmarkSteady(b *testing.B) {
 	lost := 0.0
 	for b.Loop() {
 		bare := bareMesh(b, peers, interval, duration)
-		cfg := Config{Scenarios: []string{"steady"}, Peers: peers, Seed: 1, Repeat: 1, Isolation: "goroutine",
-			Timing: core.DefaultTiming(), Options: DefaultOptions()}
+		cfg := result.Config{Scenarios: []string{"steady"}, Peers: peers, Seed: 1, Repeat: 1, Isolation: "goroutine",
+			Timing: core.DefaultTiming(), Options: result.DefaultOptions()}
 		cfg.Options.Duration, cfg.Options.Interval, cfg.Options.Warmup = duration, interval, 200*time.Millisecond
 		r, err := Execute(context.Background(), cfg, Version(nil), new(Status))
 		if err != nil {
@@ -54,7 +55,7 @@ func BenchmarkSteady(b *testing.B) {
 }
 
 // bareMesh is the least that can send and receive the same messages.
-func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *Distribution {
+func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *result.Distribution {
 	ctx, cancel := context.WithCancel(context.Background())
 	var socks []*udp.Socket
 	var ports []uint16

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
 )
@@ -21,14 +22,14 @@ const (
 // MeasureBaseline sends a datagram back and forth between two bare loopback
 // sockets, a goroutine each, for a while: the least that a message and its
 // answer can take on this machine now.
-func MeasureBaseline(ctx context.Context, d time.Duration) (Baseline, error) {
+func MeasureBaseline(ctx context.Context, d time.Duration) (result.Baseline, error) {
 	ctx, cancel := context.WithTimeout(ctx, baselinePatience)
 	defer cancel()
 	var socks [2]*udp.Socket
 	for i := range socks {
 		s, err := udp.Listen(netip.AddrPortFrom(loopback, 0), 0)
 		if err != nil {
-			return Baseline{}, err
+			return result.Baseline{}, err
 		}
 		defer s.Close()
 		socks[i] = s
@@ -44,7 +45,7 @@ func MeasureBaseline(ctx context.Context, d time.Duration) (Baseline, error) {
 		wg.Go(func() { errs[i] = socks[i].Serve(ctx, loopback, p) })
 	}
 	wg.Wait()
-	return Baseline{RoundTrip: h.distribution()}, errors.Join(errs[:]...)
+	return result.Baseline{RoundTrip: h.distribution()}, errors.Join(errs[:]...)
 }
 
 // player is a machine that answers each datagram with one.

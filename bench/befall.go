@@ -8,7 +8,7 @@ import (
 // befall enters the faults in the mesh's calendar. What happens to a life the
 // mesh does itself, so that it knows who should be in every view.
 func (w *virtualWorld) befall(m *mesh) {
-	all := w.sim.scenario(m.cfg, m.seed)
+	all := scripted(m.cfg, m.seed)
 	for number, f := range all.Faults {
 		i := int(f.A) - firstPort
 		switch {

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"time"
+
+	"p2plocal/bench/result"
 )
 
 // churn: peers die and return.
@@ -104,7 +106,7 @@ func (s *stage) disagreement(from, to int64) {
 	for i := range total {
 		sumWrong, sumTotal = sumWrong+wrong[i], sumTotal+total[i]
 		if total[i] > 0 {
-			s.out.Charts.Disagreement = append(s.out.Charts.Disagreement, Point{float64(i) * float64(width) / 1e9, wrong[i] / total[i]})
+			s.out.Charts.Disagreement = append(s.out.Charts.Disagreement, result.Point{T: float64(i) * float64(width) / 1e9, V: wrong[i] / total[i]})
 		}
 	}
 	s.value("disagreement", "ratio", sumWrong/sumTotal)

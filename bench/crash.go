@@ -2,6 +2,8 @@ package bench
 
 import (
 	"time"
+
+	"p2plocal/bench/result"
 )
 
 // crash: some vanish.
@@ -79,11 +81,11 @@ func (s *stage) crash(victims []int) {
 			if alive > 0 {
 				silence = append(silence, float64(at-alive)/1e9)
 			}
-			s.out.Charts.Noticed = append(s.out.Charts.Noticed, Noticed{seatName(i).String(), seatName(v).String(), took})
+			s.out.Charts.Noticed = append(s.out.Charts.Noticed, result.Noticed{Peer: seatName(i).String(), Of: seatName(v).String(), Seconds: took})
 		})
 	}
-	s.set("detect", samples("s", detect))
-	s.set("detect_silence", samples("s", silence))
+	s.set("detect", result.Samples("s", detect))
+	s.set("detect_silence", result.Samples("s", silence))
 	s.seconds("converge", first, last, blind == 0)
 	if blind > 0 && s.ctx.Err() == nil {
 		why := ""

@@ -6,13 +6,14 @@ import (
 	"runtime/debug"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core/udp"
 )
 
 // Survey says what machine this is, at the time given.
-func Survey(now time.Time, readBuffer int) Env {
-	e := Env{Time: now.UTC().Truncate(time.Second), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.NumCPU()}
-	e.describe()
+func Survey(now time.Time, readBuffer int) result.Env {
+	e := result.Env{Time: now.UTC().Truncate(time.Second), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.NumCPU()}
+	describe(&e)
 	if s, err := udp.Listen(netip.AddrPortFrom(loopback, 0), readBuffer); err == nil {
 		e.BufferHave = s.BufferGranted()
 		s.Close()
@@ -21,8 +22,8 @@ func Survey(now time.Time, readBuffer int) Env {
 }
 
 // Version says what this program was built from.
-func Version(args []string) Tool {
-	t := Tool{Name: ToolName, Version: "devel", Args: args}
+func Version(args []string) result.Tool {
+	t := result.Tool{Name: result.ToolName, Version: "devel", Args: args}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return t

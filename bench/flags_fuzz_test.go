@@ -8,6 +8,7 @@ import (
 	"testing"
 	"unicode"
 
+	"p2plocal/bench/result"
 	"p2plocal/fuzz/corpus"
 )
 
@@ -16,7 +17,7 @@ var update = flag.Bool("update", false, "write FuzzFlags' seeds anew")
 // FuzzFlags reads any text as each of the flags' little languages. What is taken
 // makes sense, and an error is one line that steers no terminal and names the text.
 func FuzzFlags(f *testing.F) {
-	result := example()
+	example := someResult()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		text := string(b)
 		refused := func(err error) bool {
@@ -25,39 +26,39 @@ func FuzzFlags(f *testing.F) {
 			}
 			return err != nil
 		}
-		if a, err := ParseAssertion(text); !refused(err) {
-			if _, _, known := Define(a.Metric); !known || math.IsNaN(a.Bound) || math.IsInf(a.Bound, 0) {
+		if a, err := Metrics.ParseAssertion(text); !refused(err) {
+			if _, _, known := Metrics.Define(a.Metric); !known || math.IsNaN(a.Bound) || math.IsInf(a.Bound, 0) {
 				t.Errorf("assertion %q is %+v", text, a)
 			}
 			refused(a.Check(Scenarios))
-			Evaluate([]Assert{a}, result)
+			result.Evaluate([]result.Assert{a}, example)
 		}
-		if im, err := ParseImpairment(text); !refused(err) {
-			if again, err := ParseImpairment(im.String()); err != nil || !near(again, im) {
+		if im, err := result.ParseImpairment(text); !refused(err) {
+			if again, err := result.ParseImpairment(im.String()); err != nil || !near(again, im) {
 				t.Errorf("impairment %q is %v, which reads back as %v, %v", text, im, again, err)
 			}
 		}
-		if h, err := ParseHost(text); !refused(err) {
-			if again, err := ParseHost(FormatHost(h)); err != nil || again != h {
+		if h, err := result.ParseHost(text); !refused(err) {
+			if again, err := result.ParseHost(result.FormatHost(h)); err != nil || again != h {
 				t.Errorf("host %q is %+v, which reads back as %+v, %v", text, h, again, err)
 			}
 		}
-		if h, err := ParseHost(text); !refused(err) {
-			if again, err := ParseHost(FormatHost(h)); err != nil || again != h {
+		if h, err := result.ParseHost(text); !refused(err) {
+			if again, err := result.ParseHost(result.FormatHost(h)); err != nil || again != h {
 				t.Errorf("host %q is %v, which reads back as %v, %v", text, h, again, err)
 			}
 		}
-		if v, err := ParseRate(text); !refused(err) && !(v >= 0) {
+		if v, err := result.ParseRate(text); !refused(err) && !(v >= 0) {
 			t.Errorf("rate %q is %v", text, v)
 		}
-		if v, err := ParseRatio(text); !refused(err) && math.IsNaN(v) != strings.Contains(strings.ToLower(text), "nan") {
+		if v, err := result.ParseRatio(text); !refused(err) && math.IsNaN(v) != strings.Contains(strings.ToLower(text), "nan") {
 			t.Errorf("ratio %q is %v", text, v)
 		}
 	})
 }
 
 // near allows for what percent rounds.
-func near(a, b Impairment) bool {
+func near(a, b result.Impairment) bool {
 	close := func(x, y float64) bool { return math.Abs(x-y) <= 1e-12*math.Abs(y)+math.SmallestNonzeroFloat64 }
 	return a.Delay == b.Delay && a.Jitter == b.Jitter && close(a.Loss, b.Loss) && close(a.Duplicate, b.Duplicate) && close(a.Reorder, b.Reorder)
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core/udp"
 	fuzztarget "p2plocal/fuzz/target"
 )
@@ -157,7 +158,7 @@ func foreignPeer(args []string) int {
 }
 
 // scenarioOf is one scenario of the first run.
-func scenarioOf(t *testing.T, r *Result, name string) Scenario {
+func scenarioOf(t *testing.T, r *result.Result, name string) result.Scenario {
 	t.Helper()
 	for _, s := range r.Runs[0].Scenarios {
 		if s.Name == name {
@@ -165,15 +166,15 @@ func scenarioOf(t *testing.T, r *Result, name string) Scenario {
 		}
 	}
 	t.Fatalf("no scenario %s in the result", name)
-	return Scenario{}
+	return result.Scenario{}
 }
 
 // defined demands a definition of every metric in a result.
-func defined(t *testing.T, r *Result) {
+func defined(t *testing.T, r *result.Result) {
 	t.Helper()
 	for _, s := range r.Runs[0].Scenarios {
 		for name, m := range s.Metrics {
-			if d, field, ok := Define(name); !ok || field != "" || d.Unit != m.Unit {
+			if d, field, ok := Metrics.Define(name); !ok || field != "" || d.Unit != m.Unit {
 				t.Errorf("%s in %s has no definition, or one in %q", name, m.Unit, d.Unit)
 			}
 		}
@@ -351,7 +352,7 @@ func TestForeignLosses(t *testing.T) {
 		{50, 100, 39, 100, 39},
 		{0, 100, 0, 100, 0},
 	} {
-		a := Accounts{Kernel: uint64(test.kernel), Sent: uint64(test.sent), Unexplained: int64(test.unexplained)}.withForeign()
+		a := result.Accounts{Kernel: uint64(test.kernel), Sent: uint64(test.sent), Unexplained: int64(test.unexplained)}.WithForeign()
 		if a.Sent != uint64(test.wantSent) || a.Unexplained != int64(test.wantUnexplained) || a.Kernel != uint64(test.kernel) {
 			t.Errorf("%+v: %+v", test, a)
 		}
@@ -541,7 +542,7 @@ func TestExternalPeers(t *testing.T) {
 	}
 	cfg := quick(5, "join", "steady", "crash", "relaunch", "churn", "restart", "pause", "loss")
 	cfg.Options.External, cfg.Options.PeerExec = 2, foreignCommand("peer", "")
-	cfg.Options.Impair = Impairment{Loss: 0.2}
+	cfg.Options.Impair = result.Impairment{Loss: 0.2}
 	cfg.Timing.Refresh = cfg.Options.Refresh // what is lost comes again
 	r := execute(t, cfg)
 	defined(t, r)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/fuzz"
 	fuzztarget "p2plocal/fuzz/target"
@@ -20,39 +21,17 @@ import (
 
 // garbage: a steady mesh beside a sender of hostile datagrams.
 
-// Garbage is what the garbage scenario sends.
-type Garbage struct {
-	Rate float64 `json:"rate"` // datagrams a second; 0: as many as one core can send
-	Kind string  `json:"kind"` // one of fuzz.FloodKinds
-	At   string  `json:"at"`   // server, or peer: the first one
-}
-
-// GarbageTargets are what At may be.
-var GarbageTargets = []string{"server", "peer"}
-
 // Validate names what makes no sense.
-func (g Garbage) Validate() error {
+func validateGarbage(g result.Garbage) error {
 	switch {
 	case !(g.Rate >= 0 && g.Rate <= 1e9):
 		return fmt.Errorf("garbage at %v datagrams a second, want 0 (as fast as can be) to 1G", g.Rate)
 	case !slices.Contains(fuzz.FloodKinds, g.Kind):
 		return fmt.Errorf("garbage of kind %q, want one of %s", g.Kind, strings.Join(fuzz.FloodKinds, ", "))
-	case !slices.Contains(GarbageTargets, g.At):
-		return fmt.Errorf("garbage at %q, want one of %s", g.At, strings.Join(GarbageTargets, ", "))
+	case !slices.Contains(result.GarbageTargets, g.At):
+		return fmt.Errorf("garbage at %q, want one of %s", g.At, strings.Join(result.GarbageTargets, ", "))
 	}
 	return nil
-}
-
-// ParseRate reads a rate such as 500k or 1.2M; max is 0.
-func ParseRate(s string) (float64, error) {
-	if s == "max" {
-		return 0, nil
-	}
-	v, err := parseScaled(s, []scale{{"k", 1e3}, {"M", 1e6}})
-	if err != nil || !(v > 0) {
-		return 0, fmt.Errorf("%q, want a rate such as 500k, or max", s)
-	}
-	return v, nil
 }
 
 // trains is the rate from which on the sender sends 64 datagrams at a time
@@ -211,7 +190,7 @@ func garbageScenario(s *stage) error {
 		} else {
 			s.assaulted(v, seat, 0)
 		}
-		if s.set("memory_growth", never("bytes")); !s.simulated() {
+		if s.set("memory_growth", result.Never("bytes")); !s.simulated() {
 			s.value("memory_growth", "bytes", float64(after-before))
 		}
 		return nil
@@ -223,12 +202,12 @@ func garbageScenario(s *stage) error {
 func (s *stage) assaulted(v volley, seat int, others uint64) {
 	s.count("hostile_sent", v.Sent)
 	s.value("hostile_rate", "messages/s", float64(v.Sent)/v.Elapsed.Seconds())
-	if s.set("hostile_cpu", never("cores")); !s.simulated() {
+	if s.set("hostile_cpu", result.Never("cores")); !s.simulated() {
 		s.value("hostile_cpu", "cores", v.CPU.Seconds()/v.Elapsed.Seconds())
 	}
 	took, known := s.took(seat)
 	if !known {
-		s.set("hostile_taken", never("1"))
+		s.set("hostile_taken", result.Never("1"))
 		return
 	}
 	took -= min(took, others)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"p2plocal/bench/result"
 	"p2plocal/fuzz"
 )
 
@@ -62,30 +63,30 @@ func TestGarbageForAFullMesh(t *testing.T) {
 func TestGarbageOptions(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct {
-		g    Garbage
+		g    result.Garbage
 		want string
 	}{
-		{Garbage{-1, "garbage", "server"}, "-1 datagrams"},
-		{Garbage{1e10, "garbage", "server"}, "1e+10 datagrams"},
-		{Garbage{1, "rubbish", "server"}, `"rubbish"`},
-		{Garbage{1, "fill", "moon"}, `"moon"`},
+		{result.Garbage{Rate: -1, Kind: "garbage", At: "server"}, "-1 datagrams"},
+		{result.Garbage{Rate: 1e10, Kind: "garbage", At: "server"}, "1e+10 datagrams"},
+		{result.Garbage{Rate: 1, Kind: "rubbish", At: "server"}, `"rubbish"`},
+		{result.Garbage{Rate: 1, Kind: "fill", At: "moon"}, `"moon"`},
 	} {
-		if err := x.g.Validate(); err == nil || !strings.Contains(err.Error(), x.want) {
+		if err := validateGarbage(x.g); err == nil || !strings.Contains(err.Error(), x.want) {
 			t.Errorf("%+v: %v, want %s", x.g, err, x.want)
 		}
 	}
 	for _, kind := range fuzz.FloodKinds {
-		if err := (Garbage{0, kind, "server"}).Validate(); err != nil {
+		if err := validateGarbage(result.Garbage{Rate: 0, Kind: kind, At: "server"}); err != nil {
 			t.Error(err)
 		}
 	}
 	for s, want := range map[string]float64{"500k": 500e3, "1.2M": 1.2e6, "7": 7, "max": 0} {
-		if got, err := ParseRate(s); err != nil || got != want {
+		if got, err := result.ParseRate(s); err != nil || got != want {
 			t.Errorf("rate %s is %v, %v; want %v", s, got, err, want)
 		}
 	}
 	for _, s := range []string{"", "0", "-1k", "fast", "1x", "NaN"} {
-		if _, err := ParseRate(s); err == nil || !strings.Contains(err.Error(), s) {
+		if _, err := result.ParseRate(s); err == nil || !strings.Contains(err.Error(), s) {
 			t.Errorf("rate %q: %v", s, err)
 		}
 	}

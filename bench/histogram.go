@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"github.com/montanaflynn/stats"
+
+	"p2plocal/bench/result"
 )
 
 // A histogram is an HdrHistogram's counts, laid out flat so that goroutines
@@ -67,8 +68,8 @@ func (h *histogram) hdr() *hdrhistogram.Histogram {
 }
 
 // distribution is h as a metric in seconds.
-func (h *histogram) distribution() Metric {
-	return Metric{Unit: "s", Dist: distribution(h.hdr(), h.below.Load()+h.above.Load())}
+func (h *histogram) distribution() result.Metric {
+	return result.Metric{Unit: "s", Dist: distribution(h.hdr(), h.below.Load()+h.above.Load())}
 }
 
 // encode is h in HDR's compressed text form, for merging and drawing again.
@@ -80,33 +81,16 @@ func encode(h *hdrhistogram.Histogram) string {
 	return string(b)
 }
 
-func distribution(h *hdrhistogram.Histogram, outside uint64) *Distribution {
-	d := &Distribution{N: uint64(h.TotalCount()), Outside: outside}
+func distribution(h *hdrhistogram.Histogram, outside uint64) *result.Distribution {
+	d := &result.Distribution{N: uint64(h.TotalCount()), Outside: outside}
 	if d.N == 0 {
 		return d
 	}
 	seconds := func(ns float64) *float64 { s := ns / 1e9; return &s }
 	d.Min, d.Max = seconds(float64(h.Min())), seconds(float64(h.Max()))
 	d.Mean, d.Stddev = seconds(h.Mean()), seconds(h.StdDev())
-	d.percentiles(func(percent float64) *float64 { return seconds(float64(h.ValueAtQuantile(percent))) })
+	d.Percentiles(func(percent float64) *float64 { return seconds(float64(h.ValueAtQuantile(percent))) })
 	return d
-}
-
-// percentiles fills in those that d.N samples support.
-func (d *Distribution) percentiles(value func(percent float64) *float64) {
-	for _, p := range []struct {
-		percent float64
-		to      **float64
-	}{{50, &d.P50}, {90, &d.P90}, {99, &d.P99}, {99.9, &d.P999}, {99.99, &d.P9999}} {
-		if supported(d.N, p.percent) {
-			*p.to = value(p.percent)
-		}
-	}
-}
-
-// supported reports that at least ten of n samples lie beyond a percentile.
-func supported(n uint64, percent float64) bool {
-	return float64(n)*(100-percent)/100 >= 10-1e-9
 }
 
 // A sketch is a coarse histogram for places that need many: quarters of
@@ -152,28 +136,4 @@ func (s *sketch) count() (n uint64) {
 		n += uint64(s[i].Load())
 	}
 	return n
-}
-
-// samples makes a distribution of few values, in seconds. Nothing is rounded.
-func samples(unit string, values []float64) Metric {
-	return Metric{Unit: unit, Dist: exact(values)}
-}
-
-// exact sums values up as they are.
-func exact(values []float64) *Distribution {
-	d := &Distribution{N: uint64(len(values))}
-	if d.N == 0 {
-		return d
-	}
-	value := func(v float64, err error) *float64 {
-		if err != nil {
-			return nil
-		}
-		return &v
-	}
-	d.Min, d.Max = value(stats.Min(values)), value(stats.Max(values))
-	d.Mean, d.Stddev = value(stats.Mean(values)), value(stats.StandardDeviation(values))
-	d.percentiles(func(percent float64) *float64 { return value(stats.PercentileNearestRank(values, percent)) })
-
-	return d
 }

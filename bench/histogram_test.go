@@ -62,40 +62,6 @@ func TestHistogramOutside(t *testing.T) {
 	}
 }
 
-// A percentile needs ten samples beyond it.
-func TestSupported(t *testing.T) {
-	for _, test := range []struct {
-		percent float64
-		need    uint64
-	}{{50, 20}, {90, 100}, {99, 1000}, {99.9, 10_000}, {99.99, 100_000}} {
-		if supported(test.need-1, test.percent) || !supported(test.need, test.percent) {
-			t.Errorf("p%v: want support from %d samples on", test.percent, test.need)
-		}
-	}
-	var h histogram
-	var values []float64
-	for i := range 1000 {
-		h.record(int64(i+1) * 1000)
-		values = append(values, float64(i+1)*1e-6)
-	}
-	for name, d := range map[string]*Distribution{"histogram": h.distribution().Dist, "exact": exact(values)} {
-		if d.P999 != nil || d.P9999 != nil {
-			t.Errorf("%s: a percentile that 1000 samples do not support", name)
-		}
-		for _, p := range []struct {
-			got  *float64
-			want float64
-		}{{d.Min, 1e-6}, {d.P50, 500e-6}, {d.P90, 900e-6}, {d.P99, 990e-6}, {d.Max, 1000e-6}, {d.Mean, 500.5e-6}, {d.Stddev, 288.67e-6}} {
-			if p.got == nil || math.Abs(*p.got/p.want-1) > 0.065 { // 1 µs is 15.6 units of 64 ns
-				t.Errorf("%s: %v, want %v", name, p.got, p.want)
-			}
-		}
-	}
-	if d := new(histogram).distribution().Dist; d.N != 0 || d.Min != nil || d.Max != nil || d.Mean != nil {
-		t.Errorf("empty: %+v", d)
-	}
-}
-
 // What -json writes can be read by any HdrHistogram, and merged.
 func TestHistogramEncode(t *testing.T) {
 	var h histogram
@@ -164,5 +130,29 @@ func TestRecordersDoNotAllocate(t *testing.T) {
 	h, s := new(histogram), new(sketch)
 	if n := testing.AllocsPerRun(100, func() { h.record(123456); s.record(123456) }); n != 0 {
 		t.Errorf("%v allocations a sample", n)
+	}
+}
+
+// A percentile needs ten samples beyond it, and what is read from the histogram
+// is as fine as its units.
+func TestHistogramDistribution(t *testing.T) {
+	var h histogram
+	for i := range 1000 {
+		h.record(int64(i+1) * 1000)
+	}
+	d := h.distribution().Dist
+	if d.P999 != nil || d.P9999 != nil {
+		t.Error("a percentile that 1000 samples do not support")
+	}
+	for _, p := range []struct {
+		got  *float64
+		want float64
+	}{{d.Min, 1e-6}, {d.P50, 500e-6}, {d.P90, 900e-6}, {d.P99, 990e-6}, {d.Max, 1000e-6}, {d.Mean, 500.5e-6}, {d.Stddev, 288.67e-6}} {
+		if p.got == nil || math.Abs(*p.got/p.want-1) > 0.065 { // 1 µs is 15.6 units of 64 ns
+			t.Errorf("%v, want %v", p.got, p.want)
+		}
+	}
+	if d := new(histogram).distribution().Dist; d.N != 0 || d.Min != nil || d.Max != nil || d.Mean != nil {
+		t.Errorf("empty: %+v", d)
 	}
 }

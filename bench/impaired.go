@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 )
 
@@ -15,7 +16,7 @@ import (
 // truth that a measurement can be held against.
 type impaired struct {
 	inner core.Machine
-	what  Impairment
+	what  result.Impairment
 	rng   *rand.Rand
 	rec   *recorder
 
@@ -35,7 +36,7 @@ type parcel struct {
 	measured bool // a message of the window
 }
 
-func newImpaired(inner core.Machine, what Impairment, seed uint64, rec *recorder) *impaired {
+func newImpaired(inner core.Machine, what result.Impairment, seed uint64, rec *recorder) *impaired {
 	return &impaired{inner: inner, what: what, rec: rec, sent: make(map[uint16]*sequence),
 		rng: rand.New(rand.NewPCG(seed, uint64(rec.self)))}
 }

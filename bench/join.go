@@ -3,6 +3,7 @@ package bench
 import (
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 )
 
@@ -61,8 +62,8 @@ func (s *stage) joined(whole bool) {
 	})
 	whole = whole && last > 0
 	s.seconds("converge", first, last, whole)
-	s.set("admit", samples("s", admit))
-	s.set("propagate", samples("s", propagate))
+	s.set("admit", result.Samples("s", admit))
+	s.set("propagate", result.Samples("s", propagate))
 	if whole {
 		at := float64(last-first) / 1e9
 		s.out.Charts.Converged = &at
@@ -99,7 +100,7 @@ func (m *mesh) everywhere(i int, since int64, whole bool) (last int64, ok bool) 
 func (s *stage) chartView(i int, seat *seatBoard, zero int64) {
 	const most = 64 // points a view; a join takes a handful
 	log := seat.changes()
-	trace := ViewTrace{Peer: seatName(i).String()}
+	trace := result.ViewTrace{Peer: seatName(i).String()}
 	for _, v := range log[:min(len(log), most)] {
 		n := 0
 		for p := range s.n {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 )
 
@@ -47,7 +48,7 @@ func TestImpairmentDelaysExactly(t *testing.T) {
 	t.Parallel()
 	cfg := simulated(8, "loss")
 	cfg.Simulation.Network.Delay = 0
-	cfg.Options.Impair = Impairment{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 15 * time.Millisecond, Duplicate: 0.05, Reorder: 0.1}
+	cfg.Options.Impair = result.Impairment{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 15 * time.Millisecond, Duplicate: 0.05, Reorder: 0.1}
 	cfg.Options.Interval = 100 * time.Millisecond
 	r := execute(t, cfg)
 	for _, part := range []string{"n", "min", "p50", "p90", "p99", "max", "mean", "stddev"} {

@@ -8,13 +8,14 @@ import (
 	"net/netip"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 )
 
 // mesh is a server and its peers, all on one host, while a scenario runs.
 type mesh struct {
-	cfg   *Config
-	opt   *Options
+	cfg   *result.Config
+	opt   *result.Options
 	n     int
 	rng   *rand.Rand
 	seed  uint64
@@ -35,7 +36,7 @@ type mesh struct {
 	amnesia  []amnesia
 	roster   roster      // who should have been in every view, when
 	timing   core.Timing // of the peers
-	impair   Impairment
+	impair   result.Impairment
 	schedule []int64                // each peer's next first broadcast
 	hostile  [serverSeat + 1]uint64 // datagrams that a sender of garbage has sent to each seat
 }
@@ -43,13 +44,13 @@ type mesh struct {
 // setup is what scenarios may differ in when they make a mesh.
 type setup struct {
 	refresh  *time.Duration // instead of the timing's
-	impair   Impairment
+	impair   result.Impairment
 	interval time.Duration // between broadcasts; 0: none for now
 	world    world         // nil: this machine
 }
 
 // newMesh opens all sockets and starts the server; nobody is born yet.
-func newMesh(ctx context.Context, cfg *Config, seed uint64, with setup) (m *mesh, err error) {
+func newMesh(ctx context.Context, cfg *result.Config, seed uint64, with setup) (m *mesh, err error) {
 	m = &mesh{cfg: cfg, opt: &cfg.Options, n: cfg.Peers, seed: seed, external: cfg.Options.External,
 		rng: rand.New(rand.NewPCG(seed, 0)), impair: with.impair, timing: cfg.Timing}
 	m.timing.Broadcast = with.interval
@@ -200,7 +201,7 @@ func (m *mesh) until(ctx context.Context, most time.Duration, ok func() bool) bo
 // second has no time for the looks. It gives the accounts as they were then:
 // a server that is not ours goes on sending, and read once more they might fall
 // between two counts of one directory.
-func (m *mesh) settled(most time.Duration) Accounts {
+func (m *mesh) settled(most time.Duration) result.Accounts {
 	ctx := context.Background()
 	deadline := m.clock.now() + int64(most)
 	last, since, looks := int64(-1), m.clock.now(), 0
@@ -222,7 +223,7 @@ func (m *mesh) settled(most time.Duration) Accounts {
 }
 
 // silence makes everybody stop sending and waits for what is under way.
-func (m *mesh) silence() Accounts {
+func (m *mesh) silence() result.Accounts {
 	for i, p := range m.peers {
 		p.resume()
 		if m.alive.has(i) {

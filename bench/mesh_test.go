@@ -10,6 +10,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/result"
 	"p2plocal/core"
 )
 
@@ -25,19 +27,19 @@ func TestMain(m *testing.M) {
 }
 
 // quick is a mesh on timing ten times as fast as the protocol's.
-func quick(peers int, scenarios ...string) Config {
-	o := DefaultOptions()
+func quick(peers int, scenarios ...string) result.Config {
+	o := result.DefaultOptions()
 	o.Duration, o.Interval, o.Refresh, o.Churn, o.Spread = 500*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond, 10, 50*time.Millisecond
 	o.Garbage.Rate = 5000
-	o.Search = Search{LossRatio: 0.5, Trial: 50 * time.Millisecond, DurationSum: 50 * time.Millisecond, Exceed: 0.5, Width: 0.5, Min: 100, Max: 2000}
-	return Config{
+	o.Search = mlrsearch.Config{LossRatio: 0.5, Trial: 50 * time.Millisecond, DurationSum: 50 * time.Millisecond, Exceed: 0.5, Width: 0.5, Min: 100, Max: 2000}
+	return result.Config{
 		Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: "goroutine", Options: o,
 		Timing: core.Timing{Heartbeat: 100 * time.Millisecond, Reap: 100 * time.Millisecond, Deadline: time.Second,
 			Broadcast: 400 * time.Millisecond, Retry: 300 * time.Millisecond},
 	}
 }
 
-func execute(t *testing.T, cfg Config) *Result {
+func execute(t *testing.T, cfg result.Config) *result.Result {
 	t.Helper()
 	r, err := Execute(t.Context(), cfg, Version(nil), new(Status))
 	if err != nil {
@@ -47,7 +49,7 @@ func execute(t *testing.T, cfg Config) *Result {
 }
 
 // figure is a flat metric of the first run that must have been measured.
-func flat(t *testing.T, r *Result, name string) float64 {
+func flat(t *testing.T, r *result.Result, name string) float64 {
 	t.Helper()
 	for _, s := range r.Runs[0].Scenarios {
 		if v, ok := s.Flat()[name]; ok && v != nil {
@@ -61,7 +63,7 @@ func flat(t *testing.T, r *Result, name string) float64 {
 // Each scenario measures every metric that it defines (or says null), and its
 // books balance, with peers as goroutines, as processes and simulated.
 func TestScenarios(t *testing.T) {
-	isolations := []string{"goroutine", virtual}
+	isolations := []string{"goroutine", result.Virtual}
 	if processes {
 		isolations = append(isolations, "process")
 	}
@@ -70,7 +72,7 @@ func TestScenarios(t *testing.T) {
 			t.Run(isolation+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				cfg := quick(6, name)
-				if cfg.Isolation = isolation; isolation == virtual {
+				if cfg.Isolation = isolation; isolation == result.Virtual {
 					cfg = simulated(10, name)
 				}
 				r := execute(t, cfg)
@@ -86,12 +88,12 @@ func TestScenarios(t *testing.T) {
 						t.Errorf("back %v s after the birth, admitted after %v s", back, admit)
 					}
 				}
-				for _, d := range definitions {
+				for _, d := range Metrics.All() {
 					if !strings.HasPrefix(d.Name, name+".") || strings.Contains(d.Name, ".server_") {
 						continue
 					}
 					m, ok := s.Metrics[d.Name]
-					if what := strings.TrimPrefix(d.Name, name+"."); isolation == virtual && (what == "cpu" || what == "memory") {
+					if what := strings.TrimPrefix(d.Name, name+"."); isolation == result.Virtual && (what == "cpu" || what == "memory") {
 						if ok {
 							t.Errorf("%s of a virtual network is %+v", d.Name, m)
 						}
@@ -105,7 +107,7 @@ func TestScenarios(t *testing.T) {
 					}
 				}
 				for metric := range s.Metrics {
-					if _, _, ok := Define(metric); !ok {
+					if _, _, ok := Metrics.Define(metric); !ok {
 						t.Errorf("%s has no definition", metric)
 					}
 				}
@@ -157,7 +159,7 @@ func TestImpairmentIsMeasuredExactly(t *testing.T) {
 	cfg := quick(8, "loss")
 	cfg.Options.Interval, cfg.Options.Duration = 10*time.Millisecond, time.Second
 	cfg.Timing.Deadline = 3 * time.Second // nobody is culled, also where many keep-alives are lost and the machine is slow
-	cfg.Options.Impair = Impairment{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 15 * time.Millisecond, Duplicate: 0.05, Reorder: 0.1}
+	cfg.Options.Impair = result.Impairment{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 15 * time.Millisecond, Duplicate: 0.05, Reorder: 0.1}
 	r := execute(t, cfg)
 	for _, pair := range [][2]string{
 		{"loss.loss", "loss.loss_injected"},
@@ -185,7 +187,7 @@ func TestImpairmentIsMeasuredExactly(t *testing.T) {
 
 // staged runs one window of broadcasting with something done in its middle,
 // and at its end.
-func staged(t *testing.T, cfg Config, during func(s *stage), after ...func(s *stage)) *Result {
+func staged(t *testing.T, cfg result.Config, during func(s *stage), after ...func(s *stage)) *result.Result {
 	t.Helper()
 	s := newStage(t.Context(), &cfg, cfg.Seed, "steady", new(Status), Progress{})
 	err := s.with(setup{}, func() error {
@@ -211,7 +213,7 @@ func staged(t *testing.T, cfg Config, during func(s *stage), after ...func(s *st
 		t.Fatal(err)
 	}
 	s.finish()
-	return &Result{Runs: []Run{{Scenarios: []Scenario{s.out}}}}
+	return &result.Result{Runs: []result.Run{{Scenarios: []result.Scenario{s.out}}}}
 }
 
 // A sender that is held up for 300 ms sends everything in the end; what it was
@@ -322,7 +324,7 @@ func TestSmallMeshes(t *testing.T) {
 	for _, peers := range []int{1, 2} {
 		cfg := quick(peers)
 		for _, name := range Scenarios {
-			if cfg.Cannot(name) == "" {
+			if Cannot(&cfg, name) == "" {
 				cfg.Scenarios = append(cfg.Scenarios, name)
 			}
 		}
@@ -364,7 +366,7 @@ func TestFalseCulls(t *testing.T) {
 			copy(b.seats[i].log[:], log)
 			b.seats[i].views.Store(uint32(len(log)))
 		}
-		m := &mesh{cfg: &Config{Timing: core.DefaultTiming()}, n: 3, board: b, roster: test.roster}
+		m := &mesh{cfg: &result.Config{Timing: core.DefaultTiming()}, n: 3, board: b, roster: test.roster}
 		if got := m.falseCulls(); got != test.want {
 			t.Errorf("%s: %d false culls, want %d", test.name, got, test.want)
 		}

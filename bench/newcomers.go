@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
 	"p2plocal/fuzz"
@@ -145,7 +146,7 @@ func (x *newcomers) note(took float64, in bool, err error) {
 // report writes down how they fared.
 func (x *newcomers) report(s *stage) {
 	slices.Sort(x.took)
-	s.set("admit", samples("s", x.took))
+	s.set("admit", result.Samples("s", x.took))
 	s.count("shut_out", uint64(x.shut))
 	if x.failed != nil {
 		s.bad("a newcomer had no socket: %v", x.failed)

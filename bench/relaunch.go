@@ -1,5 +1,7 @@
 package bench
 
+import "p2plocal/bench/result"
+
 // relaunch: the killed come back, before and after they are missed.
 
 func relaunchScenario(s *stage) error {
@@ -50,7 +52,7 @@ func (s *stage) comeBack(round string, victims []int) error {
 			back = append(back, float64(at-born)/1e9)
 		}
 	}
-	s.set(round+".admit", samples("s", admit))
-	s.set(round+".back", samples("s", back))
+	s.set(round+".admit", result.Samples("s", admit))
+	s.set(round+".back", result.Samples("s", back))
 	return s.ctx.Err()
 }

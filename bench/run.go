@@ -1,3 +1,5 @@
+// Package bench measures a mesh: it starts one, does to it what a scenario
+// says, and turns what its peers saw into plain data.
 package bench
 
 import (
@@ -7,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"p2plocal/bench/result"
 )
 
 // Status is how far a benchmark has come, for whoever shows its progress.
@@ -76,7 +80,7 @@ func (p *Progress) Messages() (sent, delivered uint64) {
 
 // scenario is one entry of the list of scenarios.
 type scenario struct {
-	expect func(c *Config) time.Duration
+	expect func(c *result.Config) time.Duration
 	run    func(s *stage) error
 }
 
@@ -84,47 +88,37 @@ var scenarios = map[string]scenario{
 	"join":     {joinTime, joinScenario},
 	"steady":   {steadyTime, steadyScenario},
 	"crash":    {crashTime, crashScenario},
-	"relaunch": {func(c *Config) time.Duration { return crashTime(c) + 2*time.Second }, relaunchScenario},
-	"churn":    {func(c *Config) time.Duration { return c.Options.Duration + c.Timing.Deadline }, churnScenario},
-	"restart": {func(c *Config) time.Duration {
+	"relaunch": {func(c *result.Config) time.Duration { return crashTime(c) + 2*time.Second }, relaunchScenario},
+	"churn":    {func(c *result.Config) time.Duration { return c.Options.Duration + c.Timing.Deadline }, churnScenario},
+	"restart": {func(c *result.Config) time.Duration {
 		return 2*time.Second + 4*c.Options.Refresh + c.Timing.Deadline + c.Timing.Reap
 	}, restartScenario},
-	"pause":    {func(c *Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
-	"loss":     {func(c *Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
+	"pause":    {func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
+	"loss":     {func(c *result.Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
 	"garbage":  {steadyTime, garbageScenario},
-	"saturate": {func(c *Config) time.Duration { return 45 * c.Options.Search.Trial }, saturateScenario},
+	"saturate": {func(c *result.Config) time.Duration { return 45 * c.Options.Search.Trial }, saturateScenario},
 }
 
-func joinTime(c *Config) time.Duration {
+func joinTime(c *result.Config) time.Duration {
 	if c.Options.Join == "spread" {
 		return c.Options.Spread
 	}
 	return 100 * time.Millisecond
 }
 
-func steadyTime(c *Config) time.Duration {
+func steadyTime(c *result.Config) time.Duration {
 	return c.Options.Warmup + c.Options.Duration + lead + 200*time.Millisecond
 }
 
-func crashTime(c *Config) time.Duration {
+func crashTime(c *result.Config) time.Duration {
 	return c.Timing.Deadline + c.Timing.Reap/2 + c.Timing.Heartbeat + time.Second
 }
 
 // baselineTime is how long the baseline is measured before each run.
 const baselineTime = 300 * time.Millisecond
 
-// Measured reports that the result holds anything at all.
-func (r *Result) Measured() bool {
-	for _, run := range r.Runs {
-		if len(run.Scenarios) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // Expected is about how long a benchmark takes.
-func (c *Config) Expected() (d time.Duration) {
+func Expected(c *result.Config) (d time.Duration) {
 	for _, name := range c.Scenarios {
 		d += scenarios[name].expect(c)
 	}
@@ -134,47 +128,34 @@ func (c *Config) Expected() (d time.Duration) {
 	return d * time.Duration(c.Repeat)
 }
 
-// Failure is the first scenario that somebody who is not ours failed, and how;
-// "" where there is none.
-func (r *Result) Failure() string {
-	for _, run := range r.Runs {
-		for _, s := range run.Scenarios {
-			if s.Failed != "" {
-				return s.Name + ": " + s.Failed
-			}
-		}
-	}
-	return ""
-}
-
 // Execute runs the benchmark. Where ctx ends it, or it fails, the result holds what
 // there is. Only what keeps it from measuring at all is an error: a mesh that
 // does badly is a result.
-func Execute(ctx context.Context, cfg Config, tool Tool, status *Status) (*Result, error) {
-	if err := cfg.Validate(); err != nil {
+func Execute(ctx context.Context, cfg result.Config, tool result.Tool, status *Status) (*result.Result, error) {
+	if err := Validate(&cfg); err != nil {
 		return nil, err
 	}
-	r := &Result{Schema: Schema, Tool: tool, Config: cfg, Env: Env{Simulated: true}}
+	r := &result.Result{Schema: result.Schema, Tool: tool, Config: cfg, Env: result.Env{Simulated: true}}
 	if cfg.Simulation == nil {
 		r.Env = Survey(time.Now(), cfg.Options.ReadBuffer)
 	}
 	var failed error
 	for i := 0; i < cfg.Repeat && failed == nil && ctx.Err() == nil; i++ {
-		run := Run{Seed: cfg.Seed + uint64(i)}
+		run := result.Run{Seed: cfg.Seed + uint64(i)}
 		if cfg.Simulation == nil {
 			if run.Baseline, failed = MeasureBaseline(ctx, baselineTime); failed != nil {
 				break
 			}
 		}
-		failed = run.scenarios(ctx, &cfg, status, i+1)
+		failed = runScenarios(ctx, &run, &cfg, status, i+1)
 		r.Runs = append(r.Runs, run)
 	}
 	r.Interrupted = ctx.Err() != nil
-	r.Summary = Summarize(r.Runs)
+	r.Summary = Metrics.Summarize(r.Runs)
 	return r, failed
 }
 
-func (run *Run) scenarios(ctx context.Context, cfg *Config, status *Status, number int) error {
+func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, status *Status, number int) error {
 	for i, name := range cfg.Scenarios {
 		if ctx.Err() != nil {
 			return nil
@@ -183,7 +164,7 @@ func (run *Run) scenarios(ctx context.Context, cfg *Config, status *Status, numb
 		for _, later := range cfg.Scenarios[i+1:] {
 			p.Left += scenarios[later].expect(cfg)
 		}
-		p.Left += time.Duration(cfg.Repeat-number) * cfg.Expected() / time.Duration(cfg.Repeat)
+		p.Left += time.Duration(cfg.Repeat-number) * Expected(cfg) / time.Duration(cfg.Repeat)
 		s := newStage(ctx, cfg, run.Seed, name, status, p)
 		err := scenarios[name].run(s)
 		if s.mesh == nil && err != nil && !errors.As(err, new(cannot)) { // not even begun

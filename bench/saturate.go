@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/result"
 )
 
 // saturate: the highest rate of broadcasts that loses nothing, or little.
@@ -19,12 +22,12 @@ func saturateScenario(s *stage) error {
 			return err
 		}
 		search := &saturation{stage: s, latency: make(map[float64]*tried)}
-		found, err := MLRSearch(s.ctx, s.opt.Search, search.trial)
+		found, err := mlrsearch.Search(s.ctx, s.opt.Search, search.trial)
 		s.out.Charts.Trials = found.Trials
 		s.count("trials", uint64(len(found.Trials)))
 		for i, names := range [][2]string{{"rate_lossless", "latency_due"}, {"rate_goal", "latency_due_goal"}} {
-			s.set(names[0], never("messages/s"))
-			s.set(names[1], never("s"))
+			s.set(names[0], result.Never("messages/s"))
+			s.set(names[1], result.Never("s"))
 			if i < len(found.Goals) {
 				search.goal(found.Goals[i], found.Trials, names[0], names[1])
 			}
@@ -50,11 +53,11 @@ type tried struct {
 
 // goal writes down what was found for one goal: the rate, the latency there,
 // and what gave way beyond.
-func (s *saturation) goal(g GoalResult, trials []Trial, rate, latency string) {
+func (s *saturation) goal(g mlrsearch.Goal, trials []mlrsearch.Trial, rate, latency string) {
 	if g.Lower != nil {
 		s.value(rate, "messages/s", *g.Lower)
 		if t := s.latency[*g.Lower]; t != nil {
-			s.set(latency, Metric{Unit: "s", Dist: distribution(t.latency, t.outside)})
+			s.set(latency, result.Metric{Unit: "s", Dist: distribution(t.latency, t.outside)})
 			s.keep(latency, t.latency)
 		}
 		if lossy, all, worst := lossyAt(trials, *g.Lower, g.LossRatio); lossy > 0 {
@@ -74,7 +77,7 @@ func (s *saturation) goal(g GoalResult, trials []Trial, rate, latency string) {
 
 // lossyAt counts the trials at a load, and those that lost more than the goal
 // loss ratio, the worst of which it picks.
-func lossyAt(trials []Trial, load, ratio float64) (lossy, all int, worst Trial) {
+func lossyAt(trials []mlrsearch.Trial, load, ratio float64) (lossy, all int, worst mlrsearch.Trial) {
 	for _, t := range trials {
 		if t.Offered != load {
 			continue
@@ -97,12 +100,12 @@ const leastBroadcasts = 10
 // trial has everybody broadcast so often that together they send load
 // messages a second, for d or as long as it takes to send a few, and waits
 // until all of it has been taken in.
-func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (Trial, error) {
+func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (mlrsearch.Trial, error) {
 	if ctx.Err() != nil {
-		return Trial{}, ctx.Err()
+		return mlrsearch.Trial{}, ctx.Err()
 	}
 	if !s.until(ctx, s.patience(), s.agreed) {
-		return Trial{}, fmt.Errorf("the mesh was not whole again %v after a trial", s.patience())
+		return mlrsearch.Trial{}, fmt.Errorf("the mesh was not whole again %v after a trial", s.patience())
 	}
 	senders := s.n - s.external
 	interval := time.Duration(float64(senders*(senders-1)) / load * 1e9)
@@ -119,7 +122,7 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	due := float64((w.ticks) * uint64(senders-1))
 	delivered := float64(after.delivered - before.delivered)
 	h := s.board.due.hdr()
-	t := Trial{Offered: load, Seconds: d.Seconds(), Delivered: delivered / d.Seconds(),
+	t := mlrsearch.Trial{Offered: load, Seconds: d.Seconds(), Delivered: delivered / d.Seconds(),
 		Loss: max(due-delivered, 0) / max(due, 1), P50: float64(h.ValueAtQuantile(50)) / 1e9, P99: float64(h.ValueAtQuantile(99)) / 1e9}
 	if s.latency[load] == nil {
 		s.latency[load] = &tried{latency: h}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/bench/swarm"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
@@ -20,8 +21,8 @@ func TestSchemaIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	undocumented := map[reflect.Type]bool{
-		reflect.TypeFor[Charts](): true, reflect.TypeFor[core.Timing](): true, reflect.TypeFor[Options](): true,
-		reflect.TypeFor[Traffic](): true, reflect.TypeFor[time.Time](): true, reflect.TypeFor[Metric](): true,
+		reflect.TypeFor[result.Charts](): true, reflect.TypeFor[core.Timing](): true, reflect.TypeFor[result.Options](): true,
+		reflect.TypeFor[result.Traffic](): true, reflect.TypeFor[time.Time](): true, reflect.TypeFor[result.Metric](): true,
 		reflect.TypeFor[simnet.Fault](): true, reflect.TypeFor[swarm.Fault](): true, // a line of text
 	}
 	keys := 0
@@ -51,8 +52,8 @@ func TestSchemaIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	visit(reflect.TypeFor[Result]())
-	visit(reflect.TypeFor[Distribution]())
+	visit(reflect.TypeFor[result.Result]())
+	visit(reflect.TypeFor[result.Distribution]())
 	if keys < 50 {
 		t.Errorf("only %d keys seen", keys)
 	}

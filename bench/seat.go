@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 )
 
@@ -14,7 +15,7 @@ type life struct {
 	First      int64         // when its first broadcast is due, by the clock
 	Interval   time.Duration // between its broadcasts; 0: none
 	Fill       int           // bytes of a broadcast's text
-	Impair     Impairment
+	Impair     result.Impairment
 	ImpairSeed uint64
 }
 
@@ -57,8 +58,8 @@ func (s *seat) Poll(now time.Time) (core.Outgoing, time.Time) {
 }
 
 // settle puts a machine into the seat.
-func (s *seat) settle(m core.Machine, what Impairment, seed uint64) {
-	if what != (Impairment{}) {
+func (s *seat) settle(m core.Machine, what result.Impairment, seed uint64) {
+	if what != (result.Impairment{}) {
 		m = newImpaired(m, what, seed, s.rec)
 	}
 	s.machine = m

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
 	fuzztarget "p2plocal/fuzz/target"
@@ -26,9 +27,9 @@ type server interface {
 // localServer is ours, a goroutine of this process.
 type localServer struct {
 	*seat
-	opt    *Options
+	opt    *result.Options
 	timing core.Timing
-	impair Impairment
+	impair result.Impairment
 	seed   uint64
 
 	directory *core.Directory
@@ -36,7 +37,7 @@ type localServer struct {
 }
 
 // newServer is a server that has not been started yet: restart does so.
-func newServer(s *seat, timing core.Timing, opt *Options, impair Impairment, seed uint64) *localServer {
+func newServer(s *seat, timing core.Timing, opt *result.Options, impair result.Impairment, seed uint64) *localServer {
 	return &localServer{seat: s, opt: opt, timing: timing, impair: impair, seed: seed}
 }
 

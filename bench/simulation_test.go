@@ -10,26 +10,28 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/result"
 	"p2plocal/bench/swarm"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
 
 // simulated is the protocol's own mesh on a virtual network.
-func simulated(peers int, scenarios ...string) Config {
-	o := DefaultOptions()
+func simulated(peers int, scenarios ...string) result.Config {
+	o := result.DefaultOptions()
 	o.Garbage.Rate = 5000
-	o.Search = Search{LossRatio: 0.5, Trial: 50 * time.Millisecond, DurationSum: 50 * time.Millisecond, Exceed: 0.5, Width: 0.5, Min: 100, Max: 2000}
+	o.Search = mlrsearch.Config{LossRatio: 0.5, Trial: 50 * time.Millisecond, DurationSum: 50 * time.Millisecond, Exceed: 0.5, Width: 0.5, Min: 100, Max: 2000}
 	host := simnet.Host{}
 	if slices.Contains(scenarios, "saturate") {
-		host = DefaultHost
+		host = result.DefaultHost
 	}
-	return Config{Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: virtual, Options: o, Timing: core.DefaultTiming(),
-		Simulation: &Simulation{Network: simnet.Fault{Delay: LoopbackDelay}, Host: host, Queue: QueueOf(o.ReadBuffer)}}
+	return result.Config{Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: result.Virtual, Options: o, Timing: core.DefaultTiming(),
+		Simulation: &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}, Host: host, Queue: result.QueueOf(o.ReadBuffer)}}
 }
 
 // written is a configuration's result as a document.
-func written(t *testing.T, cfg Config) []byte {
+func written(t *testing.T, cfg result.Config) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := execute(t, cfg).Write(&b); err != nil {
@@ -188,19 +190,21 @@ func TestSimulatedFaults(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		line  string
-		check func(s Scenario) bool
+		check func(s result.Scenario) bool
 		want  string
 	}{
-		{"2s-8s crash 3003", func(s Scenario) bool { return s.Accounts.Dead > 0 && *s.Metrics["steady.missed"].Value > 0 }, "datagrams for the dead, broadcasts missed"},
-		{"2s-8s pause 3003", func(s Scenario) bool { return *s.Metrics["steady.latency"].Dist.Max > 4 }, "messages that waited"},
-		{"2s-6s cut 3003 server", func(s Scenario) bool { return *s.Metrics["steady.false_culls"].Value == 1 }, "one false cull"},
-		{"2s-3s crash server", func(s Scenario) bool { return *s.Metrics["steady.false_culls"].Value == 0 && s.Accounts.Dead > 0 }, "no false cull"},
-		{"0s-1s link * server loss=0.5; 5.6s-6.2s crash server", func(s Scenario) bool { // those whose birth was lost come at another time than the others
+		{"2s-8s crash 3003", func(s result.Scenario) bool { return s.Accounts.Dead > 0 && *s.Metrics["steady.missed"].Value > 0 }, "datagrams for the dead, broadcasts missed"},
+		{"2s-8s pause 3003", func(s result.Scenario) bool { return *s.Metrics["steady.latency"].Dist.Max > 4 }, "messages that waited"},
+		{"2s-6s cut 3003 server", func(s result.Scenario) bool { return *s.Metrics["steady.false_culls"].Value == 1 }, "one false cull"},
+		{"2s-3s crash server", func(s result.Scenario) bool {
+			return *s.Metrics["steady.false_culls"].Value == 0 && s.Accounts.Dead > 0
+		}, "no false cull"},
+		{"0s-1s link * server loss=0.5; 5.6s-6.2s crash server", func(s result.Scenario) bool { // those whose birth was lost come at another time than the others
 			return *s.Metrics["steady.false_culls"].Value == 0 && *s.Metrics["steady.sent"].Value < *s.Metrics["steady.due"].Value
 		}, "shrunken views but no false cull"},
-		{"2s jump 3003 500ms", func(s Scenario) bool { return *s.Metrics["steady.latency_due"].Dist.Max < 0.51 }, "no message later than the jump"},
-		{"1s-12s drift 3003 100000", func(s Scenario) bool { return *s.Metrics["steady.lost"].Value == 0 }, "no loss"},
-		{"2s hostile 3003 500", func(s Scenario) bool { return s.Accounts.Dropped > 400 }, "hostile datagrams refused"},
+		{"2s jump 3003 500ms", func(s result.Scenario) bool { return *s.Metrics["steady.latency_due"].Dist.Max < 0.51 }, "no message later than the jump"},
+		{"1s-12s drift 3003 100000", func(s result.Scenario) bool { return *s.Metrics["steady.lost"].Value == 0 }, "no loss"},
+		{"2s hostile 3003 500", func(s result.Scenario) bool { return s.Accounts.Dropped > 400 }, "hostile datagrams refused"},
 	} {
 		cfg := simulated(10, "steady")
 		lines := strings.Split(test.line, ";")
@@ -227,7 +231,7 @@ func TestSimulatedSwarm(t *testing.T) {
 		cfg.Seed, cfg.Timing.Refresh, cfg.Options.Refresh = seed, drawn.Refresh, time.Second
 		cfg.Options.Duration, cfg.Options.Churn = 30*time.Second, 2
 		if cfg.Simulation.Network, cfg.Simulation.Queue, cfg.Simulation.Faults = drawn.Network, drawn.Queue, drawn.Faults; seed%3 == 0 {
-			cfg.Simulation.Host = DefaultHost
+			cfg.Simulation.Host = result.DefaultHost
 		}
 		s := execute(t, cfg).Runs[0].Scenarios[0]
 		if s.Accounts.Unexplained != 0 || s.Accounts.Taken == 0 {
@@ -280,7 +284,7 @@ func TestSimulationDoesNotAllocate(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		return int64(after.Mallocs - before.Mallocs)
 	}
-	for _, host := range []simnet.Host{{}, DefaultHost} {
+	for _, host := range []simnet.Host{{}, result.DefaultHost} {
 		short, long := allocations(time.Minute, host), allocations(10*time.Minute, host)
 		if long > short+500 { // of the 60,000 datagrams more
 			t.Errorf("%d allocations in a minute, %d in ten", short, long)
@@ -294,7 +298,7 @@ func BenchmarkSimulation(b *testing.B) {
 		cfg := simulated(95, "steady")
 		cfg.Options.Duration = time.Hour
 		start := time.Now()
-		r, err := Execute(b.Context(), cfg, Tool{}, new(Status))
+		r, err := Execute(b.Context(), cfg, result.Tool{}, new(Status))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -312,16 +316,16 @@ func TestParseHost(t *testing.T) {
 		"cores=4":          "cores=4,wake=8µs,take=600ns,send=2.2µs",
 		"wake=0s,send=1us": "cores=1,wake=0s,take=600ns,send=1µs",
 	} {
-		h, err := ParseHost(text)
-		if got := FormatHost(h); err != nil || got != want {
+		h, err := result.ParseHost(text)
+		if got := result.FormatHost(h); err != nil || got != want {
 			t.Errorf("%q: %s, %v, want %s", text, got, err, want)
 		}
-		if again, err := ParseHost(FormatHost(h)); err != nil || again != h {
+		if again, err := result.ParseHost(result.FormatHost(h)); err != nil || again != h {
 			t.Errorf("%q does not come back: %+v, %v", text, again, err)
 		}
 	}
 	for _, text := range []string{"", "cores", "cores=0", "cores=-1", "cores=1025", "wake=x", "wake=-1s", "wake=2s", "disk=1"} {
-		if h, err := ParseHost(text); err == nil {
+		if h, err := result.ParseHost(text); err == nil {
 			t.Errorf("%q is taken for %+v", text, h)
 		}
 	}
@@ -333,10 +337,10 @@ func TestSimulatedSaturation(t *testing.T) {
 	t.Parallel()
 	cfg := simulated(20, "saturate")
 	cfg.Simulation.Network.Delay, cfg.Simulation.Queue = 0, 50 // so that little waits when a trial ends
-	cfg.Options.Search = Search{LossRatio: 0.01, Trial: 200 * time.Millisecond, DurationSum: 200 * time.Millisecond, Exceed: 0.5, Width: 0.05, Min: 1000, Max: 10e6}
+	cfg.Options.Search = mlrsearch.Config{LossRatio: 0.01, Trial: 200 * time.Millisecond, DurationSum: 200 * time.Millisecond, Exceed: 0.5, Width: 0.05, Min: 1000, Max: 10e6}
 	got := flat(t, execute(t, cfg), "saturate.rate_goal")
 	// Each message is sent and taken; turns are shared by more of them the longer the queues.
-	h := DefaultHost
+	h := result.DefaultHost
 	most := float64(h.Cores) / (h.Send + h.Take).Seconds()
 	least := float64(h.Cores) / (h.Send + h.Take + h.Wake).Seconds()
 	if got < least || got > 1.1*most {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 )
 
@@ -19,17 +20,17 @@ import (
 type stage struct {
 	*mesh    // the present one
 	ctx      context.Context
-	cfg      *Config
-	opt      *Options
+	cfg      *result.Config
+	opt      *result.Options
 	seed     uint64
 	status   *Status
 	progress Progress
-	out      Scenario
+	out      result.Scenario
 
 	steal    float64 // CPU time that others had taken by then,
 	ticks    float64 // of all
-	accounts Accounts
-	traffic  Traffic
+	accounts result.Accounts
+	traffic  result.Traffic
 	culls    int
 	meter    meter
 	burnt    time.Duration // CPU, over
@@ -39,7 +40,7 @@ type stage struct {
 	memory   int64         // most of our processes together, at the end of a mesh
 }
 
-func newStage(ctx context.Context, cfg *Config, seed uint64, name string, status *Status, p Progress) *stage {
+func newStage(ctx context.Context, cfg *result.Config, seed uint64, name string, status *Status, p Progress) *stage {
 	s := &stage{ctx: ctx, cfg: cfg, opt: &cfg.Options, seed: seed, status: status, progress: p}
 	if cfg.Simulation != nil {
 		s.progress.virtual = new(atomic.Int64)
@@ -47,7 +48,7 @@ func newStage(ctx context.Context, cfg *Config, seed uint64, name string, status
 		s.steal, s.ticks = stolen()
 		resetPeak()
 	}
-	s.out = Scenario{Name: name, Peers: cfg.Peers, Metrics: make(map[string]Metric)}
+	s.out = result.Scenario{Name: name, Peers: cfg.Peers, Metrics: make(map[string]result.Metric)}
 	p = s.progress
 	status.now.Store(&p)
 	if status.Begun != nil {
@@ -59,14 +60,14 @@ func newStage(ctx context.Context, cfg *Config, seed uint64, name string, status
 // simulated reports that nothing of this machine is to show in the result.
 func (s *stage) simulated() bool { return s.cfg.Simulation != nil }
 
-func (s *stage) set(name string, m Metric)          { s.out.Metrics[s.out.Name+"."+name] = m }
-func (s *stage) value(name, unit string, v float64) { s.set(name, scalar(unit, v)) }
-func (s *stage) count(name string, n uint64)        { s.set(name, scalar("1", float64(n))) }
+func (s *stage) set(name string, m result.Metric)   { s.out.Metrics[s.out.Name+"."+name] = m }
+func (s *stage) value(name, unit string, v float64) { s.set(name, result.Scalar(unit, v)) }
+func (s *stage) count(name string, n uint64)        { s.set(name, result.Scalar("1", float64(n))) }
 
 // seconds is a scalar made of two times by the clock.
 func (s *stage) seconds(name string, from, to int64, ok bool) {
 	if !ok {
-		s.set(name, never("s"))
+		s.set(name, result.Never("s"))
 		return
 	}
 	s.value(name, "s", float64(to-from)/1e9)
@@ -81,11 +82,11 @@ func (s *stage) keep(name string, h *hdrhistogram.Histogram) {
 }
 
 func (s *stage) note(format string, args ...any) {
-	s.out.Notes = append(s.out.Notes, Note{Text: fmt.Sprintf(format, args...)})
+	s.out.Notes = append(s.out.Notes, result.Note{Text: fmt.Sprintf(format, args...)})
 }
 
 func (s *stage) bad(format string, args ...any) {
-	s.out.Notes = append(s.out.Notes, Note{Bad: true, Text: fmt.Sprintf(format, args...)})
+	s.out.Notes = append(s.out.Notes, result.Note{Bad: true, Text: fmt.Sprintf(format, args...)})
 }
 
 // with runs one mesh, and takes stock of it whatever comes.
@@ -195,11 +196,11 @@ func (s *stage) stock() {
 	s.culls += m.falseCulls() // those who fall silent now will be missed
 	a := m.silence()
 	if m.ours == nil || m.external > 0 {
-		a = a.withForeign()
+		a = a.WithForeign()
 	}
 	s.meterOff()
 	s.weigh()
-	s.accounts = s.accounts.plus(a)
+	s.accounts = s.accounts.Plus(a)
 	for i := range m.board.seats {
 		seat := &m.board.seats[i]
 		switch {
@@ -223,22 +224,6 @@ func (s *stage) stock() {
 	s.chartPairs()
 	s.progress.counts.close()
 	m.free()
-}
-
-func (a Accounts) plus(b Accounts) Accounts {
-	return Accounts{a.Sent + b.Sent, a.Duplicated + b.Duplicated, a.Taken + b.Taken, a.Dropped + b.Dropped,
-		a.Kernel + b.Kernel, a.Unsent + b.Unsent, a.Injected + b.Injected, a.Dead + b.Dead, a.Queued + b.Queued,
-		a.Unexplained + b.Unexplained}
-}
-
-// withForeign counts what others have sent and a full buffer lost, which nobody
-// but the kernel has seen: where more became of the datagrams than was sent, and
-// no more than that was thrown away, the rest was theirs.
-func (a Accounts) withForeign() Accounts {
-	if a.Unexplained < 0 && uint64(-a.Unexplained) <= a.Kernel {
-		a.Sent, a.Unexplained = a.Sent+uint64(-a.Unexplained), 0
-	}
-	return a
 }
 
 // noisy is the part of CPU time that others may take unmentioned.
@@ -325,7 +310,7 @@ func (m *mesh) falseCulls() (culls int) {
 
 // chartPairs adds the messages' matrices, where there are any.
 func (s *stage) chartPairs() {
-	p := &Pairs{}
+	p := &result.Pairs{}
 	any := false
 	for i := range s.n {
 		p.Names += seatName(i).String()
@@ -352,7 +337,7 @@ func (s *stage) chartLatency() {
 		if sent == 0 {
 			continue
 		}
-		s.out.Charts.Latency = append(s.out.Charts.Latency, LatencyBucket{
+		s.out.Charts.Latency = append(s.out.Charts.Latency, result.LatencyBucket{
 			T: float64(i) * width, Width: width, N: delivered, Lost: sent - min(sent, delivered),
 			P50: float64(b.due.quantile(0.5)) / 1e9, P99: float64(b.due.quantile(0.99)) / 1e9, Max: float64(b.max.Load()) / 1e9,
 		})

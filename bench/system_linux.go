@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"p2plocal/bench/result"
 )
 
 // monotonic is CLOCK_MONOTONIC, which is what Go's own monotonic time is.
@@ -116,7 +118,7 @@ func field(text, label string) int64 {
 }
 
 // describe fills in what the system says of itself.
-func (e *Env) describe() {
+func describe(e *result.Env) {
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		e.Kernel = unix.ByteSliceToString(u.Release[:])

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"p2plocal/bench/result"
 )
 
 // hush ends all broadcasting.
@@ -137,7 +139,7 @@ func (s *stage) messages(w window) {
 	s.set("latency", s.board.latency.distribution())
 	s.set("latency_due", s.board.due.distribution())
 	s.set("timer_error", s.board.timer.distribution())
-	s.set("jitter", samples("s", jitter))
+	s.set("jitter", result.Samples("s", jitter))
 	if w.ticks > ticked {
 		s.bad("%d broadcasts were due but never sent", w.ticks-ticked)
 	}

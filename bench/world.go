@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"p2plocal/bench/result"
 )
 
 // A world is where a mesh lives: this machine and its time, or a virtual
@@ -18,7 +20,7 @@ type world interface {
 	addPeer(m *mesh, i int) error                   // adds to m's peers and socks
 	inhabited(m *mesh)                              // all have been added; nobody is born yet
 	attack(a assault) (attacker, error)             // sends hostile datagrams until it is stopped
-	accounts(m *mesh) Accounts
+	accounts(m *mesh) result.Accounts
 	stop() // after everybody's
 }
 

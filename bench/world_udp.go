@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
 	fuzztarget "p2plocal/fuzz/target"
@@ -172,8 +173,8 @@ func (m *mesh) portBelow(limit int) (uint16, error) {
 // accounts balances the books over everything that peers, and a server of
 // ours, sent to peers of ours and to a server of ours. For others it is not
 // known what became of it.
-func (w *udpWorld) accounts(m *mesh) Accounts {
-	var a Accounts
+func (w *udpWorld) accounts(m *mesh) result.Accounts {
+	var a result.Accounts
 	known := func(i int) bool { return i >= m.external && i < m.n || i == serverSeat && m.ours != nil }
 	// What comes to the server from external peers is not told apart from the rest.
 	books := func(i int) bool { return known(i) && (i != serverSeat || m.external == 0) }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
@@ -15,7 +16,7 @@ import (
 // with every mesh. Time passes only while somebody sleeps or waits.
 type virtualWorld struct {
 	net     *simnet.Net
-	sim     *Simulation
+	sim     *result.Simulation
 	flush   func() error  // of the trace
 	enough  func()        // ends the mesh's context, at Simulation.Until
 	shown   *atomic.Int64 // how far time has come, for others to see
@@ -25,7 +26,7 @@ type virtualWorld struct {
 }
 
 // newVirtualWorld makes a network for one mesh of a scenario.
-func newVirtualWorld(s *Simulation, seed uint64, title string, shown *atomic.Int64, enough func()) *virtualWorld {
+func newVirtualWorld(s *result.Simulation, seed uint64, title string, shown *atomic.Int64, enough func()) *virtualWorld {
 	w := &virtualWorld{sim: s, shown: shown, before: shown.Load(), enough: enough, flush: func() error { return nil }}
 	cfg := simnet.Config{Seed: seed, Fault: s.Network, Host: s.Host, Queue: s.Queue}
 	if s.Trace != nil {
@@ -122,9 +123,9 @@ func (w *virtualWorld) newSeat(m *mesh, number int, port uint16) *seat {
 
 // accounts balances the books: what machines have sent and taken by what the
 // board says, and what became of the rest by what the network says.
-func (w *virtualWorld) accounts(m *mesh) Accounts {
+func (w *virtualWorld) accounts(m *mesh) result.Accounts {
 	n := w.net.Stats()
-	a := Accounts{Sent: w.hostile, Duplicated: n.Duplicated, Kernel: n.Overflowed, Injected: n.Lost + n.Cut, Dead: n.Unreachable}
+	a := result.Accounts{Sent: w.hostile, Duplicated: n.Duplicated, Kernel: n.Overflowed, Injected: n.Lost + n.Cut, Dead: n.Unreachable}
 	for i := range m.board.seats {
 		s := &m.board.seats[i]
 		a.Sent += s.byType().Total().Datagrams

@@ -8,17 +8,18 @@ import (
 	"math"
 	"strings"
 
-	"p2plocal/bench"
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 )
 
 // Agree writes what a mesh measures over UDP beside what it measures simulated.
-func Agree(w io.Writer, a *bench.Agreement, real, sim *bench.Result, o TextOptions) error {
+func Agree(w io.Writer, a *stat.Agreement, real, sim *result.Result, o TextOptions) error {
 	p := newPage(o)
 	var rows [][]string
 	for _, x := range a.Beside {
 		row := []string{x.Metric}
 		for _, side := range [][]float64{x.Real, x.Sim} {
-			for _, v := range bench.Quantiles(side) {
+			for _, v := range stat.Quantiles(side) {
 				row = append(row, quantile(v, x.Unit))
 			}
 		}
@@ -44,7 +45,7 @@ func Agree(w io.Writer, a *bench.Agreement, real, sim *bench.Result, o TextOptio
 	return p.flush(w)
 }
 
-func agreeHeadline(a *bench.Agreement) phrase {
+func agreeHeadline(a *stat.Agreement) phrase {
 	differ := 0
 	for _, x := range a.Beside {
 		if x.Differs {
@@ -55,7 +56,7 @@ func agreeHeadline(a *bench.Agreement) phrase {
 		add("%d of %d figures are distributed differently", differ, len(a.Beside)+len(a.Equal))
 }
 
-func agreeMethod(a *bench.Agreement) phrase {
+func agreeMethod(a *stat.Agreement) phrase {
 	return phrase{}.add("p10, p50, p90: of the figure's values, one a run; D: largest distance of their distribution functions; p: two-sample Kolmogorov-Smirnov, exact; q: p adjusted for %d tests (Benjamini-Hochberg), differs: q ≤ %v",
 		len(a.Beside), a.Alpha)
 }
@@ -67,7 +68,7 @@ func quantile(v float64, unit string) string {
 	return measure(v, unit).String()
 }
 
-func disagrees(x bench.Beside) string {
+func disagrees(x stat.Beside) string {
 	if x.Differs {
 		return "differs"
 	}
@@ -79,9 +80,9 @@ var agreeTemplate string
 
 // AgreeHTML writes the same as a page that opens offline, with a picture of
 // each figure's two distribution functions.
-func AgreeHTML(w io.Writer, a *bench.Agreement, real, sim *bench.Result) error {
+func AgreeHTML(w io.Writer, a *stat.Agreement, real, sim *result.Result) error {
 	type figure struct {
-		bench.Beside
+		stat.Beside
 		Verdict   string
 		Quantiles []string
 		D, P, Q   string
@@ -94,7 +95,7 @@ func AgreeHTML(w io.Writer, a *bench.Agreement, real, sim *bench.Result) error {
 	for _, x := range a.Beside {
 		f := figure{Beside: x, Verdict: disagrees(x), D: fmt.Sprintf("%.2f", x.D), P: probability(&x.P), Q: probability(&x.Q)}
 		for _, side := range [][]float64{x.Real, x.Sim} {
-			for _, v := range bench.Quantiles(side) {
+			for _, v := range stat.Quantiles(side) {
 				f.Quantiles = append(f.Quantiles, quantile(v, x.Unit))
 			}
 		}

@@ -4,17 +4,18 @@ import (
 	"fmt"
 	"io"
 
-	"p2plocal/bench"
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 )
 
 // Compare writes two sides of results side by side: with all every metric,
 // otherwise only what has changed significantly.
-func Compare(w io.Writer, c *bench.Comparison, all bool, o TextOptions) error {
+func Compare(w io.Writer, c *stat.Comparison, all bool, o TextOptions) error {
 	p := newPage(o)
 	var rows [][]string
 	same := 0
 	for _, x := range c.Changes {
-		if x.Verdict == bench.Same {
+		if x.Verdict == stat.Same {
 			same++
 			if !all {
 				continue
@@ -36,7 +37,7 @@ func Compare(w io.Writer, c *bench.Comparison, all bool, o TextOptions) error {
 	return p.flush(w)
 }
 
-func median(s *bench.Summary, unit string) string {
+func median(s *result.Summary, unit string) string {
 	if s == nil {
 		return missing
 	}

@@ -6,10 +6,12 @@ import (
 	"testing"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 )
 
 // slower makes a sample of which one metric is twice as high as in another.
-func slower(r *bench.Result, metric string) *bench.Result {
+func slower(r *result.Result, metric string) *result.Result {
 	for _, run := range r.Runs {
 		for _, s := range run.Scenarios {
 			if m, ok := s.Metrics[metric]; ok {
@@ -22,7 +24,7 @@ func slower(r *bench.Result, metric string) *bench.Result {
 
 func TestCompare(t *testing.T) {
 	old, new := sample(3, 20, 8, defaults...), slower(sample(5, 20, 8, defaults...), "join.converge")
-	c := bench.Compare([]*bench.Result{old}, []*bench.Result{new})
+	c := stat.Compare(bench.Metrics, []*result.Result{old}, []*result.Result{new})
 	var b bytes.Buffer
 	if err := Compare(&b, c, false, TextOptions{}); err != nil {
 		t.Fatal(err)
@@ -37,11 +39,11 @@ func TestPairing(t *testing.T) {
 	a, b := sample(3, 20, 7, defaults...), slower(sample(3, 20, 7, defaults...), "join.converge")
 	for i := range b.Runs { // b's crash is never noticed, and costs a live peer
 		s := b.Runs[i].Scenarios[2]
-		s.Metrics["crash.converge"], s.Metrics["crash.false_culls"] = bench.Metric{Unit: "s"}, one("1", 3)
+		s.Metrics["crash.converge"], s.Metrics["crash.false_culls"] = result.Metric{Unit: "s"}, one("1", 3)
 	}
-	b.Runs[1].Scenarios[2].Notes = []bench.Note{{Bad: true, Text: "the server died: exit status 9\x1b[31m"}}
-	p := &bench.Pairing{Schema: bench.Schema, Servers: [2]string{"ours", "theirs | `x`"}, Pairs: 7, Results: [2]*bench.Result{a, b}, Ratios: bench.Pair(a.Runs, b.Runs)}
-	p.Assertions = []bench.Assertion{{Text: "join.converge<1.5", Actual: ptr(2)}, {Text: "crash.converge<2"}}
+	b.Runs[1].Scenarios[2].Notes = []result.Note{{Bad: true, Text: "the server died: exit status 9\x1b[31m"}}
+	p := &stat.Pairing{Schema: result.Schema, Servers: [2]string{"ours", "theirs | `x`"}, Pairs: 7, Results: [2]*result.Result{a, b}, Ratios: stat.Pair(bench.Metrics, a.Runs, b.Runs)}
+	p.Assertions = []result.Assertion{{Text: "join.converge<1.5", Actual: ptr(2)}, {Text: "crash.converge<2"}}
 	for _, format := range []string{"txt", "md", "csv"} {
 		var out bytes.Buffer
 		if err := Pairing(&out, format, p, false, TextOptions{}); err != nil {
@@ -52,7 +54,7 @@ func TestPairing(t *testing.T) {
 			t.Errorf("%s: hostile text passes", format)
 		}
 	}
-	for name, want := range map[string]bench.Verdict{"join.converge": bench.Worse, "crash.converge": bench.Worse, "crash.false_culls": bench.Worse, "join.admit.max": bench.Same} {
+	for name, want := range map[string]stat.Verdict{"join.converge": stat.Worse, "crash.converge": stat.Worse, "crash.false_culls": stat.Worse, "join.admit.max": stat.Same} {
 		for _, r := range p.Ratios {
 			if r.Metric == name && r.Verdict != want {
 				t.Errorf("%s: %+v, want %s", name, r, want)

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/bench"
+	"p2plocal/bench/result"
 	"p2plocal/fuzz/conform"
 )
 
 // Conformance is what meshcheck has found, of one target or several.
 type Conformance struct {
 	Schema  int              `json:"schema"` // 1
-	Tool    bench.Tool       `json:"tool"`
+	Tool    result.Tool      `json:"tool"`
 	Targets []conform.Report `json:"targets"`
 }
 

@@ -13,14 +13,14 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"p2plocal/bench"
+	"p2plocal/bench/result"
 	"p2plocal/fuzz/conform"
 )
 
 // found is made-up results, in which everything that there is to show is there.
 func found() map[string]*Conformance {
 	at := func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }
-	result := func(id, title string, level conform.Level, o conform.Outcome, took int) conform.Result {
+	done := func(id, title string, level conform.Level, o conform.Outcome, took int) conform.Result {
 		return conform.Result{ID: id, Title: title, Section: "Server", Level: level, Outcome: o, Took: at(took), Attempts: 1, Late: 1200 * time.Microsecond}
 	}
 	birth := conform.Hex{0xC0, 0, 'A', 0, 0x1D, 0x0C}
@@ -28,7 +28,7 @@ func found() map[string]*Conformance {
 		return conform.Report{Name: name, Target: "p2p -listen {addr}", Role: "server", Mode: "a process for each case, 24 at a time",
 			Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Took: at(9870), Late: at(12), Results: results}
 	}
-	failed := result("server/conflict/1", "a birth with the name of another port is ignored", conform.Must, conform.Fail, 310)
+	failed := done("server/conflict/1", "a birth with the name of another port is ignored", conform.Must, conform.Fail, 310)
 	failed.Failure = &conform.Failure{
 		Expected: "a birth that conflicts is not answered", Got: "stranger was sent 2 datagrams",
 		Sent: []conform.Event{{At: at(0), From: "A:3101", To: "server:3000", Datagram: birth}, {At: at(60), From: "stranger:3102", To: "server:3000", Datagram: birth},
@@ -36,26 +36,26 @@ func found() map[string]*Conformance {
 		Came: []conform.Event{{At: at(61), From: "server:3000", To: "stranger:3102", Datagram: conform.Hex{0xC1, 0, 1, 0, 'A', 0, 0x1D, 0x0C}}},
 	}
 	failed.Attempts = 5
-	broken := result("server/robust/birth/port-zero", "nothing can be sent to port 0", conform.Should, conform.Broken, 90)
+	broken := done("server/robust/birth/port-zero", "nothing can be sent to port 0", conform.Should, conform.Broken, 90)
 	broken.Section = "Where a datagram is not one of the above"
 	broken.Detail = `signal: aborted, having said "assertion failed"`
 	broken.Failure = &conform.Failure{Expected: "the target goes on", Got: "it does not", Output: "\x1b[31mred\nlast </script><script>alert(1)</script>",
 		Sent: []conform.Event{{At: at(5), From: "stranger:3102", To: "server:3000", Datagram: append(conform.Hex{0xC2, 0, 0xFF, 0xFF}, "<b>\x1b[2J"...)}}}
-	seen := result("server/differs/1", "order of the entries in a directory", conform.Info, conform.Seen, 100)
+	seen := done("server/differs/1", "order of the entries in a directory", conform.Info, conform.Seen, 100)
 	seen.Detail = "in the order of birth"
-	unrun := result("server/full/1", "95 peers, one for each name, all know each other", conform.Must, conform.NotRun, 0)
+	unrun := done("server/full/1", "95 peers, one for each name, all know each other", conform.Must, conform.NotRun, 0)
 	unrun.Attempts, unrun.Late = 0, 0
-	late := result("server/reaper/1", "a silent peer is reaped", conform.Must, conform.Void, 9000)
+	late := done("server/reaper/1", "a silent peer is reaped", conform.Must, conform.Void, 9000)
 	late.Attempts, late.Late, late.Detail = 5, at(16900), "the machine was 16.9s late in the last of 5 tries"
 	late.Failure = failed.Failure
-	good := []conform.Result{result("server/birth/1", "a newcomer is sent the directory, itself included", conform.Must, conform.Pass, 80),
-		result("server/birth/2", "the members are told of a newcomer, and it of them", conform.Must, conform.Pass, 120)}
+	good := []conform.Result{done("server/birth/1", "a newcomer is sent the directory, itself included", conform.Must, conform.Pass, 80),
+		done("server/birth/2", "the members are told of a newcomer, and it of them", conform.Must, conform.Pass, 120)}
 	sound := report("server", append(good, seen)...)
 	bad := report("server", append(good, failed, late, unrun, seen, broken)...)
 	bad.Gone = "after server/robust/birth/port-zero: it died"
 	other := report("other <b>\x1b[2J", good[0], failed, broken)
 	other.Interrupted = true
-	tool := bench.Tool{Name: "meshcheck", Version: "v0.0.0-sample", Args: []string{"server"}}
+	tool := result.Tool{Name: "meshcheck", Version: "v0.0.0-sample", Args: []string{"server"}}
 	return map[string]*Conformance{
 		"sound":  {1, tool, []conform.Report{sound}},
 		"wrong":  {1, tool, []conform.Report{bad}},

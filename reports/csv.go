@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
 )
 
 // CSV writes one row for each run, scenario and flat metric (RFC 4180). A
@@ -27,12 +28,12 @@ func CSV(w io.Writer, results []Named) error {
 				c.Write([]string{cell(r.Name), strconv.Itoa(i + 1), strconv.FormatUint(run.Seed, 10), cell(scenario),
 					strconv.Itoa(peers), strconv.FormatBool(interrupted), cell(metric), cell(unit), value})
 			}
-			flat := func(scenario string, peers int, interrupted bool, name string, m bench.Metric) {
+			flat := func(scenario string, peers int, interrupted bool, name string, m result.Metric) {
 				if m.Dist == nil {
 					row(scenario, peers, interrupted, name, m.Unit, m.Value)
 					return
 				}
-				for _, f := range bench.Fields {
+				for _, f := range result.Fields {
 					unit := m.Unit
 					if f == "n" {
 						unit = "1"
@@ -47,7 +48,7 @@ func CSV(w io.Writer, results []Named) error {
 				flat("", r.Config.Peers, false, "baseline.round_trip", run.Baseline.RoundTrip)
 			}
 			for _, s := range run.Scenarios {
-				for _, name := range s.Names() {
+				for _, name := range bench.Metrics.Names(s) {
 					flat(s.Name, s.Peers, s.Interrupted, name, s.Metrics[name])
 				}
 			}

@@ -6,11 +6,11 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"p2plocal/bench"
+	"p2plocal/bench/result"
 )
 
 // decode merges a histogram of all runs; nil: there is none, or nothing in it.
-func decode(all []bench.Scenario, name string) *hdrhistogram.Histogram {
+func decode(all []result.Scenario, name string) *hdrhistogram.Histogram {
 	var sum *hdrhistogram.Histogram
 	for _, s := range all {
 		text, ok := s.Histograms[name]
@@ -38,7 +38,7 @@ type curve struct {
 	low, high float64 // ns, of the axis
 }
 
-func newCurve(all []bench.Scenario, name string) *curve {
+func newCurve(all []result.Scenario, name string) *curve {
 	h := decode(all, name)
 	if h == nil || h.TotalCount() < 100 {
 		return nil // too few for a shape

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"p2plocal/bench"
+	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/result"
 )
 
 // A digest is what the forms for reading (text, Markdown, the head of the
@@ -79,15 +81,15 @@ type verdict struct {
 
 // A scene is one scenario over all runs.
 type scene struct {
-	bench.Scenario // of the first run that has it
-	all            []bench.Scenario
-	summary        map[string]bench.Summary
+	result.Scenario // of the first run that has it
+	all             []result.Scenario
+	summary         map[string]result.Summary
 }
 
 // scenes collects the scenarios of all runs by name, in the order of the first
 // appearance.
-func scenes(r *bench.Result) []scene {
-	summary := make(map[string]bench.Summary)
+func scenes(r *result.Result) []scene {
+	summary := make(map[string]result.Summary)
 	for _, s := range r.Summary {
 		summary[s.Metric] = s
 	}
@@ -121,7 +123,7 @@ func (s scene) value(name string) *float64 {
 
 // has reports that some run measured, or tried to measure, a metric.
 func (s scene) has(name string) bool {
-	return slices.ContainsFunc(s.all, func(x bench.Scenario) bool { _, ok := x.Metrics[s.Name+"."+name]; return ok })
+	return slices.ContainsFunc(s.all, func(x result.Scenario) bool { _, ok := x.Metrics[s.Name+"."+name]; return ok })
 }
 
 // unit is a flat metric's.
@@ -136,7 +138,7 @@ func (s scene) unit(name string) string {
 
 // never reports that some run that came to its end waited for a figure in vain.
 func (s scene) never(name string) bool {
-	return slices.ContainsFunc(s.all, func(x bench.Scenario) bool {
+	return slices.ContainsFunc(s.all, func(x result.Scenario) bool {
 		m, ok := x.Metrics[s.Name+"."+name]
 		return ok && !x.Interrupted && m.Value == nil && m.Dist == nil
 	})
@@ -152,7 +154,7 @@ func (s scene) total(name string) (sum float64, ok bool) {
 	return sum, ok
 }
 
-func newDigest(r *bench.Result) digest {
+func newDigest(r *result.Result) digest {
 	d := digest{headline: headline(r), machine: machine(r), origin: origin(r)}
 	for _, s := range scenes(r) {
 		d.sections = append(d.sections, newSection(r, s))
@@ -160,7 +162,7 @@ func newDigest(r *bench.Result) digest {
 	d.dropEmpty()
 	for _, a := range r.Assertions {
 		unit, text := "1", a.Text
-		if def, field, ok := bench.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
+		if def, field, ok := bench.Metrics.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
 			unit = def.Unit
 		}
 		d.verdicts = append(d.verdicts, verdict{text, optional(a.Actual, unit), a.OK})
@@ -170,12 +172,12 @@ func newDigest(r *bench.Result) digest {
 
 // headline is the result in one sentence: how many peers, how fast they knew
 // each other, what was lost, how late it came, and what a crash took.
-func headline(r *bench.Result) phrase {
+func headline(r *result.Result) phrase {
 	var p phrase
 	switch {
 	case r.Interrupted:
 		p = p.addIf(true, "Interrupted: ")
-	case slices.ContainsFunc(r.Runs, func(run bench.Run) bool { return slices.ContainsFunc(run.Scenarios, isCut) }):
+	case slices.ContainsFunc(r.Runs, func(run result.Run) bool { return slices.ContainsFunc(run.Scenarios, isCut) }):
 		p = p.addIf(true, "Cut short: ")
 	}
 	what := "peer"
@@ -226,7 +228,7 @@ func headline(r *bench.Result) phrase {
 }
 
 // about says in a few words what a scenario did.
-func about(r *bench.Result, s scene) string {
+func about(r *result.Result, s scene) string {
 	peers := plural(uint64(max(0, s.Peers)), "peer")
 	if what := presentations[s.Name].about; what != nil {
 		return peers + what(s, r.Config.Options)
@@ -234,7 +236,7 @@ func about(r *bench.Result, s scene) string {
 	return peers
 }
 
-func isCut(x bench.Scenario) bool { return x.Interrupted }
+func isCut(x result.Scenario) bool { return x.Interrupted }
 
 // cutShort goes before about where that was not done to its end: what comes
 // later in a scenario may not have happened.
@@ -257,7 +259,7 @@ func cutShort(s scene) string {
 // statistics are the columns of a table of distributions, most wanted first.
 var statistics = []string{"p50", "p99", "max", "p90", "p99.9", "min", "n", "p99.99", "offered", "worst loss", "worst p99"}
 
-func newSection(r *bench.Result, s scene) section {
+func newSection(r *result.Result, s scene) section {
 	sec := section{name: s.Name, about: about(r, s)}
 	switch {
 	case s.repeated():
@@ -304,7 +306,7 @@ func label(name string) string {
 // flatLabel is the label of a figure, or of a part of a distribution.
 func flatLabel(flat string) string {
 	name, part, _ := strings.Cut(flat, ".")
-	for _, field := range bench.Fields {
+	for _, field := range result.Fields {
 		if base, ok := strings.CutSuffix(flat, "."+field); ok {
 			name, part = base, field
 		}
@@ -319,7 +321,7 @@ func flatLabel(flat string) string {
 func distributions(s scene) ([]string, []row) {
 	var rows []row
 	columns := []string{"n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max"}
-	for _, name := range s.Names() {
+	for _, name := range bench.Metrics.Names(s.Scenario) {
 		m := s.Metrics[name]
 		if m.Dist == nil || m.Dist.N == 0 {
 			continue
@@ -393,15 +395,15 @@ func overRuns(s scene) ([]string, []row) {
 
 // trials shows a search's loads in ascending order, the trials at one load in
 // one row: what the search makes of it depends on all of them.
-func trials(all []bench.Trial) ([]string, []row) {
-	byLoad := make(map[float64][]bench.Trial)
+func trials(all []mlrsearch.Trial) ([]string, []row) {
+	byLoad := make(map[float64][]mlrsearch.Trial)
 	for _, t := range all {
 		byLoad[t.Offered] = append(byLoad[t.Offered], t)
 	}
 	var rows []row
 	for _, load := range slices.Sorted(maps.Keys(byLoad)) {
 		name, lossy := "carried", 0
-		var worst bench.Trial
+		var worst mlrsearch.Trial
 		var p50, p99, seconds float64
 		for _, t := range byLoad[load] {
 			p50, p99, seconds = max(p50, t.P50), max(p99, t.P99), seconds+t.Seconds
@@ -426,7 +428,7 @@ func trials(all []bench.Trial) ([]string, []row) {
 }
 
 // facts are the lines below a scenario's table.
-func facts(r *bench.Result, s scene) []fact {
+func facts(r *result.Result, s scene) []fact {
 	var out []fact
 	say := func(label string, p phrase) {
 		if len(p) > 0 {
@@ -494,7 +496,7 @@ func culls(s scene) phrase {
 
 // traffic says what was sent, by type.
 func traffic(s scene) phrase {
-	var sum bench.Traffic
+	var sum result.Traffic
 	var any bool
 	for _, x := range s.all {
 		if x.Traffic != nil {
@@ -523,7 +525,7 @@ func traffic(s scene) phrase {
 
 // accounts say where every datagram went; sides that are 0 are left out.
 func accounts(s scene) phrase {
-	var a bench.Accounts
+	var a result.Accounts
 	var any bool
 	for _, x := range s.all {
 		if b := x.Accounts; b != nil {
@@ -558,7 +560,7 @@ func accounts(s scene) phrase {
 }
 
 // machine is where it was measured, and what a bare round trip took there.
-func machine(r *bench.Result) phrase {
+func machine(r *result.Result) phrase {
 	e, p := r.Env, phrase{}
 	if e.Simulated {
 		p = p.add("simulated")
@@ -584,7 +586,7 @@ func machine(r *bench.Result) phrase {
 }
 
 // origin is what it takes to do it again.
-func origin(r *bench.Result) phrase {
+func origin(r *result.Result) phrase {
 	seed := r.Config.Seed
 	p := phrase{}.add("%d", seed)
 	version := strings.TrimSpace(clean(r.Tool.Name) + " " + clean(r.Tool.Version))

@@ -12,12 +12,13 @@ import (
 	"strings"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
 )
 
 // Named is a result and what to call it beside others, such as its file.
 type Named struct {
 	Name string
-	*bench.Result
+	*result.Result
 }
 
 // Formats are the names of the forms that Write knows; a file's ending is one.
@@ -58,7 +59,7 @@ func Write(w io.Writer, format string, results []Named, o TextOptions) error {
 			}
 			write := Markdown
 			if format == "txt" {
-				write = func(w io.Writer, r *bench.Result) error { return Text(w, r, o) }
+				write = func(w io.Writer, r *result.Result) error { return Text(w, r, o) }
 			}
 			if err := write(w, r.Result); err != nil {
 				return err
@@ -75,11 +76,11 @@ func merged(w io.Writer, results []Named) error {
 		return results[0].Write(w)
 	}
 	args := []string{"report", "json"}
-	var all []*bench.Result
+	var all []*result.Result
 	for _, r := range results {
 		args, all = append(args, r.Name), append(all, r.Result)
 	}
-	r, err := bench.Merge(all, args)
+	r, err := bench.Metrics.Merge(all, args)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/net/html"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 	"p2plocal/fuzz/corpus"
 )
 
@@ -33,7 +35,7 @@ func FuzzReports(f *testing.F) {
 	}
 	known := elements(f, plain.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := bench.Read(bytes.NewReader(b))
+		r, err := result.Read(bytes.NewReader(b))
 		if err != nil {
 			return
 		}
@@ -51,7 +53,7 @@ func FuzzReports(f *testing.F) {
 		printable(t, write("txt", TextOptions{Width: 60, ASCII: true}, one), unicode.MaxASCII)
 		printable(t, write("md", TextOptions{}, one), unicode.MaxRune)
 		markdown(t, out.String())
-		if _, err := bench.Read(bytes.NewReader(write("json", TextOptions{}, one))); err != nil {
+		if _, err := result.Read(bytes.NewReader(write("json", TextOptions{}, one))); err != nil {
 			t.Errorf("the JSON document cannot be read back: %v", err)
 		}
 		rows, err := csv.NewReader(bytes.NewReader(write("csv", TextOptions{}, one))).ReadAll()
@@ -71,13 +73,13 @@ func FuzzReports(f *testing.F) {
 				t.Errorf("the page has %d of %q", n, e)
 			}
 		}
-		c := bench.Compare([]*bench.Result{r}, []*bench.Result{r})
+		c := stat.Compare(bench.Metrics, []*result.Result{r}, []*result.Result{r})
 		out.Reset()
 		if err := Compare(&out, c, true, TextOptions{}); err != nil {
 			t.Error(err)
 		}
 		printable(t, out.Bytes(), unicode.MaxRune)
-		pair := &bench.Pairing{Servers: [2]string{name, "b"}, Pairs: len(r.Runs), Results: [2]*bench.Result{r, r}, Ratios: bench.Pair(r.Runs, r.Runs)}
+		pair := &stat.Pairing{Servers: [2]string{name, "b"}, Pairs: len(r.Runs), Results: [2]*result.Result{r, r}, Ratios: stat.Pair(bench.Metrics, r.Runs, r.Runs)}
 		for _, format := range []string{"txt", "md", "html", "csv", "json"} {
 			out.Reset()
 			if err := Pairing(&out, format, pair, true, TextOptions{}); err != nil {
@@ -138,7 +140,7 @@ func elements(t testing.TB, page []byte) map[string]int {
 
 // reportSeeds are results of every scenario, sound and spoilt, by file name.
 func reportSeeds(t *testing.T) map[string][]byte {
-	all := map[string]*bench.Result{
+	all := map[string]*result.Result{
 		"repeated": sample(1, 2, 7, "restart"),
 		"empty":    sample(2, 1, 1),
 		"spoilt":   spoil(sample(3, 14, 1, "join", "crash")), // with 14 names that mean something elsewhere,

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 )
 
 // The page's parts. plot.min.js is Observable Plot, built by page/build.sh.
@@ -132,7 +134,7 @@ type drawnResult struct {
 type drawnScenario struct {
 	Name         string              `json:"name"`
 	Peers        int                 `json:"peers"`
-	Charts       bench.Charts        `json:"charts"`                  // of the first run
+	Charts       result.Charts       `json:"charts"`                  // of the first run
 	Percentiles  map[string][]bounds `json:"percentiles,omitempty"`   // of all runs
 	RateLossless *float64            `json:"rate_lossless,omitempty"` // messages/s
 }
@@ -146,13 +148,13 @@ type bounds struct {
 
 // compared is one flat metric of several results.
 type compared struct {
-	Metric string           `json:"metric"`
-	Unit   string           `json:"unit"`
-	Chosen bool             `json:"chosen"` // for the picture; the table has all
-	Sides  []*bench.Summary `json:"sides"`
+	Metric string            `json:"metric"`
+	Unit   string            `json:"unit"`
+	Chosen bool              `json:"chosen"` // for the picture; the table has all
+	Sides  []*result.Summary `json:"sides"`
 	// Verdicts are on each side against the first, whose own is empty.
-	Verdicts []bench.Verdict `json:"verdicts"`
-	Cells    []string        `json:"-"`
+	Verdicts []stat.Verdict `json:"verdicts"`
+	Cells    []string       `json:"-"`
 }
 
 // HTML writes one page that needs nothing else: results and what draws them.
@@ -161,7 +163,7 @@ func HTML(w io.Writer, results []Named) error { return writeHTML(w, results, nil
 
 // writeHTML writes the page, with the ratios of its two results where they were
 // measured in pairs.
-func writeHTML(w io.Writer, results []Named, p *bench.Pairing) error {
+func writeHTML(w io.Writer, results []Named, p *stat.Pairing) error {
 	page := struct {
 		Title                       string
 		Style                       template.CSS
@@ -220,7 +222,7 @@ func writeHTML(w io.Writer, results []Named, p *bench.Pairing) error {
 	return pageHTML.Execute(w, page)
 }
 
-func newDrawn(name string, r *bench.Result) drawnResult {
+func newDrawn(name string, r *result.Result) drawnResult {
 	d := drawnResult{Name: name, Runs: len(r.Runs), Scenarios: []drawnScenario{}}
 	for _, s := range scenes(r) {
 		x := drawnScenario{Name: s.Name, Peers: s.Peers, Charts: s.Charts, RateLossless: s.value("rate_lossless")}
@@ -256,8 +258,8 @@ func percentiles(s scene, name string) (out []bounds) {
 func compareAll(results []Named) (out []compared, warnings []string) {
 	at := make(map[string]int)
 	for i, r := range results {
-		side := []*bench.Result{r.Result}
-		c := bench.Compare([]*bench.Result{results[0].Result}, side)
+		side := []*result.Result{r.Result}
+		c := stat.Compare(bench.Metrics, []*result.Result{results[0].Result}, side)
 		for _, w := range c.Warnings {
 			if i > 0 {
 				warnings = append(warnings, clean(r.Name)+": "+clean(w))
@@ -272,7 +274,7 @@ func compareAll(results []Named) (out []compared, warnings []string) {
 				out = append(out, compared{
 					Metric: ch.Metric, Unit: ch.Unit,
 					Chosen: slices.Contains(bench.Scenarios, scenario) && slices.Contains(summarised, flat),
-					Sides:  make([]*bench.Summary, len(results)), Verdicts: make([]bench.Verdict, len(results)),
+					Sides:  make([]*result.Summary, len(results)), Verdicts: make([]stat.Verdict, len(results)),
 				})
 			}
 			out[j].Sides[i] = ch.New

@@ -23,7 +23,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"p2plocal/bench"
+	"p2plocal/bench/result"
 )
 
 var pictures = flag.String("pictures", "", "directory for screenshots of the pages that the browser test opens")
@@ -260,8 +260,8 @@ func open(t *testing.T, browser context.Context, file string, width int64, schem
 // expected is how many series each chart has, by the results themselves.
 func expected(results []Named) map[string]int {
 	want := make(map[string]int)
-	lines := func(c bench.Charts) int {
-		if len(results) > 1 || !slices.ContainsFunc(c.Latency, func(b bench.LatencyBucket) bool { return b.N >= 1000 }) {
+	lines := func(c result.Charts) int {
+		if len(results) > 1 || !slices.ContainsFunc(c.Latency, func(b result.LatencyBucket) bool { return b.N >= 1000 }) {
 			return 2 // p50, and p99 or the maximum
 		}
 		return 3

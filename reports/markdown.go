@@ -9,11 +9,11 @@ import (
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
 
-	"p2plocal/bench"
+	"p2plocal/bench/result"
 )
 
 // Markdown writes a result as GitHub renders it, for a pull request.
-func Markdown(w io.Writer, r *bench.Result) error {
+func Markdown(w io.Writer, r *result.Result) error {
 	d := newDigest(r)
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s**\n", escaped(d.headline, ""))

@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"p2plocal/bench"
+	"p2plocal/bench/stat"
 )
 
 // Pairing writes what compare-servers has measured in one of Formats. With all,
 // text and Markdown have every metric, otherwise those that stand for a
 // scenario and those that differ; the other forms have all.
-func Pairing(w io.Writer, format string, p *bench.Pairing, all bool, o TextOptions) error {
+func Pairing(w io.Writer, format string, p *stat.Pairing, all bool, o TextOptions) error {
 	named := make([]Named, len(p.Results))
 	for i, r := range p.Results {
 		named[i] = Named{Name: fmt.Sprintf("%c: %s", 'A'+i, p.Servers[i]), Result: r}
@@ -46,10 +47,10 @@ type pairTable struct {
 // Verdicts are the assertions on the ratios, for the page.
 func (t *pairTable) Verdicts() []judged { return judge(t.verdicts) }
 
-func newPairTable(p *bench.Pairing, all bool) *pairTable {
+func newPairTable(p *stat.Pairing, all bool) *pairTable {
 	t := &pairTable{Header: []string{"metric", "A", "B", "B/A", "95 %", ""}}
 	side := func(metric string, v *float64, unit string) string {
-		if _, field, _ := bench.Define(metric); v == nil && field == "" {
+		if _, field, _ := bench.Metrics.Define(metric); v == nil && field == "" {
 			return "never"
 		}
 		return optional(v, unit).String()
@@ -69,7 +70,7 @@ func newPairTable(p *bench.Pairing, all bool) *pairTable {
 		}
 		scenario, flat, _ := strings.Cut(r.Metric, ".")
 		chosen := slices.Contains(bench.Scenarios, scenario) && (slices.Contains(summarised, flat) || slices.Contains(ofServers, flat))
-		if all || chosen || r.Verdict != bench.Same {
+		if all || chosen || r.Verdict != stat.Same {
 			t.Rows = append(t.Rows, []string{clean(r.Metric), side(r.Metric, r.A, r.Unit), side(r.Metric, r.B, r.Unit), ratio, interval, string(r.Verdict)})
 		}
 	}
@@ -96,7 +97,7 @@ var ofServers = []string{"loss", "lost", "false_culls", "kernel_drops", "datagra
 
 // pairWarnings are what both sides' scenarios have to say against themselves,
 // each once.
-func pairWarnings(p *bench.Pairing) (warnings []string) {
+func pairWarnings(p *stat.Pairing) (warnings []string) {
 	if p.Interrupted {
 		warnings = append(warnings, "interrupted: the pair that was under way counts for nothing")
 	}
@@ -125,7 +126,7 @@ func pairWarnings(p *bench.Pairing) (warnings []string) {
 	return warnings
 }
 
-func pairText(w io.Writer, x *bench.Pairing, all bool, o TextOptions) error {
+func pairText(w io.Writer, x *stat.Pairing, all bool, o TextOptions) error {
 	p, t := newPage(o), newPairTable(x, all)
 	p.wrapped("", phrase{}.add("A is %q,", x.Servers[0]).add("B is %q", x.Servers[1]), " ", bold)
 	p.wrapped("", phrase{}.add("%s", t.About), "", faint)
@@ -147,7 +148,7 @@ func pairText(w io.Writer, x *bench.Pairing, all bool, o TextOptions) error {
 	return p.flush(w)
 }
 
-func pairMarkdown(w io.Writer, p *bench.Pairing, all bool) error {
+func pairMarkdown(w io.Writer, p *stat.Pairing, all bool) error {
 	t := newPairTable(p, all)
 	var b strings.Builder
 	fmt.Fprintf(&b, "**A is %s, B is %s**\n\n%s\n", escape(clean(p.Servers[0])), escape(clean(p.Servers[1])), escape(t.About))
@@ -172,7 +173,7 @@ func pairMarkdown(w io.Writer, p *bench.Pairing, all bool) error {
 }
 
 // pairCSV writes one row for each metric (RFC 4180), its ratios in one cell.
-func pairCSV(w io.Writer, p *bench.Pairing) error {
+func pairCSV(w io.Writer, p *stat.Pairing) error {
 	c := csv.NewWriter(w)
 	c.UseCRLF = true
 	c.Write([]string{"metric", "unit", "a", "b", "ratio", "low", "high", "verdict", "pairs", "skipped"})

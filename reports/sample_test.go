@@ -10,33 +10,35 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"p2plocal/bench"
+	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/result"
 	"p2plocal/core"
 )
 
 // sample is a made-up result of the given scenarios, the same for the same
 // seed: shapes and sizes like a real one's, so that every form has something
 // to draw.
-func sample(seed uint64, peers, repeat int, scenarios ...string) *bench.Result {
-	o := bench.DefaultOptions()
-	r := &bench.Result{
-		Schema: bench.Schema,
-		Tool:   bench.Tool{Name: bench.ToolName, Version: "v0.0.0-sample", Commit: "0123456789abcdef0123", Args: []string{"-peers", fmt.Sprint(peers)}},
-		Env: bench.Env{
+func sample(seed uint64, peers, repeat int, scenarios ...string) *result.Result {
+	o := result.DefaultOptions()
+	r := &result.Result{
+		Schema: result.Schema,
+		Tool:   result.Tool{Name: result.ToolName, Version: "v0.0.0-sample", Commit: "0123456789abcdef0123", Args: []string{"-peers", fmt.Sprint(peers)}},
+		Env: result.Env{
 			Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Go: "go1.26", OS: "linux", Arch: "amd64",
 			Kernel: "6.18", CPU: "Sample CPU", Cores: 2, Load: [3]float64{0.12, 0.2, 0.3},
 		},
-		Config: bench.Config{Scenarios: scenarios, Peers: peers, Seed: seed, Repeat: repeat, Isolation: "goroutine", Timing: core.DefaultTiming(), Options: o},
+		Config: result.Config{Scenarios: scenarios, Peers: peers, Seed: seed, Repeat: repeat, Isolation: "goroutine", Timing: core.DefaultTiming(), Options: o},
 	}
 	for i := range repeat {
 		g := &generator{rand.New(rand.NewPCG(seed, uint64(i))), peers}
-		run := bench.Run{Seed: seed + uint64(i), Baseline: bench.Baseline{RoundTrip: g.latencies(nil, "", 2000, 12e3)}}
+		run := result.Run{Seed: seed + uint64(i), Baseline: result.Baseline{RoundTrip: g.latencies(nil, "", 2000, 12e3)}}
 		for _, s := range scenarios {
 			run.Scenarios = append(run.Scenarios, g.scenario(s, o))
 		}
 		r.Runs = append(r.Runs, run)
 	}
 	if repeat > 1 {
-		r.Summary = bench.Summarize(r.Runs)
+		r.Summary = bench.Metrics.Summarize(r.Runs)
 	}
 	return r
 }
@@ -46,13 +48,13 @@ type generator struct {
 	peers int
 }
 
-func one(unit string, v float64) bench.Metric { return bench.Metric{Unit: unit, Value: &v} }
+func one(unit string, v float64) result.Metric { return result.Metric{Unit: unit, Value: &v} }
 
 func ptr(v float64) *float64 { return &v }
 
 // latencies is a lognormal distribution around a median in ns; its histogram
 // goes into s under name.
-func (g *generator) latencies(s *bench.Scenario, name string, n int, median float64) bench.Metric {
+func (g *generator) latencies(s *result.Scenario, name string, n int, median float64) result.Metric {
 	h := hdrhistogram.New(64, int64(time.Minute), 3)
 	for range n {
 		v := median * math.Exp(0.55*g.NormFloat64())
@@ -71,7 +73,7 @@ func (g *generator) latencies(s *bench.Scenario, name string, n int, median floa
 		}
 		s.Histograms[name] = string(text)
 	}
-	d := &bench.Distribution{N: uint64(n), Min: ptr(float64(h.Min()) / 1e9), Max: ptr(float64(h.Max()) / 1e9), Mean: ptr(h.Mean() / 1e9), Stddev: ptr(h.StdDev() / 1e9)}
+	d := &result.Distribution{N: uint64(n), Min: ptr(float64(h.Min()) / 1e9), Max: ptr(float64(h.Max()) / 1e9), Mean: ptr(h.Mean() / 1e9), Stddev: ptr(h.StdDev() / 1e9)}
 	for _, q := range []struct {
 		p  float64
 		to **float64
@@ -80,13 +82,13 @@ func (g *generator) latencies(s *bench.Scenario, name string, n int, median floa
 			*q.to = ptr(float64(h.ValueAtQuantile(q.p)) / 1e9)
 		}
 	}
-	return bench.Metric{Unit: "s", Dist: d}
+	return result.Metric{Unit: "s", Dist: d}
 }
 
 // exact sums few values up.
-func exact(values []float64) bench.Metric {
+func exact(values []float64) result.Metric {
 	values = slices.Sorted(slices.Values(values))
-	d := &bench.Distribution{N: uint64(len(values))}
+	d := &result.Distribution{N: uint64(len(values))}
 	if n := len(values); n > 0 {
 		d.Min, d.Max, d.P50 = &values[0], &values[n-1], &values[n/2]
 		if n < 20 {
@@ -101,7 +103,7 @@ func exact(values []float64) bench.Metric {
 		}
 		d.Mean = ptr(sum / float64(n))
 	}
-	return bench.Metric{Unit: "s", Dist: d}
+	return result.Metric{Unit: "s", Dist: d}
 }
 
 func (g *generator) uniform(n int, low, high float64) []float64 {
@@ -114,9 +116,9 @@ func (g *generator) uniform(n int, low, high float64) []float64 {
 
 func (g *generator) name(i int) string { return string(rune('!' + i)) }
 
-func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
+func (g *generator) scenario(name string, o result.Options) result.Scenario {
 	n := g.peers
-	s := bench.Scenario{Name: name, Peers: n, Seconds: 3, Metrics: map[string]bench.Metric{
+	s := result.Scenario{Name: name, Peers: n, Seconds: 3, Metrics: map[string]result.Metric{
 		"false_culls": one("1", 0), "unexplained": one("1", 0), "kernel_drops": one("1", 0), "dropped": one("1", 0),
 		"cpu": one("cores", 0.021+0.01*g.Float64()), "memory": one("bytes", 31.4e6),
 	}}
@@ -133,7 +135,7 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 		for i := range n {
 			a, b := converge*(0.2+0.2*g.Float64()), converge*(0.5+0.2*g.Float64())
 			c := converge * (0.85 + 0.15*g.Float64())
-			s.Charts.Views = append(s.Charts.Views, bench.ViewTrace{Peer: g.name(i), T: []float64{0, a, b, c}, N: []int{0, n / 3, n * 3 / 4, n}})
+			s.Charts.Views = append(s.Charts.Views, result.ViewTrace{Peer: g.name(i), T: []float64{0, a, b, c}, N: []int{0, n / 3, n * 3 / 4, n}})
 		}
 		s.Charts.Converged = &converge
 	case "steady", "loss", "garbage":
@@ -164,9 +166,9 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 		m["jitter"] = g.latencies(nil, "", n*(n-1), 90e3)
 		for t := 0.0; t < 13; t += 0.5 {
 			p50 := 0.00038 * (0.9 + 0.2*g.Float64())
-			s.Charts.Latency = append(s.Charts.Latency, bench.LatencyBucket{T: t, Width: 0.5, N: vanilla / 26, P50: p50, P99: p50 * 3.5, Max: p50 * (5 + 4*g.Float64())})
+			s.Charts.Latency = append(s.Charts.Latency, result.LatencyBucket{T: t, Width: 0.5, N: vanilla / 26, P50: p50, P99: p50 * 3.5, Max: p50 * (5 + 4*g.Float64())})
 		}
-		p := &bench.Pairs{}
+		p := &result.Pairs{}
 		for i := range n {
 			p.Names += g.name(i)
 			for j := range n {
@@ -186,7 +188,7 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 		late := make([]float64, len(silence))
 		for i, v := range silence {
 			late[i] = v - 0.213
-			s.Charts.Noticed = append(s.Charts.Noticed, bench.Noticed{Peer: g.name(i), Of: g.name(n - 1), Seconds: v})
+			s.Charts.Noticed = append(s.Charts.Noticed, result.Noticed{Peer: g.name(i), Of: g.name(n - 1), Seconds: v})
 		}
 		m["detect"], m["detect_silence"], m["converge"] = exact(late), exact(silence), one("s", slices.Max(late))
 		s.Charts.Ideal = &[2]float64{1.5, 2}
@@ -197,23 +199,23 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 	case "churn":
 		m["events"], m["disagreement"], m["converge"] = one("1", 64), one("ratio", 0.31), one("s", 1.83)
 		for t := 0.0; t < 15; t += 0.1 {
-			s.Charts.Disagreement = append(s.Charts.Disagreement, bench.Point{T: t, V: math.Max(0, math.Sin(t/2)) * math.Min(1, (15-t)/4) * g.Float64()})
+			s.Charts.Disagreement = append(s.Charts.Disagreement, result.Point{T: t, V: math.Max(0, math.Sin(t/2)) * math.Min(1, (15-t)/4) * g.Float64()})
 		}
 		for i := range 40 {
-			s.Charts.Noticed = append(s.Charts.Noticed, bench.Noticed{Peer: g.name(i % n), Of: g.name((i + 7) % n), Seconds: 1.5 + 0.5*g.Float64()})
+			s.Charts.Noticed = append(s.Charts.Noticed, result.Noticed{Peer: g.name(i % n), Of: g.name((i + 7) % n), Seconds: 1.5 + 0.5*g.Float64()})
 		}
 		s.Charts.Ideal = &[2]float64{1.5, 2}
 	case "restart":
-		m["whole"], m["refresh.whole"], m["stranded"] = bench.Metric{Unit: "s"}, one("s", 0.98), one("1", float64(n))
-		s.Notes = []bench.Note{{Bad: true, Text: "without refresh the mesh was not whole again within 10 s: the exact protocol cannot heal this"}}
+		m["whole"], m["refresh.whole"], m["stranded"] = result.Metric{Unit: "s"}, one("s", 0.98), one("1", float64(n))
+		s.Notes = []result.Note{{Bad: true, Text: "without refresh the mesh was not whole again within 10 s: the exact protocol cannot heal this"}}
 	case "pause":
-		m["cull"], m["back"], m["refresh.back"], m["rebirth.back"] = one("s", 1.8), bench.Metric{Unit: "s"}, one("s", 0.61), one("s", 0.0004)
+		m["cull"], m["back"], m["refresh.back"], m["rebirth.back"] = one("s", 1.8), result.Metric{Unit: "s"}, one("s", 0.61), one("s", 0.0004)
 	case "saturate":
 		m["rate_lossless"], m["rate_goal"], m["trials"] = one("messages/s", 291e3), one("messages/s", 302e3), one("1", 9)
 		m["latency_due"] = g.latencies(&s, "latency_due", 50000, 900e3)
 		m["latency_due_goal"] = g.latencies(nil, "", 50000, 1200e3)
 		for _, load := range []float64{1000, 2e6, 40e3, 160e3, 320e3, 240e3, 280e3, 300e3, 291e3} {
-			t := bench.Trial{Offered: load, Delivered: math.Min(load, 305e3), Seconds: 1, P50: 0.0004 * (1 + load/2e5), P99: 0.0015 * (1 + load/8e4)}
+			t := mlrsearch.Trial{Offered: load, Delivered: math.Min(load, 305e3), Seconds: 1, P50: 0.0004 * (1 + load/2e5), P99: 0.0015 * (1 + load/8e4)}
 			if load > 295e3 {
 				t.Loss, t.Cause = 1-t.Delivered/load, "full buffers: 12 datagrams lost at the receivers"
 			}
@@ -221,15 +223,15 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 		}
 	}
 	kind := func(n uint64, size int) core.Traffic { return core.Traffic{Datagrams: n, Bytes: n * uint64(size)} }
-	s.Traffic = &bench.Traffic{
+	s.Traffic = &result.Traffic{
 		Server: core.ByType{Directory: kind(directories, 4+4*n)},
 		Peers:  core.ByType{Birth: kind(births, 6), Vanilla: kind(vanilla, 22), KeepAlive: kind(keepAlives, 4)},
 	}
 	total := s.Traffic.Server.Plus(s.Traffic.Peers).Total()
 	m["datagrams"], m["bytes"] = one("1", float64(total.Datagrams)), one("bytes", float64(total.Bytes))
-	s.Accounts = &bench.Accounts{Sent: total.Datagrams, Taken: total.Datagrams}
+	s.Accounts = &result.Accounts{Sent: total.Datagrams, Taken: total.Datagrams}
 	// Everything above is named within its scenario.
-	s.Metrics = make(map[string]bench.Metric)
+	s.Metrics = make(map[string]result.Metric)
 	for k, v := range m {
 		s.Metrics[name+"."+k] = v
 	}
@@ -242,7 +244,7 @@ func (g *generator) scenario(name string, o bench.Options) bench.Scenario {
 }
 
 // spoil turns a sample into bad news of every kind, and hostile text.
-func spoil(r *bench.Result) *bench.Result {
+func spoil(r *result.Result) *result.Result {
 	const evil = "<script>alert(1)</script>,\"=cmd()|\x1b[31mred\u202e`*_#\n| a |"
 	r.Interrupted, r.Env.CPU, r.Env.Load = true, evil, [3]float64{3, 2, 1}
 	r.Tool.Version, r.Tool.Args = "=1+1", []string{"-peer-exec", evil}
@@ -254,7 +256,7 @@ func spoil(r *bench.Result) *bench.Result {
 			if s.Name == "crash" {
 				s.Failed = "the server died: exit status 9" + evil
 			}
-			s.Notes = append(s.Notes, bench.Note{Bad: true, Text: evil}, bench.Note{Text: "an ordinary note"})
+			s.Notes = append(s.Notes, result.Note{Bad: true, Text: evil}, result.Note{Text: "an ordinary note"})
 			s.Metrics[s.Name+".false_culls"], s.Metrics[s.Name+".unexplained"] = one("1", 3), one("1", -7)
 			s.Accounts.Unexplained, s.Accounts.Kernel, s.Accounts.Unsent, s.Accounts.Injected = -7, 12, 1, 4
 			if _, ok := s.Metrics[s.Name+".lost"]; ok {
@@ -262,7 +264,7 @@ func spoil(r *bench.Result) *bench.Result {
 			}
 			if s.Name == "join" {
 				s.Metrics["=evil"] = one("1", 1)
-				s.Metrics["join.converge"] = bench.Metric{Unit: "s"}
+				s.Metrics["join.converge"] = result.Metric{Unit: "s"}
 				for k := range s.Charts.Views {
 					s.Charts.Views[k].Peer = evil
 				}
@@ -279,7 +281,7 @@ func spoil(r *bench.Result) *bench.Result {
 			}
 		}
 	}
-	r.Assertions = []bench.Assertion{
+	r.Assertions = []result.Assertion{
 		{Text: "steady.latency.p99<5ms", Actual: ptr(0.00121), OK: true},
 		{Text: "steady.loss==0", Actual: ptr(12.0 / 18960)},
 		{Text: "join.converge<5ms"},

@@ -4,31 +4,31 @@ import (
 	"fmt"
 	"strings"
 
-	"p2plocal/bench"
+	"p2plocal/bench/result"
 )
 
 // A presentation is all that depends on which scenario a report is about.
 type presentation struct {
-	about    func(s scene, o bench.Options) string // behind "20 peers", what was done to them
-	headline func(s scene, o bench.Options) phrase // its clause of the headline; empty: none
-	facts    func(s scene, o bench.Options) []fact // its own lines below the table
-	lossy    bool                                  // it loses, duplicates and reorders messages on purpose
-	overrun  bool                                  // it fills the kernel's buffers on purpose
-	filtered bool                                  // a filter may be at work in the kernel, too
+	about    func(s scene, o result.Options) string // behind "20 peers", what was done to them
+	headline func(s scene, o result.Options) phrase // its clause of the headline; empty: none
+	facts    func(s scene, o result.Options) []fact // its own lines below the table
+	lossy    bool                                   // it loses, duplicates and reorders messages on purpose
+	overrun  bool                                   // it fills the kernel's buffers on purpose
+	filtered bool                                   // a filter may be at work in the kernel, too
 }
 
 var presentations = map[string]presentation{
 	"join": {
-		about: func(_ scene, o bench.Options) string {
+		about: func(_ scene, o result.Options) string {
 			if o.Join == "spread" {
 				return fmt.Sprintf(", born over %v", o.Spread)
 			}
 			return ", all born at once"
 		},
-		headline: func(s scene, _ bench.Options) phrase {
+		headline: func(s scene, _ result.Options) phrase {
 			return s.reached("converge", "converged in %v", "never converged")
 		},
-		facts: func(s scene, _ bench.Options) []fact {
+		facts: func(s scene, _ result.Options) []fact {
 			p := s.when("converge", "after the first birth every view was complete")
 			if n, ok := s.total("join_datagrams"); ok && s.value("converge") != nil && !s.repeated() {
 				b, _ := s.total("join_bytes")
@@ -38,14 +38,14 @@ var presentations = map[string]presentation{
 		},
 	},
 	"steady": {
-		about: func(_ scene, o bench.Options) string {
+		about: func(_ scene, o result.Options) string {
 			phases := ""
 			if o.InStep {
 				phases = ", all in step"
 			}
 			return fmt.Sprintf(", each broadcasts every %v for %v%s", o.Interval, o.Duration, phases)
 		},
-		headline: func(s scene, _ bench.Options) phrase {
+		headline: func(s scene, _ result.Options) phrase {
 			sent, ok := s.total("sent")
 			lost, _ := s.total("lost")
 			var p phrase
@@ -66,15 +66,15 @@ var presentations = map[string]presentation{
 		},
 	},
 	"crash": {
-		about: func(_ scene, o bench.Options) string { return fmt.Sprintf(", %d killed without a word", o.Kill) },
-		headline: func(s scene, o bench.Options) phrase {
+		about: func(_ scene, o result.Options) string { return fmt.Sprintf(", %d killed without a word", o.Kill) },
+		headline: func(s scene, o result.Options) phrase {
 			what := "a crash"
 			if o.Kill > 1 {
 				what = fmt.Sprintf("%d crashes", o.Kill)
 			}
 			return s.reached("converge", "all noticed "+what+" in %v", what+" went unnoticed")
 		},
-		facts: func(s scene, _ bench.Options) []fact {
+		facts: func(s scene, _ result.Options) []fact {
 			p := s.when("converge", "after the kill no view held the killed any more")
 			if w := s.Charts.Ideal; w != nil && p != nil {
 				p = p.add("ideal %s to %s after it", fixed(w[0], 1), quantity{fixed(w[1], 1), "", "s"})
@@ -83,26 +83,26 @@ var presentations = map[string]presentation{
 		},
 	},
 	"relaunch": {
-		about: func(_ scene, o bench.Options) string {
+		about: func(_ scene, o result.Options) string {
 			return fmt.Sprintf(", %d killed and back under the same name and port", o.Kill)
 		},
 	},
 	"churn": {
-		about: func(_ scene, o bench.Options) string {
+		about: func(_ scene, o result.Options) string {
 			return fmt.Sprintf(", %g a second of them die or return, for %v", o.Churn, o.Duration)
 		},
-		headline: func(s scene, _ bench.Options) phrase {
+		headline: func(s scene, _ result.Options) phrase {
 			return s.reached("disagreement", "held views that differed from the truth for %v of the churn", "")
 		},
-		facts: func(s scene, _ bench.Options) []fact {
+		facts: func(s scene, _ result.Options) []fact {
 			p := s.counted(nil, "events", "deaths and returns", false)
 			p = append(p, s.reached("disagreement", "views differed from the truth for %v of the time", "")...)
 			return []fact{{"churn", p}, {"converge", s.when("converge", "after the last event every view was true")}}
 		},
 	},
 	"restart": {
-		about: func(scene, bench.Options) string { return ", the server dies and comes back" },
-		facts: func(s scene, _ bench.Options) []fact {
+		about: func(scene, result.Options) string { return ", the server dies and comes back" },
+		facts: func(s scene, _ result.Options) []fact {
 			return []fact{
 				{"no refresh", s.when("whole", "after the server's return the mesh was whole")},
 				{"refresh", s.when("refresh.whole", "after the server's return the mesh was whole")},
@@ -111,8 +111,8 @@ var presentations = map[string]presentation{
 		},
 	},
 	"pause": {
-		about: func(scene, bench.Options) string { return ", one is stopped past the deadline and goes on" },
-		facts: func(s scene, _ bench.Options) []fact {
+		about: func(scene, result.Options) string { return ", one is stopped past the deadline and goes on" },
+		facts: func(s scene, _ result.Options) []fact {
 			return []fact{
 				{"cull", s.when("cull", "after the stop no other view held it")},
 				{"no refresh", s.when("back", "after going on it was in every view again")},
@@ -122,8 +122,8 @@ var presentations = map[string]presentation{
 		},
 	},
 	"loss": {
-		about: func(_ scene, o bench.Options) string { return fmt.Sprintf(" under %v", o.Impair) },
-		facts: func(s scene, _ bench.Options) []fact {
+		about: func(_ scene, o result.Options) string { return fmt.Sprintf(" under %v", o.Impair) },
+		facts: func(s scene, _ result.Options) []fact {
 			p := s.counted(nil, "injected", "datagrams lost on purpose", false)
 			p = append(p, s.reached("loss_injected", "%v of the messages", "")...)
 			return []fact{{"converge", s.when("converge", "after the kill no view held the killed any more")}, {"injected", p}}
@@ -131,14 +131,14 @@ var presentations = map[string]presentation{
 		lossy: true,
 	},
 	"garbage": {
-		about: func(_ scene, o bench.Options) string {
+		about: func(_ scene, o result.Options) string {
 			rate := "as fast as one core can"
 			if o.Garbage.Rate > 0 {
 				rate = strings.ReplaceAll(measure(o.Garbage.Rate, "messages/s").String(), glue, " ")
 			}
 			return fmt.Sprintf(" beside a flood of kind %s at the %s, %s, for %v", clean(o.Garbage.Kind), clean(o.Garbage.At), rate, o.Duration)
 		},
-		headline: func(s scene, _ bench.Options) phrase {
+		headline: func(s scene, _ result.Options) phrase {
 			v := s.value("hostile_rate")
 			if v == nil {
 				return nil
@@ -149,7 +149,7 @@ var presentations = map[string]presentation{
 			}
 			return phrase{}.addIf(lost != 0, "lost %s messages beside %v hostile datagrams", orNone(lost), measure(*v, "messages/s"))
 		},
-		facts: func(s scene, _ bench.Options) []fact {
+		facts: func(s scene, _ result.Options) []fact {
 			p := s.counted(nil, "hostile_sent", "sent", false)
 			p = s.counted(p, "hostile_taken", "taken from the target's socket", false)
 			p = append(p, s.reached("hostile_rate", "%v", "")...)
@@ -163,11 +163,11 @@ var presentations = map[string]presentation{
 		overrun: true, filtered: true,
 	},
 	"saturate": {
-		about: func(scene, bench.Options) string { return ", the highest load without loss" },
-		headline: func(s scene, _ bench.Options) phrase {
+		about: func(scene, result.Options) string { return ", the highest load without loss" },
+		headline: func(s scene, _ result.Options) phrase {
 			return s.reached("rate_lossless", "carried up to %v without loss", "")
 		},
-		facts: func(s scene, o bench.Options) (out []fact) {
+		facts: func(s scene, o result.Options) (out []fact) {
 			for _, goal := range []struct{ label, rate, latency, text string }{
 				{"lossless", "rate_lossless", "latency_due", "without loss"},
 				{"goal", "rate_goal", "latency_due_goal", "at a loss of " + measure(o.Search.LossRatio, "ratio").String()},

@@ -9,7 +9,7 @@ import (
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
 
-	"p2plocal/bench"
+	"p2plocal/bench/result"
 )
 
 // TextOptions say what the text is for.
@@ -41,7 +41,7 @@ func newPage(o TextOptions) *page {
 }
 
 // Text writes a result as a screen of text.
-func Text(w io.Writer, r *bench.Result, o TextOptions) error {
+func Text(w io.Writer, r *result.Result, o TextOptions) error {
 	p, d := newPage(o), newDigest(r)
 	p.wrapped("", d.headline, "", bold)
 	// First columns and labels are as wide in all sections, and so are the

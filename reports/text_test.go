@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -40,13 +41,13 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-func cases() map[string]*bench.Result {
+func cases() map[string]*result.Result {
 	good := sample(1, 80, 1, defaults...)
-	good.Assertions = []bench.Assertion{
+	good.Assertions = []result.Assertion{
 		{Text: "steady.latency.p99<5ms", Actual: ptr(0.00121), OK: true},
 		{Text: "steady.loss==0", Actual: ptr(0), OK: true},
 	}
-	return map[string]*bench.Result{
+	return map[string]*result.Result{
 		"default": good,
 		"all":     sample(2, 20, 1, bench.Scenarios...),
 		"repeat":  sample(3, 20, 7, defaults...),
@@ -126,7 +127,7 @@ func TestJSON(t *testing.T) {
 	if err := Write(&b, "json", []Named{{"x", r}}, TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	back, err := bench.Read(bytes.NewReader(b.Bytes()))
+	back, err := result.Read(bytes.NewReader(b.Bytes()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +189,7 @@ func TestFormatOf(t *testing.T) {
 	if err := Write(io.Discard, "pdf", []Named{{}}, TextOptions{}); !errors.Is(err, ErrFormat) {
 		t.Error(err)
 	}
-	two := []Named{{Result: &bench.Result{Config: bench.Config{Peers: 2}}}, {Result: &bench.Result{Config: bench.Config{Peers: 3}}}}
+	two := []Named{{Result: &result.Result{Config: result.Config{Peers: 2}}}, {Result: &result.Result{Config: result.Config{Peers: 3}}}}
 	if Write(io.Discard, "txt", nil, TextOptions{}) == nil || Write(io.Discard, "json", two, TextOptions{}) == nil {
 		t.Error("no result, or two of different meshes into one document, is no error")
 	}

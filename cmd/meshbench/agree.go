@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/core/simnet"
@@ -61,10 +63,10 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := cfg.finish(fs, stderr); err != nil {
 		return err
 	}
-	if _, err := out.check(cfg.Scenarios, bench.ParseAssertion); err != nil {
+	if _, err := out.check(cfg.Scenarios, bench.Metrics.ParseAssertion); err != nil {
 		return err
 	}
-	var real, sim *bench.Result
+	var real, sim *result.Result
 	if len(files) == 2 {
 		real, sim, err = readSides(files)
 	} else {
@@ -73,7 +75,7 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a := bench.Agree(real, sim)
+	a := stat.Agree(bench.Metrics, real, sim)
 	errs := []error{reports.Agree(stdout, a, real, sim, printing.TextOptions(stdout, out.ascii))}
 	for _, name := range out.reports {
 		errs = append(errs, printing.WriteFile(name, func(w io.Writer) error {
@@ -93,8 +95,8 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // readSides reads two results, of which the second must be simulated and the first not.
-func readSides(files []string) (real, sim *bench.Result, err error) {
-	var sides [2]*bench.Result
+func readSides(files []string) (real, sim *result.Result, err error) {
+	var sides [2]*result.Result
 	for i, name := range files {
 		if sides[i], err = readResult(name); err != nil {
 			return nil, nil, err
@@ -110,19 +112,19 @@ func readSides(files []string) (real, sim *bench.Result, err error) {
 }
 
 // runSides runs the configuration over UDP and then, as often, simulated.
-func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.Tool, quiet bool, stderr io.Writer) (real, sim *bench.Result, err error) {
-	v := &bench.Simulation{Queue: bench.QueueOf(cfg.Options.ReadBuffer), Host: bench.DefaultHost}
+func runSides(ctx context.Context, cfg *config, virtual *simulation, tool result.Tool, quiet bool, stderr io.Writer) (real, sim *result.Result, err error) {
+	v := &result.Simulation{Queue: result.QueueOf(cfg.Options.ReadBuffer), Host: result.DefaultHost}
 	if virtual.host != "measured" {
-		if v.Host, err = bench.ParseHost(virtual.host); err != nil {
+		if v.Host, err = result.ParseHost(virtual.host); err != nil {
 			return nil, nil, cli.UsageError{Err: err}
 		}
 	}
 	if v.Host.Cores == 0 {
-		v.Network = simnet.Fault{Delay: bench.LoopbackDelay}
+		v.Network = simnet.Fault{Delay: result.LoopbackDelay}
 	}
 	same := cfg.Config
 	same.Isolation, same.Simulation = "virtual", v
-	if err := same.Validate(); err != nil { // better now than after the real runs
+	if err := bench.Validate(&same); err != nil { // better now than after the real runs
 		return nil, nil, cli.UsageError{Err: err}
 	}
 	var status bench.Status
@@ -136,7 +138,7 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool bench.
 		return nil, nil, cli.Interrupted
 	}
 	if virtual.host == "measured" {
-		v.Host = cfg.MeasuredHost(real.Runs)
+		v.Host = bench.MeasuredHost(&cfg.Config, real.Runs)
 	}
 	start := time.Now()
 	sim, err = bench.Execute(context.WithoutCancel(ctx), same, tool, &status)

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
@@ -39,7 +41,7 @@ func compare(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	c := bench.Compare([]*bench.Result{old}, []*bench.Result{new})
+	c := stat.Compare(bench.Metrics, []*result.Result{old}, []*result.Result{new})
 	if err := reports.Compare(stdout, c, *all, printing.TextOptions(stdout, *ascii)); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/core"
@@ -18,7 +19,7 @@ import (
 
 // config is the configuration as flags give it.
 type config struct {
-	bench.Config
+	result.Config
 	timing    *core.Timing
 	scenarios string
 	impair    string
@@ -28,7 +29,7 @@ type config struct {
 // benchFlags registers everything that shapes a measurement, and where its
 // results go.
 func benchFlags(fs *flag.FlagSet) (*config, *output) {
-	c := &config{Config: bench.Config{Options: bench.DefaultOptions()}, timing: cli.Timing(fs)}
+	c := &config{Config: result.Config{Options: result.DefaultOptions()}, timing: cli.Timing(fs)}
 	o := &c.Options
 	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all that can be run: "+strings.Join(bench.Scenarios, ", "))
 	fs.IntVar(&c.Peers, "peers", 80, "`number` of peers, 1 to 95")
@@ -47,7 +48,7 @@ func benchFlags(fs *flag.FlagSet) (*config, *output) {
 	fs.StringVar(&c.impair, "impair", o.Impair.String(), "what loss does to every link, a `list`: the part of datagrams lost and doubled (dup), how long all are held, and the part held back for another delay+jitter (reorder), which is overtaken by what is sent meanwhile")
 	fs.StringVar(&c.garbage, "garbage", "100k", "garbage: hostile datagrams a second (`rate`), which may end in k or M; max: as many as one core can send. From 100k on each is sent 64 times in a row (UDP_SEGMENT)")
 	fs.StringVar(&o.Garbage.Kind, "garbage-kind", o.Garbage.Kind, "garbage: what they are: "+strings.Join(fuzz.FloodKinds, ", "))
-	fs.StringVar(&o.Garbage.At, "garbage-at", o.Garbage.At, "garbage: whom they are sent to: "+strings.Join(bench.GarbageTargets, ", "))
+	fs.StringVar(&o.Garbage.At, "garbage-at", o.Garbage.At, "garbage: whom they are sent to: "+strings.Join(result.GarbageTargets, ", "))
 	fs.IntVar(&o.ReadBuffer, "rcvbuf", o.ReadBuffer, "receive buffer in `bytes` to ask for on each socket; 0: the system's default")
 	fs.BoolVar(&o.SourceCheck, "source-check", false, "our server takes births and keep-alives only from the port that they name")
 	fs.StringVar(&o.Server, "server", "", "measure the server that runs at `addr`, instead of ours")
@@ -89,17 +90,17 @@ func (c *config) finish(fs *flag.FlagSet, stderr io.Writer) error {
 	}
 	o.Server = cli.Localhost(o.Server)
 	var err error
-	if o.Impair, err = bench.ParseImpairment(c.impair); err != nil {
+	if o.Impair, err = result.ParseImpairment(c.impair); err != nil {
 		return cli.UsageError{Err: err}
 	}
-	if o.Garbage.Rate, err = bench.ParseRate(c.garbage); err != nil {
+	if o.Garbage.Rate, err = result.ParseRate(c.garbage); err != nil {
 		return cli.UsageError{Err: fmt.Errorf("-garbage %w", err)}
 	}
 	var without []string
 	if !set["scenario"] || c.scenarios == "all" {
 		without = c.leaveOut()
 	}
-	if err := c.Validate(); err != nil {
+	if err := bench.Validate(&c.Config); err != nil {
 		return cli.UsageError{Err: err}
 	}
 	for _, why := range without {
@@ -113,7 +114,7 @@ func (c *config) finish(fs *flag.FlagSet, stderr io.Writer) error {
 func (c *config) leaveOut() (without []string) {
 	var can []string
 	for _, name := range c.Scenarios {
-		if why := c.Cannot(name); why != "" {
+		if why := bench.Cannot(&c.Config, name); why != "" {
 			without = append(without, name+": "+why)
 		} else {
 			can = append(can, name)
@@ -150,8 +151,8 @@ func outputFlags(fs *flag.FlagSet) *output {
 
 // check reads the assertions, and sees to it that the files can be written:
 // better now than after the measurement.
-func (o *output) check(scenarios []string, parse func(string) (bench.Assert, error)) ([]bench.Assert, error) {
-	var asserts []bench.Assert
+func (o *output) check(scenarios []string, parse func(string) (result.Assert, error)) ([]result.Assert, error) {
+	var asserts []result.Assert
 	for _, text := range o.asserts {
 		a, err := parse(text)
 		if err == nil {
@@ -184,7 +185,7 @@ func endings() string { return "." + strings.Join(reports.Formats, ", .") }
 
 // parsePercent reads 5%. A bare number is refused: 5 could mean 5 % or 500 %.
 func parsePercent(s string) (float64, error) {
-	v, err := bench.ParseRatio(s)
+	v, err := result.ParseRatio(s)
 	if err != nil || !(v >= 0) || !strings.HasSuffix(s, "%") {
 		return 0, fmt.Errorf("%q is no percentage, want one such as 5%%", s)
 	}
@@ -196,7 +197,7 @@ type ratio float64
 
 func (r *ratio) String() string { return strconv.FormatFloat(float64(*r)*100, 'g', -1, 64) + "%" }
 func (r *ratio) Set(s string) error {
-	v, err := bench.ParseRatio(s)
+	v, err := result.ParseRatio(s)
 	*r = ratio(v)
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 )
 
@@ -124,31 +125,31 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err := cfg.finish(fs, stderr); err != nil {
 		return err
 	}
-	asserts, err := out.check(cfg.Scenarios, bench.ParseAssertion)
+	asserts, err := out.check(cfg.Scenarios, bench.Metrics.ParseAssertion)
 	if err != nil {
 		return err
 	}
 	var status bench.Status
 	stop := showProgress(&status, cfg.Config, stderr, out.quiet)
 	started := time.Now()
-	result, failed := bench.Execute(ctx, cfg.Config, bench.Version(virtual.args(fs, args)), &status)
+	r, failed := bench.Execute(ctx, cfg.Config, bench.Version(virtual.args(fs, args)), &status)
 	stop()
 	if !out.quiet {
-		virtual.speed(stderr, result, time.Since(started))
+		virtual.speed(stderr, r, time.Since(started))
 	}
-	if failed != nil && (result == nil || !result.Measured()) {
+	if failed != nil && (r == nil || !r.Measured()) {
 		return failed
 	}
-	result.Assertions = bench.Evaluate(asserts, result)
-	if failed == nil && !result.Interrupted && result.Failure() != "" {
-		failed = errors.New(result.Failure())
+	r.Assertions = result.Evaluate(asserts, r)
+	if failed == nil && !r.Interrupted && r.Failure() != "" {
+		failed = errors.New(r.Failure())
 	}
-	return outcome(out.write(result, stdout), failed, result.Interrupted, result.Assertions)
+	return outcome(out.write(r, stdout), failed, r.Interrupted, r.Assertions)
 }
 
 // outcome is what a command ends with: what could not be written, or measured,
 // before what was interrupted, before what was not as it should be.
-func outcome(written, failed error, interrupted bool, asserted []bench.Assertion) error {
+func outcome(written, failed error, interrupted bool, asserted []result.Assertion) error {
 	switch {
 	case written != nil && failed != nil:
 		return fmt.Errorf("%w; %w", failed, written)
@@ -156,7 +157,7 @@ func outcome(written, failed error, interrupted bool, asserted []bench.Assertion
 		return cmp.Or(written, failed)
 	case interrupted:
 		return cli.Interrupted
-	case slices.ContainsFunc(asserted, func(a bench.Assertion) bool { return !a.OK }):
+	case slices.ContainsFunc(asserted, func(a result.Assertion) bool { return !a.OK }):
 		return cli.Failed
 	}
 	return nil
@@ -171,8 +172,8 @@ func metrics(_ context.Context, args []string, stdout, _ io.Writer) error {
 		return cli.Usagef("metrics takes no arguments, not %q", others[0])
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "A distribution, marked *, has the figures %s,\nsuch as steady.latency.p99.\n\n", strings.Join(bench.Fields, ", "))
-	for _, d := range bench.Definitions() {
+	fmt.Fprintf(&b, "A distribution, marked *, has the figures %s,\nsuch as steady.latency.p99.\n\n", strings.Join(result.Fields, ", "))
+	for _, d := range bench.Metrics.All() {
 		name := d.Name
 		if d.Dist {
 			name += " *"
@@ -184,7 +185,7 @@ func metrics(_ context.Context, args []string, stdout, _ io.Writer) error {
 }
 
 // readResult reads one result file.
-func readResult(name string) (*bench.Result, error) { return readFile(name, bench.Read) }
+func readResult(name string) (*result.Result, error) { return readFile(name, result.Read) }
 
 func readFile[T any](name string, read func(io.Reader) (*T, error)) (*T, error) {
 	f, err := os.Open(name)

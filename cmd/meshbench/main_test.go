@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 )
 
@@ -165,7 +167,7 @@ func TestRun(t *testing.T) {
 func TestJSONOnStdout(t *testing.T) {
 	t.Parallel()
 	code, stdout, _ := invoke(t.Context(), "-peers", "2", "-scenario", "join", "-json", "-", "-quiet")
-	var r bench.Result
+	var r result.Result
 	if err := json.Unmarshal([]byte(stdout), &r); code != 0 || err != nil {
 		t.Errorf("exit %d, %v:\n%s", code, err, stdout)
 	}
@@ -189,7 +191,7 @@ func TestInterrupt(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	_, stdout, _ := invoke(t.Context(), "metrics")
-	for _, d := range bench.Definitions() {
+	for _, d := range bench.Metrics.All() {
 		if !strings.Contains(stdout, d.Name) || !strings.Contains(stdout, d.Text) {
 			t.Errorf("no %s, %q in the list", d.Name, d.Text)
 		}
@@ -220,7 +222,7 @@ func TestCompareServersOutputs(t *testing.T) {
 	if code, shown, stderr := invoke(t.Context(), "report", "txt", name("json")); code != 0 || shown != stdout {
 		t.Errorf("report exits with %d, %q, and differs from what the run printed:\n%s\n%s", code, stderr, shown, stdout)
 	}
-	p, err := readFile(name("json"), bench.ReadPairing)
+	p, err := readFile(name("json"), stat.ReadPairing)
 	if err != nil {
 		t.Fatal(err)
 	}

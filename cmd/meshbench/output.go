@@ -9,14 +9,16 @@ import (
 	"strings"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
 
 // write writes the result wherever it is wanted.
-func (o *output) write(r *bench.Result, stdout io.Writer) error {
-	return o.writeAll(stdout, r.Write, func(w io.Writer) error { return bench.WriteGoBench(w, r) },
+func (o *output) write(r *result.Result, stdout io.Writer) error {
+	return o.writeAll(stdout, r.Write, func(w io.Writer) error { return bench.Metrics.WriteGoBench(w, r) },
 		func(w io.Writer, name, format string, t reports.TextOptions) error {
 			return reports.Write(w, format, []reports.Named{{Name: name, Result: r}}, t)
 		})
@@ -78,8 +80,8 @@ func report(_ context.Context, args []string, stdout, _ io.Writer) error {
 	var results []reports.Named
 	for _, name := range others[1:] {
 		r, err := readResult(name)
-		if errors.Is(err, bench.ErrPairing) && len(others) == 2 {
-			p, err := readFile(name, bench.ReadPairing)
+		if errors.Is(err, result.ErrPairing) && len(others) == 2 {
+			p, err := readFile(name, stat.ReadPairing)
 			if err != nil {
 				return err
 			}

@@ -11,13 +11,14 @@ import (
 	"golang.org/x/term"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/printing"
 )
 
 // showProgress says on stderr how far the benchmark is, until the function
 // that it returns is called: on a terminal in one line that changes, else in
 // a line for each scenario.
-func showProgress(status *bench.Status, cfg bench.Config, stderr io.Writer, quiet bool) (stop func()) {
+func showProgress(status *bench.Status, cfg result.Config, stderr io.Writer, quiet bool) (stop func()) {
 	if quiet {
 		return func() {}
 	}
@@ -25,7 +26,7 @@ func showProgress(status *bench.Status, cfg bench.Config, stderr io.Writer, quie
 	if cfg.Simulation != nil {
 		of = " of virtual time"
 	}
-	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), cfg.Expected().Round(time.Second), of)
+	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), bench.Expected(&cfg).Round(time.Second), of)
 	f, terminal := printing.Terminal(stderr)
 	if !terminal || os.Getenv("TERM") == "dumb" {
 		status.Begun = func(p *bench.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", progressName(p)) }

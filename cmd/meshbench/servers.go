@@ -37,7 +37,7 @@ func compareServers(ctx context.Context, args []string, stdout, stderr io.Writer
 	if cfg.Options.Server != "" {
 		return cli.Usagef("compare-servers starts its servers: -server %s has no place in it", cfg.Options.Server)
 	}
-	asserts, err := out.check(cfg.Scenarios, bench.ParseRatioAssertion)
+	asserts, err := out.check(cfg.Scenarios, bench.Metrics.ParseRatioAssertion)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func compareServers(ctx context.Context, args []string, stdout, stderr io.Writer
 	if failed == nil && !p.Interrupted && p.Failure() != "" {
 		failed = errors.New(p.Failure())
 	}
-	err = out.writeAll(stdout, p.Write, p.WriteGoBench, func(w io.Writer, _, format string, o reports.TextOptions) error {
+	err = out.writeAll(stdout, p.Write, func(w io.Writer) error { return p.WriteGoBench(bench.Metrics, w) }, func(w io.Writer, _, format string, o reports.TextOptions) error {
 		return reports.Pairing(w, format, p, *all, o)
 	})
 	return outcome(err, failed, p.Interrupted, p.Assertions)

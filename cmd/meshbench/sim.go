@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"p2plocal/bench"
+	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core/simnet"
 )
@@ -24,7 +24,7 @@ func simFlags(fs *flag.FlagSet) *simulation {
 	s := new(simulation)
 	fs.BoolVar(&s.on, "sim", false, "simulate: a virtual network and clock instead of UDP")
 	fs.StringVar(&s.faults, "faults", "", "sim: what befalls every mesh, a script in `file`. Its seed, peers and refresh count where no flag says otherwise")
-	fs.StringVar(&s.host, "host", "none", "sim: what computing costs, a `list` such as "+bench.FormatHost(bench.DefaultHost)+": cores, and what a turn on one, a datagram taken and one sent keep it busy for; none: nothing")
+	fs.StringVar(&s.host, "host", "none", "sim: what computing costs, a `list` such as "+result.FormatHost(result.DefaultHost)+": cores, and what a turn on one, a datagram taken and one sent keep it busy for; none: nothing")
 	fs.BoolVar(&s.trace, "trace", false, "sim: print every event of every network, before the result")
 	fs.DurationVar(&s.until, "until", 0, "sim: end every mesh at this virtual `time`; 0: when its scenario ends")
 	return s
@@ -48,9 +48,9 @@ func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.W
 	case s.trace && out.json == "-":
 		return cli.Usagef("-trace and -json - both want standard output")
 	}
-	v := &bench.Simulation{Network: simnet.Fault{Delay: bench.LoopbackDelay}, Queue: bench.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until}
+	v := &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}, Queue: result.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until}
 	var err error
-	if v.Host, err = bench.ParseHost(s.host); err != nil {
+	if v.Host, err = result.ParseHost(s.host); err != nil {
 		return cli.UsageError{Err: err}
 	}
 	if v.Host.Cores > 0 {
@@ -102,7 +102,7 @@ func (s *simulation) args(fs *flag.FlagSet, args []string) []string {
 }
 
 // speed says how fast the simulation was, which is no part of the result.
-func (s *simulation) speed(stderr io.Writer, r *bench.Result, took time.Duration) {
+func (s *simulation) speed(stderr io.Writer, r *result.Result, took time.Duration) {
 	if !s.on || r == nil {
 		return
 	}

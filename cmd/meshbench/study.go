@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"p2plocal/bench"
+	"p2plocal/bench/result"
 	"p2plocal/bench/study"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
@@ -90,7 +91,7 @@ type studyCommand struct {
 func newStudyCommand(name string) *studyCommand {
 	c := &studyCommand{fs: flag.NewFlagSet("meshbench "+name, flag.ContinueOnError), plan: study.Plan{Timing: core.DefaultTiming()},
 		peers:   list[int]{nil, strconv.Atoi, strconv.Itoa},
-		losses:  list[float64]{nil, bench.ParseRatio, printRatio},
+		losses:  list[float64]{nil, result.ParseRatio, printRatio},
 		refresh: list[time.Duration]{nil, time.ParseDuration, time.Duration.String}}
 	p := &c.plan
 	c.fs.Float64Var(&p.Hours, "hours", 200, "peer-hours of membership to watch for each line of loss and sweep")

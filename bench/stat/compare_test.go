@@ -1,4 +1,4 @@
-package bench
+package stat
 
 import (
 	"math"
@@ -6,12 +6,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"p2plocal/bench/result"
 )
 
-func side(runs ...[]Run) []*Result {
-	var results []*Result
+func side(runs ...[]result.Run) []*result.Result {
+	var results []*result.Result
 	for _, r := range runs {
-		results = append(results, &Result{Runs: r})
+		results = append(results, &result.Result{Runs: r})
 	}
 	return results
 }
@@ -38,8 +40,8 @@ func TestCompare(t *testing.T) {
 		{"from never", "restart.whole", []any{nil, nil, nil, nil}, []any{1.0, 1.1, 1.2, 1.3}, nil, Better, false},
 		{"medians equal, ranks not", "steady.lost", []any{0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0}, []any{0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0}, nil, Same, false},
 	} {
-		d, _, _ := Define(test.metric)
-		c := Compare(side(runsOf(test.metric, d.Unit, test.old...)), side(runsOf(test.metric, d.Unit, test.new...)))
+		d, _, _ := metrics.Define(test.metric)
+		c := Compare(metrics, side(runsOf(test.metric, d.Unit, test.old...)), side(runsOf(test.metric, d.Unit, test.new...)))
 		if len(c.Changes) != 1 || c.OldRuns != len(test.old) || c.NewRuns != len(test.new) {
 			t.Fatalf("%s: %+v", test.name, c)
 		}
@@ -63,7 +65,7 @@ func TestCompare(t *testing.T) {
 func TestComparePools(t *testing.T) {
 	a, b := runsOf("join.converge", "s", 1.0, 2.0), runsOf("join.converge", "s", 3.0, 4.0, 5.0)
 	other := runsOf("steady.loss", "ratio", 0.5)
-	c := Compare(side(a, b), side(b, other))
+	c := Compare(metrics, side(a, b), side(b, other))
 	if len(c.Changes) != 2 {
 		t.Fatalf("%+v", c)
 	}
@@ -73,52 +75,52 @@ func TestComparePools(t *testing.T) {
 	if ch := c.Changes[1]; ch.Metric != "steady.loss" || ch.Old != nil || ch.New.N != 1 || ch.P != nil || ch.Verdict != Same {
 		t.Errorf("measured on one side only: %+v", ch)
 	}
-	if c := Compare(nil, nil); len(c.Changes) != 0 || len(c.Regressions(0)) != 0 {
+	if c := Compare(metrics, nil, nil); len(c.Changes) != 0 || len(c.Regressions(0)) != 0 {
 		t.Errorf("nothing: %+v", c)
 	}
 }
 
 func TestCompareWarnings(t *testing.T) {
 	runs := runsOf("join.converge", "s", 1.0, 2.0, 3.0, 4.0)
-	result := func(change func(*Result)) *Result {
-		r := &Result{Runs: runs, Config: Config{Peers: 80, Options: DefaultOptions()}, Env: Env{CPU: "one", Cores: 2}}
+	of := func(change func(*result.Result)) *result.Result {
+		r := &result.Result{Runs: runs, Config: result.Config{Peers: 80, Options: result.DefaultOptions()}, Env: result.Env{CPU: "one", Cores: 2}}
 		change(r)
 		return r
 	}
-	same := func(*Result) {}
+	same := func(*result.Result) {}
 	for _, test := range []struct {
 		name   string
-		change func(*Result)
+		change func(*result.Result)
 		want   string // "": no warning
 	}{
 		{"same", same, ""},
-		{"time", func(r *Result) { r.Env.Time = time.Unix(1, 0) }, ""},
-		{"load", func(r *Result) { r.Env.Load[0] = 1 }, ""},
-		{"repeat", func(r *Result) { r.Config.Repeat = 9 }, ""},
-		{"version", func(r *Result) { r.Tool.Version, r.Tool.Commit = "2", "abc" }, ""},
-		{"cpu", func(r *Result) { r.Env.CPU = "two\x1b" }, `cpu differs: "one" old, "two\x1b" new`},
-		{"cores", func(r *Result) { r.Env.Cores = 4 }, "cores differs: 2 old, 4 new"},
-		{"kernel", func(r *Result) { r.Env.Kernel = "7" }, `kernel differs: "" old, "7" new`},
-		{"go", func(r *Result) { r.Env.Go = "go2" }, `go differs: "" old, "go2" new`},
-		{"peers", func(r *Result) { r.Config.Peers = 20 }, "peers differs: 80 old, 20 new"},
-		{"seed", func(r *Result) { r.Config.Seed = 7 }, "seed differs: 0 old, 7 new"},
-		{"isolation", func(r *Result) { r.Config.Isolation = "process" }, `isolation differs: "" old, "process" new`},
-		{"interval", func(r *Result) { r.Config.Options.Interval = time.Second }, "options.interval differs: 4s old, 1s new"},
-		{"loss", func(r *Result) { r.Config.Options.Impair.Loss = 0.5 }, "options.impair.loss differs: 0.01 old, 0.5 new"},
-		{"scenarios", func(r *Result) { r.Config.Scenarios = []string{"join"} }, `scenarios differs: [] old, ["join"] new`},
-		{"interrupted", func(r *Result) { r.Interrupted = true }, "a result of the new side, of 0001-01-01 00:00:00, was interrupted"},
-		{"dirty", func(r *Result) { r.Tool.Dirty = true }, "a result of the new side, of 0001-01-01 00:00:00, comes from a build with uncommitted changes"},
+		{"time", func(r *result.Result) { r.Env.Time = time.Unix(1, 0) }, ""},
+		{"load", func(r *result.Result) { r.Env.Load[0] = 1 }, ""},
+		{"repeat", func(r *result.Result) { r.Config.Repeat = 9 }, ""},
+		{"version", func(r *result.Result) { r.Tool.Version, r.Tool.Commit = "2", "abc" }, ""},
+		{"cpu", func(r *result.Result) { r.Env.CPU = "two\x1b" }, `cpu differs: "one" old, "two\x1b" new`},
+		{"cores", func(r *result.Result) { r.Env.Cores = 4 }, "cores differs: 2 old, 4 new"},
+		{"kernel", func(r *result.Result) { r.Env.Kernel = "7" }, `kernel differs: "" old, "7" new`},
+		{"go", func(r *result.Result) { r.Env.Go = "go2" }, `go differs: "" old, "go2" new`},
+		{"peers", func(r *result.Result) { r.Config.Peers = 20 }, "peers differs: 80 old, 20 new"},
+		{"seed", func(r *result.Result) { r.Config.Seed = 7 }, "seed differs: 0 old, 7 new"},
+		{"isolation", func(r *result.Result) { r.Config.Isolation = "process" }, `isolation differs: "" old, "process" new`},
+		{"interval", func(r *result.Result) { r.Config.Options.Interval = time.Second }, "options.interval differs: 4s old, 1s new"},
+		{"loss", func(r *result.Result) { r.Config.Options.Impair.Loss = 0.5 }, "options.impair.loss differs: 0.01 old, 0.5 new"},
+		{"scenarios", func(r *result.Result) { r.Config.Scenarios = []string{"join"} }, `scenarios differs: [] old, ["join"] new`},
+		{"interrupted", func(r *result.Result) { r.Interrupted = true }, "a result of the new side, of 0001-01-01 00:00:00, was interrupted"},
+		{"dirty", func(r *result.Result) { r.Tool.Dirty = true }, "a result of the new side, of 0001-01-01 00:00:00, comes from a build with uncommitted changes"},
 	} {
-		got := Compare([]*Result{result(same)}, []*Result{result(test.change)}).Warnings
+		got := Compare(metrics, []*result.Result{of(same)}, []*result.Result{of(test.change)}).Warnings
 		if test.want == "" && len(got) > 0 || test.want != "" && !slices.Equal(got, []string{test.want}) {
 			t.Errorf("%s: warnings %q, want %q", test.name, got, test.want)
 		}
 	}
-	mixed := []*Result{result(same), result(func(r *Result) { r.Config.Peers = 20 })}
-	if got := Compare(mixed, mixed).Warnings; !slices.Equal(got, []string{"peers differs within both sides: 20 and 80"}) {
+	mixed := []*result.Result{of(same), of(func(r *result.Result) { r.Config.Peers = 20 })}
+	if got := Compare(metrics, mixed, mixed).Warnings; !slices.Equal(got, []string{"peers differs within both sides: 20 and 80"}) {
 		t.Errorf("mixed sides: warnings %q", got)
 	}
-	if got := Compare(side(runs), side(runsOf("join.converge", "ms", 1.0, 2.0, 3.0, 4.0))); len(got.Changes) != 0 || len(got.Warnings) != 1 {
+	if got := Compare(metrics, side(runs), side(runsOf("join.converge", "ms", 1.0, 2.0, 3.0, 4.0))); len(got.Changes) != 0 || len(got.Warnings) != 1 {
 		t.Errorf("other unit: %+v", got)
 	}
 }
@@ -127,21 +129,21 @@ func TestPair(t *testing.T) {
 	// The machine gets slower all the time; b takes half of what a takes.
 	a := runsOf("join.converge", "s", 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 	b := runsOf("join.converge", "s", 0.5, 1.0, 1.5, 2.0, 2.4, 3.0)
-	got := Pair(a, b)
+	got := Pair(metrics, a, b)
 	if len(got) != 1 {
 		t.Fatalf("%+v", got)
 	}
 	if r := got[0]; r.Median != 0.5 || len(r.Pairs) != 6 || *r.A != 3.5 || *r.B != 1.75 || r.Low == nil || *r.Low != 2.4/5 || *r.High != 0.5 || r.Verdict != Better {
 		t.Errorf("%+v", r)
 	}
-	if r := Pair(a[:5], b)[0]; r.Low != nil || r.More != 1 || r.Verdict != Same {
+	if r := Pair(metrics, a[:5], b)[0]; r.Low != nil || r.More != 1 || r.Verdict != Same {
 		t.Errorf("five pairs: %+v", r)
 	}
 	a, b = runsOf("steady.rate", "messages/s", 0.0, nil, 2.0), runsOf("steady.rate", "messages/s", 1.0, 1.0, 1.0)
-	if r := Pair(a, b)[0]; r.Skipped != 2 || len(r.Pairs) != 1 || r.Median != 0.5 {
+	if r := Pair(metrics, a, b)[0]; r.Skipped != 2 || len(r.Pairs) != 1 || r.Median != 0.5 {
 		t.Errorf("without ratios: %+v", r)
 	}
-	if got := Pair(a[:2], b); len(got) != 1 || got[0].A == nil || *got[0].A != 0 || *got[0].B != 1 || len(got[0].Pairs) != 0 {
+	if got := Pair(metrics, a[:2], b); len(got) != 1 || got[0].A == nil || *got[0].A != 0 || *got[0].B != 1 || len(got[0].Pairs) != 0 {
 		t.Errorf("no ratio at all: %+v", got)
 	}
 }
@@ -162,13 +164,13 @@ func TestPairWithoutRatio(t *testing.T) {
 		{"the same", "steady.lost", "1", 3.0, 3.0, Same},
 	} {
 		six := func(v any) []any { return []any{v, v, v, v, v, v} }
-		got := Pair(runsOf(test.metric, test.unit, six(test.a)...), runsOf(test.metric, test.unit, six(test.b)...))
+		got := Pair(metrics, runsOf(test.metric, test.unit, six(test.a)...), runsOf(test.metric, test.unit, six(test.b)...))
 		if len(got) != 1 || got[0].Verdict != test.want {
 			t.Errorf("%s: %+v, want %s", test.name, got, test.want)
 		}
 	}
 	zeros := runsOf("steady.lost", "1", 0.0, 0.0)
-	if got := Pair(zeros, zeros); len(got) != 0 {
+	if got := Pair(metrics, zeros, zeros); len(got) != 0 {
 		t.Errorf("nothing on both sides: %+v", got)
 	}
 }
@@ -176,14 +178,14 @@ func TestPairWithoutRatio(t *testing.T) {
 // A simulated side is said once, not as a dozen differences of the machine.
 func TestCompareSimulated(t *testing.T) {
 	t.Parallel()
-	real := &Result{Env: Env{OS: "linux", Cores: 2}, Config: Config{Peers: 5, Isolation: "goroutine"}, Runs: []Run{{}}}
-	sim := &Result{Env: Env{Simulated: true}, Config: Config{Peers: 6, Isolation: virtual, Simulation: new(Simulation)}, Runs: []Run{{}}}
-	text := strings.Join(Compare([]*Result{real}, []*Result{sim}).Warnings, "\n")
+	real := &result.Result{Env: result.Env{OS: "linux", Cores: 2}, Config: result.Config{Peers: 5, Isolation: "goroutine"}, Runs: []result.Run{{}}}
+	sim := &result.Result{Env: result.Env{Simulated: true}, Config: result.Config{Peers: 6, Isolation: result.Virtual, Simulation: new(result.Simulation)}, Runs: []result.Run{{}}}
+	text := strings.Join(Compare(metrics, []*result.Result{real}, []*result.Result{sim}).Warnings, "\n")
 	if !strings.Contains(text, "one side is simulated") || !strings.Contains(text, "peers differs: 5 old, 6 new") ||
 		strings.Contains(text, "os differs") || strings.Contains(text, "isolation") || strings.Contains(text, "buffer") {
 		t.Errorf("warnings:\n%s", text)
 	}
-	if text := strings.Join(Compare([]*Result{sim}, []*Result{sim}).Warnings, "\n"); strings.Contains(text, "simulat") {
+	if text := strings.Join(Compare(metrics, []*result.Result{sim}, []*result.Result{sim}).Warnings, "\n"); strings.Contains(text, "simulat") {
 		t.Errorf("two simulations: %s", text)
 	}
 }

@@ -1,6 +1,7 @@
-// Package bench measures a mesh: it starts one, does to it what a scenario
-// says, and turns what its peers saw into plain data.
-package bench
+// Package result is the result document, plain data: what was asked for, what
+// was measured, definitions of metrics, assertions, summaries over runs, merging,
+// and the Go benchmark format.
+package result
 
 import (
 	"encoding/json"
@@ -8,9 +9,10 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"sort"
+	"slices"
 	"time"
 
+	"p2plocal/bench/mlrsearch"
 	"p2plocal/core"
 )
 
@@ -119,6 +121,23 @@ type Accounts struct {
 	Unexplained int64  `json:"unexplained"` // the rest; 0 when the books are right
 }
 
+// Plus adds up two meshes' accounts.
+func (a Accounts) Plus(b Accounts) Accounts {
+	return Accounts{a.Sent + b.Sent, a.Duplicated + b.Duplicated, a.Taken + b.Taken, a.Dropped + b.Dropped,
+		a.Kernel + b.Kernel, a.Unsent + b.Unsent, a.Injected + b.Injected, a.Dead + b.Dead, a.Queued + b.Queued,
+		a.Unexplained + b.Unexplained}
+}
+
+// WithForeign counts what others have sent and a full buffer lost, which nobody
+// but the kernel has seen: where more became of the datagrams than was sent, and
+// no more than that was thrown away, the rest was theirs.
+func (a Accounts) WithForeign() Accounts {
+	if a.Unexplained < 0 && uint64(-a.Unexplained) <= a.Kernel {
+		a.Sent, a.Unexplained = a.Sent+uint64(-a.Unexplained), 0
+	}
+	return a
+}
+
 // Traffic is what the machines sent, by type; where the server is not ours,
 // its part is what the peers received from it.
 type Traffic struct {
@@ -129,14 +148,14 @@ type Traffic struct {
 // Charts is the data behind the pictures, times in seconds since the
 // scenario's own zero. What a scenario does not have, it leaves out.
 type Charts struct {
-	Views        []ViewTrace     `json:"views,omitempty"`
-	Converged    *float64        `json:"converged,omitempty"` // when every view was complete
-	Latency      []LatencyBucket `json:"latency,omitempty"`
-	Pairs        *Pairs          `json:"pairs,omitempty"`
-	Noticed      []Noticed       `json:"noticed,omitempty"`
-	Ideal        *[2]float64     `json:"ideal,omitempty"` // the protocol's window for Noticed
-	Disagreement []Point         `json:"disagreement,omitempty"`
-	Trials       []Trial         `json:"trials,omitempty"`
+	Views        []ViewTrace       `json:"views,omitempty"`
+	Converged    *float64          `json:"converged,omitempty"` // when every view was complete
+	Latency      []LatencyBucket   `json:"latency,omitempty"`
+	Pairs        *Pairs            `json:"pairs,omitempty"`
+	Noticed      []Noticed         `json:"noticed,omitempty"`
+	Ideal        *[2]float64       `json:"ideal,omitempty"` // the protocol's window for Noticed
+	Disagreement []Point           `json:"disagreement,omitempty"`
+	Trials       []mlrsearch.Trial `json:"trials,omitempty"`
 }
 
 // ViewTrace is how many peers one peer's view held: N[i] from T[i] on.
@@ -178,17 +197,6 @@ type Point struct {
 	V float64 `json:"v"`
 }
 
-// Trial is one load that the search for the highest rate tried.
-type Trial struct {
-	Offered   float64 `json:"offered"`   // messages/s
-	Delivered float64 `json:"delivered"` // messages/s
-	Loss      float64 `json:"loss"`      // ratio
-	Seconds   float64 `json:"seconds"`
-	P50       float64 `json:"p50"` // latency from due time
-	P99       float64 `json:"p99"`
-	Cause     string  `json:"cause,omitempty"` // what gave way: in a word or two, a colon, and how much
-}
-
 // Assertion is one -assert and what came of it.
 type Assertion struct {
 	Text   string   `json:"text"`
@@ -204,66 +212,15 @@ type Metric struct {
 	Dist  *Distribution
 }
 
-// Distribution sums many samples up. A percentile that has fewer than ten
-// samples beyond it is null.
-type Distribution struct {
-	N      uint64   `json:"n"`
-	Min    *float64 `json:"min"`
-	P50    *float64 `json:"p50"`
-	P90    *float64 `json:"p90"`
-	P99    *float64 `json:"p99"`
-	P999   *float64 `json:"p99_9"`
-	P9999  *float64 `json:"p99_99"`
-	Max    *float64 `json:"max"`
-	Mean   *float64 `json:"mean"`
-	Stddev *float64 `json:"stddev"`
-	// Outside counts samples beyond the histogram's range; they are in N and
-	// in the percentiles as the nearest value that it can hold.
-	Outside uint64 `json:"outside,omitempty"`
-}
-
-// Fields are the names under which a distribution's parts appear in flat
-// metric names, in the order they are printed.
-var Fields = []string{"n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean", "stddev"}
-
-// Field is one part of a distribution by its flat name; nil: not supported by
-// enough samples.
-func (d *Distribution) Field(name string) *float64 {
-	switch name {
-	case "n":
-		n := float64(d.N)
-		return &n
-	case "min":
-		return d.Min
-	case "p50":
-		return d.P50
-	case "p90":
-		return d.P90
-	case "p99":
-		return d.P99
-	case "p99.9":
-		return d.P999
-	case "p99.99":
-		return d.P9999
-	case "max":
-		return d.Max
-	case "mean":
-		return d.Mean
-	case "stddev":
-		return d.Stddev
-	}
-	return nil
-}
-
 // scalar and never make metrics of one figure.
-func scalar(unit string, v float64) Metric {
+func Scalar(unit string, v float64) Metric {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return never(unit)
+		return Never(unit)
 	}
 	return Metric{Unit: unit, Value: &v}
 }
 
-func never(unit string) Metric { return Metric{Unit: unit} }
+func Never(unit string) Metric { return Metric{Unit: unit} }
 
 func (m Metric) MarshalJSON() ([]byte, error) {
 	if m.Dist == nil {
@@ -311,20 +268,6 @@ func (s Scenario) Flat() map[string]*float64 {
 	return flat
 }
 
-// Names are the scenario's metric names in a stable order, those of no
-// definition last.
-func (s Scenario) Names() []string {
-	names := make([]string, 0, len(s.Metrics))
-	for name := range s.Metrics {
-		names = append(names, name)
-	}
-	sort.Slice(names, func(i, j int) bool {
-		a, b := order(names[i]), order(names[j])
-		return a < b || a == b && names[i] < names[j]
-	})
-	return names
-}
-
 // Write writes the document.
 func (r *Result) Write(w io.Writer) error {
 	e := json.NewEncoder(w)
@@ -338,21 +281,24 @@ func Read(rd io.Reader) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := readable(b, ToolName); err != nil {
+	if err := Readable(b, ToolName); err != nil {
 		return nil, err
 	}
 	r := new(Result)
 	if err := json.Unmarshal(b, r); err != nil {
-		return nil, damage(err, len(b))
+		return nil, Damage(err, len(b))
 	}
-	return r, r.check()
+	return r, r.Check()
 }
 
 // ToolName is the name in a result's tool block.
 const ToolName = "meshbench"
 
+// PairToolName is the name in a pairing's tool block.
+const PairToolName = "meshbench compare-servers"
+
 // readable refuses what is no document of a tool's, or too new a one.
-func readable(b []byte, tool string) error {
+func Readable(b []byte, tool string) error {
 	var head struct {
 		Schema *int `json:"schema"`
 		Tool   struct {
@@ -378,7 +324,7 @@ func readable(b []byte, tool string) error {
 // ErrPairing is what Read says of a Pairing.
 var ErrPairing = errors.New("a result of compare-servers, which holds two")
 
-func damage(err error, size int) error { return fmt.Errorf("damaged result: %w", place(err, size)) }
+func Damage(err error, size int) error { return fmt.Errorf("damaged result: %w", place(err, size)) }
 
 // place puts the place into a JSON error.
 func place(err error, size int) error {
@@ -396,7 +342,7 @@ func place(err error, size int) error {
 }
 
 // check refuses what would make a reader of the document stumble.
-func (r *Result) check() error {
+func (r *Result) Check() error {
 	if len(r.Runs) == 0 && !r.Interrupted {
 		return errors.New("damaged result: no runs")
 	}
@@ -416,4 +362,36 @@ func (r *Result) check() error {
 		}
 	}
 	return nil
+}
+
+// Measured reports that the result holds anything at all.
+func (r *Result) Measured() bool {
+	return slices.ContainsFunc(r.Runs, func(run Run) bool { return len(run.Scenarios) > 0 })
+}
+
+// Failure is the first scenario that somebody who is not ours failed, and how;
+// "" where there is none.
+func (r *Result) Failure() string {
+	for _, run := range r.Runs {
+		for _, s := range run.Scenarios {
+			if s.Failed != "" {
+				return s.Name + ": " + s.Failed
+			}
+		}
+	}
+	return ""
+}
+
+// Finished are the runs that came to their end.
+func (r *Result) Finished() (runs []Run) {
+	for _, run := range r.Runs {
+		whole := len(run.Scenarios) == len(r.Config.Scenarios)
+		for _, s := range run.Scenarios {
+			whole = whole && !s.Interrupted
+		}
+		if whole {
+			runs = append(runs, run)
+		}
+	}
+	return runs
 }

@@ -1,13 +1,13 @@
-package bench
+package mlrsearch
 
 import (
 	"fmt"
 	"time"
 )
 
-// Search says how saturate looks for the highest rate, in the terms of
+// Config says how to look for the highest rate, in the terms of
 // draft-ietf-bmwg-mlrsearch.
-type Search struct {
+type Config struct {
 	LossRatio   float64       `json:"loss_ratio"`   // goal loss ratio of the second goal; the first is 0
 	Trial       time.Duration `json:"trial"`        // goal final trial duration
 	DurationSum time.Duration `json:"duration_sum"` // goal duration sum: how long a load must have been tried
@@ -17,13 +17,13 @@ type Search struct {
 	Max         float64       `json:"max"`          // max load in messages/s
 }
 
-// DefaultSearch takes about half a minute on two cores.
-func DefaultSearch() Search {
-	return Search{LossRatio: 0.005, Trial: time.Second, DurationSum: 3 * time.Second, Exceed: 0.5, Width: 0.05, Min: 1000, Max: 2e6}
+// Default takes about half a minute on two cores.
+func Default() Config {
+	return Config{LossRatio: 0.005, Trial: time.Second, DurationSum: 3 * time.Second, Exceed: 0.5, Width: 0.05, Min: 1000, Max: 2e6}
 }
 
 // Validate names the first parameter that makes no sense.
-func (s Search) Validate() error {
+func (s Config) Validate() error {
 	switch {
 	case !(s.LossRatio >= 0 && s.LossRatio < 1):
 		return fmt.Errorf("goal loss ratio %v, want 0 to less than 1", s.LossRatio)
@@ -39,4 +39,15 @@ func (s Search) Validate() error {
 		return fmt.Errorf("loads from %v to %v messages/s, want more than 0 and growing", s.Min, s.Max)
 	}
 	return nil
+}
+
+// Trial is one load that the search for the highest rate tried.
+type Trial struct {
+	Offered   float64 `json:"offered"`   // messages/s
+	Delivered float64 `json:"delivered"` // messages/s
+	Loss      float64 `json:"loss"`      // ratio
+	Seconds   float64 `json:"seconds"`
+	P50       float64 `json:"p50"` // latency from due time
+	P99       float64 `json:"p99"`
+	Cause     string  `json:"cause,omitempty"` // what gave way: in a word or two, a colon, and how much
 }

@@ -1,4 +1,4 @@
-package bench
+package result
 
 import (
 	"strings"
@@ -26,7 +26,7 @@ func TestParseAssertion(t *testing.T) {
 		"loss.false_culls_expected<2.5": {Metric: "loss.false_culls_expected", Op: "<", Bound: 2.5},
 	} {
 		want.Text = text
-		if got, err := ParseAssertion(text); err != nil || got != want {
+		if got, err := metrics.ParseAssertion(text); err != nil || got != want {
 			t.Errorf("%q: got %+v, %v, want %+v", text, got, err, want)
 		}
 	}
@@ -57,7 +57,7 @@ func TestParseAssertionErrors(t *testing.T) {
 		"steady.loss<1%<2%":             `bound "1%<2%"`,
 		strings.Repeat("x", 1e6) + "<1": "no metric",
 	} {
-		_, err := ParseAssertion(text)
+		_, err := metrics.ParseAssertion(text)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: error %.300v, want it to contain %q", text, err, want)
 		} else if strings.ContainsAny(err.Error(), "\n\x1b") {
@@ -67,7 +67,7 @@ func TestParseAssertionErrors(t *testing.T) {
 }
 
 func TestAssertCheck(t *testing.T) {
-	a, err := ParseAssertion("crash.detect.max<2s")
+	a, err := metrics.ParseAssertion("crash.detect.max<2s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestEvaluate(t *testing.T) {
 		{"<2s", []any{nil, 1.0}, nil, false},
 		{"<2s", nil, nil, false},
 	} {
-		a, err := ParseAssertion("join.converge" + test.bound)
+		a, err := metrics.ParseAssertion("join.converge" + test.bound)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,18 +1,20 @@
-package bench
+package stat
 
 import (
 	"math"
 	"testing"
+
+	"p2plocal/bench/result"
 )
 
 // What is significant by itself need not be among many: of a hundred metrics
 // that differ by chance alone, five have p < 0.05, and none counts.
 func TestCompareManyMetrics(t *testing.T) {
-	names := FlatNames()[:101]
-	run := func(i int, old bool) Run {
-		s := Scenario{Name: "join", Metrics: make(map[string]Metric)}
+	names := metrics.FlatNames()[:101]
+	run := func(i int, old bool) result.Run {
+		s := result.Scenario{Name: "join", Metrics: make(map[string]result.Metric)}
 		for k, name := range names {
-			d, _, _ := Define(name)
+			d, _, _ := metrics.Define(name)
 			v := float64((i*7 + k*3) % 8) // the same values on both sides, in another order
 			switch {
 			case k < 5: // apart, but in four runs of eight only
@@ -25,15 +27,15 @@ func TestCompareManyMetrics(t *testing.T) {
 			case k == 6:
 				v = 3 // in every run: no test
 			}
-			s.Metrics[name] = scalar(d.Unit, v)
+			s.Metrics[name] = result.Scalar(d.Unit, v)
 		}
-		return Run{Scenarios: []Scenario{s}}
+		return result.Run{Scenarios: []result.Scenario{s}}
 	}
-	var old, new []Run
+	var old, new []result.Run
 	for i := range 8 {
 		old, new = append(old, run(i, true)), append(new, run(i, false))
 	}
-	c := Compare(side(old), side(new))
+	c := Compare(metrics, side(old), side(new))
 	if c.Tested != 100 {
 		t.Errorf("%d tests, want one for each metric that varies, 100", c.Tested)
 	}
@@ -58,7 +60,7 @@ func TestCompareManyMetrics(t *testing.T) {
 	if len(c.Warnings) != 0 {
 		t.Errorf("8 runs a side are enough for one metric of 100: %q", c.Warnings)
 	}
-	if c := Compare(side(old[:5]), side(new[:5])); len(c.Warnings) != 1 {
+	if c := Compare(metrics, side(old[:5]), side(new[:5])); len(c.Warnings) != 1 {
 		t.Errorf("5 runs a side are not: %q", c.Warnings)
 	}
 }

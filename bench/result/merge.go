@@ -1,4 +1,4 @@
-package bench
+package result
 
 import (
 	"fmt"
@@ -12,15 +12,15 @@ import (
 // figures must be the same in all but the seed; what an assertion says is
 // evaluated anew. Env is that of the earliest. args is the command line that
 // the result is to have.
-func Merge(results []*Result, args []string) (*Result, error) {
-	names, values := settings(results)
+func (defs *Definitions) Merge(results []*Result, args []string) (*Result, error) {
+	names, values := Settings(results)
 	for i, name := range names {
 		if v := values[i]; name != "seed" && len(v) > 1 {
 			return nil, fmt.Errorf("results of different measurements cannot be one: %s is %s", name, strings.Join(v, " and "))
 		}
 	}
 	whole := *results[0]
-	whole.Tool.Args, whole.Runs, whole.Assertions = args, pool(results), nil
+	whole.Tool.Args, whole.Runs, whole.Assertions = args, Pool(results), nil
 	for i, r := range results {
 		switch a, b := whole.Tool, r.Tool; {
 		case a.Version != b.Version || a.Commit != b.Commit || a.Dirty != b.Dirty:
@@ -36,7 +36,7 @@ func Merge(results []*Result, args []string) (*Result, error) {
 			if slices.ContainsFunc(whole.Assertions, func(a Assertion) bool { return a.Text == said.Text }) {
 				continue
 			}
-			a, err := ParseAssertion(said.Text)
+			a, err := defs.ParseAssertion(said.Text)
 			if err != nil {
 				return nil, err
 			}
@@ -44,7 +44,7 @@ func Merge(results []*Result, args []string) (*Result, error) {
 		}
 	}
 	whole.Config.Repeat = len(whole.Runs)
-	whole.Summary = Summarize(whole.Runs)
+	whole.Summary = defs.Summarize(whole.Runs)
 	return &whole, nil
 }
 

@@ -1,4 +1,7 @@
-package bench
+// Package mlrsearch finds the highest load that loses nothing, or little: a
+// multiple loss ratio search (draft-ietf-bmwg-mlrsearch) as a pure function of
+// what a trial shows.
+package mlrsearch
 
 import (
 	"cmp"
@@ -14,16 +17,16 @@ import (
 // intended load.
 type Trialer func(ctx context.Context, load float64, d time.Duration) (Trial, error)
 
-// SearchResult is what a search found, goal by goal.
-type SearchResult struct {
-	Goals  []GoalResult
+// Result is what a search found, goal by goal.
+type Result struct {
+	Goals  []Goal
 	Trials []Trial // all, in the order they were run
 }
 
-// GoalResult is what a search found for one goal. It is regular, in the
+// Goal is what a search found for one goal. It is regular, in the
 // draft's word, where both bounds are there and no further apart than the goal
 // width.
-type GoalResult struct {
+type Goal struct {
 	LossRatio  float64  // goal loss ratio
 	Lower      *float64 // relevant lower bound in messages/s; nil: none
 	Upper      *float64 // relevant upper bound in messages/s; nil: none
@@ -32,7 +35,7 @@ type GoalResult struct {
 	Note       string // why it is not regular; empty where it is
 }
 
-// MLRSearch finds, for the goal loss ratios 0 and s.LossRatio, the highest load
+// Search finds, for the goal loss ratios 0 and s.LossRatio, the highest load
 // that meets each: a multiple loss ratio search as draft-ietf-bmwg-mlrsearch
 // describes it. Where bisection believes every single trial, this one asks
 // for s.DurationSum of trials at the loads that matter, of which the part
@@ -42,11 +45,11 @@ type GoalResult struct {
 // roughly where to look; longer ones then check and narrow what the shorter
 // ones found. When ctx ends, or a trial fails, the result holds what was known
 // by then, beside the error.
-func MLRSearch(ctx context.Context, s Search, try Trialer) (SearchResult, error) {
+func Search(ctx context.Context, s Config, try Trialer) (Result, error) {
 	if err := s.Validate(); err != nil {
-		return SearchResult{}, err
+		return Result{}, err
 	}
-	m := &search{Search: s, try: try, loads: make(map[float64][]outcome)}
+	m := &search{Config: s, try: try, loads: make(map[float64][]outcome)}
 	var err error
 	for _, ratio := range []float64{0, s.LossRatio} {
 		hints := []float64(nil)
@@ -66,7 +69,7 @@ func MLRSearch(ctx context.Context, s Search, try Trialer) (SearchResult, error)
 
 // search is a search under way.
 type search struct {
-	Search
+	Config
 	try    Trialer
 	loads  map[float64][]outcome // by intended load
 	trials []Trial
@@ -262,11 +265,11 @@ func (t target) throughput(load float64, trials []outcome) float64 {
 }
 
 // result is what is known now; err is what ended the search early.
-func (m *search) result(err error) SearchResult {
-	res := SearchResult{Trials: m.trials}
+func (m *search) result(err error) Result {
+	res := Result{Trials: m.trials}
 	for _, ratio := range []float64{0, m.LossRatio} {
 		goal := m.targets(ratio)[2]
-		g := GoalResult{LossRatio: ratio}
+		g := Goal{LossRatio: ratio}
 		g.Lower, g.Upper = m.bounds(goal)
 		if g.Lower != nil {
 			v := goal.throughput(*g.Lower, m.loads[*g.Lower])

@@ -1,10 +1,9 @@
-package bench
+package result
 
 import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,35 +40,8 @@ func QueueOf(readBuffer int) int {
 	return max(2*readBuffer/charge, 1)
 }
 
-// scenario is the simulation as package sim knows it.
-func (s *Simulation) scenario(c *Config, seed uint64) swarm.Scenario {
-	const most = time.Hour // of a script
-	return swarm.Scenario{Seed: seed, Peers: c.Peers, Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: s.Faults}
-}
-
-// validate names what cannot be simulated.
-func (s *Simulation) validate(c *Config) error {
-	o := &c.Options
-	switch {
-	case c.Isolation != virtual:
-		return fmt.Errorf("isolation %q of a simulated mesh, want %s", c.Isolation, virtual)
-	case o.Server != "" || o.ServerExec != "":
-		return errors.New("a server of somebody else's cannot be simulated")
-	case o.External > 0:
-		return errors.New("external peers cannot be simulated")
-	case o.Garbage.Rate == 0 && slices.Contains(c.Scenarios, "garbage"):
-		return errors.New("garbage as fast as one core can send: a simulated sender has none, give it a rate such as 100k")
-	case s.Until < 0:
-		return fmt.Errorf("until %v, want 0 or more", s.Until)
-	}
-	if err := s.Host.Validate(); err != nil {
-		return fmt.Errorf("host: %w", err)
-	}
-	return s.scenario(c, c.Seed).Validate()
-}
-
 // virtual is the isolation of a simulated mesh.
-const virtual = "virtual"
+const Virtual = "virtual"
 
 // String is what the network is like, for a reader.
 func (s *Simulation) String() string {

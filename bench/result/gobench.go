@@ -1,4 +1,4 @@
-package bench
+package result
 
 import (
 	"fmt"
@@ -17,26 +17,29 @@ import (
 // Units are base units, so that benchstat picks the prefix, and say which way
 // is better. What was not measured has no value in its line, and how many
 // samples a distribution has is no benchmark.
-func WriteGoBench(w io.Writer, r *Result) error {
-	return writeGoBench(benchfmt.NewWriter(w), r, "", nil, make(map[string]bool))
+func (defs *Definitions) WriteGoBench(w io.Writer, r *Result) error {
+	return defs.NewGoBench(w).Write(r, "")
 }
 
-// WriteGoBench writes both sides, which benchstat -col /server sets side by
-// side; server=A and server=B end a benchmark's name.
-func (p *Pairing) WriteGoBench(w io.Writer) error {
-	out, told := benchfmt.NewWriter(w), make(map[string]bool)
-	commands := []benchfmt.Config{
-		{Key: "server-a", Value: []byte(oneLine(p.Servers[0])), File: true}, {Key: "server-b", Value: []byte(oneLine(p.Servers[1])), File: true}}
-	for side, r := range p.Results {
-		if err := writeGoBench(out, r, fmt.Sprintf("/server=%c", 'A'+side), commands, told); err != nil {
-			return err
-		}
+// GoBench writes several results into one file.
+type GoBench struct {
+	defs *Definitions
+	out  *benchfmt.Writer
+	more []benchfmt.Config
+	told map[string]bool // the units that a reader knows already
+}
+
+// NewGoBench has a line of configuration for each key and value.
+func (defs *Definitions) NewGoBench(w io.Writer, config ...[2]string) *GoBench {
+	g := &GoBench{defs: defs, out: benchfmt.NewWriter(w), told: make(map[string]bool)}
+	for _, c := range config {
+		g.more = append(g.more, benchfmt.Config{Key: c[0], Value: []byte(oneLine(c[1])), File: true})
 	}
-	return nil
+	return g
 }
 
-// writeGoBench writes one result; told are the units that a reader knows already.
-func writeGoBench(out *benchfmt.Writer, r *Result, suffix string, more []benchfmt.Config, told map[string]bool) error {
+// Write writes one result; the suffix ends its benchmarks' names.
+func (g *GoBench) Write(r *Result, suffix string) error {
 	for _, run := range r.Runs {
 		for _, s := range run.Scenarios {
 			line := benchfmt.Result{
@@ -52,17 +55,17 @@ func writeGoBench(out *benchfmt.Writer, r *Result, suffix string, more []benchfm
 					line.Config = append(line.Config, benchfmt.Config{Key: c.key, Value: []byte(v), File: true})
 				}
 			}
-			line.Config = append(line.Config, more...)
+			line.Config = append(line.Config, g.more...)
 			flat := s.Flat()
-			for _, name := range s.flatNames() {
-				if _, field, _ := Define(name); flat[name] == nil || field == "n" {
+			for _, name := range g.defs.flatNames(s) {
+				if _, field, _ := g.defs.Define(name); flat[name] == nil || field == "n" {
 					continue
 				}
 				unit := goUnit(s, name)
 				line.Values = append(line.Values, benchfmt.Value{Value: *flat[name], Unit: unit})
-				if way, ok := map[int]string{-1: "lower", 1: "higher"}[better(name)]; ok && !told[unit] {
-					told[unit] = true
-					err := out.Write(&benchfmt.UnitMetadata{
+				if way, ok := map[int]string{-1: "lower", 1: "higher"}[g.defs.Better(name)]; ok && !g.told[unit] {
+					g.told[unit] = true
+					err := g.out.Write(&benchfmt.UnitMetadata{
 						UnitMetadataKey: benchfmt.UnitMetadataKey{Unit: unit, Key: "better"}, OrigUnit: unit, Value: way})
 					if err != nil {
 						return err
@@ -72,7 +75,7 @@ func writeGoBench(out *benchfmt.Writer, r *Result, suffix string, more []benchfm
 			if len(line.Values) == 0 {
 				continue // a line without a value is none
 			}
-			if err := out.Write(&line); err != nil {
+			if err := g.out.Write(&line); err != nil {
 				return err
 			}
 		}
@@ -81,12 +84,12 @@ func writeGoBench(out *benchfmt.Writer, r *Result, suffix string, more []benchfm
 }
 
 // flatNames are the scenario's flat names in the stable order.
-func (s Scenario) flatNames() []string {
+func (defs *Definitions) flatNames(s Scenario) []string {
 	var names []string
 	for name := range s.Flat() {
 		names = append(names, name)
 	}
-	sortFlat(names)
+	defs.Sort(names)
 	return names
 }
 

@@ -1,4 +1,4 @@
-package bench
+package result
 
 import (
 	"bytes"
@@ -16,16 +16,16 @@ func example() *Result {
 		f := float64(i)
 		r.Runs = append(r.Runs, Run{Scenarios: []Scenario{
 			{Name: "join", Peers: 80, Metrics: map[string]Metric{
-				"join.converge": scalar("s", 0.02+f/1000),
-				"join.bytes":    scalar("bytes", 2e6),
-				"join.cpu":      never("cores"),
+				"join.converge": Scalar("s", 0.02+f/1000),
+				"join.bytes":    Scalar("bytes", 2e6),
+				"join.cpu":      Never("cores"),
 			}},
 			{Name: "steady", Peers: 80, Metrics: map[string]Metric{
-				"steady.latency": samples("s", []float64{0.001, 0.002}),
-				"steady.rate":    scalar("messages/s", 63200+f),
-				"steady.loss":    scalar("ratio", 0),
+				"steady.latency": Samples("s", []float64{0.001, 0.002}),
+				"steady.rate":    Scalar("messages/s", 63200+f),
+				"steady.loss":    Scalar("ratio", 0),
 			}},
-			{Name: "crash", Peers: 80, Metrics: map[string]Metric{"crash.converge": never("s")}},
+			{Name: "crash", Peers: 80, Metrics: map[string]Metric{"crash.converge": Never("s")}},
 		}})
 	}
 	return r
@@ -50,13 +50,13 @@ BenchmarkMesh/scenario=steady/peers=80 1 0 loss-ratio 63201 rate-messages/s 0.00
 
 func TestWriteGoBench(t *testing.T) {
 	var b bytes.Buffer
-	if err := WriteGoBench(&b, example()); err != nil {
+	if err := metrics.WriteGoBench(&b, example()); err != nil {
 		t.Fatal(err)
 	}
 	if b.String() != exampleGoBench {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), exampleGoBench)
 	}
-	if err := WriteGoBench(full{}, example()); !errors.Is(err, errFull) {
+	if err := metrics.WriteGoBench(full{}, example()); !errors.Is(err, errFull) {
 		t.Errorf("full disk: error %v", err)
 	}
 }
@@ -73,7 +73,7 @@ func TestGoBenchReads(t *testing.T) {
 	r.Env.CPU = "evil\nBenchmarkX 1 1 ns/op\x1b[31m"
 	r.Runs[0].Scenarios[0].Name = "a b\nc"
 	var b bytes.Buffer
-	if err := WriteGoBench(&b, r); err != nil {
+	if err := metrics.WriteGoBench(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	rd := benchfmt.NewReader(strings.NewReader(b.String()), "test")
@@ -98,13 +98,13 @@ func TestGoBenchReads(t *testing.T) {
 // is better.
 func TestGoUnits(t *testing.T) {
 	ways := make(map[string]int)
-	for _, flat := range FlatNames() {
-		d, _, _ := Define(flat)
+	for _, flat := range metrics.FlatNames() {
+		d, _, _ := metrics.Define(flat)
 		scenario, _, _ := strings.Cut(flat, ".")
 		unit := goUnit(Scenario{Name: scenario, Metrics: map[string]Metric{d.Name: {Unit: d.Unit}}}, flat)
-		if way, ok := ways[unit]; ok && way != better(flat) {
+		if way, ok := ways[unit]; ok && way != metrics.Better(flat) {
 			t.Errorf("%s: unit %s is better the other way in another scenario", flat, unit)
 		}
-		ways[unit] = better(flat)
+		ways[unit] = metrics.Better(flat)
 	}
 }

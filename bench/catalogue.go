@@ -1,21 +1,12 @@
 package bench
 
-import (
-	"sort"
-	"strings"
-)
+import "p2plocal/bench/result"
 
-// A Definition says what a metric is. Scenario.Metrics holds it under its Name.
-type Definition struct {
-	Name   string // stable, flat: scenario.metric
-	Unit   string // s, 1 (a count), ratio, bytes, messages/s or cores
-	Dist   bool   // a distribution: its figures are Name.p50, Name.max and so on
-	Better int    // -1: lower is better, 1: higher is, 0: neither
-	Text   string
-}
+// metric is a definition under its name within a scenario.
+type metric result.Definition
 
 // Common metrics are those of every scenario, each under the scenario's name.
-var common = []Definition{
+var common = []metric{
 	{"false_culls", "1", false, -1, "times that a live peer disappeared from the views of others"},
 	{"unexplained", "1", false, -1, "datagrams that the accounts cannot place; anything but 0 is a fault of the measurement"},
 	{"kernel_drops", "1", false, -1, "datagrams lost in a receiver's full socket buffer, or kept out by the server's filter under a flood, as the kernel counts them"},
@@ -30,7 +21,7 @@ var common = []Definition{
 
 // messages are the metrics of scenarios that measure broadcasts. They cover
 // the messages that were due in the measured window, after the warm-up.
-var messages = []Definition{
+var messages = []metric{
 	{"due", "1", false, 0, "messages that the schedule asked for: ticks times all other peers (of ours)"},
 	{"sent", "1", false, 0, "messages sent, one for each receiver"},
 	{"delivered", "1", false, 0, "messages that arrived, each counted once"},
@@ -48,7 +39,7 @@ var messages = []Definition{
 }
 
 // scenarios' own metrics.
-var own = map[string][]Definition{
+var own = map[string][]metric{
 	"join": {
 		{"converge", "s", false, -1, "first birth sent until every peer's view is complete"},
 		{"propagate", "s", true, -1, "each birth sent until all other peers list it"},
@@ -116,14 +107,13 @@ var own = map[string][]Definition{
 // Scenarios are the names of all scenarios, in the order they run.
 var Scenarios = []string{"join", "steady", "crash", "relaunch", "churn", "restart", "pause", "loss", "garbage", "saturate"}
 
-// Definitions are all metrics in their stable order.
-func Definitions() []Definition { return definitions }
-
-var definitions = func() (all []Definition) {
-	add := func(scenario string, defs []Definition) {
+// Metrics are the definitions of all scenarios' metrics.
+var Metrics = func() *result.Definitions {
+	var all []result.Definition
+	add := func(scenario string, defs []metric) {
 		for _, d := range defs {
 			d.Name = scenario + "." + d.Name
-			all = append(all, d)
+			all = append(all, result.Definition(d))
 		}
 	}
 	for _, s := range Scenarios {
@@ -133,65 +123,5 @@ var definitions = func() (all []Definition) {
 		}
 		add(s, common)
 	}
-	return all
+	return result.NewDefinitions(all)
 }()
-
-var positions = func() map[string]int {
-	p := make(map[string]int)
-	for i, d := range definitions {
-		p[d.Name] = i
-	}
-	return p
-}()
-
-// order is a metric's place among all.
-func order(name string) int {
-	if i, ok := positions[name]; ok {
-		return i
-	}
-	return len(definitions)
-}
-
-// Define finds the definition behind a flat name, and the distribution's field
-// where it names one.
-func Define(flat string) (d Definition, field string, ok bool) {
-	if i, ok := positions[flat]; ok {
-		return definitions[i], "", true
-	}
-	for _, f := range Fields {
-		if name, found := strings.CutSuffix(flat, "."+f); found {
-			if i, ok := positions[name]; ok && definitions[i].Dist {
-				return definitions[i], f, true
-			}
-		}
-	}
-	return Definition{}, "", false
-}
-
-// FlatNames are the names that an assertion may use, in order.
-func FlatNames() []string {
-	var names []string
-	for _, d := range definitions {
-		if !d.Dist {
-			names = append(names, d.Name)
-			continue
-		}
-		for _, f := range Fields {
-			names = append(names, d.Name+"."+f)
-		}
-	}
-	return names
-}
-
-// sortFlat puts flat names into the stable order, those of no definition last
-// by the alphabet.
-func sortFlat(names []string) {
-	place := make(map[string]int)
-	for i, n := range FlatNames() {
-		place[n] = i - len(definitions)*len(Fields) // below 0, which names without a place get
-	}
-	sort.Slice(names, func(i, j int) bool {
-		a, b := place[names[i]], place[names[j]]
-		return a < b || a == b && names[i] < names[j]
-	})
-}

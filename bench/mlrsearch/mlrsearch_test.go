@@ -1,4 +1,4 @@
-package bench
+package mlrsearch
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func (dev device) disturbed(trials ...int) device {
 }
 
 // bisect is RFC 2544's search: one trial a load, and it is believed.
-func bisect(s Search, try Trialer) float64 {
+func bisect(s Config, try Trialer) float64 {
 	low, high := s.Min, s.Max
 	for width(low, high) > s.Width {
 		mid := math.Sqrt(low * high)
@@ -55,9 +55,9 @@ func bisect(s Search, try Trialer) float64 {
 	return low
 }
 
-func mustSearch(t *testing.T, s Search, dev device) SearchResult {
+func mustSearch(t *testing.T, s Config, dev device) Result {
 	t.Helper()
-	res, err := MLRSearch(context.Background(), s, dev.trialer())
+	res, err := Search(context.Background(), s, dev.trialer())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func mustSearch(t *testing.T, s Search, dev device) SearchResult {
 }
 
 // brackets fails the test unless a regular result has rate between its bounds.
-func brackets(t *testing.T, g GoalResult, rate float64) {
+func brackets(t *testing.T, g Goal, rate float64) {
 	t.Helper()
 	if !g.Regular || *g.Lower > rate || *g.Upper < rate {
 		t.Errorf("goal %v: regular %v, %q, bounds %v to %v, want %v between them",
@@ -88,7 +88,7 @@ func brackets(t *testing.T, g GoalResult, rate float64) {
 }
 
 func TestSearchKnee(t *testing.T) {
-	s := DefaultSearch()
+	s := Default()
 	for _, rate := range []float64{1001, 1500, 63200, 250e3, 1.99e6} {
 		res := mustSearch(t, s, knee(rate))
 		brackets(t, res.Goals[0], rate)
@@ -108,7 +108,7 @@ func TestSearchKnee(t *testing.T) {
 // which makes fewer trials, is fooled where the noise hits a load below it.
 func TestSearchToleratesNoise(t *testing.T) {
 	const rate = 63200
-	s := DefaultSearch()
+	s := Default()
 	clean := len(mustSearch(t, s, knee(rate)).Trials)
 	fooled := 0
 	for n := range clean {
@@ -129,7 +129,7 @@ func TestSearchToleratesNoise(t *testing.T) {
 
 // With an exceed ratio of 0 nothing is tolerated, by definition.
 func TestSearchExceedZero(t *testing.T) {
-	s := DefaultSearch()
+	s := Default()
 	s.Exceed = 0
 	brackets(t, mustSearch(t, s, knee(63200)).Goals[0], 63200)
 	g := mustSearch(t, s, knee(63200).disturbed(4)).Goals[0] // ramping up, at 16000
@@ -140,7 +140,7 @@ func TestSearchExceedZero(t *testing.T) {
 
 // A device that loses ever more has another rate for each goal.
 func TestSearchGradual(t *testing.T) {
-	s := DefaultSearch()
+	s := Default()
 	s.LossRatio = 0.02
 	res := mustSearch(t, s, func(_ int, _ time.Duration, load float64) float64 {
 		return max(0, load-50e3) / 1e6 // 2 % at 70,000
@@ -150,7 +150,7 @@ func TestSearchGradual(t *testing.T) {
 }
 
 func TestSearchEnds(t *testing.T) {
-	s := DefaultSearch()
+	s := Default()
 	res := mustSearch(t, s, func(int, time.Duration, float64) float64 { return 0.5 })
 	for _, g := range res.Goals {
 		if g.Lower != nil || g.Upper == nil || *g.Upper != s.Min || !strings.Contains(g.Note, "the min load, 1000 messages/s, loses more") {
@@ -168,7 +168,7 @@ func TestSearchEnds(t *testing.T) {
 // A device that gets slower, or loses at random, has no one rate; the search
 // must still end, with bounds that are in order.
 func TestSearchUnsteady(t *testing.T) {
-	s := DefaultSearch()
+	s := Default()
 	res := mustSearch(t, s, func(_ int, now time.Duration, load float64) float64 {
 		return max(0, 1-(80e3-1e3*now.Seconds())/load)
 	})
@@ -182,7 +182,7 @@ func TestSearchUnsteady(t *testing.T) {
 		mustSearch(t, s, func(int, time.Duration, float64) float64 { return max(0, r.Float64()-0.5) })
 	}
 	s.Width = 1e-17 // finer than a float64
-	mustSearch := func(dev device) (SearchResult, error) { return MLRSearch(context.Background(), s, dev.trialer()) }
+	mustSearch := func(dev device) (Result, error) { return Search(context.Background(), s, dev.trialer()) }
 	if res, err := mustSearch(knee(63200)); err != nil || res.Goals[0].Regular || res.Goals[0].Note != "no load lies between the bounds" {
 		t.Errorf("width 1e-17: %+v, %v", res.Goals, err)
 	}
@@ -190,14 +190,14 @@ func TestSearchUnsteady(t *testing.T) {
 
 // Whenever it is cut off, the search returns its trials and true bounds.
 func TestSearchEndsEarly(t *testing.T) {
-	s := DefaultSearch()
+	s := Default()
 	all := len(mustSearch(t, s, knee(63200)).Trials)
 	broken := errors.New("broken")
 	for _, fail := range []bool{false, true} {
 		for n := 1; n < all; n++ {
 			ctx, cancel := context.WithCancel(context.Background())
 			try, done := knee(63200).trialer(), 0
-			res, err := MLRSearch(ctx, s, func(ctx context.Context, load float64, d time.Duration) (Trial, error) {
+			res, err := Search(ctx, s, func(ctx context.Context, load float64, d time.Duration) (Trial, error) {
 				if done == n && fail {
 					return Trial{}, broken
 				}
@@ -223,7 +223,7 @@ func TestSearchEndsEarly(t *testing.T) {
 			}
 		}
 	}
-	if _, err := MLRSearch(context.Background(), Search{}, nil); err == nil {
+	if _, err := Search(context.Background(), Config{}, nil); err == nil {
 		t.Error("no error for parameters without sense")
 	}
 }

@@ -1,4 +1,4 @@
-package bench
+package result
 
 import (
 	"cmp"
@@ -22,14 +22,18 @@ type Assert struct {
 // written in the metric's kind of unit: a duration (5ms), a percentage or a
 // ratio (0.1% or 0.001), bytes (64MB, 64MiB or plain), or a number that may end
 // in k, M or G (63.2k).
-func ParseAssertion(text string) (Assert, error) { return parseAssertion(text, "") }
+func (defs *Definitions) ParseAssertion(text string) (Assert, error) {
+	return defs.parseAssertion(text, "")
+}
 
 // ParseRatioAssertion reads a bound on the ratio of two sides' metrics, such as
 // steady.latency.p99<1.3: a percentage or a number.
-func ParseRatioAssertion(text string) (Assert, error) { return parseAssertion(text, "of two") }
+func (defs *Definitions) ParseRatioAssertion(text string) (Assert, error) {
+	return defs.parseAssertion(text, "of two")
+}
 
 // parseAssertion reads a bound in this unit; "": the metric's.
-func parseAssertion(text, unit string) (Assert, error) {
+func (defs *Definitions) parseAssertion(text, unit string) (Assert, error) {
 	a := Assert{Text: text}
 	at := strings.IndexAny(text, "<>=!")
 	if at < 0 {
@@ -45,10 +49,10 @@ func parseAssertion(text, unit string) (Assert, error) {
 	if a.Op == "" {
 		return a, fmt.Errorf("assertion %q: no such comparison, want < <= > >= == or !=", text)
 	}
-	d, field, ok := Define(a.Metric)
+	d, field, ok := defs.Define(a.Metric)
 	switch {
 	case !ok:
-		return a, fmt.Errorf("assertion %q: no metric %q, nearest are %s", text, a.Metric, strings.Join(nearest(a.Metric), ", "))
+		return a, fmt.Errorf("assertion %q: no metric %q, nearest are %s", text, a.Metric, strings.Join(defs.nearest(a.Metric), ", "))
 	case d.Dist && field == "":
 		return a, fmt.Errorf("assertion %q: %s is a distribution, want a part of it: %s.%s",
 			text, a.Metric, a.Metric, strings.Join(Fields, ", ."))
@@ -107,11 +111,11 @@ func (a Assert) evaluate(runs []Run) Assertion {
 			return Assertion{Text: a.Text}
 		}
 	}
-	res.OK = res.Actual != nil && a.holds(*res.Actual)
+	res.OK = res.Actual != nil && a.Holds(*res.Actual)
 	return res
 }
 
-func (a Assert) holds(v float64) bool {
+func (a Assert) Holds(v float64) bool {
 	switch a.Op {
 	case "<":
 		return v < a.Bound
@@ -190,11 +194,11 @@ func parseScaled(s string, scales []scale) (float64, error) {
 }
 
 // nearest are the three names most like an unknown one.
-func nearest(name string) []string {
+func (defs *Definitions) nearest(name string) []string {
 	// Nobody's metric is this long, and the distance takes the product of both.
 	name = strings.ToLower(name[:min(len(name), 100)])
 	distance := make(map[string]int)
-	names := FlatNames()
+	names := defs.FlatNames()
 	for _, n := range names {
 		distance[n] = edits(name, n)
 	}

@@ -1,80 +1,24 @@
-package bench
+package stat
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"time"
+
+	"p2plocal/bench/result"
 )
 
 // Pairing is what two servers showed that were measured in turn.
 type Pairing struct {
-	Schema      int         `json:"schema"`
-	Tool        Tool        `json:"tool"`
-	Servers     [2]string   `json:"servers"` // their commands, A's and B's
-	Interrupted bool        `json:"interrupted"`
-	Pairs       int         `json:"pairs"`   // complete ones: the first so many runs of both
-	Results     [2]*Result  `json:"results"` // run i of both is pair i
-	Ratios      []Ratio     `json:"ratios"`
-	Assertions  []Assertion `json:"assertions,omitempty"`
-}
-
-// PairToolName is the name in a pairing's tool block.
-const PairToolName = "meshbench compare-servers"
-
-// Ours stands for our own server among commands.
-const Ours = "ours"
-
-// ExecutePairs measures two servers in turn, A B B A A B B A and so on: so
-// neither is always the first of its pair, and what gets slowly better or worse
-// weighs on both alike. Both of a pair have the same seed. Where it fails or is
-// interrupted, the pairing holds what there is.
-func ExecutePairs(ctx context.Context, cfg Config, servers [2]string, tool Tool, status *Status) (*Pairing, error) {
-	p := &Pairing{Schema: Schema, Tool: tool, Servers: servers}
-	p.Tool.Name = PairToolName
-	total := cfg.Repeat
-	var failed error
-	for i := 0; i < 2*total && failed == nil && ctx.Err() == nil; i++ {
-		pair, side := i/2, i%2
-		if pair%2 == 1 {
-			side = 1 - side
-		}
-		one := cfg
-		one.Repeat, one.Seed = 1, cfg.Seed+uint64(pair)
-		if one.Options.ServerExec = servers[side]; servers[side] == Ours {
-			one.Options.ServerExec = ""
-		}
-		status.label, status.later = fmt.Sprintf("pair %d of %d, %c", pair+1, total, 'A'+side), time.Duration(2*total-1-i)*one.Expected()
-		r, err := Execute(ctx, one, tool, status)
-		if err != nil {
-			failed = fmt.Errorf("server %c, %q: %w", 'A'+side, servers[side], err)
-		}
-		if r == nil {
-			break
-		}
-		if p.Results[side] == nil {
-			p.Results[side] = r
-			r.Config.Seed, r.Config.Repeat = cfg.Seed, total
-		} else {
-			p.Results[side].Runs = append(p.Results[side].Runs, r.Runs...)
-		}
-		p.Results[side].Interrupted = p.Results[side].Interrupted || r.Interrupted
-		if failed == nil && !r.Interrupted && i%2 == 1 {
-			p.Pairs++
-		}
-	}
-	p.Interrupted = ctx.Err() != nil
-	for side, r := range p.Results {
-		if r == nil {
-			r = &Result{Schema: Schema, Tool: tool, Config: cfg, Interrupted: true}
-			p.Results[side] = r
-		}
-		r.Summary = Summarize(r.Runs)
-	}
-	p.Ratios = Pair(p.Results[0].Runs[:p.Pairs], p.Results[1].Runs[:p.Pairs])
-	return p, failed
+	Schema      int                `json:"schema"`
+	Tool        result.Tool        `json:"tool"`
+	Servers     [2]string          `json:"servers"` // their commands, A's and B's
+	Interrupted bool               `json:"interrupted"`
+	Pairs       int                `json:"pairs"`   // complete ones: the first so many runs of both
+	Results     [2]*result.Result  `json:"results"` // run i of both is pair i
+	Ratios      []Ratio            `json:"ratios"`
+	Assertions  []result.Assertion `json:"assertions,omitempty"`
 }
 
 // Measured reports that the pairing holds anything at all.
@@ -103,12 +47,12 @@ func ReadPairing(rd io.Reader) (*Pairing, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := readable(b, PairToolName); err != nil {
+	if err := result.Readable(b, result.PairToolName); err != nil {
 		return nil, err
 	}
 	p := new(Pairing)
 	if err := json.Unmarshal(b, p); err != nil {
-		return nil, damage(err, len(b))
+		return nil, result.Damage(err, len(b))
 	}
 	for side, r := range p.Results {
 		switch {
@@ -117,7 +61,7 @@ func ReadPairing(rd io.Reader) (*Pairing, error) {
 		case p.Pairs < 0 || p.Pairs > len(r.Runs):
 			return nil, fmt.Errorf("damaged result: %d pairs of %d runs", p.Pairs, len(r.Runs))
 		}
-		if err := r.check(); err != nil {
+		if err := r.Check(); err != nil {
 			return nil, err
 		}
 	}
@@ -125,13 +69,13 @@ func ReadPairing(rd io.Reader) (*Pairing, error) {
 }
 
 // Evaluate holds assertions against the medians of the ratios.
-func (p *Pairing) Evaluate(asserts []Assert) {
+func (p *Pairing) Evaluate(asserts []result.Assert) {
 	for _, a := range asserts {
-		res := Assertion{Text: a.Text}
+		res := result.Assertion{Text: a.Text}
 		for _, r := range p.Ratios {
 			if r.Metric == a.Metric && len(r.Pairs) > 0 {
 				v := r.Median
-				res.Actual, res.OK = &v, a.holds(v)
+				res.Actual, res.OK = &v, a.Holds(v)
 			}
 		}
 		p.Assertions = append(p.Assertions, res)
@@ -165,11 +109,11 @@ type pairs struct {
 // Pair divides every flat metric of b's i-th run by that of a's i-th. Runs
 // without a partner are left out, and metrics that are never measured, or 0 in
 // all runs of both.
-func Pair(a, b []Run) []Ratio {
+func Pair(defs *result.Definitions, a, b []result.Run) []Ratio {
 	byName := make(map[string]*pairs)
 	var names []string
 	for i := range min(len(a), len(b)) {
-		one, other := flatten(a[i]), flatten(b[i])
+		one, other := result.Flatten(a[i]), result.Flatten(b[i])
 		for name, v := range one {
 			w, ok := other[name]
 			if !ok {
@@ -177,14 +121,14 @@ func Pair(a, b []Run) []Ratio {
 			}
 			p := byName[name]
 			if p == nil {
-				p = &pairs{Ratio: Ratio{Metric: name, Unit: v.unit, Better: better(name)}}
+				p = &pairs{Ratio: Ratio{Metric: name, Unit: v.Unit, Better: defs.Better(name)}}
 				byName[name] = p
 				names = append(names, name)
 			}
 			p.add(v, w)
 		}
 	}
-	sortFlat(names)
+	defs.Sort(names)
 	var ratios []Ratio
 	for _, name := range names {
 		if p := byName[name]; p.sum() {
@@ -197,15 +141,15 @@ func Pair(a, b []Run) []Ratio {
 // add takes one pair. Where there is no ratio, 0 and the greatest number stand
 // for it when it is judged: a side that is 0 when the other is not, or that
 // never came to what the other did.
-func (p *pairs) add(v, w flatValue) {
-	if v.value != nil {
-		p.a = append(p.a, *v.value)
+func (p *pairs) add(v, w result.FlatValue) {
+	if v.Value != nil {
+		p.a = append(p.a, *v.Value)
 	}
-	if w.value != nil {
-		p.b = append(p.b, *w.value)
+	if w.Value != nil {
+		p.b = append(p.b, *w.Value)
 	}
-	if v.value != nil && w.value != nil && *v.value != 0 {
-		p.Pairs, p.ranked = append(p.Pairs, *w.value / *v.value), append(p.ranked, *w.value / *v.value)
+	if v.Value != nil && w.Value != nil && *v.Value != 0 {
+		p.Pairs, p.ranked = append(p.Pairs, *w.Value / *v.Value), append(p.ranked, *w.Value / *v.Value)
 		return
 	}
 	p.Skipped++
@@ -214,13 +158,13 @@ func (p *pairs) add(v, w flatValue) {
 		beyond = 0
 	}
 	switch {
-	case v.value != nil && w.value != nil && *w.value == 0, v.never && w.never:
+	case v.Value != nil && w.Value != nil && *w.Value == 0, v.Never && w.Never:
 		p.ranked = append(p.ranked, 1)
-	case v.value != nil && w.value != nil && *w.value > 0:
+	case v.Value != nil && w.Value != nil && *w.Value > 0:
 		p.ranked = append(p.ranked, math.MaxFloat64)
-	case v.value != nil && w.never && p.Better != 0:
+	case v.Value != nil && w.Never && p.Better != 0:
 		p.ranked = append(p.ranked, beyond)
-	case v.never && w.value != nil && p.Better != 0:
+	case v.Never && w.Value != nil && p.Better != 0:
 		p.ranked = append(p.ranked, math.MaxFloat64-beyond)
 	}
 }
@@ -239,18 +183,30 @@ func (p *pairs) sum() bool {
 		to     **float64
 	}{{p.a, &p.A}, {p.b, &p.B}} {
 		if len(side.values) > 0 {
-			m := median(side.values)
+			m := result.Median(side.values)
 			*side.to = &m
 		}
 	}
-	p.Median = median(p.Pairs)
+	p.Median = result.Median(p.Pairs)
 	if len(p.Pairs) == 0 {
 		p.Median = 0
 	}
-	p.Low, p.High, p.More = interval(p.Pairs)
+	p.Low, p.High, p.More = result.Interval(p.Pairs)
 	p.Verdict = Same
-	if low, high, _ := interval(p.ranked); low != nil && (*low > 1 || *high < 1) {
+	if low, high, _ := result.Interval(p.ranked); low != nil && (*low > 1 || *high < 1) {
 		p.Verdict = verdict(p.Better, *low > 1)
 	}
 	return true
+}
+
+// WriteGoBench writes both sides, which benchstat -col /server sets side by
+// side; server=A and server=B end a benchmark's name.
+func (p *Pairing) WriteGoBench(defs *result.Definitions, w io.Writer) error {
+	out := defs.NewGoBench(w, [2]string{"server-a", p.Servers[0]}, [2]string{"server-b", p.Servers[1]})
+	for side, r := range p.Results {
+		if err := out.Write(r, fmt.Sprintf("/server=%c", 'A'+side)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package bench
+package result
 
 import (
 	"math"
@@ -9,13 +9,13 @@ import (
 
 // runsOf makes one run for each value of one scalar metric; nil: not measured.
 func runsOf(name, unit string, values ...any) []Run {
-	d, _, _ := Define(name)
+	d, _, _ := metrics.Define(name)
 	scenario, _, _ := strings.Cut(d.Name, ".")
 	var runs []Run
 	for _, v := range values {
-		m := never(unit)
+		m := Never(unit)
 		if v != nil {
-			m = scalar(unit, v.(float64))
+			m = Scalar(unit, v.(float64))
 		}
 		runs = append(runs, Run{Scenarios: []Scenario{{Name: scenario, Peers: 80, Metrics: map[string]Metric{name: m}}}})
 	}
@@ -38,7 +38,7 @@ func TestSummarize(t *testing.T) {
 		// With ten, 2·(1+10)/2¹⁰ = 2.1 % lie outside the second and the ninth.
 		{"ten", []any{1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0}, Summary{N: 10, Median: 5.5, Min: 1, Max: 10, Mean: 5.5, Stddev: math.Sqrt(82.5 / 9)}, 2, 9},
 	} {
-		got := Summarize(runsOf("join.converge", "s", test.values...))
+		got := metrics.Summarize(runsOf("join.converge", "s", test.values...))
 		if len(got) != 1 {
 			t.Fatalf("%s: %d summaries, want 1", test.name, len(got))
 		}
@@ -60,19 +60,19 @@ func TestSummarize(t *testing.T) {
 
 func TestSummarizeFields(t *testing.T) {
 	runs := []Run{{Scenarios: []Scenario{{Name: "steady", Metrics: map[string]Metric{
-		"steady.latency": samples("s", []float64{3, 1, 2}), // too few for any percentile
-		"steady.loss":    never("ratio"),
-		"steady.sent":    scalar("1", 7),
+		"steady.latency": Samples("s", []float64{3, 1, 2}), // too few for any percentile
+		"steady.loss":    Never("ratio"),
+		"steady.sent":    Scalar("1", 7),
 	}}}}}
 	var got []string
-	for _, s := range Summarize(runs) {
+	for _, s := range metrics.Summarize(runs) {
 		got = append(got, s.Metric+" "+s.Unit)
 	}
 	want := []string{"steady.sent 1", "steady.latency.n 1", "steady.latency.min s", "steady.latency.max s", "steady.latency.mean s", "steady.latency.stddev s"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := Summarize(nil); len(got) != 0 {
+	if got := metrics.Summarize(nil); len(got) != 0 {
 		t.Errorf("of no runs: %+v", got)
 	}
 }

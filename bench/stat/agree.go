@@ -1,4 +1,4 @@
-package bench
+package stat
 
 import (
 	"cmp"
@@ -6,11 +6,10 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/perf/benchmath"
 
-	"p2plocal/core/simnet"
+	"p2plocal/bench/result"
 )
 
 // Agreement sets what a mesh measures over UDP beside what it measures
@@ -48,27 +47,13 @@ func Quantiles(values []float64) (q [3]float64) {
 	return q
 }
 
-// Finished are the runs that came to their end.
-func (r *Result) Finished() (runs []Run) {
-	for _, run := range r.Runs {
-		whole := len(run.Scenarios) == len(r.Config.Scenarios)
-		for _, s := range run.Scenarios {
-			whole = whole && !s.Interrupted
-		}
-		if whole {
-			runs = append(runs, run)
-		}
-	}
-	return runs
-}
-
 // Agree compares the distributions that figures have over the finished runs,
 // as two samples (Kolmogorov-Smirnov). The runs are the samples, not the peers in them:
 // what peers of one mesh see goes together.
-func Agree(real, sim *Result) *Agreement {
+func Agree(defs *result.Definitions, real, sim *result.Result) *Agreement {
 	reals, sims := real.Finished(), sim.Finished()
 	a := &Agreement{RealRuns: len(reals), SimRuns: len(sims), Alpha: benchmath.DefaultThresholds.CompareAlpha}
-	for _, w := range differences([]*Result{real}, []*Result{sim}) {
+	for _, w := range differences([]*result.Result{real}, []*result.Result{sim}) {
 		if w != apart && !strings.HasPrefix(w, "seed differs") {
 			a.Warnings = append(a.Warnings, w)
 		}
@@ -76,17 +61,17 @@ func Agree(real, sim *Result) *Agreement {
 	if _, least := kolmogorovSmirnov(make([]float64, a.RealRuns), slices.Repeat([]float64{1}, a.SimRuns)); least > a.Alpha {
 		a.Warnings = append(a.Warnings, fmt.Sprintf("too few runs to tell any difference from chance: %d over UDP, %d simulated, want 4 or more of each", a.RealRuns, a.SimRuns))
 	}
-	beside := make(map[string]*figure)
-	for _, f := range collect(sims) {
-		beside[f.name] = f
+	beside := make(map[string]*result.Figure)
+	for _, f := range defs.Collect(sims) {
+		beside[f.Name] = f
 	}
-	for _, f := range collect(reals) {
-		g := beside[f.name]
-		if g == nil || f.unit != g.unit || !telling(f.name) {
+	for _, f := range defs.Collect(reals) {
+		g := beside[f.Name]
+		if g == nil || f.Unit != g.Unit || !telling(defs, f.Name) {
 			continue
 		}
-		direction := better(f.name)
-		x := Beside{Metric: f.name, Unit: f.unit, Real: f.ranked(direction), Sim: g.ranked(direction)}
+		direction := defs.Better(f.Name)
+		x := Beside{Metric: f.Name, Unit: f.Unit, Real: f.Ranked(direction), Sim: g.Ranked(direction)}
 		slices.Sort(x.Real)
 		slices.Sort(x.Sim)
 		n, m := len(x.Real), len(x.Sim)
@@ -94,7 +79,7 @@ func Agree(real, sim *Result) *Agreement {
 			continue
 		}
 		if low, high := min(x.Real[0], x.Sim[0]), max(x.Real[n-1], x.Sim[m-1]); low == high {
-			a.Equal = append(a.Equal, f.name)
+			a.Equal = append(a.Equal, f.Name)
 			continue
 		}
 		x.D, x.P = kolmogorovSmirnov(x.Real, x.Sim)
@@ -115,8 +100,8 @@ func Agree(real, sim *Result) *Agreement {
 
 // telling reports that a figure says something about the mesh by itself: of a
 // distribution its median, its 99th percentile and its ends are enough.
-func telling(flat string) bool {
-	d, field, ok := Define(flat)
+func telling(defs *result.Definitions, flat string) bool {
+	d, field, ok := defs.Define(flat)
 	if !ok || slices.Contains([]string{"n", "min", "mean", "stddev", "p90", "p99.9", "p99.99"}, field) {
 		return false
 	}
@@ -167,30 +152,3 @@ func kolmogorovSmirnov(a, b []float64) (d, p float64) {
 }
 
 func abs(i int) int { return max(i, -i) }
-
-// MeasuredHost is DefaultHost with a wake-up that the runs have measured, less
-// one datagram sent and one taken: what a datagram of the steady scenario cost in
-// CPU time or, where that is not among them, half a bare round trip.
-func (c *Config) MeasuredHost(runs []Run) simnet.Host {
-	h := DefaultHost
-	var costs, trips []float64
-	for _, r := range runs {
-		if d := r.Baseline.RoundTrip.Dist; d != nil && d.P50 != nil {
-			trips = append(trips, *d.P50/2)
-		}
-		for _, s := range r.Scenarios {
-			cpu, rate := s.Metrics["steady.cpu"].Value, s.Metrics["steady.rate"].Value
-			if cpu != nil && rate != nil {
-				costs = append(costs, *cpu/(*rate+float64(c.Peers)/c.Timing.Heartbeat.Seconds()))
-			}
-		}
-	}
-	if len(costs) == 0 {
-		costs = trips
-	}
-	if len(costs) > 0 {
-		each := time.Duration(median(costs) * 1e9)
-		h.Wake = max(each-h.Send-h.Take, 0).Round(100 * time.Nanosecond)
-	}
-	return h
-}

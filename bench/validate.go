@@ -7,53 +7,13 @@ import (
 	"slices"
 	"time"
 
+	"p2plocal/bench/result"
+	"p2plocal/bench/swarm"
 	"p2plocal/core"
-	"p2plocal/core/udp"
 )
 
-// Options are what the scenarios can be told.
-type Options struct {
-	Duration time.Duration `json:"duration"` // that steady, churn, loss and garbage measure
-	Warmup   time.Duration `json:"warmup"`   // before steady's measured window
-	Interval time.Duration `json:"interval"` // between a peer's measured broadcasts
-	Payload  int           `json:"payload"`  // bytes of a broadcast's text; 0: the protocol's own
-	InStep   bool          `json:"in_step"`  // all broadcast at the same instant
-	Join     string        `json:"join"`     // storm or spread
-	Spread   time.Duration `json:"spread"`   // over which spread births lie
-	Kill     int           `json:"kill"`     // peers that crash, relaunch and loss kill
-	Churn    float64       `json:"churn"`    // deaths and returns a second, together
-	Refresh  time.Duration `json:"refresh"`  // of the halves of restart and pause that have it
-	Impair   Impairment    `json:"impair"`   // of the loss scenario
-	Search   Search        `json:"search"`   // of saturate
-	Garbage  Garbage       `json:"garbage"`  // of garbage
-
-	ReadBuffer  int    `json:"read_buffer"` // bytes asked for on each socket
-	SourceCheck bool   `json:"source_check"`
-	External    int    `json:"external"`              // peers that are processes of another implementation
-	PeerExec    string `json:"peer_exec,omitempty"`   // their command line
-	Server      string `json:"server,omitempty"`      // address of a server that runs already
-	ServerExec  string `json:"server_exec,omitempty"` // command line of one that is not ours
-}
-
-// DefaultOptions end the default scenarios within 30 s.
-func DefaultOptions() Options {
-	return Options{
-		Duration:   13 * time.Second,
-		Interval:   4 * time.Second,
-		Join:       "storm",
-		Spread:     time.Second,
-		Kill:       1,
-		Churn:      1,
-		Refresh:    time.Second,
-		Impair:     Impairment{Loss: 0.01, Delay: 2 * time.Millisecond, Jitter: time.Millisecond, Duplicate: 0.001, Reorder: 0.005},
-		Search:     DefaultSearch(),
-		Garbage:    Garbage{Rate: 100_000, Kind: "garbage", At: "server"},
-		ReadBuffer: udp.ReadBuffer,
-	}
-}
-
 // Cannot says why a scenario cannot be run with these options; "" where it can.
-func (c *Config) Cannot(scenario string) string {
+func Cannot(c *result.Config, scenario string) string {
 	o := &c.Options
 	ours := c.Peers - o.External
 	switch {
@@ -72,7 +32,7 @@ func (c *Config) Cannot(scenario string) string {
 }
 
 // Validate names the first option that makes no sense.
-func (c *Config) Validate() error {
+func Validate(c *result.Config) error {
 	o := &c.Options
 	known := make(map[string]bool)
 	for _, s := range Scenarios {
@@ -131,23 +91,51 @@ func (c *Config) Validate() error {
 		}
 	}
 	for _, s := range c.Scenarios {
-		if why := c.Cannot(s); why != "" {
+		if why := Cannot(c, s); why != "" {
 			return fmt.Errorf("scenario %s cannot be run: %s", s, why)
 		}
 	}
 	if err := o.Impair.Validate(); err != nil {
 		return err
 	}
-	if err := o.Garbage.Validate(); err != nil {
+	if err := validateGarbage(o.Garbage); err != nil {
 		return err
 	}
 	if err := o.Search.Validate(); err != nil {
 		return err
 	}
 	if c.Simulation != nil {
-		if err := c.Simulation.validate(c); err != nil {
+		if err := validateSimulation(c); err != nil {
 			return err
 		}
 	}
 	return c.Timing.Validate()
+}
+
+// scripted is the simulation as package sim knows it.
+func scripted(c *result.Config, seed uint64) swarm.Scenario {
+	const most = time.Hour // of a script
+	s := c.Simulation
+	return swarm.Scenario{Seed: seed, Peers: c.Peers, Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: s.Faults}
+}
+
+// validateSimulation names what cannot be simulated.
+func validateSimulation(c *result.Config) error {
+	s, o := c.Simulation, &c.Options
+	switch {
+	case c.Isolation != result.Virtual:
+		return fmt.Errorf("isolation %q of a simulated mesh, want %s", c.Isolation, result.Virtual)
+	case o.Server != "" || o.ServerExec != "":
+		return errors.New("a server of somebody else's cannot be simulated")
+	case o.External > 0:
+		return errors.New("external peers cannot be simulated")
+	case o.Garbage.Rate == 0 && slices.Contains(c.Scenarios, "garbage"):
+		return errors.New("garbage as fast as one core can send: a simulated sender has none, give it a rate such as 100k")
+	case s.Until < 0:
+		return fmt.Errorf("until %v, want 0 or more", s.Until)
+	}
+	if err := s.Host.Validate(); err != nil {
+		return fmt.Errorf("host: %w", err)
+	}
+	return scripted(c, c.Seed).Validate()
 }

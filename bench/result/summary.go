@@ -1,4 +1,4 @@
-package bench
+package result
 
 import (
 	"math"
@@ -26,66 +26,66 @@ type Summary struct {
 
 // Summarize sums up every flat metric that at least one run measured, in the
 // stable order.
-func Summarize(runs []Run) []Summary {
-	all := collect(runs)
+func (defs *Definitions) Summarize(runs []Run) []Summary {
+	all := defs.Collect(runs)
 	sums := make([]Summary, 0, len(all))
 	for _, f := range all {
-		if len(f.values) > 0 {
-			sums = append(sums, f.summary())
+		if len(f.Values) > 0 {
+			sums = append(sums, f.Summary())
 		}
 	}
 	return sums
 }
 
 // figure is one flat metric as a number of runs measured it.
-type figure struct {
-	name   string
-	unit   string
-	values []float64 // of the runs that measured it
-	never  int       // runs that ended with null where one figure should be
+type Figure struct {
+	Name   string
+	Unit   string
+	Values []float64 // of the runs that measured it
+	Never  int       // runs that ended with null where one figure should be
 }
 
 // flatValue is one figure of one run.
-type flatValue struct {
-	unit  string
-	value *float64 // nil: not measured
-	never bool     // one figure that is nil although its scenario came to its end
+type FlatValue struct {
+	Unit  string
+	Value *float64 // nil: not measured
+	Never bool     // one figure that is nil although its scenario came to its end
 }
 
 // flatten is all of a run's figures by flat name.
-func flatten(run Run) map[string]flatValue {
-	flat := make(map[string]flatValue)
+func Flatten(run Run) map[string]FlatValue {
+	flat := make(map[string]FlatValue)
 	for _, s := range run.Scenarios {
 		for name, v := range s.Flat() {
 			_, single := s.Metrics[name]
-			flat[name] = flatValue{s.unit(name), v, v == nil && single && !s.Interrupted}
+			flat[name] = FlatValue{s.unit(name), v, v == nil && single && !s.Interrupted}
 		}
 	}
 	return flat
 }
 
-// collect gathers the figures of runs in the stable order.
-func collect(runs []Run) []*figure {
-	byName := make(map[string]*figure)
+// Collect gathers the figures of runs in the stable order.
+func (defs *Definitions) Collect(runs []Run) []*Figure {
+	byName := make(map[string]*Figure)
 	var names []string
 	for _, run := range runs {
-		for name, v := range flatten(run) {
+		for name, v := range Flatten(run) {
 			f := byName[name]
 			if f == nil {
-				f = &figure{name: name, unit: v.unit}
+				f = &Figure{Name: name, Unit: v.Unit}
 				byName[name] = f
 				names = append(names, name)
 			}
-			if v.value != nil {
-				f.values = append(f.values, *v.value)
+			if v.Value != nil {
+				f.Values = append(f.Values, *v.Value)
 			}
-			if v.never {
-				f.never++
+			if v.Never {
+				f.Never++
 			}
 		}
 	}
-	sortFlat(names)
-	all := make([]*figure, len(names))
+	defs.Sort(names)
+	all := make([]*Figure, len(names))
 	for i, n := range names {
 		all[i] = byName[n]
 	}
@@ -109,21 +109,21 @@ func (s Scenario) unit(flat string) string {
 }
 
 // summary of a figure that has values.
-func (f *figure) summary() Summary {
-	s := Summary{Metric: f.name, Unit: f.unit, N: len(f.values)}
+func (f *Figure) Summary() Summary {
+	s := Summary{Metric: f.Name, Unit: f.Unit, N: len(f.Values)}
 	// They fail on no values only.
-	s.Median = median(f.values)
-	s.Min, _ = stats.Min(f.values)
-	s.Max, _ = stats.Max(f.values)
-	s.Mean, _ = stats.Mean(f.values)
+	s.Median = Median(f.Values)
+	s.Min, _ = stats.Min(f.Values)
+	s.Max, _ = stats.Max(f.Values)
+	s.Mean, _ = stats.Mean(f.Values)
 	if s.N > 1 {
-		s.Stddev, _ = stats.StandardDeviationSample(f.values)
+		s.Stddev, _ = stats.StandardDeviationSample(f.Values)
 	}
-	s.Low, s.High, s.More = interval(f.values)
+	s.Low, s.High, s.More = Interval(f.Values)
 	return s
 }
 
-func median(values []float64) float64 {
+func Median(values []float64) float64 {
 	m, _ := stats.Median(values)
 	return m
 }
@@ -141,22 +141,33 @@ var intervalRuns = func() int {
 }()
 
 func bounded(values []float64) bool {
-	s := benchmath.AssumeNothing.Summary(sample(values), confidence)
+	s := benchmath.AssumeNothing.Summary(Sample(values), confidence)
 	return !math.IsInf(s.Lo, 0) && !math.IsInf(s.Hi, 0)
 }
 
 // interval is the median's confidence interval, made of order statistics, so
 // that it assumes nothing about how the values are distributed; or how many
 // more values it takes.
-func interval(values []float64) (low, high *float64, more int) {
+func Interval(values []float64) (low, high *float64, more int) {
 	if len(values) < intervalRuns {
 		return nil, nil, intervalRuns - len(values)
 	}
-	s := benchmath.AssumeNothing.Summary(sample(values), confidence)
+	s := benchmath.AssumeNothing.Summary(Sample(values), confidence)
 	return &s.Lo, &s.Hi, 0
 }
 
 // sample copies the values, because benchmath sorts them.
-func sample(values []float64) *benchmath.Sample {
+func Sample(values []float64) *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
+}
+
+// Ranked are a figure's values with infinity for never, on the worse side.
+func (f *Figure) Ranked(better int) []float64 {
+	values := slices.Clone(f.Values)
+	if better != 0 {
+		for range f.Never {
+			values = append(values, math.Inf(-better))
+		}
+	}
+	return values
 }

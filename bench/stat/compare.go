@@ -1,16 +1,18 @@
-package bench
+// Package stat compares results: two sides run by run (Compare), in pairs
+// (Pair), and as distributions (Agree). All are pure functions.
+package stat
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/perf/benchmath"
+
+	"p2plocal/bench/result"
 )
 
 // Comparison sets two sides side by side, each the runs of one or more results.
@@ -25,15 +27,15 @@ type Comparison struct {
 
 // Change is one flat metric on both sides.
 type Change struct {
-	Metric  string   `json:"metric"`
-	Unit    string   `json:"unit"`
-	Better  int      `json:"better"` // as in Definition
-	Old     *Summary `json:"old"`    // null: no run of that side measured it
-	New     *Summary `json:"new"`
-	Delta   *float64 `json:"delta"` // change of the median by the old one, a ratio; null: old is 0, or one is never
-	P       *float64 `json:"p"`     // of the Mann-Whitney U test, two-sided; null: one side has no values
-	Q       *float64 `json:"q"`     // p adjusted for the number of tests; null: all values of both sides are the same
-	Verdict Verdict  `json:"verdict"`
+	Metric  string          `json:"metric"`
+	Unit    string          `json:"unit"`
+	Better  int             `json:"better"` // as in Definition
+	Old     *result.Summary `json:"old"`    // null: no run of that side measured it
+	New     *result.Summary `json:"new"`
+	Delta   *float64        `json:"delta"` // change of the median by the old one, a ratio; null: old is 0, or one is never
+	P       *float64        `json:"p"`     // of the Mann-Whitney U test, two-sided; null: one side has no values
+	Q       *float64        `json:"q"`     // p adjusted for the number of tests; null: all values of both sides are the same
+	Verdict Verdict         `json:"verdict"`
 
 	varies, up bool
 }
@@ -52,34 +54,34 @@ const (
 // Mann-Whitney U test, which assumes nothing of the distributions, at a false
 // discovery rate of 0.05. Where one figure should be but is null in a finished
 // scenario (restart.whole: never), it ranks as worse than any value.
-func Compare(old, new []*Result) *Comparison {
-	oldRuns, newRuns := pool(old), pool(new)
+func Compare(defs *result.Definitions, old, new []*result.Result) *Comparison {
+	oldRuns, newRuns := result.Pool(old), result.Pool(new)
 	c := &Comparison{
 		OldRuns:  len(oldRuns),
 		NewRuns:  len(newRuns),
 		Alpha:    benchmath.DefaultThresholds.CompareAlpha,
 		Warnings: differences(old, new),
 	}
-	olds, news := collect(oldRuns), collect(newRuns)
-	byName := make(map[string]*[2]*figure)
+	olds, news := defs.Collect(oldRuns), defs.Collect(newRuns)
+	byName := make(map[string]*[2]*result.Figure)
 	var names []string
-	for side, all := range [][]*figure{olds, news} {
+	for side, all := range [][]*result.Figure{olds, news} {
 		for _, f := range all {
-			if byName[f.name] == nil {
-				byName[f.name] = &[2]*figure{{name: f.name, unit: f.unit}, {name: f.name, unit: f.unit}}
-				names = append(names, f.name)
+			if byName[f.Name] == nil {
+				byName[f.Name] = &[2]*result.Figure{{Name: f.Name, Unit: f.Unit}, {Name: f.Name, Unit: f.Unit}}
+				names = append(names, f.Name)
 			}
-			byName[f.name][side] = f
+			byName[f.Name][side] = f
 		}
 	}
-	sortFlat(names)
+	defs.Sort(names)
 	for _, n := range names {
-		if a, b := byName[n][0], byName[n][1]; len(a.values)+len(b.values) > 0 {
-			if a.unit != b.unit {
-				c.Warnings = append(c.Warnings, fmt.Sprintf("metric %q is in %q on the old side, in %q on the new: left out", n, a.unit, b.unit))
+		if a, b := byName[n][0], byName[n][1]; len(a.Values)+len(b.Values) > 0 {
+			if a.Unit != b.Unit {
+				c.Warnings = append(c.Warnings, fmt.Sprintf("metric %q is in %q on the old side, in %q on the new: left out", n, a.Unit, b.Unit))
 				continue
 			}
-			c.Changes = append(c.Changes, change(a, b))
+			c.Changes = append(c.Changes, change(defs, a, b))
 		}
 	}
 	c.judge()
@@ -135,35 +137,26 @@ func (c *Comparison) Regressions(threshold float64) []Change {
 	return worse
 }
 
-func change(old, new *figure) Change {
-	ch := Change{Metric: old.name, Unit: old.unit, Better: better(old.name), Verdict: Same}
+func change(defs *result.Definitions, old, new *result.Figure) Change {
+	ch := Change{Metric: old.Name, Unit: old.Unit, Better: defs.Better(old.Name), Verdict: Same}
 	for _, side := range []struct {
-		f  *figure
-		to **Summary
+		f  *result.Figure
+		to **result.Summary
 	}{{old, &ch.Old}, {new, &ch.New}} {
-		if len(side.f.values) > 0 {
-			s := side.f.summary()
+		if len(side.f.Values) > 0 {
+			s := side.f.Summary()
 			*side.to = &s
 		}
 	}
-	a, b := old.ranked(ch.Better), new.ranked(ch.Better)
+	a, b := old.Ranked(ch.Better), new.Ranked(ch.Better)
 	if len(a) == 0 || len(b) == 0 {
 		return ch
 	}
 	ch.Delta = relative(a, b)
-	test := benchmath.AssumeNothing.Compare(sample(a), sample(b))
+	test := benchmath.AssumeNothing.Compare(result.Sample(a), result.Sample(b))
 	ch.P, ch.up = &test.P, higher(a, b)
 	ch.varies = slices.Min(append(slices.Clone(a), b...)) < slices.Max(append(slices.Clone(a), b...))
 	return ch
-}
-
-// better is the direction of a flat metric; a distribution's n has none.
-func better(flat string) int {
-	d, field, _ := Define(flat)
-	if field == "n" {
-		return 0
-	}
-	return d.Better
 }
 
 // verdict on a metric that has gone significantly up or down.
@@ -180,23 +173,12 @@ func verdict(better int, up bool) Verdict {
 // relative is the change of the median from a to b by that of a; nil where
 // that is no finite number.
 func relative(a, b []float64) *float64 {
-	from, to := median(a), median(b)
+	from, to := result.Median(a), result.Median(b)
 	delta := (to - from) / math.Abs(from)
 	if math.IsNaN(delta) || math.IsInf(delta, 0) || math.IsInf(from, 0) {
 		return nil
 	}
 	return &delta
-}
-
-// ranked are a figure's values with infinity for never, on the worse side.
-func (f *figure) ranked(better int) []float64 {
-	values := slices.Clone(f.values)
-	if better != 0 {
-		for range f.never {
-			values = append(values, math.Inf(-better))
-		}
-	}
-	return values
 }
 
 // higher reports that b's values tend to lie above a's: the direction of the
@@ -230,7 +212,7 @@ func detectable(n, m, tests int) bool {
 	for i := range b {
 		b[i] = float64(n + i)
 	}
-	test := benchmath.AssumeNothing.Compare(sample(a), sample(b))
+	test := benchmath.AssumeNothing.Compare(result.Sample(a), result.Sample(b))
 	return test.P*float64(tests) <= test.Alpha
 }
 
@@ -243,21 +225,14 @@ func comparisonRuns(tests int) int {
 	return n
 }
 
-func pool(results []*Result) (runs []Run) {
-	for _, r := range results {
-		runs = append(runs, r.Runs...)
-	}
-	return runs
-}
-
 // apart is said once where a dozen differences would say it.
 const apart = "one side is simulated and the other is not: they differ in much that is not the code's; meshbench agree sets them side by side"
 
 // differences are what, other than the thing compared, could have changed the
 // figures.
-func differences(old, new []*Result) (warnings []string) {
-	names, olds := settings(old)
-	_, news := settings(new)
+func differences(old, new []*result.Result) (warnings []string) {
+	names, olds := result.Settings(old)
+	_, news := result.Settings(new)
 	simulated, config := slices.Index(names, "simulated"), slices.Index(names, "scenarios") // where Env begins, and Config
 	different := !slices.Equal(olds[simulated], news[simulated])
 	if different {
@@ -273,7 +248,7 @@ func differences(old, new []*Result) (warnings []string) {
 			warnings = append(warnings, fmt.Sprintf("%s differs within both sides: %s", name, a))
 		}
 	}
-	for i, side := range [][]*Result{old, new} {
+	for i, side := range [][]*result.Result{old, new} {
 		for _, r := range side {
 			name := []string{"old", "new"}[i]
 			if r.Env.Simulated && r.Interrupted {
@@ -287,56 +262,4 @@ func differences(old, new []*Result) (warnings []string) {
 		}
 	}
 	return warnings
-}
-
-// settings are the names of all there is in Env and Config, and for each the
-// distinct values among the results.
-func settings(results []*Result) (names []string, values [][]string) {
-	var zero Result
-	for _, r := range append([]*Result{&zero}, results...) {
-		var all []setting
-		all = leaves(all, "", reflect.ValueOf(r.Env))
-		all = leaves(all, "", reflect.ValueOf(r.Config))
-		if r == &zero {
-			values = make([][]string, len(all))
-			for _, s := range all {
-				names = append(names, s.name)
-			}
-			continue
-		}
-		for i, s := range all {
-			if !slices.Contains(values[i], s.value) {
-				values[i] = append(values[i], s.value)
-			}
-		}
-	}
-	for i := range values {
-		slices.Sort(values[i])
-	}
-	return names, values
-}
-
-// setting is one part of an Env or a Config, as a reader may see it.
-type setting struct{ name, value string }
-
-// leaves appends what v holds, by the names that JSON knows it under. What is
-// never the same twice, or is taken care of elsewhere, is left out.
-func leaves(to []setting, prefix string, v reflect.Value) []setting {
-	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		name = prefix + name
-		switch f := v.Field(i); {
-		case name == "time" || name == "load" || name == "repeat":
-		case f.Kind() == reflect.Pointer:
-			text, _ := json.Marshal(f.Interface()) // what has been read back, or will be written
-			to = append(to, setting{name, string(text)})
-		case f.Kind() == reflect.Struct:
-			to = leaves(to, name+".", f)
-		case f.Kind() == reflect.String || f.Kind() == reflect.Slice:
-			to = append(to, setting{name, fmt.Sprintf("%q", f)})
-		default:
-			to = append(to, setting{name, fmt.Sprint(f)})
-		}
-	}
-	return to
 }

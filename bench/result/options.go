@@ -1,0 +1,72 @@
+package result
+
+import (
+	"fmt"
+	"time"
+
+	"p2plocal/bench/mlrsearch"
+	"p2plocal/core/udp"
+)
+
+// Options are what the scenarios can be told.
+type Options struct {
+	Duration time.Duration    `json:"duration"` // that steady, churn, loss and garbage measure
+	Warmup   time.Duration    `json:"warmup"`   // before steady's measured window
+	Interval time.Duration    `json:"interval"` // between a peer's measured broadcasts
+	Payload  int              `json:"payload"`  // bytes of a broadcast's text; 0: the protocol's own
+	InStep   bool             `json:"in_step"`  // all broadcast at the same instant
+	Join     string           `json:"join"`     // storm or spread
+	Spread   time.Duration    `json:"spread"`   // over which spread births lie
+	Kill     int              `json:"kill"`     // peers that crash, relaunch and loss kill
+	Churn    float64          `json:"churn"`    // deaths and returns a second, together
+	Refresh  time.Duration    `json:"refresh"`  // of the halves of restart and pause that have it
+	Impair   Impairment       `json:"impair"`   // of the loss scenario
+	Search   mlrsearch.Config `json:"search"`   // of saturate
+	Garbage  Garbage          `json:"garbage"`  // of garbage
+
+	ReadBuffer  int    `json:"read_buffer"` // bytes asked for on each socket
+	SourceCheck bool   `json:"source_check"`
+	External    int    `json:"external"`              // peers that are processes of another implementation
+	PeerExec    string `json:"peer_exec,omitempty"`   // their command line
+	Server      string `json:"server,omitempty"`      // address of a server that runs already
+	ServerExec  string `json:"server_exec,omitempty"` // command line of one that is not ours
+}
+
+// DefaultOptions end the default scenarios within 30 s.
+func DefaultOptions() Options {
+	return Options{
+		Duration:   13 * time.Second,
+		Interval:   4 * time.Second,
+		Join:       "storm",
+		Spread:     time.Second,
+		Kill:       1,
+		Churn:      1,
+		Refresh:    time.Second,
+		Impair:     Impairment{Loss: 0.01, Delay: 2 * time.Millisecond, Jitter: time.Millisecond, Duplicate: 0.001, Reorder: 0.005},
+		Search:     mlrsearch.Default(),
+		Garbage:    Garbage{Rate: 100_000, Kind: "garbage", At: "server"},
+		ReadBuffer: udp.ReadBuffer,
+	}
+}
+
+// Garbage is what the garbage scenario sends.
+type Garbage struct {
+	Rate float64 `json:"rate"` // datagrams a second; 0: as many as one core can send
+	Kind string  `json:"kind"` // one of fuzz.FloodKinds
+	At   string  `json:"at"`   // server, or peer: the first one
+}
+
+// GarbageTargets are what At may be.
+var GarbageTargets = []string{"server", "peer"}
+
+// ParseRate reads a rate such as 500k or 1.2M; max is 0.
+func ParseRate(s string) (float64, error) {
+	if s == "max" {
+		return 0, nil
+	}
+	v, err := parseScaled(s, []scale{{"k", 1e3}, {"M", 1e6}})
+	if err != nil || !(v > 0) {
+		return 0, fmt.Errorf("%q, want a rate such as 500k, or max", s)
+	}
+	return v, nil
+}
