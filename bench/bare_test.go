@@ -120,11 +120,11 @@ func BenchmarkRecorder(b *testing.B) {
 	sender, receiver := newRecorder(board, c, 0), newRecorder(board, c, 1)
 	now := time.Now()
 	text := core.AppendBroadcast(nil, seatName(0), 0, 0)
-	out := core.Outgoing{Datagram: core.Message{Type: core.TypeVanilla, Payload: text}.Append(nil), Ports: []uint16{1001}}
-	from := core.Entry{Name: seatName(0), Port: 1000}
+	sent := core.Event{Kind: core.Sent, At: now, Since: now, Data: core.Message{Type: core.TypeVanilla, Payload: text}.Append(nil), To: []uint16{1001}}
+	heard := core.Event{Kind: core.Heard, At: now, Peer: core.Entry{Name: seatName(0), Port: 1000}, Data: text}
 	b.ReportAllocs()
 	for b.Loop() {
-		sender.sent(now, now, out)
-		receiver.message(now, from, text)
+		sender.observe(sent)
+		receiver.observe(heard)
 	}
 }

@@ -133,8 +133,8 @@ type pair struct {
 	latency                                sketch
 }
 
-// recorder writes one seat's part of the board. Its methods are the observer
-// of that seat's machine.
+// recorder writes one seat's part of the board. It observes that seat's
+// machine.
 type recorder struct {
 	*board
 	clock    clock
@@ -149,12 +149,19 @@ func newRecorder(b *board, c clock, seat int) *recorder {
 	return &recorder{board: b, clock: c, self: seat, mine: mine, last: mine.view()} // of a former process, maybe
 }
 
-func (r *recorder) observer() core.Observer {
-	o := core.Observer{Sent: r.sent, Dropped: r.refused}
-	if r.self != serverSeat {
-		o.Directory, o.Message = r.directory, r.message
+func (r *recorder) observe(e core.Event) {
+	switch e.Kind {
+	case core.Sent:
+		r.sent(e)
+	case core.Listed:
+		r.directory(e.At, e.All)
+	case core.Heard:
+		r.message(e.At, e.Peer, e.Data)
+	default:
+		if e.Kind.Dropped() {
+			r.refused(e.From)
+		}
 	}
-	return o
 }
 
 // newLife forgets what the seat's former holder saw.
@@ -164,26 +171,26 @@ func (r *recorder) newLife(now time.Time) {
 	r.see(r.clock.at(now), set{})
 }
 
-func (r *recorder) sent(now, due time.Time, out core.Outgoing) {
-	kind := typeIndex(out.Datagram)
-	r.mine.out[kind].add(len(out.Ports), len(out.Datagram))
-	for _, port := range out.Ports {
+func (r *recorder) sent(e core.Event) {
+	kind := typeIndex(e.Data)
+	r.mine.out[kind].add(len(e.To), len(e.Data))
+	for _, port := range e.To {
 		if i := r.index[port]; i != nobody {
 			r.mine.to[i].Add(1)
 		}
 	}
-	switch core.Type(out.Datagram[0]) {
+	switch core.Type(e.Data[0]) {
 	case core.TypeBirth:
-		at := r.clock.at(now)
+		at := r.clock.at(e.At)
 		r.mine.born.CompareAndSwap(0, at)
 		r.mine.alive.Store(at)
 	case core.TypeKeepAlive:
-		r.mine.alive.Store(r.clock.at(now))
+		r.mine.alive.Store(r.clock.at(e.At))
 	case core.TypeVanilla:
-		_, counter, ok := core.ParseBroadcast(out.Datagram[4 : len(out.Datagram)-1])
+		_, counter, ok := core.ParseBroadcast(e.Data[4 : len(e.Data)-1])
 		if ok {
-			at := r.clock.at(now)
-			r.broadcast(at, at-int64(now.Sub(due)), counter, out.Ports)
+			at := r.clock.at(e.At)
+			r.broadcast(at, at-int64(e.At.Sub(e.Since)), counter, e.To)
 		}
 	}
 }
@@ -235,7 +242,7 @@ func (b *board) bucketOf(due int64) *bucket {
 	return &b.buckets[min(max((due-b.from.Load())/max(b.width.Load(), 1), 0), bucketCount-1)]
 }
 
-func (r *recorder) refused(_ time.Time, from netip.AddrPort, _ []byte, _ error) {
+func (r *recorder) refused(from netip.AddrPort) {
 	r.mine.dropped.Add(1)
 	if seat := int(r.index[from.Port()]); r.self != serverSeat && int64(seat) < r.external.Load() {
 		r.pairs[seat][r.self].arrived.Add(1)
@@ -246,8 +253,7 @@ func (r *recorder) directory(now time.Time, all core.Entries) {
 	r.mine.taken.Add(1)
 	r.mine.directories.add(1, 4+len(all))
 	var s set
-	for i := range all.Len() {
-		e := all.At(i)
+	for e := range all.Each() {
 		seat := int(r.index[e.Port])
 		if seat >= serverSeat || seatName(seat) != e.Name {
 			r.mine.foreign.Add(1)

@@ -15,7 +15,7 @@ func Survey(now time.Time, readBuffer int) result.Env {
 	e := result.Env{Time: now.UTC().Truncate(time.Second), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.NumCPU()}
 	describe(&e)
 	if s, err := udp.Listen(netip.AddrPortFrom(loopback, 0), readBuffer); err == nil {
-		e.BufferHave = s.BufferGranted()
+		e.BufferHave = s.Stats().ReceiveBuffer
 		s.Close()
 	}
 	return e

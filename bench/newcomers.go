@@ -88,20 +88,18 @@ func (x *newcomers) one(ctx context.Context, name core.Name) {
 	in := make(chan struct{})
 	var born, admitted time.Time
 	var sent uint64
-	p, err := core.NewPeer(core.PeerConfig{Self: self, Server: x.server, Timing: x.timing, Observer: core.Observer{
-		Sent: func(now, _ time.Time, _ core.Outgoing) {
+	p, err := core.NewPeer(core.PeerConfig{Self: self, Server: x.server, Timing: x.timing, Observe: func(e core.Event) {
+		switch e.Kind {
+		case core.Sent:
 			if sent++; born.IsZero() {
-				born = now
+				born = e.At
 			}
-		},
-		Directory: func(now time.Time, all core.Entries) {
-			for i := range all.Len() {
-				if all.At(i) == self && admitted.IsZero() {
-					admitted = now
-					close(in)
-				}
+		case core.Listed:
+			if admitted.IsZero() && e.All.Contains(self) {
+				admitted = e.At
+				close(in)
 			}
-		},
+		}
 	}}, time.Now())
 	if err != nil {
 		socket.Close()
@@ -122,7 +120,7 @@ func (x *newcomers) one(ctx context.Context, name core.Name) {
 	}
 	stop()
 	served.Wait()
-	x.sent.Add(sent - socket.SendFailures())
+	x.sent.Add(sent - socket.Stats().SendFailures)
 	if !admitted.IsZero() {
 		x.note(admitted.Sub(born).Seconds(), true, nil)
 	} else if late {

@@ -156,7 +156,7 @@ func (s *seat) obey(o command) error {
 		s.broadcast(o.First, o.End, o.Interval, o.Fill)
 	case "silence":
 		s.silence()
-		s.rec.mine.unsent.Store(s.sock.SendFailures())
+		s.rec.mine.unsent.Store(s.sock.Stats().SendFailures)
 	default:
 		return fmt.Errorf("no such command: %q", o.Do)
 	}

@@ -160,8 +160,7 @@ func (s *saturation) stand() (t standing) {
 func (m *mesh) kernelDrops() (n uint64) {
 	for _, s := range m.socks {
 		if s != nil {
-			drops, _ := s.KernelDrops()
-			n += drops
+			n += s.Stats().Drops
 		}
 	}
 	return n

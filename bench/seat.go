@@ -69,17 +69,16 @@ func (s *seat) birth(l life) (err error) {
 	s.sock.Do(func(now time.Time) {
 		var p *core.Peer
 		p, err = core.NewPeer(core.PeerConfig{
-			Self:     core.Entry{Name: seatName(s.number), Port: s.sock.Addr().Port()},
-			Server:   l.Server,
-			Timing:   l.Timing,
-			Fill:     l.Fill,
-			Observer: s.rec.observer(),
+			Self:    core.Entry{Name: seatName(s.number), Port: s.sock.Addr().Port()},
+			Server:  l.Server,
+			Timing:  l.Timing,
+			Observe: s.rec.observe,
 		}, now)
 		if err != nil {
 			return
 		}
 		s.rec.newLife(now)
-		p.SetBroadcast(s.rec.clock.time(now, l.First), l.Interval)
+		p.Broadcast(core.Schedule{First: s.rec.clock.time(now, l.First), Interval: l.Interval, Size: l.Fill})
 		s.peer = p
 		s.settle(p, l.Impair, l.ImpairSeed)
 	})
@@ -111,9 +110,7 @@ func (s *seat) kill() {
 func (s *seat) broadcast(first, end int64, interval time.Duration, fill int) {
 	s.sock.Do(func(now time.Time) {
 		if s.peer != nil {
-			s.peer.Fill(fill)
-			s.peer.SetBroadcast(s.rec.clock.time(now, first), interval)
-			s.peer.EndBroadcast(s.rec.clock.time(now, end))
+			s.peer.Broadcast(core.Schedule{First: s.rec.clock.time(now, first), Interval: interval, End: s.rec.clock.time(now, end), Size: fill})
 		}
 	})
 }

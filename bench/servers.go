@@ -50,7 +50,7 @@ func (l *localServer) restart() (err error) {
 			Port:        l.sock.Addr().Port(),
 			Timing:      l.timing,
 			SourceCheck: l.opt.SourceCheck,
-			Observer:    l.rec.observer(),
+			Observe:     l.rec.observe,
 		}, now)
 		if err == nil {
 			l.settle(l.directory, l.impair, l.seed)
@@ -76,7 +76,7 @@ func (l *localServer) kill() error {
 func (l *localServer) retire() {
 	l.sock.Do(func(time.Time) {
 		if l.directory != nil {
-			l.past = plus(l.past, l.directory.Counters())
+			l.past = l.past.Plus(l.directory.Counters())
 			l.directory = nil
 		}
 	})
@@ -87,24 +87,10 @@ func (l *localServer) counters() (c core.Counters) {
 	l.sock.Do(func(time.Time) {
 		c = l.past
 		if l.directory != nil {
-			c = plus(c, l.directory.Counters())
+			c = c.Plus(l.directory.Counters())
 		}
 	})
 	return c
-}
-
-func plus(a, b core.Counters) core.Counters {
-	a.In, a.Out = a.In.Plus(b.In), a.Out.Plus(b.Out)
-	a.Dropped.Malformed += b.Dropped.Malformed
-	a.Dropped.Rejected += b.Dropped.Rejected
-	a.Dropped.Misdirected += b.Dropped.Misdirected
-	a.Dropped.Stranger += b.Dropped.Stranger
-	a.Announcements += b.Announcements
-	return a
-}
-
-func dropped(c core.Counters) uint64 {
-	return c.Dropped.Malformed + c.Dropped.Rejected + c.Dropped.Misdirected + c.Dropped.Stranger
 }
 
 func (l *localServer) usage() (time.Duration, int64) { return 0, 0 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"p2plocal/bench/result"
+	"p2plocal/core/udp"
 )
 
 // A world is where a mesh lives: this machine and its time, or a virtual
@@ -29,8 +30,7 @@ type world interface {
 type socket interface {
 	Addr() netip.AddrPort
 	Do(f func(now time.Time)) // as udp.Socket's
-	KernelDrops() (n uint64, ok bool)
-	SendFailures() uint64
+	Stats() udp.Stats
 	Close() error // waits until it is no longer served
 }
 

@@ -212,7 +212,7 @@ func (w *udpWorld) accounts(m *mesh) result.Accounts {
 		var sock socket
 		if i == serverSeat {
 			c := m.ours.counters()
-			taken, refused = c.In.Total().Datagrams-dropped(c), dropped(c)
+			taken, refused = c.Events.Taken(), c.Events.Dropped()
 			sock = m.ours.sock
 		} else {
 			sock = m.socks[i]
@@ -223,13 +223,13 @@ func (w *udpWorld) accounts(m *mesh) result.Accounts {
 				received[i] += uint64(m.board.pairs[from][i].arrived.Load())
 			}
 		}
-		kernel, _ := sock.KernelDrops()
-		a.Unsent += sock.SendFailures()
+		socket := sock.Stats()
+		a.Unsent += socket.SendFailures
 		received[i] += m.hostile[i]
 		a.Sent += received[i]
 		a.Taken += taken
 		a.Dropped += refused
-		a.Kernel += kernel
+		a.Kernel += socket.Drops
 		a.Dead += dead
 	}
 	a.Unexplained = int64(a.Sent+a.Duplicated) - int64(a.Taken+a.Dropped+a.Kernel+a.Unsent+a.Injected+a.Dead+a.Queued)

@@ -10,6 +10,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/core/udp"
 )
 
 // virtualWorld is a virtual network with a virtual clock, which begins at 0
@@ -138,8 +139,8 @@ func (w *virtualWorld) accounts(m *mesh) result.Accounts {
 		}
 	}
 	c := m.ours.counters()
-	a.Taken += c.In.Total().Datagrams - dropped(c)
-	a.Dropped += dropped(c)
+	a.Taken += c.Events.Taken()
+	a.Dropped += c.Events.Dropped()
 	if w.foe != nil {
 		a.Sent += w.foe.sent
 		a.Dead += w.foe.heard
@@ -151,10 +152,9 @@ func (w *virtualWorld) accounts(m *mesh) result.Accounts {
 // node is a socket of a virtual network.
 type node struct{ *simnet.Node }
 
-func (x node) Addr() netip.AddrPort        { return simnet.Addr(x.Port()) }
-func (x node) KernelDrops() (uint64, bool) { return x.Overflowed(), true }
-func (x node) SendFailures() uint64        { return 0 }
-func (x node) Close() error                { return nil }
+func (x node) Addr() netip.AddrPort { return simnet.Addr(x.Port()) }
+func (x node) Stats() udp.Stats     { return udp.Stats{Drops: x.Overflowed(), DropsKnown: true} }
+func (x node) Close() error         { return nil }
 
 // virtualPeer is a peer on a virtual network.
 type virtualPeer struct {

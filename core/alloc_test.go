@@ -74,7 +74,7 @@ func TestNoAllocations(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
-	if d.Counters().Reaps == 0 || p.Counters().Broadcasts == 0 {
+	if d.Counters().Events[Removed] == 0 || p.Counters().Events[Broadcast] == 0 {
 		t.Error("this test has not gone where it should")
 	}
 }

@@ -116,7 +116,7 @@ func BenchmarkPoll(b *testing.B) {
 	})
 	b.Run("peer-broadcast", func(b *testing.B) {
 		p := newMember(b)
-		p.SetBroadcast(start, time.Nanosecond)
+		p.Broadcast(Schedule{First: start, Interval: time.Nanosecond})
 		p.cfg.Timing.Heartbeat = 1 << 62
 		p.alive = start.Add(1 << 62)
 		now := start

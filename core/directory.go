@@ -20,15 +20,15 @@ const Patience = 4
 
 // DirectoryConfig describes a directory server.
 type DirectoryConfig struct {
-	Port        uint16   // the server's own, which no peer may claim
-	Timing      Timing   // Reap and Deadline count
-	SourceCheck bool     // take a birth or keep-alive only from the port that it names
-	Observer    Observer // what the server does, for whom it concerns
+	Port        uint16      // the server's own, which no peer may claim
+	Timing      Timing      // Reap and Deadline count
+	SourceCheck bool        // take a birth or keep-alive only from the port that it names
+	Observe     func(Event) // optional: hears what the server does, and must not call it
 }
 
 // Directory is the directory server (PROTOCOL.md, "Server").
 type Directory struct {
-	ledger
+	account
 	cfg DirectoryConfig
 
 	slots    [MaxPeers]slot // by name, from ' '
@@ -68,7 +68,7 @@ func NewDirectory(cfg DirectoryConfig, now time.Time) (*Directory, error) {
 		return nil, errors.New("the server's own port is 0, want 1 to 65535")
 	}
 	d := &Directory{cfg: cfg, nextReap: now.Add(cfg.Timing.Reap)}
-	d.observer = cfg.Observer
+	d.observe = cfg.Observe
 	Message{Type: TypeDirectory}.Append(d.datagram[:0])
 	return d, nil
 }
@@ -87,28 +87,27 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		s := d.slot(m.Entry.Name)
 		switch {
 		case s.port == 0:
-			d.counters.Unknown++
-			if d.observer.Unknown != nil {
-				d.observer.Unknown(now, from, m.Entry.Name)
+			if d.count(Unknown) {
+				d.observe(Event{Kind: Unknown, At: now, From: from, Peer: m.Entry})
 			}
 		case d.cfg.SourceCheck && from.Port() != s.port:
-			d.drop(&d.counters.Dropped.Stranger, now, from, datagram, ErrStranger)
+			d.drop(Stranger, now, from, datagram, ErrStranger)
 		default:
-			d.counters.KeepAlives++
+			d.counters.Events[Alive]++
 			s.stamp = now
 			s.proven = s.proven || from.Port() == s.port || from == s.source
 		}
 	case TypeBirth:
 		switch {
 		case m.Entry.Port == d.cfg.Port:
-			d.drop(&d.counters.Dropped.Rejected, now, from, datagram, ErrRejected)
+			d.drop(Rejected, now, from, datagram, ErrRejected)
 		case d.cfg.SourceCheck && from.Port() != m.Entry.Port:
-			d.drop(&d.counters.Dropped.Stranger, now, from, datagram, ErrStranger)
+			d.drop(Stranger, now, from, datagram, ErrStranger)
 		default:
 			d.birth(now, from, m.Entry)
 		}
 	default:
-		d.drop(&d.counters.Dropped.Misdirected, now, from, datagram, ErrMisdirected)
+		d.drop(Misdirected, now, from, datagram, ErrMisdirected)
 	}
 }
 
@@ -117,20 +116,18 @@ func (d *Directory) slot(n Name) *slot { return &d.slots[n-' '] }
 func (d *Directory) birth(now time.Time, from netip.AddrPort, e Entry) {
 	s := d.slot(e.Name)
 	if s.port == e.Port {
-		d.counters.Repeats++
 		s.stamp = now
 		d.ask(now, s)
-		if d.observer.Repeated != nil {
-			d.observer.Repeated(now, e)
+		if d.count(Repeated) {
+			d.observe(Event{Kind: Repeated, At: now, From: from, Peer: e})
 		}
 		return
 	}
 	rivals := [...]uint16{s.port, e.Port} // whoever has the name, whoever has the port
 	for _, port := range rivals {
 		if i := d.index(port); i >= 0 && !d.yields(now, i, from.Port() == e.Port) {
-			d.counters.Conflicts++
-			if d.observer.Conflict != nil {
-				d.observer.Conflict(now, e, d.Entries().At(i))
+			if d.count(Conflict) {
+				d.observe(Event{Kind: Conflict, At: now, From: from, Peer: e, Other: d.Entries().At(i)})
 			}
 			return
 		}
@@ -140,12 +137,11 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Entry) {
 			d.replace(now, i, e)
 		}
 	}
-	d.counters.Births++
 	*s = slot{stamp: now, born: now, source: from, port: e.Port}
 	d.put(d.n, e)
 	d.resize(now, d.n+1)
-	if d.observer.Born != nil {
-		d.observer.Born(now, e)
+	if d.count(Born) {
+		d.observe(Event{Kind: Born, At: now, From: from, Peer: e})
 	}
 }
 
@@ -173,9 +169,8 @@ func (d *Directory) silent(now, since time.Time, deadline time.Duration) bool {
 func (d *Directory) replace(now time.Time, i int, by Entry) {
 	e := d.Entries().At(i)
 	d.remove(now, i)
-	d.counters.Replaced++
-	if d.observer.Replaced != nil {
-		d.observer.Replaced(now, e, by)
+	if d.count(Replaced) {
+		d.observe(Event{Kind: Replaced, At: now, Peer: e, Other: by})
 	}
 }
 
@@ -237,7 +232,7 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 			next = earliest(next, at)
 			if !d.held {
 				d.held = true
-				d.counters.Held++
+				d.count(Held)
 			}
 		}
 	}
@@ -266,9 +261,8 @@ func (d *Directory) reap(now time.Time) {
 			continue
 		}
 		d.remove(now, i)
-		d.counters.Reaps++
-		if d.observer.Reaped != nil {
-			d.observer.Reaped(now, e, now.Sub(stamp))
+		if d.count(Removed) {
+			d.observe(Event{Kind: Removed, At: now, Since: stamp, Peer: e})
 		}
 	}
 }
@@ -287,7 +281,7 @@ func (d *Directory) announce(now time.Time) Outgoing {
 		d.answers, d.nextAnswer = 0, time.Time{}
 	}
 	d.pay(now, Pace)
-	d.counters.Announcements++
+	d.count(Announced)
 	return d.send(now, since, d.datagram[:4+entry*d.n], d.ports[:d.n])
 }
 

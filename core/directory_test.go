@@ -62,7 +62,7 @@ func TestDirectory(t *testing.T) {
 			r.until(2 * time.Second)
 		}, []string{
 			"900ms conflict A:3103 with A:3101", "900ms conflict C:3101 with A:3101",
-			"2s reaped A:3101 after 2s",
+			"2s removed A:3101 after 2s",
 		}},
 		{"a repeated birth is answered to that port alone, and renews the stamp", func(r *rig) {
 			r.hear(0, 3101, birth(a))
@@ -112,12 +112,12 @@ func TestDirectory(t *testing.T) {
 			r.hear(500*ms-time.Microsecond, 3101, birth(a))
 			r.forget()
 			r.until(2500 * ms)
-		}, []string{"2s reaped A:3101 after 1.500001s"}},
+		}, []string{"2s removed A:3101 after 1.500001s"}},
 		{"1499.999 ms old at one tick, it goes at the one after", func(r *rig) {
 			r.hear(500*ms+time.Microsecond, 3101, birth(a))
 			r.forget()
 			r.until(2500 * ms)
-		}, []string{"2.5s reaped A:3101 after 1.999999s"}},
+		}, []string{"2.5s removed A:3101 after 1.999999s"}},
 		{"those that remain hear once who is left", func(r *rig) {
 			for i := range 5 {
 				e := peer('A' + Name(i))
@@ -128,7 +128,7 @@ func TestDirectory(t *testing.T) {
 			r.forget()
 			r.until(2400 * ms)
 		}, []string{
-			"2s reaped A:3101 after 2s", "2s reaped E:3105 after 1.92s", "2s reaped C:3103 after 1.96s",
+			"2s removed A:3101 after 2s", "2s removed E:3105 after 1.92s", "2s removed C:3103 after 1.96s",
 			"2s sent directory [B:3102 D:3104] to [3102 3104]",
 		}},
 		{"a server that was suspended takes in what waits before it looks for the silent", func(r *rig) {
@@ -143,7 +143,7 @@ func TestDirectory(t *testing.T) {
 			r.poll()
 			r.until(time.Minute + 499*ms)
 		}, []string{
-			"1m0s reaped B:3102 after 1m0s",
+			"1m0s removed B:3102 after 1m0s",
 			"1m0s sent directory [A:3101] to [3101]",
 		}},
 	} {
@@ -177,11 +177,11 @@ func TestFullDirectory(t *testing.T) {
 	if got, want := showEntries(d.Entries()), showEntries(Entries(directory(every(MaxPeers)...)[4:])); got != want {
 		t.Errorf("the directory is %s, want %s", got, want)
 	}
-	if c := d.Counters(); c.Out.Directory != (Traffic{95, 95 * 384}) || c.Announcements != 1 || c.Births != 95 {
+	if c := d.Counters(); c.Out.Directory != (Traffic{95, 95 * 384}) || c.Events[Announced] != 1 || c.Events[Born] != 95 {
 		t.Errorf("one announcement of 95 times 384 bytes wanted: %+v", c)
 	}
 	r.hear(0, 9999, birth(Entry{'A', 9999})) // there is no 96th name
-	if c := d.Counters(); c.Conflicts != 1 || d.Entries().Len() != 95 {
+	if c := d.Counters(); c.Events[Conflict] != 1 || d.Entries().Len() != 95 {
 		t.Errorf("the 96th: %+v", c)
 	}
 }
@@ -293,8 +293,8 @@ func TestFilledDirectory(t *testing.T) {
 	if got, want := showEntries(d.Entries()), showEntries(Entries(directory(all...)[4:])); got != want {
 		t.Errorf("the directory is %s, want %s", got, want)
 	}
-	if c := d.Counters(); c.Replaced != MaxPeers || c.Reaps != 0 {
-		t.Errorf("%d replaced, %d reaped; want all %d replaced", c.Replaced, c.Reaps, MaxPeers)
+	if c := d.Counters(); c.Events[Replaced] != MaxPeers || c.Events[Removed] != 0 {
+		t.Errorf("%d replaced, %d reaped; want all %d replaced", c.Events[Replaced], c.Events[Removed], MaxPeers)
 	}
 }
 
@@ -317,14 +317,14 @@ func TestPatience(t *testing.T) {
 		r.forget()
 		r.until(10 * time.Second)
 		r.want(
-			"3s reaped A:3101 after 3s", "3s reaped B:3102 after 1.75s")
+			"3s removed A:3101 after 3s", "3s removed B:3102 after 1.75s")
 	})
 	t.Run("losses for long", func(t *testing.T) {
 		r, d := server(t)
 		r.hear(0, 3101, birth(a))
 		r.forget()
 		lose(r, d, 0, 10*time.Second)
-		r.want("6.5s reaped A:3101 after 6.5s")
+		r.want("6.5s removed A:3101 after 6.5s")
 	})
 	t.Run("heard again when they are over", func(t *testing.T) {
 		r, d := server(t)
@@ -342,7 +342,7 @@ func TestPatience(t *testing.T) {
 		r.hear(400*ms, 3101, keepAlive('A'))
 		r.forget()
 		r.until(10 * time.Second)
-		r.want("2s reaped A:3101 after 1.6s")
+		r.want("2s removed A:3101 after 1.6s")
 	})
 	t.Run("a newcomer need not give way", func(t *testing.T) {
 		r, d := server(t)
@@ -374,8 +374,8 @@ func TestPacing(t *testing.T) {
 	// The first 8 at once. The purse of 8 fills by one every 10 ms from the first
 	// one's sending: the 9th goes 10 ms after it, the 10th 10 ms later, …
 	r.want("0s 1", "1ms 2", "2ms 3", "3ms 4", "4ms 5", "5ms 6", "6ms 7", "7ms 8", "10ms 11", "20ms 20")
-	if c := d.Counters(); c.Announcements != 10 || c.Held != 2 {
-		t.Errorf("%d announcements, %d held; want 10 and 2", c.Announcements, c.Held)
+	if c := d.Counters(); c.Events[Announced] != 10 || c.Events[Held] != 2 {
+		t.Errorf("%d announcements, %d held; want 10 and 2", c.Events[Announced], c.Events[Held])
 	}
 
 	// After a rest the burst is 8 again, and no more for a longer rest.
@@ -396,8 +396,8 @@ func TestPacing(t *testing.T) {
 	if len(r.log) != 1 || !strings.HasPrefix(r.log[0], "1.01s sent") || !strings.HasSuffix(r.log[0], "due 1s") {
 		t.Errorf("%q, want one announcement at 1.01s that was due at 1s", r.log)
 	}
-	if c := d.Counters(); c.Held != 3 {
-		t.Errorf("%d held, want 3", c.Held)
+	if c := d.Counters(); c.Events[Held] != 3 {
+		t.Errorf("%d held, want 3", c.Events[Held])
 	}
 }
 
@@ -432,8 +432,8 @@ func TestRepeatedBirths(t *testing.T) {
 	)
 	r.hear(1700*ms, 3101, birth(a)) // long after: no memory of the last
 	r.want("1.7s repeated A:3101", "1.7s sent directory [A:3101 B:3102] to [3101]")
-	if c := d.Counters(); c.Repeats != 27 || c.Announcements != 2 {
-		t.Errorf("%d repeats, %d announcements; want 27 and 2", c.Repeats, c.Announcements)
+	if c := d.Counters(); c.Events[Repeated] != 27 || c.Events[Announced] != 2 {
+		t.Errorf("%d repeats, %d announcements; want 27 and 2", c.Events[Repeated], c.Events[Announced])
 	}
 }
 
@@ -488,7 +488,7 @@ func TestAnswerToTheDead(t *testing.T) {
 	r.hear(2*ms, 3101, birth(a)) // owed at 101 ms
 	r.forget()
 	r.until(30 * ms)
-	r.want("30ms reaped A:3101 after 28ms")
+	r.want("30ms removed A:3101 after 28ms")
 	r.hear(40*ms, 3102, birth(b))
 	r.hear(41*ms, 3102, birth(b))
 	r.until(60 * ms)
@@ -508,15 +508,18 @@ func TestOutputIsBounded(t *testing.T) {
 		total := 0
 		r, d := server(t, func(c *DirectoryConfig) {
 			c.Timing.Reap, c.Timing.Deadline = 20*ms, 150*ms // so that there are always names to be born again
-			c.Observer = Observer{Sent: func(now, due time.Time, out Outgoing) {
-				if !last.IsZero() {
-					level = max(0, level-now.Sub(last).Seconds()*perSecond)
+			c.Observe = func(e Event) {
+				if e.Kind != Sent {
+					return
 				}
-				last = now
-				level += float64(len(out.Ports))
+				if !last.IsZero() {
+					level = max(0, level-e.At.Sub(last).Seconds()*perSecond)
+				}
+				last = e.At
+				level += float64(len(e.To))
 				fullest = max(fullest, level)
-				total += len(out.Ports)
-			}}
+				total += len(e.To)
+			}
 		})
 		all := every(MaxPeers)
 		at := time.Duration(0)
@@ -556,7 +559,7 @@ func TestOutputIsBounded(t *testing.T) {
 		if most := (8+1)*95 + int((at+time.Second).Seconds()*perSecond); total > most {
 			t.Errorf("seed %d: %d datagrams in %v, want at most %d", seed, total, at+time.Second, most)
 		}
-		if c := d.Counters(); c.Held == 0 || c.Repeats == 0 || c.Reaps == 0 {
+		if c := d.Counters(); c.Events[Held] == 0 || c.Events[Repeated] == 0 || c.Events[Removed] == 0 {
 			t.Errorf("seed %d: the schedule was tame: %+v", seed, c)
 		}
 	}
@@ -579,9 +582,9 @@ func TestSourceCheck(t *testing.T) {
 		"20ms "+fmt.Sprintf(stranger, 3102),
 		"1.4s "+fmt.Sprintf(stranger, 40000),
 		"1.4s unknown Z from 40000",
-		"2s reaped A:3101 after 1.99s",
+		"2s removed A:3101 after 1.99s",
 	)
-	if c := r.counters(); c.Dropped.Stranger != 3 || c.Births != 1 || c.KeepAlives != 0 {
+	if c := r.counters(); c.Events[Stranger] != 3 || c.Events[Born] != 1 || c.Events[Alive] != 0 {
 		t.Errorf("%+v", c)
 	}
 	r.hear(3000*ms, 3101, birth(a))
@@ -638,10 +641,10 @@ func TestNoObserver(t *testing.T) {
 			}
 		}
 	}
-	if c := d.Counters(); c.Births != 1 || c.Reaps != 1 {
+	if c := d.Counters(); c.Events[Born] != 1 || c.Events[Removed] != 1 {
 		t.Errorf("server: %+v", c)
 	}
-	if c := p.Counters(); c.Directories != 1 || c.Broadcasts != 2 {
+	if c := p.Counters(); c.Events[Listed] != 1 || c.Events[Broadcast] != 2 {
 		t.Errorf("peer: %+v", c)
 	}
 }

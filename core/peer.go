@@ -9,27 +9,26 @@ import (
 
 // PeerConfig describes a peer.
 type PeerConfig struct {
-	Self     Entry          // its name, and the port that it receives on and sends from
-	Server   netip.AddrPort // where the directory server is; all peers are on that host
-	Timing   Timing         // all but Reap count
-	Fill     int            // bytes that a broadcast's text is filled up to; 0: as it is
-	Observer Observer       // what the peer does, for whom it concerns
+	Self    Entry          // its name, and the port that it receives on and sends from
+	Server  netip.AddrPort // where the directory server is; all peers are on that host
+	Timing  Timing         // all but Reap count
+	Size    int            // bytes that a broadcast's text is filled up to; 0: as it is
+	Observe func(Event)    // optional: hears what the peer does, and must not call it
 }
 
 // Peer is one member of the mesh (PROTOCOL.md, "Peer").
 type Peer struct {
-	ledger
+	account
 	cfg PeerConfig
 
 	online   bool
 	joined   bool // a directory has named it since it was born
-	overdue  bool // Unanswered has been said
+	overdue  bool // Unanswered has been told
 	bornAt   time.Time
 	birth    time.Time // when its next birth is due; zero: never
 	alive    time.Time // when its next keep-alive is due
 	tick     time.Time // when its next broadcast is due; zero: never
-	interval time.Duration
-	end      time.Time // no broadcast is due from here on; zero: they go on
+	schedule Schedule  // of its broadcasts
 	counter  uint16
 
 	others Entries  // the last directory without itself, names in its order
@@ -61,11 +60,11 @@ func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
 		return nil, fmt.Errorf("server address %v, want an IPv4 address and a port", cfg.Server)
 	case cfg.Self.Port == cfg.Server.Port():
 		return nil, fmt.Errorf("port %d of peer %s is the server's own", cfg.Self.Port, cfg.Self.Name)
-	case cfg.Fill < 0 || cfg.Fill > MaxPayload:
-		return nil, fmt.Errorf("text of %d bytes, want 0 to %d", cfg.Fill, MaxPayload)
+	case cfg.Size < 0 || cfg.Size > MaxPayload:
+		return nil, fmt.Errorf("text of %d bytes, want 0 to %d", cfg.Size, MaxPayload)
 	}
 	p := &Peer{cfg: cfg, server: []uint16{cfg.Server.Port()}}
-	p.observer = cfg.Observer
+	p.observe = cfg.Observe
 	p.Connect(now)
 	return p, nil
 }
@@ -76,7 +75,7 @@ func (p *Peer) Connect(now time.Time) {
 	t := p.cfg.Timing
 	p.online, p.joined, p.overdue = true, false, false
 	p.bornAt, p.birth, p.alive = now, now, now.Add(t.Heartbeat)
-	p.SetBroadcast(now.Add(t.Broadcast), t.Broadcast)
+	p.Broadcast(Schedule{First: now.Add(t.Broadcast), Interval: t.Broadcast, Size: p.cfg.Size})
 }
 
 // Disconnect makes the peer fall silent. It goes on hearing.
@@ -87,20 +86,23 @@ func (p *Peer) Disconnect() { p.online, p.joined, p.outbox = false, false, nil }
 func (p *Peer) Online() bool { return p.online }
 func (p *Peer) Joined() bool { return p.joined }
 
-// SetBroadcast makes the peer broadcast at first and every interval from then
-// on, or with interval 0 not at all.
-func (p *Peer) SetBroadcast(first time.Time, interval time.Duration) {
-	p.tick, p.interval, p.end = first, interval, time.Time{}
-	if interval == 0 {
-		p.tick = time.Time{}
-	}
+// Schedule says when a peer broadcasts.
+type Schedule struct {
+	First    time.Time     // when the first broadcast is due
+	Interval time.Duration // from one to the next; 0: no broadcasts
+	End      time.Time     // none is due from here on; zero: they go on
+	Size     int           // bytes that the text is filled up to
 }
 
-// EndBroadcast lets what is due before end be the last of the broadcasts.
-func (p *Peer) EndBroadcast(end time.Time) { p.end = end }
-
-// Fill sets how many bytes a broadcast's text is filled up to.
-func (p *Peer) Fill(size int) { p.cfg.Fill = min(max(size, 0), MaxPayload) }
+// Broadcast makes the peer broadcast by a schedule from now on. Only its Size
+// outlasts a Connect.
+func (p *Peer) Broadcast(s Schedule) {
+	p.schedule, p.tick = s, s.First
+	if s.Interval == 0 {
+		p.tick = time.Time{}
+	}
+	p.cfg.Size = min(max(s.Size, 0), MaxPayload)
+}
 
 // Others is the last directory heard, without this peer itself, valid until
 // the next Step.
@@ -149,13 +151,12 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	switch m.Type {
 	case TypeDirectory:
 		if from != p.cfg.Server {
-			p.drop(&p.counters.Dropped.Stranger, now, from, datagram, ErrStranger)
+			p.drop(Stranger, now, from, datagram, ErrStranger)
 			return
 		}
-		p.counters.Directories++
 		p.take(now, m.Entries)
-		if p.observer.Directory != nil {
-			p.observer.Directory(now, m.Entries)
+		if p.count(Listed) {
+			p.observe(Event{Kind: Listed, At: now, From: from, All: m.Entries})
 		}
 	case TypeVanilla:
 		var name Name
@@ -163,15 +164,14 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			name = p.named(from.Port())
 		}
 		if name == 0 {
-			p.drop(&p.counters.Dropped.Stranger, now, from, datagram, ErrStranger)
+			p.drop(Stranger, now, from, datagram, ErrStranger)
 			return
 		}
-		p.counters.Messages++
-		if p.observer.Message != nil {
-			p.observer.Message(now, Entry{name, from.Port()}, m.Payload)
+		if p.count(Heard) {
+			p.observe(Event{Kind: Heard, At: now, From: from, Peer: Entry{name, from.Port()}, Data: m.Payload})
 		}
 	default:
-		p.drop(&p.counters.Dropped.Misdirected, now, from, datagram, ErrMisdirected)
+		p.drop(Misdirected, now, from, datagram, ErrMisdirected)
 	}
 }
 
@@ -218,19 +218,19 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 	if due(now, p.tick) && now.Sub(p.tick) > t.Deadline {
 		// Not busy but suspended, and for so long that the mesh has culled it:
 		// what it has missed is not worth flooding the others with.
-		missed := now.Sub(p.tick) / p.interval
-		p.counters.Skipped += uint64(missed)
-		p.tick = p.tick.Add(missed * p.interval)
+		missed := now.Sub(p.tick) / p.schedule.Interval
+		p.counters.Events[Skipped] += uint64(missed)
+		p.tick = p.tick.Add(missed * p.schedule.Interval)
 	}
 	for due(now, p.tick) {
-		if !p.end.IsZero() && !p.tick.Before(p.end) {
+		if end := p.schedule.End; !end.IsZero() && !p.tick.Before(end) {
 			p.tick = time.Time{}
 			break
 		}
 		was := p.tick
-		p.tick = was.Add(p.interval)
-		p.counters.Broadcasts++
-		p.text = AppendBroadcast(p.text[:0], p.cfg.Self.Name, p.counter, p.cfg.Fill)
+		p.tick = was.Add(p.schedule.Interval)
+		p.count(Broadcast)
+		p.text = AppendBroadcast(p.text[:0], p.cfg.Self.Name, p.counter, p.cfg.Size)
 		p.counter++
 		if len(p.ports) > 0 {
 			p.out = Message{Type: TypeVanilla, Payload: p.text}.Append(p.out[:0])
@@ -252,10 +252,10 @@ func (p *Peer) beBorn(now time.Time) Outgoing {
 	case p.joined && t.Refresh > 0:
 		p.birth = after(now, was, t.Refresh)
 	}
-	if waited := now.Sub(p.bornAt); !p.joined && waited >= t.Retry && t.Retry > 0 && !p.overdue {
+	if !p.joined && t.Retry > 0 && now.Sub(p.bornAt) >= t.Retry && !p.overdue {
 		p.overdue = true
-		if p.observer.Unanswered != nil {
-			p.observer.Unanswered(now, waited)
+		if p.count(Unanswered) {
+			p.observe(Event{Kind: Unanswered, At: now, Since: p.bornAt})
 		}
 	}
 	p.out = Message{Type: TypeBirth, Entry: p.cfg.Self}.Append(p.out[:0])

@@ -179,11 +179,10 @@ func TestPeer(t *testing.T) {
 		{"broadcasting is set going and stopped", func(c *PeerConfig) { unanswered(c) }, func(r *rig, p *Peer) {
 			r.hear(0, serverPort, abc)
 			r.forget()
-			p.SetBroadcast(start.Add(50*ms), 100*ms)
-			p.Fill(19)
+			p.Broadcast(Schedule{First: start.Add(50 * ms), Interval: 100 * ms, Size: 19})
 			r.poll()
 			r.until(200 * ms)
-			p.SetBroadcast(start, 0)
+			p.Broadcast(Schedule{})
 			r.poll()
 			r.until(time.Second)
 		}, []string{
@@ -229,12 +228,15 @@ func TestCounter(t *testing.T) {
 	n := 0
 	p, err := NewPeer(PeerConfig{Self: peer('A'), Server: from(serverPort),
 		Timing: Timing{Heartbeat: time.Hour * 1e4, Reap: 1, Deadline: time.Hour, Broadcast: time.Second},
-		Observer: Observer{Sent: func(_, _ time.Time, out Outgoing) {
-			if m, _ := Parse(out.Datagram); m.Type == TypeVanilla {
+		Observe: func(e Event) {
+			if e.Kind != Sent {
+				return
+			}
+			if m, _ := Parse(e.Data); m.Type == TypeVanilla {
 				texts[n] = string(m.Payload)
 				n++
 			}
-		}}}, start)
+		}}, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,8 +252,8 @@ func TestCounter(t *testing.T) {
 			t.Errorf("broadcast %d is %q, want %q", i, texts[i], want)
 		}
 	}
-	if c := p.Counters(); c.Broadcasts != 65538 {
-		t.Errorf("%d broadcasts counted, want 65538", c.Broadcasts)
+	if c := p.Counters(); c.Events[Broadcast] != 65538 {
+		t.Errorf("%d broadcasts counted, want 65538", c.Events[Broadcast])
 	}
 }
 
@@ -290,8 +292,8 @@ func TestLateBroadcasts(t *testing.T) {
 				want = append(want, line)
 			}
 			r.want(want...)
-			if n := p.Counters(); n.Skipped != c.skipped || n.Broadcasts != uint64(len(c.due)) {
-				t.Errorf("%d skipped, %d sent; want %d and %d", n.Skipped, n.Broadcasts, c.skipped, len(c.due))
+			if n := p.Counters(); n.Events[Skipped] != c.skipped || n.Events[Broadcast] != uint64(len(c.due)) {
+				t.Errorf("%d skipped, %d sent; want %d and %d", n.Events[Skipped], n.Events[Broadcast], c.skipped, len(c.due))
 			}
 			if next := start.Add((100*ms + c.late).Truncate(100*ms) + 100*ms); !r.next.Equal(next) {
 				t.Errorf("next at %v, want %v", r.next.Sub(start), next.Sub(start))
@@ -357,10 +359,10 @@ func TestPeerConfig(t *testing.T) {
 		{func(c *PeerConfig) { c.Server = netip.AddrPort{} }, "server address invalid AddrPort, want an IPv4 address and a port"},
 		{func(c *PeerConfig) { c.Server = from(0) }, "server address 127.0.0.1:0, want an IPv4 address and a port"},
 		{func(c *PeerConfig) { c.Server = netip.MustParseAddrPort("[::1]:3000") }, "server address [::1]:3000, want an IPv4 address and a port"},
-		{func(c *PeerConfig) { c.Fill = -1 }, "text of -1 bytes, want 0 to 65502"},
-		{func(c *PeerConfig) { c.Fill = 65503 }, "text of 65503 bytes, want 0 to 65502"},
+		{func(c *PeerConfig) { c.Size = -1 }, "text of -1 bytes, want 0 to 65502"},
+		{func(c *PeerConfig) { c.Size = 65503 }, "text of 65503 bytes, want 0 to 65502"},
 		{func(c *PeerConfig) { c.Timing.Heartbeat = 0 }, "heartbeat interval is 0, want more"},
-		{func(c *PeerConfig) { c.Fill, c.Timing.Broadcast, c.Timing.Retry = 65502, 0, 0 }, "<nil>"},
+		{func(c *PeerConfig) { c.Size, c.Timing.Broadcast, c.Timing.Retry = 65502, 0, 0 }, "<nil>"},
 	} {
 		cfg := PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming()}
 		c.change(&cfg)

@@ -93,7 +93,7 @@ func newRig(t testing.TB) *rig {
 func server(t testing.TB, change ...func(*DirectoryConfig)) (*rig, *Directory) {
 	t.Helper()
 	r := newRig(t)
-	cfg := DirectoryConfig{Port: serverPort, Timing: DefaultTiming(), Observer: r.observer()}
+	cfg := DirectoryConfig{Port: serverPort, Timing: DefaultTiming(), Observe: r.observe}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -110,7 +110,7 @@ func server(t testing.TB, change ...func(*DirectoryConfig)) (*rig, *Directory) {
 func member(t testing.TB, change ...func(*PeerConfig)) (*rig, *Peer) {
 	t.Helper()
 	r := newRig(t)
-	cfg := PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming(), Observer: r.observer()}
+	cfg := PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming(), Observe: r.observe}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -127,31 +127,37 @@ func (r *rig) say(format string, args ...any) {
 	r.log = append(r.log, fmt.Sprintf("%v ", r.now.Sub(start))+fmt.Sprintf(format, args...))
 }
 
-func (r *rig) observer() Observer {
-	return Observer{
-		Sent: func(now, due time.Time, out Outgoing) {
-			r.out += len(out.Ports)
-			ports := slices.Sorted(slices.Values(out.Ports))
-			late := ""
-			if due != now {
-				late = fmt.Sprintf(" due %v", due.Sub(start))
-			}
-			r.say("sent %s to %v%s", show(out.Datagram), ports, late)
-		},
-		Dropped: func(_ time.Time, from netip.AddrPort, _ []byte, why error) {
-			r.dropped++
-			r.say("dropped from %d: %v", from.Port(), why)
-		},
-		Born:     func(_ time.Time, e Entry) { r.say("born %v", e) },
-		Repeated: func(_ time.Time, e Entry) { r.say("repeated %v", e) },
-		Conflict: func(_ time.Time, e, holder Entry) { r.say("conflict %v with %v", e, holder) },
-		Replaced: func(_ time.Time, e, by Entry) { r.say("replaced %v by %v", e, by) },
-		Reaped:   func(_ time.Time, e Entry, silence time.Duration) { r.say("reaped %v after %v", e, silence) },
-		Unknown:  func(_ time.Time, from netip.AddrPort, n Name) { r.say("unknown %v from %d", n, from.Port()) },
-
-		Directory:  func(_ time.Time, all Entries) { r.say("directory %s", showEntries(all)) },
-		Message:    func(_ time.Time, from Entry, text []byte) { r.say("message from %v: %q", from, text) },
-		Unanswered: func(_ time.Time, waited time.Duration) { r.say("unanswered for %v", waited) },
+func (r *rig) observe(e Event) {
+	switch e.Kind {
+	case Sent:
+		r.out += len(e.To)
+		ports := slices.Sorted(slices.Values(e.To))
+		late := ""
+		if e.Since != e.At {
+			late = fmt.Sprintf(" due %v", e.Since.Sub(start))
+		}
+		r.say("sent %s to %v%s", show(e.Data), ports, late)
+	case Malformed, Rejected, Misdirected, Stranger:
+		r.dropped++
+		r.say("dropped from %d: %v", e.From.Port(), e.Err)
+	case Born:
+		r.say("born %v", e.Peer)
+	case Repeated:
+		r.say("repeated %v", e.Peer)
+	case Conflict:
+		r.say("conflict %v with %v", e.Peer, e.Other)
+	case Replaced:
+		r.say("replaced %v by %v", e.Peer, e.Other)
+	case Removed:
+		r.say("removed %v after %v", e.Peer, e.At.Sub(e.Since))
+	case Unknown:
+		r.say("unknown %v from %d", e.Peer.Name, e.From.Port())
+	case Listed:
+		r.say("directory %s", showEntries(e.All))
+	case Heard:
+		r.say("message from %v: %q", e.Peer, e.Data)
+	case Unanswered:
+		r.say("unanswered for %v", e.At.Sub(e.Since))
 	}
 }
 
@@ -213,8 +219,8 @@ func (r *rig) counters() Counters { return r.m.(interface{ Counters() Counters }
 // checkCounters checks the equations that the comment on Counters promises.
 func (r *rig) checkCounters() {
 	c := r.counters()
-	d := c.Dropped
-	dropped := d.Malformed + d.Rejected + d.Misdirected + d.Stranger
+	n := c.Events
+	dropped := n.Dropped()
 	if in := c.In.Total().Datagrams; in != uint64(r.steps) {
 		r.t.Errorf("%d datagrams in, %d counted", r.steps, in)
 	}
@@ -224,9 +230,9 @@ func (r *rig) checkCounters() {
 	if dropped != uint64(r.dropped) {
 		r.t.Errorf("%d datagrams dropped, %d counted", r.dropped, dropped)
 	}
-	taken := c.Directories + c.Messages
+	taken := n[Listed] + n[Heard]
 	if _, ok := r.m.(*Directory); ok {
-		taken = c.Births + c.Repeats + c.Conflicts + c.KeepAlives + c.Unknown
+		taken = n[Born] + n[Repeated] + n[Conflict] + n[Alive] + n[Unknown]
 	}
 	if in := c.In.Total().Datagrams; in != dropped+taken {
 		r.t.Errorf("%d in, but %d dropped and %d taken: %+v", in, dropped, taken, c)
@@ -235,8 +241,8 @@ func (r *rig) checkCounters() {
 
 // refusals is how many datagrams each reason has dropped.
 func (c Counters) refusals() map[error]uint64 {
-	return map[error]uint64{ErrMalformed: c.Dropped.Malformed, ErrRejected: c.Dropped.Rejected,
-		ErrMisdirected: c.Dropped.Misdirected, ErrStranger: c.Dropped.Stranger}
+	return map[error]uint64{ErrMalformed: c.Events[Malformed], ErrRejected: c.Events[Rejected],
+		ErrMisdirected: c.Events[Misdirected], ErrStranger: c.Events[Stranger]}
 }
 
 func class(err error) error {

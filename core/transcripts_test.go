@@ -98,14 +98,14 @@ func TestTranscripts(t *testing.T) {
 	server := netip.AddrPortFrom(host, serverPort)
 	for _, end := range []struct {
 		file string
-		make func(core.Observer) (core.Machine, error)
+		make func(observe func(core.Event)) (core.Machine, error)
 	}{
-		{"server", func(o core.Observer) (core.Machine, error) {
-			return core.NewDirectory(core.DirectoryConfig{Port: serverPort, Timing: core.DefaultTiming(), Observer: o}, start)
+		{"server", func(observe func(core.Event)) (core.Machine, error) {
+			return core.NewDirectory(core.DirectoryConfig{Port: serverPort, Timing: core.DefaultTiming(), Observe: observe}, start)
 		}},
-		{"peer", func(o core.Observer) (core.Machine, error) {
+		{"peer", func(observe func(core.Event)) (core.Machine, error) {
 			return core.NewPeer(core.PeerConfig{Self: core.Entry{Name: 'A', Port: peerPort}, Server: server,
-				Timing: core.DefaultTiming(), Observer: o}, start)
+				Timing: core.DefaultTiming(), Observe: observe}, start)
 		}},
 	} {
 		var cases []transcript
@@ -135,11 +135,14 @@ func TestTranscripts(t *testing.T) {
 				}
 
 				var sends []send
-				m, err := end.make(core.Observer{Sent: func(now, _ time.Time, out core.Outgoing) {
-					for _, port := range out.Ports {
-						sends = append(sends, send{at: now.Sub(start), to: port, bytes: canonical(out.Datagram)})
+				m, err := end.make(func(e core.Event) {
+					if e.Kind != core.Sent {
+						return
 					}
-				}})
+					for _, port := range e.To {
+						sends = append(sends, send{at: e.At.Sub(start), to: port, bytes: canonical(e.Data)})
+					}
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -147,8 +150,8 @@ func TestTranscripts(t *testing.T) {
 
 				compare(t, sends, c, tolerance)
 				counters := m.(interface{ Counters() core.Counters }).Counters()
-				if got, want := fmt.Sprint(counters.Dropped), fmt.Sprint(want.Dropped); got != want {
-					t.Errorf("dropped %s, want %s (malformed, rejected, misdirected, stranger)", got, want)
+				if got, want := counters.Events[:core.Born], want.Dropped; !slices.Equal(got, []uint64{want.Malformed, want.Rejected, want.Misdirected, want.Stranger}) {
+					t.Errorf("dropped %v, want %v (malformed, rejected, misdirected, stranger)", got, want)
 				}
 			})
 		}

@@ -19,6 +19,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 )
 
@@ -103,6 +104,27 @@ func (e Entries) Len() int { return len(e) / entry }
 // At is entry i.
 func (e Entries) At(i int) Entry {
 	return Entry{Name(e[entry*i]), binary.LittleEndian.Uint16(e[entry*i+2:])}
+}
+
+// Each iterates over the entries.
+func (e Entries) Each() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for i := range e.Len() {
+			if !yield(e.At(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Contains reports that x is one of the entries.
+func (e Entries) Contains(x Entry) bool {
+	for i := range e.Len() {
+		if e.At(i) == x {
+			return true
+		}
+	}
+	return false
 }
 
 // Append returns e with one more entry.

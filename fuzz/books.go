@@ -50,10 +50,10 @@ var classes = [...]struct {
 	{"datagrams of other types", func(c *core.Counters) uint64 { return c.In.Other.Datagrams }, func(d []byte, _ *core.Message, _ error, _ Role) bool {
 		return claimed(d) < core.TypeBirth || claimed(d) > core.TypeKeepAlive
 	}, [2]bool{}},
-	{"malformed datagrams", func(c *core.Counters) uint64 { return c.Dropped.Malformed }, func(_ []byte, _ *core.Message, err error, _ Role) bool {
+	{"malformed datagrams", func(c *core.Counters) uint64 { return c.Events[core.Malformed] }, func(_ []byte, _ *core.Message, err error, _ Role) bool {
 		return err != nil
 	}, [2]bool{}},
-	{"misdirected datagrams", func(c *core.Counters) uint64 { return c.Dropped.Misdirected }, func(_ []byte, m *core.Message, err error, role Role) bool {
+	{"misdirected datagrams", func(c *core.Counters) uint64 { return c.Events[core.Misdirected] }, func(_ []byte, m *core.Message, err error, role Role) bool {
 		forServer := m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive
 		return err == nil && forServer != (role == Server)
 	}, [2]bool{}},
@@ -154,12 +154,8 @@ func (a *audit) grown(b *books) string {
 
 // sums says where the counters contradict each other: what came in must have
 // become something.
-func sums(c core.Counters, role Role) string {
-	d := c.Dropped
-	became := d.Malformed + d.Rejected + d.Misdirected + d.Stranger + c.Directories + c.Messages
-	if role == Server {
-		became += c.Births + c.Repeats + c.Conflicts + c.KeepAlives + c.Unknown
-	}
+func sums(c core.Counters) string {
+	became := c.Events.Dropped() + c.Events.Taken()
 	if in := c.In.Total().Datagrams; in != became {
 		return fmt.Sprintf("it counts %d datagrams in, and %d by what became of them", in, became)
 	}

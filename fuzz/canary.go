@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -55,7 +54,7 @@ func join(server netip.AddrPort, e core.Entry, retry time.Duration, got *atomic.
 		heard: map[core.Name]voice{}, alive: time.Now()}
 	timing := core.DefaultTiming()
 	timing.Retry, timing.Broadcast = retry, 0
-	c.peer, err = core.NewPeer(core.PeerConfig{Self: e, Server: server, Timing: timing, Observer: c.observer(server)}, time.Now())
+	c.peer, err = core.NewPeer(core.PeerConfig{Self: e, Server: server, Timing: timing, Observe: c.observer(server)}, time.Now())
 	if err != nil {
 		socket.Close()
 		conn.Close()
@@ -67,54 +66,52 @@ func join(server netip.AddrPort, e core.Entry, retry time.Duration, got *atomic.
 	return c, nil
 }
 
-func (c *canary) observer(server netip.AddrPort) core.Observer {
+func (c *canary) observer(server netip.AddrPort) func(core.Event) {
 	var once sync.Once
-	return core.Observer{
-		Directory: func(_ time.Time, all core.Entries) {
+	return func(e core.Event) {
+		switch e.Kind {
+		case core.Listed:
 			c.got.Add(1)
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if bytes.Equal(c.view, all) && c.view != nil {
-				c.again += uint64(4 + len(all))
+			if bytes.Equal(c.view, e.All) && c.view != nil {
+				c.again += uint64(4 + len(e.All))
 			}
-			c.view = append(c.view[:0], all...)
-			if c.find(func(e core.Entry) bool { return e == c.entry }) != 0 {
+			c.view = append(c.view[:0], e.All...)
+			if c.view.Contains(c.entry) {
 				once.Do(func() { close(c.joined) })
 			}
-		},
-		Dropped: func(_ time.Time, from netip.AddrPort, datagram []byte, why error) {
-			if from == c.socket.Addr() {
-				c.pass(datagram)
+		case core.Heard:
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			now := time.Now()
+			v := c.heard[e.Peer.Name]
+			c.heard[e.Peer.Name] = voice{v.times + 1, now, now.Sub(v.last), string(head(e.Data))}
+		case core.Sent:
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if e.At.Sub(c.alive) > lateAlive {
+				c.late = e.At
+			}
+			c.alive = e.At
+			if len(e.To) == 1 && e.To[0] == server.Port() {
+				c.sent++
+			}
+		case core.Malformed, core.Rejected, core.Misdirected, core.Stranger:
+			if e.From == c.socket.Addr() {
+				c.pass(e.Data)
 				return
 			}
-			if from != server || !errors.Is(why, core.ErrMalformed) {
+			if e.From != server || e.Kind != core.Malformed {
 				return
 			}
 			c.got.Add(1)
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if c.malformed == nil {
-				c.malformed = append([]byte{}, head(datagram)...)
+				c.malformed = append([]byte{}, head(e.Data)...)
 			}
-		},
-		Message: func(_ time.Time, from core.Entry, text []byte) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			now := time.Now()
-			v := c.heard[from.Name]
-			c.heard[from.Name] = voice{v.times + 1, now, now.Sub(v.last), string(head(text))}
-		},
-		Sent: func(now, _ time.Time, out core.Outgoing) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			if now.Sub(c.alive) > lateAlive {
-				c.late = now
-			}
-			c.alive = now
-			if len(out.Ports) == 1 && out.Ports[0] == server.Port() {
-				c.sent++
-			}
-		},
+		}
 	}
 }
 
@@ -150,7 +147,7 @@ func (c *canary) leave() {
 
 // out is how many datagrams have gone to the server.
 func (c *canary) out() uint64 {
-	failed := c.socket.SendFailures() // before mu: the socket's lock is held when an observer takes mu
+	failed := c.socket.Stats().SendFailures // before mu: the socket's lock is held when an observer takes mu
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sent - min(c.sent, failed)

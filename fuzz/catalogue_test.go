@@ -168,7 +168,7 @@ func TestCatalogueAgainstCore(t *testing.T) {
 				m.Step(r.now, env.address(s.From), s.Datagram)
 				after := m.Counters()
 				if got := s.Fate.count(after) - s.Fate.count(before); got != 1 {
-					t.Fatalf("step %d, %x: counted %d times as %v, want once; dropped %+v", i+1, head(s.Datagram), got, s.Fate, after.Dropped)
+					t.Fatalf("step %d, %x: counted %d times as %v, want once; dropped %+v", i+1, head(s.Datagram), got, s.Fate, after.Events)
 				}
 				if in := after.In.Total().Datagrams - before.In.Total().Datagrams; in != 1 {
 					t.Fatalf("step %d counted %d times as come in, want once", i+1, in)

@@ -207,7 +207,7 @@ func (c *campaign) inspect() (Kind, string) {
 			return true
 		}
 		most := c.guns.counts().Sent + c.mesh.sent() - c.audit.least + underWay
-		if why = sums(now.P2P.Counters, c.Role); why != "" {
+		if why = sums(now.P2P.Counters); why != "" {
 			return false
 		}
 		took, known := c.audit.taken(&now)

@@ -2,7 +2,6 @@ package fuzz
 
 import (
 	"errors"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -17,22 +16,24 @@ func FuzzDirectory(f *testing.F) {
 		m := directoryModel{port: int(env.Server.Port()), reaped: epoch, heard: map[int]map[byte]int{}, fates: map[Fate]int{}}
 		last := map[core.Entry]time.Time{} // sign of life
 		var d *core.Directory
-		d, err := core.NewDirectory(core.DirectoryConfig{Port: env.Server.Port(), Timing: core.DefaultTiming(), Observer: core.Observer{
-			Born:     func(now time.Time, e core.Entry) { last[e] = now },
-			Repeated: func(now time.Time, e core.Entry) { last[e] = now },
-			Replaced: func(now time.Time, e, by core.Entry) { delete(last, e) },
-			Reaped: func(now time.Time, e core.Entry, silence time.Duration) {
-				// The keep-alives are in the model alone, so Reaped is judged by silence.
-				if silence <= 1500*time.Millisecond || silence > 2*time.Second || last[e].IsZero() {
-					m.fail("%v reaped at %v after %v of silence", e, now.Sub(epoch), silence)
+		d, err := core.NewDirectory(core.DirectoryConfig{Port: env.Server.Port(), Timing: core.DefaultTiming(), Observe: func(e core.Event) {
+			switch e.Kind {
+			case core.Born, core.Repeated:
+				last[e.Peer] = e.At
+			case core.Replaced:
+				delete(last, e.Peer)
+			case core.Removed:
+				// The keep-alives are in the model alone, so a removal is judged by silence.
+				silence := e.At.Sub(e.Since)
+				if silence <= 1500*time.Millisecond || silence > 2*time.Second || last[e.Peer].IsZero() {
+					m.fail("%v removed at %v after %v of silence", e.Peer, e.At.Sub(epoch), silence)
 				}
-				delete(last, e)
-			},
-			Dropped: func(_ time.Time, _ netip.AddrPort, datagram []byte, why error) {
-				if len(datagram) > core.MaxDatagram || !errors.Is(why, core.ErrMalformed) && !errors.Is(why, core.ErrMisdirected) && !errors.Is(why, core.ErrRejected) {
-					m.fail("%x dropped because %v", datagram, why)
+				delete(last, e.Peer)
+			case core.Malformed, core.Rejected, core.Misdirected, core.Stranger:
+				if len(e.Data) > core.MaxDatagram || !errors.Is(e.Err, core.ErrMalformed) && !errors.Is(e.Err, core.ErrMisdirected) && !errors.Is(e.Err, core.ErrRejected) {
+					m.fail("%x dropped because %v", e.Data, e.Err)
 				}
-			},
+			}
 		}}, epoch)
 		if err != nil {
 			t.Fatal(err)

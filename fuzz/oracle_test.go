@@ -268,7 +268,7 @@ func TestSecondNewcomerTells(t *testing.T) {
 			})
 			peer.mu.Unlock()
 		}
-		peer.socket.Do(func(now time.Time) { peer.peer.SetBroadcast(now, p.interval) })
+		peer.socket.Do(func(now time.Time) { peer.peer.Broadcast(core.Schedule{First: now, Interval: p.interval}) })
 	}()
 	if kind := judged(true); kind != "" {
 		t.Errorf("mute for a while: %q, want nothing", kind)

@@ -47,7 +47,7 @@ func simulateRemovals(t core.Timing, loss float64, seed uint64) (removed int, ex
 	}
 	n.At(begin, func() { n.SetDefault(simnet.Fault{Delay: delay, Loss: loss}) })
 	n.Run(begin + observed)
-	return int(server.Machine().(*core.Directory).Counters().Reaps), expected
+	return int(server.Machine().(*core.Directory).Counters().Events[core.Removed]), expected
 }
 
 var removalTimings = []core.Timing{

@@ -100,20 +100,21 @@ func (c Churn) mesh(seed uint64) float64 {
 		n.Node(entry(i).Port).Launch()
 	}
 	for i := range c.Peers {
-		n.AddPeer(core.PeerConfig{Self: entry(i), Timing: c.Timing, Observer: core.Observer{
-			Directory: func(_ time.Time, all core.Entries) {
-				book()
-				var v peerSet
-				for j := range all.Len() {
-					v.set(index(all.At(j)), true)
-				}
-				v.set(i, true)
-				was := views[i] != alive
-				views[i] = v
-				if is := v != alive; alive.has(i) && is != was {
-					wrong += map[bool]int{true: 1, false: -1}[is]
-				}
-			},
+		n.AddPeer(core.PeerConfig{Self: entry(i), Timing: c.Timing, Observe: func(e core.Event) {
+			if e.Kind != core.Listed {
+				return
+			}
+			book()
+			var v peerSet
+			for x := range e.All.Each() {
+				v.set(index(x), true)
+			}
+			v.set(i, true)
+			was := views[i] != alive
+			views[i] = v
+			if is := v != alive; alive.has(i) && is != was {
+				wrong += map[bool]int{true: 1, false: -1}[is]
+			}
 		}})
 		n.At(d.between(0, launching), func() { launch(i) })
 	}

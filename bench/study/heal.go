@@ -60,21 +60,27 @@ func (h Heal) mesh(seed uint64, given time.Duration) (took time.Duration, ok boo
 			took, ok = n.Now()-over, true
 		}
 	}
-	server := n.AddServer(core.DirectoryConfig{Timing: h.Timing, Observer: core.Observer{
-		Born:   func(time.Time, core.Entry) { members++; look() },
-		Reaped: func(time.Time, core.Entry, time.Duration) { members-- },
+	server := n.AddServer(core.DirectoryConfig{Timing: h.Timing, Observe: func(e core.Event) {
+		switch e.Kind {
+		case core.Born:
+			members++
+			look()
+		case core.Removed:
+			members--
+		}
 	}})
 	server.Launch()
 	d := dice(seed)
 	for i := range h.Peers {
-		x := n.AddPeer(core.PeerConfig{Self: entry(i), Timing: h.Timing, Observer: core.Observer{
-			Directory: func(_ time.Time, all core.Entries) {
-				if is := all.Len() == h.Peers; is != whole[i] {
-					whole[i] = is
-					missing += map[bool]int{true: -1, false: 1}[is]
-				}
-				look()
-			},
+		x := n.AddPeer(core.PeerConfig{Self: entry(i), Timing: h.Timing, Observe: func(e core.Event) {
+			if e.Kind != core.Listed {
+				return
+			}
+			if is := e.All.Len() == h.Peers; is != whole[i] {
+				whole[i] = is
+				missing += map[bool]int{true: -1, false: 1}[is]
+			}
+			look()
 		}})
 		if h.Cause != Lost || i > 0 {
 			n.At(d.between(0, max(launching, h.Timing.Refresh)), x.Launch)

@@ -20,15 +20,6 @@ func entry(i int) core.Entry {
 
 func index(e core.Entry) int { return int(e.Port) - simnet.ServerPort - 1 }
 
-func contains(entries core.Entries, e core.Entry) bool {
-	for i := range entries.Len() {
-		if entries.At(i) == e {
-			return true
-		}
-	}
-	return false
-}
-
 // dice is SplitMix64 (Steele, Lea, Flood 2014): the same numbers on every
 // platform and Go version.
 type dice uint64

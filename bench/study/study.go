@@ -83,13 +83,19 @@ type watch struct {
 func (w *watch) mesh(seed uint64) {
 	n := simnet.New(simnet.Config{Seed: seed, Fault: simnet.Fault{Delay: delay, Loss: w.Loss}})
 	w.net, w.d, w.killed, w.in, w.unaware = n, dice(seed), -1, [core.MaxPeers]bool{}, [core.MaxPeers]bool{}
-	n.AddServer(core.DirectoryConfig{Timing: w.Timing, Observer: core.Observer{
-		Born:   func(_ time.Time, e core.Entry) { w.in[index(e)], w.since[index(e)] = true, n.Now() },
-		Reaped: func(_ time.Time, e core.Entry, _ time.Duration) { w.reaped(index(e)) },
+	n.AddServer(core.DirectoryConfig{Timing: w.Timing, Observe: func(e core.Event) {
+		switch e.Kind {
+		case core.Born:
+			w.in[index(e.Peer)], w.since[index(e.Peer)] = true, n.Now()
+		case core.Removed:
+			w.removed(index(e.Peer))
+		}
 	}}).Launch()
 	for i := range w.Peers {
-		x := n.AddPeer(core.PeerConfig{Self: entry(i), Timing: w.Timing, Observer: core.Observer{
-			Directory: func(_ time.Time, all core.Entries) { w.took(i, all) },
+		x := n.AddPeer(core.PeerConfig{Self: entry(i), Timing: w.Timing, Observe: func(e core.Event) {
+			if e.Kind == core.Listed {
+				w.took(i, e.All)
+			}
 		}})
 		n.At(w.d.between(0, max(launching, w.Timing.Refresh)), x.Launch)
 	}
@@ -114,7 +120,7 @@ func (w *watch) left(i int) {
 	}
 }
 
-func (w *watch) reaped(i int) {
+func (w *watch) removed(i int) {
 	if i == w.killed {
 		w.server = append(w.server, w.net.Now()-w.killedAt)
 	} else {
@@ -140,13 +146,13 @@ func (w *watch) kill(i int) {
 	w.killed, w.killedAt = i, w.net.Now()
 	w.net.Node(entry(i).Port).Kill()
 	for j := range w.Peers {
-		w.unaware[j] = j != i && contains(w.net.Node(entry(j).Port).Machine().(*core.Peer).Others(), entry(i))
+		w.unaware[j] = j != i && w.net.Node(entry(j).Port).Machine().(*core.Peer).Others().Contains(entry(i))
 	}
 }
 
 // took looks whether a directory tells a survivor of the death.
 func (w *watch) took(i int, all core.Entries) {
-	if w.unaware[i] && !contains(all, entry(w.killed)) {
+	if w.unaware[i] && !all.Contains(entry(w.killed)) {
 		w.unaware[i] = false
 		w.views = append(w.views, w.net.Now()-w.killedAt)
 	}

@@ -249,9 +249,7 @@ func (c *checker) instant() {
 
 // books adds up a machine's counters.
 func (c *checker) books(port uint16, n core.Counters) {
-	d := n.Dropped
-	known := d.Malformed + d.Rejected + d.Misdirected + d.Stranger + n.Births + n.Repeats + n.Conflicts + n.KeepAlives + n.Unknown +
-		n.Directories + n.Messages
+	known := n.Events.Dropped() + n.Events.Taken()
 	if in := n.In.Total().Datagrams; in != known {
 		c.fail("books", "%d datagrams came to %d, and %d are accounted for", in, port, known)
 	}
@@ -272,7 +270,7 @@ func (c *checker) due(heard time.Duration) time.Duration {
 func (c *checker) removed(entries core.Entries) {
 	var gone []core.Entry
 	for e := range c.members {
-		if !contains(entries, e) {
+		if !entries.Contains(e) {
 			gone = append(gone, e)
 		}
 	}
@@ -289,21 +287,12 @@ func (c *checker) removed(entries core.Entries) {
 	}
 }
 
-func contains(entries core.Entries, e core.Entry) bool {
-	for i := range entries.Len() {
-		if entries.At(i) == e {
-			return true
-		}
-	}
-	return false
-}
-
 // known reports that others is all without the one on port, in any order.
 func known(others, all core.Entries, port uint16) bool {
 	n := 0
 	for i := range all.Len() {
 		if e := all.At(i); e.Port != port {
-			if !(n < others.Len() && others.At(n) == e) && !contains(others, e) { // most have the same order
+			if !(n < others.Len() && others.At(n) == e) && !others.Contains(e) { // most have the same order
 				return false
 			}
 			n++
@@ -335,7 +324,7 @@ func (c *checker) end(refresh bool) {
 	for i, x := range c.net.Nodes()[1:] {
 		self := entry(i)
 		p := x.Machine().(member)
-		in := contains(all, self)
+		in := all.Contains(self)
 		switch {
 		case !in && c.shutOut(self, refresh):
 			c.gaps[GapDisplaced]++

@@ -158,7 +158,7 @@ func (c *checker) outside(self core.Entry) Gap {
 func (c *checker) gap(self core.Entry, others, all core.Entries) {
 	p := c.posts.of(self.Port)
 	switch {
-	case !contains(all, self): // end has seen to it that it has been a member
+	case !all.Contains(self): // end has seen to it that it has been a member
 		why := c.outside(self)
 		if why == "" {
 			c.fail("gap", "the server does not have %v any more, and nothing explains why", self)

@@ -254,7 +254,7 @@ type careless struct{ directory }
 
 func (p *careless) Counters() core.Counters {
 	c := p.directory.Counters()
-	c.KeepAlives = min(c.KeepAlives, 100)
+	c.Events[core.Alive] = min(c.Events[core.Alive], 100)
 	return c
 }
 

@@ -81,7 +81,7 @@ func (w *watched) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		w.fresh = true
 		w.c.fresh = append(w.c.fresh, w)
 	}
-	if !w.joined && contains(m.Entries, w.self) {
+	if !w.joined && m.Entries.Contains(w.self) {
 		w.joined = true
 		_, has := w.c.members[w.self]
 		w.stale = !has

@@ -168,6 +168,6 @@ func (n *node) setBroadcast(now time.Time) event {
 	if !n.broadcast {
 		interval = 0
 	}
-	n.peer.SetBroadcast(now.Add(interval), interval)
+	n.peer.Broadcast(core.Schedule{First: now.Add(interval), Interval: interval})
 	return broadcasting{milliseconds(interval)}
 }

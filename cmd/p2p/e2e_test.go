@@ -9,7 +9,7 @@ import (
 )
 
 // The timers run faster than the protocol's, but for the deadline: a live peer
-// must not be culled because this machine is busy.
+// must not be removed because this machine is busy.
 var fast = []string{"-heartbeat", "50ms", "-broadcast", "200ms", "-retry", "100ms"}
 
 func peerWith(more ...string) []string   { return append(slices.Clone(fast), more...) }
@@ -53,7 +53,7 @@ func TestMesh(t *testing.T) {
 
 	b.signal(os.Kill)
 	b.wait()
-	server.out.expect(t, `server culled peerB on port `+ports["B"]+`: silent for \d.*s`)
+	server.out.expect(t, `server removed peerB on port `+ports["B"]+`: silent for \d.*s`)
 	server.out.expect(t, `server sent directory of 2 peers: A C \(removed B\)`)
 	a.out.expect(t, `peerA received directory of 2 peers: A C \(removed B\)`)
 	c.out.expect(t, `peerC received directory of 2 peers: A C \(removed B\)`)
@@ -76,7 +76,7 @@ func TestMesh(t *testing.T) {
 	}{
 		{a, "peerA", os.Interrupt, `  directories 5; messages received [1-9]\d*; broadcasts [1-9]\d*, skipped 0`},
 		{c, "peerC", syscall.SIGTERM, `  directories 3; messages received [1-9]\d*; broadcasts [1-9]\d*, skipped 0`},
-		{server, "server", os.Interrupt, `  births 4, repeated \d+, refused 0, replaced 0; culls [1-3]; announcements [5-7], held back 0; keep-alives [1-9]\d*, of nobody 0`},
+		{server, "server", os.Interrupt, `  births 4, repeated \d+, refused 0, replaced 0; removed [1-3]; announcements [5-7], held back 0; keep-alives [1-9]\d*, of nobody 0`},
 	} {
 		end.p.signal(end.signal)
 		end.p.out.expect(t, end.name+` ended after .*s`)

@@ -95,14 +95,14 @@ func (e replaced) text() string {
 	return fmt.Sprintf("replaced %s on port %d, which sent no keep-alive, by %s on port %d", e.label(), e.Port, e.By.label(), e.By.Port)
 }
 
-type culled struct {
+type removed struct {
 	entry
 	Silence float64 `json:"silence_ms"`
 }
 
-func (culled) kind() string { return "culled" }
-func (e culled) text() string {
-	return fmt.Sprintf("culled %s on port %d: silent for %v", e.label(), e.Port, duration(e.Silence))
+func (removed) kind() string { return "removed" }
+func (e removed) text() string {
+	return fmt.Sprintf("removed %s on port %d: silent for %v", e.label(), e.Port, duration(e.Silence))
 }
 
 type directory struct {

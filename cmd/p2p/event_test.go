@@ -41,8 +41,8 @@ var everyEvent = []struct {
 		`"event":"unknown","name":"\u003c","from":"127.0.0.1:9"}`},
 	{replaced{a, b}, `replaced peerA on port 3001, which sent no keep-alive, by peerB on port 3002`,
 		`"event":"replaced","name":"A","port":3001,"by":{"name":"B","port":3002}}`},
-	{culled{b, 1523.25}, `culled peerB on port 3002: silent for 1.523s`,
-		`"event":"culled","name":"B","port":3002,"silence_ms":1523.25}`},
+	{removed{b, 1523.25}, `removed peerB on port 3002: silent for 1.523s`,
+		`"event":"removed","name":"B","port":3002,"silence_ms":1523.25}`},
 	{directory{Peers: []entry{{" ", 1}, a}, Added: []entry{a}, Removed: []entry{b}, sent: true},
 		`sent directory of 2 peers: ' ' A (added A, removed B)`,
 		`"event":"directory","peers":[{"name":" ","port":1},{"name":"A","port":3001}],"added":[{"name":"A","port":3001}],"removed":[{"name":"B","port":3002}]}`},
@@ -84,7 +84,7 @@ var everyEvent = []struct {
 	{help{"  x"}, "takes these commands:\n  x", `"event":"help","text":"  x"}`},
 	{stats{Seconds: 1.5, Goroutines: 3, server: true}, "has run for 1.5s\n" +
 		"  in  0 datagrams, 0 bytes\n  out 0 datagrams, 0 bytes\n" +
-		"  births 0, repeated 0, refused 0, replaced 0; culls 0; announcements 0, held back 0; keep-alives 0, of nobody 0\n" +
+		"  births 0, repeated 0, refused 0, replaced 0; removed 0; announcements 0, held back 0; keep-alives 0, of nobody 0\n" +
 		"  dropped: malformed 0, rejected 0, misdirected 0, stranger 0; by the kernel: in unknown, out 0",
 		`"event":"stats","seconds":1.5,"counters":` + counters(core.Counters{}) +
 			`,"send_failures":0,"kernel_drops":null,"buffer_granted":0,"goroutines":3}`},
@@ -99,8 +99,9 @@ var everyEvent = []struct {
 func busy() (c core.Counters) {
 	c.In.Directory, c.In.Other = core.Traffic{Datagrams: 2, Bytes: 20}, core.Traffic{Datagrams: 1, Bytes: 40}
 	c.Out.Birth = core.Traffic{Datagrams: 1, Bytes: 6}
-	c.Dropped.Malformed, c.Dropped.Misdirected, c.Dropped.Stranger = 1, 2, 3
-	c.Directories, c.Broadcasts, c.Skipped = 2, 4, 5
+	n := &c.Events
+	n[core.Malformed], n[core.Misdirected], n[core.Stranger] = 1, 2, 3
+	n[core.Listed], n[core.Broadcast], n[core.Skipped] = 2, 4, 5
 	return c
 }
 
@@ -177,7 +178,8 @@ func TestRefusedGlimpse(t *testing.T) {
 	t.Parallel()
 	p := newPrinter("server", false, false)
 	n := &node{out: p}
-	n.refuse(noon, netip.MustParseAddrPort("127.0.0.1:9"), bytes.Repeat([]byte{0xAB}, 17), errors.New("malformed: x"))
+	n.refuse(core.Event{Kind: core.Malformed, At: noon, From: netip.MustParseAddrPort("127.0.0.1:9"),
+		Data: bytes.Repeat([]byte{0xAB}, 17), Err: errors.New("malformed: x")})
 	if got, want := string(p.pending), "server refused 17 bytes "+strings.Repeat("ab", 16)+"... from 127.0.0.1:9: malformed: x\n"; got != want {
 		t.Errorf("printed %q, want %q", got, want)
 	}

@@ -52,23 +52,24 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 			return nil, err
 		}
 	}
-	n.granted = n.socket.BufferGranted()
+	n.granted = n.socket.Stats().ReceiveBuffer
 	hello.Address, hello.BufferGranted = n.socket.Addr().String(), n.granted
 	if n.granted > 0 && n.granted < o.readBuffer {
 		fmt.Fprintf(stderr, "p2p: the kernel grants a receive buffer of %d bytes, not %d: a burst may overflow it (net.core.rmem_max is the limit)\n",
 			n.granted, o.readBuffer)
 	}
 	if t := o.timing; o.peer != nil && t.Heartbeat >= t.Deadline {
-		fmt.Fprintf(stderr, "p2p: warning: with -heartbeat %v this peer is silent for longer than a server's -deadline of %v allows, and will be culled again and again\n", t.Heartbeat, t.Deadline)
+		fmt.Fprintf(stderr, "p2p: warning: with -heartbeat %v this peer is silent for longer than a server's -deadline of %v allows, and will be removed again and again\n", t.Heartbeat, t.Deadline)
 	}
 	out.event(n.opened, hello)
 	return n, nil
 }
 
 // refuse prints a datagram that a machine has dropped.
-func (n *node) refuse(now time.Time, from netip.AddrPort, datagram []byte, why error) {
-	n.out.often(now, why.Error(), func() event {
-		return refused{why.Error(), from.String(), len(datagram), hex.EncodeToString(datagram[:min(len(datagram), glimpse)])}
+func (n *node) refuse(e core.Event) {
+	why := e.Err.Error()
+	n.out.often(e.At, why, func() event {
+		return refused{why, e.From.String(), len(e.Data), hex.EncodeToString(e.Data[:min(len(e.Data), glimpse)])}
 	})
 }
 
@@ -87,33 +88,31 @@ func (n *node) newDirectory(o *options) error {
 		Port:        n.socket.Addr().Port(),
 		Timing:      *o.timing,
 		SourceCheck: o.sourceCheck,
-		Observer: core.Observer{
-			Dropped: n.refuse,
-			Born: func(now time.Time, e core.Entry) {
-				members[e.Name] = e.Port
-				n.out.event(now, born{entryOf(e)})
-			},
-			Repeated: func(now time.Time, e core.Entry) {
-				n.out.often(now, "repeated birth", func() event { return repeated{entryOf(e)} })
-			},
-			Conflict: func(now time.Time, e, holder core.Entry) {
-				n.out.often(now, "birth with a name or port that is taken", func() event { return conflict{entryOf(e), entryOf(holder)} })
-			},
-			Unknown: func(now time.Time, from netip.AddrPort, name core.Name) {
-				n.out.often(now, "keep-alive of nobody in the directory", func() event { return unknown{name.String(), from.String()} })
-			},
-			Replaced: func(now time.Time, e, by core.Entry) {
-				members[e.Name] = 0
-				n.out.often(now, "birth that replaced one without a keep-alive", func() event { return replaced{entryOf(e), entryOf(by)} })
-			},
-			Reaped: func(now time.Time, e core.Entry, silence time.Duration) {
-				members[e.Name] = 0
-				n.out.event(now, culled{entryOf(e), milliseconds(silence)})
+		Observe: func(e core.Event) {
+			switch e.Kind {
+			case core.Born:
+				members[e.Peer.Name] = e.Peer.Port
+				n.out.event(e.At, born{entryOf(e.Peer)})
+			case core.Repeated:
+				n.out.often(e.At, "repeated birth", func() event { return repeated{entryOf(e.Peer)} })
+			case core.Conflict:
+				n.out.often(e.At, "birth with a name or port that is taken", func() event { return conflict{entryOf(e.Peer), entryOf(e.Other)} })
+			case core.Unknown:
+				n.out.often(e.At, "keep-alive of nobody in the directory", func() event { return unknown{e.Peer.Name.String(), e.From.String()} })
+			case core.Replaced:
+				members[e.Peer.Name] = 0
+				n.out.often(e.At, "birth that replaced one without a keep-alive", func() event { return replaced{entryOf(e.Peer), entryOf(e.Other)} })
+			case core.Removed:
+				members[e.Peer.Name] = 0
+				n.out.event(e.At, removed{entryOf(e.Peer), milliseconds(e.At.Sub(e.Since))})
 				if members == (ports{}) {
-					say(now) // nobody is left to be told
+					say(e.At) // nobody is left to be told
 				}
-			},
-			Sent: func(now, _ time.Time, _ core.Outgoing) { say(now) },
+			case core.Sent:
+				say(e.At)
+			default:
+				n.refuse(e)
+			}
 		},
 	}, n.opened)
 	n.machine = d
@@ -122,32 +121,32 @@ func (n *node) newDirectory(o *options) error {
 
 func (n *node) newPeer(o *options) error {
 	var known ports
-	self := *o.peer
 	p, err := core.NewPeer(core.PeerConfig{
-		Self:   self,
+		Self:   *o.peer,
 		Server: o.server,
 		Timing: *o.timing,
-		Observer: core.Observer{
-			Dropped: n.refuse,
-			Directory: func(now time.Time, all core.Entries) {
+		Observe: func(e core.Event) {
+			switch e.Kind {
+			case core.Listed:
 				var heard ports
-				for i := range all.Len() {
-					heard[all.At(i).Name] = all.At(i).Port
+				for x := range e.All.Each() {
+					heard[x.Name] = x.Port
 				}
-				e := heard.since(&known, false)
+				d := heard.since(&known, false)
 				if heard == known {
-					n.out.often(now, "directory without a change", func() event { return e })
+					n.out.often(e.At, "directory without a change", func() event { return d })
 				} else {
-					n.out.event(now, e)
+					n.out.event(e.At, d)
 				}
 				known = heard
-			},
-			Message: func(now time.Time, from core.Entry, text []byte) {
-				n.out.event(now, message{entryOf(from), payloadOf(text)})
-			},
-			Unanswered: func(now time.Time, waited time.Duration) {
-				n.out.event(now, unanswered{milliseconds(waited), o.server.String()})
-			},
+			case core.Heard:
+				n.out.event(e.At, message{entryOf(e.Peer), payloadOf(e.Data)})
+			case core.Unanswered:
+				n.out.event(e.At, unanswered{milliseconds(e.At.Sub(e.Since)), o.server.String()})
+			case core.Sent:
+			default:
+				n.refuse(e)
+			}
 		},
 	}, n.opened)
 	n.machine, n.peer = p, p

@@ -33,7 +33,7 @@ With -json, every line is an object: "time" (UTC), "event", and with the event
   conflict      name, port, holder {name, port}: ... or refused it
   unknown       name, from: a keep-alive of nobody in the directory
   replaced      name, port, by (name, port): the birth that took its place
-  culled        name, port, silence_ms
+  removed       name, port, silence_ms
   directory     peers, added, removed, each [{name, port} ...] by name: as the
                 server sent it, or as a peer received it, itself included
   message       name, port (the sender's), text; hex (all bytes) where the text

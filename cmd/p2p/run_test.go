@@ -156,11 +156,11 @@ func TestMetrics(t *testing.T) {
 	if err := json.Unmarshal(get(t, url+"/debug/vars"), &vars); err != nil {
 		t.Fatal(err)
 	}
-	if vars.P2P.Counters.Births != 1 || vars.P2P.Counters.In.Birth.Bytes != 6 || vars.P2P.Goroutines < 3 ||
+	if vars.P2P.Counters.Events[core.Born] != 1 || vars.P2P.Counters.In.Birth.Bytes != 6 || vars.P2P.Goroutines < 3 ||
 		vars.P2P.BufferGranted == nil || vars.Memstats.HeapAlloc == 0 || len(vars.Cmdline) == 0 {
 		t.Errorf("/debug/vars gives %+v", vars)
 	}
-	if body := get(t, url+"/debug/pprof/goroutine?debug=1"); !strings.Contains(string(body), "core.(*Socket).Serve") {
+	if body := get(t, url+"/debug/pprof/goroutine?debug=1"); !strings.Contains(string(body), "udp.(*Socket).Serve") {
 		t.Errorf("the goroutine profile does not know Serve:\n%s", body)
 	}
 
@@ -297,7 +297,7 @@ func TestErrorsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := out.b.String()
-	if _, rest, ok := strings.Cut(got, "culled again and again\n"); !ok || !strings.HasPrefix(rest, want.String()) {
+	if _, rest, ok := strings.Cut(got, "removed again and again\n"); !ok || !strings.HasPrefix(rest, want.String()) {
 		t.Errorf("got\n%swant a warning of the heartbeat and\n%s", got, want.String())
 	}
 }

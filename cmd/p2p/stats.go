@@ -23,16 +23,17 @@ type stats struct {
 }
 
 func (n *node) stats(now time.Time, ended bool) stats {
+	socket := n.socket.Stats()
 	s := stats{
 		Seconds:       milliseconds(now.Sub(n.opened)) / 1000,
-		SendFailures:  n.socket.SendFailures(),
+		SendFailures:  socket.SendFailures,
 		BufferGranted: n.granted,
 		Goroutines:    runtime.NumGoroutine(),
 		ended:         ended,
 		server:        n.peer == nil,
 	}
-	if drops, ok := n.socket.KernelDrops(); ok {
-		s.KernelDrops = &drops
+	if socket.DropsKnown {
+		s.KernelDrops = &socket.Drops
 	}
 	n.socket.Do(func(time.Time) { s.Counters = n.machine.Counters() })
 	return s
@@ -52,22 +53,22 @@ func (s stats) text() string {
 		verb = "ended after"
 	}
 	fmt.Fprintf(&b, "%s %v", verb, duration(s.Seconds*1000))
-	c := &s.Counters
-	traffic(&b, "in ", c.In)
-	traffic(&b, "out", c.Out)
+	traffic(&b, "in ", s.Counters.In)
+	traffic(&b, "out", s.Counters.Out)
+	c := &s.Counters.Events
 	if s.server {
-		fmt.Fprintf(&b, "\n  births %d, repeated %d, refused %d, replaced %d; culls %d; announcements %d, held back %d; keep-alives %d, of nobody %d",
-			c.Births, c.Repeats, c.Conflicts, c.Replaced, c.Reaps, c.Announcements, c.Held, c.KeepAlives, c.Unknown)
+		fmt.Fprintf(&b, "\n  births %d, repeated %d, refused %d, replaced %d; removed %d; announcements %d, held back %d; keep-alives %d, of nobody %d",
+			c[core.Born], c[core.Repeated], c[core.Conflict], c[core.Replaced], c[core.Removed], c[core.Announced], c[core.Held], c[core.Alive], c[core.Unknown])
 	} else {
 		fmt.Fprintf(&b, "\n  directories %d; messages received %d; broadcasts %d, skipped %d",
-			c.Directories, c.Messages, c.Broadcasts, c.Skipped)
+			c[core.Listed], c[core.Heard], c[core.Broadcast], c[core.Skipped])
 	}
 	drops := "unknown"
 	if s.KernelDrops != nil {
 		drops = fmt.Sprint(*s.KernelDrops)
 	}
 	fmt.Fprintf(&b, "\n  dropped: malformed %d, rejected %d, misdirected %d, stranger %d; by the kernel: in %s, out %d",
-		c.Dropped.Malformed, c.Dropped.Rejected, c.Dropped.Misdirected, c.Dropped.Stranger, drops, s.SendFailures)
+		c[core.Malformed], c[core.Rejected], c[core.Misdirected], c[core.Stranger], drops, s.SendFailures)
 	return b.String()
 }
 

@@ -111,11 +111,12 @@ func (b *broken) publish(addr string, d *core.Directory, fault string) error {
 		c := d.Counters()
 		b.mu.Unlock()
 		if fault == "miscount" {
-			c.In.Birth.Datagrams -= c.Conflicts
-			c.Conflicts = 0
+			c.In.Birth.Datagrams -= c.Events[core.Conflict]
+			c.Events[core.Conflict] = 0
 		}
 		if fault == "misclass" { // no sum is wrong
-			c.Dropped.Malformed, c.Dropped.Misdirected = c.Dropped.Misdirected, c.Dropped.Malformed
+			n := &c.Events
+			n[core.Malformed], n[core.Misdirected] = n[core.Misdirected], n[core.Malformed]
 		}
 		json.NewEncoder(w).Encode(map[string]any{"p2p": map[string]any{"counters": c, "kernel_drops": nil, "goroutines": runtime.NumGoroutine()}})
 	}))
@@ -169,8 +170,8 @@ func server(addr, fault string) error {
 	var conflicts uint64
 	b.after = func(from netip.AddrPort) {
 		all := core.Message{Type: core.TypeDirectory, Entries: d.Entries()}.Append(nil)
-		conflict := d.Counters().Conflicts > conflicts
-		conflicts = d.Counters().Conflicts
+		conflict := d.Counters().Events[core.Conflict] > conflicts
+		conflicts = d.Counters().Events[core.Conflict]
 		switch {
 		case fault == "amplify" && conflict:
 			tell(all)
@@ -217,7 +218,7 @@ func peer(name, port, address, fault string) error {
 		case fault == "believe" && m.Type == core.TypeDirectory:
 			from = server
 		case fault == "mute" && m.Type == core.TypeBirth:
-			p.SetBroadcast(time.Time{}, 0)
+			p.Broadcast(core.Schedule{})
 		case fault == "deaf" && n == core.MaxDatagram:
 			deaf = true
 		}

@@ -20,23 +20,17 @@ type mesh struct {
 	t      testing.TB
 	server *Node
 	timing core.Timing
-	events []string // "12.5 reaped A"; of the server
+	events []string // "12.5 removed A"; of the server
 	texts  map[core.Name]int
 }
 
 func newMesh(t testing.TB, cfg Config, timing core.Timing) *mesh {
 	m := &mesh{Net: New(cfg), t: t, timing: timing, texts: map[core.Name]int{}}
-	say := func(what string) func(time.Time, core.Entry) {
-		return func(now time.Time, e core.Entry) {
-			m.events = append(m.events, m.Now().String()+" "+what+" "+e.Name.String())
+	said := map[core.Kind]string{core.Born: "born", core.Repeated: "repeated", core.Conflict: "refused", core.Replaced: "replaced", core.Removed: "removed"}
+	m.server = m.AddServer(core.DirectoryConfig{Timing: timing, Observe: func(e core.Event) {
+		if what := said[e.Kind]; what != "" {
+			m.events = append(m.events, m.Now().String()+" "+what+" "+e.Peer.Name.String())
 		}
-	}
-	m.server = m.AddServer(core.DirectoryConfig{Timing: timing, Observer: core.Observer{
-		Born:     say("born"),
-		Repeated: say("repeated"),
-		Conflict: func(now time.Time, e, holder core.Entry) { say("refused")(now, e) },
-		Replaced: func(now time.Time, e, by core.Entry) { say("replaced")(now, e) },
-		Reaped:   func(now time.Time, e core.Entry, _ time.Duration) { say("reaped")(now, e) },
 	}})
 	return m
 }
@@ -46,7 +40,11 @@ func (m *mesh) peer(i int) *Node { return m.named(core.Name('A'+i), uint16(3001+
 
 func (m *mesh) named(name core.Name, port uint16) *Node {
 	return m.AddPeer(core.PeerConfig{Self: core.Entry{Name: name, Port: port}, Timing: m.timing,
-		Observer: core.Observer{Message: func(time.Time, core.Entry, []byte) { m.texts[name]++ }}})
+		Observe: func(e core.Event) {
+			if e.Kind == core.Heard {
+				m.texts[name]++
+			}
+		}})
 }
 
 // peers adds and launches n peers with all names from ' ' on.
@@ -105,7 +103,7 @@ func TestJoinTalkDie(t *testing.T) {
 	m.views(map[*Node]string{a: "BC", c: "AB"})
 	m.Run(6*time.Second + 20*time.Microsecond)
 	m.views(map[*Node]string{a: "C", c: "A"})
-	m.history("20µs born A", "100.02ms born B", "200.02ms born C", "6s reaped B")
+	m.history("20µs born A", "100.02ms born B", "200.02ms born C", "6s removed B")
 }
 
 // A silent peer leaves between 1.5 and 2 s after its last sign of life,
@@ -133,7 +131,7 @@ func TestRelaunch(t *testing.T) {
 		want  []string
 	}{
 		{"before the reap", time.Second, []string{"0s born A", "0s born B", "3.2s repeated B"}},
-		{"after the reap", 3 * time.Second, []string{"0s born A", "0s born B", "4s reaped B", "5.2s born B"}},
+		{"after the reap", 3 * time.Second, []string{"0s born A", "0s born B", "4s removed B", "5.2s born B"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMesh(t, Config{}, core.DefaultTiming())
@@ -178,7 +176,7 @@ func TestServerRestart(t *testing.T) {
 				t.Errorf("the new server knows %q, want %q", got, tt.knows)
 			}
 			m.views(map[*Node]string{a: "BC", b: "AC", c: "AB"})
-			if got := directory(m.server).Counters().Unknown; tt.refresh == 0 && got != 3*109 {
+			if got := directory(m.server).Counters().Events[core.Unknown]; tt.refresh == 0 && got != 3*109 {
 				t.Errorf("%d keep-alives of nobody, want those of 3 peers from 6 to 60 s", got)
 			}
 		})
@@ -234,7 +232,7 @@ func TestConflict(t *testing.T) {
 	m.At(2*time.Second, a.Kill)
 	m.At(8*time.Second, rival.Kill)
 	m.Run(12 * time.Second)
-	m.history("0s born A", "0s born B", "1s refused A", "1.2s refused Z", "4s refused A", "7s refused A", "9.5s reaped A")
+	m.history("0s born A", "0s born B", "1s refused A", "1.2s refused Z", "4s refused A", "7s refused A", "9.5s removed A")
 }
 
 // A ghost born with A's name on another port is kept up by A's own keep-alives,
@@ -303,7 +301,7 @@ func TestAllAtOnce(t *testing.T) {
 					t.Fatalf("peer on %d knows %d others", x.Port(), got)
 				}
 			}
-			if got := directory(m.server).Counters().Announcements; got > tt.most {
+			if got := directory(m.server).Counters().Events[core.Announced]; got > tt.most {
 				t.Errorf("%d announcements, want at most %d", got, tt.most)
 			}
 		})
@@ -322,8 +320,8 @@ func TestPacing(t *testing.T) {
 	}
 	m.Run(94 * time.Millisecond)
 	c := directory(m.server).Counters()
-	if want := uint64(core.Burst + 9); c.Announcements != want || c.Held != 10 {
-		t.Errorf("%d announcements and %d held in 94 ms, want %d and 10", c.Announcements, c.Held, want)
+	if want := uint64(core.Burst + 9); c.Events[core.Announced] != want || c.Events[core.Held] != 10 {
+		t.Errorf("%d announcements and %d held in 94 ms, want %d and 10", c.Events[core.Announced], c.Events[core.Held], want)
 	}
 }
 
@@ -383,7 +381,7 @@ func TestServiceTime(t *testing.T) {
 		m.server.Launch()
 		m.peers(peers)
 		m.Run(15 * time.Second)
-		if got := directory(m.server).Counters().Reaps; (got > 0) != culls {
+		if got := directory(m.server).Counters().Events[core.Removed]; (got > 0) != culls {
 			t.Errorf("%d peers: %d culled", peers, got)
 		}
 	}
@@ -406,8 +404,8 @@ func TestClocks(t *testing.T) {
 			t.Errorf("peer on %d sent %d keep-alives, want %d", x.Port(), got, want)
 		}
 	}
-	if got := directory(m.server).Counters().Reaps; got != 0 {
-		t.Errorf("%d reaped", got)
+	if got := directory(m.server).Counters().Events[core.Removed]; got != 0 {
+		t.Errorf("%d removed", got)
 	}
 	// A clock that stands still for longer than the deadline is a silent peer.
 	m.At(60*time.Second, func() { jumpy.JumpClock(-3 * time.Second) })

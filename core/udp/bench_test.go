@@ -16,7 +16,7 @@ func BenchmarkJoin95(b *testing.B) {
 	var announcements uint64
 	for b.Loop() {
 		t, d, s, end := join(b, core.MaxPeers)
-		s.Do(func(time.Time) { announcements += d.Counters().Announcements })
+		s.Do(func(time.Time) { announcements += d.Counters().Events[core.Announced] })
 		end()
 		took = append(took, t)
 	}

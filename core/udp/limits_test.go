@@ -152,9 +152,9 @@ func BenchmarkDrain(b *testing.B) {
 			}
 		}
 		s.drained = 0
-		before := d.Counters().KeepAlives
+		before := d.Counters().Events[core.Alive]
 		began := time.Now()
-		for d.Counters().KeepAlives < before+n {
+		for d.Counters().Events[core.Alive] < before+n {
 			if err := s.conn.read(); err != nil {
 				b.Fatal(err)
 			}

@@ -62,7 +62,7 @@ func TestServerFilter(t *testing.T) {
 				arrived++
 			}
 		})
-		dropped, _ := s.KernelDrops()
+		dropped := s.Stats().Drops
 		if arrived+int(dropped) == sent {
 			break
 		}

@@ -43,13 +43,11 @@ type Socket struct {
 	machine  core.Machine
 	deadline time.Time // as set on conn
 	drained  int       // datagrams since the last poll
-	failed   uint64    // datagrams that the kernel refused to send
 
 	siege siege
 
-	closed     bool
-	dropped    uint64 // KernelDrops as last seen
-	dropsKnown bool
+	closed bool
+	stats  Stats // as last asked for
 }
 
 // packet is one datagram received.
@@ -60,7 +58,7 @@ type packet struct {
 
 // Listen binds a UDP socket to an IPv4 address, port 0 for one that the kernel
 // chooses, and asks for a receive buffer of readBuffer bytes (0: the
-// kernel's default; BufferGranted tells what came of it).
+// kernel's default; Stats tells what came of it).
 func Listen(addr netip.AddrPort, readBuffer int) (*Socket, error) {
 	if !addr.Addr().Is4() {
 		return nil, fmt.Errorf("address %v is not IPv4 with a port", addr)
@@ -80,7 +78,7 @@ func Listen(addr netip.AddrPort, readBuffer int) (*Socket, error) {
 // Socket owns u from then on.
 func Adopt(u *net.UDPConn, readBuffer int) (*Socket, error) {
 	if readBuffer > 0 {
-		u.SetReadBuffer(readBuffer) // the kernel may cap it; BufferGranted says so
+		u.SetReadBuffer(readBuffer) // the kernel may cap it; Stats says so
 	}
 	s := &Socket{addr: u.LocalAddr().(*net.UDPAddr).AddrPort()}
 	if err := s.conn.open(u, s.take); err != nil {
@@ -92,32 +90,28 @@ func Adopt(u *net.UDPConn, readBuffer int) (*Socket, error) {
 // Addr is the address that the socket is bound to.
 func (s *Socket) Addr() netip.AddrPort { return s.addr }
 
-// BufferGranted is the receive buffer in bytes as asked for and granted, 0
-// where the system does not tell.
-func (s *Socket) BufferGranted() int { return s.conn.granted() }
+// Stats is what a Socket knows of itself.
+type Stats struct {
+	ReceiveBuffer int    // bytes, as asked for and granted; 0: the system does not tell
+	SendFailures  uint64 // datagrams that the kernel refused to send
+	Drops         uint64 // datagrams that the kernel has thrown away for want of buffer space, or filtered, since the socket was made
+	DropsKnown    bool   // false: the system does not tell
+}
 
-// KernelDrops is how many datagrams the kernel has thrown away for want of
-// buffer space since the socket was made, until it was closed; ok is false
-// where it does not tell.
-func (s *Socket) KernelDrops() (n uint64, ok bool) {
+// Stats is what has come of the socket so far, or had when it was closed.
+func (s *Socket) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
-		s.dropped, s.dropsKnown = s.conn.drops()
+		s.stats.ReceiveBuffer = s.conn.granted()
+		s.stats.Drops, s.stats.DropsKnown = s.conn.drops()
 	}
-	return s.dropped, s.dropsKnown
-}
-
-// SendFailures is how many datagrams the kernel has refused to send.
-func (s *Socket) SendFailures() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failed
+	return s.stats
 }
 
 // Close frees the port; Serve then returns.
 func (s *Socket) Close() error {
-	s.KernelDrops() // the last chance to ask
+	s.Stats() // the last chance to ask
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
@@ -204,7 +198,7 @@ func (s *Socket) send() {
 			}
 			return
 		}
-		s.failed += uint64(s.conn.write(out.Datagram, out.Ports))
+		s.stats.SendFailures += uint64(s.conn.write(out.Datagram, out.Ports))
 	}
 	s.deadline = spent // there is more: come again at once
 	s.conn.setDeadline(spent)

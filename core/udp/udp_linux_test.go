@@ -41,7 +41,7 @@ func TestBufferGranted(t *testing.T) {
 		ReadBuffer: min(ReadBuffer, most),
 		1 << 30:    most,
 	} {
-		if got := listen(t, asked).BufferGranted(); got != want {
+		if got := listen(t, asked).Stats().ReceiveBuffer; got != want {
 			t.Errorf("%d bytes asked for: granted %d, want %d", asked, got, want)
 		}
 	}
@@ -55,9 +55,9 @@ func TestKernelDrops(t *testing.T) {
 	for range n {
 		send(t, u, s.Addr(), keepAlive('A'))
 	}
-	before, ok := s.KernelDrops()
-	if !ok || before == 0 || before >= n {
-		t.Fatalf("%d of %d dropped (known: %v), want some", before, n, ok)
+	before := s.Stats().Drops
+	if before == 0 || before >= n {
+		t.Fatalf("%d of %d dropped, want some", before, n)
 	}
 	taken := make(chan bool, n)
 	ended := serve(t, context.Background(), s, script{step: func(time.Time, netip.AddrPort, []byte) { taken <- true }})
@@ -66,7 +66,7 @@ func TestKernelDrops(t *testing.T) {
 	}
 	s.Close()
 	await(t, ended, "Serve's end")
-	if after, ok := s.KernelDrops(); !ok || after != before {
-		t.Errorf("after Close %d (known: %v), want %d as before", after, ok, before)
+	if after := s.Stats(); !after.DropsKnown || after.Drops != before {
+		t.Errorf("after Close %+v, want %d drops as before", after, before)
 	}
 }

@@ -264,7 +264,7 @@ func TestLargestDatagram(t *testing.T) {
 	if !await(t, got, "65507 bytes") {
 		t.Error("it did not come as it was sent")
 	}
-	if n := s.SendFailures(); n != 0 {
+	if n := s.Stats().SendFailures; n != 0 {
 		t.Errorf("%d failed to be sent", n)
 	}
 }
@@ -287,7 +287,7 @@ func TestSendFailures(t *testing.T) {
 	}})
 	await(t, got, "the one that can be sent")
 	s.Do(func(time.Time) {}) // after the flush
-	if n := s.SendFailures(); n != 3 {
+	if n := s.Stats().SendFailures; n != 3 {
 		t.Errorf("%d failures, want 3", n)
 	}
 }
@@ -342,13 +342,13 @@ func join(t testing.TB, n int) (took time.Duration, d *core.Directory, server *S
 		had := false
 		peers[i], err = core.NewPeer(core.PeerConfig{
 			Self: core.Entry{Name: core.Name(' ' + i), Port: sockets[i].Addr().Port()}, Server: s.Addr(), Timing: timing,
-			Observer: core.Observer{Directory: func(now time.Time, all core.Entries) {
-				if !had && all.Len() == n {
+			Observe: func(e core.Event) {
+				if e.Kind == core.Listed && !had && e.All.Len() == n {
 					if had = true; incomplete.Add(-1) == 0 {
 						complete <- time.Now()
 					}
 				}
-			}}}, time.Now())
+			}}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -368,14 +368,14 @@ func TestAllJoin(t *testing.T) {
 	defer end()
 	s.Do(func(time.Time) {
 		c := d.Counters()
-		if c.Births != core.MaxPeers || c.Conflicts != 0 || d.Entries().Len() != core.MaxPeers {
-			t.Errorf("%d born, %d conflicts, %d in the directory; want 95, 0, 95", c.Births, c.Conflicts, d.Entries().Len())
+		if c.Events[core.Born] != core.MaxPeers || c.Events[core.Conflict] != 0 || d.Entries().Len() != core.MaxPeers {
+			t.Errorf("%d born, %d conflicts, %d in the directory; want 95, 0, 95", c.Events[core.Born], c.Events[core.Conflict], d.Entries().Len())
 		}
-		if c.Announcements > core.MaxPeers {
-			t.Errorf("%d announcements for 95 births", c.Announcements)
+		if c.Events[core.Announced] > core.MaxPeers {
+			t.Errorf("%d announcements for 95 births", c.Events[core.Announced])
 		}
 	})
-	if n, ok := s.KernelDrops(); ok && n > 0 {
+	if n := s.Stats().Drops; n > 0 {
 		t.Errorf("the kernel dropped %d datagrams", n)
 	}
 }

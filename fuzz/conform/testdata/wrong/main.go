@@ -151,7 +151,15 @@ func wrongServer(addr, wrong string) error {
 	// The machine must not be called from its observer: what is to be done is done after the step.
 	var conflict bool
 	var holder core.Entry
-	cfg.Observer.Conflict = func(_ time.Time, _, h core.Entry) { conflict, holder = true, h }
+	born := func(core.Entry) {}
+	cfg.Observe = func(e core.Event) {
+		switch e.Kind {
+		case core.Conflict:
+			conflict, holder = true, e.Other
+		case core.Born:
+			born(e.Peer)
+		}
+	}
 	ports := map[core.Name]uint16{}
 	step := func(b []byte, from netip.AddrPort) {
 		conflict = false
@@ -277,7 +285,7 @@ func wrongServer(addr, wrong string) error {
 			return b
 		})
 	case "resurrects":
-		cfg.Observer.Born = func(_ time.Time, e core.Entry) { ports[e.Name] = e.Port }
+		born = func(e core.Entry) { ports[e.Name] = e.Port }
 		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
 			if e.Port = ports[e.Name]; e.Port != 0 && !lists(d.Entries(), e) {
 				return birthOf(e)
@@ -388,7 +396,15 @@ func wrongPeer(name, port, server, wrong string) error {
 	cfg := core.PeerConfig{Self: self, Server: home, Timing: core.DefaultTiming()}
 	show := func(text []byte) { fmt.Printf("heard %q\n", text) }
 	var p *core.Peer
-	cfg.Observer.Message = func(_ time.Time, _ core.Entry, text []byte) { show(text) }
+	heard, listed := show, func(core.Entries) {}
+	cfg.Observe = func(e core.Event) {
+		switch e.Kind {
+		case core.Heard:
+			heard(e.Data)
+		case core.Listed:
+			listed(e.All)
+		}
+	}
 	// message has f send the broadcasts, taken apart, and the machine all else.
 	message := func(f func(counter uint16, out core.Outgoing)) {
 		w.send = func(out core.Outgoing) {
@@ -417,13 +433,13 @@ func wrongPeer(name, port, server, wrong string) error {
 	case "beats-every-800ms":
 		cfg.Timing.Heartbeat = 800 * time.Millisecond
 	case "first-after-700ms":
-		after = func() { p.SetBroadcast(time.Now().Add(700*time.Millisecond), broadcast) }
+		after = func() { p.Broadcast(core.Schedule{First: time.Now().Add(700 * time.Millisecond), Interval: broadcast}) }
 	case "every-3500ms":
 		cfg.Timing.Broadcast = 3500 * time.Millisecond
 	case "no-retry":
 		cfg.Timing.Retry = 0
 	case "prints-nothing":
-		cfg.Observer.Message = nil
+		heard = func([]byte) {}
 	case "upper-case":
 		message(func(n uint16, out core.Outgoing) { say(fmt.Sprintf("peer%s_broadcast_%X", name, n), out.Ports) })
 	case "counts-from-1":
@@ -447,7 +463,7 @@ func wrongPeer(name, port, server, wrong string) error {
 		})
 	case "hears-itself":
 		named := false
-		cfg.Observer.Directory = func(_ time.Time, all core.Entries) { named = lists(all, self) }
+		listed = func(all core.Entries) { named = lists(all, self) }
 		message(func(_ uint16, out core.Outgoing) {
 			w.sendAll(out)
 			if m, _ := core.Parse(out.Datagram); named {
@@ -456,7 +472,7 @@ func wrongPeer(name, port, server, wrong string) error {
 		})
 	case "merges":
 		known := map[uint16]bool{}
-		cfg.Observer.Directory = func(_ time.Time, all core.Entries) {
+		listed = func(all core.Entries) {
 			for i := range all.Len() {
 				if port := all.At(i).Port; port != self.Port {
 					known[port] = true
@@ -464,7 +480,7 @@ func wrongPeer(name, port, server, wrong string) error {
 			}
 		}
 		var n uint16
-		after = func() { p.SetBroadcast(time.Time{}, 0) }
+		after = func() { p.Broadcast(core.Schedule{}) }
 		next := time.Now().Add(broadcast)
 		w.tick = func(now time.Time) {
 			if now.Before(next) {

@@ -1,0 +1,208 @@
+package core
+
+import (
+	"encoding/json"
+	"net/netip"
+	"time"
+)
+
+// Kind says what an Event is about. Every kind is also counted.
+type Kind uint8
+
+const (
+	// What becomes of a datagram: it is refused, for Err;
+	Malformed Kind = iota
+	Rejected
+	Misdirected
+	Stranger
+	// at the server it is
+	Born     // a birth of Peer, which has joined
+	Repeated // an exactly repeated birth of Peer
+	Conflict // a birth of Peer refused: Other has its name or port
+	Alive    // a keep-alive; counted, not told
+	Unknown  // a keep-alive of Peer.Name, which nobody has
+	// and at a peer
+	Listed // a directory, All: this peer is in it where it is named
+	Heard  // Peer's vanilla message, with the text Data
+
+	// What else happens at the server:
+	Replaced  // Peer, never proven, gave way to Other's birth
+	Removed   // Peer, silent since Since
+	Announced // a directory to everybody, which counts once; counted, not told
+	Held      // an announcement that pacing made wait; counted, not told
+
+	// What else happens at a peer:
+	Broadcast  // a tick of the broadcast timer; counted, not told
+	Skipped    // a tick given up after a suspension; counted, not told
+	Unanswered // no directory has named this peer since its birth at Since; once a birth
+
+	// At both, Data is handed out for sending to To. It was due at Since: At less Since
+	// is the driver's lateness.
+	Sent
+
+	kinds
+)
+
+// The names of the kinds in JSON.
+var kindNames = [kinds]string{"malformed", "rejected", "misdirected", "stranger",
+	"births", "repeats", "conflicts", "keep_alives", "unknown", "directories", "messages",
+	"replaced", "removals", "announcements", "held", "broadcasts", "skipped", "unanswered", "sent"}
+
+func (k Kind) String() string { return kindNames[k] }
+
+// Dropped reports that the kind is a refused datagram.
+func (k Kind) Dropped() bool { return k <= Stranger }
+
+// Event is one thing that a machine does. Its Kind says which fields count. Slices are
+// the machine's own and valid during the call only.
+type Event struct {
+	Kind  Kind
+	At    time.Time
+	Since time.Time
+	From  netip.AddrPort // where the datagram that the event is about came from
+	Peer  Entry
+	Other Entry
+	All   Entries
+	Data  []byte // a refused datagram, a sent one, or a message's text
+	To    []uint16
+	Err   error // one of the Err values
+}
+
+// Counters say what becomes of every datagram: In = Events.Dropped() + Events.Taken().
+type Counters struct {
+	In     ByType `json:"in"`
+	Out    ByType `json:"out"` // one for each address that a datagram goes to
+	Events Counts `json:"events"`
+}
+
+// Plus is the sum of both.
+func (c Counters) Plus(d Counters) Counters {
+	c.In, c.Out = c.In.Plus(d.In), c.Out.Plus(d.Out)
+	for k, n := range d.Events {
+		c.Events[k] += n
+	}
+	return c
+}
+
+// Counts are how many events of each kind there have been.
+type Counts [kinds]uint64
+
+// Dropped is how many datagrams were refused, Taken how many were not.
+func (c Counts) Dropped() uint64 { return sum(c[:Born]) }
+func (c Counts) Taken() uint64   { return sum(c[Born:Replaced]) }
+
+func sum(counts []uint64) (n uint64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// MarshalJSON writes an object with a member for each kind.
+func (c Counts) MarshalJSON() ([]byte, error) {
+	byName := make(map[string]uint64, kinds)
+	for k, n := range c {
+		byName[kindNames[k]] = n
+	}
+	return json.Marshal(byName)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. Kinds that it does not know are left out.
+func (c *Counts) UnmarshalJSON(b []byte) error {
+	var byName map[string]uint64
+	err := json.Unmarshal(b, &byName)
+	for k, name := range kindNames {
+		c[k] = byName[name]
+	}
+	return err
+}
+
+// Traffic counts datagrams and their bytes (of UDP payload).
+type Traffic struct {
+	Datagrams uint64 `json:"datagrams"`
+	Bytes     uint64 `json:"bytes"`
+}
+
+func (t *Traffic) add(datagrams, size int) {
+	t.Datagrams += uint64(datagrams)
+	t.Bytes += uint64(datagrams) * uint64(size)
+}
+
+// Plus is the sum of both.
+func (t Traffic) Plus(u Traffic) Traffic {
+	return Traffic{t.Datagrams + u.Datagrams, t.Bytes + u.Bytes}
+}
+
+// ByType is traffic by the type that the datagrams claim.
+type ByType struct {
+	Birth     Traffic `json:"birth"`
+	Directory Traffic `json:"directory"`
+	Vanilla   Traffic `json:"vanilla"`
+	KeepAlive Traffic `json:"keep_alive"`
+	Other     Traffic `json:"other"` // no type of the protocol's, or too short for one
+}
+
+func (b *ByType) of(t Type) *Traffic {
+	switch t {
+	case TypeBirth:
+		return &b.Birth
+	case TypeDirectory:
+		return &b.Directory
+	case TypeVanilla:
+		return &b.Vanilla
+	case TypeKeepAlive:
+		return &b.KeepAlive
+	}
+	return &b.Other
+}
+
+// Total is the sum over the types.
+func (b ByType) Total() Traffic {
+	return b.Birth.Plus(b.Directory).Plus(b.Vanilla).Plus(b.KeepAlive).Plus(b.Other)
+}
+
+// Plus is the sum of both, type by type.
+func (b ByType) Plus(c ByType) ByType {
+	return ByType{b.Birth.Plus(c.Birth), b.Directory.Plus(c.Directory), b.Vanilla.Plus(c.Vanilla),
+		b.KeepAlive.Plus(c.KeepAlive), b.Other.Plus(c.Other)}
+}
+
+// account is what both machines keep of their traffic.
+type account struct {
+	counters Counters
+	observe  func(Event) // nil: nobody listens
+}
+
+// Counters is a copy of the counters so far.
+func (a *account) Counters() Counters { return a.counters }
+
+// count counts an event, and reports that somebody wants to hear it.
+func (a *account) count(k Kind) bool {
+	a.counters.Events[k]++
+	return a.observe != nil
+}
+
+// open counts a datagram in and parses it into m; false where that dropped it.
+func (a *account) open(m *Message, now time.Time, from netip.AddrPort, datagram []byte) bool {
+	a.counters.In.of(typeOf(datagram)).add(1, len(datagram))
+	if err := m.parse(datagram); err != nil {
+		a.drop(Malformed, now, from, datagram, err)
+		return false
+	}
+	return true
+}
+
+func (a *account) drop(k Kind, now time.Time, from netip.AddrPort, datagram []byte, why error) {
+	if a.count(k) {
+		a.observe(Event{Kind: k, At: now, From: from, Data: datagram, Err: why})
+	}
+}
+
+// send counts a datagram out.
+func (a *account) send(now, due time.Time, datagram []byte, ports []uint16) Outgoing {
+	a.counters.Out.of(typeOf(datagram)).add(len(ports), len(datagram))
+	if a.count(Sent) {
+		a.observe(Event{Kind: Sent, At: now, Since: due, Data: datagram, To: ports})
+	}
+	return Outgoing{datagram, ports}
+}
