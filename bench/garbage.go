@@ -15,7 +15,8 @@ import (
 
 	"p2plocal/bench/result"
 	"p2plocal/core"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/send"
 	fuzztarget "p2plocal/fuzz/target"
 )
 
@@ -26,8 +27,8 @@ func validateGarbage(g result.Garbage) error {
 	switch {
 	case !(g.Rate >= 0 && g.Rate <= 1e9):
 		return fmt.Errorf("garbage at %v datagrams a second, want 0 (as fast as can be) to 1G", g.Rate)
-	case !slices.Contains(fuzz.FloodKinds, g.Kind):
-		return fmt.Errorf("garbage of kind %q, want one of %s", g.Kind, strings.Join(fuzz.FloodKinds, ", "))
+	case !slices.Contains(hostile.FloodKinds, g.Kind):
+		return fmt.Errorf("garbage of kind %q, want one of %s", g.Kind, strings.Join(hostile.FloodKinds, ", "))
 	case !slices.Contains(result.GarbageTargets, g.At):
 		return fmt.Errorf("garbage at %q, want one of %s", g.At, strings.Join(result.GarbageTargets, ", "))
 	}
@@ -50,7 +51,7 @@ type assault struct {
 
 // volley is what it answers in the end.
 type volley struct {
-	fuzz.Counts
+	send.Counts
 	Elapsed time.Duration `json:"elapsed"`
 	CPU     time.Duration `json:"cpu"`
 	Error   string        `json:"error,omitempty"`
@@ -72,7 +73,7 @@ func sendGarbage(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("no order to send: %w", err)
 	}
 	var v volley
-	s, err := fuzz.Dial(netip.AddrPortFrom(a.Target.Addr(), 0), a.Target)
+	s, err := send.Dial(netip.AddrPortFrom(a.Target.Addr(), 0), a.Target)
 	if err != nil {
 		v.Error = err.Error()
 		return json.NewEncoder(out).Encode(v)
@@ -83,7 +84,7 @@ func sendGarbage(in io.Reader, out io.Writer) error {
 		defer cancel()
 		io.Copy(io.Discard, r)
 	}()
-	load := fuzz.Pack(a.Datagrams, s.Supported() && (a.Rate == 0 || a.Rate >= trains))
+	load := send.Pack(a.Datagrams, s.Supported() && (a.Rate == 0 || a.Rate >= trains))
 	before := cpuOf(os.Getpid())
 	start := time.Now()
 	s.Run(ctx, load, a.Rate)
@@ -160,7 +161,7 @@ func garbageScenario(s *stage) error {
 		if !s.simulated() {
 			guests = startNewcomers(s.mesh, &env, s.opt.Garbage.Kind == "fill")
 		}
-		set, err := fuzz.Flood(s.opt.Garbage.Kind, env, s.seed)
+		set, err := hostile.Flood(s.opt.Garbage.Kind, env, s.seed)
 		if err != nil {
 			return cannot(err.Error())
 		}
@@ -233,8 +234,8 @@ func (m *mesh) took(seat int) (n uint64, known bool) {
 }
 
 // hostileEnv is the mesh as the catalogue of hostile datagrams wants it.
-func (m *mesh) hostileEnv() fuzz.Env {
-	e := fuzz.Env{Server: m.server.addr()}
+func (m *mesh) hostileEnv() hostile.Env {
+	e := hostile.Env{Server: m.server.addr()}
 	for i, sock := range m.socks {
 		if sock != nil {
 			e.Members = append(e.Members, core.Entry{Name: seatName(i), Port: sock.Addr().Port()})

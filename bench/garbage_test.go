@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"p2plocal/bench/result"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
 )
 
 // Whatever is sent, and at whom: every hostile datagram is in the books, and no
@@ -75,7 +75,7 @@ func TestGarbageOptions(t *testing.T) {
 			t.Errorf("%+v: %v, want %s", x.g, err, x.want)
 		}
 	}
-	for _, kind := range fuzz.FloodKinds {
+	for _, kind := range hostile.FloodKinds {
 		if err := validateGarbage(result.Garbage{Rate: 0, Kind: kind, At: "server"}); err != nil {
 			t.Error(err)
 		}

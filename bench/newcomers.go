@@ -11,7 +11,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
 )
 
 // newcomers are peers that are born one after the other while the mesh is under
@@ -38,7 +38,7 @@ const (
 
 // startNewcomers takes names for them out of env, so that the attack has others,
 // unless it is to contest all.
-func startNewcomers(m *mesh, env *fuzz.Env, contested bool) *newcomers {
+func startNewcomers(m *mesh, env *hostile.Env, contested bool) *newcomers {
 	x := &newcomers{server: m.server.addr(), timing: m.cfg.Timing}
 	x.timing.Broadcast = 0
 	own := min(newcomerNames, len(env.Spare)/2)

@@ -1,4 +1,4 @@
-package fuzz
+package fuzz_test
 
 import (
 	"encoding/hex"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"p2plocal/fuzz/corpus"
+	"p2plocal/fuzz/hostile"
 )
 
 var update = flag.Bool("update", false, "write the seed corpora anew from the catalogue and the transcripts")
@@ -50,6 +51,15 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
+func catalogue(t testing.TB) []hostile.Case {
+	t.Helper()
+	cases, err := hostile.DefaultEnv().Catalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cases
+}
+
 const largestSeed = 1024 // bytes: larger cases cost the repository more than they give the fuzzer
 
 // seeds is each target's corpus, by file name.
@@ -60,17 +70,17 @@ func seeds(t testing.TB) map[string]map[string][]byte {
 			all[target][strings.NewReplacer("/", "-", "'", "").Replace(name)] = b
 		}
 	}
-	env := DefaultEnv()
+	env := hostile.DefaultEnv()
 	var join []byte // what the members do before a case
 	for _, e := range env.Members {
-		join = operation{0, FromStranger, birthOf(e)}.append(join)
+		join = operation{0, hostile.FromStranger, hostile.BirthOf(e)}.append(join)
 	}
-	meet := operation{waitUnit, FromServer, directory(env.Self, env.Members[0], env.Members[1])}.append([]byte{1})
+	meet := operation{waitUnit, hostile.FromServer, hostile.Directory(env.Self, env.Members[0], env.Members[1])}.append([]byte{1})
 	for _, c := range catalogue(t) {
 		if len(c.Steps) < 3 { // FuzzParse has no use for sequences of what it has
 			add("FuzzParse", c.Name, c.Steps[0].Datagram)
 		}
-		if c.Role == Server {
+		if c.Role == hostile.Server {
 			add("FuzzDirectory", c.Name, appendCase(join, c))
 		} else {
 			add("FuzzPeer", c.Name, appendCase(meet, c))
@@ -78,12 +88,12 @@ func seeds(t testing.TB) map[string]map[string][]byte {
 	}
 	// PROTOCOL.md, "Additions", proof: two are born, one of them speaks up from
 	// somewhere, and a third wants the name of one and the port of the other.
-	for name, from := range map[string]Origin{"born": FromStranger, "port": FromSelf, "other": FromMember} {
+	for name, from := range map[string]hostile.Origin{"born": hostile.FromStranger, "port": hostile.FromSelf, "other": hostile.FromMember} {
 		other := env.Spare[0]
-		b := operation{0, FromStranger, birthOf(env.Self)}.append(nil)
-		b = operation{0, FromStranger, birthOf(other)}.append(b)
-		b = operation{25 * waitUnit, from, keepAliveOf(env.Self)}.append(b)
-		b = operation{35 * waitUnit, FromMember, birth(uint16(env.Self.Name), other.Port)}.append(b)
+		b := operation{0, hostile.FromStranger, hostile.BirthOf(env.Self)}.append(nil)
+		b = operation{0, hostile.FromStranger, hostile.BirthOf(other)}.append(b)
+		b = operation{25 * waitUnit, from, hostile.KeepAliveOf(env.Self)}.append(b)
+		b = operation{35 * waitUnit, hostile.FromMember, hostile.Birth(uint16(env.Self.Name), other.Port)}.append(b)
 		add("FuzzDirectory", "proof-from-"+name, b)
 	}
 	for _, s := range recorded(t) {
@@ -95,11 +105,11 @@ func seeds(t testing.TB) map[string]map[string][]byte {
 		for i, d := range s.Sent {
 			wait := (time.Duration(d.Ms)*time.Millisecond - at) / waitUnit * waitUnit
 			at += wait
-			from := FromStranger
+			from := hostile.FromStranger
 			if s.Role == "peer" {
-				from = FromMember
+				from = hostile.FromMember
 				if d.From == float64(env.Server.Port()) {
-					from = FromServer
+					from = hostile.FromServer
 				}
 			}
 			b = operation{wait, from, unhex(t, d.Hex)}.append(b)
@@ -150,10 +160,6 @@ func TestEveryTargetHasSeeds(t *testing.T) {
 // recordings give today.
 func TestCorpora(t *testing.T) {
 	for target, files := range seeds(t) {
-		dir := "."
-		if target == "FuzzParse" {
-			dir = "naive"
-		}
-		corpus.Hold(t, *update, dir, target, files)
+		corpus.Hold(t, *update, ".", target, files)
 	}
 }

@@ -1,56 +1,56 @@
-package fuzz
+package fuzz_test
 
 import (
+	"bytes"
+	"p2plocal/fuzz/hostile"
+	"reflect"
 	"strings"
 	"testing"
+	"unicode"
 )
 
-func TestBadFindingsFileIsRefusedInPlainWords(t *testing.T) {
-	for text, want := range map[string]string{
-		`null`:                         "line 1: no hex",
-		`{"offset_us":0}`:              "line 1: no hex",
-		"{\"hex\":\"\"}\n{}":           "line 2: no hex",
-		`[1]`:                          "line 1: a JSON array, want a JSON object",
-		`{"offset_us":0,"hex":7}`:      "line 1: hex is a JSON number, want a JSON object",
-		`{"offset_us":0,"hex":"0","x"`: "line 1: unexpected EOF, want a JSON object",
-		`{"offset_us":-1,"hex":""}`:    "line 1: offset_us -1, want 0",
-	} {
-		if _, err := ReadShots(strings.NewReader(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", text, err, want)
+// FuzzFinding reads any bytes as a findings file. What reads is written back the
+// same, and an error is one line that steers no terminal.
+func FuzzFinding(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		shots, err := hostile.ReadShots(bytes.NewReader(b))
+		if err != nil {
+			if strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("error %q", err)
+			}
+			return
 		}
-	}
-}
-
-func TestSameDatagramIsOneFinding(t *testing.T) {
-	c := &campaign{known: map[string]bool{}, Config: Config{Log: func(string) {}}}
-	book := func(kind Kind, name string, datagrams ...string) {
-		f := Finding{Kind: kind, Mode: "catalogue"}
-		for _, d := range datagrams {
-			f.Shots = append(f.Shots, Shot{Datagram: []byte(d), Case: name})
-		}
-		if err := c.book(&Tally{}, batch{}, f); err != nil {
+		var file bytes.Buffer
+		if err := hostile.WriteShots(&file, shots); err != nil {
 			t.Fatal(err)
 		}
-	}
-	book(Hung, "empty", "")
-	book(Hung, "empty-burst", "")     // the same again
-	book(Died, "empty", "")           // another fault
-	book(Hung, "walk", "x")           // another datagram
-	book(Hung, "pair", "", "")        // a sequence
-	book(Hung, "another", "", "more") // and another
-	if len(c.result.Findings) != 5 {
-		t.Errorf("%+v, want five", c.result.Findings)
-	}
+		again, err := hostile.ReadShots(&file)
+		if err != nil || !reflect.DeepEqual(again, shots) {
+			t.Errorf("%+v is written and read back as %+v, %v", shots, again, err)
+		}
+	})
 }
 
-func TestSignOfLife(t *testing.T) {
-	e := DefaultEnv().Spare[0]
-	other := DefaultEnv().Spare[1]
-	shots := []Shot{{At: 1, Datagram: birthOf(e)}, {At: 2, Datagram: keepAliveOf(e)}, {At: 3, Datagram: keepAliveOf(e)[:2]}, {At: 4, Datagram: birthOf(other)}}
-	if last, born := signOfLife(shots, e); last != 2 || !born {
-		t.Errorf("%d, born %v, want 2 and born", last, born)
+// findingSeeds are the catalogue's cases as findings files, by file name.
+func findingSeeds(t testing.TB, add func(name string, b []byte)) {
+	for _, c := range catalogue(t) {
+		var shots []hostile.Shot
+		for _, s := range c.Steps {
+			shots = append(shots, hostile.Shot{At: s.At, Datagram: s.Datagram, From: s.From, Case: c.Name, Comment: c.Why})
+		}
+		var file bytes.Buffer
+		if err := hostile.WriteShots(&file, shots); err != nil {
+			t.Fatal(err)
+		}
+		if c.Number%8 == 0 || c.Role == hostile.Peer && c.Steps[0].From > hostile.FromServer {
+			add(c.Name, file.Bytes())
+		}
 	}
-	if _, born := signOfLife(shots[1:], e); born {
-		t.Error("born without a birth")
+	for name, text := range map[string]string{
+		"none": "", "cut": `{"offset_us":0,"hex":"c0`, "odd": `{"offset_us":0,"hex":"c"}`, "backwards": "{\"offset_us\":5,\"hex\":\"\"}\n{\"offset_us\":4,\"hex\":\"\"}\n",
+		"from-nowhere": `{"offset_us":0,"hex":"00","from":"\u001b[31m"}`, "another-field": `{"offset_us":0,"hex":"00","evil":1}`,
+		"largest-offset": `{"offset_us":9223372036854775807,"hex":""}`, "two-to-a-line": `{"offset_us":0,"hex":"00"}{"offset_us":0,"hex":"01"}`,
+	} {
+		add(name, []byte(text))
 	}
 }

@@ -1,4 +1,4 @@
-package fuzz
+package fuzz_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/fuzz/naive"
+	"p2plocal/fuzz/hostile"
 )
 
 // directoryModel is the server as PROTOCOL.md tells it, slow and obvious: a
@@ -23,7 +23,7 @@ type directoryModel struct {
 	steps   int       // datagrams in
 	sent    int       // datagrams out
 	heard   map[int]map[byte]int
-	fates   map[Fate]int
+	fates   map[hostile.Fate]int
 	err     error
 }
 
@@ -45,15 +45,15 @@ func (m *directoryModel) fail(format string, args ...any) {
 // step does with a datagram what the protocol says.
 func (m *directoryModel) step(now time.Time, from netip.AddrPort, datagram []byte) {
 	m.steps++
-	m.fates[m.fate(now, from, naive.Decode(datagram))]++
+	m.fates[m.fate(now, from, decode(datagram))]++
 }
 
-func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive.Datagram) Fate {
+func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive) hostile.Fate {
 	switch d.Kind {
 	case "":
-		return Malformed
+		return hostile.Malformed
 	case "directory", "vanilla":
-		return Misdirected
+		return hostile.Misdirected
 	case "keep-alive":
 		for i := range m.entries {
 			if m.entries[i].name == d.Name {
@@ -61,19 +61,19 @@ func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive.Datagr
 				if from == m.entries[i].from || int(from.Port()) == m.entries[i].port {
 					m.entries[i].own = true
 				}
-				return Renewed
+				return hostile.Renewed
 			}
 		}
-		return Unknown
+		return hostile.Unknown
 	}
 	if d.Port == m.port {
-		return Rejected
+		return hostile.Rejected
 	}
 	for i, e := range m.entries {
 		if e.name == d.Name && e.port == d.Port {
 			m.entries[i].stamp = now
 			m.asked = append(m.asked, d.Port)
-			return Repeated
+			return hostile.Repeated
 		}
 	}
 	rival := func(e modelEntry) bool { return e.name == d.Name || e.port == d.Port }
@@ -81,13 +81,13 @@ func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive.Datagr
 	for _, e := range m.entries {
 		away := int(e.from.Port()) != e.port
 		if rival(e) && (e.own || now.Sub(e.born) <= time.Second && !(home && away)) {
-			return Conflict
+			return hostile.Conflict
 		}
 	}
 	m.entries = slices.DeleteFunc(m.entries, rival)
 	m.entries = append(m.entries, modelEntry{name: d.Name, port: d.Port, stamp: now, born: now, from: from})
 	m.owed = true
-	return Born
+	return hostile.Born
 }
 
 // reap looks for silent peers at every multiple of 500 ms.
@@ -119,7 +119,7 @@ func (m *directoryModel) ports() (ports []int) {
 // polled judges what the server sends.
 func (m *directoryModel) polled(now time.Time, out core.Outgoing) {
 	m.reap(now)
-	d := naive.Decode(out.Datagram)
+	d := decode(out.Datagram)
 	table := map[byte]int{}
 	for i := range d.Len() {
 		name, port := d.At(i)
@@ -191,8 +191,8 @@ func (m *directoryModel) idle(now, next time.Time, d *core.Directory) {
 	if out := int(c.Out.Total().Datagrams); out != m.sent {
 		m.fail("%d datagrams counted out, want %d", out, m.sent)
 	}
-	for f := Malformed; f <= Unknown; f++ {
-		if got := int(f.count(c)); got != m.fates[f] {
+	for f := hostile.Malformed; f <= hostile.Unknown; f++ {
+		if got := int(f.Count(c)); got != m.fates[f] {
 			m.fail("%d counted as %v, want %d", got, f, m.fates[f])
 		}
 	}
@@ -200,7 +200,7 @@ func (m *directoryModel) idle(now, next time.Time, d *core.Directory) {
 
 // peerModel is the peer as PROTOCOL.md tells it: a script of what is due when.
 type peerModel struct {
-	env     Env
+	env     hostile.Env
 	refresh time.Duration
 	others  []modelEntry
 	joined  bool
@@ -209,7 +209,7 @@ type peerModel struct {
 	tick    time.Time
 	counter int
 	sent    int
-	fates   map[Fate]int
+	fates   map[hostile.Fate]int
 	err     error
 }
 
@@ -220,18 +220,18 @@ func (m *peerModel) fail(format string, args ...any) {
 }
 
 func (m *peerModel) step(now time.Time, from netip.AddrPort, datagram []byte) {
-	m.fates[m.fate(now, from, naive.Decode(datagram))]++
+	m.fates[m.fate(now, from, decode(datagram))]++
 }
 
-func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive.Datagram) Fate {
+func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive) hostile.Fate {
 	switch d.Kind {
 	case "":
-		return Malformed
+		return hostile.Malformed
 	case "birth", "keep-alive":
-		return Misdirected
+		return hostile.Misdirected
 	case "directory":
 		if from != m.env.Server {
-			return Strange
+			return hostile.Strange
 		}
 		m.others = nil
 		for i := range d.Len() {
@@ -246,14 +246,14 @@ func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive.Datagram) F
 				m.others = append(m.others, modelEntry{name: name, port: port})
 			}
 		}
-		return Taken
+		return hostile.Taken
 	}
 	for _, e := range m.others {
-		if from == netip.AddrPortFrom(localhost, uint16(e.port)) {
-			return Delivered
+		if from == netip.AddrPortFrom(m.env.Server.Addr(), uint16(e.port)) {
+			return hostile.Delivered
 		}
 	}
-	return Strange
+	return hostile.Strange
 }
 
 // polled judges what the peer sends: birth before keep-alive before broadcast
@@ -265,7 +265,7 @@ func (m *peerModel) polled(now time.Time, out core.Outgoing) {
 	var ports []uint16
 	switch {
 	case now.Equal(m.birth):
-		want, ports = birthOf(self), toServer
+		want, ports = hostile.BirthOf(self), toServer
 		m.birth = time.Time{}
 		if !m.joined {
 			m.birth = now.Add(3 * time.Second)
@@ -273,10 +273,10 @@ func (m *peerModel) polled(now time.Time, out core.Outgoing) {
 			m.birth = now.Add(m.refresh)
 		}
 	case now.Equal(m.alive):
-		want, ports = keepAliveOf(self), toServer
+		want, ports = hostile.KeepAliveOf(self), toServer
 		m.alive = now.Add(500 * time.Millisecond)
 	case now.Equal(m.tick):
-		want = vanilla(fmt.Sprintf("peer%c_broadcast_%x", self.Name, m.counter))
+		want = hostile.Vanilla(fmt.Sprintf("peer%c_broadcast_%x", self.Name, m.counter))
 		for _, e := range m.others {
 			ports = append(ports, uint16(e.port))
 		}
@@ -322,8 +322,8 @@ func (m *peerModel) idle(now, next time.Time, p *core.Peer) {
 	if out := int(c.Out.Total().Datagrams); out != m.sent {
 		m.fail("%d datagrams counted out, want %d", out, m.sent)
 	}
-	for _, f := range []Fate{Malformed, Misdirected, Strange, Taken, Delivered} {
-		if got := int(f.count(c)); got != m.fates[f] {
+	for _, f := range []hostile.Fate{hostile.Malformed, hostile.Misdirected, hostile.Strange, hostile.Taken, hostile.Delivered} {
+		if got := int(f.Count(c)); got != m.fates[f] {
 			m.fail("%d counted as %v, want %d", got, f, m.fates[f])
 		}
 	}

@@ -1,4 +1,4 @@
-package fuzz
+package fuzz_test
 
 import (
 	"encoding/binary"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/hostile"
 )
 
 // A schedule is what FuzzDirectory and FuzzPeer make of their bytes: datagrams
@@ -19,9 +20,11 @@ import (
 // and what is cut off at the end stays cut off.
 type operation struct {
 	wait     time.Duration
-	from     Origin
+	from     hostile.Origin
 	datagram []byte
 }
+
+var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const waitUnit = 20 * time.Millisecond
 
@@ -30,7 +33,7 @@ func nextOperation(b []byte) (op operation, rest []byte, ok bool) {
 	if len(b) < 3 {
 		return op, nil, false
 	}
-	op.wait, op.from = time.Duration(b[0])*waitUnit, Origin(b[1])%(FromDouble+1)
+	op.wait, op.from = time.Duration(b[0])*waitUnit, hostile.Origin(b[1])%(hostile.FromDouble+1)
 	n, b := int(b[2]), b[3:]
 	if n == 255 && len(b) >= 2 {
 		n, b = int(binary.LittleEndian.Uint16(b)), b[2:]
@@ -51,7 +54,7 @@ func (op operation) append(b []byte) []byte {
 }
 
 // appendCase writes a case's steps as operations.
-func appendCase(b []byte, c Case) []byte {
+func appendCase(b []byte, c hostile.Case) []byte {
 	at := time.Duration(0)
 	for _, s := range c.Steps {
 		wait := min((s.At-at)/waitUnit, 255)
@@ -65,7 +68,7 @@ func appendCase(b []byte, c Case) []byte {
 // machine's contract asks, then lets time go on for tail. step and polled see
 // each datagram given and each Outgoing that comes, idle every time that there is
 // nothing more.
-func drive(m core.Machine, schedule []byte, address func(Origin) netip.AddrPort, tail time.Duration,
+func drive(m core.Machine, schedule []byte, address func(hostile.Origin) netip.AddrPort, tail time.Duration,
 	step func(now time.Time, from netip.AddrPort, datagram []byte), polled func(now time.Time, out core.Outgoing), idle func(now, next time.Time)) {
 	now := epoch
 	var next time.Time

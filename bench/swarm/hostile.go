@@ -6,40 +6,40 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/simnet"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
 )
 
 // stranger is the first of a thousand ports that hostile datagrams come from.
 // Nobody forges the server's or a peer's address: that takes privileges.
 const stranger = 20_000
 
-// hostile makes datagrams of somebody who means no good, or knows no better,
+// attacker makes datagrams of somebody who means no good, or knows no better,
 // for the node on one port.
-type hostile struct {
+type attacker struct {
 	d        *dice
 	peers    int
-	cases    []fuzz.Case
+	cases    []hostile.Case
 	wire     [][]byte // datagrams to mutate
-	made     *fuzz.Generator
+	made     *hostile.Generator
 	mutation *rand.Rand
-	from     uint16      // of the sequence under way
-	rest     []fuzz.Step // of it
+	from     uint16         // of the sequence under way
+	rest     []hostile.Step // of it
 }
 
 // newHostile begins at the seed and the fault's own time and target, so that
 // the other faults of a scenario do not change what it sends.
-func newHostile(s Scenario, f Fault) *hostile {
+func newHostile(s Scenario, f Fault) *attacker {
 	c := catalogueFor(f.A)
 	d := dice(s.Seed ^ uint64(f.At)<<16 ^ uint64(f.A))
-	return &hostile{d: &d, peers: s.Peers, cases: c.cases, wire: c.wire,
-		made: fuzz.NewGenerator(c.env, int64(d.next()>>1)), mutation: rand.New(rand.NewPCG(d.next(), d.next()))}
+	return &attacker{d: &d, peers: s.Peers, cases: c.cases, wire: c.wire,
+		made: hostile.NewGenerator(c.env, int64(d.next()>>1)), mutation: rand.New(rand.NewPCG(d.next(), d.next()))}
 }
 
 // longestSequence is how many datagrams of one case follow each other.
 const longestSequence = 64
 
 // next draws one datagram and the port that it seems to come from.
-func (h *hostile) next() (from uint16, datagram []byte) {
+func (h *attacker) next() (from uint16, datagram []byte) {
 	if len(h.rest) > 0 {
 		datagram, h.rest = h.rest[0].Datagram, h.rest[1:]
 		return h.from, datagram
@@ -54,9 +54,9 @@ func (h *hostile) next() (from uint16, datagram []byte) {
 	case 2:
 		return from, h.made.Next()
 	case 3:
-		return from, fuzz.Mutate(h.mutation, h.wire)
+		return from, hostile.Mutate(h.mutation, h.wire)
 	case 4:
-		return from, fuzz.Noise(h.mutation)
+		return from, hostile.Noise(h.mutation)
 	}
 	// What has taught most: births and keep-alives that are well-formed.
 	ghost := core.Name(' ' + h.d.below(core.MaxPeers))
@@ -65,7 +65,7 @@ func (h *hostile) next() (from uint16, datagram []byte) {
 	case 0: // a ghost: born, never heard again
 		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
 	case 1: // one that speaks up once
-		h.from, h.rest = from, []fuzz.Step{{Datagram: core.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)}}
+		h.from, h.rest = from, []hostile.Step{{Datagram: core.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)}}
 		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
 	case 2: // a claim to somebody's port
 		mine.Port = entry(h.d.below(h.peers)).Port
@@ -76,9 +76,9 @@ func (h *hostile) next() (from uint16, datagram []byte) {
 
 // catalogue is fuzz's for one target.
 type catalogue struct {
-	env   fuzz.Env
-	cases []fuzz.Case // of the target's role
-	wire  [][]byte    // the first datagram of each
+	env   hostile.Env
+	cases []hostile.Case // of the target's role
+	wire  [][]byte       // the first datagram of each
 }
 
 // catalogues has one for each port, made when it is first wanted.
@@ -90,10 +90,10 @@ var catalogues [core.MaxPeers + 1]struct {
 func catalogueFor(target uint16) *catalogue {
 	c := &catalogues[target-simnet.ServerPort]
 	c.Do(func() {
-		c.env = fuzz.Env{Server: serverAddr}
-		role, self := fuzz.Server, -1
+		c.env = hostile.Env{Server: serverAddr}
+		role, self := hostile.Server, -1
 		if target != simnet.ServerPort {
-			role, self = fuzz.Peer, int(target)-simnet.ServerPort-1
+			role, self = hostile.Peer, int(target)-simnet.ServerPort-1
 			c.env.Self = entry(self)
 		}
 		for i := 0; len(c.env.Members) < 2; i++ {

@@ -13,7 +13,7 @@ import (
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/core"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
 	"p2plocal/reports"
 )
 
@@ -47,7 +47,7 @@ func benchFlags(fs *flag.FlagSet) (*config, *output) {
 	fs.Float64Var(&o.Churn, "churn", o.Churn, "deaths and returns in churn, together, a second (`rate`)")
 	fs.StringVar(&c.impair, "impair", o.Impair.String(), "what loss does to every link, a `list`: the part of datagrams lost and doubled (dup), how long all are held, and the part held back for another delay+jitter (reorder), which is overtaken by what is sent meanwhile")
 	fs.StringVar(&c.garbage, "garbage", "100k", "garbage: hostile datagrams a second (`rate`), which may end in k or M; max: as many as one core can send. From 100k on each is sent 64 times in a row (UDP_SEGMENT)")
-	fs.StringVar(&o.Garbage.Kind, "garbage-kind", o.Garbage.Kind, "garbage: what they are: "+strings.Join(fuzz.FloodKinds, ", "))
+	fs.StringVar(&o.Garbage.Kind, "garbage-kind", o.Garbage.Kind, "garbage: what they are: "+strings.Join(hostile.FloodKinds, ", "))
 	fs.StringVar(&o.Garbage.At, "garbage-at", o.Garbage.At, "garbage: whom they are sent to: "+strings.Join(result.GarbageTargets, ", "))
 	fs.IntVar(&o.ReadBuffer, "rcvbuf", o.ReadBuffer, "receive buffer in `bytes` to ask for on each socket; 0: the system's default")
 	fs.BoolVar(&o.SourceCheck, "source-check", false, "our server takes births and keep-alives only from the port that they name")

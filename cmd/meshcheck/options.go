@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/fuzz"
 	"p2plocal/fuzz/conform"
+	"p2plocal/fuzz/hostile"
 )
 
 const usage = `usage: meshcheck server [flags] ADDRESS       a server that runs
@@ -145,7 +145,7 @@ func choose(args []string, base conform.Config, targets named, list bool, set ma
 				c.Exec = t.value
 			}
 			if strings.Contains(c.Exec, "{name}") {
-				c.Role = fuzz.Peer
+				c.Role = hostile.Peer
 			}
 			if err := c.Validate(); err != nil && !list {
 				return nil, cli.Usagef("-target %s: %w", t.name, err)
@@ -154,7 +154,7 @@ func choose(args []string, base conform.Config, targets named, list bool, set ma
 		}
 		return all, nil
 	case "peer":
-		base.Role = fuzz.Peer
+		base.Role = hostile.Peer
 	}
 	base.Name = what
 	if len(others) > 0 {

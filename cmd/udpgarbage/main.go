@@ -13,7 +13,9 @@ import (
 	"strings"
 
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/campaign"
+	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/send"
 )
 
 // Exit codes of this command's own.
@@ -42,7 +44,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		if e != nil {
 			return e
 		}
-		capture := fuzz.NewCapture(file)
+		capture := send.NewCapture(file)
 		o.Sent = capture.Add
 		defer func() {
 			if e := errors.Join(capture.Close(), file.Close()); e != nil && (err == nil || errors.Is(err, exitFindings)) {
@@ -51,16 +53,16 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		}()
 	}
 	o.Log, o.Progress = say, status
-	o.Found = func(f fuzz.Finding) error {
+	o.Found = func(f campaign.Finding) error {
 		path, err := write(o.out, f)
 		if err == nil {
 			say(fmt.Sprintf("%s by %s, %s, in %s", f.Kind, f.Case, datagrams(f.Count), path))
 		}
 		return err
 	}
-	var result fuzz.Result
+	var result campaign.Result
 	for _, c := range o.campaigns() {
-		one, e := fuzz.Run(ctx, c)
+		one, e := campaign.Run(ctx, c)
 		if result, err = result.Plus(one), e; e != nil || ctx.Err() != nil {
 			break
 		}
@@ -85,7 +87,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 }
 
 // idle says why a campaign has sent nothing.
-func idle(c fuzz.Config, r fuzz.Result) string {
+func idle(c campaign.Config, r campaign.Result) string {
 	switch {
 	case c.From > 0:
 		return fmt.Sprintf("-from %d is past the last batch", c.From)
@@ -96,7 +98,7 @@ func idle(c fuzz.Config, r fuzz.Result) string {
 }
 
 // write makes a new file in dir for a finding, and dir if need be.
-func write(dir string, f fuzz.Finding) (string, error) {
+func write(dir string, f campaign.Finding) (string, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return "", err
 	}
@@ -113,6 +115,6 @@ func write(dir string, f fuzz.Finding) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return path, errors.Join(fuzz.WriteShots(file, f.Shots), file.Close())
+		return path, errors.Join(hostile.WriteShots(file, f.Shots), file.Close())
 	}
 }

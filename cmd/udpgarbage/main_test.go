@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/campaign"
 	"p2plocal/fuzz/target"
 )
 
@@ -51,7 +51,7 @@ func free(t *testing.T) string {
 }
 
 // attack runs the command against a target with one fault.
-func attack(t *testing.T, fault string, args ...string) (fuzz.Result, string, error) {
+func attack(t *testing.T, fault string, args ...string) (campaign.Result, string, error) {
 	t.Helper()
 	addr, dir := free(t), t.TempDir()
 	r, err := result(t, append([]string{"-target", addr, "-metrics", "http://" + addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, fault}, " "), "-findings", dir}, args...)...)
@@ -62,16 +62,16 @@ func TestSingleDatagramFaultsAreFoundAndNarrowed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		fault string
-		kind  fuzz.Kind
+		kind  campaign.Kind
 	}{
-		{"hang-on-empty", fuzz.Hung},
-		{"die-on-byte", fuzz.Died},
-		{"die-on-header", fuzz.Died},
-		{"die-on-port-0", fuzz.Died},
-		{"poison", fuzz.Poisoned},
-		{"amplify", fuzz.Amplified},
-		{"stray", fuzz.Strayed},
-		{"ghost", fuzz.Miscount}, // its books betray it before its directory does
+		{"hang-on-empty", campaign.Hung},
+		{"die-on-byte", campaign.Died},
+		{"die-on-header", campaign.Died},
+		{"die-on-port-0", campaign.Died},
+		{"poison", campaign.Poisoned},
+		{"amplify", campaign.Amplified},
+		{"stray", campaign.Strayed},
+		{"ghost", campaign.Miscount}, // its books betray it before its directory does
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
@@ -100,13 +100,13 @@ func TestLastingFaultsAreFound(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		fault, mode string
-		kind        fuzz.Kind
+		kind        campaign.Kind
 	}{
-		{"leak", "generate", fuzz.Leaked},
-		{"cull", "random", fuzz.Culled},
-		{"miscount", "catalogue", fuzz.Miscount},
-		{"misclass", "mutate", fuzz.Miscount},
-		{"goroutines", "generate", fuzz.Leaked},
+		{"leak", "generate", campaign.Leaked},
+		{"cull", "random", campaign.Culled},
+		{"miscount", "catalogue", campaign.Miscount},
+		{"misclass", "mutate", campaign.Miscount},
+		{"goroutines", "generate", campaign.Leaked},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
@@ -122,7 +122,7 @@ func TestLastingFaultsAreFound(t *testing.T) {
 // must not be called one, and the file must still bring it about.
 func TestGhostIsFoundAndFoundAgain(t *testing.T) {
 	t.Parallel()
-	var r fuzz.Result
+	var r campaign.Result
 	var dir string
 	var err error
 	for range 5 { // a target that is kept from running reaps whom it should not know to be silent
@@ -130,7 +130,7 @@ func TestGhostIsFoundAndFoundAgain(t *testing.T) {
 			break
 		}
 	}
-	if !errors.Is(err, exitFindings) || len(r.Findings) != 1 || r.Findings[0].Kind != fuzz.Ghost || r.Findings[0].Count < 3 {
+	if !errors.Is(err, exitFindings) || len(r.Findings) != 1 || r.Findings[0].Kind != campaign.Ghost || r.Findings[0].Count < 3 {
 		t.Fatalf("%v, findings %+v, want a ghost by three datagrams or more", err, r.Findings)
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "*.jsonl"))
@@ -139,14 +139,14 @@ func TestGhostIsFoundAndFoundAgain(t *testing.T) {
 	}
 	for fault, want := range map[string]int{"ghost": 1, "none": 0} {
 		again, _, err := attack(t, fault, "-metrics", "", "-mode", "replay", "-narrow", "1ms", "-ports", fmt.Sprint(r.Ports), files[0])
-		if len(again.Findings) != want || want > 0 && again.Findings[0].Kind != fuzz.Ghost {
+		if len(again.Findings) != want || want > 0 && again.Findings[0].Kind != campaign.Ghost {
 			t.Errorf("replayed to %s: %v, %+v, want %d findings", fault, err, again.Findings, want)
 		}
 	}
 }
 
 // attackPeer runs the command against a peer with one fault.
-func attackPeer(t *testing.T, fault string, args ...string) (fuzz.Result, string, error) {
+func attackPeer(t *testing.T, fault string, args ...string) (campaign.Result, string, error) {
 	t.Helper()
 	dir := t.TempDir()
 	r, err := result(t, append([]string{"-as", "peer", "-target", host.String() + ":3000", "-peer-exec", os.Args[0] + " " + asPeer + " {name} {port} {server} " + fault, "-findings", dir}, args...)...)
@@ -154,7 +154,7 @@ func attackPeer(t *testing.T, fault string, args ...string) (fuzz.Result, string
 }
 
 // result runs the command and reads what it prints.
-func result(t *testing.T, args ...string) (r fuzz.Result, err error) {
+func result(t *testing.T, args ...string) (r campaign.Result, err error) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	for {
@@ -175,14 +175,14 @@ func TestPeerFaultsAreFoundAndNarrowed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		fault string
-		kind  fuzz.Kind
+		kind  campaign.Kind
 	}{
-		{"hang-on-empty", fuzz.Hung},
-		{"die-on-duplicate", fuzz.Died},
-		{"spill", fuzz.Spilled},
-		{"believe", fuzz.Strayed},
-		{"mute", fuzz.Hung},
-		{"deaf", fuzz.Deaf},
+		{"hang-on-empty", campaign.Hung},
+		{"die-on-duplicate", campaign.Died},
+		{"spill", campaign.Spilled},
+		{"believe", campaign.Strayed},
+		{"mute", campaign.Hung},
+		{"deaf", campaign.Deaf},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()

@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/campaign"
+	"p2plocal/fuzz/hostile"
 )
 
 const usage = `udpgarbage sends hostile datagrams at a directory server or at a peer, and says
@@ -71,7 +72,7 @@ const remoteRate = 1000
 
 // options are the command line.
 type options struct {
-	fuzz.Config
+	campaign.Config
 	as       string
 	peerExec string
 	json     bool
@@ -83,7 +84,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs := flag.NewFlagSet("udpgarbage", flag.ContinueOnError)
 	cli.AddressVar(fs, &o.Target, "target", netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 3000), "the server's `address`")
 	cli.AddressVar(fs, &o.Peer, "peer", netip.AddrPort{}, "`address` of the peer to attack that runs already; its server is -target")
-	mode := fs.String("mode", "catalogue,mutate,generate,random", "`modes`, separated by commas: "+strings.Join(fuzz.Modes, ", "))
+	mode := fs.String("mode", "catalogue,mutate,generate,random", "`modes`, separated by commas: "+strings.Join(campaign.Modes, ", "))
 	ports := fs.Uint("ports", 0, "first `port` of the 7 that canaries, bystander and a peer's server use (0: by the seed, the next that are free)")
 	fs.StringVar(&o.as, "as", "server", "attack this `role`: server, peer, or both in turn")
 	fs.StringVar(&o.Exec, "exec", "", "`command` line, split at blanks, that starts the server")
@@ -122,8 +123,8 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	}
 	o.Modes = strings.Split(*mode, ",")
 	for _, m := range o.Modes {
-		if !slices.Contains(fuzz.Modes, m) {
-			return o, cli.Usagef("-mode %q, want some of %s", m, strings.Join(fuzz.Modes, ", "))
+		if !slices.Contains(campaign.Modes, m) {
+			return o, cli.Usagef("-mode %q, want some of %s", m, strings.Join(campaign.Modes, ", "))
 		}
 	}
 	if err := o.replay(files); err != nil {
@@ -223,7 +224,7 @@ func (o *options) replay(files []string) error {
 		return err
 	}
 	defer f.Close()
-	if o.Replay, err = fuzz.ReadShots(f); err != nil {
+	if o.Replay, err = hostile.ReadShots(f); err != nil {
 		return fmt.Errorf("%q: %w", files[0], err)
 	}
 	if len(o.Replay) == 0 {
@@ -233,13 +234,13 @@ func (o *options) replay(files []string) error {
 }
 
 // campaigns are those to run, one after the other.
-func (o *options) campaigns() (all []fuzz.Config) {
+func (o *options) campaigns() (all []campaign.Config) {
 	if o.as != "peer" {
 		all = append(all, o.Config)
 	}
 	if o.as != "server" {
 		c := o.Config
-		c.Role, c.Exec = fuzz.Peer, o.peerExec
+		c.Role, c.Exec = hostile.Peer, o.peerExec
 		all = append(all, c)
 	}
 	return all

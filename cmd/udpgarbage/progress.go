@@ -8,19 +8,19 @@ import (
 
 	"golang.org/x/term"
 
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/campaign"
 )
 
 // progress gives what shows one line of how far a campaign is, on a terminal
 // only, and what takes it away.
-func progress(w io.Writer) (show func(string, fuzz.Result), wipe func()) {
+func progress(w io.Writer) (show func(string, campaign.Result), wipe func()) {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return nil, func() {}
 	}
 	const often = 100 * time.Millisecond
 	var last time.Time
-	return func(what string, so fuzz.Result) {
+	return func(what string, so campaign.Result) {
 			if time.Since(last) < often {
 				return
 			}

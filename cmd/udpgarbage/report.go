@@ -9,13 +9,13 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/campaign"
 )
 
-func report(w io.Writer, r fuzz.Result, asJSON bool) error {
+func report(w io.Writer, r campaign.Result, asJSON bool) error {
 	if asJSON {
 		if r.Findings == nil {
-			r.Findings = []fuzz.Finding{} // a list for programs
+			r.Findings = []campaign.Finding{} // a list for programs
 		}
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")

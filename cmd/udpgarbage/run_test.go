@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/campaign"
+	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
 
@@ -67,7 +68,7 @@ func TestSeedRepeatsACampaignAndFromResumesIt(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	addr := free(t)
-	campaign := func(name string, args ...string) (fuzz.Result, [][]byte) {
+	campaign := func(name string, args ...string) (campaign.Result, [][]byte) {
 		file := filepath.Join(dir, name)
 		r, err := result(t, append([]string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "),
 			"-mode", "mutate,generate,random", "-seed", "7", "-findings", dir, "-pcap", file}, args...)...)
@@ -117,7 +118,7 @@ func TestInterruptedWritesWhatItHas(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	err := run(ctx, []string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "),
 		"-mode", "random", "-duration", "10h", "-findings", dir, "-json", "-pcap", file}, nil, &stdout, &stderr)
-	var r fuzz.Result
+	var r campaign.Result
 	if e := json.Unmarshal(stdout.Bytes(), &r); e != nil || r.Total.Sent == 0 {
 		t.Errorf("%v: %s, want a result", e, stdout.Bytes())
 	}
@@ -187,7 +188,7 @@ func sound(t *testing.T) string { return running(t, "none") }
 
 func TestDeathOfARunningTargetIsAFinding(t *testing.T) {
 	t.Parallel()
-	for fault, kind := range map[string]fuzz.Kind{"hang-on-empty": fuzz.Hung, "die-on-byte": fuzz.Died} {
+	for fault, kind := range map[string]campaign.Kind{"hang-on-empty": campaign.Hung, "die-on-byte": campaign.Died} {
 		r, err := result(t, "-target", running(t, fault), "-mode", "catalogue", "-findings", t.TempDir())
 		if !errors.Is(err, exitFindings) || len(r.Findings) != 1 || r.Findings[0].Kind != kind {
 			t.Errorf("%s: %v, findings %+v, want one: %s", fault, err, r.Findings, kind)
@@ -216,7 +217,7 @@ func TestFloodedServerSurvives(t *testing.T) {
 
 func TestFindingsDoNotOverwriteEachOther(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
-	f := fuzz.Finding{Kind: fuzz.Died, Case: "srv/any/empty", Shots: []fuzz.Shot{{Datagram: []byte{}}}}
+	f := campaign.Finding{Kind: campaign.Died, Case: "srv/any/empty", Shots: []hostile.Shot{{Datagram: []byte{}}}}
 	seen := map[string]bool{}
 	for range 3 {
 		path, err := write(dir, f)

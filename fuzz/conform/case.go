@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
 )
 
 // Level says how much a case counts.
@@ -47,7 +47,7 @@ type Case struct {
 	Title   string // what is to be so
 	Section string // of PROTOCOL.md
 	Level   Level
-	Role    fuzz.Role
+	Role    hostile.Role
 
 	span   time.Duration // about how long it takes
 	names  int           // of the 95 that it uses; 0: a few; all: every one
@@ -68,9 +68,9 @@ const (
 func (c Case) Group() string { return c.ID[:strings.LastIndexByte(c.ID, '/')] }
 
 // Cases are all that there are for a role, in the order of PROTOCOL.md.
-func Cases(role fuzz.Role) (cases []Case) {
+func Cases(role hostile.Role) (cases []Case) {
 	sections, prefix := serverCases(), "server/"
-	if role == fuzz.Peer {
+	if role == hostile.Peer {
 		sections, prefix = peerCases(), "peer/"
 	}
 	for _, s := range sections {

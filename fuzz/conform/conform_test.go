@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
 
@@ -88,64 +88,64 @@ func TestWrongs(t *testing.T) {
 	const sample = 6
 	behaviour := regexp.MustCompile(`^[a-z]+/robust/`) // is left out, unless the wrong is about bad input
 	for i, w := range []struct {                       // the longest first
-		role  fuzz.Role
+		role  hostile.Role
 		wrong string
 		fails string // the ids, as a pattern
 		bad   bool   // it is about bad input
 	}{
-		{fuzz.Peer, "none", ``, true},
-		{fuzz.Peer, "beats-every-800ms", `keep-alive/[23]`, false},
-		{fuzz.Peer, "first-after-700ms", `broadcast/[267]|silence/[123]`, false},
-		{fuzz.Peer, "every-3500ms", `broadcast/[23]|silence/1`, false},
-		{fuzz.Peer, "no-retry", `addition/[123]`, false},
-		{fuzz.Peer, "prints-nothing", `message/[1-6]`, false},
-		{fuzz.Peer, "upper-case", `broadcast/5`, false},
-		{fuzz.Peer, "counts-from-1", `broadcast/[14567]`, false},
-		{fuzz.Peer, "counts-when-heard", `broadcast/[67]`, false},
-		{fuzz.Peer, "no-zero", `directory/[1-7]|directory/9|directory/8|broadcast/([1-9]|10)|silence/1`, false},
-		{fuzz.Peer, "second-socket", `broadcast/8`, false},
-		{fuzz.Peer, "hears-itself", `directory/5`, false},
-		{fuzz.Peer, "merges", `directory/[238]`, false},
-		{fuzz.Peer, "born-twice", `birth/3|addition/1`, false},
-		{fuzz.Peer, "beats-first", `birth/2|keep-alive/2`, false},
-		{fuzz.Peer, "long-beats", `keep-alive/1|silence/3`, false},
-		{fuzz.Peer, "answers", `silence/2`, false},
-		{fuzz.Peer, "says-goodbye", `silence/4`, false},
-		{fuzz.Peer, "dies-on-duplicate", `robust/directory/(duplicate-.*|96-entries|max)`, true},
-		{fuzz.Peer, "believes-strangers", `robust/vanilla/from-.*`, true},
+		{hostile.Peer, "none", ``, true},
+		{hostile.Peer, "beats-every-800ms", `keep-alive/[23]`, false},
+		{hostile.Peer, "first-after-700ms", `broadcast/[267]|silence/[123]`, false},
+		{hostile.Peer, "every-3500ms", `broadcast/[23]|silence/1`, false},
+		{hostile.Peer, "no-retry", `addition/[123]`, false},
+		{hostile.Peer, "prints-nothing", `message/[1-6]`, false},
+		{hostile.Peer, "upper-case", `broadcast/5`, false},
+		{hostile.Peer, "counts-from-1", `broadcast/[14567]`, false},
+		{hostile.Peer, "counts-when-heard", `broadcast/[67]`, false},
+		{hostile.Peer, "no-zero", `directory/[1-7]|directory/9|directory/8|broadcast/([1-9]|10)|silence/1`, false},
+		{hostile.Peer, "second-socket", `broadcast/8`, false},
+		{hostile.Peer, "hears-itself", `directory/5`, false},
+		{hostile.Peer, "merges", `directory/[238]`, false},
+		{hostile.Peer, "born-twice", `birth/3|addition/1`, false},
+		{hostile.Peer, "beats-first", `birth/2|keep-alive/2`, false},
+		{hostile.Peer, "long-beats", `keep-alive/1|silence/3`, false},
+		{hostile.Peer, "answers", `silence/2`, false},
+		{hostile.Peer, "says-goodbye", `silence/4`, false},
+		{hostile.Peer, "dies-on-duplicate", `robust/directory/(duplicate-.*|96-entries|max)`, true},
+		{hostile.Peer, "believes-strangers", `robust/vanilla/from-.*`, true},
 
-		{fuzz.Server, "none", ``, true},
-		{fuzz.Server, "deadline-1s", `conflict/5|repeat/4|keep-alive/4|reaper/[12]|addition/5`, false},
-		{fuzz.Server, "never-reaps", `conflict/[567]|repeat/4|keep-alive/[78]|reaper/[1-7]|silence/3`, false},
-		{fuzz.Server, "mute-reaper", `conflict/[567]|repeat/4|keep-alive/[78]|reaper/[1-6]|silence/3|addition/11`, false},
-		{fuzz.Server, "own-port-only", `birth/3|repeat/[25]|keep-alive/[23]|silence/3|addition/[678]`, false},
-		{fuzz.Server, "to-source", `birth/3|repeat/5|silence/3`, false},
-		{fuzz.Server, "answers-loser", `conflict/[1-4]|full/2|addition/[578]`, false},
-		{fuzz.Server, "renews-on-conflict", `conflict/5`, false},
-		{fuzz.Server, "no-proof", `addition/([349]|1[01])`, false},
-		{fuzz.Server, "no-home", `addition/6`, false},
-		{fuzz.Server, "deaf-to-repeats", `repeat/[1-6]`, false},
-		{fuzz.Server, "answers-asker", `repeat/[25]`, false},
-		{fuzz.Server, "answers-once", `repeat/6`, false},
-		{fuzz.Server, "home-proof", `addition/7`, false},
-		{fuzz.Server, "source-proof", `addition/8`, false},
-		{fuzz.Server, "any-proof", `addition/9`, false},
-		{fuzz.Server, "port-stays", `addition/10`, false},
-		{fuzz.Server, "one-rival", `addition/11`, false},
-		{fuzz.Server, "resurrects", `keep-alive/7`, false},
-		{fuzz.Server, "second-socket", `birth/4`, false},
-		{fuzz.Server, "chatty", `birth/5|keep-alive/[567]|reaper/[37]|silence/1|addition/2`, false},
-		{fuzz.Server, "letters-only", `birth/7|full/[12]`, false},
-		{fuzz.Server, "32-peers", `full/[12]|addition/1`, false},
-		{fuzz.Server, "15-bit-port", `birth/8`, false},
-		{fuzz.Server, "twelve-times", `birth/5|reaper/[37]|addition/[12]`, false},
-		{fuzz.Server, "hangs-on-empty", `robust/any/empty|robust/sequence/(empty-burst|length-walk)`, true},
-		{fuzz.Server, "dies-on-header", `robust/any/header-.*|robust/sequence/(short-after-birth|length-walk)|robust/time/ghost-in-the-buffer`, true},
-		{fuzz.Server, "takes-longer-births", `robust/birth/(one-byte-more|two-in-one|max)|robust/sequence/length-walk`, true},
+		{hostile.Server, "none", ``, true},
+		{hostile.Server, "deadline-1s", `conflict/5|repeat/4|keep-alive/4|reaper/[12]|addition/5`, false},
+		{hostile.Server, "never-reaps", `conflict/[567]|repeat/4|keep-alive/[78]|reaper/[1-7]|silence/3`, false},
+		{hostile.Server, "mute-reaper", `conflict/[567]|repeat/4|keep-alive/[78]|reaper/[1-6]|silence/3|addition/11`, false},
+		{hostile.Server, "own-port-only", `birth/3|repeat/[25]|keep-alive/[23]|silence/3|addition/[678]`, false},
+		{hostile.Server, "to-source", `birth/3|repeat/5|silence/3`, false},
+		{hostile.Server, "answers-loser", `conflict/[1-4]|full/2|addition/[578]`, false},
+		{hostile.Server, "renews-on-conflict", `conflict/5`, false},
+		{hostile.Server, "no-proof", `addition/([349]|1[01])`, false},
+		{hostile.Server, "no-home", `addition/6`, false},
+		{hostile.Server, "deaf-to-repeats", `repeat/[1-6]`, false},
+		{hostile.Server, "answers-asker", `repeat/[25]`, false},
+		{hostile.Server, "answers-once", `repeat/6`, false},
+		{hostile.Server, "home-proof", `addition/7`, false},
+		{hostile.Server, "source-proof", `addition/8`, false},
+		{hostile.Server, "any-proof", `addition/9`, false},
+		{hostile.Server, "port-stays", `addition/10`, false},
+		{hostile.Server, "one-rival", `addition/11`, false},
+		{hostile.Server, "resurrects", `keep-alive/7`, false},
+		{hostile.Server, "second-socket", `birth/4`, false},
+		{hostile.Server, "chatty", `birth/5|keep-alive/[567]|reaper/[37]|silence/1|addition/2`, false},
+		{hostile.Server, "letters-only", `birth/7|full/[12]`, false},
+		{hostile.Server, "32-peers", `full/[12]|addition/1`, false},
+		{hostile.Server, "15-bit-port", `birth/8`, false},
+		{hostile.Server, "twelve-times", `birth/5|reaper/[37]|addition/[12]`, false},
+		{hostile.Server, "hangs-on-empty", `robust/any/empty|robust/sequence/(empty-burst|length-walk)`, true},
+		{hostile.Server, "dies-on-header", `robust/any/header-.*|robust/sequence/(short-after-birth|length-walk)|robust/time/ghost-in-the-buffer`, true},
+		{hostile.Server, "takes-longer-births", `robust/birth/(one-byte-more|two-in-one|max)|robust/sequence/length-walk`, true},
 	} {
 		t.Run(w.role.String()+"/"+w.wrong, func(t *testing.T) {
 			t.Parallel()
-			c := Config{Role: w.role, Exec: wrong + map[fuzz.Role]string{fuzz.Server: " {addr} ", fuzz.Peer: " {name} {port} {server} "}[w.role] + w.wrong, Parallel: 24}
+			c := Config{Role: w.role, Exec: wrong + map[hostile.Role]string{hostile.Server: " {addr} ", hostile.Peer: " {name} {port} {server} "}[w.role] + w.wrong, Parallel: 24}
 			pattern := regexp.MustCompile(`^` + w.role.String() + `/(` + w.fails + `)$`)
 			for n, x := range Cases(w.role) {
 				if x.span > long && w.wrong != "none" && w.wrong != "upper-case" { // 44 s: for those that only it tells apart
@@ -181,7 +181,7 @@ func TestWrongs(t *testing.T) {
 // A shared server that dies is started again, and what killed it is known; one
 // that was not started here is given up.
 func TestSharedServerBreaks(t *testing.T) {
-	cases := Select(Cases(fuzz.Server), nil, regexp.MustCompile(`/birth/[1-4]$|/any/|/time/`), nil)
+	cases := Select(Cases(hostile.Server), nil, regexp.MustCompile(`/birth/[1-4]$|/any/|/time/`), nil)
 	deadly := regexp.MustCompile(`/any/header-|/time/ghost-in-the-buffer$`)
 	t.Run("started here", func(t *testing.T) {
 		t.Parallel()
@@ -223,10 +223,10 @@ func TestConfigValidate(t *testing.T) {
 	}{
 		{Config{}, "want the address of a server that runs, or a command"},
 		{Config{Exec: "x", Address: netip.MustParseAddrPort("127.0.0.1:1")}, "want the address of a server that runs, or a command"},
-		{Config{Role: fuzz.Peer, Address: netip.MustParseAddrPort("127.0.0.1:1")}, "a peer can only be tested from its start on"},
+		{Config{Role: hostile.Peer, Address: netip.MustParseAddrPort("127.0.0.1:1")}, "a peer can only be tested from its start on"},
 		{Config{Address: netip.MustParseAddrPort("127.0.0.1:0")}, "want an IPv4 one on this host"},
 		{Config{Address: netip.MustParseAddrPort("[::1]:3000")}, "want an IPv4 one on this host"},
-		{Config{Role: fuzz.Peer, Exec: "x {name}"}, "want {name} and {port} in it"},
+		{Config{Role: hostile.Peer, Exec: "x {name}"}, "want {name} and {port} in it"},
 		{Config{Exec: "x", Parallel: -1}, "-1 cases at a time"},
 	} {
 		if err := test.c.Validate(); err == nil || !strings.Contains(err.Error(), test.want) {

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"p2plocal/core"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
 )
 
 func TestAnnotate(t *testing.T) {
@@ -60,7 +60,7 @@ func TestAnnotate(t *testing.T) {
 // Whatever the catalogue has can be taken apart, and no byte is missing.
 func TestDissectAccountsForEveryByte(t *testing.T) {
 	t.Parallel()
-	for _, c := range mustCatalogue(fuzz.DefaultEnv()) {
+	for _, c := range mustCatalogue(hostile.DefaultEnv()) {
 		for _, s := range c.Steps {
 			at := 0
 			for _, f := range Dissect(s.Datagram) {
@@ -97,7 +97,7 @@ func TestCasesAreNamedAndPlaced(t *testing.T) {
 	id := regexp.MustCompile(`^(server|peer)/([a-z-]+/[0-9]+|robust/[a-z-]+/[a-z0-9'-]+)$`)
 	seen := map[string]bool{}
 	own := 0
-	for _, role := range []fuzz.Role{fuzz.Server, fuzz.Peer} {
+	for _, role := range []hostile.Role{hostile.Server, hostile.Peer} {
 		for _, c := range Cases(role) {
 			if seen[c.ID] || !id.MatchString(c.ID) || !strings.HasPrefix(c.ID, role.String()+"/") || c.Title == "" || c.called == nil || c.Role != role {
 				t.Errorf("%+v", c)

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
 )
 
 const most = 8 // datagrams of a kind in a failure
@@ -41,7 +41,7 @@ func (l *lab) fail(p *post, since int, expected, got string) {
 			f.Got = fmt.Sprintf("%s was sent %s, at last %s", p, plural(len(came), "datagram"), Summary(came[len(came)-1].datagram))
 		}
 	}
-	if l.target != nil && l.Case.Role == fuzz.Peer {
+	if l.target != nil && l.Case.Role == hostile.Peer {
 		f.Output = l.target.Tail(4)
 	}
 	panic(halt{outcome: Fail, failure: f})

@@ -8,24 +8,24 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
 )
 
 // robustness makes cases of the catalogue of bad input.
-func robustness(role fuzz.Role) (cases []Case) {
-	env := fuzz.DefaultEnv()
+func robustness(role hostile.Role) (cases []Case) {
+	env := hostile.DefaultEnv()
 	entire := mustCatalogue(env)
 	env.Spare = env.Spare[:spares]
 	for i, c := range mustCatalogue(env) {
-		if c.Role != role || slices.ContainsFunc(c.Steps, func(s fuzz.Step) bool { return s.From == fuzz.FromSelf }) {
+		if c.Role != role || slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.From == hostile.FromSelf }) {
 			continue // nobody can send from a peer's own port but itself
 		}
 		x := Case{Title: c.Why, Level: Should, Role: role, Section: secBad, span: c.Span() + 200*time.Millisecond}
-		x.risky = slices.ContainsFunc(c.Steps, func(s fuzz.Step) bool {
-			return s.Fate == fuzz.Malformed || s.Fate == fuzz.Rejected || s.Fate == fuzz.Misdirected
+		x.risky = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool {
+			return s.Fate == hostile.Malformed || s.Fate == hostile.Rejected || s.Fate == hostile.Misdirected
 		})
 		_, rest, _ := strings.Cut(c.Name, "/")
-		if role == fuzz.Server {
+		if role == hostile.Server {
 			x.ID = "server/robust/" + rest
 			x.names = spares + 5
 			if len(entire[i].Steps) > len(c.Steps) { // it does something for every spare name that there is
@@ -39,7 +39,7 @@ func robustness(role fuzz.Role) (cases []Case) {
 		}
 		if !x.risky {
 			x.Section = secServer
-			if role == fuzz.Peer {
+			if role == hostile.Peer {
 				x.Section = secPeer
 			}
 		}
@@ -55,7 +55,7 @@ func robustness(role fuzz.Role) (cases []Case) {
 
 const spares = 4 // that a case of the catalogue needs, unless it takes all there are
 
-func mustCatalogue(env fuzz.Env) []fuzz.Case {
+func mustCatalogue(env hostile.Env) []hostile.Case {
 	cases, err := env.Catalogue()
 	if err != nil {
 		panic(err) // the environment is ours
@@ -64,7 +64,7 @@ func mustCatalogue(env fuzz.Env) []fuzz.Case {
 }
 
 // play sends a case's datagrams when they are due.
-func (l *lab) play(c fuzz.Case, from func(fuzz.Step) *post, to netip.AddrPort) {
+func (l *lab) play(c hostile.Case, from func(hostile.Step) *post, to netip.AddrPort) {
 	const breath = 64 // datagrams at once that any receive buffer holds
 	start := clock()
 	for i, s := range c.Steps {
@@ -83,19 +83,19 @@ func (l *lab) attackServer(i int) {
 		l.names = append(l.names, 0) // none is left for the probe
 	}
 	m := l.join(2)
-	env := fuzz.Env{Server: l.server, Members: entriesOf(m), Self: l.peer().entry}
+	env := hostile.Env{Server: l.server, Members: entriesOf(m), Self: l.peer().entry}
 	for n := 0; l.left() > 0 && (n < spares || l.Case.names == all); n++ {
 		env.Spare = append(env.Spare, l.peer().entry)
 	}
 	c := mustCatalogue(env)[i]
 	s := l.stranger()
 	since := l.mark()
-	l.play(c, func(fuzz.Step) *post { return s }, l.server)
+	l.play(c, func(hostile.Step) *post { return s }, l.server)
 	expected := append(entriesOf(m), c.Left...)
 	l.knowsIn(soon, 0, m[0], expected)
 	l.never(s, "a port that no birth has named is sent nothing")
-	if !slices.ContainsFunc(c.Steps, func(s fuzz.Step) bool {
-		return s.Fate == fuzz.Born || s.Fate == fuzz.Repeated || s.Fate == fuzz.Conflict
+	if !slices.ContainsFunc(c.Steps, func(s hostile.Step) bool {
+		return s.Fate == hostile.Born || s.Fate == hostile.Repeated || s.Fate == hostile.Conflict
 	}) {
 		l.silent(m[0], since, "what is dropped is not announced")
 	}
@@ -109,7 +109,7 @@ func (l *lab) attackServer(i int) {
 // attackPeer plays case i of the catalogue against a peer.
 func (l *lab) attackPeer(i int) {
 	m := l.welcome(2)
-	env := fuzz.Env{Server: l.server, Members: entriesOf(m), Self: l.self}
+	env := hostile.Env{Server: l.server, Members: entriesOf(m), Self: l.self}
 	var outside []*post
 	for range spares {
 		p := l.peer()
@@ -117,13 +117,13 @@ func (l *lab) attackPeer(i int) {
 		env.Spare = append(env.Spare, p.entry)
 	}
 	c := mustCatalogue(env)[i]
-	senders := map[fuzz.Origin]*post{fuzz.FromStranger: l.stranger(), fuzz.FromServer: l.home, fuzz.FromMember: m[0]}
-	outside = append(outside, senders[fuzz.FromStranger])
+	senders := map[hostile.Origin]*post{hostile.FromStranger: l.stranger(), hostile.FromServer: l.home, hostile.FromMember: m[0]}
+	outside = append(outside, senders[hostile.FromStranger])
 	for _, s := range c.Steps {
 		switch s.From {
-		case fuzz.FromElsewhere:
+		case hostile.FromElsewhere:
 			senders[s.From] = l.open("double of the server", elsewhere, l.server.Port())
-		case fuzz.FromDouble:
+		case hostile.FromDouble:
 			senders[s.From] = l.open("double of "+m[0].label, elsewhere, m[0].addr.Port())
 		}
 	}
@@ -132,7 +132,7 @@ func (l *lab) attackPeer(i int) {
 	for _, s := range c.Steps {
 		sent += len(s.Datagram)
 	}
-	l.play(c, func(s fuzz.Step) *post { return senders[s.From] }, l.at())
+	l.play(c, func(s hostile.Step) *post { return senders[s.From] }, l.at())
 	m[1].send(l.at(), vanillaOf(lastWord))
 	l.wait(soon, func() bool { return strings.Contains(l.target.output(), lastWord) }) // by then it has seen to all before
 	l.checkOutput(c, before, sent)
@@ -147,7 +147,7 @@ func (l *lab) attackPeer(i int) {
 const lastWord = "that was it"
 
 // checkOutput sees to it that messages are printed, or not, and not more than that.
-func (l *lab) checkOutput(c fuzz.Case, before, sent int) {
+func (l *lab) checkOutput(c hostile.Case, before, sent int) {
 	const plenty = 4096 // bytes to complain in
 	said := l.target.output()[before:]
 	if n := len(said); n > plenty+4*sent {
@@ -163,9 +163,9 @@ func (l *lab) checkOutput(c fuzz.Case, before, sent int) {
 		if len(text) < 8 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 			continue
 		}
-		if s.Fate == fuzz.Delivered && len(b) < 200 {
+		if s.Fate == hostile.Delivered && len(b) < 200 {
 			l.prints(nil, text)
-		} else if s.Fate != fuzz.Delivered && strings.Contains(said, text[:8]) {
+		} else if s.Fate != hostile.Delivered && strings.Contains(said, text[:8]) {
 			l.failf(nil, fmt.Sprintf("a message that is dropped is not printed: %q", text), "it is printed: %q", lineWith(said, text[:8]))
 		}
 	}

@@ -12,14 +12,14 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
 
 // Config says what is to be tested, and how.
 type Config struct {
 	Name       string // of the target in reports
-	Role       fuzz.Role
+	Role       hostile.Role
 	Address    netip.AddrPort // a server that runs; or
 	Exec       string         // the command that starts a target, with placeholders
 	Shared     bool           // one process of a server for all cases
@@ -39,13 +39,13 @@ func (c Config) Validate() error {
 	switch {
 	case running == (c.Exec != ""):
 		return errors.New("want the address of a server that runs, or a command")
-	case running && c.Role == fuzz.Peer:
+	case running && c.Role == hostile.Peer:
 		return errors.New("a peer can only be tested from its start on: want a command")
 	case running && (!c.Address.Addr().Is4() || !c.Address.Addr().IsLoopback() || c.Address.Port() == 0):
 		return fmt.Errorf("address %v, want an IPv4 one on this host, such as 127.0.0.1:3000: peers live on their server's host", c.Address)
-	case c.Role == fuzz.Peer && (!strings.Contains(c.Exec, "{name}") || !strings.Contains(c.Exec, "{port}")):
+	case c.Role == hostile.Peer && (!strings.Contains(c.Exec, "{name}") || !strings.Contains(c.Exec, "{port}")):
 		return fmt.Errorf("command %q, want {name} and {port} in it", c.Exec)
-	case c.Role == fuzz.Peer && c.Shared:
+	case c.Role == hostile.Peer && c.Shared:
 		return errors.New("peers cannot share a process")
 	case c.Parallel < 0:
 		return fmt.Errorf("%d cases at a time, want 1 or more", c.Parallel)
@@ -68,7 +68,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	r.Parallel = cmp.Or(r.Parallel, DefaultParallel)
 	r.report = Report{Name: c.Name, Target: cmp.Or(c.Exec, c.Address.String()), Role: c.Role.String(), Started: time.Now()}
 	switch {
-	case c.Role == fuzz.Peer:
+	case c.Role == hostile.Peer:
 		err = r.peers(ctx)
 	case c.Shared, c.Address.IsValid(), !target.HasListen(c.Exec):
 		err = r.shared(ctx)
