@@ -66,6 +66,14 @@ func (l *localServer) Lost(now time.Time) {
 	}
 }
 
+// Accepts is part of that.
+func (l *localServer) Accepts() []core.Shape {
+	if l.directory == nil {
+		return nil
+	}
+	return l.directory.Accepts()
+}
+
 func (l *localServer) kill() error {
 	l.seat.kill()
 	l.retire()

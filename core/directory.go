@@ -247,6 +247,22 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 	return Outgoing{}, next
 }
 
+// Shape describes datagrams by their length and, byte by byte, what they begin with:
+// between Low and High, which are as long as each other and no longer than Shortest.
+type Shape struct {
+	Shortest, Longest int
+	Low, High         string
+}
+
+// Accepts are the shapes of datagrams that a server has a use for: keep-alives and
+// births. A driver may keep all others from it.
+func (d *Directory) Accepts() []Shape {
+	return []Shape{
+		{4, 4, "\xC3\x00 \x00", "\xC3\x00~\x00"},
+		{6, 6, "\xC0\x00 \x00", "\xC0\x00~\x00"},
+	}
+}
+
 // Lost tells the server that by now the kernel has thrown away datagrams that
 // were for it. Whoever has been silent until now may have spoken.
 func (d *Directory) Lost(now time.Time) { d.lost = now }

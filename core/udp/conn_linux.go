@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"p2plocal/core"
@@ -139,40 +140,20 @@ func (c *conn) meminfoOf(fd uintptr) {
 	}
 }
 
-// filter has the kernel drop, or no longer drop, what is neither a birth nor a
-// keep-alive before it comes to the queue. That is done at the sender's expense,
-// and counted among the drops.
-func (c *conn) filter(on bool) (ok bool) {
+// filter has the kernel drop what a program does not let pass before it comes to
+// the queue, or with nil no longer do so, and reports that it does. That is done at
+// the sender's expense, and counted among the drops.
+func (c *conn) filter(program []bpf.RawInstruction) (inPlace bool) {
 	c.raw.Control(func(fd uintptr) {
-		err := error(nil)
-		if on {
-			program := unix.SockFprog{Len: uint16(len(serverFilter)), Filter: &serverFilter[0]}
-			err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program)
-		} else {
-			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+		if len(program) == 0 {
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+			return
 		}
-		ok = err == nil
+		// A bpf.RawInstruction is laid out as the kernel's struct sock_filter.
+		p := unix.SockFprog{Len: uint16(len(program)), Filter: (*unix.SockFilter)(unsafe.Pointer(&program[0]))}
+		inPlace = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &p) == nil
 	})
-	return ok
-}
-
-// serverFilter is a classic BPF program (linux/filter.h) over a datagram with its
-// UDP header of 8 bytes, in the network's byte order: it lets 4 bytes of a
-// keep-alive and 6 of a birth pass, with a valid name in either.
-var serverFilter = [...]unix.SockFilter{
-	0:  {Code: unix.BPF_LD | unix.BPF_W | unix.BPF_LEN},
-	1:  {Code: unix.BPF_JMP | unix.BPF_JEQ, K: 8 + 4, Jf: 4 - 2},
-	2:  {Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 8},
-	3:  {Code: unix.BPF_JMP | unix.BPF_JEQ, K: uint32(core.TypeKeepAlive) << 8, Jt: 7 - 4, Jf: 11 - 4},
-	4:  {Code: unix.BPF_JMP | unix.BPF_JEQ, K: 8 + 6, Jf: 11 - 5},
-	5:  {Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 8},
-	6:  {Code: unix.BPF_JMP | unix.BPF_JEQ, K: uint32(core.TypeBirth) << 8, Jf: 11 - 7},
-	7:  {Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 10},        // the name
-	8:  {Code: unix.BPF_JMP | unix.BPF_JSET, K: 0xFF, Jt: 11 - 9},     // its high byte
-	9:  {Code: unix.BPF_JMP | unix.BPF_JGE, K: ' ' << 8, Jf: 11 - 10}, //
-	10: {Code: unix.BPF_JMP | unix.BPF_JGT, K: '~' << 8, Jf: 12 - 11}, //
-	11: {Code: unix.BPF_RET, K: 0},
-	12: {Code: unix.BPF_RET, K: core.MaxDatagram},
+	return inPlace
 }
 
 func (c *conn) discard() (n uint64) {

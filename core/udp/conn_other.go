@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/net/bpf"
+
 	"p2plocal/core"
 )
 
@@ -28,12 +30,12 @@ func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
 	return nil
 }
 
-func (c *conn) close() error            { return c.udp.Close() }
-func (c *conn) setDeadline(t time.Time) { c.udp.SetReadDeadline(t) }
-func (c *conn) setHost(host netip.Addr) { c.host = host }
-func (c *conn) granted() int            { return 0 }
-func (c *conn) drops() (uint64, bool)   { return 0, false }
-func (c *conn) filter(bool) bool        { return false }
+func (c *conn) close() error                     { return c.udp.Close() }
+func (c *conn) setDeadline(t time.Time)          { c.udp.SetReadDeadline(t) }
+func (c *conn) setHost(host netip.Addr)          { c.host = host }
+func (c *conn) granted() int                     { return 0 }
+func (c *conn) drops() (uint64, bool)            { return 0, false }
+func (c *conn) filter([]bpf.RawInstruction) bool { return false }
 
 func (c *conn) discard() (n uint64) {
 	for {

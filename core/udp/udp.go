@@ -44,7 +44,7 @@ type Socket struct {
 	deadline time.Time // as set on conn
 	drained  int       // datagrams since the last poll
 
-	siege siege
+	overload overload
 
 	closed bool
 	stats  Stats // as last asked for
@@ -159,7 +159,7 @@ func (s *Socket) Serve(ctx context.Context, host netip.Addr, m core.Machine) err
 		if expired {
 			s.deadline = spent // set the next one whatever it is
 		}
-		look := expired || s.drained >= crowd
+		look := expired || s.drained >= bigBatch
 		s.mu.Unlock()
 		switch {
 		case closed:
@@ -189,8 +189,8 @@ func (s *Socket) send() {
 	for range sendMost {
 		out, next := s.machine.Poll(time.Now())
 		if out.Empty() {
-			if g := &s.siege; g.filtered && (next.IsZero() || g.glance.Before(next)) {
-				next = g.glance
+			if o := &s.overload; o.filtered && (next.IsZero() || o.look.Before(next)) {
+				next = o.look
 			}
 			if !next.Equal(s.deadline) {
 				s.deadline = next
