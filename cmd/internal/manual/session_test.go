@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/fuzz"
+	"p2plocal/fuzz/target"
 )
 
 // tools are the project's commands, built once, and what stands for others in
@@ -76,7 +76,7 @@ func (x *tools) make() error {
 		return err
 	}
 	bin := filepath.Join(dir, "bin")
-	x.host, x.path = fuzz.OwnHost().String(), filepath.Join(dir, "path")
+	x.host, x.path = target.OwnHost().String(), filepath.Join(dir, "path")
 	if x.root, err = filepath.Abs(root); err != nil {
 		return err
 	}
