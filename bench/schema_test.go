@@ -16,7 +16,7 @@ import (
 // Every key of the result document, but for the charts' and what Config and
 // Traffic are made of, is named in the README.
 func TestSchemaIsDocumented(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

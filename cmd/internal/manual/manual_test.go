@@ -102,7 +102,7 @@ func TestNames(t *testing.T) {
 				if err := tools.dry(t, span); err != nil {
 					t.Errorf("%s: %q: %v", d.path, span, err)
 				}
-			case placePattern.MatchString(span):
+			case placePattern.MatchString(span) && !strings.Contains(span, "NAME"):
 				if _, err := os.Stat(filepath.Join(root, span)); err != nil {
 					t.Errorf("%s: %q does not exist", d.path, span)
 				}

@@ -159,6 +159,10 @@ func (x tools) play(t *testing.T, s session) {
 	}
 }
 
+// longest is how long one command may take. What takes longer on a busy
+// machine belongs into a block "console long".
+const longest = 2 * time.Minute
+
 // A process is one command of a session, with a process group of its own.
 type process struct {
 	command  string
@@ -181,7 +185,7 @@ func (x tools) start(t *testing.T, dir, command string) *process {
 	p.out, p.err = out.Name(), errs.Name()
 	p.cmd.Stdout, p.cmd.Stderr = out, errs
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := p.cmd.Start(); err != nil {
+	if err := target.StartTied(p.cmd); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
@@ -210,8 +214,8 @@ func (p *process) wait(t *testing.T) int {
 	select {
 	case <-p.ended:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(5 * time.Minute):
-		t.Fatalf("$ %s\nhas not ended after 5 minutes\n%s%s", p.command, p.output(), p.errors())
+	case <-time.After(longest):
+		t.Fatalf("$ %s\nhas not ended after %v\n%s%s", p.command, longest, p.output(), p.errors())
 		return 0
 	}
 }
