@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"p2plocal/bench/result"
+	"p2plocal/core"
 )
 
 // crash: some vanish.
@@ -49,15 +50,23 @@ func (s *stage) patience() time.Duration {
 	return t.Deadline + 2*t.Reap + t.Heartbeat + 10*time.Second
 }
 
-// crash kills the victims and measures who notices when.
-func (s *stage) crash(victims []int) {
+// crash kills the victims and measures who notices when: how many times a
+// survivor has, or has not. Who had lost the victim before is not asked.
+func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 	if len(victims) == 0 {
 		s.bad("nobody to kill and be survived")
-		return
+		return 0, 0
 	}
 	died := make(map[int]int64)
+	var unaware [core.MaxPeers]set // of whom: the victims that a survivor's view did not have when they died
+	before := 0
 	for _, v := range victims {
 		died[v] = s.clock.now()
+		s.seen(func(i int, seat *seatBoard) {
+			if view := seat.view(); !view.has(v) && i != v {
+				unaware[i].add(v)
+			}
+		})
 		s.kill(v)
 	}
 	s.until(s.ctx, s.patience(), s.agreed)
@@ -68,6 +77,10 @@ func (s *stage) crash(victims []int) {
 		alive := s.board.seats[v].alive.Load()
 		s.seen(func(i int, seat *seatBoard) {
 			if !s.alive.has(i) {
+				return
+			}
+			if unaware[i].has(v) {
+				before++
 				return
 			}
 			at, ok := seat.when(died[v], func(view set) bool { return !view.has(v) })
@@ -87,6 +100,9 @@ func (s *stage) crash(victims []int) {
 	s.set("detect", result.Samples("s", detect))
 	s.set("detect_silence", result.Samples("s", silence))
 	s.seconds("converge", first, last, blind == 0)
+	if before > 0 {
+		s.note("%d times a survivor had lost sight of the victim before it died, which is no notice", before)
+	}
 	if blind > 0 && s.ctx.Err() == nil {
 		why := ""
 		if s.impair.Loss > 0 {
@@ -96,6 +112,7 @@ func (s *stage) crash(victims []int) {
 	}
 	low, high := s.ideal()
 	s.out.Charts.Ideal = &[2]float64{low, high}
+	return len(detect), blind
 }
 
 // ideal is the protocol's window from a kill to its notice: between Deadline

@@ -1,11 +1,5 @@
 package bench
 
-import (
-	"math"
-
-	"p2plocal/core"
-)
-
 // loss: steady and crash again, under an impairment of every link.
 
 func lossScenario(s *stage) error {
@@ -14,10 +8,14 @@ func lossScenario(s *stage) error {
 			return err
 		}
 		s.board.impairing.Store(true) // from here on: a join that loses a directory stays incomplete without refresh
-		began := s.clock.now()
+		began, before := s.clock.now(), s.overhead()
 		s.talk(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
 		if s.n > 1 && s.ctx.Err() == nil {
-			s.crash(s.victims(s.opt.Kill))
+			noticed, unnoticed := s.crash(s.victims(s.opt.Kill))
+			s.value("unnoticed", "ratio", float64(unnoticed)/float64(noticed+unnoticed))
+		}
+		if s.ours != nil && s.external == 0 {
+			s.value("overhead", "messages/s", float64(s.overhead()-before)*1e9/float64(s.clock.now()-began))
 		}
 		s.impaired(began)
 		return s.ctx.Err()
@@ -47,7 +45,9 @@ func (s *stage) impaired(began int64) {
 	s.keep("delay_injected", s.board.held.hdr())
 	seconds := s.lifetime(began, s.clock.now())
 	s.value("peer_seconds", "s", seconds)
-	s.value("false_culls_expected", "1", cullRate(s.cfg.Timing, s.opt.Impair.Loss)*seconds)
+	if s.ours != nil {
+		s.removals(began)
+	}
 	if s.ours == nil || s.external > 0 {
 		s.note("the impairment is on what our peers send; what comes from others is not impaired")
 	}
@@ -68,20 +68,4 @@ func (m *mesh) lifetime(from, to int64) (seconds float64) {
 		}
 	}
 	return seconds
-}
-
-// cullRate is how many false culls a peer-second independent losses of a part p
-// of the keep-alives make. A run of exactly k lost ones comes (1-p)²p^k times
-// a keep-alive, and makes a silence of k+1 intervals; the server's next look
-// falls into what of it is longer than the deadline, surely or with the
-// probability that it is there at all. With the protocol's timing, three in a
-// row must be lost: 2p³(1-p).
-func cullRate(t core.Timing, p float64) (rate float64) {
-	const rare = 1000 // no run is longer
-	for k := range rare {
-		over := float64(k+1)*t.Heartbeat.Seconds() - t.Deadline.Seconds()
-		looked := min(max(over/t.Reap.Seconds(), 0), 1)
-		rate += looked * (1 - p) * (1 - p) * math.Pow(p, float64(k)) / t.Heartbeat.Seconds()
-	}
-	return rate
 }

@@ -34,6 +34,8 @@ type localServer struct {
 
 	directory *core.Directory
 	past      core.Counters // of former lives
+	started   int64         // the present life, by the clock
+	changes   []change
 }
 
 // newServer is a server that has not been started yet: restart does so.
@@ -50,9 +52,10 @@ func (l *localServer) restart() (err error) {
 			Port:        l.sock.Addr().Port(),
 			Timing:      l.timing,
 			SourceCheck: l.opt.SourceCheck,
-			Observe:     l.rec.observe,
+			Observe:     l.observe,
 		}, now)
 		if err == nil {
+			l.started = l.rec.clock.at(now)
 			l.settle(l.directory, l.impair, l.seed)
 		}
 	})

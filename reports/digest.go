@@ -488,7 +488,7 @@ func culls(s scene) phrase {
 	if !ok {
 		return nil
 	}
-	if expected, ok := s.total("false_culls_expected"); ok {
+	if expected, ok := s.total("removed_expected"); ok {
 		return phrase{}.addIf(n > 0 && n > 3*expected, "%s (theory at this loss: %v)", plural(uint64(n), "false cull"), digits(expected))
 	}
 	return phrase{}.addIf(n != 0, "%s", plural(uint64(n), "false cull"))

@@ -10,7 +10,7 @@ import (
 // A Definition says what a metric is. Scenario.Metrics holds it under its Name.
 type Definition struct {
 	Name   string // stable, flat: scenario.metric
-	Unit   string // s, 1 (a count), ratio, bytes, messages/s or cores
+	Unit   string // s, 1 (a count), ratio, bytes, messages/s, 1/h or cores
 	Dist   bool   // a distribution: its figures are Name.p50, Name.max and so on
 	Better int    // -1: lower is better, 1: higher is, 0: neither
 	Text   string

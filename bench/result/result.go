@@ -205,7 +205,7 @@ type Assertion struct {
 }
 
 // Metric is one figure, or a distribution, in one unit: s, 1 (a count), ratio,
-// bytes, messages/s or cores.
+// bytes, messages/s, 1/h or cores.
 type Metric struct {
 	Unit  string
 	Value *float64 // null: could not be measured, or never happened

@@ -8,9 +8,9 @@ import (
 )
 
 // Member is when what concerns one member happens first, from the beginning of
-// a time of observation on. The server has just heard it: its keep-alive before
-// Alive, one heartbeat earlier, arrived.
+// a time of observation on.
 type Member struct {
+	Heard time.Duration // the server last heard it; not positive
 	Alive time.Duration // its next keep-alive reaches the server, or is lost
 	Birth time.Duration // likewise its next birth, where it refreshes
 	Look  time.Duration // the server next looks for the silent
@@ -57,7 +57,7 @@ func ExpectedRemovals(t core.Timing, loss float64, m Member, observed time.Durat
 		weight
 	}
 	const negligible = 1e-30
-	in, out := []state{{m.Alive - t.Heartbeat, weight{p: 1}}}, weight{}
+	in, out := []state{{m.Heard, weight{p: 1}}}, weight{}
 	r, now := Removals{}, time.Duration(0)
 	for {
 		next := min(m.Alive, m.Look)
@@ -108,7 +108,8 @@ func UniformRemovals(t core.Timing, loss float64, observed time.Duration) (sum R
 	}
 	var squares float64
 	for i := range points {
-		r := ExpectedRemovals(t, loss, Member{phase(i, 0.8191725134, t.Heartbeat), phase(i, 0.6710436067, t.Refresh), phase(i, 0.5497004779, t.Reap)}, observed)
+		alive := phase(i, 0.8191725134, t.Heartbeat)
+		r := ExpectedRemovals(t, loss, Member{alive - t.Heartbeat, alive, phase(i, 0.6710436067, t.Refresh), phase(i, 0.5497004779, t.Reap)}, observed)
 		sum = sum.Plus(r)
 		squares += r.Mean * r.Mean
 	}
@@ -128,7 +129,7 @@ func (r Removals) Interval() (low, high float64) {
 	mean := r.Mean / unit
 	if mean > 500 {
 		half := z * math.Sqrt(r.Variance)
-		return math.Max(0, r.Mean-half), r.Mean + half
+		return math.Max(0, math.Floor(r.Mean-half)), math.Ceil(r.Mean + half)
 	}
 	below, term, k := 0.0, math.Exp(-mean), 0.0
 	for low = -1; below < 1-tail; k++ {

@@ -40,6 +40,7 @@ func simulateRemovals(t core.Timing, loss float64, seed uint64) (removed int, ex
 		born := time.Duration(random.Int64N(int64(2*time.Second + t.Refresh)))
 		n.At(born, n.AddPeer(core.PeerConfig{Self: self, Timing: t}).Launch)
 		m := Member{Alive: next(born+delay, t.Heartbeat), Look: next(0, t.Reap)}
+		m.Heard = m.Alive - t.Heartbeat
 		if t.Refresh > 0 {
 			m.Birth = next(born+3*delay, t.Refresh) // from when it was answered
 		}
