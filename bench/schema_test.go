@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/bench/result"
-	"p2plocal/bench/swarm"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
@@ -23,7 +23,7 @@ func TestSchemaIsDocumented(t *testing.T) {
 	undocumented := map[reflect.Type]bool{
 		reflect.TypeFor[result.Charts](): true, reflect.TypeFor[core.Timing](): true, reflect.TypeFor[result.Options](): true,
 		reflect.TypeFor[result.Traffic](): true, reflect.TypeFor[time.Time](): true, reflect.TypeFor[result.Metric](): true,
-		reflect.TypeFor[simnet.Fault](): true, reflect.TypeFor[swarm.Fault](): true, // a line of text
+		reflect.TypeFor[simnet.Fault](): true, reflect.TypeFor[faults.Fault](): true, // a line of text
 	}
 	keys := 0
 	var visit func(reflect.Type)

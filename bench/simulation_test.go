@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/result"
 	"p2plocal/bench/swarm"
@@ -61,7 +62,7 @@ func TestSimulatedTwice(t *testing.T) {
 func TestSimulatedPinned(t *testing.T) {
 	t.Parallel()
 	cfg := simulated(5, "join", "steady", "crash", "churn")
-	cfg.Simulation.Faults = faults(t, "200ms-8s link * 3002 loss=0.1 jitter=3ms", "3s-4s pause 3004", "5s hostile server 40")
+	cfg.Simulation.Faults = []string{"200ms-8s link * 3002 loss=0.1 jitter=3ms", "3s-4s pause 3004", "5s hostile server 40"}
 	r := execute(t, cfg)
 	for i := range r.Runs[0].Scenarios {
 		r.Runs[0].Scenarios[i].Histograms = nil // compressed, and the compressor may change with Go
@@ -74,19 +75,6 @@ func TestSimulatedPinned(t *testing.T) {
 	if got := fmt.Sprintf("%x", sha256.Sum256(b.Bytes())); got != want {
 		t.Errorf("SHA-256 %s, want %s", got, want)
 	}
-}
-
-// faults reads the lines of a script.
-func faults(t *testing.T, lines ...string) (all []swarm.Fault) {
-	t.Helper()
-	for _, line := range lines {
-		var f swarm.Fault
-		if err := f.UnmarshalText([]byte(line)); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, f)
-	}
-	return all
 }
 
 // On a perfect network figures can be computed.
@@ -149,8 +137,8 @@ func TestSimulatedFigures(t *testing.T) {
 func TestSimulatedLoss(t *testing.T) {
 	t.Parallel()
 	cfg := simulated(12, "steady")
-	cfg.Simulation.Faults = faults(t, "50ms-1h link * * loss=0.05 duplicate=0.1 worsen=0.01 recover=0.2 bad=0.9",
-		"2s-3s cut 3003 3004", "4s-4.2s cut * 3005", "6s hostile 3007 300")
+	cfg.Simulation.Faults = []string{"50ms-1h link * * loss=0.05 duplicate=0.1 worsen=0.01 recover=0.2 bad=0.9",
+		"2s-3s cut 3003 3004", "4s-4.2s cut * 3005", "6s hostile 3007 300"}
 	var log bytes.Buffer
 	cfg.Simulation.Trace = &log
 	cfg.Timing.Refresh = time.Second
@@ -211,7 +199,7 @@ func TestSimulatedFaults(t *testing.T) {
 		if cfg.Timing.Refresh = time.Second; len(lines) > 1 {
 			cfg.Timing.Refresh = 5 * time.Second
 		}
-		cfg.Simulation.Faults = faults(t, lines...)
+		cfg.Simulation.Faults = lines
 		r := execute(t, cfg)
 		s := r.Runs[0].Scenarios[0]
 		if !test.check(s) || s.Accounts.Unexplained != 0 {
@@ -230,7 +218,7 @@ func TestSimulatedSwarm(t *testing.T) {
 		cfg := simulated(drawn.Peers, name)
 		cfg.Seed, cfg.Timing.Refresh, cfg.Options.Refresh = seed, drawn.Refresh, time.Second
 		cfg.Options.Duration, cfg.Options.Churn = 30*time.Second, 2
-		if cfg.Simulation.Network, cfg.Simulation.Queue, cfg.Simulation.Faults = drawn.Network, drawn.Queue, drawn.Faults; seed%3 == 0 {
+		if cfg.Simulation.Network, cfg.Simulation.Queue, cfg.Simulation.Faults = drawn.Network, drawn.Queue, faults.Lines(drawn.Faults); seed%3 == 0 {
 			cfg.Simulation.Host = result.DefaultHost
 		}
 		s := execute(t, cfg).Runs[0].Scenarios[0]

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/bench/result"
-	"p2plocal/bench/swarm"
 	"p2plocal/core"
 )
 
@@ -112,11 +112,12 @@ func Validate(c *result.Config) error {
 	return c.Timing.Validate()
 }
 
-// scripted is the simulation as package sim knows it.
-func scripted(c *result.Config, seed uint64) swarm.Scenario {
+// scripted is the simulation's faults as a script.
+func scripted(c *result.Config, seed uint64) (faults.Script, error) {
 	const most = time.Hour // of a script
 	s := c.Simulation
-	return swarm.Scenario{Seed: seed, Peers: c.Peers, Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: s.Faults}
+	all, err := faults.ParseFaults(s.Faults)
+	return faults.Script{Seed: seed, Peers: c.Peers, Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: all}, err
 }
 
 // validateSimulation names what cannot be simulated.
@@ -137,5 +138,9 @@ func validateSimulation(c *result.Config) error {
 	if err := s.Host.Validate(); err != nil {
 		return fmt.Errorf("host: %w", err)
 	}
-	return scripted(c, c.Seed).Validate()
+	script, err := scripted(c, c.Seed)
+	if err != nil {
+		return err
+	}
+	return script.Validate()
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/bench/swarm"
 	"p2plocal/core/simnet"
 )
 
@@ -18,7 +17,7 @@ type Simulation struct {
 	Network simnet.Fault  `json:"network"`          // what every link does to what passes; times in ns
 	Host    simnet.Host   `json:"host"`             // what computing costs; times in ns
 	Queue   int           `json:"queue"`            // datagrams that may wait at a peer or at the server; 0: any number
-	Faults  []swarm.Fault `json:"faults,omitempty"` // what else befalls a mesh, by the time since its start, as lines of a script
+	Faults  []string      `json:"faults,omitempty"` // what else befalls a mesh, by the time since its start, as lines of a script
 	Until   time.Duration `json:"until,omitempty"`  // every mesh ends at this time at the latest; 0: when its scenario does
 
 	Trace io.Writer `json:"-"` // where every event of every network is written to; nil: nowhere
@@ -45,7 +44,7 @@ const Virtual = "virtual"
 
 // String is what the network is like, for a reader.
 func (s *Simulation) String() string {
-	text := "every link " + strings.TrimSpace(swarm.FormatNet(s.Network))
+	text := "every link " + s.Network.String()
 	if s.Network == (simnet.Fault{}) {
 		text = "links without delay"
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
@@ -302,7 +303,7 @@ func known(others, all core.Entries, port uint16) bool {
 }
 
 // Healed is when everything must have healed, and whether it has is checked.
-func (s Scenario) Healed() time.Duration {
+func Healed(s faults.Script) time.Duration {
 	t := core.DefaultTiming()
 	t.Refresh = s.Refresh
 	return s.Calm + bound(t)
@@ -322,7 +323,7 @@ func bound(t core.Timing) time.Duration {
 func (c *checker) end(refresh bool) {
 	all := c.net.Node(simnet.ServerPort).Machine().(server).Entries()
 	for i, x := range c.net.Nodes()[1:] {
-		self := entry(i)
+		self := faults.PeerEntry(i)
 		p := x.Machine().(member)
 		in := all.Contains(self)
 		switch {

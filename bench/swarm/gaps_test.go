@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
@@ -15,7 +16,7 @@ func TestSilence(t *testing.T) {
 	timing := core.DefaultTiming()
 	c = newChecker(n, timing)
 	n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()
-	self := entry(0)
+	self := faults.PeerEntry(0)
 	x := n.Add(self.Port, func(now time.Time) core.Machine {
 		return c.watch(newPeer(core.PeerConfig{Self: self, Server: serverAddr, Timing: timing}, now), self, now)
 	})

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 	"p2plocal/fuzz/corpus"
@@ -66,13 +67,13 @@ const (
 	jumpUnit    = 100 * time.Millisecond //
 )
 
-var verbs = [...]Verb{Link, Cut, Pause, Crash, Drift, Jump, Hostile}
+var verbs = [...]faults.Verb{faults.Link, faults.Cut, faults.Pause, faults.Crash, faults.Drift, faults.Jump, faults.Hostile}
 
 // decode gives a valid scenario for any bytes.
-func decode(b []byte) Scenario {
+func decode(b []byte) faults.Script {
 	head := make([]byte, headSize)
 	b = b[copy(head, b):]
-	s := Scenario{
+	s := faults.Script{
 		Peers:   1 + int(head[0])%12,
 		Seed:    uint64(binary.LittleEndian.Uint16(head[3:])),
 		Calm:    calmAt,
@@ -97,39 +98,39 @@ func decode(b []byte) Scenario {
 	return s
 }
 
-func decodeFault(b []byte, peers int, back *time.Duration) Fault {
-	f := Fault{Verb: verbs[int(b[0])%len(verbs)], At: time.Duration(b[1]) * timeUnit}
+func decodeFault(b []byte, peers int, back *time.Duration) faults.Fault {
+	f := faults.Fault{Verb: verbs[int(b[0])%len(verbs)], At: time.Duration(b[1]) * timeUnit}
 	f.Until = min(calmAt, f.At+time.Duration(b[2])*timeUnit+10*time.Millisecond)
 	f.A = simnet.ServerPort + uint16(int(b[3])%(peers+1))
 	f.B = simnet.ServerPort + uint16(int(b[4])%(peers+1))
 	value := b[5:]
 	number := int(int16(binary.LittleEndian.Uint16(value)))
 	switch f.Verb {
-	case Link, Cut:
+	case faults.Link, faults.Cut:
 		if b[3] >= 240 {
 			f.A = 0
 		}
 		if b[4] >= 240 {
 			f.B = 0
 		}
-		if f.Verb == Link {
+		if f.Verb == faults.Link {
 			f.Net = decodeNet(value)
 		}
 		return f
-	case Drift, Jump: // of peers: the invariants go by the server's clock
+	case faults.Drift, faults.Jump: // of peers: the invariants go by the server's clock
 		f.A = simnet.ServerPort + 1 + uint16(int(b[3])%peers)
 	}
 	f.B = 0
 	switch f.Verb {
-	case Drift:
+	case faults.Drift:
 		f.N = number * 15 // ppm
-	case Jump:
+	case faults.Jump:
 		f.Until, f.Jump = 0, time.Duration(int8(value[0]))*jumpUnit
 		if f.Jump < 0 {
 			f.Jump = max(f.Jump, -*back)
 			*back += f.Jump
 		}
-	case Hostile:
+	case faults.Hostile:
 		f.Until, f.N = 0, 1+int(value[0])%hostileMost
 	}
 	return f
@@ -153,7 +154,7 @@ func decodeNet(b []byte) simnet.Fault {
 }
 
 // encode is decode's inverse, as near as the layout can come.
-func encode(s Scenario) []byte {
+func encode(s faults.Script) []byte {
 	units := func(d, unit time.Duration) byte { return byte(min(255, d/unit)) }
 	b := []byte{byte(s.Peers-1) % 12, units(s.Refresh, 25*time.Millisecond) &^ 1, byte(s.Queue)}
 	if s.Peers > 12 {
@@ -172,17 +173,17 @@ func encode(s Scenario) []byte {
 	}
 	for _, f := range s.Faults {
 		a := who(f.A)
-		if f.Verb == Drift || f.Verb == Jump {
+		if f.Verb == faults.Drift || f.Verb == faults.Jump {
 			a--
 		}
 		b = append(b, byte(slices.Index(verbs[:], f.Verb)), units(f.At, timeUnit), units(max(0, f.Until-f.At), timeUnit), a, who(f.B))
 		value := encodeNet(f.Net)
 		switch f.Verb {
-		case Drift:
+		case faults.Drift:
 			binary.LittleEndian.PutUint16(value, uint16(f.N/15))
-		case Jump:
+		case faults.Jump:
 			value[0] = byte(f.Jump / jumpUnit)
-		case Hostile:
+		case faults.Hostile:
 			value[0] = byte(min(f.N, hostileMost) - 1)
 		}
 		b = append(b, value...)
@@ -214,7 +215,7 @@ func meshSeeds(t *testing.T) map[string][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := Parse(bytes.NewReader(script))
+		s, err := faults.Parse(bytes.NewReader(script))
 		if err != nil {
 			t.Fatal(err)
 		}

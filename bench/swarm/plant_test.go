@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
@@ -140,7 +141,7 @@ func (p *doctored) late(now time.Time) bool {
 }
 
 // relaunched reports that this is not its first life.
-func (p *doctored) relaunched() bool { return p.born.Sub(simnet.Start) > launching }
+func (p *doctored) relaunched() bool { return p.born.Sub(simnet.Start) > faults.Launching }
 
 func typeOf(out core.Outgoing) core.Type {
 	m, _ := core.Parse(out.Datagram)
@@ -296,7 +297,7 @@ func TestPlantedFaults(t *testing.T) {
 		}}
 	}
 	type plant struct {
-		name      string
+		PeerName  string
 		machines  Machines
 		invariant string
 	}
@@ -386,7 +387,7 @@ func TestPlantedFaults(t *testing.T) {
 	}
 	for i, tt := range planted {
 		first := !slices.ContainsFunc(planted[:i], func(p plant) bool { return p.invariant == tt.invariant })
-		t.Run(tt.name, func(t *testing.T) {
+		t.Run(tt.PeerName, func(t *testing.T) {
 			t.Parallel()
 			for seed := uint64(1); seed <= 1000; seed++ {
 				s := Draw(seed)

@@ -1,3 +1,7 @@
+// Package swarm runs whole meshes on the virtual network of core/simnet, under
+// faults drawn from a seed or read from a script, and checks the protocol's
+// invariants as they run. A run is a function of its script alone, so whatever
+// it finds can be replayed.
 package swarm
 
 import (
@@ -8,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
@@ -25,7 +30,7 @@ type Result struct {
 // Simulate runs a valid scenario until its end, or until if that is earlier
 // and not 0, or until ctx is done, and stops at the first broken invariant.
 // trace, which may be nil, hears every event.
-func Simulate(ctx context.Context, s Scenario, machines Machines, until time.Duration, trace func(simnet.Event)) Result {
+func Simulate(ctx context.Context, s faults.Script, machines Machines, until time.Duration, trace func(simnet.Event)) Result {
 	timing := core.DefaultTiming()
 	timing.Refresh = s.Refresh
 	var c *checker
@@ -40,21 +45,21 @@ func Simulate(ctx context.Context, s Scenario, machines Machines, until time.Dur
 	n.Add(simnet.ServerPort, func(now time.Time) core.Machine {
 		return machines.Server(core.DirectoryConfig{Port: simnet.ServerPort, Timing: timing}, now)
 	}).Launch()
-	d := dice(s.Seed ^ 0x5EED)
+	d := faults.Dice(s.Seed ^ 0x5EED)
 	for i := range s.Peers {
-		self := entry(i)
+		self := faults.PeerEntry(i)
 		x := n.Add(self.Port, func(now time.Time) core.Machine {
 			m := machines.Peer(core.PeerConfig{Self: self, Server: serverAddr, Timing: timing}, now)
 			return c.watch(m.(member), self, now)
 		})
-		n.At(d.between(0, launching), func() {
+		n.At(d.Between(0, faults.Launching), func() {
 			if !x.Running() { // a crash that is over may have launched it
 				x.Launch()
 			}
 		})
 	}
-	for _, f := range s.Faults {
-		plan(n, s, f)
+	for i := range s.Faults {
+		s.Plan(n, i)
 	}
 	n.At(s.Calm, func() {
 		n.SetDefault(simnet.Fault{Delay: 20 * time.Microsecond})
@@ -81,45 +86,6 @@ func Simulate(ctx context.Context, s Scenario, machines Machines, until time.Dur
 	}
 	r.Finding, r.Virtual, r.Stats = c.found, n.Now(), n.Stats()
 	return r
-}
-
-// name is the i-th peer's.
-func name(i int) core.Name { return core.Name(' ' + i) }
-
-// entry is the i-th peer's.
-func entry(i int) core.Entry {
-	return core.Entry{Name: name(i), Port: simnet.ServerPort + 1 + uint16(i)}
-}
-
-// plan enters one fault in the Net's calendar.
-func plan(n *simnet.Net, s Scenario, f Fault) {
-	x := n.Node(f.A)
-	during := func(begin, end func()) {
-		n.At(f.At, begin)
-		n.At(f.Until, end)
-	}
-	switch f.Verb {
-	case Link:
-		during(func() { n.SetFault(f.A, f.B, &f.Net) }, func() { n.SetFault(f.A, f.B, nil) })
-	case Cut:
-		during(func() { n.Cut(f.A, f.B) }, func() { n.Heal(f.A, f.B) })
-	case Pause:
-		during(x.Pause, x.Resume)
-	case Crash:
-		during(x.Kill, x.Launch)
-	case Drift:
-		during(func() { x.DriftClock(f.N) }, func() { x.DriftClock(0) })
-	case Jump:
-		n.At(f.At, func() { x.JumpClock(f.Jump) })
-	case Hostile:
-		n.At(f.At, func() {
-			h := newHostile(s, f)
-			for range f.N {
-				from, datagram := h.next()
-				n.Inject(from, f.A, datagram)
-			}
-		})
-	}
 }
 
 // Tally is what a swarm has come to so far.
@@ -160,7 +126,7 @@ func (t *Tally) add(mu *sync.Mutex, seed uint64, r Result) {
 // they are done or ctx is. found hears of every failing seed, one call at a
 // time. report, which may be nil, hears the tally every interval.
 func Swarm(ctx context.Context, first, last uint64, workers int, machines Machines,
-	found func(Scenario, *Finding), interval time.Duration, report func(Tally)) Tally {
+	found func(faults.Script, *Finding), interval time.Duration, report func(Tally)) Tally {
 	var next atomic.Uint64
 	var mu sync.Mutex
 	sum := Tally{Gaps: map[Gap]uint64{}}

@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/core/simnet"
 )
 
 func TestSwarmIsClean(t *testing.T) {
-	tally := Swarm(context.Background(), 1, 300, 2, Core, func(s Scenario, f *Finding) {
+	tally := Swarm(context.Background(), 1, 300, 2, Core, func(s faults.Script, f *Finding) {
 		t.Errorf("seed %d: %v", s.Seed, f)
 	}, time.Minute, nil)
 	t.Logf("%+v", tally)
@@ -28,7 +29,7 @@ func TestSwarmIsDeterministic(t *testing.T) {
 	const pinned = "d6e304674c15a7c48b30a17fd175ad72acbc04b3044d028607d11e4d162e4c82"
 	h := sha256.New()
 	trace, flush := simnet.Log(h)
-	drawn := map[Verb]bool{}
+	drawn := map[faults.Verb]bool{}
 	for seed := range uint64(40) {
 		s := Draw(seed)
 		for _, f := range s.Faults {
@@ -52,7 +53,7 @@ func TestSwarmIsDeterministic(t *testing.T) {
 func TestCheckerDoesNotAllocate(t *testing.T) {
 	// Not parallel: nobody else may allocate.
 	allocations := func(d time.Duration) int64 {
-		s := Default()
+		s := faults.Default()
 		s.Duration, s.Network.Loss = d, 0.01
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"p2plocal/bench/faults"
 )
 
 // The examples hold, and what is written reads back.
@@ -15,13 +17,13 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(names) != 11 {
 		t.Fatalf("%q, %v", names, err)
 	}
-	seen := map[Verb]bool{}
+	seen := map[faults.Verb]bool{}
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := Parse(bytes.NewReader(text))
+		s, err := faults.Parse(bytes.NewReader(text))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -44,7 +46,7 @@ func TestWriteParse(t *testing.T) {
 		var b bytes.Buffer
 		s.Write(&b)
 		text := b.String()
-		if got, err := Parse(&b); err != nil || !reflect.DeepEqual(got, s) {
+		if got, err := faults.Parse(&b); err != nil || !reflect.DeepEqual(got, s) {
 			t.Fatalf("seed %d: %v\n%+v reads back as\n%+v from\n%s", seed, err, s, got, text)
 		}
 	}
@@ -88,7 +90,7 @@ func TestParseErrors(t *testing.T) {
 		"seed -1":                           `seed "-1"`,
 		"5s-6s link 3001 server delay=2h0m": "delay 2h0m0s",
 	} {
-		if _, err := Parse(strings.NewReader(script)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := faults.Parse(strings.NewReader(script)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", script, err, want)
 		}
 	}

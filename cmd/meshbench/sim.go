@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core/simnet"
@@ -64,7 +65,7 @@ func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.W
 		if err != nil {
 			return err
 		}
-		v.Network, v.Faults = script.Network, script.Faults
+		v.Network, v.Faults = script.Network, faults.Lines(script.Faults)
 		if script.Queue > 0 {
 			v.Queue = script.Queue
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"p2plocal/bench/faults"
 	"p2plocal/bench/swarm"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
@@ -103,13 +104,13 @@ func parseRange(s string) (first, last uint64, err error) {
 }
 
 // readScript reads a file of faults. One that makes no sense is a usage error.
-func readScript(name string) (swarm.Scenario, error) {
+func readScript(name string) (faults.Script, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return swarm.Scenario{}, err
+		return faults.Script{}, err
 	}
 	defer f.Close()
-	s, err := swarm.Parse(f)
+	s, err := faults.Parse(f)
 	if err != nil {
 		return s, cli.Usagef("%q: %w", name, err)
 	}
@@ -117,7 +118,7 @@ func readScript(name string) (swarm.Scenario, error) {
 }
 
 // oneSeed runs one scenario and says what came of it.
-func oneSeed(ctx context.Context, s swarm.Scenario, until time.Duration, trace bool, stdout io.Writer) error {
+func oneSeed(ctx context.Context, s faults.Script, until time.Duration, trace bool, stdout io.Writer) error {
 	var hear func(simnet.Event)
 	flush := func() error { return nil }
 	if trace {
@@ -134,7 +135,7 @@ func oneSeed(ctx context.Context, s swarm.Scenario, until time.Duration, trace b
 	case r.Interrupted:
 		verdict = "interrupted; until then every invariant held"
 	case !r.Ended:
-		verdict = fmt.Sprintf("every invariant held but heal and gap, which are not checked before %v", s.Healed())
+		verdict = fmt.Sprintf("every invariant held but heal and gap, which are not checked before %v", swarm.Healed(s))
 	}
 	n := r.Stats
 	err := say(stdout, fmt.Sprintf("seed %d, %d peers, %v of virtual time: %s", s.Seed, s.Peers, r.Virtual, verdict),
@@ -207,7 +208,7 @@ func manySeeds(ctx context.Context, first, last uint64, workers int, quiet bool,
 	}
 	printed := 0
 	var failed error
-	t := swarm.Swarm(ctx, first, last, workers, swarm.Core, func(s swarm.Scenario, f *swarm.Finding) {
+	t := swarm.Swarm(ctx, first, last, workers, swarm.Core, func(s faults.Script, f *swarm.Finding) {
 		if printed++; printed > shown || failed != nil {
 			return
 		}

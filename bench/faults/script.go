@@ -1,15 +1,12 @@
-// Package sim runs whole meshes on the virtual network of core/simnet,
-// under faults drawn from a seed or read from a script, and checks the
-// protocol's invariants as they run. A run is a function of its scenario
-// alone, so whatever it finds can be replayed.
-package swarm
+// Package faults is a script of what goes wrong in a simulated mesh: read,
+// written, and entered in a virtual network's calendar.
+package faults
 
 import (
 	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +18,7 @@ import (
 // Scenario is one run: a server, peers on ports 3001 and up, and what befalls
 // them. Before Calm all peers have been launched; from Calm on there are no
 // faults any more and everybody runs.
-type Scenario struct {
+type Script struct {
 	Seed     uint64
 	Peers    int           // 1 to 95
 	Queue    int           // datagrams that may wait at a node; 0: any number
@@ -31,6 +28,9 @@ type Scenario struct {
 	Network  simnet.Fault // on every link, until Calm
 	Faults   []Fault
 }
+
+// launching is the time within which all peers are launched.
+const Launching = 2 * time.Second
 
 // Verb is what a Fault does.
 type Verb string
@@ -64,7 +64,7 @@ func (f Fault) String() string {
 	s += " " + string(f.Verb) + " " + who(f.A)
 	switch f.Verb {
 	case Link:
-		s += " " + who(f.B) + FormatNet(f.Net)
+		s += strings.TrimRight(" "+who(f.B)+" "+f.Net.String(), " ")
 	case Cut:
 		s += " " + who(f.B)
 	case Jump:
@@ -85,11 +85,35 @@ func who(port uint16) string {
 	return strconv.Itoa(int(port))
 }
 
-// Write writes the scenario as a script that Parse reads back.
-func (s Scenario) Write(w io.Writer) error {
+// ParseFaults reads lines of a script that are faults.
+func ParseFaults(lines []string) (all []Fault, err error) {
+	for _, line := range lines {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			words = []string{""} // which is no time
+		}
+		f, err := parseFault(words)
+		if err != nil {
+			return nil, fmt.Errorf("fault %q: %w", line, err)
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// Lines are the faults as ParseFaults reads them.
+func Lines(all []Fault) (lines []string) {
+	for _, f := range all {
+		lines = append(lines, f.String())
+	}
+	return lines
+}
+
+// Write writes the script that Parse reads back.
+func (s Script) Write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d\npeers %d\nqueue %d\nrefresh %v\nduration %v\ncalm %v\nnetwork%s\n",
-		s.Seed, s.Peers, s.Queue, s.Refresh, s.Duration, s.Calm, FormatNet(s.Network))
+		s.Seed, s.Peers, s.Queue, s.Refresh, s.Duration, s.Calm, strings.TrimRight(" "+s.Network.String(), " "))
 	for _, f := range s.Faults {
 		b.WriteString(f.String() + "\n")
 	}
@@ -97,72 +121,12 @@ func (s Scenario) Write(w io.Writer) error {
 	return err
 }
 
-// netField is one KEY=VALUE of a link: a probability or a duration.
-type netField struct {
-	key  string
-	p    *float64
-	d    *time.Duration
-	flag *bool
-}
-
-func netFields(f *simnet.Fault) []netField {
-	return []netField{
-		{"loss", &f.Loss, nil, nil}, {"delay", nil, &f.Delay, nil}, {"jitter", nil, &f.Jitter, nil},
-		{"tail", nil, nil, &f.Tail}, {"duplicate", &f.Duplicate, nil, nil}, {"reorder", &f.Reorder, nil, nil},
-		{"hold", nil, &f.Hold, nil}, {"worsen", &f.Worsen, nil, nil}, {"recover", &f.Recover, nil, nil}, {"bad", &f.Bad, nil, nil},
-	}
-}
-
-// FormatNet is a link's properties as a script has them, each behind a space.
-func FormatNet(f simnet.Fault) string {
-	var s string
-	for _, x := range netFields(&f) {
-		switch {
-		case x.p != nil && *x.p != 0:
-			s += fmt.Sprintf(" %s=%v", x.key, *x.p)
-		case x.d != nil && *x.d != 0:
-			s += fmt.Sprintf(" %s=%v", x.key, *x.d)
-		case x.flag != nil && *x.flag:
-			s += " " + x.key
-		}
-	}
-	return s
-}
-
-func parseNet(words []string) (f simnet.Fault, err error) {
-	fields := netFields(&f)
-	for w, word := range words {
-		key, value, _ := strings.Cut(word, "=")
-		i := slices.IndexFunc(fields, func(x netField) bool { return x.key == key })
-		if i < 0 {
-			return f, fmt.Errorf("%q is not a property of a link", word)
-		}
-		if slices.ContainsFunc(words[:w], func(other string) bool { k, _, _ := strings.Cut(other, "="); return k == key }) {
-			return f, fmt.Errorf("%q: a second %s", word, key)
-		}
-		switch x := fields[i]; {
-		case x.p != nil:
-			*x.p, err = strconv.ParseFloat(value, 64)
-		case x.d != nil:
-			*x.d, err = time.ParseDuration(value)
-		case value != "":
-			err = fmt.Errorf("%q takes no value", key)
-		default:
-			*x.flag = true
-		}
-		if err != nil {
-			return f, fmt.Errorf("%q: want a number or a duration such as 2ms", word)
-		}
-	}
-	return f, f.Validate()
-}
-
-// most is the longest scenario.
+// most is the longest script.
 const most = time.Hour
 
 // Parse reads a script: settings and faults, one a line, # begins a comment.
 // See testdata for one of each kind. Settings left out are those of Default.
-func Parse(r io.Reader) (Scenario, error) {
+func Parse(r io.Reader) (Script, error) {
 	s := Default()
 	settings := map[string]int{} // the line of each
 	var faults []int             // likewise
@@ -203,9 +167,9 @@ func Parse(r io.Reader) (Scenario, error) {
 	return s, fmt.Errorf("%s, not set: %w", setting, err) // a default that does not fit what was set
 }
 
-func (s *Scenario) line(words []string) (err error) {
+func (s *Script) line(words []string) (err error) {
 	if words[0] == "network" {
-		s.Network, err = parseNet(words[1:])
+		s.Network, err = simnet.ParseFault(words[1:])
 		return err
 	}
 	if words[0][0] >= '0' && words[0][0] <= '9' {
@@ -270,7 +234,7 @@ func parseFault(words []string) (f Fault, err error) {
 	switch f.Verb {
 	case Link, Cut:
 		if f.B, err = parseWho(rest[0]); err == nil {
-			f.Net, err = parseNet(rest[1:])
+			f.Net, err = simnet.ParseFault(rest[1:])
 		}
 	case Jump:
 		f.Jump, err = time.ParseDuration(rest[0])
@@ -298,19 +262,19 @@ func parseWho(s string) (uint16, error) {
 }
 
 // Default is a mesh of 10 for a minute, without faults.
-func Default() Scenario {
-	return Scenario{Seed: 1, Peers: 10, Duration: time.Minute, Calm: 40 * time.Second,
+func Default() Script {
+	return Script{Seed: 1, Peers: 10, Duration: time.Minute, Calm: 40 * time.Second,
 		Network: simnet.Fault{Delay: 20 * time.Microsecond}}
 }
 
 // Validate names the first thing that cannot be run.
-func (s Scenario) Validate() error {
+func (s Script) Validate() error {
 	_, _, err := s.invalid()
 	return err
 }
 
 // invalid is what cannot be run, and which setting or, if not -1, which fault it is.
-func (s Scenario) invalid() (setting string, fault int, err error) {
+func (s Script) invalid() (setting string, fault int, err error) {
 	for _, x := range []struct {
 		setting string
 		bad     bool
@@ -320,7 +284,7 @@ func (s Scenario) invalid() (setting string, fault int, err error) {
 		{"queue", s.Queue < 0, fmt.Errorf("queue of %d, want 0 or more", s.Queue)},
 		{"refresh", s.Refresh < 0 || s.Refresh > most, fmt.Errorf("refresh %v, want 0 to %v", s.Refresh, most)},
 		{"duration", s.Duration <= 0 || s.Duration > most, fmt.Errorf("duration %v, want more than 0, at most %v", s.Duration, most)},
-		{"calm", s.Calm < launching || s.Calm > s.Duration, fmt.Errorf("calm from %v on, want %v to the duration, %v", s.Calm, launching, s.Duration)},
+		{"calm", s.Calm < Launching || s.Calm > s.Duration, fmt.Errorf("calm from %v on, want %v to the duration, %v", s.Calm, Launching, s.Duration)},
 	} {
 		if x.bad {
 			return x.setting, -1, x.err
@@ -337,7 +301,7 @@ func (s Scenario) invalid() (setting string, fault int, err error) {
 	return "", -1, nil
 }
 
-func (s Scenario) check(f Fault) error {
+func (s Script) check(f Fault) error {
 	exists := func(port uint16) bool {
 		return port >= simnet.ServerPort && int(port) <= simnet.ServerPort+s.Peers
 	}

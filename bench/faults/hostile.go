@@ -1,4 +1,4 @@
-package swarm
+package faults
 
 import (
 	"math/rand/v2"
@@ -16,7 +16,7 @@ const stranger = 20_000
 // attacker makes datagrams of somebody who means no good, or knows no better,
 // for the node on one port.
 type attacker struct {
-	d        *dice
+	d        *Dice
 	peers    int
 	cases    []hostile.Case
 	wire     [][]byte // datagrams to mutate
@@ -28,9 +28,9 @@ type attacker struct {
 
 // newHostile begins at the seed and the fault's own time and target, so that
 // the other faults of a scenario do not change what it sends.
-func newHostile(s Scenario, f Fault) *attacker {
+func newHostile(s Script, f Fault) *attacker {
 	c := catalogueFor(f.A)
-	d := dice(s.Seed ^ uint64(f.At)<<16 ^ uint64(f.A))
+	d := Dice(s.Seed ^ uint64(f.At)<<16 ^ uint64(f.A))
 	return &attacker{d: &d, peers: s.Peers, cases: c.cases, wire: c.wire,
 		made: hostile.NewGenerator(c.env, int64(d.next()>>1)), mutation: rand.New(rand.NewPCG(d.next(), d.next()))}
 }
@@ -44,11 +44,11 @@ func (h *attacker) next() (from uint16, datagram []byte) {
 		datagram, h.rest = h.rest[0].Datagram, h.rest[1:]
 		return h.from, datagram
 	}
-	from = stranger + uint16(h.d.below(1000))
-	switch h.d.below(8) {
+	from = stranger + uint16(h.d.Below(1000))
+	switch h.d.Below(8) {
 	case 0, 1: // the catalogue's, a sequence from one port without its pauses
-		c := h.cases[h.d.below(len(h.cases))]
-		steps := c.Steps[h.d.below(max(1, len(c.Steps)-longestSequence)):]
+		c := h.cases[h.d.Below(len(h.cases))]
+		steps := c.Steps[h.d.Below(max(1, len(c.Steps)-longestSequence)):]
 		h.from, h.rest = from, steps[1:min(len(steps), longestSequence)]
 		return from, steps[0].Datagram
 	case 2:
@@ -59,16 +59,16 @@ func (h *attacker) next() (from uint16, datagram []byte) {
 		return from, hostile.Noise(h.mutation)
 	}
 	// What has taught most: births and keep-alives that are well-formed.
-	ghost := core.Name(' ' + h.d.below(core.MaxPeers))
+	ghost := core.Name(' ' + h.d.Below(core.MaxPeers))
 	mine := core.Entry{Name: ghost, Port: from}
-	switch h.d.below(4) {
+	switch h.d.Below(4) {
 	case 0: // a ghost: born, never heard again
 		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
 	case 1: // one that speaks up once
 		h.from, h.rest = from, []hostile.Step{{Datagram: core.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)}}
 		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
 	case 2: // a claim to somebody's port
-		mine.Port = entry(h.d.below(h.peers)).Port
+		mine.Port = PeerEntry(h.d.Below(h.peers)).Port
 		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
 	}
 	return from, core.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)
@@ -90,21 +90,25 @@ var catalogues [core.MaxPeers + 1]struct {
 func catalogueFor(target uint16) *catalogue {
 	c := &catalogues[target-simnet.ServerPort]
 	c.Do(func() {
-		c.env = hostile.Env{Server: serverAddr}
+		c.env = hostile.Env{Server: simnet.Addr(simnet.ServerPort)}
 		role, self := hostile.Server, -1
 		if target != simnet.ServerPort {
 			role, self = hostile.Peer, int(target)-simnet.ServerPort-1
-			c.env.Self = entry(self)
+			c.env.Self = PeerEntry(self)
 		}
 		for i := 0; len(c.env.Members) < 2; i++ {
 			if i != self {
-				c.env.Members = append(c.env.Members, entry(i))
+				c.env.Members = append(c.env.Members, PeerEntry(i))
 			}
 		}
 		for i := int(core.MaxPeers) - 1; i >= 0; i-- { // the first of these are names that no small mesh has
-			c.env.Spare = append(c.env.Spare, core.Entry{Name: name(i), Port: stranger + uint16(i)})
+			c.env.Spare = append(c.env.Spare, core.Entry{Name: PeerName(i), Port: stranger + uint16(i)})
 		}
-		for _, x := range must(c.env.Catalogue()) {
+		all, err := c.env.Catalogue()
+		if err != nil {
+			panic(err) // the env is ours
+		}
+		for _, x := range all {
 			if x.Role == role {
 				c.cases = append(c.cases, x)
 				c.wire = append(c.wire, x.Steps[0].Datagram)
