@@ -32,32 +32,41 @@ func TestReadmeIsShort(t *testing.T) {
 // Every link and anchor inside the project leads somewhere.
 func TestLinks(t *testing.T) {
 	docs := documents(t, root)
+	links := 0
+	for _, d := range docs {
+		links += len(d.links)
+	}
+	if links < 20 {
+		t.Errorf("only %d links seen", links)
+	}
+	for _, problem := range deadLinks(docs) {
+		t.Error(problem)
+	}
+}
+
+func deadLinks(docs []document) (problems []string) {
 	byPath := map[string]document{}
 	for _, d := range docs {
 		byPath[d.path] = d
 	}
-	links := 0
 	for _, d := range docs {
 		for _, link := range d.links {
 			if strings.Contains(link, "://") {
 				continue
 			}
-			links++
 			file, anchor, _ := strings.Cut(link, "#")
 			target := d.path
 			if file != "" {
 				target = path.Join(path.Dir(d.path), file)
 			}
-			if _, err := os.Stat(filepath.Join(root, target)); err != nil {
-				t.Errorf("%s: dead link %q", d.path, link)
+			if _, err := os.Stat(filepath.Join(root, target)); err != nil && file != "" {
+				problems = append(problems, fmt.Sprintf("%s: dead link %q", d.path, link))
 			} else if to, ok := byPath[target]; anchor != "" && !(ok && to.anchors[anchor]) {
-				t.Errorf("%s: no heading for %q", d.path, link)
+				problems = append(problems, fmt.Sprintf("%s: no heading for %q", d.path, link))
 			}
 		}
 	}
-	if links < 20 {
-		t.Errorf("only %d links seen", links)
-	}
+	return problems
 }
 
 var (
@@ -71,57 +80,115 @@ var (
 // What the text names between backticks exists: folders and files, tests, make
 // targets, metrics, flags; and a command's flags are right.
 func TestNames(t *testing.T) {
+	known := know(t)
+	for _, d := range documents(t, root) {
+		for _, problem := range known.unknown(t, d) {
+			t.Error(problem)
+		}
+	}
+}
+
+// names is what there is.
+type names struct {
+	tools
+	tests, flags map[string]bool
+	metrics      map[string]map[string]bool // by scenario
+	makefile     string
+}
+
+func know(t *testing.T) names {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	tools := build(t)
-	tests := testNames(t)
-	metrics := metricNames(t, tools)
-	flags := map[string]bool{"-race": true, "-tags": true, "-run": true, "-bench": true, "-fuzz": true, "-fuzztime": true, "-update": true, "-h": true}
-	for _, help := range []string{"meshbench", "meshbench swarm", "meshbench study", "meshbench sweep", "meshbench agree",
+	return names{tools, testNames(t), flagNames(t, tools), metricNames(t, tools), string(makefile)}
+}
+
+// unknown are a document's spans that name what does not exist.
+func (n names) unknown(t *testing.T, d document) (problems []string) {
+	for _, span := range d.spans {
+		problem := ""
+		first, rest, _ := strings.Cut(span, " ")
+		switch {
+		case first == "make":
+			target, _, _ := strings.Cut(rest, " ")
+			if !strings.Contains(n.makefile, "\n"+target+":") {
+				problem = "no such target"
+			}
+		case isTool(first) && rest != "":
+			if err := n.dry(t, span); err != nil {
+				problem = err.Error()
+			}
+		case placePattern.MatchString(span) && !strings.Contains(span, "NAME"):
+			if _, err := os.Stat(filepath.Join(root, span)); err != nil {
+				problem = "no such place"
+			}
+		case testPattern.MatchString(span):
+			if !n.tests[span] {
+				problem = "no such test"
+			}
+		case metricPattern.MatchString(span):
+			scenario, _, _ := strings.Cut(span, ".")
+			if known, ok := n.metrics[scenario]; ok && !known[span] {
+				problem = "no such metric"
+			}
+		case strings.HasPrefix(span, "-"):
+			if f := flagPattern.FindString(span); f != "" && !n.flags[f] {
+				problem = "no command has this flag"
+			}
+		}
+		if problem != "" {
+			problems = append(problems, fmt.Sprintf("%s: %q: %s", d.path, span, problem))
+		}
+	}
+	return problems
+}
+
+// What is wrong is found.
+func TestWrongIsFound(t *testing.T) {
+	known := know(t)
+	for _, c := range []struct{ text, problem string }{
+		{"[x](nowhere.md)", `dead link "nowhere.md"`},
+		{"[x](#nothing)", `no heading for "#nothing"`},
+		{"# Some thing, here\n[x](#some-thing-here)", ""},
+		{"`core/nowhere`", "no such place"},
+		{"`core/udp`", ""},
+		{"`make nothing`", "no such target"},
+		{"`FuzzNothing`", "no such test"},
+		{"`steady.nothing`", "no such metric"},
+		{"`steady.latency.p99`", ""},
+		{"`-no-flag`", "no command has this flag"},
+		{"`meshbench -no-flag`", "not defined: -no-flag"},
+		{"`meshbench -peers many`", "want a whole number"},
+		{"`meshbench nothing`", "is no flag and no command"},
+		{"`meshbench -peers 3`", ""},
+	} {
+		d := parse("README.md", c.text)
+		problems := strings.Join(append(deadLinks([]document{d}), known.unknown(t, d)...), "; ")
+		if !strings.Contains(problems, c.problem) || c.problem == "" && problems != "" {
+			t.Errorf("%q: problems %q, want %q", c.text, problems, c.problem)
+		}
+	}
+}
+
+// flagNames are the flags of all commands, and go test's that a text may name.
+func flagNames(t *testing.T, tools tools) map[string]bool {
+	flags := map[string]bool{"-h": true}
+	for _, f := range strings.Fields("race tags run bench benchmem benchtime fuzz fuzztime update") {
+		flags["-"+f] = true
+	}
+	for _, command := range []string{"meshbench", "meshbench swarm", "meshbench study", "meshbench sweep", "meshbench agree",
 		"meshbench compare", "meshbench compare-servers", "meshbench report", "p2p", "udpgarbage", "meshcheck server"} {
-		out, err := tools.command(t, t.TempDir(), help+" -h").Output()
+		out, err := tools.command(t, t.TempDir(), command+" -h").Output()
 		if err != nil {
-			t.Errorf("%s -h: %v", help, err)
+			t.Fatalf("%s -h: %v", command, err)
 		}
 		for _, m := range helpFlag.FindAllStringSubmatch(string(out), -1) {
 			flags[m[1]] = true
 		}
 	}
-	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range documents(t, root) {
-		for _, span := range d.spans {
-			first, rest, _ := strings.Cut(span, " ")
-			switch {
-			case first == "make":
-				target, _, _ := strings.Cut(rest, " ")
-				if !strings.Contains(string(makefile), "\n"+target+":") {
-					t.Errorf("%s: %q: no such target", d.path, span)
-				}
-			case isTool(first) && rest != "":
-				if err := tools.dry(t, span); err != nil {
-					t.Errorf("%s: %q: %v", d.path, span, err)
-				}
-			case placePattern.MatchString(span) && !strings.Contains(span, "NAME"):
-				if _, err := os.Stat(filepath.Join(root, span)); err != nil {
-					t.Errorf("%s: %q does not exist", d.path, span)
-				}
-			case testPattern.MatchString(span):
-				if !tests[span] {
-					t.Errorf("%s: there is no %s", d.path, span)
-				}
-			case metricPattern.MatchString(span):
-				scenario, _, _ := strings.Cut(span, ".")
-				if known, ok := metrics[scenario]; ok && !known[span] {
-					t.Errorf("%s: there is no metric %s", d.path, span)
-				}
-			case strings.HasPrefix(span, "-"):
-				if f := flagPattern.FindString(span); f != "" && !flags[f] {
-					t.Errorf("%s: no command has the flag %s", d.path, f)
-				}
-			}
-		}
-	}
+	return flags
 }
 
 // Every command that a README shows works.
