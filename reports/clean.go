@@ -10,7 +10,7 @@ import (
 // harmless on a terminal: what is not printable becomes its Go escape. Line
 // breaks too, so that a note stays one line.
 func clean(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) < 0 {
+	if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && r != []rune(glue)[0] || r == unicode.ReplacementChar }) < 0 {
 		return s
 	}
 	q := strconv.Quote(s)
@@ -30,7 +30,7 @@ func shellWord(s string) string {
 }
 
 // ascii is what stands for the characters that this package itself writes.
-var ascii = strings.NewReplacer(glue, " ", "µ", "u", "·", "-", "─", "-", "–", "-", "±", "+-", "✓", "+", "✗", "x", "…", "...", "×", "x", "≤", "<=")
+var ascii = strings.NewReplacer(glue, " ", "µ", "u", "╵", "|", "·", "-", "─", "-", "–", "-", "±", "+-", "✓", "+", "✗", "x", "…", "...", "×", "x", "≤", "<=")
 
 // toASCII leaves no byte above 0x7E.
 func toASCII(s string) string {

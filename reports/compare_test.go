@@ -26,7 +26,7 @@ func TestCompare(t *testing.T) {
 	old, new := sample(3, 20, 8, defaults...), slower(sample(5, 20, 8, defaults...), "join.converge")
 	c := stat.Compare(bench.Metrics, []*result.Result{old}, []*result.Result{new})
 	var b bytes.Buffer
-	if err := Compare(&b, c, false, TextOptions{}); err != nil {
+	if err := Compare(c).Write(&b, "txt", Options{}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "compare.txt", b.Bytes())
@@ -46,7 +46,7 @@ func TestPairing(t *testing.T) {
 	p.Assertions = []result.Assertion{{Text: "join.converge<1.5", Actual: ptr(2)}, {Text: "crash.converge<2"}}
 	for _, format := range []string{"txt", "md", "csv"} {
 		var out bytes.Buffer
-		if err := Pairing(&out, format, p, false, TextOptions{}); err != nil {
+		if err := Pairing(p).Write(&out, format, Options{}); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, "pairing."+format, out.Bytes())

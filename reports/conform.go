@@ -2,9 +2,7 @@ package reports
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -19,84 +17,129 @@ type Conformance struct {
 	Targets []conform.Report `json:"targets"`
 }
 
-// JSON writes the whole document.
-func (c *Conformance) JSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(c)
+// Document has, of one target, a table of groups in place of one of all cases
+// where it is to be short.
+func (c *Conformance) Document() *Document {
+	d := &Document{Tool: c.Tool.Name, Title: plural(uint64(len(c.Targets)), "target"), source: indented(c)}
+	several := len(c.Targets) > 1
+	cases := c.cases()
+	if several {
+		d.Sections = append(d.Sections, cases)
+	} else if len(c.Targets) > 0 {
+		cases.Full = true
+		d.Sections = append(d.Sections, groups(c.Targets[0]), cases)
+	}
+	for i, r := range c.Targets {
+		label, of := "target", ""
+		if several {
+			label, of = r.Name, r.Name
+		}
+		origin := phrase{}.add("%s", r.Target).add("%s", r.Mode).add("%s", r.Started.UTC().Format(time.DateTime+" UTC")).
+			add("%v", measure(r.Took.Seconds(), "s")).add("the machine was at most %v late", measure(r.Late.Seconds(), "s"))
+		switch {
+		case r.Gone != "":
+			origin = origin.addIf(true, "the target cannot be reached: %s", r.Gone)
+		case r.Interrupted:
+			origin = origin.addIf(true, "interrupted")
+		}
+		d.Heads = append(d.Heads, head{Name: of, Text: tallied(r), Origin: []fact{{label, origin}}})
+		s := section{Name: "what is wrong", Head: i}
+		for _, x := range r.Results {
+			if fails(x.Outcome) {
+				s.Accounts = append(s.Accounts, account{ID: x.ID, Level: string(x.Level), Title: x.Title, Rule: ruleOf(x), Outcome: outcome(x.Outcome), Lines: accountOf(x, several)})
+			}
+		}
+		if len(s.Accounts) > 0 {
+			d.Sections = append(d.Sections, s)
+		}
+		d.suites = append(d.suites, suiteOf(r))
+	}
+	for _, x := range []struct {
+		outcome conform.Outcome
+		name    string
+		about   string
+	}{
+		{conform.Seen, "where implementations may differ", ""},
+		{conform.Void, "void", "failed while this machine was too late to judge"},
+	} {
+		for i, r := range c.Targets {
+			s := section{Name: x.name, About: x.about, Head: i}
+			for _, result := range r.Results {
+				if result.Outcome == x.outcome {
+					s.Facts = append(s.Facts, fact{result.ID, phrase{}.add("%s: %s", result.Title, result.Detail)})
+				}
+			}
+			if len(s.Facts) > 0 {
+				d.Sections = append(d.Sections, s)
+			}
+		}
+	}
+	return d
+}
+
+func fails(o conform.Outcome) bool { return o == conform.Fail || o == conform.Broken }
+
+// outcome is one in a table.
+func outcome(o conform.Outcome) quantity {
+	switch {
+	case o == "":
+		return none
+	case fails(o):
+		return word(strings.ToUpper(string(o)), bad)
+	case o == conform.Pass:
+		return word(string(o), good)
+	}
+	return word(string(o), soft)
 }
 
 // tallied is a report's headline.
 func tallied(r conform.Report) phrase {
 	n := len(r.Results)
-	pass := r.Count(conform.Pass)
-	p := phrase{}.add("%s: %d of %d cases pass", clean(r.Name), pass, n-r.Count(conform.Seen))
+	p := phrase{}.add("%s: %d of %s passed", r.Name, r.Count(conform.Pass), plural(uint64(n-r.Count(conform.Seen)), "case"))
 	if n == r.Count(conform.Seen) {
-		p = phrase{}.add("%s: %d cases", clean(r.Name), n)
+		p = phrase{}.add("%s: %s", r.Name, plural(uint64(n), "case"))
 	}
 	for _, x := range []struct {
-		n    int
-		what string
-		bad  bool
+		outcome conform.Outcome
+		what    string
+		bad     bool
 	}{
-		{r.Count(conform.Fail), "fail", true},
-		{r.Count(conform.Broken), "broke the target", true},
-		{r.Count(conform.Seen), "inform", false},
-		{r.Count(conform.Void), "void", true},
-		{r.Count(conform.NotRun), "were not run", true},
+		{conform.Fail, "failed", true},
+		{conform.Broken, "broke the target", true},
+		{conform.Seen, "info", false},
+		{conform.Void, "void", true},
+		{conform.NotRun, "not run", true},
 	} {
-		if x.n > 0 {
-			p = append(p, part{fmt.Sprintf("%d %s", x.n, x.what), x.bad})
+		if n := r.Count(x.outcome); n > 0 {
+			p = p.addIf(x.bad, "%d %s", n, x.what)
 		}
 	}
-	return p
+	return p.joined(", ")
 }
 
-// section is where in the protocol's description a rule stands.
+// ruleOf is where in the protocol's description a rule stands.
 func ruleOf(r conform.Result) string { return fmt.Sprintf("PROTOCOL.md, %q", r.Section) }
 
-// aim is what was tested, and how.
-func aim(r conform.Report) phrase {
-	return phrase{}.add("%s", clean(r.Target)).add("%s", clean(r.Mode))
-}
-
-// course is when it was tested, and how well the machine kept up.
-func course(r conform.Report) phrase {
-	return phrase{}.add("%s", r.Started.UTC().Format("2006-01-02 15:04:05 UTC")).add("%.1f s", r.Took.Seconds()).
-		add("the machine was at most %s late", measure(r.Late.Seconds(), "s"))
-}
-
-// ended says why there is no more.
-func ended(r conform.Report) string {
-	switch {
-	case r.Gone != "":
-		return "the target cannot be reached: " + clean(r.Gone)
-	case r.Interrupted:
-		return "interrupted"
-	}
-	return ""
-}
-
-// account is a failure or a breakage in lines: a label, and what belongs to it.
-func account(r conform.Result) (lines []labelled) {
-	add := func(label, text string) { lines = append(lines, labelled{label, text}) }
+// accountOf is a failure or a breakage in lines. Of several targets most of them
+// are left out where it is to be short.
+func accountOf(r conform.Result, several bool) (lines []labelled) {
+	add := func(label, text string) { lines = append(lines, labelled{label, text, several}) }
 	if r.Outcome == conform.Broken {
-		add("broken", clean(r.Detail))
+		lines = append(lines, labelled{"broken", r.Detail, false})
 	}
 	f := r.Failure
 	if f == nil {
 		return lines
 	}
 	if r.Outcome != conform.Broken {
-		add("expected", clean(f.Expected))
-		add("came", clean(f.Got))
+		lines = append(lines, labelled{"expected", f.Expected, false}, labelled{"came", f.Got, false})
 	}
 	dump := func(label string, events []conform.Event) {
 		for i := 0; i < len(events); label = "" {
 			e := events[i]
-			add(label, fmt.Sprintf("%s  %s -> %s", at(e.At), clean(e.From), clean(e.To)))
+			add(label, fmt.Sprintf("%s  %s -> %s", at(e.At), e.From, e.To))
 			for _, l := range conform.Annotate(e.Datagram) {
-				add("", "  "+clean(l))
+				add("", "  "+l)
 			}
 			var again []string
 			for i++; i < len(events) && e.From == events[i].From && e.To == events[i].To && bytes.Equal(e.Datagram, events[i].Datagram); i++ {
@@ -111,62 +154,119 @@ func account(r conform.Result) (lines []labelled) {
 	dump("received", f.Came)
 	for i, l := range strings.Split(f.Output, "\n") {
 		if f.Output != "" {
-			add([]string{"printed", ""}[min(i, 1)], clean(l))
+			add([]string{"printed", ""}[min(i, 1)], l)
 		}
 	}
+	late := measure(r.Late.Seconds(), "s")
 	switch {
 	case r.Attempts > 1:
-		add("machine", fmt.Sprintf("up to %s late; tried %d times", measure(r.Late.Seconds(), "s"), r.Attempts))
+		add("machine", fmt.Sprintf("up to %v late; tried %d times", late, r.Attempts))
 	case r.Outcome == conform.Fail:
-		add("machine", fmt.Sprintf("up to %s late", measure(r.Late.Seconds(), "s")))
+		add("machine", fmt.Sprintf("up to %v late", late))
 	}
 	return lines
 }
 
-type labelled struct{ Label, Text string }
-
 // at is a time after a case's begin.
 func at(d time.Duration) string { return fmt.Sprintf("%.3f s", d.Seconds()) }
 
-// groupRow is what a table says of a group of cases.
-type groupRow struct {
-	Name   string
-	Counts map[conform.Outcome]int
-	Cases  int
-	Took   time.Duration // the longest
-}
-
-func groupsOf(r conform.Report) (rows []groupRow) {
-	for _, x := range r.Results {
-		if len(rows) == 0 || rows[len(rows)-1].Name != x.Group() {
-			rows = append(rows, groupRow{Name: x.Group(), Counts: map[conform.Outcome]int{}})
+// groups is the table of the groups of cases, with how many came out how.
+func groups(r conform.Report) section {
+	t := &table{Corner: "group", Columns: columns("cases")}
+	var shown []conform.Outcome
+	for _, o := range conform.Outcomes {
+		if r.Count(o) > 0 || o == conform.Pass || o == conform.Fail {
+			shown, t.Columns = append(shown, o), append(t.Columns, column{Name: string(o)})
 		}
-		g := &rows[len(rows)-1]
-		g.Counts[x.Outcome]++
-		g.Cases++
-		g.Took = max(g.Took, x.Took)
 	}
-	return rows
+	t.Columns = append(t.Columns, column{Name: "longest", Rank: 1})
+	for first := 0; first < len(r.Results); {
+		name, count, cases, longest := r.Results[first].Group(), make(map[conform.Outcome]int), 0, time.Duration(0)
+		for ; first < len(r.Results) && r.Results[first].Group() == name; first++ {
+			x := r.Results[first]
+			count[x.Outcome]++
+			cases, longest = cases+1, max(longest, x.Took)
+		}
+		cells := []quantity{whole(cases)}
+		for _, o := range shown {
+			q := none
+			if count[o] > 0 {
+				if q = whole(count[o]); fails(o) {
+					q.Tone = bad
+				}
+			}
+			cells = append(cells, q)
+		}
+		took := none
+		if count[conform.NotRun] < cases {
+			took = quantity{Whole: fixed(longest.Seconds(), 1), Unit: "s"}
+		}
+		t.Rows = append(t.Rows, row{Name: name, Cells: append(cells, took)})
+	}
+	return section{Brief: true, Table: t}
 }
 
-// A line of the matrix is one case and what became of it at each target.
-type matrixRow struct {
-	conform.Result
-	Cells []conform.Outcome // "": the case is not for that target's role
-}
-
-func (c *Conformance) matrix() (rows []matrixRow) {
-	index := map[string]int{}
-	for i, t := range c.Targets {
-		for _, x := range t.Results {
+// cases is the table of every case at every target.
+func (c *Conformance) cases() section {
+	t := &table{Corner: "case", Columns: []column{{Name: "level", Left: true, Rank: 1}}}
+	for _, r := range c.Targets {
+		name := "result"
+		if len(c.Targets) > 1 {
+			name = r.Name
+		}
+		t.Columns = append(t.Columns, column{Name: name, Left: true, Minor: true})
+	}
+	t.Columns = append(t.Columns, column{Name: "what", Left: true, Minor: true, Rank: 2})
+	index := make(map[string]int)
+	for i, target := range c.Targets {
+		for _, x := range target.Results {
 			at, ok := index[x.ID]
 			if !ok {
-				at = len(rows)
-				index[x.ID] = at
-				rows = append(rows, matrixRow{x, make([]conform.Outcome, len(c.Targets))})
+				at, index[x.ID] = len(t.Rows), len(t.Rows)
+				r := row{Name: x.ID, Cells: make([]quantity, len(t.Columns))}
+				for j := range r.Cells {
+					r.Cells[j] = none
+				}
+				r.Cells[0], r.Cells[len(r.Cells)-1] = word(string(x.Level), ""), word(x.Title, "")
+				t.Rows = append(t.Rows, r)
 			}
-			rows[at].Cells[i] = x.Outcome
+			q := outcome(x.Outcome)
+			if fails(x.Outcome) {
+				q.Link = anchor(i, x.ID)
+			}
+			t.Rows[at].Cells[1+i] = q
 		}
 	}
-	return rows
+	return section{Name: "all cases", Head: -1, Table: t}
+}
+
+// anchor is where on a page the account of a case is.
+func anchor(target int, id string) string { return fmt.Sprintf("f%d-%s", target, id) }
+
+// suiteOf is a target's test suite: what failed is a failure, what broke the
+// target an error, what is void or was not run skipped.
+func suiteOf(r conform.Report) suite {
+	s := suite{Name: r.Name, Time: fmt.Sprintf("%.3f", r.Took.Seconds()), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
+		Properties: []property{{"target", r.Target}, {"mode", r.Mode}}}
+	for _, x := range r.Results {
+		k := testCase{Name: x.ID + " " + x.Title, Class: r.Name + "." + strings.ReplaceAll(x.Group(), "/", "."), Time: fmt.Sprintf("%.3f", x.Took.Seconds())}
+		var text []string
+		for _, l := range accountOf(x, false) {
+			text = append(text, fmt.Sprintf("%-9s %s", l.Label, l.Text))
+		}
+		switch x.Outcome {
+		case conform.Fail:
+			k.Failure = &fault{x.Failure.Got, string(x.Level), text, ""}
+		case conform.Broken:
+			k.Error = &fault{x.Detail, string(x.Level), text, ""}
+		case conform.NotRun:
+			k.Skipped = &fault{Message: strings.TrimSpace("not run " + x.Detail)}
+		case conform.Void:
+			k.Skipped = &fault{Message: "void: " + x.Detail, Lines: text}
+		case conform.Seen:
+			k.Output = x.Detail
+		}
+		s.Cases = append(s.Cases, k)
+	}
+	return s
 }

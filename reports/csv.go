@@ -5,51 +5,25 @@ import (
 	"io"
 	"strconv"
 	"strings"
-
-	"p2plocal/bench"
-	"p2plocal/bench/result"
 )
 
-// CSV writes one row for each run, scenario and flat metric (RFC 4180). A
-// figure that was not measured leaves its value empty. The baseline, which
-// belongs to a run and no scenario, has an empty scenario; a simulated run has
-// "simulated", which is 1, in its place.
-func CSV(w io.Writer, results []Named) error {
+// writeCSV writes every figure behind a document, or else what its tables hold
+// (RFC 4180).
+func writeCSV(w io.Writer, d *Document) error {
 	c := csv.NewWriter(w)
 	c.UseCRLF = true
-	c.Write([]string{"result", "run", "seed", "scenario", "peers", "interrupted", "metric", "unit", "value"})
-	for _, r := range results {
-		for i, run := range r.Runs {
-			row := func(scenario string, peers int, interrupted bool, metric, unit string, v *float64) {
-				value := ""
-				if v != nil {
-					value = strconv.FormatFloat(*v, 'g', -1, 64)
-				}
-				c.Write([]string{cell(r.Name), strconv.Itoa(i + 1), strconv.FormatUint(run.Seed, 10), cell(scenario),
-					strconv.Itoa(peers), strconv.FormatBool(interrupted), cell(metric), cell(unit), value})
+	put := func(cells ...string) { c.Write(cells) }
+	if d.records != nil {
+		d.records(put)
+	} else {
+		put("section", "row", "column", "value")
+		for _, s := range d.Sections {
+			if s.Table == nil {
+				continue
 			}
-			flat := func(scenario string, peers int, interrupted bool, name string, m result.Metric) {
-				if m.Dist == nil {
-					row(scenario, peers, interrupted, name, m.Unit, m.Value)
-					return
-				}
-				for _, f := range result.Fields {
-					unit := m.Unit
-					if f == "n" {
-						unit = "1"
-					}
-					row(scenario, peers, interrupted, name+"."+f, unit, m.Dist.Field(f))
-				}
-			}
-			if r.Result.Env.Simulated {
-				yes := 1.0
-				row("", r.Config.Peers, false, "simulated", "1", &yes)
-			} else {
-				flat("", r.Config.Peers, false, "baseline.round_trip", run.Baseline.RoundTrip)
-			}
-			for _, s := range run.Scenarios {
-				for _, name := range bench.Metrics.Names(s) {
-					flat(s.Name, s.Peers, s.Interrupted, name, s.Metrics[name])
+			for _, x := range s.Table.Rows {
+				for i, q := range x.Cells {
+					put(cell(s.Name), cell(x.Name), cell(s.Table.Columns[i].Name), cell(strings.ReplaceAll(q.String(), glue, " ")))
 				}
 			}
 		}
@@ -66,4 +40,12 @@ func cell(s string) string {
 		return "'" + s
 	}
 	return s
+}
+
+// precise is a figure to the last digit, or nothing where it was not measured.
+func precise(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*v, 'g', -1, 64)
 }

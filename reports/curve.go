@@ -60,8 +60,8 @@ func (c *curve) bins(n int) []float64 {
 			continue
 		}
 		// A bar wider than a column is spread over the columns it covers.
-		from := column(float64(max(bar.From, 1)), c.low, span, n)
-		to := column(float64(bar.To)+1, c.low, span, n)
+		from := place(float64(max(bar.From, 1)), c.low, span, n)
+		to := place(float64(bar.To)+1, c.low, span, n)
 		a, b := clamp(from, n), clamp(to, n)
 		if a == b {
 			out[a] += float64(bar.Count)
@@ -75,7 +75,7 @@ func (c *curve) bins(n int) []float64 {
 	return out
 }
 
-func column(v, low, span float64, n int) float64 {
+func place(v, low, span float64, n int) float64 {
 	return math.Log(v/low) / span * float64(n)
 }
 
@@ -114,8 +114,8 @@ func (c *curve) axis(n int) string {
 	line := []rune(strings.Repeat(" ", n))
 	span := math.Log(c.high / c.low)
 	put := func(ns float64) {
-		at := clamp(column(ns, c.low, span, n), n)
-		text := []rune("╵" + strings.ReplaceAll(plainNumber(ns/1e9), " ", ""))
+		at := clamp(place(ns, c.low, span, n), n)
+		text := []rune("╵" + measure(ns/1e9, "s").trimmed().String())
 		if at+len(text) > n {
 			return
 		}
@@ -135,11 +135,4 @@ func (c *curve) axis(n int) string {
 		}
 	}
 	return strings.TrimRight(string(line), " ")
-}
-
-// plainNumber prints a round number of seconds without needless digits.
-func plainNumber(v float64) string {
-	q := measure(v, "s")
-	q.fraction = strings.TrimRight(strings.TrimRight(q.fraction, "0"), ".")
-	return q.String()
 }

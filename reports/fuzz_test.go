@@ -30,7 +30,7 @@ func FuzzReports(f *testing.F) {
 	}
 	var plain bytes.Buffer
 	spoilt := spoil(sample(3, 14, 1, bench.Scenarios...)) // what TestHTML and the browser have looked at
-	if err := HTML(&plain, []Named{{"plain", sample(1, 2, 1, bench.Scenarios...)}, {"again", sample(2, 2, 7, bench.Scenarios...)}, {"spoilt", spoilt}}); err != nil {
+	if err := Results([]Named{{"plain", sample(1, 2, 1, bench.Scenarios...)}, {"again", sample(2, 2, 7, bench.Scenarios...)}, {"spoilt", spoilt}}).Write(&plain, "html", Options{}); err != nil {
 		f.Fatal(err)
 	}
 	known := elements(f, plain.Bytes())
@@ -40,23 +40,23 @@ func FuzzReports(f *testing.F) {
 			return
 		}
 		var out bytes.Buffer
-		write := func(format string, o TextOptions, named ...Named) []byte {
+		write := func(format string, o Options, named ...Named) []byte {
 			out.Reset()
-			if err := Write(&out, format, named, o); err != nil {
+			if err := Results(named).Write(&out, format, o); err != nil {
 				t.Fatalf("%s: %v", format, err)
 			}
 			return out.Bytes()
 		}
 		name := string(b[:min(len(b), 40)])
 		one := Named{name, r}
-		printable(t, write("txt", TextOptions{}, one), unicode.MaxRune)
-		printable(t, write("txt", TextOptions{Width: 60, ASCII: true}, one), unicode.MaxASCII)
-		printable(t, write("md", TextOptions{}, one), unicode.MaxRune)
-		markdown(t, out.String())
-		if _, err := result.Read(bytes.NewReader(write("json", TextOptions{}, one))); err != nil {
+		printable(t, write("txt", Options{}, one), unicode.MaxRune)
+		printable(t, write("txt", Options{Width: 60, ASCII: true}, one), unicode.MaxASCII)
+		printable(t, write("md", Options{}, one), unicode.MaxRune)
+		harmless(t, out.String())
+		if _, err := result.Read(bytes.NewReader(write("json", Options{}, one))); err != nil {
 			t.Errorf("the JSON document cannot be read back: %v", err)
 		}
-		rows, err := csv.NewReader(bytes.NewReader(write("csv", TextOptions{}, one))).ReadAll()
+		rows, err := csv.NewReader(bytes.NewReader(write("csv", Options{}, one))).ReadAll()
 		if err != nil {
 			t.Errorf("the CSV file cannot be read: %v", err)
 		}
@@ -67,7 +67,7 @@ func FuzzReports(f *testing.F) {
 				}
 			}
 		}
-		got := elements(t, write("html", TextOptions{}, one, Named{"again", r}))
+		got := elements(t, write("html", Options{}, one, Named{"again", r}))
 		for e, n := range got {
 			if known[e] == 0 || strings.HasPrefix(e, "script") && n != known[e] {
 				t.Errorf("the page has %d of %q", n, e)
@@ -75,21 +75,21 @@ func FuzzReports(f *testing.F) {
 		}
 		c := stat.Compare(bench.Metrics, []*result.Result{r}, []*result.Result{r})
 		out.Reset()
-		if err := Compare(&out, c, true, TextOptions{}); err != nil {
+		if err := Compare(c).Write(&out, "txt", Options{All: true}); err != nil {
 			t.Error(err)
 		}
 		printable(t, out.Bytes(), unicode.MaxRune)
 		pair := &stat.Pairing{Servers: [2]string{name, "b"}, Pairs: len(r.Runs), Results: [2]*result.Result{r, r}, Ratios: stat.Pair(bench.Metrics, r.Runs, r.Runs)}
 		for _, format := range []string{"txt", "md", "html", "csv", "json"} {
 			out.Reset()
-			if err := Pairing(&out, format, pair, true, TextOptions{}); err != nil {
+			if err := Pairing(pair).Write(&out, format, Options{All: true}); err != nil {
 				t.Error(err)
 			}
 			switch format {
 			case "txt":
 				printable(t, out.Bytes(), unicode.MaxRune)
 			case "md":
-				markdown(t, out.String())
+				harmless(t, out.String())
 			}
 		}
 	})
@@ -108,8 +108,8 @@ func printable(t *testing.T, text []byte, most rune) {
 	}
 }
 
-// markdown demands no tags but its own outside a picture of characters.
-func markdown(t *testing.T, text string) {
+// harmless demands no tags but its own outside a picture of characters.
+func harmless(t *testing.T, text string) {
 	t.Helper()
 	text = strings.NewReplacer("<sub>", "", "</sub>", "", "<br>", "").Replace(text)
 	for i, part := range strings.Split("\n"+text, "\n```\n") {

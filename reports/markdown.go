@@ -2,112 +2,110 @@ package reports
 
 import (
 	"fmt"
-	"io"
 	"strings"
-
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
-
-	"p2plocal/bench/result"
 )
 
-// Markdown writes a result as GitHub renders it, for a pull request.
-func Markdown(w io.Writer, r *result.Result) error {
-	d := newDigest(r)
+// markdown renders a document as GitHub shows it, for a pull request.
+func markdown(d *Document, all bool) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s**\n", escaped(d.headline, ""))
-	for _, s := range d.sections {
-		fmt.Fprintf(&b, "\n### %s\n\n%s\n", escape(clean(s.name)), escape(clean(s.about)))
-		if len(s.rows) > 0 {
-			rows := make([][]string, len(s.rows))
-			for i, x := range s.rows {
-				rows[i] = []string{x.name}
-				for _, q := range x.cells {
-					rows[i] = append(rows[i], q.String())
+	var failed error
+	pipes := func(header []string, left []bool, rows [][]string) {
+		for _, cells := range append(rows, header) {
+			for i := range cells {
+				cells[i] = escape(cells[i])
+			}
+		}
+		s, err := grid(true, left, header, rows)
+		if err != nil {
+			failed = err
+		}
+		b.WriteString("\n" + s)
+	}
+	for i, h := range d.Heads {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "**%s**\n", escaped(h.Text, ""))
+	}
+	if len(d.About) > 0 {
+		fmt.Fprintf(&b, "\n%s\n", escaped(d.About, ""))
+	}
+	for _, s := range d.Sections {
+		if s.Full && !all || s.Brief && all {
+			continue
+		}
+		if s.Name != "" {
+			fmt.Fprintf(&b, "\n### %s\n", escape(s.Name))
+		}
+		if about := d.about(s); about != "" {
+			fmt.Fprintf(&b, "\n%s\n", escape(about))
+		}
+		if s.Table != nil && len(s.Table.visible(all)) > 0 {
+			header, left, rows := s.Table.cells(all)
+			pipes(header, left, rows)
+		}
+		if s.Curve != nil {
+			fmt.Fprintf(&b, "\n```\n%s\n```\n", strings.Join(s.Curve.draw(72, 2, false), "\n"))
+		}
+		if len(s.Facts)+len(s.Notes) > 0 {
+			b.WriteString("\n")
+		}
+		for _, f := range s.Facts {
+			fmt.Fprintf(&b, "- %s: %s\n", escape(f.Label), escaped(f.Text, ", "))
+		}
+		for _, n := range s.Notes {
+			fmt.Fprintf(&b, "- note: %s\n", escaped(phrase{n}, ""))
+		}
+		for _, a := range s.Accounts {
+			fmt.Fprintf(&b, "\n**%s** `%s` %s\n\n%s (%s)\n", escape(a.Outcome.String()), strings.ReplaceAll(a.ID, "`", "'"), escape(a.Level), escape(a.Title), escape(a.Rule))
+			b.WriteString("\n")
+			for _, l := range a.Lines {
+				if all || !l.Full {
+					fmt.Fprintf(&b, "    %-9s %s\n", l.Label, l.Text)
 				}
 			}
-			if err := pipes(&b, append([]string{"metric"}, s.columns...), rows); err != nil {
-				return err
-			}
-		}
-		if s.curve != nil {
-			fmt.Fprintf(&b, "\n```\n%s\n```\n", strings.Join(s.curve.draw(72, 2, false), "\n"))
-		}
-		b.WriteString("\n")
-		for _, f := range s.facts {
-			fmt.Fprintf(&b, "- %s: %s\n", f.label, escaped(f.text, ", "))
-		}
-		for _, n := range s.notes {
-			fmt.Fprintf(&b, "- note: %s\n", escaped(phrase{{clean(n.text), n.bad}}, ""))
 		}
 	}
-	if err := markdownVerdicts(&b, d.verdicts); err != nil {
-		return err
+	for _, h := range d.Heads {
+		if len(h.Verdicts) == 0 {
+			continue
+		}
+		b.WriteString("\n### assertions\n")
+		var rows [][]string
+		for _, v := range h.Verdicts {
+			rows = append(rows, []string{v.Text, v.Checked(), map[bool]string{true: "✅", false: "❌"}[v.OK]})
+		}
+		pipes([]string{"assertion", "actual", ""}, []bool{true, false, false}, rows)
 	}
-	fmt.Fprintf(&b, "\n<sub>machine: %s<br>seed: %s</sub>\n", escaped(d.machine, ", "), escaped(d.origin, ", "))
-	_, err := io.WriteString(w, strings.ReplaceAll(b.String(), glue, " "))
-	return err
+	var lines []string
+	for _, h := range d.Heads {
+		for _, f := range h.Origin {
+			lines = append(lines, escape(f.Label)+": "+escaped(f.Text, ", "))
+		}
+	}
+	if len(lines) > 0 {
+		fmt.Fprintf(&b, "\n<sub>%s</sub>\n", strings.Join(lines, "<br>"))
+	}
+	return b.String(), failed
 }
 
-func markdownVerdicts(b *strings.Builder, all []verdict) error {
-	if len(all) == 0 {
-		return nil
+// cells are a table's texts, with the rows' names in the first column.
+func (t *table) cells(all bool) (header []string, left []bool, rows [][]string) {
+	header, left = []string{t.Corner}, []bool{true}
+	for _, c := range t.Columns {
+		header, left = append(header, c.Name), append(left, c.Left)
 	}
-	b.WriteString("\n### assertions\n")
-	rows := make([][]string, len(all))
-	for i, v := range all {
-		mark, actual := "✅", v.actual.String()
-		if !v.ok {
-			mark = "❌"
-		}
-		if v.actual.whole == missing {
-			actual = "not measured"
-		}
-		rows[i] = []string{clean(v.text), actual, mark}
+	for _, x := range t.visible(all) {
+		rows = append(rows, append([]string{x.Name}, strung(x.Cells)...))
 	}
-	return pipes(b, []string{"assertion", "actual", ""}, rows)
+	return header, left, rows
 }
 
-// pipes writes a table, the first column to the left, the others to the right.
-func pipes(b *strings.Builder, header []string, rows [][]string) error {
-	align := make([]tw.Align, len(header))
-	for i := range align {
-		align[i] = tw.AlignRight
-	}
-	align[0] = tw.AlignLeft
-	cell := tw.CellConfig{
-		Alignment:  tw.CellAlignment{PerColumn: align},
-		Formatting: tw.CellFormatting{AutoFormat: tw.Off, AutoWrap: tw.WrapNone},
-	}
-	t := tablewriter.NewTable(b,
-		tablewriter.WithConfig(tablewriter.Config{Header: cell, Row: cell}),
-		tablewriter.WithHeaderAutoFormat(tw.Off),
-		tablewriter.WithEastAsian(tw.Off),
-		tablewriter.WithRenderer(renderer.NewMarkdown()),
-	)
-	fill := func(row []string) []any {
-		cells := make([]any, len(row))
-		for i, c := range row {
-			cells[i] = escape(c)
-		}
-		return cells
-	}
-	t.Header(fill(header)...)
-	for _, row := range rows {
-		if err := t.Append(fill(row)...); err != nil {
-			return err
-		}
-	}
-	b.WriteString("\n")
-	return t.Render()
-}
-
-// escaped is a phrase with the bad parts in bold.
+// escaped is a phrase with its bad parts marked.
 func escaped(p phrase, separator string) string {
 	parts := make([]string, len(p))
 	for i, x := range p {
-		if parts[i] = escape(x.text); x.bad {
+		if parts[i] = escape(x.Text); x.Bad {
 			parts[i] = "⚠️ " + parts[i]
 		}
 	}
@@ -119,10 +117,9 @@ func escaped(p phrase, separator string) string {
 func escape(s string) string {
 	var b strings.Builder
 	for _, r := range s {
-		switch {
-		case strings.ContainsRune("&<>|`*_~@\\[]#$", r):
+		if strings.ContainsRune("&<>|`*_~@\\[]#$", r) {
 			fmt.Fprintf(&b, "&#%d;", r)
-		default:
+		} else {
 			b.WriteRune(r)
 		}
 	}

@@ -21,7 +21,7 @@ var presentations = map[string]presentation{
 	"join": {
 		about: func(_ scene, o result.Options) string {
 			if o.Join == "spread" {
-				return fmt.Sprintf(", born over %v", o.Spread)
+				return fmt.Sprintf(", born over %v", span(o.Spread))
 			}
 			return ", all born at once"
 		},
@@ -43,7 +43,7 @@ var presentations = map[string]presentation{
 			if o.InStep {
 				phases = ", all in step"
 			}
-			return fmt.Sprintf(", each broadcasts every %v for %v%s", o.Interval, o.Duration, phases)
+			return fmt.Sprintf(", each broadcasts every %v for %v%s", span(o.Interval), span(o.Duration), phases)
 		},
 		headline: func(s scene, _ result.Options) phrase {
 			sent, ok := s.total("sent")
@@ -77,7 +77,7 @@ var presentations = map[string]presentation{
 		facts: func(s scene, _ result.Options) []fact {
 			p := s.when("converge", "after the kill no view held the killed any more")
 			if w := s.Charts.Ideal; w != nil && p != nil {
-				p = p.add("ideal %s to %s after it", fixed(w[0], 1), quantity{fixed(w[1], 1), "", "s"})
+				p = p.add("ideal %s to %s after it", fixed(w[0], 1), quantity{Whole: fixed(w[1], 1), Unit: "s"})
 			}
 			return []fact{{"converge", p}}
 		},
@@ -89,7 +89,7 @@ var presentations = map[string]presentation{
 	},
 	"churn": {
 		about: func(_ scene, o result.Options) string {
-			return fmt.Sprintf(", %g a second of them die or return, for %v", o.Churn, o.Duration)
+			return fmt.Sprintf(", %g a second of them die or return, for %v", o.Churn, span(o.Duration))
 		},
 		headline: func(s scene, _ result.Options) phrase {
 			return s.reached("disagreement", "held views that differed from the truth for %v of the churn", "")
@@ -134,9 +134,9 @@ var presentations = map[string]presentation{
 		about: func(_ scene, o result.Options) string {
 			rate := "as fast as one core can"
 			if o.Garbage.Rate > 0 {
-				rate = strings.ReplaceAll(measure(o.Garbage.Rate, "messages/s").String(), glue, " ")
+				rate = measure(o.Garbage.Rate, "messages/s").String()
 			}
-			return fmt.Sprintf(" beside a flood of kind %s at the %s, %s, for %v", clean(o.Garbage.Kind), clean(o.Garbage.At), rate, o.Duration)
+			return fmt.Sprintf(" beside a flood of kind %s at the %s, %s, for %v", o.Garbage.Kind, o.Garbage.At, rate, span(o.Duration))
 		},
 		headline: func(s scene, _ result.Options) phrase {
 			v := s.value("hostile_rate")
@@ -147,7 +147,7 @@ var presentations = map[string]presentation{
 			if sent, _ := s.total("sent"); sent == 0 {
 				return phrase{}.add("sent no message beside %v hostile datagrams", measure(*v, "messages/s"))
 			}
-			return phrase{}.addIf(lost != 0, "lost %s messages beside %v hostile datagrams", orNone(lost), measure(*v, "messages/s"))
+			return phrase{}.addIf(lost != 0, "lost %s messages beside %v hostile datagrams", orNone(lost, "no"), measure(*v, "messages/s"))
 		},
 		facts: func(s scene, _ result.Options) []fact {
 			p := s.counted(nil, "hostile_sent", "sent", false)
@@ -215,9 +215,9 @@ func (s scene) counted(p phrase, metric, text string, bad bool) phrase {
 }
 
 // orNone is a count in a sentence.
-func orNone(n float64) string {
+func orNone(n float64, none string) string {
 	if n == 0 {
-		return "no"
+		return none
 	}
 	return grouped(n)
 }

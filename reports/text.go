@@ -1,83 +1,109 @@
 package reports
 
 import (
-	"io"
+	"cmp"
 	"slices"
 	"strings"
-
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
-
-	"p2plocal/bench/result"
 )
-
-// TextOptions say what the text is for.
-type TextOptions struct {
-	Width int  // columns; 0: 100
-	Color bool // ANSI colours, for a terminal that wants them
-	ASCII bool // no byte above 0x7E
-}
 
 const (
 	defaultWidth = 100
 	narrowest    = 40
-	gutter       = 2 // blank columns left of everything below a heading
+	gutter       = 2  // blank columns between those of a table, and left of everything below a heading
+	widestLabel  = 20 // of what stands left of a fact
+	leastWords   = 24 // columns for words that may be cut short
 )
 
 // A page writes text of one width, in colour or not.
 type page struct {
-	TextOptions
-	b   strings.Builder
-	err error
+	Options
+	b       strings.Builder
+	first   int            // width of labels and rows' names
+	columns map[string]int // width of the columns of aligned tables, by name
+	dropped []string       // columns for which there was no room
+	err     error
 }
 
-func newPage(o TextOptions) *page {
+// text renders a document as a screen of text.
+func text(d *Document, o Options) (string, error) {
 	if o.Width == 0 {
 		o.Width = defaultWidth
 	}
 	o.Width = max(o.Width, narrowest)
-	return &page{TextOptions: o}
+	p := &page{Options: o, columns: make(map[string]int)}
+	var shown []section
+	for _, s := range d.Sections {
+		if (o.All || !s.Full) && !(o.All && s.Brief) {
+			shown = append(shown, s)
+		}
+	}
+	p.measure(d, shown)
+	for _, h := range d.Heads {
+		p.wrapped("", h.Text, "", bold)
+	}
+	if len(d.About) > 0 {
+		p.wrapped("", d.About, "", faint)
+	}
+	for _, s := range shown {
+		s.About = d.about(s)
+		p.section(s)
+	}
+	for _, h := range d.Heads {
+		p.verdicts(h.Verdicts)
+	}
+	p.line("")
+	for _, h := range d.Heads {
+		for _, f := range h.Origin {
+			p.fact(f, faint)
+		}
+	}
+	if len(p.dropped) > 0 {
+		p.fact(fact{"left out", words("for want of room: " + strings.Join(p.dropped, ", "))}, faint)
+	}
+	return p.b.String(), p.err
 }
 
-// Text writes a result as a screen of text.
-func Text(w io.Writer, r *result.Result, o TextOptions) error {
-	p, d := newPage(o), newDigest(r)
-	p.wrapped("", d.headline, "", bold)
-	// First columns and labels are as wide in all sections, and so are the
-	// columns of the same name.
-	first := 0
-	columns := make(map[string]int)
-	for _, s := range d.sections {
-		for _, x := range s.rows {
-			first = max(first, width(x.name))
+// measure finds how wide the first columns, labels and aligned columns of the
+// same name are, in all sections alike.
+func (p *page) measure(d *Document, shown []section) {
+	p.first = len("left out")
+	label := func(f fact) { p.first = max(p.first, min(width(f.Label), widestLabel)) }
+	for _, h := range d.Heads {
+		for _, f := range h.Origin {
+			label(f)
 		}
-		for _, f := range s.facts {
-			first = max(first, width(f.label))
+	}
+	for _, s := range shown {
+		for _, f := range s.Facts {
+			label(f)
 		}
-		for c, name := range s.columns {
-			for _, cell := range s.column(c) {
-				columns[name] = max(columns[name], width(name), width(cell))
+		if len(s.Notes) > 0 {
+			label(fact{Label: "note"})
+		}
+		if s.Table == nil || !s.Table.Aligned {
+			continue
+		}
+		for _, x := range s.Table.Rows {
+			p.first = max(p.first, min(width(x.Name), widestLabel))
+		}
+		for c, column := range s.Table.Columns {
+			for _, cell := range s.Table.column(c, true) {
+				p.columns[column.Name] = max(p.columns[column.Name], width(column.Name), width(cell))
 			}
 		}
 	}
-	first = min(first, 20)
-	for _, s := range d.sections {
-		p.section(s, first, columns)
-	}
-	p.verdicts(d.verdicts)
-	p.line("")
-	p.wrapped(p.label("machine", first), d.machine, ", ", faint)
-	p.wrapped(p.label("seed", first), d.origin, ", ", faint)
-	return p.flush(w)
 }
 
-func (p *page) flush(w io.Writer) error {
-	if p.err != nil {
-		return p.err
+// column is column c's cells.
+func (t *table) column(c int, all bool) []string {
+	var cells []quantity
+	for _, x := range t.visible(all) {
+		cells = append(cells, x.Cells[c])
 	}
-	_, err := io.WriteString(w, strings.ReplaceAll(p.b.String(), glue, " "))
-	return err
+	if t.Aligned {
+		return aligned(cells)
+	}
+	return strung(cells)
 }
 
 // The styles are ANSI SGR sequences.
@@ -88,7 +114,8 @@ const (
 	green = "32"
 )
 
-// style wraps text that this package wrote, or that was cleaned.
+var tones = map[tone]string{good: green, bad: red, soft: faint, strong: bold}
+
 func (p *page) style(code, s string) string {
 	if p.ASCII {
 		s = toASCII(s)
@@ -101,206 +128,260 @@ func (p *page) style(code, s string) string {
 
 func (p *page) line(s string) { p.b.WriteString(strings.TrimRight(s, " ") + "\n") }
 
-// label is what stands left of a fact.
-func (p *page) label(s string, first int) string {
-	return strings.Repeat(" ", gutter) + pad(fit(s, first), first) + "  "
+// fit cuts text that is too long for a line.
+func (p *page) fit(s string, room int) string {
+	mark := "…"
+	if p.ASCII {
+		s, mark = toASCII(s), toASCII(mark)
+	}
+	if width(s) <= room {
+		return s
+	}
+	return string([]rune(s)[:max(0, room-width(mark))]) + mark
 }
 
 // alarm is what bad news begins with, so that it shows without colour.
-const alarm = "! "
+const alarm = "!" + glue
 
-// wrapped writes a phrase behind a label, its parts kept together where they
-// fit on a line, continuation lines indented below the first.
+// wrapped writes a phrase behind a label, its parts kept together where there
+// is a separator and they fit on a line, continuation lines indented below the
+// first.
 func (p *page) wrapped(label string, text phrase, separator, style string) {
-	indent := strings.Repeat(" ", width(label))
+	p.behind(label, faint, text, separator, style)
+}
+
+func (p *page) behind(label, labelStyle string, text phrase, separator, style string) {
 	room := p.Width - width(label)
-	var words []part
+	var words [][]part // what no line may end in, each of one or more parts
+	whole := true      // the last of them
 	for i, x := range text {
-		s := x.text
+		s := x.Text
 		if p.ASCII {
 			s = toASCII(s)
 		}
-		if x.bad && strings.TrimSpace(s) != "" {
+		if x.Bad && strings.TrimSpace(s) != "" {
 			s = alarm + s
 		}
+		then := ""
 		if i < len(text)-1 {
-			s += separator
+			then = separator
 		}
-		words = append(words, part{s, x.bad})
-	}
-	line, used := p.style(faint, label), 0
-	if label == "" {
-		line = ""
-	}
-	put := func(s string, bad bool) {
-		if bad {
-			line += p.style(red, strings.TrimRight(s, ", ")) + s[len(strings.TrimRight(s, ", ")):]
-		} else {
-			line += p.style(style, s)
+		if separator != "" && width(s+then) <= room+1 {
+			s = strings.ReplaceAll(s, " ", glue)
 		}
-		used += width(s)
+		for _, x := range []part{{s, x.Bad}, {then, false}} {
+			for _, s := range strings.SplitAfter(x.Text, " ") {
+				if s == "" {
+					continue
+				}
+				if whole {
+					words = append(words, nil)
+				}
+				words[len(words)-1] = append(words[len(words)-1], part{s, x.Bad})
+				whole = strings.HasSuffix(s, " ")
+			}
+		}
 	}
+	line, used := p.style(labelStyle, label), 0
 	next := func() {
 		p.line(line)
-		line, used = indent, 0
+		line, used = strings.Repeat(" ", width(label)), 0
 	}
-	for _, x := range words {
-		if separator != "" && width(x.text) <= room {
-			if used+width(strings.TrimRight(x.text, " ")) > room {
-				next()
-			}
-			put(x.text, x.bad)
-			continue
+	for _, word := range words {
+		size := 0
+		for _, x := range word {
+			size += width(x.Text)
 		}
-		for _, s := range strings.SplitAfter(x.text, " ") {
-			for width(s) > room { // a word longer than a line
-				if used > 0 {
+		if last := word[len(word)-1].Text; strings.HasSuffix(last, " ") {
+			size--
+		}
+		if used > 0 && used+size > room {
+			next()
+		}
+		for _, x := range word {
+			for s := x.Text; s != ""; {
+				if used == room && s != " " {
 					next()
 				}
-				put(string([]rune(s)[:room]), x.bad)
-				s = string([]rune(s)[room:])
+				runes := []rune(s)
+				n := min(len(runes), max(room-used, 1))
+				code := style
+				if x.Bad {
+					code = red
+				}
+				line += p.style(code, string(runes[:n]))
+				s, used = string(runes[n:]), used+n
 			}
-			if used > 0 && used+width(strings.TrimRight(s, " ")) > room {
-				next()
-			}
-			put(s, x.bad)
 		}
 	}
 	p.line(line)
 }
 
-func (p *page) section(s section, first int, columns map[string]int) {
+// label is what stands left of a fact.
+func (p *page) label(s string, size int) string {
+	return strings.Repeat(" ", gutter) + pad(s, size) + "  "
+}
+
+// fact writes a labelled line, below its label where that is too long.
+func (p *page) fact(f fact, style string) {
+	label := f.Label
+	if width(label) > p.first {
+		p.wrapped(strings.Repeat(" ", gutter), words(label), "", faint)
+		label = ""
+	}
+	p.wrapped(p.label(label, p.first), f.Text, ", ", style)
+}
+
+func (p *page) section(s section) {
 	p.line("")
-	room := p.Width - width(s.name) - 2
-	if p.ASCII {
-		room -= 2 // by which the mark of a cut gets longer
+	if s.Name != "" {
+		p.heading(s.Name, s.About)
 	}
-	p.line(p.style(bold, clean(s.name)) + "  " + p.style(faint, fit(clean(s.about), room)))
-	if len(s.rows) > 0 {
-		p.table(s, first, columns)
+	if s.Table != nil && len(s.Table.visible(p.All)) > 0 {
+		p.table(s.Table)
 	}
-	if s.curve != nil {
-		label := p.label("shape", first)
+	if s.Curve != nil {
+		label := p.label("shape", p.first)
 		n := min(p.Width-width(label)-1, 72)
-		for i, l := range s.curve.draw(n, 2, p.ASCII) {
+		for i, l := range s.Curve.draw(n, 2, p.ASCII) {
 			if i > 0 {
 				label = strings.Repeat(" ", width(label))
 			}
-			if p.ASCII {
-				l = toASCII(strings.ReplaceAll(l, "╵", "|"))
-			}
-			p.line(p.style(faint, label) + l)
+			p.line(p.style(faint, label) + p.style("", l))
 		}
 	}
-	for _, f := range s.facts {
-		p.wrapped(p.label(f.label, first), f.text, ", ", "")
+	for _, f := range s.Facts {
+		p.fact(f, "")
 	}
-	for _, n := range s.notes {
-		p.wrapped(p.label("note", first), phrase{{clean(n.text), n.bad}}, "", "")
+	for _, n := range s.Notes {
+		p.fact(fact{"note", phrase{n}}, "")
+	}
+	for _, a := range s.Accounts {
+		p.account(a)
 	}
 }
 
-// fit cuts text that is too long for a line.
-func fit(s string, room int) string {
-	if width(s) <= room {
-		return s
+// heading writes a section's name, and behind it what it is about.
+func (p *page) heading(name, about string) {
+	label := name + "  "
+	switch {
+	case about == "":
+		p.wrapped("", words(name), "", bold)
+	case width(label) > p.Width/2:
+		p.wrapped("", words(name), "", bold)
+		p.wrapped(strings.Repeat(" ", gutter), words(about), "", faint)
+	default:
+		p.behind(label, bold, words(about), "", faint)
 	}
-	return string([]rune(s)[:max(0, room-1)]) + "…"
 }
 
-// table writes a section's table with as many columns as the width allows, in
-// the order of their importance.
-func (p *page) table(s section, first int, columns map[string]int) {
-	size := func(c int) int { return columns[s.columns[c]] + gutter }
+// table writes a table with as many columns as the width allows, those of low
+// rank first.
+func (p *page) table(t *table) {
+	first := p.first
+	rows := t.visible(p.All)
+	if !t.Aligned {
+		first = width(t.Corner)
+		for _, x := range rows {
+			first = max(first, width(x.Name))
+		}
+		first = min(first, p.Width/2)
+	}
+	cells := make([][]string, len(t.Columns))
+	size := make([]int, len(t.Columns))
+	order := make([]int, len(t.Columns))
+	for c, column := range t.Columns {
+		order[c] = c
+		cells[c] = t.column(c, p.All)
+		size[c] = width(column.Name)
+		for _, cell := range cells[c] {
+			size[c] = max(size[c], width(cell))
+		}
+		if column.Minor {
+			size[c] = min(size[c], leastWords)
+		}
+		if t.Aligned {
+			size[c] = p.columns[column.Name]
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(t.Columns[a].Rank, t.Columns[b].Rank) })
 	room := p.Width - gutter - first
-	keep := make([]bool, len(s.columns))
-	take := func(c int) {
-		if c >= 0 && !keep[c] && size(c) <= room {
-			keep[c], room = true, room-size(c)
+	keep := make([]bool, len(t.Columns))
+	full := -1 // the rank of which there was no room for one
+	for _, c := range order {
+		if keep[c] = size[c]+gutter <= room && t.Columns[c].Rank != full; keep[c] {
+			room -= size[c] + gutter
+			continue
+		}
+		if full = t.Columns[c].Rank; full == 0 {
+			full = -1
+		}
+		if name := t.Columns[c].Name; !t.Columns[c].Minor && !slices.Contains(p.dropped, name) {
+			p.dropped = append(p.dropped, name)
 		}
 	}
-	for _, name := range statistics {
-		take(slices.Index(s.columns, name))
+	header, left := []string{pad(p.style(faint, p.fit(t.Corner, first)), first)}, []bool{true}
+	lines := make([][]string, len(rows))
+	for i, x := range rows {
+		code := ""
+		if x.Marked {
+			code = bold
+		}
+		lines[i] = []string{p.style(code, pad(p.fit(x.Name, first), first))}
 	}
-	for c := range s.columns {
-		take(c)
-	}
-	header := []string{pad("", first)}
-	rows := make([][]string, len(s.rows))
-	for i, x := range s.rows {
-		rows[i] = []string{pad(fit(x.name, first), first)}
-	}
-	for c, name := range s.columns {
+	for c, column := range t.Columns {
 		if !keep[c] {
 			continue
 		}
-		header = append(header, pad(strings.Repeat(" ", max(0, (size(c)-gutter-width(name)+1)/2))+name, size(c)-gutter))
-		for i, cell := range s.column(c) {
-			rows[i] = append(rows[i], cell)
+		name := column.Name
+		if t.Aligned {
+			name = pad(strings.Repeat(" ", max(0, (size[c]-width(name)+1)/2))+name, size[c])
 		}
-	}
-	p.grid(header, rows)
-}
-
-// grid writes rows below a header: the first column to the left, all others to
-// the right.
-func (p *page) grid(header []string, rows [][]string) {
-	align := make([]tw.Align, len(header))
-	for i := range align {
-		align[i] = tw.AlignRight
-	}
-	align[0] = tw.AlignLeft
-	head := make([]any, len(header))
-	for i, h := range header {
-		head[i] = "  " + p.style(faint, h)
-	}
-	p.render(tw.CellAlignment{PerColumn: align}, head, rows)
-}
-
-// render is the one place that sets the table engine up.
-func (p *page) render(align tw.CellAlignment, header []any, rows [][]string) {
-	cell := tw.CellConfig{
-		Alignment:  align,
-		Padding:    tw.CellPadding{Global: tw.PaddingNone},
-		Formatting: tw.CellFormatting{AutoFormat: tw.Off, AutoWrap: tw.WrapNone},
-	}
-	var b strings.Builder
-	t := tablewriter.NewTable(&b,
-		tablewriter.WithConfig(tablewriter.Config{Header: cell, Row: cell, Behavior: tw.Behavior{TrimSpace: tw.Off}}),
-		tablewriter.WithHeaderAutoFormat(tw.Off),
-		tablewriter.WithTrimSpace(tw.Off),
-		tablewriter.WithEastAsian(tw.Off),
-		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
-			Borders: tw.BorderNone,
-			Settings: tw.Settings{
-				Separators: tw.SeparatorsNone,
-				Lines:      tw.LinesNone,
-			},
-		})),
-	)
-	if len(header) > 0 {
-		t.Header(header...)
-	}
-	for _, row := range rows {
-		cells := make([]any, len(row))
-		for i, c := range row {
-			if p.ASCII {
-				c = toASCII(c)
+		header, left = append(header, p.style(faint, name)), append(left, column.Left)
+		for i, cell := range cells[c] {
+			if column.Minor {
+				cell = p.fit(cell, size[c]+room)
 			}
-			cells[i] = "  " + c // padding that the engine need not know of
-		}
-		if err := t.Append(cells...); err != nil {
-			p.err = err
-			return
+			lines[i] = append(lines[i], p.style(tones[rows[i].Cells[c].Tone], cell))
 		}
 	}
-	if err := t.Render(); err != nil {
+	p.grid(left, header, lines)
+}
+
+func (p *page) grid(left []bool, header []string, rows [][]string) {
+	s, err := grid(false, left, header, rows)
+	if err != nil {
 		p.err = err
-		return
 	}
-	for l := range strings.Lines(b.String()) {
+	for l := range strings.Lines(s) {
 		p.line(strings.TrimRight(l, " \n"))
 	}
+}
+
+// account tells of one case that went wrong.
+func (p *page) account(a account) {
+	p.line("")
+	p.line(p.style(tones[a.Outcome.Tone], a.Outcome.String()) + "  " + p.style("", a.ID+"  "+a.Level))
+	indent := strings.Repeat(" ", gutter)
+	p.wrapped(indent, words(a.Title), "", bold)
+	p.wrapped(indent, words(a.Rule), "", faint)
+	for _, l := range a.Lines {
+		switch label := p.label(l.Label, len("received")); {
+		case l.Full && !p.All:
+		case strings.HasPrefix(l.Text, "  "):
+			p.line(label + p.fit(l.Text, p.Width-width(label)))
+		default:
+			p.wrapped(label, words(l.Text), "", "")
+		}
+	}
+}
+
+// Checked is what a verdict's figure is called.
+func (v verdict) Checked() string {
+	if v.Actual.Whole == missing {
+		return "not measured"
+	}
+	return v.Actual.String()
 }
 
 func (p *page) verdicts(all []verdict) {
@@ -311,14 +392,11 @@ func (p *page) verdicts(all []verdict) {
 	p.line(p.style(bold, "assertions"))
 	rows := make([][]string, len(all))
 	for i, v := range all {
-		mark, actual := p.style(green, "✓"), v.actual.String()
-		if v.actual.whole == missing {
-			actual = "not measured"
+		mark, code := p.style(green, "✓"), ""
+		if !v.OK {
+			mark, code = p.style(red, "✗"), red
 		}
-		if !v.ok {
-			mark, actual = p.style(red, "✗"), p.style(red, actual)
-		}
-		rows[i] = []string{mark, clean(v.text), actual}
+		rows[i] = []string{mark, p.style("", v.Text), p.style(code, v.Checked())}
 	}
-	p.render(tw.CellAlignment{Global: tw.AlignLeft}, nil, rows)
+	p.grid([]bool{true, true, true}, nil, rows)
 }

@@ -57,15 +57,15 @@ func cases() map[string]*result.Result {
 
 func TestText(t *testing.T) {
 	for name, r := range cases() {
-		for suffix, o := range map[string]TextOptions{"": {}, "-80": {Width: 80}, "-ascii-80": {Width: 80, ASCII: true}} {
+		for suffix, o := range map[string]Options{"": {}, "-80": {Width: 80}, "-ascii-80": {Width: 80, ASCII: true}} {
 			t.Run(name+suffix, func(t *testing.T) {
 				var b bytes.Buffer
-				if err := Text(&b, r, o); err != nil {
+				if err := Results([]Named{{"", r}}).Write(&b, "txt", o); err != nil {
 					t.Fatal(err)
 				}
 				golden(t, name+suffix+".txt", b.Bytes())
 				for l := range strings.Lines(b.String()) {
-					if n := utf8.RuneCountInString(strings.TrimSuffix(l, "\n")); n > newPage(o).Width {
+					if n := utf8.RuneCountInString(strings.TrimSuffix(l, "\n")); n > max(o.Width, narrowest, (1-min(o.Width, 1))*defaultWidth) {
 						t.Errorf("line of %d columns: %q", n, l)
 					}
 				}
@@ -76,7 +76,7 @@ func TestText(t *testing.T) {
 				}
 				o.Color = true
 				var colored bytes.Buffer
-				if err := Text(&colored, r, o); err != nil {
+				if err := Results([]Named{{"", r}}).Write(&colored, "txt", o); err != nil {
 					t.Fatal(err)
 				}
 				if plain := sgr.ReplaceAllString(colored.String(), ""); plain == colored.String() || trimmed(plain) != trimmed(b.String()) {
@@ -95,7 +95,7 @@ func trimmed(s string) string { return regexp.MustCompile(" +\n").ReplaceAllStri
 // The default scenarios fit one screen.
 func TestTextHeight(t *testing.T) {
 	var b bytes.Buffer
-	if err := Text(&b, cases()["default"], TextOptions{}); err != nil {
+	if err := Results([]Named{{"", cases()["default"]}}).Write(&b, "txt", Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(b.String(), "\n"); n > 48 {
@@ -108,7 +108,7 @@ func TestWrite(t *testing.T) {
 		for _, format := range []string{"md", "csv"} {
 			t.Run(name+"."+format, func(t *testing.T) {
 				var b bytes.Buffer
-				if err := Write(&b, format, []Named{{name, r}}, TextOptions{}); err != nil {
+				if err := Results([]Named{{name, r}}).Write(&b, format, Options{}); err != nil {
 					t.Fatal(err)
 				}
 				golden(t, name+"."+format, b.Bytes())
@@ -124,14 +124,14 @@ func TestWrite(t *testing.T) {
 func TestJSON(t *testing.T) {
 	r := cases()["bad"]
 	var b, again bytes.Buffer
-	if err := Write(&b, "json", []Named{{"x", r}}, TextOptions{}); err != nil {
+	if err := Results([]Named{{"x", r}}).Write(&b, "json", Options{}); err != nil {
 		t.Fatal(err)
 	}
 	back, err := result.Read(bytes.NewReader(b.Bytes()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(&again, "json", []Named{{"x", back}}, TextOptions{}); err != nil {
+	if err := Results([]Named{{"x", back}}).Write(&again, "json", Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(b.Bytes(), again.Bytes()) {
@@ -142,7 +142,7 @@ func TestJSON(t *testing.T) {
 func TestCSV(t *testing.T) {
 	r := cases()["bad"]
 	var b bytes.Buffer
-	if err := CSV(&b, []Named{{"=cmd()|x,\"y\"", r}, {"second", r}}); err != nil {
+	if err := Results([]Named{{"=cmd()|x,\"y\"", r}, {"second", r}}).Write(&b, "csv", Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(strings.ReplaceAll(b.String(), "\r\n", ""), "\n") {
@@ -186,12 +186,12 @@ func TestFormatOf(t *testing.T) {
 			t.Errorf("%q: %v", file, err)
 		}
 	}
-	if err := Write(io.Discard, "pdf", []Named{{}}, TextOptions{}); !errors.Is(err, ErrFormat) {
+	if err := Results([]Named{{Result: sample(1, 2, 1)}}).Write(io.Discard, "pdf", Options{}); !errors.Is(err, ErrFormat) {
 		t.Error(err)
 	}
 	two := []Named{{Result: &result.Result{Config: result.Config{Peers: 2}}}, {Result: &result.Result{Config: result.Config{Peers: 3}}}}
-	if Write(io.Discard, "txt", nil, TextOptions{}) == nil || Write(io.Discard, "json", two, TextOptions{}) == nil {
-		t.Error("no result, or two of different meshes into one document, is no error")
+	if Results(two).Write(io.Discard, "json", Options{}) == nil {
+		t.Error("two results of different meshes into one document are no error")
 	}
 }
 

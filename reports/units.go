@@ -5,20 +5,42 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A quantity is a figure ready for print, in three parts so that a column of
-// them can line up on the decimal point.
+// them can line up on the decimal point; or a word in a figure's place.
 type quantity struct {
-	whole, fraction, unit string // "1", ".25", "ms"
+	Whole, Fraction, Unit string // "1", ".25", "ms"
+	Tone                  tone
+	Link                  string // where on a page there is more
 }
 
+// A tone is what a reader should feel.
+type tone string
+
+const (
+	good   tone = "good"
+	bad    tone = "bad"
+	soft   tone = "soft"
+	strong tone = "strong"
+)
+
 func (q quantity) String() string {
-	if q.unit == "" {
-		return q.whole + q.fraction
+	if q.Unit == "" {
+		return q.Whole + q.Fraction
 	}
-	return q.whole + q.fraction + glue + q.unit
+	return q.Whole + q.Fraction + glue + q.Unit
 }
+
+// word is what stands in a figure's place.
+func word(s string, t tone) quantity { return quantity{Whole: s, Tone: t} }
+
+// none stands where there is no figure.
+var none = quantity{Whole: missing}
+
+// whole is a count.
+func whole[N int | uint64](n N) quantity { return quantity{Whole: grouped(float64(n))} }
 
 // glue keeps a figure and its unit on one line; print has a blank there.
 const glue = "\u00a0"
@@ -38,7 +60,7 @@ var (
 	rates   = []scale{{1e6, "M/s"}, {1e3, "k/s"}, {1, "/s"}}
 )
 
-// measure turns a figure in one of the units of bench.Metric into print, with
+// measure turns a figure in one of the units of result.Metric into print, with
 // three significant digits where it is not a count.
 func measure(v float64, unit string) quantity {
 	switch unit {
@@ -51,22 +73,22 @@ func measure(v float64, unit string) quantity {
 	case "ratio":
 		return percent(v)
 	case "cores":
-		return quantity{fixed(v, 2), "", "cores"}.split()
+		return quantity{Whole: fixed(v, 2), Unit: "cores"}.split()
 	case "1":
 		if v == math.Trunc(v) {
-			return quantity{whole: grouped(v)}
+			return quantity{Whole: grouped(v)}
 		}
 		return digits(v).split()
 	}
 	q := digits(v).split()
-	q.unit = clean(unit) // of a file, perhaps
+	q.Unit = unit
 	return q
 }
 
 // optional is measure, or a dash for what was not measured.
 func optional(v *float64, unit string) quantity {
 	if v == nil {
-		return quantity{whole: missing}
+		return none
 	}
 	return measure(*v, unit)
 }
@@ -74,10 +96,10 @@ func optional(v *float64, unit string) quantity {
 // percent keeps enough digits that a small loss never reads as none.
 func percent(v float64) quantity {
 	if v == 0 || math.Abs(v) >= 0.9995 {
-		return quantity{whole: fixed(v*100, 0), unit: "%"}
+		return quantity{Whole: fixed(v*100, 0), Unit: "%"}
 	}
 	q := digits(v * 100).split()
-	q.unit = "%"
+	q.Unit = "%"
 	return q
 }
 
@@ -87,11 +109,11 @@ func scaled(v float64, ladder []scale) quantity {
 	for i, s := range ladder {
 		switch {
 		case s.from == 1 && (v == 0 || s.name == "B"):
-			return quantity{whole: grouped(v), unit: s.name} // there is no part of a byte
+			return quantity{Whole: grouped(v), Unit: s.name} // there is no part of a byte
 		case v == 0:
 		case math.Abs(v) >= s.from*(1-1e-9) || i == len(ladder)-1:
 			q := digits(v / s.from).split()
-			q.unit = s.name
+			q.Unit = s.name
 			return q
 		}
 	}
@@ -103,13 +125,13 @@ func digits(v float64) quantity {
 	v = round3(v)
 	switch a := math.Abs(v); {
 	case a >= 100-1e-9 || a == 0:
-		return quantity{whole: grouped(math.Round(v))}
+		return quantity{Whole: grouped(math.Round(v))}
 	case a >= 10-1e-9:
-		return quantity{whole: fixed(v, 1)}
+		return quantity{Whole: fixed(v, 1)}
 	case a >= 1-1e-9:
-		return quantity{whole: fixed(v, 2)}
+		return quantity{Whole: fixed(v, 2)}
 	}
-	return quantity{whole: strconv.FormatFloat(v, 'f', -1, 64)}
+	return quantity{Whole: strconv.FormatFloat(v, 'f', -1, 64)}
 }
 
 // round3 rounds to three significant digits.
@@ -123,10 +145,24 @@ func round3(v float64) float64 {
 
 // split parts the fraction from the whole.
 func (q quantity) split() quantity {
-	if i := strings.IndexByte(q.whole, '.'); i >= 0 {
-		q.whole, q.fraction = q.whole[:i], q.whole[i:]
+	if i := strings.IndexByte(q.Whole, '.'); i >= 0 {
+		q.Whole, q.Fraction = q.Whole[:i], q.Whole[i:]
 	}
 	return q
+}
+
+// trimmed is a figure without needless digits, such as 1.5 s or 250 ms.
+func (q quantity) trimmed() quantity {
+	q.Fraction = strings.TrimRight(strings.TrimRight(q.Fraction, "0"), ".")
+	return q
+}
+
+// span is a duration that somebody has chosen.
+func span(d time.Duration) quantity {
+	if d >= time.Minute && d%time.Minute == 0 {
+		return quantity{Whole: grouped(d.Minutes()), Unit: "min"}
+	}
+	return measure(d.Seconds(), "s").trimmed()
 }
 
 func fixed(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
@@ -154,31 +190,40 @@ func plural(n uint64, one string) string {
 	return count(n) + " " + one + "s"
 }
 
+// strung prints a column of quantities.
+func strung(column []quantity) []string {
+	out := make([]string, len(column))
+	for i, q := range column {
+		out[i] = q.String()
+	}
+	return out
+}
+
 // aligned prints a column of quantities, one string each, so that decimal
 // points and units stand below each other. A missing one stands alone.
 func aligned(column []quantity) []string {
 	whole, fraction, unit := 1, 0, 0
 	if slices.ContainsFunc(column, func(q quantity) bool {
-		return slices.ContainsFunc(seconds, func(s scale) bool { return s.name == q.unit })
+		return slices.ContainsFunc(seconds, func(s scale) bool { return s.name == q.Unit })
 	}) {
 		whole, fraction, unit = 3, 3, 2 // as wide as any time, so that tables line up with each other
 	}
 	for _, q := range column {
-		if q.whole == missing {
+		if q.Whole == missing {
 			continue
 		}
-		whole, fraction, unit = max(whole, len(q.whole)), max(fraction, len(q.fraction)), max(unit, width(q.unit))
+		whole, fraction, unit = max(whole, len(q.Whole)), max(fraction, len(q.Fraction)), max(unit, width(q.Unit))
 	}
 	out := make([]string, len(column))
 	for i, q := range column {
-		if q.whole == missing {
+		if q.Whole == missing {
 			// Below the last digit before the point.
 			out[i] = pad("", whole-1) + missing + pad("", fraction+unit+min(unit, 1))
 			continue
 		}
-		s := strings.Repeat(" ", whole-len(q.whole)) + q.whole + pad(q.fraction, fraction)
+		s := strings.Repeat(" ", whole-len(q.Whole)) + q.Whole + pad(q.Fraction, fraction)
 		if unit > 0 {
-			s += " " + pad(q.unit, unit)
+			s += " " + pad(q.Unit, unit)
 		}
 		out[i] = s
 	}

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"p2plocal/bench"
@@ -55,11 +54,6 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case cfg.Repeat > mostRuns:
 		return cli.Usagef("-repeat %d, want at most %d", cfg.Repeat, mostRuns)
 	}
-	for _, name := range out.reports {
-		if !strings.HasSuffix(name, ".txt") && !strings.HasSuffix(name, ".html") {
-			return cli.Usagef("agree writes reports that end in .txt or .html, not %q", name)
-		}
-	}
 	if err := cfg.finish(fs, stderr); err != nil {
 		return err
 	}
@@ -76,14 +70,10 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	a := stat.Agree(bench.Metrics, real, sim)
-	errs := []error{reports.Agree(stdout, a, real, sim, printing.TextOptions(stdout, out.ascii))}
+	d := reports.Agreement(a, real, sim)
+	errs := []error{d.Write(stdout, "txt", printing.Options(stdout, out.ascii, false))}
 	for _, name := range out.reports {
-		errs = append(errs, printing.WriteFile(name, func(w io.Writer) error {
-			if strings.HasSuffix(name, ".html") {
-				return reports.AgreeHTML(w, a, real, sim)
-			}
-			return reports.Agree(w, a, real, sim, reports.TextOptions{ASCII: out.ascii})
-		}))
+		errs = append(errs, printing.Report(name, d, reports.Options{ASCII: out.ascii}))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err

@@ -23,7 +23,7 @@ func TestAgree(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Errorf("exit %d, %q:\n%s", code, stderr, stdout)
 	}
-	if b, err := os.ReadFile(page); err != nil || !strings.Contains(string(b), "<svg class=\"ecdf\"") || !strings.Contains(string(b), "crash.detect.max") {
+	if b, err := os.ReadFile(page); err != nil || !strings.Contains(string(b), `"id":"agree-crash.detect.max"`) || !strings.Contains(string(b), "crash.detect.max") {
 		t.Errorf("%v, the page is\n%.3000s", err, b)
 	}
 	for _, args := range [][]string{append(fast, "-json", real), append([]string{"-sim", "-json", sim}, fast...)} {

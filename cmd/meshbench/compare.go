@@ -42,7 +42,7 @@ func compare(_ context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	c := stat.Compare(bench.Metrics, []*result.Result{old}, []*result.Result{new})
-	if err := reports.Compare(stdout, c, *all, printing.TextOptions(stdout, *ascii)); err != nil {
+	if err := reports.Compare(c).Write(stdout, "txt", printing.Options(stdout, *ascii, *all)); err != nil {
 		return err
 	}
 	if threshold < 0 {

@@ -164,8 +164,12 @@ func (o *output) check(scenarios []string, parse func(string) (result.Assert, er
 		asserts = append(asserts, a)
 	}
 	for _, name := range o.reports {
-		if _, err := reports.FormatOf(name); err != nil {
+		format, err := reports.FormatOf(name)
+		if err != nil {
 			return nil, cli.UsageError{Err: err}
+		}
+		if format == "xml" && len(o.asserts) == 0 {
+			return nil, cli.Usagef("-report %q is JUnit's XML of the assertions: it takes -assert", name)
 		}
 	}
 	files := append([]string{o.json, o.gobench}, o.reports...)

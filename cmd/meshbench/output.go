@@ -18,36 +18,28 @@ import (
 
 // write writes the result wherever it is wanted.
 func (o *output) write(r *result.Result, stdout io.Writer) error {
-	return o.writeAll(stdout, r.Write, func(w io.Writer) error { return bench.Metrics.WriteGoBench(w, r) },
-		func(w io.Writer, name, format string, t reports.TextOptions) error {
-			return reports.Write(w, format, []reports.Named{{Name: name, Result: r}}, t)
-		})
+	return o.writeAll(stdout, false, func(w io.Writer) error { return bench.Metrics.WriteGoBench(w, r) },
+		func(name string) *reports.Document { return reports.Results([]reports.Named{{Name: name, Result: r}}) })
 }
 
-// writeAll writes the document, the Go benchmark format and the reports
-// wherever they are wanted. One place that fails does not keep it from the
-// others.
-func (o *output) writeAll(stdout io.Writer, document, gobench func(io.Writer) error, report func(w io.Writer, name, format string, t reports.TextOptions) error) error {
+// writeAll writes a document, by the name of the file that it goes to, and the
+// Go benchmark format wherever they are wanted. One place that fails does not
+// keep it from the others.
+func (o *output) writeAll(stdout io.Writer, all bool, gobench func(io.Writer) error, document func(name string) *reports.Document) error {
 	var errs []error
+	format := "txt"
 	if o.json == "-" {
-		errs = append(errs, document(stdout))
-	} else {
-		errs = append(errs, report(stdout, "", "txt", printing.TextOptions(stdout, o.ascii)))
+		format = "json"
 	}
-	file := func(name string, write func(io.Writer) error) {
-		if name != "" && name != "-" {
-			errs = append(errs, printing.WriteFile(name, write))
-		}
+	errs = append(errs, document("").Write(stdout, format, printing.Options(stdout, o.ascii, all)))
+	if o.json != "" && o.json != "-" {
+		errs = append(errs, printing.WriteFile(o.json, func(w io.Writer) error { return document("").Write(w, "json", reports.Options{}) }))
 	}
-	file(o.json, document)
-	file(o.gobench, gobench)
+	if o.gobench != "" {
+		errs = append(errs, printing.WriteFile(o.gobench, gobench))
+	}
 	for _, name := range o.reports {
-		format, err := reports.FormatOf(name)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		file(name, func(w io.Writer) error { return report(w, name, format, reports.TextOptions{ASCII: o.ascii}) })
+		errs = append(errs, printing.Report(name, document(name), reports.Options{ASCII: o.ascii, All: all}))
 	}
 	var lines []string
 	for _, err := range errs {
@@ -85,12 +77,12 @@ func report(_ context.Context, args []string, stdout, _ io.Writer) error {
 			if err != nil {
 				return err
 			}
-			return reports.Pairing(stdout, format, p, *all, printing.TextOptions(stdout, *ascii))
+			return reports.Pairing(p).Write(stdout, format, printing.Options(stdout, *ascii, *all))
 		}
 		if err != nil {
 			return err
 		}
 		results = append(results, reports.Named{Name: name, Result: r})
 	}
-	return reports.Write(stdout, format, results, printing.TextOptions(stdout, *ascii))
+	return reports.Results(results).Write(stdout, format, printing.Options(stdout, *ascii, *all))
 }

@@ -54,8 +54,6 @@ func compareServers(ctx context.Context, args []string, stdout, stderr io.Writer
 	if failed == nil && !p.Interrupted && p.Failure() != "" {
 		failed = errors.New(p.Failure())
 	}
-	err = out.writeAll(stdout, p.Write, func(w io.Writer) error { return p.WriteGoBench(bench.Metrics, w) }, func(w io.Writer, _, format string, o reports.TextOptions) error {
-		return reports.Pairing(w, format, p, *all, o)
-	})
+	err = out.writeAll(stdout, *all, func(w io.Writer) error { return p.WriteGoBench(bench.Metrics, w) }, func(string) *reports.Document { return reports.Pairing(p) })
 	return outcome(err, failed, p.Interrupted, p.Assertions)
 }

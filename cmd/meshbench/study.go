@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -189,8 +188,10 @@ func (c *studyCommand) run(ctx context.Context, swept []string, stdout, stderr i
 		return cli.UsageError{Err: err}
 	}
 	for _, file := range c.files {
-		if !slices.Contains(reports.StudyFormats, strings.TrimPrefix(filepath.Ext(file), ".")) {
-			return cli.Usagef("-report %q, want a file that ends in .%s", file, strings.Join(reports.StudyFormats, ", ."))
+		if format, err := reports.FormatOf(file); err != nil {
+			return cli.UsageError{Err: err}
+		} else if format == "xml" {
+			return cli.Usagef("-report %q: a study has no verdicts for JUnit", file)
 		}
 	}
 	if err := printing.Check(c.files...); err != nil {
@@ -200,11 +201,10 @@ func (c *studyCommand) run(ctx context.Context, swept []string, stdout, stderr i
 	report := c.plan.Run(ctx, func(done, all int) { line.show("lines", uint64(done), uint64(all)) })
 	line.wipe()
 	report.Version, report.Args = version(), shaping(c.fs, swept)
-	errs := []error{reports.Study(stdout, "txt", report, printing.TextOptions(stdout, c.ascii))}
+	d := reports.Study(report)
+	errs := []error{d.Write(stdout, "txt", printing.Options(stdout, c.ascii, false))}
 	for _, file := range c.files {
-		errs = append(errs, printing.WriteFile(file, func(w io.Writer) error {
-			return reports.Study(w, strings.TrimPrefix(filepath.Ext(file), "."), report, reports.TextOptions{ASCII: c.ascii})
-		}))
+		errs = append(errs, printing.Report(file, d, reports.Options{ASCII: c.ascii}))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))

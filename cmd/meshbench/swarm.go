@@ -154,7 +154,7 @@ func oneSeed(ctx context.Context, s faults.Script, until time.Duration, trace bo
 
 // say writes lines, on a terminal broken between words where they are too long for it.
 func say(w io.Writer, lines ...string) error {
-	if width := printing.TextOptions(w, false).Width; width > 0 {
+	if width := printing.Options(w, false, false).Width; width > 0 {
 		for i, line := range lines {
 			lines[i] = fold(line, width)
 		}

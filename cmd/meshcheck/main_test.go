@@ -348,7 +348,7 @@ func TestFullDisk(t *testing.T) {
 		return
 	}
 	code, stdout, stderr := once(t, "server", "-exec", ourServer(), "-run", "birth/1$", "-html", "/dev/full")
-	if code != 1 || !strings.Contains(stderr, `cannot write "/dev/full"`) || !strings.Contains(stdout, " of 1 cases pass") {
+	if code != 1 || !strings.Contains(stderr, `cannot write "/dev/full"`) || !strings.Contains(stdout, " of 1 case passed") {
 		t.Errorf("exit code %d, stderr %q, stdout %s", code, stderr, stdout)
 	}
 	code, _, stderr = once(t, "server", "-exec", ourServer(), "-run", "birth/1$", "-json", "/no/such/dir/file")

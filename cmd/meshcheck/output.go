@@ -39,18 +39,14 @@ func (o *output) files() error {
 // write writes the results wherever they are wanted. One place that fails does
 // not keep them from the others.
 func (o *output) write(c *reports.Conformance, stdout io.Writer) error {
-	var errs []error
+	d, format := c.Document(), "txt"
 	if o.json == "-" {
-		errs = append(errs, c.JSON(stdout))
-	} else {
-		errs = append(errs, c.Text(stdout, printing.TextOptions(stdout, o.ascii), o.verbose))
+		format = "json"
 	}
-	for _, f := range []struct {
-		name  string
-		write func(io.Writer) error
-	}{{o.json, c.JSON}, {o.junit, c.JUnit}, {o.html, c.HTML}} {
+	errs := []error{d.Write(stdout, format, printing.Options(stdout, o.ascii, o.verbose))}
+	for _, f := range []struct{ name, format string }{{o.json, "json"}, {o.junit, "xml"}, {o.html, "html"}} {
 		if f.name != "" && f.name != "-" {
-			errs = append(errs, printing.WriteFile(f.name, f.write))
+			errs = append(errs, printing.WriteFile(f.name, func(w io.Writer) error { return d.Write(w, f.format, reports.Options{}) }))
 		}
 	}
 	return errors.Join(errs...)

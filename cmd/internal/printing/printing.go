@@ -44,15 +44,24 @@ func WriteFile(name string, write func(io.Writer) error) error {
 	return nil
 }
 
+// Report writes a document to a file in the format that its ending asks for.
+func Report(name string, d *reports.Document, o reports.Options) error {
+	format, err := reports.FormatOf(name)
+	if err != nil {
+		return err
+	}
+	return WriteFile(name, func(w io.Writer) error { return d.Write(w, format, o) })
+}
+
 // Terminal is w if it is one.
 func Terminal(w io.Writer) (*os.File, bool) {
 	f, ok := w.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// TextOptions fit a terminal, where stdout is one.
-func TextOptions(stdout io.Writer, ascii bool) reports.TextOptions {
-	o := reports.TextOptions{ASCII: ascii}
+// Options fit a terminal, where stdout is one.
+func Options(stdout io.Writer, ascii, all bool) reports.Options {
+	o := reports.Options{ASCII: ascii, All: all}
 	f, ok := Terminal(stdout)
 	if !ok {
 		return o

@@ -2,9 +2,11 @@ package reports
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,70 +15,119 @@ import (
 	"p2plocal/bench/result"
 )
 
-// A digest is what the forms for reading (text, Markdown, the head of the
-// HTML) say of a result: an editor's choice. Everything measured is in the CSV
-// and in the document itself.
-type digest struct {
-	headline phrase
-	sections []section
-	verdicts []verdict
-	machine  phrase
-	origin   phrase
+// Named is a result and what to call it beside others, such as its file.
+type Named struct {
+	Name string
+	*result.Result
 }
 
-// A phrase is text in parts, so that bad news can stand out.
-type phrase []part
-
-type part struct {
-	text string
-	bad  bool
-}
-
-func (p phrase) add(format string, args ...any) phrase {
-	return append(p, part{text: fmt.Sprintf(format, args...)})
-}
-
-func (p phrase) addIf(bad bool, format string, args ...any) phrase {
-	return append(p, part{fmt.Sprintf(format, args...), bad})
-}
-
-// A section is one scenario.
-type section struct {
-	name    string
-	about   string
-	columns []string
-	rows    []row
-	facts   []fact
-	notes   []part
-	curve   *curve
-}
-
-// A row is one line of a section's table. Cells are as many as columns.
-type row struct {
-	name  string
-	cells []quantity
-}
-
-// column is column c's cells, aligned.
-func (s section) column(c int) []string {
-	cells := make([]quantity, len(s.rows))
-	for i, x := range s.rows {
-		cells[i] = x.cells[c]
+// Results makes the document of one result, or of several that a page lays over
+// each other and compares with the first, and that text and Markdown have one
+// after the other. There must be one at least.
+func Results(results []Named) *Document {
+	var all []*Document
+	for _, r := range results {
+		all = append(all, newResult(r))
 	}
-	return aligned(cells)
+	d := all[0]
+	if len(all) > 1 {
+		d = &Document{Tool: result.ToolName, Title: plural(uint64(len(all)), "result"), each: all}
+		d.Sections = append(d.Sections, compareAll(results))
+		for i, x := range all {
+			d.Heads = append(d.Heads, x.Heads...)
+			for _, s := range x.Sections {
+				s.Head = i
+				d.Sections = append(d.Sections, s)
+			}
+			for _, t := range x.Terms {
+				if !slices.ContainsFunc(d.Terms, func(have fact) bool { return have.Label == t.Label }) {
+					d.Terms = append(d.Terms, t)
+				}
+			}
+		}
+	}
+	d.drawn = func() *drawn { return newDrawn(results) }
+	d.records = func(row func(...string)) { resultRecords(results, row) }
+	d.source = func(w io.Writer) error { return merged(w, results) }
+	return d
 }
 
-// A fact is a labelled line below the table.
-type fact struct {
-	label string
-	text  phrase
+// newResult is the editor's choice of what to say of a result. Everything
+// measured is in the CSV and in the document that it is made from.
+func newResult(named Named) *Document {
+	r := named.Result
+	h := head{Name: named.Name, Text: headline(r), Origin: []fact{{"machine", machine(r)}, {"seed", origin(r)}}}
+	for _, a := range r.Assertions {
+		unit, text := "1", a.Text
+		if def, field, ok := bench.Metrics.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
+			unit = def.Unit
+		}
+		h.Verdicts = append(h.Verdicts, verdict{text, optional(a.Actual, unit), a.OK})
+	}
+	d := &Document{Tool: result.ToolName, Heads: []head{h}}
+	for _, s := range scenes(r) {
+		d.Sections = append(d.Sections, newSection(r, s))
+		d.Terms = append(d.Terms, terms(s)...)
+	}
+	d.filled()
+	return d
 }
 
-// A verdict is an assertion and what came of it.
-type verdict struct {
-	text   string
-	actual quantity
-	ok     bool
+// merged writes the document of one result, or of all their runs.
+func merged(w io.Writer, results []Named) error {
+	if len(results) == 1 {
+		return results[0].Write(w)
+	}
+	args := []string{"report", "json"}
+	var all []*result.Result
+	for _, r := range results {
+		args, all = append(args, r.Name), append(all, r.Result)
+	}
+	r, err := bench.Metrics.Merge(all, args)
+	if err != nil {
+		return err
+	}
+	return r.Write(w)
+}
+
+// resultRecords are one row for each run, scenario and flat metric. A figure
+// that was not measured leaves its value empty. The baseline, which belongs to a
+// run and no scenario, has an empty scenario; a simulated run has "simulated",
+// which is 1, in its place.
+func resultRecords(results []Named, put func(...string)) {
+	put("result", "run", "seed", "scenario", "peers", "interrupted", "metric", "unit", "value")
+	for _, r := range results {
+		for i, run := range r.Runs {
+			flat := func(s result.Scenario, name string, m result.Metric) {
+				record := func(metric, unit string, v *float64) {
+					put(cell(r.Name), strconv.Itoa(i+1), strconv.FormatUint(run.Seed, 10), cell(s.Name),
+						strconv.Itoa(s.Peers), strconv.FormatBool(s.Interrupted), cell(metric), cell(unit), precise(v))
+				}
+				if m.Dist == nil {
+					record(name, m.Unit, m.Value)
+					return
+				}
+				for _, f := range result.Fields {
+					unit := m.Unit
+					if f == "n" {
+						unit = "1"
+					}
+					record(name+"."+f, unit, m.Dist.Field(f))
+				}
+			}
+			none := result.Scenario{Peers: r.Config.Peers}
+			if yes := 1.0; r.Result.Env.Simulated {
+				flat(none, "simulated", result.Metric{Unit: "1", Value: &yes})
+			} else {
+				flat(none, "baseline.round_trip", run.Baseline.RoundTrip)
+			}
+			for _, s := range run.Scenarios {
+				for _, name := range bench.Metrics.Names(s) {
+					flat(s, name, s.Metrics[name])
+				}
+			}
+		}
+	}
 }
 
 // A scene is one scenario over all runs.
@@ -154,22 +205,6 @@ func (s scene) total(name string) (sum float64, ok bool) {
 	return sum, ok
 }
 
-func newDigest(r *result.Result) digest {
-	d := digest{headline: headline(r), machine: machine(r), origin: origin(r)}
-	for _, s := range scenes(r) {
-		d.sections = append(d.sections, newSection(r, s))
-	}
-	d.dropEmpty()
-	for _, a := range r.Assertions {
-		unit, text := "1", a.Text
-		if def, field, ok := bench.Metrics.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
-			unit = def.Unit
-		}
-		d.verdicts = append(d.verdicts, verdict{text, optional(a.Actual, unit), a.OK})
-	}
-	return d
-}
-
 // headline is the result in one sentence: how many peers, how fast they knew
 // each other, what was lost, how late it came, and what a crash took.
 func headline(r *result.Result) phrase {
@@ -203,7 +238,7 @@ func headline(r *result.Result) phrase {
 	for _, s := range scenes(r) {
 		for _, x := range s.all {
 			if what, _, _ := strings.Cut(x.Failed, ": "); what != "" {
-				clause(true, "%s in %s", clean(what), clean(s.Name))
+				clause(true, "%s in %s", what, s.Name)
 				break
 			}
 		}
@@ -213,7 +248,7 @@ func headline(r *result.Result) phrase {
 		unexplained += math.Abs(n)
 		if h := presentations[s.Name].headline; h != nil {
 			if c := h(s, r.Config.Options); len(c) > 0 {
-				clause(c[0].bad, "%s", c[0].text)
+				clause(c[0].Bad, "%s", c[0].Text)
 				p = append(p, c[1:]...)
 			}
 		}
@@ -253,29 +288,29 @@ func cutShort(s scene) string {
 	case s.repeated():
 		return fmt.Sprintf("cut short in %d of %d; planned: ", n, len(s.all))
 	}
-	return fmt.Sprintf("cut short after %s; planned: ", strings.ReplaceAll(measure(seconds, "s").String(), glue, " "))
+	return fmt.Sprintf("cut short after %v; planned: ", measure(seconds, "s"))
 }
 
 // statistics are the columns of a table of distributions, most wanted first.
 var statistics = []string{"p50", "p99", "max", "p90", "p99.9", "min", "n", "p99.99", "offered", "worst loss", "worst p99"}
 
 func newSection(r *result.Result, s scene) section {
-	sec := section{name: s.Name, about: about(r, s)}
+	sec := section{Name: s.Name, About: about(r, s), drawn: true}
 	switch {
 	case s.repeated():
-		sec.columns, sec.rows = overRuns(s)
-		sec.about += fmt.Sprintf("; counts add up all %d runs", len(s.all))
+		sec.Table = overRuns(s)
+		sec.About += fmt.Sprintf("; counts add up all %d runs", len(s.all))
 	case len(s.Charts.Trials) > 0:
-		sec.columns, sec.rows = trials(s.Charts.Trials)
+		sec.Table = trials(s.Charts.Trials)
 	default:
-		sec.columns, sec.rows = distributions(s)
+		sec.Table = distributions(s)
 	}
-	sec.about = cutShort(s) + sec.about
-	sec.curve = newCurve(s.all, s.Name+".latency")
-	sec.facts = facts(r, s)
+	sec.About = cutShort(s) + sec.About
+	sec.Curve = newCurve(s.all, s.Name+".latency")
+	sec.Facts = facts(r, s)
 	seen := make(map[string]bool)
 	if slices.ContainsFunc(s.all, isCut) {
-		sec.notes = append(sec.notes, part{"interrupted: the figures cover what there was until then", true})
+		sec.Notes = append(sec.Notes, part{"interrupted: the figures cover what there was until then", true})
 	}
 	for i, x := range s.all {
 		for _, n := range x.Notes {
@@ -286,10 +321,33 @@ func newSection(r *result.Result, s scene) section {
 			if seen[text] = true; s.repeated() {
 				text = fmt.Sprintf("run %d: %s", i+1, text)
 			}
-			sec.notes = append(sec.notes, part{text, n.Bad})
+			sec.Notes = append(sec.Notes, part{text, n.Bad})
 		}
 	}
 	return sec
+}
+
+// statistical is a table whose columns have a rank by what is most wanted.
+func statistical(names ...string) *table {
+	t := &table{Corner: "metric", Columns: columns(names...), Aligned: true}
+	for i, name := range names {
+		if t.Columns[i].Rank = slices.Index(statistics, name); t.Columns[i].Rank < 0 {
+			t.Columns[i].Rank = len(statistics) + i
+		}
+	}
+	return t
+}
+
+// terms say what the metrics of a scenario are.
+func terms(s scene) (out []fact) {
+	for _, name := range bench.Metrics.Names(s.Scenario) {
+		if d, _, ok := bench.Metrics.Define(name); ok {
+			out = append(out, fact{name, words(d.Text)})
+		} else if d, _, ok := bench.Metrics.Define(name + ".n"); ok {
+			out = append(out, fact{name, words(d.Text)})
+		}
+	}
+	return out
 }
 
 // label is a metric's name as people write it.
@@ -318,49 +376,24 @@ func flatLabel(flat string) string {
 }
 
 // distributions makes one row for each distribution of the only run.
-func distributions(s scene) ([]string, []row) {
-	var rows []row
-	columns := []string{"n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max"}
+func distributions(s scene) *table {
+	t := statistical("n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max")
 	for _, name := range bench.Metrics.Names(s.Scenario) {
 		m := s.Metrics[name]
 		if m.Dist == nil || m.Dist.N == 0 {
 			continue
 		}
-		x := row{name: label(strings.TrimPrefix(name, s.Name+"."))}
-		for _, c := range columns {
+		x := row{Name: label(strings.TrimPrefix(name, s.Name+"."))}
+		for _, c := range t.Columns {
 			unit := m.Unit
-			if c == "n" {
+			if c.Name == "n" {
 				unit = "1"
 			}
-			x.cells = append(x.cells, optional(m.Dist.Field(c), unit))
+			x.Cells = append(x.Cells, optional(m.Dist.Field(c.Name), unit))
 		}
-		rows = append(rows, x)
+		t.Rows = append(t.Rows, x)
 	}
-	return columns, rows
-}
-
-// dropEmpty leaves out the columns that no row fills in any of the sections
-// that have them, so that tables of one kind keep the same columns.
-func (d *digest) dropEmpty() {
-	filled := make(map[string]bool)
-	for _, s := range d.sections {
-		for _, x := range s.rows {
-			for c, q := range x.cells {
-				filled[s.columns[c]] = filled[s.columns[c]] || q.whole != missing
-			}
-		}
-	}
-	for i := range d.sections {
-		s := &d.sections[i]
-		for c := len(s.columns) - 1; c >= 0; c-- {
-			if !filled[s.columns[c]] {
-				s.columns = slices.Delete(s.columns, c, c+1)
-				for j := range s.rows {
-					s.rows[j].cells = slices.Delete(s.rows[j].cells, c, c+1)
-				}
-			}
-		}
-	}
+	return t
 }
 
 // summarised are the flat metrics that stand for a scenario when several runs
@@ -374,33 +407,34 @@ var summarised = []string{
 	"rate_lossless", "rate_goal", "latency_due.p50", "latency_due_goal.p50", "latency_due_goal.p99",
 }
 
-func overRuns(s scene) ([]string, []row) {
-	var rows []row
+func overRuns(s scene) *table {
+	t := statistical("median", "95 % from", "to", "min", "max", "runs", "more needed")
 	for _, flat := range summarised {
 		m, ok := s.summary[s.Name+"."+flat]
 		if !ok || m.N == 0 {
 			continue
 		}
-		x := row{name: flatLabel(flat), cells: []quantity{
+		x := row{Name: flatLabel(flat), Cells: []quantity{
 			measure(m.Median, m.Unit), optional(m.Low, m.Unit), optional(m.High, m.Unit),
-			measure(m.Min, m.Unit), measure(m.Max, m.Unit), measure(float64(m.N), "1"), {whole: missing},
+			measure(m.Min, m.Unit), measure(m.Max, m.Unit), whole(m.N), none,
 		}}
 		if m.More > 0 {
-			x.cells[6] = measure(float64(m.More), "1")
+			x.Cells[6] = whole(m.More)
 		}
-		rows = append(rows, x)
+		t.Rows = append(t.Rows, x)
 	}
-	return []string{"median", "95 % from", "to", "min", "max", "runs", "more needed"}, rows
+	return t
 }
 
 // trials shows a search's loads in ascending order, the trials at one load in
 // one row: what the search makes of it depends on all of them.
-func trials(all []mlrsearch.Trial) ([]string, []row) {
+func trials(all []mlrsearch.Trial) *table {
 	byLoad := make(map[float64][]mlrsearch.Trial)
 	for _, t := range all {
 		byLoad[t.Offered] = append(byLoad[t.Offered], t)
 	}
-	var rows []row
+	out := statistical("offered", "trials", "with loss", "worst loss", "worst p50", "worst p99", "for")
+	out.Corner = "trials"
 	for _, load := range slices.Sorted(maps.Keys(byLoad)) {
 		name, lossy := "carried", 0
 		var worst mlrsearch.Trial
@@ -419,12 +453,12 @@ func trials(all []mlrsearch.Trial) ([]string, []row) {
 		if name == "" {
 			name = "lost some"
 		}
-		rows = append(rows, row{clean(name), []quantity{
-			measure(load, "messages/s"), measure(float64(len(byLoad[load])), "1"), measure(float64(lossy), "1"),
+		out.Rows = append(out.Rows, row{Name: name, Cells: []quantity{
+			measure(load, "messages/s"), whole(len(byLoad[load])), whole(lossy),
 			measure(worst.Loss, "ratio"), measure(p50, "s"), measure(p99, "s"), measure(seconds, "s"),
 		}})
 	}
-	return []string{"offered", "trials", "with loss", "worst loss", "worst p50", "worst p99", "for"}, rows
+	return out
 }
 
 // facts are the lines below a scenario's table.
@@ -438,7 +472,7 @@ func facts(r *result.Result, s scene) []fact {
 	present := presentations[s.Name]
 	if present.facts != nil {
 		for _, f := range present.facts(s, r.Config.Options) {
-			say(f.label, f.text)
+			say(f.Label, f.Text)
 		}
 	}
 	if s.has("sent") {
@@ -448,7 +482,7 @@ func facts(r *result.Result, s scene) []fact {
 		if n, ok := s.total("lost"); ok {
 			p = p.addIf(n != 0 && !lossy, "%s lost", grouped(n))
 			if sent, _ := s.total("sent"); n != 0 && sent > 0 {
-				p[len(p)-1].text += fmt.Sprintf(" (%v)", percent(n/sent))
+				p[len(p)-1].Text += fmt.Sprintf(" (%v)", percent(n/sent))
 			}
 		}
 		p = s.counted(p, "duplicated", "duplicated", !lossy)
@@ -470,12 +504,12 @@ func facts(r *result.Result, s scene) []fact {
 		p = p.add("memory %v", measure(*v, "bytes"))
 	}
 	if v := s.value("memory_growth"); v != nil {
-		p[len(p)-1].text += fmt.Sprintf(" (grown by %v under fire)", measure(*v, "bytes"))
+		p[len(p)-1].Text += fmt.Sprintf(" (grown by %v under fire)", measure(*v, "bytes"))
 	}
 	if v := s.value("server_cpu"); v != nil {
 		p = p.add("their server %v", measure(*v, "cores"))
 		if v := s.value("server_memory"); v != nil {
-			p[len(p)-1].text += ", " + measure(*v, "bytes").String()
+			p[len(p)-1].Text += ", " + measure(*v, "bytes").String()
 		}
 	}
 	say("mesh", p)
@@ -565,16 +599,16 @@ func machine(r *result.Result) phrase {
 	if e.Simulated {
 		p = p.add("simulated")
 		if s := r.Config.Simulation; s != nil {
-			p = p.add("%s", clean(s.String()))
+			p = p.add("%s", s.String())
 		}
 		return p
 	}
 	if e.CPU != "" {
-		p = p.add("%s", clean(e.CPU))
+		p = p.add("%s", e.CPU)
 	}
 	p = p.add("%s", plural(uint64(max(0, e.Cores)), "core"))
-	system := clean(strings.TrimSpace(e.OS + " " + e.Kernel))
-	p = p.add("%s %s", system, clean(e.Arch)).add("%s", clean(e.Go))
+	system := strings.TrimSpace(e.OS + " " + e.Kernel)
+	p = p.add("%s %s", system, e.Arch).add("%s", e.Go)
 	busy := e.Cores > 0 && e.Load[0] > 0.5*float64(e.Cores)
 	p = p.addIf(busy, "load %s", fixed(e.Load[0], 2))
 	if len(r.Runs) > 0 {
@@ -589,8 +623,8 @@ func machine(r *result.Result) phrase {
 func origin(r *result.Result) phrase {
 	seed := r.Config.Seed
 	p := phrase{}.add("%d", seed)
-	version := strings.TrimSpace(clean(r.Tool.Name) + " " + clean(r.Tool.Version))
-	switch c := clean(r.Tool.Commit); {
+	version := strings.TrimSpace(r.Tool.Name + " " + r.Tool.Version)
+	switch c := r.Tool.Commit; {
 	case c == "":
 		version += " (commit unknown)" // go run, or -buildvcs=false
 	case r.Tool.Dirty:

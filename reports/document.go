@@ -1,0 +1,300 @@
+package reports
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// A Document is what there is to say of something that was measured or tested,
+// without a word on how it looks. Each kind of thing has one function that
+// makes its document, and each format one file that renders any document.
+type Document struct {
+	Tool     string      // whose it is
+	Title    string      // over several heads
+	Heads    []head      // one for each thing that it is about
+	About    phrase      // how the figures came about
+	Sections []section   //
+	Terms    []fact      // what the figures mean
+	each     []*Document // what text and Markdown write in its place, one after the other
+
+	records func(row func(cells ...string)) // every figure, for CSV; nil: the tables
+	source  func(io.Writer) error           // what it was made from, as JSON
+	suites  []suite                         // for JUnit; nil: the verdicts
+	drawn   func() *drawn                   // what page.js draws
+}
+
+// A head is what to know first of one thing that the document is about.
+type head struct {
+	Name     string // beside others
+	Text     phrase
+	Verdicts []verdict
+	Origin   []fact // where it comes from, and what it takes to do it again
+}
+
+// A section is one scenario, study, comparison or group of cases. Sections of
+// one name stand together on a page.
+type section struct {
+	Name, About string
+	Head        int    // whose it is, where there are several heads
+	Table       *table // may be nil, as all below may be empty
+	Curve       *curve
+	Charts      []chart
+	Facts       []fact
+	Notes       []part
+	Accounts    []account
+	Brief       bool // in place of what is Full, where a format wants it short
+	Full        bool
+	Folded      bool // the charts say it, too: a page shows the table on demand
+	drawn       bool // page.js has charts for it
+}
+
+// A table has one row name and as many cells as columns in each row.
+type table struct {
+	Corner  string // over the rows' names
+	Columns []column
+	Rows    []row
+	Aligned bool // each column has figures of one kind: decimal points stand below each other
+}
+
+type column struct {
+	Name  string
+	Rank  int  // which to leave out first where there is no room: the highest; 0: none
+	Left  bool // words, not figures
+	Minor bool // words that may be cut short
+}
+
+type row struct {
+	Name   string
+	Cells  []quantity
+	Marked bool // stands out
+	Minor  bool // left out where a format wants it short
+}
+
+// columns have the given names, none of which can be left out.
+func columns(names ...string) []column {
+	out := make([]column, len(names))
+	for i, name := range names {
+		out[i].Name = name
+	}
+	return out
+}
+
+// visible are the rows to show.
+func (t *table) visible(all bool) (rows []row) {
+	for _, r := range t.Rows {
+		if all || !r.Minor {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// A phrase is text in parts, so that bad news can stand out.
+type phrase []part
+
+type part struct {
+	Text string
+	Bad  bool
+}
+
+func (p phrase) add(format string, args ...any) phrase {
+	return p.addIf(false, format, args...)
+}
+
+func (p phrase) addIf(bad bool, format string, args ...any) phrase {
+	return append(p, part{fmt.Sprintf(format, args...), bad})
+}
+
+// joined puts a separator between the parts.
+func (p phrase) joined(separator string) (out phrase) {
+	for i, x := range p {
+		if i > 0 {
+			out = append(out, part{separator, false})
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+func words(s string) phrase { return phrase{{Text: s}} }
+
+// A fact is a labelled line; its parts have commas between them.
+type fact struct {
+	Label string
+	Text  phrase
+}
+
+// A verdict is an assertion and what came of it.
+type verdict struct {
+	Text   string
+	Actual quantity
+	OK     bool
+}
+
+// An account says in full what is wrong with one case.
+type account struct {
+	ID, Level, Title, Rule string
+	Outcome                quantity
+	Lines                  []labelled
+}
+
+type labelled struct {
+	Label, Text string
+	Full        bool // left out where a format wants it short
+}
+
+// A chart is a picture of curves or dots over two axes.
+type chart struct {
+	ID     string   `json:"id"`
+	In     string   `json:"in"` // the id of its section on the page
+	Title  string   `json:"title"`
+	Says   string   `json:"says"`
+	X      axis     `json:"x"`
+	Y      axis     `json:"y"`
+	Series []series `json:"series"`
+	Wide   bool     `json:"wide,omitempty"`
+}
+
+// An axis is linear unless it says otherwise. Its unit is one of measure's.
+type axis struct {
+	Label string `json:"label"`
+	Unit  string `json:"unit"`
+	Log   bool   `json:"log,omitempty"`
+	Zero  bool   `json:"zero,omitempty"` // begins at 0
+}
+
+// Series of one color belong together.
+type series struct {
+	Name   string  `json:"name"`
+	Kind   kind    `json:"kind"`
+	Color  int     `json:"color"`
+	Dashed bool    `json:"dashed,omitempty"`
+	Points []point `json:"points"`
+}
+
+type kind string
+
+const (
+	curves kind = "curve" // a line through points
+	stairs kind = "step"  // as an empirical distribution function is drawn
+	dots   kind = "dots"
+	theory kind = "theory" // a line behind the others
+)
+
+// A point may have an interval, a name, and a mark that makes it stand out.
+type point struct {
+	X      float64  `json:"x"`
+	Y      float64  `json:"y"`
+	Low    *float64 `json:"low,omitempty"`
+	High   *float64 `json:"high,omitempty"`
+	Name   string   `json:"name,omitempty"`
+	Marked bool     `json:"marked,omitempty"`
+}
+
+// chapters are the sections by name, in the order of the first of each, with
+// those that belong to the page.
+func (d *Document) chapters() (out [][]section) {
+	for _, s := range d.Sections {
+		if s.Brief {
+			continue
+		}
+		i := slices.IndexFunc(out, func(c []section) bool { return c[0].Name == s.Name })
+		if i < 0 {
+			i, out = len(out), append(out, nil)
+		}
+		out[i] = append(out[i], s)
+	}
+	return out
+}
+
+// about is what a section is about, beside whose it is.
+func (d *Document) about(s section) string {
+	if len(d.Heads) < 2 || s.Head < 0 {
+		return s.About
+	}
+	return strings.TrimSuffix(d.Heads[s.Head].Name+": "+s.About, ": ")
+}
+
+// clean makes all text in the document harmless, so that no format has to.
+func (d *Document) clean() {
+	for _, part := range []any{&d.Tool, &d.Title, d.Heads, d.About, d.Sections, d.Terms, d.suites} {
+		cleanAll(reflect.ValueOf(part))
+	}
+	for _, x := range d.each {
+		x.clean()
+	}
+}
+
+func cleanAll(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			cleanAll(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			cleanAll(v.Index(i))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				cleanAll(v.Field(i))
+			}
+		}
+	case reflect.String:
+		if s := v.String(); v.CanSet() {
+			v.SetString(clean(s))
+		}
+	}
+}
+
+// filled leaves out the columns that no row of any section fills, so that
+// tables of one kind keep the same columns.
+func (d *Document) filled() {
+	has := make(map[string]bool)
+	for _, s := range d.Sections {
+		if s.Table == nil {
+			continue
+		}
+		for _, x := range s.Table.Rows {
+			for c, q := range x.Cells {
+				has[s.Table.Columns[c].Name] = has[s.Table.Columns[c].Name] || q.Whole != missing
+			}
+		}
+	}
+	for _, s := range d.Sections {
+		if s.Table == nil {
+			continue
+		}
+		for c := len(s.Table.Columns) - 1; c >= 0; c-- {
+			if !has[s.Table.Columns[c].Name] {
+				s.Table.Columns = slices.Delete(s.Table.Columns, c, c+1)
+				for j := range s.Table.Rows {
+					s.Table.Rows[j].Cells = slices.Delete(s.Table.Rows[j].Cells, c, c+1)
+				}
+			}
+		}
+	}
+}
+
+// plain is a phrase as one string.
+func (p phrase) plain(separator string) string {
+	texts := make([]string, len(p))
+	for i, x := range p {
+		texts[i] = x.Text
+	}
+	return strings.Join(texts, separator)
+}
+
+// indented writes a value as JSON.
+func indented(v any) func(io.Writer) error {
+	return func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	}
+}

@@ -1,0 +1,82 @@
+// Package reports turns what was measured or tested into what people and other
+// programs read. It is pure: results in, bytes out, without clock or file.
+//
+// Results, Compare, Pairing, Agreement, Study and Conformance make a neutral
+// [Document] each; [Document.Write] renders any document as text for a
+// terminal, Markdown, a page for the browser, CSV, JSON or JUnit's XML. So a new
+// kind of report needs one function, and a new format one file.
+package reports
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Options say how to render a document.
+type Options struct {
+	Width int  // columns of text; 0: 100
+	Color bool // ANSI colours in text, for a terminal that wants them
+	ASCII bool // no byte above 0x7E in text
+	All   bool // text and Markdown show every metric, case and detail, not only what matters most
+}
+
+// Formats are the names of what Write renders; a file's ending is one.
+var Formats = []string{"txt", "md", "html", "csv", "json", "xml"}
+
+// ErrFormat is what Write and FormatOf say of a format that there is not.
+var ErrFormat = errors.New("no such format")
+
+// FormatOf is the format that a file's ending asks for.
+func FormatOf(file string) (string, error) {
+	format := strings.ToLower(strings.TrimPrefix(filepath.Ext(file), "."))
+	if !slices.Contains(Formats, format) {
+		return "", fmt.Errorf("%w: file %q, want one that ends in .%s", ErrFormat, file, strings.Join(Formats, ", ."))
+	}
+	return format, nil
+}
+
+// Write renders the document in one of Formats.
+func (d *Document) Write(w io.Writer, format string, o Options) error {
+	d.clean()
+	switch format {
+	case "txt":
+		return d.one(w, func(d *Document) (string, error) { return text(d, o) })
+	case "md":
+		return d.one(w, func(d *Document) (string, error) { return markdown(d, o.All) })
+	case "html":
+		return writeHTML(w, d)
+	case "csv":
+		return writeCSV(w, d)
+	case "xml":
+		return writeJUnit(w, d)
+	case "json":
+		return d.source(w)
+	}
+	return fmt.Errorf("%w: %q, want one of %s", ErrFormat, format, strings.Join(Formats, ", "))
+}
+
+// one writes the document, or those that stand in its place, with blank lines
+// between them.
+func (d *Document) one(w io.Writer, render func(*Document) (string, error)) error {
+	all := d.each
+	if all == nil {
+		all = []*Document{d}
+	}
+	for i, x := range all {
+		s, err := render(x)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			s = "\n" + s
+		}
+		if _, err := io.WriteString(w, strings.ReplaceAll(s, glue, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
