@@ -126,7 +126,7 @@ func seeds(t testing.TB) map[string]map[string][]byte {
 	return all
 }
 
-// Every target of every package has committed seeds that a fuzzer reads.
+// Every target of the project stands here, and has committed seeds that a fuzzer reads.
 func TestEveryTargetHasSeeds(t *testing.T) {
 	targets := map[string]string{} // directory by name
 	target := regexp.MustCompile(`(?m)^func (Fuzz\w*)\(\w+ \*testing\.F\)`)
@@ -136,6 +136,9 @@ func TestEveryTargetHasSeeds(t *testing.T) {
 		}
 		source, err := os.ReadFile(path)
 		for _, m := range target.FindAllSubmatch(source, -1) {
+			if filepath.Dir(path) != "../fuzz" {
+				t.Errorf("%s stands in %s, want it in ./fuzz", m[1], path)
+			}
 			targets[string(m[1])] = filepath.Join(filepath.Dir(path), "testdata", "fuzz", string(m[1]))
 		}
 		return err

@@ -29,7 +29,7 @@ func decode(b []byte) (d naive) {
 	rest := b[2:]
 	switch number(b[0], b[1]) {
 	case 0xC0:
-		if len(rest) != 4 || !printable(rest[0], rest[1]) || number(rest[2], rest[3]) == 0 {
+		if len(rest) != 4 || !isName(rest[0], rest[1]) || number(rest[2], rest[3]) == 0 {
 			return naive{}
 		}
 		return naive{Kind: "birth", Name: rest[0], Port: number(rest[2], rest[3])}
@@ -40,7 +40,7 @@ func decode(b []byte) (d naive) {
 		d = naive{Kind: "directory", Entries: rest[2:]}
 		for i := range d.Len() {
 			name, port := d.At(i)
-			if !printable(name, d.Entries[4*i+1]) || port == 0 {
+			if !isName(name, d.Entries[4*i+1]) || port == 0 {
 				return naive{}
 			}
 			for j := range i {
@@ -62,7 +62,7 @@ func decode(b []byte) (d naive) {
 		}
 		return naive{Kind: "vanilla", Text: text}
 	case 0xC3:
-		if len(rest) != 2 || !printable(rest[0], rest[1]) {
+		if len(rest) != 2 || !isName(rest[0], rest[1]) {
 			return naive{}
 		}
 		return naive{Kind: "keep-alive", Name: rest[0]}
@@ -70,4 +70,4 @@ func decode(b []byte) (d naive) {
 	return naive{}
 }
 
-func printable(lo, hi byte) bool { return hi == 0 && lo >= 0x20 && lo <= 0x7E }
+func isName(lo, hi byte) bool { return hi == 0 && lo >= 0x20 && lo <= 0x7E }

@@ -306,13 +306,13 @@ func known(others, all core.Entries, port uint16) bool {
 func Healed(s faults.Script) time.Duration {
 	t := core.DefaultTiming()
 	t.Refresh = s.Refresh
-	return s.Calm + bound(t)
+	return s.Calm + Bound(t)
 }
 
-// bound is how long after the last fault everything must have healed: the
+// Bound is how long after the last fault everything must have healed: the
 // longest that a peer waits with its next birth, and the time in which ghosts
 // are reaped.
-func bound(t core.Timing) time.Duration {
+func Bound(t core.Timing) time.Duration {
 	return 2*max(t.Refresh, t.Retry) + t.Deadline + t.Reap + time.Second
 }
 

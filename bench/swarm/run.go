@@ -80,7 +80,7 @@ func Simulate(ctx context.Context, s faults.Script, machines Machines, until tim
 	}
 	if c.found == nil && !r.Interrupted {
 		n.Run(end)
-		if r.Ended = end-s.Calm >= bound(timing); r.Ended {
+		if r.Ended = end-s.Calm >= Bound(timing); r.Ended {
 			c.end(s.Refresh > 0)
 		}
 	}

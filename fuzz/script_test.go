@@ -1,4 +1,4 @@
-package swarm
+package fuzz_test
 
 import (
 	"bytes"

@@ -1,10 +1,9 @@
-package swarm
+package fuzz_test
 
 import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,26 +13,25 @@ import (
 	"time"
 
 	"p2plocal/bench/faults"
+	"p2plocal/bench/swarm"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 	"p2plocal/fuzz/corpus"
 )
-
-var update = flag.Bool("update", false, "write FuzzMesh's seeds anew")
 
 // FuzzMesh makes a mesh and its faults of any bytes. Every invariant holds
 // throughout. When the faults are over, every view is within bound the server's,
 // with refresh; without it, but for the gaps that the protocol is known to leave.
 func FuzzMesh(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := decode(b)
+		s := decodeMesh(b)
 		if err := s.Validate(); err != nil {
 			t.Fatalf("%x is no scenario: %v", b, err)
 		}
 		// The engine takes ten seconds for a deadlock, and a large mesh may need them on a busy machine.
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		if found := Simulate(ctx, s, Core, 0, nil).Finding; found != nil {
+		if found := swarm.Simulate(ctx, s, swarm.Core, 0, nil).Finding; found != nil {
 			var script bytes.Buffer
 			s.Write(&script)
 			t.Fatalf("%v\n%s", found, script.Bytes())
@@ -69,8 +67,8 @@ const (
 
 var verbs = [...]faults.Verb{faults.Link, faults.Cut, faults.Pause, faults.Crash, faults.Drift, faults.Jump, faults.Hostile}
 
-// decode gives a valid scenario for any bytes.
-func decode(b []byte) faults.Script {
+// decodeMesh gives a valid scenario for any bytes.
+func decodeMesh(b []byte) faults.Script {
 	head := make([]byte, headSize)
 	b = b[copy(head, b):]
 	s := faults.Script{
@@ -94,7 +92,7 @@ func decode(b []byte) faults.Script {
 	}
 	timing := core.DefaultTiming()
 	timing.Refresh = s.Refresh
-	s.Duration = s.Calm + bound(timing)
+	s.Duration = s.Calm + swarm.Bound(timing)
 	return s
 }
 
@@ -153,8 +151,8 @@ func decodeNet(b []byte) simnet.Fault {
 	return f
 }
 
-// encode is decode's inverse, as near as the layout can come.
-func encode(s faults.Script) []byte {
+// encodeMesh is decodeMesh's inverse, as near as the layout can come.
+func encodeMesh(s faults.Script) []byte {
 	units := func(d, unit time.Duration) byte { return byte(min(255, d/unit)) }
 	b := []byte{byte(s.Peers-1) % 12, units(s.Refresh, 25*time.Millisecond) &^ 1, byte(s.Queue)}
 	if s.Peers > 12 {
@@ -206,7 +204,7 @@ func encodeNet(f simnet.Fault) []byte {
 // meshSeeds are the examples' faults and some of the swarm's, by file name.
 func meshSeeds(t *testing.T) map[string][]byte {
 	seeds := map[string][]byte{"empty": {}}
-	files, err := filepath.Glob("testdata/*.faults")
+	files, err := filepath.Glob("../bench/swarm/testdata/*.faults")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no examples: %v", err)
 	}
@@ -222,11 +220,11 @@ func meshSeeds(t *testing.T) map[string][]byte {
 		base := strings.TrimSuffix(filepath.Base(file), ".faults")
 		for name, refresh := range map[string]time.Duration{"exact": 0, "refresh": time.Second} {
 			s.Refresh = refresh
-			seeds[base+"-"+name] = encode(s)
+			seeds[base+"-"+name] = encodeMesh(s)
 		}
 	}
 	for seed := range uint64(40) {
-		seeds[fmt.Sprintf("swarm-%d", seed)] = encode(Draw(seed))
+		seeds[fmt.Sprintf("swarm-%d", seed)] = encodeMesh(swarm.Draw(seed))
 	}
 	return seeds
 }
@@ -239,8 +237,8 @@ func TestMeshCorpus(t *testing.T) {
 // Nothing that the layout can say is lost between the two.
 func TestMeshLayout(t *testing.T) {
 	for seed := range uint64(500) {
-		s := decode(encode(Draw(seed)))
-		if again := decode(encode(s)); again.Peers != s.Peers || len(again.Faults) != len(s.Faults) {
+		s := decodeMesh(encodeMesh(swarm.Draw(seed)))
+		if again := decodeMesh(encodeMesh(s)); again.Peers != s.Peers || len(again.Faults) != len(s.Faults) {
 			t.Errorf("%v reads back as %v", s, again)
 		}
 	}
@@ -248,14 +246,14 @@ func TestMeshLayout(t *testing.T) {
 
 // Every known gap is one: the swarm falls into each of them.
 func TestMeshGaps(t *testing.T) {
-	seen := map[Gap]int{}
+	seen := map[swarm.Gap]int{}
 	for seed := range uint64(300) {
-		s := decode(encode(Draw(seed)))
+		s := decodeMesh(encodeMesh(swarm.Draw(seed)))
 		if s.Peers > 12 {
 			continue // slow, and no different
 		}
 		s.Refresh = 0
-		r := Simulate(t.Context(), s, Core, 0, nil)
+		r := swarm.Simulate(t.Context(), s, swarm.Core, 0, nil)
 		if r.Finding != nil {
 			t.Errorf("seed %d: %v", seed, r.Finding)
 		}
@@ -264,7 +262,7 @@ func TestMeshGaps(t *testing.T) {
 		}
 	}
 	t.Log(seen)
-	for _, why := range Gaps {
+	for _, why := range swarm.Gaps {
 		if seen[why] == 0 {
 			t.Errorf("no view differs because %s", why)
 		}
