@@ -11,6 +11,7 @@ import (
 
 	"github.com/montanaflynn/stats"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
@@ -67,7 +68,7 @@ func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *result
 		socks, ports = append(socks, s), append(ports, s.Addr().Port())
 	}
 	rng := rand.New(rand.NewPCG(1, 0))
-	var latency histogram
+	var latency record.Histogram
 	var wg sync.WaitGroup
 	start := time.Now().Add(lead)
 	for i, s := range socks {
@@ -78,7 +79,7 @@ func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *result
 	time.Sleep(time.Until(start.Add(duration + lead)))
 	cancel()
 	wg.Wait()
-	return latency.distribution().Dist
+	return latency.Distribution().Dist
 }
 
 // talker sends the time to all others every interval, and notes how old is
@@ -88,11 +89,11 @@ type talker struct {
 	interval        time.Duration
 	ports           []uint16
 	datagram        [22]byte // as long as peerA_broadcast_0's
-	latency         *histogram
+	latency         *record.Histogram
 }
 
 func (t *talker) Step(now time.Time, _ netip.AddrPort, datagram []byte) {
-	t.latency.record(int64(now.Sub(t.zero)) - int64(binary.LittleEndian.Uint64(datagram)))
+	t.latency.Record(int64(now.Sub(t.zero)) - int64(binary.LittleEndian.Uint64(datagram)))
 }
 
 func (t *talker) Poll(now time.Time) (core.Outgoing, time.Time) {
@@ -106,25 +107,25 @@ func (t *talker) Poll(now time.Time) (core.Outgoing, time.Time) {
 
 // Recording a message must not allocate.
 func BenchmarkRecorder(b *testing.B) {
-	board, _, free, err := newBoard()
+	board, _, free, err := record.NewStore()
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer free()
-	for i := range board.index {
-		board.index[i] = nobody
+	for i := range board.Index {
+		board.Index[i] = record.Nobody
 	}
-	board.index[1000], board.index[1001] = 0, 1
-	c := newClock()
-	board.open(0, 1<<62, time.Second)
-	sender, receiver := newRecorder(board, c, 0), newRecorder(board, c, 1)
+	board.Index[1000], board.Index[1001] = 0, 1
+	c := record.NewClock()
+	board.OpenWindow(0, 1<<62, time.Second)
+	sender, receiver := record.NewRecorder(board, c, 0), record.NewRecorder(board, c, 1)
 	now := time.Now()
-	text := core.AppendBroadcast(nil, seatName(0), 0, 0)
+	text := core.AppendBroadcast(nil, record.SlotName(0), 0, 0)
 	sent := core.Event{Kind: core.Sent, At: now, Since: now, Data: core.Message{Type: core.TypeVanilla, Payload: text}.Append(nil), To: []uint16{1001}}
-	heard := core.Event{Kind: core.Heard, At: now, Peer: core.Entry{Name: seatName(0), Port: 1000}, Data: text}
+	heard := core.Event{Kind: core.Heard, At: now, Peer: core.Entry{Name: record.SlotName(0), Port: 1000}, Data: text}
 	b.ReportAllocs()
 	for b.Loop() {
-		sender.observe(sent)
-		receiver.observe(heard)
+		sender.Observe(sent)
+		receiver.Observe(heard)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
@@ -34,7 +35,7 @@ func MeasureBaseline(ctx context.Context, d time.Duration) (result.Baseline, err
 		defer s.Close()
 		socks[i] = s
 	}
-	var h histogram
+	var h record.Histogram
 	players := [2]*player{
 		{to: [1]uint16{socks[1].Addr().Port()}, rounds: &h, serve: true, end: time.Now().Add(d), over: cancel},
 		{to: [1]uint16{socks[0].Addr().Port()}},
@@ -45,14 +46,14 @@ func MeasureBaseline(ctx context.Context, d time.Duration) (result.Baseline, err
 		wg.Go(func() { errs[i] = socks[i].Serve(ctx, loopback, p) })
 	}
 	wg.Wait()
-	return result.Baseline{RoundTrip: h.distribution()}, errors.Join(errs[:]...)
+	return result.Baseline{RoundTrip: h.Distribution()}, errors.Join(errs[:]...)
 }
 
 // player is a machine that answers each datagram with one.
 type player struct {
 	to     [1]uint16
-	rounds *histogram // where the first player writes its round trips
-	serve  bool       // it has the ball
+	rounds *record.Histogram // where the first player writes its round trips
+	serve  bool              // it has the ball
 	sent   time.Time
 
 	played int
@@ -64,7 +65,7 @@ var ball = []byte("peerA_broadcast_")
 
 func (p *player) Step(now time.Time, _ netip.AddrPort, _ []byte) {
 	if p.rounds != nil {
-		p.rounds.record(int64(now.Sub(p.sent)))
+		p.rounds.Record(int64(now.Sub(p.sent)))
 		if p.played++; p.played >= leastRounds && now.After(p.end) {
 			p.over()
 		}

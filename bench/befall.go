@@ -21,19 +21,19 @@ func (w *virtualWorld) befall(m *mesh) {
 		case f.Verb == faults.Crash:
 			killed := false
 			w.net.At(f.At, func() {
-				if killed = m.alive.has(i); killed {
+				if killed = m.alive.Has(i); killed {
 					m.kill(i)
 				}
 			})
 			w.net.At(f.Until, func() {
-				if killed && !m.alive.has(i) {
+				if killed && !m.alive.Has(i) {
 					m.birth(i) // its configuration has been good for a birth before
 				}
 			})
 		case f.Verb == faults.Pause && f.A != simnet.ServerPort:
 			stopped := 0 // the life that was, from 1
 			w.net.At(f.At, func() {
-				if p := m.peers[i].(*virtualPeer); m.alive.has(i) {
+				if p := m.peers[i].(*virtualPeer); m.alive.Has(i) {
 					p.pause()
 					m.depart(i)
 					stopped = p.lives

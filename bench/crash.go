@@ -3,6 +3,7 @@ package bench
 import (
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 )
@@ -36,7 +37,7 @@ func (s *stage) ageRandomly() error {
 func (s *stage) victims(k int) []int {
 	var living []int
 	for _, i := range s.rng.Perm(s.n) {
-		if s.alive.has(i) {
+		if s.alive.Has(i) {
 			living = append(living, i)
 		}
 	}
@@ -58,13 +59,13 @@ func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 		return 0, 0
 	}
 	died := make(map[int]int64)
-	var unaware [core.MaxPeers]set // of whom: the victims that a survivor's view did not have when they died
+	var unaware [core.MaxPeers]record.Set // of whom: the victims that a survivor's view did not have when they died
 	before := 0
 	for _, v := range victims {
-		died[v] = s.clock.now()
-		s.seen(func(i int, seat *seatBoard) {
-			if view := seat.view(); !view.has(v) && i != v {
-				unaware[i].add(v)
+		died[v] = s.clock.Now()
+		s.seen(func(i int, seat *record.Slot) {
+			if view := seat.View(); !view.Has(v) && i != v {
+				unaware[i].Add(v)
 			}
 		})
 		s.kill(v)
@@ -74,16 +75,16 @@ func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 	first, last, blind := int64(1<<62), int64(0), 0
 	for _, v := range victims {
 		first = min(first, died[v])
-		alive := s.board.seats[v].alive.Load()
-		s.seen(func(i int, seat *seatBoard) {
-			if !s.alive.has(i) {
+		alive := s.board.Slots[v].Alive.Load()
+		s.seen(func(i int, seat *record.Slot) {
+			if !s.alive.Has(i) {
 				return
 			}
-			if unaware[i].has(v) {
+			if unaware[i].Has(v) {
 				before++
 				return
 			}
-			at, ok := seat.when(died[v], func(view set) bool { return !view.has(v) })
+			at, ok := seat.When(died[v], func(view record.Set) bool { return !view.Has(v) })
 			if !ok {
 				blind++
 				return
@@ -94,7 +95,7 @@ func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 			if alive > 0 {
 				silence = append(silence, float64(at-alive)/1e9)
 			}
-			s.out.Charts.Noticed = append(s.out.Charts.Noticed, result.Noticed{Peer: seatName(i).String(), Of: seatName(v).String(), Seconds: took})
+			s.out.Charts.Noticed = append(s.out.Charts.Noticed, result.Noticed{Peer: record.SlotName(i).String(), Of: record.SlotName(v).String(), Seconds: took})
 		})
 	}
 	s.set("detect", result.Samples("s", detect))

@@ -2,9 +2,10 @@ package bench
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 	"time"
+
+	"p2plocal/bench/record"
 )
 
 // fail says that somebody the measurement depends on, and who is not ours,
@@ -29,13 +30,13 @@ func (s *stage) autopsy() {
 			switch {
 			case p.proc == nil:
 			case p.proc.died() != "":
-				s.fail("external peer %s died: %s", spelt(i), p.proc.died())
+				s.fail("external peer %s died: %s", record.QuoteName(i), p.proc.died())
 			case s.unseen(i):
-				s.fail("external peer %s is silent: its process runs, but it was never in anybody's view", spelt(i))
+				s.fail("external peer %s is silent: its process runs, but it was never in anybody's view", record.QuoteName(i))
 			}
 		case *processPeer:
 			if p.died != "" {
-				s.fail("the process of peer %s %s", spelt(i), p.died)
+				s.fail("the process of peer %s %s", record.QuoteName(i), p.died)
 			}
 		}
 	}
@@ -57,16 +58,16 @@ func (s *stage) answers() {
 		return
 	}
 	heard := uint64(0)
-	m.seen(func(_ int, seat *seatBoard) { heard += seat.directories.datagrams.Load() })
+	m.seen(func(_ int, seat *record.Slot) { heard += seat.Directories.Datagrams.Load() })
 	if heard == 0 && m.external < m.n {
 		s.fail("the server at %v never answered: no directory came", m.server.addr())
 		return
 	}
 	for i := m.external; i < m.n; i++ {
-		if !m.alive.has(i) {
+		if !m.alive.Has(i) {
 			continue
 		}
-		directories := &m.board.seats[i].directories.datagrams
+		directories := &m.board.Slots[i].Directories.Datagrams
 		before := directories.Load()
 		m.peers[i].rebirth() // repeated until it is answered
 		how := ""
@@ -86,14 +87,14 @@ func (s *stage) answers() {
 
 // unseen reports that a living external peer has never been in anybody's view.
 func (s *stage) unseen(i int) bool {
-	if s.ctx.Err() != nil || s.external == s.n || !s.alive.has(i) || s.mesh.server.died() != "" {
+	if s.ctx.Err() != nil || s.external == s.n || !s.alive.Has(i) || s.mesh.server.died() != "" {
 		return false
 	}
 	seen, asked := false, false
-	s.seen(func(j int, seat *seatBoard) {
-		for _, v := range seat.changes() {
-			asked = asked || v.set.has(j)
-			seen = seen || v.set.has(i)
+	s.seen(func(j int, seat *record.Slot) {
+		for _, v := range seat.Changes() {
+			asked = asked || v.Set.Has(j)
+			seen = seen || v.Set.Has(i)
 		}
 	})
 	return asked && !seen
@@ -104,15 +105,15 @@ func (s *stage) unseen(i int) bool {
 func (m *mesh) greet() {
 	var wg sync.WaitGroup
 	for i, p := range m.peers {
-		if p, ok := p.(*processPeer); ok && m.alive.has(i) && !p.stopped {
+		if p, ok := p.(*processPeer); ok && m.alive.Has(i) && !p.stopped {
 			wg.Go(func() { p.tell(command{Do: "hello"}) })
 		}
 	}
 	wg.Wait()
 	for i, p := range m.peers {
-		if p, ok := p.(*processPeer); ok && m.alive.has(i) && p.died != "" {
-			m.alive.remove(i)
-			m.roster.remove(i, max(m.board.seats[i].alive.Load(), m.board.seats[i].born.Load()))
+		if p, ok := p.(*processPeer); ok && m.alive.Has(i) && p.died != "" {
+			m.alive.Remove(i)
+			m.roster.Remove(i, max(m.board.Slots[i].Alive.Load(), m.board.Slots[i].Born.Load()))
 		}
 	}
 }
@@ -120,23 +121,9 @@ func (m *mesh) greet() {
 // bury has external peers that died by themselves be dead from then on.
 func (m *mesh) bury() {
 	for i := range m.external {
-		if p := m.peers[i].(*externalPeer).proc; p != nil && m.alive.has(i) && p.died() != "" {
-			m.alive.remove(i)
-			m.roster.remove(i, m.clock.at(p.at))
+		if p := m.peers[i].(*externalPeer).proc; p != nil && m.alive.Has(i) && p.died() != "" {
+			m.alive.Remove(i)
+			m.roster.Remove(i, m.clock.At(p.at))
 		}
-	}
-}
-
-// remove has i be gone from at on.
-func (r *roster) remove(i int, at int64) {
-	k := slices.IndexFunc(*r, func(v view) bool { return v.at > at })
-	if k < 0 {
-		k = len(*r)
-	}
-	if k > 0 {
-		*r = slices.Insert(*r, k, view{at, (*r)[k-1].set})
-	}
-	for j := k; j < len(*r); j++ {
-		(*r)[j].set.remove(i)
 	}
 }

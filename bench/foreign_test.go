@@ -487,22 +487,6 @@ func TestPeerProcessDies(t *testing.T) {
 	}
 }
 
-func TestRosterRemove(t *testing.T) {
-	t.Parallel()
-	of := func(members ...int) (v set) {
-		for _, i := range members {
-			v.add(i)
-		}
-		return v
-	}
-	r := roster{{10, of(0, 1)}, {20, of(0, 1, 2)}, {30, of(0, 1, 3)}}
-	r.remove(1, 25)
-	want := roster{{10, of(0, 1)}, {20, of(0, 1, 2)}, {25, of(0, 2)}, {30, of(0, 3)}}
-	if fmt.Sprint(r) != fmt.Sprint(want) {
-		t.Errorf("%v, want %v", r, want)
-	}
-}
-
 // Neither server is always the first, and both of a pair have the same seed.
 func TestPairsAlternate(t *testing.T) {
 	t.Parallel()

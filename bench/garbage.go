@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/fuzz/hostile"
@@ -151,7 +152,7 @@ const drainPatience = 10 * time.Second
 
 func garbageScenario(s *stage) error {
 	return s.with(setup{}, func() error {
-		seat, target := int(serverSeat), s.mesh.server.addr()
+		seat, target := int(record.ServerSlot), s.mesh.server.addr()
 		if s.opt.Garbage.At == "peer" {
 			seat = s.external // the first of ours
 			target = s.socks[seat].Addr()
@@ -179,14 +180,14 @@ func garbageScenario(s *stage) error {
 		guests.end()
 		v, err := x.stop()
 		s.mesh.hostile[seat] = v.Sent
-		s.mesh.hostile[serverSeat] += guests.sent.Load()
+		s.mesh.hostile[record.ServerSlot] += guests.sent.Load()
 		s.sum(w)
 		if err != nil {
 			return err
 		}
 		s.until(context.WithoutCancel(s.ctx), drainPatience, func() bool { return s.world.accounts(s.mesh).Unexplained == 0 })
 		guests.report(s)
-		if seat == serverSeat {
+		if seat == record.ServerSlot {
 			s.assaulted(v, seat, guests.sent.Load())
 		} else {
 			s.assaulted(v, seat, 0)
@@ -212,8 +213,8 @@ func (s *stage) assaulted(v volley, seat int, others uint64) {
 		return
 	}
 	took -= min(took, others)
-	for i := range s.board.seats {
-		took -= min(took, s.board.seats[i].to[seat].Load())
+	for i := range s.board.Slots {
+		took -= min(took, s.board.Slots[i].To[seat].Load())
 	}
 	s.count("hostile_taken", took)
 	if v.Refused > 0 {
@@ -224,8 +225,8 @@ func (s *stage) assaulted(v volley, seat int, others uint64) {
 // took is how many datagrams a seat has taken from its socket; known is false
 // for a server that is not ours.
 func (m *mesh) took(seat int) (n uint64, known bool) {
-	if seat != serverSeat {
-		return m.board.seats[seat].taken.Load() + m.board.seats[seat].dropped.Load(), true
+	if seat != record.ServerSlot {
+		return m.board.Slots[seat].Taken.Load() + m.board.Slots[seat].Dropped.Load(), true
 	}
 	if m.ours == nil {
 		return 0, false
@@ -238,11 +239,11 @@ func (m *mesh) hostileEnv() hostile.Env {
 	e := hostile.Env{Server: m.server.addr()}
 	for i, sock := range m.socks {
 		if sock != nil {
-			e.Members = append(e.Members, core.Entry{Name: seatName(i), Port: sock.Addr().Port()})
+			e.Members = append(e.Members, core.Entry{Name: record.SlotName(i), Port: sock.Addr().Port()})
 		}
 	}
 	for i := m.n; i < core.MaxPeers; i++ {
-		e.Spare = append(e.Spare, core.Entry{Name: seatName(i), Port: 1 + uint16(i)}) // where nobody listens
+		e.Spare = append(e.Spare, core.Entry{Name: record.SlotName(i), Port: 1 + uint16(i)}) // where nobody listens
 	}
 	return e
 }

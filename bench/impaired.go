@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 )
@@ -18,11 +19,11 @@ type impaired struct {
 	inner core.Machine
 	what  result.Impairment
 	rng   *rand.Rand
-	rec   *recorder
+	rec   *record.Recorder
 
 	held  parcels
-	taken uint64               // datagrams held so far, for a stable order
-	sent  map[uint16]*sequence // messages released, by port
+	taken uint64                      // datagrams held so far, for a stable order
+	sent  map[uint16]*record.Sequence // messages released, by port
 	port  [1]uint16
 }
 
@@ -36,9 +37,9 @@ type parcel struct {
 	measured bool // a message of the window
 }
 
-func newImpaired(inner core.Machine, what result.Impairment, seed uint64, rec *recorder) *impaired {
-	return &impaired{inner: inner, what: what, rec: rec, sent: make(map[uint16]*sequence),
-		rng: rand.New(rand.NewPCG(seed, uint64(rec.self)))}
+func newImpaired(inner core.Machine, what result.Impairment, seed uint64, rec *record.Recorder) *impaired {
+	return &impaired{inner: inner, what: what, rec: rec, sent: make(map[uint16]*record.Sequence),
+		rng: rand.New(rand.NewPCG(seed, uint64(rec.Self)))}
 }
 
 func (m *impaired) Step(now time.Time, from netip.AddrPort, datagram []byte) {
@@ -49,16 +50,16 @@ func (m *impaired) Poll(now time.Time) (core.Outgoing, time.Time) {
 	var next time.Time
 	for {
 		var out core.Outgoing
-		m.rec.measured = false
+		m.rec.Measured = false
 		if out, next = m.inner.Poll(now); out.Empty() {
 			break
 		}
-		if !m.rec.impairing.Load() && len(m.held) == 0 {
+		if !m.rec.Impairing.Load() && len(m.held) == 0 {
 			return out, next
 		}
 		datagram := bytes.Clone(out.Datagram)
 		for _, port := range out.Ports {
-			m.hold(now, parcel{port: port, datagram: datagram, measured: m.rec.measured})
+			m.hold(now, parcel{port: port, datagram: datagram, measured: m.rec.Measured})
 		}
 	}
 	if len(m.held) == 0 {
@@ -76,27 +77,27 @@ func (m *impaired) Poll(now time.Time) (core.Outgoing, time.Time) {
 // hold decides a datagram's fate.
 func (m *impaired) hold(now time.Time, p parcel) {
 	p.sent = now
-	p.measured = p.measured && m.rec.hears(p.port)
-	if !m.rec.impairing.Load() {
+	p.measured = p.measured && m.rec.IsOurs(p.port)
+	if !m.rec.Impairing.Load() {
 		p.at, p.number = now, m.taken
 		m.taken++
 		heap.Push(&m.held, p)
 		return
 	}
 	if m.rng.Float64() < m.what.Loss {
-		if m.rec.booked(p.port) {
-			m.rec.mine.injected.Add(1)
+		if m.rec.Accounted(p.port) {
+			m.rec.Slot.Injected.Add(1)
 		}
 		if p.measured {
-			m.rec.mine.mInjected.Add(1)
+			m.rec.Slot.MeasuredInjected.Add(1)
 		}
 		return
 	}
 	copies := 1
 	if m.rng.Float64() < m.what.Duplicate {
 		copies = 2
-		if m.rec.booked(p.port) {
-			m.rec.mine.doubled.Add(1)
+		if m.rec.Accounted(p.port) {
+			m.rec.Slot.Duplicated.Add(1)
 		}
 	}
 	for range copies {
@@ -130,24 +131,24 @@ func (m *impaired) note(now time.Time, p parcel) {
 	}
 	s := m.sent[p.port]
 	if s == nil {
-		s = new(sequence)
+		s = new(record.Sequence)
 		m.sent[p.port] = s
 	}
-	switch s.place(counter) {
-	case again:
-		m.rec.mine.mDoubled.Add(1)
+	switch s.Place(counter) {
+	case record.Again:
+		m.rec.Slot.MeasuredDuplicated.Add(1)
 		return
-	case behind:
-		m.rec.mine.mReordered.Add(1)
+	case record.Behind:
+		m.rec.Slot.MeasuredReordered.Add(1)
 	}
-	m.rec.held.record(int64(now.Sub(p.sent)))
+	m.rec.Held.Record(int64(now.Sub(p.sent)))
 }
 
 // vanish ends the life of the machine inside; what is held goes with it.
 func (m *impaired) vanish() {
 	for _, p := range m.held {
-		if m.rec.booked(p.port) {
-			m.rec.mine.vanished.Add(1)
+		if m.rec.Accounted(p.port) {
+			m.rec.Slot.Vanished.Add(1)
 		}
 	}
 	m.held = nil

@@ -3,6 +3,7 @@ package bench
 import (
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 )
@@ -26,11 +27,11 @@ func joinScenario(s *stage) error {
 
 // sentSoFar is all that server and peers have sent.
 func (m *mesh) sentSoFar() (t core.Traffic) {
-	for i := range m.board.seats {
-		s := &m.board.seats[i]
-		t = t.Plus(s.byType().Total())
+	for i := range m.board.Slots {
+		s := &m.board.Slots[i]
+		t = t.Plus(s.ByType().Total())
 		if m.ours == nil {
-			t = t.Plus(s.directories.load())
+			t = t.Plus(s.Directories.Load())
 		}
 	}
 	return t
@@ -39,21 +40,21 @@ func (m *mesh) sentSoFar() (t core.Traffic) {
 func (s *stage) joined(whole bool) {
 	first, last := int64(1<<62), int64(0)
 	for i := s.external; i < s.n; i++ {
-		if born := s.board.seats[i].born.Load(); born > 0 {
+		if born := s.board.Slots[i].Born.Load(); born > 0 {
 			first = min(first, born)
 		}
 	}
 	full := s.everybody()
 	var admit, propagate []float64
-	s.seen(func(i int, seat *seatBoard) {
-		born := seat.born.Load()
-		if at := seat.admitted.Load(); at > 0 {
+	s.seen(func(i int, seat *record.Slot) {
+		born := seat.Born.Load()
+		if at := seat.Admitted.Load(); at > 0 {
 			admit = append(admit, float64(at-born)/1e9)
 		}
 		if at, ok := s.everywhere(i, born, false); ok {
 			propagate = append(propagate, float64(at-born)/1e9)
 		}
-		at, ok := seat.when(born, func(v set) bool { return v == full })
+		at, ok := seat.When(born, func(v record.Set) bool { return v == full })
 		if !ok {
 			whole = false
 		}
@@ -70,9 +71,9 @@ func (s *stage) joined(whole bool) {
 	}
 }
 
-func (m *mesh) everybody() (all set) {
+func (m *mesh) everybody() (all record.Set) {
 	for i := range m.n {
-		all.add(i)
+		all.Add(i)
 	}
 	return all
 }
@@ -81,15 +82,15 @@ func (m *mesh) everybody() (all set) {
 // view; with whole, i's own view must also have held all living peers.
 func (m *mesh) everywhere(i int, since int64, whole bool) (last int64, ok bool) {
 	ok = true
-	m.seen(func(r int, seat *seatBoard) {
-		if !m.alive.has(r) || r == i && !whole {
+	m.seen(func(r int, seat *record.Slot) {
+		if !m.alive.Has(r) || r == i && !whole {
 			return
 		}
-		at, yes := seat.when(since, func(v set) bool {
+		at, yes := seat.When(since, func(v record.Set) bool {
 			if r == i {
 				return v == m.alive
 			}
-			return v.has(i)
+			return v.Has(i)
 		})
 		ok, last = ok && yes, max(last, at)
 	})
@@ -97,18 +98,18 @@ func (m *mesh) everywhere(i int, since int64, whole bool) (last int64, ok bool) 
 }
 
 // chartView adds the growth of one view.
-func (s *stage) chartView(i int, seat *seatBoard, zero int64) {
+func (s *stage) chartView(i int, seat *record.Slot, zero int64) {
 	const most = 64 // points a view; a join takes a handful
-	log := seat.changes()
-	trace := result.ViewTrace{Peer: seatName(i).String()}
+	log := seat.Changes()
+	trace := result.ViewTrace{Peer: record.SlotName(i).String()}
 	for _, v := range log[:min(len(log), most)] {
 		n := 0
 		for p := range s.n {
-			if v.set.has(p) {
+			if v.Set.Has(p) {
 				n++
 			}
 		}
-		trace.T = append(trace.T, max(float64(v.at-zero)/1e9, 0))
+		trace.T = append(trace.T, max(float64(v.At-zero)/1e9, 0))
 		trace.N = append(trace.N, n)
 	}
 	s.out.Charts.Views = append(s.out.Charts.Views, trace)

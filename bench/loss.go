@@ -7,15 +7,15 @@ func lossScenario(s *stage) error {
 		if err := s.joinAll(s.ctx, 0); err != nil {
 			return err
 		}
-		s.board.impairing.Store(true) // from here on: a join that loses a directory stays incomplete without refresh
-		began, before := s.clock.now(), s.overhead()
+		s.board.Impairing.Store(true) // from here on: a join that loses a directory stays incomplete without refresh
+		began, before := s.clock.Now(), s.overhead()
 		s.talk(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
 		if s.n > 1 && s.ctx.Err() == nil {
 			noticed, unnoticed := s.crash(s.victims(s.opt.Kill))
 			s.value("unnoticed", "ratio", float64(unnoticed)/float64(noticed+unnoticed))
 		}
 		if s.ours != nil && s.external == 0 {
-			s.value("overhead", "messages/s", float64(s.overhead()-before)*1e9/float64(s.clock.now()-began))
+			s.value("overhead", "messages/s", float64(s.overhead()-before)*1e9/float64(s.clock.Now()-began))
 		}
 		s.impaired(began)
 		return s.ctx.Err()
@@ -25,25 +25,25 @@ func lossScenario(s *stage) error {
 // impaired writes down what the impairment's own log says, since it began.
 func (s *stage) impaired(began int64) {
 	var injected, measured, sent, doubled, reordered uint64
-	for i := range s.board.seats {
-		seat := &s.board.seats[i]
-		injected += seat.injected.Load()
-		measured += seat.mInjected.Load()
-		doubled += seat.mDoubled.Load()
-		reordered += seat.mReordered.Load()
+	for i := range s.board.Slots {
+		seat := &s.board.Slots[i]
+		injected += seat.Injected.Load()
+		measured += seat.MeasuredInjected.Load()
+		doubled += seat.MeasuredDuplicated.Load()
+		reordered += seat.MeasuredReordered.Load()
 	}
 	for i := s.external; i < s.n; i++ {
 		for j := s.external; j < s.n; j++ {
-			sent += uint64(s.board.pairs[i][j].sent.Load())
+			sent += uint64(s.board.Pairs[i][j].Sent.Load())
 		}
 	}
 	s.count("injected", injected)
 	s.count("duplicated_injected", doubled)
 	s.count("reordered_injected", reordered)
 	s.value("loss_injected", "ratio", float64(measured)/float64(sent))
-	s.set("delay_injected", s.board.held.distribution())
-	s.keep("delay_injected", s.board.held.hdr())
-	seconds := s.lifetime(began, s.clock.now())
+	s.set("delay_injected", s.board.Held.Distribution())
+	s.keep("delay_injected", s.board.Held.HDR())
+	seconds := s.roster.Lifetime(began, s.clock.Now(), s.external, s.n)
 	s.value("peer_seconds", "s", seconds)
 	if s.ours != nil {
 		s.removals(began)
@@ -51,21 +51,4 @@ func (s *stage) impaired(began int64) {
 	if s.ours == nil || s.external > 0 {
 		s.note("the impairment is on what our peers send; what comes from others is not impaired")
 	}
-}
-
-// lifetime is the time that peers of ours were alive within [from, to], added
-// up, in peer-seconds.
-func (m *mesh) lifetime(from, to int64) (seconds float64) {
-	for k, v := range m.roster {
-		end := to
-		if k+1 < len(m.roster) {
-			end = min(to, m.roster[k+1].at)
-		}
-		for i := m.external; i < m.n; i++ {
-			if v.set.has(i) {
-				seconds += max(float64(end-max(v.at, from)), 0) / 1e9
-			}
-		}
-	}
-	return seconds
 }

@@ -7,22 +7,6 @@ import (
 	"p2plocal/bench/result"
 )
 
-// Dead peers and those of others add nothing to the time that was lived.
-func TestLifetime(t *testing.T) {
-	t.Parallel()
-	const s = int64(time.Second)
-	all, some := set{}, set{}
-	for i := range 4 {
-		all.add(i)
-	}
-	some.add(0)
-	some.add(3)
-	m := &mesh{n: 4, external: 1, roster: roster{{0, all}, {10 * s, some}, {12 * s, all}}}
-	if got := m.lifetime(5*s, 11*s); got != 3*5+1 {
-		t.Errorf("%v peer-seconds, want 3 peers for 5 s and one for 1 s", got)
-	}
-}
-
 // Where time is virtual and the network takes none, latency is what the
 // impairment's own log says, as exact as the histogram is, for its timers are
 // never late.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 )
@@ -20,8 +21,8 @@ type mesh struct {
 	rng   *rand.Rand
 	seed  uint64
 	world world
-	clock clock // the world's
-	board *board
+	clock record.Clock // the world's
+	board *record.Store
 	free  func() // gives the board back
 
 	server   server
@@ -31,14 +32,13 @@ type mesh struct {
 	external int      // the first so many peers are external
 	spent    spent
 
-	alive    set // who should be in every view
-	kills    int // lives ended by kill
-	amnesia  []amnesia
-	roster   roster      // who should have been in every view, when
-	timing   core.Timing // of the peers
+	alive    record.Set    // who should be in every view
+	kills    int           // lives ended by kill
+	roster   record.Roster // who should have been in every view, when
+	timing   core.Timing   // of the peers
 	impair   result.Impairment
-	schedule []int64                // each peer's next first broadcast
-	hostile  [serverSeat + 1]uint64 // datagrams that a sender of garbage has sent to each seat
+	schedule []int64                       // each peer's next first broadcast
+	hostile  [record.ServerSlot + 1]uint64 // datagrams that a sender of garbage has sent to each seat
 }
 
 // setup is what scenarios may differ in when they make a mesh.
@@ -57,19 +57,19 @@ func newMesh(ctx context.Context, cfg *result.Config, seed uint64, with setup) (
 	if with.refresh != nil {
 		m.timing.Refresh = *with.refresh
 	}
-	b, file, free, err := newBoard()
+	b, file, free, err := record.NewStore()
 	if err != nil {
 		return nil, err
 	}
 	m.board, m.free = b, free
-	for i := range m.board.index {
-		m.board.index[i] = nobody
+	for i := range m.board.Index {
+		m.board.Index[i] = record.Nobody
 	}
-	m.board.from.Store(1 << 62) // no window yet
-	m.board.to.Store(1 << 62)
-	m.board.external.Store(int64(m.external))
-	m.board.serverKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.external == 0)
-	m.board.interval.Store(int64(with.interval))
+	m.board.From.Store(1 << 62) // no window yet
+	m.board.To.Store(1 << 62)
+	m.board.External.Store(int64(m.external))
+	m.board.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.external == 0)
+	m.board.Interval.Store(int64(with.interval))
 	if m.world = with.world; m.world == nil {
 		// A Ctrl-C ends the scenario, which then ends the mesh: until that has taken
 		// stock, every socket stays open.
@@ -84,7 +84,7 @@ func newMesh(ctx context.Context, cfg *result.Config, seed uint64, with setup) (
 	if err := m.world.startServer(ctx, m); err != nil {
 		return m, err
 	}
-	m.board.index[m.server.addr().Port()] = serverSeat
+	m.board.Index[m.server.addr().Port()] = record.ServerSlot
 	m.schedule = make([]int64, m.n)
 	for i := range m.n {
 		if err := m.world.addPeer(m, i); err != nil {
@@ -105,24 +105,36 @@ func (m *mesh) birth(i int) error {
 	l := life{Timing: m.timing, Server: m.server.addr(), First: m.schedule[i], Interval: m.timing.Broadcast,
 		Fill: m.opt.Payload, Impair: m.impair, ImpairSeed: m.seed}
 	if l.First == 0 {
-		l.First = m.clock.now() + int64(m.timing.Broadcast)
+		l.First = m.clock.Now() + int64(m.timing.Broadcast)
 	}
 	if err := m.peers[i].birth(l); err != nil {
-		return fmt.Errorf("peer %s: %w", spelt(i), err)
+		return fmt.Errorf("peer %s: %w", record.QuoteName(i), err)
 	}
 	m.arrive(i)
 	return nil
 }
 
+// forgotten says that the server has come back and knows nobody. Until all have
+// been born again, which without refresh they never are, views that shrink
+// are no false removals.
+func (m *mesh) forgotten() {
+	from := m.clock.Now()
+	to := int64(1 << 62)
+	if m.timing.Refresh > 0 {
+		to = from + int64(m.timing.Refresh+m.timing.Deadline)
+	}
+	m.roster.Forget(from, to)
+}
+
 // arrive and depart change who should be in every view, from now on.
 func (m *mesh) arrive(i int) {
-	m.alive.add(i)
-	m.roster.mark(m.clock.now(), m.alive)
+	m.alive.Add(i)
+	m.roster.Mark(m.clock.Now(), m.alive)
 }
 
 func (m *mesh) depart(i int) {
-	m.alive.remove(i)
-	m.roster.mark(m.clock.now(), m.alive)
+	m.alive.Remove(i)
+	m.roster.Mark(m.clock.Now(), m.alive)
 }
 
 func (m *mesh) kill(i int) {
@@ -143,9 +155,9 @@ func (m *mesh) spreadBroadcasts(start int64, interval time.Duration) {
 }
 
 // seen calls f for each peer whose view can be seen.
-func (m *mesh) seen(f func(i int, s *seatBoard)) {
+func (m *mesh) seen(f func(i int, s *record.Slot)) {
 	for i := m.external; i < m.n; i++ {
-		f(i, &m.board.seats[i])
+		f(i, &m.board.Slots[i])
 	}
 }
 
@@ -153,7 +165,7 @@ func (m *mesh) seen(f func(i int, s *seatBoard)) {
 func (m *mesh) agreed() bool {
 	m.bury()
 	ok := true
-	m.seen(func(i int, s *seatBoard) { ok = ok && (!m.alive.has(i) || s.view() == m.alive) })
+	m.seen(func(i int, s *record.Slot) { ok = ok && (!m.alive.Has(i) || s.View() == m.alive) })
 	return ok
 }
 
@@ -186,9 +198,9 @@ var errNotWhole = errors.New("not every view was complete within 10s of the last
 // until waits for a condition, looking as often as the world lets it; what is
 // measured has its own times.
 func (m *mesh) until(ctx context.Context, most time.Duration, ok func() bool) bool {
-	deadline := m.clock.now() + int64(most)
+	deadline := m.clock.Now() + int64(most)
 	for !ok() {
-		if m.clock.now() >= deadline || !m.world.glance(ctx, deadline) {
+		if m.clock.Now() >= deadline || !m.world.glance(ctx, deadline) {
 			return ok()
 		}
 	}
@@ -203,11 +215,11 @@ func (m *mesh) until(ctx context.Context, most time.Duration, ok func() bool) bo
 // between two counts of one directory.
 func (m *mesh) settled(most time.Duration) result.Accounts {
 	ctx := context.Background()
-	deadline := m.clock.now() + int64(most)
-	last, since, looks := int64(-1), m.clock.now(), 0
+	deadline := m.clock.Now() + int64(most)
+	last, since, looks := int64(-1), m.clock.Now(), 0
 	for {
 		a := m.world.accounts(m)
-		now := m.clock.now()
+		now := m.clock.Now()
 		if a.Unexplained == 0 || now >= deadline {
 			return a
 		}
@@ -226,7 +238,7 @@ func (m *mesh) settled(most time.Duration) result.Accounts {
 func (m *mesh) silence() result.Accounts {
 	for i, p := range m.peers {
 		p.resume()
-		if m.alive.has(i) {
+		if m.alive.Has(i) {
 			p.silence()
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 )
@@ -229,20 +230,20 @@ func TestFrozenSenderShowsInDueTime(t *testing.T) {
 		time.Sleep(300 * time.Millisecond)
 		s.peers[0].resume()
 	}, func(s *stage) {
-		for _, bar := range s.board.timer.hdr().Distribution() {
+		for _, bar := range s.board.Timer.HDR().Distribution() {
 			if bar.From >= long {
 				sentLate += uint64(bar.Count)
 			}
 		}
-		for _, bar := range s.board.due.hdr().Distribution() {
+		for _, bar := range s.board.Due.HDR().Distribution() {
 			if bar.From >= long {
 				dueLate += uint64(bar.Count)
 			}
 		}
 		for i := 1; i < s.n; i++ { // the frozen one is a receiver, too
 			for j := range s.n {
-				for k := sketchIndex(long); k < sketchSize; k++ {
-					latencyLate += uint64(s.board.pairs[i][j].latency[k].Load())
+				for k := record.SketchIndex(long); k < record.SketchSize; k++ {
+					latencyLate += uint64(s.board.Pairs[i][j].Latency[k].Load())
 				}
 			}
 		}
@@ -333,42 +334,6 @@ func TestSmallMeshes(t *testing.T) {
 			if s.Accounts.Unexplained != 0 {
 				t.Errorf("%d peers, %s: accounts do not balance: %+v", peers, s.Name, *s.Accounts)
 			}
-		}
-	}
-}
-
-// False culls are counted once for all views, and only of those who lived.
-func TestFalseCulls(t *testing.T) {
-	t.Parallel()
-	const s = int64(time.Second)
-	of := func(members ...int) (v set) {
-		for _, i := range members {
-			v.add(i)
-		}
-		return v
-	}
-	for _, test := range []struct {
-		name   string
-		roster roster
-		views  [3][]view
-		want   int
-	}{
-		{"nobody is dropped", roster{{0, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}}, {{1, of(0, 1, 2)}}, {{1, of(0, 1, 2)}}}, 0},
-		{"two views drop one", roster{{0, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, {{1, of(0, 1, 2)}, {9*s + 1, of(0, 1)}}, nil}, 1},
-		{"one is dropped twice", roster{{0, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}, {10 * s, of(0, 1, 2)}, {19 * s, of(0, 1)}}, nil, nil}, 2},
-		{"two are dropped at once", roster{{0, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, of(0)}}, nil, nil}, 2},
-		{"the dropped one was dead", roster{{0, of(0, 1, 2)}, {8 * s, of(0, 1)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0},
-		{"it had just come back", roster{{0, of(0, 1, 2)}, {7 * s, of(0, 1)}, {9*s - 1, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0},
-		{"the seer is born again", roster{{0, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, set{}}, {9*s + 1, of(0, 1, 2)}}, nil, nil}, 0},
-	} {
-		b := new(board)
-		for i, log := range test.views {
-			copy(b.seats[i].log[:], log)
-			b.seats[i].views.Store(uint32(len(log)))
-		}
-		m := &mesh{cfg: &result.Config{Timing: core.DefaultTiming()}, n: 3, board: b, roster: test.roster}
-		if got := m.falseCulls(); got != test.want {
-			t.Errorf("%s: %d false culls, want %d", test.name, got, test.want)
 		}
 	}
 }

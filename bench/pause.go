@@ -2,6 +2,8 @@ package bench
 
 import (
 	"time"
+
+	"p2plocal/bench/record"
 )
 
 // pause: a peer's process is stopped for longer than the deadline.
@@ -23,23 +25,23 @@ func (s *stage) pause(refresh time.Duration) error {
 		return err
 	}
 	v := s.n - 1 // not an external one, if there is any of ours
-	stopped := s.clock.now()
+	stopped := s.clock.Now()
 	if err := s.peers[v].pause(); err != nil {
 		return cannot(err.Error())
 	}
 	s.depart(v)
 	culled := s.until(s.ctx, s.patience(), s.agreed)
 	last := stopped
-	s.seen(func(i int, seat *seatBoard) {
-		if s.alive.has(i) {
-			at, ok := seat.when(stopped, func(view set) bool { return !view.has(v) })
+	s.seen(func(i int, seat *record.Slot) {
+		if s.alive.Has(i) {
+			at, ok := seat.When(stopped, func(view record.Set) bool { return !view.Has(v) })
 			last, culled = max(last, at), culled && ok
 		}
 	})
 	if refresh == 0 {
 		s.seconds("cull", stopped, last, culled)
 	}
-	on := s.clock.now()
+	on := s.clock.Now()
 	s.peers[v].resume()
 	s.arrive(v)
 	if refresh > 0 {
@@ -48,7 +50,7 @@ func (s *stage) pause(refresh time.Duration) error {
 	}
 	if patience := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap; !s.backIn("back", v, on, patience) && s.ctx.Err() == nil {
 		s.note("without refresh: never back (looked for %v). The server ignores the keep-alives of a culled peer, and nobody tells it", patience)
-		again := s.clock.now()
+		again := s.clock.Now()
 		s.peers[v].rebirth()
 		s.backIn("rebirth.back", v, again, s.patience())
 	}
@@ -59,7 +61,7 @@ func (s *stage) pause(refresh time.Duration) error {
 func (s *stage) backIn(metric string, v int, since int64, patience time.Duration) bool {
 	in := func() bool {
 		ok := true
-		s.seen(func(i int, seat *seatBoard) { ok = ok && (i == v || !s.alive.has(i) || seat.view().has(v)) })
+		s.seen(func(i int, seat *record.Slot) { ok = ok && (i == v || !s.alive.Has(i) || seat.View().Has(v)) })
 		return ok
 	}
 	s.until(s.ctx, patience, in)

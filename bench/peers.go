@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/core"
 	"p2plocal/core/udp"
 	fuzztarget "p2plocal/fuzz/target"
@@ -113,7 +114,7 @@ func child() error {
 		return fmt.Errorf("file 3 is no socket: %w", err)
 	}
 	file.Close()
-	b, unmap, err := mapBoard(os.NewFile(4, "board"))
+	b, unmap, err := record.MapStore(os.NewFile(4, "board"))
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func child() error {
 		return err
 	}
 	home := newServed(sock)
-	s := newSeat(number, home, b, newClock())
+	s := newSeat(number, home, b, record.NewClock())
 	home.start(context.Background(), sock.Addr().Addr(), s)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() { // the end of input is the end of the mesh
@@ -156,7 +157,7 @@ func (s *seat) obey(o command) error {
 		s.broadcast(o.First, o.End, o.Interval, o.Fill)
 	case "silence":
 		s.silence()
-		s.rec.mine.unsent.Store(s.sock.Stats().SendFailures)
+		s.rec.Slot.Unsent.Store(s.sock.Stats().SendFailures)
 	default:
 		return fmt.Errorf("no such command: %q", o.Do)
 	}
@@ -170,7 +171,7 @@ type processPeer struct {
 	number int
 	udp    *os.File
 	board  *os.File
-	mine   *seatBoard
+	mine   *record.Slot
 	sock   *udp.Socket // the mesh's hold on the same socket
 
 	cmd     *exec.Cmd
@@ -262,7 +263,7 @@ func (p *processPeer) birth(l life) error {
 }
 
 // drain counts what came while nobody lived here.
-func (p *processPeer) drain() { p.mine.dead.Add(p.sock.Discard()) }
+func (p *processPeer) drain() { p.mine.Dead.Add(p.sock.Discard()) }
 
 func (p *processPeer) rebirth() { p.tell(command{Do: "rebirth"}) }
 func (p *processPeer) broadcast(first, end int64, interval time.Duration, fill int) {

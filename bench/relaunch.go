@@ -32,7 +32,7 @@ func relaunchScenario(s *stage) error {
 }
 
 func (s *stage) comeBack(round string, victims []int) error {
-	since := s.clock.now()
+	since := s.clock.Now()
 	for _, v := range victims {
 		if err := s.birth(v); err != nil {
 			return err
@@ -43,9 +43,9 @@ func (s *stage) comeBack(round string, victims []int) error {
 	}
 	var admit, back []float64
 	for _, v := range victims {
-		seat := &s.board.seats[v]
-		born := max(seat.born.Load(), since)
-		if at := seat.admitted.Load(); at > 0 {
+		seat := &s.board.Slots[v]
+		born := max(seat.Born.Load(), since)
+		if at := seat.Admitted.Load(); at > 0 {
 			admit = append(admit, float64(at-born)/1e9)
 		}
 		if at, ok := s.everywhere(v, born, true); ok {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/stat"
 	"p2plocal/core"
 )
@@ -18,9 +19,9 @@ type change struct {
 // observe notes the server's changes beside what a recorder wants.
 func (l *localServer) observe(e core.Event) {
 	if e.Kind == core.Born || e.Kind == core.Removed {
-		l.changes = append(l.changes, change{l.rec.clock.at(e.At), l.rec.index[e.Peer.Port], e.Kind == core.Born})
+		l.changes = append(l.changes, change{l.rec.Clock.At(e.At), l.rec.Index[e.Peer.Port], e.Kind == core.Born})
 	}
-	l.rec.observe(e)
+	l.rec.Observe(e)
 }
 
 // removals writes down how often the server has removed a live peer of ours since
@@ -28,7 +29,7 @@ func (l *localServer) observe(e core.Event) {
 // others do not tell as well: a directory that is lost hides a removal, and the
 // next one shows it as another.
 func (s *stage) removals(began int64) {
-	now := s.clock.now()
+	now := s.clock.Now()
 	removed, present := s.removed(began, now)
 	expected := s.expectedRemovals(s.lossToServer(), began, now)
 	low, high := expected.Interval()
@@ -58,12 +59,12 @@ func (m *mesh) removed(from, to int64) (times int, present float64) {
 	for _, c := range changes {
 		i := int(c.who)
 		switch {
-		case c.who >= serverSeat || i < m.external || c.at > to:
+		case c.who >= record.ServerSlot || i < m.external || c.at > to:
 		case c.in:
 			since[i] = max(1, c.at)
 		default:
 			add(i, c.at)
-			if c.at >= from && m.lived(i, c.at-int64(m.timing.Deadline), c.at) {
+			if c.at >= from && m.roster.Lived(i, c.at-int64(m.timing.Deadline), c.at) {
 				times++
 			}
 		}
@@ -95,7 +96,7 @@ func (m *mesh) expectedRemovals(loss float64, from, to int64) (sum stat.Removals
 		return (every - time.Duration(from-since)%every).Round(every / 1000)
 	}
 	for i := m.external; i < m.n; i++ {
-		born, end := m.life(i, from, to)
+		born, end := m.roster.Life(i, from, to)
 		if end <= from {
 			continue
 		}
@@ -113,30 +114,10 @@ func (m *mesh) expectedRemovals(loss float64, from, to int64) (sum stat.Removals
 	return sum
 }
 
-// life is when peer i, which lived at a time, was born, and died or will have lived until.
-func (m *mesh) life(i int, at, until int64) (born, end int64) {
-	alive := false
-	for _, v := range m.roster {
-		switch is := v.set.has(i); {
-		case v.at > at && alive && !is:
-			return born, min(v.at, until)
-		case v.at > at:
-		case is && !alive:
-			born, alive = v.at, true
-		case !is:
-			alive = false
-		}
-	}
-	if !alive {
-		return 0, at
-	}
-	return born, until
-}
-
 // overhead is how many datagrams other than broadcasts have been sent.
 func (m *mesh) overhead() (n uint64) {
-	for i := range m.board.seats {
-		sent := m.board.seats[i].byType()
+	for i := range m.board.Slots {
+		sent := m.board.Slots[i].ByType()
 		n += sent.Total().Datagrams - sent.Vanilla.Datagrams
 	}
 	return n

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"time"
+
+	"p2plocal/bench/record"
 )
 
 // restart: the server dies and comes back.
@@ -33,7 +35,7 @@ func (s *stage) restart(refresh time.Duration) error {
 	if !s.world.sleep(s.ctx, time.Second) {
 		return s.ctx.Err()
 	}
-	back := s.clock.now()
+	back := s.clock.Now()
 	s.forgotten()
 	if err := s.mesh.server.restart(); err != nil {
 		return err
@@ -50,8 +52,8 @@ func (s *stage) restart(refresh time.Duration) error {
 		return s.ctx.Err()
 	}
 	last := back
-	s.seen(func(i int, seat *seatBoard) {
-		at, ok := seat.when(back, func(v set) bool { return v == s.alive })
+	s.seen(func(i int, seat *record.Slot) {
+		at, ok := seat.When(back, func(v record.Set) bool { return v == s.alive })
 		last, whole = max(last, at), whole && ok
 	})
 	if refresh > 0 {
@@ -67,9 +69,9 @@ func (s *stage) restart(refresh time.Duration) error {
 	}
 	s.seconds("whole", back, last, whole)
 	known := 0
-	view := s.board.seats[probe].view()
+	view := s.board.Slots[probe].View()
 	for i := range s.n {
-		if view.has(i) {
+		if view.Has(i) {
 			known++
 		}
 	}

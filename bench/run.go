@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
 
@@ -47,7 +48,7 @@ func (p *Progress) Elapsed() time.Duration {
 // counts is a view of a board for as long as that is there.
 type counts struct {
 	mu    sync.Mutex
-	board *board
+	board *record.Store
 }
 
 // close ends the view; the board may be freed after.
@@ -70,10 +71,10 @@ func (p *Progress) Messages() (sent, delivered uint64) {
 	if p.counts.board == nil {
 		return 0, 0
 	}
-	for i := range p.counts.board.seats {
-		seat := &p.counts.board.seats[i]
-		sent += seat.messages.Load()
-		delivered += seat.delivered.Load()
+	for i := range p.counts.board.Slots {
+		seat := &p.counts.board.Slots[i]
+		sent += seat.Messages.Load()
+		delivered += seat.Delivered.Load()
 	}
 	return sent, delivered
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
 
@@ -57,7 +58,7 @@ func (s *saturation) goal(g mlrsearch.Goal, trials []mlrsearch.Trial, rate, late
 	if g.Lower != nil {
 		s.value(rate, "messages/s", *g.Lower)
 		if t := s.latency[*g.Lower]; t != nil {
-			s.set(latency, result.Metric{Unit: "s", Dist: distribution(t.latency, t.outside)})
+			s.set(latency, result.Metric{Unit: "s", Dist: record.Distribution(t.latency, t.outside)})
 			s.keep(latency, t.latency)
 		}
 		if lossy, all, worst := lossyAt(trials, *g.Lower, g.LossRatio); lossy > 0 {
@@ -111,9 +112,9 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	interval := time.Duration(float64(senders*(senders-1)) / load * 1e9)
 	d = max(d, leastBroadcasts*interval/time.Duration(senders))
 	before, drops := s.stand(), s.kernelDrops()
-	s.board.due.reset()
-	s.board.latency.reset()
-	s.board.timer.reset()
+	s.board.Due.Reset()
+	s.board.Latency.Reset()
+	s.board.Timer.Reset()
 	w := s.window(0, d, max(interval, 1))
 	s.meterOff()
 	s.hush()
@@ -121,7 +122,7 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	after := s.stand()
 	due := float64((w.ticks) * uint64(senders-1))
 	delivered := float64(after.delivered - before.delivered)
-	h := s.board.due.hdr()
+	h := s.board.Due.HDR()
 	t := mlrsearch.Trial{Offered: load, Seconds: d.Seconds(), Delivered: delivered / d.Seconds(),
 		Loss: max(due-delivered, 0) / max(due, 1), P50: float64(h.ValueAtQuantile(50)) / 1e9, P99: float64(h.ValueAtQuantile(99)) / 1e9}
 	if s.latency[load] == nil {
@@ -129,7 +130,7 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	} else {
 		s.latency[load].latency.Merge(h)
 	}
-	s.latency[load].outside += s.board.due.below.Load() + s.board.due.above.Load()
+	s.latency[load].outside += s.board.Due.Below.Load() + s.board.Due.Above.Load()
 	switch missed := w.ticks - min(w.ticks, after.ticks-before.ticks); {
 	case t.Loss == 0:
 	case missed > 0:
@@ -148,11 +149,11 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 type standing struct{ ticks, sent, delivered uint64 }
 
 func (s *saturation) stand() (t standing) {
-	for i := range s.board.seats {
-		seat := &s.board.seats[i]
-		t.ticks += seat.ticks.Load()
-		t.sent += seat.messages.Load()
-		t.delivered += seat.delivered.Load()
+	for i := range s.board.Slots {
+		seat := &s.board.Slots[i]
+		t.ticks += seat.Ticks.Load()
+		t.sent += seat.Messages.Load()
+		t.delivered += seat.Delivered.Load()
 	}
 	return t
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 )
@@ -25,24 +26,24 @@ type life struct {
 type seat struct {
 	number int
 	sock   socket
-	rec    *recorder
+	rec    *record.Recorder
 
 	machine core.Machine // nil: nobody lives here
 	peer    *core.Peer   // machine, or what is inside it, where it is a peer
 }
 
-func newSeat(number int, sock socket, b *board, c clock) *seat {
-	return &seat{number: number, sock: sock, rec: newRecorder(b, c, number)}
+func newSeat(number int, sock socket, b *record.Store, c record.Clock) *seat {
+	return &seat{number: number, sock: sock, rec: record.NewRecorder(b, c, number)}
 }
 
 // Step implements core.Machine.
 func (s *seat) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	if s.machine == nil {
-		s.rec.mine.dead.Add(1)
-		if from := int(s.rec.index[from.Port()]); int64(from) < s.rec.external.Load() && s.number < serverSeat {
-			s.rec.pairs[from][s.number].arrived.Add(1) // as far as it is known what they sent
-		} else if from == serverSeat && !s.rec.serverKnown.Load() {
-			s.rec.mine.directories.add(1, len(datagram))
+		s.rec.Slot.Dead.Add(1)
+		if from := int(s.rec.Index[from.Port()]); int64(from) < s.rec.External.Load() && s.number < record.ServerSlot {
+			s.rec.Pairs[from][s.number].Arrived.Add(1) // as far as it is known what they sent
+		} else if from == record.ServerSlot && !s.rec.ServerKnown.Load() {
+			s.rec.Slot.Directories.Add(1, len(datagram))
 		}
 		return
 	}
@@ -69,16 +70,16 @@ func (s *seat) birth(l life) (err error) {
 	s.sock.Do(func(now time.Time) {
 		var p *core.Peer
 		p, err = core.NewPeer(core.PeerConfig{
-			Self:    core.Entry{Name: seatName(s.number), Port: s.sock.Addr().Port()},
+			Self:    core.Entry{Name: record.SlotName(s.number), Port: s.sock.Addr().Port()},
 			Server:  l.Server,
 			Timing:  l.Timing,
-			Observe: s.rec.observe,
+			Observe: s.rec.Observe,
 		}, now)
 		if err != nil {
 			return
 		}
-		s.rec.newLife(now)
-		p.Broadcast(core.Schedule{First: s.rec.clock.time(now, l.First), Interval: l.Interval, Size: l.Fill})
+		s.rec.Reset(now)
+		p.Broadcast(core.Schedule{First: s.rec.Clock.Time(now, l.First), Interval: l.Interval, Size: l.Fill})
 		s.peer = p
 		s.settle(p, l.Impair, l.ImpairSeed)
 	})
@@ -90,8 +91,8 @@ func (s *seat) birth(l life) (err error) {
 func (s *seat) rebirth() {
 	s.sock.Do(func(now time.Time) {
 		if s.peer != nil {
-			s.rec.mine.born.Store(0)
-			s.rec.mine.admitted.Store(0)
+			s.rec.Slot.Born.Store(0)
+			s.rec.Slot.Admitted.Store(0)
 			s.peer.Connect(now)
 		}
 	})
@@ -110,7 +111,7 @@ func (s *seat) kill() {
 func (s *seat) broadcast(first, end int64, interval time.Duration, fill int) {
 	s.sock.Do(func(now time.Time) {
 		if s.peer != nil {
-			s.peer.Broadcast(core.Schedule{First: s.rec.clock.time(now, first), Interval: interval, End: s.rec.clock.time(now, end), Size: fill})
+			s.peer.Broadcast(core.Schedule{First: s.rec.Clock.Time(now, first), Interval: interval, End: s.rec.Clock.Time(now, end), Size: fill})
 		}
 	})
 }

@@ -55,7 +55,7 @@ func (l *localServer) restart() (err error) {
 			Observe:     l.observe,
 		}, now)
 		if err == nil {
-			l.started = l.rec.clock.at(now)
+			l.started = l.rec.Clock.At(now)
 			l.settle(l.directory, l.impair, l.seed)
 		}
 	})

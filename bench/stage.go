@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
-	"p2plocal/core"
 )
 
 // stage is one scenario while it runs: it makes meshes, and gathers what all
@@ -78,7 +77,7 @@ func (s *stage) keep(name string, h *hdrhistogram.Histogram) {
 	if s.out.Histograms == nil {
 		s.out.Histograms = make(map[string]string)
 	}
-	s.out.Histograms[s.out.Name+"."+name] = encode(h)
+	s.out.Histograms[s.out.Name+"."+name] = record.Encode(h)
 }
 
 func (s *stage) note(format string, args ...any) {
@@ -193,7 +192,7 @@ func (s *stage) weigh() {
 func (s *stage) stock() {
 	m := s.mesh
 	s.autopsy()
-	s.culls += m.falseCulls() // those who fall silent now will be missed
+	s.culls += m.board.FalseRemovals(&m.roster, m.external, m.n, int64(m.cfg.Timing.Deadline)) // those who fall silent now will be missed
 	a := m.silence()
 	if m.ours == nil || m.external > 0 {
 		a = a.WithForeign()
@@ -201,19 +200,19 @@ func (s *stage) stock() {
 	s.meterOff()
 	s.weigh()
 	s.accounts = s.accounts.Plus(a)
-	for i := range m.board.seats {
-		seat := &m.board.seats[i]
+	for i := range m.board.Slots {
+		seat := &m.board.Slots[i]
 		switch {
-		case i == serverSeat && m.ours != nil:
-			s.traffic.Server = s.traffic.Server.Plus(seat.byType())
-		case i != serverSeat:
-			s.traffic.Peers = s.traffic.Peers.Plus(seat.byType())
+		case i == record.ServerSlot && m.ours != nil:
+			s.traffic.Server = s.traffic.Server.Plus(seat.ByType())
+		case i != record.ServerSlot:
+			s.traffic.Peers = s.traffic.Peers.Plus(seat.ByType())
 			if m.ours == nil {
-				s.traffic.Server.Directory = s.traffic.Server.Directory.Plus(seat.directories.load())
+				s.traffic.Server.Directory = s.traffic.Server.Directory.Plus(seat.Directories.Load())
 			}
 		}
-		if n := seat.lost.Load(); n > 0 {
-			s.bad("%d changes of peer %s's view found no room in the log", n, spelt(i))
+		if n := seat.Lost.Load(); n > 0 {
+			s.bad("%d changes of peer %s's view found no room in the log", n, record.QuoteName(i))
 		}
 	}
 	s.answers()
@@ -278,49 +277,19 @@ func (s *stage) machine() {
 	}
 }
 
-// falseCulls counts how often a peer that lived, and had lived for longer than
-// the deadline, disappeared from others' views. Views that drop the same one
-// within a deadline of each other saw one cull.
-func (m *mesh) falseCulls() (culls int) {
-	var when [core.MaxPeers][]int64
-	deadline := int64(m.cfg.Timing.Deadline)
-	m.seen(func(_ int, s *seatBoard) {
-		log := s.changes()
-		for k := 1; k < len(log); k++ {
-			if log[k].set == (set{}) { // a new life begins
-				continue
-			}
-			for v := range m.n {
-				if log[k-1].set.has(v) && !log[k].set.has(v) && m.lived(v, log[k].at-deadline, log[k].at) {
-					when[v] = append(when[v], log[k].at)
-				}
-			}
-		}
-	})
-	for _, times := range when {
-		slices.Sort(times)
-		for i, at := range times {
-			if i == 0 || at-times[i-1] > deadline {
-				culls++
-			}
-		}
-	}
-	return culls
-}
-
 // chartPairs adds the messages' matrices, where there are any.
 func (s *stage) chartPairs() {
 	p := &result.Pairs{}
 	any := false
 	for i := range s.n {
-		p.Names += seatName(i).String()
+		p.Names += record.SlotName(i).String()
 		for j := range s.n {
-			pair := &s.board.pairs[i][j]
-			sent := pair.sent.Load()
+			pair := &s.board.Pairs[i][j]
+			sent := pair.Sent.Load()
 			any = any || sent > 0
 			p.Sent = append(p.Sent, sent)
-			p.Lost = append(p.Lost, sent-min(sent, pair.delivered))
-			p.P99 = append(p.P99, uint32(min(pair.latency.quantile(0.99)/1000, 1<<32-1)))
+			p.Lost = append(p.Lost, sent-min(sent, pair.Delivered))
+			p.P99 = append(p.P99, uint32(min(pair.Latency.Quantile(0.99)/1000, 1<<32-1)))
 		}
 	}
 	if any {
@@ -330,16 +299,16 @@ func (s *stage) chartPairs() {
 
 // chartLatency adds the window's time slices.
 func (s *stage) chartLatency() {
-	width := float64(s.board.width.Load()) / 1e9
-	for i := range s.board.buckets {
-		b := &s.board.buckets[i]
-		sent, delivered := b.sent.Load(), b.delivered.Load()
+	width := float64(s.board.Width.Load()) / 1e9
+	for i := range s.board.Buckets {
+		b := &s.board.Buckets[i]
+		sent, delivered := b.Sent.Load(), b.Delivered.Load()
 		if sent == 0 {
 			continue
 		}
 		s.out.Charts.Latency = append(s.out.Charts.Latency, result.LatencyBucket{
 			T: float64(i) * width, Width: width, N: delivered, Lost: sent - min(sent, delivered),
-			P50: float64(b.due.quantile(0.5)) / 1e9, P99: float64(b.due.quantile(0.99)) / 1e9, Max: float64(b.max.Load()) / 1e9,
+			P50: float64(b.Due.Quantile(0.5)) / 1e9, P99: float64(b.Due.Quantile(0.99)) / 1e9, Max: float64(b.Max.Load()) / 1e9,
 		})
 	}
 }

@@ -7,48 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"p2plocal/bench/result"
 )
-
-// monotonic is CLOCK_MONOTONIC, which is what Go's own monotonic time is.
-func monotonic() (int64, bool) {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
-		return 0, false
-	}
-	return t.Nano(), true
-}
-
-// newBoard maps a fresh board that child processes can map, too.
-func newBoard() (*board, *os.File, func(), error) {
-	fd, err := unix.MemfdCreate("p2plocal-board", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("cannot make shared memory: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "board")
-	if err := f.Truncate(int64(unsafe.Sizeof(board{}))); err != nil {
-		f.Close()
-		return nil, nil, nil, fmt.Errorf("cannot make %d bytes of shared memory: %w", unsafe.Sizeof(board{}), err)
-	}
-	b, unmap, err := mapBoard(f)
-	if err != nil {
-		f.Close()
-		return nil, nil, nil, err
-	}
-	return b, f, func() { unmap(); f.Close() }, nil
-}
-
-func mapBoard(f *os.File) (*board, func(), error) {
-	m, err := unix.Mmap(int(f.Fd()), 0, int(unsafe.Sizeof(board{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot map %d bytes of shared memory: %w", unsafe.Sizeof(board{}), err)
-	}
-	return (*board)(unsafe.Pointer(unsafe.SliceData(m))), func() { unix.Munmap(m) }, nil
-}
 
 // cpuOf is the CPU time of a process, all of its threads, by its own clock
 // (clock_getcpuclockid(3)), which counts in ns where /proc/PID/stat has ticks

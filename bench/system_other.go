@@ -3,8 +3,6 @@
 package bench
 
 import (
-	"errors"
-	"os"
 	"p2plocal/bench/result"
 	"time"
 )
@@ -12,14 +10,6 @@ import (
 // Elsewhere than on Linux peers are goroutines, and what the system does not
 // tell in a portable way is not measured.
 const processes = false
-
-func monotonic() (int64, bool) { return 0, false }
-
-func newBoard() (*board, *os.File, func(), error) { return new(board), nil, func() {}, nil }
-
-func mapBoard(*os.File) (*board, func(), error) {
-	return nil, nil, errors.New("shared memory is only used on Linux")
-}
 
 func cpuOf(int) time.Duration    { return 0 }
 func peakOf(int) int64           { return 0 }

@@ -11,7 +11,7 @@ import (
 // hush ends all broadcasting.
 func (s *stage) hush() {
 	for i, p := range s.peers {
-		if s.alive.has(i) {
+		if s.alive.Has(i) {
 			p.broadcast(0, 0, 0, s.opt.Payload)
 		}
 	}
@@ -35,9 +35,9 @@ func (s *stage) sum(w window) {
 	s.settled(10 * time.Second)
 	s.messages(w)
 	s.chartLatency()
-	s.keep("latency", s.board.latency.hdr())
-	s.keep("latency_due", s.board.due.hdr())
-	s.keep("timer_error", s.board.timer.hdr())
+	s.keep("latency", s.board.Latency.HDR())
+	s.keep("latency_due", s.board.Due.HDR())
+	s.keep("timer_error", s.board.Timer.HDR())
 }
 
 // window is a measured stretch of broadcasting.
@@ -48,23 +48,23 @@ type window struct {
 }
 
 func (s *stage) window(warmup, duration, interval time.Duration) window {
-	start := s.clock.now() + int64(lead)
+	start := s.clock.Now() + int64(lead)
 	ticked := s.ticked()
 	w := window{from: start + int64(warmup), to: start + int64(warmup+duration), interval: interval}
-	s.board.open(w.from, w.to, interval)
+	s.board.OpenWindow(w.from, w.to, interval)
 	s.spreadBroadcasts(start, interval)
 	for i, p := range s.peers {
-		if s.alive.has(i) {
+		if s.alive.Has(i) {
 			p.broadcast(s.schedule[i], w.to, interval, s.opt.Payload)
 		}
 	}
-	if s.world.sleep(s.ctx, time.Duration(w.from-s.clock.now())) {
+	if s.world.sleep(s.ctx, time.Duration(w.from-s.clock.Now())) {
 		s.meterOn()
-		s.world.sleep(s.ctx, time.Duration(w.to-s.clock.now()))
+		s.world.sleep(s.ctx, time.Duration(w.to-s.clock.Now()))
 	}
 	if s.ctx.Err() != nil {
-		w.to = max(min(w.to, s.clock.now()), w.from)
-		s.board.to.Store(w.to)
+		w.to = max(min(w.to, s.clock.Now()), w.from)
+		s.board.To.Store(w.to)
 		s.hush()
 	}
 	for i := s.external; i < s.n; i++ {
@@ -90,7 +90,7 @@ func ticksWithin(first, interval, from, to int64) uint64 {
 // ticked is how many broadcasts of the window have been sent.
 func (m *mesh) ticked() (n uint64) {
 	for i := range m.n {
-		n += m.board.seats[i].ticks.Load()
+		n += m.board.Slots[i].Ticks.Load()
 	}
 	return n
 }
@@ -101,24 +101,24 @@ func (s *stage) messages(w window) {
 	var jitter []float64
 	for i := range s.n {
 		for j := range s.n {
-			p := &s.board.pairs[i][j]
+			p := &s.board.Pairs[i][j]
 			if i < s.external {
-				if p.order.started {
-					theirs += uint64(p.delivered)
-					theirsLost += uint64(p.order.high-p.first) + 1 - min(uint64(p.delivered), uint64(p.order.high-p.first)+1)
+				if p.Order.Started {
+					theirs += uint64(p.Delivered)
+					theirsLost += uint64(p.Order.High-p.First) + 1 - min(uint64(p.Delivered), uint64(p.Order.High-p.First)+1)
 				}
 				continue
 			}
 			if j < s.external {
 				continue // what it hears is not known
 			}
-			sent += uint64(p.sent.Load())
-			delivered += uint64(p.delivered)
-			duplicated += uint64(p.duplicated)
-			reordered += uint64(p.reordered)
-			late += uint64(p.late)
-			if p.delivered > 1 {
-				jitter = append(jitter, settledJitter(p.jitter, p.delivered)/1e9)
+			sent += uint64(p.Sent.Load())
+			delivered += uint64(p.Delivered)
+			duplicated += uint64(p.Duplicated)
+			reordered += uint64(p.Reordered)
+			late += uint64(p.Late)
+			if p.Delivered > 1 {
+				jitter = append(jitter, settledJitter(p.Jitter, p.Delivered)/1e9)
 			}
 		}
 	}
@@ -136,9 +136,9 @@ func (s *stage) messages(w window) {
 	s.count("missed", w.ticks-min(w.ticks, ticked))
 	s.value("loss", "ratio", float64(sent-min(sent, delivered))/float64(sent)) // none sent: null
 	s.value("rate", "messages/s", float64(delivered)/(float64(w.to-w.from)/1e9))
-	s.set("latency", s.board.latency.distribution())
-	s.set("latency_due", s.board.due.distribution())
-	s.set("timer_error", s.board.timer.distribution())
+	s.set("latency", s.board.Latency.Distribution())
+	s.set("latency_due", s.board.Due.Distribution())
+	s.set("timer_error", s.board.Timer.Distribution())
 	s.set("jitter", result.Samples("s", jitter))
 	if w.ticks > ticked {
 		s.bad("%d broadcasts were due but never sent", w.ticks-ticked)

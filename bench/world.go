@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core/udp"
 )
@@ -13,7 +14,7 @@ import (
 // network with a virtual clock. What scenarios do to a mesh goes through it, so
 // that they are the same in both.
 type world interface {
-	clock() clock
+	clock() record.Clock
 	sleep(ctx context.Context, d time.Duration) bool // false: ctx ended it
 	glance(ctx context.Context, until int64) bool    // lets time pass between two looks at a condition, no further than until; false: ctx ended it
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
@@ -23,7 +24,7 @@ var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 // udpWorld is this machine: sockets on loopback, peers that are goroutines or
 // processes, and time as it passes.
 type udpWorld struct {
-	time    clock
+	time    record.Clock
 	serve   context.Context // ends all serving
 	cancel  context.CancelFunc
 	process bool     // our peers are processes
@@ -31,14 +32,14 @@ type udpWorld struct {
 }
 
 func newUDPWorld(ctx context.Context, process bool, board *os.File) *udpWorld {
-	w := &udpWorld{time: newClock(), process: process, board: board}
+	w := &udpWorld{time: record.NewClock(), process: process, board: board}
 	w.serve, w.cancel = context.WithCancel(ctx)
 	return w
 }
 
-func (w *udpWorld) clock() clock    { return w.time }
-func (w *udpWorld) inhabited(*mesh) {}
-func (w *udpWorld) stop()           { w.cancel() }
+func (w *udpWorld) clock() record.Clock { return w.time }
+func (w *udpWorld) inhabited(*mesh)     {}
+func (w *udpWorld) stop()               { w.cancel() }
 
 func (w *udpWorld) sleep(ctx context.Context, d time.Duration) bool { return sleep(ctx, d) }
 
@@ -87,7 +88,7 @@ func (w *udpWorld) startServer(ctx context.Context, m *mesh) error {
 			return err
 		}
 		s := newServed(sock)
-		m.ours = newServer(newSeat(serverSeat, s, m.board, m.clock), m.cfg.Timing, m.opt, m.impair, m.seed)
+		m.ours = newServer(newSeat(record.ServerSlot, s, m.board, m.clock), m.cfg.Timing, m.opt, m.impair, m.seed)
 		s.start(w.serve, sock.Addr().Addr(), m.ours)
 		if err := m.ours.restart(); err != nil {
 			s.Close()
@@ -114,9 +115,9 @@ func (w *udpWorld) addPeer(m *mesh, i int) error {
 		if err != nil {
 			return err
 		}
-		line := strings.NewReplacer("{name}", quotedName(seatName(i).String()), "{port}", strconv.Itoa(int(port)),
+		line := strings.NewReplacer("{name}", quotedName(record.SlotName(i).String()), "{port}", strconv.Itoa(int(port)),
 			"{server}", m.server.addr().String()).Replace(m.opt.PeerExec)
-		m.board.index[port] = uint8(i)
+		m.board.Index[port] = uint8(i)
 		m.peers, m.socks = append(m.peers, &externalPeer{command: line}), append(m.socks, nil)
 		return nil
 	}
@@ -135,7 +136,7 @@ func (w *udpWorld) addPeer(m *mesh, i int) error {
 	if err != nil {
 		return err
 	}
-	m.board.index[sock.Addr().Port()] = uint8(i)
+	m.board.Index[sock.Addr().Port()] = uint8(i)
 	if !w.process {
 		s := newServed(sock)
 		seat := newSeat(i, s, m.board, m.clock)
@@ -144,14 +145,14 @@ func (w *udpWorld) addPeer(m *mesh, i int) error {
 		return nil
 	}
 	m.socks = append(m.socks, sock)
-	p := &processPeer{number: i, udp: dup, board: w.board, mine: &m.board.seats[i], sock: sock, spent: &m.spent}
+	p := &processPeer{number: i, udp: dup, board: w.board, mine: &m.board.Slots[i], sock: sock, spent: &m.spent}
 	m.peers = append(m.peers, p)
 	return p.start()
 }
 
 // quotedName is a peer's name as a word of a shell's command line.
 func quotedName(name string) string {
-	if plainName(name) {
+	if record.PlainName(name) {
 		return name
 	}
 	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
@@ -163,7 +164,7 @@ func quotedName(name string) string {
 func (m *mesh) portBelow(limit int) (uint16, error) {
 	for range 1000 {
 		port := uint16(20000 + rand.IntN(limit-20000))
-		if m.board.index[port] == nobody && addrFree(netip.AddrPortFrom(loopback, port)) {
+		if m.board.Index[port] == record.Nobody && addrFree(netip.AddrPortFrom(loopback, port)) {
 			return port, nil
 		}
 	}
@@ -175,9 +176,9 @@ func (m *mesh) portBelow(limit int) (uint16, error) {
 // known what became of it.
 func (w *udpWorld) accounts(m *mesh) result.Accounts {
 	var a result.Accounts
-	known := func(i int) bool { return i >= m.external && i < m.n || i == serverSeat && m.ours != nil }
+	known := func(i int) bool { return i >= m.external && i < m.n || i == record.ServerSlot && m.ours != nil }
 	// What comes to the server from external peers is not told apart from the rest.
-	books := func(i int) bool { return known(i) && (i != serverSeat || m.external == 0) }
+	books := func(i int) bool { return known(i) && (i != record.ServerSlot || m.external == 0) }
 	killed := m.kills
 	for _, p := range m.peers {
 		if p, ok := p.(*processPeer); ok && p.cmd == nil {
@@ -187,40 +188,40 @@ func (w *udpWorld) accounts(m *mesh) result.Accounts {
 			}
 		}
 	}
-	received := make([]uint64, serverSeat+1)
-	for i := range m.board.seats {
-		s := &m.board.seats[i]
+	received := make([]uint64, record.ServerSlot+1)
+	for i := range m.board.Slots {
+		s := &m.board.Slots[i]
 		if !known(i) {
 			continue
 		}
-		for to := range s.to {
+		for to := range s.To {
 			if books(to) {
-				received[to] += s.to[to].Load()
+				received[to] += s.To[to].Load()
 			}
 		}
-		a.Injected += s.injected.Load()
-		a.Duplicated += s.doubled.Load()
-		a.Dead += s.vanished.Load()
-		a.Unsent += s.unsent.Load() // what peer processes say of theirs
+		a.Injected += s.Injected.Load()
+		a.Duplicated += s.Duplicated.Load()
+		a.Dead += s.Vanished.Load()
+		a.Unsent += s.Unsent.Load() // what peer processes say of theirs
 	}
 	for i := range received {
 		if !books(i) {
 			continue
 		}
-		s := &m.board.seats[i]
-		taken, refused, dead := s.taken.Load(), s.dropped.Load(), s.dead.Load()
+		s := &m.board.Slots[i]
+		taken, refused, dead := s.Taken.Load(), s.Dropped.Load(), s.Dead.Load()
 		var sock socket
-		if i == serverSeat {
+		if i == record.ServerSlot {
 			c := m.ours.counters()
 			taken, refused = c.Events.Taken(), c.Events.Dropped()
 			sock = m.ours.sock
 		} else {
 			sock = m.socks[i]
-			if !known(serverSeat) { // a foreign server's directories, as far as they came
-				received[i] += s.directories.datagrams.Load()
+			if !known(record.ServerSlot) { // a foreign server's directories, as far as they came
+				received[i] += s.Directories.Datagrams.Load()
 			}
 			for from := range m.external { // and foreign peers' messages
-				received[i] += uint64(m.board.pairs[from][i].arrived.Load())
+				received[i] += uint64(m.board.Pairs[from][i].Arrived.Load())
 			}
 		}
 		socket := sock.Stats()

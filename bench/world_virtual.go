@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
@@ -48,9 +49,9 @@ func newVirtualWorld(s *result.Simulation, seed uint64, title string, shown *ato
 // zero is what the clock shows at the start: on the board 0 is never.
 const zero = 1
 
-func (w *virtualWorld) clock() clock      { return clock{net: w.net, ns: zero} }
-func (w *virtualWorld) inhabited(m *mesh) { w.befall(m) }
-func (w *virtualWorld) stop()             { w.flush() } // an error shows at the next write
+func (w *virtualWorld) clock() record.Clock { return record.VirtualClock(w.net.Clock, zero) }
+func (w *virtualWorld) inhabited(m *mesh)   { w.befall(m) }
+func (w *virtualWorld) stop()               { w.flush() } // an error shows at the next write
 
 func (w *virtualWorld) sleep(ctx context.Context, d time.Duration) bool {
 	end := w.limit(w.net.Now() + d)
@@ -99,15 +100,15 @@ func (w *virtualWorld) arrived(ctx context.Context) bool {
 func (w *virtualWorld) show() { w.shown.Store(w.before + int64(w.net.Now())) }
 
 func (w *virtualWorld) startServer(_ context.Context, m *mesh) error {
-	m.board.strangers.Store(true)
-	m.ours = newServer(w.newSeat(m, serverSeat, simnet.ServerPort), m.cfg.Timing, m.opt, m.impair, m.seed)
+	m.board.AllAccounted.Store(true)
+	m.ours = newServer(w.newSeat(m, record.ServerSlot, simnet.ServerPort), m.cfg.Timing, m.opt, m.impair, m.seed)
 	m.server = m.ours
 	return m.ours.restart()
 }
 
 func (w *virtualWorld) addPeer(m *mesh, i int) error {
 	port := uint16(firstPort + i)
-	m.board.index[port] = uint8(i)
+	m.board.Index[port] = uint8(i)
 	seat := w.newSeat(m, i, port)
 	m.peers, m.socks = append(m.peers, &virtualPeer{seat: seat, node: w.net.Node(port)}), append(m.socks, seat.sock)
 	return nil
@@ -127,15 +128,15 @@ func (w *virtualWorld) newSeat(m *mesh, number int, port uint16) *seat {
 func (w *virtualWorld) accounts(m *mesh) result.Accounts {
 	n := w.net.Stats()
 	a := result.Accounts{Sent: w.hostile, Duplicated: n.Duplicated, Kernel: n.Overflowed, Injected: n.Lost + n.Cut, Dead: n.Unreachable}
-	for i := range m.board.seats {
-		s := &m.board.seats[i]
-		a.Sent += s.byType().Total().Datagrams
-		a.Injected += s.injected.Load()
-		a.Duplicated += s.doubled.Load()
-		a.Dead += s.vanished.Load() + s.dead.Load()
-		if i != serverSeat {
-			a.Taken += s.taken.Load()
-			a.Dropped += s.dropped.Load()
+	for i := range m.board.Slots {
+		s := &m.board.Slots[i]
+		a.Sent += s.ByType().Total().Datagrams
+		a.Injected += s.Injected.Load()
+		a.Duplicated += s.Duplicated.Load()
+		a.Dead += s.Vanished.Load() + s.Dead.Load()
+		if i != record.ServerSlot {
+			a.Taken += s.Taken.Load()
+			a.Dropped += s.Dropped.Load()
 		}
 	}
 	c := m.ours.counters()

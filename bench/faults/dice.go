@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// dice is SplitMix64 (Steele, Lea, Flood 2014): the same numbers on every
+// Dice is SplitMix64 (Steele, Lea, Flood 2014): the same numbers on every
 // platform and Go version.
 type Dice uint64
 
@@ -17,7 +17,7 @@ func (d *Dice) next() uint64 {
 	return z ^ z>>31
 }
 
-// below is a number from 0 to n-1; between is a duration from a to b.
+// Below is a number from 0 to n-1; between is a duration from a to b.
 func (d *Dice) Below(n int) int { return int(d.below64(uint64(n))) }
 
 func (d *Dice) below64(n uint64) uint64 {

@@ -15,7 +15,7 @@ import (
 	"p2plocal/core/simnet"
 )
 
-// Scenario is one run: a server, peers on ports 3001 and up, and what befalls
+// Script is one run: a server, peers on ports 3001 and up, and what befalls
 // them. Before Calm all peers have been launched; from Calm on there are no
 // faults any more and everybody runs.
 type Script struct {
@@ -29,7 +29,7 @@ type Script struct {
 	Faults   []Fault
 }
 
-// launching is the time within which all peers are launched.
+// Launching is the time within which all peers are launched.
 const Launching = 2 * time.Second
 
 // Verb is what a Fault does.

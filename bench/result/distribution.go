@@ -53,7 +53,7 @@ func (d *Distribution) Field(name string) *float64 {
 	return nil
 }
 
-// percentiles fills in those that d.N samples support.
+// Percentiles fills in those that d.N samples support.
 func (d *Distribution) Percentiles(value func(percent float64) *float64) {
 	for _, p := range []struct {
 		percent float64
@@ -70,7 +70,7 @@ func supported(n uint64, percent float64) bool {
 	return float64(n)*(100-percent)/100 >= 10-1e-9
 }
 
-// samples makes a distribution of few values, in seconds. Nothing is rounded.
+// Samples makes a distribution of few values, in seconds. Nothing is rounded.
 func Samples(unit string, values []float64) Metric {
 	return Metric{Unit: unit, Dist: exact(values)}
 }

@@ -212,7 +212,7 @@ type Metric struct {
 	Dist  *Distribution
 }
 
-// scalar and never make metrics of one figure.
+// Scalar and never make metrics of one figure.
 func Scalar(unit string, v float64) Metric {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return Never(unit)
@@ -297,7 +297,7 @@ const ToolName = "meshbench"
 // PairToolName is the name in a pairing's tool block.
 const PairToolName = "meshbench compare-servers"
 
-// readable refuses what is no document of a tool's, or too new a one.
+// Readable refuses what is no document of a tool's, or too new a one.
 func Readable(b []byte, tool string) error {
 	var head struct {
 		Schema *int `json:"schema"`
@@ -341,7 +341,7 @@ func place(err error, size int) error {
 	return err
 }
 
-// check refuses what would make a reader of the document stumble.
+// Check refuses what would make a reader of the document stumble.
 func (r *Result) Check() error {
 	if len(r.Runs) == 0 && !r.Interrupted {
 		return errors.New("damaged result: no runs")

@@ -15,7 +15,7 @@ func Pool(results []*Result) (runs []Run) {
 	return runs
 }
 
-// settings are the names of all there is in Env and Config, and for each the
+// Settings are the names of all there is in Env and Config, and for each the
 // distinct values among the results.
 func Settings(results []*Result) (names []string, values [][]string) {
 	var zero Result

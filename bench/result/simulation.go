@@ -39,7 +39,7 @@ func QueueOf(readBuffer int) int {
 	return max(2*readBuffer/charge, 1)
 }
 
-// virtual is the isolation of a simulated mesh.
+// Virtual is the isolation of a simulated mesh.
 const Virtual = "virtual"
 
 // String is what the network is like, for a reader.

@@ -37,7 +37,7 @@ func (defs *Definitions) Summarize(runs []Run) []Summary {
 	return sums
 }
 
-// figure is one flat metric as a number of runs measured it.
+// Figure is one flat metric as a number of runs measured it.
 type Figure struct {
 	Name   string
 	Unit   string
@@ -45,14 +45,14 @@ type Figure struct {
 	Never  int       // runs that ended with null where one figure should be
 }
 
-// flatValue is one figure of one run.
+// FlatValue is one figure of one run.
 type FlatValue struct {
 	Unit  string
 	Value *float64 // nil: not measured
 	Never bool     // one figure that is nil although its scenario came to its end
 }
 
-// flatten is all of a run's figures by flat name.
+// Flatten is all of a run's figures by flat name.
 func Flatten(run Run) map[string]FlatValue {
 	flat := make(map[string]FlatValue)
 	for _, s := range run.Scenarios {
@@ -108,7 +108,7 @@ func (s Scenario) unit(flat string) string {
 	return ""
 }
 
-// summary of a figure that has values.
+// Summary of a figure that has values.
 func (f *Figure) Summary() Summary {
 	s := Summary{Metric: f.Name, Unit: f.Unit, N: len(f.Values)}
 	// They fail on no values only.
@@ -145,7 +145,7 @@ func bounded(values []float64) bool {
 	return !math.IsInf(s.Lo, 0) && !math.IsInf(s.Hi, 0)
 }
 
-// interval is the median's confidence interval, made of order statistics, so
+// Interval is the median's confidence interval, made of order statistics, so
 // that it assumes nothing about how the values are distributed; or how many
 // more values it takes.
 func Interval(values []float64) (low, high *float64, more int) {
@@ -156,7 +156,7 @@ func Interval(values []float64) (low, high *float64, more int) {
 	return &s.Lo, &s.Hi, 0
 }
 
-// sample copies the values, because benchmath sorts them.
+// Sample copies the values, because benchmath sorts them.
 func Sample(values []float64) *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
 }

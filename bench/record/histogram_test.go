@@ -1,4 +1,4 @@
-package bench
+package record
 
 import (
 	"math"
@@ -24,7 +24,7 @@ func edgeValues() []int64 {
 
 // The flat layout is the library's own: the same counts in the same places.
 func TestHistogramAgreesWithLibrary(t *testing.T) {
-	var h histogram
+	var h Histogram
 	want := hdrhistogram.New(histogramLow, histogramHigh, histogramDigits)
 	if n := len(want.Export().Counts); n != histogramSize {
 		t.Fatalf("%d counts, the library has %d", histogramSize, n)
@@ -33,27 +33,27 @@ func TestHistogramAgreesWithLibrary(t *testing.T) {
 		if err := want.RecordValue(v); err != nil {
 			t.Fatal(err)
 		}
-		h.record(v)
+		h.Record(v)
 	}
 	for i, n := range want.Export().Counts {
 		if got := int64(h.counts[i].Load()); got != n {
 			t.Errorf("place %d: %d values, the library counts %d", i, got, n)
 		}
 	}
-	if n := h.below.Load() + h.above.Load(); n != 0 {
+	if n := h.Below.Load() + h.Above.Load(); n != 0 {
 		t.Errorf("%d values outside, want none", n)
 	}
 }
 
 func TestHistogramOutside(t *testing.T) {
-	var h histogram
+	var h Histogram
 	for _, d := range []int64{-1, math.MinInt64, histogramHigh + 1, math.MaxInt64, math.MaxInt64, 1000} {
-		h.record(d)
+		h.Record(d)
 	}
-	if h.below.Load() != 2 || h.above.Load() != 3 {
-		t.Errorf("%d below, %d above, want 2 and 3", h.below.Load(), h.above.Load())
+	if h.Below.Load() != 2 || h.Above.Load() != 3 {
+		t.Errorf("%d below, %d above, want 2 and 3", h.Below.Load(), h.Above.Load())
 	}
-	d := h.distribution().Dist
+	d := h.Distribution().Dist
 	if d.N != 6 || d.Outside != 5 {
 		t.Errorf("n %d, outside %d, want 6 and 5", d.N, d.Outside)
 	}
@@ -64,19 +64,19 @@ func TestHistogramOutside(t *testing.T) {
 
 // What -json writes can be read by any HdrHistogram, and merged.
 func TestHistogramEncode(t *testing.T) {
-	var h histogram
+	var h Histogram
 	for _, v := range edgeValues() {
-		h.record(v)
+		h.Record(v)
 	}
-	back, err := hdrhistogram.Decode([]byte(encode(h.hdr())))
+	back, err := hdrhistogram.Decode([]byte(Encode(h.HDR())))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !back.Equals(h.hdr()) {
+	if !back.Equals(h.HDR()) {
 		t.Error("decoded counts differ")
 	}
 	n := back.TotalCount()
-	if dropped := back.Merge(h.hdr()); dropped != 0 || back.TotalCount() != 2*n {
+	if dropped := back.Merge(h.HDR()); dropped != 0 || back.TotalCount() != 2*n {
 		t.Errorf("merged: %d dropped, %d samples, want %d", dropped, back.TotalCount(), 2*n)
 	}
 }
@@ -85,7 +85,7 @@ func TestHistogramEncode(t *testing.T) {
 // quarter.
 func TestSketchBound(t *testing.T) {
 	last := int64(0)
-	for i := range sketchSize {
+	for i := range SketchSize {
 		if up := sketchUpper(i); up < last {
 			t.Errorf("bucket %d ends at %d, before the one below it", i, up)
 		} else {
@@ -95,7 +95,7 @@ func TestSketchBound(t *testing.T) {
 	for _, v := range edgeValues() {
 		var s sketch
 		s.record(v)
-		if up := s.quantile(0.99); up <= v || float64(up) > 1.25*float64(max(v, 1024)) {
+		if up := s.Quantile(0.99); up <= v || float64(up) > 1.25*float64(max(v, 1024)) {
 			t.Fatalf("%d ns: upper bound %d", v, up)
 		}
 		if s.count() != 1 {
@@ -103,14 +103,14 @@ func TestSketchBound(t *testing.T) {
 		}
 	}
 	var s sketch
-	if s.quantile(0.5) != 0 {
+	if s.Quantile(0.5) != 0 {
 		t.Error("a quantile of nothing")
 	}
 	for _, d := range []int64{-5, math.MinInt64, int64(time.Hour), math.MaxInt64} {
 		s.record(d) // must stay inside
 	}
-	if s.count() != 4 || s.quantile(1) < int64(time.Minute) {
-		t.Errorf("count %d, max %d", s.count(), s.quantile(1))
+	if s.count() != 4 || s.Quantile(1) < int64(time.Minute) {
+		t.Errorf("count %d, max %d", s.count(), s.Quantile(1))
 	}
 }
 
@@ -120,15 +120,15 @@ func TestSketchQuantile(t *testing.T) {
 		s.record((i + 1) * 100_000) // 0.1 to 10 ms
 	}
 	for q, want := range map[float64]float64{0.5: 5e6, 0.99: 9.9e6, 1: 10e6} {
-		if got := float64(s.quantile(q)); got < want || got > 1.25*want {
+		if got := float64(s.Quantile(q)); got < want || got > 1.25*want {
 			t.Errorf("quantile %v: %v, want %v to a quarter above", q, got, want)
 		}
 	}
 }
 
 func TestRecordersDoNotAllocate(t *testing.T) {
-	h, s := new(histogram), new(sketch)
-	if n := testing.AllocsPerRun(100, func() { h.record(123456); s.record(123456) }); n != 0 {
+	h, s := new(Histogram), new(sketch)
+	if n := testing.AllocsPerRun(100, func() { h.Record(123456); s.record(123456) }); n != 0 {
 		t.Errorf("%v allocations a sample", n)
 	}
 }
@@ -136,11 +136,11 @@ func TestRecordersDoNotAllocate(t *testing.T) {
 // A percentile needs ten samples beyond it, and what is read from the histogram
 // is as fine as its units.
 func TestHistogramDistribution(t *testing.T) {
-	var h histogram
+	var h Histogram
 	for i := range 1000 {
-		h.record(int64(i+1) * 1000)
+		h.Record(int64(i+1) * 1000)
 	}
-	d := h.distribution().Dist
+	d := h.Distribution().Dist
 	if d.P999 != nil || d.P9999 != nil {
 		t.Error("a percentile that 1000 samples do not support")
 	}
@@ -152,7 +152,7 @@ func TestHistogramDistribution(t *testing.T) {
 			t.Errorf("%v, want %v", p.got, p.want)
 		}
 	}
-	if d := new(histogram).distribution().Dist; d.N != 0 || d.Min != nil || d.Max != nil || d.Mean != nil {
+	if d := new(Histogram).Distribution().Dist; d.N != 0 || d.Min != nil || d.Max != nil || d.Mean != nil {
 		t.Errorf("empty: %+v", d)
 	}
 }

@@ -1,4 +1,4 @@
-package bench
+package record
 
 import (
 	"math/bits"
@@ -10,12 +10,12 @@ import (
 	"p2plocal/bench/result"
 )
 
-// A histogram is an HdrHistogram's counts, laid out flat so that goroutines
+// A Histogram is an HdrHistogram's counts, laid out flat so that goroutines
 // and processes can share it: three significant digits from 64 ns (finer than
 // any clock here is worth) to a minute. Its memory does not grow.
-type histogram struct {
+type Histogram struct {
 	counts       [histogramSize]atomic.Uint64
-	below, above atomic.Uint64 // samples outside the range, also counted at its ends
+	Below, Above atomic.Uint64 // samples outside the range, also counted at its ends
 }
 
 const (
@@ -29,14 +29,14 @@ const (
 	histogramSize = (20 + 1) << halfBits // 20 doublings of 2048 * 64 ns reach a minute
 )
 
-// record adds one duration.
-func (h *histogram) record(d int64) {
+// Record adds one duration.
+func (h *Histogram) Record(d int64) {
 	switch {
 	case d < 0:
-		h.below.Add(1)
+		h.Below.Add(1)
 		d = 0
 	case d > histogramHigh:
-		h.above.Add(1)
+		h.Above.Add(1)
 		d = histogramHigh
 	}
 	bucket := bits.Len64(uint64(d)|subMask) - (unitBits + halfBits + 1)
@@ -44,17 +44,17 @@ func (h *histogram) record(d int64) {
 	h.counts[(bucket+1)<<halfBits+sub-1<<halfBits].Add(1)
 }
 
-// reset forgets all samples. Nothing must be recorded meanwhile.
-func (h *histogram) reset() {
+// Reset forgets all samples. Nothing must be recorded meanwhile.
+func (h *Histogram) Reset() {
 	for i := range h.counts {
 		h.counts[i].Store(0)
 	}
-	h.below.Store(0)
-	h.above.Store(0)
+	h.Below.Store(0)
+	h.Above.Store(0)
 }
 
-// hdr is a copy as the library's type, which does the arithmetic.
-func (h *histogram) hdr() *hdrhistogram.Histogram {
+// HDR is a copy as the library's type, which does the arithmetic.
+func (h *Histogram) HDR() *hdrhistogram.Histogram {
 	counts := make([]int64, histogramSize)
 	for i := range counts {
 		counts[i] = int64(h.counts[i].Load())
@@ -67,13 +67,13 @@ func (h *histogram) hdr() *hdrhistogram.Histogram {
 	})
 }
 
-// distribution is h as a metric in seconds.
-func (h *histogram) distribution() result.Metric {
-	return result.Metric{Unit: "s", Dist: distribution(h.hdr(), h.below.Load()+h.above.Load())}
+// Distribution is h as a metric in seconds.
+func (h *Histogram) Distribution() result.Metric {
+	return result.Metric{Unit: "s", Dist: Distribution(h.HDR(), h.Below.Load()+h.Above.Load())}
 }
 
-// encode is h in HDR's compressed text form, for merging and drawing again.
-func encode(h *hdrhistogram.Histogram) string {
+// Encode is h in HDR's compressed text form, for merging and drawing again.
+func Encode(h *hdrhistogram.Histogram) string {
 	b, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 	if err != nil {
 		return ""
@@ -81,7 +81,7 @@ func encode(h *hdrhistogram.Histogram) string {
 	return string(b)
 }
 
-func distribution(h *hdrhistogram.Histogram, outside uint64) *result.Distribution {
+func Distribution(h *hdrhistogram.Histogram, outside uint64) *result.Distribution {
 	d := &result.Distribution{N: uint64(h.TotalCount()), Outside: outside}
 	if d.N == 0 {
 		return d
@@ -96,20 +96,20 @@ func distribution(h *hdrhistogram.Histogram, outside uint64) *result.Distributio
 // A sketch is a coarse histogram for places that need many: quarters of
 // octaves from 1024 ns to a minute, so that a percentile read from it, beyond
 // the first quarter, is too high by at most a quarter.
-type sketch [sketchSize]atomic.Uint32
+type sketch [SketchSize]atomic.Uint32
 
 const (
-	sketchSize   = 4 * 26
+	SketchSize   = 4 * 26
 	sketchOctave = 10 // the first one starts at 2^10 ns
 )
 
-func (s *sketch) record(d int64) { s[sketchIndex(d)].Add(1) }
+func (s *sketch) record(d int64) { s[SketchIndex(d)].Add(1) }
 
-func sketchIndex(d int64) int {
+func SketchIndex(d int64) int {
 	ns := max(uint64(max(d, 0)), 1<<sketchOctave)
 	octave := bits.Len64(ns) - 1
 	quarter := ns >> (octave - 2) & 3
-	return min(4*(octave-sketchOctave)+int(quarter), sketchSize-1)
+	return min(4*(octave-sketchOctave)+int(quarter), SketchSize-1)
 }
 
 // sketchUpper is the end of bucket i in ns.
@@ -118,9 +118,9 @@ func sketchUpper(i int) int64 {
 	return (4 + quarter + 1) << (octave + sketchOctave - 2)
 }
 
-// quantile is an upper bound, in ns, for the q-th part of the samples; 0
+// Quantile is an upper bound, in ns, for the q-th part of the samples; 0
 // where there are none.
-func (s *sketch) quantile(q float64) int64 {
+func (s *sketch) Quantile(q float64) int64 {
 	var seen uint64
 	n := s.count()
 	for i := range s {

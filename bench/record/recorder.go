@@ -1,0 +1,196 @@
+package record
+
+import (
+	"math"
+	"net/netip"
+	"p2plocal/core"
+	"time"
+)
+
+// Recorder writes one slot's part of the store. It observes that slot's
+// machine.
+type Recorder struct {
+	*Store
+	Clock    Clock
+	Self     int
+	Slot     *Slot
+	Measured bool // the message that was last sent counts
+	last     Set  // the last view
+}
+
+func NewRecorder(b *Store, c Clock, slot int) *Recorder {
+	mine := &b.Slots[slot]
+	return &Recorder{Store: b, Clock: c, Self: slot, Slot: mine, last: mine.View()} // of a former process, maybe
+}
+
+func (r *Recorder) Observe(e core.Event) {
+	switch e.Kind {
+	case core.Sent:
+		r.sent(e)
+	case core.Listed:
+		r.directory(e.At, e.All)
+	case core.Heard:
+		r.message(e.At, e.Peer, e.Data)
+	default:
+		if e.Kind.Dropped() {
+			r.refused(e.From)
+		}
+	}
+}
+
+// Reset forgets what the slot's former holder saw.
+func (r *Recorder) Reset(now time.Time) {
+	r.Slot.Born.Store(0)
+	r.Slot.Admitted.Store(0)
+	r.see(r.Clock.At(now), Set{})
+}
+
+func (r *Recorder) sent(e core.Event) {
+	kind := typeIndex(e.Data)
+	r.Slot.out[kind].Add(len(e.To), len(e.Data))
+	for _, port := range e.To {
+		if i := r.Index[port]; i != Nobody {
+			r.Slot.To[i].Add(1)
+		}
+	}
+	switch core.Type(e.Data[0]) {
+	case core.TypeBirth:
+		at := r.Clock.At(e.At)
+		r.Slot.Born.CompareAndSwap(0, at)
+		r.Slot.Alive.Store(at)
+	case core.TypeKeepAlive:
+		r.Slot.Alive.Store(r.Clock.At(e.At))
+	case core.TypeVanilla:
+		_, counter, ok := core.ParseBroadcast(e.Data[4 : len(e.Data)-1])
+		if ok {
+			at := r.Clock.At(e.At)
+			r.broadcast(at, at-int64(e.At.Sub(e.Since)), counter, e.To)
+		}
+	}
+}
+
+func (r *Recorder) broadcast(now, due int64, counter uint16, ports []uint16) {
+	t := &r.Slot.ring[counter%ringSize]
+	t.tag.Store(0)
+	t.due.Store(due)
+	t.sent.Store(now)
+	t.tag.Store(uint64(counter) + 1)
+	if r.Measured = r.inWindow(due); !r.Measured {
+		return
+	}
+	r.Slot.Ticks.Add(1)
+	r.Slot.Messages.Add(uint64(len(ports)))
+	r.Timer.Record(now - due)
+	r.bucketOf(due).Sent.Add(uint64(len(ports)))
+	for _, port := range ports {
+		if i := r.Index[port]; i < ServerSlot {
+			r.Pairs[r.Self][i].Sent.Add(1)
+		}
+	}
+}
+
+func (r *Recorder) refused(from netip.AddrPort) {
+	r.Slot.Dropped.Add(1)
+	if slot := int(r.Index[from.Port()]); r.Self != ServerSlot && int64(slot) < r.External.Load() {
+		r.Pairs[slot][r.Self].Arrived.Add(1)
+	}
+}
+
+func (r *Recorder) directory(now time.Time, all core.Entries) {
+	r.Slot.Taken.Add(1)
+	r.Slot.Directories.Add(1, 4+len(all))
+	var s Set
+	for e := range all.Each() {
+		slot := int(r.Index[e.Port])
+		if slot >= ServerSlot || SlotName(slot) != e.Name {
+			r.Slot.foreign.Add(1)
+			continue
+		}
+		s.Add(slot)
+	}
+	at := r.Clock.At(now)
+	if s.Has(r.Self) {
+		r.Slot.Admitted.CompareAndSwap(0, at)
+	}
+	r.see(at, s)
+}
+
+func (r *Recorder) see(at int64, s Set) {
+	n := r.Slot.views.Load()
+	if s == r.last && n > 0 {
+		return
+	}
+	r.last = s
+	if n == viewLogSize {
+		r.Slot.Lost.Add(1)
+		return
+	}
+	r.Slot.log[n] = view{at, s}
+	r.Slot.views.Store(n + 1)
+}
+
+// message records a broadcast that arrived.
+func (r *Recorder) message(now time.Time, from core.Entry, text []byte) {
+	r.Slot.Taken.Add(1)
+	name, counter, ok := core.ParseBroadcast(text)
+	slot := int(r.Index[from.Port])
+	if !ok || slot >= ServerSlot || name != from.Name {
+		return
+	}
+	p := &r.Pairs[slot][r.Self]
+	p.Arrived.Add(1)
+	at := r.Clock.At(now)
+	if int64(slot) < r.External.Load() {
+		r.unknown(p, at, counter)
+		return
+	}
+	t := &r.Slots[slot].ring[counter%ringSize]
+	due, sent := t.due.Load(), t.sent.Load()
+	if t.tag.Load() != uint64(counter)+1 || !r.inWindow(due) {
+		return
+	}
+	if !p.take(counter) {
+		return
+	}
+	r.Slot.Delivered.Add(1)
+	if at-due > r.Interval.Load() {
+		p.Late++
+	}
+	transit := at - sent
+	r.Latency.Record(transit)
+	r.Due.Record(at - due)
+	p.Latency.record(transit)
+	if p.Delivered > 1 { // RFC 3550, section 6.4.1, in ns instead of media units
+		p.Jitter += (math.Abs(float64(transit-p.transit)) - p.Jitter) / 16
+	}
+	p.transit = transit
+	b := r.bucketOf(due)
+	b.Delivered.Add(1)
+	b.Due.record(at - due)
+	for old := b.Max.Load(); at-due > old && !b.Max.CompareAndSwap(old, at-due); old = b.Max.Load() {
+	}
+}
+
+// take counts an arrival, and reports that it is not one again.
+func (p *pair) take(counter uint16) bool {
+	switch p.Order.Place(counter) {
+	case Again:
+		p.Duplicated++
+		return false
+	case Behind:
+		p.Reordered++
+	}
+	p.Delivered++
+	return true
+}
+
+// unknown records a message of which only the arrival is known.
+func (r *Recorder) unknown(p *pair, at int64, counter uint16) {
+	if !r.inWindow(at) {
+		return
+	}
+	if !p.Order.Started {
+		p.First = counter
+	}
+	p.take(counter)
+}

@@ -1,0 +1,123 @@
+package record
+
+import (
+	"slices"
+
+	"p2plocal/core"
+)
+
+// Roster keeps who was alive when, as views are compared with it.
+type Roster struct {
+	Marks []view // who is alive from a time on
+	gaps  []gap
+}
+
+// gap is a time in which the server does not know whom it should.
+type gap struct{ from, to int64 }
+
+// Mark notes who is alive from at on.
+func (r *Roster) Mark(at int64, alive Set) { r.Marks = append(r.Marks, view{at, alive}) }
+
+// Forget notes that the server does not know whom it should for a while.
+func (r *Roster) Forget(from, to int64) { r.gaps = append(r.gaps, gap{from, to}) }
+
+// Remove has i be gone from at on.
+func (r *Roster) Remove(i int, at int64) {
+	k := slices.IndexFunc(r.Marks, func(v view) bool { return v.At > at })
+	if k < 0 {
+		k = len(r.Marks)
+	}
+	if k > 0 {
+		r.Marks = slices.Insert(r.Marks, k, view{at, r.Marks[k-1].Set})
+	}
+	for j := k; j < len(r.Marks); j++ {
+		r.Marks[j].Set.Remove(i)
+	}
+}
+
+// Lived reports that peer i was alive, and a server that has to know it was there,
+// through all of [from, to].
+func (r *Roster) Lived(i int, from, to int64) bool {
+	for _, g := range r.gaps {
+		if from < g.to && to >= g.from {
+			return false
+		}
+	}
+	for k, v := range r.Marks {
+		if v.At > to {
+			break
+		}
+		gone := k+1 < len(r.Marks) && r.Marks[k+1].At <= from
+		if !gone && !v.Set.Has(i) {
+			return false
+		}
+	}
+	return len(r.Marks) > 0 && r.Marks[0].At <= from
+}
+
+// Life is when peer i, which lived at a time, was born, and died or will have lived until.
+func (r *Roster) Life(i int, at, until int64) (born, end int64) {
+	alive := false
+	for _, v := range r.Marks {
+		switch is := v.Set.Has(i); {
+		case v.At > at && alive && !is:
+			return born, min(v.At, until)
+		case v.At > at:
+		case is && !alive:
+			born, alive = v.At, true
+		case !is:
+			alive = false
+		}
+	}
+	if !alive {
+		return 0, at
+	}
+	return born, until
+}
+
+// Lifetime is the time that peers from first to n-1 were alive within [from, to], added
+// up, in peer-seconds.
+func (r *Roster) Lifetime(from, to int64, first, n int) (seconds float64) {
+	for k, v := range r.Marks {
+		end := to
+		if k+1 < len(r.Marks) {
+			end = min(to, r.Marks[k+1].At)
+		}
+		for i := first; i < n; i++ {
+			if v.Set.Has(i) {
+				seconds += max(float64(end-max(v.At, from)), 0) / 1e9
+			}
+		}
+	}
+	return seconds
+}
+
+// FalseRemovals counts how often a peer that lived, and had lived for longer than
+// the deadline, disappeared from the views
+// of peers from first to n-1. Views that drop the same one
+// within a deadline of each other saw one removal.
+func (b *Store) FalseRemovals(r *Roster, first, n int, deadline int64) (times int) {
+	var when [core.MaxPeers][]int64
+	for i := first; i < n; i++ {
+		log := b.Slots[i].Changes()
+		for k := 1; k < len(log); k++ {
+			if log[k].Set == (Set{}) { // a new life begins
+				continue
+			}
+			for v := range n {
+				if log[k-1].Set.Has(v) && !log[k].Set.Has(v) && r.Lived(v, log[k].At-deadline, log[k].At) {
+					when[v] = append(when[v], log[k].At)
+				}
+			}
+		}
+	}
+	for _, all := range when {
+		slices.Sort(all)
+		for i, at := range all {
+			if i == 0 || at-all[i-1] > deadline {
+				times++
+			}
+		}
+	}
+	return times
+}

@@ -1,0 +1,186 @@
+// Package record is where all that take part in a mesh write down what happens,
+// and what is read from it: a store that processes share, recorders, histograms,
+// a clock that all of the machine share, and who was alive when.
+package record
+
+import (
+	"sync/atomic"
+	"time"
+
+	"p2plocal/core"
+)
+
+// A Store is where all that take part in one mesh write down what happens:
+// a block of memory without pointers, so that processes can share it and a
+// killed one leaves what it had recorded. Most fields have one writer; those
+// that others read meanwhile are atomic.
+type Store struct {
+	Index [1 << 16]uint8 // port -> slot; nobody where there is none
+
+	// Messages due in [from, to) count. All times are the clock's ns.
+	From, To     atomic.Int64
+	Width        atomic.Int64 // of one bucket
+	Interval     atomic.Int64 // between one sender's messages
+	ServerKnown  atomic.Bool  // the server is ours, and all that it gets is in the store
+	Impairing    atomic.Bool  // the impairment is on
+	AllAccounted atomic.Bool  // what is sent to nobody of the mesh's is in the accounts, too
+	External     atomic.Int64 // slots below are not ours: their sending is not on the store
+
+	Latency, Due, Timer Histogram
+	Held                Histogram // by the impairment, of the measured messages
+	Buckets             [bucketCount]bucket
+	Slots               [ServerSlot + 1]Slot
+	Pairs               [core.MaxPeers][core.MaxPeers]pair // sender, receiver
+}
+
+const (
+	ServerSlot  = core.MaxPeers
+	Nobody      = 0xFF
+	bucketCount = 240     // time slices of the measured window
+	ringSize    = 4096    // broadcasts of one sender that are remembered
+	viewLogSize = 1 << 15 // changes of one view that are remembered
+)
+
+// bucket is a slice of the window, by due time.
+type bucket struct {
+	Sent, Delivered atomic.Uint64
+	Max             atomic.Int64
+	Due             sketch
+}
+
+// Slot is one peer's part, or the server's.
+type Slot struct {
+	// As a sender:
+	out                [5]traffic // by type, see typeIndex
+	To                 [ServerSlot + 1]atomic.Uint64
+	Born               atomic.Int64 // first birth of this life
+	Alive              atomic.Int64 // last birth or keep-alive
+	Ticks              atomic.Uint64
+	Messages           atomic.Uint64 // sent in the window
+	ring               [ringSize]tick
+	Unsent             atomic.Uint64
+	Injected           atomic.Uint64 // by the impairment, of all datagrams:
+	Duplicated         atomic.Uint64
+	Vanished           atomic.Uint64 // held by the impairment when the sender died
+	MeasuredInjected   atomic.Uint64 // of the measured messages:
+	MeasuredDuplicated atomic.Uint64
+	MeasuredReordered  atomic.Uint64
+
+	// As a receiver:
+	Taken, Dropped, Dead atomic.Uint64
+	Delivered            atomic.Uint64 // messages of the window
+	Admitted             atomic.Int64  // first directory of this life that names it
+	Directories          traffic
+	foreign              atomic.Uint64 // entries that are nobody of this mesh's
+	views                atomic.Uint32
+	Lost                 atomic.Uint32 // changes that found the log full
+	log                  [viewLogSize]view
+}
+
+type traffic struct{ Datagrams, bytes atomic.Uint64 }
+
+func (t *traffic) Add(n, size int) {
+	t.Datagrams.Add(uint64(n))
+	t.bytes.Add(uint64(n) * uint64(size))
+}
+
+func (t *traffic) Load() core.Traffic {
+	return core.Traffic{Datagrams: t.Datagrams.Load(), Bytes: t.bytes.Load()}
+}
+
+// typeIndex is 0 for a birth, 1 directory, 2 vanilla, 3 keep-alive.
+func typeIndex(datagram []byte) int {
+	if len(datagram) < 2 || datagram[0] < byte(core.TypeBirth) || datagram[0] > byte(core.TypeKeepAlive) || datagram[1] != 0 {
+		return 4
+	}
+	return int(datagram[0] - byte(core.TypeBirth))
+}
+
+func (s *Slot) ByType() core.ByType {
+	return core.ByType{Birth: s.out[0].Load(), Directory: s.out[1].Load(), Vanilla: s.out[2].Load(),
+		KeepAlive: s.out[3].Load(), Other: s.out[4].Load()}
+}
+
+// tick is one broadcast: when it was due and when it was sent.
+type tick struct {
+	tag       atomic.Uint64 // counter + 1
+	due, sent atomic.Int64
+}
+
+// view is what a peer saw from a time on.
+type view struct {
+	At  int64
+	Set Set
+}
+
+// Set is a set of slots.
+type Set [2]uint64
+
+func (s Set) Has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
+func (s *Set) Add(i int)     { s[i/64] |= 1 << (i % 64) }
+func (s *Set) Remove(i int)  { s[i/64] &^= 1 << (i % 64) }
+
+// pair is one sender's messages at one receiver, within the window. All but
+// sent is the receiver's.
+type pair struct {
+	Sent                                   atomic.Uint32
+	Arrived                                atomic.Uint32 // at any time, also again, also refused if from an external peer
+	First                                  uint16        // counter of the first, of an external sender
+	Delivered, Duplicated, Reordered, Late uint32
+	Order                                  Sequence
+	transit                                int64 // latency of the last one
+	Jitter                                 float64
+	Latency                                sketch
+}
+
+func (b *Store) inWindow(due int64) bool { return due >= b.From.Load() && due < b.To.Load() }
+
+// Accounted reports that what is sent to a port is in the accounts.
+func (b *Store) Accounted(port uint16) bool {
+	i := b.Index[port]
+	return i == ServerSlot && b.ServerKnown.Load() || i < ServerSlot && int64(i) >= b.External.Load() ||
+		i == Nobody && b.AllAccounted.Load()
+}
+
+// IsOurs reports that a port is that of a peer of ours: what it gets is known.
+func (b *Store) IsOurs(port uint16) bool {
+	i := b.Index[port]
+	return i < ServerSlot && int64(i) >= b.External.Load()
+}
+
+// OpenWindow sets the window. Nothing due in it must have been sent yet.
+func (b *Store) OpenWindow(from, to int64, interval time.Duration) {
+	b.Width.Store(max((to-from+bucketCount-1)/bucketCount, 1))
+	b.Interval.Store(int64(interval))
+	b.From.Store(from)
+	b.To.Store(to)
+}
+
+func (b *Store) bucketOf(due int64) *bucket {
+	return &b.Buckets[min(max((due-b.From.Load())/max(b.Width.Load(), 1), 0), bucketCount-1)]
+}
+
+// Changes is a slot's view changes so far, oldest first.
+func (s *Slot) Changes() []view { return s.log[:s.views.Load()] }
+
+// View is what the slot sees at present.
+func (s *Slot) View() Set {
+	if n := s.views.Load(); n > 0 {
+		return s.log[n-1].Set
+	}
+	return Set{}
+}
+
+// When is the first time, at or after since, that ok held for the slot's view.
+func (s *Slot) When(since int64, ok func(Set) bool) (int64, bool) {
+	log := s.Changes()
+	for i, v := range log {
+		if until := i + 1; until < len(log) && log[until].At <= since {
+			continue // gone before since
+		}
+		if ok(v.Set) {
+			return max(v.At, since), true
+		}
+	}
+	return 0, false
+}
