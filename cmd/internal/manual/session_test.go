@@ -101,7 +101,10 @@ func replay(t *testing.T, wanted func(session) bool) {
 	for _, d := range documents(t, root) {
 		for _, s := range d.sessions {
 			if wanted(s) {
-				t.Run(fmt.Sprintf("%s:%d", d.path, s.line), func(t *testing.T) { tools.play(t, s) })
+				t.Run(fmt.Sprintf("%s:%d", d.path, s.line), func(t *testing.T) {
+					t.Parallel()
+					tools.play(t, s)
+				})
 			}
 		}
 	}
