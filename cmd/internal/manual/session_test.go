@@ -37,7 +37,7 @@ exec "$BIN/udpgarbage" -target "$HOST:3000" "$@"`,
 	"meshcheck": `exec "$BIN/meshcheck" "$@"`,
 	// what a reader has of his own
 	"your-server": `exec "$BIN/p2p" -quiet -listen "$1"`,
-	"your-peer":   `exec "$BIN/p2p" -quiet -broadcast 200ms -server "$3" "$1" "$2"`,
+	"your-peer":   `exec "$BIN/p2p" -server "$3" "$1" "$2"`,
 	// these tests are part of all tests; CI runs what make is for
 	"go": `case " $* " in
 *" run ./cmd/"*) tool=${2#./cmd/}; shift 2; exec "$tool" "$@" ;;
@@ -151,7 +151,10 @@ func (x tools) play(t *testing.T, s session) {
 			p.waitForOutput()
 			continue
 		}
-		if code := p.wait(t); code != want {
+		code := p.wait(t)
+		if code == tooSlow && strings.HasPrefix(command, "meshcheck") {
+			t.Logf("$ %s\n%s", command, p.output())
+		} else if code != want {
 			t.Fatalf("$ %s\nexit code %d, want %d\n%s%s", command, code, want, p.output(), p.errors())
 		}
 		if s.how == "exact" {
@@ -161,6 +164,10 @@ func (x tools) play(t *testing.T, s session) {
 		}
 	}
 }
+
+// tooSlow is meshcheck's exit code where nothing failed, but the machine was too
+// late to judge some of the cases. That is no fault of the manual's.
+const tooSlow = 4
 
 // longest is how long one command may take. What takes longer on a busy
 // machine belongs into a block "console long".
