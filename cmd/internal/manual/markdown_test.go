@@ -13,7 +13,9 @@
 // A command's exit code is 0, or what "# exit code N" behind it says. Of a table
 // in the output that is shown, each line's label must come again.
 //
-// A command in the running text, between backticks, has its flags parsed.
+// A command in the second column of a table is a long session of its own, in which a
+// server of ours is on the default address. One in the running text, between
+// backticks, has its flags parsed.
 package manual
 
 import (
@@ -45,6 +47,7 @@ type session struct {
 
 var (
 	linkPattern    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	wantPattern    = regexp.MustCompile(`^\| [^|]+ \| ` + "`((?:meshbench|meshcheck|udpgarbage|p2p|go) [^`]+)`")
 	spanPattern    = regexp.MustCompile("`([^`]+)`")
 	headingPattern = regexp.MustCompile(`^#{1,6} +(.*)`)
 )
@@ -105,6 +108,9 @@ func parse(path, text string) document {
 			block.rows = append(block.rows, line[4:])
 		default:
 			end()
+			if m := wantPattern.FindStringSubmatch(line); m != nil {
+				d.sessions = append(d.sessions, session{line: i + 1, how: "long", rows: []string{"$ p2p -quiet", "$ " + m[1]}})
+			}
 			for _, m := range spanPattern.FindAllStringSubmatch(line, -1) {
 				d.spans = append(d.spans, strings.ReplaceAll(m[1], `\|`, "|"))
 			}
