@@ -49,14 +49,14 @@ type Case struct {
 	Level   Level
 	Role    hostile.Role
 
-	span   time.Duration // about how long it takes
-	names  int           // of the 95 that it uses; 0: a few; all: every one
-	odd    bool          // the names that stand for no letter are given first
-	whole  bool          // it wants the server for itself
-	risky  bool          // it sends what a target may die of
-	called func(*lab)    // panics with a halt when it has failed
-	once   bool          // it is not tried again (tests: it is to fail)
-	wanted string        // peer cases: the name that the target must have
+	span    time.Duration // about how long it takes
+	names   int           // of the 95 that it uses; 0: a few; all: every one
+	odd     bool          // the names that stand for no letter are given first
+	whole   bool          // it wants the server for itself
+	risky   bool          // it sends what a target may die of
+	called  func(*trial)  // panics with an abortCase when it has failed
+	noRetry bool          // it is not tried again (tests: it is to fail)
+	wanted  string        // peer cases: the name that the target must have
 }
 
 const (

@@ -153,7 +153,7 @@ func TestWrongs(t *testing.T) {
 				}
 				sampled := (n+i)%sample == 0
 				if w.wrong == "none" || pattern.MatchString(x.ID) || sampled && (w.bad || !behaviour.MatchString(x.ID)) {
-					x.once = pattern.MatchString(x.ID) // five tries of what is to fail would cost most of the time
+					x.noRetry = pattern.MatchString(x.ID) // five tries of what is to fail would cost most of the time
 					c.Cases = append(c.Cases, x)
 				}
 			}

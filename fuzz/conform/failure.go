@@ -12,21 +12,21 @@ import (
 const most = 8 // datagrams of a kind in a failure
 
 // surely is fail for what no lateness of this machine excuses.
-func (l *lab) surely(p *post, since int, expected, got string) {
+func (l *trial) surely(p *endpoint, since int, expected, got string) {
 	l.certain = true
 	l.fail(p, since, expected, got)
 }
 
 // fail ends the case.
-func (l *lab) fail(p *post, since int, expected, got string) {
+func (l *trial) fail(p *endpoint, since int, expected, got string) {
 	f := &Failure{Expected: expected, Got: got, certain: l.certain}
 	l.mu.Lock()
 	var sent, came []event
 	for i, e := range l.log {
 		switch {
-		case e.out && !e.beat:
+		case e.out && !e.background:
 			sent = append(sent, e)
-		case i >= since && !e.out && e.post == p:
+		case i >= since && !e.out && e.endpoint == p:
 			came = append(came, e)
 		}
 	}
@@ -44,19 +44,19 @@ func (l *lab) fail(p *post, since int, expected, got string) {
 	if l.target != nil && l.Case.Role == hostile.Peer {
 		f.Output = l.target.Tail(4)
 	}
-	panic(halt{outcome: Fail, failure: f})
+	panic(abortCase{outcome: Fail, failure: f})
 }
 
 // failf is fail without a socket to blame.
-func (l *lab) failf(p *post, expected, got string, args ...any) {
+func (l *trial) failf(p *endpoint, expected, got string, args ...any) {
 	l.fail(p, 0, expected, fmt.Sprintf(got, args...))
 }
 
 // tail turns the last few events into what is reported, in the order of time.
-func (l *lab) tail(events []event) (out []Event) {
+func (l *trial) tail(events []event) (out []Event) {
 	slices.SortStableFunc(events, func(a, b event) int { return a.at.Compare(b.at) })
 	for _, e := range events[max(0, len(events)-most):] {
-		self := fmt.Sprintf("%s:%d", e.post, e.post.addr.Port())
+		self := fmt.Sprintf("%s:%d", e.endpoint, e.endpoint.addr.Port())
 		x := Event{At: e.at.Sub(l.begun), From: l.called(e.other), To: self, Datagram: bytes.Clone(e.datagram)}
 		if e.out {
 			x.From, x.To = x.To, x.From
@@ -67,7 +67,7 @@ func (l *lab) tail(events []event) (out []Event) {
 }
 
 // called is how an address of the other side is called.
-func (l *lab) called(a netip.AddrPort) string {
+func (l *trial) called(a netip.AddrPort) string {
 	switch {
 	case a == l.server:
 		return fmt.Sprintf("server:%d", a.Port())
@@ -76,7 +76,7 @@ func (l *lab) called(a netip.AddrPort) string {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, p := range l.posts {
+	for _, p := range l.endpoints {
 		if p.addr == a {
 			return fmt.Sprintf("%s:%d", p, a.Port())
 		}

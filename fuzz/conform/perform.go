@@ -10,7 +10,7 @@ import (
 )
 
 // perform has a case do its work, and then looks whether the target lives.
-func (r *run) perform(l *lab, alive func()) (res Result) {
+func (r *run) perform(l *trial, alive func()) (res Result) {
 	c := l.Case
 	res = Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Pass}
 	if c.Level == Info {
@@ -18,12 +18,12 @@ func (r *run) perform(l *lab, alive func()) (res Result) {
 	}
 	guard := func(f func()) {
 		defer func() {
-			h, ok := halted(recover())
+			h, ok := aborted(recover())
 			if !ok {
 				return
 			}
 			if h.err != nil {
-				r.trouble(h.err)
+				r.machineError(h.err)
 				h.outcome = NotRun
 			}
 			if h.failure != nil && c.Level == Info { // it cannot fail: what it would have been is what was seen
@@ -47,20 +47,20 @@ func (r *run) perform(l *lab, alive func()) (res Result) {
 	if res.Outcome == Broken && res.Failure == nil {
 		res.Failure = l.lastSent()
 	}
-	res.Late = l.monitor.Late(l.begun)
+	res.Late = l.lateness.Late(l.begun)
 	if l.target != nil {
 		res.Late += max(0, l.target.waited()-l.waited)
 	}
 	return res
 }
 
-// halted is what has ended a case's work early; false if nothing has. What is no
-// halt is a fault of ours, and goes on panicking.
-func halted(x any) (halt, bool) {
+// aborted is what has ended a case's work early; false if nothing has. What is no
+// abortCase is a fault of ours, and goes on panicking.
+func aborted(x any) (abortCase, bool) {
 	if x == nil {
-		return halt{}, false
+		return abortCase{}, false
 	}
-	h, ok := x.(halt)
+	h, ok := x.(abortCase)
 	if !ok {
 		panic(x)
 	}
@@ -68,9 +68,9 @@ func halted(x any) (halt, bool) {
 }
 
 // lastSent is what a broken target was sent.
-func (l *lab) lastSent() (f *Failure) {
+func (l *trial) lastSent() (f *Failure) {
 	defer func() {
-		if h, ok := halted(recover()); ok {
+		if h, ok := aborted(recover()); ok {
 			f = h.failure
 		}
 	}()
@@ -81,12 +81,12 @@ func (l *lab) lastSent() (f *Failure) {
 // probe sees whether a server still lets anybody in. Whoever is answered by it on a
 // port that it was never told of before has read all that it was sent until then, for
 // a socket's datagrams come in their order.
-func (l *lab) probe(within time.Duration) {
+func (l *trial) probe(within time.Duration) {
 	name := l.names[len(l.names)-1]
-	l.calm()
+	l.stopKeepAlives()
 	const births = 3
 	if name == 0 { // the case has used them all
-		for _, p := range l.posts {
+		for _, p := range l.endpoints {
 			if p.entry != (core.Entry{Name: l.names[0], Port: p.addr.Port()}) {
 				continue
 			}
@@ -108,7 +108,7 @@ func (l *lab) probe(within time.Duration) {
 	}
 	if target.Refused(l.server, settle) {
 		l.certain = true
-		panic(halt{outcome: Broken, why: fmt.Sprintf("it died: nobody listens on port %d any more", l.server.Port())})
+		panic(abortCase{outcome: Broken, why: fmt.Sprintf("it died: nobody listens on port %d any more", l.server.Port())})
 	}
-	panic(halt{outcome: Broken, why: fmt.Sprintf("it hung: %d births of a newcomer were not answered within %v each", births, within)})
+	panic(abortCase{outcome: Broken, why: fmt.Sprintf("it hung: %d births of a newcomer were not answered within %v each", births, within)})
 }

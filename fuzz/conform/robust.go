@@ -31,11 +31,11 @@ func robustness(role hostile.Role) (cases []Case) {
 			if len(entire[i].Steps) > len(c.Steps) { // it does something for every spare name that there is
 				x.names, x.whole = all, true
 			}
-			x.called = func(l *lab) { l.attackServer(i) }
+			x.called = func(l *trial) { l.attackServer(i) }
 		} else {
 			x.ID = "peer/robust/" + rest
 			x.span += 4500 * time.Millisecond
-			x.called = func(l *lab) { l.attackPeer(i) }
+			x.called = func(l *trial) { l.attackPeer(i) }
 		}
 		if !x.risky {
 			x.Section = secServer
@@ -64,7 +64,7 @@ func mustCatalogue(env hostile.Env) []hostile.Case {
 }
 
 // play sends a case's datagrams when they are due.
-func (l *lab) play(c hostile.Case, from func(hostile.Step) *post, to netip.AddrPort) {
+func (l *trial) play(c hostile.Case, from func(hostile.Step) *endpoint, to netip.AddrPort) {
 	const breath = 64 // datagrams at once that any receive buffer holds
 	start := clock()
 	for i, s := range c.Steps {
@@ -78,7 +78,7 @@ func (l *lab) play(c hostile.Case, from func(hostile.Step) *post, to netip.AddrP
 }
 
 // attackServer plays case i of the catalogue against a server.
-func (l *lab) attackServer(i int) {
+func (l *trial) attackServer(i int) {
 	if l.Case.names == all {
 		l.names = append(l.names, 0) // none is left for the probe
 	}
@@ -90,14 +90,14 @@ func (l *lab) attackServer(i int) {
 	c := mustCatalogue(env)[i]
 	s := l.stranger()
 	since := l.mark()
-	l.play(c, func(hostile.Step) *post { return s }, l.server)
+	l.play(c, func(hostile.Step) *endpoint { return s }, l.server)
 	expected := append(entriesOf(m), c.Left...)
 	l.knowsIn(soon, 0, m[0], expected)
-	l.never(s, "a port that no birth has named is sent nothing")
+	l.wantNothing(s, "a port that no birth has named is sent nothing")
 	if !slices.ContainsFunc(c.Steps, func(s hostile.Step) bool {
 		return s.Fate == hostile.Born || s.Fate == hostile.Repeated || s.Fate == hostile.Conflict
 	}) {
-		l.silent(m[0], since, "what is dropped is not announced")
+		l.wantSilence(m[0], since, "what is dropped is not announced")
 	}
 	if l.left() > 0 { // what has not been announced a newcomer is told
 		p := l.peer()
@@ -107,17 +107,17 @@ func (l *lab) attackServer(i int) {
 }
 
 // attackPeer plays case i of the catalogue against a peer.
-func (l *lab) attackPeer(i int) {
+func (l *trial) attackPeer(i int) {
 	m := l.welcome(2)
 	env := hostile.Env{Server: l.server, Members: entriesOf(m), Self: l.self}
-	var outside []*post
+	var outside []*endpoint
 	for range spares {
 		p := l.peer()
 		outside = append(outside, p)
 		env.Spare = append(env.Spare, p.entry)
 	}
 	c := mustCatalogue(env)[i]
-	senders := map[hostile.Origin]*post{hostile.FromStranger: l.stranger(), hostile.FromServer: l.home, hostile.FromMember: m[0]}
+	senders := map[hostile.Origin]*endpoint{hostile.FromStranger: l.stranger(), hostile.FromServer: l.home, hostile.FromMember: m[0]}
 	outside = append(outside, senders[hostile.FromStranger])
 	for _, s := range c.Steps {
 		switch s.From {
@@ -132,7 +132,7 @@ func (l *lab) attackPeer(i int) {
 	for _, s := range c.Steps {
 		sent += len(s.Datagram)
 	}
-	l.play(c, func(s hostile.Step) *post { return senders[s.From] }, l.at())
+	l.play(c, func(s hostile.Step) *endpoint { return senders[s.From] }, l.at())
 	m[1].send(l.at(), vanillaOf(lastWord))
 	l.wait(soon, func() bool { return strings.Contains(l.target.output(), lastWord) }) // by then it has seen to all before
 	l.checkOutput(c, before, sent)
@@ -140,14 +140,14 @@ func (l *lab) attackPeer(i int) {
 		l.says(p, l.hears(p, 1, broadcast)[0], 0)
 	}
 	for _, p := range outside {
-		l.never(p, "who is not in the last true directory is sent nothing")
+		l.wantNothing(p, "who is not in the last true directory is sent nothing")
 	}
 }
 
 const lastWord = "that was it"
 
-// checkOutput sees to it that messages are printed, or not, and not more than that.
-func (l *lab) checkOutput(c hostile.Case, before, sent int) {
+// checkOutput ensures that messages are printed, or not, and not more than that.
+func (l *trial) checkOutput(c hostile.Case, before, sent int) {
 	const plenty = 4096 // bytes to complain in
 	said := l.target.output()[before:]
 	if n := len(said); n > plenty+4*sent {

@@ -64,7 +64,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		return Report{}, err
 	}
 	defer m.Close()
-	r := &run{Config: c, monitor: m, results: map[string]Result{}, taken: map[core.Name]bool{}}
+	r := &run{Config: c, lateness: m, results: map[string]Result{}, taken: map[core.Name]bool{}}
 	r.Parallel = cmp.Or(r.Parallel, DefaultParallel)
 	r.report = Report{Name: c.Name, Target: cmp.Or(c.Exec, c.Address.String()), Role: c.Role.String(), Started: time.Now()}
 	switch {
@@ -92,9 +92,9 @@ func Run(ctx context.Context, c Config) (Report, error) {
 
 type run struct {
 	Config
-	monitor *target.Monitor
-	report  Report
-	hub     *hub
+	lateness     *target.Monitor
+	report       Report
+	sharedSocket *sharedSocket
 
 	mu      sync.Mutex
 	results map[string]Result
@@ -150,18 +150,18 @@ func (r *run) parallel(ctx context.Context, cases []Case, one func(context.Conte
 	group.Wait()
 }
 
-// A case that has failed while the machine was late for longer than calm is
+// A case that has failed while the machine was late for longer than calmLateness is
 // tried again.
 const (
-	calm     = 15 * time.Millisecond
-	attempts = 5
-	long     = 20 * time.Second // what takes longer is tried twice
+	calmLateness = 15 * time.Millisecond
+	attempts     = 5
+	long         = 20 * time.Second // what takes longer is tried twice
 )
 
-// insist tries a case until it passes, or fails while the machine is calm. What
+// retryWhenLate tries a case until it passes, or fails while the machine is on time. What
 // fails in every try, each on a late machine and the last on one that was later
 // than is tolerated, is excused.
-func (r *run) insist(ctx context.Context, c Case, try func(context.Context, Case, bool) Result) (res Result) {
+func (r *run) retryWhenLate(ctx context.Context, c Case, try func(context.Context, Case, bool) Result) (res Result) {
 	begun, most := time.Now(), attempts
 	if c.span > long {
 		most = 2
@@ -170,7 +170,7 @@ func (r *run) insist(ctx context.Context, c Case, try func(context.Context, Case
 		res = try(ctx, c, n == most)
 		res.Attempts = n
 		bad := (res.Outcome == Fail || res.Outcome == Broken) && (res.Failure == nil || !res.Failure.certain)
-		if !bad || n == most || res.Late <= calm || c.once {
+		if !bad || n == most || res.Late <= calmLateness || c.noRetry {
 			res.Took = time.Since(begun)
 			res.excused = bad && res.Late > mostTolerance
 			return res
@@ -181,7 +181,7 @@ func (r *run) insist(ctx context.Context, c Case, try func(context.Context, Case
 // each tries cases side by side, each with a target of its own.
 func (r *run) each(ctx context.Context, cases []Case, try func(context.Context, Case, bool) Result) error {
 	r.parallel(ctx, cases, func(ctx context.Context, c Case) bool {
-		res := r.insist(ctx, c, try)
+		res := r.retryWhenLate(ctx, c, try)
 		if res.Outcome != NotRun || res.Detail != "" {
 			r.done(c, res)
 		}
@@ -196,8 +196,8 @@ func (r *run) error() error {
 	return r.failed
 }
 
-// trouble is one of this machine's.
-func (r *run) trouble(err error) {
+// machineError is one of this machine's.
+func (r *run) machineError(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.failed == nil {
@@ -208,7 +208,7 @@ func (r *run) trouble(err error) {
 // servers tests servers, a fresh process a case.
 func (r *run) servers(ctx context.Context) error {
 	r.report.Mode = fmt.Sprintf("a process for each case, %d at a time", r.Parallel)
-	if res := r.insist(ctx, Case{ID: "server/birth/0", called: func(*lab) {}}, r.server); res.Outcome != Pass && !res.excused {
+	if res := r.retryWhenLate(ctx, Case{ID: "server/birth/0", called: func(*trial) {}}, r.server); res.Outcome != Pass && !res.excused {
 		r.reach(ctx, res)
 		return r.error()
 	}
@@ -229,7 +229,7 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 	if err != nil {
 		res := Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Broken, Detail: err.Error()}
 		if errors.Is(err, target.ErrUnbound) {
-			res.Late = r.monitor.Late(begun)
+			res.Late = r.lateness.Late(begun)
 		}
 		if ctx.Err() != nil {
 			res.Outcome, res.Detail = NotRun, ""
@@ -237,7 +237,7 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 		return res
 	}
 	defer t.stop()
-	l := newLab(ctx, c, r.monitor)
+	l := newTrial(ctx, c, r.lateness)
 	defer l.close()
 	l.lenient = lenient
 	l.server, l.alone, l.target, l.names = at, true, t, slices.Clone(nameOrder)
@@ -271,15 +271,15 @@ func (r *run) peers(ctx context.Context) (err error) {
 		port = target.StandardPort
 	}
 	if port != 0 {
-		if r.hub, err = newHub(port); err != nil {
+		if r.sharedSocket, err = newSharedSocket(port); err != nil {
 			return err
 		}
-		defer r.hub.close()
+		defer r.sharedSocket.close()
 		r.report.Mode += fmt.Sprintf(", all with the server on port %d", port)
 	}
-	if res := r.insist(ctx, Case{ID: "peer/birth/0", called: func(l *lab) {
+	if res := r.retryWhenLate(ctx, Case{ID: "peer/birth/0", called: func(l *trial) {
 		if !l.wait(startup, func() bool { return len(l.came(l.home, 0)) > 0 }) {
-			panic(halt{outcome: Broken, why: fmt.Sprintf("its server, %v, has been sent nothing within %v", l.server, startup)})
+			panic(abortCase{outcome: Broken, why: fmt.Sprintf("its server, %v, has been sent nothing within %v", l.server, startup)})
 		}
 	}}, r.peer); res.Outcome != Pass && !res.excused {
 		r.reach(ctx, res)
@@ -311,7 +311,7 @@ func (r *run) unclaim(n core.Name) {
 
 // peer tries one case with a peer of its own.
 func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
-	l := newLab(ctx, c, r.monitor)
+	l := newTrial(ctx, c, r.lateness)
 	l.lenient, l.alone = lenient, true
 	defer l.close()
 	l.self.Name = r.claim(c.wanted)
@@ -322,14 +322,14 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 	if err == nil {
 		l.self.Port = port
 		l.server = netip.AddrPortFrom(loopback, 0)
-		if r.hub != nil {
-			l.server = r.hub.home
-			r.hub.enter(l)
-			defer r.hub.leave(l)
+		if r.sharedSocket != nil {
+			l.server = r.sharedSocket.home
+			r.sharedSocket.enter(l)
+			defer r.sharedSocket.leave(l)
 		} else {
 			defer func() { // open panics
-				if h, ok := halted(recover()); ok {
-					r.trouble(h.err)
+				if h, ok := aborted(recover()); ok {
+					r.machineError(h.err)
 				}
 			}()
 			l.home = l.open("server", loopback, 0)
@@ -354,7 +354,7 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 		since := l.mark()
 		within := 2*heartbeat + soon
 		if !l.wait(within, func() bool { return len(l.came(l.home, since)) > 0 }) {
-			panic(halt{outcome: Broken, why: fmt.Sprintf("it hung: its server was sent nothing for %v", within)})
+			panic(abortCase{outcome: Broken, why: fmt.Sprintf("it hung: its server was sent nothing for %v", within)})
 		}
 	})
 }

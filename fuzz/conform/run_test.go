@@ -11,7 +11,7 @@ import (
 // was later in the last try than is tolerated, and the fault may be its own.
 func TestVoid(t *testing.T) {
 	sure := &Failure{certain: true}
-	const calm, late, tooLate = 5 * time.Millisecond, 150 * time.Millisecond, 17 * time.Second
+	const calmLateness, late, tooLate = 5 * time.Millisecond, 150 * time.Millisecond, 17 * time.Second
 	for _, test := range []struct {
 		name  string
 		tries []Result // the last again and again
@@ -19,8 +19,8 @@ func TestVoid(t *testing.T) {
 		count int
 	}{
 		{"passes late", []Result{{Outcome: Pass, Late: tooLate}}, Pass, 1},
-		{"fails calmly", []Result{{Outcome: Fail, Late: calm, Failure: &Failure{}}}, Fail, 1},
-		{"fails, at last calmly", []Result{{Outcome: Fail, Late: tooLate}, {Outcome: Fail, Late: calm}}, Fail, 2},
+		{"fails calmly", []Result{{Outcome: Fail, Late: calmLateness, Failure: &Failure{}}}, Fail, 1},
+		{"fails, at last calmly", []Result{{Outcome: Fail, Late: tooLate}, {Outcome: Fail, Late: calmLateness}}, Fail, 2},
 		{"fails, late as tolerated", []Result{{Outcome: Fail, Late: late}}, Fail, attempts},
 		{"fails, too late", []Result{{Outcome: Fail, Late: tooLate, Failure: &Failure{}}}, Void, attempts},
 		{"hangs, too late", []Result{{Outcome: Broken, Late: tooLate}}, Void, attempts},
@@ -29,7 +29,7 @@ func TestVoid(t *testing.T) {
 		{"dies", []Result{{Outcome: Broken, Late: tooLate, Failure: sure}}, Broken, 1},
 	} {
 		r, c, n := &run{results: map[string]Result{}}, Case{ID: "server/birth/1"}, 0
-		r.done(c, r.insist(t.Context(), c, func(_ context.Context, _ Case, lenient bool) Result {
+		r.done(c, r.retryWhenLate(t.Context(), c, func(_ context.Context, _ Case, lenient bool) Result {
 			n++
 			if lenient != (n == attempts) {
 				t.Errorf("%s: try %d lenient: %v", test.name, n, lenient)
@@ -42,8 +42,8 @@ func TestVoid(t *testing.T) {
 	}
 }
 
-// A case that a shared server broke on is acquitted if one of its own survives it.
-func TestAcquit(t *testing.T) {
+// A case that a shared server broke on is cleared if one of its own survives it.
+func TestClear(t *testing.T) {
 	for _, test := range []struct {
 		shared, alone Result
 		want          Outcome
@@ -59,7 +59,7 @@ func TestAcquit(t *testing.T) {
 		if test.alone.Outcome != "" {
 			r.done(c, test.alone)
 		}
-		r.acquit(c, test.shared)
+		r.clear(c, test.shared)
 		if got := r.results[c.ID]; got.Outcome != test.want || !strings.HasPrefix(got.Detail, test.detail) {
 			t.Errorf("shared %+v, alone %+v: %s %q, want %s %q", test.shared, test.alone, got.Outcome, got.Detail, test.want, test.detail)
 		}

@@ -36,10 +36,10 @@ func serverCases() []group {
 }
 
 // join has n peers born, one after the other, and kept in the directory.
-func (l *lab) join(n int) (peers []*post) {
+func (l *trial) join(n int) (peers []*endpoint) {
 	for range n {
 		p := l.peer()
-		l.keep(p)
+		l.keepAlive(p)
 		p.birth()
 		peers = append(peers, p)
 		for _, q := range peers {
@@ -51,21 +51,21 @@ func (l *lab) join(n int) (peers []*post) {
 }
 
 // in has one more peer born that nobody keeps.
-func (l *lab) in() *post {
+func (l *trial) in() *endpoint {
 	p := l.peer()
 	l.admit(p)
 	return p
 }
 
 // admit sends a birth and waits until the directory names the newcomer.
-func (l *lab) admit(p *post) time.Time {
+func (l *trial) admit(p *endpoint) time.Time {
 	at := p.birth()
 	l.named(p)
 	return at
 }
 
 // named waits for a directory in which a peer stands itself.
-func (l *lab) named(p *post) {
+func (l *trial) named(p *endpoint) {
 	if !l.wait(soon, func() bool {
 		all := directories(l.came(p, 0))
 		return len(all) > 0 && all[len(all)-1].lists(p.entry)
@@ -76,24 +76,24 @@ func (l *lab) named(p *post) {
 
 func serverBirths() []Case {
 	return []Case{
-		{Title: "a newcomer is sent the directory, itself included", called: func(l *lab) {
+		{Title: "a newcomer is sent the directory, itself included", called: func(l *trial) {
 			p := l.peer()
 			p.birth()
 			l.knows(p, p)
 		}},
-		{Title: "the members are told of a newcomer, and it of them", called: func(l *lab) {
+		{Title: "the members are told of a newcomer, and it of them", called: func(l *trial) {
 			all := l.join(3)
 			for _, p := range all {
 				l.knows(p, all...)
 			}
 		}},
-		{Title: "the directory goes to the port that the birth names, not to where it came from", called: func(l *lab) {
+		{Title: "the directory goes to the port that the birth names, not to where it came from", called: func(l *trial) {
 			p, s := l.peer(), l.stranger()
-			s.tell(birthOf(p.entry))
+			s.toServer(birthOf(p.entry))
 			l.knows(p, p)
-			l.never(s, "the birth's source, which is not the port that it names, is sent nothing")
+			l.wantNothing(s, "the birth's source, which is not the port that it names, is sent nothing")
 		}},
-		{Title: "everything leaves from the server's own socket", called: func(l *lab) {
+		{Title: "everything leaves from the server's own socket", called: func(l *trial) {
 			for _, p := range l.join(2) {
 				for _, e := range l.got(p, 0) {
 					if e.other != l.server {
@@ -102,13 +102,13 @@ func serverBirths() []Case {
 				}
 			}
 		}},
-		{Title: "births that come apart are announced one by one, once to each member", names: 8, called: func(l *lab) {
+		{Title: "births that come apart are announced one by one, once to each member", names: 8, called: func(l *trial) {
 			first := l.join(1)[0]
 			begun, since := clock(), l.mark()
-			all := []*post{first}
+			all := []*endpoint{first}
 			for range 4 {
 				p := l.peer()
-				l.keep(p)
+				l.keepAlive(p)
 				p.birth()
 				all = append(all, p)
 				l.knows(first, all...)
@@ -117,21 +117,21 @@ func serverBirths() []Case {
 			changes := 0
 			var last []core.Entry
 			for _, d := range directories(l.got(first, since)) {
-				if own := l.mine(d); !slices.Equal(own, last) {
+				if own := l.ownEntries(d); !slices.Equal(own, last) {
 					changes, last = changes+1, own
 				}
 			}
 			if changes != 4 && l.alone || changes < 4 {
 				l.failf(first, "4 births, 60 ms apart, are 4 directories at a member", "%s was told of %d changes", first, changes)
 			}
-			l.once(first, begun, "each birth is announced once")
+			l.wantNewsOnly(first, begun, "each birth is announced once")
 		}},
-		{Title: "of births that come all at once, everybody ends up with the whole directory", names: 16, called: func(l *lab) {
-			var all []*post
+		{Title: "of births that come all at once, everybody ends up with the whole directory", names: 16, called: func(l *trial) {
+			var all []*endpoint
 			for range 14 {
 				all = append(all, l.peer())
 			}
-			l.keep(all...)
+			l.keepAlive(all...)
 			for _, p := range all {
 				p.birth()
 			}
@@ -139,18 +139,18 @@ func serverBirths() []Case {
 				l.knows(p, all...)
 			}
 		}},
-		{Title: "any printable ASCII character is a name", names: 14, odd: true, span: time.Second, called: func(l *lab) {
+		{Title: "any printable ASCII character is a name", names: 14, odd: true, span: time.Second, called: func(l *trial) {
 			for range 13 { // all 95 together are full/1
 				l.admit(l.peer())
 			}
 		}},
-		{Title: "a port above 32767 is a port", called: func(l *lab) {
+		{Title: "a port above 32767 is a port", called: func(l *trial) {
 			for port := uint16(60123); ; port++ {
 				u, err := target.Listen(netip.AddrPortFrom(l.server.Addr(), port))
 				if err != nil {
 					continue
 				}
-				l.admit(l.christen(l.adopt("", l.server.Addr(), u)))
+				l.admit(l.nameEndpoint(l.adopt("", l.server.Addr(), u)))
 				return
 			}
 		}},
@@ -159,7 +159,7 @@ func serverBirths() []Case {
 
 func serverLayouts() []Case {
 	return []Case{
-		{Title: "a directory is 4 + 4n bytes: type, count n, n times name and port, little-endian", called: func(l *lab) {
+		{Title: "a directory is 4 + 4n bytes: type, count n, n times name and port, little-endian", called: func(l *trial) {
 			all := l.join(3)
 			for _, p := range all {
 				for _, e := range l.got(p, 0) {
@@ -173,7 +173,7 @@ func serverLayouts() []Case {
 				}
 			}
 		}},
-		{Title: "a directory gives every name the port of its birth", called: func(l *lab) {
+		{Title: "a directory gives every name the port of its birth", called: func(l *trial) {
 			all := l.join(4)
 			d := l.knows(all[0], all...)
 			for _, p := range all {
@@ -182,12 +182,12 @@ func serverLayouts() []Case {
 				}
 			}
 		}},
-		{Title: "all are sent the same bytes", called: func(l *lab) {
+		{Title: "all are sent the same bytes", called: func(l *trial) {
 			all := l.join(3)
 			first := l.knows(all[0], all...)
 			for _, p := range all[1:] {
 				l.wait(soon, func() bool {
-					return slices.ContainsFunc(directories(l.came(p, 0)), func(d told) bool { return slices.Equal(d.entries, first.entries) })
+					return slices.ContainsFunc(directories(l.came(p, 0)), func(d directorySeen) bool { return slices.Equal(d.entries, first.entries) })
 				})
 				if d := l.knows(p, all...); l.alone && !slices.Equal(d.entries, first.entries) {
 					l.failf(p, "the directory that "+all[0].label+" was sent", "another order or other entries")
@@ -197,52 +197,52 @@ func serverLayouts() []Case {
 	}
 }
 
-// contest has a conflicting birth sent, and sees to it that nothing comes of it.
-func (l *lab) contest(loser *post, datagram []byte, members ...*post) {
-	loser.tell(datagram)
+// contest has a conflicting birth sent, and ensures that nothing comes of it.
+func (l *trial) contest(loser *endpoint, datagram []byte, members ...*endpoint) {
+	loser.toServer(datagram)
 	l.sleep(settle)
 	p := l.peer()
 	p.birth()
 	l.knows(p, append(members, p)...)
-	l.never(loser, "a birth that conflicts is not answered, nor is its sender told of changes")
+	l.wantNothing(loser, "a birth that conflicts is not answered, nor is its sender told of changes")
 }
 
 func serverConflicts() []Case {
 	return []Case{
-		{Title: "a birth with the name of another port is ignored, its sender hears nothing", called: func(l *lab) {
+		{Title: "a birth with the name of another port is ignored, its sender hears nothing", called: func(l *trial) {
 			a := l.join(1)[0]
 			s := l.stranger()
 			l.contest(s, birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}), a)
 		}},
-		{Title: "a birth with the port of another name is ignored", called: func(l *lab) {
+		{Title: "a birth with the port of another name is ignored", called: func(l *trial) {
 			a := l.join(1)[0]
 			l.contest(l.stranger(), birthOf(core.Entry{Name: l.name(), Port: a.entry.Port}), a)
 		}},
-		{Title: "a birth with one member's name and another's port is ignored", called: func(l *lab) {
+		{Title: "a birth with one member's name and another's port is ignored", called: func(l *trial) {
 			m := l.join(2)
 			l.contest(l.stranger(), birthOf(core.Entry{Name: m[0].entry.Name, Port: m[1].entry.Port}), m...)
 		}},
-		{Title: "whoever keeps its name alive keeps it, against conflicting births all the time", span: 2500 * time.Millisecond, called: func(l *lab) {
+		{Title: "whoever keeps its name alive keeps it, against conflicting births all the time", span: 2500 * time.Millisecond, called: func(l *trial) {
 			a := l.join(1)[0]
 			s := l.stranger()
 			for range 12 {
-				s.tell(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+				s.toServer(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
 				l.sleep(200 * time.Millisecond)
 			}
 			l.contest(s, birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}), a)
 		}},
-		{Title: "a conflicting birth is no sign of life of who holds the name", span: 2500 * time.Millisecond, called: func(l *lab) {
+		{Title: "a conflicting birth is no sign of life of who holds the name", span: 2500 * time.Millisecond, called: func(l *trial) {
 			w := l.join(1)[0]
 			a := l.peer()
 			at := l.admit(a)
 			s := l.stranger()
 			for clock().Sub(at) < 900*time.Millisecond { // the addition "proof" lets it in later
-				s.tell(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+				s.toServer(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
 				l.sleep(100 * time.Millisecond)
 			}
 			l.window(at, l.leaves(w, a))
 		}},
-		{Title: "once the holder is reaped, the name is free for another port", span: 2500 * time.Millisecond, called: func(l *lab) {
+		{Title: "once the holder is reaped, the name is free for another port", span: 2500 * time.Millisecond, called: func(l *trial) {
 			w := l.join(1)[0]
 			a := l.in()
 			s := l.rival(a)
@@ -250,7 +250,7 @@ func serverConflicts() []Case {
 			s.birth()
 			l.knows(w, w, s)
 		}},
-		{Title: "once the holder is reaped, the port is free for another name", span: 2500 * time.Millisecond, called: func(l *lab) {
+		{Title: "once the holder is reaped, the port is free for another name", span: 2500 * time.Millisecond, called: func(l *trial) {
 			w := l.join(1)[0]
 			a := l.in()
 			l.leaves(w, a)
@@ -263,21 +263,21 @@ func serverConflicts() []Case {
 
 func serverRepeats() []Case {
 	return []Case{
-		{Title: "an exactly repeated birth is answered by the directory, to its port", called: func(l *lab) {
+		{Title: "an exactly repeated birth is answered by the directory, to its port", called: func(l *trial) {
 			m := l.join(2)
 			l.sleep(150 * time.Millisecond)
 			since := l.mark()
 			m[0].birth()
 			l.knowsIn(soon, since, m[0], []core.Entry{m[0].entry, m[1].entry})
 		}},
-		{Title: "a peer relaunched before it was reaped, on its port, is sent the directory", called: func(l *lab) {
+		{Title: "a peer relaunched before it was reaped, on its port, is sent the directory", called: func(l *trial) {
 			m := l.join(2)
 			l.sleep(150 * time.Millisecond)
 			since := l.mark()
-			l.stranger().tell(birthOf(m[0].entry)) // another process has another socket
+			l.stranger().toServer(birthOf(m[0].entry)) // another process has another socket
 			l.knowsIn(soon, since, m[0], []core.Entry{m[0].entry, m[1].entry})
 		}},
-		{Title: "a repeated birth renews the entry: births alone keep it", span: 4 * time.Second, called: func(l *lab) {
+		{Title: "a repeated birth renews the entry: births alone keep it", span: 4 * time.Second, called: func(l *trial) {
 			w := l.join(1)[0]
 			a := l.in()
 			l.knows(w, w, a)
@@ -286,22 +286,22 @@ func serverRepeats() []Case {
 				a.birth()
 			}
 		}},
-		{Title: "a peer that repeats its birth is reaped 1.5 to 2.0 s after the last one", names: 9, span: 3500 * time.Millisecond, called: func(l *lab) {
-			l.inTime((*post).birth)
+		{Title: "a peer that repeats its birth is reaped 1.5 to 2.0 s after the last one", names: 9, span: 3500 * time.Millisecond, called: func(l *trial) {
+			l.inTime((*endpoint).birth)
 		}},
-		{Title: "the answer to a repeated birth goes to the port that it names, not to where it came from", called: func(l *lab) {
+		{Title: "the answer to a repeated birth goes to the port that it names, not to where it came from", called: func(l *trial) {
 			m := l.join(2)
 			l.sleep(150 * time.Millisecond)
 			s, since := l.stranger(), l.mark()
-			s.tell(birthOf(m[0].entry))
+			s.toServer(birthOf(m[0].entry))
 			l.knowsIn(soon, since, m[0], entriesOf(m))
-			l.never(s, "the source of a repeated birth is sent nothing")
+			l.wantNothing(s, "the source of a repeated birth is sent nothing")
 		}},
-		{Title: "each repeat is answered, by the directory as it stands by then: a peer that refreshes is always put right", names: 8, span: time.Second, called: func(l *lab) {
+		{Title: "each repeat is answered, by the directory as it stands by then: a peer that refreshes is always put right", names: 8, span: time.Second, called: func(l *trial) {
 			m := l.join(1)
 			for range 4 {
 				p := l.peer()
-				l.keep(p)
+				l.keepAlive(p)
 				p.birth()
 				m = append(m, p)
 				l.knows(m[0], m...)
@@ -314,9 +314,9 @@ func serverRepeats() []Case {
 	}
 }
 
-// stays sees to it that a peer is in each directory that another is told of for
+// stays ensures that a peer is in each directory that another is told of for
 // a time, and in the last one before.
-func (l *lab) stays(w, p *post, d time.Duration) {
+func (l *trial) stays(w, p *endpoint, d time.Duration) {
 	since := l.mark()
 	l.sleep(d)
 	before, after := l.split(w, since)
@@ -330,35 +330,35 @@ func (l *lab) stays(w, p *post, d time.Duration) {
 
 func serverKeepAlives() []Case {
 	const long = 3500 * time.Millisecond
-	beat := func(l *lab, from, p *post, every time.Duration) {
+	background := func(l *trial, from, p *endpoint, every time.Duration) {
 		w := l.join(1)[0]
-		from.tell(birthOf(p.entry))
+		from.toServer(birthOf(p.entry))
 		l.knows(w, w, p)
 		for end := clock().Add(long); clock().Before(end); {
 			l.stays(w, p, every)
-			from.tell(keepAliveOf(p.entry.Name))
+			from.toServer(keepAliveOf(p.entry.Name))
 		}
 	}
 	return []Case{
-		{Title: "a keep-alive every 500 ms keeps a peer in the directory", span: long, called: func(l *lab) {
+		{Title: "a keep-alive every 500 ms keeps a peer in the directory", span: long, called: func(l *trial) {
 			p := l.peer()
-			beat(l, p, p, heartbeat)
+			background(l, p, p, heartbeat)
 		}},
-		{Title: "birth and keep-alives may come from another socket than the peer's own", span: long, called: func(l *lab) {
+		{Title: "birth and keep-alives may come from another socket than the peer's own", span: long, called: func(l *trial) {
 			p := l.peer()
-			beat(l, l.stranger(), p, heartbeat)
+			background(l, l.stranger(), p, heartbeat)
 		}},
-		{Title: "a keep-alive counts from whatever source port it comes", span: long, called: func(l *lab) {
+		{Title: "a keep-alive counts from whatever source port it comes", span: long, called: func(l *trial) {
 			w := l.join(1)[0]
 			p := l.in()
 			p.alive()
 			for range 7 {
 				l.sleep(heartbeat)
-				l.stranger().tell(keepAliveOf(p.entry.Name))
+				l.stranger().toServer(keepAliveOf(p.entry.Name))
 				l.knows(w, w, p)
 			}
 		}},
-		{Title: "a keep-alive every 1.3 s is enough", span: 4 * time.Second, called: func(l *lab) {
+		{Title: "a keep-alive every 1.3 s is enough", span: 4 * time.Second, called: func(l *trial) {
 			p := l.peer()
 			p.birth()
 			l.named(p)
@@ -369,32 +369,32 @@ func serverKeepAlives() []Case {
 				p.alive()
 			}
 		}},
-		{Title: "a keep-alive is not answered", span: 1500 * time.Millisecond, called: func(l *lab) {
+		{Title: "a keep-alive is not answered", span: 1500 * time.Millisecond, called: func(l *trial) {
 			m := l.join(2)
 			s := l.stranger()
 			since := l.mark()
 			for range 12 {
 				m[0].alive()
-				s.tell(keepAliveOf(m[1].entry.Name))
+				s.toServer(keepAliveOf(m[1].entry.Name))
 				l.sleep(100 * time.Millisecond)
 			}
-			l.silent(m[0], since, "keep-alives draw no directory")
-			l.silent(m[1], since, "keep-alives draw no directory")
-			l.never(s, "keep-alives are not answered")
+			l.wantSilence(m[0], since, "keep-alives draw no directory")
+			l.wantSilence(m[1], since, "keep-alives draw no directory")
+			l.wantNothing(s, "keep-alives are not answered")
 		}},
-		{Title: "a keep-alive of a name that nobody has is ignored", called: func(l *lab) {
+		{Title: "a keep-alive of a name that nobody has is ignored", called: func(l *trial) {
 			w := l.join(1)[0]
 			s := l.peer()
 			since := l.mark()
 			s.alive()
 			l.sleep(6 * settle)
-			l.silent(w, since, "a keep-alive of nobody is not announced")
+			l.wantSilence(w, since, "a keep-alive of nobody is not announced")
 			p := l.peer()
 			p.birth()
 			l.knows(w, w, p)
-			l.never(s, "a keep-alive of nobody is not answered")
+			l.wantNothing(s, "a keep-alive of nobody is not answered")
 		}},
-		{Title: "the reaped do not come back by keep-alive", span: 3 * time.Second, called: func(l *lab) {
+		{Title: "the reaped do not come back by keep-alive", span: 3 * time.Second, called: func(l *trial) {
 			w := l.join(1)[0]
 			p := l.in()
 			l.leaves(w, p)
@@ -404,11 +404,11 @@ func serverKeepAlives() []Case {
 				p.alive()
 				l.sleep(100 * time.Millisecond)
 			}
-			l.silent(w, since, "a keep-alive of the reaped is not announced")
+			l.wantSilence(w, since, "a keep-alive of the reaped is not announced")
 			q := l.in()
 			l.knows(w, w, q)
 		}},
-		{Title: "the reaped come back by birth", span: 3 * time.Second, called: func(l *lab) {
+		{Title: "the reaped come back by birth", span: 3 * time.Second, called: func(l *trial) {
 			w := l.join(1)[0]
 			p := l.in()
 			l.leaves(w, p)
@@ -419,9 +419,9 @@ func serverKeepAlives() []Case {
 }
 
 // join2 is one more member who knows of another.
-func (l *lab) join2(other *post) *post {
+func (l *trial) join2(other *endpoint) *endpoint {
 	w := l.peer()
-	l.keep(w)
+	l.keepAlive(w)
 	w.birth()
 	l.knows(w, w, other)
 	return w
@@ -429,7 +429,7 @@ func (l *lab) join2(other *post) *post {
 
 // leaves waits until a peer is gone from another's directory, and says when
 // that was sent.
-func (l *lab) leaves(w, p *post) (at time.Time) {
+func (l *trial) leaves(w, p *endpoint) (at time.Time) {
 	if !l.wait(deadline+reap+soon, func() bool {
 		all := directories(l.came(w, 0))
 		i := len(all) - 1
@@ -443,8 +443,8 @@ func (l *lab) leaves(w, p *post) (at time.Time) {
 	return at
 }
 
-// window sees to it that who gave the last sign of life at sign left in time.
-func (l *lab) window(sign, left time.Time) {
+// window ensures that who gave the last sign of life at sign left in time.
+func (l *trial) window(sign, left time.Time) {
 	silence := left.Sub(sign)
 	tolerance := overdue + l.tolerance(sign)
 	expected := fmt.Sprintf("a silent peer leaves between 1.5 and 2.0 s after its last sign of life (tolerated: %v before, %v after)", coarse, tolerance.Round(time.Millisecond))
@@ -454,13 +454,13 @@ func (l *lab) window(sign, left time.Time) {
 }
 
 // staggered has peers give their last sign of life evenly over a reaper's round,
-// and sees to it that each leaves in time. So the shortest and the longest silence
+// and ensures that each leaves in time. So the shortest and the longest silence
 // come within a sixth of a round of what the server allows. The sign is their birth,
 // or what again sends some time later.
-func (l *lab) staggered(again func(*post) time.Time) (silences []time.Duration) {
+func (l *trial) staggered(again func(*endpoint) time.Time) (silences []time.Duration) {
 	const n = 6
 	w := l.join(1)[0]
-	var peers []*post
+	var peers []*endpoint
 	signs := make([]time.Time, n)
 	for i := range n {
 		p := l.peer()
@@ -482,7 +482,7 @@ func (l *lab) staggered(again func(*post) time.Time) (silences []time.Duration) 
 }
 
 // inTime is staggered with a judgement.
-func (l *lab) inTime(again func(*post) time.Time) {
+func (l *trial) inTime(again func(*endpoint) time.Time) {
 	begun := clock()
 	for _, s := range l.staggered(again) {
 		l.window(begun, begun.Add(s))
@@ -491,13 +491,13 @@ func (l *lab) inTime(again func(*post) time.Time) {
 
 func serverReaper() []Case {
 	return []Case{
-		{Title: "who is silent after its birth leaves 1.5 to 2.0 s after it", names: 9, span: 3 * time.Second, called: func(l *lab) {
+		{Title: "who is silent after its birth leaves 1.5 to 2.0 s after it", names: 9, span: 3 * time.Second, called: func(l *trial) {
 			l.inTime(nil)
 		}},
-		{Title: "who is silent after a keep-alive leaves 1.5 to 2.0 s after it", names: 9, span: 3500 * time.Millisecond, called: func(l *lab) {
-			l.inTime((*post).alive)
+		{Title: "who is silent after a keep-alive leaves 1.5 to 2.0 s after it", names: 9, span: 3500 * time.Millisecond, called: func(l *trial) {
+			l.inTime((*endpoint).alive)
 		}},
-		{Title: "those who stay are told once of who has left", span: 3 * time.Second, called: func(l *lab) {
+		{Title: "those who stay are told once of who has left", span: 3 * time.Second, called: func(l *trial) {
 			m := l.join(2)
 			p := l.in()
 			at := l.leaves(m[0], p)
@@ -505,10 +505,10 @@ func serverReaper() []Case {
 			l.knows(m[1], m...)
 			l.sleep(700 * time.Millisecond)
 			for _, x := range m {
-				l.once(x, at, "a departure is announced once")
+				l.wantNewsOnly(x, at, "a departure is announced once")
 			}
 		}},
-		{Title: "who has left is sent nothing more", span: 3 * time.Second, called: func(l *lab) {
+		{Title: "who has left is sent nothing more", span: 3 * time.Second, called: func(l *trial) {
 			w := l.join(1)[0]
 			p := l.in()
 			l.leaves(w, p)
@@ -520,9 +520,9 @@ func serverReaper() []Case {
 				l.fail(p, since, fmt.Sprintf("%s has left and is sent nothing", p), "")
 			}
 		}},
-		{Title: "several who fall silent together leave in one directory", span: 3 * time.Second, called: func(l *lab) {
+		{Title: "several who fall silent together leave in one directory", span: 3 * time.Second, called: func(l *trial) {
 			w := l.join(1)[0]
-			gone := []*post{l.peer(), l.peer(), l.peer()}
+			gone := []*endpoint{l.peer(), l.peer(), l.peer()}
 			for _, p := range gone {
 				p.birth()
 			}
@@ -536,7 +536,7 @@ func serverReaper() []Case {
 			var change time.Time
 			before := sorted(entriesOf(append(gone, w)))
 			for _, d := range directories(l.got(w, since)) {
-				own := l.mine(d)
+				own := l.ownEntries(d)
 				if slices.Equal(own, before) {
 					continue
 				}
@@ -546,7 +546,7 @@ func serverReaper() []Case {
 				change, before = d.at, own
 			}
 		}},
-		{Title: "the silence of one costs no other its place", span: 4 * time.Second, called: func(l *lab) {
+		{Title: "the silence of one costs no other its place", span: 4 * time.Second, called: func(l *trial) {
 			m := l.join(3)
 			p := l.in()
 			l.leaves(m[0], p)
@@ -555,7 +555,7 @@ func serverReaper() []Case {
 				l.knows(x, m...)
 			}
 		}},
-		{Title: "when the last has left, the next finds itself alone", span: 3 * time.Second, called: func(l *lab) {
+		{Title: "when the last has left, the next finds itself alone", span: 3 * time.Second, called: func(l *trial) {
 			p := l.in()
 			l.sleep(deadline + reap + overdue + 100*time.Millisecond)
 			q := l.peer()
@@ -570,35 +570,35 @@ func serverReaper() []Case {
 
 func serverSilence() []Case {
 	return []Case{
-		{Title: "while nobody comes or goes, the server sends nothing", span: 3 * time.Second, called: func(l *lab) {
+		{Title: "while nobody comes or goes, the server sends nothing", span: 3 * time.Second, called: func(l *trial) {
 			m := l.join(3)
 			l.sleep(settle)
-			l.quiet(2500*time.Millisecond, "with no peer added or removed, the server sends nothing", m...)
+			l.wantQuiet(2500*time.Millisecond, "with no peer added or removed, the server sends nothing", m...)
 		}},
-		{Title: "who has never been born is sent nothing", called: func(l *lab) {
+		{Title: "who has never been born is sent nothing", called: func(l *trial) {
 			s := l.stranger()
 			l.join(2)
 			l.in()
-			l.never(s, "a port that no birth has named is sent nothing")
+			l.wantNothing(s, "a port that no birth has named is sent nothing")
 		}},
-		{Title: "the source of births and keep-alives is sent nothing", span: 3 * time.Second, called: func(l *lab) {
+		{Title: "the source of births and keep-alives is sent nothing", span: 3 * time.Second, called: func(l *trial) {
 			s := l.stranger()
 			w, p := l.join(1)[0], l.peer()
-			s.tell(birthOf(p.entry))
+			s.toServer(birthOf(p.entry))
 			l.knows(w, w, p)
-			s.tell(keepAliveOf(p.entry.Name))
+			s.toServer(keepAliveOf(p.entry.Name))
 			l.leaves(w, p)
-			l.never(s, "a peer's second socket is sent nothing")
+			l.wantNothing(s, "a peer's second socket is sent nothing")
 		}},
 	}
 }
 
 // crowd has as many born as there are names left.
-func (l *lab) crowd() (peers []*post) {
+func (l *trial) crowd() (peers []*endpoint) {
 	for l.left() > 0 {
 		peers = append(peers, l.peer())
 	}
-	l.keep(peers...)
+	l.keepAlive(peers...)
 	for i, p := range peers {
 		p.birth()
 		if i%8 == 7 { // a server that takes 10 ms a datagram keeps up, too
@@ -610,15 +610,15 @@ func (l *lab) crowd() (peers []*post) {
 
 func serverFull() []Case {
 	// The probe's name is the last: it is used here, too.
-	every := func(l *lab) []*post {
+	every := func(l *trial) []*endpoint {
 		l.names = append(l.names, 0)
 		return l.crowd()
 	}
-	known := func(l *lab, p *post, peers []*post) told {
+	known := func(l *trial, p *endpoint, peers []*endpoint) directorySeen {
 		return l.knowsIn(3*time.Second, 0, p, entriesOf(peers))
 	}
 	return []Case{
-		{Title: "95 peers, one for each name, all know each other", names: all, span: 4 * time.Second, whole: true, called: func(l *lab) {
+		{Title: "95 peers, one for each name, all know each other", names: all, span: 4 * time.Second, whole: true, called: func(l *trial) {
 			peers := every(l)
 			for _, p := range peers {
 				known(l, p, peers)
@@ -628,32 +628,32 @@ func serverFull() []Case {
 				known(l, p, peers)
 			}
 		}},
-		{Title: "with 95 peers, a birth is refused and everybody stays", names: all, span: 2 * time.Second, whole: true, called: func(l *lab) {
+		{Title: "with 95 peers, a birth is refused and everybody stays", names: all, span: 2 * time.Second, whole: true, called: func(l *trial) {
 			peers := every(l)
 			known(l, peers[0], peers)
 			l.sleep(1200 * time.Millisecond) // all have been heard
 			known(l, peers[0], peers)
 			s := l.stranger()
 			for _, p := range peers[:10] {
-				s.tell(birthOf(core.Entry{Name: p.entry.Name, Port: s.addr.Port()}))
+				s.toServer(birthOf(core.Entry{Name: p.entry.Name, Port: s.addr.Port()}))
 			}
 			since := l.mark()
 			peers[0].birth() // repeated: once it is answered, the server has seen to the others
 			l.wait(soon, func() bool { return len(l.came(peers[0], since)) > 0 })
 			known(l, peers[0], peers)
-			l.never(s, "a birth that conflicts is not answered")
+			l.wantNothing(s, "a birth that conflicts is not answered")
 		}},
 	}
 }
 
 func serverAdditions() []Case {
 	return []Case{
-		{Title: "pacing: a burst of changes draws at most 8 announcements and one every 10 ms", names: 44, span: time.Second, whole: true, called: func(l *lab) {
+		{Title: "pacing: a burst of changes draws at most 8 announcements and one every 10 ms", names: 44, span: time.Second, whole: true, called: func(l *trial) {
 			w := l.join(1)[0]
 			l.sleep(200 * time.Millisecond)
 			since := l.mark()
 			begun := clock()
-			all := []*post{w}
+			all := []*endpoint{w}
 			for range 40 {
 				p := l.peer()
 				all = append(all, p)
@@ -667,7 +667,7 @@ func serverAdditions() []Case {
 				l.failf(w, fmt.Sprintf("40 births within %v draw at most %d announcements", span.Round(time.Millisecond), most), "%d came", len(got))
 			}
 		}},
-		{Title: "pacing: repeated births are answered at most once every 100 ms", span: time.Second, called: func(l *lab) {
+		{Title: "pacing: repeated births are answered at most once every 100 ms", span: time.Second, called: func(l *trial) {
 			p := l.join(1)[0]
 			l.sleep(200 * time.Millisecond)
 			begun := clock()
@@ -682,14 +682,14 @@ func serverAdditions() []Case {
 				l.failf(p, fmt.Sprintf("40 births within %v draw at most %d answers", span.Round(time.Millisecond), most), "%d came", same)
 			}
 		}},
-		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its name", span: 1500 * time.Millisecond, called: func(l *lab) {
+		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its name", span: 1500 * time.Millisecond, called: func(l *trial) {
 			w := l.join(1)[0]
 			a := l.in()
 			b := l.rival(a)
 			l.sleep(1150 * time.Millisecond)
 			l.wins(b, w)
 		}},
-		{Title: "proof: repeats of its own birth do not prove an entry", span: 1500 * time.Millisecond, called: func(l *lab) {
+		{Title: "proof: repeats of its own birth do not prove an entry", span: 1500 * time.Millisecond, called: func(l *trial) {
 			w := l.join(1)[0]
 			a := l.in()
 			b := l.rival(a)
@@ -700,37 +700,37 @@ func serverAdditions() []Case {
 			b.birth()
 			l.knows(b, w, b)
 		}},
-		{Title: "proof: before 1 s is over, an entry without a keep-alive does not give way", span: 1500 * time.Millisecond, called: func(l *lab) {
+		{Title: "proof: before 1 s is over, an entry without a keep-alive does not give way", span: 1500 * time.Millisecond, called: func(l *trial) {
 			w := l.join(1)[0]
 			a := l.in()
 			s := l.stranger()
 			l.sleep(700 * time.Millisecond)
-			s.tell(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+			s.toServer(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
 			p := l.in() // by then the server has seen to it
 			l.knows(w, w, a, p)
-			l.never(s, "a birth that conflicts is not answered")
+			l.wantNothing(s, "a birth that conflicts is not answered")
 		}},
-		{Title: "proof: an entry born from another port gives way at once to a birth that comes from the port it names", called: func(l *lab) {
+		{Title: "proof: an entry born from another port gives way at once to a birth that comes from the port it names", called: func(l *trial) {
 			w := l.join(1)[0]
 			a := l.peer()
-			l.stranger().tell(birthOf(a.entry))
+			l.stranger().toServer(birthOf(a.entry))
 			l.knows(w, w, a)
 			l.wins(l.rival(a), w)
 		}},
-		{Title: "proof: a keep-alive from where its birth came from proves an entry, though that is not its own port", span: 1500 * time.Millisecond, called: func(l *lab) {
+		{Title: "proof: a keep-alive from where its birth came from proves an entry, though that is not its own port", span: 1500 * time.Millisecond, called: func(l *trial) {
 			s := l.stranger()
 			l.proven(s, s)
 		}},
-		{Title: "proof: a keep-alive from its own port proves an entry, though its birth came from elsewhere", span: 1500 * time.Millisecond, called: func(l *lab) {
+		{Title: "proof: a keep-alive from its own port proves an entry, though its birth came from elsewhere", span: 1500 * time.Millisecond, called: func(l *trial) {
 			l.proven(l.stranger(), nil)
 		}},
-		{Title: "proof: keep-alives from elsewhere do not prove an entry", span: 1500 * time.Millisecond, called: func(l *lab) {
+		{Title: "proof: keep-alives from elsewhere do not prove an entry", span: 1500 * time.Millisecond, called: func(l *trial) {
 			w := l.join(1)[0]
 			a, s := l.in(), l.stranger()
 			l.vouch(s, a)
 			l.wins(l.rival(a), w)
 		}},
-		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its port", span: 1500 * time.Millisecond, called: func(l *lab) {
+		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its port", span: 1500 * time.Millisecond, called: func(l *trial) {
 			w := l.join(1)[0]
 			a := l.in()
 			l.sleep(1150 * time.Millisecond)
@@ -738,7 +738,7 @@ func serverAdditions() []Case {
 			a.birth()
 			l.knows(w, w, a)
 		}},
-		{Title: "proof: two entries without keep-alives of their own give way to one birth that wants the name of one and the port of the other", span: 1500 * time.Millisecond, called: func(l *lab) {
+		{Title: "proof: two entries without keep-alives of their own give way to one birth that wants the name of one and the port of the other", span: 1500 * time.Millisecond, called: func(l *trial) {
 			w := l.join(1)[0]
 			a, b := l.in(), l.in()
 			l.sleep(1150 * time.Millisecond)
@@ -750,16 +750,16 @@ func serverAdditions() []Case {
 }
 
 // rival is a peer that is not born yet, with the name of another.
-func (l *lab) rival(of *post) *post {
+func (l *trial) rival(of *endpoint) *endpoint {
 	p := l.peer()
 	p.entry.Name = of.entry.Name
 	p.label += " as " + of.label
 	return p
 }
 
-// wins has a rival born, and sees to it that it and a witness are all that there
+// wins has a rival born, and ensures that it and a witness are all that there
 // are then.
-func (l *lab) wins(rival, w *post) {
+func (l *trial) wins(rival, w *endpoint) {
 	rival.birth()
 	l.knows(rival, w, rival)
 	l.knows(w, w, rival)
@@ -767,49 +767,49 @@ func (l *lab) wins(rival, w *post) {
 
 // vouch sends keep-alives for somebody who was born just before, for as long as one
 // that is not proven need not give way.
-func (l *lab) vouch(from, p *post) {
-	from.tell(keepAliveOf(p.entry.Name))
+func (l *trial) vouch(from, p *endpoint) {
+	from.toServer(keepAliveOf(p.entry.Name))
 	l.sleep(600 * time.Millisecond)
-	from.tell(keepAliveOf(p.entry.Name))
+	from.toServer(keepAliveOf(p.entry.Name))
 	l.sleep(550 * time.Millisecond)
 }
 
 // proven has a peer born from one socket and kept alive from another (nil: its own),
-// and sees to it that it does not give way any more.
-func (l *lab) proven(born, kept *post) {
+// and ensures that it does not give way any more.
+func (l *trial) proven(born, keptAlive *endpoint) {
 	w, a := l.join(1)[0], l.peer()
-	born.tell(birthOf(a.entry))
+	born.toServer(birthOf(a.entry))
 	l.knows(w, w, a)
-	if kept == nil {
-		kept = a
+	if keptAlive == nil {
+		keptAlive = a
 	}
-	l.vouch(kept, a)
+	l.vouch(keptAlive, a)
 	b := l.stranger()
-	b.tell(birthOf(core.Entry{Name: a.entry.Name, Port: b.addr.Port()}))
+	b.toServer(birthOf(core.Entry{Name: a.entry.Name, Port: b.addr.Port()}))
 	p := l.in() // by then the server has seen to it
 	l.knows(w, w, a, p)
-	l.never(b, "a birth that conflicts is not answered")
+	l.wantNothing(b, "a birth that conflicts is not answered")
 }
 
-func entriesOf(posts []*post) (entries []core.Entry) {
-	for _, p := range posts {
+func entriesOf(endpoints []*endpoint) (entries []core.Entry) {
+	for _, p := range endpoints {
 		entries = append(entries, p.entry)
 	}
 	return entries
 }
 
-// again is how many directories since a time told a post nothing new.
-func (l *lab) again(p *post, since time.Time) int { return repeats(l.got(p, 0), since) }
+// again is how many directories since a time told an endpoint nothing new.
+func (l *trial) again(p *endpoint, since time.Time) int { return repeats(l.got(p, 0), since) }
 
 func serverDiffers() []Case {
 	return []Case{
-		{Title: "order of the entries in a directory", called: func(l *lab) {
-			var peers []*post
+		{Title: "order of the entries in a directory", called: func(l *trial) {
+			var peers []*endpoint
 			for range 4 {
 				peers = append(peers, l.peer())
 			}
 			slices.Reverse(peers) // born against the order of their names
-			l.keep(peers...)
+			l.keepAlive(peers...)
 			for i, p := range peers {
 				p.birth()
 				l.knows(p, peers[:i+1]...)
@@ -834,32 +834,32 @@ func serverDiffers() []Case {
 				l.inform("neither by birth nor by name")
 			}
 		}},
-		{Title: "a conflicting birth: is the directory sent again to the members", called: func(l *lab) {
+		{Title: "a conflicting birth: is the directory sent again to the members", called: func(l *trial) {
 			a, s := l.join(1)[0], l.stranger()
 			l.sleep(150 * time.Millisecond)
-			at := s.tell(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+			at := s.toServer(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
 			l.sleep(3 * settle)
 			l.inform("%s", yesNo(l.again(a, at) > 0, "yes: 6 bytes draw a directory for everybody", "no"))
 		}},
-		{Title: "an exactly repeated birth: is the directory sent to all members", called: func(l *lab) {
+		{Title: "an exactly repeated birth: is the directory sent to all members", called: func(l *trial) {
 			m := l.join(2)
 			l.sleep(150 * time.Millisecond)
 			at := m[0].birth()
 			l.sleep(3 * settle)
 			l.inform("%s", yesNo(l.again(m[1], at) > 0, "yes", "no, to its own port only"))
 		}},
-		{Title: "a birth with bytes behind it", risky: true, called: func(l *lab) {
+		{Title: "a birth with bytes behind it", risky: true, called: func(l *trial) {
 			p := l.peer()
-			p.tell(append(birthOf(p.entry), 1, 2))
+			p.toServer(append(birthOf(p.entry), 1, 2))
 			l.in()
 			l.inform("%s", yesNo(len(l.got(p, 0)) > 0, "taken", "refused"))
 		}},
-		{Title: "the largest port that is let in", risky: true, called: func(l *lab) {
+		{Title: "the largest port that is let in", risky: true, called: func(l *trial) {
 			w := l.join(1)[0]
 			for _, port := range []uint16{65535, 65534, 49151, 32768, 32767} {
 				e := core.Entry{Name: l.names[1], Port: port}
 				s := l.stranger()
-				s.tell(birthOf(e))
+				s.toServer(birthOf(e))
 				in := false
 				l.wait(3*settle, func() bool {
 					all := directories(l.came(w, 0))
@@ -873,14 +873,14 @@ func serverDiffers() []Case {
 			}
 			l.inform("less than 32767")
 		}},
-		{Title: "how many announcements 20 births at once draw, and the delay of the answer to one birth", names: 24, whole: true, span: time.Second, called: func(l *lab) {
+		{Title: "how many announcements 20 births at once draw, and the delay of the answer to one birth", names: 24, whole: true, span: time.Second, called: func(l *trial) {
 			w := l.peer()
-			l.keep(w)
+			l.keepAlive(w)
 			at := w.birth()
 			first := l.knows(w, w).at.Sub(at)
 			l.sleep(200 * time.Millisecond)
 			since := l.mark()
-			all := []*post{w}
+			all := []*endpoint{w}
 			for range 20 {
 				all = append(all, l.peer())
 			}
@@ -892,11 +892,11 @@ func serverDiffers() []Case {
 			l.inform("%s; answer after %v, whole after %v", plural(len(directories(l.got(w, since))), "announcement"),
 				max(0, first).Round(10*time.Microsecond), d.at.Sub(begun).Round(100*time.Microsecond))
 		}},
-		{Title: "how long the silent stay", names: 9, span: 3 * time.Second, called: func(l *lab) {
+		{Title: "how long the silent stay", names: 9, span: 3 * time.Second, called: func(l *trial) {
 			s := l.staggered(nil)
 			l.inform("%.3f to %.3f s (six births, 83 ms apart)", slices.Min(s).Seconds(), slices.Max(s).Seconds())
 		}},
-		{Title: "is the server reached at 127.0.0.2, too (it binds all addresses)", called: func(l *lab) {
+		{Title: "is the server reached at 127.0.0.2, too (it binds all addresses)", called: func(l *trial) {
 			p := l.peer()
 			s := l.open("stranger", l.server.Addr(), 0)
 			s.send(netip.AddrPortFrom(elsewhere, l.server.Port()), birthOf(p.entry))

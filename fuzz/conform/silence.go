@@ -8,18 +8,18 @@ import (
 	"p2plocal/core"
 )
 
-// quiet sees to it that these are sent nothing for a time. Where others use the
+// wantQuiet ensures that these are sent nothing for a time. Where others use the
 // server, what tells of their changes is no noise.
-func (l *lab) quiet(d time.Duration, expected string, posts ...*post) {
+func (l *trial) wantQuiet(d time.Duration, expected string, endpoints ...*endpoint) {
 	since := l.mark()
 	l.sleep(d)
-	for _, p := range posts {
-		l.silent(p, since, expected)
+	for _, p := range endpoints {
+		l.wantSilence(p, since, expected)
 	}
 }
 
-// silent is quiet for the time since a mark.
-func (l *lab) silent(p *post, since int, expected string) {
+// wantSilence is wantQuiet for the time since a mark.
+func (l *trial) wantSilence(p *endpoint, since int, expected string) {
 	earlier, came := l.split(p, since)
 	if len(came) == 0 {
 		return
@@ -44,16 +44,16 @@ func (l *lab) silent(p *post, since int, expected string) {
 	}
 }
 
-// never sees to it that a post that is in no directory was sent nothing.
-func (l *lab) never(p *post, expected string) {
+// wantNothing ensures that an endpoint that is in no directory was sent nothing.
+func (l *trial) wantNothing(p *endpoint, expected string) {
 	l.sleep(settle) // what is under way arrives
 	if n := len(l.got(p, 0)); n > 0 {
 		l.fail(p, 0, expected, fmt.Sprintf("%s was sent %s", p, plural(n, "datagram")))
 	}
 }
 
-// once sees to it that no directory has told a peer nothing new since a time.
-func (l *lab) once(p *post, since time.Time, expected string) {
+// wantNewsOnly ensures that no directory has told a peer nothing new since a time.
+func (l *trial) wantNewsOnly(p *endpoint, since time.Time, expected string) {
 	if n := l.again(p, since); n > 0 {
 		l.surely(p, 0, expected, fmt.Sprintf("%s told %s nothing new", plural(n, "directory"), p))
 	}

@@ -20,17 +20,17 @@ func clock() time.Time { return time.Now().Round(0) }
 
 func portOf(u *net.UDPConn) uint16 { return u.LocalAddr().(*net.UDPAddr).AddrPort().Port() }
 
-// post is one socket of a case's: a peer, the server of a peer under test, or
+// endpoint is one socket of a case's: a peer, the server of a peer under test, or
 // somebody whom nobody knows.
-type post struct {
-	lab   *lab
-	label string
-	udp   *net.UDPConn
-	entry core.Entry // a peer's
-	addr  netip.AddrPort
-	lent  bool // the socket is somebody else's
+type endpoint struct {
+	trial    *trial
+	label    string
+	udp      *net.UDPConn
+	entry    core.Entry // a peer's
+	addr     netip.AddrPort
+	borrowed bool // the socket is somebody else's
 
-	marked, passed uint64 // of its marks the last sent and the last read; the lab's lock guards them
+	marked, passed uint64 // of its marks the last sent and the last read; the trial's lock guards them
 }
 
 // listen hands what comes to take until the socket is closed.
@@ -50,20 +50,20 @@ func listen(u *net.UDPConn, take func(at time.Time, from netip.AddrPort, datagra
 }
 
 // send sends and gives the time just before.
-func (p *post) send(to netip.AddrPort, datagram []byte) time.Time {
+func (p *endpoint) send(to netip.AddrPort, datagram []byte) time.Time {
 	at := clock()
-	p.lab.note(event{at: at, post: p, out: true, other: to, datagram: datagram})
+	p.trial.note(event{at: at, endpoint: p, out: true, other: to, datagram: datagram})
 	p.udp.WriteToUDPAddrPort(datagram, to)
 	return at
 }
 
-// tell sends to the server.
-func (p *post) tell(datagram []byte) time.Time { return p.send(p.lab.server, datagram) }
+// toServer sends to the server.
+func (p *endpoint) toServer(datagram []byte) time.Time { return p.send(p.trial.server, datagram) }
 
-func (p *post) birth() time.Time { return p.tell(birthOf(p.entry)) }
-func (p *post) alive() time.Time { return p.tell(keepAliveOf(p.entry.Name)) }
+func (p *endpoint) birth() time.Time { return p.toServer(birthOf(p.entry)) }
+func (p *endpoint) alive() time.Time { return p.toServer(keepAliveOf(p.entry.Name)) }
 
-func (p *post) String() string { return p.label }
+func (p *endpoint) String() string { return p.label }
 
 func birthOf(e core.Entry) []byte { return core.Message{Type: core.TypeBirth, Entry: e}.Append(nil) }
 

@@ -10,22 +10,22 @@ import (
 )
 
 // directories are the sound ones of some events, taken apart.
-func directories(events []event) (all []told) {
+func directories(events []event) (all []directorySeen) {
 	for _, e := range events {
 		if m, err := core.Parse(e.datagram); err == nil && m.Type == core.TypeDirectory {
-			all = append(all, told{e.at, m.Entries})
+			all = append(all, directorySeen{e.at, m.Entries})
 		}
 	}
 	return all
 }
 
-// told is a directory that somebody was sent.
-type told struct {
+// directorySeen is a directory that somebody was sent.
+type directorySeen struct {
 	at      time.Time
 	entries core.Entries
 }
 
-func (d told) lists(x core.Entry) bool {
+func (d directorySeen) lists(x core.Entry) bool {
 	for i := range d.entries.Len() {
 		if d.entries.At(i) == x {
 			return true
@@ -34,12 +34,12 @@ func (d told) lists(x core.Entry) bool {
 	return false
 }
 
-// mine are the entries of a directory that have to do with the case, sorted.
-func (l *lab) mine(d told) (own []core.Entry) {
+// ownEntries are the entries of a directory that have to do with the case, sorted.
+func (l *trial) ownEntries(d directorySeen) (own []core.Entry) {
 	for i := range d.entries.Len() {
 		e := d.entries.At(i)
 		foreign := slices.Contains(l.residents, e) ||
-			!l.alone && !slices.Contains(l.names, e.Name) && !slices.ContainsFunc(l.posts, func(p *post) bool { return p.entry.Name != 0 && p.addr.Port() == e.Port })
+			!l.alone && !slices.Contains(l.names, e.Name) && !slices.ContainsFunc(l.endpoints, func(p *endpoint) bool { return p.entry.Name != 0 && p.addr.Port() == e.Port })
 		if !foreign {
 			own = append(own, e)
 		}
@@ -54,12 +54,12 @@ func sorted(entries []core.Entry) []core.Entry {
 }
 
 // knows waits until the last directory that a peer was sent is of just these.
-func (l *lab) knows(p *post, want ...*post) told {
+func (l *trial) knows(p *endpoint, want ...*endpoint) directorySeen {
 	return l.knowsIn(soon, 0, p, entriesOf(want))
 }
 
 // knowsIn is knows with a time, and only for what has come since a mark.
-func (l *lab) knowsIn(within time.Duration, since int, p *post, entries []core.Entry) (last told) {
+func (l *trial) knowsIn(within time.Duration, since int, p *endpoint, entries []core.Entry) (last directorySeen) {
 	entries = sorted(entries)
 	if !l.wait(within, func() bool {
 		all := directories(l.came(p, since))
@@ -67,7 +67,7 @@ func (l *lab) knowsIn(within time.Duration, since int, p *post, entries []core.E
 			return false
 		}
 		last = all[len(all)-1]
-		return slices.Equal(l.mine(last), entries)
+		return slices.Equal(l.ownEntries(last), entries)
 	}) {
 		l.fail(p, since, fmt.Sprintf("%s is told within %v of %s", p, within, l.listed(entries)), "")
 	}
@@ -76,13 +76,13 @@ func (l *lab) knowsIn(within time.Duration, since int, p *post, entries []core.E
 
 // first waits for the first directory that names a peer: it is of just these.
 // What the server has wrongly taken in is in it, however soon it is reaped again.
-func (l *lab) first(p *post, entries []core.Entry) {
+func (l *trial) first(p *endpoint, entries []core.Entry) {
 	entries = sorted(entries)
 	var got []core.Entry
 	if !l.wait(soon, func() bool {
 		for _, d := range directories(l.came(p, 0)) {
 			if d.lists(p.entry) {
-				got = l.mine(d)
+				got = l.ownEntries(d)
 				return true
 			}
 		}
@@ -93,7 +93,7 @@ func (l *lab) first(p *post, entries []core.Entry) {
 }
 
 // listed is a list of entries in words.
-func (l *lab) listed(entries []core.Entry) string {
+func (l *trial) listed(entries []core.Entry) string {
 	var b strings.Builder
 	if l.alone {
 		b.WriteString("exactly")
@@ -113,7 +113,7 @@ func (l *lab) listed(entries []core.Entry) string {
 	return b.String()
 }
 
-func whole(d told) (all []core.Entry) {
+func whole(d directorySeen) (all []core.Entry) {
 	for i := range d.entries.Len() {
 		all = append(all, d.entries.At(i))
 	}
