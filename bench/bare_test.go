@@ -11,6 +11,7 @@ import (
 
 	"github.com/montanaflynn/stats"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
@@ -30,7 +31,7 @@ func BenchmarkSteady(b *testing.B) {
 		cfg := result.Config{Scenarios: []string{"steady"}, Peers: peers, Seed: 1, Repeat: 1, Isolation: "goroutine",
 			Timing: core.DefaultTiming(), Options: result.DefaultOptions()}
 		cfg.Options.Duration, cfg.Options.Interval, cfg.Options.Warmup = duration, interval, 200*time.Millisecond
-		r, err := Execute(context.Background(), cfg, Version(nil), new(Status))
+		r, err := Execute(context.Background(), cfg, mesh.Version(nil), new(Status))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -61,7 +62,7 @@ func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *result
 	var socks []*udp.Socket
 	var ports []uint16
 	for range peers {
-		s, err := udp.Listen(netip.AddrPortFrom(loopback, 0), udp.ReadBuffer)
+		s, err := udp.Listen(netip.AddrPortFrom(mesh.Loopback, 0), udp.ReadBuffer)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -74,7 +75,7 @@ func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *result
 	for i, s := range socks {
 		t := &talker{zero: start, next: start.Add(time.Duration(rng.Int64N(int64(interval)))), end: start.Add(duration), interval: interval, latency: &latency}
 		t.ports = append(append(t.ports, ports[:i]...), ports[i+1:]...)
-		wg.Go(func() { s.Serve(ctx, loopback, t) })
+		wg.Go(func() { s.Serve(ctx, mesh.Loopback, t) })
 	}
 	time.Sleep(time.Until(start.Add(duration + lead)))
 	cancel()

@@ -3,6 +3,7 @@ package bench
 import (
 	"time"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
@@ -10,34 +11,34 @@ import (
 // churn: peers die and return.
 
 func churnScenario(s *stage) error {
-	return s.with(setup{interval: s.cfg.Timing.Broadcast}, func() error {
-		if err := s.joinAll(s.ctx, 0); err != nil {
+	return s.with(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
+		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
 		}
-		from := s.clock.Now()
+		from := s.Clock.Now()
 		end := from + int64(s.opt.Duration)
 		events, last := uint64(0), from
 		for due := from; ; {
-			due += int64(s.rng.ExpFloat64() / s.opt.Churn * 1e9)
-			if due >= end || !s.world.sleep(s.ctx, time.Duration(due-s.clock.Now())) {
+			due += int64(s.Rng.ExpFloat64() / s.opt.Churn * 1e9)
+			if due >= end || !s.World.Sleep(s.ctx, time.Duration(due-s.Clock.Now())) {
 				break
 			}
 			if err := s.flip(); err != nil {
 				return err
 			}
-			events, last = events+1, s.clock.Now()
+			events, last = events+1, s.Clock.Now()
 		}
 		if s.ctx.Err() == nil {
-			s.world.sleep(s.ctx, time.Duration(end-s.clock.Now()))
+			s.World.Sleep(s.ctx, time.Duration(end-s.Clock.Now()))
 		}
-		to := min(end, s.clock.Now())
-		whole := s.until(s.ctx, s.patience(), s.agreed)
+		to := min(end, s.Clock.Now())
+		whole := s.WaitUntil(s.ctx, s.patience(), s.Agreed)
 		s.count("events", events)
 		s.disagreement(from, to)
 		converged := last
-		s.seen(func(i int, seat *record.Slot) {
-			if s.alive.Has(i) {
-				at, ok := seat.When(last, func(v record.Set) bool { return v == s.alive })
+		s.EachView(func(i int, seat *record.Slot) {
+			if s.Alive.Has(i) {
+				at, ok := seat.When(last, func(v record.Set) bool { return v == s.Alive })
 				converged, whole = max(converged, at), whole && ok
 			}
 		})
@@ -52,20 +53,20 @@ func churnScenario(s *stage) error {
 // flip kills a living peer or has a dead one return. Half of them live always.
 func (s *stage) flip() error {
 	living := 0
-	for i := range s.n {
-		if s.alive.Has(i) {
+	for i := range s.N {
+		if s.Alive.Has(i) {
 			living++
 		}
 	}
-	i := s.rng.IntN(s.n)
-	for s.alive.Has(i) && living <= (s.n+1)/2 {
-		i = s.rng.IntN(s.n)
+	i := s.Rng.IntN(s.N)
+	for s.Alive.Has(i) && living <= (s.N+1)/2 {
+		i = s.Rng.IntN(s.N)
 	}
-	if s.alive.Has(i) {
-		s.kill(i)
+	if s.Alive.Has(i) {
+		s.Kill(i)
 		return nil
 	}
-	return s.birth(i)
+	return s.Birth(i)
 }
 
 // disagreement integrates, over the living peers, the time in which a view
@@ -74,13 +75,13 @@ func (s *stage) disagreement(from, to int64) {
 	const slices = 120
 	width := max((to-from)/slices, 1)
 	wrong, total := make([]float64, slices+1), make([]float64, slices+1)
-	s.seen(func(i int, seat *record.Slot) {
+	s.EachView(func(i int, seat *record.Slot) {
 		log := seat.Changes()
 		k := -1
-		for r, truth := range s.roster.Marks {
+		for r, truth := range s.Roster.Marks {
 			end := to
-			if r+1 < len(s.roster.Marks) {
-				end = min(to, s.roster.Marks[r+1].At)
+			if r+1 < len(s.Roster.Marks) {
+				end = min(to, s.Roster.Marks[r+1].At)
 			}
 			at := max(truth.At, from)
 			if !truth.Set.Has(i) {

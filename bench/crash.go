@@ -3,6 +3,7 @@ package bench
 import (
 	"time"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
@@ -11,8 +12,8 @@ import (
 // crash: some vanish.
 
 func crashScenario(s *stage) error {
-	return s.with(setup{interval: s.cfg.Timing.Broadcast}, func() error {
-		if err := s.joinAll(s.ctx, 0); err != nil {
+	return s.with(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
+		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
 		}
 		if err := s.ageRandomly(); err != nil {
@@ -26,8 +27,8 @@ func crashScenario(s *stage) error {
 // ageRandomly lets a second pass and then a random part of a keep-alive
 // interval, so that what comes next has no fixed phase to the mesh's timers.
 func (s *stage) ageRandomly() error {
-	d := time.Second + time.Duration(s.rng.Int64N(int64(s.cfg.Timing.Heartbeat)))
-	if !s.world.sleep(s.ctx, d) {
+	d := time.Second + time.Duration(s.Rng.Int64N(int64(s.cfg.Timing.Heartbeat)))
+	if !s.World.Sleep(s.ctx, d) {
 		return s.ctx.Err()
 	}
 	return nil
@@ -36,8 +37,8 @@ func (s *stage) ageRandomly() error {
 // victims draws up to k of those who live, and leaves one alive.
 func (s *stage) victims(k int) []int {
 	var living []int
-	for _, i := range s.rng.Perm(s.n) {
-		if s.alive.Has(i) {
+	for _, i := range s.Rng.Perm(s.N) {
+		if s.Alive.Has(i) {
 			living = append(living, i)
 		}
 	}
@@ -62,22 +63,22 @@ func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 	var unaware [core.MaxPeers]record.Set // of whom: the victims that a survivor's view did not have when they died
 	before := 0
 	for _, v := range victims {
-		died[v] = s.clock.Now()
-		s.seen(func(i int, seat *record.Slot) {
+		died[v] = s.Clock.Now()
+		s.EachView(func(i int, seat *record.Slot) {
 			if view := seat.View(); !view.Has(v) && i != v {
 				unaware[i].Add(v)
 			}
 		})
-		s.kill(v)
+		s.Kill(v)
 	}
-	s.until(s.ctx, s.patience(), s.agreed)
+	s.WaitUntil(s.ctx, s.patience(), s.Agreed)
 	var detect, silence []float64
 	first, last, blind := int64(1<<62), int64(0), 0
 	for _, v := range victims {
 		first = min(first, died[v])
-		alive := s.board.Slots[v].Alive.Load()
-		s.seen(func(i int, seat *record.Slot) {
-			if !s.alive.Has(i) {
+		alive := s.Store.Slots[v].Alive.Load()
+		s.EachView(func(i int, seat *record.Slot) {
+			if !s.Alive.Has(i) {
 				return
 			}
 			if unaware[i].Has(v) {
@@ -106,7 +107,7 @@ func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 	}
 	if blind > 0 && s.ctx.Err() == nil {
 		why := ""
-		if s.impair.Loss > 0 {
+		if s.Impair.Loss > 0 {
 			why = ": a directory that is lost comes never again without refresh"
 		}
 		s.bad("%d of %d times a survivor did not notice within %v%s", blind, blind+len(detect), s.patience(), why)

@@ -16,9 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/core/udp"
-	fuzztarget "p2plocal/fuzz/target"
+	"p2plocal/fuzz/target"
 )
 
 // foreignEnv makes the test program a server or a peer of somebody else's:
@@ -50,7 +51,7 @@ func foreign(args []string) int {
 			}
 			if fate[1] == "stop" {
 				if self, err := os.FindProcess(os.Getpid()); err == nil {
-					self.Signal(sigStop)
+					self.Signal(mesh.SigStop)
 				}
 				return
 			}
@@ -185,7 +186,7 @@ func defined(t *testing.T, r *result.Result) {
 // other; it falls over garbage, which is a result and no failure of the harness.
 func TestSlowServer(t *testing.T) {
 	t.Parallel()
-	if !processes {
+	if !mesh.Processes {
 		return // needs to see when a port is bound
 	}
 	cfg := quick(4, "join", "steady", "crash", "relaunch", "restart", "pause", "garbage", "loss")
@@ -214,7 +215,7 @@ func TestSlowServer(t *testing.T) {
 // A server that dies or falls silent half-way is survived, and said.
 func TestServerFails(t *testing.T) {
 	t.Parallel()
-	if !processes {
+	if !mesh.Processes {
 		return
 	}
 	// strike makes what is to happen when file is there happen in the midst of the measuring.
@@ -232,7 +233,7 @@ func TestServerFails(t *testing.T) {
 		}()
 	}
 	for _, test := range []struct{ name, fate, want string }{
-		{"dies", "exit 9 when ", `the server died: exit status 9, last words "terminate called after throwing an instance"`},
+		{"dies", "exit 9 when ", `the server died: exit status 9, last output "terminate called after throwing an instance"`},
 		{"stops", "stop when ", "fell silent: a birth repeated at the end was not answered within 10s"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -242,7 +243,7 @@ func TestServerFails(t *testing.T) {
 			cfg.Options.ServerExec, cfg.Options.Duration = foreignCommand("server", test.fate+file), 2*time.Second
 			var status Status
 			strike(t, &status, file)
-			r, err := Execute(t.Context(), cfg, Version(nil), &status)
+			r, err := Execute(t.Context(), cfg, mesh.Version(nil), &status)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -260,7 +261,7 @@ func TestServerFails(t *testing.T) {
 		})
 		t.Run("running/"+test.name, func(t *testing.T) {
 			t.Parallel()
-			probe, err := udp.Listen(netip.AddrPortFrom(loopback, 0), 0)
+			probe, err := udp.Listen(netip.AddrPortFrom(mesh.Loopback, 0), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -272,14 +273,14 @@ func TestServerFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { server.Process.Kill(); server.Wait() }()
-			for deadline := time.Now().Add(10 * time.Second); !fuzztarget.Bound(addr) && time.Now().Before(deadline); {
+			for deadline := time.Now().Add(10 * time.Second); !target.Bound(addr) && time.Now().Before(deadline); {
 				time.Sleep(time.Millisecond)
 			}
 			cfg := quick(3, "steady", "join")
 			cfg.Options.Server, cfg.Options.Duration = addr.String(), 2*time.Second
 			var status Status
 			strike(t, &status, file)
-			r, err := Execute(t.Context(), cfg, Version(nil), &status)
+			r, err := Execute(t.Context(), cfg, mesh.Version(nil), &status)
 			want := test.want
 			if test.name == "dies" {
 				want = "the server died: nothing listens at " + addr.String()
@@ -299,7 +300,7 @@ func TestServerFails(t *testing.T) {
 // kernel's table of sockets may leave one out that is there.
 func TestRunningServerIsAlive(t *testing.T) {
 	t.Parallel()
-	if !processes {
+	if !mesh.Processes {
 		return
 	}
 	server, err := udp.Listen(netip.MustParseAddrPort("127.0.0.77:0"), 0) // where nobody else gets a port
@@ -329,7 +330,7 @@ func TestRunningServerIsAlive(t *testing.T) {
 		})
 	}
 	for i := range 1000 {
-		if how := remoteServer(server.Addr()).died(); how != "" {
+		if how := mesh.RemoteServer(server.Addr()).Died(); how != "" {
 			t.Errorf("at look %d: %s", i, how)
 			break
 		}
@@ -337,7 +338,7 @@ func TestRunningServerIsAlive(t *testing.T) {
 	close(over)
 	others.Wait()
 	server.Close()
-	if remoteServer(server.Addr()).died() == "" {
+	if mesh.RemoteServer(server.Addr()).Died() == "" {
 		t.Error("alive after its end")
 	}
 }
@@ -362,17 +363,17 @@ func TestForeignLosses(t *testing.T) {
 // A server that ends at once, one that is not there, and one that says nothing.
 func TestNoServer(t *testing.T) {
 	t.Parallel()
-	if !processes {
+	if !mesh.Processes {
 		return
 	}
 	cfg := quick(3, "join")
 	cfg.Options.ServerExec = "false {port}"
-	_, err := Execute(t.Context(), cfg, Version(nil), new(Status))
+	_, err := Execute(t.Context(), cfg, mesh.Version(nil), new(Status))
 	if err == nil || !strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("error %v, want one that says that the server ended with status 1", err)
 	}
 
-	mute, err := udp.Listen(netip.AddrPortFrom(loopback, 0), 0)
+	mute, err := udp.Listen(netip.AddrPortFrom(mesh.Loopback, 0), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -386,16 +387,16 @@ func TestNoServer(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		cancel()
 	}()
-	r, err := Execute(ctx, cfg, Version(nil), &status)
+	r, err := Execute(ctx, cfg, mesh.Version(nil), &status)
 	if err != nil || !r.Interrupted || r.Runs[0].Scenarios[0].Metrics["join.converge"].Value != nil {
 		t.Errorf("error %v, result %+v, want no convergence with a mute server", err, r)
 	}
-	r, err = Execute(t.Context(), cfg, Version(nil), new(Status))
+	r, err = Execute(t.Context(), cfg, mesh.Version(nil), new(Status))
 	if err == nil || !strings.Contains(err.Error(), "never answered") || r.Runs[0].Scenarios[0].Metrics["join.converge"].Value != nil {
 		t.Errorf("error %v, want that the server never answered", err)
 	}
 	mute.Close()
-	if _, err = Execute(t.Context(), cfg, Version(nil), new(Status)); err == nil || !strings.Contains(err.Error(), "nothing listens at") {
+	if _, err = Execute(t.Context(), cfg, mesh.Version(nil), new(Status)); err == nil || !strings.Contains(err.Error(), "nothing listens at") {
 		t.Errorf("error %v, want that nothing listens there", err)
 	}
 }
@@ -404,7 +405,7 @@ func TestNoServer(t *testing.T) {
 // drop them, which is no false cull.
 func TestExternalPeerDies(t *testing.T) {
 	t.Parallel()
-	if !processes {
+	if !mesh.Processes {
 		return
 	}
 	cfg := quick(4, "steady")
@@ -428,7 +429,7 @@ func TestExternalPeerDies(t *testing.T) {
 // silent later is culled, and who is to blame cannot be seen.
 func TestExternalPeerSilent(t *testing.T) {
 	t.Parallel()
-	if !processes {
+	if !mesh.Processes {
 		return
 	}
 	for name, test := range map[string]struct{ command, failed string }{
@@ -457,7 +458,7 @@ func TestExternalPeerSilent(t *testing.T) {
 // not to answer; the mesh goes on, and all that it sent is accounted for.
 func TestPeerProcessDies(t *testing.T) {
 	t.Parallel()
-	if !processes {
+	if !mesh.Processes {
 		return
 	}
 	for _, test := range []struct {
@@ -466,14 +467,14 @@ func TestPeerProcessDies(t *testing.T) {
 		says   string
 	}{
 		{"killed", syscall.SIGKILL, "the process of peer B died: signal: killed"},
-		{"stopped", sigStop, "the process of peer B did not answer within 10s, and was killed"},
+		{"stopped", mesh.SigStop, "the process of peer B did not answer within 10s, and was killed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := quick(3, "steady")
 			cfg.Isolation, cfg.Timing.Deadline = "process", 3*time.Second // nobody else is culled, also where the machine is slow
 			r := staged(t, cfg, func(s *stage) {
-				s.peers[1].(*processPeer).cmd.Process.Signal(test.signal)
+				s.Peers[1].(*mesh.ProcessPeer).Cmd.Process.Signal(test.signal)
 			})
 			if s := r.Runs[0].Scenarios[0]; !strings.Contains(s.Failed, test.says) {
 				t.Errorf("failed %q", s.Failed)
@@ -490,7 +491,7 @@ func TestPeerProcessDies(t *testing.T) {
 // Neither server is always the first, and both of a pair have the same seed.
 func TestPairsAlternate(t *testing.T) {
 	t.Parallel()
-	if !processes {
+	if !mesh.Processes {
 		return
 	}
 	dir := t.TempDir()
@@ -505,7 +506,7 @@ func TestPairsAlternate(t *testing.T) {
 	}
 	cfg := quick(3, "join")
 	cfg.Repeat = 3
-	p, err := ExecutePairs(t.Context(), cfg, [2]string{server("a"), server("b")}, Version(nil), new(Status))
+	p, err := ExecutePairs(t.Context(), cfg, [2]string{server("a"), server("b")}, mesh.Version(nil), new(Status))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -521,7 +522,7 @@ func TestPairsAlternate(t *testing.T) {
 // impairment's log too, and a server that is down takes no harm.
 func TestExternalPeers(t *testing.T) {
 	t.Parallel()
-	if !processes {
+	if !mesh.Processes {
 		return
 	}
 	cfg := quick(5, "join", "steady", "crash", "relaunch", "churn", "restart", "pause", "loss")

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/fuzz/hostile"
 )
@@ -96,7 +97,7 @@ func TestSenderWithoutOrder(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{"", "{", "[]\n"} {
 		var out bytes.Buffer
-		if err := sendGarbage(strings.NewReader(in), &out); err == nil || !strings.Contains(err.Error(), "no order") {
+		if err := mesh.SendGarbage(strings.NewReader(in), &out); err == nil || !strings.Contains(err.Error(), "no order") {
 			t.Errorf("%q: %v, answer %q", in, err, out.String())
 		}
 	}

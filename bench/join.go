@@ -3,6 +3,7 @@ package bench
 import (
 	"time"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
@@ -11,12 +12,12 @@ import (
 // join: everybody is born, at once or spread.
 
 func joinScenario(s *stage) error {
-	return s.with(setup{}, func() error {
+	return s.with(mesh.Setup{}, func() error {
 		spread := time.Duration(0)
 		if s.opt.Join == "spread" {
 			spread = s.opt.Spread
 		}
-		err := s.joinAll(s.ctx, spread)
+		err := s.JoinAll(s.ctx, spread)
 		total := s.sentSoFar()
 		s.joined(err == nil)
 		s.count("join_datagrams", total.Datagrams)
@@ -26,12 +27,12 @@ func joinScenario(s *stage) error {
 }
 
 // sentSoFar is all that server and peers have sent.
-func (m *mesh) sentSoFar() (t core.Traffic) {
-	for i := range m.board.Slots {
-		s := &m.board.Slots[i]
-		t = t.Plus(s.ByType().Total())
-		if m.ours == nil {
-			t = t.Plus(s.Directories.Load())
+func (s *stage) sentSoFar() (t core.Traffic) {
+	for i := range s.Store.Slots {
+		slot := &s.Store.Slots[i]
+		t = t.Plus(slot.ByType().Total())
+		if s.Ours == nil {
+			t = t.Plus(slot.Directories.Load())
 		}
 	}
 	return t
@@ -39,14 +40,14 @@ func (m *mesh) sentSoFar() (t core.Traffic) {
 
 func (s *stage) joined(whole bool) {
 	first, last := int64(1<<62), int64(0)
-	for i := s.external; i < s.n; i++ {
-		if born := s.board.Slots[i].Born.Load(); born > 0 {
+	for i := s.External; i < s.N; i++ {
+		if born := s.Store.Slots[i].Born.Load(); born > 0 {
 			first = min(first, born)
 		}
 	}
 	full := s.everybody()
 	var admit, propagate []float64
-	s.seen(func(i int, seat *record.Slot) {
+	s.EachView(func(i int, seat *record.Slot) {
 		born := seat.Born.Load()
 		if at := seat.Admitted.Load(); at > 0 {
 			admit = append(admit, float64(at-born)/1e9)
@@ -71,8 +72,8 @@ func (s *stage) joined(whole bool) {
 	}
 }
 
-func (m *mesh) everybody() (all record.Set) {
-	for i := range m.n {
+func (s *stage) everybody() (all record.Set) {
+	for i := range s.N {
 		all.Add(i)
 	}
 	return all
@@ -80,15 +81,15 @@ func (m *mesh) everybody() (all record.Set) {
 
 // everywhere is when, from since on, all living peers had peer i in their
 // view; with whole, i's own view must also have held all living peers.
-func (m *mesh) everywhere(i int, since int64, whole bool) (last int64, ok bool) {
+func (s *stage) everywhere(i int, since int64, whole bool) (last int64, ok bool) {
 	ok = true
-	m.seen(func(r int, seat *record.Slot) {
-		if !m.alive.Has(r) || r == i && !whole {
+	s.EachView(func(r int, seat *record.Slot) {
+		if !s.Alive.Has(r) || r == i && !whole {
 			return
 		}
 		at, yes := seat.When(since, func(v record.Set) bool {
 			if r == i {
-				return v == m.alive
+				return v == s.Alive
 			}
 			return v.Has(i)
 		})
@@ -104,7 +105,7 @@ func (s *stage) chartView(i int, seat *record.Slot, zero int64) {
 	trace := result.ViewTrace{Peer: record.SlotName(i).String()}
 	for _, v := range log[:min(len(log), most)] {
 		n := 0
-		for p := range s.n {
+		for p := range s.N {
 			if v.Set.Has(p) {
 				n++
 			}

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
@@ -18,8 +19,8 @@ import (
 
 // The test program is its own peer process.
 func TestMain(m *testing.M) {
-	if IsChild() {
-		os.Exit(Child())
+	if mesh.IsChild() {
+		os.Exit(mesh.Child())
 	}
 	if os.Getenv(foreignEnv) != "" {
 		os.Exit(foreign(os.Args[1:]))
@@ -42,7 +43,7 @@ func quick(peers int, scenarios ...string) result.Config {
 
 func execute(t *testing.T, cfg result.Config) *result.Result {
 	t.Helper()
-	r, err := Execute(t.Context(), cfg, Version(nil), new(Status))
+	r, err := Execute(t.Context(), cfg, mesh.Version(nil), new(Status))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func flat(t *testing.T, r *result.Result, name string) float64 {
 // books balance, with peers as goroutines, as processes and simulated.
 func TestScenarios(t *testing.T) {
 	isolations := []string{"goroutine", result.Virtual}
-	if processes {
+	if mesh.Processes {
 		isolations = append(isolations, "process")
 	}
 	for _, isolation := range isolations {
@@ -191,8 +192,8 @@ func TestImpairmentIsMeasuredExactly(t *testing.T) {
 func staged(t *testing.T, cfg result.Config, during func(s *stage), after ...func(s *stage)) *result.Result {
 	t.Helper()
 	s := newStage(t.Context(), &cfg, cfg.Seed, "steady", new(Status), Progress{})
-	err := s.with(setup{}, func() error {
-		if err := s.joinAll(s.ctx, 0); err != nil {
+	err := s.with(mesh.Setup{}, func() error {
+		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
 		}
 		done := make(chan struct{})
@@ -226,24 +227,24 @@ func TestFrozenSenderShowsInDueTime(t *testing.T) {
 	const long = 1 << 27              // ns, 134 ms: where both kinds of histogram have a boundary
 	var sentLate, dueLate, latencyLate uint64
 	r := staged(t, cfg, func(s *stage) {
-		s.peers[0].pause()
+		s.Peers[0].Pause()
 		time.Sleep(300 * time.Millisecond)
-		s.peers[0].resume()
+		s.Peers[0].Resume()
 	}, func(s *stage) {
-		for _, bar := range s.board.Timer.HDR().Distribution() {
+		for _, bar := range s.Store.Timer.HDR().Distribution() {
 			if bar.From >= long {
 				sentLate += uint64(bar.Count)
 			}
 		}
-		for _, bar := range s.board.Due.HDR().Distribution() {
+		for _, bar := range s.Store.Due.HDR().Distribution() {
 			if bar.From >= long {
 				dueLate += uint64(bar.Count)
 			}
 		}
-		for i := 1; i < s.n; i++ { // the frozen one is a receiver, too
-			for j := range s.n {
+		for i := 1; i < s.N; i++ { // the frozen one is a receiver, too
+			for j := range s.N {
 				for k := record.SketchIndex(long); k < record.SketchSize; k++ {
-					latencyLate += uint64(s.board.Pairs[i][j].Latency[k].Load())
+					latencyLate += uint64(s.Store.Pairs[i][j].Latency[k].Load())
 				}
 			}
 		}
@@ -266,16 +267,16 @@ func TestFrozenSenderShowsInDueTime(t *testing.T) {
 // kernel; each is accounted for.
 func TestFullBufferIsAccountedFor(t *testing.T) {
 	t.Parallel()
-	if !processes {
+	if !mesh.Processes {
 		return // no kernel counter to hold it against
 	}
 	cfg := quick(4, "steady")
 	cfg.Options.ReadBuffer = 1
 	cfg.Options.Interval = time.Millisecond
 	r := staged(t, cfg, func(s *stage) {
-		s.peers[0].pause()
+		s.Peers[0].Pause()
 		time.Sleep(200 * time.Millisecond)
-		s.peers[0].resume()
+		s.Peers[0].Resume()
 	})
 	drops := flat(t, r, "steady.kernel_drops")
 	if drops == 0 {
@@ -307,7 +308,7 @@ func TestInterrupted(t *testing.T) {
 	}()
 	cfg := quick(4, "join", "steady", "crash")
 	cfg.Options.Duration = time.Hour
-	r, err := Execute(ctx, cfg, Version(nil), &status)
+	r, err := Execute(ctx, cfg, mesh.Version(nil), &status)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,16 +344,16 @@ func TestSeed(t *testing.T) {
 	t.Parallel()
 	draw := func(seed uint64) (phases []int64, victims []int) {
 		cfg := quick(5, "crash")
-		m, err := newMesh(t.Context(), &cfg, seed, setup{})
+		m, err := mesh.NewMesh(t.Context(), &cfg, seed, mesh.Setup{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer m.free()
-		defer m.stop()
-		m.spreadBroadcasts(0, time.Second)
-		m.alive = m.everybody()
-		s := &stage{mesh: m}
-		return slices.Clone(m.schedule), s.victims(2)
+		defer m.Free()
+		defer m.Stop()
+		m.SpreadBroadcasts(0, time.Second)
+		m.Alive = (&stage{Mesh: m}).everybody()
+		s := &stage{Mesh: m}
+		return slices.Clone(m.Schedule), s.victims(2)
 	}
 	p1, v1 := draw(7)
 	p2, v2 := draw(7)

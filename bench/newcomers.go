@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
@@ -38,8 +39,8 @@ const (
 
 // startNewcomers takes names for them out of env, so that the attack has others,
 // unless it is to contest all.
-func startNewcomers(m *mesh, env *hostile.Env, contested bool) *newcomers {
-	x := &newcomers{server: m.server.addr(), timing: m.cfg.Timing}
+func startNewcomers(m *mesh.Mesh, env *hostile.Env, contested bool) *newcomers {
+	x := &newcomers{server: m.Server.Addr(), timing: m.Cfg.Timing}
 	x.timing.Broadcast = 0
 	own := min(newcomerNames, len(env.Spare)/2)
 	for _, e := range env.Spare[:own] {
@@ -64,7 +65,7 @@ func (x *newcomers) begin(ctx context.Context) {
 					busy[n].Store(false)
 				})
 			}
-			if !sleep(ctx, newcomerEvery) {
+			if !mesh.Sleep(ctx, newcomerEvery) {
 				return
 			}
 		}

@@ -1,12 +1,15 @@
 package bench
 
-import "p2plocal/bench/result"
+import (
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/result"
+)
 
 // relaunch: the killed come back, before and after they are missed.
 
 func relaunchScenario(s *stage) error {
-	return s.with(setup{interval: s.cfg.Timing.Broadcast}, func() error {
-		if err := s.joinAll(s.ctx, 0); err != nil {
+	return s.with(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
+		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
 		}
 		for _, round := range []string{"early", "late"} {
@@ -18,9 +21,9 @@ func relaunchScenario(s *stage) error {
 				return cannot("nobody to relaunch and be missed")
 			}
 			for _, v := range victims {
-				s.kill(v)
+				s.Kill(v)
 			}
-			if round == "late" && !s.until(s.ctx, s.patience(), s.agreed) {
+			if round == "late" && !s.WaitUntil(s.ctx, s.patience(), s.Agreed) {
 				return cannot("the killed peers were not missed by all")
 			}
 			if err := s.comeBack(round, victims); err != nil {
@@ -32,18 +35,18 @@ func relaunchScenario(s *stage) error {
 }
 
 func (s *stage) comeBack(round string, victims []int) error {
-	since := s.clock.Now()
+	since := s.Clock.Now()
 	for _, v := range victims {
-		if err := s.birth(v); err != nil {
+		if err := s.Birth(v); err != nil {
 			return err
 		}
 	}
-	if !s.until(s.ctx, s.patience(), s.agreed) && s.ctx.Err() == nil {
+	if !s.WaitUntil(s.ctx, s.patience(), s.Agreed) && s.ctx.Err() == nil {
 		s.bad("%s: not everybody was back in every view within %v", round, s.patience())
 	}
 	var admit, back []float64
 	for _, v := range victims {
-		seat := &s.board.Slots[v]
+		seat := &s.Store.Slots[v]
 		born := max(seat.Born.Load(), since)
 		if at := seat.Admitted.Load(); at > 0 {
 			admit = append(admit, float64(at-born)/1e9)

@@ -4,32 +4,18 @@ import (
 	"slices"
 	"time"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/stat"
 	"p2plocal/core"
 )
-
-// change is one of the server's directory: who comes or goes, and when.
-type change struct {
-	at  int64
-	who uint8 // by the board's index
-	in  bool
-}
-
-// observe notes the server's changes beside what a recorder wants.
-func (l *localServer) observe(e core.Event) {
-	if e.Kind == core.Born || e.Kind == core.Removed {
-		l.changes = append(l.changes, change{l.rec.Clock.At(e.At), l.rec.Index[e.Peer.Port], e.Kind == core.Born})
-	}
-	l.rec.Observe(e)
-}
 
 // removals writes down how often the server has removed a live peer of ours since
 // began, and how often it is to because of the impairment's losses. The views of
 // others do not tell as well: a directory that is lost hides a removal, and the
 // next one shows it as another.
 func (s *stage) removals(began int64) {
-	now := s.clock.Now()
+	now := s.Clock.Now()
 	removed, present := s.removed(began, now)
 	expected := s.expectedRemovals(s.lossToServer(), began, now)
 	low, high := expected.Interval()
@@ -46,9 +32,9 @@ func (s *stage) removals(began int64) {
 
 // removed counts how often the server removed a peer of ours that lived, and the
 // seconds in which it had one as a member, added up.
-func (m *mesh) removed(from, to int64) (times int, present float64) {
-	var changes []change
-	m.ours.sock.Do(func(time.Time) { changes = slices.Clone(m.ours.changes) })
+func (s *stage) removed(from, to int64) (times int, present float64) {
+	var changes []mesh.Change
+	s.Ours.Sock.Do(func(time.Time) { changes = slices.Clone(s.Ours.Changes) })
 	var since [core.MaxPeers]int64 // 0: it is no member
 	add := func(i int, until int64) {
 		if since[i] > 0 {
@@ -57,14 +43,14 @@ func (m *mesh) removed(from, to int64) (times int, present float64) {
 		since[i] = 0
 	}
 	for _, c := range changes {
-		i := int(c.who)
+		i := int(c.Who)
 		switch {
-		case c.who >= record.ServerSlot || i < m.external || c.at > to:
-		case c.in:
-			since[i] = max(1, c.at)
+		case c.Who >= record.ServerSlot || i < s.External || c.At > to:
+		case c.In:
+			since[i] = max(1, c.At)
 		default:
-			add(i, c.at)
-			if c.at >= from && m.roster.Lived(i, c.at-int64(m.timing.Deadline), c.at) {
+			add(i, c.At)
+			if c.At >= from && s.Roster.Lived(i, c.At-int64(s.Timing.Deadline), c.At) {
 				times++
 			}
 		}
@@ -85,9 +71,9 @@ func (s *stage) lossToServer() float64 {
 }
 
 // expectedRemovals is the theory for the phases that our peers and the server have.
-func (m *mesh) expectedRemovals(loss float64, from, to int64) (sum stat.Removals) {
-	t := m.timing
-	delay := m.impair.Delay + m.impair.Jitter/2
+func (s *stage) expectedRemovals(loss float64, from, to int64) (sum stat.Removals) {
+	t := s.Timing
+	delay := s.Impair.Delay + s.Impair.Jitter/2
 	known := make(map[stat.Member]stat.Removals) // of those who live to the end
 	next := func(since int64, every time.Duration) time.Duration {
 		if every == 0 {
@@ -95,13 +81,13 @@ func (m *mesh) expectedRemovals(loss float64, from, to int64) (sum stat.Removals
 		}
 		return (every - time.Duration(from-since)%every).Round(every / 1000)
 	}
-	for i := m.external; i < m.n; i++ {
-		born, end := m.roster.Life(i, from, to)
+	for i := s.External; i < s.N; i++ {
+		born, end := s.Roster.Life(i, from, to)
 		if end <= from {
 			continue
 		}
 		alive := next(born, t.Heartbeat)
-		member := stat.Member{Heard: alive - t.Heartbeat, Alive: alive + delay, Birth: next(born, t.Refresh) + delay, Look: next(m.ours.started, t.Reap)}
+		member := stat.Member{Heard: alive - t.Heartbeat, Alive: alive + delay, Birth: next(born, t.Refresh) + delay, Look: next(s.Ours.Started, t.Reap)}
 		r, ok := known[member]
 		if !ok || end < to {
 			r = stat.ExpectedRemovals(t, loss, member, time.Duration(end-from))
@@ -115,9 +101,9 @@ func (m *mesh) expectedRemovals(loss float64, from, to int64) (sum stat.Removals
 }
 
 // overhead is how many datagrams other than broadcasts have been sent.
-func (m *mesh) overhead() (n uint64) {
-	for i := range m.board.Slots {
-		sent := m.board.Slots[i].ByType()
+func (s *stage) overhead() (n uint64) {
+	for i := range s.Store.Slots {
+		sent := s.Store.Slots[i].ByType()
 		n += sent.Total().Datagrams - sent.Vanilla.Datagrams
 	}
 	return n

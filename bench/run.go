@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
@@ -138,13 +139,13 @@ func Execute(ctx context.Context, cfg result.Config, tool result.Tool, status *S
 	}
 	r := &result.Result{Schema: result.Schema, Tool: tool, Config: cfg, Env: result.Env{Simulated: true}}
 	if cfg.Simulation == nil {
-		r.Env = Survey(time.Now(), cfg.Options.ReadBuffer)
+		r.Env = mesh.Survey(time.Now(), cfg.Options.ReadBuffer)
 	}
 	var failed error
 	for i := 0; i < cfg.Repeat && failed == nil && ctx.Err() == nil; i++ {
 		run := result.Run{Seed: cfg.Seed + uint64(i)}
 		if cfg.Simulation == nil {
-			if run.Baseline, failed = MeasureBaseline(ctx, baselineTime); failed != nil {
+			if run.Baseline, failed = mesh.MeasureBaseline(ctx, baselineTime); failed != nil {
 				break
 			}
 		}
@@ -168,7 +169,7 @@ func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, stat
 		p.Left += time.Duration(cfg.Repeat-number) * Expected(cfg) / time.Duration(cfg.Repeat)
 		s := newStage(ctx, cfg, run.Seed, name, status, p)
 		err := scenarios[name].run(s)
-		if s.mesh == nil && err != nil && !errors.As(err, new(cannot)) { // not even begun
+		if s.Mesh == nil && err != nil && !errors.As(err, new(cannot)) { // not even begun
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -181,7 +182,7 @@ func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, stat
 		}
 		switch {
 		case err == nil, s.ctx.Err() != nil:
-		case errors.As(err, new(cannot)), errors.Is(err, errNotWhole):
+		case errors.As(err, new(cannot)), errors.Is(err, mesh.ErrNotWhole):
 			// it is said in the result's notes
 		default:
 			return fmt.Errorf("%s: %w", name, err)

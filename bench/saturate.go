@@ -7,6 +7,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
@@ -18,8 +19,8 @@ func saturateScenario(s *stage) error {
 	// A trial beyond what the mesh can do may cost peers their membership. With
 	// refresh they are back for the next one.
 	refresh := s.cfg.Timing.Heartbeat
-	return s.with(setup{refresh: &refresh}, func() error {
-		if err := s.joinAll(s.ctx, 0); err != nil {
+	return s.with(mesh.Setup{Refresh: &refresh}, func() error {
+		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
 		}
 		search := &saturation{stage: s, latency: make(map[float64]*tried)}
@@ -105,24 +106,24 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	if ctx.Err() != nil {
 		return mlrsearch.Trial{}, ctx.Err()
 	}
-	if !s.until(ctx, s.patience(), s.agreed) {
+	if !s.WaitUntil(ctx, s.patience(), s.Agreed) {
 		return mlrsearch.Trial{}, fmt.Errorf("the mesh was not whole again %v after a trial", s.patience())
 	}
-	senders := s.n - s.external
+	senders := s.N - s.External
 	interval := time.Duration(float64(senders*(senders-1)) / load * 1e9)
 	d = max(d, leastBroadcasts*interval/time.Duration(senders))
 	before, drops := s.stand(), s.kernelDrops()
-	s.board.Due.Reset()
-	s.board.Latency.Reset()
-	s.board.Timer.Reset()
+	s.Store.Due.Reset()
+	s.Store.Latency.Reset()
+	s.Store.Timer.Reset()
 	w := s.window(0, d, max(interval, 1))
 	s.meterOff()
 	s.hush()
-	s.settled(2 * time.Second)
+	s.Drain(2 * time.Second)
 	after := s.stand()
 	due := float64((w.ticks) * uint64(senders-1))
 	delivered := float64(after.delivered - before.delivered)
-	h := s.board.Due.HDR()
+	h := s.Store.Due.HDR()
 	t := mlrsearch.Trial{Offered: load, Seconds: d.Seconds(), Delivered: delivered / d.Seconds(),
 		Loss: max(due-delivered, 0) / max(due, 1), P50: float64(h.ValueAtQuantile(50)) / 1e9, P99: float64(h.ValueAtQuantile(99)) / 1e9}
 	if s.latency[load] == nil {
@@ -130,7 +131,7 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	} else {
 		s.latency[load].latency.Merge(h)
 	}
-	s.latency[load].outside += s.board.Due.Below.Load() + s.board.Due.Above.Load()
+	s.latency[load].outside += s.Store.Due.Below.Load() + s.Store.Due.Above.Load()
 	switch missed := w.ticks - min(w.ticks, after.ticks-before.ticks); {
 	case t.Loss == 0:
 	case missed > 0:
@@ -149,8 +150,8 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 type standing struct{ ticks, sent, delivered uint64 }
 
 func (s *saturation) stand() (t standing) {
-	for i := range s.board.Slots {
-		seat := &s.board.Slots[i]
+	for i := range s.Store.Slots {
+		seat := &s.Store.Slots[i]
 		t.ticks += seat.Ticks.Load()
 		t.sent += seat.Messages.Load()
 		t.delivered += seat.Delivered.Load()
@@ -158,8 +159,8 @@ func (s *saturation) stand() (t standing) {
 	return t
 }
 
-func (m *mesh) kernelDrops() (n uint64) {
-	for _, s := range m.socks {
+func (s *stage) kernelDrops() (n uint64) {
+	for _, s := range s.Socks {
 		if s != nil {
 			n += s.Stats().Drops
 		}

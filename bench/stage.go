@@ -10,6 +10,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
@@ -17,14 +18,14 @@ import (
 // stage is one scenario while it runs: it makes meshes, and gathers what all
 // scenarios have in common.
 type stage struct {
-	*mesh    // the present one
-	ctx      context.Context
-	cfg      *result.Config
-	opt      *result.Options
-	seed     uint64
-	status   *Status
-	progress Progress
-	out      result.Scenario
+	*mesh.Mesh // the present one
+	ctx        context.Context
+	cfg        *result.Config
+	opt        *result.Options
+	seed       uint64
+	status     *Status
+	progress   Progress
+	out        result.Scenario
 
 	steal    float64 // CPU time that others had taken by then,
 	ticks    float64 // of all
@@ -44,8 +45,8 @@ func newStage(ctx context.Context, cfg *result.Config, seed uint64, name string,
 	if cfg.Simulation != nil {
 		s.progress.virtual = new(atomic.Int64)
 	} else {
-		s.steal, s.ticks = stolen()
-		resetPeak()
+		s.steal, s.ticks = mesh.Stolen()
+		mesh.ResetPeak()
 	}
 	s.out = result.Scenario{Name: name, Peers: cfg.Peers, Metrics: make(map[string]result.Metric)}
 	p = s.progress
@@ -89,7 +90,7 @@ func (s *stage) bad(format string, args ...any) {
 }
 
 // with runs one mesh, and takes stock of it whatever comes.
-func (s *stage) with(what setup, run func() error) error {
+func (s *stage) with(what mesh.Setup, run func() error) error {
 	if s.simulated() {
 		whole := s.ctx
 		ctx, enough := context.WithCancel(whole)
@@ -100,14 +101,14 @@ func (s *stage) with(what setup, run func() error) error {
 			enough()
 		}()
 		s.ctx = ctx
-		what.world = newVirtualWorld(s.cfg.Simulation, s.seed, s.out.Name, s.progress.virtual, enough)
+		what.World = mesh.NewVirtualWorld(s.cfg.Simulation, s.seed, s.out.Name, s.progress.virtual, enough)
 	}
-	m, err := newMesh(s.ctx, s.cfg, s.seed, what)
+	m, err := mesh.NewMesh(s.ctx, s.cfg, s.seed, what)
 	if err != nil {
 		return err
 	}
-	s.mesh = m
-	s.progress.counts = &counts{board: m.board}
+	s.Mesh = m
+	s.progress.counts = &counts{board: m.Store}
 	p := s.progress
 	s.status.now.Store(&p)
 	s.meterOn()
@@ -153,61 +154,51 @@ type meter struct {
 }
 
 func (s *stage) read() meter {
-	cpu := cpuOf(os.Getpid()) + s.spent.cpu
-	for _, pid := range s.processes() {
-		cpu += cpuOf(pid)
+	cpu := mesh.CPUOf(os.Getpid()) + s.Spent.Cpu
+	for _, pid := range s.Processes() {
+		cpu += mesh.CPUOf(pid)
 	}
 	return meter{at: time.Now(), cpu: cpu}
 }
 
-// processes are those of our peers that live.
-func (m *mesh) processes() (pids []int) {
-	for _, p := range m.peers {
-		if p, ok := p.(*processPeer); ok && p.cmd != nil {
-			pids = append(pids, p.cmd.Process.Pid)
-		}
-	}
-	return pids
-}
-
 func (s *stage) readServer() meter {
-	cpu, memory := s.mesh.server.usage()
+	cpu, memory := s.Mesh.Server.Usage()
 	return meter{cpu: cpu, memory: memory}
 }
 
 // weigh adds up the memory of our processes, where peers have their own.
 func (s *stage) weigh() {
-	pids := s.mesh.processes()
+	pids := s.Mesh.Processes()
 	if len(pids) == 0 {
 		return
 	}
-	memory := shareOf(os.Getpid())
+	memory := mesh.ShareOf(os.Getpid())
 	for _, pid := range pids {
-		memory += shareOf(pid)
+		memory += mesh.ShareOf(pid)
 	}
 	s.memory = max(s.memory, memory)
 }
 
 // stock ends the mesh and adds it up.
 func (s *stage) stock() {
-	m := s.mesh
+	m := s.Mesh
 	s.autopsy()
-	s.culls += m.board.FalseRemovals(&m.roster, m.external, m.n, int64(m.cfg.Timing.Deadline)) // those who fall silent now will be missed
-	a := m.silence()
-	if m.ours == nil || m.external > 0 {
+	s.culls += m.Store.FalseRemovals(&m.Roster, m.External, m.N, int64(m.Cfg.Timing.Deadline)) // those who fall silent now will be missed
+	a := m.StopSending()
+	if m.Ours == nil || m.External > 0 {
 		a = a.WithForeign()
 	}
 	s.meterOff()
 	s.weigh()
 	s.accounts = s.accounts.Plus(a)
-	for i := range m.board.Slots {
-		seat := &m.board.Slots[i]
+	for i := range m.Store.Slots {
+		seat := &m.Store.Slots[i]
 		switch {
-		case i == record.ServerSlot && m.ours != nil:
+		case i == record.ServerSlot && m.Ours != nil:
 			s.traffic.Server = s.traffic.Server.Plus(seat.ByType())
 		case i != record.ServerSlot:
 			s.traffic.Peers = s.traffic.Peers.Plus(seat.ByType())
-			if m.ours == nil {
+			if m.Ours == nil {
 				s.traffic.Server.Directory = s.traffic.Server.Directory.Plus(seat.Directories.Load())
 			}
 		}
@@ -216,13 +207,13 @@ func (s *stage) stock() {
 		}
 	}
 	s.answers()
-	m.stop()
+	m.Stop()
 	if s.opt.Server != "" { // it goes on, and must have forgotten these peers before the next are born
-		s.world.sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
+		s.World.Sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
 	}
 	s.chartPairs()
 	s.progress.counts.close()
-	m.free()
+	m.Free()
 }
 
 // noisy is the part of CPU time that others may take unmentioned.
@@ -263,15 +254,15 @@ func (s *stage) finish() {
 // machine writes down what the scenario took of this machine, and what others
 // took meanwhile.
 func (s *stage) machine() {
-	if processes {
+	if mesh.Processes {
 		s.value("cpu", "cores", s.burnt.Seconds()/s.lasted.Seconds())
 		if s.opt.ServerExec != "" {
 			s.value("server_cpu", "cores", s.theirs.cpu.Seconds()/s.lasted.Seconds())
 			s.value("server_memory", "bytes", float64(s.theirs.memory))
 		}
-		s.value("memory", "bytes", float64(max(s.memory, peakOf(os.Getpid()))))
+		s.value("memory", "bytes", float64(max(s.memory, mesh.PeakOf(os.Getpid()))))
 	}
-	steal, ticks := stolen()
+	steal, ticks := mesh.Stolen()
 	if part := (steal - s.steal) / (ticks - s.ticks); part > noisy {
 		s.bad("a noisy machine: the hypervisor gave %.1f %% of the CPU time to others", part*100)
 	}
@@ -281,10 +272,10 @@ func (s *stage) machine() {
 func (s *stage) chartPairs() {
 	p := &result.Pairs{}
 	any := false
-	for i := range s.n {
+	for i := range s.N {
 		p.Names += record.SlotName(i).String()
-		for j := range s.n {
-			pair := &s.board.Pairs[i][j]
+		for j := range s.N {
+			pair := &s.Store.Pairs[i][j]
 			sent := pair.Sent.Load()
 			any = any || sent > 0
 			p.Sent = append(p.Sent, sent)
@@ -299,9 +290,9 @@ func (s *stage) chartPairs() {
 
 // chartLatency adds the window's time slices.
 func (s *stage) chartLatency() {
-	width := float64(s.board.Width.Load()) / 1e9
-	for i := range s.board.Buckets {
-		b := &s.board.Buckets[i]
+	width := float64(s.Store.Width.Load()) / 1e9
+	for i := range s.Store.Buckets {
+		b := &s.Store.Buckets[i]
 		sent, delivered := b.Sent.Load(), b.Delivered.Load()
 		if sent == 0 {
 			continue

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
-	"p2plocal/bench/faults"
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 )
@@ -112,14 +111,6 @@ func Validate(c *result.Config) error {
 	return c.Timing.Validate()
 }
 
-// scripted is the simulation's faults as a script.
-func scripted(c *result.Config, seed uint64) (faults.Script, error) {
-	const most = time.Hour // of a script
-	s := c.Simulation
-	all, err := faults.ParseFaults(s.Faults)
-	return faults.Script{Seed: seed, Peers: c.Peers, Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: all}, err
-}
-
 // validateSimulation names what cannot be simulated.
 func validateSimulation(c *result.Config) error {
 	s, o := c.Simulation, &c.Options
@@ -138,7 +129,7 @@ func validateSimulation(c *result.Config) error {
 	if err := s.Host.Validate(); err != nil {
 		return fmt.Errorf("host: %w", err)
 	}
-	script, err := scripted(c, c.Seed)
+	script, err := mesh.Scripted(c, c.Seed)
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,9 @@ import (
 
 // hush ends all broadcasting.
 func (s *stage) hush() {
-	for i, p := range s.peers {
-		if s.alive.Has(i) {
-			p.broadcast(0, 0, 0, s.opt.Payload)
+	for i, p := range s.Peers {
+		if s.Alive.Has(i) {
+			p.Broadcast(0, 0, 0, s.opt.Payload)
 		}
 	}
 }
@@ -32,12 +32,12 @@ func (s *stage) sum(w window) {
 		s.meterOff()
 	}
 	s.hush()
-	s.settled(10 * time.Second)
+	s.Drain(10 * time.Second)
 	s.messages(w)
 	s.chartLatency()
-	s.keep("latency", s.board.Latency.HDR())
-	s.keep("latency_due", s.board.Due.HDR())
-	s.keep("timer_error", s.board.Timer.HDR())
+	s.keep("latency", s.Store.Latency.HDR())
+	s.keep("latency_due", s.Store.Due.HDR())
+	s.keep("timer_error", s.Store.Timer.HDR())
 }
 
 // window is a measured stretch of broadcasting.
@@ -48,31 +48,31 @@ type window struct {
 }
 
 func (s *stage) window(warmup, duration, interval time.Duration) window {
-	start := s.clock.Now() + int64(lead)
+	start := s.Clock.Now() + int64(lead)
 	ticked := s.ticked()
 	w := window{from: start + int64(warmup), to: start + int64(warmup+duration), interval: interval}
-	s.board.OpenWindow(w.from, w.to, interval)
-	s.spreadBroadcasts(start, interval)
-	for i, p := range s.peers {
-		if s.alive.Has(i) {
-			p.broadcast(s.schedule[i], w.to, interval, s.opt.Payload)
+	s.Store.OpenWindow(w.from, w.to, interval)
+	s.SpreadBroadcasts(start, interval)
+	for i, p := range s.Peers {
+		if s.Alive.Has(i) {
+			p.Broadcast(s.Schedule[i], w.to, interval, s.opt.Payload)
 		}
 	}
-	if s.world.sleep(s.ctx, time.Duration(w.from-s.clock.Now())) {
+	if s.World.Sleep(s.ctx, time.Duration(w.from-s.Clock.Now())) {
 		s.meterOn()
-		s.world.sleep(s.ctx, time.Duration(w.to-s.clock.Now()))
+		s.World.Sleep(s.ctx, time.Duration(w.to-s.Clock.Now()))
 	}
 	if s.ctx.Err() != nil {
-		w.to = max(min(w.to, s.clock.Now()), w.from)
-		s.board.To.Store(w.to)
+		w.to = max(min(w.to, s.Clock.Now()), w.from)
+		s.Store.To.Store(w.to)
 		s.hush()
 	}
-	for i := s.external; i < s.n; i++ {
-		w.ticks += ticksWithin(s.schedule[i], int64(interval), w.from, w.to)
+	for i := s.External; i < s.N; i++ {
+		w.ticks += ticksWithin(s.Schedule[i], int64(interval), w.from, w.to)
 	}
 	// Late ones may still come, until they are given up.
 	ctx := context.WithoutCancel(s.ctx)
-	s.until(ctx, min(s.cfg.Timing.Deadline+100*time.Millisecond, 2*time.Second), func() bool { return s.ticked()-ticked >= w.ticks })
+	s.WaitUntil(ctx, min(s.cfg.Timing.Deadline+100*time.Millisecond, 2*time.Second), func() bool { return s.ticked()-ticked >= w.ticks })
 	return w
 }
 
@@ -88,9 +88,9 @@ func ticksWithin(first, interval, from, to int64) uint64 {
 }
 
 // ticked is how many broadcasts of the window have been sent.
-func (m *mesh) ticked() (n uint64) {
-	for i := range m.n {
-		n += m.board.Slots[i].Ticks.Load()
+func (s *stage) ticked() (n uint64) {
+	for i := range s.N {
+		n += s.Store.Slots[i].Ticks.Load()
 	}
 	return n
 }
@@ -99,17 +99,17 @@ func (m *mesh) ticked() (n uint64) {
 func (s *stage) messages(w window) {
 	var sent, delivered, duplicated, reordered, late, theirs, theirsLost uint64
 	var jitter []float64
-	for i := range s.n {
-		for j := range s.n {
-			p := &s.board.Pairs[i][j]
-			if i < s.external {
+	for i := range s.N {
+		for j := range s.N {
+			p := &s.Store.Pairs[i][j]
+			if i < s.External {
 				if p.Order.Started {
 					theirs += uint64(p.Delivered)
 					theirsLost += uint64(p.Order.High-p.First) + 1 - min(uint64(p.Delivered), uint64(p.Order.High-p.First)+1)
 				}
 				continue
 			}
-			if j < s.external {
+			if j < s.External {
 				continue // what it hears is not known
 			}
 			sent += uint64(p.Sent.Load())
@@ -123,10 +123,10 @@ func (s *stage) messages(w window) {
 		}
 	}
 	ticked := s.ticked()
-	if s.n < 2 {
+	if s.N < 2 {
 		ticked = w.ticks // to nobody
 	}
-	s.count("due", w.ticks*uint64(max(s.n-s.external-1, 0)))
+	s.count("due", w.ticks*uint64(max(s.N-s.External-1, 0)))
 	s.count("sent", sent)
 	s.count("delivered", delivered)
 	s.count("lost", sent-min(sent, delivered))
@@ -136,14 +136,14 @@ func (s *stage) messages(w window) {
 	s.count("missed", w.ticks-min(w.ticks, ticked))
 	s.value("loss", "ratio", float64(sent-min(sent, delivered))/float64(sent)) // none sent: null
 	s.value("rate", "messages/s", float64(delivered)/(float64(w.to-w.from)/1e9))
-	s.set("latency", s.board.Latency.Distribution())
-	s.set("latency_due", s.board.Due.Distribution())
-	s.set("timer_error", s.board.Timer.Distribution())
+	s.set("latency", s.Store.Latency.Distribution())
+	s.set("latency_due", s.Store.Due.Distribution())
+	s.set("timer_error", s.Store.Timer.Distribution())
 	s.set("jitter", result.Samples("s", jitter))
 	if w.ticks > ticked {
 		s.bad("%d broadcasts were due but never sent", w.ticks-ticked)
 	}
-	if s.external > 0 {
+	if s.External > 0 {
 		s.note("external peers: %d of their messages arrived here, %d are missing by their counters", theirs, theirsLost)
 	}
 }

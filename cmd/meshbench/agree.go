@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/bench"
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
@@ -64,7 +65,7 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(files) == 2 {
 		real, sim, err = readSides(files)
 	} else {
-		real, sim, err = runSides(ctx, cfg, virtual, bench.Version(args), out.quiet, stderr)
+		real, sim, err = runSides(ctx, cfg, virtual, mesh.Version(args), out.quiet, stderr)
 	}
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"p2plocal/bench"
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 )
@@ -37,8 +38,8 @@ measured is written).
 `
 
 func main() {
-	if bench.IsChild() {
-		os.Exit(bench.Child())
+	if mesh.IsChild() {
+		os.Exit(mesh.Child())
 	}
 	cli.Main("meshbench", func(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
 		return run(ctx, args, stdout, stderr)
@@ -132,7 +133,7 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	var status bench.Status
 	stop := showProgress(&status, cfg.Config, stderr, out.quiet)
 	started := time.Now()
-	r, failed := bench.Execute(ctx, cfg.Config, bench.Version(virtual.args(fs, args)), &status)
+	r, failed := bench.Execute(ctx, cfg.Config, mesh.Version(virtual.args(fs, args)), &status)
 	stop()
 	if !out.quiet {
 		virtual.speed(stderr, r, time.Since(started))

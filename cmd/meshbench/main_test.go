@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"p2plocal/bench"
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
@@ -20,8 +21,8 @@ import (
 const selfEnv = "P2PLOCAL_TEST_MESHBENCH"
 
 func TestMain(m *testing.M) {
-	if bench.IsChild() {
-		os.Exit(bench.Child())
+	if mesh.IsChild() {
+		os.Exit(mesh.Child())
 	}
 	if os.Getenv(selfEnv) != "" {
 		main()

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"p2plocal/bench"
+	"p2plocal/bench/mesh"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/reports"
 )
@@ -45,7 +46,7 @@ func compareServers(ctx context.Context, args []string, stdout, stderr io.Writer
 	twice := cfg.Config
 	twice.Repeat *= 2
 	stop := showProgress(&status, twice, stderr, out.quiet)
-	p, failed := bench.ExecutePairs(ctx, cfg.Config, [2]string(servers), bench.Version(append([]string{"compare-servers"}, args...)), &status)
+	p, failed := bench.ExecutePairs(ctx, cfg.Config, [2]string(servers), mesh.Version(append([]string{"compare-servers"}, args...)), &status)
 	stop()
 	if failed != nil && !p.Measured() {
 		return failed

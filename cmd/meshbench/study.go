@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/bench"
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/study"
 	"p2plocal/cmd/internal/cli"
@@ -217,7 +217,7 @@ func (c *studyCommand) run(ctx context.Context, swept []string, stdout, stderr i
 
 // version is the program's, with its commit where that is known.
 func version() string {
-	t := bench.Version(nil)
+	t := mesh.Version(nil)
 	v := t.Version
 	if t.Commit != "" {
 		v += " " + t.Commit

@@ -9,7 +9,7 @@ import (
 	"io"
 	"strings"
 
-	"p2plocal/bench"
+	"p2plocal/bench/mesh"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz/conform"
 	"p2plocal/reports"
@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if err := o.files(); err != nil {
 		return err
 	}
-	result := &reports.Conformance{Schema: 1, Tool: bench.Version(args)}
+	result := &reports.Conformance{Schema: 1, Tool: mesh.Version(args)}
 	result.Tool.Name = "meshcheck"
 	var failed error
 	for _, c := range o.targets {

@@ -1,4 +1,4 @@
-package bench
+package mesh
 
 import (
 	"net/netip"
@@ -8,8 +8,8 @@ import (
 	"p2plocal/core/simnet"
 )
 
-// barrage is a sender of hostile datagrams on a virtual network.
-type barrage struct {
+// virtualAttacker is a sender of hostile datagrams on a virtual network.
+type virtualAttacker struct {
 	datagrams [][]byte
 	to        [1]uint16
 	train     int     // datagrams at once, all alike
@@ -22,30 +22,30 @@ type barrage struct {
 	heard     uint64 // datagrams that came for it
 }
 
-// attack has a node of its own send what it is told.
-func (w *virtualWorld) attack(a assault) (attacker, error) {
+// Attack has a node of its own send what it is told.
+func (w *virtualWorld) Attack(a Attack) (attacker, error) {
 	const port = 40_000
-	x := &barrage{datagrams: a.Datagrams, to: [1]uint16{a.Target.Port()}, train: 1}
+	x := &virtualAttacker{datagrams: a.Datagrams, to: [1]uint16{a.Target.Port()}, train: 1}
 	if a.Rate >= trains {
 		x.train = train
 	}
 	x.period = float64(x.train) / a.Rate * 1e9
-	w.foe = x
+	w.attacker = x
 	w.net.Add(port, func(now time.Time) core.Machine {
 		x.start = now
 		return x
 	}).Launch()
-	return &virtualSender{x, w.net, w.net.Now()}, nil
+	return &virtualAttack{x, w.net, w.net.Now()}, nil
 }
 
-// virtualSender is the mesh's hold on a barrage.
-type virtualSender struct {
-	*barrage
+// virtualAttack is the mesh's hold on its attacker.
+type virtualAttack struct {
+	*virtualAttacker
 	net   *simnet.Net
 	began time.Duration
 }
 
-func (s *virtualSender) stop() (v volley, err error) {
+func (s *virtualAttack) Stop() (v AttackResult, err error) {
 	s.stopped = true
 	v.Sent = s.sent
 	v.Elapsed = s.net.Now() - s.began
@@ -53,10 +53,10 @@ func (s *virtualSender) stop() (v volley, err error) {
 }
 
 // Step implements core.Machine.
-func (b *barrage) Step(time.Time, netip.AddrPort, []byte) { b.heard++ }
+func (b *virtualAttacker) Step(time.Time, netip.AddrPort, []byte) { b.heard++ }
 
 // Poll implements core.Machine.
-func (b *barrage) Poll(now time.Time) (core.Outgoing, time.Time) {
+func (b *virtualAttacker) Poll(now time.Time) (core.Outgoing, time.Time) {
 	if b.left == 0 {
 		due := b.start.Add(time.Duration(float64(b.trains) * b.period))
 		switch {

@@ -1,4 +1,4 @@
-package bench
+package mesh
 
 import (
 	"context"
@@ -17,18 +17,18 @@ import (
 // virtualWorld is a virtual network with a virtual clock, which begins at 0
 // with every mesh. Time passes only while somebody sleeps or waits.
 type virtualWorld struct {
-	net     *simnet.Net
-	sim     *result.Simulation
-	flush   func() error  // of the trace
-	enough  func()        // ends the mesh's context, at Simulation.Until
-	shown   *atomic.Int64 // how far time has come, for others to see
-	before  int64         // what had passed before this mesh
-	hostile uint64        // datagrams that faults have sent
-	foe     *barrage
+	net      *simnet.Net
+	sim      *result.Simulation
+	flush    func() error  // of the trace
+	enough   func()        // ends the mesh's context, at Simulation.Until
+	shown    *atomic.Int64 // how far time has come, for others to see
+	before   int64         // what had passed before this mesh
+	hostile  uint64        // datagrams that faults have sent
+	attacker *virtualAttacker
 }
 
-// newVirtualWorld makes a network for one mesh of a scenario.
-func newVirtualWorld(s *result.Simulation, seed uint64, title string, shown *atomic.Int64, enough func()) *virtualWorld {
+// NewVirtualWorld makes a network for one mesh of a scenario.
+func NewVirtualWorld(s *result.Simulation, seed uint64, title string, shown *atomic.Int64, enough func()) *virtualWorld {
 	w := &virtualWorld{sim: s, shown: shown, before: shown.Load(), enough: enough, flush: func() error { return nil }}
 	cfg := simnet.Config{Seed: seed, Fault: s.Network, Host: s.Host, Queue: s.Queue}
 	if s.Trace != nil {
@@ -46,14 +46,14 @@ func newVirtualWorld(s *result.Simulation, seed uint64, title string, shown *ato
 	return w
 }
 
-// zero is what the clock shows at the start: on the board 0 is never.
+// zero is what the clock shows at the start: on the store 0 is never.
 const zero = 1
 
-func (w *virtualWorld) clock() record.Clock { return record.VirtualClock(w.net.Clock, zero) }
-func (w *virtualWorld) inhabited(m *mesh)   { w.befall(m) }
-func (w *virtualWorld) stop()               { w.flush() } // an error shows at the next write
+func (w *virtualWorld) Clock() record.Clock { return record.VirtualClock(w.net.Clock, zero) }
+func (w *virtualWorld) populated(m *Mesh)   { w.scheduleFaults(m) }
+func (w *virtualWorld) Stop()               { w.flush() } // an error shows at the next write
 
-func (w *virtualWorld) sleep(ctx context.Context, d time.Duration) bool {
+func (w *virtualWorld) Sleep(ctx context.Context, d time.Duration) bool {
 	end := w.limit(w.net.Now() + d)
 	const look = 1024 // instants between two looks at ctx
 	for ctx.Err() == nil {
@@ -68,7 +68,7 @@ func (w *virtualWorld) sleep(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-func (w *virtualWorld) glance(ctx context.Context, until int64) bool {
+func (w *virtualWorld) Step(ctx context.Context, until int64) bool {
 	end := w.limit(time.Duration(until - zero))
 	for start := w.net.Now(); w.net.Now() == start; {
 		if !w.net.RunInstant(end) {
@@ -99,37 +99,37 @@ func (w *virtualWorld) arrived(ctx context.Context) bool {
 
 func (w *virtualWorld) show() { w.shown.Store(w.before + int64(w.net.Now())) }
 
-func (w *virtualWorld) startServer(_ context.Context, m *mesh) error {
-	m.board.AllAccounted.Store(true)
-	m.ours = newServer(w.newSeat(m, record.ServerSlot, simnet.ServerPort), m.cfg.Timing, m.opt, m.impair, m.seed)
-	m.server = m.ours
-	return m.ours.restart()
+func (w *virtualWorld) startServer(_ context.Context, m *Mesh) error {
+	m.Store.AllAccounted.Store(true)
+	m.Ours = newServer(w.newMember(m, record.ServerSlot, simnet.ServerPort), m.Cfg.Timing, m.opt, m.Impair, m.seed)
+	m.Server = m.Ours
+	return m.Ours.Restart()
 }
 
-func (w *virtualWorld) addPeer(m *mesh, i int) error {
+func (w *virtualWorld) addPeer(m *Mesh, i int) error {
 	port := uint16(firstPort + i)
-	m.board.Index[port] = uint8(i)
-	seat := w.newSeat(m, i, port)
-	m.peers, m.socks = append(m.peers, &virtualPeer{seat: seat, node: w.net.Node(port)}), append(m.socks, seat.sock)
+	m.Store.Index[port] = uint8(i)
+	member := w.newMember(m, i, port)
+	m.Peers, m.Socks = append(m.Peers, &virtualPeer{Member: member, node: w.net.Node(port)}), append(m.Socks, member.Sock)
 	return nil
 }
 
-// newSeat makes a node whose machine is a seat, whoever sits there.
-func (w *virtualWorld) newSeat(m *mesh, number int, port uint16) *seat {
-	var s *seat
+// newMember makes a node whose machine is a member, whoever lives there.
+func (w *virtualWorld) newMember(m *Mesh, number int, port uint16) *Member {
+	var s *Member
 	x := w.net.Add(port, func(time.Time) core.Machine { return s })
-	s = newSeat(number, node{x}, m.board, m.clock)
+	s = NewMember(number, node{x}, m.Store, m.Clock)
 	x.Launch()
 	return s
 }
 
-// accounts balances the books: what machines have sent and taken by what the
-// board says, and what became of the rest by what the network says.
-func (w *virtualWorld) accounts(m *mesh) result.Accounts {
+// Accounts sets against each other what machines have sent and taken by what the
+// store says, and what became of the rest by what the network says.
+func (w *virtualWorld) Accounts(m *Mesh) result.Accounts {
 	n := w.net.Stats()
 	a := result.Accounts{Sent: w.hostile, Duplicated: n.Duplicated, Kernel: n.Overflowed, Injected: n.Lost + n.Cut, Dead: n.Unreachable}
-	for i := range m.board.Slots {
-		s := &m.board.Slots[i]
+	for i := range m.Store.Slots {
+		s := &m.Store.Slots[i]
 		a.Sent += s.ByType().Total().Datagrams
 		a.Injected += s.Injected.Load()
 		a.Duplicated += s.Duplicated.Load()
@@ -139,12 +139,12 @@ func (w *virtualWorld) accounts(m *mesh) result.Accounts {
 			a.Dropped += s.Dropped.Load()
 		}
 	}
-	c := m.ours.counters()
+	c := m.Ours.Counters()
 	a.Taken += c.Events.Taken()
 	a.Dropped += c.Events.Dropped()
-	if w.foe != nil {
-		a.Sent += w.foe.sent
-		a.Dead += w.foe.heard
+	if w.attacker != nil {
+		a.Sent += w.attacker.sent
+		a.Dead += w.attacker.heard
 	}
 	a.Unexplained = int64(a.Sent+a.Duplicated) - int64(a.Taken+a.Dropped+a.Kernel+a.Injected+a.Dead)
 	return a
@@ -159,23 +159,23 @@ func (x node) Close() error         { return nil }
 
 // virtualPeer is a peer on a virtual network.
 type virtualPeer struct {
-	*seat
+	*Member
 	node  *simnet.Node
 	lives int // begun
 }
 
 // A life begins and ends with a process that is not stopped.
-func (p *virtualPeer) birth(l life) error {
+func (p *virtualPeer) Join(l Life) error {
 	p.node.Resume()
 	p.lives++
-	return p.seat.birth(l)
+	return p.Member.Join(l)
 }
 
-func (p *virtualPeer) kill() {
+func (p *virtualPeer) Kill() {
 	p.node.Resume()
-	p.seat.kill()
+	p.Member.Kill()
 }
 
-func (p *virtualPeer) pause() error { p.node.Pause(); return nil }
-func (p *virtualPeer) resume()      { p.node.Resume() }
-func (p *virtualPeer) stop()        {}
+func (p *virtualPeer) Pause() error { p.node.Pause(); return nil }
+func (p *virtualPeer) Resume()      { p.node.Resume() }
+func (p *virtualPeer) Stop()        {}

@@ -1,4 +1,4 @@
-package bench
+package mesh
 
 import (
 	"fmt"
@@ -13,10 +13,10 @@ import (
 	"p2plocal/bench/result"
 )
 
-// cpuOf is the CPU time of a process, all of its threads, by its own clock
+// CPUOf is the CPU time of a process, all of its threads, by its own clock
 // (clock_getcpuclockid(3)), which counts in ns where /proc/PID/stat has ticks
 // of 10 ms; 0: it is gone.
-func cpuOf(pid int) time.Duration {
+func CPUOf(pid int) time.Duration {
 	const sched = 2 // CPUCLOCK_SCHED
 	var t unix.Timespec
 	if unix.ClockGettime(int32(^pid<<3|sched), &t) != nil {
@@ -25,9 +25,9 @@ func cpuOf(pid int) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// peakOf is the most resident memory of a process, in bytes: since its start,
+// PeakOf is the most resident memory of a process, in bytes: since its start,
 // or since resetPeak.
-func peakOf(pid int) int64 {
+func PeakOf(pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
@@ -35,16 +35,16 @@ func peakOf(pid int) int64 {
 	return 1024 * field(string(status), "VmHWM:")
 }
 
-// resetPeak has this process's most resident memory be what is resident now,
+// ResetPeak has this process's most resident memory be what is resident now,
 // once what is not needed has been given back.
-func resetPeak() {
+func ResetPeak() {
 	debug.FreeOSMemory()
 	os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // proc(5)
 }
 
-// shareOf is the proportional share of a process in the resident memory, in
+// ShareOf is the proportional share of a process in the resident memory, in
 // bytes: a page that three processes have in common counts a third in each.
-func shareOf(pid int) int64 {
+func ShareOf(pid int) int64 {
 	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return 0
@@ -102,9 +102,9 @@ func describe(e *result.Env) {
 	}
 }
 
-// stolen is the CPU time that the hypervisor has given to others, and all
+// Stolen is the CPU time that the hypervisor has given to others, and all
 // CPU time, since boot, in clock ticks.
-func stolen() (steal, all float64) {
+func Stolen() (steal, all float64) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, 0
@@ -121,4 +121,4 @@ func stolen() (steal, all float64) {
 	return steal, all
 }
 
-const processes = true // -isolation process works here
+const Processes = true // -isolation process works here

@@ -1,4 +1,4 @@
-package bench
+package mesh
 
 import (
 	"net/netip"
@@ -14,7 +14,7 @@ import (
 func Survey(now time.Time, readBuffer int) result.Env {
 	e := result.Env{Time: now.UTC().Truncate(time.Second), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.NumCPU()}
 	describe(&e)
-	if s, err := udp.Listen(netip.AddrPortFrom(loopback, 0), readBuffer); err == nil {
+	if s, err := udp.Listen(netip.AddrPortFrom(Loopback, 0), readBuffer); err == nil {
 		e.BufferHave = s.Stats().ReceiveBuffer
 		s.Close()
 	}

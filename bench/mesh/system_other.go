@@ -1,6 +1,6 @@
 //go:build !linux
 
-package bench
+package mesh
 
 import (
 	"p2plocal/bench/result"

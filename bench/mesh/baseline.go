@@ -1,4 +1,4 @@
-package bench
+package mesh
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func MeasureBaseline(ctx context.Context, d time.Duration) (result.Baseline, err
 	defer cancel()
 	var socks [2]*udp.Socket
 	for i := range socks {
-		s, err := udp.Listen(netip.AddrPortFrom(loopback, 0), 0)
+		s, err := udp.Listen(netip.AddrPortFrom(Loopback, 0), 0)
 		if err != nil {
 			return result.Baseline{}, err
 		}
@@ -43,7 +43,7 @@ func MeasureBaseline(ctx context.Context, d time.Duration) (result.Baseline, err
 	var wg sync.WaitGroup
 	var errs [2]error
 	for i, p := range players {
-		wg.Go(func() { errs[i] = socks[i].Serve(ctx, loopback, p) })
+		wg.Go(func() { errs[i] = socks[i].Serve(ctx, Loopback, p) })
 	}
 	wg.Wait()
 	return result.Baseline{RoundTrip: h.Distribution()}, errors.Join(errs[:]...)

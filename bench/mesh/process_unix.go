@@ -1,6 +1,6 @@
 //go:build unix
 
-package bench
+package mesh
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	sigStop     = syscall.SIGSTOP
+	SigStop     = syscall.SIGSTOP
 	sigContinue = syscall.SIGCONT
 )
 

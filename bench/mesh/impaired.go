@@ -1,4 +1,4 @@
-package bench
+package mesh
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 )
 
 // impaired stands between a machine and its socket and does an Impairment to
-// every datagram that goes out, link by link. Its log, on the board, is the
+// every datagram that goes out, link by link. Its log, in the store, is the
 // truth that a measurement can be held against.
 type impaired struct {
 	inner core.Machine
@@ -144,8 +144,8 @@ func (m *impaired) note(now time.Time, p parcel) {
 	m.rec.Held.Record(int64(now.Sub(p.sent)))
 }
 
-// vanish ends the life of the machine inside; what is held goes with it.
-func (m *impaired) vanish() {
+// drop ends the life of the machine inside; what is held goes with it.
+func (m *impaired) drop() {
 	for _, p := range m.held {
 		if m.rec.Accounted(p.port) {
 			m.rec.Slot.Vanished.Add(1)

@@ -1,4 +1,4 @@
-package bench
+package mesh
 
 import (
 	"net/netip"
@@ -9,8 +9,8 @@ import (
 	"p2plocal/core"
 )
 
-// A life is what a peer is born with.
-type life struct {
+// A Life is what a peer is born with.
+type Life struct {
 	Timing     core.Timing
 	Server     netip.AddrPort
 	First      int64         // when its first broadcast is due, by the clock
@@ -20,24 +20,24 @@ type life struct {
 	ImpairSeed uint64
 }
 
-// A seat holds one machine on one socket, which outlives it: a datagram for a
+// A Member holds one machine on one socket, which outlives it: a datagram for a
 // dead peer is taken and counted, so that its fate is known. Methods that a
 // mesh calls go through the socket's Do.
-type seat struct {
+type Member struct {
 	number int
-	sock   socket
+	Sock   socket
 	rec    *record.Recorder
 
 	machine core.Machine // nil: nobody lives here
 	peer    *core.Peer   // machine, or what is inside it, where it is a peer
 }
 
-func newSeat(number int, sock socket, b *record.Store, c record.Clock) *seat {
-	return &seat{number: number, sock: sock, rec: record.NewRecorder(b, c, number)}
+func NewMember(number int, sock socket, b *record.Store, c record.Clock) *Member {
+	return &Member{number: number, Sock: sock, rec: record.NewRecorder(b, c, number)}
 }
 
 // Step implements core.Machine.
-func (s *seat) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (s *Member) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	if s.machine == nil {
 		s.rec.Slot.Dead.Add(1)
 		if from := int(s.rec.Index[from.Port()]); int64(from) < s.rec.External.Load() && s.number < record.ServerSlot {
@@ -51,26 +51,26 @@ func (s *seat) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 }
 
 // Poll implements core.Machine.
-func (s *seat) Poll(now time.Time) (core.Outgoing, time.Time) {
+func (s *Member) Poll(now time.Time) (core.Outgoing, time.Time) {
 	if s.machine == nil {
 		return core.Outgoing{}, time.Time{}
 	}
 	return s.machine.Poll(now)
 }
 
-// settle puts a machine into the seat.
-func (s *seat) settle(m core.Machine, what result.Impairment, seed uint64) {
+// run puts a machine into the slot.
+func (s *Member) run(m core.Machine, what result.Impairment, seed uint64) {
 	if what != (result.Impairment{}) {
 		m = newImpaired(m, what, seed, s.rec)
 	}
 	s.machine = m
 }
 
-func (s *seat) birth(l life) (err error) {
-	s.sock.Do(func(now time.Time) {
+func (s *Member) Join(l Life) (err error) {
+	s.Sock.Do(func(now time.Time) {
 		var p *core.Peer
 		p, err = core.NewPeer(core.PeerConfig{
-			Self:    core.Entry{Name: record.SlotName(s.number), Port: s.sock.Addr().Port()},
+			Self:    core.Entry{Name: record.SlotName(s.number), Port: s.Sock.Addr().Port()},
 			Server:  l.Server,
 			Timing:  l.Timing,
 			Observe: s.rec.Observe,
@@ -81,15 +81,15 @@ func (s *seat) birth(l life) (err error) {
 		s.rec.Reset(now)
 		p.Broadcast(core.Schedule{First: s.rec.Clock.Time(now, l.First), Interval: l.Interval, Size: l.Fill})
 		s.peer = p
-		s.settle(p, l.Impair, l.ImpairSeed)
+		s.run(p, l.Impair, l.ImpairSeed)
 	})
 	return err
 }
 
 // rebirth has the peer that sits here born again, as one does that finds out
 // that it has been culled.
-func (s *seat) rebirth() {
-	s.sock.Do(func(now time.Time) {
+func (s *Member) Rejoin() {
+	s.Sock.Do(func(now time.Time) {
 		if s.peer != nil {
 			s.rec.Slot.Born.Store(0)
 			s.rec.Slot.Admitted.Store(0)
@@ -98,27 +98,27 @@ func (s *seat) rebirth() {
 	})
 }
 
-func (s *seat) kill() {
-	s.sock.Do(func(time.Time) {
+func (s *Member) Kill() {
+	s.Sock.Do(func(time.Time) {
 		if im, ok := s.machine.(*impaired); ok {
-			im.vanish()
+			im.drop()
 		}
 		s.machine, s.peer = nil, nil
 	})
 }
 
-// broadcast has the peer broadcast from first on and before end.
-func (s *seat) broadcast(first, end int64, interval time.Duration, fill int) {
-	s.sock.Do(func(now time.Time) {
+// Broadcast has the peer broadcast from first on and before end.
+func (s *Member) Broadcast(first, end int64, interval time.Duration, fill int) {
+	s.Sock.Do(func(now time.Time) {
 		if s.peer != nil {
 			s.peer.Broadcast(core.Schedule{First: s.rec.Clock.Time(now, first), Interval: interval, End: s.rec.Clock.Time(now, end), Size: fill})
 		}
 	})
 }
 
-// silence stops the peer's sending, for the final count.
-func (s *seat) silence() {
-	s.sock.Do(func(time.Time) {
+// Silence stops the peer's sending, for the final count.
+func (s *Member) Silence() {
+	s.Sock.Do(func(time.Time) {
 		if s.peer != nil {
 			s.peer.Disconnect()
 		}

@@ -1,0 +1,126 @@
+package mesh
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"p2plocal/fuzz/send"
+	"p2plocal/fuzz/target"
+	"time"
+)
+
+// trains is the rate from which on the sender sends 64 datagrams at a time
+// (UDP_SEGMENT): below it, each by itself.
+const (
+	trains = 100_000
+	train  = 64
+)
+
+// Attack is the order to a sender's process.
+type Attack struct {
+	Target    netip.AddrPort `json:"target"`
+	Rate      float64        `json:"rate"`
+	Datagrams [][]byte       `json:"datagrams"`
+}
+
+// AttackResult is what it answers in the end.
+type AttackResult struct {
+	send.Counts
+	Elapsed time.Duration `json:"elapsed"`
+	CPU     time.Duration `json:"cpu"`
+	Error   string        `json:"error,omitempty"`
+}
+
+// senderChild is childEnv's value in a sender's process.
+const senderChild = "sender"
+
+// SendGarbage is the whole of a sender's process: an order comes in; it sends
+// until the input ends, and then says what it has sent.
+func SendGarbage(in io.Reader, out io.Writer) error {
+	var a Attack
+	r := bufio.NewReader(in)
+	line, err := r.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &a)
+	}
+	if err != nil {
+		return fmt.Errorf("no order to send: %w", err)
+	}
+	var v AttackResult
+	s, err := send.Dial(netip.AddrPortFrom(a.Target.Addr(), 0), a.Target)
+	if err != nil {
+		v.Error = err.Error()
+		return json.NewEncoder(out).Encode(v)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		io.Copy(io.Discard, r)
+	}()
+	load := send.Pack(a.Datagrams, s.Supported() && (a.Rate == 0 || a.Rate >= trains))
+	before := CPUOf(os.Getpid())
+	start := time.Now()
+	s.Run(ctx, load, a.Rate)
+	after := CPUOf(os.Getpid())
+	v = AttackResult{Counts: s.Counts(), Elapsed: time.Since(start), CPU: after - before}
+	return json.NewEncoder(out).Encode(v)
+}
+
+// senderProcess is a sender's process as the mesh has it.
+type senderProcess struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out io.Reader
+}
+
+func startSender(a Attack) (*senderProcess, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), childEnv+"="+senderChild)
+	cmd.Stderr = os.Stderr
+	x := &senderProcess{cmd: cmd}
+	if x.in, err = cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if x.out, err = cmd.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	if err := target.StartTied(cmd); err != nil {
+		return nil, fmt.Errorf("cannot start the sender: %w", err)
+	}
+	if err := json.NewEncoder(x.in).Encode(a); err != nil {
+		x.Stop()
+		return nil, fmt.Errorf("the sender takes no order: %w", err)
+	}
+	return x, nil
+}
+
+// Stop ends the sending.
+func (x *senderProcess) Stop() (v AttackResult, err error) {
+	x.in.Close()
+	stuck := time.AfterFunc(CommandTimeout, func() { x.cmd.Process.Kill() }) // somebody has stopped it
+	err = json.NewDecoder(x.out).Decode(&v)
+	failed := x.cmd.Wait()
+	switch ended := stuck.Stop(); {
+	case !ended:
+		err = fmt.Errorf("it did not say within %v what it had sent", CommandTimeout)
+	case failed != nil:
+		err = failed
+	}
+	if err == nil && v.Error != "" {
+		err = fmt.Errorf("%s", v.Error)
+	}
+	if err != nil {
+		return v, fmt.Errorf("the sender failed: %w", err)
+	}
+	return v, nil
+}

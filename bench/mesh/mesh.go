@@ -1,0 +1,259 @@
+// Package mesh is what is measured: a server and its peers, in a World that is
+// this machine with its sockets and processes, or a virtual network.
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
+	"p2plocal/core"
+)
+
+// Mesh is a server and its peers, all on one host, while a scenario runs.
+type Mesh struct {
+	Cfg   *result.Config
+	opt   *result.Options
+	N     int
+	Rng   *rand.Rand
+	seed  uint64
+	World World
+	Clock record.Clock // the world's
+	Store *record.Store
+	Free  func() // gives the store back
+
+	Server   server
+	Ours     *localServer // server, where it is ours
+	Peers    []peer
+	Socks    []socket // nil: an external peer
+	External int      // the first so many peers are external
+	Spent    Spent
+
+	Alive    record.Set    // who should be in every view
+	kills    int           // lives ended by kill
+	Roster   record.Roster // who should have been in every view, when
+	Timing   core.Timing   // of the peers
+	Impair   result.Impairment
+	Schedule []int64                       // each peer's next first broadcast
+	Hostile  [record.ServerSlot + 1]uint64 // datagrams that a sender of garbage has sent to each slot
+}
+
+// Setup is what scenarios may differ in when they make a mesh.
+type Setup struct {
+	Refresh  *time.Duration // instead of the timing's
+	Impair   result.Impairment
+	Interval time.Duration // between broadcasts; 0: none for now
+	World    World         // nil: this machine
+}
+
+// NewMesh opens all sockets and starts the server; nobody is born yet.
+func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (m *Mesh, err error) {
+	m = &Mesh{Cfg: cfg, opt: &cfg.Options, N: cfg.Peers, seed: seed, External: cfg.Options.External,
+		Rng: rand.New(rand.NewPCG(seed, 0)), Impair: with.Impair, Timing: cfg.Timing}
+	m.Timing.Broadcast = with.Interval
+	if with.Refresh != nil {
+		m.Timing.Refresh = *with.Refresh
+	}
+	b, file, free, err := record.NewStore()
+	if err != nil {
+		return nil, err
+	}
+	m.Store, m.Free = b, free
+	for i := range m.Store.Index {
+		m.Store.Index[i] = record.Nobody
+	}
+	m.Store.From.Store(1 << 62) // no window yet
+	m.Store.To.Store(1 << 62)
+	m.Store.External.Store(int64(m.External))
+	m.Store.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.External == 0)
+	m.Store.Interval.Store(int64(with.Interval))
+	if m.World = with.World; m.World == nil {
+		// A Ctrl-C ends the scenario, which then ends the mesh: until that has been
+		// summed up, every socket stays open.
+		m.World = newUDPWorld(context.WithoutCancel(ctx), cfg.Isolation == "process", file)
+	}
+	m.Clock = m.World.Clock()
+	defer func() {
+		if err != nil {
+			m.Stop()
+		}
+	}()
+	if err := m.World.startServer(ctx, m); err != nil {
+		return m, err
+	}
+	m.Store.Index[m.Server.Addr().Port()] = record.ServerSlot
+	m.Schedule = make([]int64, m.N)
+	for i := range m.N {
+		if err := m.World.addPeer(m, i); err != nil {
+			return m, err
+		}
+	}
+	m.World.populated(m)
+	// Births must have no fixed phase to the server's looks for the silent: what
+	// is noticed when depends on it.
+	m.World.Sleep(ctx, time.Duration(m.Rng.Int64N(int64(m.Cfg.Timing.Reap))))
+	return m, nil
+}
+
+func (m *Mesh) host() netip.Addr { return m.Server.Addr().Addr() }
+
+// Birth starts peer i's life.
+func (m *Mesh) Birth(i int) error {
+	l := Life{Timing: m.Timing, Server: m.Server.Addr(), First: m.Schedule[i], Interval: m.Timing.Broadcast,
+		Fill: m.opt.Payload, Impair: m.Impair, ImpairSeed: m.seed}
+	if l.First == 0 {
+		l.First = m.Clock.Now() + int64(m.Timing.Broadcast)
+	}
+	if err := m.Peers[i].Join(l); err != nil {
+		return fmt.Errorf("peer %s: %w", record.QuoteName(i), err)
+	}
+	m.Arrive(i)
+	return nil
+}
+
+// ServerForgot says that the server has come back and knows nobody. Until all have
+// been born again, which without refresh they never are, views that shrink
+// are no false removals.
+func (m *Mesh) ServerForgot() {
+	from := m.Clock.Now()
+	to := int64(1 << 62)
+	if m.Timing.Refresh > 0 {
+		to = from + int64(m.Timing.Refresh+m.Timing.Deadline)
+	}
+	m.Roster.Forget(from, to)
+}
+
+// Arrive and depart change who should be in every view, from now on.
+func (m *Mesh) Arrive(i int) {
+	m.Alive.Add(i)
+	m.Roster.Mark(m.Clock.Now(), m.Alive)
+}
+
+func (m *Mesh) Depart(i int) {
+	m.Alive.Remove(i)
+	m.Roster.Mark(m.Clock.Now(), m.Alive)
+}
+
+func (m *Mesh) Kill(i int) {
+	m.Depart(i)
+	m.kills++
+	m.Peers[i].Kill()
+}
+
+// SpreadBroadcasts gives every peer's broadcasts a phase of their own within
+// the interval, drawn from the seed, or none, from start on.
+func (m *Mesh) SpreadBroadcasts(start int64, interval time.Duration) {
+	for i := range m.Schedule {
+		m.Schedule[i] = start
+		if !m.opt.InStep {
+			m.Schedule[i] += m.Rng.Int64N(int64(interval))
+		}
+	}
+}
+
+// EachView calls f for each peer whose view can be seen.
+func (m *Mesh) EachView(f func(i int, s *record.Slot)) {
+	for i := m.External; i < m.N; i++ {
+		f(i, &m.Store.Slots[i])
+	}
+}
+
+// Agreed reports that every living peer's view is the truth.
+func (m *Mesh) Agreed() bool {
+	m.MarkExited()
+	ok := true
+	m.EachView(func(i int, s *record.Slot) { ok = ok && (!m.Alive.Has(i) || s.View() == m.Alive) })
+	return ok
+}
+
+// JoinAll has everybody born, at once or spread, and waits until all views
+// are complete.
+func (m *Mesh) JoinAll(ctx context.Context, spread time.Duration) error {
+	for i := range m.N {
+		if spread > 0 && i > 0 {
+			if !m.World.Sleep(ctx, time.Duration(m.Rng.ExpFloat64()*float64(spread)/float64(m.N))) {
+				return ctx.Err()
+			}
+		}
+		if err := m.Birth(i); err != nil {
+			return err
+		}
+	}
+	if !m.WaitUntil(ctx, JoinTimeout, m.Agreed) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return ErrNotWhole
+	}
+	return nil
+}
+
+const JoinTimeout = 10 * time.Second
+
+var ErrNotWhole = errors.New("not every view was complete within 10s of the last birth")
+
+// WaitUntil waits for a condition, looking as often as the world lets it; what is
+// measured has its own times.
+func (m *Mesh) WaitUntil(ctx context.Context, most time.Duration, ok func() bool) bool {
+	deadline := m.Clock.Now() + int64(most)
+	for !ok() {
+		if m.Clock.Now() >= deadline || !m.World.Step(ctx, deadline) {
+			return ok()
+		}
+	}
+	return true
+}
+
+// Drain waits until nothing is under way any more: all that was sent is
+// accounted for, or nothing has changed for a second and many looks, which is
+// longer than a busy machine keeps a receiver waiting: one that is stopped for a
+// second has no time for the looks. It gives the accounts as they were then:
+// a server that is not ours goes on sending, and read once more they might fall
+// between two counts of one directory.
+func (m *Mesh) Drain(most time.Duration) result.Accounts {
+	ctx := context.Background()
+	deadline := m.Clock.Now() + int64(most)
+	last, since, looks := int64(-1), m.Clock.Now(), 0
+	for {
+		a := m.World.Accounts(m)
+		now := m.Clock.Now()
+		if a.Unexplained == 0 || now >= deadline {
+			return a
+		}
+		if a.Unexplained != last {
+			last, since, looks = a.Unexplained, now, 0
+		}
+		const many = 100
+		if looks++; looks > many && now-since > int64(time.Second+2*(m.Impair.Delay+m.Impair.Jitter)) {
+			return a
+		}
+		m.World.Sleep(ctx, time.Millisecond)
+	}
+}
+
+// StopSending makes everybody stop sending and waits for what is under way.
+func (m *Mesh) StopSending() result.Accounts {
+	for i, p := range m.Peers {
+		p.Resume()
+		if m.Alive.Has(i) {
+			p.Silence()
+		}
+	}
+	return m.Drain(10 * time.Second)
+}
+
+// Stop ends everything and frees it. The store must not be read after.
+func (m *Mesh) Stop() {
+	for _, p := range m.Peers {
+		p.Stop()
+	}
+	if m.Server != nil {
+		m.Server.Stop()
+	}
+	m.World.Stop()
+}

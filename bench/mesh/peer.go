@@ -1,0 +1,363 @@
+package mesh
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"p2plocal/bench/record"
+	"p2plocal/core"
+	"p2plocal/core/udp"
+	"p2plocal/fuzz/target"
+)
+
+// peer is what a mesh can do to one of its peers, wherever that runs.
+type peer interface {
+	Join(l Life) error // start a life; the peer must be dead
+	Rejoin()           // be born again within the same life
+	Kill()             // end the life without a word
+	Pause() error      // stop the process, or what is like it
+	Resume()
+	Broadcast(first, end int64, interval time.Duration, fill int)
+	Silence() // send nothing more
+	Stop()    // leave for good and free everything
+}
+
+// localPeer is a goroutine of this process.
+type localPeer struct {
+	*Member
+	paused chan struct{}
+	held   chan struct{}
+}
+
+// Pause holds the lock that the driver needs between two system calls: the
+// kernel goes on queueing what comes in, as for a stopped process.
+func (p *localPeer) Pause() error {
+	p.paused, p.held = make(chan struct{}), make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(p.held)
+		p.Sock.Do(func(time.Time) {
+			close(stopped)
+			<-p.paused
+		})
+	}()
+	<-stopped
+	return nil
+}
+
+func (p *localPeer) Resume() {
+	if p.paused != nil {
+		close(p.paused)
+		<-p.held
+		p.paused = nil
+	}
+}
+
+func (p *localPeer) Stop() {
+	p.Resume()
+	p.Sock.Close()
+}
+
+// command is what a mesh tells a peer process, one JSON object a line. Each is
+// answered by a line: empty, or what went wrong.
+type command struct {
+	Do       string        `json:"do"`
+	Life     *Life         `json:"life,omitempty"`
+	First    int64         `json:"first,omitempty"`
+	End      int64         `json:"end,omitempty"`
+	Interval time.Duration `json:"interval,omitempty"`
+	Fill     int           `json:"fill,omitempty"`
+}
+
+// childEnv marks a peer process; its value is the slot's number, or senderChild.
+const childEnv = "P2PLOCAL_MESH_SEAT"
+
+// IsChild reports that this process was started to be a peer of a mesh, or the
+// sender beside it. Its program must call Child then, and exit with what that
+// returns.
+func IsChild() bool { return os.Getenv(childEnv) != "" }
+
+// Child is the whole of a peer process: the socket is file 3, the store file 4.
+func Child() int {
+	if err := child(); err != nil {
+		fmt.Fprintf(os.Stderr, "meshbench peer: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func child() error {
+	signal.Ignore(os.Interrupt) // Ctrl-C is for the mesh, which ends this process in its own time
+	if os.Getenv(childEnv) == senderChild {
+		return SendGarbage(os.Stdin, os.Stdout)
+	}
+	number, err := strconv.Atoi(os.Getenv(childEnv))
+	if err != nil || number < 0 || number >= core.MaxPeers {
+		return fmt.Errorf("%s is %q, want a slot from 0 to %d", childEnv, os.Getenv(childEnv), core.MaxPeers-1)
+	}
+	file := os.NewFile(3, "socket")
+	conn, err := net.FilePacketConn(file)
+	if err != nil {
+		return fmt.Errorf("file 3 is no socket: %w", err)
+	}
+	file.Close()
+	b, unmap, err := record.MapStore(os.NewFile(4, "store"))
+	if err != nil {
+		return err
+	}
+	defer unmap()
+	u, ok := conn.(*net.UDPConn)
+	if !ok {
+		return errors.New("file 3 is no UDP socket")
+	}
+	sock, err := udp.Adopt(u, 0)
+	if err != nil {
+		return err
+	}
+	home := newServed(sock)
+	s := NewMember(number, home, b, record.NewClock())
+	home.start(context.Background(), sock.Addr().Addr(), s)
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() { // the end of input is the end of the mesh
+		var o command
+		err := json.Unmarshal(in.Bytes(), &o)
+		if err == nil {
+			err = s.obey(o)
+		}
+		answer := ""
+		if err != nil {
+			answer = err.Error()
+		}
+		fmt.Println(answer)
+	}
+	return home.Close()
+}
+
+func (s *Member) obey(o command) error {
+	switch o.Do {
+	case "birth":
+		return s.Join(*o.Life)
+	case "hello": // is anybody there?
+	case "rebirth":
+		s.Rejoin()
+	case "broadcast":
+		s.Broadcast(o.First, o.End, o.Interval, o.Fill)
+	case "silence":
+		s.Silence()
+		s.rec.Slot.Unsent.Store(s.Sock.Stats().SendFailures)
+	default:
+		return fmt.Errorf("no such command: %q", o.Do)
+	}
+	return nil
+}
+
+// ProcessPeer is a process of its own, which a kill kills. The mesh keeps its
+// socket: so the port stays its own, and what is left in the queue when it
+// dies can be counted.
+type ProcessPeer struct {
+	number int
+	udp    *os.File
+	store  *os.File
+	mine   *record.Slot
+	sock   *udp.Socket // the mesh's hold on the same socket
+
+	Cmd     *exec.Cmd
+	in      io.WriteCloser
+	answers interface{ SetReadDeadline(time.Time) error }
+	out     *bufio.Reader // of answers
+	spent   *Spent
+	stopped bool
+	Died    string // how, if nobody here did it
+}
+
+// Spent sums up what ended processes have used.
+type Spent struct {
+	mu  sync.Mutex
+	Cpu time.Duration
+}
+
+func (s *Spent) add(p *os.ProcessState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Cpu += p.UserTime() + p.SystemTime()
+}
+
+// start makes the process, which waits for a life.
+func (p *ProcessPeer) start() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), childEnv+"="+strconv.Itoa(p.number))
+	cmd.ExtraFiles = []*os.File{p.udp, p.store}
+	cmd.Stderr = os.Stderr
+	if p.in, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	p.answers, _ = out.(*os.File)
+	p.out = bufio.NewReader(out)
+	if err := target.StartTied(cmd); err != nil {
+		return fmt.Errorf("cannot start a peer process: %w", err)
+	}
+	p.Cmd = cmd
+	return nil
+}
+
+// CommandTimeout is how long a process may take to obey: far longer than a busy
+// machine keeps one waiting, but one that somebody has stopped would take for ever.
+const CommandTimeout = 10 * time.Second
+
+// tell gives a command and waits until it has been obeyed. A process that is
+// gone, or does not answer, is dead from then on.
+func (p *ProcessPeer) tell(o command) error {
+	if p.Cmd == nil {
+		return errors.New("the peer process is dead")
+	}
+	p.answers.SetReadDeadline(time.Now().Add(CommandTimeout))
+	err := json.NewEncoder(p.in).Encode(o)
+	answer := ""
+	if err == nil {
+		answer, err = p.out.ReadString('\n')
+	}
+	if err != nil {
+		state := p.Cmd
+		p.Kill()
+		p.Died = "died: " + state.ProcessState.String()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			p.Died = fmt.Sprintf("did not answer within %v, and was killed", CommandTimeout)
+		}
+		return fmt.Errorf("its process %s", p.Died)
+	}
+	if answer = strings.TrimSpace(answer); answer != "" {
+		return errors.New(answer)
+	}
+	return nil
+}
+
+func (p *ProcessPeer) Join(l Life) error {
+	if p.Cmd == nil {
+		p.drain()
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	return p.tell(command{Do: "birth", Life: &l})
+}
+
+// drain counts what came while nobody lived here.
+func (p *ProcessPeer) drain() { p.mine.Dead.Add(p.sock.Discard()) }
+
+func (p *ProcessPeer) Rejoin() { p.tell(command{Do: "rebirth"}) }
+func (p *ProcessPeer) Broadcast(first, end int64, interval time.Duration, fill int) {
+	p.tell(command{Do: "broadcast", First: first, End: end, Interval: interval, Fill: fill})
+}
+func (p *ProcessPeer) Silence() { p.tell(command{Do: "silence"}) }
+
+func (p *ProcessPeer) Kill() {
+	if p.Cmd != nil {
+		p.Cmd.Process.Kill()
+		p.reap()
+	}
+}
+
+func (p *ProcessPeer) reap() {
+	p.in.Close()
+	p.Cmd.Wait()
+	p.spent.add(p.Cmd.ProcessState)
+	p.Cmd = nil
+}
+
+func (p *ProcessPeer) Pause() error {
+	if p.Cmd == nil {
+		return errors.New("the peer process is dead")
+	}
+	p.stopped = true
+	return p.Cmd.Process.Signal(SigStop)
+}
+
+func (p *ProcessPeer) Resume() {
+	if p.Cmd != nil && p.stopped {
+		p.Cmd.Process.Signal(sigContinue)
+	}
+	p.stopped = false
+}
+
+func (p *ProcessPeer) Stop() {
+	p.Resume()
+	if p.Cmd != nil {
+		p.in.Close() // which ends it
+		done := time.AfterFunc(2*time.Second, func() { p.Cmd.Process.Kill() })
+		p.reap()
+		done.Stop()
+	}
+	p.drain()
+	p.sock.Close()
+	p.udp.Close()
+}
+
+// ExternalPeer is a process of another implementation. What it sees is not
+// known; what it does is seen by the others.
+type ExternalPeer struct {
+	command target.Command
+	release func() // gives its port back
+	Proc    *target.Process
+}
+
+func (p *ExternalPeer) Join(Life) (err error) {
+	p.Proc, err = target.Start(p.command)
+	return err
+}
+
+func (p *ExternalPeer) Kill() {
+	if p.Proc != nil {
+		p.Proc.Kill()
+		p.Proc = nil
+	}
+}
+
+func (p *ExternalPeer) Pause() error {
+	if p.Proc == nil {
+		return errors.New("the external peer is dead")
+	}
+	return p.Proc.Signal(SigStop)
+}
+
+func (p *ExternalPeer) Resume() {
+	if p.Proc != nil {
+		p.Proc.Signal(sigContinue)
+	}
+}
+
+func (p *ExternalPeer) Rejoin()                                    {}
+func (p *ExternalPeer) Broadcast(int64, int64, time.Duration, int) {}
+func (p *ExternalPeer) Silence()                                   { p.Kill() }
+func (p *ExternalPeer) Stop()                                      { p.Kill(); p.release() }
+
+// usage is what a process and all that it has started have used, dead or alive:
+// CPU time, and most resident memory.
+func usage(p *target.Process) (cpu time.Duration, memory int64) {
+	if s, _ := p.State(); s != nil {
+		return s.UserTime() + s.SystemTime(), residentOf(s)
+	}
+	for _, pid := range groupOf(p.Pid()) {
+		cpu, memory = cpu+CPUOf(pid), memory+PeakOf(pid)
+	}
+	return cpu, memory
+}

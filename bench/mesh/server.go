@@ -1,0 +1,211 @@
+package mesh
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"p2plocal/bench/result"
+	"p2plocal/core"
+	"p2plocal/fuzz/target"
+)
+
+// server is what a mesh can do to its directory server.
+type server interface {
+	Addr() netip.AddrPort
+	Kill() error
+	Restart() error
+	Usage() (cpu time.Duration, memory int64) // of a server that is not ours
+	Died() string                             // how it ended, if it did so by itself
+	Stop()
+}
+
+// localServer is ours, a goroutine of this process.
+type localServer struct {
+	*Member
+	opt    *result.Options
+	timing core.Timing
+	impair result.Impairment
+	seed   uint64
+
+	directory *core.Directory
+	past      core.Counters // of former lives
+	Started   int64         // the present life, by the clock
+	Changes   []Change
+}
+
+// newServer is a server that has not been started yet: restart does so.
+func newServer(s *Member, timing core.Timing, opt *result.Options, impair result.Impairment, seed uint64) *localServer {
+	return &localServer{Member: s, opt: opt, timing: timing, impair: impair, seed: seed}
+}
+
+func (l *localServer) Addr() netip.AddrPort { return l.Sock.Addr() }
+
+func (l *localServer) Restart() (err error) {
+	l.retire() // if it has not been killed
+	l.Sock.Do(func(now time.Time) {
+		l.directory, err = core.NewDirectory(core.DirectoryConfig{
+			Port:        l.Sock.Addr().Port(),
+			Timing:      l.timing,
+			SourceCheck: l.opt.SourceCheck,
+			Observe:     l.observe,
+		}, now)
+		if err == nil {
+			l.Started = l.rec.Clock.At(now)
+			l.run(l.directory, l.impair, l.seed)
+		}
+	})
+	return err
+}
+
+// Change is one of the server's directory: who comes or goes, and when.
+type Change struct {
+	At  int64
+	Who uint8 // by the store's index
+	In  bool
+}
+
+// observe notes the server's changes beside what a recorder wants.
+func (l *localServer) observe(e core.Event) {
+	if e.Kind == core.Born || e.Kind == core.Removed {
+		l.Changes = append(l.Changes, Change{l.rec.Clock.At(e.At), l.rec.Index[e.Peer.Port], e.Kind == core.Born})
+	}
+	l.rec.Observe(e)
+}
+
+// Lost makes the member one whose socket withstands floods, as a server's does.
+func (l *localServer) Lost(now time.Time) {
+	if l.directory != nil {
+		l.directory.Lost(now)
+	}
+}
+
+// Accepts is part of that.
+func (l *localServer) Accepts() []core.Shape {
+	if l.directory == nil {
+		return nil
+	}
+	return l.directory.Accepts()
+}
+
+func (l *localServer) Kill() error {
+	l.Member.Kill()
+	l.retire()
+	return nil
+}
+
+// retire adds a dead server's counters to the past.
+func (l *localServer) retire() {
+	l.Sock.Do(func(time.Time) {
+		if l.directory != nil {
+			l.past = l.past.Plus(l.directory.Counters())
+			l.directory = nil
+		}
+	})
+}
+
+// Counters are those of all its lives.
+func (l *localServer) Counters() (c core.Counters) {
+	l.Sock.Do(func(time.Time) {
+		c = l.past
+		if l.directory != nil {
+			c = c.Plus(l.directory.Counters())
+		}
+	})
+	return c
+}
+
+func (l *localServer) Usage() (time.Duration, int64) { return 0, 0 }
+func (l *localServer) Died() string                  { return "" }
+func (l *localServer) Stop()                         { l.Sock.Close() }
+
+// RemoteServer runs already, somewhere on this machine.
+type RemoteServer netip.AddrPort
+
+func (r RemoteServer) Addr() netip.AddrPort          { return netip.AddrPort(r) }
+func (r RemoteServer) Kill() error                   { return fmt.Errorf("server %v was not started here", r.Addr()) }
+func (r RemoteServer) Restart() error                { return r.Kill() }
+func (r RemoteServer) Usage() (time.Duration, int64) { return 0, 0 }
+func (r RemoteServer) Died() string {
+	if r.Addr().Addr().IsLoopback() && !target.Bound(r.Addr()) && addrFree(r.Addr()) { // the second never errs, but is in the way of one that starts
+		return "nothing listens at " + r.Addr().String()
+	}
+	return ""
+}
+func (r RemoteServer) Stop() {}
+
+// addrFree reports that a socket can be bound there.
+func addrFree(addr netip.AddrPort) bool {
+	s, err := target.Listen(addr)
+	if err != nil {
+		return false
+	}
+	s.Close()
+	return true
+}
+
+// commandServer is a program of somebody else's, started here.
+type commandServer struct {
+	command target.Command
+	release func() // gives its port back
+	proc    *target.Process
+	killed  bool
+	cpu     time.Duration // of former lives
+	memory  int64
+}
+
+// startCommand starts a server's command line on a port of the host's.
+func startCommand(ctx context.Context, line string, host netip.Addr) (*commandServer, error) {
+	at, release, err := target.ServerAddr(line, host)
+	if err != nil {
+		return nil, err
+	}
+	c := &commandServer{command: target.Command{Line: line, Listen: at}, release: release}
+	if err := c.start(ctx); err != nil {
+		release()
+		return nil, err
+	}
+	return c, nil
+}
+
+// start waits until the port is bound.
+func (c *commandServer) start(ctx context.Context) (err error) {
+	const patience = 5 * time.Second
+	c.proc, err = target.StartServer(ctx, c.command, patience)
+	c.killed = err != nil
+	return err
+}
+
+func (c *commandServer) Addr() netip.AddrPort { return c.command.Listen }
+
+func (c *commandServer) Kill() error {
+	c.proc.Kill()
+	cpu, memory := usage(c.proc)
+	c.cpu, c.memory, c.killed = c.cpu+cpu, max(c.memory, memory), true
+	return nil
+}
+
+func (c *commandServer) Restart() error { return c.start(context.Background()) }
+
+func (c *commandServer) Usage() (time.Duration, int64) {
+	if c.killed {
+		return c.cpu, c.memory
+	}
+	cpu, memory := usage(c.proc)
+	return c.cpu + cpu, max(c.memory, memory)
+}
+
+func (c *commandServer) Died() string {
+	if c.killed {
+		return ""
+	}
+	return c.proc.Ended()
+}
+
+func (c *commandServer) Stop() {
+	if !c.killed {
+		c.Kill()
+	}
+	c.release()
+}

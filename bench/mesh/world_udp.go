@@ -1,0 +1,237 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
+	"p2plocal/core"
+	"p2plocal/core/udp"
+	"p2plocal/fuzz/target"
+)
+
+var Loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// udpWorld is this machine: sockets on loopback, peers that are goroutines or
+// processes, and time as it passes.
+type udpWorld struct {
+	time    record.Clock
+	serve   context.Context // ends all serving
+	cancel  context.CancelFunc
+	process bool     // our peers are processes
+	store   *os.File // for them
+}
+
+func newUDPWorld(ctx context.Context, process bool, store *os.File) *udpWorld {
+	w := &udpWorld{time: record.NewClock(), process: process, store: store}
+	w.serve, w.cancel = context.WithCancel(ctx)
+	return w
+}
+
+func (w *udpWorld) Clock() record.Clock { return w.time }
+func (w *udpWorld) populated(*Mesh)     {}
+func (w *udpWorld) Stop()               { w.cancel() }
+
+func (w *udpWorld) Sleep(ctx context.Context, d time.Duration) bool { return Sleep(ctx, d) }
+
+func (w *udpWorld) Step(ctx context.Context, _ int64) bool { return Sleep(ctx, time.Millisecond) }
+
+func (w *udpWorld) Attack(a Attack) (attacker, error) { return startSender(a) }
+
+// served is a socket of this machine that a goroutine serves.
+type served struct {
+	*udp.Socket
+	done chan struct{}
+}
+
+func newServed(s *udp.Socket) *served { return &served{s, make(chan struct{})} }
+
+// start serves the socket until it is closed.
+func (s *served) start(ctx context.Context, host netip.Addr, m core.Machine) {
+	go func() {
+		defer close(s.done)
+		s.Serve(ctx, host, m)
+	}()
+}
+
+func (s *served) Close() error {
+	err := s.Socket.Close()
+	<-s.done
+	return err
+}
+
+func (w *udpWorld) startServer(ctx context.Context, m *Mesh) error {
+	switch {
+	case m.opt.Server != "":
+		m.Server = RemoteServer(netip.MustParseAddrPort(m.opt.Server)) // as validated
+		if how := m.Server.Died(); how != "" {
+			return errors.New(how)
+		}
+	case m.opt.ServerExec != "":
+		s, err := startCommand(ctx, m.opt.ServerExec, Loopback)
+		if err != nil {
+			return err
+		}
+		m.Server = s
+	default:
+		sock, err := udp.Listen(netip.AddrPortFrom(ownHost(m), 0), m.opt.ReadBuffer)
+		if err != nil {
+			return err
+		}
+		s := newServed(sock)
+		m.Ours = newServer(NewMember(record.ServerSlot, s, m.Store, m.Clock), m.Cfg.Timing, m.opt, m.Impair, m.seed)
+		s.start(w.serve, sock.Addr().Addr(), m.Ours)
+		if err := m.Ours.Restart(); err != nil {
+			s.Close()
+			return err
+		}
+		m.Server = m.Ours
+	}
+	return nil
+}
+
+// ownHost is where a mesh lives: on an address of its own where nobody else
+// is in it. What others on this machine still send to a port that they have
+// given up must not come to a socket that got the port from the kernel.
+func ownHost(m *Mesh) netip.Addr {
+	if m.External > 0 {
+		return Loopback // where others expect their server
+	}
+	return target.OwnHost()
+}
+
+func (w *udpWorld) addPeer(m *Mesh, i int) error {
+	if i < m.External {
+		port, release, err := target.FreePort(m.host())
+		if err != nil {
+			return err
+		}
+		m.Store.Index[port] = uint8(i)
+		p := &ExternalPeer{release: release, command: target.Command{Line: m.opt.PeerExec, Name: record.SlotName(i).String(),
+			Server: m.Server.Addr(), Listen: netip.AddrPortFrom(m.host(), port)}}
+		m.Peers, m.Socks = append(m.Peers, p), append(m.Socks, nil)
+		return nil
+	}
+	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(m.host(), 0)))
+	if err != nil {
+		return fmt.Errorf("cannot open a socket for peer %d of %d: %w", i+1, m.N, err)
+	}
+	var dup *os.File
+	if w.process {
+		if dup, err = u.File(); err != nil {
+			u.Close()
+			return err
+		}
+	}
+	sock, err := udp.Adopt(u, m.opt.ReadBuffer)
+	if err != nil {
+		return err
+	}
+	m.Store.Index[sock.Addr().Port()] = uint8(i)
+	if !w.process {
+		s := newServed(sock)
+		member := NewMember(i, s, m.Store, m.Clock)
+		s.start(w.serve, m.host(), member)
+		m.Peers, m.Socks = append(m.Peers, &localPeer{Member: member}), append(m.Socks, s)
+		return nil
+	}
+	m.Socks = append(m.Socks, sock)
+	p := &ProcessPeer{number: i, udp: dup, store: w.store, mine: &m.Store.Slots[i], sock: sock, spent: &m.Spent}
+	m.Peers = append(m.Peers, p)
+	return p.start()
+}
+
+// Accounts is what became of everything that peers, and a server of
+// ours, sent to peers of ours and to a server of ours. For others it is not
+// known what became of it.
+func (w *udpWorld) Accounts(m *Mesh) result.Accounts {
+	var a result.Accounts
+	known := func(i int) bool { return i >= m.External && i < m.N || i == record.ServerSlot && m.Ours != nil }
+	// What comes to the server from external peers is not told apart from the rest.
+	counted := func(i int) bool { return known(i) && (i != record.ServerSlot || m.External == 0) }
+	killed := m.kills
+	for _, p := range m.Peers {
+		if p, ok := p.(*ProcessPeer); ok && p.Cmd == nil {
+			p.drain()
+			if p.Died != "" {
+				killed++
+			}
+		}
+	}
+	received := make([]uint64, record.ServerSlot+1)
+	for i := range m.Store.Slots {
+		s := &m.Store.Slots[i]
+		if !known(i) {
+			continue
+		}
+		for to := range s.To {
+			if counted(to) {
+				received[to] += s.To[to].Load()
+			}
+		}
+		a.Injected += s.Injected.Load()
+		a.Duplicated += s.Duplicated.Load()
+		a.Dead += s.Vanished.Load()
+		a.Unsent += s.Unsent.Load() // what peer processes say of theirs
+	}
+	for i := range received {
+		if !counted(i) {
+			continue
+		}
+		s := &m.Store.Slots[i]
+		taken, refused, dead := s.Taken.Load(), s.Dropped.Load(), s.Dead.Load()
+		var sock socket
+		if i == record.ServerSlot {
+			c := m.Ours.Counters()
+			taken, refused = c.Events.Taken(), c.Events.Dropped()
+			sock = m.Ours.Sock
+		} else {
+			sock = m.Socks[i]
+			if !known(record.ServerSlot) { // a foreign server's directories, as far as they came
+				received[i] += s.Directories.Datagrams.Load()
+			}
+			for from := range m.External { // and foreign peers' messages
+				received[i] += uint64(m.Store.Pairs[from][i].Arrived.Load())
+			}
+		}
+		socket := sock.Stats()
+		a.Unsent += socket.SendFailures
+		received[i] += m.Hostile[i]
+		a.Sent += received[i]
+		a.Taken += taken
+		a.Dropped += refused
+		a.Kernel += socket.Drops
+		a.Dead += dead
+	}
+	a.Unexplained = int64(a.Sent+a.Duplicated) - int64(a.Taken+a.Dropped+a.Kernel+a.Unsent+a.Injected+a.Dead+a.Queued)
+	// A killed process takes with it what it had just read or was about to
+	// send: one batch each way at most.
+	const batches = 32 + core.MaxPeers
+	if w.process && a.Unexplained > 0 && a.Unexplained <= int64(batches*killed) {
+		a.Dead, a.Unexplained = a.Dead+uint64(a.Unexplained), 0
+	}
+	return a
+}
+
+// Sleep is time.Sleep unless ctx ends it; then it is false.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	default:
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
