@@ -7,8 +7,8 @@ import (
 	"testing"
 	"unicode"
 
-	"p2plocal/bench"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/fuzz/corpus"
 )
 
@@ -24,11 +24,11 @@ func FuzzFlags(f *testing.F) {
 			}
 			return err != nil
 		}
-		if a, err := bench.Metrics.ParseAssertion(text); !refused(err) {
-			if _, _, known := bench.Metrics.Define(a.Metric); !known || math.IsNaN(a.Bound) || math.IsInf(a.Bound, 0) {
+		if a, err := scenario.Metrics.ParseAssertion(text); !refused(err) {
+			if _, _, known := scenario.Metrics.Define(a.Metric); !known || math.IsNaN(a.Bound) || math.IsInf(a.Bound, 0) {
 				t.Errorf("assertion %q is %+v", text, a)
 			}
-			refused(a.Check(bench.Scenarios))
+			refused(a.Check(scenario.Scenarios))
 			result.Evaluate([]result.Assert{a}, example)
 		}
 		if im, err := result.ParseImpairment(text); !refused(err) {

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"p2plocal/bench"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 )
 
@@ -86,7 +86,7 @@ type compared struct {
 func compareEach(results []Named) (out []*compared, warnings []string) {
 	at := make(map[string]*compared)
 	for i, r := range results {
-		c := stat.Compare(bench.Metrics, []*result.Result{results[0].Result}, []*result.Result{r.Result})
+		c := stat.Compare(scenario.Metrics, []*result.Result{results[0].Result}, []*result.Result{r.Result})
 		for _, w := range c.Warnings {
 			if i > 0 {
 				warnings = append(warnings, r.Name+": "+w)
@@ -109,8 +109,8 @@ func compareEach(results []Named) (out []*compared, warnings []string) {
 
 // chosen says of a flat metric that it stands for its scenario.
 func chosen(metric string, among ...string) bool {
-	scenario, flat, _ := strings.Cut(metric, ".")
-	return slices.Contains(bench.Scenarios, scenario) && (slices.Contains(summarised, flat) || slices.Contains(among, flat))
+	name, flat, _ := strings.Cut(metric, ".")
+	return slices.Contains(scenario.Scenarios, name) && (slices.Contains(summarised, flat) || slices.Contains(among, flat))
 }
 
 // compareAll is the section that compares results with the first.

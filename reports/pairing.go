@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"p2plocal/bench"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 )
 
@@ -20,7 +20,7 @@ func Pairing(p *stat.Pairing) *Document {
 		x := row{Name: r.Metric, Minor: !chosen(r.Metric, ofServers...) && r.Verdict == stat.Same}
 		for _, v := range []*float64{r.A, r.B} {
 			q := optional(v, r.Unit)
-			if _, field, _ := bench.Metrics.Define(r.Metric); v == nil && field == "" {
+			if _, field, _ := scenario.Metrics.Define(r.Metric); v == nil && field == "" {
 				q = word("never", bad)
 			}
 			x.Cells = append(x.Cells, q)
@@ -102,7 +102,7 @@ func pairWarnings(p *stat.Pairing) (warnings []string) {
 			warnings[i] += fmt.Sprintf(" (%d times)", n)
 		}
 	}
-	if (p.Servers[0] == bench.Ours) != (p.Servers[1] == bench.Ours) {
+	if (p.Servers[0] == scenario.Ours) != (p.Servers[1] == scenario.Ours) {
 		warnings = append(warnings, "our own server is a goroutine of the benchmark, the other a process of its own: for a comparison of equals give ours as a command, too, such as 'p2p -quiet -listen {addr}'")
 	}
 	return warnings

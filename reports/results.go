@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/bench"
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 )
 
 // Named is a result and what to call it beside others, such as its file.
@@ -59,7 +59,7 @@ func newResult(named Named) *Document {
 	h := head{Name: named.Name, Text: headline(r), Origin: []fact{{"machine", machine(r)}, {"seed", origin(r)}}}
 	for _, a := range r.Assertions {
 		unit, text := "1", a.Text
-		if def, field, ok := bench.Metrics.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
+		if def, field, ok := scenario.Metrics.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
 			unit = def.Unit
 		}
 		h.Verdicts = append(h.Verdicts, verdict{text, optional(a.Actual, unit), a.OK})
@@ -83,7 +83,7 @@ func merged(w io.Writer, results []Named) error {
 	for _, r := range results {
 		args, all = append(args, r.Name), append(all, r.Result)
 	}
-	r, err := bench.Metrics.Merge(all, args)
+	r, err := scenario.Metrics.Merge(all, args)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func resultRecords(results []Named, put func(...string)) {
 				flat(none, "baseline.round_trip", run.Baseline.RoundTrip)
 			}
 			for _, s := range run.Scenarios {
-				for _, name := range bench.Metrics.Names(s) {
+				for _, name := range scenario.Metrics.Names(s) {
 					flat(s, name, s.Metrics[name])
 				}
 			}
@@ -340,10 +340,10 @@ func statistical(names ...string) *table {
 
 // terms say what the metrics of a scenario are.
 func terms(s scene) (out []fact) {
-	for _, name := range bench.Metrics.Names(s.Scenario) {
-		if d, _, ok := bench.Metrics.Define(name); ok {
+	for _, name := range scenario.Metrics.Names(s.Scenario) {
+		if d, _, ok := scenario.Metrics.Define(name); ok {
 			out = append(out, fact{name, words(d.Text)})
-		} else if d, _, ok := bench.Metrics.Define(name + ".n"); ok {
+		} else if d, _, ok := scenario.Metrics.Define(name + ".n"); ok {
 			out = append(out, fact{name, words(d.Text)})
 		}
 	}
@@ -378,7 +378,7 @@ func flatLabel(flat string) string {
 // distributions makes one row for each distribution of the only run.
 func distributions(s scene) *table {
 	t := statistical("n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max")
-	for _, name := range bench.Metrics.Names(s.Scenario) {
+	for _, name := range scenario.Metrics.Names(s.Scenario) {
 		m := s.Metrics[name]
 		if m.Dist == nil || m.Dist.N == 0 {
 			continue

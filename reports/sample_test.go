@@ -9,9 +9,9 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"p2plocal/bench"
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/core"
 )
 
@@ -19,7 +19,7 @@ import (
 // seed: shapes and sizes like a real one's, so that every form has something
 // to draw.
 func sample(seed uint64, peers, repeat int, scenarios ...string) *result.Result {
-	o := result.DefaultOptions()
+	o := scenario.DefaultOptions()
 	r := &result.Result{
 		Schema: result.Schema,
 		Tool:   result.Tool{Name: result.ToolName, Version: "v0.0.0-sample", Commit: "0123456789abcdef0123", Args: []string{"-peers", fmt.Sprint(peers)}},
@@ -38,7 +38,7 @@ func sample(seed uint64, peers, repeat int, scenarios ...string) *result.Result 
 		r.Runs = append(r.Runs, run)
 	}
 	if repeat > 1 {
-		r.Summary = bench.Metrics.Summarize(r.Runs)
+		r.Summary = scenario.Metrics.Summarize(r.Runs)
 	}
 	return r
 }

@@ -15,8 +15,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"p2plocal/bench"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -49,9 +49,9 @@ func cases() map[string]*result.Result {
 	}
 	return map[string]*result.Result{
 		"default": good,
-		"all":     sample(2, 20, 1, bench.Scenarios...),
+		"all":     sample(2, 20, 1, scenario.Scenarios...),
 		"repeat":  sample(3, 20, 7, defaults...),
-		"bad":     spoil(sample(4, 20, 1, bench.Scenarios...)),
+		"bad":     spoil(sample(4, 20, 1, scenario.Scenarios...)),
 	}
 }
 

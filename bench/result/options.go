@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"p2plocal/bench/mlrsearch"
-	"p2plocal/core/udp"
 )
 
 // Options are what the scenarios can be told.
@@ -30,23 +29,6 @@ type Options struct {
 	PeerExec    string `json:"peer_exec,omitempty"`   // their command line
 	Server      string `json:"server,omitempty"`      // address of a server that runs already
 	ServerExec  string `json:"server_exec,omitempty"` // command line of one that is not ours
-}
-
-// DefaultOptions end the default scenarios within 30 s.
-func DefaultOptions() Options {
-	return Options{
-		Duration:   13 * time.Second,
-		Interval:   4 * time.Second,
-		Join:       "storm",
-		Spread:     time.Second,
-		Kill:       1,
-		Churn:      1,
-		Refresh:    time.Second,
-		Impair:     Impairment{Loss: 0.01, Delay: 2 * time.Millisecond, Jitter: time.Millisecond, Duplicate: 0.001, Reorder: 0.005},
-		Search:     mlrsearch.Default(),
-		Garbage:    Garbage{Rate: 100_000, Kind: "garbage", At: "server"},
-		ReadBuffer: udp.ReadBuffer,
-	}
 }
 
 // Garbage is what the garbage scenario sends.

@@ -83,7 +83,7 @@ func TestComparePools(t *testing.T) {
 func TestCompareWarnings(t *testing.T) {
 	runs := runsOf("join.converge", "s", 1.0, 2.0, 3.0, 4.0)
 	of := func(change func(*result.Result)) *result.Result {
-		r := &result.Result{Runs: runs, Config: result.Config{Peers: 80, Options: result.DefaultOptions()}, Env: result.Env{CPU: "one", Cores: 2}}
+		r := &result.Result{Runs: runs, Config: result.Config{Peers: 80, Options: result.Options{Interval: 4 * time.Second, Impair: result.Impairment{Loss: 0.01}}}, Env: result.Env{CPU: "one", Cores: 2}}
 		change(r)
 		return r
 	}

@@ -8,9 +8,9 @@ import (
 	"io"
 	"time"
 
-	"p2plocal/bench"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
@@ -58,7 +58,7 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := cfg.finish(fs, stderr); err != nil {
 		return err
 	}
-	if _, err := out.check(cfg.Scenarios, bench.Metrics.ParseAssertion); err != nil {
+	if _, err := out.check(cfg.Scenarios, scenario.Metrics.ParseAssertion); err != nil {
 		return err
 	}
 	var real, sim *result.Result
@@ -70,7 +70,7 @@ func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a := stat.Agree(bench.Metrics, real, sim)
+	a := stat.Agree(scenario.Metrics, real, sim)
 	d := reports.Agreement(a, real, sim)
 	errs := []error{d.Write(stdout, "txt", printing.Options(stdout, out.ascii, false))}
 	for _, name := range out.reports {
@@ -115,12 +115,12 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool result
 	}
 	same := cfg.Config
 	same.Isolation, same.Simulation = "virtual", v
-	if err := bench.Validate(&same); err != nil { // better now than after the real runs
+	if err := scenario.Validate(&same); err != nil { // better now than after the real runs
 		return nil, nil, cli.UsageError{Err: err}
 	}
-	var status bench.Status
+	var status scenario.Status
 	stop := showProgress(&status, cfg.Config, stderr, quiet)
-	real, err = bench.Execute(ctx, cfg.Config, tool, &status)
+	real, err = scenario.Execute(ctx, cfg.Config, tool, &status)
 	stop()
 	if err != nil {
 		return nil, nil, err
@@ -129,10 +129,10 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool result
 		return nil, nil, cli.Interrupted
 	}
 	if virtual.host == "measured" {
-		v.Host = bench.MeasuredHost(&cfg.Config, real.Runs)
+		v.Host = scenario.MeasuredHost(&cfg.Config, real.Runs)
 	}
 	start := time.Now()
-	sim, err = bench.Execute(context.WithoutCancel(ctx), same, tool, &status)
+	sim, err = scenario.Execute(context.WithoutCancel(ctx), same, tool, &status)
 	if err != nil {
 		return nil, nil, err
 	}

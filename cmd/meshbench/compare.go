@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 
-	"p2plocal/bench"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
@@ -41,7 +41,7 @@ func compare(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	c := stat.Compare(bench.Metrics, []*result.Result{old}, []*result.Result{new})
+	c := stat.Compare(scenario.Metrics, []*result.Result{old}, []*result.Result{new})
 	if err := reports.Compare(c).Write(stdout, "txt", printing.Options(stdout, *ascii, *all)); err != nil {
 		return err
 	}

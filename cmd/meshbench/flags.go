@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"p2plocal/bench"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/core"
@@ -29,9 +29,9 @@ type config struct {
 // benchFlags registers everything that shapes a measurement, and where its
 // results go.
 func benchFlags(fs *flag.FlagSet) (*config, *output) {
-	c := &config{Config: result.Config{Options: result.DefaultOptions()}, timing: cli.Timing(fs)}
+	c := &config{Config: result.Config{Options: scenario.DefaultOptions()}, timing: cli.Timing(fs)}
 	o := &c.Options
-	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all that can be run: "+strings.Join(bench.Scenarios, ", "))
+	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all that can be run: "+strings.Join(scenario.Scenarios, ", "))
 	fs.IntVar(&c.Peers, "peers", 80, "`number` of peers, 1 to 95")
 	fs.Uint64Var(&c.Seed, "seed", 1, "`seed` of every random choice; run r of -repeat takes seed+r")
 	fs.IntVar(&c.Repeat, "repeat", 1, "`times` that the whole is run")
@@ -72,7 +72,7 @@ func (c *config) finish(fs *flag.FlagSet, stderr io.Writer) error {
 	set := make(map[string]bool)
 	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	if c.scenarios == "all" {
-		c.Scenarios = bench.Scenarios
+		c.Scenarios = scenario.Scenarios
 	} else {
 		for name := range strings.SplitSeq(c.scenarios, ",") {
 			c.Scenarios = append(c.Scenarios, strings.TrimSpace(name))
@@ -100,7 +100,7 @@ func (c *config) finish(fs *flag.FlagSet, stderr io.Writer) error {
 	if !set["scenario"] || c.scenarios == "all" {
 		without = c.leaveOut()
 	}
-	if err := bench.Validate(&c.Config); err != nil {
+	if err := scenario.Validate(&c.Config); err != nil {
 		return cli.UsageError{Err: err}
 	}
 	for _, why := range without {
@@ -114,7 +114,7 @@ func (c *config) finish(fs *flag.FlagSet, stderr io.Writer) error {
 func (c *config) leaveOut() (without []string) {
 	var can []string
 	for _, name := range c.Scenarios {
-		if why := bench.Cannot(&c.Config, name); why != "" {
+		if why := scenario.Cannot(&c.Config, name); why != "" {
 			without = append(without, name+": "+why)
 		} else {
 			can = append(can, name)

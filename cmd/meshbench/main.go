@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/bench"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/cli"
 )
 
@@ -98,7 +98,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // noCommand says what there is instead of a word that is neither flag nor command.
 func noCommand(word string) error {
-	if slices.Contains(bench.Scenarios, word) {
+	if slices.Contains(scenario.Scenarios, word) {
 		return cli.Usagef("%q is no flag and no command: for the scenario say -scenario %s", word, word)
 	}
 	var names []string
@@ -126,14 +126,14 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err := cfg.finish(fs, stderr); err != nil {
 		return err
 	}
-	asserts, err := out.check(cfg.Scenarios, bench.Metrics.ParseAssertion)
+	asserts, err := out.check(cfg.Scenarios, scenario.Metrics.ParseAssertion)
 	if err != nil {
 		return err
 	}
-	var status bench.Status
+	var status scenario.Status
 	stop := showProgress(&status, cfg.Config, stderr, out.quiet)
 	started := time.Now()
-	r, failed := bench.Execute(ctx, cfg.Config, mesh.Version(virtual.args(fs, args)), &status)
+	r, failed := scenario.Execute(ctx, cfg.Config, mesh.Version(virtual.args(fs, args)), &status)
 	stop()
 	if !out.quiet {
 		virtual.speed(stderr, r, time.Since(started))
@@ -174,7 +174,7 @@ func metrics(_ context.Context, args []string, stdout, _ io.Writer) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "A distribution, marked *, has the figures %s,\nsuch as steady.latency.p99.\n\n", strings.Join(result.Fields, ", "))
-	for _, d := range bench.Metrics.All() {
+	for _, d := range scenario.Metrics.All() {
 		name := d.Name
 		if d.Dist {
 			name += " *"

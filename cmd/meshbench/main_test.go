@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/bench"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 )
@@ -193,7 +193,7 @@ func TestInterrupt(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	_, stdout, _ := invoke(t.Context(), "metrics")
-	for _, d := range bench.Metrics.All() {
+	for _, d := range scenario.Metrics.All() {
 		if !strings.Contains(stdout, d.Name) || !strings.Contains(stdout, d.Text) {
 			t.Errorf("no %s, %q in the list", d.Name, d.Text)
 		}

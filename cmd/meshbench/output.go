@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"p2plocal/bench"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
@@ -18,7 +18,7 @@ import (
 
 // write writes the result wherever it is wanted.
 func (o *output) write(r *result.Result, stdout io.Writer) error {
-	return o.writeAll(stdout, false, func(w io.Writer) error { return bench.Metrics.WriteGoBench(w, r) },
+	return o.writeAll(stdout, false, func(w io.Writer) error { return scenario.Metrics.WriteGoBench(w, r) },
 		func(name string) *reports.Document { return reports.Results([]reports.Named{{Name: name, Result: r}}) })
 }
 

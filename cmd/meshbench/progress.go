@@ -10,15 +10,15 @@ import (
 
 	"golang.org/x/term"
 
-	"p2plocal/bench"
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/printing"
 )
 
 // showProgress says on stderr how far the benchmark is, until the function
 // that it returns is called: on a terminal in one line that changes, else in
 // a line for each scenario.
-func showProgress(status *bench.Status, cfg result.Config, stderr io.Writer, quiet bool) (stop func()) {
+func showProgress(status *scenario.Status, cfg result.Config, stderr io.Writer, quiet bool) (stop func()) {
 	if quiet {
 		return func() {}
 	}
@@ -26,10 +26,10 @@ func showProgress(status *bench.Status, cfg result.Config, stderr io.Writer, qui
 	if cfg.Simulation != nil {
 		of = " of virtual time"
 	}
-	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), bench.Expected(&cfg).Round(time.Second), of)
+	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), scenario.Expected(&cfg).Round(time.Second), of)
 	f, terminal := printing.Terminal(stderr)
 	if !terminal || os.Getenv("TERM") == "dumb" {
-		status.Begun = func(p *bench.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", progressName(p)) }
+		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", progressName(p)) }
 		return func() {}
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
@@ -60,7 +60,7 @@ func showProgress(status *bench.Status, cfg result.Config, stderr io.Writer, qui
 }
 
 // progressName says what is under way.
-func progressName(p *bench.Progress) string {
+func progressName(p *scenario.Progress) string {
 	name := p.Scenario
 	if p.Runs > 1 {
 		name = fmt.Sprintf("run %d of %d, %s", p.Run, p.Runs, name)
@@ -74,7 +74,7 @@ func progressName(p *bench.Progress) string {
 // progressLine is one moment in so many columns: what is under way, how long
 // it has been, how long everything will still take, and how the messages fare.
 // What has no room is left out, the bar first.
-func progressLine(p *bench.Progress, columns int) string {
+func progressLine(p *scenario.Progress, columns int) string {
 	elapsed := p.Elapsed()
 	line := progressName(p)
 	texts := []string{

@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/bench"
+	"p2plocal/bench/scenario"
 )
 
 func TestProgressLine(t *testing.T) {
-	p := &bench.Progress{Label: "pair 2 of 6, A", Run: 1, Runs: 1, Scenario: "steady", Started: time.Now().Add(-5 * time.Second),
+	p := &scenario.Progress{Label: "pair 2 of 6, A", Run: 1, Runs: 1, Scenario: "steady", Started: time.Now().Add(-5 * time.Second),
 		Expected: 13 * time.Second, Left: time.Minute}
 	for columns, want := range map[int]string{
 		79: "pair 2 of 6, A, steady [=======             ] 5s, 1m8s left",

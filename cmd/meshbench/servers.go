@@ -6,8 +6,8 @@ import (
 	"flag"
 	"io"
 
-	"p2plocal/bench"
 	"p2plocal/bench/mesh"
+	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/reports"
 )
@@ -38,15 +38,15 @@ func compareServers(ctx context.Context, args []string, stdout, stderr io.Writer
 	if cfg.Options.Server != "" {
 		return cli.Usagef("compare-servers starts its servers: -server %s has no place in it", cfg.Options.Server)
 	}
-	asserts, err := out.check(cfg.Scenarios, bench.Metrics.ParseRatioAssertion)
+	asserts, err := out.check(cfg.Scenarios, scenario.Metrics.ParseRatioAssertion)
 	if err != nil {
 		return err
 	}
-	var status bench.Status
+	var status scenario.Status
 	twice := cfg.Config
 	twice.Repeat *= 2
 	stop := showProgress(&status, twice, stderr, out.quiet)
-	p, failed := bench.ExecutePairs(ctx, cfg.Config, [2]string(servers), mesh.Version(append([]string{"compare-servers"}, args...)), &status)
+	p, failed := scenario.ExecutePairs(ctx, cfg.Config, [2]string(servers), mesh.Version(append([]string{"compare-servers"}, args...)), &status)
 	stop()
 	if failed != nil && !p.Measured() {
 		return failed
@@ -55,6 +55,6 @@ func compareServers(ctx context.Context, args []string, stdout, stderr io.Writer
 	if failed == nil && !p.Interrupted && p.Failure() != "" {
 		failed = errors.New(p.Failure())
 	}
-	err = out.writeAll(stdout, *all, func(w io.Writer) error { return p.WriteGoBench(bench.Metrics, w) }, func(string) *reports.Document { return reports.Pairing(p) })
+	err = out.writeAll(stdout, *all, func(w io.Writer) error { return p.WriteGoBench(scenario.Metrics, w) }, func(string) *reports.Document { return reports.Pairing(p) })
 	return outcome(err, failed, p.Interrupted, p.Assertions)
 }

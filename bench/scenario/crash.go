@@ -1,0 +1,126 @@
+package scenario
+
+import (
+	"time"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
+	"p2plocal/core"
+)
+
+// crash: some vanish.
+
+func crashScenario(s *stage) error {
+	return s.with(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
+		if err := s.JoinAll(s.ctx, 0); err != nil {
+			return err
+		}
+		if err := s.ageRandomly(); err != nil {
+			return err
+		}
+		s.crash(s.victims(s.opt.Kill))
+		return s.ctx.Err()
+	})
+}
+
+// ageRandomly lets a second pass and then a random part of a keep-alive
+// interval, so that what comes next has no fixed phase to the mesh's timers.
+func (s *stage) ageRandomly() error {
+	d := time.Second + time.Duration(s.Rng.Int64N(int64(s.cfg.Timing.Heartbeat)))
+	if !s.World.Sleep(s.ctx, d) {
+		return s.ctx.Err()
+	}
+	return nil
+}
+
+// victims draws up to k of those who live, and leaves one alive.
+func (s *stage) victims(k int) []int {
+	var living []int
+	for _, i := range s.Rng.Perm(s.N) {
+		if s.Alive.Has(i) {
+			living = append(living, i)
+		}
+	}
+	return living[:min(k, max(len(living)-1, 0))]
+}
+
+// patience is how long a scenario waits for what the protocol promises: the
+// longest that it can take, and ten seconds for a machine that is slow.
+func (s *stage) patience() time.Duration {
+	t := s.cfg.Timing
+	return t.Deadline + 2*t.Reap + t.Heartbeat + 10*time.Second
+}
+
+// crash kills the victims and measures who notices when: how many times a
+// survivor has, or has not. Who had lost the victim before is not asked.
+func (s *stage) crash(victims []int) (noticed, unnoticed int) {
+	if len(victims) == 0 {
+		s.bad("nobody to kill and be survived")
+		return 0, 0
+	}
+	died := make(map[int]int64)
+	var unaware [core.MaxPeers]record.Set // of whom: the victims that a survivor's view did not have when they died
+	before := 0
+	for _, v := range victims {
+		died[v] = s.Clock.Now()
+		s.EachView(func(i int, seat *record.Slot) {
+			if view := seat.View(); !view.Has(v) && i != v {
+				unaware[i].Add(v)
+			}
+		})
+		s.Kill(v)
+	}
+	s.WaitUntil(s.ctx, s.patience(), s.Agreed)
+	var detect, silence []float64
+	first, last, blind := int64(1<<62), int64(0), 0
+	for _, v := range victims {
+		first = min(first, died[v])
+		alive := s.Store.Slots[v].Alive.Load()
+		s.EachView(func(i int, seat *record.Slot) {
+			if !s.Alive.Has(i) {
+				return
+			}
+			if unaware[i].Has(v) {
+				before++
+				return
+			}
+			at, ok := seat.When(died[v], func(view record.Set) bool { return !view.Has(v) })
+			if !ok {
+				blind++
+				return
+			}
+			last = max(last, at)
+			took := float64(at-died[v]) / 1e9
+			detect = append(detect, took)
+			if alive > 0 {
+				silence = append(silence, float64(at-alive)/1e9)
+			}
+			s.out.Charts.Noticed = append(s.out.Charts.Noticed, result.Noticed{Peer: record.SlotName(i).String(), Of: record.SlotName(v).String(), Seconds: took})
+		})
+	}
+	s.set("detect", result.Samples("s", detect))
+	s.set("detect_silence", result.Samples("s", silence))
+	s.seconds("converge", first, last, blind == 0)
+	if before > 0 {
+		s.note("%d times a survivor had lost sight of the victim before it died, which is no notice", before)
+	}
+	if blind > 0 && s.ctx.Err() == nil {
+		why := ""
+		if s.Impair.Loss > 0 {
+			why = ": a directory that is lost comes never again without refresh"
+		}
+		s.bad("%d of %d times a survivor did not notice within %v%s", blind, blind+len(detect), s.patience(), why)
+	}
+	low, high := s.ideal()
+	s.out.Charts.Ideal = &[2]float64{low, high}
+	return len(detect), blind
+}
+
+// ideal is the protocol's window from a kill to its notice: between Deadline
+// and Deadline + Reap after the last sign of life, which is up to a Heartbeat
+// before the kill.
+func (s *stage) ideal() (low, high float64) {
+	t := s.cfg.Timing
+	return (t.Deadline - t.Heartbeat).Seconds(), (t.Deadline + t.Reap).Seconds()
+}

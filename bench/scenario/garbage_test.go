@@ -1,0 +1,104 @@
+package scenario
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/result"
+	"p2plocal/fuzz/hostile"
+)
+
+// Whatever is sent, and at whom: every hostile datagram is in the books, and no
+// more are sent than were asked for.
+func TestGarbage(t *testing.T) {
+	for _, x := range []struct {
+		kind, at string
+		refused  bool // counted as such, all of them
+	}{
+		{"garbage", "server", true}, {"keepalive", "server", false}, {"conflict", "server", false}, {"fill", "server", false},
+		{"garbage", "peer", true}, {"conflict", "peer", true},
+	} {
+		t.Run(x.kind+"/"+x.at, func(t *testing.T) {
+			t.Parallel()
+			cfg := quick(4, "garbage")
+			cfg.Options.Garbage.Kind, cfg.Options.Garbage.At = x.kind, x.at
+			r := execute(t, cfg)
+			a := r.Runs[0].Scenarios[0].Accounts
+			sent, taken := flat(t, r, "garbage.hostile_sent"), flat(t, r, "garbage.hostile_taken")
+			if a.Unexplained != 0 {
+				t.Errorf("accounts do not balance: %+v", *a)
+			}
+			const underway = 10 // of the mesh's own
+			if sent == 0 || taken == 0 || taken+float64(a.Kernel)+underway < sent || taken > sent {
+				t.Errorf("%v sent, %v taken, %v lost in the kernel", sent, taken, a.Kernel)
+			}
+			if got := float64(a.Dropped); x.refused && (got < taken || got > sent) || !x.refused && got >= taken {
+				t.Errorf("%v refused of %v hostile datagrams taken", got, taken)
+			}
+			if rate := flat(t, r, "garbage.hostile_rate"); rate > 1.1*cfg.Options.Garbage.Rate {
+				t.Errorf("%v a second, asked for %v", rate, cfg.Options.Garbage.Rate)
+			}
+			if n := flat(t, r, "garbage.admit.n") + flat(t, r, "garbage.shut_out"); n == 0 {
+				t.Error("no newcomer was let in, nor shut out")
+			}
+			if flat(t, r, "garbage.sent") == 0 {
+				t.Error("no message was sent")
+			}
+		})
+	}
+}
+
+// A full mesh has no name left to fill, nor one that nobody has.
+func TestGarbageForAFullMesh(t *testing.T) {
+	t.Parallel()
+	cfg := quick(95, "garbage")
+	cfg.Options.Garbage.Kind = "fill"
+	s := execute(t, cfg).Runs[0].Scenarios[0]
+	if len(s.Notes) == 0 || !s.Notes[0].Bad || !strings.Contains(s.Notes[0].Text, "fill") {
+		t.Errorf("notes %+v", s.Notes)
+	}
+}
+
+func TestGarbageOptions(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		g    result.Garbage
+		want string
+	}{
+		{result.Garbage{Rate: -1, Kind: "garbage", At: "server"}, "-1 datagrams"},
+		{result.Garbage{Rate: 1e10, Kind: "garbage", At: "server"}, "1e+10 datagrams"},
+		{result.Garbage{Rate: 1, Kind: "rubbish", At: "server"}, `"rubbish"`},
+		{result.Garbage{Rate: 1, Kind: "fill", At: "moon"}, `"moon"`},
+	} {
+		if err := validateGarbage(x.g); err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%+v: %v, want %s", x.g, err, x.want)
+		}
+	}
+	for _, kind := range hostile.FloodKinds {
+		if err := validateGarbage(result.Garbage{Rate: 0, Kind: kind, At: "server"}); err != nil {
+			t.Error(err)
+		}
+	}
+	for s, want := range map[string]float64{"500k": 500e3, "1.2M": 1.2e6, "7": 7, "max": 0} {
+		if got, err := result.ParseRate(s); err != nil || got != want {
+			t.Errorf("rate %s is %v, %v; want %v", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "0", "-1k", "fast", "1x", "NaN"} {
+		if _, err := result.ParseRate(s); err == nil || !strings.Contains(err.Error(), s) {
+			t.Errorf("rate %q: %v", s, err)
+		}
+	}
+}
+
+func TestSenderWithoutOrder(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{"", "{", "[]\n"} {
+		var out bytes.Buffer
+		if err := mesh.SendGarbage(strings.NewReader(in), &out); err == nil || !strings.Contains(err.Error(), "no order") {
+			t.Errorf("%q: %v, answer %q", in, err, out.String())
+		}
+	}
+}

@@ -1,0 +1,367 @@
+package scenario
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
+	"p2plocal/core"
+)
+
+// The test program is its own peer process.
+func TestMain(m *testing.M) {
+	if mesh.IsChild() {
+		os.Exit(mesh.Child())
+	}
+	if os.Getenv(foreignEnv) != "" {
+		os.Exit(foreign(os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("p2plocal/fuzz/target.startTied")) // lives as long as the process
+}
+
+// quick is a mesh on timing ten times as fast as the protocol's.
+func quick(peers int, scenarios ...string) result.Config {
+	o := DefaultOptions()
+	o.Duration, o.Interval, o.Refresh, o.Churn, o.Spread = 500*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond, 10, 50*time.Millisecond
+	o.Garbage.Rate = 5000
+	o.Search = mlrsearch.Config{LossRatio: 0.5, Trial: 50 * time.Millisecond, DurationSum: 50 * time.Millisecond, Exceed: 0.5, Width: 0.5, Min: 100, Max: 2000}
+	return result.Config{
+		Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: "goroutine", Options: o,
+		Timing: core.Timing{Heartbeat: 100 * time.Millisecond, Reap: 100 * time.Millisecond, Deadline: time.Second,
+			Broadcast: 400 * time.Millisecond, Retry: 300 * time.Millisecond},
+	}
+}
+
+func execute(t *testing.T, cfg result.Config) *result.Result {
+	t.Helper()
+	r, err := Execute(t.Context(), cfg, mesh.Version(nil), new(Status))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// figure is a flat metric of the first run that must have been measured.
+func flat(t *testing.T, r *result.Result, name string) float64 {
+	t.Helper()
+	for _, s := range r.Runs[0].Scenarios {
+		if v, ok := s.Flat()[name]; ok && v != nil {
+			return *v
+		}
+	}
+	t.Fatalf("%s was not measured", name)
+	return 0
+}
+
+// Each scenario measures every metric that it defines (or says null), and its
+// books balance, with peers as goroutines, as processes and simulated.
+func TestScenarios(t *testing.T) {
+	isolations := []string{"goroutine", result.Virtual}
+	if mesh.Processes {
+		isolations = append(isolations, "process")
+	}
+	for _, isolation := range isolations {
+		for _, name := range Scenarios {
+			t.Run(isolation+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				cfg := quick(6, name)
+				if cfg.Isolation = isolation; isolation == result.Virtual {
+					cfg = simulated(10, name)
+				}
+				r := execute(t, cfg)
+				s := r.Runs[0].Scenarios[0]
+				if s.Accounts.Unexplained != 0 {
+					t.Errorf("accounts do not balance: %+v", *s.Accounts)
+				}
+				if s.Accounts.Sent == 0 || s.Accounts.Taken == 0 {
+					t.Errorf("nothing was sent or taken: %+v", *s.Accounts)
+				}
+				if name == "relaunch" {
+					if admit, back := flat(t, r, "relaunch.early.admit.max"), flat(t, r, "relaunch.early.back.max"); admit <= 0 || back < admit {
+						t.Errorf("back %v s after the birth, admitted after %v s", back, admit)
+					}
+				}
+				for _, d := range Metrics.All() {
+					if !strings.HasPrefix(d.Name, name+".") || strings.Contains(d.Name, ".server_") {
+						continue
+					}
+					m, ok := s.Metrics[d.Name]
+					if what := strings.TrimPrefix(d.Name, name+"."); isolation == result.Virtual && (what == "cpu" || what == "memory") {
+						if ok {
+							t.Errorf("%s of a virtual network is %+v", d.Name, m)
+						}
+						continue
+					}
+					switch {
+					case !ok:
+						t.Errorf("%s is missing", d.Name)
+					case m.Unit != d.Unit || (m.Dist != nil) != d.Dist && m.Value != nil:
+						t.Errorf("%s is %+v, its definition %+v", d.Name, m, d)
+					}
+				}
+				for metric := range s.Metrics {
+					if _, _, ok := Metrics.Define(metric); !ok {
+						t.Errorf("%s has no definition", metric)
+					}
+				}
+			})
+		}
+	}
+}
+
+// What the scenarios find must be what the protocol does.
+func TestFindings(t *testing.T) {
+	t.Parallel()
+	r := execute(t, quick(6, "join", "steady", "crash", "relaunch", "restart", "pause"))
+	null := func(name string) {
+		t.Helper()
+		for _, s := range r.Runs[0].Scenarios {
+			if m, ok := s.Metrics[name]; ok && m.Value != nil {
+				t.Errorf("%s is %v, want null: never", name, *m.Value)
+			}
+		}
+	}
+	if n := flat(t, r, "join.admit.n"); n != 6 {
+		t.Errorf("%v peers were admitted, want 6", n)
+	}
+	// 10 rounds of 6 peers to 5 others, give or take a phase at the window's end
+	if due := flat(t, r, "steady.due"); due != 300 {
+		t.Errorf("%v messages were due, want 6*5*10", due)
+	}
+	if n := flat(t, r, "crash.detect.n"); n != 5 {
+		t.Errorf("%v survivors noticed, want 5", n)
+	}
+	if low := flat(t, r, "crash.detect_silence.min"); low < 1 {
+		t.Errorf("a peer was missed %v s after its last sign of life, want the deadline, 1 s, or more", low)
+	}
+	null("restart.whole")
+	if n := flat(t, r, "restart.stranded"); n != 5 {
+		t.Errorf("the returned server does not know %v peers, want the 5 that were there before", n)
+	}
+	flat(t, r, "restart.refresh.whole")
+	null("pause.back")
+	flat(t, r, "pause.cull")
+	flat(t, r, "pause.refresh.back")
+	flat(t, r, "pause.rebirth.back")
+}
+
+// The impairment's own log is the truth: what the harness counts at the
+// receivers must equal it to the last message.
+func TestImpairmentIsMeasuredExactly(t *testing.T) {
+	t.Parallel()
+	cfg := quick(8, "loss")
+	cfg.Options.Interval, cfg.Options.Duration = 10*time.Millisecond, time.Second
+	cfg.Timing.Deadline = 3 * time.Second // nobody is culled, also where many keep-alives are lost and the machine is slow
+	cfg.Options.Impair = result.Impairment{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 15 * time.Millisecond, Duplicate: 0.05, Reorder: 0.1}
+	r := execute(t, cfg)
+	for _, pair := range [][2]string{
+		{"loss.loss", "loss.loss_injected"},
+		{"loss.duplicated", "loss.duplicated_injected"},
+		{"loss.reordered", "loss.reordered_injected"},
+	} {
+		got, want := flat(t, r, pair[0]), flat(t, r, pair[1])
+		if got != want || want == 0 {
+			t.Errorf("%s is %v, the impairment's log says %v (and must not be 0)", pair[0], got, want)
+		}
+	}
+	for _, part := range []string{"min", "p50", "p90", "p99", "max", "mean"} { // a slow machine only adds
+		got, held := flat(t, r, "loss.latency."+part), flat(t, r, "loss.delay_injected."+part)
+		if got < held || held < 0.0199 {
+			t.Errorf("latency.%s is %v s, the impairment's log says that messages were held for %v s, which must be 20 ms or more", part, got, held)
+		}
+	}
+	if got, held := flat(t, r, "loss.latency.n"), flat(t, r, "loss.delay_injected.n"); got != held {
+		t.Errorf("%v latencies of %v messages that the impairment let go", got, held)
+	}
+	if n := flat(t, r, "loss.unexplained"); n != 0 {
+		t.Errorf("%v datagrams unexplained", n)
+	}
+}
+
+// staged runs one window of broadcasting with something done in its middle,
+// and at its end.
+func staged(t *testing.T, cfg result.Config, during func(s *stage), after ...func(s *stage)) *result.Result {
+	t.Helper()
+	s := newStage(t.Context(), &cfg, cfg.Seed, "steady", new(Status), Progress{})
+	err := s.with(mesh.Setup{}, func() error {
+		if err := s.JoinAll(s.ctx, 0); err != nil {
+			return err
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for s.ticked() == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			during(s)
+		}()
+		s.talk(0, cfg.Options.Duration, cfg.Options.Interval)
+		<-done
+		for _, f := range after {
+			f(s)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.finish()
+	return &result.Result{Runs: []result.Run{{Scenarios: []result.Scenario{s.out}}}}
+}
+
+// A sender that is held up for 300 ms sends everything in the end; what it was
+// late shows from the due time, and only there.
+func TestFrozenSenderShowsInDueTime(t *testing.T) {
+	t.Parallel()
+	cfg := quick(4, "steady")
+	cfg.Timing.Deadline = time.Minute // nobody is culled or gives up, however slow the machine
+	const long = 1 << 27              // ns, 134 ms: where both kinds of histogram have a boundary
+	var sentLate, dueLate, latencyLate uint64
+	r := staged(t, cfg, func(s *stage) {
+		s.Peers[0].Pause()
+		time.Sleep(300 * time.Millisecond)
+		s.Peers[0].Resume()
+	}, func(s *stage) {
+		for _, bar := range s.Store.Timer.HDR().Distribution() {
+			if bar.From >= long {
+				sentLate += uint64(bar.Count)
+			}
+		}
+		for _, bar := range s.Store.Due.HDR().Distribution() {
+			if bar.From >= long {
+				dueLate += uint64(bar.Count)
+			}
+		}
+		for i := 1; i < s.N; i++ { // the frozen one is a receiver, too
+			for j := range s.N {
+				for k := record.SketchIndex(long); k < record.SketchSize; k++ {
+					latencyLate += uint64(s.Store.Pairs[i][j].Latency[k].Load())
+				}
+			}
+		}
+	})
+	if due, delivered := flat(t, r, "steady.due"), flat(t, r, "steady.delivered"); due != delivered {
+		t.Errorf("%v of %v messages were delivered: the late sender shows as a lower rate", delivered, due)
+	}
+	if late := flat(t, r, "steady.timer_error.max"); late < 0.2 || sentLate == 0 {
+		t.Errorf("highest timer error is %v s, want more than 200 ms", late)
+	}
+	if late := flat(t, r, "steady.latency_due.max"); late < 0.2 {
+		t.Errorf("highest latency from due time is %v s, want more than 200 ms after a freeze of 300 ms", late)
+	}
+	if want := latencyLate + 3*sentLate; dueLate < want {
+		t.Errorf("%d messages came 134 ms or more after their due time, want %d that took as long, and 3 for each of %d broadcasts sent as late", dueLate, latencyLate, sentLate)
+	}
+}
+
+// A receiver that does not read, with next to no buffer, loses messages in the
+// kernel; each is accounted for.
+func TestFullBufferIsAccountedFor(t *testing.T) {
+	t.Parallel()
+	if !mesh.Processes {
+		return // no kernel counter to hold it against
+	}
+	cfg := quick(4, "steady")
+	cfg.Options.ReadBuffer = 1
+	cfg.Options.Interval = time.Millisecond
+	r := staged(t, cfg, func(s *stage) {
+		s.Peers[0].Pause()
+		time.Sleep(200 * time.Millisecond)
+		s.Peers[0].Resume()
+	})
+	drops := flat(t, r, "steady.kernel_drops")
+	if drops == 0 {
+		t.Fatal("no datagram was dropped by the kernel")
+	}
+	if n := flat(t, r, "steady.unexplained"); n != 0 {
+		t.Errorf("%v datagrams unexplained beside %v kernel drops", n, drops)
+	}
+	if lost := flat(t, r, "steady.lost"); lost == 0 || lost > drops {
+		t.Errorf("%v messages lost, the kernel dropped %v datagrams", lost, drops)
+	}
+}
+
+// Ctrl-C in the middle leaves a result that says so and holds what there is.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	var status Status
+	go func() {
+		for {
+			if p := status.Now(); p != nil {
+				if _, delivered := p.Messages(); delivered > 0 {
+					cancel()
+					return
+				}
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	cfg := quick(4, "join", "steady", "crash")
+	cfg.Options.Duration = time.Hour
+	r, err := Execute(ctx, cfg, mesh.Version(nil), &status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Interrupted || len(r.Runs) != 1 || len(r.Runs[0].Scenarios) != 2 || !r.Runs[0].Scenarios[1].Interrupted {
+		t.Fatalf("interrupted %v, runs %+v", r.Interrupted, r.Runs)
+	}
+	if flat(t, r, "steady.delivered") == 0 || flat(t, r, "steady.lost") != 0 {
+		t.Error("the interrupted window has no messages, or lost some")
+	}
+}
+
+// One peer, and two, must not upset any scenario.
+func TestSmallMeshes(t *testing.T) {
+	t.Parallel()
+	for _, peers := range []int{1, 2} {
+		cfg := quick(peers)
+		for _, name := range Scenarios {
+			if Cannot(&cfg, name) == "" {
+				cfg.Scenarios = append(cfg.Scenarios, name)
+			}
+		}
+		cfg.Timing.Deadline, cfg.Options.Duration = 300*time.Millisecond, 200*time.Millisecond
+		for _, s := range execute(t, cfg).Runs[0].Scenarios {
+			if s.Accounts.Unexplained != 0 {
+				t.Errorf("%d peers, %s: accounts do not balance: %+v", peers, s.Name, *s.Accounts)
+			}
+		}
+	}
+}
+
+// The same seed gives the same phases and victims.
+func TestSeed(t *testing.T) {
+	t.Parallel()
+	draw := func(seed uint64) (phases []int64, victims []int) {
+		cfg := quick(5, "crash")
+		m, err := mesh.NewMesh(t.Context(), &cfg, seed, mesh.Setup{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Free()
+		defer m.Stop()
+		m.SpreadBroadcasts(0, time.Second)
+		m.Alive = (&stage{Mesh: m}).everybody()
+		s := &stage{Mesh: m}
+		return slices.Clone(m.Schedule), s.victims(2)
+	}
+	p1, v1 := draw(7)
+	p2, v2 := draw(7)
+	p3, _ := draw(8)
+	if !slices.Equal(p1, p2) || !slices.Equal(v1, v2) {
+		t.Errorf("seed 7 gave %v %v, then %v %v", p1, v1, p2, v2)
+	}
+	if slices.Equal(p1, p3) {
+		t.Errorf("seeds 7 and 8 both gave %v", p1)
+	}
+}

@@ -1,0 +1,169 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
+)
+
+// saturate: the highest rate of broadcasts that loses nothing, or little.
+
+func saturateScenario(s *stage) error {
+	// A trial beyond what the mesh can do may cost peers their membership. With
+	// refresh they are back for the next one.
+	refresh := s.cfg.Timing.Heartbeat
+	return s.with(mesh.Setup{Refresh: &refresh}, func() error {
+		if err := s.JoinAll(s.ctx, 0); err != nil {
+			return err
+		}
+		search := &saturation{stage: s, latency: make(map[float64]*tried)}
+		found, err := mlrsearch.Search(s.ctx, s.opt.Search, search.trial)
+		s.out.Charts.Trials = found.Trials
+		s.count("trials", uint64(len(found.Trials)))
+		for i, names := range [][2]string{{"rate_lossless", "latency_due"}, {"rate_goal", "latency_due_goal"}} {
+			s.set(names[0], result.Never("messages/s"))
+			s.set(names[1], result.Never("s"))
+			if i < len(found.Goals) {
+				search.goal(found.Goals[i], found.Trials, names[0], names[1])
+			}
+		}
+		if s.ctx.Err() != nil {
+			return s.ctx.Err()
+		}
+		return err
+	})
+}
+
+// saturation tries loads, and keeps the latencies of each.
+type saturation struct {
+	*stage
+	latency map[float64]*tried
+}
+
+// tried is what all trials at one load have shown, from due time.
+type tried struct {
+	latency *hdrhistogram.Histogram
+	outside uint64 // samples beyond its range
+}
+
+// goal writes down what was found for one goal: the rate, the latency there,
+// and what gave way beyond.
+func (s *saturation) goal(g mlrsearch.Goal, trials []mlrsearch.Trial, rate, latency string) {
+	if g.Lower != nil {
+		s.value(rate, "messages/s", *g.Lower)
+		if t := s.latency[*g.Lower]; t != nil {
+			s.set(latency, result.Metric{Unit: "s", Dist: record.Distribution(t.latency, t.outside)})
+			s.keep(latency, t.latency)
+		}
+		if lossy, all, worst := lossyAt(trials, *g.Lower, g.LossRatio); lossy > 0 {
+			s.note("goal loss ratio %v: of %d trials at %.4g k/s, %d lost more, up to %.3g %%, which the exceed ratio %v allows",
+				g.LossRatio, all, *g.Lower/1e3, lossy, worst.Loss*100, s.opt.Search.Exceed)
+		}
+	}
+	if g.Upper != nil {
+		if lossy, all, worst := lossyAt(trials, *g.Upper, g.LossRatio); lossy > 0 {
+			s.note("goal loss ratio %v: what gave way at %.4g k/s, in %d of %d trials: %s", g.LossRatio, *g.Upper/1e3, lossy, all, worst.Cause)
+		}
+	}
+	if g.Note != "" && s.ctx.Err() == nil {
+		s.note("goal loss ratio %v: %s", g.LossRatio, g.Note)
+	}
+}
+
+// lossyAt counts the trials at a load, and those that lost more than the goal
+// loss ratio, the worst of which it picks.
+func lossyAt(trials []mlrsearch.Trial, load, ratio float64) (lossy, all int, worst mlrsearch.Trial) {
+	for _, t := range trials {
+		if t.Offered != load {
+			continue
+		}
+		all++
+		if t.Loss > ratio {
+			lossy++
+			if t.Loss > worst.Loss {
+				worst = t
+			}
+		}
+	}
+	return lossy, all, worst
+}
+
+// leastBroadcasts is how many a trial must hold: at the lowest loads, a short
+// one would have none, or one more than its share.
+const leastBroadcasts = 10
+
+// trial has everybody broadcast so often that together they send load
+// messages a second, for d or as long as it takes to send a few, and waits
+// until all of it has been taken in.
+func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (mlrsearch.Trial, error) {
+	if ctx.Err() != nil {
+		return mlrsearch.Trial{}, ctx.Err()
+	}
+	if !s.WaitUntil(ctx, s.patience(), s.Agreed) {
+		return mlrsearch.Trial{}, fmt.Errorf("the mesh was not whole again %v after a trial", s.patience())
+	}
+	senders := s.N - s.External
+	interval := time.Duration(float64(senders*(senders-1)) / load * 1e9)
+	d = max(d, leastBroadcasts*interval/time.Duration(senders))
+	before, drops := s.stand(), s.kernelDrops()
+	s.Store.Due.Reset()
+	s.Store.Latency.Reset()
+	s.Store.Timer.Reset()
+	w := s.window(0, d, max(interval, 1))
+	s.meterOff()
+	s.hush()
+	s.Drain(2 * time.Second)
+	after := s.stand()
+	due := float64((w.ticks) * uint64(senders-1))
+	delivered := float64(after.delivered - before.delivered)
+	h := s.Store.Due.HDR()
+	t := mlrsearch.Trial{Offered: load, Seconds: d.Seconds(), Delivered: delivered / d.Seconds(),
+		Loss: max(due-delivered, 0) / max(due, 1), P50: float64(h.ValueAtQuantile(50)) / 1e9, P99: float64(h.ValueAtQuantile(99)) / 1e9}
+	if s.latency[load] == nil {
+		s.latency[load] = &tried{latency: h}
+	} else {
+		s.latency[load].latency.Merge(h)
+	}
+	s.latency[load].outside += s.Store.Due.Below.Load() + s.Store.Due.Above.Load()
+	switch missed := w.ticks - min(w.ticks, after.ticks-before.ticks); {
+	case t.Loss == 0:
+	case missed > 0:
+		t.Cause = fmt.Sprintf("late senders: %d of %d broadcasts were given up", missed, w.ticks)
+	case s.kernelDrops() > drops:
+		t.Cause = fmt.Sprintf("full buffers: %d datagrams lost at the receivers", s.kernelDrops()-drops)
+	case after.sent-before.sent < uint64(due):
+		t.Cause = "incomplete views: peers were culled"
+	default:
+		t.Cause = "unknown"
+	}
+	return t, ctx.Err()
+}
+
+// standing is how far the measured messages have come.
+type standing struct{ ticks, sent, delivered uint64 }
+
+func (s *saturation) stand() (t standing) {
+	for i := range s.Store.Slots {
+		seat := &s.Store.Slots[i]
+		t.ticks += seat.Ticks.Load()
+		t.sent += seat.Messages.Load()
+		t.delivered += seat.Delivered.Load()
+	}
+	return t
+}
+
+func (s *stage) kernelDrops() (n uint64) {
+	for _, s := range s.Socks {
+		if s != nil {
+			n += s.Stats().Drops
+		}
+	}
+	return n
+}

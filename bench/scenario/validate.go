@@ -1,0 +1,166 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/result"
+	"p2plocal/core"
+	"p2plocal/core/simnet"
+	"p2plocal/core/udp"
+)
+
+// DefaultOptions end the default scenarios within 30 s.
+func DefaultOptions() result.Options {
+	return result.Options{
+		Duration:   13 * time.Second,
+		Interval:   4 * time.Second,
+		Join:       "storm",
+		Spread:     time.Second,
+		Kill:       1,
+		Churn:      1,
+		Refresh:    time.Second,
+		Impair:     result.Impairment{Loss: 0.01, Delay: 2 * time.Millisecond, Jitter: time.Millisecond, Duplicate: 0.001, Reorder: 0.005},
+		Search:     mlrsearch.Default(),
+		Garbage:    result.Garbage{Rate: 100_000, Kind: "garbage", At: "server"},
+		ReadBuffer: udp.ReadBuffer,
+	}
+}
+
+// Simulated is a configuration with the protocol's own timing on a virtual
+// network whose links are as slow as loopback, and where computing costs nothing.
+func Simulated(peers int, scenarios ...string) result.Config {
+	o := DefaultOptions()
+	return result.Config{Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: result.Virtual, Options: o, Timing: core.DefaultTiming(),
+		Simulation: &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}, Queue: result.QueueOf(o.ReadBuffer)}}
+}
+
+// Cannot says why a scenario cannot be run with these options; "" where it can.
+func Cannot(c *result.Config, scenario string) string {
+	o := &c.Options
+	ours := c.Peers - o.External
+	switch {
+	case scenario == "restart" && o.Server != "":
+		return fmt.Sprintf("the server at %s was not started here", o.Server)
+	case scenario == "garbage" && o.Garbage.At == "peer" && ours == 0:
+		return "its target is a peer, and none is ours"
+	case scenario == "saturate" && ours < 2:
+		return fmt.Sprintf("it takes two peers of ours, one to send to the other, not %d", ours)
+	case scenario == "saturate" && c.Simulation != nil && c.Simulation.Host.Cores == 0:
+		return "no load is too high for a host whose computing costs nothing, want one such as -host cores=2"
+	case c.Peers < 2 && slices.Contains([]string{"crash", "relaunch", "churn", "restart", "pause"}, scenario):
+		return "it takes two peers or more, one to see what becomes of another"
+	}
+	return ""
+}
+
+// Validate names the first option that makes no sense.
+func Validate(c *result.Config) error {
+	o := &c.Options
+	known := make(map[string]bool)
+	for _, s := range Scenarios {
+		known[s] = true
+	}
+	if len(c.Scenarios) == 0 {
+		return errors.New("no scenario")
+	}
+	for _, s := range c.Scenarios {
+		if !known[s] {
+			return fmt.Errorf("scenario %q, want some of %v, each once", s, Scenarios)
+		}
+		known[s] = false
+	}
+	switch {
+	case c.Peers < 1 || c.Peers > core.MaxPeers:
+		return fmt.Errorf("%d peers, want 1 to %d", c.Peers, core.MaxPeers)
+	case c.Repeat < 1:
+		return fmt.Errorf("repeat %d, want 1 or more", c.Repeat)
+	case c.Isolation != "goroutine" && c.Isolation != "process" && c.Simulation == nil:
+		return fmt.Errorf("isolation %q, want goroutine or process", c.Isolation)
+	case o.Duration <= 0:
+		return fmt.Errorf("duration %v, want more than 0", o.Duration)
+	case o.Warmup < 0:
+		return fmt.Errorf("warmup %v, want 0 or more", o.Warmup)
+	case o.Interval <= 0:
+		return fmt.Errorf("interval %v, want more than 0", o.Interval)
+	case o.Payload < 0 || o.Payload > core.MaxPayload:
+		return fmt.Errorf("payload of %d bytes, want 0 to %d", o.Payload, core.MaxPayload)
+	case o.Join != "storm" && o.Join != "spread":
+		return fmt.Errorf("join %q, want storm or spread", o.Join)
+	case o.Spread <= 0:
+		return fmt.Errorf("spread %v, want more than 0", o.Spread)
+	case o.Kill < 1 || o.Kill > max(c.Peers-1, 1):
+		return fmt.Errorf("kill %d of %d peers, want 1 or more, and one to survive", o.Kill, c.Peers)
+	case !(o.Churn > 0 && o.Churn <= 1000):
+		return fmt.Errorf("churn %v a second, want more than 0, at most 1000", o.Churn)
+	case o.Refresh <= 0:
+		return fmt.Errorf("refresh %v, want more than 0", o.Refresh)
+	case o.ReadBuffer < 0:
+		return fmt.Errorf("read buffer of %d bytes, want 0 or more", o.ReadBuffer)
+	case o.External < 0 || o.External > c.Peers:
+		return fmt.Errorf("%d external peers, want 0 to the number of peers, %d", o.External, c.Peers)
+	case o.External > 0 && o.PeerExec == "":
+		return errors.New("external peers, but no -peer-exec that says how to start one")
+	case o.External == 0 && o.PeerExec != "":
+		return errors.New("-peer-exec, but 0 external peers for it to start")
+	case o.Server != "" && o.ServerExec != "":
+		return errors.New("both -server and -server-exec, want one")
+	case o.External == c.Peers && (o.Server != "" || o.ServerExec != ""):
+		return fmt.Errorf("%d external peers of %d and a server that is not ours: nothing to measure, want a peer of ours", o.External, c.Peers)
+	}
+	if o.Server != "" {
+		if addr, err := netip.ParseAddrPort(o.Server); err != nil || !addr.Addr().Is4() || addr.Port() == 0 {
+			return fmt.Errorf("server address %q, want one such as 127.0.0.1:3000", o.Server)
+		}
+	}
+	for _, s := range c.Scenarios {
+		if why := Cannot(c, s); why != "" {
+			return fmt.Errorf("scenario %s cannot be run: %s", s, why)
+		}
+	}
+	if err := o.Impair.Validate(); err != nil {
+		return err
+	}
+	if err := validateGarbage(o.Garbage); err != nil {
+		return err
+	}
+	if err := o.Search.Validate(); err != nil {
+		return err
+	}
+	if c.Simulation != nil {
+		if err := validateSimulation(c); err != nil {
+			return err
+		}
+	}
+	return c.Timing.Validate()
+}
+
+// validateSimulation names what cannot be simulated.
+func validateSimulation(c *result.Config) error {
+	s, o := c.Simulation, &c.Options
+	switch {
+	case c.Isolation != result.Virtual:
+		return fmt.Errorf("isolation %q of a simulated mesh, want %s", c.Isolation, result.Virtual)
+	case o.Server != "" || o.ServerExec != "":
+		return errors.New("a server of somebody else's cannot be simulated")
+	case o.External > 0:
+		return errors.New("external peers cannot be simulated")
+	case o.Garbage.Rate == 0 && slices.Contains(c.Scenarios, "garbage"):
+		return errors.New("garbage as fast as one core can send: a simulated sender has none, give it a rate such as 100k")
+	case s.Until < 0:
+		return fmt.Errorf("until %v, want 0 or more", s.Until)
+	}
+	if err := s.Host.Validate(); err != nil {
+		return fmt.Errorf("host: %w", err)
+	}
+	script, err := mesh.Scripted(c, c.Seed)
+	if err != nil {
+		return err
+	}
+	return script.Validate()
+}

@@ -1,0 +1,156 @@
+package scenario
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"p2plocal/bench/result"
+)
+
+// hush ends all broadcasting.
+func (s *stage) hush() {
+	for i, p := range s.Peers {
+		if s.Alive.Has(i) {
+			p.Broadcast(0, 0, 0, s.opt.Payload)
+		}
+	}
+}
+
+// lead is the time between the order to broadcast and the first due time.
+const lead = 100 * time.Millisecond
+
+// talk has everybody broadcast through a measured window and writes down how
+// that went.
+func (s *stage) talk(warmup, duration, interval time.Duration) {
+	s.sum(s.window(warmup, duration, interval))
+}
+
+// sum ends the broadcasting and writes down what became of the window.
+func (s *stage) sum(w window) {
+	if s.ctx.Err() == nil {
+		s.meterOff()
+	}
+	s.hush()
+	s.Drain(10 * time.Second)
+	s.messages(w)
+	s.chartLatency()
+	s.keep("latency", s.Store.Latency.HDR())
+	s.keep("latency_due", s.Store.Due.HDR())
+	s.keep("timer_error", s.Store.Timer.HDR())
+}
+
+// window is a measured stretch of broadcasting.
+type window struct {
+	from, to int64
+	interval time.Duration
+	ticks    uint64 // that the schedule has in it
+}
+
+func (s *stage) window(warmup, duration, interval time.Duration) window {
+	start := s.Clock.Now() + int64(lead)
+	ticked := s.ticked()
+	w := window{from: start + int64(warmup), to: start + int64(warmup+duration), interval: interval}
+	s.Store.OpenWindow(w.from, w.to, interval)
+	s.SpreadBroadcasts(start, interval)
+	for i, p := range s.Peers {
+		if s.Alive.Has(i) {
+			p.Broadcast(s.Schedule[i], w.to, interval, s.opt.Payload)
+		}
+	}
+	if s.World.Sleep(s.ctx, time.Duration(w.from-s.Clock.Now())) {
+		s.meterOn()
+		s.World.Sleep(s.ctx, time.Duration(w.to-s.Clock.Now()))
+	}
+	if s.ctx.Err() != nil {
+		w.to = max(min(w.to, s.Clock.Now()), w.from)
+		s.Store.To.Store(w.to)
+		s.hush()
+	}
+	for i := s.External; i < s.N; i++ {
+		w.ticks += ticksWithin(s.Schedule[i], int64(interval), w.from, w.to)
+	}
+	// Late ones may still come, until they are given up.
+	ctx := context.WithoutCancel(s.ctx)
+	s.WaitUntil(ctx, min(s.cfg.Timing.Deadline+100*time.Millisecond, 2*time.Second), func() bool { return s.ticked()-ticked >= w.ticks })
+	return w
+}
+
+// ticksWithin counts first, first+interval, … within [from, to).
+func ticksWithin(first, interval, from, to int64) uint64 {
+	count := func(t int64) int64 { // those before t
+		if t <= first {
+			return 0
+		}
+		return (t - first + interval - 1) / interval
+	}
+	return uint64(count(to) - count(from))
+}
+
+// ticked is how many broadcasts of the window have been sent.
+func (s *stage) ticked() (n uint64) {
+	for i := range s.N {
+		n += s.Store.Slots[i].Ticks.Load()
+	}
+	return n
+}
+
+// messages writes down what became of the window's messages.
+func (s *stage) messages(w window) {
+	var sent, delivered, duplicated, reordered, late, theirs, theirsLost uint64
+	var jitter []float64
+	for i := range s.N {
+		for j := range s.N {
+			p := &s.Store.Pairs[i][j]
+			if i < s.External {
+				if p.Order.Started {
+					theirs += uint64(p.Delivered)
+					theirsLost += uint64(p.Order.High-p.First) + 1 - min(uint64(p.Delivered), uint64(p.Order.High-p.First)+1)
+				}
+				continue
+			}
+			if j < s.External {
+				continue // what it hears is not known
+			}
+			sent += uint64(p.Sent.Load())
+			delivered += uint64(p.Delivered)
+			duplicated += uint64(p.Duplicated)
+			reordered += uint64(p.Reordered)
+			late += uint64(p.Late)
+			if p.Delivered > 1 {
+				jitter = append(jitter, settledJitter(p.Jitter, p.Delivered)/1e9)
+			}
+		}
+	}
+	ticked := s.ticked()
+	if s.N < 2 {
+		ticked = w.ticks // to nobody
+	}
+	s.count("due", w.ticks*uint64(max(s.N-s.External-1, 0)))
+	s.count("sent", sent)
+	s.count("delivered", delivered)
+	s.count("lost", sent-min(sent, delivered))
+	s.count("duplicated", duplicated)
+	s.count("reordered", reordered)
+	s.count("late", late)
+	s.count("missed", w.ticks-min(w.ticks, ticked))
+	s.value("loss", "ratio", float64(sent-min(sent, delivered))/float64(sent)) // none sent: null
+	s.value("rate", "messages/s", float64(delivered)/(float64(w.to-w.from)/1e9))
+	s.set("latency", s.Store.Latency.Distribution())
+	s.set("latency_due", s.Store.Due.Distribution())
+	s.set("timer_error", s.Store.Timer.Distribution())
+	s.set("jitter", result.Samples("s", jitter))
+	if w.ticks > ticked {
+		s.bad("%d broadcasts were due but never sent", w.ticks-ticked)
+	}
+	if s.External > 0 {
+		s.note("external peers: %d of their messages arrived here, %d are missing by their counters", theirs, theirsLost)
+	}
+}
+
+// settledJitter corrects RFC 3550's estimate for its start at 0, of which a part
+// (15/16)^(n-1) is left after n messages: else a few of them show next to no
+// jitter.
+func settledJitter(estimate float64, n uint32) float64 {
+	return estimate / (1 - math.Pow(15.0/16, float64(n-1)))
+}
