@@ -58,12 +58,12 @@ func progress(w io.Writer, name string, quiet bool) (show func(done, all int, la
 	if _, terminal := printing.Terminal(w); quiet || !terminal {
 		return nil, func() {}
 	}
-	begun, wrong := time.Now(), 0
+	started, wrong := time.Now(), 0
 	return func(done, all int, last conform.Result) {
 			if last.Outcome == conform.Fail || last.Outcome == conform.Broken {
 				wrong++
 			}
-			fmt.Fprintf(w, "\r\x1b[K%s: %d of %d cases, %d wrong, %.0f s", cli.Printable(name), done, all, wrong, time.Since(begun).Seconds())
+			fmt.Fprintf(w, "\r\x1b[K%s: %d of %d cases, %d wrong, %.0f s", cli.Printable(name), done, all, wrong, time.Since(started).Seconds())
 		}, func() {
 			fmt.Fprint(w, "\r\x1b[K")
 		}

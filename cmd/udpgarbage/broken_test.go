@@ -99,7 +99,7 @@ func (b *broken) poll() {
 	}
 }
 
-// publish serves a server's books as p2p -metrics does, on the TCP port of the
+// publish serves a server's counters as p2p -metrics does, on the TCP port of the
 // same number.
 func (b *broken) publish(addr string, d *core.Directory, fault string) error {
 	l, err := net.Listen("tcp", addr)
@@ -156,7 +156,7 @@ func server(addr, fault string) error {
 			leaked++
 		case fault == "goroutines" && n > 0 && datagram[0] != 0xC3:
 			go func() { select {} }()
-		case fault == "cull":
+		case fault == "removes-live":
 			time.Sleep(10 * time.Millisecond)
 		}
 		last = datagram

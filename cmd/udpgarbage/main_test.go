@@ -71,7 +71,7 @@ func TestSingleDatagramFaultsAreFoundAndNarrowed(t *testing.T) {
 		{"poison", campaign.Poisoned},
 		{"amplify", campaign.Amplified},
 		{"stray", campaign.Strayed},
-		{"ghost", campaign.Miscount}, // its books betray it before its directory does
+		{"ghost", campaign.Miscount}, // its counters show it before its directory does
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
@@ -103,7 +103,7 @@ func TestLastingFaultsAreFound(t *testing.T) {
 		kind        campaign.Kind
 	}{
 		{"leak", "generate", campaign.Leaked},
-		{"cull", "random", campaign.Culled},
+		{"removes-live", "random", campaign.Removed},
 		{"miscount", "catalogue", campaign.Miscount},
 		{"misclass", "mutate", campaign.Miscount},
 		{"goroutines", "generate", campaign.Leaked},
@@ -118,7 +118,7 @@ func TestLastingFaultsAreFound(t *testing.T) {
 	}
 }
 
-// Without its books, a ghost is seen only by the time that it stays: a birth alone
+// Without its counters, a ghost is seen only by the time that it stays: a birth alone
 // must not be called one, and the file must still bring it about.
 func TestGhostIsFoundAndFoundAgain(t *testing.T) {
 	t.Parallel()

@@ -44,7 +44,7 @@ nothing; drop the silent; and not grow by more than 24 MB or 32 descriptors.
 With -metrics its own counters must add up to what was sent, and its goroutines
 grow by no more than 8. A peer must live, stay in its server's directory, and
 broadcast to a newcomer; it must not print far more than came in. A lateness
-counts only while core's own server in this process is on time and the target was
+counts only while this machine was on time and the target was
 not kept waiting for a processor.
 
 A finding is narrowed down by delta debugging when there is a command that
@@ -137,7 +137,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// reach sees to it that nobody else is hit by mistake, or hard.
+// reach ensures that nobody else is hit by mistake, or hard.
 func (o *options) reach(remote bool) error {
 	for name, a := range map[string]netip.AddrPort{"target": o.Target, "peer": o.Peer} {
 		if a.IsValid() && (a.Addr().IsUnspecified() || a.Port() == 0) {

@@ -172,7 +172,7 @@ func running(t *testing.T, fault string) string {
 	}
 	t.Cleanup(p.Kill)
 	for {
-		conn, err := net.Dial("tcp", addr) // its books, opened after its UDP port
+		conn, err := net.Dial("tcp", addr) // its counters, opened after its UDP port
 		if err == nil {
 			conn.Close()
 			return addr

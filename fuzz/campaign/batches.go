@@ -15,7 +15,7 @@ import (
 type batch struct {
 	mode, what string
 	shots      []hostile.Shot
-	skipped    int          // shots that there is no gun for
+	skipped    int          // shots that there is no source for
 	ghosts     []core.Entry // that must be reaped, a while after the last sign of life
 	flood      bool
 	whole      bool // one case: its shots belong together
@@ -23,9 +23,9 @@ type batch struct {
 }
 
 const (
-	group  = 8   // a server's cases sent between two judgements
-	herd   = 32  // a peer's: it is judged by its broadcasts, which are seconds apart
-	volley = 512 // datagrams of the other modes likewise
+	serverBatch = 8   // a server's cases sent between two judgements
+	peerBatch   = 32  // a peer's: it is judged by its broadcasts, which are seconds apart
+	randomBatch = 512 // datagrams of the other modes likewise
 )
 
 // without is the batch that is left when some of its shots are known.
@@ -47,8 +47,8 @@ func (c *campaign) batches() (batches func(int) (batch, bool), listed int, err e
 	var first []batch
 	if len(c.Replay) > 0 {
 		first = append(first, batch{mode: "replay", what: c.Role.Prefix() + "replay", shots: c.Replay, whole: true, linger: true})
-		c.arms(&first[0])
-		first[0].ghosts = c.mortals(c.Replay)
+		c.keepSendable(&first[0])
+		first[0].ghosts = c.expectRemoved(c.Replay)
 	}
 	cases, err := c.env.Catalogue()
 	if err != nil {
@@ -58,7 +58,7 @@ func (c *campaign) batches() (batches func(int) (batch, bool), listed int, err e
 	for _, mode := range c.Modes {
 		switch mode {
 		case "catalogue":
-			first = append(append(first, c.aside()), c.grouped(cases)...)
+			first = append(append(first, c.bystanderBatch()), c.grouped(cases)...)
 		case "replay":
 		default:
 			random = append(random, mode)
@@ -76,9 +76,9 @@ func (c *campaign) batches() (batches func(int) (batch, bool), listed int, err e
 	}, len(first), nil
 }
 
-// mortals are those that shots bring into a server's directory and that nobody
+// expectRemoved are those that shots bring into a server's directory and that nobody
 // keeps there.
-func (c *campaign) mortals(shots []hostile.Shot) (all []core.Entry) {
+func (c *campaign) expectRemoved(shots []hostile.Shot) (all []core.Entry) {
 	for _, s := range shots {
 		if m, err := core.Parse(s.Datagram); c.Role == hostile.Server && err == nil && m.Type == core.TypeBirth &&
 			!slices.Contains(all, m.Entry) && !c.mesh.canaries[0].sees(m.Entry) {
@@ -103,7 +103,7 @@ func (c *campaign) random(mode string, i int, dictionary [][]byte) batch {
 	b := batch{mode: mode, what: c.Role.Prefix() + mode, flood: mode == "flood"}
 	r := rand.New(rand.NewPCG(c.Seed, uint64(i)))
 	g := hostile.NewGenerator(c.env, int64(r.Uint64()>>1))
-	for n := range volley {
+	for n := range randomBatch {
 		var d []byte
 		switch {
 		case mode == "mutate":
@@ -113,7 +113,7 @@ func (c *campaign) random(mode string, i int, dictionary [][]byte) batch {
 		default:
 			d = g.Next()
 		}
-		if c.fair(d) {
+		if c.mayAnswer(d) {
 			d = []byte{}
 		}
 		from := hostile.FromStranger
@@ -122,13 +122,13 @@ func (c *campaign) random(mode string, i int, dictionary [][]byte) batch {
 		}
 		b.shots = append(b.shots, hostile.Shot{Datagram: d, From: from, Case: fmt.Sprintf("%s%s/%d/%d", c.Role.Prefix(), mode, i, n)})
 	}
-	c.arms(&b)
+	c.keepSendable(&b)
 	return b
 }
 
-// arms leaves a batch the shots that there is a gun for, and counts the others
+// keepSendable leaves a batch the shots that there is a source for, and counts the others
 // as skipped.
-func (c *campaign) arms(b *batch) {
+func (c *campaign) keepSendable(b *batch) {
 	var can []hostile.Shot
 	for _, s := range b.shots {
 		if c.sources[s.From] != nil {
@@ -138,21 +138,21 @@ func (c *campaign) arms(b *batch) {
 	b.skipped, b.shots = len(b.shots)-len(can), can
 }
 
-// fair says that a sound target must answer a datagram: an exact repeat of a
+// mayAnswer says that a sound target must answer a datagram: an exact repeat of a
 // canary's birth, or what invites it to send to a bystander.
-func (c *campaign) fair(d []byte) bool {
+func (c *campaign) mayAnswer(d []byte) bool {
 	m, err := core.Parse(d)
 	if err == nil && m.Type == core.TypeBirth && slices.Contains(c.env.Members, m.Entry) {
 		return true
 	}
-	return c.asides.invited(d, func(n core.Name) bool {
+	return c.bystanders.mayDraw(d, func(n core.Name) bool {
 		return slices.ContainsFunc(c.env.Members, func(e core.Entry) bool { return e.Name == n })
 	})
 }
 
-// aside is what must not make the target send to the bystander.
-func (c *campaign) aside() batch {
-	port, a := c.asides.port(), c.env.Members[0]
+// bystanderBatch is what must not make the target send to the bystander.
+func (c *campaign) bystanderBatch() batch {
+	port, a := c.bystanders.port(), c.env.Members[0]
 	b := batch{mode: "catalogue", what: c.Role.Prefix() + "bystander", linger: true}
 	add := func(name, why string, d []byte) {
 		b.shots = append(b.shots, hostile.Shot{Datagram: d, Case: b.what + "/" + name, Comment: why})
@@ -176,7 +176,7 @@ func (c *campaign) aside() batch {
 func (c *campaign) grouped(cases []hostile.Case) (groups []batch) {
 	var whole, slow []batch
 	open := map[string]int{} // the group of a kind that has room
-	most := [...]int{group, herd}[c.Role]
+	most := [...]int{serverBatch, peerBatch}[c.Role]
 	for _, k := range cases {
 		if k.Role != c.Role {
 			continue
@@ -224,7 +224,7 @@ func (c *campaign) single(k hostile.Case) batch {
 		b.whole = b.whole || len(s.Datagram) >= large
 		b.shots = append(b.shots, hostile.Shot{At: s.At, Datagram: s.Datagram, From: s.From, Case: k.Name, Comment: k.Why})
 	}
-	c.arms(&b)
+	c.keepSendable(&b)
 	if c.Role == hostile.Server && k.Span() > time.Second && len(k.Left) == 0 && k.Steps[len(k.Steps)-1].At > 2100*time.Millisecond {
 		for _, s := range k.Steps {
 			if s.Fate == hostile.Born {

@@ -22,13 +22,13 @@ func onAnother(a netip.AddrPort) netip.AddrPort {
 type bystanders struct {
 	target  netip.AddrPort
 	socket  *net.UDPConn // its port stands in forged directories and refused births
-	sender  *send.Sender // the stranger's gun: its source
+	sender  *send.Sender // the stranger's source
 	ports   map[uint16]bool
 	strayed uint64
 }
 
-// bystand opens the socket on port.
-func bystand(attacked netip.AddrPort, port uint16, sender *send.Sender) (*bystanders, error) {
+// newBystanders opens the socket on port.
+func newBystanders(attacked netip.AddrPort, port uint16, sender *send.Sender) (*bystanders, error) {
 	u, err := target.ListenAgain(netip.AddrPortFrom(attacked.Addr(), port))
 	if err != nil {
 		return nil, err
@@ -54,9 +54,9 @@ func (b *bystanders) strays() uint64 {
 
 func (b *bystanders) close() { b.socket.Close() }
 
-// invited says that a sound target may answer a datagram by sending to a
+// mayDraw says that a sound target may answer a datagram by sending to a
 // bystander: by chance it is a birth there, or a directory that names it.
-func (b *bystanders) invited(d []byte, held func(core.Name) bool) bool {
+func (b *bystanders) mayDraw(d []byte, held func(core.Name) bool) bool {
 	m, err := core.Parse(d)
 	if err != nil {
 		return false

@@ -60,15 +60,15 @@ type Finding struct {
 // campaign is one that runs.
 type campaign struct {
 	Config
-	env     hostile.Env
-	house   *house // a peer's server, when it is ours
-	mesh    *mesh
-	prey    prey // when a peer is attacked
-	process *target.Process
-	address netip.AddrPort // of what is attacked
-	sources sources
-	asides  *bystanders
-	audit   *audit
+	env         hostile.Env
+	localServer *localServer // a peer's server, when it is ours
+	mesh        *mesh
+	targetPeer  targetPeer // when a peer is attacked
+	process     *target.Process
+	address     netip.AddrPort // of what is attacked
+	sources     sources
+	bystanders  *bystanders
+	audit       *audit
 
 	usage  target.Usage // of the process after its start
 	lost   send.Counts
@@ -85,14 +85,14 @@ const (
 	printedMost      = 32 << 10 // bytes that a peer may print of itself after a batch
 	printedMore      = 16       // and for each byte that came in
 	settle           = 10 * time.Millisecond
-	patience         = 30 * time.Second // for a process to come up
+	startTimeout     = 30 * time.Second // for a process to come up
 )
 
 // Run carries a campaign out. It returns early with what it has when ctx is done.
 func Run(ctx context.Context, cfg Config) (Result, error) {
 	c := &campaign{Config: cfg, known: map[string]bool{}, start: time.Now()}
 	c.result.Seed = cfg.Seed
-	release, err := c.claim()
+	release, err := c.claimPorts()
 	if err != nil {
 		return c.result, err
 	}
@@ -120,7 +120,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 			c.Progress(b.what, c.result)
 		}
 		cut := c.cut(&b)
-		if err = c.round(ctx, b); err != nil || ctx.Err() != nil || c.gone || cut { // what a batch is cut by comes when the campaign goes on
+		if err = c.runBatch(ctx, b); err != nil || ctx.Err() != nil || c.gone || cut { // what a batch is cut by comes when the campaign goes on
 			break
 		}
 	}
@@ -161,7 +161,7 @@ func (c *campaign) up(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.arm(); err != nil {
+	if err := c.openSources(); err != nil {
 		return err
 	}
 	if c.process != nil {
@@ -169,7 +169,7 @@ func (c *campaign) up(ctx context.Context) (err error) {
 	}
 	c.env = c.environment()
 	if c.Metrics != "" {
-		c.mesh.settle()
+		c.mesh.reset()
 		if c.audit, err = newAudit(c.Metrics, c.address, c.mesh.sent); err != nil {
 			return err
 		}
@@ -185,7 +185,7 @@ func (c *campaign) upServer(ctx context.Context) (err error) {
 		}
 	}
 	c.mesh, err = newMesh(ctx, c.Target, c.Ports, c.ProbeTimeout, c.warmUp(), c.starved, c.dead)
-	return cmp.Or(c.stillborn(), err)
+	return cmp.Or(c.endedAtStart(), err)
 }
 
 // warmUp is how long a target may take to answer for the first time.
@@ -193,7 +193,7 @@ func (c *campaign) warmUp() time.Duration {
 	if c.process == nil {
 		return 0
 	}
-	return patience
+	return startTimeout
 }
 
 // dead says that the target's process has ended.
@@ -201,57 +201,57 @@ func (c *campaign) dead() bool {
 	return c.process != nil && c.process.Ended() != ""
 }
 
-// stillborn says that a target of ours has ended before anything was sent to it.
-func (c *campaign) stillborn() error {
+// endedAtStart says that a target of ours has ended before anything was sent to it.
+func (c *campaign) endedAtStart() error {
 	if c.dead() {
 		return fmt.Errorf("%q ended at once: %s", c.Exec, c.process.Ended())
 	}
 	return nil
 }
 
-// preyName is what a peer that the campaign starts is called.
-const preyName = core.Name('T')
+// peerName is what a peer that the campaign starts is called.
+const peerName = core.Name('T')
 
 func (c *campaign) upPeer(ctx context.Context) (err error) {
 	server := c.Target
 	if c.Exec != "" {
-		if c.house, err = newHouse(netip.AddrPortFrom(c.Target.Addr(), c.Ports+housePort)); err != nil {
+		if c.localServer, err = newLocalServer(netip.AddrPortFrom(c.Target.Addr(), c.Ports+serverPort)); err != nil {
 			return err
 		}
-		server = c.house.socket.Addr()
+		server = c.localServer.socket.Addr()
 	}
 	if c.mesh, err = newMesh(ctx, server, c.Ports, c.ProbeTimeout, 0, c.starved, c.dead); err != nil {
 		return err
 	}
 	if c.Exec == "" {
-		if err := c.find(); err != nil {
+		if err := c.findPeer(); err != nil {
 			return err
 		}
 	}
 	const launches = 5 // the machine may keep a peer from its keep-alives
 	for n := 1; ; n++ {
 		if c.Exec != "" {
-			if err := c.launch(ctx, server); err != nil {
+			if err := c.startPeer(ctx, server); err != nil {
 				return err
 			}
 		}
-		if c.prey.interval == 0 {
-			c.prey.interval = c.mesh.learn(c.prey.entry)
+		if c.targetPeer.interval == 0 {
+			c.targetPeer.interval = c.mesh.measureInterval(c.targetPeer.entry)
 		}
-		if c.prey.interval != 0 || c.Exec == "" || c.mesh.canaries[0].sees(c.prey.entry) || c.mesh.over() || n == launches {
+		if c.targetPeer.interval != 0 || c.Exec == "" || c.mesh.canaries[0].sees(c.targetPeer.entry) || c.mesh.over() || n == launches {
 			break
 		}
 		c.process.Kill()
 	}
-	c.address = netip.AddrPortFrom(server.Addr(), c.prey.entry.Port)
-	if c.prey.interval == 0 && !c.mesh.over() {
-		c.Log(fmt.Sprintf("%v has not broadcast for %v: only its keep-alives are watched", c.prey.entry, hearing))
+	c.address = netip.AddrPortFrom(server.Addr(), c.targetPeer.entry.Port)
+	if c.targetPeer.interval == 0 && !c.mesh.over() {
+		c.Log(fmt.Sprintf("%v has not broadcast for %v: only its keep-alives are watched", c.targetPeer.entry, learnTime))
 	}
-	return c.stillborn()
+	return c.endedAtStart()
 }
 
 // find looks for a peer that runs already in its server's directory.
-func (c *campaign) find() error {
+func (c *campaign) findPeer() error {
 	canary := c.mesh.canaries[0]
 	canary.mu.Lock()
 	defer canary.mu.Unlock()
@@ -259,32 +259,32 @@ func (c *campaign) find() error {
 	if name == 0 {
 		return fmt.Errorf("no peer on port %d is in the directory of %v", c.Peer.Port(), c.Target)
 	}
-	c.prey.entry = core.Entry{Name: name, Port: c.Peer.Port()}
+	c.targetPeer.entry = core.Entry{Name: name, Port: c.Peer.Port()}
 	return nil
 }
 
-// launch starts a peer of ours and waits until it is in the directory.
-func (c *campaign) launch(ctx context.Context, server netip.AddrPort) (err error) {
-	c.prey.entry = core.Entry{Name: preyName, Port: c.Ports + preyPort}
-	command := target.Command{Line: c.Exec, Name: preyName.String(), Listen: netip.AddrPortFrom(server.Addr(), c.prey.entry.Port), Server: server}
+// startPeer starts a peer of ours and waits until it is in the directory.
+func (c *campaign) startPeer(ctx context.Context, server netip.AddrPort) (err error) {
+	c.targetPeer.entry = core.Entry{Name: peerName, Port: c.Ports + peerPort}
+	command := target.Command{Line: c.Exec, Name: peerName.String(), Listen: netip.AddrPortFrom(server.Addr(), c.targetPeer.entry.Port), Server: server}
 	if c.process, err = target.Start(command); err != nil {
 		return err
 	}
-	if !c.mesh.await(patience, func() bool { return c.mesh.canaries[0].sees(c.prey.entry) }) {
-		return cmp.Or(c.stillborn(), ctx.Err(), fmt.Errorf("%q was not born as %v at %v within %v", c.Exec, c.prey.entry, server, patience))
+	if !c.mesh.await(startTimeout, func() bool { return c.mesh.canaries[0].sees(c.targetPeer.entry) }) {
+		return cmp.Or(c.endedAtStart(), ctx.Err(), fmt.Errorf("%q was not born as %v at %v within %v", c.Exec, c.targetPeer.entry, server, startTimeout))
 	}
 	return nil
 }
 
-// arm makes the sources that there can be, and the bystanders.
-func (c *campaign) arm() error {
+// openSources makes the sources that there can be, and the bystanders.
+func (c *campaign) openSources() error {
 	host := c.address.Addr()
 	stranger, err := send.Dial(netip.AddrPortFrom(host, 0), c.address)
 	if err != nil {
 		return err
 	}
 	c.sources[hostile.FromStranger] = stranger
-	if c.asides, err = bystand(c.address, c.Ports+asidePort, stranger); err != nil {
+	if c.bystanders, err = newBystanders(c.address, c.Ports+bystanderPort, stranger); err != nil {
 		return err
 	}
 	if c.Role == hostile.Server {
@@ -292,8 +292,8 @@ func (c *campaign) arm() error {
 	}
 	member := c.mesh.canaries[0]
 	c.sources[hostile.FromMember] = send.Borrow(member.conn, c.address)
-	if c.house != nil {
-		c.sources[hostile.FromServer] = send.Borrow(c.house.conn, c.address)
+	if c.localServer != nil {
+		c.sources[hostile.FromServer] = send.Borrow(c.localServer.conn, c.address)
 	}
 	if host.IsLoopback() { // every address of 127/8 is this host's own, on most systems
 		for origin, of := range map[hostile.Origin]netip.AddrPort{hostile.FromElsewhere: c.mesh.server, hostile.FromDouble: member.socket.Addr()} {
@@ -307,13 +307,13 @@ func (c *campaign) arm() error {
 
 // environment is the mesh as the catalogue wants it.
 func (c *campaign) environment() hostile.Env {
-	e := hostile.Env{Server: c.mesh.server, Self: c.prey.entry}
+	e := hostile.Env{Server: c.mesh.server, Self: c.targetPeer.entry}
 	for _, p := range c.mesh.canaries {
 		e.Members = append(e.Members, p.entry)
 	}
 	for n := core.Name(' '); n.Valid(); n++ {
 		// Nobody reads on these ports: they answer the target with an ICMP error.
-		if s := (core.Entry{Name: n, Port: 2 + uint16(n)}); n != c.prey.entry.Name && !c.mesh.canaries[0].shutOut(s) {
+		if s := (core.Entry{Name: n, Port: 2 + uint16(n)}); n != c.targetPeer.entry.Name && !c.mesh.canaries[0].conflicts(s) {
 			e.Spare = append(e.Spare, s)
 		}
 	}
@@ -332,19 +332,19 @@ func (c *campaign) down() {
 	}
 	c.lost = c.counts()
 	c.sources.close()
-	if c.asides != nil {
-		c.asides.close()
+	if c.bystanders != nil {
+		c.bystanders.close()
 	}
 	if c.mesh != nil {
 		c.mesh.leave()
 	}
-	if c.house != nil {
-		c.house.leave()
+	if c.localServer != nil {
+		c.localServer.leave()
 	}
 	if c.audit != nil {
 		c.audit.close()
 	}
-	c.mesh, c.house, c.process, c.asides, c.audit, c.sources = nil, nil, nil, nil, nil, sources{}
+	c.mesh, c.localServer, c.process, c.bystanders, c.audit, c.sources = nil, nil, nil, nil, nil, sources{}
 }
 
 func (c *campaign) restart(ctx context.Context) error {
@@ -355,16 +355,16 @@ func (c *campaign) restart(ctx context.Context) error {
 	return c.up(ctx)
 }
 
-// round sends one batch, and narrows down what it did.
-func (c *campaign) round(ctx context.Context, b batch) error {
+// runBatch sends one batch, and narrows down what it did.
+func (c *campaign) runBatch(ctx context.Context, b batch) error {
 	t := c.result.tally(b.what)
 	before := c.measure()
-	kind, why, err := c.certain(ctx, b, true)
-	if (kind == Amplified || kind == Culled || kind == Slow) && ctx.Err() == nil { // chance can do that: it must be so again
+	kind, why, err := c.check(ctx, b, true)
+	if (kind == Amplified || kind == Removed || kind == Slow) && ctx.Err() == nil { // chance can do that: it must be so again
 		switch gone := c.restart(ctx); {
 		case gone == nil:
 			first, of := kind, why
-			if kind, why, err = c.certain(ctx, b, true); kind == "" && err == nil && ctx.Err() == nil {
+			if kind, why, err = c.check(ctx, b, true); kind == "" && err == nil && ctx.Err() == nil {
 				c.Log(fmt.Sprintf("%s once, not again, no finding: %s", first, of))
 			}
 		case c.Exec != "":
@@ -385,10 +385,10 @@ func (c *campaign) round(ctx context.Context, b batch) error {
 	if c.Exec != "" {
 		end = c.narrow(ctx, b, &f)
 	}
-	if err := cmp.Or(c.book(t, b, f), end); err != nil {
+	if err := cmp.Or(c.record(t, b, f), end); err != nil {
 		return err
 	}
-	if c.Exec == "" && (kind == Died || kind == Hung || kind == Slow || kind == Culled || kind == Poisoned || kind == Deaf) {
+	if c.Exec == "" && (kind == Died || kind == Hung || kind == Slow || kind == Removed || kind == Poisoned || kind == Deaf) {
 		if err := c.restart(ctx); err != nil { // the mesh at least: it says whether anybody is left to attack
 			c.Log(fmt.Sprintf("the end: %v", err))
 			c.gone = true
@@ -396,16 +396,16 @@ func (c *campaign) round(ctx context.Context, b batch) error {
 		return nil
 	}
 	if c.Exec != "" && b.mode == "catalogue" && len(f.Shots) < len(b.shots) && !b.whole && !c.enough() {
-		return c.round(ctx, b.without(f.Shots)) // what the culprit has hidden
+		return c.runBatch(ctx, b.without(f.Shots)) // what the culprit has hidden
 	}
 	return nil
 }
 
-// certain is verdict, with another target where the machine has spoilt this one.
-func (c *campaign) certain(ctx context.Context, b batch, watch bool) (kind Kind, why string, err error) {
+// check is fireAndCheck, with another target where the machine has spoilt this one.
+func (c *campaign) check(ctx context.Context, b batch, watch bool) (kind Kind, why string, err error) {
 	const tries = 5
 	for range tries {
-		kind, why = c.verdict(ctx, b, watch)
+		kind, why = c.fireAndCheck(ctx, b, watch)
 		if !c.mesh.stale {
 			return kind, why, nil
 		}
@@ -427,7 +427,7 @@ func (c *campaign) narrow(ctx context.Context, b batch, f *Finding) error {
 		}
 		trial := b
 		trial.shots = shots
-		kind, why, err := c.certain(ctx, trial, f.Kind != Hung)
+		kind, why, err := c.check(ctx, trial, f.Kind != Hung)
 		if err != nil {
 			return false
 		}
@@ -443,7 +443,7 @@ func (c *campaign) narrow(ctx context.Context, b batch, f *Finding) error {
 }
 
 // book keeps a finding that is new.
-func (c *campaign) book(t *Tally, b batch, f Finding) error {
+func (c *campaign) record(t *Tally, b batch, f Finding) error {
 	f.Case, f.Count, f.After = f.Shots[0].Case, len(f.Shots), time.Since(c.start).Seconds()
 	for _, s := range f.Shots {
 		f.Bytes += len(s.Datagram)

@@ -8,21 +8,21 @@ import (
 
 func TestSameDatagramIsOneFinding(t *testing.T) {
 	c := &campaign{known: map[string]bool{}, Config: Config{Log: func(string) {}}}
-	book := func(kind Kind, name string, datagrams ...string) {
+	record := func(kind Kind, name string, datagrams ...string) {
 		f := Finding{Kind: kind, Mode: "catalogue"}
 		for _, d := range datagrams {
 			f.Shots = append(f.Shots, hostile.Shot{Datagram: []byte(d), Case: name})
 		}
-		if err := c.book(&Tally{}, batch{}, f); err != nil {
+		if err := c.record(&Tally{}, batch{}, f); err != nil {
 			t.Fatal(err)
 		}
 	}
-	book(Hung, "empty", "")
-	book(Hung, "empty-burst", "")     // the same again
-	book(Died, "empty", "")           // another fault
-	book(Hung, "walk", "x")           // another datagram
-	book(Hung, "pair", "", "")        // a sequence
-	book(Hung, "another", "", "more") // and another
+	record(Hung, "empty", "")
+	record(Hung, "empty-burst", "")     // the same again
+	record(Died, "empty", "")           // another fault
+	record(Hung, "walk", "x")           // another datagram
+	record(Hung, "pair", "", "")        // a sequence
+	record(Hung, "another", "", "more") // and another
 	if len(c.result.Findings) != 5 {
 		t.Errorf("%+v, want five", c.result.Findings)
 	}

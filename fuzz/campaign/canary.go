@@ -28,9 +28,9 @@ type canary struct {
 
 	mu        sync.Mutex
 	view      core.Entries // the last directory's
-	again     uint64       // bytes of directories that said what the last one had said
+	repeated  uint64       // bytes of directories that said what the last one had said
 	malformed []byte       // the first of the target's datagrams that is none
-	heard     map[core.Name]voice
+	heard     map[core.Name]heardMessages
 	sent      uint64    // datagrams to the server
 	alive     time.Time // when it last sent a sign of life
 	late      time.Time // when it last did so more than lateAlive after the one before
@@ -39,7 +39,7 @@ type canary struct {
 }
 
 // lateAlive is how long a canary may be silent before the machine, and not the
-// target, is to blame for its cull.
+// target, is to blame for its removal.
 const lateAlive = time.Second
 
 // join makes a peer on a port (0: the kernel's choice) and has it born. It must
@@ -51,7 +51,7 @@ func join(server netip.AddrPort, e core.Entry, retry time.Duration, got *atomic.
 	}
 	e.Port = socket.Addr().Port()
 	c := &canary{entry: e, socket: socket, conn: conn, joined: make(chan struct{}), done: make(chan struct{}), got: got,
-		heard: map[core.Name]voice{}, alive: time.Now()}
+		heard: map[core.Name]heardMessages{}, alive: time.Now()}
 	timing := core.DefaultTiming()
 	timing.Retry, timing.Broadcast = retry, 0
 	c.peer, err = core.NewPeer(core.PeerConfig{Self: e, Server: server, Timing: timing, Observe: c.observer(server)}, time.Now())
@@ -75,7 +75,7 @@ func (c *canary) observer(server netip.AddrPort) func(core.Event) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if bytes.Equal(c.view, e.All) && c.view != nil {
-				c.again += uint64(4 + len(e.All))
+				c.repeated += uint64(4 + len(e.All))
 			}
 			c.view = append(c.view[:0], e.All...)
 			if c.view.Contains(c.entry) {
@@ -86,7 +86,7 @@ func (c *canary) observer(server netip.AddrPort) func(core.Event) {
 			defer c.mu.Unlock()
 			now := time.Now()
 			v := c.heard[e.Peer.Name]
-			c.heard[e.Peer.Name] = voice{v.times + 1, now, now.Sub(v.last), string(head(e.Data))}
+			c.heard[e.Peer.Name] = heardMessages{v.times + 1, now, now.Sub(v.last), string(head(e.Data))}
 		case core.Sent:
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -154,15 +154,15 @@ func (c *canary) out() uint64 {
 }
 
 // voice is what a canary has heard of one fellow peer.
-type voice struct {
+type heardMessages struct {
 	times int
 	last  time.Time
 	gap   time.Duration // between the last two
 	text  string        // the last message's beginning
 }
 
-// hears is what has been heard of a peer.
-func (c *canary) hears(from core.Name) voice {
+// heardFrom is what has been heard of a peer.
+func (c *canary) heardFrom(from core.Name) heardMessages {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.heard[from]
@@ -185,9 +185,9 @@ func (c *canary) sees(e core.Entry) bool {
 	return c.find(func(x core.Entry) bool { return x == e }) != 0
 }
 
-// shutOut says that somebody else has a name or port of e's, as far as this
+// conflicts says that somebody else has a name or port of e's, as far as this
 // canary knows.
-func (c *canary) shutOut(e core.Entry) bool {
+func (c *canary) conflicts(e core.Entry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.find(func(x core.Entry) bool { return x != e && (x.Name == e.Name || x.Port == e.Port) }) != 0
@@ -210,17 +210,17 @@ func (c *canary) free(n int) core.Name {
 }
 
 // silent says that it has lately been silent for so long that a sound server
-// may have culled it.
+// may have removed it.
 func (c *canary) silent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	return now.Sub(c.alive) > lateAlive || now.Sub(c.late) < memory
+	return now.Sub(c.alive) > lateAlive || now.Sub(c.late) < excuseTime
 }
 
-// memory is how long ago a silence may lie that explains a cull: the deadline,
-// a reaper's round, and some.
-const memory = 3 * time.Second
+// excuseTime is how long ago a silence may lie that explains a removal: the deadline,
+// a round of the reaper, and some.
+const excuseTime = 3 * time.Second
 
 // say sends a message to one fellow canary, by its name.
 func (c *canary) say(to core.Name, text string) {

@@ -69,7 +69,7 @@ func (c *campaign) fire(ctx context.Context, b batch) {
 			from = s.From
 		}
 		if c.Sent != nil {
-			c.Sent(time.Now(), c.muzzle(s.From), c.address, s.Datagram)
+			c.Sent(time.Now(), c.sourceAddr(s.From), c.address, s.Datagram)
 		}
 		if due = append(due, s.Datagram); len(due) == send.BatchSize {
 			flush()
@@ -86,8 +86,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// muzzle is the address that an origin's datagrams come from.
-func (c *campaign) muzzle(o hostile.Origin) netip.AddrPort {
+// sourceAddr is the address that an origin's datagrams come from.
+func (c *campaign) sourceAddr(o hostile.Origin) netip.AddrPort {
 	switch g := c.sources[o].(type) {
 	case *send.Sender:
 		return g.Addr()
@@ -118,23 +118,23 @@ func (c *campaign) flood(ctx context.Context, shots []hostile.Shot) {
 	stranger.Run(ctx, send.Pack(set, c.GSO && stranger.Supported()), c.Rate)
 }
 
-// verdict fires b and says what it did to the target. With watch it takes the
+// fireAndCheck fires b and says what it did to the target. With watch it takes the
 // time to tell a hung target from a slow one.
-func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, string) {
-	c.mesh.settle()
-	var heard voice
+func (c *campaign) fireAndCheck(ctx context.Context, b batch, watch bool) (Kind, string) {
+	c.mesh.reset()
+	var heard heardMessages
 	if c.Role == hostile.Peer {
-		heard = c.mesh.canaries[0].hears(c.prey.entry.Name)
+		heard = c.mesh.canaries[0].heardFrom(c.targetPeer.entry.Name)
 	}
-	before, strays, printed, begun := c.sources.counts(), c.asides.strays(), c.said(), time.Now()
+	before, strays, printed, started := c.sources.counts(), c.bystanders.strays(), c.said(), time.Now()
 	drops, _ := target.Drops(c.address)
 	c.fire(ctx, b)
-	late := time.Since(begun)
+	late := time.Since(started)
 	if len(b.shots) > 0 {
 		late -= b.shots[len(b.shots)-1].At
 	}
-	if b.linger && c.prey.interval > 0 {
-		c.mesh.hearTwice(&c.prey)
+	if b.linger && c.targetPeer.interval > 0 {
+		c.mesh.awaitBroadcasts(&c.targetPeer)
 	}
 	if c.process != nil {
 		time.Sleep(settle)
@@ -146,9 +146,9 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 	var kind Kind
 	var why string
 	if c.Role == hostile.Server {
-		kind, why = c.mesh.judge(in, c.Amplification, watch)
+		kind, why = c.mesh.checkServer(in, c.Amplification, watch)
 	} else {
-		kind, why = c.mesh.judgePeer(&c.prey, heard, begun, watch)
+		kind, why = c.mesh.checkPeer(&c.targetPeer, heard, started, watch)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -164,11 +164,11 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 	if kind != "" {
 		return kind, why
 	}
-	if c.mesh.healed { // who is to blame for the cull, another try must tell
+	if c.mesh.reconnected { // another try must tell why the canary was removed
 		c.mesh.stale = true
 		return "", ""
 	}
-	if n := c.asides.strays() - strays; n > 0 {
+	if n := c.bystanders.strays() - strays; n > 0 {
 		return Strayed, fmt.Sprintf("the target sent %d datagrams to ports that had asked for none", n)
 	}
 	if n := c.said() - printed; c.Role == hostile.Peer && n > printedMost+printedMore*int64(in) {
@@ -179,13 +179,13 @@ func (c *campaign) verdict(ctx context.Context, b batch, watch bool) (Kind, stri
 			return Leaked, why
 		}
 	}
-	if kind, why := c.inspect(); kind != "" {
+	if kind, why := c.checkCounters(); kind != "" {
 		return kind, why
 	}
 	if lost, _ := target.Drops(c.address); lost > drops {
 		return "", "" // a patient server keeps the silent for longer
 	}
-	return c.haunted(ctx, b, begun.Add(late))
+	return c.checkGhosts(ctx, b, started.Add(late))
 }
 
 func (c *campaign) said() int64 {
@@ -196,17 +196,17 @@ func (c *campaign) said() int64 {
 }
 
 // underWay is how many keep-alives may have been on their way to the target when
-// its books were read first.
+// its counters were read first.
 const underWay = canaries + 1
 
-// inspect looks into the target's books. What the canaries have just sent may
+// checkCounters looks into the target's counters. What the canaries have just sent may
 // be under way.
-func (c *campaign) inspect() (Kind, string) {
+func (c *campaign) checkCounters() (Kind, string) {
 	if c.audit == nil {
 		return "", ""
 	}
 	var why string
-	var now books
+	var now targetCounters
 	var err error
 	right := c.mesh.await(c.ProbeTimeout, func() bool {
 		least := c.sources.counts().Sent + c.mesh.sent() - c.audit.most
@@ -214,7 +214,7 @@ func (c *campaign) inspect() (Kind, string) {
 			return true
 		}
 		most := c.sources.counts().Sent + c.mesh.sent() - c.audit.least + underWay
-		if why = sums(now.P2P.Counters); why != "" {
+		if why = wrongSum(now.P2P.Counters); why != "" {
 			return false
 		}
 		took, known := c.audit.taken(&now)
@@ -229,7 +229,7 @@ func (c *campaign) inspect() (Kind, string) {
 			if c.Role == hostile.Server {
 				mesh = c.mesh.sent() - c.audit.least + underWay
 			}
-			why = c.audit.misread(&now, c.Role, mesh, alone)
+			why = c.audit.wrongClass(&now, c.Role, mesh, alone)
 		}
 		return why == ""
 	})
@@ -245,17 +245,17 @@ func (c *campaign) inspect() (Kind, string) {
 	return "", ""
 }
 
-// haunted looks for the silent in the directory, when they must have been reaped
+// checkGhosts looks for the silent in the directory, when they must have been reaped
 // after the last sign of life that b's shots, sent from begun on, gave of them, and
 // a while later, so that a server that was only late has its chance.
-func (c *campaign) haunted(ctx context.Context, b batch, begun time.Time) (Kind, string) {
+func (c *campaign) checkGhosts(ctx context.Context, b batch, started time.Time) (Kind, string) {
 	for _, e := range b.ghosts {
 		last, born := signOfLife(b.shots, e)
 		if !born {
 			continue
 		}
-		for c.mesh.canaries[0].sees(e) && time.Since(begun) < last+reaped && ctx.Err() == nil {
-			pause(ctx, glance)
+		for c.mesh.canaries[0].sees(e) && time.Since(started) < last+removeTime && ctx.Err() == nil {
+			pause(ctx, pollInterval)
 		}
 		if !c.mesh.canaries[0].sees(e) {
 			continue
@@ -264,10 +264,10 @@ func (c *campaign) haunted(ctx context.Context, b batch, begun time.Time) (Kind,
 		if b.mode == "replay" { // when the reaper makes its rounds must not decide whether a finding is found again
 			grace -= 600 * time.Millisecond
 		}
-		pause(ctx, last+reaped+grace-time.Since(begun))
+		pause(ctx, last+removeTime+grace-time.Since(started))
 		kind, _ := c.mesh.probe(false)
 		if c.mesh.catchUp(); kind == "" && c.mesh.canaries[0].sees(e) {
-			return Ghost, fmt.Sprintf("%v is in the directory though silent for %.1f s", e, (time.Since(begun) - last).Seconds())
+			return Ghost, fmt.Sprintf("%v is in the directory though silent for %.1f s", e, (time.Since(started) - last).Seconds())
 		}
 	}
 	return "", ""

@@ -19,7 +19,7 @@ const (
 	Died      Kind = "died"      // the target's process ended
 	Hung      Kind = "hung"      // two fresh peers, one after the other, are not let in, nor later
 	Slow      Kind = "slow"      // two fresh peers are not let in in time, but later
-	Culled    Kind = "culled"    // a live peer is missing from the directory
+	Removed   Kind = "removed"   // a live peer is missing from the directory
 	Deaf      Kind = "deaf"      // two peers of the directory do not hear each other, or the target a newcomer's birth
 	Poisoned  Kind = "poisoned"  // the target sends what is no directory
 	Amplified Kind = "amplified" // the same directory again, though nothing has changed, and more bytes than came in
@@ -31,27 +31,28 @@ const (
 )
 
 const (
-	canaries = 3
-	knocks   = 2*canaries + 1 // canaries in a row that nobody answers; two other campaigns may have held the names of all but one
+	canaries   = 3
+	firstTries = 2*canaries + 1 // canaries in a row that nobody answers; two other campaigns may have held the names of all but one
 )
 
 // mesh is what the campaign keeps around its target to tell how it fares.
 type mesh struct {
-	ctx      context.Context // when it is done nothing is waited for
-	server   netip.AddrPort
-	timeout  time.Duration
-	canaries []*canary
-	control  *house
-	starved  func() time.Duration // how long the target has waited for a processor
-	dead     func() bool          // its process has ended: nothing is waited for either
-	got      atomic.Uint64
-	left     uint64 // datagrams to the server from guests that have left
-	probes   int
-	rounds   int
-	again    uint64 // as last judged
-	samples  []sample
-	stale    bool // the machine has spoilt it: nothing can be said until a restart
-	healed   bool // a canary was culled since settle, maybe by the machine's fault
+	ctx         context.Context // when it is done nothing is waited for
+	server      netip.AddrPort
+	timeout     time.Duration
+	canaries    []*canary
+	late        func(since time.Time) time.Duration // how late this machine was
+	monitor     *target.Monitor
+	starved     func() time.Duration // how long the target has waited for a processor
+	dead        func() bool          // its process has ended: nothing is waited for either
+	got         atomic.Uint64
+	left        uint64 // datagrams to the server from newcomers that have left
+	probes      int
+	rounds      int
+	repeated    uint64 // as last judged
+	samples     []sample
+	stale       bool // the machine has spoilt it: nothing can be said until a restart
+	reconnected bool // a canary was removed since reset, maybe by the machine's fault
 }
 
 // newMesh puts canaries into the mesh of a server, on port, the next one and so
@@ -64,9 +65,10 @@ func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout, f
 			m.leave()
 		}
 	}()
-	if m.control, err = newHouse(netip.AddrPortFrom(server.Addr(), 0)); err != nil {
+	if m.monitor, err = target.NewMonitor(); err != nil {
 		return nil, err
 	}
+	m.late = m.monitor.Late
 	for name := core.Name('~'); len(m.canaries) < canaries && name > '~'-12; name-- { // some names may be taken
 		c, err := join(server, core.Entry{Name: name, Port: port + uint16(len(m.canaries))}, timeout/4, &m.got)
 		if err != nil {
@@ -83,7 +85,7 @@ func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout, f
 			continue
 		case ctx.Err() != nil:
 			err = ctx.Err()
-		case dead(), name == '~'-knocks+1 && len(m.canaries) == 0:
+		case dead(), name == '~'-firstTries+1 && len(m.canaries) == 0:
 			err = fmt.Errorf("no answer from %v to peers' births within %v", server, limit)
 		}
 		c.leave()
@@ -101,25 +103,25 @@ func (m *mesh) leave() {
 	for _, c := range m.canaries {
 		c.leave()
 	}
-	if m.control != nil {
-		m.control.leave()
+	if m.monitor != nil {
+		m.monitor.Close()
 	}
-	m.canaries, m.control = nil, nil
+	m.canaries, m.monitor = nil, nil
 }
 
 const (
-	glance   = 10 * time.Millisecond
-	longest  = 20                      // timeouts that a slow machine is waited for
-	reaped   = 2200 * time.Millisecond // after which whom a server does not hear is gone
-	progress = time.Minute             // for which one that empties its queue is waited for
-	emptied  = 5 * time.Second         // likewise, with time for one that is patient after losses
+	pollInterval = 10 * time.Millisecond
+	mostTimeouts = 20                      // timeouts that a slow machine is waited for
+	removeTime   = 2200 * time.Millisecond // after which a peer that the server does not hear is gone
+	progressTime = time.Minute             // for which one that empties its queue is waited for
+	emptyTime    = 5 * time.Second         // likewise, with time for one that waits after losses
 )
 
 // stopwatch measures a wait that a slow machine does not count in.
 type stopwatch struct {
 	m       *mesh
 	timeout time.Duration
-	begun   time.Time
+	started time.Time
 	end     time.Time
 	last    time.Time // no machine is that slow
 	looked  time.Time // when over was last asked
@@ -128,22 +130,21 @@ type stopwatch struct {
 
 func (m *mesh) watch(timeout time.Duration) *stopwatch {
 	now := time.Now()
-	return &stopwatch{m, timeout, now, now.Add(timeout), now.Add(longest * m.timeout).Add(timeout), now, m.starved()}
+	return &stopwatch{m, timeout, now, now.Add(timeout), now.Add(mostTimeouts * m.timeout).Add(timeout), now, m.starved()}
 }
 
 // over says that there is nothing to wait for any more.
 func (m *mesh) over() bool { return m.ctx.Err() != nil || m.dead() }
 
 // over says that the timeout has passed on a machine that was fast enough: this
-// process ran, the target did not wait for a processor, and the control lets a peer
-// in at once.
+// process ran and was on time, and the target did not wait for a processor.
 func (w *stopwatch) over() bool {
 	if w.m.over() {
 		return true
 	}
 	slow := w.m.timeout / 4
 	now := time.Now()
-	if gap := now.Sub(w.looked); gap > glance+slow && now.Before(w.last) {
+	if gap := now.Sub(w.looked); gap > pollInterval+slow && now.Before(w.last) {
 		w.end = w.end.Add(gap) // the target may have stood as still
 	}
 	defer func() { w.looked = time.Now() }()
@@ -151,7 +152,7 @@ func (w *stopwatch) over() bool {
 		return false
 	}
 	waited := w.m.starved()
-	if (waited-w.starved > slow || !w.m.control.admits(slow)) && time.Now().Before(w.last) {
+	if (waited-w.starved > slow || w.m.late(w.end.Add(-w.timeout)) > slow) && time.Now().Before(w.last) {
 		w.starved, w.end = waited, time.Now().Add(w.timeout)
 		return false
 	}
@@ -160,19 +161,19 @@ func (w *stopwatch) over() bool {
 
 // extend waits for the timeout from now on, at least, since there is progress.
 func (w *stopwatch) extend() {
-	if end := time.Now().Add(w.m.timeout); end.After(w.end) && end.Before(w.begun.Add(progress)) {
+	if end := time.Now().Add(w.m.timeout); end.After(w.end) && end.Before(w.started.Add(progressTime)) {
 		w.end = end
 	}
 }
 
 // await waits until done or for the timeout.
 func (m *mesh) await(timeout time.Duration, done func() bool) bool {
-	pause := glance / 64
+	pause := pollInterval / 64
 	for w := m.watch(timeout); !done(); time.Sleep(pause) {
 		if w.over() {
 			return done()
 		}
-		pause = min(2*pause, glance)
+		pause = min(2*pause, pollInterval)
 	}
 	return true
 }
@@ -181,39 +182,39 @@ func (m *mesh) await(timeout time.Duration, done func() bool) bool {
 // directory is full, and stays so for longer than the silent are kept.
 func (m *mesh) fresh() (name core.Name) {
 	m.probes += 7
-	for begun := time.Now(); ; time.Sleep(glance) {
+	for started := time.Now(); ; time.Sleep(pollInterval) {
 		if name = m.canaries[0].free(m.probes); name != 0 {
 			return name
 		}
-		if m.over() || time.Since(begun) > emptied && m.control.admits(m.timeout/4) {
+		if m.over() || time.Since(started) > emptyTime && m.late(time.Now().Add(-time.Second)) < m.timeout/4 {
 			return 0
 		}
 	}
 }
 
-// guest is a fresh peer with a name and a port that nobody has. The kernel's
+// newcomer is a fresh peer with a name and a port that nobody has. The kernel's
 // choice may be the port of one that has left and is not reaped yet.
-func (m *mesh) guest() (*canary, error) {
+func (m *mesh) newcomer() (*canary, error) {
 	for {
 		name := m.fresh()
 		if name == 0 {
 			return nil, nil
 		}
 		g, err := join(m.server, core.Entry{Name: name}, m.timeout/4, &m.got)
-		if err != nil || !m.canaries[0].shutOut(g.entry) {
+		if err != nil || !m.canaries[0].conflicts(g.entry) {
 			return g, err
 		}
-		m.dismiss(g)
+		m.retire(g)
 	}
 }
 
-// dismiss ends a guest, and keeps its books.
-func (m *mesh) dismiss(g *canary) {
+// retire ends a newcomer, and keeps its count.
+func (m *mesh) retire(g *canary) {
 	g.leave()
 	m.left += g.out()
 }
 
-// sent is how many datagrams canaries and guests have sent to the server.
+// sent is how many datagrams canaries and newcomers have sent to the server.
 func (m *mesh) sent() uint64 {
 	n := m.left
 	for _, c := range m.canaries {
@@ -225,10 +226,10 @@ func (m *mesh) sent() uint64 {
 // probe has fresh peers born until one is let in, or two were not in time.
 // With watch it then looks on to tell a dead server from a slow one.
 func (m *mesh) probe(watch bool) (Kind, string) {
-	const patience = 2 // guests in vain
-	begun := time.Now()
+	const most = 2 // newcomers in vain
+	started := time.Now()
 	for vain := 0; ; {
-		g, err := m.guest()
+		g, err := m.newcomer()
 		if err != nil {
 			return "", "" // no port is free: nothing can be said
 		}
@@ -237,33 +238,33 @@ func (m *mesh) probe(watch bool) (Kind, string) {
 		}
 		taken := false
 		in := m.await(m.timeout, func() bool {
-			taken = m.canaries[0].shutOut(g.entry)
+			taken = m.canaries[0].conflicts(g.entry)
 			return closed(g.joined) || taken
 		})
 		switch {
 		case in && closed(g.joined):
-			defer m.dismiss(g)
-			if why := m.missing(g); why != "" && !(m.excused() && m.heal(g)) {
-				return Culled, why
+			defer m.retire(g)
+			if why := m.missing(g); why != "" && !(m.machineAtFault() && m.reconnect(g)) {
+				return Removed, why
 			}
 			return "", ""
 		case in: // somebody else got the name or the port
 		default:
 			vain++
 		}
-		if vain == patience {
-			defer m.dismiss(g)
-			return m.afterVain(g, begun, watch)
+		if vain == most {
+			defer m.retire(g)
+			return m.afterVain(g, started, watch)
 		}
-		m.dismiss(g)
+		m.retire(g)
 	}
 }
 
 // afterVain says why nobody was let in. A target that still takes what waits for
 // it is not hung, and is waited for.
-func (m *mesh) afterVain(g *canary, begun time.Time, watch bool) (Kind, string) {
+func (m *mesh) afterVain(g *canary, started time.Time, watch bool) (Kind, string) {
 	queue := target.Queue(m.server)
-	for w := m.watch(max(m.timeout, reaped+m.timeout-time.Since(begun))); watch && !w.over(); time.Sleep(glance) {
+	for w := m.watch(max(m.timeout, removeTime+m.timeout-time.Since(started))); watch && !w.over(); time.Sleep(pollInterval) {
 		now := target.Queue(m.server)
 		if now < queue {
 			w.extend()
@@ -271,14 +272,14 @@ func (m *mesh) afterVain(g *canary, begun time.Time, watch bool) (Kind, string) 
 		queue = now
 		if !closed(g.joined) {
 			if why := m.missing(); why != "" {
-				return Culled, why
+				return Removed, why
 			}
 			continue
 		}
 		if why := m.missing(g); why != "" {
-			return Culled, why
+			return Removed, why
 		}
-		return Slow, fmt.Sprintf("fresh peers were let in only after %.1f s", time.Since(begun).Seconds())
+		return Slow, fmt.Sprintf("fresh peers were let in only after %.1f s", time.Since(started).Seconds())
 	}
 	return Hung, fmt.Sprintf("two fresh peers, %v the last, were not let in within %v each", g.entry, m.timeout)
 }
@@ -292,10 +293,10 @@ func closed(c chan struct{}) bool {
 	}
 }
 
-// missing says which canary is not in the directory of another, or of a guest:
-// if all were culled at once, only a newcomer is told.
-func (m *mesh) missing(guests ...*canary) string {
-	for _, c := range append(guests, m.canaries...) {
+// missing says which canary is not in the directory of another, or of a newcomer:
+// if all were removed at once, only a newcomer is told.
+func (m *mesh) missing(newcomers ...*canary) string {
+	for _, c := range append(newcomers, m.canaries...) {
 		for _, other := range m.canaries {
 			if !c.sees(other.entry) {
 				return fmt.Sprintf("the live peer %v is not in the directory of %v", other.entry, c.entry)
@@ -305,16 +306,16 @@ func (m *mesh) missing(guests ...*canary) string {
 	return ""
 }
 
-// excused says that a cull is the machine's fault: a canary or the target did
-// not run for too long, or the control does not now.
-func (m *mesh) excused() bool {
+// machineAtFault says that a removal is the machine's fault: a canary or the target did
+// not run for too long.
+func (m *mesh) machineAtFault() bool {
 	for _, c := range m.canaries {
 		if c.silent() {
 			return true
 		}
 	}
 	const most = lateAlive / 4
-	return m.starved()-m.samples[0].starved > most || !m.control.admits(m.timeout/4)
+	return m.starved()-m.samples[0].starved > most || m.late(time.Now().Add(-excuseTime)) > most
 }
 
 // sample is how long the target had waited for a processor at a time.
@@ -323,29 +324,29 @@ type sample struct {
 	starved time.Duration
 }
 
-// note keeps the samples of the time in which a silence explains a cull.
+// note keeps the samples of the time in which a silence explains a removal.
 func (m *mesh) note() {
 	m.samples = append(m.samples, sample{time.Now(), m.starved()})
-	for len(m.samples) > 1 && time.Since(m.samples[1].at) > memory {
+	for len(m.samples) > 1 && time.Since(m.samples[1].at) > excuseTime {
 		m.samples = m.samples[1:]
 	}
 }
 
-// heal has the canaries born again that a guest, or one of themselves, has not
+// reconnect has the canaries born again that a newcomer, or one of themselves, has not
 // been told of.
-func (m *mesh) heal(guests ...*canary) bool {
-	m.healed = true
+func (m *mesh) reconnect(newcomers ...*canary) bool {
+	m.reconnected = true
 	for _, c := range m.canaries {
-		if slices.ContainsFunc(append(guests, m.canaries...), func(o *canary) bool { return !o.sees(c.entry) }) {
+		if slices.ContainsFunc(append(newcomers, m.canaries...), func(o *canary) bool { return !o.sees(c.entry) }) {
 			c.socket.Do(c.peer.Connect)
 		}
 	}
-	return m.await(m.timeout, func() bool { return m.missing(guests...) == "" })
+	return m.await(m.timeout, func() bool { return m.missing(newcomers...) == "" })
 }
 
-// severed says that canaries do not hear each other: because one of them is not in
+// checkHearing says that canaries do not hear each other: because one of them is not in
 // the directory, or though it names both.
-func (m *mesh) severed() (Kind, string) {
+func (m *mesh) checkHearing() (Kind, string) {
 	const tries = 3
 	for n := 1; ; n++ {
 		why := m.unheard()
@@ -357,9 +358,9 @@ func (m *mesh) severed() (Kind, string) {
 		switch {
 		case lost == "" && n == tries:
 			return Deaf, why
-		case lost == "": // a canary that was culled may be back by now
-		case n == tries || !m.excused() || !m.heal():
-			return Culled, lost
+		case lost == "": // a canary that was removed may be back by now
+		case n == tries || !m.machineAtFault() || !m.reconnect():
+			return Removed, lost
 		}
 	}
 }
@@ -372,19 +373,19 @@ func (m *mesh) unheard() string {
 	for i, c := range m.canaries {
 		from := m.canaries[(i+last)%len(m.canaries)]
 		from.say(c.entry.Name, text)
-		if !m.await(m.timeout, func() bool { return c.hears(from.entry.Name).text == text }) {
+		if !m.await(m.timeout, func() bool { return c.heardFrom(from.entry.Name).text == text }) {
 			return fmt.Sprintf("%v does not hear %v", c.entry, from.entry)
 		}
 	}
 	return ""
 }
 
-// settle forgets what is due from before a batch.
-func (m *mesh) settle() {
+// reset forgets what is due from before a batch.
+func (m *mesh) reset() {
 	m.probe(false)
 	m.catchUp()
-	m.healed = false
-	m.again = m.repeats()
+	m.reconnected = false
+	m.repeated = m.repeats()
 	m.note()
 }
 
@@ -402,16 +403,16 @@ func (m *mesh) catchUp() {
 func (m *mesh) repeats() (bytes uint64) {
 	for _, c := range m.canaries {
 		c.mu.Lock()
-		bytes += c.again
+		bytes += c.repeated
 		c.mu.Unlock()
 	}
 	return bytes
 }
 
-// judge says what is wrong with the target after in bytes were sent to it.
-func (m *mesh) judge(in uint64, amplification float64, watch bool) (Kind, string) {
+// checkServer says what is wrong with the target after in bytes were sent to it.
+func (m *mesh) checkServer(in uint64, amplification float64, watch bool) (Kind, string) {
 	kind, why := m.probe(watch)
-	m.catchUp() // what the target sent before it let the guest in
+	m.catchUp() // what the target sent before it let the newcomer in
 	for _, c := range m.canaries {
 		c.mu.Lock()
 		bad := c.malformed
@@ -423,10 +424,10 @@ func (m *mesh) judge(in uint64, amplification float64, watch bool) (Kind, string
 	if kind != "" {
 		return kind, why
 	}
-	news := m.repeats() - m.again
-	m.again += news
+	news := m.repeats() - m.repeated
+	m.repeated += news
 	if float64(news) > amplification*float64(in) && news > 0 {
 		return Amplified, fmt.Sprintf("%d bytes drew %d bytes of directories that said nothing new", in, news)
 	}
-	return m.severed()
+	return m.checkHearing()
 }

@@ -21,13 +21,13 @@ func starving() time.Duration { return 0 }
 func local(t *testing.T, timeout time.Duration) *mesh {
 	t.Helper()
 	host := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	server, err := newHouse(netip.AddrPortFrom(host, 0))
+	server, err := newLocalServer(netip.AddrPortFrom(host, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.leave)
 	c := campaign{Config: Config{Target: server.socket.Addr(), Seed: 400}}
-	release, err := c.claim()
+	release, err := c.claimPorts()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,77 +53,65 @@ func TestOneWhoseNameOrPortIsHeldIsShutOut(t *testing.T) {
 		other:                    false,
 		{Name: '~', Port: 65535}: true,
 	} {
-		if got := c.shutOut(e); got != want {
+		if got := c.conflicts(e); got != want {
 			t.Errorf("%v shut out: %v, want %v", e, got, want)
 		}
 	}
 }
 
-// A target that does not answer is not found late while the control is late too,
+// A target that does not answer is not found late while this process is late too,
 // nor while the target waits for a processor.
 func TestNobodyIsLateOnASlowMachine(t *testing.T) {
 	const timeout = 20 * time.Millisecond
 	for name, spoil := range map[string]func(*mesh){
-		"control": func(m *mesh) {
-			mute, err := target.Listen(netip.AddrPortFrom(m.server.Addr(), 0))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { mute.Close() })
-			m.control.leave()
-			dead, err := newHouse(netip.AddrPortFrom(m.server.Addr(), 0))
-			if err != nil {
-				t.Fatal(err)
-			}
-			dead.stop() // it holds its port but answers nobody
-			<-dead.done
-			m.control = dead
+		"lateness": func(m *mesh) {
+			m.late = func(time.Time) time.Duration { return timeout }
 		},
 		"processor": func(m *mesh) {
-			begun := time.Now()
-			m.starved = func() time.Duration { return time.Since(begun) }
+			started := time.Now()
+			m.starved = func() time.Duration { return time.Since(started) }
 		},
 	} {
 		m := local(t, 10*time.Second)
 		m.timeout = timeout
 		spoil(m)
-		begun := time.Now()
+		started := time.Now()
 		if m.await(timeout, never) {
 			t.Errorf("%s: awaited what never comes", name)
 		}
-		if took := time.Since(begun); took < longest*timeout {
-			t.Errorf("%s: late after %v, want %v or more", name, took, longest*timeout)
+		if took := time.Since(started); took < mostTimeouts*timeout {
+			t.Errorf("%s: late after %v, want %v or more", name, took, mostTimeouts*timeout)
 		}
 	}
 }
 
 func TestSoundServerIsJudgedSound(t *testing.T) {
 	m := local(t, 10*time.Second)
-	m.settle()
+	m.reset()
 	for range 20 {
-		if kind, why := m.judge(0, 1, true); kind != "" {
+		if kind, why := m.checkServer(0, 1, true); kind != "" {
 			t.Fatalf("%s: %s", kind, why)
 		}
 	}
 }
 
-// A canary that was culled because it could not speak is born again, and no finding.
+// A canary that was removed because it could not speak is born again, and no finding.
 func TestCanaryThatWasSilentIsHealed(t *testing.T) {
 	m := local(t, 10*time.Second)
-	m.settle()
+	m.reset()
 	c := m.canaries[1]
 	c.socket.Do(func(time.Time) { c.peer.Disconnect() })
 	if !m.await(m.timeout, func() bool { return m.missing() != "" }) {
-		t.Fatal("not culled within the time")
+		t.Fatal("not removed within the time")
 	}
 	m.timeout = time.Second
-	if kind, why := m.severed(); kind != "" || m.missing() != "" {
+	if kind, why := m.checkHearing(); kind != "" || m.missing() != "" {
 		t.Errorf("%s: %s, want the canary healed", kind, why)
 	}
 }
 
-// aside is a bystander of a target that is a socket.
-func aside(t *testing.T) (b *bystanders, target *net.UDPConn) {
+// newBystander is a bystander of a target that is a socket.
+func newBystander(t *testing.T) (b *bystanders, target *net.UDPConn) {
 	t.Helper()
 	target, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -136,7 +124,7 @@ func aside(t *testing.T) (b *bystanders, target *net.UDPConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	if b, err = bystand(at, 0, s); err != nil {
+	if b, err = newBystanders(at, 0, s); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.close)
@@ -145,7 +133,7 @@ func aside(t *testing.T) (b *bystanders, target *net.UDPConn) {
 
 // What the target has sent astray counts at once, and nobody else's datagrams do.
 func TestBystandersCountWhatTheTargetHasSent(t *testing.T) {
-	b, target := aside(t)
+	b, target := newBystander(t)
 	other, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -179,10 +167,15 @@ func TestBystandersCountWhatTheTargetHasSent(t *testing.T) {
 func TestCanariesCatchUp(t *testing.T) {
 	m := local(t, 10*time.Second)
 	c := m.canaries[0]
+	other, err := target.Listen(netip.AddrPortFrom(m.server.Addr(), 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
 	for i := range 100 {
 		c.socket.Do(func(time.Time) { // it cannot read meanwhile
 			for range i {
-				m.control.conn.WriteToUDPAddrPort([]byte{1}, c.socket.Addr())
+				other.WriteToUDPAddrPort([]byte{1}, c.socket.Addr())
 			}
 			c.mark()
 			if c.caughtUp() {
@@ -196,7 +189,7 @@ func TestCanariesCatchUp(t *testing.T) {
 }
 
 func TestBystanderIsInvitedByBirthAndDirectoryAlone(t *testing.T) {
-	b, _ := aside(t)
+	b, _ := newBystander(t)
 	here := b.port()
 	held := func(n core.Name) bool { return n == 'A' }
 	for _, c := range []struct {
@@ -212,7 +205,7 @@ func TestBystanderIsInvitedByBirthAndDirectoryAlone(t *testing.T) {
 		{"a directory that does not", hostile.Directory(core.Entry{Name: 'B', Port: here ^ 1}), false},
 		{"a keep-alive", hostile.KeepAlive('B'), false},
 	} {
-		if got := b.invited(c.datagram, held); got != c.want {
+		if got := b.mayDraw(c.datagram, held); got != c.want {
 			t.Errorf("%s invites: %v, want %v", c.what, got, c.want)
 		}
 	}
@@ -240,12 +233,12 @@ func TestSecondNewcomerTells(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(peer.leave)
-	p := prey{entry: peer.entry, interval: 20 * time.Millisecond}
-	if !m.await(patience, func() bool { return closed(peer.joined) }) {
+	p := targetPeer{entry: peer.entry, interval: 20 * time.Millisecond}
+	if !m.await(startTimeout, func() bool { return closed(peer.joined) }) {
 		t.Fatal("not let in")
 	}
 	judged := func(watch bool) Kind {
-		kind, why := m.judgePeer(&p, m.canaries[0].hears('T'), time.Now(), watch)
+		kind, why := m.checkPeer(&p, m.canaries[0].heardFrom('T'), time.Now(), watch)
 		t.Log(kind, why)
 		return kind
 	}

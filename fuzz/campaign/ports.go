@@ -11,10 +11,10 @@ import (
 // same when the target is restarted, so that a datagram that names one means
 // the same again.
 const (
-	asidePort = canaries + iota // the bystander's
-	preyPort                    // of a peer that the campaign starts
-	housePort                   // of that peer's server
-	guardPort                   // held as long as the campaign lasts
+	bystanderPort = canaries + iota // the bystander's
+	peerPort                        // of a peer that the campaign starts
+	serverPort                      // of that peer's server
+	guardPort                       // held as long as the campaign lasts
 	portsUsed
 )
 
@@ -25,9 +25,9 @@ const (
 	places    = 1200
 )
 
-// claim chooses the ports, by the seed and then the next, if none are given. A
+// claimPorts chooses the ports, by the seed and then the next, if none are given. A
 // campaign holds the last of them: another one then looks elsewhere.
-func (c *campaign) claim() (release func(), err error) {
+func (c *campaign) claimPorts() (release func(), err error) {
 	u, err := target.Listen(netip.AddrPortFrom(c.Target.Addr(), 0))
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch %v: peers live on their server's host, and that is another one (%w)", c.Target, err)
@@ -46,7 +46,7 @@ func (c *campaign) claim() (release func(), err error) {
 		if err != nil {
 			continue
 		}
-		if c.vacant(base) {
+		if c.portsFree(base) {
 			c.Ports = base
 			return func() { guard.Close() }, nil
 		}
@@ -55,7 +55,7 @@ func (c *campaign) claim() (release func(), err error) {
 	return nil, fmt.Errorf("no %d ports in a row are free from %d on", portsUsed, firstPort)
 }
 
-func (c *campaign) vacant(base uint16) bool {
+func (c *campaign) portsFree(base uint16) bool {
 	for port := base; port < base+guardPort; port++ {
 		u, err := target.Listen(netip.AddrPortFrom(c.Target.Addr(), port))
 		if err != nil {

@@ -57,7 +57,7 @@ func (l *trial) tail(events []event) (out []Event) {
 	slices.SortStableFunc(events, func(a, b event) int { return a.at.Compare(b.at) })
 	for _, e := range events[max(0, len(events)-most):] {
 		self := fmt.Sprintf("%s:%d", e.endpoint, e.endpoint.addr.Port())
-		x := Event{At: e.at.Sub(l.begun), From: l.called(e.other), To: self, Datagram: bytes.Clone(e.datagram)}
+		x := Event{At: e.at.Sub(l.started), From: l.called(e.other), To: self, Datagram: bytes.Clone(e.datagram)}
 		if e.out {
 			x.From, x.To = x.To, x.From
 		}

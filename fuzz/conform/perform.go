@@ -47,7 +47,7 @@ func (r *run) perform(l *trial, alive func()) (res Result) {
 	if res.Outcome == Broken && res.Failure == nil {
 		res.Failure = l.lastSent()
 	}
-	res.Late = l.lateness.Late(l.begun)
+	res.Late = l.lateness.Late(l.started)
 	if l.target != nil {
 		res.Late += max(0, l.target.waited()-l.waited)
 	}

@@ -162,7 +162,7 @@ const (
 // fails in every try, each on a late machine and the last on one that was later
 // than is tolerated, is excused.
 func (r *run) retryWhenLate(ctx context.Context, c Case, try func(context.Context, Case, bool) Result) (res Result) {
-	begun, most := time.Now(), attempts
+	started, most := time.Now(), attempts
 	if c.span > long {
 		most = 2
 	}
@@ -171,7 +171,7 @@ func (r *run) retryWhenLate(ctx context.Context, c Case, try func(context.Contex
 		res.Attempts = n
 		bad := (res.Outcome == Fail || res.Outcome == Broken) && (res.Failure == nil || !res.Failure.certain)
 		if !bad || n == most || res.Late <= calmLateness || c.noRetry {
-			res.Took = time.Since(begun)
+			res.Took = time.Since(started)
 			res.excused = bad && res.Late > mostTolerance
 			return res
 		}
@@ -224,12 +224,12 @@ func (r *run) reach(ctx context.Context, res Result) {
 
 // server tries one case with a server of its own.
 func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
-	begun := clock()
+	started := clock()
 	t, at, err := startServer(ctx, r.Exec)
 	if err != nil {
 		res := Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Broken, Detail: err.Error()}
 		if errors.Is(err, target.ErrUnbound) {
-			res.Late = r.lateness.Late(begun)
+			res.Late = r.lateness.Late(started)
 		}
 		if ctx.Err() != nil {
 			res.Outcome, res.Detail = NotRun, ""

@@ -104,7 +104,7 @@ func serverBirths() []Case {
 		}},
 		{Title: "births that come apart are announced one by one, once to each member", names: 8, called: func(l *trial) {
 			first := l.join(1)[0]
-			begun, since := clock(), l.mark()
+			started, since := clock(), l.mark()
 			all := []*endpoint{first}
 			for range 4 {
 				p := l.peer()
@@ -124,7 +124,7 @@ func serverBirths() []Case {
 			if changes != 4 && l.alone || changes < 4 {
 				l.failf(first, "4 births, 60 ms apart, are 4 directories at a member", "%s was told of %d changes", first, changes)
 			}
-			l.wantNewsOnly(first, begun, "each birth is announced once")
+			l.wantNewsOnly(first, started, "each birth is announced once")
 		}},
 		{Title: "of births that come all at once, everybody ends up with the whole directory", names: 16, called: func(l *trial) {
 			var all []*endpoint
@@ -483,9 +483,9 @@ func (l *trial) staggered(again func(*endpoint) time.Time) (silences []time.Dura
 
 // inTime is staggered with a judgement.
 func (l *trial) inTime(again func(*endpoint) time.Time) {
-	begun := clock()
+	started := clock()
 	for _, s := range l.staggered(again) {
-		l.window(begun, begun.Add(s))
+		l.window(started, started.Add(s))
 	}
 }
 
@@ -652,7 +652,7 @@ func serverAdditions() []Case {
 			w := l.join(1)[0]
 			l.sleep(200 * time.Millisecond)
 			since := l.mark()
-			begun := clock()
+			started := clock()
 			all := []*endpoint{w}
 			for range 40 {
 				p := l.peer()
@@ -662,7 +662,7 @@ func serverAdditions() []Case {
 			}
 			l.knowsIn(2*time.Second, since, w, entriesOf(all))
 			got := directories(l.got(w, since))
-			span := got[len(got)-1].at.Sub(begun)
+			span := got[len(got)-1].at.Sub(started)
 			if most := 8 + int(span/(10*time.Millisecond)) + 1; len(got) > most {
 				l.failf(w, fmt.Sprintf("40 births within %v draw at most %d announcements", span.Round(time.Millisecond), most), "%d came", len(got))
 			}
@@ -670,14 +670,14 @@ func serverAdditions() []Case {
 		{Title: "pacing: repeated births are answered at most once every 100 ms", span: time.Second, called: func(l *trial) {
 			p := l.join(1)[0]
 			l.sleep(200 * time.Millisecond)
-			begun := clock()
+			started := clock()
 			for range 40 {
 				p.birth()
 				l.sleep(10 * time.Millisecond)
 			}
-			span := clock().Sub(begun)
+			span := clock().Sub(started)
 			l.sleep(settle)
-			same, most := l.again(p, begun), 2+int(span/(100*time.Millisecond))
+			same, most := l.again(p, started), 2+int(span/(100*time.Millisecond))
 			if same > most {
 				l.failf(p, fmt.Sprintf("40 births within %v draw at most %d answers", span.Round(time.Millisecond), most), "%d came", same)
 			}
@@ -884,13 +884,13 @@ func serverDiffers() []Case {
 			for range 20 {
 				all = append(all, l.peer())
 			}
-			begun := clock()
+			started := clock()
 			for _, p := range all[1:] {
 				p.birth()
 			}
 			d := l.knowsIn(2*time.Second, since, w, entriesOf(all))
 			l.inform("%s; answer after %v, whole after %v", plural(len(directories(l.got(w, since))), "announcement"),
-				max(0, first).Round(10*time.Microsecond), d.at.Sub(begun).Round(100*time.Microsecond))
+				max(0, first).Round(10*time.Microsecond), d.at.Sub(started).Round(100*time.Microsecond))
 		}},
 		{Title: "how long the silent stay", names: 9, span: 3 * time.Second, called: func(l *trial) {
 			s := l.staggered(nil)

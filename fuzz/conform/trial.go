@@ -30,7 +30,7 @@ type trial struct {
 	target    *process      // nil: not started here
 	waited    time.Duration // how long the target had waited for a processor when the case began
 
-	begun     time.Time
+	started     time.Time
 	mu        sync.Mutex // guards all below
 	log       []event
 	news      chan struct{} // closed when the log gets longer
@@ -62,7 +62,7 @@ type abortCase struct {
 }
 
 func newTrial(ctx context.Context, c Case, m *target.Monitor) *trial {
-	return &trial{ctx: ctx, Case: c, lateness: m, begun: clock(), news: make(chan struct{}), stopped: make(chan struct{})}
+	return &trial{ctx: ctx, Case: c, lateness: m, started: clock(), news: make(chan struct{}), stopped: make(chan struct{})}
 }
 
 // close frees the ports.
@@ -231,16 +231,16 @@ func (l *trial) tolerance(since time.Time) time.Duration {
 
 // wait waits until done, for a time that a slow machine lengthens.
 func (l *trial) wait(within time.Duration, done func() bool) bool {
-	for begun := clock(); ; {
+	for started := clock(); ; {
 		l.mu.Lock()
 		ok, news := done(), l.news
 		l.mu.Unlock()
 		if ok {
 			return true
 		}
-		rest := time.Until(begun.Add(within))
+		rest := time.Until(started.Add(within))
 		if rest <= 0 { // only then does it matter how slow the machine was
-			if rest += l.slack(begun); rest <= 0 {
+			if rest += l.slack(started); rest <= 0 {
 				return false
 			}
 		}

@@ -346,7 +346,7 @@ func (b *book) peerDirectories() {
 	}
 	add("port-zero", Directory(a, core.Entry{Name: s.Name}), Malformed, "nothing can be sent to port 0")
 	add("empty", Directory(), Taken, "nobody is there, not even this peer")
-	add("without-self", Directory(a, m), Taken, "the server has not heard of this peer, or has culled it")
+	add("without-self", Directory(a, m), Taken, "the server has not heard of this peer, or has removed it")
 	add("self-renamed", Directory(core.Entry{Name: s.Name, Port: self.Port}, a), Taken, "its own port under another name is left out all the same")
 	add("self-elsewhere", Directory(core.Entry{Name: self.Name, Port: s.Port}, a), Taken, "its own name at another port is somebody else")
 	add("names-the-server", Directory(a, core.Entry{Name: s.Name, Port: b.Server.Port()}), Taken, "broadcasts would go to the server, which drops them")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"p2plocal/core"
@@ -12,17 +11,15 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// house is core's own server, in this process: the server of a peer under attack, and
-// beside any target the control. What it does not do in time, the machine does not.
-type house struct {
+// localServer is core's own server, in this process: that of a peer under attack.
+type localServer struct {
 	socket *udp.Socket
 	conn   *net.UDPConn // the same socket, to send from as if it were the server
 	stop   context.CancelFunc
 	done   chan struct{}
-	guests int
 }
 
-func newHouse(addr netip.AddrPort) (*house, error) {
+func newLocalServer(addr netip.AddrPort) (*localServer, error) {
 	socket, conn, err := listen(addr)
 	if err != nil {
 		return nil, err
@@ -34,12 +31,12 @@ func newHouse(addr netip.AddrPort) (*house, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	h := &house{socket: socket, conn: conn, stop: stop, done: make(chan struct{})}
+	h := &localServer{socket: socket, conn: conn, stop: stop, done: make(chan struct{})}
 	go func() { socket.Serve(ctx, addr.Addr(), d); close(h.done) }()
 	return h, nil
 }
 
-func (h *house) leave() {
+func (h *localServer) leave() {
 	h.stop()
 	<-h.done
 	h.conn.Close()
@@ -66,22 +63,4 @@ func listen(addr netip.AddrPort) (*udp.Socket, *net.UDPConn, error) {
 		double.Close()
 	}
 	return socket, double, err
-}
-
-// admits says that a fresh peer was let in within limit.
-func (h *house) admits(limit time.Duration) bool {
-	begun := time.Now()
-	h.guests++
-	var got atomic.Uint64
-	guest, err := join(h.socket.Addr(), core.Entry{Name: core.Name(' ' + h.guests%core.MaxPeers)}, limit, &got)
-	if err != nil {
-		return false
-	}
-	defer guest.leave()
-	select {
-	case <-guest.joined:
-		return time.Since(begun) <= limit
-	case <-time.After(limit):
-		return false
-	}
 }

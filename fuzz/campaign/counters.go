@@ -13,8 +13,8 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// books are what a target of ours says of itself under p2p's -metrics.
-type books struct {
+// targetCounters are what a target of ours says of itself under p2p's -metrics.
+type targetCounters struct {
 	P2P struct {
 		Counters    core.Counters `json:"counters"`
 		KernelDrops *uint64       `json:"kernel_drops"` // nil: it does not know
@@ -23,12 +23,12 @@ type books struct {
 	Memstats struct{ Sys int64 } `json:"memstats"` // bytes that it has from the system
 }
 
-// audit compares a target's books with the campaign's.
+// audit compares a target's counters with the campaign's.
 type audit struct {
 	url    string
 	target netip.AddrPort
 	client http.Client
-	first  books
+	first  targetCounters
 	least  uint64 // datagrams that the campaign had sent before first was read
 	most   uint64 // and after
 
@@ -72,7 +72,7 @@ func claimed(d []byte) core.Type {
 	return core.Type(binary.LittleEndian.Uint16(d))
 }
 
-// sent books datagrams for the target, all but failed of which the kernel took.
+// sent counts datagrams for the target, all but failed of which the kernel took.
 func (a *audit) sent(role hostile.Role, datagrams [][]byte, failed uint64) {
 	a.others += failed
 	for _, d := range datagrams {
@@ -85,10 +85,10 @@ func (a *audit) sent(role hostile.Role, datagrams [][]byte, failed uint64) {
 	}
 }
 
-// misread says which class the target counts wrongly: less than was sent and not
+// wrongClass says which class the target counts wrongly: less than was sent and not
 // dropped by the kernel, or, where nobody else sends to it, more. mesh is how much
 // the mesh may have sent.
-func (a *audit) misread(b *books, role hostile.Role, mesh uint64, alone bool) string {
+func (a *audit) wrongClass(b *targetCounters, role hostile.Role, mesh uint64, alone bool) string {
 	drops := *b.P2P.KernelDrops - *a.first.P2P.KernelDrops
 	for i, class := range classes {
 		n := class.count(&b.P2P.Counters) - class.count(&a.first.P2P.Counters)
@@ -113,7 +113,7 @@ func newAudit(url string, addr netip.AddrPort, sent func() uint64) (*audit, erro
 
 func (a *audit) close() { a.client.CloseIdleConnections() }
 
-func (a *audit) read() (b books, err error) {
+func (a *audit) read() (b targetCounters, err error) {
 	r, err := a.client.Get(a.url)
 	if err != nil {
 		return b, fmt.Errorf("cannot read -metrics: %w", err)
@@ -132,7 +132,7 @@ func (a *audit) read() (b books, err error) {
 
 // taken is how many datagrams have come to the target's socket since the first
 // reading; false where nobody knows what the kernel dropped.
-func (a *audit) taken(b *books) (uint64, bool) {
+func (a *audit) taken(b *targetCounters) (uint64, bool) {
 	now, then := b.P2P.KernelDrops, a.first.P2P.KernelDrops
 	if now == nil || then == nil {
 		return 0, false
@@ -143,7 +143,7 @@ func (a *audit) taken(b *books) (uint64, bool) {
 const goroutinesGrown = 8 // more than this are a leak
 
 // grown says what the target holds more of than at first.
-func (a *audit) grown(b *books) string {
+func (a *audit) grown(b *targetCounters) string {
 	if n := b.P2P.Goroutines - a.first.P2P.Goroutines; n > goroutinesGrown {
 		return fmt.Sprintf("its goroutines grew by %d", n)
 	}
@@ -153,9 +153,9 @@ func (a *audit) grown(b *books) string {
 	return ""
 }
 
-// sums says where the counters contradict each other: what came in must have
+// wrongSum says where the counters contradict each other: what came in must have
 // become something.
-func sums(c core.Counters) string {
+func wrongSum(c core.Counters) string {
 	became := c.Events.Dropped() + c.Events.Taken()
 	if in := c.In.Total().Datagrams; in != became {
 		return fmt.Sprintf("it counts %d datagrams in, and %d by what became of them", in, became)
