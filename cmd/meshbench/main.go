@@ -41,9 +41,7 @@ func main() {
 	if mesh.IsChild() {
 		os.Exit(mesh.Child())
 	}
-	cli.Main("meshbench", func(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
-		return run(ctx, args, stdout, stderr)
-	})
+	cli.Main("meshbench", run)
 }
 
 // command is what meshbench does under one name.

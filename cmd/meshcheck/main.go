@@ -15,17 +15,9 @@ import (
 	"p2plocal/reports"
 )
 
-// Exit codes of this command's own.
-const (
-	exitFailed      cli.Code = 1 // said in the report
-	exitGone        cli.Code = 3
-	exitVoid        cli.Code = 4
-	exitInterrupted cli.Code = 130
-)
-
 func main() { cli.Main("meshcheck", run) }
 
-func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parse(args, stdout)
 	if err != nil {
 		return err
@@ -61,25 +53,25 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if failed != nil {
 		return errors.New(strings.ReplaceAll(failed.Error(), "\n", "; "))
 	}
-	return verdict(ctx, result, stderr)
+	return exitCode(ctx, result, stderr)
 }
 
-// verdict is the exit code that the results deserve.
-func verdict(ctx context.Context, result *reports.Conformance, stderr io.Writer) error {
+// exitCode tells the worst of the results.
+func exitCode(ctx context.Context, result *reports.Conformance, stderr io.Writer) error {
 	var code error
 	for _, r := range result.Targets {
 		switch {
 		case r.Gone != "":
 			fmt.Fprintf(stderr, "meshcheck: %s cannot be reached: %s\n", cli.Printable(r.Name), cli.Printable(r.Gone))
-			code = exitGone
-		case !r.Sound() && code != exitGone:
-			code = exitFailed
+			code = cli.Failed
+		case !r.Sound() && code != cli.Failed:
+			code = cli.NotSound
 		case r.Count(conform.Void) > 0 && code == nil:
-			code = exitVoid
+			code = cli.Void
 		}
 	}
 	if ctx.Err() != nil {
-		return exitInterrupted
+		return cli.Interrupted
 	}
 	return code
 }

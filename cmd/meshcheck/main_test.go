@@ -54,7 +54,7 @@ func once(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 func within(ctx context.Context, args ...string) (int, string, string) {
 	var stdout, stderr bytes.Buffer
-	code := cli.Exit(&stderr, "meshcheck", run(ctx, args, nil, &stdout, &stderr))
+	code := cli.Exit(&stderr, "meshcheck", run(ctx, args, &stdout, &stderr))
 	return code, stdout.String(), stderr.String()
 }
 
@@ -167,7 +167,7 @@ func TestOurs(t *testing.T) {
 // void because this machine was late, and that it was.
 func allVoid(t *testing.T, code int, file string) bool {
 	t.Helper()
-	if code != int(exitVoid) {
+	if code != int(cli.Void) {
 		return false
 	}
 	n := 0
@@ -228,7 +228,7 @@ func TestRunningServer(t *testing.T) {
 }
 
 // The exit code tells the worst: who is gone, then what failed, then what is void.
-func TestVerdict(t *testing.T) {
+func TestExitCode(t *testing.T) {
 	t.Parallel()
 	target := func(gone string, all ...conform.Outcome) (r conform.Report) {
 		for _, o := range all {
@@ -249,7 +249,7 @@ func TestVerdict(t *testing.T) {
 		{[]conform.Report{failed, void}, 1},
 		{[]conform.Report{gone, failed, void}, 3},
 	} {
-		err := verdict(t.Context(), &reports.Conformance{Targets: test.targets}, io.Discard)
+		err := exitCode(t.Context(), &reports.Conformance{Targets: test.targets}, io.Discard)
 		if code := cli.Exit(io.Discard, "meshcheck", err); code != test.want {
 			t.Errorf("exit code %d, want %d", code, test.want)
 		}

@@ -12,6 +12,7 @@ import (
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz/conform"
 	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target"
 )
 
 const usage = `usage: meshcheck server [flags] ADDRESS       a server that runs
@@ -40,7 +41,9 @@ them it is started on port 3000, once for all cases, as with -shared, and again
 when it is broken. In a peer's command {name} and {port} are what it is to be,
 and {server} (address) or {server-port} where its server is, which is meshcheck;
 without {server} that is on -server-port, or 3000. matrix takes a command with
-{name} in it for a peer's. Commands are split at blanks, and no shell sees them.
+{name} in it for a peer's.
+
+` + target.Quoting + `
 
 A server at an ADDRESS should be nobody else's meanwhile. Peers live on their
 server's host, so it must be one of this host's loopback addresses.
@@ -129,40 +132,19 @@ func choose(args []string, base conform.Config, targets named, list bool, set ma
 		return nil, cli.Usagef("-server-port is for peers")
 	case what == "server" && len(others) > 1, what != "server" && len(others) > 0:
 		return nil, cli.Usagef("unexpected argument %q", others[len(others)-1])
-	}
-	switch what {
-	case "matrix":
-		if len(targets) == 0 {
-			return nil, cli.Usagef("matrix wants at least one -target NAME=COMMAND")
-		}
-		var all []conform.Config
-		for _, t := range targets {
-			c := base
-			c.Name = t.name
-			if a, err := netip.ParseAddrPort(t.value); err == nil {
-				c.Address = a
-			} else {
-				c.Exec = t.value
-			}
-			if strings.Contains(c.Exec, "{name}") {
-				c.Role = hostile.Peer
-			}
-			if err := c.Validate(); err != nil && !list {
-				return nil, cli.Usagef("-target %s: %w", t.name, err)
-			}
-			all = append(all, c)
-		}
-		return all, nil
-	case "peer":
-		base.Role = hostile.Peer
+	case what == "matrix":
+		return matrix(base, targets, list)
 	}
 	base.Name = what
+	if what == "peer" {
+		base.Role = hostile.Peer
+	}
 	if len(others) > 0 {
 		a, err := netip.ParseAddrPort(others[0])
 		if err != nil {
 			return nil, cli.Usagef("%q is no address with a port, such as 127.0.0.1:3000", others[0])
 		}
-		base.Address = a
+		base.Address, base.Shared = a, false // it is shared, in any case
 	}
 	if list {
 		return []conform.Config{base}, nil
@@ -170,13 +152,34 @@ func choose(args []string, base conform.Config, targets named, list bool, set ma
 	if what == "peer" && base.Exec == "" {
 		return nil, cli.Usagef("peer wants -exec 'COMMAND {name} {port}'")
 	}
-	if base.Address.IsValid() && base.Shared {
-		base.Shared = false // it is, in any case
-	}
 	if err := base.Validate(); err != nil {
 		return nil, cli.UsageError{Err: err}
 	}
 	return []conform.Config{base}, nil
+}
+
+// matrix is a target for each flag -target.
+func matrix(base conform.Config, targets named, list bool) (all []conform.Config, err error) {
+	if len(targets) == 0 {
+		return nil, cli.Usagef("matrix wants at least one -target NAME=COMMAND")
+	}
+	for _, t := range targets {
+		c := base
+		c.Name = t.name
+		if a, err := netip.ParseAddrPort(t.value); err == nil {
+			c.Address = a
+		} else {
+			c.Exec = t.value
+		}
+		if strings.Contains(c.Exec, "{name}") {
+			c.Role = hostile.Peer
+		}
+		if err := c.Validate(); err != nil && !list {
+			return nil, cli.Usagef("-target %s: %w", t.name, err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
 }
 
 // pick selects each target's cases.

@@ -6,13 +6,18 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"os"
 	"sync"
 	"time"
 
 	"p2plocal/cmd/internal/cli"
 )
 
-func main() { cli.Main("p2p", run) }
+func main() {
+	cli.Main("p2p", func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		return run(ctx, args, os.Stdin, stdout, stderr)
+	})
+}
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	o, err := parse(args, stdout)

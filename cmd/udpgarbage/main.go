@@ -18,15 +18,9 @@ import (
 	"p2plocal/fuzz/send"
 )
 
-// Exit codes of this command's own.
-const (
-	exitFindings    cli.Code = 3
-	exitInterrupted cli.Code = 130
-)
-
 func main() { cli.Main("udpgarbage", run) }
 
-func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) (err error) {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	o, err := parse(args, stdout)
 	if err != nil {
 		return err
@@ -47,7 +41,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		capture := send.NewCapture(file)
 		o.Sent = capture.Add
 		defer func() {
-			if e := errors.Join(capture.Close(), file.Close()); e != nil && (err == nil || errors.Is(err, exitFindings)) {
+			if e := errors.Join(capture.Close(), file.Close()); e != nil && (err == nil || errors.Is(err, cli.Failed)) {
 				err = fmt.Errorf("cannot write %q: %w", o.pcap, e)
 			}
 		}()
@@ -79,9 +73,9 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	}
 	switch {
 	case ctx.Err() != nil:
-		return exitInterrupted
+		return cli.Interrupted
 	case err == nil && len(result.Findings) > 0:
-		return exitFindings
+		return cli.Failed
 	}
 	return err
 }

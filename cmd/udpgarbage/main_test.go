@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz/campaign"
 	"p2plocal/fuzz/target"
 )
@@ -76,7 +77,7 @@ func TestSingleDatagramFaultsAreFoundAndNarrowed(t *testing.T) {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
 			r, dir, err := attack(t, c.fault, "-mode", "catalogue", "-findings-max", "1", "-narrow", "1h")
-			if !errors.Is(err, exitFindings) || len(r.Findings) != 1 {
+			if !errors.Is(err, cli.Failed) || len(r.Findings) != 1 {
 				t.Fatalf("%v, %d findings, want one", err, len(r.Findings))
 			}
 			f := r.Findings[0]
@@ -89,7 +90,7 @@ func TestSingleDatagramFaultsAreFoundAndNarrowed(t *testing.T) {
 			}
 			file := files[0]
 			r, _, err = attack(t, c.fault, "-mode", "replay", "-ports", fmt.Sprint(r.Ports), file)
-			if !errors.Is(err, exitFindings) || len(r.Findings) == 0 || r.Findings[0].Kind != c.kind {
+			if !errors.Is(err, cli.Failed) || len(r.Findings) == 0 || r.Findings[0].Kind != c.kind {
 				t.Errorf("replayed: %v, %+v, want the same finding", err, r.Findings)
 			}
 		})
@@ -130,7 +131,7 @@ func TestGhostIsFoundAndFoundAgain(t *testing.T) {
 			break
 		}
 	}
-	if !errors.Is(err, exitFindings) || len(r.Findings) != 1 || r.Findings[0].Kind != campaign.Ghost || r.Findings[0].Count < 3 {
+	if !errors.Is(err, cli.Failed) || len(r.Findings) != 1 || r.Findings[0].Kind != campaign.Ghost || r.Findings[0].Count < 3 {
 		t.Fatalf("%v, findings %+v, want a ghost by three datagrams or more", err, r.Findings)
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "*.jsonl"))
@@ -158,7 +159,7 @@ func result(t *testing.T, args ...string) (r campaign.Result, err error) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	for {
-		err = run(t.Context(), append(args, "-json"), nil, &stdout, &stderr)
+		err = run(t.Context(), append(args, "-json"), &stdout, &stderr)
 		if err == nil || !strings.Contains(err.Error(), "are busy") { // a replay's: somebody else's for a while
 			break
 		}
@@ -187,7 +188,7 @@ func TestPeerFaultsAreFoundAndNarrowed(t *testing.T) {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
 			r, dir, err := attackPeer(t, c.fault, "-mode", "catalogue", "-findings-max", "1", "-narrow", "1h")
-			if !errors.Is(err, exitFindings) || len(r.Findings) != 1 {
+			if !errors.Is(err, cli.Failed) || len(r.Findings) != 1 {
 				t.Fatalf("%v, %d findings, want one", err, len(r.Findings))
 			}
 			if f := r.Findings[0]; f.Kind != c.kind || f.Count != 1 {
@@ -198,7 +199,7 @@ func TestPeerFaultsAreFoundAndNarrowed(t *testing.T) {
 				t.Fatalf("files %q, want one", files)
 			}
 			r, _, err = attackPeer(t, c.fault, "-mode", "replay", "-ports", fmt.Sprint(r.Ports), files[0])
-			if !errors.Is(err, exitFindings) || len(r.Findings) == 0 || r.Findings[0].Kind != c.kind {
+			if !errors.Is(err, cli.Failed) || len(r.Findings) == 0 || r.Findings[0].Kind != c.kind {
 				t.Errorf("replayed: %v, %+v, want the same finding", err, r.Findings)
 			}
 		})
@@ -229,7 +230,7 @@ func TestBadArguments(t *testing.T) {
 		{"-findings", os.DevNull},
 	} {
 		var out bytes.Buffer
-		if err := run(context.Background(), args, nil, &out, &out); err == nil || !strings.Contains(err.Error(), strings.Trim(args[len(args)-1], "-")[:1]) {
+		if err := run(context.Background(), args, &out, &out); err == nil || !strings.Contains(err.Error(), strings.Trim(args[len(args)-1], "-")[:1]) {
 			t.Errorf("%q: %v, want an error that names the value", args, err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz/campaign"
 	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target"
 )
 
 const usage = `udpgarbage sends hostile datagrams at a directory server or at a peer, and says
@@ -63,6 +64,10 @@ the seed, unless they are busy; the end says which they were, and with which
 Only loopback addresses are attacked, or with -allow-remote others of this host.
 Peers live on the host of their server: one elsewhere cannot be watched from here.
 
+` + target.Quoting + `
+In -exec {addr} and {port} stand for -target's; in -peer-exec {name} and {port} for
+what the peer is to be, {server} and {server-port} for where its server is.
+
 Exit code: 0 survived, 3 findings, 2 usage, 1 could not run, 130 interrupted
 (what there is was written).
 `
@@ -87,7 +92,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	mode := fs.String("mode", "catalogue,mutate,generate,random", "`modes`, separated by commas: "+strings.Join(campaign.Modes, ", "))
 	ports := fs.Uint("ports", 0, "first `port` of the 7 that canaries, bystander and a peer's server use (0: by the seed, the next that are free)")
 	fs.StringVar(&o.as, "as", "server", "attack this `role`: server, peer, or both in turn")
-	fs.StringVar(&o.Exec, "exec", "", "`command` line, split at blanks, that starts the server")
+	fs.StringVar(&o.Exec, "exec", "", "`command` line that starts the server")
 	fs.StringVar(&o.peerExec, "peer-exec", "", "`command` line that starts the peer; {name}, {port} and {server} in it are filled in")
 	fs.StringVar(&o.Metrics, "metrics", "", "`URL` of the target's expvar, as of p2p -metrics: http://127.0.0.1:6060/debug/vars")
 	fs.DurationVar(&o.Duration, "duration", 0, "end after this `time`, each of both (0: 30s, or -count; catalogue and replay alone: never before their last datagram)")

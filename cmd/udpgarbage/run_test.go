@@ -117,7 +117,7 @@ func TestInterruptedWritesWhatItHas(t *testing.T) {
 	}()
 	var stdout, stderr bytes.Buffer
 	err := run(ctx, []string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "),
-		"-mode", "random", "-duration", "10h", "-findings", dir, "-json", "-pcap", file}, nil, &stdout, &stderr)
+		"-mode", "random", "-duration", "10h", "-findings", dir, "-json", "-pcap", file}, &stdout, &stderr)
 	var r campaign.Result
 	if e := json.Unmarshal(stdout.Bytes(), &r); e != nil || r.Total.Sent == 0 {
 		t.Errorf("%v: %s, want a result", e, stdout.Bytes())
@@ -152,7 +152,7 @@ func TestTargetThatCannotBeAttacked(t *testing.T) {
 		{"cannot read -metrics", []string{"-target", sound(t), "-metrics", "http://127.0.0.1:1/"}},
 	} {
 		var stdout, stderr bytes.Buffer
-		err := run(t.Context(), append(c.args, "-probe-timeout", "300ms"), nil, &stdout, &stderr)
+		err := run(t.Context(), append(c.args, "-probe-timeout", "300ms"), &stdout, &stderr)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v, want one line that names %q", c.args, err, c.want)
 		}
@@ -190,7 +190,7 @@ func TestDeathOfARunningTargetIsAFinding(t *testing.T) {
 	t.Parallel()
 	for fault, kind := range map[string]campaign.Kind{"hang-on-empty": campaign.Hung, "die-on-byte": campaign.Died} {
 		r, err := result(t, "-target", running(t, fault), "-mode", "catalogue", "-findings", t.TempDir())
-		if !errors.Is(err, exitFindings) || len(r.Findings) != 1 || r.Findings[0].Kind != kind {
+		if !errors.Is(err, cli.Failed) || len(r.Findings) != 1 || r.Findings[0].Kind != kind {
 			t.Errorf("%s: %v, findings %+v, want one: %s", fault, err, r.Findings, kind)
 		}
 	}

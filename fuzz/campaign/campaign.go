@@ -359,18 +359,7 @@ func (c *campaign) restart(ctx context.Context) error {
 func (c *campaign) runBatch(ctx context.Context, b batch) error {
 	t := c.result.tally(b.what)
 	before := c.measure()
-	kind, why, err := c.check(ctx, b, true)
-	if (kind == Amplified || kind == Removed || kind == Slow) && ctx.Err() == nil { // chance can do that: it must be so again
-		switch gone := c.restart(ctx); {
-		case gone == nil:
-			first, of := kind, why
-			if kind, why, err = c.check(ctx, b, true); kind == "" && err == nil && ctx.Err() == nil {
-				c.Log(fmt.Sprintf("%s once, not again, no finding: %s", first, of))
-			}
-		case c.Exec != "":
-			err = gone
-		}
-	}
+	kind, why, err := c.checkTwice(ctx, b)
 	t.add(before, c.measure())
 	t.Skipped += b.skipped
 	if ctx.Err() != nil {
@@ -381,24 +370,46 @@ func (c *campaign) runBatch(ctx context.Context, b batch) error {
 	}
 	c.Log(fmt.Sprintf("%s: %s", kind, why))
 	f := Finding{Kind: kind, Mode: b.mode, What: why, Shots: b.shots}
-	var end error
-	if c.Exec != "" {
-		end = c.narrow(ctx, b, &f)
-	}
-	if err := cmp.Or(c.record(t, b, f), end); err != nil {
-		return err
-	}
-	if c.Exec == "" && (kind == Died || kind == Hung || kind == Slow || kind == Removed || kind == Poisoned || kind == Deaf) {
-		if err := c.restart(ctx); err != nil { // the mesh at least: it says whether anybody is left to attack
-			c.Log(fmt.Sprintf("the end: %v", err))
-			c.gone = true
+	if c.Exec == "" {
+		if err := c.record(t, b, f); err != nil {
+			return err
+		}
+		if slices.Contains([]Kind{Died, Hung, Slow, Removed, Poisoned, Deaf}, kind) {
+			if err := c.restart(ctx); err != nil { // the mesh at least: it says whether anybody is left to attack
+				c.Log(fmt.Sprintf("the end: %v", err))
+				c.gone = true
+			}
 		}
 		return nil
 	}
-	if c.Exec != "" && b.mode == "catalogue" && len(f.Shots) < len(b.shots) && !b.whole && !c.enough() {
+	narrowed := c.narrow(ctx, b, &f)
+	if err := cmp.Or(c.record(t, b, f), narrowed); err != nil {
+		return err
+	}
+	if b.mode == "catalogue" && len(f.Shots) < len(b.shots) && !b.whole && !c.enough() {
 		return c.runBatch(ctx, b.without(f.Shots)) // what the culprit has hidden
 	}
 	return nil
+}
+
+// checkTwice is check, and once more with another target where chance can have done
+// what is found.
+func (c *campaign) checkTwice(ctx context.Context, b batch) (kind Kind, why string, err error) {
+	kind, why, err = c.check(ctx, b, true)
+	if kind != Amplified && kind != Removed && kind != Slow || ctx.Err() != nil {
+		return kind, why, err
+	}
+	if gone := c.restart(ctx); gone != nil {
+		if c.Exec != "" {
+			err = gone
+		}
+		return kind, why, err
+	}
+	first, of := kind, why
+	if kind, why, err = c.check(ctx, b, true); kind == "" && err == nil && ctx.Err() == nil {
+		c.Log(fmt.Sprintf("%s once, not again, no finding: %s", first, of))
+	}
+	return kind, why, err
 }
 
 // check is fireAndCheck, with another target where the machine has spoilt this one.

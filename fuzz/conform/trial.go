@@ -30,7 +30,7 @@ type trial struct {
 	target    *process      // nil: not started here
 	waited    time.Duration // how long the target had waited for a processor when the case began
 
-	started     time.Time
+	started   time.Time
 	mu        sync.Mutex // guards all below
 	log       []event
 	news      chan struct{} // closed when the log gets longer

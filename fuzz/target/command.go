@@ -31,8 +31,10 @@ type Command struct {
 	Output io.Writer      // gets standard output and error, too, if it is not nil
 }
 
-// Quoting is the rule of Command in one sentence, for -h.
-const Quoting = "A command line is split at blanks; quotes ('...' or \"...\") keep a word together, a backslash keeps the quote, blank or backslash after it; there is no shell but sh -c '...'."
+// Quoting is the rule of Command in lines of 80 characters, for -h.
+const Quoting = `A command line is split into words at blanks. Quotes, '...' or "...", keep a
+word together; a backslash makes a quote, a blank or a backslash after it an
+ordinary character. There is no shell: sh -c '...' is one.`
 
 // words are the command's, with the placeholders filled in.
 func (c Command) words() ([]string, error) {

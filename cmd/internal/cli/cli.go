@@ -24,20 +24,22 @@ const (
 	ExitFailure = 1 // what was asked for could not be done
 	ExitUsage   = 2 // what was asked for makes no sense
 
-	Failed      Code = 3   // there is a finding, or what was asserted does not hold
+	NotSound    Code = 1   // meshcheck: a case failed
+	Failed      Code = 3   // there is a finding, what was asserted does not hold, or a target is out of reach
+	Void        Code = 4   // meshcheck: nothing failed, but the machine was too late for some cases
 	Interrupted Code = 130 // by a signal; what was finished has been written
 )
 
 // A Command is a whole program but for its process. Its results go to stdout
 // and all else to stderr; ctx is done when a signal asks it to end.
-type Command func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error
+type Command func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
 // Main runs a command as this process and never returns. The first Ctrl-C
 // (or SIGTERM) ends ctx, the second the process.
 func Main(name string, command Command) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(Exit(os.Stderr, name, command(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)))
+	os.Exit(Exit(os.Stderr, name, command(ctx, os.Args[1:], os.Stdout, os.Stderr)))
 }
 
 // UsageError is an error in what the caller asked for.
