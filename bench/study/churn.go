@@ -97,10 +97,10 @@ func (c Churn) mesh(seed uint64) float64 {
 		alive.set(i, true)
 		views[i] = peerSet{}
 		count()
-		n.Node(entry(i).Port).Launch()
+		n.Node(peer(i).Addr.Port()).Launch()
 	}
 	for i := range c.Peers {
-		n.AddPeer(core.PeerConfig{Self: entry(i), Timing: c.Timing, Observe: func(e core.Event) {
+		n.AddPeer(core.PeerConfig{Self: peer(i), Timing: c.Timing, Observe: func(e core.Event) {
 			if e.Kind != core.Listed {
 				return
 			}
@@ -130,7 +130,7 @@ func (c Churn) mesh(seed uint64) float64 {
 		book()
 		alive.set(i, false)
 		count()
-		n.Node(entry(i).Port).Kill()
+		n.Node(peer(i).Addr.Port()).Kill()
 		n.At(n.Now()+c.dead(), func() { launch(i) })
 	}
 	const slot = time.Millisecond // in which there may be one death

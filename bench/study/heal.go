@@ -72,7 +72,7 @@ func (h Heal) mesh(seed uint64, given time.Duration) (took time.Duration, ok boo
 	server.Launch()
 	d := dice(seed)
 	for i := range h.Peers {
-		x := n.AddPeer(core.PeerConfig{Self: entry(i), Timing: h.Timing, Observe: func(e core.Event) {
+		x := n.AddPeer(core.PeerConfig{Self: peer(i), Timing: h.Timing, Observe: func(e core.Event) {
 			if e.Kind != core.Listed {
 				return
 			}
@@ -96,14 +96,14 @@ func (h Heal) mesh(seed uint64, given time.Duration) (took time.Duration, ok boo
 	case Partition:
 		end += h.Timing.Deadline + h.Timing.Reap + time.Second
 		for i := range h.Peers / 2 {
-			n.At(fault, func() { n.Cut(entry(i).Port, server.Port()); n.Cut(server.Port(), entry(i).Port) })
-			n.At(end, func() { n.Heal(entry(i).Port, server.Port()); n.Heal(server.Port(), entry(i).Port) })
+			n.At(fault, func() { n.Cut(peer(i).Addr.Port(), server.Port()); n.Cut(server.Port(), peer(i).Addr.Port()) })
+			n.At(end, func() { n.Heal(peer(i).Addr.Port(), server.Port()); n.Heal(server.Port(), peer(i).Addr.Port()) })
 		}
 	case Lost:
 		const lossy = 5 * time.Millisecond
 		n.At(fault, func() {
 			n.SetFault(server.Port(), 0, &simnet.Fault{Delay: delay, Loss: 0.5})
-			n.Node(entry(0).Port).Launch()
+			n.Node(peer(0).Addr.Port()).Launch()
 		})
 		n.At(fault+lossy, func() { n.SetFault(server.Port(), 0, nil) })
 	}

@@ -13,12 +13,12 @@ import (
 // launching is the time within which all peers are launched.
 const launching = 2 * time.Second
 
-// entry is the i-th peer's, index its inverse.
-func entry(i int) core.Entry {
-	return core.Entry{Name: core.Name(' ' + i), Port: simnet.ServerPort + 1 + uint16(i)}
+// peer is the i-th one, index its inverse.
+func peer(i int) core.Member {
+	return core.Member{Name: core.Char(' ' + i).Name(), Addr: simnet.Addr(simnet.ServerPort + 1 + uint16(i))}
 }
 
-func index(e core.Entry) int { return int(e.Port) - simnet.ServerPort - 1 }
+func index(m core.Member) int { return int(m.Addr.Port()) - simnet.ServerPort - 1 }
 
 // dice is SplitMix64 (Steele, Lea, Flood 2014): the same numbers on every
 // platform and Go version.

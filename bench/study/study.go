@@ -3,6 +3,7 @@ package study
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"p2plocal/core"
@@ -92,7 +93,7 @@ func (w *watch) mesh(seed uint64) {
 		}
 	}}).Launch()
 	for i := range w.Peers {
-		x := n.AddPeer(core.PeerConfig{Self: entry(i), Timing: w.Timing, Observe: func(e core.Event) {
+		x := n.AddPeer(core.PeerConfig{Self: peer(i), Timing: w.Timing, Observe: func(e core.Event) {
 			if e.Kind == core.Listed {
 				w.took(i, e.All)
 			}
@@ -130,7 +131,7 @@ func (w *watch) removed(i int) {
 		// At a phase of its own: at once, its keep-alives would keep to the reaper's.
 		w.net.At(w.net.Now()+w.d.between(0, w.Timing.Heartbeat), func() {
 			if !w.in[i] && i != w.killed { // a refresh may have brought it back
-				w.net.Node(entry(i).Port).Launch()
+				w.net.Node(peer(i).Addr.Port()).Launch()
 			}
 		})
 	}
@@ -144,15 +145,15 @@ func (w *watch) kill(i int) {
 	}
 	w.left(i)
 	w.killed, w.killedAt = i, w.net.Now()
-	w.net.Node(entry(i).Port).Kill()
+	w.net.Node(peer(i).Addr.Port()).Kill()
 	for j := range w.Peers {
-		w.unaware[j] = j != i && w.net.Node(entry(j).Port).Machine().(*core.Peer).Others().Contains(entry(i))
+		w.unaware[j] = j != i && slices.Contains(w.net.Node(peer(j).Addr.Port()).Machine().(*core.Peer).Others(), peer(i))
 	}
 }
 
 // took looks whether a directory tells a survivor of the death.
-func (w *watch) took(i int, all core.Entries) {
-	if w.unaware[i] && !all.Contains(entry(w.killed)) {
+func (w *watch) took(i int, all core.Members) {
+	if w.unaware[i] && !all.Contains(peer(w.killed)) {
 		w.unaware[i] = false
 		w.views = append(w.views, w.net.Now()-w.killedAt)
 	}
@@ -169,7 +170,7 @@ func (w *watch) revive() {
 			w.never++
 		}
 	}
-	x := w.net.Node(entry(w.killed).Port)
+	x := w.net.Node(peer(w.killed).Addr.Port())
 	w.killed = -1
 	x.Launch()
 }
