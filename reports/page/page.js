@@ -211,7 +211,7 @@
 		const dots = compare.filter((m) => m.sides[0]?.median > 0).flatMap((m) => m.sides.map((s, i) => s && s.median > 0 && { m, s, i, base: m.sides[0].median, verdict: m.verdicts[i] })).filter(Boolean);
 		const metrics = [...new Set(dots.map((d) => d.m.metric))];
 		const reach = [Math.min(0.8, ...dots.map((d) => (d.s.low > 0 ? d.s.low : d.s.median) / d.base)), Math.max(1.25, ...dots.map((d) => (d.s.high ?? d.s.median) / d.base))];
-		if (metrics.length) chart("compare", {
+		if (metrics.length) chart("s-compare", {
 			id: "compare-ratios", wide: true, title: `Medians, relative to ${results[0].name}`, legend: results.map((r, i) => [r.name, color(i)]),
 			says: "Dots are medians, bars their 95 % intervals; filled dots differ significantly from the first result. Logarithmic.", series: dots.length,
 			columns: ["metric", "result", "unit", "median", "low", "high", "runs", "verdict"], rows: dots.map((d) => [d.m.metric, results[d.i].name, d.m.unit, d.s.median, d.s.low, d.s.high, d.s.n, d.verdict]),
