@@ -254,7 +254,7 @@ func headline(r *result.Result) phrase {
 		}
 	}
 	if culls > 0 {
-		clause(true, "%s", plural(uint64(culls), "false cull"))
+		clause(true, "%s", falsePositives(culls))
 	}
 	if unexplained > 0 {
 		clause(true, "%s unexplained", plural(uint64(unexplained), "datagram"))
@@ -495,7 +495,7 @@ func facts(r *result.Result, s scene) []fact {
 		say("messages", p)
 	}
 	say("datagrams", traffic(s))
-	say("accounts", accounts(s))
+	say("accounted", accounts(s))
 	p := culls(s)
 	if v := s.value("cpu"); v != nil {
 		p = p.add("CPU %v", measure(*v, "cores"))
@@ -504,7 +504,7 @@ func facts(r *result.Result, s scene) []fact {
 		p = p.add("memory %v", measure(*v, "bytes"))
 	}
 	if v := s.value("memory_growth"); v != nil {
-		p[len(p)-1].Text += fmt.Sprintf(" (grown by %v under fire)", measure(*v, "bytes"))
+		p[len(p)-1].Text += fmt.Sprintf(" (grown by %v under the flood)", measure(*v, "bytes"))
 	}
 	if v := s.value("server_cpu"); v != nil {
 		p = p.add("their server %v", measure(*v, "cores"))
@@ -523,10 +523,13 @@ func culls(s scene) phrase {
 		return nil
 	}
 	if expected, ok := s.total("removed_expected"); ok {
-		return phrase{}.addIf(n > 0 && n > 3*expected, "%s (theory at this loss: %v)", plural(uint64(n), "false cull"), digits(expected))
+		return phrase{}.addIf(n > 0 && n > 3*expected, "%s (theory at this loss: %v)", falsePositives(n), digits(expected))
 	}
-	return phrase{}.addIf(n != 0, "%s", plural(uint64(n), "false cull"))
+	return phrase{}.addIf(n != 0, "%s", falsePositives(n))
 }
+
+// falsePositives are live peers that were removed.
+func falsePositives(n float64) string { return plural(uint64(n), "false positive") }
 
 // traffic says what was sent, by type.
 func traffic(s scene) phrase {
@@ -563,10 +566,7 @@ func accounts(s scene) phrase {
 	var any bool
 	for _, x := range s.all {
 		if b := x.Accounts; b != nil {
-			any = true
-			a.Sent, a.Duplicated, a.Taken, a.Dropped = a.Sent+b.Sent, a.Duplicated+b.Duplicated, a.Taken+b.Taken, a.Dropped+b.Dropped
-			a.Kernel, a.Unsent, a.Injected, a.Dead = a.Kernel+b.Kernel, a.Unsent+b.Unsent, a.Injected+b.Injected, a.Dead+b.Dead
-			a.Queued, a.Unexplained = a.Queued+b.Queued, a.Unexplained+b.Unexplained
+			a, any = a.Plus(*b), true
 		}
 	}
 	if !any {
@@ -574,7 +574,7 @@ func accounts(s scene) phrase {
 	}
 	kernel, present := "lost in full buffers", presentations[s.Name]
 	if present.filtered {
-		kernel = "thrown away by the kernel"
+		kernel = "dropped by the kernel"
 	}
 	p := phrase{}.add("%s sent", count(a.Sent))
 	for _, x := range []struct {
@@ -583,7 +583,7 @@ func accounts(s scene) phrase {
 		bad  bool
 	}{
 		{a.Duplicated, "duplicated on purpose", false}, {a.Taken, "taken", false}, {a.Dropped, "refused by the protocol", false},
-		{a.Injected, "lost on purpose", false}, {a.Dead, "for the dead", false}, {a.Queued, "under way", false},
+		{a.Injected, "lost on purpose", false}, {a.Dead, "for killed peers", false}, {a.Queued, "in flight", false},
 		{a.Kernel, kernel, !present.overrun}, {a.Unsent, "unsent", true},
 	} {
 		if x.n > 0 || x.what == "taken" {

@@ -21,9 +21,9 @@ var presentations = map[string]presentation{
 	"join": {
 		about: func(_ scene, o result.Options) string {
 			if o.Join == "spread" {
-				return fmt.Sprintf(", born over %v", span(o.Spread))
+				return fmt.Sprintf(", joining over %v", span(o.Spread))
 			}
-			return ", all born at once"
+			return ", all joining at once"
 		},
 		headline: func(s scene, _ result.Options) phrase {
 			return s.reached("converge", "converged in %v", "never converged")
@@ -66,7 +66,7 @@ var presentations = map[string]presentation{
 		},
 	},
 	"crash": {
-		about: func(_ scene, o result.Options) string { return fmt.Sprintf(", %d killed without a word", o.Kill) },
+		about: func(_ scene, o result.Options) string { return fmt.Sprintf(", %d killed without notice", o.Kill) },
 		headline: func(s scene, o result.Options) phrase {
 			what := "a crash"
 			if o.Kill > 1 {
@@ -89,23 +89,23 @@ var presentations = map[string]presentation{
 	},
 	"churn": {
 		about: func(_ scene, o result.Options) string {
-			return fmt.Sprintf(", %g a second of them die or return, for %v", o.Churn, span(o.Duration))
+			return fmt.Sprintf(", %g a second of them killed or joining again, for %v", o.Churn, span(o.Duration))
 		},
 		headline: func(s scene, _ result.Options) phrase {
 			return s.reached("disagreement", "held views that differed from the truth for %v of the churn", "")
 		},
 		facts: func(s scene, _ result.Options) []fact {
-			p := s.counted(nil, "events", "deaths and returns", false)
+			p := s.counted(nil, "events", "kills and joins", false)
 			p = append(p, s.reached("disagreement", "views differed from the truth for %v of the time", "")...)
 			return []fact{{"churn", p}, {"converge", s.when("converge", "after the last event every view was true")}}
 		},
 	},
 	"restart": {
-		about: func(scene, result.Options) string { return ", the server dies and comes back" },
+		about: func(scene, result.Options) string { return ", the server is killed and started again" },
 		facts: func(s scene, _ result.Options) []fact {
 			return []fact{
-				{"no refresh", s.when("whole", "after the server's return the mesh was whole")},
-				{"refresh", s.when("refresh.whole", "after the server's return the mesh was whole")},
+				{"no refresh", s.when("whole", "after the server's return every directory view was complete")},
+				{"refresh", s.when("refresh.whole", "after the server's return every directory view was complete")},
 				{"stranded", s.counted(nil, "stranded", "peers that the new server does not know, without refresh", true)},
 			}
 		},
@@ -114,10 +114,10 @@ var presentations = map[string]presentation{
 		about: func(scene, result.Options) string { return ", one is stopped past the deadline and goes on" },
 		facts: func(s scene, _ result.Options) []fact {
 			return []fact{
-				{"cull", s.when("cull", "after the stop no other view held it")},
+				{"removal", s.when("cull", "after the stop no other view held it")},
 				{"no refresh", s.when("back", "after going on it was in every view again")},
 				{"refresh", s.when("refresh.back", "after going on it was in every view again")},
-				{"rebirth", s.when("rebirth.back", "after a new birth it was in every view again")},
+				{"new birth", s.when("rebirth.back", "after a new birth it was in every view again")},
 			}
 		},
 	},
