@@ -2,36 +2,38 @@ package reports
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/bench/study"
-	"p2plocal/core"
 )
 
 // studied is a small report with every study in it.
 func studied(t *testing.T) *study.Report {
 	t.Helper()
-	var ranges []study.Range
-	for _, text := range []string{"heartbeat=250ms,500ms", "deadline=1s..2s/3"} {
-		r, err := study.ParseRange(text)
-		if err != nil {
+	axes := map[string][]study.Axis{
+		"loss":    {{Name: "peers", Values: []string{"5", "10"}}, {Name: "refresh", Values: []string{"0s", "2s"}}, {Name: "loss", Values: []string{"0%", "10%", "30%"}}},
+		"join":    {{Name: "peers", Values: []string{"5"}}, {Name: "refresh", Values: []string{"0s", "1s"}}, {Name: "loss", Values: []string{"20%"}}},
+		"restart": {{Name: "peers", Values: []string{"5", "10"}}, {Name: "refresh", Values: []string{"1s", "2s"}}},
+		"churn":   {{Name: "peers", Values: []string{"10"}}, {Name: "loss", Values: []string{"0%", "5%"}}, {Name: "refresh", Values: []string{"0s"}}, {Name: "churn", Values: []string{"0.3", "1"}}},
+		"sweep":   {{Name: "peers", Values: []string{"8"}}, {Name: "refresh", Values: []string{"0s"}}, {Name: "heartbeat", Values: []string{"250ms", "500ms"}}, {Name: "deadline", Values: []string{"1s", "1.5s", "2s"}}},
+	}
+	grids := study.Presets(1)
+	for i := range grids {
+		grids[i].Config.Repeat = 3
+		if err := grids[i].Vary(axes[grids[i].Name]); err != nil {
 			t.Fatal(err)
 		}
-		ranges = append(ranges, r)
 	}
-	grid, err := study.Grid(core.DefaultTiming(), ranges)
+	r, err := study.Run(t.Context(), grids, result.Tool{Version: "devel", Args: []string{"study"}}, 2, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return study.Plan{Parts: []string{"loss", "heal", "churn", "sweep"}, Peers: []int{5, 10}, Losses: []float64{0, 0.1, 0.3},
-		Refresh: []time.Duration{0, 2 * time.Second}, Heal: []time.Duration{0, time.Second, 2 * time.Second}, Deaths: []float64{0.1, 0.3},
-		Timing: core.DefaultTiming(), Hours: 2, Meshes: 3, Seed: 1, Workers: 2, Grid: grid, SweepPeers: 8, SweepLoss: 0.1}.Run(context.Background(), nil)
+	return r
 }
 
 func TestStudy(t *testing.T) {
@@ -48,10 +50,11 @@ func TestStudy(t *testing.T) {
 	flat := strings.Join(strings.Fields(text.String()), " ") // whatever the columns' widths
 	for _, want := range []string{
 		"10 % loss removes each live peer ",
-		"18 of 18 meshes in pieces without refresh, 0 of 36 with it", // 3 causes, 2 sizes, 3 meshes
-		" 10 2 s 30.0 % ",
-		" partition 10 - 3 3 never never never ",
-		" * 250 ms 1 s 1 ",
+		"12 of 12 meshes in pieces without refresh, 0 of 12 with it", // 2 sizes, 2 intervals, 3 meshes
+		" 10 2 s 30 % ",
+		" never ",
+		" * 250 ms 1 s ",
+		"loss.removal_rate: ",
 		"virtual network and clock",
 	} {
 		if !strings.Contains(flat, want) {
@@ -59,7 +62,7 @@ func TestStudy(t *testing.T) {
 		}
 	}
 	var again study.Report
-	if err := json.Unmarshal(doc.Bytes(), &again); err != nil || fmt.Sprint(again.Heal[1].Cause, again.Loss[3].Culls) != fmt.Sprint(r.Heal[1].Cause, r.Loss[3].Culls) {
+	if err := json.Unmarshal(doc.Bytes(), &again); err != nil || len(again.Tables) != 5 || !slices.Equal(again.Tables[2].Cells[1].Values, r.Tables[2].Cells[1].Values) {
 		t.Errorf("%v", err)
 	}
 	if page.Len() > 1_000_000 {
@@ -68,7 +71,7 @@ func TestStudy(t *testing.T) {
 	if err := Study(r).Write(io.Discard, "pdf", Options{}); err == nil {
 		t.Error("pdf is a format")
 	}
-	for name, r := range map[string]*study.Report{"nothing": {}, "a cut-short one": {Interrupted: true, Heal: r.Heal[:1]}} {
+	for name, r := range map[string]*study.Report{"nothing": {}, "a cut-short one": {Interrupted: true, Tables: r.Tables[:1]}} {
 		var b bytes.Buffer
 		if err := Study(r).Write(&b, "txt", Options{}); err != nil || r.Interrupted != strings.Contains(b.String(), "Interrupted") {
 			t.Errorf("%s: %v\n%s", name, err, b.String())

@@ -72,6 +72,10 @@ func measure(v float64, unit string) quantity {
 		return scaled(v, rates)
 	case "ratio":
 		return percent(v)
+	case "1/h":
+		q := few(v)
+		q.Unit = "/h"
+		return q
 	case "cores":
 		return quantity{Whole: fixed(v, 2), Unit: "cores"}.split()
 	case "1":

@@ -1,9 +1,8 @@
 package record
 
 import (
-	"strconv"
-
 	"p2plocal/core"
+	"strconv"
 )
 
 // SlotName is the name of the peer in a slot: letters first, then digits, then
@@ -13,9 +12,9 @@ func SlotName(slot int) core.Name { return names[slot] }
 var names = func() (n [core.MaxPeers]core.Name) {
 	const first = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	i := copyNames(n[:], first)
-	for c := core.Char(' '); c.Valid(); c++ {
+	for c := core.Name(' '); c <= '~'; c++ {
 		if !PlainName(c.String()) {
-			n[i] = c.Name()
+			n[i] = c
 			i++
 		}
 	}
@@ -24,7 +23,7 @@ var names = func() (n [core.MaxPeers]core.Name) {
 
 // QuoteName is a slot's name in a sentence: quoted unless it is a letter or a digit.
 func QuoteName(slot int) string {
-	name := string(SlotName(slot))
+	name := SlotName(slot).String()
 	if PlainName(name) {
 		return name
 	}
@@ -38,7 +37,7 @@ func PlainName(name string) bool {
 
 func copyNames(to []core.Name, from string) int {
 	for i := range from {
-		to[i] = core.Name(from[i : i+1])
+		to[i] = core.Name(from[i])
 	}
 	return len(from)
 }

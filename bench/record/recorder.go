@@ -28,7 +28,7 @@ func (r *Recorder) Observe(e core.Event) {
 	case core.Sent:
 		r.sent(e)
 	case core.Listed:
-		r.directory(e)
+		r.directory(e.At, e.All)
 	case core.Heard:
 		r.message(e.At, e.Peer, e.Data)
 	default:
@@ -48,8 +48,8 @@ func (r *Recorder) Reset(now time.Time) {
 func (r *Recorder) sent(e core.Event) {
 	kind := typeIndex(e.Data)
 	r.Slot.out[kind].Add(len(e.To), len(e.Data))
-	for _, to := range e.To {
-		if i := r.Index[to.Port()]; i != Nobody {
+	for _, port := range e.To {
+		if i := r.Index[port]; i != Nobody {
 			r.Slot.To[i].Add(1)
 		}
 	}
@@ -69,7 +69,7 @@ func (r *Recorder) sent(e core.Event) {
 	}
 }
 
-func (r *Recorder) broadcast(now, due int64, counter uint16, to []netip.AddrPort) {
+func (r *Recorder) broadcast(now, due int64, counter uint16, ports []uint16) {
 	t := &r.Slot.ring[counter%ringSize]
 	t.tag.Store(0)
 	t.due.Store(due)
@@ -79,11 +79,11 @@ func (r *Recorder) broadcast(now, due int64, counter uint16, to []netip.AddrPort
 		return
 	}
 	r.Slot.Ticks.Add(1)
-	r.Slot.Messages.Add(uint64(len(to)))
+	r.Slot.Messages.Add(uint64(len(ports)))
 	r.Timer.Record(now - due)
-	r.bucketOf(due).Sent.Add(uint64(len(to)))
-	for _, a := range to {
-		if i := r.Index[a.Port()]; i < ServerSlot {
+	r.bucketOf(due).Sent.Add(uint64(len(ports)))
+	for _, port := range ports {
+		if i := r.Index[port]; i < ServerSlot {
 			r.Pairs[r.Self][i].Sent.Add(1)
 		}
 	}
@@ -96,19 +96,19 @@ func (r *Recorder) refused(from netip.AddrPort) {
 	}
 }
 
-func (r *Recorder) directory(e core.Event) {
+func (r *Recorder) directory(now time.Time, all core.Entries) {
 	r.Slot.Taken.Add(1)
-	r.Slot.Directories.Add(1, len(e.Data))
+	r.Slot.Directories.Add(1, 4+len(all))
 	var s Set
-	for m := range e.All.Each() {
-		slot := int(r.Index[m.Addr.Port()])
-		if slot >= ServerSlot || SlotName(slot) != m.Name {
+	for e := range all.Each() {
+		slot := int(r.Index[e.Port])
+		if slot >= ServerSlot || SlotName(slot) != e.Name {
 			r.Slot.foreign.Add(1)
 			continue
 		}
 		s.Add(slot)
 	}
-	at := r.Clock.At(e.At)
+	at := r.Clock.At(now)
 	if s.Has(r.Self) {
 		r.Slot.Admitted.CompareAndSwap(0, at)
 	}
@@ -130,10 +130,10 @@ func (r *Recorder) see(at int64, s Set) {
 }
 
 // message records a broadcast that arrived.
-func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
+func (r *Recorder) message(now time.Time, from core.Entry, text []byte) {
 	r.Slot.Taken.Add(1)
 	name, counter, ok := core.ParseBroadcast(text)
-	slot := int(r.Index[from.Addr.Port()])
+	slot := int(r.Index[from.Port])
 	if !ok || slot >= ServerSlot || name != from.Name {
 		return
 	}

@@ -30,6 +30,10 @@ func (s *stage) restart(refresh time.Duration) error {
 	if !s.WaitUntil(s.ctx, mesh.JoinTimeout, s.Agreed) {
 		return mesh.ErrNotWhole
 	}
+	// How soon refresh heals depends on its phase to the server's return.
+	if refresh > 0 && !s.World.Sleep(s.ctx, time.Duration(s.Rng.Int64N(int64(refresh)))) {
+		return s.ctx.Err()
+	}
 	if err := s.Mesh.Server.Kill(); err != nil {
 		return cannot(err.Error())
 	}

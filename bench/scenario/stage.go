@@ -273,7 +273,7 @@ func (s *stage) chartPairs() {
 	p := &result.Pairs{}
 	any := false
 	for i := range s.N {
-		p.Names += string(record.SlotName(i))
+		p.Names += record.SlotName(i).String()
 		for j := range s.N {
 			pair := &s.Store.Pairs[i][j]
 			sent := pair.Sent.Load()

@@ -1,231 +1,242 @@
+// Package study runs grids of simulated scenarios: every combination of its
+// axes' values, each as often as it takes to tell an effect from chance.
 package study
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
-	"time"
+	"strconv"
+	"sync"
+	"sync/atomic"
 
-	"p2plocal/core"
-	"p2plocal/core/simnet"
+	"github.com/aclements/go-moremath/stats"
+
+	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 )
 
-// delay is what every datagram of a study takes: about what loopback does.
-const delay = 20 * time.Microsecond
-
-// Study watches meshes in which datagrams are lost: how often live peers are
-// removed, and how soon dead ones are noticed.
-type Study struct {
-	Peers  int
-	Timing core.Timing // Broadcast is not looked at: a study has none
-	Loss   float64     // on every link
-	Hours  float64     // of membership to watch, in peer-hours
-	Seed   uint64
+// Grid is one question: a scenario in all combinations of the axes' values.
+type Grid struct {
+	Name    string        `json:"name"`
+	About   string        `json:"about"`
+	Config  result.Config `json:"config"` // what the axes leave open; each cell sums up Repeat runs
+	Axes    []Axis        `json:"axes"`
+	Columns []Column      `json:"columns"`         // what to show
+	Least   []string      `json:"least,omitempty"` // metrics by which a cell may dominate another: less of each is better
+	Charts  []Chart       `json:"charts,omitempty"`
 }
 
-// Point is a Study's answer.
-type Point struct {
-	Culls     int     `json:"culls"`      // live peers removed
-	PeerHours float64 `json:"peer_hours"` // of membership
-	Rate      float64 `json:"rate"`       // culls a peer-hour
-	Low       float64 `json:"low"`        // its 95 % confidence interval:
-	High      float64 `json:"high"`       // Byar's approximation to Poisson's
-	Theory    float64 `json:"theory"`     // the rate that Theory expects
-	Traffic   float64 `json:"traffic"`    // datagrams a second that the mesh sends: keep-alives, births, directories
-
-	// Of each killed peer, from its end until
-	Server Times `json:"server"` // the server has removed it
-	Views  Times `json:"views"`  // a survivor's view holds it no longer, one sample for each survivor
+// Column is a metric, by flat name, and how to head it.
+type Column struct {
+	Metric string `json:"metric"`
+	Label  string `json:"label"`
 }
 
-// Run simulates meshes until it has seen enough, or ctx is done. It panics
-// unless the study is valid.
-//
-// A peer that has been removed is launched again within a heartbeat, so that
-// all stay under observation. Twice a patience one peer is killed, and launched again
-// a patience later; its removal is a detection, not a cull.
-func (s Study) Run(ctx context.Context) Point {
-	w := watch{Study: s}
-	w.Timing.Broadcast = 0
-	w.patience = max(30*time.Second, 2*(s.Timing.Deadline+s.Timing.Reap))
-	w.length = 20 * w.patience
-	for seed := s.Seed; w.member.Hours() < s.Hours && ctx.Err() == nil; seed++ {
-		w.mesh(seed)
-	}
-	p := Point{Culls: w.culls, PeerHours: w.member.Hours(), Theory: s.Theory(),
-		Traffic: float64(w.sent) / w.virtual.Seconds(),
-		Server:  newTimes(w.server, 0, w.patience), Views: newTimes(w.views, w.never, w.patience)}
-	p.Rate = float64(p.Culls) / p.PeerHours
-	low, high := poisson(p.Culls)
-	p.Low, p.High = low/p.PeerHours, high/p.PeerHours
-	return p
+// Chart is a picture of one metric against an axis, or against another metric.
+type Chart struct {
+	Title  string `json:"title"`
+	Y      string `json:"y"`                // a metric
+	X      string `json:"x"`                // an axis or a metric
+	Theory string `json:"theory,omitempty"` // a metric that is expected to equal Y
+	Log    bool   `json:"log,omitempty"`    // the axis of Y is logarithmic
 }
 
-// watch is a Study under way: its sums, and the state of the mesh that runs.
-type watch struct {
-	Study
-	patience time.Duration // how long a survivor has to notice
-	length   time.Duration // of one mesh
-
-	culls, never    int
-	sent            uint64
-	member, virtual time.Duration
-	server, views   []time.Duration
-
-	net      *simnet.Net
-	d        dice
-	in       [core.MaxPeers]bool // the server has it
-	since    [core.MaxPeers]time.Duration
-	killed   int // the dead peer, -1: none is
-	killedAt time.Duration
-	unaware  [core.MaxPeers]bool // survivors that have yet to notice
+// Cell is one combination.
+type Cell struct {
+	Values  []string          `json:"values"` // of the axes
+	Figures map[string]Figure `json:"figures"`
+	Front   bool              `json:"front,omitempty"` // no other is as good in all of Least, and better in one
 }
 
-func (w *watch) mesh(seed uint64) {
-	n := simnet.New(simnet.Config{Seed: seed, Fault: simnet.Fault{Delay: delay, Loss: w.Loss}})
-	w.net, w.d, w.killed, w.in, w.unaware = n, dice(seed), -1, [core.MaxPeers]bool{}, [core.MaxPeers]bool{}
-	n.AddServer(core.DirectoryConfig{Timing: w.Timing, Observe: func(e core.Event) {
-		switch e.Kind {
-		case core.Born:
-			w.in[index(e.Peer)], w.since[index(e.Peer)] = true, n.Now()
-		case core.Removed:
-			w.removed(index(e.Peer))
+// Figure is a metric over a cell's runs.
+type Figure struct {
+	Unit  string   `json:"unit"`
+	Runs  int      `json:"runs"`            // that measured it
+	Never int      `json:"never,omitempty"` // in which it should have happened, and did not
+	Mean  *float64 `json:"mean"`            // null: measured in none
+	Low   *float64 `json:"low"`             // 95 % confidence interval of the mean (Student's t);
+	High  *float64 `json:"high"`            // null: too few runs for one
+	Min   *float64 `json:"min"`
+	Max   *float64 `json:"max"`
+}
+
+// Table is what a grid came to.
+type Table struct {
+	Grid
+	Cells []Cell `json:"cells"`
+}
+
+// Report is what a study came to.
+type Report struct {
+	Tool        result.Tool `json:"tool"`
+	Interrupted bool        `json:"interrupted,omitempty"` // only the cells that were finished are here
+	Tables      []Table     `json:"tables"`
+}
+
+// configs are those of all cells, and the values that each has; the last axis
+// changes fastest.
+func (g *Grid) configs() (configs []result.Config, values [][]string, err error) {
+	base := g.Config
+	sim := *base.Simulation
+	base.Simulation = &sim
+	configs, values = []result.Config{base}, [][]string{nil}
+	for n, a := range g.Axes {
+		if slices.ContainsFunc(g.Axes[:n], func(b Axis) bool { return a.Name == b.Name }) {
+			return nil, nil, fmt.Errorf("two axes %s: put all its values into one, with commas between", a.Name)
 		}
-	}}).Launch()
-	for i := range w.Peers {
-		x := n.AddPeer(core.PeerConfig{Self: peer(i), Timing: w.Timing, Observe: func(e core.Event) {
-			if e.Kind == core.Listed {
-				w.took(i, e.All)
+		if len(configs)*len(a.Values) > most {
+			return nil, nil, fmt.Errorf("%s has more than %d cells", g.Name, most)
+		}
+		i := slices.IndexFunc(Settings, func(s setting) bool { return s.Name == a.Name })
+		var next []result.Config
+		var with [][]string
+		for k, c := range configs {
+			for _, v := range a.Values {
+				c := c
+				sim := *c.Simulation
+				c.Simulation = &sim
+				if err := Settings[i].set(&c, v); err != nil {
+					return nil, nil, fmt.Errorf("%s=%s: %w", a.Name, v, err)
+				}
+				next, with = append(next, c), append(with, append(slices.Clone(values[k]), v))
 			}
-		}})
-		n.At(w.d.between(0, max(launching, w.Timing.Refresh)), x.Launch)
+		}
+		configs, values = next, with
 	}
-	for t := 2 * w.patience; t+w.patience+w.Timing.Heartbeat < w.length; t += 2 * w.patience {
-		i := w.d.below(w.Peers)
-		t := t + w.d.between(0, w.Timing.Heartbeat)
-		n.At(t, func() { w.kill(i) })
-		n.At(t+w.patience, w.revive)
+	for i := range configs {
+		if err := scenario.Validate(&configs[i]); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", g.Name, err)
+		}
 	}
-	n.Run(w.length)
-	for i := range w.Peers {
-		w.left(i)
-	}
-	w.sent += n.Stats().Sent
-	w.virtual += w.length
+	return configs, values, nil
 }
 
-// left ends a live peer's membership.
-func (w *watch) left(i int) {
-	if w.in[i] && i != w.killed {
-		w.member += w.net.Now() - w.since[i]
-	}
+// Validate names the first thing that cannot be studied.
+func (g *Grid) Validate() error {
+	_, _, err := g.configs()
+	return err
 }
 
-func (w *watch) removed(i int) {
-	if i == w.killed {
-		w.server = append(w.server, w.net.Now()-w.killedAt)
-	} else {
-		w.culls++
-		w.left(i)
-		w.unaware[i] = false // it will hear by being born
-		// At a phase of its own: at once, its keep-alives would keep to the reaper's.
-		w.net.At(w.net.Now()+w.d.between(0, w.Timing.Heartbeat), func() {
-			if !w.in[i] && i != w.killed { // a refresh may have brought it back
-				w.net.Node(peer(i).Addr.Port()).Launch()
+// Run runs valid grids, so many cells at a time, or what it can until ctx is done.
+// progress, which may be nil, is called with how many of all cells are finished,
+// from any goroutine.
+func Run(ctx context.Context, grids []Grid, tool result.Tool, workers int, progress func(done, all int)) (*Report, error) {
+	r := &Report{Tool: tool}
+	var work []func() error
+	for _, g := range grids {
+		configs, values, err := g.configs()
+		if err != nil {
+			return nil, err
+		}
+		cells := make([]Cell, len(configs))
+		r.Tables = append(r.Tables, Table{g, cells})
+		for i, c := range configs {
+			work = append(work, func() error {
+				result, err := scenario.Execute(ctx, c, tool, new(scenario.Status))
+				if err == nil && !result.Interrupted { // one that is cut short would mislead
+					cells[i] = Cell{Values: values[i], Figures: figures(result.Runs)}
+				}
+				return err
+			})
+		}
+	}
+	err := each(ctx, work, workers, progress)
+	for i := range r.Tables {
+		t := &r.Tables[i]
+		t.Cells = slices.DeleteFunc(t.Cells, func(c Cell) bool { return c.Figures == nil })
+		t.markFront()
+	}
+	r.Interrupted = ctx.Err() != nil
+	return r, err
+}
+
+// each does the work, and gives the first error.
+func each(ctx context.Context, work []func() error, workers int, progress func(done, all int)) error {
+	var next, done atomic.Int64
+	var wg sync.WaitGroup
+	errs := make([]error, workers)
+	for w := range workers {
+		wg.Go(func() {
+			for ctx.Err() == nil && errs[w] == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(work) {
+					return
+				}
+				errs[w] = work[i]()
+				if n := int(done.Add(1)); progress != nil {
+					progress(n, len(work))
+				}
 			}
 		})
 	}
-	w.in[i] = false
-}
-
-// kill ends a member, if it is one, and notes who has to notice.
-func (w *watch) kill(i int) {
-	if !w.in[i] {
-		return
-	}
-	w.left(i)
-	w.killed, w.killedAt = i, w.net.Now()
-	w.net.Node(peer(i).Addr.Port()).Kill()
-	for j := range w.Peers {
-		w.unaware[j] = j != i && slices.Contains(w.net.Node(peer(j).Addr.Port()).Machine().(*core.Peer).Others(), peer(i))
-	}
-}
-
-// took looks whether a directory tells a survivor of the death.
-func (w *watch) took(i int, all core.Members) {
-	if w.unaware[i] && !all.Contains(peer(w.killed)) {
-		w.unaware[i] = false
-		w.views = append(w.views, w.net.Now()-w.killedAt)
-	}
-}
-
-// revive launches the dead peer again.
-func (w *watch) revive() {
-	if w.killed < 0 {
-		return
-	}
-	for i := range w.unaware {
-		if w.unaware[i] {
-			w.unaware[i] = false
-			w.never++
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
 		}
 	}
-	x := w.net.Node(peer(w.killed).Addr.Port())
-	w.killed = -1
-	x.Launch()
+	return nil
 }
 
-// Theory is the rate of false culls, in culls a peer-hour, that independent
-// losses make.
-//
-// Between two keep-alives that get through lie j heartbeats with probability
-// (1-p) p^(j-1). The peer is removed if the server looks, once a reap interval,
-// between its deadline and the second of them: with probability
-// (j heartbeat - deadline) / reap, at most 1, over all phases of the reaper.
-// The rate is that of a renewal process (Feller, An Introduction to Probability
-// Theory, vol. 1, XIII): removals by time, per such gap. Where reap =
-// heartbeat and deadline = k heartbeats it is that of k losses in a row.
-//
-// Births of a refresh are signs of life, too: a removal wants all those that
-// fall within a deadline lost as well. Where the refresh is a whole number of
-// heartbeats, births go out with keep-alives, and those count that are lost
-// with one. That holds in the first order of p.
-func (s Study) Theory() float64 {
-	t, p := s.Timing, s.Loss
-	h, r, d := t.Heartbeat.Hours(), t.Reap.Hours(), t.Deadline.Hours()
-	var removals, mean float64 // of one gap
-	left := 1.0                // probability that it is j or more heartbeats
-	for j := 1.0; left > 1e-18 && j < 1e6; j++ {
-		at := left * (1 - p)
-		left *= p
-		window := math.Max(0, j*h-d)
-		if j*t.Heartbeat.Seconds() <= t.Deadline.Seconds() {
-			window = 0 // not a rounding error's worth
+// figures sum up every metric over the runs.
+func figures(runs []result.Run) map[string]Figure {
+	all := make(map[string]Figure)
+	for _, f := range scenario.Metrics.Collect(runs) {
+		x := Figure{Unit: f.Unit, Runs: len(f.Values), Never: f.Never}
+		if x.Runs > 0 {
+			mean, low, high := stats.MeanCI(f.Values, 0.95)
+			least, most := slices.Min(f.Values), slices.Max(f.Values)
+			x.Mean, x.Min, x.Max = &mean, &least, &most
+			if least >= 0 {
+				low = max(low, 0)
+			}
+			if x.Runs > 1 {
+				x.Low, x.High = &low, &high
+			}
 		}
-		seen := math.Min(1, window/r)
-		removals += at * seen
-		mean += at * (seen*(d+math.Min(window, r)/2) + (1-seen)*j*h)
+		all[f.Name] = x
 	}
-	if t.Refresh > 0 {
-		alone := t.Deadline
-		if t.Refresh%t.Heartbeat == 0 {
-			alone = t.Deadline.Truncate(t.Heartbeat)
-		}
-		births := alone.Seconds() / t.Refresh.Seconds()
-		whole := math.Floor(births)
-		removals *= math.Pow(p, whole) * (1 - (births-whole)*(1-p))
-	}
-	return removals / mean
+	return all
 }
 
-// poisson is the 95 % confidence interval of a Poisson count's mean: Byar's
-// approximation (Breslow and Day, Statistical Methods in Cancer Research,
-// vol. 2, 1987).
-func poisson(count int) (low, high float64) {
-	const z = 1.959964
-	byar := func(k, z float64) float64 { return k * math.Pow(1-1/(9*k)+z/(3*math.Sqrt(k)), 3) }
-	if count > 0 {
-		low = byar(float64(count), -z)
+// Rare is the rate of false positives, in removals an hour of membership, below
+// which no difference is told: one in a year of one peer's.
+const Rare = 1. / (365 * 24)
+
+// objective is what a cell is judged by. It counts as it is printed, with three
+// digits: what differs less is chance. What never happened is worse than all that did.
+func (c *Cell) objective(metric string) float64 {
+	f := c.Figures[metric]
+	if f.Mean == nil {
+		return math.Inf(1)
 	}
-	return low, byar(float64(count)+1, z)
+	v := *f.Mean
+	if f.Unit == "1/h" {
+		v = max(v, Rare)
+	}
+	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64) // its own output
+	return v
+}
+
+// dominates reports that a is no worse than b in anything, and better in something.
+func (t *Table) dominates(a, b *Cell) bool {
+	better := false
+	for _, metric := range t.Least {
+		x, y := a.objective(metric), b.objective(metric)
+		if x > y {
+			return false
+		}
+		better = better || x < y
+	}
+	return better
+}
+
+// markFront marks the cells that no other dominates: the Pareto front.
+func (t *Table) markFront() {
+	for i := range t.Cells {
+		c := &t.Cells[i]
+		c.Front = len(t.Least) > 0 && !slices.ContainsFunc(t.Cells, func(other Cell) bool { return t.dominates(&other, c) })
+	}
 }

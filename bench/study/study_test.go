@@ -2,154 +2,233 @@ package study
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
-	"time"
 
-	"p2plocal/core"
+	"p2plocal/bench/result"
 )
 
-// timed is the protocol's timing with some of it changed, in milliseconds; 0: as it is.
-func timed(heartbeat, reap, deadline, refresh time.Duration) core.Timing {
-	t := core.DefaultTiming()
-	for _, x := range []struct {
-		to    *time.Duration
-		value time.Duration
-	}{{&t.Heartbeat, heartbeat}, {&t.Reap, reap}, {&t.Deadline, deadline}, {&t.Refresh, refresh}} {
-		if x.value > 0 {
-			*x.to = x.value * time.Millisecond
-		}
-	}
-	return t
-}
-
-// Simulation and theory agree within four standard deviations, whatever the
-// timing, and every dead peer is noticed within its window.
-func TestStudyAgreesWithTheory(t *testing.T) {
-	for _, tt := range []struct {
-		loss   float64
-		timing core.Timing
-		slack  float64 // of the theory, where it is one of first order
-	}{
-		{0, timed(0, 0, 0, 0), 0},
-		{0.1, timed(0, 0, 0, 0), 0},
-		{0.2, timed(0, 0, 0, 0), 0},
-		{0.3, timed(0, 0, 0, 0), 0},
-		{0.2, timed(300, 700, 0, 0), 0.03},
-		{0.2, timed(400, 250, 1500, 0), 0.03},
-		{0.1, timed(1000, 100, 1700, 0), 0.03},
-		{0.1, timed(0, 0, 0, 5000), 0.05},
-		{0.2, timed(0, 0, 0, 2000), 0.10},
+func TestParseAxis(t *testing.T) {
+	for text, want := range map[string]string{
+		"deadline=1s..5s":         "[1s 2s 3s 4s 5s]",
+		"deadline=1s..2s/0.5s":    "[1s 1.5s 2s]",
+		"deadline=1s..2.2s/500ms": "[1s 1.5s 2s]",
+		"heartbeat=100ms..1s/4":   "[100ms 400ms 700ms 1s]",
+		"refresh=0s,5s,2s":        "[0s 5s 2s]",
+		"deadline=1s..3s/1s,2.5s": "[1s 2s 3s 2.5s]",
+		"peers=10,40":             "[10 40]",
+		"loss=0,5%":               "[0 5%]",
+		"churn=0.5":               "[0.5]",
+		"deadline":                `"deadline", want NAME=VALUES with one of peers, loss, heartbeat, `,
+		"fog=1s":                  `"fog=1s", want NAME=VALUES`,
+		"deadline=":               `"" makes no sense`,
+		"deadline=5":              `"5" makes no sense, want a peer silent`,
+		"deadline=5s..1s":         `"5s..1s" is no range`,
+		"deadline=1s..x":          `"1s..x" is no range`,
+		"deadline=1s..5s/x":       `"x" is no step`,
+		"deadline=1s..5s/1":       `"1" is no step`,
+		"deadline=1s..5s/-1s":     `"-1s" is no step`,
+		"deadline=1s..50s/1ms":    "more than 1000 values",
+		"deadline=1s..5s/1000000": `"1000000" is no step`,
+		"deadline=1s..3s/1s,2s":   "2s is there twice",
+		"peers=x":                 `"x" makes no sense, want size of the mesh`,
+		"loss=much":               `"much" makes no sense`,
 	} {
-		p := Study{Peers: 20, Timing: tt.timing, Loss: tt.loss, Hours: 20, Seed: 1}.Run(context.Background())
-		expected := p.Theory * p.PeerHours
-		t.Logf("loss %v, %+v: %d culls, theory %.1f; %+v", tt.loss, tt.timing, p.Culls, expected, p)
-		if math.Abs(float64(p.Culls)-expected) > 4*math.Sqrt(expected)+tt.slack*expected {
-			t.Errorf("loss %v, %+v: %d culls, want about %.1f", tt.loss, tt.timing, p.Culls, expected)
+		a, err := ParseAxis(text)
+		got := fmt.Sprint(a.Values)
+		if err != nil {
+			got = err.Error()
 		}
-		if p.Server.N < 30 || p.Server.Never > 0 || p.Views.N < 15*p.Server.N {
-			t.Errorf("loss %v, %+v: detected %+v, noticed %+v", tt.loss, tt.timing, p.Server, p.Views)
-		}
-		if tt.loss == 0 && (math.Abs(p.Server.Mean-1.5) > 0.1 || p.Views.Never > 0 || *p.Views.Max < *p.Server.Max) {
-			t.Errorf("without loss detected %+v, noticed %+v; want after 1.5 s on average", p.Server, p.Views)
-		}
-		if most := (tt.timing.Deadline + tt.timing.Reap + time.Millisecond).Seconds(); *p.Server.Max > most {
-			t.Errorf("loss %v, %+v: detected after up to %v s, want at most %v", tt.loss, tt.timing, *p.Server.Max, most)
+		if !strings.Contains(got, want) || (err != nil) == (want[0] == '[') {
+			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
 }
 
-// Refresh heals what loss does to the views.
-func TestRefreshHealsViews(t *testing.T) {
-	run := func(refresh time.Duration) Times {
-		return Study{Peers: 20, Timing: timed(0, 0, 0, refresh), Loss: 0.05, Hours: 20, Seed: 3}.Run(context.Background()).Views
+// small is a preset with fewer values and runs.
+func small(t *testing.T, name string, axes ...string) Grid {
+	t.Helper()
+	grids := Presets(1)
+	g := grids[slices.IndexFunc(grids, func(g Grid) bool { return g.Name == name })]
+	var parsed []Axis
+	for _, text := range axes {
+		a, err := ParseAxis(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed = append(parsed, a)
 	}
-	without, with := run(0), run(5000)
-	if share := float64(without.Never) / float64(without.N); share < 0.02 || share > 0.06 || with.Never > 0 || with.Mean > without.Mean {
-		t.Errorf("views after a death at 5 %% loss: without refresh %+v, with %+v", without, with)
+	g.Config.Repeat = 3
+	if err := g.Vary(parsed); err != nil {
+		t.Fatal(err)
 	}
+	return g
 }
 
-// With refresh a mesh heals within its interval and a little, without never.
-func TestHeal(t *testing.T) {
-	for _, cause := range Causes {
-		for _, peers := range []int{10, 95} {
-			h := Heal{Cause: cause, Peers: peers, Timing: timed(0, 0, 0, 0), Meshes: 20, Seed: 1}
-			exact := h.Run(context.Background())
-			h.Timing.Refresh = 2 * time.Second
-			fresh := h.Run(context.Background())
-			if exact.N != 20 || fresh.N != 20 || fresh.Never != 0 || exact.Never < 20 && (cause != Lost || exact.Never < 15) {
-				t.Errorf("%s, %d peers: without refresh %+v, with %+v", cause, peers, exact, fresh)
+func run(t *testing.T, workers int, grids ...Grid) *Report {
+	t.Helper()
+	r, err := Run(t.Context(), grids, result.Tool{}, workers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// mean is a cell's figure.
+func mean(t *testing.T, c Cell, metric string) float64 {
+	t.Helper()
+	f, ok := c.Figures[metric]
+	if !ok || f.Mean == nil {
+		t.Fatalf("no %s in %v", metric, c.Values)
+	}
+	return *f.Mean
+}
+
+// Every preset can be run, and shows metrics that its scenario has.
+func TestPresets(t *testing.T) {
+	t.Parallel()
+	for _, g := range Presets(1) {
+		if err := g.Validate(); err != nil {
+			t.Errorf("%s: %v", g.Name, err)
+		}
+	}
+	grids := []Grid{small(t, "loss", "peers=5", "refresh=2s", "loss=20%"), small(t, "join", "peers=5", "refresh=1s", "loss=10%"),
+		small(t, "restart", "peers=5", "refresh=1s"), small(t, "churn", "peers=6", "loss=0,5%", "refresh=0s", "churn=0.3"),
+		small(t, "sweep", "peers=5", "heartbeat=500ms", "refresh=0s", "deadline=1s,2s")}
+	one := run(t, 1, grids...)
+	for i, table := range one.Tables {
+		for _, c := range table.Columns {
+			table.Least = append(table.Least, c.Metric)
+		}
+		for _, metric := range table.Least {
+			if _, ok := table.Cells[0].Figures[metric]; !ok {
+				t.Errorf("%s: no %s", table.Name, metric)
 			}
-			most := 2.1 // the interval, and what pacing may take
-			if cause == Lost {
-				most = 3.1 // where the newcomer's own directory is lost, it repeats its birth after Retry
+		}
+		if len(table.Cells) != []int{1, 1, 1, 2, 2}[i] {
+			t.Errorf("%s: %d cells", table.Name, len(table.Cells))
+		}
+	}
+	if many := run(t, 4, grids...); document(t, one) != document(t, many) {
+		t.Error("one worker's report differs from many's")
+	}
+	churn := one.Tables[3].Cells
+	if sound, lossy := mean(t, churn[0], "churn.disagreement"), mean(t, churn[1], "churn.disagreement"); lossy <= sound {
+		t.Errorf("views are wrong for %v of the time, for %v with losses", sound, lossy)
+	}
+}
+
+func document(t *testing.T, r *Report) string {
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Simulation and theory agree, and refresh heals what loss does to the views.
+func TestLossGrid(t *testing.T) {
+	t.Parallel()
+	g := small(t, "loss", "peers=20", "refresh=0s,5s", "loss=10%,25%")
+	g.Config.Repeat = 20
+	cells := run(t, 2, g).Tables[0].Cells
+	for _, c := range cells {
+		removed, expected := mean(t, c, "loss.removed"), mean(t, c, "loss.removed_expected")
+		if off := 4 * math.Sqrt(expected/20); math.Abs(removed-expected) > off {
+			t.Errorf("%v: %v removed a run, expected %v ± %v", c.Values, removed, expected, off)
+		}
+	}
+	if without, with := mean(t, cells[0], "loss.unnoticed"), mean(t, cells[2], "loss.unnoticed"); without < 0.02 || with > without/4 {
+		t.Errorf("%v of the survivors do not notice a death, %v with refresh", without, with)
+	}
+}
+
+// With refresh a mesh is whole within its interval and a little, without never.
+func TestRestartGrid(t *testing.T) {
+	t.Parallel()
+	for _, c := range run(t, 2, small(t, "restart", "peers=10,95", "refresh=2s")).Tables[0].Cells {
+		if f := c.Figures["restart.whole"]; f.Runs != 0 || f.Mean != nil {
+			t.Errorf("%v: whole without refresh: %+v", c.Values, f)
+		}
+		if f := c.Figures["restart.refresh.whole"]; f.Runs != 3 || *f.Max > 2.1 {
+			t.Errorf("%v: whole with refresh: %+v, want within 2.1 s", c.Values, f)
+		}
+	}
+}
+
+func TestGridErrors(t *testing.T) {
+	t.Parallel()
+	for want, axes := range map[string][]string{
+		"96 peers":             {"peers=96"},
+		"impairment loss of 2": {"loss=2"},
+		"deadline interval is": {"deadline=0s"},
+		"two axes peers":       {"peers=1", "peers=2"},
+		"more than 1000 cells": {"heartbeat=1s..2s/500", "reap=1s..2s/500"},
+	} {
+		g := Sweep(1)
+		var parsed []Axis
+		for _, text := range axes {
+			a, err := ParseAxis(text)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if fresh.Max == nil || *fresh.Max > most {
-				t.Errorf("%s, %d peers: healed %+v after the fault, want within %v s", cause, peers, fresh, most)
-			}
+			parsed = append(parsed, a)
+		}
+		if err := g.Vary(parsed); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
 		}
 	}
 }
 
-// Without loss, views are wrong for as long as theory says.
-func TestChurn(t *testing.T) {
-	for _, tt := range []struct {
-		peers  int
-		deaths float64
-	}{{10, 0.2}, {40, 0.5}} {
-		c := Churn{Peers: tt.peers, Timing: core.DefaultTiming(), Deaths: tt.deaths, Meshes: 12, Seed: 1}
-		s := c.Run(context.Background())
-		if want, half := c.Theory(), s.High-s.Mean; !c.Fits() || math.Abs(s.Mean-want) > 2*half {
-			t.Errorf("%+v: %+v, want %.3f", tt, s, want)
+// What is interrupted holds the cells that were finished.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	g := small(t, "restart", "peers=3,4,5", "refresh=1s")
+	r, err := Run(ctx, []Grid{g}, result.Tool{}, 1, func(done, all int) {
+		if done == 2 && all == 3 {
+			cancel()
 		}
-		c.Loss = 0.02
-		lossy := c.Run(context.Background())
-		c.Timing.Refresh = 2 * time.Second
-		if healed := c.Run(context.Background()); lossy.Mean < s.Mean || healed.Mean > lossy.Mean {
-			t.Errorf("%+v: %+v, at 2 %% loss %+v, and with refresh %+v", tt, s, lossy, healed)
-		}
-	}
-	if (Churn{Peers: 10, Timing: core.DefaultTiming(), Deaths: 2}).Fits() {
-		t.Error("8 of 10 peers dead at a time fit")
+	})
+	if err != nil || !r.Interrupted || len(r.Tables[0].Cells) != 2 {
+		t.Errorf("%v, %+v", err, r)
 	}
 }
 
-func TestTimes(t *testing.T) {
-	var d []time.Duration
-	for i := range 96 {
-		d = append(d, time.Duration(96-i)*time.Second)
+// A cell is on the front unless another is as good in all and better in one.
+func TestFront(t *testing.T) {
+	cell := func(view, rate, traffic float64) Cell {
+		return Cell{Figures: map[string]Figure{"a": {Mean: &view}, "b": {Unit: "1/h", Mean: &rate}, "c": {Mean: &traffic}}}
 	}
-	got := newTimes(d, 4, 200*time.Second)
-	if got.N != 100 || got.Never != 4 || *got.P50 != 50 || *got.P95 != 95 || got.P99 != nil || got.Max != nil || got.Mean != (96*97/2+800)/100. {
-		t.Errorf("%+v", got)
+	table := Table{Grid: Grid{Least: []string{"a", "b", "c"}},
+		Cells: []Cell{cell(1, 5, 10), cell(2, 1, 10), cell(2, 5, 10), cell(1.0001, 6, 10), cell(3, 1e-9, 10), cell(4, 1e-20, 10), cell(2, 1, 10), {}}}
+	table.markFront()
+	var got []bool
+	for _, c := range table.Cells {
+		got = append(got, c.Front)
 	}
-	if got := newTimes(nil, 0, time.Second); got != (Times{}) {
-		t.Errorf("%+v", got)
-	}
-	if got := newTimes(nil, 2, time.Second); got.P50 != nil || got.Mean != 1 {
-		t.Errorf("%+v", got)
-	}
-}
-
-func TestShare(t *testing.T) {
-	s := newShare([]float64{0.4, 0.5, 0.6}) // mean 0.5, deviation 0.1, t = 4.303
-	if s.Mean != 0.5 || math.Abs(s.High-0.5-0.4303/math.Sqrt(3)) > 1e-9 || math.Abs(s.High+s.Low-1) > 1e-9 {
-		t.Errorf("%+v", s)
-	}
-	if !slices.IsSortedFunc(student, func(a, b float64) int { return int(1000 * (b - a)) }) {
-		t.Error("Student's t does not fall")
+	// The third is worse than the first, the fourth as good but for its rate, the
+	// sixth no better than the fifth, the seventh the second's equal, and of the
+	// last nothing ever happened.
+	if want := []bool{true, true, false, false, true, false, true, false}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
-func TestPoisson(t *testing.T) {
-	for _, tt := range []struct {
-		count     int
-		low, high float64 // exact (Garwood 1936)
-	}{{0, 0, 3.69}, {10, 4.80, 18.39}, {100, 81.36, 121.63}} {
-		if low, high := poisson(tt.count); math.Abs(low-tt.low) > 0.06 || math.Abs(high-tt.high) > 0.06 {
-			t.Errorf("%d: %.2f to %.2f, want %v to %v", tt.count, low, high, tt.low, tt.high)
-		}
+func TestFigures(t *testing.T) {
+	value := func(v *float64) result.Run {
+		return result.Run{Scenarios: []result.Scenario{{Name: "steady", Metrics: map[string]result.Metric{"steady.loss": {Unit: "ratio", Value: v}}}}}
+	}
+	a, b, c := 0.4, 0.5, 0.6 // deviation 0.1, t = 4.303
+	f := figures([]result.Run{value(&a), value(&b), value(nil), value(&c)})["steady.loss"]
+	if f.Runs != 3 || f.Never != 1 || *f.Mean != 0.5 || math.Abs(*f.High-0.5-0.4303/math.Sqrt(3)) > 1e-4 || math.Abs(*f.High+*f.Low-1) > 1e-9 || *f.Min != a || *f.Max != c {
+		t.Errorf("%+v", f)
+	}
+	if f := figures([]result.Run{value(nil)})["steady.loss"]; f.Runs != 0 || f.Mean != nil {
+		t.Errorf("%+v", f)
 	}
 }

@@ -20,24 +20,28 @@ func TestStudy(t *testing.T) {
 		code int
 		want string // in stdout, or for a failure in stderr
 	}{
-		{"study -only loss -peers 5 -hours 0.1 -refresh 0", 0, "30.0 %"},
-		{"study -only heal,churn -peers 5,10 -meshes 1", 0, "partition"},
-		{"sweep deadline=1s..2s/3 -hours 0.1 refresh=0,5s -peers 4 -loss 10%", 0, "settings of the timing, 4 peers, 10.0 % of the datagrams lost"},
+		{"study -only loss peers=5 -repeat 2 refresh=0s loss=0,30%", 0, "30 %"},
+		{"study -only restart,churn peers=5,10 -repeat 1 loss=0 churn=1 refresh=1s", 0, "stranded"},
+		{"study -scenario crash -show crash.detect.p50,crash.converge -repeat 2 peers=4 deadline=1s,2s", 0, "detect.p50"},
+		{"sweep deadline=1s..2s/3 -repeat 2 refresh=0s,5s peers=4 loss=10%", 0, "which settings of the timing are worth choosing"},
 		{"help sweep", 0, "Pareto"},
 		{"study -h", 0, "churn"},
-		{"study -peers 96", 2, "96 peers, want 2 to 95"},
-		{"study -peers 5,x", 2, `"x" makes no sense`},
-		{"study -hours NaN", 2, "NaN peer-hours"},
-		{"study -deadline 0", 2, "deadline interval is 0"},
-		{"study -heartbeat 1ns", 2, "interval of 1ns"},
+		{"study peers=96", 2, "96 peers, want 1 to 95"},
+		{"study peers=5,x", 2, `"x" makes no sense, want size of the mesh`},
+		{"study -repeat -1", 2, "repeat -1"},
+		{"study deadline=0s", 2, "deadline interval is 0"},
 		{"study -only fog", 2, `"fog" is no study`},
-		{"study -loss 100%", 2, "loss of 1"},
-		{"study -report x.pdf", 2, `"x.pdf", want one that ends in .txt`},
-		{"study -only heal -peers 2 -meshes 1 -report /nosuch/x.html", 1, "/nosuch/x.html"},
-		{"study x", 2, `not "x"`},
-		{"sweep fog=1s", 2, "want heartbeat="},
-		{"sweep deadline=1s deadline=2s", 2, "two sweeps of deadline"},
-		{"sweep deadline=1s -peers 4,5", 2, `invalid value "4,5" for flag -peers`},
+		{"study -scenario crash", 2, "-scenario and -show belong together"},
+		{"study -scenario crash -show crash.fog", 2, `"crash.fog" is no figure of crash`},
+		{"study -scenario crash -show crash.detect", 2, `"crash.detect" is no figure of crash`},
+		{"study loss=200%", 2, "impairment loss of 2"},
+		{"study -report x.pdf", 2, "x.pdf"},
+		{"study -report x.xml", 2, "no verdicts"},
+		{"study -only restart peers=2 refresh=1s -repeat 1 -report /nosuch/x.html", 1, "/nosuch/x.html"},
+		{"study x", 2, `axis "x", want NAME=VALUES`},
+		{"study -workers 0", 2, "-workers 0"},
+		{"sweep fog=1s", 2, "want NAME=VALUES"},
+		{"sweep deadline=1s deadline=2s", 2, "two axes deadline"},
 		{"sweep deadline=1s -only heal", 2, "flag provided but not defined: -only"},
 	} {
 		expect(t, test.args, test.code, test.want)
@@ -62,7 +66,7 @@ func TestStudyInterrupted(t *testing.T) {
 func TestStudyArgs(t *testing.T) {
 	var stdout bytes.Buffer
 	file := filepath.Join(t.TempDir(), "x.json")
-	args := strings.Fields("deadline=1s,2s heartbeat=500ms -hours 1 -peers 4 -loss 10% -seed 5 -workers 1 -report " + file)
+	args := strings.Fields("deadline=1s,2s heartbeat=500ms -repeat 1 loss=10% peers=4 refresh=0s -seed 5 -workers 1 -report " + file)
 	if err := runSweep(context.Background(), args, &stdout, io.Discard); err != nil {
 		t.Fatal(err)
 	}
@@ -71,9 +75,9 @@ func TestStudyArgs(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(b, &r)
 	}
-	const want = "sweep deadline=1s,2s heartbeat=500ms -hours 1 -loss 10% -peers 4 -seed 5"
-	if got := strings.Join(r.Args, " "); err != nil || got != want || r.Version == "" {
-		t.Errorf("%v, version %q, args %q, want %q", err, r.Version, got, want)
+	const want = "sweep deadline=1s,2s heartbeat=500ms loss=10% peers=4 refresh=0s -repeat 1 -seed 5"
+	if got := strings.Join(r.Tool.Args, " "); err != nil || got != want || r.Tool.Version == "" {
+		t.Errorf("%v, version %q, args %q, want %q", err, r.Tool.Version, got, want)
 	}
 	if flat := strings.Join(strings.Fields(stdout.String()), " "); !strings.Contains(flat, want) {
 		t.Errorf("no %q in\n%s", want, flat)
