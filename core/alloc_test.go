@@ -38,7 +38,7 @@ func TestNoAllocations(t *testing.T) {
 			}
 		},
 		"Append":          func() { space = Message{Type: TypeDirectory, Entries: Entries(full[4:])}.Append(space[:0]) },
-		"AppendBroadcast": func() { space = AppendBroadcast(space[:0], 'A', 0xffff, 1400) },
+		"AppendBroadcast": func() { space = AppendBroadcast(space[:0], "A", 0xffff, 1400) },
 		"ParseBroadcast":  func() { ParseBroadcast(text[4 : len(text)-1]) },
 		"the server, for refused input": func() {
 			for _, b := range hostile {

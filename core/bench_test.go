@@ -49,7 +49,7 @@ func BenchmarkAppend(b *testing.B) {
 
 // fullServer knows 95 peers, and has announced them.
 func fullServer(b testing.TB) *Directory {
-	d, err := NewDirectory(DirectoryConfig{Port: serverPort, Timing: DefaultTiming()}, start)
+	d, err := NewDirectory(DirectoryConfig{Addr: from(serverPort), Timing: DefaultTiming()}, start)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func fullServer(b testing.TB) *Directory {
 }
 
 func newMember(b testing.TB) *Peer {
-	p, err := NewPeer(PeerConfig{Self: every(1)[0], Server: from(serverPort), Timing: DefaultTiming()}, start)
+	p, err := NewPeer(PeerConfig{Self: every(1)[0].At(host), Server: from(serverPort), Timing: DefaultTiming()}, start)
 	if err != nil {
 		b.Fatal(err)
 	}

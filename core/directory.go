@@ -1,9 +1,8 @@
 package core
 
 import (
-	"errors"
+	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -20,10 +19,11 @@ const Patience = 4
 
 // DirectoryConfig describes a directory server.
 type DirectoryConfig struct {
-	Port        uint16      // the server's own, which no peer may claim
-	Timing      Timing      // Reap and Deadline count
-	SourceCheck bool        // take a birth or keep-alive only from the port that it names
-	Observe     func(Event) // optional: hears what the server does, and must not call it
+	Addr        netip.AddrPort // the server's own, which no peer may claim
+	Codec       Codec          // nil: the protocol's own, all peers on the server's host
+	Timing      Timing         // Reap and Deadline count
+	SourceCheck bool           // take a birth or keep-alive only from the address that it names
+	Observe     func(Event)    // optional: hears what the server does, and must not call it
 }
 
 // Directory is the directory server (PROTOCOL.md, "Server").
@@ -31,10 +31,10 @@ type Directory struct {
 	account
 	cfg DirectoryConfig
 
-	slots    [MaxPeers]slot // by name, from ' '
-	n        int            // slots in use
-	ports    [MaxPeers]uint16
-	datagram [4 + maxEntries]byte // what is announced; entry i is of ports[i]
+	slots    [MaxPeers]slot // by name
+	members  roster
+	order    []uint8 // the slot of each member
+	datagram []byte  // what is announced; empty where the members have changed
 
 	nextReap time.Time
 	lost     time.Time // when datagrams were last known to be lost
@@ -45,7 +45,7 @@ type Directory struct {
 
 	answers    int // slots with an answer owed
 	nextAnswer time.Time
-	answering  [MaxPeers]uint16
+	answering  []netip.AddrPort // scratch
 }
 
 // slot is one name's entry.
@@ -56,7 +56,7 @@ type slot struct {
 	proven   bool           // a keep-alive came from there, or from the entry's own port
 	answered time.Time      // last answer to a repeated birth
 	asked    time.Time      // since when such an answer is owed; zero: none is
-	port     uint16         // 0: the name is free
+	addr     netip.AddrPort // zero: the name is free
 }
 
 // NewDirectory starts a server's life at now, with nobody in it.
@@ -64,58 +64,63 @@ func NewDirectory(cfg DirectoryConfig, now time.Time) (*Directory, error) {
 	if err := cfg.Timing.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Port == 0 {
-		return nil, errors.New("the server's own port is 0, want 1 to 65535")
+	if cfg.Addr.Port() == 0 {
+		return nil, fmt.Errorf("the server's own address is %v, want one with a port", cfg.Addr)
+	}
+	if cfg.Codec == nil {
+		cfg.Codec = NewExact(cfg.Addr.Addr())
 	}
 	d := &Directory{cfg: cfg, nextReap: now.Add(cfg.Timing.Reap)}
-	d.observe = cfg.Observe
-	Message{Type: TypeDirectory}.Append(d.datagram[:0])
+	d.codec, d.observe = cfg.Codec, cfg.Observe
 	return d, nil
 }
 
-// Entries is the directory as it stands, valid until the next Step or Poll.
-func (d *Directory) Entries() Entries { return Entries(d.datagram[4 : 4+entry*d.n]) }
+// Members are the directory as it stands, valid until the next call.
+func (d *Directory) Members() []Member { return d.members.all() }
+
+// Len is how many they are.
+func (d *Directory) Len() int { return len(d.members.names) }
 
 // Step implements Machine.
 func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	var m Message
-	if !d.open(&m, now, from, datagram) {
+	if !d.open(now, from, datagram) {
 		return
 	}
-	switch m.Type {
+	switch m := &d.view.Member; d.view.Type {
 	case TypeKeepAlive:
-		s := d.slot(m.Entry.Name)
+		s := &d.slots[d.view.Slot]
 		switch {
-		case s.port == 0:
+		case !s.addr.IsValid():
 			if d.count(Unknown) {
-				d.observe(Event{Kind: Unknown, At: now, From: from, Peer: m.Entry})
+				d.observe(Event{Kind: Unknown, At: now, From: from, Peer: Member{Name: m.Name}})
 			}
-		case d.cfg.SourceCheck && from.Port() != s.port:
+		case d.cfg.SourceCheck && d.codec.Home(from) != s.addr:
 			d.drop(Stranger, now, from, datagram, ErrStranger)
 		default:
 			d.counters.Events[Alive]++
 			s.stamp = now
-			s.proven = s.proven || from.Port() == s.port || from == s.source
+			s.proven = s.proven || from == s.source || d.codec.Home(from) == s.addr
 		}
 	case TypeBirth:
 		switch {
-		case m.Entry.Port == d.cfg.Port:
+		case m.Addr == d.cfg.Addr:
 			d.drop(Rejected, now, from, datagram, ErrRejected)
-		case d.cfg.SourceCheck && from.Port() != m.Entry.Port:
+		case d.cfg.SourceCheck && d.codec.Home(from) != m.Addr:
 			d.drop(Stranger, now, from, datagram, ErrStranger)
 		default:
-			d.birth(now, from, m.Entry)
+			d.birth(now, from, *m)
 		}
 	default:
 		d.drop(Misdirected, now, from, datagram, ErrMisdirected)
 	}
 }
 
-func (d *Directory) slot(n Name) *slot { return &d.slots[n-' '] }
+// slotOf is the slot of member i.
+func (d *Directory) slotOf(i int) *slot { return &d.slots[d.order[i]] }
 
-func (d *Directory) birth(now time.Time, from netip.AddrPort, e Entry) {
-	s := d.slot(e.Name)
-	if s.port == e.Port {
+func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
+	s := &d.slots[d.view.Slot]
+	if s.addr == e.Addr {
 		s.stamp = now
 		d.ask(now, s)
 		if d.count(Repeated) {
@@ -123,37 +128,35 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Entry) {
 		}
 		return
 	}
-	rivals := [...]uint16{s.port, e.Port} // whoever has the name, whoever has the port
-	for _, port := range rivals {
-		if i := d.index(port); i >= 0 && !d.yields(now, i, from.Port() == e.Port) {
+	rivals := [...]netip.AddrPort{s.addr, e.Addr} // whoever has the name, whoever has the address
+	for _, addr := range rivals {
+		if i := d.members.find(addr); i >= 0 && !d.yields(now, i, d.codec.Home(from) == e.Addr) {
 			if d.count(Conflict) {
-				d.observe(Event{Kind: Conflict, At: now, From: from, Peer: e, Other: d.Entries().At(i)})
+				d.observe(Event{Kind: Conflict, At: now, From: from, Peer: e, Other: d.members.at(i)})
 			}
 			return
 		}
 	}
-	for _, port := range rivals {
-		if i := d.index(port); i >= 0 {
+	for _, addr := range rivals {
+		if i := d.members.find(addr); i >= 0 {
 			d.replace(now, i, e)
 		}
 	}
-	*s = slot{stamp: now, born: now, source: from, port: e.Port}
-	d.put(d.n, e)
-	d.resize(now, d.n+1)
+	*s = slot{stamp: now, born: now, source: from, addr: e.Addr}
+	d.members.add(e)
+	d.order = append(d.order, uint8(d.view.Slot))
+	d.change(now)
 	if d.count(Born) {
 		d.observe(Event{Kind: Born, At: now, From: from, Peer: e})
 	}
 }
 
-// index is where the entry of a port stands, -1 where there is none.
-func (d *Directory) index(port uint16) int { return slices.Index(d.ports[:d.n], port) }
-
-// yields reports that entry i gives way to a birth that wants its name or
-// port: whoever was born in earnest has sent two keep-alives by then. To a birth
-// that comes from the port it names it gives way at once if its own did not.
+// yields reports that member i gives way to a birth that wants its name or
+// address: whoever was born in earnest has sent two keep-alives by then. To a birth
+// that comes from the address it names it gives way at once if its own did not.
 func (d *Directory) yields(now time.Time, i int, home bool) bool {
-	s := d.slot(d.Entries().At(i).Name)
-	return !s.proven && (home && s.source.Port() != s.port || d.silent(now, s.born, d.cfg.Timing.Deadline*2/3))
+	s := d.slotOf(i)
+	return !s.proven && (home && d.codec.Home(s.source) != s.addr || d.silent(now, s.born, d.cfg.Timing.Deadline*2/3))
 }
 
 // silent reports that nothing has come of somebody since a time for longer than
@@ -166,34 +169,29 @@ func (d *Directory) silent(now, since time.Time, deadline time.Duration) bool {
 	return now.Sub(since) > deadline
 }
 
-func (d *Directory) replace(now time.Time, i int, by Entry) {
-	e := d.Entries().At(i)
+func (d *Directory) replace(now time.Time, i int, by Member) {
+	e := d.members.at(i)
 	d.remove(now, i)
 	if d.count(Replaced) {
 		d.observe(Event{Kind: Replaced, At: now, Peer: e, Other: by})
 	}
 }
 
-// remove frees entry i's name and port.
+// remove frees member i's name and address.
 func (d *Directory) remove(now time.Time, i int) {
-	s := d.slot(d.Entries().At(i).Name)
+	s := d.slotOf(i)
 	if !s.asked.IsZero() {
 		d.answers--
 	}
 	*s = slot{}
-	d.put(i, d.Entries().At(d.n-1)) // the order is free: the last entry fills the gap
-	d.resize(now, d.n-1)
+	d.members.remove(i)
+	d.order = removed(d.order, i)
+	d.change(now)
 }
 
-// put writes entry i; resize sets how many there are and owes everybody the news.
-func (d *Directory) put(i int, e Entry) {
-	d.ports[i] = e.Port
-	appendEntry(d.datagram[:4+entry*i], e)
-}
-
-func (d *Directory) resize(now time.Time, n int) {
-	d.n = n
-	d.datagram[2] = byte(n)
+// change owes everybody the news.
+func (d *Directory) change(now time.Time) {
+	d.datagram = d.datagram[:0]
 	if d.changed.IsZero() {
 		d.changed = now
 	}
@@ -247,21 +245,9 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 	return Outgoing{}, next
 }
 
-// Shape describes datagrams by their length and, byte by byte, what they begin with:
-// between Low and High, which are as long as each other and no longer than Shortest.
-type Shape struct {
-	Shortest, Longest int
-	Low, High         string
-}
-
-// Accepts are the shapes of datagrams that a server has a use for: keep-alives and
-// births. A driver may keep all others from it.
-func (d *Directory) Accepts() []Shape {
-	return []Shape{
-		{4, 4, "\xC3\x00 \x00", "\xC3\x00~\x00"},
-		{6, 6, "\xC0\x00 \x00", "\xC0\x00~\x00"},
-	}
-}
+// Accepts are the shapes of datagrams that a server has a use for. A driver may keep
+// all others from it.
+func (d *Directory) Accepts() []Shape { return d.codec.Accepts() }
 
 // Lost tells the server that by now the kernel has thrown away datagrams that
 // were for it. Whoever has been silent until now may have spoken.
@@ -269,9 +255,8 @@ func (d *Directory) Lost(now time.Time) { d.lost = now }
 
 // reap removes every entry that has been silent for longer than its deadline.
 func (d *Directory) reap(now time.Time) {
-	for i := 0; i < d.n; {
-		e := d.Entries().At(i)
-		stamp := d.slot(e.Name).stamp
+	for i := 0; i < d.Len(); {
+		e, stamp := d.members.at(i), d.slotOf(i).stamp
 		if !d.silent(now, stamp, d.cfg.Timing.Deadline) {
 			i++
 			continue
@@ -287,27 +272,26 @@ func (d *Directory) reap(now time.Time) {
 func (d *Directory) announce(now time.Time) Outgoing {
 	since := d.changed
 	d.changed, d.held = time.Time{}, false
-	if d.n == 0 {
+	if d.Len() == 0 {
 		return Outgoing{}
 	}
 	if d.answers > 0 {
-		for i := range d.n {
-			d.slot(d.Entries().At(i).Name).asked = time.Time{}
+		for i := range d.Len() {
+			d.slotOf(i).asked = time.Time{}
 		}
 		d.answers, d.nextAnswer = 0, time.Time{}
 	}
 	d.pay(now, Pace)
 	d.count(Announced)
-	return d.send(now, since, d.datagram[:4+entry*d.n], d.ports[:d.n])
+	return d.tell(now, since, d.members.addrs)
 }
 
-// answer sends the directory to the ports whose turn has come.
+// answer sends the directory to those whose turn has come.
 func (d *Directory) answer(now time.Time) Outgoing {
-	n := 0
 	since := d.nextAnswer
-	d.nextAnswer = time.Time{}
-	for i := range d.n {
-		s := d.slot(d.Entries().At(i).Name)
+	d.nextAnswer, d.answering = time.Time{}, d.answering[:0]
+	for i := range d.Len() {
+		s := d.slotOf(i)
 		switch {
 		case s.asked.IsZero():
 		case now.Before(s.answerAt()):
@@ -315,17 +299,24 @@ func (d *Directory) answer(now time.Time) Outgoing {
 		default:
 			s.asked, s.answered = time.Time{}, now
 			d.answers--
-			d.answering[n] = s.port
-			n++
+			d.answering = append(d.answering, s.addr)
 		}
 	}
-	if n == 0 { // the one whose turn it was has been reaped
+	if len(d.answering) == 0 { // the one whose turn it was has been reaped
 		return Outgoing{}
 	}
 	// Answers come out of the same purse as announcements, so that both
 	// together stay below MaxPeers datagrams each Pace.
-	d.pay(now, time.Duration(n)*Pace/MaxPeers)
-	return d.send(now, since, d.datagram[:4+entry*d.n], d.answering[:n])
+	d.pay(now, time.Duration(len(d.answering))*Pace/MaxPeers)
+	return d.tell(now, since, d.answering)
+}
+
+// tell sends the directory to some addresses.
+func (d *Directory) tell(now, due time.Time, to []netip.AddrPort) Outgoing {
+	if len(d.datagram) == 0 {
+		d.datagram = d.codec.AppendDirectory(d.datagram, d.members.names, d.members.addrs)
+	}
+	return d.send(now, due, TypeDirectory, d.datagram, to)
 }
 
 // pay books a sending that uses up cost of the time that pacing grants

@@ -120,7 +120,7 @@ func TestDirectory(t *testing.T) {
 		}, []string{"2.5s removed A:3101 after 1.999999s"}},
 		{"those that remain hear once who is left", func(r *rig) {
 			for i := range 5 {
-				e := peer('A' + Name(i))
+				e := peer('A' + Char(i))
 				r.hear(time.Duration(i)*20*ms, e.Port, birth(e))
 			}
 			r.hear(1000*ms, 3102, keepAlive('B'))
@@ -174,14 +174,14 @@ func TestFullDirectory(t *testing.T) {
 		r.step(0, from(e.Port), birth(e))
 	}
 	r.poll()
-	if got, want := showEntries(d.Entries()), showEntries(Entries(directory(every(MaxPeers)...)[4:])); got != want {
+	if got, want := showMembers(d.Members()), showEntries(Entries(directory(every(MaxPeers)...)[4:])); got != want {
 		t.Errorf("the directory is %s, want %s", got, want)
 	}
 	if c := d.Counters(); c.Out.Directory != (Traffic{95, 95 * 384}) || c.Events[Announced] != 1 || c.Events[Born] != 95 {
 		t.Errorf("one announcement of 95 times 384 bytes wanted: %+v", c)
 	}
 	r.hear(0, 9999, birth(Entry{'A', 9999})) // there is no 96th name
-	if c := d.Counters(); c.Events[Conflict] != 1 || d.Entries().Len() != 95 {
+	if c := d.Counters(); c.Events[Conflict] != 1 || d.Len() != 95 {
 		t.Errorf("the 96th: %+v", c)
 	}
 }
@@ -258,8 +258,8 @@ func TestProof(t *testing.T) {
 		r.forget()
 		r.hear(1200*ms, 3101, birth(a))
 		r.want("1.2s conflict A:3101 with Z:3101")
-		if d.Entries().Len() != 2 {
-			t.Errorf("%d entries, want both", d.Entries().Len())
+		if d.Len() != 2 {
+			t.Errorf("%d entries, want both", d.Len())
 		}
 	})
 	t.Run("neither of two rivals is proven", func(t *testing.T) {
@@ -290,7 +290,7 @@ func TestFilledDirectory(t *testing.T) {
 		}
 		r.poll()
 	}
-	if got, want := showEntries(d.Entries()), showEntries(Entries(directory(all...)[4:])); got != want {
+	if got, want := showMembers(d.Members()), showEntries(Entries(directory(all...)[4:])); got != want {
 		t.Errorf("the directory is %s, want %s", got, want)
 	}
 	if c := d.Counters(); c.Events[Replaced] != MaxPeers || c.Events[Removed] != 0 {
@@ -383,7 +383,7 @@ func TestPacing(t *testing.T) {
 	for i, e := range every(30)[20:] {
 		r.hear(1*time.Second, e.Port, birth(e))
 		if i < 8 {
-			want := fmt.Sprintf("1s sent directory %s to", showEntries(d.Entries()))
+			want := fmt.Sprintf("1s sent directory %s to", showMembers(d.Members()))
 			if last := r.log[len(r.log)-1]; !strings.HasPrefix(last, want) {
 				t.Errorf("birth %d after the rest: %s, want %s …", i, last, want)
 			}
@@ -600,7 +600,7 @@ func TestDirectoryConfig(t *testing.T) {
 		change func(*DirectoryConfig)
 		want   string
 	}{
-		{func(c *DirectoryConfig) { c.Port = 0 }, "the server's own port is 0, want 1 to 65535"},
+		{func(c *DirectoryConfig) { c.Addr = from(0) }, "the server's own address is 127.0.0.1:0, want one with a port"},
 		{func(c *DirectoryConfig) { c.Timing.Heartbeat = 0 }, "heartbeat interval is 0, want more"},
 		{func(c *DirectoryConfig) { c.Timing.Reap = 0 }, "reap interval is 0, want more"},
 		{func(c *DirectoryConfig) { c.Timing.Deadline = 0 }, "deadline interval is 0, want more"},
@@ -610,7 +610,7 @@ func TestDirectoryConfig(t *testing.T) {
 		{func(c *DirectoryConfig) { c.Timing.Refresh = -time.Second }, "refresh interval -1s is negative"},
 		{func(c *DirectoryConfig) { c.Timing.Broadcast, c.Timing.Retry, c.Timing.Refresh = 0, 0, 0 }, "<nil>"},
 	} {
-		cfg := DirectoryConfig{Port: serverPort, Timing: DefaultTiming()}
+		cfg := DirectoryConfig{Addr: from(serverPort), Timing: DefaultTiming()}
 		c.change(&cfg)
 		if _, err := NewDirectory(cfg, start); fmt.Sprint(err) != c.want {
 			t.Errorf("%v, want %s", err, c.want)
@@ -627,8 +627,8 @@ func TestDefaultTiming(t *testing.T) {
 
 // A machine without an observer works all the same.
 func TestNoObserver(t *testing.T) {
-	d, _ := NewDirectory(DirectoryConfig{Port: serverPort, Timing: DefaultTiming(), SourceCheck: true}, start)
-	p, _ := NewPeer(PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming()}, start)
+	d, _ := NewDirectory(DirectoryConfig{Addr: from(serverPort), Timing: DefaultTiming(), SourceCheck: true}, start)
+	p, _ := NewPeer(PeerConfig{Self: peer('A').At(host), Server: from(serverPort), Timing: DefaultTiming()}, start)
 	for _, m := range []Machine{d, p} {
 		for _, b := range [][]byte{birth(peer('A')), birth(peer('A')), birth(Entry{'A', 9}), birth(Entry{'B', 9}), keepAlive('A'), keepAlive('Z'),
 			nil, birth(Entry{'Z', serverPort}), directory(peer('B')), vanilla("hi"), vanilla("hi")} {

@@ -60,11 +60,11 @@ type Event struct {
 	At    time.Time
 	Since time.Time
 	From  netip.AddrPort // where the datagram that the event is about came from
-	Peer  Entry
-	Other Entry
-	All   Entries
-	Data  []byte // a refused datagram, a sent one, or a message's text
-	To    []uint16
+	Peer  Member
+	Other Member
+	All   Members
+	Data  []byte // the datagram: refused, sent or a directory's; or a message's text
+	To    []netip.AddrPort
 	Err   error // one of the Err values
 }
 
@@ -169,6 +169,8 @@ func (b ByType) Plus(c ByType) ByType {
 
 // account is what both machines keep of their traffic.
 type account struct {
+	codec    Codec
+	view     View // of the datagram being stepped: here, so that it costs no allocation
 	counters Counters
 	observe  func(Event) // nil: nobody listens
 }
@@ -182,14 +184,15 @@ func (a *account) count(k Kind) bool {
 	return a.observe != nil
 }
 
-// open counts a datagram in and parses it into m; false where that dropped it.
-func (a *account) open(m *Message, now time.Time, from netip.AddrPort, datagram []byte) bool {
-	a.counters.In.of(typeOf(datagram)).add(1, len(datagram))
-	if err := m.parse(datagram); err != nil {
+// open counts a datagram in and parses it into view; false where that dropped it.
+func (a *account) open(now time.Time, from netip.AddrPort, datagram []byte) bool {
+	err := a.codec.Parse(&a.view, datagram)
+	a.counters.In.of(a.view.Type).add(1, len(datagram))
+	if err != nil {
+		a.view.List, a.view.Text = nil, nil // nothing is kept of the datagram
 		a.drop(Malformed, now, from, datagram, err)
-		return false
 	}
-	return true
+	return err == nil
 }
 
 func (a *account) drop(k Kind, now time.Time, from netip.AddrPort, datagram []byte, why error) {
@@ -199,10 +202,10 @@ func (a *account) drop(k Kind, now time.Time, from netip.AddrPort, datagram []by
 }
 
 // send counts a datagram out.
-func (a *account) send(now, due time.Time, datagram []byte, ports []uint16) Outgoing {
-	a.counters.Out.of(typeOf(datagram)).add(len(ports), len(datagram))
+func (a *account) send(now, due time.Time, t Type, datagram []byte, to []netip.AddrPort) Outgoing {
+	a.counters.Out.of(t).add(len(to), len(datagram))
 	if a.count(Sent) {
-		a.observe(Event{Kind: Sent, At: now, Since: due, Data: datagram, To: ports})
+		a.observe(Event{Kind: Sent, At: now, Since: due, Data: datagram, To: to})
 	}
-	return Outgoing{datagram, ports}
+	return Outgoing{datagram, to}
 }

@@ -1,3 +1,17 @@
+// Package core is the p2plocal protocol: its codec, the directory server and
+// the peer as pure state machines, and the driver that runs one of them over
+// one UDP socket. PROTOCOL.md sections are named where a rule comes from.
+//
+// Every field on the wire is an unsigned 16-bit integer, little-endian. The
+// first is the message type:
+//
+//	birth       peer -> server   00C0  name  port
+//	directory   server -> peer   00C1  count { name port } * count
+//	vanilla     peer -> peer     00C2  length  length bytes  one zero byte
+//	keep-alive  peer -> server   00C3  name
+//
+// A name is one printable ASCII character (0x20 to 0x7E) in the low byte of
+// its field, zero in the high byte. A port is 1 to 65535.
 package core
 
 import (
@@ -20,15 +34,15 @@ type Machine interface {
 	Poll(now time.Time) (out Outgoing, next time.Time)
 }
 
-// Outgoing is one datagram and the UDP ports, on the mesh's host, that get it.
+// Outgoing is one datagram and the addresses that get it.
 // It is valid until the machine is called again.
 type Outgoing struct {
 	Datagram []byte
-	Ports    []uint16
+	To       []netip.AddrPort
 }
 
 // Empty reports that there was nothing to send.
-func (o Outgoing) Empty() bool { return len(o.Ports) == 0 }
+func (o Outgoing) Empty() bool { return len(o.To) == 0 }
 
 // Timing holds the protocol's intervals. The server uses Reap and Deadline,
 // the peer the others, and Deadline to tell a suspension from mere lateness.

@@ -9,8 +9,9 @@ import (
 
 // PeerConfig describes a peer.
 type PeerConfig struct {
-	Self    Entry          // its name, and the port that it receives on and sends from
-	Server  netip.AddrPort // where the directory server is; all peers are on that host
+	Self    Member         // its name, and the address that it receives on and sends from
+	Server  netip.AddrPort // where the directory server is
+	Codec   Codec          // nil: the protocol's own, all peers on the server's host
 	Timing  Timing         // all but Reap count
 	Size    int            // bytes that a broadcast's text is filled up to; 0: as it is
 	Observe func(Event)    // optional: hears what the peer does, and must not call it
@@ -31,9 +32,10 @@ type Peer struct {
 	schedule Schedule  // of its broadcasts
 	counter  uint16
 
-	others Entries  // the last directory without itself, names in its order
-	ports  []uint16 // the others' ports
-	server []uint16 // the server's port, as an Outgoing wants it
+	list   []byte           // the last directory, as it came
+	known  roster           // those in it without itself, in its order; by others
+	stale  bool             // known is older than list
+	server []netip.AddrPort // the server, as an Outgoing wants it
 
 	text   []byte // scratch: a broadcast's text
 	out    []byte // scratch: the datagram handed out
@@ -44,27 +46,26 @@ type Peer struct {
 type letter struct {
 	asked    time.Time
 	datagram []byte
-	ports    []uint16
+	to       []netip.AddrPort
 }
 
 // NewPeer starts a peer's life at now: its birth is due at once.
 func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
+	if cfg.Codec == nil {
+		cfg.Codec = NewExact(cfg.Server.Addr())
+	}
+	if err := cfg.Codec.Check(cfg.Self, cfg.Server); err != nil {
+		return nil, err
+	}
 	switch err := cfg.Timing.Validate(); {
 	case err != nil:
 		return nil, err
-	case !cfg.Self.Name.Valid():
-		return nil, fmt.Errorf(`name "%v" is not one printable ASCII character`, cfg.Self.Name)
-	case cfg.Self.Port == 0:
-		return nil, fmt.Errorf("port 0 of peer %s, want 1 to 65535", cfg.Self.Name)
-	case !cfg.Server.Addr().Is4() || cfg.Server.Port() == 0:
-		return nil, fmt.Errorf("server address %v, want an IPv4 address and a port", cfg.Server)
-	case cfg.Self.Port == cfg.Server.Port():
-		return nil, fmt.Errorf("port %d of peer %s is the server's own", cfg.Self.Port, cfg.Self.Name)
 	case cfg.Size < 0 || cfg.Size > MaxPayload:
 		return nil, fmt.Errorf("text of %d bytes, want 0 to %d", cfg.Size, MaxPayload)
 	}
-	p := &Peer{cfg: cfg, server: []uint16{cfg.Server.Port()}}
-	p.observe = cfg.Observe
+	cfg.Self.Addr = cfg.Codec.Home(cfg.Self.Addr)
+	p := &Peer{cfg: cfg, server: []netip.AddrPort{cfg.Server}}
+	p.codec, p.observe = cfg.Codec, cfg.Observe
 	p.Connect(now)
 	return p, nil
 }
@@ -104,11 +105,11 @@ func (p *Peer) Broadcast(s Schedule) {
 	p.cfg.Size = min(max(s.Size, 0), MaxPayload)
 }
 
-// Others is the last directory heard, without this peer itself, valid until
-// the next Step.
-func (p *Peer) Others() Entries { return p.others }
+// Others are the last directory heard, without this peer itself, valid until the next
+// call.
+func (p *Peer) Others() []Member { return p.others().all() }
 
-// Send queues one vanilla message to one peer of the directory, or with to 0
+// Send queues one vanilla message to one peer of the directory, or with to ""
 // to all of them.
 func (p *Peer) Send(now time.Time, to Name, text []byte) error {
 	if len(text) > MaxPayload {
@@ -117,58 +118,51 @@ func (p *Peer) Send(now time.Time, to Name, text []byte) error {
 	if slices.Contains(text, 0) {
 		return fmt.Errorf("text %q has a zero byte in it", text)
 	}
-	ports := slices.Clone(p.ports)
-	if to != 0 {
-		i := slices.IndexFunc(ports, func(port uint16) bool { return p.named(port) == to })
+	addrs := slices.Clone(p.others().addrs)
+	if to != "" {
+		i := slices.Index(p.others().names, to)
 		if i < 0 {
-			return fmt.Errorf(`no peer "%v" in the directory`, to)
+			return fmt.Errorf("no peer %q in the directory", string(to))
 		}
-		ports = ports[i : i+1]
+		addrs = addrs[i : i+1]
 	}
 	if !p.online {
 		return fmt.Errorf("peer %s is disconnected", p.cfg.Self.Name)
 	}
-	if len(ports) > 0 {
-		p.outbox = append(p.outbox, letter{now, Message{Type: TypeVanilla, Payload: text}.Append(nil), ports})
+	if len(addrs) > 0 {
+		p.outbox = append(p.outbox, letter{now, p.codec.Append(nil, TypeVanilla, Member{}, text), addrs})
 	}
 	return nil
 }
 
-// named is the name of the peer on port, 0 where the directory has none.
-func (p *Peer) named(port uint16) Name {
-	if i := slices.Index(p.ports, port); i >= 0 {
-		return p.others.At(i).Name
-	}
-	return 0
-}
-
 // Step implements Machine.
 func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	var m Message
-	if !p.open(&m, now, from, datagram) {
+	if !p.open(now, from, datagram) {
 		return
 	}
-	switch m.Type {
+	switch v := &p.view; v.Type {
 	case TypeDirectory:
 		if from != p.cfg.Server {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
 			return
 		}
-		p.take(now, m.Entries)
+		all := Members{p.codec, v.List, v.Len}
+		v.List = nil // it keeps nothing
+		p.take(now, all)
 		if p.count(Listed) {
-			p.observe(Event{Kind: Listed, At: now, From: from, All: m.Entries})
+			p.observe(Event{Kind: Listed, At: now, From: from, All: all, Data: datagram})
 		}
 	case TypeVanilla:
-		var name Name
-		if from.Addr() == p.cfg.Server.Addr() {
-			name = p.named(from.Port())
-		}
-		if name == 0 {
+		text := v.Text
+		v.Text = nil
+		others := p.others()
+		i := others.find(from)
+		if i < 0 {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
 			return
 		}
 		if p.count(Heard) {
-			p.observe(Event{Kind: Heard, At: now, From: from, Peer: Entry{name, from.Port()}, Data: m.Payload})
+			p.observe(Event{Kind: Heard, At: now, From: from, Peer: others.at(i), Data: text})
 		}
 	default:
 		p.drop(Misdirected, now, from, datagram, ErrMisdirected)
@@ -176,21 +170,29 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 }
 
 // take replaces what the peer knows by a new directory.
-func (p *Peer) take(now time.Time, all Entries) {
-	p.others, p.ports = p.others[:0], p.ports[:0]
-	for i := range all.Len() {
-		e := all.At(i)
-		if e == p.cfg.Self && p.online && !p.joined {
-			p.joined, p.birth = true, time.Time{}
-			if p.cfg.Timing.Refresh > 0 {
-				p.birth = now.Add(p.cfg.Timing.Refresh)
-			}
-		}
-		if e.Port != p.cfg.Self.Port {
-			p.others = p.others.Append(e)
-			p.ports = append(p.ports, e.Port)
+func (p *Peer) take(now time.Time, all Members) {
+	if p.online && !p.joined && all.Contains(p.cfg.Self) {
+		p.joined, p.birth = true, time.Time{}
+		if p.cfg.Timing.Refresh > 0 {
+			p.birth = now.Add(p.cfg.Timing.Refresh)
 		}
 	}
+	p.list, p.stale = append(p.list[:0], all.list...), true
+}
+
+// others are those that the last directory names without this peer. Directories often
+// come in series, so one is taken apart when it is needed first.
+func (p *Peer) others() *roster {
+	if p.stale {
+		p.stale = false
+		p.known.clear()
+		for e := range (Members{p.codec, p.list, 0}).Each() {
+			if e.Addr != p.cfg.Self.Addr {
+				p.known.add(e)
+			}
+		}
+	}
+	return &p.known
 }
 
 // Poll implements Machine.
@@ -205,15 +207,14 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 	if due(now, p.alive) {
 		was := p.alive
 		p.alive = after(now, was, t.Heartbeat) // several missed ones are worth no more than one
-		p.out = Message{Type: TypeKeepAlive, Entry: p.cfg.Self}.Append(p.out[:0])
-		return p.send(now, was, p.out, p.server), now
+		return p.toServer(now, was, TypeKeepAlive), now
 	}
 	if len(p.outbox) > 0 {
 		l := p.outbox[0]
 		if p.outbox = p.outbox[1:]; len(p.outbox) == 0 {
 			p.outbox = nil
 		}
-		return p.send(now, l.asked, l.datagram, l.ports), now
+		return p.send(now, l.asked, TypeVanilla, l.datagram, l.to), now
 	}
 	if due(now, p.tick) && now.Sub(p.tick) > t.Deadline {
 		// Not busy but suspended, and for so long that the mesh has culled it:
@@ -232,9 +233,9 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 		p.count(Broadcast)
 		p.text = AppendBroadcast(p.text[:0], p.cfg.Self.Name, p.counter, p.cfg.Size)
 		p.counter++
-		if len(p.ports) > 0 {
-			p.out = Message{Type: TypeVanilla, Payload: p.text}.Append(p.out[:0])
-			return p.send(now, was, p.out, p.ports), now
+		if others := p.others(); len(others.addrs) > 0 {
+			p.out = p.codec.Append(p.out[:0], TypeVanilla, Member{}, p.text)
+			return p.send(now, was, TypeVanilla, p.out, others.addrs), now
 		}
 	}
 	return Outgoing{}, earliest(p.alive, earliest(p.birth, p.tick))
@@ -258,6 +259,10 @@ func (p *Peer) beBorn(now time.Time) Outgoing {
 			p.observe(Event{Kind: Unanswered, At: now, Since: p.bornAt})
 		}
 	}
-	p.out = Message{Type: TypeBirth, Entry: p.cfg.Self}.Append(p.out[:0])
-	return p.send(now, was, p.out, p.server)
+	return p.toServer(now, was, TypeBirth)
+}
+
+func (p *Peer) toServer(now, due time.Time, t Type) Outgoing {
+	p.out = p.codec.Append(p.out[:0], t, p.cfg.Self, nil)
+	return p.send(now, due, t, p.out, p.server)
 }

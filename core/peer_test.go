@@ -28,13 +28,13 @@ func TestPeer(t *testing.T) {
 		}},
 		{"leaves itself out of a directory", nil, func(r *rig, p *Peer) {
 			r.hear(0, serverPort, abc)
-			r.say("%s", showEntries(p.Others()))
+			r.say("%s", showMembers(p.Others()))
 			r.hear(0, serverPort, directory(peer('C')))
-			r.say("%s", showEntries(p.Others()))
+			r.say("%s", showMembers(p.Others()))
 			r.hear(0, serverPort, directory(Entry{'Z', 3101}, Entry{'A', 3109})) // by its port, not by its name
-			r.say("%s", showEntries(p.Others()))
+			r.say("%s", showMembers(p.Others()))
 			r.hear(0, serverPort, directory())
-			r.say("%s", showEntries(p.Others()))
+			r.say("%s", showMembers(p.Others()))
 		}, []string{
 			"0s sent birth A:3101 to [3000]",
 			"0s directory [A:3101 B:3102 C:3103]", "0s [B:3102 C:3103]",
@@ -192,7 +192,7 @@ func TestPeer(t *testing.T) {
 		{"sends what it is asked to", unanswered, func(r *rig, p *Peer) {
 			r.hear(0, serverPort, abc)
 			r.forget()
-			for _, err := range []error{p.Send(r.now, 0, []byte("to all")), p.Send(r.now, 'C', []byte("to C")), p.Send(r.now, 'B', nil)} {
+			for _, err := range []error{p.Send(r.now, "", []byte("to all")), p.Send(r.now, "C", []byte("to C")), p.Send(r.now, "B", nil)} {
 				if err != nil {
 					r.say("%v", err)
 				}
@@ -204,7 +204,7 @@ func TestPeer(t *testing.T) {
 		{"what it was asked to send before a disconnection is gone after", unanswered, func(r *rig, p *Peer) {
 			r.hear(0, serverPort, abc)
 			r.forget()
-			p.Send(r.now, 0, []byte("too late"))
+			p.Send(r.now, "", []byte("too late"))
 			p.Disconnect()
 			r.poll()
 			p.Connect(r.now)
@@ -226,7 +226,7 @@ func TestPeer(t *testing.T) {
 func TestCounter(t *testing.T) {
 	texts := make(map[int]string)
 	n := 0
-	p, err := NewPeer(PeerConfig{Self: peer('A'), Server: from(serverPort),
+	p, err := NewPeer(PeerConfig{Self: peer('A').At(host), Server: from(serverPort),
 		Timing: Timing{Heartbeat: time.Hour * 1e4, Reap: 1, Deadline: time.Hour, Broadcast: time.Second},
 		Observe: func(e Event) {
 			if e.Kind != Sent {
@@ -314,7 +314,7 @@ func TestLateKeepAlives(t *testing.T) {
 
 func TestSendErrors(t *testing.T) {
 	r, p := member(t)
-	if err := p.Send(r.now, 0, []byte("hi")); err != nil {
+	if err := p.Send(r.now, "", []byte("hi")); err != nil {
 		t.Errorf("to all, who are nobody: %v", err)
 	}
 	r.forget()
@@ -326,12 +326,12 @@ func TestSendErrors(t *testing.T) {
 		text string
 		want string
 	}{
-		{'Z', "hi", `no peer "Z" in the directory`},
-		{'A', "hi", `no peer "A" in the directory`},
-		{0x1b, "hi", `no peer "\x1b" in the directory`},
-		{0, "a\x00b", `text "a\x00b" has a zero byte in it`},
-		{0, strings.Repeat("x", MaxPayload+1), "text of 65503 bytes, want at most 65502"},
-		{0, strings.Repeat("x", MaxPayload), "<nil>"},
+		{"Z", "hi", `no peer "Z" in the directory`},
+		{"A", "hi", `no peer "A" in the directory`},
+		{"\x1b", "hi", `no peer "\x1b" in the directory`},
+		{"", "a\x00b", `text "a\x00b" has a zero byte in it`},
+		{"", strings.Repeat("x", MaxPayload+1), "text of 65503 bytes, want at most 65502"},
+		{"", strings.Repeat("x", MaxPayload), "<nil>"},
 	} {
 		if err := p.Send(r.now, c.to, []byte(c.text)); fmt.Sprint(err) != c.want {
 			t.Errorf("%v, want %s", err, c.want)
@@ -342,7 +342,7 @@ func TestSendErrors(t *testing.T) {
 		t.Errorf("%+v sent, want one of the largest size", n)
 	}
 	p.Disconnect()
-	if err := p.Send(r.now, 0, []byte("hi")); fmt.Sprint(err) != "peer A is disconnected" {
+	if err := p.Send(r.now, "", []byte("hi")); fmt.Sprint(err) != "peer A is disconnected" {
 		t.Errorf("disconnected: %v", err)
 	}
 }
@@ -352,10 +352,10 @@ func TestPeerConfig(t *testing.T) {
 		change func(*PeerConfig)
 		want   string
 	}{
-		{func(c *PeerConfig) { c.Self.Name = 0 }, `name "\x00" is not one printable ASCII character`},
-		{func(c *PeerConfig) { c.Self.Name = 0x7f }, `name "\x7f" is not one printable ASCII character`},
-		{func(c *PeerConfig) { c.Self.Port = 0 }, "port 0 of peer A, want 1 to 65535"},
-		{func(c *PeerConfig) { c.Self.Port = serverPort }, "port 3000 of peer A is the server's own"},
+		{func(c *PeerConfig) { c.Self.Name = "\x00" }, `name "\x00" is not one printable ASCII character`},
+		{func(c *PeerConfig) { c.Self.Name = "\x7f" }, `name "\x7f" is not one printable ASCII character`},
+		{func(c *PeerConfig) { c.Self.Addr = from(0) }, "port 0 of peer A, want 1 to 65535"},
+		{func(c *PeerConfig) { c.Self.Addr = from(serverPort) }, "port 3000 of peer A is the server's own"},
 		{func(c *PeerConfig) { c.Server = netip.AddrPort{} }, "server address invalid AddrPort, want an IPv4 address and a port"},
 		{func(c *PeerConfig) { c.Server = from(0) }, "server address 127.0.0.1:0, want an IPv4 address and a port"},
 		{func(c *PeerConfig) { c.Server = netip.MustParseAddrPort("[::1]:3000") }, "server address [::1]:3000, want an IPv4 address and a port"},
@@ -364,7 +364,7 @@ func TestPeerConfig(t *testing.T) {
 		{func(c *PeerConfig) { c.Timing.Heartbeat = 0 }, "heartbeat interval is 0, want more"},
 		{func(c *PeerConfig) { c.Size, c.Timing.Broadcast, c.Timing.Retry = 65502, 0, 0 }, "<nil>"},
 	} {
-		cfg := PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming()}
+		cfg := PeerConfig{Self: peer('A').At(host), Server: from(serverPort), Timing: DefaultTiming()}
 		c.change(&cfg)
 		if _, err := NewPeer(cfg, start); fmt.Sprint(err) != c.want {
 			t.Errorf("%v, want %s", err, c.want)

@@ -21,10 +21,10 @@ var (
 
 func from(port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
 
-func peer(n Name) Entry { return Entry{n, 3101 + uint16(n-'A')} }
+func peer(n Char) Entry { return Entry{n, 3101 + uint16(n-'A')} }
 
 func birth(e Entry) []byte    { return Message{Type: TypeBirth, Entry: e}.Append(nil) }
-func keepAlive(n Name) []byte { return Message{Type: TypeKeepAlive, Entry: Entry{Name: n}}.Append(nil) }
+func keepAlive(n Char) []byte { return Message{Type: TypeKeepAlive, Entry: Entry{Name: n}}.Append(nil) }
 func vanilla(s string) []byte { return Message{Type: TypeVanilla, Payload: []byte(s)}.Append(nil) }
 func directory(all ...Entry) []byte {
 	var e Entries
@@ -61,6 +61,8 @@ func show(datagram []byte) string {
 	return "directory " + showEntries(m.Entries)
 }
 
+func showMembers(all []Member) string { return showEntries(Entries(nil).AppendMembers(all)) }
+
 func showEntries(all Entries) string {
 	var s []string
 	for i := range all.Len() {
@@ -93,7 +95,7 @@ func newRig(t testing.TB) *rig {
 func server(t testing.TB, change ...func(*DirectoryConfig)) (*rig, *Directory) {
 	t.Helper()
 	r := newRig(t)
-	cfg := DirectoryConfig{Port: serverPort, Timing: DefaultTiming(), Observe: r.observe}
+	cfg := DirectoryConfig{Addr: from(serverPort), Timing: DefaultTiming(), Observe: r.observe}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -110,7 +112,7 @@ func server(t testing.TB, change ...func(*DirectoryConfig)) (*rig, *Directory) {
 func member(t testing.TB, change ...func(*PeerConfig)) (*rig, *Peer) {
 	t.Helper()
 	r := newRig(t)
-	cfg := PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming(), Observe: r.observe}
+	cfg := PeerConfig{Self: peer('A').At(host), Server: from(serverPort), Timing: DefaultTiming(), Observe: r.observe}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -128,10 +130,15 @@ func (r *rig) say(format string, args ...any) {
 }
 
 func (r *rig) observe(e Event) {
+	peer, other := EntryOf(e.Peer), EntryOf(e.Other)
 	switch e.Kind {
 	case Sent:
 		r.out += len(e.To)
-		ports := slices.Sorted(slices.Values(e.To))
+		var ports []uint16
+		for _, a := range e.To {
+			ports = append(ports, a.Port())
+		}
+		slices.Sort(ports)
 		late := ""
 		if e.Since != e.At {
 			late = fmt.Sprintf(" due %v", e.Since.Sub(start))
@@ -141,21 +148,21 @@ func (r *rig) observe(e Event) {
 		r.dropped++
 		r.say("dropped from %d: %v", e.From.Port(), e.Err)
 	case Born:
-		r.say("born %v", e.Peer)
+		r.say("born %v", peer)
 	case Repeated:
-		r.say("repeated %v", e.Peer)
+		r.say("repeated %v", peer)
 	case Conflict:
-		r.say("conflict %v with %v", e.Peer, e.Other)
+		r.say("conflict %v with %v", peer, other)
 	case Replaced:
-		r.say("replaced %v by %v", e.Peer, e.Other)
+		r.say("replaced %v by %v", peer, other)
 	case Removed:
-		r.say("removed %v after %v", e.Peer, e.At.Sub(e.Since))
+		r.say("removed %v after %v", peer, e.At.Sub(e.Since))
 	case Unknown:
-		r.say("unknown %v from %d", e.Peer.Name, e.From.Port())
+		r.say("unknown %v from %d", peer.Name, e.From.Port())
 	case Listed:
-		r.say("directory %s", showEntries(e.All))
+		r.say("directory %s", showMembers(slices.Collect(e.All.Each())))
 	case Heard:
-		r.say("message from %v: %q", e.Peer, e.Data)
+		r.say("message from %v: %q", peer, e.Data)
 	case Unanswered:
 		r.say("unanswered for %v", e.At.Sub(e.Since))
 	}

@@ -101,10 +101,10 @@ func TestTranscripts(t *testing.T) {
 		make func(observe func(core.Event)) (core.Machine, error)
 	}{
 		{"server", func(observe func(core.Event)) (core.Machine, error) {
-			return core.NewDirectory(core.DirectoryConfig{Port: serverPort, Timing: core.DefaultTiming(), Observe: observe}, start)
+			return core.NewDirectory(core.DirectoryConfig{Addr: server, Timing: core.DefaultTiming(), Observe: observe}, start)
 		}},
 		{"peer", func(observe func(core.Event)) (core.Machine, error) {
-			return core.NewPeer(core.PeerConfig{Self: core.Entry{Name: 'A', Port: peerPort}, Server: server,
+			return core.NewPeer(core.PeerConfig{Self: core.Entry{Name: 'A', Port: peerPort}.At(host), Server: server,
 				Timing: core.DefaultTiming(), Observe: observe}, start)
 		}},
 	} {
@@ -139,8 +139,8 @@ func TestTranscripts(t *testing.T) {
 					if e.Kind != core.Sent {
 						return
 					}
-					for _, port := range e.To {
-						sends = append(sends, send{at: e.At.Sub(start), to: port, bytes: canonical(e.Data)})
+					for _, to := range e.To {
+						sends = append(sends, send{at: e.At.Sub(start), to: to.Port(), bytes: canonical(e.Data)})
 					}
 				})
 				if err != nil {

@@ -15,9 +15,9 @@ func FuzzDirectory(f *testing.F) {
 	env := hostile.DefaultEnv()
 	f.Fuzz(func(t *testing.T, schedule []byte) {
 		m := directoryModel{port: int(env.Server.Port()), reaped: epoch, heard: map[int]map[byte]int{}, fates: map[hostile.Fate]int{}}
-		last := map[core.Entry]time.Time{} // sign of life
+		last := map[core.Member]time.Time{} // sign of life
 		var d *core.Directory
-		d, err := core.NewDirectory(core.DirectoryConfig{Port: env.Server.Port(), Timing: core.DefaultTiming(), Observe: func(e core.Event) {
+		d, err := core.NewDirectory(core.DirectoryConfig{Addr: env.Server, Timing: core.DefaultTiming(), Observe: func(e core.Event) {
 			switch e.Kind {
 			case core.Born, core.Repeated:
 				last[e.Peer] = e.At
@@ -40,8 +40,8 @@ func FuzzDirectory(f *testing.F) {
 			t.Fatal(err)
 		}
 		drive(d, schedule, env.Address, 2200*time.Millisecond, m.step, m.polled, func(now, next time.Time) { m.idle(now, next, d) })
-		if m.err == nil && d.Entries().Len() != 0 {
-			m.fail("after 2.2 s of silence the directory has %d entries", d.Entries().Len())
+		if m.err == nil && d.Len() != 0 {
+			m.fail("after 2.2 s of silence the directory has %d entries", d.Len())
 		}
 		if m.err != nil {
 			t.Fatal(m.err)
@@ -61,7 +61,7 @@ func FuzzPeer(f *testing.F) {
 			}
 			schedule = schedule[1:]
 		}
-		p, err := core.NewPeer(core.PeerConfig{Self: env.Self, Server: env.Server, Timing: timing}, epoch)
+		p, err := core.NewPeer(core.PeerConfig{Self: env.Self.At(env.Server.Addr()), Server: env.Server, Timing: timing}, epoch)
 		if err != nil {
 			t.Fatal(err)
 		}

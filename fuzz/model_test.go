@@ -129,9 +129,9 @@ func (m *directoryModel) polled(now time.Time, out core.Outgoing) {
 		m.fail("at %v sent %x, want the directory of %v", now.Sub(epoch), out.Datagram, m.table())
 	}
 	var to []int
-	for _, p := range out.Ports {
-		to = append(to, int(p))
-		m.heard[int(p)] = table
+	for _, a := range out.To {
+		to = append(to, int(a.Port()))
+		m.heard[int(a.Port())] = table
 		m.sent++
 	}
 	slices.Sort(to)
@@ -157,11 +157,11 @@ func (m *directoryModel) polled(now time.Time, out core.Outgoing) {
 func (m *directoryModel) idle(now, next time.Time, d *core.Directory) {
 	m.reap(now)
 	table := map[byte]int{}
-	for i := range d.Entries().Len() {
-		e := d.Entries().At(i)
+	for _, x := range d.Members() {
+		e := core.EntryOf(x)
 		table[byte(e.Name)] = int(e.Port)
 	}
-	if len(table) != d.Entries().Len() || !maps.Equal(table, m.table()) {
+	if len(table) != d.Len() || !maps.Equal(table, m.table()) {
 		m.fail("at %v the directory is %v, want %v", now.Sub(epoch), table, m.table())
 	}
 	m.asked = slices.DeleteFunc(m.asked, func(p int) bool { return !slices.Contains(m.ports(), p) })
@@ -260,12 +260,12 @@ func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive) hostile.Fa
 // where several are due at one instant.
 func (m *peerModel) polled(now time.Time, out core.Outgoing) {
 	self := m.env.Self
-	toServer := []uint16{m.env.Server.Port()}
+	toServer := []netip.AddrPort{m.env.Server}
 	var want []byte
-	var ports []uint16
+	var to []netip.AddrPort
 	switch {
 	case now.Equal(m.birth):
-		want, ports = hostile.BirthOf(self), toServer
+		want, to = hostile.BirthOf(self), toServer
 		m.birth = time.Time{}
 		if !m.joined {
 			m.birth = now.Add(3 * time.Second)
@@ -273,19 +273,19 @@ func (m *peerModel) polled(now time.Time, out core.Outgoing) {
 			m.birth = now.Add(m.refresh)
 		}
 	case now.Equal(m.alive):
-		want, ports = hostile.KeepAliveOf(self), toServer
+		want, to = hostile.KeepAliveOf(self), toServer
 		m.alive = now.Add(500 * time.Millisecond)
 	case now.Equal(m.tick):
 		want = hostile.Vanilla(fmt.Sprintf("peer%c_broadcast_%x", self.Name, m.counter))
 		for _, e := range m.others {
-			ports = append(ports, uint16(e.port))
+			to = append(to, netip.AddrPortFrom(m.env.Server.Addr(), uint16(e.port)))
 		}
 		m.ticked()
 	}
-	if !bytes.Equal(out.Datagram, want) || !slices.Equal(out.Ports, ports) {
-		m.fail("at %v sent %x to %v, want %x to %v", now.Sub(epoch), out.Datagram, out.Ports, want, ports)
+	if !bytes.Equal(out.Datagram, want) || !slices.Equal(out.To, to) {
+		m.fail("at %v sent %x to %v, want %x to %v", now.Sub(epoch), out.Datagram, out.To, want, to)
 	}
-	m.sent += len(out.Ports)
+	m.sent += len(out.To)
 }
 
 func (m *peerModel) ticked() {
@@ -309,13 +309,14 @@ func (m *peerModel) idle(now, next time.Time, p *core.Peer) {
 	if p.Joined() != m.joined {
 		m.fail("at %v joined is %v, want %v", now.Sub(epoch), p.Joined(), m.joined)
 	}
-	if p.Others().Len() != len(m.others) {
-		m.fail("at %v knows %d others, want %d", now.Sub(epoch), p.Others().Len(), len(m.others))
+	others := p.Others()
+	if len(others) != len(m.others) {
+		m.fail("at %v knows %d others, want %d", now.Sub(epoch), len(others), len(m.others))
 		return
 	}
 	for i, e := range m.others {
-		if p.Others().At(i) != (core.Entry{Name: core.Name(e.name), Port: uint16(e.port)}) {
-			m.fail("at %v other %d is %v, want %v", now.Sub(epoch), i, p.Others().At(i), e)
+		if core.EntryOf(others[i]) != (core.Entry{Name: core.Char(e.name), Port: uint16(e.port)}) {
+			m.fail("at %v other %d is %v, want %v", now.Sub(epoch), i, others[i], e)
 		}
 	}
 	c := p.Counters()

@@ -42,9 +42,9 @@ func differ(n naive, m core.Message, err error) error {
 		return errors.New("core refuses what the protocol allows")
 	case n.Kind != m.Type.String():
 		return errors.New("another type")
-	case n.Kind == "birth" && m.Entry != (core.Entry{Name: core.Name(n.Name), Port: uint16(n.Port)}):
+	case n.Kind == "birth" && m.Entry != (core.Entry{Name: core.Char(n.Name), Port: uint16(n.Port)}):
 		return errors.New("another entry")
-	case n.Kind == "keep-alive" && m.Entry != (core.Entry{Name: core.Name(n.Name)}):
+	case n.Kind == "keep-alive" && m.Entry != (core.Entry{Name: core.Char(n.Name)}):
 		return errors.New("another name")
 	case n.Kind == "vanilla" && !bytes.Equal(n.Text, m.Payload):
 		return errors.New("another text")
@@ -52,7 +52,7 @@ func differ(n naive, m core.Message, err error) error {
 		return errors.New("another number of entries")
 	}
 	for i := range n.Len() {
-		if name, port := n.At(i); m.Entries.At(i) != (core.Entry{Name: core.Name(name), Port: uint16(port)}) {
+		if name, port := n.At(i); m.Entries.At(i) != (core.Entry{Name: core.Char(name), Port: uint16(port)}) {
 			return errors.New("another entry")
 		}
 	}

@@ -54,7 +54,11 @@ func change(delta *float64) quantity {
 	case *delta >= 9.995:
 		return quantity{Whole: digits(1 + *delta).Whole, Unit: "×"}
 	}
-	return quantity{Whole: fmt.Sprintf("%+.1f", *delta*100), Unit: "%"}
+	text := fmt.Sprintf("%+.1f", *delta*100)
+	if text == "-0.0" {
+		text = "+0.0"
+	}
+	return quantity{Whole: text, Unit: "%"}
 }
 
 func probability(p *float64) quantity {
@@ -125,6 +129,9 @@ func compareAll(results []Named) section {
 	}
 	for _, m := range all {
 		x := row{Name: m.Metric, Minor: !chosen(m.Metric)}
+		if n := slices.IndexFunc(m.Sides, func(s *result.Summary) bool { return s != nil }); n < 0 || !slices.ContainsFunc(m.Sides[n+1:], func(s *result.Summary) bool { return s != nil }) {
+			x.Minor = true // nothing to compare
+		}
 		for i, s := range m.Sides {
 			q := median(s, m.Unit)
 			if s != nil && s.Low != nil && s.High != nil {

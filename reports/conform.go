@@ -42,7 +42,11 @@ func (c *Conformance) Document() *Document {
 		case r.Interrupted:
 			origin = origin.addIf(true, "interrupted")
 		}
-		d.Heads = append(d.Heads, head{Name: of, Text: tallied(r), Origin: []fact{{label, origin}}})
+		text := tallied(r)
+		if !several {
+			text = append(words(r.Name+": "), text...)
+		}
+		d.Heads = append(d.Heads, head{Name: of, Text: text, Origin: []fact{{label, origin}}})
 		s := section{Name: "what is wrong", Head: i}
 		for _, x := range r.Results {
 			if fails(x.Outcome) {
@@ -95,9 +99,9 @@ func outcome(o conform.Outcome) quantity {
 // tallied is a report's headline.
 func tallied(r conform.Report) phrase {
 	n := len(r.Results)
-	p := phrase{}.add("%s: %d of %s passed", r.Name, r.Count(conform.Pass), plural(uint64(n-r.Count(conform.Seen)), "case"))
+	p := phrase{}.add("%d of %s passed", r.Count(conform.Pass), plural(uint64(n-r.Count(conform.Seen)), "case"))
 	if n == r.Count(conform.Seen) {
-		p = phrase{}.add("%s: %s", r.Name, plural(uint64(n), "case"))
+		p = phrase{}.add("%s", plural(uint64(n), "case"))
 	}
 	for _, x := range []struct {
 		outcome conform.Outcome

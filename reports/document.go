@@ -211,6 +211,14 @@ func (d *Document) chapters() (out [][]section) {
 	return out
 }
 
+// heading is a head's text, behind whose it is where there are several.
+func (d *Document) heading(h head) phrase {
+	if len(d.Heads) < 2 || h.Name == "" {
+		return h.Text
+	}
+	return append(words(h.Name+": "), h.Text...)
+}
+
 // about is what a section is about, beside whose it is.
 func (d *Document) about(s section) string {
 	if len(d.Heads) < 2 || s.Head < 0 {

@@ -25,7 +25,7 @@ func markdown(d *Document, all bool) (string, error) {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "**%s**\n", escaped(h.Text, ""))
+		fmt.Fprintf(&b, "**%s**\n", escaped(d.heading(h), ""))
 	}
 	if len(d.About) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", escaped(d.About, ""))

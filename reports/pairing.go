@@ -27,11 +27,11 @@ func Pairing(p *stat.Pairing) *Document {
 		}
 		ratio, interval := none, none
 		if len(r.Pairs) > 0 {
-			ratio = digits(r.Median).split()
+			ratio = factor(r.Median).split()
 		}
 		switch {
 		case r.Low != nil && r.High != nil:
-			interval = word(fmt.Sprintf("%v–%v", digits(*r.Low), digits(*r.High)), "")
+			interval = word(fmt.Sprintf("%v–%v", factor(*r.Low), factor(*r.High)), "")
 			intervals++
 		case r.More > 0 && len(r.Pairs) > 0:
 			interval = word(plural(uint64(r.More), "more pair"), "")
@@ -70,6 +70,14 @@ func Pairing(p *stat.Pairing) *Document {
 	d.records = func(row func(...string)) { pairRecords(p, row) }
 	d.source = p.Write
 	return d
+}
+
+// factor is a ratio with three digits, also where the last of them is 0.
+func factor(v float64) quantity {
+	if v >= 0.1 && v < 0.9995 {
+		return quantity{Whole: fixed(v, 3)}
+	}
+	return digits(v)
 }
 
 // ofServers are the metrics that a comparison of servers shows beside summarised.

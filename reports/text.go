@@ -39,7 +39,7 @@ func text(d *Document, o Options) (string, error) {
 	}
 	p.measure(d, shown)
 	for _, h := range d.Heads {
-		p.wrapped("", h.Text, "", bold)
+		p.wrapped("", d.heading(h), "", bold)
 	}
 	if len(d.About) > 0 {
 		p.wrapped("", d.About, "", faint)

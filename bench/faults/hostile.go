@@ -59,7 +59,7 @@ func (h *attacker) next() (from uint16, datagram []byte) {
 		return from, hostile.Noise(h.mutation)
 	}
 	// What has taught most: births and keep-alives that are well-formed.
-	ghost := core.Name(' ' + h.d.Below(core.MaxPeers))
+	ghost := core.Char(' ' + h.d.Below(core.MaxPeers))
 	mine := core.Entry{Name: ghost, Port: from}
 	switch h.d.Below(4) {
 	case 0: // a ghost: born, never heard again
@@ -102,7 +102,7 @@ func catalogueFor(target uint16) *catalogue {
 			}
 		}
 		for i := int(core.MaxPeers) - 1; i >= 0; i-- { // the first of these are names that no small mesh has
-			c.env.Spare = append(c.env.Spare, core.Entry{Name: PeerName(i), Port: stranger + uint16(i)})
+			c.env.Spare = append(c.env.Spare, core.Entry{Name: PeerEntry(i).Name, Port: stranger + uint16(i)})
 		}
 		all, err := c.env.Catalogue()
 		if err != nil {

@@ -37,10 +37,7 @@ func (s Script) Plan(n *simnet.Net, number int) {
 	}
 }
 
-// PeerName is the i-th peer's.
-func PeerName(i int) core.Name { return core.Name(' ' + i) }
-
 // PeerEntry is the i-th peer's.
 func PeerEntry(i int) core.Entry {
-	return core.Entry{Name: PeerName(i), Port: simnet.ServerPort + 1 + uint16(i)}
+	return core.Entry{Name: core.Char(' ' + i), Port: simnet.ServerPort + 1 + uint16(i)}
 }

@@ -11,7 +11,7 @@ import (
 // virtualAttacker is a sender of hostile datagrams on a virtual network.
 type virtualAttacker struct {
 	datagrams [][]byte
-	to        [1]uint16
+	to        [1]netip.AddrPort
 	train     int     // datagrams at once, all alike
 	period    float64 // of a train, in ns
 	start     time.Time
@@ -25,7 +25,7 @@ type virtualAttacker struct {
 // Attack has a node of its own send what it is told.
 func (w *virtualWorld) Attack(a Attack) (attacker, error) {
 	const port = 40_000
-	x := &virtualAttacker{datagrams: a.Datagrams, to: [1]uint16{a.Target.Port()}, train: 1}
+	x := &virtualAttacker{datagrams: a.Datagrams, to: [1]netip.AddrPort{a.Target}, train: 1}
 	if a.Rate >= trains {
 		x.train = train
 	}
@@ -70,5 +70,5 @@ func (b *virtualAttacker) Poll(now time.Time) (core.Outgoing, time.Time) {
 	}
 	b.left--
 	b.sent++
-	return core.Outgoing{Datagram: b.datagrams[(b.trains-1)%len(b.datagrams)], Ports: b.to[:]}, now
+	return core.Outgoing{Datagram: b.datagrams[(b.trains-1)%len(b.datagrams)], To: b.to[:]}, now
 }

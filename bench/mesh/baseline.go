@@ -37,13 +37,13 @@ func MeasureBaseline(ctx context.Context, d time.Duration) (result.Baseline, err
 	}
 	var h record.Histogram
 	players := [2]*player{
-		{to: [1]uint16{socks[1].Addr().Port()}, rounds: &h, serve: true, end: time.Now().Add(d), over: cancel},
-		{to: [1]uint16{socks[0].Addr().Port()}},
+		{to: [1]netip.AddrPort{socks[1].Addr()}, rounds: &h, serve: true, end: time.Now().Add(d), over: cancel},
+		{to: [1]netip.AddrPort{socks[0].Addr()}},
 	}
 	var wg sync.WaitGroup
 	var errs [2]error
 	for i, p := range players {
-		wg.Go(func() { errs[i] = socks[i].Serve(ctx, Loopback, p) })
+		wg.Go(func() { errs[i] = socks[i].Serve(ctx, p) })
 	}
 	wg.Wait()
 	return result.Baseline{RoundTrip: h.Distribution()}, errors.Join(errs[:]...)
@@ -51,7 +51,7 @@ func MeasureBaseline(ctx context.Context, d time.Duration) (result.Baseline, err
 
 // player is a machine that answers each datagram with one.
 type player struct {
-	to     [1]uint16
+	to     [1]netip.AddrPort
 	rounds *record.Histogram // where the first player writes its round trips
 	serve  bool              // it has the ball
 	sent   time.Time
@@ -77,7 +77,7 @@ func (p *player) Poll(now time.Time) (core.Outgoing, time.Time) {
 	switch {
 	case p.serve:
 		p.serve, p.sent = false, now
-		return core.Outgoing{Datagram: ball, Ports: p.to[:]}, now
+		return core.Outgoing{Datagram: ball, To: p.to[:]}, now
 	case p.rounds != nil && now.Sub(p.sent) > 100*time.Millisecond: // the ball is lost
 		p.serve = true
 		return p.Poll(now)

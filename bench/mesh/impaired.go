@@ -22,23 +22,23 @@ type impaired struct {
 	rec   *record.Recorder
 
 	held  parcels
-	taken uint64                      // datagrams held so far, for a stable order
-	sent  map[uint16]*record.Sequence // messages released, by port
-	port  [1]uint16
+	taken uint64                              // datagrams held so far, for a stable order
+	sent  map[netip.AddrPort]*record.Sequence // messages released, by address
+	to    [1]netip.AddrPort
 }
 
-// parcel is one datagram on its way to one port.
+// parcel is one datagram on its way to one address.
 type parcel struct {
 	sent     time.Time // when it would have been sent
 	at       time.Time // when it is due to be released
 	number   uint64
-	port     uint16
+	to       netip.AddrPort
 	datagram []byte
 	measured bool // a message of the window
 }
 
 func newImpaired(inner core.Machine, what result.Impairment, seed uint64, rec *record.Recorder) *impaired {
-	return &impaired{inner: inner, what: what, rec: rec, sent: make(map[uint16]*record.Sequence),
+	return &impaired{inner: inner, what: what, rec: rec, sent: make(map[netip.AddrPort]*record.Sequence),
 		rng: rand.New(rand.NewPCG(seed, uint64(rec.Self)))}
 }
 
@@ -58,8 +58,8 @@ func (m *impaired) Poll(now time.Time) (core.Outgoing, time.Time) {
 			return out, next
 		}
 		datagram := bytes.Clone(out.Datagram)
-		for _, port := range out.Ports {
-			m.hold(now, parcel{port: port, datagram: datagram, measured: m.rec.Measured})
+		for _, to := range out.To {
+			m.hold(now, parcel{to: to, datagram: datagram, measured: m.rec.Measured})
 		}
 	}
 	if len(m.held) == 0 {
@@ -77,7 +77,7 @@ func (m *impaired) Poll(now time.Time) (core.Outgoing, time.Time) {
 // hold decides a datagram's fate.
 func (m *impaired) hold(now time.Time, p parcel) {
 	p.sent = now
-	p.measured = p.measured && m.rec.IsOurs(p.port)
+	p.measured = p.measured && m.rec.IsOurs(p.to.Port())
 	if !m.rec.Impairing.Load() {
 		p.at, p.number = now, m.taken
 		m.taken++
@@ -85,7 +85,7 @@ func (m *impaired) hold(now time.Time, p parcel) {
 		return
 	}
 	if m.rng.Float64() < m.what.Loss {
-		if m.rec.Accounted(p.port) {
+		if m.rec.Accounted(p.to.Port()) {
 			m.rec.Slot.Injected.Add(1)
 		}
 		if p.measured {
@@ -96,7 +96,7 @@ func (m *impaired) hold(now time.Time, p parcel) {
 	copies := 1
 	if m.rng.Float64() < m.what.Duplicate {
 		copies = 2
-		if m.rec.Accounted(p.port) {
+		if m.rec.Accounted(p.to.Port()) {
 			m.rec.Slot.Duplicated.Add(1)
 		}
 	}
@@ -119,8 +119,8 @@ func (m *impaired) release(now time.Time) core.Outgoing {
 	if p.measured {
 		m.note(now, p)
 	}
-	m.port[0] = p.port
-	return core.Outgoing{Datagram: p.datagram, Ports: m.port[:]}
+	m.to[0] = p.to
+	return core.Outgoing{Datagram: p.datagram, To: m.to[:]}
 }
 
 // note logs what became of a measured message.
@@ -129,10 +129,10 @@ func (m *impaired) note(now time.Time, p parcel) {
 	if !ok {
 		return
 	}
-	s := m.sent[p.port]
+	s := m.sent[p.to]
 	if s == nil {
 		s = new(record.Sequence)
-		m.sent[p.port] = s
+		m.sent[p.to] = s
 	}
 	switch s.Place(counter) {
 	case record.Again:
@@ -147,7 +147,7 @@ func (m *impaired) note(now time.Time, p parcel) {
 // drop ends the life of the machine inside; what is held goes with it.
 func (m *impaired) drop() {
 	for _, p := range m.held {
-		if m.rec.Accounted(p.port) {
+		if m.rec.Accounted(p.to.Port()) {
 			m.rec.Slot.Vanished.Add(1)
 		}
 	}

@@ -70,7 +70,7 @@ func (s *Member) Join(l Life) (err error) {
 	s.Sock.Do(func(now time.Time) {
 		var p *core.Peer
 		p, err = core.NewPeer(core.PeerConfig{
-			Self:    core.Entry{Name: record.SlotName(s.number), Port: s.Sock.Addr().Port()},
+			Self:    core.Member{Name: record.SlotName(s.number), Addr: s.Sock.Addr()},
 			Server:  l.Server,
 			Timing:  l.Timing,
 			Observe: s.rec.Observe,

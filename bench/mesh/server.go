@@ -46,7 +46,7 @@ func (l *localServer) Restart() (err error) {
 	l.retire() // if it has not been killed
 	l.Sock.Do(func(now time.Time) {
 		l.directory, err = core.NewDirectory(core.DirectoryConfig{
-			Port:        l.Sock.Addr().Port(),
+			Addr:        l.Sock.Addr(),
 			Timing:      l.timing,
 			SourceCheck: l.opt.SourceCheck,
 			Observe:     l.observe,
@@ -69,7 +69,7 @@ type Change struct {
 // observe notes the server's changes beside what a recorder wants.
 func (l *localServer) observe(e core.Event) {
 	if e.Kind == core.Born || e.Kind == core.Removed {
-		l.Changes = append(l.Changes, Change{l.rec.Clock.At(e.At), l.rec.Index[e.Peer.Port], e.Kind == core.Born})
+		l.Changes = append(l.Changes, Change{l.rec.Clock.At(e.At), l.rec.Index[e.Peer.Addr.Port()], e.Kind == core.Born})
 	}
 	l.rec.Observe(e)
 }

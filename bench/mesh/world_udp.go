@@ -56,7 +56,7 @@ func newServed(s *udp.Socket) *served { return &served{s, make(chan struct{})} }
 func (s *served) start(ctx context.Context, host netip.Addr, m core.Machine) {
 	go func() {
 		defer close(s.done)
-		s.Serve(ctx, host, m)
+		s.Serve(ctx, m)
 	}()
 }
 
@@ -113,7 +113,7 @@ func (w *udpWorld) addPeer(m *Mesh, i int) error {
 			return err
 		}
 		m.Store.Index[port] = uint8(i)
-		p := &ExternalPeer{release: release, command: target.Command{Line: m.opt.PeerExec, Name: record.SlotName(i).String(),
+		p := &ExternalPeer{release: release, command: target.Command{Line: m.opt.PeerExec, Name: string(record.SlotName(i)),
 			Server: m.Server.Addr(), Listen: netip.AddrPortFrom(m.host(), port)}}
 		m.Peers, m.Socks = append(m.Peers, p), append(m.Socks, nil)
 		return nil

@@ -1,8 +1,9 @@
 package record
 
 import (
-	"p2plocal/core"
 	"strconv"
+
+	"p2plocal/core"
 )
 
 // SlotName is the name of the peer in a slot: letters first, then digits, then
@@ -12,9 +13,9 @@ func SlotName(slot int) core.Name { return names[slot] }
 var names = func() (n [core.MaxPeers]core.Name) {
 	const first = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	i := copyNames(n[:], first)
-	for c := core.Name(' '); c <= '~'; c++ {
+	for c := core.Char(' '); c.Valid(); c++ {
 		if !PlainName(c.String()) {
-			n[i] = c
+			n[i] = c.Name()
 			i++
 		}
 	}
@@ -23,7 +24,7 @@ var names = func() (n [core.MaxPeers]core.Name) {
 
 // QuoteName is a slot's name in a sentence: quoted unless it is a letter or a digit.
 func QuoteName(slot int) string {
-	name := SlotName(slot).String()
+	name := string(SlotName(slot))
 	if PlainName(name) {
 		return name
 	}
@@ -37,7 +38,7 @@ func PlainName(name string) bool {
 
 func copyNames(to []core.Name, from string) int {
 	for i := range from {
-		to[i] = core.Name(from[i])
+		to[i] = core.Name(from[i : i+1])
 	}
 	return len(from)
 }

@@ -28,7 +28,7 @@ func (r *Recorder) Observe(e core.Event) {
 	case core.Sent:
 		r.sent(e)
 	case core.Listed:
-		r.directory(e.At, e.All)
+		r.directory(e)
 	case core.Heard:
 		r.message(e.At, e.Peer, e.Data)
 	default:
@@ -48,8 +48,8 @@ func (r *Recorder) Reset(now time.Time) {
 func (r *Recorder) sent(e core.Event) {
 	kind := typeIndex(e.Data)
 	r.Slot.out[kind].Add(len(e.To), len(e.Data))
-	for _, port := range e.To {
-		if i := r.Index[port]; i != Nobody {
+	for _, to := range e.To {
+		if i := r.Index[to.Port()]; i != Nobody {
 			r.Slot.To[i].Add(1)
 		}
 	}
@@ -69,7 +69,7 @@ func (r *Recorder) sent(e core.Event) {
 	}
 }
 
-func (r *Recorder) broadcast(now, due int64, counter uint16, ports []uint16) {
+func (r *Recorder) broadcast(now, due int64, counter uint16, to []netip.AddrPort) {
 	t := &r.Slot.ring[counter%ringSize]
 	t.tag.Store(0)
 	t.due.Store(due)
@@ -79,11 +79,11 @@ func (r *Recorder) broadcast(now, due int64, counter uint16, ports []uint16) {
 		return
 	}
 	r.Slot.Ticks.Add(1)
-	r.Slot.Messages.Add(uint64(len(ports)))
+	r.Slot.Messages.Add(uint64(len(to)))
 	r.Timer.Record(now - due)
-	r.bucketOf(due).Sent.Add(uint64(len(ports)))
-	for _, port := range ports {
-		if i := r.Index[port]; i < ServerSlot {
+	r.bucketOf(due).Sent.Add(uint64(len(to)))
+	for _, a := range to {
+		if i := r.Index[a.Port()]; i < ServerSlot {
 			r.Pairs[r.Self][i].Sent.Add(1)
 		}
 	}
@@ -96,19 +96,19 @@ func (r *Recorder) refused(from netip.AddrPort) {
 	}
 }
 
-func (r *Recorder) directory(now time.Time, all core.Entries) {
+func (r *Recorder) directory(e core.Event) {
 	r.Slot.Taken.Add(1)
-	r.Slot.Directories.Add(1, 4+len(all))
+	r.Slot.Directories.Add(1, len(e.Data))
 	var s Set
-	for e := range all.Each() {
-		slot := int(r.Index[e.Port])
-		if slot >= ServerSlot || SlotName(slot) != e.Name {
+	for m := range e.All.Each() {
+		slot := int(r.Index[m.Addr.Port()])
+		if slot >= ServerSlot || SlotName(slot) != m.Name {
 			r.Slot.foreign.Add(1)
 			continue
 		}
 		s.Add(slot)
 	}
-	at := r.Clock.At(now)
+	at := r.Clock.At(e.At)
 	if s.Has(r.Self) {
 		r.Slot.Admitted.CompareAndSwap(0, at)
 	}
@@ -130,10 +130,10 @@ func (r *Recorder) see(at int64, s Set) {
 }
 
 // message records a broadcast that arrived.
-func (r *Recorder) message(now time.Time, from core.Entry, text []byte) {
+func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
 	r.Slot.Taken.Add(1)
 	name, counter, ok := core.ParseBroadcast(text)
-	slot := int(r.Index[from.Port])
+	slot := int(r.Index[from.Addr.Port()])
 	if !ok || slot >= ServerSlot || name != from.Name {
 		return
 	}

@@ -60,13 +60,13 @@ func BenchmarkSteady(b *testing.B) {
 func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *result.Distribution {
 	ctx, cancel := context.WithCancel(context.Background())
 	var socks []*udp.Socket
-	var ports []uint16
+	var addrs []netip.AddrPort
 	for range peers {
 		s, err := udp.Listen(netip.AddrPortFrom(mesh.Loopback, 0), udp.ReadBuffer)
 		if err != nil {
 			b.Fatal(err)
 		}
-		socks, ports = append(socks, s), append(ports, s.Addr().Port())
+		socks, addrs = append(socks, s), append(addrs, s.Addr())
 	}
 	rng := rand.New(rand.NewPCG(1, 0))
 	var latency record.Histogram
@@ -74,8 +74,8 @@ func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *result
 	start := time.Now().Add(lead)
 	for i, s := range socks {
 		t := &talker{zero: start, next: start.Add(time.Duration(rng.Int64N(int64(interval)))), end: start.Add(duration), interval: interval, latency: &latency}
-		t.ports = append(append(t.ports, ports[:i]...), ports[i+1:]...)
-		wg.Go(func() { s.Serve(ctx, mesh.Loopback, t) })
+		t.to = append(append(t.to, addrs[:i]...), addrs[i+1:]...)
+		wg.Go(func() { s.Serve(ctx, t) })
 	}
 	time.Sleep(time.Until(start.Add(duration + lead)))
 	cancel()
@@ -88,7 +88,7 @@ func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *result
 type talker struct {
 	zero, next, end time.Time
 	interval        time.Duration
-	ports           []uint16
+	to              []netip.AddrPort
 	datagram        [22]byte // as long as peerA_broadcast_0's
 	latency         *record.Histogram
 }
@@ -103,7 +103,7 @@ func (t *talker) Poll(now time.Time) (core.Outgoing, time.Time) {
 	}
 	t.next = t.next.Add(t.interval)
 	binary.LittleEndian.PutUint64(t.datagram[:], uint64(now.Sub(t.zero)))
-	return core.Outgoing{Datagram: t.datagram[:], Ports: t.ports}, now
+	return core.Outgoing{Datagram: t.datagram[:], To: t.to}, now
 }
 
 // Recording a message must not allocate.
@@ -122,8 +122,8 @@ func BenchmarkRecorder(b *testing.B) {
 	sender, receiver := record.NewRecorder(board, c, 0), record.NewRecorder(board, c, 1)
 	now := time.Now()
 	text := core.AppendBroadcast(nil, record.SlotName(0), 0, 0)
-	sent := core.Event{Kind: core.Sent, At: now, Since: now, Data: core.Message{Type: core.TypeVanilla, Payload: text}.Append(nil), To: []uint16{1001}}
-	heard := core.Event{Kind: core.Heard, At: now, Peer: core.Entry{Name: record.SlotName(0), Port: 1000}, Data: text}
+	sent := core.Event{Kind: core.Sent, At: now, Since: now, Data: core.Message{Type: core.TypeVanilla, Payload: text}.Append(nil), To: []netip.AddrPort{netip.AddrPortFrom(mesh.Loopback, 1001)}}
+	heard := core.Event{Kind: core.Heard, At: now, Peer: core.Member{Name: record.SlotName(0), Addr: netip.AddrPortFrom(mesh.Loopback, 1000)}, Data: text}
 	b.ReportAllocs()
 	for b.Loop() {
 		sender.Observe(sent)

@@ -96,7 +96,7 @@ func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 			if alive > 0 {
 				silence = append(silence, float64(at-alive)/1e9)
 			}
-			s.out.Charts.Noticed = append(s.out.Charts.Noticed, result.Noticed{Peer: record.SlotName(i).String(), Of: record.SlotName(v).String(), Seconds: took})
+			s.out.Charts.Noticed = append(s.out.Charts.Noticed, result.Noticed{Peer: string(record.SlotName(i)), Of: string(record.SlotName(v)), Seconds: took})
 		})
 	}
 	s.set("detect", result.Samples("s", detect))

@@ -122,11 +122,13 @@ func (s *stage) hostileEnv() hostile.Env {
 	e := hostile.Env{Server: s.Mesh.Server.Addr()}
 	for i, sock := range s.Socks {
 		if sock != nil {
-			e.Members = append(e.Members, core.Entry{Name: record.SlotName(i), Port: sock.Addr().Port()})
+			e.Members = append(e.Members, core.EntryOf(core.Member{Name: record.SlotName(i), Addr: sock.Addr()}))
 		}
 	}
 	for i := s.N; i < core.MaxPeers; i++ {
-		e.Spare = append(e.Spare, core.Entry{Name: record.SlotName(i), Port: 1 + uint16(i)}) // where nobody listens
+		spare := core.EntryOf(core.Member{Name: record.SlotName(i)})
+		spare.Port = 1 + uint16(i) // where nobody listens
+		e.Spare = append(e.Spare, spare)
 	}
 	return e
 }

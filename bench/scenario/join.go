@@ -102,7 +102,7 @@ func (s *stage) everywhere(i int, since int64, whole bool) (last int64, ok bool)
 func (s *stage) chartView(i int, seat *record.Slot, zero int64) {
 	const most = 64 // points a view; a join takes a handful
 	log := seat.Changes()
-	trace := result.ViewTrace{Peer: record.SlotName(i).String()}
+	trace := result.ViewTrace{Peer: string(record.SlotName(i))}
 	for _, v := range log[:min(len(log), most)] {
 		n := 0
 		for p := range s.N {

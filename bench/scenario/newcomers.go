@@ -44,7 +44,7 @@ func startNewcomers(m *mesh.Mesh, env *hostile.Env, contested bool) *newcomers {
 	x.timing.Broadcast = 0
 	own := min(newcomerNames, len(env.Spare)/2)
 	for _, e := range env.Spare[:own] {
-		x.names = append(x.names, e.Name)
+		x.names = append(x.names, e.Name.Name())
 	}
 	if !contested {
 		env.Spare = env.Spare[own:]
@@ -85,7 +85,7 @@ func (x *newcomers) one(ctx context.Context, name core.Name) {
 		x.note(0, false, err)
 		return
 	}
-	self := core.Entry{Name: name, Port: socket.Addr().Port()}
+	self := core.Member{Name: name, Addr: socket.Addr()}
 	in := make(chan struct{})
 	var born, admitted time.Time
 	var sent uint64
@@ -109,7 +109,7 @@ func (x *newcomers) one(ctx context.Context, name core.Name) {
 	}
 	serving, stop := context.WithCancel(context.Background())
 	var served sync.WaitGroup
-	served.Go(func() { socket.Serve(serving, x.server.Addr(), p) })
+	served.Go(func() { socket.Serve(serving, p) })
 	patience := time.NewTimer(newcomerPatience)
 	defer patience.Stop()
 	late := false

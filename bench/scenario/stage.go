@@ -273,7 +273,7 @@ func (s *stage) chartPairs() {
 	p := &result.Pairs{}
 	any := false
 	for i := range s.N {
-		p.Names += record.SlotName(i).String()
+		p.Names += string(record.SlotName(i))
 		for j := range s.N {
 			pair := &s.Store.Pairs[i][j]
 			sent := pair.Sent.Load()

@@ -42,13 +42,14 @@ var Invariants = [][2]string{
 // server and member are what the checker reads of the machines.
 type server interface {
 	core.Machine
-	Entries() core.Entries
+	Members() []core.Member
+	Len() int
 	Counters() core.Counters
 }
 
 type member interface {
 	core.Machine
-	Others() core.Entries
+	Others() []core.Member
 	Joined() bool
 	Counters() core.Counters
 }
@@ -57,6 +58,7 @@ type member interface {
 // take and send, keeps a book of its own of who must be a member, and
 // compares.
 type checker struct {
+	entries core.Entries // scratch: the directory
 	net     *simnet.Net
 	timing  core.Timing
 	found   *Finding
@@ -221,11 +223,13 @@ func (c *checker) instant() {
 	if c.losing {
 		c.losing, c.lost = false, now
 	}
-	entries := x.Machine().(server).Entries()
-	if !c.dirty && now < c.look && entries.Len() == len(c.members) {
+	directory := x.Machine().(server)
+	if !c.dirty && now < c.look && directory.Len() == len(c.members) {
 		return // a reap shows in the length at once, though pacing may hold its news
 	}
 	c.dirty, c.look = false, now+50*time.Millisecond
+	c.entries = c.entries[:0].AppendMembers(directory.Members())
+	entries := c.entries
 	for i := range entries.Len() {
 		e := entries.At(i)
 		p, ok := c.members[e]
@@ -321,20 +325,20 @@ func Bound(t core.Timing) time.Duration {
 // somebody's name and has proven itself by a keep-alive is kept alive by that
 // peer's own keep-alives, which name no port, and shuts it out for good.
 func (c *checker) end(refresh bool) {
-	all := c.net.Node(simnet.ServerPort).Machine().(server).Entries()
+	all := core.Entries(nil).AppendMembers(c.net.Node(simnet.ServerPort).Machine().(server).Members())
 	for i, x := range c.net.Nodes()[1:] {
 		self := faults.PeerEntry(i)
 		p := x.Machine().(member)
-		in := all.Contains(self)
+		in, others := all.Contains(self), core.Entries(nil).AppendMembers(p.Others())
 		switch {
 		case !in && c.shutOut(self, refresh):
 			c.gaps[GapDisplaced]++
 		case !p.Joined(), refresh && !in:
 			c.fail("heal", "peer %v is still outside", self)
-		case refresh && !known(p.Others(), all, x.Port()):
-			c.fail("heal", "peer %v knows %d others, the server %d members", self, p.Others().Len(), all.Len())
+		case refresh && !known(others, all, x.Port()):
+			c.fail("heal", "peer %v knows %d others, the server %d members", self, others.Len(), all.Len())
 		case !refresh:
-			c.gap(self, p.Others(), all)
+			c.gap(self, others, all)
 		}
 	}
 }

@@ -18,7 +18,7 @@ func TestSilence(t *testing.T) {
 	n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()
 	self := faults.PeerEntry(0)
 	x := n.Add(self.Port, func(now time.Time) core.Machine {
-		return c.watch(newPeer(core.PeerConfig{Self: self, Server: serverAddr, Timing: timing}, now), self, now)
+		return c.watch(newPeer(core.PeerConfig{Self: self.At(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now), self, now)
 	})
 	x.Launch()
 	want := func(heard time.Duration, gap Gap, when string) {

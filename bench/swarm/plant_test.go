@@ -33,26 +33,22 @@ func (p *forgetful) Poll(now time.Time) (core.Outgoing, time.Time) {
 // lax admits a second name to a port.
 type lax struct {
 	directory
-	extra core.Entries
-	all   core.Entries
+	extra []core.Member
 }
 
 func (p *lax) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	if m, err := core.Parse(datagram); err == nil && m.Type == core.TypeBirth && len(p.extra) == 0 {
-		e := p.directory.Entries()
-		for i := range e.Len() {
-			if x := e.At(i); x.Port == m.Entry.Port && x.Name != m.Entry.Name {
-				p.extra = p.extra.Append(m.Entry)
+		for _, x := range p.directory.Members() {
+			if x := core.EntryOf(x); x.Port == m.Entry.Port && x.Name != m.Entry.Name {
+				p.extra = append(p.extra, m.Entry.At(serverAddr.Addr()))
 			}
 		}
 	}
 	p.directory.Step(now, from, datagram)
 }
 
-func (p *lax) Entries() core.Entries {
-	p.all = append(append(p.all[:0], p.directory.Entries()...), p.extra...)
-	return p.all
-}
+func (p *lax) Members() []core.Member { return append(p.directory.Members(), p.extra...) }
+func (p *lax) Len() int               { return p.directory.Len() + len(p.extra) }
 
 // garbler names one member twice in every third directory, and another not at all.
 type garbler struct {
@@ -88,7 +84,7 @@ func (p *chatty) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 func (p *chatty) Poll(now time.Time) (core.Outgoing, time.Time) {
 	out, next := p.directory.Poll(now)
 	if !out.Empty() {
-		p.last = core.Outgoing{Datagram: slices.Clone(out.Datagram), Ports: slices.Clone(out.Ports)}
+		p.last = core.Outgoing{Datagram: slices.Clone(out.Datagram), To: slices.Clone(out.To)}
 	} else if p.owed > 0 && !p.last.Empty() {
 		p.owed--
 		return p.last, now
@@ -186,7 +182,7 @@ func (p *amnesiac) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return p.Peer.Poll(now)
 }
 
-func (p *amnesiac) Others() core.Entries {
+func (p *amnesiac) Others() []core.Member {
 	if p.now.Sub(p.took) > time.Second {
 		return nil
 	}
@@ -198,8 +194,8 @@ type sparing struct{ *core.Peer }
 
 func (p *sparing) Poll(now time.Time) (core.Outgoing, time.Time) {
 	out, next := p.Peer.Poll(now)
-	if m, err := core.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla && len(out.Ports) > 1 {
-		out.Ports = out.Ports[1:]
+	if m, err := core.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla && len(out.To) > 1 {
+		out.To = out.To[1:]
 	}
 	return out, next
 }
@@ -209,7 +205,7 @@ type silent struct{ directory }
 
 func (p *silent) Poll(now time.Time) (core.Outgoing, time.Time) {
 	out, next := p.directory.Poll(now)
-	if !out.Empty() && len(out.Ports) < p.Entries().Len() {
+	if !out.Empty() && len(out.To) < p.Len() {
 		return p.directory.Poll(now)
 	}
 	return out, next
@@ -227,7 +223,7 @@ func (p *nostalgic) Poll(now time.Time) (core.Outgoing, time.Time) {
 	if len(out.Datagram) > len(p.best) {
 		p.best = slices.Clone(out.Datagram)
 	}
-	if !out.Empty() && len(out.Ports) < p.Entries().Len() {
+	if !out.Empty() && len(out.To) < p.Len() {
 		out.Datagram = p.best
 	}
 	return out, next
@@ -241,10 +237,10 @@ type partial struct {
 
 func (p *partial) Poll(now time.Time) (core.Outgoing, time.Time) {
 	out, next := p.directory.Poll(now)
-	if len(out.Ports) > 1 {
+	if len(out.To) > 1 {
 		if p.n++; p.n%3 == 0 {
-			out.Ports = slices.Clone(out.Ports)
-			out.Ports[0] = out.Ports[1]
+			out.To = slices.Clone(out.To)
+			out.To[0] = out.To[1]
 		}
 	}
 	return out, next
@@ -346,7 +342,7 @@ func TestPlantedFaults(t *testing.T) {
 			}
 			if p.n > 0 {
 				p.n--
-				return core.Outgoing{Datagram: core.Message{Type: core.TypeKeepAlive, Entry: p.cfg.Self}.Append(nil), Ports: []uint16{simnet.ServerPort}}, now
+				return core.Outgoing{Datagram: core.Message{Type: core.TypeKeepAlive, Entry: core.EntryOf(p.cfg.Self)}.Append(nil), To: []netip.AddrPort{serverAddr}}, now
 			}
 			return p.Peer.Poll(now)
 		}), "timers"},

@@ -43,13 +43,13 @@ func Simulate(ctx context.Context, s faults.Script, machines Machines, until tim
 	n := simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: hear})
 	c = newChecker(n, timing)
 	n.Add(simnet.ServerPort, func(now time.Time) core.Machine {
-		return machines.Server(core.DirectoryConfig{Port: simnet.ServerPort, Timing: timing}, now)
+		return machines.Server(core.DirectoryConfig{Addr: simnet.Addr(simnet.ServerPort), Timing: timing}, now)
 	}).Launch()
 	d := faults.Dice(s.Seed ^ 0x5EED)
 	for i := range s.Peers {
 		self := faults.PeerEntry(i)
 		x := n.Add(self.Port, func(now time.Time) core.Machine {
-			m := machines.Peer(core.PeerConfig{Self: self, Server: serverAddr, Timing: timing}, now)
+			m := machines.Peer(core.PeerConfig{Self: self.At(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now)
 			return c.watch(m.(member), self, now)
 		})
 		n.At(d.Between(0, faults.Launching), func() {

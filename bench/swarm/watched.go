@@ -29,8 +29,9 @@ type watched struct {
 	counter            uint16        // of the next tick
 	wake               time.Duration // what it last waited for
 
-	born, living []byte // its birth and its keep-alive
-	text, out    []byte // scratch: a broadcast
+	born, living []byte       // its birth and its keep-alive
+	text, out    []byte       // scratch: a broadcast
+	others       core.Entries // scratch: those it knows
 }
 
 // never is when a timer that does not run is due.
@@ -129,8 +130,8 @@ func (w *watched) sent(what string, t *timer, now time.Duration) {
 
 func (w *watched) toServer(out core.Outgoing) {
 	w.spoke = w.c.net.Now()
-	if len(out.Ports) != 1 || out.Ports[0] != simnet.ServerPort {
-		w.c.fail("timers", "peer %v sends a birth or a keep-alive to %v", w.self, out.Ports)
+	if len(out.To) != 1 || out.To[0] != serverAddr {
+		w.c.fail("timers", "peer %v sends a birth or a keep-alive to %v", w.self, out.To)
 	}
 }
 
@@ -168,7 +169,7 @@ func (w *watched) alone() bool {
 // broadcast checks a broadcast's number and who gets it: all of the directory
 // taken, in its order.
 func (w *watched) broadcast(out core.Outgoing) {
-	w.text = core.AppendBroadcast(w.text[:0], w.self.Name, w.counter, 0)
+	w.text = core.AppendBroadcast(w.text[:0], w.self.Name.Name(), w.counter, 0)
 	w.out = core.Message{Type: core.TypeVanilla, Payload: w.text}.Append(w.out[:0])
 	if !bytes.Equal(out.Datagram, w.out) {
 		w.c.fail("counter", "peer %v sends %.40q, and its next broadcast is %q", w.self, out.Datagram, w.text)
@@ -179,25 +180,26 @@ func (w *watched) broadcast(out core.Outgoing) {
 		port := all.At(i).Port
 		switch {
 		case port == w.self.Port:
-		case n == len(out.Ports) || out.Ports[n] != port:
+		case n == len(out.To) || out.To[n].Port() != port:
 			n = math.MaxInt32
 		default:
 			n++
 		}
-		if n > len(out.Ports) {
+		if n > len(out.To) {
 			break
 		}
 	}
-	if n != len(out.Ports) {
-		w.c.fail("view", "peer %v took a directory of %d and broadcasts to %v", w.self, all.Len(), out.Ports)
+	if n != len(out.To) {
+		w.c.fail("view", "peer %v took a directory of %d and broadcasts to %v", w.self, all.Len(), out.To)
 	}
 	w.view()
 }
 
 // view checks that a peer knows the last directory it took.
 func (w *watched) view() {
-	if !known(w.Others(), w.took, w.self.Port) {
-		w.c.fail("view", "peer %v took a directory of %d and knows %d others", w.self, core.Entries(w.took).Len(), w.Others().Len())
+	w.others = w.others[:0].AppendMembers(w.Others())
+	if !known(w.others, w.took, w.self.Port) {
+		w.c.fail("view", "peer %v took a directory of %d and knows %d others", w.self, core.Entries(w.took).Len(), w.others.Len())
 	}
 	if w.Joined() != w.joined {
 		w.c.fail("view", "peer %v has been named by a directory: %t, and believes %t", w.self, w.joined, w.Joined())

@@ -203,12 +203,12 @@ func serve(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := core.NewDirectory(core.DirectoryConfig{Port: s.Addr().Port(), Timing: core.DefaultTiming()}, time.Now())
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: s.Addr(), Timing: core.DefaultTiming()}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error)
-	go func() { ended <- s.Serve(context.Background(), s.Addr().Addr(), d) }()
+	go func() { ended <- s.Serve(context.Background(), d) }()
 	t.Cleanup(func() {
 		s.Close()
 		if err := <-ended; err != nil {

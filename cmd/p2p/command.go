@@ -28,7 +28,7 @@ const helpText = `  peers               who is in the directory
 // command is one line of input, understood.
 type command struct {
 	verb string
-	to   core.Name // send: whom; 0: all
+	to   core.Name // send: whom; "": all
 	text string    // send
 }
 
@@ -61,7 +61,7 @@ func parseSend(rest string) (command, error) {
 	c := command{verb: "send", text: rest}
 	name, text, found := strings.Cut(rest, " ")
 	if _, err := strconv.QuotedPrefix(rest); found && len(name) == 1 && err != nil {
-		c.to, c.text = core.Name(name[0]), strings.TrimSpace(text)
+		c.to, c.text = core.Name(name), strings.TrimSpace(text)
 	}
 	if c.text == "" {
 		return command{}, errors.New("send what? want a text, or a peer's name and a text")
@@ -135,9 +135,9 @@ func (n *node) change(now time.Time, c command) (event, error) {
 	p := n.peer
 	switch c.verb {
 	case "peers":
-		list := make([]entry, p.Others().Len())
-		for i := range list {
-			list[i] = entryOf(p.Others().At(i))
+		list := []entry{}
+		for _, x := range p.Others() {
+			list = append(list, entryOf(x))
 		}
 		slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
 		return peers{p.Online(), p.Joined(), list}, nil
@@ -145,9 +145,9 @@ func (n *node) change(now time.Time, c command) (event, error) {
 		if err := p.Send(now, c.to, []byte(c.text)); err != nil {
 			return nil, err
 		}
-		e := sent{Peers: p.Others().Len(), payload: payloadOf([]byte(c.text))}
-		if c.to != 0 {
-			e.To, e.Peers = c.to.String(), 1
+		e := sent{Peers: len(p.Others()), payload: payloadOf([]byte(c.text))}
+		if c.to != "" {
+			e.To, e.Peers = string(c.to), 1
 		}
 		return e, nil
 	case "broadcast on", "broadcast off":

@@ -20,15 +20,15 @@ type event interface {
 	text() string // for people, to follow the process's own name
 }
 
-// entry is a core.Entry in JSON.
+// entry is a core.Member in JSON.
 type entry struct {
 	Name string `json:"name"`
 	Port uint16 `json:"port"`
 }
 
-func entryOf(e core.Entry) entry { return entry{e.Name.String(), e.Port} }
+func entryOf(m core.Member) entry { return entry{string(m.Name), m.Addr.Port()} }
 
-func (e entry) label() string { return label(core.Name(e.Name[0])) }
+func (e entry) label() string { return label(core.Name(e.Name)) }
 
 type started struct {
 	Address       string `json:"address"`
@@ -82,7 +82,7 @@ type unknown struct {
 
 func (unknown) kind() string { return "unknown" }
 func (e unknown) text() string {
-	return fmt.Sprintf("refused keep-alive of %s from %s: it is not in the directory", label(core.Name(e.Name[0])), e.From)
+	return fmt.Sprintf("refused keep-alive of %s from %s: it is not in the directory", label(core.Name(e.Name)), e.From)
 }
 
 type replaced struct {
@@ -140,7 +140,7 @@ func names(list []entry) string {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(short(core.Name(e.Name[0])))
+		b.WriteString(short(core.Name(e.Name)))
 	}
 	return b.String()
 }
@@ -236,7 +236,7 @@ type sent struct {
 func (sent) kind() string { return "sent" }
 func (e sent) text() string {
 	if e.To != "" {
-		return fmt.Sprintf("sent %s to %s", e.quoted(), label(core.Name(e.To[0])))
+		return fmt.Sprintf("sent %s to %s", e.quoted(), label(core.Name(e.To)))
 	}
 	if e.Peers == 0 {
 		return "has nobody to send to: no other peer is in its directory"
@@ -267,7 +267,7 @@ func (e peers) text() string {
 		if i == 0 {
 			sep = ": "
 		}
-		fmt.Fprintf(&b, "%s%s on port %d", sep, short(core.Name(x.Name[0])), x.Port)
+		fmt.Fprintf(&b, "%s%s on port %d", sep, short(core.Name(x.Name)), x.Port)
 	}
 	return b.String()
 }

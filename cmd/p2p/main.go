@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		// A read cannot be called off: this goroutine ends with its input, or the process.
 		go n.obey(ctx, stdin, stderr, end)
 	}
-	err = n.socket.Serve(ctx, n.host, n.machine)
+	err = n.socket.Serve(ctx, n.machine)
 	ended := time.Now()
 	out.end(ended, n.stats(ended, true))
 	printing.Wait()

@@ -17,8 +17,7 @@ type node struct {
 	out     *printer
 	opened  time.Time
 	socket  *udp.Socket
-	granted int        // receive buffer in bytes; 0: unknown
-	host    netip.Addr // where the machine's ports are
+	granted int // receive buffer in bytes; 0: unknown
 	machine interface {
 		core.Machine
 		Counters() core.Counters
@@ -37,14 +36,11 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 			return nil, cli.UsageError{Err: err}
 		}
 		at = netip.AddrPortFrom(o.server.Addr(), o.peer.Port)
-		hello.peerOf = &peerOf{entryOf(*o.peer), o.server.String()}
+		hello.peerOf = &peerOf{entryOf(o.peer.At(o.server.Addr())), o.server.String()}
 	}
 	var err error
 	if n.socket, err = udp.Listen(at, o.readBuffer); err != nil {
 		return nil, err
-	}
-	if n.host = at.Addr(); n.host.IsUnspecified() {
-		n.host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	if o.peer == nil {
 		if err := n.newDirectory(o); err != nil {
@@ -84,26 +80,30 @@ func (n *node) newDirectory(o *options) error {
 			announced = members
 		}
 	}
+	addr := n.socket.Addr()
+	if addr.Addr().IsUnspecified() { // then the mesh is on this host
+		addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), addr.Port())
+	}
 	d, err := core.NewDirectory(core.DirectoryConfig{
-		Port:        n.socket.Addr().Port(),
+		Addr:        addr,
 		Timing:      *o.timing,
 		SourceCheck: o.sourceCheck,
 		Observe: func(e core.Event) {
 			switch e.Kind {
 			case core.Born:
-				members[e.Peer.Name] = e.Peer.Port
+				members.set(e.Peer)
 				n.out.event(e.At, born{entryOf(e.Peer)})
 			case core.Repeated:
 				n.out.often(e.At, "repeated birth", func() event { return repeated{entryOf(e.Peer)} })
 			case core.Conflict:
 				n.out.often(e.At, "birth with a name or port that is taken", func() event { return conflict{entryOf(e.Peer), entryOf(e.Other)} })
 			case core.Unknown:
-				n.out.often(e.At, "keep-alive of nobody in the directory", func() event { return unknown{e.Peer.Name.String(), e.From.String()} })
+				n.out.often(e.At, "keep-alive of nobody in the directory", func() event { return unknown{string(e.Peer.Name), e.From.String()} })
 			case core.Replaced:
-				members[e.Peer.Name] = 0
+				members.remove(e.Peer)
 				n.out.often(e.At, "birth that replaced one without a keep-alive", func() event { return replaced{entryOf(e.Peer), entryOf(e.Other)} })
 			case core.Removed:
-				members[e.Peer.Name] = 0
+				members.remove(e.Peer)
 				n.out.event(e.At, removed{entryOf(e.Peer), milliseconds(e.At.Sub(e.Since))})
 				if members == (ports{}) {
 					say(e.At) // nobody is left to be told
@@ -122,7 +122,7 @@ func (n *node) newDirectory(o *options) error {
 func (n *node) newPeer(o *options) error {
 	var known ports
 	p, err := core.NewPeer(core.PeerConfig{
-		Self:   *o.peer,
+		Self:   o.peer.At(o.server.Addr()),
 		Server: o.server,
 		Timing: *o.timing,
 		Observe: func(e core.Event) {
@@ -130,7 +130,7 @@ func (n *node) newPeer(o *options) error {
 			case core.Listed:
 				var heard ports
 				for x := range e.All.Each() {
-					heard[x.Name] = x.Port
+					heard.set(x)
 				}
 				d := heard.since(&known, false)
 				if heard == known {
@@ -159,6 +159,9 @@ func (n *node) newPeer(o *options) error {
 
 // ports is a directory as a table: the port of each name, 0 for none.
 type ports [128]uint16
+
+func (p *ports) set(m core.Member)    { p[core.EntryOf(m).Name] = m.Addr.Port() }
+func (p *ports) remove(m core.Member) { p[core.EntryOf(m).Name] = 0 }
 
 // since is p as an event that tells what is new compared with old.
 func (p *ports) since(old *ports, sent bool) directory {

@@ -74,7 +74,7 @@ func (o *options) self() string {
 	if o.peer == nil {
 		return "server"
 	}
-	return label(o.peer.Name)
+	return label(o.peer.Name.Name())
 }
 
 const maxReadBuffer = 1 << 30
@@ -140,14 +140,14 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 }
 
 func parsePeer(name, port string) (*core.Entry, error) {
-	if len(name) != 1 || !core.Name(name[0]).Valid() {
+	if len(name) != 1 || !core.Char(name[0]).Valid() {
 		return nil, cli.Usagef("name %q, want one printable ASCII character", name)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
 		return nil, cli.Usagef("port %q, want 1 to 65535", port)
 	}
-	return &core.Entry{Name: core.Name(name[0]), Port: uint16(n)}, nil
+	return &core.Entry{Name: core.Char(name[0]), Port: uint16(n)}, nil
 }
 
 // label is how a peer is called in print; a name that is not a letter or a
@@ -155,8 +155,8 @@ func parsePeer(name, port string) (*core.Entry, error) {
 func label(n core.Name) string { return "peer" + short(n) }
 
 func short(n core.Name) string {
-	if 'a' <= n && n <= 'z' || 'A' <= n && n <= 'Z' || '0' <= n && n <= '9' {
-		return n.String()
+	if c := n[0]; 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
+		return string(n)
 	}
-	return fmt.Sprintf("%q", rune(n))
+	return fmt.Sprintf("%q", rune(n[0]))
 }

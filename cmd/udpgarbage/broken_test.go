@@ -93,8 +93,8 @@ func (b *broken) poll() {
 			b.udp.SetReadDeadline(next)
 			return
 		}
-		for _, p := range out.Ports {
-			b.send(out.Datagram, p)
+		for _, to := range out.To {
+			b.send(out.Datagram, to.Port())
 		}
 	}
 }
@@ -131,7 +131,7 @@ func server(addr, fault string) error {
 	if err := b.open(addr); err != nil {
 		return err
 	}
-	d, err := core.NewDirectory(core.DirectoryConfig{Port: b.self().Port(), Timing: core.DefaultTiming()}, time.Now())
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: b.self(), Timing: core.DefaultTiming()}, time.Now())
 	if err != nil {
 		return err
 	}
@@ -163,13 +163,13 @@ func server(addr, fault string) error {
 		return datagram, from
 	}
 	tell := func(datagram []byte) {
-		for i := range d.Entries().Len() {
-			b.send(datagram, d.Entries().At(i).Port)
+		for _, m := range d.Members() {
+			b.send(datagram, m.Addr.Port())
 		}
 	}
 	var conflicts uint64
 	b.after = func(from netip.AddrPort) {
-		all := core.Message{Type: core.TypeDirectory, Entries: d.Entries()}.Append(nil)
+		all := core.Message{Type: core.TypeDirectory, Entries: core.Entries(nil).AppendMembers(d.Members())}.Append(nil)
 		conflict := d.Counters().Events[core.Conflict] > conflicts
 		conflicts = d.Counters().Events[core.Conflict]
 		switch {
@@ -198,7 +198,7 @@ func peer(name, port, address, fault string) error {
 	}
 	timing := core.DefaultTiming()
 	timing.Broadcast = 100 * time.Millisecond
-	self := core.Entry{Name: core.Name(name[0]), Port: b.self().Port()}
+	self := core.Member{Name: core.Name(name), Addr: b.self()}
 	p, err := core.NewPeer(core.PeerConfig{Self: self, Server: server, Timing: timing}, time.Now())
 	if err != nil {
 		return err

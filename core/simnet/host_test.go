@@ -13,8 +13,8 @@ import (
 // crier sends one datagram to its ports whenever it is told to; listener notes
 // when it hears something.
 type crier struct {
-	at    time.Time
-	ports []uint16
+	at time.Time
+	to []netip.AddrPort
 }
 
 func (c *crier) Step(time.Time, netip.AddrPort, []byte) {}
@@ -23,7 +23,7 @@ func (c *crier) Poll(now time.Time) (core.Outgoing, time.Time) {
 		return core.Outgoing{}, c.at
 	}
 	c.at = time.Time{}
-	return core.Outgoing{Datagram: []byte("x"), Ports: c.ports}, now
+	return core.Outgoing{Datagram: []byte("x"), To: c.to}, now
 }
 
 type listener struct {
@@ -59,7 +59,7 @@ func TestHost(t *testing.T) {
 		n := New(Config{Fault: test.fault, Host: Host{Cores: test.cores, Wake: 5 * time.Microsecond, Take: time.Microsecond, Send: 2 * time.Microsecond}})
 		var heard []string
 		n.Add(1, func(now time.Time) core.Machine {
-			return &crier{now.Add(100 * time.Microsecond), []uint16{2, 3, 4}}
+			return &crier{now.Add(100 * time.Microsecond), []netip.AddrPort{Addr(2), Addr(3), Addr(4)}}
 		}).Launch()
 		for i, name := range []string{"a", "b", "c"} {
 			n.Add(uint16(2+i), func(time.Time) core.Machine { return &listener{name, &heard} }).Launch()
@@ -80,7 +80,7 @@ func TestHostedMesh(t *testing.T) {
 	timing.Refresh = time.Second
 	n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()
 	for i := range core.MaxPeers {
-		n.AddPeer(core.PeerConfig{Self: core.Entry{Name: core.Name(' ' + i), Port: uint16(3001 + i)}, Timing: timing}).Launch()
+		n.AddPeer(core.PeerConfig{Self: core.Member{Name: core.Char(' ' + i).Name(), Addr: Addr(uint16(3001 + i))}, Timing: timing}).Launch()
 	}
 	n.Node(3005).Pause()
 	n.Run(10 * time.Second)
@@ -91,7 +91,7 @@ func TestHostedMesh(t *testing.T) {
 	}
 	n.Run(20 * time.Second)
 	for _, x := range n.Nodes()[1:] {
-		if others := x.Machine().(*core.Peer).Others().Len(); others != core.MaxPeers-1 {
+		if others := len(x.Machine().(*core.Peer).Others()); others != core.MaxPeers-1 {
 			t.Errorf("the peer on %d knows %d others", x.Port(), others)
 		}
 		x.Machine().(*core.Peer).Disconnect()

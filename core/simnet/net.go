@@ -70,6 +70,7 @@ type Net struct {
 	lag     time.Duration // that the present turn has computed for
 	cost    time.Duration // of a datagram that it sends
 
+	ports     []uint16 // scratch, of a machine's addresses
 	flights   []flight
 	unused    []int32 // indices of flights that are over
 	elsewhere link    // scratch, for ports that no node has
@@ -142,8 +143,8 @@ func (n *Net) Add(port uint16, launch func(now time.Time) core.Machine) *Node {
 
 // AddServer adds a core.Directory on ServerPort. Launch panics if cfg is invalid.
 func (n *Net) AddServer(cfg core.DirectoryConfig) *Node {
-	cfg.Port = ServerPort
-	return n.Add(cfg.Port, func(now time.Time) core.Machine {
+	cfg.Addr = Addr(ServerPort)
+	return n.Add(ServerPort, func(now time.Time) core.Machine {
 		d, err := core.NewDirectory(cfg, now)
 		if err != nil {
 			panic(err)
@@ -152,11 +153,11 @@ func (n *Net) AddServer(cfg core.DirectoryConfig) *Node {
 	})
 }
 
-// AddPeer adds a core.Peer on cfg.Self.Port, with the server on ServerPort.
+// AddPeer adds a core.Peer on the port of cfg.Self, with the server on ServerPort.
 // Launch panics if cfg is invalid.
 func (n *Net) AddPeer(cfg core.PeerConfig) *Node {
 	cfg.Server = Addr(ServerPort)
-	return n.Add(cfg.Self.Port, func(now time.Time) core.Machine {
+	return n.Add(cfg.Self.Addr.Port(), func(now time.Time) core.Machine {
 		p, err := core.NewPeer(cfg, now)
 		if err != nil {
 			panic(err)
@@ -177,7 +178,7 @@ func (n *Net) At(t time.Duration, f func()) {
 // that link.
 func (n *Net) Inject(from, to uint16, datagram []byte) {
 	n.injected++
-	n.send(n.Node(from), from, 1<<31|n.injected, core.Outgoing{Datagram: datagram, Ports: []uint16{to}})
+	n.send(n.Node(from), from, 1<<31|n.injected, datagram, []uint16{to})
 }
 
 // Run lets time pass until the clock shows until, with everything at that
@@ -246,15 +247,15 @@ func (n *Net) rouse(x *Node) {
 	}
 }
 
-// send puts an Outgoing on its way: one event for each run of ports that get
+// send puts a datagram on its way to some ports: one event for each run of ports that get
 // it at the same instant. nth tells the sender's datagrams apart.
-func (n *Net) send(x *Node, from uint16, nth uint32, out core.Outgoing) {
-	n.stats.Sent += uint64(len(out.Ports))
-	n.trace(Event{What: Sent, From: from, Ports: out.Ports, Datagram: out.Datagram})
+func (n *Net) send(x *Node, from uint16, nth uint32, datagram []byte, ports []uint16) {
+	n.stats.Sent += uint64(len(ports))
+	n.trace(Event{What: Sent, From: from, Ports: ports, Datagram: datagram})
 	number := n.take()
 	f := &n.flights[number]
 	f.from = from
-	f.data = append(f.data[:0], out.Datagram...)
+	f.data = append(f.data[:0], datagram...)
 	f.to = f.to[:0]
 
 	f.step = 0
@@ -262,7 +263,7 @@ func (n *Net) send(x *Node, from uint16, nth uint32, out core.Outgoing) {
 	cost := n.cost
 	e := event{kind: arriving, number: number}
 	if (x == nil || x.links == nil) && n.path.plain {
-		f.to = append(f.to, out.Ports...)
+		f.to = append(f.to, ports...)
 		e.at = n.now + n.lag + cost + n.path.delay
 		e.hi = int32(len(f.to))
 		if cost > 0 {
@@ -270,7 +271,7 @@ func (n *Net) send(x *Node, from uint16, nth uint32, out core.Outgoing) {
 			n.lag += cost * time.Duration(len(f.to))
 		}
 	} else {
-		for _, to := range out.Ports {
+		for _, to := range ports {
 			n.lag += cost
 			n.cross(x, f, &e, to, nth)
 		}

@@ -29,17 +29,17 @@ func newMesh(t testing.TB, cfg Config, timing core.Timing) *mesh {
 	said := map[core.Kind]string{core.Born: "born", core.Repeated: "repeated", core.Conflict: "refused", core.Replaced: "replaced", core.Removed: "removed"}
 	m.server = m.AddServer(core.DirectoryConfig{Timing: timing, Observe: func(e core.Event) {
 		if what := said[e.Kind]; what != "" {
-			m.events = append(m.events, m.Now().String()+" "+what+" "+e.Peer.Name.String())
+			m.events = append(m.events, m.Now().String()+" "+what+" "+string(e.Peer.Name))
 		}
 	}})
 	return m
 }
 
 // peer adds the i-th peer: a name, and port 3001+i.
-func (m *mesh) peer(i int) *Node { return m.named(core.Name('A'+i), uint16(3001+i)) }
+func (m *mesh) peer(i int) *Node { return m.named(core.Char('A'+i).Name(), uint16(3001+i)) }
 
 func (m *mesh) named(name core.Name, port uint16) *Node {
-	return m.AddPeer(core.PeerConfig{Self: core.Entry{Name: name, Port: port}, Timing: m.timing,
+	return m.AddPeer(core.PeerConfig{Self: core.Member{Name: name, Addr: Addr(port)}, Timing: m.timing,
 		Observe: func(e core.Event) {
 			if e.Kind == core.Heard {
 				m.texts[name]++
@@ -50,20 +50,20 @@ func (m *mesh) named(name core.Name, port uint16) *Node {
 // peers adds and launches n peers with all names from ' ' on.
 func (m *mesh) peers(n int) {
 	for i := range n {
-		m.named(core.Name(' '+i), uint16(3001+i)).Launch()
+		m.named(core.Char(' '+i).Name(), uint16(3001+i)).Launch()
 	}
 }
 
 func directory(x *Node) *core.Directory { return x.Machine().(*core.Directory) }
 func peer(x *Node) *core.Peer           { return x.Machine().(*core.Peer) }
 
-func names(e core.Entries) string {
-	var s []byte
-	for i := range e.Len() {
-		s = append(s, byte(e.At(i).Name))
+func names(all []core.Member) string {
+	var s []string
+	for _, x := range all {
+		s = append(s, string(x.Name))
 	}
 	slices.Sort(s)
-	return string(s)
+	return strings.Join(s, "")
 }
 
 // views checks what peers know, "BC" for each.
@@ -93,7 +93,7 @@ func TestJoinTalkDie(t *testing.T) {
 	m.Run(time.Second)
 	m.views(map[*Node]string{a: "BC", b: "AC", c: "AB"})
 	m.Run(4500 * time.Millisecond)
-	if m.texts['A'] != 2 || m.texts['B'] != 2 || m.texts['C'] != 2 {
+	if m.texts["A"] != 2 || m.texts["B"] != 2 || m.texts["C"] != 2 {
 		t.Errorf("after one round of broadcasts they heard %v, want 2 each", m.texts)
 	}
 	// B's last sign of life is its keep-alive at 4.1 s, in the server's hands
@@ -172,7 +172,7 @@ func TestServerRestart(t *testing.T) {
 			}
 			m.At(6*time.Second, m.server.Launch)
 			m.Run(time.Minute)
-			if got := names(directory(m.server).Entries()); got != tt.knows {
+			if got := names(directory(m.server).Members()); got != tt.knows {
 				t.Errorf("the new server knows %q, want %q", got, tt.knows)
 			}
 			m.views(map[*Node]string{a: "BC", b: "AC", c: "AB"})
@@ -217,7 +217,7 @@ func TestConflict(t *testing.T) {
 	a, b := m.peer(0), m.peer(1)
 	a.Launch()
 	b.Launch()
-	rival := m.named('A', 3050) // a held name on another port
+	rival := m.named("A", 3050) // a held name on another port
 	m.At(time.Second, rival.Launch)
 	m.At(1200*time.Millisecond, func() { // another name on a held port
 		m.Inject(3051, ServerPort, core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: 'Z', Port: b.Port()}}.Append(nil))
@@ -244,7 +244,7 @@ func TestGhost(t *testing.T) {
 		{false, false, true}, {false, true, false}, {true, false, true}, {true, true, true},
 	} {
 		m := newMesh(t, Config{}, core.DefaultTiming())
-		server := core.DirectoryConfig{Timing: m.timing, SourceCheck: x.check, Port: ServerPort}
+		server := core.DirectoryConfig{Timing: m.timing, SourceCheck: x.check, Addr: Addr(ServerPort)}
 		m.server.launch = func(now time.Time) core.Machine {
 			d, err := core.NewDirectory(server, now)
 			if err != nil {
@@ -297,7 +297,7 @@ func TestAllAtOnce(t *testing.T) {
 			m.peers(core.MaxPeers)
 			m.Run(tt.by)
 			for _, x := range m.Nodes()[1:] {
-				if got := peer(x).Others().Len(); got != core.MaxPeers-1 {
+				if got := len(peer(x).Others()); got != core.MaxPeers-1 {
 					t.Fatalf("peer on %d knows %d others", x.Port(), got)
 				}
 			}
@@ -315,7 +315,7 @@ func TestPacing(t *testing.T) {
 	m.server.Launch()
 	for i := range core.MaxPeers {
 		m.At(time.Duration(i)*time.Millisecond, func() {
-			m.Inject(9, ServerPort, core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: core.Name(' ' + i), Port: uint16(4001 + i)}}.Append(nil))
+			m.Inject(9, ServerPort, core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: core.Char(' ' + i), Port: uint16(4001 + i)}}.Append(nil))
 		})
 	}
 	m.Run(94 * time.Millisecond)
@@ -362,12 +362,12 @@ func TestPauseAndQueue(t *testing.T) {
 	}
 	m.At(2*time.Second, b.Resume)
 	m.Run(1500 * time.Millisecond)
-	if m.texts['B'] != 0 {
+	if m.texts["B"] != 0 {
 		t.Error("a stopped peer takes messages")
 	}
 	m.Run(3 * time.Second)
-	if s := m.Stats(); m.texts['B'] != 3 || s.Overflowed != 2 {
-		t.Errorf("B heard %d, %d overflowed, want 3 and 2", m.texts['B'], s.Overflowed)
+	if s := m.Stats(); m.texts["B"] != 3 || s.Overflowed != 2 {
+		t.Errorf("B heard %d, %d overflowed, want 3 and 2", m.texts["B"], s.Overflowed)
 	}
 	m.views(map[*Node]string{a: "B", b: "A"})
 }
@@ -584,7 +584,7 @@ func TestNoAllocation(t *testing.T) {
 		m := newMesh(t, Config{Fault: fault, Queue: 1000}, core.DefaultTiming())
 		m.server.Launch()
 		for i := range 20 {
-			m.AddPeer(core.PeerConfig{Self: core.Entry{Name: core.Name('A' + i), Port: uint16(3001 + i)}, Timing: m.timing}).Launch()
+			m.AddPeer(core.PeerConfig{Self: core.Member{Name: core.Char('A' + i).Name(), Addr: Addr(uint16(3001 + i))}, Timing: m.timing}).Launch()
 		}
 		m.Run(time.Minute)
 		until := m.Now()
@@ -615,5 +615,5 @@ func TestEndlessSender(t *testing.T) {
 type endless struct{ core.Machine }
 
 func (endless) Poll(now time.Time) (core.Outgoing, time.Time) {
-	return core.Outgoing{Datagram: []byte{0}, Ports: []uint16{1}}, now
+	return core.Outgoing{Datagram: []byte{0}, To: []netip.AddrPort{Addr(1)}}, now
 }

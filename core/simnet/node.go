@@ -190,7 +190,11 @@ func (x *Node) work() {
 			}
 			break
 		}
-		n.send(x, x.port, x.nth, out)
+		n.ports = n.ports[:0]
+		for _, a := range out.To {
+			n.ports = append(n.ports, a.Port())
+		}
+		n.send(x, x.port, x.nth, out.Datagram, n.ports)
 		x.nth = (x.nth + 1) &^ (1 << 31)
 	}
 	if x.busy > n.now {

@@ -20,7 +20,7 @@ func TestServeDoesNotAllocate(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would empty the pools
 	s, sink, u := listen(t, ReadBuffer), listen(t, 0), sender(t)
 	var heard, polls atomic.Int64
-	out := core.Outgoing{Datagram: keepAlive('A'), Ports: []uint16{sink.Addr().Port(), sink.Addr().Port()}}
+	out := core.Outgoing{Datagram: keepAlive('A'), To: []netip.AddrPort{sink.Addr(), sink.Addr()}}
 	owed := false
 	serve(t, context.Background(), s, script{
 		step: func(time.Time, netip.AddrPort, []byte) { owed = true; heard.Add(1) },
@@ -60,7 +60,7 @@ func TestServeDoesNotAllocate(t *testing.T) {
 func TestLookForDropsDoesNotAllocate(t *testing.T) {
 	s := listen(t, ReadBuffer)
 	defer s.Close()
-	d, err := core.NewDirectory(core.DirectoryConfig{Port: s.Addr().Port(), Timing: core.DefaultTiming()}, time.Now())
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: s.Addr(), Timing: core.DefaultTiming()}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

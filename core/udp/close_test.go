@@ -18,20 +18,19 @@ func TestCloseDuringReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sender.Close()
-	sender.conn.setHost(lo)
 	for range 300 {
 		s, err := Listen(netip.AddrPortFrom(lo, 0), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := core.NewDirectory(core.DirectoryConfig{Port: s.Addr().Port(), Timing: core.DefaultTiming()}, time.Now())
+		d, err := core.NewDirectory(core.DirectoryConfig{Addr: s.Addr(), Timing: core.DefaultTiming()}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
-		go func() { done <- s.Serve(t.Context(), lo, d) }()
+		go func() { done <- s.Serve(t.Context(), d) }()
 		for range 50 {
-			sender.conn.write([]byte("hostile"), []uint16{s.Addr().Port()})
+			sender.conn.write([]byte("hostile"), []netip.AddrPort{s.Addr()})
 		}
 		s.Close()
 		select {

@@ -24,7 +24,6 @@ type conn struct {
 	file *os.File
 	raw  syscall.RawConn
 	take func([]packet) bool
-	host [4]byte
 
 	readable, writable func(fd uintptr) bool // methods as values, made once
 	readNow            func(fd uintptr)
@@ -111,7 +110,6 @@ func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
 
 func (c *conn) close() error            { return c.file.Close() }
 func (c *conn) setDeadline(t time.Time) { c.file.SetReadDeadline(t) }
-func (c *conn) setHost(host netip.Addr) { c.host = host.As4() }
 
 func (c *conn) granted() (n int) {
 	c.raw.Control(func(fd uintptr) {
@@ -217,16 +215,21 @@ func (c *conn) receive(fd uintptr) bool {
 	}
 }
 
-// write sends one datagram to each port and counts those that failed.
-func (c *conn) write(datagram []byte, ports []uint16) (failed int) {
+// write sends one datagram to each address and counts those that failed.
+func (c *conn) write(datagram []byte, to []netip.AddrPort) (failed int) {
 	b := sendBatches.Get().(*sendBatch)
 	c.sending, c.failed = b, 0
 	b.iov.Base = unsafe.SliceData(datagram)
 	b.iov.SetLen(len(datagram))
-	for ; len(ports) > 0; ports = ports[c.last:] {
-		c.first, c.last = 0, min(len(ports), core.MaxPeers)
-		for i, port := range ports[:c.last] {
-			b.names[i].Addr = c.host
+	for ; len(to) > 0; to = to[c.last:] {
+		c.first, c.last = 0, min(len(to), core.MaxPeers)
+		for i, a := range to[:c.last] {
+			port := a.Port()
+			if a.Addr().Is4() {
+				b.names[i].Addr = a.Addr().As4()
+			} else {
+				port = 0 // which the kernel refuses
+			}
 			*(*[2]byte)(unsafe.Pointer(&b.names[i].Port)) = [2]byte{byte(port >> 8), byte(port)}
 		}
 		if c.raw.Write(c.writable) != nil { // the socket was closed

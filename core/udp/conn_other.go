@@ -19,7 +19,6 @@ import (
 type conn struct {
 	udp     *net.UDPConn
 	take    func([]packet) bool
-	host    netip.Addr
 	space   []byte
 	packets [1]packet
 	more    bool // take would have more
@@ -32,7 +31,6 @@ func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
 
 func (c *conn) close() error                     { return c.udp.Close() }
 func (c *conn) setDeadline(t time.Time)          { c.udp.SetReadDeadline(t) }
-func (c *conn) setHost(host netip.Addr)          { c.host = host }
 func (c *conn) granted() int                     { return 0 }
 func (c *conn) drops() (uint64, bool)            { return 0, false }
 func (c *conn) filter([]bpf.RawInstruction) bool { return false }
@@ -71,9 +69,9 @@ func (c *conn) drain() {
 	}
 }
 
-func (c *conn) write(datagram []byte, ports []uint16) (failed int) {
-	for _, port := range ports {
-		if _, err := c.udp.WriteToUDPAddrPort(datagram, netip.AddrPortFrom(c.host, port)); err != nil {
+func (c *conn) write(datagram []byte, to []netip.AddrPort) (failed int) {
+	for _, a := range to {
+		if _, err := c.udp.WriteToUDPAddrPort(datagram, a); err != nil {
 			failed++
 		}
 	}

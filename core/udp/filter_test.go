@@ -38,7 +38,7 @@ func filterCases() (all [][]byte) {
 // The filter lets pass what a server can take, and nothing else.
 func TestServerFilter(t *testing.T) {
 	t.Parallel()
-	program, ok := bpf.Disassemble(assemble(new(core.Directory).Accepts()))
+	program, ok := bpf.Disassemble(assemble(core.NewExact(host).Accepts()))
 	if !ok {
 		t.Fatal("no program")
 	}

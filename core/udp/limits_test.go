@@ -71,7 +71,7 @@ func idleServer(b *testing.B, readBuffer int, entries []core.Entry) (*Socket, *c
 	timing := core.DefaultTiming()
 	timing.Reap, timing.Deadline = 1<<62, 15*time.Millisecond
 	now := time.Now()
-	d, err := core.NewDirectory(core.DirectoryConfig{Port: s.Addr().Port(), Timing: timing}, now)
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: s.Addr(), Timing: timing}, now)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -81,7 +81,6 @@ func idleServer(b *testing.B, readBuffer int, entries []core.Entry) (*Socket, *c
 	d.Poll(now)
 	c := &clocked{d, now}
 	s.machine = c
-	s.conn.setHost(host)
 	return s, c
 }
 
@@ -105,7 +104,7 @@ func BenchmarkFanout(b *testing.B) {
 			b.Fatal(err)
 		}
 		fds = append(fds, fd)
-		entries = append(entries, core.Entry{Name: core.Name(' ' + i), Port: uint16(name.(*unix.SockaddrInet4).Port)})
+		entries = append(entries, core.Entry{Name: core.Char(' ' + i), Port: uint16(name.(*unix.SockaddrInet4).Port)})
 	}
 	s, d := idleServer(b, 0, entries)
 	rivals := [2][]byte{birth(core.Entry{Name: '~', Port: entries[n-1].Port}), birth(entries[n-1])}

@@ -139,16 +139,15 @@ func (s *Socket) Do(f func(now time.Time)) {
 	}
 }
 
-// Serve runs m, whose ports are those of host, until ctx is done or the socket
+// Serve runs m until ctx is done or the socket
 // is closed, and leaves the socket closed. It returns nil then, and otherwise
 // what the socket failed with.
-func (s *Socket) Serve(ctx context.Context, host netip.Addr, m core.Machine) error {
+func (s *Socket) Serve(ctx context.Context, m core.Machine) error {
 	stop := context.AfterFunc(ctx, func() { s.Close() })
 	defer stop()
 	defer s.Close()
 	s.mu.Lock()
 	s.machine = m
-	s.conn.setHost(host)
 	s.mu.Unlock()
 	for {
 		s.flush()
@@ -198,7 +197,7 @@ func (s *Socket) send() {
 			}
 			return
 		}
-		s.stats.SendFailures += uint64(s.conn.write(out.Datagram, out.Ports))
+		s.stats.SendFailures += uint64(s.conn.write(out.Datagram, out.To))
 	}
 	s.deadline = spent // there is more: come again at once
 	s.conn.setDeadline(spent)

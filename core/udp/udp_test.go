@@ -40,13 +40,13 @@ func from(port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
 // every is n peers on ports of their own.
 func every(n int) (all []core.Entry) {
 	for i := range n {
-		all = append(all, core.Entry{Name: core.Name(' ' + i), Port: uint16(3101 + i)})
+		all = append(all, core.Entry{Name: core.Char(' ' + i), Port: uint16(3101 + i)})
 	}
 	return all
 }
 
 func birth(e core.Entry) []byte { return core.Message{Type: core.TypeBirth, Entry: e}.Append(nil) }
-func keepAlive(n core.Name) []byte {
+func keepAlive(n core.Char) []byte {
 	return core.Message{Type: core.TypeKeepAlive, Entry: core.Entry{Name: n}}.Append(nil)
 }
 func vanilla(s string) []byte {
@@ -82,7 +82,7 @@ func serve(t testing.TB, ctx context.Context, s *Socket, m core.Machine) (ended 
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		done <- s.Serve(ctx, host, m)
+		done <- s.Serve(ctx, m)
 	}()
 	t.Cleanup(func() {
 		s.Close()
@@ -256,7 +256,7 @@ func TestLargestDatagram(t *testing.T) {
 	serve(t, context.Background(), r, script{step: func(_ time.Time, from netip.AddrPort, b []byte) {
 		got <- from == s.Addr() && bytes.Equal(b, datagram)
 	}})
-	out := core.Outgoing{Datagram: datagram, Ports: []uint16{r.Addr().Port()}}
+	out := core.Outgoing{Datagram: datagram, To: []netip.AddrPort{r.Addr()}}
 	serve(t, context.Background(), s, script{poll: func(time.Time) (o core.Outgoing, _ time.Time) {
 		o, out = out, core.Outgoing{}
 		return o, time.Time{}
@@ -276,8 +276,8 @@ func TestSendFailures(t *testing.T) {
 	got := make(chan bool, 1)
 	serve(t, context.Background(), r, script{step: func(time.Time, netip.AddrPort, []byte) { got <- true }})
 	outs := []core.Outgoing{
-		{Datagram: make([]byte, core.MaxDatagram+1), Ports: []uint16{r.Addr().Port(), r.Addr().Port()}}, // too long
-		{Datagram: []byte("x"), Ports: []uint16{0, r.Addr().Port()}},                                    // no port to send to
+		{Datagram: make([]byte, core.MaxDatagram+1), To: []netip.AddrPort{r.Addr(), r.Addr()}}, // too long
+		{Datagram: []byte("x"), To: []netip.AddrPort{from(0), r.Addr()}},                       // no port to send to
 	}
 	serve(t, context.Background(), s, script{poll: func(time.Time) (o core.Outgoing, _ time.Time) {
 		if len(outs) > 0 {
@@ -319,14 +319,14 @@ func join(t testing.TB, n int) (took time.Duration, d *core.Directory, server *S
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d, err = core.NewDirectory(core.DirectoryConfig{Port: s.Addr().Port(), Timing: timing}, time.Now()); err != nil {
+	if d, err = core.NewDirectory(core.DirectoryConfig{Addr: s.Addr(), Timing: timing}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	var waiting sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	run := func(s *Socket, m core.Machine) {
 		waiting.Go(func() {
-			if err := s.Serve(ctx, host, m); err != nil {
+			if err := s.Serve(ctx, m); err != nil {
 				t.Errorf("Serve: %v", err)
 			}
 		})
@@ -341,7 +341,7 @@ func join(t testing.TB, n int) (took time.Duration, d *core.Directory, server *S
 		}
 		had := false
 		peers[i], err = core.NewPeer(core.PeerConfig{
-			Self: core.Entry{Name: core.Name(' ' + i), Port: sockets[i].Addr().Port()}, Server: s.Addr(), Timing: timing,
+			Self: core.Member{Name: core.Char(' ' + i).Name(), Addr: sockets[i].Addr()}, Server: s.Addr(), Timing: timing,
 			Observe: func(e core.Event) {
 				if e.Kind == core.Listed && !had && e.All.Len() == n {
 					if had = true; incomplete.Add(-1) == 0 {
@@ -368,8 +368,8 @@ func TestAllJoin(t *testing.T) {
 	defer end()
 	s.Do(func(time.Time) {
 		c := d.Counters()
-		if c.Events[core.Born] != core.MaxPeers || c.Events[core.Conflict] != 0 || d.Entries().Len() != core.MaxPeers {
-			t.Errorf("%d born, %d conflicts, %d in the directory; want 95, 0, 95", c.Events[core.Born], c.Events[core.Conflict], d.Entries().Len())
+		if c.Events[core.Born] != core.MaxPeers || c.Events[core.Conflict] != 0 || d.Len() != core.MaxPeers {
+			t.Errorf("%d born, %d conflicts, %d in the directory; want 95, 0, 95", c.Events[core.Born], c.Events[core.Conflict], d.Len())
 		}
 		if c.Events[core.Announced] > core.MaxPeers {
 			t.Errorf("%d announcements for 95 births", c.Events[core.Announced])

@@ -145,7 +145,7 @@ func (c *campaign) mayAnswer(d []byte) bool {
 	if err == nil && m.Type == core.TypeBirth && slices.Contains(c.env.Members, m.Entry) {
 		return true
 	}
-	return c.bystanders.mayDraw(d, func(n core.Name) bool {
+	return c.bystanders.mayDraw(d, func(n core.Char) bool {
 		return slices.ContainsFunc(c.env.Members, func(e core.Entry) bool { return e.Name == n })
 	})
 }

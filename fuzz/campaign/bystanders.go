@@ -56,7 +56,7 @@ func (b *bystanders) close() { b.socket.Close() }
 
 // mayDraw says that a sound target may answer a datagram by sending to a
 // bystander: by chance it is a birth there, or a directory that names it.
-func (b *bystanders) mayDraw(d []byte, held func(core.Name) bool) bool {
+func (b *bystanders) mayDraw(d []byte, held func(core.Char) bool) bool {
 	m, err := core.Parse(d)
 	if err != nil {
 		return false

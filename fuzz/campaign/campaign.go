@@ -210,7 +210,7 @@ func (c *campaign) endedAtStart() error {
 }
 
 // peerName is what a peer that the campaign starts is called.
-const peerName = core.Name('T')
+const peerName = core.Char('T')
 
 func (c *campaign) upPeer(ctx context.Context) (err error) {
 	server := c.Target
@@ -311,7 +311,7 @@ func (c *campaign) environment() hostile.Env {
 	for _, p := range c.mesh.canaries {
 		e.Members = append(e.Members, p.entry)
 	}
-	for n := core.Name(' '); n.Valid(); n++ {
+	for n := core.Char(' '); n.Valid(); n++ {
 		// Nobody reads on these ports: they answer the target with an ICMP error.
 		if s := (core.Entry{Name: n, Port: 2 + uint16(n)}); n != c.targetPeer.entry.Name && !c.mesh.canaries[0].conflicts(s) {
 			e.Spare = append(e.Spare, s)

@@ -30,7 +30,7 @@ type canary struct {
 	view      core.Entries // the last directory's
 	repeated  uint64       // bytes of directories that said what the last one had said
 	malformed []byte       // the first of the target's datagrams that is none
-	heard     map[core.Name]heardMessages
+	heard     map[core.Char]heardMessages
 	sent      uint64    // datagrams to the server
 	alive     time.Time // when it last sent a sign of life
 	late      time.Time // when it last did so more than lateAlive after the one before
@@ -51,10 +51,10 @@ func join(server netip.AddrPort, e core.Entry, retry time.Duration, got *atomic.
 	}
 	e.Port = socket.Addr().Port()
 	c := &canary{entry: e, socket: socket, conn: conn, joined: make(chan struct{}), done: make(chan struct{}), got: got,
-		heard: map[core.Name]heardMessages{}, alive: time.Now()}
+		heard: map[core.Char]heardMessages{}, alive: time.Now()}
 	timing := core.DefaultTiming()
 	timing.Retry, timing.Broadcast = retry, 0
-	c.peer, err = core.NewPeer(core.PeerConfig{Self: e, Server: server, Timing: timing, Observe: c.observer(server)}, time.Now())
+	c.peer, err = core.NewPeer(core.PeerConfig{Self: e.At(server.Addr()), Server: server, Timing: timing, Observe: c.observer(server)}, time.Now())
 	if err != nil {
 		socket.Close()
 		conn.Close()
@@ -62,7 +62,7 @@ func join(server netip.AddrPort, e core.Entry, retry time.Duration, got *atomic.
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
-	go func() { socket.Serve(ctx, server.Addr(), c.peer); close(c.done) }()
+	go func() { socket.Serve(ctx, c.peer); close(c.done) }()
 	return c, nil
 }
 
@@ -74,10 +74,11 @@ func (c *canary) observer(server netip.AddrPort) func(core.Event) {
 			c.got.Add(1)
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if bytes.Equal(c.view, e.All) && c.view != nil {
-				c.repeated += uint64(4 + len(e.All))
+			all := core.Entries(e.Data[4:])
+			if bytes.Equal(c.view, all) && c.view != nil {
+				c.repeated += uint64(len(e.Data))
 			}
-			c.view = append(c.view[:0], e.All...)
+			c.view = append(c.view[:0], all...)
 			if c.view.Contains(c.entry) {
 				once.Do(func() { close(c.joined) })
 			}
@@ -85,8 +86,9 @@ func (c *canary) observer(server netip.AddrPort) func(core.Event) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			now := time.Now()
-			v := c.heard[e.Peer.Name]
-			c.heard[e.Peer.Name] = heardMessages{v.times + 1, now, now.Sub(v.last), string(head(e.Data))}
+			from := core.EntryOf(e.Peer).Name
+			v := c.heard[from]
+			c.heard[from] = heardMessages{v.times + 1, now, now.Sub(v.last), string(head(e.Data))}
 		case core.Sent:
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -94,7 +96,7 @@ func (c *canary) observer(server netip.AddrPort) func(core.Event) {
 				c.late = e.At
 			}
 			c.alive = e.At
-			if len(e.To) == 1 && e.To[0] == server.Port() {
+			if len(e.To) == 1 && e.To[0] == server {
 				c.sent++
 			}
 		case core.Malformed, core.Rejected, core.Misdirected, core.Stranger:
@@ -162,7 +164,7 @@ type heardMessages struct {
 }
 
 // heardFrom is what has been heard of a peer.
-func (c *canary) heardFrom(from core.Name) heardMessages {
+func (c *canary) heardFrom(from core.Char) heardMessages {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.heard[from]
@@ -170,7 +172,7 @@ func (c *canary) heardFrom(from core.Name) heardMessages {
 
 // find is the name of the first entry of the last directory that is as wanted,
 // 0 where none is; the caller holds mu.
-func (c *canary) find(wanted func(core.Entry) bool) core.Name {
+func (c *canary) find(wanted func(core.Entry) bool) core.Char {
 	for i := range c.view.Len() {
 		if e := c.view.At(i); wanted(e) {
 			return e.Name
@@ -194,7 +196,7 @@ func (c *canary) conflicts(e core.Entry) bool {
 }
 
 // free is a name that nobody in the last directory has, from the n-th on; 0: none is.
-func (c *canary) free(n int) core.Name {
+func (c *canary) free(n int) core.Char {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	taken := [128]bool{}
@@ -202,7 +204,7 @@ func (c *canary) free(n int) core.Name {
 		taken[c.view.At(i).Name] = true
 	}
 	for i := range int(core.MaxPeers) {
-		if name := core.Name(' ' + (n+i)%core.MaxPeers); !taken[name] {
+		if name := core.Char(' ' + (n+i)%core.MaxPeers); !taken[name] {
 			return name
 		}
 	}
@@ -223,8 +225,8 @@ func (c *canary) silent() bool {
 const excuseTime = 3 * time.Second
 
 // say sends a message to one fellow canary, by its name.
-func (c *canary) say(to core.Name, text string) {
-	c.socket.Do(func(now time.Time) { c.peer.Send(now, to, []byte(text)) })
+func (c *canary) say(to core.Char, text string) {
+	c.socket.Do(func(now time.Time) { c.peer.Send(now, to.Name(), []byte(text)) })
 }
 
 // head is as much of a datagram as a line shows.

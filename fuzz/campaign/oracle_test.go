@@ -191,7 +191,7 @@ func TestCanariesCatchUp(t *testing.T) {
 func TestBystanderIsInvitedByBirthAndDirectoryAlone(t *testing.T) {
 	b, _ := newBystander(t)
 	here := b.port()
-	held := func(n core.Name) bool { return n == 'A' }
+	held := func(n core.Char) bool { return n == 'A' }
 	for _, c := range []struct {
 		what     string
 		datagram []byte

@@ -24,7 +24,7 @@ func newLocalServer(addr netip.AddrPort) (*localServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := core.NewDirectory(core.DirectoryConfig{Port: socket.Addr().Port(), Timing: core.DefaultTiming()}, time.Now())
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: socket.Addr(), Timing: core.DefaultTiming()}, time.Now())
 	if err != nil {
 		socket.Close()
 		conn.Close()
@@ -32,7 +32,7 @@ func newLocalServer(addr netip.AddrPort) (*localServer, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	h := &localServer{socket: socket, conn: conn, stop: stop, done: make(chan struct{})}
-	go func() { socket.Serve(ctx, addr.Addr(), d); close(h.done) }()
+	go func() { socket.Serve(ctx, d); close(h.done) }()
 	return h, nil
 }
 

@@ -114,7 +114,7 @@ func Dissect(b []byte) (fields []Field) {
 }
 
 func nameOf(v uint16) string {
-	if n := core.Name(v); v < 0x80 && n.Valid() {
+	if n := core.Char(v); v < 0x80 && n.Valid() {
 		return fmt.Sprintf("%q", rune(n))
 	}
 	return fmt.Sprintf("0x%04X, which is no name", v)

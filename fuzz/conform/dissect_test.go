@@ -16,7 +16,7 @@ import (
 func TestAnnotate(t *testing.T) {
 	t.Parallel()
 	many := []core.Entry{}
-	for n := core.Name('A'); n <= 'L'; n++ {
+	for n := core.Char('A'); n <= 'L'; n++ {
 		many = append(many, core.Entry{Name: n, Port: 3100 + uint16(n)})
 	}
 	for _, test := range []struct {

@@ -67,7 +67,7 @@ func (p *endpoint) String() string { return p.label }
 
 func birthOf(e core.Entry) []byte { return core.Message{Type: core.TypeBirth, Entry: e}.Append(nil) }
 
-func keepAliveOf(n core.Name) []byte {
+func keepAliveOf(n core.Char) []byte {
 	return core.Message{Type: core.TypeKeepAlive, Entry: core.Entry{Name: n}}.Append(nil)
 }
 

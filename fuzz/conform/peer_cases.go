@@ -196,7 +196,7 @@ func (l *trial) hears(p *endpoint, n int, due time.Duration) (all []letter) {
 
 // text is what the target broadcasts.
 func (l *trial) text(counter uint16) string {
-	return string(core.AppendBroadcast(nil, l.self.Name, counter, 0))
+	return string(core.AppendBroadcast(nil, l.self.Name.Name(), counter, 0))
 }
 
 // says ensures that a message is the one that is due.
@@ -423,7 +423,7 @@ func peerMessages() []Case {
 		{Title: "a message of another broadcaster's is printed", called: func(l *trial) {
 			p := l.welcome(1)[0]
 			l.sleep(settle)
-			say(l, p, string(core.AppendBroadcast(nil, p.entry.Name, 0xFFFF, 0)))
+			say(l, p, string(core.AppendBroadcast(nil, p.entry.Name.Name(), 0xFFFF, 0)))
 		}},
 		{Title: "a message of 400 bytes is printed whole", called: func(l *trial) {
 			p := l.welcome(1)[0]

@@ -64,7 +64,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		return Report{}, err
 	}
 	defer m.Close()
-	r := &run{Config: c, lateness: m, results: map[string]Result{}, taken: map[core.Name]bool{}}
+	r := &run{Config: c, lateness: m, results: map[string]Result{}, taken: map[core.Char]bool{}}
 	r.Parallel = cmp.Or(r.Parallel, DefaultParallel)
 	r.report = Report{Name: c.Name, Target: cmp.Or(c.Exec, c.Address.String()), Role: c.Role.String(), Started: time.Now()}
 	switch {
@@ -98,7 +98,7 @@ type run struct {
 
 	mu      sync.Mutex
 	results map[string]Result
-	taken   map[core.Name]bool // names of peers under test
+	taken   map[core.Char]bool // names of peers under test
 	failed  error
 }
 
@@ -248,14 +248,14 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 }
 
 // nameOrder is every name there is, those first that no implementation refuses.
-var nameOrder = func() (names []core.Name) {
-	for n := core.Name('A'); n <= 'Z'; n++ {
+var nameOrder = func() (names []core.Char) {
+	for n := core.Char('A'); n <= 'Z'; n++ {
 		names = append(names, n)
 	}
-	for n := core.Name('a'); n < 'z'; n++ {
+	for n := core.Char('a'); n < 'z'; n++ {
 		names = append(names, n)
 	}
-	for n := core.Name(' '); n.Valid(); n++ {
+	for n := core.Char(' '); n.Valid(); n++ {
 		if (n < 'A' || n > 'Z') && (n < 'a' || n > 'z') {
 			names = append(names, n)
 		}
@@ -289,7 +289,7 @@ func (r *run) peers(ctx context.Context) (err error) {
 }
 
 // claim finds a name for a peer under test that no other has.
-func (r *run) claim(wanted string) core.Name {
+func (r *run) claim(wanted string) core.Char {
 	for ; ; time.Sleep(settle) {
 		r.mu.Lock()
 		for _, n := range nameOrder[1:] { // A is in the catalogue's texts
@@ -303,7 +303,7 @@ func (r *run) claim(wanted string) core.Name {
 	}
 }
 
-func (r *run) unclaim(n core.Name) {
+func (r *run) unclaim(n core.Char) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.taken, n)
@@ -316,7 +316,7 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 	defer l.close()
 	l.self.Name = r.claim(c.wanted)
 	defer r.unclaim(l.self.Name)
-	l.names = slices.DeleteFunc(slices.Clone(nameOrder), func(n core.Name) bool { return n == l.self.Name })
+	l.names = slices.DeleteFunc(slices.Clone(nameOrder), func(n core.Char) bool { return n == l.self.Name })
 	l.names = append(l.names, 0)
 	port, release, err := target.FreePort(loopback)
 	if err == nil {

@@ -21,13 +21,13 @@ type sharedServer struct {
 	others  []core.Entry // in the directory from the beginning, and the monitor
 
 	mu   sync.Mutex
-	free []core.Name
-	used map[core.Name]time.Time // by cases, or given back then but still to be reaped
+	free []core.Char
+	used map[core.Char]time.Time // by cases, or given back then but still to be reaped
 }
 
 // newSharedServer starts the server, if need be, and puts the monitor into its directory.
 func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) {
-	m := &sharedServer{at: r.Address, used: map[core.Name]time.Time{}}
+	m := &sharedServer{at: r.Address, used: map[core.Char]time.Time{}}
 	if r.Exec != "" {
 		if m.target, m.at, err = startServer(ctx, r.Exec); err != nil {
 			return nil, err
@@ -49,7 +49,7 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 	const tries = 4 // names may be taken
 	for i := range tries {
 		w := m.trial.open("monitor", m.at.Addr(), 0)
-		w.entry = core.Entry{Name: core.Name('y' - i), Port: w.addr.Port()}
+		w.entry = core.Entry{Name: core.Char('y' - i), Port: w.addr.Port()}
 		for range 3 {
 			w.birth()
 			if m.trial.wait(soon, func() bool { return len(directories(m.trial.came(w, 0))) > 0 }) {
@@ -90,7 +90,7 @@ func (m *sharedServer) there() (entries []core.Entry) {
 }
 
 // borrowNames gives n names that nobody has, as soon as there are; all: every one.
-func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names []core.Name) {
+func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names []core.Char) {
 	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 		present := m.there()
 		m.mu.Lock()
@@ -104,7 +104,7 @@ func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names 
 			if n == all {
 				n = len(m.free)
 			}
-			slices.SortFunc(m.free, func(a, b core.Name) int { return slices.Index(nameOrder, a) - slices.Index(nameOrder, b) })
+			slices.SortFunc(m.free, func(a, b core.Char) int { return slices.Index(nameOrder, a) - slices.Index(nameOrder, b) })
 			if odd {
 				slices.Reverse(m.free)
 			}
@@ -121,7 +121,7 @@ func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names 
 	return nil
 }
 
-func (m *sharedServer) returnNames(names []core.Name) {
+func (m *sharedServer) returnNames(names []core.Char) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, n := range names {

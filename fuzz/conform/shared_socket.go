@@ -17,7 +17,7 @@ type sharedSocket struct {
 	closed   chan struct{}
 
 	mu    sync.Mutex
-	names map[core.Name]*trial
+	names map[core.Char]*trial
 	ports map[netip.AddrPort]*trial // where they send from
 }
 
@@ -26,7 +26,7 @@ func newSharedSocket(port uint16) (*sharedSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &sharedSocket{home: netip.AddrPortFrom(loopback, portOf(u)), endpoint: &endpoint{udp: u}, closed: make(chan struct{}), names: map[core.Name]*trial{}, ports: map[netip.AddrPort]*trial{}}
+	h := &sharedSocket{home: netip.AddrPortFrom(loopback, portOf(u)), endpoint: &endpoint{udp: u}, closed: make(chan struct{}), names: map[core.Char]*trial{}, ports: map[netip.AddrPort]*trial{}}
 	go func() {
 		listen(u, h.take)
 		close(h.closed)

@@ -22,7 +22,7 @@ type trial struct {
 	server    netip.AddrPort // the target, or meshcheck's own
 	alone     bool           // whatever the server sends has to do with this case
 	residents []core.Entry   // in the directory and not of this case
-	names     []core.Name    // for its peers; the last is the probe's
+	names     []core.Char    // for its peers; the last is the probe's
 	used      int
 	lateness  *target.Monitor
 	lenient   bool          // see tolerance
@@ -151,7 +151,7 @@ func (l *trial) nameEndpoint(p *endpoint) *endpoint {
 }
 
 // name is one that nobody has yet.
-func (l *trial) name() core.Name {
+func (l *trial) name() core.Char {
 	if l.used >= len(l.names)-1 {
 		panic(abortCase{err: fmt.Errorf("%s has no name left of %d", l.Case.ID, len(l.names))})
 	}

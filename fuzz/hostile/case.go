@@ -101,7 +101,7 @@ func DefaultEnv() Env {
 		Members: []core.Entry{{Name: 'A', Port: 3101}, {Name: 'B', Port: 3102}},
 		Self:    core.Entry{Name: 'S', Port: 3119},
 	}
-	for n := core.Name(' '); n.Valid(); n++ {
+	for n := core.Char(' '); n.Valid(); n++ {
 		if n != 'A' && n != 'B' && n != 'S' {
 			e.Spare = append(e.Spare, core.Entry{Name: n, Port: 3120 + uint16(len(e.Spare))})
 		}

@@ -336,7 +336,7 @@ func (b *book) peerDirectories() {
 	add("duplicate-self", Directory(self, self, a), Malformed, "this peer itself twice")
 	var names []core.Entry
 	for i := range 96 {
-		names = append(names, core.Entry{Name: core.Name(' ' + i%95), Port: 20000 + uint16(i)})
+		names = append(names, core.Entry{Name: core.Char(' ' + i%95), Port: 20000 + uint16(i)})
 	}
 	add("96-entries", Directory(names...), Malformed, "there are 95 names, so one is there twice; an array of 95 overflows")
 	add("max", lyingDirectory(16375, names95(16375)...), Malformed, "as many entries as a datagram carries")
@@ -369,7 +369,7 @@ func (b *book) peerDirectories() {
 // names95 is n entries that use the 95 names over and over.
 func names95(n int) (entries []core.Entry) {
 	for i := range n {
-		entries = append(entries, core.Entry{Name: core.Name(' ' + i%95), Port: uint16(1 + i)})
+		entries = append(entries, core.Entry{Name: core.Char(' ' + i%95), Port: uint16(1 + i)})
 	}
 	return entries
 }

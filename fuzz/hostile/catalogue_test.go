@@ -106,7 +106,7 @@ type counting interface {
 
 func newDirectory(t testing.TB, e Env) *core.Directory {
 	t.Helper()
-	d, err := core.NewDirectory(core.DirectoryConfig{Port: e.Server.Port(), Timing: core.DefaultTiming()}, epoch)
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: e.Server, Timing: core.DefaultTiming()}, epoch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func newDirectory(t testing.TB, e Env) *core.Directory {
 
 func newPeer(t testing.TB, e Env) *core.Peer {
 	t.Helper()
-	p, err := core.NewPeer(core.PeerConfig{Self: e.Self, Server: e.Server, Timing: core.DefaultTiming()}, epoch)
+	p, err := core.NewPeer(core.PeerConfig{Self: e.Self.At(e.Server.Addr()), Server: e.Server, Timing: core.DefaultTiming()}, epoch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,8 +166,8 @@ func TestCatalogueAgainstCore(t *testing.T) {
 			for _, e := range slices.Concat(env.Members, c.Left) {
 				want[e] = true
 			}
-			for i := range d.Entries().Len() {
-				if e := d.Entries().At(i); !want[e] {
+			for _, m := range d.Members() {
+				if e := core.EntryOf(m); !want[e] {
 					t.Errorf("%v is in the directory", e)
 				} else {
 					delete(want, e)

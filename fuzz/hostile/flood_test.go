@@ -38,8 +38,8 @@ func TestFlood(t *testing.T) {
 		if total != floodSize {
 			t.Errorf("%s: %d datagrams, want %d", kind, total, floodSize)
 		}
-		if kind == "fill" && d.Entries().Len() != core.MaxPeers-1 { // but for the attacked peer's own
-			t.Errorf("fill leaves %d entries", d.Entries().Len())
+		if kind == "fill" && d.Len() != core.MaxPeers-1 { // but for the attacked peer's own
+			t.Errorf("fill leaves %d entries", d.Len())
 		}
 	}
 	if _, err := Flood("nonsense", env, 1); err == nil || !strings.Contains(err.Error(), `"nonsense"`) {

@@ -1,5 +1,5 @@
 "use strict";
-// What the pages share: figures as people read them, and charts.
+// What all pages share: figures as people read them, and charts.
 const color = (i) => `var(--c${Math.min(i, 7)})`;
 
 // Figures as people read them: three significant digits, the unit that fits.
@@ -16,6 +16,7 @@ const ladder = (v, steps) => {
 };
 const time = (v) => ladder(v, [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]]);
 const rate = (v) => ladder(v, [[1e6, "M/s"], [1e3, "k/s"], [1, "/s"]]);
+const size = (v) => ladder(v, [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]]);
 const percent = (v) => digits(v * 100) + " %";
 const round = (text) => text.replace(/(\.\d*?)0+(?= )/, "$1").replace(/\.(?= )/, ""); // 1.00 ms: 1 ms
 // span is the unit for a linear axis that reaches to max seconds.
@@ -27,6 +28,12 @@ const element = (tag, attributes = {}, ...children) => {
 	e.append(...children);
 	return e;
 };
+
+const plain = (v) => String(Number(v.toPrecision(3)));
+// small numbers get an exponent, so that ticks stay short.
+const exponent = (v) => (v === 0 || Math.abs(v) >= 0.01 ? plain(v) : v.toExponential(0).replace("e-", "e\u2212"));
+// printed is a figure in one of the units that results have.
+const printed = (v, unit) => ({ s: time, ratio: percent, "messages/s": rate, bytes: size })[unit]?.(v) ?? (unit === "1" ? (Math.abs(v) >= 0.01 || v === 0 ? digits(v) : v.toPrecision(2)) : digits(v) + " " + unit);
 
 // chart puts a figure into a section. draw(width) gives Plot's options. The
 // data table is made when it is first opened.
@@ -54,7 +61,7 @@ const chart = (section, { id, title, says = "", legend = [], series, columns, ro
 	if (legend.length) figure.append(key);
 	figure.append(plot, details);
 	if (wide) figure.style.gridColumn = "1 / -1";
-	document.querySelector(`[id="${CSS.escape(section).replace(/"/g, "")}"] .charts`)?.append(figure);
+	document.getElementById(section)?.querySelector(".charts")?.append(figure);
 	let drawn = 0;
 	const redraw = () => {
 		const width = Math.round(plot.clientWidth);
@@ -109,3 +116,51 @@ const logarithmic = (label, values, format) => {
 };
 const gridY = (ticks) => Plot.gridY(ticks, { stroke: "var(--line)", strokeOpacity: 1 });
 const grid = [Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1 })];
+
+// curves draws a chart of the document: lines, steps or dots, with intervals.
+const curves = (c) => {
+	const all = c.series.flatMap((s) => s.points.map((p) => ({ ...p, s })));
+	const lines = c.series.filter((s) => s.kind !== "theory");
+	const shown = all.filter((p) => p.s.kind !== "theory");
+	if (!shown.length) return;
+	const dash = (s) => (s.dashed ? "5 3" : "");
+	const axis = (a, key, before, after) => {
+		const label = before + a.label + after;
+		const tick = (v) => (a.unit === "1" ? exponent(v) : round(printed(v, a.unit)));
+		if (a.log) return { ...logarithmic(label, shown.flatMap((p) => (key === "y" ? [p.low, p.high, p.y] : [p.x])).filter((v) => v > 0), tick), tickFormat: tick, clamp: false };
+		return { label, tickSize: 0, nice: true, tickFormat: tick, ...(a.zero ? { zero: true } : {}), ...(a.unit === "ratio" && a.zero ? { domain: [0, 1] } : {}) };
+	};
+	const x = axis(c.x, "x", "", " →"), y = axis(c.y, "y", "↑ ", "");
+	const inside = (p) => !c.y.log || (p.y >= y.domain[0] && p.y <= y.domain[1]);
+	const intervals = shown.some((p) => p.low != null), named = shown.some((p) => p.name);
+	const many = new Set(c.series.map((s) => s.name)).size > 12;
+	const unit = (a) => (a.unit === "1" ? "" : ` (${a.unit})`);
+	chart(c.in, {
+		id: c.id, title: c.title, says: c.says, wide: c.wide, legend: many ? [] : lines.map((s) => [s.name, color(s.color), dash(s)]),
+		series: shown.length && lines.reduce((n, s) => n + (s.kind === "dots" ? s.points.length : 1), 0),
+		columns: ["series", ...(named ? ["which", "marked"] : []), c.x.label + unit(c.x), c.y.label + unit(c.y), ...(intervals ? ["low", "high"] : [])],
+		rows: all.map((p) => [p.s.name, ...(named ? [p.name, p.marked ? "yes" : "no"] : []), p.x, p.y, ...(intervals ? [p.low, p.high] : [])]),
+		draw: () => ({
+			x, y,
+			marks: [gridY(y.ticks),
+				...c.series.filter((s) => s.kind === "theory").map((s) => Plot.lineY(s.points.filter(inside), { x: "x", y: "y", stroke: "var(--soft)", strokeOpacity: 0.5, strokeWidth: 5 })),
+				...lines.flatMap((s) => {
+					const stroke = color(s.color);
+					if (s.kind === "dots") return [
+						Plot.dot(s.points.filter((p) => !p.marked), { x: "x", y: "y", r: 3.5, stroke, strokeOpacity: 0.55, className: "series" }),
+						Plot.dot(s.points.filter((p) => p.marked), { x: "x", y: "y", r: 4.5, fill: stroke, stroke: "var(--back)", className: "series" })];
+					const line = Plot.lineY(s.points, { x: "x", y: "y", curve: s.kind === "step" ? "step-after" : "linear", stroke, strokeWidth: 1.7, strokeDasharray: dash(s), className: "series" });
+					if (s.kind === "step") return [line];
+					return [
+						Plot.ruleX(s.points.filter((p) => p.low != null), { x: "x", y1: (p) => (c.y.log ? Math.max(p.low, y.domain[0]) : p.low), y2: (p) => p.high ?? p.y, stroke, strokeOpacity: 0.45, strokeWidth: 3 }),
+						Plot.dot(s.points, { x: "x", y: "y", r: 2.4, fill: stroke }), line];
+				}),
+				tip(shown, { x: "x", y: "y", title: (p) => [p.name || p.s.name, `${c.x.label}: ${printed(p.x, c.x.unit)}`, `${c.y.label}: ${printed(p.y, c.y.unit)}`,
+					...(p.low != null ? [`${printed(p.low, c.y.unit)} to ${p.high == null ? "never" : printed(p.high, c.y.unit)}`] : []), ...(p.marked ? ["not dominated"] : [])].join("\n") })],
+		}),
+	});
+};
+
+const data = JSON.parse(document.getElementById("data").textContent);
+(data.charts ?? []).forEach(curves);
+document.documentElement.dataset.drawn = "yes";

@@ -1,5 +1,6 @@
+// The charts of results, by what data there is.
 (() => {
-	const { results, compare } = JSON.parse(document.getElementById("data").textContent);
+	const { results, compare } = data;
 	const several = results.length > 1;
 	// of gives the results that have a scenario with what take finds in it.
 	const of = (scenario, take) => results.flatMap((r, i) => r.scenarios.filter((s) => s.name === scenario).map((s) => ({ name: r.name, i, s, runs: r.runs, data: take(s) })))
@@ -93,33 +94,45 @@
 			});
 		}
 
-		for (const x of of(scenario, (s) => s.charts.pairs)) {
-			const { names, sent, lost, p99_us: p99 } = x.data;
-			const n = names.length;
+		// Heat maps of one kind have one scale, however many results there are.
+		const maps = of(scenario, (s) => s.charts.pairs).map((x) => {
+			const { sent, lost, p99_us: p99 } = x.data, names = x.s.names, n = names.length;
 			const cells = [];
 			for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) if (sent[i * n + j] > 0) cells.push({ i, j, sent: sent[i * n + j], lost: lost[i * n + j], p99: p99[i * n + j] });
-			const every = (small) => Math.ceil(n / (small ? 12 : 26));
-			const map = (id, title, says, fill, scale, text) => cells.length && chart(section, {
-				id: `${section}-${id}${x.i || ""}`, title: several ? `${title}: ${x.name}` : title, says: says + (x.runs > 1 ? " The first run is shown." : ""), series: cells.length,
-				columns: ["sender", "receiver", "sent", "lost", "p99 (µs, upper bound)"],
-				rows: cells.map((c) => [names[c.i], names[c.j], c.sent, c.lost, c.p99]),
-				draw: (w, small) => {
-					const ticks = [...Array(n).keys()].filter((k) => k % every(small) === 0);
-					const axis = { domain: [...Array(n).keys()], ticks, tickFormat: (k) => names[k], tickSize: 0, padding: n > 40 ? 0 : 0.06 };
-					return {
-						height: Math.min(w, 560) + 40, width: Math.min(w, 600), marginLeft: 46, marginTop: 12,
-						x: { label: "receiver →", ...axis }, y: { label: "↓ sender", ...axis }, color: { legend: cells.some((c) => fill(c) > 0), width: Math.min(w, 260), marginLeft: 12, type: "linear", ...scale },
-						marks: [Plot.cell(cells.filter((c) => !(fill(c) > 0)), { x: "j", y: "i", fill: "var(--none)", className: "series" }),
-						Plot.cell(cells.filter((c) => fill(c) > 0), { x: "j", y: "i", fill, className: "series" }),
-						tip(cells, { x: "j", y: "i", title: (c) => `${names[c.i]} to ${names[c.j]}\n${text(c)}\n${c.sent} sent, ${c.lost} lost` })],
-					};
-				},
-			});
-			const losing = cells.filter((c) => c.lost > 0).length;
-			map("loss", "Loss, sender by receiver", losing ? `${losing} of ${cells.length} pairs lost something.` : `No pair lost anything: ${cells.length} pairs.`,
-				(c) => (100 * c.lost) / c.sent, { scheme: "ylorrd", domain: [0, Math.max(...cells.map((c) => (100 * c.lost) / c.sent))], label: "loss (%)" }, (c) => percent(c.lost / c.sent));
-			map("p99", "99th percentile of latency, sender by receiver", "From actual send; an upper bound within 25 %.",
-				(c) => c.p99 / 1000, { scheme: "viridis", label: "p99 (ms)" }, (c) => `p99 at most ${time(c.p99 / 1e6)}`);
+			return { x, names, n, cells };
+		});
+		const every = maps.flatMap((m) => m.cells);
+		const few = every.every((c) => c.sent < 100); // no percentile of so few
+		for (const [id, title, value, format, scheme, text] of [
+			["loss", "Loss, sender by receiver", (c) => c.lost / c.sent, percent, "ylorrd", (c) => percent(c.lost / c.sent)],
+			["p99", (few ? "Slowest message" : "99th percentile of latency") + ", sender by receiver", (c) => c.p99 / 1e6, time, "viridis", (c) => `${few ? "at most" : "p99 at most"} ${time(c.p99 / 1e6)}`],
+		]) {
+			const values = every.map(value).filter((v) => v > 0);
+			const [low, high] = values.length ? [id === "loss" ? 0 : Math.min(...values), Math.max(...values)] : [0, 0];
+			for (const { x, names, n, cells } of maps) {
+				if (!cells.length) continue;
+				const losing = cells.filter((c) => c.lost > 0).length;
+				const says = id === "loss" ? (losing ? `${losing.toLocaleString("en-US")} of ${cells.length.toLocaleString("en-US")} pairs lost something.` : `No pair lost anything: ${cells.length.toLocaleString("en-US")} pairs.`) : "From actual send; an upper bound within 25 %.";
+				chart(section, {
+					id: `${section}-${id}${x.i || ""}`, title: several ? `${title}: ${x.name}` : title, series: cells.length,
+					says: says + (values.length ? ` Colours from ${format(low)} (${id === "loss" ? "light" : "dark"}) to ${format(high)} (${id === "loss" ? "dark" : "light"})${several ? ", the same for all results" : ""}${id === "loss" ? "; grey: none" : ""}.` : "") + first([x]),
+					columns: ["sender", "receiver", "sent", "lost", "p99 (µs, upper bound)"],
+					rows: cells.map((c) => [names[c.i], names[c.j], c.sent, c.lost, c.p99]),
+					draw: (w, small) => {
+						const step = Math.ceil(n / (small ? 12 : 26));
+						const axis = { domain: [...Array(n).keys()], ticks: [...Array(n).keys()].filter((k) => k % step === 0), tickFormat: (k) => names[k], tickSize: 0, padding: n > 40 ? 0 : 0.06 };
+						const fill = (c) => value(c) * (id === "loss" ? 100 : 1000);
+						return {
+							height: Math.min(w, 560) + 40, width: Math.min(w, 600), marginLeft: 46, marginTop: 12,
+							x: { label: "receiver →", ...axis }, y: { label: "↓ sender", ...axis },
+							color: { legend: values.length > 0, width: Math.min(w, 260), marginLeft: 12, type: "linear", scheme, domain: [low * (id === "loss" ? 100 : 1000), high * (id === "loss" ? 100 : 1000) || 1], range: [0.22, 1], label: id === "loss" ? "loss (%)" : few ? "slowest (ms)" : "p99 (ms)" },
+							marks: [Plot.cell(cells.filter((c) => !(value(c) > 0)), { x: "j", y: "i", fill: "var(--none)", className: "series" }),
+							Plot.cell(cells.filter((c) => value(c) > 0), { x: "j", y: "i", fill, className: "series" }),
+							tip(cells, { x: "j", y: "i", title: (c) => `${names[c.i]} to ${names[c.j]}\n${text(c)}\n${c.sent} sent, ${c.lost} lost` })],
+						};
+					},
+				});
+			}
 		}
 
 		const noticed = of(scenario, (s) => s.charts.noticed);
@@ -195,10 +208,10 @@
 
 	if (several && compare) {
 		// Where the first result has 0 there is no ratio; the table shows those.
-		const dots = compare.filter((m) => m.chosen && m.sides[0]?.median > 0).flatMap((m) => m.sides.map((s, i) => s && s.median > 0 && { m, s, i, base: m.sides[0].median, verdict: m.verdicts[i] })).filter(Boolean);
+		const dots = compare.filter((m) => m.sides[0]?.median > 0).flatMap((m) => m.sides.map((s, i) => s && s.median > 0 && { m, s, i, base: m.sides[0].median, verdict: m.verdicts[i] })).filter(Boolean);
 		const metrics = [...new Set(dots.map((d) => d.m.metric))];
 		const reach = [Math.min(0.8, ...dots.map((d) => (d.s.low > 0 ? d.s.low : d.s.median) / d.base)), Math.max(1.25, ...dots.map((d) => (d.s.high ?? d.s.median) / d.base))];
-		if (metrics.length) chart("compare", {
+		if (metrics.length) chart("s-compare", {
 			id: "compare-ratios", wide: true, title: `Medians, relative to ${results[0].name}`, legend: results.map((r, i) => [r.name, color(i)]),
 			says: "Dots are medians, bars their 95 % intervals; filled dots differ significantly from the first result. Logarithmic.", series: dots.length,
 			columns: ["metric", "result", "unit", "median", "low", "high", "runs", "verdict"], rows: dots.map((d) => [d.m.metric, results[d.i].name, d.m.unit, d.s.median, d.s.low, d.s.high, d.s.n, d.verdict]),
@@ -219,5 +232,4 @@
 			}),
 		});
 	}
-	document.documentElement.dataset.drawn = "yes";
 })();

@@ -37,7 +37,7 @@ const broadcast = 4 * time.Second
 
 func birthOf(e core.Entry) []byte { return core.Message{Type: core.TypeBirth, Entry: e}.Append(nil) }
 
-func keepAliveOf(n core.Name) []byte {
+func keepAliveOf(n core.Char) []byte {
 	return core.Message{Type: core.TypeKeepAlive, Entry: core.Entry{Name: n}}.Append(nil)
 }
 
@@ -45,19 +45,10 @@ func vanillaOf(text string) []byte {
 	return core.Message{Type: core.TypeVanilla, Payload: []byte(text)}.Append(nil)
 }
 
-func lists(all core.Entries, x core.Entry) bool {
-	for i := range all.Len() {
-		if all.At(i) == x {
-			return true
-		}
-	}
-	return false
-}
-
 // portOf is the port that a name has, 0 where nobody has the name.
-func portOf(all core.Entries, n core.Name) uint16 {
-	for i := range all.Len() {
-		if e := all.At(i); e.Name == n {
+func portOf(all core.Entries, n core.Char) uint16 {
+	for e := range all.Each() {
+		if e.Name == n {
 			return e.Port
 		}
 	}
@@ -65,8 +56,8 @@ func portOf(all core.Entries, n core.Name) uint16 {
 }
 
 func holds(all core.Entries, port uint16) bool {
-	for i := range all.Len() {
-		if all.At(i).Port == port {
+	for e := range all.Each() {
+		if e.Port == port {
 			return true
 		}
 	}
@@ -100,8 +91,8 @@ func (w *wrongly) to(port uint16, b []byte) {
 }
 
 func (w *wrongly) sendAll(out core.Outgoing) {
-	for _, p := range out.Ports {
-		w.to(p, out.Datagram)
+	for _, to := range out.To {
+		w.to(to.Port(), out.Datagram)
 	}
 }
 
@@ -145,9 +136,10 @@ func wrongServer(addr, wrong string) error {
 		return err
 	}
 	timing := core.DefaultTiming()
-	cfg := core.DirectoryConfig{Port: at.Port()}
+	cfg := core.DirectoryConfig{Addr: at}
 	var d *core.Directory
-	all := func() []byte { return core.Message{Type: core.TypeDirectory, Entries: d.Entries()}.Append(nil) }
+	entries := func() core.Entries { return core.Entries(nil).AppendMembers(d.Members()) }
+	all := func() []byte { return core.Message{Type: core.TypeDirectory, Entries: entries()}.Append(nil) }
 	// The machine must not be called from its observer: what is to be done is done after the step.
 	var conflict bool
 	var holder core.Entry
@@ -155,12 +147,12 @@ func wrongServer(addr, wrong string) error {
 	cfg.Observe = func(e core.Event) {
 		switch e.Kind {
 		case core.Conflict:
-			conflict, holder = true, e.Other
+			conflict, holder = true, core.EntryOf(e.Other)
 		case core.Born:
-			born(e.Peer)
+			born(core.EntryOf(e.Peer))
 		}
 	}
-	ports := map[core.Name]uint16{}
+	ports := map[core.Char]uint16{}
 	step := func(b []byte, from netip.AddrPort) {
 		conflict = false
 		d.Step(time.Now(), from, b)
@@ -220,14 +212,14 @@ func wrongServer(addr, wrong string) error {
 		})
 	case "deaf-to-repeats":
 		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if lists(d.Entries(), e) {
+			if entries().Contains(e) {
 				return nil
 			}
 			return b
 		})
 	case "answers-asker": // a repeated birth's source
 		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if lists(d.Entries(), e) && from.Port() != e.Port {
+			if entries().Contains(e) && from.Port() != e.Port {
 				w.to(from.Port(), all())
 				return nil
 			}
@@ -236,7 +228,7 @@ func wrongServer(addr, wrong string) error {
 	case "answers-once": // each peer's repeated birth
 		answered := map[core.Entry]bool{}
 		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if lists(d.Entries(), e) {
+			if entries().Contains(e) {
 				if answered[e] {
 					return nil
 				}
@@ -246,18 +238,18 @@ func wrongServer(addr, wrong string) error {
 		})
 	case "home-proof": // only what comes from an entry's own port proves it
 		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if !lists(d.Entries(), core.Entry{Name: e.Name, Port: from.Port()}) {
+			if !entries().Contains(core.Entry{Name: e.Name, Port: from.Port()}) {
 				from = netip.AddrPortFrom(loopback, 1)
 			}
 			step(b, from)
 			return nil
 		})
 	case "source-proof": // only what comes from where its birth came from
-		sources := map[core.Name]netip.AddrPort{}
+		sources := map[core.Char]netip.AddrPort{}
 		w.take = func(b []byte, from netip.AddrPort) []byte {
 			m, err := core.Parse(b)
 			switch {
-			case err == nil && m.Type == core.TypeBirth && portOf(d.Entries(), m.Entry.Name) == 0:
+			case err == nil && m.Type == core.TypeBirth && portOf(entries(), m.Entry.Name) == 0:
 				sources[m.Entry.Name] = from
 			case err == nil && m.Type == core.TypeKeepAlive && from != sources[m.Entry.Name]:
 				from = netip.AddrPortFrom(loopback, 1)
@@ -267,19 +259,19 @@ func wrongServer(addr, wrong string) error {
 		}
 	case "any-proof": // what comes from anywhere
 		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			step(b, netip.AddrPortFrom(loopback, portOf(d.Entries(), e.Name)))
+			step(b, netip.AddrPortFrom(loopback, portOf(entries(), e.Name)))
 			return nil
 		})
 	case "port-stays": // with whoever has it, if the name is free
 		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if portOf(d.Entries(), e.Name) == 0 && holds(d.Entries(), e.Port) {
+			if portOf(entries(), e.Name) == 0 && holds(entries(), e.Port) {
 				return nil
 			}
 			return b
 		})
 	case "one-rival": // who has two is refused
 		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if port := portOf(d.Entries(), e.Name); port != 0 && port != e.Port && holds(d.Entries(), e.Port) {
+			if port := portOf(entries(), e.Name); port != 0 && port != e.Port && holds(entries(), e.Port) {
 				return nil
 			}
 			return b
@@ -287,15 +279,15 @@ func wrongServer(addr, wrong string) error {
 	case "resurrects":
 		born = func(e core.Entry) { ports[e.Name] = e.Port }
 		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if e.Port = ports[e.Name]; e.Port != 0 && !lists(d.Entries(), e) {
+			if e.Port = ports[e.Name]; e.Port != 0 && !entries().Contains(e) {
 				return birthOf(e)
 			}
 			return b
 		})
 	case "second-socket":
 		w.send = func(out core.Outgoing) {
-			for _, p := range out.Ports {
-				w.second.WriteToUDPAddrPort(out.Datagram, netip.AddrPortFrom(loopback, p))
+			for _, to := range out.To {
+				w.second.WriteToUDPAddrPort(out.Datagram, to)
 			}
 		}
 	case "chatty":
@@ -305,8 +297,8 @@ func wrongServer(addr, wrong string) error {
 				return
 			}
 			last = now
-			for i := range d.Entries().Len() {
-				w.to(d.Entries().At(i).Port, all())
+			for _, m := range d.Members() {
+				w.to(m.Addr.Port(), all())
 			}
 		}
 	case "mute-reaper":
@@ -326,7 +318,7 @@ func wrongServer(addr, wrong string) error {
 		})
 	case "32-peers":
 		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if d.Entries().Len() >= 32 && !lists(d.Entries(), e) {
+			if d.Len() >= 32 && !entries().Contains(e) {
 				return nil
 			}
 			return b
@@ -388,15 +380,15 @@ func wrongPeer(name, port, server, wrong string) error {
 	if err != nil {
 		return err
 	}
-	self := core.Entry{Name: core.Name(name[0]), Port: uint16(n)}
+	self := core.Entry{Name: core.Char(name[0]), Port: uint16(n)}
 	var w wrongly
 	if err := w.open(netip.AddrPortFrom(loopback, self.Port)); err != nil {
 		return err
 	}
-	cfg := core.PeerConfig{Self: self, Server: home, Timing: core.DefaultTiming()}
+	cfg := core.PeerConfig{Self: self.At(loopback), Server: home, Timing: core.DefaultTiming()}
 	show := func(text []byte) { fmt.Printf("heard %q\n", text) }
 	var p *core.Peer
-	heard, listed := show, func(core.Entries) {}
+	heard, listed := show, func(core.Members) {}
 	cfg.Observe = func(e core.Event) {
 		switch e.Kind {
 		case core.Heard:
@@ -416,7 +408,7 @@ func wrongPeer(name, port, server, wrong string) error {
 			w.sendAll(out)
 		}
 	}
-	say := func(text string, ports []uint16) { w.sendAll(core.Outgoing{Datagram: vanillaOf(text), Ports: ports}) }
+	say := func(text string, to []netip.AddrPort) { w.sendAll(core.Outgoing{Datagram: vanillaOf(text), To: to}) }
 	first := func(t core.Type, f func(out core.Outgoing)) { // likewise of the first datagram of a type
 		done := false
 		w.send = func(out core.Outgoing) {
@@ -441,13 +433,13 @@ func wrongPeer(name, port, server, wrong string) error {
 	case "prints-nothing":
 		heard = func([]byte) {}
 	case "upper-case":
-		message(func(n uint16, out core.Outgoing) { say(fmt.Sprintf("peer%s_broadcast_%X", name, n), out.Ports) })
+		message(func(n uint16, out core.Outgoing) { say(fmt.Sprintf("peer%s_broadcast_%X", name, n), out.To) })
 	case "counts-from-1":
-		message(func(n uint16, out core.Outgoing) { say(fmt.Sprintf("peer%s_broadcast_%x", name, n+1), out.Ports) })
+		message(func(n uint16, out core.Outgoing) { say(fmt.Sprintf("peer%s_broadcast_%x", name, n+1), out.To) })
 	case "counts-when-heard":
 		sent := 0
 		message(func(_ uint16, out core.Outgoing) {
-			say(fmt.Sprintf("peer%s_broadcast_%x", name, sent), out.Ports)
+			say(fmt.Sprintf("peer%s_broadcast_%x", name, sent), out.To)
 			sent++
 		})
 	case "no-zero":
@@ -457,13 +449,13 @@ func wrongPeer(name, port, server, wrong string) error {
 		})
 	case "second-socket":
 		message(func(_ uint16, out core.Outgoing) {
-			for _, p := range out.Ports {
-				w.second.WriteToUDPAddrPort(out.Datagram, netip.AddrPortFrom(loopback, p))
+			for _, to := range out.To {
+				w.second.WriteToUDPAddrPort(out.Datagram, to)
 			}
 		})
 	case "hears-itself":
 		named := false
-		listed = func(all core.Entries) { named = lists(all, self) }
+		listed = func(all core.Members) { named = all.Contains(self.At(loopback)) }
 		message(func(_ uint16, out core.Outgoing) {
 			w.sendAll(out)
 			if m, _ := core.Parse(out.Datagram); named {
@@ -472,9 +464,9 @@ func wrongPeer(name, port, server, wrong string) error {
 		})
 	case "merges":
 		known := map[uint16]bool{}
-		listed = func(all core.Entries) {
-			for i := range all.Len() {
-				if port := all.At(i).Port; port != self.Port {
+		listed = func(all core.Members) {
+			for m := range all.Each() {
+				if port := m.Addr.Port(); port != self.Port {
 					known[port] = true
 				}
 			}
@@ -488,7 +480,7 @@ func wrongPeer(name, port, server, wrong string) error {
 			}
 			next = next.Add(broadcast)
 			for port := range known {
-				w.to(port, vanillaOf(string(core.AppendBroadcast(nil, self.Name, n, 0))))
+				w.to(port, vanillaOf(string(core.AppendBroadcast(nil, self.Name.Name(), n, 0))))
 			}
 			n++
 		}
@@ -516,8 +508,8 @@ func wrongPeer(name, port, server, wrong string) error {
 		go func() {
 			<-stop
 			w.mu.Lock()
-			for i := range p.Others().Len() {
-				w.to(p.Others().At(i).Port, vanillaOf("goodbye"))
+			for _, m := range p.Others() {
+				w.to(m.Addr.Port(), vanillaOf("goodbye"))
 			}
 			os.Exit(0)
 		}()

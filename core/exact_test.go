@@ -14,7 +14,7 @@ import (
 // every is n different entries.
 func every(n int) (all []Entry) {
 	for i := range n {
-		all = append(all, Entry{Name(' ' + i), uint16(3101 + i)})
+		all = append(all, Entry{Char(' ' + i), uint16(3101 + i)})
 	}
 	return all
 }
@@ -73,7 +73,7 @@ func TestLimits(t *testing.T) {
 func TestPortsThatCollide(t *testing.T) {
 	var all []Entry
 	for i := range MaxPeers {
-		all = append(all, Entry{Name(' ' + i), uint16(255 + 256*i)})
+		all = append(all, Entry{Char(' ' + i), uint16(255 + 256*i)})
 	}
 	if _, err := Parse(directory(all...)); err != nil {
 		t.Errorf("95 different ports: %v", err)
@@ -207,7 +207,7 @@ func TestBadDirectoryIsDroppedWhole(t *testing.T) {
 	r, p := member(t)
 	r.hear(0, serverPort, directory(peer('A'), peer('B')))
 	r.hear(0, serverPort, directory(peer('A'), peer('C'), peer('D'), Entry{'E', 3103}))
-	if got := showEntries(p.Others()); got != "[B:3102]" {
+	if got := showMembers(p.Others()); got != "[B:3102]" {
 		t.Errorf("the others are %s, want [B:3102]", got)
 	}
 }
@@ -245,16 +245,16 @@ func TestBroadcastText(t *testing.T) {
 		size    int
 		want    string
 	}{
-		{'A', 0, 0, "peerA_broadcast_0"},
-		{'B', 9, 0, "peerB_broadcast_9"},
-		{'A', 10, 0, "peerA_broadcast_a"},
-		{'A', 31, 0, "peerA_broadcast_1f"},
-		{'~', 65535, 0, "peer~_broadcast_ffff"},
-		{'A', 31, 18, "peerA_broadcast_1f"},
-		{'A', 31, 20, "peerA_broadcast_1f.."},
-		{'A', 31, 18 + 64, "peerA_broadcast_1f" + strings.Repeat(".", 64)},
-		{'A', 31, 18 + 65, "peerA_broadcast_1f" + strings.Repeat(".", 65)},
-		{'.', 31, 1400, "peer._broadcast_1f" + strings.Repeat(".", 1382)},
+		{"A", 0, 0, "peerA_broadcast_0"},
+		{"B", 9, 0, "peerB_broadcast_9"},
+		{"A", 10, 0, "peerA_broadcast_a"},
+		{"A", 31, 0, "peerA_broadcast_1f"},
+		{"~", 65535, 0, "peer~_broadcast_ffff"},
+		{"A", 31, 18, "peerA_broadcast_1f"},
+		{"A", 31, 20, "peerA_broadcast_1f.."},
+		{"A", 31, 18 + 64, "peerA_broadcast_1f" + strings.Repeat(".", 64)},
+		{"A", 31, 18 + 65, "peerA_broadcast_1f" + strings.Repeat(".", 65)},
+		{".", 31, 1400, "peer._broadcast_1f" + strings.Repeat(".", 1382)},
 	} {
 		text := AppendBroadcast([]byte("prefix"), c.from, c.counter, c.size)[len("prefix"):]
 		if string(text) != c.want {
@@ -279,9 +279,9 @@ func TestStrings(t *testing.T) {
 		TypeVanilla.String():        "vanilla",
 		TypeKeepAlive.String():      "keep-alive",
 		Type(0xBEEF).String():       "type 0xBEEF",
-		Name('A').String():          "A",
-		Name(0x1b).String():         `\x1b`, // no byte from the network reaches a terminal raw
-		Name(0xff).String():         `\xff`,
+		Char('A').String():          "A",
+		Char(0x1b).String():         `\x1b`, // no byte from the network reaches a terminal raw
+		Char(0xff).String():         `\xff`,
 		Entry{'A', 3101}.String():   "A:3101",
 		ErrLength.Error():           "malformed: length does not fit the layout",
 		fmt.Sprint(Entries{}.Len()): "0",

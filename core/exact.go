@@ -1,17 +1,3 @@
-// Package core is the p2plocal protocol: its codec, the directory server and
-// the peer as pure state machines, and the driver that runs one of them over
-// one UDP socket. PROTOCOL.md sections are named where a rule comes from.
-//
-// Every field on the wire is an unsigned 16-bit integer, little-endian. The
-// first is the message type:
-//
-//	birth       peer -> server   00C0  name  port
-//	directory   server -> peer   00C1  count { name port } * count
-//	vanilla     peer -> peer     00C2  length  length bytes  one zero byte
-//	keep-alive  peer -> server   00C3  name
-//
-// A name is one printable ASCII character (0x20 to 0x7E) in the low byte of
-// its field, zero in the high byte. A port is 1 to 65535.
 package core
 
 import (
@@ -20,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/netip"
 	"strconv"
 )
 
@@ -72,25 +59,50 @@ func (t Type) String() string {
 	return fmt.Sprintf("type 0x%04X", uint16(t))
 }
 
-// Name is a peer's name, one character.
-type Name byte
+// Char is a name on the wire, one character.
+type Char byte
 
-// Valid reports whether n is printable ASCII.
-func (n Name) Valid() bool { return ' ' <= n && n <= '~' }
+// printable are all valid names. Names are substrings of it, which costs no allocation.
+const printable = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
 
-// String is n itself where it is valid, and its Go escape where it is not.
-func (n Name) String() string {
-	if n.Valid() {
-		return string(rune(n))
+// Valid reports whether c is printable ASCII.
+func (c Char) Valid() bool { return ' ' <= c && c <= '~' }
+
+// Name is c as the machines have it.
+func (c Char) Name() Name {
+	if i := int(c) - ' '; uint(i) < MaxPeers {
+		return Name(printable[i : i+1])
 	}
-	return fmt.Sprintf(`\x%02x`, byte(n))
+	return Name([]byte{byte(c)})
+}
+
+// String is c itself where it is valid, and its Go escape where it is not.
+func (c Char) String() string {
+	if c.Valid() {
+		return string(c.Name())
+	}
+	return fmt.Sprintf(`\x%02x`, byte(c))
 }
 
 // Entry is what a directory says of one peer: its name and the UDP port that
 // it receives on.
 type Entry struct {
-	Name Name
+	Name Char
 	Port uint16
+}
+
+// At is e as the machines have it, on the mesh's host.
+func (e Entry) At(host netip.Addr) Member {
+	return Member{e.Name.Name(), netip.AddrPortFrom(host, e.Port)}
+}
+
+// EntryOf is m as it stands on the wire.
+func EntryOf(m Member) Entry {
+	e := Entry{Port: m.Addr.Port()}
+	if len(m.Name) == 1 {
+		e.Name = Char(m.Name[0])
+	}
+	return e
 }
 
 func (e Entry) String() string { return e.Name.String() + ":" + strconv.Itoa(int(e.Port)) }
@@ -103,7 +115,7 @@ func (e Entries) Len() int { return len(e) / entry }
 
 // At is entry i.
 func (e Entries) At(i int) Entry {
-	return Entry{Name(e[entry*i]), binary.LittleEndian.Uint16(e[entry*i+2:])}
+	return Entry{Char(e[entry*i]), binary.LittleEndian.Uint16(e[entry*i+2:])}
 }
 
 // Each iterates over the entries.
@@ -127,6 +139,14 @@ func (e Entries) Contains(x Entry) bool {
 	return false
 }
 
+// AppendMembers appends all to e.
+func (e Entries) AppendMembers(all []Member) Entries {
+	for _, m := range all {
+		e = e.Append(EntryOf(m))
+	}
+	return e
+}
+
 // Append returns e with one more entry.
 func (e Entries) Append(x Entry) Entries { return appendEntry(e, x) }
 
@@ -135,7 +155,7 @@ func appendEntry(b []byte, x Entry) []byte {
 }
 
 func parseEntry(b []byte) (Entry, error) {
-	x := Entry{Name(b[0]), binary.LittleEndian.Uint16(b[2:])}
+	x := Entry{Char(b[0]), binary.LittleEndian.Uint16(b[2:])}
 	switch {
 	case b[1] != 0 || !x.Name.Valid():
 		return Entry{}, ErrName
@@ -202,101 +222,108 @@ func (m Message) Append(b []byte) []byte {
 // Parse takes one whole datagram apart, without copying. A datagram that is
 // not exactly one of the layouts gives one of the errors that are ErrMalformed.
 func Parse(b []byte) (Message, error) {
-	var m Message
-	if err := m.parse(b); err != nil {
+	var v View
+	if err := new(exact).parse(&v, b); err != nil {
 		return Message{}, err
 	}
-	return m, nil
+	return Message{v.Type, EntryOf(v.Member), Entries(v.List), v.Text}, nil
 }
 
-// parse is Parse into an empty Message. It spares the machines two copies of
-// the Message, with which a keep-alive costs three times as much.
-func (m *Message) parse(b []byte) (err error) {
+// exact is the Codec of this file for a mesh on one host.
+type exact struct{ host netip.Addr }
+
+// NewExact is the protocol's own dialect, for a mesh on an IPv4 host.
+func NewExact(host netip.Addr) Codec { return &exact{host} }
+
+func (x *exact) Parse(v *View, b []byte) error { return x.parse(v, b) }
+
+func (x *exact) parse(v *View, b []byte) error {
+	v.Type = 0
+	if len(b) >= 2 {
+		v.Type = Type(binary.LittleEndian.Uint16(b))
+	}
 	if len(b) < 4 || len(b) > MaxDatagram {
 		return ErrLength
 	}
-	m.Type = Type(binary.LittleEndian.Uint16(b))
-	switch field := binary.LittleEndian.Uint16(b[2:]); m.Type {
+	switch field := binary.LittleEndian.Uint16(b[2:]); v.Type {
 	case TypeKeepAlive:
 		if len(b) != 4 {
 			return ErrLength
 		}
-		if m.Entry.Name = Name(field); field > 0x7F || !m.Entry.Name.Valid() {
+		if field > 0x7F || !Char(field).Valid() {
 			return ErrName
 		}
+		v.Member.Name, v.Slot = Char(field).Name(), int(field)-' '
 	case TypeBirth:
 		if len(b) != 6 {
 			return ErrLength
 		}
-		m.Entry, err = parseEntry(b[2:])
+		e, err := parseEntry(b[2:])
+		if err != nil {
+			return err
+		}
+		v.Member, v.Slot = e.At(x.host), int(e.Name)-' '
 	case TypeDirectory:
 		if len(b) != 4+entry*int(field) {
 			return ErrLength
 		}
-		m.Entries = Entries(b[4:])
-		err = m.Entries.check()
+		v.List, v.Len = b[4:], int(field)
+		return Entries(v.List).check()
 	case TypeVanilla:
 		if len(b) != 5+int(field) {
 			return ErrLength
 		}
-		m.Payload = b[4 : len(b)-1]
+		v.Text = b[4 : len(b)-1]
 		if bytes.IndexByte(b[4:], 0) != len(b)-5 {
-			err = ErrPayload
+			return ErrPayload
 		}
 	default:
-		err = ErrType
+		return ErrType
 	}
-	return err
+	return nil
 }
 
-// typeOf is the type that a datagram claims, 0 where it is too short to claim one.
-func typeOf(b []byte) Type {
-	if len(b) < 2 {
-		return 0
-	}
-	return Type(binary.LittleEndian.Uint16(b))
+func (x *exact) Append(b []byte, t Type, m Member, text []byte) []byte {
+	return Message{Type: t, Entry: EntryOf(m), Payload: text}.Append(b)
 }
 
-const (
-	broadcastInfix = "_broadcast_"
-	dots           = "................................................................"
-)
-
-// AppendBroadcast appends the text that a peer broadcasts, such as
-// peerA_broadcast_1f (PROTOCOL.md, "Peer"), filled up with dots to at least
-// size bytes. The dots are for benchmarks; the protocol's own size is 0.
-func AppendBroadcast(b []byte, from Name, counter uint16, size int) []byte {
-	start := len(b)
-	b = append(b, "peer"...)
-	b = append(b, byte(from))
-	b = append(b, broadcastInfix...)
-	b = strconv.AppendUint(b, uint64(counter), 16)
-	for missing := size - (len(b) - start); missing > 0; missing -= len(dots) {
-		b = append(b, dots[:min(missing, len(dots))]...)
+func (x *exact) AppendDirectory(b []byte, names []Name, addrs []netip.AddrPort) []byte {
+	b = append(b, byte(TypeDirectory), 0, byte(len(names)), 0)
+	for i, n := range names {
+		b = appendEntry(b, Entry{Char(n[0]), addrs[i].Port()})
 	}
 	return b
 }
 
-// ParseBroadcast reads a text of AppendBroadcast's back.
-func ParseBroadcast(text []byte) (from Name, counter uint16, ok bool) {
-	const digits = len("peerA") + len(broadcastInfix)
-	if len(text) <= digits || string(text[:4]) != "peer" || string(text[5:digits]) != broadcastInfix {
-		return 0, 0, false
+func (x *exact) Next(list []byte) (Member, []byte) {
+	return Entries(list).At(0).At(x.host), list[entry:]
+}
+
+func (x *exact) Contains(list []byte, m Member) bool {
+	return m.Addr.Addr() == x.host && Entries(list).Contains(EntryOf(m))
+}
+
+func (x *exact) Home(from netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(x.host, from.Port())
+}
+
+func (x *exact) Check(m Member, server netip.AddrPort) error {
+	switch {
+	case len(m.Name) != 1 || !Char(m.Name[0]).Valid():
+		return fmt.Errorf("name %q is not one printable ASCII character", string(m.Name))
+	case m.Addr.Port() == 0:
+		return fmt.Errorf("port 0 of peer %s, want 1 to 65535", m.Name)
+	case !server.Addr().Is4() || server.Port() == 0:
+		return fmt.Errorf("server address %v, want an IPv4 address and a port", server)
+	case m.Addr.Port() == server.Port():
+		return fmt.Errorf("port %d of peer %s is the server's own", m.Addr.Port(), m.Name)
 	}
-	var n, i int
-	for i = digits; i < len(text) && text[i] != '.'; i++ {
-		c := text[i]
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		default:
-			return 0, 0, false
-		}
-		if n = n<<4 | int(c); n > 0xFFFF {
-			return 0, 0, false
-		}
+	return nil
+}
+
+func (x *exact) Accepts() []Shape {
+	return []Shape{
+		{4, 4, "\xC3\x00 \x00", "\xC3\x00~\x00"},
+		{6, 6, "\xC0\x00 \x00", "\xC0\x00~\x00"},
 	}
-	return Name(text[4]), uint16(n), i > digits
 }

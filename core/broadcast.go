@@ -1,0 +1,58 @@
+package core
+
+import (
+	"bytes"
+	"strconv"
+)
+
+const (
+	broadcastInfix = "_broadcast_"
+	dots           = "................................................................"
+)
+
+// AppendBroadcast appends the text that a peer broadcasts, such as
+// peerA_broadcast_1f (PROTOCOL.md, "Peer"), filled up with dots to at least
+// size bytes. The dots are for benchmarks; the protocol's own size is 0.
+func AppendBroadcast(b []byte, from Name, counter uint16, size int) []byte {
+	start := len(b)
+	b = append(b, "peer"...)
+	b = append(b, from...)
+	b = append(b, broadcastInfix...)
+	b = strconv.AppendUint(b, uint64(counter), 16)
+	for missing := size - (len(b) - start); missing > 0; missing -= len(dots) {
+		b = append(b, dots[:min(missing, len(dots))]...)
+	}
+	return b
+}
+
+// ParseBroadcast reads a text of AppendBroadcast's back.
+func ParseBroadcast(text []byte) (from Name, counter uint16, ok bool) {
+	name, found := bytes.CutPrefix(text, []byte("peer"))
+	end := bytes.Index(name, []byte(broadcastInfix))
+	if !found || end < 1 {
+		return "", 0, false
+	}
+	var n, i int
+	digits := name[end+len(broadcastInfix):]
+	for i = 0; i < len(digits) && digits[i] != '.'; i++ {
+		c := digits[i]
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		default:
+			return "", 0, false
+		}
+		if n = n<<4 | int(c); n > 0xFFFF {
+			return "", 0, false
+		}
+	}
+	if i == 0 {
+		return "", 0, false
+	}
+	if end == 1 {
+		return Char(name[0]).Name(), uint16(n), true
+	}
+	return Name(name[:end]), uint16(n), true
+}

@@ -1,0 +1,139 @@
+package core
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+)
+
+// Name is a peer's name. To the machines it is opaque: they compare it. "" is nobody's.
+type Name string
+
+// Member is what a directory says of one peer: its name and the address that it
+// receives on.
+type Member struct {
+	Name Name
+	Addr netip.AddrPort
+}
+
+func (m Member) String() string { return string(m.Name) + "@" + m.Addr.String() }
+
+// View is one datagram as the machines see it. Type says which fields count. What
+// is a slice aliases the datagram.
+type View struct {
+	Type   Type
+	Member Member // birth: all of it; keep-alive: its Name
+	Slot   int    // of the name: a place of its own, below MaxPeers
+	List   []byte // directory: its entries on the wire
+	Len    int    // and how many they are
+	Text   []byte // vanilla
+}
+
+// Codec is a dialect of the protocol: how its messages stand in datagrams. What the
+// machines do is the same in all.
+type Codec interface {
+	// Parse takes one whole datagram apart into v, without copying. v.Type is the type
+	// that the datagram claims, 0 for none, also where Parse gives an error, one of
+	// those that are ErrMalformed.
+	Parse(v *View, datagram []byte) error
+
+	// Append appends the datagram of a birth (of m), keep-alive (m's Name) or vanilla
+	// message (text) to b, AppendDirectory that of a directory.
+	Append(b []byte, t Type, m Member, text []byte) []byte
+	AppendDirectory(b []byte, names []Name, addrs []netip.AddrPort) []byte
+
+	// Next takes the first entry off a View's List, which is not empty; Contains
+	// searches all of it.
+	Next(list []byte) (first Member, rest []byte)
+	Contains(list []byte, m Member) bool
+
+	// Home is the address that an entry would have that receives where a datagram came from.
+	Home(from netip.AddrPort) netip.AddrPort
+
+	// Check says what is wrong with a member of a mesh whose server is at an address.
+	Check(m Member, server netip.AddrPort) error
+
+	// Accepts are the shapes of datagrams that a server has a use for.
+	Accepts() []Shape
+}
+
+// Shape describes datagrams by their length and, byte by byte, what they begin with:
+// between Low and High, which are as long as each other and no longer than Shortest.
+type Shape struct {
+	Shortest, Longest int
+	Low, High         string
+}
+
+// Members is a directory's list as it came. It aliases the datagram.
+type Members struct {
+	codec Codec
+	list  []byte
+	n     int
+}
+
+// Len is the number of members.
+func (m Members) Len() int { return m.n }
+
+// Each iterates over the members.
+func (m Members) Each() iter.Seq[Member] {
+	return func(yield func(Member) bool) {
+		for list := m.list; len(list) > 0; {
+			var x Member
+			if x, list = m.codec.Next(list); !yield(x) {
+				return
+			}
+		}
+	}
+}
+
+// Contains reports that x is one of the members.
+func (m Members) Contains(x Member) bool { return m.codec.Contains(m.list, x) }
+
+// roster is a list of members that is quickly searched by address.
+type roster struct {
+	names []Name
+	addrs []netip.AddrPort
+	ports []uint16 // of addrs: most of a search is done in these few bytes
+	list  []Member // scratch, of all
+}
+
+func (r *roster) at(i int) Member { return Member{r.names[i], r.addrs[i]} }
+
+func (r *roster) all() []Member {
+	r.list = r.list[:0]
+	for i := range r.names {
+		r.list = append(r.list, r.at(i))
+	}
+	return r.list
+}
+
+func (r *roster) clear() { r.names, r.addrs, r.ports = r.names[:0], r.addrs[:0], r.ports[:0] }
+
+func (r *roster) add(m Member) {
+	r.names, r.addrs, r.ports = append(r.names, m.Name), append(r.addrs, m.Addr), append(r.ports, m.Addr.Port())
+}
+
+// remove takes member i out.
+func (r *roster) remove(i int) {
+	r.names, r.addrs, r.ports = removed(r.names, i), removed(r.addrs, i), removed(r.ports, i)
+}
+
+// removed is s without element i, in whose place the last one comes.
+func removed[T any](s []T, i int) []T {
+	last := len(s) - 1
+	s[i] = s[last]
+	return s[:last]
+}
+
+// find is where the member with an address stands, -1 where there is none.
+func (r *roster) find(addr netip.AddrPort) int {
+	for i := 0; ; i++ {
+		n := slices.Index(r.ports[i:], addr.Port())
+		if n < 0 {
+			return -1
+		}
+		if i += n; r.addrs[i] == addr {
+			return i
+		}
+	}
+}
