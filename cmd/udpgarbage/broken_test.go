@@ -140,50 +140,83 @@ func server(addr, fault string) error {
 		return err
 	}
 	var last []byte
-	leaked := 0
+	spoil := serverFault(fault)
 	b.before = func(n int, from netip.AddrPort) ([]byte, netip.AddrPort) {
-		datagram := b.buffer[:n]
-		switch {
-		case fault == "hang-on-empty" && n == 0:
-			select {}
-		case fault == "die-on-byte" && n == 1, fault == "die-on-header" && n == 2,
-			fault == "die-on-port-0" && n == 6 && datagram[0] == 0xC0 && datagram[4] == 0 && datagram[5] == 0:
-			abort()
-		case fault == "ghost" && n == 2 && datagram[0] == 0xC3:
-			datagram = b.buffer[:4] // what an earlier datagram has left there
-		case fault == "leak" && n > 0 && datagram[0] != 0xC3:
+		last = spoil(b.buffer[:n])
+		return last, from
+	}
+	var conflicts uint64
+	b.after = func(from netip.AddrPort) {
+		conflict := d.Counters().Events[core.Conflict] > conflicts
+		conflicts = d.Counters().Events[core.Conflict]
+		b.answer(d, fault, last, conflict)
+	}
+	b.serve()
+	return nil
+}
+
+// serverFault is what a server with a fault does with a datagram before the machine
+// gets it.
+func serverFault(fault string) func(datagram []byte) []byte {
+	header := func(d []byte, n int, t byte) bool { return len(d) == n && d[0] == t }
+	other := func(d []byte) bool { return len(d) > 0 && d[0] != 0xC3 } // no keep-alive
+	switch fault {
+	case "hang-on-empty":
+		return on(func(d []byte) bool { return len(d) == 0 }, func() { select {} })
+	case "die-on-byte":
+		return on(func(d []byte) bool { return len(d) == 1 }, abort)
+	case "die-on-header":
+		return on(func(d []byte) bool { return len(d) == 2 }, abort)
+	case "die-on-port-0":
+		return on(func(d []byte) bool { return header(d, 6, 0xC0) && d[4] == 0 && d[5] == 0 }, abort)
+	case "ghost":
+		return func(d []byte) []byte {
+			if header(d, 2, 0xC3) {
+				return d[:4] // what an earlier datagram has left there
+			}
+			return d
+		}
+	case "leak":
+		leaked := 0
+		return on(other, func() {
 			leak[leaked%len(leak)] = bytes.Repeat([]byte{1}, 1<<16)
 			leaked++
-		case fault == "goroutines" && n > 0 && datagram[0] != 0xC3:
-			go func() { select {} }()
-		case fault == "removes-live":
-			time.Sleep(10 * time.Millisecond)
-		}
-		last = datagram
-		return datagram, from
+		})
+	case "goroutines":
+		return on(other, func() { go func() { select {} }() })
+	case "removes-live":
+		return on(func([]byte) bool { return true }, func() { time.Sleep(10 * time.Millisecond) })
 	}
-	tell := func(datagram []byte) {
+	return func(d []byte) []byte { return d }
+}
+
+// on does something wrong when a datagram is of one kind.
+func on(is func(datagram []byte) bool, wrong func()) func([]byte) []byte {
+	return func(d []byte) []byte {
+		if is(d) {
+			wrong()
+		}
+		return d
+	}
+}
+
+// answer sends what a server with a fault sends after the machine had a datagram.
+func (b *broken) answer(d *core.Directory, fault string, last []byte, conflict bool) {
+	all := core.Message{Type: core.TypeDirectory, Entries: core.Entries(nil).AppendMembers(d.Members())}.Append(nil)
+	members := func(datagram []byte) {
 		for _, m := range d.Members() {
 			b.send(datagram, m.Addr.Port())
 		}
 	}
-	var conflicts uint64
-	b.after = func(from netip.AddrPort) {
-		all := core.Message{Type: core.TypeDirectory, Entries: core.Entries(nil).AppendMembers(d.Members())}.Append(nil)
-		conflict := d.Counters().Events[core.Conflict] > conflicts
-		conflicts = d.Counters().Events[core.Conflict]
-		switch {
-		case fault == "amplify" && conflict:
-			tell(all)
-		case fault == "stray" && conflict: // it answers whom it has refused
-			m, _ := core.Parse(last)
-			b.send(all, m.Entry.Port)
-		case fault == "poison" && len(last) == 6 && last[0] == 0xC0 && last[3] != 0:
-			tell(append([]byte{0xC1, 0, 1, 0}, last[2:]...))
-		}
+	switch {
+	case fault == "amplify" && conflict:
+		members(all)
+	case fault == "stray" && conflict: // it answers a peer that it has refused
+		m, _ := core.Parse(last)
+		b.send(all, m.Entry.Port)
+	case fault == "poison" && len(last) == 6 && last[0] == 0xC0 && last[3] != 0:
+		members(append([]byte{0xC1, 0, 1, 0}, last[2:]...))
 	}
-	b.serve()
-	return nil
 }
 
 // peer likewise.

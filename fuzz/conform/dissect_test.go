@@ -40,7 +40,7 @@ func TestAnnotate(t *testing.T) {
 		{"c200 ffff 6869 00", "0000 c2 00 type: vanilla|0002 ff ff length: 65535|0004 68 69 00 text: \"hi\\x00\""},
 		{"c200 0100 6869 00", "0000 c2 00 type: vanilla|0002 01 00 length: 1|0004 68 text: \"h\"|0005 69 00 left over: 2 bytes"},
 		{"c200 0b00 68656c6c6f20776f726c6421 00", "0000 c2 00 type: vanilla|0002 0b 00 length: 11|0004 68 65 6c 6c 6f 20 77 .. text: \"hello world\"|000f 21 00 left over: 2 bytes"},
-		{fmt.Sprintf("%x", directoryOf(many...)), "0000 c1 00 type: directory|0002 0c 00 count: 12|0004 41 00 5d 0c entry 1: 'A' on port 3165|0008 42 00 5e 0c entry 2: 'B' on port 3166|" +
+		{fmt.Sprintf("%x", hostile.Directory(many...)), "0000 c1 00 type: directory|0002 0c 00 count: 12|0004 41 00 5d 0c entry 1: 'A' on port 3165|0008 42 00 5e 0c entry 2: 'B' on port 3166|" +
 			"000c 43 00 5f 0c entry 3: 'C' on port 3167|0010 44 00 60 0c entry 4: 'D' on port 3168|6 more|002c 4b 00 67 0c entry 11: 'K' on port 3175|0030 4c 00 68 0c entry 12: 'L' on port 3176"},
 	} {
 		var h Hex

@@ -8,6 +8,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/fuzz/hostile"
 )
 
 var (
@@ -60,25 +61,7 @@ func (p *endpoint) send(to netip.AddrPort, datagram []byte) time.Time {
 // toServer sends to the server.
 func (p *endpoint) toServer(datagram []byte) time.Time { return p.send(p.trial.server, datagram) }
 
-func (p *endpoint) birth() time.Time { return p.toServer(birthOf(p.entry)) }
-func (p *endpoint) alive() time.Time { return p.toServer(keepAliveOf(p.entry.Name)) }
+func (p *endpoint) birth() time.Time { return p.toServer(hostile.BirthOf(p.entry)) }
+func (p *endpoint) alive() time.Time { return p.toServer(hostile.KeepAlive(uint16(p.entry.Name))) }
 
 func (p *endpoint) String() string { return p.label }
-
-func birthOf(e core.Entry) []byte { return core.Message{Type: core.TypeBirth, Entry: e}.Append(nil) }
-
-func keepAliveOf(n core.Char) []byte {
-	return core.Message{Type: core.TypeKeepAlive, Entry: core.Entry{Name: n}}.Append(nil)
-}
-
-func directoryOf(entries ...core.Entry) []byte {
-	var e core.Entries
-	for _, x := range entries {
-		e = e.Append(x)
-	}
-	return core.Message{Type: core.TypeDirectory, Entries: e}.Append(nil)
-}
-
-func vanillaOf(text string) []byte {
-	return core.Message{Type: core.TypeVanilla, Payload: []byte(text)}.Append(nil)
-}

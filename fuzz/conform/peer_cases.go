@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/hostile"
 )
 
 func peerCases() []group {
@@ -34,7 +35,7 @@ type peerSide struct {
 // awaitBirth waits for the target's birth.
 func (l *trial) awaitBirth() {
 	l.expectAtHome("the target sends its birth: type, name and port, 6 bytes", startup, 0, func(e event) bool {
-		if string(e.datagram) == string(birthOf(l.self)) {
+		if string(e.datagram) == string(hostile.BirthOf(l.self)) {
 			l.born = e.at
 			return true
 		}
@@ -53,7 +54,7 @@ func (l *trial) expectAtHome(expected string, within time.Duration, since int, w
 
 // teach sends the target a directory from its server.
 func (l *trial) teach(entries ...core.Entry) time.Time {
-	return l.home.send(l.at(), directoryOf(entries...))
+	return l.home.send(l.at(), hostile.Directory(entries...))
 }
 
 // at is where the target receives.
@@ -88,7 +89,7 @@ func peerBirths() []Case {
 		{Title: "at its start a peer sends its birth: type, name, port, 6 bytes", called: func(l *trial) { l.awaitBirth() }},
 		{Title: "nothing comes before the birth", called: func(l *trial) {
 			l.awaitBirth()
-			if first := l.got(l.home, 0)[0]; string(first.datagram) != string(birthOf(l.self)) {
+			if first := l.got(l.home, 0)[0]; string(first.datagram) != string(hostile.BirthOf(l.self)) {
 				l.fail(l.home, 0, "the first datagram is the birth", "it is "+Summary(first.datagram))
 			}
 		}},
@@ -127,7 +128,7 @@ func peerKeepAlives() []Case {
 		{Title: "a keep-alive is type and name, 4 bytes", span: time.Second, called: func(l *trial) {
 			l.welcome(1)
 			for _, e := range l.beats(2) {
-				if string(e.datagram) != string(keepAliveOf(l.self.Name)) {
+				if string(e.datagram) != string(hostile.KeepAlive(uint16(l.self.Name))) {
 					l.surely(l.home, 0, fmt.Sprintf("keep-alives of %q, 4 bytes", rune(l.self.Name)), "one is "+Summary(e.datagram))
 				}
 			}
@@ -388,7 +389,7 @@ func (l *trial) prints(p *endpoint, text string) {
 
 func peerMessages() []Case {
 	say := func(l *trial, p *endpoint, text string) {
-		p.send(l.at(), vanillaOf(text))
+		p.send(l.at(), hostile.Vanilla(text))
 		l.prints(p, text)
 	}
 	return []Case{
@@ -408,7 +409,7 @@ func peerMessages() []Case {
 			p := l.welcome(1)[0]
 			l.sleep(settle)
 			for i := range 10 {
-				p.send(l.at(), vanillaOf(fmt.Sprintf("in turn %03d", i)))
+				p.send(l.at(), hostile.Vanilla(fmt.Sprintf("in turn %03d", i)))
 			}
 			l.prints(p, "in turn 009")
 			at := -1
@@ -459,7 +460,7 @@ func peerSilence() []Case {
 		{Title: "a message is not answered", span: time.Second, called: func(l *trial) {
 			p := l.welcome(1)[0]
 			l.sleep(settle)
-			p.send(l.at(), vanillaOf("anybody there?"))
+			p.send(l.at(), hostile.Vanilla("anybody there?"))
 			l.beats(len(l.signs(core.TypeKeepAlive)) + 2) // by then it has seen to it
 			l.wantNothing(p, "a message is not answered")
 		}},
@@ -467,7 +468,7 @@ func peerSilence() []Case {
 			p := l.welcome(1)[0]
 			l.beats(2)
 			for _, e := range l.got(l.home, 0) {
-				if string(e.datagram) != string(birthOf(l.self)) && string(e.datagram) != string(keepAliveOf(l.self.Name)) {
+				if string(e.datagram) != string(hostile.BirthOf(l.self)) && string(e.datagram) != string(hostile.KeepAlive(uint16(l.self.Name))) {
 					l.fail(l.home, 0, "the server is sent birth and keep-alives only", Summary(e.datagram))
 				}
 			}
@@ -496,7 +497,7 @@ func peerAdditions() []Case {
 		if !l.wait(time.Until(l.born.Add(due))+soon, func() bool {
 			k := 0
 			for _, e := range l.came(l.home, 0) {
-				if string(e.datagram) == string(birthOf(l.self)) {
+				if string(e.datagram) == string(hostile.BirthOf(l.self)) {
 					k++
 				}
 			}
@@ -554,16 +555,16 @@ func peerDiffers() []Case {
 		{Title: "a message with bytes behind its zero byte", risky: true, called: func(l *trial) {
 			p := l.welcome(1)[0]
 			l.sleep(settle)
-			p.send(l.at(), append(vanillaOf("with something behind"), 'x', 0))
-			p.send(l.at(), vanillaOf("next, please"))
+			p.send(l.at(), append(hostile.Vanilla("with something behind"), 'x', 0))
+			p.send(l.at(), hostile.Vanilla("next, please"))
 			l.prints(p, "next, please")
 			l.inform("%s", yesNo(strings.Contains(l.target.output(), "with something behind"), "printed", "refused"))
 		}},
 		{Title: "a message from somebody whom no directory names", risky: true, called: func(l *trial) {
 			p := l.welcome(1)[0]
 			l.sleep(settle)
-			l.stranger().send(l.at(), vanillaOf("from nobody you know"))
-			p.send(l.at(), vanillaOf("next, please"))
+			l.stranger().send(l.at(), hostile.Vanilla("from nobody you know"))
+			p.send(l.at(), hostile.Vanilla("next, please"))
 			l.prints(p, "next, please")
 			l.inform("%s", yesNo(strings.Contains(l.target.output(), "from nobody you know"), "printed", "refused"))
 		}},
@@ -573,7 +574,7 @@ func peerDiffers() []Case {
 			longest := 0
 			for _, n := range []int{250, 500, 1000, 1400, 4000, 16000, 65502} {
 				text := fmt.Sprintf("%s[%d]", strings.Repeat("x", n-len(fmt.Sprint(n))-2), n)
-				p.send(l.at(), vanillaOf(text))
+				p.send(l.at(), hostile.Vanilla(text))
 				if l.wait(3*settle, func() bool { return strings.Contains(l.target.output(), text) }) {
 					longest = n
 				}
@@ -584,7 +585,7 @@ func peerDiffers() []Case {
 			p := l.welcome(1)[0]
 			l.sleep(settle)
 			const text = "tab\tescape\x1b[0mbyte\xff"
-			p.send(l.at(), vanillaOf(text))
+			p.send(l.at(), hostile.Vanilla(text))
 			l.wait(soon, func() bool { return strings.Contains(l.target.output(), "byte") })
 			l.inform("%s", yesNo(strings.Contains(l.target.output(), text), "as it is: a terminal would obey it", "escaped or not at all"))
 		}},

@@ -133,7 +133,7 @@ func (l *trial) attackPeer(i int) {
 		sent += len(s.Datagram)
 	}
 	l.play(c, func(s hostile.Step) *endpoint { return senders[s.From] }, l.at())
-	m[1].send(l.at(), vanillaOf(lastWord))
+	m[1].send(l.at(), hostile.Vanilla(lastWord))
 	l.wait(soon, func() bool { return strings.Contains(l.target.output(), lastWord) }) // by then it has seen to all before
 	l.checkOutput(c, before, sent)
 	for _, p := range m {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
 
@@ -89,7 +90,7 @@ func serverBirths() []Case {
 		}},
 		{Title: "the directory goes to the port that the birth names, not to where it came from", called: func(l *trial) {
 			p, s := l.peer(), l.stranger()
-			s.toServer(birthOf(p.entry))
+			s.toServer(hostile.BirthOf(p.entry))
 			l.knows(p, p)
 			l.wantNothing(s, "the birth's source, which is not the port that it names, is sent nothing")
 		}},
@@ -212,24 +213,24 @@ func serverConflicts() []Case {
 		{Title: "a birth with the name of another port is ignored, its sender hears nothing", called: func(l *trial) {
 			a := l.join(1)[0]
 			s := l.stranger()
-			l.contest(s, birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}), a)
+			l.contest(s, hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}), a)
 		}},
 		{Title: "a birth with the port of another name is ignored", called: func(l *trial) {
 			a := l.join(1)[0]
-			l.contest(l.stranger(), birthOf(core.Entry{Name: l.name(), Port: a.entry.Port}), a)
+			l.contest(l.stranger(), hostile.BirthOf(core.Entry{Name: l.name(), Port: a.entry.Port}), a)
 		}},
 		{Title: "a birth with one member's name and another's port is ignored", called: func(l *trial) {
 			m := l.join(2)
-			l.contest(l.stranger(), birthOf(core.Entry{Name: m[0].entry.Name, Port: m[1].entry.Port}), m...)
+			l.contest(l.stranger(), hostile.BirthOf(core.Entry{Name: m[0].entry.Name, Port: m[1].entry.Port}), m...)
 		}},
 		{Title: "whoever keeps its name alive keeps it, against conflicting births all the time", span: 2500 * time.Millisecond, called: func(l *trial) {
 			a := l.join(1)[0]
 			s := l.stranger()
 			for range 12 {
-				s.toServer(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+				s.toServer(hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
 				l.sleep(200 * time.Millisecond)
 			}
-			l.contest(s, birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}), a)
+			l.contest(s, hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}), a)
 		}},
 		{Title: "a conflicting birth is no sign of life of who holds the name", span: 2500 * time.Millisecond, called: func(l *trial) {
 			w := l.join(1)[0]
@@ -237,7 +238,7 @@ func serverConflicts() []Case {
 			at := l.admit(a)
 			s := l.stranger()
 			for clock().Sub(at) < 900*time.Millisecond { // the addition "proof" lets it in later
-				s.toServer(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+				s.toServer(hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
 				l.sleep(100 * time.Millisecond)
 			}
 			l.window(at, l.leaves(w, a))
@@ -274,7 +275,7 @@ func serverRepeats() []Case {
 			m := l.join(2)
 			l.sleep(150 * time.Millisecond)
 			since := l.mark()
-			l.stranger().toServer(birthOf(m[0].entry)) // another process has another socket
+			l.stranger().toServer(hostile.BirthOf(m[0].entry)) // another process has another socket
 			l.knowsIn(soon, since, m[0], []core.Entry{m[0].entry, m[1].entry})
 		}},
 		{Title: "a repeated birth renews the entry: births alone keep it", span: 4 * time.Second, called: func(l *trial) {
@@ -293,7 +294,7 @@ func serverRepeats() []Case {
 			m := l.join(2)
 			l.sleep(150 * time.Millisecond)
 			s, since := l.stranger(), l.mark()
-			s.toServer(birthOf(m[0].entry))
+			s.toServer(hostile.BirthOf(m[0].entry))
 			l.knowsIn(soon, since, m[0], entriesOf(m))
 			l.wantNothing(s, "the source of a repeated birth is sent nothing")
 		}},
@@ -332,11 +333,11 @@ func serverKeepAlives() []Case {
 	const long = 3500 * time.Millisecond
 	background := func(l *trial, from, p *endpoint, every time.Duration) {
 		w := l.join(1)[0]
-		from.toServer(birthOf(p.entry))
+		from.toServer(hostile.BirthOf(p.entry))
 		l.knows(w, w, p)
 		for end := clock().Add(long); clock().Before(end); {
 			l.stays(w, p, every)
-			from.toServer(keepAliveOf(p.entry.Name))
+			from.toServer(hostile.KeepAlive(uint16(p.entry.Name)))
 		}
 	}
 	return []Case{
@@ -354,7 +355,7 @@ func serverKeepAlives() []Case {
 			p.alive()
 			for range 7 {
 				l.sleep(heartbeat)
-				l.stranger().toServer(keepAliveOf(p.entry.Name))
+				l.stranger().toServer(hostile.KeepAlive(uint16(p.entry.Name)))
 				l.knows(w, w, p)
 			}
 		}},
@@ -375,7 +376,7 @@ func serverKeepAlives() []Case {
 			since := l.mark()
 			for range 12 {
 				m[0].alive()
-				s.toServer(keepAliveOf(m[1].entry.Name))
+				s.toServer(hostile.KeepAlive(uint16(m[1].entry.Name)))
 				l.sleep(100 * time.Millisecond)
 			}
 			l.wantSilence(m[0], since, "keep-alives draw no directory")
@@ -584,9 +585,9 @@ func serverSilence() []Case {
 		{Title: "the source of births and keep-alives is sent nothing", span: 3 * time.Second, called: func(l *trial) {
 			s := l.stranger()
 			w, p := l.join(1)[0], l.peer()
-			s.toServer(birthOf(p.entry))
+			s.toServer(hostile.BirthOf(p.entry))
 			l.knows(w, w, p)
-			s.toServer(keepAliveOf(p.entry.Name))
+			s.toServer(hostile.KeepAlive(uint16(p.entry.Name)))
 			l.leaves(w, p)
 			l.wantNothing(s, "a peer's second socket is sent nothing")
 		}},
@@ -635,7 +636,7 @@ func serverFull() []Case {
 			known(l, peers[0], peers)
 			s := l.stranger()
 			for _, p := range peers[:10] {
-				s.toServer(birthOf(core.Entry{Name: p.entry.Name, Port: s.addr.Port()}))
+				s.toServer(hostile.BirthOf(core.Entry{Name: p.entry.Name, Port: s.addr.Port()}))
 			}
 			since := l.mark()
 			peers[0].birth() // repeated: once it is answered, the server has seen to the others
@@ -705,7 +706,7 @@ func serverAdditions() []Case {
 			a := l.in()
 			s := l.stranger()
 			l.sleep(700 * time.Millisecond)
-			s.toServer(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+			s.toServer(hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
 			p := l.in() // by then the server has seen to it
 			l.knows(w, w, a, p)
 			l.wantNothing(s, "a birth that conflicts is not answered")
@@ -713,7 +714,7 @@ func serverAdditions() []Case {
 		{Title: "proof: an entry born from another port gives way at once to a birth that comes from the port it names", called: func(l *trial) {
 			w := l.join(1)[0]
 			a := l.peer()
-			l.stranger().toServer(birthOf(a.entry))
+			l.stranger().toServer(hostile.BirthOf(a.entry))
 			l.knows(w, w, a)
 			l.wins(l.rival(a), w)
 		}},
@@ -768,9 +769,9 @@ func (l *trial) wins(rival, w *endpoint) {
 // vouch sends keep-alives for somebody who was born just before, for as long as one
 // that is not proven need not give way.
 func (l *trial) vouch(from, p *endpoint) {
-	from.toServer(keepAliveOf(p.entry.Name))
+	from.toServer(hostile.KeepAlive(uint16(p.entry.Name)))
 	l.sleep(600 * time.Millisecond)
-	from.toServer(keepAliveOf(p.entry.Name))
+	from.toServer(hostile.KeepAlive(uint16(p.entry.Name)))
 	l.sleep(550 * time.Millisecond)
 }
 
@@ -778,14 +779,14 @@ func (l *trial) vouch(from, p *endpoint) {
 // and ensures that it does not give way any more.
 func (l *trial) proven(born, keptAlive *endpoint) {
 	w, a := l.join(1)[0], l.peer()
-	born.toServer(birthOf(a.entry))
+	born.toServer(hostile.BirthOf(a.entry))
 	l.knows(w, w, a)
 	if keptAlive == nil {
 		keptAlive = a
 	}
 	l.vouch(keptAlive, a)
 	b := l.stranger()
-	b.toServer(birthOf(core.Entry{Name: a.entry.Name, Port: b.addr.Port()}))
+	b.toServer(hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: b.addr.Port()}))
 	p := l.in() // by then the server has seen to it
 	l.knows(w, w, a, p)
 	l.wantNothing(b, "a birth that conflicts is not answered")
@@ -837,7 +838,7 @@ func serverDiffers() []Case {
 		{Title: "a conflicting birth: is the directory sent again to the members", called: func(l *trial) {
 			a, s := l.join(1)[0], l.stranger()
 			l.sleep(150 * time.Millisecond)
-			at := s.toServer(birthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+			at := s.toServer(hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
 			l.sleep(3 * settle)
 			l.inform("%s", yesNo(l.again(a, at) > 0, "yes: 6 bytes draw a directory for everybody", "no"))
 		}},
@@ -850,7 +851,7 @@ func serverDiffers() []Case {
 		}},
 		{Title: "a birth with bytes behind it", risky: true, called: func(l *trial) {
 			p := l.peer()
-			p.toServer(append(birthOf(p.entry), 1, 2))
+			p.toServer(append(hostile.BirthOf(p.entry), 1, 2))
 			l.in()
 			l.inform("%s", yesNo(len(l.got(p, 0)) > 0, "taken", "refused"))
 		}},
@@ -859,7 +860,7 @@ func serverDiffers() []Case {
 			for _, port := range []uint16{65535, 65534, 49151, 32768, 32767} {
 				e := core.Entry{Name: l.names[1], Port: port}
 				s := l.stranger()
-				s.toServer(birthOf(e))
+				s.toServer(hostile.BirthOf(e))
 				in := false
 				l.wait(3*settle, func() bool {
 					all := directories(l.came(w, 0))
@@ -899,7 +900,7 @@ func serverDiffers() []Case {
 		{Title: "is the server reached at 127.0.0.2, too (it binds all addresses)", called: func(l *trial) {
 			p := l.peer()
 			s := l.open("stranger", l.server.Addr(), 0)
-			s.send(netip.AddrPortFrom(elsewhere, l.server.Port()), birthOf(p.entry))
+			s.send(netip.AddrPortFrom(elsewhere, l.server.Port()), hostile.BirthOf(p.entry))
 			l.sleep(3 * settle)
 			l.inform("%s", yesNo(len(l.got(p, 0)) > 0, "yes", "no"))
 		}},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
 
@@ -186,7 +187,7 @@ func (l *trial) sendKeepAlives() {
 		keptAlive := l.keptAlive
 		l.mu.Unlock()
 		for _, p := range keptAlive {
-			b := keepAliveOf(p.entry.Name)
+			b := hostile.KeepAlive(uint16(p.entry.Name))
 			l.note(event{at: clock(), endpoint: p, out: true, background: true, other: l.server, datagram: b})
 			p.udp.WriteToUDPAddrPort(b, l.server)
 		}

@@ -53,7 +53,7 @@ func StartServer(ctx context.Context, c Command, within time.Duration) (*Process
 
 func (p *Process) waitBound(ctx context.Context, at netip.AddrPort, within time.Duration) error {
 	const longest = 20 * time.Millisecond
-	for begun, pause := time.Now(), time.Millisecond; !Bound(at); pause = min(2*pause, longest) {
+	for started, pause := time.Now(), time.Millisecond; !bound(at, 1); pause = min(2*pause, longest) {
 		select {
 		case <-p.done:
 			return fmt.Errorf("%w: %s", ErrEnded, p.Ended())
@@ -61,7 +61,7 @@ func (p *Process) waitBound(ctx context.Context, at netip.AddrPort, within time.
 			return ctx.Err()
 		case <-time.After(pause):
 		}
-		if time.Since(begun)-p.Waited() > within {
+		if took := time.Since(started); took > within && took-p.Waited() > within {
 			return fmt.Errorf("%w %d within %v", ErrUnbound, at.Port(), within)
 		}
 	}

@@ -1,9 +1,4 @@
-// Command wrong is a server or a peer, sound but for one wrong: the tests of
-// package conform hold the cases against it.
-//
-//	wrong ADDRESS WRONG              a server
-//	wrong NAME PORT SERVER WRONG     a peer
-package main
+package conform
 
 import (
 	"errors"
@@ -17,36 +12,31 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/hostile"
 )
 
-func main() {
-	err := fmt.Errorf("want ADDRESS WRONG or NAME PORT SERVER WRONG, not %q", os.Args[1:])
-	switch len(os.Args) {
-	case 3:
-		err = wrongServer(os.Args[1], os.Args[2])
-	case 5:
-		err = wrongPeer(os.Args[1], os.Args[2], os.Args[3], os.Args[4])
+// The test binary is also the implementations that the cases are held against:
+// with asWrong as its first argument it is a server or a peer, sound but for one wrong.
+//
+//	wrong ADDRESS WRONG              a server
+//	wrong NAME PORT SERVER WRONG     a peer
+const asWrong = "wrong"
+
+// runWrong is the whole of such a process.
+func runWrong(args []string) {
+	err := fmt.Errorf("want ADDRESS WRONG or NAME PORT SERVER WRONG, not %q", args)
+	switch len(args) {
+	case 2:
+		err = wrongServer(args[0], args[1])
+	case 4:
+		err = wrongPeer(args[0], args[1], args[2], args[3])
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
 
-var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-
-const broadcast = 4 * time.Second
-
-func birthOf(e core.Entry) []byte { return core.Message{Type: core.TypeBirth, Entry: e}.Append(nil) }
-
-func keepAliveOf(n core.Char) []byte {
-	return core.Message{Type: core.TypeKeepAlive, Entry: core.Entry{Name: n}}.Append(nil)
-}
-
-func vanillaOf(text string) []byte {
-	return core.Message{Type: core.TypeVanilla, Payload: []byte(text)}.Append(nil)
-}
-
-// portOf is the port that a name has, 0 where nobody has the name.
-func portOf(all core.Entries, n core.Char) uint16 {
+// portNamed is the port that a name has, 0 where nobody has the name.
+func portNamed(all core.Entries, n core.Char) uint16 {
 	for e := range all.Each() {
 		if e.Name == n {
 			return e.Port
@@ -191,14 +181,14 @@ func wrongServer(addr, wrong string) error {
 	case "renews-on-conflict":
 		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
 			if step(b, from); conflict {
-				d.Step(time.Now(), netip.AddrPortFrom(loopback, 1), keepAliveOf(holder.Name))
+				d.Step(time.Now(), netip.AddrPortFrom(loopback, 1), hostile.KeepAlive(uint16(holder.Name)))
 			}
 			return nil
 		})
 	case "no-proof":
 		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
 			if step(b, from); !conflict {
-				d.Step(time.Now(), netip.AddrPortFrom(loopback, e.Port), keepAliveOf(e.Name))
+				d.Step(time.Now(), netip.AddrPortFrom(loopback, e.Port), hostile.KeepAlive(uint16(e.Name)))
 			}
 			return nil
 		})
@@ -249,7 +239,7 @@ func wrongServer(addr, wrong string) error {
 		w.take = func(b []byte, from netip.AddrPort) []byte {
 			m, err := core.Parse(b)
 			switch {
-			case err == nil && m.Type == core.TypeBirth && portOf(entries(), m.Entry.Name) == 0:
+			case err == nil && m.Type == core.TypeBirth && portNamed(entries(), m.Entry.Name) == 0:
 				sources[m.Entry.Name] = from
 			case err == nil && m.Type == core.TypeKeepAlive && from != sources[m.Entry.Name]:
 				from = netip.AddrPortFrom(loopback, 1)
@@ -259,19 +249,19 @@ func wrongServer(addr, wrong string) error {
 		}
 	case "any-proof": // what comes from anywhere
 		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			step(b, netip.AddrPortFrom(loopback, portOf(entries(), e.Name)))
+			step(b, netip.AddrPortFrom(loopback, portNamed(entries(), e.Name)))
 			return nil
 		})
 	case "port-stays": // with whoever has it, if the name is free
 		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if portOf(entries(), e.Name) == 0 && holds(entries(), e.Port) {
+			if portNamed(entries(), e.Name) == 0 && holds(entries(), e.Port) {
 				return nil
 			}
 			return b
 		})
 	case "one-rival": // who has two is refused
 		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if port := portOf(entries(), e.Name); port != 0 && port != e.Port && holds(entries(), e.Port) {
+			if port := portNamed(entries(), e.Name); port != 0 && port != e.Port && holds(entries(), e.Port) {
 				return nil
 			}
 			return b
@@ -280,7 +270,7 @@ func wrongServer(addr, wrong string) error {
 		born = func(e core.Entry) { ports[e.Name] = e.Port }
 		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
 			if e.Port = ports[e.Name]; e.Port != 0 && !entries().Contains(e) {
-				return birthOf(e)
+				return hostile.BirthOf(e)
 			}
 			return b
 		})
@@ -408,7 +398,9 @@ func wrongPeer(name, port, server, wrong string) error {
 			w.sendAll(out)
 		}
 	}
-	say := func(text string, to []netip.AddrPort) { w.sendAll(core.Outgoing{Datagram: vanillaOf(text), To: to}) }
+	say := func(text string, to []netip.AddrPort) {
+		w.sendAll(core.Outgoing{Datagram: hostile.Vanilla(text), To: to})
+	}
 	first := func(t core.Type, f func(out core.Outgoing)) { // likewise of the first datagram of a type
 		done := false
 		w.send = func(out core.Outgoing) {
@@ -480,14 +472,14 @@ func wrongPeer(name, port, server, wrong string) error {
 			}
 			next = next.Add(broadcast)
 			for port := range known {
-				w.to(port, vanillaOf(string(core.AppendBroadcast(nil, self.Name.Name(), n, 0))))
+				w.to(port, hostile.Vanilla(string(core.AppendBroadcast(nil, self.Name.Name(), n, 0))))
 			}
 			n++
 		}
 	case "born-twice":
 		first(core.TypeBirth, w.sendAll)
 	case "beats-first":
-		first(core.TypeBirth, func(core.Outgoing) { w.to(home.Port(), keepAliveOf(self.Name)) })
+		first(core.TypeBirth, func(core.Outgoing) { w.to(home.Port(), hostile.KeepAlive(uint16(self.Name))) })
 	case "long-beats":
 		w.send = func(out core.Outgoing) {
 			if out.Datagram[0] == byte(core.TypeKeepAlive) {
@@ -498,7 +490,7 @@ func wrongPeer(name, port, server, wrong string) error {
 	case "answers":
 		w.take = func(b []byte, from netip.AddrPort) []byte {
 			if m, err := core.Parse(b); err == nil && m.Type == core.TypeVanilla {
-				w.to(from.Port(), vanillaOf("heard"))
+				w.to(from.Port(), hostile.Vanilla("heard"))
 			}
 			return b
 		}
@@ -509,7 +501,7 @@ func wrongPeer(name, port, server, wrong string) error {
 			<-stop
 			w.mu.Lock()
 			for _, m := range p.Others() {
-				w.to(m.Addr.Port(), vanillaOf("goodbye"))
+				w.to(m.Addr.Port(), hostile.Vanilla("goodbye"))
 			}
 			os.Exit(0)
 		}()
