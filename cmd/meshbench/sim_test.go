@@ -52,7 +52,7 @@ func TestSimFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := invoke(t.Context(), "-sim", "-faults", script, "-scenario", "steady", "-trace", "-until", "7s", "-quiet")
-	for _, want := range []string{"# steady, seed 7\n0.000000000 launched 3000\n", "cut 3003>3000 keep-alive", "6 simulated peers", "1 false cull", "1 fault"} {
+	for _, want := range []string{"# steady, seed 7\n0.000000000 launched 3000\n", "cut 3003>3000 keep-alive", "6 simulated peers", "1 false positive", "1 fault"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in the output", want)
 		}
