@@ -83,6 +83,9 @@ func writeHTML(w io.Writer, d *Document) error {
 	case data.Charts == nil:
 		page.Scripts = nil
 	}
+	if page.Scripts != nil {
+		page.Scripts = append(page.Scripts, `document.documentElement.dataset.drawn = "yes";`)
+	}
 	b, err := json.Marshal(data)
 	if err != nil {
 		return err

@@ -163,4 +163,3 @@ const curves = (c) => {
 
 const data = JSON.parse(document.getElementById("data").textContent);
 (data.charts ?? []).forEach(curves);
-document.documentElement.dataset.drawn = "yes";
