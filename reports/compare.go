@@ -15,6 +15,7 @@ import (
 func Compare(c *stat.Comparison) *Document {
 	d := &Document{Tool: result.ToolName + " compare", source: indented(c)}
 	t := &table{Corner: "metric", Columns: columns("old", "new", "change", "p", "q", "")}
+	t.Columns[3].Rank = 1
 	same := 0
 	for _, x := range c.Changes {
 		if x.Verdict == stat.Same {

@@ -12,6 +12,8 @@ const (
 	gutter       = 2  // blank columns between those of a table, and left of everything below a heading
 	widestLabel  = 20 // of what stands left of a fact
 	leastWords   = 24 // columns for words that may be cut short
+	leastName    = 7  // and for a name over a column of words
+	widestName   = 16
 )
 
 // A page writes text of one width, in colour or not.
@@ -298,7 +300,7 @@ func (p *page) table(t *table) {
 			size[c] = max(size[c], width(cell))
 		}
 		if column.Minor {
-			size[c] = min(size[c], leastWords)
+			size[c] = min(size[c], column.least())
 		}
 		if t.Aligned {
 			size[c] = p.columns[column.Name]
@@ -320,6 +322,12 @@ func (p *page) table(t *table) {
 			p.dropped = append(p.dropped, name)
 		}
 	}
+	for c, column := range t.Columns {
+		if keep[c] && column.Minor && column.Rank == 0 {
+			more := min(room, max(0, min(width(column.Name), widestName)-size[c]))
+			size[c], room = size[c]+more, room-more
+		}
+	}
 	header, left := []string{pad(p.style(faint, p.fit(t.Corner, first)), first)}, []bool{true}
 	lines := make([][]string, len(rows))
 	for i, x := range rows {
@@ -334,18 +342,29 @@ func (p *page) table(t *table) {
 			continue
 		}
 		name := column.Name
+		if column.Minor && column.Rank == 0 {
+			name = p.fit(name, size[c])
+		}
 		if t.Aligned {
 			name = pad(strings.Repeat(" ", max(0, (size[c]-width(name)+1)/2))+name, size[c])
 		}
 		header, left = append(header, p.style(faint, name)), append(left, column.Left)
 		for i, cell := range cells[c] {
-			if column.Minor {
+			if column.Minor && column.Rank > 0 {
 				cell = p.fit(cell, size[c]+room)
 			}
 			lines[i] = append(lines[i], p.style(tones[rows[i].Cells[c].Tone], cell))
 		}
 	}
 	p.grid(left, header, lines)
+}
+
+// least is how narrow a column that may be cut short can be.
+func (c column) least() int {
+	if c.Rank == 0 {
+		return leastName
+	}
+	return leastWords
 }
 
 func (p *page) grid(left []bool, header []string, rows [][]string) {
