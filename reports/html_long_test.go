@@ -268,14 +268,14 @@ func tables(t *testing.T, tab context.Context, results []Named) {
 			c, id := s.Charts, "s-"+s.Name
 			for _, v := range c.Views {
 				for k := range v.T {
-					find(id+"-views", v.Peer, number(v.T[k]), number(float64(v.N[k])))
+					find(id+"-views", peerName(v.Peer), number(v.T[k]), number(float64(v.N[k])))
 				}
 			}
 			for _, b := range c.Latency {
 				find(id+"-latency", number(float64(b.N)), number(b.P50), number(b.P99), number(b.Max), number(float64(b.Lost)))
 			}
 			for _, n := range c.Noticed {
-				find(id+"-noticed", n.Peer, n.Of, number(n.Seconds))
+				find(id+"-noticed", peerName(n.Peer), peerName(n.Of), number(n.Seconds))
 			}
 			for _, p := range c.Disagreement {
 				find(id+"-disagreement", number(p.T), number(p.V))
@@ -284,7 +284,7 @@ func tables(t *testing.T, tab context.Context, results []Named) {
 				find(id+"-rate", number(x.Offered), number(x.Delivered), number(x.Loss), number(x.P50), number(x.P99), number(x.Seconds), x.Cause)
 			}
 			if p := c.Pairs; p != nil && i == 0 {
-				find(id+"-p99", p.Names[:1], p.Names[1:2], number(float64(p.Sent[1])), number(float64(p.Lost[1])), number(float64(p.P99[1])))
+				find(id+"-p99", peerName(p.Names[:1]), peerName(p.Names[1:2]), number(float64(p.Sent[1])), number(float64(p.Lost[1])), number(float64(p.P99[1])))
 			}
 		}
 	}
