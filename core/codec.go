@@ -93,8 +93,10 @@ func (m Members) Contains(x Member) bool { return m.codec.Contains(m.list, x) }
 type roster struct {
 	names []Name
 	addrs []netip.AddrPort
-	ports []uint16 // of addrs: most of a search is done in these few bytes
-	list  []Member // scratch, of all
+	ports []uint16   // of addrs: most of a search is done in these few bytes
+	host  netip.Addr // of all addrs, if they have one in common
+	hosts bool       // they have not
+	list  []Member   // scratch, of all
 }
 
 func (r *roster) at(i int) Member { return Member{r.names[i], r.addrs[i]} }
@@ -110,6 +112,10 @@ func (r *roster) all() []Member {
 func (r *roster) clear() { r.names, r.addrs, r.ports = r.names[:0], r.addrs[:0], r.ports[:0] }
 
 func (r *roster) add(m Member) {
+	if len(r.names) == 0 {
+		r.host, r.hosts = m.Addr.Addr(), false
+	}
+	r.hosts = r.hosts || m.Addr.Addr() != r.host
 	r.names, r.addrs, r.ports = append(r.names, m.Name), append(r.addrs, m.Addr), append(r.ports, m.Addr.Port())
 }
 
@@ -127,6 +133,12 @@ func removed[T any](s []T, i int) []T {
 
 // find is where the member with an address stands, -1 where there is none.
 func (r *roster) find(addr netip.AddrPort) int {
+	if !r.hosts {
+		if addr.Addr() != r.host {
+			return -1
+		}
+		return slices.Index(r.ports, addr.Port())
+	}
 	for i := 0; ; i++ {
 		n := slices.Index(r.ports[i:], addr.Port())
 		if n < 0 {

@@ -46,6 +46,7 @@ type Directory struct {
 	answers    int // slots with an answer owed
 	nextAnswer time.Time
 	answering  []netip.AddrPort // scratch
+	other      Member           // scratch, of an Event
 }
 
 // slot is one name's entry.
@@ -92,7 +93,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		switch {
 		case !s.addr.IsValid():
 			if d.count(Unknown) {
-				d.observe(Event{Kind: Unknown, At: now, From: from, Peer: Member{Name: m.Name}})
+				d.observe(Event{Kind: Unknown, At: now, Peer: Member{m.Name, from}})
 			}
 		case d.cfg.SourceCheck && d.codec.Home(from) != s.addr:
 			d.drop(Stranger, now, from, datagram, ErrStranger)
@@ -124,7 +125,7 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 		s.stamp = now
 		d.ask(now, s)
 		if d.count(Repeated) {
-			d.observe(Event{Kind: Repeated, At: now, From: from, Peer: e})
+			d.observe(Event{Kind: Repeated, At: now, Peer: e})
 		}
 		return
 	}
@@ -132,7 +133,8 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	for _, addr := range rivals {
 		if i := d.members.find(addr); i >= 0 && !d.yields(now, i, d.codec.Home(from) == e.Addr) {
 			if d.count(Conflict) {
-				d.observe(Event{Kind: Conflict, At: now, From: from, Peer: e, Other: d.members.at(i)})
+				d.other = d.members.at(i)
+				d.observe(Event{Kind: Conflict, At: now, Peer: e, Other: &d.other})
 			}
 			return
 		}
@@ -147,7 +149,7 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	d.order = append(d.order, uint8(d.view.Slot))
 	d.change(now)
 	if d.count(Born) {
-		d.observe(Event{Kind: Born, At: now, From: from, Peer: e})
+		d.observe(Event{Kind: Born, At: now, Peer: e})
 	}
 }
 
@@ -173,7 +175,8 @@ func (d *Directory) replace(now time.Time, i int, by Member) {
 	e := d.members.at(i)
 	d.remove(now, i)
 	if d.count(Replaced) {
-		d.observe(Event{Kind: Replaced, At: now, Peer: e, Other: by})
+		d.other = by
+		d.observe(Event{Kind: Replaced, At: now, Peer: e, Other: &d.other})
 	}
 }
 
@@ -263,7 +266,7 @@ func (d *Directory) reap(now time.Time) {
 		}
 		d.remove(now, i)
 		if d.count(Removed) {
-			d.observe(Event{Kind: Removed, At: now, Since: stamp, Peer: e})
+			d.observe(Event{Kind: Removed, At: now, Elapsed: now.Sub(stamp), Peer: e})
 		}
 	}
 }

@@ -20,24 +20,24 @@ const (
 	Repeated // an exactly repeated birth of Peer
 	Conflict // a birth of Peer refused: Other has its name or port
 	Alive    // a keep-alive; counted, not told
-	Unknown  // a keep-alive of Peer.Name, which nobody has
+	Unknown  // a keep-alive, from Peer.Addr, of Peer.Name, which nobody has
 	// and at a peer
 	Listed // a directory, All: this peer is in it where it is named
 	Heard  // Peer's vanilla message, with the text Data
 
 	// What else happens at the server:
 	Replaced  // Peer, never proven, gave way to Other's birth
-	Removed   // Peer, silent since Since
+	Removed   // Peer, silent for Elapsed
 	Announced // a directory to everybody, which counts once; counted, not told
 	Held      // an announcement that pacing made wait; counted, not told
 
 	// What else happens at a peer:
 	Broadcast  // a tick of the broadcast timer; counted, not told
 	Skipped    // a tick given up after a suspension; counted, not told
-	Unanswered // no directory has named this peer since its birth at Since; once a birth
+	Unanswered // no directory has named this peer for Elapsed since its birth; once a birth
 
-	// At both, Data is handed out for sending to To. It was due at Since: At less Since
-	// is the driver's lateness.
+	// At both, Data is handed out for sending to To, Elapsed after it was due: that is the
+	// driver's lateness.
 	Sent
 
 	kinds
@@ -53,19 +53,18 @@ func (k Kind) String() string { return kindNames[k] }
 // Dropped reports that the kind is a refused datagram.
 func (k Kind) Dropped() bool { return k <= Stranger }
 
-// Event is one thing that a machine does. Its Kind says which fields count. Slices are
-// the machine's own and valid during the call only.
+// Event is one thing that a machine does. Its Kind says which fields count. What is
+// pointed to is the machine's own and valid during the call only.
 type Event struct {
-	Kind  Kind
-	At    time.Time
-	Since time.Time
-	From  netip.AddrPort // where the datagram that the event is about came from
-	Peer  Member
-	Other Member
-	All   Members
-	Data  []byte // the datagram: refused, sent or a directory's; or a message's text
-	To    []netip.AddrPort
-	Err   error // one of the Err values
+	Kind    Kind
+	At      time.Time
+	Elapsed time.Duration // how late a datagram is sent, or how long silence or waiting has lasted
+	Peer    Member        // of a refused datagram or one of nobody, Addr is where it came from
+	Other   *Member
+	All     *Members
+	Data    []byte // the datagram: refused, sent or a directory's; or a message's text
+	To      []netip.AddrPort
+	Err     error // one of the Err values
 }
 
 // Counters say what becomes of every datagram: In = Events.Dropped() + Events.Taken().
@@ -197,7 +196,7 @@ func (a *account) open(now time.Time, from netip.AddrPort, datagram []byte) bool
 
 func (a *account) drop(k Kind, now time.Time, from netip.AddrPort, datagram []byte, why error) {
 	if a.count(k) {
-		a.observe(Event{Kind: k, At: now, From: from, Data: datagram, Err: why})
+		a.observe(Event{Kind: k, At: now, Peer: Member{Addr: from}, Data: datagram, Err: why})
 	}
 }
 
@@ -205,7 +204,7 @@ func (a *account) drop(k Kind, now time.Time, from netip.AddrPort, datagram []by
 func (a *account) send(now, due time.Time, t Type, datagram []byte, to []netip.AddrPort) Outgoing {
 	a.counters.Out.of(t).add(len(to), len(datagram))
 	if a.count(Sent) {
-		a.observe(Event{Kind: Sent, At: now, Since: due, Data: datagram, To: to})
+		a.observe(Event{Kind: Sent, At: now, Elapsed: now.Sub(due), Data: datagram, To: to})
 	}
 	return Outgoing{datagram, to}
 }

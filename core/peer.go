@@ -35,6 +35,7 @@ type Peer struct {
 	list   []byte           // the last directory, as it came
 	known  roster           // those in it without itself, in its order; by others
 	stale  bool             // known is older than list
+	all    Members          // scratch: a directory as it is told
 	server []netip.AddrPort // the server, as an Outgoing wants it
 
 	text   []byte // scratch: a broadcast's text
@@ -146,12 +147,13 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
 			return
 		}
-		all := Members{p.codec, v.List, v.Len}
+		p.all = Members{p.codec, v.List, v.Len}
 		v.List = nil // it keeps nothing
-		p.take(now, all)
+		p.take(now, p.all)
 		if p.count(Listed) {
-			p.observe(Event{Kind: Listed, At: now, From: from, All: all, Data: datagram})
+			p.observe(Event{Kind: Listed, At: now, All: &p.all, Data: datagram})
 		}
+		p.all.list = nil
 	case TypeVanilla:
 		text := v.Text
 		v.Text = nil
@@ -162,7 +164,7 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			return
 		}
 		if p.count(Heard) {
-			p.observe(Event{Kind: Heard, At: now, From: from, Peer: others.at(i), Data: text})
+			p.observe(Event{Kind: Heard, At: now, Peer: Member{others.names[i], from}, Data: text})
 		}
 	default:
 		p.drop(Misdirected, now, from, datagram, ErrMisdirected)
@@ -256,7 +258,7 @@ func (p *Peer) beBorn(now time.Time) Outgoing {
 	if !p.joined && t.Retry > 0 && now.Sub(p.bornAt) >= t.Retry && !p.overdue {
 		p.overdue = true
 		if p.count(Unanswered) {
-			p.observe(Event{Kind: Unanswered, At: now, Since: p.bornAt})
+			p.observe(Event{Kind: Unanswered, At: now, Elapsed: now.Sub(p.bornAt)})
 		}
 	}
 	return p.toServer(now, was, TypeBirth)

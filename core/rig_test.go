@@ -130,7 +130,10 @@ func (r *rig) say(format string, args ...any) {
 }
 
 func (r *rig) observe(e Event) {
-	peer, other := EntryOf(e.Peer), EntryOf(e.Other)
+	peer, other := EntryOf(e.Peer), Entry{}
+	if e.Other != nil {
+		other = EntryOf(*e.Other)
+	}
 	switch e.Kind {
 	case Sent:
 		r.out += len(e.To)
@@ -140,13 +143,13 @@ func (r *rig) observe(e Event) {
 		}
 		slices.Sort(ports)
 		late := ""
-		if e.Since != e.At {
-			late = fmt.Sprintf(" due %v", e.Since.Sub(start))
+		if e.Elapsed != 0 {
+			late = fmt.Sprintf(" due %v", e.At.Add(-e.Elapsed).Sub(start))
 		}
 		r.say("sent %s to %v%s", show(e.Data), ports, late)
 	case Malformed, Rejected, Misdirected, Stranger:
 		r.dropped++
-		r.say("dropped from %d: %v", e.From.Port(), e.Err)
+		r.say("dropped from %d: %v", e.Peer.Addr.Port(), e.Err)
 	case Born:
 		r.say("born %v", peer)
 	case Repeated:
@@ -156,15 +159,15 @@ func (r *rig) observe(e Event) {
 	case Replaced:
 		r.say("replaced %v by %v", peer, other)
 	case Removed:
-		r.say("removed %v after %v", peer, e.At.Sub(e.Since))
+		r.say("removed %v after %v", peer, e.Elapsed)
 	case Unknown:
-		r.say("unknown %v from %d", peer.Name, e.From.Port())
+		r.say("unknown %v from %d", peer.Name, e.Peer.Addr.Port())
 	case Listed:
 		r.say("directory %s", showMembers(slices.Collect(e.All.Each())))
 	case Heard:
 		r.say("message from %v: %q", peer, e.Data)
 	case Unanswered:
-		r.say("unanswered for %v", e.At.Sub(e.Since))
+		r.say("unanswered for %v", e.Elapsed)
 	}
 }
 

@@ -25,7 +25,7 @@ func FuzzDirectory(f *testing.F) {
 				delete(last, e.Peer)
 			case core.Removed:
 				// The keep-alives are in the model alone, so a removal is judged by silence.
-				silence := e.At.Sub(e.Since)
+				silence := e.Elapsed
 				if silence <= 1500*time.Millisecond || silence > 2*time.Second || last[e.Peer].IsZero() {
 					m.fail("%v removed at %v after %v of silence", e.Peer, e.At.Sub(epoch), silence)
 				}

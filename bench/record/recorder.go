@@ -33,7 +33,7 @@ func (r *Recorder) Observe(e core.Event) {
 		r.message(e.At, e.Peer, e.Data)
 	default:
 		if e.Kind.Dropped() {
-			r.refused(e.From)
+			r.refused(e.Peer.Addr)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func (r *Recorder) sent(e core.Event) {
 		_, counter, ok := core.ParseBroadcast(e.Data[4 : len(e.Data)-1])
 		if ok {
 			at := r.Clock.At(e.At)
-			r.broadcast(at, at-int64(e.At.Sub(e.Since)), counter, e.To)
+			r.broadcast(at, at-int64(e.Elapsed), counter, e.To)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 func (n *node) refuse(e core.Event) {
 	why := e.Err.Error()
 	n.out.often(e.At, why, func() event {
-		return refused{why, e.From.String(), len(e.Data), hex.EncodeToString(e.Data[:min(len(e.Data), glimpse)])}
+		return refused{why, e.Peer.Addr.String(), len(e.Data), hex.EncodeToString(e.Data[:min(len(e.Data), glimpse)])}
 	})
 }
 
@@ -96,15 +96,15 @@ func (n *node) newDirectory(o *options) error {
 			case core.Repeated:
 				n.out.often(e.At, "repeated birth", func() event { return repeated{entryOf(e.Peer)} })
 			case core.Conflict:
-				n.out.often(e.At, "birth with a name or port that is taken", func() event { return conflict{entryOf(e.Peer), entryOf(e.Other)} })
+				n.out.often(e.At, "birth with a name or port that is taken", func() event { return conflict{entryOf(e.Peer), entryOf(*e.Other)} })
 			case core.Unknown:
-				n.out.often(e.At, "keep-alive of nobody in the directory", func() event { return unknown{string(e.Peer.Name), e.From.String()} })
+				n.out.often(e.At, "keep-alive of nobody in the directory", func() event { return unknown{string(e.Peer.Name), e.Peer.Addr.String()} })
 			case core.Replaced:
 				members.remove(e.Peer)
-				n.out.often(e.At, "birth that replaced one without a keep-alive", func() event { return replaced{entryOf(e.Peer), entryOf(e.Other)} })
+				n.out.often(e.At, "birth that replaced one without a keep-alive", func() event { return replaced{entryOf(e.Peer), entryOf(*e.Other)} })
 			case core.Removed:
 				members.remove(e.Peer)
-				n.out.event(e.At, removed{entryOf(e.Peer), milliseconds(e.At.Sub(e.Since))})
+				n.out.event(e.At, removed{entryOf(e.Peer), milliseconds(e.Elapsed)})
 				if members == (ports{}) {
 					say(e.At) // nobody is left to be told
 				}
@@ -142,7 +142,7 @@ func (n *node) newPeer(o *options) error {
 			case core.Heard:
 				n.out.event(e.At, message{entryOf(e.Peer), payloadOf(e.Data)})
 			case core.Unanswered:
-				n.out.event(e.At, unanswered{milliseconds(e.At.Sub(e.Since)), o.server.String()})
+				n.out.event(e.At, unanswered{milliseconds(e.Elapsed), o.server.String()})
 			case core.Sent:
 			default:
 				n.refuse(e)

@@ -100,11 +100,11 @@ func (c *canary) observer(server netip.AddrPort) func(core.Event) {
 				c.sent++
 			}
 		case core.Malformed, core.Rejected, core.Misdirected, core.Stranger:
-			if e.From == c.socket.Addr() {
+			if e.Peer.Addr == c.socket.Addr() {
 				c.pass(e.Data)
 				return
 			}
-			if e.From != server || e.Kind != core.Malformed {
+			if e.Peer.Addr != server || e.Kind != core.Malformed {
 				return
 			}
 			c.got.Add(1)

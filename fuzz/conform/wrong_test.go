@@ -137,7 +137,7 @@ func wrongServer(addr, wrong string) error {
 	cfg.Observe = func(e core.Event) {
 		switch e.Kind {
 		case core.Conflict:
-			conflict, holder = true, core.EntryOf(e.Other)
+			conflict, holder = true, core.EntryOf(*e.Other)
 		case core.Born:
 			born(core.EntryOf(e.Peer))
 		}
@@ -384,7 +384,7 @@ func wrongPeer(name, port, server, wrong string) error {
 		case core.Heard:
 			heard(e.Data)
 		case core.Listed:
-			listed(e.All)
+			listed(*e.All)
 		}
 	}
 	// message has f send the broadcasts, taken apart, and the machine all else.
