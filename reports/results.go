@@ -516,14 +516,16 @@ func facts(r *result.Result, s scene) []fact {
 	return out
 }
 
-// culls are the false ones, beside what theory expects where there is one.
+// culls are the false positives, beside how many are expected where that is known.
 func culls(s scene) phrase {
 	n, ok := s.total("false_culls")
 	if !ok {
 		return nil
 	}
-	if expected, ok := s.total("removed_expected"); ok {
-		return phrase{}.addIf(n > 0 && n > 3*expected, "%s (theory at this loss: %v)", falsePositives(n), digits(expected))
+	if removed, ok := s.total("removed"); ok { // the server's own account
+		expected, _ := s.total("removed_expected")
+		most, _ := s.total("removed_high")
+		return phrase{}.addIf(removed > most, "%s (the losses make %v)", falsePositives(removed), digits(expected))
 	}
 	return phrase{}.addIf(n != 0, "%s", falsePositives(n))
 }

@@ -144,6 +144,7 @@ func (g *generator) scenario(name string, o result.Options) result.Scenario {
 		if name == "loss" {
 			lost = math.Round(float64(vanilla) * 0.01)
 			m["injected"], m["loss_injected"] = one("1", lost+50), one("ratio", 0.01)
+			m["removed"], m["removed_high"] = one("1", 0), one("1", 1)
 			m["removed_expected"], m["peer_seconds"] = one("1", 0.002), one("s", float64(n)*13)
 			m["detect"], m["detect_silence"] = exact(g.uniform(n-1, 1.5, 2.3)), exact(g.uniform(n-1, 1.5, 2.3))
 			m["converge"] = one("s", 2.31)

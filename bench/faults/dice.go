@@ -25,9 +25,11 @@ func (d *Dice) below64(n uint64) uint64 {
 	return hi
 }
 
+// Between is a duration from a to b.
 func (d *Dice) Between(a, b time.Duration) time.Duration {
 	const grain = 100 * time.Microsecond // so that schedules read well
 	return (a + time.Duration(d.below64(uint64(b-a)+1))) / grain * grain
 }
 
+// Percent is a part from 1 % to most %.
 func (d *Dice) Percent(most int) float64 { return float64(d.Below(most)+1) / 100 }

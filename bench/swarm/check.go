@@ -26,12 +26,12 @@ func (f *Finding) String() string {
 // Invariants are what is checked, and what each demands.
 var Invariants = [][2]string{
 	{"membership", "the server has exactly those whose birth it took, names and ports unique, less those it reaped or replaced"},
-	{"early-reap", "nobody whom the server has heard within the deadline is removed, nor within one of an overflow of its queue, four deadlines at most"},
-	{"late-reap", "nobody is still there a reap interval after that"},
+	{"early-removal", "nobody whom the server has heard within the deadline is removed, nor within one of an overflow of its queue, four deadlines at most"},
+	{"late-removal", "nobody is still there a reap interval after that"},
 	{"announce", "every change goes to all members within 2 x Pace"},
 	{"bounded", "the server sends no more than its pacing and answers allow"},
 	{"directory", "every directory sent is valid"},
-	{"books", "every machine's counters add up: what came in is what it was taken for"},
+	{"accounts", "every machine's counters add up: what came in is what it was taken for"},
 	{"view", "a peer knows the last directory it took, without itself, and broadcasts to all of it"},
 	{"timers", "a peer's births, keep-alives and broadcasts go out when they are due by its own clock, not before and not after; those missed while it was stopped, once"},
 	{"counter", "a broadcast has the number of its tick: 0 for the first after a launch, then one more each time"},
@@ -72,17 +72,17 @@ type checker struct {
 	announced []byte        // the last directory sent to all members
 	owed      bool
 	since     time.Duration
-	purse     float64 // announcements sent in excess of the pace
-	paid      time.Duration
+	excess    float64 // announcements sent in excess of the pace
+	excessAt  time.Duration
 
 	peers map[uint16]*watched // the peers, by port
 	fresh []*watched          // those that took a directory at this instant
 
-	posts  posts
-	absent map[core.Entry]absence
-	missed map[uint16]sendings
-	back   map[uint16]time.Duration // when a node was last resumed or launched
-	gaps   map[Gap]int              // seen in the end
+	deliveries deliveries
+	absent     map[core.Entry]absence
+	uplinks    map[uint16]uplink
+	started    map[uint16]time.Duration // when a node was last resumed or launched
+	gaps       map[Gap]int              // seen in the end
 }
 
 // presence is what the server must know of a member.
@@ -94,8 +94,8 @@ type presence struct {
 
 func newChecker(n *simnet.Net, timing core.Timing) *checker {
 	return &checker{net: n, timing: timing, members: map[core.Entry]presence{},
-		peers: map[uint16]*watched{}, posts: posts{},
-		absent: map[core.Entry]absence{}, missed: map[uint16]sendings{}, back: map[uint16]time.Duration{}, gaps: map[Gap]int{}}
+		peers: map[uint16]*watched{}, deliveries: deliveries{},
+		absent: map[core.Entry]absence{}, uplinks: map[uint16]uplink{}, started: map[uint16]time.Duration{}, gaps: map[Gap]int{}}
 }
 
 func (c *checker) fail(invariant, format string, args ...any) {
@@ -104,12 +104,12 @@ func (c *checker) fail(invariant, format string, args ...any) {
 	}
 }
 
-// hear is the Net's trace.
-func (c *checker) hear(e simnet.Event) {
-	c.posts.hear(e)
+// observe is the Net's trace.
+func (c *checker) observe(e simnet.Event) {
+	c.deliveries.observe(e)
 	switch e.What {
 	case simnet.Launched, simnet.Resumed:
-		c.back[e.From] = e.At
+		c.started[e.From] = e.At
 	case simnet.Killed, simnet.Paused:
 	default:
 		c.follow(e)
@@ -125,7 +125,7 @@ func (c *checker) hear(e simnet.Event) {
 			c.gone(x, GapRestarted)
 		}
 		clear(c.members)
-		c.announced, c.owed, c.purse = nil, false, 0
+		c.announced, c.owed, c.excess = nil, false, 0
 		c.losing, c.lost = false, 0
 	case e.What == simnet.Overflowed && e.To == simnet.ServerPort:
 		c.losing = true
@@ -189,10 +189,10 @@ func (c *checker) serverSent(e simnet.Event) {
 	}
 	// Announcements in full, and each member's answer every AnswerGap.
 	const rate = 1/float64(core.Pace) + 1/float64(core.AnswerGap)
-	c.purse = max(0, c.purse-float64(e.At-c.paid)*rate) + float64(len(e.Ports))/float64(max(1, m.Entries.Len()))
-	c.paid = e.At
-	if c.purse > core.Burst+2 {
-		c.fail("bounded", "%.1f directories to all beyond one every %v", c.purse, core.Pace)
+	c.excess = max(0, c.excess-float64(e.At-c.excessAt)*rate) + float64(len(e.Ports))/float64(max(1, m.Entries.Len()))
+	c.excessAt = e.At
+	if c.excess > core.Burst+2 {
+		c.fail("bounded", "%.1f directories to all beyond one every %v", c.excess, core.Pace)
 	}
 }
 
@@ -212,20 +212,20 @@ func (c *checker) instant() {
 	for _, w := range c.fresh {
 		w.fresh = false
 		w.view()
-		c.books(w.self.Port, w.Counters())
+		c.checkCounters(w.self.Port, w.Counters())
 	}
 	c.fresh = c.fresh[:0]
 	x := c.net.Node(simnet.ServerPort)
 	if !x.Running() || x.Paused() {
 		return
 	}
-	c.books(x.Port(), x.Machine().(server).Counters())
+	c.checkCounters(x.Port(), x.Machine().(server).Counters())
 	if c.losing {
 		c.losing, c.lost = false, now
 	}
 	directory := x.Machine().(server)
 	if !c.dirty && now < c.look && directory.Len() == len(c.members) {
-		return // a reap shows in the length at once, though pacing may hold its news
+		return // a removal shows in the length at once, though pacing may hold its news
 	}
 	c.dirty, c.look = false, now+50*time.Millisecond
 	c.entries = c.entries[:0].AppendMembers(directory.Members())
@@ -236,7 +236,7 @@ func (c *checker) instant() {
 		if !ok {
 			c.fail("membership", "%v is a member, and must not be", e)
 		} else if now > c.due(p.heard) {
-			c.fail("late-reap", "%v has been silent for %v", e, now-p.heard)
+			c.fail("late-removal", "%v has been silent for %v", e, now-p.heard)
 		}
 	}
 	if entries.Len() != len(c.members) {
@@ -252,11 +252,11 @@ func (c *checker) instant() {
 	}
 }
 
-// books adds up a machine's counters.
-func (c *checker) books(port uint16, n core.Counters) {
+// checkCounters adds up a machine's counters.
+func (c *checker) checkCounters(port uint16, n core.Counters) {
 	known := n.Events.Dropped() + n.Events.Taken()
 	if in := n.In.Total().Datagrams; in != known {
-		c.fail("books", "%d datagrams came to %d, and %d are accounted for", in, port, known)
+		c.fail("accounts", "%d datagrams came to %d, and %d are accounted for", in, port, known)
 	}
 }
 
@@ -283,9 +283,9 @@ func (c *checker) removed(entries core.Entries) {
 	for _, e := range gone {
 		heard, now := c.members[e].heard, c.net.Now()
 		if silent := now - heard; now <= c.expires(heard, c.timing.Deadline) {
-			c.fail("early-reap", "%v was removed, heard %v ago", e, silent)
+			c.fail("early-removal", "%v was removed, heard %v ago", e, silent)
 		} else if due := c.due(heard); now > due {
-			c.fail("late-reap", "%v was removed %v too late, heard %v ago", e, now-due, silent)
+			c.fail("late-removal", "%v was removed %v too late, heard %v ago", e, now-due, silent)
 		}
 		c.gone(e, c.silence(e, heard))
 		delete(c.members, e)

@@ -27,14 +27,14 @@ const (
 // Gaps are all of them.
 var Gaps = []Gap{GapLost, GapOvertaken, GapRestarted, GapStopped, GapUnheard, GapDisplaced}
 
-// post is what has become of the last directory sent to a port.
-type post struct {
+// delivery is what has become of the last directory sent to a port.
+type delivery struct {
 	last                   core.Entries
 	lost, taken, overtaken bool
 }
 
-// gap is the one that the post explains; "": none.
-func (p *post) gap() Gap {
+// gap is the one that the delivery explains; "": none.
+func (p *delivery) gap() Gap {
 	switch {
 	case p.overtaken:
 		return GapOvertaken
@@ -44,20 +44,20 @@ func (p *post) gap() Gap {
 	return ""
 }
 
-// posts follows every port's.
-type posts map[uint16]*post
+// deliveries follows every port's.
+type deliveries map[uint16]*delivery
 
-func (g posts) of(port uint16) *post {
+func (g deliveries) of(port uint16) *delivery {
 	p := g[port]
 	if p == nil {
-		p = &post{}
+		p = &delivery{}
 		g[port] = p
 	}
 	return p
 }
 
-// hear takes what the network does to the server's directories.
-func (g posts) hear(e simnet.Event) {
+// observe takes what the network does to the server's directories.
+func (g deliveries) observe(e simnet.Event) {
 	if e.From != simnet.ServerPort || e.What >= simnet.Launched {
 		return
 	}
@@ -101,20 +101,20 @@ func (c *checker) silence(e core.Entry, heard time.Duration) Gap {
 	switch {
 	case w == nil || w.self != e:
 		return "" // a ghost
-	case !x.Running() || x.Paused() || c.back[e.Port] >= heard:
+	case !x.Running() || x.Paused() || c.started[e.Port] >= heard:
 		return GapStopped
-	case w.spoke <= heard && x.Time().Sub(simnet.Start) < w.alive.due:
+	case w.lastSent <= heard && x.Time().Sub(simnet.Start) < w.alive.due:
 		return GapStopped
-	case w.spoke > heard && (c.missed[e.Port].last > heard || c.missed[e.Port].afloat > 0):
+	case w.lastSent > heard && (c.uplinks[e.Port].last > heard || c.uplinks[e.Port].underWay > 0):
 		return GapUnheard
 	}
 	return ""
 }
 
-// sendings is what has become of a peer's datagrams to the server.
-type sendings struct {
-	last   time.Duration // when one was last lost
-	afloat int           // on their way, or waiting
+// uplink is what has become of a peer's datagrams to the server.
+type uplink struct {
+	last     time.Duration // when one was last lost
+	underWay int           // on their way, or waiting
 }
 
 // follow counts what a port sends to the server, and what becomes of it.
@@ -127,17 +127,17 @@ func (c *checker) follow(e simnet.Event) {
 	case e.To != simnet.ServerPort:
 		return
 	}
-	m := c.missed[e.From]
+	m := c.uplinks[e.From]
 	switch e.What {
 	case simnet.Sent, simnet.Duplicated:
-		m.afloat++
+		m.underWay++
 	case simnet.Lost, simnet.Cut, simnet.Overflowed, simnet.Unreachable:
 		m.last = e.At
-		m.afloat--
+		m.underWay--
 	case simnet.Taken:
-		m.afloat--
+		m.underWay--
 	}
-	c.missed[e.From] = m
+	c.uplinks[e.From] = m
 }
 
 // outside is the gap of a peer that has been a member and is none in the end.
@@ -156,7 +156,7 @@ func (c *checker) outside(self core.Entry) Gap {
 // gap checks at the end of a mesh without refresh that a peer's view is the
 // server's, or that a known gap explains why not.
 func (c *checker) gap(self core.Entry, others, all core.Entries) {
-	p := c.posts.of(self.Port)
+	p := c.deliveries.of(self.Port)
 	switch {
 	case !all.Contains(self): // end has seen to it that it has been a member
 		why := c.outside(self)

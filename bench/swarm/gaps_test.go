@@ -12,7 +12,7 @@ import (
 // A peer's silence is explained by what has happened to it, and by nothing else.
 func TestSilence(t *testing.T) {
 	var c *checker
-	n := simnet.New(simnet.Config{Trace: func(e simnet.Event) { c.hear(e) }})
+	n := simnet.New(simnet.Config{Trace: func(e simnet.Event) { c.observe(e) }})
 	timing := core.DefaultTiming()
 	c = newChecker(n, timing)
 	n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()

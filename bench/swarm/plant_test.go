@@ -298,9 +298,9 @@ func TestPlantedFaults(t *testing.T) {
 		invariant string
 	}
 	planted := []plant{
-		{"reaps too early", late(1400 * time.Millisecond), "early-reap"},
-		{"reaps too late", late(1600 * time.Millisecond), "late-reap"},
-		{"does not hear of losses", serverOf(func(d directory) core.Machine { return &deaf{d} }), "early-reap"},
+		{"reaps too early", late(1400 * time.Millisecond), "early-removal"},
+		{"reaps too late", late(1600 * time.Millisecond), "late-removal"},
+		{"does not hear of losses", serverOf(func(d directory) core.Machine { return &deaf{d} }), "early-removal"},
 		{"forgets announcements", serverOf(func(d directory) core.Machine { return &forgetful{directory: d} }), "announce"},
 		{"announces not to all", serverOf(func(d directory) core.Machine { return &partial{directory: d} }), "announce"},
 		{"names a member twice", serverOf(func(d directory) core.Machine { return &garbler{directory: d} }), "directory"},
@@ -372,7 +372,7 @@ func TestPlantedFaults(t *testing.T) {
 				p.numbers = 5
 			}
 		})), "counter"},
-		{"counts carelessly", serverOf(func(d directory) core.Machine { return &careless{directory: d} }), "books"},
+		{"counts carelessly", serverOf(func(d directory) core.Machine { return &careless{directory: d} }), "accounts"},
 		{"answers no repeated birth", serverOf(func(d directory) core.Machine { return &silent{d} }), "heal"},
 		{"answers with an old directory", serverOf(func(d directory) core.Machine { return &nostalgic{directory: d} }), "gap"},
 	}

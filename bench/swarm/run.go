@@ -34,13 +34,13 @@ func Simulate(ctx context.Context, s faults.Script, machines Machines, until tim
 	timing := core.DefaultTiming()
 	timing.Refresh = s.Refresh
 	var c *checker
-	hear := func(e simnet.Event) {
-		c.hear(e)
+	observe := func(e simnet.Event) {
+		c.observe(e)
 		if trace != nil {
 			trace(e)
 		}
 	}
-	n := simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: hear})
+	n := simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: observe})
 	c = newChecker(n, timing)
 	n.Add(simnet.ServerPort, func(now time.Time) core.Machine {
 		return machines.Server(core.DirectoryConfig{Addr: simnet.Addr(simnet.ServerPort), Timing: timing}, now)

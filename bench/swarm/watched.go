@@ -23,7 +23,7 @@ type watched struct {
 	fresh  bool   // it took one at this instant
 	stale  bool   // when one named it first, the server did not have it any more
 
-	launched, spoke time.Duration // when it was, and when it last sent the server something, by the Net's clock
+	launched, lastSent time.Duration // when it was, and when it last sent the server something, by the Net's clock
 
 	birth, alive, tick timer
 	counter            uint16        // of the next tick
@@ -55,7 +55,7 @@ func (t *timer) turn(now time.Duration) {
 // watch follows a peer from its launch on, at now by its clock.
 func (c *checker) watch(m member, self core.Entry, now time.Time) *watched {
 	t, at := &c.timing, now.Sub(simnet.Start)
-	w := &watched{member: m, c: c, self: self, launched: c.net.Now(), spoke: -1,
+	w := &watched{member: m, c: c, self: self, launched: c.net.Now(), lastSent: -1,
 		birth:  timer{at, t.Retry},
 		alive:  timer{at + t.Heartbeat, t.Heartbeat},
 		tick:   timer{at + t.Broadcast, t.Broadcast},
@@ -129,7 +129,7 @@ func (w *watched) sent(what string, t *timer, now time.Duration) {
 }
 
 func (w *watched) toServer(out core.Outgoing) {
-	w.spoke = w.c.net.Now()
+	w.lastSent = w.c.net.Now()
 	if len(out.To) != 1 || out.To[0] != serverAddr {
 		w.c.fail("timers", "peer %v sends a birth or a keep-alive to %v", w.self, out.To)
 	}

@@ -85,7 +85,7 @@ func runSwarm(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 func invariants() string {
 	var b strings.Builder
 	for _, i := range swarm.Invariants {
-		fmt.Fprintf(&b, "  %-11s %s\n", i[0], i[1])
+		fmt.Fprintf(&b, "  %-13s %s\n", i[0], i[1])
 	}
 	return b.String() + `
 Exit codes: 0 every invariant held, 1 failure, 2 usage, 3 one was broken,

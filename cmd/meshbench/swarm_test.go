@@ -25,7 +25,7 @@ func TestSwarm(t *testing.T) {
 		{"-seed 7 -until 48s", 0, "every invariant held but heal and gap, which are not checked before 49s"},
 		{"-seed 7 -trace -until 1ms", 0, "0.000000000 launched 3000"},
 		{"-faults " + scripts + "partition.faults", 0, "every invariant held"},
-		{"-h", 0, "early-reap"},
+		{"-h", 0, "early-removal"},
 		{"-seeds 5", 2, `-seeds "5", want a range such as 1..2000`},
 		{"-seeds 5..4", 2, "want a range"},
 		{"-seeds 0..18446744073709551615", 2, "want a range"},
