@@ -14,7 +14,7 @@ import (
 func FuzzDirectory(f *testing.F) {
 	env := hostile.DefaultEnv()
 	f.Fuzz(func(t *testing.T, schedule []byte) {
-		m := directoryModel{port: int(env.Server.Port()), reaped: epoch, heard: map[int]map[byte]int{}, fates: map[hostile.Fate]int{}}
+		m := directoryModel{port: int(env.Server.Port()), reaped: epoch, heard: map[int]map[byte]int{}, fates: map[core.Kind]int{}}
 		last := map[core.Member]time.Time{} // sign of life
 		var d *core.Directory
 		d, err := core.NewDirectory(core.DirectoryConfig{Addr: env.Server, Timing: core.DefaultTiming(), Observe: func(e core.Event) {
@@ -65,7 +65,7 @@ func FuzzPeer(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := peerModel{env: env, refresh: timing.Refresh, birth: epoch, alive: epoch.Add(500 * time.Millisecond), tick: epoch.Add(4 * time.Second), fates: map[hostile.Fate]int{}}
+		m := peerModel{env: env, refresh: timing.Refresh, birth: epoch, alive: epoch.Add(500 * time.Millisecond), tick: epoch.Add(4 * time.Second), fates: map[core.Kind]int{}}
 		drive(p, schedule, env.Address, 9*time.Second, m.step, m.polled, func(now, next time.Time) { m.idle(now, next, p) })
 		if m.err != nil {
 			t.Fatal(m.err)

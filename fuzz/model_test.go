@@ -23,7 +23,7 @@ type directoryModel struct {
 	steps   int       // datagrams in
 	sent    int       // datagrams out
 	heard   map[int]map[byte]int
-	fates   map[hostile.Fate]int
+	fates   map[core.Kind]int
 	err     error
 }
 
@@ -48,12 +48,12 @@ func (m *directoryModel) step(now time.Time, from netip.AddrPort, datagram []byt
 	m.fates[m.fate(now, from, decode(datagram))]++
 }
 
-func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive) hostile.Fate {
+func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive) core.Kind {
 	switch d.Kind {
 	case "":
-		return hostile.Malformed
+		return core.Malformed
 	case "directory", "vanilla":
-		return hostile.Misdirected
+		return core.Misdirected
 	case "keep-alive":
 		for i := range m.entries {
 			if m.entries[i].name == d.Name {
@@ -61,19 +61,19 @@ func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive) hosti
 				if from == m.entries[i].from || int(from.Port()) == m.entries[i].port {
 					m.entries[i].own = true
 				}
-				return hostile.Renewed
+				return core.Alive
 			}
 		}
-		return hostile.Unknown
+		return core.Unknown
 	}
 	if d.Port == m.port {
-		return hostile.Rejected
+		return core.Rejected
 	}
 	for i, e := range m.entries {
 		if e.name == d.Name && e.port == d.Port {
 			m.entries[i].stamp = now
 			m.asked = append(m.asked, d.Port)
-			return hostile.Repeated
+			return core.Repeated
 		}
 	}
 	rival := func(e modelEntry) bool { return e.name == d.Name || e.port == d.Port }
@@ -81,13 +81,13 @@ func (m *directoryModel) fate(now time.Time, from netip.AddrPort, d naive) hosti
 	for _, e := range m.entries {
 		away := int(e.from.Port()) != e.port
 		if rival(e) && (e.own || now.Sub(e.born) <= time.Second && !(home && away)) {
-			return hostile.Conflict
+			return core.Conflict
 		}
 	}
 	m.entries = slices.DeleteFunc(m.entries, rival)
 	m.entries = append(m.entries, modelEntry{name: d.Name, port: d.Port, stamp: now, born: now, from: from})
 	m.owed = true
-	return hostile.Born
+	return core.Born
 }
 
 // reap looks for silent peers at every multiple of 500 ms.
@@ -191,8 +191,8 @@ func (m *directoryModel) idle(now, next time.Time, d *core.Directory) {
 	if out := int(c.Out.Total().Datagrams); out != m.sent {
 		m.fail("%d datagrams counted out, want %d", out, m.sent)
 	}
-	for f := hostile.Malformed; f <= hostile.Unknown; f++ {
-		if got := int(f.Count(c)); got != m.fates[f] {
+	for f := core.Malformed; f <= core.Unknown; f++ {
+		if got := int(c.Events[f]); got != m.fates[f] {
 			m.fail("%d counted as %v, want %d", got, f, m.fates[f])
 		}
 	}
@@ -209,7 +209,7 @@ type peerModel struct {
 	tick    time.Time
 	counter int
 	sent    int
-	fates   map[hostile.Fate]int
+	fates   map[core.Kind]int
 	err     error
 }
 
@@ -223,15 +223,15 @@ func (m *peerModel) step(now time.Time, from netip.AddrPort, datagram []byte) {
 	m.fates[m.fate(now, from, decode(datagram))]++
 }
 
-func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive) hostile.Fate {
+func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive) core.Kind {
 	switch d.Kind {
 	case "":
-		return hostile.Malformed
+		return core.Malformed
 	case "birth", "keep-alive":
-		return hostile.Misdirected
+		return core.Misdirected
 	case "directory":
 		if from != m.env.Server {
-			return hostile.Strange
+			return core.Stranger
 		}
 		m.others = nil
 		for i := range d.Len() {
@@ -246,14 +246,14 @@ func (m *peerModel) fate(now time.Time, from netip.AddrPort, d naive) hostile.Fa
 				m.others = append(m.others, modelEntry{name: name, port: port})
 			}
 		}
-		return hostile.Taken
+		return core.Listed
 	}
 	for _, e := range m.others {
 		if from == netip.AddrPortFrom(m.env.Server.Addr(), uint16(e.port)) {
-			return hostile.Delivered
+			return core.Heard
 		}
 	}
-	return hostile.Strange
+	return core.Stranger
 }
 
 // polled judges what the peer sends: birth before keep-alive before broadcast
@@ -323,8 +323,8 @@ func (m *peerModel) idle(now, next time.Time, p *core.Peer) {
 	if out := int(c.Out.Total().Datagrams); out != m.sent {
 		m.fail("%d datagrams counted out, want %d", out, m.sent)
 	}
-	for _, f := range []hostile.Fate{hostile.Malformed, hostile.Misdirected, hostile.Strange, hostile.Taken, hostile.Delivered} {
-		if got := int(f.Count(c)); got != m.fates[f] {
+	for _, f := range []core.Kind{core.Malformed, core.Misdirected, core.Stranger, core.Listed, core.Heard} {
+		if got := int(c.Events[f]); got != m.fates[f] {
 			m.fail("%d counted as %v, want %d", got, f, m.fates[f])
 		}
 	}

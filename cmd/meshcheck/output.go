@@ -28,7 +28,7 @@ func (o *output) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&o.ascii, "ascii", false, "no character above ASCII in the text")
 }
 
-// files sees to it that the files can be written: better now than after the run.
+// files ensures that the files can be written: better now than after the run.
 func (o *output) files() error {
 	if o.junit == "-" || o.html == "-" {
 		return cli.Usagef("- is for -json only")

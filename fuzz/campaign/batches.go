@@ -227,7 +227,7 @@ func (c *campaign) single(k hostile.Case) batch {
 	c.keepSendable(&b)
 	if c.Role == hostile.Server && k.Span() > time.Second && len(k.Left) == 0 && k.Steps[len(k.Steps)-1].At > 2100*time.Millisecond {
 		for _, s := range k.Steps {
-			if s.Fate == hostile.Born {
+			if s.Fate == core.Born {
 				m, _ := core.Parse(s.Datagram)
 				b.ghosts = append(b.ghosts, m.Entry)
 			}

@@ -432,7 +432,7 @@ func (c *campaign) check(ctx context.Context, b batch, watch bool) (kind Kind, w
 // another one behind.
 func (c *campaign) narrow(ctx context.Context, b batch, f *Finding) error {
 	deadline := time.Now().Add(c.Narrow)
-	f.Shots = Reduce(b.shots, func(shots []hostile.Shot) bool {
+	f.Shots = reduce(b.shots, func(shots []hostile.Shot) bool {
 		if ctx.Err() != nil || c.restart(ctx) != nil {
 			return false
 		}

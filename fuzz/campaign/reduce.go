@@ -4,10 +4,10 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// Reduce is delta debugging (Zeller, Hildebrandt: Simplifying and Isolating
+// reduce is delta debugging (Zeller, Hildebrandt: Simplifying and Isolating
 // Failure-Inducing Input, 2002): a shortest list that still fails, in that no
 // single shot can be left out, unless stop says that it has taken too long.
-func Reduce(shots []hostile.Shot, fails func([]hostile.Shot) bool, stop func() bool) []hostile.Shot {
+func reduce(shots []hostile.Shot, fails func([]hostile.Shot) bool, stop func() bool) []hostile.Shot {
 	alone := shots // few enough to look for a single culprit first, which halving may miss
 	if len(shots) > 8 {
 		alone = shots[:1] // the catalogue begins with what most often is

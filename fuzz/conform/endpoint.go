@@ -22,7 +22,7 @@ func clock() time.Time { return time.Now().Round(0) }
 func portOf(u *net.UDPConn) uint16 { return u.LocalAddr().(*net.UDPAddr).AddrPort().Port() }
 
 // endpoint is one socket of a case's: a peer, the server of a peer under test, or
-// somebody whom nobody knows.
+// a stranger.
 type endpoint struct {
 	trial    *trial
 	label    string

@@ -22,7 +22,7 @@ func robustness(role hostile.Role) (cases []Case) {
 		}
 		x := Case{Title: c.Why, Level: Should, Role: role, Section: secBad, span: c.Span() + 200*time.Millisecond}
 		x.risky = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool {
-			return s.Fate == hostile.Malformed || s.Fate == hostile.Rejected || s.Fate == hostile.Misdirected
+			return s.Fate == core.Malformed || s.Fate == core.Rejected || s.Fate == core.Misdirected
 		})
 		_, rest, _ := strings.Cut(c.Name, "/")
 		if role == hostile.Server {
@@ -95,7 +95,7 @@ func (l *trial) attackServer(i int) {
 	l.knowsIn(soon, 0, m[0], expected)
 	l.wantNothing(s, "a port that no birth has named is sent nothing")
 	if !slices.ContainsFunc(c.Steps, func(s hostile.Step) bool {
-		return s.Fate == hostile.Born || s.Fate == hostile.Repeated || s.Fate == hostile.Conflict
+		return s.Fate == core.Born || s.Fate == core.Repeated || s.Fate == core.Conflict
 	}) {
 		l.wantSilence(m[0], since, "what is dropped is not announced")
 	}
@@ -163,9 +163,9 @@ func (l *trial) checkOutput(c hostile.Case, before, sent int) {
 		if len(text) < 8 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 			continue
 		}
-		if s.Fate == hostile.Delivered && len(b) < 200 {
+		if s.Fate == core.Heard && len(b) < 200 {
 			l.prints(nil, text)
-		} else if s.Fate != hostile.Delivered && strings.Contains(said, text[:8]) {
+		} else if s.Fate != core.Heard && strings.Contains(said, text[:8]) {
 			l.failf(nil, fmt.Sprintf("a message that is dropped is not printed: %q", text), "it is printed: %q", lineWith(said, text[:8]))
 		}
 	}

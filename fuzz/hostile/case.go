@@ -36,38 +36,12 @@ const (
 	FromDouble                  // the first member's port, on another host
 )
 
-// Fate is what must become of one datagram.
-type Fate uint8
-
-const (
-	Malformed   Fate = iota // dropped, and counted as what the name says
-	Rejected                //
-	Misdirected             //
-	Strange                 //
-	Born                    // at the server: the newcomer is in the directory
-	Repeated                // its entry renewed and the directory sent to it
-	Conflict                // ignored without a sound
-	Renewed                 // the keep-alive of a known name
-	Unknown                 // the keep-alive of nobody
-	Taken                   // at a peer: the directory replaces the last one
-	Delivered               // the message is handed up
-)
-
-var fates = [...]string{"malformed", "rejected", "misdirected", "stranger", "born", "repeated", "conflict", "renewed", "unknown", "taken", "delivered"}
-
-func (f Fate) String() string { return fates[f] }
-
-// Count is the one of c's counters that a datagram of this fate adds one to.
-func (f Fate) Count(c core.Counters) uint64 {
-	return c.Events[f] // core counts kinds in the same order
-}
-
 // Step is one datagram of a case.
 type Step struct {
 	At       time.Duration // after the case's start
 	From     Origin
 	Datagram []byte
-	Fate     Fate
+	Fate     core.Kind // what must become of it: Malformed to Heard
 }
 
 // Case is one hostile input: a datagram or a sequence of them.

@@ -15,7 +15,7 @@ func (e Env) Catalogue() ([]Case, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
-	b := &book{Env: e, cases: make([]Case, 0, 256)}
+	b := &builder{Env: e, cases: make([]Case, 0, 256)}
 	b.server()
 	b.serverSequences()
 	b.peer()
@@ -27,13 +27,13 @@ func (e Env) Catalogue() ([]Case, error) {
 	return b.cases, nil
 }
 
-// book is a catalogue being written.
-type book struct {
+// builder writes a catalogue.
+type builder struct {
 	Env
 	cases []Case
 }
 
-func (b *book) role(name string) Role {
+func (b *builder) role(name string) Role {
 	if name[:4] == "srv/" {
 		return Server
 	}
@@ -41,11 +41,11 @@ func (b *book) role(name string) Role {
 }
 
 // one adds a case of one datagram.
-func (b *book) one(name string, from Origin, datagram []byte, fate Fate, why string) *Case {
+func (b *builder) one(name string, from Origin, datagram []byte, fate core.Kind, why string) *Case {
 	return b.sequence(name, why, Step{0, from, datagram, fate})
 }
 
-func (b *book) sequence(name, why string, steps ...Step) *Case {
+func (b *builder) sequence(name, why string, steps ...Step) *Case {
 	b.cases = append(b.cases, Case{Name: name, Why: why, Role: b.role(name), Steps: steps})
 	return &b.cases[len(b.cases)-1]
 }
@@ -127,9 +127,9 @@ var invalidNames = []struct {
 }
 
 // malformed adds what no receiver may do more with than count.
-func (b *book) malformed(prefix string, from Origin) {
+func (b *builder) malformed(prefix string, from Origin) {
 	add := func(what string, datagram []byte, why string) {
-		b.one(prefix+what, from, datagram, Malformed, why)
+		b.one(prefix+what, from, datagram, core.Malformed, why)
 	}
 	spare := b.Spare[0]
 	add("any/empty", []byte{}, "a datagram of no bytes is still one; a receiver that takes 0 for the end of the stream hangs")
@@ -162,38 +162,38 @@ func (b *book) malformed(prefix string, from Origin) {
 }
 
 // server adds single datagrams for the server.
-func (b *book) server() {
+func (b *builder) server() {
 	a, m := b.Members[0], b.Members[1]
 	s, t := b.Spare[0], b.Spare[1]
 	b.malformed("srv/", FromStranger)
-	one := func(name string, datagram []byte, fate Fate, why string) *Case {
+	one := func(name string, datagram []byte, fate core.Kind, why string) *Case {
 		return b.one("srv/"+name, FromStranger, datagram, fate, why)
 	}
-	one("birth/server-port", Birth(uint16(s.Name), b.Server.Port()), Rejected, "the server would send its directory to itself")
+	one("birth/server-port", Birth(uint16(s.Name), b.Server.Port()), core.Rejected, "the server would send its directory to itself")
 	for _, port := range []uint16{1, 1023, 65535} {
-		one(fmt.Sprintf("birth/port-%d", port), Birth(uint16(s.Name), port), Born, "an unusual port is still a port").
+		one(fmt.Sprintf("birth/port-%d", port), Birth(uint16(s.Name), port), core.Born, "an unusual port is still a port").
 			leaves(0, core.Entry{Name: s.Name, Port: port})
 	}
-	one("birth/held-name", Birth(uint16(a.Name), s.Port), Conflict, "the first to hold a name keeps it; 6 bytes must draw none")
-	one("birth/held-port", Birth(uint16(s.Name), a.Port), Conflict, "the first to hold a port keeps it; 6 bytes must draw none")
-	one("birth/held-both", Birth(uint16(a.Name), m.Port), Conflict, "one member's name with another's port")
-	one("birth/spare", BirthOf(t), Born, "a peer that is born and never heard of again").leaves(time.Second, t)
-	one("keep-alive/unknown", KeepAliveOf(s), Unknown, "nobody comes back by keep-alive alone")
-	one("keep-alive/spoofed", KeepAliveOf(a), Renewed, "a keep-alive counts from whatever port it comes")
-	one("directory/empty", Directory(), Misdirected, "a directory is not for a server")
-	one("directory/forged", Directory(a, m, s), Misdirected, "must not become the server's own")
-	one("directory/count-lie", lyingDirectory(2, a), Malformed, "promises an entry more than it has")
-	one("directory/count-max", lyingDirectory(0xFFFF, a), Malformed, "4 + 4 * 65535 does not fit 16 bits: computed there, it is 0")
-	one("vanilla/empty", Vanilla(""), Misdirected, "a message is not for a server")
-	one("vanilla/text", Vanilla("hi"), Misdirected, "a message is not for a server")
-	one("vanilla/max", Vanilla(string(filled(core.MaxPayload, 'x'))), Misdirected, "the largest message there is")
-	one("vanilla/length-lie", lyingVanilla(0xFFFF, "hi\x00"), Malformed, "promises 65535 bytes and brings 2")
+	one("birth/held-name", Birth(uint16(a.Name), s.Port), core.Conflict, "the first to hold a name keeps it; 6 bytes must draw none")
+	one("birth/held-port", Birth(uint16(s.Name), a.Port), core.Conflict, "the first to hold a port keeps it; 6 bytes must draw none")
+	one("birth/held-both", Birth(uint16(a.Name), m.Port), core.Conflict, "one member's name with another's port")
+	one("birth/spare", BirthOf(t), core.Born, "a peer that is born and never heard of again").leaves(time.Second, t)
+	one("keep-alive/unknown", KeepAliveOf(s), core.Unknown, "nobody comes back by keep-alive alone")
+	one("keep-alive/spoofed", KeepAliveOf(a), core.Alive, "a keep-alive counts from whatever port it comes")
+	one("directory/empty", Directory(), core.Misdirected, "a directory is not for a server")
+	one("directory/forged", Directory(a, m, s), core.Misdirected, "must not become the server's own")
+	one("directory/count-lie", lyingDirectory(2, a), core.Malformed, "promises an entry more than it has")
+	one("directory/count-max", lyingDirectory(0xFFFF, a), core.Malformed, "4 + 4 * 65535 does not fit 16 bits: computed there, it is 0")
+	one("vanilla/empty", Vanilla(""), core.Misdirected, "a message is not for a server")
+	one("vanilla/text", Vanilla("hi"), core.Misdirected, "a message is not for a server")
+	one("vanilla/max", Vanilla(string(filled(core.MaxPayload, 'x'))), core.Misdirected, "the largest message there is")
+	one("vanilla/length-lie", lyingVanilla(0xFFFF, "hi\x00"), core.Malformed, "promises 65535 bytes and brings 2")
 }
 
 const tick = 10 * time.Millisecond // between datagrams that must be seen one by one
 
 // times is n steps, the i-th made by f, gap apart.
-func times(n int, gap time.Duration, f func(i int) ([]byte, Fate)) (steps []Step) {
+func times(n int, gap time.Duration, f func(i int) ([]byte, core.Kind)) (steps []Step) {
 	for i := range n {
 		datagram, fate := f(i)
 		steps = append(steps, Step{At: time.Duration(i) * gap, Datagram: datagram, Fate: fate})
@@ -202,7 +202,7 @@ func times(n int, gap time.Duration, f func(i int) ([]byte, Fate)) (steps []Step
 }
 
 // serverSequences adds what takes several datagrams to go wrong.
-func (b *book) serverSequences() {
+func (b *builder) serverSequences() {
 	a := b.Members[0]
 	s, t, u := b.Spare[0], b.Spare[1], b.Spare[2]
 	free := b.Spare
@@ -211,90 +211,90 @@ func (b *book) serverSequences() {
 	}
 	add := func(name, why string, steps ...Step) *Case { return b.sequence("srv/"+name, why, steps...) }
 
-	add("sequence/empty-burst", "each of them ends a careless read loop", times(16, 0, func(int) ([]byte, Fate) { return []byte{}, Malformed })...)
-	add("sequence/conflict-burst", "silence must hold under repetition", times(64, 0, func(int) ([]byte, Fate) { return Birth(uint16(a.Name), s.Port), Conflict })...)
-	add("sequence/repeat-burst", "64 births of one peer may draw one answer every 100 ms", times(64, tick, func(i int) ([]byte, Fate) {
+	add("sequence/empty-burst", "each of them ends a careless read loop", times(16, 0, func(int) ([]byte, core.Kind) { return []byte{}, core.Malformed })...)
+	add("sequence/conflict-burst", "silence must hold under repetition", times(64, 0, func(int) ([]byte, core.Kind) { return Birth(uint16(a.Name), s.Port), core.Conflict })...)
+	add("sequence/repeat-burst", "64 births of one peer may draw one answer every 100 ms", times(64, tick, func(i int) ([]byte, core.Kind) {
 		if i == 0 {
-			return BirthOf(s), Born
+			return BirthOf(s), core.Born
 		}
-		return BirthOf(s), Repeated
+		return BirthOf(s), core.Repeated
 	})...).leaves(0, s)
-	add("sequence/unknown-burst", "keep-alives of every name that nobody has", times(len(free), 0, func(i int) ([]byte, Fate) { return KeepAliveOf(free[i]), Unknown })...)
+	add("sequence/unknown-burst", "keep-alives of every name that nobody has", times(len(free), 0, func(i int) ([]byte, core.Kind) { return KeepAliveOf(free[i]), core.Unknown })...)
 	add("sequence/keep-alive-first", "reordered: the keep-alive is nobody's until the birth is there",
-		Step{0, FromStranger, KeepAliveOf(s), Unknown}, Step{tick, FromStranger, BirthOf(s), Born}, Step{2 * tick, FromStranger, KeepAliveOf(s), Renewed}).leaves(0, s)
+		Step{0, FromStranger, KeepAliveOf(s), core.Unknown}, Step{tick, FromStranger, BirthOf(s), core.Born}, Step{2 * tick, FromStranger, KeepAliveOf(s), core.Alive}).leaves(0, s)
 	add("sequence/steal-name", "of two with one name the first stays, also against a keep-alive in the second's favour",
-		Step{0, FromStranger, BirthOf(s), Born}, Step{tick, FromStranger, Birth(uint16(s.Name), t.Port), Conflict},
-		Step{2 * tick, FromStranger, KeepAliveOf(s), Renewed}).leaves(0, s)
+		Step{0, FromStranger, BirthOf(s), core.Born}, Step{tick, FromStranger, Birth(uint16(s.Name), t.Port), core.Conflict},
+		Step{2 * tick, FromStranger, KeepAliveOf(s), core.Alive}).leaves(0, s)
 	add("sequence/steal-port", "of two with one port the first stays",
-		Step{0, FromStranger, BirthOf(s), Born}, Step{tick, FromStranger, Birth(uint16(t.Name), s.Port), Conflict},
-		Step{2 * tick, FromStranger, KeepAliveOf(t), Unknown}).leaves(0, s)
+		Step{0, FromStranger, BirthOf(s), core.Born}, Step{tick, FromStranger, Birth(uint16(t.Name), s.Port), core.Conflict},
+		Step{2 * tick, FromStranger, KeepAliveOf(t), core.Unknown}).leaves(0, s)
 	add("sequence/crossed", "two births exchange their ports",
-		Step{0, FromStranger, BirthOf(s), Born}, Step{0, FromStranger, BirthOf(t), Born},
-		Step{tick, FromStranger, Birth(uint16(s.Name), t.Port), Conflict}, Step{tick, FromStranger, Birth(uint16(t.Name), s.Port), Conflict}).leaves(0, s, t)
+		Step{0, FromStranger, BirthOf(s), core.Born}, Step{0, FromStranger, BirthOf(t), core.Born},
+		Step{tick, FromStranger, Birth(uint16(s.Name), t.Port), core.Conflict}, Step{tick, FromStranger, Birth(uint16(t.Name), s.Port), core.Conflict}).leaves(0, s, t)
 	add("sequence/short-after-birth", "a header right after a birth: read over the birth still in the buffer, it would be one",
-		Step{0, FromStranger, BirthOf(s), Born}, Step{0, FromStranger, words(uint16(core.TypeBirth)), Malformed},
-		Step{tick, FromStranger, BirthOf(t)[:4], Malformed}).leaves(0, s)
+		Step{0, FromStranger, BirthOf(s), core.Born}, Step{0, FromStranger, words(uint16(core.TypeBirth)), core.Malformed},
+		Step{tick, FromStranger, BirthOf(t)[:4], core.Malformed}).leaves(0, s)
 	add("sequence/name-walk", "one port under every name: only the first is its",
-		times(len(free), 0, func(i int) ([]byte, Fate) {
+		times(len(free), 0, func(i int) ([]byte, core.Kind) {
 			if i == 0 {
-				return BirthOf(s), Born
+				return BirthOf(s), core.Born
 			}
-			return Birth(uint16(free[i].Name), s.Port), Conflict
+			return Birth(uint16(free[i].Name), s.Port), core.Conflict
 		})...).leaves(0, s)
 	add("sequence/port-walk", "one name on a thousand ports: only the first is its",
-		times(1000, 0, func(i int) ([]byte, Fate) {
+		times(1000, 0, func(i int) ([]byte, core.Kind) {
 			if i == 0 {
-				return BirthOf(s), Born
+				return BirthOf(s), core.Born
 			}
-			return Birth(uint16(s.Name), 20000+uint16(i)), Conflict
+			return Birth(uint16(s.Name), 20000+uint16(i)), core.Conflict
 		})...).leaves(0, s)
 	add("sequence/type-walk", "every type there is but the protocol's four",
-		times(4096, 0, func(i int) ([]byte, Fate) {
+		times(4096, 0, func(i int) ([]byte, core.Kind) {
 			t := uint16(i) * 16
 			if t >= 0xC0 && t <= 0xC3 {
 				t = 0xC4
 			}
-			return words(t, uint16(s.Name), s.Port), Malformed
+			return words(t, uint16(s.Name), s.Port), core.Malformed
 		})...)
 	add("sequence/length-walk", "every length from 0 to 63 behind a birth's type",
-		times(64, 0, func(i int) ([]byte, Fate) {
+		times(64, 0, func(i int) ([]byte, core.Kind) {
 			if i == 6 {
 				i = 7
 			}
-			return longer(BirthOf(s), 64)[:i], Malformed
+			return longer(BirthOf(s), 64)[:i], core.Malformed
 		})...)
 	add("sequence/fill", "births of every spare name, then one more of each on the next one's port",
-		times(2*len(free), 0, func(i int) ([]byte, Fate) {
+		times(2*len(free), 0, func(i int) ([]byte, core.Kind) {
 			if n := len(free); i >= n {
-				return Birth(uint16(free[i-n].Name), free[(i+1)%n].Port), Conflict
+				return Birth(uint16(free[i-n].Name), free[(i+1)%n].Port), core.Conflict
 			}
-			return BirthOf(free[i]), Born
+			return BirthOf(free[i]), core.Born
 		})...).leaves(time.Second, free...)
 
 	// A peer that is silent leaves between 1.5 and 2.0 s after its last sign of life.
 	const gone = 2100 * time.Millisecond
-	add("time/reaped", "born, never heard of again: out after 2 s", Step{0, FromStranger, BirthOf(s), Born}).leaves(gone)
+	add("time/reaped", "born, never heard of again: out after 2 s", Step{0, FromStranger, BirthOf(s), core.Born}).leaves(gone)
 	add("time/filled-and-reaped", "a filled directory empties itself",
-		times(len(free), 0, func(i int) ([]byte, Fate) { return BirthOf(free[i]), Born })...).leaves(gone)
+		times(len(free), 0, func(i int) ([]byte, core.Kind) { return BirthOf(free[i]), core.Born })...).leaves(gone)
 	add("time/back-from-the-dead", "a keep-alive does not bring the reaped back; a birth does",
-		Step{0, FromStranger, BirthOf(s), Born}, Step{gone, FromStranger, KeepAliveOf(s), Unknown}, Step{gone + tick, FromStranger, BirthOf(s), Born}).leaves(0, s)
+		Step{0, FromStranger, BirthOf(s), core.Born}, Step{gone, FromStranger, KeepAliveOf(s), core.Unknown}, Step{gone + tick, FromStranger, BirthOf(s), core.Born}).leaves(0, s)
 	add("time/name-freed", "the name of the reaped is free for another port, and its port for another name",
-		Step{0, FromStranger, BirthOf(s), Born}, Step{gone, FromStranger, Birth(uint16(s.Name), t.Port), Born},
-		Step{gone, FromStranger, Birth(uint16(t.Name), s.Port), Born}).
+		Step{0, FromStranger, BirthOf(s), core.Born}, Step{gone, FromStranger, Birth(uint16(s.Name), t.Port), core.Born},
+		Step{gone, FromStranger, Birth(uint16(t.Name), s.Port), core.Born}).
 		leaves(0, core.Entry{Name: s.Name, Port: t.Port}, core.Entry{Name: t.Name, Port: s.Port})
 	add("time/flap", "born and reaped, twice over",
-		Step{0, FromStranger, BirthOf(s), Born}, Step{gone, FromStranger, BirthOf(s), Born}).leaves(gone)
-	ghost := []Step{{0, FromStranger, BirthOf(u), Born}}
+		Step{0, FromStranger, BirthOf(s), core.Born}, Step{gone, FromStranger, BirthOf(s), core.Born}).leaves(gone)
+	ghost := []Step{{0, FromStranger, BirthOf(u), core.Born}}
 	for at := 300 * time.Millisecond; at <= 3*time.Second; at += 300 * time.Millisecond {
-		ghost = append(ghost, Step{at, FromStranger, words(0xFFFF, uint16(u.Name)), Malformed},
-			Step{at, FromStranger, words(uint16(core.TypeKeepAlive)), Malformed})
+		ghost = append(ghost, Step{at, FromStranger, words(0xFFFF, uint16(u.Name)), core.Malformed},
+			Step{at, FromStranger, words(uint16(core.TypeKeepAlive)), core.Malformed})
 	}
 	add("time/ghost-in-the-buffer", "a name in a refused datagram, then a bare keep-alive type: read over the old bytes, it keeps the dead alive", ghost...).leaves(0)
 	var lazarus []Step
 	for at := time.Duration(0); at <= 2400*time.Millisecond; at += 600 * time.Millisecond {
-		f := Repeated
+		f := core.Repeated
 		if at == 0 {
-			f = Born
+			f = core.Born
 		}
 		lazarus = append(lazarus, Step{at, FromStranger, BirthOf(t), f})
 	}
@@ -302,68 +302,68 @@ func (b *book) serverSequences() {
 }
 
 // peer adds single datagrams that no peer may act on.
-func (b *book) peer() {
+func (b *builder) peer() {
 	b.malformed("peer/", FromMember)
 	s := b.Spare[0]
-	b.one("peer/any/empty-from-server", FromServer, []byte{}, Malformed, "trust in the sender's address must not outrun the parser")
-	b.one("peer/birth/from-stranger", FromStranger, BirthOf(s), Misdirected, "a birth is not for a peer")
-	b.one("peer/birth/from-server", FromServer, BirthOf(s), Misdirected, "a birth is not for a peer, whoever sends it")
-	b.one("peer/keep-alive/from-stranger", FromStranger, KeepAliveOf(b.Members[0]), Misdirected, "a keep-alive is not for a peer")
-	b.one("peer/keep-alive/from-server", FromServer, KeepAliveOf(b.Self), Misdirected, "a keep-alive is not for a peer, whoever sends it")
+	b.one("peer/any/empty-from-server", FromServer, []byte{}, core.Malformed, "trust in the sender's address must not outrun the parser")
+	b.one("peer/birth/from-stranger", FromStranger, BirthOf(s), core.Misdirected, "a birth is not for a peer")
+	b.one("peer/birth/from-server", FromServer, BirthOf(s), core.Misdirected, "a birth is not for a peer, whoever sends it")
+	b.one("peer/keep-alive/from-stranger", FromStranger, KeepAliveOf(b.Members[0]), core.Misdirected, "a keep-alive is not for a peer")
+	b.one("peer/keep-alive/from-server", FromServer, KeepAliveOf(b.Self), core.Misdirected, "a keep-alive is not for a peer, whoever sends it")
 }
 
 // peerDirectories adds directories, true and forged.
-func (b *book) peerDirectories() {
+func (b *builder) peerDirectories() {
 	a, m, self := b.Members[0], b.Members[1], b.Self
 	s, t := b.Spare[0], b.Spare[1]
 	all := []core.Entry{self, a, m}
-	add := func(name string, datagram []byte, fate Fate, why string) {
+	add := func(name string, datagram []byte, fate core.Kind, why string) {
 		// What a case leaves behind must not fool the next one's members.
-		b.sequence("peer/directory/"+name, why, Step{0, FromServer, datagram, fate}, Step{tick, FromServer, Directory(all...), Taken})
+		b.sequence("peer/directory/"+name, why, Step{0, FromServer, datagram, fate}, Step{tick, FromServer, Directory(all...), core.Listed})
 	}
-	add("count-one-more", lyingDirectory(4, all...), Malformed, "the entry that is not there would be whatever lies behind the buffer")
-	add("count-one-less", lyingDirectory(2, all...), Malformed, "a count and a length that disagree are both suspect")
-	add("count-zero", lyingDirectory(0, all...), Malformed, "promises nothing and brings three")
-	add("count-max", lyingDirectory(0xFFFF, all...), Malformed, "65535 entries are 256 KB, read from 16 bytes")
-	add("count-max-only", lyingDirectory(0xFFFF), Malformed, "65535 entries are 256 KB, read from 4 bytes")
+	add("count-one-more", lyingDirectory(4, all...), core.Malformed, "the entry that is not there would be whatever lies behind the buffer")
+	add("count-one-less", lyingDirectory(2, all...), core.Malformed, "a count and a length that disagree are both suspect")
+	add("count-zero", lyingDirectory(0, all...), core.Malformed, "promises nothing and brings three")
+	add("count-max", lyingDirectory(0xFFFF, all...), core.Malformed, "65535 entries are 256 KB, read from 16 bytes")
+	add("count-max-only", lyingDirectory(0xFFFF), core.Malformed, "65535 entries are 256 KB, read from 4 bytes")
 	for n := len(Directory(all...)) - 1; n > 4; n -= 3 {
-		add(fmt.Sprintf("cut-to-%d", n), Directory(all...)[:n], Malformed, "ends inside an entry")
+		add(fmt.Sprintf("cut-to-%d", n), Directory(all...)[:n], core.Malformed, "ends inside an entry")
 	}
-	add("one-byte-more", append(Directory(all...), 0), Malformed, "longer than its layout")
-	add("duplicate-name", Directory(self, a, core.Entry{Name: a.Name, Port: s.Port}), Malformed, "a map that asserts its insertions aborts")
-	add("duplicate-port", Directory(self, a, core.Entry{Name: s.Name, Port: a.Port}), Malformed, "one address under two names")
-	add("duplicate-entry", Directory(self, a, a), Malformed, "the same entry twice")
-	add("duplicate-self", Directory(self, self, a), Malformed, "this peer itself twice")
+	add("one-byte-more", append(Directory(all...), 0), core.Malformed, "longer than its layout")
+	add("duplicate-name", Directory(self, a, core.Entry{Name: a.Name, Port: s.Port}), core.Malformed, "a map that asserts its insertions aborts")
+	add("duplicate-port", Directory(self, a, core.Entry{Name: s.Name, Port: a.Port}), core.Malformed, "one address under two names")
+	add("duplicate-entry", Directory(self, a, a), core.Malformed, "the same entry twice")
+	add("duplicate-self", Directory(self, self, a), core.Malformed, "this peer itself twice")
 	var names []core.Entry
 	for i := range 96 {
 		names = append(names, core.Entry{Name: core.Char(' ' + i%95), Port: 20000 + uint16(i)})
 	}
-	add("96-entries", Directory(names...), Malformed, "there are 95 names, so one is there twice; an array of 95 overflows")
-	add("max", lyingDirectory(16375, names95(16375)...), Malformed, "as many entries as a datagram carries")
-	add("95-entries", Directory(names[:95]...), Taken, "every name there is")
+	add("96-entries", Directory(names...), core.Malformed, "there are 95 names, so one is there twice; an array of 95 overflows")
+	add("max", lyingDirectory(16375, names95(16375)...), core.Malformed, "as many entries as a datagram carries")
+	add("95-entries", Directory(names[:95]...), core.Listed, "every name there is")
 	for _, n := range invalidNames {
-		add("name-"+n.what, append(lyingDirectory(2, a), words(n.field, s.Port)...), Malformed, "one bad name makes the whole directory worthless")
+		add("name-"+n.what, append(lyingDirectory(2, a), words(n.field, s.Port)...), core.Malformed, "one bad name makes the whole directory worthless")
 	}
-	add("port-zero", Directory(a, core.Entry{Name: s.Name}), Malformed, "nothing can be sent to port 0")
-	add("empty", Directory(), Taken, "nobody is there, not even this peer")
-	add("without-self", Directory(a, m), Taken, "the server has not heard of this peer, or has removed it")
-	add("self-renamed", Directory(core.Entry{Name: s.Name, Port: self.Port}, a), Taken, "its own port under another name is left out all the same")
-	add("self-elsewhere", Directory(core.Entry{Name: self.Name, Port: s.Port}, a), Taken, "its own name at another port is somebody else")
-	add("names-the-server", Directory(a, core.Entry{Name: s.Name, Port: b.Server.Port()}), Taken, "broadcasts would go to the server, which drops them")
-	add("strange-ports", Directory(core.Entry{Name: s.Name, Port: 1}, core.Entry{Name: t.Name, Port: 65535}), Taken, "unusual ports are still ports")
+	add("port-zero", Directory(a, core.Entry{Name: s.Name}), core.Malformed, "nothing can be sent to port 0")
+	add("empty", Directory(), core.Listed, "nobody is there, not even this peer")
+	add("without-self", Directory(a, m), core.Listed, "the server has not heard of this peer, or has removed it")
+	add("self-renamed", Directory(core.Entry{Name: s.Name, Port: self.Port}, a), core.Listed, "its own port under another name is left out all the same")
+	add("self-elsewhere", Directory(core.Entry{Name: self.Name, Port: s.Port}, a), core.Listed, "its own name at another port is somebody else")
+	add("names-the-server", Directory(a, core.Entry{Name: s.Name, Port: b.Server.Port()}), core.Listed, "broadcasts would go to the server, which drops them")
+	add("strange-ports", Directory(core.Entry{Name: s.Name, Port: 1}, core.Entry{Name: t.Name, Port: 65535}), core.Listed, "unusual ports are still ports")
 
 	from := func(name string, origin Origin, why string) {
-		b.one("peer/directory/"+name, origin, Directory(all...), Strange, why)
+		b.one("peer/directory/"+name, origin, Directory(all...), core.Stranger, why)
 	}
 	from("from-stranger", FromStranger, "only the server's word counts")
 	from("from-member", FromMember, "a member is not the server")
 	from("from-self", FromSelf, "not even its own word counts")
 	from("from-elsewhere", FromElsewhere, "the server's port on another host is not the server")
 	b.sequence("peer/directory/replayed", "the protocol has no way to tell an old directory from a new one",
-		Step{0, FromServer, Directory(self, a, m, s), Taken}, Step{tick, FromServer, Directory(self, a), Taken},
-		Step{2 * tick, FromServer, Directory(self, a, m, s), Taken}, Step{3 * tick, FromServer, Directory(all...), Taken})
+		Step{0, FromServer, Directory(self, a, m, s), core.Listed}, Step{tick, FromServer, Directory(self, a), core.Listed},
+		Step{2 * tick, FromServer, Directory(self, a, m, s), core.Listed}, Step{3 * tick, FromServer, Directory(all...), core.Listed})
 	b.sequence("peer/directory/burst", "hundreds of different directories back to back", append(
-		directories(256, b.Self, b.Members[0], b.Spare), Step{tick, FromServer, Directory(all...), Taken})...)
+		directories(256, b.Self, b.Members[0], b.Spare), Step{tick, FromServer, Directory(all...), core.Listed})...)
 }
 
 // names95 is n entries that use the 95 names over and over.
@@ -376,49 +376,49 @@ func names95(n int) (entries []core.Entry) {
 
 func directories(n int, self, a core.Entry, spare []core.Entry) (steps []Step) {
 	for i := range n {
-		steps = append(steps, Step{0, FromServer, Directory(self, a, spare[i%len(spare)]), Taken})
+		steps = append(steps, Step{0, FromServer, Directory(self, a, spare[i%len(spare)]), core.Listed})
 	}
 	return steps
 }
 
 // peerMessages adds vanilla messages, true and lying.
-func (b *book) peerMessages() {
+func (b *builder) peerMessages() {
 	const text = "peerA_broadcast_0"
 	n := uint16(len(text))
-	add := func(name string, datagram []byte, fate Fate, why string) {
+	add := func(name string, datagram []byte, fate core.Kind, why string) {
 		b.one("peer/vanilla/"+name, FromMember, datagram, fate, why)
 	}
-	add("length-one-more", lyingVanilla(n+1, text+"\x00"), Malformed, "one byte beyond the datagram")
-	add("length-one-less", lyingVanilla(n-1, text+"\x00"), Malformed, "the terminating zero is not where the length says")
-	add("length-zero", lyingVanilla(0, text+"\x00"), Malformed, "promises nothing and brings 17 bytes")
-	add("length-400", lyingVanilla(400, "hi\x00"), Malformed, "a receiver that believes it prints 398 bytes of its own memory")
-	add("length-max", lyingVanilla(0xFFFF, "hi\x00"), Malformed, "a receiver that believes it prints 64 KB of its own memory")
-	add("length-wraps", lyingVanilla(0xFFFB, ""), Malformed, "5 + 65531 computed in 16 bits is 0")
-	add("length-only", lyingVanilla(2, ""), Malformed, "a length and no text")
-	add("no-zero", lyingVanilla(n, text+"!"), Malformed, "a receiver that looks for the end finds it beyond the buffer")
-	add("no-zero-at-all", lyingVanilla(n, text), Malformed, "the terminating zero is missing")
-	add("zero-inside", lyingVanilla(5, "hi\x00lo\x00"), Malformed, "what lies behind an inner zero would be hidden from who reads")
-	add("zero-first", lyingVanilla(1, "\x00\x00"), Malformed, "a text that is a zero byte")
-	add("one-byte-more", append(Vanilla(text), 0), Malformed, "longer than its layout")
-	add("empty-text", Vanilla(""), Delivered, "no text is a text")
-	add("escape", Vanilla("\x1b]0;owned\a\x1b[2J"), Delivered, "delivered as it is; who prints it must not let the terminal obey")
-	add("newlines", Vanilla("a\r\nb\nerror: c"), Delivered, "delivered as it is; who prints it must not let it forge lines")
-	add("eight-bit", Vanilla("\x80\xff\xc0\xc1"), Delivered, "text is bytes; these are not UTF-8")
-	add("format", Vanilla("%s%n%d{}$(id)`id`"), Delivered, "nobody may take a text for a format or a command")
-	add("max", Vanilla(string(filled(core.MaxPayload, 'x'))), Delivered, "the largest message there is")
-	add("another's-name", Vanilla("peerB_broadcast_ffff"), Delivered, "what a text says of its sender proves nothing")
-	add("counter-out-of-range", Vanilla("peerA_broadcast_10000"), Delivered, "not a broadcast's text, but a text")
-	b.one("peer/vanilla/from-stranger", FromStranger, Vanilla(text), Strange, "only members are heard")
-	b.one("peer/vanilla/from-server", FromServer, Vanilla(text), Strange, "the server is no member")
-	b.one("peer/vanilla/from-self", FromSelf, Vanilla(text), Strange, "nobody is in his own directory")
-	b.one("peer/vanilla/from-double", FromDouble, Vanilla(text), Strange, "a member's port on another host is no member")
+	add("length-one-more", lyingVanilla(n+1, text+"\x00"), core.Malformed, "one byte beyond the datagram")
+	add("length-one-less", lyingVanilla(n-1, text+"\x00"), core.Malformed, "the terminating zero is not where the length says")
+	add("length-zero", lyingVanilla(0, text+"\x00"), core.Malformed, "promises nothing and brings 17 bytes")
+	add("length-400", lyingVanilla(400, "hi\x00"), core.Malformed, "a receiver that believes it prints 398 bytes of its own memory")
+	add("length-max", lyingVanilla(0xFFFF, "hi\x00"), core.Malformed, "a receiver that believes it prints 64 KB of its own memory")
+	add("length-wraps", lyingVanilla(0xFFFB, ""), core.Malformed, "5 + 65531 computed in 16 bits is 0")
+	add("length-only", lyingVanilla(2, ""), core.Malformed, "a length and no text")
+	add("no-zero", lyingVanilla(n, text+"!"), core.Malformed, "a receiver that looks for the end finds it beyond the buffer")
+	add("no-zero-at-all", lyingVanilla(n, text), core.Malformed, "the terminating zero is missing")
+	add("zero-inside", lyingVanilla(5, "hi\x00lo\x00"), core.Malformed, "what lies behind an inner zero would be hidden from who reads")
+	add("zero-first", lyingVanilla(1, "\x00\x00"), core.Malformed, "a text that is a zero byte")
+	add("one-byte-more", append(Vanilla(text), 0), core.Malformed, "longer than its layout")
+	add("empty-text", Vanilla(""), core.Heard, "no text is a text")
+	add("escape", Vanilla("\x1b]0;owned\a\x1b[2J"), core.Heard, "delivered as it is; who prints it must not let the terminal obey")
+	add("newlines", Vanilla("a\r\nb\nerror: c"), core.Heard, "delivered as it is; who prints it must not let it forge lines")
+	add("eight-bit", Vanilla("\x80\xff\xc0\xc1"), core.Heard, "text is bytes; these are not UTF-8")
+	add("format", Vanilla("%s%n%d{}$(id)`id`"), core.Heard, "nobody may take a text for a format or a command")
+	add("max", Vanilla(string(filled(core.MaxPayload, 'x'))), core.Heard, "the largest message there is")
+	add("another's-name", Vanilla("peerB_broadcast_ffff"), core.Heard, "what a text says of its sender proves nothing")
+	add("counter-out-of-range", Vanilla("peerA_broadcast_10000"), core.Heard, "not a broadcast's text, but a text")
+	b.one("peer/vanilla/from-stranger", FromStranger, Vanilla(text), core.Stranger, "only members are heard")
+	b.one("peer/vanilla/from-server", FromServer, Vanilla(text), core.Stranger, "the server is no member")
+	b.one("peer/vanilla/from-self", FromSelf, Vanilla(text), core.Stranger, "nobody is in his own directory")
+	b.one("peer/vanilla/from-double", FromDouble, Vanilla(text), core.Stranger, "a member's port on another host is no member")
 	b.sequence("peer/vanilla/replayed", "the protocol has no way to tell a replay",
-		Step{0, FromMember, Vanilla(text), Delivered}, Step{0, FromMember, Vanilla(text), Delivered})
+		Step{0, FromMember, Vanilla(text), core.Heard}, Step{0, FromMember, Vanilla(text), core.Heard})
 	b.sequence("peer/vanilla/reordered", "a counter that runs backwards is delivered as it comes",
-		Step{0, FromMember, Vanilla("peerA_broadcast_2"), Delivered}, Step{0, FromMember, Vanilla("peerA_broadcast_1"), Delivered})
+		Step{0, FromMember, Vanilla("peerA_broadcast_2"), core.Heard}, Step{0, FromMember, Vanilla("peerA_broadcast_1"), core.Heard})
 	var burst []Step
 	for range 256 {
-		burst = append(burst, Step{0, FromMember, Vanilla(text), Delivered})
+		burst = append(burst, Step{0, FromMember, Vanilla(text), core.Heard})
 	}
 	b.sequence("peer/vanilla/burst", "the fastest member a peer can have", burst...)
 }

@@ -13,8 +13,8 @@ import (
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	env := DefaultEnv()
-	for kind, want := range map[string][]Fate{
-		"garbage": {Malformed, Misdirected}, "keepalive": {Unknown}, "conflict": {Conflict}, "fill": {Born, Repeated, Conflict},
+	for kind, want := range map[string][]core.Kind{
+		"garbage": {core.Malformed, core.Misdirected}, "keepalive": {core.Unknown}, "conflict": {core.Conflict}, "fill": {core.Born, core.Repeated, core.Conflict},
 	} {
 		set, err := Flood(kind, env, 1)
 		if err != nil {
@@ -29,8 +29,8 @@ func TestFlood(t *testing.T) {
 			d.Step(epoch, stranger, b)
 		}
 		total := uint64(0)
-		for f := Malformed; f <= Unknown; f++ {
-			n := f.Count(d.Counters()) - f.Count(before)
+		for f := core.Malformed; f <= core.Unknown; f++ {
+			n := d.Counters().Events[f] - before.Events[f]
 			if total += n; n > 0 != slices.Contains(want, f) {
 				t.Errorf("%s: %d of %d are %v, want some of %v each", kind, n, len(set), f, want)
 			}

@@ -63,7 +63,7 @@ func (c Command) words() ([]string, error) {
 func split(line string) (words []string, err error) {
 	var word strings.Builder
 	var quote byte   // the quote that is open
-	started := false // a word has begun, maybe one of no characters
+	started := false // a word has started, maybe one of no characters
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; {
 		case c == '\\' && quote != '\'' && i+1 < len(line) && strings.IndexByte("'\" \\", line[i+1]) >= 0:

@@ -30,9 +30,9 @@ func Listen(at netip.AddrPort) (*net.UDPConn, error) {
 // only when its last user's close, or another child's exec, has come through.
 func ListenAgain(at netip.AddrPort) (*net.UDPConn, error) {
 	const most, pause = 2 * time.Second, 10 * time.Millisecond
-	for begun := time.Now(); ; time.Sleep(pause) {
+	for started := time.Now(); ; time.Sleep(pause) {
 		u, err := Listen(at)
-		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || time.Since(begun) > most {
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || time.Since(started) > most {
 			return u, err
 		}
 	}

@@ -43,7 +43,7 @@ func Start(c Command) (*Process, error) {
 	}
 	p.cmd.Stdout, p.cmd.Stderr = outputOf{p}, outputOf{p}
 	p.cmd.WaitDelay = time.Second // a child that it has left behind may hold its output
-	OwnGroup(p.cmd)
+	ownGroup(p.cmd)
 	if err := StartTied(p.cmd); err != nil {
 		return nil, fmt.Errorf("cannot start %q: %w", strings.Join(words, " "), err)
 	}
@@ -123,7 +123,7 @@ func (p *Process) Printed() int64 {
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Signal sends a signal to the process and to all that it has started.
-func (p *Process) Signal(s syscall.Signal) error { return SignalGroup(p.cmd.Process, s) }
+func (p *Process) Signal(s syscall.Signal) error { return signalGroup(p.cmd.Process, s) }
 
 // Kill ends the process and all that it has started, and waits until it is gone.
 func (p *Process) Kill() {

@@ -6,10 +6,10 @@ import (
 	"syscall"
 )
 
-// OwnGroup does nothing: there are no process groups here.
-func OwnGroup(*exec.Cmd) {}
+// ownGroup does nothing: there are no process groups here.
+func ownGroup(*exec.Cmd) {}
 
-func SignalGroup(p *os.Process, s syscall.Signal) error {
+func signalGroup(p *os.Process, s syscall.Signal) error {
 	if s == syscall.SIGKILL {
 		return p.Kill()
 	}

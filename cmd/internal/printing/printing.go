@@ -12,7 +12,7 @@ import (
 	"p2plocal/reports"
 )
 
-// Check sees to it that files can be written, "" and "-" aside: better now than
+// Check ensures that files can be written, "" and "-" aside: better now than
 // after the measurement.
 func Check(names ...string) error {
 	for _, name := range names {
