@@ -12,7 +12,7 @@ import (
 // Agreement makes the document of what a mesh measures over UDP beside what it
 // measures simulated, with both distribution functions of each figure.
 func Agreement(a *stat.Agreement, real, sim *result.Result) *Document {
-	s := section{Name: "figures", Notes: warnings(a.Warnings), Table: &table{Corner: "over the runs",
+	s := section{Name: "figures", Table: &table{Corner: "over the runs",
 		Columns: columns("UDP p10", "UDP p50", "UDP p90", "sim p10", "sim p50", "sim p90", "D", "p", "q", "")}}
 	for i, rank := range []int{2, 0, 2, 2, 0, 2, 1, 1, 0, 0} {
 		s.Table.Columns[i].Rank = rank
@@ -44,6 +44,7 @@ func Agreement(a *stat.Agreement, real, sim *result.Result) *Document {
 	if len(a.Equal) > 0 {
 		s.Facts = []fact{{"equal", words("the same in all runs of both: " + strings.Join(a.Equal, ", "))}}
 	}
+	s.Facts = append(s.Facts, warnings(a.Warnings)...)
 	return &Document{
 		Tool: result.ToolName + " agree",
 		Heads: []head{{

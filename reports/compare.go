@@ -28,14 +28,14 @@ func Compare(c *stat.Comparison) *Document {
 		plural(uint64(c.OldRuns), "run"), c.NewRuns, len(c.Changes)-same, plural(uint64(len(c.Changes)), "metric")))}}
 	d.About = words(fmt.Sprintf("p: Mann-Whitney U; q: p adjusted for %s (Benjamini-Hochberg); significant is q ≤ %v: of all such changes, %g %% are chance at most",
 		plural(uint64(c.Tested), "test"), c.Alpha, 100*c.Alpha))
-	d.Sections = []section{{Table: t, Notes: warnings(c.Warnings)}}
+	d.Sections = []section{{Table: t, Facts: warnings(c.Warnings)}}
 	return d
 }
 
 // warnings are notes of bad news.
-func warnings(texts []string) (notes []part) {
+func warnings(texts []string) (notes []fact) {
 	for _, w := range texts {
-		notes = append(notes, part{w, true})
+		notes = append(notes, note(w, true))
 	}
 	return notes
 }
@@ -145,6 +145,6 @@ func compareAll(results []Named) section {
 		}
 		t.Rows = append(t.Rows, x)
 	}
-	return section{Name: "compare", Head: -1, drawn: true, Table: t, Notes: warnings(warned),
+	return section{Name: "compare", Head: -1, drawn: true, Table: t, Facts: warnings(warned),
 		About: "Each metric against the first result: medians over the runs, with the 95 % interval of the median where there are runs enough. “~” is no significant change: p by Mann-Whitney U; q is p adjusted for the number of metrics (Benjamini-Hochberg), to a false discovery rate of 0.05."}
 }

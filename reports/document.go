@@ -44,7 +44,6 @@ type section struct {
 	Curve       *curve
 	Charts      []chart
 	Facts       []fact
-	Notes       []part
 	Accounts    []account
 	Brief       bool // in place of what is Full, where a format wants it short
 	Full        bool
@@ -128,11 +127,46 @@ type fact struct {
 	Text  phrase
 }
 
+// note is what a reader should know.
+func note(text string, bad bool) fact { return fact{"note", phrase{{text, bad}}} }
+
 // A verdict is an assertion and what came of it.
 type verdict struct {
 	Text   string
 	Actual quantity
 	OK     bool
+}
+
+// Checked is what a verdict's figure is called.
+func (v verdict) Checked() string {
+	if v.Actual.Whole == missing {
+		return "not measured"
+	}
+	return v.Actual.String()
+}
+
+// sections are those to show, with the verdicts of all heads as the last.
+func (d *Document) sections(all bool) (out []section) {
+	for _, s := range d.Sections {
+		if (all || !s.Full) && !(all && s.Brief) {
+			s.About = d.about(s)
+			out = append(out, s)
+		}
+	}
+	t := &table{Corner: "assertion", Columns: []column{{Name: "actual"}, {Name: ""}}}
+	for _, h := range d.Heads {
+		for _, v := range h.Verdicts {
+			x := row{Name: v.Text, Cells: []quantity{word(v.Checked(), bad), word("✗", bad)}}
+			if v.OK {
+				x.Cells = []quantity{word(v.Checked(), ""), word("✓", good)}
+			}
+			t.Rows = append(t.Rows, x)
+		}
+	}
+	if len(t.Rows) > 0 {
+		out = append(out, section{Name: "assertions", Table: t})
+	}
+	return out
 }
 
 // An account says in full what is wrong with one case.

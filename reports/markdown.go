@@ -8,19 +8,6 @@ import (
 // markdown renders a document as GitHub shows it, for a pull request.
 func markdown(d *Document, all bool) (string, error) {
 	var b strings.Builder
-	var failed error
-	pipes := func(header []string, left []bool, rows [][]string) {
-		for _, cells := range append(rows, header) {
-			for i := range cells {
-				cells[i] = escape(cells[i])
-			}
-		}
-		s, err := grid(true, left, header, rows)
-		if err != nil {
-			failed = err
-		}
-		b.WriteString("\n" + s)
-	}
 	for i, h := range d.Heads {
 		if i > 0 {
 			b.WriteString("\n")
@@ -30,52 +17,10 @@ func markdown(d *Document, all bool) (string, error) {
 	if len(d.About) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", escaped(d.About, ""))
 	}
-	for _, s := range d.Sections {
-		if s.Full && !all || s.Brief && all {
-			continue
+	for _, s := range d.sections(all) {
+		if err := s.markdown(&b, all); err != nil {
+			return "", err
 		}
-		if s.Name != "" {
-			fmt.Fprintf(&b, "\n### %s\n", escape(s.Name))
-		}
-		if about := d.about(s); about != "" {
-			fmt.Fprintf(&b, "\n%s\n", escape(about))
-		}
-		if s.Table != nil && len(s.Table.visible(all)) > 0 {
-			header, left, rows := s.Table.cells(all)
-			pipes(header, left, rows)
-		}
-		if s.Curve != nil {
-			fmt.Fprintf(&b, "\n```\n%s\n```\n", strings.Join(s.Curve.draw(72, 2, false), "\n"))
-		}
-		if len(s.Facts)+len(s.Notes) > 0 {
-			b.WriteString("\n")
-		}
-		for _, f := range s.Facts {
-			fmt.Fprintf(&b, "- %s: %s\n", escape(f.Label), escaped(f.Text, ", "))
-		}
-		for _, n := range s.Notes {
-			fmt.Fprintf(&b, "- note: %s\n", escaped(phrase{n}, ""))
-		}
-		for _, a := range s.Accounts {
-			fmt.Fprintf(&b, "\n**%s** `%s` %s\n\n%s (%s)\n", escape(a.Outcome.String()), strings.ReplaceAll(a.ID, "`", "'"), escape(a.Level), escape(a.Title), escape(a.Rule))
-			b.WriteString("\n")
-			for _, l := range a.Lines {
-				if all || !l.Full {
-					fmt.Fprintf(&b, "    %-9s %s\n", l.Label, l.Text)
-				}
-			}
-		}
-	}
-	for _, h := range d.Heads {
-		if len(h.Verdicts) == 0 {
-			continue
-		}
-		b.WriteString("\n### assertions\n")
-		var rows [][]string
-		for _, v := range h.Verdicts {
-			rows = append(rows, []string{v.Text, v.Checked(), map[bool]string{true: "✅", false: "❌"}[v.OK]})
-		}
-		pipes([]string{"assertion", "actual", ""}, []bool{true, false, false}, rows)
 	}
 	var lines []string
 	for _, h := range d.Heads {
@@ -86,17 +31,56 @@ func markdown(d *Document, all bool) (string, error) {
 	if len(lines) > 0 {
 		fmt.Fprintf(&b, "\n<sub>%s</sub>\n", strings.Join(lines, "<br>"))
 	}
-	return b.String(), failed
+	return b.String(), nil
 }
 
-// cells are a table's texts, with the rows' names in the first column.
+func (s section) markdown(b *strings.Builder, all bool) error {
+	if s.Name != "" {
+		fmt.Fprintf(b, "\n### %s\n", escape(s.Name))
+	}
+	if s.About != "" {
+		fmt.Fprintf(b, "\n%s\n", escape(s.About))
+	}
+	if s.Table != nil && len(s.Table.visible(all)) > 0 {
+		header, left, rows := s.Table.cells(all)
+		text, err := grid(true, left, header, rows)
+		if err != nil {
+			return err
+		}
+		b.WriteString("\n" + text)
+	}
+	if s.Curve != nil {
+		fmt.Fprintf(b, "\n```\n%s\n```\n", strings.Join(s.Curve.draw(72, 2, false), "\n"))
+	}
+	if len(s.Facts) > 0 {
+		b.WriteString("\n")
+	}
+	for _, f := range s.Facts {
+		fmt.Fprintf(b, "- %s: %s\n", escape(f.Label), escaped(f.Text, ", "))
+	}
+	for _, a := range s.Accounts {
+		fmt.Fprintf(b, "\n**%s** %s %s\n\n%s (%s)\n\n", escape(a.Outcome.String()), escape(a.ID), escape(a.Level), escape(a.Title), escape(a.Rule))
+		for _, l := range a.Lines {
+			if all || !l.Full {
+				fmt.Fprintf(b, "    %-9s %s\n", l.Label, l.Text)
+			}
+		}
+	}
+	return nil
+}
+
+// cells are a table's texts, escaped, with the rows' names in the first column.
 func (t *table) cells(all bool) (header []string, left []bool, rows [][]string) {
-	header, left = []string{t.Corner}, []bool{true}
+	header, left = []string{escape(t.Corner)}, []bool{true}
 	for _, c := range t.Columns {
-		header, left = append(header, c.Name), append(left, c.Left)
+		header, left = append(header, escape(c.Name)), append(left, c.Left)
 	}
 	for _, x := range t.visible(all) {
-		rows = append(rows, append([]string{x.Name}, strung(x.Cells)...))
+		cells := []string{escape(x.Name)}
+		for _, q := range x.Cells {
+			cells = append(cells, escape(q.String()))
+		}
+		rows = append(rows, cells)
 	}
 	return header, left, rows
 }

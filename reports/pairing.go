@@ -53,7 +53,7 @@ func Pairing(p *stat.Pairing) *Document {
 		about += fmt.Sprintf("; where that leaves out 1, B is said to be better or worse: of %s, some %.0f would by chance",
 			plural(uint64(intervals), "interval"), float64(intervals)/20)
 	}
-	s.Notes = warnings(pairWarnings(p))
+	s.Facts = warnings(pairWarnings(p))
 	h := head{Text: phrase{}.add("A is %q, B is %q", p.Servers[0], p.Servers[1]), Origin: []fact{{"machine", machine(p.Results[0])}, {"seed", origin(p.Results[0])}}}
 	h.Text = h.Text.add(": of %s, B is better in %s, ", plural(uint64(len(p.Ratios)), "metric"), orNone(better, "none")).addIf(worse > 0, "worse in %s", orNone(worse, "none"))
 	for _, a := range p.Assertions {

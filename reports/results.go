@@ -310,7 +310,7 @@ func newSection(r *result.Result, s scene) section {
 	sec.Facts = facts(r, s)
 	seen := make(map[string]bool)
 	if slices.ContainsFunc(s.all, isCut) {
-		sec.Notes = append(sec.Notes, part{"interrupted: the figures cover what there was until then", true})
+		sec.Facts = append(sec.Facts, note("interrupted: the figures cover what there was until then", true))
 	}
 	for i, x := range s.all {
 		for _, n := range x.Notes {
@@ -321,7 +321,7 @@ func newSection(r *result.Result, s scene) section {
 			if seen[text] = true; s.repeated() {
 				text = fmt.Sprintf("run %d: %s", i+1, text)
 			}
-			sec.Notes = append(sec.Notes, part{text, n.Bad})
+			sec.Facts = append(sec.Facts, note(text, n.Bad))
 		}
 	}
 	return sec

@@ -33,12 +33,7 @@ func text(d *Document, o Options) (string, error) {
 	}
 	o.Width = max(o.Width, narrowest)
 	p := &page{Options: o, columns: make(map[string]int)}
-	var shown []section
-	for _, s := range d.Sections {
-		if (o.All || !s.Full) && !(o.All && s.Brief) {
-			shown = append(shown, s)
-		}
-	}
+	shown := d.sections(o.All)
 	p.measure(d, shown)
 	for _, h := range d.Heads {
 		p.wrapped("", d.heading(h), "", bold)
@@ -47,11 +42,7 @@ func text(d *Document, o Options) (string, error) {
 		p.wrapped("", d.About, "", faint)
 	}
 	for _, s := range shown {
-		s.About = d.about(s)
 		p.section(s)
-	}
-	for _, h := range d.Heads {
-		p.verdicts(h.Verdicts)
 	}
 	p.line("")
 	for _, h := range d.Heads {
@@ -78,9 +69,6 @@ func (p *page) measure(d *Document, shown []section) {
 	for _, s := range shown {
 		for _, f := range s.Facts {
 			label(f)
-		}
-		if len(s.Notes) > 0 {
-			label(fact{Label: "note"})
 		}
 		if s.Table == nil || !s.Table.Aligned {
 			continue
@@ -255,9 +243,6 @@ func (p *page) section(s section) {
 	for _, f := range s.Facts {
 		p.fact(f, "")
 	}
-	for _, n := range s.Notes {
-		p.fact(fact{"note", phrase{n}}, "")
-	}
 	for _, a := range s.Accounts {
 		p.account(a)
 	}
@@ -277,11 +262,10 @@ func (p *page) heading(name, about string) {
 	}
 }
 
-// table writes a table with as many columns as the width allows, those of low
-// rank first.
+// table writes a table with as many columns as the width allows.
 func (p *page) table(t *table) {
-	first := p.first
 	rows := t.visible(p.All)
+	first := p.first
 	if !t.Aligned {
 		first = width(t.Corner)
 		for _, x := range rows {
@@ -290,44 +274,10 @@ func (p *page) table(t *table) {
 		first = min(first, p.Width/2)
 	}
 	cells := make([][]string, len(t.Columns))
-	size := make([]int, len(t.Columns))
-	order := make([]int, len(t.Columns))
-	for c, column := range t.Columns {
-		order[c] = c
+	for c := range t.Columns {
 		cells[c] = t.column(c, p.All)
-		size[c] = width(column.Name)
-		for _, cell := range cells[c] {
-			size[c] = max(size[c], width(cell))
-		}
-		if column.Minor {
-			size[c] = min(size[c], column.least())
-		}
-		if t.Aligned {
-			size[c] = p.columns[column.Name]
-		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(t.Columns[a].Rank, t.Columns[b].Rank) })
-	room := p.Width - gutter - first
-	keep := make([]bool, len(t.Columns))
-	full := -1 // the rank of which there was no room for one
-	for _, c := range order {
-		if keep[c] = size[c]+gutter <= room && t.Columns[c].Rank != full; keep[c] {
-			room -= size[c] + gutter
-			continue
-		}
-		if full = t.Columns[c].Rank; full == 0 {
-			full = -1
-		}
-		if name := t.Columns[c].Name; !t.Columns[c].Minor && !slices.Contains(p.dropped, name) {
-			p.dropped = append(p.dropped, name)
-		}
-	}
-	for c, column := range t.Columns {
-		if keep[c] && column.Minor && column.Rank == 0 {
-			more := min(room, max(0, min(width(column.Name), widestName)-size[c]))
-			size[c], room = size[c]+more, room-more
-		}
-	}
+	size, room := p.sizes(t, cells, p.Width-gutter-first)
 	header, left := []string{pad(p.style(faint, p.fit(t.Corner, first)), first)}, []bool{true}
 	lines := make([][]string, len(rows))
 	for i, x := range rows {
@@ -338,25 +288,66 @@ func (p *page) table(t *table) {
 		lines[i] = []string{p.style(code, pad(p.fit(x.Name, first), first))}
 	}
 	for c, column := range t.Columns {
-		if !keep[c] {
+		if size[c] < 0 {
 			continue
 		}
 		name := column.Name
-		if column.Minor && column.Rank == 0 {
-			name = p.fit(name, size[c])
-		}
-		if t.Aligned {
+		switch {
+		case t.Aligned:
 			name = pad(strings.Repeat(" ", max(0, (size[c]-width(name)+1)/2))+name, size[c])
+		case column.Minor && column.Rank == 0:
+			name = p.fit(name, size[c])
+		case column.Minor:
+			size[c] += room
 		}
 		header, left = append(header, p.style(faint, name)), append(left, column.Left)
 		for i, cell := range cells[c] {
 			if column.Minor && column.Rank > 0 {
-				cell = p.fit(cell, size[c]+room)
+				cell = p.fit(cell, size[c])
 			}
 			lines[i] = append(lines[i], p.style(tones[rows[i].Cells[c].Tone], cell))
 		}
 	}
 	p.grid(left, header, lines)
+}
+
+// sizes are how wide the columns of a table can be, those of high rank left out
+// first, as -1; and the room that is left.
+func (p *page) sizes(t *table, cells [][]string, room int) ([]int, int) {
+	size := make([]int, len(t.Columns))
+	order := make([]int, len(t.Columns))
+	for c, column := range t.Columns {
+		order[c], size[c] = c, width(column.Name)
+		for _, cell := range cells[c] {
+			size[c] = max(size[c], width(cell))
+		}
+		switch {
+		case column.Minor:
+			size[c] = min(size[c], column.least())
+		case t.Aligned:
+			size[c] = p.columns[column.Name]
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(t.Columns[a].Rank, t.Columns[b].Rank) })
+	full := 0 // the rank of which there was no room for one, unless it is 0
+	for _, c := range order {
+		column := t.Columns[c]
+		if size[c]+gutter <= room && (column.Rank == 0 || column.Rank != full) {
+			room -= size[c] + gutter
+			continue
+		}
+		size[c], full = -1, column.Rank
+		if !column.Minor && column.Name != "" && !slices.Contains(p.dropped, column.Name) {
+			p.dropped = append(p.dropped, column.Name)
+		}
+	}
+	for c, column := range t.Columns {
+		if size[c] >= 0 && column.Minor && column.Rank == 0 {
+			more := min(room, max(0, min(width(column.Name), widestName)-size[c]))
+			size[c], room = size[c]+more, room-more
+		}
+	}
+	return size, room
 }
 
 // least is how narrow a column that may be cut short can be.
@@ -393,29 +384,4 @@ func (p *page) account(a account) {
 			p.wrapped(label, words(l.Text), "", "")
 		}
 	}
-}
-
-// Checked is what a verdict's figure is called.
-func (v verdict) Checked() string {
-	if v.Actual.Whole == missing {
-		return "not measured"
-	}
-	return v.Actual.String()
-}
-
-func (p *page) verdicts(all []verdict) {
-	if len(all) == 0 {
-		return
-	}
-	p.line("")
-	p.line(p.style(bold, "assertions"))
-	rows := make([][]string, len(all))
-	for i, v := range all {
-		mark, code := p.style(green, "✓"), ""
-		if !v.OK {
-			mark, code = p.style(red, "✗"), red
-		}
-		rows[i] = []string{mark, p.style("", v.Text), p.style(code, v.Checked())}
-	}
-	p.grid([]bool{true, true, true}, nil, rows)
 }
