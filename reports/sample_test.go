@@ -259,6 +259,9 @@ func spoil(r *result.Result) *result.Result {
 			}
 			s.Notes = append(s.Notes, result.Note{Bad: true, Text: evil}, result.Note{Text: "an ordinary note"})
 			s.Metrics[s.Name+".false_culls"], s.Metrics[s.Name+".unexplained"] = one("1", 3), one("1", -7)
+			if s.Name == "loss" {
+				s.Metrics["loss.removed"] = one("1", 3)
+			}
 			s.Accounts.Unexplained, s.Accounts.Kernel, s.Accounts.Unsent, s.Accounts.Injected = -7, 12, 1, 4
 			if _, ok := s.Metrics[s.Name+".lost"]; ok {
 				s.Metrics[s.Name+".lost"], s.Metrics[s.Name+".late"] = one("1", 12), one("1", 5)
