@@ -28,7 +28,10 @@ func AppendBroadcast(b []byte, from Name, counter uint16, size int) []byte {
 // ParseBroadcast reads a text of AppendBroadcast's back.
 func ParseBroadcast(text []byte) (from Name, counter uint16, ok bool) {
 	name, found := bytes.CutPrefix(text, []byte("peer"))
-	end := bytes.Index(name, []byte(broadcastInfix))
+	end := 1 // as a rule, for which there is no need to search
+	if len(name) < 1+len(broadcastInfix) || string(name[1:1+len(broadcastInfix)]) != broadcastInfix {
+		end = bytes.Index(name, []byte(broadcastInfix))
+	}
 	if !found || end < 1 {
 		return "", 0, false
 	}
