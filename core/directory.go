@@ -305,10 +305,10 @@ func (d *Directory) answer(now time.Time) Outgoing {
 			d.answering = append(d.answering, s.addr)
 		}
 	}
-	if len(d.answering) == 0 { // the one whose turn it was has been reaped
+	if len(d.answering) == 0 { // the one whose turn it was has been removed
 		return Outgoing{}
 	}
-	// Answers come out of the same purse as announcements, so that both
+	// Answers come out of the same budget as announcements, so that both
 	// together stay below MaxPeers datagrams each Pace.
 	d.pay(now, time.Duration(len(d.answering))*Pace/MaxPeers)
 	return d.tell(now, since, d.answering)
@@ -322,7 +322,7 @@ func (d *Directory) tell(now, due time.Time, to []netip.AddrPort) Outgoing {
 	return d.send(now, due, TypeDirectory, d.datagram, to)
 }
 
-// pay books a sending that uses up cost of the time that pacing grants
+// pay accounts for a sending that uses up cost of the time that pacing grants
 // (the generic cell rate algorithm, ITU-T I.371).
 func (d *Directory) pay(now time.Time, cost time.Duration) {
 	if d.paid.Before(now) {

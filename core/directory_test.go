@@ -83,7 +83,7 @@ func TestDirectory(t *testing.T) {
 			r.hear(0, 3126, keepAlive('Z'))
 			r.until(time.Minute)
 		}, []string{"0s unknown Z from 3126"}},
-		{"a reaped peer does not come back by keep-alive, but by birth", func(r *rig) {
+		{"a removed peer does not come back by keep-alive, but by birth", func(r *rig) {
 			r.hear(0, 3101, birth(a))
 			r.until(2 * time.Second)
 			r.forget()
@@ -93,7 +93,7 @@ func TestDirectory(t *testing.T) {
 			"2.1s unknown A from 3101",
 			"2.2s born A:3101", "2.2s sent directory [A:3101] to [3101]",
 		}},
-		{"a reaped peer's name and port are free", func(r *rig) {
+		{"a removed peer's name and port are free", func(r *rig) {
 			r.hear(0, 3101, birth(a))
 			r.until(2 * time.Second)
 			r.forget()
@@ -155,7 +155,7 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-// However long one looks away, the reaper looks at multiples of its interval.
+// However long one looks away, the server looks at multiples of its interval.
 func TestReapTicks(t *testing.T) {
 	r, _ := server(t)
 	for _, late := range []time.Duration{500 * ms, 1000*ms + 1, 2499 * ms, 2500 * ms, 3500 * ms, time.Hour + 1} {
@@ -294,7 +294,7 @@ func TestFilledDirectory(t *testing.T) {
 		t.Errorf("the directory is %s, want %s", got, want)
 	}
 	if c := d.Counters(); c.Events[Replaced] != MaxPeers || c.Events[Removed] != 0 {
-		t.Errorf("%d replaced, %d reaped; want all %d replaced", c.Events[Replaced], c.Events[Removed], MaxPeers)
+		t.Errorf("%d replaced, %d removed; want all %d replaced", c.Events[Replaced], c.Events[Removed], MaxPeers)
 	}
 }
 

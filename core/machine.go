@@ -1,6 +1,5 @@
-// Package core is the p2plocal protocol: its codec, the directory server and
-// the peer as pure state machines, and the driver that runs one of them over
-// one UDP socket. PROTOCOL.md sections are named where a rule comes from.
+// Package core is the p2plocal protocol: a directory server and its peers as pure
+// state machines. PROTOCOL.md sections are named where a rule comes from.
 //
 // Every field on the wire is an unsigned 16-bit integer, little-endian. The
 // first is the message type:
@@ -12,6 +11,29 @@
 //
 // A name is one printable ASCII character (0x20 to 0x7E) in the low byte of
 // its field, zero in the high byte. A port is 1 to 65535.
+//
+// # Running a machine
+//
+// [NewDirectory] and [NewPeer] make a [Machine]. Whoever owns it gives it each
+// datagram that comes, by Step, sends what Poll gives out, and calls Poll again at
+// the time that it names:
+//
+//	socket -> one buffer -> machine.Step(now, from, buf[:n]) -> parse (a view, no copy) -> state
+//	       <- one batch of writes <- machine.Poll(now), until empty
+//
+// Package core/udp does so over a UDP socket, core/simnet over a virtual network
+// with a virtual clock. Neither Step nor Poll allocates memory.
+//
+// # Hearing and counting
+//
+// What a machine does it counts ([Counters]), kind by kind, and tells as an [Event]
+// to one optional function.
+//
+// # Names, addresses and dialects
+//
+// To the machines a [Name] is opaque and an address is a netip.AddrPort. How both
+// stand on the wire only a [Codec] knows. The one above is the default; its own
+// types are [Message], [Entry], [Entries] and [Char], for tools that craft datagrams.
 package core
 
 import (
@@ -49,7 +71,7 @@ func (o Outgoing) Empty() bool { return len(o.To) == 0 }
 type Timing struct {
 	Heartbeat time.Duration // between a peer's keep-alives; 500ms
 	Reap      time.Duration // between the server's looks for silent peers; 500ms
-	Deadline  time.Duration // a peer silent for longer is reaped; 1.5s
+	Deadline  time.Duration // a peer silent for longer is removed; 1.5s
 	Broadcast time.Duration // between a peer's broadcasts, 0: none; 4s
 	Retry     time.Duration // between the births of a peer that hears no answer, 0: one birth only; 3s
 	Refresh   time.Duration // between the births of a member, 0: no more; 0

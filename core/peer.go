@@ -38,13 +38,13 @@ type Peer struct {
 	all    Members          // scratch: a directory as it is told
 	server []netip.AddrPort // the server, as an Outgoing wants it
 
-	text   []byte // scratch: a broadcast's text
-	out    []byte // scratch: the datagram handed out
-	outbox []letter
+	text  []byte   // scratch: a broadcast's text
+	out   []byte   // scratch: the datagram handed out
+	queue []queued // messages to send
 }
 
-// letter is a message that somebody asked this peer to send.
-type letter struct {
+// queued is a message that this peer was asked to send.
+type queued struct {
 	asked    time.Time
 	datagram []byte
 	to       []netip.AddrPort
@@ -81,7 +81,7 @@ func (p *Peer) Connect(now time.Time) {
 }
 
 // Disconnect makes the peer fall silent. It goes on hearing.
-func (p *Peer) Disconnect() { p.online, p.joined, p.outbox = false, false, nil }
+func (p *Peer) Disconnect() { p.online, p.joined, p.queue = false, false, nil }
 
 // Online reports that the peer is not disconnected, Joined that a directory
 // has named it since it was born.
@@ -131,7 +131,7 @@ func (p *Peer) Send(now time.Time, to Name, text []byte) error {
 		return fmt.Errorf("peer %s is disconnected", p.cfg.Self.Name)
 	}
 	if len(addrs) > 0 {
-		p.outbox = append(p.outbox, letter{now, p.codec.Append(nil, TypeVanilla, Member{}, text), addrs})
+		p.queue = append(p.queue, queued{now, p.codec.Append(nil, TypeVanilla, Member{}, text), addrs})
 	}
 	return nil
 }
@@ -211,15 +211,15 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 		p.alive = after(now, was, t.Heartbeat) // several missed ones are worth no more than one
 		return p.toServer(now, was, TypeKeepAlive), now
 	}
-	if len(p.outbox) > 0 {
-		l := p.outbox[0]
-		if p.outbox = p.outbox[1:]; len(p.outbox) == 0 {
-			p.outbox = nil
+	if len(p.queue) > 0 {
+		q := p.queue[0]
+		if p.queue = p.queue[1:]; len(p.queue) == 0 {
+			p.queue = nil
 		}
-		return p.send(now, l.asked, TypeVanilla, l.datagram, l.to), now
+		return p.send(now, q.asked, TypeVanilla, q.datagram, q.to), now
 	}
 	if due(now, p.tick) && now.Sub(p.tick) > t.Deadline {
-		// Not busy but suspended, and for so long that the mesh has culled it:
+		// Not busy but suspended, and for so long that the mesh has removed it:
 		// what it has missed is not worth flooding the others with.
 		missed := now.Sub(p.tick) / p.schedule.Interval
 		p.counters.Events[Skipped] += uint64(missed)

@@ -16,7 +16,7 @@ const (
 
 // A printer turns events into lines. It never makes its caller wait for the
 // output: a machine that stood still while a terminal is stopped (Ctrl-S) or a
-// pipe is full would be culled. Lines for which there is no room are counted.
+// pipe is full would be removed. Lines for which there is no room are counted.
 type printer struct {
 	self        string
 	json, quiet bool

@@ -332,7 +332,7 @@ func TestPartitionAndHeal(t *testing.T) {
 	for _, x := range []*Node{a, b, c} {
 		x.Launch()
 	}
-	// C cannot reach the server, though the server reaches C: it is culled and
+	// C cannot reach the server, though the server reaches C: it is removed and
 	// hears of that.
 	m.At(2*time.Second, func() { m.Cut(c.Port(), ServerPort) })
 	m.Run(4 * time.Second)
@@ -382,7 +382,7 @@ func TestServiceTime(t *testing.T) {
 		m.peers(peers)
 		m.Run(15 * time.Second)
 		if got := directory(m.server).Counters().Events[core.Removed]; (got > 0) != culls {
-			t.Errorf("%d peers: %d culled", peers, got)
+			t.Errorf("%d peers: %d removed", peers, got)
 		}
 	}
 }
