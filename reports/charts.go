@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 )
 
 // maxCells is how many cells all heat maps together may have, so that the page
@@ -46,8 +47,8 @@ func newDrawn(results []Named) *drawn {
 	cells := 0
 	for _, r := range results {
 		out := drawnResult{Name: clean(r.Name), Runs: len(r.Runs), Scenarios: []drawnScenario{}}
-		for _, s := range scenes(r.Result) {
-			x := drawnScenario{Name: s.Name, Peers: s.Peers, Charts: named(s.Charts), RateLossless: s.value("rate_lossless"), Percentiles: make(map[string][]bounds)}
+		for _, s := range scenario.FiguresOf(r.Result) {
+			x := drawnScenario{Name: s.Name, Peers: s.Peers, Charts: named(s.Charts), RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
 			for _, name := range []string{"latency", "latency_due"} {
 				x.Percentiles[name] = percentiles(s, name)
 			}
@@ -95,8 +96,8 @@ func peerName(s string) string {
 }
 
 // percentiles are the ticks that have ten samples or more beyond them.
-func percentiles(s scene, name string) (out []bounds) {
-	h := decode(s.all, s.Name+"."+name)
+func percentiles(s *scenario.Figures, name string) (out []bounds) {
+	h := decode(s.All, s.Name+"."+name)
 	if h == nil {
 		return nil
 	}

@@ -115,7 +115,8 @@ func compareEach(results []Named) (out []*compared, warnings []string) {
 // chosen says of a flat metric that it stands for its scenario.
 func chosen(metric string, among ...string) bool {
 	name, flat, _ := strings.Cut(metric, ".")
-	return slices.Contains(scenario.Scenarios, name) && (slices.Contains(summarised, flat) || slices.Contains(among, flat))
+	s := scenario.Find(name)
+	return s != nil && (slices.Contains(s.Summary, flat) || slices.Contains(among, flat))
 }
 
 // compareAll is the section that compares results with the first.

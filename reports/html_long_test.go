@@ -24,6 +24,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 )
 
 var pictures = flag.String("pictures", "", "directory for screenshots of the pages that the browser test opens")
@@ -196,7 +197,7 @@ func expected(results []Named) map[string]int {
 		return 3
 	}
 	for i, r := range results {
-		for _, s := range scenes(r.Result) {
+		for _, s := range scenario.FiguresOf(r.Result) {
 			c, id := s.Charts, "s-"+s.Name
 			add := func(chart string, n int) {
 				if n > 0 {
@@ -264,7 +265,7 @@ func tables(t *testing.T, tab context.Context, results []Named) {
 		t.Errorf("chart %s has no row %q", id, cells)
 	}
 	for i, r := range results {
-		for _, s := range scenes(r.Result) {
+		for _, s := range scenario.FiguresOf(r.Result) {
 			c, id := s.Charts, "s-"+s.Name
 			for _, v := range c.Views {
 				for k := range v.T {

@@ -65,7 +65,7 @@ func newResult(named Named) *Document {
 		h.Verdicts = append(h.Verdicts, verdict{text, optional(a.Actual, unit), a.OK})
 	}
 	d := &Document{Tool: result.ToolName, Heads: []head{h}}
-	for _, s := range scenes(r) {
+	for _, s := range scenario.FiguresOf(r) {
 		d.Sections = append(d.Sections, newSection(r, s))
 		d.Terms = append(d.Terms, terms(s)...)
 	}
@@ -130,81 +130,6 @@ func resultRecords(results []Named, put func(...string)) {
 	}
 }
 
-// A scene is one scenario over all runs.
-type scene struct {
-	result.Scenario // of the first run that has it
-	all             []result.Scenario
-	summary         map[string]result.Summary
-}
-
-// scenes collects the scenarios of all runs by name, in the order of the first
-// appearance.
-func scenes(r *result.Result) []scene {
-	summary := make(map[string]result.Summary)
-	for _, s := range r.Summary {
-		summary[s.Metric] = s
-	}
-	var out []scene
-	for _, run := range r.Runs {
-		for _, s := range run.Scenarios {
-			i := slices.IndexFunc(out, func(sc scene) bool { return sc.Name == s.Name })
-			if i < 0 {
-				out = append(out, scene{Scenario: s, summary: summary})
-				i = len(out) - 1
-			}
-			out[i].all = append(out[i].all, s)
-		}
-	}
-	return out
-}
-
-func (s scene) repeated() bool { return len(s.all) > 1 }
-
-// value is a figure of the only run, or the median over all; nil: not measured.
-func (s scene) value(name string) *float64 {
-	flat := s.Name + "." + name
-	if s.repeated() {
-		if m, ok := s.summary[flat]; ok && m.N > 0 {
-			return &m.Median
-		}
-		return nil
-	}
-	return s.Flat()[flat]
-}
-
-// has reports that some run measured, or tried to measure, a metric.
-func (s scene) has(name string) bool {
-	return slices.ContainsFunc(s.all, func(x result.Scenario) bool { _, ok := x.Metrics[s.Name+"."+name]; return ok })
-}
-
-// unit is a flat metric's.
-func (s scene) unit(name string) string {
-	for _, x := range s.all {
-		if m, ok := x.Metrics[s.Name+"."+name]; ok {
-			return m.Unit
-		}
-	}
-	return "1"
-}
-
-// never reports that some run that came to its end waited for a figure in vain.
-func (s scene) never(name string) bool {
-	return slices.ContainsFunc(s.all, func(x result.Scenario) bool {
-		m, ok := x.Metrics[s.Name+"."+name]
-		return ok && !x.Interrupted && m.Value == nil && m.Dist == nil
-	})
-}
-
-// total is a count's sum over the runs.
-func (s scene) total(name string) (sum float64, ok bool) {
-	for _, x := range s.all {
-		if m, has := x.Metrics[s.Name+"."+name]; has && m.Value != nil {
-			sum, ok = sum+*m.Value, true
-		}
-	}
-	return sum, ok
-}
-
 // headline is the result in one sentence: how many peers, how fast they knew
 // each other, what was lost, how late it came, and what a crash took.
 func headline(r *result.Result) phrase {
@@ -235,19 +160,19 @@ func headline(r *result.Result) phrase {
 		separator = ", "
 	}
 	var culls, unexplained float64
-	for _, s := range scenes(r) {
-		for _, x := range s.all {
+	for _, s := range scenario.FiguresOf(r) {
+		for _, x := range s.All {
 			if what, _, _ := strings.Cut(x.Failed, ": "); what != "" {
 				clause(true, "%s in %s", what, s.Name)
 				break
 			}
 		}
-		n, _ := s.total("false_culls")
+		n, _ := s.Total("false_culls")
 		culls += n
-		n, _ = s.total("unexplained")
+		n, _ = s.Total("unexplained")
 		unexplained += math.Abs(n)
-		if h := presentations[s.Name].headline; h != nil {
-			if c := h(s, r.Config.Options); len(c) > 0 {
+		if h := s.Of().Headline; h != nil {
+			if c := worded(h(s)); len(c) > 0 {
 				clause(c[0].Bad, "%s", c[0].Text)
 				p = append(p, c[1:]...)
 			}
@@ -263,10 +188,10 @@ func headline(r *result.Result) phrase {
 }
 
 // about says in a few words what a scenario did.
-func about(r *result.Result, s scene) string {
+func about(r *result.Result, s *scenario.Figures) string {
 	peers := plural(uint64(max(0, s.Peers)), "peer")
-	if what := presentations[s.Name].about; what != nil {
-		return peers + what(s, r.Config.Options)
+	if what := s.Of().About; what != nil {
+		return peers + worded(scenario.Phrase{what(&r.Config.Options)})[0].Text
 	}
 	return peers
 }
@@ -275,9 +200,9 @@ func isCut(x result.Scenario) bool { return x.Interrupted }
 
 // cutShort goes before about where that was not done to its end: what comes
 // later in a scenario may not have happened.
-func cutShort(s scene) string {
+func cutShort(s *scenario.Figures) string {
 	n, seconds := 0, 0.0
-	for _, x := range s.all {
+	for _, x := range s.All {
 		if x.Interrupted {
 			n, seconds = n+1, x.Seconds
 		}
@@ -285,8 +210,8 @@ func cutShort(s scene) string {
 	switch {
 	case n == 0:
 		return ""
-	case s.repeated():
-		return fmt.Sprintf("cut short in %d of %d; planned: ", n, len(s.all))
+	case s.Repeated():
+		return fmt.Sprintf("cut short in %d of %d; planned: ", n, len(s.All))
 	}
 	return fmt.Sprintf("cut short after %v; planned: ", measure(seconds, "s"))
 }
@@ -294,31 +219,31 @@ func cutShort(s scene) string {
 // statistics are the columns of a table of distributions, most wanted first.
 var statistics = []string{"p50", "p99", "max", "p90", "p99.9", "min", "n", "p99.99", "offered", "worst loss", "worst p99"}
 
-func newSection(r *result.Result, s scene) section {
+func newSection(r *result.Result, s *scenario.Figures) section {
 	sec := section{Name: s.Name, About: about(r, s), drawn: true}
 	switch {
-	case s.repeated():
+	case s.Repeated():
 		sec.Table = overRuns(s)
-		sec.About += fmt.Sprintf("; counts add up all %d runs", len(s.all))
+		sec.About += fmt.Sprintf("; counts add up all %d runs", len(s.All))
 	case len(s.Charts.Trials) > 0:
 		sec.Table = trials(s.Charts.Trials)
 	default:
 		sec.Table = distributions(s)
 	}
 	sec.About = cutShort(s) + sec.About
-	sec.Curve = newCurve(s.all, s.Name+".latency")
+	sec.Curve = newCurve(s.All, s.Name+".latency")
 	sec.Facts = facts(r, s)
 	seen := make(map[string]bool)
-	if slices.ContainsFunc(s.all, isCut) {
+	if slices.ContainsFunc(s.All, isCut) {
 		sec.Facts = append(sec.Facts, note("interrupted: the figures cover what there was until then", true))
 	}
-	for i, x := range s.all {
+	for i, x := range s.All {
 		for _, n := range x.Notes {
 			text := n.Text
 			if seen[text] {
 				continue
 			}
-			if seen[text] = true; s.repeated() {
+			if seen[text] = true; s.Repeated() {
 				text = fmt.Sprintf("run %d: %s", i+1, text)
 			}
 			sec.Facts = append(sec.Facts, note(text, n.Bad))
@@ -339,7 +264,7 @@ func statistical(names ...string) *table {
 }
 
 // terms say what the metrics of a scenario are.
-func terms(s scene) (out []fact) {
+func terms(s *scenario.Figures) (out []fact) {
 	for _, name := range scenario.Metrics.Names(s.Scenario) {
 		if d, _, ok := scenario.Metrics.Define(name); ok {
 			out = append(out, fact{name, words(d.Text)})
@@ -376,7 +301,7 @@ func flatLabel(flat string) string {
 }
 
 // distributions makes one row for each distribution of the only run.
-func distributions(s scene) *table {
+func distributions(s *scenario.Figures) *table {
 	t := statistical("n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max")
 	for _, name := range scenario.Metrics.Names(s.Scenario) {
 		m := s.Metrics[name]
@@ -396,22 +321,11 @@ func distributions(s scene) *table {
 	return t
 }
 
-// summarised are the flat metrics that stand for a scenario when several runs
-// are summed up.
-var summarised = []string{
-	"converge", "propagate.p50", "propagate.max", "admit.max",
-	"latency.p50", "latency.p99", "latency.p99.9", "latency.max", "latency_due.p99", "jitter.p50", "timer_error.p99", "rate",
-	"detect.p50", "detect.max", "detect_silence.max",
-	"early.back.max", "late.back.max",
-	"disagreement", "whole", "refresh.whole", "cull", "back", "refresh.back", "rebirth.back",
-	"rate_lossless", "rate_goal", "latency_due.p50", "latency_due_goal.p50", "latency_due_goal.p99",
-}
-
-func overRuns(s scene) *table {
+func overRuns(s *scenario.Figures) *table {
 	t := statistical("median", "95 % from", "to", "min", "max", "runs", "more needed")
-	for _, flat := range summarised {
-		m, ok := s.summary[s.Name+"."+flat]
-		if !ok || m.N == 0 {
+	for _, flat := range s.Of().Summary {
+		m, ok := s.Summary(flat)
+		if !ok {
 			continue
 		}
 		x := row{Name: flatLabel(flat), Cells: []quantity{
@@ -462,34 +376,33 @@ func trials(all []mlrsearch.Trial) *table {
 }
 
 // facts are the lines below a scenario's table.
-func facts(r *result.Result, s scene) []fact {
+func facts(r *result.Result, s *scenario.Figures) []fact {
 	var out []fact
 	say := func(label string, p phrase) {
 		if len(p) > 0 {
 			out = append(out, fact{label, p})
 		}
 	}
-	present := presentations[s.Name]
-	if present.facts != nil {
-		for _, f := range present.facts(s, r.Config.Options) {
-			say(f.Label, f.Text)
+	if of := s.Of(); of.Facts != nil {
+		for _, f := range of.Facts(s) {
+			say(f.Label, worded(f.Text))
 		}
 	}
-	if s.has("sent") {
-		lossy := present.lossy
-		p := s.counted(nil, "sent", "sent", false)
-		p = s.counted(p, "delivered", "delivered", false)
-		if n, ok := s.total("lost"); ok {
+	if s.Has("sent") {
+		lossy := s.Of().Lossy
+		p := counted(s, nil, "sent", "sent", false)
+		p = counted(s, p, "delivered", "delivered", false)
+		if n, ok := s.Total("lost"); ok {
 			p = p.addIf(n != 0 && !lossy, "%s lost", grouped(n))
-			if sent, _ := s.total("sent"); n != 0 && sent > 0 {
+			if sent, _ := s.Total("sent"); n != 0 && sent > 0 {
 				p[len(p)-1].Text += fmt.Sprintf(" (%v)", percent(n/sent))
 			}
 		}
-		p = s.counted(p, "duplicated", "duplicated", !lossy)
-		p = s.counted(p, "reordered", "reordered", !lossy)
-		p = s.counted(p, "late", "late", true)
-		p = s.counted(p, "missed", "missed", true)
-		if v := s.value("rate"); v != nil {
+		p = counted(s, p, "duplicated", "duplicated", !lossy)
+		p = counted(s, p, "reordered", "reordered", !lossy)
+		p = counted(s, p, "late", "late", true)
+		p = counted(s, p, "missed", "missed", true)
+		if v := s.Value("rate"); v != nil {
 			p = p.add("%v", measure(*v, "messages/s"))
 		}
 		say("messages", p)
@@ -497,18 +410,18 @@ func facts(r *result.Result, s scene) []fact {
 	say("datagrams", traffic(s))
 	say("accounted", accounts(s))
 	p := culls(s)
-	if v := s.value("cpu"); v != nil {
+	if v := s.Value("cpu"); v != nil {
 		p = p.add("CPU %v", measure(*v, "cores"))
 	}
-	if v := s.value("memory"); v != nil {
+	if v := s.Value("memory"); v != nil {
 		p = p.add("memory %v", measure(*v, "bytes"))
 	}
-	if v := s.value("memory_growth"); v != nil {
+	if v := s.Value("memory_growth"); v != nil {
 		p[len(p)-1].Text += fmt.Sprintf(" (grown by %v under the flood)", measure(*v, "bytes"))
 	}
-	if v := s.value("server_cpu"); v != nil {
+	if v := s.Value("server_cpu"); v != nil {
 		p = p.add("their server %v", measure(*v, "cores"))
-		if v := s.value("server_memory"); v != nil {
+		if v := s.Value("server_memory"); v != nil {
 			p[len(p)-1].Text += ", " + measure(*v, "bytes").String()
 		}
 	}
@@ -517,14 +430,14 @@ func facts(r *result.Result, s scene) []fact {
 }
 
 // culls are the false positives, beside how many are expected where that is known.
-func culls(s scene) phrase {
-	n, ok := s.total("false_culls")
+func culls(s *scenario.Figures) phrase {
+	n, ok := s.Total("false_culls")
 	if !ok {
 		return nil
 	}
-	if removed, ok := s.total("removed"); ok { // the server's own account
-		expected, _ := s.total("removed_expected")
-		most, _ := s.total("removed_high")
+	if removed, ok := s.Total("removed"); ok { // the server's own account
+		expected, _ := s.Total("removed_expected")
+		most, _ := s.Total("removed_high")
 		return phrase{}.addIf(removed > most, "%s (the losses make %v)", falsePositives(removed), digits(expected))
 	}
 	return phrase{}.addIf(n != 0, "%s", falsePositives(n))
@@ -534,10 +447,10 @@ func culls(s scene) phrase {
 func falsePositives(n float64) string { return plural(uint64(n), "false positive") }
 
 // traffic says what was sent, by type.
-func traffic(s scene) phrase {
+func traffic(s *scenario.Figures) phrase {
 	var sum result.Traffic
 	var any bool
-	for _, x := range s.all {
+	for _, x := range s.All {
 		if x.Traffic != nil {
 			sum.Server, sum.Peers, any = sum.Server.Plus(x.Traffic.Server), sum.Peers.Plus(x.Traffic.Peers), true
 		}
@@ -563,10 +476,10 @@ func traffic(s scene) phrase {
 }
 
 // accounts say where every datagram went; sides that are 0 are left out.
-func accounts(s scene) phrase {
+func accounts(s *scenario.Figures) phrase {
 	var a result.Accounts
 	var any bool
-	for _, x := range s.all {
+	for _, x := range s.All {
 		if b := x.Accounts; b != nil {
 			a, any = a.Plus(*b), true
 		}
@@ -574,8 +487,8 @@ func accounts(s scene) phrase {
 	if !any {
 		return nil
 	}
-	kernel, present := "lost in full buffers", presentations[s.Name]
-	if present.filtered {
+	kernel, present := "lost in full buffers", s.Of()
+	if present.Filtered {
 		kernel = "dropped by the kernel"
 	}
 	p := phrase{}.add("%s sent", count(a.Sent))
@@ -586,7 +499,7 @@ func accounts(s scene) phrase {
 	}{
 		{a.Duplicated, "duplicated on purpose", false}, {a.Taken, "taken", false}, {a.Dropped, "refused by the protocol", false},
 		{a.Injected, "lost on purpose", false}, {a.Dead, "for killed peers", false}, {a.Queued, "in flight", false},
-		{a.Kernel, kernel, !present.overrun}, {a.Unsent, "unsent", true},
+		{a.Kernel, kernel, !present.Overruns}, {a.Unsent, "unsent", true},
 	} {
 		if x.n > 0 || x.what == "taken" {
 			p = p.addIf(x.bad, "%s %s", count(x.n), x.what)

@@ -75,6 +75,12 @@ func (im Impairment) String() string {
 		percent(im.Loss), im.Delay, im.Jitter, percent(im.Duplicate), percent(im.Reorder))
 }
 
+// Set makes it a flag.
+func (im *Impairment) Set(s string) (err error) {
+	*im, err = ParseImpairment(s)
+	return err
+}
+
 // Validate names the first part that makes no sense.
 func (im Impairment) Validate() error {
 	for _, r := range []struct {

@@ -2,6 +2,7 @@ package result
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"p2plocal/bench/mlrsearch"
@@ -38,8 +39,18 @@ type Garbage struct {
 	At   string  `json:"at"`   // server, or peer: the first one
 }
 
-// GarbageTargets are what At may be.
-var GarbageTargets = []string{"server", "peer"}
+// FormatRate is what ParseRate reads.
+func FormatRate(v float64) string {
+	switch {
+	case v == 0:
+		return "max"
+	case v >= 1e6:
+		return strconv.FormatFloat(v/1e6, 'g', -1, 64) + "M"
+	case v >= 1e3:
+		return strconv.FormatFloat(v/1e3, 'g', -1, 64) + "k"
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
+}
 
 // ParseRate reads a rate such as 500k or 1.2M; max is 0.
 func ParseRate(s string) (float64, error) {
@@ -51,4 +62,14 @@ func ParseRate(s string) (float64, error) {
 		return 0, fmt.Errorf("%q, want a rate such as 500k, or max", s)
 	}
 	return v, nil
+}
+
+// Ratio is a flag that is a percentage or a ratio.
+type Ratio float64
+
+func (r *Ratio) String() string { return strconv.FormatFloat(float64(*r)*100, 'g', -1, 64) + "%" }
+func (r *Ratio) Set(s string) error {
+	v, err := ParseRatio(s)
+	*r = Ratio(v)
+	return err
 }

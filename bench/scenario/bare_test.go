@@ -71,13 +71,13 @@ func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *result
 	rng := rand.New(rand.NewPCG(1, 0))
 	var latency record.Histogram
 	var wg sync.WaitGroup
-	start := time.Now().Add(lead)
+	start := time.Now().Add(startDelay)
 	for i, s := range socks {
 		t := &talker{zero: start, next: start.Add(time.Duration(rng.Int64N(int64(interval)))), end: start.Add(duration), interval: interval, latency: &latency}
 		t.to = append(append(t.to, addrs[:i]...), addrs[i+1:]...)
 		wg.Go(func() { s.Serve(ctx, t) })
 	}
-	time.Sleep(time.Until(start.Add(duration + lead)))
+	time.Sleep(time.Until(start.Add(duration + startDelay)))
 	cancel()
 	wg.Wait()
 	return latency.Distribution().Dist

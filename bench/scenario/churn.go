@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"flag"
+	"fmt"
 	"time"
 
 	"p2plocal/bench/mesh"
@@ -8,9 +10,41 @@ import (
 	"p2plocal/bench/result"
 )
 
-// churn: peers die and return.
+var churn = Scenario{
+	Name: "churn",
+	Text: "peers are killed and join again all the time",
+	Metrics: []Metric{
+		{"events", "1", false, 0, "deaths and returns"},
+		{"disagreement", "ratio", false, -1, "peer-seconds in which a live peer's view differs from the truth, by peer-seconds"},
+		{"converge", "s", false, -1, "from the last event until every view equals the truth"},
+	},
+	Summary: []string{"converge", "disagreement"},
+	Flags: func(fs *flag.FlagSet, o *result.Options) {
+		fs.Float64Var(&o.Churn, "churn", o.Churn, "kills and joins, together, a second (`rate`)")
+	},
+	Check: func(o *result.Options) error {
+		if !(o.Churn > 0 && o.Churn <= 1000) {
+			return fmt.Errorf("churn %v a second, want more than 0, at most 1000", o.Churn)
+		}
+		return nil
+	},
+	Cannot: needsTwo,
+	Expect: func(c *result.Config) time.Duration { return c.Options.Duration + c.Timing.Deadline },
+	Run:    churnScenario,
+	About: func(o *result.Options) Clause {
+		return say(", %g a second of them killed or joining again, for %v", o.Churn, o.Duration)
+	},
+	Headline: func(f *Figures) Phrase {
+		return f.reached("disagreement", "held views that differed from the truth for %v of the churn", "")
+	},
+	Facts: func(f *Figures) []Fact {
+		p := f.Counted(nil, "events", "kills and joins", false)
+		p = append(p, f.reached("disagreement", "views differed from the truth for %v of the time", "")...)
+		return []Fact{{"churn", p}, {"converge", f.when("converge", "after the last event every view was true")}}
+	},
+}
 
-func churnScenario(s *stage) error {
+func churnScenario(s *Run) error {
 	return s.with(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
 		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
@@ -23,7 +57,7 @@ func churnScenario(s *stage) error {
 			if due >= end || !s.World.Sleep(s.ctx, time.Duration(due-s.Clock.Now())) {
 				break
 			}
-			if err := s.flip(); err != nil {
+			if err := s.killOrRelaunch(); err != nil {
 				return err
 			}
 			events, last = events+1, s.Clock.Now()
@@ -32,26 +66,26 @@ func churnScenario(s *stage) error {
 			s.World.Sleep(s.ctx, time.Duration(end-s.Clock.Now()))
 		}
 		to := min(end, s.Clock.Now())
-		whole := s.WaitUntil(s.ctx, s.patience(), s.Agreed)
+		whole := s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
 		s.count("events", events)
 		s.disagreement(from, to)
 		converged := last
-		s.EachView(func(i int, seat *record.Slot) {
+		s.EachView(func(i int, slot *record.Slot) {
 			if s.Alive.Has(i) {
-				at, ok := seat.When(last, func(v record.Set) bool { return v == s.Alive })
+				at, ok := slot.When(last, func(v record.Set) bool { return v == s.Alive })
 				converged, whole = max(converged, at), whole && ok
 			}
 		})
 		s.seconds("converge", last, converged, whole)
 		if !whole && s.ctx.Err() == nil {
-			s.bad("views still differed %v after the last event", s.patience())
+			s.warn("views still differed %v after the last event", s.noticeLimit())
 		}
 		return s.ctx.Err()
 	})
 }
 
-// flip kills a living peer or has a dead one return. Half of them live always.
-func (s *stage) flip() error {
+// killOrRelaunch kills a living peer or has a dead one return. Half of them live always.
+func (s *Run) killOrRelaunch() error {
 	living := 0
 	for i := range s.N {
 		if s.Alive.Has(i) {
@@ -71,12 +105,12 @@ func (s *stage) flip() error {
 
 // disagreement integrates, over the living peers, the time in which a view
 // was not the truth.
-func (s *stage) disagreement(from, to int64) {
+func (s *Run) disagreement(from, to int64) {
 	const slices = 120
 	width := max((to-from)/slices, 1)
 	wrong, total := make([]float64, slices+1), make([]float64, slices+1)
-	s.EachView(func(i int, seat *record.Slot) {
-		log := seat.Changes()
+	s.EachView(func(i int, slot *record.Slot) {
+		log := slot.Changes()
 		k := -1
 		for r, truth := range s.Roster.Marks {
 			end := to

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"fmt"
 	"time"
 
 	"p2plocal/bench/mesh"
@@ -9,24 +10,51 @@ import (
 	"p2plocal/core"
 )
 
-// crash: some vanish.
+var crash = Scenario{
+	Name: "crash",
+	Text: "some peers vanish without notice, and the others notice",
+	Metrics: []Metric{
+		{"detect", "s", true, -1, "of each survivor, from the kill until its view has dropped the killed peer"},
+		{"detect_silence", "s", true, -1, "the same from the killed peer's last sign of life; the protocol's ideal is 1.5 to 2.0 s"},
+		{"converge", "s", false, -1, "from the kill until the last survivor's view has dropped all killed peers"},
+	},
+	Summary: []string{"converge", "detect.p50", "detect.max", "detect_silence.max"},
+	Cannot:  needsTwo,
+	Expect:  crashTime,
+	Run:     crashScenario,
+	About:   func(o *result.Options) Clause { return say(", %d killed without notice", o.Kill) },
+	Headline: func(f *Figures) Phrase {
+		what := "a crash"
+		if f.Options.Kill > 1 {
+			what = fmt.Sprintf("%d crashes", f.Options.Kill)
+		}
+		return f.reached("converge", "all noticed "+what+" in %v", what+" went unnoticed")
+	},
+	Facts: func(f *Figures) []Fact {
+		p := f.when("converge", "after the kill no view held the killed any more")
+		if w := f.Charts.Ideal; w != nil && p != nil {
+			p = p.Add("ideal %.1f to %.1f\u00a0s after it", w[0], w[1])
+		}
+		return []Fact{{"converge", p}}
+	},
+}
 
-func crashScenario(s *stage) error {
+func crashScenario(s *Run) error {
 	return s.with(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
 		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
 		}
-		if err := s.ageRandomly(); err != nil {
+		if err := s.sleepRandomly(); err != nil {
 			return err
 		}
-		s.crash(s.victims(s.opt.Kill))
+		s.crash(s.choosePeers(s.opt.Kill))
 		return s.ctx.Err()
 	})
 }
 
-// ageRandomly lets a second pass and then a random part of a keep-alive
+// sleepRandomly lets a second pass and then a random part of a keep-alive
 // interval, so that what comes next has no fixed phase to the mesh's timers.
-func (s *stage) ageRandomly() error {
+func (s *Run) sleepRandomly() error {
 	d := time.Second + time.Duration(s.Rng.Int64N(int64(s.cfg.Timing.Heartbeat)))
 	if !s.World.Sleep(s.ctx, d) {
 		return s.ctx.Err()
@@ -34,8 +62,8 @@ func (s *stage) ageRandomly() error {
 	return nil
 }
 
-// victims draws up to k of those who live, and leaves one alive.
-func (s *stage) victims(k int) []int {
+// choosePeers draws up to k of those who live, and leaves one alive.
+func (s *Run) choosePeers(k int) []int {
 	var living []int
 	for _, i := range s.Rng.Perm(s.N) {
 		if s.Alive.Has(i) {
@@ -45,18 +73,18 @@ func (s *stage) victims(k int) []int {
 	return living[:min(k, max(len(living)-1, 0))]
 }
 
-// patience is how long a scenario waits for what the protocol promises: the
+// noticeLimit is how long a scenario waits for what the protocol promises: the
 // longest that it can take, and ten seconds for a machine that is slow.
-func (s *stage) patience() time.Duration {
+func (s *Run) noticeLimit() time.Duration {
 	t := s.cfg.Timing
 	return t.Deadline + 2*t.Reap + t.Heartbeat + 10*time.Second
 }
 
 // crash kills the victims and measures who notices when: how many times a
 // survivor has, or has not. Who had lost the victim before is not asked.
-func (s *stage) crash(victims []int) (noticed, unnoticed int) {
+func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 	if len(victims) == 0 {
-		s.bad("nobody to kill and be survived")
+		s.warn("nobody to kill and be survived")
 		return 0, 0
 	}
 	died := make(map[int]int64)
@@ -64,20 +92,20 @@ func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 	before := 0
 	for _, v := range victims {
 		died[v] = s.Clock.Now()
-		s.EachView(func(i int, seat *record.Slot) {
-			if view := seat.View(); !view.Has(v) && i != v {
+		s.EachView(func(i int, slot *record.Slot) {
+			if view := slot.View(); !view.Has(v) && i != v {
 				unaware[i].Add(v)
 			}
 		})
 		s.Kill(v)
 	}
-	s.WaitUntil(s.ctx, s.patience(), s.Agreed)
+	s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
 	var detect, silence []float64
 	first, last, blind := int64(1<<62), int64(0), 0
 	for _, v := range victims {
 		first = min(first, died[v])
 		alive := s.Store.Slots[v].Alive.Load()
-		s.EachView(func(i int, seat *record.Slot) {
+		s.EachView(func(i int, slot *record.Slot) {
 			if !s.Alive.Has(i) {
 				return
 			}
@@ -85,7 +113,7 @@ func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 				before++
 				return
 			}
-			at, ok := seat.When(died[v], func(view record.Set) bool { return !view.Has(v) })
+			at, ok := slot.When(died[v], func(view record.Set) bool { return !view.Has(v) })
 			if !ok {
 				blind++
 				return
@@ -110,7 +138,7 @@ func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 		if s.Impair.Loss > 0 {
 			why = ": a directory that is lost comes never again without refresh"
 		}
-		s.bad("%d of %d times a survivor did not notice within %v%s", blind, blind+len(detect), s.patience(), why)
+		s.warn("%d of %d times a survivor did not notice within %v%s", blind, blind+len(detect), s.noticeLimit(), why)
 	}
 	low, high := s.ideal()
 	s.out.Charts.Ideal = &[2]float64{low, high}
@@ -120,7 +148,7 @@ func (s *stage) crash(victims []int) (noticed, unnoticed int) {
 // ideal is the protocol's window from a kill to its notice: between Deadline
 // and Deadline + Reap after the last sign of life, which is up to a Heartbeat
 // before the kill.
-func (s *stage) ideal() (low, high float64) {
+func (s *Run) ideal() (low, high float64) {
 	t := s.cfg.Timing
 	return (t.Deadline - t.Heartbeat).Seconds(), (t.Deadline + t.Reap).Seconds()
 }

@@ -137,7 +137,7 @@ func foreignServer(args []string) int {
 }
 
 // foreignPeer is born, keeps itself alive and says nothing else. It is born
-// again now and then, lest it stay culled where the machine keeps it from being
+// again now and then, lest it stay dropped where the machine keeps it from being
 // heard.
 func foreignPeer(args []string) int {
 	port, _ := strconv.Atoi(args[1])
@@ -426,7 +426,7 @@ func TestExternalPeerDies(t *testing.T) {
 }
 
 // An external peer that never says a word is said to be silent; one that falls
-// silent later is culled, and who is to blame cannot be seen.
+// silent later is dropped, and who is to blame cannot be seen.
 func TestExternalPeerSilent(t *testing.T) {
 	t.Parallel()
 	if !mesh.Processes {
@@ -472,8 +472,8 @@ func TestPeerProcessDies(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := quick(3, "steady")
-			cfg.Isolation, cfg.Timing.Deadline = "process", 3*time.Second // nobody else is culled, also where the machine is slow
-			r := staged(t, cfg, func(s *stage) {
+			cfg.Isolation, cfg.Timing.Deadline = "process", 3*time.Second // nobody else is dropped, also where the machine is slow
+			r := staged(t, cfg, func(s *Run) {
 				s.Peers[1].(*mesh.ProcessPeer).Cmd.Process.Signal(test.signal)
 			})
 			if s := r.Runs[0].Scenarios[0]; !strings.Contains(s.Failed, test.says) {

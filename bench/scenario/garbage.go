@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -15,30 +16,97 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// garbage: a steady mesh beside a sender of hostile datagrams.
+// garbageTargets are what -garbage-at may be.
+var garbageTargets = []string{"server", "peer"}
 
-// Validate names what makes no sense.
+// validateGarbage names what makes no sense.
 func validateGarbage(g result.Garbage) error {
 	switch {
 	case !(g.Rate >= 0 && g.Rate <= 1e9):
 		return fmt.Errorf("garbage at %v datagrams a second, want 0 (as fast as can be) to 1G", g.Rate)
 	case !slices.Contains(hostile.FloodKinds, g.Kind):
 		return fmt.Errorf("garbage of kind %q, want one of %s", g.Kind, strings.Join(hostile.FloodKinds, ", "))
-	case !slices.Contains(result.GarbageTargets, g.At):
-		return fmt.Errorf("garbage at %q, want one of %s", g.At, strings.Join(result.GarbageTargets, ", "))
+	case !slices.Contains(garbageTargets, g.At):
+		return fmt.Errorf("garbage at %q, want one of %s", g.At, strings.Join(garbageTargets, ", "))
 	}
 	return nil
 }
 
-// drainPatience is how long a target may take to read what waits for it.
-const drainPatience = 10 * time.Second
+// drainLimit is how long a target may take to read what waits for it.
+const drainLimit = 10 * time.Second
 
-func garbageScenario(s *stage) error {
+var garbage = Scenario{
+	Name: "garbage",
+	Text: "a steady mesh beside a sender of hostile datagrams",
+	Metrics: []Metric{
+		{"hostile_sent", "1", false, 0, "hostile datagrams that the kernel took from their sender"},
+		{"hostile_rate", "messages/s", false, 0, "those by the time that the sender ran"},
+		{"hostile_taken", "1", false, 0, "those that the target took from its socket; the rest the kernel dropped there"},
+		{"hostile_cpu", "cores", false, 0, "CPU time of the sender, a process of its own, by the time that it ran"},
+		{"admit", "s", true, -1, "of newcomers, one born each second beside the flood: first birth until a directory names it"},
+		{"shut_out", "1", false, -1, "newcomers that were not let in within 7 s"},
+		{"memory_growth", "bytes", false, -1, "growth of the most resident memory of the benchmark's process while the sender ran"},
+	},
+	Broadcasts: true,
+	Summary:    slices.Concat([]string{"admit.max"}, broadcastSummary),
+	Flags: func(fs *flag.FlagSet, o *result.Options) {
+		fs.Var((*rate)(&o.Garbage.Rate), "garbage", "hostile datagrams a second (`rate`), which may end in k or M; max: as many as one core can send. From 100k on each is sent 64 times in a row (UDP_SEGMENT)")
+		fs.StringVar(&o.Garbage.Kind, "garbage-kind", o.Garbage.Kind, "what they are (`kind`): "+strings.Join(hostile.FloodKinds, ", "))
+		fs.StringVar(&o.Garbage.At, "garbage-at", o.Garbage.At, "whom they are sent to (`target`): "+strings.Join(garbageTargets, ", "))
+	},
+	Check: func(o *result.Options) error { return validateGarbage(o.Garbage) },
+	Cannot: func(c *result.Config) string {
+		switch g := c.Options.Garbage; {
+		case g.At == "peer" && c.Peers == c.Options.External:
+			return "its target is a peer, and none is ours"
+		case g.Rate == 0 && c.Simulation != nil:
+			return "a simulated sender has no core that bounds how fast it sends, give it a rate such as 100k"
+		}
+		return ""
+	},
+	Expect: steadyTime,
+	Run:    garbageScenario,
+	About: func(o *result.Options) Clause {
+		rate := any("as fast as one core can")
+		if o.Garbage.Rate > 0 {
+			rate = Quantity{o.Garbage.Rate, "messages/s"}
+		}
+		return say(" beside a flood of kind %s at the %s, %s, for %v", o.Garbage.Kind, o.Garbage.At, rate, o.Duration)
+	},
+	Headline: func(f *Figures) Phrase {
+		v := f.Value("hostile_rate")
+		if v == nil {
+			return nil
+		}
+		lost, _ := f.Total("lost")
+		if sent, _ := f.Total("sent"); sent == 0 {
+			return Phrase{}.Add("sent no message beside %v hostile datagrams", Quantity{*v, "messages/s"})
+		}
+		if lost == 0 {
+			return Phrase{}.Add("lost no messages beside %v hostile datagrams", Quantity{*v, "messages/s"})
+		}
+		return Phrase{}.AddIf(true, "lost %s messages beside %v hostile datagrams", Count(lost), Quantity{*v, "messages/s"})
+	},
+	Facts: func(f *Figures) []Fact {
+		p := f.Counted(nil, "hostile_sent", "sent", false)
+		p = f.Counted(p, "hostile_taken", "taken from the target's socket", false)
+		p = append(p, f.reached("hostile_rate", "%v", "")...)
+		p = append(p, f.reached("hostile_cpu", "sender %v", "")...)
+		out := []Fact{{"hostile", p}}
+		if v := f.Value("shut_out"); v != nil && *v > 0 {
+			out = append(out, Fact{"newcomers", Phrase{}.AddIf(true, "%s were not let in within 7 s", Count(*v))})
+		}
+		return out
+	},
+	Overruns: true, Filtered: true,
+}
+
+func garbageScenario(s *Run) error {
 	return s.with(mesh.Setup{}, func() error {
-		seat, target := int(record.ServerSlot), s.Mesh.Server.Addr()
+		slot, target := int(record.ServerSlot), s.Mesh.Server.Addr()
 		if s.opt.Garbage.At == "peer" {
-			seat = s.External // the first of ours
-			target = s.Socks[seat].Addr()
+			slot = s.External // the first of ours
+			target = s.Socks[slot].Addr()
 		}
 		env := s.hostileEnv()
 		guests := &newcomers{}
@@ -47,7 +115,7 @@ func garbageScenario(s *stage) error {
 		}
 		set, err := hostile.Flood(s.opt.Garbage.Kind, env, s.seed)
 		if err != nil {
-			return cannot(err.Error())
+			return notApplicable(err.Error())
 		}
 		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
@@ -62,18 +130,18 @@ func garbageScenario(s *stage) error {
 		after := mesh.PeakOf(os.Getpid())
 		guests.end()
 		v, err := x.Stop()
-		s.Mesh.Hostile[seat] = v.Sent
+		s.Mesh.Hostile[slot] = v.Sent
 		s.Mesh.Hostile[record.ServerSlot] += guests.sent.Load()
-		s.sum(w)
+		s.finishWindow(w)
 		if err != nil {
 			return err
 		}
-		s.WaitUntil(context.WithoutCancel(s.ctx), drainPatience, func() bool { return s.World.Accounts(s.Mesh).Unexplained == 0 })
+		s.WaitUntil(context.WithoutCancel(s.ctx), drainLimit, func() bool { return s.World.Accounts(s.Mesh).Unexplained == 0 })
 		guests.report(s)
-		if seat == record.ServerSlot {
-			s.assaulted(v, seat, guests.sent.Load())
+		if slot == record.ServerSlot {
+			s.hostileFigures(v, slot, guests.sent.Load())
 		} else {
-			s.assaulted(v, seat, 0)
+			s.hostileFigures(v, slot, 0)
 		}
 		if s.set("memory_growth", result.Never("bytes")); !s.simulated() {
 			s.value("memory_growth", "bytes", float64(after-before))
@@ -82,34 +150,34 @@ func garbageScenario(s *stage) error {
 	})
 }
 
-// assaulted writes down what was sent to a seat, and how much of it came: of
+// hostileFigures writes down what was sent to a slot, and how much of it came: of
 // what it took that is neither the mesh's nor one of others.
-func (s *stage) assaulted(v mesh.AttackResult, seat int, others uint64) {
+func (s *Run) hostileFigures(v mesh.AttackResult, slot int, others uint64) {
 	s.count("hostile_sent", v.Sent)
 	s.value("hostile_rate", "messages/s", float64(v.Sent)/v.Elapsed.Seconds())
 	if s.set("hostile_cpu", result.Never("cores")); !s.simulated() {
 		s.value("hostile_cpu", "cores", v.CPU.Seconds()/v.Elapsed.Seconds())
 	}
-	took, known := s.took(seat)
+	took, known := s.took(slot)
 	if !known {
 		s.set("hostile_taken", result.Never("1"))
 		return
 	}
 	took -= min(took, others)
 	for i := range s.Store.Slots {
-		took -= min(took, s.Store.Slots[i].To[seat].Load())
+		took -= min(took, s.Store.Slots[i].To[slot].Load())
 	}
 	s.count("hostile_taken", took)
 	if v.Refused > 0 {
-		s.bad("%d times nobody listened on the port that the hostile datagrams were for", v.Refused)
+		s.warn("%d times nobody listened on the port that the hostile datagrams were for", v.Refused)
 	}
 }
 
-// took is how many datagrams a seat has taken from its socket; known is false
+// took is how many datagrams a slot has taken from its socket; known is false
 // for a server that is not ours.
-func (s *stage) took(seat int) (n uint64, known bool) {
-	if seat != record.ServerSlot {
-		return s.Store.Slots[seat].Taken.Load() + s.Store.Slots[seat].Dropped.Load(), true
+func (s *Run) took(slot int) (n uint64, known bool) {
+	if slot != record.ServerSlot {
+		return s.Store.Slots[slot].Taken.Load() + s.Store.Slots[slot].Dropped.Load(), true
 	}
 	if s.Ours == nil {
 		return 0, false
@@ -118,7 +186,7 @@ func (s *stage) took(seat int) (n uint64, known bool) {
 }
 
 // hostileEnv is the mesh as the catalogue of hostile datagrams wants it.
-func (s *stage) hostileEnv() hostile.Env {
+func (s *Run) hostileEnv() hostile.Env {
 	e := hostile.Env{Server: s.Mesh.Server.Addr()}
 	for i, sock := range s.Socks {
 		if sock != nil {

@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"flag"
+	"fmt"
 	"time"
 
 	"p2plocal/bench/mesh"
@@ -9,9 +11,52 @@ import (
 	"p2plocal/core"
 )
 
-// join: everybody is born, at once or spread.
+var join = Scenario{
+	Name: "join",
+	Text: "everybody joins, at once or spread over time",
+	Metrics: []Metric{
+		{"converge", "s", false, -1, "first birth sent until every peer's view is complete"},
+		{"propagate", "s", true, -1, "each birth sent until all other peers list it"},
+		{"admit", "s", true, -1, "each birth sent until a directory that names it has come back"},
+		{"join_datagrams", "1", false, -1, "datagrams that server and peers sent until then"},
+		{"join_bytes", "bytes", false, -1, "UDP payload of those datagrams"},
+	},
+	Summary: []string{"converge", "propagate.p50", "propagate.max", "admit.max"},
+	Flags: func(fs *flag.FlagSet, o *result.Options) {
+		fs.StringVar(&o.Join, "join", o.Join, "all join at once or spread over time: storm, spread")
+		fs.DurationVar(&o.Spread, "spread", o.Spread, "`time` over which -join spread spreads the births")
+	},
+	Check: func(o *result.Options) error {
+		switch {
+		case o.Join != "storm" && o.Join != "spread":
+			return fmt.Errorf("join %q, want storm or spread", o.Join)
+		case o.Spread <= 0:
+			return fmt.Errorf("spread %v, want more than 0", o.Spread)
+		}
+		return nil
+	},
+	Expect: joinTime,
+	Run:    joinScenario,
+	About: func(o *result.Options) Clause {
+		if o.Join == "spread" {
+			return say(", joining over %v", o.Spread)
+		}
+		return say(", all joining at once")
+	},
+	Headline: func(f *Figures) Phrase {
+		return f.reached("converge", "converged in %v", "never converged")
+	},
+	Facts: func(f *Figures) []Fact {
+		p := f.when("converge", "after the first birth every view was complete")
+		if n, ok := f.Total("join_datagrams"); ok && f.Value("converge") != nil && !f.Repeated() {
+			b, _ := f.Total("join_bytes")
+			p = p.Add("%s datagrams (%v) until then", Count(n), Quantity{b, "bytes"})
+		}
+		return []Fact{{"converge", p}}
+	},
+}
 
-func joinScenario(s *stage) error {
+func joinScenario(s *Run) error {
 	return s.with(mesh.Setup{}, func() error {
 		spread := time.Duration(0)
 		if s.opt.Join == "spread" {
@@ -27,7 +72,7 @@ func joinScenario(s *stage) error {
 }
 
 // sentSoFar is all that server and peers have sent.
-func (s *stage) sentSoFar() (t core.Traffic) {
+func (s *Run) sentSoFar() (t core.Traffic) {
 	for i := range s.Store.Slots {
 		slot := &s.Store.Slots[i]
 		t = t.Plus(slot.ByType().Total())
@@ -38,7 +83,7 @@ func (s *stage) sentSoFar() (t core.Traffic) {
 	return t
 }
 
-func (s *stage) joined(whole bool) {
+func (s *Run) joined(whole bool) {
 	first, last := int64(1<<62), int64(0)
 	for i := s.External; i < s.N; i++ {
 		if born := s.Store.Slots[i].Born.Load(); born > 0 {
@@ -47,20 +92,20 @@ func (s *stage) joined(whole bool) {
 	}
 	full := s.everybody()
 	var admit, propagate []float64
-	s.EachView(func(i int, seat *record.Slot) {
-		born := seat.Born.Load()
-		if at := seat.Admitted.Load(); at > 0 {
+	s.EachView(func(i int, slot *record.Slot) {
+		born := slot.Born.Load()
+		if at := slot.Admitted.Load(); at > 0 {
 			admit = append(admit, float64(at-born)/1e9)
 		}
 		if at, ok := s.everywhere(i, born, false); ok {
 			propagate = append(propagate, float64(at-born)/1e9)
 		}
-		at, ok := seat.When(born, func(v record.Set) bool { return v == full })
+		at, ok := slot.When(born, func(v record.Set) bool { return v == full })
 		if !ok {
 			whole = false
 		}
 		last = max(last, at)
-		s.chartView(i, seat, first)
+		s.chartView(i, slot, first)
 	})
 	whole = whole && last > 0
 	s.seconds("converge", first, last, whole)
@@ -72,7 +117,7 @@ func (s *stage) joined(whole bool) {
 	}
 }
 
-func (s *stage) everybody() (all record.Set) {
+func (s *Run) everybody() (all record.Set) {
 	for i := range s.N {
 		all.Add(i)
 	}
@@ -81,13 +126,13 @@ func (s *stage) everybody() (all record.Set) {
 
 // everywhere is when, from since on, all living peers had peer i in their
 // view; with whole, i's own view must also have held all living peers.
-func (s *stage) everywhere(i int, since int64, whole bool) (last int64, ok bool) {
+func (s *Run) everywhere(i int, since int64, whole bool) (last int64, ok bool) {
 	ok = true
-	s.EachView(func(r int, seat *record.Slot) {
+	s.EachView(func(r int, slot *record.Slot) {
 		if !s.Alive.Has(r) || r == i && !whole {
 			return
 		}
-		at, yes := seat.When(since, func(v record.Set) bool {
+		at, yes := slot.When(since, func(v record.Set) bool {
 			if r == i {
 				return v == s.Alive
 			}
@@ -99,9 +144,9 @@ func (s *stage) everywhere(i int, since int64, whole bool) (last int64, ok bool)
 }
 
 // chartView adds the growth of one view.
-func (s *stage) chartView(i int, seat *record.Slot, zero int64) {
+func (s *Run) chartView(i int, slot *record.Slot, zero int64) {
 	const most = 64 // points a view; a join takes a handful
-	log := seat.Changes()
+	log := slot.Changes()
 	trace := result.ViewTrace{Peer: string(record.SlotName(i))}
 	for _, v := range log[:min(len(log), most)] {
 		n := 0

@@ -1,38 +1,81 @@
 package scenario
 
-import "p2plocal/bench/mesh"
+import (
+	"flag"
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/result"
+	"slices"
+	"time"
+)
 
-// loss: steady and crash again, under an impairment of every link.
+var loss = Scenario{
+	Name: "loss",
+	Text: "steady and crash again, under an impairment of every link",
+	Metrics: []Metric{
+		{"injected", "1", false, 0, "datagrams that the impairment lost on purpose"},
+		{"loss_injected", "ratio", false, 0, "injected loss among the measured messages, from the impairment's own log"},
+		{"duplicated_injected", "1", false, 0, "measured messages that the impairment sent twice, from its own log"},
+		{"reordered_injected", "1", false, 0, "measured messages that the impairment sent after a later one, from its own log"},
+		{"delay_injected", "s", true, 0, "how long the impairment held each measured message that it let go, lateness included, from its own log; what latency is longer is the way from socket to socket"},
+		{"removed", "1", false, -1, "false positives: times that our server removed a live peer (of ours) under the impairment, by its own account"},
+		{"removed_expected", "1", false, 0, "the same as independent losses make it, for this timing, with refresh or without: the mean over many runs"},
+		{"removed_low", "1", false, 0, "in 999 of 1,000 runs it is at least this,"},
+		{"removed_high", "1", false, 0, "and at most this"},
+		{"removal_rate", "1/h", false, -1, "removed by the hours in which the server had those peers as members"},
+		{"removal_rate_expected", "1/h", false, 0, "the same as independent losses make it"},
+		{"overhead", "messages/s", false, -1, "datagrams a second of the whole mesh that are no broadcasts: keep-alives, births, directories"},
+		{"unnoticed", "ratio", false, -1, "survivors whose view still had a killed peer when the scenario gave up waiting, by all who had it when it died"},
+		{"peer_seconds", "s", false, 0, "time that live peers spent under the impairment, added up"},
+		{"detect", "s", true, -1, "as crash.detect, under the impairment"},
+		{"detect_silence", "s", true, -1, "as crash.detect_silence, under the impairment: lost keep-alives have the silence begin earlier than the kill"},
+		{"converge", "s", false, -1, "as crash.converge, under the impairment; null: some survivor never noticed, its directory being lost"},
+	},
+	Broadcasts: true,
+	Summary:    slices.Concat([]string{"converge"}, broadcastSummary, []string{"detect.p50", "detect.max", "detect_silence.max"}),
+	Flags: func(fs *flag.FlagSet, o *result.Options) {
+		fs.Var(&o.Impair, "impair", "what every link does, a `list`: the part of datagrams lost and doubled (dup), how long all are held, and the part held back for another delay+jitter (reorder), which is overtaken by what is sent meanwhile")
+	},
+	Check:  func(o *result.Options) error { return o.Impair.Validate() },
+	Expect: func(c *result.Config) time.Duration { return steadyTime(c) + crashTime(c) },
+	Run:    lossScenario,
+	About:  func(o *result.Options) Clause { return say(" under %v", o.Impair) },
+	Facts: func(f *Figures) []Fact {
+		p := f.Counted(nil, "injected", "datagrams lost on purpose", false)
+		p = append(p, f.reached("loss_injected", "%v of the messages", "")...)
+		return []Fact{{"converge", f.when("converge", "after the kill no view held the killed any more")}, {"injected", p}}
+	},
+	Lossy: true,
+}
 
-func lossScenario(s *stage) error {
+func lossScenario(s *Run) error {
 	return s.with(mesh.Setup{Impair: s.opt.Impair, Interval: 0}, func() error {
 		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
 		}
 		s.Store.Impairing.Store(true) // from here on: a join that loses a directory stays incomplete without refresh
 		began, before := s.Clock.Now(), s.overhead()
-		s.talk(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
+		s.measureWindow(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
 		if s.N > 1 && s.ctx.Err() == nil {
-			noticed, unnoticed := s.crash(s.victims(s.opt.Kill))
+			noticed, unnoticed := s.crash(s.choosePeers(s.opt.Kill))
 			s.value("unnoticed", "ratio", float64(unnoticed)/float64(noticed+unnoticed))
 		}
 		if s.Ours != nil && s.External == 0 {
 			s.value("overhead", "messages/s", float64(s.overhead()-before)*1e9/float64(s.Clock.Now()-began))
 		}
-		s.impaired(began)
+		s.impairmentFigures(began)
 		return s.ctx.Err()
 	})
 }
 
-// impaired writes down what the impairment's own log says, since it began.
-func (s *stage) impaired(began int64) {
+// impairmentFigures writes down what the impairment's own log says, since it began.
+func (s *Run) impairmentFigures(began int64) {
 	var injected, measured, sent, doubled, reordered uint64
 	for i := range s.Store.Slots {
-		seat := &s.Store.Slots[i]
-		injected += seat.Injected.Load()
-		measured += seat.MeasuredInjected.Load()
-		doubled += seat.MeasuredDuplicated.Load()
-		reordered += seat.MeasuredReordered.Load()
+		slot := &s.Store.Slots[i]
+		injected += slot.Injected.Load()
+		measured += slot.MeasuredInjected.Load()
+		doubled += slot.MeasuredDuplicated.Load()
+		reordered += slot.MeasuredReordered.Load()
 	}
 	for i := s.External; i < s.N; i++ {
 		for j := s.External; j < s.N; j++ {

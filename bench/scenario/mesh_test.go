@@ -160,7 +160,7 @@ func TestImpairmentIsMeasuredExactly(t *testing.T) {
 	t.Parallel()
 	cfg := quick(8, "loss")
 	cfg.Options.Interval, cfg.Options.Duration = 10*time.Millisecond, time.Second
-	cfg.Timing.Deadline = 3 * time.Second // nobody is culled, also where many keep-alives are lost and the machine is slow
+	cfg.Timing.Deadline = 3 * time.Second // nobody is dropped, also where many keep-alives are lost and the machine is slow
 	cfg.Options.Impair = result.Impairment{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 15 * time.Millisecond, Duplicate: 0.05, Reorder: 0.1}
 	r := execute(t, cfg)
 	for _, pair := range [][2]string{
@@ -189,9 +189,9 @@ func TestImpairmentIsMeasuredExactly(t *testing.T) {
 
 // staged runs one window of broadcasting with something done in its middle,
 // and at its end.
-func staged(t *testing.T, cfg result.Config, during func(s *stage), after ...func(s *stage)) *result.Result {
+func staged(t *testing.T, cfg result.Config, during func(s *Run), after ...func(s *Run)) *result.Result {
 	t.Helper()
-	s := newStage(t.Context(), &cfg, cfg.Seed, "steady", new(Status), Progress{})
+	s := newRun(t.Context(), &cfg, cfg.Seed, Find("steady"), new(Status), Progress{})
 	err := s.with(mesh.Setup{}, func() error {
 		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
@@ -204,7 +204,7 @@ func staged(t *testing.T, cfg result.Config, during func(s *stage), after ...fun
 			}
 			during(s)
 		}()
-		s.talk(0, cfg.Options.Duration, cfg.Options.Interval)
+		s.measureWindow(0, cfg.Options.Duration, cfg.Options.Interval)
 		<-done
 		for _, f := range after {
 			f(s)
@@ -223,14 +223,14 @@ func staged(t *testing.T, cfg result.Config, during func(s *stage), after ...fun
 func TestFrozenSenderShowsInDueTime(t *testing.T) {
 	t.Parallel()
 	cfg := quick(4, "steady")
-	cfg.Timing.Deadline = time.Minute // nobody is culled or gives up, however slow the machine
+	cfg.Timing.Deadline = time.Minute // nobody is dropped or gives up, however slow the machine
 	const long = 1 << 27              // ns, 134 ms: where both kinds of histogram have a boundary
 	var sentLate, dueLate, latencyLate uint64
-	r := staged(t, cfg, func(s *stage) {
+	r := staged(t, cfg, func(s *Run) {
 		s.Peers[0].Pause()
 		time.Sleep(300 * time.Millisecond)
 		s.Peers[0].Resume()
-	}, func(s *stage) {
+	}, func(s *Run) {
 		for _, bar := range s.Store.Timer.HDR().Distribution() {
 			if bar.From >= long {
 				sentLate += uint64(bar.Count)
@@ -273,7 +273,7 @@ func TestFullBufferIsAccountedFor(t *testing.T) {
 	cfg := quick(4, "steady")
 	cfg.Options.ReadBuffer = 1
 	cfg.Options.Interval = time.Millisecond
-	r := staged(t, cfg, func(s *stage) {
+	r := staged(t, cfg, func(s *Run) {
 		s.Peers[0].Pause()
 		time.Sleep(200 * time.Millisecond)
 		s.Peers[0].Resume()
@@ -326,7 +326,7 @@ func TestSmallMeshes(t *testing.T) {
 	for _, peers := range []int{1, 2} {
 		cfg := quick(peers)
 		for _, name := range Scenarios {
-			if Cannot(&cfg, name) == "" {
+			if Find(name).CannotRun(&cfg) == "" {
 				cfg.Scenarios = append(cfg.Scenarios, name)
 			}
 		}
@@ -351,9 +351,9 @@ func TestSeed(t *testing.T) {
 		defer m.Free()
 		defer m.Stop()
 		m.SpreadBroadcasts(0, time.Second)
-		m.Alive = (&stage{Mesh: m}).everybody()
-		s := &stage{Mesh: m}
-		return slices.Clone(m.Schedule), s.victims(2)
+		m.Alive = (&Run{Mesh: m}).everybody()
+		s := &Run{Mesh: m}
+		return slices.Clone(m.Schedule), s.choosePeers(2)
 	}
 	p1, v1 := draw(7)
 	p2, v2 := draw(7)

@@ -32,9 +32,9 @@ type newcomers struct {
 }
 
 const (
-	newcomerEvery    = time.Second
-	newcomerPatience = 7 * time.Second // two more births
-	newcomerNames    = 8               // so that one is free when it is used again
+	newcomerEvery = time.Second
+	newcomerLimit = 7 * time.Second // two more births
+	newcomerNames = 8               // so that one is free when it is used again
 )
 
 // startNewcomers takes names for them out of env, so that the attack has others,
@@ -110,12 +110,12 @@ func (x *newcomers) one(ctx context.Context, name core.Name) {
 	serving, stop := context.WithCancel(context.Background())
 	var served sync.WaitGroup
 	served.Go(func() { socket.Serve(serving, p) })
-	patience := time.NewTimer(newcomerPatience)
-	defer patience.Stop()
+	limit := time.NewTimer(newcomerLimit)
+	defer limit.Stop()
 	late := false
 	select {
 	case <-in:
-	case <-patience.C:
+	case <-limit.C:
 		late = true
 	case <-ctx.Done():
 	}
@@ -143,11 +143,11 @@ func (x *newcomers) note(took float64, in bool, err error) {
 }
 
 // report writes down how they fared.
-func (x *newcomers) report(s *stage) {
+func (x *newcomers) report(s *Run) {
 	slices.Sort(x.took)
 	s.set("admit", result.Samples("s", x.took))
 	s.count("shut_out", uint64(x.shut))
 	if x.failed != nil {
-		s.bad("a newcomer had no socket: %v", x.failed)
+		s.warn("a newcomer had no socket: %v", x.failed)
 	}
 }

@@ -5,11 +5,34 @@ import (
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
+	"p2plocal/bench/result"
 )
 
-// pause: a peer's process is stopped for longer than the deadline.
+var pause = Scenario{
+	Name: "pause",
+	Text: "a peer is stopped past the deadline and goes on",
+	Metrics: []Metric{
+		{"cull", "s", false, 0, "from the stop until every other view has dropped the stopped peer"},
+		{"back", "s", false, -1, "from its going on until it is in every view again, without refresh; null: never"},
+		{"refresh.back", "s", false, -1, "the same with refresh"},
+		{"rebirth.back", "s", false, -1, "from a new birth until it is in every view again"},
+	},
+	Summary: []string{"cull", "back", "refresh.back", "rebirth.back"},
+	Cannot:  needsTwo,
+	Expect:  func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
+	Run:     pauseScenario,
+	About:   func(*result.Options) Clause { return say(", one is stopped past the deadline and goes on") },
+	Facts: func(f *Figures) []Fact {
+		return []Fact{
+			{"removal", f.when("cull", "after the stop no other view held it")},
+			{"no refresh", f.when("back", "after going on it was in every view again")},
+			{"refresh", f.when("refresh.back", "after going on it was in every view again")},
+			{"new birth", f.when("rebirth.back", "after a new birth it was in every view again")},
+		}
+	},
+}
 
-func pauseScenario(s *stage) error {
+func pauseScenario(s *Run) error {
 	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
 		if err := s.with(mesh.Setup{Refresh: &refresh, Interval: s.cfg.Timing.Broadcast}, func() error { return s.pause(refresh) }); err != nil {
 			return err
@@ -18,54 +41,54 @@ func pauseScenario(s *stage) error {
 	return nil
 }
 
-func (s *stage) pause(refresh time.Duration) error {
+func (s *Run) pause(refresh time.Duration) error {
 	if err := s.JoinAll(s.ctx, 0); err != nil {
 		return err
 	}
-	if err := s.ageRandomly(); err != nil {
+	if err := s.sleepRandomly(); err != nil {
 		return err
 	}
 	v := s.N - 1 // not an external one, if there is any of ours
 	stopped := s.Clock.Now()
 	if err := s.Peers[v].Pause(); err != nil {
-		return cannot(err.Error())
+		return notApplicable(err.Error())
 	}
 	s.Depart(v)
-	culled := s.WaitUntil(s.ctx, s.patience(), s.Agreed)
+	dropped := s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
 	last := stopped
-	s.EachView(func(i int, seat *record.Slot) {
+	s.EachView(func(i int, slot *record.Slot) {
 		if s.Alive.Has(i) {
-			at, ok := seat.When(stopped, func(view record.Set) bool { return !view.Has(v) })
-			last, culled = max(last, at), culled && ok
+			at, ok := slot.When(stopped, func(view record.Set) bool { return !view.Has(v) })
+			last, dropped = max(last, at), dropped && ok
 		}
 	})
 	if refresh == 0 {
-		s.seconds("cull", stopped, last, culled)
+		s.seconds("cull", stopped, last, dropped)
 	}
 	on := s.Clock.Now()
 	s.Peers[v].Resume()
 	s.Arrive(v)
 	if refresh > 0 {
-		s.backIn("refresh.back", v, on, 2*refresh+s.patience())
+		s.backIn("refresh.back", v, on, 2*refresh+s.noticeLimit())
 		return s.ctx.Err()
 	}
-	if patience := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap; !s.backIn("back", v, on, patience) && s.ctx.Err() == nil {
-		s.note("without refresh: never back (looked for %v). The server ignores the keep-alives of a culled peer, and nobody tells it", patience)
+	if limit := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap; !s.backIn("back", v, on, limit) && s.ctx.Err() == nil {
+		s.note("without refresh: never back (looked for %v). The server ignores the keep-alives of a removed peer, and nobody tells it", limit)
 		again := s.Clock.Now()
 		s.Peers[v].Rejoin()
-		s.backIn("rebirth.back", v, again, s.patience())
+		s.backIn("rebirth.back", v, again, s.noticeLimit())
 	}
 	return s.ctx.Err()
 }
 
 // backIn waits until v is in every other view, and writes down when that was.
-func (s *stage) backIn(metric string, v int, since int64, patience time.Duration) bool {
+func (s *Run) backIn(metric string, v int, since int64, limit time.Duration) bool {
 	in := func() bool {
 		ok := true
-		s.EachView(func(i int, seat *record.Slot) { ok = ok && (i == v || !s.Alive.Has(i) || seat.View().Has(v)) })
+		s.EachView(func(i int, slot *record.Slot) { ok = ok && (i == v || !s.Alive.Has(i) || slot.View().Has(v)) })
 		return ok
 	}
-	s.WaitUntil(s.ctx, patience, in)
+	s.WaitUntil(s.ctx, limit, in)
 	at, ok := s.everywhere(v, since, false)
 	s.seconds(metric, since, at, ok)
 	return ok

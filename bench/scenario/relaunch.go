@@ -3,30 +3,47 @@ package scenario
 import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
+	"time"
 )
 
-// relaunch: the killed come back, before and after they are missed.
+var relaunch = Scenario{
+	Name: "relaunch",
+	Text: "killed peers come back, before and after they are missed",
+	Metrics: []Metric{
+		{"early.admit", "s", true, -1, "relaunched at once, before the reap: birth until its own directory names it"},
+		{"early.back", "s", true, -1, "relaunched at once: birth until it is in every view, its own included"},
+		{"late.admit", "s", true, -1, "relaunched after the reap: birth until its own directory names it"},
+		{"late.back", "s", true, -1, "relaunched after the reap: birth until it is in every view, its own included"},
+	},
+	Summary: []string{"early.back.max", "late.back.max"},
+	Cannot:  needsTwo,
+	Expect:  func(c *result.Config) time.Duration { return crashTime(c) + 2*time.Second },
+	Run:     relaunchScenario,
+	About: func(o *result.Options) Clause {
+		return say(", %d killed and back under the same name and port", o.Kill)
+	},
+}
 
-func relaunchScenario(s *stage) error {
+func relaunchScenario(s *Run) error {
 	return s.with(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
 		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
 		}
 		for _, round := range []string{"early", "late"} {
-			if err := s.ageRandomly(); err != nil {
+			if err := s.sleepRandomly(); err != nil {
 				return err
 			}
-			victims := s.victims(s.opt.Kill)
+			victims := s.choosePeers(s.opt.Kill)
 			if len(victims) == 0 {
-				return cannot("nobody to relaunch and be missed")
+				return notApplicable("nobody to relaunch and be missed")
 			}
 			for _, v := range victims {
 				s.Kill(v)
 			}
-			if round == "late" && !s.WaitUntil(s.ctx, s.patience(), s.Agreed) {
-				return cannot("the killed peers were not missed by all")
+			if round == "late" && !s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed) {
+				return notApplicable("the killed peers were not missed by all")
 			}
-			if err := s.comeBack(round, victims); err != nil {
+			if err := s.relaunch(round, victims); err != nil {
 				return err
 			}
 		}
@@ -34,21 +51,21 @@ func relaunchScenario(s *stage) error {
 	})
 }
 
-func (s *stage) comeBack(round string, victims []int) error {
+func (s *Run) relaunch(round string, victims []int) error {
 	since := s.Clock.Now()
 	for _, v := range victims {
 		if err := s.Birth(v); err != nil {
 			return err
 		}
 	}
-	if !s.WaitUntil(s.ctx, s.patience(), s.Agreed) && s.ctx.Err() == nil {
-		s.bad("%s: not everybody was back in every view within %v", round, s.patience())
+	if !s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed) && s.ctx.Err() == nil {
+		s.warn("%s: not everybody was back in every view within %v", round, s.noticeLimit())
 	}
 	var admit, back []float64
 	for _, v := range victims {
-		seat := &s.Store.Slots[v]
-		born := max(seat.Born.Load(), since)
-		if at := seat.Admitted.Load(); at > 0 {
+		slot := &s.Store.Slots[v]
+		born := max(slot.Born.Load(), since)
+		if at := slot.Admitted.Load(); at > 0 {
 			admit = append(admit, float64(at-born)/1e9)
 		}
 		if at, ok := s.everywhere(v, born, true); ok {

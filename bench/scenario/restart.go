@@ -1,15 +1,44 @@
 package scenario
 
 import (
+	"fmt"
 	"time"
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
+	"p2plocal/bench/result"
 )
 
-// restart: the server dies and comes back.
+var restart = Scenario{
+	Name: "restart",
+	Text: "the server is killed and started again, knowing nobody",
+	Metrics: []Metric{
+		{"whole", "s", false, -1, "from the server's return until it and all views know everybody again, without refresh; null: never"},
+		{"refresh.whole", "s", false, -1, "the same with refresh"},
+		{"stranded", "1", false, -1, "peers that the returned server still does not know at the end, without refresh"},
+	},
+	Summary: []string{"whole", "refresh.whole"},
+	Cannot: func(c *result.Config) string {
+		if c.Options.Server != "" {
+			return fmt.Sprintf("the server at %s was not started here", c.Options.Server)
+		}
+		return needsTwo(c)
+	},
+	Expect: func(c *result.Config) time.Duration {
+		return 2*time.Second + 4*c.Options.Refresh + c.Timing.Deadline + c.Timing.Reap
+	},
+	Run:   restartScenario,
+	About: func(*result.Options) Clause { return say(", the server is killed and started again") },
+	Facts: func(f *Figures) []Fact {
+		return []Fact{
+			{"no refresh", f.when("whole", "after the server's return every directory view was complete")},
+			{"refresh", f.when("refresh.whole", "after the server's return every directory view was complete")},
+			{"stranded", f.Counted(nil, "stranded", "peers that the new server does not know, without refresh", true)},
+		}
+	},
+}
 
-func restartScenario(s *stage) error {
+func restartScenario(s *Run) error {
 	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
 		if err := s.with(mesh.Setup{Refresh: &refresh}, func() error { return s.restart(refresh) }); err != nil {
 			return err
@@ -20,7 +49,7 @@ func restartScenario(s *stage) error {
 
 // restart has all but one join, lets the server die for a second and, when it
 // is back, the last one be born: it shows whom the server knows.
-func (s *stage) restart(refresh time.Duration) error {
+func (s *Run) restart(refresh time.Duration) error {
 	probe := s.N - 1
 	for i := range probe {
 		if err := s.Birth(i); err != nil {
@@ -35,7 +64,7 @@ func (s *stage) restart(refresh time.Duration) error {
 		return s.ctx.Err()
 	}
 	if err := s.Mesh.Server.Kill(); err != nil {
-		return cannot(err.Error())
+		return notApplicable(err.Error())
 	}
 	if !s.World.Sleep(s.ctx, time.Second) {
 		return s.ctx.Err()
@@ -48,17 +77,17 @@ func (s *stage) restart(refresh time.Duration) error {
 	if err := s.Birth(probe); err != nil {
 		return err
 	}
-	patience := 3*s.opt.Refresh + s.cfg.Timing.Deadline + s.cfg.Timing.Reap
+	limit := 3*s.opt.Refresh + s.cfg.Timing.Deadline + s.cfg.Timing.Reap
 	if refresh > 0 {
-		patience += 10 * time.Second // as in patience: what never comes is waited for in the other case
+		limit += 10 * time.Second // as in noticeLimit: what never comes is waited for in the other case
 	}
-	whole := s.WaitUntil(s.ctx, patience, s.Agreed)
+	whole := s.WaitUntil(s.ctx, limit, s.Agreed)
 	if s.ctx.Err() != nil {
 		return s.ctx.Err()
 	}
 	last := back
-	s.EachView(func(i int, seat *record.Slot) {
-		at, ok := seat.When(back, func(v record.Set) bool { return v == s.Alive })
+	s.EachView(func(i int, slot *record.Slot) {
+		at, ok := slot.When(back, func(v record.Set) bool { return v == s.Alive })
 		last, whole = max(last, at), whole && ok
 	})
 	if refresh > 0 {
@@ -68,7 +97,7 @@ func (s *stage) restart(refresh time.Duration) error {
 			if s.External > 0 {
 				why = ": external peers are born again only if their command has them do so"
 			}
-			s.bad("with a refresh of %v the mesh was not whole %v after the server's return%s", refresh, patience, why)
+			s.warn("with a refresh of %v the mesh was not whole %v after the server's return%s", refresh, limit, why)
 		}
 		return s.ctx.Err()
 	}
@@ -82,7 +111,7 @@ func (s *stage) restart(refresh time.Duration) error {
 	}
 	s.count("stranded", uint64(s.N-known))
 	if !whole && s.ctx.Err() == nil {
-		s.note("without refresh: never whole again (looked for %v). The returned server knows %d of %d, those born since: keep-alives do not tell it who they are from", patience, known, s.N)
+		s.note("without refresh: never whole again (looked for %v). The returned server knows %d of %d, those born since: keep-alives do not tell it who they are from", limit, known, s.N)
 	}
 	return s.ctx.Err()
 }

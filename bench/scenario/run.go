@@ -1,197 +1,306 @@
-// Package scenario measures a mesh: it starts one, does to it what a scenario
-// says, and turns what its peers saw into plain data.
 package scenario
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
 
-// Status is how far a benchmark has come, for whoever shows its progress.
-type Status struct {
-	Begun func(*Progress) // called as each scenario begins; may be nil
+// Run is one scenario while it runs: it makes meshes, and gathers what all
+// scenarios have in common.
+type Run struct {
+	*mesh.Mesh // the present one
+	scenario   *Scenario
+	ctx        context.Context
+	cfg        *result.Config
+	opt        *result.Options
+	seed       uint64
+	status     *Status
+	progress   Progress
+	out        result.Scenario
 
-	now atomic.Pointer[Progress]
-
-	label string        // what the runs to come belong to, and
-	later time.Duration // how long what comes after them takes, about
+	steal         float64 // CPU time that others had taken by then,
+	ticks         float64 // of all
+	accounts      result.Accounts
+	traffic       result.Traffic
+	falseRemovals int
+	meter         meter
+	cpuUsed       time.Duration // CPU, over
+	cpuOver       time.Duration // this time
+	server        meter         // of a server that is not ours, when s.meter was read
+	serverUsed    meter         // what it has used over lasted
+	memory        int64         // most of our processes together, at the end of a mesh
 }
 
-// Progress is one moment of a benchmark.
-type Progress struct {
-	Label     string // what the run belongs to; may be empty
-	Run, Runs int    // from 1
-	Scenario  string
-	Started   time.Time     // of the scenario
-	Expected  time.Duration // that it takes, about
-	Left      time.Duration // that the scenarios after it take, about
-
-	counts  *counts
-	virtual *atomic.Int64 // time of a simulated scenario that has passed
-}
-
-// Elapsed is how long the scenario has run, by its own clock.
-func (p *Progress) Elapsed() time.Duration {
-	if p.virtual != nil {
-		return time.Duration(p.virtual.Load())
+func newRun(ctx context.Context, cfg *result.Config, seed uint64, what *Scenario, status *Status, p Progress) *Run {
+	s := &Run{scenario: what, ctx: ctx, cfg: cfg, opt: &cfg.Options, seed: seed, status: status, progress: p}
+	if cfg.Simulation != nil {
+		s.progress.virtual = new(atomic.Int64)
+	} else {
+		s.steal, s.ticks = mesh.Stolen()
+		mesh.ResetPeak()
 	}
-	return time.Since(p.Started)
-}
-
-// counts is a view of a board for as long as that is there.
-type counts struct {
-	mu    sync.Mutex
-	board *record.Store
-}
-
-// close ends the view; the board may be freed after.
-func (c *counts) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.board = nil
-}
-
-// Now is the present moment; nil: nothing has begun.
-func (s *Status) Now() *Progress { return s.now.Load() }
-
-// Messages are the measured messages sent so far, and delivered so far.
-func (p *Progress) Messages() (sent, delivered uint64) {
-	if p.counts == nil {
-		return 0, 0
+	s.out = result.Scenario{Name: what.Name, Peers: cfg.Peers, Metrics: make(map[string]result.Metric)}
+	p = s.progress
+	status.now.Store(&p)
+	if status.Begun != nil {
+		status.Begun(&p)
 	}
-	p.counts.mu.Lock()
-	defer p.counts.mu.Unlock()
-	if p.counts.board == nil {
-		return 0, 0
-	}
-	for i := range p.counts.board.Slots {
-		seat := &p.counts.board.Slots[i]
-		sent += seat.Messages.Load()
-		delivered += seat.Delivered.Load()
-	}
-	return sent, delivered
+	return s
 }
 
-// scenario is one entry of the list of scenarios.
-type scenario struct {
-	expect func(c *result.Config) time.Duration
-	run    func(s *stage) error
-}
+// simulated reports that nothing of this machine is to show in the result.
+func (s *Run) simulated() bool { return s.cfg.Simulation != nil }
 
-var scenarios = map[string]scenario{
-	"join":     {joinTime, joinScenario},
-	"steady":   {steadyTime, steadyScenario},
-	"crash":    {crashTime, crashScenario},
-	"relaunch": {func(c *result.Config) time.Duration { return crashTime(c) + 2*time.Second }, relaunchScenario},
-	"churn":    {func(c *result.Config) time.Duration { return c.Options.Duration + c.Timing.Deadline }, churnScenario},
-	"restart": {func(c *result.Config) time.Duration {
-		return 2*time.Second + 4*c.Options.Refresh + c.Timing.Deadline + c.Timing.Reap
-	}, restartScenario},
-	"pause":    {func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh }, pauseScenario},
-	"loss":     {func(c *result.Config) time.Duration { return steadyTime(c) + crashTime(c) }, lossScenario},
-	"garbage":  {steadyTime, garbageScenario},
-	"saturate": {func(c *result.Config) time.Duration { return 45 * c.Options.Search.Trial }, saturateScenario},
-}
+func (s *Run) set(name string, m result.Metric)   { s.out.Metrics[s.out.Name+"."+name] = m }
+func (s *Run) value(name, unit string, v float64) { s.set(name, result.Scalar(unit, v)) }
+func (s *Run) count(name string, n uint64)        { s.set(name, result.Scalar("1", float64(n))) }
 
-func joinTime(c *result.Config) time.Duration {
-	if c.Options.Join == "spread" {
-		return c.Options.Spread
+// seconds is a scalar made of two times by the clock.
+func (s *Run) seconds(name string, from, to int64, ok bool) {
+	if !ok {
+		s.set(name, result.Never("s"))
+		return
 	}
-	return 100 * time.Millisecond
+	s.value(name, "s", float64(to-from)/1e9)
 }
 
-func steadyTime(c *result.Config) time.Duration {
-	return c.Options.Warmup + c.Options.Duration + lead + 200*time.Millisecond
+// keep has the result hold a distribution's raw histogram, too.
+func (s *Run) keep(name string, h *hdrhistogram.Histogram) {
+	if s.out.Histograms == nil {
+		s.out.Histograms = make(map[string]string)
+	}
+	s.out.Histograms[s.out.Name+"."+name] = record.Encode(h)
 }
 
-func crashTime(c *result.Config) time.Duration {
-	return c.Timing.Deadline + c.Timing.Reap/2 + c.Timing.Heartbeat + time.Second
+func (s *Run) note(format string, args ...any) {
+	s.out.Notes = append(s.out.Notes, result.Note{Text: fmt.Sprintf(format, args...)})
 }
 
-// baselineTime is how long the baseline is measured before each run.
-const baselineTime = 300 * time.Millisecond
-
-// Expected is about how long a benchmark takes.
-func Expected(c *result.Config) (d time.Duration) {
-	for _, name := range c.Scenarios {
-		d += scenarios[name].expect(c)
-	}
-	if c.Simulation == nil {
-		d += baselineTime
-	}
-	return d * time.Duration(c.Repeat)
+func (s *Run) warn(format string, args ...any) {
+	s.out.Notes = append(s.out.Notes, result.Note{Bad: true, Text: fmt.Sprintf(format, args...)})
 }
 
-// Execute runs the benchmark. Where ctx ends it, or it fails, the result holds what
-// there is. Only what keeps it from measuring at all is an error: a mesh that
-// does badly is a result.
-func Execute(ctx context.Context, cfg result.Config, tool result.Tool, status *Status) (*result.Result, error) {
-	if err := Validate(&cfg); err != nil {
-		return nil, err
-	}
-	r := &result.Result{Schema: result.Schema, Tool: tool, Config: cfg, Env: result.Env{Simulated: true}}
-	if cfg.Simulation == nil {
-		r.Env = mesh.Survey(time.Now(), cfg.Options.ReadBuffer)
-	}
-	var failed error
-	for i := 0; i < cfg.Repeat && failed == nil && ctx.Err() == nil; i++ {
-		run := result.Run{Seed: cfg.Seed + uint64(i)}
-		if cfg.Simulation == nil {
-			if run.Baseline, failed = mesh.MeasureBaseline(ctx, baselineTime); failed != nil {
-				break
+// with runs one mesh, and sums it up whatever happens.
+func (s *Run) with(what mesh.Setup, run func() error) error {
+	if s.simulated() {
+		whole := s.ctx
+		ctx, enough := context.WithCancel(whole)
+		defer func() {
+			if ctx.Err() == nil { // the scenario may go on with another mesh
+				s.ctx = whole
 			}
-		}
-		failed = runScenarios(ctx, &run, &cfg, status, i+1)
-		r.Runs = append(r.Runs, run)
+			enough()
+		}()
+		s.ctx = ctx
+		what.World = mesh.NewVirtualWorld(s.cfg.Simulation, s.seed, s.out.Name, s.progress.virtual, enough)
 	}
-	r.Interrupted = ctx.Err() != nil
-	r.Summary = Metrics.Summarize(r.Runs)
-	return r, failed
+	m, err := mesh.NewMesh(s.ctx, s.cfg, s.seed, what)
+	if err != nil {
+		return err
+	}
+	s.Mesh = m
+	s.progress.counts = &counts{store: m.Store}
+	p := s.progress
+	s.status.now.Store(&p)
+	s.meterOn()
+	err = run()
+	var why notApplicable
+	switch {
+	case s.ctx.Err() != nil:
+		s.out.Interrupted = true
+	case errors.As(err, &why):
+		s.warn("%s", string(why))
+	case err != nil:
+		s.warn("%v", err)
+	}
+	s.finishMesh()
+	return err
 }
 
-func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, status *Status, number int) error {
-	for i, name := range cfg.Scenarios {
-		if ctx.Err() != nil {
-			return nil
-		}
-		p := Progress{Label: status.label, Left: status.later, Run: number, Runs: cfg.Repeat, Scenario: name, Started: time.Now(), Expected: scenarios[name].expect(cfg)}
-		for _, later := range cfg.Scenarios[i+1:] {
-			p.Left += scenarios[later].expect(cfg)
-		}
-		p.Left += time.Duration(cfg.Repeat-number) * Expected(cfg) / time.Duration(cfg.Repeat)
-		s := newStage(ctx, cfg, run.Seed, name, status, p)
-		err := scenarios[name].run(s)
-		if s.Mesh == nil && err != nil && !errors.As(err, new(cannot)) { // not even begun
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		s.finish()
-		run.Scenarios = append(run.Scenarios, s.out)
-		if s.out.Failed != "" && cfg.Options.Server != "" {
-			return fmt.Errorf("%s: %s", name, s.out.Failed) // it will not come back
-		}
+// meterOn starts measuring CPU anew; meterOff ends it, once.
+func (s *Run) meterOn() {
+	if s.simulated() {
+		return
+	}
+	s.meter, s.server = s.read(), s.readServer()
+}
+
+func (s *Run) meterOff() {
+	if s.meter.at.IsZero() {
+		return
+	}
+	now, server := s.read(), s.readServer()
+	s.cpuUsed += now.cpu - s.meter.cpu
+	s.cpuOver += now.at.Sub(s.meter.at)
+	s.serverUsed.cpu += server.cpu - s.server.cpu
+	s.serverUsed.memory = max(s.serverUsed.memory, server.memory)
+	s.meter = meter{}
+}
+
+// meter is a reading of CPU time.
+type meter struct {
+	at     time.Time
+	cpu    time.Duration
+	memory int64
+}
+
+func (s *Run) read() meter {
+	cpu := mesh.CPUOf(os.Getpid()) + s.Spent.Cpu
+	for _, pid := range s.Processes() {
+		cpu += mesh.CPUOf(pid)
+	}
+	return meter{at: time.Now(), cpu: cpu}
+}
+
+func (s *Run) readServer() meter {
+	cpu, memory := s.Mesh.Server.Usage()
+	return meter{cpu: cpu, memory: memory}
+}
+
+// sampleMemory adds up the memory of our processes, where peers have their own.
+func (s *Run) sampleMemory() {
+	pids := s.Mesh.Processes()
+	if len(pids) == 0 {
+		return
+	}
+	memory := mesh.ShareOf(os.Getpid())
+	for _, pid := range pids {
+		memory += mesh.ShareOf(pid)
+	}
+	s.memory = max(s.memory, memory)
+}
+
+// finishMesh ends the mesh and adds it up.
+func (s *Run) finishMesh() {
+	m := s.Mesh
+	s.checkAlive()
+	s.falseRemovals += m.Store.FalseRemovals(&m.Roster, m.External, m.N, int64(m.Cfg.Timing.Deadline)) // those who fall silent now will be missed
+	a := m.StopSending()
+	if m.Ours == nil || m.External > 0 {
+		a = a.WithForeign()
+	}
+	s.meterOff()
+	s.sampleMemory()
+	s.accounts = s.accounts.Plus(a)
+	for i := range m.Store.Slots {
+		slot := &m.Store.Slots[i]
 		switch {
-		case err == nil, s.ctx.Err() != nil:
-		case errors.As(err, new(cannot)), errors.Is(err, mesh.ErrNotWhole):
-			// it is said in the result's notes
-		default:
-			return fmt.Errorf("%s: %w", name, err)
+		case i == record.ServerSlot && m.Ours != nil:
+			s.traffic.Server = s.traffic.Server.Plus(slot.ByType())
+		case i != record.ServerSlot:
+			s.traffic.Peers = s.traffic.Peers.Plus(slot.ByType())
+			if m.Ours == nil {
+				s.traffic.Server.Directory = s.traffic.Server.Directory.Plus(slot.Directories.Load())
+			}
+		}
+		if n := slot.Lost.Load(); n > 0 {
+			s.warn("%d changes of peer %s's view found no room in the log", n, record.QuoteName(i))
 		}
 	}
-	return nil
+	s.checkAnswers()
+	m.Stop()
+	if s.opt.Server != "" { // it goes on, and must have forgotten these peers before the next are born
+		s.World.Sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
+	}
+	s.chartPairs()
+	s.progress.counts.close()
+	m.Free()
 }
 
-// cannot is why a scenario does not apply to this target.
-type cannot string
+// noisy is the part of CPU time that others may take unmentioned.
+const noisy = 0.02
 
-func (c cannot) Error() string { return string(c) }
+// finish writes down what all scenarios have in common.
+func (s *Run) finish() {
+	a := s.accounts
+	s.out.Seconds = s.progress.Elapsed().Seconds()
+	s.out.Accounts, s.out.Traffic = &a, &s.traffic
+	s.count("false_culls", uint64(s.falseRemovals))
+	s.value("unexplained", "1", float64(a.Unexplained))
+	s.count("kernel_drops", a.Kernel)
+	s.count("dropped", a.Dropped)
+	total := s.traffic.Server.Total().Plus(s.traffic.Peers.Total())
+	s.count("datagrams", total.Datagrams)
+	s.value("bytes", "bytes", float64(total.Bytes))
+	if !s.simulated() {
+		s.machine()
+	}
+	if s.falseRemovals > 0 {
+		s.warn("false positives: a live peer was removed from the views of others %d times", s.falseRemovals)
+	}
+	if a.Unexplained != 0 {
+		s.warn("%d datagrams unexplained: the accounts do not add up", a.Unexplained)
+	}
+	switch {
+	case a.Kernel == 0:
+	case s.scenario.Filtered:
+		s.note("%d datagrams, hostile ones or the mesh's own, found a full socket buffer or were kept out by the server's filter", a.Kernel)
+	case s.scenario.Overruns:
+		s.note("%d datagrams lost in full socket buffers, in the trials that went beyond what the mesh can carry", a.Kernel)
+	default:
+		s.warn("%d datagrams lost in full socket buffers", a.Kernel)
+	}
+}
+
+// machine writes down what the scenario took of this machine, and what others
+// took meanwhile.
+func (s *Run) machine() {
+	if mesh.Processes {
+		s.value("cpu", "cores", s.cpuUsed.Seconds()/s.cpuOver.Seconds())
+		if s.opt.ServerExec != "" {
+			s.value("server_cpu", "cores", s.serverUsed.cpu.Seconds()/s.cpuOver.Seconds())
+			s.value("server_memory", "bytes", float64(s.serverUsed.memory))
+		}
+		s.value("memory", "bytes", float64(max(s.memory, mesh.PeakOf(os.Getpid()))))
+	}
+	steal, ticks := mesh.Stolen()
+	if part := (steal - s.steal) / (ticks - s.ticks); part > noisy {
+		s.warn("a noisy machine: the hypervisor gave %.1f %% of the CPU time to others", part*100)
+	}
+}
+
+// chartPairs adds the messages' matrices, where there are any.
+func (s *Run) chartPairs() {
+	p := &result.Pairs{}
+	any := false
+	for i := range s.N {
+		p.Names += string(record.SlotName(i))
+		for j := range s.N {
+			pair := &s.Store.Pairs[i][j]
+			sent := pair.Sent.Load()
+			any = any || sent > 0
+			p.Sent = append(p.Sent, sent)
+			p.Lost = append(p.Lost, sent-min(sent, pair.Delivered))
+			p.P99 = append(p.P99, uint32(min(pair.Latency.Quantile(0.99)/1000, 1<<32-1)))
+		}
+	}
+	if any {
+		s.out.Charts.Pairs = p
+	}
+}
+
+// chartLatency adds the window's time slices.
+func (s *Run) chartLatency() {
+	width := float64(s.Store.Width.Load()) / 1e9
+	for i := range s.Store.Buckets {
+		b := &s.Store.Buckets[i]
+		sent, delivered := b.Sent.Load(), b.Delivered.Load()
+		if sent == 0 {
+			continue
+		}
+		s.out.Charts.Latency = append(s.out.Charts.Latency, result.LatencyBucket{
+			T: float64(i) * width, Width: width, N: delivered, Lost: sent - min(sent, delivered),
+			P50: float64(b.Due.Quantile(0.5)) / 1e9, P99: float64(b.Due.Quantile(0.99)) / 1e9, Max: float64(b.Max.Load()) / 1e9,
+		})
+	}
+}

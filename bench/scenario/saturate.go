@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"time"
 
@@ -13,9 +14,65 @@ import (
 	"p2plocal/bench/result"
 )
 
-// saturate: the highest rate of broadcasts that loses nothing, or little.
+var saturate = Scenario{
+	Name: "saturate",
+	Text: "a search for the highest rate of broadcasts that loses nothing, or little",
+	Metrics: []Metric{
+		{"rate_lossless", "messages/s", false, 1, "highest offered load that lost nothing, as the search defines it: the lower bound of the first goal"},
+		{"rate_goal", "messages/s", false, 1, "the same for the goal -loss-ratio"},
+		{"latency_due", "s", true, -1, "latency from due time at the lossless rate, over all trials at it"},
+		{"latency_due_goal", "s", true, -1, "the same at the rate of the goal -loss-ratio"},
+		{"trials", "1", false, 0, "trials made, at all loads"},
+	},
+	Summary: []string{"latency_due.p99", "rate_lossless", "rate_goal", "latency_due.p50", "latency_due_goal.p50", "latency_due_goal.p99"},
+	Flags: func(fs *flag.FlagSet, o *result.Options) {
+		s := &o.Search
+		fs.Var((*result.Ratio)(&s.LossRatio), "loss-ratio", "goal loss `ratio` of the second goal, such as 0.5% or 0.005; the first is 0")
+		fs.DurationVar(&s.Trial, "trial", s.Trial, "goal final trial `duration`")
+		fs.DurationVar(&s.DurationSum, "duration-sum", s.DurationSum, "goal `duration` sum, for which a load must have been tried")
+		fs.Var((*result.Ratio)(&s.Exceed), "exceed", "goal exceed `ratio`, the part of that which may lose more")
+		fs.Var((*result.Ratio)(&s.Width), "width", "goal width, the relative distance (`ratio`) of lower and upper bound")
+		fs.Float64Var(&s.Min, "min-load", s.Min, "lowest load tried, in messages/s (`rate`)")
+		fs.Float64Var(&s.Max, "max-load", s.Max, "highest load tried, in messages/s (`rate`)")
+	},
+	Check: func(o *result.Options) error { return o.Search.Validate() },
+	Cannot: func(c *result.Config) string {
+		switch ours := c.Peers - c.Options.External; {
+		case ours < 2:
+			return fmt.Sprintf("it takes two peers of ours, one to send to the other, not %d", ours)
+		case c.Simulation != nil && c.Simulation.Host.Cores == 0:
+			return "no load is too high for a host whose computing costs nothing, want one such as -host cores=2"
+		}
+		return ""
+	},
+	Expect: func(c *result.Config) time.Duration { return 45 * c.Options.Search.Trial },
+	Run:    saturateScenario,
+	About:  func(*result.Options) Clause { return say(", the highest load without loss") },
+	Headline: func(f *Figures) Phrase {
+		return f.reached("rate_lossless", "carried up to %v without loss", "")
+	},
+	Facts: func(f *Figures) (out []Fact) {
+		for _, goal := range []struct {
+			label, rate, latency, text string
+			args                       []any
+		}{
+			{"lossless", "rate_lossless", "latency_due", "%v without loss", nil},
+			{"goal", "rate_goal", "latency_due_goal", "%v at a loss of %v", []any{Quantity{f.Options.Search.LossRatio, "ratio"}}},
+		} {
+			var p Phrase
+			if v := f.Value(goal.rate); v == nil {
+				p = p.AddIf(true, "no rate found")
+			} else if p = p.Add(goal.text, append([]any{Quantity{*v, "messages/s"}}, goal.args...)...); f.Value(goal.latency+".p50") != nil && f.Value(goal.latency+".p99") != nil {
+				p = p.Add("latency there, due: p50 %v", Quantity{*f.Value(goal.latency + ".p50"), "s"}).Add("p99 %v", Quantity{*f.Value(goal.latency + ".p99"), "s"})
+			}
+			out = append(out, Fact{goal.label, p})
+		}
+		return out
+	},
+	Overruns: true,
+}
 
-func saturateScenario(s *stage) error {
+func saturateScenario(s *Run) error {
 	// A trial beyond what the mesh can do may cost peers their membership. With
 	// refresh they are back for the next one.
 	refresh := s.cfg.Timing.Heartbeat
@@ -23,7 +80,7 @@ func saturateScenario(s *stage) error {
 		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err
 		}
-		search := &saturation{stage: s, latency: make(map[float64]*tried)}
+		search := &saturation{Run: s, latency: make(map[float64]*tried)}
 		found, err := mlrsearch.Search(s.ctx, s.opt.Search, search.trial)
 		s.out.Charts.Trials = found.Trials
 		s.count("trials", uint64(len(found.Trials)))
@@ -43,7 +100,7 @@ func saturateScenario(s *stage) error {
 
 // saturation tries loads, and keeps the latencies of each.
 type saturation struct {
-	*stage
+	*Run
 	latency map[float64]*tried
 }
 
@@ -106,21 +163,21 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	if ctx.Err() != nil {
 		return mlrsearch.Trial{}, ctx.Err()
 	}
-	if !s.WaitUntil(ctx, s.patience(), s.Agreed) {
-		return mlrsearch.Trial{}, fmt.Errorf("the mesh was not whole again %v after a trial", s.patience())
+	if !s.WaitUntil(ctx, s.noticeLimit(), s.Agreed) {
+		return mlrsearch.Trial{}, fmt.Errorf("the mesh was not whole again %v after a trial", s.noticeLimit())
 	}
 	senders := s.N - s.External
 	interval := time.Duration(float64(senders*(senders-1)) / load * 1e9)
 	d = max(d, leastBroadcasts*interval/time.Duration(senders))
-	before, drops := s.stand(), s.kernelDrops()
+	before, drops := s.standing(), s.kernelDrops()
 	s.Store.Due.Reset()
 	s.Store.Latency.Reset()
 	s.Store.Timer.Reset()
 	w := s.window(0, d, max(interval, 1))
 	s.meterOff()
-	s.hush()
+	s.stopBroadcasts()
 	s.Drain(2 * time.Second)
-	after := s.stand()
+	after := s.standing()
 	due := float64((w.ticks) * uint64(senders-1))
 	delivered := float64(after.delivered - before.delivered)
 	h := s.Store.Due.HDR()
@@ -139,7 +196,7 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	case s.kernelDrops() > drops:
 		t.Cause = fmt.Sprintf("full buffers: %d datagrams lost at the receivers", s.kernelDrops()-drops)
 	case after.sent-before.sent < uint64(due):
-		t.Cause = "incomplete views: peers were culled"
+		t.Cause = "incomplete views: peers were dropped"
 	default:
 		t.Cause = "unknown"
 	}
@@ -149,17 +206,17 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 // standing is how far the measured messages have come.
 type standing struct{ ticks, sent, delivered uint64 }
 
-func (s *saturation) stand() (t standing) {
+func (s *saturation) standing() (t standing) {
 	for i := range s.Store.Slots {
-		seat := &s.Store.Slots[i]
-		t.ticks += seat.Ticks.Load()
-		t.sent += seat.Messages.Load()
-		t.delivered += seat.Delivered.Load()
+		slot := &s.Store.Slots[i]
+		t.ticks += slot.Ticks.Load()
+		t.sent += slot.Messages.Load()
+		t.delivered += slot.Delivered.Load()
 	}
 	return t
 }
 
-func (s *stage) kernelDrops() (n uint64) {
+func (s *Run) kernelDrops() (n uint64) {
 	for _, s := range s.Socks {
 		if s != nil {
 			n += s.Stats().Drops

@@ -40,40 +40,16 @@ func Simulated(peers int, scenarios ...string) result.Config {
 		Simulation: &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}, Queue: result.QueueOf(o.ReadBuffer)}}
 }
 
-// Cannot says why a scenario cannot be run with these options; "" where it can.
-func Cannot(c *result.Config, scenario string) string {
-	o := &c.Options
-	ours := c.Peers - o.External
-	switch {
-	case scenario == "restart" && o.Server != "":
-		return fmt.Sprintf("the server at %s was not started here", o.Server)
-	case scenario == "garbage" && o.Garbage.At == "peer" && ours == 0:
-		return "its target is a peer, and none is ours"
-	case scenario == "saturate" && ours < 2:
-		return fmt.Sprintf("it takes two peers of ours, one to send to the other, not %d", ours)
-	case scenario == "saturate" && c.Simulation != nil && c.Simulation.Host.Cores == 0:
-		return "no load is too high for a host whose computing costs nothing, want one such as -host cores=2"
-	case c.Peers < 2 && slices.Contains([]string{"crash", "relaunch", "churn", "restart", "pause"}, scenario):
-		return "it takes two peers or more, one to see what becomes of another"
-	}
-	return ""
-}
-
 // Validate names the first option that makes no sense.
 func Validate(c *result.Config) error {
 	o := &c.Options
-	known := make(map[string]bool)
-	for _, s := range Scenarios {
-		known[s] = true
-	}
 	if len(c.Scenarios) == 0 {
 		return errors.New("no scenario")
 	}
-	for _, s := range c.Scenarios {
-		if !known[s] {
-			return fmt.Errorf("scenario %q, want some of %v, each once", s, Scenarios)
+	for i, name := range c.Scenarios {
+		if Find(name) == nil || slices.Contains(c.Scenarios[:i], name) {
+			return fmt.Errorf("scenario %q, want some of %v, each once", name, Scenarios)
 		}
-		known[s] = false
 	}
 	switch {
 	case c.Peers < 1 || c.Peers > core.MaxPeers:
@@ -90,14 +66,8 @@ func Validate(c *result.Config) error {
 		return fmt.Errorf("interval %v, want more than 0", o.Interval)
 	case o.Payload < 0 || o.Payload > core.MaxPayload:
 		return fmt.Errorf("payload of %d bytes, want 0 to %d", o.Payload, core.MaxPayload)
-	case o.Join != "storm" && o.Join != "spread":
-		return fmt.Errorf("join %q, want storm or spread", o.Join)
-	case o.Spread <= 0:
-		return fmt.Errorf("spread %v, want more than 0", o.Spread)
 	case o.Kill < 1 || o.Kill > max(c.Peers-1, 1):
 		return fmt.Errorf("kill %d of %d peers, want 1 or more, and one to survive", o.Kill, c.Peers)
-	case !(o.Churn > 0 && o.Churn <= 1000):
-		return fmt.Errorf("churn %v a second, want more than 0, at most 1000", o.Churn)
 	case o.Refresh <= 0:
 		return fmt.Errorf("refresh %v, want more than 0", o.Refresh)
 	case o.ReadBuffer < 0:
@@ -119,18 +89,17 @@ func Validate(c *result.Config) error {
 		}
 	}
 	for _, s := range c.Scenarios {
-		if why := Cannot(c, s); why != "" {
+		if why := Find(s).CannotRun(c); why != "" {
 			return fmt.Errorf("scenario %s cannot be run: %s", s, why)
 		}
 	}
-	if err := o.Impair.Validate(); err != nil {
-		return err
-	}
-	if err := validateGarbage(o.Garbage); err != nil {
-		return err
-	}
-	if err := o.Search.Validate(); err != nil {
-		return err
+	for _, s := range All {
+		if s.Check == nil {
+			continue
+		}
+		if err := s.Check(o); err != nil {
+			return err
+		}
 	}
 	if c.Simulation != nil {
 		if err := validateSimulation(c); err != nil {
@@ -150,8 +119,6 @@ func validateSimulation(c *result.Config) error {
 		return errors.New("a server of somebody else's cannot be simulated")
 	case o.External > 0:
 		return errors.New("external peers cannot be simulated")
-	case o.Garbage.Rate == 0 && slices.Contains(c.Scenarios, "garbage"):
-		return errors.New("garbage as fast as one core can send: a simulated sender has none, give it a rate such as 100k")
 	case s.Until < 0:
 		return fmt.Errorf("until %v, want 0 or more", s.Until)
 	}

@@ -8,8 +8,8 @@ import (
 	"p2plocal/bench/result"
 )
 
-// hush ends all broadcasting.
-func (s *stage) hush() {
+// stopBroadcasts ends all broadcasting.
+func (s *Run) stopBroadcasts() {
 	for i, p := range s.Peers {
 		if s.Alive.Has(i) {
 			p.Broadcast(0, 0, 0, s.opt.Payload)
@@ -17,21 +17,21 @@ func (s *stage) hush() {
 	}
 }
 
-// lead is the time between the order to broadcast and the first due time.
-const lead = 100 * time.Millisecond
+// startDelay is the time between the order to broadcast and the first due time.
+const startDelay = 100 * time.Millisecond
 
-// talk has everybody broadcast through a measured window and writes down how
+// measureWindow has everybody broadcast through a measured window and writes down how
 // that went.
-func (s *stage) talk(warmup, duration, interval time.Duration) {
-	s.sum(s.window(warmup, duration, interval))
+func (s *Run) measureWindow(warmup, duration, interval time.Duration) {
+	s.finishWindow(s.window(warmup, duration, interval))
 }
 
-// sum ends the broadcasting and writes down what became of the window.
-func (s *stage) sum(w window) {
+// finishWindow ends the broadcasting and writes down what became of the window.
+func (s *Run) finishWindow(w window) {
 	if s.ctx.Err() == nil {
 		s.meterOff()
 	}
-	s.hush()
+	s.stopBroadcasts()
 	s.Drain(10 * time.Second)
 	s.messages(w)
 	s.chartLatency()
@@ -47,8 +47,8 @@ type window struct {
 	ticks    uint64 // that the schedule has in it
 }
 
-func (s *stage) window(warmup, duration, interval time.Duration) window {
-	start := s.Clock.Now() + int64(lead)
+func (s *Run) window(warmup, duration, interval time.Duration) window {
+	start := s.Clock.Now() + int64(startDelay)
 	ticked := s.ticked()
 	w := window{from: start + int64(warmup), to: start + int64(warmup+duration), interval: interval}
 	s.Store.OpenWindow(w.from, w.to, interval)
@@ -65,7 +65,7 @@ func (s *stage) window(warmup, duration, interval time.Duration) window {
 	if s.ctx.Err() != nil {
 		w.to = max(min(w.to, s.Clock.Now()), w.from)
 		s.Store.To.Store(w.to)
-		s.hush()
+		s.stopBroadcasts()
 	}
 	for i := s.External; i < s.N; i++ {
 		w.ticks += ticksWithin(s.Schedule[i], int64(interval), w.from, w.to)
@@ -88,7 +88,7 @@ func ticksWithin(first, interval, from, to int64) uint64 {
 }
 
 // ticked is how many broadcasts of the window have been sent.
-func (s *stage) ticked() (n uint64) {
+func (s *Run) ticked() (n uint64) {
 	for i := range s.N {
 		n += s.Store.Slots[i].Ticks.Load()
 	}
@@ -96,7 +96,7 @@ func (s *stage) ticked() (n uint64) {
 }
 
 // messages writes down what became of the window's messages.
-func (s *stage) messages(w window) {
+func (s *Run) messages(w window) {
 	var sent, delivered, duplicated, reordered, late, theirs, theirsLost uint64
 	var jitter []float64
 	for i := range s.N {
@@ -118,7 +118,7 @@ func (s *stage) messages(w window) {
 			reordered += uint64(p.Reordered)
 			late += uint64(p.Late)
 			if p.Delivered > 1 {
-				jitter = append(jitter, settledJitter(p.Jitter, p.Delivered)/1e9)
+				jitter = append(jitter, correctedJitter(p.Jitter, p.Delivered)/1e9)
 			}
 		}
 	}
@@ -141,16 +141,16 @@ func (s *stage) messages(w window) {
 	s.set("timer_error", s.Store.Timer.Distribution())
 	s.set("jitter", result.Samples("s", jitter))
 	if w.ticks > ticked {
-		s.bad("%d broadcasts were due but never sent", w.ticks-ticked)
+		s.warn("%d broadcasts were due but never sent", w.ticks-ticked)
 	}
 	if s.External > 0 {
 		s.note("external peers: %d of their messages arrived here, %d are missing by their counters", theirs, theirsLost)
 	}
 }
 
-// settledJitter corrects RFC 3550's estimate for its start at 0, of which a part
+// correctedJitter corrects RFC 3550's estimate for its start at 0, of which a part
 // (15/16)^(n-1) is left after n messages: else a few of them show next to no
 // jitter.
-func settledJitter(estimate float64, n uint32) float64 {
+func correctedJitter(estimate float64, n uint32) float64 {
 	return estimate / (1 - math.Pow(15.0/16, float64(n-1)))
 }

@@ -37,12 +37,13 @@ const mostRuns = 1000
 // agree compares simulation with reality.
 func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("meshbench agree", flag.ContinueOnError)
-	cfg, out := benchFlags(fs)
+	cfg, out, groups := benchFlags(fs)
+	groups.Begin("simulation", "")
 	virtual := simFlags(fs)
 	fs.Lookup("repeat").DefValue, cfg.Repeat = "20", 20
 	fs.Lookup("scenario").DefValue, cfg.scenarios = "join,crash", "join,crash"
 	fs.Lookup("host").DefValue, virtual.host = "measured", "measured"
-	files, err := cli.Parse(fs, args, agreeUsage, stdout)
+	files, err := cli.ParseGrouped(fs, groups, args, agreeUsage, stdout)
 	switch {
 	case err != nil:
 		return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"p2plocal/bench/result"
@@ -13,7 +12,7 @@ import (
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/core"
-	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target"
 	"p2plocal/reports"
 )
 
@@ -22,48 +21,44 @@ type config struct {
 	result.Config
 	timing    *core.Timing
 	scenarios string
-	impair    string
-	garbage   string
 }
 
 // benchFlags registers everything that shapes a measurement, and where its
-// results go.
-func benchFlags(fs *flag.FlagSet) (*config, *output) {
-	c := &config{Config: result.Config{Options: scenario.DefaultOptions()}, timing: cli.Timing(fs)}
+// results go, group by group as -h shows them.
+func benchFlags(fs *flag.FlagSet) (c *config, out *output, groups *cli.Groups) {
+	c = &config{Config: result.Config{Options: scenario.DefaultOptions()}}
 	o := &c.Options
+	groups = cli.NewGroups(fs)
+	groups.Begin("mesh", "")
 	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all that can be run: "+strings.Join(scenario.Scenarios, ", "))
 	fs.IntVar(&c.Peers, "peers", 80, "`number` of peers, 1 to 95")
 	fs.Uint64Var(&c.Seed, "seed", 1, "`seed` of every random choice; run r of -repeat takes seed+r")
 	fs.IntVar(&c.Repeat, "repeat", 1, "`times` that the whole is run")
 	fs.StringVar(&c.Isolation, "isolation", "goroutine", "every peer is a goroutine or a process: goroutine, process")
+	fs.IntVar(&o.ReadBuffer, "rcvbuf", o.ReadBuffer, "receive buffer in `bytes` to ask for on each socket; 0: the system's default")
+	fs.BoolVar(&o.SourceCheck, "source-check", false, "our server takes births and keep-alives only from the port that they name")
+	groups.Begin("timing", "")
+	c.timing = cli.Timing(fs)
+	groups.Begin("scenarios", "what several of them take; each one's own are below")
 	fs.DurationVar(&o.Duration, "duration", o.Duration, "`time` that steady, churn, loss and garbage measure; 13s are three of the protocol's broadcast rounds")
 	fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` of broadcasting that steady, loss and garbage leave out first (default 0s)")
 	fs.DurationVar(&o.Interval, "interval", o.Interval, "`interval` between a peer's broadcasts in steady, loss and garbage; that of -broadcast if it is not given")
 	fs.IntVar(&o.Payload, "payload", 0, "fill a broadcast's text up to so many `bytes`, at most 65502; 0: the protocol's own")
 	fs.BoolVar(&o.InStep, "in-step", false, "all broadcast at the same instant, not spread over the interval by the seed")
-	fs.StringVar(&o.Join, "join", o.Join, "births in join come at once or spread over time: storm, spread")
-	fs.DurationVar(&o.Spread, "spread", o.Spread, "`time` over which -join spread spreads the births")
 	fs.IntVar(&o.Kill, "kill", o.Kill, "`number` of peers that crash, relaunch and loss kill")
-	fs.Float64Var(&o.Churn, "churn", o.Churn, "deaths and returns in churn, together, a second (`rate`)")
-	fs.StringVar(&c.impair, "impair", o.Impair.String(), "what loss does to every link, a `list`: the part of datagrams lost and doubled (dup), how long all are held, and the part held back for another delay+jitter (reorder), which is overtaken by what is sent meanwhile")
-	fs.StringVar(&c.garbage, "garbage", "100k", "garbage: hostile datagrams a second (`rate`), which may end in k or M; max: as many as one core can send. From 100k on each is sent 64 times in a row (UDP_SEGMENT)")
-	fs.StringVar(&o.Garbage.Kind, "garbage-kind", o.Garbage.Kind, "garbage: what they are: "+strings.Join(hostile.FloodKinds, ", "))
-	fs.StringVar(&o.Garbage.At, "garbage-at", o.Garbage.At, "garbage: whom they are sent to: "+strings.Join(result.GarbageTargets, ", "))
-	fs.IntVar(&o.ReadBuffer, "rcvbuf", o.ReadBuffer, "receive buffer in `bytes` to ask for on each socket; 0: the system's default")
-	fs.BoolVar(&o.SourceCheck, "source-check", false, "our server takes births and keep-alives only from the port that they name")
+	for _, s := range scenario.All {
+		groups.Begin(s.Name, s.Text)
+		if s.Flags != nil {
+			s.Flags(fs, o)
+		}
+	}
+	groups.Begin("other implementations", target.Quoting)
 	fs.StringVar(&o.Server, "server", "", "measure the server that runs at `addr`, instead of ours")
 	fs.StringVar(&o.ServerExec, "server-exec", "", "measure the server that this `command` starts; {addr} and {port} in it are where it is to listen, else it is port 3000")
 	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` that starts an external peer; {name}, {port} and {server} are filled in")
 	fs.IntVar(&o.External, "external", 0, "`number` of peers that -peer-exec starts (default 1 with -peer-exec)")
-	s := &o.Search
-	fs.Var((*ratio)(&s.LossRatio), "loss-ratio", "saturate: goal loss `ratio` of the second goal, such as 0.5% or 0.005; the first is 0")
-	fs.DurationVar(&s.Trial, "trial", s.Trial, "saturate: goal final trial `duration`")
-	fs.DurationVar(&s.DurationSum, "duration-sum", s.DurationSum, "saturate: goal `duration` sum, for which a load must have been tried")
-	fs.Var((*ratio)(&s.Exceed), "exceed", "saturate: goal exceed `ratio`, the part of that which may lose more")
-	fs.Var((*ratio)(&s.Width), "width", "saturate: goal width, the relative distance (`ratio`) of lower and upper bound")
-	fs.Float64Var(&s.Min, "min-load", s.Min, "saturate: lowest load tried, in messages/s (`rate`)")
-	fs.Float64Var(&s.Max, "max-load", s.Max, "saturate: highest load tried, in messages/s (`rate`)")
-	return c, outputFlags(fs)
+	groups.Begin("output", "")
+	return c, outputFlags(fs), groups
 }
 
 // finish puts together what the flags mean.
@@ -89,13 +84,6 @@ func (c *config) finish(fs *flag.FlagSet, stderr io.Writer) error {
 		o.External = 1
 	}
 	o.Server = cli.Localhost(o.Server)
-	var err error
-	if o.Impair, err = result.ParseImpairment(c.impair); err != nil {
-		return cli.UsageError{Err: err}
-	}
-	if o.Garbage.Rate, err = result.ParseRate(c.garbage); err != nil {
-		return cli.UsageError{Err: fmt.Errorf("-garbage %w", err)}
-	}
 	var without []string
 	if !set["scenario"] || c.scenarios == "all" {
 		without = c.leaveOut()
@@ -114,7 +102,7 @@ func (c *config) finish(fs *flag.FlagSet, stderr io.Writer) error {
 func (c *config) leaveOut() (without []string) {
 	var can []string
 	for _, name := range c.Scenarios {
-		if why := scenario.Cannot(&c.Config, name); why != "" {
+		if why := scenario.Find(name).CannotRun(&c.Config); why != "" {
 			without = append(without, name+": "+why)
 		} else {
 			can = append(can, name)
@@ -194,14 +182,4 @@ func parsePercent(s string) (float64, error) {
 		return 0, fmt.Errorf("%q is no percentage, want one such as 5%%", s)
 	}
 	return v, nil
-}
-
-// ratio is a flag that is a percentage or a ratio.
-type ratio float64
-
-func (r *ratio) String() string { return strconv.FormatFloat(float64(*r)*100, 'g', -1, 64) + "%" }
-func (r *ratio) Set(s string) error {
-	v, err := result.ParseRatio(s)
-	*r = ratio(v)
-	return err
 }

@@ -109,9 +109,10 @@ func noCommand(word string) error {
 // measure runs scenarios, over UDP or simulated.
 func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("meshbench", flag.ContinueOnError)
-	cfg, out := benchFlags(fs)
+	cfg, out, groups := benchFlags(fs)
+	groups.Begin("simulation", "")
 	virtual := simFlags(fs)
-	others, err := cli.Parse(fs, args, usage+commandList()+exitCodes, stdout)
+	others, err := cli.ParseGrouped(fs, groups, args, usage+commandList()+exitCodes, stdout)
 	switch {
 	case err != nil:
 		return err

@@ -15,7 +15,7 @@ import (
 // compareServers measures two servers in turn.
 func compareServers(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("meshbench compare-servers", flag.ContinueOnError)
-	cfg, out := benchFlags(fs)
+	cfg, out, groups := benchFlags(fs)
 	var servers stringList
 	fs.Lookup("server-exec").Value = &servers
 	fs.Lookup("server-exec").Usage = "`command` that starts a server, given twice, A's and B's; ours stands for our own"
@@ -23,7 +23,7 @@ func compareServers(ctx context.Context, args []string, stdout, stderr io.Writer
 	fs.Lookup("repeat").DefValue, cfg.Repeat = "6", 6
 	fs.Lookup("assert").Usage = "`condition` on the median ratio of B to A, such as steady.latency.p99<=1.3, or the exit code is 3; may be given several times"
 	all := fs.Bool("all", false, "print all metrics")
-	others, err := cli.Parse(fs, args, "usage: meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]\n", stdout)
+	others, err := cli.ParseGrouped(fs, groups, args, "usage: meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]\n", stdout)
 	switch {
 	case err != nil:
 		return err

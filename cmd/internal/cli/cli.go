@@ -81,6 +81,11 @@ func Exit(stderr io.Writer, name string, err error) int {
 // prints the usage text and the flags to stdout and returns flag.ErrHelp. Any
 // other error is a UsageError.
 func Parse(fs *flag.FlagSet, args []string, usage string, stdout io.Writer) ([]string, error) {
+	return ParseGrouped(fs, nil, args, usage, stdout)
+}
+
+// ParseGrouped is Parse for flags that -h shows in groups.
+func ParseGrouped(fs *flag.FlagSet, groups *Groups, args []string, usage string, stdout io.Writer) ([]string, error) {
 	fs.Init(fs.Name(), flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // of an error's two dozen lines Exit prints the one that counts
 	fs.Usage = func() {}
@@ -88,6 +93,11 @@ func Parse(fs *flag.FlagSet, args []string, usage string, stdout io.Writer) ([]s
 	for {
 		switch err := fs.Parse(args); {
 		case errors.Is(err, flag.ErrHelp):
+			if groups != nil {
+				fmt.Fprint(stdout, usage, "\nFlags, group by group:\n")
+				groups.Print(stdout)
+				return nil, err
+			}
 			fmt.Fprint(stdout, usage, "\nFlags:\n")
 			fs.SetOutput(stdout)
 			fs.PrintDefaults()

@@ -10,17 +10,17 @@ import (
 
 // fail says that somebody the measurement depends on, and who is not ours,
 // died or fell silent: what was measured after that is no measure of it.
-func (s *stage) fail(format string, args ...any) {
+func (s *Run) fail(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	s.bad("%s", text)
+	s.warn("%s", text)
 	if s.out.Failed == "" {
 		s.out.Failed = text
 	}
 }
 
-// autopsy says who of those that should be alive is not. It must come before
+// checkAlive says who of those that should be alive is not. It must come before
 // the mesh falls silent, which ends the others.
-func (s *stage) autopsy() {
+func (s *Run) checkAlive() {
 	m := s.Mesh
 	m.MarkExited()
 	m.Ping()
@@ -45,20 +45,20 @@ func (s *stage) autopsy() {
 	}
 }
 
-// answerPatience is how long a server may take to answer at the end: one that
+// answerLimit is how long a server may take to answer at the end: one that
 // sleeps 10 ms a datagram has a full queue behind it by then.
-const answerPatience = 10 * time.Second
+const answerLimit = 10 * time.Second
 
-// answers finds out whether a server that is not ours still does, when
+// checkAnswers finds out whether a server that is not ours still does, when
 // nothing else is sent any more: by a birth that repeats a member's exactly, to
 // which any server sends a directory.
-func (s *stage) answers() {
+func (s *Run) checkAnswers() {
 	m := s.Mesh
 	if m.Ours != nil || s.ctx.Err() != nil || s.out.Failed != "" {
 		return
 	}
 	heard := uint64(0)
-	m.EachView(func(_ int, seat *record.Slot) { heard += seat.Directories.Datagrams.Load() })
+	m.EachView(func(_ int, slot *record.Slot) { heard += slot.Directories.Datagrams.Load() })
 	if heard == 0 && m.External < m.N {
 		s.fail("the server at %v never answered: no directory came", m.Server.Addr())
 		return
@@ -71,7 +71,7 @@ func (s *stage) answers() {
 		before := directories.Load()
 		m.Peers[i].Rejoin() // repeated until it is answered
 		how := ""
-		ended := m.WaitUntil(s.ctx, answerPatience, func() bool {
+		ended := m.WaitUntil(s.ctx, answerLimit, func() bool {
 			how = m.Server.Died()
 			return how != "" || directories.Load() > before
 		})
@@ -79,20 +79,20 @@ func (s *stage) answers() {
 		case how != "":
 			s.fail("the server died: %s", how)
 		case !ended && s.ctx.Err() == nil:
-			s.fail("the server at %v fell silent: a birth repeated at the end was not answered within %v", m.Server.Addr(), answerPatience)
+			s.fail("the server at %v fell silent: a birth repeated at the end was not answered within %v", m.Server.Addr(), answerLimit)
 		}
 		return
 	}
 }
 
 // unseen reports that a living external peer has never been in anybody's view.
-func (s *stage) unseen(i int) bool {
+func (s *Run) unseen(i int) bool {
 	if s.ctx.Err() != nil || s.External == s.N || !s.Alive.Has(i) || s.Mesh.Server.Died() != "" {
 		return false
 	}
 	seen, asked := false, false
-	s.EachView(func(j int, seat *record.Slot) {
-		for _, v := range seat.Changes() {
+	s.EachView(func(j int, slot *record.Slot) {
+		for _, v := range slot.Changes() {
 			asked = asked || v.Set.Has(j)
 			seen = seen || v.Set.Has(i)
 		}
