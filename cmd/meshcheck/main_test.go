@@ -189,16 +189,6 @@ func allVoid(t *testing.T, code int, file string) bool {
 	return n == 0
 }
 
-func free(t *testing.T) uint16 {
-	t.Helper()
-	s, err := udp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	return s.Addr().Port()
-}
-
 // serve runs core's server at an address of this process.
 func serve(t *testing.T) string {
 	t.Helper()

@@ -1,6 +1,9 @@
-// Package conform tests any server or peer against PROTOCOL.md, case by case,
-// over real UDP. The cases of the levels MUST and INFO stand here; those of bad
-// input (SHOULD) are made from the catalogue of package fuzz.
+// Package conform tests any server or peer against PROTOCOL.md, case by case, over
+// real UDP. The cases of the levels MUST and INFO stand in server_cases.go and
+// peer_cases.go; those of bad input (SHOULD) are made from the catalogue of package
+// hostile. Run starts the targets and tries Cases side by side, each in a trial with
+// sockets and a log of its own; what fails while this machine is late is tried again,
+// and is Void if it never was on time.
 package conform
 
 import (
