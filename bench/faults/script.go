@@ -15,8 +15,8 @@ import (
 	"p2plocal/core/simnet"
 )
 
-// Script is one run: a server, peers on ports 3001 and up, and what befalls
-// them. Before Calm all peers have been launched; from Calm on there are no
+// Script is one run: a server, peers on ports 3001 and up, and the faults
+// that happen to them. Before Calm all peers have been launched; from Calm on there are no
 // faults any more and everybody runs.
 type Script struct {
 	Seed     uint64

@@ -97,27 +97,6 @@ func ExpectedRemovals(t core.Timing, loss float64, m Member, observed time.Durat
 	return r
 }
 
-// UniformRemovals is ExpectedRemovals where the phases are unknown: any are as
-// likely as others.
-func UniformRemovals(t core.Timing, loss float64, observed time.Duration) (sum Removals) {
-	const points = 64
-	// Multiples of these fill a cube evenly (Roberts's sequence).
-	phase := func(i int, irrational float64, of time.Duration) time.Duration {
-		_, part := math.Modf(0.5 + float64(i+1)*irrational)
-		return time.Duration(part * float64(of))
-	}
-	var squares float64
-	for i := range points {
-		alive := phase(i, 0.8191725134, t.Heartbeat)
-		r := ExpectedRemovals(t, loss, Member{alive - t.Heartbeat, alive, phase(i, 0.6710436067, t.Refresh), phase(i, 0.5497004779, t.Reap)}, observed)
-		sum = sum.Plus(r)
-		squares += r.Mean * r.Mean
-	}
-	sum.Mean, sum.Variance, sum.Present = sum.Mean/points, sum.Variance/points, sum.Present/points
-	sum.Variance += squares/points - sum.Mean*sum.Mean
-	return sum
-}
-
 // Interval is what counts lie between, in all but one of 1,000 observations: that
 // of a Poisson count with as much variance for its mean.
 func (r Removals) Interval() (low, high float64) {

@@ -86,7 +86,7 @@ func (g *Grid) Vary(axes []Axis) error {
 			g.Axes = slices.Insert(g.Axes, 0, a)
 		}
 	}
-	return g.Validate()
+	return g.validate()
 }
 
 // Custom is a study of any scenario: a mesh of 40 unless an axis says otherwise.

@@ -113,8 +113,8 @@ func (g *Grid) configs() (configs []result.Config, values [][]string, err error)
 	return configs, values, nil
 }
 
-// Validate names the first thing that cannot be studied.
-func (g *Grid) Validate() error {
+// validate names the first thing that cannot be studied.
+func (g *Grid) validate() error {
 	_, _, err := g.configs()
 	return err
 }
@@ -201,9 +201,9 @@ func figures(runs []result.Run) map[string]Figure {
 	return all
 }
 
-// Rare is the rate of false positives, in removals an hour of membership, below
+// rare is the rate of false positives, in removals an hour of membership, below
 // which no difference is told: one in a year of one peer's.
-const Rare = 1. / (365 * 24)
+const rare = 1. / (365 * 24)
 
 // objective is what a cell is judged by. It counts as it is printed, with three
 // digits: what differs less is chance. What never happened is worse than all that did.
@@ -214,7 +214,7 @@ func (c *Cell) objective(metric string) float64 {
 	}
 	v := *f.Mean
 	if f.Unit == "1/h" {
-		v = max(v, Rare)
+		v = max(v, rare)
 	}
 	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64) // its own output
 	return v

@@ -92,7 +92,7 @@ func mean(t *testing.T, c Cell, metric string) float64 {
 func TestPresets(t *testing.T) {
 	t.Parallel()
 	for _, g := range Presets(1) {
-		if err := g.Validate(); err != nil {
+		if err := g.validate(); err != nil {
 			t.Errorf("%s: %v", g.Name, err)
 		}
 	}

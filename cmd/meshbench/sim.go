@@ -24,7 +24,7 @@ type simulation struct {
 func simFlags(fs *flag.FlagSet) *simulation {
 	s := new(simulation)
 	fs.BoolVar(&s.on, "sim", false, "simulate: a virtual network and clock instead of UDP")
-	fs.StringVar(&s.faults, "faults", "", "sim: what befalls every mesh, a script in `file`. Its seed, peers and refresh count where no flag says otherwise")
+	fs.StringVar(&s.faults, "faults", "", "sim: the faults that happen to every mesh, a script in `file`. Its seed, peers and refresh count where no flag says otherwise")
 	fs.StringVar(&s.host, "host", "none", "sim: what computing costs, a `list` such as "+result.FormatHost(result.DefaultHost)+": cores, and what a turn on one, a datagram taken and one sent keep it busy for; none: nothing")
 	fs.BoolVar(&s.trace, "trace", false, "sim: print every event of every network, before the result")
 	fs.DurationVar(&s.until, "until", 0, "sim: end every mesh at this virtual `time`; 0: when its scenario ends")
