@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"time"
 
@@ -52,19 +51,14 @@ func (o *output) write(c *reports.Conformance, stdout io.Writer) error {
 	return errors.Join(errs...)
 }
 
-// progress gives what shows one line of how far the run is, on a terminal only,
-// and what takes it away.
+// progress shows one line of how far the run is, on a terminal only, until wipe.
 func progress(w io.Writer, name string, quiet bool) (show func(done, all int, last conform.Result), wipe func()) {
-	if _, terminal := printing.Terminal(w); quiet || !terminal {
-		return nil, func() {}
-	}
+	line, wipe := printing.Line(w, quiet)
 	started, wrong := time.Now(), 0
 	return func(done, all int, last conform.Result) {
-			if last.Outcome == conform.Fail || last.Outcome == conform.Broken {
-				wrong++
-			}
-			fmt.Fprintf(w, "\r\x1b[K%s: %d of %d cases, %d wrong, %.0f s", cli.Printable(name), done, all, wrong, time.Since(started).Seconds())
-		}, func() {
-			fmt.Fprint(w, "\r\x1b[K")
+		if last.Outcome == conform.Fail || last.Outcome == conform.Broken {
+			wrong++
 		}
+		line("%s: %d of %d cases, %d wrong, %.0f s", cli.Printable(name), done, all, wrong, time.Since(started).Seconds())
+	}, wipe
 }

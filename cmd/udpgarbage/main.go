@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/fuzz/campaign"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/send"
@@ -25,7 +26,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	status, wipe := progress(stderr)
+	show, wipe := printing.Line(stderr, false)
 	say := func(line string) {
 		wipe()
 		fmt.Fprintf(stderr, "udpgarbage: %s\n", cli.Printable(line))
@@ -46,7 +47,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			}
 		}()
 	}
-	o.Log, o.Progress = say, status
+	o.Log = say
+	o.Progress = func(what string, so campaign.Result) {
+		show("%s: batch %d, %s datagrams sent, %d findings", what, so.Next, short(float64(so.Total.Sent)), len(so.Findings))
+	}
 	o.Found = func(f campaign.Finding) error {
 		path, err := write(o.out, f)
 		if err == nil {

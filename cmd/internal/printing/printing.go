@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
+	"time"
 
 	"golang.org/x/term"
 
@@ -57,6 +59,26 @@ func Report(name string, d *reports.Document, o reports.Options) error {
 func Terminal(w io.Writer) (*os.File, bool) {
 	f, ok := w.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Line is one line of w that changes, on a terminal only: show writes it anew, though
+// not more often than anybody reads it, and wipe takes it away.
+func Line(w io.Writer, quiet bool) (show func(format string, args ...any), wipe func()) {
+	if _, terminal := Terminal(w); quiet || !terminal {
+		return func(string, ...any) {}, func() {}
+	}
+	const often = 100 * time.Millisecond
+	var mu sync.Mutex
+	var last time.Time
+	write := func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if text == "" || time.Since(last) > often {
+			fmt.Fprint(w, "\r\x1b[K", text)
+			last = time.Now()
+		}
+	}
+	return func(format string, args ...any) { write(fmt.Sprintf(format, args...)) }, func() { write("") }
 }
 
 // Options fit a terminal, where stdout is one.
