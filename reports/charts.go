@@ -48,7 +48,7 @@ func newDrawn(results []Named) *drawn {
 	for _, r := range results {
 		out := drawnResult{Name: clean(r.Name), Runs: len(r.Runs), Scenarios: []drawnScenario{}}
 		for _, s := range scenario.FiguresOf(r.Result) {
-			x := drawnScenario{Name: s.Name, Peers: s.Peers, Charts: named(s.Charts), RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
+			x := drawnScenario{Name: clean(s.Name), Peers: s.Peers, Charts: named(s.Charts), RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
 			for _, name := range []string{"latency", "latency_due"} {
 				x.Percentiles[name] = percentiles(s, name)
 			}

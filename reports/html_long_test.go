@@ -282,7 +282,7 @@ func tables(t *testing.T, tab context.Context, results []Named) {
 				find(id+"-disagreement", number(p.T), number(p.V))
 			}
 			for _, x := range c.Trials {
-				find(id+"-rate", number(x.Offered), number(x.Delivered), number(x.Loss), number(x.P50), number(x.P99), number(x.Seconds), x.Cause)
+				find(id+"-rate", number(x.Offered), number(x.Delivered), number(x.Loss), number(x.P50), number(x.P99), number(x.Seconds), clean(x.Cause))
 			}
 			if p := c.Pairs; p != nil && i == 0 {
 				find(id+"-p99", peerName(p.Names[:1]), peerName(p.Names[1:2]), number(float64(p.Sent[1])), number(float64(p.Lost[1])), number(float64(p.P99[1])))
