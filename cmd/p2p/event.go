@@ -195,8 +195,8 @@ type refused struct {
 	Hex    string `json:"hex"`
 }
 
-// glimpse is how many bytes of a refused datagram are shown.
-const glimpse = 16
+// shownBytes is how many bytes of a refused datagram are shown.
+const shownBytes = 16
 
 func (refused) kind() string { return "refused" }
 func (e refused) text() string {
@@ -204,7 +204,7 @@ func (e refused) text() string {
 	if e.Bytes > 0 {
 		shown = " " + e.Hex
 	}
-	if e.Bytes > glimpse {
+	if e.Bytes > shownBytes {
 		shown += "..."
 	}
 	return fmt.Sprintf("refused %s%s from %s: %s", count(e.Bytes, "byte"), shown, e.From, e.Reason)

@@ -65,7 +65,7 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 func (n *node) refuse(e core.Event) {
 	why := e.Err.Error()
 	n.out.often(e.At, why, func() event {
-		return refused{why, e.Peer.Addr.String(), len(e.Data), hex.EncodeToString(e.Data[:min(len(e.Data), glimpse)])}
+		return refused{why, e.Peer.Addr.String(), len(e.Data), hex.EncodeToString(e.Data[:min(len(e.Data), shownBytes)])}
 	})
 }
 
