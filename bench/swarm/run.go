@@ -6,8 +6,6 @@ package swarm
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,9 +102,7 @@ type Cutoff struct {
 	Virtual time.Duration // how far it came
 }
 
-func (t *Tally) add(mu *sync.Mutex, seed uint64, r Result) {
-	mu.Lock()
-	defer mu.Unlock()
+func (t *Tally) add(seed uint64, r Result) {
 	if r.Interrupted {
 		t.Cut = append(t.Cut, Cutoff{seed, r.Virtual})
 	} else {
@@ -122,23 +118,14 @@ func (t *Tally) add(mu *sync.Mutex, seed uint64, r Result) {
 	}
 }
 
-// Swarm runs the scenarios of seeds first to last on so many workers until
-// they are done or ctx is. found hears of every failing seed, one call at a
-// time. report, which may be nil, hears the tally every interval.
-func Swarm(ctx context.Context, first, last uint64, workers int, machines Machines,
-	found func(faults.Script, *Finding), interval time.Duration, report func(Tally)) Tally {
+// Swarm runs the scripts of seeds first to last on so many workers until they
+// are done or ctx is. After each run it calls done, one call at a time, with the
+// tally so far and what was found, nil for nothing.
+func Swarm(ctx context.Context, first, last uint64, workers int, machines Machines, done func(*Tally, faults.Script, *Finding)) Tally {
 	var next atomic.Uint64
 	var mu sync.Mutex
-	sum := Tally{Gaps: map[Gap]uint64{}}
-	tally := func() Tally {
-		mu.Lock()
-		defer mu.Unlock()
-		t := sum
-		t.Gaps, t.Cut = maps.Clone(sum.Gaps), slices.Clone(sum.Cut)
-		return t
-	}
-	var one sync.Mutex // of found's calls
 	var wg sync.WaitGroup
+	t := Tally{Gaps: map[Gap]uint64{}}
 	for range workers {
 		wg.Go(func() {
 			for ctx.Err() == nil {
@@ -148,27 +135,13 @@ func Swarm(ctx context.Context, first, last uint64, workers int, machines Machin
 				}
 				s := Draw(first + i)
 				r := Simulate(ctx, s, machines, 0, nil)
-				sum.add(&mu, s.Seed, r)
-				if r.Finding != nil {
-					one.Lock()
-					found(s, r.Finding)
-					one.Unlock()
-				}
+				mu.Lock()
+				t.add(s.Seed, r)
+				done(&t, s, r.Finding)
+				mu.Unlock()
 			}
 		})
 	}
-	done := make(chan struct{})
-	go func() { wg.Wait(); close(done) }()
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return tally()
-		case <-tick.C:
-			if report != nil {
-				report(tally())
-			}
-		}
-	}
+	wg.Wait()
+	return t
 }

@@ -105,6 +105,7 @@ type statusLine struct {
 	mu    sync.Mutex
 	w     io.Writer
 	start time.Time
+	shown time.Time // when it was last written
 }
 
 // newStatusLine is nil where w is no terminal.
@@ -115,12 +116,18 @@ func newStatusLine(w io.Writer, quiet bool) *statusLine {
 	return &statusLine{w: w, start: time.Now()}
 }
 
+// show may be called as often as there is news.
 func (l *statusLine) show(unit string, done, all uint64) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := time.Now()
+	if now.Sub(l.shown) < 200*time.Millisecond {
+		return
+	}
+	l.shown = now
 	const width = 20
 	part := float64(done) / float64(all)
 	full, left := int(width*part), ""

@@ -189,44 +189,31 @@ func manySeeds(ctx context.Context, first, last uint64, workers int, quiet bool,
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx) // what cannot be written ends it, too
 	defer cancel()
-	progress := func(t swarm.Tally) string {
+	progress := func(t *swarm.Tally) string {
 		return fmt.Sprintf("%d of %d seeds, %d findings", t.Seeds, last-first+1, t.Findings)
 	}
-	speed := func(t swarm.Tally) string {
+	speed := func(t *swarm.Tally) string {
 		took := time.Since(start)
 		return fmt.Sprintf("%.1f virtual hours in %v (%.0f x real time)", t.Virtual.Hours(), took.Round(100*time.Millisecond), t.Virtual.Seconds()/took.Seconds())
 	}
 	line := newStatusLine(stderr, quiet)
-	interval, report := time.Minute, func(t swarm.Tally) { say(stderr, progress(t)+", "+speed(t)) }
-	if quiet {
-		report = nil
-	}
-	if line != nil {
-		interval, report = 500*time.Millisecond, func(t swarm.Tally) {
-			line.show(fmt.Sprintf("seeds, %d findings", t.Findings), t.Seeds, last-first+1)
-		}
-	}
-	printed := 0
+	next, printed := start.Add(time.Minute), 0
 	var failed error
-	t := swarm.Swarm(ctx, first, last, workers, swarm.Core, func(s faults.Script, f *swarm.Finding) {
-		if printed++; printed > shown || failed != nil {
+	t := swarm.Swarm(ctx, first, last, workers, swarm.Core, func(t *swarm.Tally, s faults.Script, f *swarm.Finding) {
+		line.show(fmt.Sprintf("seeds, %d findings", t.Findings), t.Seeds, last-first+1)
+		if now := time.Now(); line == nil && !quiet && now.After(next) {
+			say(stderr, progress(t)+", "+speed(t))
+			next = now.Add(time.Minute)
+		}
+		if f == nil || printed == shown || failed != nil {
 			return
 		}
-		small, how := swarm.Shrink(ctx, s, swarm.Core), "shrunk"
-		if ctx.Err() != nil {
-			how = "shrunk as far as time was"
-		}
+		printed++
 		line.wipe()
-		if failed = say(stdout, fmt.Sprintf("seed %d: %s", s.Seed, cli.Printable(f.String()))); failed == nil {
-			var b bytes.Buffer
-			fmt.Fprintf(&b, "replay: meshbench swarm -seed %d -trace -until %v\n%s, for meshbench swarm -faults FILE:\n", s.Seed, f.At, how)
-			small.Write(&b)
-			_, failed = stdout.Write(append(b.Bytes(), '\n'))
-		}
-		if failed != nil {
+		if failed = printFinding(ctx, stdout, s, f); failed != nil {
 			cancel()
 		}
-	}, interval, report)
+	})
 	line.wipe()
 	if failed != nil {
 		return failed
@@ -235,7 +222,7 @@ func manySeeds(ctx context.Context, first, last uint64, workers int, quiet bool,
 	for _, gap := range swarm.Gaps {
 		gaps = append(gaps, fmt.Sprintf("%d %s", t.Gaps[gap], gap))
 	}
-	lines := []string{progress(t), fmt.Sprintf("%s, %d datagrams taken", speed(t), t.Taken),
+	lines := []string{progress(&t), fmt.Sprintf("%s, %d datagrams taken", speed(&t), t.Taken),
 		"peers left with a known gap: " + strings.Join(gaps, ", ")}
 	if ctx.Err() != nil {
 		lines[0] += ", interrupted"
@@ -253,4 +240,20 @@ func manySeeds(ctx context.Context, first, last uint64, workers int, quiet bool,
 		return cli.Interrupted
 	}
 	return nil
+}
+
+// printFinding says what broke, how to replay it, and the fewest faults that do.
+func printFinding(ctx context.Context, stdout io.Writer, s faults.Script, f *swarm.Finding) error {
+	small, how := swarm.Shrink(ctx, s, swarm.Core), "shrunk"
+	if ctx.Err() != nil {
+		how = "shrunk as far as time was"
+	}
+	if err := say(stdout, fmt.Sprintf("seed %d: %s", s.Seed, cli.Printable(f.String()))); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "replay: meshbench swarm -seed %d -trace -until %v\n%s, for meshbench swarm -faults FILE:\n", s.Seed, f.At, how)
+	small.Write(&b)
+	_, err := stdout.Write(append(b.Bytes(), '\n'))
+	return err
 }
