@@ -130,12 +130,13 @@ func compareAll(results []Named) section {
 		}
 	}
 	for _, m := range all {
-		x := row{Name: m.Metric, Minor: !chosen(m.Metric)}
-		if n := slices.IndexFunc(m.Sides, func(s *result.Summary) bool { return s != nil }); n < 0 || !slices.ContainsFunc(m.Sides[n+1:], func(s *result.Summary) bool { return s != nil }) {
-			x.Minor = true // nothing to compare
-		}
+		x := row{Name: m.Metric}
+		measured := 0
 		for i, s := range m.Sides {
 			q := median(s, m.Unit)
+			if s != nil {
+				measured++
+			}
 			if s != nil && s.Low != nil && s.High != nil {
 				q.Whole, q.Fraction, q.Unit = q.String()+" ["+measure(*s.Low, m.Unit).String()+" to "+measure(*s.High, m.Unit).String()+"]", "", ""
 			}
@@ -144,6 +145,7 @@ func compareAll(results []Named) section {
 				x.Cells = append(x.Cells, change(c.Delta), probability(c.P), probability(c.Q), judged(m.Verdicts[i]))
 			}
 		}
+		x.Minor = measured < 2 || !chosen(m.Metric)
 		t.Rows = append(t.Rows, x)
 	}
 	return section{Name: "compare", Head: -1, drawn: true, Table: t, Facts: warnings(warned),

@@ -115,10 +115,10 @@ func tallied(r conform.Report) phrase {
 		{conform.NotRun, "not run", true},
 	} {
 		if n := r.Count(x.outcome); n > 0 {
-			p = p.addIf(x.bad, "%d %s", n, x.what)
+			p = p.add(", ").addIf(x.bad, "%d %s", n, x.what)
 		}
 	}
-	return p.joined(", ")
+	return p
 }
 
 // ruleOf is where in the protocol's description a rule stands.

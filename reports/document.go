@@ -108,17 +108,6 @@ func (p phrase) addIf(bad bool, format string, args ...any) phrase {
 	return append(p, part{fmt.Sprintf(format, args...), bad})
 }
 
-// joined puts a separator between the parts.
-func (p phrase) joined(separator string) (out phrase) {
-	for i, x := range p {
-		if i > 0 {
-			out = append(out, part{separator, false})
-		}
-		out = append(out, x)
-	}
-	return out
-}
-
 func words(s string) phrase { return phrase{{Text: s}} }
 
 // A fact is a labelled line; its parts have commas between them.
@@ -321,15 +310,6 @@ func (d *Document) filled() {
 			}
 		}
 	}
-}
-
-// plain is a phrase as one string.
-func (p phrase) plain(separator string) string {
-	texts := make([]string, len(p))
-	for i, x := range p {
-		texts[i] = x.Text
-	}
-	return strings.Join(texts, separator)
 }
 
 // indented writes a value as JSON.

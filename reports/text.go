@@ -322,8 +322,10 @@ func (p *page) sizes(t *table, cells [][]string, room int) ([]int, int) {
 			size[c] = max(size[c], width(cell))
 		}
 		switch {
+		case column.Minor && column.Rank == 0:
+			size[c] = min(size[c], leastName)
 		case column.Minor:
-			size[c] = min(size[c], column.least())
+			size[c] = min(size[c], leastWords)
 		case t.Aligned:
 			size[c] = p.columns[column.Name]
 		}
@@ -348,14 +350,6 @@ func (p *page) sizes(t *table, cells [][]string, room int) ([]int, int) {
 		}
 	}
 	return size, room
-}
-
-// least is how narrow a column that may be cut short can be.
-func (c column) least() int {
-	if c.Rank == 0 {
-		return leastName
-	}
-	return leastWords
 }
 
 func (p *page) grid(left []bool, header []string, rows [][]string) {
