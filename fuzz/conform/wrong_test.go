@@ -116,109 +116,146 @@ func (w *wrongly) serve() error {
 	}
 }
 
+// wrongDirectory is a server, wrong in one way.
+type wrongDirectory struct {
+	w     wrongly
+	cfg   core.DirectoryConfig
+	d     *core.Directory
+	ports map[core.Char]uint16
+
+	// The machine must not be called from its observer: what is to be done is done after the step.
+	conflict bool
+	holder   core.Entry
+	born     func(core.Entry)
+}
+
+func (s *wrongDirectory) entries() core.Entries {
+	return core.Entries(nil).AppendMembers(s.d.Members())
+}
+
+func (s *wrongDirectory) all() []byte {
+	return core.Message{Type: core.TypeDirectory, Entries: s.entries()}.Append(nil)
+}
+
+func (s *wrongDirectory) observe(e core.Event) {
+	switch e.Kind {
+	case core.Conflict:
+		s.conflict, s.holder = true, core.EntryOf(*e.Other)
+	case core.Born:
+		s.born(core.EntryOf(e.Peer))
+	}
+}
+
+func (s *wrongDirectory) step(b []byte, from netip.AddrPort) {
+	s.conflict = false
+	s.d.Step(time.Now(), from, b)
+}
+
+// on has f handle the births (or keep-alives) and the machine all else.
+func (s *wrongDirectory) on(t core.Type, f func(b []byte, from netip.AddrPort, e core.Entry) []byte) {
+	s.w.take = func(b []byte, from netip.AddrPort) []byte {
+		if m, err := core.Parse(b); err == nil && m.Type == t {
+			return f(b, from, m.Entry)
+		}
+		return b
+	}
+}
+
 func wrongServer(addr, wrong string) error {
 	at, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return err
 	}
-	var w wrongly
-	if err := w.open(at); err != nil {
+	s := &wrongDirectory{cfg: core.DirectoryConfig{Addr: at, Timing: core.DefaultTiming()}, ports: map[core.Char]uint16{}, born: func(core.Entry) {}}
+	s.cfg.Observe = s.observe
+	if err := s.w.open(at); err != nil {
 		return err
 	}
-	timing := core.DefaultTiming()
-	cfg := core.DirectoryConfig{Addr: at}
-	var d *core.Directory
-	entries := func() core.Entries { return core.Entries(nil).AppendMembers(d.Members()) }
-	all := func() []byte { return core.Message{Type: core.TypeDirectory, Entries: entries()}.Append(nil) }
-	// The machine must not be called from its observer: what is to be done is done after the step.
-	var conflict bool
-	var holder core.Entry
-	born := func(core.Entry) {}
-	cfg.Observe = func(e core.Event) {
-		switch e.Kind {
-		case core.Conflict:
-			conflict, holder = true, core.EntryOf(*e.Other)
-		case core.Born:
-			born(core.EntryOf(e.Peer))
-		}
+	behave := serverWrongs[wrong]
+	if behave == nil {
+		return fmt.Errorf("no such wrong: %s", wrong)
 	}
-	ports := map[core.Char]uint16{}
-	step := func(b []byte, from netip.AddrPort) {
-		conflict = false
-		d.Step(time.Now(), from, b)
+	behave(s)
+	if s.d, err = core.NewDirectory(s.cfg, time.Now()); err != nil {
+		return err
 	}
-	// on has f handle the births (or keep-alives) and the machine all else.
-	on := func(t core.Type, f func(b []byte, from netip.AddrPort, e core.Entry) []byte) {
-		w.take = func(b []byte, from netip.AddrPort) []byte {
-			if m, err := core.Parse(b); err == nil && m.Type == t {
-				return f(b, from, m.Entry)
-			}
-			return b
-		}
-	}
-	switch wrong {
-	case "none":
-	case "deadline-1s":
-		timing.Deadline = time.Second
-	case "never-reaps":
-		timing.Reap = time.Hour
-	case "own-port-only":
-		cfg.SourceCheck = true
-	case "to-source":
-		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if step(b, from); !conflict && from.Port() != e.Port {
-				w.to(from.Port(), all())
+	s.w.machine = s.d
+	return s.w.serve()
+}
+
+var serverWrongs = map[string]func(*wrongDirectory){
+	"none": func(*wrongDirectory) {},
+	"deadline-1s": func(s *wrongDirectory) {
+		s.cfg.Timing.Deadline = time.Second
+	},
+	"never-reaps": func(s *wrongDirectory) {
+		s.cfg.Timing.Reap = time.Hour
+	},
+	"own-port-only": func(s *wrongDirectory) {
+		s.cfg.SourceCheck = true
+	},
+	"to-source": func(s *wrongDirectory) {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if s.step(b, from); !s.conflict && from.Port() != e.Port {
+				s.w.to(from.Port(), s.all())
 			}
 			return nil
 		})
-	case "answers-loser":
-		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if step(b, from); conflict {
-				w.to(from.Port(), all())
+	},
+	"answers-loser": func(s *wrongDirectory) {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if s.step(b, from); s.conflict {
+				s.w.to(from.Port(), s.all())
 			}
 			return nil
 		})
-	case "renews-on-conflict":
-		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if step(b, from); conflict {
-				d.Step(time.Now(), netip.AddrPortFrom(loopback, 1), hostile.KeepAlive(uint16(holder.Name)))
+	},
+	"renews-on-conflict": func(s *wrongDirectory) {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if s.step(b, from); s.conflict {
+				s.d.Step(time.Now(), netip.AddrPortFrom(loopback, 1), hostile.KeepAlive(uint16(s.holder.Name)))
 			}
 			return nil
 		})
-	case "no-proof":
-		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if step(b, from); !conflict {
-				d.Step(time.Now(), netip.AddrPortFrom(loopback, e.Port), hostile.KeepAlive(uint16(e.Name)))
+	},
+	"no-proof": func(s *wrongDirectory) {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if s.step(b, from); !s.conflict {
+				s.d.Step(time.Now(), netip.AddrPortFrom(loopback, e.Port), hostile.KeepAlive(uint16(e.Name)))
 			}
 			return nil
 		})
-	case "no-home": // a birth from its own port is like any other
-		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+	},
+	"no-home": func(s *wrongDirectory) { // a birth from its own port is like any other
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
 			if from.Port() == e.Port {
 				from = netip.AddrPortFrom(loopback, 1)
 			}
-			step(b, from)
+			s.step(b, from)
 			return nil
 		})
-	case "deaf-to-repeats":
-		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if entries().Contains(e) {
+	},
+	"deaf-to-repeats": func(s *wrongDirectory) {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if s.entries().Contains(e) {
 				return nil
 			}
 			return b
 		})
-	case "answers-asker": // a repeated birth's source
-		on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if entries().Contains(e) && from.Port() != e.Port {
-				w.to(from.Port(), all())
+	},
+	"answers-asker": func(s *wrongDirectory) { // a repeated birth's source
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if s.entries().Contains(e) && from.Port() != e.Port {
+				s.w.to(from.Port(), s.all())
 				return nil
 			}
 			return b
 		})
-	case "answers-once": // each peer's repeated birth
+	},
+	"answers-once": func(s *wrongDirectory) { // each peer's repeated birth
 		answered := map[core.Entry]bool{}
-		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if entries().Contains(e) {
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+			if s.entries().Contains(e) {
 				if answered[e] {
 					return nil
 				}
@@ -226,139 +263,199 @@ func wrongServer(addr, wrong string) error {
 			}
 			return b
 		})
-	case "home-proof": // only what comes from an entry's own port proves it
-		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if !entries().Contains(core.Entry{Name: e.Name, Port: from.Port()}) {
+	},
+	"home-proof": func(s *wrongDirectory) { // only what comes from an entry's own port proves it
+		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if !s.entries().Contains(core.Entry{Name: e.Name, Port: from.Port()}) {
 				from = netip.AddrPortFrom(loopback, 1)
 			}
-			step(b, from)
+			s.step(b, from)
 			return nil
 		})
-	case "source-proof": // only what comes from where its birth came from
+	},
+	"source-proof": func(s *wrongDirectory) { // only what comes from where its birth came from
 		sources := map[core.Char]netip.AddrPort{}
-		w.take = func(b []byte, from netip.AddrPort) []byte {
+		s.w.take = func(b []byte, from netip.AddrPort) []byte {
 			m, err := core.Parse(b)
 			switch {
-			case err == nil && m.Type == core.TypeBirth && portNamed(entries(), m.Entry.Name) == 0:
+			case err == nil && m.Type == core.TypeBirth && portNamed(s.entries(), m.Entry.Name) == 0:
 				sources[m.Entry.Name] = from
 			case err == nil && m.Type == core.TypeKeepAlive && from != sources[m.Entry.Name]:
 				from = netip.AddrPortFrom(loopback, 1)
 			}
-			step(b, from)
+			s.step(b, from)
 			return nil
 		}
-	case "any-proof": // what comes from anywhere
-		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			step(b, netip.AddrPortFrom(loopback, portNamed(entries(), e.Name)))
+	},
+	"any-proof": func(s *wrongDirectory) { // what comes from anywhere
+		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			s.step(b, netip.AddrPortFrom(loopback, portNamed(s.entries(), e.Name)))
 			return nil
 		})
-	case "port-stays": // with whoever has it, if the name is free
-		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if portNamed(entries(), e.Name) == 0 && holds(entries(), e.Port) {
+	},
+	"port-stays": func(s *wrongDirectory) { // with whoever has it, if the name is free
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+			if portNamed(s.entries(), e.Name) == 0 && holds(s.entries(), e.Port) {
 				return nil
 			}
 			return b
 		})
-	case "one-rival": // who has two is refused
-		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if port := portNamed(entries(), e.Name); port != 0 && port != e.Port && holds(entries(), e.Port) {
+	},
+	"one-rival": func(s *wrongDirectory) { // who has two is refused
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+			if port := portNamed(s.entries(), e.Name); port != 0 && port != e.Port && holds(s.entries(), e.Port) {
 				return nil
 			}
 			return b
 		})
-	case "resurrects":
-		born = func(e core.Entry) { ports[e.Name] = e.Port }
-		on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if e.Port = ports[e.Name]; e.Port != 0 && !entries().Contains(e) {
+	},
+	"resurrects": func(s *wrongDirectory) {
+		s.born = func(e core.Entry) { s.ports[e.Name] = e.Port }
+		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+			if e.Port = s.ports[e.Name]; e.Port != 0 && !s.entries().Contains(e) {
 				return hostile.BirthOf(e)
 			}
 			return b
 		})
-	case "second-socket":
-		w.send = func(out core.Outgoing) {
+	},
+	"second-socket": func(s *wrongDirectory) {
+		s.w.send = func(out core.Outgoing) {
 			for _, to := range out.To {
-				w.second.WriteToUDPAddrPort(out.Datagram, to)
+				s.w.second.WriteToUDPAddrPort(out.Datagram, to)
 			}
 		}
-	case "chatty":
+	},
+	"chatty": func(s *wrongDirectory) {
 		last := time.Now()
-		w.tick = func(now time.Time) {
+		s.w.tick = func(now time.Time) {
 			if now.Sub(last) < 50*time.Millisecond {
 				return
 			}
 			last = now
-			for _, m := range d.Members() {
-				w.to(m.Addr.Port(), all())
+			for _, m := range s.d.Members() {
+				s.w.to(m.Addr.Port(), s.all())
 			}
 		}
-	case "mute-reaper":
+	},
+	"mute-reaper": func(s *wrongDirectory) {
 		most := 0
-		w.send = func(out core.Outgoing) {
+		s.w.send = func(out core.Outgoing) {
 			if len(out.Datagram) >= most {
-				w.sendAll(out)
+				s.w.sendAll(out)
 			}
 			most = len(out.Datagram)
 		}
-	case "letters-only":
-		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+	},
+	"letters-only": func(s *wrongDirectory) {
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
 			if low := e.Name | 0x20; low < 'a' || low > 'z' {
 				return nil
 			}
 			return b
 		})
-	case "32-peers":
-		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
-			if d.Len() >= 32 && !entries().Contains(e) {
+	},
+	"32-peers": func(s *wrongDirectory) {
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+			if s.d.Len() >= 32 && !s.entries().Contains(e) {
 				return nil
 			}
 			return b
 		})
-	case "15-bit-port":
-		on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+	},
+	"15-bit-port": func(s *wrongDirectory) {
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
 			if e.Port > 32767 {
 				return nil
 			}
 			return b
 		})
-	case "twelve-times":
-		w.send = func(out core.Outgoing) {
+	},
+	"twelve-times": func(s *wrongDirectory) {
+		s.w.send = func(out core.Outgoing) {
 			for range 12 {
-				w.sendAll(out)
+				s.w.sendAll(out)
 				if len(out.Datagram) > 50*4 { // a crowd would be too much for a busy machine
 					return
 				}
 			}
 		}
-	case "hangs-on-empty":
-		w.take = func(b []byte, _ netip.AddrPort) []byte {
+	},
+	"hangs-on-empty": func(s *wrongDirectory) {
+		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) == 0 {
 				select {}
 			}
 			return b
 		}
-	case "dies-on-header":
-		w.take = func(b []byte, _ netip.AddrPort) []byte {
+	},
+	"dies-on-header": func(s *wrongDirectory) {
+		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) == 2 {
 				os.Exit(134)
 			}
 			return b
 		}
-	case "takes-longer-births":
-		w.take = func(b []byte, _ netip.AddrPort) []byte {
+	},
+	"takes-longer-births": func(s *wrongDirectory) {
+		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) > 6 && b[0] == 0xC0 && b[1] == 0 {
 				return b[:6]
 			}
 			return b
 		}
-	default:
-		return fmt.Errorf("no such wrong: %s", wrong)
+	},
+}
+
+// wrongMember is a peer, wrong in one way.
+type wrongMember struct {
+	w      wrongly
+	self   core.Entry
+	cfg    core.PeerConfig
+	p      *core.Peer
+	heard  func(text []byte)
+	listed func(core.Members)
+	after  func() // is called when the machine is there
+}
+
+func show(text []byte) { fmt.Printf("heard %q\n", text) }
+
+func (s *wrongMember) name() string { return string(rune(s.self.Name)) }
+
+// message has f send the broadcasts, taken apart, and the machine all else.
+func (s *wrongMember) message(f func(counter uint16, out core.Outgoing)) {
+	s.w.send = func(out core.Outgoing) {
+		if m, err := core.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla {
+			_, counter, _ := core.ParseBroadcast(m.Payload)
+			f(counter, out)
+			return
+		}
+		s.w.sendAll(out)
 	}
-	cfg.Timing = timing
-	if d, err = core.NewDirectory(cfg, time.Now()); err != nil {
-		return err
+}
+
+func (s *wrongMember) say(text string, to []netip.AddrPort) {
+	s.w.sendAll(core.Outgoing{Datagram: hostile.Vanilla(text), To: to})
+}
+
+// first has f see the first datagram of a type before it is sent.
+func (s *wrongMember) first(t core.Type, f func(out core.Outgoing)) {
+	done := false
+	s.w.send = func(out core.Outgoing) {
+		if out.Datagram[0] == byte(t) && !done {
+			done = true
+			f(out)
+		}
+		s.w.sendAll(out)
 	}
-	w.machine = d
-	return w.serve()
+}
+
+func (s *wrongMember) observe(e core.Event) {
+	switch e.Kind {
+	case core.Heard:
+		s.heard(e.Data)
+	case core.Listed:
+		s.listed(*e.All)
+	}
 }
 
 func wrongPeer(name, port, server, wrong string) error {
@@ -370,163 +467,151 @@ func wrongPeer(name, port, server, wrong string) error {
 	if err != nil {
 		return err
 	}
-	self := core.Entry{Name: core.Char(name[0]), Port: uint16(n)}
-	var w wrongly
-	if err := w.open(netip.AddrPortFrom(loopback, self.Port)); err != nil {
+	s := &wrongMember{self: core.Entry{Name: core.Char(name[0]), Port: uint16(n)}, heard: show, listed: func(core.Members) {}, after: func() {}}
+	if err := s.w.open(netip.AddrPortFrom(loopback, s.self.Port)); err != nil {
 		return err
 	}
-	cfg := core.PeerConfig{Self: self.At(loopback), Server: home, Timing: core.DefaultTiming()}
-	show := func(text []byte) { fmt.Printf("heard %q\n", text) }
-	var p *core.Peer
-	heard, listed := show, func(core.Members) {}
-	cfg.Observe = func(e core.Event) {
-		switch e.Kind {
-		case core.Heard:
-			heard(e.Data)
-		case core.Listed:
-			listed(*e.All)
+	s.cfg = core.PeerConfig{Self: s.self.At(loopback), Server: home, Timing: core.DefaultTiming(), Observe: s.observe}
+	behave := peerWrongs[wrong]
+	if behave == nil {
+		return fmt.Errorf("no such wrong: %s", wrong)
+	}
+	behave(s)
+	if s.p, err = core.NewPeer(s.cfg, time.Now()); err != nil {
+		return err
+	}
+	s.w.machine = s.p
+	s.after()
+	return s.w.serve()
+}
+
+var peerWrongs = map[string]func(*wrongMember){
+	"none": func(*wrongMember) {},
+	"beats-every-800ms": func(s *wrongMember) {
+		s.cfg.Timing.Heartbeat = 800 * time.Millisecond
+	},
+	"first-after-700ms": func(s *wrongMember) {
+		s.after = func() {
+			s.p.Broadcast(core.Schedule{First: time.Now().Add(700 * time.Millisecond), Interval: broadcast})
 		}
-	}
-	// message has f send the broadcasts, taken apart, and the machine all else.
-	message := func(f func(counter uint16, out core.Outgoing)) {
-		w.send = func(out core.Outgoing) {
-			if m, err := core.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla {
-				_, counter, _ := core.ParseBroadcast(m.Payload)
-				f(counter, out)
-				return
-			}
-			w.sendAll(out)
-		}
-	}
-	say := func(text string, to []netip.AddrPort) {
-		w.sendAll(core.Outgoing{Datagram: hostile.Vanilla(text), To: to})
-	}
-	first := func(t core.Type, f func(out core.Outgoing)) { // likewise of the first datagram of a type
-		done := false
-		w.send = func(out core.Outgoing) {
-			if out.Datagram[0] == byte(t) && !done {
-				done = true
-				f(out)
-			}
-			w.sendAll(out)
-		}
-	}
-	after := func() {}
-	switch wrong {
-	case "none":
-	case "beats-every-800ms":
-		cfg.Timing.Heartbeat = 800 * time.Millisecond
-	case "first-after-700ms":
-		after = func() { p.Broadcast(core.Schedule{First: time.Now().Add(700 * time.Millisecond), Interval: broadcast}) }
-	case "every-3500ms":
-		cfg.Timing.Broadcast = 3500 * time.Millisecond
-	case "no-retry":
-		cfg.Timing.Retry = 0
-	case "prints-nothing":
-		heard = func([]byte) {}
-	case "upper-case":
-		message(func(n uint16, out core.Outgoing) { say(fmt.Sprintf("peer%s_broadcast_%X", name, n), out.To) })
-	case "counts-from-1":
-		message(func(n uint16, out core.Outgoing) { say(fmt.Sprintf("peer%s_broadcast_%x", name, n+1), out.To) })
-	case "counts-when-heard":
+	},
+	"every-3500ms": func(s *wrongMember) {
+		s.cfg.Timing.Broadcast = 3500 * time.Millisecond
+	},
+	"no-retry": func(s *wrongMember) {
+		s.cfg.Timing.Retry = 0
+	},
+	"prints-nothing": func(s *wrongMember) {
+		s.heard = func([]byte) {}
+	},
+	"upper-case": func(s *wrongMember) {
+		s.message(func(n uint16, out core.Outgoing) { s.say(fmt.Sprintf("peer%s_broadcast_%X", s.name(), n), out.To) })
+	},
+	"counts-from-1": func(s *wrongMember) {
+		s.message(func(n uint16, out core.Outgoing) { s.say(fmt.Sprintf("peer%s_broadcast_%x", s.name(), n+1), out.To) })
+	},
+	"counts-when-heard": func(s *wrongMember) {
 		sent := 0
-		message(func(_ uint16, out core.Outgoing) {
-			say(fmt.Sprintf("peer%s_broadcast_%x", name, sent), out.To)
+		s.message(func(_ uint16, out core.Outgoing) {
+			s.say(fmt.Sprintf("peer%s_broadcast_%x", s.name(), sent), out.To)
 			sent++
 		})
-	case "no-zero":
-		message(func(_ uint16, out core.Outgoing) {
+	},
+	"no-zero": func(s *wrongMember) {
+		s.message(func(_ uint16, out core.Outgoing) {
 			out.Datagram = out.Datagram[:len(out.Datagram)-1]
-			w.sendAll(out)
+			s.w.sendAll(out)
 		})
-	case "second-socket":
-		message(func(_ uint16, out core.Outgoing) {
+	},
+	"second-socket": func(s *wrongMember) {
+		s.message(func(_ uint16, out core.Outgoing) {
 			for _, to := range out.To {
-				w.second.WriteToUDPAddrPort(out.Datagram, to)
+				s.w.second.WriteToUDPAddrPort(out.Datagram, to)
 			}
 		})
-	case "hears-itself":
+	},
+	"hears-itself": func(s *wrongMember) {
 		named := false
-		listed = func(all core.Members) { named = all.Contains(self.At(loopback)) }
-		message(func(_ uint16, out core.Outgoing) {
-			w.sendAll(out)
+		s.listed = func(all core.Members) { named = all.Contains(s.self.At(loopback)) }
+		s.message(func(_ uint16, out core.Outgoing) {
+			s.w.sendAll(out)
 			if m, _ := core.Parse(out.Datagram); named {
 				show(m.Payload)
 			}
 		})
-	case "merges":
+	},
+	"merges": func(s *wrongMember) {
 		known := map[uint16]bool{}
-		listed = func(all core.Members) {
+		s.listed = func(all core.Members) {
 			for m := range all.Each() {
-				if port := m.Addr.Port(); port != self.Port {
+				if port := m.Addr.Port(); port != s.self.Port {
 					known[port] = true
 				}
 			}
 		}
 		var n uint16
-		after = func() { p.Broadcast(core.Schedule{}) }
+		s.after = func() { s.p.Broadcast(core.Schedule{}) }
 		next := time.Now().Add(broadcast)
-		w.tick = func(now time.Time) {
+		s.w.tick = func(now time.Time) {
 			if now.Before(next) {
 				return
 			}
 			next = next.Add(broadcast)
 			for port := range known {
-				w.to(port, hostile.Vanilla(string(core.AppendBroadcast(nil, self.Name.Name(), n, 0))))
+				s.w.to(port, hostile.Vanilla(string(core.AppendBroadcast(nil, s.self.Name.Name(), n, 0))))
 			}
 			n++
 		}
-	case "born-twice":
-		first(core.TypeBirth, w.sendAll)
-	case "beats-first":
-		first(core.TypeBirth, func(core.Outgoing) { w.to(home.Port(), hostile.KeepAlive(uint16(self.Name))) })
-	case "long-beats":
-		w.send = func(out core.Outgoing) {
+	},
+	"born-twice": func(s *wrongMember) {
+		s.first(core.TypeBirth, s.w.sendAll)
+	},
+	"beats-first": func(s *wrongMember) {
+		s.first(core.TypeBirth, func(core.Outgoing) { s.w.to(s.cfg.Server.Port(), hostile.KeepAlive(uint16(s.self.Name))) })
+	},
+	"long-beats": func(s *wrongMember) {
+		s.w.send = func(out core.Outgoing) {
 			if out.Datagram[0] == byte(core.TypeKeepAlive) {
 				out.Datagram = append(out.Datagram, 0, 0)
 			}
-			w.sendAll(out)
+			s.w.sendAll(out)
 		}
-	case "answers":
-		w.take = func(b []byte, from netip.AddrPort) []byte {
+	},
+	"answers": func(s *wrongMember) {
+		s.w.take = func(b []byte, from netip.AddrPort) []byte {
 			if m, err := core.Parse(b); err == nil && m.Type == core.TypeVanilla {
-				w.to(from.Port(), hostile.Vanilla("heard"))
+				s.w.to(from.Port(), hostile.Vanilla("heard"))
 			}
 			return b
 		}
-	case "says-goodbye":
+	},
+	"says-goodbye": func(s *wrongMember) {
 		stop := make(chan os.Signal, 1)
 		signal.Notify(stop, os.Interrupt)
 		go func() {
 			<-stop
-			w.mu.Lock()
-			for _, m := range p.Others() {
-				w.to(m.Addr.Port(), hostile.Vanilla("goodbye"))
+			s.w.mu.Lock()
+			for _, m := range s.p.Others() {
+				s.w.to(m.Addr.Port(), hostile.Vanilla("goodbye"))
 			}
 			os.Exit(0)
 		}()
-	case "dies-on-duplicate":
-		w.take = func(b []byte, _ netip.AddrPort) []byte {
+	},
+	"dies-on-duplicate": func(s *wrongMember) {
+		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if _, err := core.Parse(b); errors.Is(err, core.ErrDuplicate) {
 				panic("assertion failed: the name is new")
 			}
 			return b
 		}
-	case "believes-strangers":
-		w.take = func(b []byte, from netip.AddrPort) []byte {
+	},
+	"believes-strangers": func(s *wrongMember) {
+		s.w.take = func(b []byte, from netip.AddrPort) []byte {
 			if m, err := core.Parse(b); err == nil && m.Type == core.TypeVanilla {
 				show(m.Payload)
 				return nil
 			}
 			return b
 		}
-	default:
-		return fmt.Errorf("no such wrong: %s", wrong)
-	}
-	if p, err = core.NewPeer(cfg, time.Now()); err != nil {
-		return err
-	}
-	w.machine = p
-	after()
-	return w.serve()
+	},
 }
