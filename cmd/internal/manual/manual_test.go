@@ -86,6 +86,33 @@ func TestNames(t *testing.T) {
 			t.Error(problem)
 		}
 	}
+	t.Run("what is wrong is found", func(t *testing.T) { testWrong(t, known) })
+}
+
+// testWrong holds the checks to finding what is wrong.
+func testWrong(t *testing.T, known names) {
+	for _, c := range []struct{ text, problem string }{
+		{"[x](nowhere.md)", `dead link "nowhere.md"`},
+		{"[x](#nothing)", `no heading for "#nothing"`},
+		{"# Some thing, here\n[x](#some-thing-here)", ""},
+		{"`core/nowhere`", "no such place"},
+		{"`core/udp`", ""},
+		{"`make nothing`", "no such target"},
+		{"`FuzzNothing`", "no such test"},
+		{"`steady.nothing`", "no such metric"},
+		{"`steady.latency.p99`", ""},
+		{"`-no-flag`", "no command has this flag"},
+		{"`meshbench -no-flag`", "not defined: -no-flag"},
+		{"`meshbench -peers many`", "want a whole number"},
+		{"`meshbench nothing`", "is no flag and no command"},
+		{"`meshbench -peers 3`", ""},
+	} {
+		d := parse("README.md", c.text)
+		problems := strings.Join(append(deadLinks([]document{d}), known.unknown(t, d)...), "; ")
+		if !strings.Contains(problems, c.problem) || c.problem == "" && problems != "" {
+			t.Errorf("%q: problems %q, want %q", c.text, problems, c.problem)
+		}
+	}
 }
 
 // names is what there is.
@@ -143,33 +170,6 @@ func (n names) unknown(t *testing.T, d document) (problems []string) {
 		}
 	}
 	return problems
-}
-
-// What is wrong is found.
-func TestWrongIsFound(t *testing.T) {
-	known := know(t)
-	for _, c := range []struct{ text, problem string }{
-		{"[x](nowhere.md)", `dead link "nowhere.md"`},
-		{"[x](#nothing)", `no heading for "#nothing"`},
-		{"# Some thing, here\n[x](#some-thing-here)", ""},
-		{"`core/nowhere`", "no such place"},
-		{"`core/udp`", ""},
-		{"`make nothing`", "no such target"},
-		{"`FuzzNothing`", "no such test"},
-		{"`steady.nothing`", "no such metric"},
-		{"`steady.latency.p99`", ""},
-		{"`-no-flag`", "no command has this flag"},
-		{"`meshbench -no-flag`", "not defined: -no-flag"},
-		{"`meshbench -peers many`", "want a whole number"},
-		{"`meshbench nothing`", "is no flag and no command"},
-		{"`meshbench -peers 3`", ""},
-	} {
-		d := parse("README.md", c.text)
-		problems := strings.Join(append(deadLinks([]document{d}), known.unknown(t, d)...), "; ")
-		if !strings.Contains(problems, c.problem) || c.problem == "" && problems != "" {
-			t.Errorf("%q: problems %q, want %q", c.text, problems, c.problem)
-		}
-	}
 }
 
 // flagNames are the flags of all commands, and go test's that a text may name.
