@@ -84,7 +84,7 @@ func (m *impaired) hold(now time.Time, p parcel) {
 		heap.Push(&m.held, p)
 		return
 	}
-	if m.rng.Float64() < m.what.Loss {
+	if m.rec.Apart(m.rec.Self, p.to.Port()) || m.rng.Float64() < m.what.Loss {
 		if m.rec.Accounted(p.to.Port()) {
 			m.rec.Slot.Injected.Add(1)
 		}

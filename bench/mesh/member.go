@@ -60,7 +60,7 @@ func (s *Member) Poll(now time.Time) (core.Outgoing, time.Time) {
 
 // run puts a machine into the slot.
 func (s *Member) run(m core.Machine, what result.Impairment, seed uint64) {
-	if what != (result.Impairment{}) {
+	if what != (result.Impairment{}) || s.rec.Divisible {
 		m = newImpaired(m, what, seed, s.rec)
 	}
 	s.machine = m

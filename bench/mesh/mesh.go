@@ -47,6 +47,7 @@ type Mesh struct {
 type Setup struct {
 	Refresh  *time.Duration // instead of the timing's
 	Impair   result.Impairment
+	Divide   bool          // the store may divide the mesh: every machine has an impairment before its socket, whatever that does
 	Interval time.Duration // between broadcasts; 0: none for now
 	World    World         // nil: this machine
 }
@@ -72,6 +73,7 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	m.Store.External.Store(int64(m.External))
 	m.Store.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.External == 0)
 	m.Store.Interval.Store(int64(with.Interval))
+	m.Store.Divisible = with.Divide
 	if m.World = with.World; m.World == nil {
 		// A Ctrl-C ends the scenario, which then ends the mesh: until that has been
 		// summed up, every socket stays open.

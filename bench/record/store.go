@@ -23,6 +23,9 @@ type Store struct {
 	Interval     atomic.Int64 // between one sender's messages
 	ServerKnown  atomic.Bool  // the server is ours, and all that it gets is in the store
 	Impairing    atomic.Bool  // the impairment is on
+	Divisible    bool         // it may be divided
+	divided      atomic.Bool  // nothing passes between half and the rest
+	half         Set
 	AllAccounted atomic.Bool  // what is sent to nobody of the mesh's is in the accounts, too
 	External     atomic.Int64 // slots below are not ours: their sending is not on the store
 
@@ -146,6 +149,20 @@ func (b *Store) Accounted(port uint16) bool {
 func (b *Store) IsOurs(port uint16) bool {
 	i := b.Index[port]
 	return i < ServerSlot && int64(i) >= b.External.Load()
+}
+
+// Divide cuts all links between a set of slots and the rest; Unite heals them.
+func (b *Store) Divide(half Set) {
+	b.half = half
+	b.divided.Store(true)
+}
+
+func (b *Store) Unite() { b.divided.Store(false) }
+
+// Apart reports that a link from a slot to a port is cut.
+func (b *Store) Apart(from int, port uint16) bool {
+	to := b.Index[port]
+	return b.divided.Load() && to != Nobody && b.half.Has(from) != b.half.Has(int(to))
 }
 
 // OpenWindow sets the window. Nothing due in it must have been sent yet.
