@@ -36,7 +36,7 @@ type Scenario struct {
 type Metric result.Definition
 
 // All are the scenarios in the order they run.
-var All = []Scenario{join, steady, crash, relaunch, churn, restart, pause, loss, garbage, saturate}
+var All = []Scenario{join, steady, crash, relaunch, churn, restart, pause, loss, partition, garbage, saturate}
 
 // Scenarios are their names.
 var Scenarios = func() (names []string) {
