@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -99,47 +98,13 @@ func progressLine(p *scenario.Progress, columns int) string {
 	return line[:min(len(line), max(columns, 0))]
 }
 
-// statusLine is a line on a terminal that says how many of all parts are done,
-// and how long the others will take. It may be nil: nothing is shown.
-type statusLine struct {
-	mu    sync.Mutex
-	w     io.Writer
-	start time.Time
-	shown time.Time // when it was last written
-}
-
-// newStatusLine is nil where w is no terminal.
-func newStatusLine(w io.Writer, quiet bool) *statusLine {
-	if _, terminal := printing.Terminal(w); quiet || !terminal || os.Getenv("TERM") == "dumb" {
-		return nil
-	}
-	return &statusLine{w: w, start: time.Now()}
-}
-
-// show may be called as often as there is news.
-func (l *statusLine) show(unit string, done, all uint64) {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	if now.Sub(l.shown) < 200*time.Millisecond {
-		return
-	}
-	l.shown = now
+// doneLine says how many of all parts are done, and how long the others will take.
+func doneLine(start time.Time, unit string, done, all uint64) string {
 	const width = 20
 	part := float64(done) / float64(all)
 	full, left := int(width*part), ""
 	if done > 0 {
-		left = fmt.Sprintf(", %v left", time.Duration(float64(time.Since(l.start))*(1/part-1)).Round(time.Second))
+		left = fmt.Sprintf(", %v left", time.Duration(float64(time.Since(start))*(1/part-1)).Round(time.Second))
 	}
-	fmt.Fprintf(l.w, "\r\x1b[K[%s%s] %d of %d %s%s", strings.Repeat("=", full), strings.Repeat(" ", width-full), done, all, unit, left)
-}
-
-// wipe removes the line.
-func (l *statusLine) wipe() {
-	if l != nil {
-		fmt.Fprint(l.w, "\r\x1b[K")
-	}
+	return fmt.Sprintf("[%s%s] %d of %d %s%s", strings.Repeat("=", full), strings.Repeat(" ", width-full), done, all, unit, left)
 }

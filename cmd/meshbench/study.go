@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/study"
@@ -149,9 +150,10 @@ func (c *studyCommand) run(ctx context.Context, grids []study.Grid, axes []strin
 	if err := printing.Check(c.files...); err != nil {
 		return err
 	}
-	line := newStatusLine(stderr, c.quiet)
-	report, err := study.Run(ctx, grids, mesh.Version(shaping(c.fs, axes)), c.workers, func(done, all int) { line.show("combinations", uint64(done), uint64(all)) })
-	line.wipe()
+	start := time.Now()
+	show, wipe := printing.Line(stderr, c.quiet)
+	report, err := study.Run(ctx, grids, mesh.Version(shaping(c.fs, axes)), c.workers, func(done, all int) { show("%s", doneLine(start, "combinations", uint64(done), uint64(all))) })
+	wipe()
 	if err != nil {
 		return err
 	}

@@ -196,12 +196,13 @@ func manySeeds(ctx context.Context, first, last uint64, workers int, quiet bool,
 		took := time.Since(start)
 		return fmt.Sprintf("%.1f virtual hours in %v (%.0f x real time)", t.Virtual.Hours(), took.Round(100*time.Millisecond), t.Virtual.Seconds()/took.Seconds())
 	}
-	line := newStatusLine(stderr, quiet)
+	show, wipe := printing.Line(stderr, quiet)
+	_, terminal := printing.Terminal(stderr)
 	next, printed := start.Add(time.Minute), 0
 	var failed error
 	t := swarm.Swarm(ctx, first, last, workers, swarm.Core, func(t *swarm.Tally, s faults.Script, f *swarm.Finding) {
-		line.show(fmt.Sprintf("seeds, %d findings", t.Findings), t.Seeds, last-first+1)
-		if now := time.Now(); line == nil && !quiet && now.After(next) {
+		show("%s", doneLine(start, fmt.Sprintf("seeds, %d findings", t.Findings), t.Seeds, last-first+1))
+		if now := time.Now(); !terminal && !quiet && now.After(next) {
 			say(stderr, progress(t)+", "+speed(t))
 			next = now.Add(time.Minute)
 		}
@@ -209,12 +210,12 @@ func manySeeds(ctx context.Context, first, last uint64, workers int, quiet bool,
 			return
 		}
 		printed++
-		line.wipe()
+		wipe()
 		if failed = printFinding(ctx, stdout, s, f); failed != nil {
 			cancel()
 		}
 	})
-	line.wipe()
+	wipe()
 	if failed != nil {
 		return failed
 	}
