@@ -71,6 +71,9 @@ func TestScenarios(t *testing.T) {
 	}
 	for _, isolation := range isolations {
 		for _, name := range Scenarios {
+			if isolation != result.Virtual && !slices.Contains(overUDP, name) {
+				continue
+			}
 			t.Run(isolation+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				cfg := quick(6, name)
@@ -152,39 +155,6 @@ func TestFindings(t *testing.T) {
 	flat(t, r, "pause.cull")
 	flat(t, r, "pause.refresh.back")
 	flat(t, r, "pause.rebirth.back")
-}
-
-// The impairment's own log is the truth: what the harness counts at the
-// receivers must equal it to the last message.
-func TestImpairmentIsMeasuredExactly(t *testing.T) {
-	t.Parallel()
-	cfg := quick(8, "loss")
-	cfg.Options.Interval, cfg.Options.Duration = 10*time.Millisecond, time.Second
-	cfg.Timing.Deadline = 3 * time.Second // nobody is dropped, also where many keep-alives are lost and the machine is slow
-	cfg.Options.Impair = result.Impairment{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 15 * time.Millisecond, Duplicate: 0.05, Reorder: 0.1}
-	r := execute(t, cfg)
-	for _, pair := range [][2]string{
-		{"loss.loss", "loss.loss_injected"},
-		{"loss.duplicated", "loss.duplicated_injected"},
-		{"loss.reordered", "loss.reordered_injected"},
-	} {
-		got, want := flat(t, r, pair[0]), flat(t, r, pair[1])
-		if got != want || want == 0 {
-			t.Errorf("%s is %v, the impairment's log says %v (and must not be 0)", pair[0], got, want)
-		}
-	}
-	for _, part := range []string{"min", "p50", "p90", "p99", "max", "mean"} { // a slow machine only adds
-		got, held := flat(t, r, "loss.latency."+part), flat(t, r, "loss.delay_injected."+part)
-		if got < held || held < 0.0199 {
-			t.Errorf("latency.%s is %v s, the impairment's log says that messages were held for %v s, which must be 20 ms or more", part, got, held)
-		}
-	}
-	if got, held := flat(t, r, "loss.latency.n"), flat(t, r, "loss.delay_injected.n"); got != held {
-		t.Errorf("%v latencies of %v messages that the impairment let go", got, held)
-	}
-	if n := flat(t, r, "loss.unexplained"); n != 0 {
-		t.Errorf("%v datagrams unexplained", n)
-	}
 }
 
 // staged runs one window of broadcasting with something done in its middle,
@@ -317,25 +287,6 @@ func TestInterrupted(t *testing.T) {
 	}
 	if flat(t, r, "steady.delivered") == 0 || flat(t, r, "steady.lost") != 0 {
 		t.Error("the interrupted window has no messages, or lost some")
-	}
-}
-
-// One peer, and two, must not upset any scenario.
-func TestSmallMeshes(t *testing.T) {
-	t.Parallel()
-	for _, peers := range []int{1, 2} {
-		cfg := quick(peers)
-		for _, name := range Scenarios {
-			if Find(name).CannotRun(&cfg) == "" {
-				cfg.Scenarios = append(cfg.Scenarios, name)
-			}
-		}
-		cfg.Timing.Deadline, cfg.Options.Duration = 300*time.Millisecond, 200*time.Millisecond
-		for _, s := range execute(t, cfg).Runs[0].Scenarios {
-			if s.Accounts.Unexplained != 0 {
-				t.Errorf("%d peers, %s: accounts do not balance: %+v", peers, s.Name, *s.Accounts)
-			}
-		}
 	}
 }
 
