@@ -410,19 +410,10 @@ func facts(r *result.Result, s *scenario.Figures) []fact {
 	say("datagrams", traffic(s))
 	say("accounted", accounts(s))
 	p := culls(s)
-	if v := s.Value("cpu"); v != nil {
-		p = p.add("CPU %v", measure(*v, "cores"))
-	}
-	if v := s.Value("memory"); v != nil {
-		p = p.add("memory %v", measure(*v, "bytes"))
-	}
-	if v := s.Value("memory_growth"); v != nil {
-		p[len(p)-1].Text += fmt.Sprintf(" (grown by %v under the flood)", measure(*v, "bytes"))
-	}
-	if v := s.Value("server_cpu"); v != nil {
-		p = p.add("their server %v", measure(*v, "cores"))
-		if v := s.Value("server_memory"); v != nil {
-			p[len(p)-1].Text += ", " + measure(*v, "bytes").String()
+	for _, x := range [][3]string{{"cpu", "cores", "CPU %v"}, {"memory", "bytes", "memory %v"}, {"memory_growth", "bytes", "grown by %v under the flood"},
+		{"server_cpu", "cores", "their server %v"}, {"server_memory", "bytes", "its memory %v"}} {
+		if v := s.Value(x[0]); v != nil {
+			p = p.add(x[2], measure(*v, x[1]))
 		}
 	}
 	say("mesh", p)
