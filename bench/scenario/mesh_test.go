@@ -83,7 +83,7 @@ func TestScenarios(t *testing.T) {
 				r := execute(t, cfg)
 				s := r.Runs[0].Scenarios[0]
 				if s.Accounts.Unexplained != 0 {
-					t.Errorf("accounts do not balance: %+v", *s.Accounts)
+					t.Errorf("accounts do not add up: %+v", *s.Accounts)
 				}
 				if s.Accounts.Sent == 0 || s.Accounts.Taken == 0 {
 					t.Errorf("nothing was sent or taken: %+v", *s.Accounts)

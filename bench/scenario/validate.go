@@ -51,41 +51,9 @@ func Validate(c *result.Config) error {
 			return fmt.Errorf("scenario %q, want some of %v, each once", name, Scenarios)
 		}
 	}
-	switch {
-	case c.Peers < 1 || c.Peers > core.MaxPeers:
-		return fmt.Errorf("%d peers, want 1 to %d", c.Peers, core.MaxPeers)
-	case c.Repeat < 1:
-		return fmt.Errorf("repeat %d, want 1 or more", c.Repeat)
-	case c.Isolation != "goroutine" && c.Isolation != "process" && c.Simulation == nil:
-		return fmt.Errorf("isolation %q, want goroutine or process", c.Isolation)
-	case o.Duration <= 0:
-		return fmt.Errorf("duration %v, want more than 0", o.Duration)
-	case o.Warmup < 0:
-		return fmt.Errorf("warmup %v, want 0 or more", o.Warmup)
-	case o.Interval <= 0:
-		return fmt.Errorf("interval %v, want more than 0", o.Interval)
-	case o.Payload < 0 || o.Payload > core.MaxPayload:
-		return fmt.Errorf("payload of %d bytes, want 0 to %d", o.Payload, core.MaxPayload)
-	case o.Kill < 1 || o.Kill > max(c.Peers-1, 1):
-		return fmt.Errorf("kill %d of %d peers, want 1 or more, and one to survive", o.Kill, c.Peers)
-	case o.Refresh <= 0:
-		return fmt.Errorf("refresh %v, want more than 0", o.Refresh)
-	case o.ReadBuffer < 0:
-		return fmt.Errorf("read buffer of %d bytes, want 0 or more", o.ReadBuffer)
-	case o.External < 0 || o.External > c.Peers:
-		return fmt.Errorf("%d external peers, want 0 to the number of peers, %d", o.External, c.Peers)
-	case o.External > 0 && o.PeerExec == "":
-		return errors.New("external peers, but no -peer-exec that says how to start one")
-	case o.External == 0 && o.PeerExec != "":
-		return errors.New("-peer-exec, but 0 external peers for it to start")
-	case o.Server != "" && o.ServerExec != "":
-		return errors.New("both -server and -server-exec, want one")
-	case o.External == c.Peers && (o.Server != "" || o.ServerExec != ""):
-		return fmt.Errorf("%d external peers of %d and a server that is not ours: nothing to measure, want a peer of ours", o.External, c.Peers)
-	}
-	if o.Server != "" {
-		if addr, err := netip.ParseAddrPort(o.Server); err != nil || !addr.Addr().Is4() || addr.Port() == 0 {
-			return fmt.Errorf("server address %q, want one such as 127.0.0.1:3000", o.Server)
+	for _, err := range []error{validateMesh(c), validateOthers(c)} {
+		if err != nil {
+			return err
 		}
 	}
 	for _, s := range c.Scenarios {
@@ -107,6 +75,57 @@ func Validate(c *result.Config) error {
 		}
 	}
 	return c.Timing.Validate()
+}
+
+// validateMesh is about our own peers and what they do.
+func validateMesh(c *result.Config) error {
+	o := &c.Options
+	switch {
+	case c.Peers < 1 || c.Peers > core.MaxPeers:
+		return fmt.Errorf("%d peers, want 1 to %d", c.Peers, core.MaxPeers)
+	case c.Repeat < 1:
+		return fmt.Errorf("repeat %d, want 1 or more", c.Repeat)
+	case c.Isolation != "goroutine" && c.Isolation != "process" && c.Simulation == nil:
+		return fmt.Errorf("isolation %q, want goroutine or process", c.Isolation)
+	case o.Duration <= 0:
+		return fmt.Errorf("duration %v, want more than 0", o.Duration)
+	case o.Warmup < 0:
+		return fmt.Errorf("warmup %v, want 0 or more", o.Warmup)
+	case o.Interval <= 0:
+		return fmt.Errorf("interval %v, want more than 0", o.Interval)
+	case o.Payload < 0 || o.Payload > core.MaxPayload:
+		return fmt.Errorf("payload of %d bytes, want 0 to %d", o.Payload, core.MaxPayload)
+	case o.Kill < 1 || o.Kill > max(c.Peers-1, 1):
+		return fmt.Errorf("kill %d of %d peers, want 1 or more, and one to survive", o.Kill, c.Peers)
+	case o.Refresh <= 0:
+		return fmt.Errorf("refresh %v, want more than 0", o.Refresh)
+	case o.ReadBuffer < 0:
+		return fmt.Errorf("read buffer of %d bytes, want 0 or more", o.ReadBuffer)
+	}
+	return nil
+}
+
+// validateOthers is about other implementations.
+func validateOthers(c *result.Config) error {
+	o := &c.Options
+	switch {
+	case o.External < 0 || o.External > c.Peers:
+		return fmt.Errorf("%d external peers, want 0 to the number of peers, %d", o.External, c.Peers)
+	case o.External > 0 && o.PeerExec == "":
+		return errors.New("external peers, but no -peer-exec that says how to start one")
+	case o.External == 0 && o.PeerExec != "":
+		return errors.New("-peer-exec, but 0 external peers for it to start")
+	case o.Server != "" && o.ServerExec != "":
+		return errors.New("both -server and -server-exec, want one")
+	case o.External == c.Peers && (o.Server != "" || o.ServerExec != ""):
+		return fmt.Errorf("%d external peers of %d and a server that is not ours: nothing to measure, want a peer of ours", o.External, c.Peers)
+	}
+	if o.Server != "" {
+		if addr, err := netip.ParseAddrPort(o.Server); err != nil || !addr.Addr().Is4() || addr.Port() == 0 {
+			return fmt.Errorf("server address %q, want one such as 127.0.0.1:3000", o.Server)
+		}
+	}
+	return nil
 }
 
 // validateSimulation names what cannot be simulated.
