@@ -1,7 +1,7 @@
 package reports
 
-// Glossary are the words that reports and manuals use, each defined once.
-var Glossary = []fact{
+// glossary are the words that reports and manuals use, each defined once.
+var glossary = []fact{
 	{"peer", words("a program of the mesh that sends keep-alives and messages to all others that it knows")},
 	{"birth", words("the datagram by which a peer tells the server its name and port")},
 	{"join", words("from a peer's first birth until a directory has told it of the others, and them of it")},

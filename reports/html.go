@@ -63,7 +63,7 @@ func writeHTML(w io.Writer, d *Document) error {
 		Data     template.JS
 		License  string
 		Words    []fact
-	}{Document: d, Chapters: d.chapters(), Style: template.CSS(pageStyle), License: plotLicense, Words: Glossary}
+	}{Document: d, Chapters: d.chapters(), Style: template.CSS(pageStyle), License: plotLicense, Words: glossary}
 	page.Contents = len(page.Chapters) >= manyChapters
 	data := struct {
 		Charts []chart `json:"charts,omitempty"`
