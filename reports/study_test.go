@@ -16,11 +16,12 @@ import (
 func studied(t *testing.T) *study.Report {
 	t.Helper()
 	axes := map[string][]study.Axis{
-		"loss":    {{Name: "peers", Values: []string{"5", "10"}}, {Name: "refresh", Values: []string{"0s", "2s"}}, {Name: "loss", Values: []string{"0%", "10%", "30%"}}},
-		"join":    {{Name: "peers", Values: []string{"5"}}, {Name: "refresh", Values: []string{"0s", "1s"}}, {Name: "loss", Values: []string{"20%"}}},
-		"restart": {{Name: "peers", Values: []string{"5", "10"}}, {Name: "refresh", Values: []string{"1s", "2s"}}},
-		"churn":   {{Name: "peers", Values: []string{"10"}}, {Name: "loss", Values: []string{"0%", "5%"}}, {Name: "refresh", Values: []string{"0s"}}, {Name: "churn", Values: []string{"0.3", "1"}}},
-		"sweep":   {{Name: "peers", Values: []string{"8"}}, {Name: "refresh", Values: []string{"0s"}}, {Name: "heartbeat", Values: []string{"250ms", "500ms"}}, {Name: "deadline", Values: []string{"1s", "1.5s", "2s"}}},
+		"loss":      {{Name: "peers", Values: []string{"5", "10"}}, {Name: "refresh", Values: []string{"0s", "2s"}}, {Name: "loss", Values: []string{"0%", "10%", "30%"}}},
+		"join":      {{Name: "peers", Values: []string{"5"}}, {Name: "refresh", Values: []string{"0s", "1s"}}, {Name: "loss", Values: []string{"20%"}}},
+		"restart":   {{Name: "peers", Values: []string{"5", "10"}}, {Name: "refresh", Values: []string{"1s", "2s"}}},
+		"partition": {{Name: "peers", Values: []string{"5"}}, {Name: "refresh", Values: []string{"1s"}}},
+		"churn":     {{Name: "peers", Values: []string{"10"}}, {Name: "loss", Values: []string{"0%", "5%"}}, {Name: "refresh", Values: []string{"0s"}}, {Name: "churn", Values: []string{"0.3", "1"}}},
+		"sweep":     {{Name: "peers", Values: []string{"8"}}, {Name: "refresh", Values: []string{"0s"}}, {Name: "heartbeat", Values: []string{"250ms", "500ms"}}, {Name: "deadline", Values: []string{"1s", "1.5s", "2s"}}},
 	}
 	grids := study.Presets(1)
 	for i := range grids {
@@ -62,7 +63,7 @@ func TestStudy(t *testing.T) {
 		}
 	}
 	var again study.Report
-	if err := json.Unmarshal(doc.Bytes(), &again); err != nil || len(again.Tables) != 5 || !slices.Equal(again.Tables[2].Cells[1].Values, r.Tables[2].Cells[1].Values) {
+	if err := json.Unmarshal(doc.Bytes(), &again); err != nil || len(again.Tables) != 6 || !slices.Equal(again.Tables[2].Cells[1].Values, r.Tables[2].Cells[1].Values) {
 		t.Errorf("%v", err)
 	}
 	if page.Len() > 1_000_000 {

@@ -97,7 +97,7 @@ func TestPresets(t *testing.T) {
 		}
 	}
 	grids := []Grid{small(t, "loss", "peers=5", "refresh=2s", "loss=20%"), small(t, "join", "peers=5", "refresh=1s", "loss=10%"),
-		small(t, "restart", "peers=5", "refresh=1s"), small(t, "churn", "peers=6", "loss=0,5%", "refresh=0s", "churn=0.3"),
+		small(t, "restart", "peers=5", "refresh=1s"), small(t, "partition", "peers=5", "refresh=1s"), small(t, "churn", "peers=6", "loss=0,5%", "refresh=0s", "churn=0.3"),
 		small(t, "sweep", "peers=5", "heartbeat=500ms", "refresh=0s", "deadline=1s,2s")}
 	one := run(t, 1, grids...)
 	for i, table := range one.Tables {
@@ -109,14 +109,14 @@ func TestPresets(t *testing.T) {
 				t.Errorf("%s: no %s", table.Name, metric)
 			}
 		}
-		if len(table.Cells) != []int{1, 1, 1, 2, 2}[i] {
+		if len(table.Cells) != []int{1, 1, 1, 1, 2, 2}[i] {
 			t.Errorf("%s: %d cells", table.Name, len(table.Cells))
 		}
 	}
 	if many := run(t, 4, grids...); document(t, one) != document(t, many) {
 		t.Error("one worker's report differs from many's")
 	}
-	churn := one.Tables[3].Cells
+	churn := one.Tables[4].Cells
 	if sound, lossy := mean(t, churn[0], "churn.disagreement"), mean(t, churn[1], "churn.disagreement"); lossy <= sound {
 		t.Errorf("views are wrong for %v of the time, for %v with losses", sound, lossy)
 	}
@@ -148,14 +148,16 @@ func TestLossGrid(t *testing.T) {
 }
 
 // With refresh a mesh is whole within its interval and a little, without never.
-func TestRestartGrid(t *testing.T) {
+func TestHealing(t *testing.T) {
 	t.Parallel()
-	for _, c := range run(t, 2, small(t, "restart", "peers=10,95", "refresh=2s")).Tables[0].Cells {
-		if f := c.Figures["restart.whole"]; f.Runs != 0 || f.Mean != nil {
-			t.Errorf("%v: whole without refresh: %+v", c.Values, f)
-		}
-		if f := c.Figures["restart.refresh.whole"]; f.Runs != 3 || *f.Max > 2.1 {
-			t.Errorf("%v: whole with refresh: %+v, want within 2.1 s", c.Values, f)
+	for name, metrics := range map[string][2]string{"restart": {"restart.whole", "restart.refresh.whole"}, "partition": {"partition.back", "partition.refresh.back"}} {
+		for _, c := range run(t, 2, small(t, name, "peers=10,95", "refresh=2s")).Tables[0].Cells {
+			if f := c.Figures[metrics[0]]; f.Runs != 0 || f.Mean != nil {
+				t.Errorf("%s %v: whole without refresh: %+v", name, c.Values, f)
+			}
+			if f := c.Figures[metrics[1]]; f.Runs != 3 || *f.Max > 2.1 {
+				t.Errorf("%s %v: whole with refresh: %+v, want within 2.1 s", name, c.Values, f)
+			}
 		}
 	}
 }

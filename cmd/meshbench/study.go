@@ -76,7 +76,7 @@ func runStudy(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	presets := study.Presets(1)
 	var names []string
 	for _, g := range presets {
-		usage += fmt.Sprintf("  %-8s %s\n", g.Name, g.About)
+		usage += fmt.Sprintf("  %-9s  %s\n", g.Name, g.About)
 		names = append(names, g.Name)
 	}
 	axes, err := cli.Parse(c.fs, args, usage+studyEnd(), stdout)
@@ -94,14 +94,15 @@ func runStudy(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		}
 		return c.run(ctx, []study.Grid{g}, axes, stdout, stderr)
 	}
+	wanted := names
 	if *only != "" {
-		names = strings.Split(*only, ",")
+		wanted = strings.Split(*only, ",")
 	}
 	var grids []study.Grid
-	for _, name := range names {
+	for _, name := range wanted {
 		i := slices.IndexFunc(presets, func(g study.Grid) bool { return g.Name == name })
 		if i < 0 {
-			return cli.Usagef("%q is no study, want some of loss, join, restart, churn, sweep", name)
+			return cli.Usagef("%q is no study, want some of %s", name, strings.Join(names, ", "))
 		}
 		grids = append(grids, presets[i])
 	}
