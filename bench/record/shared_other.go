@@ -11,8 +11,10 @@ import (
 
 func monotonic() (int64, bool) { return 0, false }
 
-func newBoard() (*store, *os.File, func(), error) { return new(store), nil, func() {}, nil }
+// NewStore makes a store in this process's memory.
+func NewStore() (*Store, *os.File, func(), error) { return new(Store), nil, func() {}, nil }
 
-func mapBoard(*os.File) (*store, func(), error) {
+// MapStore gives an error.
+func MapStore(*os.File) (*Store, func(), error) {
 	return nil, nil, errors.New("shared memory is only used on Linux")
 }
