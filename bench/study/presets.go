@@ -40,7 +40,7 @@ func Presets(seed uint64) []Grid {
 			Columns: []Column{{"partition.refresh.back", "whole"}, {"partition.back", "without refresh"}, {"partition.drop", "dropped"}, {"partition.stale", "stale"}},
 			Charts:  []Chart{{Title: "Until the mesh is whole after a partition", X: "refresh", Y: "partition.refresh.back"}}},
 		{Name: "churn", About: "for what part of the time a view is wrong while peers come and go",
-			Config:  config("churn", seed, 20),
+			Config:  config("churn", seed, 10),
 			Axes:    []Axis{sizes, {"refresh", []string{"0s", "5s"}}, {"loss", []string{"0%", "5%"}}, {"churn", []string{"0.1", "0.3", "1", "3"}}},
 			Columns: []Column{{"churn.disagreement", "wrong views"}, {"churn.converge", "converged"}, {"churn.events", "events"}},
 			Charts:  []Chart{{Title: "Views that are wrong under churn", X: "churn", Y: "churn.disagreement"}}},
