@@ -57,10 +57,16 @@ type Case struct {
 	odd     bool          // the names that stand for no letter are given first
 	whole   bool          // it wants the server for itself
 	risky   bool          // it sends what a target may die of
-	called  func(*trial)  // panics with an abortCase when it has failed
+	members int           // peers that are in the directory when it begins, kept there
+	called  work          // panics with an abortCase when it has failed
 	noRetry bool          // it is not tried again (tests: it is to fail)
 	wanted  string        // peer cases: the name that the target must have
 }
+
+// work is what a case does; m are its members.
+type work = func(l *trial, m []*endpoint)
+
+func nothing(*trial, []*endpoint) {}
 
 const (
 	few = 5  // names that a case gets if it does not say

@@ -25,19 +25,11 @@ type directorySeen struct {
 	entries core.Entries
 }
 
-func (d directorySeen) lists(x core.Entry) bool {
-	for i := range d.entries.Len() {
-		if d.entries.At(i) == x {
-			return true
-		}
-	}
-	return false
-}
+func (d directorySeen) lists(x core.Entry) bool { return d.entries.Contains(x) }
 
 // ownEntries are the entries of a directory that have to do with the case, sorted.
 func (l *trial) ownEntries(d directorySeen) (own []core.Entry) {
-	for i := range d.entries.Len() {
-		e := d.entries.At(i)
+	for e := range d.entries.Each() {
 		foreign := slices.Contains(l.residents, e) ||
 			!l.alone && !slices.Contains(l.names, e.Name) && !slices.ContainsFunc(l.endpoints, func(p *endpoint) bool { return p.entry.Name != 0 && p.addr.Port() == e.Port })
 		if !foreign {
@@ -53,6 +45,13 @@ func sorted(entries []core.Entry) []core.Entry {
 	return entries
 }
 
+func entriesOf(endpoints []*endpoint) (entries []core.Entry) {
+	for _, p := range endpoints {
+		entries = append(entries, p.entry)
+	}
+	return entries
+}
+
 // knows waits until the last directory that a peer was sent is of just these.
 func (l *trial) knows(p *endpoint, want ...*endpoint) directorySeen {
 	return l.knowsIn(soon, 0, p, entriesOf(want))
@@ -61,16 +60,14 @@ func (l *trial) knows(p *endpoint, want ...*endpoint) directorySeen {
 // knowsIn is knows with a time, and only for what has come since a mark.
 func (l *trial) knowsIn(within time.Duration, since int, p *endpoint, entries []core.Entry) (last directorySeen) {
 	entries = sorted(entries)
-	if !l.wait(within, func() bool {
+	l.expect(p, since, within, fmt.Sprintf("%s is told within %v of %s", p, within, l.listed(entries)), func() bool {
 		all := directories(l.came(p, since))
 		if len(all) == 0 {
 			return false
 		}
 		last = all[len(all)-1]
 		return slices.Equal(l.ownEntries(last), entries)
-	}) {
-		l.fail(p, since, fmt.Sprintf("%s is told within %v of %s", p, within, l.listed(entries)), "")
-	}
+	})
 	return last
 }
 
@@ -113,12 +110,7 @@ func (l *trial) listed(entries []core.Entry) string {
 	return b.String()
 }
 
-func whole(d directorySeen) (all []core.Entry) {
-	for i := range d.entries.Len() {
-		all = append(all, d.entries.At(i))
-	}
-	return sorted(all)
-}
+func whole(d directorySeen) []core.Entry { return sorted(slices.Collect(d.entries.Each())) }
 
 // repeats is how many directories since a time said what the one before had said.
 func repeats(came []event, since time.Time) (n int) {

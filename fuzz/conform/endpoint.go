@@ -62,6 +62,11 @@ func (p *endpoint) send(to netip.AddrPort, datagram []byte) time.Time {
 func (p *endpoint) toServer(datagram []byte) time.Time { return p.send(p.trial.server, datagram) }
 
 func (p *endpoint) birth() time.Time { return p.toServer(hostile.BirthOf(p.entry)) }
-func (p *endpoint) alive() time.Time { return p.toServer(hostile.KeepAlive(uint16(p.entry.Name))) }
+func (p *endpoint) alive() time.Time { return p.toServer(hostile.KeepAliveOf(p.entry)) }
+
+// claimOf is a birth with the name of another and this endpoint's port: they conflict.
+func (p *endpoint) claimOf(of *endpoint) []byte {
+	return hostile.BirthOf(core.Entry{Name: of.entry.Name, Port: p.addr.Port()})
+}
 
 func (p *endpoint) String() string { return p.label }

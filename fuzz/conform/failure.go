@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"p2plocal/fuzz/hostile"
 )
@@ -45,6 +46,13 @@ func (l *trial) fail(p *endpoint, since int, expected, got string) {
 		f.Output = l.target.Tail(4)
 	}
 	panic(abortCase{outcome: Fail, failure: f})
+}
+
+// expect waits until done, and fails where that takes longer than within.
+func (l *trial) expect(p *endpoint, since int, within time.Duration, expected string, done func() bool) {
+	if !l.wait(within, done) {
+		l.fail(p, since, expected, "")
+	}
 }
 
 // failf is fail without a socket to blame.

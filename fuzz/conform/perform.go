@@ -33,7 +33,7 @@ func (r *run) perform(l *trial, alive func()) (res Result) {
 		}()
 		f()
 	}
-	guard(func() { c.called(l) })
+	guard(func() { c.called(l, l.gather(c.members)) })
 	if c.Level == Info && res.Outcome == Seen && res.Detail == "" {
 		res.Detail = strings.Join(l.infos, "; ")
 	}

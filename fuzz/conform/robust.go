@@ -20,7 +20,7 @@ func robustness(role hostile.Role) (cases []Case) {
 		if c.Role != role || slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.From == hostile.FromSelf }) {
 			continue // nobody can send from a peer's own port but itself
 		}
-		x := Case{Title: c.Why, Level: Should, Role: role, Section: secBad, span: c.Span() + 200*time.Millisecond}
+		x := Case{Title: c.Why, Level: Should, Role: role, Section: secBad, span: c.Span() + 200*time.Millisecond, members: 2}
 		x.risky = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool {
 			return s.Fate == core.Malformed || s.Fate == core.Rejected || s.Fate == core.Misdirected
 		})
@@ -31,11 +31,11 @@ func robustness(role hostile.Role) (cases []Case) {
 			if len(entire[i].Steps) > len(c.Steps) { // it does something for every spare name that there is
 				x.names, x.whole = all, true
 			}
-			x.called = func(l *trial) { l.attackServer(i) }
+			x.called = func(l *trial, m []*endpoint) { l.attackServer(i, m) }
 		} else {
 			x.ID = "peer/robust/" + rest
 			x.span += 4500 * time.Millisecond
-			x.called = func(l *trial) { l.attackPeer(i) }
+			x.called = func(l *trial, m []*endpoint) { l.attackPeer(i, m) }
 		}
 		if !x.risky {
 			x.Section = secServer
@@ -78,15 +78,16 @@ func (l *trial) play(c hostile.Case, from func(hostile.Step) *endpoint, to netip
 }
 
 // attackServer plays case i of the catalogue against a server.
-func (l *trial) attackServer(i int) {
+func (l *trial) attackServer(i int, m []*endpoint) {
 	if l.Case.names == all {
 		l.names = append(l.names, 0) // none is left for the probe
 	}
-	m := l.join(2)
 	env := hostile.Env{Server: l.server, Members: entriesOf(m), Self: l.peer().entry}
-	for n := 0; l.left() > 0 && (n < spares || l.Case.names == all); n++ {
-		env.Spare = append(env.Spare, l.peer().entry)
+	n := l.left()
+	if l.Case.names != all {
+		n = min(n, spares)
 	}
+	env.Spare = entriesOf(l.peers(n))
 	c := mustCatalogue(env)[i]
 	s := l.stranger()
 	since := l.mark()
@@ -107,15 +108,10 @@ func (l *trial) attackServer(i int) {
 }
 
 // attackPeer plays case i of the catalogue against a peer.
-func (l *trial) attackPeer(i int) {
-	m := l.welcome(2)
+func (l *trial) attackPeer(i int, m []*endpoint) {
 	env := hostile.Env{Server: l.server, Members: entriesOf(m), Self: l.self}
-	var outside []*endpoint
-	for range spares {
-		p := l.peer()
-		outside = append(outside, p)
-		env.Spare = append(env.Spare, p.entry)
-	}
+	outside := l.peers(spares)
+	env.Spare = entriesOf(outside)
 	c := mustCatalogue(env)[i]
 	senders := map[hostile.Origin]*endpoint{hostile.FromStranger: l.stranger(), hostile.FromServer: l.home, hostile.FromMember: m[0]}
 	outside = append(outside, senders[hostile.FromStranger])
@@ -127,14 +123,13 @@ func (l *trial) attackPeer(i int) {
 			senders[s.From] = l.open("double of "+m[0].label, elsewhere, m[0].addr.Port())
 		}
 	}
-	l.sleep(settle)
 	before, sent := len(l.target.output()), 0
 	for _, s := range c.Steps {
 		sent += len(s.Datagram)
 	}
 	l.play(c, func(s hostile.Step) *endpoint { return senders[s.From] }, l.at())
 	m[1].send(l.at(), hostile.Vanilla(lastWord))
-	l.wait(soon, func() bool { return strings.Contains(l.target.output(), lastWord) }) // by then it has seen to all before
+	l.printed(soon, lastWord) // by then it has seen to all before
 	l.checkOutput(c, before, sent)
 	for _, p := range m {
 		l.says(p, l.hears(p, 1, broadcast)[0], 0)

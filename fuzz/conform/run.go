@@ -208,7 +208,7 @@ func (r *run) machineError(err error) {
 // servers tests servers, a fresh process a case.
 func (r *run) servers(ctx context.Context) error {
 	r.report.Mode = fmt.Sprintf("a process for each case, %d at a time", r.Parallel)
-	if res := r.retryWhenLate(ctx, Case{ID: "server/birth/0", called: func(*trial) {}}, r.server); res.Outcome != Pass && !res.excused {
+	if res := r.retryWhenLate(ctx, Case{ID: "server/birth/0", called: nothing}, r.server); res.Outcome != Pass && !res.excused {
 		r.reach(ctx, res)
 		return r.error()
 	}
@@ -277,7 +277,7 @@ func (r *run) peers(ctx context.Context) (err error) {
 		defer r.sharedSocket.close()
 		r.report.Mode += fmt.Sprintf(", all with the server on port %d", port)
 	}
-	if res := r.retryWhenLate(ctx, Case{ID: "peer/birth/0", called: func(l *trial) {
+	if res := r.retryWhenLate(ctx, Case{ID: "peer/birth/0", called: func(l *trial, _ []*endpoint) {
 		if !l.wait(startup, func() bool { return len(l.came(l.home, 0)) > 0 }) {
 			panic(abortCase{outcome: Broken, why: fmt.Sprintf("its server, %v, has been sent nothing within %v", l.server, startup)})
 		}

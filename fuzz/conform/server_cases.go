@@ -39,16 +39,26 @@ func serverCases() []group {
 // join has n peers born, one after the other, and kept in the directory.
 func (l *trial) join(n int) (peers []*endpoint) {
 	for range n {
-		p := l.peer()
-		l.keepAlive(p)
-		p.birth()
-		peers = append(peers, p)
-		for _, q := range peers {
-			l.knows(q, peers...)
-		}
+		peers = append(peers, l.newcomer())
+		l.allKnow(peers)
 	}
 	l.sleep(settle)
 	return peers
+}
+
+// newcomer is one more peer whose birth is sent and that is kept alive.
+func (l *trial) newcomer() *endpoint {
+	p := l.peer()
+	l.keepAlive(p)
+	p.birth()
+	return p
+}
+
+// allKnow waits until each of some peers is told of just these.
+func (l *trial) allKnow(peers []*endpoint) {
+	for _, p := range peers {
+		l.knows(p, peers...)
+	}
 }
 
 // in has one more peer born that nobody keeps.
@@ -67,35 +77,30 @@ func (l *trial) admit(p *endpoint) time.Time {
 
 // named waits for a directory in which a peer stands itself.
 func (l *trial) named(p *endpoint) {
-	if !l.wait(soon, func() bool {
+	l.expect(p, 0, soon, fmt.Sprintf("%s is told within %v of a directory with itself in it", p, soon), func() bool {
 		all := directories(l.came(p, 0))
 		return len(all) > 0 && all[len(all)-1].lists(p.entry)
-	}) {
-		l.fail(p, 0, fmt.Sprintf("%s is told within %v of a directory with itself in it", p, soon), "")
-	}
+	})
 }
 
 func serverBirths() []Case {
 	return []Case{
-		{Title: "a newcomer is sent the directory, itself included", called: func(l *trial) {
+		{Title: "a newcomer is sent the directory, itself included", called: func(l *trial, _ []*endpoint) {
 			p := l.peer()
 			p.birth()
 			l.knows(p, p)
 		}},
-		{Title: "the members are told of a newcomer, and it of them", called: func(l *trial) {
-			all := l.join(3)
-			for _, p := range all {
-				l.knows(p, all...)
-			}
+		{Title: "the members are told of a newcomer, and it of them", members: 3, called: func(l *trial, all []*endpoint) {
+			l.allKnow(all)
 		}},
-		{Title: "the directory goes to the port that the birth names, not to where it came from", called: func(l *trial) {
+		{Title: "the directory goes to the port that the birth names, not to where it came from", called: func(l *trial, _ []*endpoint) {
 			p, s := l.peer(), l.stranger()
 			s.toServer(hostile.BirthOf(p.entry))
 			l.knows(p, p)
 			l.wantNothing(s, "the birth's source, which is not the port that it names, is sent nothing")
 		}},
-		{Title: "everything leaves from the server's own socket", called: func(l *trial) {
-			for _, p := range l.join(2) {
+		{Title: "everything leaves from the server's own socket", members: 2, called: func(l *trial, m []*endpoint) {
+			for _, p := range m {
 				for _, e := range l.got(p, 0) {
 					if e.other != l.server {
 						l.surely(p, 0, fmt.Sprintf("directories come from %v", l.server), fmt.Sprintf("one came from %v", e.other))
@@ -103,49 +108,40 @@ func serverBirths() []Case {
 				}
 			}
 		}},
-		{Title: "births that come apart are announced one by one, once to each member", names: 8, called: func(l *trial) {
-			first := l.join(1)[0]
+		{Title: "births that come apart are announced one by one, once to each member", names: 8, members: 1, called: func(l *trial, m []*endpoint) {
 			started, since := clock(), l.mark()
-			all := []*endpoint{first}
+			all := []*endpoint{m[0]}
 			for range 4 {
-				p := l.peer()
-				l.keepAlive(p)
-				p.birth()
-				all = append(all, p)
-				l.knows(first, all...)
+				all = append(all, l.newcomer())
+				l.knows(m[0], all...)
 				l.sleep(settle)
 			}
 			changes := 0
 			var last []core.Entry
-			for _, d := range directories(l.got(first, since)) {
+			for _, d := range directories(l.got(m[0], since)) {
 				if own := l.ownEntries(d); !slices.Equal(own, last) {
 					changes, last = changes+1, own
 				}
 			}
 			if changes != 4 && l.alone || changes < 4 {
-				l.failf(first, "4 births, 60 ms apart, are 4 directories at a member", "%s was told of %d changes", first, changes)
+				l.failf(m[0], "4 births, 60 ms apart, are 4 directories at a member", "%s was told of %d changes", m[0], changes)
 			}
-			l.wantNewsOnly(first, started, "each birth is announced once")
+			l.wantNewsOnly(m[0], started, "each birth is announced once")
 		}},
-		{Title: "of births that come all at once, everybody ends up with the whole directory", names: 16, called: func(l *trial) {
-			var all []*endpoint
-			for range 14 {
-				all = append(all, l.peer())
-			}
+		{Title: "of births that come all at once, everybody ends up with the whole directory", names: 16, called: func(l *trial, _ []*endpoint) {
+			all := l.peers(14)
 			l.keepAlive(all...)
 			for _, p := range all {
 				p.birth()
 			}
-			for _, p := range all {
-				l.knows(p, all...)
-			}
+			l.allKnow(all)
 		}},
-		{Title: "any printable ASCII character is a name", names: 14, odd: true, span: time.Second, called: func(l *trial) {
+		{Title: "any printable ASCII character is a name", names: 14, odd: true, span: time.Second, called: func(l *trial, _ []*endpoint) {
 			for range 13 { // all 95 together are full/1
 				l.admit(l.peer())
 			}
 		}},
-		{Title: "a port above 32767 is a port", called: func(l *trial) {
+		{Title: "a port above 32767 is a port", called: func(l *trial, _ []*endpoint) {
 			for port := uint16(60123); ; port++ {
 				u, err := target.Listen(netip.AddrPortFrom(l.server.Addr(), port))
 				if err != nil {
@@ -160,8 +156,7 @@ func serverBirths() []Case {
 
 func serverLayouts() []Case {
 	return []Case{
-		{Title: "a directory is 4 + 4n bytes: type, count n, n times name and port, little-endian", called: func(l *trial) {
-			all := l.join(3)
+		{Title: "a directory is 4 + 4n bytes: type, count n, n times name and port, little-endian", members: 3, called: func(l *trial, all []*endpoint) {
 			for _, p := range all {
 				for _, e := range l.got(p, 0) {
 					m, err := core.Parse(e.datagram)
@@ -174,8 +169,7 @@ func serverLayouts() []Case {
 				}
 			}
 		}},
-		{Title: "a directory gives every name the port of its birth", called: func(l *trial) {
-			all := l.join(4)
+		{Title: "a directory gives every name the port of its birth", members: 4, called: func(l *trial, all []*endpoint) {
 			d := l.knows(all[0], all...)
 			for _, p := range all {
 				if !d.lists(p.entry) {
@@ -183,8 +177,7 @@ func serverLayouts() []Case {
 				}
 			}
 		}},
-		{Title: "all are sent the same bytes", called: func(l *trial) {
-			all := l.join(3)
+		{Title: "all are sent the same bytes", members: 3, called: func(l *trial, all []*endpoint) {
 			first := l.knows(all[0], all...)
 			for _, p := range all[1:] {
 				l.wait(soon, func() bool {
@@ -210,101 +203,86 @@ func (l *trial) contest(loser *endpoint, datagram []byte, members ...*endpoint) 
 
 func serverConflicts() []Case {
 	return []Case{
-		{Title: "a birth with the name of another port is ignored, its sender hears nothing", called: func(l *trial) {
-			a := l.join(1)[0]
+		{Title: "a birth with the name of another port is ignored, its sender hears nothing", members: 1, called: func(l *trial, m []*endpoint) {
 			s := l.stranger()
-			l.contest(s, hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}), a)
+			l.contest(s, s.claimOf(m[0]), m[0])
 		}},
-		{Title: "a birth with the port of another name is ignored", called: func(l *trial) {
-			a := l.join(1)[0]
-			l.contest(l.stranger(), hostile.BirthOf(core.Entry{Name: l.name(), Port: a.entry.Port}), a)
+		{Title: "a birth with the port of another name is ignored", members: 1, called: func(l *trial, m []*endpoint) {
+			l.contest(l.stranger(), hostile.BirthOf(core.Entry{Name: l.name(), Port: m[0].entry.Port}), m[0])
 		}},
-		{Title: "a birth with one member's name and another's port is ignored", called: func(l *trial) {
-			m := l.join(2)
+		{Title: "a birth with one member's name and another's port is ignored", members: 2, called: func(l *trial, m []*endpoint) {
 			l.contest(l.stranger(), hostile.BirthOf(core.Entry{Name: m[0].entry.Name, Port: m[1].entry.Port}), m...)
 		}},
-		{Title: "whoever keeps its name alive keeps it, against conflicting births all the time", span: 2500 * time.Millisecond, called: func(l *trial) {
-			a := l.join(1)[0]
+		{Title: "whoever keeps its name alive keeps it, against conflicting births all the time", span: 2500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			s := l.stranger()
 			for range 12 {
-				s.toServer(hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+				s.toServer(s.claimOf(m[0]))
 				l.sleep(200 * time.Millisecond)
 			}
-			l.contest(s, hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}), a)
+			l.contest(s, s.claimOf(m[0]), m[0])
 		}},
-		{Title: "a conflicting birth is no sign of life of who holds the name", span: 2500 * time.Millisecond, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "a conflicting birth is no sign of life of who holds the name", span: 2500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			a := l.peer()
 			at := l.admit(a)
 			s := l.stranger()
 			for clock().Sub(at) < 900*time.Millisecond { // the addition "proof" lets it in later
-				s.toServer(hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+				s.toServer(s.claimOf(a))
 				l.sleep(100 * time.Millisecond)
 			}
-			l.window(at, l.leaves(w, a))
+			l.window(at, l.leaves(m[0], a))
 		}},
-		{Title: "once the holder is reaped, the name is free for another port", span: 2500 * time.Millisecond, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "once the holder is reaped, the name is free for another port", span: 2500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			a := l.in()
 			s := l.rival(a)
-			l.leaves(w, a)
+			l.leaves(m[0], a)
 			s.birth()
-			l.knows(w, w, s)
+			l.knows(m[0], m[0], s)
 		}},
-		{Title: "once the holder is reaped, the port is free for another name", span: 2500 * time.Millisecond, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "once the holder is reaped, the port is free for another name", span: 2500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			a := l.in()
-			l.leaves(w, a)
+			l.leaves(m[0], a)
 			a.entry.Name = l.name()
 			a.birth()
-			l.knows(w, w, a)
+			l.knows(m[0], m[0], a)
 		}},
 	}
 }
 
 func serverRepeats() []Case {
 	return []Case{
-		{Title: "an exactly repeated birth is answered by the directory, to its port", called: func(l *trial) {
-			m := l.join(2)
+		{Title: "an exactly repeated birth is answered by the directory, to its port", members: 2, called: func(l *trial, m []*endpoint) {
 			l.sleep(150 * time.Millisecond)
 			since := l.mark()
 			m[0].birth()
 			l.knowsIn(soon, since, m[0], []core.Entry{m[0].entry, m[1].entry})
 		}},
-		{Title: "a peer relaunched before it was reaped, on its port, is sent the directory", called: func(l *trial) {
-			m := l.join(2)
+		{Title: "a peer relaunched before it was reaped, on its port, is sent the directory", members: 2, called: func(l *trial, m []*endpoint) {
 			l.sleep(150 * time.Millisecond)
 			since := l.mark()
 			l.stranger().toServer(hostile.BirthOf(m[0].entry)) // another process has another socket
 			l.knowsIn(soon, since, m[0], []core.Entry{m[0].entry, m[1].entry})
 		}},
-		{Title: "a repeated birth renews the entry: births alone keep it", span: 4 * time.Second, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "a repeated birth renews the entry: births alone keep it", span: 4 * time.Second, members: 1, called: func(l *trial, m []*endpoint) {
 			a := l.in()
-			l.knows(w, w, a)
+			l.knows(m[0], m[0], a)
 			for range 4 {
-				l.stays(w, a, 900*time.Millisecond)
+				l.stays(m[0], a, 900*time.Millisecond)
 				a.birth()
 			}
 		}},
-		{Title: "a peer that repeats its birth is reaped 1.5 to 2.0 s after the last one", names: 9, span: 3500 * time.Millisecond, called: func(l *trial) {
+		{Title: "a peer that repeats its birth is reaped 1.5 to 2.0 s after the last one", names: 9, span: 3500 * time.Millisecond, called: func(l *trial, _ []*endpoint) {
 			l.inTime((*endpoint).birth)
 		}},
-		{Title: "the answer to a repeated birth goes to the port that it names, not to where it came from", called: func(l *trial) {
-			m := l.join(2)
+		{Title: "the answer to a repeated birth goes to the port that it names, not to where it came from", members: 2, called: func(l *trial, m []*endpoint) {
 			l.sleep(150 * time.Millisecond)
 			s, since := l.stranger(), l.mark()
 			s.toServer(hostile.BirthOf(m[0].entry))
 			l.knowsIn(soon, since, m[0], entriesOf(m))
 			l.wantNothing(s, "the source of a repeated birth is sent nothing")
 		}},
-		{Title: "each repeat is answered, by the directory as it stands by then: a peer that refreshes is always put right", names: 8, span: time.Second, called: func(l *trial) {
-			m := l.join(1)
+		{Title: "each repeat is answered, by the directory as it stands by then: a peer that refreshes is always put right", names: 8, span: time.Second, members: 1, called: func(l *trial, m []*endpoint) {
 			for range 4 {
-				p := l.peer()
-				l.keepAlive(p)
-				p.birth()
-				m = append(m, p)
+				m = append(m, l.newcomer())
 				l.knows(m[0], m...)
 				l.sleep(150 * time.Millisecond) // they may be answered once every 100 ms
 				since := l.mark()
@@ -331,116 +309,97 @@ func (l *trial) stays(w, p *endpoint, d time.Duration) {
 
 func serverKeepAlives() []Case {
 	const long = 3500 * time.Millisecond
-	background := func(l *trial, from, p *endpoint, every time.Duration) {
-		w := l.join(1)[0]
+	background := func(l *trial, w, from, p *endpoint) {
 		from.toServer(hostile.BirthOf(p.entry))
 		l.knows(w, w, p)
 		for end := clock().Add(long); clock().Before(end); {
-			l.stays(w, p, every)
-			from.toServer(hostile.KeepAlive(uint16(p.entry.Name)))
+			l.stays(w, p, heartbeat)
+			from.toServer(hostile.KeepAliveOf(p.entry))
 		}
 	}
 	return []Case{
-		{Title: "a keep-alive every 500 ms keeps a peer in the directory", span: long, called: func(l *trial) {
+		{Title: "a keep-alive every 500 ms keeps a peer in the directory", span: long, members: 1, called: func(l *trial, m []*endpoint) {
 			p := l.peer()
-			background(l, p, p, heartbeat)
+			background(l, m[0], p, p)
 		}},
-		{Title: "birth and keep-alives may come from another socket than the peer's own", span: long, called: func(l *trial) {
-			p := l.peer()
-			background(l, l.stranger(), p, heartbeat)
+		{Title: "birth and keep-alives may come from another socket than the peer's own", span: long, members: 1, called: func(l *trial, m []*endpoint) {
+			background(l, m[0], l.stranger(), l.peer())
 		}},
-		{Title: "a keep-alive counts from whatever source port it comes", span: long, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "a keep-alive counts from whatever source port it comes", span: long, members: 1, called: func(l *trial, m []*endpoint) {
 			p := l.in()
 			p.alive()
 			for range 7 {
 				l.sleep(heartbeat)
-				l.stranger().toServer(hostile.KeepAlive(uint16(p.entry.Name)))
-				l.knows(w, w, p)
+				l.stranger().toServer(hostile.KeepAliveOf(p.entry))
+				l.knows(m[0], m[0], p)
 			}
 		}},
-		{Title: "a keep-alive every 1.3 s is enough", span: 4 * time.Second, called: func(l *trial) {
-			p := l.peer()
-			p.birth()
-			l.named(p)
+		{Title: "a keep-alive every 1.3 s is enough", span: 4 * time.Second, called: func(l *trial, _ []*endpoint) {
+			p := l.in()
 			p.alive()
-			w := l.join2(p)
+			w := l.newcomer()
+			l.knows(w, w, p)
 			for range 3 {
 				l.stays(w, p, 1300*time.Millisecond)
 				p.alive()
 			}
 		}},
-		{Title: "a keep-alive is not answered", span: 1500 * time.Millisecond, called: func(l *trial) {
-			m := l.join(2)
+		{Title: "a keep-alive is not answered", span: 1500 * time.Millisecond, members: 2, called: func(l *trial, m []*endpoint) {
 			s := l.stranger()
 			since := l.mark()
 			for range 12 {
 				m[0].alive()
-				s.toServer(hostile.KeepAlive(uint16(m[1].entry.Name)))
+				s.toServer(hostile.KeepAliveOf(m[1].entry))
 				l.sleep(100 * time.Millisecond)
 			}
 			l.wantSilence(m[0], since, "keep-alives draw no directory")
 			l.wantSilence(m[1], since, "keep-alives draw no directory")
 			l.wantNothing(s, "keep-alives are not answered")
 		}},
-		{Title: "a keep-alive of a name that nobody has is ignored", called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "a keep-alive of a name that nobody has is ignored", members: 1, called: func(l *trial, m []*endpoint) {
 			s := l.peer()
 			since := l.mark()
 			s.alive()
 			l.sleep(6 * settle)
-			l.wantSilence(w, since, "a keep-alive of nobody is not announced")
+			l.wantSilence(m[0], since, "a keep-alive of nobody is not announced")
 			p := l.peer()
 			p.birth()
-			l.knows(w, w, p)
+			l.knows(m[0], m[0], p)
 			l.wantNothing(s, "a keep-alive of nobody is not answered")
 		}},
-		{Title: "the reaped do not come back by keep-alive", span: 3 * time.Second, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "the reaped do not come back by keep-alive", span: 3 * time.Second, members: 1, called: func(l *trial, m []*endpoint) {
 			p := l.in()
-			l.leaves(w, p)
+			l.leaves(m[0], p)
 			l.sleep(settle)
 			since := l.mark()
 			for range 4 {
 				p.alive()
 				l.sleep(100 * time.Millisecond)
 			}
-			l.wantSilence(w, since, "a keep-alive of the reaped is not announced")
+			l.wantSilence(m[0], since, "a keep-alive of the reaped is not announced")
 			q := l.in()
-			l.knows(w, w, q)
+			l.knows(m[0], m[0], q)
 		}},
-		{Title: "the reaped come back by birth", span: 3 * time.Second, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "the reaped come back by birth", span: 3 * time.Second, members: 1, called: func(l *trial, m []*endpoint) {
 			p := l.in()
-			l.leaves(w, p)
+			l.leaves(m[0], p)
 			l.admit(p)
-			l.knows(w, w, p)
+			l.knows(m[0], m[0], p)
 		}},
 	}
-}
-
-// join2 is one more member who knows of another.
-func (l *trial) join2(other *endpoint) *endpoint {
-	w := l.peer()
-	l.keepAlive(w)
-	w.birth()
-	l.knows(w, w, other)
-	return w
 }
 
 // leaves waits until a peer is gone from another's directory, and says when
 // that was sent.
 func (l *trial) leaves(w, p *endpoint) (at time.Time) {
-	if !l.wait(deadline+reap+soon, func() bool {
+	l.expect(w, 0, deadline+reap+soon, fmt.Sprintf("%s is told that %s, which is silent, has left", w, p), func() bool {
 		all := directories(l.came(w, 0))
 		i := len(all) - 1
 		for ; i >= 0 && !all[i].lists(p.entry); i-- {
 			at = all[i].at // the first of those since it stood there last
 		}
 		return 0 <= i && i < len(all)-1
-	}) {
-		l.fail(w, 0, fmt.Sprintf("%s is told that %s, which is silent, has left", w, p), "")
-	}
+	})
 	return at
 }
 
@@ -461,11 +420,9 @@ func (l *trial) window(sign, left time.Time) {
 func (l *trial) staggered(again func(*endpoint) time.Time) (silences []time.Duration) {
 	const n = 6
 	w := l.join(1)[0]
-	var peers []*endpoint
+	peers := l.peers(n)
 	signs := make([]time.Time, n)
-	for i := range n {
-		p := l.peer()
-		peers = append(peers, p)
+	for i, p := range peers {
 		signs[i] = p.birth()
 		l.sleep(reap / n)
 	}
@@ -492,71 +449,62 @@ func (l *trial) inTime(again func(*endpoint) time.Time) {
 
 func serverReaper() []Case {
 	return []Case{
-		{Title: "who is silent after its birth leaves 1.5 to 2.0 s after it", names: 9, span: 3 * time.Second, called: func(l *trial) {
+		{Title: "who is silent after its birth leaves 1.5 to 2.0 s after it", names: 9, span: 3 * time.Second, called: func(l *trial, _ []*endpoint) {
 			l.inTime(nil)
 		}},
-		{Title: "who is silent after a keep-alive leaves 1.5 to 2.0 s after it", names: 9, span: 3500 * time.Millisecond, called: func(l *trial) {
+		{Title: "who is silent after a keep-alive leaves 1.5 to 2.0 s after it", names: 9, span: 3500 * time.Millisecond, called: func(l *trial, _ []*endpoint) {
 			l.inTime((*endpoint).alive)
 		}},
-		{Title: "those who stay are told once of who has left", span: 3 * time.Second, called: func(l *trial) {
-			m := l.join(2)
+		{Title: "those who stay are told once of who has left", span: 3 * time.Second, members: 2, called: func(l *trial, m []*endpoint) {
 			p := l.in()
 			at := l.leaves(m[0], p)
-			l.knows(m[0], m...)
-			l.knows(m[1], m...)
+			l.allKnow(m)
 			l.sleep(700 * time.Millisecond)
 			for _, x := range m {
 				l.wantNewsOnly(x, at, "a departure is announced once")
 			}
 		}},
-		{Title: "who has left is sent nothing more", span: 3 * time.Second, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "who has left is sent nothing more", span: 3 * time.Second, members: 1, called: func(l *trial, m []*endpoint) {
 			p := l.in()
-			l.leaves(w, p)
+			l.leaves(m[0], p)
 			l.sleep(settle)
 			since := l.mark()
 			l.in()
 			l.sleep(settle)
-			if n := len(l.got(p, since)); n > 0 {
-				l.fail(p, since, fmt.Sprintf("%s has left and is sent nothing", p), "")
-			}
+			l.wantCount(p, since, 0, fmt.Sprintf("%s has left and is sent nothing", p))
 		}},
-		{Title: "several who fall silent together leave in one directory", span: 3 * time.Second, called: func(l *trial) {
-			w := l.join(1)[0]
-			gone := []*endpoint{l.peer(), l.peer(), l.peer()}
+		{Title: "several who fall silent together leave in one directory", span: 3 * time.Second, members: 1, called: func(l *trial, m []*endpoint) {
+			gone := l.peers(3)
 			for _, p := range gone {
 				p.birth()
 			}
-			l.knows(w, append(gone, w)...)
+			l.knows(m[0], append(gone, m[0])...)
 			since := l.mark()
 			for _, p := range gone {
-				l.leaves(w, p)
+				l.leaves(m[0], p)
 			}
 			l.sleep(settle)
 			// The reaper's round may fall between their births; then there are two changes, a round apart.
 			var change time.Time
-			before := sorted(entriesOf(append(gone, w)))
-			for _, d := range directories(l.got(w, since)) {
+			before := sorted(entriesOf(append(gone, m[0])))
+			for _, d := range directories(l.got(m[0], since)) {
 				own := l.ownEntries(d)
 				if slices.Equal(own, before) {
 					continue
 				}
 				if !change.IsZero() && d.at.Sub(change) < reap/2 {
-					l.fail(w, since, "one round of the reaper sends one directory", "")
+					l.fail(m[0], since, "one round of the reaper sends one directory", "")
 				}
 				change, before = d.at, own
 			}
 		}},
-		{Title: "the silence of one costs no other its place", span: 4 * time.Second, called: func(l *trial) {
-			m := l.join(3)
+		{Title: "the silence of one costs no other its place", span: 4 * time.Second, members: 3, called: func(l *trial, m []*endpoint) {
 			p := l.in()
 			l.leaves(m[0], p)
 			l.sleep(time.Second)
-			for _, x := range m {
-				l.knows(x, m...)
-			}
+			l.allKnow(m)
 		}},
-		{Title: "when the last has left, the next finds itself alone", span: 3 * time.Second, called: func(l *trial) {
+		{Title: "when the last has left, the next finds itself alone", span: 3 * time.Second, called: func(l *trial, _ []*endpoint) {
 			p := l.in()
 			l.sleep(deadline + reap + overdue + 100*time.Millisecond)
 			q := l.peer()
@@ -571,24 +519,26 @@ func serverReaper() []Case {
 
 func serverSilence() []Case {
 	return []Case{
-		{Title: "while nobody comes or goes, the server sends nothing", span: 3 * time.Second, called: func(l *trial) {
-			m := l.join(3)
-			l.sleep(settle)
-			l.wantQuiet(2500*time.Millisecond, "with no peer added or removed, the server sends nothing", m...)
+		{Title: "while nobody comes or goes, the server sends nothing", span: 3 * time.Second, members: 3, called: func(l *trial, m []*endpoint) {
+			since := l.mark()
+			l.sleep(2500 * time.Millisecond)
+			for _, p := range m {
+				l.wantSilence(p, since, "with no peer added or removed, the server sends nothing")
+			}
 		}},
-		{Title: "who has never been born is sent nothing", called: func(l *trial) {
+		{Title: "who has never been born is sent nothing", called: func(l *trial, _ []*endpoint) {
 			s := l.stranger()
 			l.join(2)
 			l.in()
 			l.wantNothing(s, "a port that no birth has named is sent nothing")
 		}},
-		{Title: "the source of births and keep-alives is sent nothing", span: 3 * time.Second, called: func(l *trial) {
+		{Title: "the source of births and keep-alives is sent nothing", span: 3 * time.Second, members: 1, called: func(l *trial, m []*endpoint) {
 			s := l.stranger()
-			w, p := l.join(1)[0], l.peer()
+			p := l.peer()
 			s.toServer(hostile.BirthOf(p.entry))
-			l.knows(w, w, p)
-			s.toServer(hostile.KeepAlive(uint16(p.entry.Name)))
-			l.leaves(w, p)
+			l.knows(m[0], m[0], p)
+			s.toServer(hostile.KeepAliveOf(p.entry))
+			l.leaves(m[0], p)
 			l.wantNothing(s, "a peer's second socket is sent nothing")
 		}},
 	}
@@ -596,9 +546,7 @@ func serverSilence() []Case {
 
 // crowd has as many born as there are names left.
 func (l *trial) crowd() (peers []*endpoint) {
-	for l.left() > 0 {
-		peers = append(peers, l.peer())
-	}
+	peers = l.peers(l.left())
 	l.keepAlive(peers...)
 	for i, p := range peers {
 		p.birth()
@@ -619,7 +567,7 @@ func serverFull() []Case {
 		return l.knowsIn(3*time.Second, 0, p, entriesOf(peers))
 	}
 	return []Case{
-		{Title: "95 peers, one for each name, all know each other", names: all, span: 4 * time.Second, whole: true, called: func(l *trial) {
+		{Title: "95 peers, one for each name, all know each other", names: all, span: 4 * time.Second, whole: true, called: func(l *trial, _ []*endpoint) {
 			peers := every(l)
 			for _, p := range peers {
 				known(l, p, peers)
@@ -629,14 +577,14 @@ func serverFull() []Case {
 				known(l, p, peers)
 			}
 		}},
-		{Title: "with 95 peers, a birth is refused and everybody stays", names: all, span: 2 * time.Second, whole: true, called: func(l *trial) {
+		{Title: "with 95 peers, a birth is refused and everybody stays", names: all, span: 2 * time.Second, whole: true, called: func(l *trial, _ []*endpoint) {
 			peers := every(l)
 			known(l, peers[0], peers)
 			l.sleep(1200 * time.Millisecond) // all have been heard
 			known(l, peers[0], peers)
 			s := l.stranger()
 			for _, p := range peers[:10] {
-				s.toServer(hostile.BirthOf(core.Entry{Name: p.entry.Name, Port: s.addr.Port()}))
+				s.toServer(s.claimOf(p))
 			}
 			since := l.mark()
 			peers[0].birth() // repeated: once it is answered, the server has seen to the others
@@ -649,103 +597,88 @@ func serverFull() []Case {
 
 func serverAdditions() []Case {
 	return []Case{
-		{Title: "pacing: a burst of changes draws at most 8 announcements and one every 10 ms", names: 44, span: time.Second, whole: true, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "pacing: a burst of changes draws at most 8 announcements and one every 10 ms", names: 44, span: time.Second, whole: true, members: 1, called: func(l *trial, m []*endpoint) {
 			l.sleep(200 * time.Millisecond)
 			since := l.mark()
 			started := clock()
-			all := []*endpoint{w}
+			all := []*endpoint{m[0]}
 			for range 40 {
 				p := l.peer()
 				all = append(all, p)
 				p.birth()
 				time.Sleep(500 * time.Microsecond)
 			}
-			l.knowsIn(2*time.Second, since, w, entriesOf(all))
-			got := directories(l.got(w, since))
+			l.knowsIn(2*time.Second, since, m[0], entriesOf(all))
+			got := directories(l.got(m[0], since))
 			span := got[len(got)-1].at.Sub(started)
 			if most := 8 + int(span/(10*time.Millisecond)) + 1; len(got) > most {
-				l.failf(w, fmt.Sprintf("40 births within %v draw at most %d announcements", span.Round(time.Millisecond), most), "%d came", len(got))
+				l.failf(m[0], fmt.Sprintf("40 births within %v draw at most %d announcements", span.Round(time.Millisecond), most), "%d came", len(got))
 			}
 		}},
-		{Title: "pacing: repeated births are answered at most once every 100 ms", span: time.Second, called: func(l *trial) {
-			p := l.join(1)[0]
+		{Title: "pacing: repeated births are answered at most once every 100 ms", span: time.Second, members: 1, called: func(l *trial, m []*endpoint) {
 			l.sleep(200 * time.Millisecond)
 			started := clock()
 			for range 40 {
-				p.birth()
+				m[0].birth()
 				l.sleep(10 * time.Millisecond)
 			}
 			span := clock().Sub(started)
 			l.sleep(settle)
-			same, most := l.again(p, started), 2+int(span/(100*time.Millisecond))
+			same, most := l.again(m[0], started), 2+int(span/(100*time.Millisecond))
 			if same > most {
-				l.failf(p, fmt.Sprintf("40 births within %v draw at most %d answers", span.Round(time.Millisecond), most), "%d came", same)
+				l.failf(m[0], fmt.Sprintf("40 births within %v draw at most %d answers", span.Round(time.Millisecond), most), "%d came", same)
 			}
 		}},
-		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its name", span: 1500 * time.Millisecond, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its name", span: 1500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			a := l.in()
 			b := l.rival(a)
 			l.sleep(1150 * time.Millisecond)
-			l.wins(b, w)
+			l.wins(b, m[0])
 		}},
-		{Title: "proof: repeats of its own birth do not prove an entry", span: 1500 * time.Millisecond, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "proof: repeats of its own birth do not prove an entry", span: 1500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			a := l.in()
 			b := l.rival(a)
 			for range 5 {
 				l.sleep(230 * time.Millisecond)
 				a.birth()
 			}
-			b.birth()
-			l.knows(b, w, b)
+			l.wins(b, m[0])
 		}},
-		{Title: "proof: before 1 s is over, an entry without a keep-alive does not give way", span: 1500 * time.Millisecond, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "proof: before 1 s is over, an entry without a keep-alive does not give way", span: 1500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			a := l.in()
-			s := l.stranger()
 			l.sleep(700 * time.Millisecond)
-			s.toServer(hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
-			p := l.in() // by then the server has seen to it
-			l.knows(w, w, a, p)
-			l.wantNothing(s, "a birth that conflicts is not answered")
+			s := l.stranger()
+			l.contest(s, s.claimOf(a), m[0], a)
 		}},
-		{Title: "proof: an entry born from another port gives way at once to a birth that comes from the port it names", called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "proof: an entry born from another port gives way at once to a birth that comes from the port it names", members: 1, called: func(l *trial, m []*endpoint) {
 			a := l.peer()
 			l.stranger().toServer(hostile.BirthOf(a.entry))
-			l.knows(w, w, a)
-			l.wins(l.rival(a), w)
+			l.knows(m[0], m[0], a)
+			l.wins(l.rival(a), m[0])
 		}},
-		{Title: "proof: a keep-alive from where its birth came from proves an entry, though that is not its own port", span: 1500 * time.Millisecond, called: func(l *trial) {
+		{Title: "proof: a keep-alive from where its birth came from proves an entry, though that is not its own port", span: 1500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			s := l.stranger()
-			l.proven(s, s)
+			l.proven(m[0], s, s)
 		}},
-		{Title: "proof: a keep-alive from its own port proves an entry, though its birth came from elsewhere", span: 1500 * time.Millisecond, called: func(l *trial) {
-			l.proven(l.stranger(), nil)
+		{Title: "proof: a keep-alive from its own port proves an entry, though its birth came from elsewhere", span: 1500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
+			l.proven(m[0], l.stranger(), nil)
 		}},
-		{Title: "proof: keep-alives from elsewhere do not prove an entry", span: 1500 * time.Millisecond, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "proof: keep-alives from elsewhere do not prove an entry", span: 1500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			a, s := l.in(), l.stranger()
 			l.vouch(s, a)
-			l.wins(l.rival(a), w)
+			l.wins(l.rival(a), m[0])
 		}},
-		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its port", span: 1500 * time.Millisecond, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "proof: an entry without a keep-alive of its own gives way after 1 s to a birth that wants its port", span: 1500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			a := l.in()
 			l.sleep(1150 * time.Millisecond)
 			a.entry.Name = l.name()
-			a.birth()
-			l.knows(w, w, a)
+			l.wins(a, m[0])
 		}},
-		{Title: "proof: two entries without keep-alives of their own give way to one birth that wants the name of one and the port of the other", span: 1500 * time.Millisecond, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "proof: two entries without keep-alives of their own give way to one birth that wants the name of one and the port of the other", span: 1500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			a, b := l.in(), l.in()
 			l.sleep(1150 * time.Millisecond)
 			b.entry.Name = a.entry.Name
-			b.birth()
-			l.knows(w, w, b)
+			l.wins(b, m[0])
 		}},
 	}
 }
@@ -769,34 +702,24 @@ func (l *trial) wins(rival, w *endpoint) {
 // vouch sends keep-alives for somebody who was born just before, for as long as one
 // that is not proven need not give way.
 func (l *trial) vouch(from, p *endpoint) {
-	from.toServer(hostile.KeepAlive(uint16(p.entry.Name)))
+	from.toServer(hostile.KeepAliveOf(p.entry))
 	l.sleep(600 * time.Millisecond)
-	from.toServer(hostile.KeepAlive(uint16(p.entry.Name)))
+	from.toServer(hostile.KeepAliveOf(p.entry))
 	l.sleep(550 * time.Millisecond)
 }
 
 // proven has a peer born from one socket and kept alive from another (nil: its own),
 // and ensures that it does not give way any more.
-func (l *trial) proven(born, keptAlive *endpoint) {
-	w, a := l.join(1)[0], l.peer()
+func (l *trial) proven(w, born, keptAlive *endpoint) {
+	a := l.peer()
 	born.toServer(hostile.BirthOf(a.entry))
 	l.knows(w, w, a)
 	if keptAlive == nil {
 		keptAlive = a
 	}
 	l.vouch(keptAlive, a)
-	b := l.stranger()
-	b.toServer(hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: b.addr.Port()}))
-	p := l.in() // by then the server has seen to it
-	l.knows(w, w, a, p)
-	l.wantNothing(b, "a birth that conflicts is not answered")
-}
-
-func entriesOf(endpoints []*endpoint) (entries []core.Entry) {
-	for _, p := range endpoints {
-		entries = append(entries, p.entry)
-	}
-	return entries
+	s := l.stranger()
+	l.contest(s, s.claimOf(a), w, a)
 }
 
 // again is how many directories since a time told an endpoint nothing new.
@@ -804,11 +727,8 @@ func (l *trial) again(p *endpoint, since time.Time) int { return repeats(l.got(p
 
 func serverDiffers() []Case {
 	return []Case{
-		{Title: "order of the entries in a directory", called: func(l *trial) {
-			var peers []*endpoint
-			for range 4 {
-				peers = append(peers, l.peer())
-			}
+		{Title: "order of the entries in a directory", called: func(l *trial, _ []*endpoint) {
+			peers := l.peers(4)
 			slices.Reverse(peers) // born against the order of their names
 			l.keepAlive(peers...)
 			for i, p := range peers {
@@ -835,35 +755,33 @@ func serverDiffers() []Case {
 				l.inform("neither by birth nor by name")
 			}
 		}},
-		{Title: "a conflicting birth: is the directory sent again to the members", called: func(l *trial) {
-			a, s := l.join(1)[0], l.stranger()
+		{Title: "a conflicting birth: is the directory sent again to the members", members: 1, called: func(l *trial, m []*endpoint) {
+			s := l.stranger()
 			l.sleep(150 * time.Millisecond)
-			at := s.toServer(hostile.BirthOf(core.Entry{Name: a.entry.Name, Port: s.addr.Port()}))
+			at := s.toServer(s.claimOf(m[0]))
 			l.sleep(3 * settle)
-			l.inform("%s", yesNo(l.again(a, at) > 0, "yes: 6 bytes draw a directory for everybody", "no"))
+			l.inform("%s", yesNo(l.again(m[0], at) > 0, "yes: 6 bytes draw m[0] directory for everybody", "no"))
 		}},
-		{Title: "an exactly repeated birth: is the directory sent to all members", called: func(l *trial) {
-			m := l.join(2)
+		{Title: "an exactly repeated birth: is the directory sent to all members", members: 2, called: func(l *trial, m []*endpoint) {
 			l.sleep(150 * time.Millisecond)
 			at := m[0].birth()
 			l.sleep(3 * settle)
 			l.inform("%s", yesNo(l.again(m[1], at) > 0, "yes", "no, to its own port only"))
 		}},
-		{Title: "a birth with bytes behind it", risky: true, called: func(l *trial) {
+		{Title: "a birth with bytes behind it", risky: true, called: func(l *trial, _ []*endpoint) {
 			p := l.peer()
 			p.toServer(append(hostile.BirthOf(p.entry), 1, 2))
 			l.in()
 			l.inform("%s", yesNo(len(l.got(p, 0)) > 0, "taken", "refused"))
 		}},
-		{Title: "the largest port that is let in", risky: true, called: func(l *trial) {
-			w := l.join(1)[0]
+		{Title: "the largest port that is let in", risky: true, members: 1, called: func(l *trial, m []*endpoint) {
 			for _, port := range []uint16{65535, 65534, 49151, 32768, 32767} {
 				e := core.Entry{Name: l.names[1], Port: port}
 				s := l.stranger()
 				s.toServer(hostile.BirthOf(e))
 				in := false
 				l.wait(3*settle, func() bool {
-					all := directories(l.came(w, 0))
+					all := directories(l.came(m[0], 0))
 					in = all[len(all)-1].lists(e)
 					return in
 				})
@@ -874,17 +792,14 @@ func serverDiffers() []Case {
 			}
 			l.inform("less than 32767")
 		}},
-		{Title: "how many announcements 20 births at once draw, and the delay of the answer to one birth", names: 24, whole: true, span: time.Second, called: func(l *trial) {
+		{Title: "how many announcements 20 births at once draw, and the delay of the answer to one birth", names: 24, whole: true, span: time.Second, called: func(l *trial, _ []*endpoint) {
 			w := l.peer()
 			l.keepAlive(w)
 			at := w.birth()
 			first := l.knows(w, w).at.Sub(at)
 			l.sleep(200 * time.Millisecond)
 			since := l.mark()
-			all := []*endpoint{w}
-			for range 20 {
-				all = append(all, l.peer())
-			}
+			all := append([]*endpoint{w}, l.peers(20)...)
 			started := clock()
 			for _, p := range all[1:] {
 				p.birth()
@@ -893,11 +808,11 @@ func serverDiffers() []Case {
 			l.inform("%s; answer after %v, whole after %v", plural(len(directories(l.got(w, since))), "announcement"),
 				max(0, first).Round(10*time.Microsecond), d.at.Sub(started).Round(100*time.Microsecond))
 		}},
-		{Title: "how long the silent stay", names: 9, span: 3 * time.Second, called: func(l *trial) {
+		{Title: "how long the silent stay", names: 9, span: 3 * time.Second, called: func(l *trial, _ []*endpoint) {
 			s := l.staggered(nil)
 			l.inform("%.3f to %.3f s (six births, 83 ms apart)", slices.Min(s).Seconds(), slices.Max(s).Seconds())
 		}},
-		{Title: "is the server reached at 127.0.0.2, too (it binds all addresses)", called: func(l *trial) {
+		{Title: "is the server reached at 127.0.0.2, too (it binds all addresses)", called: func(l *trial, _ []*endpoint) {
 			p := l.peer()
 			s := l.open("stranger", l.server.Addr(), 0)
 			s.send(netip.AddrPortFrom(elsewhere, l.server.Port()), hostile.BirthOf(p.entry))

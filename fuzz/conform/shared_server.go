@@ -290,7 +290,7 @@ func (s *sharedRun) round(cases []Case) (broken *Case, last Result, left []Case)
 
 // survived looks whether the server still lets a newcomer in after cases side by side.
 func (s *sharedRun) survived(gentle []Case) bool {
-	probe := Case{ID: "server/probe/0", risky: true, called: func(*trial) {}}
+	probe := Case{ID: "server/probe/0", risky: true, called: nothing}
 	res := s.retryWhenLate(s.ctx, probe, s.m.try(s.run))
 	if res.Outcome != Broken || res.excused {
 		return true

@@ -8,17 +8,8 @@ import (
 	"p2plocal/core"
 )
 
-// wantQuiet ensures that these are sent nothing for a time. Where others use the
-// server, what tells of their changes is no noise.
-func (l *trial) wantQuiet(d time.Duration, expected string, endpoints ...*endpoint) {
-	since := l.mark()
-	l.sleep(d)
-	for _, p := range endpoints {
-		l.wantSilence(p, since, expected)
-	}
-}
-
-// wantSilence is wantQuiet for the time since a mark.
+// wantSilence ensures that an endpoint was sent nothing since a mark. Where others use
+// the server, what tells of their changes is no noise.
 func (l *trial) wantSilence(p *endpoint, since int, expected string) {
 	earlier, came := l.split(p, since)
 	if len(came) == 0 {
@@ -47,8 +38,13 @@ func (l *trial) wantSilence(p *endpoint, since int, expected string) {
 // wantNothing ensures that an endpoint that is in no directory was sent nothing.
 func (l *trial) wantNothing(p *endpoint, expected string) {
 	l.sleep(settle) // what is under way arrives
-	if n := len(l.got(p, 0)); n > 0 {
-		l.fail(p, 0, expected, fmt.Sprintf("%s was sent %s", p, plural(n, "datagram")))
+	l.wantCount(p, 0, 0, expected)
+}
+
+// wantCount ensures that an endpoint was sent n datagrams since a mark.
+func (l *trial) wantCount(p *endpoint, since, n int, expected string) {
+	if is := len(l.got(p, since)); is != n {
+		l.fail(p, since, expected, fmt.Sprintf("%s was sent %s", p, plural(is, "datagram")))
 	}
 }
 

@@ -144,6 +144,14 @@ func (l *trial) stranger() *endpoint { return l.open("stranger", l.server.Addr()
 // peer is a socket with a name that is not born yet.
 func (l *trial) peer() *endpoint { return l.nameEndpoint(l.open("", l.server.Addr(), 0)) }
 
+// peers are n such.
+func (l *trial) peers(n int) (peers []*endpoint) {
+	for range n {
+		peers = append(peers, l.peer())
+	}
+	return peers
+}
+
 // nameEndpoint gives a socket a name that nobody has yet.
 func (l *trial) nameEndpoint(p *endpoint) *endpoint {
 	p.entry = core.Entry{Name: l.name(), Port: p.addr.Port()}
@@ -187,7 +195,7 @@ func (l *trial) sendKeepAlives() {
 		keptAlive := l.keptAlive
 		l.mu.Unlock()
 		for _, p := range keptAlive {
-			b := hostile.KeepAlive(uint16(p.entry.Name))
+			b := hostile.KeepAliveOf(p.entry)
 			l.note(event{at: clock(), endpoint: p, out: true, background: true, other: l.server, datagram: b})
 			p.udp.WriteToUDPAddrPort(b, l.server)
 		}
