@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"p2plocal/bench/faults"
@@ -64,7 +63,8 @@ type checker struct {
 	found   *Finding
 	dirty   bool // the server has run at this instant
 	look    time.Duration
-	members map[core.Entry]presence
+	members [256]presence // by name
+	size    int           // how many have one
 
 	resumed   time.Duration // when the server was last let go on
 	losing    bool          // its queue has overflowed since it last ran
@@ -75,27 +75,31 @@ type checker struct {
 	excess    float64 // announcements sent in excess of the pace
 	excessAt  time.Duration
 
-	peers map[uint16]*watched // the peers, by port
+	peers [core.MaxPeers]peer // in the order of their ports
 	fresh []*watched          // those that took a directory at this instant
-
-	deliveries deliveries
-	absent     map[core.Entry]absence
-	uplinks    map[uint16]uplink
-	started    map[uint16]time.Duration // when a node was last resumed or launched
-	gaps       map[Gap]int              // seen in the end
+	gaps  map[Gap]int         // seen in the end
 }
 
 // presence is what the server must know of a member.
 type presence struct {
+	entry       core.Entry // without a port: nobody has the name
 	heard, born time.Duration
 	source      uint16 // of the birth
 	proven      bool   // a keep-alive came from there or from its own port
 }
 
 func newChecker(n *simnet.Net, timing core.Timing) *checker {
-	return &checker{net: n, timing: timing, members: map[core.Entry]presence{},
-		peers: map[uint16]*watched{}, deliveries: deliveries{},
-		absent: map[core.Entry]absence{}, uplinks: map[uint16]uplink{}, started: map[uint16]time.Duration{}, gaps: map[Gap]int{}}
+	return &checker{net: n, timing: timing, gaps: map[Gap]int{}}
+}
+
+// has reports that the server must know e.
+func (c *checker) has(e core.Entry) bool { return e.Port != 0 && c.members[e.Name].entry == e }
+
+// remove takes a member out, and notes why.
+func (c *checker) remove(p *presence, why Gap) {
+	c.gone(p.entry, why)
+	*p = presence{}
+	c.size--
 }
 
 func (c *checker) fail(invariant, format string, args ...any) {
@@ -106,14 +110,8 @@ func (c *checker) fail(invariant, format string, args ...any) {
 
 // observe is the Net's trace.
 func (c *checker) observe(e simnet.Event) {
-	c.deliveries.observe(e)
-	switch e.What {
-	case simnet.Launched, simnet.Resumed:
-		c.started[e.From] = e.At
-	case simnet.Killed, simnet.Paused:
-	default:
-		c.follow(e)
-	}
+	c.followDirectory(e)
+	c.followUplink(e)
 	switch {
 	case e.What == simnet.Sent && e.From == simnet.ServerPort:
 		c.serverSent(e)
@@ -121,10 +119,11 @@ func (c *checker) observe(e simnet.Event) {
 		c.dirty = true
 		c.serverTook(e)
 	case e.What == simnet.Launched && e.From == simnet.ServerPort:
-		for x := range c.members {
-			c.gone(x, GapRestarted)
+		for i := range c.members {
+			if p := &c.members[i]; p.entry.Port != 0 {
+				c.remove(p, GapRestarted)
+			}
 		}
-		clear(c.members)
 		c.announced, c.owed, c.excess = nil, false, 0
 		c.losing, c.lost = false, 0
 	case e.What == simnet.Overflowed && e.To == simnet.ServerPort:
@@ -141,11 +140,8 @@ func (c *checker) serverTook(e simnet.Event) {
 	}
 	switch m.Type {
 	case core.TypeKeepAlive:
-		for x, p := range c.members {
-			if x.Name == m.Entry.Name {
-				p.heard, p.proven = e.At, p.proven || e.From == p.source || e.From == x.Port
-				c.members[x] = p
-			}
+		if p := &c.members[m.Entry.Name]; p.entry.Port != 0 {
+			p.heard, p.proven = e.At, p.proven || e.From == p.source || e.From == p.entry.Port
 		}
 	case core.TypeBirth:
 		c.serverTookBirth(e, m.Entry)
@@ -153,28 +149,30 @@ func (c *checker) serverTook(e simnet.Event) {
 }
 
 func (c *checker) serverTookBirth(e simnet.Event, x core.Entry) {
-	if p, ok := c.members[x]; ok {
-		p.heard = e.At
-		c.members[x] = p
+	if c.has(x) {
+		c.members[x.Name].heard = e.At
 		return
 	}
-	rival := func(y core.Entry) bool { return y.Name == x.Name || y.Port == x.Port }
-	for y, p := range c.members {
-		home := e.From == x.Port && p.source != y.Port // it comes from the port that it names, as y did not
-		if rival(y) && (p.proven || e.At <= c.expires(p.born, c.timing.Deadline*2/3) && !home) {
+	var rivals []*presence
+	for i := range c.members {
+		p := &c.members[i]
+		if y := p.entry; y.Port == 0 || y.Name != x.Name && y.Port != x.Port {
+			continue
+		}
+		home := e.From == x.Port && p.source != p.entry.Port // it comes from the port that it names, as the rival did not
+		if p.proven || e.At <= c.expires(p.born, c.timing.Deadline*2/3) && !home {
 			return
 		}
+		rivals = append(rivals, p)
 	}
 	if x.Port == simnet.ServerPort {
 		return
 	}
-	for y := range c.members {
-		if rival(y) {
-			c.gone(y, GapDisplaced)
-			delete(c.members, y)
-		}
+	for _, p := range rivals {
+		c.remove(p, GapDisplaced)
 	}
-	c.members[x] = presence{heard: e.At, born: e.At, source: e.From}
+	c.members[x.Name] = presence{entry: x, heard: e.At, born: e.At, source: e.From}
+	c.size++
 }
 
 func (c *checker) serverSent(e simnet.Event) {
@@ -224,7 +222,7 @@ func (c *checker) instant() {
 		c.losing, c.lost = false, now
 	}
 	directory := x.Machine().(server)
-	if !c.dirty && now < c.look && directory.Len() == len(c.members) {
+	if !c.dirty && now < c.look && directory.Len() == c.size {
 		return // a removal shows in the length at once, though pacing may hold its news
 	}
 	c.dirty, c.look = false, now+50*time.Millisecond
@@ -232,14 +230,13 @@ func (c *checker) instant() {
 	entries := c.entries
 	for i := range entries.Len() {
 		e := entries.At(i)
-		p, ok := c.members[e]
-		if !ok {
+		if !c.has(e) {
 			c.fail("membership", "%v is a member, and must not be", e)
-		} else if now > c.due(p.heard) {
-			c.fail("late-removal", "%v has been silent for %v", e, now-p.heard)
+		} else if heard := c.members[e.Name].heard; now > c.due(heard) {
+			c.fail("late-removal", "%v has been silent for %v", e, now-heard)
 		}
 	}
-	if entries.Len() != len(c.members) {
+	if entries.Len() != c.size {
 		c.removed(entries)
 	}
 	if late := now - c.since; c.owed && late > 2*core.Pace {
@@ -273,22 +270,18 @@ func (c *checker) due(heard time.Duration) time.Duration {
 
 // removed strikes those out who are no longer in the directory.
 func (c *checker) removed(entries core.Entries) {
-	var gone []core.Entry
-	for e := range c.members {
-		if !entries.Contains(e) {
-			gone = append(gone, e)
+	for i := range c.members {
+		p := &c.members[i]
+		e, heard, now := p.entry, p.heard, c.net.Now()
+		if e.Port == 0 || entries.Contains(e) {
+			continue
 		}
-	}
-	slices.SortFunc(gone, func(a, b core.Entry) int { return int(a.Name) - int(b.Name) })
-	for _, e := range gone {
-		heard, now := c.members[e].heard, c.net.Now()
 		if silent := now - heard; now <= c.expires(heard, c.timing.Deadline) {
 			c.fail("early-removal", "%v was removed, heard %v ago", e, silent)
 		} else if due := c.due(heard); now > due {
 			c.fail("late-removal", "%v was removed %v too late, heard %v ago", e, now-due, silent)
 		}
-		c.gone(e, c.silence(e, heard))
-		delete(c.members, e)
+		c.remove(p, c.silence(e, heard))
 	}
 }
 
@@ -346,8 +339,8 @@ func (c *checker) end(refresh bool) {
 // shutOut reports that another entry has the name or the port of e, for good.
 // One that is not proven stays only where e is not born again.
 func (c *checker) shutOut(e core.Entry, reborn bool) bool {
-	for x, p := range c.members {
-		if x != e && (x.Name == e.Name || x.Port == e.Port) && (p.proven || !reborn) {
+	for _, p := range c.members {
+		if x := p.entry; x.Port != 0 && x != e && (x.Name == e.Name || x.Port == e.Port) && (p.proven || !reborn) {
 			return true
 		}
 	}

@@ -27,37 +27,42 @@ const (
 // Gaps are all of them.
 var Gaps = []Gap{GapLost, GapOvertaken, GapRestarted, GapStopped, GapUnheard, GapDisplaced}
 
-// delivery is what has become of the last directory sent to a port.
+// peer is what the checker follows of one peer, through all its lives.
+type peer struct {
+	*watched  // its machine, once it has been launched
+	directory delivery
+	uplink    uplink
+	started   time.Duration // when it was last resumed or launched
+	absence   absence
+}
+
+// peer is the one on a port, nil where there can be none.
+func (c *checker) peer(port uint16) *peer {
+	if i := int(port) - simnet.ServerPort - 1; i >= 0 && i < len(c.peers) {
+		return &c.peers[i]
+	}
+	return nil
+}
+
+// delivery is what has become of the last directory sent to a peer.
 type delivery struct {
 	last                   core.Entries
 	lost, taken, overtaken bool
 }
 
 // gap is the one that the delivery explains; "": none.
-func (p *delivery) gap() Gap {
+func (d *delivery) gap() Gap {
 	switch {
-	case p.overtaken:
+	case d.overtaken:
 		return GapOvertaken
-	case p.lost && !p.taken:
+	case d.lost && !d.taken:
 		return GapLost
 	}
 	return ""
 }
 
-// deliveries follows every port's.
-type deliveries map[uint16]*delivery
-
-func (g deliveries) of(port uint16) *delivery {
-	p := g[port]
-	if p == nil {
-		p = &delivery{}
-		g[port] = p
-	}
-	return p
-}
-
-// observe takes what the network does to the server's directories.
-func (g deliveries) observe(e simnet.Event) {
+// followDirectory notes what the network does to the server's directories.
+func (c *checker) followDirectory(e simnet.Event) {
 	if e.From != simnet.ServerPort || e.What >= simnet.Launched {
 		return
 	}
@@ -67,19 +72,23 @@ func (g deliveries) observe(e simnet.Event) {
 	}
 	if e.What == simnet.Sent {
 		for _, port := range e.Ports {
-			p := g.of(port)
-			p.last = append(p.last[:0], m.Entries...)
-			p.lost, p.taken, p.overtaken = false, false, false // of those with the same content, too
+			if p := c.peer(port); p != nil {
+				p.directory = delivery{last: append(p.directory.last[:0], m.Entries...)} // of those with the same content, too
+			}
 		}
 		return
 	}
-	p := g.of(e.To)
-	same := bytes.Equal(p.last, m.Entries)
+	p := c.peer(e.To)
+	if p == nil {
+		return
+	}
+	d := &p.directory
+	same := bytes.Equal(d.last, m.Entries)
 	switch e.What {
 	case simnet.Taken:
-		p.taken, p.overtaken = p.taken || same, p.taken && !same
+		d.taken, d.overtaken = d.taken || same, d.taken && !same
 	case simnet.Lost, simnet.Cut, simnet.Overflowed, simnet.Unreachable:
-		p.lost = p.lost || same
+		d.lost = d.lost || same
 	}
 }
 
@@ -89,23 +98,27 @@ type absence struct {
 	at  time.Duration
 }
 
-// gone takes note that the server has lost a member. Only of the peers' own
-// entries does anybody ask.
-func (c *checker) gone(e core.Entry, why Gap) { c.absent[e] = absence{why, c.net.Now()} }
+// gone notes that the server has lost a member. Nobody asks about others than the
+// peers' own entries.
+func (c *checker) gone(e core.Entry, why Gap) {
+	if p := c.peer(e.Port); p != nil && p.watched != nil && p.self == e {
+		p.absence = absence{why, c.net.Now()}
+	}
+}
 
 // silence explains why the server has not heard a member that it removes since
 // a time. What it sent must have been lost or be on its way; or it can have sent
-// nothing: the timers see to it that a peer that runs does.
+// nothing: the timers ensure that a peer that runs does.
 func (c *checker) silence(e core.Entry, heard time.Duration) Gap {
-	w, x := c.peers[e.Port], c.net.Node(e.Port)
+	p, x := c.peer(e.Port), c.net.Node(e.Port)
 	switch {
-	case w == nil || w.self != e:
+	case p == nil || p.watched == nil || p.self != e:
 		return "" // a ghost
-	case !x.Running() || x.Paused() || c.started[e.Port] >= heard:
+	case !x.Running() || x.Paused() || p.started >= heard:
 		return GapStopped
-	case w.lastSent <= heard && x.Time().Sub(simnet.Start) < w.alive.due:
+	case p.lastSent <= heard && x.Time().Sub(simnet.Start) < p.alive.due:
 		return GapStopped
-	case w.lastSent > heard && (c.uplinks[e.Port].last > heard || c.uplinks[e.Port].underWay > 0):
+	case p.lastSent > heard && (p.uplink.last > heard || p.uplink.underWay > 0):
 		return GapUnheard
 	}
 	return ""
@@ -117,9 +130,15 @@ type uplink struct {
 	underWay int           // on their way, or waiting
 }
 
-// follow counts what a port sends to the server, and what becomes of it.
-func (c *checker) follow(e simnet.Event) {
+// followUplink counts what a peer sends to the server, and what becomes of it.
+func (c *checker) followUplink(e simnet.Event) {
+	p := c.peer(e.From)
 	switch {
+	case p == nil:
+		return
+	case e.What == simnet.Launched, e.What == simnet.Resumed:
+		p.started = e.At
+		return
 	case e.What == simnet.Sent:
 		if len(e.Ports) != 1 || e.Ports[0] != simnet.ServerPort {
 			return
@@ -127,49 +146,47 @@ func (c *checker) follow(e simnet.Event) {
 	case e.To != simnet.ServerPort:
 		return
 	}
-	m := c.uplinks[e.From]
 	switch e.What {
 	case simnet.Sent, simnet.Duplicated:
-		m.underWay++
+		p.uplink.underWay++
 	case simnet.Lost, simnet.Cut, simnet.Overflowed, simnet.Unreachable:
-		m.last = e.At
-		m.underWay--
+		p.uplink.last = e.At
+		p.uplink.underWay--
 	case simnet.Taken:
-		m.underWay--
+		p.uplink.underWay--
 	}
-	c.uplinks[e.From] = m
 }
 
 // outside is the gap of a peer that has been a member and is none in the end.
 // If it never was one in its present life, it believes a directory from before.
 func (c *checker) outside(self core.Entry) Gap {
-	a, w := c.absent[self], c.peers[self.Port]
+	p := c.peer(self.Port)
 	switch {
-	case a.at < w.launched && w.stale:
+	case p.absence.at < p.launched && p.stale:
 		return GapOvertaken
-	case a.at < w.launched:
+	case p.absence.at < p.launched:
 		return ""
 	}
-	return a.why
+	return p.absence.why
 }
 
 // gap checks at the end of a mesh without refresh that a peer's view is the
 // server's, or that a known gap explains why not.
 func (c *checker) gap(self core.Entry, others, all core.Entries) {
-	p := c.deliveries.of(self.Port)
+	d := &c.peer(self.Port).directory
 	switch {
-	case !all.Contains(self): // end has seen to it that it has been a member
+	case !all.Contains(self): // end has checked that it has been a member
 		why := c.outside(self)
 		if why == "" {
 			c.fail("gap", "the server does not have %v any more, and nothing explains why", self)
 		}
 		c.gaps[why]++
-	case !bytes.Equal(p.last, all):
+	case !bytes.Equal(d.last, all):
 		c.fail("gap", "the last directory sent to %v is not the server's", self)
 	case known(others, all, self.Port):
-	case p.gap() == "":
+	case d.gap() == "":
 		c.fail("gap", "%v knows %d others, the server %d members, and no directory was lost", self, others.Len(), all.Len())
 	default:
-		c.gaps[p.gap()]++
+		c.gaps[d.gap()]++
 	}
 }

@@ -63,7 +63,7 @@ func (c *checker) watch(m member, self core.Entry, now time.Time) *watched {
 		born:   core.Message{Type: core.TypeBirth, Entry: self}.Append(nil),
 		living: core.Message{Type: core.TypeKeepAlive, Entry: self}.Append(nil),
 	}
-	c.peers[self.Port] = w
+	c.peer(self.Port).watched = w
 	return w
 }
 
@@ -84,8 +84,7 @@ func (w *watched) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	}
 	if !w.joined && m.Entries.Contains(w.self) {
 		w.joined = true
-		_, has := w.c.members[w.self]
-		w.stale = !has
+		w.stale = !w.c.has(w.self)
 		w.birth = timer{never, w.c.timing.Refresh}
 		if w.birth.every > 0 {
 			w.birth.due = now.Sub(simnet.Start) + w.birth.every
