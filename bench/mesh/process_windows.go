@@ -8,7 +8,7 @@ import (
 // Windows has no signals that stop a process; pause is refused before it
 // comes to these.
 const (
-	sigStop     = syscall.Signal(0x13)
+	SigStop     = syscall.Signal(0x13)
 	sigContinue = syscall.Signal(0x12)
 )
 

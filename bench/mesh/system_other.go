@@ -3,18 +3,19 @@
 package mesh
 
 import (
-	"p2plocal/bench/result"
 	"time"
+
+	"p2plocal/bench/result"
 )
 
-// Elsewhere than on Linux peers are goroutines, and what the system does not
-// tell in a portable way is not measured.
-const processes = false
+// Processes is false elsewhere than on Linux: peers are goroutines, and what the
+// system does not tell in a portable way is not measured.
+const Processes = false
 
-func cpuOf(int) time.Duration    { return 0 }
-func peakOf(int) int64           { return 0 }
-func resetPeak()                 {}
-func shareOf(int) int64          { return 0 }
+func CPUOf(int) time.Duration    { return 0 }
+func PeakOf(int) int64           { return 0 }
+func ResetPeak()                 {}
+func ShareOf(int) int64          { return 0 }
 func groupOf(int) []int          { return nil }
 func describe(*result.Env)       {}
-func stolen() (float64, float64) { return 0, 0 }
+func Stolen() (float64, float64) { return 0, 0 }
