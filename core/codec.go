@@ -1,9 +1,9 @@
 package core
 
 import (
+	"bytes"
 	"iter"
 	"net/netip"
-	"slices"
 )
 
 // Name is a peer's name. To the machines it is opaque: they compare it. "" is nobody's.
@@ -40,7 +40,7 @@ type Codec interface {
 	// Append appends the datagram of a birth (of m), keep-alive (m's Name) or vanilla
 	// message (text) to b, AppendDirectory that of a directory.
 	Append(b []byte, t Type, m Member, text []byte) []byte
-	AppendDirectory(b []byte, names []Name, addrs []netip.AddrPort) []byte
+	AppendDirectory(b []byte, all []Member) []byte
 
 	// Next takes the first entry off a View's List, which is not empty; Contains
 	// searches all of it.
@@ -91,37 +91,20 @@ func (m Members) Contains(x Member) bool { return m.codec.Contains(m.list, x) }
 
 // roster is a list of members that is quickly searched by address.
 type roster struct {
-	names []Name
-	addrs []netip.AddrPort
-	ports []uint16   // of addrs: most of a search is done in these few bytes
-	host  netip.Addr // of all addrs, if they have one in common
-	hosts bool       // they have not
-	list  []Member   // scratch, of all
+	members []Member
+	addrs   []netip.AddrPort // of members, as an Outgoing wants them
+	low     []byte           // of addrs, the ports' low bytes: most of a search is done in these
 }
 
-func (r *roster) at(i int) Member { return Member{r.names[i], r.addrs[i]} }
-
-func (r *roster) all() []Member {
-	r.list = r.list[:0]
-	for i := range r.names {
-		r.list = append(r.list, r.at(i))
-	}
-	return r.list
-}
-
-func (r *roster) clear() { r.names, r.addrs, r.ports = r.names[:0], r.addrs[:0], r.ports[:0] }
+func (r *roster) clear() { r.members, r.addrs, r.low = r.members[:0], r.addrs[:0], r.low[:0] }
 
 func (r *roster) add(m Member) {
-	if len(r.names) == 0 {
-		r.host, r.hosts = m.Addr.Addr(), false
-	}
-	r.hosts = r.hosts || m.Addr.Addr() != r.host
-	r.names, r.addrs, r.ports = append(r.names, m.Name), append(r.addrs, m.Addr), append(r.ports, m.Addr.Port())
+	r.members, r.addrs, r.low = append(r.members, m), append(r.addrs, m.Addr), append(r.low, byte(m.Addr.Port()))
 }
 
 // remove takes member i out.
 func (r *roster) remove(i int) {
-	r.names, r.addrs, r.ports = removed(r.names, i), removed(r.addrs, i), removed(r.ports, i)
+	r.members, r.addrs, r.low = removed(r.members, i), removed(r.addrs, i), removed(r.low, i)
 }
 
 // removed is s without element i, in whose place the last one comes.
@@ -133,14 +116,8 @@ func removed[T any](s []T, i int) []T {
 
 // find is where the member with an address stands, -1 where there is none.
 func (r *roster) find(addr netip.AddrPort) int {
-	if !r.hosts {
-		if addr.Addr() != r.host {
-			return -1
-		}
-		return slices.Index(r.ports, addr.Port())
-	}
 	for i := 0; ; i++ {
-		n := slices.Index(r.ports[i:], addr.Port())
+		n := bytes.IndexByte(r.low[i:], byte(addr.Port()))
 		if n < 0 {
 			return -1
 		}

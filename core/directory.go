@@ -32,7 +32,7 @@ type Directory struct {
 	cfg DirectoryConfig
 
 	slots    [MaxPeers]slot // by name
-	members  roster
+	roster   roster
 	order    []uint8 // the slot of each member
 	datagram []byte  // what is announced; empty where the members have changed
 
@@ -77,10 +77,10 @@ func NewDirectory(cfg DirectoryConfig, now time.Time) (*Directory, error) {
 }
 
 // Members are the directory as it stands, valid until the next call.
-func (d *Directory) Members() []Member { return d.members.all() }
+func (d *Directory) Members() []Member { return d.roster.members }
 
 // Len is how many they are.
-func (d *Directory) Len() int { return len(d.members.names) }
+func (d *Directory) Len() int { return len(d.roster.members) }
 
 // Step implements Machine.
 func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
@@ -131,21 +131,21 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	}
 	rivals := [...]netip.AddrPort{s.addr, e.Addr} // whoever has the name, whoever has the address
 	for _, addr := range rivals {
-		if i := d.members.find(addr); i >= 0 && !d.yields(now, i, d.codec.Home(from) == e.Addr) {
+		if i := d.roster.find(addr); i >= 0 && !d.yields(now, i, d.codec.Home(from) == e.Addr) {
 			if d.count(Conflict) {
-				d.other = d.members.at(i)
+				d.other = d.roster.members[i]
 				d.observe(Event{Kind: Conflict, At: now, Peer: e, Other: &d.other})
 			}
 			return
 		}
 	}
 	for _, addr := range rivals {
-		if i := d.members.find(addr); i >= 0 {
+		if i := d.roster.find(addr); i >= 0 {
 			d.replace(now, i, e)
 		}
 	}
 	*s = slot{stamp: now, born: now, source: from, addr: e.Addr}
-	d.members.add(e)
+	d.roster.add(e)
 	d.order = append(d.order, uint8(d.view.Slot))
 	d.change(now)
 	if d.count(Born) {
@@ -172,7 +172,7 @@ func (d *Directory) silent(now, since time.Time, deadline time.Duration) bool {
 }
 
 func (d *Directory) replace(now time.Time, i int, by Member) {
-	e := d.members.at(i)
+	e := d.roster.members[i]
 	d.remove(now, i)
 	if d.count(Replaced) {
 		d.other = by
@@ -187,7 +187,7 @@ func (d *Directory) remove(now time.Time, i int) {
 		d.answers--
 	}
 	*s = slot{}
-	d.members.remove(i)
+	d.roster.remove(i)
 	d.order = removed(d.order, i)
 	d.change(now)
 }
@@ -259,7 +259,7 @@ func (d *Directory) Lost(now time.Time) { d.lost = now }
 // reap removes every entry that has been silent for longer than its deadline.
 func (d *Directory) reap(now time.Time) {
 	for i := 0; i < d.Len(); {
-		e, stamp := d.members.at(i), d.slotOf(i).stamp
+		e, stamp := d.roster.members[i], d.slotOf(i).stamp
 		if !d.silent(now, stamp, d.cfg.Timing.Deadline) {
 			i++
 			continue
@@ -286,7 +286,7 @@ func (d *Directory) announce(now time.Time) Outgoing {
 	}
 	d.pay(now, Pace)
 	d.count(Announced)
-	return d.tell(now, since, d.members.addrs)
+	return d.tell(now, since, d.roster.addrs)
 }
 
 // answer sends the directory to those whose turn has come.
@@ -317,7 +317,7 @@ func (d *Directory) answer(now time.Time) Outgoing {
 // tell sends the directory to some addresses.
 func (d *Directory) tell(now, due time.Time, to []netip.AddrPort) Outgoing {
 	if len(d.datagram) == 0 {
-		d.datagram = d.codec.AppendDirectory(d.datagram, d.members.names, d.members.addrs)
+		d.datagram = d.codec.AppendDirectory(d.datagram, d.roster.members)
 	}
 	return d.send(now, due, TypeDirectory, d.datagram, to)
 }

@@ -287,12 +287,9 @@ func (x *exact) Append(b []byte, t Type, m Member, text []byte) []byte {
 	return Message{Type: t, Entry: EntryOf(m), Payload: text}.Append(b)
 }
 
-func (x *exact) AppendDirectory(b []byte, names []Name, addrs []netip.AddrPort) []byte {
-	b = append(b, byte(TypeDirectory), 0, byte(len(names)), 0)
-	for i, n := range names {
-		b = appendEntry(b, Entry{Char(n[0]), addrs[i].Port()})
-	}
-	return b
+func (x *exact) AppendDirectory(b []byte, all []Member) []byte {
+	b = append(b, byte(TypeDirectory), 0, byte(len(all)), 0)
+	return Entries(b).AppendMembers(all)
 }
 
 func (x *exact) Next(list []byte) (Member, []byte) {

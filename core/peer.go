@@ -108,7 +108,7 @@ func (p *Peer) Broadcast(s Schedule) {
 
 // Others are the last directory heard, without this peer itself, valid until the next
 // call.
-func (p *Peer) Others() []Member { return p.others().all() }
+func (p *Peer) Others() []Member { return p.others().members }
 
 // Send queues one vanilla message to one peer of the directory, or with to ""
 // to all of them.
@@ -121,7 +121,7 @@ func (p *Peer) Send(now time.Time, to Name, text []byte) error {
 	}
 	addrs := slices.Clone(p.others().addrs)
 	if to != "" {
-		i := slices.Index(p.others().names, to)
+		i := slices.IndexFunc(p.others().members, func(m Member) bool { return m.Name == to })
 		if i < 0 {
 			return fmt.Errorf("no peer %q in the directory", string(to))
 		}
@@ -164,7 +164,7 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			return
 		}
 		if p.count(Heard) {
-			p.observe(Event{Kind: Heard, At: now, Peer: Member{others.names[i], from}, Data: text})
+			p.observe(Event{Kind: Heard, At: now, Peer: others.members[i], Data: text})
 		}
 	default:
 		p.drop(Misdirected, now, from, datagram, ErrMisdirected)
