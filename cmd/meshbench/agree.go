@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/cmd/internal/printing"
 	"p2plocal/core/simnet"
 	"p2plocal/reports"
 )
@@ -35,55 +33,48 @@ sent and taken. Nothing is fitted to latencies.
 const mostRuns = 1000
 
 // agree compares simulation with reality.
-func agree(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := flag.NewFlagSet("meshbench agree", flag.ContinueOnError)
-	cfg, out, groups := benchFlags(fs)
+func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
+	cfg, out := benchFlags(fs, groups)
 	groups.Begin("simulation", "")
 	virtual := simFlags(fs)
 	fs.Lookup("repeat").DefValue, cfg.Repeat = "20", 20
 	fs.Lookup("scenario").DefValue, cfg.scenarios = "join,crash", "join,crash"
 	fs.Lookup("host").DefValue, virtual.host = "measured", "measured"
-	files, err := cli.ParseGrouped(fs, groups, args, agreeUsage, stdout)
-	switch {
-	case err != nil:
-		return err
-	case virtual.on || virtual.trace || virtual.until != 0 || virtual.faults != "":
-		return cli.Usagef("agree runs both: -sim, -faults, -trace and -until are for one of them")
-	case len(out.asserts) > 0 || out.json != "" || out.gobench != "":
-		return cli.Usagef("agree has no result of its own for -json, -bench or -assert: give it two that meshbench and meshbench -sim have written")
-	case len(files) != 0 && len(files) != 2:
-		return cli.Usagef("agree takes two result files or none, not %d", len(files))
-	case cfg.Repeat > mostRuns:
-		return cli.Usagef("-repeat %d, want at most %d", cfg.Repeat, mostRuns)
+	return func(ctx context.Context, c *call) error {
+		switch {
+		case virtual.on || virtual.trace || virtual.until != 0 || virtual.faults != "":
+			return cli.Usagef("agree runs both: -sim, -faults, -trace and -until are for one of them")
+		case len(out.asserts) > 0 || out.json != "" || out.gobench != "":
+			return cli.Usagef("agree has no result of its own for -json, -bench or -assert: give it two that meshbench and meshbench -sim have written")
+		case len(c.others) != 0 && len(c.others) != 2:
+			return cli.Usagef("agree takes two result files or none, not %d", len(c.others))
+		case cfg.Repeat > mostRuns:
+			return cli.Usagef("-repeat %d, want at most %d", cfg.Repeat, mostRuns)
+		}
+		if err := cfg.finish(c); err != nil {
+			return err
+		}
+		if _, err := out.check(cfg.Scenarios, scenario.Metrics.ParseAssertion); err != nil {
+			return err
+		}
+		var real, sim *result.Result
+		var err error
+		if len(c.others) == 2 {
+			real, sim, err = readSides(c.others)
+		} else {
+			real, sim, err = runSides(ctx, cfg, virtual, mesh.Version(c.args), out.quiet, c.stderr)
+		}
+		if err != nil {
+			return err
+		}
+		if err := out.writeReport(c.stdout, reports.Agreement(stat.Agree(scenario.Metrics, real, sim), real, sim)); err != nil {
+			return err
+		}
+		if real.Interrupted || sim.Interrupted {
+			return cli.Interrupted
+		}
+		return nil
 	}
-	if err := cfg.finish(fs, stderr); err != nil {
-		return err
-	}
-	if _, err := out.check(cfg.Scenarios, scenario.Metrics.ParseAssertion); err != nil {
-		return err
-	}
-	var real, sim *result.Result
-	if len(files) == 2 {
-		real, sim, err = readSides(files)
-	} else {
-		real, sim, err = runSides(ctx, cfg, virtual, mesh.Version(args), out.quiet, stderr)
-	}
-	if err != nil {
-		return err
-	}
-	a := stat.Agree(scenario.Metrics, real, sim)
-	d := reports.Agreement(a, real, sim)
-	errs := []error{d.Write(stdout, "txt", printing.Options(stdout, out.ascii, false))}
-	for _, name := range out.reports {
-		errs = append(errs, printing.Report(name, d, reports.Options{ASCII: out.ascii}))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	if real.Interrupted || sim.Interrupted {
-		return cli.Interrupted
-	}
-	return nil
 }
 
 // readSides reads two results, of which the second must be simulated and the first not.

@@ -2,55 +2,108 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
 
+const (
+	compareUsage        = "usage: meshbench compare [flags] OLD.json NEW.json\n"
+	compareServersUsage = "usage: meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]\n"
+)
+
 // compare sets two results side by side.
-func compare(_ context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := flag.NewFlagSet("meshbench compare", flag.ContinueOnError)
+func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
 	limit := fs.String("fail-on-regression", "", "exit code 3 if a metric got significantly worse by more than this `percentage`, such as 5%")
-	all := fs.Bool("all", false, "print all metrics, also those without a significant change")
-	ascii := fs.Bool("ascii", false, "no character above ASCII in the text")
-	files, err := cli.Parse(fs, args, "usage: meshbench compare [flags] OLD.json NEW.json\n", stdout)
-	switch {
-	case err != nil:
-		return err
-	case len(files) != 2:
-		return cli.Usagef("compare takes two result files, not %d", len(files))
-	}
-	threshold := -1.0
-	if *limit != "" {
-		if threshold, err = parsePercent(*limit); err != nil {
-			return cli.UsageError{Err: err}
+	out := textFlags(fs)
+	fs.BoolVar(&out.all, "all", false, "print all metrics, also those without a significant change")
+	return func(_ context.Context, c *call) error {
+		if len(c.others) != 2 {
+			return cli.Usagef("compare takes two result files, not %d", len(c.others))
 		}
-	}
-	old, err := readResult(files[0])
-	if err != nil {
-		return err
-	}
-	new, err := readResult(files[1])
-	if err != nil {
-		return err
-	}
-	c := stat.Compare(scenario.Metrics, []*result.Result{old}, []*result.Result{new})
-	if err := reports.Compare(c).Write(stdout, "txt", printing.Options(stdout, *ascii, *all)); err != nil {
-		return err
-	}
-	if threshold < 0 {
+		threshold := -1.0
+		if *limit != "" {
+			var err error
+			if threshold, err = parsePercent(*limit); err != nil {
+				return cli.UsageError{Err: err}
+			}
+		}
+		var sides [2][]*result.Result
+		for i, name := range c.others {
+			r, err := readResult(name)
+			if err != nil {
+				return err
+			}
+			sides[i] = []*result.Result{r}
+		}
+		comparison := stat.Compare(scenario.Metrics, sides[0], sides[1])
+		if err := out.print(c.stdout, "txt", reports.Compare(comparison)); err != nil || threshold < 0 {
+			return err
+		}
+		if worse := comparison.Regressions(threshold); len(worse) > 0 {
+			fmt.Fprintf(c.stderr, "meshbench: %d metrics got worse by more than %s, the first is %s\n", len(worse), *limit, worse[0].Metric)
+			return cli.Failed
+		}
 		return nil
 	}
-	if worse := c.Regressions(threshold); len(worse) > 0 {
-		fmt.Fprintf(stderr, "meshbench: %d metrics got worse by more than %s, the first is %s\n", len(worse), *limit, worse[0].Metric)
-		return cli.Failed
+}
+
+// parsePercent reads 5%. A bare number is refused: 5 could mean 5 % or 500 %.
+func parsePercent(s string) (float64, error) {
+	v, err := result.ParseRatio(s)
+	if err != nil || !(v >= 0) || !strings.HasSuffix(s, "%") {
+		return 0, fmt.Errorf("%q is no percentage, want one such as 5%%", s)
 	}
-	return nil
+	return v, nil
+}
+
+// compareServers measures two servers in turn.
+func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
+	cfg, out := benchFlags(fs, groups)
+	var servers stringList
+	fs.Lookup("server-exec").Value = &servers
+	fs.Lookup("server-exec").Usage = "`command` that starts a server, given twice, A's and B's; ours stands for our own"
+	fs.Lookup("repeat").Usage = "`pairs` of runs, in the order A B B A"
+	fs.Lookup("repeat").DefValue, cfg.Repeat = "6", 6
+	fs.Lookup("assert").Usage = "`condition` on the median ratio of B to A, such as steady.latency.p99<=1.3, or the exit code is 3; may be given several times"
+	fs.BoolVar(&out.all, "all", false, "print all metrics")
+	return func(ctx context.Context, c *call) error {
+		if len(servers) != 2 {
+			return cli.Usagef("compare-servers takes -server-exec twice, not %d times", len(servers))
+		}
+		if err := cfg.finish(c); err != nil {
+			return err
+		}
+		if cfg.Options.Server != "" {
+			return cli.Usagef("compare-servers starts its servers: -server %s has no place in it", cfg.Options.Server)
+		}
+		asserts, err := out.check(cfg.Scenarios, scenario.Metrics.ParseRatioAssertion)
+		if err != nil {
+			return err
+		}
+		var status scenario.Status
+		twice := cfg.Config
+		twice.Repeat *= 2
+		stop := showProgress(&status, twice, c.stderr, out.quiet)
+		p, failed := scenario.ExecutePairs(ctx, cfg.Config, [2]string(servers), mesh.Version(append([]string{"compare-servers"}, c.args...)), &status)
+		stop()
+		if failed != nil && !p.Measured() {
+			return failed
+		}
+		p.Evaluate(asserts)
+		if failed == nil && !p.Interrupted && p.Failure() != "" {
+			failed = errors.New(p.Failure())
+		}
+		err = out.write(c.stdout, func(w io.Writer) error { return p.WriteGoBench(scenario.Metrics, w) }, func(string) *reports.Document { return reports.Pairing(p) })
+		return outcome(err, failed, p.Interrupted, p.Assertions)
+	}
 }

@@ -3,17 +3,13 @@ package main
 import (
 	"flag"
 	"fmt"
-	"io"
-	"slices"
 	"strings"
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/cmd/internal/printing"
 	"p2plocal/core"
 	"p2plocal/fuzz/target"
-	"p2plocal/reports"
 )
 
 // config is the configuration as flags give it.
@@ -25,10 +21,9 @@ type config struct {
 
 // benchFlags registers everything that shapes a measurement, and where its
 // results go, group by group as -h shows them.
-func benchFlags(fs *flag.FlagSet) (c *config, out *output, groups *cli.Groups) {
+func benchFlags(fs *flag.FlagSet, groups *cli.Groups) (c *config, out *output) {
 	c = &config{Config: result.Config{Options: scenario.DefaultOptions()}}
 	o := &c.Options
-	groups = cli.NewGroups(fs)
 	groups.Begin("mesh", "")
 	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all that can be run: "+strings.Join(scenario.Scenarios, ", "))
 	fs.IntVar(&c.Peers, "peers", 80, "`number` of peers, 1 to 95")
@@ -58,14 +53,12 @@ func benchFlags(fs *flag.FlagSet) (c *config, out *output, groups *cli.Groups) {
 	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` that starts an external peer; {name}, {port} and {server} are filled in")
 	fs.IntVar(&o.External, "external", 0, "`number` of peers that -peer-exec starts (default 1 with -peer-exec)")
 	groups.Begin("output", "")
-	return c, outputFlags(fs), groups
+	return c, outputFlags(fs)
 }
 
 // finish puts together what the flags mean.
-func (c *config) finish(fs *flag.FlagSet, stderr io.Writer) error {
+func (c *config) finish(call *call) error {
 	c.Timing = *c.timing
-	set := make(map[string]bool)
-	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	if c.scenarios == "all" {
 		c.Scenarios = scenario.Scenarios
 	} else {
@@ -74,25 +67,25 @@ func (c *config) finish(fs *flag.FlagSet, stderr io.Writer) error {
 		}
 	}
 	o := &c.Options
-	if !set["interval"] && c.Timing.Broadcast > 0 {
+	if !call.given["interval"] && c.Timing.Broadcast > 0 {
 		o.Interval = c.Timing.Broadcast
 	}
 	if c.Timing.Refresh > 0 {
 		o.Refresh = c.Timing.Refresh // restart and pause compare without it and with it
 	}
-	if o.PeerExec != "" && !set["external"] {
+	if o.PeerExec != "" && !call.given["external"] {
 		o.External = 1
 	}
 	o.Server = cli.Localhost(o.Server)
 	var without []string
-	if !set["scenario"] || c.scenarios == "all" {
+	if !call.given["scenario"] || c.scenarios == "all" {
 		without = c.leaveOut()
 	}
 	if err := scenario.Validate(&c.Config); err != nil {
 		return cli.UsageError{Err: err}
 	}
 	for _, why := range without {
-		fmt.Fprintf(stderr, "meshbench: without %s\n", why)
+		fmt.Fprintf(call.stderr, "meshbench: without %s\n", why)
 	}
 	return nil
 }
@@ -110,76 +103,4 @@ func (c *config) leaveOut() (without []string) {
 	}
 	c.Scenarios = can
 	return without
-}
-
-// stringList is a flag that may be given several times.
-type stringList []string
-
-func (l *stringList) String() string     { return strings.Join(*l, " ") }
-func (l *stringList) Set(s string) error { *l = append(*l, s); return nil }
-
-// output says where results go.
-type output struct {
-	json, gobench string
-	reports       stringList
-	asserts       stringList
-	quiet, ascii  bool
-}
-
-func outputFlags(fs *flag.FlagSet) *output {
-	o := new(output)
-	fs.StringVar(&o.json, "json", "", "write the result as JSON to `file`; - is standard output, in place of the text")
-	fs.StringVar(&o.gobench, "bench", "", "write the result in the Go benchmark format, for benchstat, to `file`")
-	fs.Var(&o.reports, "report", "write a report to `file`, its form by the ending: "+endings()+"; may be given several times")
-	fs.Var(&o.asserts, "assert", "`condition` such as steady.latency.p99<5ms that every run must meet, or the exit code is 3; may be given several times")
-	fs.BoolVar(&o.quiet, "quiet", false, "no progress on standard error")
-	fs.BoolVar(&o.ascii, "ascii", false, "no character above ASCII in the text")
-	return o
-}
-
-// check reads the assertions, and sees to it that the files can be written:
-// better now than after the measurement.
-func (o *output) check(scenarios []string, parse func(string) (result.Assert, error)) ([]result.Assert, error) {
-	var asserts []result.Assert
-	for _, text := range o.asserts {
-		a, err := parse(text)
-		if err == nil {
-			err = a.Check(scenarios)
-		}
-		if err != nil {
-			return nil, cli.UsageError{Err: err}
-		}
-		asserts = append(asserts, a)
-	}
-	for _, name := range o.reports {
-		format, err := reports.FormatOf(name)
-		if err != nil {
-			return nil, cli.UsageError{Err: err}
-		}
-		if format == "xml" && len(o.asserts) == 0 {
-			return nil, cli.Usagef("-report %q is JUnit's XML of the assertions: it takes -assert", name)
-		}
-	}
-	files := append([]string{o.json, o.gobench}, o.reports...)
-	for i, name := range files {
-		switch {
-		case name == "-" && i > 0:
-			return nil, cli.Usagef("only -json takes - for standard output")
-		case name != "" && slices.Contains(files[:i], name):
-			return nil, cli.Usagef("%q is to be written twice, want a file for each", name)
-		}
-	}
-	return asserts, printing.Check(files...)
-}
-
-// endings are what a report's file may end in.
-func endings() string { return "." + strings.Join(reports.Formats, ", .") }
-
-// parsePercent reads 5%. A bare number is refused: 5 could mean 5 % or 500 %.
-func parsePercent(s string) (float64, error) {
-	v, err := result.ParseRatio(s)
-	if err != nil || !(v >= 0) || !strings.HasSuffix(s, "%") {
-		return 0, fmt.Errorf("%q is no percentage, want one such as 5%%", s)
-	}
-	return v, nil
 }

@@ -17,6 +17,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/reports"
 )
 
 const usage = `usage: meshbench [flags]
@@ -47,18 +48,48 @@ func main() {
 // command is what meshbench does under one name.
 type command struct {
 	name, about string
-	run         func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+	usage       string // what -h says before the flags
+	arguments   bool   // it takes arguments that are no flags
+
+	// flags registers its flags, and gives what it does once they are parsed.
+	flags func(*flag.FlagSet, *cli.Groups) func(context.Context, *call) error
 }
 
+// call is one call of a command.
+type call struct {
+	fs             *flag.FlagSet
+	args           []string        // all, as they were given
+	others         []string        // those that are no flags
+	given          map[string]bool // the flags that are there
+	stdout, stderr io.Writer
+}
+
+// shaping are the arguments that figures of a simulation depend on: not those that
+// say where they go, or how much runs at once.
+func (c *call) shaping() []string {
+	args := append(strings.Fields(c.fs.Name())[1:], c.others...)
+	c.fs.Visit(func(f *flag.Flag) {
+		switch {
+		case slices.Contains([]string{"json", "bench", "report", "quiet", "ascii", "trace", "workers"}, f.Name):
+		case f.Value.String() == "true":
+			args = append(args, "-"+f.Name)
+		default:
+			args = append(args, "-"+f.Name, f.Value.String())
+		}
+	})
+	return args
+}
+
+// commands are all but the one without a name, which measures.
 var commands = []command{
-	{"compare", "set two results side by side and say what has changed", compare},
-	{"compare-servers", "measure two servers in turn, A B B A, pair by pair", compareServers},
-	{"report", "draw results that -json has written, as text or in another form", report},
-	{"metrics", "list all metrics with their definitions", metrics},
-	{"agree", "set what is measured over UDP and simulated side by side", agree},
-	{"swarm", "check the protocol's invariants on simulated meshes under random faults", runSwarm},
-	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", runStudy},
-	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", runSweep},
+	{"compare", "set two results side by side and say what has changed", compareUsage, true, compare},
+	{"compare-servers", "measure two servers in turn, A B B A, pair by pair", compareServersUsage, false, compareServers},
+	{"report", "draw results that -json has written, as text or in another form", reportUsage(), true, report},
+	{"metrics", "list all metrics with their definitions", "usage: meshbench metrics\n", false, metrics},
+	{"agree", "set what is measured over UDP and simulated side by side", agreeUsage, true, agree},
+	{"swarm", "check the protocol's invariants on simulated meshes under random faults", swarmUsage(), false, runSwarm},
+	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", studyUsage(), true, runStudy},
+	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", sweepUsage + axesUsage(), true, runSweep},
 }
 
 // commandList is the commands, one a line.
@@ -78,20 +109,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		args = append(args[1:len(args):len(args)], "-h")
 	}
-	if len(args) == 0 || args[0] == "" || args[0][0] == '-' {
-		return measure(ctx, args, stdout, stderr)
-	}
-	for _, c := range commands {
-		if c.name == args[0] {
-			err := c.run(ctx, args[1:], stdout, stderr)
-			if usage, ok := errors.AsType[cli.UsageError](err); ok {
-				usage.Of = "meshbench " + c.name
-				return usage
-			}
-			return err
+	c := command{usage: usage + commandList() + exitCodes, arguments: true, flags: measure}
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] })
+		if i < 0 {
+			return noCommand(args[0])
 		}
+		c, args = commands[i], args[1:]
 	}
-	return noCommand(args[0])
+	fs := flag.NewFlagSet(strings.TrimSpace("meshbench "+c.name), flag.ContinueOnError)
+	groups := cli.NewGroups(fs)
+	do := c.flags(fs, groups)
+	others, err := cli.ParseGrouped(fs, groups, args, c.usage, stdout)
+	switch {
+	case err != nil:
+	case len(others) > 0 && !c.arguments:
+		err = cli.Usagef("%s takes no arguments, not %q", c.name, others[0])
+	default:
+		err = do(ctx, &call{fs, args, others, cli.Given(fs), stdout, stderr})
+	}
+	if usage, ok := errors.AsType[cli.UsageError](err); ok {
+		usage.Of = fs.Name()
+		return usage
+	}
+	return err
 }
 
 // noCommand says what there is instead of a word that is neither flag nor command.
@@ -107,44 +148,47 @@ func noCommand(word string) error {
 }
 
 // measure runs scenarios, over UDP or simulated.
-func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := flag.NewFlagSet("meshbench", flag.ContinueOnError)
-	cfg, out, groups := benchFlags(fs)
+func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
+	cfg, out := benchFlags(fs, groups)
 	groups.Begin("simulation", "")
 	virtual := simFlags(fs)
-	others, err := cli.ParseGrouped(fs, groups, args, usage+commandList()+exitCodes, stdout)
-	switch {
-	case err != nil:
-		return err
-	case len(others) > 0:
-		return noCommand(others[0])
+	return func(ctx context.Context, c *call) error {
+		if len(c.others) > 0 {
+			return noCommand(c.others[0])
+		}
+		if err := virtual.apply(c, cfg, out); err != nil {
+			return err
+		}
+		if err := cfg.finish(c); err != nil {
+			return err
+		}
+		asserts, err := out.check(cfg.Scenarios, scenario.Metrics.ParseAssertion)
+		if err != nil {
+			return err
+		}
+		args := c.args
+		if virtual.on {
+			args = c.shaping()
+		}
+		var status scenario.Status
+		stop := showProgress(&status, cfg.Config, c.stderr, out.quiet)
+		started := time.Now()
+		r, failed := scenario.Execute(ctx, cfg.Config, mesh.Version(args), &status)
+		stop()
+		if virtual.on && r != nil && !out.quiet {
+			saySpeed(c.stderr, r, time.Since(started))
+		}
+		if failed != nil && (r == nil || !r.Measured()) {
+			return failed
+		}
+		r.Assertions = result.Evaluate(asserts, r)
+		if failed == nil && !r.Interrupted && r.Failure() != "" {
+			failed = errors.New(r.Failure())
+		}
+		err = out.write(c.stdout, func(w io.Writer) error { return scenario.Metrics.WriteGoBench(w, r) },
+			func(name string) *reports.Document { return reports.Results([]reports.Named{{Name: name, Result: r}}) })
+		return outcome(err, failed, r.Interrupted, r.Assertions)
 	}
-	if err := virtual.apply(fs, cfg, out, stdout); err != nil {
-		return err
-	}
-	if err := cfg.finish(fs, stderr); err != nil {
-		return err
-	}
-	asserts, err := out.check(cfg.Scenarios, scenario.Metrics.ParseAssertion)
-	if err != nil {
-		return err
-	}
-	var status scenario.Status
-	stop := showProgress(&status, cfg.Config, stderr, out.quiet)
-	started := time.Now()
-	r, failed := scenario.Execute(ctx, cfg.Config, mesh.Version(virtual.args(fs, args)), &status)
-	stop()
-	if !out.quiet {
-		virtual.speed(stderr, r, time.Since(started))
-	}
-	if failed != nil && (r == nil || !r.Measured()) {
-		return failed
-	}
-	r.Assertions = result.Evaluate(asserts, r)
-	if failed == nil && !r.Interrupted && r.Failure() != "" {
-		failed = errors.New(r.Failure())
-	}
-	return outcome(out.write(r, stdout), failed, r.Interrupted, r.Assertions)
 }
 
 // outcome is what a command ends with: what could not be written, or measured,
@@ -164,24 +208,20 @@ func outcome(written, failed error, interrupted bool, asserted []result.Assertio
 }
 
 // metrics lists the definitions.
-func metrics(_ context.Context, args []string, stdout, _ io.Writer) error {
-	fs := flag.NewFlagSet("meshbench metrics", flag.ContinueOnError)
-	if others, err := cli.Parse(fs, args, "usage: meshbench metrics\n", stdout); err != nil {
-		return err
-	} else if len(others) > 0 {
-		return cli.Usagef("metrics takes no arguments, not %q", others[0])
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "A distribution, marked *, has the figures %s,\nsuch as steady.latency.p99.\n\n", strings.Join(result.Fields, ", "))
-	for _, d := range scenario.Metrics.All() {
-		name := d.Name
-		if d.Dist {
-			name += " *"
+func metrics(*flag.FlagSet, *cli.Groups) func(context.Context, *call) error {
+	return func(_ context.Context, c *call) error {
+		var b strings.Builder
+		fmt.Fprintf(&b, "A distribution, marked *, has the figures %s,\nsuch as steady.latency.p99.\n\n", strings.Join(result.Fields, ", "))
+		for _, d := range scenario.Metrics.All() {
+			name := d.Name
+			if d.Dist {
+				name += " *"
+			}
+			fmt.Fprintf(&b, "%-30s %-10s %s\n", name, d.Unit, d.Text)
 		}
-		fmt.Fprintf(&b, "%-30s %-10s %s\n", name, d.Unit, d.Text)
+		_, err := io.WriteString(c.stdout, b.String())
+		return err
 	}
-	_, err := io.WriteString(stdout, b.String())
-	return err
 }
 
 // readResult reads one result file.

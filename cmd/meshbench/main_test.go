@@ -107,7 +107,7 @@ func TestUsage(t *testing.T) {
 		{"agree x.json", 2, "two result files or none, not 1"},
 		{"agree -repeat 1001", 2, "want at most 1000"},
 		{"agree -report x.pdf", 2, `"x.pdf", want one that ends in .txt`},
-		{"agree -report x.xml", 2, "takes -assert"},
+		{"agree -report x.xml", 2, "there are none"},
 		{"agree -server 127.0.0.1:1", 2, "cannot be simulated"},
 		{"agree -host none -scenario saturate", 2, "want one such as"},
 		{"agree -host cores=x", 2, `host "cores=x"`},
@@ -168,7 +168,7 @@ func TestRun(t *testing.T) {
 
 func TestJSONOnStdout(t *testing.T) {
 	t.Parallel()
-	code, stdout, _ := invoke(t.Context(), "-peers", "2", "-scenario", "join", "-json", "-", "-quiet")
+	code, stdout, _ := invoke(t.Context(), "-sim", "-peers", "2", "-scenario", "join", "-json", "-", "-quiet")
 	var r result.Result
 	if err := json.Unmarshal([]byte(stdout), &r); code != 0 || err != nil {
 		t.Errorf("exit %d, %v:\n%s", code, err, stdout)

@@ -9,29 +9,97 @@ import (
 	"strings"
 
 	"p2plocal/bench/result"
-	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
 
-// write writes the result wherever it is wanted.
-func (o *output) write(r *result.Result, stdout io.Writer) error {
-	return o.writeAll(stdout, false, func(w io.Writer) error { return scenario.Metrics.WriteGoBench(w, r) },
-		func(name string) *reports.Document { return reports.Results([]reports.Named{{Name: name, Result: r}}) })
+// stringList is a flag that may be given several times.
+type stringList []string
+
+func (l *stringList) String() string     { return strings.Join(*l, " ") }
+func (l *stringList) Set(s string) error { *l = append(*l, s); return nil }
+
+// output says where results go, and how text looks.
+type output struct {
+	json, gobench     string
+	reports, asserts  stringList
+	quiet, ascii, all bool
 }
 
-// writeAll writes a document, by the name of the file that it goes to, and the
-// Go benchmark format wherever they are wanted. One place that fails does not
-// keep it from the others.
-func (o *output) writeAll(stdout io.Writer, all bool, gobench func(io.Writer) error, document func(name string) *reports.Document) error {
-	var errs []error
+// textFlags are for what only prints, reportFlags for what also writes reports, and
+// outputFlags for what has a result of its own.
+func textFlags(fs *flag.FlagSet) *output {
+	o := new(output)
+	fs.BoolVar(&o.ascii, "ascii", false, "no character above ASCII in the text")
+	return o
+}
+
+func reportFlags(fs *flag.FlagSet, endings string) *output {
+	o := textFlags(fs)
+	fs.Var(&o.reports, "report", "write a report to `file`, its form by the ending: "+endings+"; may be given several times")
+	fs.BoolVar(&o.quiet, "quiet", false, "no progress on standard error")
+	return o
+}
+
+func outputFlags(fs *flag.FlagSet) *output {
+	o := reportFlags(fs, "."+strings.Join(reports.Formats, ", ."))
+	fs.StringVar(&o.json, "json", "", "write the result as JSON to `file`; - is standard output, in place of the text")
+	fs.StringVar(&o.gobench, "bench", "", "write the result in the Go benchmark format, for benchstat, to `file`")
+	fs.Var(&o.asserts, "assert", "`condition` such as steady.latency.p99<5ms that every run must meet, or the exit code is 3; may be given several times")
+	return o
+}
+
+// check reads the assertions, and ensures that the files can be written:
+// better now than after the measurement.
+func (o *output) check(scenarios []string, parse func(string) (result.Assert, error)) ([]result.Assert, error) {
+	var asserts []result.Assert
+	for _, text := range o.asserts {
+		a, err := parse(text)
+		if err == nil {
+			err = a.Check(scenarios)
+		}
+		if err != nil {
+			return nil, cli.UsageError{Err: err}
+		}
+		asserts = append(asserts, a)
+	}
+	for _, name := range o.reports {
+		format, err := reports.FormatOf(name)
+		if err != nil {
+			return nil, cli.UsageError{Err: err}
+		}
+		if format == "xml" && len(o.asserts) == 0 {
+			return nil, cli.Usagef("-report %q is JUnit's XML of assertions, and there are none", name)
+		}
+	}
+	files := append([]string{o.json, o.gobench}, o.reports...)
+	for i, name := range files {
+		switch {
+		case name == "-" && i > 0:
+			return nil, cli.Usagef("only -json takes - for standard output")
+		case name != "" && slices.Contains(files[:i], name):
+			return nil, cli.Usagef("%q is to be written twice, want a file for each", name)
+		}
+	}
+	return asserts, printing.Check(files...)
+}
+
+// print prints a document.
+func (o *output) print(stdout io.Writer, format string, d *reports.Document) error {
+	return d.Write(stdout, format, printing.Options(stdout, o.ascii, o.all))
+}
+
+// write writes a document, by the name of the file that it goes to, and the Go
+// benchmark format wherever they are wanted. One place that fails does not keep it
+// from the others.
+func (o *output) write(stdout io.Writer, gobench func(io.Writer) error, document func(name string) *reports.Document) error {
 	format := "txt"
 	if o.json == "-" {
 		format = "json"
 	}
-	errs = append(errs, document("").Write(stdout, format, printing.Options(stdout, o.ascii, all)))
+	errs := []error{o.print(stdout, format, document(""))}
 	if o.json != "" && o.json != "-" {
 		errs = append(errs, printing.WriteFile(o.json, func(w io.Writer) error { return document("").Write(w, "json", reports.Options{}) }))
 	}
@@ -39,50 +107,47 @@ func (o *output) writeAll(stdout io.Writer, all bool, gobench func(io.Writer) er
 		errs = append(errs, printing.WriteFile(o.gobench, gobench))
 	}
 	for _, name := range o.reports {
-		errs = append(errs, printing.Report(name, document(name), reports.Options{ASCII: o.ascii, All: all}))
+		errs = append(errs, printing.Report(name, document(name), reports.Options{ASCII: o.ascii, All: o.all}))
 	}
-	var lines []string
-	for _, err := range errs {
-		if err != nil {
-			lines = append(lines, err.Error())
-		}
-	}
-	if len(lines) > 0 {
-		return errors.New(strings.Join(lines, "; "))
-	}
-	return nil
+	return cli.Join(errs...)
+}
+
+// writeReport writes a document that has neither JSON nor benchmarks of its own.
+func (o *output) writeReport(stdout io.Writer, d *reports.Document) error {
+	return o.write(stdout, nil, func(string) *reports.Document { return d })
+}
+
+func reportUsage() string {
+	return "usage: meshbench report [flags] FORMAT RESULT.json ...\n\nFORMAT is one of " + strings.Join(reports.Formats, ", ") + ".\n"
 }
 
 // report draws saved results again.
-func report(_ context.Context, args []string, stdout, _ io.Writer) error {
-	fs := flag.NewFlagSet("meshbench report", flag.ContinueOnError)
-	ascii := fs.Bool("ascii", false, "no character above ASCII in the text")
-	all := fs.Bool("all", false, "print all metrics of a result of compare-servers")
-	others, err := cli.Parse(fs, args, "usage: meshbench report [flags] FORMAT RESULT.json ...\n\nFORMAT is one of "+strings.Join(reports.Formats, ", ")+".\n", stdout)
-	if err != nil {
-		return err
-	}
-	if len(others) < 2 {
-		return cli.Usagef("report takes a format and result files, as in report txt result.json")
-	}
-	format := others[0]
-	if !slices.Contains(reports.Formats, format) {
-		return cli.Usagef("format %q, want one of %s", format, strings.Join(reports.Formats, ", "))
-	}
-	var results []reports.Named
-	for _, name := range others[1:] {
-		r, err := readResult(name)
-		if errors.Is(err, result.ErrPairing) && len(others) == 2 {
-			p, err := readFile(name, stat.ReadPairing)
+func report(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
+	out := textFlags(fs)
+	fs.BoolVar(&out.all, "all", false, "print all metrics of a result of compare-servers")
+	return func(_ context.Context, c *call) error {
+		if len(c.others) < 2 {
+			return cli.Usagef("report takes a format and result files, as in report txt result.json")
+		}
+		format, files := c.others[0], c.others[1:]
+		if !slices.Contains(reports.Formats, format) {
+			return cli.Usagef("format %q, want one of %s", format, strings.Join(reports.Formats, ", "))
+		}
+		var results []reports.Named
+		for _, name := range files {
+			r, err := readResult(name)
+			if errors.Is(err, result.ErrPairing) && len(files) == 1 {
+				p, err := readFile(name, stat.ReadPairing)
+				if err != nil {
+					return err
+				}
+				return out.print(c.stdout, format, reports.Pairing(p))
+			}
 			if err != nil {
 				return err
 			}
-			return reports.Pairing(p).Write(stdout, format, printing.Options(stdout, *ascii, *all))
+			results = append(results, reports.Named{Name: name, Result: r})
 		}
-		if err != nil {
-			return err
-		}
-		results = append(results, reports.Named{Name: name, Result: r})
+		return out.print(c.stdout, format, reports.Results(results))
 	}
-	return reports.Results(results).Write(stdout, format, printing.Options(stdout, *ascii, *all))
 }

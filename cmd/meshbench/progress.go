@@ -3,11 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
@@ -26,35 +24,29 @@ func showProgress(status *scenario.Status, cfg result.Config, stderr io.Writer, 
 		of = " of virtual time"
 	}
 	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), scenario.Expected(&cfg).Round(time.Second), of)
-	f, terminal := printing.Terminal(stderr)
-	if !terminal || os.Getenv("TERM") == "dumb" {
+	if printing.Columns(stderr) == 0 {
 		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", progressName(p)) }
 		return func() {}
 	}
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for {
+	show, wipe := printing.Line(stderr, false)
+	done := make(chan struct{})
+	var shown sync.WaitGroup
+	shown.Go(func() {
+		for tick := time.Tick(200 * time.Millisecond); ; {
 			select {
 			case <-done:
-				fmt.Fprint(stderr, "\r\x1b[K")
+				wipe()
 				return
-			case <-tick.C:
+			case <-tick:
 			}
 			if p := status.Now(); p != nil {
-				columns, _, err := term.GetSize(int(f.Fd()))
-				if err != nil {
-					columns = 80
-				}
-				fmt.Fprint(stderr, "\r\x1b[K", progressLine(p, columns-1)) // the last column would break the line
+				show("%s", progressLine(p, printing.Columns(stderr)))
 			}
 		}
-	}()
+	})
 	return func() {
 		close(done)
-		<-ended
+		shown.Wait()
 	}
 }
 
@@ -90,21 +82,24 @@ func progressLine(p *scenario.Progress, columns int) string {
 		}
 		rest += t
 	}
-	if bar := min(columns-len(line)-len(rest)-3, 20); bar >= 5 {
-		full := min(int(time.Duration(bar)*elapsed/max(p.Expected, 1)), bar)
-		line += " [" + strings.Repeat("=", full) + strings.Repeat(" ", bar-full) + "]"
+	if width := min(columns-len(line)-len(rest)-3, 20); width >= 5 {
+		line += " " + bar(width, float64(elapsed)/float64(max(p.Expected, 1)))
 	}
 	line += rest
 	return line[:min(len(line), max(columns, 0))]
 }
 
+// bar draws a part of a whole.
+func bar(width int, part float64) string {
+	full := min(int(float64(width)*part), width)
+	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "]"
+}
+
 // doneLine says how many of all parts are done, and how long the others will take.
 func doneLine(start time.Time, unit string, done, all uint64) string {
-	const width = 20
-	part := float64(done) / float64(all)
-	full, left := int(width*part), ""
+	part, left := float64(done)/float64(all), ""
 	if done > 0 {
 		left = fmt.Sprintf(", %v left", time.Duration(float64(time.Since(start))*(1/part-1)).Round(time.Second))
 	}
-	return fmt.Sprintf("[%s%s] %d of %d %s%s", strings.Repeat("=", full), strings.Repeat(" ", width-full), done, all, unit, left)
+	return fmt.Sprintf("%s %d of %d %s%s", bar(20, part), done, all, unit, left)
 }

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"p2plocal/bench/faults"
@@ -32,19 +31,17 @@ func simFlags(fs *flag.FlagSet) *simulation {
 }
 
 // apply puts the simulation into the configuration.
-func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.Writer) error {
-	set := make(map[string]bool)
-	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
+func (s *simulation) apply(call *call, c *config, out *output) error {
 	if !s.on {
 		for _, name := range []string{"faults", "host", "trace", "until"} {
-			if set[name] {
+			if call.given[name] {
 				return cli.Usagef("-%s wants -sim: it is for a virtual network", name)
 			}
 		}
 		return nil
 	}
 	switch {
-	case set["isolation"]:
+	case call.given["isolation"]:
 		return cli.Usagef("-isolation and -sim exclude each other: a simulated peer is neither goroutine nor process")
 	case s.trace && out.json == "-":
 		return cli.Usagef("-trace and -json - both want standard output")
@@ -58,9 +55,9 @@ func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.W
 		v.Network.Delay = 0 // it is the host's wake and send
 	}
 	if s.trace {
-		v.Trace = stdout
+		v.Trace = call.stdout
 	}
-	if set["faults"] {
+	if call.given["faults"] {
 		script, err := readScript(s.faults)
 		if err != nil {
 			return err
@@ -69,13 +66,13 @@ func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.W
 		if script.Queue > 0 {
 			v.Queue = script.Queue
 		}
-		if !set["seed"] {
+		if !call.given["seed"] {
 			c.Seed = script.Seed
 		}
-		if !set["peers"] {
+		if !call.given["peers"] {
 			c.Peers = script.Peers
 		}
-		if !set["refresh"] {
+		if !call.given["refresh"] {
 			c.timing.Refresh = script.Refresh
 		}
 	}
@@ -83,30 +80,8 @@ func (s *simulation) apply(fs *flag.FlagSet, c *config, out *output, stdout io.W
 	return nil
 }
 
-// args are the arguments that a result depends on: of a simulated one not
-// those that say where it goes.
-func (s *simulation) args(fs *flag.FlagSet, args []string) []string {
-	if !s.on {
-		return args
-	}
-	var shaping []string
-	fs.Visit(func(f *flag.Flag) {
-		switch {
-		case slices.Contains([]string{"json", "bench", "report", "quiet", "ascii", "trace"}, f.Name):
-		case f.Value.String() == "true":
-			shaping = append(shaping, "-"+f.Name)
-		default:
-			shaping = append(shaping, "-"+f.Name, f.Value.String())
-		}
-	})
-	return shaping
-}
-
-// speed says how fast the simulation was, which is no part of the result.
-func (s *simulation) speed(stderr io.Writer, r *result.Result, took time.Duration) {
-	if !s.on || r == nil {
-		return
-	}
+// saySpeed says how fast a simulation was, which is no part of the result.
+func saySpeed(stderr io.Writer, r *result.Result, took time.Duration) {
 	var virtual float64
 	for _, run := range r.Runs {
 		for _, scenario := range run.Scenarios {

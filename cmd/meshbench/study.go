@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,7 +16,7 @@ import (
 	"p2plocal/reports"
 )
 
-const studyUsage = `usage: meshbench study [AXIS=VALUES ...] [flags]
+const studyIntro = `usage: meshbench study [AXIS=VALUES ...] [flags]
        meshbench study -scenario NAME -show METRIC,METRIC AXIS=VALUES ... [flags]
 
 A study runs a simulated scenario in all combinations of its axes' values, many
@@ -35,150 +33,121 @@ dead one is noticed, and traffic.
 
 `
 
-// studyEnd is what the usage of both ends with.
-func studyEnd() string {
-	var b strings.Builder
-	b.WriteString("\nAn AXIS given takes the place of a study's own. VALUES have commas between them; those of\nintervals may be ranges: A..B (five points), A..B/STEP or A..B/POINTS. Axes:\n\n")
-	for _, s := range study.Settings {
-		fmt.Fprintf(&b, "  %-9s  %s\n", s.Name, s.About)
+// studyUsage lists the studies.
+func studyUsage() string {
+	text := studyIntro
+	for _, g := range study.Presets(1) {
+		text += fmt.Sprintf("  %-9s  %s\n", g.Name, g.About)
 	}
-	b.WriteString("\nExit codes: 0 done, 1 failure, 2 usage, 130 interrupted (what was finished is\nwritten).\n")
-	return b.String()
+	return text + axesUsage()
 }
 
-// studyCommand is what study and sweep have in common.
-type studyCommand struct {
-	fs            *flag.FlagSet
+// axesUsage is what the usage of study and of sweep ends with.
+func axesUsage() string {
+	text := "\nAn AXIS given takes the place of a study's own. VALUES have commas between them; those of\nintervals may be ranges: A..B (five points), A..B/STEP or A..B/POINTS. Axes:\n\n"
+	for _, s := range study.Settings {
+		text += fmt.Sprintf("  %-9s  %s\n", s.Name, s.About)
+	}
+	return text + "\nExit codes: 0 done, 1 failure, 2 usage, 130 interrupted (what was finished is\nwritten).\n"
+}
+
+// grids is what study and sweep have in common.
+type grids struct {
 	seed          uint64
 	runs, workers int
-	files         stringList
-	ascii, quiet  bool
+	out           *output
 }
 
-func newStudyCommand(name string) *studyCommand {
-	c := &studyCommand{fs: flag.NewFlagSet("meshbench "+name, flag.ContinueOnError)}
-	c.fs.Uint64Var(&c.seed, "seed", 1, "`seed` of every random choice; run r of a combination takes seed+r")
-	c.fs.IntVar(&c.runs, "repeat", 0, "`runs` of each combination; 0: as many as the study takes")
-	c.fs.IntVar(&c.workers, "workers", runtime.GOMAXPROCS(0), "combinations that run at once")
-	c.fs.Var(&c.files, "report", "also write a report to `file`, its form by the ending: .txt, .md, .html (with charts), .csv or .json (all figures); may be given several times")
-	c.fs.BoolVar(&c.ascii, "ascii", false, "no character above ASCII in the text")
-	c.fs.BoolVar(&c.quiet, "quiet", false, "no progress on standard error")
-	return c
+func gridFlags(fs *flag.FlagSet) *grids {
+	g := &grids{out: reportFlags(fs, ".txt, .md, .html (with charts), .csv or .json (all figures)")}
+	fs.Uint64Var(&g.seed, "seed", 1, "`seed` of every random choice; run r of a combination takes seed+r")
+	fs.IntVar(&g.runs, "repeat", 0, "`runs` of each combination; 0: as many as the study takes")
+	fs.IntVar(&g.workers, "workers", runtime.GOMAXPROCS(0), "combinations that run at once")
+	return g
 }
 
 // runStudy is "meshbench study".
-func runStudy(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	c := newStudyCommand("study")
-	only := c.fs.String("only", "", "`studies` to do, with commas between them (default all)")
-	scenario := c.fs.String("scenario", "", "study this `scenario` instead")
-	show := c.fs.String("show", "", "`metrics` of the scenario to show, with commas between them; meshbench metrics lists them")
-	usage := studyUsage
-	presets := study.Presets(1)
-	var names []string
-	for _, g := range presets {
-		usage += fmt.Sprintf("  %-9s  %s\n", g.Name, g.About)
-		names = append(names, g.Name)
-	}
-	axes, err := cli.Parse(c.fs, args, usage+studyEnd(), stdout)
-	switch {
-	case err != nil:
-		return err
-	case (*scenario == "") != (*show == ""):
-		return cli.Usagef("-scenario and -show belong together: what to run, and what to show of it")
-	case *scenario != "" && *only != "":
-		return cli.Usagef("-scenario and -only exclude each other: a study of your own, or one that there is")
-	case *scenario != "":
-		g, err := study.Custom(*scenario, strings.Split(*show, ","))
-		if err != nil {
-			return cli.UsageError{Err: err}
+func runStudy(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
+	g := gridFlags(fs)
+	only := fs.String("only", "", "`studies` to do, with commas between them (default all)")
+	scenario := fs.String("scenario", "", "study this `scenario` instead")
+	show := fs.String("show", "", "`metrics` of the scenario to show, with commas between them; meshbench metrics lists them")
+	return func(ctx context.Context, c *call) error {
+		switch {
+		case (*scenario == "") != (*show == ""):
+			return cli.Usagef("-scenario and -show belong together: what to run, and what to show of it")
+		case *scenario != "" && *only != "":
+			return cli.Usagef("-scenario and -only exclude each other: a study of your own, or one that there is")
+		case *scenario != "":
+			custom, err := study.Custom(*scenario, strings.Split(*show, ","))
+			if err != nil {
+				return cli.UsageError{Err: err}
+			}
+			return g.run(ctx, c, custom)
 		}
-		return c.run(ctx, []study.Grid{g}, axes, stdout, stderr)
-	}
-	wanted := names
-	if *only != "" {
-		wanted = strings.Split(*only, ",")
-	}
-	var grids []study.Grid
-	for _, name := range wanted {
-		i := slices.IndexFunc(presets, func(g study.Grid) bool { return g.Name == name })
-		if i < 0 {
-			return cli.Usagef("%q is no study, want some of %s", name, strings.Join(names, ", "))
+		presets := study.Presets(1)
+		if *only == "" {
+			return g.run(ctx, c, presets...)
 		}
-		grids = append(grids, presets[i])
+		var names []string
+		for _, p := range presets {
+			names = append(names, p.Name)
+		}
+		var wanted []study.Grid
+		for name := range strings.SplitSeq(*only, ",") {
+			i := slices.Index(names, name)
+			if i < 0 {
+				return cli.Usagef("%q is no study, want some of %s", name, strings.Join(names, ", "))
+			}
+			wanted = append(wanted, presets[i])
+		}
+		return g.run(ctx, c, wanted...)
 	}
-	return c.run(ctx, grids, axes, stdout, stderr)
 }
 
 // runSweep is "meshbench sweep".
-func runSweep(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	c := newStudyCommand("sweep")
-	axes, err := cli.Parse(c.fs, args, sweepUsage+studyEnd(), stdout)
-	if err != nil {
-		return err
-	}
-	return c.run(ctx, []study.Grid{study.Sweep(c.seed)}, axes, stdout, stderr)
+func runSweep(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
+	g := gridFlags(fs)
+	return func(ctx context.Context, c *call) error { return g.run(ctx, c, study.Sweep(g.seed)) }
 }
 
-// run does the studies with these axes, and writes what came of them.
-func (c *studyCommand) run(ctx context.Context, grids []study.Grid, axes []string, stdout, stderr io.Writer) error {
-	var given []study.Axis
-	for _, text := range axes {
+// run does the studies with the axes given, and writes what came of them.
+func (g *grids) run(ctx context.Context, c *call, studies ...study.Grid) error {
+	var axes []study.Axis
+	for _, text := range c.others {
 		a, err := study.ParseAxis(text)
 		if err != nil {
 			return cli.UsageError{Err: err}
 		}
-		given = append(given, a)
+		axes = append(axes, a)
 	}
-	for i := range grids {
-		g := &grids[i]
-		if g.Config.Seed = c.seed; c.runs != 0 {
-			g.Config.Repeat = c.runs
+	for i := range studies {
+		s := &studies[i]
+		if s.Config.Seed = g.seed; g.runs != 0 {
+			s.Config.Repeat = g.runs
 		}
-		if err := g.Vary(given); err != nil {
+		if err := s.Vary(axes); err != nil {
 			return cli.UsageError{Err: err}
 		}
 	}
-	if c.workers < 1 || c.workers > 1024 {
-		return cli.Usagef("-workers %d, want 1 to 1024", c.workers)
+	if g.workers < 1 || g.workers > 1024 {
+		return cli.Usagef("-workers %d, want 1 to 1024", g.workers)
 	}
-	for _, file := range c.files {
-		if format, err := reports.FormatOf(file); err != nil {
-			return cli.UsageError{Err: err}
-		} else if format == "xml" {
-			return cli.Usagef("-report %q: a study has no verdicts for JUnit", file)
-		}
-	}
-	if err := printing.Check(c.files...); err != nil {
+	if _, err := g.out.check(nil, nil); err != nil {
 		return err
 	}
 	start := time.Now()
-	show, wipe := printing.Line(stderr, c.quiet)
-	report, err := study.Run(ctx, grids, mesh.Version(shaping(c.fs, axes)), c.workers, func(done, all int) { show("%s", doneLine(start, "combinations", uint64(done), uint64(all))) })
+	show, wipe := printing.Line(c.stderr, g.out.quiet)
+	report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), g.workers, func(done, all int) { show("%s", doneLine(start, "combinations", uint64(done), uint64(all))) })
 	wipe()
 	if err != nil {
 		return err
 	}
-	errs := []error{reports.Study(report).Write(stdout, "txt", printing.Options(stdout, c.ascii, false))}
-	for _, file := range c.files {
-		errs = append(errs, printing.Report(file, reports.Study(report), reports.Options{ASCII: c.ascii}))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	if err := g.out.writeReport(c.stdout, reports.Study(report)); err != nil {
+		return err
 	}
 	if report.Interrupted {
 		return cli.Interrupted
 	}
 	return nil
-}
-
-// shaping are the arguments that the figures depend on: not those that say
-// where they go, or how many combinations run at once.
-func shaping(fs *flag.FlagSet, others []string) []string {
-	args := append(strings.Fields(fs.Name())[1:], others...)
-	fs.Visit(func(f *flag.Flag) {
-		if !slices.Contains([]string{"report", "ascii", "quiet", "workers"}, f.Name) {
-			args = append(args, "-"+f.Name, f.Value.String())
-		}
-	})
-	return args
 }

@@ -20,7 +20,7 @@ import (
 	"p2plocal/core/simnet"
 )
 
-const swarmUsage = `usage: meshbench swarm [-seeds FIRST..LAST] [-workers N]
+const swarmIntro = `usage: meshbench swarm [-seeds FIRST..LAST] [-workers N]
        meshbench swarm -seed N [-trace] [-until T]
        meshbench swarm -faults FILE [-trace] [-until T]
 
@@ -35,9 +35,20 @@ Invariants:
 // shown is how many failing seeds are printed in full.
 const shown = 10
 
+// swarmUsage lists the invariants.
+func swarmUsage() string {
+	text := swarmIntro
+	for _, i := range swarm.Invariants {
+		text += fmt.Sprintf("  %-13s %s\n", i[0], i[1])
+	}
+	return text + `
+Exit codes: 0 every invariant held, 1 failure, 2 usage, 3 one was broken,
+130 interrupted.
+`
+}
+
 // runSwarm is "meshbench swarm".
-func runSwarm(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := flag.NewFlagSet("meshbench swarm", flag.ContinueOnError)
+func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
 	seeds := fs.String("seeds", "1..2000", "the `range` of seeds to run, each with faults of its own")
 	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "seeds that run at once")
 	seed := fs.Uint64("seed", 0, "run this one seed")
@@ -45,52 +56,34 @@ func runSwarm(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	quiet := fs.Bool("quiet", false, "no progress on standard error")
 	trace := fs.Bool("trace", false, "print the event log of the one run")
 	until := fs.Duration("until", 0, "stop the one run at this virtual `time`; 0: at its end")
-	others, err := cli.Parse(fs, args, swarmUsage+invariants(), stdout)
-	if err != nil {
-		return err
-	}
-	given := map[string]bool{}
-	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	one := given["seed"] || given["faults"]
-	switch {
-	case len(others) > 0:
-		return cli.Usagef("a swarm takes no arguments, not %q", others[0])
-	case given["seed"] && given["faults"]:
-		return cli.Usagef("-seed and -faults exclude each other: a script names its seed")
-	case one && (given["seeds"] || given["workers"]):
-		return cli.Usagef("-seeds and -workers are for many runs, -seed and -faults for one")
-	case !one && (given["trace"] || given["until"]):
-		return cli.Usagef("-trace and -until want -seed or -faults")
-	case *until < 0:
-		return cli.Usagef("-until %v is negative", *until)
-	case *workers < 1 || *workers > 1024:
-		return cli.Usagef("-workers %d, want 1 to 1024", *workers)
-	}
-	if !one {
-		first, last, err := parseRange(*seeds)
-		if err != nil {
-			return err
+	return func(ctx context.Context, c *call) (err error) {
+		one := c.given["seed"] || c.given["faults"]
+		switch {
+		case c.given["seed"] && c.given["faults"]:
+			return cli.Usagef("-seed and -faults exclude each other: a script names its seed")
+		case one && (c.given["seeds"] || c.given["workers"]):
+			return cli.Usagef("-seeds and -workers are for many runs, -seed and -faults for one")
+		case !one && (c.given["trace"] || c.given["until"]):
+			return cli.Usagef("-trace and -until want -seed or -faults")
+		case *until < 0:
+			return cli.Usagef("-until %v is negative", *until)
+		case *workers < 1 || *workers > 1024:
+			return cli.Usagef("-workers %d, want 1 to 1024", *workers)
+		case !one:
+			first, last, err := parseRange(*seeds)
+			if err != nil {
+				return err
+			}
+			return manySeeds(ctx, first, last, *workers, *quiet, c.stdout, c.stderr)
 		}
-		return manySeeds(ctx, first, last, *workers, *quiet, stdout, stderr)
-	}
-	s := swarm.Draw(*seed)
-	if given["faults"] {
-		if s, err = readScript(*file); err != nil {
-			return err
+		s := swarm.Draw(*seed)
+		if c.given["faults"] {
+			if s, err = readScript(*file); err != nil {
+				return err
+			}
 		}
+		return oneSeed(ctx, s, *until, *trace, c.stdout)
 	}
-	return oneSeed(ctx, s, *until, *trace, stdout)
-}
-
-func invariants() string {
-	var b strings.Builder
-	for _, i := range swarm.Invariants {
-		fmt.Fprintf(&b, "  %-13s %s\n", i[0], i[1])
-	}
-	return b.String() + `
-Exit codes: 0 every invariant held, 1 failure, 2 usage, 3 one was broken,
-130 interrupted.
-`
 }
 
 func parseRange(s string) (first, last uint64, err error) {

@@ -59,7 +59,7 @@ func TestSwarmInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	var stdout bytes.Buffer
-	if err := runSwarm(ctx, nil, &stdout, io.Discard); err != cli.Interrupted || !strings.HasPrefix(stdout.String(), "0 of 2000 seeds") {
+	if err := run(ctx, []string{"swarm"}, &stdout, io.Discard); err != cli.Interrupted || !strings.HasPrefix(stdout.String(), "0 of 2000 seeds") {
 		t.Errorf("%v, %q", err, stdout.String())
 	}
 }
@@ -77,7 +77,7 @@ func TestInterruptedSeed(t *testing.T) {
 		if !strings.Contains(args, "trace") { // it prints nothing until its end
 			time.AfterFunc(100*time.Millisecond, cancel)
 		}
-		err := runSwarm(ctx, strings.Fields(args), &stdout, io.Discard)
+		err := run(ctx, strings.Fields("swarm "+args), &stdout, io.Discard)
 		if got := stdout.String(); err != cli.Interrupted || !strings.Contains(got, "interrupted") {
 			t.Errorf("%s: %v, %q", args, err, got[max(0, len(got)-400):])
 		}

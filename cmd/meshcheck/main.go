@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		failed = errors.Join(failed, o.write(result, stdout))
 	}
 	if failed != nil {
-		return errors.New(strings.ReplaceAll(failed.Error(), "\n", "; "))
+		return cli.Join(failed)
 	}
 	return exitCode(ctx, result, stderr)
 }

@@ -110,9 +110,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return nil, cli.Usagef("-parallel %d, want 1 or more", base.Parallel)
 	}
 	base.ServerPort = uint16(port)
-	set := map[string]bool{}
-	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
-	if o.targets, err = choose(others, base, targets, o.list, set); err != nil {
+	if o.targets, err = choose(others, base, targets, o.list, cli.Given(fs)); err != nil {
 		return nil, err
 	}
 	return &o, o.pick(run, skip, level)

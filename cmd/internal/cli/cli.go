@@ -84,7 +84,7 @@ func Parse(fs *flag.FlagSet, args []string, usage string, stdout io.Writer) ([]s
 	return ParseGrouped(fs, nil, args, usage, stdout)
 }
 
-// ParseGrouped is Parse for flags that -h shows in groups.
+// ParseGrouped is Parse for flags that -h shows in groups, if any has begun.
 func ParseGrouped(fs *flag.FlagSet, groups *Groups, args []string, usage string, stdout io.Writer) ([]string, error) {
 	fs.Init(fs.Name(), flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // of an error's two dozen lines Exit prints the one that counts
@@ -93,7 +93,7 @@ func ParseGrouped(fs *flag.FlagSet, groups *Groups, args []string, usage string,
 	for {
 		switch err := fs.Parse(args); {
 		case errors.Is(err, flag.ErrHelp):
-			if groups != nil {
+			if groups != nil && len(groups.all) > 0 {
 				fmt.Fprint(stdout, usage, "\nFlags, group by group:\n")
 				groups.Print(stdout)
 				return nil, err
@@ -142,6 +142,21 @@ func wanted(fs *flag.FlagSet, said string) string {
 		return before + "want true or false"
 	}
 	return said
+}
+
+// Given are the names of the flags that were given.
+func Given(fs *flag.FlagSet) map[string]bool {
+	given := make(map[string]bool)
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	return given
+}
+
+// Join is errors.Join on one line.
+func Join(errs ...error) error {
+	if err := errors.Join(errs...); err != nil {
+		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return nil
 }
 
 // Printable is s with everything that could steer a terminal, or that breaks

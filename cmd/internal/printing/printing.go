@@ -61,10 +61,23 @@ func Terminal(w io.Writer) (*os.File, bool) {
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Line is one line of w that changes, on a terminal only: show writes it anew, though
-// not more often than anybody reads it, and wipe takes it away.
+// Columns is how wide a line of w may be that changes, 0 where no line can: w is no
+// terminal, or a dumb one.
+func Columns(w io.Writer) int {
+	f, ok := Terminal(w)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return 0
+	}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 1 {
+		return width - 1 // the last column would break the line
+	}
+	return 79
+}
+
+// Line is one line of w that changes, where one can: show writes it anew, though not
+// more often than anybody reads it, and wipe takes it away.
 func Line(w io.Writer, quiet bool) (show func(format string, args ...any), wipe func()) {
-	if _, terminal := Terminal(w); quiet || !terminal {
+	if quiet || Columns(w) == 0 {
 		return func(string, ...any) {}, func() {}
 	}
 	const often = 100 * time.Millisecond
@@ -74,7 +87,8 @@ func Line(w io.Writer, quiet bool) (show func(format string, args ...any), wipe 
 		mu.Lock()
 		defer mu.Unlock()
 		if text == "" || time.Since(last) > often {
-			fmt.Fprint(w, "\r\x1b[K", text)
+			runes := []rune(text)
+			fmt.Fprint(w, "\r\x1b[K", string(runes[:min(len(runes), Columns(w))]))
 			last = time.Now()
 		}
 	}
