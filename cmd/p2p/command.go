@@ -80,7 +80,7 @@ func parseSend(rest string) (command, error) {
 func (n *node) obey(ctx context.Context, stdin io.Reader, stderr io.Writer, quit func()) {
 	fail := func(err error) {
 		if n.out.json {
-			n.out.reply(time.Now(), failure{err.Error()})
+			n.out.reply(time.Now(), failure(err.Error()))
 		} else {
 			n.out.settle() // the answers to earlier commands come first
 			fmt.Fprintf(stderr, "p2p: %v\n", err)
@@ -114,11 +114,11 @@ func (n *node) do(c command) (err error) {
 	case "":
 		return nil
 	case "help":
-		n.out.reply(time.Now(), help{helpText})
+		n.out.reply(time.Now(), help(helpText))
 		return nil
 	case "stats":
 		now := time.Now()
-		n.out.reply(now, n.stats(now, false))
+		n.out.reply(now, n.stats(now).event("stats", "has run for"))
 		return nil
 	}
 	n.socket.Do(func(now time.Time) {
@@ -140,26 +140,23 @@ func (n *node) change(now time.Time, c command) (event, error) {
 			list = append(list, entryOf(x))
 		}
 		slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
-		return peers{p.Online(), p.Joined(), list}, nil
+		return peers(p.Online(), p.Joined(), list), nil
 	case "send":
-		if err := p.Send(now, c.to, []byte(c.text)); err != nil {
-			return nil, err
-		}
-		e := sent{Peers: len(p.Others()), payload: payloadOf([]byte(c.text))}
+		to := len(p.Others())
 		if c.to != "" {
-			e.To, e.Peers = string(c.to), 1
+			to = 1
 		}
-		return e, nil
+		return sent(string(c.to), to, []byte(c.text)), p.Send(now, c.to, []byte(c.text))
 	case "broadcast on", "broadcast off":
 		n.broadcast = c.verb == "broadcast on"
 		return n.setBroadcast(now), nil
 	case "connect":
 		p.Connect(now)
 		n.setBroadcast(now) // as it was said last
-		return connected{}, nil
+		return connected(), nil
 	default: // disconnect
 		p.Disconnect()
-		return disconnected{}, nil
+		return disconnected(), nil
 	}
 }
 
@@ -169,5 +166,5 @@ func (n *node) setBroadcast(now time.Time) event {
 		interval = 0
 	}
 	n.peer.Broadcast(core.Schedule{First: now.Add(interval), Interval: interval})
-	return broadcasting{milliseconds(interval)}
+	return broadcasting(interval)
 }

@@ -13,11 +13,12 @@ import (
 	"p2plocal/core"
 )
 
-// An event is what one line says. Its exported fields are its JSON form; the
-// usage text documents them.
-type event interface {
-	kind() string
-	text() string // for people, to follow the process's own name
+// An event is what one line says: its text for people, which follows the process's own
+// name, and the fields of its JSON form, a key and its value in turn. The usage text
+// documents them.
+type event struct {
+	kind, text string
+	fields     []any
 }
 
 // entry is a core.Member in JSON.
@@ -28,293 +29,176 @@ type entry struct {
 
 func entryOf(m core.Member) entry { return entry{string(m.Name), m.Addr.Port()} }
 
-func (e entry) label() string { return label(core.Name(e.Name)) }
+func (e entry) String() string { return fmt.Sprintf("%s on port %d", label(e.Name), e.Port) }
 
-type started struct {
-	Address       string `json:"address"`
-	BufferGranted int    `json:"buffer_granted"`
-	*peerOf
+// fields are e's own and those that follow.
+func (e entry) fields(more ...any) []any {
+	return append([]any{"name", e.Name, "port", e.Port}, more...)
 }
 
-type peerOf struct {
-	entry
-	Server string `json:"server"`
+func started(address string, granted int) event {
+	return event{"started", "listens on " + address, []any{"address", address, "buffer_granted", granted}}
 }
 
-func (started) kind() string { return "started" }
-func (e started) text() string {
-	if e.peerOf == nil {
-		return "listens on " + e.Address
+// as adds who a peer is to its started.
+func (e event) as(self entry, server string) event {
+	return event{e.kind, e.text + ", its server is " + server, append(e.fields, self.fields("server", server)...)}
+}
+
+func born(e entry) event { return event{"born", fmt.Sprintf("received birth of %v", e), e.fields()} }
+
+func repeated(e entry) event {
+	return event{"repeated", fmt.Sprintf("received birth of %v again", e), e.fields()}
+}
+
+func conflict(e, holder entry) event {
+	why := fmt.Sprintf("the port is %s's", label(holder.Name))
+	if e.Name == holder.Name {
+		why = fmt.Sprintf("the name is taken by port %d", holder.Port)
 	}
-	return "listens on " + e.Address + ", its server is " + e.Server
+	return event{"conflict", fmt.Sprintf("refused birth of %v: %s", e, why), e.fields("holder", holder)}
 }
 
-type born struct{ entry }
-
-func (born) kind() string   { return "born" }
-func (e born) text() string { return fmt.Sprintf("received birth of %s on port %d", e.label(), e.Port) }
-
-type repeated struct{ entry }
-
-func (repeated) kind() string { return "repeated" }
-func (e repeated) text() string {
-	return fmt.Sprintf("received birth of %s on port %d again", e.label(), e.Port)
+func unknown(name, from string) event {
+	return event{"unknown", fmt.Sprintf("refused keep-alive of %s from %s: it is not in the directory", label(name), from),
+		[]any{"name", name, "from", from}}
 }
 
-type conflict struct {
-	entry
-	Holder entry `json:"holder"`
+func replaced(e, by entry) event {
+	return event{"replaced", fmt.Sprintf("replaced %v, which sent no keep-alive, by %v", e, by), e.fields("by", by)}
 }
 
-func (conflict) kind() string { return "conflict" }
-func (e conflict) text() string {
-	why := fmt.Sprintf("the port is %s's", e.Holder.label())
-	if e.Name == e.Holder.Name {
-		why = fmt.Sprintf("the name is taken by port %d", e.Holder.Port)
-	}
-	return fmt.Sprintf("refused birth of %s on port %d: %s", e.label(), e.Port, why)
+func removed(e entry, silence time.Duration) event {
+	return event{"removed", fmt.Sprintf("removed %v: silent for %v", e, rounded(silence)), e.fields("silence_ms", milliseconds(silence))}
 }
 
-type unknown struct {
-	Name string `json:"name"`
-	From string `json:"from"`
-}
-
-func (unknown) kind() string { return "unknown" }
-func (e unknown) text() string {
-	return fmt.Sprintf("refused keep-alive of %s from %s: it is not in the directory", label(core.Name(e.Name)), e.From)
-}
-
-type replaced struct {
-	entry
-	By entry `json:"by"`
-}
-
-func (replaced) kind() string { return "replaced" }
-func (e replaced) text() string {
-	return fmt.Sprintf("replaced %s on port %d, which sent no keep-alive, by %s on port %d", e.label(), e.Port, e.By.label(), e.By.Port)
-}
-
-type removed struct {
-	entry
-	Silence float64 `json:"silence_ms"`
-}
-
-func (removed) kind() string { return "removed" }
-func (e removed) text() string {
-	return fmt.Sprintf("removed %s on port %d: silent for %v", e.label(), e.Port, duration(e.Silence))
-}
-
-type directory struct {
-	Peers   []entry `json:"peers"`
-	Added   []entry `json:"added"`
-	Removed []entry `json:"removed"`
-	sent    bool
-}
-
-func (directory) kind() string { return "directory" }
-func (e directory) text() string {
+// directory tells of one that was sent or received (verb) and what is new in it.
+func directory(verb string, all, added, removed []entry) event {
 	var changes []string
-	if len(e.Added) > 0 {
-		changes = append(changes, "added "+names(e.Added))
+	if len(added) > 0 {
+		changes = append(changes, "added "+names(added))
 	}
-	if len(e.Removed) > 0 {
-		changes = append(changes, "removed "+names(e.Removed))
+	if len(removed) > 0 {
+		changes = append(changes, "removed "+names(removed))
 	}
 	if len(changes) == 0 {
 		changes = append(changes, "unchanged")
 	}
-	verb := "received"
-	if e.sent {
-		verb = "sent"
+	text := "has an empty directory"
+	if len(all) > 0 {
+		text = fmt.Sprintf("%s directory of %s: %s", verb, count(len(all), "peer"), names(all))
 	}
-	if len(e.Peers) == 0 {
-		return fmt.Sprintf("has an empty directory (%s)", strings.Join(changes, ", "))
-	}
-	return fmt.Sprintf("%s directory of %s: %s (%s)", verb, count(len(e.Peers), "peer"), names(e.Peers), strings.Join(changes, ", "))
+	return event{"directory", fmt.Sprintf("%s (%s)", text, strings.Join(changes, ", ")), []any{"peers", all, "added", added, "removed", removed}}
 }
 
 func names(list []entry) string {
-	var b strings.Builder
-	for i, e := range list {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(short(core.Name(e.Name)))
+	var words []string
+	for _, e := range list {
+		words = append(words, short(e.Name))
 	}
-	return b.String()
-}
-
-// payload is text of any bytes.
-type payload struct {
-	Text string `json:"text"`
-	Hex  string `json:"hex,omitempty"`
-}
-
-func payloadOf(text []byte) payload {
-	p := payload{Text: string(text)}
-	if !utf8.Valid(text) {
-		p.Hex = hex.EncodeToString(text)
-	}
-	return p
+	return strings.Join(words, " ")
 }
 
 // most is how many bytes of a text are shown to people.
 const most = 1000
 
-func (p payload) quoted() string {
-	if len(p.Text) <= most {
-		return strconv.Quote(p.Text)
+// payload is a text of any bytes, for people and in JSON.
+func payload(text []byte) (quoted string, fields []any) {
+	fields = []any{"text", string(text)}
+	if !utf8.Valid(text) {
+		fields = append(fields, "hex", hex.EncodeToString(text))
 	}
-	return fmt.Sprintf("%q and %d bytes more", p.Text[:most], len(p.Text)-most)
+	if len(text) <= most {
+		return strconv.Quote(string(text)), fields
+	}
+	return fmt.Sprintf("%q and %d bytes more", text[:most], len(text)-most), fields
 }
 
-type message struct {
-	entry
-	payload
+func message(from entry, text []byte) event {
+	quoted, fields := payload(text)
+	return event{"message", "received vanilla message: " + quoted, from.fields(fields...)}
 }
 
-func (message) kind() string   { return "message" }
-func (e message) text() string { return "received vanilla message: " + e.quoted() }
-
-type unanswered struct {
-	Waited float64 `json:"waited_ms"`
-	server string
-}
-
-func (unanswered) kind() string { return "unanswered" }
-func (e unanswered) text() string {
-	return fmt.Sprintf("is in no directory after %v, and goes on trying: is the server up at %s, and are this name and port free?",
-		duration(e.Waited), e.server)
-}
-
-type refused struct {
-	Reason string `json:"reason"`
-	From   string `json:"from"`
-	Bytes  int    `json:"bytes"`
-	Hex    string `json:"hex"`
+func unanswered(waited time.Duration, server string) event {
+	return event{"unanswered", fmt.Sprintf("is in no directory after %v, and goes on trying: is the server up at %s, and are this name and port free?",
+		rounded(waited), server), []any{"waited_ms", milliseconds(waited)}}
 }
 
 // shownBytes is how many bytes of a refused datagram are shown.
 const shownBytes = 16
 
-func (refused) kind() string { return "refused" }
-func (e refused) text() string {
-	shown := ""
-	if e.Bytes > 0 {
-		shown = " " + e.Hex
+func refused(reason, from string, datagram []byte) event {
+	shown := hex.EncodeToString(datagram[:min(len(datagram), shownBytes)])
+	text := strings.TrimSpace(count(len(datagram), "byte") + " " + shown)
+	if len(datagram) > shownBytes {
+		text += "..."
 	}
-	if e.Bytes > shownBytes {
-		shown += "..."
-	}
-	return fmt.Sprintf("refused %s%s from %s: %s", count(e.Bytes, "byte"), shown, e.From, e.Reason)
+	return event{"refused", fmt.Sprintf("refused %s from %s: %s", text, from, reason),
+		[]any{"reason", reason, "from", from, "bytes", len(datagram), "hex", shown}}
 }
 
-type more struct {
-	Reason string `json:"reason"`
-	Count  uint64 `json:"count"`
+func more(reason string, n uint64) event {
+	return event{"more", fmt.Sprintf("counted %d more: %s", n, reason), []any{"reason", reason, "count", n}}
 }
 
-func (more) kind() string   { return "more" }
-func (e more) text() string { return fmt.Sprintf("counted %d more: %s", e.Count, e.Reason) }
-
-type lost struct {
-	Lines uint64 `json:"lines"`
+func lost(lines uint64) event {
+	return event{"lost", fmt.Sprintf("has not printed %s: the output was too slow", count(lines, "line")), []any{"lines", lines}}
 }
 
-func (lost) kind() string { return "lost" }
-func (e lost) text() string {
-	return fmt.Sprintf("has not printed %s: the output was too slow", count(e.Lines, "line"))
-}
-
-type sent struct {
-	To    string `json:"to"`
-	Peers int    `json:"peers"`
-	payload
-}
-
-func (sent) kind() string { return "sent" }
-func (e sent) text() string {
-	if e.To != "" {
-		return fmt.Sprintf("sent %s to %s", e.quoted(), label(core.Name(e.To)))
-	}
-	if e.Peers == 0 {
-		return "has nobody to send to: no other peer is in its directory"
-	}
-	return fmt.Sprintf("sent %s to %s", e.quoted(), count(e.Peers, "peer"))
-}
-
-type peers struct {
-	Online bool    `json:"online"`
-	Joined bool    `json:"joined"`
-	Peers  []entry `json:"peers"`
-}
-
-func (peers) kind() string { return "peers" }
-func (e peers) text() string {
-	var b strings.Builder
+// sent tells of a message to one peer, or with to "" to all of so many.
+func sent(to string, peers int, text []byte) event {
+	quoted, fields := payload(text)
+	e := event{"sent", fmt.Sprintf("sent %s to %s", quoted, count(peers, "peer")), append([]any{"to", to, "peers", peers}, fields...)}
 	switch {
-	case !e.Online:
-		b.WriteString("is disconnected and last knew ")
-	case !e.Joined:
-		b.WriteString("is in no directory yet and knows ")
-	default:
-		b.WriteString("is connected and knows ")
+	case to != "":
+		e.text = fmt.Sprintf("sent %s to %s", quoted, label(to))
+	case peers == 0:
+		e.text = "has nobody to send to: no other peer is in its directory"
 	}
-	b.WriteString(count(len(e.Peers), "other peer"))
-	for i, x := range e.Peers {
-		sep := ", "
-		if i == 0 {
-			sep = ": "
-		}
-		fmt.Fprintf(&b, "%s%s on port %d", sep, short(core.Name(x.Name)), x.Port)
+	return e
+}
+
+func peers(online, joined bool, all []entry) event {
+	text := "is connected and knows "
+	switch {
+	case !online:
+		text = "is disconnected and last knew "
+	case !joined:
+		text = "is in no directory yet and knows "
 	}
-	return b.String()
-}
-
-type connected struct{}
-
-func (connected) kind() string { return "connected" }
-func (connected) text() string { return "is born again" }
-
-type disconnected struct{}
-
-func (disconnected) kind() string { return "disconnected" }
-func (disconnected) text() string { return "is silent until \"connect\"; it still hears" }
-
-type broadcasting struct {
-	Interval float64 `json:"interval_ms"`
-}
-
-func (broadcasting) kind() string { return "broadcasting" }
-func (e broadcasting) text() string {
-	if e.Interval == 0 {
-		return "does not broadcast"
+	text += count(len(all), "other peer")
+	sep := ": "
+	for _, x := range all {
+		text += fmt.Sprintf("%s%s on port %d", sep, short(x.Name), x.Port)
+		sep = ", "
 	}
-	return fmt.Sprintf("broadcasts every %v", duration(e.Interval))
+	return event{"peers", text, []any{"online", online, "joined", joined, "peers", all}}
 }
 
-type failure struct {
-	Error string `json:"error"`
+func connected() event { return event{"connected", "is born again", nil} }
+
+func disconnected() event {
+	return event{"disconnected", "is silent until \"connect\"; it still hears", nil}
 }
 
-func (failure) kind() string   { return "error" }
-func (e failure) text() string { return e.Error }
-
-type help struct {
-	Text string `json:"text"`
+func broadcasting(interval time.Duration) event {
+	text := "does not broadcast"
+	if interval > 0 {
+		text = fmt.Sprintf("broadcasts every %v", rounded(interval))
+	}
+	return event{"broadcasting", text, []any{"interval_ms", milliseconds(interval)}}
 }
 
-func (help) kind() string   { return "help" }
-func (e help) text() string { return "takes these commands:\n" + e.Text }
+func failure(what string) event { return event{"error", what, []any{"error", what}} }
 
-// milliseconds and duration are each other's inverse but for what lies below a microsecond.
+func help(text string) event {
+	return event{"help", "takes these commands:\n" + text, []any{"text", text}}
+}
+
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// duration is a time for people: to the millisecond.
-func duration(ms float64) time.Duration {
-	return time.Duration(ms * float64(time.Millisecond)).Round(time.Millisecond)
-}
+// rounded is a time for people.
+func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
 func count[T int | uint64](n T, noun string) string {
 	if n == 1 {
@@ -323,31 +207,32 @@ func count[T int | uint64](n T, noun string) string {
 	return fmt.Sprint(n, " ", noun, "s")
 }
 
-// appendJSON appends e as one line. Like everything printed it is safe to look
-// at on a terminal: what JSON lets stand but is not printable is escaped.
+// appendJSON appends e as one line.
 func appendJSON(b []byte, now time.Time, e event) []byte {
-	b = append(b, `{"time":"`...)
-	b = now.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
-	b = append(b, `","event":"`...)
-	b = append(b, e.kind()...)
-	b = append(b, '"')
-	fields, err := json.Marshal(e)
-	if err != nil {
-		panic(err) // events are plain data
-	}
-	if len(fields) > len("{}") {
-		b = append(b, ',')
-	}
-	for _, r := range string(fields[1:]) {
-		switch {
-		case r < utf8.RuneSelf && r != 0x7F, strconv.IsPrint(r):
-			b = utf8.AppendRune(b, r)
-		case r < 0x10000:
-			b = fmt.Appendf(b, `\u%04x`, r)
-		default:
-			high, low := utf16.EncodeRune(r)
-			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
+	at := now.UTC().Format("2006-01-02T15:04:05.000000Z")
+	return append(appendObject(b, append([]any{"time", at, "event", e.kind}, e.fields...)), '\n')
+}
+
+// appendObject appends an object of fields. Like everything printed it is safe to look
+// at on a terminal: what JSON lets stand but is not printable is escaped.
+func appendObject(b []byte, fields []any) []byte {
+	for i, x := range fields {
+		encoded, err := json.Marshal(x)
+		if err != nil {
+			panic(err) // fields are plain data
+		}
+		b = append(b, "{:,:"[min(i, 2+i%2)])
+		for _, r := range string(encoded) {
+			switch {
+			case r < utf8.RuneSelf && r != 0x7F, strconv.IsPrint(r):
+				b = utf8.AppendRune(b, r)
+			case r < 0x10000:
+				b = fmt.Appendf(b, `\u%04x`, r)
+			default:
+				high, low := utf16.EncodeRune(r)
+				b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
+			}
 		}
 	}
-	return append(b, '\n')
+	return append(b, '}')
 }

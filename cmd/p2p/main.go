@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	err = n.socket.Serve(ctx, n.machine)
 	ended := time.Now()
-	out.end(ended, n.stats(ended, true))
+	out.end(ended, n.stats(ended).event("ended", "ended after"))
 	printing.Wait()
 	return cmp.Or(err, out.err)
 }

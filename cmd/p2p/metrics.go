@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"expvar"
 	"fmt"
 	"io"
@@ -57,12 +56,8 @@ func serveMetrics(o *options, n *node, stderr io.Writer) (stop func(), err error
 // vars writes what expvar.Handler would write if the node's stats were
 // published. They are not, because that could not be undone.
 func (n *node) vars(w http.ResponseWriter, _ *http.Request) {
-	own, err := json.Marshal(n.stats(time.Now(), false))
-	if err != nil {
-		panic(err) // stats are plain data
-	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	fmt.Fprint(w, "{\n")
 	expvar.Do(func(v expvar.KeyValue) { fmt.Fprintf(w, "%q: %s,\n", v.Key, v.Value) })
-	fmt.Fprintf(w, "%q: %s\n}\n", "p2p", own)
+	fmt.Fprintf(w, "%q: %s\n}\n", "p2p", appendObject(nil, n.stats(time.Now()).fields()))
 }

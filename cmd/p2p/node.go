@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/netip"
@@ -30,13 +29,12 @@ type node struct {
 // open makes the machine that o describes and binds its socket.
 func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 	n := &node{out: out, opened: time.Now()}
-	at, hello := o.listen, started{}
+	at := o.listen
 	if o.peer != nil {
 		if err := n.newPeer(o); err != nil {
 			return nil, cli.UsageError{Err: err}
 		}
 		at = netip.AddrPortFrom(o.server.Addr(), o.peer.Port)
-		hello.peerOf = &peerOf{entryOf(o.peer.At(o.server.Addr())), o.server.String()}
 	}
 	var err error
 	if n.socket, err = udp.Listen(at, o.readBuffer); err != nil {
@@ -49,7 +47,10 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 		}
 	}
 	n.granted = n.socket.Stats().ReceiveBuffer
-	hello.Address, hello.BufferGranted = n.socket.Addr().String(), n.granted
+	hello := started(n.socket.Addr().String(), n.granted)
+	if o.peer != nil {
+		hello = hello.as(entryOf(o.peer.At(o.server.Addr())), o.server.String())
+	}
 	if n.granted > 0 && n.granted < o.readBuffer {
 		fmt.Fprintf(stderr, "p2p: the kernel grants a receive buffer of %d bytes, not %d: a burst may overflow it (net.core.rmem_max is the limit)\n",
 			n.granted, o.readBuffer)
@@ -64,9 +65,7 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 // refuse prints a datagram that a machine has dropped.
 func (n *node) refuse(e core.Event) {
 	why := e.Err.Error()
-	n.out.often(e.At, why, func() event {
-		return refused{why, e.Peer.Addr.String(), len(e.Data), hex.EncodeToString(e.Data[:min(len(e.Data), shownBytes)])}
-	})
+	n.out.often(e.At, why, func() event { return refused(why, e.Peer.Addr.String(), e.Data) })
 }
 
 func (n *node) newDirectory(o *options) error {
@@ -75,7 +74,7 @@ func (n *node) newDirectory(o *options) error {
 	say := func(now time.Time) {
 		if members != announced {
 			if !n.out.quiet { // under a flood of births this comes a hundred times a second
-				n.out.event(now, members.since(&announced, true))
+				n.out.event(now, members.since(&announced, "sent"))
 			}
 			announced = members
 		}
@@ -92,19 +91,19 @@ func (n *node) newDirectory(o *options) error {
 			switch e.Kind {
 			case core.Born:
 				members.set(e.Peer)
-				n.out.event(e.At, born{entryOf(e.Peer)})
+				n.out.event(e.At, born(entryOf(e.Peer)))
 			case core.Repeated:
-				n.out.often(e.At, "repeated birth", func() event { return repeated{entryOf(e.Peer)} })
+				n.out.often(e.At, "repeated birth", func() event { return repeated(entryOf(e.Peer)) })
 			case core.Conflict:
-				n.out.often(e.At, "birth with a name or port that is taken", func() event { return conflict{entryOf(e.Peer), entryOf(*e.Other)} })
+				n.out.often(e.At, "birth with a name or port that is taken", func() event { return conflict(entryOf(e.Peer), entryOf(*e.Other)) })
 			case core.Unknown:
-				n.out.often(e.At, "keep-alive of nobody in the directory", func() event { return unknown{string(e.Peer.Name), e.Peer.Addr.String()} })
+				n.out.often(e.At, "keep-alive of nobody in the directory", func() event { return unknown(string(e.Peer.Name), e.Peer.Addr.String()) })
 			case core.Replaced:
 				members.remove(e.Peer)
-				n.out.often(e.At, "birth that replaced one without a keep-alive", func() event { return replaced{entryOf(e.Peer), entryOf(*e.Other)} })
+				n.out.often(e.At, "birth that replaced one without a keep-alive", func() event { return replaced(entryOf(e.Peer), entryOf(*e.Other)) })
 			case core.Removed:
 				members.remove(e.Peer)
-				n.out.event(e.At, removed{entryOf(e.Peer), milliseconds(e.Elapsed)})
+				n.out.event(e.At, removed(entryOf(e.Peer), e.Elapsed))
 				if members == (ports{}) {
 					say(e.At) // nobody is left to be told
 				}
@@ -132,7 +131,7 @@ func (n *node) newPeer(o *options) error {
 				for x := range e.All.Each() {
 					heard.set(x)
 				}
-				d := heard.since(&known, false)
+				d := heard.since(&known, "received")
 				if heard == known {
 					n.out.often(e.At, "directory without a change", func() event { return d })
 				} else {
@@ -140,9 +139,9 @@ func (n *node) newPeer(o *options) error {
 				}
 				known = heard
 			case core.Heard:
-				n.out.event(e.At, message{entryOf(e.Peer), payloadOf(e.Data)})
+				n.out.event(e.At, message(entryOf(e.Peer), e.Data))
 			case core.Unanswered:
-				n.out.event(e.At, unanswered{milliseconds(e.Elapsed), o.server.String()})
+				n.out.event(e.At, unanswered(e.Elapsed, o.server.String()))
 			case core.Sent:
 			default:
 				n.refuse(e)
@@ -164,19 +163,19 @@ func (p *ports) set(m core.Member)    { p[core.EntryOf(m).Name] = m.Addr.Port() 
 func (p *ports) remove(m core.Member) { p[core.EntryOf(m).Name] = 0 }
 
 // since is p as an event that tells what is new compared with old.
-func (p *ports) since(old *ports, sent bool) directory {
-	d := directory{Peers: []entry{}, Added: []entry{}, Removed: []entry{}, sent: sent}
+func (p *ports) since(old *ports, verb string) event {
+	all, added, gone := []entry{}, []entry{}, []entry{}
 	for i := range p {
 		was, is := entry{string(rune(i)), old[i]}, entry{string(rune(i)), p[i]}
 		if is.Port != 0 {
-			d.Peers = append(d.Peers, is)
+			all = append(all, is)
 		}
 		if is != was && is.Port != 0 {
-			d.Added = append(d.Added, is)
+			added = append(added, is)
 		}
 		if is != was && was.Port != 0 {
-			d.Removed = append(d.Removed, was)
+			gone = append(gone, was)
 		}
 	}
-	return d
+	return directory(verb, all, added, gone)
 }

@@ -74,7 +74,7 @@ func (o *options) self() string {
 	if o.peer == nil {
 		return "server"
 	}
-	return label(o.peer.Name.Name())
+	return label(string(o.peer.Name.Name()))
 }
 
 const maxReadBuffer = 1 << 30
@@ -152,11 +152,11 @@ func parsePeer(name, port string) (*core.Entry, error) {
 
 // label is how a peer is called in print; a name that is not a letter or a
 // digit is quoted, so that it can be told from what stands around it.
-func label(n core.Name) string { return "peer" + short(n) }
+func label(name string) string { return "peer" + short(name) }
 
-func short(n core.Name) string {
-	if c := n[0]; 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
-		return string(n)
+func short(name string) string {
+	if c := name[0]; 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
+		return name
 	}
-	return fmt.Sprintf("%q", rune(n[0]))
+	return fmt.Sprintf("%q", rune(name[0]))
 }

@@ -96,7 +96,7 @@ func (p *printer) count(now time.Time) {
 	slices.Sort(reasons)
 	for _, reason := range reasons {
 		t := p.tallies[reason]
-		p.add(now, more{reason, t.more})
+		p.add(now, more(reason, t.more))
 		t.more = 0
 	}
 }
@@ -114,7 +114,7 @@ func (p *printer) add(now time.Time, e event) {
 
 func (p *printer) sayLost(now time.Time) {
 	if p.lost > 0 {
-		p.line(now, lost{p.lost})
+		p.line(now, lost(p.lost))
 		p.lost = 0
 	}
 }
@@ -130,7 +130,7 @@ func (p *printer) line(now time.Time, e event) {
 	if p.json {
 		p.pending = appendJSON(p.pending, now, e)
 	} else {
-		p.pending = fmt.Appendf(p.pending, "%s %s\n", p.self, e.text())
+		p.pending = fmt.Appendf(p.pending, "%s %s\n", p.self, e.text)
 	}
 }
 

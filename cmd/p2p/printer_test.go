@@ -20,7 +20,7 @@ func TestOften(t *testing.T) {
 	}
 	flood := func(reason string, n int) {
 		for range n {
-			p.often(now, reason, func() event { return failure{reason} })
+			p.often(now, reason, func() event { return failure(reason) })
 		}
 	}
 	flood("x", 2)
@@ -45,16 +45,16 @@ func TestOften(t *testing.T) {
 	printed("x")
 	flood("y", 4)
 	printed("y", "y", "y")
-	p.end(now, failure{"end"})
+	p.end(now, failure("end"))
 	printed("counted 1 more: y", "end")
 }
 
 func TestOftenQuiet(t *testing.T) {
 	t.Parallel()
 	p := newPrinter("server", false, true)
-	p.often(noon, "x", func() event { return failure{"x"} })
-	p.event(noon, failure{"y"})
-	p.reply(noon, failure{"z"})
+	p.often(noon, "x", func() event { return failure("x") })
+	p.event(noon, failure("y"))
+	p.reply(noon, failure("z"))
 	if got := string(p.pending); got != "server z\n" {
 		t.Errorf("a quiet printer prints %q", got)
 	}
@@ -81,13 +81,13 @@ func TestSlowOutput(t *testing.T) {
 		defer close(done)
 		p.run(w)
 	}()
-	p.event(noon, failure{"first"})
+	p.event(noon, failure("first"))
 	<-w.called
 	long := strings.Repeat("x", pendingMost/4)
 	for range 7 {
-		p.event(noon, failure{long}) // none of these may wait
+		p.event(noon, failure(long)) // none of these may wait
 	}
-	p.end(noon, failure{"end"})
+	p.end(noon, failure("end"))
 	close(w.release)
 	<-done
 	got := strings.ReplaceAll(w.String(), long, "long")

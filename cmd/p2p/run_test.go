@@ -72,8 +72,8 @@ func TestHelp(t *testing.T) {
 		t.Errorf("p2p -h: exit code %d, stderr %q, stdout\n%s", code, stderr, stdout)
 	}
 	for _, e := range everyEvent {
-		if !strings.Contains(stdout, e.event.kind()) {
-			t.Errorf("p2p -h does not document the event %q", e.event.kind())
+		if !strings.Contains(stdout, e.event.kind) {
+			t.Errorf("p2p -h does not document the event %q", e.event.kind)
 		}
 	}
 	for line := range strings.Lines(usage) {

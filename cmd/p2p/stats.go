@@ -7,55 +7,39 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 // stats is what the process has counted since its start.
 type stats struct {
-	Seconds       float64       `json:"seconds"`
-	Counters      core.Counters `json:"counters"`
-	SendFailures  uint64        `json:"send_failures"` // datagrams that the kernel refused to send
-	KernelDrops   *uint64       `json:"kernel_drops"`  // datagrams that found the receive buffer full; nil: unknown
-	BufferGranted int           `json:"buffer_granted"`
-	Goroutines    int           `json:"goroutines"`
-
-	ended  bool
-	server bool
+	elapsed    time.Duration
+	server     bool
+	counters   core.Counters
+	socket     udp.Stats
+	goroutines int
 }
 
-func (n *node) stats(now time.Time, ended bool) stats {
-	socket := n.socket.Stats()
-	s := stats{
-		Seconds:       milliseconds(now.Sub(n.opened)) / 1000,
-		SendFailures:  socket.SendFailures,
-		BufferGranted: n.granted,
-		Goroutines:    runtime.NumGoroutine(),
-		ended:         ended,
-		server:        n.peer == nil,
-	}
-	if socket.DropsKnown {
-		s.KernelDrops = &socket.Drops
-	}
-	n.socket.Do(func(time.Time) { s.Counters = n.machine.Counters() })
+func (n *node) stats(now time.Time) stats {
+	s := stats{elapsed: now.Sub(n.opened), server: n.peer == nil, socket: n.socket.Stats(), goroutines: runtime.NumGoroutine()}
+	n.socket.Do(func(time.Time) { s.counters = n.machine.Counters() })
 	return s
 }
 
-func (s stats) kind() string {
-	if s.ended {
-		return "ended"
+func (s stats) fields() []any {
+	var drops any // null: unknown
+	if s.socket.DropsKnown {
+		drops = s.socket.Drops
 	}
-	return "stats"
+	return []any{"seconds", milliseconds(s.elapsed) / 1000, "counters", s.counters, "send_failures", s.socket.SendFailures,
+		"kernel_drops", drops, "buffer_granted", s.socket.ReceiveBuffer, "goroutines", s.goroutines}
 }
 
-func (s stats) text() string {
+func (s stats) event(kind, verb string) event {
 	var b strings.Builder
-	verb := "has run for"
-	if s.ended {
-		verb = "ended after"
-	}
-	fmt.Fprintf(&b, "%s %v", verb, duration(s.Seconds*1000))
-	traffic(&b, "in ", s.Counters.In)
-	traffic(&b, "out", s.Counters.Out)
-	c := &s.Counters.Events
+	fmt.Fprintf(&b, "%s %v", verb, rounded(s.elapsed))
+	traffic(&b, "in ", s.counters.In)
+	traffic(&b, "out", s.counters.Out)
+	c := &s.counters.Events
 	if s.server {
 		fmt.Fprintf(&b, "\n  births %d, repeated %d, refused %d, replaced %d; removed %d; announcements %d, held back %d; keep-alives %d, of nobody %d",
 			c[core.Born], c[core.Repeated], c[core.Conflict], c[core.Replaced], c[core.Removed], c[core.Announced], c[core.Held], c[core.Alive], c[core.Unknown])
@@ -64,12 +48,12 @@ func (s stats) text() string {
 			c[core.Listed], c[core.Heard], c[core.Broadcast], c[core.Skipped])
 	}
 	drops := "unknown"
-	if s.KernelDrops != nil {
-		drops = fmt.Sprint(*s.KernelDrops)
+	if s.socket.DropsKnown {
+		drops = fmt.Sprint(s.socket.Drops)
 	}
 	fmt.Fprintf(&b, "\n  dropped: malformed %d, rejected %d, misdirected %d, stranger %d; by the kernel: in %s, out %d",
-		c[core.Malformed], c[core.Rejected], c[core.Misdirected], c[core.Stranger], drops, s.SendFailures)
-	return b.String()
+		c[core.Malformed], c[core.Rejected], c[core.Misdirected], c[core.Stranger], drops, s.socket.SendFailures)
+	return event{kind, b.String(), s.fields()}
 }
 
 // traffic writes a line of totals, and of the types that there were.
