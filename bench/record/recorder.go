@@ -46,14 +46,14 @@ func (r *Recorder) Reset(now time.Time) {
 }
 
 func (r *Recorder) sent(e core.Event) {
-	kind := typeIndex(e.Data)
-	r.Slot.out[kind].Add(len(e.To), len(e.Data))
+	kind := core.Type(e.Data[0])
+	r.Slot.out[kind-core.TypeBirth].Add(len(e.To), len(e.Data))
 	for _, to := range e.To {
 		if i := r.Index[to.Port()]; i != Nobody {
 			r.Slot.To[i].Add(1)
 		}
 	}
-	switch core.Type(e.Data[0]) {
+	switch kind {
 	case core.TypeBirth:
 		at := r.Clock.At(e.At)
 		r.Slot.Born.CompareAndSwap(0, at)
@@ -102,11 +102,9 @@ func (r *Recorder) directory(e core.Event) {
 	var s Set
 	for m := range e.All.Each() {
 		slot := int(r.Index[m.Addr.Port()])
-		if slot >= ServerSlot || SlotName(slot) != m.Name {
-			r.Slot.foreign.Add(1)
-			continue
+		if slot < ServerSlot && SlotName(slot) == m.Name {
+			s.Add(slot)
 		}
-		s.Add(slot)
 	}
 	at := r.Clock.At(e.At)
 	if s.Has(r.Self) {

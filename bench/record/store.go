@@ -4,6 +4,8 @@
 package record
 
 import (
+	"iter"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -54,7 +56,7 @@ type bucket struct {
 // Slot is one peer's part, or the server's.
 type Slot struct {
 	// As a sender:
-	out                [5]traffic // by type, see typeIndex
+	out                [4]traffic // by type, from birth on
 	To                 [ServerSlot + 1]atomic.Uint64
 	Born               atomic.Int64 // first birth of this life
 	Alive              atomic.Int64 // last birth or keep-alive
@@ -74,7 +76,6 @@ type Slot struct {
 	Delivered            atomic.Uint64 // messages of the window
 	Admitted             atomic.Int64  // first directory of this life that names it
 	Directories          traffic
-	foreign              atomic.Uint64 // entries that are nobody of this mesh's
 	views                atomic.Uint32
 	Lost                 atomic.Uint32 // changes that found the log full
 	log                  [viewLogSize]view
@@ -91,17 +92,9 @@ func (t *traffic) Load() core.Traffic {
 	return core.Traffic{Datagrams: t.Datagrams.Load(), Bytes: t.bytes.Load()}
 }
 
-// typeIndex is 0 for a birth, 1 directory, 2 vanilla, 3 keep-alive.
-func typeIndex(datagram []byte) int {
-	if len(datagram) < 2 || datagram[0] < byte(core.TypeBirth) || datagram[0] > byte(core.TypeKeepAlive) || datagram[1] != 0 {
-		return 4
-	}
-	return int(datagram[0] - byte(core.TypeBirth))
-}
-
+// ByType is what the slot has sent: machines of ours send nothing of other types.
 func (s *Slot) ByType() core.ByType {
-	return core.ByType{Birth: s.out[0].Load(), Directory: s.out[1].Load(), Vanilla: s.out[2].Load(),
-		KeepAlive: s.out[3].Load(), Other: s.out[4].Load()}
+	return core.ByType{Birth: s.out[0].Load(), Directory: s.out[1].Load(), Vanilla: s.out[2].Load(), KeepAlive: s.out[3].Load()}
 }
 
 // tick is one broadcast: when it was due and when it was sent.
@@ -122,6 +115,18 @@ type Set [2]uint64
 func (s Set) Has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
 func (s *Set) Add(i int)     { s[i/64] |= 1 << (i % 64) }
 func (s *Set) Remove(i int)  { s[i/64] &^= 1 << (i % 64) }
+func (s Set) Len() int       { return bits.OnesCount64(s[0]) + bits.OnesCount64(s[1]) }
+
+// All yields the slots in order.
+func (s Set) All() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range 64 * len(s) {
+			if s.Has(i) && !yield(i) {
+				return
+			}
+		}
+	}
+}
 
 // pair is one sender's messages at one receiver, within the window. All but
 // sent is the receiver's.
