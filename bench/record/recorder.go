@@ -3,8 +3,9 @@ package record
 import (
 	"math"
 	"net/netip"
-	"p2plocal/core"
 	"time"
+
+	"p2plocal/core"
 )
 
 // Recorder writes one slot's part of the store. It observes that slot's

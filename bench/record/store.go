@@ -206,3 +206,12 @@ func (s *Slot) When(since int64, ok func(Set) bool) (int64, bool) {
 	}
 	return 0, false
 }
+
+// Messages are the measured messages sent so far, and delivered so far.
+func (b *Store) Messages() (sent, delivered uint64) {
+	for i := range b.Slots {
+		sent += b.Slots[i].Messages.Load()
+		delivered += b.Slots[i].Delivered.Load()
+	}
+	return sent, delivered
+}

@@ -1,12 +1,13 @@
 package scenario
 
 import (
-	"p2plocal/bench/result"
-	"p2plocal/bench/stat"
-	"p2plocal/core/simnet"
 	"strings"
 	"testing"
 	"time"
+
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
+	"p2plocal/core/simnet"
 )
 
 // Two simulations of different seeds agree; on another network they do not.

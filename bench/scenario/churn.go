@@ -45,10 +45,7 @@ var churn = Scenario{
 }
 
 func churnScenario(s *Run) error {
-	return s.with(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
-		if err := s.JoinAll(s.ctx, 0); err != nil {
-			return err
-		}
+	return s.withJoined(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
 		from := s.Clock.Now()
 		end := from + int64(s.opt.Duration)
 		events, last := uint64(0), from
@@ -69,13 +66,8 @@ func churnScenario(s *Run) error {
 		whole := s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
 		s.count("events", events)
 		s.disagreement(from, to)
-		converged := last
-		s.EachView(func(i int, slot *record.Slot) {
-			if s.Alive.Has(i) {
-				at, ok := slot.When(last, func(v record.Set) bool { return v == s.Alive })
-				converged, whole = max(converged, at), whole && ok
-			}
-		})
+		converged, all := s.whenAll(s.Alive, last, s.isTruth)
+		whole = whole && all
 		s.seconds("converge", last, converged, whole)
 		if !whole && s.ctx.Err() == nil {
 			s.warn("views still differed %v after the last event", s.noticeLimit())
@@ -86,14 +78,8 @@ func churnScenario(s *Run) error {
 
 // killOrRelaunch kills a living peer or has a dead one return. Half of them live always.
 func (s *Run) killOrRelaunch() error {
-	living := 0
-	for i := range s.N {
-		if s.Alive.Has(i) {
-			living++
-		}
-	}
 	i := s.Rng.IntN(s.N)
-	for s.Alive.Has(i) && living <= (s.N+1)/2 {
+	for s.Alive.Has(i) && s.Alive.Len() <= (s.N+1)/2 {
 		i = s.Rng.IntN(s.N)
 	}
 	if s.Alive.Has(i) {

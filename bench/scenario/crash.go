@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"fmt"
-	"time"
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
@@ -41,43 +40,12 @@ var crash = Scenario{
 
 func crashScenario(s *Run) error {
 	return s.with(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
-		if err := s.JoinAll(s.ctx, 0); err != nil {
-			return err
-		}
-		if err := s.sleepRandomly(); err != nil {
+		if err := s.joinAndSleep(); err != nil {
 			return err
 		}
 		s.crash(s.choosePeers(s.opt.Kill))
 		return s.ctx.Err()
 	})
-}
-
-// sleepRandomly lets a second pass and then a random part of a keep-alive
-// interval, so that what comes next has no fixed phase to the mesh's timers.
-func (s *Run) sleepRandomly() error {
-	d := time.Second + time.Duration(s.Rng.Int64N(int64(s.cfg.Timing.Heartbeat)))
-	if !s.World.Sleep(s.ctx, d) {
-		return s.ctx.Err()
-	}
-	return nil
-}
-
-// choosePeers draws up to k of those who live, and leaves one alive.
-func (s *Run) choosePeers(k int) []int {
-	var living []int
-	for _, i := range s.Rng.Perm(s.N) {
-		if s.Alive.Has(i) {
-			living = append(living, i)
-		}
-	}
-	return living[:min(k, max(len(living)-1, 0))]
-}
-
-// noticeLimit is how long a scenario waits for what the protocol promises: the
-// longest that it can take, and ten seconds for a machine that is slow.
-func (s *Run) noticeLimit() time.Duration {
-	t := s.cfg.Timing
-	return t.Deadline + 2*t.Reap + t.Heartbeat + 10*time.Second
 }
 
 // crash kills the victims and measures who notices when: how many times a

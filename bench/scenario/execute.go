@@ -1,99 +1,15 @@
-// Package scenario measures a mesh: it starts one, does to it what a scenario
-// says, and turns what its peers saw into plain data.
 package scenario
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"p2plocal/bench/mesh"
-	"p2plocal/bench/record"
 	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 )
-
-// Status is how far a benchmark has come, for whoever shows its progress.
-type Status struct {
-	Begun func(*Progress) // called as each scenario begins; may be nil
-
-	now atomic.Pointer[Progress]
-
-	label string        // what the runs to come belong to, and
-	later time.Duration // how long what comes after them takes, about
-}
-
-// Progress is one moment of a benchmark.
-type Progress struct {
-	Label     string // what the run belongs to; may be empty
-	Run, Runs int    // from 1
-	Scenario  string
-	Started   time.Time     // of the scenario
-	Expected  time.Duration // that it takes, about
-	Left      time.Duration // that the scenarios after it take, about
-
-	counts  *counts
-	virtual *atomic.Int64 // time of a simulated scenario that has passed
-}
-
-// Elapsed is how long the scenario has run, by its own clock.
-func (p *Progress) Elapsed() time.Duration {
-	if p.virtual != nil {
-		return time.Duration(p.virtual.Load())
-	}
-	return time.Since(p.Started)
-}
-
-// counts is a view of a store for as long as that is there.
-type counts struct {
-	mu    sync.Mutex
-	store *record.Store
-}
-
-// close ends the view; the store may be freed after.
-func (c *counts) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.store = nil
-}
-
-// Now is the present moment; nil: nothing has begun.
-func (s *Status) Now() *Progress { return s.now.Load() }
-
-// Messages are the measured messages sent so far, and delivered so far.
-func (p *Progress) Messages() (sent, delivered uint64) {
-	if p.counts == nil {
-		return 0, 0
-	}
-	p.counts.mu.Lock()
-	defer p.counts.mu.Unlock()
-	if p.counts.store == nil {
-		return 0, 0
-	}
-	for i := range p.counts.store.Slots {
-		slot := &p.counts.store.Slots[i]
-		sent += slot.Messages.Load()
-		delivered += slot.Delivered.Load()
-	}
-	return sent, delivered
-}
-
-func joinTime(c *result.Config) time.Duration {
-	if c.Options.Join == "spread" {
-		return c.Options.Spread
-	}
-	return 100 * time.Millisecond
-}
-
-func steadyTime(c *result.Config) time.Duration {
-	return c.Options.Warmup + c.Options.Duration + startDelay + 200*time.Millisecond
-}
-
-func crashTime(c *result.Config) time.Duration {
-	return c.Timing.Deadline + c.Timing.Reap/2 + c.Timing.Heartbeat + time.Second
-}
 
 // baselineTime is how long the baseline is measured before each run.
 const baselineTime = 300 * time.Millisecond
@@ -170,7 +86,55 @@ func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, stat
 	return nil
 }
 
-// notApplicable is why a scenario does not apply to this target.
-type notApplicable string
+// Ours stands for our own server among commands.
+const Ours = "ours"
 
-func (c notApplicable) Error() string { return string(c) }
+// ExecutePairs measures two servers in turn, A B B A A B B A and so on: so
+// neither is always the first of its pair, and what gets slowly better or worse
+// weighs on both alike. Both of a pair have the same seed. Where it fails or is
+// interrupted, the pairing holds what there is.
+func ExecutePairs(ctx context.Context, cfg result.Config, servers [2]string, tool result.Tool, status *Status) (*stat.Pairing, error) {
+	p := &stat.Pairing{Schema: result.Schema, Tool: tool, Servers: servers}
+	p.Tool.Name = result.PairToolName
+	total := cfg.Repeat
+	var failed error
+	for i := 0; i < 2*total && failed == nil && ctx.Err() == nil; i++ {
+		pair, side := i/2, i%2
+		if pair%2 == 1 {
+			side = 1 - side
+		}
+		one := cfg
+		one.Repeat, one.Seed = 1, cfg.Seed+uint64(pair)
+		if one.Options.ServerExec = servers[side]; servers[side] == Ours {
+			one.Options.ServerExec = ""
+		}
+		status.label, status.later = fmt.Sprintf("pair %d of %d, %c", pair+1, total, 'A'+side), time.Duration(2*total-1-i)*Expected(&one)
+		r, err := Execute(ctx, one, tool, status)
+		if err != nil {
+			failed = fmt.Errorf("server %c, %q: %w", 'A'+side, servers[side], err)
+		}
+		if r == nil {
+			break
+		}
+		if p.Results[side] == nil {
+			p.Results[side] = r
+			r.Config.Seed, r.Config.Repeat = cfg.Seed, total
+		} else {
+			p.Results[side].Runs = append(p.Results[side].Runs, r.Runs...)
+		}
+		p.Results[side].Interrupted = p.Results[side].Interrupted || r.Interrupted
+		if failed == nil && !r.Interrupted && i%2 == 1 {
+			p.Pairs++
+		}
+	}
+	p.Interrupted = ctx.Err() != nil
+	for side, r := range p.Results {
+		if r == nil {
+			r = &result.Result{Schema: result.Schema, Tool: tool, Config: cfg, Interrupted: true}
+			p.Results[side] = r
+		}
+		r.Summary = Metrics.Summarize(r.Runs)
+	}
+	p.Ratios = stat.Pair(Metrics, p.Results[0].Runs[:p.Pairs], p.Results[1].Runs[:p.Pairs])
+	return p, failed
+}

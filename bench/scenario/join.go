@@ -124,39 +124,21 @@ func (s *Run) everybody() (all record.Set) {
 	return all
 }
 
-// everywhere is when, from since on, all living peers had peer i in their
-// view; with whole, i's own view must also have held all living peers.
-func (s *Run) everywhere(i int, since int64, whole bool) (last int64, ok bool) {
-	ok = true
-	s.EachView(func(r int, slot *record.Slot) {
-		if !s.Alive.Has(r) || r == i && !whole {
-			return
-		}
-		at, yes := slot.When(since, func(v record.Set) bool {
-			if r == i {
-				return v == s.Alive
-			}
-			return v.Has(i)
-		})
-		ok, last = ok && yes, max(last, at)
-	})
-	return last, ok && last > 0 // 0: there are no others
-}
-
 // chartView adds the growth of one view.
 func (s *Run) chartView(i int, slot *record.Slot, zero int64) {
 	const most = 64 // points a view; a join takes a handful
 	log := slot.Changes()
 	trace := result.ViewTrace{Peer: string(record.SlotName(i))}
 	for _, v := range log[:min(len(log), most)] {
-		n := 0
-		for p := range s.N {
-			if v.Set.Has(p) {
-				n++
-			}
-		}
 		trace.T = append(trace.T, max(float64(v.At-zero)/1e9, 0))
-		trace.N = append(trace.N, n)
+		trace.N = append(trace.N, v.Set.Len())
 	}
 	s.out.Charts.Views = append(s.out.Charts.Views, trace)
+}
+
+func joinTime(c *result.Config) time.Duration {
+	if c.Options.Join == "spread" {
+		return c.Options.Spread
+	}
+	return 100 * time.Millisecond
 }

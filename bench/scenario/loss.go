@@ -2,10 +2,15 @@ package scenario
 
 import (
 	"flag"
-	"p2plocal/bench/mesh"
-	"p2plocal/bench/result"
 	"slices"
+	"sync/atomic"
 	"time"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
+	"p2plocal/core"
 )
 
 var loss = Scenario{
@@ -48,10 +53,7 @@ var loss = Scenario{
 }
 
 func lossScenario(s *Run) error {
-	return s.with(mesh.Setup{Impair: s.opt.Impair, Interval: 0}, func() error {
-		if err := s.JoinAll(s.ctx, 0); err != nil {
-			return err
-		}
+	return s.withJoined(mesh.Setup{Impair: s.opt.Impair}, func() error {
 		s.Store.Impairing.Store(true) // from here on: a join that loses a directory stays incomplete without refresh
 		began, before := s.Clock.Now(), s.overhead()
 		s.measureWindow(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
@@ -69,23 +71,16 @@ func lossScenario(s *Run) error {
 
 // impairmentFigures writes down what the impairment's own log says, since it began.
 func (s *Run) impairmentFigures(began int64) {
-	var injected, measured, sent, doubled, reordered uint64
-	for i := range s.Store.Slots {
-		slot := &s.Store.Slots[i]
-		injected += slot.Injected.Load()
-		measured += slot.MeasuredInjected.Load()
-		doubled += slot.MeasuredDuplicated.Load()
-		reordered += slot.MeasuredReordered.Load()
-	}
+	var sent uint64
 	for i := s.External; i < s.N; i++ {
 		for j := s.External; j < s.N; j++ {
 			sent += uint64(s.Store.Pairs[i][j].Sent.Load())
 		}
 	}
-	s.count("injected", injected)
-	s.count("duplicated_injected", doubled)
-	s.count("reordered_injected", reordered)
-	s.value("loss_injected", "ratio", float64(measured)/float64(sent))
+	s.count("injected", s.sum(injected))
+	s.count("duplicated_injected", s.sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredDuplicated }))
+	s.count("reordered_injected", s.sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredReordered }))
+	s.value("loss_injected", "ratio", float64(s.sum(measuredInjected))/float64(sent))
 	s.set("delay_injected", s.Store.Held.Distribution())
 	s.keep("delay_injected", s.Store.Held.HDR())
 	seconds := s.Roster.Lifetime(began, s.Clock.Now(), s.External, s.N)
@@ -96,4 +91,103 @@ func (s *Run) impairmentFigures(began int64) {
 	if s.Ours == nil || s.External > 0 {
 		s.note("the impairment is on what our peers send; what comes from others is not impaired")
 	}
+}
+
+// removals writes down how often the server has removed a live peer of ours since
+// began, and how often it is to because of the impairment's losses. The views of
+// others do not tell as well: a directory that is lost hides a removal, and the
+// next one shows it as another.
+func (s *Run) removals(began int64) {
+	now := s.Clock.Now()
+	removed, present := s.removed(began, now)
+	expected := s.expectedRemovals(s.lossToServer(), began, now)
+	low, high := expected.Interval()
+	s.count("removed", uint64(removed))
+	s.value("removed_expected", "1", expected.Mean)
+	s.value("removed_low", "1", low)
+	s.value("removed_high", "1", high)
+	s.value("removal_rate", "1/h", float64(removed)/present*3600)
+	s.value("removal_rate_expected", "1/h", expected.Mean/expected.Present*3600)
+	if n := float64(removed); n < low || n > high {
+		s.warn("the server removed live peers %d times, independent losses make that %.4g times, in 999 of 1,000 runs %.0f to %.0f: something else removes them, or keeps them", removed, expected.Mean, low, high)
+	}
+}
+
+// removed counts how often the server removed a peer of ours that lived, and the
+// seconds in which it had one as a member, added up.
+func (s *Run) removed(from, to int64) (times int, present float64) {
+	var changes []mesh.Change
+	s.Ours.Sock.Do(func(time.Time) { changes = slices.Clone(s.Ours.Changes) })
+	var since [core.MaxPeers]int64 // 0: it is no member
+	add := func(i int, until int64) {
+		if since[i] > 0 {
+			present += max(0, float64(min(until, to)-max(since[i], from))/1e9)
+		}
+		since[i] = 0
+	}
+	for _, c := range changes {
+		i := int(c.Who)
+		switch {
+		case c.Who >= record.ServerSlot || i < s.External || c.At > to:
+		case c.In:
+			since[i] = max(1, c.At)
+		default:
+			add(i, c.At)
+			if c.At >= from && s.Roster.Lived(i, c.At-int64(s.Timing.Deadline), c.At) {
+				times++
+			}
+		}
+	}
+	for i := range since {
+		add(i, to)
+	}
+	return times, present
+}
+
+// lossToServer is the part of what our peers send that does not reach the server.
+func (s *Run) lossToServer() float64 {
+	pass := 1 - s.opt.Impair.Loss
+	if v := s.cfg.Simulation; v != nil {
+		pass *= 1 - v.Network.Loss
+	}
+	return 1 - pass
+}
+
+// expectedRemovals is the theory for the phases that our peers and the server have.
+func (s *Run) expectedRemovals(loss float64, from, to int64) (sum stat.Removals) {
+	t := s.Timing
+	delay := s.Impair.Delay + s.Impair.Jitter/2
+	known := make(map[stat.Member]stat.Removals) // of those who live to the end
+	next := func(since int64, every time.Duration) time.Duration {
+		if every == 0 {
+			return 0
+		}
+		return (every - time.Duration(from-since)%every).Round(every / 1000)
+	}
+	for i := s.External; i < s.N; i++ {
+		born, end := s.Roster.Life(i, from, to)
+		if end <= from {
+			continue
+		}
+		alive := next(born, t.Heartbeat)
+		member := stat.Member{Heard: alive - t.Heartbeat, Alive: alive + delay, Birth: next(born, t.Refresh) + delay, Look: next(s.Ours.Started, t.Reap)}
+		r, ok := known[member]
+		if !ok || end < to {
+			r = stat.ExpectedRemovals(t, loss, member, time.Duration(end-from))
+		}
+		if end == to {
+			known[member] = r
+		}
+		sum = sum.Plus(r)
+	}
+	return sum
+}
+
+// overhead is how many datagrams other than broadcasts have been sent.
+func (s *Run) overhead() (n uint64) {
+	for i := range s.Store.Slots {
+		sent := s.Store.Slots[i].ByType()
+		n += sent.Total().Datagrams - sent.Vanilla.Datagrams
+	}
+	return n
 }

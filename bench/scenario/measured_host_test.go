@@ -1,9 +1,10 @@
 package scenario
 
 import (
-	"p2plocal/bench/result"
 	"testing"
 	"time"
+
+	"p2plocal/bench/result"
 )
 
 // A host's wake-up is what the runs leave for it.

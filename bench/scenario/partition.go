@@ -28,13 +28,7 @@ var partition = Scenario{
 	},
 	Expect: func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
 	Run: func(s *Run) error {
-		for _, refresh := range []time.Duration{0, s.opt.Refresh} {
-			what := mesh.Setup{Refresh: &refresh, Interval: s.cfg.Timing.Heartbeat, Divide: true}
-			if err := s.with(what, func() error { return s.partition(refresh) }); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.twice(mesh.Setup{Interval: s.cfg.Timing.Heartbeat, Divide: true}, s.partition)
 	},
 	About: func(*result.Options) Clause {
 		return say(", half of them cut off from the server and the others, each broadcasting with its keep-alives")
@@ -55,56 +49,51 @@ var partition = Scenario{
 
 // partition divides the mesh once and heals it.
 func (s *Run) partition(refresh time.Duration) error {
-	if err := s.JoinAll(s.ctx, 0); err != nil {
+	if err := s.joinAndSleep(); err != nil {
 		return err
 	}
-	if err := s.sleepRandomly(); err != nil {
-		return err
-	}
-	whole := s.Alive
 	var cutOff record.Set
 	for _, i := range s.choosePeers(s.N / 2) {
 		cutOff.Add(i)
 	}
-	lost := s.lostAtCut()
+	lost, lostMessages := s.sum(injected), s.sum(measuredInjected)
 	cut := s.Clock.Now()
 	s.Store.OpenWindow(cut+1, cut+int64(s.noticeLimit()), s.cfg.Timing.Heartbeat)
 	s.Store.Divide(cutOff)
 	s.Store.Impairing.Store(true)
-	s.each(cutOff, s.Depart)
+	for i := range cutOff.All() {
+		s.Depart(i)
+	}
 	dropped := s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
-	last, stale := cut, 0
-	s.EachView(func(i int, slot *record.Slot) {
-		if cutOff.Has(i) {
-			if view := slot.View(); !apart(view, whole, cutOff) {
+	last, all := s.whenAll(s.Alive, cut, s.isTruth)
+	stale := 0
+	for i := range cutOff.All() {
+		for j := range s.Store.Slots[i].View().All() {
+			if s.Alive.Has(j) {
 				stale++
+				break
 			}
-			return
 		}
-		at, ok := slot.When(cut, func(view record.Set) bool { return view == s.Alive })
-		last, dropped = max(last, at), dropped && ok
-	})
+	}
 	healed := s.Clock.Now()
 	s.Store.Impairing.Store(false)
 	s.Store.Unite()
-	s.each(cutOff, s.Arrive)
+	for i := range cutOff.All() {
+		s.Arrive(i)
+	}
 	if refresh == 0 {
-		lost.datagrams, lost.messages = s.lostAtCut().datagrams-lost.datagrams, s.lostAtCut().messages-lost.messages
-		s.seconds("drop", cut, last, dropped)
+		s.seconds("drop", cut, last, dropped && all)
 		s.count("stale", uint64(stale))
-		s.count("cut", lost.datagrams)
-		s.count("cut_messages", lost.messages)
+		s.count("cut", s.sum(injected)-lost)
+		s.count("cut_messages", s.sum(measuredInjected)-lostMessages)
 	}
 	name, limit := "back", s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap
 	if refresh > 0 {
 		name, limit = "refresh.back", 2*refresh+s.noticeLimit()
 	}
 	back := s.WaitUntil(s.ctx, limit, s.Agreed)
-	last = healed
-	s.EachView(func(_ int, slot *record.Slot) {
-		at, ok := slot.When(healed, func(view record.Set) bool { return view == whole })
-		last, back = max(last, at), back && ok
-	})
+	last, all = s.whenAll(s.Alive, healed, s.isTruth)
+	back = back && all
 	s.seconds(name, healed, last, back)
 	switch {
 	case back || s.ctx.Err() != nil:
@@ -114,34 +103,4 @@ func (s *Run) partition(refresh time.Duration) error {
 		s.note("without refresh: never whole again (looked for %v). The server ignores the keep-alives of those whom it has removed, and nobody tells them", limit)
 	}
 	return s.ctx.Err()
-}
-
-// each calls f for the members of a set.
-func (s *Run) each(set record.Set, f func(i int)) {
-	for i := range s.N {
-		if set.Has(i) {
-			f(i)
-		}
-	}
-}
-
-// apart reports that a view has nobody of the whole but those who were cut off.
-func apart(view, whole, cutOff record.Set) bool {
-	for i := range view {
-		if view[i]&whole[i]&^cutOff[i] != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// lossCount is what the impairment has lost so far.
-type lossCount struct{ datagrams, messages uint64 }
-
-func (s *Run) lostAtCut() (n lossCount) {
-	for i := range s.Store.Slots {
-		n.datagrams += s.Store.Slots[i].Injected.Load()
-		n.messages += s.Store.Slots[i].MeasuredInjected.Load()
-	}
-	return n
 }

@@ -20,7 +20,7 @@ var pause = Scenario{
 	Summary: []string{"cull", "back", "refresh.back", "rebirth.back"},
 	Cannot:  needsTwo,
 	Expect:  func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
-	Run:     pauseScenario,
+	Run:     func(s *Run) error { return s.twice(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, s.pause) },
 	About:   func(*result.Options) Clause { return say(", one is stopped past the deadline and goes on") },
 	Facts: func(f *Figures) []Fact {
 		return []Fact{
@@ -32,20 +32,9 @@ var pause = Scenario{
 	},
 }
 
-func pauseScenario(s *Run) error {
-	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
-		if err := s.with(mesh.Setup{Refresh: &refresh, Interval: s.cfg.Timing.Broadcast}, func() error { return s.pause(refresh) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// pause stops a peer, and lets it go on once the others have dropped it.
 func (s *Run) pause(refresh time.Duration) error {
-	if err := s.JoinAll(s.ctx, 0); err != nil {
-		return err
-	}
-	if err := s.sleepRandomly(); err != nil {
+	if err := s.joinAndSleep(); err != nil {
 		return err
 	}
 	v := s.N - 1 // not an external one, if there is any of ours
@@ -55,15 +44,9 @@ func (s *Run) pause(refresh time.Duration) error {
 	}
 	s.Depart(v)
 	dropped := s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
-	last := stopped
-	s.EachView(func(i int, slot *record.Slot) {
-		if s.Alive.Has(i) {
-			at, ok := slot.When(stopped, func(view record.Set) bool { return !view.Has(v) })
-			last, dropped = max(last, at), dropped && ok
-		}
-	})
+	last, all := s.whenAll(s.Alive, stopped, func(view record.Set) bool { return !view.Has(v) })
 	if refresh == 0 {
-		s.seconds("cull", stopped, last, dropped)
+		s.seconds("cull", stopped, last, dropped && all)
 	}
 	on := s.Clock.Now()
 	s.Peers[v].Resume()

@@ -7,16 +7,17 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"p2plocal/bench/mesh"
-	"p2plocal/bench/result"
-	"p2plocal/core/udp"
-	"p2plocal/fuzz/target"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/result"
+	"p2plocal/core/udp"
+	"p2plocal/fuzz/target"
 )
 
 // A server that dies or falls silent half-way is survived, and said.

@@ -1,9 +1,10 @@
 package scenario
 
 import (
+	"time"
+
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
-	"time"
 )
 
 var relaunch = Scenario{
@@ -25,10 +26,7 @@ var relaunch = Scenario{
 }
 
 func relaunchScenario(s *Run) error {
-	return s.with(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
-		if err := s.JoinAll(s.ctx, 0); err != nil {
-			return err
-		}
+	return s.withJoined(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, func() error {
 		for _, round := range []string{"early", "late"} {
 			if err := s.sleepRandomly(); err != nil {
 				return err

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"p2plocal/bench/mesh"
-	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
 
@@ -27,7 +26,7 @@ var restart = Scenario{
 	Expect: func(c *result.Config) time.Duration {
 		return 2*time.Second + 4*c.Options.Refresh + c.Timing.Deadline + c.Timing.Reap
 	},
-	Run:   restartScenario,
+	Run:   func(s *Run) error { return s.twice(mesh.Setup{}, s.restart) },
 	About: func(*result.Options) Clause { return say(", the server is killed and started again") },
 	Facts: func(f *Figures) []Fact {
 		return []Fact{
@@ -36,15 +35,6 @@ var restart = Scenario{
 			{"stranded", f.Counted(nil, "stranded", "peers that the new server does not know, without refresh", true)},
 		}
 	},
-}
-
-func restartScenario(s *Run) error {
-	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
-		if err := s.with(mesh.Setup{Refresh: &refresh}, func() error { return s.restart(refresh) }); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // restart has all but one join, lets the server die for a second and, when it
@@ -85,11 +75,8 @@ func (s *Run) restart(refresh time.Duration) error {
 	if s.ctx.Err() != nil {
 		return s.ctx.Err()
 	}
-	last := back
-	s.EachView(func(i int, slot *record.Slot) {
-		at, ok := slot.When(back, func(v record.Set) bool { return v == s.Alive })
-		last, whole = max(last, at), whole && ok
-	})
+	last, all := s.whenAll(s.Alive, back, s.isTruth)
+	whole = whole && all
 	if refresh > 0 {
 		s.seconds("refresh.whole", back, last, whole)
 		if !whole && s.ctx.Err() == nil {
@@ -102,13 +89,7 @@ func (s *Run) restart(refresh time.Duration) error {
 		return s.ctx.Err()
 	}
 	s.seconds("whole", back, last, whole)
-	known := 0
-	view := s.Store.Slots[probe].View()
-	for i := range s.N {
-		if view.Has(i) {
-			known++
-		}
-	}
+	known := s.Store.Slots[probe].View().Len()
 	s.count("stranded", uint64(s.N-known))
 	if !whole && s.ctx.Err() == nil {
 		s.note("without refresh: never whole again (looked for %v). The returned server knows %d of %d, those born since: keep-alives do not tell it who they are from", limit, known, s.N)

@@ -1,3 +1,5 @@
+// Package scenario measures a mesh: it starts one, does to it what a scenario
+// says, and turns what its peers saw into plain data.
 package scenario
 
 import (
@@ -5,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,13 +68,13 @@ func (s *Run) set(name string, m result.Metric)   { s.out.Metrics[s.out.Name+"."
 func (s *Run) value(name, unit string, v float64) { s.set(name, result.Scalar(unit, v)) }
 func (s *Run) count(name string, n uint64)        { s.set(name, result.Scalar("1", float64(n))) }
 
-// seconds is a scalar made of two times by the clock.
+// seconds is a scalar made of two times by the clock; a second that is never is the first.
 func (s *Run) seconds(name string, from, to int64, ok bool) {
 	if !ok {
 		s.set(name, result.Never("s"))
 		return
 	}
-	s.value(name, "s", float64(to-from)/1e9)
+	s.value(name, "s", float64(max(from, to)-from)/1e9)
 }
 
 // keep has the result hold a distribution's raw histogram, too.
@@ -303,4 +306,69 @@ func (s *Run) chartLatency() {
 			P50: float64(b.Due.Quantile(0.5)) / 1e9, P99: float64(b.Due.Quantile(0.99)) / 1e9, Max: float64(b.Max.Load()) / 1e9,
 		})
 	}
+}
+
+// notApplicable is why a scenario does not apply to this target.
+type notApplicable string
+
+func (c notApplicable) Error() string { return string(c) }
+
+// Status is how far a benchmark has come, for whoever shows its progress.
+type Status struct {
+	Begun func(*Progress) // called as each scenario begins; may be nil
+
+	now atomic.Pointer[Progress]
+
+	label string        // what the runs to come belong to, and
+	later time.Duration // how long what comes after them takes, about
+}
+
+// Progress is one moment of a benchmark.
+type Progress struct {
+	Label     string // what the run belongs to; may be empty
+	Run, Runs int    // from 1
+	Scenario  string
+	Started   time.Time     // of the scenario
+	Expected  time.Duration // that it takes, about
+	Left      time.Duration // that the scenarios after it take, about
+
+	counts  *counts
+	virtual *atomic.Int64 // time of a simulated scenario that has passed
+}
+
+// Elapsed is how long the scenario has run, by its own clock.
+func (p *Progress) Elapsed() time.Duration {
+	if p.virtual != nil {
+		return time.Duration(p.virtual.Load())
+	}
+	return time.Since(p.Started)
+}
+
+// counts is a view of a store for as long as that is there.
+type counts struct {
+	mu    sync.Mutex
+	store *record.Store
+}
+
+// close ends the view; the store may be freed after.
+func (c *counts) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.store = nil
+}
+
+// Now is the present moment; nil: nothing has begun.
+func (s *Status) Now() *Progress { return s.now.Load() }
+
+// Messages are the measured messages sent so far, and delivered so far.
+func (p *Progress) Messages() (sent, delivered uint64) {
+	if p.counts == nil {
+		return 0, 0
+	}
+	p.counts.mu.Lock()
+	defer p.counts.mu.Unlock()
+	if p.counts.store == nil {
+		return 0, 0
+	}
+	return p.counts.store.Messages()
 }

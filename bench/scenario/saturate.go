@@ -76,10 +76,7 @@ func saturateScenario(s *Run) error {
 	// A trial beyond what the mesh can do may cost peers their membership. With
 	// refresh they are back for the next one.
 	refresh := s.cfg.Timing.Heartbeat
-	return s.with(mesh.Setup{Refresh: &refresh}, func() error {
-		if err := s.JoinAll(s.ctx, 0); err != nil {
-			return err
-		}
+	return s.withJoined(mesh.Setup{Refresh: &refresh}, func() error {
 		search := &saturation{Run: s, latency: make(map[float64]*tried)}
 		found, err := mlrsearch.Search(s.ctx, s.opt.Search, search.trial)
 		s.out.Charts.Trials = found.Trials
@@ -206,14 +203,9 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 // standing is how far the measured messages have come.
 type standing struct{ ticks, sent, delivered uint64 }
 
-func (s *saturation) standing() (t standing) {
-	for i := range s.Store.Slots {
-		slot := &s.Store.Slots[i]
-		t.ticks += slot.Ticks.Load()
-		t.sent += slot.Messages.Load()
-		t.delivered += slot.Delivered.Load()
-	}
-	return t
+func (s *saturation) standing() standing {
+	sent, delivered := s.Store.Messages()
+	return standing{s.ticked(), sent, delivered}
 }
 
 func (s *Run) kernelDrops() (n uint64) {

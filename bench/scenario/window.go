@@ -3,8 +3,10 @@ package scenario
 import (
 	"context"
 	"math"
+	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
 
@@ -88,11 +90,8 @@ func ticksWithin(first, interval, from, to int64) uint64 {
 }
 
 // ticked is how many broadcasts of the window have been sent.
-func (s *Run) ticked() (n uint64) {
-	for i := range s.N {
-		n += s.Store.Slots[i].Ticks.Load()
-	}
-	return n
+func (s *Run) ticked() uint64 {
+	return s.sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.Ticks })
 }
 
 // messages writes down what became of the window's messages.
@@ -153,4 +152,8 @@ func (s *Run) messages(w window) {
 // jitter.
 func correctedJitter(estimate float64, n uint32) float64 {
 	return estimate / (1 - math.Pow(15.0/16, float64(n-1)))
+}
+
+func steadyTime(c *result.Config) time.Duration {
+	return c.Options.Warmup + c.Options.Duration + startDelay + 200*time.Millisecond
 }

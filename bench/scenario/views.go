@@ -1,0 +1,204 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
+)
+
+// fail says that somebody the measurement depends on, and who is not ours,
+// died or fell silent: what was measured after that is no measure of it.
+func (s *Run) fail(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	s.warn("%s", text)
+	if s.out.Failed == "" {
+		s.out.Failed = text
+	}
+}
+
+// checkAlive says who of those that should be alive is not. It must come before
+// the mesh falls silent, which ends the others.
+func (s *Run) checkAlive() {
+	m := s.Mesh
+	m.MarkExited()
+	m.Ping()
+	for i, p := range m.Peers {
+		switch p := p.(type) {
+		case *mesh.ExternalPeer:
+			switch {
+			case p.Proc == nil:
+			case p.Proc.Ended() != "":
+				s.fail("external peer %s died: %s", record.QuoteName(i), p.Proc.Ended())
+			case s.unseen(i):
+				s.fail("external peer %s is silent: its process runs, but it was never in anybody's view", record.QuoteName(i))
+			}
+		case *mesh.ProcessPeer:
+			if p.Died != "" {
+				s.fail("the process of peer %s %s", record.QuoteName(i), p.Died)
+			}
+		}
+	}
+	if how := m.Server.Died(); how != "" {
+		s.fail("the server died: %s", how)
+	}
+}
+
+// answerLimit is how long a server may take to answer at the end: one that
+// sleeps 10 ms a datagram has a full queue behind it by then.
+const answerLimit = 10 * time.Second
+
+// checkAnswers finds out whether a server that is not ours still does, when
+// nothing else is sent any more: by a birth that repeats a member's exactly, to
+// which any server sends a directory.
+func (s *Run) checkAnswers() {
+	m := s.Mesh
+	if m.Ours != nil || s.ctx.Err() != nil || s.out.Failed != "" {
+		return
+	}
+	heard := uint64(0)
+	m.EachView(func(_ int, slot *record.Slot) { heard += slot.Directories.Datagrams.Load() })
+	if heard == 0 && m.External < m.N {
+		s.fail("the server at %v never answered: no directory came", m.Server.Addr())
+		return
+	}
+	for i := m.External; i < m.N; i++ {
+		if !m.Alive.Has(i) {
+			continue
+		}
+		directories := &m.Store.Slots[i].Directories.Datagrams
+		before := directories.Load()
+		m.Peers[i].Rejoin() // repeated until it is answered
+		how := ""
+		ended := m.WaitUntil(s.ctx, answerLimit, func() bool {
+			how = m.Server.Died()
+			return how != "" || directories.Load() > before
+		})
+		switch {
+		case how != "":
+			s.fail("the server died: %s", how)
+		case !ended && s.ctx.Err() == nil:
+			s.fail("the server at %v fell silent: a birth repeated at the end was not answered within %v", m.Server.Addr(), answerLimit)
+		}
+		return
+	}
+}
+
+// unseen reports that a living external peer has never been in anybody's view.
+func (s *Run) unseen(i int) bool {
+	if s.ctx.Err() != nil || s.External == s.N || !s.Alive.Has(i) || s.Mesh.Server.Died() != "" {
+		return false
+	}
+	seen, asked := false, false
+	s.EachView(func(j int, slot *record.Slot) {
+		for _, v := range slot.Changes() {
+			asked = asked || v.Set.Has(j)
+			seen = seen || v.Set.Has(i)
+		}
+	})
+	return asked && !seen
+}
+
+func crashTime(c *result.Config) time.Duration {
+	return c.Timing.Deadline + c.Timing.Reap/2 + c.Timing.Heartbeat + time.Second
+}
+
+// withJoined runs one mesh all of whose peers have joined.
+func (s *Run) withJoined(what mesh.Setup, run func() error) error {
+	return s.with(what, func() error {
+		if err := s.JoinAll(s.ctx, 0); err != nil {
+			return err
+		}
+		return run()
+	})
+}
+
+// twice runs two meshes, one whose peers do not refresh and one whose peers do.
+func (s *Run) twice(what mesh.Setup, run func(refresh time.Duration) error) error {
+	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
+		what.Refresh = &refresh
+		if err := s.with(what, func() error { return run(refresh) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// joinAndSleep has all join, and a random time pass.
+func (s *Run) joinAndSleep() error {
+	if err := s.JoinAll(s.ctx, 0); err != nil {
+		return err
+	}
+	return s.sleepRandomly()
+}
+
+// sleepRandomly lets a second pass and then a random part of a keep-alive
+// interval, so that what comes next has no fixed phase to the mesh's timers.
+func (s *Run) sleepRandomly() error {
+	d := time.Second + time.Duration(s.Rng.Int64N(int64(s.cfg.Timing.Heartbeat)))
+	if !s.World.Sleep(s.ctx, d) {
+		return s.ctx.Err()
+	}
+	return nil
+}
+
+// choosePeers draws up to k of those who live, and leaves one alive.
+func (s *Run) choosePeers(k int) []int {
+	living := slices.DeleteFunc(s.Rng.Perm(s.N), func(i int) bool { return !s.Alive.Has(i) })
+	return living[:min(k, max(len(living)-1, 0))]
+}
+
+// noticeLimit is how long a scenario waits for what the protocol promises: the
+// longest that it can take, and ten seconds for a machine that is slow.
+func (s *Run) noticeLimit() time.Duration {
+	t := s.cfg.Timing
+	return t.Deadline + 2*t.Reap + t.Heartbeat + 10*time.Second
+}
+
+// everywhere is when, from since on, all living peers had peer i in their
+// view; with whole, i's own view must also have held all living peers.
+func (s *Run) everywhere(i int, since int64, whole bool) (last int64, ok bool) {
+	others := s.Alive
+	others.Remove(i)
+	last, ok = s.whenAll(others, since, func(v record.Set) bool { return v.Has(i) })
+	if whole && s.Alive.Has(i) {
+		var own record.Set
+		own.Add(i)
+		at, held := s.whenAll(own, since, s.isTruth)
+		last, ok = max(last, at), ok && held
+	}
+	return last, ok && last > 0 // 0: there are no others
+}
+
+// whenAll is when, from since on, ok had held for the view of each of those whose
+// view can be seen; 0: nobody's.
+func (s *Run) whenAll(who record.Set, since int64, ok func(record.Set) bool) (last int64, all bool) {
+	all = true
+	s.EachView(func(i int, slot *record.Slot) {
+		if who.Has(i) {
+			at, held := slot.When(since, ok)
+			last, all = max(last, at), all && held
+		}
+	})
+	return last, all
+}
+
+// isTruth reports that a view holds those who live.
+func (s *Run) isTruth(v record.Set) bool { return v == s.Alive }
+
+// sum adds up a counter of all slots.
+func (s *Run) sum(of func(*record.Slot) *atomic.Uint64) (n uint64) {
+	for i := range s.Store.Slots {
+		n += of(&s.Store.Slots[i]).Load()
+	}
+	return n
+}
+
+// injected are the datagrams that the impairment lost; measuredInjected, the
+// measured messages among them.
+func injected(slot *record.Slot) *atomic.Uint64         { return &slot.Injected }
+func measuredInjected(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredInjected }
