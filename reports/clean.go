@@ -30,17 +30,14 @@ func shellWord(s string) string {
 }
 
 // ascii is what stands for the characters that this package itself writes.
-var ascii = strings.NewReplacer(glue, " ", "µ", "u", "╵", "|", "·", "-", "─", "-", "–", "-", "±", "+-", "✓", "+", "✗", "x", "…", "...", "×", "x", "≤", "<=")
+var ascii = strings.NewReplacer("µ", "u", "╵", "|", "·", "-", "─", "-", "–", "-", "±", "+-", "✓", "+", "✗", "x", "…", "...", "×", "x", "≤", "<=")
 
-// toASCII leaves no byte above 0x7E.
+// toASCII leaves no byte above 0x7E but glue.
 func toASCII(s string) string {
 	s = ascii.Replace(s)
-	if strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0 {
-		return s
-	}
 	var b strings.Builder
 	for _, r := range s {
-		if r > unicode.MaxASCII {
+		if r > unicode.MaxASCII && string(r) != glue {
 			q := strconv.QuoteRuneToASCII(r)
 			b.WriteString(q[1 : len(q)-1])
 		} else {

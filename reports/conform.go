@@ -56,7 +56,7 @@ func (c *Conformance) Document() *Document {
 		if len(s.Accounts) > 0 {
 			d.Sections = append(d.Sections, s)
 		}
-		d.suites = append(d.suites, suiteOf(r))
+		d.Suites = append(d.Suites, suiteOf(r))
 	}
 	for _, x := range []struct {
 		outcome conform.Outcome

@@ -106,7 +106,11 @@ func (c *curve) draw(n, rows int, plain bool) []string {
 		}
 		lines = append(lines, strings.TrimRight(string(line), " "))
 	}
-	return append(lines, c.axis(n))
+	axis := c.axis(n)
+	if plain {
+		axis = toASCII(axis)
+	}
+	return append(lines, axis)
 }
 
 // axis labels 1, 2 and 5 of each decade where there is room.

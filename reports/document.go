@@ -19,11 +19,11 @@ type Document struct {
 	About    phrase      // how the figures came about
 	Sections []section   //
 	Terms    []fact      // what the figures mean
-	each     []*Document // what text and Markdown write in its place, one after the other
+	Each     []*Document // what text and Markdown write in its place, one after the other
+	Suites   []suite     // for JUnit; nil: the verdicts
 
 	records func(row func(cells ...string)) // every figure, for CSV; nil: the tables
 	source  func(io.Writer) error           // what it was made from, as JSON
-	suites  []suite                         // for JUnit; nil: the verdicts
 	drawn   func() *drawn                   // what page.js draws
 }
 
@@ -250,36 +250,35 @@ func (d *Document) about(s section) string {
 	return strings.TrimSuffix(d.Heads[s.Head].Name+": "+s.About, ": ")
 }
 
-// clean makes all text in the document harmless, so that no format has to.
-func (d *Document) clean() {
-	for _, part := range []any{&d.Tool, &d.Title, d.Heads, d.About, d.Sections, d.Terms, d.suites} {
-		cleanAll(reflect.ValueOf(part))
-	}
-	for _, x := range d.each {
-		x.clean()
-	}
+// mapped is a copy of a document, or of a part of it, with f done to all text in
+// it, so that no format has to.
+func mapped[T any](x T, f func(string) string) T {
+	mapAll(reflect.ValueOf(&x).Elem(), f)
+	return x
 }
 
-func cleanAll(v reflect.Value) {
+func mapAll(v reflect.Value, f func(string) string) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			cleanAll(v.Elem())
+			to := reflect.New(v.Type().Elem())
+			to.Elem().Set(v.Elem())
+			mapAll(to.Elem(), f)
+			v.Set(to)
 		}
 	case reflect.Slice:
+		v.Set(reflect.AppendSlice(reflect.Zero(v.Type()), v))
 		for i := range v.Len() {
-			cleanAll(v.Index(i))
+			mapAll(v.Index(i), f)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
-				cleanAll(v.Field(i))
+				mapAll(v.Field(i), f)
 			}
 		}
 	case reflect.String:
-		if s := v.String(); v.CanSet() {
-			v.SetString(clean(s))
-		}
+		v.SetString(f(v.String()))
 	}
 }
 

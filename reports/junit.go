@@ -49,9 +49,9 @@ type (
 
 // writeJUnit writes a test suite for each target, or one of the assertions.
 func writeJUnit(w io.Writer, d *Document) error {
-	doc := suites{Name: d.Tool, Suites: d.suites}
+	doc := suites{Name: d.Tool, Suites: d.Suites}
 	for _, h := range d.Heads {
-		if d.suites != nil {
+		if d.Suites != nil {
 			break
 		}
 		s := suite{Name: "assertions", Time: "0"}

@@ -64,7 +64,7 @@ func Pairing(p *stat.Pairing) *Document {
 	s.About = about
 	d := Results(both)
 	d.Tool, d.Title = result.PairToolName, fmt.Sprintf("A is %q, B is %q", p.Servers[0], p.Servers[1])
-	d.each = []*Document{{Tool: d.Tool, Heads: []head{h}, About: words(about), Sections: []section{short}}}
+	d.Each = []*Document{{Tool: d.Tool, Heads: []head{h}, About: words(about), Sections: []section{short}}}
 	d.Sections = append([]section{s}, d.Sections...)
 	d.Heads[0].Verdicts = h.Verdicts
 	d.records = func(row func(...string)) { pairRecords(p, row) }

@@ -41,7 +41,7 @@ func FormatOf(file string) (string, error) {
 
 // Write renders the document in one of Formats.
 func (d *Document) Write(w io.Writer, format string, o Options) error {
-	d.clean()
+	d = mapped(d, clean)
 	switch format {
 	case "txt":
 		return d.one(w, func(d *Document) (string, error) { return text(d, o) })
@@ -62,7 +62,7 @@ func (d *Document) Write(w io.Writer, format string, o Options) error {
 // one writes the document, or those that stand in its place, with blank lines
 // between them.
 func (d *Document) one(w io.Writer, render func(*Document) (string, error)) error {
-	all := d.each
+	all := d.Each
 	if all == nil {
 		all = []*Document{d}
 	}

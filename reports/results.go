@@ -31,7 +31,7 @@ func Results(results []Named) *Document {
 	}
 	d := all[0]
 	if len(all) > 1 {
-		d = &Document{Tool: result.ToolName, Title: plural(uint64(len(all)), "result"), each: all}
+		d = &Document{Tool: result.ToolName, Title: plural(uint64(len(all)), "result"), Each: all}
 		d.Sections = append(d.Sections, compareAll(results))
 		for i, x := range all {
 			d.Heads = append(d.Heads, x.Heads...)

@@ -34,6 +34,9 @@ func text(d *Document, o Options) (string, error) {
 	o.Width = max(o.Width, narrowest)
 	p := &page{Options: o, columns: make(map[string]int)}
 	shown := d.sections(o.All)
+	if o.ASCII {
+		d, shown = mapped(d, toASCII), mapped(shown, toASCII)
+	}
 	p.measure(d, shown)
 	for _, h := range d.Heads {
 		p.wrapped("", d.heading(h), "", bold)
@@ -107,9 +110,6 @@ const (
 var tones = map[tone]string{good: green, bad: red, soft: faint, strong: bold}
 
 func (p *page) style(code, s string) string {
-	if p.ASCII {
-		s = toASCII(s)
-	}
 	if !p.Color || code == "" || s == "" {
 		return s
 	}
@@ -122,7 +122,7 @@ func (p *page) line(s string) { p.b.WriteString(strings.TrimRight(s, " ") + "\n"
 func (p *page) fit(s string, room int) string {
 	mark := "…"
 	if p.ASCII {
-		s, mark = toASCII(s), toASCII(mark)
+		mark = toASCII(mark)
 	}
 	if width(s) <= room {
 		return s
@@ -137,74 +137,58 @@ const alarm = "!" + glue
 // is a separator and they fit on a line, continuation lines indented below the
 // first.
 func (p *page) wrapped(label string, text phrase, separator, style string) {
-	p.behind(label, faint, text, separator, style)
+	p.behind(p.style(faint, label), width(label), text, separator, style)
 }
 
-func (p *page) behind(label, labelStyle string, text phrase, separator, style string) {
-	room := p.Width - width(label)
-	var words [][]part // what no line may end in, each of one or more parts
-	whole := true      // the last of them
+func (p *page) behind(label string, indent int, text phrase, separator, style string) {
+	room := p.Width - indent
+	var all []rune
+	var styles []string // of each
+	add := func(s, style string) {
+		all, styles = append(all, []rune(s)...), append(styles, slices.Repeat([]string{style}, width(s))...)
+	}
 	for i, x := range text {
-		s := x.Text
-		if p.ASCII {
-			s = toASCII(s)
-		}
+		s, code, then := x.Text, style, separator
 		if x.Bad && strings.TrimSpace(s) != "" {
-			s = alarm + s
+			s, code = alarm+s, red
 		}
-		then := ""
-		if i < len(text)-1 {
-			then = separator
+		if i == len(text)-1 {
+			then = ""
 		}
 		if separator != "" && width(s+then) <= room+1 {
 			s = strings.ReplaceAll(s, " ", glue)
 		}
-		for _, x := range []part{{s, x.Bad}, {then, false}} {
-			for _, s := range strings.SplitAfter(x.Text, " ") {
-				if s == "" {
-					continue
-				}
-				if whole {
-					words = append(words, nil)
-				}
-				words[len(words)-1] = append(words[len(words)-1], part{s, x.Bad})
-				whole = strings.HasSuffix(s, " ")
+		add(s, code)
+		add(then, style)
+	}
+	for {
+		end := lineEnd(all, room)
+		for from, i := 0, 1; i <= end; i++ {
+			if i == end || styles[i] != styles[from] {
+				label += p.style(styles[from], string(all[from:i]))
+				from = i
 			}
 		}
+		p.line(label)
+		if all, styles = all[end:], styles[end:]; len(all) == 0 {
+			return
+		}
+		label = strings.Repeat(" ", indent)
 	}
-	line, used := p.style(labelStyle, label), 0
-	next := func() {
-		p.line(line)
-		line, used = strings.Repeat(" ", width(label)), 0
+}
+
+// lineEnd is how many characters go on a line: all, or up to the last blank that
+// fits, which may hang over the end, or as many as there is room for.
+func lineEnd(text []rune, room int) int {
+	if len(text) <= room {
+		return len(text)
 	}
-	for _, word := range words {
-		size := 0
-		for _, x := range word {
-			size += width(x.Text)
-		}
-		if last := word[len(word)-1].Text; strings.HasSuffix(last, " ") {
-			size--
-		}
-		if used > 0 && used+size > room {
-			next()
-		}
-		for _, x := range word {
-			for s := x.Text; s != ""; {
-				if used == room && s != " " {
-					next()
-				}
-				runes := []rune(s)
-				n := min(len(runes), max(room-used, 1))
-				code := style
-				if x.Bad {
-					code = red
-				}
-				line += p.style(code, string(runes[:n]))
-				s, used = string(runes[n:]), used+n
-			}
+	for i := room; i > 0; i-- {
+		if text[i] == ' ' {
+			return i + 1
 		}
 	}
-	p.line(line)
+	return max(room, 1)
 }
 
 // label is what stands left of a fact.
@@ -237,7 +221,7 @@ func (p *page) section(s section) {
 			if i > 0 {
 				label = strings.Repeat(" ", width(label))
 			}
-			p.line(p.style(faint, label) + p.style("", l))
+			p.line(p.style(faint, label) + l)
 		}
 	}
 	for _, f := range s.Facts {
@@ -258,7 +242,7 @@ func (p *page) heading(name, about string) {
 		p.wrapped("", words(name), "", bold)
 		p.wrapped(strings.Repeat(" ", gutter), words(about), "", faint)
 	default:
-		p.behind(label, bold, words(about), "", faint)
+		p.behind(p.style(bold, label), width(label), words(about), "", faint)
 	}
 }
 

@@ -208,7 +208,7 @@ func strung(column []quantity) []string {
 func aligned(column []quantity) []string {
 	whole, fraction, unit := 1, 0, 0
 	if slices.ContainsFunc(column, func(q quantity) bool {
-		return slices.ContainsFunc(seconds, func(s scale) bool { return s.name == q.Unit })
+		return slices.ContainsFunc(seconds, func(s scale) bool { return toASCII(s.name) == toASCII(q.Unit) })
 	}) {
 		whole, fraction, unit = 3, 3, 2 // as wide as any time, so that tables line up with each other
 	}
