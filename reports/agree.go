@@ -55,7 +55,7 @@ func Agreement(a *stat.Agreement, real, sim *result.Result) *Document {
 		About: phrase{}.add("p10, p50, p90: of the figure's values, one a run; D: largest distance of their distribution functions; p: two-sample Kolmogorov-Smirnov, exact; q: p adjusted for %s (Benjamini-Hochberg), differs: q ≤ %v",
 			plural(uint64(len(a.Beside)), "test"), a.Alpha),
 		Sections: []section{s},
-		source:   indented(a),
+		source:   asJSON(a),
 	}
 }
 

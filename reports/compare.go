@@ -13,7 +13,7 @@ import (
 // Compare makes the document of two sides of results. What has not changed
 // significantly is minor.
 func Compare(c *stat.Comparison) *Document {
-	d := &Document{Tool: result.ToolName + " compare", source: indented(c)}
+	d := &Document{Tool: result.ToolName + " compare", source: asJSON(c)}
 	t := &table{Corner: "metric", Columns: columns("old", "new", "change", "p", "q", "")}
 	t.Columns[3].Rank = 1
 	same := 0

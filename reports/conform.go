@@ -20,7 +20,7 @@ type Conformance struct {
 // Document has, of one target, a table of groups in place of one of all cases
 // where it is to be short.
 func (c *Conformance) Document() *Document {
-	d := &Document{Tool: c.Tool.Name, Title: plural(uint64(len(c.Targets)), "target"), source: indented(c)}
+	d := &Document{Tool: c.Tool.Name, Title: plural(uint64(len(c.Targets)), "target"), source: asJSON(c)}
 	several := len(c.Targets) > 1
 	cases := c.cases()
 	if several {

@@ -1,12 +1,13 @@
 package reports
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
 	"slices"
 	"strings"
+
+	"p2plocal/bench/result"
 )
 
 // A Document is what there is to say of something that was measured or tested,
@@ -311,11 +312,7 @@ func (d *Document) filled() {
 	}
 }
 
-// indented writes a value as JSON.
-func indented(v any) func(io.Writer) error {
-	return func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
-	}
+// asJSON writes a value.
+func asJSON(v any) func(io.Writer) error {
+	return func(w io.Writer) error { return result.WriteDocument(w, v) }
 }

@@ -98,33 +98,20 @@ func resultRecords(results []Named, put func(...string)) {
 	put("result", "run", "seed", "scenario", "peers", "interrupted", "metric", "unit", "value")
 	for _, r := range results {
 		for i, run := range r.Runs {
-			flat := func(s result.Scenario, name string, m result.Metric) {
-				record := func(metric, unit string, v *float64) {
-					put(cell(r.Name), strconv.Itoa(i+1), strconv.FormatUint(run.Seed, 10), cell(s.Name),
-						strconv.Itoa(s.Peers), strconv.FormatBool(s.Interrupted), cell(metric), cell(unit), precise(v))
-				}
-				if m.Dist == nil {
-					record(name, m.Unit, m.Value)
-					return
-				}
-				for _, f := range result.Fields {
-					unit := m.Unit
-					if f == "n" {
-						unit = "1"
-					}
-					record(name+"."+f, unit, m.Dist.Field(f))
+			record := func(s result.Scenario) {
+				flat := s.Flat()
+				for _, name := range scenario.Metrics.Sorted(maps.Keys(flat)) {
+					put(cell(r.Name), strconv.Itoa(i+1), strconv.FormatUint(run.Seed, 10), cell(s.Name), strconv.Itoa(s.Peers),
+						strconv.FormatBool(s.Interrupted), cell(name), cell(flat[name].Unit), precise(flat[name].Value))
 				}
 			}
-			none := result.Scenario{Peers: r.Config.Peers}
-			if yes := 1.0; r.Result.Env.Simulated {
-				flat(none, "simulated", result.Metric{Unit: "1", Value: &yes})
-			} else {
-				flat(none, "baseline.round_trip", run.Baseline.RoundTrip)
+			machine := result.Scenario{Peers: r.Config.Peers, Metrics: map[string]result.Metric{"baseline.round_trip": run.Baseline.RoundTrip}}
+			if r.Env.Simulated {
+				machine.Metrics = map[string]result.Metric{"simulated": result.Scalar("1", 1)}
 			}
+			record(machine)
 			for _, s := range run.Scenarios {
-				for _, name := range scenario.Metrics.Names(s) {
-					flat(s, name, s.Metrics[name])
-				}
+				record(s)
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 // Study makes the document of what a study came to.
 func Study(r *study.Report) *Document {
-	d := &Document{Tool: "meshbench study", source: indented(r)}
+	d := &Document{Tool: "meshbench study", source: asJSON(r)}
 	text := words(studyHeadline(r))
 	if r.Interrupted {
 		text = append(phrase{{"Interrupted, only what was finished is here: ", true}}, text...)

@@ -167,7 +167,7 @@ func TestCSV(t *testing.T) {
 		// Every figure equals the result's.
 		for _, s := range r.Runs[0].Scenarios {
 			if s.Name == row[3] {
-				if v := s.Flat()[strings.TrimPrefix(row[6], "'")]; v == nil && row[8] != "" || v != nil && strconv.FormatFloat(*v, 'g', -1, 64) != row[8] {
+				if v := s.Flat()[strings.TrimPrefix(row[6], "'")].Value; v == nil && row[8] != "" || v != nil && strconv.FormatFloat(*v, 'g', -1, 64) != row[8] {
 					t.Errorf("%q, want %v", row, v)
 				}
 			}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // Assert is a bound on one flat metric.
@@ -98,12 +100,12 @@ func (a Assert) evaluate(runs []Run) Assertion {
 	for _, run := range runs {
 		measured := false
 		for _, s := range run.Scenarios {
-			v := s.Flat()[a.Metric]
+			v := s.Flat()[a.Metric].Value
 			if s.Name != scenario || v == nil {
 				continue
 			}
 			measured = true
-			if res.Actual == nil || a.worse(*v, *res.Actual) {
+			if res.Actual == nil || a.beyond(*v) > a.beyond(*res.Actual) {
 				res.Actual = v
 			}
 		}
@@ -115,33 +117,26 @@ func (a Assert) evaluate(runs []Run) Assertion {
 	return res
 }
 
+// Holds reports that a value keeps within the bound.
 func (a Assert) Holds(v float64) bool {
 	switch a.Op {
-	case "<":
-		return v < a.Bound
-	case "<=":
-		return v <= a.Bound
-	case ">":
-		return v > a.Bound
-	case ">=":
-		return v >= a.Bound
-	case "==":
-		return v == a.Bound
+	case "<", ">", "!=":
+		return a.beyond(v) < 0
 	}
-	return v != a.Bound
+	return a.beyond(v) <= 0
 }
 
-// worse reports that v is nearer to failing than w, or further beyond.
-func (a Assert) worse(v, w float64) bool {
-	switch a.Op {
-	case "<", "<=":
-		return v > w
-	case ">", ">=":
-		return v < w
-	case "==":
-		return math.Abs(v-a.Bound) > math.Abs(w-a.Bound)
+// beyond is how far a value is on the failing side of the bound.
+func (a Assert) beyond(v float64) float64 {
+	switch a.Op[0] {
+	case '<':
+		return v - a.Bound
+	case '>':
+		return a.Bound - v
+	case '=':
+		return math.Abs(v - a.Bound)
 	}
-	return math.Abs(v-a.Bound) < math.Abs(w-a.Bound)
+	return -math.Abs(v - a.Bound)
 }
 
 // parseBound reads a value of a metric with this unit.
@@ -200,29 +195,8 @@ func (defs *Definitions) nearest(name string) []string {
 	distance := make(map[string]int)
 	names := defs.FlatNames()
 	for _, n := range names {
-		distance[n] = edits(name, n)
+		distance[n] = levenshtein.ComputeDistance(name, n)
 	}
 	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(distance[a], distance[b]) })
 	return names[:3]
-}
-
-// edits is the Levenshtein distance: bytes to insert, delete or replace.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -2,9 +2,9 @@ package result
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // A Definition says what a metric is. Scenario.Metrics holds it under its Name.
@@ -19,20 +19,29 @@ type Definition struct {
 // Definitions are metrics in a stable order, to be looked up by flat name.
 type Definitions struct {
 	all   []Definition
-	place map[string]int // of a flat name or a distribution's own, among all
+	known map[string]known // by flat name, or a distribution's own
 	flat  []string
+}
+
+// known is what a flat name stands for.
+type known struct {
+	of    *Definition
+	field string
+	place int
 }
 
 // NewDefinitions keeps the order of the list.
 func NewDefinitions(all []Definition) *Definitions {
-	defs := &Definitions{all: all, place: make(map[string]int)}
-	for i, d := range all {
-		defs.place[d.Name] = i
+	defs := &Definitions{all: all, known: make(map[string]known)}
+	for i := range all {
+		d := &all[i]
+		defs.known[d.Name] = known{d, "", len(defs.flat)}
 		if !d.Dist {
 			defs.flat = append(defs.flat, d.Name)
 			continue
 		}
 		for _, f := range Fields {
+			defs.known[d.Name+"."+f] = known{d, f, len(defs.flat)}
 			defs.flat = append(defs.flat, d.Name+"."+f)
 		}
 	}
@@ -48,17 +57,11 @@ func (defs *Definitions) FlatNames() []string { return slices.Clone(defs.flat) }
 // Define finds the definition behind a flat name, and the distribution's field
 // where it names one.
 func (defs *Definitions) Define(flat string) (d Definition, field string, ok bool) {
-	if i, ok := defs.place[flat]; ok {
-		return defs.all[i], "", true
+	k, ok := defs.known[flat]
+	if !ok {
+		return d, "", false
 	}
-	for _, f := range Fields {
-		if name, found := strings.CutSuffix(flat, "."+f); found {
-			if i, ok := defs.place[name]; ok && defs.all[i].Dist {
-				return defs.all[i], f, true
-			}
-		}
-	}
-	return Definition{}, "", false
+	return *k.of, k.field, true
 }
 
 // Better is the direction of a flat metric; a distribution's n has none.
@@ -70,22 +73,17 @@ func (defs *Definitions) Better(flat string) int {
 	return d.Better
 }
 
-// Sort puts metric names, flat or not, into the stable order, those of no
+// Sorted are metric names, flat or not, in the stable order, those of no
 // definition last by the alphabet.
-func (defs *Definitions) Sort(names []string) {
-	place := make(map[string]int, len(names))
-	for _, name := range names {
-		place[name] = len(defs.all) * len(Fields)
-		if d, field, ok := defs.Define(name); ok {
-			place[name] = defs.place[d.Name]*len(Fields) + max(slices.Index(Fields, field), 0)
+func (defs *Definitions) Sorted(names iter.Seq[string]) []string {
+	place := func(name string) int {
+		if k, ok := defs.known[name]; ok {
+			return k.place
 		}
+		return len(defs.flat)
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(place[a], place[b]), cmp.Compare(a, b)) })
+	return slices.SortedFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b)) })
 }
 
 // Names are a scenario's metric names in the stable order.
-func (defs *Definitions) Names(s Scenario) []string {
-	names := slices.Collect(maps.Keys(s.Metrics))
-	defs.Sort(names)
-	return names
-}
+func (defs *Definitions) Names(s Scenario) []string { return defs.Sorted(maps.Keys(s.Metrics)) }

@@ -32,8 +32,7 @@ func TestFlatNames(t *testing.T) {
 }
 
 func TestOrder(t *testing.T) {
-	got := []string{"steady.zebra", "steady.latency.p99.9", "steady.apple", "join.converge", "steady.latency.n", "steady.loss"}
-	metrics.Sort(got)
+	got := metrics.Sorted(slices.Values([]string{"steady.zebra", "steady.latency.p99.9", "steady.apple", "join.converge", "steady.latency.n", "steady.loss"}))
 	want := []string{"join.converge", "steady.loss", "steady.latency.n", "steady.latency.p99.9", "steady.apple", "steady.zebra"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

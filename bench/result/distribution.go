@@ -20,47 +20,51 @@ type Distribution struct {
 	Outside uint64 `json:"outside,omitempty"`
 }
 
+// parts are what a distribution has beside n, in the order they are printed, and
+// the percent of a percentile.
+var parts = []struct {
+	name    string
+	percent float64
+	of      func(*Distribution) **float64
+}{
+	{"min", 0, func(d *Distribution) **float64 { return &d.Min }},
+	{"p50", 50, func(d *Distribution) **float64 { return &d.P50 }},
+	{"p90", 90, func(d *Distribution) **float64 { return &d.P90 }},
+	{"p99", 99, func(d *Distribution) **float64 { return &d.P99 }},
+	{"p99.9", 99.9, func(d *Distribution) **float64 { return &d.P999 }},
+	{"p99.99", 99.99, func(d *Distribution) **float64 { return &d.P9999 }},
+	{"max", 0, func(d *Distribution) **float64 { return &d.Max }},
+	{"mean", 0, func(d *Distribution) **float64 { return &d.Mean }},
+	{"stddev", 0, func(d *Distribution) **float64 { return &d.Stddev }},
+}
+
 // Fields are the names under which a distribution's parts appear in flat
 // metric names, in the order they are printed.
-var Fields = []string{"n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean", "stddev"}
+var Fields = func() []string {
+	names := []string{"n"}
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
+}()
 
 // Field is one part of a distribution by its flat name; nil: not supported by
 // enough samples.
 func (d *Distribution) Field(name string) *float64 {
-	switch name {
-	case "n":
-		n := float64(d.N)
-		return &n
-	case "min":
-		return d.Min
-	case "p50":
-		return d.P50
-	case "p90":
-		return d.P90
-	case "p99":
-		return d.P99
-	case "p99.9":
-		return d.P999
-	case "p99.99":
-		return d.P9999
-	case "max":
-		return d.Max
-	case "mean":
-		return d.Mean
-	case "stddev":
-		return d.Stddev
+	for _, p := range parts {
+		if p.name == name {
+			return *p.of(d)
+		}
 	}
-	return nil
+	n := float64(d.N)
+	return &n
 }
 
 // Percentiles fills in those that d.N samples support.
 func (d *Distribution) Percentiles(value func(percent float64) *float64) {
-	for _, p := range []struct {
-		percent float64
-		to      **float64
-	}{{50, &d.P50}, {90, &d.P90}, {99, &d.P99}, {99.9, &d.P999}, {99.99, &d.P9999}} {
-		if supported(d.N, p.percent) {
-			*p.to = value(p.percent)
+	for _, p := range parts {
+		if p.percent > 0 && supported(d.N, p.percent) {
+			*p.of(d) = value(p.percent)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package result
 import (
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"unicode"
 
@@ -57,12 +58,13 @@ func (g *GoBench) Write(r *Result, suffix string) error {
 			}
 			line.Config = append(line.Config, g.more...)
 			flat := s.Flat()
-			for _, name := range g.defs.flatNames(s) {
-				if _, field, _ := g.defs.Define(name); flat[name] == nil || field == "n" {
+			for _, name := range g.defs.Sorted(maps.Keys(flat)) {
+				v := flat[name]
+				if _, field, _ := g.defs.Define(name); v.Value == nil || field == "n" {
 					continue
 				}
-				unit := goUnit(s, name)
-				line.Values = append(line.Values, benchfmt.Value{Value: *flat[name], Unit: unit})
+				unit := goUnit(strings.TrimPrefix(name, s.Name+"."), v.Unit)
+				line.Values = append(line.Values, benchfmt.Value{Value: *v.Value, Unit: unit})
 				if way, ok := map[int]string{-1: "lower", 1: "higher"}[g.defs.Better(name)]; ok && !g.told[unit] {
 					g.told[unit] = true
 					err := g.out.Write(&benchfmt.UnitMetadata{
@@ -83,30 +85,14 @@ func (g *GoBench) Write(r *Result, suffix string) error {
 	return nil
 }
 
-// flatNames are the scenario's flat names in the stable order.
-func (defs *Definitions) flatNames(s Scenario) []string {
-	var names []string
-	for name := range s.Flat() {
-		names = append(names, name)
-	}
-	defs.Sort(names)
-	return names
-}
-
 // goUnit is a metric's name without its scenario, which the benchmark's name
 // has, and its unit as benchstat knows it.
-func goUnit(s Scenario, flat string) string {
-	name := word(strings.TrimPrefix(flat, s.Name+"."))
-	switch unit := s.unit(flat); unit {
-	case "s":
-		return name + "-sec"
-	case "bytes":
-		return name + "-B"
-	case "1":
-		return name
-	default:
-		return name + "-" + word(unit)
+func goUnit(name, unit string) string {
+	known := map[string]string{"s": "-sec", "bytes": "-B", "1": ""}
+	if ending, ok := known[unit]; ok {
+		return word(name) + ending
 	}
+	return word(name + "-" + unit)
 }
 
 // word is s without what would end a word of the format.

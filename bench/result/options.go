@@ -63,13 +63,3 @@ func ParseRate(s string) (float64, error) {
 	}
 	return v, nil
 }
-
-// Ratio is a flag that is a percentage or a ratio.
-type Ratio float64
-
-func (r *Ratio) String() string { return strconv.FormatFloat(float64(*r)*100, 'g', -1, 64) + "%" }
-func (r *Ratio) Set(s string) error {
-	v, err := ParseRatio(s)
-	*r = Ratio(v)
-	return err
-}

@@ -252,43 +252,36 @@ func (m *Metric) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Flat is the scenario's figures under flat names: a distribution x appears as
-// x.p50, x.max and so on. A nil value was not measured.
-func (s Scenario) Flat() map[string]*float64 {
-	flat := make(map[string]*float64)
-	for name, m := range s.Metrics {
-		if m.Dist == nil {
-			flat[name] = m.Value
-			continue
-		}
-		for _, f := range Fields {
-			flat[name+"."+f] = m.Dist.Field(f)
-		}
-	}
-	return flat
+// WriteDocument writes what a tool came to, as JSON.
+func WriteDocument(w io.Writer, document any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(document)
 }
 
 // Write writes the document.
-func (r *Result) Write(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	return e.Encode(r)
+func (r *Result) Write(w io.Writer) error { return WriteDocument(w, r) }
+
+// Read reads one back.
+func Read(rd io.Reader) (*Result, error) {
+	r := new(Result)
+	return r, ReadDocument(rd, ToolName, r)
 }
 
-// Read reads one back. Its errors say in one line what is wrong.
-func Read(rd io.Reader) (*Result, error) {
+// ReadDocument reads a document of a tool's back. Its errors say in one line what
+// is wrong.
+func ReadDocument(rd io.Reader, tool string, to interface{ Check() error }) error {
 	b, err := io.ReadAll(rd)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := Readable(b, ToolName); err != nil {
-		return nil, err
+	if err := readable(b, tool); err != nil {
+		return err
 	}
-	r := new(Result)
-	if err := json.Unmarshal(b, r); err != nil {
-		return nil, Damage(err, len(b))
+	if err := json.Unmarshal(b, to); err != nil {
+		return fmt.Errorf("damaged result: %w", place(err, len(b)))
 	}
-	return r, r.Check()
+	return to.Check()
 }
 
 // ToolName is the name in a result's tool block.
@@ -297,8 +290,8 @@ const ToolName = "meshbench"
 // PairToolName is the name in a pairing's tool block.
 const PairToolName = "meshbench compare-servers"
 
-// Readable refuses what is no document of a tool's, or too new a one.
-func Readable(b []byte, tool string) error {
+// readable refuses what is no document of a tool's, or too new a one.
+func readable(b []byte, tool string) error {
 	var head struct {
 		Schema *int `json:"schema"`
 		Tool   struct {
@@ -323,8 +316,6 @@ func Readable(b []byte, tool string) error {
 
 // ErrPairing is what Read says of a Pairing.
 var ErrPairing = errors.New("a result of compare-servers, which holds two")
-
-func Damage(err error, size int) error { return fmt.Errorf("damaged result: %w", place(err, size)) }
 
 // place puts the place into a JSON error.
 func place(err error, size int) error {

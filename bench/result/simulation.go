@@ -1,11 +1,8 @@
 package result
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"time"
 
 	"p2plocal/core/simnet"
@@ -44,23 +41,21 @@ const Virtual = "virtual"
 
 // String is what the network is like, for a reader.
 func (s *Simulation) String() string {
-	text := "every link " + s.Network.String()
+	network, host := "every link "+s.Network.String(), "costs nothing"
 	if s.Network == (simnet.Fault{}) {
-		text = "links without delay"
+		network = "links without delay"
 	}
 	if s.Host.Cores > 0 {
-		text += ", computing " + FormatHost(s.Host)
-	} else {
-		text += ", computing costs nothing"
+		host = FormatHost(s.Host)
 	}
+	text := network + ", computing " + host
 	if s.Queue > 0 {
 		text += fmt.Sprintf(", queues of %d", s.Queue)
 	}
-	switch n := len(s.Faults); n {
-	case 0:
-	case 1:
+	switch n := len(s.Faults); {
+	case n == 1:
 		text += ", 1 fault"
-	default:
+	case n > 1:
 		text += fmt.Sprintf(", %d faults", n)
 	}
 	return text
@@ -72,6 +67,10 @@ func (s *Simulation) String() string {
 // no faster on two.
 var DefaultHost = simnet.Host{Cores: 1, Wake: 8 * time.Microsecond, Take: 600 * time.Nanosecond, Send: 2200 * time.Nanosecond}
 
+func costs(h *simnet.Host) []property {
+	return []property{{key: "cores", count: &h.Cores}, {key: "wake", time: &h.Wake}, {key: "take", time: &h.Take}, {key: "send", time: &h.Send}}
+}
+
 // ParseHost reads a list such as cores=1,wake=8us,take=600ns,send=2.2us. What
 // it leaves out is DefaultHost's; none is a host whose computing costs nothing.
 func ParseHost(s string) (h simnet.Host, err error) {
@@ -79,25 +78,8 @@ func ParseHost(s string) (h simnet.Host, err error) {
 		return h, nil
 	}
 	h = DefaultHost
-	for part := range strings.SplitSeq(s, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		switch name {
-		case "cores":
-			if h.Cores, err = strconv.Atoi(value); err == nil && h.Cores == 0 {
-				err = errors.New("want 1 or more")
-			}
-		case "wake":
-			h.Wake, err = parseDuration(value)
-		case "take":
-			h.Take, err = parseDuration(value)
-		case "send":
-			h.Send, err = parseDuration(value)
-		default:
-			err = errors.New("no such cost")
-		}
-		if err != nil {
-			return h, fmt.Errorf("host %q: %v, want a list such as cores=1,wake=8us,take=600ns,send=2.2us, or none", part, err)
-		}
+	if err := parseList(s, "host", "cost", "cores=1,wake=8us,take=600ns,send=2.2us, or none", costs(&h)); err != nil {
+		return h, err
 	}
 	if err := h.Validate(); err != nil {
 		return h, fmt.Errorf("host: %w", err)
@@ -110,5 +92,5 @@ func FormatHost(h simnet.Host) string {
 	if h == (simnet.Host{}) {
 		return "none"
 	}
-	return fmt.Sprintf("cores=%d,wake=%v,take=%v,send=%v", h.Cores, h.Wake, h.Take, h.Send)
+	return formatList(costs(&h))
 }

@@ -1,9 +1,9 @@
 package result
 
 import (
+	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/montanaflynn/stats"
 	"golang.org/x/perf/benchmath"
@@ -47,19 +47,36 @@ type Figure struct {
 
 // FlatValue is one figure of one run.
 type FlatValue struct {
-	Unit  string
+	Unit  string   // a distribution's n is a count
 	Value *float64 // nil: not measured
 	Never bool     // one figure that is nil although its scenario came to its end
 }
 
-// Flatten is all of a run's figures by flat name.
-func Flatten(run Run) map[string]FlatValue {
+// Flat is the scenario's figures under flat names: a distribution x appears as
+// x.p50, x.max and so on.
+func (s Scenario) Flat() map[string]FlatValue {
 	flat := make(map[string]FlatValue)
-	for _, s := range run.Scenarios {
-		for name, v := range s.Flat() {
-			_, single := s.Metrics[name]
-			flat[name] = FlatValue{s.unit(name), v, v == nil && single && !s.Interrupted}
+	for name, m := range s.Metrics {
+		if m.Dist == nil {
+			flat[name] = FlatValue{m.Unit, m.Value, m.Value == nil && !s.Interrupted}
+			continue
 		}
+		for _, f := range Fields {
+			unit := m.Unit
+			if f == "n" {
+				unit = "1"
+			}
+			flat[name+"."+f] = FlatValue{Unit: unit, Value: m.Dist.Field(f)}
+		}
+	}
+	return flat
+}
+
+// Flat is all of a run's figures.
+func (r Run) Flat() map[string]FlatValue {
+	flat := make(map[string]FlatValue)
+	for _, s := range r.Scenarios {
+		maps.Copy(flat, s.Flat())
 	}
 	return flat
 }
@@ -67,14 +84,12 @@ func Flatten(run Run) map[string]FlatValue {
 // Collect gathers the figures of runs in the stable order.
 func (defs *Definitions) Collect(runs []Run) []*Figure {
 	byName := make(map[string]*Figure)
-	var names []string
 	for _, run := range runs {
-		for name, v := range Flatten(run) {
+		for name, v := range run.Flat() {
 			f := byName[name]
 			if f == nil {
 				f = &Figure{Name: name, Unit: v.Unit}
 				byName[name] = f
-				names = append(names, name)
 			}
 			if v.Value != nil {
 				f.Values = append(f.Values, *v.Value)
@@ -84,28 +99,11 @@ func (defs *Definitions) Collect(runs []Run) []*Figure {
 			}
 		}
 	}
-	defs.Sort(names)
-	all := make([]*Figure, len(names))
-	for i, n := range names {
-		all[i] = byName[n]
+	var all []*Figure
+	for _, name := range defs.Sorted(maps.Keys(byName)) {
+		all = append(all, byName[name])
 	}
 	return all
-}
-
-// unit of a flat metric; a distribution's n is a count.
-func (s Scenario) unit(flat string) string {
-	if m, ok := s.Metrics[flat]; ok {
-		return m.Unit
-	}
-	for _, f := range Fields {
-		if m, ok := s.Metrics[strings.TrimSuffix(flat, "."+f)]; ok {
-			if f == "n" {
-				return "1"
-			}
-			return m.Unit
-		}
-	}
-	return ""
 }
 
 // Summary of a figure that has values.
@@ -128,37 +126,16 @@ func Median(values []float64) float64 {
 	return m
 }
 
-// confidence that an interval holds the true median.
-const confidence = 0.95
-
-// intervalRuns is how many runs such an interval takes: 6.
-var intervalRuns = func() int {
-	values := []float64{0}
-	for !bounded(values) {
-		values = append(values, 0)
-	}
-	return len(values)
-}()
-
-func bounded(values []float64) bool {
-	s := benchmath.AssumeNothing.Summary(Sample(values), confidence)
-	return !math.IsInf(s.Lo, 0) && !math.IsInf(s.Hi, 0)
-}
-
-// Interval is the median's confidence interval, made of order statistics, so
+// Interval is the median's 95 % confidence interval, made of order statistics, so
 // that it assumes nothing about how the values are distributed; or how many
 // more values it takes.
 func Interval(values []float64) (low, high *float64, more int) {
-	if len(values) < intervalRuns {
-		return nil, nil, intervalRuns - len(values)
+	const fewest = 6 // of 5, all lie on one side of the median with probability 1/16
+	if len(values) < fewest {
+		return nil, nil, fewest - len(values)
 	}
-	s := benchmath.AssumeNothing.Summary(Sample(values), confidence)
+	s := benchmath.AssumeNothing.Summary(benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds), 0.95)
 	return &s.Lo, &s.Hi, 0
-}
-
-// Sample copies the values, because benchmath sorts them.
-func Sample(values []float64) *benchmath.Sample {
-	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
 }
 
 // Ranked are a figure's values with infinity for never, on the worse side.

@@ -36,10 +36,10 @@ func BenchmarkSteady(b *testing.B) {
 			b.Fatal(err)
 		}
 		f := r.Runs[0].Scenarios[0].Flat()
-		lost += *f["steady.lost"]
-		p50s, p99s = append(p50s, *f["steady.latency.p50"]*1e6), append(p99s, *f["steady.latency.p99"]*1e6)
-		p50 = append(p50, *f["steady.latency.p50"] / *bare.P50)
-		p99 = append(p99, *f["steady.latency.p99"] / *bare.P99)
+		lost += *f["steady.lost"].Value
+		p50s, p99s = append(p50s, *f["steady.latency.p50"].Value*1e6), append(p99s, *f["steady.latency.p99"].Value*1e6)
+		p50 = append(p50, *f["steady.latency.p50"].Value / *bare.P50)
+		p99 = append(p99, *f["steady.latency.p99"].Value / *bare.P99)
 	}
 	report := func(values []float64, unit string) {
 		v, err := stats.Median(values)

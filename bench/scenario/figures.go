@@ -50,7 +50,7 @@ func (f *Figures) Repeated() bool { return len(f.All) > 1 }
 func (f *Figures) Value(name string) *float64 {
 	flat := f.Name + "." + name
 	if !f.Repeated() {
-		return f.Flat()[flat]
+		return f.Flat()[flat].Value
 	}
 	if m, ok := f.summary[flat]; ok && m.N > 0 {
 		return &m.Median

@@ -54,7 +54,7 @@ func execute(t *testing.T, cfg result.Config) *result.Result {
 func flat(t *testing.T, r *result.Result, name string) float64 {
 	t.Helper()
 	for _, s := range r.Runs[0].Scenarios {
-		if v, ok := s.Flat()[name]; ok && v != nil {
+		if v := s.Flat()[name].Value; v != nil {
 			return *v
 		}
 	}

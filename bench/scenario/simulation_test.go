@@ -114,7 +114,7 @@ func TestSimulatedFigures(t *testing.T) {
 		const grain = 64e-9 // of histograms
 		got := float64(never)
 		for _, s := range r.Runs[0].Scenarios {
-			if v, ok := s.Flat()[name]; ok && v != nil {
+			if v := s.Flat()[name].Value; v != nil {
 				got = *v
 			}
 		}

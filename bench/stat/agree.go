@@ -1,13 +1,10 @@
 package stat
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
-
-	"golang.org/x/perf/benchmath"
 
 	"p2plocal/bench/result"
 )
@@ -52,48 +49,35 @@ func Quantiles(values []float64) (q [3]float64) {
 // what peers of one mesh see goes together.
 func Agree(defs *result.Definitions, real, sim *result.Result) *Agreement {
 	reals, sims := real.Finished(), sim.Finished()
-	a := &Agreement{RealRuns: len(reals), SimRuns: len(sims), Alpha: benchmath.DefaultThresholds.CompareAlpha}
+	a := &Agreement{RealRuns: len(reals), SimRuns: len(sims), Alpha: alpha}
 	for _, w := range differences([]*result.Result{real}, []*result.Result{sim}) {
 		if w != apart && !strings.HasPrefix(w, "seed differs") {
 			a.Warnings = append(a.Warnings, w)
 		}
 	}
-	if _, least := kolmogorovSmirnov(make([]float64, a.RealRuns), slices.Repeat([]float64{1}, a.SimRuns)); least > a.Alpha {
+	if !detectable(a.RealRuns, a.SimRuns, 1) {
 		a.Warnings = append(a.Warnings, fmt.Sprintf("too few runs to tell any difference from chance: %d over UDP, %d simulated, want 4 or more of each", a.RealRuns, a.SimRuns))
 	}
-	beside := make(map[string]*result.Figure)
-	for _, f := range defs.Collect(sims) {
-		beside[f.Name] = f
-	}
-	for _, f := range defs.Collect(reals) {
-		g := beside[f.Name]
-		if g == nil || f.Unit != g.Unit || !telling(defs, f.Name) {
+	var p []float64
+	for _, sides := range beside(defs, reals, sims) {
+		f, g := sides[0], sides[1]
+		better := defs.Better(f.Name)
+		x := Beside{Metric: f.Name, Unit: f.Unit, Real: f.Ranked(better), Sim: g.Ranked(better)}
+		n, m := len(x.Real), len(x.Sim)
+		if n == 0 || m == 0 || f.Unit != g.Unit || !telling(defs, f.Name) {
 			continue
 		}
-		direction := defs.Better(f.Name)
-		x := Beside{Metric: f.Name, Unit: f.Unit, Real: f.Ranked(direction), Sim: g.Ranked(direction)}
 		slices.Sort(x.Real)
 		slices.Sort(x.Sim)
-		n, m := len(x.Real), len(x.Sim)
-		if n == 0 || m == 0 {
-			continue
-		}
 		if low, high := min(x.Real[0], x.Sim[0]), max(x.Real[n-1], x.Sim[m-1]); low == high {
 			a.Equal = append(a.Equal, f.Name)
 			continue
 		}
 		x.D, x.P = kolmogorovSmirnov(x.Real, x.Sim)
-		a.Beside = append(a.Beside, x)
+		a.Beside, p = append(a.Beside, x), append(p, x.P)
 	}
-	byP := make([]*Beside, len(a.Beside))
-	for i := range a.Beside {
-		byP[i] = &a.Beside[i]
-	}
-	slices.SortStableFunc(byP, func(x, y *Beside) int { return cmp.Compare(x.P, y.P) })
-	least := 1.0
-	for i, x := range slices.Backward(byP) { // Benjamini and Hochberg, as in Comparison
-		least = min(least, x.P*float64(len(byP))/float64(i+1))
-		x.Q, x.Differs = least, least <= a.Alpha
+	for i, q := range adjusted(p) {
+		a.Beside[i].Q, a.Beside[i].Differs = q, q <= a.Alpha
 	}
 	return a
 }

@@ -5,12 +5,14 @@ package stat
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/perf/benchmath"
+	"github.com/aclements/go-moremath/mathx"
+	"github.com/aclements/go-moremath/stats"
 
 	"p2plocal/bench/result"
 )
@@ -50,6 +52,9 @@ const (
 	Differs Verdict = "differs" // significantly, but neither for better nor worse
 )
 
+// alpha is the level of significance, and the false discovery rate.
+const alpha = 0.05
+
 // Compare compares the medians of every flat metric. Significance is by the
 // Mann-Whitney U test, which assumes nothing of the distributions, at a false
 // discovery rate of 0.05. Where one figure should be but is null in a finished
@@ -59,26 +64,13 @@ func Compare(defs *result.Definitions, old, new []*result.Result) *Comparison {
 	c := &Comparison{
 		OldRuns:  len(oldRuns),
 		NewRuns:  len(newRuns),
-		Alpha:    benchmath.DefaultThresholds.CompareAlpha,
+		Alpha:    alpha,
 		Warnings: differences(old, new),
 	}
-	olds, news := defs.Collect(oldRuns), defs.Collect(newRuns)
-	byName := make(map[string]*[2]*result.Figure)
-	var names []string
-	for side, all := range [][]*result.Figure{olds, news} {
-		for _, f := range all {
-			if byName[f.Name] == nil {
-				byName[f.Name] = &[2]*result.Figure{{Name: f.Name, Unit: f.Unit}, {Name: f.Name, Unit: f.Unit}}
-				names = append(names, f.Name)
-			}
-			byName[f.Name][side] = f
-		}
-	}
-	defs.Sort(names)
-	for _, n := range names {
-		if a, b := byName[n][0], byName[n][1]; len(a.Values)+len(b.Values) > 0 {
+	for _, sides := range beside(defs, oldRuns, newRuns) {
+		if a, b := sides[0], sides[1]; len(a.Values)+len(b.Values) > 0 {
 			if a.Unit != b.Unit {
-				c.Warnings = append(c.Warnings, fmt.Sprintf("metric %q is in %q on the old side, in %q on the new: left out", n, a.Unit, b.Unit))
+				c.Warnings = append(c.Warnings, fmt.Sprintf("metric %q is in %q on the old side, in %q on the new: left out", a.Name, a.Unit, b.Unit))
 				continue
 			}
 			c.Changes = append(c.Changes, change(defs, a, b))
@@ -88,26 +80,40 @@ func Compare(defs *result.Definitions, old, new []*result.Result) *Comparison {
 	return c
 }
 
-// judge finds the changes that are significant. With a hundred metrics, five
-// have p < 0.05 by chance alone, so p is adjusted as Benjamini and Hochberg
-// have it (J. R. Stat. Soc. B 57, 1995), which also holds where metrics go up
-// and down together, as percentiles of one distribution do (Benjamini and
-// Yekutieli, Ann. Statist. 29, 2001). What has the same value in every run of
-// both sides can differ by no chance, and is no test (after Tarone,
+// beside are the figures of two sides in the stable order, empty ones where one
+// side has none.
+func beside(defs *result.Definitions, old, new []result.Run) (all [][2]*result.Figure) {
+	byName := make(map[string][2]*result.Figure)
+	for side, runs := range [][]result.Run{old, new} {
+		for _, f := range defs.Collect(runs) {
+			both, ok := byName[f.Name]
+			if !ok {
+				both[1-side] = &result.Figure{Name: f.Name, Unit: f.Unit}
+			}
+			both[side] = f
+			byName[f.Name] = both
+		}
+	}
+	for _, name := range defs.Sorted(maps.Keys(byName)) {
+		all = append(all, byName[name])
+	}
+	return all
+}
+
+// judge finds the changes that are significant. What has the same value in every
+// run of both sides can differ by no chance, and is no test (after Tarone,
 // Biometrics 46, 1990).
 func (c *Comparison) judge() {
 	var tested []*Change
+	var p []float64
 	for i := range c.Changes {
 		if ch := &c.Changes[i]; ch.varies {
-			tested = append(tested, ch)
+			tested, p = append(tested, ch), append(p, *ch.P)
 		}
 	}
-	slices.SortStableFunc(tested, func(a, b *Change) int { return cmp.Compare(*a.P, *b.P) })
 	c.Tested = len(tested)
-	least := 1.0
-	for i, ch := range slices.Backward(tested) {
-		least = min(least, *ch.P*float64(len(tested))/float64(i+1))
-		q := least
+	for i, q := range adjusted(p) {
+		ch := tested[i]
 		if ch.Q = &q; q <= c.Alpha {
 			ch.Verdict = verdict(ch.Better, ch.up)
 		}
@@ -121,6 +127,25 @@ func (c *Comparison) judge() {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("few runs, %d old, %d new: only many of the %d metrics changing at once could be told from chance; for a single one it takes %d or more of each",
 			c.OldRuns, c.NewRuns, c.Tested, comparisonRuns(tests)))
 	}
+}
+
+// adjusted are the p of several tests as they are to be held against a false
+// discovery rate. With a hundred metrics, five have p < 0.05 by chance alone, so
+// p is adjusted as Benjamini and Hochberg have it (J. R. Stat. Soc. B 57, 1995),
+// which also holds where metrics go up and down together, as percentiles of one
+// distribution do (Benjamini and Yekutieli, Ann. Statist. 29, 2001).
+func adjusted(p []float64) []float64 {
+	order := make([]int, len(p))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
+	q, least := make([]float64, len(p)), 1.0
+	for i, at := range slices.Backward(order) {
+		least = min(least, p[at]*float64(len(p))/float64(i+1))
+		q[at] = least
+	}
+	return q
 }
 
 // Regressions are the significant changes for the worse by more than the
@@ -153,9 +178,14 @@ func change(defs *result.Definitions, old, new *result.Figure) Change {
 		return ch
 	}
 	ch.Delta = relative(a, b)
-	test := benchmath.AssumeNothing.Compare(result.Sample(a), result.Sample(b))
-	ch.P, ch.up = &test.P, higher(a, b)
-	ch.varies = slices.Min(append(slices.Clone(a), b...)) < slices.Max(append(slices.Clone(a), b...))
+	ch.varies = slices.Min(a) < slices.Max(b) || slices.Min(b) < slices.Max(a)
+	p := 1.0
+	if test, err := stats.MannWhitneyUTest(a, b, stats.LocationDiffers); err == nil {
+		// The direction is that of the statistic itself, because medians may be
+		// equal where ranks are not.
+		p, ch.up = test.P, test.U < float64(len(a)*len(b))/2
+	}
+	ch.P = &p
 	return ch
 }
 
@@ -181,39 +211,12 @@ func relative(a, b []float64) *float64 {
 	return &delta
 }
 
-// higher reports that b's values tend to lie above a's: the direction of the
-// U statistic itself, because medians may be equal where ranks are not.
-func higher(a, b []float64) bool {
-	u := 0
-	for _, x := range a {
-		for _, y := range b {
-			switch {
-			case y > x:
-				u++
-			case y < x:
-				u--
-			}
-		}
-	}
-	return u > 0
-}
-
 // detectable reports that one metric among so many tests could differ
 // significantly between samples of these sizes: when every value of one lies
-// above every value of the other.
+// above every value of the other. Both tests come to the same p then: 2 of the
+// ways to mix the two, all equally likely, are so far apart.
 func detectable(n, m, tests int) bool {
-	if n == 0 || m == 0 {
-		return false
-	}
-	a, b := make([]float64, n), make([]float64, m)
-	for i := range a {
-		a[i] = float64(i)
-	}
-	for i := range b {
-		b[i] = float64(n + i)
-	}
-	test := benchmath.AssumeNothing.Compare(result.Sample(a), result.Sample(b))
-	return test.P*float64(tests) <= test.Alpha
+	return 2/mathx.Choose(n+m, n)*float64(tests) <= alpha
 }
 
 // comparisonRuns is how many runs a side that takes: 4 for a single test.
@@ -250,14 +253,15 @@ func differences(old, new []*result.Result) (warnings []string) {
 	}
 	for i, side := range [][]*result.Result{old, new} {
 		for _, r := range side {
-			name := []string{"old", "new"}[i]
-			if r.Env.Simulated && r.Interrupted {
-				warnings = append(warnings, fmt.Sprintf("a simulated result of the %s side was interrupted", name))
-			} else if r.Interrupted {
-				warnings = append(warnings, fmt.Sprintf("a result of the %s side, of %s, was interrupted", name, r.Env.Time.Format(time.DateTime)))
+			which := fmt.Sprintf("a result of the %s side, of %s,", []string{"old", "new"}[i], r.Env.Time.Format(time.DateTime))
+			if r.Env.Simulated {
+				which = fmt.Sprintf("a simulated result of the %s side", []string{"old", "new"}[i])
+			}
+			if r.Interrupted {
+				warnings = append(warnings, which+" was interrupted")
 			}
 			if r.Tool.Dirty {
-				warnings = append(warnings, fmt.Sprintf("a result of the %s side, of %s, comes from a build with uncommitted changes", name, r.Env.Time.Format(time.DateTime)))
+				warnings = append(warnings, which+" comes from a build with uncommitted changes")
 			}
 		}
 	}

@@ -1,10 +1,11 @@
 package stat
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 
 	"p2plocal/bench/result"
 )
@@ -35,37 +36,28 @@ func (p *Pairing) Failure() string {
 }
 
 // Write writes the document.
-func (p *Pairing) Write(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	return e.Encode(p)
-}
+func (p *Pairing) Write(w io.Writer) error { return result.WriteDocument(w, p) }
 
 // ReadPairing reads one back.
 func ReadPairing(rd io.Reader) (*Pairing, error) {
-	b, err := io.ReadAll(rd)
-	if err != nil {
-		return nil, err
-	}
-	if err := result.Readable(b, result.PairToolName); err != nil {
-		return nil, err
-	}
 	p := new(Pairing)
-	if err := json.Unmarshal(b, p); err != nil {
-		return nil, result.Damage(err, len(b))
-	}
+	return p, result.ReadDocument(rd, result.PairToolName, p)
+}
+
+// Check refuses what would make a reader of the document stumble.
+func (p *Pairing) Check() error {
 	for side, r := range p.Results {
 		switch {
 		case r == nil:
-			return nil, fmt.Errorf("damaged result: no result of server %c", 'A'+side)
+			return fmt.Errorf("damaged result: no result of server %c", 'A'+side)
 		case p.Pairs < 0 || p.Pairs > len(r.Runs):
-			return nil, fmt.Errorf("damaged result: %d pairs of %d runs", p.Pairs, len(r.Runs))
+			return fmt.Errorf("damaged result: %d pairs of %d runs", p.Pairs, len(r.Runs))
 		}
 		if err := r.Check(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // Evaluate holds assertions against the medians of the ratios.
@@ -111,10 +103,9 @@ type pairs struct {
 // all runs of both.
 func Pair(defs *result.Definitions, a, b []result.Run) []Ratio {
 	byName := make(map[string]*pairs)
-	var names []string
 	for i := range min(len(a), len(b)) {
-		one, other := result.Flatten(a[i]), result.Flatten(b[i])
-		for name, v := range one {
+		other := b[i].Flat()
+		for name, v := range a[i].Flat() {
 			w, ok := other[name]
 			if !ok {
 				continue
@@ -123,16 +114,14 @@ func Pair(defs *result.Definitions, a, b []result.Run) []Ratio {
 			if p == nil {
 				p = &pairs{Ratio: Ratio{Metric: name, Unit: v.Unit, Better: defs.Better(name)}}
 				byName[name] = p
-				names = append(names, name)
 			}
 			p.add(v, w)
 		}
 	}
-	defs.Sort(names)
 	var ratios []Ratio
-	for _, name := range names {
-		if p := byName[name]; p.sum() {
-			ratios = append(ratios, p.Ratio)
+	for _, name := range defs.Sorted(maps.Keys(byName)) {
+		if p := byName[name]; slices.ContainsFunc(append(p.a, p.b...), func(v float64) bool { return v != 0 }) {
+			ratios = append(ratios, p.sum())
 		}
 	}
 	return ratios
@@ -142,61 +131,60 @@ func Pair(defs *result.Definitions, a, b []result.Run) []Ratio {
 // for it when it is judged: a side that is 0 when the other is not, or that
 // never came to what the other did.
 func (p *pairs) add(v, w result.FlatValue) {
+	a, b := p.rank(v), p.rank(w)
 	if v.Value != nil {
-		p.a = append(p.a, *v.Value)
+		p.a = append(p.a, a)
 	}
 	if w.Value != nil {
-		p.b = append(p.b, *w.Value)
-	}
-	if v.Value != nil && w.Value != nil && *v.Value != 0 {
-		p.Pairs, p.ranked = append(p.Pairs, *w.Value / *v.Value), append(p.ranked, *w.Value / *v.Value)
-		return
-	}
-	p.Skipped++
-	beyond := math.MaxFloat64 // where never is: beyond all where less is better
-	if p.Better > 0 {
-		beyond = 0
+		p.b = append(p.b, b)
 	}
 	switch {
-	case v.Value != nil && w.Value != nil && *w.Value == 0, v.Never && w.Never:
+	case v.Value != nil && w.Value != nil && a != 0:
+		p.Pairs, p.ranked = append(p.Pairs, b/a), append(p.ranked, b/a)
+		return
+	case a == b:
 		p.ranked = append(p.ranked, 1)
-	case v.Value != nil && w.Value != nil && *w.Value > 0:
+	case a < b:
 		p.ranked = append(p.ranked, math.MaxFloat64)
-	case v.Value != nil && w.Never && p.Better != 0:
-		p.ranked = append(p.ranked, beyond)
-	case v.Never && w.Value != nil && p.Better != 0:
-		p.ranked = append(p.ranked, math.MaxFloat64-beyond)
+	case a > b:
+		p.ranked = append(p.ranked, 0)
 	}
+	p.Skipped++
 }
 
-// sum comes to a verdict; false: there is nothing to say.
-func (p *pairs) sum() bool {
-	zero := true
-	for _, v := range append(p.a, p.b...) {
-		zero = zero && v == 0
+// rank is a value; for never one on the worse side of all; NaN where there is
+// neither.
+func (p *pairs) rank(v result.FlatValue) float64 {
+	switch {
+	case v.Value != nil:
+		return *v.Value
+	case v.Never && p.Better != 0:
+		return math.Inf(-p.Better)
 	}
-	if zero {
-		return false
-	}
-	for _, side := range []struct {
-		values []float64
-		to     **float64
-	}{{p.a, &p.A}, {p.b, &p.B}} {
-		if len(side.values) > 0 {
-			m := result.Median(side.values)
-			*side.to = &m
-		}
-	}
-	p.Median = result.Median(p.Pairs)
-	if len(p.Pairs) == 0 {
-		p.Median = 0
+	return math.NaN()
+}
+
+// sum comes to a verdict.
+func (p *pairs) sum() Ratio {
+	p.A, p.B = median(p.a), median(p.b)
+	if m := median(p.Pairs); m != nil {
+		p.Median = *m
 	}
 	p.Low, p.High, p.More = result.Interval(p.Pairs)
 	p.Verdict = Same
 	if low, high, _ := result.Interval(p.ranked); low != nil && (*low > 1 || *high < 1) {
 		p.Verdict = verdict(p.Better, *low > 1)
 	}
-	return true
+	return p.Ratio
+}
+
+// median of values; nil: there are none.
+func median(values []float64) *float64 {
+	if len(values) == 0 {
+		return nil
+	}
+	m := result.Median(values)
+	return &m
 }
 
 // WriteGoBench writes both sides, which benchstat -col /server sets side by
