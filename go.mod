@@ -9,6 +9,7 @@ require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/google/gofuzz v1.2.0
+	github.com/jstemmer/go-junit-report/v2 v2.1.0
 	github.com/montanaflynn/stats v0.14.0
 	github.com/olekukonko/tablewriter v1.1.5
 	go.uber.org/goleak v1.3.0

@@ -30,7 +30,7 @@ func shellWord(s string) string {
 }
 
 // ascii is what stands for the characters that this package itself writes.
-var ascii = strings.NewReplacer("µ", "u", "╵", "|", "·", "-", "─", "-", "–", "-", "±", "+-", "✓", "+", "✗", "x", "…", "...", "×", "x", "≤", "<=")
+var ascii = strings.NewReplacer("µ", "u", "·", "-", "▁", ".", "▂", ":", "▃", "~", "▄", "=", "▅", "+", "▆", "*", "▇", "#", "█", "@", "─", "-", "–", "-", "±", "+-", "✓", "+", "✗", "x", "…", "...", "×", "x", "≤", "<=")
 
 // toASCII leaves no byte above 0x7E but glue.
 func toASCII(s string) string {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jstemmer/go-junit-report/v2/junit"
+
 	"p2plocal/bench/result"
 	"p2plocal/fuzz/conform"
 )
@@ -28,6 +30,11 @@ func (c *Conformance) Document() *Document {
 	} else if len(c.Targets) > 0 {
 		cases.Full = true
 		d.Sections = append(d.Sections, groups(c.Targets[0]), cases)
+	}
+	d.suites = func(add func(junit.Testsuite)) {
+		for _, r := range c.Targets {
+			add(suiteOf(r))
+		}
 	}
 	for i, r := range c.Targets {
 		label, of := "target", ""
@@ -56,7 +63,6 @@ func (c *Conformance) Document() *Document {
 		if len(s.Accounts) > 0 {
 			d.Sections = append(d.Sections, s)
 		}
-		d.Suites = append(d.Suites, suiteOf(r))
 	}
 	for _, x := range []struct {
 		outcome conform.Outcome
@@ -249,28 +255,31 @@ func anchor(target int, id string) string { return fmt.Sprintf("f%d-%s", target,
 
 // suiteOf is a target's test suite: what failed is a failure, what broke the
 // target an error, what is void or was not run skipped.
-func suiteOf(r conform.Report) suite {
-	s := suite{Name: r.Name, Time: fmt.Sprintf("%.3f", r.Took.Seconds()), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
-		Properties: []property{{"target", r.Target}, {"mode", r.Mode}}}
+func suiteOf(r conform.Report) junit.Testsuite {
+	seconds := func(d time.Duration) string { return fixed(d.Seconds(), 3) }
+	s := junit.Testsuite{Name: clean(r.Name), Time: seconds(r.Took), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05")}
+	s.AddProperty("target", clean(r.Target))
+	s.AddProperty("mode", clean(r.Mode))
 	for _, x := range r.Results {
-		k := testCase{Name: x.ID + " " + x.Title, Class: r.Name + "." + strings.ReplaceAll(x.Group(), "/", "."), Time: fmt.Sprintf("%.3f", x.Took.Seconds())}
-		var text []string
+		k := junit.Testcase{Name: x.ID + " " + clean(x.Title), Classname: clean(r.Name) + "." + strings.ReplaceAll(x.Group(), "/", "."), Time: seconds(x.Took)}
+		var text strings.Builder
 		for _, l := range accountOf(x, false) {
-			text = append(text, fmt.Sprintf("%-9s %s", l.Label, l.Text))
+			fmt.Fprintf(&text, "%-9s %s\n", l.Label, clean(l.Text))
 		}
+		detail := clean(x.Detail)
 		switch x.Outcome {
 		case conform.Fail:
-			k.Failure = &fault{x.Failure.Got, string(x.Level), text, ""}
+			k.Failure = &junit.Result{Message: clean(x.Failure.Got), Type: string(x.Level), Data: text.String()}
 		case conform.Broken:
-			k.Error = &fault{x.Detail, string(x.Level), text, ""}
+			k.Error = &junit.Result{Message: detail, Type: string(x.Level), Data: text.String()}
 		case conform.NotRun:
-			k.Skipped = &fault{Message: strings.TrimSpace("not run " + x.Detail)}
+			k.Skipped = &junit.Result{Message: strings.TrimSpace("not run " + detail)}
 		case conform.Void:
-			k.Skipped = &fault{Message: "void: " + x.Detail, Lines: text}
+			k.Skipped = &junit.Result{Message: "void: " + detail, Data: text.String()}
 		case conform.Seen:
-			k.Output = x.Detail
+			k.SystemOut = &junit.Output{Data: detail}
 		}
-		s.Cases = append(s.Cases, k)
+		s.AddTestcase(k)
 	}
 	return s
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/jstemmer/go-junit-report/v2/junit"
+
 	"p2plocal/bench/result"
 	"p2plocal/fuzz/conform"
 )
@@ -102,7 +104,7 @@ func TestConformanceJUnit(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, "conform-"+name+".xml", b.Bytes())
-		var doc suites
+		var doc junit.Testsuites
 		d := xml.NewDecoder(&b)
 		d.Strict = true
 		if err := d.Decode(&doc); err != nil {
@@ -113,19 +115,19 @@ func TestConformanceJUnit(t *testing.T) {
 		}
 		for _, s := range doc.Suites {
 			var failures, errors, skipped int
-			for _, k := range s.Cases {
-				if k.Name == "" || k.Class == "" || k.Time == "" {
+			for _, k := range s.Testcases {
+				if k.Name == "" || k.Classname == "" || k.Time == "" {
 					t.Errorf("%s: %+v lacks an attribute", name, k)
 				}
-				for fault, n := range map[*fault]*int{k.Failure: &failures, k.Error: &errors, k.Skipped: &skipped} {
+				for fault, n := range map[*junit.Result]*int{k.Failure: &failures, k.Error: &errors, k.Skipped: &skipped} {
 					if fault != nil {
 						*n++
 					}
 				}
 			}
-			if s.Tests != len(s.Cases) || s.Failures != failures || s.Errors != errors || s.Skipped != skipped {
+			if s.Tests != len(s.Testcases) || s.Failures != failures || s.Errors != errors || s.Skipped != skipped {
 				t.Errorf("%s: %d tests, %d failures, %d errors, %d skipped; counted %d, %d, %d, %d", name,
-					s.Tests, s.Failures, s.Errors, s.Skipped, len(s.Cases), failures, errors, skipped)
+					s.Tests, s.Failures, s.Errors, s.Skipped, len(s.Testcases), failures, errors, skipped)
 			}
 			if _, err := time.Parse("2006-01-02T15:04:05", s.Timestamp); err != nil {
 				t.Error(err)

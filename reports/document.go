@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jstemmer/go-junit-report/v2/junit"
+
 	"p2plocal/bench/result"
 )
 
@@ -21,8 +23,8 @@ type Document struct {
 	Sections []section   //
 	Terms    []fact      // what the figures mean
 	Each     []*Document // what text and Markdown write in its place, one after the other
-	Suites   []suite     // for JUnit; nil: the verdicts
 
+	suites  func(add func(junit.Testsuite)) // for JUnit; nil: the verdicts
 	records func(row func(cells ...string)) // every figure, for CSV; nil: the tables
 	source  func(io.Writer) error           // what it was made from, as JSON
 	drawn   func() *drawn                   // what page.js draws
@@ -42,7 +44,6 @@ type section struct {
 	Name, About string
 	Head        int    // whose it is, where there are several heads
 	Table       *table // may be nil, as all below may be empty
-	Curve       *curve
 	Charts      []chart
 	Facts       []fact
 	Accounts    []account

@@ -49,9 +49,6 @@ func (s section) markdown(b *strings.Builder, all bool) error {
 		}
 		b.WriteString("\n" + text)
 	}
-	if s.Curve != nil {
-		fmt.Fprintf(b, "\n```\n%s\n```\n", strings.Join(s.Curve.draw(72, 2, false), "\n"))
-	}
 	if len(s.Facts) > 0 {
 		b.WriteString("\n")
 	}

@@ -218,8 +218,10 @@ func newSection(r *result.Result, s *scenario.Figures) section {
 		sec.Table = distributions(s)
 	}
 	sec.About = cutShort(s) + sec.About
-	sec.Curve = newCurve(s.All, s.Name+".latency")
-	sec.Facts = facts(r, s)
+	if h := decode(s.All, s.Name+".latency"); h != nil && h.TotalCount() >= 100 { // fewer have no shape
+		sec.Facts = append(sec.Facts, fact{"shape", words(shape(h))})
+	}
+	sec.Facts = append(sec.Facts, facts(r, s)...)
 	seen := make(map[string]bool)
 	if slices.ContainsFunc(s.All, isCut) {
 		sec.Facts = append(sec.Facts, note("interrupted: the figures cover what there was until then", true))

@@ -214,16 +214,6 @@ func (p *page) section(s section) {
 	if s.Table != nil && len(s.Table.visible(p.All)) > 0 {
 		p.table(s.Table)
 	}
-	if s.Curve != nil {
-		label := p.label("shape", p.first)
-		n := min(p.Width-width(label)-1, 72)
-		for i, l := range s.Curve.draw(n, 2, p.ASCII) {
-			if i > 0 {
-				label = strings.Repeat(" ", width(label))
-			}
-			p.line(p.style(faint, label) + l)
-		}
-	}
 	for _, f := range s.Facts {
 		p.fact(f, "")
 	}
