@@ -27,17 +27,13 @@ func AppendBroadcast(b []byte, from Name, counter uint16, size int) []byte {
 
 // ParseBroadcast reads a text of AppendBroadcast's back.
 func ParseBroadcast(text []byte) (from Name, counter uint16, ok bool) {
-	name, found := bytes.CutPrefix(text, []byte("peer"))
-	end := 1 // as a rule, for which there is no need to search
-	if len(name) < 1+len(broadcastInfix) || string(name[1:1+len(broadcastInfix)]) != broadcastInfix {
-		end = bytes.Index(name, []byte(broadcastInfix))
-	}
-	if !found || end < 1 {
+	name, digits, found := bytes.Cut(text, []byte(broadcastInfix))
+	name, peer := bytes.CutPrefix(name, []byte("peer"))
+	if !found || !peer || len(name) == 0 {
 		return "", 0, false
 	}
-	var n, i int
-	digits := name[end+len(broadcastInfix):]
-	for i = 0; i < len(digits) && digits[i] != '.'; i++ {
+	n, i := 0, 0
+	for ; i < len(digits) && digits[i] != '.'; i++ {
 		c := digits[i]
 		switch {
 		case '0' <= c && c <= '9':
@@ -51,11 +47,8 @@ func ParseBroadcast(text []byte) (from Name, counter uint16, ok bool) {
 			return "", 0, false
 		}
 	}
-	if i == 0 {
-		return "", 0, false
+	if len(name) == 1 {
+		return Char(name[0]).Name(), uint16(n), i > 0
 	}
-	if end == 1 {
-		return Char(name[0]).Name(), uint16(n), true
-	}
-	return Name(name[:end]), uint16(n), true
+	return Name(name), uint16(n), i > 0
 }

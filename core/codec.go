@@ -42,10 +42,8 @@ type Codec interface {
 	Append(b []byte, t Type, m Member, text []byte) []byte
 	AppendDirectory(b []byte, all []Member) []byte
 
-	// Next takes the first entry off a View's List, which is not empty; Contains
-	// searches all of it.
+	// Next takes the first entry off a View's List, which is not empty.
 	Next(list []byte) (first Member, rest []byte)
-	Contains(list []byte, m Member) bool
 
 	// Home is the address that an entry would have that receives where a datagram came from.
 	Home(from netip.AddrPort) netip.AddrPort
@@ -87,7 +85,14 @@ func (m Members) Each() iter.Seq[Member] {
 }
 
 // Contains reports that x is one of the members.
-func (m Members) Contains(x Member) bool { return m.codec.Contains(m.list, x) }
+func (m Members) Contains(x Member) bool {
+	for y := range m.Each() {
+		if x == y {
+			return true
+		}
+	}
+	return false
+}
 
 // roster is a list of members that is quickly searched by address.
 type roster struct {

@@ -148,14 +148,12 @@ func (e Entries) AppendMembers(all []Member) Entries {
 }
 
 // Append returns e with one more entry.
-func (e Entries) Append(x Entry) Entries { return appendEntry(e, x) }
-
-func appendEntry(b []byte, x Entry) []byte {
-	return append(b, byte(x.Name), 0, byte(x.Port), byte(x.Port>>8))
+func (e Entries) Append(x Entry) Entries {
+	return append(e, byte(x.Name), 0, byte(x.Port), byte(x.Port>>8))
 }
 
 func parseEntry(b []byte) (Entry, error) {
-	x := Entry{Char(b[0]), binary.LittleEndian.Uint16(b[2:])}
+	x := Entries(b).At(0)
 	switch {
 	case b[1] != 0 || !x.Name.Valid():
 		return Entry{}, ErrName
@@ -205,7 +203,7 @@ func (m Message) Append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint16(b, uint16(m.Type))
 	switch m.Type {
 	case TypeBirth:
-		b = appendEntry(b, m.Entry)
+		b = Entries(b).Append(m.Entry)
 	case TypeKeepAlive:
 		b = append(b, byte(m.Entry.Name), 0)
 	case TypeDirectory:
@@ -223,7 +221,7 @@ func (m Message) Append(b []byte) []byte {
 // not exactly one of the layouts gives one of the errors that are ErrMalformed.
 func Parse(b []byte) (Message, error) {
 	var v View
-	if err := new(exact).parse(&v, b); err != nil {
+	if err := new(exact).Parse(&v, b); err != nil {
 		return Message{}, err
 	}
 	return Message{v.Type, EntryOf(v.Member), Entries(v.List), v.Text}, nil
@@ -235,9 +233,7 @@ type exact struct{ host netip.Addr }
 // NewExact is the protocol's own dialect, for a mesh on an IPv4 host.
 func NewExact(host netip.Addr) Codec { return &exact{host} }
 
-func (x *exact) Parse(v *View, b []byte) error { return x.parse(v, b) }
-
-func (x *exact) parse(v *View, b []byte) error {
+func (x *exact) Parse(v *View, b []byte) error {
 	v.Type = 0
 	if len(b) >= 2 {
 		v.Type = Type(binary.LittleEndian.Uint16(b))
@@ -294,10 +290,6 @@ func (x *exact) AppendDirectory(b []byte, all []Member) []byte {
 
 func (x *exact) Next(list []byte) (Member, []byte) {
 	return Entries(list).At(0).At(x.host), list[entry:]
-}
-
-func (x *exact) Contains(list []byte, m Member) bool {
-	return m.Addr.Addr() == x.host && Entries(list).Contains(EntryOf(m))
 }
 
 func (x *exact) Home(from netip.AddrPort) netip.AddrPort {

@@ -25,23 +25,12 @@ type Fault struct {
 
 // Validate names the first value that makes no sense.
 func (f Fault) Validate() error {
-	for _, p := range []struct {
-		name  string
-		value float64
-	}{
-		{"loss", f.Loss}, {"duplicate", f.Duplicate}, {"reorder", f.Reorder},
-		{"worsen", f.Worsen}, {"recover", f.Recover}, {"bad", f.Bad},
-	} {
-		if !(p.value >= 0 && p.value <= 1) {
-			return fmt.Errorf("%s probability %v, want 0 to 1", p.name, p.value)
-		}
-	}
-	for _, d := range []struct {
-		name  string
-		value time.Duration
-	}{{"delay", f.Delay}, {"jitter", f.Jitter}, {"hold", f.Hold}} {
-		if d.value < 0 || d.value > time.Hour {
-			return fmt.Errorf("%s %v, want 0 to 1h", d.name, d.value)
+	for _, x := range Properties(&f) {
+		switch {
+		case x.P != nil && !(*x.P >= 0 && *x.P <= 1):
+			return fmt.Errorf("%s probability %v, want 0 to 1", x.Key, *x.P)
+		case x.D != nil && (*x.D < 0 || *x.D > time.Hour):
+			return fmt.Errorf("%s %v, want 0 to 1h", x.Key, *x.D)
 		}
 	}
 	return nil
