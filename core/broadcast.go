@@ -27,11 +27,15 @@ func AppendBroadcast(b []byte, from Name, counter uint16, size int) []byte {
 
 // ParseBroadcast reads a text of AppendBroadcast's back.
 func ParseBroadcast(text []byte) (from Name, counter uint16, ok bool) {
-	name, digits, found := bytes.Cut(text, []byte(broadcastInfix))
-	name, peer := bytes.CutPrefix(name, []byte("peer"))
-	if !found || !peer || len(name) == 0 {
+	rest, found := bytes.CutPrefix(text, []byte("peer"))
+	end := 1 // as a rule, for which there is no need to search
+	if len(rest) < 1+len(broadcastInfix) || string(rest[1:1+len(broadcastInfix)]) != broadcastInfix {
+		end = bytes.Index(rest, []byte(broadcastInfix))
+	}
+	if !found || end < 1 {
 		return "", 0, false
 	}
+	name, digits := rest[:end], rest[end+len(broadcastInfix):]
 	n, i := 0, 0
 	for ; i < len(digits) && digits[i] != '.'; i++ {
 		c := digits[i]
