@@ -9,9 +9,10 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"time"
+
 	"p2plocal/fuzz/send"
 	"p2plocal/fuzz/target"
-	"time"
 )
 
 // trains is the rate from which on the sender sends 64 datagrams at a time
@@ -72,29 +73,36 @@ func SendGarbage(in io.Reader, out io.Writer) error {
 	return json.NewEncoder(out).Encode(v)
 }
 
-// senderProcess is a sender's process as the mesh has it.
-type senderProcess struct {
+// childProcess is a process of this program's, a peer's or a sender's, as the mesh
+// has it.
+type childProcess struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
-	out io.Reader
+	out io.ReadCloser
 }
 
-func startSender(a Attack) (*senderProcess, error) {
+// startChild starts one with a value for childEnv, and files from 3 on.
+func startChild(what string, files ...*os.File) (*childProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), childEnv+"="+senderChild)
-	cmd.Stderr = os.Stderr
-	x := &senderProcess{cmd: cmd}
-	if x.in, err = cmd.StdinPipe(); err != nil {
+	x := &childProcess{cmd: exec.Command(self)}
+	x.cmd.Env = append(os.Environ(), childEnv+"="+what)
+	x.cmd.ExtraFiles = files
+	x.cmd.Stderr = os.Stderr
+	if x.in, err = x.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	if x.out, err = cmd.StdoutPipe(); err != nil {
+	if x.out, err = x.cmd.StdoutPipe(); err != nil {
 		return nil, err
 	}
-	if err := target.StartTied(cmd); err != nil {
+	return x, target.StartTied(x.cmd)
+}
+
+func startSender(a Attack) (*childProcess, error) {
+	x, err := startChild(senderChild)
+	if err != nil {
 		return nil, fmt.Errorf("cannot start the sender: %w", err)
 	}
 	if err := json.NewEncoder(x.in).Encode(a); err != nil {
@@ -105,7 +113,7 @@ func startSender(a Attack) (*senderProcess, error) {
 }
 
 // Stop ends the sending.
-func (x *senderProcess) Stop() (v AttackResult, err error) {
+func (x *childProcess) Stop() (v AttackResult, err error) {
 	x.in.Close()
 	stuck := time.AfterFunc(CommandTimeout, func() { x.cmd.Process.Kill() }) // somebody has stopped it
 	err = json.NewDecoder(x.out).Decode(&v)

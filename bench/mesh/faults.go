@@ -1,10 +1,11 @@
 package mesh
 
 import (
+	"time"
+
 	"p2plocal/bench/faults"
 	"p2plocal/bench/result"
 	"p2plocal/core/simnet"
-	"time"
 )
 
 // scheduleFaults enters the faults in the mesh's calendar. What happens to a life the

@@ -2,9 +2,9 @@ package mesh
 
 import (
 	"bytes"
-	"container/heap"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"p2plocal/bench/record"
@@ -21,17 +21,15 @@ type impaired struct {
 	rng   *rand.Rand
 	rec   *record.Recorder
 
-	held  parcels
-	taken uint64                              // datagrams held so far, for a stable order
-	sent  map[netip.AddrPort]*record.Sequence // messages released, by address
-	to    [1]netip.AddrPort
+	held []parcel                            // the first due first
+	sent map[netip.AddrPort]*record.Sequence // messages released, by address
+	to   [1]netip.AddrPort
 }
 
 // parcel is one datagram on its way to one address.
 type parcel struct {
 	sent     time.Time // when it would have been sent
 	at       time.Time // when it is due to be released
-	number   uint64
 	to       netip.AddrPort
 	datagram []byte
 	measured bool // a message of the window
@@ -79,9 +77,8 @@ func (m *impaired) hold(now time.Time, p parcel) {
 	p.sent = now
 	p.measured = p.measured && m.rec.IsOurs(p.to.Port())
 	if !m.rec.Impairing.Load() {
-		p.at, p.number = now, m.taken
-		m.taken++
-		heap.Push(&m.held, p)
+		p.at = now
+		m.insert(p)
 		return
 	}
 	if m.rec.Apart(m.rec.Self, p.to.Port()) || m.rng.Float64() < m.what.Loss {
@@ -108,14 +105,24 @@ func (m *impaired) hold(now time.Time, p parcel) {
 		if m.rng.Float64() < m.what.Reorder {
 			p.at = p.at.Add(m.what.Delay + m.what.Jitter)
 		}
-		p.number = m.taken
-		m.taken++
-		heap.Push(&m.held, p)
+		m.insert(p)
 	}
 }
 
+// insert puts a parcel behind those that are due no later.
+func (m *impaired) insert(p parcel) {
+	at, _ := slices.BinarySearchFunc(m.held, p, func(q, p parcel) int {
+		if q.at.After(p.at) {
+			return 1
+		}
+		return -1
+	})
+	m.held = slices.Insert(m.held, at, p)
+}
+
 func (m *impaired) release(now time.Time) core.Outgoing {
-	p := heap.Pop(&m.held).(parcel)
+	p := m.held[0]
+	m.held = slices.Delete(m.held, 0, 1)
 	if p.measured {
 		m.note(now, p)
 	}
@@ -152,23 +159,4 @@ func (m *impaired) drop() {
 		}
 	}
 	m.held = nil
-}
-
-// parcels is a heap, earliest first.
-type parcels []parcel
-
-func (h parcels) Len() int { return len(h) }
-func (h parcels) Less(i, j int) bool {
-	if !h[i].at.Equal(h[j].at) {
-		return h[i].at.Before(h[j].at)
-	}
-	return h[i].number < h[j].number
-}
-func (h parcels) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *parcels) Push(x any)   { *h = append(*h, x.(parcel)) }
-func (h *parcels) Pop() any {
-	last := len(*h) - 1
-	p := (*h)[last]
-	*h = (*h)[:last]
-	return p
 }

@@ -13,7 +13,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"p2plocal/bench/record"
@@ -177,46 +177,20 @@ type ProcessPeer struct {
 	in      io.WriteCloser
 	answers interface{ SetReadDeadline(time.Time) error }
 	out     *bufio.Reader // of answers
-	spent   *Spent
+	spent   *atomic.Int64 // CPU time of ended processes, in ns
 	stopped bool
 	Died    string // how, if nobody here did it
 }
 
-// Spent sums up what ended processes have used.
-type Spent struct {
-	mu  sync.Mutex
-	Cpu time.Duration
-}
-
-func (s *Spent) add(p *os.ProcessState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.Cpu += p.UserTime() + p.SystemTime()
-}
-
 // start makes the process, which waits for a life.
 func (p *ProcessPeer) start() error {
-	self, err := os.Executable()
+	x, err := startChild(strconv.Itoa(p.number), p.udp, p.store)
 	if err != nil {
-		return err
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), childEnv+"="+strconv.Itoa(p.number))
-	cmd.ExtraFiles = []*os.File{p.udp, p.store}
-	cmd.Stderr = os.Stderr
-	if p.in, err = cmd.StdinPipe(); err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	p.answers, _ = out.(*os.File)
-	p.out = bufio.NewReader(out)
-	if err := target.StartTied(cmd); err != nil {
 		return fmt.Errorf("cannot start a peer process: %w", err)
 	}
-	p.Cmd = cmd
+	p.Cmd, p.in = x.cmd, x.in
+	p.answers, _ = x.out.(*os.File)
+	p.out = bufio.NewReader(x.out)
 	return nil
 }
 
@@ -280,7 +254,7 @@ func (p *ProcessPeer) Kill() {
 func (p *ProcessPeer) reap() {
 	p.in.Close()
 	p.Cmd.Wait()
-	p.spent.add(p.Cmd.ProcessState)
+	p.spent.Add(int64(p.Cmd.ProcessState.UserTime() + p.Cmd.ProcessState.SystemTime()))
 	p.Cmd = nil
 }
 

@@ -16,8 +16,7 @@ type server interface {
 	Addr() netip.AddrPort
 	Kill() error
 	Restart() error
-	Usage() (cpu time.Duration, memory int64) // of a server that is not ours
-	Died() string                             // how it ended, if it did so by itself
+	Died() string // how it ended, if it did so by itself
 	Stop()
 }
 
@@ -116,34 +115,27 @@ func (l *localServer) Counters() (c core.Counters) {
 	return c
 }
 
-func (l *localServer) Usage() (time.Duration, int64) { return 0, 0 }
-func (l *localServer) Died() string                  { return "" }
-func (l *localServer) Stop()                         { l.Sock.Close() }
+func (l *localServer) Died() string { return "" }
+func (l *localServer) Stop()        { l.Sock.Close() }
 
 // RemoteServer runs already, somewhere on this machine.
 type RemoteServer netip.AddrPort
 
-func (r RemoteServer) Addr() netip.AddrPort          { return netip.AddrPort(r) }
-func (r RemoteServer) Kill() error                   { return fmt.Errorf("server %v was not started here", r.Addr()) }
-func (r RemoteServer) Restart() error                { return r.Kill() }
-func (r RemoteServer) Usage() (time.Duration, int64) { return 0, 0 }
+func (r RemoteServer) Addr() netip.AddrPort { return netip.AddrPort(r) }
+func (r RemoteServer) Kill() error          { return fmt.Errorf("server %v was not started here", r.Addr()) }
+func (r RemoteServer) Restart() error       { return r.Kill() }
 func (r RemoteServer) Died() string {
-	if r.Addr().Addr().IsLoopback() && !target.Bound(r.Addr()) && addrFree(r.Addr()) { // the second never errs, but is in the way of one that starts
-		return "nothing listens at " + r.Addr().String()
+	if !r.Addr().Addr().IsLoopback() || target.Bound(r.Addr()) {
+		return ""
 	}
-	return ""
-}
-func (r RemoteServer) Stop() {}
-
-// addrFree reports that a socket can be bound there.
-func addrFree(addr netip.AddrPort) bool {
-	s, err := target.Listen(addr)
+	s, err := target.Listen(r.Addr()) // which never errs, but is in the way of a server that starts
 	if err != nil {
-		return false
+		return ""
 	}
 	s.Close()
-	return true
+	return "nothing listens at " + r.Addr().String()
 }
+func (r RemoteServer) Stop() {}
 
 // commandServer is a program of somebody else's, started here.
 type commandServer struct {
@@ -188,7 +180,8 @@ func (c *commandServer) Kill() error {
 
 func (c *commandServer) Restart() error { return c.start(context.Background()) }
 
-func (c *commandServer) Usage() (time.Duration, int64) {
+// usage is what it has used in all its lives.
+func (c *commandServer) usage() (time.Duration, int64) {
 	if c.killed {
 		return c.cpu, c.memory
 	}
@@ -208,4 +201,12 @@ func (c *commandServer) Stop() {
 		c.Kill()
 	}
 	c.release()
+}
+
+// ServerUsage is what a server that was started by its command has used.
+func (m *Mesh) ServerUsage() (cpu time.Duration, memory int64) {
+	if c, ok := m.Server.(*commandServer); ok {
+		return c.usage()
+	}
+	return 0, 0
 }

@@ -158,7 +158,7 @@ type meter struct {
 }
 
 func (s *Run) read() meter {
-	cpu := mesh.CPUOf(os.Getpid()) + s.Spent.Cpu
+	cpu := mesh.CPUOf(os.Getpid()) + time.Duration(s.Spent.Load())
 	for _, pid := range s.Processes() {
 		cpu += mesh.CPUOf(pid)
 	}
@@ -166,7 +166,7 @@ func (s *Run) read() meter {
 }
 
 func (s *Run) readServer() meter {
-	cpu, memory := s.Mesh.Server.Usage()
+	cpu, memory := s.Mesh.ServerUsage()
 	return meter{cpu: cpu, memory: memory}
 }
 
