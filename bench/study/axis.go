@@ -2,6 +2,7 @@ package study
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,47 +19,56 @@ type Axis struct {
 	Values []string `json:"values"`
 }
 
-// setting is what an axis can vary.
+// setting is what an axis can vary: a number in a unit of metrics.
 type setting struct {
-	Name, About string
-	set         func(c *result.Config, value string) error
+	Name, About, unit string
+	parse             func(string) (float64, error)
+	set               func(*result.Config, float64)
 }
 
 // Settings are all of them.
 var Settings = []setting{
-	{"peers", "size of the mesh", func(c *result.Config, s string) (err error) {
-		c.Peers, err = strconv.Atoi(s)
-		return err
-	}},
-	{"loss", "part of the datagrams lost on every link, such as 5%", setLoss},
-	{"heartbeat", "interval between a peer's keep-alives", interval(func(c *result.Config, d time.Duration) { c.Timing.Heartbeat = d })},
-	{"reap", "interval between the server's looks for silent peers", interval(func(c *result.Config, d time.Duration) { c.Timing.Reap = d })},
-	{"deadline", "a peer silent for longer is removed", interval(func(c *result.Config, d time.Duration) { c.Timing.Deadline = d })},
-	{"refresh", "interval between the births of a member; 0: no more", interval(func(c *result.Config, d time.Duration) {
-		if c.Timing.Refresh = d; d > 0 {
-			c.Options.Refresh = d
+	{"peers", "size of the mesh", "1", whole, func(c *result.Config, v float64) { c.Peers = int(v) }},
+	{"loss", "part of the datagrams lost on every link, such as 5%", "ratio", result.ParseRatio, setLoss},
+	{"heartbeat", "interval between a peer's keep-alives", "s", seconds, func(c *result.Config, v float64) { c.Timing.Heartbeat = duration(v) }},
+	{"reap", "interval between the server's looks for silent peers", "s", seconds, func(c *result.Config, v float64) { c.Timing.Reap = duration(v) }},
+	{"deadline", "a peer silent for longer is removed", "s", seconds, func(c *result.Config, v float64) { c.Timing.Deadline = duration(v) }},
+	{"refresh", "interval between the births of a member; 0: no more", "s", seconds, func(c *result.Config, v float64) {
+		if c.Timing.Refresh = duration(v); v > 0 {
+			c.Options.Refresh = duration(v)
 		}
-	})},
-	{"churn", "deaths and returns a second", func(c *result.Config, s string) (err error) {
-		c.Options.Churn, err = strconv.ParseFloat(s, 64)
-		return err
 	}},
+	{"churn", "deaths and returns a second", "1", number, func(c *result.Config, v float64) { c.Options.Churn = v }},
 }
 
-// interval sets one of the timing.
-func interval(set func(*result.Config, time.Duration)) func(*result.Config, string) error {
-	return func(c *result.Config, s string) error {
-		d, err := time.ParseDuration(s)
-		set(c, d)
-		return err
+func number(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
+
+func whole(s string) (float64, error) {
+	n, err := strconv.Atoi(s)
+	return float64(n), err
+}
+
+func seconds(s string) (float64, error) {
+	d, err := time.ParseDuration(s)
+	return d.Seconds(), err
+}
+
+func duration(seconds float64) time.Duration {
+	return time.Duration(math.Round(seconds * float64(time.Second)))
+}
+
+// setting is nil where the axis varies none.
+func (a Axis) setting() *setting {
+	if i := slices.IndexFunc(Settings, func(s setting) bool { return s.Name == a.Name }); i >= 0 {
+		return &Settings[i]
 	}
+	return nil
 }
 
 // setLoss is the impairment of the loss scenario. Other scenarios lose from the
 // first second on, because without refresh a mesh may never be whole that loses
 // while it joins; join alone, which is about that, loses from the start.
-func setLoss(c *result.Config, s string) error {
-	loss, err := result.ParseRatio(s)
+func setLoss(c *result.Config, loss float64) {
 	net := simnet.Fault{Delay: result.LoopbackDelay, Loss: loss}
 	switch v := c.Simulation; {
 	case slices.Contains(c.Scenarios, "loss"):
@@ -68,21 +78,13 @@ func setLoss(c *result.Config, s string) error {
 	default:
 		v.Faults = append(slices.Clone(v.Faults), faults.Fault{At: time.Second, Until: time.Hour, Verb: faults.Link, Net: net}.String())
 	}
-	return err
 }
 
 // Number is a value of an axis as a figure, in one of the units of metrics.
 func (a Axis) Number(value string) (v float64, unit string) {
-	switch a.Name {
-	case "peers", "churn":
-		v, _ = strconv.ParseFloat(value, 64) // it has been read before, as all of these
-		return v, "1"
-	case "loss":
-		v, _ = result.ParseRatio(value)
-		return v, "ratio"
-	}
-	d, _ := time.ParseDuration(value)
-	return d.Seconds(), "s"
+	s := a.setting()
+	v, _ = s.parse(value) // it has been read before
+	return v, s.unit
 }
 
 // most is how many cells one grid may have.
@@ -93,15 +95,15 @@ const most = 1000
 // duration for a step, or A..B/N in N points.
 func ParseAxis(text string) (Axis, error) {
 	name, values, ok := strings.Cut(text, "=")
-	i := slices.IndexFunc(Settings, func(s setting) bool { return s.Name == name })
-	if !ok || i < 0 {
+	a := Axis{Name: name}
+	s := a.setting()
+	if !ok || s == nil {
 		var names []string
 		for _, s := range Settings {
 			names = append(names, s.Name)
 		}
 		return Axis{}, fmt.Errorf("axis %q, want NAME=VALUES with one of %s", text, strings.Join(names, ", "))
 	}
-	a := Axis{Name: name}
 	for part := range strings.SplitSeq(values, ",") {
 		if strings.Contains(part, "..") {
 			points, err := parseRange(part)
@@ -111,8 +113,8 @@ func ParseAxis(text string) (Axis, error) {
 			a.Values = append(a.Values, points...)
 			continue
 		}
-		if err := Settings[i].set(&result.Config{Scenarios: []string{"loss"}}, part); err != nil {
-			return a, fmt.Errorf("axis %q: %q makes no sense, want %s", text, part, Settings[i].About)
+		if _, err := s.parse(part); err != nil {
+			return a, fmt.Errorf("axis %q: %q makes no sense, want %s", text, part, s.About)
 		}
 		a.Values = append(a.Values, part)
 	}

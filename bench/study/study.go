@@ -78,37 +78,31 @@ type Report struct {
 // configs are those of all cells, and the values that each has; the last axis
 // changes fastest.
 func (g *Grid) configs() (configs []result.Config, values [][]string, err error) {
-	base := g.Config
-	sim := *base.Simulation
-	base.Simulation = &sim
-	configs, values = []result.Config{base}, [][]string{nil}
-	for n, a := range g.Axes {
-		if slices.ContainsFunc(g.Axes[:n], func(b Axis) bool { return a.Name == b.Name }) {
-			return nil, nil, fmt.Errorf("two axes %s: put all its values into one, with commas between", a.Name)
-		}
-		if len(configs)*len(a.Values) > most {
+	cells := 1
+	for _, a := range g.Axes {
+		if cells *= len(a.Values); cells > most {
 			return nil, nil, fmt.Errorf("%s has more than %d cells", g.Name, most)
 		}
-		i := slices.IndexFunc(Settings, func(s setting) bool { return s.Name == a.Name })
-		var next []result.Config
-		var with [][]string
-		for k, c := range configs {
-			for _, v := range a.Values {
-				c := c
-				sim := *c.Simulation
-				c.Simulation = &sim
-				if err := Settings[i].set(&c, v); err != nil {
-					return nil, nil, fmt.Errorf("%s=%s: %w", a.Name, v, err)
-				}
-				next, with = append(next, c), append(with, append(slices.Clone(values[k]), v))
-			}
-		}
-		configs, values = next, with
 	}
-	for i := range configs {
-		if err := scenario.Validate(&configs[i]); err != nil {
+	for cell := range cells {
+		c, sim := g.Config, *g.Config.Simulation
+		c.Simulation = &sim
+		var with []string
+		each := cells // so many cells in a row have the same value
+		for _, a := range g.Axes {
+			each /= len(a.Values)
+			v := a.Values[cell/each%len(a.Values)]
+			x, err := a.setting().parse(v)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s=%s: %w", a.Name, v, err)
+			}
+			a.setting().set(&c, x)
+			with = append(with, v)
+		}
+		if err := scenario.Validate(&c); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", g.Name, err)
 		}
+		configs, values = append(configs, c), append(values, with)
 	}
 	return configs, values, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -100,10 +99,7 @@ func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, 
 			return failed
 		}
 		p.Evaluate(asserts)
-		if failed == nil && !p.Interrupted && p.Failure() != "" {
-			failed = errors.New(p.Failure())
-		}
 		err = out.write(c.stdout, func(w io.Writer) error { return p.WriteGoBench(scenario.Metrics, w) }, func(string) *reports.Document { return reports.Pairing(p) })
-		return outcome(err, failed, p.Interrupted, p.Assertions)
+		return outcome(err, failed, p, p.Interrupted, p.Assertions)
 	}
 }

@@ -182,18 +182,18 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 			return failed
 		}
 		r.Assertions = result.Evaluate(asserts, r)
-		if failed == nil && !r.Interrupted && r.Failure() != "" {
-			failed = errors.New(r.Failure())
-		}
 		err = out.write(c.stdout, func(w io.Writer) error { return scenario.Metrics.WriteGoBench(w, r) },
 			func(name string) *reports.Document { return reports.Results([]reports.Named{{Name: name, Result: r}}) })
-		return outcome(err, failed, r.Interrupted, r.Assertions)
+		return outcome(err, failed, r, r.Interrupted, r.Assertions)
 	}
 }
 
 // outcome is what a command ends with: what could not be written, or measured,
 // before what was interrupted, before what was not as it should be.
-func outcome(written, failed error, interrupted bool, asserted []result.Assertion) error {
+func outcome(written, failed error, r interface{ Failure() string }, interrupted bool, asserted []result.Assertion) error {
+	if failed == nil && !interrupted && r.Failure() != "" {
+		failed = errors.New(r.Failure())
+	}
 	switch {
 	case written != nil && failed != nil:
 		return fmt.Errorf("%w; %w", failed, written)
@@ -227,15 +227,14 @@ func metrics(*flag.FlagSet, *cli.Groups) func(context.Context, *call) error {
 // readResult reads one result file.
 func readResult(name string) (*result.Result, error) { return readFile(name, result.Read) }
 
-func readFile[T any](name string, read func(io.Reader) (*T, error)) (*T, error) {
+func readFile[T any](name string, read func(io.Reader) (T, error)) (v T, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return v, err
 	}
 	defer f.Close()
-	r, err := read(f)
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w", name, err)
+	if v, err = read(f); err != nil {
+		err = fmt.Errorf("%q: %w", name, err)
 	}
-	return r, nil
+	return v, err
 }

@@ -92,7 +92,7 @@ func TestUsage(t *testing.T) {
 		{"-sim -faults ../../bench/swarm/testdata/partition.faults -peers 1", 2, "peers have ports 3001 to 3001"},
 		{"-faults x", 2, "-faults wants -sim"},
 		{"-host cores=2", 2, "-host wants -sim"},
-		{"-sim -host cores=0", 2, `host "cores=0": want 1 or more`},
+		{"-sim -host cores=0", 2, `host "cores=0": "0" is no number of 1 or more`},
 		{"-sim -scenario saturate", 2, "want one such as -host cores=2"},
 		{"-trace", 2, "-trace wants -sim"},
 		{"-sim -seeds 1..5", 2, "flag provided but not defined: -seeds"},
