@@ -37,11 +37,11 @@ and ends as
   void    it failed, but this machine was too late to blame the target
 
 In a server's command {port} or {addr} stand for where it is to listen. Without
-them it is started on port 3000, once for all cases, as with -shared, and again
-when it is broken. In a peer's command {name} and {port} are what it is to be,
-and {server} (address) or {server-port} where its server is, which is meshcheck;
-without {server} that is on -server-port, or 3000. matrix takes a command with
-{name} in it for a peer's.
+them it is started on port 3000, once for all cases, as with -shared; if that
+one breaks, the cases that are left get one each. In a peer's command {name} and
+{port} are what it is to be, and {server} (address) or {server-port} where its
+server is, which is meshcheck; without {server} that is on -server-port, or
+3000. matrix takes a command with {name} in it for a peer's.
 
 ` + target.Quoting + `
 

@@ -126,15 +126,17 @@ func (r *run) result(c Case) (res Result, ok bool) {
 // gone ends the run: there is nothing to test.
 func (r *run) gone(format string, args ...any) { r.report.Gone = fmt.Sprintf(format, args...) }
 
-// parallel runs cases side by side, the longest first, until one says stop.
-func (r *run) parallel(ctx context.Context, cases []Case, one func(context.Context, Case) (more bool)) {
+// parallel runs cases, width at a time and then the longest first, until one says stop.
+func (r *run) parallel(ctx context.Context, cases []Case, width int, one func(context.Context, Case) (more bool)) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	cases = slices.Clone(cases)
-	slices.SortStableFunc(cases, func(a, b Case) int { return cmp.Compare(b.span, a.span) })
+	if width > 1 {
+		cases = slices.Clone(cases)
+		slices.SortStableFunc(cases, func(a, b Case) int { return cmp.Compare(b.span, a.span) })
+	}
 	queue := make(chan Case)
 	var group sync.WaitGroup
-	for range min(r.Parallel, len(cases)) {
+	for range min(width, len(cases)) {
 		group.Go(func() {
 			for c := range queue {
 				if ctx.Err() == nil && !one(ctx, c) {
@@ -180,7 +182,11 @@ func (r *run) retryWhenLate(ctx context.Context, c Case, try func(context.Contex
 
 // each tries cases side by side, each with a target of its own.
 func (r *run) each(ctx context.Context, cases []Case, try func(context.Context, Case, bool) Result) error {
-	r.parallel(ctx, cases, func(ctx context.Context, c Case) bool {
+	width := r.Parallel
+	if !target.HasListen(r.Exec) { // they would all have the same port
+		width = 1
+	}
+	r.parallel(ctx, cases, width, func(ctx context.Context, c Case) bool {
 		res := r.retryWhenLate(ctx, c, try)
 		if res.Outcome != NotRun || res.Detail != "" {
 			r.done(c, res)

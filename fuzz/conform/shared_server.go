@@ -1,7 +1,9 @@
 package conform
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -19,6 +21,7 @@ type sharedServer struct {
 	trial   *trial   // the monitor's
 	monitor *endpoint
 	others  []core.Entry // in the directory from the beginning, and the monitor
+	close   func()
 
 	mu   sync.Mutex
 	free []core.Char
@@ -28,6 +31,12 @@ type sharedServer struct {
 // newSharedServer starts the server, if need be, and puts the monitor into its directory.
 func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) {
 	m := &sharedServer{at: r.Address, used: map[core.Char]time.Time{}}
+	m.close = sync.OnceFunc(func() {
+		m.trial.close()
+		if m.target != nil {
+			m.target.stop()
+		}
+	})
 	if r.Exec != "" {
 		if m.target, m.at, err = startServer(ctx, r.Exec); err != nil {
 			return nil, err
@@ -37,10 +46,7 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 	m.trial.server, m.trial.target, m.trial.names = m.at, m.target, slices.Clone(nameOrder)
 	defer func() {
 		if h, ok := aborted(recover()); ok {
-			err = h.err
-			if err == nil {
-				err = fmt.Errorf("%s", h.why)
-			}
+			err = cmp.Or(h.err, errors.New(h.why))
 		}
 		if err != nil {
 			m.close()
@@ -66,13 +72,6 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 		}
 	}
 	return nil, fmt.Errorf("no answer from %v to births", m.at)
-}
-
-func (m *sharedServer) close() {
-	m.trial.close()
-	if m.target != nil {
-		m.target.stop()
-	}
 }
 
 // there is who is in the directory now, beside those who always are.
@@ -101,9 +100,7 @@ func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names 
 			}
 		}
 		if n == all && len(m.used) == 0 && len(present) == 0 || n < all && len(m.free) >= n {
-			if n == all {
-				n = len(m.free)
-			}
+			n = min(n, len(m.free))
 			slices.SortFunc(m.free, func(a, b core.Char) int { return slices.Index(nameOrder, a) - slices.Index(nameOrder, b) })
 			if odd {
 				slices.Reverse(m.free)
@@ -132,10 +129,7 @@ func (m *sharedServer) returnNames(names []core.Char) {
 // try tries one case at the shared server.
 func (m *sharedServer) try(r *run) func(context.Context, Case, bool) Result {
 	return func(ctx context.Context, c Case, lenient bool) Result {
-		n := c.names
-		if n == 0 {
-			n = few
-		}
+		n := cmp.Or(c.names, few)
 		if c.whole {
 			n = all
 		}
@@ -151,9 +145,7 @@ func (m *sharedServer) try(r *run) func(context.Context, Case, bool) Result {
 		if c.whole {
 			l.residents = m.others
 		}
-		if l.target != nil {
-			l.waited = l.target.waited()
-		}
+		l.waited = l.target.waited()
 		return r.perform(l, func() {
 			if c.risky || c.whole || !m.answers() {
 				l.probe(soon)
@@ -171,161 +163,106 @@ func (m *sharedServer) answers() bool {
 	})
 }
 
-// sharedRun is a run of cases against one server.
-type sharedRun struct {
-	*run
-	ctx context.Context
-	m   *sharedServer // nil: it could not be started again
-}
-
 // shared tests one server: first what cannot hurt it, side by side; then what
 // may, one at a time, so that it is known what did; then what wants it for itself.
 // Before the next one begins a newcomer's birth must have been answered. A server
 // that answers it, and dies of a datagram from before all the same, has the next
 // case blamed, unless that does no harm to a server of its own: nobody can tell
-// from outside.
-func (r *run) shared(ctx context.Context) (err error) {
+// from outside. When it breaks, the cases that are left get a server of their own
+// each, if there is a command for it.
+func (r *run) shared(ctx context.Context) error {
 	r.report.Mode = fmt.Sprintf("one server for all cases, up to %d at a time", r.Parallel)
-	s := &sharedRun{run: r, ctx: ctx}
-	if s.m, err = r.newSharedServer(ctx); err != nil {
+	m, err := r.newSharedServer(ctx)
+	if err != nil {
 		if ctx.Err() == nil {
 			r.gone("%v", err)
 		}
 		return nil
 	}
-	defer func() {
-		if s.m != nil {
-			s.m.close()
-		}
-	}()
-	var gentle, single []Case
+	defer m.close()
+	var gentle, risky, whole []Case
 	for _, c := range r.Cases {
-		if !c.whole && !c.risky {
+		switch {
+		case c.whole:
+			whole = append(whole, c)
+		case c.risky:
+			risky = append(risky, c)
+		default:
 			gentle = append(gentle, c)
-		} else {
-			single = append(single, c)
 		}
 	}
-	slices.SortStableFunc(single, func(a, b Case) int { // the risky first
-		switch {
-		case a.whole == b.whole:
-			return 0
-		case a.whole:
-			return 1
-		}
-		return -1
-	})
-	if s.sideBySide(gentle) && (len(gentle) == 0 || len(single) == 0 || s.survived(gentle)) {
-		s.oneByOne(single)
+	single := append(risky, whole...)
+	if r.round(ctx, m, gentle, r.Parallel) && (len(gentle) == 0 || len(single) == 0 || r.survived(ctx, m, gentle)) {
+		r.round(ctx, m, single, 1)
 	}
 	return r.error()
 }
 
-func (s *sharedRun) over() bool { return s.ctx.Err() != nil || s.error() != nil }
-
-// restart replaces a server that is broken, if it was started here, after a look at
-// cases one by one.
-func (s *sharedRun) restart(after string, cases ...Case) bool {
-	s.m.close()
-	s.m = nil
-	if s.each(s.ctx, cases, s.server) != nil || s.ctx.Err() != nil {
-		return false
-	}
-	m, err := s.newSharedServer(s.ctx)
-	if err != nil {
-		s.gone("after %s it could not be started again: %v", after, err)
-		return false
-	}
-	s.m = m
-	return true
-}
-
-// sideBySide tries cases until each has a result; false: there is no server left.
-func (s *sharedRun) sideBySide(todo []Case) bool {
-	for len(todo) > 0 {
-		broken, last, left := s.round(todo)
-		switch {
-		case broken == nil || s.ctx.Err() != nil:
-			return !s.over()
-		case s.Exec != "":
-			// Any of those under way may have done it: that one says so again, alone.
-			s.log("the server broke while %d cases ran: each of them gets a server of its own", len(left)+1)
-			if !s.restart(broken.ID, append(left, *broken)...) {
-				return false
-			}
-		case last.excused:
-			s.done(*broken, last) // and then those that are left
-		default:
-			last.Detail += fmt.Sprintf("; %d other cases ran then", len(left))
-			s.done(*broken, last)
-			s.gone("after %s: %s", broken.ID, last.Detail)
-			return false
-		}
-		todo = slices.DeleteFunc(slices.Clone(todo), func(c Case) bool { _, ok := s.result(c); return ok })
-	}
-	return !s.over()
-}
-
-// round tries cases side by side until the server breaks: by which of them it was
-// seen, and which others did not come to an end.
-func (s *sharedRun) round(cases []Case) (broken *Case, last Result, left []Case) {
+// round tries cases, some at a time, until the server breaks; false: it has, or the run
+// is over.
+func (r *run) round(ctx context.Context, m *sharedServer, cases []Case, width int) bool {
 	var mu sync.Mutex
-	s.parallel(s.ctx, cases, func(ctx context.Context, c Case) bool {
-		res := s.retryWhenLate(ctx, c, s.m.try(s.run))
+	var broken *Case
+	var last Result
+	others := 0 // that did not come to an end
+	r.parallel(ctx, cases, width, func(ctx context.Context, c Case) bool {
+		res := r.retryWhenLate(ctx, c, m.try(r))
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
-		case res.Outcome == Broken && broken == nil:
+		case res.Outcome == Broken && broken == nil && (r.Exec != "" || !res.excused):
 			broken, last = &c, res
 			return false
-		case res.Outcome == Broken, res.Outcome == NotRun && ctx.Err() != nil:
-			left = append(left, c)
+		case res.Outcome == Broken && broken != nil, res.Outcome == NotRun && ctx.Err() != nil:
+			others++
 			return false
 		}
-		s.done(c, res)
-		return s.error() == nil
+		r.done(c, res)
+		return r.error() == nil
 	})
-	return broken, last, left
+	switch {
+	case broken == nil:
+		return ctx.Err() == nil && r.error() == nil
+	case r.Exec == "":
+		if others > 0 {
+			last.Detail += fmt.Sprintf("; %s ran then, too", plural(others, "case"))
+		}
+		r.done(*broken, last)
+		r.gone("after %s: %s", broken.ID, last.Detail)
+		return false
+	}
+	// Any of those under way may have done it: that one says so again, alone.
+	left := slices.DeleteFunc(slices.Clone(r.Cases), func(c Case) bool { _, ok := r.result(c); return ok })
+	r.apart(ctx, m, "in "+broken.ID, left)
+	if width == 1 {
+		r.clear(*broken, last)
+	}
+	return false
+}
+
+// apart tries cases with a server of its own each, since the shared one is broken.
+func (r *run) apart(ctx context.Context, m *sharedServer, when string, cases []Case) {
+	if r.Log != nil {
+		r.Log("the server broke %s: %s get a server of their own each", when, plural(len(cases), "case"))
+	}
+	m.close()
+	r.each(ctx, cases, r.server)
 }
 
 // survived looks whether the server still lets a newcomer in after cases side by side.
-func (s *sharedRun) survived(gentle []Case) bool {
+func (r *run) survived(ctx context.Context, m *sharedServer, gentle []Case) bool {
 	probe := Case{ID: "server/probe/0", risky: true, called: nothing}
-	res := s.retryWhenLate(s.ctx, probe, s.m.try(s.run))
+	res := r.retryWhenLate(ctx, probe, m.try(r))
 	if res.Outcome != Broken || res.excused {
 		return true
 	}
-	after := plural(len(gentle), "case")
-	if s.Exec == "" {
-		s.gone("after %s side by side, none of which it has died of at once: %s", after, res.Detail)
-		return false
+	after := "after " + plural(len(gentle), "case")
+	if r.Exec == "" {
+		r.gone("%s side by side, none of which it has died of at once: %s", after, res.Detail)
+	} else {
+		r.apart(ctx, m, after, r.Cases)
 	}
-	s.log("the server broke after %s: each of them gets a server of its own", after)
-	return s.restart(after, gentle...)
-}
-
-func (s *sharedRun) oneByOne(cases []Case) {
-	for _, c := range cases {
-		if s.over() {
-			return
-		}
-		res := s.retryWhenLate(s.ctx, c, s.m.try(s.run))
-		switch {
-		case res.Outcome == NotRun:
-		case res.Outcome == Broken && s.Exec != "":
-			restarted := s.restart(c.ID, c)
-			s.clear(c, res)
-			if !restarted {
-				return
-			}
-		default:
-			s.done(c, res)
-			if res.Outcome == Broken && !res.excused {
-				s.gone("after %s: %s", c.ID, res.Detail)
-				return
-			}
-		}
-	}
+	return false
 }
 
 // clear says of a case that a shared server broke on, and that does no harm to a
@@ -338,11 +275,5 @@ func (r *run) clear(c Case, shared Result) {
 	case alone.Outcome != Broken && alone.Outcome != Void && !shared.excused:
 		shared.Detail += "; a server of its own survives this case: what the shared one was sent before has to do with it"
 		r.done(c, shared)
-	}
-}
-
-func (r *run) log(format string, args ...any) {
-	if r.Log != nil {
-		r.Log(format, args...)
 	}
 }
