@@ -58,16 +58,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		}
 		return err
 	}
-	var result campaign.Result
-	for _, c := range o.campaigns() {
-		one, e := campaign.Run(ctx, c)
-		if result, err = result.Plus(one), e; e != nil || ctx.Err() != nil {
-			break
-		}
-		if one.Total.Sent == 0 { // no target has survived that
-			err = fmt.Errorf("nothing was sent to the %v: %s", c.Role, idle(c, one))
-			break
-		}
+	result, err := campaign.Run(ctx, o.Config)
+	if err == nil && ctx.Err() == nil && result.Total.Sent == 0 { // no target has survived that
+		err = fmt.Errorf("nothing was sent to the %v: %s", o.Role, idle(o.Config, result))
 	}
 	wipe()
 	if len(result.Tallies) > 0 {

@@ -78,11 +78,9 @@ const remoteRate = 1000
 // options are the command line.
 type options struct {
 	campaign.Config
-	as       string
-	peerExec string
-	json     bool
-	pcap     string
-	out      string
+	json bool
+	pcap string
+	out  string
 }
 
 func parse(args []string, stdout io.Writer) (o options, err error) {
@@ -91,11 +89,11 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	cli.AddressVar(fs, &o.Peer, "peer", netip.AddrPort{}, "`address` of the peer to attack that runs already; its server is -target")
 	mode := fs.String("mode", "catalogue,mutate,generate,random", "`modes`, separated by commas: "+strings.Join(campaign.Modes, ", "))
 	ports := fs.Uint("ports", 0, "first `port` of the 7 that canaries, bystander and a peer's server use (0: by the seed, the next that are free)")
-	fs.StringVar(&o.as, "as", "server", "attack this `role`: server, peer, or both in turn")
+	as := fs.String("as", "server", "attack this `role`: server or peer")
 	fs.StringVar(&o.Exec, "exec", "", "`command` line that starts the server")
-	fs.StringVar(&o.peerExec, "peer-exec", "", "`command` line that starts the peer; {name}, {port} and {server} in it are filled in")
+	peerExec := fs.String("peer-exec", "", "`command` line that starts the peer; {name}, {port} and {server} in it are filled in")
 	fs.StringVar(&o.Metrics, "metrics", "", "`URL` of the target's expvar, as of p2p -metrics: http://127.0.0.1:6060/debug/vars")
-	fs.DurationVar(&o.Duration, "duration", 0, "end after this `time`, each of both (0: 30s, or -count; catalogue and replay alone: never before their last datagram)")
+	fs.DurationVar(&o.Duration, "duration", 0, "end after this `time` (0: 30s, or -count; catalogue and replay alone: never before their last datagram)")
 	fs.Uint64Var(&o.Count, "count", 0, "end after this `number` of datagrams, or in a flood with the second that reaches it (0: no bound)")
 	fs.Float64Var(&o.Rate, "rate", 0, "`datagrams` a second at most (0: no bound)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "`seed` of every random choice")
@@ -123,7 +121,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	if err := o.bounds(); err != nil {
 		return o, err
 	}
-	if err := o.roles(); err != nil {
+	if err := o.role(*as, *peerExec); err != nil {
 		return o, err
 	}
 	o.Modes = strings.Split(*mode, ",")
@@ -189,27 +187,30 @@ func notDirectory(path string) bool {
 	return err == nil && !s.IsDir()
 }
 
-func (o *options) roles() error {
-	peer := o.peerExec != "" || o.Peer.IsValid()
+func (o *options) role(as, peerExec string) error {
+	peer := peerExec != "" || o.Peer.IsValid()
 	switch {
-	case !slices.Contains([]string{"server", "peer", "both"}, o.as):
-		return cli.Usagef("-as %q, want server, peer or both", o.as)
-	case o.as != "server" && !peer:
-		return cli.Usagef("-as %s wants -peer-exec COMMAND or -peer ADDRESS", o.as)
-	case o.as == "server" && peer:
-		return cli.Usagef("-peer and -peer-exec want -as peer or both")
-	case o.as == "peer" && o.Exec != "":
+	case as != "server" && as != "peer":
+		return cli.Usagef("-as %q, want server or peer", as)
+	case as == "server" && peer:
+		return cli.Usagef("-peer and -peer-exec want -as peer")
+	case as == "server":
+		return nil
+	case !peer:
+		return cli.Usagef("-as peer wants -peer-exec COMMAND or -peer ADDRESS")
+	case o.Exec != "":
 		return cli.Usagef("-exec %q with -as peer, want -peer-exec", o.Exec)
-	case o.peerExec != "" && o.Peer.IsValid():
-		return cli.Usagef("-peer %v and -peer-exec %q, want one of them", o.Peer, o.peerExec)
+	case peerExec != "" && o.Peer.IsValid():
+		return cli.Usagef("-peer %v and -peer-exec %q, want one of them", o.Peer, peerExec)
 	case o.Peer.IsValid() && o.Peer.Addr() != o.Target.Addr():
 		return cli.Usagef("-peer %v is not on the host of its server, %v", o.Peer, o.Target)
-	case o.as == "both" && o.Metrics != "":
-		return cli.Usagef("-metrics %s with -as both, want -as server or peer: it is one target's", o.Metrics)
 	}
-	if o.peerExec != "" && (!strings.Contains(o.peerExec, "{port}") || !strings.Contains(o.peerExec, "{server}") || !strings.Contains(o.peerExec, "{name}")) {
-		return cli.Usagef("-peer-exec %q, want {name}, {port} and {server} in it", o.peerExec)
+	for _, placeholder := range []string{"{name}", "{port}", "{server}"} {
+		if peerExec != "" && !strings.Contains(peerExec, placeholder) {
+			return cli.Usagef("-peer-exec %q, want {name}, {port} and {server} in it", peerExec)
+		}
 	}
+	o.Role, o.Exec = hostile.Peer, peerExec
 	return nil
 }
 
@@ -236,17 +237,4 @@ func (o *options) replay(files []string) error {
 		return fmt.Errorf("%q has no datagrams", files[0])
 	}
 	return nil
-}
-
-// campaigns are those to run, one after the other.
-func (o *options) campaigns() (all []campaign.Config) {
-	if o.as != "peer" {
-		all = append(all, o.Config)
-	}
-	if o.as != "server" {
-		c := o.Config
-		c.Role, c.Exec = hostile.Peer, o.peerExec
-		all = append(all, c)
-	}
-	return all
 }

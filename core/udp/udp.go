@@ -139,6 +139,14 @@ func (s *Socket) Do(f func(now time.Time)) {
 	}
 }
 
+// Send sends a datagram of the caller's own, beside those of the machine, and says
+// whether the kernel took it. An observer must not call it.
+func (s *Socket) Send(datagram []byte, to netip.AddrPort) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed && s.conn.write(datagram, []netip.AddrPort{to}) == 0
+}
+
 // Serve runs m until ctx is done or the socket
 // is closed, and leaves the socket closed. It returns nil then, and otherwise
 // what the socket failed with.

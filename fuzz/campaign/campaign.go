@@ -61,7 +61,7 @@ type Finding struct {
 type campaign struct {
 	Config
 	env         hostile.Env
-	localServer *localServer // a peer's server, when it is ours
+	localServer *served // a peer's server, when it is ours
 	mesh        *mesh
 	targetPeer  targetPeer // when a peer is attacked
 	process     *target.Process
@@ -291,9 +291,9 @@ func (c *campaign) openSources() error {
 		return nil
 	}
 	member := c.mesh.canaries[0]
-	c.sources[hostile.FromMember] = send.Borrow(member.conn, c.address)
+	c.sources[hostile.FromMember] = &borrowed{socket: member.socket, to: c.address}
 	if c.localServer != nil {
-		c.sources[hostile.FromServer] = send.Borrow(c.localServer.conn, c.address)
+		c.sources[hostile.FromServer] = &borrowed{socket: c.localServer.socket, to: c.address}
 	}
 	if host.IsLoopback() { // every address of 127/8 is this host's own, on most systems
 		for origin, of := range map[hostile.Origin]netip.AddrPort{hostile.FromElsewhere: c.mesh.server, hostile.FromDouble: member.socket.Addr()} {

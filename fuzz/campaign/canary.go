@@ -2,7 +2,6 @@ package campaign
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"net"
 	"net/netip"
@@ -11,18 +10,16 @@ import (
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/udp"
+	"p2plocal/fuzz/target"
 )
 
 // canary is a live peer that the campaign keeps in the target's mesh, and what
 // it has seen there.
 type canary struct {
+	*served
 	entry  core.Entry
-	socket *udp.Socket
-	conn   *net.UDPConn // the same socket, to send from as if it were this peer
 	peer   *core.Peer
-	stop   context.CancelFunc
-	done   chan struct{}
+	marker *net.UDPConn   // that marks come from
 	joined chan struct{}  // closed once a directory has named it
 	got    *atomic.Uint64 // datagrams from the target, to all canaries and probes
 
@@ -45,28 +42,31 @@ const lateAlive = time.Second
 // join makes a peer on a port (0: the kernel's choice) and has it born. It must
 // be left by leave.
 func join(server netip.AddrPort, e core.Entry, retry time.Duration, got *atomic.Uint64) (*canary, error) {
-	socket, conn, err := listen(netip.AddrPortFrom(server.Addr(), e.Port))
-	if err != nil {
-		return nil, err
-	}
-	e.Port = socket.Addr().Port()
-	c := &canary{entry: e, socket: socket, conn: conn, joined: make(chan struct{}), done: make(chan struct{}), got: got,
-		heard: map[core.Char]heardMessages{}, alive: time.Now()}
+	c := &canary{joined: make(chan struct{}), got: got, heard: map[core.Char]heardMessages{}, alive: time.Now()}
 	timing := core.DefaultTiming()
 	timing.Retry, timing.Broadcast = retry, 0
-	c.peer, err = core.NewPeer(core.PeerConfig{Self: e.At(server.Addr()), Server: server, Timing: timing, Observe: c.observer(server)}, time.Now())
-	if err != nil {
-		socket.Close()
-		conn.Close()
+	var err error
+	if c.marker, err = target.Listen(netip.AddrPortFrom(server.Addr(), 0)); err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	c.stop = stop
-	go func() { socket.Serve(ctx, c.peer); close(c.done) }()
-	return c, nil
+	marker := c.marker.LocalAddr().(*net.UDPAddr).AddrPort()
+	c.served, err = serve(netip.AddrPortFrom(server.Addr(), e.Port), func(self netip.AddrPort) (_ core.Machine, err error) {
+		c.entry = core.Entry{Name: e.Name, Port: self.Port()}
+		c.peer, err = core.NewPeer(core.PeerConfig{Self: c.entry.At(server.Addr()), Server: server, Timing: timing, Observe: c.observer(server, marker)}, time.Now())
+		return c.peer, err
+	})
+	if err != nil {
+		c.marker.Close()
+	}
+	return c, err
 }
 
-func (c *canary) observer(server netip.AddrPort) func(core.Event) {
+func (c *canary) leave() {
+	c.served.leave()
+	c.marker.Close()
+}
+
+func (c *canary) observer(server, marker netip.AddrPort) func(core.Event) {
 	var once sync.Once
 	return func(e core.Event) {
 		switch e.Kind {
@@ -100,7 +100,7 @@ func (c *canary) observer(server netip.AddrPort) func(core.Event) {
 				c.sent++
 			}
 		case core.Malformed, core.Rejected, core.Misdirected, core.Stranger:
-			if e.Peer.Addr == c.socket.Addr() {
+			if e.Peer.Addr == marker {
 				c.pass(e.Data)
 				return
 			}
@@ -117,13 +117,13 @@ func (c *canary) observer(server netip.AddrPort) func(core.Event) {
 	}
 }
 
-// mark sends the canary a datagram from itself, with a number in it, behind all
-// that waits to be read. It has caughtUp when it has read that, too.
+// mark sends the canary a datagram with a number in it, behind all that waits to be
+// read. It has caughtUp when it has read that, too.
 func (c *canary) mark() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.marked++
-	c.conn.WriteToUDPAddrPort(binary.LittleEndian.AppendUint64(nil, c.marked<<16), c.socket.Addr()) // of type 0: malformed
+	c.marker.WriteToUDPAddrPort(binary.LittleEndian.AppendUint64(nil, c.marked<<16), c.socket.Addr()) // of type 0: malformed
 }
 
 func (c *canary) pass(mark []byte) {
@@ -138,13 +138,6 @@ func (c *canary) caughtUp() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.passed == c.marked
-}
-
-// leave ends the peer.
-func (c *canary) leave() {
-	c.stop()
-	<-c.done
-	c.conn.Close()
 }
 
 // out is how many datagrams have gone to the server.

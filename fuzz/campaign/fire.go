@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"net/netip"
 	"time"
 
 	"p2plocal/core"
@@ -69,7 +68,7 @@ func (c *campaign) fire(ctx context.Context, b batch) {
 			from = s.From
 		}
 		if c.Sent != nil {
-			c.Sent(time.Now(), c.sourceAddr(s.From), c.address, s.Datagram)
+			c.Sent(time.Now(), c.sources[s.From].Addr(), c.address, s.Datagram)
 		}
 		if due = append(due, s.Datagram); len(due) == send.BatchSize {
 			flush()
@@ -84,20 +83,6 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-time.After(d):
 	}
-}
-
-// sourceAddr is the address that an origin's datagrams come from.
-func (c *campaign) sourceAddr(o hostile.Origin) netip.AddrPort {
-	switch g := c.sources[o].(type) {
-	case *send.Sender:
-		return g.Addr()
-	case *send.Borrowed:
-		if o == hostile.FromServer {
-			return c.mesh.server
-		}
-		return c.mesh.canaries[0].socket.Addr()
-	}
-	return netip.AddrPort{}
 }
 
 // flood sends shots over and over for a second, as fast as it can.

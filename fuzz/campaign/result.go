@@ -63,19 +63,6 @@ func (r *Result) tally(what string) *Tally {
 	return r.Tallies[len(r.Tallies)-1]
 }
 
-// Plus puts another campaign's result behind.
-func (r Result) Plus(s Result) Result {
-	s.Elapsed += r.Elapsed
-	s.Total = r.Total.Plus(s.Total)
-	s.Tallies = append(r.Tallies, s.Tallies...)
-	s.Findings = append(r.Findings, s.Findings...)
-	s.Restarts += r.Restarts
-	s.Left += r.Left
-	s.Delivery = s.Delivery || r.Delivery
-	s.Usage = r.Usage.Plus(s.Usage)
-	return s
-}
-
 // grown says what a process has too much more of than at first.
 func grown(u, first target.Usage) string {
 	if n := u.Memory - first.Memory; first.Memory > 0 && n > memoryGrown {

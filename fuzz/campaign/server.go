@@ -2,7 +2,6 @@ package campaign
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"time"
 
@@ -11,56 +10,43 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// localServer is core's own server, in this process: that of a peer under attack.
-type localServer struct {
+// served is one of core's machines on a socket of its own.
+type served struct {
 	socket *udp.Socket
-	conn   *net.UDPConn // the same socket, to send from as if it were the server
 	stop   context.CancelFunc
 	done   chan struct{}
 }
 
-func newLocalServer(addr netip.AddrPort) (*localServer, error) {
-	socket, conn, err := listen(addr)
-	if err != nil {
-		return nil, err
-	}
-	d, err := core.NewDirectory(core.DirectoryConfig{Addr: socket.Addr(), Timing: core.DefaultTiming()}, time.Now())
-	if err != nil {
-		socket.Close()
-		conn.Close()
-		return nil, err
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	h := &localServer{socket: socket, conn: conn, stop: stop, done: make(chan struct{})}
-	go func() { socket.Serve(ctx, d); close(h.done) }()
-	return h, nil
-}
-
-func (h *localServer) leave() {
-	h.stop()
-	<-h.done
-	h.conn.Close()
-}
-
-// listen binds a socket that core serves, and that the caller can send from, too.
-func listen(addr netip.AddrPort) (*udp.Socket, *net.UDPConn, error) {
+// serve runs the machine that is made for the socket's address.
+func serve(addr netip.AddrPort, machine func(netip.AddrPort) (core.Machine, error)) (*served, error) {
 	u, err := target.ListenAgain(addr)
 	if err != nil {
-		return nil, nil, err
-	}
-	double := u // where the system cannot duplicate it, it stays open
-	if f, err := u.File(); err == nil {
-		c, err := net.FilePacketConn(f)
-		f.Close()
-		if err != nil {
-			u.Close()
-			return nil, nil, err
-		}
-		double = c.(*net.UDPConn)
+		return nil, err
 	}
 	socket, err := udp.Adopt(u, udp.ReadBuffer)
 	if err != nil {
-		double.Close()
+		return nil, err
 	}
-	return socket, double, err
+	m, err := machine(socket.Addr())
+	if err != nil {
+		socket.Close()
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &served{socket, stop, make(chan struct{})}
+	go func() { socket.Serve(ctx, m); close(s.done) }()
+	return s, nil
+}
+
+// leave ends the machine.
+func (s *served) leave() {
+	s.stop()
+	<-s.done
+}
+
+// newLocalServer runs core's own server, in this process: that of a peer under attack.
+func newLocalServer(addr netip.AddrPort) (*served, error) {
+	return serve(addr, func(addr netip.AddrPort) (core.Machine, error) {
+		return core.NewDirectory(core.DirectoryConfig{Addr: addr, Timing: core.DefaultTiming()}, time.Now())
+	})
 }

@@ -1,5 +1,5 @@
-// Package send gets datagrams to a target: as fast as the kernel lets it be, at a
-// rate, or from a socket that is somebody else's; and into a pcap file.
+// Package send gets datagrams to a target: as fast as the kernel lets it be, or at a
+// rate; and into a pcap file.
 package send
 
 import (
@@ -76,7 +76,7 @@ func (s *Sender) Drain(take func(from netip.AddrPort)) {
 
 // A Load is a set of datagrams made ready to be sent over and over.
 type Load struct {
-	datagrams [][]byte
+	Datagrams [][]byte
 	messages  []message
 }
 
@@ -99,7 +99,7 @@ const (
 // is not empty becomes a train: as many copies of it behind each other as the
 // kernel cuts apart in one go. Supported says whether it does.
 func Pack(datagrams [][]byte, gso bool) *Load {
-	l := &Load{datagrams: datagrams}
+	l := &Load{Datagrams: datagrams}
 	for _, d := range datagrams {
 		m := message{d, len(d), 1}
 		if gso && len(d) > 0 {
