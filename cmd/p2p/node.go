@@ -16,7 +16,6 @@ type node struct {
 	out     *printer
 	opened  time.Time
 	socket  *udp.Socket
-	granted int // receive buffer in bytes; 0: unknown
 	machine interface {
 		core.Machine
 		Counters() core.Counters
@@ -29,33 +28,33 @@ type node struct {
 // open makes the machine that o describes and binds its socket.
 func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 	n := &node{out: out, opened: time.Now()}
-	at := o.listen
-	if o.peer != nil {
+	at, isPeer := o.listen, o.peer.Name != ""
+	if isPeer {
 		if err := n.newPeer(o); err != nil {
 			return nil, cli.UsageError{Err: err}
 		}
-		at = netip.AddrPortFrom(o.server.Addr(), o.peer.Port)
+		at = o.peer.Addr
 	}
 	var err error
 	if n.socket, err = udp.Listen(at, o.readBuffer); err != nil {
 		return nil, err
 	}
-	if o.peer == nil {
+	if !isPeer {
 		if err := n.newDirectory(o); err != nil {
 			n.socket.Close()
 			return nil, err
 		}
 	}
-	n.granted = n.socket.Stats().ReceiveBuffer
-	hello := started(n.socket.Addr().String(), n.granted)
-	if o.peer != nil {
-		hello = hello.as(entryOf(o.peer.At(o.server.Addr())), o.server.String())
+	granted := n.socket.Stats().ReceiveBuffer
+	hello := started(n.socket.Addr().String(), granted)
+	if isPeer {
+		hello = hello.as(entryOf(o.peer), o.server.String())
 	}
-	if n.granted > 0 && n.granted < o.readBuffer {
+	if granted > 0 && granted < o.readBuffer {
 		fmt.Fprintf(stderr, "p2p: the kernel grants a receive buffer of %d bytes, not %d: a burst may overflow it (net.core.rmem_max is the limit)\n",
-			n.granted, o.readBuffer)
+			granted, o.readBuffer)
 	}
-	if t := o.timing; o.peer != nil && t.Heartbeat >= t.Deadline {
+	if t := o.timing; isPeer && t.Heartbeat >= t.Deadline {
 		fmt.Fprintf(stderr, "p2p: warning: with -heartbeat %v this peer is silent for longer than a server's -deadline of %v allows, and will be removed again and again\n", t.Heartbeat, t.Deadline)
 	}
 	out.event(n.opened, hello)
@@ -121,7 +120,7 @@ func (n *node) newDirectory(o *options) error {
 func (n *node) newPeer(o *options) error {
 	var known ports
 	p, err := core.NewPeer(core.PeerConfig{
-		Self:   o.peer.At(o.server.Addr()),
+		Self:   o.peer,
 		Server: o.server,
 		Timing: *o.timing,
 		Observe: func(e core.Event) {
@@ -159,8 +158,8 @@ func (n *node) newPeer(o *options) error {
 // ports is a directory as a table: the port of each name, 0 for none.
 type ports [128]uint16
 
-func (p *ports) set(m core.Member)    { p[core.EntryOf(m).Name] = m.Addr.Port() }
-func (p *ports) remove(m core.Member) { p[core.EntryOf(m).Name] = 0 }
+func (p *ports) set(m core.Member)    { p[m.Name[0]] = m.Addr.Port() }
+func (p *ports) remove(m core.Member) { p[m.Name[0]] = 0 }
 
 // since is p as an event that tells what is new compared with old.
 func (p *ports) since(old *ports, verb string) event {

@@ -58,7 +58,7 @@ same fields under the key "p2p".
 
 // options is what the command line asks for.
 type options struct {
-	peer          *core.Entry // nil: the server
+	peer          core.Member // its Name is "": the server
 	listen        netip.AddrPort
 	server        netip.AddrPort
 	timing        *core.Timing
@@ -71,10 +71,10 @@ type options struct {
 
 // self is how the process calls itself.
 func (o *options) self() string {
-	if o.peer == nil {
+	if o.peer.Name == "" {
 		return "server"
 	}
-	return label(string(o.peer.Name.Name()))
+	return label(string(o.peer.Name))
 }
 
 const maxReadBuffer = 1 << 30
@@ -106,14 +106,14 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	switch len(others) {
 	case 0:
 	case 2:
-		if o.peer, err = parsePeer(others[0], others[1]); err != nil {
+		if o.peer, err = parsePeer(others[0], others[1], o.server.Addr()); err != nil {
 			return nil, err
 		}
 	default:
 		return nil, cli.Usagef("got %d arguments %q, want none (the server) or 2: a peer's NAME PORT", len(others), others)
 	}
 	foreign, role := peersFlags, "a peer: want its NAME PORT too, or not the flag"
-	if o.peer != nil {
+	if o.peer.Name != "" {
 		foreign, role = serversFlags, "the server: a peer has no use for it"
 	}
 	fs.Visit(func(f *flag.Flag) {
@@ -139,15 +139,15 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	return o, nil
 }
 
-func parsePeer(name, port string) (*core.Entry, error) {
+func parsePeer(name, port string, host netip.Addr) (core.Member, error) {
 	if len(name) != 1 || !core.Char(name[0]).Valid() {
-		return nil, cli.Usagef("name %q, want one printable ASCII character", name)
+		return core.Member{}, cli.Usagef("name %q, want one printable ASCII character", name)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return nil, cli.Usagef("port %q, want 1 to 65535", port)
+		return core.Member{}, cli.Usagef("port %q, want 1 to 65535", port)
 	}
-	return &core.Entry{Name: core.Char(name[0]), Port: uint16(n)}, nil
+	return core.Member{Name: core.Name(name), Addr: netip.AddrPortFrom(host, uint16(n))}, nil
 }
 
 // label is how a peer is called in print; a name that is not a letter or a
