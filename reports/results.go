@@ -13,6 +13,7 @@ import (
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
+	"p2plocal/core"
 )
 
 // Named is a result and what to call it beside others, such as its file.
@@ -257,8 +258,6 @@ func terms(s *scenario.Figures) (out []fact) {
 	for _, name := range scenario.Metrics.Names(s.Scenario) {
 		if d, _, ok := scenario.Metrics.Define(name); ok {
 			out = append(out, fact{name, words(d.Text)})
-		} else if d, _, ok := scenario.Metrics.Define(name + ".n"); ok {
-			out = append(out, fact{name, words(d.Text)})
 		}
 	}
 	return out
@@ -379,18 +378,17 @@ func facts(r *result.Result, s *scenario.Figures) []fact {
 	}
 	if s.Has("sent") {
 		lossy := s.Of().Lossy
-		p := counted(s, nil, "sent", "sent", false)
-		p = counted(s, p, "delivered", "delivered", false)
+		p := total(s, "sent", false)
+		p = append(p, total(s, "delivered", false)...)
 		if n, ok := s.Total("lost"); ok {
 			p = p.addIf(n != 0 && !lossy, "%s lost", grouped(n))
 			if sent, _ := s.Total("sent"); n != 0 && sent > 0 {
 				p[len(p)-1].Text += fmt.Sprintf(" (%v)", percent(n/sent))
 			}
 		}
-		p = counted(s, p, "duplicated", "duplicated", !lossy)
-		p = counted(s, p, "reordered", "reordered", !lossy)
-		p = counted(s, p, "late", "late", true)
-		p = counted(s, p, "missed", "missed", true)
+		for _, what := range []string{"duplicated", "reordered", "late", "missed"} {
+			p = append(p, total(s, what, !lossy || what == "late" || what == "missed")...)
+		}
 		if v := s.Value("rate"); v != nil {
 			p = p.add("%v", measure(*v, "messages/s"))
 		}
@@ -427,64 +425,57 @@ func culls(s *scenario.Figures) phrase {
 func falsePositives(n float64) string { return plural(uint64(n), "false positive") }
 
 // traffic says what was sent, by type.
-func traffic(s *scenario.Figures) phrase {
-	var sum result.Traffic
-	var any bool
+func traffic(s *scenario.Figures) (p phrase) {
+	var all core.ByType
 	for _, x := range s.All {
 		if x.Traffic != nil {
-			sum.Server, sum.Peers, any = sum.Server.Plus(x.Traffic.Server), sum.Peers.Plus(x.Traffic.Peers), true
+			all = all.Plus(x.Traffic.Server).Plus(x.Traffic.Peers)
+			p = phrase{} // somebody counted
 		}
 	}
-	if !any {
+	if p == nil {
 		return nil
 	}
-	all := sum.Server.Plus(sum.Peers)
-	p := phrase{}.add("%s (%v)", count(all.Total().Datagrams), measure(float64(all.Total().Bytes), "bytes"))
-	for _, t := range []struct {
-		name string
-		n    uint64
-	}{{"birth", all.Birth.Datagrams}, {"directory", all.Directory.Datagrams}, {"vanilla", all.Vanilla.Datagrams},
-		{"keep-alive", all.KeepAlive.Datagrams}} {
-		if t.n > 0 {
-			p = p.add("%s %s", count(t.n), t.name)
+	p = p.add("%s (%v)", count(all.Total().Datagrams), measure(float64(all.Total().Bytes), "bytes"))
+	return p.counts([]counted{{all.Birth.Datagrams, "birth", false}, {all.Directory.Datagrams, "directory", false}, {all.Vanilla.Datagrams, "vanilla", false},
+		{all.KeepAlive.Datagrams, "keep-alive", false}, {all.Other.Datagrams, "of no known type", true}})
+}
+
+// counted is so many of something.
+type counted struct {
+	n    uint64
+	what string
+	bad  bool
+}
+
+// counts adds those that are not 0.
+func (p phrase) counts(all []counted) phrase {
+	for _, x := range all {
+		if x.n > 0 {
+			p = p.addIf(x.bad, "%s %s", count(x.n), x.what)
 		}
-	}
-	if n := all.Other.Datagrams; n > 0 {
-		p = p.addIf(true, "%s of no known type", count(n))
 	}
 	return p
 }
 
 // accounts say where every datagram went; sides that are 0 are left out.
-func accounts(s *scenario.Figures) phrase {
+func accounts(s *scenario.Figures) (p phrase) {
 	var a result.Accounts
-	var any bool
 	for _, x := range s.All {
-		if b := x.Accounts; b != nil {
-			a, any = a.Plus(*b), true
+		if x.Accounts != nil {
+			a, p = a.Plus(*x.Accounts), phrase{}
 		}
 	}
-	if !any {
+	if p == nil {
 		return nil
 	}
 	kernel, present := "lost in full buffers", s.Of()
 	if present.Filtered {
 		kernel = "dropped by the kernel"
 	}
-	p := phrase{}.add("%s sent", count(a.Sent))
-	for _, x := range []struct {
-		n    uint64
-		what string
-		bad  bool
-	}{
-		{a.Duplicated, "duplicated on purpose", false}, {a.Taken, "taken", false}, {a.Dropped, "refused by the protocol", false},
-		{a.Injected, "lost on purpose", false}, {a.Dead, "for killed peers", false}, {a.Queued, "in flight", false},
-		{a.Kernel, kernel, !present.Overruns}, {a.Unsent, "unsent", true},
-	} {
-		if x.n > 0 || x.what == "taken" {
-			p = p.addIf(x.bad, "%s %s", count(x.n), x.what)
-		}
-	}
+	p = p.add("%s sent", count(a.Sent)).counts([]counted{{a.Duplicated, "duplicated on purpose", false}}).add("%s taken", count(a.Taken))
+	p = p.counts([]counted{{a.Dropped, "refused by the protocol", false}, {a.Injected, "lost on purpose", false}, {a.Dead, "for killed peers", false},
+		{a.Queued, "in flight", false}, {a.Kernel, kernel, !present.Overruns}, {a.Unsent, "unsent", true}})
 	return p.addIf(a.Unexplained != 0, "%s unexplained", grouped(float64(a.Unexplained)))
 }
 
@@ -532,11 +523,7 @@ func origin(r *result.Result) phrase {
 		p = p.add("%s", r.Env.Time.UTC().Format(time.DateTime+" UTC"))
 	}
 	if len(r.Tool.Args) > 0 {
-		args := make([]string, len(r.Tool.Args))
-		for i, a := range r.Tool.Args {
-			args[i] = shellWord(a)
-		}
-		p = p.add("%s", strings.Join(args, " "))
+		p = p.add("%s", shellWords(r.Tool.Args))
 	}
 	return p
 }

@@ -28,9 +28,9 @@ func worded(all scenario.Phrase) (p phrase) {
 	return p
 }
 
-// counted adds a count over all runs to a phrase, if there is one.
-func counted(s *scenario.Figures, p phrase, metric, text string, bad bool) phrase {
-	return append(p, worded(s.Counted(nil, metric, text, bad))...)
+// total is a count over all runs, if there is one.
+func total(s *scenario.Figures, metric string, bad bool) phrase {
+	return worded(s.Counted(nil, metric, metric, bad))
 }
 
 // orNone is a count in a sentence.

@@ -16,13 +16,9 @@ func Study(r *study.Report) *Document {
 	if r.Interrupted {
 		text = append(phrase{{"Interrupted, only what was finished is here: ", true}}, text...)
 	}
-	args := make([]string, len(r.Tool.Args))
-	for i, a := range r.Tool.Args {
-		args[i] = shellWord(a)
-	}
 	d.Heads = []head{{Text: text, Origin: []fact{
 		{"simulated", words("virtual network and clock, the real machines")},
-		{"made by", words(strings.Join(append([]string{"meshbench", r.Tool.Version, r.Tool.Commit}, args...), " "))},
+		{"made by", words(strings.Join([]string{"meshbench", r.Tool.Version, r.Tool.Commit, shellWords(r.Tool.Args)}, " "))},
 	}}}
 	for _, t := range r.Tables {
 		if len(t.Cells) > 0 {

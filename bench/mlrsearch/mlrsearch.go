@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -50,21 +51,22 @@ func Search(ctx context.Context, s Config, try Trialer) (Result, error) {
 		return Result{}, err
 	}
 	m := &search{Config: s, try: try, loads: make(map[float64][]outcome)}
-	var err error
 	for _, ratio := range []float64{0, s.LossRatio} {
-		hints := []float64(nil)
+		var hints []float64
 		for _, t := range m.targets(ratio) {
-			if err = m.narrow(ctx, t, hints); err != nil {
-				break
+			if err := m.narrow(ctx, t, hints); err != nil {
+				return m.result(err), err
 			}
+			hints = nil
 			lower, upper := m.bounds(t)
-			hints = known(lower, upper)
-		}
-		if err != nil {
-			break
+			for _, bound := range []*float64{lower, upper} {
+				if bound != nil {
+					hints = append(hints, *bound)
+				}
+			}
 		}
 	}
-	return m.result(err), err
+	return m.result(nil), nil
 }
 
 // search is a search under way.
@@ -169,12 +171,7 @@ func (m *search) measure(ctx context.Context, load float64, t target) error {
 // bound, and the largest lower bound below that; nil: none. A load above the
 // relevant upper bound is of no account, whatever it did not lose.
 func (m *search) bounds(t target) (lower, upper *float64) {
-	loads := make([]float64, 0, len(m.loads))
-	for load := range m.loads {
-		loads = append(loads, load)
-	}
-	slices.Sort(loads)
-	for _, load := range loads {
+	for _, load := range slices.Sorted(maps.Keys(m.loads)) {
 		switch t.classify(m.loads[load]) {
 		case lowerBound:
 			lower = &load
@@ -290,13 +287,4 @@ func (m *search) result(err error) Result {
 		res.Goals = append(res.Goals, g)
 	}
 	return res
-}
-
-func known(loads ...*float64) (some []float64) {
-	for _, l := range loads {
-		if l != nil {
-			some = append(some, *l)
-		}
-	}
-	return some
 }
