@@ -14,8 +14,8 @@ import (
 // baselineTime is how long the baseline is measured before each run.
 const baselineTime = 300 * time.Millisecond
 
-// Expected is about how long a benchmark takes.
-func Expected(c *result.Config) (d time.Duration) {
+// Estimate is about how long a benchmark takes.
+func Estimate(c *result.Config) (d time.Duration) {
 	for _, name := range c.Scenarios {
 		d += Find(name).Expect(c)
 	}
@@ -61,7 +61,7 @@ func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, stat
 		for _, later := range cfg.Scenarios[i+1:] {
 			p.Left += Find(later).Expect(cfg)
 		}
-		p.Left += time.Duration(cfg.Repeat-number) * Expected(cfg) / time.Duration(cfg.Repeat)
+		p.Left += time.Duration(cfg.Repeat-number) * Estimate(cfg) / time.Duration(cfg.Repeat)
 		s := newRun(ctx, cfg, run.Seed, Find(name), status, p)
 		err := s.scenario.Run(s)
 		if s.Mesh == nil && err != nil && !errors.As(err, new(notApplicable)) { // not even begun
@@ -108,7 +108,7 @@ func ExecutePairs(ctx context.Context, cfg result.Config, servers [2]string, too
 		if one.Options.ServerExec = servers[side]; servers[side] == Ours {
 			one.Options.ServerExec = ""
 		}
-		status.label, status.later = fmt.Sprintf("pair %d of %d, %c", pair+1, total, 'A'+side), time.Duration(2*total-1-i)*Expected(&one)
+		status.label, status.later = fmt.Sprintf("pair %d of %d, %c", pair+1, total, 'A'+side), time.Duration(2*total-1-i)*Estimate(&one)
 		r, err := Execute(ctx, one, tool, status)
 		if err != nil {
 			failed = fmt.Errorf("server %c, %q: %w", 'A'+side, servers[side], err)

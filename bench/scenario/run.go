@@ -4,9 +4,7 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,23 +42,6 @@ type Run struct {
 	memory        int64         // most of our processes together, at the end of a mesh
 }
 
-func newRun(ctx context.Context, cfg *result.Config, seed uint64, what *Scenario, status *Status, p Progress) *Run {
-	s := &Run{scenario: what, ctx: ctx, cfg: cfg, opt: &cfg.Options, seed: seed, status: status, progress: p}
-	if cfg.Simulation != nil {
-		s.progress.virtual = new(atomic.Int64)
-	} else {
-		s.steal, s.ticks = mesh.Stolen()
-		mesh.ResetPeak()
-	}
-	s.out = result.Scenario{Name: what.Name, Peers: cfg.Peers, Metrics: make(map[string]result.Metric)}
-	p = s.progress
-	status.now.Store(&p)
-	if status.Begun != nil {
-		status.Begun(&p)
-	}
-	return s
-}
-
 // simulated reports that nothing of this machine is to show in the result.
 func (s *Run) simulated() bool { return s.cfg.Simulation != nil }
 
@@ -92,226 +73,6 @@ func (s *Run) note(format string, args ...any) {
 func (s *Run) warn(format string, args ...any) {
 	s.out.Notes = append(s.out.Notes, result.Note{Bad: true, Text: fmt.Sprintf(format, args...)})
 }
-
-// with runs one mesh, and sums it up whatever happens.
-func (s *Run) with(what mesh.Setup, run func() error) error {
-	if s.simulated() {
-		whole := s.ctx
-		ctx, enough := context.WithCancel(whole)
-		defer func() {
-			if ctx.Err() == nil { // the scenario may go on with another mesh
-				s.ctx = whole
-			}
-			enough()
-		}()
-		s.ctx = ctx
-		what.World = mesh.NewVirtualWorld(s.cfg.Simulation, s.seed, s.out.Name, s.progress.virtual, enough)
-	}
-	m, err := mesh.NewMesh(s.ctx, s.cfg, s.seed, what)
-	if err != nil {
-		return err
-	}
-	s.Mesh = m
-	s.progress.counts = &counts{store: m.Store}
-	p := s.progress
-	s.status.now.Store(&p)
-	s.meterOn()
-	err = run()
-	var why notApplicable
-	switch {
-	case s.ctx.Err() != nil:
-		s.out.Interrupted = true
-	case errors.As(err, &why):
-		s.warn("%s", string(why))
-	case err != nil:
-		s.warn("%v", err)
-	}
-	s.finishMesh()
-	return err
-}
-
-// meterOn starts measuring CPU anew; meterOff ends it, once.
-func (s *Run) meterOn() {
-	if s.simulated() {
-		return
-	}
-	s.meter, s.server = s.read(), s.readServer()
-}
-
-func (s *Run) meterOff() {
-	if s.meter.at.IsZero() {
-		return
-	}
-	now, server := s.read(), s.readServer()
-	s.cpuUsed += now.cpu - s.meter.cpu
-	s.cpuOver += now.at.Sub(s.meter.at)
-	s.serverUsed.cpu += server.cpu - s.server.cpu
-	s.serverUsed.memory = max(s.serverUsed.memory, server.memory)
-	s.meter = meter{}
-}
-
-// meter is a reading of CPU time.
-type meter struct {
-	at     time.Time
-	cpu    time.Duration
-	memory int64
-}
-
-func (s *Run) read() meter {
-	cpu := mesh.CPUOf(os.Getpid()) + time.Duration(s.Spent.Load())
-	for _, pid := range s.Processes() {
-		cpu += mesh.CPUOf(pid)
-	}
-	return meter{at: time.Now(), cpu: cpu}
-}
-
-func (s *Run) readServer() meter {
-	cpu, memory := s.Mesh.ServerUsage()
-	return meter{cpu: cpu, memory: memory}
-}
-
-// sampleMemory adds up the memory of our processes, where peers have their own.
-func (s *Run) sampleMemory() {
-	pids := s.Mesh.Processes()
-	if len(pids) == 0 {
-		return
-	}
-	memory := mesh.ShareOf(os.Getpid())
-	for _, pid := range pids {
-		memory += mesh.ShareOf(pid)
-	}
-	s.memory = max(s.memory, memory)
-}
-
-// finishMesh ends the mesh and adds it up.
-func (s *Run) finishMesh() {
-	m := s.Mesh
-	s.checkAlive()
-	s.falseRemovals += m.Store.FalseRemovals(&m.Roster, m.External, m.N, int64(m.Cfg.Timing.Deadline)) // those who fall silent now will be missed
-	a := m.StopSending()
-	if m.Ours == nil || m.External > 0 {
-		a = a.WithForeign()
-	}
-	s.meterOff()
-	s.sampleMemory()
-	s.accounts = s.accounts.Plus(a)
-	for i := range m.Store.Slots {
-		slot := &m.Store.Slots[i]
-		switch {
-		case i == record.ServerSlot && m.Ours != nil:
-			s.traffic.Server = s.traffic.Server.Plus(slot.ByType())
-		case i != record.ServerSlot:
-			s.traffic.Peers = s.traffic.Peers.Plus(slot.ByType())
-			if m.Ours == nil {
-				s.traffic.Server.Directory = s.traffic.Server.Directory.Plus(slot.Directories.Load())
-			}
-		}
-		if n := slot.Lost.Load(); n > 0 {
-			s.warn("%d changes of peer %s's view found no room in the log", n, record.QuoteName(i))
-		}
-	}
-	s.checkAnswers()
-	m.Stop()
-	if s.opt.Server != "" { // it goes on, and must have forgotten these peers before the next are born
-		s.World.Sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
-	}
-	s.chartPairs()
-	s.progress.counts.close()
-	m.Free()
-}
-
-// noisy is the part of CPU time that others may take unmentioned.
-const noisy = 0.02
-
-// finish writes down what all scenarios have in common.
-func (s *Run) finish() {
-	a := s.accounts
-	s.out.Seconds = s.progress.Elapsed().Seconds()
-	s.out.Accounts, s.out.Traffic = &a, &s.traffic
-	s.count("false_culls", uint64(s.falseRemovals))
-	s.value("unexplained", "1", float64(a.Unexplained))
-	s.count("kernel_drops", a.Kernel)
-	s.count("dropped", a.Dropped)
-	total := s.traffic.Server.Total().Plus(s.traffic.Peers.Total())
-	s.count("datagrams", total.Datagrams)
-	s.value("bytes", "bytes", float64(total.Bytes))
-	if !s.simulated() {
-		s.machine()
-	}
-	if s.falseRemovals > 0 {
-		s.warn("false positives: a live peer was removed from the views of others %d times", s.falseRemovals)
-	}
-	if a.Unexplained != 0 {
-		s.warn("%d datagrams unexplained: the accounts do not add up", a.Unexplained)
-	}
-	switch {
-	case a.Kernel == 0:
-	case s.scenario.Filtered:
-		s.note("%d datagrams, hostile ones or the mesh's own, found a full socket buffer or were kept out by the server's filter", a.Kernel)
-	case s.scenario.Overruns:
-		s.note("%d datagrams lost in full socket buffers, in the trials that went beyond what the mesh can carry", a.Kernel)
-	default:
-		s.warn("%d datagrams lost in full socket buffers", a.Kernel)
-	}
-}
-
-// machine writes down what the scenario took of this machine, and what others
-// took meanwhile.
-func (s *Run) machine() {
-	if mesh.Processes {
-		s.value("cpu", "cores", s.cpuUsed.Seconds()/s.cpuOver.Seconds())
-		if s.opt.ServerExec != "" {
-			s.value("server_cpu", "cores", s.serverUsed.cpu.Seconds()/s.cpuOver.Seconds())
-			s.value("server_memory", "bytes", float64(s.serverUsed.memory))
-		}
-		s.value("memory", "bytes", float64(max(s.memory, mesh.PeakOf(os.Getpid()))))
-	}
-	steal, ticks := mesh.Stolen()
-	if part := (steal - s.steal) / (ticks - s.ticks); part > noisy {
-		s.warn("a noisy machine: the hypervisor gave %.1f %% of the CPU time to others", part*100)
-	}
-}
-
-// chartPairs adds the messages' matrices, where there are any.
-func (s *Run) chartPairs() {
-	p := &result.Pairs{}
-	any := false
-	for i := range s.N {
-		p.Names += string(record.SlotName(i))
-		for j := range s.N {
-			pair := &s.Store.Pairs[i][j]
-			sent := pair.Sent.Load()
-			any = any || sent > 0
-			p.Sent = append(p.Sent, sent)
-			p.Lost = append(p.Lost, sent-min(sent, pair.Delivered))
-			p.P99 = append(p.P99, uint32(min(pair.Latency.Quantile(0.99)/1000, 1<<32-1)))
-		}
-	}
-	if any {
-		s.out.Charts.Pairs = p
-	}
-}
-
-// chartLatency adds the window's time slices.
-func (s *Run) chartLatency() {
-	width := float64(s.Store.Width.Load()) / 1e9
-	for i := range s.Store.Buckets {
-		b := &s.Store.Buckets[i]
-		sent, delivered := b.Sent.Load(), b.Delivered.Load()
-		if sent == 0 {
-			continue
-		}
-		s.out.Charts.Latency = append(s.out.Charts.Latency, result.LatencyBucket{
-			T: float64(i) * width, Width: width, N: delivered, Lost: sent - min(sent, delivered),
-			P50: float64(b.Due.Quantile(0.5)) / 1e9, P99: float64(b.Due.Quantile(0.99)) / 1e9, Max: float64(b.Max.Load()) / 1e9,
-		})
-	}
-}
-
-// notApplicable is why a scenario does not apply to this target.
-type notApplicable string
-
-func (c notApplicable) Error() string { return string(c) }
 
 // Status is how far a benchmark has come, for whoever shows its progress.
 type Status struct {
@@ -372,3 +133,8 @@ func (p *Progress) Messages() (sent, delivered uint64) {
 	}
 	return p.counts.store.Messages()
 }
+
+// notApplicable is why a scenario does not apply to this target.
+type notApplicable string
+
+func (c notApplicable) Error() string { return string(c) }

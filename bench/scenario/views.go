@@ -107,27 +107,6 @@ func crashTime(c *result.Config) time.Duration {
 	return c.Timing.Deadline + c.Timing.Reap/2 + c.Timing.Heartbeat + time.Second
 }
 
-// withJoined runs one mesh all of whose peers have joined.
-func (s *Run) withJoined(what mesh.Setup, run func() error) error {
-	return s.with(what, func() error {
-		if err := s.JoinAll(s.ctx, 0); err != nil {
-			return err
-		}
-		return run()
-	})
-}
-
-// twice runs two meshes, one whose peers do not refresh and one whose peers do.
-func (s *Run) twice(what mesh.Setup, run func(refresh time.Duration) error) error {
-	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
-		what.Refresh = &refresh
-		if err := s.with(what, func() error { return run(refresh) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // joinAndSleep has all join, and a random time pass.
 func (s *Run) joinAndSleep() error {
 	if err := s.JoinAll(s.ctx, 0); err != nil {

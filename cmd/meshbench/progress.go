@@ -23,7 +23,7 @@ func showProgress(status *scenario.Status, cfg result.Config, stderr io.Writer, 
 	if cfg.Simulation != nil {
 		of = " of virtual time"
 	}
-	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), scenario.Expected(&cfg).Round(time.Second), of)
+	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), scenario.Estimate(&cfg).Round(time.Second), of)
 	if printing.Columns(stderr) == 0 {
 		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", progressName(p)) }
 		return func() {}
