@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -40,8 +41,9 @@ type AttackResult struct {
 // senderChild is childEnv's value in a sender's process.
 const senderChild = "sender"
 
-// SendGarbage is the whole of a sender's process: an order comes in; it sends
-// until the input ends, and then says what it has sent.
+// SendGarbage is the whole of a sender's process: an order comes in; it says that
+// it is ready, or why it is not, sends until the input ends, and then says what it
+// has sent.
 func SendGarbage(in io.Reader, out io.Writer) error {
 	var a Attack
 	r := bufio.NewReader(in)
@@ -52,11 +54,10 @@ func SendGarbage(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("no order to send: %w", err)
 	}
-	var v AttackResult
+	answer := json.NewEncoder(out)
 	s, err := send.Dial(netip.AddrPortFrom(a.Target.Addr(), 0), a.Target)
 	if err != nil {
-		v.Error = err.Error()
-		return json.NewEncoder(out).Encode(v)
+		return answer.Encode(AttackResult{Error: err.Error()})
 	}
 	defer s.Close()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -65,12 +66,14 @@ func SendGarbage(in io.Reader, out io.Writer) error {
 		io.Copy(io.Discard, r)
 	}()
 	load := send.Pack(a.Datagrams, s.Supported() && (a.Rate == 0 || a.Rate >= trains))
+	if err := answer.Encode(AttackResult{}); err != nil {
+		return err
+	}
 	before := CPUOf(os.Getpid())
 	start := time.Now()
 	s.Run(ctx, load, a.Rate)
 	after := CPUOf(os.Getpid())
-	v = AttackResult{Counts: s.Counts(), Elapsed: time.Since(start), CPU: after - before}
-	return json.NewEncoder(out).Encode(v)
+	return answer.Encode(AttackResult{Counts: s.Counts(), Elapsed: time.Since(start), CPU: after - before})
 }
 
 // childProcess is a process of this program's, a peer's or a sender's, as the mesh
@@ -100,35 +103,53 @@ func startChild(what string, files ...*os.File) (*childProcess, error) {
 	return x, target.StartTied(x.cmd)
 }
 
-func startSender(a Attack) (*childProcess, error) {
-	x, err := startChild(senderChild)
+// sender is a sender's process.
+type sender struct {
+	*childProcess
+	answers *json.Decoder
+}
+
+// startSender returns when the sender is about to send: how long its process takes
+// to start is no part of a measurement.
+func startSender(a Attack) (*sender, error) {
+	child, err := startChild(senderChild)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the sender: %w", err)
 	}
+	x := &sender{child, json.NewDecoder(child.out)}
 	if err := json.NewEncoder(x.in).Encode(a); err != nil {
 		x.Stop()
 		return nil, fmt.Errorf("the sender takes no order: %w", err)
 	}
+	if _, err := x.answer(); err != nil {
+		x.Stop()
+		return nil, err
+	}
 	return x, nil
 }
 
-// Stop ends the sending.
-func (x *childProcess) Stop() (v AttackResult, err error) {
-	x.in.Close()
-	stuck := time.AfterFunc(CommandTimeout, func() { x.cmd.Process.Kill() }) // somebody has stopped it
-	err = json.NewDecoder(x.out).Decode(&v)
-	failed := x.cmd.Wait()
+// answer reads what the sender says next. One that says nothing is killed.
+func (x *sender) answer() (v AttackResult, err error) {
+	stuck := time.AfterFunc(CommandTimeout, func() { x.cmd.Process.Kill() })
+	err = x.answers.Decode(&v)
 	switch ended := stuck.Stop(); {
 	case !ended:
-		err = fmt.Errorf("it did not say within %v what it had sent", CommandTimeout)
-	case failed != nil:
-		err = failed
-	}
-	if err == nil && v.Error != "" {
-		err = fmt.Errorf("%s", v.Error)
+		err = fmt.Errorf("no answer within %v", CommandTimeout)
+	case err == nil && v.Error != "":
+		err = errors.New(v.Error)
 	}
 	if err != nil {
 		return v, fmt.Errorf("the sender failed: %w", err)
 	}
 	return v, nil
+}
+
+// Stop ends the sending.
+func (x *sender) Stop() (AttackResult, error) {
+	x.in.Close()
+	v, err := x.answer()
+	if failed := x.cmd.Wait(); err == nil && failed != nil {
+		err = fmt.Errorf("the sender failed: %w", failed)
+	}
+	return v, err
 }
