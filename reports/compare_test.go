@@ -39,7 +39,7 @@ func TestPairing(t *testing.T) {
 	a, b := sample(3, 20, 7, defaults...), slower(sample(3, 20, 7, defaults...), "join.converge")
 	for i := range b.Runs { // b's crash is never noticed, and costs a live peer
 		s := b.Runs[i].Scenarios[2]
-		s.Metrics["crash.converge"], s.Metrics["crash.false_culls"] = result.Metric{Unit: "s"}, one("1", 3)
+		s.Metrics["crash.converge"], s.Metrics["crash.false_positives"] = result.Metric{Unit: "s"}, one("1", 3)
 	}
 	b.Runs[1].Scenarios[2].Notes = []result.Note{{Bad: true, Text: "the server died: exit status 9\x1b[31m"}}
 	p := &stat.Pairing{Schema: result.Schema, Servers: [2]string{"ours", "theirs | `x`"}, Pairs: 7, Results: [2]*result.Result{a, b}, Ratios: stat.Pair(scenario.Metrics, a.Runs, b.Runs)}
@@ -54,7 +54,7 @@ func TestPairing(t *testing.T) {
 			t.Errorf("%s: hostile text passes", format)
 		}
 	}
-	for name, want := range map[string]stat.Verdict{"join.converge": stat.Worse, "crash.converge": stat.Worse, "crash.false_culls": stat.Worse, "join.admit.max": stat.Same} {
+	for name, want := range map[string]stat.Verdict{"join.converge": stat.Worse, "crash.converge": stat.Worse, "crash.false_positives": stat.Worse, "join.admit.max": stat.Same} {
 		for _, r := range p.Ratios {
 			if r.Metric == name && r.Verdict != want {
 				t.Errorf("%s: %+v, want %s", name, r, want)

@@ -81,7 +81,7 @@ func factor(v float64) quantity {
 }
 
 // ofServers are the metrics that a comparison of servers shows beside summarised.
-var ofServers = []string{"loss", "lost", "false_culls", "kernel_drops", "datagrams", "join_datagrams", "server_cpu", "server_memory"}
+var ofServers = []string{"loss", "lost", "false_positives", "kernel_drops", "datagrams", "join_datagrams", "server_cpu", "server_memory"}
 
 // pairWarnings are what both sides' scenarios have to say against themselves,
 // each once.

@@ -155,7 +155,7 @@ func headline(r *result.Result) phrase {
 				break
 			}
 		}
-		n, _ := s.Total("false_culls")
+		n, _ := s.Total("false_positives")
 		culls += n
 		n, _ = s.Total("unexplained")
 		unexplained += math.Abs(n)
@@ -409,7 +409,7 @@ func facts(r *result.Result, s *scenario.Figures) []fact {
 
 // culls are the false positives, beside how many are expected where that is known.
 func culls(s *scenario.Figures) phrase {
-	n, ok := s.Total("false_culls")
+	n, ok := s.Total("false_positives")
 	if !ok {
 		return nil
 	}

@@ -119,7 +119,7 @@ func (g *generator) name(i int) string { return string(rune('!' + i)) }
 func (g *generator) scenario(name string, o result.Options) result.Scenario {
 	n := g.peers
 	s := result.Scenario{Name: name, Peers: n, Seconds: 3, Metrics: map[string]result.Metric{
-		"false_culls": one("1", 0), "unexplained": one("1", 0), "kernel_drops": one("1", 0), "dropped": one("1", 0),
+		"false_positives": one("1", 0), "unexplained": one("1", 0), "kernel_drops": one("1", 0), "dropped": one("1", 0),
 		"cpu": one("cores", 0.021+0.01*g.Float64()), "memory": one("bytes", 31.4e6),
 	}}
 	m := s.Metrics
@@ -210,7 +210,7 @@ func (g *generator) scenario(name string, o result.Options) result.Scenario {
 		m["whole"], m["refresh.whole"], m["stranded"] = result.Metric{Unit: "s"}, one("s", 0.98), one("1", float64(n))
 		s.Notes = []result.Note{{Bad: true, Text: "without refresh the mesh was not whole again within 10 s: the exact protocol cannot heal this"}}
 	case "pause":
-		m["cull"], m["back"], m["refresh.back"], m["rebirth.back"] = one("s", 1.8), result.Metric{Unit: "s"}, one("s", 0.61), one("s", 0.0004)
+		m["removal"], m["back"], m["refresh.back"], m["rebirth.back"] = one("s", 1.8), result.Metric{Unit: "s"}, one("s", 0.61), one("s", 0.0004)
 	case "saturate":
 		m["rate_lossless"], m["rate_goal"], m["trials"] = one("messages/s", 291e3), one("messages/s", 302e3), one("1", 9)
 		m["latency_due"] = g.latencies(&s, "latency_due", 50000, 900e3)
@@ -258,7 +258,7 @@ func spoil(r *result.Result) *result.Result {
 				s.Failed = "the server died: exit status 9" + evil
 			}
 			s.Notes = append(s.Notes, result.Note{Bad: true, Text: evil}, result.Note{Text: "an ordinary note"})
-			s.Metrics[s.Name+".false_culls"], s.Metrics[s.Name+".unexplained"] = one("1", 3), one("1", -7)
+			s.Metrics[s.Name+".false_positives"], s.Metrics[s.Name+".unexplained"] = one("1", 3), one("1", -7)
 			if s.Name == "loss" {
 				s.Metrics["loss.removed"] = one("1", 3)
 			}

@@ -86,8 +86,8 @@ func (s *Member) Join(l Life) (err error) {
 	return err
 }
 
-// rebirth has the peer that sits here born again, as one does that finds out
-// that it has been culled.
+// Rejoin has the peer that sits here born again, as one does that finds out
+// that it has been removed.
 func (s *Member) Rejoin() {
 	s.Sock.Do(func(now time.Time) {
 		if s.peer != nil {

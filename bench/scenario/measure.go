@@ -164,7 +164,7 @@ func (s *Run) finish() {
 	a := s.accounts
 	s.out.Seconds = s.progress.Elapsed().Seconds()
 	s.out.Accounts, s.out.Traffic = &a, &s.traffic
-	s.count("false_culls", uint64(s.falseRemovals))
+	s.count("false_positives", uint64(s.falseRemovals))
 	s.value("unexplained", "1", float64(a.Unexplained))
 	s.count("kernel_drops", a.Kernel)
 	s.count("dropped", a.Dropped)

@@ -152,7 +152,7 @@ func TestFindings(t *testing.T) {
 	}
 	flat(t, r, "restart.refresh.whole")
 	null("pause.back")
-	flat(t, r, "pause.cull")
+	flat(t, r, "pause.removal")
 	flat(t, r, "pause.refresh.back")
 	flat(t, r, "pause.rebirth.back")
 }

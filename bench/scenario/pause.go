@@ -12,19 +12,19 @@ var pause = Scenario{
 	Name: "pause",
 	Text: "a peer is stopped past the deadline and goes on",
 	Metrics: []Metric{
-		{"cull", "s", false, 0, "from the stop until every other view has dropped the stopped peer"},
+		{"removal", "s", false, 0, "from the stop until every other view has dropped the stopped peer"},
 		{"back", "s", false, -1, "from its going on until it is in every view again, without refresh; null: never"},
 		{"refresh.back", "s", false, -1, "the same with refresh"},
 		{"rebirth.back", "s", false, -1, "from a new birth until it is in every view again"},
 	},
-	Summary: []string{"cull", "back", "refresh.back", "rebirth.back"},
+	Summary: []string{"removal", "back", "refresh.back", "rebirth.back"},
 	Cannot:  needsTwo,
 	Expect:  func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
 	Run:     func(s *Run) error { return s.twice(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, s.pause) },
 	About:   func(*result.Options) Clause { return say(", one is stopped past the deadline and goes on") },
 	Facts: func(f *Figures) []Fact {
 		return []Fact{
-			{"removal", f.when("cull", "after the stop no other view held it")},
+			{"removal", f.when("removal", "after the stop no other view held it")},
 			{"no refresh", f.when("back", "after going on it was in every view again")},
 			{"refresh", f.when("refresh.back", "after going on it was in every view again")},
 			{"new birth", f.when("rebirth.back", "after a new birth it was in every view again")},
@@ -46,7 +46,7 @@ func (s *Run) pause(refresh time.Duration) error {
 	dropped := s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
 	last, all := s.whenAll(s.Alive, stopped, func(view record.Set) bool { return !view.Has(v) })
 	if refresh == 0 {
-		s.seconds("cull", stopped, last, dropped && all)
+		s.seconds("removal", stopped, last, dropped && all)
 	}
 	on := s.Clock.Now()
 	s.Peers[v].Resume()

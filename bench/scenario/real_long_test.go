@@ -199,7 +199,7 @@ func TestExternalPeers(t *testing.T) {
 }
 
 // External peers that die are said to, and are dead from then on: the others
-// drop them, which is no false cull.
+// drop them, which is no false positive.
 func TestExternalPeerDies(t *testing.T) {
 	t.Parallel()
 	if !mesh.Processes {
@@ -214,8 +214,8 @@ func TestExternalPeerDies(t *testing.T) {
 	if !strings.Contains(s.Failed, "external peer A died: exit status 3") {
 		t.Errorf("failed %q", s.Failed)
 	}
-	if n := flat(t, r, "steady.false_culls"); n != 0 {
-		t.Errorf("%v false culls", n)
+	if n := flat(t, r, "steady.false_positives"); n != 0 {
+		t.Errorf("%v false positives", n)
 	}
 	if n := flat(t, r, "steady.lost"); n != 0 {
 		t.Errorf("%v messages lost among the others", n)
@@ -244,8 +244,8 @@ func TestExternalPeerSilent(t *testing.T) {
 			if !strings.Contains(s.Failed, test.failed) || test.failed == "" && s.Failed != "" {
 				t.Errorf("failed %q, want %q", s.Failed, test.failed)
 			}
-			if n := flat(t, r, "steady.false_culls"); test.failed == "" && n == 0 {
-				t.Error("no cull of the peer that stopped")
+			if n := flat(t, r, "steady.false_positives"); test.failed == "" && n == 0 {
+				t.Error("no removal of the peer that stopped")
 			}
 		})
 	}
@@ -276,7 +276,7 @@ func TestPeerProcessDies(t *testing.T) {
 			if s := r.Runs[0].Scenarios[0]; !strings.Contains(s.Failed, test.says) {
 				t.Errorf("failed %q", s.Failed)
 			}
-			for _, name := range []string{"steady.unexplained", "steady.false_culls"} {
+			for _, name := range []string{"steady.unexplained", "steady.false_positives"} {
 				if n := flat(t, r, name); n != 0 {
 					t.Errorf("%s is %v", name, n)
 				}

@@ -66,7 +66,7 @@ func TestSimulatedPinned(t *testing.T) {
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = "4c78a5c498f38b78164fd1cd880d6aa1b45e008485a63935f3f4788a08cb409c"
+	const want = "ca841ffce273882efcff37c8bd8d49a0d11df01d028418c29af37f16a5b87b17"
 	if got := fmt.Sprintf("%x", sha256.Sum256(b.Bytes())); got != want {
 		t.Errorf("SHA-256 %s, want %s", got, want)
 	}
@@ -95,21 +95,21 @@ func TestSimulatedFigures(t *testing.T) {
 		"crash.detect.min":         {1, 2 + 2*delay},
 		"crash.detect_silence.min": {1.5, 2 + 2*delay}, // the deadline, the server's next look, and a directory
 		"crash.detect_silence.max": {1.5, 2 + 2*delay},
-		"crash.false_culls":        {0, 0},
+		"crash.false_positives":    {0, 0},
 		"relaunch.early.admit.max": {2 * delay, 2 * delay},
 		"relaunch.early.back.max":  {2 * delay, 2 * delay},
 		"relaunch.late.back.max":   {2 * delay, 2 * delay},
 		"restart.whole":            {never, never},
 		"restart.stranded":         {peers - 1, peers - 1},
 		"restart.refresh.whole":    {0, refresh + 2*delay},
-		"pause.cull":               {1, 2 + 2*delay},
+		"pause.removal":            {1, 2 + 2*delay},
 		"pause.back":               {never, never},
 		"pause.refresh.back":       {0, refresh + 2*delay},
 		"pause.rebirth.back":       {2 * delay, 2 * delay},
 		"garbage.lost":             {0, 0},
 		"garbage.hostile_rate":     {5000, 5000 * 1.001}, // the first goes out at once
 		"garbage.latency.max":      {delay, delay},
-		"garbage.false_culls":      {0, 0},
+		"garbage.false_positives":  {0, 0},
 	} {
 		const grain = 64e-9 // of histograms
 		got := float64(never)
@@ -178,13 +178,13 @@ func TestSimulatedFaults(t *testing.T) {
 	}{
 		{"2s-8s crash 3003", func(s result.Scenario) bool { return s.Accounts.Dead > 0 && *s.Metrics["steady.missed"].Value > 0 }, "datagrams for the dead, broadcasts missed"},
 		{"2s-8s pause 3003", func(s result.Scenario) bool { return *s.Metrics["steady.latency"].Dist.Max > 4 }, "messages that waited"},
-		{"2s-6s cut 3003 server", func(s result.Scenario) bool { return *s.Metrics["steady.false_culls"].Value == 1 }, "one false cull"},
+		{"2s-6s cut 3003 server", func(s result.Scenario) bool { return *s.Metrics["steady.false_positives"].Value == 1 }, "one false cull"},
 		{"2s-3s crash server", func(s result.Scenario) bool {
-			return *s.Metrics["steady.false_culls"].Value == 0 && s.Accounts.Dead > 0
-		}, "no false cull"},
+			return *s.Metrics["steady.false_positives"].Value == 0 && s.Accounts.Dead > 0
+		}, "no false positive"},
 		{"0s-1s link * server loss=0.5; 5.6s-6.2s crash server", func(s result.Scenario) bool { // those whose birth was lost come at another time than the others
-			return *s.Metrics["steady.false_culls"].Value == 0 && *s.Metrics["steady.sent"].Value < *s.Metrics["steady.due"].Value
-		}, "shrunken views but no false cull"},
+			return *s.Metrics["steady.false_positives"].Value == 0 && *s.Metrics["steady.sent"].Value < *s.Metrics["steady.due"].Value
+		}, "shrunken views but no false positive"},
 		{"2s jump 3003 500ms", func(s result.Scenario) bool { return *s.Metrics["steady.latency_due"].Dist.Max < 0.51 }, "no message later than the jump"},
 		{"1s-12s drift 3003 100000", func(s result.Scenario) bool { return *s.Metrics["steady.lost"].Value == 0 }, "no loss"},
 		{"2s hostile 3003 500", func(s result.Scenario) bool { return s.Accounts.Dropped > 400 }, "hostile datagrams refused"},
@@ -198,8 +198,8 @@ func TestSimulatedFaults(t *testing.T) {
 		r := execute(t, cfg)
 		s := r.Runs[0].Scenarios[0]
 		if !test.check(s) || s.Accounts.Unexplained != 0 {
-			t.Errorf("%s: want %s, and books that balance: %+v, notes %v, missed %v, culls %v", test.line, test.want, *s.Accounts, s.Notes,
-				*s.Metrics["steady.missed"].Value, *s.Metrics["steady.false_culls"].Value)
+			t.Errorf("%s: want %s, and accounts that add up: %+v, notes %v, missed %v, culls %v", test.line, test.want, *s.Accounts, s.Notes,
+				*s.Metrics["steady.missed"].Value, *s.Metrics["steady.false_positives"].Value)
 		}
 	}
 }

@@ -15,7 +15,7 @@ func TestAgree(t *testing.T) {
 	page, real, sim := filepath.Join(dir, "a.html"), filepath.Join(dir, "real.json"), filepath.Join(dir, "sim.json")
 	fast := []string{"-peers", "3", "-deadline", "300ms", "-reap", "100ms", "-heartbeat", "100ms", "-scenario", "crash", "-repeat", "3", "-quiet"}
 	code, stdout, stderr := invoke(t.Context(), append([]string{"agree", "-report", page}, fast...)...)
-	for _, want := range []string{"3 runs over UDP, 3 simulated", "crash.detect.max", "crash.false_culls", "bare round trip", "computing cores="} {
+	for _, want := range []string{"3 runs over UDP, 3 simulated", "crash.detect.max", "crash.false_positives", "bare round trip", "computing cores="} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in the output", want)
 		}
