@@ -498,7 +498,7 @@ func TestAnswerToTheDead(t *testing.T) {
 // PROTOCOL.md, "Additions", pacing: whatever comes in, at most 100 x 95
 // datagrams a second go out, after the burst. Sends fill a bucket that leaks at
 // that rate; it must never hold more than the burst and one round of answers,
-// which pacing does not hold back but books. (No log here: it would take its time.)
+// which pacing does not hold back but charges. (No log here: it would take its time.)
 func TestOutputIsBounded(t *testing.T) {
 	const perSecond = 100 * 95
 	for seed := range uint64(8) {

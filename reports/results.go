@@ -147,7 +147,7 @@ func headline(r *result.Result) phrase {
 		p = p.add("%s", separator).addIf(bad, format, args...)
 		separator = ", "
 	}
-	var culls, unexplained float64
+	var removed, unexplained float64
 	for _, s := range scenario.FiguresOf(r) {
 		for _, x := range s.All {
 			if what, _, _ := strings.Cut(x.Failed, ": "); what != "" {
@@ -156,7 +156,7 @@ func headline(r *result.Result) phrase {
 			}
 		}
 		n, _ := s.Total("false_positives")
-		culls += n
+		removed += n
 		n, _ = s.Total("unexplained")
 		unexplained += math.Abs(n)
 		if h := s.Of().Headline; h != nil {
@@ -166,8 +166,8 @@ func headline(r *result.Result) phrase {
 			}
 		}
 	}
-	if culls > 0 {
-		clause(true, "%s", falsePositives(culls))
+	if removed > 0 {
+		clause(true, "%s", falsePositives(removed))
 	}
 	if unexplained > 0 {
 		clause(true, "%s unexplained", plural(uint64(unexplained), "datagram"))
@@ -396,7 +396,7 @@ func facts(r *result.Result, s *scenario.Figures) []fact {
 	}
 	say("datagrams", traffic(s))
 	say("accounted", accounts(s))
-	p := culls(s)
+	p := removals(s)
 	for _, x := range [][3]string{{"cpu", "cores", "CPU %v"}, {"memory", "bytes", "memory %v"}, {"memory_growth", "bytes", "grown by %v under the flood"},
 		{"server_cpu", "cores", "their server %v"}, {"server_memory", "bytes", "its memory %v"}} {
 		if v := s.Value(x[0]); v != nil {
@@ -407,8 +407,8 @@ func facts(r *result.Result, s *scenario.Figures) []fact {
 	return out
 }
 
-// culls are the false positives, beside how many are expected where that is known.
-func culls(s *scenario.Figures) phrase {
+// removals are the false positives, beside how many are expected where that is known.
+func removals(s *scenario.Figures) phrase {
 	n, ok := s.Total("false_positives")
 	if !ok {
 		return nil

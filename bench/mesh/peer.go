@@ -82,7 +82,7 @@ type command struct {
 }
 
 // childEnv marks a peer process; its value is the slot's number, or senderChild.
-const childEnv = "P2PLOCAL_MESH_SEAT"
+const childEnv = "P2PLOCAL_MESH_CHILD"
 
 // IsChild reports that this process was started to be a peer of a mesh, or the
 // sender beside it. Its program must call Child then, and exit with what that

@@ -118,7 +118,7 @@ type Accounts struct {
 	Injected    uint64 `json:"injected"`    // lost on purpose by the impairment
 	Dead        uint64 `json:"dead"`        // for peers that had been killed
 	Queued      uint64 `json:"queued"`      // still under way at the end
-	Unexplained int64  `json:"unexplained"` // the rest; 0 when the books are right
+	Unexplained int64  `json:"unexplained"` // the rest; 0 when the accounts are right
 }
 
 // Plus adds up two meshes' accounts.

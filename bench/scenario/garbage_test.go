@@ -10,7 +10,7 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// Whatever is sent, and at whom: every hostile datagram is in the books, and no
+// Whatever is sent, and at whom: every hostile datagram is accounted, and no
 // more are sent than were asked for.
 func TestGarbage(t *testing.T) {
 	for _, x := range []struct {

@@ -63,7 +63,7 @@ func flat(t *testing.T, r *result.Result, name string) float64 {
 }
 
 // Each scenario measures every metric that it defines (or says null), and its
-// books balance, with peers as goroutines, as processes and simulated.
+// accounts add up, with peers as goroutines, as processes and simulated.
 func TestScenarios(t *testing.T) {
 	isolations := []string{"goroutine", result.Virtual}
 	if mesh.Processes {

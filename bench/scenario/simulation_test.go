@@ -168,7 +168,7 @@ func TestSimulatedLoss(t *testing.T) {
 	}
 }
 
-// What befalls a mesh shows in its figures, and the books balance.
+// What happens to a mesh shows in its figures, and the accounts add up.
 func TestSimulatedFaults(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -178,7 +178,7 @@ func TestSimulatedFaults(t *testing.T) {
 	}{
 		{"2s-8s crash 3003", func(s result.Scenario) bool { return s.Accounts.Dead > 0 && *s.Metrics["steady.missed"].Value > 0 }, "datagrams for the dead, broadcasts missed"},
 		{"2s-8s pause 3003", func(s result.Scenario) bool { return *s.Metrics["steady.latency"].Dist.Max > 4 }, "messages that waited"},
-		{"2s-6s cut 3003 server", func(s result.Scenario) bool { return *s.Metrics["steady.false_positives"].Value == 1 }, "one false cull"},
+		{"2s-6s cut 3003 server", func(s result.Scenario) bool { return *s.Metrics["steady.false_positives"].Value == 1 }, "one false positive"},
 		{"2s-3s crash server", func(s result.Scenario) bool {
 			return *s.Metrics["steady.false_positives"].Value == 0 && s.Accounts.Dead > 0
 		}, "no false positive"},
@@ -198,7 +198,7 @@ func TestSimulatedFaults(t *testing.T) {
 		r := execute(t, cfg)
 		s := r.Runs[0].Scenarios[0]
 		if !test.check(s) || s.Accounts.Unexplained != 0 {
-			t.Errorf("%s: want %s, and accounts that add up: %+v, notes %v, missed %v, culls %v", test.line, test.want, *s.Accounts, s.Notes,
+			t.Errorf("%s: want %s, and accounts that add up: %+v, notes %v, missed %v, false positives %v", test.line, test.want, *s.Accounts, s.Notes,
 				*s.Metrics["steady.missed"].Value, *s.Metrics["steady.false_positives"].Value)
 		}
 	}

@@ -71,7 +71,7 @@ func TestHost(t *testing.T) {
 	}
 }
 
-// A host changes when things happen, and nothing else: the books balance, time
+// A host changes when things happen, and nothing else: the accounts add up, time
 // goes on and a mesh comes together.
 func TestHostedMesh(t *testing.T) {
 	timing := core.DefaultTiming()
@@ -98,7 +98,7 @@ func TestHostedMesh(t *testing.T) {
 	}
 	n.Run(21234 * time.Millisecond)
 	if s := n.Stats(); s.Sent+s.Duplicated != s.Taken+s.Lost+s.Cut+s.Overflowed+s.Unreachable || s.Lost == 0 {
-		t.Errorf("the books do not balance: %+v", s)
+		t.Errorf("the accounts do not add up: %+v", s)
 	}
 	if n.working != 0 {
 		t.Errorf("%d cores are never given back", n.working)

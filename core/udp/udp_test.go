@@ -164,7 +164,7 @@ func TestServeEnds(t *testing.T) {
 }
 
 // What has arrived before a timer was due is stepped before that timer is
-// polled: else a server that was stopped for a while would cull all its peers,
+// polled: else a server that was stopped for a while would remove all its peers,
 // whose keep-alives wait in the socket.
 func TestStepsBeforeThePoll(t *testing.T) {
 	t.Parallel()

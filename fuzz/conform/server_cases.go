@@ -544,8 +544,8 @@ func serverSilence() []Case {
 	}
 }
 
-// crowd has as many born as there are names left.
-func (l *trial) crowd() (peers []*endpoint) {
+// fillUp has as many born as there are names left.
+func (l *trial) fillUp() (peers []*endpoint) {
 	peers = l.peers(l.left())
 	l.keepAlive(peers...)
 	for i, p := range peers {
@@ -561,7 +561,7 @@ func serverFull() []Case {
 	// The probe's name is the last: it is used here, too.
 	every := func(l *trial) []*endpoint {
 		l.names = append(l.names, 0)
-		return l.crowd()
+		return l.fillUp()
 	}
 	known := func(l *trial, p *endpoint, peers []*endpoint) directorySeen {
 		return l.knowsIn(3*time.Second, 0, p, entriesOf(peers))

@@ -185,7 +185,7 @@ func wait(done <-chan struct{}, d time.Duration) {
 	}
 }
 
-// count books n datagrams of m.
+// count counts n datagrams of m.
 func (s *Sender) count(m *message) {
 	s.sent.Add(uint64(m.count))
 	s.bytes.Add(uint64(len(m.data)))
