@@ -21,7 +21,7 @@ import (
 
 // tools are the project's commands, built once, and what stands for others in
 // the sessions. 127.0.0.1 in a session, also where it is only a default, is a
-// loopback address of the tests' own.
+// loopback address of its own, so that sessions run side by side.
 type tools struct{ root, path, host string }
 
 // The shims. $ROOT is the project, $HOST the address that stands for 127.0.0.1.
@@ -76,7 +76,7 @@ func (x *tools) make() error {
 		return err
 	}
 	bin := filepath.Join(dir, "bin")
-	x.host, x.path = target.OwnHost().String(), filepath.Join(dir, "path")
+	x.path = filepath.Join(dir, "path")
 	if x.root, err = filepath.Abs(root); err != nil {
 		return err
 	}
@@ -116,6 +116,7 @@ var (
 )
 
 func (x tools) play(t *testing.T, s session) {
+	x.host = target.OwnHost().String()
 	dir := t.TempDir()
 	var running []*process
 	defer func() {
