@@ -76,7 +76,7 @@ func (x *tools) make() error {
 		return err
 	}
 	bin := filepath.Join(dir, "bin")
-	x.path = filepath.Join(dir, "path")
+	x.host, x.path = target.OwnHost().String(), filepath.Join(dir, "path")
 	if x.root, err = filepath.Abs(root); err != nil {
 		return err
 	}
