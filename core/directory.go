@@ -23,7 +23,7 @@ type DirectoryConfig struct {
 	Codec       Codec          // nil: the protocol's own, all peers on the server's host
 	Timing      Timing         // Reap and Deadline count
 	SourceCheck bool           // take a birth or keep-alive only from the address that it names
-	Observe     func(Event)    // optional: hears what the server does, and must not call it
+	Observe     func(*Event)   // optional: hears what the server does, and must not call it
 }
 
 // Directory is the directory server (PROTOCOL.md, "Server").
@@ -46,7 +46,6 @@ type Directory struct {
 	answers    int // slots with an answer owed
 	nextAnswer time.Time
 	answering  []netip.AddrPort // scratch
-	other      Member           // scratch, of an Event
 }
 
 // slot is one name's entry.
@@ -92,8 +91,9 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		s := &d.slots[d.view.Slot]
 		switch {
 		case !s.addr.IsValid():
-			if d.count(Unknown) {
-				d.observe(Event{Kind: Unknown, At: now, Peer: Member{m.Name, from}})
+			if d.count(Unknown, now) {
+				d.event.Peer = Member{m.Name, from}
+				d.tell()
 			}
 		case d.cfg.SourceCheck && d.codec.Home(from) != s.addr:
 			d.drop(Stranger, now, from, datagram, ErrStranger)
@@ -124,17 +124,18 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	if s.addr == e.Addr {
 		s.stamp = now
 		d.ask(now, s)
-		if d.count(Repeated) {
-			d.observe(Event{Kind: Repeated, At: now, Peer: e})
+		if d.count(Repeated, now) {
+			d.event.Peer = e
+			d.tell()
 		}
 		return
 	}
 	rivals := [...]netip.AddrPort{s.addr, e.Addr} // whoever has the name, whoever has the address
 	for _, addr := range rivals {
 		if i := d.roster.find(addr); i >= 0 && !d.yields(now, i, d.codec.Home(from) == e.Addr) {
-			if d.count(Conflict) {
-				d.other = d.roster.members[i]
-				d.observe(Event{Kind: Conflict, At: now, Peer: e, Other: &d.other})
+			if d.count(Conflict, now) {
+				d.event.Peer, d.event.Other = e, d.roster.members[i]
+				d.tell()
 			}
 			return
 		}
@@ -148,8 +149,9 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	d.roster.add(e)
 	d.order = append(d.order, uint8(d.view.Slot))
 	d.change(now)
-	if d.count(Born) {
-		d.observe(Event{Kind: Born, At: now, Peer: e})
+	if d.count(Born, now) {
+		d.event.Peer = e
+		d.tell()
 	}
 }
 
@@ -174,9 +176,9 @@ func (d *Directory) silent(now, since time.Time, deadline time.Duration) bool {
 func (d *Directory) replace(now time.Time, i int, by Member) {
 	e := d.roster.members[i]
 	d.remove(now, i)
-	if d.count(Replaced) {
-		d.other = by
-		d.observe(Event{Kind: Replaced, At: now, Peer: e, Other: &d.other})
+	if d.count(Replaced, now) {
+		d.event.Peer, d.event.Other = e, by
+		d.tell()
 	}
 }
 
@@ -233,7 +235,7 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 			next = earliest(next, at)
 			if !d.held {
 				d.held = true
-				d.count(Held)
+				d.counters.Events[Held]++
 			}
 		}
 	}
@@ -265,8 +267,9 @@ func (d *Directory) reap(now time.Time) {
 			continue
 		}
 		d.remove(now, i)
-		if d.count(Removed) {
-			d.observe(Event{Kind: Removed, At: now, Elapsed: now.Sub(stamp), Peer: e})
+		if d.count(Removed, now) {
+			d.event.Peer, d.event.Elapsed = e, now.Sub(stamp)
+			d.tell()
 		}
 	}
 }
@@ -285,8 +288,8 @@ func (d *Directory) announce(now time.Time) Outgoing {
 		d.answers, d.nextAnswer = 0, time.Time{}
 	}
 	d.pay(now, Pace)
-	d.count(Announced)
-	return d.tell(now, since, d.roster.addrs)
+	d.counters.Events[Announced]++
+	return d.list(now, since, d.roster.addrs)
 }
 
 // answer sends the directory to those whose turn has come.
@@ -311,11 +314,11 @@ func (d *Directory) answer(now time.Time) Outgoing {
 	// Answers come out of the same budget as announcements, so that both
 	// together stay below MaxPeers datagrams each Pace.
 	d.pay(now, time.Duration(len(d.answering))*Pace/MaxPeers)
-	return d.tell(now, since, d.answering)
+	return d.list(now, since, d.answering)
 }
 
-// tell sends the directory to some addresses.
-func (d *Directory) tell(now, due time.Time, to []netip.AddrPort) Outgoing {
+// list sends the directory to some addresses.
+func (d *Directory) list(now, due time.Time, to []netip.AddrPort) Outgoing {
 	if len(d.datagram) == 0 {
 		d.datagram = d.codec.AppendDirectory(d.datagram, d.roster.members)
 	}

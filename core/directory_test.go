@@ -508,7 +508,7 @@ func TestOutputIsBounded(t *testing.T) {
 		total := 0
 		r, d := server(t, func(c *DirectoryConfig) {
 			c.Timing.Reap, c.Timing.Deadline = 20*ms, 150*ms // so that there are always names to be born again
-			c.Observe = func(e Event) {
+			c.Observe = func(e *Event) {
 				if e.Kind != Sent {
 					return
 				}

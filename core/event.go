@@ -53,15 +53,16 @@ func (k Kind) String() string { return kindNames[k] }
 // Dropped reports that the kind is a refused datagram.
 func (k Kind) Dropped() bool { return k <= Stranger }
 
-// Event is one thing that a machine does. Its Kind says which fields count. What is
-// pointed to is the machine's own and valid during the call only.
+// Event is one thing that a machine does. Its Kind says which fields count; the others
+// are of earlier events. It is the machine's own, as is what it refers to, and valid during
+// the call only.
 type Event struct {
 	Kind    Kind
 	At      time.Time
 	Elapsed time.Duration // how late a datagram is sent, or how long silence or waiting has lasted
 	Peer    Member        // of a refused datagram or one of nobody, Addr is where it came from
-	Other   *Member
-	All     *Members
+	Other   Member
+	All     Members
 	Data    []byte // the datagram: refused, sent or a directory's; or a message's text
 	To      []netip.AddrPort
 	Err     error // one of the Err values
@@ -171,16 +172,24 @@ type account struct {
 	codec    Codec
 	view     View // of the datagram being stepped: here, so that it costs no allocation
 	counters Counters
-	observe  func(Event) // nil: nobody listens
+	observe  func(*Event) // nil: nobody listens
+	event    Event        // as it was last told: here, so that none is copied
 }
 
 // Counters is a copy of the counters so far.
 func (a *account) Counters() Counters { return a.counters }
 
-// count counts an event, and reports that somebody wants to hear it.
-func (a *account) count(k Kind) bool {
+// count counts an event, and reports that somebody wants to hear it: then it has begun it.
+func (a *account) count(k Kind, now time.Time) bool {
 	a.counters.Events[k]++
+	a.event.Kind, a.event.At = k, now
 	return a.observe != nil
+}
+
+// tell tells of the event that count has begun. It keeps nothing of a datagram.
+func (a *account) tell() {
+	a.observe(&a.event)
+	a.event.Data = nil
 }
 
 // open counts a datagram in and parses it into view; false where that dropped it.
@@ -195,16 +204,18 @@ func (a *account) open(now time.Time, from netip.AddrPort, datagram []byte) bool
 }
 
 func (a *account) drop(k Kind, now time.Time, from netip.AddrPort, datagram []byte, why error) {
-	if a.count(k) {
-		a.observe(Event{Kind: k, At: now, Peer: Member{Addr: from}, Data: datagram, Err: why})
+	if a.count(k, now) {
+		a.event.Peer, a.event.Data, a.event.Err = Member{Addr: from}, datagram, why
+		a.tell()
 	}
 }
 
 // send counts a datagram out.
 func (a *account) send(now, due time.Time, t Type, datagram []byte, to []netip.AddrPort) Outgoing {
 	a.counters.Out.of(t).add(len(to), len(datagram))
-	if a.count(Sent) {
-		a.observe(Event{Kind: Sent, At: now, Elapsed: now.Sub(due), Data: datagram, To: to})
+	if a.count(Sent, now) {
+		a.event.Elapsed, a.event.Data, a.event.To = now.Sub(due), datagram, to
+		a.tell()
 	}
 	return Outgoing{datagram, to}
 }

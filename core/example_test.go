@@ -16,7 +16,7 @@ func Example() {
 		peer := n.AddPeer(core.PeerConfig{
 			Self:   core.Member{Name: name, Addr: simnet.Addr(3101 + uint16(i))},
 			Timing: core.DefaultTiming(),
-			Observe: func(e core.Event) {
+			Observe: func(e *core.Event) {
 				switch e.Kind {
 				case core.Listed:
 					fmt.Printf("%v: %s sees %d in the directory\n", n.Now(), name, e.All.Len())

@@ -14,7 +14,7 @@ type PeerConfig struct {
 	Codec   Codec          // nil: the protocol's own, all peers on the server's host
 	Timing  Timing         // all but Reap count
 	Size    int            // bytes that a broadcast's text is filled up to; 0: as it is
-	Observe func(Event)    // optional: hears what the peer does, and must not call it
+	Observe func(*Event)   // optional: hears what the peer does, and must not call it
 }
 
 // Peer is one member of the mesh (PROTOCOL.md, "Peer").
@@ -35,7 +35,6 @@ type Peer struct {
 	list   []byte           // the last directory, as it came
 	known  roster           // those in it without itself, in its order; by others
 	stale  bool             // known is older than list
-	all    Members          // scratch: a directory as it is told
 	server []netip.AddrPort // the server, as an Outgoing wants it
 
 	text  []byte   // scratch: a broadcast's text
@@ -147,13 +146,14 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
 			return
 		}
-		p.all = Members{p.codec, v.List, v.Len}
+		all := Members{p.codec, v.List, v.Len}
 		v.List = nil // it keeps nothing
-		p.take(now, p.all)
-		if p.count(Listed) {
-			p.observe(Event{Kind: Listed, At: now, All: &p.all, Data: datagram})
+		p.take(now, all)
+		if p.count(Listed, now) {
+			p.event.All, p.event.Data = all, datagram
+			p.tell()
+			p.event.All.list = nil
 		}
-		p.all.list = nil
 	case TypeVanilla:
 		text := v.Text
 		v.Text = nil
@@ -163,8 +163,9 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
 			return
 		}
-		if p.count(Heard) {
-			p.observe(Event{Kind: Heard, At: now, Peer: others.members[i], Data: text})
+		if p.count(Heard, now) {
+			p.event.Peer, p.event.Data = others.members[i], text
+			p.tell()
 		}
 	default:
 		p.drop(Misdirected, now, from, datagram, ErrMisdirected)
@@ -232,7 +233,7 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 		}
 		was := p.tick
 		p.tick = was.Add(p.schedule.Interval)
-		p.count(Broadcast)
+		p.counters.Events[Broadcast]++
 		p.text = AppendBroadcast(p.text[:0], p.cfg.Self.Name, p.counter, p.cfg.Size)
 		p.counter++
 		if others := p.others(); len(others.addrs) > 0 {
@@ -257,8 +258,9 @@ func (p *Peer) beBorn(now time.Time) Outgoing {
 	}
 	if !p.joined && t.Retry > 0 && now.Sub(p.bornAt) >= t.Retry && !p.overdue {
 		p.overdue = true
-		if p.count(Unanswered) {
-			p.observe(Event{Kind: Unanswered, At: now, Elapsed: now.Sub(p.bornAt)})
+		if p.count(Unanswered, now) {
+			p.event.Elapsed = now.Sub(p.bornAt)
+			p.tell()
 		}
 	}
 	return p.toServer(now, was, TypeBirth)

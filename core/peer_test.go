@@ -228,7 +228,7 @@ func TestCounter(t *testing.T) {
 	n := 0
 	p, err := NewPeer(PeerConfig{Self: peer('A').At(host), Server: from(serverPort),
 		Timing: Timing{Heartbeat: time.Hour * 1e4, Reap: 1, Deadline: time.Hour, Broadcast: time.Second},
-		Observe: func(e Event) {
+		Observe: func(e *Event) {
 			if e.Kind != Sent {
 				return
 			}

@@ -129,11 +129,8 @@ func (r *rig) say(format string, args ...any) {
 	r.log = append(r.log, fmt.Sprintf("%v ", r.now.Sub(start))+fmt.Sprintf(format, args...))
 }
 
-func (r *rig) observe(e Event) {
-	peer, other := EntryOf(e.Peer), Entry{}
-	if e.Other != nil {
-		other = EntryOf(*e.Other)
-	}
+func (r *rig) observe(e *Event) {
+	peer, other := EntryOf(e.Peer), EntryOf(e.Other)
 	switch e.Kind {
 	case Sent:
 		r.out += len(e.To)

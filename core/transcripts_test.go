@@ -98,12 +98,12 @@ func TestTranscripts(t *testing.T) {
 	server := netip.AddrPortFrom(host, serverPort)
 	for _, end := range []struct {
 		file string
-		make func(observe func(core.Event)) (core.Machine, error)
+		make func(observe func(*core.Event)) (core.Machine, error)
 	}{
-		{"server", func(observe func(core.Event)) (core.Machine, error) {
+		{"server", func(observe func(*core.Event)) (core.Machine, error) {
 			return core.NewDirectory(core.DirectoryConfig{Addr: server, Timing: core.DefaultTiming(), Observe: observe}, start)
 		}},
-		{"peer", func(observe func(core.Event)) (core.Machine, error) {
+		{"peer", func(observe func(*core.Event)) (core.Machine, error) {
 			return core.NewPeer(core.PeerConfig{Self: core.Entry{Name: 'A', Port: peerPort}.At(host), Server: server,
 				Timing: core.DefaultTiming(), Observe: observe}, start)
 		}},
@@ -135,7 +135,7 @@ func TestTranscripts(t *testing.T) {
 				}
 
 				var sends []send
-				m, err := end.make(func(e core.Event) {
+				m, err := end.make(func(e *core.Event) {
 					if e.Kind != core.Sent {
 						return
 					}

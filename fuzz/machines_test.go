@@ -17,7 +17,7 @@ func FuzzDirectory(f *testing.F) {
 		m := directoryModel{port: int(env.Server.Port()), reaped: epoch, heard: map[int]map[byte]int{}, fates: map[core.Kind]int{}}
 		last := map[core.Member]time.Time{} // sign of life
 		var d *core.Directory
-		d, err := core.NewDirectory(core.DirectoryConfig{Addr: env.Server, Timing: core.DefaultTiming(), Observe: func(e core.Event) {
+		d, err := core.NewDirectory(core.DirectoryConfig{Addr: env.Server, Timing: core.DefaultTiming(), Observe: func(e *core.Event) {
 			switch e.Kind {
 			case core.Born, core.Repeated:
 				last[e.Peer] = e.At

@@ -66,7 +66,7 @@ type Change struct {
 }
 
 // observe notes the server's changes beside what a recorder wants.
-func (l *localServer) observe(e core.Event) {
+func (l *localServer) observe(e *core.Event) {
 	if e.Kind == core.Born || e.Kind == core.Removed {
 		l.Changes = append(l.Changes, Change{l.rec.Clock.At(e.At), l.rec.Index[e.Peer.Addr.Port()], e.Kind == core.Born})
 	}

@@ -24,7 +24,7 @@ func NewRecorder(b *Store, c Clock, slot int) *Recorder {
 	return &Recorder{Store: b, Clock: c, Self: slot, Slot: mine, last: mine.View()} // of a former process, maybe
 }
 
-func (r *Recorder) Observe(e core.Event) {
+func (r *Recorder) Observe(e *core.Event) {
 	switch e.Kind {
 	case core.Sent:
 		r.sent(e)
@@ -46,7 +46,7 @@ func (r *Recorder) Reset(now time.Time) {
 	r.see(r.Clock.At(now), Set{})
 }
 
-func (r *Recorder) sent(e core.Event) {
+func (r *Recorder) sent(e *core.Event) {
 	kind := core.Type(e.Data[0])
 	r.Slot.out[kind-core.TypeBirth].Add(len(e.To), len(e.Data))
 	for _, to := range e.To {
@@ -97,7 +97,7 @@ func (r *Recorder) refused(from netip.AddrPort) {
 	}
 }
 
-func (r *Recorder) directory(e core.Event) {
+func (r *Recorder) directory(e *core.Event) {
 	r.Slot.Taken.Add(1)
 	r.Slot.Directories.Add(1, len(e.Data))
 	var s Set

@@ -126,7 +126,7 @@ func BenchmarkRecorder(b *testing.B) {
 	heard := core.Event{Kind: core.Heard, At: now, Peer: core.Member{Name: record.SlotName(0), Addr: netip.AddrPortFrom(mesh.Loopback, 1000)}, Data: text}
 	b.ReportAllocs()
 	for b.Loop() {
-		sender.Observe(sent)
-		receiver.Observe(heard)
+		sender.Observe(&sent)
+		receiver.Observe(&heard)
 	}
 }

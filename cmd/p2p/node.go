@@ -62,7 +62,7 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 }
 
 // refuse prints a datagram that a machine has dropped.
-func (n *node) refuse(e core.Event) {
+func (n *node) refuse(e *core.Event) {
 	why := e.Err.Error()
 	n.out.often(e.At, why, func() event { return refused(why, e.Peer.Addr.String(), e.Data) })
 }
@@ -86,7 +86,7 @@ func (n *node) newDirectory(o *options) error {
 		Addr:        addr,
 		Timing:      *o.timing,
 		SourceCheck: o.sourceCheck,
-		Observe: func(e core.Event) {
+		Observe: func(e *core.Event) {
 			switch e.Kind {
 			case core.Born:
 				members.set(e.Peer)
@@ -94,12 +94,12 @@ func (n *node) newDirectory(o *options) error {
 			case core.Repeated:
 				n.out.often(e.At, "repeated birth", func() event { return repeated(entryOf(e.Peer)) })
 			case core.Conflict:
-				n.out.often(e.At, "birth with a name or port that is taken", func() event { return conflict(entryOf(e.Peer), entryOf(*e.Other)) })
+				n.out.often(e.At, "birth with a name or port that is taken", func() event { return conflict(entryOf(e.Peer), entryOf(e.Other)) })
 			case core.Unknown:
 				n.out.often(e.At, "keep-alive of nobody in the directory", func() event { return unknown(string(e.Peer.Name), e.Peer.Addr.String()) })
 			case core.Replaced:
 				members.remove(e.Peer)
-				n.out.often(e.At, "birth that replaced one without a keep-alive", func() event { return replaced(entryOf(e.Peer), entryOf(*e.Other)) })
+				n.out.often(e.At, "birth that replaced one without a keep-alive", func() event { return replaced(entryOf(e.Peer), entryOf(e.Other)) })
 			case core.Removed:
 				members.remove(e.Peer)
 				n.out.event(e.At, removed(entryOf(e.Peer), e.Elapsed))
@@ -123,7 +123,7 @@ func (n *node) newPeer(o *options) error {
 		Self:   o.peer,
 		Server: o.server,
 		Timing: *o.timing,
-		Observe: func(e core.Event) {
+		Observe: func(e *core.Event) {
 			switch e.Kind {
 			case core.Listed:
 				var heard ports

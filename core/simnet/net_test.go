@@ -27,7 +27,7 @@ type mesh struct {
 func newMesh(t testing.TB, cfg Config, timing core.Timing) *mesh {
 	m := &mesh{Net: New(cfg), t: t, timing: timing, texts: map[core.Name]int{}}
 	said := map[core.Kind]string{core.Born: "born", core.Repeated: "repeated", core.Conflict: "refused", core.Replaced: "replaced", core.Removed: "removed"}
-	m.server = m.AddServer(core.DirectoryConfig{Timing: timing, Observe: func(e core.Event) {
+	m.server = m.AddServer(core.DirectoryConfig{Timing: timing, Observe: func(e *core.Event) {
 		if what := said[e.Kind]; what != "" {
 			m.events = append(m.events, m.Now().String()+" "+what+" "+string(e.Peer.Name))
 		}
@@ -40,7 +40,7 @@ func (m *mesh) peer(i int) *Node { return m.named(core.Char('A'+i).Name(), uint1
 
 func (m *mesh) named(name core.Name, port uint16) *Node {
 	return m.AddPeer(core.PeerConfig{Self: core.Member{Name: name, Addr: Addr(port)}, Timing: m.timing,
-		Observe: func(e core.Event) {
+		Observe: func(e *core.Event) {
 			if e.Kind == core.Heard {
 				m.texts[name]++
 			}

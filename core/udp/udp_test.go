@@ -342,7 +342,7 @@ func join(t testing.TB, n int) (took time.Duration, d *core.Directory, server *S
 		had := false
 		peers[i], err = core.NewPeer(core.PeerConfig{
 			Self: core.Member{Name: core.Char(' ' + i).Name(), Addr: sockets[i].Addr()}, Server: s.Addr(), Timing: timing,
-			Observe: func(e core.Event) {
+			Observe: func(e *core.Event) {
 				if e.Kind == core.Listed && !had && e.All.Len() == n {
 					if had = true; incomplete.Add(-1) == 0 {
 						complete <- time.Now()

@@ -66,9 +66,9 @@ func (c *canary) leave() {
 	c.marker.Close()
 }
 
-func (c *canary) observer(server, marker netip.AddrPort) func(core.Event) {
+func (c *canary) observer(server, marker netip.AddrPort) func(*core.Event) {
 	var once sync.Once
-	return func(e core.Event) {
+	return func(e *core.Event) {
 		switch e.Kind {
 		case core.Listed:
 			c.got.Add(1)

@@ -137,10 +137,10 @@ func (s *wrongDirectory) all() []byte {
 	return core.Message{Type: core.TypeDirectory, Entries: s.entries()}.Append(nil)
 }
 
-func (s *wrongDirectory) observe(e core.Event) {
+func (s *wrongDirectory) observe(e *core.Event) {
 	switch e.Kind {
 	case core.Conflict:
-		s.conflict, s.holder = true, core.EntryOf(*e.Other)
+		s.conflict, s.holder = true, core.EntryOf(e.Other)
 	case core.Born:
 		s.born(core.EntryOf(e.Peer))
 	}
@@ -449,12 +449,12 @@ func (s *wrongMember) first(t core.Type, f func(out core.Outgoing)) {
 	}
 }
 
-func (s *wrongMember) observe(e core.Event) {
+func (s *wrongMember) observe(e *core.Event) {
 	switch e.Kind {
 	case core.Heard:
 		s.heard(e.Data)
 	case core.Listed:
-		s.listed(*e.All)
+		s.listed(e.All)
 	}
 }
 
