@@ -128,6 +128,10 @@ func headline(r *result.Result) phrase {
 	case slices.ContainsFunc(r.Runs, func(run result.Run) bool { return slices.ContainsFunc(run.Scenarios, isCut) }):
 		p = p.addIf(true, "Cut short: ")
 	}
+	figures := scenario.FiguresOf(r)
+	for _, first := range append(unmeasured(figures), failed(r.Assertions)...) {
+		p = p.addIf(true, "%s", first).add("; ")
+	}
 	what := "peer"
 	if r.Env.Simulated {
 		what = "simulated peer"
@@ -148,7 +152,7 @@ func headline(r *result.Result) phrase {
 		separator = ", "
 	}
 	var removed, unexplained float64
-	for _, s := range scenario.FiguresOf(r) {
+	for _, s := range figures {
 		for _, x := range s.All {
 			if what, _, _ := strings.Cut(x.Failed, ": "); what != "" {
 				clause(true, "%s in %s", what, s.Name)
@@ -173,6 +177,47 @@ func headline(r *result.Result) phrase {
 		clause(true, "%s unexplained", plural(uint64(unexplained), "datagram"))
 	}
 	return p.add(".")
+}
+
+// unmeasured says which scenarios could not be measured, and in how many runs.
+func unmeasured(all []*scenario.Figures) (clauses []string) {
+	names := make(map[string][]string) // by what is said of them
+	var order []string
+	for _, s := range all {
+		n := 0
+		for _, x := range s.All {
+			if x.Unmeasured != "" {
+				n++
+			}
+		}
+		what := "not measured"
+		if n < len(s.All) || n > 1 {
+			what += fmt.Sprintf(" in %d of %s", n, plural(uint64(len(s.All)), "run"))
+		}
+		if n > 0 && !slices.Contains(order, what) {
+			order = append(order, what)
+		}
+		if n > 0 {
+			names[what] = append(names[what], s.Name)
+		}
+	}
+	for _, what := range order {
+		clauses = append(clauses, strings.Join(names[what], ", ")+" "+what)
+	}
+	return clauses
+}
+
+// failed names the first assertion that does not hold, and says how many more.
+func failed(all []result.Assertion) []string {
+	all = slices.DeleteFunc(slices.Clone(all), func(a result.Assertion) bool { return a.OK })
+	switch n := len(all); n {
+	case 0:
+		return nil
+	case 1:
+		return []string{all[0].Text + " does not hold"}
+	default:
+		return []string{fmt.Sprintf("%s and %d more do not hold", all[0].Text, n-1)}
+	}
 }
 
 // about says in a few words what a scenario did.

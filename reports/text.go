@@ -56,6 +56,10 @@ func text(d *Document, o Options) (string, error) {
 	if len(p.dropped) > 0 {
 		p.fact(fact{"left out", words("for want of room: " + strings.Join(p.dropped, ", "))}, faint)
 	}
+	p.line("")
+	for _, h := range d.Heads { // whoever scrolled past the first line sees the verdict in the last
+		p.wrapped("", d.heading(h), "", bold)
+	}
 	return p.b.String(), p.err
 }
 
@@ -163,8 +167,12 @@ func (p *page) behind(label string, indent int, text phrase, separator, style st
 	}
 	for {
 		end := lineEnd(all, room)
-		for from, i := 0, 1; i <= end; i++ {
-			if i == end || styles[i] != styles[from] {
+		shown := end // without the blank that hangs over: a terminal would break the line
+		for shown > 0 && all[shown-1] == ' ' {
+			shown--
+		}
+		for from, i := 0, 1; i <= shown; i++ {
+			if i == shown || styles[i] != styles[from] {
 				label += p.style(styles[from], string(all[from:i]))
 				from = i
 			}

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"flag"
@@ -79,8 +80,18 @@ func TestText(t *testing.T) {
 				if err := Results([]Named{{"", r}}).Write(&colored, "txt", o); err != nil {
 					t.Fatal(err)
 				}
-				if plain := sgr.ReplaceAllString(colored.String(), ""); plain == colored.String() || trimmed(plain) != trimmed(b.String()) {
+				plain := sgr.ReplaceAllString(colored.String(), "")
+				if plain == colored.String() || trimmed(plain) != trimmed(b.String()) {
 					t.Error("colours change the layout")
+				}
+				for l := range strings.Lines(plain) {
+					if n := utf8.RuneCountInString(strings.TrimSuffix(l, "\n")); n > cmp.Or(o.Width, defaultWidth) {
+						t.Errorf("in colour, a line of %d columns, which a terminal breaks: %q", n, l)
+					}
+				}
+				lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+				if first, last := lines[0], lines[len(lines)-1]; !strings.HasSuffix(last, ".") || !strings.HasPrefix(b.String(), first) || strings.Count(b.String(), first+"\n") != 2 {
+					t.Errorf("the verdict %q is not the last line, too, which is %q", first, last)
 				}
 			})
 		}
@@ -210,5 +221,21 @@ func TestMeasure(t *testing.T) {
 		if got := strings.ReplaceAll(measure(c.v, c.unit).String(), glue, " "); got != c.want {
 			t.Errorf("%v %s: %q, want %q", c.v, c.unit, got, c.want)
 		}
+	}
+}
+
+// What could not be measured comes first, in how many runs it could not.
+func TestHeadlineUnmeasured(t *testing.T) {
+	r := sample(3, 20, 5, defaults...)
+	for i := range 3 {
+		r.Runs[i].Scenarios[2] = result.Scenario{Name: "crash", Peers: 20, Unmeasured: "not every view was complete"}
+	}
+	r.Summary = scenario.Metrics.Summarize(r.Runs)
+	var b bytes.Buffer
+	if err := Results([]Named{{"", r}}).Write(&b, "txt", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "! crash not measured in 3 of 5 runs; 20 peers, 5 runs, medians: "; !strings.HasPrefix(b.String(), want) {
+		t.Errorf("want %q first:\n%s", want, b.String())
 	}
 }

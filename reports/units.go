@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"p2plocal/bench/result"
 )
 
 // A quantity is a figure ready for print, in three parts so that a column of
@@ -171,28 +173,12 @@ func span(d time.Duration) quantity {
 
 func fixed(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
 
-// grouped prints a whole number with commas between thousands.
-func grouped(v float64) string {
-	s := fixed(v, 0)
-	sign := ""
-	if s[0] == '-' {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
-}
+// grouped is a whole number with commas between thousands.
+func grouped(v float64) string { return result.Grouped(v) }
 
 func count(n uint64) string { return grouped(float64(n)) }
 
-// plural is "1 peer" or "2 peers".
-func plural(n uint64, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return count(n) + " " + one + "s"
-}
+func plural(n uint64, one string) string { return result.Plural(n, one) }
 
 // strung prints a column of quantities.
 func strung(column []quantity) []string {

@@ -98,10 +98,14 @@ func (a Assert) evaluate(runs []Run) Assertion {
 	scenario, _, _ := strings.Cut(a.Metric, ".")
 	res := Assertion{Text: a.Text}
 	for _, run := range runs {
-		measured := false
+		measured, why := false, "its scenario did not run"
 		for _, s := range run.Scenarios {
+			if s.Name != scenario {
+				continue
+			}
 			v := s.Flat()[a.Metric].Value
-			if s.Name != scenario || v == nil {
+			if v == nil {
+				why = s.missing(a.Metric)
 				continue
 			}
 			measured = true
@@ -110,11 +114,24 @@ func (a Assert) evaluate(runs []Run) Assertion {
 			}
 		}
 		if !measured {
-			return Assertion{Text: a.Text}
+			return Assertion{Text: a.Text, Reason: why}
 		}
 	}
 	res.OK = res.Actual != nil && a.Holds(*res.Actual)
 	return res
+}
+
+// missing is why a scenario does not have a figure.
+func (s Scenario) missing(flat string) string {
+	for _, p := range parts {
+		if name, ok := strings.CutSuffix(flat, "."+p.name); ok && s.Metrics[name].Dist != nil {
+			n := s.Metrics[name].Dist.N
+			if least := uint64(math.Ceil(10/(1-p.percent/100) - 1e-6)); p.percent > 0 && n < least {
+				return fmt.Sprintf("%s; %s needs %s: more -peers or -duration", Plural(n, "sample"), p.name, Grouped(float64(least)))
+			}
+		}
+	}
+	return cmp.Or(s.Unmeasured, s.Failed, "it never happened")
 }
 
 // Holds reports that a value keeps within the bound.

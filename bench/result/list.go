@@ -64,6 +64,27 @@ func formatList(all []property) string {
 	return strings.Join(parts, ",")
 }
 
+// Grouped is a whole number with commas between thousands.
+func Grouped(v float64) string {
+	s := strconv.FormatFloat(v, 'f', 0, 64)
+	sign := ""
+	if s[0] == '-' {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// Plural is "1 peer" or "2,000 peers".
+func Plural(n uint64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Grouped(float64(n)) + " " + one + "s"
+}
+
 // ParseRatio reads 1% or 0.01.
 func ParseRatio(s string) (float64, error) {
 	number, percent := strings.CutSuffix(s, "%")

@@ -4,6 +4,7 @@
 package result
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,7 +90,8 @@ type Scenario struct {
 	Peers       int               `json:"peers"`
 	Seconds     float64           `json:"seconds"` // that it took in all, by its own clock
 	Interrupted bool              `json:"interrupted,omitempty"`
-	Failed      string            `json:"failed,omitempty"` // somebody that is not ours died or fell silent: who, and how
+	Failed      string            `json:"failed,omitempty"`     // somebody that is not ours died or fell silent: who, and how
+	Unmeasured  string            `json:"unmeasured,omitempty"` // why it could not be measured, or only in part, though it was not interrupted
 	Metrics     map[string]Metric `json:"metrics"`
 	Histograms  map[string]string `json:"histograms,omitempty"` // HDR V2, compressed, base64; values in ns
 	Accounts    *Accounts         `json:"accounts,omitempty"`
@@ -202,6 +204,18 @@ type Assertion struct {
 	Text   string   `json:"text"`
 	Actual *float64 `json:"actual"` // in the metric's unit; null: not measured, which fails
 	OK     bool     `json:"ok"`
+	Reason string   `json:"reason,omitempty"` // why it was not measured
+}
+
+// String is a failed assertion, and why it failed.
+func (a Assertion) String() string {
+	switch {
+	case a.Actual != nil:
+		return fmt.Sprintf("assertion %s failed: it was %.6g", a.Text, *a.Actual)
+	case a.Reason != "":
+		return fmt.Sprintf("assertion %s failed: not measured: %s", a.Text, a.Reason)
+	}
+	return fmt.Sprintf("assertion %s failed: not measured", a.Text)
 }
 
 // Metric is one figure, or a distribution, in one unit: s, 1 (a count), ratio,
@@ -360,29 +374,25 @@ func (r *Result) Measured() bool {
 	return slices.ContainsFunc(r.Runs, func(run Run) bool { return len(run.Scenarios) > 0 })
 }
 
-// Failure is the first scenario that somebody who is not ours failed, and how;
-// "" where there is none.
+// Failure is the first scenario that could not be measured, or that somebody who
+// is not ours failed, and why; "" where there is none.
 func (r *Result) Failure() string {
 	for _, run := range r.Runs {
 		for _, s := range run.Scenarios {
-			if s.Failed != "" {
-				return s.Name + ": " + s.Failed
+			if why := cmp.Or(s.Failed, s.Unmeasured); why != "" {
+				return s.Name + ": " + why
 			}
 		}
 	}
 	return ""
 }
 
-// Finished are the runs that came to their end.
-func (r *Result) Finished() (runs []Run) {
-	for _, run := range r.Runs {
-		whole := len(run.Scenarios) == len(r.Config.Scenarios)
-		for _, s := range run.Scenarios {
-			whole = whole && !s.Interrupted
-		}
-		if whole {
-			runs = append(runs, run)
-		}
-	}
-	return runs
+// Complete reports that a scenario was measured to its end.
+func (s Scenario) Complete() bool { return !s.Interrupted && s.Unmeasured == "" }
+
+// Finished are the runs that were measured to their end.
+func (r *Result) Finished() []Run {
+	return slices.DeleteFunc(slices.Clone(r.Runs), func(run Run) bool {
+		return len(run.Scenarios) < len(r.Config.Scenarios) || slices.ContainsFunc(run.Scenarios, func(s Scenario) bool { return !s.Complete() })
+	})
 }

@@ -49,7 +49,7 @@ type Figure struct {
 type FlatValue struct {
 	Unit  string   // a distribution's n is a count
 	Value *float64 // nil: not measured
-	Never bool     // one figure that is nil although its scenario came to its end
+	Never bool     // one figure that is nil although its scenario was measured to its end
 }
 
 // Flat is the scenario's figures under flat names: a distribution x appears as
@@ -58,7 +58,7 @@ func (s Scenario) Flat() map[string]FlatValue {
 	flat := make(map[string]FlatValue)
 	for name, m := range s.Metrics {
 		if m.Dist == nil {
-			flat[name] = FlatValue{m.Unit, m.Value, m.Value == nil && !s.Interrupted}
+			flat[name] = FlatValue{m.Unit, m.Value, m.Value == nil && s.Complete()}
 			continue
 		}
 		for _, f := range Fields {

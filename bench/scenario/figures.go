@@ -74,7 +74,7 @@ func (f *Figures) unit(name string) string {
 func (f *Figures) Never(name string) bool {
 	return slices.ContainsFunc(f.All, func(x result.Scenario) bool {
 		m, ok := x.Metrics[f.Name+"."+name]
-		return ok && !x.Interrupted && m.Value == nil && m.Dist == nil
+		return ok && x.Complete() && m.Value == nil && m.Dist == nil
 	})
 }
 

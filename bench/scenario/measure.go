@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"os"
 	"sync/atomic"
 	"time"
@@ -53,13 +52,11 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 	s.status.now.Store(&p)
 	s.meterOn()
 	err = run()
-	var why notApplicable
 	switch {
 	case s.ctx.Err() != nil:
 		s.out.Interrupted = true
-	case errors.As(err, &why):
-		s.warn("%s", string(why))
 	case err != nil:
+		s.out.Unmeasured = err.Error()
 		s.warn("%v", err)
 	}
 	s.finishMesh()

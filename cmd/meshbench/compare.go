@@ -100,6 +100,6 @@ func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, 
 		}
 		p.Evaluate(asserts)
 		err = out.write(c.stdout, func(w io.Writer) error { return p.WriteGoBench(scenario.Metrics, w) }, func(string) *reports.Document { return reports.Pairing(p) })
-		return outcome(err, failed, p, p.Interrupted, p.Assertions)
+		return outcome(c.stderr, err, failed, p, p.Interrupted, p.Assertions)
 	}
 }

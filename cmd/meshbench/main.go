@@ -184,15 +184,21 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		r.Assertions = result.Evaluate(asserts, r)
 		err = out.write(c.stdout, func(w io.Writer) error { return scenario.Metrics.WriteGoBench(w, r) },
 			func(name string) *reports.Document { return reports.Results([]reports.Named{{Name: name, Result: r}}) })
-		return outcome(err, failed, r, r.Interrupted, r.Assertions)
+		return outcome(c.stderr, err, failed, r, r.Interrupted, r.Assertions)
 	}
 }
 
 // outcome is what a command ends with: what could not be written, or measured,
 // before what was interrupted, before what was not as it should be.
-func outcome(written, failed error, r interface{ Failure() string }, interrupted bool, asserted []result.Assertion) error {
+func outcome(stderr io.Writer, written, failed error, r interface{ Failure() string }, interrupted bool, asserted []result.Assertion) error {
 	if failed == nil && !interrupted && r.Failure() != "" {
 		failed = errors.New(r.Failure())
+	}
+	broken := false
+	for _, a := range asserted {
+		if broken = broken || !a.OK; !a.OK {
+			fmt.Fprintf(stderr, "meshbench: %s\n", cli.Printable(a.String()))
+		}
 	}
 	switch {
 	case written != nil && failed != nil:
@@ -201,7 +207,7 @@ func outcome(written, failed error, r interface{ Failure() string }, interrupted
 		return cmp.Or(written, failed)
 	case interrupted:
 		return cli.Interrupted
-	case slices.ContainsFunc(asserted, func(a result.Assertion) bool { return !a.OK }):
+	case broken:
 		return cli.Failed
 	}
 	return nil

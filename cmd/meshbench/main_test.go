@@ -249,3 +249,39 @@ func TestCompareServersOutputs(t *testing.T) {
 		t.Errorf("a server that does not start: exit %d, %q", code, stderr)
 	}
 }
+
+// What could not be measured is said first and last, and is no success: not its
+// figures are missing, but the measurement.
+func TestUnmeasured(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "r.json")
+	code, stdout, stderr := invoke(t.Context(), "-sim", "-rcvbuf", "4096", "-scenario", "steady,crash", "-duration", "2s", "-quiet", "-json", file)
+	if want := "! steady, crash not measured; 80 simulated peers.\n"; code != 1 || !strings.HasPrefix(stdout, want) || !strings.HasSuffix(stdout, want) {
+		t.Errorf("exit %d, want 1 and %q first and last:\n%s", code, want, stdout)
+	}
+	if !strings.Contains(stderr, "steady: not every view was complete") {
+		t.Errorf("stderr %q", stderr)
+	}
+	r, err := readResult(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range r.Runs[0].Flat() {
+		if v.Never {
+			t.Errorf("%s counts as never, though its scenario was not measured", name)
+		}
+	}
+}
+
+// A failed assertion is in the headline, and stderr says what it takes.
+func TestAssertionReason(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := invoke(t.Context(), "-sim", "-peers", "20", "-scenario", "steady", "-duration", "4s", "-quiet",
+		"-assert", "steady.latency.p99<5ms", "-assert", "steady.loss==0")
+	if code != 3 || !strings.HasPrefix(stdout, "! steady.latency.p99<5ms does not hold; 20 simulated peers") {
+		t.Errorf("exit %d:\n%s", code, stdout)
+	}
+	if want := "meshbench: assertion steady.latency.p99<5ms failed: not measured: 380 samples; p99 needs 1,000: more -peers or -duration\n"; stderr != want {
+		t.Errorf("stderr %q, want %q", stderr, want)
+	}
+}
