@@ -19,6 +19,7 @@ type Monitor struct {
 	due   time.Time // of the round under way
 	notes []note
 	worst time.Duration
+	still []Standstill
 }
 
 type note struct {
@@ -26,10 +27,24 @@ type note struct {
 	late time.Duration
 }
 
+// Standstill is a time in which nothing of this process ran: it was stopped, its
+// container frozen, or the machine suspended or much too busy. What a test says of such
+// a time is void.
+type Standstill struct {
+	From, To  time.Time
+	Suspended time.Duration // of the machine, beside what From and To have between them: that clock stood, too
+}
+
+// Took is how long the standstill lasted.
+func (s Standstill) Took() time.Duration { return s.To.Sub(s.From) + s.Suspended }
+
 const (
 	monitorStep = 10 * time.Millisecond
 	monitorKeep = 2 * time.Minute      // for which notes are kept
 	monitorFine = 2 * time.Millisecond // what is not worth a note
+
+	// StandstillLeast is the shortest standstill, half a heartbeat of the protocol's.
+	StandstillLeast = 250 * time.Millisecond
 )
 
 // NewMonitor starts measuring. It must be closed.
@@ -56,6 +71,7 @@ func NewMonitor() (*Monitor, error) {
 func (m *Monitor) run(echo chan struct{}) {
 	defer close(m.done)
 	self := m.udp.LocalAddr().(*net.UDPAddr).AddrPort()
+	asleep := suspended()
 	for {
 		select {
 		case <-m.stop:
@@ -65,6 +81,9 @@ func (m *Monitor) run(echo chan struct{}) {
 			return
 		case <-time.After(time.Until(m.due)):
 		}
+		slept := suspended()
+		m.woke(time.Now(), slept-asleep)
+		asleep = slept
 		m.udp.WriteToUDPAddrPort([]byte{1}, self)
 		select {
 		case <-echo:
@@ -83,6 +102,27 @@ func (m *Monitor) run(echo chan struct{}) {
 		m.due = now.Add(monitorStep)
 		m.mu.Unlock()
 	}
+}
+
+// woke notes a wake-up, before which the machine was suspended for so long since the last.
+func (m *Monitor) woke(now time.Time, slept time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := (Standstill{m.due, now, max(slept, 0)}); s.Took() > StandstillLeast {
+		m.still = append(m.still, s)
+	}
+}
+
+// Standstills are those that have ended since a time.
+func (m *Monitor) Standstills(since time.Time) (all []Standstill) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.still {
+		if s.To.After(since) {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // Late is the worst lateness since a time.

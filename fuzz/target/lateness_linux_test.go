@@ -1,0 +1,84 @@
+package target
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const asWatcher = "watcher"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == asWatcher {
+		watch()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// watch says ready, and then how long the first standstill of half a second or more took.
+func watch() {
+	m, err := NewMonitor()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	started := time.Now()
+	for fmt.Println("ready"); ; time.Sleep(monitorStep) {
+		for _, s := range m.Standstills(started) {
+			if s.Took() > 500*time.Millisecond {
+				fmt.Println(int64(s.Took()))
+				return
+			}
+		}
+	}
+}
+
+// A process that was stopped knows for how long.
+func TestStandstillIsSeen(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(os.Args[0], asWatcher)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if lines.Scan(); lines.Text() != "ready" {
+		t.Fatalf("%q, want ready", lines.Text())
+	}
+	cmd.Process.Signal(syscall.SIGSTOP)
+	stopped := time.Now()
+	time.Sleep(time.Second)
+	least := time.Since(stopped)
+	cmd.Process.Signal(syscall.SIGCONT)
+	lines.Scan()
+	var took time.Duration
+	fmt.Sscan(lines.Text(), (*int64)(&took))
+	if took < least-2*monitorStep-StandstillLeast {
+		t.Errorf("%q, want %v or more", lines.Text(), least)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The clocks that stand while the machine sleeps do not hide it.
+func TestSuspensionIsAStandstill(t *testing.T) {
+	now := time.Now()
+	m := Monitor{due: now}
+	m.woke(now, 0)
+	m.woke(now.Add(time.Millisecond), time.Hour)
+	if s := m.Standstills(now.Add(-time.Second)); len(s) != 1 || s[0].Took() < time.Hour {
+		t.Errorf("%+v, want an hour", s)
+	}
+	if s := m.Standstills(now.Add(time.Minute)); len(s) != 0 {
+		t.Errorf("%+v, want none later", s)
+	}
+}
