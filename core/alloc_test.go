@@ -24,8 +24,8 @@ func TestNoAllocations(t *testing.T) {
 	}
 	d, p := fullServer(t), newMember(t)
 	hostile := [][]byte{nil, {0xC0}, {0xC0, 0, 0, 0, 1, 0}, {0xC0, 0, 'A', 0, 0, 0}, {0xEF, 0xBE, 1, 0},
-		vanilla("hi"), full, birth(Entry{'A', serverPort}), birth(Entry{'A', 9}), keepAlive('A'), directory(all[0], all[0])}
-	member, server := from(all[1].Port), from(serverPort)
+		vanilla("hi"), full, birth(named('A', serverPort)), birth(named('A', 9)), keepAlive('A'), directory(all[0], all[0])}
+	member, server := all[1].Addr, from(serverPort)
 	text := vanilla("peer!_broadcast_0")
 	births, alive := make([][]byte, MaxPeers), make([][]byte, MaxPeers)
 	for i, e := range all {
@@ -34,10 +34,10 @@ func TestNoAllocations(t *testing.T) {
 	for name, f := range map[string]func(){
 		"Parse": func() {
 			for _, b := range hostile {
-				Parse(b)
+				parse(b)
 			}
 		},
-		"Append":          func() { space = Message{Type: TypeDirectory, Entries: Entries(full[4:])}.Append(space[:0]) },
+		"AppendDirectory": func() { space = exact.AppendDirectory(space[:0], all) },
 		"AppendBroadcast": func() { space = AppendBroadcast(space[:0], "A", 0xffff, 1400) },
 		"ParseBroadcast":  func() { ParseBroadcast(text[4 : len(text)-1]) },
 		"the server, for refused input": func() {

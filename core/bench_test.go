@@ -21,27 +21,30 @@ func BenchmarkParse(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
+			var v View
+			var codec Codec = exact
 			for b.Loop() {
-				Parse(c.datagram)
+				codec.Parse(&v, c.datagram)
 			}
 		})
 	}
 }
 
 func BenchmarkAppend(b *testing.B) {
+	all, text := every(MaxPeers), []byte("peerA_broadcast_0")
 	space := make([]byte, 0, MaxDatagram)
 	for _, c := range []struct {
 		name string
-		m    Message
+		make func()
 	}{
-		{"keep-alive", Message{Type: TypeKeepAlive, Entry: peer('A')}},
-		{"directory95", Message{Type: TypeDirectory, Entries: Entries(directory(every(MaxPeers)...)[4:])}},
-		{"vanilla", Message{Type: TypeVanilla, Payload: []byte("peerA_broadcast_0")}},
+		{"keep-alive", func() { space = exact.Append(space[:0], TypeKeepAlive, peer('A'), nil) }},
+		{"directory95", func() { space = exact.AppendDirectory(space[:0], all) }},
+		{"vanilla", func() { space = exact.Append(space[:0], TypeVanilla, Member{}, text) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				space = c.m.Append(space[:0])
+				c.make()
 			}
 		})
 	}
@@ -54,14 +57,14 @@ func fullServer(b testing.TB) *Directory {
 		b.Fatal(err)
 	}
 	for _, e := range every(MaxPeers) {
-		d.Step(start, from(e.Port), birth(e))
+		d.Step(start, e.Addr, birth(e))
 	}
 	d.Poll(start)
 	return d
 }
 
 func newMember(b testing.TB) *Peer {
-	p, err := NewPeer(PeerConfig{Self: every(1)[0].At(host), Server: from(serverPort), Timing: DefaultTiming()}, start)
+	p, err := NewPeer(PeerConfig{Self: every(1)[0], Server: from(serverPort), Timing: DefaultTiming()}, start)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -80,11 +83,11 @@ func BenchmarkStep(b *testing.B) {
 		port     uint16
 		datagram []byte
 	}{
-		{"keep-alive", server, last.Port, keepAlive(last.Name)},
-		{"conflict", server, 9999, birth(Entry{last.Name, 9999})},
+		{"keep-alive", server, last.Addr.Port(), keepAlive(last.Name)},
+		{"conflict", server, 9999, birth(Member{last.Name, from(9999)})},
 		{"malformed", server, 9999, []byte{0xC0, 0, 'A', 0}},
 		{"directory95", member, serverPort, directory(all...)},
-		{"vanilla", member, last.Port, vanilla("peer~_broadcast_0")},
+		{"vanilla", member, last.Addr.Port(), vanilla("peer~_broadcast_0")},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -51,8 +51,5 @@ func ParseBroadcast(text []byte) (from Name, counter uint16, ok bool) {
 			return "", 0, false
 		}
 	}
-	if len(name) == 1 {
-		return Char(name[0]).Name(), uint16(n), i > 0
-	}
 	return Name(name), uint16(n), i > 0
 }

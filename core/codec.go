@@ -45,8 +45,8 @@ type Codec interface {
 	// Next takes the first entry off a View's List, which is not empty.
 	Next(list []byte) (first Member, rest []byte)
 
-	// Home is the address that an entry would have that receives where a datagram came from.
-	Home(from netip.AddrPort) netip.AddrPort
+	// EntryAddr is the address that an entry has whose peer receives where it sends from.
+	EntryAddr(from netip.AddrPort) netip.AddrPort
 
 	// Check says what is wrong with a member of a mesh whose server is at an address.
 	Check(m Member, server netip.AddrPort) error

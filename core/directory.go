@@ -68,7 +68,7 @@ func NewDirectory(cfg DirectoryConfig, now time.Time) (*Directory, error) {
 		return nil, fmt.Errorf("the server's own address is %v, want one with a port", cfg.Addr)
 	}
 	if cfg.Codec == nil {
-		cfg.Codec = NewExact(cfg.Addr.Addr())
+		cfg.Codec = &Exact{cfg.Addr.Addr()}
 	}
 	d := &Directory{cfg: cfg, nextReap: now.Add(cfg.Timing.Reap)}
 	d.codec, d.observe = cfg.Codec, cfg.Observe
@@ -95,18 +95,18 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 				d.event.Peer = Member{m.Name, from}
 				d.tell()
 			}
-		case d.cfg.SourceCheck && d.codec.Home(from) != s.addr:
+		case d.cfg.SourceCheck && d.codec.EntryAddr(from) != s.addr:
 			d.drop(Stranger, now, from, datagram, ErrStranger)
 		default:
 			d.counters.Events[Alive]++
 			s.stamp = now
-			s.proven = s.proven || from == s.source || d.codec.Home(from) == s.addr
+			s.proven = s.proven || from == s.source || d.codec.EntryAddr(from) == s.addr
 		}
 	case TypeBirth:
 		switch {
 		case m.Addr == d.cfg.Addr:
 			d.drop(Rejected, now, from, datagram, ErrRejected)
-		case d.cfg.SourceCheck && d.codec.Home(from) != m.Addr:
+		case d.cfg.SourceCheck && d.codec.EntryAddr(from) != m.Addr:
 			d.drop(Stranger, now, from, datagram, ErrStranger)
 		default:
 			d.birth(now, from, *m)
@@ -132,7 +132,7 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	}
 	rivals := [...]netip.AddrPort{s.addr, e.Addr} // whoever has the name, whoever has the address
 	for _, addr := range rivals {
-		if i := d.roster.find(addr); i >= 0 && !d.yields(now, i, d.codec.Home(from) == e.Addr) {
+		if i := d.roster.find(addr); i >= 0 && !d.yields(now, i, d.codec.EntryAddr(from) == e.Addr) {
 			if d.count(Conflict, now) {
 				d.event.Peer, d.event.Other = e, d.roster.members[i]
 				d.tell()
@@ -160,7 +160,7 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 // that comes from the address it names it gives way at once if its own did not.
 func (d *Directory) yields(now time.Time, i int, home bool) bool {
 	s := d.slotOf(i)
-	return !s.proven && (home && d.codec.Home(s.source) != s.addr || d.silent(now, s.born, d.cfg.Timing.Deadline*2/3))
+	return !s.proven && (home && d.codec.EntryAddr(s.source) != s.addr || d.silent(now, s.born, d.cfg.Timing.Deadline*2/3))
 }
 
 // silent reports that nothing has come of somebody since a time for longer than

@@ -45,9 +45,9 @@ func TestDirectory(t *testing.T) {
 			r.hear(0, 3101, birth(a))
 			r.hear(100*ms, 3102, birth(b))
 			r.forget()
-			r.hear(200*ms, 3103, birth(Entry{'A', 3103}))
-			r.hear(210*ms, 3101, birth(Entry{'C', 3101}))
-			r.hear(220*ms, 3102, birth(Entry{'A', 3102})) // both taken, by two
+			r.hear(200*ms, 3103, birth(named('A', 3103)))
+			r.hear(210*ms, 3101, birth(named('C', 3101)))
+			r.hear(220*ms, 3102, birth(named('A', 3102))) // both taken, by two
 			r.until(499 * ms)
 		}, []string{
 			"200ms conflict A:3103 with A:3101",
@@ -57,8 +57,8 @@ func TestDirectory(t *testing.T) {
 		{"a conflicting birth renews nobody's stamp", func(r *rig) {
 			r.hear(0, 3101, birth(a))
 			r.forget()
-			r.hear(900*ms, 3103, birth(Entry{'A', 3103}))
-			r.hear(900*ms, 3103, birth(Entry{'C', 3101}))
+			r.hear(900*ms, 3103, birth(named('A', 3103)))
+			r.hear(900*ms, 3103, birth(named('C', 3101)))
 			r.until(2 * time.Second)
 		}, []string{
 			"900ms conflict A:3103 with A:3101", "900ms conflict C:3101 with A:3101",
@@ -97,8 +97,8 @@ func TestDirectory(t *testing.T) {
 			r.hear(0, 3101, birth(a))
 			r.until(2 * time.Second)
 			r.forget()
-			r.hear(2100*ms, 3199, birth(Entry{'A', 3199}))
-			r.hear(2200*ms, 3101, birth(Entry{'Z', 3101}))
+			r.hear(2100*ms, 3199, birth(named('A', 3199)))
+			r.hear(2200*ms, 3101, birth(named('Z', 3101)))
 		}, []string{
 			"2.1s born A:3199", "2.1s sent directory [A:3199] to [3199]",
 			"2.2s born Z:3101", "2.2s sent directory [A:3199 Z:3101] to [3101 3199]",
@@ -120,8 +120,8 @@ func TestDirectory(t *testing.T) {
 		}, []string{"2.5s removed A:3101 after 1.999999s"}},
 		{"those that remain hear once who is left", func(r *rig) {
 			for i := range 5 {
-				e := peer('A' + Char(i))
-				r.hear(time.Duration(i)*20*ms, e.Port, birth(e))
+				e := peer('A' + rune(i))
+				r.hear(time.Duration(i)*20*ms, e.Addr.Port(), birth(e))
 			}
 			r.hear(1000*ms, 3102, keepAlive('B'))
 			r.hear(1000*ms, 3104, keepAlive('D'))
@@ -171,16 +171,16 @@ func TestReapTicks(t *testing.T) {
 func TestFullDirectory(t *testing.T) {
 	r, d := server(t)
 	for _, e := range every(MaxPeers) {
-		r.step(0, from(e.Port), birth(e))
+		r.step(0, e.Addr, birth(e))
 	}
 	r.poll()
-	if got, want := showMembers(d.Members()), showEntries(Entries(directory(every(MaxPeers)...)[4:])); got != want {
+	if got, want := showMembers(d.Members()), showMembers(every(MaxPeers)); got != want {
 		t.Errorf("the directory is %s, want %s", got, want)
 	}
 	if c := d.Counters(); c.Out.Directory != (Traffic{95, 95 * 384}) || c.Events[Announced] != 1 || c.Events[Born] != 95 {
 		t.Errorf("one announcement of 95 times 384 bytes wanted: %+v", c)
 	}
-	r.hear(0, 9999, birth(Entry{'A', 9999})) // there is no 96th name
+	r.hear(0, 9999, birth(named('A', 9999))) // there is no 96th name
 	if c := d.Counters(); c.Events[Conflict] != 1 || d.Len() != 95 {
 		t.Errorf("the 96th: %+v", c)
 	}
@@ -190,7 +190,7 @@ func TestFullDirectory(t *testing.T) {
 // keep-alive gives way to whoever wants its name or port.
 func TestProof(t *testing.T) {
 	const socket = 40000 // that an original sends birth and keep-alives from
-	ghost, a := Entry{'A', 9999}, peer('A')
+	ghost, a := named('A', 9999), peer('A')
 	for _, x := range []struct {
 		name string
 		play func(*rig)
@@ -229,7 +229,7 @@ func TestProof(t *testing.T) {
 		}
 	})
 	t.Run("younger than 1 s", func(t *testing.T) {
-		for _, x := range []struct{ first, second uint16 }{{socket, socket}, {ghost.Port, a.Port}} { // neither is nearer home
+		for _, x := range []struct{ first, second uint16 }{{socket, socket}, {ghost.Addr.Port(), a.Addr.Port()}} { // neither is nearer home
 			r, _ := server(t)
 			r.hear(0, x.first, birth(ghost))
 			r.forget()
@@ -253,7 +253,7 @@ func TestProof(t *testing.T) {
 	t.Run("one of two rivals is proven", func(t *testing.T) {
 		r, d := server(t)
 		r.hear(0, socket, birth(ghost))
-		r.hear(0, 3101, birth(Entry{'Z', 3101}))
+		r.hear(0, 3101, birth(named('Z', 3101)))
 		r.hear(500*ms, 3101, keepAlive('Z'))
 		r.forget()
 		r.hear(1200*ms, 3101, birth(a))
@@ -265,7 +265,7 @@ func TestProof(t *testing.T) {
 	t.Run("neither of two rivals is proven", func(t *testing.T) {
 		r, _ := server(t)
 		r.hear(0, socket, birth(ghost))
-		r.hear(0, socket, birth(Entry{'Z', 3101}))
+		r.hear(0, socket, birth(named('Z', 3101)))
 		r.forget()
 		r.hear(1200*ms, 3101, birth(a))
 		r.want("1.2s replaced A:9999 by A:3101", "1.2s replaced Z:3101 by A:3101",
@@ -280,17 +280,17 @@ func TestFilledDirectory(t *testing.T) {
 	all := every(MaxPeers)
 	for at := time.Duration(0); at <= 5*time.Second; at += 100 * ms {
 		for _, e := range all {
-			r.step(at, from(40000), birth(Entry{e.Name, e.Port + 1000}))
+			r.step(at, from(40000), birth(Member{e.Name, from(e.Addr.Port() + 1000)}))
 			if at >= 2*time.Second {
 				if at == 2*time.Second {
-					r.step(at, from(e.Port), birth(e))
+					r.step(at, e.Addr, birth(e))
 				}
-				r.step(at, from(e.Port), keepAlive(e.Name))
+				r.step(at, e.Addr, keepAlive(e.Name))
 			}
 		}
 		r.poll()
 	}
-	if got, want := showMembers(d.Members()), showEntries(Entries(directory(all...)[4:])); got != want {
+	if got, want := showMembers(d.Members()), showMembers(all); got != want {
 		t.Errorf("the directory is %s, want %s", got, want)
 	}
 	if c := d.Counters(); c.Events[Replaced] != MaxPeers || c.Events[Removed] != 0 {
@@ -349,7 +349,7 @@ func TestPatience(t *testing.T) {
 		r.hear(0, 3101, birth(a))
 		lose(r, d, 100*ms, 900*ms)
 		r.forget()
-		rival := Entry{'A', 9999}
+		rival := named('A', 9999)
 		r.hear(1900*ms, 9999, birth(rival))
 		r.hear(1900*ms+1, 9999, birth(rival))
 		r.want("1.9s conflict A:9999 with A:3101", "1.900000001s replaced A:3101 by A:9999",
@@ -362,7 +362,7 @@ func TestPacing(t *testing.T) {
 	r, d := server(t)
 	var want []string
 	for i, e := range every(20) { // one birth a millisecond, each read on its own
-		r.hear(time.Duration(i)*ms, e.Port, birth(e))
+		r.hear(time.Duration(i)*ms, e.Addr.Port(), birth(e))
 	}
 	r.until(100 * ms)
 	for _, line := range r.log {
@@ -381,7 +381,7 @@ func TestPacing(t *testing.T) {
 	// After a rest the burst is 8 again, and no more for a longer rest.
 	r.forget()
 	for i, e := range every(30)[20:] {
-		r.hear(1*time.Second, e.Port, birth(e))
+		r.hear(1*time.Second, e.Addr.Port(), birth(e))
 		if i < 8 {
 			want := fmt.Sprintf("1s sent directory %s to", showMembers(d.Members()))
 			if last := r.log[len(r.log)-1]; !strings.HasPrefix(last, want) {
@@ -442,15 +442,15 @@ func TestAnswersArePaidFor(t *testing.T) {
 	r, _ := server(t)
 	all := every(27)
 	for _, e := range all[:19] {
-		r.step(0, from(e.Port), birth(e))
+		r.step(0, e.Addr, birth(e))
 	}
 	r.poll()
 	for _, e := range all[:19] {
-		r.step(time.Second, from(e.Port), birth(e))
+		r.step(time.Second, e.Addr, birth(e))
 	}
 	r.poll()
 	for _, e := range all[19:] {
-		r.hear(time.Second, e.Port, birth(e))
+		r.hear(time.Second, e.Addr.Port(), birth(e))
 	}
 	r.forget()
 	r.until(1100 * ms)
@@ -528,21 +528,21 @@ func TestOutputIsBounded(t *testing.T) {
 			switch random.IntN(20) {
 			case 0: // all at once repeat what they have said, or are born
 				for _, e := range all[:random.IntN(len(all))+1] {
-					r.step(at, from(e.Port), birth(e))
+					r.step(at, e.Addr, birth(e))
 				}
 				r.poll()
 			case 1: // so do all, each on its own
 				for _, e := range all {
-					r.hear(at, e.Port, birth(e))
+					r.hear(at, e.Addr.Port(), birth(e))
 				}
 			case 2, 3:
-				r.step(at, from(e.Port), keepAlive(e.Name))
+				r.step(at, e.Addr, keepAlive(e.Name))
 			case 4:
-				r.hear(at, e.Port, birth(Entry{e.Name, e.Port + 1}))
+				r.hear(at, e.Addr.Port(), birth(Member{e.Name, from(e.Addr.Port() + 1)}))
 			case 5:
 				at += time.Duration(random.IntN(int(400 * ms)))
 			default:
-				r.hear(at, e.Port, birth(e))
+				r.hear(at, e.Addr.Port(), birth(e))
 			}
 			if random.IntN(4) == 0 {
 				at += time.Duration(random.ExpFloat64() * float64(ms))
@@ -628,10 +628,10 @@ func TestDefaultTiming(t *testing.T) {
 // A machine without an observer works all the same.
 func TestNoObserver(t *testing.T) {
 	d, _ := NewDirectory(DirectoryConfig{Addr: from(serverPort), Timing: DefaultTiming(), SourceCheck: true}, start)
-	p, _ := NewPeer(PeerConfig{Self: peer('A').At(host), Server: from(serverPort), Timing: DefaultTiming()}, start)
+	p, _ := NewPeer(PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming()}, start)
 	for _, m := range []Machine{d, p} {
-		for _, b := range [][]byte{birth(peer('A')), birth(peer('A')), birth(Entry{'A', 9}), birth(Entry{'B', 9}), keepAlive('A'), keepAlive('Z'),
-			nil, birth(Entry{'Z', serverPort}), directory(peer('B')), vanilla("hi"), vanilla("hi")} {
+		for _, b := range [][]byte{birth(peer('A')), birth(peer('A')), birth(named('A', 9)), birth(named('B', 9)), keepAlive('A'), keepAlive('Z'),
+			nil, birth(named('Z', serverPort)), directory(peer('B')), vanilla("hi"), vanilla("hi")} {
 			for _, port := range []uint16{3101, serverPort} {
 				m.Step(start, from(port), b)
 			}

@@ -5,9 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"net/netip"
-	"strconv"
 )
 
 const (
@@ -45,195 +43,23 @@ const (
 	TypeKeepAlive Type = 0x00C3
 )
 
+var typeNames = [...]string{"birth", "directory", "vanilla", "keep-alive"}
+
 func (t Type) String() string {
-	switch t {
-	case TypeBirth:
-		return "birth"
-	case TypeDirectory:
-		return "directory"
-	case TypeVanilla:
-		return "vanilla"
-	case TypeKeepAlive:
-		return "keep-alive"
+	if i := t - TypeBirth; int(i) < len(typeNames) {
+		return typeNames[i]
 	}
 	return fmt.Sprintf("type 0x%04X", uint16(t))
 }
 
-// Char is a name on the wire, one character.
-type Char byte
-
 // printable are all valid names. Names are substrings of it, which costs no allocation.
 const printable = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
 
-// Valid reports whether c is printable ASCII.
-func (c Char) Valid() bool { return ' ' <= c && c <= '~' }
+// Exact is the Codec of the protocol's own dialect: a name is one byte, and an address
+// a port on the mesh's one IPv4 host.
+type Exact struct{ Host netip.Addr }
 
-// Name is c as the machines have it.
-func (c Char) Name() Name {
-	if i := int(c) - ' '; uint(i) < MaxPeers {
-		return Name(printable[i : i+1])
-	}
-	return Name([]byte{byte(c)})
-}
-
-// String is c itself where it is valid, and its Go escape where it is not.
-func (c Char) String() string {
-	if c.Valid() {
-		return string(c.Name())
-	}
-	return fmt.Sprintf(`\x%02x`, byte(c))
-}
-
-// Entry is what a directory says of one peer: its name and the UDP port that
-// it receives on.
-type Entry struct {
-	Name Char
-	Port uint16
-}
-
-// At is e as the machines have it, on the mesh's host.
-func (e Entry) At(host netip.Addr) Member {
-	return Member{e.Name.Name(), netip.AddrPortFrom(host, e.Port)}
-}
-
-// EntryOf is m as it stands on the wire.
-func EntryOf(m Member) Entry {
-	e := Entry{Port: m.Addr.Port()}
-	if len(m.Name) == 1 {
-		e.Name = Char(m.Name[0])
-	}
-	return e
-}
-
-func (e Entry) String() string { return e.Name.String() + ":" + strconv.Itoa(int(e.Port)) }
-
-// Entries is a directory's list in wire form, 4 bytes an entry.
-type Entries []byte
-
-// Len is the number of entries.
-func (e Entries) Len() int { return len(e) / entry }
-
-// At is entry i.
-func (e Entries) At(i int) Entry {
-	return Entry{Char(e[entry*i]), binary.LittleEndian.Uint16(e[entry*i+2:])}
-}
-
-// Each iterates over the entries.
-func (e Entries) Each() iter.Seq[Entry] {
-	return func(yield func(Entry) bool) {
-		for i := range e.Len() {
-			if !yield(e.At(i)) {
-				return
-			}
-		}
-	}
-}
-
-// Contains reports that x is one of the entries.
-func (e Entries) Contains(x Entry) bool {
-	for i := range e.Len() {
-		if e.At(i) == x {
-			return true
-		}
-	}
-	return false
-}
-
-// AppendMembers appends all to e.
-func (e Entries) AppendMembers(all []Member) Entries {
-	for _, m := range all {
-		e = e.Append(EntryOf(m))
-	}
-	return e
-}
-
-// Append returns e with one more entry.
-func (e Entries) Append(x Entry) Entries {
-	return append(e, byte(x.Name), 0, byte(x.Port), byte(x.Port>>8))
-}
-
-func parseEntry(b []byte) (Entry, error) {
-	x := Entries(b).At(0)
-	switch {
-	case b[1] != 0 || !x.Name.Valid():
-		return Entry{}, ErrName
-	case x.Port == 0:
-		return Entry{}, ErrPort
-	}
-	return x, nil
-}
-
-// check finds the first invalid entry, or one that names a name or a port
-// again. The ports seen stand in an open-addressed table: at most 95 of its
-// 256 slots are taken, and 0, which is no port, marks a free one.
-func (e Entries) check() error {
-	if len(e) > maxEntries {
-		return ErrDuplicate // there are no more than 95 names
-	}
-	var names [128]bool
-	var ports [256]uint16
-	for i := 0; i < len(e); i += entry {
-		x, err := parseEntry(e[i : i+entry])
-		if err != nil {
-			return err
-		}
-		slot := uint8(x.Port)
-		for ports[slot] != 0 && ports[slot] != x.Port {
-			slot++
-		}
-		if names[x.Name&0x7F] || ports[slot] == x.Port {
-			return ErrDuplicate
-		}
-		names[x.Name&0x7F], ports[slot] = true, x.Port
-	}
-	return nil
-}
-
-// Message is one datagram taken apart. Type says which fields count.
-type Message struct {
-	Type    Type
-	Entry   Entry   // birth: all of it; keep-alive: its Name
-	Entries Entries // directory; aliases the datagram
-	Payload []byte  // vanilla: the text, without the zero byte; aliases the datagram
-}
-
-// Append appends m's datagram to b. It does not check m: what it writes is
-// valid if the names, ports and payload are, and Parse then gives m back.
-func (m Message) Append(b []byte) []byte {
-	b = binary.LittleEndian.AppendUint16(b, uint16(m.Type))
-	switch m.Type {
-	case TypeBirth:
-		b = Entries(b).Append(m.Entry)
-	case TypeKeepAlive:
-		b = append(b, byte(m.Entry.Name), 0)
-	case TypeDirectory:
-		b = binary.LittleEndian.AppendUint16(b, uint16(m.Entries.Len()))
-		b = append(b, m.Entries...)
-	case TypeVanilla:
-		b = binary.LittleEndian.AppendUint16(b, uint16(len(m.Payload)))
-		b = append(b, m.Payload...)
-		b = append(b, 0)
-	}
-	return b
-}
-
-// Parse takes one whole datagram apart, without copying. A datagram that is
-// not exactly one of the layouts gives one of the errors that are ErrMalformed.
-func Parse(b []byte) (Message, error) {
-	var v View
-	if err := new(exact).Parse(&v, b); err != nil {
-		return Message{}, err
-	}
-	return Message{v.Type, EntryOf(v.Member), Entries(v.List), v.Text}, nil
-}
-
-// exact is the Codec of this file for a mesh on one host.
-type exact struct{ host netip.Addr }
-
-// NewExact is the protocol's own dialect, for a mesh on an IPv4 host.
-func NewExact(host netip.Addr) Codec { return &exact{host} }
-
-func (x *exact) Parse(v *View, b []byte) error {
+func (x *Exact) Parse(v *View, b []byte) error {
 	v.Type = 0
 	if len(b) >= 2 {
 		v.Type = Type(binary.LittleEndian.Uint16(b))
@@ -241,30 +67,30 @@ func (x *exact) Parse(v *View, b []byte) error {
 	if len(b) < 4 || len(b) > MaxDatagram {
 		return ErrLength
 	}
-	switch field := binary.LittleEndian.Uint16(b[2:]); v.Type {
-	case TypeKeepAlive:
-		if len(b) != 4 {
+	field := binary.LittleEndian.Uint16(b[2:])
+	switch v.Type {
+	case TypeKeepAlive, TypeBirth:
+		if len(b) != 4 && v.Type == TypeKeepAlive || len(b) != 6 && v.Type == TypeBirth {
 			return ErrLength
 		}
-		if field > 0x7F || !Char(field).Valid() {
+		v.Slot = int(field) - ' '
+		if uint(v.Slot) >= MaxPeers {
 			return ErrName
 		}
-		v.Member.Name, v.Slot = Char(field).Name(), int(field)-' '
-	case TypeBirth:
-		if len(b) != 6 {
-			return ErrLength
+		v.Member.Name = Name(printable[v.Slot : v.Slot+1])
+		if v.Type == TypeBirth {
+			port := binary.LittleEndian.Uint16(b[4:])
+			if port == 0 {
+				return ErrPort
+			}
+			v.Member.Addr = netip.AddrPortFrom(x.Host, port)
 		}
-		e, err := parseEntry(b[2:])
-		if err != nil {
-			return err
-		}
-		v.Member, v.Slot = e.At(x.host), int(e.Name)-' '
 	case TypeDirectory:
 		if len(b) != 4+entry*int(field) {
 			return ErrLength
 		}
 		v.List, v.Len = b[4:], int(field)
-		return Entries(v.List).check()
+		return check(v.List)
 	case TypeVanilla:
 		if len(b) != 5+int(field) {
 			return ErrLength
@@ -279,26 +105,74 @@ func (x *exact) Parse(v *View, b []byte) error {
 	return nil
 }
 
-func (x *exact) Append(b []byte, t Type, m Member, text []byte) []byte {
-	return Message{Type: t, Entry: EntryOf(m), Payload: text}.Append(b)
+// check finds the first invalid entry of a directory, or one that names a name or a
+// port again. The ports seen stand in an open-addressed table: at most 95 of its 256
+// slots are taken, and 0, which is no port, marks a free one.
+func check(list []byte) error {
+	if len(list) > maxEntries {
+		return ErrDuplicate // there are no more than 95 names
+	}
+	var names [128]bool
+	var ports [256]uint16
+	for ; len(list) >= entry; list = list[entry:] {
+		name, port := binary.LittleEndian.Uint16(list), binary.LittleEndian.Uint16(list[2:])
+		switch {
+		case name < ' ' || name > '~':
+			return ErrName
+		case port == 0:
+			return ErrPort
+		}
+		slot := uint8(port)
+		for ports[slot] != 0 && ports[slot] != port {
+			slot++
+		}
+		if names[name&0x7F] || ports[slot] == port {
+			return ErrDuplicate
+		}
+		names[name&0x7F], ports[slot] = true, port
+	}
+	return nil
 }
 
-func (x *exact) AppendDirectory(b []byte, all []Member) []byte {
+func (x *Exact) Append(b []byte, t Type, m Member, text []byte) []byte {
+	b = append(b, byte(t), byte(t>>8))
+	switch t {
+	case TypeBirth:
+		b = x.appendEntry(b, m)
+	case TypeKeepAlive:
+		b = append(b, m.Name[0], 0)
+	case TypeVanilla:
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(text)))
+		b = append(append(b, text...), 0)
+	}
+	return b
+}
+
+func (x *Exact) AppendDirectory(b []byte, all []Member) []byte {
 	b = append(b, byte(TypeDirectory), 0, byte(len(all)), 0)
-	return Entries(b).AppendMembers(all)
+	for _, m := range all {
+		b = x.appendEntry(b, m)
+	}
+	return b
 }
 
-func (x *exact) Next(list []byte) (Member, []byte) {
-	return Entries(list).At(0).At(x.host), list[entry:]
+func (x *Exact) appendEntry(b []byte, m Member) []byte {
+	port := m.Addr.Port()
+	return append(b, m.Name[0], 0, byte(port), byte(port>>8))
 }
 
-func (x *exact) Home(from netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(x.host, from.Port())
+func (x *Exact) Next(list []byte) (Member, []byte) {
+	slot := list[0] - ' '
+	return Member{Name(printable[slot : slot+1]), netip.AddrPortFrom(x.Host, binary.LittleEndian.Uint16(list[2:]))}, list[entry:]
 }
 
-func (x *exact) Check(m Member, server netip.AddrPort) error {
+func (x *Exact) EntryAddr(from netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(x.Host, from.Port())
+}
+
+func (x *Exact) Check(m Member, server netip.AddrPort) error {
 	switch {
-	case len(m.Name) != 1 || !Char(m.Name[0]).Valid():
+	case len(m.Name) != 1 || m.Name[0] < ' ' || m.Name[0] > '~':
 		return fmt.Errorf("name %q is not one printable ASCII character", string(m.Name))
 	case m.Addr.Port() == 0:
 		return fmt.Errorf("port 0 of peer %s, want 1 to 65535", m.Name)
@@ -310,7 +184,7 @@ func (x *exact) Check(m Member, server netip.AddrPort) error {
 	return nil
 }
 
-func (x *exact) Accepts() []Shape {
+func (x *Exact) Accepts() []Shape {
 	return []Shape{
 		{4, 4, "\xC3\x00 \x00", "\xC3\x00~\x00"},
 		{6, 6, "\xC0\x00 \x00", "\xC0\x00~\x00"},

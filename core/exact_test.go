@@ -1,63 +1,69 @@
 package core
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// every is n different entries.
-func every(n int) (all []Entry) {
+// every is n different members.
+func every(n int) (all []Member) {
 	for i := range n {
-		all = append(all, Entry{Char(' ' + i), uint16(3101 + i)})
+		all = append(all, named(rune(' '+i), uint16(3101+i)))
 	}
 	return all
 }
 
 // PROTOCOL.md, "Datagrams": the layouts, the worked example, and the ends of each range.
 func TestVectors(t *testing.T) {
-	text := bytes.Repeat([]byte{'x'}, MaxPayload)
+	text := strings.Repeat("x", MaxPayload)
 	for _, c := range []struct {
-		name string
-		hex  string
-		m    Message
-		size int
+		name  string
+		hex   string
+		typ   Type
+		of    []Member
+		text  string
+		bytes int
 	}{
-		{"birth", "c000 4100 1d0c", Message{Type: TypeBirth, Entry: Entry{'A', 3101}}, 6},
-		{"keep-alive", "c300 4100", Message{Type: TypeKeepAlive, Entry: Entry{Name: 'A'}}, 4},
-		{"directory", "c100 0200 4100 1d0c 4200 1e0c",
-			Message{Type: TypeDirectory, Entries: Entries("A\x00\x1d\x0cB\x00\x1e\x0c")}, 12},
-		{"vanilla", "c200 1100 70656572415f62726f6164636173745f30 00",
-			Message{Type: TypeVanilla, Payload: []byte("peerA_broadcast_0")}, 22},
+		{"birth", "c000 4100 1d0c", TypeBirth, []Member{named('A', 3101)}, "", 6},
+		{"keep-alive", "c300 4100", TypeKeepAlive, []Member{{Name: "A"}}, "", 4},
+		{"directory", "c100 0200 4100 1d0c 4200 1e0c", TypeDirectory, []Member{named('A', 3101), named('B', 3102)}, "", 12},
+		{"vanilla", "c200 1100 70656572415f62726f6164636173745f30 00", TypeVanilla, nil, "peerA_broadcast_0", 22},
 
-		{"first name, least port", "c000 2000 0100", Message{Type: TypeBirth, Entry: Entry{' ', 1}}, 6},
-		{"last name, largest port", "c000 7e00 ffff", Message{Type: TypeBirth, Entry: Entry{'~', 65535}}, 6},
-		{"keep-alive of the first name", "c300 2000", Message{Type: TypeKeepAlive, Entry: Entry{Name: ' '}}, 4},
-		{"keep-alive of the last name", "c300 7e00", Message{Type: TypeKeepAlive, Entry: Entry{Name: '~'}}, 4},
-		{"empty directory", "c100 0000", Message{Type: TypeDirectory, Entries: Entries{}}, 4},
-		{"full directory", hex.EncodeToString(directory(every(95)...)),
-			Message{Type: TypeDirectory, Entries: Entries(directory(every(95)...)[4:])}, 4 + 4*95},
-		{"empty text", "c200 0000 00", Message{Type: TypeVanilla, Payload: []byte{}}, 5},
-		{"longest text", "c200 deff " + hex.EncodeToString(text) + "00", Message{Type: TypeVanilla, Payload: text}, 65507},
-		{"text above ASCII", "c200 0200 c3a4 00", Message{Type: TypeVanilla, Payload: []byte("ä")}, 7},
+		{"first name, least port", "c000 2000 0100", TypeBirth, []Member{named(' ', 1)}, "", 6},
+		{"last name, largest port", "c000 7e00 ffff", TypeBirth, []Member{named('~', 65535)}, "", 6},
+		{"keep-alive of the first name", "c300 2000", TypeKeepAlive, []Member{{Name: " "}}, "", 4},
+		{"keep-alive of the last name", "c300 7e00", TypeKeepAlive, []Member{{Name: "~"}}, "", 4},
+		{"empty directory", "c100 0000", TypeDirectory, nil, "", 4},
+		{"full directory", "c100 5f00 " + hex.EncodeToString(directory(every(95)...)[4:]), TypeDirectory, every(95), "", 4 + 4*95},
+		{"empty text", "c200 0000 00", TypeVanilla, nil, "", 5},
+		{"longest text", "c200 deff " + hex.EncodeToString([]byte(text)) + "00", TypeVanilla, nil, text, 65507},
+		{"text above ASCII", "c200 0200 c3a4 00", TypeVanilla, nil, "ä", 7},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			wire := unhex(t, c.hex)
-			if len(wire) != c.size {
-				t.Errorf("vector of %d bytes, the layout has %d", len(wire), c.size)
+			if len(wire) != c.bytes {
+				t.Errorf("vector of %d bytes, the layout has %d", len(wire), c.bytes)
 			}
 			const prefix = "not to be touched"
-			if got := c.m.Append([]byte(prefix)); string(got) != prefix+string(wire) {
+			got := exact.AppendDirectory([]byte(prefix), c.of)
+			if c.typ != TypeDirectory {
+				got = exact.Append([]byte(prefix), c.typ, append(c.of, Member{})[0], []byte(c.text))
+			}
+			if string(got) != prefix+string(wire) {
 				t.Errorf("Append gives %x after the prefix, want %x", got[min(len(got), len(prefix)):], wire)
 			}
-			got, err := Parse(wire)
-			if err != nil || !reflect.DeepEqual(got, c.m) {
-				t.Errorf("Parse gives %+v, %v; want %+v", got, err, c.m)
+			v, err := parse(wire)
+			of := slices.Collect(Members{exact, v.List, v.Len}.Each())
+			if v.Member != (Member{}) {
+				of = append(of, v.Member)
+			}
+			if err != nil || v.Type != c.typ || string(v.Text) != c.text || !slices.Equal(of, c.of) || v.Len != len(v.List)/4 {
+				t.Errorf("Parse gives %+v, %v; want %v of %v with text %q", v, err, c.typ, c.of, c.text)
 			}
 		})
 	}
@@ -71,15 +77,15 @@ func TestLimits(t *testing.T) {
 
 // Where a directory's ports share a slot of the parser's table, they are still told apart.
 func TestPortsThatCollide(t *testing.T) {
-	var all []Entry
+	var all []Member
 	for i := range MaxPeers {
-		all = append(all, Entry{Char(' ' + i), uint16(255 + 256*i)})
+		all = append(all, named(rune(' '+i), uint16(255+256*i)))
 	}
-	if _, err := Parse(directory(all...)); err != nil {
+	if _, err := parse(directory(all...)); err != nil {
 		t.Errorf("95 different ports: %v", err)
 	}
-	all[MaxPeers-1].Port = all[0].Port
-	if _, err := Parse(directory(all...)); err != ErrDuplicate {
+	all[MaxPeers-1].Addr = all[0].Addr
+	if _, err := parse(directory(all...)); err != ErrDuplicate {
 		t.Errorf("the first port again as the last: %v, want %v", err, ErrDuplicate)
 	}
 }
@@ -91,7 +97,7 @@ func TestBadInput(t *testing.T) {
 	foreign := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), serverPort)
 	foreignB := netip.AddrPortFrom(foreign.Addr(), b)
 	long := vanilla(strings.Repeat("x", MaxPayload+1)) // right but for its size
-	many := directory(append(every(95), Entry{'A', 9999})...)
+	many := directory(append(every(95), named('A', 9999))...)
 	for _, c := range []struct {
 		name         string
 		from         netip.AddrPort
@@ -149,12 +155,12 @@ func TestBadInput(t *testing.T) {
 		{"directory, name of two bytes", from(serverPort), unhex(t, "c100 0100 4201 1e0c"), ErrName, ErrName},
 		{"birth, port 0", from(b), unhex(t, "c000 4100 0000"), ErrPort, ErrPort},
 		{"directory, port 0", from(serverPort), unhex(t, "c100 0200 4200 1e0c 4300 0000"), ErrPort, ErrPort},
-		{"directory, a name twice", from(serverPort), directory(Entry{'A', 3101}, Entry{'B', 3102}, Entry{'B', 3103}), ErrDuplicate, ErrDuplicate},
-		{"directory, a port twice", from(serverPort), directory(Entry{'A', 3101}, Entry{'B', 3102}, Entry{'C', 3102}), ErrDuplicate, ErrDuplicate},
-		{"directory, an entry twice", from(serverPort), directory(Entry{'B', 3102}, Entry{'B', 3102}), ErrDuplicate, ErrDuplicate},
+		{"directory, a name twice", from(serverPort), directory(named('A', 3101), named('B', 3102), named('B', 3103)), ErrDuplicate, ErrDuplicate},
+		{"directory, a port twice", from(serverPort), directory(named('A', 3101), named('B', 3102), named('C', 3102)), ErrDuplicate, ErrDuplicate},
+		{"directory, an entry twice", from(serverPort), directory(named('B', 3102), named('B', 3102)), ErrDuplicate, ErrDuplicate},
 
-		{"birth with the server's port", from(b), birth(Entry{'Z', serverPort}), ErrRejected, ErrMisdirected},
-		{"birth", from(b), birth(Entry{'Z', 3126}), nil, ErrMisdirected},
+		{"birth with the server's port", from(b), birth(named('Z', serverPort)), ErrRejected, ErrMisdirected},
+		{"birth", from(b), birth(named('Z', 3126)), nil, ErrMisdirected},
 		{"keep-alive", from(b), keepAlive('Z'), nil, ErrMisdirected},
 		{"directory from the server", from(serverPort), directory(peer('A'), peer('B')), ErrMisdirected, nil},
 		{"directory from a member", from(b), directory(peer('A'), peer('B')), ErrMisdirected, ErrStranger},
@@ -167,8 +173,8 @@ func TestBadInput(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if class(c.server) == ErrMalformed {
-				if m, err := Parse(c.datagram); err != c.server || !reflect.DeepEqual(m, Message{}) {
-					t.Errorf("Parse gives %+v, %v; want nothing and %v", m, err, c.server)
+				if _, err := parse(c.datagram); err != c.server {
+					t.Errorf("Parse gives %v, want %v", err, c.server)
 				}
 			}
 			s, _ := server(t)
@@ -206,7 +212,7 @@ func TestBadInput(t *testing.T) {
 func TestBadDirectoryIsDroppedWhole(t *testing.T) {
 	r, p := member(t)
 	r.hear(0, serverPort, directory(peer('A'), peer('B')))
-	r.hear(0, serverPort, directory(peer('A'), peer('C'), peer('D'), Entry{'E', 3103}))
+	r.hear(0, serverPort, directory(peer('A'), peer('C'), peer('D'), named('E', 3103)))
 	if got := showMembers(p.Others()); got != "[B:3102]" {
 		t.Errorf("the others are %s, want [B:3102]", got)
 	}
@@ -274,17 +280,12 @@ func TestBroadcastText(t *testing.T) {
 
 func TestStrings(t *testing.T) {
 	for got, want := range map[string]string{
-		TypeBirth.String():          "birth",
-		TypeDirectory.String():      "directory",
-		TypeVanilla.String():        "vanilla",
-		TypeKeepAlive.String():      "keep-alive",
-		Type(0xBEEF).String():       "type 0xBEEF",
-		Char('A').String():          "A",
-		Char(0x1b).String():         `\x1b`, // no byte from the network reaches a terminal raw
-		Char(0xff).String():         `\xff`,
-		Entry{'A', 3101}.String():   "A:3101",
-		ErrLength.Error():           "malformed: length does not fit the layout",
-		fmt.Sprint(Entries{}.Len()): "0",
+		TypeBirth.String():     "birth",
+		TypeDirectory.String(): "directory",
+		TypeVanilla.String():   "vanilla",
+		TypeKeepAlive.String(): "keep-alive",
+		Type(0xBEEF).String():  "type 0xBEEF",
+		ErrLength.Error():      "malformed: length does not fit the layout",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

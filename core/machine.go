@@ -32,8 +32,8 @@
 // # Names, addresses and dialects
 //
 // To the machines a [Name] is opaque and an address is a netip.AddrPort. How both
-// stand on the wire only a [Codec] knows. The one above is the default; its own
-// types are [Message], [Entry], [Entries] and [Char], for tools that craft datagrams.
+// stand on the wire only a [Codec] knows. The one above, [Exact], is the default.
+// Package core/wire has its datagrams field by field, for tools that craft them.
 package core
 
 import (

@@ -52,7 +52,7 @@ type queued struct {
 // NewPeer starts a peer's life at now: its birth is due at once.
 func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
 	if cfg.Codec == nil {
-		cfg.Codec = NewExact(cfg.Server.Addr())
+		cfg.Codec = &Exact{cfg.Server.Addr()}
 	}
 	if err := cfg.Codec.Check(cfg.Self, cfg.Server); err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
 	case cfg.Size < 0 || cfg.Size > MaxPayload:
 		return nil, fmt.Errorf("text of %d bytes, want 0 to %d", cfg.Size, MaxPayload)
 	}
-	cfg.Self.Addr = cfg.Codec.Home(cfg.Self.Addr)
+	cfg.Self.Addr = cfg.Codec.EntryAddr(cfg.Self.Addr)
 	p := &Peer{cfg: cfg, server: []netip.AddrPort{cfg.Server}}
 	p.codec, p.observe = cfg.Codec, cfg.Observe
 	p.Connect(now)

@@ -31,7 +31,7 @@ func TestPeer(t *testing.T) {
 			r.say("%s", showMembers(p.Others()))
 			r.hear(0, serverPort, directory(peer('C')))
 			r.say("%s", showMembers(p.Others()))
-			r.hear(0, serverPort, directory(Entry{'Z', 3101}, Entry{'A', 3109})) // by its port, not by its name
+			r.hear(0, serverPort, directory(named('Z', 3101), named('A', 3109))) // by its port, not by its name
 			r.say("%s", showMembers(p.Others()))
 			r.hear(0, serverPort, directory())
 			r.say("%s", showMembers(p.Others()))
@@ -101,7 +101,7 @@ func TestPeer(t *testing.T) {
 			r.until(time.Minute)
 		}, nil},
 		{"join retry: another's entry with its name or its port is no answer", unanswered, func(r *rig, p *Peer) {
-			r.hear(0, serverPort, directory(Entry{'A', 3109}, Entry{'Z', 3101}))
+			r.hear(0, serverPort, directory(named('A', 3109), named('Z', 3101)))
 			r.forget()
 			r.until(3 * time.Second)
 		}, []string{"3s unanswered for 3s", "3s sent birth A:3101 to [3000]"}},
@@ -226,14 +226,14 @@ func TestPeer(t *testing.T) {
 func TestCounter(t *testing.T) {
 	texts := make(map[int]string)
 	n := 0
-	p, err := NewPeer(PeerConfig{Self: peer('A').At(host), Server: from(serverPort),
+	p, err := NewPeer(PeerConfig{Self: peer('A'), Server: from(serverPort),
 		Timing: Timing{Heartbeat: time.Hour * 1e4, Reap: 1, Deadline: time.Hour, Broadcast: time.Second},
 		Observe: func(e *Event) {
 			if e.Kind != Sent {
 				return
 			}
-			if m, _ := Parse(e.Data); m.Type == TypeVanilla {
-				texts[n] = string(m.Payload)
+			if Type(e.Data[0]) == TypeVanilla {
+				texts[n] = string(e.Data[4 : len(e.Data)-1])
 				n++
 			}
 		}}, start)
@@ -364,7 +364,7 @@ func TestPeerConfig(t *testing.T) {
 		{func(c *PeerConfig) { c.Timing.Heartbeat = 0 }, "heartbeat interval is 0, want more"},
 		{func(c *PeerConfig) { c.Size, c.Timing.Broadcast, c.Timing.Retry = 65502, 0, 0 }, "<nil>"},
 	} {
-		cfg := PeerConfig{Self: peer('A').At(host), Server: from(serverPort), Timing: DefaultTiming()}
+		cfg := PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming()}
 		c.change(&cfg)
 		if _, err := NewPeer(cfg, start); fmt.Sprint(err) != c.want {
 			t.Errorf("%v, want %s", err, c.want)

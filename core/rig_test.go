@@ -21,17 +21,22 @@ var (
 
 func from(port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
 
-func peer(n Char) Entry { return Entry{n, 3101 + uint16(n-'A')} }
+func named(name rune, port uint16) Member { return Member{Name(name), from(port)} }
+func peer(name rune) Member               { return named(name, 3101+uint16(name-'A')) }
 
-func birth(e Entry) []byte    { return Message{Type: TypeBirth, Entry: e}.Append(nil) }
-func keepAlive(n Char) []byte { return Message{Type: TypeKeepAlive, Entry: Entry{Name: n}}.Append(nil) }
-func vanilla(s string) []byte { return Message{Type: TypeVanilla, Payload: []byte(s)}.Append(nil) }
-func directory(all ...Entry) []byte {
-	var e Entries
-	for _, x := range all {
-		e = e.Append(x)
-	}
-	return Message{Type: TypeDirectory, Entries: e}.Append(nil)
+var exact = &Exact{host}
+
+func birth(m Member) []byte { return exact.Append(nil, TypeBirth, m, nil) }
+func keepAlive[N rune | Name](n N) []byte {
+	return exact.Append(nil, TypeKeepAlive, Member{Name: Name(n)}, nil)
+}
+func vanilla(s string) []byte        { return exact.Append(nil, TypeVanilla, Member{}, []byte(s)) }
+func directory(all ...Member) []byte { return exact.AppendDirectory(nil, all) }
+
+// parse is what the codec makes of a datagram.
+func parse(datagram []byte) (v View, err error) {
+	err = exact.Parse(&v, datagram)
+	return v, err
 }
 
 func unhex(t testing.TB, s string) []byte {
@@ -46,27 +51,27 @@ func unhex(t testing.TB, s string) []byte {
 // show is a valid datagram as the tests' logs have it. The order of a
 // directory's entries is free, so it is sorted.
 func show(datagram []byte) string {
-	m, err := Parse(datagram)
+	v, err := parse(datagram)
 	if err != nil {
 		return err.Error()
 	}
-	switch m.Type {
+	switch v.Type {
 	case TypeBirth:
-		return "birth " + m.Entry.String()
+		return "birth " + showMember(v.Member)
 	case TypeKeepAlive:
-		return "keep-alive " + m.Entry.Name.String()
+		return "keep-alive " + string(v.Member.Name)
 	case TypeVanilla:
-		return fmt.Sprintf("vanilla %q", m.Payload)
+		return fmt.Sprintf("vanilla %q", v.Text)
 	}
-	return "directory " + showEntries(m.Entries)
+	return "directory " + showMembers(slices.Collect(Members{exact, v.List, v.Len}.Each()))
 }
 
-func showMembers(all []Member) string { return showEntries(Entries(nil).AppendMembers(all)) }
+func showMember(m Member) string { return fmt.Sprintf("%s:%d", m.Name, m.Addr.Port()) }
 
-func showEntries(all Entries) string {
+func showMembers(all []Member) string {
 	var s []string
-	for i := range all.Len() {
-		s = append(s, all.At(i).String())
+	for _, m := range all {
+		s = append(s, showMember(m))
 	}
 	slices.Sort(s)
 	return fmt.Sprint(s)
@@ -112,7 +117,7 @@ func server(t testing.TB, change ...func(*DirectoryConfig)) (*rig, *Directory) {
 func member(t testing.TB, change ...func(*PeerConfig)) (*rig, *Peer) {
 	t.Helper()
 	r := newRig(t)
-	cfg := PeerConfig{Self: peer('A').At(host), Server: from(serverPort), Timing: DefaultTiming(), Observe: r.observe}
+	cfg := PeerConfig{Self: peer('A'), Server: from(serverPort), Timing: DefaultTiming(), Observe: r.observe}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -130,7 +135,7 @@ func (r *rig) say(format string, args ...any) {
 }
 
 func (r *rig) observe(e *Event) {
-	peer, other := EntryOf(e.Peer), EntryOf(e.Other)
+	peer, other := showMember(e.Peer), showMember(e.Other)
 	switch e.Kind {
 	case Sent:
 		r.out += len(e.To)
@@ -158,7 +163,7 @@ func (r *rig) observe(e *Event) {
 	case Removed:
 		r.say("removed %v after %v", peer, e.Elapsed)
 	case Unknown:
-		r.say("unknown %v from %d", peer.Name, e.Peer.Addr.Port())
+		r.say("unknown %v from %d", e.Peer.Name, e.Peer.Addr.Port())
 	case Listed:
 		r.say("directory %s", showMembers(slices.Collect(e.All.Each())))
 	case Heard:

@@ -104,7 +104,7 @@ func TestTranscripts(t *testing.T) {
 			return core.NewDirectory(core.DirectoryConfig{Addr: server, Timing: core.DefaultTiming(), Observe: observe}, start)
 		}},
 		{"peer", func(observe func(*core.Event)) (core.Machine, error) {
-			return core.NewPeer(core.PeerConfig{Self: core.Entry{Name: 'A', Port: peerPort}.At(host), Server: server,
+			return core.NewPeer(core.PeerConfig{Self: core.Member{Name: "A", Addr: netip.AddrPortFrom(host, peerPort)}, Server: server,
 				Timing: core.DefaultTiming(), Observe: observe}, start)
 		}},
 	} {
@@ -242,8 +242,8 @@ func list(sends []send) string {
 
 // canonical is a datagram with a directory's entries, whose order is free, sorted.
 func canonical(datagram []byte) string {
-	m, err := core.Parse(datagram)
-	if err != nil || m.Type != core.TypeDirectory {
+	var v core.View
+	if err := new(core.Exact).Parse(&v, datagram); err != nil || v.Type != core.TypeDirectory {
 		return string(datagram)
 	}
 	var entries []string

@@ -61,7 +61,7 @@ func FuzzPeer(f *testing.F) {
 			}
 			schedule = schedule[1:]
 		}
-		p, err := core.NewPeer(core.PeerConfig{Self: env.Self.At(env.Server.Addr()), Server: env.Server, Timing: timing}, epoch)
+		p, err := core.NewPeer(core.PeerConfig{Self: env.Self.Member(env.Server.Addr()), Server: env.Server, Timing: timing}, epoch)
 		if err != nil {
 			t.Fatal(err)
 		}

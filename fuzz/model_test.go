@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -158,7 +159,7 @@ func (m *directoryModel) idle(now, next time.Time, d *core.Directory) {
 	m.reap(now)
 	table := map[byte]int{}
 	for _, x := range d.Members() {
-		e := core.EntryOf(x)
+		e := wire.EntryOf(x)
 		table[byte(e.Name)] = int(e.Port)
 	}
 	if len(table) != d.Len() || !maps.Equal(table, m.table()) {
@@ -315,7 +316,7 @@ func (m *peerModel) idle(now, next time.Time, p *core.Peer) {
 		return
 	}
 	for i, e := range m.others {
-		if core.EntryOf(others[i]) != (core.Entry{Name: core.Char(e.name), Port: uint16(e.port)}) {
+		if wire.EntryOf(others[i]) != (wire.Entry{Name: wire.Name(e.name), Port: uint16(e.port)}) {
 			m.fail("at %v other %d is %v, want %v", now.Sub(epoch), i, others[i], e)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // FuzzParse: no bytes make Parse panic, what it takes it gives back, and it agrees
@@ -14,7 +15,7 @@ func FuzzParse(f *testing.F) {
 	prefix := []byte("prefix")
 	var space []byte
 	f.Fuzz(func(t *testing.T, datagram []byte) {
-		m, err := core.Parse(datagram)
+		m, err := wire.Parse(datagram)
 		if why := differ(decode(datagram), m, err); why != nil {
 			t.Fatalf("%x: %v: core says %+v, %v", datagram, why, m, err)
 		}
@@ -29,7 +30,7 @@ func FuzzParse(f *testing.F) {
 }
 
 // differ says how core's reading of a datagram differs from the naive one.
-func differ(n naive, m core.Message, err error) error {
+func differ(n naive, m wire.Message, err error) error {
 	switch {
 	case n.Kind == "" && err == nil:
 		return errors.New("core takes what the protocol does not allow")
@@ -42,9 +43,9 @@ func differ(n naive, m core.Message, err error) error {
 		return errors.New("core refuses what the protocol allows")
 	case n.Kind != m.Type.String():
 		return errors.New("another type")
-	case n.Kind == "birth" && m.Entry != (core.Entry{Name: core.Char(n.Name), Port: uint16(n.Port)}):
+	case n.Kind == "birth" && m.Entry != (wire.Entry{Name: wire.Name(n.Name), Port: uint16(n.Port)}):
 		return errors.New("another entry")
-	case n.Kind == "keep-alive" && m.Entry != (core.Entry{Name: core.Char(n.Name)}):
+	case n.Kind == "keep-alive" && m.Entry != (wire.Entry{Name: wire.Name(n.Name)}):
 		return errors.New("another name")
 	case n.Kind == "vanilla" && !bytes.Equal(n.Text, m.Payload):
 		return errors.New("another text")
@@ -52,7 +53,7 @@ func differ(n naive, m core.Message, err error) error {
 		return errors.New("another number of entries")
 	}
 	for i := range n.Len() {
-		if name, port := n.At(i); m.Entries.At(i) != (core.Entry{Name: core.Char(name), Port: uint16(port)}) {
+		if name, port := n.At(i); m.Entries.At(i) != (wire.Entry{Name: wire.Name(name), Port: uint16(port)}) {
 			return errors.New("another entry")
 		}
 	}

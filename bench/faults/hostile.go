@@ -6,6 +6,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -59,19 +60,19 @@ func (h *attacker) next() (from uint16, datagram []byte) {
 		return from, hostile.Noise(h.mutation)
 	}
 	// What has taught most: births and keep-alives that are well-formed.
-	ghost := core.Char(' ' + h.d.Below(core.MaxPeers))
-	mine := core.Entry{Name: ghost, Port: from}
+	ghost := wire.Name(' ' + h.d.Below(core.MaxPeers))
+	mine := wire.Entry{Name: ghost, Port: from}
 	switch h.d.Below(4) {
 	case 0: // a ghost: born, never heard again
-		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
+		return from, wire.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
 	case 1: // one that speaks up once
-		h.from, h.rest = from, []hostile.Step{{Datagram: core.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)}}
-		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
+		h.from, h.rest = from, []hostile.Step{{Datagram: wire.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)}}
+		return from, wire.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
 	case 2: // a claim to somebody's port
 		mine.Port = PeerEntry(h.d.Below(h.peers)).Port
-		return from, core.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
+		return from, wire.Message{Type: core.TypeBirth, Entry: mine}.Append(nil)
 	}
-	return from, core.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)
+	return from, wire.Message{Type: core.TypeKeepAlive, Entry: mine}.Append(nil)
 }
 
 // catalogue is fuzz's for one target.
@@ -102,7 +103,7 @@ func catalogueFor(target uint16) *catalogue {
 			}
 		}
 		for i := int(core.MaxPeers) - 1; i >= 0; i-- { // the first of these are names that no small mesh has
-			c.env.Spare = append(c.env.Spare, core.Entry{Name: PeerEntry(i).Name, Port: stranger + uint16(i)})
+			c.env.Spare = append(c.env.Spare, wire.Entry{Name: PeerEntry(i).Name, Port: stranger + uint16(i)})
 		}
 		all, err := c.env.Catalogue()
 		if err != nil {

@@ -1,8 +1,8 @@
 package faults
 
 import (
-	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/core/wire"
 )
 
 // Plan enters the scenario's fault of a number in a Net's calendar.
@@ -38,6 +38,6 @@ func (s Script) Plan(n *simnet.Net, number int) {
 }
 
 // PeerEntry is the i-th peer's.
-func PeerEntry(i int) core.Entry {
-	return core.Entry{Name: core.Char(' ' + i), Port: simnet.ServerPort + 1 + uint16(i)}
+func PeerEntry(i int) wire.Entry {
+	return wire.Entry{Name: wire.Name(' ' + i), Port: simnet.ServerPort + 1 + uint16(i)}
 }

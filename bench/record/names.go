@@ -12,9 +12,9 @@ func SlotName(slot int) core.Name { return names[slot] }
 
 var names = func() (n [core.MaxPeers]core.Name) {
 	order := "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	for c := core.Char(' '); c.Valid(); c++ {
-		if !plain(string(c.Name())) {
-			order += string(c.Name())
+	for c := ' '; c <= '~'; c++ {
+		if !plain(string(c)) {
+			order += string(c)
 		}
 	}
 	for i := range n {

@@ -16,6 +16,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/core/wire"
 )
 
 // BenchmarkSteady runs 80 peers at 10 broadcasts a second, 63,200 messages a
@@ -122,7 +123,7 @@ func BenchmarkRecorder(b *testing.B) {
 	sender, receiver := record.NewRecorder(board, c, 0), record.NewRecorder(board, c, 1)
 	now := time.Now()
 	text := core.AppendBroadcast(nil, record.SlotName(0), 0, 0)
-	sent := core.Event{Kind: core.Sent, At: now, Data: core.Message{Type: core.TypeVanilla, Payload: text}.Append(nil), To: []netip.AddrPort{netip.AddrPortFrom(mesh.Loopback, 1001)}}
+	sent := core.Event{Kind: core.Sent, At: now, Data: wire.Message{Type: core.TypeVanilla, Payload: text}.Append(nil), To: []netip.AddrPort{netip.AddrPortFrom(mesh.Loopback, 1001)}}
 	heard := core.Event{Kind: core.Heard, At: now, Peer: core.Member{Name: record.SlotName(0), Addr: netip.AddrPortFrom(mesh.Loopback, 1000)}, Data: text}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -17,6 +17,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -194,11 +195,11 @@ func (s *Run) hostileEnv() hostile.Env {
 	e := hostile.Env{Server: s.Mesh.Server.Addr()}
 	for i, sock := range s.Socks {
 		if sock != nil {
-			e.Members = append(e.Members, core.EntryOf(core.Member{Name: record.SlotName(i), Addr: sock.Addr()}))
+			e.Members = append(e.Members, wire.EntryOf(core.Member{Name: record.SlotName(i), Addr: sock.Addr()}))
 		}
 	}
 	for i := s.N; i < core.MaxPeers; i++ {
-		spare := core.EntryOf(core.Member{Name: record.SlotName(i)})
+		spare := wire.EntryOf(core.Member{Name: record.SlotName(i)})
 		spare.Port = 1 + uint16(i) // where nobody listens
 		e.Spare = append(e.Spare, spare)
 	}
@@ -244,7 +245,7 @@ func startNewcomers(m *mesh.Mesh, env *hostile.Env, contested bool) *newcomers {
 	x.timing.Broadcast = 0
 	own := min(newcomerNames, len(env.Spare)/2)
 	for _, e := range env.Spare[:own] {
-		x.names = append(x.names, e.Name.Name())
+		x.names = append(x.names, core.Name(e.Name.String()))
 	}
 	if !contested {
 		env.Spare = env.Spare[own:]

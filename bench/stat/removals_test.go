@@ -36,7 +36,7 @@ func simulateRemovals(t core.Timing, loss float64, seed uint64) (removed int, ex
 		return from + (begin-from)/every*every + every - begin
 	}
 	for i := range peers {
-		self := core.Member{Name: core.Char('A' + i).Name(), Addr: simnet.Addr(simnet.ServerPort + 1 + uint16(i))}
+		self := core.Member{Name: core.Name(rune('A' + i)), Addr: simnet.Addr(simnet.ServerPort + 1 + uint16(i))}
 		born := time.Duration(random.Int64N(int64(2*time.Second + t.Refresh)))
 		n.At(born, n.AddPeer(core.PeerConfig{Self: self, Timing: t}).Launch)
 		m := Member{Alive: next(born+delay, t.Heartbeat), Look: next(0, t.Reap)}

@@ -9,6 +9,7 @@ import (
 	"p2plocal/bench/faults"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/core/wire"
 )
 
 // Finding is a broken invariant.
@@ -57,7 +58,7 @@ type member interface {
 // take and send, keeps a book of its own of who must be a member, and
 // compares.
 type checker struct {
-	entries core.Entries // scratch: the directory
+	entries wire.Entries // scratch: the directory
 	net     *simnet.Net
 	timing  core.Timing
 	found   *Finding
@@ -82,7 +83,7 @@ type checker struct {
 
 // presence is what the server must know of a member.
 type presence struct {
-	entry       core.Entry // without a port: nobody has the name
+	entry       wire.Entry // without a port: nobody has the name
 	heard, born time.Duration
 	source      uint16 // of the birth
 	proven      bool   // a keep-alive came from there or from its own port
@@ -93,7 +94,7 @@ func newChecker(n *simnet.Net, timing core.Timing) *checker {
 }
 
 // has reports that the server must know e.
-func (c *checker) has(e core.Entry) bool { return e.Port != 0 && c.members[e.Name].entry == e }
+func (c *checker) has(e wire.Entry) bool { return e.Port != 0 && c.members[e.Name].entry == e }
 
 // remove takes a member out, and notes why.
 func (c *checker) remove(p *presence, why Gap) {
@@ -134,7 +135,7 @@ func (c *checker) observe(e simnet.Event) {
 }
 
 func (c *checker) serverTook(e simnet.Event) {
-	m, err := core.Parse(e.Datagram)
+	m, err := wire.Parse(e.Datagram)
 	if err != nil {
 		return
 	}
@@ -148,7 +149,7 @@ func (c *checker) serverTook(e simnet.Event) {
 	}
 }
 
-func (c *checker) serverTookBirth(e simnet.Event, x core.Entry) {
+func (c *checker) serverTookBirth(e simnet.Event, x wire.Entry) {
 	if c.has(x) {
 		c.members[x.Name].heard = e.At
 		return
@@ -177,7 +178,7 @@ func (c *checker) serverTookBirth(e simnet.Event, x core.Entry) {
 
 func (c *checker) serverSent(e simnet.Event) {
 	c.dirty = true
-	m, err := core.Parse(e.Datagram)
+	m, err := wire.Parse(e.Datagram)
 	if err != nil || m.Type != core.TypeDirectory {
 		c.fail("directory", "the server sent %q: %v", e.Datagram, err)
 		return
@@ -195,7 +196,7 @@ func (c *checker) serverSent(e simnet.Event) {
 }
 
 // toAll reports that the ports are those of the entries, in their order.
-func toAll(ports []uint16, all core.Entries) bool {
+func toAll(ports []uint16, all wire.Entries) bool {
 	for i, port := range ports {
 		if i == all.Len() || all.At(i).Port != port {
 			return false
@@ -226,7 +227,7 @@ func (c *checker) instant() {
 		return // a removal shows in the length at once, though pacing may hold its news
 	}
 	c.dirty, c.look = false, now+50*time.Millisecond
-	c.entries = c.entries[:0].AppendMembers(directory.Members())
+	c.entries = wire.EntriesOf(c.entries[:0], directory.Members())
 	entries := c.entries
 	for i := range entries.Len() {
 		e := entries.At(i)
@@ -269,7 +270,7 @@ func (c *checker) due(heard time.Duration) time.Duration {
 }
 
 // removed strikes those out who are no longer in the directory.
-func (c *checker) removed(entries core.Entries) {
+func (c *checker) removed(entries wire.Entries) {
 	for i := range c.members {
 		p := &c.members[i]
 		e, heard, now := p.entry, p.heard, c.net.Now()
@@ -286,7 +287,7 @@ func (c *checker) removed(entries core.Entries) {
 }
 
 // known reports that others is all without the one on port, in any order.
-func known(others, all core.Entries, port uint16) bool {
+func known(others, all wire.Entries, port uint16) bool {
 	n := 0
 	for i := range all.Len() {
 		if e := all.At(i); e.Port != port {
@@ -318,11 +319,11 @@ func Bound(t core.Timing) time.Duration {
 // somebody's name and has proven itself by a keep-alive is kept alive by that
 // peer's own keep-alives, which name no port, and shuts it out for good.
 func (c *checker) end(refresh bool) {
-	all := core.Entries(nil).AppendMembers(c.net.Node(simnet.ServerPort).Machine().(server).Members())
+	all := wire.EntriesOf(nil, c.net.Node(simnet.ServerPort).Machine().(server).Members())
 	for i, x := range c.net.Nodes()[1:] {
 		self := faults.PeerEntry(i)
 		p := x.Machine().(member)
-		in, others := all.Contains(self), core.Entries(nil).AppendMembers(p.Others())
+		in, others := all.Contains(self), wire.EntriesOf(nil, p.Others())
 		switch {
 		case !in && c.shutOut(self, refresh):
 			c.gaps[GapDisplaced]++
@@ -338,7 +339,7 @@ func (c *checker) end(refresh bool) {
 
 // shutOut reports that another entry has the name or the port of e, for good.
 // One that is not proven stays only where e is not born again.
-func (c *checker) shutOut(e core.Entry, reborn bool) bool {
+func (c *checker) shutOut(e wire.Entry, reborn bool) bool {
 	for _, p := range c.members {
 		if x := p.entry; x.Port != 0 && x != e && (x.Name == e.Name || x.Port == e.Port) && (p.proven || !reborn) {
 			return true

@@ -6,6 +6,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/core/wire"
 )
 
 // Gap is why a peer's view may differ from the server's for good, in a mesh
@@ -46,7 +47,7 @@ func (c *checker) peer(port uint16) *peer {
 
 // delivery is what has become of the last directory sent to a peer.
 type delivery struct {
-	last                   core.Entries
+	last                   wire.Entries
 	lost, taken, overtaken bool
 }
 
@@ -66,7 +67,7 @@ func (c *checker) followDirectory(e simnet.Event) {
 	if e.From != simnet.ServerPort || e.What >= simnet.Launched {
 		return
 	}
-	m, err := core.Parse(e.Datagram)
+	m, err := wire.Parse(e.Datagram)
 	if err != nil || m.Type != core.TypeDirectory {
 		return
 	}
@@ -100,7 +101,7 @@ type absence struct {
 
 // gone notes that the server has lost a member. Nobody asks about others than the
 // peers' own entries.
-func (c *checker) gone(e core.Entry, why Gap) {
+func (c *checker) gone(e wire.Entry, why Gap) {
 	if p := c.peer(e.Port); p != nil && p.watched != nil && p.self == e {
 		p.absence = absence{why, c.net.Now()}
 	}
@@ -109,7 +110,7 @@ func (c *checker) gone(e core.Entry, why Gap) {
 // silence explains why the server has not heard a member that it removes since
 // a time. What it sent must have been lost or be on its way; or it can have sent
 // nothing: the timers ensure that a peer that runs does.
-func (c *checker) silence(e core.Entry, heard time.Duration) Gap {
+func (c *checker) silence(e wire.Entry, heard time.Duration) Gap {
 	p, x := c.peer(e.Port), c.net.Node(e.Port)
 	switch {
 	case p == nil || p.watched == nil || p.self != e:
@@ -159,7 +160,7 @@ func (c *checker) followUplink(e simnet.Event) {
 
 // outside is the gap of a peer that has been a member and is none in the end.
 // If it never was one in its present life, it believes a directory from before.
-func (c *checker) outside(self core.Entry) Gap {
+func (c *checker) outside(self wire.Entry) Gap {
 	p := c.peer(self.Port)
 	switch {
 	case p.absence.at < p.launched && p.stale:
@@ -172,7 +173,7 @@ func (c *checker) outside(self core.Entry) Gap {
 
 // gap checks at the end of a mesh without refresh that a peer's view is the
 // server's, or that a known gap explains why not.
-func (c *checker) gap(self core.Entry, others, all core.Entries) {
+func (c *checker) gap(self wire.Entry, others, all wire.Entries) {
 	d := &c.peer(self.Port).directory
 	switch {
 	case !all.Contains(self): // end has checked that it has been a member

@@ -7,6 +7,7 @@ import (
 	"p2plocal/bench/faults"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/core/wire"
 )
 
 // A peer's silence is explained by what has happened to it, and by nothing else.
@@ -18,7 +19,7 @@ func TestSilence(t *testing.T) {
 	n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()
 	self := faults.PeerEntry(0)
 	x := n.Add(self.Port, func(now time.Time) core.Machine {
-		return c.watch(newPeer(core.PeerConfig{Self: self.At(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now), self, now)
+		return c.watch(newPeer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now), self, now)
 	})
 	x.Launch()
 	want := func(heard time.Duration, gap Gap, when string) {
@@ -49,7 +50,7 @@ func TestSilence(t *testing.T) {
 	want(9*time.Second, GapStopped, "it was paused")
 	x.Kill()
 	want(n.Now()+1, GapStopped, "it is dead")
-	if c.silence(core.Entry{Name: 'x', Port: 9}, 0) != "" {
+	if c.silence(wire.Entry{Name: 'x', Port: 9}, 0) != "" {
 		t.Error("a ghost's silence is explained")
 	}
 	if c.found != nil {

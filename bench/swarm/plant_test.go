@@ -9,6 +9,7 @@ import (
 	"p2plocal/bench/faults"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/core/wire"
 )
 
 // directory is core's server, for copies with a fault planted to stand on.
@@ -37,10 +38,10 @@ type lax struct {
 }
 
 func (p *lax) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	if m, err := core.Parse(datagram); err == nil && m.Type == core.TypeBirth && len(p.extra) == 0 {
+	if m, err := wire.Parse(datagram); err == nil && m.Type == core.TypeBirth && len(p.extra) == 0 {
 		for _, x := range p.directory.Members() {
-			if x := core.EntryOf(x); x.Port == m.Entry.Port && x.Name != m.Entry.Name {
-				p.extra = append(p.extra, m.Entry.At(serverAddr.Addr()))
+			if x := wire.EntryOf(x); x.Port == m.Entry.Port && x.Name != m.Entry.Name {
+				p.extra = append(p.extra, m.Entry.Member(serverAddr.Addr()))
 			}
 		}
 	}
@@ -75,7 +76,7 @@ type chatty struct {
 }
 
 func (p *chatty) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	if _, err := core.Parse(datagram); err != nil {
+	if _, err := wire.Parse(datagram); err != nil {
 		p.owed++
 	}
 	p.directory.Step(now, from, datagram)
@@ -99,7 +100,7 @@ type stale struct {
 }
 
 func (p *stale) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	if m, err := core.Parse(datagram); err == nil && m.Type == core.TypeDirectory && from.Port() == simnet.ServerPort {
+	if m, err := wire.Parse(datagram); err == nil && m.Type == core.TypeDirectory && from.Port() == simnet.ServerPort {
 		if m.Entries.Len() < p.most {
 			return
 		}
@@ -123,7 +124,7 @@ func (p *doctored) Poll(now time.Time) (core.Outgoing, time.Time) {
 	out, next := p.poll(p, now)
 	if out.Empty() {
 		p.next = next
-	} else if m, err := core.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla {
+	} else if m, err := wire.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla {
 		_, counter, _ := core.ParseBroadcast(m.Payload)
 		m.Payload = core.AppendBroadcast(nil, p.cfg.Self.Name, counter+p.numbers, 0)
 		out.Datagram = m.Append(nil)
@@ -140,7 +141,7 @@ func (p *doctored) late(now time.Time) bool {
 func (p *doctored) relaunched() bool { return p.born.Sub(simnet.Start) > faults.Launching }
 
 func typeOf(out core.Outgoing) core.Type {
-	m, _ := core.Parse(out.Datagram)
+	m, _ := wire.Parse(out.Datagram)
 	return m.Type
 }
 
@@ -194,7 +195,7 @@ type sparing struct{ *core.Peer }
 
 func (p *sparing) Poll(now time.Time) (core.Outgoing, time.Time) {
 	out, next := p.Peer.Poll(now)
-	if m, err := core.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla && len(out.To) > 1 {
+	if m, err := wire.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla && len(out.To) > 1 {
 		out.To = out.To[1:]
 	}
 	return out, next
@@ -311,7 +312,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"forgets what it knew", peerOf(func(p *core.Peer) core.Machine { return &amnesiac{Peer: p} }), "view"},
 		{"forgets the others when it has been stopped", doctor(func(p *doctored, now time.Time) (core.Outgoing, time.Time) {
 			if p.late(now) {
-				p.Step(now, serverAddr, core.Message{Type: core.TypeDirectory}.Append(nil))
+				p.Step(now, serverAddr, wire.Message{Type: core.TypeDirectory}.Append(nil))
 			}
 			return p.Peer.Poll(now)
 		}), "view"},
@@ -342,7 +343,7 @@ func TestPlantedFaults(t *testing.T) {
 			}
 			if p.n > 0 {
 				p.n--
-				return core.Outgoing{Datagram: core.Message{Type: core.TypeKeepAlive, Entry: core.EntryOf(p.cfg.Self)}.Append(nil), To: []netip.AddrPort{serverAddr}}, now
+				return core.Outgoing{Datagram: wire.Message{Type: core.TypeKeepAlive, Entry: wire.EntryOf(p.cfg.Self)}.Append(nil), To: []netip.AddrPort{serverAddr}}, now
 			}
 			return p.Peer.Poll(now)
 		}), "timers"},

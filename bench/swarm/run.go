@@ -47,7 +47,7 @@ func Simulate(ctx context.Context, s faults.Script, machines Machines, until tim
 	for i := range s.Peers {
 		self := faults.PeerEntry(i)
 		x := n.Add(self.Port, func(now time.Time) core.Machine {
-			m := machines.Peer(core.PeerConfig{Self: self.At(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now)
+			m := machines.Peer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now)
 			return c.watch(m.(member), self, now)
 		})
 		n.At(d.Between(0, faults.Launching), func() {

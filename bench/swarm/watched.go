@@ -8,6 +8,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/core/wire"
 )
 
 // watched stands between a peer and the Net and holds what the peer does against
@@ -16,7 +17,7 @@ import (
 type watched struct {
 	member
 	c    *checker
-	self core.Entry
+	self wire.Entry
 
 	took   []byte // the last directory it took
 	joined bool   // that or one before has named it
@@ -31,7 +32,7 @@ type watched struct {
 
 	born, living []byte       // its birth and its keep-alive
 	text, out    []byte       // scratch: a broadcast
-	others       core.Entries // scratch: those it knows
+	others       wire.Entries // scratch: those it knows
 }
 
 // never is when a timer that does not run is due.
@@ -53,15 +54,15 @@ func (t *timer) turn(now time.Duration) {
 }
 
 // watch follows a peer from its launch on, at now by its clock.
-func (c *checker) watch(m member, self core.Entry, now time.Time) *watched {
+func (c *checker) watch(m member, self wire.Entry, now time.Time) *watched {
 	t, at := &c.timing, now.Sub(simnet.Start)
 	w := &watched{member: m, c: c, self: self, launched: c.net.Now(), lastSent: -1,
 		birth:  timer{at, t.Retry},
 		alive:  timer{at + t.Heartbeat, t.Heartbeat},
 		tick:   timer{at + t.Broadcast, t.Broadcast},
 		wake:   at,
-		born:   core.Message{Type: core.TypeBirth, Entry: self}.Append(nil),
-		living: core.Message{Type: core.TypeKeepAlive, Entry: self}.Append(nil),
+		born:   wire.Message{Type: core.TypeBirth, Entry: self}.Append(nil),
+		living: wire.Message{Type: core.TypeKeepAlive, Entry: self}.Append(nil),
 	}
 	c.peer(self.Port).watched = w
 	return w
@@ -73,7 +74,7 @@ func (w *watched) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	if len(datagram) < 2 || datagram[0] != byte(core.TypeDirectory) || from != serverAddr {
 		return
 	}
-	m, err := core.Parse(datagram)
+	m, err := wire.Parse(datagram)
 	if err != nil || m.Type != core.TypeDirectory {
 		return
 	}
@@ -161,20 +162,20 @@ func (w *watched) by(now time.Duration, what string, due time.Duration) {
 
 // alone reports that the directory taken names nobody else.
 func (w *watched) alone() bool {
-	all := core.Entries(w.took)
+	all := wire.Entries(w.took)
 	return all.Len() == 0 || all.Len() == 1 && all.At(0).Port == w.self.Port
 }
 
 // broadcast checks a broadcast's number and who gets it: all of the directory
 // taken, in its order.
 func (w *watched) broadcast(out core.Outgoing) {
-	w.text = core.AppendBroadcast(w.text[:0], w.self.Name.Name(), w.counter, 0)
-	w.out = core.Message{Type: core.TypeVanilla, Payload: w.text}.Append(w.out[:0])
+	w.text = core.AppendBroadcast(w.text[:0], core.Name(w.self.Name.String()), w.counter, 0)
+	w.out = wire.Message{Type: core.TypeVanilla, Payload: w.text}.Append(w.out[:0])
 	if !bytes.Equal(out.Datagram, w.out) {
 		w.c.fail("counter", "peer %v sends %.40q, and its next broadcast is %q", w.self, out.Datagram, w.text)
 	}
 	w.counter++
-	all, n := core.Entries(w.took), 0
+	all, n := wire.Entries(w.took), 0
 	for i := range all.Len() {
 		port := all.At(i).Port
 		switch {
@@ -196,9 +197,9 @@ func (w *watched) broadcast(out core.Outgoing) {
 
 // view checks that a peer knows the last directory it took.
 func (w *watched) view() {
-	w.others = w.others[:0].AppendMembers(w.Others())
+	w.others = wire.EntriesOf(w.others[:0], w.Others())
 	if !known(w.others, w.took, w.self.Port) {
-		w.c.fail("view", "peer %v took a directory of %d and knows %d others", w.self, core.Entries(w.took).Len(), w.others.Len())
+		w.c.fail("view", "peer %v took a directory of %d and knows %d others", w.self, wire.Entries(w.took).Len(), w.others.Len())
 	}
 	if w.Joined() != w.joined {
 		w.c.fail("view", "peer %v has been named by a directory: %t, and believes %t", w.self, w.joined, w.Joined())

@@ -11,6 +11,7 @@ import (
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/core/wire"
 )
 
 const usage = `usage: p2p [flags]              the directory server
@@ -140,7 +141,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 }
 
 func parsePeer(name, port string, host netip.Addr) (core.Member, error) {
-	if len(name) != 1 || !core.Char(name[0]).Valid() {
+	if len(name) != 1 || !wire.Name(name[0]).Valid() {
 		return core.Member{}, cli.Usagef("name %q, want one printable ASCII character", name)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // The test binary is also the targets: with one of these as its first argument
@@ -202,7 +203,7 @@ func on(is func(datagram []byte) bool, wrong func()) func([]byte) []byte {
 
 // answer sends what a server with a fault sends after the machine had a datagram.
 func (b *broken) answer(d *core.Directory, fault string, last []byte, conflict bool) {
-	all := core.Message{Type: core.TypeDirectory, Entries: core.Entries(nil).AppendMembers(d.Members())}.Append(nil)
+	all := wire.Message{Type: core.TypeDirectory, Entries: wire.EntriesOf(nil, d.Members())}.Append(nil)
 	members := func(datagram []byte) {
 		for _, m := range d.Members() {
 			b.send(datagram, m.Addr.Port())
@@ -212,7 +213,7 @@ func (b *broken) answer(d *core.Directory, fault string, last []byte, conflict b
 	case fault == "amplify" && conflict:
 		members(all)
 	case fault == "stray" && conflict: // it answers a peer that it has refused
-		m, _ := core.Parse(last)
+		m, _ := wire.Parse(last)
 		b.send(all, m.Entry.Port)
 	case fault == "poison" && len(last) == 6 && last[0] == 0xC0 && last[3] != 0:
 		members(append([]byte{0xC1, 0, 1, 0}, last[2:]...))
@@ -240,7 +241,7 @@ func peer(name, port, address, fault string) error {
 	deaf := false
 	b.before = func(n int, from netip.AddrPort) ([]byte, netip.AddrPort) {
 		datagram := b.buffer[:n]
-		m, err := core.Parse(datagram)
+		m, err := wire.Parse(datagram)
 		switch {
 		case fault == "hang-on-empty" && n == 0:
 			select {}

@@ -32,7 +32,7 @@ func BenchmarkNet(b *testing.B) {
 			n := New(Config{Seed: 1, Fault: bb.fault, Trace: bb.trace})
 			n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()
 			for i := range core.MaxPeers {
-				x := n.AddPeer(core.PeerConfig{Self: core.Member{Name: core.Char(' ' + i).Name(), Addr: Addr(uint16(3001 + i))}, Timing: timing})
+				x := n.AddPeer(core.PeerConfig{Self: core.Member{Name: core.Name(rune(' ' + i)), Addr: Addr(uint16(3001 + i))}, Timing: timing})
 				n.At(time.Duration(i)*500*time.Millisecond/core.MaxPeers, x.Launch)
 			}
 			n.Run(20 * time.Second)

@@ -80,7 +80,7 @@ func TestHostedMesh(t *testing.T) {
 	timing.Refresh = time.Second
 	n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()
 	for i := range core.MaxPeers {
-		n.AddPeer(core.PeerConfig{Self: core.Member{Name: core.Char(' ' + i).Name(), Addr: Addr(uint16(3001 + i))}, Timing: timing}).Launch()
+		n.AddPeer(core.PeerConfig{Self: core.Member{Name: core.Name(rune(' ' + i)), Addr: Addr(uint16(3001 + i))}, Timing: timing}).Launch()
 	}
 	n.Node(3005).Pause()
 	n.Run(10 * time.Second)

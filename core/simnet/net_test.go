@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // mesh is a server and peers on a Net, with what happened to them.
@@ -36,7 +37,7 @@ func newMesh(t testing.TB, cfg Config, timing core.Timing) *mesh {
 }
 
 // peer adds the i-th peer: a name, and port 3001+i.
-func (m *mesh) peer(i int) *Node { return m.named(core.Char('A'+i).Name(), uint16(3001+i)) }
+func (m *mesh) peer(i int) *Node { return m.named(core.Name(rune('A'+i)), uint16(3001+i)) }
 
 func (m *mesh) named(name core.Name, port uint16) *Node {
 	return m.AddPeer(core.PeerConfig{Self: core.Member{Name: name, Addr: Addr(port)}, Timing: m.timing,
@@ -50,7 +51,7 @@ func (m *mesh) named(name core.Name, port uint16) *Node {
 // peers adds and launches n peers with all names from ' ' on.
 func (m *mesh) peers(n int) {
 	for i := range n {
-		m.named(core.Char(' '+i).Name(), uint16(3001+i)).Launch()
+		m.named(core.Name(rune(' '+i)), uint16(3001+i)).Launch()
 	}
 }
 
@@ -220,7 +221,7 @@ func TestConflict(t *testing.T) {
 	rival := m.named("A", 3050) // a held name on another port
 	m.At(time.Second, rival.Launch)
 	m.At(1200*time.Millisecond, func() { // another name on a held port
-		m.Inject(3051, ServerPort, core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: 'Z', Port: b.Port()}}.Append(nil))
+		m.Inject(3051, ServerPort, wire.Message{Type: core.TypeBirth, Entry: wire.Entry{Name: 'Z', Port: b.Port()}}.Append(nil))
 	})
 	m.Run(2 * time.Second)
 	m.views(map[*Node]string{a: "B", b: "A", rival: ""})
@@ -253,9 +254,9 @@ func TestGhost(t *testing.T) {
 			return d
 		}
 		m.server.Launch()
-		m.Inject(4000, ServerPort, core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: 'A', Port: 4000}}.Append(nil))
+		m.Inject(4000, ServerPort, wire.Message{Type: core.TypeBirth, Entry: wire.Entry{Name: 'A', Port: 4000}}.Append(nil))
 		if x.proven {
-			m.Inject(4000, ServerPort, core.Message{Type: core.TypeKeepAlive, Entry: core.Entry{Name: 'A'}}.Append(nil))
+			m.Inject(4000, ServerPort, wire.Message{Type: core.TypeKeepAlive, Entry: wire.Entry{Name: 'A'}}.Append(nil))
 		}
 		a := m.peer(0)
 		m.At(time.Second, a.Launch)
@@ -315,7 +316,7 @@ func TestPacing(t *testing.T) {
 	m.server.Launch()
 	for i := range core.MaxPeers {
 		m.At(time.Duration(i)*time.Millisecond, func() {
-			m.Inject(9, ServerPort, core.Message{Type: core.TypeBirth, Entry: core.Entry{Name: core.Char(' ' + i), Port: uint16(4001 + i)}}.Append(nil))
+			m.Inject(9, ServerPort, wire.Message{Type: core.TypeBirth, Entry: wire.Entry{Name: wire.Name(' ' + i), Port: uint16(4001 + i)}}.Append(nil))
 		})
 	}
 	m.Run(94 * time.Millisecond)
@@ -357,7 +358,7 @@ func TestPauseAndQueue(t *testing.T) {
 	m.At(time.Second, b.Pause)
 	for i := range 5 {
 		m.At(1100*time.Millisecond, func() {
-			m.Inject(a.Port(), b.Port(), core.Message{Type: core.TypeVanilla, Payload: []byte{byte('0' + i)}}.Append(nil))
+			m.Inject(a.Port(), b.Port(), wire.Message{Type: core.TypeVanilla, Payload: []byte{byte('0' + i)}}.Append(nil))
 		})
 	}
 	m.At(2*time.Second, b.Resume)
@@ -584,7 +585,7 @@ func TestNoAllocation(t *testing.T) {
 		m := newMesh(t, Config{Fault: fault, Queue: 1000}, core.DefaultTiming())
 		m.server.Launch()
 		for i := range 20 {
-			m.AddPeer(core.PeerConfig{Self: core.Member{Name: core.Char('A' + i).Name(), Addr: Addr(uint16(3001 + i))}, Timing: m.timing}).Launch()
+			m.AddPeer(core.PeerConfig{Self: core.Member{Name: core.Name(rune('A' + i)), Addr: Addr(uint16(3001 + i))}, Timing: m.timing}).Launch()
 		}
 		m.Run(time.Minute)
 		until := m.Now()

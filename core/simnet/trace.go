@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // What says what an Event is about.
@@ -62,7 +63,7 @@ func (e Event) Append(b []byte) []byte {
 
 // appendDatagram describes a datagram on one line of printable ASCII.
 func appendDatagram(b, datagram []byte) []byte {
-	m, err := core.Parse(datagram)
+	m, err := wire.Parse(datagram)
 	if err != nil {
 		return fmt.Appendf(b, "%d bytes %x: %v", len(datagram), datagram[:min(len(datagram), 32)], err)
 	}

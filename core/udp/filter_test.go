@@ -7,18 +7,19 @@ import (
 	"golang.org/x/net/bpf"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // acceptable reports that a server can take a datagram: a birth, but for one with
 // port 0, which the filter does not look at, or a keep-alive.
 func acceptable(b []byte) bool {
-	m, err := core.Parse(b)
+	m, err := wire.Parse(b)
 	return err == nil && (m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive) || err == core.ErrPort && len(b) == 6
 }
 
 // filterCases are valid datagrams, and such as are nearly valid.
 func filterCases() (all [][]byte) {
-	for _, b := range [][]byte{birth(core.Entry{Name: 'A'}), birth(every(34)[33]), keepAlive('A'), {0xC1, 0, 1, 0, 'A', 0, 0x3E, 0x0C}, vanilla("A"), {0, 0xC3, 0, 'A'}, {0xC3, 1, 'A', 0}} {
+	for _, b := range [][]byte{birth(wire.Entry{Name: 'A'}), birth(every(34)[33]), keepAlive('A'), {0xC1, 0, 1, 0, 'A', 0, 0x3E, 0x0C}, vanilla("A"), {0, 0xC3, 0, 'A'}, {0xC3, 1, 'A', 0}} {
 		for n := range len(b) {
 			all = append(all, b[:n:n])
 		}
@@ -38,7 +39,7 @@ func filterCases() (all [][]byte) {
 // The filter lets pass what a server can take, and nothing else.
 func TestServerFilter(t *testing.T) {
 	t.Parallel()
-	program, ok := bpf.Disassemble(assemble(core.NewExact(host).Accepts()))
+	program, ok := bpf.Disassemble(assemble((&core.Exact{Host: host}).Accepts()))
 	if !ok {
 		t.Fatal("no program")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/udp/baseline"
+	"p2plocal/core/wire"
 )
 
 // The benchmarks of this file measure the driver beside a C program that does
@@ -65,7 +66,7 @@ func (c *clocked) Poll(time.Time) (core.Outgoing, time.Time) {
 // idleServer is a server on a socket of its own, not yet served, that knows
 // entries, removes none, and lets none that has sent no keep-alive keep its port
 // for longer than 10 ms.
-func idleServer(b *testing.B, readBuffer int, entries []core.Entry) (*Socket, *clocked) {
+func idleServer(b *testing.B, readBuffer int, entries []wire.Entry) (*Socket, *clocked) {
 	b.Helper()
 	s := listen(b, readBuffer)
 	timing := core.DefaultTiming()
@@ -88,7 +89,7 @@ func idleServer(b *testing.B, readBuffer int, entries []core.Entry) (*Socket, *c
 // datagram handed over, through Poll, the driver and the kernel.
 func BenchmarkFanout(b *testing.B) {
 	const n = 80
-	var entries []core.Entry
+	var entries []wire.Entry
 	var fds []int
 	for i := range n {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0)
@@ -104,10 +105,10 @@ func BenchmarkFanout(b *testing.B) {
 			b.Fatal(err)
 		}
 		fds = append(fds, fd)
-		entries = append(entries, core.Entry{Name: core.Char(' ' + i), Port: uint16(name.(*unix.SockaddrInet4).Port)})
+		entries = append(entries, wire.Entry{Name: wire.Name(' ' + i), Port: uint16(name.(*unix.SockaddrInet4).Port)})
 	}
 	s, d := idleServer(b, 0, entries)
-	rivals := [2][]byte{birth(core.Entry{Name: '~', Port: entries[n-1].Port}), birth(entries[n-1])}
+	rivals := [2][]byte{birth(wire.Entry{Name: '~', Port: entries[n-1].Port}), birth(entries[n-1])}
 	round := 0
 	space := make([]byte, 2048)
 	beside(b, program(b, "fanout", n, 4+4*n), "fanout", func() float64 {

@@ -19,7 +19,7 @@ import (
 func TestFilterInKernel(t *testing.T) {
 	t.Parallel()
 	s, u := listen(t, ReadBuffer), sender(t)
-	if !s.conn.filter(assemble(core.NewExact(host).Accepts())) {
+	if !s.conn.filter(assemble((&core.Exact{Host: host}).Accepts())) {
 		t.Fatal("the kernel takes no filter")
 	}
 	datagrams := filterCases()
@@ -75,7 +75,7 @@ func (m *sufferer) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return core.Outgoing{}, m.next
 }
 func (m *sufferer) Lost(time.Time)        { m.lost.Add(1) }
-func (m *sufferer) Accepts() []core.Shape { return core.NewExact(host).Accepts() }
+func (m *sufferer) Accepts() []core.Shape { return (&core.Exact{Host: host}).Accepts() }
 
 // A flood of garbage brings the filter, its end takes it away.
 func TestOverload(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // TestMain also makes sure that no test has left a goroutine of Serve's behind.
@@ -38,19 +39,19 @@ var host = netip.MustParseAddr("127.0.0.1")
 func from(port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
 
 // every is n peers on ports of their own.
-func every(n int) (all []core.Entry) {
+func every(n int) (all []wire.Entry) {
 	for i := range n {
-		all = append(all, core.Entry{Name: core.Char(' ' + i), Port: uint16(3101 + i)})
+		all = append(all, wire.Entry{Name: wire.Name(' ' + i), Port: uint16(3101 + i)})
 	}
 	return all
 }
 
-func birth(e core.Entry) []byte { return core.Message{Type: core.TypeBirth, Entry: e}.Append(nil) }
-func keepAlive(n core.Char) []byte {
-	return core.Message{Type: core.TypeKeepAlive, Entry: core.Entry{Name: n}}.Append(nil)
+func birth(e wire.Entry) []byte { return wire.Message{Type: core.TypeBirth, Entry: e}.Append(nil) }
+func keepAlive(n wire.Name) []byte {
+	return wire.Message{Type: core.TypeKeepAlive, Entry: wire.Entry{Name: n}}.Append(nil)
 }
 func vanilla(s string) []byte {
-	return core.Message{Type: core.TypeVanilla, Payload: []byte(s)}.Append(nil)
+	return wire.Message{Type: core.TypeVanilla, Payload: []byte(s)}.Append(nil)
 }
 
 // patience is how long a test waits for what must come, before it fails.
@@ -341,7 +342,7 @@ func join(t testing.TB, n int) (took time.Duration, d *core.Directory, server *S
 		}
 		had := false
 		peers[i], err = core.NewPeer(core.PeerConfig{
-			Self: core.Member{Name: core.Char(' ' + i).Name(), Addr: sockets[i].Addr()}, Server: s.Addr(), Timing: timing,
+			Self: core.Member{Name: core.Name(rune(' ' + i)), Addr: sockets[i].Addr()}, Server: s.Addr(), Timing: timing,
 			Observe: func(e *core.Event) {
 				if e.Kind == core.Listed && !had && e.All.Len() == n {
 					if had = true; incomplete.Add(-1) == 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -16,7 +17,7 @@ type batch struct {
 	mode, what string
 	shots      []hostile.Shot
 	skipped    int          // shots that there is no source for
-	ghosts     []core.Entry // that must be reaped, a while after the last sign of life
+	ghosts     []wire.Entry // that must be reaped, a while after the last sign of life
 	flood      bool
 	whole      bool // one case: its shots belong together
 	linger     bool // judged only when a peer under attack has broadcast
@@ -78,9 +79,9 @@ func (c *campaign) batches() (batches func(int) (batch, bool), listed int, err e
 
 // expectRemoved are those that shots bring into a server's directory and that nobody
 // keeps there.
-func (c *campaign) expectRemoved(shots []hostile.Shot) (all []core.Entry) {
+func (c *campaign) expectRemoved(shots []hostile.Shot) (all []wire.Entry) {
 	for _, s := range shots {
-		if m, err := core.Parse(s.Datagram); c.Role == hostile.Server && err == nil && m.Type == core.TypeBirth &&
+		if m, err := wire.Parse(s.Datagram); c.Role == hostile.Server && err == nil && m.Type == core.TypeBirth &&
 			!slices.Contains(all, m.Entry) && !c.mesh.canaries[0].sees(m.Entry) {
 			all = append(all, m.Entry)
 		}
@@ -141,12 +142,12 @@ func (c *campaign) keepSendable(b *batch) {
 // mayAnswer says that a sound target must answer a datagram: an exact repeat of a
 // canary's birth, or what invites it to send to a bystander.
 func (c *campaign) mayAnswer(d []byte) bool {
-	m, err := core.Parse(d)
+	m, err := wire.Parse(d)
 	if err == nil && m.Type == core.TypeBirth && slices.Contains(c.env.Members, m.Entry) {
 		return true
 	}
-	return c.bystanders.mayDraw(d, func(n core.Char) bool {
-		return slices.ContainsFunc(c.env.Members, func(e core.Entry) bool { return e.Name == n })
+	return c.bystanders.mayDraw(d, func(n wire.Name) bool {
+		return slices.ContainsFunc(c.env.Members, func(e wire.Entry) bool { return e.Name == n })
 	})
 }
 
@@ -157,7 +158,7 @@ func (c *campaign) bystanderBatch() batch {
 	add := func(name, why string, d []byte) {
 		b.shots = append(b.shots, hostile.Shot{Datagram: d, Case: b.what + "/" + name, Comment: why})
 	}
-	forged := hostile.Directory(a, core.Entry{Name: c.env.Spare[0].Name, Port: port})
+	forged := hostile.Directory(a, wire.Entry{Name: c.env.Spare[0].Name, Port: port})
 	if c.Role == hostile.Peer {
 		add("forged-directory", "only the server's word counts", forged)
 		add("birth", "a birth is not for a peer", hostile.Birth(uint16(c.env.Spare[0].Name), port))
@@ -228,7 +229,7 @@ func (c *campaign) single(k hostile.Case) batch {
 	if c.Role == hostile.Server && k.Span() > time.Second && len(k.Left) == 0 && k.Steps[len(k.Steps)-1].At > 2100*time.Millisecond {
 		for _, s := range k.Steps {
 			if s.Fate == core.Born {
-				m, _ := core.Parse(s.Datagram)
+				m, _ := wire.Parse(s.Datagram)
 				b.ghosts = append(b.ghosts, m.Entry)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/send"
 	"p2plocal/fuzz/target"
 )
@@ -56,8 +57,8 @@ func (b *bystanders) close() { b.socket.Close() }
 
 // mayDraw says that a sound target may answer a datagram by sending to a
 // bystander: by chance it is a birth there, or a directory that names it.
-func (b *bystanders) mayDraw(d []byte, held func(core.Char) bool) bool {
-	m, err := core.Parse(d)
+func (b *bystanders) mayDraw(d []byte, held func(wire.Name) bool) bool {
+	m, err := wire.Parse(d)
 	if err != nil {
 		return false
 	}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/send"
 	"p2plocal/fuzz/target"
@@ -210,7 +210,7 @@ func (c *campaign) endedAtStart() error {
 }
 
 // peerName is what a peer that the campaign starts is called.
-const peerName = core.Char('T')
+const peerName = wire.Name('T')
 
 func (c *campaign) upPeer(ctx context.Context) (err error) {
 	server := c.Target
@@ -255,17 +255,17 @@ func (c *campaign) findPeer() error {
 	canary := c.mesh.canaries[0]
 	canary.mu.Lock()
 	defer canary.mu.Unlock()
-	name := canary.find(func(e core.Entry) bool { return e.Port == c.Peer.Port() })
+	name := canary.find(func(e wire.Entry) bool { return e.Port == c.Peer.Port() })
 	if name == 0 {
 		return fmt.Errorf("no peer on port %d is in the directory of %v", c.Peer.Port(), c.Target)
 	}
-	c.targetPeer.entry = core.Entry{Name: name, Port: c.Peer.Port()}
+	c.targetPeer.entry = wire.Entry{Name: name, Port: c.Peer.Port()}
 	return nil
 }
 
 // startPeer starts a peer of ours and waits until it is in the directory.
 func (c *campaign) startPeer(ctx context.Context, server netip.AddrPort) (err error) {
-	c.targetPeer.entry = core.Entry{Name: peerName, Port: c.Ports + peerPort}
+	c.targetPeer.entry = wire.Entry{Name: peerName, Port: c.Ports + peerPort}
 	command := target.Command{Line: c.Exec, Name: peerName.String(), Listen: netip.AddrPortFrom(server.Addr(), c.targetPeer.entry.Port), Server: server}
 	if c.process, err = target.Start(command); err != nil {
 		return err
@@ -311,9 +311,9 @@ func (c *campaign) environment() hostile.Env {
 	for _, p := range c.mesh.canaries {
 		e.Members = append(e.Members, p.entry)
 	}
-	for n := core.Char(' '); n.Valid(); n++ {
+	for n := wire.Name(' '); n.Valid(); n++ {
 		// Nobody reads on these ports: they answer the target with an ICMP error.
-		if s := (core.Entry{Name: n, Port: 2 + uint16(n)}); n != c.targetPeer.entry.Name && !c.mesh.canaries[0].conflicts(s) {
+		if s := (wire.Entry{Name: n, Port: 2 + uint16(n)}); n != c.targetPeer.entry.Name && !c.mesh.canaries[0].conflicts(s) {
 			e.Spare = append(e.Spare, s)
 		}
 	}

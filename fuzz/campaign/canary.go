@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/target"
 )
 
@@ -17,17 +18,17 @@ import (
 // it has seen there.
 type canary struct {
 	*served
-	entry  core.Entry
+	entry  wire.Entry
 	peer   *core.Peer
 	marker *net.UDPConn   // that marks come from
 	joined chan struct{}  // closed once a directory has named it
 	got    *atomic.Uint64 // datagrams from the target, to all canaries and probes
 
 	mu        sync.Mutex
-	view      core.Entries // the last directory's
+	view      wire.Entries // the last directory's
 	repeated  uint64       // bytes of directories that said what the last one had said
 	malformed []byte       // the first of the target's datagrams that is none
-	heard     map[core.Char]heardMessages
+	heard     map[wire.Name]heardMessages
 	sent      uint64    // datagrams to the server
 	alive     time.Time // when it last sent a sign of life
 	late      time.Time // when it last did so more than lateAlive after the one before
@@ -41,8 +42,8 @@ const lateAlive = time.Second
 
 // join makes a peer on a port (0: the kernel's choice) and has it born. It must
 // be left by leave.
-func join(server netip.AddrPort, e core.Entry, retry time.Duration, got *atomic.Uint64) (*canary, error) {
-	c := &canary{joined: make(chan struct{}), got: got, heard: map[core.Char]heardMessages{}, alive: time.Now()}
+func join(server netip.AddrPort, e wire.Entry, retry time.Duration, got *atomic.Uint64) (*canary, error) {
+	c := &canary{joined: make(chan struct{}), got: got, heard: map[wire.Name]heardMessages{}, alive: time.Now()}
 	timing := core.DefaultTiming()
 	timing.Retry, timing.Broadcast = retry, 0
 	var err error
@@ -51,8 +52,8 @@ func join(server netip.AddrPort, e core.Entry, retry time.Duration, got *atomic.
 	}
 	marker := c.marker.LocalAddr().(*net.UDPAddr).AddrPort()
 	c.served, err = serve(netip.AddrPortFrom(server.Addr(), e.Port), func(self netip.AddrPort) (_ core.Machine, err error) {
-		c.entry = core.Entry{Name: e.Name, Port: self.Port()}
-		c.peer, err = core.NewPeer(core.PeerConfig{Self: c.entry.At(server.Addr()), Server: server, Timing: timing, Observe: c.observer(server, marker)}, time.Now())
+		c.entry = wire.Entry{Name: e.Name, Port: self.Port()}
+		c.peer, err = core.NewPeer(core.PeerConfig{Self: c.entry.Member(server.Addr()), Server: server, Timing: timing, Observe: c.observer(server, marker)}, time.Now())
 		return c.peer, err
 	})
 	if err != nil {
@@ -74,7 +75,7 @@ func (c *canary) observer(server, marker netip.AddrPort) func(*core.Event) {
 			c.got.Add(1)
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			all := core.Entries(e.Data[4:])
+			all := wire.Entries(e.Data[4:])
 			if bytes.Equal(c.view, all) && c.view != nil {
 				c.repeated += uint64(len(e.Data))
 			}
@@ -86,7 +87,7 @@ func (c *canary) observer(server, marker netip.AddrPort) func(*core.Event) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			now := time.Now()
-			from := core.EntryOf(e.Peer).Name
+			from := wire.EntryOf(e.Peer).Name
 			v := c.heard[from]
 			c.heard[from] = heardMessages{v.times + 1, now, now.Sub(v.last), string(head(e.Data))}
 		case core.Sent:
@@ -157,7 +158,7 @@ type heardMessages struct {
 }
 
 // heardFrom is what has been heard of a peer.
-func (c *canary) heardFrom(from core.Char) heardMessages {
+func (c *canary) heardFrom(from wire.Name) heardMessages {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.heard[from]
@@ -165,7 +166,7 @@ func (c *canary) heardFrom(from core.Char) heardMessages {
 
 // find is the name of the first entry of the last directory that is as wanted,
 // 0 where none is; the caller holds mu.
-func (c *canary) find(wanted func(core.Entry) bool) core.Char {
+func (c *canary) find(wanted func(wire.Entry) bool) wire.Name {
 	for i := range c.view.Len() {
 		if e := c.view.At(i); wanted(e) {
 			return e.Name
@@ -174,22 +175,22 @@ func (c *canary) find(wanted func(core.Entry) bool) core.Char {
 	return 0
 }
 
-func (c *canary) sees(e core.Entry) bool {
+func (c *canary) sees(e wire.Entry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.find(func(x core.Entry) bool { return x == e }) != 0
+	return c.find(func(x wire.Entry) bool { return x == e }) != 0
 }
 
 // conflicts says that somebody else has a name or port of e's, as far as this
 // canary knows.
-func (c *canary) conflicts(e core.Entry) bool {
+func (c *canary) conflicts(e wire.Entry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.find(func(x core.Entry) bool { return x != e && (x.Name == e.Name || x.Port == e.Port) }) != 0
+	return c.find(func(x wire.Entry) bool { return x != e && (x.Name == e.Name || x.Port == e.Port) }) != 0
 }
 
 // free is a name that nobody in the last directory has, from the n-th on; 0: none is.
-func (c *canary) free(n int) core.Char {
+func (c *canary) free(n int) wire.Name {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	taken := [128]bool{}
@@ -197,7 +198,7 @@ func (c *canary) free(n int) core.Char {
 		taken[c.view.At(i).Name] = true
 	}
 	for i := range int(core.MaxPeers) {
-		if name := core.Char(' ' + (n+i)%core.MaxPeers); !taken[name] {
+		if name := wire.Name(' ' + (n+i)%core.MaxPeers); !taken[name] {
 			return name
 		}
 	}
@@ -218,8 +219,8 @@ func (c *canary) silent() bool {
 const excuseTime = 3 * time.Second
 
 // say sends a message to one fellow canary, by its name.
-func (c *canary) say(to core.Char, text string) {
-	c.socket.Do(func(now time.Time) { c.peer.Send(now, to.Name(), []byte(text)) })
+func (c *canary) say(to wire.Name, text string) {
+	c.socket.Do(func(now time.Time) { c.peer.Send(now, core.Name(to.String()), []byte(text)) })
 }
 
 // head is as much of a datagram as a line shows.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -41,27 +42,27 @@ type audit struct {
 var classes = [...]struct {
 	name  string
 	count func(*core.Counters) uint64
-	has   func(d []byte, m *core.Message, err error, role hostile.Role) bool
+	has   func(d []byte, m *wire.Message, err error, role hostile.Role) bool
 	mesh  [2]bool // to a server, or a peer: the mesh itself sends such, too
 }{
 	{"births", func(c *core.Counters) uint64 { return c.In.Birth.Datagrams }, claims(core.TypeBirth), [2]bool{true, false}},
 	{"keep-alives", func(c *core.Counters) uint64 { return c.In.KeepAlive.Datagrams }, claims(core.TypeKeepAlive), [2]bool{true, false}},
 	{"directories", func(c *core.Counters) uint64 { return c.In.Directory.Datagrams }, claims(core.TypeDirectory), [2]bool{false, true}},
 	{"vanilla messages", func(c *core.Counters) uint64 { return c.In.Vanilla.Datagrams }, claims(core.TypeVanilla), [2]bool{false, true}},
-	{"datagrams of other types", func(c *core.Counters) uint64 { return c.In.Other.Datagrams }, func(d []byte, _ *core.Message, _ error, _ hostile.Role) bool {
+	{"datagrams of other types", func(c *core.Counters) uint64 { return c.In.Other.Datagrams }, func(d []byte, _ *wire.Message, _ error, _ hostile.Role) bool {
 		return claimed(d) < core.TypeBirth || claimed(d) > core.TypeKeepAlive
 	}, [2]bool{}},
-	{"malformed datagrams", func(c *core.Counters) uint64 { return c.Events[core.Malformed] }, func(_ []byte, _ *core.Message, err error, _ hostile.Role) bool {
+	{"malformed datagrams", func(c *core.Counters) uint64 { return c.Events[core.Malformed] }, func(_ []byte, _ *wire.Message, err error, _ hostile.Role) bool {
 		return err != nil
 	}, [2]bool{}},
-	{"misdirected datagrams", func(c *core.Counters) uint64 { return c.Events[core.Misdirected] }, func(_ []byte, m *core.Message, err error, role hostile.Role) bool {
+	{"misdirected datagrams", func(c *core.Counters) uint64 { return c.Events[core.Misdirected] }, func(_ []byte, m *wire.Message, err error, role hostile.Role) bool {
 		forServer := m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive
 		return err == nil && forServer != (role == hostile.Server)
 	}, [2]bool{}},
 }
 
-func claims(t core.Type) func([]byte, *core.Message, error, hostile.Role) bool {
-	return func(d []byte, _ *core.Message, _ error, _ hostile.Role) bool { return claimed(d) == t }
+func claims(t core.Type) func([]byte, *wire.Message, error, hostile.Role) bool {
+	return func(d []byte, _ *wire.Message, _ error, _ hostile.Role) bool { return claimed(d) == t }
 }
 
 // claimed is the type that a datagram claims, 0 where it is too short for one.
@@ -76,7 +77,7 @@ func claimed(d []byte) core.Type {
 func (a *audit) sent(role hostile.Role, datagrams [][]byte, failed uint64) {
 	a.others += failed
 	for _, d := range datagrams {
-		m, err := core.Parse(d)
+		m, err := wire.Parse(d)
 		for i := range classes {
 			if classes[i].has(d, &m, err, role) {
 				a.known[i]++

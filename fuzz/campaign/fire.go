@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/send"
 	"p2plocal/fuzz/target"
@@ -260,9 +261,9 @@ func (c *campaign) checkGhosts(ctx context.Context, b batch, started time.Time) 
 
 // signOfLife is when the last of shots that a sound server takes for a sign of
 // life of e is due, and whether e is born by one of them.
-func signOfLife(shots []hostile.Shot, e core.Entry) (last time.Duration, born bool) {
+func signOfLife(shots []hostile.Shot, e wire.Entry) (last time.Duration, born bool) {
 	for _, s := range shots {
-		m, err := core.Parse(s.Datagram)
+		m, err := wire.Parse(s.Datagram)
 		switch {
 		case err != nil:
 		case m.Type == core.TypeBirth && m.Entry == e:

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/target"
 )
 
@@ -69,8 +69,8 @@ func newMesh(ctx context.Context, server netip.AddrPort, port uint16, timeout, f
 		return nil, err
 	}
 	m.late = m.monitor.Late
-	for name := core.Char('~'); len(m.canaries) < canaries && name > '~'-12; name-- { // some names may be taken
-		c, err := join(server, core.Entry{Name: name, Port: port + uint16(len(m.canaries))}, timeout/4, &m.got)
+	for name := wire.Name('~'); len(m.canaries) < canaries && name > '~'-12; name-- { // some names may be taken
+		c, err := join(server, wire.Entry{Name: name, Port: port + uint16(len(m.canaries))}, timeout/4, &m.got)
 		if err != nil {
 			return nil, err
 		}
@@ -180,7 +180,7 @@ func (m *mesh) await(timeout time.Duration, done func() bool) bool {
 
 // fresh is a name that nobody has, none of the last probes' among them; 0: the
 // directory is full, and stays so for longer than the silent are kept.
-func (m *mesh) fresh() (name core.Char) {
+func (m *mesh) fresh() (name wire.Name) {
 	m.probes += 7
 	for started := time.Now(); ; time.Sleep(pollInterval) {
 		if name = m.canaries[0].free(m.probes); name != 0 {
@@ -200,7 +200,7 @@ func (m *mesh) newcomer() (*canary, error) {
 		if name == 0 {
 			return nil, nil
 		}
-		g, err := join(m.server, core.Entry{Name: name}, m.timeout/4, &m.got)
+		g, err := join(m.server, wire.Entry{Name: name}, m.timeout/4, &m.got)
 		if err != nil || !m.canaries[0].conflicts(g.entry) {
 			return g, err
 		}

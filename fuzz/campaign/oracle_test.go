@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/send"
 	"p2plocal/fuzz/target"
@@ -43,9 +44,9 @@ func local(t *testing.T, timeout time.Duration) *mesh {
 // The kernel may give a probe the port of one that has gone and is not reaped
 // yet, whose birth a sound server refuses.
 func TestOneWhoseNameOrPortIsHeldIsShutOut(t *testing.T) {
-	held, other := core.Entry{Name: 'x', Port: 9}, core.Entry{Name: '~', Port: 11}
-	c := canary{view: core.Entries(nil).Append(held).Append(other)}
-	for e, want := range map[core.Entry]bool{
+	held, other := wire.Entry{Name: 'x', Port: 9}, wire.Entry{Name: '~', Port: 11}
+	c := canary{view: wire.Entries(nil).Append(held).Append(other)}
+	for e, want := range map[wire.Entry]bool{
 		held:                     false,
 		{Name: 'y', Port: 9}:     true,
 		{Name: 'x', Port: 10}:    true,
@@ -191,7 +192,7 @@ func TestCanariesCatchUp(t *testing.T) {
 func TestBystanderIsInvitedByBirthAndDirectoryAlone(t *testing.T) {
 	b, _ := newBystander(t)
 	here := b.port()
-	held := func(n core.Char) bool { return n == 'A' }
+	held := func(n wire.Name) bool { return n == 'A' }
 	for _, c := range []struct {
 		what     string
 		datagram []byte
@@ -201,8 +202,8 @@ func TestBystanderIsInvitedByBirthAndDirectoryAlone(t *testing.T) {
 		{"a birth that is refused", hostile.Birth('A', here), false},
 		{"a birth elsewhere", hostile.Birth('B', here^1), false},
 		{"half a birth", hostile.Birth('B', here)[:5], false},
-		{"a directory that names it", hostile.Directory(core.Entry{Name: 'B', Port: here}), true},
-		{"a directory that does not", hostile.Directory(core.Entry{Name: 'B', Port: here ^ 1}), false},
+		{"a directory that names it", hostile.Directory(wire.Entry{Name: 'B', Port: here}), true},
+		{"a directory that does not", hostile.Directory(wire.Entry{Name: 'B', Port: here ^ 1}), false},
 		{"a keep-alive", hostile.KeepAlive('B'), false},
 	} {
 		if got := b.mayDraw(c.datagram, held); got != c.want {
@@ -228,7 +229,7 @@ func TestSecondNewcomerTells(t *testing.T) {
 	t.Parallel()
 	m := local(t, 10*time.Second)
 	m.timeout = time.Second
-	peer, err := join(m.server, core.Entry{Name: 'T'}, m.timeout, &m.got)
+	peer, err := join(m.server, wire.Entry{Name: 'T'}, m.timeout, &m.got)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,16 +247,16 @@ func TestSecondNewcomerTells(t *testing.T) {
 		t.Errorf("mute: %q, want hung", kind)
 	}
 	peer.mu.Lock()
-	var old []core.Entry
-	peer.find(func(e core.Entry) bool { old = append(old, e); return false })
+	var old []wire.Entry
+	peer.find(func(e wire.Entry) bool { old = append(old, e); return false })
 	peer.mu.Unlock()
 	go func() { // broadcasts from the second newcomer on
-		for newcomers := map[core.Entry]bool{}; len(newcomers) < 2; time.Sleep(time.Millisecond) {
+		for newcomers := map[wire.Entry]bool{}; len(newcomers) < 2; time.Sleep(time.Millisecond) {
 			if closed(peer.done) {
 				return
 			}
 			peer.mu.Lock()
-			peer.find(func(e core.Entry) bool {
+			peer.find(func(e wire.Entry) bool {
 				if !slices.Contains(old, e) {
 					newcomers[e] = true
 				}

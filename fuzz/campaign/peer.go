@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"time"
 
-	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // targetPeer is a peer under attack, as its mesh sees it.
 type targetPeer struct {
-	entry    core.Entry
+	entry    wire.Entry
 	interval time.Duration // between its broadcasts; 0: it does not broadcast
 }
 
@@ -29,7 +29,7 @@ const learnTime = 15 * time.Second
 
 // measureInterval waits for two of a peer's broadcasts to tell its interval; 0: it has not
 // sent them, or is not in the directory any more.
-func (m *mesh) measureInterval(e core.Entry) time.Duration {
+func (m *mesh) measureInterval(e wire.Entry) time.Duration {
 	heard := func() heardMessages { return m.canaries[0].heardFrom(e.Name) }
 	first := heard().times
 	m.await(learnTime, func() bool { return heard().times >= first+2 || !m.canaries[0].sees(e) })

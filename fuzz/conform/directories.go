@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // directories are the sound ones of some events, taken apart.
 func directories(events []event) (all []directorySeen) {
 	for _, e := range events {
-		if m, err := core.Parse(e.datagram); err == nil && m.Type == core.TypeDirectory {
+		if m, err := wire.Parse(e.datagram); err == nil && m.Type == core.TypeDirectory {
 			all = append(all, directorySeen{e.at, m.Entries})
 		}
 	}
@@ -22,13 +23,13 @@ func directories(events []event) (all []directorySeen) {
 // directorySeen is a directory that somebody was sent.
 type directorySeen struct {
 	at      time.Time
-	entries core.Entries
+	entries wire.Entries
 }
 
-func (d directorySeen) lists(x core.Entry) bool { return d.entries.Contains(x) }
+func (d directorySeen) lists(x wire.Entry) bool { return d.entries.Contains(x) }
 
 // ownEntries are the entries of a directory that have to do with the case, sorted.
-func (l *trial) ownEntries(d directorySeen) (own []core.Entry) {
+func (l *trial) ownEntries(d directorySeen) (own []wire.Entry) {
 	for e := range d.entries.Each() {
 		foreign := slices.Contains(l.residents, e) ||
 			!l.alone && !slices.Contains(l.names, e.Name) && !slices.ContainsFunc(l.endpoints, func(p *endpoint) bool { return p.entry.Name != 0 && p.addr.Port() == e.Port })
@@ -39,13 +40,13 @@ func (l *trial) ownEntries(d directorySeen) (own []core.Entry) {
 	return sorted(own)
 }
 
-func sorted(entries []core.Entry) []core.Entry {
+func sorted(entries []wire.Entry) []wire.Entry {
 	entries = slices.Clone(entries)
-	slices.SortFunc(entries, func(a, b core.Entry) int { return int(a.Name) - int(b.Name) })
+	slices.SortFunc(entries, func(a, b wire.Entry) int { return int(a.Name) - int(b.Name) })
 	return entries
 }
 
-func entriesOf(endpoints []*endpoint) (entries []core.Entry) {
+func entriesOf(endpoints []*endpoint) (entries []wire.Entry) {
 	for _, p := range endpoints {
 		entries = append(entries, p.entry)
 	}
@@ -58,7 +59,7 @@ func (l *trial) knows(p *endpoint, want ...*endpoint) directorySeen {
 }
 
 // knowsIn is knows with a time, and only for what has come since a mark.
-func (l *trial) knowsIn(within time.Duration, since int, p *endpoint, entries []core.Entry) (last directorySeen) {
+func (l *trial) knowsIn(within time.Duration, since int, p *endpoint, entries []wire.Entry) (last directorySeen) {
 	entries = sorted(entries)
 	l.expect(p, since, within, fmt.Sprintf("%s is told within %v of %s", p, within, l.listed(entries)), func() bool {
 		all := directories(l.came(p, since))
@@ -73,9 +74,9 @@ func (l *trial) knowsIn(within time.Duration, since int, p *endpoint, entries []
 
 // first waits for the first directory that names a peer: it is of just these.
 // What the server has wrongly taken in is in it, however soon it is reaped again.
-func (l *trial) first(p *endpoint, entries []core.Entry) {
+func (l *trial) first(p *endpoint, entries []wire.Entry) {
 	entries = sorted(entries)
-	var got []core.Entry
+	var got []wire.Entry
 	if !l.wait(soon, func() bool {
 		for _, d := range directories(l.came(p, 0)) {
 			if d.lists(p.entry) {
@@ -90,7 +91,7 @@ func (l *trial) first(p *endpoint, entries []core.Entry) {
 }
 
 // listed is a list of entries in words.
-func (l *trial) listed(entries []core.Entry) string {
+func (l *trial) listed(entries []wire.Entry) string {
 	var b strings.Builder
 	if l.alone {
 		b.WriteString("exactly")
@@ -110,11 +111,11 @@ func (l *trial) listed(entries []core.Entry) string {
 	return b.String()
 }
 
-func whole(d directorySeen) []core.Entry { return sorted(slices.Collect(d.entries.Each())) }
+func whole(d directorySeen) []wire.Entry { return sorted(slices.Collect(d.entries.Each())) }
 
 // repeats is how many directories since a time said what the one before had said.
 func repeats(came []event, since time.Time) (n int) {
-	var last []core.Entry
+	var last []wire.Entry
 	for i, d := range directories(came) {
 		now := whole(d)
 		if slices.Equal(now, last) && i > 0 && d.at.After(since) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // Hex is a datagram, in JSON as hexadecimal digits.
@@ -114,7 +115,7 @@ func Dissect(b []byte) (fields []Field) {
 }
 
 func nameOf(v uint16) string {
-	if n := core.Char(v); v < 0x80 && n.Valid() {
+	if n := wire.Name(v); v < 0x80 && n.Valid() {
 		return fmt.Sprintf("%q", rune(n))
 	}
 	return fmt.Sprintf("0x%04X, which is no name", v)
@@ -152,7 +153,7 @@ func Annotate(b []byte) (lines []string) {
 
 // Summary is a datagram in a few words.
 func Summary(b []byte) string {
-	m, err := core.Parse(b)
+	m, err := wire.Parse(b)
 	if err != nil {
 		return fmt.Sprintf("%s that %s", plural(len(b), "byte"), strings.Replace(err.Error(), "malformed:", "are malformed:", 1))
 	}

@@ -9,15 +9,15 @@ import (
 	"strings"
 	"testing"
 
-	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
 func TestAnnotate(t *testing.T) {
 	t.Parallel()
-	many := []core.Entry{}
-	for n := core.Char('A'); n <= 'L'; n++ {
-		many = append(many, core.Entry{Name: n, Port: 3100 + uint16(n)})
+	many := []wire.Entry{}
+	for n := wire.Name('A'); n <= 'L'; n++ {
+		many = append(many, wire.Entry{Name: n, Port: 3100 + uint16(n)})
 	}
 	for _, test := range []struct {
 		datagram string // hexadecimal, with blanks

@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"time"
 
-	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -27,7 +27,7 @@ type endpoint struct {
 	trial    *trial
 	label    string
 	udp      *net.UDPConn
-	entry    core.Entry // a peer's
+	entry    wire.Entry // a peer's
 	addr     netip.AddrPort
 	borrowed bool // the socket is somebody else's
 
@@ -66,7 +66,7 @@ func (p *endpoint) alive() time.Time { return p.toServer(hostile.KeepAliveOf(p.e
 
 // claimOf is a birth with the name of another and this endpoint's port: they conflict.
 func (p *endpoint) claimOf(of *endpoint) []byte {
-	return hostile.BirthOf(core.Entry{Name: of.entry.Name, Port: p.addr.Port()})
+	return hostile.BirthOf(wire.Entry{Name: of.entry.Name, Port: p.addr.Port()})
 }
 
 func (p *endpoint) String() string { return p.label }

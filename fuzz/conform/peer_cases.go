@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -28,7 +29,7 @@ func peerCases() []group {
 
 // peerSide is what a trial has of a peer under test.
 type peerSide struct {
-	self core.Entry // the target
+	self wire.Entry // the target
 	home *endpoint  // its server, which is meshcheck
 	born time.Time  // when its birth came; known after awaitBirth
 }
@@ -48,7 +49,7 @@ func (l *trial) awaitBirth() {
 const startup = 5 * time.Second // that a process may take until it is there
 
 // teach sends the target a directory from its server.
-func (l *trial) teach(entries ...core.Entry) time.Time {
+func (l *trial) teach(entries ...wire.Entry) time.Time {
 	return l.home.send(l.at(), hostile.Directory(entries...))
 }
 
@@ -162,7 +163,7 @@ type letter struct {
 // letters are the messages that a neighbour got. The lock is held.
 func (l *trial) letters(p *endpoint) (all []letter) {
 	for _, e := range l.came(p, 0) {
-		if m, err := core.Parse(e.datagram); err == nil && m.Type == core.TypeVanilla {
+		if m, err := wire.Parse(e.datagram); err == nil && m.Type == core.TypeVanilla {
 			all = append(all, letter{e, string(m.Payload)})
 		}
 	}
@@ -187,7 +188,7 @@ func (l *trial) allHear(neighbours []*endpoint) {
 
 // text is what the target broadcasts.
 func (l *trial) text(counter uint16) string {
-	return string(core.AppendBroadcast(nil, l.self.Name.Name(), counter, 0))
+	return string(core.AppendBroadcast(nil, core.Name(l.self.Name.String()), counter, 0))
 }
 
 // says ensures that a message is the one that is due.
@@ -311,7 +312,7 @@ func peerBroadcasts() []Case {
 		{Title: "a message is type, length, text and one zero byte", span: one, members: 1, called: func(l *trial, m []*endpoint) {
 			l.expect(m[0], 0, time.Until(l.born.Add(broadcast))+soon, "a broadcast", func() bool { return len(l.came(m[0], 0)) > 0 })
 			first := l.got(m[0], 0)[0].datagram
-			if x, err := core.Parse(first); err != nil || x.Type != core.TypeVanilla {
+			if x, err := wire.Parse(first); err != nil || x.Type != core.TypeVanilla {
 				l.surely(m[0], 0, "type 0x00C2, a length of n, n bytes of text and one zero byte: 5 + n bytes", Summary(first))
 			}
 		}},
@@ -366,7 +367,7 @@ func peerMessages() []Case {
 			}
 		}},
 		{Title: "a message of another broadcaster's is printed", members: 1, called: func(l *trial, m []*endpoint) {
-			say(l, m[0], string(core.AppendBroadcast(nil, m[0].entry.Name.Name(), 0xFFFF, 0)))
+			say(l, m[0], string(core.AppendBroadcast(nil, core.Name(m[0].entry.Name.String()), 0xFFFF, 0)))
 		}},
 		{Title: "a message of 400 bytes is printed whole", members: 1, called: func(l *trial, m []*endpoint) {
 			say(l, m[0], strings.Repeat("0123456789", 39)+"[the end]!")

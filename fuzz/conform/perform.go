@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/target"
 )
 
@@ -87,7 +87,7 @@ func (l *trial) probe(within time.Duration) {
 	const births = 3
 	if name == 0 { // the case has used them all
 		for _, p := range l.endpoints {
-			if p.entry != (core.Entry{Name: l.names[0], Port: p.addr.Port()}) {
+			if p.entry != (wire.Entry{Name: l.names[0], Port: p.addr.Port()}) {
 				continue
 			}
 			for range births {
@@ -100,7 +100,7 @@ func (l *trial) probe(within time.Duration) {
 		l.sleep(deadline + reap + 200*time.Millisecond)
 	}
 	p := l.open("probe", l.server.Addr(), 0)
-	p.entry = core.Entry{Name: name, Port: p.addr.Port()}
+	p.entry = wire.Entry{Name: name, Port: p.addr.Port()}
 	for range births {
 		if p.birth(); l.wait(within, func() bool { return len(l.came(p, 0)) > 0 }) {
 			return

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -64,7 +64,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		return Report{}, err
 	}
 	defer m.Close()
-	r := &run{Config: c, lateness: m, results: map[string]Result{}, taken: map[core.Char]bool{}}
+	r := &run{Config: c, lateness: m, results: map[string]Result{}, taken: map[wire.Name]bool{}}
 	r.Parallel = cmp.Or(r.Parallel, DefaultParallel)
 	r.report = Report{Name: c.Name, Target: cmp.Or(c.Exec, c.Address.String()), Role: c.Role.String(), Started: time.Now()}
 	switch {
@@ -98,7 +98,7 @@ type run struct {
 
 	mu      sync.Mutex
 	results map[string]Result
-	taken   map[core.Char]bool // names of peers under test
+	taken   map[wire.Name]bool // names of peers under test
 	failed  error
 }
 
@@ -254,14 +254,14 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 }
 
 // nameOrder is every name there is, those first that no implementation refuses.
-var nameOrder = func() (names []core.Char) {
-	for n := core.Char('A'); n <= 'Z'; n++ {
+var nameOrder = func() (names []wire.Name) {
+	for n := wire.Name('A'); n <= 'Z'; n++ {
 		names = append(names, n)
 	}
-	for n := core.Char('a'); n < 'z'; n++ {
+	for n := wire.Name('a'); n < 'z'; n++ {
 		names = append(names, n)
 	}
-	for n := core.Char(' '); n.Valid(); n++ {
+	for n := wire.Name(' '); n.Valid(); n++ {
 		if (n < 'A' || n > 'Z') && (n < 'a' || n > 'z') {
 			names = append(names, n)
 		}
@@ -295,7 +295,7 @@ func (r *run) peers(ctx context.Context) (err error) {
 }
 
 // claim finds a name for a peer under test that no other has.
-func (r *run) claim(wanted string) core.Char {
+func (r *run) claim(wanted string) wire.Name {
 	for ; ; time.Sleep(settle) {
 		r.mu.Lock()
 		for _, n := range nameOrder[1:] { // A is in the catalogue's texts
@@ -309,7 +309,7 @@ func (r *run) claim(wanted string) core.Char {
 	}
 }
 
-func (r *run) unclaim(n core.Char) {
+func (r *run) unclaim(n wire.Name) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.taken, n)
@@ -322,7 +322,7 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 	defer l.close()
 	l.self.Name = r.claim(c.wanted)
 	defer r.unclaim(l.self.Name)
-	l.names = slices.DeleteFunc(slices.Clone(nameOrder), func(n core.Char) bool { return n == l.self.Name })
+	l.names = slices.DeleteFunc(slices.Clone(nameOrder), func(n wire.Name) bool { return n == l.self.Name })
 	l.names = append(l.names, 0)
 	port, release, err := target.FreePort(loopback)
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -117,7 +118,7 @@ func serverBirths() []Case {
 				l.sleep(settle)
 			}
 			changes := 0
-			var last []core.Entry
+			var last []wire.Entry
 			for _, d := range directories(l.got(m[0], since)) {
 				if own := l.ownEntries(d); !slices.Equal(own, last) {
 					changes, last = changes+1, own
@@ -159,7 +160,7 @@ func serverLayouts() []Case {
 		{Title: "a directory is 4 + 4n bytes: type, count n, n times name and port, little-endian", members: 3, called: func(l *trial, all []*endpoint) {
 			for _, p := range all {
 				for _, e := range l.got(p, 0) {
-					m, err := core.Parse(e.datagram)
+					m, err := wire.Parse(e.datagram)
 					switch {
 					case err != nil:
 						l.surely(p, 0, "every datagram is a sound directory", fmt.Sprintf("one is %v", err))
@@ -208,10 +209,10 @@ func serverConflicts() []Case {
 			l.contest(s, s.claimOf(m[0]), m[0])
 		}},
 		{Title: "a birth with the port of another name is ignored", members: 1, called: func(l *trial, m []*endpoint) {
-			l.contest(l.stranger(), hostile.BirthOf(core.Entry{Name: l.name(), Port: m[0].entry.Port}), m[0])
+			l.contest(l.stranger(), hostile.BirthOf(wire.Entry{Name: l.name(), Port: m[0].entry.Port}), m[0])
 		}},
 		{Title: "a birth with one member's name and another's port is ignored", members: 2, called: func(l *trial, m []*endpoint) {
-			l.contest(l.stranger(), hostile.BirthOf(core.Entry{Name: m[0].entry.Name, Port: m[1].entry.Port}), m...)
+			l.contest(l.stranger(), hostile.BirthOf(wire.Entry{Name: m[0].entry.Name, Port: m[1].entry.Port}), m...)
 		}},
 		{Title: "whoever keeps its name alive keeps it, against conflicting births all the time", span: 2500 * time.Millisecond, members: 1, called: func(l *trial, m []*endpoint) {
 			s := l.stranger()
@@ -254,13 +255,13 @@ func serverRepeats() []Case {
 			l.sleep(150 * time.Millisecond)
 			since := l.mark()
 			m[0].birth()
-			l.knowsIn(soon, since, m[0], []core.Entry{m[0].entry, m[1].entry})
+			l.knowsIn(soon, since, m[0], []wire.Entry{m[0].entry, m[1].entry})
 		}},
 		{Title: "a peer relaunched before it was reaped, on its port, is sent the directory", members: 2, called: func(l *trial, m []*endpoint) {
 			l.sleep(150 * time.Millisecond)
 			since := l.mark()
 			l.stranger().toServer(hostile.BirthOf(m[0].entry)) // another process has another socket
-			l.knowsIn(soon, since, m[0], []core.Entry{m[0].entry, m[1].entry})
+			l.knowsIn(soon, since, m[0], []wire.Entry{m[0].entry, m[1].entry})
 		}},
 		{Title: "a repeated birth renews the entry: births alone keep it", span: 4 * time.Second, members: 1, called: func(l *trial, m []*endpoint) {
 			a := l.in()
@@ -736,7 +737,7 @@ func serverDiffers() []Case {
 				l.knows(p, peers[:i+1]...)
 			}
 			d := l.knows(peers[0], peers...)
-			var order []core.Entry
+			var order []wire.Entry
 			for i := range d.entries.Len() {
 				if e := d.entries.At(i); slices.Contains(entriesOf(peers), e) {
 					order = append(order, e)
@@ -776,7 +777,7 @@ func serverDiffers() []Case {
 		}},
 		{Title: "the largest port that is let in", risky: true, members: 1, called: func(l *trial, m []*endpoint) {
 			for _, port := range []uint16{65535, 65534, 49151, 32768, 32767} {
-				e := core.Entry{Name: l.names[1], Port: port}
+				e := wire.Entry{Name: l.names[1], Port: port}
 				s := l.stranger()
 				s.toServer(hostile.BirthOf(e))
 				in := false

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // sharedServer is a server that several cases use at a time. A member that stays, the
@@ -20,17 +20,17 @@ type sharedServer struct {
 	target  *process // nil: it was not started here
 	trial   *trial   // the monitor's
 	monitor *endpoint
-	others  []core.Entry // in the directory from the beginning, and the monitor
+	others  []wire.Entry // in the directory from the beginning, and the monitor
 	close   func()
 
 	mu   sync.Mutex
-	free []core.Char
-	used map[core.Char]time.Time // by cases, or given back then but still to be reaped
+	free []wire.Name
+	used map[wire.Name]time.Time // by cases, or given back then but still to be reaped
 }
 
 // newSharedServer starts the server, if need be, and puts the monitor into its directory.
 func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) {
-	m := &sharedServer{at: r.Address, used: map[core.Char]time.Time{}}
+	m := &sharedServer{at: r.Address, used: map[wire.Name]time.Time{}}
 	m.close = sync.OnceFunc(func() {
 		m.trial.close()
 		if m.target != nil {
@@ -55,7 +55,7 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 	const tries = 4 // names may be taken
 	for i := range tries {
 		w := m.trial.open("monitor", m.at.Addr(), 0)
-		w.entry = core.Entry{Name: core.Char('y' - i), Port: w.addr.Port()}
+		w.entry = wire.Entry{Name: wire.Name('y' - i), Port: w.addr.Port()}
 		for range 3 {
 			w.birth()
 			if m.trial.wait(soon, func() bool { return len(directories(m.trial.came(w, 0))) > 0 }) {
@@ -63,7 +63,7 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 				m.trial.keepAlive(w)
 				m.others = whole(directories(m.trial.got(w, 0))[0])
 				for _, n := range nameOrder {
-					if !slices.ContainsFunc(m.others, func(e core.Entry) bool { return e.Name == n }) {
+					if !slices.ContainsFunc(m.others, func(e wire.Entry) bool { return e.Name == n }) {
 						m.free = append(m.free, n)
 					}
 				}
@@ -75,13 +75,13 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 }
 
 // there is who is in the directory now, beside those who always are.
-func (m *sharedServer) there() (entries []core.Entry) {
+func (m *sharedServer) there() (entries []wire.Entry) {
 	m.trial.mu.Lock()
 	defer m.trial.mu.Unlock()
 	for i := len(m.trial.log) - 1; i >= 0; i-- {
 		if e := m.trial.log[i]; !e.out && e.endpoint == m.monitor {
 			if all := directories([]event{e}); len(all) == 1 {
-				return slices.DeleteFunc(whole(all[0]), func(x core.Entry) bool { return slices.Contains(m.others, x) })
+				return slices.DeleteFunc(whole(all[0]), func(x wire.Entry) bool { return slices.Contains(m.others, x) })
 			}
 		}
 	}
@@ -89,19 +89,19 @@ func (m *sharedServer) there() (entries []core.Entry) {
 }
 
 // borrowNames gives n names that nobody has, as soon as there are; all: every one.
-func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names []core.Char) {
+func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names []wire.Name) {
 	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 		present := m.there()
 		m.mu.Lock()
 		for name, since := range m.used {
-			if !since.IsZero() && time.Since(since) > 2*settle && !slices.ContainsFunc(present, func(e core.Entry) bool { return e.Name == name }) {
+			if !since.IsZero() && time.Since(since) > 2*settle && !slices.ContainsFunc(present, func(e wire.Entry) bool { return e.Name == name }) {
 				delete(m.used, name)
 				m.free = append(m.free, name)
 			}
 		}
 		if n == all && len(m.used) == 0 && len(present) == 0 || n < all && len(m.free) >= n {
 			n = min(n, len(m.free))
-			slices.SortFunc(m.free, func(a, b core.Char) int { return slices.Index(nameOrder, a) - slices.Index(nameOrder, b) })
+			slices.SortFunc(m.free, func(a, b wire.Name) int { return slices.Index(nameOrder, a) - slices.Index(nameOrder, b) })
 			if odd {
 				slices.Reverse(m.free)
 			}
@@ -118,7 +118,7 @@ func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names 
 	return nil
 }
 
-func (m *sharedServer) returnNames(names []core.Char) {
+func (m *sharedServer) returnNames(names []wire.Name) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, n := range names {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/target"
 )
 
@@ -17,7 +18,7 @@ type sharedSocket struct {
 	closed   chan struct{}
 
 	mu    sync.Mutex
-	names map[core.Char]*trial
+	names map[wire.Name]*trial
 	ports map[netip.AddrPort]*trial // where they send from
 }
 
@@ -26,7 +27,7 @@ func newSharedSocket(port uint16) (*sharedSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &sharedSocket{home: netip.AddrPortFrom(loopback, portOf(u)), endpoint: &endpoint{udp: u}, closed: make(chan struct{}), names: map[core.Char]*trial{}, ports: map[netip.AddrPort]*trial{}}
+	h := &sharedSocket{home: netip.AddrPortFrom(loopback, portOf(u)), endpoint: &endpoint{udp: u}, closed: make(chan struct{}), names: map[wire.Name]*trial{}, ports: map[netip.AddrPort]*trial{}}
 	go func() {
 		listen(u, h.take)
 		close(h.closed)
@@ -36,7 +37,7 @@ func newSharedSocket(port uint16) (*sharedSocket, error) {
 
 func (h *sharedSocket) take(at time.Time, from netip.AddrPort, datagram []byte) {
 	h.mu.Lock()
-	m, err := core.Parse(datagram)
+	m, err := wire.Parse(datagram)
 	var l *trial
 	if err == nil && (m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive) {
 		if l = h.names[m.Entry.Name]; l != nil {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // wantSilence ensures that an endpoint was sent nothing since a mark. Where others use
@@ -15,7 +15,7 @@ func (l *trial) wantSilence(p *endpoint, since int, expected string) {
 	if len(came) == 0 {
 		return
 	}
-	var last []core.Entry
+	var last []wire.Entry
 	if before := directories(earlier); len(before) > 0 {
 		last = whole(before[len(before)-1])
 	}

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -22,8 +22,8 @@ type trial struct {
 	Case      Case
 	server    netip.AddrPort // the target, or meshcheck's own
 	alone     bool           // whatever the server sends has to do with this case
-	residents []core.Entry   // in the directory and not of this case
-	names     []core.Char    // for its peers; the last is the probe's
+	residents []wire.Entry   // in the directory and not of this case
+	names     []wire.Name    // for its peers; the last is the probe's
 	used      int
 	lateness  *target.Monitor
 	lenient   bool          // see tolerance
@@ -154,13 +154,13 @@ func (l *trial) peers(n int) (peers []*endpoint) {
 
 // nameEndpoint gives a socket a name that nobody has yet.
 func (l *trial) nameEndpoint(p *endpoint) *endpoint {
-	p.entry = core.Entry{Name: l.name(), Port: p.addr.Port()}
+	p.entry = wire.Entry{Name: l.name(), Port: p.addr.Port()}
 	p.label = p.entry.Name.String()
 	return p
 }
 
 // name is one that nobody has yet.
-func (l *trial) name() core.Char {
+func (l *trial) name() wire.Name {
 	if l.used >= len(l.names)-1 {
 		panic(abortCase{err: fmt.Errorf("%s has no name left of %d", l.Case.ID, len(l.names))})
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -36,7 +37,7 @@ func runWrong(args []string) {
 }
 
 // portNamed is the port that a name has, 0 where nobody has the name.
-func portNamed(all core.Entries, n core.Char) uint16 {
+func portNamed(all wire.Entries, n wire.Name) uint16 {
 	for e := range all.Each() {
 		if e.Name == n {
 			return e.Port
@@ -45,7 +46,7 @@ func portNamed(all core.Entries, n core.Char) uint16 {
 	return 0
 }
 
-func holds(all core.Entries, port uint16) bool {
+func holds(all wire.Entries, port uint16) bool {
 	for e := range all.Each() {
 		if e.Port == port {
 			return true
@@ -121,28 +122,28 @@ type wrongDirectory struct {
 	w     wrongly
 	cfg   core.DirectoryConfig
 	d     *core.Directory
-	ports map[core.Char]uint16
+	ports map[wire.Name]uint16
 
 	// The machine must not be called from its observer: what is to be done is done after the step.
 	conflict bool
-	holder   core.Entry
-	born     func(core.Entry)
+	holder   wire.Entry
+	born     func(wire.Entry)
 }
 
-func (s *wrongDirectory) entries() core.Entries {
-	return core.Entries(nil).AppendMembers(s.d.Members())
+func (s *wrongDirectory) entries() wire.Entries {
+	return wire.EntriesOf(nil, s.d.Members())
 }
 
 func (s *wrongDirectory) all() []byte {
-	return core.Message{Type: core.TypeDirectory, Entries: s.entries()}.Append(nil)
+	return wire.Message{Type: core.TypeDirectory, Entries: s.entries()}.Append(nil)
 }
 
 func (s *wrongDirectory) observe(e *core.Event) {
 	switch e.Kind {
 	case core.Conflict:
-		s.conflict, s.holder = true, core.EntryOf(e.Other)
+		s.conflict, s.holder = true, wire.EntryOf(e.Other)
 	case core.Born:
-		s.born(core.EntryOf(e.Peer))
+		s.born(wire.EntryOf(e.Peer))
 	}
 }
 
@@ -152,9 +153,9 @@ func (s *wrongDirectory) step(b []byte, from netip.AddrPort) {
 }
 
 // on has f handle the births (or keep-alives) and the machine all else.
-func (s *wrongDirectory) on(t core.Type, f func(b []byte, from netip.AddrPort, e core.Entry) []byte) {
+func (s *wrongDirectory) on(t core.Type, f func(b []byte, from netip.AddrPort, e wire.Entry) []byte) {
 	s.w.take = func(b []byte, from netip.AddrPort) []byte {
-		if m, err := core.Parse(b); err == nil && m.Type == t {
+		if m, err := wire.Parse(b); err == nil && m.Type == t {
 			return f(b, from, m.Entry)
 		}
 		return b
@@ -166,7 +167,7 @@ func wrongServer(addr, wrong string) error {
 	if err != nil {
 		return err
 	}
-	s := &wrongDirectory{cfg: core.DirectoryConfig{Addr: at, Timing: core.DefaultTiming()}, ports: map[core.Char]uint16{}, born: func(core.Entry) {}}
+	s := &wrongDirectory{cfg: core.DirectoryConfig{Addr: at, Timing: core.DefaultTiming()}, ports: map[wire.Name]uint16{}, born: func(wire.Entry) {}}
 	s.cfg.Observe = s.observe
 	if err := s.w.open(at); err != nil {
 		return err
@@ -195,7 +196,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		s.cfg.SourceCheck = true
 	},
 	"to-source": func(s *wrongDirectory) {
-		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.step(b, from); !s.conflict && from.Port() != e.Port {
 				s.w.to(from.Port(), s.all())
 			}
@@ -203,7 +204,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"answers-loser": func(s *wrongDirectory) {
-		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.step(b, from); s.conflict {
 				s.w.to(from.Port(), s.all())
 			}
@@ -211,7 +212,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"renews-on-conflict": func(s *wrongDirectory) {
-		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.step(b, from); s.conflict {
 				s.d.Step(time.Now(), netip.AddrPortFrom(loopback, 1), hostile.KeepAlive(uint16(s.holder.Name)))
 			}
@@ -219,7 +220,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"no-proof": func(s *wrongDirectory) {
-		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.step(b, from); !s.conflict {
 				s.d.Step(time.Now(), netip.AddrPortFrom(loopback, e.Port), hostile.KeepAlive(uint16(e.Name)))
 			}
@@ -227,7 +228,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"no-home": func(s *wrongDirectory) { // a birth from its own port is like any other
-		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if from.Port() == e.Port {
 				from = netip.AddrPortFrom(loopback, 1)
 			}
@@ -236,7 +237,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"deaf-to-repeats": func(s *wrongDirectory) {
-		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.entries().Contains(e) {
 				return nil
 			}
@@ -244,7 +245,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"answers-asker": func(s *wrongDirectory) { // a repeated birth's source
-		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.entries().Contains(e) && from.Port() != e.Port {
 				s.w.to(from.Port(), s.all())
 				return nil
@@ -253,8 +254,8 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"answers-once": func(s *wrongDirectory) { // each peer's repeated birth
-		answered := map[core.Entry]bool{}
-		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+		answered := map[wire.Entry]bool{}
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if s.entries().Contains(e) {
 				if answered[e] {
 					return nil
@@ -265,8 +266,8 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"home-proof": func(s *wrongDirectory) { // only what comes from an entry's own port proves it
-		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
-			if !s.entries().Contains(core.Entry{Name: e.Name, Port: from.Port()}) {
+		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
+			if !s.entries().Contains(wire.Entry{Name: e.Name, Port: from.Port()}) {
 				from = netip.AddrPortFrom(loopback, 1)
 			}
 			s.step(b, from)
@@ -274,9 +275,9 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"source-proof": func(s *wrongDirectory) { // only what comes from where its birth came from
-		sources := map[core.Char]netip.AddrPort{}
+		sources := map[wire.Name]netip.AddrPort{}
 		s.w.take = func(b []byte, from netip.AddrPort) []byte {
-			m, err := core.Parse(b)
+			m, err := wire.Parse(b)
 			switch {
 			case err == nil && m.Type == core.TypeBirth && portNamed(s.entries(), m.Entry.Name) == 0:
 				sources[m.Entry.Name] = from
@@ -288,13 +289,13 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		}
 	},
 	"any-proof": func(s *wrongDirectory) { // what comes from anywhere
-		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			s.step(b, netip.AddrPortFrom(loopback, portNamed(s.entries(), e.Name)))
 			return nil
 		})
 	},
 	"port-stays": func(s *wrongDirectory) { // with whoever has it, if the name is free
-		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if portNamed(s.entries(), e.Name) == 0 && holds(s.entries(), e.Port) {
 				return nil
 			}
@@ -302,7 +303,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"one-rival": func(s *wrongDirectory) { // who has two is refused
-		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if port := portNamed(s.entries(), e.Name); port != 0 && port != e.Port && holds(s.entries(), e.Port) {
 				return nil
 			}
@@ -310,8 +311,8 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"resurrects": func(s *wrongDirectory) {
-		s.born = func(e core.Entry) { s.ports[e.Name] = e.Port }
-		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e core.Entry) []byte {
+		s.born = func(e wire.Entry) { s.ports[e.Name] = e.Port }
+		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if e.Port = s.ports[e.Name]; e.Port != 0 && !s.entries().Contains(e) {
 				return hostile.BirthOf(e)
 			}
@@ -347,7 +348,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		}
 	},
 	"letters-only": func(s *wrongDirectory) {
-		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if low := e.Name | 0x20; low < 'a' || low > 'z' {
 				return nil
 			}
@@ -355,7 +356,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"32-peers": func(s *wrongDirectory) {
-		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if s.d.Len() >= 32 && !s.entries().Contains(e) {
 				return nil
 			}
@@ -363,7 +364,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 		})
 	},
 	"15-bit-port": func(s *wrongDirectory) {
-		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e core.Entry) []byte {
+		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if e.Port > 32767 {
 				return nil
 			}
@@ -409,7 +410,7 @@ var serverWrongs = map[string]func(*wrongDirectory){
 // wrongMember is a peer, wrong in one way.
 type wrongMember struct {
 	w      wrongly
-	self   core.Entry
+	self   wire.Entry
 	cfg    core.PeerConfig
 	p      *core.Peer
 	heard  func(text []byte)
@@ -424,7 +425,7 @@ func (s *wrongMember) name() string { return string(rune(s.self.Name)) }
 // message has f send the broadcasts, taken apart, and the machine all else.
 func (s *wrongMember) message(f func(counter uint16, out core.Outgoing)) {
 	s.w.send = func(out core.Outgoing) {
-		if m, err := core.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla {
+		if m, err := wire.Parse(out.Datagram); err == nil && m.Type == core.TypeVanilla {
 			_, counter, _ := core.ParseBroadcast(m.Payload)
 			f(counter, out)
 			return
@@ -467,11 +468,11 @@ func wrongPeer(name, port, server, wrong string) error {
 	if err != nil {
 		return err
 	}
-	s := &wrongMember{self: core.Entry{Name: core.Char(name[0]), Port: uint16(n)}, heard: show, listed: func(core.Members) {}, after: func() {}}
+	s := &wrongMember{self: wire.Entry{Name: wire.Name(name[0]), Port: uint16(n)}, heard: show, listed: func(core.Members) {}, after: func() {}}
 	if err := s.w.open(netip.AddrPortFrom(loopback, s.self.Port)); err != nil {
 		return err
 	}
-	s.cfg = core.PeerConfig{Self: s.self.At(loopback), Server: home, Timing: core.DefaultTiming(), Observe: s.observe}
+	s.cfg = core.PeerConfig{Self: s.self.Member(loopback), Server: home, Timing: core.DefaultTiming(), Observe: s.observe}
 	behave := peerWrongs[wrong]
 	if behave == nil {
 		return fmt.Errorf("no such wrong: %s", wrong)
@@ -532,10 +533,10 @@ var peerWrongs = map[string]func(*wrongMember){
 	},
 	"hears-itself": func(s *wrongMember) {
 		named := false
-		s.listed = func(all core.Members) { named = all.Contains(s.self.At(loopback)) }
+		s.listed = func(all core.Members) { named = all.Contains(s.self.Member(loopback)) }
 		s.message(func(_ uint16, out core.Outgoing) {
 			s.w.sendAll(out)
-			if m, _ := core.Parse(out.Datagram); named {
+			if m, _ := wire.Parse(out.Datagram); named {
 				show(m.Payload)
 			}
 		})
@@ -558,7 +559,7 @@ var peerWrongs = map[string]func(*wrongMember){
 			}
 			next = next.Add(broadcast)
 			for port := range known {
-				s.w.to(port, hostile.Vanilla(string(core.AppendBroadcast(nil, s.self.Name.Name(), n, 0))))
+				s.w.to(port, hostile.Vanilla(string(core.AppendBroadcast(nil, core.Name(s.self.Name.String()), n, 0))))
 			}
 			n++
 		}
@@ -579,7 +580,7 @@ var peerWrongs = map[string]func(*wrongMember){
 	},
 	"answers": func(s *wrongMember) {
 		s.w.take = func(b []byte, from netip.AddrPort) []byte {
-			if m, err := core.Parse(b); err == nil && m.Type == core.TypeVanilla {
+			if m, err := wire.Parse(b); err == nil && m.Type == core.TypeVanilla {
 				s.w.to(from.Port(), hostile.Vanilla("heard"))
 			}
 			return b
@@ -599,7 +600,7 @@ var peerWrongs = map[string]func(*wrongMember){
 	},
 	"dies-on-duplicate": func(s *wrongMember) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
-			if _, err := core.Parse(b); errors.Is(err, core.ErrDuplicate) {
+			if _, err := wire.Parse(b); errors.Is(err, core.ErrDuplicate) {
 				panic("assertion failed: the name is new")
 			}
 			return b
@@ -607,7 +608,7 @@ var peerWrongs = map[string]func(*wrongMember){
 	},
 	"believes-strangers": func(s *wrongMember) {
 		s.w.take = func(b []byte, from netip.AddrPort) []byte {
-			if m, err := core.Parse(b); err == nil && m.Type == core.TypeVanilla {
+			if m, err := wire.Parse(b); err == nil && m.Type == core.TypeVanilla {
 				show(m.Payload)
 				return nil
 			}

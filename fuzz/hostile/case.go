@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // Role is what a case attacks.
@@ -52,7 +53,7 @@ type Case struct {
 	Role   Role
 	Steps  []Step
 	Rest   time.Duration // after the last step, until which Left is in the directory
-	Left   []core.Entry  // who is in the server's directory then, beside the members
+	Left   []wire.Entry  // who is in the server's directory then, beside the members
 }
 
 // Span is how long the case takes.
@@ -61,9 +62,9 @@ func (c Case) Span() time.Duration { return c.Steps[len(c.Steps)-1].At + c.Rest 
 // Env is the mesh that a catalogue is made for.
 type Env struct {
 	Server  netip.AddrPort
-	Members []core.Entry // at least two, in the directory and kept there by keep-alives
-	Self    core.Entry   // the attacked peer; for the server one more spare entry
-	Spare   []core.Entry // at least four, with names and ports that nobody else has
+	Members []wire.Entry // at least two, in the directory and kept there by keep-alives
+	Self    wire.Entry   // the attacked peer; for the server one more spare entry
+	Spare   []wire.Entry // at least four, with names and ports that nobody else has
 }
 
 // DefaultEnv is the mesh of the unit tests and the corpora: the server on 3000, A and B
@@ -72,12 +73,12 @@ type Env struct {
 func DefaultEnv() Env {
 	e := Env{
 		Server:  netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 3000),
-		Members: []core.Entry{{Name: 'A', Port: 3101}, {Name: 'B', Port: 3102}},
-		Self:    core.Entry{Name: 'S', Port: 3119},
+		Members: []wire.Entry{{Name: 'A', Port: 3101}, {Name: 'B', Port: 3102}},
+		Self:    wire.Entry{Name: 'S', Port: 3119},
 	}
-	for n := core.Char(' '); n.Valid(); n++ {
+	for n := wire.Name(' '); n.Valid(); n++ {
 		if n != 'A' && n != 'B' && n != 'S' {
-			e.Spare = append(e.Spare, core.Entry{Name: n, Port: 3120 + uint16(len(e.Spare))})
+			e.Spare = append(e.Spare, wire.Entry{Name: n, Port: 3120 + uint16(len(e.Spare))})
 		}
 	}
 	return e

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // Catalogue is every case for an environment, numbered from 1. The numbers and
@@ -51,7 +52,7 @@ func (b *builder) sequence(name, why string, steps ...Step) *Case {
 }
 
 // leaves says who the case puts into the directory.
-func (c *Case) leaves(rest time.Duration, entries ...core.Entry) {
+func (c *Case) leaves(rest time.Duration, entries ...wire.Entry) {
 	c.Rest, c.Left = rest, entries
 }
 
@@ -65,16 +66,16 @@ func words(fields ...uint16) (b []byte) {
 }
 
 func Birth(name, port uint16) []byte { return words(uint16(core.TypeBirth), name, port) }
-func BirthOf(e core.Entry) []byte    { return Birth(uint16(e.Name), e.Port) }
+func BirthOf(e wire.Entry) []byte    { return Birth(uint16(e.Name), e.Port) }
 func KeepAlive(name uint16) []byte   { return words(uint16(core.TypeKeepAlive), name) }
 
-func KeepAliveOf(e core.Entry) []byte { return KeepAlive(uint16(e.Name)) }
+func KeepAliveOf(e wire.Entry) []byte { return KeepAlive(uint16(e.Name)) }
 
-func Directory(entries ...core.Entry) []byte {
+func Directory(entries ...wire.Entry) []byte {
 	return lyingDirectory(uint16(len(entries)), entries...)
 }
 
-func lyingDirectory(count uint16, entries ...core.Entry) []byte {
+func lyingDirectory(count uint16, entries ...wire.Entry) []byte {
 	b := words(uint16(core.TypeDirectory), count)
 	for _, e := range entries {
 		b = append(b, words(uint16(e.Name), e.Port)...)
@@ -172,7 +173,7 @@ func (b *builder) server() {
 	one("birth/server-port", Birth(uint16(s.Name), b.Server.Port()), core.Rejected, "the server would send its directory to itself")
 	for _, port := range []uint16{1, 1023, 65535} {
 		one(fmt.Sprintf("birth/port-%d", port), Birth(uint16(s.Name), port), core.Born, "an unusual port is still a port").
-			leaves(0, core.Entry{Name: s.Name, Port: port})
+			leaves(0, wire.Entry{Name: s.Name, Port: port})
 	}
 	one("birth/held-name", Birth(uint16(a.Name), s.Port), core.Conflict, "the first to hold a name keeps it; 6 bytes must draw none")
 	one("birth/held-port", Birth(uint16(s.Name), a.Port), core.Conflict, "the first to hold a port keeps it; 6 bytes must draw none")
@@ -281,7 +282,7 @@ func (b *builder) serverSequences() {
 	add("time/name-freed", "the name of the reaped is free for another port, and its port for another name",
 		Step{0, FromStranger, BirthOf(s), core.Born}, Step{gone, FromStranger, Birth(uint16(s.Name), t.Port), core.Born},
 		Step{gone, FromStranger, Birth(uint16(t.Name), s.Port), core.Born}).
-		leaves(0, core.Entry{Name: s.Name, Port: t.Port}, core.Entry{Name: t.Name, Port: s.Port})
+		leaves(0, wire.Entry{Name: s.Name, Port: t.Port}, wire.Entry{Name: t.Name, Port: s.Port})
 	add("time/flap", "born and reaped, twice over",
 		Step{0, FromStranger, BirthOf(s), core.Born}, Step{gone, FromStranger, BirthOf(s), core.Born}).leaves(gone)
 	ghost := []Step{{0, FromStranger, BirthOf(u), core.Born}}
@@ -316,7 +317,7 @@ func (b *builder) peer() {
 func (b *builder) peerDirectories() {
 	a, m, self := b.Members[0], b.Members[1], b.Self
 	s, t := b.Spare[0], b.Spare[1]
-	all := []core.Entry{self, a, m}
+	all := []wire.Entry{self, a, m}
 	add := func(name string, datagram []byte, fate core.Kind, why string) {
 		// What a case leaves behind must not fool the next one's members.
 		b.sequence("peer/directory/"+name, why, Step{0, FromServer, datagram, fate}, Step{tick, FromServer, Directory(all...), core.Listed})
@@ -330,13 +331,13 @@ func (b *builder) peerDirectories() {
 		add(fmt.Sprintf("cut-to-%d", n), Directory(all...)[:n], core.Malformed, "ends inside an entry")
 	}
 	add("one-byte-more", append(Directory(all...), 0), core.Malformed, "longer than its layout")
-	add("duplicate-name", Directory(self, a, core.Entry{Name: a.Name, Port: s.Port}), core.Malformed, "a map that asserts its insertions aborts")
-	add("duplicate-port", Directory(self, a, core.Entry{Name: s.Name, Port: a.Port}), core.Malformed, "one address under two names")
+	add("duplicate-name", Directory(self, a, wire.Entry{Name: a.Name, Port: s.Port}), core.Malformed, "a map that asserts its insertions aborts")
+	add("duplicate-port", Directory(self, a, wire.Entry{Name: s.Name, Port: a.Port}), core.Malformed, "one address under two names")
 	add("duplicate-entry", Directory(self, a, a), core.Malformed, "the same entry twice")
 	add("duplicate-self", Directory(self, self, a), core.Malformed, "this peer itself twice")
-	var names []core.Entry
+	var names []wire.Entry
 	for i := range 96 {
-		names = append(names, core.Entry{Name: core.Char(' ' + i%95), Port: 20000 + uint16(i)})
+		names = append(names, wire.Entry{Name: wire.Name(' ' + i%95), Port: 20000 + uint16(i)})
 	}
 	add("96-entries", Directory(names...), core.Malformed, "there are 95 names, so one is there twice; an array of 95 overflows")
 	add("max", lyingDirectory(16375, names95(16375)...), core.Malformed, "as many entries as a datagram carries")
@@ -344,13 +345,13 @@ func (b *builder) peerDirectories() {
 	for _, n := range invalidNames {
 		add("name-"+n.what, append(lyingDirectory(2, a), words(n.field, s.Port)...), core.Malformed, "one bad name makes the whole directory worthless")
 	}
-	add("port-zero", Directory(a, core.Entry{Name: s.Name}), core.Malformed, "nothing can be sent to port 0")
+	add("port-zero", Directory(a, wire.Entry{Name: s.Name}), core.Malformed, "nothing can be sent to port 0")
 	add("empty", Directory(), core.Listed, "nobody is there, not even this peer")
 	add("without-self", Directory(a, m), core.Listed, "the server has not heard of this peer, or has removed it")
-	add("self-renamed", Directory(core.Entry{Name: s.Name, Port: self.Port}, a), core.Listed, "its own port under another name is left out all the same")
-	add("self-elsewhere", Directory(core.Entry{Name: self.Name, Port: s.Port}, a), core.Listed, "its own name at another port is somebody else")
-	add("names-the-server", Directory(a, core.Entry{Name: s.Name, Port: b.Server.Port()}), core.Listed, "broadcasts would go to the server, which drops them")
-	add("strange-ports", Directory(core.Entry{Name: s.Name, Port: 1}, core.Entry{Name: t.Name, Port: 65535}), core.Listed, "unusual ports are still ports")
+	add("self-renamed", Directory(wire.Entry{Name: s.Name, Port: self.Port}, a), core.Listed, "its own port under another name is left out all the same")
+	add("self-elsewhere", Directory(wire.Entry{Name: self.Name, Port: s.Port}, a), core.Listed, "its own name at another port is somebody else")
+	add("names-the-server", Directory(a, wire.Entry{Name: s.Name, Port: b.Server.Port()}), core.Listed, "broadcasts would go to the server, which drops them")
+	add("strange-ports", Directory(wire.Entry{Name: s.Name, Port: 1}, wire.Entry{Name: t.Name, Port: 65535}), core.Listed, "unusual ports are still ports")
 
 	from := func(name string, origin Origin, why string) {
 		b.one("peer/directory/"+name, origin, Directory(all...), core.Stranger, why)
@@ -367,14 +368,14 @@ func (b *builder) peerDirectories() {
 }
 
 // names95 is n entries that use the 95 names over and over.
-func names95(n int) (entries []core.Entry) {
+func names95(n int) (entries []wire.Entry) {
 	for i := range n {
-		entries = append(entries, core.Entry{Name: core.Char(' ' + i%95), Port: uint16(1 + i)})
+		entries = append(entries, wire.Entry{Name: wire.Name(' ' + i%95), Port: uint16(1 + i)})
 	}
 	return entries
 }
 
-func directories(n int, self, a core.Entry, spare []core.Entry) (steps []Step) {
+func directories(n int, self, a wire.Entry, spare []wire.Entry) (steps []Step) {
 	for i := range n {
 		steps = append(steps, Step{0, FromServer, Directory(self, a, spare[i%len(spare)]), core.Listed})
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -115,7 +116,7 @@ func newDirectory(t testing.TB, e Env) *core.Directory {
 
 func newPeer(t testing.TB, e Env) *core.Peer {
 	t.Helper()
-	p, err := core.NewPeer(core.PeerConfig{Self: e.Self.At(e.Server.Addr()), Server: e.Server, Timing: core.DefaultTiming()}, epoch)
+	p, err := core.NewPeer(core.PeerConfig{Self: e.Self.Member(e.Server.Addr()), Server: e.Server, Timing: core.DefaultTiming()}, epoch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,12 +163,12 @@ func TestCatalogueAgainstCore(t *testing.T) {
 			if d == nil {
 				return
 			}
-			want := map[core.Entry]bool{}
+			want := map[wire.Entry]bool{}
 			for _, e := range slices.Concat(env.Members, c.Left) {
 				want[e] = true
 			}
 			for _, m := range d.Members() {
-				if e := core.EntryOf(m); !want[e] {
+				if e := wire.EntryOf(m); !want[e] {
 					t.Errorf("%v is in the directory", e)
 				} else {
 					delete(want, e)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 )
 
 // FloodKinds are the floods that a server can be put under:
@@ -67,7 +68,7 @@ func garbage(r *rand.Rand, e Env) func() []byte {
 			if r.IntN(2) == 0 {
 				d = g.Next()
 			}
-			if m, err := core.Parse(d); err != nil || m.Type != core.TypeBirth && m.Type != core.TypeKeepAlive {
+			if m, err := wire.Parse(d); err != nil || m.Type != core.TypeBirth && m.Type != core.TypeKeepAlive {
 				return d
 			}
 		}
