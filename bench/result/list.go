@@ -3,6 +3,7 @@ package result
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,7 +90,7 @@ func Plural(n uint64, one string) string {
 func ParseRatio(s string) (float64, error) {
 	number, percent := strings.CutSuffix(s, "%")
 	v, err := strconv.ParseFloat(number, 64)
-	if err != nil {
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0, fmt.Errorf("%q is neither a percentage nor a ratio", s)
 	}
 	if percent {
@@ -104,6 +105,7 @@ func formatRatio(v float64) string { return strconv.FormatFloat(v*100, 'g', -1, 
 type Ratio float64
 
 func (r *Ratio) String() string { return formatRatio(float64(*r)) }
+func (r *Ratio) Get() any       { return float64(*r) }
 func (r *Ratio) Set(s string) error {
 	v, err := ParseRatio(s)
 	*r = Ratio(v)

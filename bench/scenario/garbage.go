@@ -209,6 +209,7 @@ func (s *Run) hostileEnv() hostile.Env {
 // rate is a flag that is a number a second, which may end in k or M; max is 0.
 type rate float64
 
+func (r *rate) Get() any       { return float64(*r) }
 func (r *rate) String() string { return result.FormatRate(float64(*r)) }
 func (r *rate) Set(s string) error {
 	v, err := result.ParseRate(s)

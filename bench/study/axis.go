@@ -38,10 +38,8 @@ var Settings = []setting{
 			c.Options.Refresh = duration(v)
 		}
 	}},
-	{"churn", "deaths and returns a second", "1", number, func(c *result.Config, v float64) { c.Options.Churn = v }},
+	{"churn", "deaths and returns a second", "1", result.ParseRatio, func(c *result.Config, v float64) { c.Options.Churn = v }},
 }
-
-func number(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
 
 func whole(s string) (float64, error) {
 	n, err := strconv.Atoi(s)

@@ -50,6 +50,7 @@ type command struct {
 	name, about string
 	usage       string // what -h says before the flags
 	arguments   bool   // it takes arguments that are no flags
+	reads       bool   // it reads and prints, and never looks at its context
 
 	// flags registers its flags, and gives what it does once they are parsed.
 	flags func(*flag.FlagSet, *cli.Groups) func(context.Context, *call) error
@@ -82,14 +83,14 @@ func (c *call) shaping() []string {
 
 // commands are all but the one without a name, which measures.
 var commands = []command{
-	{"compare", "set two results side by side and say what has changed", compareUsage, true, compare},
-	{"compare-servers", "measure two servers in turn, A B B A, pair by pair", compareServersUsage, false, compareServers},
-	{"report", "draw results that -json has written, as text or in another form", reportUsage(), true, report},
-	{"metrics", "list all metrics with their definitions", "usage: meshbench metrics\n", false, metrics},
-	{"agree", "set what is measured over UDP and simulated side by side", agreeUsage, true, agree},
-	{"swarm", "check the protocol's invariants on simulated meshes under random faults", swarmUsage(), false, runSwarm},
-	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", studyUsage(), true, runStudy},
-	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", sweepUsage + axesUsage(), true, runSweep},
+	{"compare", "set two results side by side and say what has changed", compareUsage, true, true, compare},
+	{"compare-servers", "measure two servers in turn, A B B A, pair by pair", compareServersUsage, false, false, compareServers},
+	{"report", "draw results that -json has written, as text or in another form", reportUsage(), true, true, report},
+	{"metrics", "list all metrics with their definitions", "usage: meshbench metrics\n", false, true, metrics},
+	{"agree", "set what is measured over UDP and simulated side by side", agreeUsage, true, false, agree},
+	{"swarm", "check the protocol's invariants on simulated meshes under random faults", swarmUsage(), false, false, runSwarm},
+	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", studyUsage(), true, false, runStudy},
+	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", sweepUsage + axesUsage(), true, false, runSweep},
 }
 
 // commandList is the commands, one a line.
@@ -126,7 +127,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case len(others) > 0 && !c.arguments:
 		err = cli.Usagef("%s takes no arguments, not %q", c.name, others[0])
 	default:
-		err = do(ctx, &call{fs, args, others, cli.Given(fs), stdout, stderr})
+		called := &call{fs, args, others, cli.Given(fs), stdout, stderr}
+		if c.reads {
+			err = cli.Until(ctx, func() error { return do(ctx, called) })
+		} else {
+			err = do(ctx, called)
+		}
 	}
 	if usage, ok := errors.AsType[cli.UsageError](err); ok {
 		usage.Of = fs.Name()

@@ -26,6 +26,7 @@ type output struct {
 	json, gobench     string
 	reports, asserts  stringList
 	quiet, ascii, all bool
+	files             cli.Outputs
 }
 
 // textFlags are for what only prints, reportFlags for what also writes reports, and
@@ -74,16 +75,12 @@ func (o *output) check(scenarios []string, parse func(string) (result.Assert, er
 			return nil, cli.Usagef("-report %q is JUnit's XML of assertions, and there are none", name)
 		}
 	}
-	files := append([]string{o.json, o.gobench}, o.reports...)
-	for i, name := range files {
-		switch {
-		case name == "-" && i > 0:
-			return nil, cli.Usagef("only -json takes - for standard output")
-		case name != "" && slices.Contains(files[:i], name):
-			return nil, cli.Usagef("%q is to be written twice, want a file for each", name)
-		}
+	if o.gobench == "-" {
+		return nil, cli.Usagef("only -json takes - for standard output")
 	}
-	return asserts, printing.Check(files...)
+	var err error
+	o.files, err = cli.Open(append([]string{o.json, o.gobench}, o.reports...)...)
+	return asserts, err
 }
 
 // print prints a document.
@@ -101,13 +98,16 @@ func (o *output) write(stdout io.Writer, gobench func(io.Writer) error, document
 	}
 	errs := []error{o.print(stdout, format, document(""))}
 	if o.json != "" && o.json != "-" {
-		errs = append(errs, printing.WriteFile(o.json, func(w io.Writer) error { return document("").Write(w, "json", reports.Options{}) }))
+		errs = append(errs, o.files.Write(o.json, func(w io.Writer) error { return document("").Write(w, "json", reports.Options{}) }))
 	}
 	if o.gobench != "" {
-		errs = append(errs, printing.WriteFile(o.gobench, gobench))
+		errs = append(errs, o.files.Write(o.gobench, gobench))
 	}
 	for _, name := range o.reports {
-		errs = append(errs, printing.Report(name, document(name), reports.Options{ASCII: o.ascii, All: o.all}))
+		errs = append(errs, o.files.Write(name, func(w io.Writer) error {
+			format, _ := reports.FormatOf(name) // check has seen that it is right
+			return document(name).Write(w, format, reports.Options{ASCII: o.ascii, All: o.all})
+		}))
 	}
 	return cli.Join(errs...)
 }

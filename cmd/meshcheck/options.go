@@ -65,7 +65,12 @@ type options struct {
 // named is a flag NAME=VALUE that may be given several times.
 type named []struct{ name, value string }
 
-func (n *named) String() string { return "" }
+func (n *named) String() (s string) {
+	for _, x := range *n {
+		s += x.name + "=" + x.value + " "
+	}
+	return s
+}
 
 func (n *named) Set(s string) error {
 	name, value, ok := strings.Cut(s, "=")

@@ -16,6 +16,7 @@ import (
 type output struct {
 	json, junit, html     string
 	verbose, quiet, ascii bool
+	out                   cli.Outputs
 }
 
 func (o *output) flags(fs *flag.FlagSet) {
@@ -28,11 +29,12 @@ func (o *output) flags(fs *flag.FlagSet) {
 }
 
 // files ensures that the files can be written: better now than after the run.
-func (o *output) files() error {
+func (o *output) files() (err error) {
 	if o.junit == "-" || o.html == "-" {
 		return cli.Usagef("- is for -json only")
 	}
-	return printing.Check(o.json, o.junit, o.html)
+	o.out, err = cli.Open(o.json, o.junit, o.html)
+	return err
 }
 
 // write writes the results wherever they are wanted. One place that fails does
@@ -45,7 +47,7 @@ func (o *output) write(c *reports.Conformance, stdout io.Writer) error {
 	errs := []error{d.Write(stdout, format, printing.Options(stdout, o.ascii, o.verbose))}
 	for _, f := range []struct{ name, format string }{{o.json, "json"}, {o.junit, "xml"}, {o.html, "html"}} {
 		if f.name != "" && f.name != "-" {
-			errs = append(errs, printing.WriteFile(f.name, func(w io.Writer) error { return d.Write(w, f.format, reports.Options{}) }))
+			errs = append(errs, o.out.Write(f.name, func(w io.Writer) error { return d.Write(w, f.format, reports.Options{}) }))
 		}
 	}
 	return errors.Join(errs...)

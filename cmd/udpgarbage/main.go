@@ -34,16 +34,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if !o.Target.Addr().IsLoopback() {
 		say(fmt.Sprintf("warning: %v is no loopback address; %v datagrams a second at most", o.Target, o.Rate))
 	}
-	if o.pcap != "" {
-		file, e := os.Create(o.pcap)
-		if e != nil {
-			return e
+	if err := cli.CheckDirectory(o.out); err != nil {
+		return err
+	}
+	files, err := cli.Open(o.pcap)
+	if err != nil {
+		return err
+	}
+	if file := files[o.pcap]; file != nil {
+		if err := file.Begin(); err != nil {
+			return err
 		}
 		capture := send.NewCapture(file)
 		o.Sent = capture.Add
 		defer func() {
-			if e := errors.Join(capture.Close(), file.Close()); e != nil && (err == nil || errors.Is(err, cli.Failed)) {
-				err = fmt.Errorf("cannot write %q: %w", o.pcap, e)
+			if e := file.End(capture.Close()); e != nil && (err == nil || errors.Is(err, cli.Failed)) {
+				err = e
 			}
 		}()
 	}
@@ -106,6 +112,9 @@ func write(dir string, f campaign.Finding) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return path, errors.Join(hostile.WriteShots(file, f.Shots), file.Close())
+		if err = errors.Join(hostile.WriteShots(file, f.Shots), file.Sync(), file.Close()); err != nil {
+			os.Remove(path) // half a finding is none
+		}
+		return path, err
 	}
 }

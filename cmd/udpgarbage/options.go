@@ -174,17 +174,10 @@ func (o *options) bounds() error {
 		return cli.Usagef("-amplification %v, want 0 or more", o.Amplification)
 	case o.From < 0:
 		return cli.Usagef("-from %d, want 0 or more", o.From)
-	case notDirectory(o.out):
-		return cli.Usagef("-findings %q is no directory", o.out)
 	case o.Most < 0:
 		return cli.Usagef("-findings-max %d, want 0 or more", o.Most)
 	}
 	return nil
-}
-
-func notDirectory(path string) bool {
-	s, err := os.Stat(path)
-	return err == nil && !s.IsDir()
 }
 
 func (o *options) role(as, peerExec string) error {

@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,12 +36,39 @@ const (
 // and all else to stderr; ctx is done when a signal asks it to end.
 type Command func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
-// Main runs a command as this process and never returns. The first Ctrl-C
-// (or SIGTERM) ends ctx, the second the process.
+// Main runs a command as this process and never returns. Ctrl-C, SIGTERM and SIGHUP end
+// ctx, and then the process, if it does not end by itself: one that comes within a second
+// of the first, such as timeout(1) sends to the process and to its group, is the same one.
 func Main(name string, command Command) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup(1) has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	signal.Notify(make(chan os.Signal), syscall.SIGPIPE) // who reads stdout no more ends no run
+	go func() {
+		<-signals
+		cancel()
+		for first := time.Now(); ; {
+			if <-signals; time.Since(first) > time.Second {
+				os.Exit(int(Interrupted))
+			}
+		}
+	}()
 	os.Exit(Exit(os.Stderr, name, command(ctx, os.Args[1:], os.Stdout, os.Stderr)))
+}
+
+// Until runs what does not look at ctx itself, and leaves it behind when ctx is done.
+func Until(ctx context.Context, run func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- run() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return Interrupted
+	}
 }
 
 // UsageError is an error in what the caller asked for.
@@ -69,12 +98,17 @@ func Exit(stderr io.Writer, name string, err error) int {
 	case errors.As(err, &code):
 		return int(code)
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "%s: %s (%s -h says how)\n", name, Printable(err.Error()), cmp.Or(usage.Of, name))
+		fmt.Fprintf(stderr, "%s: %s (%s -h says how)\n", name, Printable(shortened(err.Error())), cmp.Or(usage.Of, name))
 		return ExitUsage
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", name, Printable(err.Error()))
+	fmt.Fprintf(stderr, "%s: %s\n", name, Printable(shortened(err.Error())))
 	return ExitFailure
 }
+
+var endless = regexp.MustCompile(`(\S{40})\S{200,}(\S{10})`)
+
+// shortened is a text whose longest words, such as a number of a million digits, are cut.
+func shortened(s string) string { return endless.ReplaceAllString(s, "$1...$2") }
 
 // Parse parses args, in which flags may stand before, between and after the
 // other arguments, and returns those; after "--" all are others. On -h it
@@ -89,6 +123,10 @@ func ParseGrouped(fs *flag.FlagSet, groups *Groups, args []string, usage string,
 	fs.Init(fs.Name(), flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // of an error's two dozen lines Exit prints the one that counts
 	fs.Usage = func() {}
+	version := fs.Bool("version", false, "say which version this is")
+	if len(args) > 0 && args[0] == "help" {
+		args = []string{"-h"}
+	}
 	var others []string
 	for {
 		switch err := fs.Parse(args); {
@@ -107,10 +145,56 @@ func ParseGrouped(fs *flag.FlagSet, groups *Groups, args []string, usage string,
 		}
 		rest := fs.Args()
 		if end := len(args) - len(rest); len(rest) == 0 || end > 0 && args[end-1] == "--" {
-			return append(others, rest...), nil
+			if *version {
+				fmt.Fprintln(stdout, Version(fs.Name()))
+				return nil, flag.ErrHelp
+			}
+			return append(others, rest...), sensible(fs)
 		}
 		others, args = append(others, rest[0]), rest[1:]
 	}
+}
+
+// sensible refuses values that are there and yet none, as of a variable that is not set,
+// and numbers beyond what a sum or a product of them can hold.
+func sensible(fs *flag.FlagSet) (err error) {
+	fs.Visit(func(f *flag.Flag) {
+		want := ""
+		if value, ok := f.Value.(flag.Getter); ok {
+			switch v := value.Get().(type) {
+			case time.Duration:
+				if v < 0 || v > LongestTime {
+					want = fmt.Sprintf("want 0 to %.0fh", LongestTime.Hours())
+				}
+			case float64:
+				if v != 0 && !(v >= Least && v <= Most) {
+					want = fmt.Sprintf("want 0, or %v to %v", Least, Most)
+				}
+			}
+		}
+		if f.Value.String() == "" {
+			want = "want a value, or not the flag"
+		}
+		if want != "" && err == nil {
+			err = Usagef("invalid value %q for flag -%s: %s", f.Value, f.Name, want)
+		}
+	})
+	return err
+}
+
+// The bounds of flags that are times or numbers.
+const (
+	LongestTime = 10_000 * time.Hour
+	Least, Most = 1e-6, 1e12
+)
+
+// Version says what program this is, and of what it was built.
+func Version(name string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return name
+	}
+	return fmt.Sprintf("%s %s, %s", name, info.Main.Version, info.GoVersion)
 }
 
 // wanted is what package flag says of a bad value, with what would be right

@@ -1,5 +1,4 @@
-// Package printing is how commands write reports: to a terminal as wide and
-// colourful as it is, and to files.
+// Package printing is how commands write to a terminal: as wide and colourful as it is.
 package printing
 
 import (
@@ -13,47 +12,6 @@ import (
 
 	"p2plocal/reports"
 )
-
-// Check ensures that files can be written, "" and "-" aside: better now than
-// after the measurement.
-func Check(names ...string) error {
-	for _, name := range names {
-		if name == "" || name == "-" {
-			continue
-		}
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
-		if err != nil {
-			return err
-		}
-		f.Close()
-	}
-	return nil
-}
-
-// WriteFile creates a file and has it written; its error names the file.
-func WriteFile(name string, write func(io.Writer) error) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write %q: %w", name, err)
-	}
-	return nil
-}
-
-// Report writes a document to a file in the format that its ending asks for.
-func Report(name string, d *reports.Document, o reports.Options) error {
-	format, err := reports.FormatOf(name)
-	if err != nil {
-		return err
-	}
-	return WriteFile(name, func(w io.Writer) error { return d.Write(w, format, o) })
-}
 
 // Terminal is w if it is one.
 func Terminal(w io.Writer) (*os.File, bool) {
