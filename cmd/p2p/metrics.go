@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	_ "net/http/pprof" // puts its handlers into http.DefaultServeMux
+	"strings"
 	"time"
 
 	"p2plocal/cmd/internal/cli"
@@ -36,7 +37,8 @@ func serveMetrics(o *options, n *node, stderr io.Writer) (stop func(), err error
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/vars", n.vars)
 	mux.Handle("/debug/pprof/", http.DefaultServeMux)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	named, _, _ := net.SplitHostPort(o.metrics)
+	server := &http.Server{Handler: guarded(mux, named), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -47,6 +49,29 @@ func serveMetrics(o *options, n *node, stderr io.Writer) (stop func(), err error
 		server.Close()
 		<-served
 	}, nil
+}
+
+// guarded lets nothing through but GET, and that only for a host that is this one by its
+// loopback name, by the address that the request came to, or as -metrics names it: a page
+// in a browser here could have any other name lead here, and read what it gets (DNS rebinding).
+func guarded(h http.Handler, named string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		ip := net.ParseIP(strings.Trim(host, "[]"))
+		here, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+		switch {
+		case r.Method != http.MethodGet:
+			w.Header().Set("Allow", http.MethodGet)
+			http.Error(w, fmt.Sprintf("method %q, want GET", r.Method), http.StatusMethodNotAllowed)
+		case host != "localhost" && !ip.IsLoopback() && (named == "" || host != named) && (here == nil || !here.IP.Equal(ip)):
+			http.Error(w, fmt.Sprintf("host %q, want a loopback address or that of -metrics", host), http.StatusMisdirectedRequest)
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
 }
 
 // vars writes what expvar.Handler would write if the node's stats were
