@@ -69,12 +69,12 @@ func (o Outgoing) Empty() bool { return len(o.To) == 0 }
 // Timing holds the protocol's intervals. The server uses Reap and Deadline,
 // the peer the others, and Deadline to tell a suspension from mere lateness.
 type Timing struct {
-	Heartbeat time.Duration // between a peer's keep-alives; 500ms
-	Reap      time.Duration // between the server's looks for silent peers; 500ms
-	Deadline  time.Duration // a peer silent for longer is removed; 1.5s
-	Broadcast time.Duration // between a peer's broadcasts, 0: none; 4s
-	Retry     time.Duration // between the births of a peer that hears no answer, 0: one birth only; 3s
-	Refresh   time.Duration // between the births of a member, 0: no more; 0
+	Heartbeat time.Duration `json:"heartbeat"` // between a peer's keep-alives; 500ms
+	Reap      time.Duration `json:"reap"`      // between the server's looks for silent peers; 500ms
+	Deadline  time.Duration `json:"deadline"`  // a peer silent for longer is removed; 1.5s
+	Broadcast time.Duration `json:"broadcast"` // between a peer's broadcasts, 0: none; 4s
+	Retry     time.Duration `json:"retry"`     // between the births of a peer that hears no answer, 0: one birth only; 3s
+	Refresh   time.Duration `json:"refresh"`   // between the births of a member, 0: no more; 0
 }
 
 // DefaultTiming is the protocol's own (PROTOCOL.md, "Server" and "Peer").

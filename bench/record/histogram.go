@@ -1,6 +1,7 @@
 package record
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 type Histogram struct {
 	counts       [histogramSize]atomic.Uint64
 	Below, Above atomic.Uint64 // samples outside the range, also counted at its ends
+	least, most  atomic.Int64  // exactly, where a bucket is up to 64 ns wide: MaxInt64 less the one, and 1 more than the other, so that 0 is none
 }
 
 const (
@@ -42,6 +44,25 @@ func (h *Histogram) Record(d int64) {
 	bucket := bits.Len64(uint64(d)|subMask) - (unitBits + halfBits + 1)
 	sub := int(d >> (bucket + unitBits))
 	h.counts[(bucket+1)<<halfBits+sub-1<<halfBits].Add(1)
+	raise(&h.least, math.MaxInt64-d)
+	raise(&h.most, d+1)
+}
+
+// raise has a be v at least.
+func raise(a *atomic.Int64, v int64) {
+	for old := a.Load(); v > old && !a.CompareAndSwap(old, v); old = a.Load() {
+	}
+}
+
+// Add takes in all samples of another. Nothing must be recorded meanwhile.
+func (h *Histogram) Add(o *Histogram) {
+	for i := range h.counts {
+		h.counts[i].Add(o.counts[i].Load())
+	}
+	h.Below.Add(o.Below.Load())
+	h.Above.Add(o.Above.Load())
+	raise(&h.least, o.least.Load())
+	raise(&h.most, o.most.Load())
 }
 
 // Reset forgets all samples. Nothing must be recorded meanwhile.
@@ -51,6 +72,8 @@ func (h *Histogram) Reset() {
 	}
 	h.Below.Store(0)
 	h.Above.Store(0)
+	h.least.Store(0)
+	h.most.Store(0)
 }
 
 // HDR is a copy as the library's type, which does the arithmetic.
@@ -67,9 +90,21 @@ func (h *Histogram) HDR() *hdrhistogram.Histogram {
 	})
 }
 
-// Distribution is h as a metric in seconds.
+// Distribution is h as a metric in seconds. Its ends are exact, and no percentile
+// is beyond them.
 func (h *Histogram) Distribution() result.Metric {
-	return result.Metric{Unit: "s", Dist: Distribution(h.HDR(), h.Below.Load()+h.Above.Load())}
+	all := h.HDR()
+	d := &result.Distribution{N: uint64(all.TotalCount()), Outside: h.Below.Load() + h.Above.Load()}
+	if d.N > 0 {
+		least, most := math.MaxInt64-h.least.Load(), h.most.Load()-1
+		seconds := func(ns float64) *float64 { s := ns / 1e9; return &s }
+		d.Min, d.Max = seconds(float64(least)), seconds(float64(most))
+		d.Mean, d.Stddev = seconds(min(max(all.Mean(), float64(least)), float64(most))), seconds(all.StdDev())
+		d.Percentiles(func(percent float64) *float64 {
+			return seconds(float64(min(max(all.ValueAtQuantile(percent), least), most)))
+		})
+	}
+	return result.Metric{Unit: "s", Dist: d}
 }
 
 // Encode is h in HDR's compressed text form, for merging and drawing again.
@@ -79,18 +114,6 @@ func Encode(h *hdrhistogram.Histogram) string {
 		return ""
 	}
 	return string(b)
-}
-
-func Distribution(h *hdrhistogram.Histogram, outside uint64) *result.Distribution {
-	d := &result.Distribution{N: uint64(h.TotalCount()), Outside: outside}
-	if d.N == 0 {
-		return d
-	}
-	seconds := func(ns float64) *float64 { s := ns / 1e9; return &s }
-	d.Min, d.Max = seconds(float64(h.Min())), seconds(float64(h.Max()))
-	d.Mean, d.Stddev = seconds(h.Mean()), seconds(h.StdDev())
-	d.Percentiles(func(percent float64) *float64 { return seconds(float64(h.ValueAtQuantile(percent))) })
-	return d
 }
 
 // A sketch is a coarse histogram for places that need many: quarters of

@@ -62,6 +62,35 @@ func TestHistogramOutside(t *testing.T) {
 	}
 }
 
+// The ends are exact, whatever the width of a bucket, and no percentile is beyond
+// them: what took 20 µs is within a bound of 20 µs, and 0 is 0.
+func TestHistogramEnds(t *testing.T) {
+	for _, v := range []int64{0, 1, 20_000, 1_234_567} {
+		var h, sum Histogram
+		for range 2000 {
+			h.Record(v)
+		}
+		sum.Add(&h)
+		sum.Add(&h)
+		for _, h := range []*Histogram{&h, &sum} {
+			want := float64(v) / 1e9
+			if d := h.Distribution().Dist; *d.Min != want || *d.Max != want || *d.P50 != want || *d.P99 != want || *d.Mean != want {
+				t.Errorf("%d ns: min %v, p50 %v, p99 %v, max %v, mean %v", v, *d.Min, *d.P50, *d.P99, *d.Max, *d.Mean)
+			}
+		}
+		if n := sum.Distribution().Dist.N; n != 4000 {
+			t.Errorf("%d samples of two histograms, want 4000", n)
+		}
+		if h.Reset(); h.Distribution().Dist.Min != nil {
+			t.Error("a minimum after Reset")
+		}
+		h.Record(v + 5)
+		if d := h.Distribution().Dist; *d.Min != float64(v+5)/1e9 {
+			t.Errorf("after Reset the minimum is %v", *d.Min)
+		}
+	}
+}
+
 // What -json writes can be read by any HdrHistogram, and merged.
 func TestHistogramEncode(t *testing.T) {
 	var h Histogram

@@ -166,8 +166,7 @@ func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
 	b := r.bucketOf(due)
 	b.Delivered.Add(1)
 	b.Due.record(at - due)
-	for old := b.Max.Load(); at-due > old && !b.Max.CompareAndSwap(old, at-due); old = b.Max.Load() {
-	}
+	raise(&b.Max, at-due)
 }
 
 // take counts an arrival, and reports that it is not one again.

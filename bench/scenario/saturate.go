@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/record"
@@ -77,7 +75,7 @@ func saturateScenario(s *Run) error {
 	// refresh they are back for the next one.
 	refresh := s.cfg.Timing.Heartbeat
 	return s.withJoined(mesh.Setup{Refresh: &refresh}, func() error {
-		search := &saturation{Run: s, latency: make(map[float64]*tried)}
+		search := &saturation{Run: s, latency: make(map[float64]*record.Histogram)}
 		found, err := mlrsearch.Search(s.ctx, s.opt.Search, search.trial)
 		s.out.Charts.Trials = found.Trials
 		s.count("trials", uint64(len(found.Trials)))
@@ -98,13 +96,7 @@ func saturateScenario(s *Run) error {
 // saturation tries loads, and keeps the latencies of each.
 type saturation struct {
 	*Run
-	latency map[float64]*tried
-}
-
-// tried is what all trials at one load have shown, from due time.
-type tried struct {
-	latency *hdrhistogram.Histogram
-	outside uint64 // samples beyond its range
+	latency map[float64]*record.Histogram // of all trials at a load, from due time
 }
 
 // goal writes down what was found for one goal: the rate, the latency there,
@@ -112,9 +104,9 @@ type tried struct {
 func (s *saturation) goal(g mlrsearch.Goal, trials []mlrsearch.Trial, rate, latency string) {
 	if g.Lower != nil {
 		s.value(rate, "messages/s", *g.Lower)
-		if t := s.latency[*g.Lower]; t != nil {
-			s.set(latency, result.Metric{Unit: "s", Dist: record.Distribution(t.latency, t.outside)})
-			s.keep(latency, t.latency)
+		if h := s.latency[*g.Lower]; h != nil {
+			s.set(latency, h.Distribution())
+			s.keep(latency, h.HDR())
 		}
 		if lossy, all, worst := lossyAt(trials, *g.Lower, g.LossRatio); lossy > 0 {
 			s.note("goal loss ratio %v: of %d trials at %.4g k/s, %d lost more, up to %.3g %%, which the exceed ratio %v allows",
@@ -181,11 +173,9 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	t := mlrsearch.Trial{Offered: load, Seconds: d.Seconds(), Delivered: delivered / d.Seconds(),
 		Loss: max(due-delivered, 0) / max(due, 1), P50: float64(h.ValueAtQuantile(50)) / 1e9, P99: float64(h.ValueAtQuantile(99)) / 1e9}
 	if s.latency[load] == nil {
-		s.latency[load] = &tried{latency: h}
-	} else {
-		s.latency[load].latency.Merge(h)
+		s.latency[load] = new(record.Histogram)
 	}
-	s.latency[load].outside += s.Store.Due.Below.Load() + s.Store.Due.Above.Load()
+	s.latency[load].Add(&s.Store.Due)
 	switch missed := w.ticks - min(w.ticks, after.ticks-before.ticks); {
 	case t.Loss == 0:
 	case missed > 0:

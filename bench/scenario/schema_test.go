@@ -9,8 +9,6 @@ import (
 
 	"p2plocal/bench/faults"
 	"p2plocal/bench/result"
-	"p2plocal/core"
-	"p2plocal/core/simnet"
 )
 
 // Every key of the result document, but for the charts' and what Config and
@@ -21,9 +19,9 @@ func TestSchemaIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	undocumented := map[reflect.Type]bool{
-		reflect.TypeFor[result.Charts](): true, reflect.TypeFor[core.Timing](): true, reflect.TypeFor[result.Options](): true,
+		reflect.TypeFor[result.Charts](): true, reflect.TypeFor[result.Options](): true,
 		reflect.TypeFor[result.Traffic](): true, reflect.TypeFor[time.Time](): true, reflect.TypeFor[result.Metric](): true,
-		reflect.TypeFor[simnet.Fault](): true, reflect.TypeFor[faults.Fault](): true, // a line of text
+		reflect.TypeFor[faults.Fault](): true, // a line of text
 	}
 	keys := 0
 	var visit func(reflect.Type)

@@ -66,7 +66,7 @@ func TestSimulatedPinned(t *testing.T) {
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = "ca841ffce273882efcff37c8bd8d49a0d11df01d028418c29af37f16a5b87b17"
+	const want = "ff0c5b9f0b9124fd4901269ab260b89f968451b1ced29207c8e8874d486b1100"
 	if got := fmt.Sprintf("%x", sha256.Sum256(b.Bytes())); got != want {
 		t.Errorf("SHA-256 %s, want %s", got, want)
 	}

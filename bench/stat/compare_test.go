@@ -105,6 +105,7 @@ func TestCompareWarnings(t *testing.T) {
 		{"peers", func(r *result.Result) { r.Config.Peers = 20 }, "peers differs: 80 old, 20 new"},
 		{"seed", func(r *result.Result) { r.Config.Seed = 7 }, "seed differs: 0 old, 7 new"},
 		{"isolation", func(r *result.Result) { r.Config.Isolation = "process" }, `isolation differs: "" old, "process" new`},
+		{"deadline", func(r *result.Result) { r.Config.Timing.Deadline = time.Second }, "timing.deadline differs: 0s old, 1s new"},
 		{"interval", func(r *result.Result) { r.Config.Options.Interval = time.Second }, "options.interval differs: 4s old, 1s new"},
 		{"loss", func(r *result.Result) { r.Config.Options.Impair.Loss = 0.5 }, "options.impair.loss differs: 0.01 old, 0.5 new"},
 		{"scenarios", func(r *result.Result) { r.Config.Scenarios = []string{"join"} }, `scenarios differs: [] old, ["join"] new`},

@@ -9,18 +9,20 @@ import (
 // Fault is what befalls datagrams on a link. The zero value is a perfect one:
 // everything arrives, once, at the same instant.
 type Fault struct {
-	Loss      float64       // probability that a datagram is lost
-	Delay     time.Duration // one way
-	Jitter    time.Duration // on top, different for each datagram: from 0 up to this, so later ones may overtake
-	Tail      bool          // Jitter is exponentially distributed, with this mean, instead of evenly
-	Duplicate float64       // probability that a datagram comes a second time
-	Reorder   float64       // probability that a datagram is held up by Hold
-	Hold      time.Duration // on top of Delay and Jitter
+	Loss      float64       `json:"loss"`      // probability that a datagram is lost
+	Delay     time.Duration `json:"delay"`     // one way
+	Jitter    time.Duration `json:"jitter"`    // on top, different for each datagram: from 0 up to this, so later ones may overtake
+	Tail      bool          `json:"tail"`      // Jitter is exponentially distributed, with this mean, instead of evenly
+	Duplicate float64       `json:"duplicate"` // probability that a datagram comes a second time
+	Reorder   float64       `json:"reorder"`   // probability that a datagram is held up by Hold
+	Hold      time.Duration `json:"hold"`      // on top of Delay and Jitter
 
 	// Bursts: the Gilbert-Elliott model. Before each datagram a good link turns
 	// bad with probability Worsen and a bad one good with probability Recover;
 	// while it is bad the loss is Bad.
-	Worsen, Recover, Bad float64
+	Worsen  float64 `json:"worsen"`
+	Recover float64 `json:"recover"`
+	Bad     float64 `json:"bad"`
 }
 
 // Validate names the first value that makes no sense.
