@@ -159,9 +159,10 @@ func headline(r *result.Result) phrase {
 				break
 			}
 		}
-		n, _ := s.Total("false_positives")
-		removed += n
-		n, _ = s.Total("unexplained")
+		if n, _ := s.Total("false_positives"); len(s.Charts.Trials) == 0 { // a search overloads the mesh on purpose
+			removed += n
+		}
+		n, _ := s.Total("unexplained")
 		unexplained += math.Abs(n)
 		if h := s.Of().Headline; h != nil {
 			if c := worded(h(s)); len(c) > 0 {
@@ -207,17 +208,16 @@ func unmeasured(all []*scenario.Figures) (clauses []string) {
 	return clauses
 }
 
-// failed names the first assertion that does not hold, and says how many more.
+// failed names the first assertion that does not hold, and says how many do not.
 func failed(all []result.Assertion) []string {
-	all = slices.DeleteFunc(slices.Clone(all), func(a result.Assertion) bool { return a.OK })
-	switch n := len(all); n {
+	broken := slices.DeleteFunc(slices.Clone(all), func(a result.Assertion) bool { return a.OK })
+	switch len(broken) {
 	case 0:
 		return nil
 	case 1:
-		return []string{all[0].Text + " does not hold"}
-	default:
-		return []string{fmt.Sprintf("%s and %d more do not hold", all[0].Text, n-1)}
+		return []string{broken[0].Text + " does not hold"}
 	}
+	return []string{fmt.Sprintf("%d of %d assertions do not hold, the first is %s", len(broken), len(all), broken[0].Text)}
 }
 
 // about says in a few words what a scenario did.
@@ -462,6 +462,9 @@ func removals(s *scenario.Figures) phrase {
 		expected, _ := s.Total("removed_expected")
 		most, _ := s.Total("removed_high")
 		return phrase{}.addIf(removed > most, "%s (the losses make %v)", falsePositives(removed), digits(expected))
+	}
+	if len(s.Charts.Trials) > 0 && n > 0 {
+		return phrase{}.add("%s in trials beyond what it can carry", falsePositives(n))
 	}
 	return phrase{}.addIf(n != 0, "%s", falsePositives(n))
 }

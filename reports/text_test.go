@@ -239,3 +239,34 @@ func TestHeadlineUnmeasured(t *testing.T) {
 		t.Errorf("want %q first:\n%s", want, b.String())
 	}
 }
+
+// What a search does to the mesh beyond its load is not the mesh's fault.
+func TestHeadlineOfSearch(t *testing.T) {
+	r := sample(3, 20, 1, "saturate")
+	r.Runs[0].Scenarios[0].Metrics["saturate.false_positives"] = one("1", 3)
+	var b bytes.Buffer
+	if err := Results([]Named{{"", r}}).Write(&b, "txt", Options{Width: 120}); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.String(); strings.Contains(s, "!") || !strings.Contains(s, "3 false positives in trials beyond what it can carry") {
+		t.Errorf("a search is blamed:\n%s", s)
+	}
+}
+
+// No unit of a file steers a terminal, or turns a line of Markdown around.
+func TestHostileUnit(t *testing.T) {
+	r := sample(3, 2, 6, "restart")
+	for _, run := range r.Runs {
+		run.Scenarios[0].Metrics["restart.whole"] = one("\u202eevil\x1b[31m", 3)
+	}
+	r.Summary = scenario.Metrics.Summarize(r.Runs)
+	for _, format := range Formats[:4] {
+		var b bytes.Buffer
+		if err := Results([]Named{{"a", r}, {"b", r}}).Write(&b, format, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if strings.ContainsAny(b.String(), "\u202e\x1b") || strings.Contains(b.String(), `\u001b`) {
+			t.Errorf("%s: a hostile unit passes", format)
+		}
+	}
+}

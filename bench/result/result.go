@@ -13,6 +13,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/core"
 )
@@ -319,7 +321,7 @@ func readable(b []byte, tool string) error {
 	case head.Schema != nil && head.Tool.Name == PairToolName && tool == ToolName:
 		return ErrPairing
 	case head.Schema == nil || head.Tool.Name != tool:
-		return fmt.Errorf("not a result of meshbench's: it has no schema, or another tool's name %q", head.Tool.Name)
+		return fmt.Errorf("not a result of meshbench's: it has no schema, or another tool's name %q", short(head.Tool.Name))
 	case *head.Schema > Schema:
 		return fmt.Errorf("written by a newer meshbench: schema %d, this one reads up to %d", *head.Schema, Schema)
 	case *head.Schema < 1:
@@ -341,9 +343,18 @@ func place(err error, size int) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("byte %d: %v", syntax.Offset, err)
 	case errors.As(err, &kind):
-		return fmt.Errorf("byte %d: %s where %s should hold a %v", kind.Offset, kind.Value, kind.Field, kind.Type)
+		return fmt.Errorf("byte %d: %s where %s should hold a %v", kind.Offset, short(kind.Value), short(kind.Field), kind.Type)
 	}
 	return err
+}
+
+// short is a word of a file in an error, where it may be of any length.
+func short(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
 }
 
 // Check refuses what would make a reader of the document stumble.
@@ -356,12 +367,21 @@ func (r *Result) Check() error {
 			if p := s.Charts.Pairs; p != nil {
 				n := len(p.Names)
 				if len(p.Sent) != n*n || len(p.Lost) != n*n || len(p.P99) != n*n {
-					return fmt.Errorf("damaged result: run %d, %s: matrices do not fit %d names", i, s.Name, n)
+					return fmt.Errorf("damaged result: run %d, %s: matrices do not fit %d names", i, short(s.Name), n)
 				}
 			}
 			for _, v := range s.Charts.Views {
 				if len(v.T) != len(v.N) {
-					return fmt.Errorf("damaged result: run %d, %s: view of %q has %d times for %d sizes", i, s.Name, v.Peer, len(v.T), len(v.N))
+					return fmt.Errorf("damaged result: run %d, %s: view of %q has %d times for %d sizes", i, short(s.Name), short(v.Peer), len(v.T), len(v.N))
+				}
+			}
+			for name, text := range s.Histograms {
+				h, err := hdrhistogram.Decode([]byte(text))
+				if err != nil {
+					return fmt.Errorf("damaged result: run %d: histogram %q: %w", i, short(name), err)
+				}
+				if d := s.Metrics[name].Dist; d != nil && d.N != uint64(h.TotalCount()) {
+					return fmt.Errorf("damaged result: run %d: histogram %q has %d samples, its metric %d", i, short(name), h.TotalCount(), d.N)
 				}
 			}
 		}

@@ -171,7 +171,11 @@ func (s *Run) finish() {
 	if !s.simulated() {
 		s.machine()
 	}
-	if s.falseRemovals > 0 {
+	switch {
+	case s.falseRemovals == 0:
+	case s.out.Charts.Trials != nil:
+		s.note("false positives: a live peer was removed from the views of others %d times, in the trials that went beyond what the mesh can carry", s.falseRemovals)
+	default:
 		s.warn("false positives: a live peer was removed from the views of others %d times", s.falseRemovals)
 	}
 	if a.Unexplained != 0 {
@@ -205,7 +209,8 @@ func (s *Run) machine() {
 	}
 }
 
-// chartPairs adds the messages' matrices, where there are any.
+// chartPairs adds the messages' matrices, where there are any. Those of a search
+// would show its overload, not the mesh.
 func (s *Run) chartPairs() {
 	p := &result.Pairs{}
 	any := false
@@ -220,7 +225,7 @@ func (s *Run) chartPairs() {
 			p.P99 = append(p.P99, uint32(min(pair.Latency.Quantile(0.99)/1000, 1<<32-1)))
 		}
 	}
-	if any {
+	if any && s.out.Charts.Trials == nil {
 		s.out.Charts.Pairs = p
 	}
 }

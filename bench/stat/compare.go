@@ -40,6 +40,7 @@ type Change struct {
 	Verdict Verdict         `json:"verdict"`
 
 	varies, up bool
+	medians    [2]float64 // infinite: never
 }
 
 // Verdict is what a comparison makes of a metric.
@@ -148,14 +149,20 @@ func adjusted(p []float64) []float64 {
 	return q
 }
 
+// floors are, by unit, the changes too small to matter, however large a part of the
+// old value they are: of 0.04 cores one hundredth is a quarter.
+var floors = map[string]float64{"cores": 0.02, "bytes": 1e6, "s": 5e-6}
+
 // Regressions are the significant changes for the worse by more than the
-// threshold, a ratio. A change from 0, or to never, is beyond any threshold.
-// Without significance there is no regression, however large the change: a
-// single run a side can show none, which Warnings then says.
+// threshold, a ratio, and more than the unit's floor. A change from 0 is beyond any
+// threshold, and one to never beyond the floor, too. Without significance there is
+// no regression, however large the change: a single run a side can show none, which
+// Warnings then says.
 func (c *Comparison) Regressions(threshold float64) []Change {
 	var worse []Change
 	for _, ch := range c.Changes {
-		if ch.Verdict == Worse && (ch.Delta == nil || math.Abs(*ch.Delta) > threshold) {
+		small := math.Abs(ch.medians[1]-ch.medians[0]) <= floors[ch.Unit]
+		if ch.Verdict == Worse && !small && (ch.Delta == nil || math.Abs(*ch.Delta) > threshold) {
 			worse = append(worse, ch)
 		}
 	}
@@ -177,7 +184,8 @@ func change(defs *result.Definitions, old, new *result.Figure) Change {
 	if len(a) == 0 || len(b) == 0 {
 		return ch
 	}
-	ch.Delta = relative(a, b)
+	ch.medians = [2]float64{result.Median(a), result.Median(b)}
+	ch.Delta = relative(ch.medians[0], ch.medians[1])
 	ch.varies = slices.Min(a) < slices.Max(b) || slices.Min(b) < slices.Max(a)
 	p := 1.0
 	if test, err := stats.MannWhitneyUTest(a, b, stats.LocationDiffers); err == nil {
@@ -200,10 +208,8 @@ func verdict(better int, up bool) Verdict {
 	return Worse
 }
 
-// relative is the change of the median from a to b by that of a; nil where
-// that is no finite number.
-func relative(a, b []float64) *float64 {
-	from, to := result.Median(a), result.Median(b)
+// relative is a change by what it is from; nil where that is no finite number.
+func relative(from, to float64) *float64 {
 	delta := (to - from) / math.Abs(from)
 	if math.IsNaN(delta) || math.IsInf(delta, 0) || math.IsInf(from, 0) {
 		return nil

@@ -22,7 +22,7 @@ const (
 
 // compare sets two results side by side.
 func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	limit := fs.String("fail-on-regression", "", "exit code 3 if a metric got significantly worse by more than this `percentage`, such as 5%")
+	limit := fs.String("fail-on-regression", "", "exit code 3 if a metric got significantly worse by more than this `percentage`, such as 5%, and by more than 0.02 cores, 1 MB or 5µs where that is its unit")
 	out := textFlags(fs)
 	fs.BoolVar(&out.all, "all", false, "print all metrics, also those without a significant change")
 	return func(_ context.Context, c *call) error {
