@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -180,7 +181,9 @@ func (p *Peer) take(now time.Time, all Members) {
 			p.birth = now.Add(p.cfg.Timing.Refresh)
 		}
 	}
-	p.list, p.stale = append(p.list[:0], all.list...), true
+	if !bytes.Equal(p.list, all.list) { // a refresh as a rule is answered with the same again
+		p.list, p.stale = append(p.list[:0], all.list...), true
+	}
 }
 
 // others are those that the last directory names without this peer. Directories often

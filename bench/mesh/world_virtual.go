@@ -35,7 +35,7 @@ func NewVirtualWorld(s *result.Simulation, seed uint64, title string, shown *ato
 		fmt.Fprintf(s.Trace, "# %s, seed %d\n", title, seed)
 		cfg.Trace, w.flush = simnet.Log(s.Trace)
 		if log := cfg.Trace; s.Until > 0 {
-			cfg.Trace = func(e simnet.Event) {
+			cfg.Trace = func(e *simnet.Event) {
 				if e.At <= s.Until {
 					log(e)
 				}

@@ -12,19 +12,19 @@ import (
 
 // A peer's silence is explained by what has happened to it, and by nothing else.
 func TestSilence(t *testing.T) {
-	var c *checker
-	n := simnet.New(simnet.Config{Trace: func(e simnet.Event) { c.observe(e) }})
 	timing := core.DefaultTiming()
-	c = newChecker(n, timing)
+	f := newFollower(timing)
+	n := simnet.New(simnet.Config{Trace: f.trace})
+	f.net = n
 	n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()
 	self := faults.PeerEntry(0)
 	x := n.Add(self.Port, func(now time.Time) core.Machine {
-		return c.watch(newPeer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now), self, now)
+		return f.launch(newPeer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now), self, now)
 	})
 	x.Launch()
 	want := func(heard time.Duration, gap Gap, when string) {
 		t.Helper()
-		if got := c.silence(self, heard); got != gap {
+		if got := f.silence(f.peer(self.Port), heard); got != gap {
 			t.Errorf("%s: %q, want %q", when, got, gap)
 		}
 	}
@@ -50,10 +50,11 @@ func TestSilence(t *testing.T) {
 	want(9*time.Second, GapStopped, "it was paused")
 	x.Kill()
 	want(n.Now()+1, GapStopped, "it is dead")
-	if c.silence(wire.Entry{Name: 'x', Port: 9}, 0) != "" {
-		t.Error("a ghost's silence is explained")
+	f.gone(presence{entry: wire.Entry{Name: 'x', Port: self.Port}}, "")
+	if p := f.peer(self.Port); p.absence != (absence{}) {
+		t.Errorf("a ghost's removal counts as the peer's: %v", p.absence)
 	}
-	if c.found != nil {
-		t.Error(c.found)
+	if f.found != nil {
+		t.Error(f.found)
 	}
 }

@@ -247,6 +247,35 @@ func (p *partial) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return out, next
 }
 
+// negligent is a server that owes no answer any more, ever, to those to whom it owed one
+// when it announced.
+type negligent struct {
+	directory
+	asked, ignored map[uint16]bool
+}
+
+func (p *negligent) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+	if m, err := wire.Parse(datagram); err == nil && m.Type == core.TypeBirth {
+		p.asked[m.Entry.Port] = slices.Contains(p.Members(), m.Entry.Member(serverAddr.Addr()))
+	}
+	p.directory.Step(now, from, datagram)
+}
+
+func (p *negligent) Poll(now time.Time) (core.Outgoing, time.Time) {
+	out, next := p.directory.Poll(now)
+	switch {
+	case out.Empty():
+		clear(p.asked) // all is sent
+	case len(out.To) == p.Len():
+		for port, asked := range p.asked {
+			p.ignored[port] = p.ignored[port] || asked
+		}
+	case p.ignored[out.To[0].Port()]:
+		return p.Poll(now)
+	}
+	return out, next
+}
+
 // careless is a server that stops counting keep-alives at 100.
 type careless struct{ directory }
 
@@ -374,7 +403,11 @@ func TestPlantedFaults(t *testing.T) {
 			}
 		})), "counter"},
 		{"counts carelessly", serverOf(func(d directory) core.Machine { return &careless{directory: d} }), "accounts"},
-		{"answers no repeated birth", serverOf(func(d directory) core.Machine { return &silent{d} }), "heal"},
+		{"answers no repeated birth", serverOf(func(d directory) core.Machine { return &silent{d} }), "answer"},
+		{"forgets whom it owes an answer", serverOf(func(d directory) core.Machine {
+			return &negligent{d, map[uint16]bool{}, map[uint16]bool{}}
+		}), "answer"},
+		{"answers with an old directory for ever", serverOf(func(d directory) core.Machine { return &nostalgic{directory: d} }), "heal"},
 		{"answers with an old directory", serverOf(func(d directory) core.Machine { return &nostalgic{directory: d} }), "gap"},
 	}
 	for _, known := range Invariants {

@@ -7,8 +7,9 @@ package swarm
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"p2plocal/bench/faults"
 	"p2plocal/core"
@@ -25,30 +26,65 @@ type Result struct {
 	Stats       simnet.Stats
 }
 
+// Machines makes the machines of a run: core's own, or copies with a fault
+// planted, on which the checker is tried.
+type Machines struct {
+	Server func(core.DirectoryConfig, time.Time) core.Machine
+	Peer   func(core.PeerConfig, time.Time) core.Machine
+}
+
+// Core are core's own machines. They panic on an invalid config.
+var Core = Machines{
+	Server: func(cfg core.DirectoryConfig, now time.Time) core.Machine { return must(core.NewDirectory(cfg, now)) },
+	Peer:   func(cfg core.PeerConfig, now time.Time) core.Machine { return must(core.NewPeer(cfg, now)) },
+}
+
+func must[M any](m M, err error) M {
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+// Healed is when everything must have healed, and whether it has is checked.
+func Healed(s faults.Script) time.Duration { return s.Calm + Bound(timing(s)) }
+
+// Bound is how long after the last fault everything must have healed: the
+// longest that a peer waits with its next birth, and the time in which ghosts
+// are reaped.
+func Bound(t core.Timing) time.Duration {
+	return 2*max(t.Refresh, t.Retry) + t.Deadline + t.Reap + time.Second
+}
+
+func timing(s faults.Script) core.Timing {
+	t := core.DefaultTiming()
+	t.Refresh = s.Refresh
+	return t
+}
+
 // Simulate runs a valid scenario until its end, or until if that is earlier
 // and not 0, or until ctx is done, and stops at the first broken invariant.
 // trace, which may be nil, hears every event.
-func Simulate(ctx context.Context, s faults.Script, machines Machines, until time.Duration, trace func(simnet.Event)) Result {
-	timing := core.DefaultTiming()
-	timing.Refresh = s.Refresh
-	var c *checker
-	observe := func(e simnet.Event) {
-		c.observe(e)
-		if trace != nil {
+func Simulate(ctx context.Context, s faults.Script, machines Machines, until time.Duration, trace func(*simnet.Event)) Result {
+	f := newFollower(timing(s))
+	hear := f.trace
+	if trace != nil {
+		hear = func(e *simnet.Event) {
+			f.trace(e)
 			trace(e)
 		}
 	}
-	n := simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: observe})
-	c = newChecker(n, timing)
+	n := simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: hear})
+	f.net = n
 	n.Add(simnet.ServerPort, func(now time.Time) core.Machine {
-		return machines.Server(core.DirectoryConfig{Addr: simnet.Addr(simnet.ServerPort), Timing: timing}, now)
+		return f.ledger.launch(machines.Server(core.DirectoryConfig{Addr: serverAddr, Timing: f.timing}, now).(server))
 	}).Launch()
 	d := faults.Dice(s.Seed ^ 0x5EED)
 	for i := range s.Peers {
 		self := faults.PeerEntry(i)
 		x := n.Add(self.Port, func(now time.Time) core.Machine {
-			m := machines.Peer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now)
-			return c.watch(m.(member), self, now)
+			m := machines.Peer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: f.timing}, now)
+			return f.launch(m.(member), self, now)
 		})
 		n.At(d.Between(0, faults.Launching), func() {
 			if !x.Running() { // a crash that is over may have launched it
@@ -70,19 +106,18 @@ func Simulate(ctx context.Context, s faults.Script, machines Machines, until tim
 	if until > 0 {
 		end = min(end, until)
 	}
-	r := Result{Gaps: c.gaps}
+	r := Result{Gaps: f.gaps}
 	const look = 64 // instants between two looks at ctx
-	for i := 1; c.found == nil && !r.Interrupted && n.RunInstant(end); i++ {
-		c.instant()
+	for i := 1; f.found == nil && !r.Interrupted && n.RunInstant(end); i++ {
 		r.Interrupted = i%look == 0 && ctx.Err() != nil
 	}
-	if c.found == nil && !r.Interrupted {
+	if f.found == nil && !r.Interrupted {
 		n.Run(end)
-		if r.Ended = end-s.Calm >= Bound(timing); r.Ended {
-			c.end(s.Refresh > 0)
+		if r.Ended = end-s.Calm >= Bound(f.timing); r.Ended {
+			f.end()
 		}
 	}
-	r.Finding, r.Virtual, r.Stats = c.found, n.Now(), n.Stats()
+	r.Finding, r.Virtual, r.Stats = f.found, n.Now(), n.Stats()
 	return r
 }
 
@@ -122,26 +157,21 @@ func (t *Tally) add(seed uint64, r Result) {
 // are done or ctx is. After each run it calls done, one call at a time, with the
 // tally so far and what was found, nil for nothing.
 func Swarm(ctx context.Context, first, last uint64, workers int, machines Machines, done func(*Tally, faults.Script, *Finding)) Tally {
-	var next atomic.Uint64
 	var mu sync.Mutex
-	var wg sync.WaitGroup
+	var group errgroup.Group
+	group.SetLimit(workers)
 	t := Tally{Gaps: map[Gap]uint64{}}
-	for range workers {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				i := next.Add(1) - 1
-				if i > last-first {
-					return
-				}
-				s := Draw(first + i)
-				r := Simulate(ctx, s, machines, 0, nil)
-				mu.Lock()
-				t.add(s.Seed, r)
-				done(&t, s, r.Finding)
-				mu.Unlock()
-			}
+	for seed := first; seed-first <= last-first && ctx.Err() == nil; seed++ {
+		group.Go(func() error {
+			s := Draw(seed)
+			r := Simulate(ctx, s, machines, 0, nil)
+			mu.Lock()
+			defer mu.Unlock()
+			t.add(s.Seed, r)
+			done(&t, s, r.Finding)
+			return nil
 		})
 	}
-	wg.Wait()
+	group.Wait()
 	return t
 }

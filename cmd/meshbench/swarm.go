@@ -112,7 +112,7 @@ func readScript(name string) (faults.Script, error) {
 
 // oneSeed runs one scenario and says what came of it.
 func oneSeed(ctx context.Context, s faults.Script, until time.Duration, trace bool, stdout io.Writer) error {
-	var hear func(simnet.Event)
+	var hear func(*simnet.Event)
 	flush := func() error { return nil }
 	if trace {
 		hear, flush = simnet.Log(stdout)

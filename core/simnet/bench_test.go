@@ -19,11 +19,11 @@ func BenchmarkNet(b *testing.B) {
 		name      string
 		broadcast time.Duration
 		fault     Fault
-		trace     func(Event)
+		trace     func(*Event)
 	}{
 		{"keepalives", 0, loopback, nil},
 		{"broadcasts", 4 * time.Second, loopback, nil},
-		{"broadcasts-traced", 4 * time.Second, loopback, func(Event) {}},
+		{"broadcasts-traced", 4 * time.Second, loopback, func(*Event) {}},
 		{"broadcasts-faults", 4 * time.Second, rough, nil},
 	} {
 		b.Run(bb.name, func(b *testing.B) {

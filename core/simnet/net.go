@@ -39,10 +39,10 @@ func Addr(port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
 // Config describes a Net. The zero value is a perfect network.
 type Config struct {
 	Seed  uint64
-	Fault Fault       // on every link that SetFault has not given its own
-	Queue int         // datagrams that may wait at a node, later ones are lost, of which its machine hears if it can; 0: any number
-	Host  Host        // what computing costs
-	Trace func(Event) // hears every event; nil costs nothing
+	Fault Fault        // on every link that SetFault has not given its own
+	Queue int          // datagrams that may wait at a node, later ones are lost, of which its machine hears if it can; 0: any number
+	Host  Host         // what computing costs
+	Trace func(*Event) // hears every event; nil costs nothing
 }
 
 // Net is a virtual network and its clock. It is for one goroutine.
@@ -76,6 +76,7 @@ type Net struct {
 	elsewhere link    // scratch, for ports that no node has
 	injected  uint32
 	stats     Stats
+	event     Event // scratch
 }
 
 // Stats counts what became of the datagrams, one for each port that one goes
@@ -251,7 +252,7 @@ func (n *Net) rouse(x *Node) {
 // it at the same instant. nth tells the sender's datagrams apart.
 func (n *Net) send(x *Node, from uint16, nth uint32, datagram []byte, ports []uint16) {
 	n.stats.Sent += uint64(len(ports))
-	n.trace(Event{What: Sent, From: from, Ports: ports, Datagram: datagram})
+	n.trace(Sent, from, 0, ports, datagram)
 	number := n.take()
 	f := &n.flights[number]
 	f.from = from
@@ -291,7 +292,7 @@ func (n *Net) cross(x *Node, f *flight, e *event, to uint16, nth uint32) {
 	l := n.link(x, to)
 	if l.cuts > 0 {
 		n.stats.Cut++
-		n.trace(Event{What: Cut, From: f.from, To: to, Datagram: f.data})
+		n.trace(Cut, f.from, to, nil, f.data)
 		return
 	}
 	p := &n.path
@@ -303,12 +304,12 @@ func (n *Net) cross(x *Node, f *flight, e *event, to uint16, nth uint32) {
 	if dice.hit(p.duplicate) {
 		copies = 2
 		n.stats.Duplicated++
-		n.trace(Event{What: Duplicated, From: f.from, To: to, Datagram: f.data})
+		n.trace(Duplicated, f.from, to, nil, f.data)
 	}
 	for ; copies > 0; copies-- {
 		if p.lost(&dice, &l.bad) {
 			n.stats.Lost++
-			n.trace(Event{What: Lost, From: f.from, To: to, Datagram: f.data})
+			n.trace(Lost, f.from, to, nil, f.data)
 		} else {
 			at := n.now + n.lag + p.travel(&dice)
 			if at != e.at && e.lo != e.hi {
@@ -361,7 +362,7 @@ func (n *Net) arrive(e event) {
 func (n *Net) discard(count *uint64, what What, number int32, to uint16) {
 	f := &n.flights[number]
 	*count++
-	n.trace(Event{What: what, From: f.from, To: to, Datagram: f.data})
+	n.trace(what, f.from, to, nil, f.data)
 	n.release(number)
 }
 
@@ -383,9 +384,9 @@ func (n *Net) release(number int32) {
 	}
 }
 
-func (n *Net) trace(e Event) {
+func (n *Net) trace(what What, from, to uint16, ports []uint16, datagram []byte) {
 	if n.cfg.Trace != nil {
-		e.At = n.now
-		n.cfg.Trace(e)
+		n.event = Event{n.now, what, from, to, ports, datagram}
+		n.cfg.Trace(&n.event)
 	}
 }

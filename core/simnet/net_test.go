@@ -428,7 +428,7 @@ func TestClockInverse(t *testing.T) {
 }
 
 // traffic is a run with every kind of fault and event in it.
-func traffic(seed uint64, trace func(Event)) *mesh {
+func traffic(seed uint64, trace func(*Event)) *mesh {
 	timing := core.DefaultTiming()
 	timing.Refresh = 2 * time.Second
 	m := newMesh(nil, Config{Seed: seed, Queue: 4, Trace: trace, Fault: Fault{Loss: 0.05, Delay: 50 * time.Microsecond,

@@ -59,14 +59,14 @@ func (x *Node) Launch() {
 	if x.machine != nil {
 		x.Kill()
 	}
-	x.net.trace(Event{What: Launched, From: x.port})
+	x.net.trace(Launched, x.port, 0, nil, nil)
 	x.machine, x.told = x.launch(x.Time()), x.lost
 	x.net.rouse(x)
 }
 
 // Kill ends the node without a word. What waits for it is lost, as Unreachable.
 func (x *Node) Kill() {
-	x.net.trace(Event{What: Killed, From: x.port})
+	x.net.trace(Killed, x.port, 0, nil, nil)
 	for x.queue.n > 0 {
 		x.net.discard(&x.net.stats.Unreachable, Unreachable, x.queue.pop(), x.port)
 	}
@@ -77,14 +77,14 @@ func (x *Node) Kill() {
 // Resume lets it go on.
 func (x *Node) Pause() {
 	if x.machine != nil && !x.paused {
-		x.net.trace(Event{What: Paused, From: x.port})
+		x.net.trace(Paused, x.port, 0, nil, nil)
 		x.paused = true
 	}
 }
 
 func (x *Node) Resume() {
 	if x.paused {
-		x.net.trace(Event{What: Resumed, From: x.port})
+		x.net.trace(Resumed, x.port, 0, nil, nil)
 		x.paused = false
 		x.net.rouse(x)
 	}
@@ -158,7 +158,7 @@ func (x *Node) work() {
 		f := &n.flights[number]
 		x.machine.Step(now, Addr(f.from), f.data)
 		n.stats.Taken++
-		n.trace(Event{What: Taken, From: f.from, To: x.port, Datagram: f.data})
+		n.trace(Taken, f.from, x.port, nil, f.data)
 		n.release(number)
 		n.lag += n.cfg.Host.Take
 		if x.service > 0 {

@@ -33,7 +33,7 @@ func (w What) String() string {
 		"launched", "killed", "paused", "resumed"}[w]
 }
 
-// Event is one line of the event log. Its slices are valid during the call only.
+// Event is one line of the event log. It is valid during the call only.
 type Event struct {
 	At       time.Duration
 	What     What
@@ -46,7 +46,7 @@ type Event struct {
 // Append appends the event's line, without a newline:
 //
 //	12.500020000 taken 3101>3000 keep-alive A
-func (e Event) Append(b []byte) []byte {
+func (e *Event) Append(b []byte) []byte {
 	b = fmt.Appendf(b, "%d.%09d %s %d", e.At/time.Second, e.At%time.Second, e.What, e.From)
 	switch {
 	case e.What >= Launched:
@@ -85,10 +85,10 @@ func appendDatagram(b, datagram []byte) []byte {
 
 // Log is a Config.Trace that writes every event to w, a line each. Call flush
 // at the end; it returns the first error that w gave.
-func Log(w io.Writer) (trace func(Event), flush func() error) {
+func Log(w io.Writer) (trace func(*Event), flush func() error) {
 	buffered := bufio.NewWriter(w)
 	var line []byte
-	return func(e Event) {
+	return func(e *Event) {
 		line = append(e.Append(line[:0]), '\n')
 		buffered.Write(line) // the error stays until Flush
 	}, buffered.Flush

@@ -11,17 +11,26 @@ import (
 	"p2plocal/core/wire"
 )
 
+// member is what the checker reads of a peer's machine.
+type member interface {
+	core.Machine
+	Others() []core.Member
+	Joined() bool
+	Counters() core.Counters
+}
+
 // watched stands between a peer and the Net and holds what the peer does against
 // timers of the checker's own. These run by the peer's clock, which alone says
 // when something is due: it may drift and jump.
 type watched struct {
 	member
-	c    *checker
-	self wire.Entry
+	*judge
+	ledger *ledger
+	self   wire.Entry
 
-	took   []byte // the last directory it took
+	took   []byte // the datagram of the last directory it took
 	joined bool   // that or one before has named it
-	fresh  bool   // it took one at this instant
+	fresh  bool   // it has taken one since it was last looked at
 	stale  bool   // when one named it first, the server did not have it any more
 
 	launched, lastSent time.Duration // when it was, and when it last sent the server something, by the Net's clock
@@ -30,13 +39,9 @@ type watched struct {
 	counter            uint16        // of the next tick
 	wake               time.Duration // what it last waited for
 
-	born, living []byte       // its birth and its keep-alive
-	text, out    []byte       // scratch: a broadcast
-	others       wire.Entries // scratch: those it knows
+	born, living []byte // its birth and its keep-alive
+	text, out    []byte // scratch: a broadcast
 }
-
-// never is when a timer that does not run is due.
-const never = time.Duration(math.MaxInt64)
 
 // timer is when something is due by the peer's clock, since Start, and how
 // often.
@@ -54,9 +59,9 @@ func (t *timer) turn(now time.Duration) {
 }
 
 // watch follows a peer from its launch on, at now by its clock.
-func (c *checker) watch(m member, self wire.Entry, now time.Time) *watched {
-	t, at := &c.timing, now.Sub(simnet.Start)
-	w := &watched{member: m, c: c, self: self, launched: c.net.Now(), lastSent: -1,
+func watch(l *ledger, m member, self wire.Entry, now time.Time) *watched {
+	t, at := &l.timing, now.Sub(simnet.Start)
+	return &watched{member: m, judge: l.judge, ledger: l, self: self, launched: l.net.Now(), lastSent: -1,
 		birth:  timer{at, t.Retry},
 		alive:  timer{at + t.Heartbeat, t.Heartbeat},
 		tick:   timer{at + t.Broadcast, t.Broadcast},
@@ -64,9 +69,10 @@ func (c *checker) watch(m member, self wire.Entry, now time.Time) *watched {
 		born:   wire.Message{Type: core.TypeBirth, Entry: self}.Append(nil),
 		living: wire.Message{Type: core.TypeKeepAlive, Entry: self}.Append(nil),
 	}
-	c.peer(self.Port).watched = w
-	return w
 }
+
+// all is the last directory it took.
+func (w *watched) all() wire.Entries { return wire.Entries(w.took[min(4, len(w.took)):]) }
 
 // Step implements core.Machine.
 func (w *watched) Step(now time.Time, from netip.AddrPort, datagram []byte) {
@@ -74,19 +80,18 @@ func (w *watched) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	if len(datagram) < 2 || datagram[0] != byte(core.TypeDirectory) || from != serverAddr {
 		return
 	}
-	m, err := wire.Parse(datagram)
-	if err != nil || m.Type != core.TypeDirectory {
-		return
+	if !bytes.Equal(datagram, w.took) {
+		m, err := wire.Parse(datagram)
+		if err != nil || m.Type != core.TypeDirectory {
+			return
+		}
+		w.took = append(w.took[:0], datagram...)
 	}
-	w.took = append(w.took[:0], m.Entries...)
-	if !w.fresh {
-		w.fresh = true
-		w.c.fresh = append(w.c.fresh, w)
-	}
-	if !w.joined && m.Entries.Contains(w.self) {
+	w.fresh = true
+	if !w.joined && w.all().Contains(w.self) {
 		w.joined = true
-		w.stale = !w.c.has(w.self)
-		w.birth = timer{never, w.c.timing.Refresh}
+		w.stale = !w.ledger.has(w.self)
+		w.birth = timer{never, w.timing.Refresh}
 		if w.birth.every > 0 {
 			w.birth.due = now.Sub(simnet.Start) + w.birth.every
 		}
@@ -96,10 +101,8 @@ func (w *watched) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 // Poll implements core.Machine.
 func (w *watched) Poll(now time.Time) (core.Outgoing, time.Time) {
 	at := now.Sub(simnet.Start)
-	if at > w.wake+time.Microsecond { // it has been stopped, or its clock has jumped
-		w.wake = at
-		w.view()
-	}
+	stopped := at > w.wake+time.Microsecond // or its clock has jumped
+	w.wake = max(w.wake, at)
 	out, next := w.member.Poll(now)
 	switch {
 	case out.Empty():
@@ -114,6 +117,9 @@ func (w *watched) Poll(now time.Time) (core.Outgoing, time.Time) {
 		w.sent("broadcast", &w.tick, at)
 		w.broadcast(out)
 	}
+	if stopped || w.fresh && !out.Empty() { // directories often come in series
+		w.view()
+	}
 	return out, next
 }
 
@@ -121,17 +127,17 @@ func (w *watched) Poll(now time.Time) (core.Outgoing, time.Time) {
 func (w *watched) sent(what string, t *timer, now time.Duration) {
 	switch {
 	case t.due == never:
-		w.c.fail("timers", "peer %v sends a %s, and none is due any more", w.self, what)
+		w.fail("timers", "peer %v sends a %s, and none is due any more", w.self, what)
 	case now < t.due:
-		w.c.fail("timers", "peer %v sends a %s %v early by its clock", w.self, what, t.due-now)
+		w.fail("timers", "peer %v sends a %s %v early by its clock", w.self, what, t.due-now)
 	}
 	t.turn(now)
 }
 
 func (w *watched) toServer(out core.Outgoing) {
-	w.lastSent = w.c.net.Now()
+	w.lastSent = w.net.Now()
 	if len(out.To) != 1 || out.To[0] != serverAddr {
-		w.c.fail("timers", "peer %v sends a birth or a keep-alive to %v", w.self, out.To)
+		w.fail("timers", "peer %v sends a birth or a keep-alive to %v", w.self, out.To)
 	}
 }
 
@@ -154,15 +160,15 @@ func (w *watched) idle(now time.Duration, next time.Time) {
 func (w *watched) by(now time.Duration, what string, due time.Duration) {
 	switch {
 	case due <= now:
-		w.c.fail("timers", "peer %v sends no %s, due %v ago by its clock", w.self, what, now-due)
+		w.fail("timers", "peer %v sends no %s, due %v ago by its clock", w.self, what, now-due)
 	case due < w.wake:
-		w.c.fail("timers", "peer %v sleeps longer than until its next %s, due in %v by its clock", w.self, what, due-now)
+		w.fail("timers", "peer %v sleeps longer than until its next %s, due in %v by its clock", w.self, what, due-now)
 	}
 }
 
 // alone reports that the directory taken names nobody else.
 func (w *watched) alone() bool {
-	all := wire.Entries(w.took)
+	all := w.all()
 	return all.Len() == 0 || all.Len() == 1 && all.At(0).Port == w.self.Port
 }
 
@@ -172,10 +178,10 @@ func (w *watched) broadcast(out core.Outgoing) {
 	w.text = core.AppendBroadcast(w.text[:0], core.Name(w.self.Name.String()), w.counter, 0)
 	w.out = wire.Message{Type: core.TypeVanilla, Payload: w.text}.Append(w.out[:0])
 	if !bytes.Equal(out.Datagram, w.out) {
-		w.c.fail("counter", "peer %v sends %.40q, and its next broadcast is %q", w.self, out.Datagram, w.text)
+		w.fail("counter", "peer %v sends %.40q, and its next broadcast is %q", w.self, out.Datagram, w.text)
 	}
 	w.counter++
-	all, n := wire.Entries(w.took), 0
+	all, n := w.all(), 0
 	for i := range all.Len() {
 		port := all.At(i).Port
 		switch {
@@ -190,18 +196,19 @@ func (w *watched) broadcast(out core.Outgoing) {
 		}
 	}
 	if n != len(out.To) {
-		w.c.fail("view", "peer %v took a directory of %d and broadcasts to %v", w.self, all.Len(), out.To)
+		w.fail("view", "peer %v took a directory of %d and broadcasts to %v", w.self, all.Len(), out.To)
 	}
 	w.view()
 }
 
-// view checks that a peer knows the last directory it took.
+// view checks that a peer knows the last directory it took, and its counters.
 func (w *watched) view() {
-	w.others = wire.EntriesOf(w.others[:0], w.Others())
-	if !known(w.others, w.took, w.self.Port) {
-		w.c.fail("view", "peer %v took a directory of %d and knows %d others", w.self, wire.Entries(w.took).Len(), w.others.Len())
+	w.fresh = false
+	if others := w.Others(); !known(others, w.all(), w.self.Port) {
+		w.fail("view", "peer %v took a directory of %d and knows %d others", w.self, w.all().Len(), len(others))
 	}
 	if w.Joined() != w.joined {
-		w.c.fail("view", "peer %v has been named by a directory: %t, and believes %t", w.self, w.joined, w.Joined())
+		w.fail("view", "peer %v has been named by a directory: %t, and believes %t", w.self, w.joined, w.Joined())
 	}
+	w.account(w.self.Port, w.Counters())
 }

@@ -1,0 +1,275 @@
+package swarm
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/core/simnet"
+	"p2plocal/core/wire"
+)
+
+// server is what the checker reads of the server's machine.
+type server interface {
+	core.Machine
+	Lost(now time.Time)
+	Members() []core.Member
+	Len() int
+	Counters() core.Counters
+}
+
+// ledger stands between the server's machine and the Net. It sees what the machine
+// takes and sends, keeps a list of its own of who must be a member, and compares.
+// It does so when one of the two has changed, and when somebody's removal is
+// due: what has not changed is not looked at again.
+type ledger struct {
+	server
+	*judge
+	gone func(p presence, why Gap) // hears of removals; "": for silence
+
+	members [256]presence // by name
+	size    int           // how many have one
+	entries wire.Entries  // scratch: the directory
+	changed bool          // the list, or what has been announced, since the last comparison
+	overdue time.Duration // when the first of the members must have been removed unless it is heard
+	asking  []question    // in the order in which they came
+
+	resumed   time.Duration // when the server was last let go on
+	losing    bool          // its queue has overflowed since it last ran
+	lost      time.Duration // when it last learnt of that
+	announced []byte        // the last directory sent to all members
+	owed      bool
+	since     time.Duration
+	excess    float64 // announcements sent in excess of the pace
+	excessAt  time.Duration
+}
+
+// presence is what the server must know of a member.
+type presence struct {
+	entry       wire.Entry // without a port: nobody has the name
+	heard, born time.Duration
+	source      uint16        // of the birth
+	proven      bool          // a keep-alive came from there or from its own port
+	asked       time.Duration // when it was born again, if that has not been answered yet
+}
+
+// question is a repeated birth.
+type question struct {
+	by wire.Entry
+	at time.Duration
+}
+
+// launch begins a life of the server, with nobody in it.
+func (l *ledger) launch(m server) *ledger {
+	for i := range l.members {
+		if p := &l.members[i]; p.entry.Port != 0 {
+			l.remove(p, GapRestarted)
+		}
+	}
+	l.server, l.announced, l.owed, l.excess = m, nil, false, 0
+	l.losing, l.lost, l.asking = false, 0, nil
+	return l
+}
+
+// has reports that the server must know e.
+func (l *ledger) has(e wire.Entry) bool { return e.Port != 0 && l.members[e.Name].entry == e }
+
+// remove takes a member out, and tells why.
+func (l *ledger) remove(p *presence, why Gap) {
+	l.gone(*p, why)
+	*p = presence{}
+	l.size--
+	l.changed = true
+}
+
+// Step implements core.Machine.
+func (l *ledger) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+	l.server.Step(now, from, datagram)
+	m, err := wire.Parse(datagram)
+	switch p := &l.members[m.Entry.Name]; {
+	case err != nil:
+	case m.Type == core.TypeKeepAlive:
+		if p.entry.Port != 0 {
+			p.heard, p.proven = l.net.Now(), p.proven || from.Port() == p.source || from.Port() == p.entry.Port
+		}
+	case m.Type != core.TypeBirth || m.Entry.Port == simnet.ServerPort:
+	case p.entry == m.Entry:
+		p.heard = l.net.Now()
+		if p.asked == 0 {
+			p.asked = p.heard
+			l.asking = append(l.asking, question{m.Entry, p.heard})
+		}
+	default:
+		l.birth(m.Entry, from.Port())
+	}
+}
+
+func (l *ledger) birth(x wire.Entry, from uint16) {
+	now := l.net.Now()
+	var rivals []*presence
+	for i := range l.members {
+		p := &l.members[i]
+		if y := p.entry; y.Port == 0 || y.Name != x.Name && y.Port != x.Port {
+			continue
+		}
+		home := from == x.Port && p.source != p.entry.Port // it comes from the port that it names, as the rival did not
+		if p.proven || now <= l.expires(p.born, l.timing.Deadline*2/3) && !home {
+			return
+		}
+		rivals = append(rivals, p)
+	}
+	for _, p := range rivals {
+		l.remove(p, GapDisplaced)
+	}
+	l.members[x.Name] = presence{entry: x, heard: now, born: now, source: from}
+	l.size++
+	l.changed = true
+}
+
+// Poll implements core.Machine.
+func (l *ledger) Poll(now time.Time) (core.Outgoing, time.Time) {
+	out, next := l.server.Poll(now)
+	if out.Empty() {
+		l.check()
+	} else {
+		l.sent(out)
+	}
+	return out, next
+}
+
+func (l *ledger) sent(out core.Outgoing) {
+	m, err := wire.Parse(out.Datagram)
+	if err != nil || m.Type != core.TypeDirectory {
+		l.fail("directory", "the server sent %q: %v", out.Datagram, err)
+		return
+	}
+	if toAll(out.To, m.Entries) && !bytes.Equal(l.announced, m.Entries) {
+		l.announced, l.changed = append(l.announced[:0], m.Entries...), true
+	}
+	if len(l.asking) > 0 {
+		for _, to := range out.To {
+			l.answered(to.Port())
+		}
+	}
+	// Announcements in full, and each member's answer every AnswerGap.
+	const rate = 1/float64(core.Pace) + 1/float64(core.AnswerGap)
+	now := l.net.Now()
+	l.excess = max(0, l.excess-float64(now-l.excessAt)*rate) + float64(len(out.To))/float64(max(1, m.Entries.Len()))
+	l.excessAt = now
+	if l.excess > core.Burst+2 {
+		l.fail("bounded", "%.1f directories to all beyond one every %v", l.excess, core.Pace)
+	}
+}
+
+func (l *ledger) answered(port uint16) {
+	for _, q := range l.asking {
+		if q.by.Port == port && l.has(q.by) {
+			l.members[q.by.Name].asked = 0
+		}
+	}
+}
+
+// toAll reports that the addresses are those of the entries, in their order.
+func toAll(to []netip.AddrPort, all wire.Entries) bool {
+	for i, a := range to {
+		if i == all.Len() || all.At(i).Port != a.Port() {
+			return false
+		}
+	}
+	return len(to) == all.Len()
+}
+
+// check looks at what holds whenever the server has done everything at an instant.
+func (l *ledger) check() {
+	now := l.net.Now()
+	if l.losing {
+		l.losing, l.lost = false, now
+	}
+	if late := now - l.since; l.owed && late > 2*core.Pace {
+		l.fail("announce", "a change has been waiting for %v", late)
+	}
+	for len(l.asking) > 0 {
+		q := l.asking[0]
+		if l.has(q.by) && l.members[q.by.Name].asked == q.at {
+			late := now - max(q.at, l.resumed)
+			if late <= core.AnswerGap {
+				break
+			}
+			l.fail("answer", "%v was born again %v ago, and has not been answered", q.by, late)
+		}
+		l.asking = append(l.asking[:0], l.asking[1:]...)
+	}
+	// A removal shows in the length at once, though pacing may hold its news.
+	if l.changed || now > l.overdue || l.Len() != l.size {
+		l.compare(now)
+	}
+}
+
+// compare holds the directory against the list and the last announcement.
+func (l *ledger) compare(now time.Duration) {
+	l.changed, l.overdue = false, never
+	l.account(simnet.ServerPort, l.Counters())
+	l.entries = wire.EntriesOf(l.entries[:0], l.Members())
+	for i := range l.entries.Len() {
+		e := l.entries.At(i)
+		if !l.has(e) {
+			l.fail("membership", "%v is a member, and must not be", e)
+			continue
+		}
+		heard := l.members[e.Name].heard
+		due := l.due(heard)
+		if now > due {
+			l.fail("late-removal", "%v has been silent for %v", e, now-heard)
+		}
+		l.overdue = min(l.overdue, due)
+	}
+	if l.entries.Len() != l.size {
+		l.removed(now)
+	}
+	if bytes.Equal(l.announced, l.entries) || l.entries.Len() == 0 {
+		l.owed = false
+	} else if !l.owed {
+		l.owed, l.since = true, now
+	}
+}
+
+// expires is when a silence since a time has lasted for a deadline. What the
+// server has lost may have broken it, for core.Patience deadlines at most.
+func (l *ledger) expires(since, deadline time.Duration) time.Duration {
+	return min(max(since, l.lost)+deadline, since+core.Patience*deadline)
+}
+
+// due is when somebody heard last at a time must have been removed.
+func (l *ledger) due(heard time.Duration) time.Duration {
+	return max(l.expires(heard, l.timing.Deadline), l.resumed) + l.timing.Reap
+}
+
+// removed strikes those out who are no longer in the directory.
+func (l *ledger) removed(now time.Duration) {
+	for i := range l.members {
+		p := &l.members[i]
+		e, heard := p.entry, p.heard
+		if e.Port == 0 || l.entries.Contains(e) {
+			continue
+		}
+		if silent := now - heard; now <= l.expires(heard, l.timing.Deadline) {
+			l.fail("early-removal", "%v was removed, heard %v ago", e, silent)
+		} else if due := l.due(heard); now > due {
+			l.fail("late-removal", "%v was removed %v too late, heard %v ago", e, now-due, silent)
+		}
+		l.remove(p, "")
+	}
+	l.changed = false
+}
+
+// shutOut reports that another entry has the name or the port of e, for good.
+// One that is not proven stays only where e is not born again.
+func (l *ledger) shutOut(e wire.Entry, reborn bool) bool {
+	for _, p := range l.members {
+		if x := p.entry; x.Port != 0 && x != e && (x.Name == e.Name || x.Port == e.Port) && (p.proven || !reborn) {
+			return true
+		}
+	}
+	return false
+}
