@@ -46,9 +46,9 @@ func newDrawn(results []Named) *drawn {
 	var d drawn
 	cells := 0
 	for _, r := range results {
-		out := drawnResult{Name: clean(r.Name), Runs: len(r.Runs), Scenarios: []drawnScenario{}}
+		out := drawnResult{Name: r.Name, Runs: len(r.Runs), Scenarios: []drawnScenario{}}
 		for _, s := range scenario.FiguresOf(r.Result) {
-			x := drawnScenario{Name: clean(s.Name), Peers: s.Peers, Charts: named(s.Charts), RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
+			x := drawnScenario{Name: s.Name, Peers: s.Peers, Charts: named(s.Charts), RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
 			for _, name := range []string{"latency", "latency_due"} {
 				x.Percentiles[name] = percentiles(s, name)
 			}
@@ -69,20 +69,17 @@ func newDrawn(results []Named) *drawn {
 		all, _ := compareEach(results)
 		d.Compare = slices.DeleteFunc(all, func(c *compared) bool { return !chosen(c.Metric) })
 	}
-	return &d
+	return mapped(&d, clean)
 }
 
 // named are charts whose peers have names that one can see.
 func named(c result.Charts) result.Charts {
-	c.Views, c.Noticed, c.Trials = slices.Clone(c.Views), slices.Clone(c.Noticed), slices.Clone(c.Trials)
+	c.Views, c.Noticed = slices.Clone(c.Views), slices.Clone(c.Noticed)
 	for i := range c.Views {
 		c.Views[i].Peer = peerName(c.Views[i].Peer)
 	}
 	for i := range c.Noticed {
 		c.Noticed[i].Peer, c.Noticed[i].Of = peerName(c.Noticed[i].Peer), peerName(c.Noticed[i].Of)
-	}
-	for i := range c.Trials {
-		c.Trials[i].Cause = clean(c.Trials[i].Cause)
 	}
 	return c
 }

@@ -100,7 +100,7 @@ func compareEach(results []Named) (out []*compared, warnings []string) {
 		for _, ch := range c.Changes {
 			m := at[ch.Metric]
 			if m == nil {
-				m = &compared{Metric: clean(ch.Metric), Unit: clean(ch.Unit), Sides: make([]*result.Summary, len(results)), Verdicts: make([]stat.Verdict, len(results)), changes: make([]stat.Change, len(results))}
+				m = &compared{Metric: ch.Metric, Unit: ch.Unit, Sides: make([]*result.Summary, len(results)), Verdicts: make([]stat.Verdict, len(results)), changes: make([]stat.Change, len(results))}
 				at[ch.Metric], out = m, append(out, m)
 			}
 			m.Sides[i], m.changes[i] = ch.New, ch
