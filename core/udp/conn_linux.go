@@ -21,9 +21,11 @@ import (
 // holds the socket as an os.File, whose raw calls, unlike a net.UDPConn's,
 // allocate nothing when a deadline passes.
 type conn struct {
-	file *os.File
-	raw  syscall.RawConn
-	take func([]packet) bool
+	file  *os.File
+	raw   syscall.RawConn
+	clock *clock // nil: the file's own deadlines have to do
+	alarm alarm
+	take  func([]packet) bool
 
 	readable, writable func(fd uintptr) bool // methods as values, made once
 	readNow            func(fd uintptr)
@@ -101,15 +103,28 @@ func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
 	if c.raw, err = file.SyscallConn(); err != nil {
 		return err
 	}
-	c.file, c.take = file, take
+	c.file, c.take, c.clock, c.alarm.ring = file, take, processClock(), file.SetReadDeadline
 	c.readable, c.writable = c.receive, c.send
 	c.readNow = func(fd uintptr) { c.receive(fd) }
 	c.askMeminfo = c.meminfoOf
 	return nil
 }
 
-func (c *conn) close() error            { return c.file.Close() }
-func (c *conn) setDeadline(t time.Time) { c.file.SetReadDeadline(t) }
+func (c *conn) close() error {
+	if c.clock != nil {
+		c.clock.set(&c.alarm, time.Time{})
+	}
+	return c.file.Close()
+}
+
+// setDeadline has a read end at a time, or with the zero Time never.
+func (c *conn) setDeadline(t time.Time) {
+	if c.clock == nil {
+		c.file.SetReadDeadline(t)
+	} else {
+		c.clock.set(&c.alarm, t)
+	}
+}
 
 func (c *conn) granted() (n int) {
 	c.raw.Control(func(fd uintptr) {

@@ -199,7 +199,7 @@ func (s *Socket) send() {
 			if o := &s.overload; o.filtered && (next.IsZero() || o.look.Before(next)) {
 				next = o.look
 			}
-			if !next.Equal(s.deadline) {
+			if !next.Equal(s.deadline) && !s.closed {
 				s.deadline = next
 				s.conn.setDeadline(next)
 			}
@@ -207,8 +207,9 @@ func (s *Socket) send() {
 		}
 		s.stats.SendFailures += uint64(s.conn.write(out.Datagram, out.To))
 	}
-	s.deadline = spent // there is more: come again at once
-	s.conn.setDeadline(spent)
+	if s.deadline = spent; !s.closed { // there is more: come again at once
+		s.conn.setDeadline(spent)
+	}
 }
 
 // take steps the machine with what one read brought, and reports whether it
