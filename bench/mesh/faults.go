@@ -18,8 +18,8 @@ func (w *virtualWorld) scheduleFaults(m *Mesh) {
 		case f.Verb == faults.Crash && f.A == simnet.ServerPort:
 			w.net.At(f.At, func() { m.Server.Kill() })
 			w.net.At(f.Until, func() {
-				m.ServerForgot()
 				m.Server.Restart() // as at the start
+				m.ServerForgot(int64(f.At))
 			})
 		case f.Verb == faults.Crash:
 			killed := false

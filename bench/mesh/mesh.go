@@ -4,7 +4,6 @@ package mesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -120,14 +119,13 @@ func (m *Mesh) Birth(i int) error {
 	return nil
 }
 
-// ServerForgot says that the server has come back and knows nobody. Until all have
-// been born again, which without refresh they never are, views that shrink
-// are no false removals.
-func (m *Mesh) ServerForgot() {
-	from := m.Clock.Now()
+// ServerForgot says that the server, dead from a time on, is back and knows nobody.
+// Until all have been born again, which without refresh they never are, views that
+// shrink are no false removals.
+func (m *Mesh) ServerForgot(from int64) {
 	to := int64(1 << 62)
 	if m.Timing.Refresh > 0 {
-		to = from + int64(m.Timing.Refresh+m.Timing.Deadline)
+		to = m.Clock.Now() + int64(m.Timing.Refresh+m.Timing.Deadline)
 	}
 	m.Roster.Forget(from, to)
 }
@@ -199,7 +197,14 @@ func (m *Mesh) JoinAll(ctx context.Context, spread time.Duration) error {
 
 const JoinTimeout = 10 * time.Second
 
-var ErrNotWhole = errors.New("not every view was complete within 10s of the last birth")
+// Unmeasured is why something could not be measured although nothing is wrong
+// with the measurement.
+type Unmeasured string
+
+func (u Unmeasured) Error() string { return string(u) }
+
+// ErrNotWhole says that the mesh did not come about.
+const ErrNotWhole Unmeasured = "not every view was complete within 10s of the last birth"
 
 // WaitUntil waits for a condition, looking as often as the world lets it; what is
 // measured has its own times.

@@ -193,7 +193,8 @@ func (s *Slot) View() Set {
 	return Set{}
 }
 
-// When is the first time, at or after since, that ok held for the slot's view.
+// When is the first time, at or after since, that ok held for the slot's view; a
+// time before since is one from which on it has held all along.
 func (s *Slot) When(since int64, ok func(Set) bool) (int64, bool) {
 	log := s.Changes()
 	for i, v := range log {
@@ -201,7 +202,7 @@ func (s *Slot) When(since int64, ok func(Set) bool) (int64, bool) {
 			continue // gone before since
 		}
 		if ok(v.Set) {
-			return max(v.At, since), true
+			return v.At, true
 		}
 	}
 	return 0, false

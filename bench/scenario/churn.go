@@ -63,12 +63,9 @@ func churnScenario(s *Run) error {
 			s.World.Sleep(s.ctx, time.Duration(end-s.Clock.Now()))
 		}
 		to := min(end, s.Clock.Now())
-		whole := s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
 		s.count("events", events)
+		whole := s.reach("converge", last, s.noticeLimit(), nobody, s.isTruth)
 		s.disagreement(from, to)
-		converged, all := s.whenAll(s.Alive, last, s.isTruth)
-		whole = whole && all
-		s.seconds("converge", last, converged, whole)
 		if !whole && s.ctx.Err() == nil {
 			s.warn("views still differed %v after the last event", s.noticeLimit())
 		}

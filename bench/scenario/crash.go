@@ -6,7 +6,6 @@ import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
-	"p2plocal/core"
 )
 
 var crash = Scenario{
@@ -52,24 +51,17 @@ func crashScenario(s *Run) error {
 // survivor has, or has not. Who had lost the victim before is not asked.
 func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 	if len(victims) == 0 {
-		s.warn("nobody to kill and be survived")
+		s.unmeasured(mesh.Unmeasured("nobody to kill and be survived"))
 		return 0, 0
 	}
 	died := make(map[int]int64)
-	var unaware [core.MaxPeers]record.Set // of whom: the victims that a survivor's view did not have when they died
-	before := 0
 	for _, v := range victims {
 		died[v] = s.Clock.Now()
-		s.EachView(func(i int, slot *record.Slot) {
-			if view := slot.View(); !view.Has(v) && i != v {
-				unaware[i].Add(v)
-			}
-		})
 		s.Kill(v)
 	}
 	s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
 	var detect, silence []float64
-	first, last, blind := int64(1<<62), int64(0), 0
+	first, last, blind, before := int64(1<<62), int64(0), 0, 0
 	for _, v := range victims {
 		first = min(first, died[v])
 		alive := s.Store.Slots[v].Alive.Load()
@@ -77,13 +69,13 @@ func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 			if !s.Alive.Has(i) {
 				return
 			}
-			if unaware[i].Has(v) {
-				before++
-				return
-			}
 			at, ok := slot.When(died[v], func(view record.Set) bool { return !view.Has(v) })
-			if !ok {
+			switch {
+			case !ok:
 				blind++
+				return
+			case at < died[v]:
+				before++
 				return
 			}
 			last = max(last, at)
@@ -97,9 +89,11 @@ func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 	}
 	s.set("detect", result.Samples("s", detect))
 	s.set("detect_silence", result.Samples("s", silence))
-	s.seconds("converge", first, last, blind == 0)
-	if before > 0 {
-		s.note("%d times a survivor had lost sight of the victim before it died, which is no notice", before)
+	s.alreadyTrue("detect", before)
+	if len(detect)+blind > 0 {
+		s.seconds("converge", first, last, blind == 0)
+	} else if s.ctx.Err() == nil {
+		s.unmeasured(mesh.Unmeasured("no survivor had a victim in its view when that died"))
 	}
 	if blind > 0 && s.ctx.Err() == nil {
 		why := ""
@@ -108,15 +102,10 @@ func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 		}
 		s.warn("%d of %d times a survivor did not notice within %v%s", blind, blind+len(detect), s.noticeLimit(), why)
 	}
-	low, high := s.ideal()
-	s.out.Charts.Ideal = &[2]float64{low, high}
+	// Between Deadline and Deadline + Reap after the last sign of life, which is up to
+	// a Heartbeat before the kill; who is removed while it lives has no ideal.
+	if t := s.cfg.Timing; t.Heartbeat < t.Deadline {
+		s.out.Charts.Ideal = &[2]float64{(t.Deadline - t.Heartbeat).Seconds(), (t.Deadline + t.Reap).Seconds()}
+	}
 	return len(detect), blind
-}
-
-// ideal is the protocol's window from a kill to its notice: between Deadline
-// and Deadline + Reap after the last sign of life, which is up to a Heartbeat
-// before the kill.
-func (s *Run) ideal() (low, high float64) {
-	t := s.cfg.Timing
-	return (t.Deadline - t.Heartbeat).Seconds(), (t.Deadline + t.Reap).Seconds()
 }

@@ -64,7 +64,7 @@ func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, stat
 		p.Left += time.Duration(cfg.Repeat-number) * Estimate(cfg) / time.Duration(cfg.Repeat)
 		s := newRun(ctx, cfg, run.Seed, Find(name), status, p)
 		err := s.scenario.Run(s)
-		if s.Mesh == nil && err != nil && !errors.As(err, new(notApplicable)) { // not even begun
+		if s.Mesh == nil && err != nil { // not even begun
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -75,11 +75,7 @@ func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, stat
 		if s.out.Failed != "" && cfg.Options.Server != "" {
 			return fmt.Errorf("%s: %s", name, s.out.Failed) // it will not come back
 		}
-		switch {
-		case err == nil, s.ctx.Err() != nil:
-		case errors.As(err, new(notApplicable)), errors.Is(err, mesh.ErrNotWhole):
-			// it is said in the result's notes
-		default:
+		if err != nil && s.ctx.Err() == nil && !errors.As(err, new(mesh.Unmeasured)) {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

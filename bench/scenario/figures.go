@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"slices"
 
 	"p2plocal/bench/result"
@@ -60,22 +61,15 @@ func (f *Figures) Has(name string) bool {
 	return slices.ContainsFunc(f.All, func(x result.Scenario) bool { _, ok := x.Metrics[f.Name+"."+name]; return ok })
 }
 
-// unit is a metric's, which may be a distribution's part.
-func (f *Figures) unit(name string) string {
+// never is how many runs waited for a figure to their end, in vain, and its unit.
+func (f *Figures) never(name string) (runs int, unit string) {
 	for _, x := range f.All {
-		if m, ok := x.Metrics[f.Name+"."+name]; ok {
-			return m.Unit
+		v, ok := x.Flat()[f.Name+"."+name]
+		if unit = cmp.Or(unit, v.Unit); ok && v.Value == nil && x.Complete() {
+			runs++
 		}
 	}
-	return "1"
-}
-
-// Never reports that some run that came to its end waited for a figure in vain.
-func (f *Figures) Never(name string) bool {
-	return slices.ContainsFunc(f.All, func(x result.Scenario) bool {
-		m, ok := x.Metrics[f.Name+"."+name]
-		return ok && x.Complete() && m.Value == nil && m.Dist == nil
-	})
+	return runs, unit
 }
 
 // Total is a count's sum over the runs.
@@ -123,16 +117,40 @@ func (p Phrase) AddIf(bad bool, format string, args ...any) Phrase {
 	return append(p, Clause{bad, format, args})
 }
 
-// reached says in a format with one verb what a figure was, or never what to
-// say, as bad news, where it was waited for in vain.
-func (f *Figures) reached(metric, format, never string) Phrase {
-	if v := f.Value(metric); v != nil {
-		return Phrase{}.Add(format, Quantity{*v, f.unit(metric)})
+// reached says in a format with one verb what a figure was, and never, as bad news,
+// where it was waited for in vain; "": that is none.
+func (f *Figures) reached(metric, format, never string) (p Phrase) {
+	runs, unit := f.never(metric)
+	v := f.Value(metric)
+	if v != nil {
+		p = p.Add(format, Quantity{*v, unit})
 	}
-	if never != "" && f.Never(metric) {
-		return Phrase{}.AddIf(true, "%s", never)
+	switch {
+	case never == "" || runs == 0:
+	case v != nil:
+		p = p.Add(" (").AddIf(true, "%s in %d of %d runs", never, runs, len(f.All)).Add(")")
+	default:
+		p = p.AddIf(true, "%s", never)
 	}
-	return nil
+	return p
+}
+
+// lostMessages is what became of the messages of the window, and how late the slowest
+// were; bad: a loss is bad news.
+func (f *Figures) lostMessages(bad bool) (p Phrase) {
+	sent, ok := f.Total("sent")
+	lost, _ := f.Total("lost")
+	switch {
+	case !ok:
+		return nil
+	case sent == 0:
+		return p.Add("sent no message in the window")
+	case lost == 0:
+		p = p.Add("lost none of %s messages", Count(sent))
+	default:
+		p = p.AddIf(bad, "lost %s of %s messages", Count(lost), Count(sent))
+	}
+	return append(p, f.reached("latency_due.p99", " (p99 %v after they were due)", "")...)
 }
 
 // when is a time and what was so then; of several runs it stands in the table.

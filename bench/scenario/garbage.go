@@ -79,18 +79,7 @@ var garbage = Scenario{
 		return say(" beside a flood of kind %s at the %s, %s, for %v", o.Garbage.Kind, o.Garbage.At, rate, o.Duration)
 	},
 	Headline: func(f *Figures) Phrase {
-		v := f.Value("hostile_rate")
-		if v == nil {
-			return nil
-		}
-		lost, _ := f.Total("lost")
-		if sent, _ := f.Total("sent"); sent == 0 {
-			return Phrase{}.Add("sent no message beside %v hostile datagrams", Quantity{*v, "messages/s"})
-		}
-		if lost == 0 {
-			return Phrase{}.Add("lost no messages beside %v hostile datagrams", Quantity{*v, "messages/s"})
-		}
-		return Phrase{}.AddIf(true, "lost %s messages beside %v hostile datagrams", Count(lost), Quantity{*v, "messages/s"})
+		return append(f.lostMessages(true), f.reached("hostile_rate", " beside %v hostile datagrams", "")...)
 	},
 	Facts: func(f *Figures) []Fact {
 		p := f.Counted(nil, "hostile_sent", "sent", false)
@@ -120,7 +109,7 @@ func garbageScenario(s *Run) error {
 		}
 		set, err := hostile.Flood(s.opt.Garbage.Kind, env, s.seed)
 		if err != nil {
-			return notApplicable(err.Error())
+			return mesh.Unmeasured(err.Error())
 		}
 		if err := s.JoinAll(s.ctx, 0); err != nil {
 			return err

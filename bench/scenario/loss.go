@@ -44,6 +44,9 @@ var loss = Scenario{
 	Expect: func(c *result.Config) time.Duration { return steadyTime(c) + crashTime(c) },
 	Run:    lossScenario,
 	About:  func(o *result.Options) Clause { return say(" under %v", o.Impair) },
+	Headline: func(f *Figures) Phrase {
+		return append(f.lostMessages(false), f.reached("loss_injected", " over links that lost %v", "")...)
+	},
 	Facts: func(f *Figures) []Fact {
 		p := f.Counted(nil, "injected", "datagrams lost on purpose", false)
 		p = append(p, f.reached("loss_injected", "%v of the messages", "")...)

@@ -56,8 +56,7 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 	case s.ctx.Err() != nil:
 		s.out.Interrupted = true
 	case err != nil:
-		s.out.Unmeasured = err.Error()
-		s.warn("%v", err)
+		s.unmeasured(err)
 	}
 	s.finishMesh()
 	return err
@@ -254,6 +253,14 @@ func (s *Run) withJoined(what mesh.Setup, run func() error) error {
 		}
 		return run()
 	})
+}
+
+// named is a metric's name in the mesh with refresh, or in the one without.
+func named(metric string, refresh time.Duration) string {
+	if refresh > 0 {
+		return "refresh." + metric
+	}
+	return metric
 }
 
 // twice runs two meshes, one whose peers do not refresh and one whose peers do.

@@ -64,8 +64,11 @@ func (s *Run) partition(refresh time.Duration) error {
 	for i := range cutOff.All() {
 		s.Depart(i)
 	}
-	dropped := s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
-	last, all := s.whenAll(s.Alive, cut, s.isTruth)
+	drop := "drop"
+	if refresh > 0 {
+		drop = "" // it is the same
+	}
+	s.reach(drop, cut, s.noticeLimit(), nobody, s.isTruth)
 	stale := 0
 	for i := range cutOff.All() {
 		for j := range s.Store.Slots[i].View().All() {
@@ -82,21 +85,16 @@ func (s *Run) partition(refresh time.Duration) error {
 		s.Arrive(i)
 	}
 	if refresh == 0 {
-		s.seconds("drop", cut, last, dropped && all)
 		s.count("stale", uint64(stale))
 		s.count("cut", s.sum(injected)-lost)
 		s.count("cut_messages", s.sum(measuredInjected)-lostMessages)
 	}
-	name, limit := "back", s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap
+	limit := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap
 	if refresh > 0 {
-		name, limit = "refresh.back", 2*refresh+s.noticeLimit()
+		limit = 2*refresh + s.noticeLimit()
 	}
-	back := s.WaitUntil(s.ctx, limit, s.Agreed)
-	last, all = s.whenAll(s.Alive, healed, s.isTruth)
-	back = back && all
-	s.seconds(name, healed, last, back)
 	switch {
-	case back || s.ctx.Err() != nil:
+	case s.reach(named("back", refresh), healed, limit, nobody, s.isTruth) || s.ctx.Err() != nil:
 	case refresh > 0:
 		s.warn("with a refresh of %v the views were not complete %v after the links had healed", refresh, limit)
 	default:

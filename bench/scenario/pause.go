@@ -22,6 +22,9 @@ var pause = Scenario{
 	Expect:  func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
 	Run:     func(s *Run) error { return s.twice(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, s.pause) },
 	About:   func(*result.Options) Clause { return say(", one is stopped past the deadline and goes on") },
+	Headline: func(f *Figures) Phrase {
+		return f.reached("refresh.back", "had a paused peer back in %v, with refresh", "never had a paused peer back")
+	},
 	Facts: func(f *Figures) []Fact {
 		return []Fact{
 			{"removal", f.when("removal", "after the stop no other view held it")},
@@ -40,39 +43,27 @@ func (s *Run) pause(refresh time.Duration) error {
 	v := s.N - 1 // not an external one, if there is any of ours
 	stopped := s.Clock.Now()
 	if err := s.Peers[v].Pause(); err != nil {
-		return notApplicable(err.Error())
+		return mesh.Unmeasured(err.Error())
 	}
 	s.Depart(v)
-	dropped := s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed)
-	last, all := s.whenAll(s.Alive, stopped, func(view record.Set) bool { return !view.Has(v) })
-	if refresh == 0 {
-		s.seconds("removal", stopped, last, dropped && all)
+	removal := "removal"
+	if refresh > 0 {
+		removal = "" // it is the same
 	}
+	s.reach(removal, stopped, s.noticeLimit(), nobody, func(view record.Set) bool { return !view.Has(v) })
 	on := s.Clock.Now()
 	s.Peers[v].Resume()
 	s.Arrive(v)
+	limit := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap
 	if refresh > 0 {
-		s.backIn("refresh.back", v, on, 2*refresh+s.noticeLimit())
-		return s.ctx.Err()
+		limit = 2*refresh + s.noticeLimit()
 	}
-	if limit := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap; !s.backIn("back", v, on, limit) && s.ctx.Err() == nil {
+	back := func(view record.Set) bool { return view.Has(v) }
+	if !s.reach(named("back", refresh), on, limit, v, back) && refresh == 0 && s.ctx.Err() == nil {
 		s.note("without refresh: never back (looked for %v). The server ignores the keep-alives of a removed peer, and nobody tells it", limit)
 		again := s.Clock.Now()
 		s.Peers[v].Rejoin()
-		s.backIn("rebirth.back", v, again, s.noticeLimit())
+		s.reach("rebirth.back", again, s.noticeLimit(), v, back)
 	}
 	return s.ctx.Err()
-}
-
-// backIn waits until v is in every other view, and writes down when that was.
-func (s *Run) backIn(metric string, v int, since int64, limit time.Duration) bool {
-	in := func() bool {
-		ok := true
-		s.EachView(func(i int, slot *record.Slot) { ok = ok && (i == v || !s.Alive.Has(i) || slot.View().Has(v)) })
-		return ok
-	}
-	s.WaitUntil(s.ctx, limit, in)
-	at, ok := s.everywhere(v, since, false)
-	s.seconds(metric, since, at, ok)
-	return ok
 }

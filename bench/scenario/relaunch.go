@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"p2plocal/bench/mesh"
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
 
@@ -23,6 +24,9 @@ var relaunch = Scenario{
 	About: func(o *result.Options) Clause {
 		return say(", %d killed and back under the same name and port", o.Kill)
 	},
+	Headline: func(f *Figures) Phrase {
+		return f.reached("late.back.max", "had the relaunched back in %v", "never had the relaunched back")
+	},
 }
 
 func relaunchScenario(s *Run) error {
@@ -33,13 +37,13 @@ func relaunchScenario(s *Run) error {
 			}
 			victims := s.choosePeers(s.opt.Kill)
 			if len(victims) == 0 {
-				return notApplicable("nobody to relaunch and be missed")
+				return mesh.Unmeasured("nobody to relaunch and be missed")
 			}
 			for _, v := range victims {
 				s.Kill(v)
 			}
 			if round == "late" && !s.WaitUntil(s.ctx, s.noticeLimit(), s.Agreed) {
-				return notApplicable("the killed peers were not missed by all")
+				return mesh.Unmeasured("the killed peers were not missed by all")
 			}
 			if err := s.relaunch(round, victims); err != nil {
 				return err
@@ -60,15 +64,20 @@ func (s *Run) relaunch(round string, victims []int) error {
 		s.warn("%s: not everybody was back in every view within %v", round, s.noticeLimit())
 	}
 	var admit, back []float64
+	before := 0
 	for _, v := range victims {
 		slot := &s.Store.Slots[v]
 		born := max(slot.Born.Load(), since)
 		if at := slot.Admitted.Load(); at > 0 {
 			admit = append(admit, float64(at-born)/1e9)
 		}
-		if at, ok := s.everywhere(v, born, true); ok {
-			back = append(back, float64(at-born)/1e9)
+		last, already, ok := s.whenAll(s.Alive, born, func(i int, view record.Set) bool { return view.Has(v) && (i != v || view == s.Alive) })
+		if before += already; ok && last > 0 {
+			back = append(back, float64(last-born)/1e9)
 		}
+	}
+	if round == "late" { // before they are missed, only their own views change
+		s.alreadyTrue("late.back", before)
 	}
 	s.set(round+".admit", result.Samples("s", admit))
 	s.set(round+".back", result.Samples("s", back))

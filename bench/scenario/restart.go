@@ -14,6 +14,7 @@ var restart = Scenario{
 	Metrics: []Metric{
 		{"whole", "s", false, -1, "from the server's return until it and all views know everybody again, without refresh; null: never"},
 		{"refresh.whole", "s", false, -1, "the same with refresh"},
+		{"startup", "s", false, -1, "from the order to start a server that is not ours until its port is bound; its return is when it is"},
 		{"stranded", "1", false, -1, "peers that the returned server still does not know at the end, without refresh"},
 	},
 	Summary: []string{"whole", "refresh.whole"},
@@ -28,6 +29,9 @@ var restart = Scenario{
 	},
 	Run:   func(s *Run) error { return s.twice(mesh.Setup{}, s.restart) },
 	About: func(*result.Options) Clause { return say(", the server is killed and started again") },
+	Headline: func(f *Figures) Phrase {
+		return f.reached("refresh.whole", "knew each other again %v after the server's restart, with refresh", "never knew each other again after the server's restart")
+	},
 	Facts: func(f *Figures) []Fact {
 		return []Fact{
 			{"no refresh", f.when("whole", "after the server's return every directory view was complete")},
@@ -53,16 +57,21 @@ func (s *Run) restart(refresh time.Duration) error {
 	if refresh > 0 && !s.World.Sleep(s.ctx, time.Duration(s.Rng.Int64N(int64(refresh)))) {
 		return s.ctx.Err()
 	}
+	killed := s.Clock.Now()
 	if err := s.Mesh.Server.Kill(); err != nil {
-		return notApplicable(err.Error())
+		return mesh.Unmeasured(err.Error())
 	}
 	if !s.World.Sleep(s.ctx, time.Second) {
 		return s.ctx.Err()
 	}
-	back := s.Clock.Now()
-	s.ServerForgot()
+	ordered := s.Clock.Now()
 	if err := s.Mesh.Server.Restart(); err != nil {
 		return err
+	}
+	back := s.Clock.Now()
+	s.ServerForgot(killed)
+	if s.Ours == nil {
+		s.seconds("startup", ordered, back, true)
 	}
 	if err := s.Birth(probe); err != nil {
 		return err
@@ -71,28 +80,22 @@ func (s *Run) restart(refresh time.Duration) error {
 	if refresh > 0 {
 		limit += 10 * time.Second // as in noticeLimit: what never comes is waited for in the other case
 	}
-	whole := s.WaitUntil(s.ctx, limit, s.Agreed)
-	if s.ctx.Err() != nil {
-		return s.ctx.Err()
-	}
-	last, all := s.whenAll(s.Alive, back, s.isTruth)
-	whole = whole && all
-	if refresh > 0 {
-		s.seconds("refresh.whole", back, last, whole)
-		if !whole && s.ctx.Err() == nil {
-			why := ""
-			if s.External > 0 {
-				why = ": external peers are born again only if their command has them do so"
-			}
-			s.warn("with a refresh of %v the mesh was not whole %v after the server's return%s", refresh, limit, why)
-		}
-		return s.ctx.Err()
-	}
-	s.seconds("whole", back, last, whole)
+	whole := s.reach(named("whole", refresh), back, limit, nobody, s.isTruth)
 	known := s.Store.Slots[probe].View().Len()
-	s.count("stranded", uint64(s.N-known))
-	if !whole && s.ctx.Err() == nil {
-		s.note("without refresh: never whole again (looked for %v). The returned server knows %d of %d, those born since: keep-alives do not tell it who they are from", limit, known, s.N)
+	switch {
+	case s.ctx.Err() != nil:
+		return s.ctx.Err()
+	case refresh == 0:
+		s.count("stranded", uint64(s.N-known))
+		if !whole {
+			s.note("without refresh: never whole again (looked for %v). The returned server knows %d of %d, those born since: keep-alives do not tell it who they are from", limit, known, s.N)
+		}
+	case !whole:
+		why := ""
+		if s.External > 0 {
+			why = ": external peers are born again only if their command has them do so"
+		}
+		s.warn("with a refresh of %v the mesh was not whole %v after the server's return%s", refresh, limit, why)
 	}
-	return s.ctx.Err()
+	return nil
 }

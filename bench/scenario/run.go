@@ -74,6 +74,14 @@ func (s *Run) warn(format string, args ...any) {
 	s.out.Notes = append(s.out.Notes, result.Note{Bad: true, Text: fmt.Sprintf(format, args...)})
 }
 
+// unmeasured says why the scenario, or the rest of it, could not be measured.
+func (s *Run) unmeasured(why error) {
+	s.warn("%v", why)
+	if s.out.Unmeasured == "" {
+		s.out.Unmeasured = why.Error()
+	}
+}
+
 // Status is how far a benchmark has come, for whoever shows its progress.
 type Status struct {
 	Begun func(*Progress) // called as each scenario begins; may be nil
@@ -133,8 +141,3 @@ func (p *Progress) Messages() (sent, delivered uint64) {
 	}
 	return p.counts.store.Messages()
 }
-
-// notApplicable is why a scenario does not apply to this target.
-type notApplicable string
-
-func (c notApplicable) Error() string { return string(c) }

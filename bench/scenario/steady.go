@@ -22,25 +22,7 @@ var steady = Scenario{
 		}
 		return say(", each broadcasts every %v for %v%s", o.Interval, o.Duration, phases)
 	},
-	Headline: func(f *Figures) Phrase {
-		sent, ok := f.Total("sent")
-		lost, _ := f.Total("lost")
-		var p Phrase
-		switch {
-		case !ok:
-			return nil
-		case sent == 0:
-			return p.Add("sent no message in the window")
-		case lost == 0:
-			p = p.Add("lost none of %s messages", Count(sent))
-		default:
-			p = p.AddIf(true, "lost %s of %s messages", Count(lost), Count(sent))
-		}
-		if v := f.Value("latency.p99"); v != nil {
-			p = p.Add(" (p99 %v)", Quantity{*v, "s"})
-		}
-		return p
-	},
+	Headline: func(f *Figures) Phrase { return f.lostMessages(true) },
 }
 
 func steadyScenario(s *Run) error {

@@ -138,36 +138,60 @@ func (s *Run) noticeLimit() time.Duration {
 	return t.Deadline + 2*t.Reap + t.Heartbeat + 10*time.Second
 }
 
-// everywhere is when, from since on, all living peers had peer i in their
-// view; with whole, i's own view must also have held all living peers.
-func (s *Run) everywhere(i int, since int64, whole bool) (last int64, ok bool) {
-	others := s.Alive
-	others.Remove(i)
-	last, ok = s.whenAll(others, since, func(v record.Set) bool { return v.Has(i) })
-	if whole && s.Alive.Has(i) {
-		var own record.Set
-		own.Add(i)
-		at, held := s.whenAll(own, since, s.isTruth)
-		last, ok = max(last, at), ok && held
+// nobody is whom reach leaves out.
+const nobody = -1
+
+// reach waits, for limit at most, until ok holds for the view of every living peer
+// but one, and writes down how long after since that was; metric "": it only waits.
+func (s *Run) reach(metric string, since int64, limit time.Duration, but int, ok func(record.Set) bool) bool {
+	s.WaitUntil(s.ctx, limit, func() bool {
+		s.MarkExited()
+		all := true
+		s.EachView(func(i int, slot *record.Slot) { all = all && (i == but || !s.Alive.Has(i) || ok(slot.View())) })
+		return all
+	})
+	who := s.Alive
+	if but != nobody {
+		who.Remove(but)
 	}
-	return last, ok && last > 0 // 0: there are no others
+	last, before, all := s.whenAll(who, since, func(_ int, view record.Set) bool { return ok(view) })
+	if metric != "" {
+		s.seconds(metric, since, last, all && last > 0)
+		if s.alreadyTrue(metric, before); all && before > 0 && last == 0 {
+			s.unmeasured(mesh.Unmeasured(metric + ": no view had to change"))
+		}
+	}
+	return all && last > 0
 }
 
-// whenAll is when, from since on, ok had held for the view of each of those whose
-// view can be seen; 0: nobody's.
-func (s *Run) whenAll(who record.Set, since int64, ok func(record.Set) bool) (last int64, all bool) {
+// alreadyTrue names the times that a view was as it should become before anything
+// happened: those are no event, and in no figure.
+func (s *Run) alreadyTrue(metric string, times int) {
+	if times > 0 {
+		s.note("%s: %d times a view was so already, which is no event and left out", metric, times)
+	}
+}
+
+// whenAll is when, after since, ok came to hold for the view of each of those whose
+// view can be seen; 0: nobody's. Views for which it held before are only counted.
+func (s *Run) whenAll(who record.Set, since int64, ok func(i int, view record.Set) bool) (last int64, before int, all bool) {
 	all = true
 	s.EachView(func(i int, slot *record.Slot) {
-		if who.Has(i) {
-			at, held := slot.When(since, ok)
-			last, all = max(last, at), all && held
+		if !who.Has(i) {
+			return
+		}
+		at, held := slot.When(since, func(view record.Set) bool { return ok(i, view) })
+		if all = all && held; held && at < since {
+			before++
+		} else if held {
+			last = max(last, at)
 		}
 	})
-	return last, all
+	return last, before, all
 }
 
 // isTruth reports that a view holds those who live.
-func (s *Run) isTruth(v record.Set) bool { return v == s.Alive }
+func (s *Run) isTruth(view record.Set) bool { return view == s.Alive }
 
 // sum adds up a counter of all slots.
 func (s *Run) sum(of func(*record.Slot) *atomic.Uint64) (n uint64) {
