@@ -410,9 +410,9 @@ func (r *Result) Failure() string {
 // Complete reports that a scenario was measured to its end.
 func (s Scenario) Complete() bool { return !s.Interrupted && s.Unmeasured == "" }
 
-// Finished are the runs that were measured to their end.
+// Finished are the runs that came to their end, whatever they could measure.
 func (r *Result) Finished() []Run {
 	return slices.DeleteFunc(slices.Clone(r.Runs), func(run Run) bool {
-		return len(run.Scenarios) < len(r.Config.Scenarios) || slices.ContainsFunc(run.Scenarios, func(s Scenario) bool { return !s.Complete() })
+		return len(run.Scenarios) < len(r.Config.Scenarios) || slices.ContainsFunc(run.Scenarios, func(s Scenario) bool { return s.Interrupted })
 	})
 }

@@ -150,7 +150,7 @@ func (f *Figures) lostMessages(bad bool) (p Phrase) {
 	default:
 		p = p.AddIf(bad, "lost %s of %s messages", Count(lost), Count(sent))
 	}
-	return append(p, f.reached("latency_due.p99", " (p99 %v after they were due)", "")...)
+	return append(p, f.reached("latency_due.p99", " (p99 %v from due time)", "")...)
 }
 
 // when is a time and what was so then; of several runs it stands in the table.

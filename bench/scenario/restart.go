@@ -14,7 +14,7 @@ var restart = Scenario{
 	Metrics: []Metric{
 		{"whole", "s", false, -1, "from the server's return until it and all views know everybody again, without refresh; null: never"},
 		{"refresh.whole", "s", false, -1, "the same with refresh"},
-		{"startup", "s", false, -1, "from the order to start a server that is not ours until its port is bound; its return is when it is"},
+		{"server_startup", "s", false, -1, "from the order to start a server that is not ours until its port is bound; its return is when it is"},
 		{"stranded", "1", false, -1, "peers that the returned server still does not know at the end, without refresh"},
 	},
 	Summary: []string{"whole", "refresh.whole"},
@@ -71,7 +71,7 @@ func (s *Run) restart(refresh time.Duration) error {
 	back := s.Clock.Now()
 	s.ServerForgot(killed)
 	if s.Ours == nil {
-		s.seconds("startup", ordered, back, true)
+		s.seconds("server_startup", ordered, back, true)
 	}
 	if err := s.Birth(probe); err != nil {
 		return err

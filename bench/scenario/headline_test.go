@@ -1,0 +1,111 @@
+package scenario
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/result"
+)
+
+// said is a scenario's clause of the headline, its quantities as they are.
+func said(s *Scenario, f *Figures) string {
+	var b strings.Builder
+	for _, c := range s.Headline(f) {
+		fmt.Fprintf(&b, c.Format, c.Args...)
+	}
+	return b.String()
+}
+
+// Each scenario that was measured has its clause in the headline.
+func TestEveryScenarioHasAClause(t *testing.T) {
+	t.Parallel()
+	for i, name := range Scenarios {
+		f := FiguresOf(execute(t, simulated(10, name)))[0]
+		if got := said(&All[i], f); got == "" || f.Unmeasured != "" {
+			t.Errorf("%s: clause %q, unmeasured %q", name, got, f.Unmeasured)
+		}
+	}
+}
+
+// A mesh that never comes about is what join measures, and leaves the others nothing
+// to measure: they say so, and their figures are not the worst there can be.
+func TestMeshThatNeverComesAbout(t *testing.T) {
+	t.Parallel()
+	for i, name := range Scenarios {
+		if name == "restart" || name == "saturate" { // 10 s of looking for what restart asks, and no lossy host
+			continue
+		}
+		cfg := simulated(4, name)
+		cfg.Simulation.Network.Loss = 1
+		r := execute(t, cfg)
+		f := FiguresOf(r)[0]
+		if name == "join" {
+			if got := said(&All[i], f); got != "did not converge within 10 s" || f.Unmeasured != "" {
+				t.Errorf("join: clause %q, unmeasured %q", got, f.Unmeasured)
+			}
+			continue
+		}
+		if f.Unmeasured != mesh.ErrNotWhole.Error() || r.Failure() == "" {
+			t.Errorf("%s: unmeasured %q, failure %q", name, f.Unmeasured, r.Failure())
+		}
+		for flat, v := range f.Flat() {
+			if v.Never {
+				t.Errorf("%s counts as never", flat)
+			}
+		}
+	}
+}
+
+// Of several runs a median is of those that came to a value, and says how many did not.
+func TestNeverInSomeRuns(t *testing.T) {
+	t.Parallel()
+	value := result.Scalar("s", 0.25)
+	var r result.Result
+	for _, m := range []result.Metric{value, result.Never("s"), value} {
+		r.Runs = append(r.Runs, result.Run{Scenarios: []result.Scenario{{Name: "join", Metrics: map[string]result.Metric{"join.converge": m}}}})
+	}
+	r.Summary = Metrics.Summarize(r.Runs)
+	if got, want := said(&join, FiguresOf(&r)[0]), "converged in {0.25 s} (did not converge within 10 s in 1 of 3 runs)"; got != want {
+		t.Errorf("clause %q, want %q", got, want)
+	}
+}
+
+// A state that was true before anything happened is no event: a view that had lost the
+// victim before it died has noticed nothing, and the protocol needs a second for it.
+func TestNoEventWhereNothingChanges(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(40, "loss")
+	cfg.Options.Impair = result.Impairment{Loss: 0.3}
+	cfg.Options.Duration, cfg.Options.Kill = 30*time.Second, 3
+	r := execute(t, cfg)
+	if fastest, ideal := flat(t, r, "loss.detect.min"), (cfg.Timing.Deadline - cfg.Timing.Heartbeat).Seconds(); fastest < ideal {
+		t.Errorf("a survivor noticed after %v s, the protocol's earliest is %v", fastest, ideal)
+	}
+	notes := fmt.Sprint(r.Runs[0].Scenarios[0].Notes)
+	if !strings.Contains(notes, "detect: ") || !strings.Contains(notes, "a view was so already") {
+		t.Errorf("nothing is said of those who had lost a victim before: %s", notes)
+	}
+	// A pause that nobody sees gives nobody anything to see the end of.
+	cfg = simulated(10, "pause")
+	cfg.Timing.Deadline = time.Minute
+	cfg.Simulation.Faults = []string{"0s-1h link server * loss=0.9"}
+	if r := execute(t, cfg); r.Runs[0].Scenarios[0].Unmeasured == "" {
+		t.Errorf("pause says %+v", r.Runs[0].Scenarios[0].Metrics)
+	}
+}
+
+// What the protocol's timing cannot do has no ideal.
+func TestNoIdealBeyondTheDeadline(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(5, "crash")
+	if ideal := execute(t, cfg).Runs[0].Scenarios[0].Charts.Ideal; ideal == nil || *ideal != [2]float64{1, 2} {
+		t.Errorf("ideal %v", ideal)
+	}
+	cfg.Timing.Heartbeat = 5 * time.Second
+	if ideal := execute(t, cfg).Runs[0].Scenarios[0].Charts.Ideal; ideal != nil {
+		t.Errorf("ideal %v where the server removes everybody", *ideal)
+	}
+}
