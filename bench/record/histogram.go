@@ -145,7 +145,7 @@ func sketchUpper(i int) int64 {
 // where there are none.
 func (s *sketch) Quantile(q float64) int64 {
 	var seen uint64
-	n := s.count()
+	n := s.Count()
 	for i := range s {
 		if seen += uint64(s[i].Load()); seen > 0 && float64(seen) >= q*float64(n) {
 			return sketchUpper(i)
@@ -154,7 +154,7 @@ func (s *sketch) Quantile(q float64) int64 {
 	return 0
 }
 
-func (s *sketch) count() (n uint64) {
+func (s *sketch) Count() (n uint64) {
 	for i := range s {
 		n += uint64(s[i].Load())
 	}

@@ -127,8 +127,8 @@ func TestSketchBound(t *testing.T) {
 		if up := s.Quantile(0.99); up <= v || float64(up) > 1.25*float64(max(v, 1024)) {
 			t.Fatalf("%d ns: upper bound %d", v, up)
 		}
-		if s.count() != 1 {
-			t.Fatalf("count %d", s.count())
+		if s.Count() != 1 {
+			t.Fatalf("count %d", s.Count())
 		}
 	}
 	var s sketch
@@ -138,8 +138,8 @@ func TestSketchBound(t *testing.T) {
 	for _, d := range []int64{-5, math.MinInt64, int64(time.Hour), math.MaxInt64} {
 		s.record(d) // must stay inside
 	}
-	if s.count() != 4 || s.Quantile(1) < int64(time.Minute) {
-		t.Errorf("count %d, max %d", s.count(), s.Quantile(1))
+	if s.Count() != 4 || s.Quantile(1) < int64(time.Minute) {
+		t.Errorf("count %d, max %d", s.Count(), s.Quantile(1))
 	}
 }
 

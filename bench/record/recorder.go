@@ -158,13 +158,12 @@ func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
 	transit := at - sent
 	r.Latency.Record(transit)
 	r.Due.Record(at - due)
-	p.Latency.record(transit)
+	r.Transits[slot][r.Self].record(transit)
 	if p.Delivered > 1 { // RFC 3550, section 6.4.1, in ns instead of media units
 		p.Jitter += (math.Abs(float64(transit-p.transit)) - p.Jitter) / 16
 	}
 	p.transit = transit
 	b := r.bucketOf(due)
-	b.Delivered.Add(1)
 	b.Due.record(at - due)
 	raise(&b.Max, at-due)
 }

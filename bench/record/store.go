@@ -17,7 +17,9 @@ import (
 // killed one leaves what it had recorded. Most fields have one writer; those
 // that others read meanwhile are atomic.
 type Store struct {
-	Index [1 << 16]uint8 // port -> slot; nobody where there is none
+	Index    [1 << 16]uint8                       // port -> slot; nobody where there is none
+	Pairs    [core.MaxPeers][core.MaxPeers]pair   // sender, receiver; where each fills one cache line
+	Transits [core.MaxPeers][core.MaxPeers]sketch // how long their messages take
 
 	// Messages due in [from, to) count. All times are the clock's ns.
 	From, To     atomic.Int64
@@ -35,7 +37,6 @@ type Store struct {
 	Held                Histogram // by the impairment, of the measured messages
 	Buckets             [bucketCount]bucket
 	Slots               [ServerSlot + 1]Slot
-	Pairs               [core.MaxPeers][core.MaxPeers]pair // sender, receiver
 }
 
 const (
@@ -48,9 +49,9 @@ const (
 
 // bucket is a slice of the window, by due time.
 type bucket struct {
-	Sent, Delivered atomic.Uint64
-	Max             atomic.Int64
-	Due             sketch
+	Sent atomic.Uint64
+	Max  atomic.Int64
+	Due  sketch // of those delivered
 }
 
 // Slot is one peer's part, or the server's.
@@ -138,7 +139,6 @@ type pair struct {
 	Order                                  Sequence
 	transit                                int64 // latency of the last one
 	Jitter                                 float64
-	Latency                                sketch
 }
 
 func (b *Store) inWindow(due int64) bool { return due >= b.From.Load() && due < b.To.Load() }

@@ -221,7 +221,7 @@ func (s *Run) chartPairs() {
 			any = any || sent > 0
 			p.Sent = append(p.Sent, sent)
 			p.Lost = append(p.Lost, sent-min(sent, pair.Delivered))
-			p.P99 = append(p.P99, uint32(min(pair.Latency.Quantile(0.99)/1000, 1<<32-1)))
+			p.P99 = append(p.P99, uint32(min(s.Store.Transits[i][j].Quantile(0.99)/1000, 1<<32-1)))
 		}
 	}
 	if any && s.out.Charts.Trials == nil {
@@ -234,7 +234,7 @@ func (s *Run) chartLatency() {
 	width := float64(s.Store.Width.Load()) / 1e9
 	for i := range s.Store.Buckets {
 		b := &s.Store.Buckets[i]
-		sent, delivered := b.Sent.Load(), b.Delivered.Load()
+		sent, delivered := b.Sent.Load(), b.Due.Count()
 		if sent == 0 {
 			continue
 		}

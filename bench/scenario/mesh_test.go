@@ -214,7 +214,7 @@ func TestFrozenSenderShowsInDueTime(t *testing.T) {
 		for i := 1; i < s.N; i++ { // the frozen one is a receiver, too
 			for j := range s.N {
 				for k := record.SketchIndex(long); k < record.SketchSize; k++ {
-					latencyLate += uint64(s.Store.Pairs[i][j].Latency[k].Load())
+					latencyLate += uint64(s.Store.Transits[i][j][k].Load())
 				}
 			}
 		}
