@@ -76,7 +76,13 @@ func (c *config) finish(call *call) error {
 	if o.PeerExec != "" && !call.given["external"] {
 		o.External = 1
 	}
-	o.Server = cli.Localhost(o.Server)
+	if o.Server != "" {
+		addr, err := cli.Address(o.Server)
+		if err != nil {
+			return cli.Usagef("invalid value %q for flag -target: %w", o.Server, err)
+		}
+		o.Server = addr.String()
+	}
 	var without []string
 	if !call.given["scenario"] || c.scenarios == "all" {
 		without = c.leaveOut()

@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"flag"
+	"fmt"
+	"net"
 	"net/netip"
-	"strings"
+	"strconv"
+	"time"
 )
 
 // AddressVar registers a flag that is an IPv4 address with a port.
@@ -22,20 +26,28 @@ func (a address) String() string {
 	return a.AddrPort.String()
 }
 
-func (a address) Set(s string) error {
-	v, err := netip.ParseAddrPort(Localhost(s))
-	if err != nil || !v.Addr().Is4() {
-		return errors.New("want an IPv4 address with a port, such as 127.0.0.1:3000")
-	}
-	*a.AddrPort = v
-	return nil
+func (a address) Set(s string) (err error) {
+	*a.AddrPort, err = Address(s)
+	return err
 }
 
-// Localhost is an address with 127.0.0.1 for the name localhost. No other name is
-// looked up: what listens on one address must be found on that one.
-func Localhost(addr string) string {
-	if port, ok := strings.CutPrefix(addr, "localhost:"); ok {
-		return "127.0.0.1:" + port
+// Address reads an IPv4 address with a port, of which a host's name is looked up. Its
+// error does not repeat what was given.
+func Address(s string) (netip.AddrPort, error) {
+	a, err := netip.ParseAddrPort(s)
+	if err == nil && a.Addr().Is4() {
+		return a, nil
 	}
-	return addr
+	host, port, err := net.SplitHostPort(s)
+	number, e := strconv.ParseUint(port, 10, 16)
+	if err != nil || e != nil || host == "" || net.ParseIP(host) != nil {
+		return netip.AddrPort{}, errors.New("want an IPv4 address, or a host's name, and a port, such as 127.0.0.1:3000")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
+	if err != nil || len(found) == 0 {
+		return netip.AddrPort{}, fmt.Errorf("want a host of which an IPv4 address is known, as of %q none is", host)
+	}
+	return netip.AddrPortFrom(found[0].Unmap(), uint16(number)), nil
 }

@@ -6,6 +6,29 @@ import (
 	"p2plocal/core"
 )
 
+// Common are the flags that every command has, and that mean the same in each.
+type Common struct {
+	JSON         string // a file, or - for stdout
+	Quiet, ASCII bool
+}
+
+// Register registers them.
+func (c *Common) Register(fs *flag.FlagSet) {
+	fs.StringVar(&c.JSON, "json", "", "write the result as JSON to `file`; - is standard output, in place of the text")
+	c.RegisterText(fs)
+}
+
+// RegisterText registers those of a command that has no result of its own.
+func (c *Common) RegisterText(fs *flag.FlagSet) {
+	fs.BoolVar(&c.Quiet, "quiet", false, "no progress on standard error")
+	fs.BoolVar(&c.ASCII, "ascii", false, "no character above ASCII in the text")
+}
+
+// Also gives a flag a second name.
+func Also(fs *flag.FlagSet, name, also string) {
+	fs.Var(fs.Lookup(name).Value, also, "the same as -"+name)
+}
+
 // Timing registers the flags of the protocol's intervals, with the protocol's
 // own as defaults. Validate what comes of them after parsing.
 func Timing(fs *flag.FlagSet) *core.Timing {
