@@ -116,7 +116,7 @@ func validateOthers(c *result.Config) error {
 	case o.External == 0 && o.PeerExec != "":
 		return errors.New("-peer-exec, but 0 external peers for it to start")
 	case o.Server != "" && o.ServerExec != "":
-		return errors.New("both -server and -server-exec, want one")
+		return errors.New("both -target and -exec, want one")
 	case o.External == c.Peers && (o.Server != "" || o.ServerExec != ""):
 		return fmt.Errorf("%d external peers of %d and a server that is not ours: nothing to measure, want a peer of ours", o.External, c.Peers)
 	}

@@ -151,6 +151,9 @@ func each(ctx context.Context, work []func() error, workers int, progress func(d
 	var next, done atomic.Int64
 	var wg sync.WaitGroup
 	errs := make([]error, workers)
+	if progress != nil {
+		progress(0, len(work))
+	}
 	for w := range workers {
 		wg.Go(func() {
 			for ctx.Err() == nil && errs[w] == nil {

@@ -44,8 +44,8 @@ func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) er
 		switch {
 		case virtual.on || virtual.trace || virtual.until != 0 || virtual.faults != "":
 			return cli.Usagef("agree runs both: -sim, -faults, -trace and -until are for one of them")
-		case len(out.asserts) > 0 || out.json != "" || out.gobench != "":
-			return cli.Usagef("agree has no result of its own for -json, -bench or -assert: give it two that meshbench and meshbench -sim have written")
+		case len(out.asserts) > 0 || out.gobench != "":
+			return cli.Usagef("agree has no result of its own for -bench or -assert: give it two that meshbench and meshbench -sim have written")
 		case len(c.others) != 0 && len(c.others) != 2:
 			return cli.Usagef("agree takes two result files or none, not %d", len(c.others))
 		case cfg.Repeat > mostRuns:
@@ -62,12 +62,12 @@ func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) er
 		if len(c.others) == 2 {
 			real, sim, err = readSides(c.others)
 		} else {
-			real, sim, err = runSides(ctx, cfg, virtual, mesh.Version(c.args), out.quiet, c.stderr)
+			real, sim, err = runSides(ctx, cfg, virtual, mesh.Version(c.args), out.Quiet, c.stderr)
 		}
 		if err != nil {
 			return err
 		}
-		if err := out.writeReport(c.stdout, reports.Agreement(stat.Agree(scenario.Metrics, real, sim), real, sim)); err != nil {
+		if err := out.Write(c.stdout, reports.Agreement(stat.Agree(scenario.Metrics, real, sim), real, sim)); err != nil {
 			return err
 		}
 		if real.Interrupted || sim.Interrupted {
@@ -111,7 +111,7 @@ func runSides(ctx context.Context, cfg *config, virtual *simulation, tool result
 		return nil, nil, cli.UsageError{Err: err}
 	}
 	var status scenario.Status
-	stop := showProgress(&status, cfg.Config, stderr, quiet)
+	stop := showProgress(ctx, &status, cfg.Config, stderr, quiet)
 	real, err = scenario.Execute(ctx, cfg.Config, tool, &status)
 	stop()
 	if err != nil {

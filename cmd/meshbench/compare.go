@@ -12,19 +12,21 @@ import (
 	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
 
 const (
 	compareUsage        = "usage: meshbench compare [flags] OLD.json NEW.json\n"
-	compareServersUsage = "usage: meshbench compare-servers -server-exec 'CMD1' -server-exec 'CMD2' [flags]\n"
+	compareServersUsage = "usage: meshbench compare-servers -exec 'CMD1' -exec 'CMD2' [flags]\n"
 )
 
 // compare sets two results side by side.
 func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
 	limit := fs.String("fail-on-regression", "", "exit code 3 if a metric got significantly worse by more than this `percentage`, such as 5%, and by more than 0.02 cores, 1 MB or 5µs where that is its unit")
-	out := textFlags(fs)
-	fs.BoolVar(&out.all, "all", false, "print all metrics, also those without a significant change")
+	var out printing.Output
+	out.Register(fs, false)
+	fs.BoolVar(&out.All, "all", false, "print all metrics, also those without a significant change")
 	return func(_ context.Context, c *call) error {
 		if len(c.others) != 2 {
 			return cli.Usagef("compare takes two result files, not %d", len(c.others))
@@ -36,6 +38,9 @@ func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 				return cli.UsageError{Err: err}
 			}
 		}
+		if err := out.Open(); err != nil {
+			return err
+		}
 		var sides [2][]*result.Result
 		for i, name := range c.others {
 			r, err := readResult(name)
@@ -45,7 +50,7 @@ func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 			sides[i] = []*result.Result{r}
 		}
 		comparison := stat.Compare(scenario.Metrics, sides[0], sides[1])
-		if err := out.print(c.stdout, "txt", reports.Compare(comparison)); err != nil || threshold < 0 {
+		if err := out.Write(c.stdout, reports.Compare(comparison)); err != nil || threshold < 0 {
 			return err
 		}
 		if worse := comparison.Regressions(threshold); len(worse) > 0 {
@@ -68,22 +73,22 @@ func parsePercent(s string) (float64, error) {
 // compareServers measures two servers in turn.
 func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
 	cfg, out := benchFlags(fs, groups)
-	var servers stringList
-	fs.Lookup("server-exec").Value = &servers
-	fs.Lookup("server-exec").Usage = "`command` that starts a server, given twice, A's and B's; ours stands for our own"
+	var servers printing.Strings
+	fs.Lookup("exec").Value, fs.Lookup("server-exec").Value = &servers, &servers
+	fs.Lookup("exec").Usage = "`command` that starts a server, given twice, A's and B's; ours stands for our own"
 	fs.Lookup("repeat").Usage = "`pairs` of runs, in the order A B B A"
 	fs.Lookup("repeat").DefValue, cfg.Repeat = "6", 6
 	fs.Lookup("assert").Usage = "`condition` on the median ratio of B to A, such as steady.latency.p99<=1.3, or the exit code is 3; may be given several times"
-	fs.BoolVar(&out.all, "all", false, "print all metrics")
+	fs.BoolVar(&out.All, "all", false, "print all metrics")
 	return func(ctx context.Context, c *call) error {
 		if len(servers) != 2 {
-			return cli.Usagef("compare-servers takes -server-exec twice, not %d times", len(servers))
+			return cli.Usagef("compare-servers takes -exec twice, not %d times", len(servers))
 		}
 		if err := cfg.finish(c); err != nil {
 			return err
 		}
 		if cfg.Options.Server != "" {
-			return cli.Usagef("compare-servers starts its servers: -server %s has no place in it", cfg.Options.Server)
+			return cli.Usagef("compare-servers starts its servers: -target %s has no place in it", cfg.Options.Server)
 		}
 		asserts, err := out.check(cfg.Scenarios, scenario.Metrics.ParseRatioAssertion)
 		if err != nil {
@@ -92,14 +97,14 @@ func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, 
 		var status scenario.Status
 		twice := cfg.Config
 		twice.Repeat *= 2
-		stop := showProgress(&status, twice, c.stderr, out.quiet)
+		stop := showProgress(ctx, &status, twice, c.stderr, out.Quiet)
 		p, failed := scenario.ExecutePairs(ctx, cfg.Config, [2]string(servers), mesh.Version(append([]string{"compare-servers"}, c.args...)), &status)
 		stop()
 		if failed != nil && !p.Measured() {
 			return failed
 		}
 		p.Evaluate(asserts)
-		err = out.write(c.stdout, func(w io.Writer) error { return p.WriteGoBench(scenario.Metrics, w) }, func(string) *reports.Document { return reports.Pairing(p) })
+		err = out.write(c, reports.Pairing(p), func(w io.Writer) error { return p.WriteGoBench(scenario.Metrics, w) })
 		return outcome(c.stderr, err, failed, p, p.Interrupted, p.Assertions)
 	}
 }

@@ -48,9 +48,11 @@ func benchFlags(fs *flag.FlagSet, groups *cli.Groups) (c *config, out *output) {
 		}
 	}
 	groups.Begin("other implementations", target.Quoting)
-	fs.StringVar(&o.Server, "server", "", "measure the server that runs at `addr`, instead of ours")
-	fs.StringVar(&o.ServerExec, "server-exec", "", "measure the server that this `command` starts; {addr} and {port} in it are where it is to listen, else it is port 3000")
-	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` that starts an external peer; {name}, {port} and {server} are filled in")
+	fs.StringVar(&o.Server, "target", "", "measure the server that runs at `addr`, instead of ours")
+	fs.StringVar(&o.ServerExec, "exec", "", "measure the server that this `command` starts; without {addr} and {port} in it, on port 3000")
+	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` that starts an external peer, with {name}, {port} and {server} in it")
+	cli.Also(fs, "target", "server")
+	cli.Also(fs, "exec", "server-exec")
 	fs.IntVar(&o.External, "external", 0, "`number` of peers that -peer-exec starts (default 1 with -peer-exec)")
 	groups.Begin("output", "")
 	return c, outputFlags(fs)

@@ -177,19 +177,19 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 			args = c.shaping()
 		}
 		var status scenario.Status
-		stop := showProgress(&status, cfg.Config, c.stderr, out.quiet)
+		stop := showProgress(ctx, &status, cfg.Config, c.stderr, out.Quiet)
 		started := time.Now()
 		r, failed := scenario.Execute(ctx, cfg.Config, mesh.Version(args), &status)
 		stop()
-		if virtual.on && r != nil && !out.quiet {
+		if virtual.on && r != nil && !out.Quiet {
 			saySpeed(c.stderr, r, time.Since(started))
 		}
 		if failed != nil && (r == nil || !r.Measured()) {
 			return failed
 		}
 		r.Assertions = result.Evaluate(asserts, r)
-		err = out.write(c.stdout, func(w io.Writer) error { return scenario.Metrics.WriteGoBench(w, r) },
-			func(name string) *reports.Document { return reports.Results([]reports.Named{{Name: name, Result: r}}) })
+		err = out.write(c, reports.Results([]reports.Named{{Name: cmp.Or(out.JSON, "run"), Result: r}}),
+			func(w io.Writer) error { return scenario.Metrics.WriteGoBench(w, r) })
 		return outcome(c.stderr, err, failed, r, r.Interrupted, r.Assertions)
 	}
 }

@@ -81,7 +81,7 @@ func TestUsage(t *testing.T) {
 		{"-scenario saturate -peers 3 -external 2 -peer-exec x", 2, "scenario saturate cannot be run: it takes two peers of ours, one to send to the other, not 1"},
 		{"-scenario garbage -garbage-at peer -peers 2 -external 2 -peer-exec x", 2, "scenario garbage cannot be run: its target is a peer, and none is ours"},
 		{"-scenario all -peers 0", 2, "0 peers, want 1 to 95"},
-		{"-server 127.0.0.1:1 -server-exec x", 2, "both -server and -server-exec"},
+		{"-server 127.0.0.1:1 -server-exec x", 2, "both -target and -exec"},
 		{"-repeat 0", 2, "repeat 0, want 1 or more"},
 		{"-assert steady.latency.p98<5ms", 2, `no metric "steady.latency.p98"`},
 		{"-scenario join -assert steady.loss==0", 2, "steady"},
@@ -89,7 +89,7 @@ func TestUsage(t *testing.T) {
 		{"walk", 2, `"walk" is no flag and no command`},
 		{"-scenario join -json /nonexistent/x.json", 2, `cannot write "/nonexistent/x.json": there is no directory "/nonexistent"`},
 		{"swarm -seed 1 -until -1s", 2, `for flag -until`},
-		{"-scenario join -server localhost", 2, `server address "localhost"`},
+		{"-scenario join -server localhost", 2, `invalid value "localhost" for flag -target: want an IPv4 address`},
 		{"-sim -isolation goroutine", 2, "-isolation and -sim exclude each other"},
 		{"-sim -server 127.0.0.1:1", 2, "cannot be simulated"},
 		{"-sim -peer-exec x", 2, "external peers cannot be simulated"},
@@ -112,7 +112,7 @@ func TestUsage(t *testing.T) {
 		{"help compare report", 2, "help takes one command, not 2"},
 		{"sim", 2, `"sim" is no flag and no command`},
 		{"agree -sim", 2, "agree runs both"},
-		{"agree -json x", 2, "agree has no result of its own"},
+		{"agree -bench x", 2, "agree has no result of its own"},
 		{"agree x.json", 2, "two result files or none, not 1"},
 		{"agree -repeat 1001", 2, "want at most 1000"},
 		{"agree -report x.pdf", 2, `"x.pdf", want one that ends in .txt`},
@@ -127,7 +127,7 @@ func TestUsage(t *testing.T) {
 		{"report txt " + foreign, 1, "schema 99"},
 		{"-report x.xls", 2, "x.xls"},
 		{"compare " + foreign, 2, "compare takes two result files, not 1"},
-		{"compare-servers", 2, "-server-exec twice, not 0"},
+		{"compare-servers", 2, "-exec twice, not 0"},
 	} {
 		code, stdout, stderr := invoke(t.Context(), strings.Fields(test.args)...)
 		if code != test.code || !strings.Contains(stderr, test.says) || strings.Count(stderr, "\n") > 2 || stdout != "" {

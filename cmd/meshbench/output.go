@@ -15,47 +15,23 @@ import (
 	"p2plocal/reports"
 )
 
-// stringList is a flag that may be given several times.
-type stringList []string
-
-func (l *stringList) String() string     { return strings.Join(*l, " ") }
-func (l *stringList) Set(s string) error { *l = append(*l, s); return nil }
-
-// output says where results go, and how text looks.
+// output is a measurement's: it has assertions, and figures for benchstat.
 type output struct {
-	json, gobench     string
-	reports, asserts  stringList
-	quiet, ascii, all bool
-	files             cli.Outputs
-}
-
-// textFlags are for what only prints, reportFlags for what also writes reports, and
-// outputFlags for what has a result of its own.
-func textFlags(fs *flag.FlagSet) *output {
-	o := new(output)
-	fs.BoolVar(&o.ascii, "ascii", false, "no character above ASCII in the text")
-	return o
-}
-
-func reportFlags(fs *flag.FlagSet, endings string) *output {
-	o := textFlags(fs)
-	fs.Var(&o.reports, "report", "write a report to `file`, its form by the ending: "+endings+"; may be given several times")
-	fs.BoolVar(&o.quiet, "quiet", false, "no progress on standard error")
-	return o
+	printing.Output
+	gobench string
+	asserts printing.Strings
 }
 
 func outputFlags(fs *flag.FlagSet) *output {
-	o := reportFlags(fs, "."+strings.Join(reports.Formats, ", ."))
-	fs.StringVar(&o.json, "json", "", "write the result as JSON to `file`; - is standard output, in place of the text")
+	o := new(output)
+	o.Register(fs, true)
 	fs.StringVar(&o.gobench, "bench", "", "write the result in the Go benchmark format, for benchstat, to `file`")
 	fs.Var(&o.asserts, "assert", "`condition` such as steady.latency.p99<5ms that every run must meet, or the exit code is 3; may be given several times")
 	return o
 }
 
-// check reads the assertions, and ensures that the files can be written:
-// better now than after the measurement.
-func (o *output) check(scenarios []string, parse func(string) (result.Assert, error)) ([]result.Assert, error) {
-	var asserts []result.Assert
+// check reads the assertions, and makes sure that the files can be written.
+func (o *output) check(scenarios []string, parse func(string) (result.Assert, error)) (asserts []result.Assert, err error) {
 	for _, text := range o.asserts {
 		a, err := parse(text)
 		if err == nil {
@@ -66,55 +42,17 @@ func (o *output) check(scenarios []string, parse func(string) (result.Assert, er
 		}
 		asserts = append(asserts, a)
 	}
-	for _, name := range o.reports {
-		format, err := reports.FormatOf(name)
-		if err != nil {
-			return nil, cli.UsageError{Err: err}
-		}
-		if format == "xml" && len(o.asserts) == 0 {
-			return nil, cli.Usagef("-report %q is JUnit's XML of assertions, and there are none", name)
-		}
-	}
-	if o.gobench == "-" {
-		return nil, cli.Usagef("only -json takes - for standard output")
-	}
-	var err error
-	o.files, err = cli.Open(append([]string{o.json, o.gobench}, o.reports...)...)
-	return asserts, err
+	o.Verdicts = len(asserts) > 0
+	return asserts, o.Open(o.gobench)
 }
 
-// print prints a document.
-func (o *output) print(stdout io.Writer, format string, d *reports.Document) error {
-	return d.Write(stdout, format, printing.Options(stdout, o.ascii, o.all))
-}
-
-// write writes a document, by the name of the file that it goes to, and the Go
-// benchmark format wherever they are wanted. One place that fails does not keep it
-// from the others.
-func (o *output) write(stdout io.Writer, gobench func(io.Writer) error, document func(name string) *reports.Document) error {
-	format := "txt"
-	if o.json == "-" {
-		format = "json"
-	}
-	errs := []error{o.print(stdout, format, document(""))}
-	if o.json != "" && o.json != "-" {
-		errs = append(errs, o.files.Write(o.json, func(w io.Writer) error { return document("").Write(w, "json", reports.Options{}) }))
-	}
+// write writes the document and the figures for benchstat wherever they are wanted.
+func (o *output) write(c *call, d *reports.Document, gobench func(io.Writer) error) error {
+	err := o.Write(c.stdout, d)
 	if o.gobench != "" {
-		errs = append(errs, o.files.Write(o.gobench, gobench))
+		err = cli.Join(err, o.Files.Write(o.gobench, gobench))
 	}
-	for _, name := range o.reports {
-		errs = append(errs, o.files.Write(name, func(w io.Writer) error {
-			format, _ := reports.FormatOf(name) // check has seen that it is right
-			return document(name).Write(w, format, reports.Options{ASCII: o.ascii, All: o.all})
-		}))
-	}
-	return cli.Join(errs...)
-}
-
-// writeReport writes a document that has neither JSON nor benchmarks of its own.
-func (o *output) writeReport(stdout io.Writer, d *reports.Document) error {
-	return o.write(stdout, nil, func(string) *reports.Document { return d })
+	return err
 }
 
 func reportUsage() string {
@@ -123,8 +61,9 @@ func reportUsage() string {
 
 // report draws saved results again.
 func report(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	out := textFlags(fs)
-	fs.BoolVar(&out.all, "all", false, "print all metrics of a result of compare-servers")
+	var out printing.Output
+	out.Register(fs, true)
+	fs.BoolVar(&out.All, "all", false, "print all metrics of a result of compare-servers")
 	return func(_ context.Context, c *call) error {
 		if len(c.others) < 2 {
 			return cli.Usagef("report takes a format and result files, as in report txt result.json")
@@ -132,6 +71,10 @@ func report(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error 
 		format, files := c.others[0], c.others[1:]
 		if !slices.Contains(reports.Formats, format) {
 			return cli.Usagef("format %q, want one of %s", format, strings.Join(reports.Formats, ", "))
+		}
+		out.Format = format
+		if err := out.Open(); err != nil {
+			return err
 		}
 		var results []reports.Named
 		for _, name := range files {
@@ -141,13 +84,13 @@ func report(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error 
 				if err != nil {
 					return err
 				}
-				return out.print(c.stdout, format, reports.Pairing(p))
+				return out.Write(c.stdout, reports.Pairing(p))
 			}
 			if err != nil {
 				return err
 			}
 			results = append(results, reports.Named{Name: name, Result: r})
 		}
-		return out.print(c.stdout, format, reports.Results(results))
+		return out.Write(c.stdout, reports.Results(results))
 	}
 }

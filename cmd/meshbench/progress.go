@@ -1,10 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"p2plocal/bench/result"
@@ -15,7 +15,7 @@ import (
 // showProgress says on stderr how far the benchmark is, until the function
 // that it returns is called: on a terminal in one line that changes, else in
 // a line for each scenario.
-func showProgress(status *scenario.Status, cfg result.Config, stderr io.Writer, quiet bool) (stop func()) {
+func showProgress(ctx context.Context, status *scenario.Status, cfg result.Config, stderr io.Writer, quiet bool) (stop func()) {
 	if quiet {
 		return func() {}
 	}
@@ -26,28 +26,14 @@ func showProgress(status *scenario.Status, cfg result.Config, stderr io.Writer, 
 	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), scenario.Estimate(&cfg).Round(time.Second), of)
 	if printing.Columns(stderr) == 0 {
 		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", progressName(p)) }
-		return func() {}
 	}
-	show, wipe := printing.Line(stderr, false)
-	done := make(chan struct{})
-	var shown sync.WaitGroup
-	shown.Go(func() {
-		for tick := time.Tick(200 * time.Millisecond); ; {
-			select {
-			case <-done:
-				wipe()
-				return
-			case <-tick:
-			}
-			if p := status.Now(); p != nil {
-				show("%s", progressLine(p, printing.Columns(stderr)))
-			}
+	_, stop = printing.Watch(ctx, stderr, quiet, func(columns int) string {
+		if p := status.Now(); p != nil {
+			return progressLine(p, columns)
 		}
+		return "starting"
 	})
-	return func() {
-		close(done)
-		shown.Wait()
-	}
+	return stop
 }
 
 // progressName says what is under way.
@@ -97,7 +83,7 @@ func bar(width int, part float64) string {
 
 // doneLine says how many of all parts are done, and how long the others will take.
 func doneLine(start time.Time, unit string, done, all uint64) string {
-	part, left := float64(done)/float64(all), ""
+	part, left := float64(done)/float64(max(all, 1)), ""
 	if done > 0 {
 		left = fmt.Sprintf(", %v left", time.Duration(float64(time.Since(start))*(1/part-1)).Round(time.Second))
 	}

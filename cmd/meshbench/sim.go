@@ -43,7 +43,7 @@ func (s *simulation) apply(call *call, c *config, out *output) error {
 	switch {
 	case call.given["isolation"]:
 		return cli.Usagef("-isolation and -sim exclude each other: a simulated peer is neither goroutine nor process")
-	case s.trace && out.json == "-":
+	case s.trace && out.JSON == "-":
 		return cli.Usagef("-trace and -json - both want standard output")
 	}
 	v := &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}, Queue: result.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until}

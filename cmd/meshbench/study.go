@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"p2plocal/bench/mesh"
@@ -55,11 +56,12 @@ func axesUsage() string {
 type grids struct {
 	seed          uint64
 	runs, workers int
-	out           *output
+	out           printing.Output
 }
 
 func gridFlags(fs *flag.FlagSet) *grids {
-	g := &grids{out: reportFlags(fs, ".txt, .md, .html (with charts), .csv or .json (all figures)")}
+	g := new(grids)
+	g.out.Register(fs, false)
 	fs.Uint64Var(&g.seed, "seed", 1, "`seed` of every random choice; run r of a combination takes seed+r")
 	fs.IntVar(&g.runs, "repeat", 0, "`runs` of each combination; 0: as many as the study takes")
 	fs.IntVar(&g.workers, "workers", runtime.GOMAXPROCS(0), "combinations that run at once")
@@ -133,17 +135,23 @@ func (g *grids) run(ctx context.Context, c *call, studies ...study.Grid) error {
 	if g.workers < 1 || g.workers > 1024 {
 		return cli.Usagef("-workers %d, want 1 to 1024", g.workers)
 	}
-	if _, err := g.out.check(nil, nil); err != nil {
+	if err := g.out.Open(); err != nil {
 		return err
 	}
 	start := time.Now()
-	show, wipe := printing.Line(c.stderr, g.out.quiet)
-	report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), g.workers, func(done, all int) { show("%s", doneLine(start, "combinations", uint64(done), uint64(all))) })
-	wipe()
+	var finished, all atomic.Int64
+	_, stop := printing.Watch(ctx, c.stderr, g.out.Quiet, func(int) string {
+		return doneLine(start, "combinations", uint64(finished.Load()), uint64(all.Load()))
+	})
+	report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), g.workers, func(done, of int) {
+		finished.Store(int64(done))
+		all.Store(int64(of))
+	})
+	stop()
 	if err != nil {
 		return err
 	}
-	if err := g.out.writeReport(c.stdout, reports.Study(report)); err != nil {
+	if err := g.out.Write(c.stdout, reports.Study(report)); err != nil {
 		return err
 	}
 	if report.Interrupted {

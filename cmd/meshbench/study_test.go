@@ -37,7 +37,7 @@ func TestStudy(t *testing.T) {
 		{"study loss=200%", 2, "impairment loss of 2"},
 		{"study -report x.pdf", 2, "x.pdf"},
 		{"study -report x.xml", 2, "there are none"},
-		{"study -only restart peers=2 refresh=1s -repeat 1 -report /nosuch/x.html", 1, "/nosuch/x.html"},
+		{"study -only restart peers=2 refresh=1s -repeat 1 -report /nosuch/x.html", 2, "/nosuch/x.html"},
 		{"study x", 2, `axis "x", want NAME=VALUES`},
 		{"study -workers 0", 2, "-workers 0"},
 		{"sweep fog=1s", 2, "want NAME=VALUES"},

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -10,10 +10,13 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"p2plocal/bench/faults"
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/result"
 	"p2plocal/bench/swarm"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
@@ -47,15 +50,50 @@ Exit codes: 0 every invariant held, 1 failure, 2 usage, 3 one was broken,
 `
 }
 
+// swarmRun is a run of one seed or of many.
+type swarmRun struct {
+	*call
+	cli.Common
+	text   io.Writer // stdout, or nothing
+	result swarmResult
+}
+
+// swarmResult is what -json writes.
+type swarmResult struct {
+	Tool        result.Tool          `json:"tool"`
+	Seeds       uint64               `json:"seeds"` // that were run to their end
+	Of          uint64               `json:"of"`
+	Interrupted bool                 `json:"interrupted"`
+	Virtual     float64              `json:"virtual_seconds"`
+	Taken       uint64               `json:"datagrams_taken"`
+	Gaps        map[swarm.Gap]uint64 `json:"gaps"`
+	Findings    []swarmFinding       `json:"findings"`
+}
+
+type swarmFinding struct {
+	Seed      uint64  `json:"seed"`
+	Invariant string  `json:"invariant"`
+	At        float64 `json:"at_seconds"`
+	Detail    string  `json:"detail"`
+	Script    string  `json:"script"` // that breaks it
+}
+
+func (r *swarmRun) found(s faults.Script, f *swarm.Finding) {
+	var script strings.Builder
+	s.Write(&script)
+	r.result.Findings = append(r.result.Findings, swarmFinding{s.Seed, f.Invariant, f.At.Seconds(), f.Detail, script.String()})
+}
+
 // runSwarm is "meshbench swarm".
 func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
+	r := swarmRun{result: swarmResult{Findings: []swarmFinding{}, Gaps: map[swarm.Gap]uint64{}}}
 	seeds := fs.String("seeds", "1..2000", "the `range` of seeds to run, each with faults of its own")
 	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "seeds that run at once")
 	seed := fs.Uint64("seed", 0, "run this one seed")
 	file := fs.String("faults", "", "run the script in `FILE`")
-	quiet := fs.Bool("quiet", false, "no progress on standard error")
 	trace := fs.Bool("trace", false, "print the event log of the one run")
 	until := fs.Duration("until", 0, "stop the one run at this virtual `time`; 0: at its end")
+	r.Register(fs)
 	return func(ctx context.Context, c *call) (err error) {
 		one := c.given["seed"] || c.given["faults"]
 		switch {
@@ -65,24 +103,55 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 			return cli.Usagef("-seeds and -workers are for many runs, -seed and -faults for one")
 		case !one && (c.given["trace"] || c.given["until"]):
 			return cli.Usagef("-trace and -until want -seed or -faults")
-		case *until < 0:
-			return cli.Usagef("-until %v is negative", *until)
 		case *workers < 1 || *workers > 1024:
 			return cli.Usagef("-workers %d, want 1 to 1024", *workers)
-		case !one:
-			first, last, err := parseRange(*seeds)
-			if err != nil {
-				return err
-			}
-			return manySeeds(ctx, first, last, *workers, *quiet, c.stdout, c.stderr)
+		case *trace && r.JSON == "-":
+			return cli.Usagef("-trace and -json - both want standard output")
 		}
-		s := swarm.Draw(*seed)
-		if c.given["faults"] {
-			if s, err = readScript(*file); err != nil {
-				return err
-			}
+		files, err := cli.Open(r.JSON)
+		if err != nil {
+			return err
 		}
-		return oneSeed(ctx, s, *until, *trace, c.stdout)
+		r.call, r.text, r.result.Tool = c, c.stdout, mesh.Version(c.shaping())
+		if r.JSON == "-" {
+			r.text = io.Discard
+		}
+		if one {
+			s := swarm.Draw(*seed)
+			if c.given["faults"] {
+				if s, err = readScript(*file); err != nil {
+					return err
+				}
+			}
+			err = r.oneSeed(ctx, s, *until, *trace)
+		} else {
+			first, last, e := parseRange(*seeds)
+			if e != nil {
+				return e
+			}
+			err = r.manySeeds(ctx, first, last, *workers)
+		}
+		write := func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			return e.Encode(r.result)
+		}
+		switch r.JSON {
+		case "":
+		case "-":
+			err = cli.Join(write(c.stdout), err)
+		default:
+			err = cli.Join(files.Write(r.JSON, write), err)
+		}
+		switch {
+		case err != nil:
+			return err
+		case len(r.result.Findings) > 0:
+			return cli.Failed
+		case r.result.Interrupted:
+			return cli.Interrupted
+		}
+		return nil
 	}
 }
 
@@ -111,38 +180,37 @@ func readScript(name string) (faults.Script, error) {
 }
 
 // oneSeed runs one scenario and says what came of it.
-func oneSeed(ctx context.Context, s faults.Script, until time.Duration, trace bool, stdout io.Writer) error {
+func (r *swarmRun) oneSeed(ctx context.Context, s faults.Script, until time.Duration, trace bool) error {
 	var hear func(*simnet.Event)
 	flush := func() error { return nil }
 	if trace {
-		hear, flush = simnet.Log(stdout)
+		hear, flush = simnet.Log(r.text)
 	}
-	r := swarm.Simulate(ctx, s, swarm.Core, until, hear)
+	came := swarm.Simulate(ctx, s, swarm.Core, until, hear)
 	if err := flush(); err != nil {
 		return err
 	}
 	verdict := "every invariant held"
 	switch {
-	case r.Finding != nil:
-		verdict = cli.Printable(r.Finding.String())
-	case r.Interrupted:
+	case came.Finding != nil:
+		verdict = cli.Printable(came.Finding.String())
+		r.found(s, came.Finding)
+	case came.Interrupted:
 		verdict = "interrupted; until then every invariant held"
-	case !r.Ended:
+	case !came.Ended:
 		verdict = fmt.Sprintf("every invariant held but heal and gap, which are not checked before %v", swarm.Healed(s))
 	}
-	n := r.Stats
-	err := say(stdout, fmt.Sprintf("seed %d, %d peers, %v of virtual time: %s", s.Seed, s.Peers, r.Virtual, verdict),
+	n := came.Stats
+	r.result.Of, r.result.Interrupted, r.result.Virtual, r.result.Taken = 1, came.Interrupted, came.Virtual.Seconds(), n.Taken
+	if !came.Interrupted {
+		r.result.Seeds = 1
+	}
+	for gap, peers := range came.Gaps {
+		r.result.Gaps[gap] = uint64(peers)
+	}
+	return say(r.text, fmt.Sprintf("seed %d, %s, %v of virtual time: %s", s.Seed, result.Plural(uint64(s.Peers), "peer"), came.Virtual, verdict),
 		fmt.Sprintf("datagrams: %d sent, %d taken, %d lost, %d cut, %d duplicated, %d overflowed, %d unreachable",
 			n.Sent, n.Taken, n.Lost, n.Cut, n.Duplicated, n.Overflowed, n.Unreachable))
-	switch {
-	case err != nil:
-		return err
-	case r.Finding != nil:
-		return cli.Failed
-	case r.Interrupted:
-		return cli.Interrupted
-	}
-	return nil
 }
 
 // say writes lines, on a terminal broken between words where they are too long for it.
@@ -178,37 +246,56 @@ func fold(line string, width int) string {
 }
 
 // manySeeds runs seed after seed.
-func manySeeds(ctx context.Context, first, last uint64, workers int, quiet bool, stdout, stderr io.Writer) error {
+func (r *swarmRun) manySeeds(ctx context.Context, first, last uint64, workers int) error {
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx) // what cannot be written ends it, too
 	defer cancel()
+	all := last - first + 1
+	var seeds, findings atomic.Uint64
+	aside, stop := printing.Watch(ctx, r.stderr, r.Quiet, func(int) string {
+		return doneLine(start, fmt.Sprintf("seeds, %s", result.Plural(findings.Load(), "finding")), seeds.Load(), all)
+	})
 	progress := func(t *swarm.Tally) string {
-		return fmt.Sprintf("%d of %d seeds, %d findings", t.Seeds, last-first+1, t.Findings)
+		return fmt.Sprintf("%d of %s, %s", t.Seeds, result.Plural(all, "seed"), result.Plural(t.Findings, "finding"))
 	}
 	speed := func(t *swarm.Tally) string {
 		took := time.Since(start)
 		return fmt.Sprintf("%.1f virtual hours in %v (%.0f x real time)", t.Virtual.Hours(), took.Round(100*time.Millisecond), t.Virtual.Seconds()/took.Seconds())
 	}
-	show, wipe := printing.Line(stderr, quiet)
-	_, terminal := printing.Terminal(stderr)
-	next, printed := start.Add(time.Minute), 0
+	_, terminal := printing.Terminal(r.stderr)
+	next := start.Add(time.Minute)
 	var failed error
 	t := swarm.Swarm(ctx, first, last, workers, swarm.Core, func(t *swarm.Tally, s faults.Script, f *swarm.Finding) {
-		show("%s", doneLine(start, fmt.Sprintf("seeds, %d findings", t.Findings), t.Seeds, last-first+1))
-		if now := time.Now(); !terminal && !quiet && now.After(next) {
-			say(stderr, progress(t)+", "+speed(t))
+		seeds.Store(t.Seeds)
+		findings.Store(t.Findings)
+		if now := time.Now(); !terminal && !r.Quiet && now.After(next) {
+			say(r.stderr, progress(t)+", "+speed(t))
 			next = now.Add(time.Minute)
 		}
-		if f == nil || printed == shown || failed != nil {
+		if f == nil {
 			return
 		}
-		printed++
-		wipe()
-		if failed = printFinding(ctx, stdout, s, f); failed != nil {
+		if len(r.result.Findings) >= shown || failed != nil {
+			r.found(s, f)
+			return
+		}
+		small, how := swarm.Shrink(ctx, s, swarm.Core), "shrunk"
+		if ctx.Err() != nil {
+			how = "shrunk as far as time was"
+		}
+		r.found(small, f)
+		aside(func() {
+			failed = say(r.text, fmt.Sprintf("seed %d: %s", s.Seed, cli.Printable(f.String())))
+			fmt.Fprintf(r.text, "replay: meshbench swarm -seed %d -trace -until %v\n%s, for meshbench swarm -faults FILE:\n%s\n",
+				s.Seed, f.At, how, r.result.Findings[len(r.result.Findings)-1].Script)
+		})
+		if failed != nil {
 			cancel()
 		}
 	})
-	wipe()
+	stop()
+	r.result.Seeds, r.result.Of, r.result.Interrupted = t.Seeds, all, ctx.Err() != nil
+	r.result.Virtual, r.result.Taken, r.result.Gaps = t.Virtual.Seconds(), t.Taken, t.Gaps
 	if failed != nil {
 		return failed
 	}
@@ -218,36 +305,11 @@ func manySeeds(ctx context.Context, first, last uint64, workers int, quiet bool,
 	}
 	lines := []string{progress(&t), fmt.Sprintf("%s, %d datagrams taken", speed(&t), t.Taken),
 		"peers left with a known gap: " + strings.Join(gaps, ", ")}
-	if ctx.Err() != nil {
+	if r.result.Interrupted {
 		lines[0] += ", interrupted"
 	}
 	for _, c := range t.Cut {
 		lines = append(lines, fmt.Sprintf("seed %d was under way, at %v of virtual time", c.Seed, c.Virtual))
 	}
-	if err := say(stdout, lines...); err != nil {
-		return err
-	}
-	switch {
-	case t.Findings > 0:
-		return cli.Failed
-	case ctx.Err() != nil:
-		return cli.Interrupted
-	}
-	return nil
-}
-
-// printFinding says what broke, how to replay it, and the fewest faults that do.
-func printFinding(ctx context.Context, stdout io.Writer, s faults.Script, f *swarm.Finding) error {
-	small, how := swarm.Shrink(ctx, s, swarm.Core), "shrunk"
-	if ctx.Err() != nil {
-		how = "shrunk as far as time was"
-	}
-	if err := say(stdout, fmt.Sprintf("seed %d: %s", s.Seed, cli.Printable(f.String()))); err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "replay: meshbench swarm -seed %d -trace -until %v\n%s, for meshbench swarm -faults FILE:\n", s.Seed, f.At, how)
-	small.Write(&b)
-	_, err := stdout.Write(append(b.Bytes(), '\n'))
-	return err
+	return say(r.text, lines...)
 }

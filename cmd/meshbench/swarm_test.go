@@ -31,7 +31,10 @@ func TestSwarm(t *testing.T) {
 		{"-seeds 0..18446744073709551615", 2, "want a range"},
 		{"-seed 1 -seeds 1..2", 2, "for many runs"},
 		{"-trace", 2, "want -seed or -faults"},
-		{"-seed 1 -until -1s", 2, "negative"},
+		{"-seed 1 -until -1s", 2, "for flag -until"},
+		{"-seed 7 -trace -json -", 2, "both want standard output"},
+		{"-seed 7 -json -", 0, "{\n"},
+		{"-seeds 1..2 -json -", 0, `"seeds": 2,`},
 		{"-workers 0", 2, "-workers 0"},
 		{"-seed 1 -faults x", 2, "exclude each other"},
 		{"x", 2, `not "x"`},
@@ -59,7 +62,7 @@ func TestSwarmInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	var stdout bytes.Buffer
-	if err := run(ctx, []string{"swarm"}, &stdout, io.Discard); err != cli.Interrupted || !strings.HasPrefix(stdout.String(), "0 of 2000 seeds") {
+	if err := run(ctx, []string{"swarm"}, &stdout, io.Discard); err != cli.Interrupted || !strings.HasPrefix(stdout.String(), "0 of 2,000 seeds") {
 		t.Errorf("%v, %q", err, stdout.String())
 	}
 }

@@ -96,6 +96,9 @@ func Exit(stderr io.Writer, name string, err error) int {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return ExitOK
 	case errors.As(err, &code):
+		if code == Interrupted {
+			fmt.Fprintf(stderr, "%s: interrupted\n", name)
+		}
 		return int(code)
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "%s: %s (%s -h says how)\n", name, Printable(shortened(err.Error())), cmp.Or(usage.Of, name))

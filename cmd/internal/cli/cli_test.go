@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,18 @@ func TestParse(t *testing.T) {
 		{args: "-n ten", err: `invalid value "ten" for flag -n: want a whole number`},
 		{args: "-n 99999999999999999999", err: `invalid value "99999999999999999999" for flag -n: value out of range`},
 		{args: "-seed -1", err: `invalid value "-1" for flag -seed: want a whole number from 0 on`},
+		{args: "-load Inf", err: `invalid value "+Inf" for flag -load: want 0, or 1e-06 to 1e+12`},
+		{args: "-load NaN", err: `invalid value "NaN" for flag -load: want 0, or 1e-06 to 1e+12`},
+		{args: "-load 1e-12", err: `invalid value "1e-12" for flag -load: want 0, or 1e-06 to 1e+12`},
+		{args: "-load -1", err: `invalid value "-1" for flag -load: want 0, or 1e-06 to 1e+12`},
+		{args: "-wait -1s", err: `invalid value "-1s" for flag -wait: want 0 to 10000h`},
+		{args: "-wait 10001h", err: `invalid value "10001h0m0s" for flag -wait: want 0 to 10000h`},
+		{args: "-name=", err: `invalid value "" for flag -name: want a value, or not the flag`},
+		{args: "-server localhost", err: `invalid value "localhost" for flag -server: want an IPv4 address, or a host's name, and a port, such as 127.0.0.1:3000`},
+		{args: "-server localhost:65536", err: `invalid value "localhost:65536" for flag -server: want an IPv4 address, or a host's name, and a port, such as 127.0.0.1:3000`},
+		{args: "-server [::1]:3000", err: `invalid value "[::1]:3000" for flag -server: want an IPv4 address, or a host's name, and a port, such as 127.0.0.1:3000`},
+		{args: "-server nowhere.invalid:3000", err: `invalid value "nowhere.invalid:3000" for flag -server: want a host of which an IPv4 address is known, as of "nowhere.invalid" none is`},
+		{args: "-server localhost:3000 x", others: "x"},
 		{args: "-load ?", err: `invalid value "?" for flag -load: want a number`},
 	} {
 		fs := flag.NewFlagSet("test", flag.ExitOnError)
@@ -44,6 +57,9 @@ func TestParse(t *testing.T) {
 		fs.Int("n", 0, "")
 		fs.Uint64("seed", 0, "")
 		fs.Float64("load", 0, "")
+		fs.String("name", "x", "")
+		var server netip.AddrPort
+		AddressVar(fs, &server, "server", netip.AddrPort{}, "")
 		others, err := Parse(fs, strings.Fields(test.args), "", io.Discard)
 		if test.err != "" {
 			var usage UsageError
@@ -99,6 +115,8 @@ func TestExit(t *testing.T) {
 		{flag.ErrHelp, 0, ""},
 		{errors.New("no room"), 1, "it: no room\n"},
 		{fmt.Errorf("in vain: %w", Usagef("bad port %q", "x")), 2, "it: in vain: bad port \"x\" (it -h says how)\n"},
+		{Interrupted, 130, "it: interrupted\n"},
+		{fmt.Errorf("%s of 5", strings.Repeat("9", 2_000_000)), 1, "it: " + strings.Repeat("9", 40) + "..." + strings.Repeat("9", 10) + " of 5\n"},
 		{errors.New("red \x1b[31m\nline"), 1, `it: red \x1b[31m\nline` + "\n"},
 	} {
 		var stderr bytes.Buffer

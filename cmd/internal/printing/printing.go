@@ -2,6 +2,7 @@
 package printing
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -51,6 +52,46 @@ func Line(w io.Writer, quiet bool) (show func(format string, args ...any), wipe 
 		}
 	}
 	return func(format string, args ...any) { write(fmt.Sprintf(format, args...)) }, func() { write("") }
+}
+
+// Watch shows on a terminal what line says, which fits as many columns: at once and then
+// five times a second until stop is called. aside prints something else meanwhile.
+func Watch(ctx context.Context, w io.Writer, quiet bool, line func(columns int) string) (aside func(print func()), stop func()) {
+	if quiet || Columns(w) == 0 {
+		return func(print func()) { print() }, func() {}
+	}
+	var mu sync.Mutex
+	aside = func(print func()) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprint(w, "\r\x1b[K")
+		print()
+	}
+	draw := func() {
+		columns, prefix := Columns(w), ""
+		if ctx.Err() != nil {
+			prefix = "interrupted: "
+		}
+		runes := []rune(prefix + line(max(columns-len(prefix), 1)))
+		fmt.Fprint(w, string(runes[:min(len(runes), columns)]))
+	}
+	done := make(chan struct{})
+	var drawn sync.WaitGroup
+	drawn.Go(func() {
+		for tick := time.Tick(200 * time.Millisecond); ; {
+			aside(draw)
+			select {
+			case <-tick:
+			case <-done:
+				aside(func() {})
+				return
+			}
+		}
+	})
+	return aside, func() {
+		close(done)
+		drawn.Wait()
+	}
 }
 
 // Options fit a terminal, where stdout is one.
