@@ -149,7 +149,7 @@ type commandServer struct {
 
 // startCommand starts a server's command line on a port of the host's.
 func startCommand(ctx context.Context, line string, host netip.Addr) (*commandServer, error) {
-	at, release, err := target.ServerAddr(line, host)
+	at, release, err := target.ServerAddr(target.Local{}, line, host)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,8 @@ func startCommand(ctx context.Context, line string, host netip.Addr) (*commandSe
 // start waits until the port is bound.
 func (c *commandServer) start(ctx context.Context) (err error) {
 	const patience = 5 * time.Second
-	c.proc, err = target.StartServer(ctx, c.command, patience)
+	p, err := target.StartServer(ctx, target.Local{}, c.command, patience)
+	c.proc, _ = p.(*target.Process)
 	c.killed = err != nil
 	return err
 }

@@ -159,7 +159,7 @@ type Report struct {
 	Mode        string        `json:"mode"` // how the cases got their targets
 	Started     time.Time     `json:"started"`
 	Took        time.Duration `json:"took_ns"`
-	Late        time.Duration `json:"late_ns"` // the machine's worst lateness
+	Late        time.Duration `json:"late_ns"` // the worst of the results
 	Interrupted bool          `json:"interrupted,omitempty"`
 	Gone        string        `json:"gone,omitempty"` // why the target cannot be reached (any more)
 	Results     []Result      `json:"results"`

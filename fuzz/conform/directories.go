@@ -6,18 +6,27 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/core"
 	"p2plocal/core/wire"
 )
 
 // directories are the sound ones of some events, taken apart.
 func directories(events []event) (all []directorySeen) {
 	for _, e := range events {
-		if m, err := wire.Parse(e.datagram); err == nil && m.Type == core.TypeDirectory {
-			all = append(all, directorySeen{e.at, m.Entries})
+		if e.directory != nil {
+			all = append(all, *e.directory)
 		}
 	}
 	return all
+}
+
+// last is the last directory of some events; none: one of nobody, and false.
+func last(events []event) (directorySeen, bool) {
+	for i := len(events) - 1; i >= 0; i-- {
+		if d := events[i].directory; d != nil {
+			return *d, true
+		}
+	}
+	return directorySeen{}, false
 }
 
 // directorySeen is a directory that somebody was sent.
@@ -59,17 +68,14 @@ func (l *trial) knows(p *endpoint, want ...*endpoint) directorySeen {
 }
 
 // knowsIn is knows with a time, and only for what has come since a mark.
-func (l *trial) knowsIn(within time.Duration, since int, p *endpoint, entries []wire.Entry) (last directorySeen) {
+func (l *trial) knowsIn(within time.Duration, since int, p *endpoint, entries []wire.Entry) (d directorySeen) {
 	entries = sorted(entries)
 	l.expect(p, since, within, fmt.Sprintf("%s is told within %v of %s", p, within, l.listed(entries)), func() bool {
-		all := directories(l.came(p, since))
-		if len(all) == 0 {
-			return false
-		}
-		last = all[len(all)-1]
-		return slices.Equal(l.ownEntries(last), entries)
+		var ok bool
+		d, ok = last(l.came(p, since))
+		return ok && slices.Equal(l.ownEntries(d), entries)
 	})
-	return last
+	return d
 }
 
 // first waits for the first directory that names a peer: it is of just these.
@@ -118,7 +124,7 @@ func repeats(came []event, since time.Time) (n int) {
 	var last []wire.Entry
 	for i, d := range directories(came) {
 		now := whole(d)
-		if slices.Equal(now, last) && i > 0 && d.at.After(since) {
+		if slices.Equal(now, last) && i > 0 && !d.at.Before(since) {
 			n++
 		}
 		last = now

@@ -1,14 +1,12 @@
 package conform
 
 import (
-	"errors"
-	"net"
 	"net/netip"
 	"time"
 
-	"p2plocal/core/udp"
 	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target"
 )
 
 var (
@@ -19,34 +17,28 @@ var (
 // clock is the time as the kernel's stamps tell it.
 func clock() time.Time { return time.Now().Round(0) }
 
-func portOf(u *net.UDPConn) uint16 { return u.LocalAddr().(*net.UDPAddr).AddrPort().Port() }
-
 // endpoint is one socket of a case's: a peer, the server of a peer under test, or
 // a stranger.
 type endpoint struct {
 	trial    *trial
 	label    string
-	udp      *net.UDPConn
+	socket   target.Socket
 	entry    wire.Entry // a peer's
 	addr     netip.AddrPort
-	borrowed bool // the socket is somebody else's
+	borrowed bool    // the socket is somebody else's
+	received []event // guarded by the trial's lock
 
 	marked, passed uint64 // of its marks the last sent and the last read; the trial's lock guards them
 }
 
 // listen hands what comes to take until the socket is closed.
-func listen(u *net.UDPConn, take func(at time.Time, from netip.AddrPort, datagram []byte)) {
-	askStamps(u)
-	u.SetReadBuffer(udp.ReadBuffer)
-	b, oob := make([]byte, 1<<16), make([]byte, stampSpace)
+func listen(s target.Socket, take func(at time.Time, from netip.AddrPort, datagram []byte)) {
 	for {
-		n, k, _, from, err := u.ReadMsgUDPAddrPort(b, oob)
-		switch {
-		case errors.Is(err, net.ErrClosed):
+		at, from, datagram, err := s.Receive()
+		if err != nil {
 			return
-		case err == nil:
-			take(stamp(oob[:k]), from, append([]byte{}, b[:n]...))
 		}
+		take(at, from, datagram)
 	}
 }
 
@@ -54,7 +46,7 @@ func listen(u *net.UDPConn, take func(at time.Time, from netip.AddrPort, datagra
 func (p *endpoint) send(to netip.AddrPort, datagram []byte) time.Time {
 	at := clock()
 	p.trial.note(event{at: at, endpoint: p, out: true, other: to, datagram: datagram})
-	p.udp.WriteToUDPAddrPort(datagram, to)
+	p.socket.Send(to, datagram)
 	return at
 }
 

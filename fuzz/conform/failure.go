@@ -22,14 +22,9 @@ func (l *trial) surely(p *endpoint, since int, expected, got string) {
 func (l *trial) fail(p *endpoint, since int, expected, got string) {
 	f := &Failure{Expected: expected, Got: got, certain: l.certain}
 	l.mu.Lock()
-	var sent, came []event
-	for i, e := range l.log {
-		switch {
-		case e.out && !e.background:
-			sent = append(sent, e)
-		case i >= since && !e.out && e.endpoint == p:
-			came = append(came, e)
-		}
+	sent, came := l.sent, []event(nil)
+	if p != nil {
+		came = l.came(p, since)
 	}
 	l.mu.Unlock()
 	f.Sent, f.Came = l.tail(sent), l.tail(came)
@@ -62,6 +57,7 @@ func (l *trial) failf(p *endpoint, expected, got string, args ...any) {
 
 // tail turns the last few events into what is reported, in the order of time.
 func (l *trial) tail(events []event) (out []Event) {
+	events = slices.Clone(events)
 	slices.SortStableFunc(events, func(a, b event) int { return a.at.Compare(b.at) })
 	for _, e := range events[max(0, len(events)-most):] {
 		self := fmt.Sprintf("%s:%d", e.endpoint, e.endpoint.addr.Port())

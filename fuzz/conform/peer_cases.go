@@ -81,7 +81,7 @@ func (l *trial) awaitSigns(kind core.Type, n int, within time.Duration, expected
 }
 
 func ofType(events []event, kind core.Type) []event {
-	return slices.DeleteFunc(events, func(e event) bool {
+	return slices.DeleteFunc(slices.Clone(events), func(e event) bool {
 		return len(e.datagram) < 2 || core.Type(binary.LittleEndian.Uint16(e.datagram)) != kind
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"p2plocal/core/wire"
-	"p2plocal/fuzz/target"
 )
 
 // perform has a case do its work, and then looks whether the target lives.
@@ -47,7 +46,7 @@ func (r *run) perform(l *trial, alive func()) (res Result) {
 	if res.Outcome == Broken && res.Failure == nil {
 		res.Failure = l.lastSent()
 	}
-	res.Late = l.lateness.Late(l.started)
+	res.Late = l.host.Late(l.started)
 	if l.target != nil {
 		res.Late += max(0, l.target.waited()-l.waited)
 	}
@@ -106,7 +105,7 @@ func (l *trial) probe(within time.Duration) {
 			return
 		}
 	}
-	if target.Refused(l.server, settle) {
+	if !l.host.Bound(l.server) {
 		l.certain = true
 		panic(abortCase{outcome: Broken, why: fmt.Sprintf("it died: nobody listens on port %d any more", l.server.Port())})
 	}

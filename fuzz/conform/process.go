@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -15,9 +14,8 @@ import (
 
 // process is a target that was started here.
 type process struct {
-	*target.Process
-	input   *os.File // its standard input's other end
-	release func()   // of its port
+	target.Program
+	release func() // of its port
 
 	mu       sync.Mutex
 	out      bytes.Buffer // all that it has printed, up to outputMost
@@ -29,17 +27,10 @@ const outputMost = 8 << 20
 
 // launch has a target started by start, with its input and output to hand. The
 // port, which is reserved for it, is free again when it is stopped.
-func launch(c target.Command, release func(), start func(target.Command) (*target.Process, error)) (_ *process, err error) {
-	in, input, err := os.Pipe()
-	if err != nil {
-		release()
-		return nil, err
-	}
-	defer in.Close()
-	p := &process{input: input, release: release}
-	c.Input, c.Output = in, p
-	if p.Process, err = start(c); err != nil {
-		input.Close()
+func launch(c target.Command, release func(), start func(target.Command) (target.Program, error)) (_ *process, err error) {
+	p := &process{release: release}
+	c.Input, c.Output = true, p
+	if p.Program, err = start(c); err != nil {
 		release()
 		return nil, err
 	}
@@ -100,7 +91,7 @@ func (p *process) interrupt() {
 
 func (p *process) closeInput() {
 	p.expectEnd()
-	p.input.Close()
+	p.CloseInput()
 }
 
 func (p *process) expectEnd() {
@@ -120,21 +111,20 @@ func (p *process) ends(within time.Duration) bool {
 }
 
 func (p *process) stop() {
-	p.input.Close()
 	p.Kill()
 	p.release()
 }
 
 // startServer runs a server's command and waits until its port is bound.
-func startServer(ctx context.Context, line string) (p *process, at netip.AddrPort, err error) {
+func startServer(ctx context.Context, on target.Host, line string) (p *process, at netip.AddrPort, err error) {
 	const tries = 3 // somebody else may be faster with a port
 	for range tries {
 		var release func()
-		if at, release, err = target.ServerAddr(line, loopback); err != nil {
+		if at, release, err = target.ServerAddr(on, line, loopback); err != nil {
 			return nil, at, err
 		}
-		p, err = launch(target.Command{Line: line, Listen: at}, release, func(c target.Command) (*target.Process, error) {
-			return target.StartServer(ctx, c, 4*startup)
+		p, err = launch(target.Command{Line: line, Listen: at}, release, func(c target.Command) (target.Program, error) {
+			return target.StartServer(ctx, on, c, 4*startup)
 		})
 		if err == nil || ctx.Err() != nil || !errors.Is(err, target.ErrEnded) {
 			return p, at, err

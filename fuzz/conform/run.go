@@ -26,6 +26,7 @@ type Config struct {
 	ServerPort uint16         // peers: of the server that they are given; 0: any
 	Cases      []Case
 	Parallel   int                                   // cases at a time; 0: 24
+	Host       target.Host                           // where targets run; nil: this machine
 	Progress   func(done, all int, last Result)      // nil: nobody wants to know
 	Log        func(format string, arguments ...any) // likewise
 }
@@ -59,14 +60,18 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	if err := c.Validate(); err != nil {
 		return Report{}, err
 	}
-	m, err := target.NewMonitor()
-	if err != nil {
-		return Report{}, err
+	if c.Host == nil {
+		m, err := target.NewMonitor()
+		if err != nil {
+			return Report{}, err
+		}
+		defer m.Close()
+		c.Host = target.Local{Monitor: m}
 	}
-	defer m.Close()
-	r := &run{Config: c, lateness: m, results: map[string]Result{}, taken: map[wire.Name]bool{}}
+	r := &run{Config: c, results: map[string]Result{}, taken: map[wire.Name]bool{}}
 	r.Parallel = cmp.Or(r.Parallel, DefaultParallel)
 	r.report = Report{Name: c.Name, Target: cmp.Or(c.Exec, c.Address.String()), Role: c.Role.String(), Started: time.Now()}
+	var err error
 	switch {
 	case c.Role == hostile.Peer:
 		err = r.peers(ctx)
@@ -75,7 +80,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	default:
 		err = r.servers(ctx)
 	}
-	r.report.Took, r.report.Late = time.Since(r.report.Started), m.Worst()
+	r.report.Took = time.Since(r.report.Started)
 	r.report.Interrupted = ctx.Err() != nil
 	for _, x := range c.Cases {
 		res, ok := r.results[x.ID]
@@ -83,6 +88,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 			res = Result{ID: x.ID, Title: x.Title, Section: x.Section, Level: x.Level, Outcome: NotRun}
 		}
 		r.report.Results = append(r.report.Results, res)
+		r.report.Late = max(r.report.Late, res.Late)
 	}
 	if ctx.Err() != nil {
 		err = nil
@@ -92,7 +98,6 @@ func Run(ctx context.Context, c Config) (Report, error) {
 
 type run struct {
 	Config
-	lateness     *target.Monitor
 	report       Report
 	sharedSocket *sharedSocket
 
@@ -231,11 +236,11 @@ func (r *run) reach(ctx context.Context, res Result) {
 // server tries one case with a server of its own.
 func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 	started := clock()
-	t, at, err := startServer(ctx, r.Exec)
+	t, at, err := startServer(ctx, r.Host, r.Exec)
 	if err != nil {
 		res := Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Broken, Detail: err.Error()}
 		if errors.Is(err, target.ErrUnbound) {
-			res.Late = r.lateness.Late(started)
+			res.Late = r.Host.Late(started)
 		}
 		if ctx.Err() != nil {
 			res.Outcome, res.Detail = NotRun, ""
@@ -243,7 +248,7 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 		return res
 	}
 	defer t.stop()
-	l := newTrial(ctx, c, r.lateness)
+	l := newTrial(ctx, c, r.Host)
 	defer l.close()
 	l.lenient = lenient
 	l.server, l.alone, l.target, l.names = at, true, t, slices.Clone(nameOrder)
@@ -277,7 +282,7 @@ func (r *run) peers(ctx context.Context) (err error) {
 		port = target.StandardPort
 	}
 	if port != 0 {
-		if r.sharedSocket, err = newSharedSocket(port); err != nil {
+		if r.sharedSocket, err = newSharedSocket(r.Host, port); err != nil {
 			return err
 		}
 		defer r.sharedSocket.close()
@@ -317,14 +322,14 @@ func (r *run) unclaim(n wire.Name) {
 
 // peer tries one case with a peer of its own.
 func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
-	l := newTrial(ctx, c, r.lateness)
+	l := newTrial(ctx, c, r.Host)
 	l.lenient, l.alone = lenient, true
 	defer l.close()
 	l.self.Name = r.claim(c.wanted)
 	defer r.unclaim(l.self.Name)
 	l.names = slices.DeleteFunc(slices.Clone(nameOrder), func(n wire.Name) bool { return n == l.self.Name })
 	l.names = append(l.names, 0)
-	port, release, err := target.FreePort(loopback)
+	port, release, err := r.Host.Reserve(loopback)
 	if err == nil {
 		l.self.Port = port
 		l.server = netip.AddrPortFrom(loopback, 0)
@@ -342,7 +347,7 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 			l.server = l.home.addr
 		}
 		command := target.Command{Line: r.Exec, Name: string(rune(l.self.Name)), Listen: l.at(), Server: l.server}
-		l.target, err = launch(command, release, target.Start)
+		l.target, err = launch(command, release, r.Host.Start)
 	}
 	if err != nil {
 		return Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Broken, Detail: err.Error()}

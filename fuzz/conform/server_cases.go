@@ -9,7 +9,6 @@ import (
 	"p2plocal/core"
 	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
-	"p2plocal/fuzz/target"
 )
 
 // Sections of PROTOCOL.md.
@@ -79,8 +78,8 @@ func (l *trial) admit(p *endpoint) time.Time {
 // named waits for a directory in which a peer stands itself.
 func (l *trial) named(p *endpoint) {
 	l.expect(p, 0, soon, fmt.Sprintf("%s is told within %v of a directory with itself in it", p, soon), func() bool {
-		all := directories(l.came(p, 0))
-		return len(all) > 0 && all[len(all)-1].lists(p.entry)
+		d, _ := last(l.came(p, 0))
+		return d.lists(p.entry)
 	})
 }
 
@@ -144,11 +143,11 @@ func serverBirths() []Case {
 		}},
 		{Title: "a port above 32767 is a port", called: func(l *trial, _ []*endpoint) {
 			for port := uint16(60123); ; port++ {
-				u, err := target.Listen(netip.AddrPortFrom(l.server.Addr(), port))
+				s, err := l.host.Listen(netip.AddrPortFrom(l.server.Addr(), port))
 				if err != nil {
 					continue
 				}
-				l.admit(l.nameEndpoint(l.adopt("", l.server.Addr(), u)))
+				l.admit(l.nameEndpoint(l.adopt("", s)))
 				return
 			}
 		}},
@@ -300,8 +299,8 @@ func (l *trial) stays(w, p *endpoint, d time.Duration) {
 	since := l.mark()
 	l.sleep(d)
 	before, after := l.split(w, since)
-	known := directories(before)
-	for _, x := range append(known[max(0, len(known)-1):], directories(after)...) {
+	known, _ := last(before)
+	for _, x := range append([]directorySeen{known}, directories(after)...) {
 		if !x.lists(p.entry) {
 			l.fail(w, 0, fmt.Sprintf("%s stays in the directory", p), fmt.Sprintf("%s was told that it is gone", w))
 		}
@@ -782,8 +781,8 @@ func serverDiffers() []Case {
 				s.toServer(hostile.BirthOf(e))
 				in := false
 				l.wait(3*settle, func() bool {
-					all := directories(l.came(m[0], 0))
-					in = all[len(all)-1].lists(e)
+					d, _ := last(l.came(m[0], 0))
+					in = d.lists(e)
 					return in
 				})
 				if in {

@@ -38,11 +38,11 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 		}
 	})
 	if r.Exec != "" {
-		if m.target, m.at, err = startServer(ctx, r.Exec); err != nil {
+		if m.target, m.at, err = startServer(ctx, r.Host, r.Exec); err != nil {
 			return nil, err
 		}
 	}
-	m.trial = newTrial(ctx, Case{ID: "server/monitor/0"}, r.lateness)
+	m.trial = newTrial(ctx, Case{ID: "server/monitor/0"}, r.Host)
 	m.trial.server, m.trial.target, m.trial.names = m.at, m.target, slices.Clone(nameOrder)
 	defer func() {
 		if h, ok := aborted(recover()); ok {
@@ -78,14 +78,8 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 func (m *sharedServer) there() (entries []wire.Entry) {
 	m.trial.mu.Lock()
 	defer m.trial.mu.Unlock()
-	for i := len(m.trial.log) - 1; i >= 0; i-- {
-		if e := m.trial.log[i]; !e.out && e.endpoint == m.monitor {
-			if all := directories([]event{e}); len(all) == 1 {
-				return slices.DeleteFunc(whole(all[0]), func(x wire.Entry) bool { return slices.Contains(m.others, x) })
-			}
-		}
-	}
-	return nil
+	d, _ := last(m.trial.came(m.monitor, 0))
+	return slices.DeleteFunc(whole(d), func(x wire.Entry) bool { return slices.Contains(m.others, x) })
 }
 
 // borrowNames gives n names that nobody has, as soon as there are; all: every one.
@@ -138,7 +132,7 @@ func (m *sharedServer) try(r *run) func(context.Context, Case, bool) Result {
 			return Result{Outcome: NotRun}
 		}
 		defer m.returnNames(names)
-		l := newTrial(ctx, c, r.lateness)
+		l := newTrial(ctx, c, r.Host)
 		defer l.close()
 		l.lenient = lenient
 		l.server, l.target, l.names, l.alone = m.at, m.target, slices.Clone(names), c.whole

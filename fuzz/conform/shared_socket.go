@@ -22,14 +22,14 @@ type sharedSocket struct {
 	ports map[netip.AddrPort]*trial // where they send from
 }
 
-func newSharedSocket(port uint16) (*sharedSocket, error) {
-	u, err := target.Listen(netip.AddrPortFrom(loopback, port))
+func newSharedSocket(on target.Host, port uint16) (*sharedSocket, error) {
+	s, err := on.Listen(netip.AddrPortFrom(loopback, port))
 	if err != nil {
 		return nil, err
 	}
-	h := &sharedSocket{home: netip.AddrPortFrom(loopback, portOf(u)), endpoint: &endpoint{udp: u}, closed: make(chan struct{}), names: map[wire.Name]*trial{}, ports: map[netip.AddrPort]*trial{}}
+	h := &sharedSocket{home: s.Addr(), endpoint: &endpoint{socket: s}, closed: make(chan struct{}), names: map[wire.Name]*trial{}, ports: map[netip.AddrPort]*trial{}}
 	go func() {
-		listen(u, h.take)
+		listen(s, h.take)
 		close(h.closed)
 	}()
 	return h, nil
@@ -55,7 +55,7 @@ func (h *sharedSocket) take(at time.Time, from netip.AddrPort, datagram []byte) 
 
 // enter makes a trial's home of the sharedSocket.
 func (h *sharedSocket) enter(l *trial) {
-	l.home = &endpoint{trial: l, label: "server", udp: h.endpoint.udp, addr: h.home, borrowed: true}
+	l.home = &endpoint{trial: l, label: "server", socket: h.endpoint.socket, addr: h.home, borrowed: true}
 	l.endpoints = append(l.endpoints, l.home)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -75,6 +75,6 @@ func (h *sharedSocket) leave(l *trial) {
 }
 
 func (h *sharedSocket) close() {
-	h.endpoint.udp.Close()
+	h.endpoint.socket.Close()
 	<-h.closed
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"p2plocal/core/wire"
 )
 
 // wantSilence ensures that an endpoint was sent nothing since a mark. Where others use
@@ -15,20 +13,17 @@ func (l *trial) wantSilence(p *endpoint, since int, expected string) {
 	if len(came) == 0 {
 		return
 	}
-	var last []wire.Entry
-	if before := directories(earlier); len(before) > 0 {
-		last = whole(before[len(before)-1])
-	}
+	before, _ := last(earlier)
+	known := whole(before)
 	for _, e := range came {
-		all := directories([]event{e})
-		if len(all) == 0 {
+		if e.directory == nil {
 			l.surely(p, since, expected, fmt.Sprintf("%s was sent what is no directory", p))
 		}
-		now := whole(all[0])
-		if slices.Equal(now, last) {
+		now := whole(*e.directory)
+		if slices.Equal(now, known) {
 			l.surely(p, since, expected, fmt.Sprintf("%s was sent the same directory again", p))
 		}
-		last = now
+		known = now
 	}
 	if l.alone {
 		l.fail(p, since, expected, fmt.Sprintf("%s was sent %s", p, plural(len(came), "datagram")))

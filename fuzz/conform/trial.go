@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"p2plocal/core"
 	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
@@ -25,16 +25,17 @@ type trial struct {
 	residents []wire.Entry   // in the directory and not of this case
 	names     []wire.Name    // for its peers; the last is the probe's
 	used      int
-	lateness  *target.Monitor
+	host      target.Host
 	lenient   bool          // see tolerance
 	certain   bool          // see surely
 	target    *process      // nil: not started here
 	waited    time.Duration // how long the target had waited for a processor when the case began
 
 	started   time.Time
-	mu        sync.Mutex // guards all below
-	log       []event
-	news      chan struct{} // closed when the log gets longer
+	mu        sync.Mutex    // guards all below
+	noted     int           // events so far
+	sent      []event       // without the keep-alives of those that the trial keeps in the directory
+	news      chan struct{} // closed when something comes
 	endpoints []*endpoint
 	keptAlive []*endpoint
 	infos     []string
@@ -44,14 +45,15 @@ type trial struct {
 	peerSide
 }
 
-// event is one datagram in the log.
+// event is one datagram that went through an endpoint.
 type event struct {
-	at         time.Time // sent: just before; come: by the kernel's clock
-	endpoint   *endpoint
-	out        bool
-	background bool // a keep-alive of those that the trial keeps in the directory
-	other      netip.AddrPort
-	datagram   []byte
+	at        time.Time // sent: just before; come: by the kernel's clock
+	endpoint  *endpoint
+	out       bool
+	other     netip.AddrPort
+	datagram  []byte
+	number    int            // in the order in which the trial has noted them
+	directory *directorySeen // what it says, if it is one
 }
 
 // abortCase is what a case that cannot go on panics with; run recovers it.
@@ -62,8 +64,8 @@ type abortCase struct {
 	err     error // not the target's fault
 }
 
-func newTrial(ctx context.Context, c Case, m *target.Monitor) *trial {
-	return &trial{ctx: ctx, Case: c, lateness: m, started: clock(), news: make(chan struct{}), stopped: make(chan struct{})}
+func newTrial(ctx context.Context, c Case, on target.Host) *trial {
+	return &trial{ctx: ctx, Case: c, host: on, started: clock(), news: make(chan struct{}), stopped: make(chan struct{})}
 }
 
 // close frees the ports.
@@ -74,7 +76,7 @@ func (l *trial) close() {
 	l.mu.Unlock()
 	for _, p := range endpoints {
 		if !p.borrowed {
-			p.udp.Close()
+			p.socket.Close()
 		}
 	}
 	l.work.Wait()
@@ -95,7 +97,16 @@ func (l *trial) stopKeepAlives() {
 func (l *trial) note(e event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.log = append(l.log, e)
+	l.noted++
+	e.number = l.noted
+	if e.out {
+		l.sent = append(l.sent, e)
+		return
+	}
+	if m, err := wire.Parse(e.datagram); err == nil && m.Type == core.TypeDirectory {
+		e.directory = &directorySeen{e.at, m.Entries}
+	}
+	e.endpoint.received = append(e.endpoint.received, e)
 	l.wake()
 }
 
@@ -107,27 +118,21 @@ func (l *trial) wake() {
 
 // open adds a socket; port 0: any.
 func (l *trial) open(label string, host netip.Addr, port uint16) *endpoint {
-	var u *net.UDPConn
-	var err error
-	if port == 0 {
-		u, err = target.ListenFree(host)
-	} else {
-		u, err = target.Listen(netip.AddrPortFrom(host, port))
-	}
+	s, err := l.host.Listen(netip.AddrPortFrom(host, port))
 	if err != nil {
 		panic(abortCase{err: err})
 	}
-	return l.adopt(label, host, u)
+	return l.adopt(label, s)
 }
 
 // adopt adds a socket that is bound already.
-func (l *trial) adopt(label string, host netip.Addr, u *net.UDPConn) *endpoint {
-	p := &endpoint{trial: l, label: label, udp: u, addr: netip.AddrPortFrom(host, portOf(u))}
+func (l *trial) adopt(label string, s target.Socket) *endpoint {
+	p := &endpoint{trial: l, label: label, socket: s, addr: s.Addr()}
 	l.mu.Lock()
 	l.endpoints = append(l.endpoints, p)
 	l.mu.Unlock()
 	l.work.Go(func() {
-		listen(u, func(at time.Time, from netip.AddrPort, datagram []byte) {
+		listen(s, func(at time.Time, from netip.AddrPort, datagram []byte) {
 			if from == p.addr {
 				l.pass(p, datagram)
 				return
@@ -195,9 +200,7 @@ func (l *trial) sendKeepAlives() {
 		keptAlive := l.keptAlive
 		l.mu.Unlock()
 		for _, p := range keptAlive {
-			b := hostile.KeepAliveOf(p.entry)
-			l.note(event{at: clock(), endpoint: p, out: true, background: true, other: l.server, datagram: b})
-			p.udp.WriteToUDPAddrPort(b, l.server)
+			p.socket.Send(l.server, hostile.KeepAliveOf(p.entry))
 		}
 	}
 }
@@ -219,7 +222,7 @@ const (
 
 // slack is how much later than on an idle machine something may be.
 func (l *trial) slack(since time.Time) time.Duration {
-	late := 2 * l.lateness.Late(since)
+	late := 2 * l.host.Late(since)
 	if l.target != nil {
 		late += l.target.waited() - l.waited
 	}
@@ -277,7 +280,7 @@ func (l *trial) sleep(d time.Duration) { l.pause(d, nil) }
 // until sleeps until a time after the case's begin.
 func (l *trial) until(at time.Time) { l.sleep(max(0, time.Until(at))) }
 
-// mark is a place in the log, behind all that has come by now.
+// mark is the number of the last event of all that have come by now.
 func (l *trial) mark() int {
 	l.mu.Lock()
 	endpoints := slices.Clone(l.endpoints)
@@ -285,17 +288,13 @@ func (l *trial) mark() int {
 	l.catchUp(endpoints...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.log)
+	return l.noted
 }
 
 // came is what an endpoint has got since a mark. The lock is held.
-func (l *trial) came(p *endpoint, since int) (events []event) {
-	for _, e := range l.log[since:] {
-		if e.endpoint == p && !e.out {
-			events = append(events, e)
-		}
-	}
-	return events
+func (l *trial) came(p *endpoint, since int) []event {
+	i, _ := slices.BinarySearchFunc(p.received, since+1, func(e event, n int) int { return e.number - n })
+	return slices.Clip(p.received)[i:]
 }
 
 // got is came without the lock, of all that has come by now, whether there was
@@ -326,7 +325,7 @@ func (l *trial) catchUp(endpoints ...*endpoint) {
 		p.marked++
 		n := p.marked
 		l.mu.Unlock()
-		p.udp.WriteToUDPAddrPort(binary.LittleEndian.AppendUint64(nil, n), p.addr)
+		p.socket.Send(p.addr, binary.LittleEndian.AppendUint64(nil, n))
 	}
 	l.wait(soon, func() bool {
 		return !slices.ContainsFunc(endpoints, func(p *endpoint) bool { return p.passed < p.marked })

@@ -3,37 +3,108 @@ package conform
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
-	"os/signal"
-	"strconv"
-	"sync"
+	"slices"
+	"strings"
 	"time"
 
 	"p2plocal/core"
 	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target/virtual"
 )
 
-// The test binary is also the implementations that the cases are held against:
-// with asWrong as its first argument it is a server or a peer, sound but for one wrong.
-//
-//	wrong ADDRESS WRONG              a server
-//	wrong NAME PORT SERVER WRONG     a peer
-const asWrong = "wrong"
+// wrongs are what the cases are held against: servers and peers on a virtual host, sound but
+// for one wrong each. fails are the ids of the cases that tell, as a pattern: no
+// other may fail.
+type wrong[T any] struct {
+	name, fails string
+	behave      func(T)
+}
 
-// runWrong is the whole of such a process.
-func runWrong(args []string) {
-	err := fmt.Errorf("want ADDRESS WRONG or NAME PORT SERVER WRONG, not %q", args)
-	switch len(args) {
-	case 2:
-		err = wrongServer(args[0], args[1])
-	case 4:
-		err = wrongPeer(args[0], args[1], args[2], args[3])
+// run is the program of a wrong server or peer: WRONG ADDRESS or WRONG NAME PORT SERVER.
+func runWrong(p *virtual.Program) string {
+	words := strings.Fields(p.Line)
+	w := wrongly{program: p}
+	if p.Name == "" {
+		i := slices.IndexFunc(serverWrongs, func(x wrong[*wrongDirectory]) bool { return x.name == words[0] })
+		return w.server(serverWrongs[i].behave)
 	}
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
+	i := slices.IndexFunc(peerWrongs, func(x wrong[*wrongMember]) bool { return x.name == words[0] })
+	return w.peer(peerWrongs[i].behave)
+}
+
+// wrongly is a machine on its socket whose owner may change what comes in and
+// what goes out.
+type wrongly struct {
+	program *virtual.Program
+	socket  *virtual.Socket
+	second  *virtual.Socket // another to send from
+	machine core.Machine
+	take    func(datagram []byte, from netip.AddrPort) (then []byte) // nil: dropped
+	send    func(out core.Outgoing)
+	tick    func(now time.Time) // every 20 ms; nil: never
+	goodbye func()
+}
+
+func (w *wrongly) open(addr netip.AddrPort) (err error) {
+	if w.socket, err = w.program.Listen(addr); err == nil {
+		w.second, err = w.program.Listen(netip.AddrPortFrom(loopback, 0))
+	}
+	w.take = func(b []byte, _ netip.AddrPort) []byte { return b }
+	w.send = w.sendAll
+	w.goodbye = func() {}
+	return err
+}
+
+func (w *wrongly) to(port uint16, b []byte) { w.socket.Send(netip.AddrPortFrom(loopback, port), b) }
+
+func (w *wrongly) sendAll(out core.Outgoing) {
+	for _, to := range out.To {
+		w.to(to.Port(), out.Datagram)
+	}
+}
+
+// hang does nothing any more.
+func (w *wrongly) hang() { <-w.program.Killed }
+
+// exit is what a program panics with that ends by itself.
+type exit string
+
+func (w *wrongly) serve() (ended string) {
+	defer func() {
+		if x := recover(); x != nil {
+			ended = string(x.(exit))
+		}
+	}()
+	for {
+		var next time.Time
+		for {
+			var out core.Outgoing
+			if out, next = w.machine.Poll(time.Now()); out.Empty() {
+				break
+			}
+			w.send(out)
+		}
+		if w.tick != nil {
+			w.tick(time.Now())
+			if soon := time.Now().Add(20 * time.Millisecond); next.IsZero() || next.After(soon) {
+				next = soon
+			}
+		}
+		_, from, b, err := w.socket.ReceiveUntil(next)
+		if errors.Is(err, virtual.ErrInterrupted) {
+			w.goodbye()
+			return "signal: interrupt"
+		} else if err != nil {
+			return "signal: killed"
+		}
+		if from.IsValid() {
+			if then := w.take(b, from); then != nil {
+				w.machine.Step(time.Now(), from, then)
+			}
+		}
+	}
 }
 
 // portNamed is the port that a name has, 0 where nobody has the name.
@@ -53,68 +124,6 @@ func holds(all wire.Entries, port uint16) bool {
 		}
 	}
 	return false
-}
-
-// wrongly is a machine on its socket whose owner may change what comes in and
-// what goes out.
-type wrongly struct {
-	udp     *net.UDPConn
-	second  *net.UDPConn // another socket to send from
-	machine core.Machine
-	take    func(datagram []byte, from netip.AddrPort) (then []byte) // nil: dropped
-	send    func(out core.Outgoing)
-	tick    func(now time.Time) // at least every 20 ms
-	mu      sync.Mutex
-}
-
-func (w *wrongly) open(addr netip.AddrPort) (err error) {
-	if w.udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr)); err == nil {
-		w.second, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	}
-	w.take = func(b []byte, _ netip.AddrPort) []byte { return b }
-	w.send = w.sendAll
-	w.tick = func(time.Time) {}
-	return err
-}
-
-func (w *wrongly) to(port uint16, b []byte) {
-	w.udp.WriteToUDPAddrPort(b, netip.AddrPortFrom(loopback, port))
-}
-
-func (w *wrongly) sendAll(out core.Outgoing) {
-	for _, to := range out.To {
-		w.to(to.Port(), out.Datagram)
-	}
-}
-
-func (w *wrongly) serve() error {
-	b := make([]byte, 1<<16)
-	for {
-		w.mu.Lock()
-		var next time.Time
-		for {
-			var out core.Outgoing
-			if out, next = w.machine.Poll(time.Now()); out.Empty() {
-				break
-			}
-			w.send(out)
-		}
-		w.tick(time.Now())
-		w.mu.Unlock()
-		if soon := time.Now().Add(20 * time.Millisecond); next.IsZero() || next.After(soon) {
-			next = soon
-		}
-		w.udp.SetReadDeadline(next)
-		n, from, err := w.udp.ReadFromUDPAddrPort(b)
-		if err != nil {
-			continue
-		}
-		w.mu.Lock()
-		if then := w.take(b[:n], from); then != nil {
-			w.machine.Step(time.Now(), from, then)
-		}
-		w.mu.Unlock()
-	}
 }
 
 // wrongDirectory is a server, wrong in one way.
@@ -162,72 +171,65 @@ func (s *wrongDirectory) on(t core.Type, f func(b []byte, from netip.AddrPort, e
 	}
 }
 
-func wrongServer(addr, wrong string) error {
-	at, err := netip.ParseAddrPort(addr)
-	if err != nil {
-		return err
-	}
-	s := &wrongDirectory{cfg: core.DirectoryConfig{Addr: at, Timing: core.DefaultTiming()}, ports: map[wire.Name]uint16{}, born: func(wire.Entry) {}}
+func (w wrongly) server(behave func(*wrongDirectory)) string {
+	s := &wrongDirectory{w: w, cfg: core.DirectoryConfig{Addr: w.program.Command.Listen, Timing: core.DefaultTiming()}, ports: map[wire.Name]uint16{}, born: func(wire.Entry) {}}
 	s.cfg.Observe = s.observe
-	if err := s.w.open(at); err != nil {
-		return err
-	}
-	behave := serverWrongs[wrong]
-	if behave == nil {
-		return fmt.Errorf("no such wrong: %s", wrong)
+	if err := s.w.open(s.cfg.Addr); err != nil {
+		return err.Error()
 	}
 	behave(s)
+	var err error
 	if s.d, err = core.NewDirectory(s.cfg, time.Now()); err != nil {
-		return err
+		return err.Error()
 	}
 	s.w.machine = s.d
 	return s.w.serve()
 }
 
-var serverWrongs = map[string]func(*wrongDirectory){
-	"none": func(*wrongDirectory) {},
-	"deadline-1s": func(s *wrongDirectory) {
+var serverWrongs = []wrong[*wrongDirectory]{
+	{"none", ``, func(*wrongDirectory) {}},
+	{"deadline-1s", `conflict/5|repeat/4|keep-alive/4|reaper/[12]|addition/5`, func(s *wrongDirectory) {
 		s.cfg.Timing.Deadline = time.Second
-	},
-	"never-reaps": func(s *wrongDirectory) {
+	}},
+	{"never-reaps", `conflict/[5-7]|repeat/4|keep-alive/[78]|reaper/.*|silence/3|robust/time/(reaped|filled-and-reaped|flap|ghost-in-the-buffer)`, func(s *wrongDirectory) {
 		s.cfg.Timing.Reap = time.Hour
-	},
-	"own-port-only": func(s *wrongDirectory) {
+	}},
+	{"own-port-only", `birth/3|repeat/[25]|keep-alive/[23]|silence/3|addition/[6-8]|robust/birth/(port-1|port-1023|port-65535|spare)|robust/sequence/(repeat-burst|keep-alive-first|steal-name|steal-port|crossed|short-after-birth|name-walk|port-walk|fill)|robust/time/(back-from-the-dead|name-freed|births-only)`, func(s *wrongDirectory) {
 		s.cfg.SourceCheck = true
-	},
-	"to-source": func(s *wrongDirectory) {
+	}},
+	{"to-source", `birth/3|repeat/5|silence/3|robust/birth/(server-port|port-1|port-1023|port-65535|spare)|robust/sequence/(repeat-burst|keep-alive-first|steal-name|steal-port|crossed|short-after-birth|name-walk|port-walk|fill)|robust/time/.*`, func(s *wrongDirectory) {
 		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.step(b, from); !s.conflict && from.Port() != e.Port {
 				s.w.to(from.Port(), s.all())
 			}
 			return nil
 		})
-	},
-	"answers-loser": func(s *wrongDirectory) {
+	}},
+	{"answers-loser", `conflict/[1-4]|full/2|addition/[578]|robust/birth/held-.*|robust/sequence/(conflict-burst|steal-name|steal-port|crossed|name-walk|port-walk|fill)`, func(s *wrongDirectory) {
 		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.step(b, from); s.conflict {
 				s.w.to(from.Port(), s.all())
 			}
 			return nil
 		})
-	},
-	"renews-on-conflict": func(s *wrongDirectory) {
+	}},
+	{"renews-on-conflict", `conflict/5`, func(s *wrongDirectory) {
 		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.step(b, from); s.conflict {
 				s.d.Step(time.Now(), netip.AddrPortFrom(loopback, 1), hostile.KeepAlive(uint16(s.holder.Name)))
 			}
 			return nil
 		})
-	},
-	"no-proof": func(s *wrongDirectory) {
+	}},
+	{"no-proof", `addition/([3469]|10|11)`, func(s *wrongDirectory) {
 		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.step(b, from); !s.conflict {
 				s.d.Step(time.Now(), netip.AddrPortFrom(loopback, e.Port), hostile.KeepAlive(uint16(e.Name)))
 			}
 			return nil
 		})
-	},
-	"no-home": func(s *wrongDirectory) { // a birth from its own port is like any other
+	}},
+	{"no-home", `addition/6`, func(s *wrongDirectory) { // a birth from its own port is like any other
 		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if from.Port() == e.Port {
 				from = netip.AddrPortFrom(loopback, 1)
@@ -235,16 +237,16 @@ var serverWrongs = map[string]func(*wrongDirectory){
 			s.step(b, from)
 			return nil
 		})
-	},
-	"deaf-to-repeats": func(s *wrongDirectory) {
+	}},
+	{"deaf-to-repeats", `repeat/.*`, func(s *wrongDirectory) {
 		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.entries().Contains(e) {
 				return nil
 			}
 			return b
 		})
-	},
-	"answers-asker": func(s *wrongDirectory) { // a repeated birth's source
+	}},
+	{"answers-asker", `repeat/[25]|robust/sequence/repeat-burst|robust/time/births-only`, func(s *wrongDirectory) { // a repeated birth's source
 		s.on(core.TypeBirth, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if s.entries().Contains(e) && from.Port() != e.Port {
 				s.w.to(from.Port(), s.all())
@@ -252,8 +254,8 @@ var serverWrongs = map[string]func(*wrongDirectory){
 			}
 			return b
 		})
-	},
-	"answers-once": func(s *wrongDirectory) { // each peer's repeated birth
+	}},
+	{"answers-once", `repeat/[36]|robust/time/births-only`, func(s *wrongDirectory) { // each peer's repeated birth
 		answered := map[wire.Entry]bool{}
 		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if s.entries().Contains(e) {
@@ -264,8 +266,8 @@ var serverWrongs = map[string]func(*wrongDirectory){
 			}
 			return b
 		})
-	},
-	"home-proof": func(s *wrongDirectory) { // only what comes from an entry's own port proves it
+	}},
+	{"home-proof", `addition/7`, func(s *wrongDirectory) { // only what comes from an entry's own port proves it
 		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if !s.entries().Contains(wire.Entry{Name: e.Name, Port: from.Port()}) {
 				from = netip.AddrPortFrom(loopback, 1)
@@ -273,8 +275,8 @@ var serverWrongs = map[string]func(*wrongDirectory){
 			s.step(b, from)
 			return nil
 		})
-	},
-	"source-proof": func(s *wrongDirectory) { // only what comes from where its birth came from
+	}},
+	{"source-proof", `addition/8`, func(s *wrongDirectory) { // only what comes from where its birth came from
 		sources := map[wire.Name]netip.AddrPort{}
 		s.w.take = func(b []byte, from netip.AddrPort) []byte {
 			m, err := wire.Parse(b)
@@ -287,30 +289,30 @@ var serverWrongs = map[string]func(*wrongDirectory){
 			s.step(b, from)
 			return nil
 		}
-	},
-	"any-proof": func(s *wrongDirectory) { // what comes from anywhere
+	}},
+	{"any-proof", `addition/9`, func(s *wrongDirectory) { // what comes from anywhere
 		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			s.step(b, netip.AddrPortFrom(loopback, portNamed(s.entries(), e.Name)))
 			return nil
 		})
-	},
-	"port-stays": func(s *wrongDirectory) { // with whoever has it, if the name is free
+	}},
+	{"port-stays", `addition/10`, func(s *wrongDirectory) { // with whoever has it, if the name is free
 		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if portNamed(s.entries(), e.Name) == 0 && holds(s.entries(), e.Port) {
 				return nil
 			}
 			return b
 		})
-	},
-	"one-rival": func(s *wrongDirectory) { // who has two is refused
+	}},
+	{"one-rival", `addition/11`, func(s *wrongDirectory) { // who has two is refused
 		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if port := portNamed(s.entries(), e.Name); port != 0 && port != e.Port && holds(s.entries(), e.Port) {
 				return nil
 			}
 			return b
 		})
-	},
-	"resurrects": func(s *wrongDirectory) {
+	}},
+	{"resurrects", `keep-alive/7`, func(s *wrongDirectory) {
 		s.born = func(e wire.Entry) { s.ports[e.Name] = e.Port }
 		s.on(core.TypeKeepAlive, func(b []byte, from netip.AddrPort, e wire.Entry) []byte {
 			if e.Port = s.ports[e.Name]; e.Port != 0 && !s.entries().Contains(e) {
@@ -318,15 +320,15 @@ var serverWrongs = map[string]func(*wrongDirectory){
 			}
 			return b
 		})
-	},
-	"second-socket": func(s *wrongDirectory) {
+	}},
+	{"second-socket", `birth/4`, func(s *wrongDirectory) {
 		s.w.send = func(out core.Outgoing) {
 			for _, to := range out.To {
-				s.w.second.WriteToUDPAddrPort(out.Datagram, to)
+				s.w.second.Send(to, out.Datagram)
 			}
 		}
-	},
-	"chatty": func(s *wrongDirectory) {
+	}},
+	{"chatty", `birth/5|keep-alive/[5-7]|reaper/[37]|silence/1|addition/2|robust/any/.*|robust/birth/(big-endian|cut-to-4|cut-to-5|one-byte-more|two-in-one|max|port-zero|name-.*|server-port)|robust/keep-alive/.*|robust/directory/.*|robust/vanilla/.*|robust/sequence/(empty-burst|unknown-burst|type-walk|length-walk)`, func(s *wrongDirectory) {
 		last := time.Now()
 		s.w.tick = func(now time.Time) {
 			if now.Sub(last) < 50*time.Millisecond {
@@ -337,8 +339,8 @@ var serverWrongs = map[string]func(*wrongDirectory){
 				s.w.to(m.Addr.Port(), s.all())
 			}
 		}
-	},
-	"mute-reaper": func(s *wrongDirectory) {
+	}},
+	{"mute-reaper", `conflict/[5-7]|repeat/4|keep-alive/[78]|reaper/[1-6]|silence/3|addition/11|robust/time/(reaped|filled-and-reaped|flap|ghost-in-the-buffer)`, func(s *wrongDirectory) {
 		most := 0
 		s.w.send = func(out core.Outgoing) {
 			if len(out.Datagram) >= most {
@@ -346,32 +348,32 @@ var serverWrongs = map[string]func(*wrongDirectory){
 			}
 			most = len(out.Datagram)
 		}
-	},
-	"letters-only": func(s *wrongDirectory) {
+	}},
+	{"letters-only", `birth/7|full/[12]|robust/sequence/fill`, func(s *wrongDirectory) {
 		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if low := e.Name | 0x20; low < 'a' || low > 'z' {
 				return nil
 			}
 			return b
 		})
-	},
-	"32-peers": func(s *wrongDirectory) {
+	}},
+	{"32-peers", `full/[12]|addition/1|robust/sequence/fill`, func(s *wrongDirectory) {
 		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if s.d.Len() >= 32 && !s.entries().Contains(e) {
 				return nil
 			}
 			return b
 		})
-	},
-	"15-bit-port": func(s *wrongDirectory) {
+	}},
+	{"15-bit-port", `birth/8|robust/birth/port-65535`, func(s *wrongDirectory) {
 		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if e.Port > 32767 {
 				return nil
 			}
 			return b
 		})
-	},
-	"twelve-times": func(s *wrongDirectory) {
+	}},
+	{"twelve-times", `birth/5|reaper/[37]|addition/[12]`, func(s *wrongDirectory) {
 		s.w.send = func(out core.Outgoing) {
 			for range 12 {
 				s.w.sendAll(out)
@@ -380,31 +382,31 @@ var serverWrongs = map[string]func(*wrongDirectory){
 				}
 			}
 		}
-	},
-	"hangs-on-empty": func(s *wrongDirectory) {
+	}},
+	{"hangs-on-empty", `robust/any/empty|robust/sequence/(empty-burst|length-walk)`, func(s *wrongDirectory) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) == 0 {
-				select {}
+				s.w.hang()
 			}
 			return b
 		}
-	},
-	"dies-on-header": func(s *wrongDirectory) {
+	}},
+	{"dies-on-header", `robust/any/header-.*|robust/sequence/(short-after-birth|length-walk)|robust/time/ghost-in-the-buffer`, func(s *wrongDirectory) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) == 2 {
-				os.Exit(134)
+				panic(exit("exit status 134"))
 			}
 			return b
 		}
-	},
-	"takes-longer-births": func(s *wrongDirectory) {
+	}},
+	{"takes-longer-births", `robust/birth/(one-byte-more|two-in-one|max)|robust/sequence/length-walk`, func(s *wrongDirectory) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) > 6 && b[0] == 0xC0 && b[1] == 0 {
 				return b[:6]
 			}
 			return b
 		}
-	},
+	}},
 }
 
 // wrongMember is a peer, wrong in one way.
@@ -418,7 +420,7 @@ type wrongMember struct {
 	after  func() // is called when the machine is there
 }
 
-func show(text []byte) { fmt.Printf("heard %q\n", text) }
+func (s *wrongMember) show(text []byte) { s.w.program.Print(fmt.Sprintf("heard %q\n", text)) }
 
 func (s *wrongMember) name() string { return string(rune(s.self.Name)) }
 
@@ -459,89 +461,80 @@ func (s *wrongMember) observe(e *core.Event) {
 	}
 }
 
-func wrongPeer(name, port, server, wrong string) error {
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return err
+func (w wrongly) peer(behave func(*wrongMember)) string {
+	c := w.program.Command
+	s := &wrongMember{w: w, self: wire.Entry{Name: wire.Name(c.Name[0]), Port: c.Listen.Port()}, listed: func(core.Members) {}, after: func() {}}
+	s.heard = s.show
+	if err := s.w.open(c.Listen); err != nil {
+		return err.Error()
 	}
-	home, err := netip.ParseAddrPort(server)
-	if err != nil {
-		return err
-	}
-	s := &wrongMember{self: wire.Entry{Name: wire.Name(name[0]), Port: uint16(n)}, heard: show, listed: func(core.Members) {}, after: func() {}}
-	if err := s.w.open(netip.AddrPortFrom(loopback, s.self.Port)); err != nil {
-		return err
-	}
-	s.cfg = core.PeerConfig{Self: s.self.Member(loopback), Server: home, Timing: core.DefaultTiming(), Observe: s.observe}
-	behave := peerWrongs[wrong]
-	if behave == nil {
-		return fmt.Errorf("no such wrong: %s", wrong)
-	}
+	s.cfg = core.PeerConfig{Self: s.self.Member(loopback), Server: c.Server, Timing: core.DefaultTiming(), Observe: s.observe}
 	behave(s)
+	var err error
 	if s.p, err = core.NewPeer(s.cfg, time.Now()); err != nil {
-		return err
+		return err.Error()
 	}
 	s.w.machine = s.p
 	s.after()
 	return s.w.serve()
 }
 
-var peerWrongs = map[string]func(*wrongMember){
-	"none": func(*wrongMember) {},
-	"beats-every-800ms": func(s *wrongMember) {
+var peerWrongs = []wrong[*wrongMember]{
+	{"none", ``, func(*wrongMember) {}},
+	{"beats-every-800ms", `keep-alive/[23]`, func(s *wrongMember) {
 		s.cfg.Timing.Heartbeat = 800 * time.Millisecond
-	},
-	"first-after-700ms": func(s *wrongMember) {
+	}},
+	{"first-after-700ms", `broadcast/[267]|silence/[1-3]`, func(s *wrongMember) {
 		s.after = func() {
 			s.p.Broadcast(core.Schedule{First: time.Now().Add(700 * time.Millisecond), Interval: broadcast})
 		}
-	},
-	"every-3500ms": func(s *wrongMember) {
+	}},
+	{"every-3500ms", `broadcast/[23]|silence/1`, func(s *wrongMember) {
 		s.cfg.Timing.Broadcast = 3500 * time.Millisecond
-	},
-	"no-retry": func(s *wrongMember) {
+	}},
+	{"no-retry", `addition/.*`, func(s *wrongMember) {
 		s.cfg.Timing.Retry = 0
-	},
-	"prints-nothing": func(s *wrongMember) {
+	}},
+	{"prints-nothing", `message/.*|robust/vanilla/(format|another's-name|counter-out-of-range|replayed|reordered|burst)`, func(s *wrongMember) {
 		s.heard = func([]byte) {}
-	},
-	"upper-case": func(s *wrongMember) {
+	}},
+	{"upper-case", `broadcast/5`, func(s *wrongMember) {
 		s.message(func(n uint16, out core.Outgoing) { s.say(fmt.Sprintf("peer%s_broadcast_%X", s.name(), n), out.To) })
-	},
-	"counts-from-1": func(s *wrongMember) {
+	}},
+	{"counts-from-1", `broadcast/[14-7]|robust/.*`, func(s *wrongMember) {
 		s.message(func(n uint16, out core.Outgoing) { s.say(fmt.Sprintf("peer%s_broadcast_%x", s.name(), n+1), out.To) })
-	},
-	"counts-when-heard": func(s *wrongMember) {
+	}},
+	{"counts-when-heard", `broadcast/[67]`, func(s *wrongMember) {
 		sent := 0
 		s.message(func(_ uint16, out core.Outgoing) {
 			s.say(fmt.Sprintf("peer%s_broadcast_%x", s.name(), sent), out.To)
 			sent++
 		})
-	},
-	"no-zero": func(s *wrongMember) {
+	}},
+	{"no-zero", `directory/.*|broadcast/.*|silence/1|robust/.*`, func(s *wrongMember) {
 		s.message(func(_ uint16, out core.Outgoing) {
 			out.Datagram = out.Datagram[:len(out.Datagram)-1]
 			s.w.sendAll(out)
 		})
-	},
-	"second-socket": func(s *wrongMember) {
+	}},
+	{"second-socket", `broadcast/8`, func(s *wrongMember) {
 		s.message(func(_ uint16, out core.Outgoing) {
 			for _, to := range out.To {
-				s.w.second.WriteToUDPAddrPort(out.Datagram, to)
+				s.w.second.Send(to, out.Datagram)
 			}
 		})
-	},
-	"hears-itself": func(s *wrongMember) {
+	}},
+	{"hears-itself", `directory/5`, func(s *wrongMember) {
 		named := false
 		s.listed = func(all core.Members) { named = all.Contains(s.self.Member(loopback)) }
 		s.message(func(_ uint16, out core.Outgoing) {
 			s.w.sendAll(out)
 			if m, _ := wire.Parse(out.Datagram); named {
-				show(m.Payload)
+				s.show(m.Payload)
 			}
 		})
-	},
-	"merges": func(s *wrongMember) {
+	}},
+	{"merges", `directory/[238]|robust/directory/(self-elsewhere|replayed|burst)`, func(s *wrongMember) {
 		known := map[uint16]bool{}
 		s.listed = func(all core.Members) {
 			for m := range all.Each() {
@@ -559,60 +552,55 @@ var peerWrongs = map[string]func(*wrongMember){
 			}
 			next = next.Add(broadcast)
 			for port := range known {
-				s.w.to(port, hostile.Vanilla(string(core.AppendBroadcast(nil, core.Name(s.self.Name.String()), n, 0))))
+				s.w.to(port, hostile.Vanilla(string(core.AppendBroadcast(nil, s.self.Name.Name(), n, 0))))
 			}
 			n++
 		}
-	},
-	"born-twice": func(s *wrongMember) {
+	}},
+	{"born-twice", `birth/3|addition/1`, func(s *wrongMember) {
 		s.first(core.TypeBirth, s.w.sendAll)
-	},
-	"beats-first": func(s *wrongMember) {
+	}},
+	{"beats-first", `birth/2|keep-alive/2`, func(s *wrongMember) {
 		s.first(core.TypeBirth, func(core.Outgoing) { s.w.to(s.cfg.Server.Port(), hostile.KeepAlive(uint16(s.self.Name))) })
-	},
-	"long-beats": func(s *wrongMember) {
+	}},
+	{"long-beats", `keep-alive/1|silence/3`, func(s *wrongMember) {
 		s.w.send = func(out core.Outgoing) {
 			if out.Datagram[0] == byte(core.TypeKeepAlive) {
 				out.Datagram = append(out.Datagram, 0, 0)
 			}
 			s.w.sendAll(out)
 		}
-	},
-	"answers": func(s *wrongMember) {
+	}},
+	{"answers", `silence/2|robust/.*`, func(s *wrongMember) {
 		s.w.take = func(b []byte, from netip.AddrPort) []byte {
 			if m, err := wire.Parse(b); err == nil && m.Type == core.TypeVanilla {
 				s.w.to(from.Port(), hostile.Vanilla("heard"))
 			}
 			return b
 		}
-	},
-	"says-goodbye": func(s *wrongMember) {
-		stop := make(chan os.Signal, 1)
-		signal.Notify(stop, os.Interrupt)
-		go func() {
-			<-stop
-			s.w.mu.Lock()
+	}},
+	{"says-goodbye", `silence/4`, func(s *wrongMember) {
+		s.w.goodbye = func() {
 			for _, m := range s.p.Others() {
 				s.w.to(m.Addr.Port(), hostile.Vanilla("goodbye"))
 			}
-			os.Exit(0)
-		}()
-	},
-	"dies-on-duplicate": func(s *wrongMember) {
+		}
+	}},
+	{"dies-on-duplicate", `robust/directory/(duplicate-.*|96-entries|max)`, func(s *wrongMember) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if _, err := wire.Parse(b); errors.Is(err, core.ErrDuplicate) {
-				panic("assertion failed: the name is new")
+				panic(exit("signal: aborted"))
 			}
 			return b
 		}
-	},
-	"believes-strangers": func(s *wrongMember) {
+	}},
+	{"believes-strangers", `robust/vanilla/from-.*`, func(s *wrongMember) {
 		s.w.take = func(b []byte, from netip.AddrPort) []byte {
 			if m, err := wire.Parse(b); err == nil && m.Type == core.TypeVanilla {
-				show(m.Payload)
+				s.show(m.Payload)
 				return nil
 			}
 			return b
 		}
-	},
+	}},
 }

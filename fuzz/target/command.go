@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 )
@@ -27,7 +26,7 @@ type Command struct {
 	Listen netip.AddrPort // {addr}, and its port is {port}
 	Server netip.AddrPort // {server}, and its port is {server-port}
 	Name   string         // {name}: a peer's
-	Input  *os.File       // standard input; nil: empty
+	Input  bool           // standard input stays open until CloseInput; otherwise it is empty
 	Output io.Writer      // gets standard output and error, too, if it is not nil
 }
 

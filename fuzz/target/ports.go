@@ -72,8 +72,8 @@ var ports struct {
 	reserved map[uint16]bool // for targets, which bind them themselves
 }
 
-// ListenFree binds a socket to a port that nobody has.
-func ListenFree(host netip.Addr) (*net.UDPConn, error) {
+// listenFree binds a socket to a port that nobody has.
+func listenFree(host netip.Addr) (*net.UDPConn, error) {
 	ports.Lock()
 	defer ports.Unlock()
 	return listenNext(host)

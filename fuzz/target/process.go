@@ -14,6 +14,7 @@ import (
 // Process is a command that runs in a process group of its own.
 type Process struct {
 	cmd    *exec.Cmd
+	input  *os.File // the other end of its standard input; nil: it is empty
 	output io.Writer
 	done   chan struct{}
 	ended  time.Time
@@ -38,13 +39,19 @@ func Start(c Command) (*Process, error) {
 		return nil, err
 	}
 	p := &Process{cmd: exec.Command(words[0], words[1:]...), output: c.Output, done: make(chan struct{})}
-	if c.Input != nil {
-		p.cmd.Stdin = c.Input
+	if c.Input {
+		stdin, input, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		defer stdin.Close()
+		p.cmd.Stdin, p.input = stdin, input
 	}
 	p.cmd.Stdout, p.cmd.Stderr = outputOf{p}, outputOf{p}
 	p.cmd.WaitDelay = time.Second // a child that it has left behind may hold its output
 	ownGroup(p.cmd)
 	if err := StartTied(p.cmd); err != nil {
+		p.CloseInput()
 		return nil, fmt.Errorf("cannot start %q: %w", strings.Join(words, " "), err)
 	}
 	go func() {
@@ -125,10 +132,18 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 // Signal sends a signal to the process and to all that it has started.
 func (p *Process) Signal(s syscall.Signal) error { return signalGroup(p.cmd.Process, s) }
 
+// CloseInput ends the process's standard input, if it has any.
+func (p *Process) CloseInput() {
+	if p.input != nil {
+		p.input.Close()
+	}
+}
+
 // Kill ends the process and all that it has started, and waits until it is gone.
 func (p *Process) Kill() {
 	if p.Signal(syscall.SIGKILL) != nil {
 		p.cmd.Process.Kill()
 	}
 	<-p.done
+	p.CloseInput()
 }

@@ -20,13 +20,13 @@ var (
 // ServerAddr chooses where a server's command is to listen: a free port of the
 // host, or the standard one for a command that cannot be told. The port is nobody
 // else's of this process until release.
-func ServerAddr(line string, host netip.Addr) (at netip.AddrPort, release func(), err error) {
+func ServerAddr(on Host, line string, host netip.Addr) (at netip.AddrPort, release func(), err error) {
 	if HasListen(line) {
-		port, release, err := FreePort(host)
+		port, release, err := on.Reserve(host)
 		return netip.AddrPortFrom(host, port), release, err
 	}
 	at = netip.AddrPortFrom(host, StandardPort)
-	u, err := Listen(at)
+	u, err := on.Listen(at)
 	if err != nil {
 		return at, nil, fmt.Errorf("%q has no {port} or {addr}, so that its server listens on port %d: %w", line, StandardPort, err)
 	}
@@ -34,14 +34,14 @@ func ServerAddr(line string, host netip.Addr) (at netip.AddrPort, release func()
 	return at, func() {}, nil
 }
 
-// StartServer starts a server's command and waits until it has bound the port of
-// c.Listen, for a time that its waits for a processor lengthen.
-func StartServer(ctx context.Context, c Command, within time.Duration) (*Process, error) {
-	p, err := Start(c)
+// StartServer starts a server's command on a host and waits until it has bound the
+// port of c.Listen, for a time that its waits for a processor lengthen.
+func StartServer(ctx context.Context, on Host, c Command, within time.Duration) (Program, error) {
+	p, err := on.Start(c)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.waitBound(ctx, c.Listen, within); err != nil {
+	if err := waitBound(ctx, on, p, c.Listen, within); err != nil {
 		p.Kill()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -51,11 +51,11 @@ func StartServer(ctx context.Context, c Command, within time.Duration) (*Process
 	return p, nil
 }
 
-func (p *Process) waitBound(ctx context.Context, at netip.AddrPort, within time.Duration) error {
+func waitBound(ctx context.Context, on Host, p Program, at netip.AddrPort, within time.Duration) error {
 	const longest = 20 * time.Millisecond
-	for started, pause := time.Now(), time.Millisecond; !bound(at, 1); pause = min(2*pause, longest) {
+	for started, pause := time.Now(), time.Millisecond; !on.Bound(at); pause = min(2*pause, longest) {
 		select {
-		case <-p.done:
+		case <-p.Done():
 			return fmt.Errorf("%w: %s", ErrEnded, p.Ended())
 		case <-ctx.Done():
 			return ctx.Err()

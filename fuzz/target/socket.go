@@ -15,7 +15,7 @@ import (
 // mostly because the receiver's buffer was full, since its socket was made;
 // false where the system does not tell.
 func Drops(addr netip.AddrPort) (uint64, bool) {
-	f := socketRow(addr, socketLooks)
+	f := socketRow(addr)
 	if f == nil {
 		return 0, false
 	}
@@ -26,7 +26,7 @@ func Drops(addr netip.AddrPort) (uint64, bool) {
 // Queue is how much waits for the receiver to read it, in bytes of the
 // kernel's memory; 0 where the system does not tell.
 func Queue(addr netip.AddrPort) (n uint64) {
-	if f := socketRow(addr, socketLooks); f != nil {
+	if f := socketRow(addr); f != nil {
 		_, received, _ := strings.Cut(f[4], ":")
 		n, _ = strconv.ParseUint(received, 16, 64)
 	}
@@ -36,13 +36,11 @@ func Queue(addr netip.AddrPort) (n uint64) {
 // Bound reports that some socket of this machine takes what is sent to a local
 // address. It may overlook one while others come and go. Where the system does
 // not tell, a datagram is sent there to find out.
-func Bound(addr netip.AddrPort) bool { return bound(addr, socketLooks) }
-
-func bound(addr netip.AddrPort, looks int) bool {
+func Bound(addr netip.AddrPort) bool {
 	if _, err := os.Stat(socketTables[0]); err != nil {
 		return !Refused(addr, 2*time.Millisecond)
 	}
-	return socketRow(addr, looks) != nil
+	return socketRow(addr) != nil
 }
 
 // harmless is a keep-alive of a name that hardly anybody has, which a server
@@ -74,11 +72,11 @@ const socketLooks = 4
 
 // socketRow is the row of the socket that takes what is sent to an address, nil
 // where there is none.
-func socketRow(addr netip.AddrPort, looks int) []string {
+func socketRow(addr netip.AddrPort) []string {
 	host := addr.Addr().As4()
 	exact := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(host[:]), addr.Port())
 	any := fmt.Sprintf("00000000:%04X", addr.Port())
-	for range looks {
+	for range socketLooks {
 		for _, table := range socketTables {
 			b, err := os.ReadFile(table)
 			if err != nil {

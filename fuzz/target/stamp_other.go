@@ -1,6 +1,6 @@
 //go:build !linux
 
-package conform
+package target
 
 import (
 	"net"
@@ -11,4 +11,4 @@ const stampSpace = 0
 
 func askStamps(*net.UDPConn) {}
 
-func stamp([]byte) time.Time { return clock() }
+func stamp([]byte) time.Time { return time.Now().Round(0) }

@@ -1,4 +1,4 @@
-package conform
+package target
 
 import (
 	"net"
@@ -31,5 +31,5 @@ func stamp(oob []byte) time.Time {
 			}
 		}
 	}
-	return clock()
+	return time.Now().Round(0)
 }

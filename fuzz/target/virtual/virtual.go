@@ -1,0 +1,246 @@
+// Package virtual is a target.Host in memory, for tests in a bubble of testing/synctest.
+// Its time is the bubble's, so it is never late; its targets are functions, each
+// in goroutines of its own; each datagram takes Delay, and none is lost but to a full
+// buffer.
+package virtual
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"p2plocal/fuzz/target"
+)
+
+const (
+	Delay     = 50 * time.Microsecond // from Send to Receive
+	buffer    = 4096                  // datagrams that a socket holds
+	firstPort = 10000
+)
+
+// Host is a target.Host.
+type Host struct {
+	main func(p *Program) (exit string)
+
+	mu      sync.Mutex
+	sockets map[netip.AddrPort]*Socket
+	next    uint16
+}
+
+// New makes a host on which every command is main. What it returns says how it ended, such
+// as "exit status 1".
+func New(main func(p *Program) (exit string)) *Host {
+	return &Host{main: main, sockets: map[netip.AddrPort]*Socket{}, next: firstPort}
+}
+
+func (h *Host) Late(time.Time) time.Duration { return 0 }
+
+func (h *Host) Bound(at netip.AddrPort) bool { return h.find(at) != nil }
+
+func (h *Host) find(at netip.AddrPort) *Socket {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sockets[at]
+}
+
+// Reserve gives out no port twice.
+func (h *Host) Reserve(netip.Addr) (uint16, func(), error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.next++
+	return h.next, func() {}, nil
+}
+
+func (h *Host) Listen(at netip.AddrPort) (target.Socket, error) { return h.listen(at) }
+
+func (h *Host) listen(at netip.AddrPort) (*Socket, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if at.Port() == 0 {
+		h.next++
+		at = netip.AddrPortFrom(at.Addr(), h.next)
+	}
+	if h.sockets[at] != nil {
+		return nil, fmt.Errorf("cannot listen on %v: %w", at, syscall.EADDRINUSE)
+	}
+	s := &Socket{host: h, addr: at, queue: make(chan datagram, buffer), closed: make(chan struct{})}
+	h.sockets[at] = s
+	return s, nil
+}
+
+// Socket is a target.Socket.
+type Socket struct {
+	host      *Host
+	addr      netip.AddrPort
+	queue     chan datagram
+	closed    chan struct{}
+	interrupt chan struct{}
+	once      sync.Once
+}
+
+type datagram struct {
+	at   time.Time
+	from netip.AddrPort
+	data []byte
+}
+
+func (s *Socket) Addr() netip.AddrPort { return s.addr }
+
+func (s *Socket) Send(to netip.AddrPort, data []byte) {
+	if t := s.host.find(to); t != nil {
+		select {
+		case t.queue <- datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)}:
+		default:
+		}
+	}
+}
+
+func (s *Socket) Receive() (time.Time, netip.AddrPort, []byte, error) {
+	at, from, data, err := s.ReceiveUntil(time.Time{})
+	return at, from, data, err
+}
+
+// ErrInterrupted is what a program's socket says when that got a SIGINT. The socket is
+// still open.
+var ErrInterrupted = errors.New("interrupted")
+
+// ReceiveUntil is Receive up to a time, after which it gives no datagram and no error;
+// zero: for ever.
+func (s *Socket) ReceiveUntil(end time.Time) (at time.Time, from netip.AddrPort, data []byte, err error) {
+	var alarm <-chan time.Time
+	if !end.IsZero() {
+		timer := time.NewTimer(time.Until(end))
+		defer timer.Stop()
+		alarm = timer.C
+	}
+	select {
+	case <-s.closed:
+		return at, from, nil, net.ErrClosed
+	case <-s.interrupt:
+		return at, from, nil, ErrInterrupted
+	case <-alarm:
+		return at, from, nil, nil
+	case d := <-s.queue:
+		time.Sleep(time.Until(d.at))
+		return d.at, d.from, d.data, nil
+	}
+}
+
+func (s *Socket) Close() error {
+	s.once.Do(func() {
+		close(s.closed)
+		s.host.mu.Lock()
+		defer s.host.mu.Unlock()
+		delete(s.host.sockets, s.addr)
+	})
+	return nil
+}
+
+// Program is a target.Program.
+type Program struct {
+	target.Command
+	Host        *Host
+	Killed      chan struct{} // closed: it is to return
+	InputClosed chan struct{} // likewise
+
+	mu          sync.Mutex
+	sockets     []*Socket
+	tail        string
+	exit        string
+	done        chan struct{}
+	interrupted chan struct{}
+	once        [3]sync.Once
+}
+
+func (h *Host) Start(c target.Command) (target.Program, error) {
+	p := &Program{Command: c, Host: h, Killed: make(chan struct{}), InputClosed: make(chan struct{}),
+		done: make(chan struct{}), interrupted: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		defer p.closeSockets()
+		defer func() {
+			if x := recover(); x != nil {
+				p.exit = fmt.Sprintf("exit status 2, last output \"panic: %v\"", x)
+			}
+		}()
+		p.exit = h.main(p)
+	}()
+	return p, nil
+}
+
+// Listen binds a socket that is closed when the program ends.
+func (p *Program) Listen(at netip.AddrPort) (*Socket, error) {
+	s, err := p.Host.listen(at)
+	if err == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		s.interrupt = p.interrupted
+		p.sockets = append(p.sockets, s)
+	}
+	return s, err
+}
+
+func (p *Program) closeSockets() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.sockets {
+		s.Close()
+	}
+}
+
+// Print writes to the program's output.
+func (p *Program) Print(text string) {
+	p.mu.Lock()
+	p.tail += text
+	p.tail = p.tail[max(0, len(p.tail)-4096):]
+	p.mu.Unlock()
+	if p.Output != nil {
+		p.Output.Write([]byte(text))
+	}
+}
+
+func (p *Program) Done() <-chan struct{} { return p.done }
+
+func (p *Program) Ended() string {
+	select {
+	case <-p.done:
+		return p.exit
+	default:
+		return ""
+	}
+}
+
+func (p *Program) Tail(lines int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := strings.Split(strings.TrimSpace(p.tail), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+func (p *Program) Waited() time.Duration { return 0 }
+
+func (p *Program) Signal(s syscall.Signal) error {
+	if s == syscall.SIGINT {
+		p.once[0].Do(func() { close(p.interrupted) })
+		return nil
+	}
+	p.kill()
+	return nil
+}
+
+func (p *Program) CloseInput() { p.once[1].Do(func() { close(p.InputClosed) }) }
+
+func (p *Program) kill() {
+	p.once[2].Do(func() { close(p.Killed) })
+	p.closeSockets()
+}
+
+func (p *Program) Kill() {
+	p.kill()
+	<-p.done
+}
