@@ -552,7 +552,7 @@ var peerWrongs = []wrong[*wrongMember]{
 			}
 			next = next.Add(broadcast)
 			for port := range known {
-				s.w.to(port, hostile.Vanilla(string(core.AppendBroadcast(nil, s.self.Name.Name(), n, 0))))
+				s.w.to(port, hostile.Vanilla(string(core.AppendBroadcast(nil, core.Name(s.name()), n, 0))))
 			}
 			n++
 		}
