@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// Pacing bounds what the server sends, whatever comes in (PROTOCOL.md,
-// "Additions"): after a burst, at most MaxPeers directories every Pace.
+// Pacing bounds what the server sends, whatever comes in (PROTOCOL.md, "Additions").
 const (
-	Pace      = 10 * time.Millisecond  // between announcements, after the burst
-	Burst     = 8                      // announcements that may go without waiting
+	Burst     = 8 * MaxPeers           // datagrams that may go without waiting
+	Rate      = 100 * MaxPeers         // datagrams a second, after that
 	AnswerGap = 100 * time.Millisecond // between answers to one peer's repeated births
 )
 
@@ -41,7 +40,7 @@ type Directory struct {
 
 	changed time.Time // since when an announcement is owed; zero: none is
 	held    bool      // this announcement has been counted as held
-	paid    time.Time // all announcements so far, at one each Pace, take until here
+	paid    time.Time // all datagrams so far, at Rate, take until here
 
 	answers    int // slots with an answer owed
 	nextAnswer time.Time
@@ -226,7 +225,7 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 	}
 	next := d.nextReap
 	if !d.changed.IsZero() {
-		at := d.paid.Add(-(Burst - 1) * Pace)
+		at := d.paid.Add(cost(d.Len()) - cost(Burst))
 		if !now.Before(at) {
 			if out := d.announce(now); !out.Empty() {
 				return out, now
@@ -287,7 +286,6 @@ func (d *Directory) announce(now time.Time) Outgoing {
 		}
 		d.answers, d.nextAnswer = 0, time.Time{}
 	}
-	d.pay(now, Pace)
 	d.counters.Events[Announced]++
 	return d.list(now, since, d.roster.addrs)
 }
@@ -311,25 +309,22 @@ func (d *Directory) answer(now time.Time) Outgoing {
 	if len(d.answering) == 0 { // the one whose turn it was has been removed
 		return Outgoing{}
 	}
-	// Answers come out of the same budget as announcements, so that both
-	// together stay below MaxPeers datagrams each Pace.
-	d.pay(now, time.Duration(len(d.answering))*Pace/MaxPeers)
 	return d.list(now, since, d.answering)
 }
 
-// list sends the directory to some addresses.
+// list sends the directory to some addresses. Answers do not wait, but come out of the
+// same budget as announcements, so that both together stay below Rate (the generic cell
+// rate algorithm, ITU-T I.371).
 func (d *Directory) list(now, due time.Time, to []netip.AddrPort) Outgoing {
 	if len(d.datagram) == 0 {
 		d.datagram = d.codec.AppendDirectory(d.datagram, d.roster.members)
 	}
-	return d.send(now, due, TypeDirectory, d.datagram, to)
-}
-
-// pay accounts for a sending that uses up cost of the time that pacing grants
-// (the generic cell rate algorithm, ITU-T I.371).
-func (d *Directory) pay(now time.Time, cost time.Duration) {
 	if d.paid.Before(now) {
 		d.paid = now
 	}
-	d.paid = d.paid.Add(cost)
+	d.paid = d.paid.Add(cost(len(to)))
+	return d.send(now, due, TypeDirectory, d.datagram, to)
 }
+
+// cost is how long so many datagrams take at Rate.
+func cost(n int) time.Duration { return (time.Duration(n)*time.Second + Rate - 1) / Rate }

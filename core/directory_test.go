@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -357,47 +358,53 @@ func TestPatience(t *testing.T) {
 	})
 }
 
-// PROTOCOL.md, "Additions", pacing: 8 in a burst, then one every 10 ms.
+// PROTOCOL.md, "Additions", pacing: 760 datagrams in a burst, then 9,500 a second.
 func TestPacing(t *testing.T) {
 	r, d := server(t)
-	var want []string
-	for i, e := range every(20) { // one birth a millisecond, each read on its own
+	var want, got []string
+	for i, e := range every(MaxPeers) { // one birth a millisecond, each read on its own
 		r.hear(time.Duration(i)*ms, e.Addr.Port(), birth(e))
 	}
-	r.until(100 * ms)
+	r.until(200 * ms)
 	for _, line := range r.log {
 		if at, what, _ := strings.Cut(line, " "); strings.HasPrefix(what, "sent") {
-			want = append(want, at+" "+fmt.Sprint(strings.Count(what, ":")))
+			got = append(got, at+" "+fmt.Sprint(strings.Count(what, ":31")))
 		}
 	}
-	r.log = want
-	// The first 8 at once. The purse of 8 fills by one every 10 ms from the first
-	// one's sending: the 9th goes 10 ms after it, the 10th 10 ms later, …
-	r.want("0s 1", "1ms 2", "2ms 3", "3ms 4", "4ms 5", "5ms 6", "6ms 7", "7ms 8", "10ms 11", "20ms 20")
-	if c := d.Counters(); c.Events[Announced] != 10 || c.Events[Held] != 2 {
-		t.Errorf("%d announcements, %d held; want 10 and 2", c.Events[Announced], c.Events[Held])
+	// Each is announced at once, to one more than the last, while 760 + 9.5 a millisecond
+	// have not been sent. From then on the next goes when there is room for all of it.
+	for i := range 47 {
+		want = append(want, fmt.Sprintf("%v %d", time.Duration(i)*ms, i+1))
+	}
+	want = append(want, "48.157913ms 49", "53.842124ms 54", "60.263177ms 61", "67.421072ms 68", "75.421072ms 76", "84.368441ms 85", "94.368441ms 95")
+	if !slices.Equal(got, want) {
+		t.Errorf("sent %q\nwant %q", got, want)
+	}
+	if c := d.Counters(); c.Events[Announced] != 54 || c.Events[Held] != 7 {
+		t.Errorf("%d announcements, %d held; want 54 and 7", c.Events[Announced], c.Events[Held])
 	}
 
-	// After a rest the burst is 8 again, and no more for a longer rest.
+	// After a rest the burst is 760 again, and no more for a longer rest.
+	r, d = server(t)
+	for _, e := range every(85) {
+		r.step(0, e.Addr, birth(e))
+	}
+	r.poll()
+	r.until(900 * ms)
 	r.forget()
-	for i, e := range every(30)[20:] {
-		r.hear(1*time.Second, e.Addr.Port(), birth(e))
-		if i < 8 {
-			want := fmt.Sprintf("1s sent directory %s to", showMembers(d.Members()))
-			if last := r.log[len(r.log)-1]; !strings.HasPrefix(last, want) {
-				t.Errorf("birth %d after the rest: %s, want %s …", i, last, want)
-			}
-		} else if last := r.log[len(r.log)-1]; !strings.HasPrefix(last, "1s born") {
-			t.Errorf("birth %d after the rest: %s, want it to wait", i, last)
+	for i, e := range every(MaxPeers)[85:] { // 86 + ... + 93 = 716, and 94 more are too many
+		r.hear(time.Second, e.Addr.Port(), birth(e))
+		if sent := strings.Contains(r.log[len(r.log)-1], "sent"); sent != (i < 8) {
+			t.Errorf("birth %d after a rest is announced at once: %v", i, sent)
 		}
 	}
 	r.forget()
 	r.until(1100 * ms)
-	if len(r.log) != 1 || !strings.HasPrefix(r.log[0], "1.01s sent") || !strings.HasSuffix(r.log[0], "due 1s") {
-		t.Errorf("%q, want one announcement at 1.01s that was due at 1s", r.log)
+	if len(r.log) != 1 || !strings.HasPrefix(r.log[0], "1.005368425s sent") || !strings.HasSuffix(r.log[0], "due 1s") {
+		t.Errorf("%q, want one announcement 5.37ms later that was due at 1s", r.log)
 	}
-	if c := d.Counters(); c.Events[Held] != 3 {
-		t.Errorf("%d held, want 3", c.Events[Held])
+	if c := d.Counters(); c.Events[Held] != 1 {
+		t.Errorf("%d held, want 1", c.Events[Held])
 	}
 }
 
@@ -437,25 +444,25 @@ func TestRepeatedBirths(t *testing.T) {
 	}
 }
 
-// Answers use up the burst, too: 19 of them as much as a fifth of an announcement to 95.
+// Answers use up the burst, too.
 func TestAnswersArePaidFor(t *testing.T) {
 	r, _ := server(t)
-	all := every(27)
-	for _, e := range all[:19] {
+	all := every(95)
+	for _, e := range all[:80] {
 		r.step(0, e.Addr, birth(e))
 	}
 	r.poll()
-	for _, e := range all[:19] {
+	for _, e := range all[:80] {
 		r.step(time.Second, e.Addr, birth(e))
 	}
 	r.poll()
-	for _, e := range all[19:] {
+	for _, e := range all[80:] { // 80 answers and 81 + ... + 88 leave 4 of the burst
 		r.hear(time.Second, e.Addr.Port(), birth(e))
 	}
 	r.forget()
 	r.until(1100 * ms)
-	if len(r.log) != 1 || !strings.HasPrefix(r.log[0], "1.002s sent") {
-		t.Errorf("%q, want the 8th announcement 2ms after the burst", r.log)
+	if len(r.log) != 1 || !strings.HasPrefix(r.log[0], "1.009578951s sent") {
+		t.Errorf("%q, want the 9th announcement when 91 more may be sent", r.log)
 	}
 }
 
@@ -495,7 +502,7 @@ func TestAnswerToTheDead(t *testing.T) {
 	r.want("40ms born B:3102", "40ms sent directory [B:3102] to [3102]", "41ms repeated B:3102", "41ms sent directory [B:3102] to [3102]")
 }
 
-// PROTOCOL.md, "Additions", pacing: whatever comes in, at most 100 x 95
+// PROTOCOL.md, "Additions", pacing: whatever comes in, at most 9,500
 // datagrams a second go out, after the burst. Sends fill a bucket that leaks at
 // that rate; it must never hold more than the burst and one round of answers,
 // which pacing does not hold back but charges. (No log here: it would take its time.)

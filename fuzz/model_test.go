@@ -148,8 +148,8 @@ func (m *directoryModel) polled(now time.Time, out core.Outgoing) {
 		}
 	}
 	m.asked = slices.DeleteFunc(m.asked, func(p int) bool { return slices.Contains(to, p) })
-	// PROTOCOL.md, "Additions": at most MaxPeers datagrams each Pace after the burst.
-	if most := core.MaxPeers * (core.Burst + 1 + int(now.Sub(epoch)/core.Pace)); m.sent > most {
+	// PROTOCOL.md, "Additions": at most Rate datagrams a second after the burst, and a round of answers.
+	if most := core.Burst + core.MaxPeers + int(core.Rate*now.Sub(epoch)/time.Second); m.sent > most {
 		m.fail("at %v %d datagrams sent, want at most %d", now.Sub(epoch), m.sent, most)
 	}
 }

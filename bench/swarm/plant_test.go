@@ -68,7 +68,7 @@ func (p *garbler) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return out, next
 }
 
-// chatty announces once more for every datagram that it does not like.
+// chatty announces a hundred times more for every datagram that it does not like.
 type chatty struct {
 	directory
 	last core.Outgoing
@@ -77,7 +77,7 @@ type chatty struct {
 
 func (p *chatty) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	if _, err := wire.Parse(datagram); err != nil {
-		p.owed++
+		p.owed += 100
 	}
 	p.directory.Step(now, from, datagram)
 }

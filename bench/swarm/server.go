@@ -152,13 +152,11 @@ func (l *ledger) sent(out core.Outgoing) {
 			l.answered(to.Port())
 		}
 	}
-	// Announcements in full, and each member's answer every AnswerGap.
-	const rate = 1/float64(core.Pace) + 1/float64(core.AnswerGap)
 	now := l.net.Now()
-	l.excess = max(0, l.excess-float64(now-l.excessAt)*rate) + float64(len(out.To))/float64(max(1, m.Entries.Len()))
+	l.excess = max(0, l.excess-(now-l.excessAt).Seconds()*core.Rate) + float64(len(out.To))
 	l.excessAt = now
-	if l.excess > core.Burst+2 {
-		l.fail("bounded", "%.1f directories to all beyond one every %v", l.excess, core.Pace)
+	if l.excess > core.Burst+core.MaxPeers { // answers are charged, but do not wait
+		l.fail("bounded", "%.0f directories beyond %d a second", l.excess, core.Rate)
 	}
 }
 
@@ -180,13 +178,17 @@ func toAll(to []netip.AddrPort, all wire.Entries) bool {
 	return len(to) == all.Len()
 }
 
+// longestHeld is how long pacing may make an announcement to all wait for itself and for
+// a round of answers.
+const longestHeld = 2 * core.MaxPeers * time.Second / core.Rate
+
 // check looks at what holds whenever the server has done everything at an instant.
 func (l *ledger) check() {
 	now := l.net.Now()
 	if l.losing {
 		l.losing, l.lost = false, now
 	}
-	if late := now - l.since; l.owed && late > 2*core.Pace {
+	if late := now - l.since; l.owed && late > longestHeld {
 		l.fail("announce", "a change has been waiting for %v", late)
 	}
 	for len(l.asking) > 0 {

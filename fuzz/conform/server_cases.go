@@ -597,22 +597,25 @@ func serverFull() []Case {
 
 func serverAdditions() []Case {
 	return []Case{
-		{Title: "pacing: a burst of changes draws at most 8 announcements and one every 10 ms", names: 44, span: time.Second, whole: true, members: 1, called: func(l *trial, m []*endpoint) {
+		{Title: "pacing: a burst of changes draws at most 760 directories and 9,500 a second", names: 84, span: time.Second, whole: true, members: 1, called: func(l *trial, m []*endpoint) {
 			l.sleep(200 * time.Millisecond)
 			since := l.mark()
 			started := clock()
 			all := []*endpoint{m[0]}
-			for range 40 {
+			for range 80 {
 				p := l.peer()
 				all = append(all, p)
 				p.birth()
 				time.Sleep(500 * time.Microsecond)
 			}
 			l.knowsIn(2*time.Second, since, m[0], entriesOf(all))
-			got := directories(l.got(m[0], since))
+			got, sent := directories(l.got(m[0], since)), 0
+			for _, d := range got {
+				sent += d.entries.Len() // it went to each of them
+			}
 			span := got[len(got)-1].at.Sub(started)
-			if most := 8 + int(span/(10*time.Millisecond)) + 1; len(got) > most {
-				l.failf(m[0], fmt.Sprintf("40 births within %v draw at most %d announcements", span.Round(time.Millisecond), most), "%d came", len(got))
+			if most := core.Burst + int(core.Rate*span.Seconds()) + core.MaxPeers; sent > most {
+				l.failf(m[0], fmt.Sprintf("80 births within %v draw at most %d directories", span.Round(time.Millisecond), most), "%d were sent", sent)
 			}
 		}},
 		{Title: "pacing: repeated births are answered at most once every 100 ms", span: time.Second, members: 1, called: func(l *trial, m []*endpoint) {
