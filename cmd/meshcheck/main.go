@@ -25,14 +25,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.list {
 		return list(stdout, o.targets)
 	}
-	if err := o.files(); err != nil {
+	if err := o.Open(); err != nil {
 		return err
 	}
 	result := &reports.Conformance{Schema: 1, Tool: mesh.Version(args)}
 	result.Tool.Name = "meshcheck"
 	var failed error
 	for _, c := range o.targets {
-		show, wipe := progress(stderr, c.Name, o.quiet)
+		show, wipe := progress(stderr, c.Name, o.Quiet)
 		c.Progress = show
 		c.Log = func(format string, arguments ...any) {
 			wipe()
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	if len(result.Targets) > 0 {
-		failed = errors.Join(failed, o.write(result, stdout))
+		failed = errors.Join(failed, o.Write(stdout, result.Document()))
 	}
 	if failed != nil {
 		return cli.Join(failed)
@@ -56,18 +56,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return exitCode(ctx, result, stderr)
 }
 
-// exitCode tells the worst of the results.
-func exitCode(ctx context.Context, result *reports.Conformance, stderr io.Writer) error {
-	var code error
+// exitCode tells the worst of the results, and why nothing failed and yet not all is well.
+func exitCode(ctx context.Context, result *reports.Conformance, stderr io.Writer) (code error) {
 	for _, r := range result.Targets {
+		void := r.Count(conform.Void)
 		switch {
 		case r.Gone != "":
 			fmt.Fprintf(stderr, "meshcheck: %s cannot be reached: %s\n", cli.Printable(r.Name), cli.Printable(r.Gone))
+		case void > 0:
+			fmt.Fprintf(stderr, "meshcheck: %s: %d of %d cases are void, this machine was too late for them\n", cli.Printable(r.Name), void, len(r.Results))
+		}
+		if !r.Sound() {
 			code = cli.Failed
-		case !r.Sound() && code != cli.Failed:
-			code = cli.NotSound
-		case r.Count(conform.Void) > 0 && code == nil:
-			code = cli.Void
+		} else if code == nil && (r.Gone != "" || void > 0) {
+			code = cli.Code(cli.ExitFailure)
 		}
 	}
 	if ctx.Err() != nil {

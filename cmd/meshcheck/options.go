@@ -4,12 +4,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/fuzz/conform"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
@@ -51,15 +51,15 @@ server's host, so it must be one of this host's loopback addresses.
 What is late counts as wrong only if this machine was not: it measures its own
 lateness, waits so much longer, and tries again what failed while it was late.
 
-Exit codes: 0 all pass, 1 something failed or could not be done, 2 usage or no
-such case, 3 a target cannot be reached (any more), 4 nothing failed, but some
-are void, 130 interrupted. Reports are written in every case.
+Exit codes: 0 all pass, 1 nothing failed, but a target cannot be reached (any
+more) or some cases are void, 2 usage or no such case, 3 a case failed, 130
+interrupted. Reports are written in every case.
 `
 
 type options struct {
 	targets []conform.Config
 	list    bool
-	output
+	printing.Output
 }
 
 // named is a flag NAME=VALUE that may be given several times.
@@ -74,7 +74,9 @@ func (n *named) String() (s string) {
 
 func (n *named) Set(s string) error {
 	name, value, ok := strings.Cut(s, "=")
-	if name, value = strings.TrimSpace(name), strings.TrimSpace(value); !ok || name == "" || value == "" {
+	if name, value = strings.TrimSpace(name), strings.TrimSpace(value); !ok {
+		name, value = "", name
+	} else if name == "" || value == "" {
 		return fmt.Errorf("want NAME=COMMAND or NAME=ADDRESS")
 	}
 	if slices.ContainsFunc(*n, func(x struct{ name, value string }) bool { return x.name == name }) {
@@ -92,7 +94,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	var port uint
 	fs := flag.NewFlagSet("meshcheck", flag.ContinueOnError)
 	fs.StringVar(&base.Exec, "exec", "", "`command` that starts the target")
-	fs.Var(&targets, "target", "matrix: `NAME=COMMAND` of one target; may be given several times")
+	fs.Var(&targets, "target", "`address` of a server that runs; matrix: NAME=COMMAND or NAME=ADDRESS of one target, and may be given several times")
 	fs.BoolVar(&base.Shared, "shared", false, "one process of the server for all cases, not one for each")
 	fs.UintVar(&port, "server-port", 0, "peers: the `port` of their server; 0: a free one for each, if {server} is in the command (default 0)")
 	fs.IntVar(&base.Parallel, "parallel", conform.DefaultParallel, "`number` of cases at a time")
@@ -100,7 +102,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.StringVar(&run, "run", "", "only cases whose id matches this regular `expression`")
 	fs.StringVar(&skip, "skip", "", "no cases whose id matches this regular `expression`")
 	fs.StringVar(&level, "level", "", "only cases of this `level`, or of several: MUST,SHOULD")
-	o.output.flags(fs)
+	fs.BoolVar(&o.All, "v", false, "print every case, and of a matrix every failure in full")
+	o.Register(fs, true)
 	others, err := cli.Parse(fs, args, usage, stdout)
 	if err != nil {
 		return nil, err
@@ -126,9 +129,14 @@ func choose(args []string, base conform.Config, targets named, list bool, set ma
 	what, others := args[0], args[1:]
 	switch {
 	case what != "server" && what != "peer" && what != "matrix":
+		if _, err := cli.Address(what); err == nil {
+			return nil, cli.Usagef("%q, want server before it: meshcheck server %s", what, what)
+		}
 		return nil, cli.Usagef("%q, want server, peer or matrix", what)
+	case what == "server" && len(targets) == 1 && targets[0].name == "" && len(others) == 0:
+		others = []string{targets[0].value}
 	case what != "matrix" && len(targets) > 0:
-		return nil, cli.Usagef("-target is for matrix; %s takes -exec", what)
+		return nil, cli.Usagef("%s takes -exec, and a server one address: NAME=COMMAND and NAME=ADDRESS are for matrix", what)
 	case what == "matrix" && set["exec"]:
 		return nil, cli.Usagef("-exec is for server and peer; matrix takes -target NAME=COMMAND")
 	case what == "server" && set["server-port"]:
@@ -143,14 +151,17 @@ func choose(args []string, base conform.Config, targets named, list bool, set ma
 		base.Role = hostile.Peer
 	}
 	if len(others) > 0 {
-		a, err := netip.ParseAddrPort(others[0])
+		a, err := cli.Address(others[0])
 		if err != nil {
-			return nil, cli.Usagef("%q is no address with a port, such as 127.0.0.1:3000", others[0])
+			return nil, cli.Usagef("%q: %w", others[0], err)
 		}
 		base.Address, base.Shared = a, false // it is shared, in any case
 	}
 	if list {
 		return []conform.Config{base}, nil
+	}
+	if what == "server" && base.Exec == "" && len(others) == 0 {
+		return nil, cli.Usagef("server wants an address, as in meshcheck server 127.0.0.1:3000, or -exec COMMAND")
 	}
 	if what == "peer" && base.Exec == "" {
 		return nil, cli.Usagef("peer wants -exec 'COMMAND {name} {port}'")
@@ -169,7 +180,10 @@ func matrix(base conform.Config, targets named, list bool) (all []conform.Config
 	for _, t := range targets {
 		c := base
 		c.Name = t.name
-		if a, err := netip.ParseAddrPort(t.value); err == nil {
+		if c.Name == "" {
+			return nil, cli.Usagef("-target %q, want NAME=COMMAND or NAME=ADDRESS for matrix", t.value)
+		}
+		if a, err := cli.Address(t.value); err == nil {
 			c.Address = a
 		} else {
 			c.Exec = t.value

@@ -23,12 +23,10 @@ import (
 // Exit codes. A Code is an error of which everything has been said already.
 const (
 	ExitOK      = 0
-	ExitFailure = 1 // what was asked for could not be done
+	ExitFailure = 1 // what was asked for could not be done, or measured
 	ExitUsage   = 2 // what was asked for makes no sense
 
-	NotSound    Code = 1   // meshcheck: a case failed
-	Failed      Code = 3   // there is a finding, what was asserted does not hold, or a target is out of reach
-	Void        Code = 4   // meshcheck: nothing failed, but the machine was too late for some cases
+	Failed      Code = 3   // there is a finding, a case failed, or what was asserted does not hold
 	Interrupted Code = 130 // by a signal; what was finished has been written
 )
 
