@@ -225,8 +225,7 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 	}
 	next := d.nextReap
 	if !d.changed.IsZero() {
-		at := d.paid.Add(cost(d.Len()) - cost(Burst))
-		if !now.Before(at) {
+		if at := d.roomAt(); !now.Before(at) {
 			if out := d.announce(now); !out.Empty() {
 				return out, now
 			}
@@ -247,6 +246,15 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 		next = earliest(next, d.nextAnswer)
 	}
 	return Outgoing{}, next
+}
+
+// roomAt is when pacing lets an announcement go.
+func (d *Directory) roomAt() time.Time { return d.paid.Add(cost(d.Len()) - cost(Burst)) }
+
+// Announces reports that Poll would give out an announcement. A driver may wait a
+// little with that: what is born meanwhile goes into it.
+func (d *Directory) Announces(now time.Time) bool {
+	return !d.changed.IsZero() && !now.Before(d.roomAt())
 }
 
 // Accepts are the shapes of datagrams that a server has a use for. A driver may keep

@@ -80,6 +80,11 @@ func (l *localServer) Lost(now time.Time) {
 	}
 }
 
+// Announces is part of how it is read.
+func (l *localServer) Announces(now time.Time) bool {
+	return l.directory != nil && l.directory.Announces(now)
+}
+
 // Accepts is part of that.
 func (l *localServer) Accepts() []core.Shape {
 	if l.directory == nil {

@@ -193,6 +193,9 @@ func (c *conn) read() error {
 	return c.readErr
 }
 
+// drainWaits says that drain does not only take in what has come already.
+const drainWaits = false
+
 // drain takes in what has come, without waiting and past any deadline.
 func (c *conn) drain() { c.raw.Control(c.readNow) }
 

@@ -61,6 +61,8 @@ func (c *conn) read() error {
 	}
 }
 
+const drainWaits = true
+
 // drain takes in what has come. Past its deadline a net.UDPConn reads nothing,
 // so it gets a moment more.
 func (c *conn) drain() {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -30,6 +31,13 @@ const drainMost = 4096
 // sendMost bounds the datagrams handed out before the socket is looked at
 // again, so that intervals shorter than a system call do not shut the rest out.
 const sendMost = 1024
+
+// An announcement waits until nothing has come for gatherQuiet, but not for longer than
+// gatherMost.
+const (
+	gatherQuiet = 30 * time.Microsecond
+	gatherMost  = 200 * time.Microsecond
+)
 
 // spent is a deadline in the past that no machine asks for.
 var spent = time.Unix(1, 0)
@@ -176,9 +184,37 @@ func (s *Socket) Serve(ctx context.Context, m core.Machine) error {
 		case err != nil:
 			return fmt.Errorf("socket %v: %w", s.addr, err)
 		}
+		s.gather()
 		if look {
 			s.lookForDrops()
 		}
+	}
+}
+
+// An announcer is a machine that answers several datagrams at once better than one after
+// another. core.Directory is one.
+type announcer interface{ Announces(now time.Time) bool }
+
+// gather reads on while what a machine would announce may not be all: births come
+// together, but not at one instant. It costs the only one that comes gatherQuiet.
+func (s *Socket) gather() {
+	a, ok := s.machine.(announcer)
+	if !ok || drainWaits {
+		return
+	}
+	now := time.Now()
+	for begin, last, seen := now, now, -1; ; now = time.Now() {
+		s.mu.Lock()
+		if s.drained != seen {
+			seen, last = s.drained, now
+		}
+		enough := s.closed || seen >= drainMost || !a.Announces(now)
+		s.mu.Unlock()
+		if enough || now.Sub(begin) >= gatherMost || now.Sub(last) >= gatherQuiet {
+			return
+		}
+		runtime.Gosched() // those who are born may be in this process
+		s.conn.drain()
 	}
 }
 

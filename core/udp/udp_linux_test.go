@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"p2plocal/core"
 )
 
 func TestPortInUse(t *testing.T) {
@@ -68,5 +70,49 @@ func TestKernelDrops(t *testing.T) {
 	await(t, ended, "Serve's end")
 	if after := s.Stats(); !after.DropsKnown || after.Drops != before {
 		t.Errorf("after Close %+v, want %d drops as before", after, before)
+	}
+}
+
+// announcing is a script that owes an announcement once it has heard something.
+type announcing struct {
+	script
+	owes func() bool
+}
+
+func (a announcing) Announces(time.Time) bool { return a.owes() }
+
+// What arrives while an announcement is owed goes into it; what goes on arriving does not
+// put it off for ever.
+func TestGather(t *testing.T) {
+	t.Parallel()
+	for _, births := range []int{2, 1 << 30} {
+		s, u := listen(t, ReadBuffer), sender(t)
+		heard, sent := 0, 1
+		polled := make(chan int, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := serve(t, ctx, s, announcing{script{
+			step: func(time.Time, netip.AddrPort, []byte) { heard++ },
+			poll: func(time.Time) (core.Outgoing, time.Time) {
+				if heard > 0 {
+					select {
+					case polled <- heard:
+					default:
+					}
+				}
+				return core.Outgoing{}, time.Time{}
+			},
+		}, func() bool {
+			if heard > 0 && sent < births { // the next arrives while this is under way
+				sent++
+				send(t, u, s.Addr(), keepAlive('A'))
+			}
+			return heard > 0
+		}})
+		send(t, u, s.Addr(), keepAlive('A'))
+		if got := await(t, polled, "an announcement"); got < 2 {
+			t.Errorf("%d of %d births are announced first, want those that followed at once, too", got, births)
+		}
+		cancel()
+		await(t, ended, "Serve's end")
 	}
 }
