@@ -3,7 +3,9 @@
 FUZZTIME    ?= 10s
 STATICCHECK ?= go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test check bench fuzz study cover
+MUTATE      ?= core core/udp core/simnet core/wire bench/record bench/stat bench/mlrsearch bench/result bench/scenario/window.go
+
+.PHONY: help build test check bench fuzz study mutate cover
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +34,9 @@ fuzz: ## run each native fuzz target for FUZZTIME (10s)
 study: ## simulate what one run cannot tell: text, a page with charts and all figures in bin/study
 	@mkdir -p bin/study
 	go run ./cmd/meshbench study -report bin/study/study.txt -report bin/study/study.html -report bin/study/study.json
+
+mutate: ## change the code in one place at a time and see whether a test notices (N=100: a sample; hours: all)
+	go run .ci/mutate.go -n $(or $(N),0) $(MUTATE)
 
 cover: ## test coverage, function by function
 	go test -coverprofile=cover.out -coverpkg=./... ./...
