@@ -263,3 +263,21 @@ func TestClassify(t *testing.T) {
 		t.Errorf("conditional throughput %v, want 990", got)
 	}
 }
+
+// A goal is approached by coarser ones, each of which has trials twice as long and a
+// width half as wide as the one before.
+func TestTargets(t *testing.T) {
+	m := search{Config: Config{LossRatio: 0.1, Trial: 4 * time.Second, DurationSum: 12 * time.Second, Exceed: 0.25, Width: 0.05}}
+	want := []target{
+		{0.1, time.Second, time.Second, 0.25, 0.2, 2},
+		{0.1, 2 * time.Second, 2 * time.Second, 0.25, 0.1, 1.1},
+		{0.1, 4 * time.Second, 12 * time.Second, 0.25, 0.05, 1.05},
+	}
+	if got := m.targets(0.1); !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	m.Width = 0.4
+	if got := m.targets(0); got[0].width != 0.5 || got[1].width != 0.5 || got[2].width != 0.4 {
+		t.Errorf("%+v, want no width above 0.5 on the way to 0.4", got)
+	}
+}

@@ -1,0 +1,22 @@
+package mesh
+
+import (
+	"os"
+	"testing"
+)
+
+// The peak of a scenario is its own, and not that of an earlier one.
+func TestResetPeak(t *testing.T) {
+	const much = 64 << 20
+	func() {
+		block := make([]byte, much)
+		for i := 0; i < len(block); i += os.Getpagesize() {
+			block[i] = 1
+		}
+	}()
+	before := PeakOf(os.Getpid())
+	ResetPeak()
+	if after := PeakOf(os.Getpid()); before < much || after <= 0 || after > before-much/2 {
+		t.Errorf("a peak of %d bytes, and of %d when %d of them have been given back", before, after, much)
+	}
+}
