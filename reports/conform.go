@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -55,10 +56,17 @@ func (c *Conformance) Document() *Document {
 		}
 		d.Heads = append(d.Heads, head{Name: of, Text: text, Origin: []fact{{label, origin}}})
 		s := section{Name: "what is wrong", Head: i}
-		for _, x := range r.Results {
-			if fails(x.Outcome) {
-				s.Accounts = append(s.Accounts, account{ID: x.ID, Level: string(x.Level), Title: x.Title, Rule: ruleOf(x), Outcome: outcome(x.Outcome), Lines: accountOf(x, several)})
+		for _, alike := range kinds(r) {
+			x := alike[0]
+			a := account{ID: x.ID, Level: string(x.Level), Title: x.Title, Rule: ruleOf(x), Outcome: outcome(x.Outcome), Lines: accountOf(x, several)}
+			if n := len(alike) - 1; n > 0 {
+				var others []string
+				for _, y := range alike[1:] {
+					others = append(others, y.ID)
+				}
+				a.Lines = append(a.Lines, labelled{"likewise", plural(uint64(n), "other case") + ": " + strings.Join(others, ", "), false})
 			}
+			s.Accounts = append(s.Accounts, a)
 		}
 		if len(s.Accounts) > 0 {
 			d.Sections = append(d.Sections, s)
@@ -85,6 +93,30 @@ func (c *Conformance) Document() *Document {
 		}
 	}
 	return d
+}
+
+var number = regexp.MustCompile(`[0-9]+`)
+
+// kinds are the cases that went wrong, those of one kind together: the same was
+// expected and the same came, numbers aside.
+func kinds(r conform.Report) (all [][]conform.Result) {
+	at := make(map[string]int)
+	for _, x := range r.Results {
+		if !fails(x.Outcome) {
+			continue
+		}
+		kind := fmt.Sprint(x.Outcome, x.Level, "\n", x.Detail)
+		if f := x.Failure; f != nil {
+			kind += "\n" + f.Expected + "\n" + f.Got
+		}
+		kind = number.ReplaceAllString(kind, "0")
+		if i, ok := at[kind]; ok {
+			all[i] = append(all[i], x)
+			continue
+		}
+		at[kind], all = len(all), append(all, []conform.Result{x})
+	}
+	return all
 }
 
 func fails(o conform.Outcome) bool { return o == conform.Fail || o == conform.Broken }
@@ -229,6 +261,12 @@ func (c *Conformance) cases() section {
 	t.Columns = append(t.Columns, column{Name: "what", Left: true, Minor: true, Rank: 2})
 	index := make(map[string]int)
 	for i, target := range c.Targets {
+		told := make(map[string]string) // where the account of a case is
+		for _, alike := range kinds(target) {
+			for _, x := range alike {
+				told[x.ID] = anchor(i, alike[0].ID)
+			}
+		}
 		for _, x := range target.Results {
 			at, ok := index[x.ID]
 			if !ok {
@@ -241,9 +279,7 @@ func (c *Conformance) cases() section {
 				t.Rows = append(t.Rows, r)
 			}
 			q := outcome(x.Outcome)
-			if fails(x.Outcome) {
-				q.Link = anchor(i, x.ID)
-			}
+			q.Link = told[x.ID]
 			t.Rows[at].Cells[1+i] = q
 		}
 	}

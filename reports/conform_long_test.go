@@ -35,12 +35,12 @@ func TestConformanceBrowser(t *testing.T) {
 					if n := eval[int](t, tab, `document.documentElement.scrollWidth - innerWidth`); n > 0 {
 						t.Errorf("the page is %d pixels wider than the screen", n)
 					}
-					wrong := 0
+					wrong, accounts := 0, 0
 					for _, r := range c.Targets {
-						wrong += r.Count(conform.Fail) + r.Count(conform.Broken)
+						wrong, accounts = wrong+r.Count(conform.Fail)+r.Count(conform.Broken), accounts+len(kinds(r))
 					}
-					if n := eval[int](t, tab, `document.querySelectorAll("article").length`); n != wrong {
-						t.Errorf("%d accounts of what is wrong, want %d", n, wrong)
+					if n := eval[int](t, tab, `document.querySelectorAll("article").length`); n != accounts {
+						t.Errorf("%d accounts of what is wrong, want one for each kind, %d", n, accounts)
 					}
 					if n := eval[int](t, tab, `[...document.querySelectorAll("td a")].filter((a) => document.getElementById(decodeURIComponent(a.hash.slice(1)))).length`); n != wrong {
 						t.Errorf("%d links from the table to the accounts, want %d", n, wrong)

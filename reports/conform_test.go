@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -170,4 +171,30 @@ func TestConformanceHTML(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "conform-wrong.html", bytes.ReplaceAll(b.Bytes(), []byte(pageStyle), nil))
+}
+
+// Failures of one kind stand once, with a count.
+func TestConformanceKinds(t *testing.T) {
+	c := found()["wrong"]
+	r := &c.Targets[0]
+	for i := range 16 {
+		x := r.Results[2]
+		x.ID, x.Failure = fmt.Sprint("server/conflict/", 2+i), &conform.Failure{Expected: x.Failure.Expected, Got: fmt.Sprintf("stranger was sent %d datagrams", 3+i)}
+		r.Results = append(r.Results, x)
+	}
+	var b bytes.Buffer
+	if err := c.Document().Write(&b, "txt", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	if n := strings.Count(text, "a birth that conflicts is not answered"); n != 1 || !strings.Contains(text, "16 other cases: server/conflict/2, server/conflict/3,") || strings.Count(text, "\n") > 80 {
+		t.Errorf("said %d times in %d lines:\n%s", n, strings.Count(text, "\n"), text)
+	}
+	b.Reset()
+	if err := c.Document().Write(&b, "html", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), `href="#f0-server%2fconflict%2f1"`); n != 17 {
+		t.Errorf("%d links to the one account, want 17", n)
+	}
 }
