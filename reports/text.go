@@ -159,7 +159,7 @@ func (p *page) behind(label string, indent int, text phrase, separator, style st
 		if i == len(text)-1 {
 			then = ""
 		}
-		if separator != "" && width(s+then) <= room+1 {
+		if separator != "" && width(s+strings.TrimRight(then, " ")) <= room { // the blank may hang over
 			s = strings.ReplaceAll(s, " ", glue)
 		}
 		add(s, code)

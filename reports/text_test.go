@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -267,6 +268,25 @@ func TestHostileUnit(t *testing.T) {
 		}
 		if strings.ContainsAny(b.String(), "\u202e\x1b") || strings.Contains(b.String(), `\u001b`) {
 			t.Errorf("%s: a hostile unit passes", format)
+		}
+	}
+}
+
+// No line breaks inside a word that fits on one, at any width.
+func TestWrapKeepsWords(t *testing.T) {
+	const long = "from the kill until the last survivor's view has dropped all killed peers, whatever directories say"
+	d := &Document{Heads: []head{{Text: words("Verdict.")}}, Sections: []section{{Name: "terms", Facts: []fact{
+		{"one part", words(long)}, {"several", phrase{}.add("%s", long[:57]).addIf(true, "%s", long[:31]).add("%s", long)}}}}}
+	for width := narrowest; width < 140; width++ {
+		s, err := text(d, Options{Width: width})
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := strings.Fields(strings.ReplaceAll(long, ",", " "))
+		for _, w := range strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == '!' }) {
+			if !slices.Contains(append(whole, "Verdict.", "terms", "one", "part", "several"), w) && !strings.Contains(" "+long[:57]+" "+long[:31]+" ", " "+w+" ") {
+				t.Fatalf("at %d columns, %q is a broken word:\n%s", width, w, s)
+			}
 		}
 	}
 }
