@@ -1,6 +1,8 @@
 package reports
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -29,7 +31,8 @@ type drawnResult struct {
 type drawnScenario struct {
 	Name         string              `json:"name"`
 	Peers        int                 `json:"peers"`
-	Charts       result.Charts       `json:"charts"`                  // of the first run
+	Charts       result.Charts       `json:"charts"`                  // of all runs together
+	Each         []result.Charts     `json:"each"`                    // of each run, what is not in Charts
 	Names        []string            `json:"names,omitempty"`         // of the heat maps' peers
 	Percentiles  map[string][]bounds `json:"percentiles,omitempty"`   // of all runs
 	RateLossless *float64            `json:"rate_lossless,omitempty"` // messages/s
@@ -48,7 +51,11 @@ func newDrawn(results []Named) *drawn {
 	for _, r := range results {
 		out := drawnResult{Name: r.Name, Runs: len(r.Runs), Scenarios: []drawnScenario{}}
 		for _, s := range scenario.FiguresOf(r.Result) {
-			x := drawnScenario{Name: s.Name, Peers: s.Peers, Charts: named(s.Charts), RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
+			x := drawnScenario{Name: s.Name, Peers: s.Peers, Charts: named(together(s.All)), RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
+			for _, run := range s.All {
+				c := named(run.Charts)
+				x.Each = append(x.Each, result.Charts{Latency: c.Latency, Noticed: c.Noticed, Ideal: c.Ideal, Disagreement: c.Disagreement, Trials: c.Trials})
+			}
 			for _, name := range []string{"latency", "latency_due"} {
 				x.Percentiles[name] = percentiles(s, name)
 			}
@@ -70,6 +77,61 @@ func newDrawn(results []Named) *drawn {
 		d.Compare = slices.DeleteFunc(all, func(c *compared) bool { return !chosen(c.Metric) })
 	}
 	return mapped(&d, clean)
+}
+
+// together are the views of all runs and the messages by sender and receiver. Of
+// several runs each has one line of views, that of whoever knew least; a pair's
+// latency is that of its slowest run.
+func together(runs []result.Scenario) result.Charts {
+	c := result.Charts{Views: runs[0].Charts.Views, Converged: runs[0].Charts.Converged, Pairs: runs[0].Charts.Pairs}
+	if len(runs) == 1 {
+		return c
+	}
+	c.Views = nil
+	for i, r := range runs {
+		x := r.Charts
+		if len(x.Views) > 0 {
+			c.Views = append(c.Views, smallest(x.Views, fmt.Sprintf("run %d, smallest", i+1)))
+		}
+		if x.Converged == nil || c.Converged != nil && *x.Converged > *c.Converged {
+			c.Converged = x.Converged
+		}
+		if i > 0 && c.Pairs != nil && x.Pairs != nil && x.Pairs.Names == c.Pairs.Names {
+			sum := *c.Pairs
+			sum.Sent, sum.Lost, sum.P99 = slices.Clone(sum.Sent), slices.Clone(sum.Lost), slices.Clone(sum.P99)
+			for k := range sum.Sent {
+				sum.Sent[k] += x.Pairs.Sent[k]
+				sum.Lost[k] += x.Pairs.Lost[k]
+				sum.P99[k] = max(sum.P99[k], x.Pairs.P99[k])
+			}
+			c.Pairs = &sum
+		}
+	}
+	return c
+}
+
+// smallest is how many peers the smallest of all views held.
+func smallest(views []result.ViewTrace, name string) result.ViewTrace {
+	type change struct {
+		t    float64
+		view int
+		n    int
+	}
+	var all []change
+	for i, v := range views {
+		for k, t := range v.T {
+			all = append(all, change{t, i, v.N[k]})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b change) int { return cmp.Compare(a.t, b.t) })
+	out, now := result.ViewTrace{Peer: name}, make([]int, len(views))
+	for _, x := range all {
+		now[x.view] = x.n
+		if least := slices.Min(now); len(out.N) == 0 || least != out.N[len(out.N)-1] {
+			out.T, out.N = append(out.T, x.t), append(out.N, least)
+		}
+	}
+	return out
 }
 
 // named are charts whose peers have names that one can see.
@@ -105,4 +167,44 @@ func percentiles(s *scenario.Figures, name string) (out []bounds) {
 		}
 	}
 	return out
+}
+
+// timesOf are a scenario's generic charts: what it took of the machine over time,
+// and how its figures lie over the runs.
+func timesOf(results []Named, name string) (charts []chart) {
+	cpu := chart{ID: "s-" + name + "-cpu", Title: "CPU over time", Says: "Of the benchmark's process, with all its peers and the measurement.",
+		X: axis{Label: "time", Unit: "s"}, Y: axis{Label: "CPU", Unit: "cores"}}
+	memory := cpu
+	memory.ID, memory.Title, memory.Y = "s-"+name+"-memory", "Memory over time", axis{Label: "resident memory", Unit: "bytes"}
+	spread := chart{ID: "s-" + name + "-runs", Title: "Run by run", Says: "Each figure of each run, relative to its median over the runs.",
+		X: axis{Label: "run", Unit: "1"}, Y: axis{Label: "relative to the median", Unit: "ratio"}}
+	for i, r := range results {
+		for _, s := range scenario.FiguresOf(r.Result) {
+			if s.Name != name {
+				continue
+			}
+			for k, run := range s.All {
+				of := series{Name: fmt.Sprintf("run %d", k+1), Kind: curves, Color: k}
+				if len(results) > 1 {
+					of = series{Name: fmt.Sprintf("%s, run %d", r.Name, k+1), Kind: curves, Color: i}
+				}
+				for _, u := range run.Charts.Usage {
+					cpu.add(of, point{X: u.T, Y: u.CPU})
+					memory.add(of, point{X: u.T, Y: u.Memory})
+				}
+				for _, flat := range s.Of().Summary {
+					v, median := run.Flat()[name+"."+flat].Value, s.Value(flat)
+					if len(results) == 1 && s.Repeated() && v != nil && median != nil && *median > 0 {
+						spread.add(series{Name: flatLabel(flat), Kind: curves, Color: len(spread.Series)}, point{X: float64(k + 1), Y: *v / *median})
+					}
+				}
+			}
+		}
+	}
+	for _, c := range []chart{spread, cpu, memory} {
+		if slices.ContainsFunc(c.Series, func(s series) bool { return len(s.Points) > 1 }) {
+			charts = append(charts, c)
+		}
+	}
+	return charts
 }

@@ -84,7 +84,7 @@ func writeHTML(w io.Writer, d *Document) error {
 		page.Scripts = nil
 	}
 	if page.Scripts != nil {
-		page.Scripts = append(page.Scripts, `document.documentElement.dataset.drawn = "yes";`)
+		page.Scripts = append(page.Scripts, `(data.charts ?? []).forEach(curves); document.documentElement.dataset.drawn = "yes";`)
 	}
 	b, err := json.Marshal(data)
 	if err != nil {

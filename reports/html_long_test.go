@@ -198,18 +198,24 @@ func expected(results []Named) map[string]int {
 	}
 	for i, r := range results {
 		for _, s := range scenario.FiguresOf(r.Result) {
-			c, id := s.Charts, "s-"+s.Name
+			c, id := together(s.All), "s-"+s.Name
 			add := func(chart string, n int) {
 				if n > 0 {
 					want[id+chart] += n
 				}
 			}
 			add("-views", len(c.Views))
-			add("-latency", min(len(c.Latency), 1)*lines(c))
-			add("-noticed", len(c.Noticed))
-			add("-disagreement", min(len(c.Disagreement), 1))
-			add("-rate", len(c.Trials))
-			add("-load", min(len(c.Trials), 1)*2)
+			for _, run := range s.All {
+				c := run.Charts
+				add("-latency", min(len(c.Latency), 1)*lines(c))
+				add("-noticed", len(c.Noticed))
+				add("-disagreement", min(len(c.Disagreement), 1))
+				add("-rate", len(c.Trials))
+				add("-load", min(len(c.Trials), 1)*2)
+			}
+			for _, chart := range timesOf(results, s.Name) {
+				want[chart.ID] = len(chart.Series)
+			}
 			for _, name := range []string{"latency", "latency_due"} {
 				add("-percentiles", min(len(percentiles(s, name)), 1))
 			}
@@ -267,7 +273,7 @@ func tables(t *testing.T, tab context.Context, results []Named) {
 	for i, r := range results {
 		for _, s := range scenario.FiguresOf(r.Result) {
 			c, id := s.Charts, "s-"+s.Name
-			for _, v := range c.Views {
+			for _, v := range together(s.All).Views {
 				for k := range v.T {
 					find(id+"-views", peerName(v.Peer), number(v.T[k]), number(float64(v.N[k])))
 				}
@@ -284,7 +290,7 @@ func tables(t *testing.T, tab context.Context, results []Named) {
 			for _, x := range c.Trials {
 				find(id+"-rate", number(x.Offered), number(x.Delivered), number(x.Loss), number(x.P50), number(x.P99), number(x.Seconds), clean(x.Cause))
 			}
-			if p := c.Pairs; p != nil && i == 0 {
+			if p := together(s.All).Pairs; p != nil && i == 0 {
 				find(id+"-p99", peerName(p.Names[:1]), peerName(p.Names[1:2]), number(float64(p.Sent[1])), number(float64(p.Lost[1])), number(float64(p.P99[1])))
 			}
 		}

@@ -47,6 +47,11 @@ func Results(results []Named) *Document {
 			}
 		}
 	}
+	for i, s := range d.Sections { // a page has the charts with the first section of a name
+		if slices.IndexFunc(d.Sections, func(first section) bool { return first.Name == s.Name }) == i {
+			d.Sections[i].Charts = timesOf(results, s.Name)
+		}
+	}
 	d.drawn = func() *drawn { return newDrawn(results) }
 	d.records = func(row func(...string)) { resultRecords(results, row) }
 	d.source = func(w io.Writer) error { return merged(w, results) }

@@ -122,6 +122,9 @@ func (g *generator) scenario(name string, o result.Options) result.Scenario {
 		"false_positives": one("1", 0), "unexplained": one("1", 0), "kernel_drops": one("1", 0), "dropped": one("1", 0),
 		"cpu": one("cores", 0.021+0.01*g.Float64()), "memory": one("bytes", 31.4e6),
 	}}
+	for i := range 6 {
+		s.Charts.Usage = append(s.Charts.Usage, result.Usage{T: 0.2 * float64(i+1), CPU: 0.02 + 0.01*float64(i%3), Memory: 30e6 + 3e5*float64(i)})
+	}
 	m := s.Metrics
 	keepAlives, vanilla := uint64(n*6), uint64(0)
 	births, directories := uint64(0), uint64(0)

@@ -27,12 +27,17 @@ func CPUOf(pid int) time.Duration {
 
 // PeakOf is the most resident memory of a process, in bytes: since its start,
 // or since resetPeak.
-func PeakOf(pid int) int64 {
+func PeakOf(pid int) int64 { return statusOf(pid, "VmHWM:") }
+
+// ResidentOf is the resident memory of a process, in bytes.
+func ResidentOf(pid int) int64 { return statusOf(pid, "VmRSS:") }
+
+func statusOf(pid int, name string) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
-	return 1024 * field(string(status), "VmHWM:")
+	return 1024 * field(string(status), name)
 }
 
 // ResetPeak has this process's most resident memory be what is resident now,

@@ -14,6 +14,7 @@ const Processes = false
 
 func CPUOf(int) time.Duration    { return 0 }
 func PeakOf(int) int64           { return 0 }
+func ResidentOf(int) int64       { return 0 }
 func ResetPeak()                 {}
 func ShareOf(int) int64          { return 0 }
 func groupOf(int) []int          { return nil }

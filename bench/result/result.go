@@ -160,6 +160,14 @@ type Charts struct {
 	Ideal        *[2]float64       `json:"ideal,omitempty"` // the protocol's window for Noticed
 	Disagreement []Point           `json:"disagreement,omitempty"`
 	Trials       []mlrsearch.Trial `json:"trials,omitempty"`
+	Usage        []Usage           `json:"usage,omitempty"` // of the benchmark's process, where peers have none of their own
+}
+
+// Usage is what a process took of the machine in the time up to T.
+type Usage struct {
+	T      float64 `json:"t"`
+	CPU    float64 `json:"cpu"`    // cores
+	Memory float64 `json:"memory"` // resident bytes
 }
 
 // ViewTrace is how many peers one peer's view held: N[i] from T[i] on.

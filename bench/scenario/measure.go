@@ -51,7 +51,9 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 	p := s.progress
 	s.status.now.Store(&p)
 	s.meterOn()
+	stop := s.watchUsage()
 	err = run()
+	stop()
 	switch {
 	case s.ctx.Err() != nil:
 		s.out.Interrupted = true

@@ -47,6 +47,7 @@ const chart = (section, { id, title, says = "", legend = [], series, columns, ro
 		details.append(element("div", { class: "wide", tabindex: "0" }, element("table", {},
 			element("thead", {}, element("tr", {}, ...columns.map((c) => element("th", { scope: "col" }, c)))), body)));
 	});
+	legend = legend.filter(([text], i) => legend.findIndex((l) => l[0] === text) === i); // runs share theirs
 	const key = element("div", { class: "legend" }, ...legend.map(([text, stroke, dash]) => {
 		const item = element("span");
 		const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -128,6 +129,8 @@ const curves = (c) => {
 		const label = before + a.label + after;
 		const tick = (v) => (a.unit === "1" ? exponent(v) : round(printed(v, a.unit)));
 		if (a.log) return { ...logarithmic(label, shown.flatMap((p) => (key === "y" ? [p.low, p.high, p.y] : [p.x])).filter((v) => v > 0), tick), tickFormat: tick, clamp: false };
+		const counts = [...new Set(key === "x" ? shown.map((p) => p.x) : [])].sort((x, y) => x - y); // a few whole numbers are their own ticks
+		if (a.unit === "1" && counts.length && counts.length <= 24 && counts.every(Number.isInteger)) return { label, tickSize: 0, ticks: counts, tickFormat: tick };
 		return { label, tickSize: 0, nice: true, tickFormat: tick, ...(a.zero ? { zero: true } : {}), ...(a.unit === "ratio" && a.zero ? { domain: [0, 1] } : {}) };
 	};
 	const x = axis(c.x, "x", "", " →"), y = axis(c.y, "y", "↑ ", "");
@@ -162,4 +165,3 @@ const curves = (c) => {
 };
 
 const data = JSON.parse(document.getElementById("data").textContent);
-(data.charts ?? []).forEach(curves);

@@ -3,12 +3,18 @@
 	const { results, compare } = data;
 	const several = results.length > 1;
 	// of gives the results that have a scenario with what take finds in it.
-	const of = (scenario, take) => results.flatMap((r, i) => r.scenarios.filter((s) => s.name === scenario).map((s) => ({ name: r.name, i, s, runs: r.runs, data: take(s) })))
+	const of = (scenario, take) => results.flatMap((r, i) => r.scenarios.filter((s) => s.name === scenario).map((s) => ({ name: r.name, label: several ? r.name : undefined, i, s, runs: r.runs, data: take(s) })))
 		.filter((x) => x.data && (x.data.length === undefined || x.data.length > 0));
-	const named = (columns) => (several ? columns : columns.slice(1));
-	const row = (x, ...cells) => (several ? [x.name, ...cells] : cells);
-	const first = (all) => (all.some((x) => x.runs > 1) ? " The first run is shown." : "");
+	// ofEach is the same for what each run has by itself.
+	const ofEach = (scenario, take) => results.flatMap((r, i) => r.scenarios.filter((s) => s.name === scenario)
+		.flatMap((s) => s.each.map((charts, k) => ({ name: r.name, label: r.runs > 1 ? `${r.name} run ${k + 1}`.trim() : several ? r.name : undefined, i, s, charts, runs: r.runs, data: take(charts) }))))
+		.filter((x) => x.data?.length > 0);
+	const named = (all, columns) => (all[0].label === undefined ? columns.slice(1) : columns);
+	const row = (x, ...cells) => (x.label === undefined ? cells : [x.label, ...cells]);
+	const head = (x) => (x.label === undefined ? "" : x.label + "\n"); // of a figure's text
+	const every = (all) => (all.some((x) => x.runs > 1) ? " All runs are shown." : "");
 	const keyOf = (all) => (several ? all.map((x) => [x.name, color(x.i)]) : []);
+	const faint = (all) => (all.some((x) => x.runs > 1) ? 0.55 : 1);
 
 	const scenarios = [...new Set(results.flatMap((r) => r.scenarios.map((s) => s.name)))];
 	for (const scenario of scenarios) {
@@ -22,9 +28,9 @@
 				.concat(v.t.length ? [{ z, t: end, n: v.n[v.n.length - 1], peer: v.peer, x }] : [])));
 			chart(section, {
 				id: section + "-views", title: "How many peers each view holds", legend: keyOf(views),
-				says: `One line a view, from the first birth sent; ${views.map((x) => (several ? x.name + " " : "") + (x.s.charts.converged != null ? `complete after ${time(x.s.charts.converged)}` : "never complete")).join(", ")}.${first(views)}`,
+				says: `One line a view, from the first birth sent; ${views.map((x) => (several ? x.name + " " : "") + (x.s.charts.converged != null ? `complete after ${time(x.s.charts.converged)}` : "never complete")).join(", ")}.${views.some((x) => x.runs > 1) ? " Of several runs, one line each: the smallest view." : ""}`,
 				series: views.reduce((n, x) => n + x.data.length, 0),
-				columns: named(["result", "view of", "time (s)", "peers in the view"]),
+				columns: named(views, ["result", "view of", "time (s)", "peers in the view"]),
 				rows: views.flatMap((x) => x.data.flatMap((v) => v.t.map((t, k) => row(x, v.peer, t, v.n[k])))),
 				draw: () => ({
 					x: { label: `time since the first birth (${unit}) →`, domain: [0, (end / scale) * 1.02] },
@@ -35,12 +41,12 @@
 							Plot.ruleX([x.s.charts.converged / scale], { stroke: several ? color(x.i) : "var(--good)", strokeWidth: 1.5, strokeDasharray: "5 3" }),
 							Plot.text([several ? "" : "converged " + time(x.s.charts.converged)], { x: x.s.charts.converged / scale, frameAnchor: "top", textAnchor: "end", dx: -6, dy: -14, fill: "var(--good)", fontWeight: 600 }),
 						] : [])]),
-						tip(points.flat(), { x: (d) => d.t / scale, y: "n", title: (d) => `${several ? d.x.name + "\n" : ""}view of ${d.peer}\n${d.n} peers from ${time(d.t)} on` })],
+						tip(points.flat(), { x: (d) => d.t / scale, y: "n", title: (d) => `${head(d.x)}view of ${d.peer}\n${d.n} peers from ${time(d.t)} on` })],
 				}),
 			});
 		}
 
-		const latency = of(scenario, (s) => s.charts.latency?.filter((b) => b.n > 0));
+		const latency = ofEach(scenario, (c) => c.latency?.filter((b) => b.n > 0));
 		if (latency.length) {
 			// A window's p99 takes ten messages beyond it; its percentiles are upper
 			// bounds, which the maximum may tighten.
@@ -52,19 +58,19 @@
 			const values = latency.flatMap((x) => x.data.flatMap((b) => lines.map(([k]) => b[k]))).filter((v) => v > 0);
 			chart(section, {
 				id: section + "-latency", title: "Latency over time, from due time",
-				says: `Messages by when they were due, in windows of ${time(latency[0].data[0].width)}. Percentiles are upper bounds within a quarter.${lost.length ? " Triangles: windows that lost messages." : ""}${first(latency)}`,
+				says: `Messages by when they were due, in windows of ${time(latency[0].data[0].width)}. Percentiles are upper bounds within a quarter.${lost.length ? " Triangles: windows that lost messages." : ""}${every(latency)}`,
 				legend: several ? latency.flatMap((x) => lines.map(([k, dash]) => [`${x.name} ${k}`, color(x.i), dash])) : lines.map(([k], i) => [k, color(i)]),
 				series: latency.length * lines.length,
-				columns: named(["result", "from (s)", "width (s)", "messages", "p50 (s)", "p99 (s)", "max (s)", "lost"]),
+				columns: named(latency, ["result", "from (s)", "width (s)", "messages", "p50 (s)", "p99 (s)", "max (s)", "lost"]),
 				rows: latency.flatMap((x) => x.data.map(({ raw: b }) => row(x, b.t, b.width, b.n, b.p50, b.p99, b.max, b.lost))),
 				draw: (w, small) => ({
 					x: { label: "time (s) →" },
 					y: logarithmic("↑ latency", values, time),
 					marks: [gridY(logarithmic("", values, time).ticks), ...latency.flatMap((x) => lines.map(([k, dash], i) =>
-						Plot.lineY(x.data.filter((b) => b[k] > 0), { x: (b) => b.t + b.width / 2, y: k, stroke: stroke(x, i), strokeWidth: k === "p50" ? 1.8 : 1.1, strokeDasharray: dash, className: "series" }))),
+						Plot.lineY(x.data.filter((b) => b[k] > 0), { x: (b) => b.t + b.width / 2, y: k, stroke: stroke(x, i), strokeOpacity: faint(latency), strokeWidth: k === "p50" ? 1.8 : 1.1, strokeDasharray: dash, className: "series" }))),
 					Plot.dot(lost, { x: (b) => b.t + b.width / 2, frameAnchor: "bottom", symbol: "triangle", fill: "var(--bad)", r: 4 }),
 					Plot.ruleX(latency[0].data, Plot.pointerX({ x: (b) => b.t + b.width / 2, stroke: "var(--soft)", strokeOpacity: 0.5 })),
-					tip(latency.flatMap((x) => x.data.map((b) => ({ ...b, x }))), { x: (b) => b.t + b.width / 2, y: "max", title: (b) => `${several ? b.x.name + "\n" : ""}${digits(b.t)} s: ${b.n} messages\np50 ${time(b.p50)}${b.p99 ? "\np99 " + time(b.p99) : ""}\nmax ${time(b.max)}\nlost ${b.lost}` }, Plot.pointerX)],
+					tip(latency.flatMap((x) => x.data.map((b) => ({ ...b, x }))), { x: (b) => b.t + b.width / 2, y: "max", title: (b) => `${head(b.x)}${digits(b.t)} s: ${b.n} messages\np50 ${time(b.p50)}${b.p99 ? "\np99 " + time(b.p99) : ""}\nmax ${time(b.max)}\nlost ${b.lost}` }, Plot.pointerX)],
 				}),
 			});
 		}
@@ -82,14 +88,14 @@
 				says: "How large a part of the messages took at most so long. Both axes logarithmic; it ends where fewer than ten messages lie beyond.",
 				legend: several ? curves.map((c) => [`${c.x.name} ${c.says}`, c.stroke, c.dash]) : curves.map((c) => [c.says, c.stroke, c.dash]),
 				series: curves.length,
-				columns: named(["result", "latency", "quantile", "at most (s)"]),
+				columns: named(spread, ["result", "latency", "quantile", "at most (s)"]),
 				rows: curves.flatMap((c) => c.p.map((b) => row(c.x, c.says, b.q, b.v))),
 				draw: () => ({
 					x: { label: "percentile →", type: "log", domain: [1, reach], ticks, tickFormat: atPercent },
 					y,
 					marks: [gridY(y.ticks), Plot.gridX(ticks, { stroke: "var(--line)", strokeOpacity: 1 }),
 					...curves.map((c) => Plot.lineY(c.p, { x: (b) => 1 / (1 - b.q), y: "v", stroke: c.stroke, strokeWidth: 2, strokeDasharray: c.dash, className: "series" })),
-					tip(curves.flatMap((c) => c.p.map((b) => ({ ...b, c }))), { x: (b) => 1 / (1 - b.q), y: "v", title: (b) => `${several ? b.c.x.name + "\n" : ""}${b.c.says}\n${Number((b.q * 100).toPrecision(6))} % at most ${time(b.v)}` })],
+					tip(curves.flatMap((c) => c.p.map((b) => ({ ...b, c }))), { x: (b) => 1 / (1 - b.q), y: "v", title: (b) => `${head(b.c.x)}${b.c.says}\n${Number((b.q * 100).toPrecision(6))} % at most ${time(b.v)}` })],
 				}),
 			});
 		}
@@ -101,13 +107,13 @@
 			for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) if (sent[i * n + j] > 0) cells.push({ i, j, sent: sent[i * n + j], lost: lost[i * n + j], p99: p99[i * n + j] });
 			return { x, names, n, cells };
 		});
-		const every = maps.flatMap((m) => m.cells);
-		const few = every.every((c) => c.sent < 100); // no percentile of so few
+		const cells = maps.flatMap((m) => m.cells);
+		const few = cells.some((c) => c.sent < 100); // no percentile of so few
 		for (const [id, title, value, format, scheme, text] of [
 			["loss", "Loss, sender by receiver", (c) => c.lost / c.sent, percent, "ylorrd", (c) => percent(c.lost / c.sent)],
-			["p99", (few ? "Slowest message" : "99th percentile of latency") + ", sender by receiver", (c) => c.p99 / 1e6, time, "viridis", (c) => `${few ? "at most" : "p99 at most"} ${time(c.p99 / 1e6)}`],
+			["p99", (few ? "Slowest message" : "99th percentile of latency") + ", sender by receiver", (c) => c.p99 / 1e6, time, "viridis", (c) => `${c.sent < 100 ? "at most" : "p99 at most"} ${time(c.p99 / 1e6)}`],
 		]) {
-			const values = every.map(value).filter((v) => v > 0);
+			const values = cells.map(value).filter((v) => v > 0);
 			const [low, high] = values.length ? [id === "loss" ? 0 : Math.min(...values), Math.max(...values)] : [0, 0];
 			for (const { x, names, n, cells } of maps) {
 				if (!cells.length) continue;
@@ -115,7 +121,7 @@
 				const says = id === "loss" ? (losing ? `${losing.toLocaleString("en-US")} of ${cells.length.toLocaleString("en-US")} pairs lost something.` : `No pair lost anything: ${cells.length.toLocaleString("en-US")} pairs.`) : "From actual send; an upper bound within 25 %.";
 				chart(section, {
 					id: `${section}-${id}${x.i || ""}`, title: several ? `${title}: ${x.name}` : title, series: cells.length,
-					says: says + (values.length ? ` Colours from ${format(low)} (${id === "loss" ? "light" : "dark"}) to ${format(high)} (${id === "loss" ? "dark" : "light"})${several ? ", the same for all results" : ""}${id === "loss" ? "; grey: none" : ""}.` : "") + first([x]),
+					says: says + (values.length ? ` Colours from ${format(low)} (${id === "loss" ? "light" : "dark"}) to ${format(high)} (${id === "loss" ? "dark" : "light"})${several ? ", the same for all results" : ""}${id === "loss" ? "; grey: none" : ""}.` : "") + (x.runs > 1 ? (id === "loss" ? " All runs together." : " Of all runs the slowest.") : ""),
 					columns: ["sender", "receiver", "sent", "lost", "p99 (µs, upper bound)"],
 					rows: cells.map((c) => [names[c.i], names[c.j], c.sent, c.lost, c.p99]),
 					draw: (w, small) => {
@@ -135,54 +141,54 @@
 			}
 		}
 
-		const noticed = of(scenario, (s) => s.charts.noticed);
+		const noticed = ofEach(scenario, (c) => c.noticed);
 		if (noticed.length) {
 			const dots = noticed.flatMap((x) => [...x.data].sort((a, b) => a.seconds - b.seconds).map((d, k) => ({ ...d, k: k + 1, x })));
-			const ideal = noticed.find((x) => x.s.charts.ideal)?.s.charts.ideal;
+			const ideal = noticed.find((x) => x.charts.ideal)?.charts.ideal;
 			chart(section, {
 				id: section + "-noticed", title: "When each view noticed", legend: keyOf(noticed),
-				says: `One dot a view and change, in the order they noticed.${ideal ? ` Shaded: the protocol's own window, ${digits(ideal[0])} to ${digits(ideal[1])} s.` : ""}${first(noticed)}`,
+				says: `One dot a view and change, in the order they noticed.${ideal ? ` Shaded: the protocol's own window, ${digits(ideal[0])} to ${digits(ideal[1])} s.` : ""}${every(noticed)}`,
 				series: dots.length,
-				columns: named(["result", "view of", "noticed", "after (s)"]), rows: dots.map((d) => row(d.x, d.peer, d.of, d.seconds)),
+				columns: named(noticed, ["result", "view of", "noticed", "after (s)"]), rows: dots.map((d) => row(d.x, d.peer, d.of, d.seconds)),
 				draw: () => ({
 					x: { label: "time since the change (s) →", domain: [Math.min(ideal ? ideal[0] - 0.1 : Infinity, ...dots.map((d) => d.seconds)), Math.max(ideal ? ideal[1] + 0.1 : 0, ...dots.map((d) => d.seconds))], nice: true },
 					y: { label: "↑ views that had noticed", domain: [0, Math.max(...dots.map((d) => d.k))], nice: true, tickSize: 0 },
 					marks: [...(ideal ? [Plot.rectX([ideal], { x1: ideal[0], x2: ideal[1], fill: "var(--band)" })] : []), ...grid,
 					...noticed.map((x) => Plot.dot(dots.filter((d) => d.x === x), { x: "seconds", y: "k", r: 2.6, fill: color(x.i), fillOpacity: 0.75, className: "series" })),
-					tip(dots, { x: "seconds", y: "k", title: (d) => `${several ? d.x.name + "\n" : ""}view of ${d.peer}\nnoticed ${d.of} after ${time(d.seconds)}` })],
+					tip(dots, { x: "seconds", y: "k", title: (d) => `${head(d.x)}view of ${d.peer}\nnoticed ${d.of} after ${time(d.seconds)}` })],
 				}),
 			});
 		}
 
-		const disagreement = of(scenario, (s) => s.charts.disagreement);
+		const disagreement = ofEach(scenario, (c) => c.disagreement);
 		if (disagreement.length) {
 			const dots = disagreement.flatMap((x) => x.data.map((d) => ({ ...d, x })));
 			chart(section, {
 				id: section + "-disagreement", title: "Disagreement over time", legend: keyOf(disagreement),
-				says: `Part of the live peers whose view differs from the truth.${first(disagreement)}`, series: disagreement.length,
-				columns: named(["result", "time (s)", "part of the peers"]), rows: dots.map((d) => row(d.x, d.t, d.v)),
+				says: `Part of the live peers whose view differs from the truth.${every(disagreement)}`, series: disagreement.length,
+				columns: named(disagreement, ["result", "time (s)", "part of the peers"]), rows: dots.map((d) => row(d.x, d.t, d.v)),
 				draw: () => ({
 					x: { label: "time (s) →" }, y: { label: "↑ peers that differ (%)", domain: [0, 100], transform: (v) => v * 100, tickSize: 0 },
 					marks: [...grid, ...disagreement.flatMap((x) => [
-						...(several ? [] : [Plot.areaY(x.data, { x: "t", y: "v", curve: "step-after", fill: color(x.i), fillOpacity: 0.15 })]),
-						Plot.lineY(x.data, { x: "t", y: "v", z: null, curve: "step-after", stroke: color(x.i), strokeWidth: 1.6, className: "series" })]),
-					tip(dots, { x: "t", y: "v", title: (d) => `${several ? d.x.name + "\n" : ""}${digits(d.t)} s: ${percent(d.v)} differ` }, Plot.pointerX)],
+						...(disagreement.length > 1 ? [] : [Plot.areaY(x.data, { x: "t", y: "v", curve: "step-after", fill: color(x.i), fillOpacity: 0.15 })]),
+						Plot.lineY(x.data, { x: "t", y: "v", z: null, curve: "step-after", stroke: color(x.i), strokeOpacity: faint(disagreement), strokeWidth: 1.6, className: "series" })]),
+					tip(dots, { x: "t", y: "v", title: (d) => `${head(d.x)}${digits(d.t)} s: ${percent(d.v)} differ` }, Plot.pointerX)],
 				}),
 			});
 		}
 
-		const trials = of(scenario, (s) => s.charts.trials && [...s.charts.trials].sort((a, b) => a.offered - b.offered));
+		const trials = ofEach(scenario, (c) => c.trials && [...c.trials].sort((a, b) => a.offered - b.offered));
 		if (trials.length) {
 			const dots = trials.flatMap((x) => x.data.map((d) => ({ ...d, x })));
-			const columns = named(["result", "offered (messages/s)", "delivered (messages/s)", "loss", "p50 (s)", "p99 (s)", "seconds", "what gave way"]);
+			const columns = named(trials, ["result", "offered (messages/s)", "delivered (messages/s)", "loss", "p50 (s)", "p99 (s)", "seconds", "what gave way"]);
 			const rows = dots.map((d) => row(d.x, d.offered, d.delivered, d.loss, d.p50, d.p99, d.seconds, d.cause || ""));
-			const title = (d) => `${several ? d.x.name + "\n" : ""}offered ${rate(d.offered)}\ndelivered ${rate(d.delivered)}\nloss ${percent(d.loss)}\np50 ${time(d.p50)}, p99 ${time(d.p99)}${d.cause ? "\n" + d.cause : ""}`;
+			const title = (d) => `${head(d.x)}offered ${rate(d.offered)}\ndelivered ${rate(d.delivered)}\nloss ${percent(d.loss)}\np50 ${time(d.p50)}, p99 ${time(d.p99)}${d.cause ? "\n" + d.cause : ""}`;
 			const x = logarithmic("offered rate →", dots.map((d) => d.offered), rate);
 			const found = () => trials.filter((t) => t.s.rate_lossless != null).flatMap((t) => [
 				Plot.ruleX([t.s.rate_lossless], { stroke: several ? color(t.i) : "var(--good)", strokeDasharray: "5 3", strokeWidth: 1.5 }),
 				...(several ? [] : [Plot.text(["found " + rate(t.s.rate_lossless)], { x: t.s.rate_lossless, frameAnchor: "top", textAnchor: "end", dx: -6, dy: -14, fill: "var(--good)", fontWeight: 600 })])]);
 			chart(section, {
-				id: section + "-rate", title: "Offered rate against delivered rate", legend: keyOf(trials), says: `One dot a trial; on the dotted line nothing is lost, red dots lost messages.${first(trials)}`,
+				id: section + "-rate", title: "Offered rate against delivered rate", legend: keyOf(trials), says: `One dot a trial; on the dotted line nothing is lost, red dots lost messages.${every(trials)}`,
 				series: dots.length, columns, rows,
 				draw: () => ({
 					x, y: logarithmic("↑ delivered rate", dots.flatMap((d) => [d.offered, d.delivered]).filter((v) => v > 0), rate),
@@ -193,7 +199,7 @@
 			});
 			const timed = dots.filter((d) => d.p99 > 0 && d.p50 > 0);
 			if (timed.length) chart(section, {
-				id: section + "-load", title: "Latency by offered rate, from due time", says: `p50 and p99 of each trial.${first(trials)}`,
+				id: section + "-load", title: "Latency by offered rate, from due time", says: `p50 and p99 of each trial.${every(trials)}`,
 				legend: several ? trials.flatMap((t) => [[t.name + " p50", color(t.i)], [t.name + " p99", color(t.i), "5 3"]]) : [["p50", color(0)], ["p99", color(1)]],
 				series: 2 * trials.length, columns, rows,
 				draw: () => ({
