@@ -118,11 +118,23 @@ func (m *impaired) insert(p parcel) {
 		return -1
 	})
 	m.held = slices.Insert(m.held, at, p)
+	m.count(p, 1)
+}
+
+// count adds a parcel to those that are held, or takes it away.
+func (m *impaired) count(p parcel, n int) {
+	if m.rec.Accounted(p.to.Port()) {
+		m.rec.Slot.Held.Add(uint64(n))
+	}
+	if p.measured {
+		m.rec.Slot.MeasuredHeld.Add(uint64(n))
+	}
 }
 
 func (m *impaired) release(now time.Time) core.Outgoing {
 	p := m.held[0]
 	m.held = slices.Delete(m.held, 0, 1)
+	m.count(p, -1)
 	if p.measured {
 		m.note(now, p)
 	}
@@ -153,10 +165,6 @@ func (m *impaired) note(now time.Time, p parcel) {
 
 // drop ends the life of the machine inside; what is held goes with it.
 func (m *impaired) drop() {
-	for _, p := range m.held {
-		if m.rec.Accounted(p.to.Port()) {
-			m.rec.Slot.Vanished.Add(1)
-		}
-	}
 	m.held = nil
+	m.rec.Slot.Vanish()
 }

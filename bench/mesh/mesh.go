@@ -218,8 +218,8 @@ func (m *Mesh) WaitUntil(ctx context.Context, most time.Duration, ok func() bool
 	return true
 }
 
-// Drain waits until nothing is under way any more: all that was sent is
-// accounted for, or nothing has changed for a second and many looks, which is
+// Drain waits until nothing is under way any more: all that was sent, and that the
+// impairment has let go, is accounted for, or nothing has changed for a second and many looks, which is
 // longer than a busy machine keeps a receiver waiting: one that is stopped for a
 // second has no time for the looks. It gives the accounts as they were then:
 // a server that is not ours goes on sending, and read once more they might fall
@@ -230,19 +230,25 @@ func (m *Mesh) Drain(most time.Duration) result.Accounts {
 	last, since, looks := int64(-1), m.Clock.Now(), 0
 	for {
 		a := m.World.Accounts(m)
+		way := a.Unexplained + int64(a.Queued-m.held())
 		now := m.Clock.Now()
-		if a.Unexplained == 0 || now >= deadline {
+		if way == 0 || now >= deadline {
 			return a
 		}
-		if a.Unexplained != last {
-			last, since, looks = a.Unexplained, now, 0
+		if way != last {
+			last, since, looks = way, now, 0
 		}
 		const many = 100
-		if looks++; looks > many && now-since > int64(time.Second+2*(m.Impair.Delay+m.Impair.Jitter)) {
+		if looks++; looks > many && now-since > int64(time.Second) {
 			return a
 		}
 		m.World.Sleep(ctx, time.Millisecond)
 	}
+}
+
+// held is how many datagrams the impairment holds at present.
+func (m *Mesh) held() uint64 {
+	return m.Store.Sum(func(s *record.Slot) *atomic.Uint64 { return &s.Held })
 }
 
 // StopSending makes everybody stop sending and waits for what is under way.
@@ -253,7 +259,9 @@ func (m *Mesh) StopSending() result.Accounts {
 			p.Silence()
 		}
 	}
-	return m.Drain(10 * time.Second)
+	const most = 10 * time.Second
+	m.WaitUntil(context.Background(), most, func() bool { return m.held() == 0 })
+	return m.Drain(most)
 }
 
 // Stop ends everything and frees it. The store must not be read after.

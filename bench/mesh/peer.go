@@ -248,6 +248,7 @@ func (p *ProcessPeer) Kill() {
 	if p.Cmd != nil {
 		p.Cmd.Process.Kill()
 		p.reap()
+		p.mine.Vanish()
 	}
 }
 
@@ -324,11 +325,12 @@ func (p *ExternalPeer) Broadcast(int64, int64, time.Duration, int) {}
 func (p *ExternalPeer) Silence()                                   { p.Kill() }
 func (p *ExternalPeer) Stop()                                      { p.Kill(); p.release() }
 
-// usage is what a process and all that it has started have used, dead or alive:
-// CPU time, and most resident memory.
+// usage is what a process and all that it has started have used: CPU time and, while
+// it lives, most resident memory: a dead one's, in getrusage(2), is also this program's
+// from before its exec.
 func usage(p *target.Process) (cpu time.Duration, memory int64) {
 	if s, _ := p.State(); s != nil {
-		return s.UserTime() + s.SystemTime(), residentOf(s)
+		return s.UserTime() + s.SystemTime(), 0
 	}
 	for _, pid := range groupOf(p.Pid()) {
 		cpu, memory = cpu+CPUOf(pid), memory+PeakOf(pid)

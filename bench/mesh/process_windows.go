@@ -1,9 +1,6 @@
 package mesh
 
-import (
-	"os"
-	"syscall"
-)
+import "syscall"
 
 // Windows has no signals that stop a process; pause is refused before it
 // comes to these.
@@ -11,5 +8,3 @@ const (
 	SigStop     = syscall.Signal(0x13)
 	sigContinue = syscall.Signal(0x12)
 )
-
-func residentOf(*os.ProcessState) int64 { return 0 }

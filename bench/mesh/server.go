@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/fuzz/target"
@@ -71,6 +73,37 @@ func (l *localServer) observe(e *core.Event) {
 		l.Changes = append(l.Changes, Change{l.rec.Clock.At(e.At), l.rec.Index[e.Peer.Addr.Port()], e.Kind == core.Born})
 	}
 	l.rec.Observe(e)
+}
+
+// Removals counts how often the server removed a live peer, and the seconds in which it
+// had one as a member, added up, of peers from first on.
+func (l *localServer) Removals(r *record.Roster, first int, from, to int64) (times int, present float64) {
+	var changes []Change
+	l.Sock.Do(func(time.Time) { changes = slices.Clone(l.Changes) })
+	var since [core.MaxPeers]int64 // 0: it is no member
+	leave := func(i int, at int64) {
+		if since[i] > 0 {
+			present += max(0, float64(min(at, to)-max(since[i], from))/1e9)
+		}
+		since[i] = 0
+	}
+	for _, c := range changes {
+		i := int(c.Who)
+		switch {
+		case c.Who >= record.ServerSlot || i < first || c.At > to:
+		case c.In:
+			since[i] = max(1, c.At)
+		default:
+			leave(i, c.At)
+			if c.At >= from && r.Lived(i, c.At-int64(l.timing.Deadline), c.At) {
+				times++
+			}
+		}
+	}
+	for i := range since {
+		leave(i, to)
+	}
+	return times, present
 }
 
 // Lost makes the member one whose socket withstands floods, as a server's does.
@@ -178,9 +211,10 @@ func (c *commandServer) start(ctx context.Context) (err error) {
 func (c *commandServer) Addr() netip.AddrPort { return c.command.Listen }
 
 func (c *commandServer) Kill() error {
+	c.usage() // for the memory
 	c.proc.Kill()
-	cpu, memory := usage(c.proc)
-	c.cpu, c.memory, c.killed = c.cpu+cpu, max(c.memory, memory), true
+	c.cpu, _ = c.usage()
+	c.killed = true
 	return nil
 }
 
@@ -192,7 +226,8 @@ func (c *commandServer) usage() (time.Duration, int64) {
 		return c.cpu, c.memory
 	}
 	cpu, memory := usage(c.proc)
-	return c.cpu + cpu, max(c.memory, memory)
+	c.memory = max(c.memory, memory)
+	return c.cpu + cpu, c.memory
 }
 
 func (c *commandServer) Died() string {

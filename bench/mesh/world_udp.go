@@ -80,8 +80,14 @@ func (w *udpWorld) startServer(ctx context.Context, m *Mesh) error {
 		}
 		m.Server = s
 	default:
-		sock, err := udp.Listen(netip.AddrPortFrom(ownHost(m), 0), m.opt.ReadBuffer)
-		if err != nil {
+		at := netip.AddrPortFrom(ownHost(m), 0)
+		if m.External > 0 && !target.HasServer(m.opt.PeerExec) {
+			at = netip.AddrPortFrom(Loopback, target.StandardPort)
+		}
+		sock, err := udp.Listen(at, m.opt.ReadBuffer)
+		if err != nil && at.Port() != 0 {
+			return fmt.Errorf("%q has no {server} or {server-port}, so that our server listens on port %d for it: %w", m.opt.PeerExec, at.Port(), err)
+		} else if err != nil {
 			return err
 		}
 		s := newServed(sock)
@@ -178,6 +184,7 @@ func (w *udpWorld) Accounts(m *Mesh) result.Accounts {
 		a.Injected += s.Injected.Load()
 		a.Duplicated += s.Duplicated.Load()
 		a.Dead += s.Vanished.Load()
+		a.Queued += s.Held.Load()
 		a.Unsent += s.Unsent.Load() // what peer processes say of theirs
 	}
 	for i := range received {

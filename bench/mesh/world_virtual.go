@@ -134,6 +134,7 @@ func (w *virtualWorld) Accounts(m *Mesh) result.Accounts {
 		a.Injected += s.Injected.Load()
 		a.Duplicated += s.Duplicated.Load()
 		a.Dead += s.Vanished.Load() + s.Dead.Load()
+		a.Queued += s.Held.Load()
 		if i != record.ServerSlot {
 			a.Taken += s.Taken.Load()
 			a.Dropped += s.Dropped.Load()
@@ -146,7 +147,8 @@ func (w *virtualWorld) Accounts(m *Mesh) result.Accounts {
 		a.Sent += w.attacker.sent
 		a.Dead += w.attacker.heard
 	}
-	a.Unexplained = int64(a.Sent+a.Duplicated) - int64(a.Taken+a.Dropped+a.Kernel+a.Injected+a.Dead)
+	a.Queued += n.Sent + n.Duplicated - n.Taken - n.Lost - n.Cut - n.Overflowed - n.Unreachable
+	a.Unexplained = int64(a.Sent+a.Duplicated) - int64(a.Taken+a.Dropped+a.Kernel+a.Injected+a.Dead+a.Queued)
 	return a
 }
 

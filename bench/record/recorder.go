@@ -34,7 +34,7 @@ func (r *Recorder) Observe(e *core.Event) {
 		r.message(e.At, e.Peer, e.Data)
 	default:
 		if e.Kind.Dropped() {
-			r.refused(e.Peer.Addr)
+			r.refused(e)
 		}
 	}
 }
@@ -80,38 +80,63 @@ func (r *Recorder) broadcast(now, due int64, counter uint16, to []netip.AddrPort
 		return
 	}
 	r.Slot.Ticks.Add(1)
-	r.Slot.Messages.Add(uint64(len(to)))
-	r.Timer.Record(now - due)
-	r.bucketOf(due).Sent.Add(uint64(len(to)))
+	sent := uint64(0) // to those of the mesh
 	for _, a := range to {
 		if i := r.Index[a.Port()]; i < ServerSlot {
 			r.Pairs[r.Self][i].Sent.Add(1)
+			sent++
 		}
+	}
+	r.Slot.Messages.Add(sent)
+	r.Timer.Record(now - due)
+	r.bucketOf(due).Sent.Add(sent)
+}
+
+func (r *Recorder) refused(e *core.Event) {
+	r.Slot.Dropped.Add(1)
+	slot := int(r.Index[e.Peer.Addr.Port()])
+	if r.Self == ServerSlot || slot >= ServerSlot {
+		return
+	}
+	at := r.Clock.At(e.At)
+	if int64(slot) < r.External.Load() {
+		r.Pairs[slot][r.Self].Arrived.Add(1)
+	} else if len(e.Data) > 5 {
+		_, counter, _ := core.ParseBroadcast(e.Data[4 : len(e.Data)-1])
+		at, _, _ = r.when(slot, counter)
+	}
+	if e.Kind == core.Stranger && core.Type(e.Data[0]) == core.TypeVanilla && r.inWindow(at) {
+		r.Slot.Strangers.Add(1)
 	}
 }
 
-func (r *Recorder) refused(from netip.AddrPort) {
-	r.Slot.Dropped.Add(1)
-	if slot := int(r.Index[from.Port()]); r.Self != ServerSlot && int64(slot) < r.External.Load() {
-		r.Pairs[slot][r.Self].Arrived.Add(1)
-	}
+// when is when a broadcast of a slot's was due and was sent.
+func (r *Recorder) when(slot int, counter uint16) (due, sent int64, known bool) {
+	t := &r.Slots[slot].ring[counter%ringSize]
+	due, sent = t.due.Load(), t.sent.Load()
+	return due, sent, t.tag.Load() == uint64(counter)+1
 }
 
 func (r *Recorder) directory(e *core.Event) {
 	r.Slot.Taken.Add(1)
 	r.Slot.Directories.Add(1, len(e.Data))
-	var s Set
-	for m := range e.All.Each() {
-		slot := int(r.Index[m.Addr.Port()])
-		if slot < ServerSlot && SlotName(slot) == m.Name {
-			s.Add(slot)
-		}
-	}
+	s := r.Listed(e.All)
 	at := r.Clock.At(e.At)
 	if s.Has(r.Self) {
 		r.Slot.Admitted.CompareAndSwap(0, at)
 	}
 	r.see(at, s)
+}
+
+// Listed are those of the mesh whom a directory lists.
+func (b *Store) Listed(all core.Members) (s Set) {
+	for m := range all.Each() {
+		slot := int(b.Index[m.Addr.Port()])
+		if slot < ServerSlot && SlotName(slot) == m.Name {
+			s.Add(slot)
+		}
+	}
+	return s
 }
 
 func (r *Recorder) see(at int64, s Set) {
@@ -124,7 +149,7 @@ func (r *Recorder) see(at int64, s Set) {
 		r.Slot.Lost.Add(1)
 		return
 	}
-	r.Slot.log[n] = view{at, s}
+	r.Slot.log[n] = View{at, s}
 	r.Slot.views.Store(n + 1)
 }
 
@@ -143,9 +168,8 @@ func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
 		r.unknown(p, at, counter)
 		return
 	}
-	t := &r.Slots[slot].ring[counter%ringSize]
-	due, sent := t.due.Load(), t.sent.Load()
-	if t.tag.Load() != uint64(counter)+1 || !r.inWindow(due) {
+	due, sent, known := r.when(slot, counter)
+	if !known || !r.inWindow(due) {
 		return
 	}
 	if !p.take(counter) {

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"cmp"
+	"math"
 	"slices"
 
 	"p2plocal/core"
@@ -8,7 +10,7 @@ import (
 
 // Roster keeps who was alive when, as views are compared with it.
 type Roster struct {
-	Marks []view // who is alive from a time on
+	Marks []View // who is alive from a time on
 	gaps  []gap
 }
 
@@ -16,19 +18,19 @@ type Roster struct {
 type gap struct{ from, to int64 }
 
 // Mark notes who is alive from at on.
-func (r *Roster) Mark(at int64, alive Set) { r.Marks = append(r.Marks, view{at, alive}) }
+func (r *Roster) Mark(at int64, alive Set) { r.Marks = append(r.Marks, View{at, alive}) }
 
 // Forget notes that the server does not know whom it should for a while.
 func (r *Roster) Forget(from, to int64) { r.gaps = append(r.gaps, gap{from, to}) }
 
 // Remove has i be gone from at on.
 func (r *Roster) Remove(i int, at int64) {
-	k := slices.IndexFunc(r.Marks, func(v view) bool { return v.At > at })
+	k := slices.IndexFunc(r.Marks, func(v View) bool { return v.At > at })
 	if k < 0 {
 		k = len(r.Marks)
 	}
 	if k > 0 {
-		r.Marks = slices.Insert(r.Marks, k, view{at, r.Marks[k-1].Set})
+		r.Marks = slices.Insert(r.Marks, k, View{at, r.Marks[k-1].Set})
 	}
 	for j := k; j < len(r.Marks); j++ {
 		r.Marks[j].Set.Remove(i)
@@ -93,30 +95,43 @@ func (r *Roster) Lifetime(from, to int64, first, n int) (seconds float64) {
 }
 
 // FalseRemovals counts how often a peer that lived, and had lived for longer than
-// the deadline, disappeared from the views
-// of peers from first to n-1. Views that drop the same one
-// within a deadline of each other saw one removal.
-func (b *Store) FalseRemovals(r *Roster, first, n int, deadline int64) (times int) {
-	var when [core.MaxPeers][]int64
-	for i := first; i < n; i++ {
-		log := b.Slots[i].Changes()
+// the deadline, disappeared from the views of peers from first to n-1, or from what
+// the server told somebody else. Views that drop the same one within a deadline of
+// each other, or before it was listed again, saw one removal.
+func (b *Store) FalseRemovals(r *Roster, first, n int, deadline int64, told []View) (times int) {
+	type change struct {
+		at int64
+		in bool
+	}
+	var of [core.MaxPeers][]change
+	add := func(log []View, view bool) {
 		for k := 1; k < len(log); k++ {
-			if log[k].Set == (Set{}) { // a new life begins
+			before, now := log[k-1].Set, log[k].Set
+			if view && now == (Set{}) { // a new life begins
 				continue
 			}
 			for v := range n {
-				if log[k-1].Set.Has(v) && !log[k].Set.Has(v) && r.Lived(v, log[k].At-deadline, log[k].At) {
-					when[v] = append(when[v], log[k].At)
+				if before.Has(v) != now.Has(v) && (now.Has(v) || r.Lived(v, log[k].At-deadline, log[k].At)) {
+					of[v] = append(of[v], change{log[k].At, now.Has(v)})
 				}
 			}
 		}
 	}
-	for _, all := range when {
-		slices.Sort(all)
-		for i, at := range all {
-			if i == 0 || at-all[i-1] > deadline {
-				times++
+	for i := first; i < n; i++ {
+		add(b.Slots[i].Changes(), true)
+	}
+	add(told, false)
+	for _, all := range of {
+		slices.SortFunc(all, func(a, b change) int { return cmp.Compare(a.at, b.at) })
+		gone, last := false, int64(math.MinInt64/2)
+		for _, c := range all {
+			if !c.in {
+				if !gone && c.at-last > deadline {
+					times++
+				}
+				last = c.at
 			}
+			gone = !c.in
 		}
 	}
 	return times

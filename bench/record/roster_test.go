@@ -20,17 +20,20 @@ func TestFalseRemovals(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name   string
-		roster []view
-		views  [3][]view
+		roster []View
+		views  [3][]View
 		want   int
+		told   []View
 	}{
-		{"nobody is dropped", []view{{0, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}}, {{1, of(0, 1, 2)}}, {{1, of(0, 1, 2)}}}, 0},
-		{"two views drop one", []view{{0, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, {{1, of(0, 1, 2)}, {9*s + 1, of(0, 1)}}, nil}, 1},
-		{"one is dropped twice", []view{{0, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}, {10 * s, of(0, 1, 2)}, {19 * s, of(0, 1)}}, nil, nil}, 2},
-		{"two are dropped at once", []view{{0, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, of(0)}}, nil, nil}, 2},
-		{"the dropped one was dead", []view{{0, of(0, 1, 2)}, {8 * s, of(0, 1)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0},
-		{"it had just come back", []view{{0, of(0, 1, 2)}, {7 * s, of(0, 1)}, {9*s - 1, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0},
-		{"the seer is born again", []view{{0, of(0, 1, 2)}}, [3][]view{{{1, of(0, 1, 2)}, {9 * s, Set{}}, {9*s + 1, of(0, 1, 2)}}, nil, nil}, 0},
+		{"nobody is dropped", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}}, {{1, of(0, 1, 2)}}, {{1, of(0, 1, 2)}}}, 0, nil},
+		{"two views drop one", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, {{1, of(0, 1, 2)}, {9*s + 1, of(0, 1)}}, nil}, 1, nil},
+		{"one is dropped twice", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}, {10 * s, of(0, 1, 2)}, {19 * s, of(0, 1)}}, nil, nil}, 2, nil},
+		{"two are dropped at once", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0)}}, nil, nil}, 2, nil},
+		{"the dropped one was dead", []View{{0, of(0, 1, 2)}, {8 * s, of(0, 1)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0, nil},
+		{"it had just come back", []View{{0, of(0, 1, 2)}, {7 * s, of(0, 1)}, {9*s - 1, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0, nil},
+		{"the seer is born again", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, Set{}}, {9*s + 1, of(0, 1, 2)}}, nil, nil}, 0, nil},
+		{"only others are told", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}}, nil, nil}, 2, []View{{1, of(0, 1, 2)}, {9 * s, of(0)}, {20 * s, of(0)}}},
+		{"a view is told later what others were", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {30 * s, of(0, 1)}}, nil, nil}, 1, []View{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}},
 	} {
 		b := new(Store)
 		for i, log := range test.views {
@@ -38,7 +41,7 @@ func TestFalseRemovals(t *testing.T) {
 			b.Slots[i].views.Store(uint32(len(log)))
 		}
 		r := &Roster{Marks: test.roster}
-		if got := b.FalseRemovals(r, 0, 3, int64(core.DefaultTiming().Deadline)); got != test.want {
+		if got := b.FalseRemovals(r, 0, 3, int64(core.DefaultTiming().Deadline), test.told); got != test.want {
 			t.Errorf("%s: %d false removals, want %d", test.name, got, test.want)
 		}
 	}
@@ -54,7 +57,7 @@ func TestLifetime(t *testing.T) {
 	}
 	some.Add(0)
 	some.Add(3)
-	r := Roster{Marks: []view{{0, all}, {10 * s, some}, {12 * s, all}}}
+	r := Roster{Marks: []View{{0, all}, {10 * s, some}, {12 * s, all}}}
 	if got := r.Lifetime(5*s, 11*s, 1, 4); got != 3*5+1 {
 		t.Errorf("%v peer-seconds, want 3 peers for 5 s and one for 1 s", got)
 	}
@@ -68,9 +71,9 @@ func TestRosterRemove(t *testing.T) {
 		}
 		return v
 	}
-	r := Roster{Marks: []view{{10, of(0, 1)}, {20, of(0, 1, 2)}, {30, of(0, 1, 3)}}}
+	r := Roster{Marks: []View{{10, of(0, 1)}, {20, of(0, 1, 2)}, {30, of(0, 1, 3)}}}
 	r.Remove(1, 25)
-	want := []view{{10, of(0, 1)}, {20, of(0, 1, 2)}, {25, of(0, 2)}, {30, of(0, 3)}}
+	want := []View{{10, of(0, 1)}, {20, of(0, 1, 2)}, {25, of(0, 2)}, {30, of(0, 3)}}
 	if fmt.Sprint(r.Marks) != fmt.Sprint(want) {
 		t.Errorf("%v, want %v", r.Marks, want)
 	}

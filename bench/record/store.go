@@ -68,6 +68,8 @@ type Slot struct {
 	Injected           atomic.Uint64 // by the impairment, of all datagrams:
 	Duplicated         atomic.Uint64
 	Vanished           atomic.Uint64 // held by the impairment when the sender died
+	Held               atomic.Uint64 // by the impairment, at present
+	MeasuredHeld       atomic.Uint64 // of the measured messages
 	MeasuredInjected   atomic.Uint64 // of the measured messages:
 	MeasuredDuplicated atomic.Uint64
 	MeasuredReordered  atomic.Uint64
@@ -75,11 +77,12 @@ type Slot struct {
 	// As a receiver:
 	Taken, Dropped, Dead atomic.Uint64
 	Delivered            atomic.Uint64 // messages of the window
+	Strangers            atomic.Uint64 // messages of the window refused as those of one whom the view does not have
 	Admitted             atomic.Int64  // first directory of this life that names it
 	Directories          traffic
 	views                atomic.Uint32
 	Lost                 atomic.Uint32 // changes that found the log full
-	log                  [viewLogSize]view
+	log                  [viewLogSize]View
 }
 
 type traffic struct{ Datagrams, bytes atomic.Uint64 }
@@ -98,14 +101,20 @@ func (s *Slot) ByType() core.ByType {
 	return core.ByType{Birth: s.out[0].Load(), Directory: s.out[1].Load(), Vanilla: s.out[2].Load(), KeepAlive: s.out[3].Load()}
 }
 
+// Vanish has what the impairment holds go with its sender.
+func (s *Slot) Vanish() {
+	s.Vanished.Add(s.Held.Swap(0))
+	s.MeasuredHeld.Store(0)
+}
+
 // tick is one broadcast: when it was due and when it was sent.
 type tick struct {
 	tag       atomic.Uint64 // counter + 1
 	due, sent atomic.Int64
 }
 
-// view is what a peer saw from a time on.
-type view struct {
+// View is what a peer saw from a time on.
+type View struct {
 	At  int64
 	Set Set
 }
@@ -183,7 +192,7 @@ func (b *Store) bucketOf(due int64) *bucket {
 }
 
 // Changes is a slot's view changes so far, oldest first.
-func (s *Slot) Changes() []view { return s.log[:s.views.Load()] }
+func (s *Slot) Changes() []View { return s.log[:s.views.Load()] }
 
 // View is what the slot sees at present.
 func (s *Slot) View() Set {
@@ -208,11 +217,15 @@ func (s *Slot) When(since int64, ok func(Set) bool) (int64, bool) {
 	return 0, false
 }
 
+// Sum adds up a counter of all slots.
+func (b *Store) Sum(of func(*Slot) *atomic.Uint64) (n uint64) {
+	for i := range b.Slots {
+		n += of(&b.Slots[i]).Load()
+	}
+	return n
+}
+
 // Messages are the measured messages sent so far, and delivered so far.
 func (b *Store) Messages() (sent, delivered uint64) {
-	for i := range b.Slots {
-		sent += b.Slots[i].Messages.Load()
-		delivered += b.Slots[i].Delivered.Load()
-	}
-	return sent, delivered
+	return b.Sum(func(s *Slot) *atomic.Uint64 { return &s.Messages }), b.Sum(func(s *Slot) *atomic.Uint64 { return &s.Delivered })
 }

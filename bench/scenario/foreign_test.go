@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,9 +23,12 @@ import (
 // its value says which, and what becomes of it when.
 const foreignEnv = "P2PLOCAL_TEST_FOREIGN"
 
+// forget has a foreign server lose all its members at once.
+var forget atomic.Bool
+
 // foreignCommand is the command line of one. What becomes of it is "", "exit
 // 9 after 300ms" or "stop after 300ms" (from its start), or the same with "when FILE": once
-// that is there, which it removes.
+// that is there, which it removes; "forget" loses all members.
 func foreignCommand(kind, fate string) string {
 	args := " {port}"
 	if kind == "peer" {
@@ -44,6 +48,10 @@ func foreign(args []string) int {
 			} else {
 				after, _ := time.ParseDuration(fate[n-1])
 				time.Sleep(after)
+			}
+			if fate[1] == "forget" {
+				forget.Store(true)
+				return
 			}
 			if fate[1] == "stop" {
 				if self, err := os.FindProcess(os.Getpid()); err == nil {
@@ -95,6 +103,9 @@ func foreignServer(args []string) int {
 	for reap := time.Now().Add(100 * time.Millisecond); ; {
 		conn.SetReadDeadline(reap)
 		n, err := conn.Read(buf)
+		if forget.Swap(false) {
+			clear(members)
+		}
 		if err == nil {
 			time.Sleep(10 * time.Millisecond)
 			if n < 4 {
@@ -252,5 +263,89 @@ func TestPairsAlternate(t *testing.T) {
 	}
 	if p.Pairs != 3 || len(p.Results[0].Runs) != 3 || len(p.Results[1].Runs) != 3 || p.Failure() != "" {
 		t.Errorf("%d pairs, %d and %d runs, failure %q", p.Pairs, len(p.Results[0].Runs), len(p.Results[1].Runs), p.Failure())
+	}
+}
+
+// A server that loses its whole mesh tells nobody. A member that asks at the end finds
+// out, and before it the newcomers beside a flood do.
+func TestForeignServerLosesItsMesh(t *testing.T) {
+	t.Parallel()
+	if !mesh.Processes {
+		return
+	}
+	for _, name := range []string{"steady", "garbage"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := filepath.Join(t.TempDir(), "now")
+			cfg := quick(4, name)
+			cfg.Options.ServerExec = foreignCommand("server", "forget when "+now)
+			cfg.Options.Duration, cfg.Timing.Heartbeat = 4*time.Second, 250*time.Millisecond
+			cfg.Options.Garbage.Kind, cfg.Options.Garbage.Rate = "keepalive", 10
+			var status Status
+			ended := make(chan struct{})
+			go func() {
+				for {
+					if p := status.Now(); p != nil {
+						if _, delivered := p.Messages(); delivered > 0 {
+							break
+						}
+					}
+					select {
+					case <-ended:
+						return
+					case <-time.After(time.Millisecond):
+					}
+				}
+				time.Sleep(cfg.Timing.Deadline * 5 / 4) // who is removed before that may just have been born
+				os.WriteFile(now, nil, 0o600)
+			}()
+			r, err := Execute(t.Context(), cfg, mesh.Version(nil), &status)
+			close(ended)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The newcomers miss all four; the member that asks is a member again.
+			if n, want := flat(t, r, name+".false_positives"), map[string]float64{"steady": 3, "garbage": 4}[name]; n != want || r.Failure() != "" {
+				t.Errorf("%v false positives, want %v; failure %q", n, want, r.Failure())
+			}
+		})
+	}
+}
+
+// What a wrapper does before it becomes the server is no part of how long the mesh takes
+// to be whole again, and its memory none of the server's.
+func TestServerThatStartsLate(t *testing.T) {
+	t.Parallel()
+	if !mesh.Processes {
+		return
+	}
+	const late = 3 * time.Second
+	cfg := quick(3, "restart")
+	cfg.Options.ServerExec = fmt.Sprintf(`sh -c "sleep %v; exec %s"`, late.Seconds(), foreignCommand("server", ""))
+	cfg.Timing.Heartbeat, cfg.Timing.Deadline = 250*time.Millisecond, foreignDeadline
+	r := execute(t, cfg)
+	startup, whole := flat(t, r, "restart.server_startup"), flat(t, r, "restart.refresh.whole")
+	if startup < late.Seconds() {
+		t.Errorf("started within %v s", startup)
+	}
+	if sum := scenarioOf(t, r, "restart").Seconds; startup+whole > sum-late.Seconds() {
+		t.Errorf("whole after %v s beside %v s of starting, of %v s in all with two starts before", whole, startup, sum)
+	}
+}
+
+// A peer that cannot be told of its server's port finds it at the standard one, or it is
+// said at once.
+func TestPeerThatKnowsOnePort(t *testing.T) {
+	t.Parallel()
+	cfg := quick(3, "join")
+	cfg.Options.External, cfg.Options.PeerExec = 1, "peer {name} {port}"
+	for _, test := range []struct{ server, exec, want string }{
+		{"", "", ""}, {"127.0.0.1:3000", "", ""}, {"", "server", ""},
+		{"127.0.0.1:3001", "", "want {server}"}, {"", "server {port}", "want {server}"},
+	} {
+		cfg.Options.Server, cfg.Options.ServerExec = test.server, test.exec
+		if err := Validate(&cfg); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: %v", test, err)
+		}
 	}
 }

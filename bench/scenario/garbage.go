@@ -209,7 +209,7 @@ func (r *rate) Set(s string) error {
 // newcomers are peers that are born one after the other while the mesh is under
 // attack, and leave once they are let in: how long that takes is what they are for.
 type newcomers struct {
-	server netip.AddrPort
+	mesh   *mesh.Mesh
 	timing core.Timing
 	names  []core.Name
 	stop   context.CancelFunc
@@ -217,9 +217,10 @@ type newcomers struct {
 	sent   atomic.Uint64 // datagrams to the server, that the kernel took
 
 	mu     sync.Mutex
-	took   []float64 // seconds from the first birth until let in
-	shut   int       // not let in
-	failed error     // no socket
+	told   []record.View // whom of the mesh the directories name that let them in
+	took   []float64     // seconds from the first birth until let in
+	shut   int           // not let in
+	failed error         // no socket
 }
 
 const (
@@ -231,7 +232,7 @@ const (
 // startNewcomers takes names for them out of env, so that the attack has others,
 // unless it is to contest all.
 func startNewcomers(m *mesh.Mesh, env *hostile.Env, contested bool) *newcomers {
-	x := &newcomers{server: m.Server.Addr(), timing: m.Cfg.Timing}
+	x := &newcomers{mesh: m, timing: m.Cfg.Timing}
 	x.timing.Broadcast = 0
 	own := min(newcomerNames, len(env.Spare)/2)
 	for _, e := range env.Spare[:own] {
@@ -246,6 +247,9 @@ func startNewcomers(m *mesh.Mesh, env *hostile.Env, contested bool) *newcomers {
 // begin has the first born at once.
 func (x *newcomers) begin(ctx context.Context) {
 	ctx, x.stop = context.WithCancel(ctx)
+	if x.mesh != nil {
+		x.told = []record.View{{At: x.mesh.Clock.Now(), Set: x.mesh.Alive}}
+	}
 	busy := make([]atomic.Bool, len(x.names))
 	x.done.Go(func() {
 		for i := 0; len(x.names) > 0; i++ {
@@ -271,7 +275,8 @@ func (x *newcomers) end() {
 
 // one is a newcomer's whole life.
 func (x *newcomers) one(ctx context.Context, name core.Name) {
-	socket, err := udp.Listen(netip.AddrPortFrom(x.server.Addr(), 0), udp.ReadBuffer)
+	server := x.mesh.Server.Addr()
+	socket, err := udp.Listen(netip.AddrPortFrom(server.Addr(), 0), udp.ReadBuffer)
 	if err != nil {
 		x.note(0, false, err)
 		return
@@ -280,7 +285,7 @@ func (x *newcomers) one(ctx context.Context, name core.Name) {
 	in := make(chan struct{})
 	var born, admitted time.Time
 	var sent uint64
-	p, err := core.NewPeer(core.PeerConfig{Self: self, Server: x.server, Timing: x.timing, Observe: func(e *core.Event) {
+	p, err := core.NewPeer(core.PeerConfig{Self: self, Server: server, Timing: x.timing, Observe: func(e *core.Event) {
 		switch e.Kind {
 		case core.Sent:
 			if sent++; born.IsZero() {
@@ -289,6 +294,7 @@ func (x *newcomers) one(ctx context.Context, name core.Name) {
 		case core.Listed:
 			if admitted.IsZero() && e.All.Contains(self) {
 				admitted = e.At
+				x.hear(record.View{At: x.mesh.Clock.At(e.At), Set: x.mesh.Store.Listed(e.All)})
 				close(in)
 			}
 		}
@@ -320,6 +326,12 @@ func (x *newcomers) one(ctx context.Context, name core.Name) {
 	}
 }
 
+func (x *newcomers) hear(v record.View) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.told = append(x.told, v)
+}
+
 func (x *newcomers) note(took float64, in bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -335,6 +347,7 @@ func (x *newcomers) note(took float64, in bool, err error) {
 
 // report writes down how they fared.
 func (x *newcomers) report(s *Run) {
+	s.told = x.told
 	slices.Sort(x.took)
 	s.set("admit", result.Samples("s", x.took))
 	s.count("shut_out", uint64(x.shut))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2plocal/bench/mesh"
+	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/result"
 )
 
@@ -88,6 +89,9 @@ func TestNoEventWhereNothingChanges(t *testing.T) {
 	if !strings.Contains(notes, "detect: ") || !strings.Contains(notes, "a view was so already") {
 		t.Errorf("nothing is said of those who had lost a victim before: %s", notes)
 	}
+	if s := r.Runs[0].Scenarios[0]; !strings.Contains(notes, fmt.Sprintf("among the lost are %d messages", s.Accounts.Dropped)) {
+		t.Errorf("%d messages were refused as strangers', the notes are %s", s.Accounts.Dropped, notes)
+	}
 	// A pause that nobody sees gives nobody anything to see the end of.
 	cfg = simulated(10, "pause")
 	cfg.Timing.Deadline = time.Minute
@@ -107,5 +111,56 @@ func TestNoIdealBeyondTheDeadline(t *testing.T) {
 	cfg.Timing.Heartbeat = 5 * time.Second
 	if ideal := execute(t, cfg).Runs[0].Scenarios[0].Charts.Ideal; ideal != nil {
 		t.Errorf("ideal %v where the server removes everybody", *ideal)
+	}
+}
+
+// A server that removes whom it should not tells nobody, where it removes all: they are
+// counted by its own account.
+func TestRemovalsThatNobodySees(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(5, "steady")
+	cfg.Timing.Heartbeat = 5 * time.Second
+	if n := flat(t, execute(t, cfg), "steady.false_positives"); n != 5 {
+		t.Errorf("%v false positives, the server removes all 5 before their first keep-alive", n)
+	}
+}
+
+// Whom a mesh loses that is asked for more than it can do is no false removal.
+func TestOverloadedTrialsRemoveNobody(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(10, "saturate")
+	cfg.Timing.Heartbeat, cfg.Timing.Deadline, cfg.Timing.Reap = 200*time.Millisecond, 210*time.Millisecond, 10*time.Millisecond
+	cfg.Simulation.Host.Cores = 1
+	cfg.Options.Search = mlrsearch.Config{LossRatio: 0.005, Trial: time.Second, DurationSum: time.Second, Exceed: 0.5, Width: 0.1, Min: 1000, Max: 2e6}
+	r := execute(t, cfg)
+	s := r.Runs[0].Scenarios[0]
+	if n := flat(t, r, "saturate.false_positives"); n != 0 || s.Charts.Pairs != nil {
+		t.Errorf("%v false positives, pairs %v", n, s.Charts.Pairs)
+	}
+	lossy := 0
+	for _, trial := range s.Charts.Trials {
+		if trial.Loss > 0 {
+			lossy++
+		}
+	}
+	if lossy == 0 {
+		t.Error("no trial was too much")
+	}
+}
+
+// What the impairment still holds at the end is queued, and no message of the window is
+// lost because it comes late.
+func TestDelayLongerThanTheScenario(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(10, "loss")
+	cfg.Options.Impair = result.Impairment{Delay: 12 * time.Second}
+	cfg.Options.Duration = 10 * time.Second
+	r := execute(t, cfg)
+	a := r.Runs[0].Scenarios[0].Accounts
+	if a.Unexplained != 0 || a.Queued == 0 {
+		t.Errorf("%d unexplained, %d queued", a.Unexplained, a.Queued)
+	}
+	if lost := flat(t, r, "loss.lost"); lost != 0 {
+		t.Errorf("%v messages lost", lost)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/bench/stat"
-	"p2plocal/core"
 )
 
 var loss = Scenario{
@@ -80,10 +79,10 @@ func (s *Run) impairmentFigures(began int64) {
 			sent += uint64(s.Store.Pairs[i][j].Sent.Load())
 		}
 	}
-	s.count("injected", s.sum(injected))
-	s.count("duplicated_injected", s.sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredDuplicated }))
-	s.count("reordered_injected", s.sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredReordered }))
-	s.value("loss_injected", "ratio", float64(s.sum(measuredInjected))/float64(sent))
+	s.count("injected", s.Store.Sum(injected))
+	s.count("duplicated_injected", s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredDuplicated }))
+	s.count("reordered_injected", s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredReordered }))
+	s.value("loss_injected", "ratio", float64(s.Store.Sum(measuredInjected))/float64(sent))
 	s.set("delay_injected", s.Store.Held.Distribution())
 	s.keep("delay_injected", s.Store.Held.HDR())
 	seconds := s.Roster.Lifetime(began, s.Clock.Now(), s.External, s.N)
@@ -102,7 +101,7 @@ func (s *Run) impairmentFigures(began int64) {
 // next one shows it as another.
 func (s *Run) removals(began int64) {
 	now := s.Clock.Now()
-	removed, present := s.removed(began, now)
+	removed, present := s.Ours.Removals(&s.Roster, s.External, began, now)
 	expected := s.expectedRemovals(s.lossToServer(), began, now)
 	low, high := expected.Interval()
 	s.count("removed", uint64(removed))
@@ -114,37 +113,6 @@ func (s *Run) removals(began int64) {
 	if n := float64(removed); n < low || n > high {
 		s.warn("the server removed live peers %d times, independent losses make that %.4g times, in 999 of 1,000 runs %.0f to %.0f: something else removes them, or keeps them", removed, expected.Mean, low, high)
 	}
-}
-
-// removed counts how often the server removed a peer of ours that lived, and the
-// seconds in which it had one as a member, added up.
-func (s *Run) removed(from, to int64) (times int, present float64) {
-	var changes []mesh.Change
-	s.Ours.Sock.Do(func(time.Time) { changes = slices.Clone(s.Ours.Changes) })
-	var since [core.MaxPeers]int64 // 0: it is no member
-	add := func(i int, until int64) {
-		if since[i] > 0 {
-			present += max(0, float64(min(until, to)-max(since[i], from))/1e9)
-		}
-		since[i] = 0
-	}
-	for _, c := range changes {
-		i := int(c.Who)
-		switch {
-		case c.Who >= record.ServerSlot || i < s.External || c.At > to:
-		case c.In:
-			since[i] = max(1, c.At)
-		default:
-			add(i, c.At)
-			if c.At >= from && s.Roster.Lived(i, c.At-int64(s.Timing.Deadline), c.At) {
-				times++
-			}
-		}
-	}
-	for i := range since {
-		add(i, to)
-	}
-	return times, present
 }
 
 // lossToServer is the part of what our peers send that does not reach the server.

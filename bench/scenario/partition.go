@@ -56,7 +56,7 @@ func (s *Run) partition(refresh time.Duration) error {
 	for _, i := range s.choosePeers(s.N / 2) {
 		cutOff.Add(i)
 	}
-	lost, lostMessages := s.sum(injected), s.sum(measuredInjected)
+	lost, lostMessages := s.Store.Sum(injected), s.Store.Sum(measuredInjected)
 	cut := s.Clock.Now()
 	s.Store.OpenWindow(cut+1, cut+int64(s.noticeLimit()), s.cfg.Timing.Heartbeat)
 	s.Store.Divide(cutOff)
@@ -86,8 +86,8 @@ func (s *Run) partition(refresh time.Duration) error {
 	}
 	if refresh == 0 {
 		s.count("stale", uint64(stale))
-		s.count("cut", s.sum(injected)-lost)
-		s.count("cut_messages", s.sum(measuredInjected)-lostMessages)
+		s.count("cut", s.Store.Sum(injected)-lost)
+		s.count("cut_messages", s.Store.Sum(measuredInjected)-lostMessages)
 	}
 	limit := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap
 	if refresh > 0 {

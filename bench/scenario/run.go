@@ -34,6 +34,7 @@ type Run struct {
 	accounts      result.Accounts
 	traffic       result.Traffic
 	falseRemovals int
+	told          []record.View // by a server that is not ours, to others than its members
 	meter         meter
 	cpuUsed       time.Duration // CPU, over
 	cpuOver       time.Duration // this time

@@ -162,6 +162,7 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	s.Store.Due.Reset()
 	s.Store.Latency.Reset()
 	s.Store.Timer.Reset()
+	began := s.Clock.Now()
 	w := s.window(0, d, max(interval, 1))
 	s.meterOff()
 	s.stopBroadcasts()
@@ -176,6 +177,9 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 		s.latency[load] = new(record.Histogram)
 	}
 	s.latency[load].Add(&s.Store.Due)
+	if t.Loss > 0 { // what it costs a mesh to be asked for more than it can do is no false removal
+		s.Roster.Forget(began, s.Clock.Now()+int64(s.Timing.Deadline+s.Timing.Refresh+s.Timing.Reap))
+	}
 	switch missed := w.ticks - min(w.ticks, after.ticks-before.ticks); {
 	case t.Loss == 0:
 	case missed > 0:

@@ -53,7 +53,7 @@ func needsTwo(c *result.Config) string {
 
 // Common metrics are those of every scenario, each under the scenario's name.
 var common = []Metric{
-	{"false_positives", "1", false, -1, "times that a live peer disappeared from the views of others"},
+	{"false_positives", "1", false, -1, "times that a live peer was removed: by our server's own account, or from the views of others and from what another's server tells newcomers and a member that asks at the end"},
 	{"unexplained", "1", false, -1, "datagrams that the accounts cannot place; anything but 0 is a fault of the measurement"},
 	{"kernel_drops", "1", false, -1, "datagrams lost in a receiver's full socket buffer, or kept out by the server's filter under a flood, as the kernel counts them"},
 	{"dropped", "1", false, 0, "datagrams that arrived and that the protocol refused, for whatever reason"},

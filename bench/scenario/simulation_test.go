@@ -66,7 +66,7 @@ func TestSimulatedPinned(t *testing.T) {
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = "ff0c5b9f0b9124fd4901269ab260b89f968451b1ced29207c8e8874d486b1100"
+	const want = "09a0d7bdc6d8def8b245f1f74349c11588dbad855f5784877e55433a9df6d750"
 	if got := fmt.Sprintf("%x", sha256.Sum256(b.Bytes())); got != want {
 		t.Errorf("SHA-256 %s, want %s", got, want)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"p2plocal/bench/mesh"
@@ -13,6 +14,7 @@ import (
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 	"p2plocal/core/udp"
+	"p2plocal/fuzz/target"
 )
 
 // DefaultOptions end the default scenarios within 30 s.
@@ -119,6 +121,10 @@ func validateOthers(c *result.Config) error {
 		return errors.New("both -target and -exec, want one")
 	case o.External == c.Peers && (o.Server != "" || o.ServerExec != ""):
 		return fmt.Errorf("%d external peers of %d and a server that is not ours: nothing to measure, want a peer of ours", o.External, c.Peers)
+	}
+	elsewhere := o.ServerExec != "" && target.HasListen(o.ServerExec) || o.Server != "" && !strings.HasSuffix(o.Server, fmt.Sprintf(":%d", target.StandardPort))
+	if elsewhere && o.External > 0 && !target.HasServer(o.PeerExec) {
+		return fmt.Errorf("-peer-exec %q cannot be told of a server at another port than %d, want {server} or {server-port} in it", o.PeerExec, target.StandardPort)
 	}
 	if o.Server != "" {
 		if addr, err := netip.ParseAddrPort(o.Server); err != nil || !addr.Addr().Is4() || addr.Port() == 0 {

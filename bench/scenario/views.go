@@ -52,12 +52,12 @@ func (s *Run) checkAlive() {
 // sleeps 10 ms a datagram has a full queue behind it by then.
 const answerLimit = 10 * time.Second
 
-// checkAnswers finds out whether a server that is not ours still does, when
-// nothing else is sent any more: by a birth that repeats a member's exactly, to
-// which any server sends a directory.
-func (s *Run) checkAnswers() {
+// askServer finds out whether a server that is not ours still answers, and whom it
+// knows: by a birth that repeats a member's exactly, to which any server sends a
+// directory. One that has lost all others tells nobody else.
+func (s *Run) askServer() {
 	m := s.Mesh
-	if m.Ours != nil || s.ctx.Err() != nil || s.out.Failed != "" {
+	if s.ctx.Err() != nil || s.out.Failed != "" {
 		return
 	}
 	heard := uint64(0)
@@ -192,14 +192,6 @@ func (s *Run) whenAll(who record.Set, since int64, ok func(i int, view record.Se
 
 // isTruth reports that a view holds those who live.
 func (s *Run) isTruth(view record.Set) bool { return view == s.Alive }
-
-// sum adds up a counter of all slots.
-func (s *Run) sum(of func(*record.Slot) *atomic.Uint64) (n uint64) {
-	for i := range s.Store.Slots {
-		n += of(&s.Store.Slots[i]).Load()
-	}
-	return n
-}
 
 // injected are the datagrams that the impairment lost; measuredInjected, the
 // measured messages among them.

@@ -34,6 +34,9 @@ func (s *Run) finishWindow(w window) {
 		s.meterOff()
 	}
 	s.stopBroadcasts()
+	s.WaitUntil(s.ctx, 10*time.Second+2*(s.Impair.Delay+s.Impair.Jitter), func() bool {
+		return s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredHeld }) == 0
+	})
 	s.Drain(10 * time.Second)
 	s.messages(w)
 	s.chartLatency()
@@ -91,7 +94,7 @@ func ticksWithin(first, interval, from, to int64) uint64 {
 
 // ticked is how many broadcasts of the window have been sent.
 func (s *Run) ticked() uint64 {
-	return s.sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.Ticks })
+	return s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.Ticks })
 }
 
 // messages writes down what became of the window's messages.
@@ -141,6 +144,9 @@ func (s *Run) messages(w window) {
 	s.set("jitter", result.Samples("s", jitter))
 	if w.ticks > ticked {
 		s.warn("%d broadcasts were due but never sent", w.ticks-ticked)
+	}
+	if n := s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.Strangers }); n > 0 {
+		s.note("among the lost are %d messages that arrived where the directory view did not have their sender: the protocol refuses a stranger's", n)
 	}
 	if s.External > 0 {
 		s.note("external peers: %d of their messages arrived here, %d are missing by their counters", theirs, theirsLost)

@@ -85,7 +85,7 @@ func ExpectedRemovals(t core.Timing, loss float64, m Member, observed time.Durat
 			m.Birth += t.Refresh
 			heard = heard.plus(out.take(1 - loss))
 		}
-		if in = append(in, state{now, heard}); in[0].p < negligible {
+		if in = append(in, state{now, heard}); len(in) > 1 && in[0].p < negligible {
 			in[1].weight, in = in[1].plus(in[0].weight), in[1:]
 		}
 	}

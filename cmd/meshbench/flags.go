@@ -92,6 +92,9 @@ func (c *config) finish(call *call) error {
 	if err := scenario.Validate(&c.Config); err != nil {
 		return cli.UsageError{Err: err}
 	}
+	if warning := cli.TimingWarning(c.Timing); warning != "" {
+		fmt.Fprintf(call.stderr, "meshbench: %s\n", warning)
+	}
 	for _, why := range without {
 		fmt.Fprintf(call.stderr, "meshbench: without %s\n", why)
 	}

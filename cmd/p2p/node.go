@@ -54,8 +54,8 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 		fmt.Fprintf(stderr, "p2p: the kernel grants a receive buffer of %d bytes, not %d: a burst may overflow it (net.core.rmem_max is the limit)\n",
 			granted, o.readBuffer)
 	}
-	if t := o.timing; isPeer && t.Heartbeat >= t.Deadline {
-		fmt.Fprintf(stderr, "p2p: warning: with -heartbeat %v this peer is silent for longer than a server's -deadline of %v allows, and will be removed again and again\n", t.Heartbeat, t.Deadline)
+	if warning := cli.TimingWarning(*o.timing); isPeer && warning != "" {
+		fmt.Fprintf(stderr, "p2p: %s\n", warning)
 	}
 	out.event(n.opened, hello)
 	return n, nil

@@ -100,3 +100,8 @@ func split(line string) (words []string, err error) {
 func HasListen(line string) bool {
 	return strings.Contains(line, "{port}") || strings.Contains(line, "{addr}")
 }
+
+// HasServer reports whether a command line is told where its peer's server is.
+func HasServer(line string) bool {
+	return strings.Contains(line, "{server}") || strings.Contains(line, "{server-port}")
+}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"flag"
+	"fmt"
 
 	"p2plocal/core"
 )
@@ -40,4 +41,12 @@ func Timing(fs *flag.FlagSet) *core.Timing {
 	fs.DurationVar(&t.Retry, "retry", t.Retry, "`interval` between the births of a peer that hears no answer; 0: one birth only")
 	fs.DurationVar(&t.Refresh, "refresh", t.Refresh, "`interval` between the births of a peer that is a member; 0: no more (default 0s)")
 	return &t
+}
+
+// TimingWarning says what a timing leads to that is allowed and hardly wanted; "": nothing.
+func TimingWarning(t core.Timing) string {
+	if t.Heartbeat < t.Deadline {
+		return ""
+	}
+	return fmt.Sprintf("warning: with -heartbeat %v a peer is silent for longer than the server's -deadline of %v allows, and is removed again and again", t.Heartbeat, t.Deadline)
 }
