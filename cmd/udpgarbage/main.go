@@ -26,7 +26,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	show, wipe := printing.Line(stderr, false)
+	show, wipe := printing.Line(stderr, o.Quiet)
 	say := func(line string) {
 		wipe()
 		fmt.Fprintf(stderr, "udpgarbage: %s\n", cli.Printable(line))
@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err := cli.CheckDirectory(o.out); err != nil {
 		return err
 	}
-	files, err := cli.Open(o.pcap)
+	files, err := cli.Open(o.pcap, o.JSON)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	wipe()
 	if len(result.Tallies) > 0 {
-		if e := report(stdout, result, o.json); e != nil && err == nil {
+		if e := report(stdout, files, result, o.Common); e != nil && err == nil {
 			err = e
 		}
 	}

@@ -145,7 +145,7 @@ func result(t *testing.T, args ...string) (r campaign.Result, err error) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	for {
-		err = run(t.Context(), append(args, "-json"), &stdout, &stderr)
+		err = run(t.Context(), append(args, "-json", "-"), &stdout, &stderr)
 		if err == nil || !strings.Contains(err.Error(), "are busy") { // a replay's: somebody else's for a while
 			break
 		}

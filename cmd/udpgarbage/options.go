@@ -17,7 +17,10 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-const usage = `udpgarbage sends hostile datagrams at a directory server or at a peer, and says
+const usage = `usage: udpgarbage [flags]
+       udpgarbage [flags] -mode replay FILE
+
+Udpgarbage sends hostile datagrams at a directory server or at a peer, and says
 whether it survived:
 
   udpgarbage                             attacks the server on 127.0.0.1:3000
@@ -78,7 +81,7 @@ const remoteRate = 1000
 // options are the command line.
 type options struct {
 	campaign.Config
-	json bool
+	cli.Common
 	pcap string
 	out  string
 }
@@ -105,7 +108,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs.BoolVar(&o.GSO, "gso", true, "flood with UDP_SEGMENT where the kernel has it: each datagram up to 64 times in a row")
 	fs.StringVar(&o.out, "findings", "udpgarbage-findings", "`directory` for the findings' files, made with the first of them")
 	fs.StringVar(&o.pcap, "pcap", "", "write all but floods to this `file`, for Wireshark")
-	fs.BoolVar(&o.json, "json", false, "print the result as JSON")
+	o.Register(fs)
 	remote := fs.Bool("allow-remote", false, fmt.Sprintf("let the target be on another address of this host, at %d datagrams a second at most", remoteRate))
 	files, err := cli.Parse(fs, args, usage, stdout)
 	if err != nil {
@@ -214,6 +217,12 @@ func (o *options) replay(files []string) error {
 	case replay && len(files) != 1:
 		return cli.Usagef("-mode replay with %d files, want one", len(files))
 	case !replay && len(files) > 0:
+		if _, err := cli.Address(files[0]); err == nil {
+			return cli.Usagef("argument %q, want -target %s for the server there", files[0], files[0])
+		}
+		if _, err := os.Stat(files[0]); err == nil {
+			return cli.Usagef("argument %q, want -mode replay %s to send what the file says", files[0], files[0])
+		}
 		return cli.Usagef("argument %q, want none without -mode replay", files[0])
 	case !replay:
 		return nil

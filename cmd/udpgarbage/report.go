@@ -8,21 +8,37 @@ import (
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/tw"
 
+	units "p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz/campaign"
 )
 
-func report(w io.Writer, r campaign.Result, asJSON bool) error {
-	if asJSON {
-		if r.Findings == nil {
-			r.Findings = []campaign.Finding{} // a list for programs
-		}
+// report writes the result wherever it is wanted.
+func report(stdout io.Writer, files cli.Outputs, r campaign.Result, o cli.Common) error {
+	if r.Findings == nil {
+		r.Findings = []campaign.Finding{} // a list for programs
+	}
+	asJSON := func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(r)
 	}
+	switch o.JSON {
+	case "-":
+		return asJSON(stdout)
+	case "":
+		return text(stdout, r, o.ASCII)
+	}
+	return cli.Join(text(stdout, r, o.ASCII), files.Write(o.JSON, asJSON))
+}
+
+func text(w io.Writer, r campaign.Result, ascii bool) error {
 	right := tw.AlignRight
-	t := tablewriter.NewTable(w, tablewriter.WithHeaderAutoFormat(tw.Off),
+	borders := tw.StyleLight
+	if ascii {
+		borders = tw.StyleASCII
+	}
+	t := tablewriter.NewTable(w, tablewriter.WithHeaderAutoFormat(tw.Off), tablewriter.WithSymbols(tw.NewSymbols(borders)),
 		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, right, right, right, right, right, right}}))
 	t.Header("what", "sent", "delivered", "bytes", "rate", "answers", "findings")
 	skipped := 0
@@ -30,9 +46,9 @@ func report(w io.Writer, r campaign.Result, asJSON bool) error {
 		skipped += y.Skipped
 		delivered := "-"
 		if r.Delivery {
-			delivered = fmt.Sprint(y.Delivered())
+			delivered = grouped(y.Delivered())
 		}
-		if err := t.Append(y.What, fmt.Sprint(y.Sent), delivered, short(float64(y.Bytes)), short(y.Rate()), fmt.Sprint(y.Answers), fmt.Sprint(y.Findings)); err != nil {
+		if err := t.Append(y.What, grouped(y.Sent), delivered, short(float64(y.Bytes)), short(y.Rate()), grouped(y.Answers), fmt.Sprint(y.Findings)); err != nil {
 			return err
 		}
 	}
@@ -54,10 +70,12 @@ func report(w io.Writer, r campaign.Result, asJSON bool) error {
 		fmt.Fprintf(w, "the target took %.1f s of CPU, at most %.1f MB and %d descriptors\n",
 			r.Usage.CPU.Seconds(), float64(r.Usage.Memory)/(1<<20), r.Usage.Descriptors)
 	}
-	_, err := fmt.Fprintf(w, "sent %d datagrams in %.1f s, %d findings, %d restarts\nto go on: -seed %d -ports %d -from %d\n",
-		r.Total.Sent, r.Elapsed.Seconds(), len(r.Findings), r.Restarts, r.Seed, r.Ports, r.Next)
+	_, err := fmt.Fprintf(w, "sent %s datagrams in %.1f s, %d findings, %d restarts\nto go on: -seed %d -ports %d -from %d\n",
+		grouped(r.Total.Sent), r.Elapsed.Seconds(), len(r.Findings), r.Restarts, r.Seed, r.Ports, r.Next)
 	return err
 }
+
+func grouped(n uint64) string { return units.Grouped(float64(n)) }
 
 func datagrams(n int) string {
 	if n == 1 {

@@ -117,7 +117,7 @@ func TestInterruptedWritesWhatItHas(t *testing.T) {
 	}()
 	var stdout, stderr bytes.Buffer
 	err := run(ctx, []string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "),
-		"-mode", "random", "-duration", "10h", "-findings", dir, "-json", "-pcap", file}, &stdout, &stderr)
+		"-mode", "random", "-duration", "10h", "-findings", dir, "-json", "-", "-pcap", file}, &stdout, &stderr)
 	var r campaign.Result
 	if e := json.Unmarshal(stdout.Bytes(), &r); e != nil || r.Total.Sent == 0 {
 		t.Errorf("%v: %s, want a result", e, stdout.Bytes())
