@@ -8,7 +8,7 @@ MUTATE      ?= core core/udp core/simnet core/wire bench/record bench/stat bench
 .PHONY: help build test check bench fuzz study mutate cover
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## compile the commands into bin/
 	@mkdir -p bin
@@ -25,8 +25,11 @@ check: ## gofmt, go vet, staticcheck, the direction of imports, darwin and windo
 	GOOS=darwin GOARCH=arm64 go vet ./...
 	GOOS=windows GOARCH=amd64 go vet ./...
 
-bench: ## run the Go benchmarks, with their ratios to the C baselines
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## run the Go benchmarks, with their ratios to the C baselines, and record them in reports/bench
+	@.ci/bench record
+
+bench-compare: ## run them and those of the last record in turns, and say what is significantly slower
+	@.ci/bench compare
 
 fuzz: ## run each native fuzz target for FUZZTIME (10s)
 	@.ci/fuzz $(FUZZTIME)
