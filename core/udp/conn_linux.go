@@ -26,6 +26,7 @@ type conn struct {
 	clock *clock // nil: the file's own deadlines have to do
 	alarm alarm
 	take  func([]packet) bool
+	six   bool // an IPv6 socket, which has IPv4 addresses mapped into its own
 
 	readable, writable func(fd uintptr) bool // methods as values, made once
 	readNow            func(fd uintptr)
@@ -59,14 +60,14 @@ const (
 type receiveBatch struct {
 	hdrs    [batchSize]mmsghdr
 	iovs    [batchSize]unix.Iovec
-	names   [batchSize]unix.RawSockaddrInet4
+	names   [batchSize]unix.RawSockaddrInet6 // or what fits into one
 	packets [batchSize]packet
 	space   []byte
 }
 
 type sendBatch struct {
 	hdrs  [core.MaxPeers]mmsghdr
-	names [core.MaxPeers]unix.RawSockaddrInet4
+	names [core.MaxPeers]unix.RawSockaddrInet6 // likewise
 	iov   unix.Iovec
 }
 
@@ -85,10 +86,9 @@ var receiveBatches = sync.Pool{New: func() any {
 var sendBatches = sync.Pool{New: func() any {
 	b := new(sendBatch)
 	for i := range b.hdrs {
-		b.names[i].Family = unix.AF_INET
 		h := &b.hdrs[i].hdr
 		h.Iov, h.Iovlen = &b.iov, 1
-		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&b.names[i])), unix.SizeofSockaddrInet4
+		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
 	}
 	return b
 }}
@@ -103,6 +103,7 @@ func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
 	if c.raw, err = file.SyscallConn(); err != nil {
 		return err
 	}
+	c.six = u.LocalAddr().(*net.UDPAddr).IP.To4() == nil
 	c.file, c.take, c.clock, c.alarm.ring = file, take, processClock(), file.SetReadDeadline
 	c.readable, c.writable = c.receive, c.send
 	c.readNow = func(fd uintptr) { c.receive(fd) }
@@ -205,7 +206,7 @@ func (c *conn) receive(fd uintptr) bool {
 	defer receiveBatches.Put(b)
 	for some := false; ; some = true {
 		for i := range b.hdrs {
-			b.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet4
+			b.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		}
 		r, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.hdrs)), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		switch e {
@@ -223,7 +224,7 @@ func (c *conn) receive(fd uintptr) bool {
 			name := &b.names[i]
 			port := (*[2]byte)(unsafe.Pointer(&name.Port))
 			b.packets[i] = packet{
-				from: netip.AddrPortFrom(netip.AddrFrom4(name.Addr), uint16(port[0])<<8|uint16(port[1])),
+				from: netip.AddrPortFrom(addrOf(name), uint16(port[0])<<8|uint16(port[1])),
 				data: b.space[i*slotSize:][:b.hdrs[i].n:b.hdrs[i].n],
 			}
 		}
@@ -231,6 +232,18 @@ func (c *conn) receive(fd uintptr) bool {
 			return true
 		}
 	}
+}
+
+// inet4 is a name as that of an IPv4 socket. The port stands at the same place in both.
+func inet4(name *unix.RawSockaddrInet6) *unix.RawSockaddrInet4 {
+	return (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
+}
+
+func addrOf(name *unix.RawSockaddrInet6) netip.Addr {
+	if name.Family == unix.AF_INET {
+		return netip.AddrFrom4(inet4(name).Addr)
+	}
+	return netip.AddrFrom16(name.Addr).Unmap()
 }
 
 // write sends one datagram to each address and counts those that failed.
@@ -242,13 +255,18 @@ func (c *conn) write(datagram []byte, to []netip.AddrPort) (failed int) {
 	for ; len(to) > 0; to = to[c.last:] {
 		c.first, c.last = 0, min(len(to), core.MaxPeers)
 		for i, a := range to[:c.last] {
-			port := a.Port()
-			if a.Addr().Is4() {
-				b.names[i].Addr = a.Addr().As4()
-			} else {
+			port, name := a.Port(), &b.names[i]
+			switch {
+			case c.six:
+				name.Family, name.Addr = unix.AF_INET6, a.Addr().As16()
+				b.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet6
+			case a.Addr().Is4():
+				name.Family, inet4(name).Addr = unix.AF_INET, a.Addr().As4()
+				b.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet4
+			default:
 				port = 0 // which the kernel refuses
 			}
-			*(*[2]byte)(unsafe.Pointer(&b.names[i].Port)) = [2]byte{byte(port >> 8), byte(port)}
+			*(*[2]byte)(unsafe.Pointer(&name.Port)) = [2]byte{byte(port >> 8), byte(port)}
 		}
 		if c.raw.Write(c.writable) != nil { // the socket was closed
 			c.failed += c.last - c.first

@@ -64,14 +64,22 @@ type packet struct {
 	data []byte
 }
 
-// Listen binds a UDP socket to an IPv4 address, port 0 for one that the kernel
-// chooses, and asks for a receive buffer of readBuffer bytes (0: the
+// Listen binds a UDP socket to an address, port 0 for one that the kernel
+// chooses and [::] for all of both families, and asks for a receive buffer of readBuffer bytes (0: the
 // kernel's default; Stats tells what came of it).
 func Listen(addr netip.AddrPort, readBuffer int) (*Socket, error) {
-	if !addr.Addr().Is4() {
-		return nil, fmt.Errorf("address %v is not IPv4 with a port", addr)
+	if !addr.IsValid() {
+		return nil, fmt.Errorf("address %v, want an IPv4 or IPv6 address with a port", addr)
 	}
-	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	network := "udp4"
+	switch {
+	case addr.Addr().Is6() && addr.Addr().IsUnspecified():
+		network = "udp" // for "udp6" does not hear IPv4
+	case addr.Addr().Is6():
+		network = "udp6"
+	}
+	u, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
 	if err != nil {
 		var sys *os.SyscallError
 		if errors.As(err, &sys) {

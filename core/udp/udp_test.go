@@ -300,13 +300,54 @@ func TestListenErrors(t *testing.T) {
 	if want := fmt.Sprintf("cannot listen on %v: ", s.Addr()); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), s.Addr().String()) != 1 {
 		t.Errorf("a port in use: %v, want %q and the reason", err, want)
 	}
-	for _, addr := range []string{"[::1]:0", "[::ffff:127.0.0.1]:0"} {
-		if _, err := Listen(netip.MustParseAddrPort(addr), 0); err == nil || err.Error() != "address "+addr+" is not IPv4 with a port" {
-			t.Errorf("%s: %v", addr, err)
-		}
-	}
 	if _, err := Listen(netip.AddrPort{}, 0); err == nil {
 		t.Error("no address at all is listened on")
+	}
+}
+
+// Every kind of socket hears and answers every kind of address that reaches it, under the name that it has.
+func TestFamilies(t *testing.T) {
+	if u, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback}); err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	} else {
+		u.Close()
+	}
+	for _, c := range []struct {
+		listen string
+		from   []string
+	}{
+		{"127.0.0.1:0", []string{"127.0.0.1"}}, {"[::ffff:127.0.0.1]:0", []string{"127.0.0.1"}}, {"0.0.0.0:0", []string{"127.0.0.1"}},
+		{"[::1]:0", []string{"::1"}}, {"[::]:0", []string{"127.0.0.1", "::1"}},
+	} {
+		s, err := Listen(netip.MustParseAddrPort(c.listen), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back []netip.AddrPort // who has sent is told so
+		serve(t, context.Background(), s, script{
+			step: func(_ time.Time, from netip.AddrPort, _ []byte) { back = append(back, from) },
+			poll: func(time.Time) (core.Outgoing, time.Time) {
+				if len(back) == 0 {
+					return core.Outgoing{}, time.Time{}
+				}
+				to := back
+				back = nil
+				return core.Outgoing{Datagram: []byte(to[0].String()), To: to}, time.Time{}
+			}})
+		for _, from := range c.from {
+			u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 0)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer u.Close()
+			send(t, u, netip.AddrPortFrom(netip.MustParseAddr(from), s.Addr().Port()), []byte("x"))
+			u.SetReadDeadline(time.Now().Add(patience))
+			b := make([]byte, 99)
+			n, err := u.Read(b)
+			if want := u.LocalAddr().String(); err != nil || string(b[:n]) != want {
+				t.Errorf("%s hears %q, %v from %s; want %q", c.listen, b[:n], err, from, want)
+			}
+		}
 	}
 }
 
