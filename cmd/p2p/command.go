@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,33 +74,25 @@ func parseSend(rest string) (command, error) {
 	return c, nil
 }
 
-// obey carries out the commands of stdin, a line each, until its end.
-func (n *node) obey(ctx context.Context, stdin io.Reader, stderr io.Writer, quit func()) {
-	fail := func(err error) {
-		if n.out.json {
-			n.out.reply(time.Now(), failure(err.Error()))
-		} else {
-			n.out.settle() // the answers to earlier commands come first
-			fmt.Fprintf(stderr, "p2p: %v\n", err)
-		}
-	}
-	lines := bufio.NewReaderSize(stdin, lineMost)
+// obey carries out commands, a line each, until the console's end.
+func (n *node) obey(ctx context.Context, c *console, quit func()) {
 	for ctx.Err() == nil {
-		line, err := lines.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			for errors.Is(err, bufio.ErrBufferFull) {
-				_, err = lines.ReadSlice('\n')
+		line, err := c.line()
+		bad := err
+		if err != errLongLine {
+			var x command
+			if x, bad = parseCommand(line); bad == nil && x.verb == "quit" || err != nil && c.typed {
+				quit()
+				return
 			}
-			fail(fmt.Errorf("a line of more than %d bytes is ignored", lineMost))
-		} else if c, bad := parseCommand(string(line)); bad != nil {
-			fail(bad)
-		} else if c.verb == "quit" {
-			quit()
-			return
-		} else if bad := n.do(c); bad != nil {
-			fail(bad)
+			if bad == nil {
+				bad = n.do(x)
+			}
 		}
-		if err != nil {
+		if bad != nil {
+			n.out.fail(c.stderr, bad)
+		}
+		if err != nil && err != errLongLine {
 			return // the end, or as good as that: the peer goes on
 		}
 	}

@@ -178,11 +178,11 @@ func TestLongText(t *testing.T) {
 
 func TestRefusedGlimpse(t *testing.T) {
 	t.Parallel()
-	p := newPrinter("server", false, false)
+	p := newPrinter("server", false, &output{})
 	n := &node{out: p}
 	n.refuse(&core.Event{Kind: core.Malformed, At: noon, Peer: core.Member{Addr: netip.MustParseAddrPort("127.0.0.1:9")},
 		Data: bytes.Repeat([]byte{0xAB}, 17), Err: errors.New("malformed: x")})
-	if got, want := string(p.pending), "server refused 17 bytes "+strings.Repeat("ab", 16)+"... from 127.0.0.1:9: malformed: x\n"; got != want {
+	if got, want := string(p.outputs[0].pending), "server refused 17 bytes "+strings.Repeat("ab", 16)+"... from 127.0.0.1:9: malformed: x\n"; got != want {
 		t.Errorf("printed %q, want %q", got, want)
 	}
 }

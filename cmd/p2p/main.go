@@ -7,7 +7,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"sync"
 	"time"
 
 	"p2plocal/cmd/internal/cli"
@@ -19,12 +18,26 @@ func main() {
 	})
 }
 
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (failed error) {
 	o, err := parse(args, stdout)
 	if err != nil {
 		return err
 	}
-	out := newPrinter(o.self(), o.json, o.quiet)
+	files, err := cli.Open(o.json)
+	if err != nil {
+		return err
+	}
+	c := newConsole(stdin, stdout, stderr)
+	text := &output{w: stdout, json: o.json == "-", ascii: o.ascii}
+	outputs := []*output{text}
+	if file := files[o.json]; file != nil {
+		if err := file.Begin(); err != nil {
+			return err
+		}
+		defer func() { failed = cmp.Or(failed, file.End(nil)) }()
+		outputs = append(outputs, &output{w: file, json: true})
+	}
+	out := newPrinter(o.self(), o.quiet, outputs...)
 	n, err := open(o, out, stderr)
 	if err != nil {
 		return err
@@ -40,18 +53,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	var printing sync.WaitGroup
-	printing.Go(func() {
-		out.run(stdout)
-		end() // nobody sees what is not written
-	})
 	if n.peer != nil {
+		c.edited(stdin)
+		defer c.restore()
+		text.w = c.stdout
 		// A read cannot be called off: this goroutine ends with its input, or the process.
-		go n.obey(ctx, stdin, stderr, end)
+		go n.obey(ctx, c, end)
+	}
+	for _, x := range outputs {
+		go func() {
+			out.write(x)
+			end() // nobody sees what is not written
+		}()
 	}
 	err = n.socket.Serve(ctx, n.machine)
 	ended := time.Now()
-	out.end(ended, n.stats(ended).event("ended", "ended after"))
-	printing.Wait()
-	return cmp.Or(err, out.err)
+	return cmp.Or(err, out.end(ended, n.stats(ended).event("ended", "ended after")))
 }

@@ -21,7 +21,7 @@ const usage = `usage: p2p [flags]              the directory server
 A peer reads commands from its standard input; "help" lists them. The end of
 the input does not end the peer; "quit", Ctrl-C or SIGTERM do, and the counters
 are printed then. Exit code: 0 after that, 1 for a failure (a port in use, a
-full disk), 2 for bad arguments.
+full disk, an output that nobody takes), 2 for bad arguments.
 
 A reason for which datagrams are refused is printed with the first 3 of them,
 and then as one count a second, until there has been none for 10 s.
@@ -65,7 +65,8 @@ type options struct {
 	timing        *core.Timing
 	sourceCheck   bool
 	readBuffer    int
-	quiet, json   bool
+	quiet, ascii  bool
+	json          string // a file, or - for stdout
 	metrics       string
 	metricsRemote bool
 }
@@ -96,7 +97,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.BoolVar(&o.sourceCheck, "source-check", false, "the server takes a birth or keep-alive only from the port that it names")
 	fs.IntVar(&o.readBuffer, "rcvbuf", udp.ReadBuffer, "socket receive buffer to ask for, in `bytes`; 0: the kernel's default")
 	fs.BoolVar(&o.quiet, "quiet", false, "print no events, only answers to commands and the counters at the end")
-	fs.BoolVar(&o.json, "json", false, "print one JSON object a line")
+	fs.BoolVar(&o.ascii, "ascii", false, "no character above ASCII in the text")
+	fs.StringVar(&o.json, "json", "", "write what is printed as JSON, an object a line, to `file` as well, which is there at the end; - is standard output, in place of the text")
 	fs.StringVar(&o.metrics, "metrics", "", "serve /debug/vars (expvar) and /debug/pprof/ over HTTP at this loopback `address`")
 	fs.BoolVar(&o.metricsRemote, "metrics-remote", false, "let -metrics be an address that others can reach")
 	others, err := cli.Parse(fs, args, usage, stdout)
@@ -111,7 +113,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 			return nil, err
 		}
 	default:
-		return nil, cli.Usagef("got %d arguments %q, want none (the server) or 2: a peer's NAME PORT", len(others), others)
+		return nil, cli.Usagef("got %q, want nothing for the server, or a peer's NAME PORT, such as A 3001; a server's address is that of -listen and of a peer's -server", others)
 	}
 	foreign, role := peersFlags, "a peer: want its NAME PORT too, or not the flag"
 	if o.peer.Name != "" {

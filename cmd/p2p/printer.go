@@ -1,35 +1,51 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode/utf8"
+
+	"p2plocal/cmd/internal/cli"
 )
 
 const (
 	pendingMost = 1 << 20          // bytes that may wait to be written
+	writeMost   = 1 << 16          // bytes in one write, if lines are shorter
+	endWait     = 2 * time.Second  // for one write at the end, which nobody may read
 	firstFew    = 3                // occurrences of one reason that are printed in full
 	calm        = 10 * time.Second // after which a reason is news again
 )
 
-// A printer turns events into lines. It never makes its caller wait for the
+// A printer turns events into lines. It never makes its caller wait for an
 // output: a machine that stood still while a terminal is stopped (Ctrl-S) or a
 // pipe is full would be removed. Lines for which there is no room are counted.
 type printer struct {
-	self        string
-	json, quiet bool
+	self  string
+	quiet bool
 
 	mu      sync.Mutex
+	outputs []*output
+	tallies map[string]*tally
+	ended   bool
+}
+
+// output is one place that lines go to.
+type output struct {
+	w           io.Writer
+	json, ascii bool
+
 	pending []byte
 	waiting []chan struct{} // closed when what is pending has been written
 	lost    uint64
-	tallies map[string]*tally
-	ended   bool
-
 	wake    chan struct{} // has a value: look at what is pending
-	stopped chan struct{} // closed when run has returned
+	writes  atomic.Uint64
+	stopped chan struct{} // closed when write has returned
 	err     error         // what writing failed with; valid from then on
 }
 
@@ -40,8 +56,11 @@ type tally struct {
 	more    uint64 // not printed, since the last count was
 }
 
-func newPrinter(self string, json, quiet bool) *printer {
-	return &printer{self: self, json: json, quiet: quiet, tallies: map[string]*tally{}, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+func newPrinter(self string, quiet bool, outputs ...*output) *printer {
+	for _, o := range outputs {
+		o.wake, o.stopped = make(chan struct{}, 1), make(chan struct{})
+	}
+	return &printer{self: self, quiet: quiet, outputs: outputs, tallies: map[string]*tally{}}
 }
 
 // event prints what has happened.
@@ -55,7 +74,7 @@ func (p *printer) event(now time.Time, e event) {
 func (p *printer) reply(now time.Time, e event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.add(now, e)
+	p.add(now, e, false)
 }
 
 // often prints what anybody can make happen any number of times a second: the
@@ -77,7 +96,7 @@ func (p *printer) often(now time.Time, reason string, make func() event) {
 	t.last = now
 	if t.printed < firstFew {
 		t.printed++
-		p.add(now, make())
+		p.add(now, make(), false)
 	} else {
 		t.more++
 	}
@@ -96,73 +115,111 @@ func (p *printer) count(now time.Time) {
 	slices.Sort(reasons)
 	for _, reason := range reasons {
 		t := p.tallies[reason]
-		p.add(now, more(reason, t.more))
+		p.add(now, more(reason, t.more), false)
 		t.more = 0
 	}
 }
 
-// add appends a line if there is room. The mutex is held, as below.
-func (p *printer) add(now time.Time, e event) {
-	if len(p.pending) >= pendingMost {
-		p.lost++
-		return
-	}
-	p.sayLost(now)
-	p.line(now, e)
-	p.poke()
-}
-
-func (p *printer) sayLost(now time.Time) {
-	if p.lost > 0 {
-		p.line(now, lost(p.lost))
-		p.lost = 0
+// add appends a line where there is room, or has to be. The mutex is held.
+func (p *printer) add(now time.Time, e event, always bool) {
+	for _, o := range p.outputs {
+		if len(o.pending) >= pendingMost && !always {
+			o.lost++
+			continue
+		}
+		if o.lost > 0 {
+			o.line(p.self, now, lost(o.lost))
+			o.lost = 0
+		}
+		o.line(p.self, now, e)
+		o.poke()
 	}
 }
 
-func (p *printer) poke() {
+func (o *output) poke() {
 	select {
-	case p.wake <- struct{}{}:
+	case o.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (p *printer) line(now time.Time, e event) {
-	if p.json {
-		p.pending = appendJSON(p.pending, now, e)
-	} else {
-		p.pending = fmt.Appendf(p.pending, "%s %s\n", p.self, e.text)
+func (o *output) line(self string, now time.Time, e event) {
+	switch {
+	case o.json:
+		o.pending = appendJSON(o.pending, now, e)
+	case o.ascii:
+		for _, r := range self + " " + e.text + "\n" {
+			if r < utf8.RuneSelf {
+				o.pending = append(o.pending, byte(r))
+			} else {
+				escaped := strconv.QuoteRuneToASCII(r)
+				o.pending = append(o.pending, escaped[1:len(escaped)-1]...)
+			}
+		}
+	default:
+		o.pending = fmt.Appendf(o.pending, "%s %s\n", self, e.text)
 	}
 }
 
-// end prints the last line, whether there is room or not, and makes run end
-// when it has written everything.
-func (p *printer) end(now time.Time, e event) {
+// end prints the last line, whether there is room or not, and waits until all is
+// written, but not for an output that takes nothing.
+func (p *printer) end(now time.Time, e event) error {
 	p.count(now)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sayLost(now)
-	p.line(now, e)
+	p.add(now, e, true)
 	p.ended = true
-	p.poke()
+	p.mu.Unlock()
+	var errs []error
+	for _, o := range p.outputs {
+		errs = append(errs, o.finish())
+	}
+	return cli.Join(errs...)
 }
 
-// settle waits until all that is printed has been written. Only who may wait
-// for the output may call it.
-func (p *printer) settle() {
-	written := make(chan struct{})
-	p.mu.Lock()
-	p.waiting = append(p.waiting, written)
-	p.poke()
-	p.mu.Unlock()
-	select {
-	case <-written:
-	case <-p.stopped:
+func (o *output) finish() error {
+	for {
+		before := o.writes.Load()
+		select {
+		case <-o.stopped:
+			return o.err
+		case <-time.After(endWait):
+			if o.writes.Load() == before {
+				return fmt.Errorf("cannot write the output: nobody has taken any for %v", endWait)
+			}
+		}
 	}
 }
 
-// run writes to w until the printer is ended, or w fails.
-func (p *printer) run(w io.Writer) {
-	defer close(p.stopped)
+// fail says what a command has failed with, after the answers to earlier ones.
+func (p *printer) fail(stderr io.Writer, err error) {
+	if p.outputs[0].json {
+		p.reply(time.Now(), failure(err.Error()))
+		return
+	}
+	p.settle()
+	fmt.Fprintf(stderr, "p2p: %v\n", err)
+}
+
+// settle waits until all that is printed has been written, but not for an output that
+// takes nothing. Only who may wait for the output may call it.
+func (p *printer) settle() {
+	for _, o := range p.outputs {
+		written := make(chan struct{})
+		p.mu.Lock()
+		o.waiting = append(o.waiting, written)
+		o.poke()
+		p.mu.Unlock()
+		select {
+		case <-written:
+		case <-o.stopped:
+		case <-time.After(endWait):
+		}
+	}
+}
+
+// write writes what comes for an output until the printer is ended, or writing fails.
+func (p *printer) write(o *output) {
+	defer close(o.stopped)
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	var lines []byte
@@ -170,19 +227,25 @@ func (p *printer) run(w io.Writer) {
 		select {
 		case now := <-second.C:
 			p.count(now)
-		case <-p.wake:
+		case <-o.wake:
 		}
 		p.mu.Lock()
-		lines, p.pending = p.pending, lines[:0]
-		waiting := p.waiting
-		p.waiting = nil
+		lines, o.pending = o.pending, lines[:0]
+		waiting := o.waiting
+		o.waiting = nil
 		ended = p.ended
 		p.mu.Unlock()
-		if len(lines) > 0 {
-			if _, err := w.Write(lines); err != nil {
-				p.err = fmt.Errorf("cannot write the output: %w", err)
+		for rest := lines; len(rest) > 0; {
+			n := min(len(rest), writeMost)
+			if end := bytes.LastIndexByte(rest[:n], '\n'); end >= 0 {
+				n = end + 1
+			}
+			if _, err := o.w.Write(rest[:n]); err != nil {
+				o.err = fmt.Errorf("cannot write the output: %w", err)
 				return
 			}
+			o.writes.Add(1)
+			rest = rest[n:]
 		}
 		for _, written := range waiting {
 			close(written)

@@ -8,15 +8,15 @@ import (
 
 func TestOften(t *testing.T) {
 	t.Parallel()
-	p := newPrinter("server", false, false)
+	p := newPrinter("server", false, new(output))
 	now := noon
 	printed := func(want ...string) {
 		t.Helper()
-		got := strings.ReplaceAll(string(p.pending), "server ", "")
+		got := strings.ReplaceAll(string(p.outputs[0].pending), "server ", "")
 		if want := strings.Join(append(want, ""), "\n"); got != want {
 			t.Errorf("at %v printed\n%swant\n%s", now.Sub(noon), got, want)
 		}
-		p.pending = p.pending[:0]
+		p.outputs[0].pending = p.outputs[0].pending[:0]
 	}
 	flood := func(reason string, n int) {
 		for range n {
@@ -45,17 +45,22 @@ func TestOften(t *testing.T) {
 	printed("x")
 	flood("y", 4)
 	printed("y", "y", "y")
-	p.end(now, failure("end"))
+	go p.end(now, failure("end"))
+	for ended := false; !ended; {
+		p.mu.Lock()
+		ended = p.ended
+		p.mu.Unlock()
+	}
 	printed("counted 1 more: y", "end")
 }
 
 func TestOftenQuiet(t *testing.T) {
 	t.Parallel()
-	p := newPrinter("server", false, true)
+	p := newPrinter("server", true, new(output))
 	p.often(noon, "x", func() event { return failure("x") })
 	p.event(noon, failure("y"))
 	p.reply(noon, failure("z"))
-	if got := string(p.pending); got != "server z\n" {
+	if got := string(p.outputs[0].pending); got != "server z\n" {
 		t.Errorf("a quiet printer prints %q", got)
 	}
 }
@@ -67,32 +72,43 @@ type stopped struct {
 }
 
 func (s *stopped) Write(b []byte) (int, error) {
-	s.called <- struct{}{}
+	select {
+	case s.called <- struct{}{}:
+	default:
+	}
 	<-s.release
 	return s.Builder.Write(b)
 }
 
 func TestSlowOutput(t *testing.T) {
 	t.Parallel()
-	p := newPrinter("server", false, false)
 	w := &stopped{called: make(chan struct{}, 10), release: make(chan struct{})}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.run(w)
-	}()
+	p := newPrinter("server", false, &output{w: w})
+	go p.write(p.outputs[0])
 	p.event(noon, failure("first"))
 	<-w.called
 	long := strings.Repeat("x", pendingMost/4)
 	for range 7 {
 		p.event(noon, failure(long)) // none of these may wait
 	}
-	p.end(noon, failure("end"))
+	p.mu.Lock()
 	close(w.release)
-	<-done
+	p.mu.Unlock()
+	if err := p.end(noon, failure("end")); err != nil {
+		t.Error(err)
+	}
 	got := strings.ReplaceAll(w.String(), long, "long")
 	want := strings.Repeat("server long\n", 4)
 	if want = "server first\n" + want + "server has not printed 3 lines: the output was too slow\nserver end\n"; got != want {
 		t.Errorf("printed\n%swant\n%s", got, want)
+	}
+}
+
+func TestASCII(t *testing.T) {
+	t.Parallel()
+	o := &output{ascii: true}
+	o.line("peerA", noon, message(b, []byte("é \xff \"😀")))
+	if got, want := string(o.pending), `peerA received vanilla message: "\u00e9 \xff \"\U0001f600"`+"\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,8 +26,8 @@ func TestUsage(t *testing.T) {
 		args []string
 		line string
 	}{
-		{[]string{"A"}, `got 1 arguments ["A"], want none (the server) or 2: a peer's NAME PORT`},
-		{[]string{"A", "1", "2"}, `got 3 arguments ["A" "1" "2"], want none (the server) or 2: a peer's NAME PORT`},
+		{[]string{"A"}, `got ["A"], want nothing for the server, or a peer's NAME PORT, such as A 3001; a server's address is that of -listen and of a peer's -server`},
+		{[]string{"A", "1", "2"}, `got ["A" "1" "2"], want nothing for the server, or a peer's NAME PORT, such as A 3001; a server's address is that of -listen and of a peer's -server`},
 		{[]string{"", "3001"}, `name "", want one printable ASCII character`},
 		{[]string{"AB", "3001"}, `name "AB", want one printable ASCII character`},
 		{[]string{"\x1b", "3001"}, `name "\x1b", want one printable ASCII character`},
@@ -116,7 +117,7 @@ func TestOutputFails(t *testing.T) {
 func TestBufferGranted(t *testing.T) {
 	t.Parallel()
 	const asked = maxReadBuffer
-	server := within(t, "-json", "-listen", "127.0.0.1:0", "-rcvbuf", fmt.Sprint(asked))
+	server := within(t, "-json", "-", "-listen", "127.0.0.1:0", "-rcvbuf", fmt.Sprint(asked))
 	var e struct {
 		Granted int `json:"buffer_granted"`
 	}
@@ -198,7 +199,7 @@ func TestCommands(t *testing.T) {
 	a.out.expect(t, `peerA received directory of 1 peer: A .*`)
 	a.say(t, "send hello")
 	a.out.expect(t, `peerA has nobody to send to: no other peer is in its directory`)
-	b := within(t, peerWith("B", portB, "-server", addr, "-broadcast", "0", "-json")...)
+	b := within(t, peerWith("B", portB, "-server", addr, "-broadcast", "0", "-json", "-")...)
 	a.out.expect(t, `peerA received directory of 2 peers: A B \(added B\)`)
 	b.out.expect(t, `.*"event":"directory",.*`)
 
@@ -298,5 +299,33 @@ func TestErrorsInOrder(t *testing.T) {
 	got := out.b.String()
 	if _, rest, ok := strings.Cut(got, "removed again and again\n"); !ok || !strings.HasPrefix(rest, want.String()) {
 		t.Errorf("got\n%swant a warning of the heartbeat and\n%s", got, want.String())
+	}
+}
+
+// -json writes a file beside the text on stdout.
+func TestJSONFile(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "events")
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"A", freePort(t), "-server", "localhost:1", "-json", name}, strings.NewReader("peers\nbad\nquit\n"), &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for line := range bytes.Lines(b) {
+		var e struct{ Event string }
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Error(err)
+		}
+		kinds = append(kinds, e.Event)
+	}
+	if got := strings.Join(kinds, " "); got != "started peers ended" {
+		t.Errorf("the file has the events %s", got)
+	}
+	if !strings.HasPrefix(out.String(), "peerA listens on ") || !strings.Contains(out.String(), "peerA ended after ") {
+		t.Errorf("stdout has\n%s", out.String())
 	}
 }

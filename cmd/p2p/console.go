@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"p2plocal/cmd/internal/printing"
+)
+
+// A console is where commands come from and everything goes to.
+type console struct {
+	line           func() (string, error) // the next command
+	typed          bool                   // by a person, whose Ctrl-C is the input's end
+	stdout, stderr io.Writer
+	restore        func()
+}
+
+var errLongLine = fmt.Errorf("a line of more than %d bytes is ignored", lineMost)
+
+func newConsole(stdin io.Reader, stdout, stderr io.Writer) *console {
+	lines := bufio.NewReaderSize(stdin, lineMost)
+	return &console{restore: func() {}, stdout: stdout, stderr: stderr, line: func() (string, error) {
+		line, err := lines.ReadSlice('\n')
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return string(line), err
+		}
+		for errors.Is(err, bufio.ErrBufferFull) {
+			_, err = lines.ReadSlice('\n')
+		}
+		return "", errLongLine
+	}}
+}
+
+// edited is a console that shows what comes above the line that is being typed, if it
+// is a terminal.
+func (c *console) edited(stdin io.Reader) *console {
+	in, ok := stdin.(*os.File)
+	out, terminal := printing.Terminal(c.stdout)
+	if !ok || !terminal || !term.IsTerminal(int(in.Fd())) {
+		return c
+	}
+	before, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		return c
+	}
+	editor := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{in, out}, "> ")
+	screen := resized{editor, out}
+	c.stdout, c.line, c.typed = screen, editor.ReadLine, true
+	if _, same := printing.Terminal(c.stderr); same {
+		c.stderr = screen
+	}
+	c.restore = func() {
+		term.Restore(int(in.Fd()), before)
+		fmt.Fprint(out, "\r\x1b[K") // the prompt
+	}
+	return c
+}
+
+// resized is a terminal whose size may have changed.
+type resized struct {
+	*term.Terminal
+	file *os.File
+}
+
+func (r resized) Write(b []byte) (int, error) {
+	if width, height, err := term.GetSize(int(r.file.Fd())); err == nil && width > 0 {
+		r.SetSize(width, height)
+	}
+	return r.Terminal.Write(b)
+}
