@@ -94,6 +94,7 @@ type Schedule struct {
 	Interval time.Duration // from one to the next; 0: no broadcasts
 	End      time.Time     // none is due from here on; zero: they go on
 	Size     int           // bytes that the text is filled up to
+	Owed     bool          // all are sent, however late; else those of a suspension are given up
 }
 
 // Broadcast makes the peer broadcast by a schedule from now on. Only its Size
@@ -222,7 +223,7 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 		}
 		return p.send(now, q.asked, TypeVanilla, q.datagram, q.to), now
 	}
-	if due(now, p.tick) && now.Sub(p.tick) > t.Deadline {
+	if !p.schedule.Owed && due(now, p.tick) && now.Sub(p.tick) > t.Deadline {
 		// Not busy but suspended, and for so long that the mesh has removed it:
 		// what it has missed is not worth flooding the others with.
 		missed := now.Sub(p.tick) / p.schedule.Interval

@@ -13,11 +13,26 @@ import (
 type Life struct {
 	Timing     core.Timing
 	Server     netip.AddrPort
-	First      int64         // when its first broadcast is due, by the clock
-	Interval   time.Duration // between its broadcasts; 0: none
-	Fill       int           // bytes of a broadcast's text
+	Broadcasts Broadcasts
 	Impair     result.Impairment
 	ImpairSeed uint64
+}
+
+// Broadcasts are a core.Schedule, by the clock.
+type Broadcasts struct {
+	First, End int64 // of them, and before when they end; 0: never
+	Interval   time.Duration
+	Size       int
+	Owed       bool
+}
+
+// schedule is b as somebody tells the time to whom it is now.
+func (b Broadcasts) schedule(c record.Clock, now time.Time) core.Schedule {
+	s := core.Schedule{First: c.Time(now, b.First), Interval: b.Interval, Size: b.Size, Owed: b.Owed}
+	if b.End > 0 {
+		s.End = c.Time(now, b.End)
+	}
+	return s
 }
 
 // A Member holds one machine on one socket, which outlives it: a datagram for a
@@ -79,7 +94,7 @@ func (s *Member) Join(l Life) (err error) {
 			return
 		}
 		s.rec.Reset(now)
-		p.Broadcast(core.Schedule{First: s.rec.Clock.Time(now, l.First), Interval: l.Interval, Size: l.Fill})
+		p.Broadcast(l.Broadcasts.schedule(s.rec.Clock, now))
 		s.peer = p
 		s.run(p, l.Impair, l.ImpairSeed)
 	})
@@ -107,11 +122,11 @@ func (s *Member) Kill() {
 	})
 }
 
-// Broadcast has the peer broadcast from first on and before end.
-func (s *Member) Broadcast(first, end int64, interval time.Duration, fill int) {
+// Broadcast has the peer broadcast by a schedule from now on.
+func (s *Member) Broadcast(b Broadcasts) {
 	s.Sock.Do(func(now time.Time) {
 		if s.peer != nil {
-			s.peer.Broadcast(core.Schedule{First: s.rec.Clock.Time(now, first), Interval: interval, End: s.rec.Clock.Time(now, end), Size: fill})
+			s.peer.Broadcast(b.schedule(s.rec.Clock, now))
 		}
 	})
 }

@@ -107,10 +107,10 @@ func (m *Mesh) host() netip.Addr { return m.Server.Addr().Addr() }
 
 // Birth starts peer i's life.
 func (m *Mesh) Birth(i int) error {
-	l := Life{Timing: m.Timing, Server: m.Server.Addr(), First: m.Schedule[i], Interval: m.Timing.Broadcast,
-		Fill: m.opt.Payload, Impair: m.Impair, ImpairSeed: m.seed}
-	if l.First == 0 {
-		l.First = m.Clock.Now() + int64(m.Timing.Broadcast)
+	l := Life{Timing: m.Timing, Server: m.Server.Addr(), Impair: m.Impair, ImpairSeed: m.seed,
+		Broadcasts: Broadcasts{First: m.Schedule[i], Interval: m.Timing.Broadcast, Size: m.opt.Payload}}
+	if l.Broadcasts.First == 0 {
+		l.Broadcasts.First = m.Clock.Now() + int64(m.Timing.Broadcast)
 	}
 	if err := m.Peers[i].Join(l); err != nil {
 		return fmt.Errorf("peer %s: %w", record.QuoteName(i), err)

@@ -29,7 +29,7 @@ type peer interface {
 	Kill()             // end the life without a word
 	Pause() error      // stop the process, or what is like it
 	Resume()
-	Broadcast(first, end int64, interval time.Duration, fill int)
+	Broadcast(b Broadcasts)
 	Silence() // send nothing more
 	Stop()    // leave for good and free everything
 }
@@ -73,12 +73,9 @@ func (p *localPeer) Stop() {
 // command is what a mesh tells a peer process, one JSON object a line. Each is
 // answered by a line: empty, or what went wrong.
 type command struct {
-	Do       string        `json:"do"`
-	Life     *Life         `json:"life,omitempty"`
-	First    int64         `json:"first,omitempty"`
-	End      int64         `json:"end,omitempty"`
-	Interval time.Duration `json:"interval,omitempty"`
-	Fill     int           `json:"fill,omitempty"`
+	Do         string      `json:"do"`
+	Life       *Life       `json:"life,omitempty"`
+	Broadcasts *Broadcasts `json:"broadcasts,omitempty"`
 }
 
 // childEnv marks a peer process; its value is the slot's number, or senderChild.
@@ -153,7 +150,7 @@ func (s *Member) obey(o command) error {
 	case "rebirth":
 		s.Rejoin()
 	case "broadcast":
-		s.Broadcast(o.First, o.End, o.Interval, o.Fill)
+		s.Broadcast(*o.Broadcasts)
 	case "silence":
 		s.Silence()
 		s.rec.Slot.Unsent.Store(s.Sock.Stats().SendFailures)
@@ -239,8 +236,8 @@ func (p *ProcessPeer) Join(l Life) error {
 func (p *ProcessPeer) drain() { p.mine.Dead.Add(p.sock.Discard()) }
 
 func (p *ProcessPeer) Rejoin() { p.tell(command{Do: "rebirth"}) }
-func (p *ProcessPeer) Broadcast(first, end int64, interval time.Duration, fill int) {
-	p.tell(command{Do: "broadcast", First: first, End: end, Interval: interval, Fill: fill})
+func (p *ProcessPeer) Broadcast(b Broadcasts) {
+	p.tell(command{Do: "broadcast", Broadcasts: &b})
 }
 func (p *ProcessPeer) Silence() { p.tell(command{Do: "silence"}) }
 
@@ -320,10 +317,10 @@ func (p *ExternalPeer) Resume() {
 	}
 }
 
-func (p *ExternalPeer) Rejoin()                                    {}
-func (p *ExternalPeer) Broadcast(int64, int64, time.Duration, int) {}
-func (p *ExternalPeer) Silence()                                   { p.Kill() }
-func (p *ExternalPeer) Stop()                                      { p.Kill(); p.release() }
+func (p *ExternalPeer) Rejoin()              {}
+func (p *ExternalPeer) Broadcast(Broadcasts) {}
+func (p *ExternalPeer) Silence()             { p.Kill() }
+func (p *ExternalPeer) Stop()                { p.Kill(); p.release() }
 
 // usage is what a process and all that it has started have used: CPU time and, while
 // it lives, most resident memory: a dead one's, in getrusage(2), is also this program's

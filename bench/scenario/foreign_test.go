@@ -64,7 +64,10 @@ func foreign(args []string) int {
 			os.Exit(code)
 		}()
 	}
-	if fate[0] == "peer" {
+	switch fate[0] {
+	case "standstill":
+		return standStill()
+	case "peer":
 		return foreignPeer(args)
 	}
 	return foreignServer(args)

@@ -120,7 +120,7 @@ func garbageScenario(s *Run) error {
 			return err
 		}
 		guests.begin(s.ctx)
-		w := s.window(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
+		w := s.window(s.opt.Warmup, s.opt.Duration, s.opt.Interval, true)
 		after := mesh.PeakOf(os.Getpid())
 		guests.end()
 		v, err := x.Stop()

@@ -9,6 +9,7 @@ import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
+	"p2plocal/fuzz/target"
 )
 
 func newRun(ctx context.Context, cfg *result.Config, seed uint64, what *Scenario, status *Status, p Progress) *Run {
@@ -41,6 +42,14 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 		}()
 		s.ctx = ctx
 		what.World = mesh.NewVirtualWorld(s.cfg.Simulation, s.seed, s.out.Name, s.progress.virtual, enough)
+	}
+	if !s.simulated() {
+		monitor, err := target.NewMonitor()
+		if err != nil {
+			return err
+		}
+		s.monitor = monitor
+		defer monitor.Close()
 	}
 	m, err := mesh.NewMesh(s.ctx, s.cfg, s.seed, what)
 	if err != nil {
@@ -120,6 +129,7 @@ func (s *Run) sampleMemory() {
 // finishMesh ends the mesh and adds it up.
 func (s *Run) finishMesh() {
 	m := s.Mesh
+	s.checkStandstills()
 	s.checkAlive()
 	if m.Ours != nil { // those who fall silent now will be missed
 		times, _ := m.Ours.Removals(&m.Roster, 0, 0, m.Clock.Now())

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(foreignEnv) != "" {
 		os.Exit(foreign(os.Args[1:]))
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("p2plocal/fuzz/target.startTied")) // lives as long as the process
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("p2plocal/fuzz/target.startTied"), goleak.IgnoreAnyFunction("p2plocal/core/udp.newClock.func1")) // live as long as the process
 }
 
 // quick is a mesh on timing ten times as fast as the protocol's.

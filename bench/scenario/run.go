@@ -14,6 +14,7 @@ import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
+	"p2plocal/fuzz/target"
 )
 
 // Run is one scenario while it runs: it makes meshes, and gathers what all
@@ -26,6 +27,7 @@ type Run struct {
 	opt        *result.Options
 	seed       uint64
 	status     *Status
+	monitor    *target.Monitor // of this machine, while a mesh is there; nil: it is none
 	progress   Progress
 	out        result.Scenario
 

@@ -163,7 +163,7 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	s.Store.Latency.Reset()
 	s.Store.Timer.Reset()
 	began := s.Clock.Now()
-	w := s.window(0, d, max(interval, 1))
+	w := s.window(0, d, max(interval, 1), false)
 	s.meterOff()
 	s.stopBroadcasts()
 	s.Drain(2 * time.Second)

@@ -21,6 +21,27 @@ func (s *Run) fail(format string, args ...any) {
 	}
 }
 
+// checkStandstills names the times in which this machine or process stood still. Whom
+// a server then removes lives; and where it stood for longer than the protocol
+// forgives, only messages that are owed are measured all the same.
+func (s *Run) checkStandstills() {
+	if s.monitor == nil {
+		return
+	}
+	t, times, longest := s.cfg.Timing, 0, time.Duration(0)
+	for _, x := range s.monitor.Standstills(time.Time{}) {
+		times, longest = times+1, max(longest, x.Took())
+		s.Roster.Forget(s.Clock.At(x.From), s.Clock.At(x.To)+int64(2*t.Deadline+t.Reap))
+	}
+	if times == 0 {
+		return
+	}
+	s.warn("this machine, or process, stood still %d times, for up to %v", times, longest.Round(10*time.Millisecond))
+	if longest > t.Deadline-t.Heartbeat && !s.scenario.Broadcasts && s.out.Unmeasured == "" {
+		s.out.Unmeasured = fmt.Sprintf("this machine, or process, stood still for %v", longest.Round(10*time.Millisecond))
+	}
+}
+
 // checkAlive says who of those that should be alive is not. It must come before
 // the mesh falls silent, which ends the others.
 func (s *Run) checkAlive() {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
@@ -14,7 +15,7 @@ import (
 func (s *Run) stopBroadcasts() {
 	for i, p := range s.Peers {
 		if s.Alive.Has(i) {
-			p.Broadcast(0, 0, 0, s.opt.Payload)
+			p.Broadcast(mesh.Broadcasts{Size: s.opt.Payload})
 		}
 	}
 }
@@ -25,7 +26,7 @@ const startDelay = 100 * time.Millisecond
 // measureWindow has everybody broadcast through a measured window and writes down how
 // that went.
 func (s *Run) measureWindow(warmup, duration, interval time.Duration) {
-	s.finishWindow(s.window(warmup, duration, interval))
+	s.finishWindow(s.window(warmup, duration, interval, true))
 }
 
 // finishWindow ends the broadcasting and writes down what became of the window.
@@ -52,7 +53,9 @@ type window struct {
 	ticks    uint64 // that the schedule has in it
 }
 
-func (s *Run) window(warmup, duration, interval time.Duration) window {
+// window has everybody broadcast through one. What is owed after a standstill is sent
+// however late that is, or else given up after the deadline.
+func (s *Run) window(warmup, duration, interval time.Duration, owed bool) window {
 	start := s.Clock.Now() + int64(startDelay)
 	ticked := s.ticked()
 	w := window{from: start + int64(warmup), to: start + int64(warmup+duration), interval: interval}
@@ -60,7 +63,7 @@ func (s *Run) window(warmup, duration, interval time.Duration) window {
 	s.SpreadBroadcasts(start, interval)
 	for i, p := range s.Peers {
 		if s.Alive.Has(i) {
-			p.Broadcast(s.Schedule[i], w.to, interval, s.opt.Payload)
+			p.Broadcast(mesh.Broadcasts{First: s.Schedule[i], End: w.to, Interval: interval, Size: s.opt.Payload, Owed: owed})
 		}
 	}
 	if s.World.Sleep(s.ctx, time.Duration(w.from-s.Clock.Now())) {
@@ -77,7 +80,11 @@ func (s *Run) window(warmup, duration, interval time.Duration) window {
 	}
 	// Late ones may still come, until they are given up.
 	ctx := context.WithoutCancel(s.ctx)
-	s.WaitUntil(ctx, min(s.cfg.Timing.Deadline+100*time.Millisecond, 2*time.Second), func() bool { return s.ticked()-ticked >= w.ticks })
+	limit := min(s.cfg.Timing.Deadline+100*time.Millisecond, 2*time.Second)
+	if owed {
+		limit = 10 * time.Second
+	}
+	s.WaitUntil(ctx, limit, func() bool { return s.ticked()-ticked >= w.ticks })
 	return w
 }
 
