@@ -269,7 +269,10 @@ func mapAll(v reflect.Value, f func(string) string) {
 			v.Set(to)
 		}
 	case reflect.Slice:
-		v.Set(reflect.AppendSlice(reflect.Zero(v.Type()), v))
+		if v.IsNil() {
+			return
+		}
+		v.Set(reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()), v)) // an empty one stays one
 		for i := range v.Len() {
 			mapAll(v.Index(i), f)
 		}

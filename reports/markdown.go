@@ -6,7 +6,7 @@ import (
 )
 
 // markdown renders a document as GitHub shows it, for a pull request.
-func markdown(d *Document, all bool) (string, error) {
+func markdown(d *Document, all bool) string {
 	var b strings.Builder
 	for i, h := range d.Heads {
 		if i > 0 {
@@ -18,9 +18,7 @@ func markdown(d *Document, all bool) (string, error) {
 		fmt.Fprintf(&b, "\n%s\n", escaped(d.About, ""))
 	}
 	for _, s := range d.sections(all) {
-		if err := s.markdown(&b, all); err != nil {
-			return "", err
-		}
+		s.markdown(&b, all)
 	}
 	var lines []string
 	for _, h := range d.Heads {
@@ -31,10 +29,10 @@ func markdown(d *Document, all bool) (string, error) {
 	if len(lines) > 0 {
 		fmt.Fprintf(&b, "\n<sub>%s</sub>\n", strings.Join(lines, "<br>"))
 	}
-	return b.String(), nil
+	return b.String()
 }
 
-func (s section) markdown(b *strings.Builder, all bool) error {
+func (s section) markdown(b *strings.Builder, all bool) {
 	if s.Name != "" {
 		fmt.Fprintf(b, "\n### %s\n", escape(s.Name))
 	}
@@ -43,11 +41,7 @@ func (s section) markdown(b *strings.Builder, all bool) error {
 	}
 	if s.Table != nil && len(s.Table.visible(all)) > 0 {
 		header, left, rows := s.Table.cells(all)
-		text, err := grid(true, left, header, rows)
-		if err != nil {
-			return err
-		}
-		b.WriteString("\n" + text)
+		b.WriteString("\n" + strings.Join(grid(true, left, header, rows), "\n") + "\n")
 	}
 	if len(s.Facts) > 0 {
 		b.WriteString("\n")
@@ -63,7 +57,6 @@ func (s section) markdown(b *strings.Builder, all bool) error {
 			}
 		}
 	}
-	return nil
 }
 
 // cells are a table's texts, escaped, with the rows' names in the first column.

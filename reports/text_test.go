@@ -99,8 +99,6 @@ func TestText(t *testing.T) {
 	}
 }
 
-var sgr = regexp.MustCompile("\x1b\\[[0-9;]+m")
-
 // trimmed leaves out blanks at the ends of lines.
 func trimmed(s string) string { return regexp.MustCompile(" +\n").ReplaceAllString(s, "\n") }
 
@@ -278,10 +276,7 @@ func TestWrapKeepsWords(t *testing.T) {
 	d := &Document{Heads: []head{{Text: words("Verdict.")}}, Sections: []section{{Name: "terms", Facts: []fact{
 		{"one part", words(long)}, {"several", phrase{}.add("%s", long[:57]).addIf(true, "%s", long[:31]).add("%s", long)}}}}}
 	for width := narrowest; width < 140; width++ {
-		s, err := text(d, Options{Width: width})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := text(d, Options{Width: width})
 		whole := strings.Fields(strings.ReplaceAll(long, ",", " "))
 		for _, w := range strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == '!' }) {
 			if !slices.Contains(append(whole, "Verdict.", "terms", "one", "part", "several"), w) && !strings.Contains(" "+long[:57]+" "+long[:31]+" ", " "+w+" ") {
