@@ -149,7 +149,7 @@ func (m *mutant) try(limit time.Duration) (string, error) {
 		return "", err
 	}
 	for _, s := range suitesOf(m.pkg) {
-		if exec.Command("go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "./"+s.pkg).Run() != nil {
+		if exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, "./"+s.pkg).Run() != nil {
 			return "not viable", nil
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
