@@ -3,7 +3,7 @@ package swarm
 import (
 	"fmt"
 	"math"
-	"net/netip"
+	"slices"
 	"time"
 
 	"p2plocal/core"
@@ -58,12 +58,29 @@ const (
 // Gaps are all of them.
 var Gaps = []Gap{GapLost, GapOvertaken, GapRestarted, GapStopped, GapUnheard, GapDisplaced}
 
+// server and member are what the checker reads of the machines.
+type server interface {
+	core.Machine
+	Lost(now time.Time)
+	Members() []core.Member
+	Len() int
+	Counters() core.Counters
+}
+
+type member interface {
+	core.Machine
+	Others() []core.Member
+	Joined() bool
+	Counters() core.Counters
+}
+
 // judge is what every part of the checker has: the Net that it looks at, and the
 // first broken invariant.
 type judge struct {
 	net    *simnet.Net
 	timing core.Timing
 	found  *Finding
+	listed func(wire.Entry) bool // reports that the server must know somebody
 }
 
 func (j *judge) fail(invariant, format string, args ...any) {
@@ -80,23 +97,26 @@ func (j *judge) account(port uint16, n core.Counters) {
 	}
 }
 
-// known reports that others is all without the one on port, in any order.
-func known(others []core.Member, all wire.Entries, port uint16) bool {
-	n := 0
-	for i := range all.Len() {
-		e := all.At(i)
-		if e.Port == port {
-			continue
+// same reports that members are entries, in any order.
+func same(members []core.Member, entries []wire.Entry) bool {
+	is := func(m core.Member, e wire.Entry) bool { return wire.EntryOf(m) == e }
+	return slices.EqualFunc(members, entries, is) || // most have the same order
+		len(members) == len(entries) && !slices.ContainsFunc(entries, func(e wire.Entry) bool {
+			return !slices.ContainsFunc(members, func(m core.Member) bool { return is(m, e) })
+		})
+}
+
+// without appends all but the one on a port to list.
+func without(list []wire.Entry, all wire.Entries, port uint16) []wire.Entry {
+	for e := range all.Each() {
+		if e.Port != port {
+			list = append(list, e)
 		}
-		if n == len(others) || wire.EntryOf(others[n]) != e && !wire.EntriesOf(nil, others).Contains(e) { // most have the same order
-			return false
-		}
-		n++
 	}
-	return n == len(others)
+	return list
 }
 
 // never is when something that is not to happen is due.
 const never = time.Duration(math.MaxInt64)
 
-var serverAddr netip.AddrPort = simnet.Addr(simnet.ServerPort)
+var serverAddr = simnet.Addr(simnet.ServerPort)

@@ -16,15 +16,16 @@ func TestSilence(t *testing.T) {
 	f := newFollower(timing)
 	n := simnet.New(simnet.Config{Trace: f.trace})
 	f.net = n
+	p := &f.peers[0]
 	n.AddServer(core.DirectoryConfig{Timing: timing}).Launch()
 	self := faults.PeerEntry(0)
 	x := n.Add(self.Port, func(now time.Time) core.Machine {
-		return f.launch(newPeer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now), self, now)
+		return p.launch(&f.judge, newPeer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: timing}, now), self, now)
 	})
 	x.Launch()
 	want := func(heard time.Duration, gap Gap, when string) {
 		t.Helper()
-		if got := f.silence(f.peer(self.Port), heard); got != gap {
+		if got := p.silence(heard); got != gap {
 			t.Errorf("%s: %q, want %q", when, got, gap)
 		}
 	}
@@ -50,8 +51,7 @@ func TestSilence(t *testing.T) {
 	want(9*time.Second, GapStopped, "it was paused")
 	x.Kill()
 	want(n.Now()+1, GapStopped, "it is dead")
-	f.gone(presence{entry: wire.Entry{Name: 'x', Port: self.Port}}, "")
-	if p := f.peer(self.Port); p.absence != (absence{}) {
+	if f.gone(wire.Entry{Name: 'x', Port: self.Port}, 0, ""); p.absence != (absence{}) {
 		t.Errorf("a ghost's removal counts as the peer's: %v", p.absence)
 	}
 	if f.found != nil {

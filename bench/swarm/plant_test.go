@@ -145,8 +145,8 @@ func typeOf(out core.Outgoing) core.Type {
 	return m.Type
 }
 
-// without is poll with some of what would go out left out.
-func without(kind core.Type, which func(p *doctored) bool) func(*doctored, time.Time) (core.Outgoing, time.Time) {
+// leavingOut is poll with some of what would go out left out.
+func leavingOut(kind core.Type, which func(p *doctored) bool) func(*doctored, time.Time) (core.Outgoing, time.Time) {
 	return func(p *doctored, now time.Time) (core.Outgoing, time.Time) {
 		out, next := p.Peer.Poll(now)
 		if !out.Empty() && typeOf(out) == kind {
@@ -345,11 +345,11 @@ func TestPlantedFaults(t *testing.T) {
 			}
 			return p.Peer.Poll(now)
 		}), "view"},
-		{"falls silent for good", doctor(without(core.TypeKeepAlive, func(p *doctored) bool { return p.n > 40 })), "timers"},
-		{"half of the keep-alives", doctor(without(core.TypeKeepAlive, func(p *doctored) bool { return p.n%2 == 0 })), "timers"},
-		{"leaves out a broadcast", doctor(without(core.TypeVanilla, func(p *doctored) bool { return p.n == 8 })), "timers"},
-		{"is born once in its life", doctor(without(core.TypeBirth, func(p *doctored) bool { return p.n > 1 })), "timers"},
-		{"is not born when it is relaunched", doctor(without(core.TypeBirth, func(p *doctored) bool { return p.n == 1 && p.relaunched() })), "timers"},
+		{"falls silent for good", doctor(leavingOut(core.TypeKeepAlive, func(p *doctored) bool { return p.n > 40 })), "timers"},
+		{"half of the keep-alives", doctor(leavingOut(core.TypeKeepAlive, func(p *doctored) bool { return p.n%2 == 0 })), "timers"},
+		{"leaves out a broadcast", doctor(leavingOut(core.TypeVanilla, func(p *doctored) bool { return p.n == 8 })), "timers"},
+		{"is born once in its life", doctor(leavingOut(core.TypeBirth, func(p *doctored) bool { return p.n > 1 })), "timers"},
+		{"is not born when it is relaunched", doctor(leavingOut(core.TypeBirth, func(p *doctored) bool { return p.n == 1 && p.relaunched() })), "timers"},
 		{"is early by a microsecond", doctor(func(p *doctored, now time.Time) (core.Outgoing, time.Time) {
 			return p.Peer.Poll(now.Add(time.Microsecond))
 		}), "timers"},

@@ -47,7 +47,7 @@ func must[M any](m M, err error) M {
 }
 
 // Healed is when everything must have healed, and whether it has is checked.
-func Healed(s faults.Script) time.Duration { return s.Calm + Bound(timing(s)) }
+func Healed(s faults.Script) time.Duration { return s.Calm + Bound(timingOf(s)) }
 
 // Bound is how long after the last fault everything must have healed: the
 // longest that a peer waits with its next birth, and the time in which ghosts
@@ -56,7 +56,7 @@ func Bound(t core.Timing) time.Duration {
 	return 2*max(t.Refresh, t.Retry) + t.Deadline + t.Reap + time.Second
 }
 
-func timing(s faults.Script) core.Timing {
+func timingOf(s faults.Script) core.Timing {
 	t := core.DefaultTiming()
 	t.Refresh = s.Refresh
 	return t
@@ -66,7 +66,7 @@ func timing(s faults.Script) core.Timing {
 // and not 0, or until ctx is done, and stops at the first broken invariant.
 // trace, which may be nil, hears every event.
 func Simulate(ctx context.Context, s faults.Script, machines Machines, until time.Duration, trace func(*simnet.Event)) Result {
-	f := newFollower(timing(s))
+	f := newFollower(timingOf(s))
 	hear := f.trace
 	if trace != nil {
 		hear = func(e *simnet.Event) {
@@ -84,7 +84,7 @@ func Simulate(ctx context.Context, s faults.Script, machines Machines, until tim
 		self := faults.PeerEntry(i)
 		x := n.Add(self.Port, func(now time.Time) core.Machine {
 			m := machines.Peer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: f.timing}, now)
-			return f.launch(m.(member), self, now)
+			return f.peers[i].launch(&f.judge, m.(member), self, now)
 		})
 		n.At(d.Between(0, faults.Launching), func() {
 			if !x.Running() { // a crash that is over may have launched it

@@ -3,21 +3,13 @@ package swarm
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"time"
 
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 	"p2plocal/core/wire"
 )
-
-// server is what the checker reads of the server's machine.
-type server interface {
-	core.Machine
-	Lost(now time.Time)
-	Members() []core.Member
-	Len() int
-	Counters() core.Counters
-}
 
 // ledger stands between the server's machine and the Net. It sees what the machine
 // takes and sends, keeps a list of its own of who must be a member, and compares.
@@ -26,14 +18,14 @@ type server interface {
 type ledger struct {
 	server
 	*judge
-	gone func(p presence, why Gap) // hears of removals; "": for silence
+	gone func(x wire.Entry, heard time.Duration, why Gap) // hears of removals; "": for silence
 
 	members [256]presence // by name
 	size    int           // how many have one
 	entries wire.Entries  // scratch: the directory
 	changed bool          // the list, or what has been announced, since the last comparison
 	overdue time.Duration // when the first of the members must have been removed unless it is heard
-	asking  []question    // in the order in which they came
+	asking  int           // how many of the members have been born again and not answered yet
 
 	resumed   time.Duration // when the server was last let go on
 	losing    bool          // its queue has overflowed since it last ran
@@ -54,12 +46,6 @@ type presence struct {
 	asked       time.Duration // when it was born again, if that has not been answered yet
 }
 
-// question is a repeated birth.
-type question struct {
-	by wire.Entry
-	at time.Duration
-}
-
 // launch begins a life of the server, with nobody in it.
 func (l *ledger) launch(m server) *ledger {
 	for i := range l.members {
@@ -68,7 +54,7 @@ func (l *ledger) launch(m server) *ledger {
 		}
 	}
 	l.server, l.announced, l.owed, l.excess = m, nil, false, 0
-	l.losing, l.lost, l.asking = false, 0, nil
+	l.losing, l.lost = false, 0
 	return l
 }
 
@@ -77,7 +63,8 @@ func (l *ledger) has(e wire.Entry) bool { return e.Port != 0 && l.members[e.Name
 
 // remove takes a member out, and tells why.
 func (l *ledger) remove(p *presence, why Gap) {
-	l.gone(*p, why)
+	l.gone(p.entry, p.heard, why)
+	l.answered(p)
 	*p = presence{}
 	l.size--
 	l.changed = true
@@ -98,7 +85,7 @@ func (l *ledger) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		p.heard = l.net.Now()
 		if p.asked == 0 {
 			p.asked = p.heard
-			l.asking = append(l.asking, question{m.Entry, p.heard})
+			l.asking++
 		}
 	default:
 		l.birth(m.Entry, from.Port())
@@ -147,9 +134,10 @@ func (l *ledger) sent(out core.Outgoing) {
 	if toAll(out.To, m.Entries) && !bytes.Equal(l.announced, m.Entries) {
 		l.announced, l.changed = append(l.announced[:0], m.Entries...), true
 	}
-	if len(l.asking) > 0 {
-		for _, to := range out.To {
-			l.answered(to.Port())
+	for i := 0; l.asking > 0 && i < m.Entries.Len(); i++ {
+		e := m.Entries.At(i)
+		if l.has(e) && slices.ContainsFunc(out.To, func(a netip.AddrPort) bool { return a.Port() == e.Port }) {
+			l.answered(&l.members[e.Name])
 		}
 	}
 	now := l.net.Now()
@@ -160,11 +148,10 @@ func (l *ledger) sent(out core.Outgoing) {
 	}
 }
 
-func (l *ledger) answered(port uint16) {
-	for _, q := range l.asking {
-		if q.by.Port == port && l.has(q.by) {
-			l.members[q.by.Name].asked = 0
-		}
+func (l *ledger) answered(p *presence) {
+	if p.asked > 0 {
+		p.asked = 0
+		l.asking--
 	}
 }
 
@@ -191,16 +178,11 @@ func (l *ledger) check() {
 	if late := now - l.since; l.owed && late > longestHeld {
 		l.fail("announce", "a change has been waiting for %v", late)
 	}
-	for len(l.asking) > 0 {
-		q := l.asking[0]
-		if l.has(q.by) && l.members[q.by.Name].asked == q.at {
-			late := now - max(q.at, l.resumed)
-			if late <= core.AnswerGap {
-				break
-			}
-			l.fail("answer", "%v was born again %v ago, and has not been answered", q.by, late)
+	for i := 0; l.asking > 0 && i < len(l.members); i++ {
+		p := &l.members[i]
+		if late := now - max(p.asked, l.resumed); p.asked > 0 && late > core.AnswerGap {
+			l.fail("answer", "%v was born again %v ago, and has not been answered", p.entry, late)
 		}
-		l.asking = append(l.asking[:0], l.asking[1:]...)
 	}
 	// A removal shows in the length at once, though pacing may hold its news.
 	if l.changed || now > l.overdue || l.Len() != l.size {

@@ -33,12 +33,12 @@ func Shrink(ctx context.Context, s faults.Script, machines Machines) faults.Scri
 		k.network()
 		k.peers()
 		k.details()
-		again = k.runs < shrinkMost && k.runs > before && !same(was, k.best)
+		again = k.runs < shrinkMost && k.runs > before && !equal(was, k.best)
 	}
 	return k.best
 }
 
-func same(a, b faults.Script) bool {
+func equal(a, b faults.Script) bool {
 	return a.Peers == b.Peers && a.Queue == b.Queue && a.Network == b.Network && slices.Equal(a.Faults, b.Faults)
 }
 
@@ -54,7 +54,7 @@ func (k *shrinker) try(change func(*faults.Script)) bool {
 	t := k.best
 	t.Faults = slices.Clone(t.Faults)
 	change(&t)
-	if k.ctx.Err() != nil || k.runs >= shrinkMost || same(t, k.best) || t.Validate() != nil {
+	if k.ctx.Err() != nil || k.runs >= shrinkMost || equal(t, k.best) || t.Validate() != nil {
 		return false
 	}
 	k.runs++
