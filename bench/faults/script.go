@@ -124,6 +124,23 @@ func (s Script) Write(w io.Writer) error {
 // most is the longest script.
 const most = time.Hour
 
+// Grammar is what Parse reads, for -h.
+const Grammar = `A fault script has a setting or a fault a line; # begins a comment. Times count
+from the start of the mesh. Who is server (port 3000), a peer's port (3001 and
+up) or *, everybody. seed, peers, refresh count where no flag says otherwise.
+
+  seed N, peers N, refresh T, queue N (datagrams that may wait at a node)
+  duration T, calm T            a swarm's end, and when its faults are over
+  network PROPERTY...           of every link
+  T-T link WHO WHO PROPERTY...  of the links from the one to the other: loss=,
+                  duplicate=, reorder=, worsen=, recover=, bad= (probabilities);
+                  delay=, jitter=, hold= (times); tail (exponential jitter)
+  T-T cut WHO WHO               nothing passes from the one to the other
+  T-T pause WHO, T-T crash WHO  it is stopped; killed, and launched at the end
+  T-T drift WHO PPM, T jump WHO T  its clock runs faster; jumps
+  T hostile WHO N               N hostile datagrams reach it at once
+`
+
 // Parse reads a script: settings and faults, one a line, # begins a comment.
 // See testdata for one of each kind. Settings left out are those of Default.
 func Parse(r io.Reader) (Script, error) {

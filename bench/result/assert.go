@@ -20,6 +20,14 @@ type Assert struct {
 	Bound  float64
 }
 
+// AssertGrammar is what ParseAssertion reads, for -h.
+const AssertGrammar = `An assertion is METRIC OPERATOR BOUND; operators are < <= > >= == and !=. Of a
+distribution METRIC names a figure, such as steady.latency.p99. BOUND has the
+metric's kind of unit: a duration (5ms), a percentage or ratio (0.1% or 0.001),
+bytes (64MB, 64MiB or plain), or a number that may end in k, M or G (63.2k). It
+must hold in every run; what was not measured does not hold.
+`
+
 // ParseAssertion reads a bound such as steady.latency.p99<5ms. The bound is
 // written in the metric's kind of unit: a duration (5ms), a percentage or a
 // ratio (0.1% or 0.001), bytes (64MB, 64MiB or plain), or a number that may end

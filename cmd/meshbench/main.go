@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
@@ -28,6 +29,11 @@ Meshbench starts a directory server and peers on loopback, does to them what
 the scenarios say, and prints what it measured. Without flags: 80 peers join,
 broadcast for 13 seconds, and one of them vanishes. With -sim the mesh lives on
 a virtual network and clock instead, and the result depends on the flags alone.
+
+  meshbench -scenario join,steady -report r.html    a page of two scenarios
+  meshbench -exec 'your-server {addr}'              another server
+  meshbench -assert 'steady.latency.p99<5ms'        exit code 3 if it is not
+  meshbench -sim -scenario steady -duration 1h      an hour in a second
 
 Commands ("meshbench help COMMAND" or "meshbench COMMAND -h" says more):
 `
@@ -123,6 +129,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	do := c.flags(fs, groups)
 	others, err := cli.ParseGrouped(fs, groups, args, c.usage, stdout)
 	switch {
+	case errors.Is(err, flag.ErrHelp) && c.name == "":
+		fmt.Fprintf(stdout, "\nFault scripts:\n\n%s\nAssertions:\n\n%s\nMetrics:\n\n%s", faults.Grammar, result.AssertGrammar, metricList())
 	case err != nil:
 	case len(others) > 0 && !c.arguments:
 		err = cli.Usagef("%s takes no arguments, not %q", c.name, others[0])
@@ -145,6 +153,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func noCommand(word string) error {
 	if slices.Contains(scenario.Scenarios, word) {
 		return cli.Usagef("%q is no flag and no command: for the scenario say -scenario %s", word, word)
+	}
+	if _, err := cli.Address(word); err == nil {
+		return cli.Usagef("%q is no flag and no command: for the server there say -target %s", word, word)
 	}
 	var names []string
 	for _, c := range commands {
@@ -220,20 +231,30 @@ func outcome(stderr io.Writer, written, failed error, r interface{ Failure() str
 }
 
 // metrics lists the definitions.
-func metrics(*flag.FlagSet, *cli.Groups) func(context.Context, *call) error {
+func metrics(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
+	var out cli.Common
+	out.Register(fs)
 	return func(_ context.Context, c *call) error {
-		var b strings.Builder
-		fmt.Fprintf(&b, "A distribution, marked *, has the figures %s,\nsuch as steady.latency.p99.\n\n", strings.Join(result.Fields, ", "))
-		for _, d := range scenario.Metrics.All() {
-			name := d.Name
-			if d.Dist {
-				name += " *"
-			}
-			fmt.Fprintf(&b, "%-30s %-10s %s\n", name, d.Unit, d.Text)
+		files, err := cli.Open(out.JSON)
+		if err != nil {
+			return err
 		}
-		_, err := io.WriteString(c.stdout, b.String())
-		return err
+		list := func(w io.Writer) error { _, err := io.WriteString(w, metricList()); return err }
+		return out.Write(c.stdout, files, list, scenario.Metrics.All())
 	}
+}
+
+func metricList() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "A distribution, marked *, has the figures %s,\nsuch as steady.latency.p99.\n\n", strings.Join(result.Fields, ", "))
+	for _, d := range scenario.Metrics.All() {
+		name := d.Name
+		if d.Dist {
+			name += " *"
+		}
+		fmt.Fprintf(&b, "%-30s %-10s %s\n", name, d.Unit, d.Text)
+	}
+	return b.String()
 }
 
 // readResult reads one result file.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -44,7 +43,7 @@ func swarmUsage() string {
 	for _, i := range swarm.Invariants {
 		text += fmt.Sprintf("  %-13s %s\n", i[0], i[1])
 	}
-	return text + `
+	return text + "\n" + faults.Grammar + `
 Exit codes: 0 every invariant held, 1 failure, 2 usage, 3 one was broken,
 130 interrupted.
 `
@@ -131,18 +130,7 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 			}
 			err = r.manySeeds(ctx, first, last, *workers)
 		}
-		write := func(w io.Writer) error {
-			e := json.NewEncoder(w)
-			e.SetIndent("", "  ")
-			return e.Encode(r.result)
-		}
-		switch r.JSON {
-		case "":
-		case "-":
-			err = cli.Join(write(c.stdout), err)
-		default:
-			err = cli.Join(files.Write(r.JSON, write), err)
-		}
+		err = cli.Join(r.Write(c.stdout, files, func(io.Writer) error { return nil }, r.result), err) // its text is there
 		switch {
 		case err != nil:
 			return err

@@ -70,7 +70,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	wipe()
 	if len(result.Tallies) > 0 {
-		if e := report(stdout, files, result, o.Common); e != nil && err == nil {
+		if result.Findings == nil {
+			result.Findings = []campaign.Finding{} // a list for programs
+		}
+		if e := o.Write(stdout, files, func(w io.Writer) error { return text(w, result, o.ASCII) }, result); e != nil && err == nil {
 			err = e
 		}
 	}

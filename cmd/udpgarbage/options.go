@@ -220,6 +220,9 @@ func (o *options) replay(files []string) error {
 		if _, err := cli.Address(files[0]); err == nil {
 			return cli.Usagef("argument %q, want -target %s for the server there", files[0], files[0])
 		}
+		if files[0] == "server" || files[0] == "peer" {
+			return cli.Usagef("argument %q, want -as %s", files[0], files[0])
+		}
 		if _, err := os.Stat(files[0]); err == nil {
 			return cli.Usagef("argument %q, want -mode replay %s to send what the file says", files[0], files[0])
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -12,25 +11,6 @@ import (
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz/campaign"
 )
-
-// report writes the result wherever it is wanted.
-func report(stdout io.Writer, files cli.Outputs, r campaign.Result, o cli.Common) error {
-	if r.Findings == nil {
-		r.Findings = []campaign.Finding{} // a list for programs
-	}
-	asJSON := func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(r)
-	}
-	switch o.JSON {
-	case "-":
-		return asJSON(stdout)
-	case "":
-		return text(stdout, r, o.ASCII)
-	}
-	return cli.Join(text(stdout, r, o.ASCII), files.Write(o.JSON, asJSON))
-}
 
 func text(w io.Writer, r campaign.Result, ascii bool) error {
 	right := tw.AlignRight

@@ -148,7 +148,7 @@ func ParseGrouped(fs *flag.FlagSet, groups *Groups, args []string, usage string,
 		if end := len(args) - len(rest); len(rest) == 0 || end > 0 && args[end-1] == "--" {
 			if *version {
 				fmt.Fprintln(stdout, Version(fs.Name()))
-				return nil, flag.ErrHelp
+				return nil, Code(ExitOK)
 			}
 			return append(others, rest...), sensible(fs)
 		}
@@ -191,6 +191,7 @@ const (
 
 // Version says what program this is, and of what it was built.
 func Version(name string) string {
+	name, _, _ = strings.Cut(name, " ") // of a subcommand
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return name

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 
 	"p2plocal/core"
 )
@@ -23,6 +25,22 @@ func (c *Common) Register(fs *flag.FlagSet) {
 func (c *Common) RegisterText(fs *flag.FlagSet) {
 	fs.BoolVar(&c.Quiet, "quiet", false, "no progress on standard error")
 	fs.BoolVar(&c.ASCII, "ascii", false, "no character above ASCII in the text")
+}
+
+// Write writes text to stdout, and a value as JSON wherever it is wanted.
+func (c *Common) Write(stdout io.Writer, files Outputs, text func(io.Writer) error, value any) error {
+	encode := func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(value)
+	}
+	switch c.JSON {
+	case "-":
+		return encode(stdout)
+	case "":
+		return text(stdout)
+	}
+	return Join(text(stdout), files.Write(c.JSON, encode))
 }
 
 // Also gives a flag a second name.

@@ -1,0 +1,126 @@
+//go:build unix
+
+package manual
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"p2plocal/fuzz/target"
+)
+
+// commands are all commands, and what each takes for a run that is over at once.
+var commands = []struct{ name, short string }{
+	{"meshbench", "-sim -peers 2 -scenario join"},
+	{"meshbench compare", "nowhere.json nowhere.json"},
+	{"meshbench compare-servers", "-exec false -exec false"},
+	{"meshbench report", "txt nowhere.json"},
+	{"meshbench metrics", ""},
+	{"meshbench agree", "nowhere.json nowhere.json"},
+	{"meshbench swarm", "-seeds 1..2"},
+	{"meshbench study", "-only restart peers=2 refresh=1s -repeat 1"},
+	{"meshbench sweep", "deadline=1s heartbeat=500ms refresh=0s peers=5 loss=0% -repeat 1"},
+	{"meshcheck", "server -exec false"},
+	{"udpgarbage", "-target HOST:1 -exec false"},
+}
+
+// The same word means the same in every command: what each must do alike.
+func TestHabits(t *testing.T) {
+	tools := build(t)
+	host := target.OwnHost().String()
+	invoke := func(t *testing.T, name, args string) (code int, stdout, stderr string) {
+		words := strings.Fields(name)
+		for _, a := range strings.Fields(strings.ReplaceAll(args, "HOST", host)) {
+			words = append(words, strings.Trim(a, "'"))
+		}
+		cmd := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(tools.path), "bin", words[0]), words[1:]...)
+		cmd.Dir = t.TempDir()
+		var out, err bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &err
+		if e := cmd.Run(); e != nil && !errors.As(e, new(*exec.ExitError)) {
+			t.Fatal(e)
+		}
+		return cmd.ProcessState.ExitCode(), out.String(), err.String()
+	}
+	for _, c := range commands {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			tool, _, _ := strings.Cut(c.name, " ")
+			code, help, stderr := invoke(t, c.name, "-h")
+			if code != 0 || stderr != "" || !strings.HasPrefix(help, "usage: "+c.name) {
+				t.Errorf("-h: exit code %d, stderr %q, want a usage: line first\n%.200s", code, stderr, help)
+			}
+			for _, want := range []string{"\n  -json file\n", "\n  -quiet\n", "\n  -ascii\n", "\n  -version\n"} {
+				if !strings.Contains(help, want) {
+					t.Errorf("-h has no %q", strings.TrimSpace(want))
+				}
+			}
+			if c.name == tool {
+				if _, out, _ := invoke(t, tool, "help"); out != help {
+					t.Error("help is not -h")
+				}
+				if !strings.Contains(strings.ToLower(help), "exit code") || strings.Count(help, "\n  "+tool+" ")+strings.Count(help, " "+tool+" ") < 2 {
+					t.Error("-h says nothing of exit codes, or has no examples")
+				}
+				for _, want := range []string{"{addr}", "{port}", "{name}", "{server}", target.Quoting} {
+					if tool != "p2p" && !strings.Contains(help, want) {
+						t.Errorf("-h says nothing of %q", want)
+					}
+				}
+			}
+			for _, x := range []struct {
+				args string
+				code int
+				out  string // what stdout begins with
+				err  string // what the one line of stderr holds
+			}{
+				{"-version", 0, tool + " ", ""},
+				{"-nosuch", 2, "", "flag provided but not defined: -nosuch (" + c.name + " -h says how)"},
+				{"-json=", 2, "", `invalid value "" for flag -json: want a value, or not the flag`},
+				{"-json /nowhere/x.json " + c.short, 2, "", `cannot write "/nowhere/x.json": there is no directory "/nowhere"`},
+				{"-json " + os.TempDir() + " " + c.short, 2, "", "is a directory"},
+			} {
+				code, stdout, stderr := invoke(t, c.name, x.args)
+				if code != x.code || !strings.HasPrefix(stdout, x.out) || x.out == "" && stdout != "" || !strings.Contains(stderr, x.err) || strings.Count(stderr, "\n") > 1 {
+					t.Errorf("%s %s: exit code %d, stdout %q, stderr %q, want %d and %q, %q", c.name, x.args, code, stdout, stderr, x.code, x.out, x.err)
+				}
+			}
+			if _, stdout, _ := invoke(t, c.name, "-json - -quiet "+c.short); tool != "p2p" && stdout != "" && !json.Valid([]byte(stdout)) {
+				t.Errorf("-json -: %.200s", stdout)
+			}
+		})
+	}
+	for _, x := range []struct {
+		command, args string
+		code          int
+		err           string
+	}{
+		{"meshbench", "steady", 2, "say -scenario steady"},
+		{"meshbench", "HOST:3000", 2, "say -target " + host + ":3000"},
+		{"udpgarbage", "HOST:3000", 2, "want -target " + host + ":3000"},
+		{"udpgarbage", "server", 2, "want -as server"},
+		{"meshcheck", "HOST:3000", 2, "meshcheck server " + host + ":3000"},
+		{"meshcheck", "server", 2, "meshcheck server 127.0.0.1:3000"},
+		{"meshcheck", "peer", 2, "-exec"},
+		{"meshbench", "-target localhost", 2, `"localhost" for flag -target: want an IPv4 address, or a host's name, and a port`},
+		{"meshcheck", "server -target localhost", 2, `"localhost": want an IPv4 address, or a host's name, and a port`},
+		{"udpgarbage", "-target localhost", 2, `"localhost" for flag -target: want an IPv4 address, or a host's name, and a port`},
+		{"meshbench", "-scenario join -exec false -quiet", 1, "exit status 1"},
+		{"meshcheck", "server -exec false", 1, "exit status 1"},
+		{"udpgarbage", "-target HOST:2 -exec false", 1, "exit status 1"},
+		{"meshbench", "-sim -quiet -scenario join -assert join.converge<1ns", 3, "join.converge<1ns"},
+	} {
+		t.Run(x.command+" "+x.args, func(t *testing.T) {
+			t.Parallel()
+			if code, _, stderr := invoke(t, x.command, x.args); code != x.code || !strings.Contains(stderr, x.err) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("exit code %d, stderr %q, want %d and one line with %q", code, stderr, x.code, x.err)
+			}
+		})
+	}
+}
