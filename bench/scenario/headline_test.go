@@ -164,3 +164,12 @@ func TestDelayLongerThanTheScenario(t *testing.T) {
 		t.Errorf("%v messages lost", lost)
 	}
 }
+
+// CPU time by wall-clock time is better or worse only over windows of one length.
+func TestCoresOverOneLength(t *testing.T) {
+	for _, s := range All {
+		if got := Metrics.Better(s.Name + ".cpu"); (got != 0) != s.Broadcasts {
+			t.Errorf("%s.cpu has direction %d", s.Name, got)
+		}
+	}
+}

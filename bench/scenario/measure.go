@@ -174,9 +174,9 @@ const noisy = 0.02
 
 // finish writes down what all scenarios have in common.
 func (s *Run) finish() {
-	a := s.accounts
+	a, traffic := s.accounts, s.traffic // not a part of s, which would hold its world for as long as the result lives
 	s.out.Seconds = s.progress.Elapsed().Seconds()
-	s.out.Accounts, s.out.Traffic = &a, &s.traffic
+	s.out.Accounts, s.out.Traffic = &a, &traffic
 	s.count("false_positives", uint64(s.falseRemovals))
 	s.value("unexplained", "1", float64(a.Unexplained))
 	s.count("kernel_drops", a.Kernel)

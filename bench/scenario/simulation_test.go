@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/result"
@@ -308,4 +309,26 @@ func TestSimulatedSaturation(t *testing.T) {
 	if got < least || got > 1.1*most {
 		t.Errorf("%v messages/s, want %v to %v", got, least, most)
 	}
+}
+
+// A result holds what was measured, not the mesh that it was measured on: thousands of
+// repeats fit.
+func TestResultHoldsNoWorld(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(4, "crash")
+	var status Status
+	out, run := func() (result.Scenario, weak.Pointer[Run]) {
+		s := newRun(t.Context(), &cfg, 1, Find("crash"), &status, Progress{})
+		if err := s.scenario.Run(s); err != nil {
+			t.Fatal(err)
+		}
+		s.finish()
+		return s.out, weak.Make(s)
+	}()
+	runtime.GC()
+	if run.Value() != nil {
+		t.Error("the run is still there, and its world with it")
+	}
+	runtime.KeepAlive(&status)
+	runtime.KeepAlive(out)
 }
