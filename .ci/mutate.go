@@ -5,8 +5,8 @@
 //	go run .ci/mutate.go [-n 100] [-seed 1] PACKAGE|FILE...
 //
 // Each mutant is compiled once, through an overlay, and meets its own package's
-// tests and then those of the packages that extra names. What no test can notice
-// stands in .ci/mutants, with the reason.
+// tests, or those that suites names. What no test can notice stands in .ci/mutants,
+// with the reason.
 package main
 
 import (
@@ -33,13 +33,17 @@ import (
 )
 
 // suite is the tests of one package that a mutant meets.
-type suite struct{ pkg, run string }
+type suite struct {
+	pkg, run string
+	limit    time.Duration // what takes longer has noticed: it hangs
+}
 
 // suites are what mutants of a package meet where that is not all of the package's own tests.
-var suites = map[string][]suite{
-	"core":           {{"core", ""}, {"core/simnet", ""}, {"bench/swarm", "Deterministic|Examples"}},
-	"core/simnet":    {{"core/simnet", ""}, {"bench/swarm", "Deterministic|Examples"}},
-	"bench/scenario": {{"bench/scenario", "Window|Merge|Loss|Read|Simulat"}},
+var suites = map[string][]*suite{
+	"core":           {{pkg: "core"}, {pkg: "core/simnet"}, {pkg: "bench/swarm", run: "Deterministic|Examples"}},
+	"core/simnet":    {{pkg: "core/simnet"}, {pkg: "bench/swarm", run: "Deterministic|Examples"}},
+	"bench/scenario": {{pkg: "bench/scenario", run: "Ticks|Stage|Simulat|Interrupt"}},
+	"bench/result":   {{pkg: "bench/result"}, {pkg: "bench/scenario", run: "Read|Schema|Merge"}, {pkg: "reports"}},
 }
 
 // mutant is one change of one file.
@@ -129,7 +133,7 @@ func mutants(pkg, name string) ([]mutant, error) {
 }
 
 // try tells what becomes of a mutant: "killed", "survives", "not viable" where it does not compile.
-func (m *mutant) try(limit time.Duration) (string, error) {
+func (m *mutant) try() (string, error) {
 	dir, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return "", err
@@ -143,32 +147,59 @@ func (m *mutant) try(limit time.Duration) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	changed, overlay, binary := filepath.Join(dir, filepath.Base(m.file)), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "test")
+	changed, overlay := filepath.Join(dir, filepath.Base(m.file)), filepath.Join(dir, "overlay.json")
 	text, _ := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
 	if err := errors.Join(os.WriteFile(changed, slices.Concat(source[:m.from], []byte(m.text), source[m.to:]), 0o666), os.WriteFile(overlay, text, 0o666)); err != nil {
 		return "", err
 	}
-	for _, s := range suitesOf(m.pkg) {
-		if exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, "./"+s.pkg).Run() != nil {
+	for _, s := range suites[m.pkg] {
+		binary, err := s.compile(dir, "-overlay", overlay)
+		switch {
+		case err != nil:
 			return "not viable", nil
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		test := exec.CommandContext(ctx, binary, "-test.failfast", "-test.run", s.run)
-		test.Dir, test.WaitDelay = s.pkg, time.Second
-		err := test.Run()
-		cancel()
-		if err != nil {
+		case s.test(binary) != nil:
 			return "killed", nil
 		}
 	}
 	return "survives", nil
 }
 
-func suitesOf(pkg string) []suite {
-	if s := suites[pkg]; s != nil {
-		return s
+// compile makes the suite's program in a folder.
+func (s *suite) compile(dir string, flags ...string) (binary string, err error) {
+	binary = filepath.Join(dir, "test")
+	args := slices.Concat([]string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", binary}, flags, []string{"./" + s.pkg})
+	return binary, exec.Command("go", args...).Run()
+}
+
+func (s *suite) test(binary string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.limit)
+	defer cancel()
+	test := exec.CommandContext(ctx, binary, "-test.failfast", "-test.run", s.run)
+	test.Dir, test.WaitDelay = s.pkg, time.Second
+	return test.Run()
+}
+
+// measure runs the suites of a package as they are: they must pass, and say how
+// long a mutant may take.
+func measure(pkg string) error {
+	if suites[pkg] == nil {
+		suites[pkg] = []*suite{{pkg: pkg}}
 	}
-	return []suite{{pkg, ""}}
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for _, s := range suites[pkg] {
+		s.limit = 10 * time.Minute
+		binary, err := s.compile(dir)
+		start := time.Now()
+		if err = cmp.Or(err, s.test(binary)); err != nil {
+			return fmt.Errorf("the tests of %s fail as they are: %w", s.pkg, err)
+		}
+		s.limit = 10*time.Second + 5*time.Since(start)
+	}
+	return nil
 }
 
 // targets are the mutants of what an argument names.
@@ -207,7 +238,6 @@ func run() error {
 	n := flag.Int("n", 0, "try so `many`, drawn at random; 0: all")
 	seed := flag.Uint64("seed", 1, "of the draw")
 	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "mutants at once")
-	limit := flag.Duration("limit", 2*time.Minute, "tests that take longer have noticed")
 	flag.Parse()
 	known, err := equivalents()
 	if err != nil {
@@ -220,6 +250,9 @@ func run() error {
 			return err
 		}
 		all = append(all, more...)
+		if err := measure(more[0].pkg); err != nil {
+			return err
+		}
 	}
 	if *n > 0 && *n < len(all) {
 		rand.New(rand.NewPCG(*seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -240,7 +273,7 @@ func run() error {
 				verdict := "equivalent"
 				if !known[m.key] {
 					mu.Unlock()
-					v, err := m.try(*limit)
+					v, err := m.try()
 					mu.Lock()
 					verdict, failed = v, cmp.Or(failed, err)
 				}
