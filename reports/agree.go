@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
 )
 
@@ -14,6 +15,7 @@ import (
 func Agreement(a *stat.Agreement, real, sim *result.Result) *Document {
 	s := section{Name: "figures", Table: &table{Corner: "over the runs",
 		Columns: columns("UDP p10", "UDP p50", "UDP p90", "sim p10", "sim p50", "sim p90", "D", "p", "q", "")}}
+	d := &Document{Tool: result.ToolName + " agree", source: asJSON(a)}
 	for i, rank := range []int{2, 0, 2, 2, 0, 2, 1, 1, 0, 0} {
 		s.Table.Columns[i].Rank = rank
 	}
@@ -38,6 +40,9 @@ func Agreement(a *stat.Agreement, real, sim *result.Result) *Document {
 			}
 			c.Series = append(c.Series, series{Name: []string{"over UDP", "simulated"}[i], Kind: stairs, Color: i, Dashed: i > 0, Points: distribution(side)})
 		}
+		if def, _, ok := scenario.Metrics.Define(x.Metric); ok {
+			d.Terms = append(d.Terms, fact{x.Metric, words(def.Text)})
+		}
 		r.Cells = append(r.Cells, quantity{Whole: fixed(x.D, 2)}, probability(&x.P), probability(&x.Q), verdict)
 		s.Table.Rows, s.Charts = append(s.Table.Rows, r), append(s.Charts, c)
 	}
@@ -45,18 +50,15 @@ func Agreement(a *stat.Agreement, real, sim *result.Result) *Document {
 		s.Facts = []fact{{"equal", words("the same in all runs of both: " + strings.Join(a.Equal, ", "))}}
 	}
 	s.Facts = append(s.Facts, warnings(a.Warnings)...)
-	return &Document{
-		Tool: result.ToolName + " agree",
-		Heads: []head{{
-			Text: phrase{}.add("%s over UDP, %d simulated: %d of %s distributed differently", plural(uint64(a.RealRuns), "run"), a.SimRuns,
-				differ, plural(uint64(len(a.Beside)+len(a.Equal)), "figure")),
-			Origin: []fact{{"UDP", append(machine(real), origin(real)...)}, {"sim", append(machine(sim), origin(sim)...)}},
-		}},
-		About: phrase{}.add("p10, p50, p90: of the figure's values, one a run; D: largest distance of their distribution functions; p: two-sample Kolmogorov-Smirnov, exact; q: p adjusted for %s (Benjamini-Hochberg), differs: q ≤ %v",
-			plural(uint64(len(a.Beside)), "test"), a.Alpha),
-		Sections: []section{s},
-		source:   asJSON(a),
-	}
+	d.Heads = []head{{
+		Text: phrase{}.add("%s over UDP, %d simulated: %d of %s distributed differently", plural(uint64(a.RealRuns), "run"), a.SimRuns,
+			differ, plural(uint64(len(a.Beside)+len(a.Equal)), "figure")),
+		Origin: []fact{{"UDP", append(machine(real), origin(real)...)}, {"sim", append(machine(sim), origin(sim)...)}},
+	}}
+	d.About = phrase{}.add("p10, p50, p90: of the figure's values, one a run; D: largest distance of their distribution functions; p: two-sample Kolmogorov-Smirnov, exact; q: p adjusted for %s (Benjamini-Hochberg), differs: q ≤ %v",
+		plural(uint64(len(a.Beside)), "test"), a.Alpha)
+	d.Sections = []section{s}
+	return d
 }
 
 // spans10 says that positive values reach over more than a decade.

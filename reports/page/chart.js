@@ -44,7 +44,7 @@ const chart = (section, { id, title, says = "", legend = [], series, columns, ro
 		if (!details.open || details.querySelector("table")) return;
 		const body = element("tbody");
 		for (const row of rows) body.append(element("tr", {}, ...row.map((v) => element("td", {}, v === null || v === undefined ? "-" : String(v)))));
-		details.append(element("div", { class: "wide", tabindex: "0" }, element("table", {},
+		details.append(element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Data: " + title }, element("table", {},
 			element("thead", {}, element("tr", {}, ...columns.map((c) => element("th", { scope: "col" }, c)))), body)));
 	});
 	legend = legend.filter(([text], i) => legend.findIndex((l) => l[0] === text) === i); // runs share theirs
@@ -139,7 +139,7 @@ const curves = (c) => {
 	const many = new Set(c.series.map((s) => s.name)).size > 12;
 	const unit = (a) => (a.unit === "1" ? "" : ` (${a.unit})`);
 	chart(c.in, {
-		id: c.id, title: c.title, says: c.says, wide: c.wide, legend: many ? [] : lines.map((s) => [s.name, color(s.color), dash(s)]),
+		id: c.id, title: c.title, says: c.says, wide: c.wide, legend: many || lines.length < 2 ? [] : lines.map((s) => [s.name, color(s.color), dash(s)]),
 		series: shown.length && lines.reduce((n, s) => n + (s.kind === "dots" ? s.points.length : 1), 0),
 		columns: ["series", ...(named ? ["which", "marked"] : []), c.x.label + unit(c.x), c.y.label + unit(c.y), ...(intervals ? ["low", "high"] : [])],
 		rows: all.map((p) => [p.s.name, ...(named ? [p.name, p.marked ? "yes" : "no"] : []), p.x, p.y, ...(intervals ? [p.low, p.high] : [])]),
