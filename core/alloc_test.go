@@ -53,8 +53,10 @@ func TestNoAllocations(t *testing.T) {
 				d.Step(now, member, alive[i])
 				poll(d)
 			}
-			now = now.Add(2 * time.Second)
-			poll(d)
+			for range 5 {
+				now = now.Add(500 * time.Millisecond)
+				poll(d)
+			}
 		},
 		"a peer, for refused input": func() {
 			for _, b := range hostile {

@@ -13,6 +13,10 @@ const (
 	AnswerGap = 100 * time.Millisecond // between answers to one peer's repeated births
 )
 
+// A look for the silent that is late by this part of a deadline says that the server has
+// stood still itself, and perhaps everybody with it.
+const standstill = 3
+
 // Patience is how many deadlines an entry may be silent while datagrams are lost.
 const Patience = 4
 
@@ -37,6 +41,7 @@ type Directory struct {
 
 	nextReap time.Time
 	lost     time.Time // when datagrams were last known to be lost
+	stood    time.Time // when the server last went on after it had stood still itself
 
 	changed time.Time // since when an announcement is owed; zero: none is
 	held    bool      // this announcement has been counted as held
@@ -164,10 +169,13 @@ func (d *Directory) yields(now time.Time, i int, home bool) bool {
 
 // silent reports that nothing has come of somebody since a time for longer than
 // a deadline, and not because it was lost: that runs from the last loss, but
-// Patience deadlines are enough in any case.
+// Patience deadlines are enough. Nor while the server itself stood still.
 func (d *Directory) silent(now, since time.Time, deadline time.Duration) bool {
 	if d.lost.After(since) && now.Sub(since) <= Patience*deadline {
 		since = d.lost
+	}
+	if d.stood.After(since) {
+		since = d.stood
 	}
 	return now.Sub(since) > deadline
 }
@@ -219,7 +227,10 @@ func (s *slot) answerAt() time.Time {
 
 // Poll implements Machine.
 func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
-	if !now.Before(d.nextReap) {
+	if late := now.Sub(d.nextReap); late >= 0 {
+		if late >= d.cfg.Timing.Deadline/standstill {
+			d.stood = now
+		}
 		d.reap(now)
 		d.nextReap = after(now, d.nextReap, d.cfg.Timing.Reap)
 	}

@@ -132,7 +132,7 @@ func TestDirectory(t *testing.T) {
 			"2s removed A:3101 after 2s", "2s removed E:3105 after 1.92s", "2s removed C:3103 after 1.96s",
 			"2s sent directory [B:3102 D:3104] to [3102 3104]",
 		}},
-		{"a server that was suspended takes in what waits before it looks for the silent", func(r *rig) {
+		{"a server that was stopped takes in what waits, and gives everybody one more deadline", func(r *rig) {
 			r.hear(0, 3101, birth(a))
 			r.hear(0, 3102, birth(b))
 			r.forget()
@@ -142,11 +142,30 @@ func TestDirectory(t *testing.T) {
 			r.step(time.Minute, from(3101), keepAlive('A'))
 			r.step(time.Minute, from(3101), keepAlive('A'))
 			r.poll()
-			r.until(time.Minute + 499*ms)
-		}, []string{
-			"1m0s removed B:3102 after 1m0s",
-			"1m0s sent directory [A:3101] to [3101]",
+			r.until(time.Minute + 1400*ms)
+			r.hear(time.Minute+1400*ms, 3101, keepAlive('A'))
+			r.until(time.Minute + 2000*ms)
+		}, []string{ // B has one more deadline: it may have been stopped, too
+			"1m2s removed B:3102 after 1m2s",
+			"1m2s sent directory [A:3101] to [3101]",
 		}},
+		{"a server that looks for the silent a little too late removes them", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.hear(0, 3102, birth(b))
+			r.hear(400*ms, 3102, keepAlive('B'))
+			r.until(1500 * ms)
+			r.forget()
+			r.now = start.Add(2499 * ms)
+			r.poll()
+		}, []string{"2.499s removed A:3101 after 2.499s", "2.499s removed B:3102 after 2.099s"}},
+		{"a third of a deadline is too late", func(r *rig) {
+			r.hear(0, 3101, birth(a))
+			r.until(1500 * ms)
+			r.forget()
+			r.now = start.Add(2500 * ms)
+			r.poll()
+			r.until(4500 * ms)
+		}, []string{"4.5s removed A:3101 after 4.5s"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			r, _ := server(t)

@@ -30,6 +30,8 @@ type ledger struct {
 	resumed   time.Duration // when the server was last let go on
 	losing    bool          // its queue has overflowed since it last ran
 	lost      time.Duration // when it last learnt of that
+	look      time.Duration // when it must next look for the silent
+	stood     time.Duration // when it last did so a third of a deadline too late, or later
 	announced []byte        // the last directory sent to all members
 	owed      bool
 	since     time.Duration
@@ -54,7 +56,7 @@ func (l *ledger) launch(m server) *ledger {
 		}
 	}
 	l.server, l.announced, l.owed, l.excess = m, nil, false, 0
-	l.losing, l.lost = false, 0
+	l.losing, l.lost, l.stood, l.look = false, 0, 0, l.net.Now()+l.timing.Reap
 	return l
 }
 
@@ -116,6 +118,12 @@ func (l *ledger) birth(x wire.Entry, from uint16) {
 
 // Poll implements core.Machine.
 func (l *ledger) Poll(now time.Time) (core.Outgoing, time.Time) {
+	if late := l.net.Now() - l.look; late >= 0 {
+		if late >= l.timing.Deadline/3 {
+			l.stood = l.net.Now()
+		}
+		l.look += (late/l.timing.Reap + 1) * l.timing.Reap
+	}
 	out, next := l.server.Poll(now)
 	if out.Empty() {
 		l.check()
@@ -219,9 +227,14 @@ func (l *ledger) compare(now time.Duration) {
 }
 
 // expires is when a silence since a time has lasted for a deadline. What the
-// server has lost may have broken it, for core.Patience deadlines at most.
+// server has lost may have broken it, for core.Patience deadlines at most, and what was not
+// sent while the server itself stood still.
 func (l *ledger) expires(since, deadline time.Duration) time.Duration {
-	return min(max(since, l.lost)+deadline, since+core.Patience*deadline)
+	expires := min(max(since, l.lost)+deadline, since+core.Patience*deadline)
+	if l.stood > since {
+		expires = max(expires, l.stood+deadline)
+	}
+	return expires
 }
 
 // due is when somebody heard last at a time must have been removed.

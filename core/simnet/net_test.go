@@ -617,3 +617,24 @@ type endless struct{ core.Machine }
 func (endless) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return core.Outgoing{Datagram: []byte{0}, To: []netip.AddrPort{Addr(1)}}, now
 }
+
+// A machine on which everything stands still for a while goes on as it was.
+func TestStandstill(t *testing.T) {
+	m := newMesh(t, Config{}, core.DefaultTiming())
+	m.server.Launch()
+	m.peers(20)
+	m.At(5*time.Second+100*time.Millisecond, func() {
+		for _, x := range m.Nodes() {
+			x.Pause()
+		}
+	})
+	m.At(9*time.Second, func() {
+		for _, x := range m.Nodes() {
+			x.Resume()
+		}
+	})
+	m.Run(15 * time.Second)
+	if c := directory(m.server).Counters(); c.Events[core.Removed] != 0 || directory(m.server).Len() != 20 {
+		t.Errorf("%d removed, %d are left; want 0 and 20", c.Events[core.Removed], directory(m.server).Len())
+	}
+}
