@@ -6,7 +6,7 @@ import (
 )
 
 // markdown renders a document as GitHub shows it, for a pull request.
-func markdown(d *Document, all bool) string {
+func markdown(d *Document, all bool) (string, error) {
 	var b strings.Builder
 	for i, h := range d.Heads {
 		if i > 0 {
@@ -18,7 +18,9 @@ func markdown(d *Document, all bool) string {
 		fmt.Fprintf(&b, "\n%s\n", escaped(d.About, ""))
 	}
 	for _, s := range d.sections(all) {
-		s.markdown(&b, all)
+		if err := s.markdown(&b, all); err != nil {
+			return "", err
+		}
 	}
 	var lines []string
 	for _, h := range d.Heads {
@@ -29,10 +31,10 @@ func markdown(d *Document, all bool) string {
 	if len(lines) > 0 {
 		fmt.Fprintf(&b, "\n<sub>%s</sub>\n", strings.Join(lines, "<br>"))
 	}
-	return b.String()
+	return b.String(), nil
 }
 
-func (s section) markdown(b *strings.Builder, all bool) {
+func (s section) markdown(b *strings.Builder, all bool) error {
 	if s.Name != "" {
 		fmt.Fprintf(b, "\n### %s\n", escape(s.Name))
 	}
@@ -41,7 +43,11 @@ func (s section) markdown(b *strings.Builder, all bool) {
 	}
 	if s.Table != nil && len(s.Table.visible(all)) > 0 {
 		header, left, rows := s.Table.cells(all)
-		b.WriteString("\n" + strings.Join(grid(true, left, header, rows), "\n") + "\n")
+		text, err := grid(true, left, header, rows)
+		if err != nil {
+			return err
+		}
+		b.WriteString("\n" + text)
 	}
 	if len(s.Facts) > 0 {
 		b.WriteString("\n")
@@ -57,6 +63,7 @@ func (s section) markdown(b *strings.Builder, all bool) {
 			}
 		}
 	}
+	return nil
 }
 
 // cells are a table's texts, escaped, with the rows' names in the first column.

@@ -44,9 +44,9 @@ func (d *Document) Write(w io.Writer, format string, o Options) error {
 	d = mapped(d, clean)
 	switch format {
 	case "txt":
-		return d.one(w, func(d *Document) string { return text(d, o) })
+		return d.one(w, func(d *Document) (string, error) { return text(d, o) })
 	case "md":
-		return d.one(w, func(d *Document) string { return markdown(d, o.All) })
+		return d.one(w, func(d *Document) (string, error) { return markdown(d, o.All) })
 	case "html":
 		return writeHTML(w, d)
 	case "csv":
@@ -61,13 +61,16 @@ func (d *Document) Write(w io.Writer, format string, o Options) error {
 
 // one writes the document, or those that stand in its place, with blank lines
 // between them.
-func (d *Document) one(w io.Writer, render func(*Document) string) error {
+func (d *Document) one(w io.Writer, render func(*Document) (string, error)) error {
 	all := d.Each
 	if all == nil {
 		all = []*Document{d}
 	}
 	for i, x := range all {
-		s := render(x)
+		s, err := render(x)
+		if err != nil {
+			return err
+		}
 		if i > 0 {
 			s = "\n" + s
 		}

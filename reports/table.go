@@ -1,49 +1,58 @@
 package reports
 
 import (
-	"regexp"
-	"slices"
 	"strings"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
 )
 
-// sgr is what colours text on a terminal, and takes no room.
-var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
-
-// grid lays cells out in lines, in columns of blanks or between Markdown's pipes.
+// grid draws a table's cells, in columns of blanks or between Markdown's pipes.
 // The first column and those that are left stand to the left, all others to the
 // right. What cells hold is drawn as it is.
-func grid(pipes bool, left []bool, header []string, rows [][]string) (lines []string) {
-	size := make([]int, len(header))
-	all := slices.Concat([][]string{header}, rows)
-	for _, row := range all {
-		for c, cell := range row {
-			size[c] = max(size[c], width(sgr.ReplaceAllString(cell, "")))
+func grid(pipes bool, left []bool, header []string, rows [][]string) (string, error) {
+	align := make([]tw.Align, len(left))
+	for i := range left {
+		align[i] = tw.AlignRight
+		if left[i] || i == 0 {
+			align[i] = tw.AlignLeft
 		}
 	}
-	if pipes {
-		rule := make([]string, len(header))
-		for c := range rule {
-			if size[c] = max(size[c], 3); left[c] {
-				rule[c] = ":" + strings.Repeat("-", size[c]-1)
-			} else {
-				rule[c] = strings.Repeat("-", size[c]-1) + ":"
-			}
-		}
-		all = slices.Insert(all, 1, rule)
+	cell := tw.CellConfig{
+		Alignment:  tw.CellAlignment{PerColumn: align},
+		Formatting: tw.CellFormatting{AutoFormat: tw.Off, AutoWrap: tw.WrapNone},
 	}
-	for _, row := range all {
-		cells := make([]string, len(row))
-		for c, cell := range row {
-			blanks := strings.Repeat(" ", size[c]-width(sgr.ReplaceAllString(cell, "")))
-			if cells[c] = blanks + cell; left[c] {
-				cells[c] = cell + blanks
-			}
+	lines := tw.Renderer(renderer.NewMarkdown())
+	gap := ""
+	if !pipes {
+		gap = strings.Repeat(" ", gutter) // padding that the engine need not know of
+		cell.Padding = tw.CellPadding{Global: tw.PaddingNone}
+		lines = renderer.NewBlueprint(tw.Rendition{Borders: tw.BorderNone, Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}})
+	}
+	var b strings.Builder
+	t := tablewriter.NewTable(&b,
+		tablewriter.WithConfig(tablewriter.Config{Header: cell, Row: cell, Behavior: tw.Behavior{TrimSpace: tw.Off}}),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithTrimSpace(tw.Off),
+		tablewriter.WithEastAsian(tw.Off),
+		tablewriter.WithRenderer(lines),
+	)
+	fill := func(row []string) []any {
+		cells := make([]any, len(row))
+		for i, c := range row {
+			cells[i] = gap + c
 		}
-		if gap := strings.Repeat(" ", gutter); pipes {
-			lines = append(lines, "| "+strings.Join(cells, " | ")+" |")
-		} else {
-			lines = append(lines, gap+strings.Join(cells, gap))
+		return cells
+	}
+	if header != nil {
+		t.Header(fill(header)...)
+	}
+	for _, row := range rows {
+		if err := t.Append(fill(row)...); err != nil {
+			return "", err
 		}
 	}
-	return lines
+	err := t.Render()
+	return b.String(), err
 }

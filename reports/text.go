@@ -23,10 +23,11 @@ type page struct {
 	first   int            // width of labels and rows' names
 	columns map[string]int // width of the columns of aligned tables, by name
 	dropped []string       // columns for which there was no room
+	err     error
 }
 
 // text renders a document as a screen of text.
-func text(d *Document, o Options) string {
+func text(d *Document, o Options) (string, error) {
 	if o.Width == 0 {
 		o.Width = defaultWidth
 	}
@@ -59,7 +60,7 @@ func text(d *Document, o Options) string {
 	for _, h := range d.Heads { // whoever scrolled past the first line sees the verdict in the last
 		p.wrapped("", d.heading(h), "", bold)
 	}
-	return p.b.String()
+	return p.b.String(), p.err
 }
 
 // measure finds how wide the first columns, labels and aligned columns of the
@@ -289,9 +290,7 @@ func (p *page) table(t *table) {
 			lines[i] = append(lines[i], p.style(tones[rows[i].Cells[c].Tone], cell))
 		}
 	}
-	for _, l := range grid(false, left, header, lines) {
-		p.line(l)
-	}
+	p.grid(left, header, lines)
 }
 
 // sizes are how wide the columns of a table can be, those of high rank left out
@@ -333,6 +332,16 @@ func (p *page) sizes(t *table, cells [][]string, room int) ([]int, int) {
 		}
 	}
 	return size, room
+}
+
+func (p *page) grid(left []bool, header []string, rows [][]string) {
+	s, err := grid(false, left, header, rows)
+	if err != nil {
+		p.err = err
+	}
+	for l := range strings.Lines(s) {
+		p.line(strings.TrimRight(l, " \n"))
+	}
 }
 
 // account tells of one case that went wrong.

@@ -38,8 +38,15 @@ func golden(t *testing.T, name string, got []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; go test ./reports -update writes it anew. Got:\n%s", file, got)
+	is, was := bytes.SplitAfter(got, []byte("\n")), bytes.SplitAfter(want, []byte("\n"))
+	for i := range min(len(is), len(was)) {
+		if !bytes.Equal(is[i], was[i]) {
+			t.Errorf("%s differs first in line %d; go test ./reports -update writes it anew. Got:\n%.300s\nwant:\n%.300s", file, i+1, is[i], was[i])
+			return
+		}
+	}
+	if len(is) != len(was) {
+		t.Errorf("%s has %d lines, want %d; go test ./reports -update writes it anew", file, len(is), len(was))
 	}
 }
 
@@ -98,6 +105,8 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+var sgr = regexp.MustCompile("\x1b\\[[0-9;]+m")
 
 // trimmed leaves out blanks at the ends of lines.
 func trimmed(s string) string { return regexp.MustCompile(" +\n").ReplaceAllString(s, "\n") }
@@ -276,7 +285,10 @@ func TestWrapKeepsWords(t *testing.T) {
 	d := &Document{Heads: []head{{Text: words("Verdict.")}}, Sections: []section{{Name: "terms", Facts: []fact{
 		{"one part", words(long)}, {"several", phrase{}.add("%s", long[:57]).addIf(true, "%s", long[:31]).add("%s", long)}}}}}
 	for width := narrowest; width < 140; width++ {
-		s := text(d, Options{Width: width})
+		s, err := text(d, Options{Width: width})
+		if err != nil {
+			t.Fatal(err)
+		}
 		whole := strings.Fields(strings.ReplaceAll(long, ",", " "))
 		for _, w := range strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == '!' }) {
 			if !slices.Contains(append(whole, "Verdict.", "terms", "one", "part", "several"), w) && !strings.Contains(" "+long[:57]+" "+long[:31]+" ", " "+w+" ") {
