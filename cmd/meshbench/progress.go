@@ -83,9 +83,10 @@ func bar(width int, part float64) string {
 
 // doneLine says how many of all parts are done, and how long the others will take.
 func doneLine(start time.Time, unit string, done, all uint64) string {
-	part, left := float64(done)/float64(max(all, 1)), ""
+	part, took := float64(done)/float64(max(all, 1)), time.Since(start)
+	left := fmt.Sprintf(", %v so far", took.Round(time.Second))
 	if done > 0 {
-		left = fmt.Sprintf(", %v left", time.Duration(float64(time.Since(start))*(1/part-1)).Round(time.Second))
+		left = fmt.Sprintf(", %v left", time.Duration(float64(took)*(1/part-1)).Round(time.Second))
 	}
 	return fmt.Sprintf("%s %d of %d %s%s", bar(20, part), done, all, unit, left)
 }

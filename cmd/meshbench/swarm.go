@@ -244,7 +244,7 @@ func (r *swarmRun) manySeeds(ctx context.Context, first, last uint64, workers in
 		return doneLine(start, fmt.Sprintf("seeds, %s", result.Plural(findings.Load(), "finding")), seeds.Load(), all)
 	})
 	progress := func(t *swarm.Tally) string {
-		return fmt.Sprintf("%d of %s, %s", t.Seeds, result.Plural(all, "seed"), result.Plural(t.Findings, "finding"))
+		return fmt.Sprintf("%s of %s, %s", result.Grouped(float64(t.Seeds)), result.Plural(all, "seed"), result.Plural(t.Findings, "finding"))
 	}
 	speed := func(t *swarm.Tally) string {
 		took := time.Since(start)
@@ -291,7 +291,7 @@ func (r *swarmRun) manySeeds(ctx context.Context, first, last uint64, workers in
 	for _, gap := range swarm.Gaps {
 		gaps = append(gaps, fmt.Sprintf("%d %s", t.Gaps[gap], gap))
 	}
-	lines := []string{progress(&t), fmt.Sprintf("%s, %d datagrams taken", speed(&t), t.Taken),
+	lines := []string{progress(&t), fmt.Sprintf("%s, %s taken", speed(&t), result.Plural(t.Taken, "datagram")),
 		"peers left with a known gap: " + strings.Join(gaps, ", ")}
 	if r.result.Interrupted {
 		lines[0] += ", interrupted"

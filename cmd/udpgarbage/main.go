@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,8 +49,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		capture := send.NewCapture(file)
 		o.Sent = capture.Add
 		defer func() {
-			if e := file.End(capture.Close()); e != nil && (err == nil || errors.Is(err, cli.Failed)) {
-				err = e
+			if e := file.End(capture.Close()); errors.As(err, new(cli.Code)) {
+				err = cmp.Or(e, err)
+			} else {
+				err = cli.Join(err, e)
 			}
 		}()
 	}
@@ -73,8 +76,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		if result.Findings == nil {
 			result.Findings = []campaign.Finding{} // a list for programs
 		}
-		if e := o.Write(stdout, files, func(w io.Writer) error { return text(w, result, o.ASCII) }, result); e != nil && err == nil {
-			err = e
+		if e := o.Write(stdout, files, func(w io.Writer) error { return text(w, result, o.ASCII) }, result); e != nil {
+			return cli.Join(err, e)
 		}
 	}
 	switch {

@@ -99,17 +99,24 @@ func Exit(stderr io.Writer, name string, err error) int {
 		}
 		return int(code)
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "%s: %s (%s -h says how)\n", name, Printable(shortened(err.Error())), cmp.Or(usage.Of, name))
+		fmt.Fprintf(stderr, "%s: %s (%s -h says how)\n", name, shortened(err.Error()), cmp.Or(usage.Of, name))
 		return ExitUsage
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", name, Printable(shortened(err.Error())))
+	fmt.Fprintf(stderr, "%s: %s\n", name, shortened(err.Error()))
 	return ExitFailure
 }
 
 var endless = regexp.MustCompile(`(\S{40})\S{200,}(\S{10})`)
 
-// shortened is a text whose longest words, such as a number of a million digits, are cut.
-func shortened(s string) string { return endless.ReplaceAllString(s, "$1...$2") }
+// shortened is a text whose longest words, such as a number of a million digits, are cut,
+// and then its middle.
+func shortened(s string) string {
+	s = Printable(endless.ReplaceAllString(s, "$1...$2"))
+	if runes := []rune(s); len(runes) > 600 {
+		s = string(runes[:400]) + "..." + string(runes[len(runes)-100:])
+	}
+	return s
+}
 
 // Parse parses args, in which flags may stand before, between and after the
 // other arguments, and returns those; after "--" all are others. On -h it
