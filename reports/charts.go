@@ -98,11 +98,11 @@ func together(runs []result.Scenario) result.Charts {
 		}
 		if i > 0 && c.Pairs != nil && x.Pairs != nil && x.Pairs.Names == c.Pairs.Names {
 			sum := *c.Pairs
-			sum.Sent, sum.Lost, sum.P99 = slices.Clone(sum.Sent), slices.Clone(sum.Lost), slices.Clone(sum.P99)
+			sum.Sent, sum.Lost, sum.Max = slices.Clone(sum.Sent), slices.Clone(sum.Lost), slices.Clone(sum.Max)
 			for k := range sum.Sent {
 				sum.Sent[k] += x.Pairs.Sent[k]
 				sum.Lost[k] += x.Pairs.Lost[k]
-				sum.P99[k] = max(sum.P99[k], x.Pairs.P99[k])
+				sum.Max[k] = max(sum.Max[k], x.Pairs.Max[k])
 			}
 			c.Pairs = &sum
 		}

@@ -231,7 +231,7 @@ func expected(results []Named) map[string]int {
 					suffix = fmt.Sprint(i)
 				}
 				add("-loss"+suffix, n)
-				add("-p99"+suffix, n)
+				add("-slowest"+suffix, n)
 			}
 		}
 	}
@@ -291,7 +291,7 @@ func tables(t *testing.T, tab context.Context, results []Named) {
 				find(id+"-rate", number(x.Offered), number(x.Delivered), number(x.Loss), number(x.P50), number(x.P99), number(x.Seconds), clean(x.Cause))
 			}
 			if p := together(s.All).Pairs; p != nil && i == 0 {
-				find(id+"-p99", peerName(p.Names[:1]), peerName(p.Names[1:2]), number(float64(p.Sent[1])), number(float64(p.Lost[1])), number(float64(p.P99[1])))
+				find(id+"-slowest", peerName(p.Names[:1]), peerName(p.Names[1:2]), number(float64(p.Sent[1])), number(float64(p.Lost[1])), number(float64(p.Max[1])))
 			}
 		}
 	}

@@ -183,7 +183,7 @@ func (g *generator) scenario(name string, o result.Options) result.Scenario {
 						miss = 1
 					}
 				}
-				p.Sent, p.Lost, p.P99 = append(p.Sent, sent), append(p.Lost, miss), append(p.P99, p99)
+				p.Sent, p.Lost, p.Max = append(p.Sent, sent), append(p.Lost, miss), append(p.Max, p99)
 			}
 		}
 		s.Charts.Pairs = p

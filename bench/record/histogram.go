@@ -119,20 +119,20 @@ func Encode(h *hdrhistogram.Histogram) string {
 // A sketch is a coarse histogram for places that need many: quarters of
 // octaves from 1024 ns to a minute, so that a percentile read from it, beyond
 // the first quarter, is too high by at most a quarter.
-type sketch [SketchSize]atomic.Uint32
+type sketch [sketchSize]atomic.Uint32
 
 const (
-	SketchSize   = 4 * 26
+	sketchSize   = 4 * 26
 	sketchOctave = 10 // the first one starts at 2^10 ns
 )
 
-func (s *sketch) record(d int64) { s[SketchIndex(d)].Add(1) }
+func (s *sketch) record(d int64) { s[sketchIndex(d)].Add(1) }
 
-func SketchIndex(d int64) int {
+func sketchIndex(d int64) int {
 	ns := max(uint64(max(d, 0)), 1<<sketchOctave)
 	octave := bits.Len64(ns) - 1
 	quarter := ns >> (octave - 2) & 3
-	return min(4*(octave-sketchOctave)+int(quarter), SketchSize-1)
+	return min(4*(octave-sketchOctave)+int(quarter), sketchSize-1)
 }
 
 // sketchUpper is the end of bucket i in ns.

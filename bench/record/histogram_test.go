@@ -114,7 +114,7 @@ func TestHistogramEncode(t *testing.T) {
 // quarter.
 func TestSketchBound(t *testing.T) {
 	last := int64(0)
-	for i := range SketchSize {
+	for i := range sketchSize {
 		if up := sketchUpper(i); up < last {
 			t.Errorf("bucket %d ends at %d, before the one below it", i, up)
 		} else {

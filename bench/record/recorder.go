@@ -182,7 +182,7 @@ func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
 	transit := at - sent
 	r.Latency.Record(transit)
 	r.Due.Record(at - due)
-	r.Transits[slot][r.Self].record(transit)
+	p.Max = max(p.Max, uint32(min(max(transit/1000, 0), math.MaxUint32)))
 	if p.Delivered > 1 { // RFC 3550, section 6.4.1, in ns instead of media units
 		p.Jitter += (math.Abs(float64(transit-p.transit)) - p.Jitter) / 16
 	}

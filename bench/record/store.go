@@ -17,9 +17,8 @@ import (
 // killed one leaves what it had recorded. Most fields have one writer; those
 // that others read meanwhile are atomic.
 type Store struct {
-	Index    [1 << 16]uint8                       // port -> slot; nobody where there is none
-	Pairs    [core.MaxPeers][core.MaxPeers]pair   // sender, receiver; where each fills one cache line
-	Transits [core.MaxPeers][core.MaxPeers]sketch // how long their messages take
+	Index [1 << 16]uint8                     // port -> slot; nobody where there is none
+	Pairs [core.MaxPeers][core.MaxPeers]pair // sender, receiver; where each fills one cache line
 
 	// Messages due in [from, to) count. All times are the clock's ns.
 	From, To     atomic.Int64
@@ -145,6 +144,7 @@ type pair struct {
 	Arrived                                atomic.Uint32 // at any time, also again, also refused if from an external peer
 	First                                  uint16        // counter of the first, of an external sender
 	Delivered, Duplicated, Reordered, Late uint32
+	Max                                    uint32 // of transit, in µs
 	Order                                  Sequence
 	transit                                int64 // latency of the last one
 	Jitter                                 float64

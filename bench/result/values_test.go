@@ -141,8 +141,8 @@ func TestCheck(t *testing.T) {
 	for want, r := range map[string]*Result{
 		"no runs": {},
 		"run 0, steady: matrices do not fit 1 names":              with(Charts{Pairs: &Pairs{Names: "A", Sent: make([]uint32, 1), Lost: make([]uint32, 1)}}),
-		"run 0, steady: matrices do not fit 2 names":              with(Charts{Pairs: &Pairs{Names: "AB", Sent: make([]uint32, 4), Lost: make([]uint32, 3), P99: make([]uint32, 4)}}),
-		"matrices do not fit 3 names":                             with(Charts{Pairs: &Pairs{Names: "ABC", Sent: make([]uint32, 8), Lost: make([]uint32, 9), P99: make([]uint32, 9)}}),
+		"run 0, steady: matrices do not fit 2 names":              with(Charts{Pairs: &Pairs{Names: "AB", Sent: make([]uint32, 4), Lost: make([]uint32, 3), Max: make([]uint32, 4)}}),
+		"matrices do not fit 3 names":                             with(Charts{Pairs: &Pairs{Names: "ABC", Sent: make([]uint32, 8), Lost: make([]uint32, 9), Max: make([]uint32, 9)}}),
 		`run 0, steady: view of "A" has 1 times for 2 sizes`:      with(Charts{Views: []ViewTrace{{Peer: "A", T: make([]float64, 1), N: make([]int, 2)}}}),
 		strings.Repeat("x", 60) + `…: matrices do not fit 1 name`: {Runs: []Run{{Scenarios: []Scenario{{Name: strings.Repeat("x", 61), Charts: Charts{Pairs: &Pairs{Names: "A"}}}}}}},
 	} {
@@ -152,7 +152,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, r := range []*Result{
 		{Interrupted: true},
-		with(Charts{Pairs: &Pairs{Names: "AB", Sent: make([]uint32, 4), Lost: make([]uint32, 4), P99: make([]uint32, 4)}}),
+		with(Charts{Pairs: &Pairs{Names: "AB", Sent: make([]uint32, 4), Lost: make([]uint32, 4), Max: make([]uint32, 4)}}),
 		with(Charts{Views: []ViewTrace{{T: make([]float64, 2), N: make([]int, 2)}}}),
 	} {
 		if err := r.Check(); err != nil {

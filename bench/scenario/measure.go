@@ -241,7 +241,7 @@ func (s *Run) chartPairs() {
 			any = any || sent > 0
 			p.Sent = append(p.Sent, sent)
 			p.Lost = append(p.Lost, sent-min(sent, pair.Delivered))
-			p.P99 = append(p.P99, uint32(min(s.Store.Transits[i][j].Quantile(0.99)/1000, 1<<32-1)))
+			p.Max = append(p.Max, pair.Max)
 		}
 	}
 	if any && s.out.Charts.Trials == nil {

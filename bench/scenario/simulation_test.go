@@ -67,7 +67,7 @@ func TestSimulatedPinned(t *testing.T) {
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = "09a0d7bdc6d8def8b245f1f74349c11588dbad855f5784877e55433a9df6d750"
+	const want = "a2d262288b035add5ac6e744655b6867c630d7c5101bc2770dbde9fdc16e36ff"
 	if got := fmt.Sprintf("%x", sha256.Sum256(b.Bytes())); got != want {
 		t.Errorf("SHA-256 %s, want %s", got, want)
 	}

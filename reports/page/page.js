@@ -102,28 +102,27 @@
 
 		// Heat maps of one kind have one scale, however many results there are.
 		const maps = of(scenario, (s) => s.charts.pairs).map((x) => {
-			const { sent, lost, p99_us: p99 } = x.data, names = x.s.names, n = names.length;
+			const { sent, lost, max_us: max } = x.data, names = x.s.names, n = names.length;
 			const cells = [];
-			for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) if (sent[i * n + j] > 0) cells.push({ i, j, sent: sent[i * n + j], lost: lost[i * n + j], p99: p99[i * n + j] });
+			for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) if (sent[i * n + j] > 0) cells.push({ i, j, sent: sent[i * n + j], lost: lost[i * n + j], max: max[i * n + j] });
 			return { x, names, n, cells };
 		});
 		const cells = maps.flatMap((m) => m.cells);
-		const few = cells.some((c) => c.sent < 100); // no percentile of so few
 		for (const [id, title, value, format, scheme, text] of [
 			["loss", "Loss, sender by receiver", (c) => c.lost / c.sent, percent, "ylorrd", (c) => percent(c.lost / c.sent)],
-			["p99", (few ? "Slowest message" : "99th percentile of latency") + ", sender by receiver", (c) => c.p99 / 1e6, time, "viridis", (c) => `${c.sent < 100 ? "at most" : "p99 at most"} ${time(c.p99 / 1e6)}`],
+			["slowest", "Slowest message, sender by receiver", (c) => c.max / 1e6, time, "viridis", (c) => `at most ${time(c.max / 1e6)}`],
 		]) {
 			const values = cells.map(value).filter((v) => v > 0);
 			const [low, high] = values.length ? [id === "loss" ? 0 : Math.min(...values), Math.max(...values)] : [0, 0];
 			for (const { x, names, n, cells } of maps) {
 				if (!cells.length) continue;
 				const losing = cells.filter((c) => c.lost > 0).length;
-				const says = id === "loss" ? (losing ? `${losing.toLocaleString("en-US")} of ${cells.length.toLocaleString("en-US")} pairs lost something.` : `No pair lost anything: ${cells.length.toLocaleString("en-US")} pairs.`) : "From actual send; an upper bound within 25 %.";
+				const says = id === "loss" ? (losing ? `${losing.toLocaleString("en-US")} of ${cells.length.toLocaleString("en-US")} pairs lost something.` : `No pair lost anything: ${cells.length.toLocaleString("en-US")} pairs.`) : "From actual send.";
 				chart(section, {
 					id: `${section}-${id}${x.i || ""}`, title: several ? `${title}: ${x.name}` : title, series: cells.length,
 					says: says + (values.length ? ` Colours from ${format(low)} (${id === "loss" ? "light" : "dark"}) to ${format(high)} (${id === "loss" ? "dark" : "light"})${several ? ", the same for all results" : ""}${id === "loss" ? "; grey: none" : ""}.` : "") + (x.runs > 1 ? (id === "loss" ? " All runs together." : " Of all runs the slowest.") : ""),
-					columns: ["sender", "receiver", "sent", "lost", "p99 (µs, upper bound)"],
-					rows: cells.map((c) => [names[c.i], names[c.j], c.sent, c.lost, c.p99]),
+					columns: ["sender", "receiver", "sent", "lost", "slowest (µs)"],
+					rows: cells.map((c) => [names[c.i], names[c.j], c.sent, c.lost, c.max]),
 					draw: (w, small) => {
 						const step = Math.ceil(n / (small ? 12 : 26));
 						const axis = { domain: [...Array(n).keys()], ticks: [...Array(n).keys()].filter((k) => k % step === 0), tickFormat: (k) => names[k], tickSize: 0, padding: n > 40 ? 0 : 0.06 };
@@ -131,7 +130,7 @@
 						return {
 							height: Math.min(w, 560) + 40, width: Math.min(w, 600), marginLeft: 46, marginTop: 12,
 							x: { label: "receiver →", ...axis }, y: { label: "↓ sender", ...axis },
-							color: { legend: values.length > 0, width: Math.min(w, 260), marginLeft: 12, type: "linear", scheme, domain: [low * (id === "loss" ? 100 : 1000), high * (id === "loss" ? 100 : 1000) || 1], range: [0.22, 1], label: id === "loss" ? "loss (%)" : few ? "slowest (ms)" : "p99 (ms)" },
+							color: { legend: values.length > 0, width: Math.min(w, 260), marginLeft: 12, type: "linear", scheme, domain: [low * (id === "loss" ? 100 : 1000), high * (id === "loss" ? 100 : 1000) || 1], range: [0.22, 1], label: id === "loss" ? "loss (%)" : "slowest (ms)" },
 							marks: [Plot.cell(cells.filter((c) => !(value(c) > 0)), { x: "j", y: "i", fill: "var(--none)", className: "series" }),
 							Plot.cell(cells.filter((c) => value(c) > 0), { x: "j", y: "i", fill, className: "series" }),
 							tip(cells, { x: "j", y: "i", title: (c) => `${names[c.i]} to ${names[c.j]}\n${text(c)}\n${c.sent} sent, ${c.lost} lost` })],
