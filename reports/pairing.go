@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"strings"
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
@@ -67,7 +66,7 @@ func Pairing(p *stat.Pairing) *Document {
 	d.Each = []*Document{{Tool: d.Tool, Heads: []head{h}, About: words(about), Sections: []section{short}}}
 	d.Sections = append([]section{s}, d.Sections...)
 	d.Heads[0].Verdicts = h.Verdicts
-	d.records = func(row func(...string)) { pairRecords(p, row) }
+	d.records = nil // the tables are all there is
 	d.source = p.Write
 	return d
 }
@@ -114,21 +113,4 @@ func pairWarnings(p *stat.Pairing) (warnings []string) {
 		warnings = append(warnings, "our own server is a goroutine of the benchmark, the other a process of its own: for a comparison of equals give ours as a command, too, such as 'p2p -quiet -listen {addr}'")
 	}
 	return warnings
-}
-
-// pairRecords are one row for each metric, its ratios in one cell.
-func pairRecords(p *stat.Pairing, put func(...string)) {
-	put("metric", "unit", "a", "b", "ratio", "low", "high", "verdict", "pairs", "skipped")
-	for _, r := range p.Ratios {
-		var ratio *float64
-		if len(r.Pairs) > 0 {
-			ratio = &r.Median
-		}
-		all := make([]string, len(r.Pairs))
-		for i, v := range r.Pairs {
-			all[i] = precise(&v)
-		}
-		put(cell(r.Metric), cell(r.Unit), precise(r.A), precise(r.B), precise(ratio), precise(r.Low), precise(r.High),
-			string(r.Verdict), strings.Join(all, " "), fmt.Sprint(r.Skipped))
-	}
 }

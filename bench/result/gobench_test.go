@@ -31,11 +31,10 @@ func example() *Result {
 	return r
 }
 
-const exampleGoBench = `Unit converge-sec better=lower
-goos: linux
+const exampleGoBench = `goos: linux
 goarch: amd64
 cpu: Some CPU @ 2 GHz
-
+Unit converge-sec better=lower
 BenchmarkMesh/scenario=join/peers=80 1 0.02 converge-sec 2e+06 bytes-B
 Unit loss-ratio better=lower
 Unit rate-messages/s better=higher

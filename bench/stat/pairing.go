@@ -186,15 +186,3 @@ func median(values []float64) *float64 {
 	m := result.Median(values)
 	return &m
 }
-
-// WriteGoBench writes both sides, which benchstat -col /server sets side by
-// side; server=A and server=B end a benchmark's name.
-func (p *Pairing) WriteGoBench(defs *result.Definitions, w io.Writer) error {
-	out := defs.NewGoBench(w, [2]string{"server-a", p.Servers[0]}, [2]string{"server-b", p.Servers[1]})
-	for side, r := range p.Results {
-		if err := out.Write(r, fmt.Sprintf("/server=%c", 'A'+side)); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"strings"
 
 	"p2plocal/bench/mesh"
@@ -90,6 +89,9 @@ func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, 
 		if cfg.Options.Server != "" {
 			return cli.Usagef("compare-servers starts its servers: -target %s has no place in it", cfg.Options.Server)
 		}
+		if out.gobench != "" {
+			return cli.Usagef("compare-servers writes no Go benchmarks: -bench has no place in it")
+		}
 		asserts, err := out.check(cfg.Scenarios, scenario.Metrics.ParseRatioAssertion)
 		if err != nil {
 			return err
@@ -104,7 +106,7 @@ func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, 
 			return failed
 		}
 		p.Evaluate(asserts)
-		err = out.write(c, reports.Pairing(p), func(w io.Writer) error { return p.WriteGoBench(scenario.Metrics, w) })
+		err = out.Write(c.stdout, reports.Pairing(p))
 		return outcome(c.stderr, err, failed, p, p.Interrupted, p.Assertions)
 	}
 }

@@ -226,7 +226,7 @@ func TestCompareServersOutputs(t *testing.T) {
 	name := func(ending string) string { return filepath.Join(dir, "p."+ending) }
 	code, stdout, stderr := invoke(t.Context(), "compare-servers", "-server-exec", "ours", "-server-exec", "ours", "-peers", "3",
 		"-scenario", "join", "-repeat", "2", "-assert", "join.converge>0", "-assert", "join.admit.max<=0%",
-		"-json", name("json"), "-bench", name("txt"), "-report", name("md"), "-report", name("csv"), "-report", name("html"))
+		"-json", name("json"), "-report", name("md"), "-report", name("csv"), "-report", name("html"))
 	if code != 3 {
 		t.Errorf("exit %d with a false assertion, want 3; stderr %q", code, stderr)
 	}
@@ -245,7 +245,7 @@ func TestCompareServersOutputs(t *testing.T) {
 			t.Errorf("pair %d has the seeds %d and %d, want %d", i+1, a, b, i+1)
 		}
 	}
-	for ending, want := range map[string]string{"txt": "/server=B 1 ", "md": "join.converge", "csv": "join.converge", "html": `<code>join.admit.max&lt;=0%</code>`} {
+	for ending, want := range map[string]string{"md": "join.converge", "csv": "join.converge", "html": `<code>join.admit.max&lt;=0%</code>`} {
 		if b, err := os.ReadFile(name(ending)); err != nil || !strings.Contains(string(b), want) {
 			t.Errorf("%s: %v, want %q in it:\n%.300s", ending, err, want, b)
 		}
