@@ -100,7 +100,7 @@ func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 		if s.Impair.Loss > 0 {
 			why = ": a directory that is lost comes never again without refresh"
 		}
-		s.warn("%d of %d times a survivor did not notice within %v%s", blind, blind+len(detect), s.noticeLimit(), why)
+		s.warn("%d of %s a survivor did not notice within %v%s", blind, result.Plural(uint64(blind+len(detect)), "time"), s.noticeLimit(), why)
 	}
 	// Between Deadline and Deadline + Reap after the last sign of life, which is up to
 	// a Heartbeat before the kill; who is removed while it lives has no ideal.

@@ -163,7 +163,7 @@ func (s *Run) hostileFigures(v mesh.AttackResult, slot int, others uint64) {
 	}
 	s.count("hostile_taken", took)
 	if v.Refused > 0 {
-		s.warn("%d times nobody listened on the port that the hostile datagrams were for", v.Refused)
+		s.warn("%s nobody listened on the port that the hostile datagrams were for", result.Plural(v.Refused, "time"))
 	}
 }
 

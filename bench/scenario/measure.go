@@ -157,7 +157,7 @@ func (s *Run) finishMesh() {
 			}
 		}
 		if n := slot.Lost.Load(); n > 0 {
-			s.warn("%d changes of peer %s's view found no room in the log", n, record.QuoteName(i))
+			s.warn("%s of peer %s's view found no room in the log", result.Plural(uint64(n), "change"), record.QuoteName(i))
 		}
 	}
 	m.Stop()
@@ -190,21 +190,21 @@ func (s *Run) finish() {
 	switch {
 	case s.falseRemovals == 0:
 	case s.out.Charts.Trials != nil:
-		s.note("false positives: a live peer was removed from the views of others %d times, in the trials that went beyond what the mesh can carry", s.falseRemovals)
+		s.note("false positives: a live peer was removed from the views of others %s, in the trials that went beyond what the mesh can carry", result.Plural(uint64(s.falseRemovals), "time"))
 	default:
-		s.warn("false positives: a live peer was removed %d times", s.falseRemovals)
+		s.warn("false positives: a live peer was removed %s", result.Plural(uint64(s.falseRemovals), "time"))
 	}
 	if a.Unexplained != 0 {
-		s.warn("%d datagrams unexplained: the accounts do not add up", a.Unexplained)
+		s.warn("%s datagrams unexplained: the accounts do not add up", result.Grouped(float64(a.Unexplained)))
 	}
 	switch {
 	case a.Kernel == 0:
 	case s.scenario.Filtered:
-		s.note("%d datagrams, hostile ones or the mesh's own, found a full socket buffer or were kept out by the server's filter", a.Kernel)
+		s.note("%s, hostile ones or the mesh's own, found a full socket buffer or were kept out by the server's filter", result.Plural(a.Kernel, "datagram"))
 	case s.scenario.Overruns:
-		s.note("%d datagrams lost in full socket buffers, in the trials that went beyond what the mesh can carry", a.Kernel)
+		s.note("%s lost in full socket buffers, in the trials that went beyond what the mesh can carry", result.Plural(a.Kernel, "datagram"))
 	default:
-		s.warn("%d datagrams lost in full socket buffers", a.Kernel)
+		s.warn("%s lost in full socket buffers", result.Plural(a.Kernel, "datagram"))
 	}
 }
 

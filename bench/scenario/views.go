@@ -36,7 +36,7 @@ func (s *Run) checkStandstills() {
 	if times == 0 {
 		return
 	}
-	s.warn("this machine, or process, stood still %d times, for up to %v", times, longest.Round(10*time.Millisecond))
+	s.warn("this machine, or process, stood still %s, for up to %v", result.Plural(uint64(times), "time"), longest.Round(10*time.Millisecond))
 	if longest > t.Deadline-t.Heartbeat && !s.scenario.Broadcasts && s.out.Unmeasured == "" {
 		s.out.Unmeasured = fmt.Sprintf("this machine, or process, stood still for %v", longest.Round(10*time.Millisecond))
 	}
@@ -189,7 +189,7 @@ func (s *Run) reach(metric string, since int64, limit time.Duration, but int, ok
 // happened: those are no event, and in no figure.
 func (s *Run) alreadyTrue(metric string, times int) {
 	if times > 0 {
-		s.note("%s: %d times a view was so already, which is no event and left out", metric, times)
+		s.note("%s: %s a view was so already, which is no event and left out", metric, result.Plural(uint64(times), "time"))
 	}
 }
 

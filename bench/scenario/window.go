@@ -150,10 +150,10 @@ func (s *Run) messages(w window) {
 	s.set("timer_error", s.Store.Timer.Distribution())
 	s.set("jitter", result.Samples("s", jitter))
 	if w.ticks > ticked {
-		s.warn("%d broadcasts were due but never sent", w.ticks-ticked)
+		s.warn("due but never sent: %s", result.Plural(w.ticks-ticked, "broadcast"))
 	}
 	if n := s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.Strangers }); n > 0 {
-		s.note("among the lost are %d messages that arrived where the directory view did not have their sender: the protocol refuses a stranger's", n)
+		s.note("among the lost: %s that arrived where the directory view did not have their sender: the protocol refuses a stranger's", result.Plural(n, "message"))
 	}
 	if s.External > 0 {
 		s.note("external peers: %d of their messages arrived here, %d are missing by their counters", theirs, theirsLost)

@@ -53,7 +53,7 @@ func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 			return err
 		}
 		if worse := comparison.Regressions(threshold); len(worse) > 0 {
-			fmt.Fprintf(c.stderr, "meshbench: %d metrics got worse by more than %s, the first is %s\n", len(worse), *limit, worse[0].Metric)
+			fmt.Fprintf(c.stderr, "meshbench: %s got worse by more than %s, the first is %s\n", result.Plural(uint64(len(worse)), "metric"), *limit, worse[0].Metric)
 			return cli.Failed
 		}
 		return nil
