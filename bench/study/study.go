@@ -8,10 +8,10 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"github.com/aclements/go-moremath/stats"
+	"golang.org/x/sync/errgroup"
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
@@ -136,7 +136,24 @@ func Run(ctx context.Context, grids []Grid, tool result.Tool, workers int, progr
 			})
 		}
 	}
-	err := each(ctx, work, workers, progress)
+	group, running := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	var finished atomic.Int64
+	if progress == nil {
+		progress = func(int, int) {}
+	}
+	progress(0, len(work))
+	for _, cell := range work {
+		group.Go(func() error {
+			if running.Err() != nil {
+				return nil
+			}
+			err := cell()
+			progress(int(finished.Add(1)), len(work))
+			return err
+		})
+	}
+	err := group.Wait()
 	for i := range r.Tables {
 		t := &r.Tables[i]
 		t.Cells = slices.DeleteFunc(t.Cells, func(c Cell) bool { return c.Figures == nil })
@@ -144,37 +161,6 @@ func Run(ctx context.Context, grids []Grid, tool result.Tool, workers int, progr
 	}
 	r.Interrupted = ctx.Err() != nil
 	return r, err
-}
-
-// each does the work, and gives the first error.
-func each(ctx context.Context, work []func() error, workers int, progress func(done, all int)) error {
-	var next, done atomic.Int64
-	var wg sync.WaitGroup
-	errs := make([]error, workers)
-	if progress != nil {
-		progress(0, len(work))
-	}
-	for w := range workers {
-		wg.Go(func() {
-			for ctx.Err() == nil && errs[w] == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(work) {
-					return
-				}
-				errs[w] = work[i]()
-				if n := int(done.Add(1)); progress != nil {
-					progress(n, len(work))
-				}
-			}
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // figures sum up every metric over the runs.

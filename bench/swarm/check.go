@@ -3,6 +3,7 @@ package swarm
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -105,6 +106,9 @@ func same(members []core.Member, entries []wire.Entry) bool {
 			return !slices.ContainsFunc(members, func(m core.Member) bool { return is(m, e) })
 		})
 }
+
+// on reports that an address is an entry's.
+func on(a netip.AddrPort, e wire.Entry) bool { return a.Port() == e.Port }
 
 // without appends all but the one on a port to list.
 func without(list []wire.Entry, all wire.Entries, port uint16) []wire.Entry {

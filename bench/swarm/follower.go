@@ -16,6 +16,7 @@ type follower struct {
 	ledger ledger
 	peers  [core.MaxPeers]peer // in the order of their ports
 	gaps   map[Gap]int         // seen in the end
+	also   func(*simnet.Event) // hears every event, too; may be nil
 }
 
 func newFollower(timing core.Timing) *follower {
@@ -34,6 +35,9 @@ func (f *follower) peer(port uint16) *peer {
 
 // trace is the Net's.
 func (f *follower) trace(e *simnet.Event) {
+	if f.also != nil {
+		f.also(e)
+	}
 	from, to := f.peer(e.From), f.peer(e.To)
 	switch toServer := e.To == simnet.ServerPort; {
 	case e.What == simnet.Launched || e.What == simnet.Resumed:

@@ -159,7 +159,7 @@ func (p *peer) broadcast(out core.Outgoing, now time.Duration) {
 		p.fail("counter", "peer %v sends %.40q, and its next broadcast is %q", p.self, out.Datagram, p.text)
 	}
 	p.counter++
-	if !slices.EqualFunc(out.To, p.others, func(a netip.AddrPort, e wire.Entry) bool { return a.Port() == e.Port }) {
+	if !slices.EqualFunc(out.To, p.others, on) {
 		p.fail("view", "peer %v took a directory of %d others and broadcasts to %v", p.self, len(p.others), out.To)
 	}
 	p.view()

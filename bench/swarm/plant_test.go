@@ -291,10 +291,12 @@ type deaf struct{ directory }
 func (p *deaf) Lost(time.Time) {}
 
 func newDirectory(cfg core.DirectoryConfig, now time.Time) directory {
-	return directory{must(core.NewDirectory(cfg, now))}
+	return directory{simnet.Must(core.NewDirectory(cfg, now))}
 }
 
-func newPeer(cfg core.PeerConfig, now time.Time) *core.Peer { return must(core.NewPeer(cfg, now)) }
+func newPeer(cfg core.PeerConfig, now time.Time) *core.Peer {
+	return simnet.Must(core.NewPeer(cfg, now))
+}
 
 // late is a server with other timing than the one it is checked by.
 func late(deadline time.Duration) Machines {

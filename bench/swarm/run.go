@@ -35,25 +35,18 @@ type Machines struct {
 
 // Core are core's own machines. They panic on an invalid config.
 var Core = Machines{
-	Server: func(cfg core.DirectoryConfig, now time.Time) core.Machine { return must(core.NewDirectory(cfg, now)) },
-	Peer:   func(cfg core.PeerConfig, now time.Time) core.Machine { return must(core.NewPeer(cfg, now)) },
+	Server: func(cfg core.DirectoryConfig, now time.Time) core.Machine {
+		return simnet.Must(core.NewDirectory(cfg, now))
+	},
+	Peer: func(cfg core.PeerConfig, now time.Time) core.Machine { return simnet.Must(core.NewPeer(cfg, now)) },
 }
 
-func must[M any](m M, err error) M {
-	if err != nil {
-		panic(err)
-	}
-	return m
-}
-
-// Healed is when everything must have healed, and whether it has is checked.
-func Healed(s faults.Script) time.Duration { return s.Calm + Bound(timingOf(s)) }
-
-// Bound is how long after the last fault everything must have healed: the
-// longest that a peer waits with its next birth, and the time in which ghosts
-// are reaped.
-func Bound(t core.Timing) time.Duration {
-	return 2*max(t.Refresh, t.Retry) + t.Deadline + t.Reap + time.Second
+// Healed is when everything must have healed, and whether it has is checked: after
+// the last fault the longest that a peer waits with its next birth, and the time in
+// which ghosts are reaped.
+func Healed(s faults.Script) time.Duration {
+	t := timingOf(s)
+	return s.Calm + 2*max(t.Refresh, t.Retry) + t.Deadline + t.Reap + time.Second
 }
 
 func timingOf(s faults.Script) core.Timing {
@@ -67,14 +60,8 @@ func timingOf(s faults.Script) core.Timing {
 // trace, which may be nil, hears every event.
 func Simulate(ctx context.Context, s faults.Script, machines Machines, until time.Duration, trace func(*simnet.Event)) Result {
 	f := newFollower(timingOf(s))
-	hear := f.trace
-	if trace != nil {
-		hear = func(e *simnet.Event) {
-			f.trace(e)
-			trace(e)
-		}
-	}
-	n := simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: hear})
+	f.also = trace
+	n := simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: f.trace})
 	f.net = n
 	n.Add(simnet.ServerPort, func(now time.Time) core.Machine {
 		return f.ledger.launch(machines.Server(core.DirectoryConfig{Addr: serverAddr, Timing: f.timing}, now).(server))
@@ -113,7 +100,7 @@ func Simulate(ctx context.Context, s faults.Script, machines Machines, until tim
 	}
 	if f.found == nil && !r.Interrupted {
 		n.Run(end)
-		if r.Ended = end-s.Calm >= Bound(f.timing); r.Ended {
+		if r.Ended = end >= Healed(s); r.Ended {
 			f.end()
 		}
 	}

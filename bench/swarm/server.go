@@ -23,6 +23,7 @@ type ledger struct {
 	members [256]presence // by name
 	size    int           // how many have one
 	entries wire.Entries  // scratch: the directory
+	named   []wire.Entry  // scratch: those in a datagram
 	changed bool          // the list, or what has been announced, since the last comparison
 	overdue time.Duration // when the first of the members must have been removed unless it is heard
 	asking  int           // how many of the members have been born again and not answered yet
@@ -139,12 +140,12 @@ func (l *ledger) sent(out core.Outgoing) {
 		l.fail("directory", "the server sent %q: %v", out.Datagram, err)
 		return
 	}
-	if toAll(out.To, m.Entries) && !bytes.Equal(l.announced, m.Entries) {
+	l.named = without(l.named[:0], m.Entries, 0)
+	if slices.EqualFunc(out.To, l.named, on) && !bytes.Equal(l.announced, m.Entries) {
 		l.announced, l.changed = append(l.announced[:0], m.Entries...), true
 	}
-	for i := 0; l.asking > 0 && i < m.Entries.Len(); i++ {
-		e := m.Entries.At(i)
-		if l.has(e) && slices.ContainsFunc(out.To, func(a netip.AddrPort) bool { return a.Port() == e.Port }) {
+	for _, e := range l.named {
+		if l.asking > 0 && l.has(e) && slices.ContainsFunc(out.To, func(a netip.AddrPort) bool { return on(a, e) }) {
 			l.answered(&l.members[e.Name])
 		}
 	}
@@ -161,16 +162,6 @@ func (l *ledger) answered(p *presence) {
 		p.asked = 0
 		l.asking--
 	}
-}
-
-// toAll reports that the addresses are those of the entries, in their order.
-func toAll(to []netip.AddrPort, all wire.Entries) bool {
-	for i, a := range to {
-		if i == all.Len() || all.At(i).Port != a.Port() {
-			return false
-		}
-	}
-	return len(to) == all.Len()
 }
 
 // longestHeld is how long pacing may make an announcement to all wait for itself and for

@@ -145,26 +145,22 @@ func (n *Net) Add(port uint16, launch func(now time.Time) core.Machine) *Node {
 // AddServer adds a core.Directory on ServerPort. Launch panics if cfg is invalid.
 func (n *Net) AddServer(cfg core.DirectoryConfig) *Node {
 	cfg.Addr = Addr(ServerPort)
-	return n.Add(ServerPort, func(now time.Time) core.Machine {
-		d, err := core.NewDirectory(cfg, now)
-		if err != nil {
-			panic(err)
-		}
-		return d
-	})
+	return n.Add(ServerPort, func(now time.Time) core.Machine { return Must(core.NewDirectory(cfg, now)) })
 }
 
 // AddPeer adds a core.Peer on the port of cfg.Self, with the server on ServerPort.
 // Launch panics if cfg is invalid.
 func (n *Net) AddPeer(cfg core.PeerConfig) *Node {
 	cfg.Server = Addr(ServerPort)
-	return n.Add(cfg.Self.Addr.Port(), func(now time.Time) core.Machine {
-		p, err := core.NewPeer(cfg, now)
-		if err != nil {
-			panic(err)
-		}
-		return p
-	})
+	return n.Add(cfg.Self.Addr.Port(), func(now time.Time) core.Machine { return Must(core.NewPeer(cfg, now)) })
+}
+
+// Must is m. It panics where there is none: a simulation's own configuration is wrong.
+func Must[M any](m M, err error) M {
+	if err != nil {
+		panic(err)
+	}
+	return m
 }
 
 // At calls f when the clock reaches t, or at once in the next Run where that
@@ -227,7 +223,11 @@ func (n *Net) RunInstant(until time.Duration) bool {
 		return true
 	}
 	for i := 0; i < len(n.ready); i++ {
-		n.ready[i].run()
+		x := n.ready[i]
+		x.ready, x.again = false, false
+		if x.machine != nil && !x.paused {
+			x.work()
+		}
 	}
 	n.ready = n.ready[:0]
 	return true
@@ -242,7 +242,7 @@ func (n *Net) rouse(x *Node) {
 		x.again = true
 		return
 	}
-	if x.machine != nil && !x.paused && x.busy <= n.now {
+	if x.machine != nil && !x.paused {
 		x.ready = true
 		n.ready = append(n.ready, x)
 	}

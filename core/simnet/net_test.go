@@ -372,21 +372,6 @@ func TestPauseAndQueue(t *testing.T) {
 	m.views(map[*Node]string{a: "B", b: "A"})
 }
 
-// The original sleeps 10 ms for each datagram. 80 peers' keep-alives are then more
-// than its server can take, and it removes live ones; 40 peers' are not.
-func TestServiceTime(t *testing.T) {
-	for peers, removes := range map[int]bool{40: false, 80: true} {
-		m := newMesh(t, Config{Queue: 256}, core.DefaultTiming())
-		m.server.SetService(10 * time.Millisecond)
-		m.server.Launch()
-		m.peers(peers)
-		m.Run(15 * time.Second)
-		if got := directory(m.server).Counters().Events[core.Removed]; (got > 0) != removes {
-			t.Errorf("%d peers: %d removed", peers, got)
-		}
-	}
-}
-
 func TestClocks(t *testing.T) {
 	m := newMesh(t, Config{}, core.DefaultTiming())
 	m.server.Launch()

@@ -26,9 +26,6 @@ type Node struct {
 	wake    time.Duration // its next alarm; 0: none
 	nth     uint32        // of its Outgoings
 
-	service time.Duration // a datagram keeps it busy for so long
-	busy    time.Duration // until then it is
-
 	clock clock
 	next  time.Time     // what the machine last waited for, in its own time
 	due   time.Duration // when that is
@@ -70,7 +67,7 @@ func (x *Node) Kill() {
 	for x.queue.n > 0 {
 		x.net.discard(&x.net.stats.Unreachable, Unreachable, x.queue.pop(), x.port)
 	}
-	x.machine, x.paused, x.wake, x.busy = nil, false, 0, 0
+	x.machine, x.paused, x.wake = nil, false, 0
 }
 
 // Pause stops the node as SIGSTOP does: datagrams go on waiting for it.
@@ -99,10 +96,6 @@ func (x *Node) Do(f func(now time.Time)) {
 
 // Overflowed is how many datagrams have found the node's queue full.
 func (x *Node) Overflowed() uint64 { return x.lost }
-
-// SetService makes every datagram keep the node busy for so long before it
-// takes the next. (The original sleeps 10 ms.)
-func (x *Node) SetService(d time.Duration) { x.service = d }
 
 // SetQueue sets how many datagrams may wait for the node; 0: any number.
 func (x *Node) SetQueue(limit int) { x.limit = limit }
@@ -140,20 +133,11 @@ func (x *Node) DriftClock(ppm int) {
 	x.net.rouse(x)
 }
 
-// run takes in what waits and sends what is due.
-func (x *Node) run() {
-	x.ready, x.again = false, false
-	if x.machine == nil || x.paused {
-		return
-	}
-	x.work()
-}
-
 // work is what a node does whenever it runs.
 func (x *Node) work() {
 	n := x.net
 	now := x.Time()
-	for x.queue.n > 0 && x.busy <= n.now {
+	for x.queue.n > 0 {
 		number := x.queue.pop()
 		f := &n.flights[number]
 		x.machine.Step(now, Addr(f.from), f.data)
@@ -161,9 +145,6 @@ func (x *Node) work() {
 		n.trace(Taken, f.from, x.port, nil, f.data)
 		n.release(number)
 		n.lag += n.cfg.Host.Take
-		if x.service > 0 {
-			x.busy = n.now + x.service
-		}
 	}
 	if x.lost > x.told { // as udp.Socket tells it: after what waited, before deadlines
 		x.told = x.lost
@@ -196,9 +177,6 @@ func (x *Node) work() {
 		}
 		n.send(x, x.port, x.nth, out.Datagram, n.ports)
 		x.nth = (x.nth + 1) &^ (1 << 31)
-	}
-	if x.busy > n.now {
-		wake = x.busy
 	}
 	if wake != x.wake {
 		x.wake = wake
