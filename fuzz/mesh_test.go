@@ -90,9 +90,7 @@ func decodeMesh(b []byte) faults.Script {
 	for ; len(b) >= faultSize && len(s.Faults) < faultsMost; b = b[faultSize:] {
 		s.Faults = append(s.Faults, decodeFault(b, s.Peers, &back))
 	}
-	timing := core.DefaultTiming()
-	timing.Refresh = s.Refresh
-	s.Duration = s.Calm + swarm.Bound(timing)
+	s.Duration = swarm.Healed(s)
 	return s
 }
 
