@@ -322,7 +322,8 @@ func (c *campaign) environment() hostile.Env {
 
 // starved is how long the target has waited for a processor, as far as that is known.
 func (c *campaign) starved() time.Duration {
-	return c.process.Waited()
+	d, _ := c.process.Waited()
+	return d
 }
 
 func (c *campaign) down() {

@@ -59,7 +59,6 @@ type Case struct {
 	risky   bool          // it sends what a target may die of
 	members int           // peers that are in the directory when it begins, kept there
 	called  work          // panics with an abortCase when it has failed
-	noRetry bool          // it is not tried again (tests: it is to fail)
 	wanted  string        // peer cases: the name that the target must have
 }
 
@@ -129,7 +128,8 @@ type Failure struct {
 	Came     []Event `json:"came"`             // the last few that the judged socket got
 	Output   string  `json:"output,omitempty"` // the end of what a peer has printed
 
-	certain bool // no lateness of this machine excuses it
+	certain bool          // no lateness of this machine excuses it
+	over    time.Duration // how much too late or too early something was; 0: it is not about that
 }
 
 // Result is what became of one case.
@@ -145,7 +145,7 @@ type Result struct {
 	Attempts int           `json:"attempts,omitempty"` // more than 1: the machine was late before
 	Late     time.Duration `json:"late_ns"`            // how late the machine was meanwhile, at most
 
-	excused bool // a failure or breakage that may be this machine's
+	doubtful, excused bool // see judge
 }
 
 // Group is the part of the id before the last slash.

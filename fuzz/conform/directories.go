@@ -29,6 +29,14 @@ func last(events []event) (directorySeen, bool) {
 	return directorySeen{}, false
 }
 
+// firstChange is the first directory that an endpoint was sent since a mark.
+func (l *trial) firstChange(p *endpoint, since int) (directorySeen, bool) {
+	if all := directories(l.got(p, since)); len(all) > 0 {
+		return all[0], true
+	}
+	return directorySeen{}, false
+}
+
 // directorySeen is a directory that somebody was sent.
 type directorySeen struct {
 	at      time.Time
@@ -62,13 +70,13 @@ func entriesOf(endpoints []*endpoint) (entries []wire.Entry) {
 	return entries
 }
 
-// knows waits until the last directory that a peer was sent is of just these.
-func (l *trial) knows(p *endpoint, want ...*endpoint) directorySeen {
-	return l.knowsIn(soon, 0, p, entriesOf(want))
+// awaitPeers waits until the last directory that a peer was sent is of just these.
+func (l *trial) awaitPeers(p *endpoint, want ...*endpoint) directorySeen {
+	return l.awaitEntries(soon, 0, p, entriesOf(want))
 }
 
-// knowsIn is knows with a time, and only for what has come since a mark.
-func (l *trial) knowsIn(within time.Duration, since int, p *endpoint, entries []wire.Entry) (d directorySeen) {
+// awaitEntries is awaitPeers with a time, and only for what has come since a mark.
+func (l *trial) awaitEntries(within time.Duration, since int, p *endpoint, entries []wire.Entry) (d directorySeen) {
 	entries = sorted(entries)
 	l.expect(p, since, within, fmt.Sprintf("%s is told within %v of %s", p, within, l.listed(entries)), func() bool {
 		var ok bool

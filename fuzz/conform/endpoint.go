@@ -46,6 +46,9 @@ func listen(s target.Socket, take func(at time.Time, from netip.AddrPort, datagr
 func (p *endpoint) send(to netip.AddrPort, datagram []byte) time.Time {
 	at := clock()
 	p.trial.note(event{at: at, endpoint: p, out: true, other: to, datagram: datagram})
+	if to == p.trial.server || to == p.trial.at() {
+		p.trial.account()
+	}
 	p.socket.Send(to, datagram)
 	return at
 }

@@ -12,15 +12,15 @@ import (
 
 const most = 8 // datagrams of a kind in a failure
 
-// surely is fail for what no lateness of this machine excuses.
-func (l *trial) surely(p *endpoint, since int, expected, got string) {
+// failCertain is fail for what no lateness of this machine excuses.
+func (l *trial) failCertain(p *endpoint, since int, expected, got string) {
 	l.certain = true
 	l.fail(p, since, expected, got)
 }
 
 // fail ends the case.
 func (l *trial) fail(p *endpoint, since int, expected, got string) {
-	f := &Failure{Expected: expected, Got: got, certain: l.certain}
+	f := &Failure{Expected: expected, Got: got, certain: l.certain, over: l.over}
 	l.mu.Lock()
 	sent, came := l.sent, []event(nil)
 	if p != nil {

@@ -66,7 +66,7 @@ func (l *trial) gather(n int) (members []*endpoint) {
 	if n > 0 {
 		members = l.peers(n)
 		l.teach(append(entriesOf(members), l.self)...)
-		l.sleep(settle)
+		l.settle()
 	}
 	return members
 }
@@ -117,7 +117,7 @@ func peerKeepAlives() []Case {
 		{Title: "a keep-alive is type and name, 4 bytes", span: time.Second, members: 1, called: func(l *trial, _ []*endpoint) {
 			for _, e := range l.beats(2) {
 				if string(e.datagram) != string(hostile.KeepAliveOf(l.self)) {
-					l.surely(l.home, 0, fmt.Sprintf("keep-alives of %q, 4 bytes", rune(l.self.Name)), "one is "+Summary(e.datagram))
+					l.failCertain(l.home, 0, fmt.Sprintf("keep-alives of %q, 4 bytes", rune(l.self.Name)), "one is "+Summary(e.datagram))
 				}
 			}
 		}},
@@ -147,9 +147,9 @@ func peerKeepAlives() []Case {
 
 // within ensures that a time, or the mean of n, is as it should be.
 func (l *trial) within(what string, is time.Duration, n int, want, before, after time.Duration) {
-	late := l.tolerance(l.started) / time.Duration(n)
+	late := (l.tolerance(l.started) + l.lag) / time.Duration(n)
 	before, after = before+late, after+late // a late datagram comes too soon before the next
-	if is < want-before || is > want+after {
+	if l.over = max(want-before-is, is-want-after); l.over > 0 {
 		l.failf(l.home, fmt.Sprintf("%s: %v (tolerated: %v before, %v after)", what, want, before.Round(time.Millisecond), after.Round(time.Millisecond)), "%.1f ms", is.Seconds()*1000)
 	}
 }
@@ -210,15 +210,15 @@ func peerDirectories() []Case {
 			l.teach(l.self, n[1].entry, c.entry)
 			l.hears(c, 1, 2*broadcast)
 			l.hears(n[1], 2, 2*broadcast)
-			l.sleep(settle)
+			l.settle()
 			l.wantCount(n[0], 0, 1, fmt.Sprintf("%s is in the directory no more and is sent nothing", n[0]))
 		}},
 		{Title: "the directory last heard counts, not the one before", span: round, called: func(l *trial, _ []*endpoint) {
 			a, b := l.peer(), l.peer()
 			l.teach(l.self, a.entry)
-			l.sleep(settle)
+			l.settle()
 			l.teach(l.self, b.entry)
-			l.sleep(settle)
+			l.settle()
 			l.hears(b, 1, broadcast)
 			l.wantNothing(a, fmt.Sprintf("%s is in the directory no more and is sent nothing", a))
 		}},
@@ -306,14 +306,14 @@ func peerBroadcasts() []Case {
 		}},
 		{Title: "messages leave from the peer's own port", span: one, members: 1, called: func(l *trial, m []*endpoint) {
 			if from := round(l, m[0], 1)[0].other; from != l.at() {
-				l.surely(m[0], 0, fmt.Sprintf("messages come from port %d", l.self.Port), fmt.Sprintf("from port %d", from.Port()))
+				l.failCertain(m[0], 0, fmt.Sprintf("messages come from port %d", l.self.Port), fmt.Sprintf("from port %d", from.Port()))
 			}
 		}},
 		{Title: "a message is type, length, text and one zero byte", span: one, members: 1, called: func(l *trial, m []*endpoint) {
 			l.expect(m[0], 0, time.Until(l.born.Add(broadcast))+soon, "a broadcast", func() bool { return len(l.came(m[0], 0)) > 0 })
 			first := l.got(m[0], 0)[0].datagram
 			if x, err := wire.Parse(first); err != nil || x.Type != core.TypeVanilla {
-				l.surely(m[0], 0, "type 0x00C2, a length of n, n bytes of text and one zero byte: 5 + n bytes", Summary(first))
+				l.failCertain(m[0], 0, "type 0x00C2, a length of n, n bytes of text and one zero byte: 5 + n bytes", Summary(first))
 			}
 		}},
 		{Title: "a broadcast is sent once to each", span: one, members: 3, called: func(l *trial, n []*endpoint) {
@@ -375,7 +375,7 @@ func peerMessages() []Case {
 		{Title: "a newcomer is heard as soon as a directory names it", span: time.Second, members: 1, called: func(l *trial, n []*endpoint) {
 			p := l.peer()
 			l.teach(l.self, n[0].entry, p.entry)
-			l.sleep(settle)
+			l.settle()
 			say(l, p, "the new one speaks")
 		}},
 	}

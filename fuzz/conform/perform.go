@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 // perform has a case do its work, and then looks whether the target lives.
 func (r *run) perform(l *trial, alive func()) (res Result) {
 	c := l.Case
-	res = Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Pass}
+	res = c.result(Pass, "")
 	if c.Level == Info {
 		res.Outcome = Seen
 	}
@@ -39,8 +40,11 @@ func (r *run) perform(l *trial, alive func()) (res Result) {
 	if res.Outcome != Broken && res.Outcome != NotRun {
 		was := res
 		guard(alive)
-		if res.Outcome == Broken && was.Failure != nil {
+		switch {
+		case res.Outcome == Broken && was.Failure != nil:
 			res.Failure = was.Failure
+		case res.Outcome == Fail && was.Outcome == Fail: // slow, too
+			res = was
 		}
 	}
 	if res.Outcome == Broken && res.Failure == nil {
@@ -50,7 +54,20 @@ func (r *run) perform(l *trial, alive func()) (res Result) {
 	if l.target != nil {
 		res.Late += max(0, l.target.waited()-l.waited)
 	}
+	res.judge()
 	return res
+}
+
+func (r Result) bad() bool { return r.Outcome == Fail || r.Outcome == Broken }
+
+// judge says whether a failure may be this machine's, by how late that was: doubtful is what is to be
+// tried again, excused what is no failure. An error of 4 s is not excused by a lateness of
+// 0.3 s.
+func (r *Result) judge() {
+	const explains = 2 // a target waits as well as we do
+	f := cmp.Or(r.Failure, new(Failure))
+	r.doubtful = r.bad() && !f.certain && r.Late > calmLateness && f.over <= 2*explains*r.Late
+	r.excused = r.doubtful && (f.over > 0 && f.over <= explains*r.Late || f.over == 0 && r.Late > mostTolerance)
 }
 
 // aborted is what has ended a case's work early; false if nothing has. What is no
@@ -100,8 +117,9 @@ func (l *trial) probe(within time.Duration) {
 	}
 	p := l.open("probe", l.server.Addr(), 0)
 	p.entry = wire.Entry{Name: name, Port: p.addr.Port()}
+	started, answered := clock(), func() bool { return len(l.came(p, 0)) > 0 }
 	for range births {
-		if p.birth(); l.wait(within, func() bool { return len(l.came(p, 0)) > 0 }) {
+		if p.birth(); l.wait(within, answered) {
 			return
 		}
 	}
@@ -109,5 +127,18 @@ func (l *trial) probe(within time.Duration) {
 		l.certain = true
 		panic(abortCase{outcome: Broken, why: fmt.Sprintf("it died: nobody listens on port %d any more", l.server.Port())})
 	}
-	panic(abortCase{outcome: Broken, why: fmt.Sprintf("it hung: %d births of a newcomer were not answered within %v each", births, within)})
+	l.slowOrHung(p, started, answered, fmt.Sprintf("a newcomer's birth is answered within %v", within))
+}
+
+// slowOrHung waits a while longer for a target that has not answered in time. Whoever does so
+// in the end is slow. Who does not although it runs, or need not wait for a processor,
+// hangs, however late this machine is.
+func (l *trial) slowOrHung(p *endpoint, started time.Time, answered func() bool, expected string) {
+	waited, runs, began := l.target.waited(), l.target.runs(), clock()
+	if l.wait(slowest, answered) {
+		l.fail(p, 0, expected, fmt.Sprintf("after %.1f s", clock().Sub(started).Seconds()))
+	}
+	const enough = 10
+	l.certain = l.target != nil && (l.target.runs()-runs > enough || l.target.waited()-waited < clock().Sub(began)/2)
+	panic(abortCase{outcome: Broken, why: fmt.Sprintf("it hung: no answer for %.1f s", clock().Sub(started).Seconds())})
 }

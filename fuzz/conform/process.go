@@ -80,7 +80,17 @@ func (p *process) waited() time.Duration {
 	if p == nil {
 		return 0
 	}
-	return p.Waited()
+	d, _ := p.Waited()
+	return d
+}
+
+// runs is how often it has got a processor.
+func (p *process) runs() int64 {
+	if p == nil {
+		return 0
+	}
+	_, n := p.Waited()
+	return n
 }
 
 // interrupt asks it to end, as Ctrl-C does.

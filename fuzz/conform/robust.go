@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"p2plocal/core"
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -20,28 +23,27 @@ func robustness(role hostile.Role) (cases []Case) {
 		if c.Role != role || slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.From == hostile.FromSelf }) {
 			continue // nobody can send from a peer's own port but itself
 		}
-		x := Case{Title: c.Why, Level: Should, Role: role, Section: secBad, span: c.Span() + 200*time.Millisecond, members: 2}
-		x.risky = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool {
-			return s.Fate == core.Malformed || s.Fate == core.Rejected || s.Fate == core.Misdirected
-		})
 		_, rest, _ := strings.Cut(c.Name, "/")
+		x := Case{ID: role.String() + "/robust/" + rest, Title: c.Why, Level: Should, Role: role, Section: secBad, span: c.Span() + 200*time.Millisecond, members: 2}
+		x.risky = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.Fate.Dropped() })
 		if role == hostile.Server {
-			x.ID = "server/robust/" + rest
-			x.names = spares + 5
+			if x.names = beside + spares; len(c.Steps) == 1 {
+				x.names = beside + 2
+			}
+			x.called = func(l *trial, m []*endpoint) { l.attackServer(i, m) }
+			if ignored(c) {
+				x.span, x.members = x.span+persistent, 1
+				x.called = func(l *trial, m []*endpoint) { l.provokeServer(i, m) }
+			}
 			if len(entire[i].Steps) > len(c.Steps) { // it does something for every spare name that there is
 				x.names, x.whole = all, true
 			}
-			x.called = func(l *trial, m []*endpoint) { l.attackServer(i, m) }
 		} else {
-			x.ID = "peer/robust/" + rest
-			x.span += 4500 * time.Millisecond
+			x.span += broadcast + soon
 			x.called = func(l *trial, m []*endpoint) { l.attackPeer(i, m) }
 		}
 		if !x.risky {
-			x.Section = secServer
-			if role == hostile.Peer {
-				x.Section = secPeer
-			}
+			x.Section = map[hostile.Role]string{hostile.Server: secServer, hostile.Peer: secPeer}[role]
 		}
 		cases = append(cases, x)
 	}
@@ -53,7 +55,10 @@ func robustness(role hostile.Role) (cases []Case) {
 	return cases
 }
 
-const spares = 4 // that a case of the catalogue needs, unless it takes all there are
+const (
+	spares = 4 // that a case of the catalogue needs, unless it takes all there are
+	beside = 5 // other names that it is played with: members, a newcomer, the probe
+)
 
 func mustCatalogue(env hostile.Env) []hostile.Case {
 	cases, err := env.Catalogue()
@@ -77,91 +82,236 @@ func (l *trial) play(c hostile.Case, from func(hostile.Step) *endpoint, to netip
 	l.until(start.Add(c.Span()))
 }
 
+// ignored reports that nothing may come of a case at a server: not an entry, not a sign of life.
+func ignored(c hostile.Case) bool {
+	return !slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return !s.Fate.Dropped() && s.Fate != core.Unknown && s.Fate != core.Alive })
+}
+
+// A single datagram is sent again and again for longer than who is silent stays.
+const (
+	persistent = deadline + reap + 200*time.Millisecond
+	insistence = 300 * time.Millisecond
+)
+
 // attackServer plays case i of the catalogue against a server.
-func (l *trial) attackServer(i int, m []*endpoint) {
+func (l *trial) attackServer(i int, members []*endpoint) {
 	if l.Case.names == all {
 		l.names = append(l.names, 0) // none is left for the probe
 	}
-	env := hostile.Env{Server: l.server, Members: entriesOf(m), Self: l.peer().entry}
-	n := l.left()
-	if l.Case.names != all {
-		n = min(n, spares)
-	}
-	env.Spare = entriesOf(l.peers(n))
-	c := mustCatalogue(env)[i]
-	s := l.stranger()
 	since := l.mark()
+	c, spare, s := l.playServer(i, members)
+	m := members[0]
+	l.onlyChanged(m, since, s, spare, append(entriesOf(members), c.Left...))
+}
+
+// provokeServer plays case i, of which nothing may come. It is about a victim that nothing else keeps
+// in the directory, and shows by who is born right after it, and is not spoken of: the victim
+// leaves no later, unless it was kept alive and may be.
+func (l *trial) provokeServer(i int, members []*endpoint) {
+	m, victim, control := members[0], l.peer(), l.peer()
+	born := victim.birth()
+	control.birth()
+	l.awaitPeers(m, m, victim, control)
+	since := l.mark()
+	c, spare, s := l.playServer(i, []*endpoint{victim, m})
+	for end := born.Add(persistent); len(c.Steps) == 1 && clock().Add(insistence).Before(end); {
+		l.sleep(insistence)
+		s.toServer(c.Steps[0].Datagram)
+	}
+	in := func(p *endpoint) bool {
+		d, _ := last(l.came(m, 0))
+		return d.lists(p.entry)
+	}
+	mayStay, stay, expected := c.Steps[0].Fate == core.Alive, entriesOf(members), "what is dropped is not announced, and no sign of life"
+	if mayStay {
+		stay, expected = append(stay, victim.entry), "a keep-alive keeps whom it names, and nobody else, from wherever it comes"
+	}
+	left := func() bool { return !in(control) && (mayStay || !in(victim)) }
+	if !l.wait(time.Until(born.Add(persistent+soon)), left) {
+		if !l.wait(persistent+soon, left) && !mayStay {
+			l.wantChanges(m, since, expected)
+			return // the server removes nobody, as other cases say
+		}
+		l.failf(m, expected, "%s, or %s who was born right after it, has stayed in the directory", victim, control)
+	}
+	first, _ := l.firstChange(m, since)
+	if slices.Contains(l.ownEntries(first), control.entry) { // a round of the reaper fell between their births
+		l.wantChanges(m, since, expected, append(entriesOf(members), control.entry), stay)
+	} else {
+		l.wantChanges(m, since, expected, stay)
+	}
+	l.onlyChanged(m, since, s, spare, stay)
+}
+
+// playServer plays case i against a server with two members, and gives who sent it and whom it
+// may be about.
+func (l *trial) playServer(i int, members []*endpoint) (c hostile.Case, spare []*endpoint, s *endpoint) {
+	n := min(l.left(), l.Case.names-beside)
+	if each := l.pace.each; each > 0 {
+		n = min(n, max(spares, int(soon/2/each)))
+	}
+	spare = l.peers(n)
+	entries := append(entriesOf(spare), make([]wire.Entry, max(0, spares-len(spare)))...) // it uses no more
+	c = mustCatalogue(hostile.Env{Server: l.server, Members: entriesOf(members), Spare: entries})[i]
+	if l.pace.each*time.Duration(len(c.Steps)) > 2*soon { // it takes so long that whom it leaves would have left
+		for _, p := range spare {
+			if slices.Contains(c.Left, p.entry) {
+				l.keepAlive(p)
+			}
+		}
+	}
+	for _, step := range c.Steps {
+		aim(step.Datagram, members[0].entry.Name, spare[1].entry.Name)
+	}
+	s = l.stranger()
 	l.play(c, func(hostile.Step) *endpoint { return s }, l.server)
-	expected := append(entriesOf(m), c.Left...)
-	l.knowsIn(soon, 0, m[0], expected)
+	return c, spare, s
+}
+
+// onlyChanged ensures that in the end some are in the directory and nobody else, and that nobody was told
+// more than that.
+func (l *trial) onlyChanged(m *endpoint, since int, s *endpoint, spare []*endpoint, in []wire.Entry) {
+	l.awaitEntries(soon, 0, m, in)
 	l.wantNothing(s, "a port that no birth has named is sent nothing")
-	if !slices.ContainsFunc(c.Steps, func(s hostile.Step) bool {
-		return s.Fate == core.Born || s.Fate == core.Repeated || s.Fate == core.Conflict
-	}) {
-		l.wantSilence(m[0], since, "what is dropped is not announced")
+	l.wantNewsOnly(m, l.started, "who has done nothing is told of changes only")
+	for _, p := range spare {
+		if n, most := l.again(p, l.started), 2+int(clock().Sub(l.started)/(100*time.Millisecond)); n > most {
+			l.failf(p, fmt.Sprintf("repeated births are answered at most %d times by now", most), "%d times", n)
+		}
 	}
 	if l.left() > 0 { // what has not been announced a newcomer is told
 		p := l.peer()
 		p.birth()
-		l.first(p, append(expected, p.entry))
+		l.first(p, append(in, p.entry))
 	}
 }
 
-// attackPeer plays case i of the catalogue against a peer.
-func (l *trial) attackPeer(i int, m []*endpoint) {
-	env := hostile.Env{Server: l.server, Members: entriesOf(m), Self: l.self}
-	outside := l.peers(spares)
-	env.Spare = entriesOf(outside)
-	c := mustCatalogue(env)[i]
-	senders := map[hostile.Origin]*endpoint{hostile.FromStranger: l.stranger(), hostile.FromServer: l.home, hostile.FromMember: m[0]}
-	outside = append(outside, senders[hostile.FromStranger])
-	for _, s := range c.Steps {
-		switch s.From {
-		case hostile.FromElsewhere:
-			senders[s.From] = l.open("double of the server", elsewhere, l.server.Port())
-		case hostile.FromDouble:
-			senders[s.From] = l.open("double of "+m[0].label, elsewhere, m[0].addr.Port())
+// aim has a name field that is none, but has an A in it, have in its place the name of whom a
+// server that overlooks the rest would take a keep-alive, or a birth, for.
+func aim(b []byte, victim, newcomer wire.Name) {
+	if len(b) < 4 || b[3] == 0 || b[1] != 0 {
+		return
+	}
+	name := victim
+	if b[0] == byte(core.TypeBirth) {
+		name = newcomer
+	}
+	for i := 2; i < 4; i++ {
+		if b[i] == 'A' {
+			b[i] = byte(name)
 		}
 	}
-	before, sent := len(l.target.output()), 0
+}
+
+// attackPeer plays case i of the catalogue against a peer that has been told of two members. Whom
+// the case's directories name is somebody else: by whom the next broadcast reaches it
+// shows which of them it has believed.
+func (l *trial) attackPeer(i int, m []*endpoint) {
+	outside := l.peers(2 + spares)
+	c := mustCatalogue(hostile.Env{Server: l.server, Members: entriesOf(outside[:2]), Self: l.self, Spare: entriesOf(outside[2:])})[i]
+	if strings.Contains(c.Name, "/directory/") && len(c.Steps) == 2 {
+		c.Steps = c.Steps[:1] // without the true one behind it
+	}
+	senders := map[hostile.Origin]*endpoint{hostile.FromStranger: l.stranger(), hostile.FromServer: l.home, hostile.FromMember: m[0]}
+	known, sent := entriesOf(m), 0
 	for _, s := range c.Steps {
 		sent += len(s.Datagram)
+		switch {
+		case s.From == hostile.FromElsewhere:
+			senders[s.From] = l.open("double of the server", elsewhere, l.server.Port())
+		case s.From == hostile.FromDouble:
+			senders[s.From] = l.open("double of "+m[0].label, elsewhere, m[0].addr.Port())
+		}
+		if d, err := wire.Parse(s.Datagram); err == nil && s.Fate == core.Listed {
+			known = slices.Collect(d.Entries.Each())
+		}
 	}
+	before := l.printedBefore(m[0])
+	from := len(l.target.output())
 	l.play(c, func(s hostile.Step) *endpoint { return senders[s.From] }, l.at())
-	m[1].send(l.at(), hostile.Vanilla(lastWord))
-	l.printed(soon, lastWord) // by then it has seen to all before
-	l.checkOutput(c, before, sent)
-	for _, p := range m {
-		l.says(p, l.hears(p, 1, broadcast)[0], 0)
+	l.settle() // by then it has seen to all
+	l.checkOutput(c, before, l.target.output()[from:], sent)
+	others := append(slices.Clone(m), outside...)
+	listed := func(p *endpoint) bool {
+		return slices.ContainsFunc(known, func(e wire.Entry) bool { return e.Port == p.addr.Port() })
 	}
-	for _, p := range outside {
-		l.wantNothing(p, "who is not in the last true directory is sent nothing")
+	for _, p := range others {
+		if listed(p) {
+			l.says(p, l.hears(p, 1, broadcast)[0], 0)
+		}
+	}
+	l.until(l.born.Add(broadcast))
+	l.settle()
+	for _, p := range append(others, senders[hostile.FromStranger]) {
+		n := 0
+		if listed(p) {
+			n = 1
+		}
+		l.wantCount(p, 0, n, "the broadcast goes to all in the last true directory and to nobody else")
+	}
+	toServer := slices.DeleteFunc(ofType(l.got(l.home, 0), core.TypeVanilla), func(event) bool {
+		return slices.ContainsFunc(known, func(e wire.Entry) bool { return e.Port == l.server.Port() })
+	})
+	if len(toServer)+len(l.signs(core.TypeDirectory)) > 0 {
+		l.failf(l.home, "the server is sent births and keep-alives only", "more than that")
 	}
 }
 
-const lastWord = "that was it"
+// printedBefore is what the target prints in a line before the text of a message, without
+// digits; "" where that tells a message from no other line.
+func (l *trial) printedBefore(m *endpoint) string {
+	const text = "as messages are printed"
+	if m.send(l.at(), hostile.Vanilla(text)); !l.printed(soon, text) {
+		return ""
+	}
+	before, _, _ := strings.Cut(lineWith(l.target.output(), text), text)
+	if before = undated(before); !strings.ContainsFunc(before, unicode.IsLetter) {
+		return ""
+	}
+	return before
+}
 
-// checkOutput ensures that messages are printed, or not, and not more than that.
-func (l *trial) checkOutput(c hostile.Case, before, sent int) {
+// undated is a text without what may be a time in it.
+func undated(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// checkOutput ensures that messages are printed, or not, and nothing that was not sent.
+func (l *trial) checkOutput(c hostile.Case, before, said string, sent int) {
 	const plenty = 4096 // bytes to complain in
-	said := l.target.output()[before:]
 	if n := len(said); n > plenty+4*sent {
 		l.failf(nil, fmt.Sprintf("of %s at most %s are printed", plural(sent, "byte"), plural(plenty+4*sent, "byte")), "%s", plural(n, "byte"))
 	}
+	heard := false
 	for _, s := range c.Steps {
 		b := s.Datagram
 		if len(b) < 4 || b[0] != byte(core.TypeVanilla) || b[1] != 0 {
 			continue
 		}
 		text, _, _ := strings.Cut(string(b[4:]), "\x00")
-		text = text[:min(len(text), 200)]
-		if len(text) < 8 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
-			continue
+		printable := len(text) > 1 && len(text) < 200 && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+		if s.Fate == core.Heard {
+			if heard = true; printable {
+				l.prints(nil, text)
+			}
+		} else if printable && len(text) > 7 && strings.Contains(said, text) {
+			l.failf(nil, fmt.Sprintf("a message that is dropped is not printed: %q", text), "it is printed: %q", lineWith(said, text))
 		}
-		if s.Fate == core.Heard && len(b) < 200 {
-			l.prints(nil, text)
-		} else if s.Fate != core.Heard && strings.Contains(said, text[:8]) {
-			l.failf(nil, fmt.Sprintf("a message that is dropped is not printed: %q", text), "it is printed: %q", lineWith(said, text[:8]))
+	}
+	if heard {
+		return
+	}
+	for line := range strings.Lines(said) {
+		if before != "" && strings.HasPrefix(undated(line), before) {
+			l.failf(nil, "what is dropped is not printed as a message is", "printed: %.100q", line)
 		}
+	}
+	if strings.ContainsFunc(said, func(r rune) bool { return r < '\a' || r == 0x7f || r == utf8.RuneError }) {
+		l.failf(nil, "nothing is printed that was not sent", "printed: %.100q", said)
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"p2plocal/core/wire"
@@ -27,7 +29,7 @@ type Config struct {
 	Cases      []Case
 	Parallel   int                                   // cases at a time; 0: 24
 	Host       target.Host                           // where targets run; nil: this machine
-	Progress   func(done, all int, last Result)      // nil: nobody wants to know
+	Progress   func(done, all, wrong int)            // nil: nobody wants to know
 	Log        func(format string, arguments ...any) // likewise
 }
 
@@ -54,6 +56,30 @@ func (c Config) Validate() error {
 	return nil
 }
 
+// oneServer says that all cases use one process of a server.
+func (c Config) oneServer() bool {
+	return c.Role == hostile.Server && (c.Shared || c.Address.IsValid() || !target.HasListen(c.Exec))
+}
+
+// Bound is how long Run takes at most, whatever the target does.
+func (c Config) Bound() time.Duration {
+	const most, names = 8 * time.Second, 8 // that waits add to a case; cases for which there are names at a time
+	width := cmp.Or(c.Parallel, DefaultParallel)
+	if c.oneServer() {
+		width = min(width, names)
+	}
+	bound, longest := time.Minute, time.Duration(0)
+	for _, x := range c.Cases {
+		takes := 2*x.span + most
+		if longest = max(longest, takes); x.whole {
+			bound += takes
+		} else {
+			bound += takes / time.Duration(width)
+		}
+	}
+	return (bound + longest).Round(time.Second)
+}
+
 // Run tries all cases. What has come of them is in the report even if it ends
 // early; the error is one of this machine's, not of the target's.
 func Run(ctx context.Context, c Config) (Report, error) {
@@ -68,36 +94,45 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		defer m.Close()
 		c.Host = target.Local{Monitor: m}
 	}
-	r := &run{Config: c, results: map[string]Result{}, taken: map[wire.Name]bool{}}
+	bounded, cancel := context.WithTimeout(ctx, c.Bound())
+	defer cancel()
+	r := &run{Config: c, pace: new(pace), results: map[string]Result{}, taken: map[wire.Name]bool{}}
 	r.Parallel = cmp.Or(r.Parallel, DefaultParallel)
 	r.report = Report{Name: c.Name, Target: cmp.Or(c.Exec, c.Address.String()), Role: c.Role.String(), Started: time.Now()}
 	var err error
 	switch {
 	case c.Role == hostile.Peer:
-		err = r.peers(ctx)
-	case c.Shared, c.Address.IsValid(), !target.HasListen(c.Exec):
-		err = r.shared(ctx)
+		err = r.peers(bounded)
+	case c.oneServer():
+		err = r.shared(bounded)
 	default:
-		err = r.servers(ctx)
+		err = r.servers(bounded)
 	}
-	r.report.Took = time.Since(r.report.Started)
-	r.report.Interrupted = ctx.Err() != nil
+	r.report.Took, r.report.Interrupted = time.Since(r.report.Started), ctx.Err() != nil
 	for _, x := range c.Cases {
 		res, ok := r.results[x.ID]
 		if !ok {
-			res = Result{ID: x.ID, Title: x.Title, Section: x.Section, Level: x.Level, Outcome: NotRun}
+			res = x.result(NotRun, "")
+			if bounded.Err() != nil && ctx.Err() == nil {
+				res.Detail = fmt.Sprintf("the run had taken %v, which is its bound", c.Bound())
+			}
 		}
 		r.report.Results = append(r.report.Results, res)
 		r.report.Late = max(r.report.Late, res.Late)
 	}
-	if ctx.Err() != nil {
+	if bounded.Err() != nil {
 		err = nil
 	}
 	return r.report, err
 }
 
+func (c Case) result(o Outcome, detail string) Result {
+	return Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: o, Detail: detail}
+}
+
 type run struct {
 	Config
+	pace         *pace // of each target, as the first was measured
 	report       Report
 	sharedSocket *sharedSocket
 
@@ -107,6 +142,7 @@ type run struct {
 	failed  error
 }
 
+// done notes what a case has come to so far.
 func (r *run) done(c Case, res Result) {
 	if res.excused {
 		res.Outcome = Void
@@ -115,23 +151,26 @@ func (r *run) done(c Case, res Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.results[c.ID] = res
-	if r.Progress != nil {
-		r.Progress(len(r.results), len(r.Cases), res)
+	if r.Progress == nil {
+		return
 	}
-}
-
-// result is what a case has come to; false if it has not ended.
-func (r *run) result(c Case) (res Result, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	res, ok = r.results[c.ID]
-	return res, ok
+	wrong := 0
+	for _, x := range r.results {
+		if x.bad() {
+			wrong++
+		}
+	}
+	r.Progress(len(r.results), len(r.Cases), wrong)
 }
 
 // gone ends the run: there is nothing to test.
 func (r *run) gone(format string, args ...any) { r.report.Gone = fmt.Sprintf(format, args...) }
 
+// late is when a machine is too late for more cases to begin beside others.
+const late = 150 * time.Millisecond
+
 // parallel runs cases, width at a time and then the longest first, until one says stop.
+// While this machine is late, no more begin than it has processors.
 func (r *run) parallel(ctx context.Context, cases []Case, width int, one func(context.Context, Case) (more bool)) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -141,12 +180,29 @@ func (r *run) parallel(ctx context.Context, cases []Case, width int, one func(co
 	}
 	queue := make(chan Case)
 	var group sync.WaitGroup
+	var mu sync.Mutex
+	busy := 0
+	enter := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if busy >= runtime.NumCPU() && r.Host.Late(clock().Add(-time.Second)) > late {
+			return false
+		}
+		busy++
+		return true
+	}
 	for range min(width, len(cases)) {
 		group.Go(func() {
 			for c := range queue {
+				for ctx.Err() == nil && !enter() {
+					time.Sleep(late)
+				}
 				if ctx.Err() == nil && !one(ctx, c) {
 					stop()
 				}
+				mu.Lock()
+				busy--
+				mu.Unlock()
 			}
 		})
 	}
@@ -157,48 +213,71 @@ func (r *run) parallel(ctx context.Context, cases []Case, width int, one func(co
 	group.Wait()
 }
 
-// A case that has failed while the machine was late for longer than calmLateness is
-// tried again.
+// What fails while the machine is late for longer than calmLateness is tried again, alone.
 const (
 	calmLateness = 15 * time.Millisecond
-	attempts     = 5
+	attempts     = 3
 	long         = 20 * time.Second // what takes longer is tried twice
 )
 
-// retryWhenLate tries a case until it passes, or fails while the machine is on time. What
-// fails in every try, each on a late machine and the last on one that was later
-// than is tolerated, is excused.
-func (r *run) retryWhenLate(ctx context.Context, c Case, try func(context.Context, Case, bool) Result) (res Result) {
+// attempt is how a case is tried; lenient is the last try, in which what may be this machine's
+// lateness is tolerated.
+type attempt func(ctx context.Context, c Case, lenient bool) Result
+
+// insist tries a case until it passes, or fails while the machine is on time.
+func (r *run) insist(ctx context.Context, c Case, first int, try attempt) (res Result) {
 	started, most := time.Now(), attempts
 	if c.span > long {
 		most = 2
 	}
-	for n := 1; ; n++ {
+	for n := first; ; n++ {
 		res = try(ctx, c, n == most)
-		res.Attempts = n
-		bad := (res.Outcome == Fail || res.Outcome == Broken) && (res.Failure == nil || !res.Failure.certain)
-		if !bad || n == most || res.Late <= calmLateness || c.noRetry {
-			res.Took = time.Since(started)
-			res.excused = bad && res.Late > mostTolerance
+		res.Attempts, res.Took = n, time.Since(started)
+		if n >= most || !res.doubtful {
 			return res
 		}
 	}
 }
 
-// each tries cases side by side, each with a target of its own.
-func (r *run) each(ctx context.Context, cases []Case, try func(context.Context, Case, bool) Result) error {
+// once tries a case beside others.
+func (r *run) once(ctx context.Context, c Case, try attempt) (res Result) {
+	started := time.Now()
+	res = try(ctx, c, false)
+	res.Attempts, res.Took = 1, time.Since(started)
+	return res
+}
+
+// each tries cases side by side, each with a target of its own, and then once more alone those
+// that have failed while the machine was late.
+func (r *run) each(ctx context.Context, cases []Case, try attempt) error {
 	width := r.Parallel
 	if !target.HasListen(r.Exec) { // they would all have the same port
 		width = 1
 	}
+	var mu sync.Mutex
+	var again []Case
 	r.parallel(ctx, cases, width, func(ctx context.Context, c Case) bool {
-		res := r.retryWhenLate(ctx, c, try)
-		if res.Outcome != NotRun || res.Detail != "" {
-			r.done(c, res)
+		res := r.once(ctx, c, try)
+		if res.doubtful {
+			mu.Lock()
+			again = append(again, c)
+			mu.Unlock()
 		}
+		r.finish(c, res)
+		return r.error() == nil
+	})
+	r.parallel(ctx, again, 1, func(ctx context.Context, c Case) bool {
+		r.finish(c, r.insist(ctx, c, 2, try))
 		return r.error() == nil
 	})
 	return r.error()
+}
+
+// finish is done, unless the case was not tried because the run ends.
+func (r *run) finish(c Case, res Result) {
+	if res.Outcome != NotRun || res.Detail != "" {
+		r.done(c, res)
+	}
 }
 
 func (r *run) error() error {
@@ -216,21 +295,42 @@ func (r *run) machineError(err error) {
 	}
 }
 
+// notStarted is the result of a case whose target did not start. What this machine lacks is
+// no fault of the target's.
+func (r *run) notStarted(ctx context.Context, c Case, err error) Result {
+	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM, syscall.EADDRINUSE} {
+		if errors.Is(err, lack) {
+			r.machineError(err)
+		}
+	}
+	if ctx.Err() != nil || r.error() != nil {
+		return c.result(NotRun, "")
+	}
+	return c.result(Broken, err.Error())
+}
+
+// reached tries the very first target, and notes why it was not reached.
+func (r *run) reached(ctx context.Context, c Case, try attempt) bool {
+	res := r.insist(ctx, c, 1, try)
+	if res.Outcome == Pass || res.excused {
+		return true
+	}
+	if why := res.Detail; ctx.Err() == nil && r.error() == nil {
+		if res.Failure != nil && res.Outcome == Fail {
+			why = res.Failure.Got
+		}
+		r.gone("%s", cmp.Or(why, "there is no answer"))
+	}
+	return false
+}
+
 // servers tests servers, a fresh process a case.
 func (r *run) servers(ctx context.Context) error {
 	r.report.Mode = fmt.Sprintf("a process for each case, %d at a time", r.Parallel)
-	if res := r.retryWhenLate(ctx, Case{ID: "server/birth/0", called: nothing}, r.server); res.Outcome != Pass && !res.excused {
-		r.reach(ctx, res)
+	if !r.reached(ctx, Case{ID: "server/birth/0", called: func(l *trial, _ []*endpoint) { r.pace = measureServer(l) }}, r.server) {
 		return r.error()
 	}
 	return r.each(ctx, r.Cases, r.server)
-}
-
-// reach says why the very first target has not been reached.
-func (r *run) reach(ctx context.Context, res Result) {
-	if ctx.Err() == nil {
-		r.gone("%s", cmp.Or(res.Detail, "there is no answer"))
-	}
 }
 
 // server tries one case with a server of its own.
@@ -238,19 +338,17 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 	started := clock()
 	t, at, err := startServer(ctx, r.Host, r.Exec)
 	if err != nil {
-		res := Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Broken, Detail: err.Error()}
+		res := r.notStarted(ctx, c, err)
 		if errors.Is(err, target.ErrUnbound) {
 			res.Late = r.Host.Late(started)
-		}
-		if ctx.Err() != nil {
-			res.Outcome, res.Detail = NotRun, ""
+			res.judge()
 		}
 		return res
 	}
 	defer t.stop()
 	l := newTrial(ctx, c, r.Host)
 	defer l.close()
-	l.lenient = lenient
+	l.lenient, l.pace = lenient, &pace{each: r.pace.each}
 	l.server, l.alone, l.target, l.names = at, true, t, slices.Clone(nameOrder)
 	if c.odd {
 		slices.Reverse(l.names)
@@ -288,20 +386,17 @@ func (r *run) peers(ctx context.Context) (err error) {
 		defer r.sharedSocket.close()
 		r.report.Mode += fmt.Sprintf(", all with the server on port %d", port)
 	}
-	if res := r.retryWhenLate(ctx, Case{ID: "peer/birth/0", called: func(l *trial, _ []*endpoint) {
-		if !l.wait(startup, func() bool { return len(l.came(l.home, 0)) > 0 }) {
-			panic(abortCase{outcome: Broken, why: fmt.Sprintf("its server, %v, has been sent nothing within %v", l.server, startup)})
-		}
-	}}, r.peer); res.Outcome != Pass && !res.excused {
-		r.reach(ctx, res)
+	if !r.reached(ctx, Case{ID: "peer/birth/0", Role: hostile.Peer, members: 1, called: func(l *trial, m []*endpoint) {
+		r.pace = measurePeer(l, m[0])
+	}}, r.peer) {
 		return r.error()
 	}
 	return r.each(ctx, r.Cases, r.peer)
 }
 
 // claim finds a name for a peer under test that no other has.
-func (r *run) claim(wanted string) wire.Name {
-	for ; ; time.Sleep(settle) {
+func (r *run) claim(ctx context.Context, wanted string) wire.Name {
+	for ; ctx.Err() == nil; time.Sleep(settle) {
 		r.mu.Lock()
 		for _, n := range nameOrder[1:] { // A is in the catalogue's texts
 			if !r.taken[n] && (wanted == "" || wanted == n.String()) {
@@ -312,6 +407,7 @@ func (r *run) claim(wanted string) wire.Name {
 		}
 		r.mu.Unlock()
 	}
+	return 0
 }
 
 func (r *run) unclaim(n wire.Name) {
@@ -323,9 +419,11 @@ func (r *run) unclaim(n wire.Name) {
 // peer tries one case with a peer of its own.
 func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 	l := newTrial(ctx, c, r.Host)
-	l.lenient, l.alone = lenient, true
+	l.lenient, l.alone, l.pace = lenient, true, &pace{each: r.pace.each}
 	defer l.close()
-	l.self.Name = r.claim(c.wanted)
+	if l.self.Name = r.claim(ctx, c.wanted); l.self.Name == 0 {
+		return c.result(NotRun, "")
+	}
 	defer r.unclaim(l.self.Name)
 	l.names = slices.DeleteFunc(slices.Clone(nameOrder), func(n wire.Name) bool { return n == l.self.Name })
 	l.names = append(l.names, 0)
@@ -350,7 +448,7 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 		l.target, err = launch(command, release, r.Host.Start)
 	}
 	if err != nil {
-		return Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: Broken, Detail: err.Error()}
+		return r.notStarted(ctx, c, err)
 	}
 	defer l.target.stop()
 	l.target.watchOutput(func() {
@@ -363,9 +461,9 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 			return // it was to end
 		}
 		since := l.mark()
-		within := 2*heartbeat + soon
-		if !l.wait(within, func() bool { return len(l.came(l.home, since)) > 0 }) {
-			panic(abortCase{outcome: Broken, why: fmt.Sprintf("it hung: its server was sent nothing for %v", within)})
+		started, spoken := clock(), func() bool { return len(l.came(l.home, since)) > 0 }
+		if within := 2*heartbeat + soon; !l.wait(within, spoken) {
+			l.slowOrHung(l.home, started, spoken, fmt.Sprintf("its server is sent something within %v", within))
 		}
 	})
 }

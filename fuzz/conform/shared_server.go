@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,9 +25,10 @@ type sharedServer struct {
 	others  []wire.Entry // in the directory from the beginning, and the monitor
 	close   func()
 
-	mu   sync.Mutex
-	free []wire.Name
-	used map[wire.Name]time.Time // by cases, or given back then but still to be reaped
+	mu      sync.Mutex
+	free    []wire.Name
+	used    map[wire.Name]time.Time // by cases, or given back then but still to be reaped
+	starved bool                    // a case has waited for names in vain
 }
 
 // newSharedServer starts the server, if need be, and puts the monitor into its directory.
@@ -39,6 +42,7 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 	})
 	if r.Exec != "" {
 		if m.target, m.at, err = startServer(ctx, r.Host, r.Exec); err != nil {
+			r.notStarted(ctx, Case{}, err)
 			return nil, err
 		}
 	}
@@ -67,6 +71,12 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 						m.free = append(m.free, n)
 					}
 				}
+				measuring := m.free[:paceRounds]
+				m.trial.names = append(slices.Clone(measuring), 0)
+				r.pace = measureServer(m.trial)
+				m.trial.pace = r.pace
+				m.free = m.free[paceRounds:]
+				m.returnNames(measuring)
 				return m, nil
 			}
 		}
@@ -82,34 +92,65 @@ func (m *sharedServer) there() (entries []wire.Entry) {
 	return slices.DeleteFunc(whole(d), func(x wire.Entry) bool { return slices.Contains(m.others, x) })
 }
 
-// borrowNames gives n names that nobody has, as soon as there are; all: every one.
+// rejoin has the monitor born again if the server has removed it.
+func (m *sharedServer) rejoin() {
+	m.trial.mu.Lock()
+	d, ok := last(m.trial.came(m.monitor, 0))
+	m.trial.mu.Unlock()
+	if ok && !d.lists(m.monitor.entry) {
+		m.monitor.birth()
+	}
+}
+
+// patience is how long a case waits for names. A server that removes nobody, or the monitor,
+// frees none.
+const patience = 12 * time.Second
+
+// borrowNames gives n names that nobody has, as soon as there are; all: every one. It
+// gives none where they do not become free.
 func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names []wire.Name) {
-	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
-		present := m.there()
-		m.mu.Lock()
-		for name, since := range m.used {
-			if !since.IsZero() && time.Since(since) > 2*settle && !slices.ContainsFunc(present, func(e wire.Entry) bool { return e.Name == name }) {
-				delete(m.used, name)
-				m.free = append(m.free, name)
-			}
-		}
-		if n == all && len(m.used) == 0 && len(present) == 0 || n < all && len(m.free) >= n {
-			n = min(n, len(m.free))
-			slices.SortFunc(m.free, func(a, b wire.Name) int { return slices.Index(nameOrder, a) - slices.Index(nameOrder, b) })
-			if odd {
-				slices.Reverse(m.free)
-			}
-			names = slices.Clone(m.free[:n])
-			m.free = slices.Delete(m.free, 0, n)
-			for _, name := range names {
-				m.used[name] = time.Time{}
-			}
-			m.mu.Unlock()
+	for started := time.Now(); ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		if names := m.freeNames(n, odd); names != nil {
 			return names
 		}
+		m.mu.Lock()
+		idle := !slices.ContainsFunc(slices.Collect(maps.Values(m.used)), time.Time.IsZero)
+		m.starved = m.starved || idle && time.Since(started) > patience
+		starved := m.starved && idle
 		m.mu.Unlock()
+		if starved {
+			return nil
+		}
 	}
 	return nil
+}
+
+// freeNames are those of borrowNames, if there are so many now.
+func (m *sharedServer) freeNames(n int, odd bool) []wire.Name {
+	m.rejoin()
+	present := m.there()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, since := range m.used {
+		if !since.IsZero() && time.Since(since) > 2*settle && !slices.ContainsFunc(present, func(e wire.Entry) bool { return e.Name == name }) {
+			delete(m.used, name)
+			m.free = append(m.free, name)
+		}
+	}
+	if n == all && (len(m.used) > 0 || len(present) > 0) || n < all && len(m.free) < n {
+		return nil
+	}
+	n = min(n, len(m.free))
+	slices.SortFunc(m.free, func(a, b wire.Name) int { return slices.Index(nameOrder, a) - slices.Index(nameOrder, b) })
+	if odd {
+		slices.Reverse(m.free)
+	}
+	names := slices.Clone(m.free[:n])
+	m.free = slices.Delete(m.free, 0, n)
+	for _, name := range names {
+		m.used[name] = time.Time{}
+	}
+	return names
 }
 
 func (m *sharedServer) returnNames(names []wire.Name) {
@@ -121,7 +162,7 @@ func (m *sharedServer) returnNames(names []wire.Name) {
 }
 
 // try tries one case at the shared server.
-func (m *sharedServer) try(r *run) func(context.Context, Case, bool) Result {
+func (m *sharedServer) try(r *run) attempt {
 	return func(ctx context.Context, c Case, lenient bool) Result {
 		n := cmp.Or(c.names, few)
 		if c.whole {
@@ -129,12 +170,16 @@ func (m *sharedServer) try(r *run) func(context.Context, Case, bool) Result {
 		}
 		names := m.borrowNames(ctx, n, c.odd)
 		if names == nil {
-			return Result{Outcome: NotRun}
+			res := c.result(NotRun, "")
+			if ctx.Err() == nil {
+				res.Detail = fmt.Sprintf("the server has freed no names for %v", patience)
+			}
+			return res
 		}
 		defer m.returnNames(names)
 		l := newTrial(ctx, c, r.Host)
 		defer l.close()
-		l.lenient = lenient
+		l.lenient, l.pace = lenient, r.pace
 		l.server, l.target, l.names, l.alone = m.at, m.target, slices.Clone(names), c.whole
 		if c.whole {
 			l.residents = m.others
@@ -157,117 +202,106 @@ func (m *sharedServer) answers() bool {
 	})
 }
 
-// shared tests one server: first what cannot hurt it, side by side; then what
-// may, one at a time, so that it is known what did; then what wants it for itself.
-// Before the next one begins a newcomer's birth must have been answered. A server
-// that answers it, and dies of a datagram from before all the same, has the next
-// case blamed, unless that does no harm to a server of its own: nobody can tell
-// from outside. When it breaks, the cases that are left get a server of their own
-// each, if there is a command for it.
+// shared tests one server: first what cannot hurt it, side by side; then what may; then, alone, what
+// wants it for itself, and what has failed beside others, whose doings may have confused it.
+// When the server breaks, the cases that are left get one of their own each, if there is
+// a command for it.
 func (r *run) shared(ctx context.Context) error {
-	r.report.Mode = fmt.Sprintf("one server for all cases, up to %d at a time", r.Parallel)
 	m, err := r.newSharedServer(ctx)
 	if err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && r.error() == nil {
 			r.gone("%v", err)
 		}
-		return nil
+		return r.error()
 	}
 	defer m.close()
-	var gentle, risky, whole []Case
+	const load = 15 // datagrams a second that a case means for the server
+	width := r.Parallel
+	if r.pace.each > 0 {
+		width = max(1, min(width, int(time.Second/(load*r.pace.each))))
+	}
+	r.report.Mode = fmt.Sprintf("one server for all cases, up to %d at a time", width)
+	var rounds [3][]Case
 	for _, c := range r.Cases {
+		i := 0
 		switch {
 		case c.whole:
-			whole = append(whole, c)
+			i = 2
 		case c.risky:
-			risky = append(risky, c)
-		default:
-			gentle = append(gentle, c)
+			i = 1
 		}
+		rounds[i] = append(rounds[i], c)
 	}
-	single := append(risky, whole...)
-	if r.round(ctx, m, gentle, r.Parallel) && (len(gentle) == 0 || len(single) == 0 || r.survived(ctx, m, gentle)) {
-		r.round(ctx, m, single, 1)
+	for i, cases := range rounds {
+		again, more := r.round(ctx, m, cases, []int{width, width, 1}[i])
+		if rounds[2] = append(rounds[2], again...); !more {
+			break
+		}
 	}
 	return r.error()
 }
 
-// round tries cases, some at a time, until the server breaks; false: it has, or the run
-// is over.
-func (r *run) round(ctx context.Context, m *sharedServer, cases []Case, width int) bool {
+// round tries cases, some at a time, until the server breaks; no more: it has, or the run
+// is over. Those that have failed beside others are to be tried again.
+func (r *run) round(ctx context.Context, m *sharedServer, cases []Case, width int) (again []Case, more bool) {
 	var mu sync.Mutex
 	var broken *Case
 	var last Result
-	others := 0 // that did not come to an end
+	var others []string // that did not come to an end
 	r.parallel(ctx, cases, width, func(ctx context.Context, c Case) bool {
-		res := r.retryWhenLate(ctx, c, m.try(r))
+		var res Result
+		if width == 1 {
+			res = r.insist(ctx, c, 1, m.try(r))
+		} else {
+			res = r.once(ctx, c, m.try(r))
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
 		case res.Outcome == Broken && broken == nil && (r.Exec != "" || !res.excused):
 			broken, last = &c, res
 			return false
-		case res.Outcome == Broken && broken != nil, res.Outcome == NotRun && ctx.Err() != nil:
-			others++
+		case broken != nil && res.Outcome != Pass && res.Outcome != Seen, res.Outcome == NotRun && ctx.Err() != nil:
+			others = append(others, c.ID)
 			return false
+		case width > 1 && res.Outcome == Fail:
+			c.whole = true
+			again = append(again, c)
 		}
-		r.done(c, res)
+		r.finish(c, res)
 		return r.error() == nil
 	})
 	switch {
 	case broken == nil:
-		return ctx.Err() == nil && r.error() == nil
+		return again, ctx.Err() == nil && r.error() == nil
 	case r.Exec == "":
-		if others > 0 {
-			last.Detail += fmt.Sprintf("; %s ran then, too", plural(others, "case"))
+		if len(others) > 0 {
+			last.Detail += fmt.Sprintf("; then ran, too: %s", strings.Join(others, ", "))
 		}
 		r.done(*broken, last)
 		r.gone("after %s: %s", broken.ID, last.Detail)
-		return false
+	default:
+		r.apart(ctx, m, *broken, last, again)
 	}
-	// Any of those under way may have done it: that one says so again, alone.
-	left := slices.DeleteFunc(slices.Clone(r.Cases), func(c Case) bool { _, ok := r.result(c); return ok })
-	r.apart(ctx, m, "in "+broken.ID, left)
-	if width == 1 {
-		r.clear(*broken, last)
-	}
-	return false
+	return nil, false
 }
 
-// apart tries cases with a server of its own each, since the shared one is broken.
-func (r *run) apart(ctx context.Context, m *sharedServer, when string, cases []Case) {
+// apart tries the cases that are left with a server of their own each, since the shared one is
+// broken. Any of those under way may have done it: that one says so again. If none does, the
+// one that has noticed stands for what all have done together.
+func (r *run) apart(ctx context.Context, m *sharedServer, broken Case, last Result, again []Case) {
+	left := slices.DeleteFunc(slices.Clone(r.Cases), func(c Case) bool {
+		res, ok := r.results[c.ID]
+		return ok && res.Outcome != NotRun && !slices.ContainsFunc(again, func(a Case) bool { return a.ID == c.ID })
+	})
 	if r.Log != nil {
-		r.Log("the server broke %s: %s get a server of their own each", when, plural(len(cases), "case"))
+		r.Log("the server broke in %s: %s get a server of their own each", broken.ID, plural(len(left), "case"))
 	}
 	m.close()
-	r.each(ctx, cases, r.server)
-}
-
-// survived looks whether the server still lets a newcomer in after cases side by side.
-func (r *run) survived(ctx context.Context, m *sharedServer, gentle []Case) bool {
-	probe := Case{ID: "server/probe/0", risky: true, called: nothing}
-	res := r.retryWhenLate(ctx, probe, m.try(r))
-	if res.Outcome != Broken || res.excused {
-		return true
+	r.each(ctx, left, r.server)
+	if _, tried := r.results[broken.ID]; tried && slices.ContainsFunc(left, func(c Case) bool { return r.results[c.ID].Outcome == Broken }) {
+		return
 	}
-	after := "after " + plural(len(gentle), "case")
-	if r.Exec == "" {
-		r.gone("%s side by side, none of which it has died of at once: %s", after, res.Detail)
-	} else {
-		r.apart(ctx, m, after, r.Cases)
-	}
-	return false
-}
-
-// clear says of a case that a shared server broke on, and that does no harm to a
-// server of its own, that it is not known what has done it.
-func (r *run) clear(c Case, shared Result) {
-	alone, ok := r.result(c)
-	switch {
-	case !ok: // interrupted
-		r.done(c, shared)
-	case alone.Outcome != Broken && alone.Outcome != Void && !shared.excused:
-		shared.Detail += "; a server of its own survives this case: what the shared one was sent before has to do with it"
-		r.done(c, shared)
-	}
+	last.Detail += "; a server of its own survives this case: what the shared one was sent before has to do with it"
+	r.done(broken, last)
 }

@@ -27,9 +27,12 @@ type trial struct {
 	used      int
 	host      target.Host
 	lenient   bool          // see tolerance
-	certain   bool          // see surely
+	certain   bool          // of a Failure
+	over      time.Duration // likewise
 	target    *process      // nil: not started here
 	waited    time.Duration // how long the target had waited for a processor when the case began
+	pace      *pace
+	lag       time.Duration // how far behind the target was at most by what this trial sent
 
 	started   time.Time
 	mu        sync.Mutex    // guards all below
@@ -65,7 +68,7 @@ type abortCase struct {
 }
 
 func newTrial(ctx context.Context, c Case, on target.Host) *trial {
-	return &trial{ctx: ctx, Case: c, host: on, started: clock(), news: make(chan struct{}), stopped: make(chan struct{})}
+	return &trial{ctx: ctx, Case: c, host: on, pace: new(pace), started: clock(), news: make(chan struct{}), stopped: make(chan struct{})}
 }
 
 // close frees the ports.
@@ -200,6 +203,7 @@ func (l *trial) sendKeepAlives() {
 		keptAlive := l.keptAlive
 		l.mu.Unlock()
 		for _, p := range keptAlive {
+			l.account()
 			p.socket.Send(l.server, hostile.KeepAliveOf(p.entry))
 		}
 	}
@@ -243,7 +247,7 @@ func (l *trial) tolerance(since time.Time) time.Duration {
 
 // wait waits until done, for a time that a slow machine lengthens.
 func (l *trial) wait(within time.Duration, done func() bool) bool {
-	for started := clock(); ; {
+	for started := clock().Add(l.pace.behind()); ; {
 		l.mu.Lock()
 		ok, news := done(), l.news
 		l.mu.Unlock()
@@ -276,6 +280,22 @@ func (l *trial) pause(d time.Duration, news chan struct{}) {
 }
 
 func (l *trial) sleep(d time.Duration) { l.pause(d, nil) }
+
+// settle waits until what was to come at once has come.
+func (l *trial) settle() { l.sleep(l.pace.behind() + settle) }
+
+// account notes that the target is sent a datagram, and keeps from sending more than its
+// buffer may hold.
+func (l *trial) account() {
+	const most = 500 * time.Millisecond
+	behind := l.pace.took(time.Now())
+	l.mu.Lock()
+	l.lag = max(l.lag, behind)
+	l.mu.Unlock()
+	if behind > most {
+		time.Sleep(behind - most)
+	}
+}
 
 // until sleeps until a time after the case's begin.
 func (l *trial) until(at time.Time) { l.sleep(max(0, time.Until(at))) }

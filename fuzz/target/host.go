@@ -37,13 +37,13 @@ type Socket interface {
 
 // Program is a command that a Host runs.
 type Program interface {
-	Done() <-chan struct{}         // closed when it has ended
-	Ended() string                 // how, with the end of its output; "" while it runs
-	Tail(lines int) string         // of its output, long ones cut
-	Waited() time.Duration         // for a processor
-	Signal(s syscall.Signal) error // to it and to all that it has started
-	CloseInput()                   // of a Command with Input
-	Kill()                         // ends it, and all that it has started
+	Done() <-chan struct{}                 // closed when it has ended
+	Ended() string                         // how, with the end of its output; "" while it runs
+	Tail(lines int) string                 // of its output, long ones cut
+	Waited() (d time.Duration, runs int64) // for a processor, and how often it got one
+	Signal(s syscall.Signal) error         // to it and to all that it has started
+	CloseInput()                           // of a Command with Input
+	Kill()                                 // ends it, and all that it has started
 }
 
 // Local is this machine. Its Monitor may be nil if nobody asks how late it is.

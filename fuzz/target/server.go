@@ -61,7 +61,10 @@ func waitBound(ctx context.Context, on Host, p Program, at netip.AddrPort, withi
 			return ctx.Err()
 		case <-time.After(pause):
 		}
-		if took := time.Since(started); took > within && took-p.Waited() > within {
+		if took := time.Since(started); took > within {
+			if waited, _ := p.Waited(); took-waited <= within {
+				continue
+			}
 			return fmt.Errorf("%w %d within %v", ErrUnbound, at.Port(), within)
 		}
 	}

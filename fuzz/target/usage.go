@@ -51,13 +51,13 @@ type thread struct {
 }
 
 // Waited is how long the process's threads together have been ready to run but
-// had no processor (/proc/PID/schedstat in Linux's
+// had no processor, and how often they got one (/proc/PID/schedstat in Linux's
 // Documentation/scheduler/sched-stats); 0 for no process, and where the system
 // does not tell. The kernel accounts a wait when it is over: a thread that is
 // ready now, and has not run since the last call, is taken to have waited since then.
-func (p *Process) Waited() (waited time.Duration) {
+func (p *Process) Waited() (waited time.Duration, runs int64) {
 	if p == nil {
-		return 0
+		return 0, 0
 	}
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.Pid()))
 	now := time.Now()
@@ -67,8 +67,9 @@ func (p *Process) Waited() (waited time.Duration) {
 	for _, f := range files {
 		accounted, _ := os.ReadFile(f)
 		stat, _ := os.ReadFile(strings.TrimSuffix(f, "schedstat") + "stat")
-		var ran, ready int64 // ns
-		fmt.Sscan(string(accounted), &ran, &ready)
+		var ran, ready, slices int64 // ns, ns, how often it ran
+		fmt.Sscan(string(accounted), &ran, &ready, &slices)
+		runs += slices
 		waited += time.Duration(ready)
 		t, known := p.threads[f]
 		if !known || t.accounted != string(accounted) {
@@ -79,5 +80,5 @@ func (p *Process) Waited() (waited time.Duration) {
 		threads[f] = t
 	}
 	p.threads = threads
-	return waited
+	return waited, runs
 }

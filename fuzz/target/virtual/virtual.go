@@ -68,7 +68,7 @@ func (h *Host) listen(at netip.AddrPort) (*Socket, error) {
 	if h.sockets[at] != nil {
 		return nil, fmt.Errorf("cannot listen on %v: %w", at, syscall.EADDRINUSE)
 	}
-	s := &Socket{host: h, addr: at, queue: make(chan datagram, buffer), closed: make(chan struct{})}
+	s := &Socket{host: h, addr: at, come: make(chan struct{}, 1), closed: make(chan struct{})}
 	h.sockets[at] = s
 	return s, nil
 }
@@ -77,7 +77,8 @@ func (h *Host) listen(at netip.AddrPort) (*Socket, error) {
 type Socket struct {
 	host      *Host
 	addr      netip.AddrPort
-	queue     chan datagram
+	queue     []datagram    // the host's lock guards it
+	come      chan struct{} // one token while it is not empty
 	closed    chan struct{}
 	interrupt chan struct{}
 	once      sync.Once
@@ -92,12 +93,31 @@ type datagram struct {
 func (s *Socket) Addr() netip.AddrPort { return s.addr }
 
 func (s *Socket) Send(to netip.AddrPort, data []byte) {
-	if t := s.host.find(to); t != nil {
-		select {
-		case t.queue <- datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)}:
-		default:
-		}
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	if t := s.host.sockets[to]; t != nil && len(t.queue) < buffer {
+		t.queue = append(t.queue, datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)})
+		t.wake()
 	}
+}
+
+// wake leaves the token.
+func (s *Socket) wake() {
+	select {
+	case s.come <- struct{}{}:
+	default:
+	}
+}
+
+// pop takes the token and the first datagram.
+func (s *Socket) pop() datagram {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	d := s.queue[0]
+	if s.queue = s.queue[1:]; len(s.queue) > 0 {
+		s.wake()
+	}
+	return d
 }
 
 func (s *Socket) Receive() (time.Time, netip.AddrPort, []byte, error) {
@@ -125,7 +145,8 @@ func (s *Socket) ReceiveUntil(end time.Time) (at time.Time, from netip.AddrPort,
 		return at, from, nil, ErrInterrupted
 	case <-alarm:
 		return at, from, nil, nil
-	case d := <-s.queue:
+	case <-s.come:
+		d := s.pop()
 		time.Sleep(time.Until(d.at))
 		return d.at, d.from, d.data, nil
 	}
@@ -222,7 +243,7 @@ func (p *Program) Tail(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-func (p *Program) Waited() time.Duration { return 0 }
+func (p *Program) Waited() (time.Duration, int64) { return 0, 0 }
 
 func (p *Program) Signal(s syscall.Signal) error {
 	if s == syscall.SIGINT {
