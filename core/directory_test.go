@@ -485,6 +485,20 @@ func TestAnswersArePaidFor(t *testing.T) {
 	}
 }
 
+// An announcement answers who has asked for now, and not for ever.
+func TestAnswerAfterAnnouncement(t *testing.T) {
+	a, c := peer('A'), peer('C')
+	r, _ := server(t)
+	r.hear(0, 3101, birth(a))
+	r.forget()
+	r.step(400*ms, from(3101), birth(a))
+	r.step(400*ms, from(3103), birth(c))
+	r.poll()
+	r.hear(700*ms, 3101, birth(a))
+	r.want("400ms repeated A:3101", "400ms born C:3103", "400ms sent directory [A:3101 C:3103] to [3101 3103]",
+		"700ms repeated A:3101", "700ms sent directory [A:3101 C:3103] to [3101]")
+}
+
 // Repeats that are read together are answered together, and an announcement
 // answers them too.
 func TestAnswersTogether(t *testing.T) {

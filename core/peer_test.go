@@ -303,6 +303,25 @@ func TestLateBroadcasts(t *testing.T) {
 }
 
 // Missed keep-alives are worth no more than one, and the rhythm stays.
+// A schedule's end is where its last broadcast would be one too many.
+func TestScheduleEnd(t *testing.T) {
+	for end, want := range map[time.Duration]int{0: 9, 1: 0, 100 * ms: 0, 100*ms + 1: 1, 200 * ms: 1, 350 * ms: 3, 400 * ms: 3, 400*ms + 1: 4} {
+		r, p := member(t)
+		r.hear(0, serverPort, directory(peer('A'), peer('B')))
+		r.forget()
+		s := Schedule{First: start.Add(100 * ms), Interval: 100 * ms, End: start.Add(end)}
+		if end == 0 {
+			s.End = time.Time{}
+		}
+		p.Broadcast(s)
+		r.poll()
+		r.until(999 * ms)
+		if got := strings.Count(strings.Join(r.log, " "), "broadcast"); got != want {
+			t.Errorf("%d broadcasts before %v, want %d", got, end, want)
+		}
+	}
+}
+
 func TestLateKeepAlives(t *testing.T) {
 	r, _ := member(t, func(c *PeerConfig) { c.Timing.Broadcast, c.Timing.Retry = 0, 0 })
 	r.forget()

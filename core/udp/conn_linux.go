@@ -48,6 +48,18 @@ type mmsghdr struct {
 	n   uint32
 }
 
+// The system calls, without waiting. Tests have others.
+var (
+	recvmmsg = func(fd uintptr, h *mmsghdr, most int) (n int, e syscall.Errno) {
+		r, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(h)), uintptr(most), unix.MSG_DONTWAIT, 0, 0)
+		return int(r), e
+	}
+	sendmmsg = func(fd uintptr, h *mmsghdr, most int) (n int, e syscall.Errno) {
+		r, _, e := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(h)), uintptr(most), unix.MSG_DONTWAIT, 0, 0)
+		return int(r), e
+	}
+)
+
 // A receiveBatch has room for batchSize datagrams of any size. Only those who
 // have something to read hold one, so a mesh of 95 peers shares a few. The
 // slots' distance is an odd number of cache lines: at 64 KiB all slots would
@@ -208,7 +220,7 @@ func (c *conn) receive(fd uintptr) bool {
 		for i := range b.hdrs {
 			b.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		}
-		r, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.hdrs)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		n, e := recvmmsg(fd, &b.hdrs[0], batchSize)
 		switch e {
 		case 0:
 		case unix.EINTR:
@@ -219,7 +231,6 @@ func (c *conn) receive(fd uintptr) bool {
 			c.readErr = os.NewSyscallError("recvmmsg", e)
 			return true
 		}
-		n := int(r)
 		for i := range n {
 			name := &b.names[i]
 			port := (*[2]byte)(unsafe.Pointer(&name.Port))
@@ -280,10 +291,10 @@ func (c *conn) write(datagram []byte, to []netip.AddrPort) (failed int) {
 // send gets rid of what write has prepared; false: the send buffer is full.
 func (c *conn) send(fd uintptr) bool {
 	for c.first < c.last {
-		r, _, e := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&c.sending.hdrs[c.first])), uintptr(c.last-c.first), unix.MSG_DONTWAIT, 0, 0)
+		n, e := sendmmsg(fd, &c.sending.hdrs[c.first], c.last-c.first)
 		switch e {
 		case 0:
-			c.first += int(r)
+			c.first += n
 		case unix.EINTR:
 		case unix.EAGAIN:
 			return false

@@ -54,21 +54,29 @@ func (s *Socket) lookForDrops() {
 		return
 	}
 	now, o := time.Now(), &s.overload
-	o.look = now.Add(overloadLook)
-	if n := total - o.seen; n > 0 {
-		o.seen, o.drops = total, o.drops+n
+	lost, turned := o.weigh(now, total)
+	if lost {
 		m.Lost(now)
 	}
-	much := o.drops > overloadDrops
-	if !much && now.Sub(o.since) < overloadWindow {
-		return
-	}
-	o.since, o.drops = now, 0
-	if much != o.filtered {
+	if turned {
 		var program []bpf.RawInstruction
-		if much {
+		if !o.filtered {
 			program = assemble(m.Accepts())
 		}
 		o.filtered = s.conn.filter(program)
 	}
+}
+
+// weigh takes in how many datagrams have been thrown away by a time, all in all. It
+// reports that some are new, and that the filter is to be put in place or taken away.
+func (o *overload) weigh(now time.Time, total uint64) (lost, turned bool) {
+	o.look = now.Add(overloadLook)
+	n := total - o.seen
+	o.seen, o.drops = total, o.drops+n
+	much := o.drops > overloadDrops
+	if !much && now.Sub(o.since) < overloadWindow {
+		return n > 0, false
+	}
+	o.since, o.drops = now, 0
+	return n > 0, much != o.filtered
 }

@@ -104,7 +104,7 @@ func TestOverload(t *testing.T) {
 	}
 	until("filter", func() bool {
 		s.Do(func(time.Time) { // nobody reads meanwhile
-			for range 500 {
+			for range 2000 { // more in one go than a window allows
 				send(t, u, s.Addr(), garbage)
 			}
 		})

@@ -1,0 +1,173 @@
+//go:build !portable
+
+package udp
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"p2plocal/core"
+)
+
+// result is what a system call gives.
+type result struct {
+	n int
+	e syscall.Errno
+}
+
+// What one system call does not send the next one does; who cannot be sent to is left
+// out and counted; a full buffer is waited for.
+func TestPartialSends(t *testing.T) {
+	real := sendmmsg
+	defer func() { sendmmsg = real }()
+	for name, x := range map[string]struct {
+		results []result
+		asked   string // from which on, and how many
+		sent    bool
+		failed  int
+	}{
+		"all":                 {[]result{{5, 0}}, "0+5", true, 0},
+		"some, and the rest":  {[]result{{3, 0}, {2, 0}}, "0+5 3+2", true, 0},
+		"one by one":          {[]result{{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}}, "0+5 1+4 2+3 3+2 4+1", true, 0},
+		"interrupted":         {[]result{{-1, syscall.EINTR}, {5, 0}}, "0+5 0+5", true, 0},
+		"one is refused":      {[]result{{2, 0}, {-1, syscall.EPERM}, {2, 0}}, "0+5 2+3 3+2", true, 1},
+		"all are refused":     {slices.Repeat([]result{{-1, syscall.EINVAL}}, 5), "0+5 1+4 2+3 3+2 4+1", true, 5},
+		"the buffer is full":  {[]result{{-1, syscall.EAGAIN}}, "0+5", false, 0},
+		"it fills in between": {[]result{{4, 0}, {-1, syscall.EAGAIN}}, "0+5 4+1", false, 0},
+	} {
+		b := new(sendBatch)
+		c := conn{sending: b, last: 5}
+		var asked []string
+		sendmmsg = func(_ uintptr, h *mmsghdr, most int) (int, syscall.Errno) {
+			at := (uintptr(unsafe.Pointer(h)) - uintptr(unsafe.Pointer(&b.hdrs))) / unsafe.Sizeof(*h)
+			asked = append(asked, fmt.Sprintf("%d+%d", at, most))
+			r := result{0, syscall.EIO}
+			if len(asked) <= len(x.results) {
+				r = x.results[len(asked)-1]
+			}
+			return r.n, r.e
+		}
+		if sent := c.send(0); sent != x.sent || c.failed != x.failed || strings.Join(asked, " ") != x.asked {
+			t.Errorf("%s: sent %v, %d failed, by %q; want %v, %d, by %q", name, sent, c.failed, asked, x.sent, x.failed, x.asked)
+		}
+		if x.sent {
+			continue
+		}
+		before := len(asked)
+		sendmmsg = func(_ uintptr, _ *mmsghdr, most int) (int, syscall.Errno) {
+			asked = append(asked, "")
+			return most, 0
+		}
+		if !c.send(0) || len(asked) != before+1 || c.first != 5 {
+			t.Errorf("%s: when there is room again, %d of 5 are sent", name, c.first)
+		}
+	}
+}
+
+// What a read brings is stepped whatever comes after; what is no passing matter ends it.
+func TestReads(t *testing.T) {
+	real := recvmmsg
+	defer func() { recvmmsg = real }()
+	for name, x := range map[string]struct {
+		results []result
+		some    bool
+		steps   []int
+		err     string
+	}{
+		"nothing":                   {[]result{{-1, syscall.EAGAIN}}, false, nil, ""},
+		"interrupted, then nothing": {[]result{{-1, syscall.EINTR}, {-1, syscall.EAGAIN}}, true, nil, ""},
+		"some":                      {[]result{{3, 0}}, true, []int{3}, ""},
+		"a batch":                   {[]result{{batchSize, 0}, {-1, syscall.EAGAIN}}, true, []int{batchSize}, ""},
+		"a batch and some":          {[]result{{batchSize, 0}, {1, 0}}, true, []int{batchSize, 1}, ""},
+		"an error":                  {[]result{{-1, syscall.ECONNREFUSED}}, true, nil, "recvmmsg: connection refused"},
+		"a batch and an error":      {[]result{{batchSize, 0}, {-1, syscall.EIO}}, true, []int{batchSize}, "recvmmsg: input/output error"},
+	} {
+		calls := 0
+		recvmmsg = func(uintptr, *mmsghdr, int) (int, syscall.Errno) {
+			r := x.results[min(calls, len(x.results)-1)]
+			calls++
+			return r.n, r.e
+		}
+		var steps []int
+		c := conn{take: func(all []packet) bool { steps = append(steps, len(all)); return true }}
+		some := c.receive(0)
+		err := ""
+		if c.readErr != nil {
+			err = c.readErr.Error()
+		}
+		if some != x.some || !slices.Equal(steps, x.steps) || err != x.err || calls != len(x.results) {
+			t.Errorf("%s: %v, stepped %v, error %q, %d calls; want %v, %v, %q, %d", name, some, steps, err, calls, x.some, x.steps, x.err, len(x.results))
+		}
+	}
+	recvmmsg = func(uintptr, *mmsghdr, int) (int, syscall.Errno) { return -1, syscall.EIO }
+	s := listen(t, 0)
+	if err := s.Serve(t.Context(), script{}); err == nil || err.Error() != "socket "+s.Addr().String()+": recvmmsg: input/output error" {
+		t.Errorf("Serve gives %v", err)
+	}
+}
+
+// A whole batch, after which there is nothing more to read, is answered at once.
+func TestWholeBatches(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{batchSize, 2 * batchSize} {
+		s, u := listen(t, ReadBuffer), sender(t)
+		for range n {
+			send(t, u, s.Addr(), keepAlive('A'))
+		}
+		heard := 0
+		polled := make(chan bool, 1)
+		serve(t, context.Background(), s, script{
+			step: func(time.Time, netip.AddrPort, []byte) { heard++ },
+			poll: func(time.Time) (core.Outgoing, time.Time) {
+				if heard == n {
+					heard = 0
+					polled <- true
+				}
+				return core.Outgoing{}, time.Time{} // no timer would help
+			},
+		})
+		await(t, polled, fmt.Sprintf("an answer to %d datagrams", n))
+	}
+}
+
+// The mesh's host is the server's, whichever of the loopback ones it is.
+func TestOtherLoopbackHost(t *testing.T) {
+	t.Parallel()
+	there := netip.MustParseAddr("127.9.9.9")
+	s, err := Listen(netip.AddrPortFrom(there, 0), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: s.Addr(), Timing: core.DefaultTiming()}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, context.Background(), s, d)
+	member, err := Listen(netip.AddrPortFrom(there, 0), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	joined := make(chan netip.AddrPort, 1)
+	p, err := core.NewPeer(core.PeerConfig{Self: core.Member{Name: "A", Addr: member.Addr()}, Server: s.Addr(), Timing: core.DefaultTiming(),
+		Observe: func(e *core.Event) {
+			if e.Kind == core.Listed && len(joined) == 0 {
+				for m := range e.All.Each() {
+					joined <- m.Addr
+				}
+			}
+		}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, context.Background(), member, p)
+	if got := await(t, joined, "a directory"); got != member.Addr() {
+		t.Errorf("the directory names %v, want %v", got, member.Addr())
+	}
+}
