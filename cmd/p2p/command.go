@@ -90,7 +90,7 @@ func (n *node) obey(ctx context.Context, c *console, quit func()) {
 			}
 		}
 		if bad != nil {
-			n.out.fail(c.stderr, bad)
+			n.out.reply(time.Now(), failure(bad))
 		}
 		if err != nil && err != errLongLine {
 			return // the end, or as good as that: the peer goes on

@@ -14,17 +14,17 @@ import (
 
 // A console is where commands come from and everything goes to.
 type console struct {
-	line           func() (string, error) // the next command
-	typed          bool                   // by a person, whose Ctrl-C is the input's end
-	stdout, stderr io.Writer
-	restore        func()
+	line    func() (string, error) // the next command
+	typed   bool                   // by a person, whose Ctrl-C is the input's end
+	stdout  io.Writer
+	restore func()
 }
 
 var errLongLine = fmt.Errorf("a line of more than %d bytes is ignored", lineMost)
 
-func newConsole(stdin io.Reader, stdout, stderr io.Writer) *console {
+func newConsole(stdin io.Reader, stdout io.Writer) *console {
 	lines := bufio.NewReaderSize(stdin, lineMost)
-	return &console{restore: func() {}, stdout: stdout, stderr: stderr, line: func() (string, error) {
+	return &console{restore: func() {}, stdout: stdout, line: func() (string, error) {
 		line, err := lines.ReadSlice('\n')
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return string(line), err
@@ -36,32 +36,26 @@ func newConsole(stdin io.Reader, stdout, stderr io.Writer) *console {
 	}}
 }
 
-// edited is a console that shows what comes above the line that is being typed, if it
-// is a terminal.
-func (c *console) edited(stdin io.Reader) *console {
+// edit has what comes stand above the line that is being typed, if it is a terminal.
+func (c *console) edit(stdin io.Reader) {
 	in, ok := stdin.(*os.File)
 	out, terminal := printing.Terminal(c.stdout)
 	if !ok || !terminal || !term.IsTerminal(int(in.Fd())) {
-		return c
+		return
 	}
 	before, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
-		return c
+		return
 	}
 	editor := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
 	}{in, out}, "> ")
-	screen := resized{editor, out}
-	c.stdout, c.line, c.typed = screen, editor.ReadLine, true
-	if _, same := printing.Terminal(c.stderr); same {
-		c.stderr = screen
-	}
+	c.stdout, c.line, c.typed = resized{editor, out}, editor.ReadLine, true
 	c.restore = func() {
 		term.Restore(int(in.Fd()), before)
 		fmt.Fprint(out, "\r\x1b[K") // the prompt
 	}
-	return c
 }
 
 // resized is a terminal whose size may have changed.

@@ -85,7 +85,7 @@ func TestTypedCommand(t *testing.T) {
 	person.WriteString("rs\r")
 	at = shown("is connected and knows 1 other peer: B", at)
 	person.WriteString("dance\r")
-	at = shown("p2p: unknown command \"dance\", \"help\" lists them\r\n", at)
+	at = shown("cannot do that: unknown command \"dance\", \"help\" lists them\r\n", at)
 	person.WriteString("\x03")
 	shown("ended after", at)
 	if err := cmd.Wait(); err != nil {

@@ -189,7 +189,9 @@ func broadcasting(interval time.Duration) event {
 	return event{"broadcasting", text, []any{"interval_ms", milliseconds(interval)}}
 }
 
-func failure(what string) event { return event{"error", what, []any{"error", what}} }
+func failure(err error) event {
+	return event{"error", "cannot do that: " + err.Error(), []any{"error", err.Error()}}
+}
 
 func help(text string) event {
 	return event{"help", "takes these commands:\n" + text, []any{"text", text}}

@@ -81,7 +81,7 @@ var everyEvent = []struct {
 	{disconnected(), `is silent until "connect"; it still hears`, `"event":"disconnected"}`},
 	{broadcasting(4 * time.Second), `broadcasts every 4s`, `"event":"broadcasting","interval_ms":4000}`},
 	{broadcasting(0), `does not broadcast`, `"event":"broadcasting","interval_ms":0}`},
-	{failure("no"), `no`, `"event":"error","error":"no"}`},
+	{failure(errors.New("no")), `cannot do that: no`, `"event":"error","error":"no"}`},
 	{help("  x"), "takes these commands:\n  x", `"event":"help","text":"  x"}`},
 	{stats{elapsed: 1500 * time.Millisecond, goroutines: 3, server: true}.event("stats", "has run for"), "has run for 1.5s\n" +
 		"  in  0 datagrams, 0 bytes\n  out 0 datagrams, 0 bytes\n" +

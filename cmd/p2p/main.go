@@ -27,7 +27,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		return err
 	}
-	c := newConsole(stdin, stdout, stderr)
+	c := newConsole(stdin, stdout)
 	text := &output{w: stdout, json: o.json == "-", ascii: o.ascii}
 	outputs := []*output{text}
 	if file := files[o.json]; file != nil {
@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	if n.peer != nil {
-		c.edited(stdin)
+		c.edit(stdin)
 		defer c.restore()
 		text.w = c.stdout
 		// A read cannot be called off: this goroutine ends with its input, or the process.

@@ -14,16 +14,15 @@ import (
 	"p2plocal/cmd/internal/cli"
 )
 
-// checkMetrics makes sure that -metrics is an address, and one of this machine
-// alone unless others are meant to reach it: profiles and counters are nobody
-// else's business, and a profile costs time.
+// checkMetrics makes sure that -metrics is an address of this machine alone: profiles
+// and counters are nobody else's business, and a profile costs time.
 func (o *options) checkMetrics() error {
 	addr, err := net.ResolveTCPAddr("tcp", o.metrics)
 	if err != nil {
 		return cli.Usagef("flag -metrics is %q, want an address with a port, such as 127.0.0.1:6060", o.metrics)
 	}
-	if !addr.IP.IsLoopback() && !o.metricsRemote {
-		return cli.Usagef("flag -metrics is %q, which others can reach: want a loopback address such as 127.0.0.1:6060, or -metrics-remote too", o.metrics)
+	if !addr.IP.IsLoopback() {
+		return cli.Usagef("flag -metrics is %q, which others can reach: want a loopback address such as 127.0.0.1:6060", o.metrics)
 	}
 	return nil
 }
@@ -37,8 +36,7 @@ func serveMetrics(o *options, n *node, stderr io.Writer) (stop func(), err error
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/vars", n.vars)
 	mux.Handle("/debug/pprof/", http.DefaultServeMux)
-	named, _, _ := net.SplitHostPort(o.metrics)
-	server := &http.Server{Handler: guarded(mux, named), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{Handler: guarded(mux), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -51,23 +49,20 @@ func serveMetrics(o *options, n *node, stderr io.Writer) (stop func(), err error
 	}, nil
 }
 
-// guarded lets nothing through but GET, and that only for a host that is this one by its
-// loopback name, by the address that the request came to, or as -metrics names it: a page
-// in a browser here could have any other name lead here, and read what it gets (DNS rebinding).
-func guarded(h http.Handler, named string) http.Handler {
+// guarded lets nothing through but GET, and that only for a loopback host: a page in a
+// browser here could have any other name lead here, and read what it gets (DNS rebinding).
+func guarded(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
 		}
-		ip := net.ParseIP(strings.Trim(host, "[]"))
-		here, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 		switch {
 		case r.Method != http.MethodGet:
 			w.Header().Set("Allow", http.MethodGet)
 			http.Error(w, fmt.Sprintf("method %q, want GET", r.Method), http.StatusMethodNotAllowed)
-		case host != "localhost" && !ip.IsLoopback() && (named == "" || host != named) && (here == nil || !here.IP.Equal(ip)):
-			http.Error(w, fmt.Sprintf("host %q, want a loopback address or that of -metrics", host), http.StatusMisdirectedRequest)
+		case host != "localhost" && !net.ParseIP(strings.Trim(host, "[]")).IsLoopback():
+			http.Error(w, fmt.Sprintf("host %q, want a loopback address", host), http.StatusMisdirectedRequest)
 		default:
 			h.ServeHTTP(w, r)
 		}

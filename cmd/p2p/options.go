@@ -48,7 +48,8 @@ and in answer to commands
   peers         online, joined, peers [{name, port} ...]
   connected, disconnected
   broadcasting  interval_ms (0: not)
-  error, help   error or text
+  error         error: what a command has failed with
+  help          text
   stats         seconds, counters (datagrams; traffic in bytes too),
                 send_failures, kernel_drops (null: unknown; found the receive
                 buffer full, or filtered out under a flood), buffer_granted,
@@ -59,16 +60,15 @@ same fields under the key "p2p".
 
 // options is what the command line asks for.
 type options struct {
-	peer          core.Member // its Name is "": the server
-	listen        netip.AddrPort
-	server        netip.AddrPort
-	timing        *core.Timing
-	sourceCheck   bool
-	readBuffer    int
-	quiet, ascii  bool
-	json          string // a file, or - for stdout
-	metrics       string
-	metricsRemote bool
+	peer         core.Member // its Name is "": the server
+	listen       netip.AddrPort
+	server       netip.AddrPort
+	timing       *core.Timing
+	sourceCheck  bool
+	readBuffer   int
+	quiet, ascii bool
+	json         string // a file, or - for stdout
+	metrics      string
 }
 
 // self is how the process calls itself.
@@ -100,7 +100,6 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.BoolVar(&o.ascii, "ascii", false, "no character above ASCII in the text")
 	fs.StringVar(&o.json, "json", "", "write what is printed as JSON, an object a line, to `file` as well, which is there at the end; - is standard output, in place of the text")
 	fs.StringVar(&o.metrics, "metrics", "", "serve /debug/vars (expvar) and /debug/pprof/ over HTTP at this loopback `address`")
-	fs.BoolVar(&o.metricsRemote, "metrics-remote", false, "let -metrics be an address that others can reach")
 	others, err := cli.Parse(fs, args, usage, stdout)
 	if err != nil {
 		return nil, err

@@ -41,7 +41,6 @@ type output struct {
 	json, ascii bool
 
 	pending []byte
-	waiting []chan struct{} // closed when what is pending has been written
 	lost    uint64
 	wake    chan struct{} // has a value: look at what is pending
 	writes  atomic.Uint64
@@ -132,14 +131,10 @@ func (p *printer) add(now time.Time, e event, always bool) {
 			o.lost = 0
 		}
 		o.line(p.self, now, e)
-		o.poke()
-	}
-}
-
-func (o *output) poke() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
+		select {
+		case o.wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -190,33 +185,6 @@ func (o *output) finish() error {
 	}
 }
 
-// fail says what a command has failed with, after the answers to earlier ones.
-func (p *printer) fail(stderr io.Writer, err error) {
-	if p.outputs[0].json {
-		p.reply(time.Now(), failure(err.Error()))
-		return
-	}
-	p.settle()
-	fmt.Fprintf(stderr, "p2p: %v\n", err)
-}
-
-// settle waits until all that is printed has been written, but not for an output that
-// takes nothing. Only who may wait for the output may call it.
-func (p *printer) settle() {
-	for _, o := range p.outputs {
-		written := make(chan struct{})
-		p.mu.Lock()
-		o.waiting = append(o.waiting, written)
-		o.poke()
-		p.mu.Unlock()
-		select {
-		case <-written:
-		case <-o.stopped:
-		case <-time.After(endWait):
-		}
-	}
-}
-
 // write writes what comes for an output until the printer is ended, or writing fails.
 func (p *printer) write(o *output) {
 	defer close(o.stopped)
@@ -231,8 +199,6 @@ func (p *printer) write(o *output) {
 		}
 		p.mu.Lock()
 		lines, o.pending = o.pending, lines[:0]
-		waiting := o.waiting
-		o.waiting = nil
 		ended = p.ended
 		p.mu.Unlock()
 		for rest := lines; len(rest) > 0; {
@@ -246,9 +212,6 @@ func (p *printer) write(o *output) {
 			}
 			o.writes.Add(1)
 			rest = rest[n:]
-		}
-		for _, written := range waiting {
-			close(written)
 		}
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// line is an event that says what it is told to.
+func line(text string) event { return event{"line", text, nil} }
+
 func TestOften(t *testing.T) {
 	t.Parallel()
 	p := newPrinter("server", false, new(output))
@@ -20,7 +23,7 @@ func TestOften(t *testing.T) {
 	}
 	flood := func(reason string, n int) {
 		for range n {
-			p.often(now, reason, func() event { return failure(reason) })
+			p.often(now, reason, func() event { return line(reason) })
 		}
 	}
 	flood("x", 2)
@@ -45,7 +48,7 @@ func TestOften(t *testing.T) {
 	printed("x")
 	flood("y", 4)
 	printed("y", "y", "y")
-	go p.end(now, failure("end"))
+	go p.end(now, line("end"))
 	for ended := false; !ended; {
 		p.mu.Lock()
 		ended = p.ended
@@ -57,9 +60,9 @@ func TestOften(t *testing.T) {
 func TestOftenQuiet(t *testing.T) {
 	t.Parallel()
 	p := newPrinter("server", true, new(output))
-	p.often(noon, "x", func() event { return failure("x") })
-	p.event(noon, failure("y"))
-	p.reply(noon, failure("z"))
+	p.often(noon, "x", func() event { return line("x") })
+	p.event(noon, line("y"))
+	p.reply(noon, line("z"))
 	if got := string(p.outputs[0].pending); got != "server z\n" {
 		t.Errorf("a quiet printer prints %q", got)
 	}
@@ -85,16 +88,16 @@ func TestSlowOutput(t *testing.T) {
 	w := &stopped{called: make(chan struct{}, 10), release: make(chan struct{})}
 	p := newPrinter("server", false, &output{w: w})
 	go p.write(p.outputs[0])
-	p.event(noon, failure("first"))
+	p.event(noon, line("first"))
 	<-w.called
 	long := strings.Repeat("x", pendingMost/4)
 	for range 7 {
-		p.event(noon, failure(long)) // none of these may wait
+		p.event(noon, line(long)) // none of these may wait
 	}
 	p.mu.Lock()
 	close(w.release)
 	p.mu.Unlock()
-	if err := p.end(noon, failure("end")); err != nil {
+	if err := p.end(noon, line("end")); err != nil {
 		t.Error(err)
 	}
 	got := strings.ReplaceAll(w.String(), long, "long")

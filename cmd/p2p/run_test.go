@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"p2plocal/cmd/internal/cli"
@@ -55,8 +54,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"A", "3001", "-reap", "1s"}, `flag -reap is for the server: a peer has no use for it`},
 		{[]string{"A", "3001", "-server", "localhost:x"}, `invalid value "localhost:x" for flag -server: want an IPv4 address, or a host's name, and a port, such as 127.0.0.1:3000`},
 		{[]string{"-metrics", "x"}, `flag -metrics is "x", want an address with a port, such as 127.0.0.1:6060`},
-		{[]string{"-metrics", ":6060"}, `flag -metrics is ":6060", which others can reach: want a loopback address such as 127.0.0.1:6060, or -metrics-remote too`},
-		{[]string{"-metrics", "0.0.0.0:6060"}, `flag -metrics is "0.0.0.0:6060", which others can reach: want a loopback address such as 127.0.0.1:6060, or -metrics-remote too`},
+		{[]string{"-metrics", ":6060"}, `flag -metrics is ":6060", which others can reach: want a loopback address such as 127.0.0.1:6060`},
+		{[]string{"-metrics", "0.0.0.0:6060"}, `flag -metrics is "0.0.0.0:6060", which others can reach: want a loopback address such as 127.0.0.1:6060`},
 	} {
 		code, stdout, stderr := once(test.args...)
 		if want := "p2p: " + test.line + how; code != cli.ExitUsage || stderr != want || stdout != "" {
@@ -168,9 +167,6 @@ func TestMetrics(t *testing.T) {
 	if code != cli.ExitFailure || !strings.Contains(stderr, "address already in use") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("with -metrics on a port in use: exit code %d, stderr %q", code, stderr)
 	}
-
-	remote := within(t, "-listen", "127.0.0.1:0", "-metrics", "0.0.0.0:0", "-metrics-remote")
-	remote.err.expect(t, `p2p: metrics at http://.*`)
 }
 
 func get(t *testing.T, url string) []byte {
@@ -212,15 +208,15 @@ func TestCommands(t *testing.T) {
 	a.out.expect(t, `peerA sent "\\x1b\[2J\\xff" to peerB`)
 	b.out.expect(t, `.*"event":"message","name":"A","port":\d+,"text":"\\u001b\[2J\\ufffd","hex":"1b5b324aff"}`)
 	a.say(t, "send X hello")
-	a.err.expect(t, `p2p: no peer "X" in the directory`)
+	a.out.expect(t, `peerA cannot do that: no peer "X" in the directory`)
 	a.say(t, `send "\x00"`)
-	a.err.expect(t, `p2p: text "\\x00" has a zero byte in it`)
+	a.out.expect(t, `peerA cannot do that: text "\\x00" has a zero byte in it`)
 	a.say(t, "send "+strings.Repeat("x", core.MaxPayload+1))
-	a.err.expect(t, `p2p: text of 65503 bytes, want at most 65502`)
+	a.out.expect(t, `peerA cannot do that: text of 65503 bytes, want at most 65502`)
 	a.say(t, strings.Repeat("x", lineMost+1))
-	a.err.expect(t, `p2p: a line of more than \d+ bytes is ignored`)
+	a.out.expect(t, `peerA cannot do that: a line of more than \d+ bytes is ignored`)
 	a.say(t, "dance\x1b")
-	a.err.expect(t, `p2p: unknown command "dance\\x1b", "help" lists them`)
+	a.out.expect(t, `peerA cannot do that: unknown command "dance\\x1b", "help" lists them`)
 	b.say(t, "dance")
 	b.out.expect(t, `.*"event":"error","error":"unknown command \\"dance\\", \\"help\\" lists them"}`)
 	a.say(t, "help")
@@ -271,37 +267,6 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// merged is a terminal: both outputs in one.
-type merged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (m *merged) Write(b []byte) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.b.Write(b)
-}
-
-// What commands come to is said in their order, though errors go to stderr.
-func TestErrorsInOrder(t *testing.T) {
-	t.Parallel()
-	var script, want strings.Builder
-	for i := range 50 {
-		fmt.Fprintf(&script, "disconnect\nbad%d\n", i)
-		fmt.Fprintf(&want, "peerA is silent until \"connect\"; it still hears\np2p: unknown command \"bad%d\", \"help\" lists them\n", i)
-	}
-	script.WriteString("quit\n")
-	var out merged
-	if err := run(t.Context(), []string{"A", freePort(t), "-server", "localhost:1", "-quiet", "-heartbeat", "2s"}, strings.NewReader(script.String()), &out, &out); err != nil {
-		t.Fatal(err)
-	}
-	got := out.b.String()
-	if _, rest, ok := strings.Cut(got, "removed again and again\n"); !ok || !strings.HasPrefix(rest, want.String()) {
-		t.Errorf("got\n%swant a warning of the heartbeat and\n%s", got, want.String())
-	}
-}
-
 // -json writes a file beside the text on stdout.
 func TestJSONFile(t *testing.T) {
 	t.Parallel()
@@ -322,7 +287,7 @@ func TestJSONFile(t *testing.T) {
 		}
 		kinds = append(kinds, e.Event)
 	}
-	if got := strings.Join(kinds, " "); got != "started peers ended" {
+	if got := strings.Join(kinds, " "); got != "started peers error ended" {
 		t.Errorf("the file has the events %s", got)
 	}
 	if !strings.HasPrefix(out.String(), "peerA listens on ") || !strings.Contains(out.String(), "peerA ended after ") {

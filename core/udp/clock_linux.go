@@ -3,10 +3,9 @@
 package udp
 
 import (
-	"container/heap"
 	"os"
+	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,19 +16,17 @@ import (
 // not. One clock serves all sockets of a process: one of its own would cost each of
 // them a descriptor, a goroutine, and a system call for each deadline.
 type clock struct {
-	mu    sync.Mutex
-	queue alarms
-	armed time.Time // what the timerfd is set to
-	fd    int
-	raw   syscall.RawConn
+	mu     sync.Mutex
+	alarms []*alarm  // so few that a look at all costs less than a heap
+	armed  time.Time // what the timerfd is set to; zero: nothing
+	fd     int
 }
 
 // An alarm is one that is asked for. Its owner's deadline is in the past while it rings.
 type alarm struct {
-	at    time.Time
-	ring  func(time.Time) error // sets the owner's deadline
-	rung  bool
-	index int // in the queue, plus one; 0: not there
+	at   time.Time // zero: not at all
+	ring func(time.Time) error
+	rung bool
 }
 
 var processClock = sync.OnceValue(newClock)
@@ -46,37 +43,43 @@ func newClock() *clock {
 		file.Close()
 		return nil
 	}
-	c := &clock{fd: fd, raw: raw}
+	c := &clock{fd: fd}
 	go func() {
-		c.raw.Read(c.ringDue) // for as long as the process lives
-		file.Close()          // keeps it from being collected until then
+		raw.Read(c.ringDue) // for as long as the process lives
+		file.Close()        // keeps it from being collected until then
 	}()
 	return c
 }
 
-// set has a ring at a time and not before, at once if that is spent, or with the zero
-// Time not at all.
+// add makes an alarm known, remove forgets it.
+func (c *clock) add(a *alarm) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alarms = append(c.alarms, a)
+}
+
+func (c *clock) remove(a *alarm) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alarms = slices.DeleteFunc(c.alarms, func(x *alarm) bool { return x == a })
+}
+
+// set has an alarm ring at a time and not before, at once if that is spent, or with the
+// zero Time not at all.
 func (c *clock) set(a *alarm, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := at == spent
-	if now {
+	switch {
+	case at == spent:
+		a.at, a.rung = time.Time{}, true
 		a.ring(spent)
-	} else if a.rung {
+		return
+	case a.rung:
+		a.rung = false
 		a.ring(time.Time{})
 	}
-	a.at, a.rung = at, now
-	switch waits := a.index > 0; {
-	case at.IsZero() || now:
-		if waits {
-			heap.Remove(&c.queue, a.index-1)
-		}
-	case waits:
-		heap.Fix(&c.queue, a.index-1)
-	default:
-		heap.Push(&c.queue, a)
-	}
-	c.arm()
+	a.at = at
+	c.arm(at)
 }
 
 // ringDue rings what is due. It is called when the timerfd has expired: each expiry is
@@ -84,50 +87,28 @@ func (c *clock) set(a *alarm, at time.Time) {
 func (c *clock) ringDue(uintptr) (done bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for now := time.Now(); len(c.queue) > 0 && !now.Before(c.queue[0].at); {
-		a := heap.Pop(&c.queue).(*alarm)
-		a.rung = true
-		a.ring(spent)
+	var first time.Time
+	now := time.Now()
+	for _, a := range c.alarms {
+		switch {
+		case a.at.IsZero():
+		case !now.Before(a.at):
+			a.at, a.rung = time.Time{}, true
+			a.ring(spent)
+		case first.IsZero() || a.at.Before(first):
+			first = a.at
+		}
 	}
 	c.armed = time.Time{}
-	c.arm()
+	c.arm(first)
 	return false
 }
 
-// arm sets the timerfd to the first alarm, unless it would go off before.
-func (c *clock) arm() {
-	if len(c.queue) == 0 {
-		return
-	}
-	if first := c.queue[0].at; c.armed.IsZero() || first.Before(c.armed) {
-		c.armed = first
-		in := unix.NsecToTimespec(max(int64(time.Until(first)), 1))
+// arm has the timerfd expire at a time, if there is one, unless it does so before.
+func (c *clock) arm(at time.Time) {
+	if !at.IsZero() && (c.armed.IsZero() || at.Before(c.armed)) {
+		c.armed = at
+		in := unix.NsecToTimespec(max(int64(time.Until(at)), 1))
 		unix.TimerfdSettime(c.fd, 0, &unix.ItimerSpec{Value: in}, nil)
 	}
-}
-
-// alarms is a heap of them, the first to ring first.
-type alarms []*alarm
-
-func (q alarms) Len() int           { return len(q) }
-func (q alarms) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
-
-func (q alarms) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i+1, j+1
-}
-
-func (q *alarms) Push(x any) {
-	a := x.(*alarm)
-	*q = append(*q, a)
-	a.index = len(*q)
-}
-
-func (q *alarms) Pop() any {
-	last := len(*q) - 1
-	a := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	a.index = 0
-	return a
 }

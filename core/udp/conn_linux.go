@@ -117,6 +117,9 @@ func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
 	}
 	c.six = u.LocalAddr().(*net.UDPAddr).IP.To4() == nil
 	c.file, c.take, c.clock, c.alarm.ring = file, take, processClock(), file.SetReadDeadline
+	if c.clock != nil {
+		c.clock.add(&c.alarm)
+	}
 	c.readable, c.writable = c.receive, c.send
 	c.readNow = func(fd uintptr) { c.receive(fd) }
 	c.askMeminfo = c.meminfoOf
@@ -125,7 +128,7 @@ func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
 
 func (c *conn) close() error {
 	if c.clock != nil {
-		c.clock.set(&c.alarm, time.Time{})
+		c.clock.remove(&c.alarm)
 	}
 	return c.file.Close()
 }

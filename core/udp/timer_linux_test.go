@@ -36,6 +36,7 @@ func TestClock(t *testing.T) {
 			rings <- i
 			return nil
 		}
+		c.add(&all[i])
 		c.set(&all[i], begin.Add(time.Hour+time.Duration(i*41%n)))
 	}
 	for i := range all {
@@ -50,6 +51,7 @@ func TestClock(t *testing.T) {
 	}
 	late := make(chan time.Time, 3)
 	a := alarm{ring: func(deadline time.Time) error { late <- deadline; return nil }}
+	c.add(&a)
 	c.set(&a, spent) // at once
 	if got := await(t, late, "an alarm that is spent"); got != spent {
 		t.Errorf("rings with %v", got)
@@ -58,8 +60,11 @@ func TestClock(t *testing.T) {
 	if got := await(t, late, "its end"); !got.IsZero() {
 		t.Errorf("its deadline is %v, want none", got)
 	}
-	if len(c.queue) != 0 || len(rings) != 0 {
-		t.Errorf("%d alarms are left, %d have rung again", len(c.queue), len(rings))
+	for i := range all {
+		c.remove(&all[i])
+	}
+	if len(c.alarms) != 1 || len(rings) != 0 {
+		t.Errorf("%d alarms are left, %d have rung again", len(c.alarms), len(rings))
 	}
 }
 
@@ -87,7 +92,10 @@ func BenchmarkTimers(b *testing.B) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					s.conn.clock = clockOf()
+					s.conn.clock.remove(&s.conn.alarm)
+					if s.conn.clock = clockOf(); s.conn.clock != nil {
+						s.conn.clock.add(&s.conn.alarm)
+					}
 					next := begin.Add(time.Duration(i) * interval / sockets)
 					all.Go(func() {
 						s.Serve(ctx, script{poll: func(now time.Time) (core.Outgoing, time.Time) {
