@@ -19,7 +19,7 @@ func TestExternal(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for _, test := range []struct{ name, args string }{
-		{"server", "-scenario|join,steady,restart|-server-exec|" + p2p + " -listen {addr} -quiet -reap 100ms -deadline 2s"},
+		{"server", "-scenario|join,steady,restart|-exec|" + p2p + " -listen {addr} -quiet -reap 100ms -deadline 2s"},
 		{"peers", "-scenario|join,steady,crash|-external|2|-peer-exec|" + p2p + " {name} {port} -server {server} -quiet -heartbeat 100ms -broadcast 100ms"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -66,7 +66,7 @@ func TestUsage(t *testing.T) {
 		{"-peers " + strings.Repeat("9", 2_000_000), 2, "999..."},
 		{"-server= -scenario join", 2, `invalid value "" for flag -server: want a value, or not the flag`},
 		{"report= txt", 2, "is no flag and no command"},
-		{"-peers 2 -external 2 -peer-exec x -server-exec y", 2, "nothing to measure, want a peer of ours"},
+		{"-peers 2 -external 2 -peer-exec x -exec y", 2, "nothing to measure, want a peer of ours"},
 		{"-duration 0s", 2, "duration 0s, want more than 0"},
 		{"-heartbeat 0s", 2, "heartbeat interval is 0"},
 		{"-payload 65503", 2, "payload of 65503 bytes, want 0 to 65502"},
@@ -81,7 +81,7 @@ func TestUsage(t *testing.T) {
 		{"-scenario saturate -peers 3 -external 2 -peer-exec x", 2, "scenario saturate cannot be run: it takes two peers of ours, one to send to the other, not 1"},
 		{"-scenario garbage -garbage-at peer -peers 2 -external 2 -peer-exec x", 2, "scenario garbage cannot be run: its target is a peer, and none is ours"},
 		{"-scenario all -peers 0", 2, "0 peers, want 1 to 95"},
-		{"-server 127.0.0.1:1 -server-exec x", 2, "both -target and -exec"},
+		{"-target 127.0.0.1:1 -exec x", 2, "both -target and -exec"},
 		{"-repeat 0", 2, "repeat 0, want 1 or more"},
 		{"-assert steady.latency.p98<5ms", 2, `no metric "steady.latency.p98"`},
 		{"-scenario join -assert steady.loss==0", 2, "steady"},
@@ -211,7 +211,7 @@ func TestMetrics(t *testing.T) {
 
 func TestCompareServers(t *testing.T) {
 	t.Parallel()
-	code, stdout, stderr := invoke(t.Context(), "compare-servers", "-server-exec", "ours", "-server-exec", "ours",
+	code, stdout, stderr := invoke(t.Context(), "compare-servers", "-exec", "ours", "-exec", "ours",
 		"-peers", "3", "-scenario", "join", "-repeat", "2", "-quiet")
 	if code != 0 || !strings.Contains(stdout, "join.converge") {
 		t.Errorf("exit %d, %q %q", code, stdout, stderr)
@@ -224,7 +224,7 @@ func TestCompareServersOutputs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	name := func(ending string) string { return filepath.Join(dir, "p."+ending) }
-	code, stdout, stderr := invoke(t.Context(), "compare-servers", "-server-exec", "ours", "-server-exec", "ours", "-peers", "3",
+	code, stdout, stderr := invoke(t.Context(), "compare-servers", "-exec", "ours", "-exec", "ours", "-peers", "3",
 		"-scenario", "join", "-repeat", "2", "-assert", "join.converge>0", "-assert", "join.admit.max<=0%",
 		"-json", name("json"), "-report", name("md"), "-report", name("csv"), "-report", name("html"))
 	if code != 3 {
@@ -253,7 +253,7 @@ func TestCompareServersOutputs(t *testing.T) {
 	if code, _, stderr := invoke(t.Context(), "compare", name("json"), name("json")); code != 1 || !strings.Contains(stderr, "a result of compare-servers") {
 		t.Errorf("compare of such a file: exit %d, %q", code, stderr)
 	}
-	code, _, stderr = invoke(t.Context(), "compare-servers", "-server-exec", "ours", "-server-exec", "false", "-peers", "3", "-scenario", "join", "-quiet")
+	code, _, stderr = invoke(t.Context(), "compare-servers", "-exec", "ours", "-exec", "false", "-peers", "3", "-scenario", "join", "-quiet")
 	if code != 1 || !strings.Contains(stderr, `server B, "false"`) {
 		t.Errorf("a server that does not start: exit %d, %q", code, stderr)
 	}

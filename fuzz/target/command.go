@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -35,6 +36,8 @@ const Quoting = `A command line is split into words at blanks. Quotes, '...' or 
 word together; a backslash makes a quote, a blank or a backslash after it an
 ordinary character. There is no shell: sh -c '...' is one.`
 
+var placeholder = regexp.MustCompile(`\{(addr|port|name|server|server-port)\}`)
+
 // words are the command's, with the placeholders filled in.
 func (c Command) words() ([]string, error) {
 	words, err := split(c.Line)
@@ -54,6 +57,9 @@ func (c Command) words() ([]string, error) {
 	filler := strings.NewReplacer(fill...)
 	for i, w := range words {
 		words[i] = filler.Replace(w)
+		if left := placeholder.FindString(words[i]); left != "" {
+			return nil, fmt.Errorf("command %q: there is nothing to put in place of %s", c.Line, left)
+		}
 	}
 	return words, nil
 }

@@ -25,7 +25,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("%s: %q, error %v, want %q", line, got, err, want)
 		}
 	}
-	for line, want := range map[string]string{" ": "empty", "x 'y": "open '", `x "y'`: `open "`} {
+	for line, want := range map[string]string{" ": "empty", "x -a={name}": "nothing to put in place of {name}", "x 'y": "open '", `x "y'`: `open "`} {
 		if _, err := (Command{Line: line}).words(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", line, err, want)
 		}

@@ -206,33 +206,22 @@ func Version(name string) string {
 	return fmt.Sprintf("%s %s, %s", name, info.Main.Version, info.GoVersion)
 }
 
+// kinds are what a flag's value is, by its type.
+var kinds = map[string]string{
+	"time.Duration": "a duration such as 500ms or 2s", "bool": "true or false", "float64": "a number",
+	"int": "a whole number", "int64": "a whole number", "uint": "a whole number from 0 on", "uint64": "a whole number from 0 on",
+}
+
 // wanted is what package flag says of a bad value, with what would be right
 // where it says no more than "parse error".
 func wanted(fs *flag.FlagSet, said string) string {
-	before, found := strings.CutSuffix(said, "parse error")
-	if !found {
-		return said
-	}
-	name := strings.TrimSuffix(before[strings.LastIndex(before, " -")+1:], ": ")
-	f := fs.Lookup(strings.TrimPrefix(name, "-"))
-	if f == nil {
-		return said
-	}
-	value, ok := f.Value.(flag.Getter)
-	if !ok {
-		return said
-	}
-	switch value.Get().(type) {
-	case time.Duration:
-		return before + "want a duration such as 500ms or 2s"
-	case int, int64:
-		return before + "want a whole number"
-	case uint, uint64:
-		return before + "want a whole number from 0 on"
-	case float64:
-		return before + "want a number"
-	case bool:
-		return before + "want true or false"
+	if before, found := strings.CutSuffix(said, "parse error"); found {
+		name := strings.TrimSuffix(before[strings.LastIndex(before, " -")+2:], ": ")
+		if f := fs.Lookup(strings.TrimPrefix(name, "-")); f != nil {
+			if value, ok := f.Value.(flag.Getter); ok && kinds[fmt.Sprintf("%T", value.Get())] != "" {
+				return before + "want " + kinds[fmt.Sprintf("%T", value.Get())]
+			}
+		}
 	}
 	return said
 }

@@ -114,6 +114,13 @@ func TestHabits(t *testing.T) {
 		{"meshbench", "-scenario join -exec false -quiet", 1, "exit status 1"},
 		{"meshcheck", "server -exec false", 1, "exit status 1"},
 		{"udpgarbage", "-target HOST:2 -exec false", 1, "exit status 1"},
+		{"udpgarbage", "-target HOST:2 -findings /proc/nowhere", 2, "/proc/nowhere"},
+		{"udpgarbage", "-target HOST:2 -pcap /nowhere/x", 2, `there is no directory "/nowhere"`},
+		{"meshbench study", "-report /nowhere/x.html", 2, `there is no directory "/nowhere"`},
+		{"meshbench", "-max-load Inf", 2, `"+Inf" for flag -max-load`},
+		{"udpgarbage", "-rate 1e-12", 2, `"1e-12" for flag -rate`},
+		{"meshbench", "-target=", 2, `"" for flag -target`},
+		{"meshbench", "-quiet -exec 'x{name}'", 1, "nothing to put in place of {name}"},
 		{"meshbench", "-sim -quiet -scenario join -assert join.converge<1ns", 3, "join.converge<1ns"},
 	} {
 		t.Run(x.command+" "+x.args, func(t *testing.T) {
