@@ -1,6 +1,7 @@
 package study
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -89,8 +90,7 @@ func (a Axis) Number(value string) (v float64, unit string) {
 const most = 1000
 
 // ParseAxis reads NAME=VALUES, where VALUES are parts with commas between them.
-// Those of an interval may be ranges: A..B in five points, A..B/STEP with a
-// duration for a step, or A..B/N in N points.
+// Those of an interval may be ranges: A..B/STEP.
 func ParseAxis(text string) (Axis, error) {
 	name, values, ok := strings.Cut(text, "=")
 	a := Axis{Name: name}
@@ -126,30 +126,19 @@ func ParseAxis(text string) (Axis, error) {
 
 // parseRange reads a range of durations.
 func parseRange(s string) (values []string, err error) {
-	from, to, _ := strings.Cut(s, "..")
-	to, by, given := strings.Cut(to, "/")
+	from, rest, _ := strings.Cut(s, "..")
+	to, by, _ := strings.Cut(rest, "/")
 	a, err1 := time.ParseDuration(from)
 	b, err2 := time.ParseDuration(to)
-	if err1 != nil || err2 != nil || b <= a {
-		return nil, fmt.Errorf("%q is no range such as 1s..5s", s)
+	step, err3 := time.ParseDuration(by)
+	switch {
+	case cmp.Or(err1, err2, err3) != nil || b <= a || step <= 0:
+		return nil, fmt.Errorf("%q is no range such as 1s..5s/500ms", s)
+	case (b-a)/step >= most:
+		return nil, fmt.Errorf("%q has more than %d values", s, most)
 	}
-	points := 5
-	if given {
-		if step, err := time.ParseDuration(by); err == nil && step > 0 {
-			if (b-a)/step >= most {
-				return nil, fmt.Errorf("%q has more than %d values", s, most)
-			}
-			for ; a <= b; a += step {
-				values = append(values, a.String())
-			}
-			return values, nil
-		}
-		if points, err = strconv.Atoi(by); err != nil || points < 2 || points > most {
-			return nil, fmt.Errorf("%q is no step such as 500ms, and no number of points from 2 to %d", by, most)
-		}
-	}
-	for i := range points {
-		values = append(values, (a + (b-a)*time.Duration(i)/time.Duration(points-1)).Round(time.Microsecond).String())
+	for ; a <= b; a += step {
+		values = append(values, a.String())
 	}
 	return values, nil
 }

@@ -45,7 +45,7 @@ func studyUsage() string {
 
 // axesUsage is what the usage of study and of sweep ends with.
 func axesUsage() string {
-	text := "\nAn AXIS given takes the place of a study's own. VALUES have commas between them; those of\nintervals may be ranges: A..B (five points), A..B/STEP or A..B/POINTS. Axes:\n\n"
+	text := "\nAn AXIS given takes the place of a study's own. VALUES have commas between them; those of\nintervals may be ranges, A..B/STEP. Axes:\n\n"
 	for _, s := range study.Settings {
 		text += fmt.Sprintf("  %-9s  %s\n", s.Name, s.About)
 	}
