@@ -24,11 +24,11 @@ func FuzzFlags(f *testing.F) {
 			}
 			return err != nil
 		}
-		if a, err := scenario.Metrics.ParseAssertion(text); !refused(err) {
-			if _, _, known := scenario.Metrics.Define(a.Metric); !known || math.IsNaN(a.Bound) || math.IsInf(a.Bound, 0) {
+		if a, err := scenario.Definitions.ParseAssertion(text); !refused(err) {
+			if _, _, known := scenario.Definitions.Define(a.Metric); !known || math.IsNaN(a.Bound) || math.IsInf(a.Bound, 0) {
 				t.Errorf("assertion %q is %+v", text, a)
 			}
-			refused(a.Check(scenario.Scenarios))
+			refused(a.Check(scenario.Known))
 			result.Evaluate([]result.Assert{a}, example)
 		}
 		if im, err := result.ParseImpairment(text); !refused(err) {

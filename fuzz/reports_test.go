@@ -72,13 +72,13 @@ func FuzzReports(f *testing.F) {
 				t.Errorf("the page has %d of %q", n, e)
 			}
 		}
-		c := stat.Compare(scenario.Metrics, []*result.Result{r}, []*result.Result{r})
+		c := stat.Compare(scenario.Definitions, []*result.Result{r}, []*result.Result{r})
 		out.Reset()
 		if err := reports.Compare(c).Write(&out, "txt", reports.Options{All: true}); err != nil {
 			t.Error(err)
 		}
 		printable(t, out.Bytes(), unicode.MaxRune)
-		pair := &stat.Pairing{Servers: [2]string{name, "b"}, Pairs: len(r.Runs), Results: [2]*result.Result{r, r}, Ratios: stat.Pair(scenario.Metrics, r.Runs, r.Runs)}
+		pair := &stat.Pairing{Servers: [2]string{name, "b"}, Pairs: len(r.Runs), Results: [2]*result.Result{r, r}, Ratios: stat.Pair(scenario.Definitions, r.Runs, r.Runs)}
 		for _, format := range []string{"txt", "md", "html", "csv", "json"} {
 			out.Reset()
 			if err := reports.Pairing(pair).Write(&out, format, reports.Options{All: true}); err != nil {

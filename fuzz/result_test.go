@@ -22,7 +22,7 @@ func FuzzResult(f *testing.F) {
 	}
 	f.Add(whole.Bytes())
 	f.Add(whole.Bytes()[:whole.Len()/2])
-	assert, err := scenario.Metrics.ParseAssertion("steady.latency.mean<5ms")
+	assert, err := scenario.Definitions.ParseAssertion("steady.latency.mean<5ms")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -34,15 +34,15 @@ func FuzzResult(f *testing.F) {
 			}
 			return
 		}
-		scenario.Metrics.Summarize(r.Runs)
+		scenario.Definitions.Summarize(r.Runs)
 		result.Evaluate([]result.Assert{assert}, r)
-		stat.Pair(scenario.Metrics, r.Runs, r.Runs)
-		for _, ch := range stat.Compare(scenario.Metrics, []*result.Result{r}, []*result.Result{r}).Changes {
+		stat.Pair(scenario.Definitions, r.Runs, r.Runs)
+		for _, ch := range stat.Compare(scenario.Definitions, []*result.Result{r}, []*result.Result{r}).Changes {
 			if ch.Verdict != stat.Same {
 				t.Errorf("%s differs from itself", ch.Metric)
 			}
 		}
-		if err := scenario.Metrics.WriteGoBench(io.Discard, r); err != nil {
+		if err := scenario.Definitions.WriteGoBench(io.Discard, r); err != nil {
 			t.Error(err)
 		}
 		var again bytes.Buffer

@@ -40,7 +40,7 @@ func Agreement(a *stat.Agreement, real, sim *result.Result) *Document {
 			}
 			c.Series = append(c.Series, series{Name: []string{"over UDP", "simulated"}[i], Kind: stairs, Color: i, Dashed: i > 0, Points: distribution(side)})
 		}
-		if def, _, ok := scenario.Metrics.Define(x.Metric); ok {
+		if def, _, ok := scenario.Definitions.Define(x.Metric); ok {
 			d.Terms = append(d.Terms, fact{x.Metric, words(def.Text)})
 		}
 		r.Cells = append(r.Cells, quantity{Whole: fixed(x.D, 2)}, probability(&x.P), probability(&x.Q), verdict)

@@ -91,7 +91,7 @@ type compared struct {
 func compareEach(results []Named) (out []*compared, warnings []string) {
 	at := make(map[string]*compared)
 	for i, r := range results {
-		c := stat.Compare(scenario.Metrics, []*result.Result{results[0].Result}, []*result.Result{r.Result})
+		c := stat.Compare(scenario.Definitions, []*result.Result{results[0].Result}, []*result.Result{r.Result})
 		for _, w := range c.Warnings {
 			if i > 0 {
 				warnings = append(warnings, r.Name+": "+w)

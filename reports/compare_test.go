@@ -24,7 +24,7 @@ func slower(r *result.Result, metric string) *result.Result {
 
 func TestCompare(t *testing.T) {
 	old, new := sample(3, 20, 8, defaults...), slower(sample(5, 20, 8, defaults...), "join.converge")
-	c := stat.Compare(scenario.Metrics, []*result.Result{old}, []*result.Result{new})
+	c := stat.Compare(scenario.Definitions, []*result.Result{old}, []*result.Result{new})
 	var b bytes.Buffer
 	if err := Compare(c).Write(&b, "txt", Options{}); err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func TestPairing(t *testing.T) {
 		s.Metrics["crash.converge"], s.Metrics["crash.false_positives"] = result.Metric{Unit: "s"}, one("1", 3)
 	}
 	b.Runs[1].Scenarios[2].Notes = []result.Note{{Bad: true, Text: "the server died: exit status 9\x1b[31m"}}
-	p := &stat.Pairing{Schema: result.Schema, Servers: [2]string{"ours", "theirs | `x`"}, Pairs: 7, Results: [2]*result.Result{a, b}, Ratios: stat.Pair(scenario.Metrics, a.Runs, b.Runs)}
+	p := &stat.Pairing{Schema: result.Schema, Servers: [2]string{"ours", "theirs | `x`"}, Pairs: 7, Results: [2]*result.Result{a, b}, Ratios: stat.Pair(scenario.Definitions, a.Runs, b.Runs)}
 	p.Assertions = []result.Assertion{{Text: "join.converge<1.5", Actual: ptr(2)}, {Text: "crash.converge<2"}}
 	for _, format := range []string{"txt", "md", "csv"} {
 		var out bytes.Buffer

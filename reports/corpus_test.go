@@ -31,7 +31,7 @@ func reportSeeds(t *testing.T) map[string][]byte {
 		"empty":    sample(2, 1, 1),
 		"spoilt":   spoil(sample(3, 14, 1, "join", "crash")), // with 14 names that mean something elsewhere,
 	}
-	for _, s := range scenario.Scenarios {
+	for _, s := range scenario.Known {
 		all[s] = sample(4, 2, 1, s)
 	}
 	files := map[string][]byte{}

@@ -19,7 +19,7 @@ func Pairing(p *stat.Pairing) *Document {
 		x := row{Name: r.Metric, Minor: !chosen(r.Metric, ofServers...) && r.Verdict == stat.Same}
 		for _, v := range []*float64{r.A, r.B} {
 			q := optional(v, r.Unit)
-			if _, field, _ := scenario.Metrics.Define(r.Metric); v == nil && field == "" {
+			if _, field, _ := scenario.Definitions.Define(r.Metric); v == nil && field == "" {
 				q = word("never", bad)
 			}
 			x.Cells = append(x.Cells, q)

@@ -65,7 +65,7 @@ func newResult(named Named) *Document {
 	h := head{Name: named.Name, Text: headline(r), Origin: []fact{{"machine", machine(r)}, {"seed", origin(r)}}}
 	for _, a := range r.Assertions {
 		unit, text := "1", a.Text
-		if def, field, ok := scenario.Metrics.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
+		if def, field, ok := scenario.Definitions.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
 			unit = def.Unit
 		}
 		h.Verdicts = append(h.Verdicts, verdict{text, optional(a.Actual, unit), a.OK})
@@ -89,7 +89,7 @@ func merged(w io.Writer, results []Named) error {
 	for _, r := range results {
 		args, all = append(args, r.Name), append(all, r.Result)
 	}
-	r, err := scenario.Metrics.Merge(all, args)
+	r, err := scenario.Definitions.Merge(all, args)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func resultRecords(results []Named, put func(...string)) {
 		for i, run := range r.Runs {
 			record := func(s result.Scenario) {
 				flat := s.Flat()
-				for _, name := range scenario.Metrics.Sorted(maps.Keys(flat)) {
+				for _, name := range scenario.Definitions.Sorted(maps.Keys(flat)) {
 					put(cell(r.Name), strconv.Itoa(i+1), strconv.FormatUint(run.Seed, 10), cell(s.Name), strconv.Itoa(s.Peers),
 						strconv.FormatBool(s.Interrupted), cell(name), cell(flat[name].Unit), precise(flat[name].Value))
 				}
@@ -305,8 +305,8 @@ func statistical(names ...string) *table {
 
 // terms say what the metrics of a scenario are.
 func terms(s *scenario.Figures) (out []fact) {
-	for _, name := range scenario.Metrics.Names(s.Scenario) {
-		if d, _, ok := scenario.Metrics.Define(name); ok {
+	for _, name := range scenario.Definitions.Names(s.Scenario) {
+		if d, _, ok := scenario.Definitions.Define(name); ok {
 			out = append(out, fact{name, words(d.Text)})
 		}
 	}
@@ -341,7 +341,7 @@ func flatLabel(flat string) string {
 // distributions makes one row for each distribution of the only run.
 func distributions(s *scenario.Figures) *table {
 	t := statistical("n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max")
-	for _, name := range scenario.Metrics.Names(s.Scenario) {
+	for _, name := range scenario.Definitions.Names(s.Scenario) {
 		m := s.Metrics[name]
 		if m.Dist == nil || m.Dist.N == 0 {
 			continue

@@ -38,7 +38,7 @@ func sample(seed uint64, peers, repeat int, scenarios ...string) *result.Result 
 		r.Runs = append(r.Runs, run)
 	}
 	if repeat > 1 {
-		r.Summary = scenario.Metrics.Summarize(r.Runs)
+		r.Summary = scenario.Definitions.Summarize(r.Runs)
 	}
 	return r
 }

@@ -97,7 +97,7 @@ func gridSection(t *study.Table) section {
 		if i == 0 {
 			s.Table.Columns = append(s.Table.Columns, column{Name: "95 % interval", Rank: 1})
 		}
-		if d, _, ok := scenario.Metrics.Define(c.Metric); ok {
+		if d, _, ok := scenario.Definitions.Define(c.Metric); ok {
 			s.Facts = append(s.Facts, fact{c.Label, words(c.Metric + ": " + d.Text)})
 		}
 	}
@@ -159,7 +159,7 @@ func gridChart(t *study.Table, varied []int, c study.Chart) chart {
 		if i := slices.IndexFunc(t.Columns, func(col study.Column) bool { return col.Metric == metric }); i >= 0 {
 			x.Label = t.Columns[i].Label
 		}
-		if d, _, ok := scenario.Metrics.Define(metric); ok {
+		if d, _, ok := scenario.Definitions.Define(metric); ok {
 			x.Unit = d.Unit
 		}
 		return x

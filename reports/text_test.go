@@ -58,9 +58,9 @@ func cases() map[string]*result.Result {
 	}
 	return map[string]*result.Result{
 		"default": good,
-		"all":     sample(2, 20, 1, scenario.Scenarios...),
+		"all":     sample(2, 20, 1, scenario.Known...),
 		"repeat":  sample(3, 20, 7, defaults...),
-		"bad":     spoil(sample(4, 20, 1, scenario.Scenarios...)),
+		"bad":     spoil(sample(4, 20, 1, scenario.Known...)),
 	}
 }
 
@@ -238,7 +238,7 @@ func TestHeadlineUnmeasured(t *testing.T) {
 	for i := range 3 {
 		r.Runs[i].Scenarios[2] = result.Scenario{Name: "crash", Peers: 20, Unmeasured: "not every view was complete"}
 	}
-	r.Summary = scenario.Metrics.Summarize(r.Runs)
+	r.Summary = scenario.Definitions.Summarize(r.Runs)
 	var b bytes.Buffer
 	if err := Results([]Named{{"", r}}).Write(&b, "txt", Options{}); err != nil {
 		t.Fatal(err)
@@ -267,7 +267,7 @@ func TestHostileUnit(t *testing.T) {
 	for _, run := range r.Runs {
 		run.Scenarios[0].Metrics["restart.whole"] = one("\u202eevil\x1b[31m", 3)
 	}
-	r.Summary = scenario.Metrics.Summarize(r.Runs)
+	r.Summary = scenario.Definitions.Summarize(r.Runs)
 	for _, format := range Formats[:4] {
 		var b bytes.Buffer
 		if err := Results([]Named{{"a", r}, {"b", r}}).Write(&b, format, Options{}); err != nil {

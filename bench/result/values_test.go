@@ -140,7 +140,7 @@ func TestCheck(t *testing.T) {
 	}
 	for want, r := range map[string]*Result{
 		"no runs": {},
-		"run 0, steady: matrices do not fit 1 names":              with(Charts{Pairs: &Pairs{Names: "A", Sent: make([]uint32, 1), Lost: make([]uint32, 1)}}),
+		"run 0, steady: matrices do not fit 1 names":              with(Charts{Pairs: &Pairs{Names: "A", Sent: make([]uint32, 1), Lost: make([]uint32, 1), Max: []uint32{}}}),
 		"run 0, steady: matrices do not fit 2 names":              with(Charts{Pairs: &Pairs{Names: "AB", Sent: make([]uint32, 4), Lost: make([]uint32, 3), Max: make([]uint32, 4)}}),
 		"matrices do not fit 3 names":                             with(Charts{Pairs: &Pairs{Names: "ABC", Sent: make([]uint32, 8), Lost: make([]uint32, 9), Max: make([]uint32, 9)}}),
 		`run 0, steady: view of "A" has 1 times for 2 sizes`:      with(Charts{Views: []ViewTrace{{Peer: "A", T: make([]float64, 1), N: make([]int, 2)}}}),

@@ -19,7 +19,7 @@ func TestAgree(t *testing.T) {
 		cfg.Simulation.Network = simnet.Fault{Delay: delay, Jitter: time.Millisecond}
 		return execute(t, cfg)
 	}
-	a := stat.Agree(Metrics, runs(1, time.Millisecond), runs(1000, time.Millisecond))
+	a := stat.Agree(Definitions, runs(1, time.Millisecond), runs(1000, time.Millisecond))
 	for _, x := range a.Beside {
 		if x.Differs || len(x.Real) != 30 || len(x.Sim) != 30 {
 			t.Errorf("%s differs with D %v, q %v", x.Metric, x.D, x.Q)
@@ -30,10 +30,10 @@ func TestAgree(t *testing.T) {
 	}
 	few := *runs(1, time.Millisecond)
 	few.Runs, few.Config.Peers = few.Runs[:3], 9
-	if w := stat.Agree(Metrics, &few, &few).Warnings; len(w) != 1 || !strings.Contains(w[0], "too few runs") {
+	if w := stat.Agree(Definitions, &few, &few).Warnings; len(w) != 1 || !strings.Contains(w[0], "too few runs") {
 		t.Errorf("three runs a side: %q", w)
 	}
-	if w := stat.Agree(Metrics, runs(1, time.Millisecond), &few).Warnings; len(w) != 1 || !strings.Contains(w[0], "peers differs: 8 old, 9 new") {
+	if w := stat.Agree(Definitions, runs(1, time.Millisecond), &few).Warnings; len(w) != 1 || !strings.Contains(w[0], "peers differs: 8 old, 9 new") {
 		t.Errorf("another number of peers: %q", w)
 	}
 	few.Runs[0].Scenarios[0].Interrupted = true
@@ -44,7 +44,7 @@ func TestAgree(t *testing.T) {
 		t.Errorf("only %d figures: %+v", len(a.Beside), a)
 	}
 	differ := map[string]bool{}
-	for _, x := range stat.Agree(Metrics, runs(1, time.Millisecond), runs(1000, 5*time.Millisecond)).Beside {
+	for _, x := range stat.Agree(Definitions, runs(1, time.Millisecond), runs(1000, 5*time.Millisecond)).Beside {
 		differ[x.Metric] = x.Differs
 	}
 	if !differ["join.admit.max"] || !differ["join.propagate.max"] {

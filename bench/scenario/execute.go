@@ -48,7 +48,7 @@ func Execute(ctx context.Context, cfg result.Config, tool result.Tool, status *S
 		r.Runs = append(r.Runs, run)
 	}
 	r.Interrupted = ctx.Err() != nil
-	r.Summary = Metrics.Summarize(r.Runs)
+	r.Summary = Definitions.Summarize(r.Runs)
 	return r, failed
 }
 
@@ -129,8 +129,8 @@ func ExecutePairs(ctx context.Context, cfg result.Config, servers [2]string, too
 			r = &result.Result{Schema: result.Schema, Tool: tool, Config: cfg, Interrupted: true}
 			p.Results[side] = r
 		}
-		r.Summary = Metrics.Summarize(r.Runs)
+		r.Summary = Definitions.Summarize(r.Runs)
 	}
-	p.Ratios = stat.Pair(Metrics, p.Results[0].Runs[:p.Pairs], p.Results[1].Runs[:p.Pairs])
+	p.Ratios = stat.Pair(Definitions, p.Results[0].Runs[:p.Pairs], p.Results[1].Runs[:p.Pairs])
 	return p, failed
 }

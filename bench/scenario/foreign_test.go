@@ -185,7 +185,7 @@ func defined(t *testing.T, r *result.Result) {
 	t.Helper()
 	for _, s := range r.Runs[0].Scenarios {
 		for name, m := range s.Metrics {
-			if d, field, ok := Metrics.Define(name); !ok || field != "" || d.Unit != m.Unit {
+			if d, field, ok := Definitions.Define(name); !ok || field != "" || d.Unit != m.Unit {
 				t.Errorf("%s in %s has no definition, or one in %q", name, m.Unit, d.Unit)
 			}
 		}

@@ -23,9 +23,9 @@ func said(s *Scenario, f *Figures) string {
 // Each scenario that was measured has its clause in the headline.
 func TestEveryScenarioHasAClause(t *testing.T) {
 	t.Parallel()
-	for i, name := range Scenarios {
+	for i, name := range Known {
 		f := FiguresOf(execute(t, simulated(10, name)))[0]
-		if got := said(&All[i], f); got == "" || f.Unmeasured != "" {
+		if got := said(&List[i], f); got == "" || f.Unmeasured != "" {
 			t.Errorf("%s: clause %q, unmeasured %q", name, got, f.Unmeasured)
 		}
 	}
@@ -35,7 +35,7 @@ func TestEveryScenarioHasAClause(t *testing.T) {
 // to measure: they say so, and their figures are not the worst there can be.
 func TestMeshThatNeverComesAbout(t *testing.T) {
 	t.Parallel()
-	for i, name := range Scenarios {
+	for i, name := range Known {
 		if name == "restart" || name == "saturate" { // 10 s of looking for what restart asks, and no lossy host
 			continue
 		}
@@ -44,7 +44,7 @@ func TestMeshThatNeverComesAbout(t *testing.T) {
 		r := execute(t, cfg)
 		f := FiguresOf(r)[0]
 		if name == "join" {
-			if got := said(&All[i], f); got != "did not converge within 10 s" || f.Unmeasured != "" {
+			if got := said(&List[i], f); got != "did not converge within 10 s" || f.Unmeasured != "" {
 				t.Errorf("join: clause %q, unmeasured %q", got, f.Unmeasured)
 			}
 			continue
@@ -68,7 +68,7 @@ func TestNeverInSomeRuns(t *testing.T) {
 	for _, m := range []result.Metric{value, result.Never("s"), value} {
 		r.Runs = append(r.Runs, result.Run{Scenarios: []result.Scenario{{Name: "join", Metrics: map[string]result.Metric{"join.converge": m}}}})
 	}
-	r.Summary = Metrics.Summarize(r.Runs)
+	r.Summary = Definitions.Summarize(r.Runs)
 	if got, want := said(&join, FiguresOf(&r)[0]), "converged in {0.25 s} (did not converge within 10 s in 1 of 3 runs)"; got != want {
 		t.Errorf("clause %q, want %q", got, want)
 	}
@@ -167,8 +167,8 @@ func TestDelayLongerThanTheScenario(t *testing.T) {
 
 // CPU time by wall-clock time is better or worse only over windows of one length.
 func TestCoresOverOneLength(t *testing.T) {
-	for _, s := range All {
-		if got := Metrics.Better(s.Name + ".cpu"); (got != 0) != s.Broadcasts {
+	for _, s := range List {
+		if got := Definitions.Better(s.Name + ".cpu"); (got != 0) != s.Broadcasts {
 			t.Errorf("%s.cpu has direction %d", s.Name, got)
 		}
 	}

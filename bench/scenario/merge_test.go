@@ -17,13 +17,13 @@ func TestMerge(t *testing.T) {
 	a, b := cfg, cfg
 	a.Repeat, b.Repeat, b.Seed = 3, 4, cfg.Seed+3
 	first, second := execute(t, a), execute(t, b)
-	assert, err := Metrics.ParseAssertion("steady.loss==0")
+	assert, err := Definitions.ParseAssertion("steady.loss==0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	whole.Assertions, second.Assertions = result.Evaluate([]result.Assert{assert}, whole), []result.Assertion{{Text: "steady.loss==0"}}
 	whole.Tool.Args = []string{"report"}
-	got, err := Metrics.Merge([]*result.Result{first, second}, []string{"report"})
+	got, err := Definitions.Merge([]*result.Result{first, second}, []string{"report"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestMerge(t *testing.T) {
 		t.Helper()
 		r := *second
 		change(&r)
-		if _, err := Metrics.Merge([]*result.Result{first, &r}, nil); err == nil || !strings.Contains(err.Error(), why) {
+		if _, err := Definitions.Merge([]*result.Result{first, &r}, nil); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("error %v, want one with %q", err, why)
 		}
 	}
@@ -53,11 +53,11 @@ func TestMerge(t *testing.T) {
 
 	first.Env.Simulated, second.Env.Simulated = false, false // then only the figures tell runs apart
 	second.Env.Time = first.Env.Time.Add(time.Hour)
-	if whole, err = Metrics.Merge([]*result.Result{first, second}, nil); err != nil {
+	if whole, err = Definitions.Merge([]*result.Result{first, second}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range []*result.Result{first, second} {
-		if _, err := Metrics.Merge([]*result.Result{whole, r}, nil); err == nil || !strings.Contains(err.Error(), "there twice") {
+		if _, err := Definitions.Merge([]*result.Result{whole, r}, nil); err == nil || !strings.Contains(err.Error(), "there twice") {
 			t.Errorf("error %v of what has been merged before", err)
 		}
 	}

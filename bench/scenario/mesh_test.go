@@ -69,7 +69,7 @@ func TestScenarios(t *testing.T) {
 		isolations = append(isolations, "process")
 	}
 	for _, isolation := range isolations {
-		for _, name := range Scenarios {
+		for _, name := range Known {
 			if isolation != result.Virtual && !slices.Contains(overUDP, name) {
 				continue
 			}
@@ -92,7 +92,7 @@ func TestScenarios(t *testing.T) {
 						t.Errorf("back %v s after the birth, admitted after %v s", back, admit)
 					}
 				}
-				for _, d := range Metrics.All() {
+				for _, d := range Definitions.All() {
 					if !strings.HasPrefix(d.Name, name+".") || strings.Contains(d.Name, ".server_") {
 						continue
 					}
@@ -111,7 +111,7 @@ func TestScenarios(t *testing.T) {
 					}
 				}
 				for metric := range s.Metrics {
-					if _, _, ok := Metrics.Define(metric); !ok {
+					if _, _, ok := Definitions.Define(metric); !ok {
 						t.Errorf("%s has no definition", metric)
 					}
 				}

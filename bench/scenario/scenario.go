@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"flag"
-	"slices"
 	"time"
 
 	"p2plocal/bench/result"
@@ -86,53 +85,3 @@ var broadcasts = []Metric{
 
 // broadcastSummary are the figures that stand for those.
 var broadcastSummary = []string{"latency.p50", "latency.p99", "latency.p99.9", "latency.max", "latency_due.p99", "jitter.p50", "timer_error.p99", "rate", "latency_due.p50"}
-
-// All are the scenarios in the order they run.
-var All = []Scenario{join, steady, crash, relaunch, churn, restart, pause, loss, partition, garbage, saturate}
-
-// Scenarios are their names.
-var Scenarios = func() (names []string) {
-	for _, s := range All {
-		names = append(names, s.Name)
-	}
-	return names
-}()
-
-// Find is the scenario of a name; nil: there is none.
-func Find(name string) *Scenario {
-	if i := slices.Index(Scenarios, name); i >= 0 {
-		return &All[i]
-	}
-	return nil
-}
-
-// Metrics are the definitions of all scenarios' metrics.
-var Metrics = func() *result.Definitions {
-	var all []result.Definition
-	add := func(scenario string, defs []Metric) {
-		for _, d := range defs {
-			if d.Unit == "cores" && !Find(scenario).Broadcasts {
-				d.Better = 0 // it is over as long as the scenario happens to take
-			}
-			d.Name = scenario + "." + d.Name
-			all = append(all, result.Definition(d))
-		}
-	}
-	for _, s := range All {
-		add(s.Name, s.Metrics)
-		if s.Broadcasts {
-			add(s.Name, broadcasts)
-		}
-		add(s.Name, common)
-	}
-	return result.NewDefinitions(all)
-}()
-
-// Of is the scenario that was measured; one that this program does not know has a
-// name only.
-func (f *Figures) Of() *Scenario {
-	if s := Find(f.Name); s != nil {
-		return s
-	}
-	return &Scenario{Name: f.Name}
-}

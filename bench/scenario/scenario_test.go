@@ -11,7 +11,7 @@ func TestDefinitions(t *testing.T) {
 	units := []string{"s", "1", "ratio", "bytes", "messages/s", "1/h", "cores"}
 	name := regexp.MustCompile(`^[a-z]+(\.[a-z_]+)+$`)
 	seen := make(map[string]bool)
-	for _, d := range Metrics.All() {
+	for _, d := range Definitions.All() {
 		if !name.MatchString(d.Name) {
 			t.Errorf("%q is not a lower-case flat name", d.Name)
 		}

@@ -40,7 +40,7 @@ func written(t *testing.T, cfg result.Config) []byte {
 // A simulated result is a function of its configuration, to the byte.
 func TestSimulatedTwice(t *testing.T) {
 	t.Parallel()
-	for _, name := range Scenarios {
+	for _, name := range Known {
 		a, b := written(t, simulated(10, name)), written(t, simulated(10, name))
 		if !bytes.Equal(a, b) {
 			t.Errorf("%s: two runs of one configuration differ", name)

@@ -50,7 +50,7 @@ func Validate(c *result.Config) error {
 	}
 	for i, name := range c.Scenarios {
 		if Find(name) == nil || slices.Contains(c.Scenarios[:i], name) {
-			return fmt.Errorf("scenario %q, want some of %v, each once", name, Scenarios)
+			return fmt.Errorf("scenario %q, want some of %v, each once", name, Known)
 		}
 	}
 	for _, err := range []error{validateMesh(c), validateOthers(c)} {
@@ -63,7 +63,7 @@ func Validate(c *result.Config) error {
 			return fmt.Errorf("scenario %s cannot be run: %s", s, why)
 		}
 	}
-	for _, s := range All {
+	for _, s := range List {
 		if s.Check == nil {
 			continue
 		}

@@ -97,7 +97,7 @@ func (g *Grid) Vary(axes []Axis) error {
 func Custom(name string, metrics []string) (Grid, error) {
 	g := Grid{Name: name, About: "scenario " + name, Config: config(name, 1, 20)}
 	for _, m := range metrics {
-		if d, field, ok := scenario.Metrics.Define(m); !ok || !strings.HasPrefix(m, name+".") || d.Dist && field == "" {
+		if d, field, ok := scenario.Definitions.Define(m); !ok || !strings.HasPrefix(m, name+".") || d.Dist && field == "" {
 			return g, fmt.Errorf("%q is no figure of %s, want one such as crash.detect.p50", m, name)
 		}
 		g.Columns = append(g.Columns, Column{m, strings.TrimPrefix(m, name+".")})

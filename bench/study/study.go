@@ -166,7 +166,7 @@ func Run(ctx context.Context, grids []Grid, tool result.Tool, workers int, progr
 // figures sum up every metric over the runs.
 func figures(runs []result.Run) map[string]Figure {
 	all := make(map[string]Figure)
-	for _, f := range scenario.Metrics.Collect(runs) {
+	for _, f := range scenario.Definitions.Collect(runs) {
 		x := Figure{Unit: f.Unit, Runs: len(f.Values), Never: f.Never}
 		if x.Runs > 0 {
 			mean, low, high := stats.MeanCI(f.Values, 0.95)

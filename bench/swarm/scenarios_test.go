@@ -15,7 +15,7 @@ func TestScenariosUnderFaults(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(120) {
 		drawn := Draw(seed)
-		name := scenario.Scenarios[seed%uint64(len(scenario.Scenarios))]
+		name := scenario.Known[seed%uint64(len(scenario.Known))]
 		cfg := scenario.Simulated(drawn.Peers, name)
 		cfg.Seed, cfg.Timing.Refresh, cfg.Options.Refresh = seed, drawn.Refresh, time.Second
 		cfg.Options.Duration, cfg.Options.Churn = 30*time.Second, 2

@@ -54,7 +54,7 @@ func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) er
 		if err := cfg.finish(c); err != nil {
 			return err
 		}
-		if _, err := out.check(cfg.Scenarios, scenario.Metrics.ParseAssertion); err != nil {
+		if _, err := out.check(cfg.Scenarios, scenario.Definitions.ParseAssertion); err != nil {
 			return err
 		}
 		var real, sim *result.Result
@@ -67,7 +67,7 @@ func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) er
 		if err != nil {
 			return err
 		}
-		if err := out.Write(c.stdout, reports.Agreement(stat.Agree(scenario.Metrics, real, sim), real, sim)); err != nil {
+		if err := out.Write(c.stdout, reports.Agreement(stat.Agree(scenario.Definitions, real, sim), real, sim)); err != nil {
 			return err
 		}
 		if real.Interrupted || sim.Interrupted {

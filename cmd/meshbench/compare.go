@@ -48,7 +48,7 @@ func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 			}
 			sides[i] = []*result.Result{r}
 		}
-		comparison := stat.Compare(scenario.Metrics, sides[0], sides[1])
+		comparison := stat.Compare(scenario.Definitions, sides[0], sides[1])
 		if err := out.Write(c.stdout, reports.Compare(comparison)); err != nil || threshold < 0 {
 			return err
 		}
@@ -92,7 +92,7 @@ func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, 
 		if out.gobench != "" {
 			return cli.Usagef("compare-servers writes no Go benchmarks: -bench has no place in it")
 		}
-		asserts, err := out.check(cfg.Scenarios, scenario.Metrics.ParseRatioAssertion)
+		asserts, err := out.check(cfg.Scenarios, scenario.Definitions.ParseRatioAssertion)
 		if err != nil {
 			return err
 		}

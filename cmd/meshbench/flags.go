@@ -25,7 +25,7 @@ func benchFlags(fs *flag.FlagSet, groups *cli.Groups) (c *config, out *output) {
 	c = &config{Config: result.Config{Options: scenario.DefaultOptions()}}
 	o := &c.Options
 	groups.Begin("mesh", "")
-	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all that can be run: "+strings.Join(scenario.Scenarios, ", "))
+	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all that can be run: "+strings.Join(scenario.Known, ", "))
 	fs.IntVar(&c.Peers, "peers", 80, "`number` of peers, 1 to 95")
 	fs.Uint64Var(&c.Seed, "seed", 1, "`seed` of every random choice; run r of -repeat takes seed+r")
 	fs.IntVar(&c.Repeat, "repeat", 1, "`times` that the whole is run")
@@ -41,7 +41,7 @@ func benchFlags(fs *flag.FlagSet, groups *cli.Groups) (c *config, out *output) {
 	fs.IntVar(&o.Payload, "payload", 0, "fill a broadcast's text up to so many `bytes`, at most 65502; 0: the protocol's own")
 	fs.BoolVar(&o.InStep, "in-step", false, "all broadcast at the same instant, not spread over the interval by the seed")
 	fs.IntVar(&o.Kill, "kill", o.Kill, "`number` of peers that crash, relaunch and loss kill")
-	for _, s := range scenario.All {
+	for _, s := range scenario.List {
 		groups.Begin(s.Name, s.Text)
 		if s.Flags != nil {
 			s.Flags(fs, o)
@@ -62,7 +62,7 @@ func benchFlags(fs *flag.FlagSet, groups *cli.Groups) (c *config, out *output) {
 func (c *config) finish(call *call) error {
 	c.Timing = *c.timing
 	if c.scenarios == "all" {
-		c.Scenarios = scenario.Scenarios
+		c.Scenarios = scenario.Known
 	} else {
 		for name := range strings.SplitSeq(c.scenarios, ",") {
 			c.Scenarios = append(c.Scenarios, strings.TrimSpace(name))

@@ -151,7 +151,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // noCommand says what there is instead of a word that is neither flag nor command.
 func noCommand(word string) error {
-	if slices.Contains(scenario.Scenarios, word) {
+	if slices.Contains(scenario.Known, word) {
 		return cli.Usagef("%q is no flag and no command: for the scenario say -scenario %s", word, word)
 	}
 	if _, err := cli.Address(word); err == nil {
@@ -179,7 +179,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		if err := cfg.finish(c); err != nil {
 			return err
 		}
-		asserts, err := out.check(cfg.Scenarios, scenario.Metrics.ParseAssertion)
+		asserts, err := out.check(cfg.Scenarios, scenario.Definitions.ParseAssertion)
 		if err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		}
 		r.Assertions = result.Evaluate(asserts, r)
 		err = out.write(c, reports.Results([]reports.Named{{Name: cmp.Or(out.JSON, "run"), Result: r}}),
-			func(w io.Writer) error { return scenario.Metrics.WriteGoBench(w, r) })
+			func(w io.Writer) error { return scenario.Definitions.WriteGoBench(w, r) })
 		return outcome(c.stderr, err, failed, r, r.Interrupted, r.Assertions)
 	}
 }
@@ -240,14 +240,14 @@ func metrics(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 			return err
 		}
 		list := func(w io.Writer) error { _, err := io.WriteString(w, metricList()); return err }
-		return out.Write(c.stdout, files, list, scenario.Metrics.All())
+		return out.Write(c.stdout, files, list, scenario.Definitions.All())
 	}
 }
 
 func metricList() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "A distribution, marked *, has the figures %s,\nsuch as steady.latency.p99.\n\n", strings.Join(result.Fields, ", "))
-	for _, d := range scenario.Metrics.All() {
+	for _, d := range scenario.Definitions.All() {
 		name := d.Name
 		if d.Dist {
 			name += " *"

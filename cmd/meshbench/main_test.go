@@ -202,7 +202,7 @@ func TestInterrupt(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	_, stdout, _ := invoke(t.Context(), "metrics")
-	for _, d := range scenario.Metrics.All() {
+	for _, d := range scenario.Definitions.All() {
 		if !strings.Contains(stdout, d.Name) || !strings.Contains(stdout, d.Text) {
 			t.Errorf("no %s, %q in the list", d.Name, d.Text)
 		}
