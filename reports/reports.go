@@ -27,14 +27,14 @@ type Options struct {
 // Formats are the names of what Write renders; a file's ending is one.
 var Formats = []string{"txt", "md", "html", "csv", "json", "xml"}
 
-// ErrFormat is what Write and FormatOf say of a format that there is not.
-var ErrFormat = errors.New("no such format")
+// errFormat is what Write and FormatOf say of a format that there is not.
+var errFormat = errors.New("no such format")
 
 // FormatOf is the format that a file's ending asks for.
 func FormatOf(file string) (string, error) {
 	format := strings.ToLower(strings.TrimPrefix(filepath.Ext(file), "."))
 	if !slices.Contains(Formats, format) {
-		return "", fmt.Errorf("%w: file %q, want one that ends in .%s", ErrFormat, file, strings.Join(Formats, ", ."))
+		return "", fmt.Errorf("%w: file %q, want one that ends in .%s", errFormat, file, strings.Join(Formats, ", ."))
 	}
 	return format, nil
 }
@@ -56,7 +56,7 @@ func (d *Document) Write(w io.Writer, format string, o Options) error {
 	case "json":
 		return d.source(w)
 	}
-	return fmt.Errorf("%w: %q, want one of %s", ErrFormat, format, strings.Join(Formats, ", "))
+	return fmt.Errorf("%w: %q, want one of %s", errFormat, format, strings.Join(Formats, ", "))
 }
 
 // one writes the document, or those that stand in its place, with blank lines

@@ -201,11 +201,11 @@ func TestFormatOf(t *testing.T) {
 		}
 	}
 	for _, file := range []string{"", "html", "a.pdf", "\x1b.x"} {
-		if _, err := FormatOf(file); !errors.Is(err, ErrFormat) || strings.ContainsAny(err.Error(), "\x1b\n") {
+		if _, err := FormatOf(file); !errors.Is(err, errFormat) || strings.ContainsAny(err.Error(), "\x1b\n") {
 			t.Errorf("%q: %v", file, err)
 		}
 	}
-	if err := Results([]Named{{Result: sample(1, 2, 1)}}).Write(io.Discard, "pdf", Options{}); !errors.Is(err, ErrFormat) {
+	if err := Results([]Named{{Result: sample(1, 2, 1)}}).Write(io.Discard, "pdf", Options{}); !errors.Is(err, errFormat) {
 		t.Error(err)
 	}
 	two := []Named{{Result: &result.Result{Config: result.Config{Peers: 2}}}, {Result: &result.Result{Config: result.Config{Peers: 3}}}}

@@ -93,7 +93,9 @@ func exact(values []float64) *Distribution {
 	}
 	d.Min, d.Max = value(stats.Min(values)), value(stats.Max(values))
 	d.Mean, d.Stddev = value(stats.Mean(values)), value(stats.StandardDeviation(values))
+	if *d.Min == *d.Max { // what rounding adds is no deviation, and no change from another run
+		d.Mean, d.Stddev = d.Min, new(float64)
+	}
 	d.Percentiles(func(percent float64) *float64 { return value(stats.PercentileNearestRank(values, percent)) })
-
 	return d
 }

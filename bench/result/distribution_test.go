@@ -35,3 +35,14 @@ func TestSupported(t *testing.T) {
 		t.Errorf("empty: %+v", d)
 	}
 }
+
+// Values that are all the same deviate by nothing, not by what rounding adds up to.
+func TestSamplesAlike(t *testing.T) {
+	values := make([]float64, 40)
+	for i := range values {
+		values[i] = 40e-6
+	}
+	if d := Samples("s", values).Dist; *d.Mean != 40e-6 || *d.Stddev != 0 {
+		t.Errorf("mean %v, standard deviation %v, want 40e-06 and 0", *d.Mean, *d.Stddev)
+	}
+}
