@@ -47,8 +47,7 @@ type Directory struct {
 	held    bool      // this announcement has been counted as held
 	paid    time.Time // all datagrams so far, at Rate, take until here
 
-	answers    int // slots with an answer owed
-	nextAnswer time.Time
+	nextAnswer time.Time        // when the next answer that is owed may go; zero: none is
 	answering  []netip.AddrPort // scratch
 }
 
@@ -191,11 +190,7 @@ func (d *Directory) replace(now time.Time, i int, by Member) {
 
 // remove frees member i's name and address.
 func (d *Directory) remove(now time.Time, i int) {
-	s := d.slotOf(i)
-	if !s.asked.IsZero() {
-		d.answers--
-	}
-	*s = slot{}
+	*d.slotOf(i) = slot{}
 	d.roster.remove(i)
 	d.order = removed(d.order, i)
 	d.change(now)
@@ -213,7 +208,6 @@ func (d *Directory) change(now time.Time) {
 func (d *Directory) ask(now time.Time, s *slot) {
 	if s.asked.IsZero() {
 		s.asked = now
-		d.answers++
 		d.nextAnswer = earliest(d.nextAnswer, s.answerAt())
 	}
 }
@@ -248,7 +242,7 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 			}
 		}
 	}
-	if d.answers > 0 {
+	if !d.nextAnswer.IsZero() {
 		if !now.Before(d.nextAnswer) {
 			if out := d.answer(now); !out.Empty() {
 				return out, now
@@ -299,11 +293,11 @@ func (d *Directory) announce(now time.Time) Outgoing {
 	if d.Len() == 0 {
 		return Outgoing{}
 	}
-	if d.answers > 0 {
+	if !d.nextAnswer.IsZero() {
 		for i := range d.Len() {
 			d.slotOf(i).asked = time.Time{}
 		}
-		d.answers, d.nextAnswer = 0, time.Time{}
+		d.nextAnswer = time.Time{}
 	}
 	d.counters.Events[Announced]++
 	return d.list(now, since, d.roster.addrs)
@@ -321,7 +315,6 @@ func (d *Directory) answer(now time.Time) Outgoing {
 			d.nextAnswer = earliest(d.nextAnswer, s.answerAt())
 		default:
 			s.asked, s.answered = time.Time{}, now
-			d.answers--
 			d.answering = append(d.answering, s.addr)
 		}
 	}

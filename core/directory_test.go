@@ -244,8 +244,8 @@ func TestProof(t *testing.T) {
 		r.forget()
 		r.hear(1200*ms, 3101, birth(a))
 		r.want("1.2s replaced A:9999 by A:3101", "1.2s born A:3101", "1.2s sent directory [A:3101] to [3101]")
-		if d.answers != 0 {
-			t.Errorf("%d answers owed, want none", d.answers)
+		if !d.nextAnswer.IsZero() {
+			t.Errorf("an answer is owed at %v, want none", d.nextAnswer)
 		}
 	})
 	t.Run("younger than 1 s", func(t *testing.T) {
