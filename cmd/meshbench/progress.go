@@ -69,24 +69,8 @@ func progressLine(p *scenario.Progress, columns int) string {
 		rest += t
 	}
 	if width := min(columns-len(line)-len(rest)-3, 20); width >= 5 {
-		line += " " + bar(width, float64(elapsed)/float64(max(p.Expected, 1)))
+		line += " " + printing.Bar(width, float64(elapsed)/float64(max(p.Expected, 1)))
 	}
 	line += rest
 	return line[:min(len(line), max(columns, 0))]
-}
-
-// bar draws a part of a whole.
-func bar(width int, part float64) string {
-	full := min(int(float64(width)*part), width)
-	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "]"
-}
-
-// doneLine says how many of all parts are done, and how long the others will take.
-func doneLine(start time.Time, unit string, done, all uint64) string {
-	part, took := float64(done)/float64(max(all, 1)), time.Since(start)
-	left := fmt.Sprintf(", %v so far", took.Round(time.Second))
-	if done > 0 {
-		left = fmt.Sprintf(", %v left", time.Duration(float64(took)*(1/part-1)).Round(time.Second))
-	}
-	return fmt.Sprintf("%s %d of %d %s%s", bar(20, part), done, all, unit, left)
 }

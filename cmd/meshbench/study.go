@@ -141,7 +141,7 @@ func (g *grids) run(ctx context.Context, c *call, studies ...study.Grid) error {
 	start := time.Now()
 	var finished, all atomic.Int64
 	_, stop := printing.Watch(ctx, c.stderr, g.out.Quiet, func(int) string {
-		return doneLine(start, "combinations", uint64(finished.Load()), uint64(all.Load()))
+		return printing.Done(start, "combinations", uint64(finished.Load()), uint64(all.Load()))
 	})
 	report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), g.workers, func(done, of int) {
 		finished.Store(int64(done))

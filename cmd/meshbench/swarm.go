@@ -241,7 +241,7 @@ func (r *swarmRun) manySeeds(ctx context.Context, first, last uint64, workers in
 	all := last - first + 1
 	var seeds, findings atomic.Uint64
 	aside, stop := printing.Watch(ctx, r.stderr, r.Quiet, func(int) string {
-		return doneLine(start, fmt.Sprintf("seeds, %s", result.Plural(findings.Load(), "finding")), seeds.Load(), all)
+		return printing.Done(start, fmt.Sprintf("seeds, %s", result.Plural(findings.Load(), "finding")), seeds.Load(), all)
 	})
 	progress := func(t *swarm.Tally) string {
 		return fmt.Sprintf("%s of %s, %s", result.Grouped(float64(t.Seeds)), result.Plural(all, "seed"), result.Plural(t.Findings, "finding"))

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"p2plocal/bench/mesh"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/fuzz/conform"
 	"p2plocal/reports"
 )
@@ -32,14 +35,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	result.Tool.Name = "meshcheck"
 	var failed error
 	for _, c := range o.targets {
-		show, wipe := progress(stderr, c.Name, o.Quiet)
-		c.Progress = show
+		var done, all, wrong atomic.Int64
+		start := time.Now()
+		aside, stop := printing.Watch(ctx, stderr, o.Quiet, func(int) string {
+			unit := "cases of " + cli.Printable(c.Name) + ", " + fmt.Sprint(wrong.Load()) + " wrong"
+			return printing.Done(start, unit, uint64(done.Load()), uint64(all.Load()))
+		})
+		c.Progress = func(d, a, w int) {
+			done.Store(int64(d))
+			all.Store(int64(a))
+			wrong.Store(int64(w))
+		}
 		c.Log = func(format string, arguments ...any) {
-			wipe()
-			fmt.Fprintf(stderr, "meshcheck: %s\n", cli.Printable(fmt.Sprintf(format, arguments...)))
+			aside(func() { fmt.Fprintf(stderr, "meshcheck: %s\n", cli.Printable(fmt.Sprintf(format, arguments...))) })
 		}
 		r, err := conform.Run(ctx, c)
-		wipe()
+		stop()
 		if len(r.Results) > 0 {
 			result.Targets = append(result.Targets, r)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -92,6 +93,25 @@ func Watch(ctx context.Context, w io.Writer, quiet bool, line func(columns int) 
 		close(done)
 		drawn.Wait()
 	}
+}
+
+// Bar draws a part of a whole.
+func Bar(width int, part float64) string {
+	full := min(int(float64(width)*part), width)
+	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "]"
+}
+
+// Done says how many of all parts are done, and how long the others will take.
+func Done(start time.Time, unit string, done, all uint64) string {
+	if all == 0 {
+		return "starting"
+	}
+	part, took := float64(done)/float64(all), time.Since(start)
+	left := fmt.Sprintf(", %v so far", took.Round(time.Second))
+	if done > 0 {
+		left = fmt.Sprintf(", %v left", time.Duration(float64(took)*(1/part-1)).Round(time.Second))
+	}
+	return fmt.Sprintf("%s %d of %d %s%s", Bar(20, part), done, all, unit, left)
 }
 
 // Options fit a terminal, where stdout is one.
