@@ -43,6 +43,7 @@ var suites = map[string][]*suite{
 	"core":           {{pkg: "core"}, {pkg: "core/simnet"}, {pkg: "bench/swarm", run: "Deterministic|Examples"}},
 	"core/simnet":    {{pkg: "core/simnet"}, {pkg: "bench/swarm", run: "Deterministic|Examples"}},
 	"bench/scenario": {{pkg: "bench/scenario", run: "Ticks|Stage|Simulat|Interrupt"}},
+	"bench/record":   {{pkg: "bench/record"}, {pkg: "bench/scenario", run: "Simulated"}},
 	"bench/result":   {{pkg: "bench/result"}, {pkg: "bench/scenario", run: "Read|Schema|Merge"}, {pkg: "reports"}},
 }
 
