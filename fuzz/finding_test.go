@@ -13,7 +13,7 @@ import (
 // same, and an error is one line that steers no terminal.
 func FuzzFinding(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
-		shots, err := hostile.ReadShots(bytes.NewReader(b))
+		setup, shots, err := hostile.ReadShots(bytes.NewReader(b))
 		if err != nil {
 			if strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Errorf("error %q", err)
@@ -21,11 +21,11 @@ func FuzzFinding(f *testing.F) {
 			return
 		}
 		var file bytes.Buffer
-		if err := hostile.WriteShots(&file, shots); err != nil {
+		if err := hostile.WriteShots(&file, setup, shots); err != nil {
 			t.Fatal(err)
 		}
-		again, err := hostile.ReadShots(&file)
-		if err != nil || !reflect.DeepEqual(again, shots) {
+		same, again, err := hostile.ReadShots(&file)
+		if err != nil || same != setup || !reflect.DeepEqual(again, shots) {
 			t.Errorf("%+v is written and read back as %+v, %v", shots, again, err)
 		}
 	})
@@ -39,7 +39,7 @@ func findingSeeds(t testing.TB, add func(name string, b []byte)) {
 			shots = append(shots, hostile.Shot{At: s.At, Datagram: s.Datagram, From: s.From, Case: c.Name, Comment: c.Why})
 		}
 		var file bytes.Buffer
-		if err := hostile.WriteShots(&file, shots); err != nil {
+		if err := hostile.WriteShots(&file, hostile.Setup{}, shots); err != nil {
 			t.Fatal(err)
 		}
 		if c.Number%8 == 0 || c.Role == hostile.Peer && c.Steps[0].From > hostile.FromServer {
@@ -47,7 +47,7 @@ func findingSeeds(t testing.TB, add func(name string, b []byte)) {
 		}
 	}
 	for name, text := range map[string]string{
-		"none": "", "cut": `{"offset_us":0,"hex":"c0`, "odd": `{"offset_us":0,"hex":"c"}`, "backwards": "{\"offset_us\":5,\"hex\":\"\"}\n{\"offset_us\":4,\"hex\":\"\"}\n",
+		"none": "", "setup": "{\"setup\":{\"as\":\"server\",\"target\":\"127.0.0.1:3000\",\"exec\":\"p2p\",\"ports\":22000}}\n{\"offset_us\":0,\"hex\":\"\"}\n", "cut": `{"offset_us":0,"hex":"c0`, "odd": `{"offset_us":0,"hex":"c"}`, "backwards": "{\"offset_us\":5,\"hex\":\"\"}\n{\"offset_us\":4,\"hex\":\"\"}\n",
 		"from-nowhere": `{"offset_us":0,"hex":"00","from":"\u001b[31m"}`, "another-field": `{"offset_us":0,"hex":"00","evil":1}`,
 		"largest-offset": `{"offset_us":9223372036854775807,"hex":""}`, "two-to-a-line": `{"offset_us":0,"hex":"00"}{"offset_us":0,"hex":"01"}`,
 	} {

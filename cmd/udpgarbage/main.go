@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
@@ -27,10 +28,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	show, wipe := printing.Line(stderr, o.Quiet)
+	var so atomic.Pointer[campaign.Progress]
+	aside, stop := printing.Watch(ctx, stderr, o.Quiet, func(columns int) string { return progress(so.Load(), o, columns) })
+	defer func() { stop() }()
 	say := func(line string) {
-		wipe()
-		fmt.Fprintf(stderr, "udpgarbage: %s\n", cli.Printable(line))
+		aside(func() { fmt.Fprintf(stderr, "udpgarbage: %s\n", cli.Printable(line)) })
 	}
 	if !o.Target.Addr().IsLoopback() {
 		say(fmt.Sprintf("warning: %v is no loopback address; %v datagrams a second at most", o.Target, o.Rate))
@@ -57,24 +59,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		}()
 	}
 	o.Log = say
-	o.Progress = func(what string, so campaign.Result) {
-		show("%s: batch %d, %s datagrams sent, %d findings", what, so.Next, short(float64(so.Total.Sent)), len(so.Findings))
-	}
-	o.Found = func(f campaign.Finding) error {
-		path, err := write(o.out, f)
-		if err == nil {
-			say(fmt.Sprintf("%s by %s, %s, in %s", f.Kind, f.Case, datagrams(f.Count), path))
+	o.Progress = func(p campaign.Progress) { so.Store(&p) }
+	o.Found = func(f *campaign.Finding) (err error) {
+		setup := hostile.Setup{As: o.Role.String(), Target: o.Target.String(), Exec: o.Exec, PeerExec: o.PeerExec, Ports: f.Ports}
+		if o.Peer.IsValid() {
+			setup.Peer = o.Peer.String()
+		}
+		if f.File, err = write(o.out, setup, f); err == nil {
+			say(fmt.Sprintf("%s by %s, %s, in %s", f.Kind, f.Case, datagrams(f.Count), f.File))
 		}
 		return err
 	}
 	result, err := campaign.Run(ctx, o.Config)
-	if err == nil && ctx.Err() == nil && result.Total.Sent == 0 { // no target has survived that
-		err = fmt.Errorf("nothing was sent to the %v: %s", o.Role, idle(o.Config, result))
-	}
-	wipe()
+	stop()
+	stop = func() {}
 	if len(result.Tallies) > 0 {
 		if result.Findings == nil {
-			result.Findings = []campaign.Finding{} // a list for programs
+			result.Findings = []*campaign.Finding{} // a list for programs
 		}
 		if e := o.Write(stdout, files, func(w io.Writer) error { return text(w, result, o.ASCII) }, result); e != nil {
 			return cli.Join(err, e)
@@ -85,23 +86,58 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return cli.Interrupted
 	case err == nil && len(result.Findings) > 0:
 		return cli.Failed
+	case err == nil:
+		return tooLittle(o.Config, result)
 	}
 	return err
 }
 
-// idle says why a campaign has sent nothing.
-func idle(c campaign.Config, r campaign.Result) string {
-	switch {
-	case c.From > 0:
-		return fmt.Sprintf("-from %d is past the last batch", c.From)
-	case len(c.Replay) > 0 && r.Left == 0:
-		return fmt.Sprintf("there is no socket to send the file's %s from", datagrams(len(c.Replay)))
+// tooLittle says why nothing that was found means nothing.
+func tooLittle(c campaign.Config, r campaign.Result) error {
+	var modes []string
+	for _, m := range r.Missing {
+		if strings.HasPrefix(m, "mode ") {
+			modes = append(modes, m)
+		}
 	}
-	return fmt.Sprintf("-duration %v is over before the first batch", c.Duration)
+	skipped := r.Skipped()
+	switch {
+	case r.Sent == 0 && skipped > 0:
+		return fmt.Errorf("nothing was sent to the %v: there is no socket to send %s from", c.Role, datagrams(skipped))
+	case r.Sent == 0:
+		return fmt.Errorf("nothing was sent to the %v: -duration %v is over before the first batch", c.Role, c.Duration)
+	case uint64(skipped) > r.Sent:
+		return fmt.Errorf("too little was sent to say that the %v survived: %s, and %d that there is no socket to send from", c.Role, datagrams(int(r.Sent)), skipped)
+	case len(modes) > 0:
+		return fmt.Errorf("too little was sent to say that the %v survived: %s not begun", c.Role, strings.Join(modes, ", "))
+	}
+	return nil
+}
+
+// progress is a line of how far the campaign is.
+func progress(p *campaign.Progress, o options, columns int) string {
+	if p == nil {
+		return "starting " + o.Role.String()
+	}
+	line := fmt.Sprintf("%s batches, %s datagrams, %s", grouped(uint64(p.Batches)), grouped(p.Sent), plural(p.Findings, "finding"))
+	switch left := o.Duration - p.Elapsed; {
+	case p.Narrowing != "":
+		line += ", narrowing " + p.Narrowing
+	case o.Duration > 0:
+		line += fmt.Sprintf(", %.0f of %.0f s, %.0f s left", p.Elapsed.Seconds(), o.Duration.Seconds(), max(0, left.Seconds()))
+	case o.Count > 0:
+		line += fmt.Sprintf(" of %s, %.0f s", grouped(o.Count), p.Elapsed.Seconds())
+	default:
+		line += fmt.Sprintf(", %d of %d of the catalogue, %.0f s", p.Listed-p.Left, p.Listed, p.Elapsed.Seconds())
+	}
+	if len(line)+2+len(p.What) <= columns {
+		line += ": " + p.What
+	}
+	return line
 }
 
 // write makes a new file in dir for a finding, and dir if need be.
-func write(dir string, f campaign.Finding) (string, error) {
+func write(dir string, setup hostile.Setup, f *campaign.Finding) (string, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return "", err
 	}
@@ -118,7 +154,7 @@ func write(dir string, f campaign.Finding) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err = errors.Join(hostile.WriteShots(file, f.Shots), file.Sync(), file.Close()); err != nil {
+		if err = errors.Join(hostile.WriteShots(file, setup, f.Shots), file.Sync(), file.Close()); err != nil {
 			os.Remove(path) // half a finding is none
 		}
 		return path, err

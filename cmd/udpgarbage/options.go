@@ -91,17 +91,16 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	cli.AddressVar(fs, &o.Target, "target", netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 3000), "the server's `address`")
 	cli.AddressVar(fs, &o.Peer, "peer", netip.AddrPort{}, "`address` of the peer to attack that runs already; its server is -target")
 	mode := fs.String("mode", "catalogue,mutate,generate,random", "`modes`, separated by commas: "+strings.Join(campaign.Modes, ", "))
-	ports := fs.Uint("ports", 0, "first `port` of the 7 that canaries, bystander and a peer's server use (0: by the seed, the next that are free)")
+	ports := fs.Uint("ports", 0, fmt.Sprintf("first `port` of the %d that udpgarbage uses (0: by the seed, the next that are free)", campaign.PortsUsed))
 	as := fs.String("as", "server", "attack this `role`: server or peer")
 	fs.StringVar(&o.Exec, "exec", "", "`command` line that starts the server")
-	peerExec := fs.String("peer-exec", "", "`command` line that starts the peer; {name}, {port} and {server} in it are filled in")
+	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` line that starts the peer; beside -exec: two peers of the server's own, which must live")
 	fs.StringVar(&o.Metrics, "metrics", "", "`URL` of the target's expvar, as of p2p -metrics: http://127.0.0.1:6060/debug/vars")
 	fs.DurationVar(&o.Duration, "duration", 0, "end after this `time` (0: 30s, or -count; catalogue and replay alone: never before their last datagram)")
 	fs.Uint64Var(&o.Count, "count", 0, "end after this `number` of datagrams, or in a flood with the second that reaches it (0: no bound)")
 	fs.Float64Var(&o.Rate, "rate", 0, "`datagrams` a second at most (0: no bound)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "`seed` of every random choice")
-	fs.IntVar(&o.From, "from", 0, "go on from this `batch`")
-	fs.DurationVar(&o.ProbeTimeout, "probe-timeout", 500*time.Millisecond, "`time` within which a fresh peer must be let in")
+	fs.DurationVar(&o.ProbeTimeout, "probe-timeout", 500*time.Millisecond, "`time` within which the target must answer")
 	fs.Float64Var(&o.Amplification, "amplification", 4, "unasked `bytes` out per byte in that are a finding if exceeded")
 	fs.DurationVar(&o.Narrow, "narrow", 20*time.Second, "longest `time` to narrow one finding down")
 	fs.IntVar(&o.Most, "findings-max", 0, "end after this `number` of findings (0: no bound)")
@@ -114,26 +113,27 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	if err != nil {
 		return o, err
 	}
-	if *ports > math.MaxUint16-7 {
-		return o, cli.Usagef("-ports %d, want 0 to %d", *ports, math.MaxUint16-7)
+	const mostPorts = math.MaxUint16 - campaign.PortsUsed
+	if *ports > mostPorts {
+		return o, cli.Usagef("-ports %d, want 0 to %d", *ports, mostPorts)
 	}
 	o.Ports = uint16(*ports)
-	if err := o.reach(*remote); err != nil {
-		return o, err
-	}
-	if err := o.bounds(); err != nil {
-		return o, err
-	}
-	if err := o.role(*as, *peerExec); err != nil {
-		return o, err
-	}
 	o.Modes = strings.Split(*mode, ",")
 	for _, m := range o.Modes {
 		if !slices.Contains(campaign.Modes, m) {
 			return o, cli.Usagef("-mode %q, want some of %s", m, strings.Join(campaign.Modes, ", "))
 		}
 	}
-	if err := o.replay(files); err != nil {
+	if err := o.replay(files, as, cli.Given(fs)); err != nil {
+		return o, err
+	}
+	if err := o.reach(*remote); err != nil {
+		return o, err
+	}
+	if err := o.bounds(); err != nil {
+		return o, err
+	}
+	if err := o.role(*as); err != nil {
 		return o, err
 	}
 	endless := slices.ContainsFunc(o.Modes, func(m string) bool { return m != "catalogue" && m != "replay" })
@@ -175,43 +175,44 @@ func (o *options) bounds() error {
 		return cli.Usagef("-rate %v, want 0 or more", o.Rate)
 	case !(o.Amplification >= 0):
 		return cli.Usagef("-amplification %v, want 0 or more", o.Amplification)
-	case o.From < 0:
-		return cli.Usagef("-from %d, want 0 or more", o.From)
 	case o.Most < 0:
 		return cli.Usagef("-findings-max %d, want 0 or more", o.Most)
 	}
 	return nil
 }
 
-func (o *options) role(as, peerExec string) error {
-	peer := peerExec != "" || o.Peer.IsValid()
+func (o *options) role(as string) error {
 	switch {
 	case as != "server" && as != "peer":
 		return cli.Usagef("-as %q, want server or peer", as)
-	case as == "server" && peer:
-		return cli.Usagef("-peer and -peer-exec want -as peer")
-	case as == "server":
-		return nil
-	case !peer:
+	case as == "server" && (o.Peer.IsValid() || o.PeerExec != "" && o.Exec == ""):
+		return cli.Usagef("-peer and -peer-exec want -as peer, or -exec beside -peer-exec")
+	case as == "peer" && o.PeerExec == "" && !o.Peer.IsValid():
 		return cli.Usagef("-as peer wants -peer-exec COMMAND or -peer ADDRESS")
-	case o.Exec != "":
+	case as == "peer" && o.Exec != "":
 		return cli.Usagef("-exec %q with -as peer, want -peer-exec", o.Exec)
-	case peerExec != "" && o.Peer.IsValid():
-		return cli.Usagef("-peer %v and -peer-exec %q, want one of them", o.Peer, peerExec)
+	case o.PeerExec != "" && o.Peer.IsValid():
+		return cli.Usagef("-peer %v and -peer-exec %q, want one of them", o.Peer, o.PeerExec)
 	case o.Peer.IsValid() && o.Peer.Addr() != o.Target.Addr():
 		return cli.Usagef("-peer %v is not on the host of its server, %v", o.Peer, o.Target)
 	}
-	for _, placeholder := range []string{"{name}", "{port}", "{server}"} {
-		if peerExec != "" && !strings.Contains(peerExec, placeholder) {
-			return cli.Usagef("-peer-exec %q, want {name}, {port} and {server} in it", peerExec)
+	wanted := []string{"{name}", "{port}"}
+	if as == "server" {
+		wanted = append(wanted, "{server")
+	}
+	for _, placeholder := range wanted {
+		if o.PeerExec != "" && !strings.Contains(o.PeerExec, placeholder) {
+			return cli.Usagef("-peer-exec %q, want {name} and {port} in it, and {server} where the server is not on port 3000", o.PeerExec)
 		}
 	}
-	o.Role, o.Exec = hostile.Peer, peerExec
+	if as == "peer" {
+		o.Role = hostile.Peer
+	}
 	return nil
 }
 
-// replay reads what is to be sent again.
-func (o *options) replay(files []string) error {
+// replay reads what is to be sent again, and to whom, where the flags do not say so.
+func (o *options) replay(files []string, as *string, given map[string]bool) error {
 	replay := slices.Contains(o.Modes, "replay")
 	switch {
 	case replay && len(files) != 1:
@@ -235,11 +236,37 @@ func (o *options) replay(files []string) error {
 		return err
 	}
 	defer f.Close()
-	if o.Replay, err = hostile.ReadShots(f); err != nil {
+	setup, shots, err := hostile.ReadShots(f)
+	if err != nil {
 		return fmt.Errorf("%q: %w", files[0], err)
 	}
-	if len(o.Replay) == 0 {
+	if o.Replay = shots; len(shots) == 0 {
 		return fmt.Errorf("%q has no datagrams", files[0])
+	}
+	if setup == (hostile.Setup{}) {
+		return nil
+	}
+	for name, address := range map[string]struct {
+		to   *netip.AddrPort
+		text string
+	}{"target": {&o.Target, setup.Target}, "peer": {&o.Peer, setup.Peer}} {
+		if !given[name] && address.text != "" {
+			if *address.to, err = cli.Address(address.text); err != nil {
+				return fmt.Errorf("%q: %s %q: %w", files[0], name, address.text, err)
+			}
+		}
+	}
+	if !given["as"] {
+		*as = setup.As
+	}
+	if !given["exec"] && !given["target"] {
+		o.Exec = setup.Exec
+	}
+	if !given["peer-exec"] && !given["peer"] {
+		o.PeerExec = setup.PeerExec
+	}
+	if !given["ports"] {
+		o.Ports = setup.Ports
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/tw"
@@ -19,16 +20,10 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 		borders = tw.StyleASCII
 	}
 	t := tablewriter.NewTable(w, tablewriter.WithHeaderAutoFormat(tw.Off), tablewriter.WithSymbols(tw.NewSymbols(borders)),
-		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, right, right, right, right, right, right}}))
-	t.Header("what", "sent", "delivered", "bytes", "rate", "answers", "findings")
-	skipped := 0
+		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, right, right, right, right}}))
+	t.Header("what", "batches", "datagrams", "bytes", "findings")
 	for _, y := range r.Tallies {
-		skipped += y.Skipped
-		delivered := "-"
-		if r.Delivery {
-			delivered = grouped(y.Delivered())
-		}
-		if err := t.Append(y.What, grouped(y.Sent), delivered, short(float64(y.Bytes)), short(y.Rate()), grouped(y.Answers), fmt.Sprint(y.Findings)); err != nil {
+		if err := t.Append(y.What, grouped(uint64(y.Batches)), grouped(y.Sent), short(float64(y.Bytes)), fmt.Sprint(y.Findings)); err != nil {
 			return err
 		}
 	}
@@ -36,32 +31,53 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 		return err
 	}
 	for _, f := range r.Findings {
-		if _, err := fmt.Fprintf(w, "%s by %s (%s, %d bytes; after %.1f s)\n  %s\n", f.Kind, f.Case, datagrams(f.Count), f.Bytes, f.After, cli.Printable(f.What)); err != nil {
-			return err
+		fmt.Fprintf(w, "%s by %s: %s, %d bytes, after %.1f s\n  %s\n", f.Kind, f.Case, datagrams(f.Count), f.Bytes, f.After, cli.Printable(f.What))
+		if f.Times > 1 {
+			fmt.Fprintf(w, "  found %d times; also by %s\n", f.Times, strings.Join(f.Also, " "))
 		}
+		fmt.Fprintf(w, "  again: udpgarbage -mode replay %s\n", quoted(f.File))
 	}
-	if skipped > 0 {
-		fmt.Fprintf(w, "skipped %d datagrams that there was no socket to send from\n", skipped)
-	}
-	if r.Left > 0 {
-		fmt.Fprintf(w, "not sent: the last %d batches of replay and catalogue\n", r.Left)
+	if n := r.Skipped(); n > 0 {
+		fmt.Fprintf(w, "skipped %s that there was no socket to send from\n", datagrams(n))
 	}
 	if r.Usage.Memory > 0 {
 		fmt.Fprintf(w, "the target took %.1f s of CPU, at most %.1f MB and %d descriptors\n",
 			r.Usage.CPU.Seconds(), float64(r.Usage.Memory)/(1<<20), r.Usage.Descriptors)
 	}
-	_, err := fmt.Fprintf(w, "sent %s datagrams in %.1f s, %d findings, %d restarts\nto go on: -seed %d -ports %d -from %d\n",
-		grouped(r.Total.Sent), r.Elapsed.Seconds(), len(r.Findings), r.Restarts, r.Seed, r.Ports, r.Next)
+	if r.Flooding > 0 {
+		fmt.Fprintf(w, "floods: %s datagrams a second sent, %s delivered\n", short(float64(r.Flood)/r.Flooding.Seconds()), short(float64(r.Taken)/r.Flooding.Seconds()))
+	}
+	delivered := ""
+	if r.Delivery {
+		delivered = fmt.Sprintf(" (%s dropped by the kernel)", grouped(r.Dropped))
+	}
+	_, err := fmt.Fprintf(w, "%s datagrams%s in %.1f s, %.0f batches a second, %s, %s; -seed %d -ports %d\n",
+		grouped(r.Sent), delivered, r.Elapsed.Seconds(), float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
+	for _, m := range r.Missing {
+		_, err = fmt.Fprintf(w, "NOT BEGUN: %s\n", m)
+	}
 	return err
+}
+
+// quoted is a word as a shell takes it.
+func quoted(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("/._-", r) && (r < '0' || r > 'z' || r > '9' && r < 'A' || r > 'Z' && r < 'a')
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
 }
 
 func grouped(n uint64) string { return units.Grouped(float64(n)) }
 
-func datagrams(n int) string {
+func datagrams(n int) string { return plural(n, "datagram") }
+
+func plural(n int, what string) string {
 	if n == 1 {
-		return "1 datagram"
+		return "1 " + what
 	}
-	return fmt.Sprintf("%d datagrams", n)
+	return grouped(uint64(n)) + " " + what + "s"
 }
 
 // short is a number of at most four digits and a unit.

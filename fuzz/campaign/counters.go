@@ -34,7 +34,10 @@ type audit struct {
 	most   uint64 // and after
 
 	known  [len(classes)]uint64 // sent since then, by class
-	others uint64               // sent, of no known class: a flood's, and those that failed
+	others uint64               // sent, of no known class: a flood's
+
+	good  int           // of the trial's datagrams, those before the last reading that was right
+	since time.Duration // on the trial's clock, when readings began to be wrong; -1: the last was right
 }
 
 // classes are the counters of a target that can be told from what was sent: by
@@ -73,17 +76,29 @@ func claimed(d []byte) core.Type {
 	return core.Type(binary.LittleEndian.Uint16(d))
 }
 
-// sent counts datagrams for the target, all but failed of which the kernel took.
-func (a *audit) sent(role hostile.Role, datagrams [][]byte, failed uint64) {
-	a.others += failed
-	for _, d := range datagrams {
-		m, err := wire.Parse(d)
-		for i := range classes {
-			if classes[i].has(d, &m, err, role) {
-				a.known[i]++
-			}
+// sent counts a datagram for the target.
+func (a *audit) sent(role hostile.Role, d []byte) {
+	m, err := wire.Parse(d)
+	for i := range classes {
+		if classes[i].has(d, &m, err, role) {
+			a.known[i]++
 		}
 	}
+}
+
+// wrong says what the target counts wrongly, when least to most datagrams were sent to it.
+func (a *audit) wrong(b *targetCounters, role hostile.Role, least, most, mesh uint64, alone bool) string {
+	if why := wrongSum(b.P2P.Counters); why != "" {
+		return why
+	}
+	took, known := a.taken(b)
+	switch {
+	case !known:
+		return ""
+	case role == hostile.Server && (took < least || alone && took > most):
+		return fmt.Sprintf("it counts %d datagrams taken or dropped, of %d sent", took, most)
+	}
+	return a.wrongClass(b, role, mesh, alone)
 }
 
 // wrongClass says which class the target counts wrongly: less than was sent and not
@@ -105,12 +120,15 @@ func (a *audit) wrongClass(b *targetCounters, role hostile.Role, mesh uint64, al
 }
 
 func newAudit(url string, addr netip.AddrPort, sent func() uint64) (*audit, error) {
-	a := &audit{url: url, target: addr, least: sent(), client: http.Client{Timeout: 10 * time.Second}}
+	a := &audit{url: url, target: addr, least: sent(), client: http.Client{Timeout: 10 * time.Second}, since: -1}
 	var err error
 	a.first, err = a.read()
 	a.most = sent()
 	return a, err
 }
+
+// clean says that the last reading was right.
+func (a *audit) clean() bool { return a == nil || a.since < 0 }
 
 func (a *audit) close() { a.client.CloseIdleConnections() }
 

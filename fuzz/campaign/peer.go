@@ -1,111 +1,267 @@
 package campaign
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
+	"p2plocal/core"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/hostile"
 )
 
-// targetPeer is a peer under attack, as its mesh sees it.
-type targetPeer struct {
-	entry    wire.Entry
-	interval time.Duration // between its broadcasts; 0: it does not broadcast
+// peerJudge watches a peer. Its questions are births of fresh peers, of whom the server
+// tells it: where it prints the messages that it gets, it must print one of theirs,
+// and otherwise broadcast to them.
+type peerJudge struct {
+	*trial
+	came    time.Duration // when its first broadcast was heard
+	last    time.Duration // since when the next is due
+	heard   int           // by the first member
+	fresh   *endpoint     // who was born for the question
+	born    time.Duration // when
+	spoken  time.Time     // when it last spoke
+	word    string        // what it says
+	words   int
+	forged  string // what is said by one whom only forged directories name
+	printed []byte // the end of what was printed
+	fired   int    // of sent, when a broadcast was last waited for
+	heardBy int    // then
+	waiting time.Duration
+	gone    time.Duration // since when it is not in the directory; 0: it is
 }
+
+const (
+	learnTime = 9 * time.Second // two of the slowest broadcasts and some
+	keptWords = 64
+	never     = "never" // what the texts of messages that must be dropped begin with
+)
+
+// join starts the peer, or looks for it in its server's directory, and finds out how it shows
+// that it has understood.
+func (p *peerJudge) join() (err error) {
+	first := p.members[0]
+	if p.PeerExec == "" {
+		i := -1
+		for e := range first.view.Each() {
+			if e.Port == p.Peer.Port() {
+				p.peer, i = e, 0
+			}
+		}
+		if i < 0 {
+			return fmt.Errorf("no peer on port %d is in the directory of %v", p.Peer.Port(), p.server)
+		}
+	} else {
+		p.peer = wire.Entry{Name: peerName, Port: p.Ports + peerPort}
+		p.address = p.peer.Member(p.server.Addr()).Addr
+		if p.process, err = p.startPeer(p.peer); err != nil {
+			return err
+		}
+		if !p.await(startTimeout, func() bool { return first.view.Contains(p.peer) }) {
+			if how := p.ended(); how != "" {
+				return fmt.Errorf("%q ended at once: %s", p.PeerExec, how)
+			}
+			return fmt.Errorf("%q was not born as %v at %v within %v", p.PeerExec, p.peer, p.server, startTimeout)
+		}
+	}
+	p.await(5*step, func() bool { return false }) // no directory of the members' births comes later
+	if !p.learned {
+		p.learn(first)
+		p.learned = p.ctx.Err() == nil
+	}
+	return p.ctx.Err()
+}
+
+// learn finds out how the peer shows that it has understood.
+func (p *peerJudge) learn(first *endpoint) {
+	p.word = "ask-first"
+	asked := time.Duration(-time.Hour)
+	p.prints = p.PeerExec != "" && p.await(2*p.ProbeTimeout, func() bool {
+		if p.clock-asked > p.ProbeTimeout/4 {
+			asked = p.clock
+			p.say(first, p.word)
+		}
+		return p.saw(p.word)
+	})
+	if p.prints {
+		p.say(p.bystander, "nobody's")
+		p.await(2*step, func() bool { return p.saw("nobody's") })
+		p.hearsAll = p.saw("nobody's")
+		p.await(2*p.ProbeTimeout, func() bool { return p.interval > 0 })
+	} else if !p.await(learnTime, func() bool { return p.interval > 0 }) {
+		p.Log(fmt.Sprintf("%v neither prints messages nor has broadcast for %v: only its keep-alives are watched", p.peer, learnTime))
+	}
+}
+
+func (p *peerJudge) say(from *endpoint, text string) {
+	from.socket.Send(p.address, hostile.Vanilla(text))
+}
+
+// look reads what the peer has printed, and whether it keeps alive and broadcasts.
+func (p *peerJudge) look() {
+	p.output.Lock()
+	text := p.output.text
+	p.output.text = nil
+	total := p.output.printed
+	p.output.Unlock()
+	if len(text) > 0 {
+		p.printed = append(p.printed, text...)
+	}
+	if p.joining {
+		return
+	}
+	if i := bytes.Index(p.printed, []byte(never)); i >= 0 {
+		p.suspectPrinted(string(p.printed[i:min(len(p.printed), i+tokenSize)]))
+	}
+	if p.forged != "" && p.saw(p.forged) {
+		p.suspectRecent(Strayed, "it hears one whom only forged directories name")
+	}
+	if total > printedMost+printedMore*int(p.result.Bytes-p.bytesBefore) {
+		p.suspectRecent(Spilled, fmt.Sprintf("it printed %d bytes, though only %d came in", total, p.result.Bytes-p.bytesBefore))
+	}
+	if p.fresh != nil && p.fresh.joined {
+		if p.prints && p.saw(p.word) || p.fresh.heard > 0 || !p.prints && p.interval == 0 {
+			p.fresh.rest = p.now
+			p.fresh, p.forged = nil, ""
+			p.answered()
+		} else if p.prints && (p.spoken.IsZero() || p.now.Sub(p.spoken) > p.ProbeTimeout/4) {
+			p.spoken = p.now
+			p.say(p.fresh, p.word)
+		}
+	}
+	if n := len(p.printed); n > 1<<16 {
+		p.printed = p.printed[n-1<<12:]
+	}
+	if p.gone != 0 && p.clock-p.gone > p.ProbeTimeout {
+		p.suspectSlow(fmt.Sprintf("%v is not in its server's directory any more: it sends no keep-alives", p.peer), removeTime+p.ProbeTimeout)
+	}
+	if p.interval > 0 && !p.asking && p.clock-p.last > p.limit() {
+		p.suspectSlow(fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.limit().Round(time.Millisecond), p.interval.Round(time.Millisecond)), p.limit())
+	}
+}
+
+// suspectSlow blames what was sent since what is missing was last there, and before.
+func (p *peerJudge) suspectSlow(why string, since time.Duration) {
+	p.suspectThese(Hung, why, func(_ int, x *sentShot) bool { return p.now.Sub(x.at) < 2*since })
+	if p.suspect != nil {
+		p.suspect.hold = since + p.ProbeTimeout
+	}
+}
+
+const (
+	printedMost = 32 << 10 // bytes that a peer may print of itself
+	printedMore = 16       // and for each byte that came in
+)
 
 // limit is the time within which it must broadcast.
-func (p *targetPeer) limit(m *mesh) time.Duration { return p.interval + p.interval/2 + m.timeout }
+func (p *peerJudge) limit() time.Duration { return 3*p.interval + 2*p.ProbeTimeout }
 
-// awaitBroadcasts waits for two broadcasts of a peer: the second at least comes after
-// all that it was sent before.
-func (m *mesh) awaitBroadcasts(p *targetPeer) {
-	first := m.canaries[0].heardFrom(p.entry.Name).times
-	m.await(p.interval+p.limit(m), func() bool { return m.canaries[0].heardFrom(p.entry.Name).times >= first+2 })
-	time.Sleep(settle)
+func (p *peerJudge) saw(word string) bool { return bytes.Contains(p.printed, []byte(word)) }
+
+// suspectPrinted blames the datagram that a text stood in.
+func (p *peerJudge) suspectPrinted(text string) {
+	p.suspectThese(Spilled, fmt.Sprintf("it printed %q, a message that it must drop", text), func(_ int, x *sentShot) bool {
+		return bytes.Contains(x.Datagram, []byte(text))
+	})
+	if p.suspect != nil && len(p.suspect.shots) == 0 {
+		p.suspect.shots = p.suspect.more
+	}
 }
 
-// learnTime is how long a peer is listened to for its broadcasts: three intervals and some.
-const learnTime = 15 * time.Second
-
-// measureInterval waits for two of a peer's broadcasts to tell its interval; 0: it has not
-// sent them, or is not in the directory any more.
-func (m *mesh) measureInterval(e wire.Entry) time.Duration {
-	heard := func() heardMessages { return m.canaries[0].heardFrom(e.Name) }
-	first := heard().times
-	m.await(learnTime, func() bool { return heard().times >= first+2 || !m.canaries[0].sees(e) })
-	if v := heard(); v.times >= first+2 {
-		return v.gap
+func (p *peerJudge) hung() (Kind, string) {
+	switch {
+	case p.prints:
+		return Hung, fmt.Sprintf("it does not print what a member says to it within %v", 2*p.ProbeTimeout)
+	case p.fresh != nil && p.heard > p.heardBy:
+		return Deaf, fmt.Sprintf("it broadcasts to others, but not to %v, whom a directory named to it", p.fresh.entry)
 	}
-	return 0
+	return Hung, fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.limit().Round(time.Millisecond), p.interval.Round(time.Millisecond))
 }
 
-// checkPeer says what is wrong with a peer, that had been heard before, times
-// by the first canary, and whose last judgement was at since. With watch a second
-// newcomer has the last word: something may have kept the peer from the first.
-func (m *mesh) checkPeer(p *targetPeer, before heardMessages, since time.Time, watch bool) (Kind, string) {
-	kind, why := m.checkNewcomer(p)
-	if kind != "" && watch {
-		kind, why = m.checkNewcomer(p)
+// settled waits for a broadcast where directories were sent: what was believed shows then. And
+// one whom only forged directories name has his say.
+func (p *peerJudge) settled() bool {
+	if p.fired == len(p.sent) || len(p.timed) > 0 {
+		return len(p.timed) == 0
 	}
-	if kind != "" || m.stale || p.interval == 0 {
-		return kind, why
-	}
-	m.catchUp()
-	spent := time.Since(since)
-	times := m.canaries[0].heardFrom(p.entry.Name).times - before.times
-	if due := int(spent/p.interval) + spare; times > due {
-		due = m.idleMessages(p, spent) + spare // its interval was measured once, on a machine that may have been busy
-		if times > due {
-			return Amplified, fmt.Sprintf("%v sent %d messages where %d were due", p.entry, times, due)
+	fresh := p.sent[min(p.fired, len(p.sent)):]
+	directories := slices.ContainsFunc(fresh, func(x sentShot) bool { return len(x.Datagram) > 1 && x.Datagram[0] == byte(core.TypeDirectory) })
+	if p.waiting == 0 {
+		p.waiting, p.heardBy = p.clock, p.heard
+		if p.prints && directories && !p.hearsAll {
+			p.words++
+			p.forged = fmt.Sprintf("forged-%d", p.words)
+			p.say(p.bystander, p.forged)
 		}
 	}
-	return "", ""
+	if directories && p.interval > 0 && p.heard == p.heardBy && p.clock-p.waiting < p.interval+p.interval/4 {
+		return false
+	}
+	p.fired, p.waiting = len(p.sent), 0
+	return true
 }
 
-// checkNewcomer says what is wrong with how a peer receives a newcomer.
-func (m *mesh) checkNewcomer(p *targetPeer) (Kind, string) {
-	g, err := m.newcomer()
-	if err != nil || g == nil {
-		return "", "" // the server's business
+func (p *peerJudge) ask() bool {
+	if p.fresh != nil && p.clock-p.born > p.ProbeTimeout && p.prints { // something may have kept it from this one
+		p.fresh.rest, p.fresh = p.now, nil
 	}
-	defer m.retire(g)
-	if !m.await(m.timeout, func() bool { return closed(g.joined) }) {
-		return "", ""
-	}
-	if !g.sees(p.entry) {
-		if m.machineAtFault() { // nobody can bring a peer back that the machine had removed
-			m.stale = true
-			return "", ""
+	if p.fresh == nil {
+		i := slices.IndexFunc(p.probers, func(q *endpoint) bool {
+			return p.now.Sub(q.rest) > removeTime && !holds(p.members[0].view, q.entry) && !p.members[0].view.Contains(q.entry)
+		})
+		if i < 0 {
+			return false
 		}
-		return Hung, fmt.Sprintf("%v is not in its server's directory any more: it sends no keep-alives", p.entry)
+		p.fresh = p.probers[i]
+		p.fresh.joined, p.fresh.view, p.fresh.heard, p.fresh.rest = false, nil, 0, time.Time{}
+		p.words++
+		p.word, p.heardBy = fmt.Sprintf("ask-%d", p.words), p.heard
+		p.spoken, p.born = time.Time{}, p.clock
 	}
-	if p.interval == 0 {
-		return "", ""
+	if p.now.Sub(p.fresh.rest) > p.ProbeTimeout/4 {
+		p.fresh.rest = p.now
+		p.toServer(p.fresh, hostile.BirthOf(p.fresh.entry))
 	}
-	started := time.Now()
-	limit := p.limit(m)
-	if !m.await(limit, func() bool { return g.heardFrom(p.entry.Name).times > 0 }) && !m.over() {
-		if m.canaries[0].heardFrom(p.entry.Name).last.After(started) {
-			return Deaf, fmt.Sprintf("%v broadcasts to others, but not to %v, whom a directory named to it", p.entry, g.entry)
+	return true
+}
+
+func (p *peerJudge) received(k packet) {
+	switch {
+	case k.from != p.address:
+	case k.to == p.bystander || k.to == p.sources[hostile.FromStranger]:
+		p.suspectRecent(Strayed, fmt.Sprintf("the target sent %q to %v, whom no true directory names", head(k.data), k.to.socket.Addr()))
+	case k.to.entry.Name != 0:
+		k.to.heard++
+		if k.to == p.members[0] {
+			if p.heard++; p.heard == 1 {
+				p.came = p.clock
+			} else if p.heard == 3 && p.interval == 0 {
+				p.interval = max((p.clock-p.came)/2, step)
+			}
+			p.last = p.clock
 		}
-		return Hung, fmt.Sprintf("%v has not broadcast for %v, though its interval is %v", p.entry, limit.Round(time.Millisecond), p.interval.Round(time.Millisecond))
+		if due := int(p.now.Sub(p.trial.born)/max(p.interval, step)) + keptWords; p.heard > 2*due {
+			p.suspectRecent(Amplified, fmt.Sprintf("%v sent %d messages where %d were due", p.peer, p.heard, due))
+		}
 	}
-	return "", ""
 }
 
-// spare is how many messages more than a time has intervals may come in it.
-const spare = 3
-
-// idleMessages is how many messages a peer sends in a time in which it is sent nothing hostile.
-// What it tells of the interval is remembered.
-func (m *mesh) idleMessages(p *targetPeer, d time.Duration) int {
-	m.catchUp()
-	first := m.canaries[0].heardFrom(p.entry.Name).times
-	pause(m.ctx, d)
-	m.catchUp()
-	n := m.canaries[0].heardFrom(p.entry.Name).times - first
-	if n > 1 {
-		p.interval = min(p.interval, d/time.Duration(n))
+func (p *peerJudge) listed(q *endpoint, all wire.Entries) {
+	if q != p.members[0] {
+		return
 	}
-	return n
+	if all.Contains(p.peer) {
+		p.gone = 0
+	} else if p.gone == 0 && (p.process == nil || waited(p.process)-p.waits[0] < lateBeat/4) && p.now.Sub(p.missed) > excuseTime {
+		p.gone = p.clock
+	}
 }
+
+// expecting says that what was sent may still show in keep-alives or broadcasts that do not come.
+func (p *peerJudge) expecting() bool {
+	return !p.plain && len(p.sent) > 0 && p.now.Sub(p.sent[len(p.sent)-1].at) < max(p.limit(), removeTime)+2*p.ProbeTimeout
+}
+
+// told takes note of a directory that is the peer's server's: what it names others for a while.
+func (p *peerJudge) told() { p.last = p.clock }

@@ -2,55 +2,125 @@ package campaign
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
-	"p2plocal/fuzz/send"
+	"p2plocal/core"
+	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
+
+// Kind is the class of a finding.
+type Kind string
+
+const (
+	Died      Kind = "died"      // the target's process ended, or one of its own peers'
+	Hung      Kind = "hung"      // the target answers nobody any more, or lets no fresh peer in
+	Slow      Kind = "slow"      // it answers too late
+	Removed   Kind = "removed"   // a live peer is missing from the directory
+	Deaf      Kind = "deaf"      // a peer does not broadcast to whom a directory named to it
+	Poisoned  Kind = "poisoned"  // the target sends what is no directory
+	Amplified Kind = "amplified" // the same directory again, though nothing has changed, and more bytes than came in
+	Leaked    Kind = "leaked"    // the target's memory, descriptors or goroutines grow
+	Ghost     Kind = "ghost"     // one who is silent, or never was born, is in the directory
+	Strayed   Kind = "strayed"   // the target sends to a place that has asked for nothing
+	Spilled   Kind = "spilled"   // a peer prints what it must drop, or much more than has come in
+	Miscount  Kind = "miscount"  // the target's own counters do not add up to what was sent
+)
+
+// Finding is one way in which the target did not survive.
+type Finding struct {
+	Kind  Kind           `json:"kind"`
+	Case  string         `json:"case"` // of the first datagram left
+	What  string         `json:"what"`
+	Shots []hostile.Shot `json:"-"`
+	Count int            `json:"datagrams"` // different ones, beside those that bring a silent member in
+	Bytes int            `json:"bytes"`
+	Times int            `json:"times"`          // that it was found
+	Also  []string       `json:"also,omitempty"` // cases that have the same cause
+	Seen  float64        `json:"seen_s"`         // seconds from the campaign's start until it was first seen
+	After float64        `json:"after_s"`        // seconds from the campaign's start until it was narrowed down
+	Ports uint16         `json:"ports"`          // that it wants again
+	File  string         `json:"file,omitempty"`
+}
+
+// hostile are the shots beside those that bring a silent member in.
+func (f *Finding) hostile() []hostile.Shot {
+	some := slices.DeleteFunc(slices.Clone(f.Shots), func(s hostile.Shot) bool { return s.Case == leadCase })
+	if len(some) == 0 {
+		return f.Shots
+	}
+	return some
+}
+
+func (f *Finding) count() {
+	seen := map[string]bool{}
+	for _, s := range f.hostile() {
+		if key := string(s.Datagram); !seen[key] || f.Shots[0].Case != leadCase {
+			seen[key] = true
+			f.Count++
+			f.Bytes += len(s.Datagram)
+		}
+	}
+}
+
+// sameCause says that two findings have the same effect, and the datagrams that they were
+// narrowed down to the same types, or those of one datagram the same length.
+func (f *Finding) sameCause(g *Finding) bool {
+	if f.Kind != g.Kind || f.Kind == Died && ending(f.What) != ending(g.What) {
+		return false
+	}
+	return slices.Equal(f.types(), g.types()) || f.Count == 1 && g.Count == 1 && f.Bytes == g.Bytes
+}
+
+// ending is how a process ended, without what it said.
+func ending(what string) string {
+	what, _, _ = strings.Cut(what, ", ")
+	return what
+}
+
+// types are those that the datagrams claim.
+func (f *Finding) types() (all []core.Type) {
+	for _, s := range f.hostile() {
+		all = append(all, claimed(s.Datagram))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
 
 // Tally is what one mode or one group of cases came to.
 type Tally struct {
 	What     string `json:"what"`
 	Batches  int    `json:"batches"`
-	Sent     uint64 `json:"sent"`    // datagrams that the kernel took
-	Dropped  uint64 `json:"dropped"` // of all that were sent to the target meanwhile, those that the kernel threw away
+	Sent     uint64 `json:"sent"` // datagrams
 	Bytes    uint64 `json:"bytes"`
-	Answers  uint64 `json:"answers"` // datagrams from the server to canaries and probes
 	Skipped  int    `json:"skipped"` // datagrams that there is no socket to send from
 	Findings int    `json:"findings"`
-
-	Firing time.Duration `json:"firing_ns"` // the time that sending took, pauses of the cases included
 }
 
-// Delivered is how many datagrams reached the target's socket, at least: among
-// those that the kernel threw away may have been others'.
-func (t *Tally) Delivered() uint64 { return t.Sent - min(t.Sent, t.Dropped) }
-
-// Rate is datagrams sent per second of sending.
-func (t *Tally) Rate() float64 { return float64(t.Sent) / max(t.Firing.Seconds(), 1e-9) }
-
-func (t *Tally) add(before, after measures) {
+func (t *Tally) add(b batch) {
 	t.Batches++
-	t.Sent += after.counts.Sent - before.counts.Sent
-	t.Bytes += after.counts.Bytes - before.counts.Bytes
-	t.Answers += after.answers - min(before.answers, after.answers)
-	t.Firing += after.firing - before.firing
-	t.Dropped += after.drops - min(before.drops, after.drops)
+	t.Skipped += b.skipped
 }
 
 // Result is what a campaign came to.
 type Result struct {
 	Seed     uint64        `json:"seed"`
-	Ports    uint16        `json:"ports"` // as used
-	Next     int           `json:"next"`  // the batch to go on from
-	Left     int           `json:"left"`  // batches of the replay and the catalogue that were not sent
+	Ports    uint16        `json:"ports"`   // as used
+	Missing  []string      `json:"missing"` // what was not begun
 	Elapsed  time.Duration `json:"elapsed_ns"`
-	Total    send.Counts   `json:"total"` // all that was sent, trials included
+	Sent     uint64        `json:"sent"` // datagrams, trials included
+	Bytes    uint64        `json:"bytes"`
+	Dropped  uint64        `json:"dropped"`  // of all that was sent to the target, what the kernel threw away
+	Delivery bool          `json:"delivery"` // the kernel tells
+	Flooding time.Duration `json:"flooding_ns"`
+	Flood    uint64        `json:"flood"`           // datagrams sent in that time
+	Taken    uint64        `json:"flood_delivered"` // less those that the kernel then threw away
 	Tallies  []*Tally      `json:"tallies"`
-	Findings []Finding     `json:"findings"`
+	Findings []*Finding    `json:"findings"`
 	Restarts int           `json:"restarts"`
-	Delivery bool          `json:"delivery"` // the kernel tells what it dropped
-	Usage    target.Usage  `json:"usage"`    // the most of all processes that the campaign started
+	Usage    target.Usage  `json:"usage"` // the most of all processes that the campaign started
 }
 
 func (r *Result) tally(what string) *Tally {
@@ -62,6 +132,27 @@ func (r *Result) tally(what string) *Tally {
 	r.Tallies = append(r.Tallies, &Tally{What: what})
 	return r.Tallies[len(r.Tallies)-1]
 }
+
+// Batches are those of all modes.
+func (r *Result) Batches() (n int) {
+	for _, t := range r.Tallies {
+		n += t.Batches
+	}
+	return n
+}
+
+// Skipped is how many datagrams there was no socket to send from.
+func (r *Result) Skipped() (n int) {
+	for _, t := range r.Tallies {
+		n += t.Skipped
+	}
+	return n
+}
+
+const (
+	memoryGrown      = 24 << 20 // bytes that a sound target's caches stay below
+	descriptorsGrown = 32
+)
 
 // grown says what a process has too much more of than at first.
 func grown(u, first target.Usage) string {

@@ -1,52 +1,408 @@
 package campaign
 
 import (
-	"context"
-	"net/netip"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
 	"time"
 
 	"p2plocal/core"
-	"p2plocal/core/udp"
+	"p2plocal/core/wire"
+	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
 
-// served is one of core's machines on a socket of its own.
-type served struct {
-	socket *udp.Socket
-	stop   context.CancelFunc
-	done   chan struct{}
+// serverJudge watches a server. Its questions are births repeated by members, each of
+// which a server answers with a directory to that one port, or where it does not,
+// births of fresh peers; some of those come in any case.
+type serverJudge struct {
+	*trial
+	newcomersOnly bool
+	asker         *endpoint     // of the question
+	fresh         *endpoint     // a newcomer that waits to be let in
+	freshAt       time.Duration // when it was born
+	lastFresh     time.Duration // when one was let in
+	repeats       int           // bytes of directories that nobody had asked for and that said nothing new
+	freshSent     int           // of sent, what was sent before
+	freshMark     uint64        // that must be read before it is said not to be let in
+	letIn         int           // of sent, what was sent before the last that was let in
 }
 
-// serve runs the machine that is made for the socket's address.
-func serve(addr netip.AddrPort, machine func(netip.AddrPort) (core.Machine, error)) (*served, error) {
-	u, err := target.ListenAgain(addr)
-	if err != nil {
-		return nil, err
-	}
-	socket, err := udp.Adopt(u, udp.ReadBuffer)
-	if err != nil {
-		return nil, err
-	}
-	m, err := machine(socket.Addr())
-	if err != nil {
-		socket.Close()
-		return nil, err
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	s := &served{socket, stop, make(chan struct{})}
-	go func() { socket.Serve(ctx, m); close(s.done) }()
-	return s, nil
+const (
+	typeDirectory = core.TypeDirectory
+	restTime      = 105 * time.Millisecond // a server answers a repeated birth once in 100 ms
+	freshInterval = 250 * time.Millisecond
+)
+
+// ownPeer is one of the server's own implementation.
+type ownPeer struct {
+	entry   wire.Entry
+	process target.Program
+	seen    bool
 }
 
-// leave ends the machine.
-func (s *served) leave() {
-	s.stop()
-	<-s.done
+// claim is what keeps an entry in the directory.
+type claim struct {
+	batch *openBatch
+	last  time.Duration // on the clock, when its last birth had been taken
+	gone  time.Duration // since when it is not in the directory; 0: it is
 }
 
-// newLocalServer runs core's own server, in this process: that of a peer under attack.
-func newLocalServer(addr netip.AddrPort) (*served, error) {
-	return serve(addr, func(addr netip.AddrPort) (core.Machine, error) {
-		return core.NewDirectory(core.DirectoryConfig{Addr: addr, Timing: core.DefaultTiming()}, time.Now())
+// sign is a sign of life that the target may not have taken yet.
+type sign struct {
+	entry wire.Entry // Port 0: a keep-alive
+	batch *openBatch
+	index int // of sent, behind it
+}
+
+// join starts the server's own peers and finds out whether it answers repeated births to
+// whoever repeats them alone.
+func (s *serverJudge) join() error {
+	if s.PeerExec != "" {
+		for i := range s.own {
+			o := &s.own[i]
+			var err error
+			if o.process, err = s.startPeer(o.entry); err != nil {
+				return err
+			}
+			if !s.await(startTimeout, func() bool { return s.members[0].view.Contains(o.entry) || o.process.Ended() != "" }) || o.process.Ended() != "" {
+				return fmt.Errorf("%q was not born as %v at %v: %s", s.PeerExec, o.entry, s.server, o.process.Ended())
+			}
+		}
+	}
+	first := s.members[0]
+	s.await(5*step, func() bool { return false })
+	for _, p := range s.members {
+		p.asked = 0
+	}
+	first.waits, first.asked = true, 1
+	s.toServer(first, hostile.BirthOf(first.entry))
+	s.newcomersOnly = !s.await(s.ProbeTimeout, func() bool { return !first.waits })
+	s.await(2*step, func() bool { return s.repeats > 0 })
+	if s.repeats > 0 {
+		s.newcomersOnly = true
+	}
+	s.repeats = 0
+	return nil
+}
+
+func (s *serverJudge) settled() bool { return true }
+
+func (s *serverJudge) ask() bool {
+	if s.asking || s.newcomersOnly {
+		return (s.asking || s.fresh == nil) && (s.clock-s.askedAt > s.ProbeTimeout/2 || !s.asking) && s.bear()
+	}
+	p := s.members[0]
+	for _, o := range s.members {
+		if o.rest.Before(p.rest) {
+			p = o
+		}
+	}
+	if s.now.Sub(p.rest) < restTime {
+		return false
+	}
+	p.rest, p.asked = s.now, min(p.asked+1, 2)
+	if !s.plain {
+		s.repeats = 0
+	}
+	s.asker = p
+	s.toServer(p, hostile.BirthOf(p.entry))
+	return true
+}
+
+// bear has a fresh peer born, or born again while it waits.
+func (s *serverJudge) bear() bool {
+	if s.fresh == nil {
+		i := slices.IndexFunc(s.probers, func(p *endpoint) bool {
+			return s.now.Sub(p.rest) > removeTime && !s.members[0].view.Contains(p.entry) && !holds(s.members[0].view, p.entry)
+		})
+		if i < 0 {
+			return false
+		}
+		s.fresh, s.freshAt, s.freshSent, s.freshMark = s.probers[i], s.clock, len(s.sent), 0
+		s.fresh.joined, s.fresh.view, s.fresh.rest = false, nil, time.Time{}
+	}
+	if s.now.Sub(s.fresh.rest) < restTime {
+		return true
+	}
+	s.fresh.rest, s.fresh.asked = s.now, min(s.fresh.asked+1, 4)
+	s.toServer(s.fresh, hostile.BirthOf(s.fresh.entry))
+	return true
+}
+
+// holds says that somebody else has an entry's name or port.
+func holds(all wire.Entries, x wire.Entry) bool {
+	for e := range all.Each() {
+		if e != x && (e.Name == x.Name || e.Port == x.Port) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *serverJudge) look() {
+	if s.joining {
+		return
+	}
+	for i := range s.own {
+		if o := &s.own[i]; o.process != nil && o.process.Ended() != "" {
+			s.suspectRecent(Died, fmt.Sprintf("its own peer %v: %s", o.entry, o.process.Ended()))
+		}
+	}
+	if s.now.After(s.paused) && s.clock-s.lastFresh > freshInterval && !s.newcomersOnly {
+		s.bear()
+	}
+	switch {
+	case s.fresh == nil:
+	case s.fresh.joined:
+		s.fresh, s.lastFresh, s.letIn = nil, s.clock, s.freshSent
+		if s.freshSent >= s.asks {
+			s.answered()
+		}
+	case holds(s.members[0].view, s.fresh.entry): // somebody else got its name or port
+		s.fresh = nil
+	case s.now.After(s.paused) && s.clock-s.freshAt > s.patience():
+		if s.freshMark == 0 {
+			s.marked()
+			s.freshMark = s.marks
+		} else if s.passed() {
+			s.suspectThese(Hung, fmt.Sprintf("it answers, but a fresh peer, %v, was not let in within %v", s.fresh.entry, s.patience()), func(i int, _ *sentShot) bool {
+				return i >= s.letIn
+			})
+		}
+	case s.now.Sub(s.fresh.rest) > s.ProbeTimeout/2:
+		s.bear()
+	}
+}
+
+// patience is for how long a fresh peer is waited for.
+func (s *serverJudge) patience() time.Duration {
+	if s.plain {
+		return 2 * s.ProbeTimeout
+	}
+	return 2*s.ProbeTimeout + removeTime
+}
+
+func (s *serverJudge) hung() (Kind, string) {
+	return Hung, fmt.Sprintf("neither members nor a fresh peer were answered within %v", 2*s.ProbeTimeout)
+}
+
+// received is what comes to others than members and probers, or not from the server.
+func (s *serverJudge) received(p packet) {
+	if p.from == s.address && (p.to == s.bystander || p.to == s.sources[hostile.FromStranger]) {
+		s.suspectRecent(Strayed, fmt.Sprintf("the target sent %x to %v, which had asked for nothing", head(p.data), p.to.socket.Addr()))
+	}
+}
+
+// repeated counts a directory that said nothing new to one who had not asked.
+func (t *trial) repeated(size int) {
+	s, ok := t.judge.(*serverJudge)
+	if !ok {
+		return
+	}
+	s.repeats += size
+	from := min(s.before, len(s.sent))
+	in := 0
+	if s.plain {
+		from = 0
+	}
+	for _, x := range s.sent[from:] {
+		in += len(x.Datagram)
+	}
+	if !s.plain || len(s.sent) > 1 { // what is large must not hide what is small: narrowing finds what it was
+		in = min(in, 16)
+	}
+	if len(s.sent) > from && float64(s.repeats) > s.Amplification*float64(in) {
+		s.suspectRecent(Amplified, fmt.Sprintf("%d bytes drew %d bytes of directories that said nothing new", in, s.repeats))
+	}
+}
+
+// note keeps what a datagram is a sign of life of.
+func (t *trial) note(shot hostile.Shot, o *openBatch) {
+	m, err := wire.Parse(shot.Datagram)
+	switch p, ok := t.judge.(*peerJudge); {
+	case ok && err == nil && m.Type == typeDirectory && shot.From == hostile.FromServer:
+		p.told()
+	case err != nil || ok:
+	case m.Type == core.TypeBirth && m.Entry.Port != t.server.Port():
+		t.signs = append(t.signs, sign{m.Entry, o, len(t.sent)})
+	case m.Type == core.TypeKeepAlive:
+		t.signs = append(t.signs, sign{wire.Entry{Name: m.Entry.Name}, o, len(t.sent)})
+	}
+}
+
+// confirm dates the signs of life that the target has taken, and forgets what drew nothing.
+func (t *trial) confirm() {
+	t.signs = slices.DeleteFunc(t.signs, func(x sign) bool {
+		if x.index <= t.acked {
+			t.date(x)
+		}
+		return x.index <= t.acked
 	})
+}
+
+func (t *trial) date(x sign) {
+	if x.entry.Port == 0 {
+		t.spoke[x.entry.Name] = t.clock
+		return
+	}
+	t.owners[x.entry] = &claim{batch: x.batch, last: t.clock}
+}
+
+// listed judges a directory.
+func (s *serverJudge) listed(p *endpoint, all wire.Entries) {
+	if p == s.asker && s.asking && !s.newcomersOnly {
+		s.asker = nil
+		s.answered()
+	}
+	s.checkMembers(p, all)
+	for e := range all.Each() {
+		if e.Port >= sparePort && e.Port < sparePort+spares || s.Exec != "" {
+			s.checkEntry(e)
+		}
+	}
+	if p == s.members[0] {
+		s.forget(p.view)
+	}
+}
+
+// forget lets go of those who have been gone for so long that no directory is late.
+func (s *serverJudge) forget(all wire.Entries) {
+	for e, c := range s.owners {
+		switch {
+		case all.Contains(e) || slices.ContainsFunc(s.signs, func(x sign) bool { return x.entry == e }):
+			c.gone = 0
+		case c.gone == 0:
+			c.gone = s.clock
+		case s.clock-c.gone > lateBeat:
+			delete(s.owners, e)
+		}
+	}
+}
+
+// checkMembers wants every live peer in a directory whose receiver has seen it before.
+func (s *serverJudge) checkMembers(p *endpoint, all wire.Entries) {
+	for i := range s.own {
+		if o := &s.own[i]; o.seen && !all.Contains(o.entry) && o.process.Ended() == "" && waited(o.process) < heartbeat/2 {
+			s.suspectRecent(Removed, fmt.Sprintf("its own live peer %v is not in the directory of %v", o.entry, p.entry))
+		} else {
+			o.seen = o.process != nil && p.joined && all.Contains(o.entry)
+		}
+	}
+	for _, m := range s.members {
+		i := slices.Index(p.seen, m.entry)
+		switch in := all.Contains(m.entry); {
+		case in && i < 0:
+			p.seen = append(p.seen, m.entry)
+		case in || i < 0 || !m.joined:
+		case s.excused():
+			m.joined, s.missed = false, s.now // it is born again
+			for _, q := range s.all {
+				q.seen = slices.DeleteFunc(q.seen, func(e wire.Entry) bool { return e == m.entry })
+			}
+			return
+		default:
+			s.suspectThese(Removed, fmt.Sprintf("the live peer %v is not in the directory of %v", m.entry, p.entry), func(_ int, x *sentShot) bool {
+				return s.now.Sub(x.at) < removeTime+lateBeat
+			})
+			if s.suspect != nil {
+				s.suspect.hold = ghostTime
+			}
+			return
+		}
+	}
+}
+
+// excused says that a removal may be this machine's fault: a member could not speak in
+// time, what it said was lost, or the target could not run.
+func (s *serverJudge) excused() bool {
+	if s.lost() {
+		return true
+	}
+	const fresh = 1200 * time.Millisecond // what it has heard of so lately it must not remove
+	return s.now.Sub(s.beatTaken) > fresh && (s.now.Sub(s.missed) < excuseTime || s.Host.Late(s.now.Add(-excuseTime)) > lateBeat/4 ||
+		s.process != nil && waited(s.process)-s.waits[0] > lateBeat/4)
+}
+
+// lost says that the kernel has thrown away what was for the target not long ago, after
+// which a patient server keeps the silent for longer.
+func (t *trial) lost() bool {
+	n, known := target.Drops(t.address)
+	if known && n > t.drops {
+		t.drops, t.dropped = n, t.now
+	}
+	return !t.dropped.IsZero() && t.now.Sub(t.dropped) < core.Patience*removeTime
+}
+
+// checkEntry wants a reason for an entry that is nobody's of ours.
+func (s *serverJudge) checkEntry(e wire.Entry) {
+	isIt := func(p *endpoint) bool { return p.entry == e }
+	if slices.ContainsFunc(s.members, isIt) || slices.ContainsFunc(s.probers, isIt) || slices.ContainsFunc(s.own[:], func(o ownPeer) bool { return o.entry == e }) {
+		return
+	}
+	c := s.owners[e]
+	if i := slices.IndexFunc(s.signs, func(x sign) bool { return x.entry == e }); i >= 0 && (c == nil || c.gone != 0) {
+		b := s.signs[i].batch
+		s.signs = slices.DeleteFunc(s.signs, func(x sign) bool { // what is listed has been taken
+			taken := x.batch == b && x.entry.Name == e.Name
+			if taken {
+				s.date(x)
+			}
+			return taken
+		})
+	}
+	for _, x := range s.signs {
+		if x.entry.Name == e.Name {
+			return // it may just have spoken
+		}
+	}
+	c = s.owners[e]
+	if c != nil && c.gone != 0 && s.clock-c.gone > 6*step {
+		s.blame(e, c.batch, fmt.Sprintf("%v has come back into the directory without a birth", e))
+		return
+	}
+	if c == nil {
+		if !s.lost() {
+			s.blame(e, nil, fmt.Sprintf("%v is in the directory, though nothing that was sent is its birth", e))
+		}
+		return
+	}
+	if silent := s.clock - max(c.last, s.spoke[e.Name]); silent > ghostTime && !s.lost() {
+		s.blame(e, c.batch, fmt.Sprintf("%v is in the directory, though silent for %.1f s", e, silent.Seconds()))
+	}
+}
+
+// blame suspects what names an entry, or is of the batch that has brought it in.
+func (s *serverJudge) blame(e wire.Entry, b *openBatch, why string) {
+	name := []byte{byte(e.Name)}
+	port := binary.LittleEndian.AppendUint16(nil, e.Port)
+	s.suspectThese(Ghost, why, func(_ int, x *sentShot) bool {
+		if b != nil {
+			return x.batch == b
+		}
+		return bytes.Contains(x.Datagram, name) && (bytes.Contains(x.Datagram, port) || b == nil && len(x.Datagram) < heavy)
+	})
+	if s.suspect != nil {
+		s.suspect.lead = slices.ContainsFunc(s.suspect.shots, func(x hostile.Shot) bool { return x.Case == leadCase })
+	}
+}
+
+// expecting says that somebody silent is still in the directory.
+func (s *serverJudge) expecting() bool {
+	switch {
+	case s.plain && s.wants.kind == Hung:
+		if s.fresh == nil && s.letIn < len(s.sent) && !s.asking {
+			s.bear()
+		}
+		return s.letIn < len(s.sent)
+	case s.plain && s.wants.kind != Ghost:
+		return false
+	}
+	for _, c := range s.owners {
+		if c.gone == 0 {
+			return true
+		}
+	}
+	return false
 }

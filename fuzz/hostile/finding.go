@@ -24,20 +24,36 @@ type Shot struct {
 	Comment  string
 }
 
+// Setup is what a findings file's first line says of how it came about, so that it can be sent again.
+type Setup struct {
+	As       string `json:"as"`
+	Target   string `json:"target"`
+	Peer     string `json:"peer,omitempty"`
+	Exec     string `json:"exec,omitempty"`
+	PeerExec string `json:"peer_exec,omitempty"`
+	Ports    uint16 `json:"ports"`
+}
+
 type shotLine struct {
+	Setup        *Setup  `json:"setup,omitempty"` // nothing else is in its line
 	OffsetMicros int64   `json:"offset_us"`
-	Hex          *string `json:"hex"`
+	Hex          *string `json:"hex,omitempty"`
 	From         string  `json:"from,omitempty"` // a stranger where there is none
 	Case         string  `json:"case,omitempty"`
 	Comment      string  `json:"comment,omitempty"`
 }
 
-// WriteShots writes one JSON line a datagram.
-func WriteShots(w io.Writer, shots []Shot) error {
+// WriteShots writes one JSON line for the setup, if there is one, and one a datagram.
+func WriteShots(w io.Writer, setup Setup, shots []Shot) error {
 	e := json.NewEncoder(w)
+	if setup != (Setup{}) {
+		if err := e.Encode(map[string]Setup{"setup": setup}); err != nil {
+			return err
+		}
+	}
 	for _, s := range shots {
 		digits := hex.EncodeToString(s.Datagram)
-		if err := e.Encode(shotLine{s.At.Microseconds(), &digits, origins[s.From], s.Case, s.Comment}); err != nil {
+		if err := e.Encode(shotLine{nil, s.At.Microseconds(), &digits, origins[s.From], s.Case, s.Comment}); err != nil {
 			return err
 		}
 	}
@@ -53,7 +69,7 @@ const (
 )
 
 // ReadShots reads what WriteShots wrote. An error names the line.
-func ReadShots(r io.Reader) (shots []Shot, err error) {
+func ReadShots(r io.Reader) (setup Setup, shots []Shot, err error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, longestLine)
 	last := time.Duration(0)
@@ -66,32 +82,36 @@ func ReadShots(r io.Reader) (shots []Shot, err error) {
 		d := json.NewDecoder(bytes.NewReader(lines.Bytes()))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&l); err != nil {
-			return nil, fmt.Errorf("line %d: %s, want a JSON object such as {\"offset_us\":0,\"hex\":\"c300\"}", n, wrongJSON(err))
+			return setup, nil, fmt.Errorf("line %d: %s, want a JSON object such as {\"offset_us\":0,\"hex\":\"c300\"}", n, wrongJSON(err))
 		}
 		if _, err := d.Token(); err != io.EOF {
-			return nil, fmt.Errorf("line %d: something follows the datagram, want one JSON object a line", n)
+			return setup, nil, fmt.Errorf("line %d: something follows the datagram, want one JSON object a line", n)
+		}
+		if l.Setup != nil && l.Hex == nil && n == 1 {
+			setup = *l.Setup
+			continue
 		}
 		if l.Hex == nil {
-			return nil, fmt.Errorf("line %d: no hex, want a datagram's, \"\" for one of no bytes", n)
+			return setup, nil, fmt.Errorf("line %d: no hex, want a datagram's, \"\" for one of no bytes", n)
 		}
 		b, err := hex.DecodeString(*l.Hex)
 		if err != nil || len(b) > core.MaxDatagram {
-			return nil, fmt.Errorf("line %d: hex %.40q of %d digits is no datagram", n, *l.Hex, len(*l.Hex))
+			return setup, nil, fmt.Errorf("line %d: hex %.40q of %d digits is no datagram", n, *l.Hex, len(*l.Hex))
 		}
 		if l.OffsetMicros < last.Microseconds() || l.OffsetMicros > longestReplay {
-			return nil, fmt.Errorf("line %d: offset_us %d, want %d to %d", n, l.OffsetMicros, last.Microseconds(), int64(longestReplay))
+			return setup, nil, fmt.Errorf("line %d: offset_us %d, want %d to %d", n, l.OffsetMicros, last.Microseconds(), int64(longestReplay))
 		}
 		last = time.Duration(l.OffsetMicros) * time.Microsecond
 		from := slices.Index(origins[:], l.From)
 		if from < 0 {
-			return nil, fmt.Errorf("line %d: from %.40q, want none or one of %s", n, l.From, strings.Join(origins[1:], ", "))
+			return setup, nil, fmt.Errorf("line %d: from %.40q, want none or one of %s", n, l.From, strings.Join(origins[1:], ", "))
 		}
 		shots = append(shots, Shot{last, b, Origin(from), l.Case, l.Comment})
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return nil, fmt.Errorf("line %d: longer than %d bytes, and so no datagram", n, longestLine)
+		return setup, nil, fmt.Errorf("line %d: longer than %d bytes, and so no datagram", n, longestLine)
 	}
-	return shots, lines.Err()
+	return setup, shots, lines.Err()
 }
 
 // wrongJSON is an error of the decoder without Go's names.

@@ -15,7 +15,7 @@ func TestBadFindingsFileIsRefusedInPlainWords(t *testing.T) {
 		`{"offset_us":0,"hex":"0","x"`: "line 1: unexpected EOF, want a JSON object",
 		`{"offset_us":-1,"hex":""}`:    "line 1: offset_us -1, want 0",
 	} {
-		if _, err := ReadShots(strings.NewReader(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, _, err := ReadShots(strings.NewReader(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}

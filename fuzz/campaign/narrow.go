@@ -1,0 +1,156 @@
+package campaign
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"p2plocal/core/wire"
+	"p2plocal/fuzz/hostile"
+)
+
+// list is a source of some shots.
+type list struct {
+	shots []hostile.Shot
+	hold  time.Duration // on the clock, until the effect shows
+	flood bool
+	given bool
+}
+
+func (l *list) next(*trial) (batch, bool) {
+	if l.given {
+		return batch{}, false
+	}
+	l.given = true
+	b := batch{mode: "narrow", shots: l.shots, hold: l.hold, flood: l.flood, linger: true}
+	isLead := func(s hostile.Shot) bool { return s.Case == leadCase }
+	if rest := slices.DeleteFunc(slices.Clone(l.shots), isLead); len(rest) > 0 && len(rest) < len(l.shots) && rest[0].At == rest[len(rest)-1].At {
+		b.quiet = rest[0].At + 50*time.Millisecond // as when it was found
+	}
+	return b, true
+}
+
+func (l *list) done(*trial) bool { return l.given }
+
+// narrow reduces a finding, with a new target for each trial; false: what was suspected does
+// not come about again.
+func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
+	deadline := time.Now().Add(c.Narrow)
+	flood := len(s.shots) > 0 && c.plan.flooding(s.shots[0].Case)
+	fails := func(shots []hostile.Shot) bool {
+		t, err := c.begin(ctx)
+		if err != nil {
+			if t != nil {
+				t.end()
+			}
+			return false
+		}
+		t.plain, t.wants = true, s
+		c.result.Restarts++
+		got := t.run(&list{shots: shots, hold: s.hold, flood: flood})
+		t.end()
+		if got == nil || got.kind != s.kind {
+			return false
+		}
+		f.What = got.why
+		return true
+	}
+	if f.Shots = s.shots; !fails(f.Shots) {
+		if f.Shots = s.more; len(s.more) <= len(s.shots) || !fails(f.Shots) {
+			return false
+		}
+	}
+	if flood {
+		return true
+	}
+	stop := func() bool { return ctx.Err() != nil || time.Now().After(deadline) }
+	if !s.lead {
+		f.Shots = reduce(f.Shots, fails, stop)
+		return true
+	}
+	if cases := casesOf(f.Shots); len(cases) > 1 {
+		of := func(some []string) []hostile.Shot {
+			return slices.DeleteFunc(slices.Clone(f.Shots), func(x hostile.Shot) bool {
+				return x.Case != leadCase && !slices.Contains(some, x.Case)
+			})
+		}
+		f.Shots = of(reduce(cases, func(some []string) bool { return fails(of(some)) }, stop))
+	}
+	return true
+}
+
+func casesOf(shots []hostile.Shot) (cases []string) {
+	for _, x := range shots {
+		if x.Case != leadCase && !slices.Contains(cases, x.Case) {
+			cases = append(cases, x.Case)
+		}
+	}
+	return cases
+}
+
+// reduce is delta debugging (Zeller, Hildebrandt: Simplifying and Isolating
+// Failure-Inducing Input, 2002): a shortest list that still fails, in that nothing
+// can be left out, unless stop says that it has taken too long.
+func reduce[T any](all []T, fails func([]T) bool, stop func() bool) []T {
+	for parts := 2; len(all) > 1 && !stop(); {
+		smaller := false
+		size := (len(all) + parts - 1) / parts
+		for from := 0; from < len(all) && !stop(); from += size {
+			to := min(from+size, len(all))
+			part := slices.Clone(all[from:to])
+			rest := slices.Concat(all[:from], all[to:])
+			if fails(part) {
+				all, parts, smaller = part, 2, true
+				break
+			}
+			if parts > 2 && fails(rest) {
+				all, parts, smaller = rest, max(parts-1, 2), true
+				break
+			}
+		}
+		if !smaller {
+			if parts >= len(all) {
+				break
+			}
+			parts = min(2*parts, len(all))
+		}
+	}
+	return all
+}
+
+// look is what a datagram looks like but for its names and ports, of which only members' are
+// told from others: those that look alike have the same effect.
+func (c *campaign) look(s hostile.Shot) string {
+	const most = 12
+	d := s.Datagram
+	text := fmt.Sprintf("%d+%d", s.From, min(len(d), 2*most))
+	for i := 0; i < min(len(d), most); i += 2 {
+		w := uint16(d[i])
+		if i+1 < len(d) {
+			w = binary.LittleEndian.Uint16(d[i:])
+		}
+		isName := func(p *endpoint) bool { return uint16(p.entry.Name) == w }
+		isPort := func(p *endpoint) bool { return p.entry.Port == w }
+		switch {
+		case i == 0:
+			text += fmt.Sprintf(" %x", w)
+		case w < 0x7F && wire.Name(w).Valid():
+			text += " name"
+			if slices.ContainsFunc(c.members, isName) {
+				text += "-of-member"
+			}
+		case w >= 1024:
+			text += " port"
+			if w == c.server().Port() {
+				text += "-of-server"
+			} else if slices.ContainsFunc(c.members, isPort) {
+				text += "-of-member"
+			}
+		default:
+			text += fmt.Sprintf(" %x", w)
+		}
+	}
+	return text
+}

@@ -1,0 +1,470 @@
+package campaign
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/core/wire"
+	"p2plocal/fuzz/hostile"
+)
+
+// batch is what belongs together. Shots whose time is 0 go as soon as the target takes them.
+type batch struct {
+	mode, what string
+	shots      []hostile.Shot
+	skipped    int           // shots that there is no source for
+	hold       time.Duration // on the clock, after which it has had its consequences
+	quiet      time.Duration // from its start, in which nobody else speaks
+	flood      bool
+	linger     bool        // a peer is to broadcast before it is asked
+	names      []wire.Name // of the pool, that nobody may have
+	last       bool        // it wants all names, so it waits until nobody else does
+	tries      int         // that came to nothing
+}
+
+// source gives a trial its batches.
+type source interface {
+	next(t *trial) (batch, bool) // false: none now
+	done(t *trial) bool          // nor later
+}
+
+// dealer gives out names in turn.
+type dealer struct {
+	names []wire.Name
+	next  int
+}
+
+func (d *dealer) deal() wire.Name {
+	d.next++
+	return d.names[(d.next-1)%len(d.names)]
+}
+
+// plan is what a campaign sends: the replay, and then the catalogue and the random modes by
+// turns. It depends on the seed and on the ports alone.
+type plan struct {
+	c      *campaign
+	first  []batch
+	cases  []batch // the catalogue's that are not begun yet
+	listed int     // how many there were
+	random []string
+	dealt  map[string]int // batches of each random mode
+	turn   int
+	words  [][]byte // for mutation
+	free   map[wire.Name]time.Duration
+	pool   dealer // of the catalogue's names
+	silent dealer // likewise, of those who are to stay away
+	port   uint16 // the next from sparePort on
+	tokens int
+}
+
+const (
+	serverBatch = 8      // a server's cases of one datagram
+	peerBatch   = 32     // a peer's
+	randomBatch = 24     // datagrams of the random modes
+	leadCase    = "lead" // of what brings a silent member in
+	tokenSize   = 15
+)
+
+func (c *campaign) newPlan(t *trial) (*plan, error) {
+	p := &plan{c: c, dealt: map[string]int{}}
+	c.env = p.environment(&dealer{names: c.names.loose}, len(c.names.loose))
+	p.pool.names = c.names.pool
+	if err := c.env.Validate(); err != nil {
+		return nil, err
+	}
+	cases := c.env.Cases(c.Role)
+	for _, k := range cases {
+		if d := k.Steps[0].Datagram; len(d) < heavy {
+			p.words = append(p.words, d)
+		}
+	}
+	if len(c.Replay) > 0 {
+		b := batch{mode: "replay", what: c.Role.Prefix() + "replay", shots: c.Replay, linger: true}
+		p.sendable(&b)
+		p.first = append(p.first, b)
+	}
+	for _, mode := range c.Modes {
+		switch {
+		case mode == "catalogue" && c.Role == hostile.Server:
+			p.serverCases(cases)
+		case mode == "catalogue":
+			p.peerCases(cases, t.judge.(*peerJudge).interval)
+		case mode != "replay":
+			p.random = append(p.random, mode)
+		}
+	}
+	return p, nil
+}
+
+// environment is the mesh with the next n spare entries of a dealer's.
+func (p *plan) environment(d *dealer, n int) hostile.Env {
+	e := hostile.Env{Server: p.c.server(), Self: p.c.peer}
+	for _, m := range p.c.members[:2] {
+		e.Members = append(e.Members, m.entry)
+	}
+	for range n {
+		p.port++
+		e.Spare = append(e.Spare, wire.Entry{Name: d.deal(), Port: sparePort + p.port%spares})
+	}
+	return e
+}
+
+// restarted forgets who may be in the directory.
+func (p *plan) restarted() { p.free = map[wire.Name]time.Duration{} }
+
+// again sends batches of the catalogue again that a finding has cut short, without its shots.
+func (p *plan) again(open []*openBatch, without []hostile.Shot) {
+	if p.c.command() == "" {
+		return
+	}
+	for _, o := range open {
+		b := o.batch
+		b.shots = slices.DeleteFunc(slices.Clone(b.shots), func(s hostile.Shot) bool {
+			return s.Case != leadCase && slices.ContainsFunc(without, func(w hostile.Shot) bool { return w.Case == s.Case })
+		})
+		hasCulprit := len(b.shots) < len(o.shots)
+		if b.tries++; b.mode == "catalogue" && len(casesOf(b.shots)) > 0 && (hasCulprit || b.tries < 2) {
+			p.cases = append(p.cases, b)
+		}
+	}
+}
+
+func (p *plan) next(t *trial) (batch, bool) {
+	if p.c.enough() {
+		return batch{}, false
+	}
+	if len(p.first) > 0 {
+		b := p.first[0]
+		p.first = p.first[1:]
+		return p.known(b), true
+	}
+	p.turn++
+	if p.turn%2 == 0 || len(p.random) == 0 {
+		if b, ok := p.nextCase(t); ok {
+			return p.known(b), true
+		}
+	}
+	if len(p.random) == 0 {
+		return batch{}, false
+	}
+	mode := p.random[0]
+	p.random = append(p.random[1:], mode)
+	p.dealt[mode]++
+	b := p.randomBatch(mode, p.dealt[mode])
+	p.progress(b.what, "")
+	return p.known(b), true
+}
+
+func (p *plan) progress(what, narrowing string) {
+	if c := p.c; c.Progress != nil {
+		c.Progress(Progress{what, narrowing, c.result.Batches(), c.result.Sent, len(c.result.Findings), time.Since(c.start), p.listed, len(p.cases)})
+	}
+}
+
+// nextCase is the next of the catalogue's batches whose names are free.
+func (p *plan) nextCase(t *trial) (b batch, ok bool) {
+	taken := func(n wire.Name) bool { return p.free[n] > t.clock }
+	i := slices.IndexFunc(p.cases, func(b batch) bool { return !slices.ContainsFunc(b.names, taken) && (!b.last || len(p.cases) == 1) })
+	if i < 0 {
+		return b, false
+	}
+	b = p.cases[i]
+	p.cases = slices.Delete(p.cases, i, i+1)
+	for _, s := range b.shots {
+		if m, err := wire.Parse(s.Datagram); err == nil && (m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive) && slices.Contains(p.c.names.pool, m.Entry.Name) {
+			p.free[m.Entry.Name] = max(p.free[m.Entry.Name], t.clock+s.At+leaseTime)
+		}
+	}
+	p.progress(b.what, "")
+	return b, true
+}
+
+func (p *plan) done(*trial) bool {
+	return p.c.enough() || len(p.first)+len(p.cases)+len(p.random) == 0
+}
+
+// missing says what was not begun.
+func (p *plan) missing() (all []string) {
+	if n := len(p.cases); n > 0 && n == p.listed {
+		all = append(all, "mode catalogue")
+	} else if n > 0 {
+		all = append(all, fmt.Sprintf("%d of %d batches of the catalogue", n, p.listed))
+	}
+	for _, mode := range p.random {
+		if p.dealt[mode] == 0 {
+			all = append(all, "mode "+mode)
+		}
+	}
+	return all
+}
+
+// known leaves out what is known to be too much for the target.
+func (p *plan) known(b batch) batch {
+	if b.mode != "replay" && len(p.c.culprit) > 0 {
+		b.shots = slices.DeleteFunc(slices.Clone(b.shots), func(s hostile.Shot) bool { return p.c.culprit[p.c.look(s)] })
+	}
+	return b
+}
+
+// what is the row of the table that a case stands in.
+func (p *plan) what(name string) string {
+	parts := strings.Split(name, "/")
+	return strings.Join(parts[:min(2, len(parts))], "/")
+}
+
+func (p *plan) flooding(name string) bool { return p.what(name) == p.c.Role.Prefix()+"flood" }
+
+// randomBatch is the i-th of a random mode.
+func (p *plan) randomBatch(mode string, i int) batch {
+	c := p.c
+	b := batch{mode: mode, what: c.Role.Prefix() + mode, flood: mode == "flood"}
+	r := rand.New(rand.NewPCG(c.Seed, uint64(i)<<8+uint64(slices.Index(Modes, mode))))
+	g := hostile.NewGenerator(c.env, int64(r.Uint64()>>1))
+	n := randomBatch
+	if b.flood {
+		n *= 16
+	}
+	for k := range n {
+		var d []byte
+		switch {
+		case mode == "mutate":
+			d = hostile.Mutate(r, p.words)
+		case mode == "random", mode == "flood" && k%2 == 0:
+			d = hostile.Noise(r)
+		default:
+			d = g.Next()
+		}
+		if c.mayAnswer(d) {
+			d = []byte{}
+		}
+		from := hostile.FromStranger
+		if c.Role == hostile.Peer && !b.flood {
+			from = [...]hostile.Origin{hostile.FromMember, hostile.FromServer, hostile.FromMember, hostile.FromStranger}[r.IntN(4)]
+		}
+		b.shots = append(b.shots, hostile.Shot{Datagram: d, From: from, Case: fmt.Sprintf("%s/%d/%d", b.what, i, k)})
+	}
+	p.sendable(&b)
+	return b
+}
+
+// sendable leaves a batch the shots that there is a source for, and counts the others
+// as skipped.
+func (p *plan) sendable(b *batch) {
+	all := len(b.shots)
+	b.shots = slices.DeleteFunc(slices.Clone(b.shots), func(s hostile.Shot) bool { return p.c.sources[s.From] == nil })
+	b.skipped = all - len(b.shots)
+}
+
+// mayAnswer says that a sound target may answer a datagram: it repeats a birth of one of
+// ours, or invites to send to a port of ours.
+func (c *campaign) mayAnswer(d []byte) bool {
+	m, err := wire.Parse(d)
+	if err != nil {
+		return false
+	}
+	ours := func(e wire.Entry) bool {
+		i := int(e.Port) - int(c.Ports)
+		return i >= 0 && i < PortsUsed && (i >= proberPort || m.Type == core.TypeBirth && slices.ContainsFunc(c.members, func(p *endpoint) bool { return p.entry == e }))
+	}
+	if m.Type == core.TypeBirth {
+		return ours(m.Entry)
+	}
+	for e := range m.Entries.Each() {
+		if ours(e) {
+			return true
+		}
+	}
+	return false
+}
+
+// shots are a case's, as a batch has them.
+func shots(k hostile.Case) (all []hostile.Shot) {
+	for _, s := range k.Steps {
+		all = append(all, hostile.Shot{At: s.At, Datagram: s.Datagram, From: s.From, Case: k.Name, Comment: k.Why})
+	}
+	return all
+}
+
+func (p *plan) add(b batch) {
+	b.mode = "catalogue"
+	p.sendable(&b)
+	p.cases = append(p.cases, b)
+	p.listed++
+}
+
+// serverCases are a server's: first those of one datagram, several at a time, then what
+// could keep a silent member in the directory, then those that bring peers in. Each case
+// has names and ports of its own.
+func (p *plan) serverCases(cases []hostile.Case) {
+	p.add(p.invitations())
+	var single, others []int
+	for i, k := range cases {
+		if len(k.Steps) == 1 && k.Steps[0].Fate != core.Born {
+			single = append(single, i)
+		} else {
+			others = append(others, i)
+		}
+	}
+	n := len(p.pool.names) / 2
+	p.silent.names, p.pool.names = p.pool.names[:n], p.pool.names[n:]
+	for some := range slices.Chunk(single, serverBatch) {
+		p.add(p.separate(cases, some...))
+	}
+	p.add(p.lastSpeaker(cases, single))
+	for _, i := range single {
+		p.add(p.sleeper(cases, i))
+	}
+	slices.SortStableFunc(others, func(i, j int) int { // what takes long first, but who needs all names last
+		a, b := cases[i], cases[j]
+		return cmp.Or(len(a.Left)/looseNames-len(b.Left)/looseNames, int(b.Span()-a.Span()))
+	})
+	for _, i := range others {
+		p.add(p.separate(cases, i))
+	}
+}
+
+// separate are cases, each with names of its own.
+func (p *plan) separate(cases []hostile.Case, some ...int) batch {
+	b := batch{what: p.what(cases[some[0]].Name)}
+	for _, i := range some {
+		n := min(3, len(cases[i].Steps)) // names that a case uses, of four or more that it is given
+		d := dealer{names: p.pool.names, next: p.pool.next}
+		e := p.environment(&d, 4)
+		switch entire := len(cases[i].Steps); {
+		case len(cases[i].Left) >= looseNames:
+			n = len(d.names)
+			others := slices.Concat(p.silent.names, p.c.names.loose)
+			e.Spare = append(p.environment(&d, n).Spare, p.environment(&dealer{names: others}, len(others)).Spare...)
+		case len(e.Cases(hostile.Server)[i].Steps) < entire: // it does something for each of them
+			n = 8
+			e = p.environment(&d, n)
+		}
+		p.pool.next += n
+		for _, x := range e.Spare[:n] {
+			if b.last = n > 8; !b.last {
+				b.names = append(b.names, x.Name)
+			}
+		}
+		b.shots = append(b.shots, shots(e.Cases(hostile.Server)[i])...)
+	}
+	return b
+}
+
+// lead brings a silent member in.
+func lead(e wire.Entry) []hostile.Shot {
+	const why = "brings a member in that is silent from then on"
+	return []hostile.Shot{{Datagram: hostile.BirthOf(e), Case: leadCase, Comment: why}, {Datagram: hostile.KeepAliveOf(e), Case: leadCase, Comment: why}}
+}
+
+// sleeper repeats a datagram that is no sign of life, though it names a silent member as if
+// it were.
+func (p *plan) sleeper(cases []hostile.Case, i int) batch {
+	silent := p.environment(&p.silent, 1).Spare[0]
+	b := batch{what: "srv/silent", hold: ghostTime, shots: lead(silent), names: []wire.Name{silent.Name}}
+	env := p.environment(&dealer{names: p.pool.names}, 4)
+	env.Members = []wire.Entry{silent, env.Members[1]}
+	if cases[i].Steps[0].Fate == core.Malformed { // no part of it counts
+		env.Spare[0] = silent
+	}
+	s := shots(env.Cases(hostile.Server)[i])[0]
+	for range 3 {
+		s.At += 700 * time.Millisecond
+		b.shots = append(b.shots, s)
+	}
+	return b
+}
+
+// lastSpeaker sends what is too short to name anybody, when a silent member was the last to
+// speak.
+func (p *plan) lastSpeaker(cases []hostile.Case, numbers []int) batch {
+	const after = 1150 * time.Millisecond
+	silent := p.environment(&p.silent, 1).Spare[0]
+	b := batch{what: "srv/silent", quiet: after + 50*time.Millisecond, hold: ghostTime, shots: lead(silent), names: []wire.Name{silent.Name}}
+	for _, i := range numbers {
+		if s := shots(cases[i])[0]; len(s.Datagram) < 4 {
+			s.At = after
+			b.shots = append(b.shots, s)
+		}
+	}
+	return b
+}
+
+// invitations must not make the target send to the bystander.
+func (p *plan) invitations() batch {
+	port, a, spare := p.c.bystander.socket.Addr().Port(), p.c.members[0].entry, p.c.names.loose[0]
+	b := batch{what: p.c.Role.Prefix() + "bystander", linger: true}
+	add := func(name, why string, d []byte) {
+		b.shots = append(b.shots, hostile.Shot{Datagram: d, Case: b.what + "/" + name, Comment: why})
+	}
+	forged := hostile.Directory(a, wire.Entry{Name: spare, Port: port})
+	if p.c.Role == hostile.Peer {
+		add("forged-directory", "only the server's word counts", forged)
+		add("birth", "a birth is not for a peer", hostile.Birth(uint16(spare), port))
+		return b
+	}
+	add("refused-birth", "whom the server refuses hears nothing", hostile.Birth(uint16(a.Name), port))
+	add("forged-directory", "must not become the server's own", forged)
+	add("bad-name", "malformed, though its port is none", hostile.Birth(0x4100|uint16(spare), port))
+	add("cut-birth", "malformed, though its port is none", hostile.Birth(uint16(spare), port)[:5])
+	return b
+}
+
+// peerCases are a peer's. What it must drop names the bystander, as a member or as a text
+// that it must not print; directories that it must drop stay until it has broadcast, as many
+// at a time as keeps that short.
+func (p *plan) peerCases(cases []hostile.Case, interval time.Duration) {
+	p.add(p.invitations())
+	forged := p.c.env
+	forged.Members = []wire.Entry{forged.Members[0], {Name: p.c.names.loose[len(p.c.names.loose)-1], Port: p.c.bystander.socket.Addr().Port()}}
+	wrong := forged.Cases(hostile.Peer)
+	groups := map[string][]hostile.Shot{}
+	var order []string
+	var quick, slow, whole []batch
+	for i, k := range cases {
+		var some []hostile.Shot
+		for j, s := range shots(k) {
+			if fate := k.Steps[j].Fate; fate < core.Born {
+				s.Datagram = p.tokened(wrong[i].Steps[j].Datagram)
+			} else if j > 0 && k.Steps[0].Fate < core.Born {
+				continue // it would set right what the first has done
+			}
+			some = append(some, s)
+		}
+		what := p.what(k.Name)
+		if len(some) > 1 {
+			whole = append(whole, batch{what: what, shots: some, linger: true})
+			continue
+		}
+		if k.Steps[0].Fate >= core.Born {
+			what += " "
+		}
+		if groups[what] == nil {
+			order = append(order, what)
+		}
+		groups[what] = append(groups[what], some...)
+	}
+	for _, what := range order {
+		n, to := peerBatch, &quick
+		if what == "peer/directory" {
+			n, to = max(1, min(8, int(interval/(100*time.Millisecond)))), &slow
+		}
+		for some := range slices.Chunk(groups[what], n) {
+			*to = append(*to, batch{what: strings.TrimSpace(what), shots: some, linger: true})
+		}
+	}
+	for _, b := range slices.Concat(quick, slow, whole) {
+		p.add(b)
+	}
+}
+
+// tokened is a datagram with a text of its own, if it has one, that must not be printed.
+func (p *plan) tokened(d []byte) []byte {
+	p.tokens++
+	return bytes.Replace(d, []byte("peerA_broadcast"), fmt.Appendf(nil, never+"%010d", p.tokens), 1)
+}
