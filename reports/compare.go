@@ -16,16 +16,18 @@ func Compare(c *stat.Comparison) *Document {
 	d := &Document{Tool: result.ToolName + " compare", source: asJSON(c)}
 	t := &table{Corner: "metric", Columns: columns("old", "new", "change", "p", "q", "")}
 	t.Columns[3].Rank = 1
-	same := 0
+	of := make(map[stat.Verdict]int)
 	for _, x := range c.Changes {
-		if x.Verdict == stat.Same {
-			same++
-		}
+		of[x.Verdict]++
 		t.Rows = append(t.Rows, row{Name: x.Metric, Minor: x.Verdict == stat.Same, Cells: []quantity{
 			median(x.Old, x.Unit), median(x.New, x.Unit), change(x.Delta), probability(x.P), probability(x.Q), judged(x.Verdict)}})
 	}
-	d.Heads = []head{{Text: words(fmt.Sprintf("%s against %d, medians: %d of %s changed significantly",
-		plural(uint64(c.OldRuns), "run"), c.NewRuns, len(c.Changes)-same, plural(uint64(len(c.Changes)), "metric")))}}
+	text := phrase{}.add("%s against %d, medians: %d of %s changed significantly", plural(uint64(c.OldRuns), "run"), c.NewRuns,
+		len(c.Changes)-of[stat.Same], plural(uint64(len(c.Changes)), "metric"))
+	if n := of[stat.Worse]; n > 0 {
+		text = text.add(", ").addIf(true, "%d for the worse", n)
+	}
+	d.Heads = []head{{Text: text}}
 	d.About = words(fmt.Sprintf("p: Mann-Whitney U; q: p adjusted for %s (Benjamini-Hochberg); significant is q ≤ %v: of all such changes, %g %% are chance at most",
 		plural(uint64(c.Tested), "test"), c.Alpha, 100*c.Alpha))
 	d.Sections = []section{{Table: t, Facts: warnings(c.Warnings)}}

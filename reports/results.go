@@ -560,8 +560,7 @@ func machine(r *result.Result) phrase {
 
 // origin is what it takes to do it again.
 func origin(r *result.Result) phrase {
-	seed := r.Config.Seed
-	p := phrase{}.add("%d", seed)
+	p := phrase{}.add("%d", r.Config.Seed)
 	version := strings.TrimSpace(r.Tool.Name + " " + r.Tool.Version)
 	switch c := r.Tool.Commit; {
 	case c == "":

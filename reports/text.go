@@ -47,14 +47,18 @@ func text(d *Document, o Options) (string, error) {
 	for _, s := range shown {
 		p.section(s)
 	}
-	p.line("")
+	var last []fact
 	for _, h := range d.Heads {
-		for _, f := range h.Origin {
-			p.fact(f, faint)
-		}
+		last = append(last, h.Origin...)
 	}
 	if len(p.dropped) > 0 {
-		p.fact(fact{"left out", words("for want of room: " + strings.Join(p.dropped, ", "))}, faint)
+		last = append(last, fact{"left out", words("for want of room: " + strings.Join(p.dropped, ", "))})
+	}
+	if len(last) > 0 {
+		p.line("")
+	}
+	for _, f := range last {
+		p.fact(f, faint)
 	}
 	p.line("")
 	for _, h := range d.Heads { // whoever scrolled past the first line sees the verdict in the last
