@@ -9,11 +9,9 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"os/exec"
 	"time"
 
 	"p2plocal/fuzz/send"
-	"p2plocal/fuzz/target"
 )
 
 // trains is the rate from which on the sender sends 64 datagrams at a time
@@ -74,33 +72,6 @@ func SendGarbage(in io.Reader, out io.Writer) error {
 	s.Run(ctx, load, a.Rate)
 	after := CPUOf(os.Getpid())
 	return answer.Encode(AttackResult{Counts: s.Counts(), Elapsed: time.Since(start), CPU: after - before})
-}
-
-// childProcess is a process of this program's, a peer's or a sender's, as the mesh
-// has it.
-type childProcess struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out io.ReadCloser
-}
-
-// startChild starts one with a value for childEnv, and files from 3 on.
-func startChild(what string, files ...*os.File) (*childProcess, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	x := &childProcess{cmd: exec.Command(self)}
-	x.cmd.Env = append(os.Environ(), childEnv+"="+what)
-	x.cmd.ExtraFiles = files
-	x.cmd.Stderr = os.Stderr
-	if x.in, err = x.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	if x.out, err = x.cmd.StdoutPipe(); err != nil {
-		return nil, err
-	}
-	return x, target.StartTied(x.cmd)
 }
 
 // sender is a sender's process.

@@ -1,12 +1,14 @@
 package mesh
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
+	"p2plocal/core/udp"
 )
 
 // A Life is what a peer is born with.
@@ -35,6 +37,37 @@ func (b Broadcasts) schedule(c record.Clock, now time.Time) core.Schedule {
 	return s
 }
 
+// socket is what a member has its datagrams from: a udp.Socket that is served,
+// or a node of a virtual network.
+type socket interface {
+	Addr() netip.AddrPort
+	Do(f func(now time.Time)) // as udp.Socket's
+	Stats() udp.Stats
+	Close() error // waits until it is no longer served
+}
+
+// served is a socket of this machine that a goroutine serves.
+type served struct {
+	*udp.Socket
+	done chan struct{}
+}
+
+func newServed(s *udp.Socket) *served { return &served{s, make(chan struct{})} }
+
+// start serves the socket until it is closed.
+func (s *served) start(ctx context.Context, host netip.Addr, m core.Machine) {
+	go func() {
+		defer close(s.done)
+		s.Serve(ctx, m)
+	}()
+}
+
+func (s *served) Close() error {
+	err := s.Socket.Close()
+	<-s.done
+	return err
+}
+
 // A Member holds one machine on one socket, which outlives it: a datagram for a
 // dead peer is taken and counted, so that its fate is known. Methods that a
 // mesh calls go through the socket's Do.
@@ -44,7 +77,7 @@ type Member struct {
 	rec    *record.Recorder
 
 	machine core.Machine // nil: nobody lives here
-	peer    *core.Peer   // machine, or what is inside it, where it is a peer
+	living  *core.Peer   // machine, or what is inside it, where it is a peer
 }
 
 func NewMember(number int, sock socket, b *record.Store, c record.Clock) *Member {
@@ -95,7 +128,7 @@ func (s *Member) Join(l Life) (err error) {
 		}
 		s.rec.Reset(now)
 		p.Broadcast(l.Broadcasts.schedule(s.rec.Clock, now))
-		s.peer = p
+		s.living = p
 		s.run(p, l.Impair, l.ImpairSeed)
 	})
 	return err
@@ -105,10 +138,10 @@ func (s *Member) Join(l Life) (err error) {
 // that it has been removed.
 func (s *Member) Rejoin() {
 	s.Sock.Do(func(now time.Time) {
-		if s.peer != nil {
+		if s.living != nil {
 			s.rec.Slot.Born.Store(0)
 			s.rec.Slot.Admitted.Store(0)
-			s.peer.Connect(now)
+			s.living.Connect(now)
 		}
 	})
 }
@@ -118,15 +151,15 @@ func (s *Member) Kill() {
 		if im, ok := s.machine.(*impaired); ok {
 			im.drop()
 		}
-		s.machine, s.peer = nil, nil
+		s.machine, s.living = nil, nil
 	})
 }
 
 // Broadcast has the peer broadcast by a schedule from now on.
 func (s *Member) Broadcast(b Broadcasts) {
 	s.Sock.Do(func(now time.Time) {
-		if s.peer != nil {
-			s.peer.Broadcast(b.schedule(s.rec.Clock, now))
+		if s.living != nil {
+			s.living.Broadcast(b.schedule(s.rec.Clock, now))
 		}
 	})
 }
@@ -134,8 +167,8 @@ func (s *Member) Broadcast(b Broadcasts) {
 // Silence stops the peer's sending, for the final count.
 func (s *Member) Silence() {
 	s.Sock.Do(func(time.Time) {
-		if s.peer != nil {
-			s.peer.Disconnect()
+		if s.living != nil {
+			s.living.Disconnect()
 		}
 	})
 }

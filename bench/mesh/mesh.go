@@ -313,3 +313,11 @@ func (m *Mesh) Processes() (pids []int) {
 	}
 	return pids
 }
+
+// ServerUsage is what a server that was started by its command has used.
+func (m *Mesh) ServerUsage() (cpu time.Duration, memory int64) {
+	if c, ok := m.Server.(*commandServer); ok {
+		return c.usage()
+	}
+	return 0, 0
+}

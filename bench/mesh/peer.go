@@ -78,14 +78,6 @@ type command struct {
 	Broadcasts *Broadcasts `json:"broadcasts,omitempty"`
 }
 
-// childEnv marks a peer process; its value is the slot's number, or senderChild.
-const childEnv = "P2PLOCAL_MESH_CHILD"
-
-// IsChild reports that this process was started to be a peer of a mesh, or the
-// sender beside it. Its program must call Child then, and exit with what that
-// returns.
-func IsChild() bool { return os.Getenv(childEnv) != "" }
-
 // Child is the whole of a peer process: the socket is file 3, the store file 4.
 func Child() int {
 	if err := child(); err != nil {
@@ -190,10 +182,6 @@ func (p *ProcessPeer) start() error {
 	p.out = bufio.NewReader(x.out)
 	return nil
 }
-
-// CommandTimeout is how long a process may take to obey: far longer than a busy
-// machine keeps one waiting, but one that somebody has stopped would take for ever.
-const CommandTimeout = 10 * time.Second
 
 // tell gives a command and waits until it has been obeyed. A process that is
 // gone, or does not answer, is dead from then on.
@@ -321,16 +309,3 @@ func (p *ExternalPeer) Rejoin()              {}
 func (p *ExternalPeer) Broadcast(Broadcasts) {}
 func (p *ExternalPeer) Silence()             { p.Kill() }
 func (p *ExternalPeer) Stop()                { p.Kill(); p.release() }
-
-// usage is what a process and all that it has started have used: CPU time and, while
-// it lives, most resident memory: a dead one's, in getrusage(2), is also this program's
-// from before its exec.
-func usage(p *target.Process) (cpu time.Duration, memory int64) {
-	if s, _ := p.State(); s != nil {
-		return s.UserTime() + s.SystemTime(), 0
-	}
-	for _, pid := range groupOf(p.Pid()) {
-		cpu, memory = cpu+CPUOf(pid), memory+PeakOf(pid)
-	}
-	return cpu, memory
-}

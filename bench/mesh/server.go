@@ -244,10 +244,15 @@ func (c *commandServer) Stop() {
 	c.release()
 }
 
-// ServerUsage is what a server that was started by its command has used.
-func (m *Mesh) ServerUsage() (cpu time.Duration, memory int64) {
-	if c, ok := m.Server.(*commandServer); ok {
-		return c.usage()
+// usage is what a process and all that it has started have used: CPU time and, while
+// it lives, most resident memory: a dead one's, in getrusage(2), is also this program's
+// from before its exec.
+func usage(p *target.Process) (cpu time.Duration, memory int64) {
+	if s, _ := p.State(); s != nil {
+		return s.UserTime() + s.SystemTime(), 0
 	}
-	return 0, 0
+	for _, pid := range groupOf(p.Pid()) {
+		cpu, memory = cpu+CPUOf(pid), memory+PeakOf(pid)
+	}
+	return cpu, memory
 }

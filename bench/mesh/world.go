@@ -2,12 +2,10 @@ package mesh
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
-	"p2plocal/core/udp"
 )
 
 // A World is where a mesh lives: this machine and its time, or a virtual
@@ -24,15 +22,6 @@ type World interface {
 	Attack(a Attack) (attacker, error)              // sends hostile datagrams until it is stopped
 	Accounts(m *Mesh) result.Accounts
 	Stop() // after everybody's
-}
-
-// socket is what a member has its datagrams from: a udp.Socket that is served,
-// or a node of a virtual network.
-type socket interface {
-	Addr() netip.AddrPort
-	Do(f func(now time.Time)) // as udp.Socket's
-	Stats() udp.Stats
-	Close() error // waits until it is no longer served
 }
 
 // attacker is a sender of hostile datagrams at work.

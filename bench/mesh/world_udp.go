@@ -44,28 +44,6 @@ func (w *udpWorld) Step(ctx context.Context, _ int64) bool { return Sleep(ctx, t
 
 func (w *udpWorld) Attack(a Attack) (attacker, error) { return startSender(a) }
 
-// served is a socket of this machine that a goroutine serves.
-type served struct {
-	*udp.Socket
-	done chan struct{}
-}
-
-func newServed(s *udp.Socket) *served { return &served{s, make(chan struct{})} }
-
-// start serves the socket until it is closed.
-func (s *served) start(ctx context.Context, host netip.Addr, m core.Machine) {
-	go func() {
-		defer close(s.done)
-		s.Serve(ctx, m)
-	}()
-}
-
-func (s *served) Close() error {
-	err := s.Socket.Close()
-	<-s.done
-	return err
-}
-
 func (w *udpWorld) startServer(ctx context.Context, m *Mesh) error {
 	switch {
 	case m.opt.Server != "":
