@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -37,11 +38,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for _, c := range o.targets {
 		var done, all, wrong atomic.Int64
 		start := time.Now()
+		if !o.Quiet {
+			fmt.Fprintf(stderr, "meshcheck: %s: %d cases, at most %v\n", cli.Printable(c.Name), len(c.Cases), c.Bound())
+		}
 		aside, stop := printing.Watch(ctx, stderr, o.Quiet, func(int) string {
 			unit := "cases of " + cli.Printable(c.Name) + ", " + fmt.Sprint(wrong.Load()) + " wrong"
 			return printing.Done(start, unit, uint64(done.Load()), uint64(all.Load()))
 		})
+		var printed atomic.Int64 // when, where a line cannot change, in seconds
 		c.Progress = func(d, a, w int) {
+			const often = 10
+			now, before := int64(time.Since(start).Seconds()), printed.Load()
+			if !o.Quiet && printing.Columns(stderr) == 0 && now >= before+often && printed.CompareAndSwap(before, now) {
+				fmt.Fprintf(stderr, "meshcheck: %s: %d of %d cases, %d wrong, %d s\n", cli.Printable(c.Name), d, a, w, now)
+			}
 			done.Store(int64(d))
 			all.Store(int64(a))
 			wrong.Store(int64(w))
@@ -70,16 +80,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // exitCode tells the worst of the results, and why nothing failed and yet not all is well.
 func exitCode(ctx context.Context, result *reports.Conformance, stderr io.Writer) (code error) {
 	for _, r := range result.Targets {
-		void := r.Count(conform.Void)
+		void, notRun := r.Count(conform.Void), r.Count(conform.NotRun)
 		switch {
 		case r.Gone != "":
 			fmt.Fprintf(stderr, "meshcheck: %s cannot be reached: %s\n", cli.Printable(r.Name), cli.Printable(r.Gone))
+		case notRun > 0 && ctx.Err() == nil:
+			i := slices.IndexFunc(r.Results, func(x conform.Result) bool { return x.Outcome == conform.NotRun })
+			fmt.Fprintf(stderr, "meshcheck: %s: %d of %d cases were not run: %s\n", cli.Printable(r.Name), notRun, len(r.Results), cli.Printable(r.Results[i].Detail))
 		case void > 0:
 			fmt.Fprintf(stderr, "meshcheck: %s: %d of %d cases are void, this machine was too late for them\n", cli.Printable(r.Name), void, len(r.Results))
 		}
 		if !r.Sound() {
 			code = cli.Failed
-		} else if code == nil && (r.Gone != "" || void > 0) {
+		} else if code == nil && (r.Gone != "" || void+notRun > 0) {
 			code = cli.Code(cli.ExitFailure)
 		}
 	}

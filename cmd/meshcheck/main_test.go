@@ -124,7 +124,7 @@ func TestHelp(t *testing.T) {
 
 func TestList(t *testing.T) {
 	t.Parallel()
-	for args, want := range map[string]int{"server": 152, "peer": 171, "server -level MUST": 44, "peer -level must,info -skip broadcast": 37, "server -run ^server/birth/3$": 1} {
+	for args, want := range map[string]int{"server": 152, "peer": 171, "server -level MUST": 42, "peer -level must,info -skip broadcast": 37, "server -run ^server/birth/3$": 1} {
 		code, stdout, stderr := once(t, append(strings.Fields(args), "-list")...)
 		if n := strings.Count(stdout, "\n"); code != 0 || stderr != "" || n != want {
 			t.Errorf("%s: exit code %d, %s, %d cases, want %d", args, code, stderr, n, want)
@@ -136,8 +136,8 @@ func TestList(t *testing.T) {
 // long_test.go wants all, however they are run.
 func TestOurs(t *testing.T) {
 	ours(t, map[string][]string{
-		"server": {"server", "-exec", ourServer(), "-run", "/(birth|repeat|conflict|directory)/"},
-		"peer":   {"peer", "-exec", ourPeer(), "-run", "/(birth|keep-alive)/|directory/(cut|dup)"},
+		"server": {"server", "-exec", ourServer(), "-run", "server/(birth|repeat|conflict)/|any/(empty|header)"},
+		"peer":   {"peer", "-exec", ourPeer(), "-run", "peer/(birth|keep-alive)/|directory/(cut|dup)"},
 	})
 }
 
@@ -150,12 +150,12 @@ func ours(t *testing.T, runs map[string][]string) {
 func sound(t *testing.T, args ...string) {
 	dir := t.TempDir()
 	file := func(ending string) string { return filepath.Join(dir, "r."+ending) }
-	code, stdout, stderr := once(t, append(args, "-json", file("json"), "-junit", file("xml"), "-report", file("html"))...)
+	code, stdout, stderr := once(t, append(args, "-quiet", "-json", file("json"), "-junit", file("xml"), "-report", file("html"))...)
 	if code != 0 && !allVoid(t, code, file("json")) || code == 0 && stderr != "" || !strings.Contains(stdout, " cases pass") {
 		t.Errorf("exit code %d, stderr %s, stdout\n%s", code, stderr, stdout)
 	}
 	r := results(t, file("json")).Targets[0]
-	if n := r.Count(conform.Pass) + r.Count(conform.Seen) + r.Count(conform.Void); n != len(r.Results) || n < 30 {
+	if n := r.Count(conform.Pass) + r.Count(conform.Seen) + r.Count(conform.Void); n != len(r.Results) || n < 10 {
 		t.Errorf("%d of %d cases pass, inform or are void", n, len(r.Results))
 	}
 	t.Logf("%v, the machine up to %v late", r.Took, r.Late)
@@ -217,7 +217,7 @@ func serve(t *testing.T) string {
 func TestRunningServer(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "r.json")
-	code, stdout, stderr := once(t, "server", serve(t), "-level", "MUST", "-run", "birth|repeat", "-json", file)
+	code, stdout, stderr := once(t, "server", serve(t), "-quiet", "-level", "MUST", "-run", "birth|repeat", "-json", file)
 	if code != 0 && !allVoid(t, code, file) || code == 0 && stderr != "" {
 		t.Errorf("exit code %d, stderr %s, stdout\n%s", code, stderr, stdout)
 	}
@@ -256,7 +256,7 @@ func TestExitCode(t *testing.T) {
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "r.json")
-	code, stdout, stderr := once(t, "matrix", "-target", "started="+ourServer(), "-target", "running="+serve(t), "-target", "peer="+ourPeer(), "-run", "birth/[12]$|silence/2$", "-json", file)
+	code, stdout, stderr := once(t, "matrix", "-quiet", "-target", "started="+ourServer(), "-target", "running="+serve(t), "-target", "peer="+ourPeer(), "-run", "birth/[12]$|silence/2$", "-json", file)
 	late := allVoid(t, code, file)
 	if code != 0 && !late || !late && stderr != "" {
 		t.Errorf("exit code %d, stderr %s", code, stderr)
@@ -297,7 +297,7 @@ func TestUnreachable(t *testing.T) {
 		{"exit status 1", []string{"peer", "-exec", "false {name} {port} {server}"}},
 	} {
 		file := filepath.Join(t.TempDir(), "r.json")
-		code, _, stderr := once(t, append(test.args, "-run", "birth/1$", "-json", file)...)
+		code, _, stderr := once(t, append(test.args, "-quiet", "-run", "birth/1$", "-json", file)...)
 		if code != 1 || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: exit code %d, stderr %q, want 1 and one line with %q", test.args, code, stderr, test.want)
 		}
@@ -314,7 +314,7 @@ func TestPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	code, _, stderr := once(t, "peer", "-exec", ourPeer(), "-server-port", fmt.Sprint(s.Addr().Port()))
+	code, _, stderr := once(t, "peer", "-quiet", "-exec", ourPeer(), "-server-port", fmt.Sprint(s.Addr().Port()))
 	if code != 1 || !strings.Contains(stderr, "cannot listen on "+s.Addr().String()) || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}

@@ -50,10 +50,11 @@ server's host, so it must be one of this host's loopback addresses.
 
 What is late counts as wrong only if this machine was not: it measures its own
 lateness, waits so much longer, and tries again what failed while it was late.
+A run says at its start how long it takes at most, whatever the target does.
 
 Exit codes: 0 all pass, 1 nothing failed, but a target cannot be reached (any
-more) or some cases are void, 2 usage or no such case, 3 a case failed, 130
-interrupted. Reports are written in every case.
+more), or some cases are void or were not run, 2 usage or no such case, 3 a case
+failed, 130 interrupted. Reports are written in every case.
 `
 
 type options struct {

@@ -60,6 +60,24 @@ type Case struct {
 	members int           // peers that are in the directory when it begins, kept there
 	called  work          // panics with an abortCase when it has failed
 	wanted  string        // peer cases: the name that the target must have
+	told    option        // what the target must be told; a command without a place for it does not have the case
+}
+
+// option is a placeholder that a command may have beside those that it needs, and what it is to
+// stand for in a case.
+type option struct{ placeholder, value string }
+
+// options are all, as they are where a case is not about them.
+var options = []option{{"{broadcast}", "4s"}, {"{refresh}", "0s"}, {"{source-check}", "false"}}
+
+// fill is what the options stand for.
+func (c Case) fill() (pairs []string) {
+	for _, o := range append([]option{c.told}, options...) {
+		if o.placeholder != "" { // of two the first counts
+			pairs = append(pairs, o.placeholder, o.value)
+		}
+	}
+	return pairs
 }
 
 // work is what a case does; m are its members.

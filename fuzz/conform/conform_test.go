@@ -63,10 +63,11 @@ func TestWrongs(t *testing.T) {
 	}
 }
 
+var placeholders = map[hostile.Role]string{hostile.Server: " {addr}", hostile.Peer: " {name} {port} {server}"}
+
 func holdAgainst(t *testing.T, role hostile.Role, name, fails string) {
 	pattern := regexp.MustCompile(`^` + role.String() + `/(` + fails + `)$`)
-	placeholders := map[hostile.Role]string{hostile.Server: " {addr}", hostile.Peer: " {name} {port} {server}"}[role]
-	r, failed := check(t, Config{Role: role, Exec: name + placeholders, Cases: Cases(role)})
+	r, failed := check(t, Config{Role: role, Exec: name + placeholders[role], Cases: Cases(role)})
 	if r.Gone != "" {
 		t.Fatal(r.Gone)
 	}
@@ -82,6 +83,135 @@ func holdAgainst(t *testing.T, role hostile.Role, name, fails string) {
 		case fails && strings.HasPrefix(name, "hangs") && (x.Outcome != Broken || !strings.Contains(x.Detail, "hung")):
 			t.Errorf("%s: %s %q, want broken by hanging", x.ID, x.Outcome, x.Detail)
 		}
+	}
+}
+
+// Every case that can fail is failed by some implementation that is wrong in one way.
+func TestEveryCaseFails(t *testing.T) {
+	fails := map[hostile.Role][]string{}
+	for _, w := range serverWrongs {
+		fails[hostile.Server] = append(fails[hostile.Server], w.fails)
+	}
+	for _, w := range peerWrongs {
+		if w.name != "deaf" {
+			fails[hostile.Peer] = append(fails[hostile.Peer], w.fails)
+		}
+	}
+	for role, all := range fails {
+		one := regexp.MustCompile(`^` + role.String() + `/(` + strings.Join(all, "|") + `)$`)
+		for _, c := range Cases(role) {
+			if c.Level != Info && c.told.placeholder == "" && !one.MatchString(c.ID) {
+				t.Errorf("%s (%s): nobody fails it", c.ID, c.Title)
+			}
+		}
+		t.Logf("%d wrongs for a %v", len(all), role)
+	}
+}
+
+// What is only told tells implementations apart.
+func TestInfoDiffers(t *testing.T) {
+	for _, test := range []struct {
+		role     hostile.Role
+		id, like string
+	}{
+		{hostile.Server, "differs/2", "announces-conflicts"}, {hostile.Server, "differs/3", "announces-repeats"},
+		{hostile.Server, "differs/4", "takes-longer-births"}, {hostile.Server, "differs/5", "15-bit-port"},
+		{hostile.Server, "differs/6", "10-ms-a-datagram"}, {hostile.Server, "differs/7", "deadline-2s"},
+		{hostile.Peer, "differs/4", "believes-strangers"}, {hostile.Peer, "differs/5", "prints-250-bytes"},
+		{hostile.Peer, "differs/6", "prints-nothing"},
+	} {
+		t.Run(test.id+"/"+test.like, func(t *testing.T) {
+			t.Parallel()
+			var seen [2]string
+			for i, name := range []string{"none", test.like} {
+				r, _ := check(t, Config{Role: test.role, Exec: name + placeholders[test.role], Cases: Select(Cases(test.role), nil, regexp.MustCompile(test.id+"$"), nil)})
+				seen[i] = r.Results[0].Detail
+			}
+			if seen[0] == seen[1] {
+				t.Errorf("%q of both", seen[0])
+			}
+		})
+	}
+}
+
+// Whatever a shared server does, the run ends within its bound, with a verdict.
+func TestItEnds(t *testing.T) {
+	for name, want := range map[string]Outcome{"never-reaps": Fail, "shuts-out-y": Pass, "dies-on-one-byte": Broken, "10-ms-a-datagram": Pass} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			host := virtual.New(runWrong)
+			synctest.Test(t, func(t *testing.T) {
+				p, at, err := startServer(t.Context(), host, name+" {addr}", Case{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer p.stop()
+				c := Config{Address: at, Cases: Cases(hostile.Server), Host: host}
+				r, err := Run(t.Context(), c)
+				if err != nil || r.Took >= c.Bound() || r.Count(want) == 0 {
+					t.Errorf("%v, %v of %v, %d %s", err, r.Took, c.Bound(), r.Count(want), want)
+				}
+				for _, x := range r.Results {
+					if x.Outcome == NotRun && x.Detail == "" && r.Gone == "" {
+						t.Errorf("%s was not run, nobody says why", x.ID)
+					}
+				}
+				t.Logf("%v of %v, %d pass, %d fail, %d broken, %d not run", r.Took, c.Bound(), r.Count(Pass), r.Count(Fail), r.Count(Broken), r.Count(NotRun))
+			})
+		})
+	}
+}
+
+// Who answers after a while is slow, and does not hang.
+func TestSlowIsNotHung(t *testing.T) {
+	r, failed := check(t, Config{Exec: "2800-ms-a-birth {addr}", Cases: Select(Cases(hostile.Server), nil, regexp.MustCompile(`/birth/[13]$`), nil)})
+	if r.Count(Fail) != len(failed) || len(failed) != 2 {
+		t.Errorf("%d fail, %d broken, gone: %s", r.Count(Fail), r.Count(Broken), r.Gone)
+	}
+}
+
+// What a command can be told of is tested, too.
+func TestOptions(t *testing.T) {
+	for _, test := range []struct {
+		role        hostile.Role
+		name, fails string
+	}{
+		{hostile.Server, "none", ``}, {hostile.Server, "deaf-to-options", `addition/1[23]`},
+		{hostile.Peer, "none", ``}, {hostile.Peer, "deaf-to-options", `broadcast/11|addition/4`}, {hostile.Peer, "15-bit-counter", `broadcast/11`},
+	} {
+		t.Run(test.role.String()+"/"+test.name, func(t *testing.T) {
+			t.Parallel()
+			cases := slices.DeleteFunc(Cases(test.role), func(c Case) bool { return c.told.placeholder == "" })
+			r, failed := check(t, Config{Role: test.role, Exec: test.name + placeholders[test.role] + " {broadcast} {refresh} {source-check}", Cases: cases})
+			one := regexp.MustCompile(`^` + test.role.String() + `/(` + test.fails + `)$`)
+			for _, x := range r.Results {
+				if fails := slices.Contains(failed, x.ID); fails != one.MatchString(x.ID) {
+					t.Errorf("%s: %s %s", x.ID, x.Outcome, x.Detail)
+					x.Failure.log(t)
+				}
+			}
+		})
+	}
+}
+
+// One server for all cases comes to the same as one for each, also where it makes cases hear of
+// each other, or is slow.
+func TestModesAgree(t *testing.T) {
+	for _, name := range []string{"none", "announces-conflicts", "announces-repeats", "10-ms-a-datagram", "low-bytes", "deadline-1s"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := Config{Exec: name + " {addr}", Cases: Cases(hostile.Server)}
+			apart, _ := check(t, c)
+			c.Shared = true
+			together, _ := check(t, c)
+			for i, x := range apart.Results {
+				if y := together.Results[i]; x.Outcome != y.Outcome {
+					t.Errorf("%s: %s with a server of its own, %s %s with one for all", x.ID, x.Outcome, y.Outcome, y.Detail)
+					y.Failure.log(t)
+				}
+			}
+			t.Logf("%v and %v", apart.Took, together.Took)
+		})
 	}
 }
 
@@ -102,7 +232,7 @@ func TestSharedServerBreaks(t *testing.T) {
 	t.Run("running", func(t *testing.T) {
 		host := virtual.New(runWrong)
 		synctest.Test(t, func(t *testing.T) {
-			p, at, err := startServer(t.Context(), host, "dies-on-header {addr}")
+			p, at, err := startServer(t.Context(), host, "dies-on-header {addr}", Case{})
 			if err != nil {
 				t.Fatal(err)
 			}

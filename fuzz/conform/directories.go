@@ -29,14 +29,6 @@ func last(events []event) (directorySeen, bool) {
 	return directorySeen{}, false
 }
 
-// firstChange is the first directory that an endpoint was sent since a mark.
-func (l *trial) firstChange(p *endpoint, since int) (directorySeen, bool) {
-	if all := directories(l.got(p, since)); len(all) > 0 {
-		return all[0], true
-	}
-	return directorySeen{}, false
-}
-
 // directorySeen is a directory that somebody was sent.
 type directorySeen struct {
 	at      time.Time

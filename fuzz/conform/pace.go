@@ -63,7 +63,9 @@ func measureServer(l *trial) *pace {
 			s.toServer(hostile.KeepAlive(uint16(p.entry.Name)))
 		}
 		p.birth()
-		l.expect(p, 0, slowest, "a newcomer's birth is answered", func() bool { return len(l.came(p, 0)) > 0 })
+		if !l.wait(slowest, func() bool { return len(l.came(p, 0)) > 0 }) {
+			panic(abortCase{outcome: Broken, why: fmt.Sprintf("no answer to a birth within %v", slowest)})
+		}
 		defer l.settle()
 		return l.got(p, 0)[0].at.Sub(at)
 	})

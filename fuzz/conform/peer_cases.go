@@ -323,6 +323,19 @@ func peerBroadcasts() []Case {
 				l.wantCount(p, 0, 1, "one message to each at each tick")
 			}
 		}},
+		{Title: "the counter is 16 bits wide: ffff, then 0", span: 15 * time.Second, members: 1, told: option{"{broadcast}", "100us"}, called: func(l *trial, m []*endpoint) {
+			const most = 90 * time.Second // for 65,536 broadcasts
+			last, zero := hostile.Vanilla(l.text(0xFFFF)), hostile.Vanilla(l.text(0))
+			i := 1
+			l.expect(m[0], 0, most, fmt.Sprintf("after the text %q comes %q", l.text(0xFFFF), l.text(0)), func() bool {
+				for all := m[0].received; i < len(all); i++ {
+					if bytes.Equal(all[i-1].datagram, last) && bytes.Equal(all[i].datagram, zero) {
+						return true
+					}
+				}
+				return false
+			})
+		}},
 	}
 }
 
@@ -446,6 +459,10 @@ func peerAdditions() []Case {
 				l.fail(l.home, 0, "no more births after the answer", fmt.Sprintf("%d births", n))
 			}
 		}},
+		{Title: "refresh: a member repeats its birth at the interval that it is told", span: 3 * time.Second, members: 1, told: option{"{refresh}", "700ms"}, called: func(l *trial, _ []*endpoint) {
+			all := births(l, 4, 4*700*time.Millisecond)
+			l.within("interval of two repeated births", all[3].at.Sub(all[2].at), 1, 700*time.Millisecond, 50*time.Millisecond, 100*time.Millisecond)
+		}},
 	}
 }
 
@@ -494,8 +511,9 @@ func peerDiffers() []Case {
 		{Title: "how a message with control characters and bytes above 0x7F is printed", members: 1, called: func(l *trial, m []*endpoint) {
 			const text = "tab\tescape\x1b[0mbyte\xff"
 			m[0].send(l.at(), hostile.Vanilla(text))
-			l.printed(soon, "byte")
-			l.inform("%s", yesNo(strings.Contains(l.target.output(), text), "as it is: a terminal would obey it", "escaped or not at all"))
+			l.printed(soon, "escape")
+			out := l.target.output()
+			l.inform("%s", yesNo(strings.Contains(out, text), "as it is: a terminal would obey it", yesNo(strings.Contains(out, "escape"), "escaped", "not at all")))
 		}},
 		{Title: "does it end when its standard input does", span: time.Second, members: 1, called: func(l *trial, _ []*endpoint) {
 			l.beats(1)

@@ -126,14 +126,14 @@ func (p *process) stop() {
 }
 
 // startServer runs a server's command and waits until its port is bound.
-func startServer(ctx context.Context, on target.Host, line string) (p *process, at netip.AddrPort, err error) {
+func startServer(ctx context.Context, on target.Host, line string, c Case) (p *process, at netip.AddrPort, err error) {
 	const tries = 3 // somebody else may be faster with a port
 	for range tries {
 		var release func()
 		if at, release, err = target.ServerAddr(on, line, loopback); err != nil {
 			return nil, at, err
 		}
-		p, err = launch(target.Command{Line: line, Listen: at}, release, func(c target.Command) (target.Program, error) {
+		p, err = launch(target.Command{Line: line, Listen: at, Fill: c.fill()}, release, func(c target.Command) (target.Program, error) {
 			return target.StartServer(ctx, on, c, 4*startup)
 		})
 		if err == nil || ctx.Err() != nil || !errors.Is(err, target.ErrEnded) {

@@ -94,6 +94,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		defer m.Close()
 		c.Host = target.Local{Monitor: m}
 	}
+	c.Cases = slices.DeleteFunc(slices.Clone(c.Cases), func(x Case) bool { return !strings.Contains(c.Exec, x.told.placeholder) })
 	bounded, cancel := context.WithTimeout(ctx, c.Bound())
 	defer cancel()
 	r := &run{Config: c, pace: new(pace), results: map[string]Result{}, taken: map[wire.Name]bool{}}
@@ -312,14 +313,11 @@ func (r *run) notStarted(ctx context.Context, c Case, err error) Result {
 // reached tries the very first target, and notes why it was not reached.
 func (r *run) reached(ctx context.Context, c Case, try attempt) bool {
 	res := r.insist(ctx, c, 1, try)
-	if res.Outcome == Pass || res.excused {
+	if res.Outcome == Pass || res.Outcome == Fail || res.excused {
 		return true
 	}
-	if why := res.Detail; ctx.Err() == nil && r.error() == nil {
-		if res.Failure != nil && res.Outcome == Fail {
-			why = res.Failure.Got
-		}
-		r.gone("%s", cmp.Or(why, "there is no answer"))
+	if ctx.Err() == nil && r.error() == nil {
+		r.gone("%s", cmp.Or(res.Detail, "there is no answer"))
 	}
 	return false
 }
@@ -336,7 +334,7 @@ func (r *run) servers(ctx context.Context) error {
 // server tries one case with a server of its own.
 func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 	started := clock()
-	t, at, err := startServer(ctx, r.Host, r.Exec)
+	t, at, err := startServer(ctx, r.Host, r.Exec, c)
 	if err != nil {
 		res := r.notStarted(ctx, c, err)
 		if errors.Is(err, target.ErrUnbound) {
@@ -444,7 +442,7 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 			l.home = l.open("server", loopback, 0)
 			l.server = l.home.addr
 		}
-		command := target.Command{Line: r.Exec, Name: string(rune(l.self.Name)), Listen: l.at(), Server: l.server}
+		command := target.Command{Line: r.Exec, Name: string(rune(l.self.Name)), Listen: l.at(), Server: l.server, Fill: c.fill()}
 		l.target, err = launch(command, release, r.Host.Start)
 	}
 	if err != nil {

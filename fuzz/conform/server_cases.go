@@ -683,6 +683,21 @@ func serverAdditions() []Case {
 			b.entry.Name = a.entry.Name
 			l.wins(b, m[0])
 		}},
+		{Title: "source check: a birth from another port than it names is not taken", members: 1, told: option{"{source-check}", "true"}, called: func(l *trial, m []*endpoint) {
+			since, p := l.mark(), l.peer()
+			l.stranger().toServer(hostile.BirthOf(p.entry))
+			l.settle()
+			l.wantChanges(m[0], since, "a birth from elsewhere is not taken")
+		}},
+		{Title: "source check: keep-alives from another port do not count", span: 3 * time.Second, members: 1, told: option{"{source-check}", "true"}, called: func(l *trial, m []*endpoint) {
+			p, s := l.peer(), l.stranger()
+			at := l.admit(p)
+			for range 4 {
+				s.toServer(hostile.KeepAliveOf(p.entry))
+				l.sleep(heartbeat / 2)
+			}
+			l.window(at, l.leaves(m[0], p))
+		}},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/target"
 )
 
 // sharedServer is a server that several cases use at a time. A member that stays, the
@@ -41,7 +42,7 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 		}
 	})
 	if r.Exec != "" {
-		if m.target, m.at, err = startServer(ctx, r.Host, r.Exec); err != nil {
+		if m.target, m.at, err = startServer(ctx, r.Host, r.Exec, Case{}); err != nil {
 			r.notStarted(ctx, Case{}, err)
 			return nil, err
 		}
@@ -92,16 +93,6 @@ func (m *sharedServer) there() (entries []wire.Entry) {
 	return slices.DeleteFunc(whole(d), func(x wire.Entry) bool { return slices.Contains(m.others, x) })
 }
 
-// rejoin has the monitor born again if the server has removed it.
-func (m *sharedServer) rejoin() {
-	m.trial.mu.Lock()
-	d, ok := last(m.trial.came(m.monitor, 0))
-	m.trial.mu.Unlock()
-	if ok && !d.lists(m.monitor.entry) {
-		m.monitor.birth()
-	}
-}
-
 // patience is how long a case waits for names. A server that removes nobody, or the monitor,
 // frees none.
 const patience = 12 * time.Second
@@ -109,7 +100,12 @@ const patience = 12 * time.Second
 // borrowNames gives n names that nobody has, as soon as there are; all: every one. It
 // gives none where they do not become free.
 func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names []wire.Name) {
-	for started := time.Now(); ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+	const often = 2 * time.Second
+	for started, asked := time.Now(), time.Now(); ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		if time.Since(asked) > often { // a server may have removed the monitor, too
+			asked = time.Now()
+			m.monitor.birth()
+		}
 		if names := m.freeNames(n, odd); names != nil {
 			return names
 		}
@@ -127,7 +123,6 @@ func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names 
 
 // freeNames are those of borrowNames, if there are so many now.
 func (m *sharedServer) freeNames(n int, odd bool) []wire.Name {
-	m.rejoin()
 	present := m.there()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -232,13 +227,34 @@ func (r *run) shared(ctx context.Context) error {
 		}
 		rounds[i] = append(rounds[i], c)
 	}
-	for i, cases := range rounds {
-		again, more := r.round(ctx, m, cases, []int{width, width, 1}[i])
+	for i := range rounds {
+		again, more := r.round(ctx, m, rounds[i], []int{width, width, 1}[i])
 		if rounds[2] = append(rounds[2], again...); !more {
 			break
 		}
 	}
+	if m.starved {
+		r.blameReaper(m)
+	}
+	if m.starved && r.Exec != "" && target.HasListen(r.Exec) && ctx.Err() == nil {
+		r.each(ctx, slices.DeleteFunc(slices.Clone(r.Cases), func(c Case) bool {
+			res, ok := r.results[c.ID]
+			return ok && res.Outcome != NotRun
+		}), r.server)
+	}
 	return r.error()
+}
+
+// blameReaper has the cases of the reaper's that were not run for want of names fail for it.
+func (r *run) blameReaper(m *sharedServer) {
+	for _, c := range r.Cases {
+		if res := r.results[c.ID]; c.Group() == "server/reaper" && (res.Outcome == NotRun || res.Outcome == "") {
+			res = c.result(Fail, "")
+			res.Failure = &Failure{Expected: "a silent peer leaves between 1.5 and 2.0 s after its last sign of life", certain: true,
+				Got: fmt.Sprintf("%s are in the directory after %v", plural(len(m.there()), "silent peer"), patience)}
+			r.done(c, res)
+		}
+	}
 }
 
 // round tries cases, some at a time, until the server breaks; no more: it has, or the run

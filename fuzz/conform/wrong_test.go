@@ -27,7 +27,9 @@ type wrong[T any] struct {
 func runWrong(p *virtual.Program) string {
 	words := strings.Fields(p.Line)
 	w := wrongly{program: p}
-	if p.Name == "" {
+	if p.Name == "" && words[0] == slow.name {
+		return w.server(slow.behave)
+	} else if p.Name == "" {
 		i := slices.IndexFunc(serverWrongs, func(x wrong[*wrongDirectory]) bool { return x.name == words[0] })
 		return w.server(serverWrongs[i].behave)
 	}
@@ -56,6 +58,11 @@ func (w *wrongly) open(addr netip.AddrPort) (err error) {
 	w.send = w.sendAll
 	w.goodbye = func() {}
 	return err
+}
+
+// told is what a placeholder stands for.
+func (w *wrongly) told(placeholder string) string {
+	return w.program.Fill[slices.Index(w.program.Fill, placeholder)+1]
 }
 
 func (w *wrongly) to(port uint16, b []byte) { w.socket.Send(netip.AddrPortFrom(loopback, port), b) }
@@ -181,6 +188,7 @@ func (s *wrongDirectory) on(t core.Type, f func(b []byte, from netip.AddrPort, e
 func (w wrongly) server(behave func(*wrongDirectory)) string {
 	s := &wrongDirectory{w: w, cfg: core.DirectoryConfig{Addr: w.program.Command.Listen, Timing: core.DefaultTiming()}, ports: map[wire.Name]uint16{}, born: func(wire.Entry) {}}
 	s.cfg.Observe = s.observe
+	s.cfg.SourceCheck = w.told("{source-check}") == "true"
 	if err := s.w.open(s.cfg.Addr); err != nil {
 		return err.Error()
 	}
@@ -356,7 +364,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 			most = len(out.Datagram)
 		}
 	}},
-	{"letters-only", `birth/7|full/[12]|robust/sequence/(unknown-burst|name-walk|fill)|robust/time/filled-and-reaped`, func(s *wrongDirectory) {
+	{"letters-only", `birth/7|full/[12]|addition/1|robust/sequence/(unknown-burst|name-walk|fill)|robust/time/filled-and-reaped`, func(s *wrongDirectory) {
 		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if low := e.Name | 0x20; low < 'a' || low > 'z' {
 				return nil
@@ -677,7 +685,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 			}
 		}
 	}},
-	{"leaves-out-whom-it-tells", `birth/.*|layout/.*|conflict/.*|repeat/.*|keep-alive/.*|reaper/.*|silence/.*|full/[12]|addition/.*|robust/.*`, func(s *wrongDirectory) {
+	{"leaves-out-whom-it-tells", `birth/.*|layout/.*|conflict/.*|repeat/.*|keep-alive/.*|reaper/.*|silence/.*|full/[12]|addition/([1-9]|10|11)|robust/.*`, func(s *wrongDirectory) {
 		s.w.send = func(out core.Outgoing) {
 			for _, to := range out.To {
 				b := slices.Clone(out.Datagram)
@@ -701,13 +709,61 @@ var serverWrongs = []wrong[*wrongDirectory]{
 			return nil
 		})
 	}},
+	{"deaf-to-options", ``, func(s *wrongDirectory) {
+		s.cfg.SourceCheck = false
+	}},
 	{"10-ms-a-datagram", ``, func(s *wrongDirectory) { // as the original: slow, but not wrong
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			time.Sleep(10 * time.Millisecond)
 			return b
 		}
 	}},
+	{"shuts-out-y", `full/1`, func(s *wrongDirectory) { // whose keep-alives it does not take
+		s.on(core.TypeKeepAlive, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
+			if e.Name == 'y' {
+				return nil
+			}
+			return b
+		})
+	}},
+	{"original", `repeat/[34]|addition/2|robust/any/(empty|one-byte|header-.*|half-.*)|robust/birth/(cut-to-4|cut-to-5|one-byte-more|two-in-one|max|port-zero|name-high-byte-one|name-two-characters|held-.*)|robust/keep-alive/(one-byte-more|two-in-one|max)|robust/sequence/(empty-burst|conflict-burst|repeat-burst|steal-name|steal-port|crossed|short-after-birth|name-walk|port-walk|length-walk|fill)|robust/time/(ghost-in-the-buffer|births-only)`, func(s *wrongDirectory) {
+		s.w.take = func(b []byte, from netip.AddrPort) []byte {
+			time.Sleep(10 * time.Millisecond)
+			if len(b) == 0 {
+				s.w.hang()
+			}
+			if len(b) < 4 {
+				panic(exit("signal: aborted"))
+			}
+			switch core.Type(uint16(b[0]) | uint16(b[1])<<8) {
+			case core.TypeKeepAlive:
+				return b[:4]
+			case core.TypeBirth:
+				if len(b) < 6 || b[4]|b[5] == 0 {
+					panic(exit("signal: aborted"))
+				}
+				b[3] = 0
+				m, err := wire.Parse(b[:6])
+				known := err == nil && s.entries().Contains(m.Entry)
+				if !known {
+					s.step(b[:6], from)
+				}
+				if known || s.conflict {
+					s.toAll()
+				}
+			}
+			return nil
+		}
+	}},
 }
+
+// slow is no wrong of one kind: most cases fail.
+var slow = wrong[*wrongDirectory]{"2800-ms-a-birth", ``, func(s *wrongDirectory) {
+	s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, _ wire.Entry) []byte {
+		time.Sleep(2800 * time.Millisecond)
+		return b
+	})
+}}
 
 // wrongMember is a peer, wrong in one way.
 type wrongMember struct {
@@ -821,6 +877,8 @@ func (w wrongly) peer(behave func(*wrongMember)) string {
 		return err.Error()
 	}
 	s.cfg = core.PeerConfig{Self: s.self.Member(loopback), Server: c.Server, Timing: core.DefaultTiming(), Observe: s.observe}
+	s.cfg.Timing.Broadcast, _ = time.ParseDuration(w.told("{broadcast}"))
+	s.cfg.Timing.Refresh, _ = time.ParseDuration(w.told("{refresh}"))
 	behave(s)
 	var err error
 	if s.p, err = core.NewPeer(s.cfg, time.Now()); err != nil {
@@ -844,7 +902,7 @@ var peerWrongs = []wrong[*wrongMember]{
 	{"every-3500ms", `broadcast/[23]|silence/1`, func(s *wrongMember) {
 		s.cfg.Timing.Broadcast = 3500 * time.Millisecond
 	}},
-	{"no-retry", `addition/.*`, func(s *wrongMember) {
+	{"no-retry", `addition/[1-3]`, func(s *wrongMember) {
 		s.cfg.Timing.Retry = 0
 	}},
 	{"prints-nothing", `message/.*|robust/vanilla/(format|another's-name|counter-out-of-range|replayed|reordered|burst)`, func(s *wrongMember) {
@@ -863,7 +921,7 @@ var peerWrongs = []wrong[*wrongMember]{
 			sent++
 		})
 	}},
-	{"no-zero", `directory/.*|broadcast/.*|silence/1|robust/any/.*|robust/birth/.*|robust/keep-alive/.*|robust/directory/(count-.*|cut-.*|one-byte-more|duplicate-.*|96-entries|max|name-.*|port-zero|without-self|self-renamed|self-elsewhere|names-the-server|from-.*|replayed|burst)|robust/vanilla/.*`, func(s *wrongMember) {
+	{"no-zero", `directory/.*|broadcast/([1-9]|10)|silence/1|robust/any/.*|robust/birth/.*|robust/keep-alive/.*|robust/directory/(count-.*|cut-.*|one-byte-more|duplicate-.*|96-entries|max|name-.*|port-zero|without-self|self-renamed|self-elsewhere|names-the-server|from-.*|replayed|burst)|robust/vanilla/.*`, func(s *wrongMember) {
 		s.message(func(_ uint16, out core.Outgoing) {
 			out.Datagram = out.Datagram[:len(out.Datagram)-1]
 			s.w.sendAll(out)
@@ -1196,6 +1254,48 @@ var peerWrongs = []wrong[*wrongMember]{
 	{"letters-only", `birth/[4-6]`, func(s *wrongMember) {
 		if low := s.self.Name | 0x20; low < 'a' || low > 'z' {
 			panic(exit("exit status 2"))
+		}
+	}},
+	{"deaf-to-options", ``, func(s *wrongMember) {
+		s.cfg.Timing.Broadcast, s.cfg.Timing.Refresh = broadcast, 0
+	}},
+	{"15-bit-counter", ``, func(s *wrongMember) {
+		s.message(func(n uint16, out core.Outgoing) {
+			s.say(fmt.Sprintf("peer%s_broadcast_%x", s.name(), n&0x7FFF), out.To)
+		})
+	}},
+	{"deaf", `birth/3|directory/.*|broadcast/([1-9]|10)|message/.*|silence/1|addition/3|robust/any/.*|robust/birth/.*|robust/keep-alive/.*|robust/directory/(count-.*|cut-.*|one-byte-more|duplicate-.*|96-entries|max|name-.*|port-zero|without-self|self-renamed|self-elsewhere|names-the-server|from-.*|replayed|burst)|robust/vanilla/.*`, func(s *wrongMember) {
+		s.w.take = func([]byte, netip.AddrPort) []byte { return nil }
+	}},
+	{"original", `addition/[1-3]|robust/any/(empty|one-byte|header-.*|half-.*|empty-from-server)|robust/directory/(count-.*|cut-.*|one-byte-more|duplicate-.*|96-entries|max|name-high-byte-one|name-two-characters|port-zero|from-.*)|robust/vanilla/(length-.*|no-zero|no-zero-at-all|zero-inside|zero-first|one-byte-more|from-.*)`, func(s *wrongMember) {
+		s.cfg.Timing.Retry = 0
+		dies := false
+		s.message(func(_ uint16, out core.Outgoing) {
+			if dies {
+				panic(exit("signal: aborted"))
+			}
+			s.w.sendAll(out)
+		})
+		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
+			switch {
+			case len(b) == 0:
+				s.w.hang()
+			case len(b) < 4:
+				panic(exit("signal: aborted"))
+			case core.Type(b[0]) == core.TypeVanilla && b[1] == 0:
+				n := int(b[2]) | int(b[3])<<8
+				s.show(append(slices.Clone(b[4:]), make([]byte, 1<<16)...)[:n])
+			case core.Type(b[0]) == core.TypeDirectory && b[1] == 0:
+				all := rawEntries(b)
+				for i, e := range all {
+					dies = dies || e.Port == 0
+					if slices.ContainsFunc(all[:i], func(f wire.Entry) bool { return f.Name == e.Name || f.Port == e.Port }) {
+						panic(exit("signal: aborted"))
+					}
+				}
+				s.teach(b)
+			}
+			return nil
 		}
 	}},
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,6 +28,7 @@ type Command struct {
 	Listen netip.AddrPort // {addr}, and its port is {port}
 	Server netip.AddrPort // {server}, and its port is {server-port}
 	Name   string         // {name}: a peer's
+	Fill   []string       // other placeholders and what they stand for, by turns
 	Input  bool           // standard input stays open until CloseInput; otherwise it is empty
 	Output io.Writer      // gets standard output and error, too, if it is not nil
 }
@@ -44,7 +46,7 @@ func (c Command) words() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var fill []string
+	fill := slices.Clone(c.Fill)
 	if c.Listen.IsValid() {
 		fill = append(fill, "{addr}", c.Listen.String(), "{port}", strconv.Itoa(int(c.Listen.Port())))
 	}
