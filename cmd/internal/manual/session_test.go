@@ -153,8 +153,9 @@ func (x tools) play(t *testing.T, s session) {
 			continue
 		}
 		code := p.wait(t)
-		if code == tooSlow && strings.HasPrefix(command, "meshcheck") {
-			t.Logf("$ %s\n%s", command, p.output())
+		if said := p.output() + p.errors(); code == 1 && tooSlow.MatchString(said) {
+			t.Logf("$ %s\n%s", command, said)
+			continue
 		} else if code != want {
 			t.Fatalf("$ %s\nexit code %d, want %d\n%s%s", command, code, want, p.output(), p.errors())
 		}
@@ -166,9 +167,9 @@ func (x tools) play(t *testing.T, s session) {
 	}
 }
 
-// tooSlow is meshcheck's exit code where nothing failed, but the machine was too
-// late to judge some of the cases. That is no fault of the manual's.
-const tooSlow = 4
+// tooSlow is what a command says with exit code 1 where this machine was too late to
+// measure, or to judge. That is no fault of the manual's.
+var tooSlow = regexp.MustCompile(`stood still|cases are void`)
 
 // longest is how long one command may take. What takes longer on a busy
 // machine belongs into a block "console long".
