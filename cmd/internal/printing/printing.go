@@ -34,27 +34,6 @@ func Columns(w io.Writer) int {
 	return 79
 }
 
-// Line is one line of w that changes, where one can: show writes it anew, though not
-// more often than anybody reads it, and wipe takes it away.
-func Line(w io.Writer, quiet bool) (show func(format string, args ...any), wipe func()) {
-	if quiet || Columns(w) == 0 {
-		return func(string, ...any) {}, func() {}
-	}
-	const often = 100 * time.Millisecond
-	var mu sync.Mutex
-	var last time.Time
-	write := func(text string) {
-		mu.Lock()
-		defer mu.Unlock()
-		if text == "" || time.Since(last) > often {
-			runes := []rune(text)
-			fmt.Fprint(w, "\r\x1b[K", string(runes[:min(len(runes), Columns(w))]))
-			last = time.Now()
-		}
-	}
-	return func(format string, args ...any) { write(fmt.Sprintf(format, args...)) }, func() { write("") }
-}
-
 // Watch shows on a terminal what line says, which fits as many columns: at once and then
 // five times a second until stop is called. aside prints something else meanwhile.
 func Watch(ctx context.Context, w io.Writer, quiet bool, line func(columns int) string) (aside func(print func()), stop func()) {
