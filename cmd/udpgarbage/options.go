@@ -34,35 +34,29 @@ whether it survived:
 
 A peer that udpgarbage starts has udpgarbage for a server, so that hostile
 datagrams come from its server, from a fellow peer, from strangers, and from
-both's ports on another loopback address. To a peer that runs already they come
-from all but its server, whose port is not ours. Nothing can be sent from the
-peer's own port. What cannot be sent is counted as skipped. A peer is judged by
-its broadcasts: start it with a short interval (p2p -broadcast 200ms), or each
-judgement takes seconds.
+both's ports on another loopback address. Without {server} in its command that
+server is on port 3000. To a peer that runs already they come from all but its
+server. What cannot be sent is counted as skipped. A peer is judged by what it
+prints of messages, or else by its broadcasts: start that one with a short
+interval (p2p -broadcast 200ms). -peer-exec beside -exec starts two peers of the
+server's own, which must live.
 
-After each batch of datagrams the target must: live (-exec); let a fresh peer
-in within -probe-timeout; keep three live peers in every directory, who must
-hear each other; send nothing that is no directory, nothing twice unasked and
-more than -amplification times what came in, nothing to ports that asked for
-nothing; drop the silent; and not grow by more than 24 MB or 32 descriptors.
-With -metrics its own counters must add up to what was sent, and its goroutines
-grow by no more than 8. A peer must live, stay in its server's directory, and
-broadcast to a newcomer; it must not print far more than came in. A lateness
-counts only while this machine was on time and the target was
-not kept waiting for a processor.
+The target must: live (-exec); answer members and let fresh peers in within
+-probe-timeout; keep live peers in its directory, and nobody else; send nothing
+that is no directory, nothing twice unasked and more than -amplification times
+what came in, nothing to ports that asked for nothing; and not grow by more than
+24 MB or 32 descriptors. With -metrics its own counters must add up to what was
+sent. A peer must live, send keep-alives and broadcasts, and print and believe
+nothing that it must drop. Waits count only while the target could answer.
 
 A finding is narrowed down by delta debugging when there is a command that
-starts the target, and written as JSON lines: offset_us, hex, from, case, comment.
+starts the target, and written as JSON lines: the setup, then offset_us, hex,
+from, case, comment of each datagram. A replay takes target and command from
+there. Findings of one effect by datagrams of one type or length are one.
 
-Table: what (a mode or a group of cases), sent (datagrams that the kernel took),
-delivered (less those that the kernel then dropped, mostly for want of buffer
-space; - where it does not tell), bytes (of UDP payload), rate (datagrams a
-second while sending), answers (from the server to canaries and probes),
-findings. -json has the same fields, durations in ns.
-
-The same -seed, -mode and -ports send the same datagrams. The ports follow from
-the seed, unless they are busy; the end says which they were, and with which
--from a campaign goes on. A replay wants the -ports that its finding had.
+Table: what (a mode or a group of cases), batches, datagrams (sent), bytes (of UDP
+payload), findings. -json has all in full, durations in ns. What was not begun
+is said last. The same -seed, -mode and -ports make the same batches.
 
 Only loopback addresses are attacked, or with -allow-remote others of this host.
 Peers live on the host of their server: one elsewhere cannot be watched from here.
@@ -71,7 +65,8 @@ Peers live on the host of their server: one elsewhere cannot be watched from her
 In -exec {addr} and {port} stand for -target's; in -peer-exec {name} and {port} for
 what the peer is to be, {server} and {server-port} for where its server is.
 
-Exit code: 0 survived, 3 findings, 2 usage, 1 could not run, 130 interrupted
+Exit codes: 0 survived, 3 findings, 2 usage, 1 could not run or too little was
+sent, 130 interrupted
 (what there is was written).
 `
 

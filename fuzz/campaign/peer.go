@@ -85,7 +85,7 @@ func (p *peerJudge) learn(first *endpoint) {
 		return p.saw(p.word)
 	})
 	if p.prints {
-		p.say(p.bystander, "nobody's")
+		p.say(p.outsider, "nobody's")
 		p.await(2*step, func() bool { return p.saw("nobody's") })
 		p.hearsAll = p.saw("nobody's")
 		p.await(2*p.ProbeTimeout, func() bool { return p.interval > 0 })
@@ -192,7 +192,7 @@ func (p *peerJudge) settled() bool {
 		if p.prints && directories && !p.hearsAll {
 			p.words++
 			p.forged = fmt.Sprintf("forged-%d", p.words)
-			p.say(p.bystander, p.forged)
+			p.say(p.outsider, p.forged)
 		}
 	}
 	if directories && p.interval > 0 && p.heard == p.heardBy && p.clock-p.waiting < p.interval+p.interval/4 {
@@ -229,7 +229,7 @@ func (p *peerJudge) ask() bool {
 func (p *peerJudge) received(k packet) {
 	switch {
 	case k.from != p.address:
-	case k.to == p.bystander || k.to == p.sources[hostile.FromStranger]:
+	case k.to == p.outsider || k.to == p.sources[hostile.FromStranger]:
 		p.suspectRecent(Strayed, fmt.Sprintf("the target sent %q to %v, whom no true directory names", head(k.data), k.to.socket.Addr()))
 	case k.to.entry.Name != 0:
 		k.to.heard++

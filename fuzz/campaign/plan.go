@@ -395,10 +395,10 @@ func (p *plan) lastSpeaker(cases []hostile.Case, numbers []int) batch {
 	return b
 }
 
-// invitations must not make the target send to the bystander.
+// invitations must not make the target send to the outsider.
 func (p *plan) invitations() batch {
-	port, a, spare := p.c.bystander.socket.Addr().Port(), p.c.members[0].entry, p.c.names.loose[0]
-	b := batch{what: p.c.Role.Prefix() + "bystander", linger: true}
+	port, a, spare := p.c.outsider.socket.Addr().Port(), p.c.members[0].entry, p.c.names.loose[0]
+	b := batch{what: p.c.Role.Prefix() + "outsider", linger: true}
 	add := func(name, why string, d []byte) {
 		b.shots = append(b.shots, hostile.Shot{Datagram: d, Case: b.what + "/" + name, Comment: why})
 	}
@@ -415,13 +415,13 @@ func (p *plan) invitations() batch {
 	return b
 }
 
-// peerCases are a peer's. What it must drop names the bystander, as a member or as a text
+// peerCases are a peer's. What it must drop names the outsider, as a member or as a text
 // that it must not print; directories that it must drop stay until it has broadcast, as many
 // at a time as keeps that short.
 func (p *plan) peerCases(cases []hostile.Case, interval time.Duration) {
 	p.add(p.invitations())
 	forged := p.c.env
-	forged.Members = []wire.Entry{forged.Members[0], {Name: p.c.names.loose[len(p.c.names.loose)-1], Port: p.c.bystander.socket.Addr().Port()}}
+	forged.Members = []wire.Entry{forged.Members[0], {Name: p.c.names.loose[len(p.c.names.loose)-1], Port: p.c.outsider.socket.Addr().Port()}}
 	wrong := forged.Cases(hostile.Peer)
 	groups := map[string][]hostile.Shot{}
 	var order []string

@@ -66,10 +66,14 @@ func (f *Finding) count() {
 }
 
 // sameCause says that two findings have the same effect, and the datagrams that they were
-// narrowed down to the same types, or those of one datagram the same length.
+// narrowed down to the same types, or those of one datagram the same length. One that
+// could not be narrowed down so far holds the type of the other's single datagram.
 func (f *Finding) sameCause(g *Finding) bool {
 	if f.Kind != g.Kind || f.Kind == Died && ending(f.What) != ending(g.What) {
 		return false
+	}
+	if f.Count == 1 && g.Count > 1 && slices.Contains(g.types(), f.types()[0]) {
+		return true
 	}
 	return slices.Equal(f.types(), g.types()) || f.Count == 1 && g.Count == 1 && f.Bytes == g.Bytes
 }

@@ -18,15 +18,15 @@ import (
 // What a campaign uses its ports for, counted from the first. They stay the same when the
 // target is restarted, so that a datagram that names one means the same again.
 const (
-	mostMembers   = 10
-	probers       = 15
-	proberPort    = mostMembers
-	bystanderPort = proberPort + probers
-	strangerPort  = bystanderPort + 1
-	peerPort      = strangerPort + 1 // of a peer that the campaign starts
-	ownPort       = peerPort + 1     // of the server's own peers
-	homePort      = ownPort + ownPeers
-	PortsUsed     = homePort + 1
+	mostMembers  = 10
+	probers      = 15
+	proberPort   = mostMembers
+	outsiderPort = proberPort + probers
+	strangerPort = outsiderPort + 1
+	peerPort     = strangerPort + 1 // of a peer that the campaign starts
+	ownPort      = peerPort + 1     // of the server's own peers
+	homePort     = ownPort + ownPeers
+	PortsUsed    = homePort + 1
 )
 
 // The ports that are chosen from, and behind them those that hostile births name: no
@@ -67,14 +67,14 @@ type packet struct {
 
 // sockets are all that the campaign has; the first ones take part in the mesh.
 type sockets struct {
-	members   []*endpoint
-	probers   []*endpoint
-	bystander *endpoint // that nobody tells of in good faith
-	home      *endpoint // the server of a peer that the campaign starts
-	sources   [hostile.FromDouble + 1]*endpoint
-	all       []*endpoint
-	inbox     chan packet
-	closed    chan struct{}
+	members  []*endpoint
+	probers  []*endpoint
+	outsider *endpoint // that nobody tells of in good faith
+	home     *endpoint // the server of a peer that the campaign starts
+	sources  [hostile.FromDouble + 1]*endpoint
+	all      []*endpoint
+	inbox    chan packet
+	closed   chan struct{}
 }
 
 // open chooses the ports, by the seed and then the next, if none are given, and binds them.
@@ -118,7 +118,7 @@ func (c *campaign) bindAll() (err error) {
 	for i := range probers {
 		c.probers = append(c.probers, port(proberPort+i))
 	}
-	c.bystander, c.sources[hostile.FromStranger] = port(bystanderPort), port(strangerPort)
+	c.outsider, c.sources[hostile.FromStranger] = port(outsiderPort), port(strangerPort)
 	if c.Role == hostile.Peer {
 		c.sources[hostile.FromMember] = c.members[0]
 		if c.PeerExec != "" {

@@ -4,12 +4,10 @@ package send
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -60,18 +58,6 @@ func (s *Sender) Counts() Counts {
 // Plus is the sum of both.
 func (c Counts) Plus(d Counts) Counts {
 	return Counts{c.Sent + d.Sent, c.Bytes + d.Bytes, c.Failed + d.Failed, c.Refused + d.Refused}
-}
-
-// Drain takes what has come back from the target so far.
-func (s *Sender) Drain(take func(from netip.AddrPort)) {
-	Drain(s.udp, func(from netip.AddrPort, err error) {
-		switch {
-		case errors.Is(err, syscall.ECONNREFUSED):
-			s.refused.Add(1)
-		case err == nil:
-			take(from)
-		}
-	})
 }
 
 // A Load is a set of datagrams made ready to be sent over and over.
