@@ -338,4 +338,4 @@ func TestSmallMeshes(t *testing.T) {
 }
 
 // overUDP are the scenarios that TestScenarios runs over real sockets, too.
-var overUDP = Scenarios
+var overUDP = Known

@@ -23,7 +23,7 @@ func TestStudy(t *testing.T) {
 		{"study -only loss peers=5 -repeat 2 refresh=0s loss=0,30%", 0, "30 %"},
 		{"study -only restart,churn peers=5,10 -repeat 1 loss=0 churn=1 refresh=1s", 0, "stranded"},
 		{"study -scenario crash -show crash.detect.p50,crash.converge -repeat 2 peers=4 deadline=1s,2s", 0, "detect.p50"},
-		{"sweep deadline=1s..2s/3 -repeat 2 refresh=0s,5s peers=4 loss=10%", 0, "which settings of the timing are worth choosing"},
+		{"sweep deadline=1s..2s/500ms -repeat 2 refresh=0s,5s peers=4 loss=10%", 0, "which settings of the timing are worth choosing"},
 		{"help sweep", 0, "Pareto"},
 		{"study -h", 0, "churn"},
 		{"study peers=96", 2, "96 peers, want 1 to 95"},
