@@ -101,11 +101,11 @@ func startSender(a Attack) (*sender, error) {
 
 // answer reads what the sender says next. One that says nothing is killed.
 func (x *sender) answer() (v AttackResult, err error) {
-	stuck := time.AfterFunc(CommandTimeout, func() { x.cmd.Process.Kill() })
+	stuck := time.AfterFunc(commandTimeout, func() { x.cmd.Process.Kill() })
 	err = x.answers.Decode(&v)
 	switch ended := stuck.Stop(); {
 	case !ended:
-		err = fmt.Errorf("no answer within %v", CommandTimeout)
+		err = fmt.Errorf("no answer within %v", commandTimeout)
 	case err == nil && v.Error != "":
 		err = errors.New(v.Error)
 	}

@@ -17,9 +17,9 @@ const childEnv = "P2PLOCAL_MESH_CHILD"
 // returns.
 func IsChild() bool { return os.Getenv(childEnv) != "" }
 
-// CommandTimeout is how long a process may take to obey: far longer than a busy
+// commandTimeout is how long a process may take to obey: far longer than a busy
 // machine keeps one waiting, but one that somebody has stopped would take for ever.
-const CommandTimeout = 10 * time.Second
+const commandTimeout = 10 * time.Second
 
 // childProcess is a process of this program's, a peer's or a sender's, as the mesh
 // has it.

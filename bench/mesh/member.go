@@ -73,7 +73,7 @@ func (s *served) Close() error {
 // mesh calls go through the socket's Do.
 type Member struct {
 	number int
-	Sock   socket
+	sock   socket
 	rec    *record.Recorder
 
 	machine core.Machine // nil: nobody lives here
@@ -81,7 +81,7 @@ type Member struct {
 }
 
 func NewMember(number int, sock socket, b *record.Store, c record.Clock) *Member {
-	return &Member{number: number, Sock: sock, rec: record.NewRecorder(b, c, number)}
+	return &Member{number: number, sock: sock, rec: record.NewRecorder(b, c, number)}
 }
 
 // Step implements core.Machine.
@@ -115,10 +115,10 @@ func (s *Member) run(m core.Machine, what result.Impairment, seed uint64) {
 }
 
 func (s *Member) Join(l Life) (err error) {
-	s.Sock.Do(func(now time.Time) {
+	s.sock.Do(func(now time.Time) {
 		var p *core.Peer
 		p, err = core.NewPeer(core.PeerConfig{
-			Self:    core.Member{Name: record.SlotName(s.number), Addr: s.Sock.Addr()},
+			Self:    core.Member{Name: record.SlotName(s.number), Addr: s.sock.Addr()},
 			Server:  l.Server,
 			Timing:  l.Timing,
 			Observe: s.rec.Observe,
@@ -137,7 +137,7 @@ func (s *Member) Join(l Life) (err error) {
 // Rejoin has the peer that sits here born again, as one does that finds out
 // that it has been removed.
 func (s *Member) Rejoin() {
-	s.Sock.Do(func(now time.Time) {
+	s.sock.Do(func(now time.Time) {
 		if s.living != nil {
 			s.rec.Slot.Born.Store(0)
 			s.rec.Slot.Admitted.Store(0)
@@ -147,7 +147,7 @@ func (s *Member) Rejoin() {
 }
 
 func (s *Member) Kill() {
-	s.Sock.Do(func(time.Time) {
+	s.sock.Do(func(time.Time) {
 		if im, ok := s.machine.(*impaired); ok {
 			im.drop()
 		}
@@ -157,7 +157,7 @@ func (s *Member) Kill() {
 
 // Broadcast has the peer broadcast by a schedule from now on.
 func (s *Member) Broadcast(b Broadcasts) {
-	s.Sock.Do(func(now time.Time) {
+	s.sock.Do(func(now time.Time) {
 		if s.living != nil {
 			s.living.Broadcast(b.schedule(s.rec.Clock, now))
 		}
@@ -166,7 +166,7 @@ func (s *Member) Broadcast(b Broadcasts) {
 
 // Silence stops the peer's sending, for the final count.
 func (s *Member) Silence() {
-	s.Sock.Do(func(time.Time) {
+	s.sock.Do(func(time.Time) {
 		if s.living != nil {
 			s.living.Disconnect()
 		}

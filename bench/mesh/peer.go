@@ -48,7 +48,7 @@ func (p *localPeer) Pause() error {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(p.held)
-		p.Sock.Do(func(time.Time) {
+		p.sock.Do(func(time.Time) {
 			close(stopped)
 			<-p.paused
 		})
@@ -67,7 +67,7 @@ func (p *localPeer) Resume() {
 
 func (p *localPeer) Stop() {
 	p.Resume()
-	p.Sock.Close()
+	p.sock.Close()
 }
 
 // command is what a mesh tells a peer process, one JSON object a line. Each is
@@ -145,7 +145,7 @@ func (s *Member) obey(o command) error {
 		s.Broadcast(*o.Broadcasts)
 	case "silence":
 		s.Silence()
-		s.rec.Slot.Unsent.Store(s.Sock.Stats().SendFailures)
+		s.rec.Slot.Unsent.Store(s.sock.Stats().SendFailures)
 	default:
 		return fmt.Errorf("no such command: %q", o.Do)
 	}
@@ -189,7 +189,7 @@ func (p *ProcessPeer) tell(o command) error {
 	if p.Cmd == nil {
 		return errors.New("the peer process is dead")
 	}
-	p.answers.SetReadDeadline(time.Now().Add(CommandTimeout))
+	p.answers.SetReadDeadline(time.Now().Add(commandTimeout))
 	err := json.NewEncoder(p.in).Encode(o)
 	answer := ""
 	if err == nil {
@@ -200,7 +200,7 @@ func (p *ProcessPeer) tell(o command) error {
 		p.Kill()
 		p.Died = "died: " + state.ProcessState.String()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			p.Died = fmt.Sprintf("did not answer within %v, and was killed", CommandTimeout)
+			p.Died = fmt.Sprintf("did not answer within %v, and was killed", commandTimeout)
 		}
 		return fmt.Errorf("its process %s", p.Died)
 	}

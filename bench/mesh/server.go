@@ -33,7 +33,7 @@ type localServer struct {
 	directory *core.Directory
 	past      core.Counters // of former lives
 	Started   int64         // the present life, by the clock
-	Changes   []Change
+	changes   []change
 }
 
 // newServer is a server that has not been started yet: restart does so.
@@ -41,13 +41,13 @@ func newServer(s *Member, timing core.Timing, opt *result.Options, impair result
 	return &localServer{Member: s, opt: opt, timing: timing, impair: impair, seed: seed}
 }
 
-func (l *localServer) Addr() netip.AddrPort { return l.Sock.Addr() }
+func (l *localServer) Addr() netip.AddrPort { return l.sock.Addr() }
 
 func (l *localServer) Restart() (err error) {
 	l.retire() // if it has not been killed
-	l.Sock.Do(func(now time.Time) {
+	l.sock.Do(func(now time.Time) {
 		l.directory, err = core.NewDirectory(core.DirectoryConfig{
-			Addr:        l.Sock.Addr(),
+			Addr:        l.sock.Addr(),
 			Timing:      l.timing,
 			SourceCheck: l.opt.SourceCheck,
 			Observe:     l.observe,
@@ -60,17 +60,17 @@ func (l *localServer) Restart() (err error) {
 	return err
 }
 
-// Change is one of the server's directory: who comes or goes, and when.
-type Change struct {
-	At  int64
-	Who uint8 // by the store's index
-	In  bool
+// change is one of the server's directory: who comes or goes, and when.
+type change struct {
+	at  int64
+	who uint8 // by the store's index
+	in  bool
 }
 
 // observe notes the server's changes beside what a recorder wants.
 func (l *localServer) observe(e *core.Event) {
 	if e.Kind == core.Born || e.Kind == core.Removed {
-		l.Changes = append(l.Changes, Change{l.rec.Clock.At(e.At), l.rec.Index[e.Peer.Addr.Port()], e.Kind == core.Born})
+		l.changes = append(l.changes, change{l.rec.Clock.At(e.At), l.rec.Index[e.Peer.Addr.Port()], e.Kind == core.Born})
 	}
 	l.rec.Observe(e)
 }
@@ -78,8 +78,8 @@ func (l *localServer) observe(e *core.Event) {
 // Removals counts how often the server removed a live peer, and the seconds in which it
 // had one as a member, added up, of peers from first on.
 func (l *localServer) Removals(r *record.Roster, first int, from, to int64) (times int, present float64) {
-	var changes []Change
-	l.Sock.Do(func(time.Time) { changes = slices.Clone(l.Changes) })
+	var changes []change
+	l.sock.Do(func(time.Time) { changes = slices.Clone(l.changes) })
 	var since [core.MaxPeers]int64 // 0: it is no member
 	leave := func(i int, at int64) {
 		if since[i] > 0 {
@@ -88,14 +88,14 @@ func (l *localServer) Removals(r *record.Roster, first int, from, to int64) (tim
 		since[i] = 0
 	}
 	for _, c := range changes {
-		i := int(c.Who)
+		i := int(c.who)
 		switch {
-		case c.Who >= record.ServerSlot || i < first || c.At > to:
-		case c.In:
-			since[i] = max(1, c.At)
+		case c.who >= record.ServerSlot || i < first || c.at > to:
+		case c.in:
+			since[i] = max(1, c.at)
 		default:
-			leave(i, c.At)
-			if c.At >= from && r.Lived(i, c.At-int64(l.timing.Deadline), c.At) {
+			leave(i, c.at)
+			if c.at >= from && r.Lived(i, c.at-int64(l.timing.Deadline), c.at) {
 				times++
 			}
 		}
@@ -134,7 +134,7 @@ func (l *localServer) Kill() error {
 
 // retire adds a dead server's counters to the past.
 func (l *localServer) retire() {
-	l.Sock.Do(func(time.Time) {
+	l.sock.Do(func(time.Time) {
 		if l.directory != nil {
 			l.past = l.past.Plus(l.directory.Counters())
 			l.directory = nil
@@ -144,7 +144,7 @@ func (l *localServer) retire() {
 
 // Counters are those of all its lives.
 func (l *localServer) Counters() (c core.Counters) {
-	l.Sock.Do(func(time.Time) {
+	l.sock.Do(func(time.Time) {
 		c = l.past
 		if l.directory != nil {
 			c = c.Plus(l.directory.Counters())
@@ -154,7 +154,7 @@ func (l *localServer) Counters() (c core.Counters) {
 }
 
 func (l *localServer) Died() string { return "" }
-func (l *localServer) Stop()        { l.Sock.Close() }
+func (l *localServer) Stop()        { l.sock.Close() }
 
 // RemoteServer runs already, somewhere on this machine.
 type RemoteServer netip.AddrPort

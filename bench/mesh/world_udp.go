@@ -175,7 +175,7 @@ func (w *udpWorld) Accounts(m *Mesh) result.Accounts {
 		if i == record.ServerSlot {
 			c := m.Ours.Counters()
 			taken, refused = c.Events.Taken(), c.Events.Dropped()
-			sock = m.Ours.Sock
+			sock = m.Ours.sock
 		} else {
 			sock = m.Socks[i]
 			if !known(record.ServerSlot) { // a foreign server's directories, as far as they came

@@ -110,7 +110,7 @@ func (w *virtualWorld) addPeer(m *Mesh, i int) error {
 	port := uint16(firstPort + i)
 	m.Store.Index[port] = uint8(i)
 	member := w.newMember(m, i, port)
-	m.Peers, m.Socks = append(m.Peers, &virtualPeer{Member: member, node: w.net.Node(port)}), append(m.Socks, member.Sock)
+	m.Peers, m.Socks = append(m.Peers, &virtualPeer{Member: member, node: w.net.Node(port)}), append(m.Socks, member.sock)
 	return nil
 }
 
