@@ -94,7 +94,9 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		defer m.Close()
 		c.Host = target.Local{Monitor: m}
 	}
-	c.Cases = slices.DeleteFunc(slices.Clone(c.Cases), func(x Case) bool { return !strings.Contains(c.Exec, x.told.placeholder) })
+	c.Cases = slices.DeleteFunc(slices.Clone(c.Cases), func(x Case) bool { // what cannot be told
+		return !strings.Contains(c.Exec, x.told.placeholder) || x.told.placeholder != "" && c.oneServer()
+	})
 	bounded, cancel := context.WithTimeout(ctx, c.Bound())
 	defer cancel()
 	r := &run{Config: c, pace: new(pace), results: map[string]Result{}, taken: map[wire.Name]bool{}}
