@@ -120,7 +120,7 @@ func TestHabits(t *testing.T) {
 		{"meshcheck", "server -target localhost", 2, `"localhost": want an IPv4 address, or a host's name, and a port`},
 		{"udpgarbage", "-target localhost", 2, `"localhost" for flag -target: want an IPv4 address, or a host's name, and a port`},
 		{"meshbench", "-scenario join -exec false -quiet", 1, "exit status 1"},
-		{"meshcheck", "server -exec false", 1, "exit status 1"},
+		{"meshcheck", "server -quiet -exec false", 1, "exit status 1"},
 		{"udpgarbage", "-target HOST:2 -exec false", 1, "exit status 1"},
 		{"udpgarbage", "-target HOST:2 -findings /proc/nowhere", 2, "/proc/nowhere"},
 		{"udpgarbage", "-target HOST:2 -pcap /nowhere/x", 2, `there is no directory "/nowhere"`},
