@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,15 +39,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for _, c := range o.targets {
 		var done, all, wrong atomic.Int64
 		start := time.Now()
-		if !o.Quiet {
-			fmt.Fprintf(stderr, "meshcheck: %s: %d cases, at most %v\n", cli.Printable(c.Name), len(c.Cases), c.Bound())
-		}
 		aside, stop := printing.Watch(ctx, stderr, o.Quiet, func(int) string {
 			unit := "cases of " + cli.Printable(c.Name) + ", " + fmt.Sprint(wrong.Load()) + " wrong"
 			return printing.Done(start, unit, uint64(done.Load()), uint64(all.Load()))
 		})
+		var begun sync.Once
 		var printed atomic.Int64 // when, where a line cannot change, in seconds
 		c.Progress = func(d, a, w int) {
+			begun.Do(func() { // the target has been reached
+				if !o.Quiet {
+					aside(func() {
+						fmt.Fprintf(stderr, "meshcheck: %s: %d cases, at most %v\n", cli.Printable(c.Name), a, c.Bound())
+					})
+				}
+			})
 			const often = 10
 			now, before := int64(time.Since(start).Seconds()), printed.Load()
 			if !o.Quiet && printing.Columns(stderr) == 0 && now >= before+often && printed.CompareAndSwap(before, now) {
