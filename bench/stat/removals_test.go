@@ -90,3 +90,23 @@ func checkRemovals(t *testing.T, runs int) {
 }
 
 func TestRemovals(t *testing.T) { checkRemovals(t, 20) }
+
+// What can be worked out by hand: two keep-alives, both of which must be lost for the
+// second look to remove, and a birth that brings back.
+func TestRemovalsByHand(t *testing.T) {
+	const p = 0.25
+	timing := core.Timing{Heartbeat: time.Second, Reap: time.Second, Deadline: 1500 * time.Millisecond}
+	m := Member{Alive: time.Second, Look: 1250 * time.Millisecond, Birth: 2400 * time.Millisecond}
+	check := func(refresh time.Duration, mean, variance, present float64) {
+		t.Helper()
+		timing.Refresh = refresh
+		got := ExpectedRemovals(timing, p, m, 2500*time.Millisecond)
+		for _, x := range [][2]float64{{got.Mean, mean}, {got.Variance, variance}, {got.Present, present}} {
+			if math.Abs(x[0]-x[1]) > 1e-12 {
+				t.Errorf("refresh %v: %+v, want %v, %v, %v", refresh, got, mean, variance, present)
+			}
+		}
+	}
+	check(0, p*p, p*p*(1-p*p), 2.25+0.25*(1-p*p))
+	check(time.Nanosecond<<40, p*p, p*p*(1-p*p), 2.25+0.15*(1-p*p)+0.1*(1-p*p*p))
+}
