@@ -17,10 +17,10 @@ import (
 // robustness makes cases of the catalogue of bad input.
 func robustness(role hostile.Role) (cases []Case) {
 	env := hostile.DefaultEnv()
-	entire := mustCatalogue(env)
+	entire := env.Cases(role)
 	env.Spare = env.Spare[:spares]
-	for i, c := range mustCatalogue(env) {
-		if c.Role != role || slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.From == hostile.FromSelf }) {
+	for i, c := range env.Cases(role) {
+		if slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.From == hostile.FromSelf }) {
 			continue // nobody can send from a peer's own port but itself
 		}
 		_, rest, _ := strings.Cut(c.Name, "/")
@@ -59,14 +59,6 @@ const (
 	spares = 4 // that a case of the catalogue needs, unless it takes all there are
 	beside = 5 // other names that it is played with: members, a newcomer, the probe
 )
-
-func mustCatalogue(env hostile.Env) []hostile.Case {
-	cases, err := env.Catalogue()
-	if err != nil {
-		panic(err) // the environment is ours
-	}
-	return cases
-}
 
 // play sends a case's datagrams when they are due.
 func (l *trial) play(c hostile.Case, from func(hostile.Step) *endpoint, to netip.AddrPort) {
@@ -158,7 +150,7 @@ func (l *trial) playServer(i int, members []*endpoint) (c hostile.Case, spare []
 	}
 	spare = l.peers(n)
 	entries := append(entriesOf(spare), make([]wire.Entry, max(0, spares-len(spare)))...) // it uses no more
-	c = mustCatalogue(hostile.Env{Server: l.server, Members: entriesOf(members), Spare: entries})[i]
+	c = hostile.Env{Server: l.server, Members: entriesOf(members), Spare: entries}.Cases(hostile.Server)[i]
 	if l.pace.each*time.Duration(len(c.Steps)) > 2*soon { // it takes so long that whom it leaves would have left
 		for _, p := range spare {
 			if slices.Contains(c.Left, p.entry) {
@@ -214,7 +206,7 @@ func aim(b []byte, victim, newcomer wire.Name) {
 // shows which of them it has believed.
 func (l *trial) attackPeer(i int, m []*endpoint) {
 	outside := l.peers(2 + spares)
-	c := mustCatalogue(hostile.Env{Server: l.server, Members: entriesOf(outside[:2]), Self: l.self, Spare: entriesOf(outside[2:])})[i]
+	c := hostile.Env{Server: l.server, Members: entriesOf(outside[:2]), Self: l.self, Spare: entriesOf(outside[2:])}.Cases(hostile.Peer)[i]
 	if strings.Contains(c.Name, "/directory/") && len(c.Steps) == 2 {
 		c.Steps = c.Steps[:1] // without the true one behind it
 	}

@@ -67,7 +67,8 @@ func (c *Case) leaves(rest time.Duration, entries ...wire.Entry) {
 
 // The datagrams as they stand on the wire, valid or not.
 
-func words(fields ...uint16) (b []byte) {
+func words(fields ...uint16) []byte {
+	b := make([]byte, 0, 2*len(fields))
 	for _, f := range fields {
 		b = binary.LittleEndian.AppendUint16(b, f)
 	}
@@ -85,11 +86,11 @@ func Directory(entries ...wire.Entry) []byte {
 }
 
 func lyingDirectory(count uint16, entries ...wire.Entry) []byte {
-	b := words(uint16(core.TypeDirectory), count)
+	fields := append(make([]uint16, 0, 2+2*len(entries)), uint16(core.TypeDirectory), count)
 	for _, e := range entries {
-		b = append(b, words(uint16(e.Name), e.Port)...)
+		fields = append(fields, uint16(e.Name), e.Port)
 	}
-	return b
+	return words(fields...)
 }
 
 func Vanilla(text string) []byte { return lyingVanilla(uint16(len(text)), text+"\x00") }

@@ -44,7 +44,7 @@ func Main(name string, command Command) {
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup(1) has it
 		signal.Notify(signals, syscall.SIGHUP)
 	}
-	signal.Notify(make(chan os.Signal), syscall.SIGPIPE) // who reads stdout no more ends no run
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // who reads stdout no more ends no run
 	go func() {
 		<-signals
 		cancel()
