@@ -16,7 +16,7 @@ func TestResetPeak(t *testing.T) {
 	}()
 	before := PeakOf(os.Getpid())
 	ResetPeak()
-	if after := PeakOf(os.Getpid()); before < much || after <= 0 || after > before-much/2 {
+	if after := PeakOf(os.Getpid()); before < much || after <= 0 || after > before-much/4 { // a race detector keeps what it knows of them
 		t.Errorf("a peak of %d bytes, and of %d when %d of them have been given back", before, after, much)
 	}
 }
