@@ -125,26 +125,36 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	return &o, o.pick(run, skip, level)
 }
 
-// choose says what is to be tested.
-func choose(args []string, base conform.Config, targets named, list bool, set map[string]bool) ([]conform.Config, error) {
-	what, others := args[0], args[1:]
+// misused says what does not fit what is to be tested; others are the arguments behind that.
+func misused(what string, others []string, targets named, set map[string]bool) error {
 	switch {
 	case what != "server" && what != "peer" && what != "matrix":
 		if _, err := cli.Address(what); err == nil {
-			return nil, cli.Usagef("%q, want server before it: meshcheck server %s", what, what)
+			return cli.Usagef("%q, want server before it: meshcheck server %s", what, what)
 		}
-		return nil, cli.Usagef("%q, want server, peer or matrix", what)
-	case what == "server" && len(targets) == 1 && targets[0].name == "" && len(others) == 0:
-		others = []string{targets[0].value}
+		return cli.Usagef("%q, want server, peer or matrix", what)
 	case what != "matrix" && len(targets) > 0:
-		return nil, cli.Usagef("%s takes -exec, and a server one address: NAME=COMMAND and NAME=ADDRESS are for matrix", what)
+		return cli.Usagef("%s takes -exec, and a server one address: NAME=COMMAND and NAME=ADDRESS are for matrix", what)
 	case what == "matrix" && set["exec"]:
-		return nil, cli.Usagef("-exec is for server and peer; matrix takes -target NAME=COMMAND")
+		return cli.Usagef("-exec is for server and peer; matrix takes -target NAME=COMMAND")
 	case what == "server" && set["server-port"]:
-		return nil, cli.Usagef("-server-port is for peers")
+		return cli.Usagef("-server-port is for peers")
 	case what == "server" && len(others) > 1, what != "server" && len(others) > 0:
-		return nil, cli.Usagef("unexpected argument %q", others[len(others)-1])
-	case what == "matrix":
+		return cli.Usagef("unexpected argument %q", others[len(others)-1])
+	}
+	return nil
+}
+
+// choose says what is to be tested.
+func choose(args []string, base conform.Config, targets named, list bool, set map[string]bool) ([]conform.Config, error) {
+	what, others := args[0], args[1:]
+	if what == "server" && len(targets) == 1 && targets[0].name == "" && len(others) == 0 {
+		others, targets = []string{targets[0].value}, nil
+	}
+	if err := misused(what, others, targets, set); err != nil {
+		return nil, err
+	}
+	if what == "matrix" {
 		return matrix(base, targets, list)
 	}
 	base.Name = what

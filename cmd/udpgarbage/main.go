@@ -84,6 +84,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	switch {
 	case ctx.Err() != nil:
 		return cli.Interrupted
+	case errors.Is(err, campaign.ErrUnjudged) && len(result.Findings) > 0:
+		say(err.Error())
+		return cli.Failed
 	case err == nil && len(result.Findings) > 0:
 		return cli.Failed
 	case err == nil:

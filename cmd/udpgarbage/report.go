@@ -53,6 +53,9 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 	}
 	_, err := fmt.Fprintf(w, "%s datagrams%s in %.1f s, %.0f batches a second, %s, %s; -seed %d -ports %d\n",
 		grouped(r.Sent), delivered, r.Elapsed.Seconds(), float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
+	if r.Unwatched {
+		_, err = fmt.Fprintln(w, "NOT WATCHED: late effects of the last datagrams")
+	}
 	for _, m := range r.Missing {
 		_, err = fmt.Fprintf(w, "NOT BEGUN: %s\n", m)
 	}

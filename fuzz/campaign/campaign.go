@@ -80,7 +80,11 @@ type campaign struct {
 	interval time.Duration   // between its broadcasts; 0: not known
 }
 
-const startTimeout = 30 * time.Second // for a process to come up
+const (
+	startTimeout = 30 * time.Second // for a process to come up
+	endTime      = 5 * time.Second  // for which a campaign may outlast its duration and the aftermath
+	mostStalls   = 2                // after which a new target is of no use
+)
 
 // Run carries a campaign out. It returns early with what it has when ctx is done.
 func Run(ctx context.Context, cfg Config) (Result, error) {
@@ -120,8 +124,9 @@ func (c *campaign) command() string {
 
 // trials goes on with another target after each suspicion.
 func (c *campaign) trials(ctx context.Context) error {
+	stalls := 0
 	for first := true; ; first = false {
-		t, err := c.begin(ctx)
+		t, err := c.begin(ctx, c.limit())
 		if err != nil {
 			if t != nil {
 				t.end()
@@ -141,9 +146,18 @@ func (c *campaign) trials(ctx context.Context) error {
 		} else if c.command() != "" {
 			c.result.Restarts++
 		}
+		t.limit = c.limit()
 		c.plan.restarted()
-		s := t.run(c.plan)
+		s, err := t.run(c.plan)
 		t.end()
+		if err != nil {
+			if stalls++; c.command() == "" || c.enough() || stalls > mostStalls {
+				return err
+			}
+			c.Log(fmt.Sprintf("once more with a new target: %v", err))
+			c.plan.again(t.open, nil)
+			continue
+		}
 		if s == nil || ctx.Err() != nil {
 			return nil
 		}
@@ -160,9 +174,25 @@ func (c *campaign) enough() bool {
 		c.Most > 0 && len(c.result.Findings) >= c.Most
 }
 
+// aftermath is how long what was sent may have consequences, on the clock.
+func (c *campaign) aftermath() time.Duration {
+	if c.Role == hostile.Server {
+		return leaseTime
+	}
+	return max(c.broadcastTime(), removeTime) + 2*c.ProbeTimeout
+}
+
+// limit is by when a campaign with a duration has ended; zero: no bound, or not begun.
+func (c *campaign) limit() (end time.Time) {
+	if c.plan != nil && c.Duration > 0 {
+		end = c.start.Add(c.Duration + c.aftermath() + endTime)
+	}
+	return end
+}
+
 // begin starts a target and has the mesh around it join. It may give a trial with an error.
-func (c *campaign) begin(ctx context.Context) (t *trial, err error) {
-	t = &trial{campaign: c, ctx: ctx, window: leastWindow, owners: map[wire.Entry]*claim{}, spoke: map[wire.Name]time.Duration{}}
+func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err error) {
+	t = &trial{campaign: c, ctx: ctx, limit: limit, window: leastWindow, owners: map[wire.Entry]*claim{}, spoke: map[wire.Name]time.Duration{}}
 	t.now = time.Now()
 	t.ticked, t.born, t.bytesBefore = t.now, t.now, c.result.Bytes
 	c.reset()
@@ -171,7 +201,11 @@ func (c *campaign) begin(ctx context.Context) (t *trial, err error) {
 		t.judge = &serverJudge{trial: t}
 		t.address = c.Target
 		if c.Exec != "" {
-			if t.process, err = target.StartServer(ctx, c.Host, target.Command{Line: c.Exec, Listen: c.Target, Output: &t.output}, startTimeout); err != nil {
+			within := startTimeout
+			if !limit.IsZero() {
+				within = min(within, limit.Sub(t.now))
+			}
+			if t.process, err = target.StartServer(ctx, c.Host, target.Command{Line: c.Exec, Listen: c.Target, Output: &t.output}, within); err != nil {
 				return nil, err
 			}
 		}

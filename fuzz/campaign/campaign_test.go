@@ -1,19 +1,35 @@
 package campaign
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target"
 	"p2plocal/fuzz/target/virtual"
 )
 
 // attack runs a campaign on a virtual host.
 func attack(t *testing.T, c Config) (r Result) {
 	t.Helper()
-	c.Host = virtual.New(start)
+	r, err := attempt(t, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// attempt ends it after a while if it does not end.
+func attempt(t *testing.T, c Config) (r Result, err error) {
+	t.Helper()
+	if c.Host == nil {
+		c.Host = virtual.New(start)
+	}
 	c.Target = netip.MustParseAddrPort("127.0.0.1:3000")
 	c.ProbeTimeout, c.Amplification, c.Narrow, c.Seed = 500*time.Millisecond, 4, 20*time.Second, 1
 	if c.Modes == nil {
@@ -21,10 +37,12 @@ func attack(t *testing.T, c Config) (r Result) {
 	}
 	c.Log = func(line string) { t.Log(line) }
 	synctest.Test(t, func(t *testing.T) {
-		var err error
-		if r, err = Run(t.Context(), c); err != nil {
-			t.Fatal(err)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		if r, err = Run(ctx, c); ctx.Err() != nil {
+			err = ctx.Err()
 		}
+		time.Sleep(time.Second) // what is under way arrives
 	})
 	for _, y := range r.Tallies {
 		t.Logf("%+v", *y)
@@ -33,7 +51,7 @@ func attack(t *testing.T, c Config) (r Result) {
 	for _, f := range r.Findings {
 		t.Logf("%s by %s: %d datagrams, %d times, seen after %.1f s, narrowed down after %.1f s: %s", f.Kind, f.Case, f.Count, f.Times, f.Seen, f.After, f.What)
 	}
-	return r
+	return r, err
 }
 
 func against(w wrong) Config {
@@ -74,5 +92,72 @@ func TestWrongs(t *testing.T) {
 				t.Errorf("want %s by %d within %v", w.kind, w.count, w.within)
 			}
 		})
+	}
+}
+
+// What is remembered of what was sent is cut short now and then.
+func TestSignsOutliveWhatIsForgotten(t *testing.T) {
+	x := &trial{campaign: &campaign{}, owners: map[wire.Entry]*claim{}, sent: make([]sentShot, 2*mostSuspects+1)}
+	x.signs = []sign{{entry: wire.Entry{Name: 'a', Port: 1}, index: x.total()}}
+	x.settle()
+	if len(x.sent) != mostSuspects || x.total() != 2*mostSuspects+1 {
+		t.Fatalf("%d of %d are remembered, want %d of %d", len(x.sent), x.total(), mostSuspects, 2*mostSuspects+1)
+	}
+	x.acked = x.total()
+	if x.confirm(); len(x.signs) > 0 {
+		t.Error("a sign of life that the target has taken waits for ever")
+	}
+}
+
+// What is not the answer must not be taken for it: the target is as far behind as it likes.
+func TestSlowServerSurvives(t *testing.T) {
+	r := attack(t, Config{Exec: "slow", Modes: []string{"generate"}, Count: 3000})
+	if r.Sent != 3000 || len(r.Findings) > 0 || r.Restarts > 0 {
+		t.Errorf("%d datagrams, %d findings, %d restarts, want none", r.Sent, len(r.Findings), r.Restarts)
+	}
+}
+
+// lateHost is one whose programs may be late, and on which it takes a while to learn for how
+// long they were.
+type lateHost struct {
+	*virtual.Host
+	takes time.Duration
+}
+
+type lateProgram struct {
+	target.Program
+	takes time.Duration
+}
+
+func (h lateHost) Late(time.Time) time.Duration { return time.Hour }
+
+func (h lateHost) Start(c target.Command) (target.Program, error) {
+	p, err := h.Host.Start(c)
+	return lateProgram{p, h.takes}, err
+}
+
+func (p lateProgram) Waited() (time.Duration, int64) {
+	time.Sleep(p.takes)
+	return p.Program.Waited()
+}
+
+// Each round is so late that members fall out.
+func TestCampaignThatCannotGoOnEnds(t *testing.T) {
+	const duration = 8 * time.Second
+	for _, c := range []Config{{}, {Duration: duration}} {
+		c.Host, c.Exec = lateHost{virtual.New(start), missedBeat + step}, "none"
+		r, err := attempt(t, c)
+		t.Log(err)
+		if errors.Is(err, context.DeadlineExceeded) || err == nil && len(r.Missing) == 0 || len(r.Findings) > 0 || c.Duration > 0 && r.Elapsed > duration+endTime+leaseTime+2*time.Second {
+			t.Errorf("%v, %d findings after %v, want an end in time", err, len(r.Findings), r.Elapsed)
+		}
+	}
+}
+
+func TestLockedOutCampaignEnds(t *testing.T) {
+	const duration = 8 * time.Second
+	r, err := attempt(t, Config{Exec: "lock-out", Host: lateHost{virtual.New(start), 0}, Duration: duration, Modes: []string{"catalogue", "random"}})
+	if errors.Is(err, context.DeadlineExceeded) || err == nil && len(r.Findings) == 0 || r.Elapsed > duration+20*time.Second+endTime+outTime {
+		t.Errorf("%v, %d findings after %v, want a finding or none, but an end", err, len(r.Findings), r.Elapsed)
 	}
 }

@@ -27,7 +27,7 @@ func (t *trial) slowLook() {
 			t.suspectThese(Leaked, why, func(int, *sentShot) bool { return true })
 		}
 	}
-	if t.audit != nil && t.auditing == nil && !t.asking && t.acked == len(t.sent) {
+	if t.audit != nil && t.auditing == nil && !t.asking && t.acked == t.total() {
 		t.startAudit()
 	}
 }
@@ -79,7 +79,7 @@ func (t *trial) audited(r auditResult) {
 	case kind == "" && why == "":
 		a.since = -1
 		if why = a.grown(&r.now); why == "" {
-			a.good = len(t.sent)
+			a.good = t.total()
 			return
 		}
 		kind = Leaked
@@ -93,7 +93,7 @@ func (t *trial) audited(r auditResult) {
 		}
 		kind = Miscount
 	}
-	from := min(a.good, len(t.sent))
+	from := a.good
 	t.suspectThese(kind, why, func(i int, _ *sentShot) bool { return i >= from || kind == Leaked })
 }
 
@@ -106,7 +106,7 @@ func (t *trial) flood(o *openBatch) {
 		t.sent = append(t.sent, sentShot{s, t.now, o})
 		t.note(s, o)
 	}
-	o.next, o.last = len(o.shots), len(t.sent)
+	o.next, o.last = len(o.shots), t.total()
 	go func() {
 		s, err := send.Dial(netip.AddrPortFrom(t.address.Addr(), 0), t.address)
 		if err != nil {

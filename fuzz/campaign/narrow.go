@@ -40,7 +40,14 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 	deadline := time.Now().Add(c.Narrow)
 	flood := len(s.shots) > 0 && c.plan.flooding(s.shots[0].Case)
 	fails := func(shots []hostile.Shot) bool {
-		t, err := c.begin(ctx)
+		limit := time.Now().Add(s.hold + endTime)
+		if n := len(shots); n > 0 {
+			limit = limit.Add(shots[n-1].At)
+		}
+		if limit.Before(deadline) {
+			limit = deadline
+		}
+		t, err := c.begin(ctx, limit)
 		if err != nil {
 			if t != nil {
 				t.end()
@@ -49,7 +56,7 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 		}
 		t.plain, t.wants = true, s
 		c.result.Restarts++
-		got := t.run(&list{shots: shots, hold: s.hold, flood: flood})
+		got, _ := t.run(&list{shots: shots, hold: s.hold, flood: flood})
 		t.end()
 		if got == nil || got.kind != s.kind {
 			return false

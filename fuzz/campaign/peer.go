@@ -136,8 +136,8 @@ func (p *peerJudge) look() {
 	if p.gone != 0 && p.clock-p.gone > p.ProbeTimeout {
 		p.suspectSlow(fmt.Sprintf("%v is not in its server's directory any more: it sends no keep-alives", p.peer), removeTime+p.ProbeTimeout)
 	}
-	if p.interval > 0 && !p.asking && p.clock-p.last > p.limit() {
-		p.suspectSlow(fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.limit().Round(time.Millisecond), p.interval.Round(time.Millisecond)), p.limit())
+	if p.interval > 0 && !p.asking && p.clock-p.last > p.broadcastTime() {
+		p.suspectSlow(fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.broadcastTime().Round(time.Millisecond), p.interval.Round(time.Millisecond)), p.broadcastTime())
 	}
 }
 
@@ -154,8 +154,8 @@ const (
 	printedMore = 16       // and for each byte that came in
 )
 
-// limit is the time within which it must broadcast.
-func (p *peerJudge) limit() time.Duration { return 3*p.interval + 2*p.ProbeTimeout }
+// broadcastTime is the time within which a peer must broadcast.
+func (c *campaign) broadcastTime() time.Duration { return 3*c.interval + 2*c.ProbeTimeout }
 
 func (p *peerJudge) saw(word string) bool { return bytes.Contains(p.printed, []byte(word)) }
 
@@ -176,16 +176,16 @@ func (p *peerJudge) hung() (Kind, string) {
 	case p.fresh != nil && p.heard > p.heardBy:
 		return Deaf, fmt.Sprintf("it broadcasts to others, but not to %v, whom a directory named to it", p.fresh.entry)
 	}
-	return Hung, fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.limit().Round(time.Millisecond), p.interval.Round(time.Millisecond))
+	return Hung, fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.broadcastTime().Round(time.Millisecond), p.interval.Round(time.Millisecond))
 }
 
-// settled waits for a broadcast where directories were sent: what was believed shows then. And
+// ready waits for a broadcast where directories were sent: what was believed shows then. And
 // one whom only forged directories name has his say.
-func (p *peerJudge) settled() bool {
-	if p.fired == len(p.sent) || len(p.timed) > 0 {
+func (p *peerJudge) ready() bool {
+	if p.fired == p.total() || len(p.timed) > 0 {
 		return len(p.timed) == 0
 	}
-	fresh := p.sent[min(p.fired, len(p.sent)):]
+	fresh := p.since(p.fired)
 	directories := slices.ContainsFunc(fresh, func(x sentShot) bool { return len(x.Datagram) > 1 && x.Datagram[0] == byte(core.TypeDirectory) })
 	if p.waiting == 0 {
 		p.waiting, p.heardBy = p.clock, p.heard
@@ -198,7 +198,7 @@ func (p *peerJudge) settled() bool {
 	if directories && p.interval > 0 && p.heard == p.heardBy && p.clock-p.waiting < p.interval+p.interval/4 {
 		return false
 	}
-	p.fired, p.waiting = len(p.sent), 0
+	p.fired, p.waiting = p.total(), 0
 	return true
 }
 
@@ -260,7 +260,7 @@ func (p *peerJudge) listed(q *endpoint, all wire.Entries) {
 
 // expecting says that what was sent may still show in keep-alives or broadcasts that do not come.
 func (p *peerJudge) expecting() bool {
-	return !p.plain && len(p.sent) > 0 && p.now.Sub(p.sent[len(p.sent)-1].at) < max(p.limit(), removeTime)+2*p.ProbeTimeout
+	return !p.plain && len(p.sent) > 0 && p.now.Sub(p.sent[len(p.sent)-1].at) < p.aftermath()
 }
 
 // told takes note of a directory that is the peer's server's: what it names others for a while.

@@ -191,9 +191,12 @@ func (p *plan) done(*trial) bool {
 
 // missing says what was not begun.
 func (p *plan) missing() (all []string) {
-	if n := len(p.cases); n > 0 && n == p.listed {
+	switch n := len(p.cases); {
+	case n > 0 && n == p.listed:
 		all = append(all, "mode catalogue")
-	} else if n > 0 {
+	case n > p.listed/2 && p.c.Count == 0:
+		all = append(all, fmt.Sprintf("mode catalogue but for %d of %d batches", p.listed-n, p.listed))
+	case n > 0:
 		all = append(all, fmt.Sprintf("%d of %d batches of the catalogue", n, p.listed))
 	}
 	for _, mode := range p.random {

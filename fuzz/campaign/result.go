@@ -110,21 +110,22 @@ func (t *Tally) add(b batch) {
 
 // Result is what a campaign came to.
 type Result struct {
-	Seed     uint64        `json:"seed"`
-	Ports    uint16        `json:"ports"`   // as used
-	Missing  []string      `json:"missing"` // what was not begun
-	Elapsed  time.Duration `json:"elapsed_ns"`
-	Sent     uint64        `json:"sent"` // datagrams, trials included
-	Bytes    uint64        `json:"bytes"`
-	Dropped  uint64        `json:"dropped"`  // of all that was sent to the target, what the kernel threw away
-	Delivery bool          `json:"delivery"` // the kernel tells
-	Flooding time.Duration `json:"flooding_ns"`
-	Flood    uint64        `json:"flood"`           // datagrams sent in that time
-	Taken    uint64        `json:"flood_delivered"` // less those that the kernel then threw away
-	Tallies  []*Tally      `json:"tallies"`
-	Findings []*Finding    `json:"findings"`
-	Restarts int           `json:"restarts"`
-	Usage    target.Usage  `json:"usage"` // the most of all processes that the campaign started
+	Seed      uint64        `json:"seed"`
+	Ports     uint16        `json:"ports"`   // as used
+	Missing   []string      `json:"missing"` // what was not begun
+	Elapsed   time.Duration `json:"elapsed_ns"`
+	Unwatched bool          `json:"unwatched"` // it has ended before the last datagrams' late effects could show
+	Sent      uint64        `json:"sent"`      // datagrams, trials included
+	Bytes     uint64        `json:"bytes"`
+	Dropped   uint64        `json:"dropped"`  // of all that was sent to the target, what the kernel threw away
+	Delivery  bool          `json:"delivery"` // the kernel tells
+	Flooding  time.Duration `json:"flooding_ns"`
+	Flood     uint64        `json:"flood"`           // datagrams sent in that time
+	Taken     uint64        `json:"flood_delivered"` // less those that the kernel then threw away
+	Tallies   []*Tally      `json:"tallies"`
+	Findings  []*Finding    `json:"findings"`
+	Restarts  int           `json:"restarts"`
+	Usage     target.Usage  `json:"usage"` // the most of all processes that the campaign started
 }
 
 func (r *Result) tally(what string) *Tally {

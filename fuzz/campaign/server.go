@@ -87,7 +87,7 @@ func (s *serverJudge) join() error {
 	return nil
 }
 
-func (s *serverJudge) settled() bool { return true }
+func (s *serverJudge) ready() bool { return true }
 
 func (s *serverJudge) ask() bool {
 	if s.asking || s.newcomersOnly {
@@ -120,7 +120,7 @@ func (s *serverJudge) bear() bool {
 		if i < 0 {
 			return false
 		}
-		s.fresh, s.freshAt, s.freshSent, s.freshMark = s.probers[i], s.clock, len(s.sent), 0
+		s.fresh, s.freshAt, s.freshSent, s.freshMark = s.probers[i], s.clock, s.total(), 0
 		s.fresh.joined, s.fresh.view, s.fresh.rest = false, nil, time.Time{}
 	}
 	if s.now.Sub(s.fresh.rest) < restTime {
@@ -202,18 +202,18 @@ func (t *trial) repeated(size int) {
 		return
 	}
 	s.repeats += size
-	from := min(s.before, len(s.sent))
+	from := s.before
 	in := 0
 	if s.plain {
 		from = 0
 	}
-	for _, x := range s.sent[from:] {
+	for _, x := range s.since(from) {
 		in += len(x.Datagram)
 	}
-	if !s.plain || len(s.sent) > 1 { // what is large must not hide what is small: narrowing finds what it was
+	if !s.plain || s.total() > 1 { // what is large must not hide what is small: narrowing finds what it was
 		in = min(in, 16)
 	}
-	if len(s.sent) > from && float64(s.repeats) > s.Amplification*float64(in) {
+	if s.total() > from && float64(s.repeats) > s.Amplification*float64(in) {
 		s.suspectRecent(Amplified, fmt.Sprintf("%d bytes drew %d bytes of directories that said nothing new", in, s.repeats))
 	}
 }
@@ -226,9 +226,9 @@ func (t *trial) note(shot hostile.Shot, o *openBatch) {
 		p.told()
 	case err != nil || ok:
 	case m.Type == core.TypeBirth && m.Entry.Port != t.server.Port():
-		t.signs = append(t.signs, sign{m.Entry, o, len(t.sent)})
+		t.signs = append(t.signs, sign{m.Entry, o, t.total()})
 	case m.Type == core.TypeKeepAlive:
-		t.signs = append(t.signs, sign{wire.Entry{Name: m.Entry.Name}, o, len(t.sent)})
+		t.signs = append(t.signs, sign{wire.Entry{Name: m.Entry.Name}, o, t.total()})
 	}
 }
 
@@ -252,7 +252,7 @@ func (t *trial) date(x sign) {
 
 // listed judges a directory.
 func (s *serverJudge) listed(p *endpoint, all wire.Entries) {
-	if p == s.asker && s.asking && !s.newcomersOnly {
+	if p == s.asker && p.same && s.asking && !s.newcomersOnly { // another one may be a newcomer's
 		s.asker = nil
 		s.answered()
 	}
@@ -295,7 +295,9 @@ func (s *serverJudge) checkMembers(p *endpoint, all wire.Entries) {
 		switch in := all.Contains(m.entry); {
 		case in && i < 0:
 			p.seen = append(p.seen, m.entry)
-		case in || i < 0 || !m.joined:
+		case in || !m.joined:
+		case i < 0: // it has missed its removal: what it took for its return was older
+			m.joined = s.now.Sub(m.since) < lateBeat
 		case s.excused():
 			m.joined, s.missed = false, s.now // it is born again
 			for _, q := range s.all {
@@ -321,7 +323,7 @@ func (s *serverJudge) excused() bool {
 		return true
 	}
 	const fresh = 1200 * time.Millisecond // what it has heard of so lately it must not remove
-	return s.now.Sub(s.beatTaken) > fresh && (s.now.Sub(s.missed) < excuseTime || s.Host.Late(s.now.Add(-excuseTime)) > lateBeat/4 ||
+	return s.now.Sub(s.missed) < excuseTime || s.now.Sub(s.beatTaken) > fresh && (s.Host.Late(s.now.Add(-excuseTime)) > lateBeat/4 ||
 		s.process != nil && waited(s.process)-s.waits[0] > lateBeat/4)
 }
 
@@ -392,10 +394,10 @@ func (s *serverJudge) blame(e wire.Entry, b *openBatch, why string) {
 func (s *serverJudge) expecting() bool {
 	switch {
 	case s.plain && s.wants.kind == Hung:
-		if s.fresh == nil && s.letIn < len(s.sent) && !s.asking {
+		if s.fresh == nil && s.letIn < s.total() && !s.asking {
 			s.bear()
 		}
-		return s.letIn < len(s.sent)
+		return s.letIn < s.total()
 	case s.plain && s.wants.kind != Ghost:
 		return false
 	}

@@ -48,7 +48,9 @@ type endpoint struct {
 type life struct {
 	member  bool         // it is kept in the directory by keep-alives
 	joined  bool         // a directory has named it
+	since   time.Time    // when one first did
 	view    wire.Entries // the last directory that it got
+	same    bool         // that said nothing new
 	seen    []wire.Entry // members that its directories have named
 	waits   bool         // for a directory that it has asked for
 	asked   int          // directories that it has asked for and that may say nothing new

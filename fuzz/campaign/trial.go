@@ -3,6 +3,7 @@ package campaign
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -40,7 +41,8 @@ type trial struct {
 	clock  time.Duration
 	waited time.Duration
 
-	sent        []sentShot
+	sent        []sentShot // the last of them
+	forgotten   int        // how many were sent before those; numbers of datagrams count them
 	timed       []timedShot
 	open        []*openBatch
 	current     *openBatch // not all of which has been sent
@@ -64,6 +66,9 @@ type trial struct {
 	beat        time.Time         // the last of all members' keep-alives
 	missed      time.Time         // when they last came too late
 	reborn      time.Time         // when those who are out were last born
+	allIn       time.Time         // when nobody was out
+	worked      time.Time         // when the target last answered
+	limit       time.Time         // by when it ends, whatever the target does; zero: no bound
 	beatTaken   time.Time         // the last that the target has taken
 	waits       [14]time.Duration // for how long it had waited for a processor, looked at now and then; the first is excuseTime old
 	drops       uint64            // datagrams that the kernel has thrown away
@@ -85,7 +90,7 @@ type trial struct {
 type judge interface {
 	join() error       // waits until the target takes part
 	ask() bool         // has the target asked; false: nobody can now
-	settled() bool     // what was sent has had its chance before the next question
+	ready() bool       // what was sent has had its chance before the next question
 	received(p packet) // what is no mark and no directory for a member
 	listed(p *endpoint, all wire.Entries)
 	look()                // every round
@@ -155,6 +160,8 @@ const (
 	excuseTime   = 3500 * time.Millisecond   // a silence so long ago explains a removal
 	lateBeat     = time.Second               // a silence that may be too long
 	slowLooks    = 250 * time.Millisecond
+	outTime      = 4 * removeTime          // for which a name may be taken from a member
+	stallFactor  = 10                      // how much slower than the clock real time may be
 	missedBeat   = 1350 * time.Millisecond // a silence that is too long
 	mostSuspects = 4096
 	wide         = 1024 // suspects where the nearest are not enough
@@ -180,33 +187,68 @@ func (t *trial) end() {
 		t.process.Kill()
 	}
 	t.marked() // what it has sent is nobody else's
-	for time.Now().Before(t.now.Add(time.Second)) && !t.passed() {
+	for t.ctx.Err() == nil && time.Now().Before(t.now.Add(time.Second)) && !t.passed() {
 		t.take()
 	}
 }
 
-// run sends what a source gives until it has no more, and all has had its consequences.
-func (t *trial) run(from source) *suspicion {
-	for t.ctx.Err() == nil {
+// run sends what a source gives until it has no more, and all has had its consequences, or it
+// cannot go on, which is an error.
+func (t *trial) run(from source) (*suspicion, error) {
+	for t.worked, t.allIn = t.now, t.now; t.ctx.Err() == nil; t.take() {
 		t.round()
 		t.fire(from)
-		if t.suspect != nil {
+		if t.suspect != nil || from.done(t) && t.settled() && t.lastLook() {
 			break
 		}
-		if from.done(t) && t.current == nil && len(t.timed) == 0 && t.acked == len(t.sent) && len(t.open) == 0 && !t.judge.expecting() && t.auditing == nil && t.flooding == nil {
-			if t.lastLook() {
-				break
-			}
+		if err := t.stalled(); err != nil {
+			return nil, err
 		}
-		t.take()
+		if t.over() {
+			t.result.Unwatched = t.result.Unwatched || !t.plain
+			break
+		}
 	}
-	return t.suspect
+	return t.suspect, nil
+}
+
+// settled says that all that was sent has had its consequences.
+func (t *trial) settled() bool {
+	return t.current == nil && len(t.timed) == 0 && t.acked == t.total() && len(t.open) == 0 && !t.judge.expecting() && t.auditing == nil && t.flooding == nil
+}
+
+// over says that its time is.
+func (t *trial) over() bool { return !t.limit.IsZero() && t.now.After(t.limit) }
+
+// ErrUnjudged is what is wrong where a campaign cannot say whether the target survived.
+var ErrUnjudged = errors.New("no verdict")
+
+// stalled says why it cannot go on: for long, or at its end.
+func (t *trial) stalled() error {
+	out := 0
+	for _, p := range t.members {
+		if !p.joined {
+			out++
+		}
+	}
+	if out == 0 {
+		t.allIn = t.now
+	}
+	idle := t.now.Sub(t.worked)
+	switch {
+	case out > 0 && (t.over() || t.now.Sub(t.allIn) > outTime):
+		return fmt.Errorf("%w: %d of %d members are not let in again by %v for %.1f s", ErrUnjudged, out, len(t.members), t.server, t.now.Sub(t.allIn).Seconds())
+	case idle > stallFactor*(2*t.ProbeTimeout+removeTime), t.over() && (t.current != nil || t.acked < t.total()):
+		return fmt.Errorf("%w: %v has not shown for %.1f s that it takes what is sent", ErrUnjudged, t.address, idle.Seconds())
+	}
+	return nil
 }
 
 // await goes on until something is so, or its time is over on the clock.
 func (t *trial) await(most time.Duration, is func() bool) bool {
+	began := time.Now()
 	for end := t.clock + most; !is(); t.take() {
-		if t.round(); t.ctx.Err() != nil || t.clock > end || t.ended() != "" {
+		if t.round(); t.ctx.Err() != nil || t.clock > end || t.ended() != "" || t.over() || t.now.Sub(began) > most+startTimeout {
 			return is()
 		}
 	}
@@ -431,9 +473,9 @@ func (t *trial) directory(p packet) {
 	again := ep.view != nil && string(ep.view) == string(m.Entries)
 	ep.view = append(ep.view[:0], m.Entries...)
 	if !ep.joined {
-		ep.joined = m.Entries.Contains(ep.entry)
+		ep.joined, ep.since = m.Entries.Contains(ep.entry), t.now
 	}
-	ep.waits = false
+	ep.waits, ep.same = false, again
 	switch {
 	case again && ep.asked > 0:
 		ep.asked--
@@ -459,6 +501,14 @@ func (t *trial) fire(from source) {
 	if t.out() || t.asking || t.auditing != nil || t.flooding != nil || t.now.Before(t.paused) || t.suspect != nil {
 		return
 	}
+	t.advance(from)
+	if (t.acked < t.total() || t.judge.expecting() || t.now.Sub(t.asked) > slowLooks) && t.now.After(t.paused) && t.judge.ready() {
+		t.question()
+	}
+}
+
+// advance sends as much of a source's batches as may go before the next question.
+func (t *trial) advance(from source) {
 	if t.current != nil && !t.plain && t.Count > 0 && t.result.Sent >= t.Count {
 		t.current.next, t.current = len(t.current.shots), nil
 	}
@@ -466,26 +516,24 @@ func (t *trial) fire(from source) {
 		if t.current == nil {
 			b, ok := from.next(t)
 			if !ok {
-				break
+				return
 			}
 			t.beginBatch(b)
 			continue
 		}
-		s := t.current.shots[t.current.next]
-		if t.current.next++; s.At > 0 {
-			t.later(s, t.current)
+		o := t.current
+		s := o.shots[o.next]
+		if o.next++; s.At > 0 {
+			t.later(s, o)
 		} else {
-			t.shoot(s, t.current)
+			t.shoot(s, o)
 		}
-		if o := t.current; o.next == len(o.shots) {
+		if o.next == len(o.shots) {
 			t.current = nil
 			if t.lingers = o.linger; o.linger || o.quiet > 0 {
-				break
+				return
 			}
 		}
-	}
-	if (t.acked < len(t.sent) || t.judge.expecting() || t.now.Sub(t.asked) > slowLooks) && t.now.After(t.paused) && t.judge.settled() {
-		t.question()
 	}
 }
 
@@ -550,7 +598,7 @@ func (t *trial) shoot(s hostile.Shot, o *openBatch) {
 		t.weight += leastWindow - 1
 	}
 	t.sent = append(t.sent, sentShot{s, t.now, o})
-	o.last = len(t.sent)
+	o.last = t.total()
 	t.note(s, o)
 }
 
@@ -560,7 +608,7 @@ func (t *trial) question() {
 		return
 	}
 	t.asking, t.late, t.overdue, t.lingers = true, false, 0, false
-	t.asked, t.askedAt, t.asks = t.now, t.clock, len(t.sent)
+	t.asked, t.askedAt, t.asks = t.now, t.clock, t.total()
 }
 
 // answered is called when the target has taken all that was sent before the question.
@@ -573,7 +621,7 @@ func (t *trial) answered() {
 		t.suspectRecent(Slow, fmt.Sprintf("an answer came only after %.1f s", took.Seconds()))
 	}
 	t.before = t.acked
-	t.asking, t.acked, t.weight = false, t.asks, 0
+	t.asking, t.acked, t.weight, t.worked = false, t.asks, 0, t.now
 	if t.beat.Before(t.asked) {
 		t.beatTaken = t.beat
 	}
@@ -642,20 +690,22 @@ func (t *trial) settle() {
 		}
 		return t.clock >= o.until
 	})
-	if n := len(t.sent); n > 2*mostSuspects {
-		drop := n - mostSuspects
-		t.sent = append(t.sent[:0], t.sent[drop:]...)
-		t.acked, t.before, t.asks = max(0, t.acked-drop), max(0, t.before-drop), max(0, t.asks-drop)
-		for _, o := range t.open {
-			o.last = max(0, o.last-drop)
-		}
+	if n := len(t.sent) - mostSuspects; n > mostSuspects {
+		t.sent = append(t.sent[:0], t.sent[n:]...)
+		t.forgotten += n
 	}
 }
 
+// total is how many datagrams have been sent.
+func (t *trial) total() int { return t.forgotten + len(t.sent) }
+
+// since are those from a number on, as far as they are remembered.
+func (t *trial) since(n int) []sentShot { return t.sent[max(0, n-t.forgotten):] }
+
 // suspectRecent blames what the target may not have taken before.
 func (t *trial) suspectRecent(kind Kind, why string) {
-	from := min(t.before, len(t.sent))
-	if t.acked < len(t.sent) && (kind == Died || kind == Hung) {
+	from := t.before
+	if t.acked < t.total() && (kind == Died || kind == Hung) {
 		from = t.acked
 	}
 	t.suspectThese(kind, why, func(i int, _ *sentShot) bool { return i >= from })
@@ -670,7 +720,7 @@ func (t *trial) suspectThese(kind Kind, why string, which func(i int, s *sentSho
 	s := &suspicion{kind: kind, why: why}
 	var last, wider []sentShot
 	for i := max(0, len(t.sent)-mostSuspects); i < len(t.sent); i++ {
-		if which(i, &t.sent[i]) {
+		if which(t.forgotten+i, &t.sent[i]) {
 			last = append(last, t.sent[i])
 		}
 		if i >= len(t.sent)-wide {

@@ -129,6 +129,22 @@ func header(b []byte, t core.Type) bool { return len(b) >= 2 && b[0] == byte(t) 
 
 func invalid(b []byte) bool { _, err := wire.Parse(b); return err != nil }
 
+// lockOut has a server deaf to who came first, after a while.
+func lockOut(s *wrongServer) {
+	began := time.Now()
+	first := map[uint16]bool{}
+	s.before = func(b []byte, from netip.AddrPort) ([]byte, netip.AddrPort) {
+		young := time.Since(began) < 2*time.Second
+		if young && len(first) < mostMembers {
+			first[from.Port()] = true
+		}
+		if !young && first[from.Port()] {
+			return nil, from
+		}
+		return b, from
+	}
+}
+
 // start is a virtual host's program: NAME of a wrong, of a server or a peer.
 func start(p *virtual.Program) string {
 	i := slices.IndexFunc(wrongs, func(w wrong) bool { return w.name == strings.Fields(p.Line)[0] })
@@ -143,6 +159,13 @@ func start(p *virtual.Program) string {
 		s := &wrongServer{wrongly: w, cfg: core.DirectoryConfig{Addr: socket.Addr(), Timing: core.DefaultTiming()}}
 		if i >= 0 && wrongs[i].server != nil {
 			wrongs[i].server(s)
+		} else if p.Line == "lock-out" {
+			lockOut(s)
+		} else if p.Line == "slow" {
+			s.before = func(b []byte, from netip.AddrPort) ([]byte, netip.AddrPort) {
+				time.Sleep(time.Millisecond)
+				return b, from
+			}
 		}
 		if s.d, err = core.NewDirectory(s.cfg, time.Now()); err != nil {
 			return err.Error()

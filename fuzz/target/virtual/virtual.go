@@ -202,6 +202,11 @@ func (p *Program) Listen(at netip.AddrPort) (*Socket, error) {
 		defer p.mu.Unlock()
 		s.interrupt = p.interrupted
 		p.sockets = append(p.sockets, s)
+		select {
+		case <-p.Killed: // before it had any
+			s.Close()
+		default:
+		}
 	}
 	return s, err
 }
