@@ -714,7 +714,7 @@ func (t *trial) suspectRecent(kind Kind, why string) {
 // suspectThese blames some of what was sent.
 func (t *trial) suspectThese(kind Kind, why string, which func(i int, s *sentShot) bool) {
 	const sure = " died hung poisoned leaked spilled miscount "
-	if t.suspect != nil || t.joining || t.now.Sub(t.missed) < excuseTime && !strings.Contains(sure, " "+string(kind)+" ") {
+	if t.suspect != nil || t.joining || (t.out() || t.now.Sub(t.missed) < excuseTime) && !strings.Contains(sure, " "+string(kind)+" ") {
 		return // who is in the directory is not what it should be
 	}
 	s := &suspicion{kind: kind, why: why}
