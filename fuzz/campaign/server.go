@@ -190,7 +190,7 @@ func (s *serverJudge) hung() (Kind, string) {
 
 // received is what comes to others than members and probers, or not from the server.
 func (s *serverJudge) received(p packet) {
-	if p.from == s.address && (p.to == s.outsider || p.to == s.sources[hostile.FromStranger]) {
+	if p.from == s.address && (p.to == s.outsider || p.to == s.sources[hostile.FromStranger]) && !s.excused() { // it may have got a lost member's name
 		s.suspectRecent(Strayed, fmt.Sprintf("the target sent %x to %v, which had asked for nothing", head(p.data), p.to.socket.Addr()))
 	}
 }
