@@ -99,31 +99,40 @@ func (t *trial) audited(r auditResult) {
 
 // flood sends a batch over and over for a second, as fast as it can, beside the loop.
 func (t *trial) flood(o *openBatch) {
-	t.flooding = make(chan send.Counts, 1)
+	done := make(chan send.Counts, 1)
+	t.flooding = done
 	var set [][]byte
 	for _, s := range o.shots {
 		set = append(set, s.Datagram)
-		t.sent = append(t.sent, sentShot{s, t.now, o})
-		t.note(s, o)
 	}
-	o.next, o.last = len(o.shots), t.total()
+	t.noteAll(o)
 	go func() {
 		s, err := send.Dial(netip.AddrPortFrom(t.address.Addr(), 0), t.address)
 		if err != nil {
-			t.flooding <- send.Counts{}
+			done <- send.Counts{}
 			return
 		}
 		defer s.Close()
 		ctx, cancel := context.WithTimeout(t.ctx, time.Second)
 		defer cancel()
 		s.Run(ctx, send.Pack(set, t.GSO && s.Supported()), t.Rate)
-		t.flooding <- s.Counts()
+		done <- s.Counts()
 	}()
 }
 
-// flooded counts what a flood has sent.
+// noteAll notes all of a batch's datagrams as sent by now.
+func (t *trial) noteAll(o *openBatch) {
+	for _, s := range o.shots {
+		t.sent = append(t.sent, sentShot{s, t.now, o})
+		t.note(s, o)
+	}
+	o.next, o.last = len(o.shots), t.total()
+}
+
+// flooded counts what a flood has sent, the last of which may still wait to be read.
 func (t *trial) flooded(n send.Counts, o *openBatch) {
 	t.flooding = nil
+	t.noteAll(o)
 	drops := t.drops
 	t.lost()
 	r := &t.result

@@ -340,7 +340,7 @@ func (t *trial) lost() bool {
 // checkEntry wants a reason for an entry that is nobody's of ours.
 func (s *serverJudge) checkEntry(e wire.Entry) {
 	isIt := func(p *endpoint) bool { return p.entry == e }
-	if slices.ContainsFunc(s.members, isIt) || slices.ContainsFunc(s.probers, isIt) || slices.ContainsFunc(s.own[:], func(o ownPeer) bool { return o.entry == e }) {
+	if s.flooding != nil || slices.ContainsFunc(s.members, isIt) || slices.ContainsFunc(s.probers, isIt) || slices.ContainsFunc(s.own[:], func(o ownPeer) bool { return o.entry == e }) {
 		return
 	}
 	c := s.owners[e]

@@ -204,7 +204,7 @@ func (t *trial) run(from source) (*suspicion, error) {
 		if err := t.stalled(); err != nil {
 			return nil, err
 		}
-		if t.over() {
+		if t.over() && t.flooding == nil {
 			t.result.Unwatched = t.result.Unwatched || !t.plain
 			break
 		}
@@ -501,7 +501,9 @@ func (t *trial) fire(from source) {
 	if t.out() || t.asking || t.auditing != nil || t.flooding != nil || t.now.Before(t.paused) || t.suspect != nil {
 		return
 	}
-	t.advance(from)
+	if t.advance(from); t.flooding != nil {
+		return
+	}
 	if (t.acked < t.total() || t.judge.expecting() || t.now.Sub(t.asked) > slowLooks) && t.now.After(t.paused) && t.judge.ready() {
 		t.question()
 	}
@@ -518,7 +520,9 @@ func (t *trial) advance(from source) {
 			if !ok {
 				return
 			}
-			t.beginBatch(b)
+			if t.beginBatch(b); t.flooding != nil {
+				return
+			}
 			continue
 		}
 		o := t.current
