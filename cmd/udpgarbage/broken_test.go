@@ -185,8 +185,6 @@ func serverFault(fault string) func(datagram []byte) []byte {
 		})
 	case "goroutines":
 		return on(other, func() { go func() { select {} }() })
-	case "removes-live":
-		return on(func([]byte) bool { return true }, func() { time.Sleep(10 * time.Millisecond) })
 	}
 	return func(d []byte) []byte { return d }
 }
