@@ -40,46 +40,26 @@ type wrongly struct {
 	out     func(core.Outgoing) // nil: nothing beside
 }
 
-type exit string
-
-func (w *wrongly) hang() { <-w.program.Killed }
-
 func (w *wrongly) to(port uint16, b []byte) {
 	w.socket.Send(netip.AddrPortFrom(w.socket.Addr().Addr(), port), b)
 }
 
 func (w *wrongly) serve() (ended string) {
-	defer func() {
-		if x := recover(); x != nil {
-			ended = string(x.(exit))
+	send := func(out core.Outgoing) {
+		if w.out != nil {
+			w.out(out)
 		}
-	}()
-	for {
-		var next time.Time
-		for {
-			var out core.Outgoing
-			if out, next = w.machine.Poll(time.Now()); out.Empty() {
-				break
-			}
-			if w.out != nil {
-				w.out(out)
-			}
-			for _, to := range out.To {
-				w.socket.Send(to, out.Datagram)
-			}
+		for _, to := range out.To {
+			w.socket.Send(to, out.Datagram)
 		}
-		_, from, b, err := w.socket.ReceiveUntil(next)
-		if err != nil {
-			return "signal: killed"
-		}
-		if !from.IsValid() {
-			continue
-		}
+	}
+	w.socket.Serve(virtual.Loop{Machine: w.machine, Send: send, Take: func(b []byte, from netip.AddrPort) {
 		if then, as := w.before(b, from); then != nil {
 			w.machine.Step(time.Now(), as, then)
 		}
 		w.after(b, from)
-	}
+	}})
+	return "signal: killed"
 }
 
 type wrongServer struct {
@@ -190,12 +170,12 @@ func start(p *virtual.Program) string {
 	return q.serve()
 }
 
-func die([]byte, netip.AddrPort) { panic(exit("signal: aborted")) }
+func die([]byte, netip.AddrPort) { panic(virtual.Exit("signal: aborted")) }
 
 var wrongs = []wrong{
 	{"none", "", 0, 0, func(*wrongServer) {}, func(*wrongPeer) {}},
 
-	{"hang-on-empty", Hung, 1, single, func(s *wrongServer) { s.on(size(0), func([]byte, netip.AddrPort) { s.hang() }) }, nil},
+	{"hang-on-empty", Hung, 1, single, func(s *wrongServer) { s.on(size(0), func([]byte, netip.AddrPort) { s.program.Hang() }) }, nil},
 	{"die-on-byte", Died, 1, single, func(s *wrongServer) { s.on(size(1), die) }, nil},
 	{"die-on-header", Died, 1, single, func(s *wrongServer) { s.on(size(2), die) }, nil},
 	{"die-on-max", Died, 1, single, func(s *wrongServer) { s.on(size(core.MaxDatagram), die) }, nil},
@@ -372,7 +352,7 @@ var wrongs = []wrong{
 		}
 	}, nil},
 
-	{"peer-hang-on-empty", Hung, 1, single, nil, func(p *wrongPeer) { p.on(size(0), func([]byte, netip.AddrPort) { p.hang() }) }},
+	{"peer-hang-on-empty", Hung, 1, single, nil, func(p *wrongPeer) { p.on(size(0), func([]byte, netip.AddrPort) { p.program.Hang() }) }},
 	{"peer-die-on-duplicate", Died, 1, single, nil, func(p *wrongPeer) {
 		p.after = func(b []byte, _ netip.AddrPort) {
 			if _, err := wire.Parse(b); errors.Is(err, core.ErrDuplicate) {

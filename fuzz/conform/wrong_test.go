@@ -73,46 +73,17 @@ func (w *wrongly) sendAll(out core.Outgoing) {
 	}
 }
 
-// hang does nothing any more.
-func (w *wrongly) hang() { <-w.program.Killed }
-
-// exit is what a program panics with that ends by itself.
-type exit string
-
 func (w *wrongly) serve() (ended string) {
-	defer func() {
-		if x := recover(); x != nil {
-			ended = string(x.(exit))
+	err := w.socket.Serve(virtual.Loop{Machine: w.machine, Send: w.send, Tick: w.tick, Take: func(b []byte, from netip.AddrPort) {
+		if then := w.take(b, from); then != nil {
+			w.machine.Step(time.Now(), from, then)
 		}
-	}()
-	for {
-		var next time.Time
-		for {
-			var out core.Outgoing
-			if out, next = w.machine.Poll(time.Now()); out.Empty() {
-				break
-			}
-			w.send(out)
-		}
-		if w.tick != nil {
-			w.tick(time.Now())
-			if soon := time.Now().Add(20 * time.Millisecond); next.IsZero() || next.After(soon) {
-				next = soon
-			}
-		}
-		_, from, b, err := w.socket.ReceiveUntil(next)
-		if errors.Is(err, virtual.ErrInterrupted) {
-			w.goodbye()
-			return "signal: interrupt"
-		} else if err != nil {
-			return "signal: killed"
-		}
-		if from.IsValid() {
-			if then := w.take(b, from); then != nil {
-				w.machine.Step(time.Now(), from, then)
-			}
-		}
+	}})
+	if errors.Is(err, virtual.ErrInterrupted) {
+		w.goodbye()
+		return "signal: interrupt"
 	}
+	return "signal: killed"
 }
 
 // portNamed is the port that a name has, 0 where nobody has the name.
@@ -401,7 +372,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 	{"hangs-on-empty", `robust/any/empty|robust/sequence/(empty-burst|length-walk)`, func(s *wrongDirectory) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) == 0 {
-				s.w.hang()
+				s.w.program.Hang()
 			}
 			return b
 		}
@@ -409,7 +380,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 	{"dies-on-header", `robust/any/header-.*|robust/sequence/(short-after-birth|length-walk)|robust/time/ghost-in-the-buffer`, func(s *wrongDirectory) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) == 2 {
-				panic(exit("exit status 134"))
+				panic(virtual.Exit("exit status 134"))
 			}
 			return b
 		}
@@ -548,7 +519,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 	{"dies-on-port-zero", `robust/birth/port-zero`, func(s *wrongDirectory) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) == 6 && core.Type(b[0]) == core.TypeBirth && b[4] == 0 && b[5] == 0 {
-				panic(exit("signal: aborted"))
+				panic(virtual.Exit("signal: aborted"))
 			}
 			return b
 		}
@@ -556,7 +527,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 	{"dies-on-its-own-port", `robust/birth/server-port`, func(s *wrongDirectory) {
 		s.on(core.TypeBirth, func(b []byte, _ netip.AddrPort, e wire.Entry) []byte {
 			if e.Port == s.cfg.Addr.Port() {
-				panic(exit("signal: aborted"))
+				panic(virtual.Exit("signal: aborted"))
 			}
 			return b
 		})
@@ -564,7 +535,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 	{"dies-on-unknown-types", `robust/any/(type-.*|max-zeros|max-ones)|robust/birth/big-endian|robust/keep-alive/big-endian|robust/sequence/type-walk|robust/time/ghost-in-the-buffer`, func(s *wrongDirectory) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) > 1 && (b[1] != 0 || b[0]&^3 != 0xC0) {
-				panic(exit("exit status 1"))
+				panic(virtual.Exit("exit status 1"))
 			}
 			return b
 		}
@@ -572,7 +543,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 	{"dies-on-the-largest", `robust/any/(max-zeros|max-ones)|robust/birth/max|robust/keep-alive/max|robust/vanilla/max`, func(s *wrongDirectory) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) > 1<<15 {
-				panic(exit("signal: segmentation fault"))
+				panic(virtual.Exit("signal: segmentation fault"))
 			}
 			return b
 		}
@@ -580,7 +551,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 	{"dies-on-one-byte", `robust/any/one-byte|robust/sequence/length-walk`, func(s *wrongDirectory) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) == 1 {
-				panic(exit("signal: aborted"))
+				panic(virtual.Exit("signal: aborted"))
 			}
 			return b
 		}
@@ -730,17 +701,17 @@ var serverWrongs = []wrong[*wrongDirectory]{
 		s.w.take = func(b []byte, from netip.AddrPort) []byte {
 			time.Sleep(10 * time.Millisecond)
 			if len(b) == 0 {
-				s.w.hang()
+				s.w.program.Hang()
 			}
 			if len(b) < 4 {
-				panic(exit("signal: aborted"))
+				panic(virtual.Exit("signal: aborted"))
 			}
 			switch core.Type(uint16(b[0]) | uint16(b[1])<<8) {
 			case core.TypeKeepAlive:
 				return b[:4]
 			case core.TypeBirth:
 				if len(b) < 6 || b[4]|b[5] == 0 {
-					panic(exit("signal: aborted"))
+					panic(virtual.Exit("signal: aborted"))
 				}
 				b[3] = 0
 				m, err := wire.Parse(b[:6])
@@ -999,7 +970,7 @@ var peerWrongs = []wrong[*wrongMember]{
 	{"dies-on-duplicate", `robust/directory/(duplicate-.*|96-entries|max)`, func(s *wrongMember) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if _, err := wire.Parse(b); errors.Is(err, core.ErrDuplicate) {
-				panic(exit("signal: aborted"))
+				panic(virtual.Exit("signal: aborted"))
 			}
 			return b
 		}
@@ -1064,7 +1035,7 @@ var peerWrongs = []wrong[*wrongMember]{
 		}, func([]byte) { dies = true })
 		s.message(func(_ uint16, out core.Outgoing) {
 			if dies {
-				panic(exit("signal: aborted"))
+				panic(virtual.Exit("signal: aborted"))
 			}
 			s.w.sendAll(out)
 		})
@@ -1072,7 +1043,7 @@ var peerWrongs = []wrong[*wrongMember]{
 	{"hangs-on-empty", `robust/any/(empty|empty-from-server)`, func(s *wrongMember) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) == 0 {
-				s.w.hang()
+				s.w.program.Hang()
 			}
 			return b
 		}
@@ -1138,7 +1109,7 @@ var peerWrongs = []wrong[*wrongMember]{
 	{"dies-on-unknown-types", `robust/any/(type-.*|max-zeros|max-ones)|robust/birth/big-endian|robust/keep-alive/big-endian`, func(s *wrongMember) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) > 1 && (b[1] != 0 || b[0]&^3 != 0xC0) {
-				panic(exit("exit status 1"))
+				panic(virtual.Exit("exit status 1"))
 			}
 			return b
 		}
@@ -1146,7 +1117,7 @@ var peerWrongs = []wrong[*wrongMember]{
 	{"dies-on-short", `robust/any/(one-byte|header-.*|half-.*)`, func(s *wrongMember) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) > 0 && len(b) < 4 {
-				panic(exit("signal: aborted"))
+				panic(virtual.Exit("signal: aborted"))
 			}
 			return b
 		}
@@ -1253,7 +1224,7 @@ var peerWrongs = []wrong[*wrongMember]{
 	}},
 	{"letters-only", `birth/[4-6]`, func(s *wrongMember) {
 		if low := s.self.Name | 0x20; low < 'a' || low > 'z' {
-			panic(exit("exit status 2"))
+			panic(virtual.Exit("exit status 2"))
 		}
 	}},
 	{"deaf-to-options", ``, func(s *wrongMember) {
@@ -1272,16 +1243,16 @@ var peerWrongs = []wrong[*wrongMember]{
 		dies := false
 		s.message(func(_ uint16, out core.Outgoing) {
 			if dies {
-				panic(exit("signal: aborted"))
+				panic(virtual.Exit("signal: aborted"))
 			}
 			s.w.sendAll(out)
 		})
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			switch {
 			case len(b) == 0:
-				s.w.hang()
+				s.w.program.Hang()
 			case len(b) < 4:
-				panic(exit("signal: aborted"))
+				panic(virtual.Exit("signal: aborted"))
 			case core.Type(b[0]) == core.TypeVanilla && b[1] == 0:
 				n := int(b[2]) | int(b[3])<<8
 				s.show(append(slices.Clone(b[4:]), make([]byte, 1<<16)...)[:n])
@@ -1290,7 +1261,7 @@ var peerWrongs = []wrong[*wrongMember]{
 				for i, e := range all {
 					dies = dies || e.Port == 0
 					if slices.ContainsFunc(all[:i], func(f wire.Entry) bool { return f.Name == e.Name || f.Port == e.Port }) {
-						panic(exit("signal: aborted"))
+						panic(virtual.Exit("signal: aborted"))
 					}
 				}
 				s.teach(b)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"p2plocal/core"
 	"p2plocal/fuzz/target"
 )
 
@@ -152,6 +153,41 @@ func (s *Socket) ReceiveUntil(end time.Time) (at time.Time, from netip.AddrPort,
 	}
 }
 
+// A Loop runs a machine on a socket. Its owner decides what becomes of what comes and goes.
+type Loop struct {
+	Machine core.Machine
+	Send    func(core.Outgoing)
+	Take    func(datagram []byte, from netip.AddrPort)
+	Tick    func(now time.Time) // every 20 ms at least; nil: never
+}
+
+// Serve returns when the socket can receive no more: with ErrInterrupted, or closed.
+func (s *Socket) Serve(l Loop) error {
+	for {
+		var next time.Time
+		for {
+			var out core.Outgoing
+			if out, next = l.Machine.Poll(time.Now()); out.Empty() {
+				break
+			}
+			l.Send(out)
+		}
+		if l.Tick != nil {
+			l.Tick(time.Now())
+			if soon := time.Now().Add(20 * time.Millisecond); next.IsZero() || next.After(soon) {
+				next = soon
+			}
+		}
+		_, from, b, err := s.ReceiveUntil(next)
+		if err != nil {
+			return err
+		}
+		if from.IsValid() {
+			l.Take(b, from)
+		}
+	}
+}
+
 func (s *Socket) Close() error {
 	s.once.Do(func() {
 		close(s.closed)
@@ -185,7 +221,11 @@ func (h *Host) Start(c target.Command) (target.Program, error) {
 		defer close(p.done)
 		defer p.closeSockets()
 		defer func() {
-			if x := recover(); x != nil {
+			switch x := recover().(type) {
+			case nil:
+			case Exit:
+				p.exit = string(x)
+			default:
 				p.exit = fmt.Sprintf("exit status 2, last output \"panic: %v\"", x)
 			}
 		}()
@@ -193,6 +233,12 @@ func (h *Host) Start(c target.Command) (target.Program, error) {
 	}()
 	return p, nil
 }
+
+// Exit is what a program panics with that ends by itself: how it ended.
+type Exit string
+
+// Hang does nothing any more, until the program is killed.
+func (p *Program) Hang() { <-p.Killed }
 
 // Listen binds a socket that is closed when the program ends.
 func (p *Program) Listen(at netip.AddrPort) (*Socket, error) {
