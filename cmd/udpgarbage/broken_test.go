@@ -146,11 +146,12 @@ func server(addr, fault string) error {
 		last = spoil(b.buffer[:n])
 		return last, from
 	}
-	var conflicts uint64
-	b.after = func(from netip.AddrPort) {
-		conflict := d.Counters().Events[core.Conflict] > conflicts
-		conflicts = d.Counters().Events[core.Conflict]
-		b.answer(d, fault, last, conflict)
+	b.after = func(netip.AddrPort) {
+		if fault == "poison" && len(last) == 6 && last[0] == 0xC0 && last[3] != 0 {
+			for _, m := range d.Members() {
+				b.send(append([]byte{0xC1, 0, 1, 0}, last[2:]...), m.Addr.Port())
+			}
+		}
 	}
 	b.serve()
 	return nil
@@ -159,24 +160,12 @@ func server(addr, fault string) error {
 // serverFault is what a server with a fault does with a datagram before the machine
 // gets it.
 func serverFault(fault string) func(datagram []byte) []byte {
-	header := func(d []byte, n int, t byte) bool { return len(d) == n && d[0] == t }
 	other := func(d []byte) bool { return len(d) > 0 && d[0] != 0xC3 } // no keep-alive
 	switch fault {
 	case "hang-on-empty":
 		return on(func(d []byte) bool { return len(d) == 0 }, func() { select {} })
 	case "die-on-byte":
 		return on(func(d []byte) bool { return len(d) == 1 }, abort)
-	case "die-on-header":
-		return on(func(d []byte) bool { return len(d) == 2 }, abort)
-	case "die-on-port-0":
-		return on(func(d []byte) bool { return header(d, 6, 0xC0) && d[4] == 0 && d[5] == 0 }, abort)
-	case "ghost":
-		return func(d []byte) []byte {
-			if header(d, 2, 0xC3) {
-				return d[:4] // what an earlier datagram has left there
-			}
-			return d
-		}
 	case "leak":
 		leaked := 0
 		return on(other, func() {
@@ -199,25 +188,6 @@ func on(is func(datagram []byte) bool, wrong func()) func([]byte) []byte {
 	}
 }
 
-// answer sends what a server with a fault sends after the machine had a datagram.
-func (b *broken) answer(d *core.Directory, fault string, last []byte, conflict bool) {
-	all := wire.Message{Type: core.TypeDirectory, Entries: wire.EntriesOf(nil, d.Members())}.Append(nil)
-	members := func(datagram []byte) {
-		for _, m := range d.Members() {
-			b.send(datagram, m.Addr.Port())
-		}
-	}
-	switch {
-	case fault == "amplify" && conflict:
-		members(all)
-	case fault == "stray" && conflict: // it answers a peer that it has refused
-		m, _ := wire.Parse(last)
-		b.send(all, m.Entry.Port)
-	case fault == "poison" && len(last) == 6 && last[0] == 0xC0 && last[3] != 0:
-		members(append([]byte{0xC1, 0, 1, 0}, last[2:]...))
-	}
-}
-
 // peer likewise.
 func peer(name, port, address, fault string) error {
 	var b broken
@@ -236,26 +206,14 @@ func peer(name, port, address, fault string) error {
 		return err
 	}
 	b.machine = p
-	deaf := false
 	b.before = func(n int, from netip.AddrPort) ([]byte, netip.AddrPort) {
 		datagram := b.buffer[:n]
-		m, err := wire.Parse(datagram)
+		_, err := wire.Parse(datagram)
 		switch {
-		case fault == "hang-on-empty" && n == 0:
-			select {}
 		case fault == "die-on-duplicate" && errors.Is(err, core.ErrDuplicate):
 			abort()
 		case fault == "spill" && n > 4 && datagram[0] == 0xC2 && datagram[2] == 0xFF && datagram[3] == 0xFF:
 			os.Stdout.Write(b.buffer[4:]) // as long as it says it is
-		case fault == "believe" && m.Type == core.TypeDirectory:
-			from = server
-		case fault == "mute" && m.Type == core.TypeBirth:
-			p.Broadcast(core.Schedule{})
-		case fault == "deaf" && n == core.MaxDatagram:
-			deaf = true
-		}
-		if deaf && m.Type == core.TypeDirectory {
-			return nil, from
 		}
 		return datagram, from
 	}

@@ -66,7 +66,8 @@ type fault struct {
 	attack     func(t *testing.T, fault string, args ...string) (campaign.Result, string, error)
 }
 
-// A few for each role, over real sockets; fuzz/campaign has the whole table, in virtual time.
+// A few for each role, over real sockets; fuzz/campaign has all that datagrams show, in virtual
+// time, and long_test.go what only counters and memory do.
 func TestFaultsAreFound(t *testing.T) {
 	for _, f := range []fault{
 		{"die-on-byte", "catalogue", campaign.Died, attack},
