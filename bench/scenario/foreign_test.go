@@ -180,18 +180,6 @@ func scenarioOf(t *testing.T, r *result.Result, name string) result.Scenario {
 	return result.Scenario{}
 }
 
-// defined demands a definition of every metric in a result.
-func defined(t *testing.T, r *result.Result) {
-	t.Helper()
-	for _, s := range r.Runs[0].Scenarios {
-		for name, m := range s.Metrics {
-			if d, field, ok := Definitions.Define(name); !ok || field != "" || d.Unit != m.Unit {
-				t.Errorf("%s in %s has no definition, or one in %q", name, m.Unit, d.Unit)
-			}
-		}
-	}
-}
-
 // A server that runs is never taken for dead, whoever else comes and goes: the
 // kernel's table of sockets may leave one out that is there.
 func TestRunningServerIsAlive(t *testing.T) {

@@ -339,3 +339,15 @@ func TestSmallMeshes(t *testing.T) {
 
 // overUDP are the scenarios that TestScenarios runs over real sockets, too.
 var overUDP = Known
+
+// defined demands a definition of every metric in a result.
+func defined(t *testing.T, r *result.Result) {
+	t.Helper()
+	for _, s := range r.Runs[0].Scenarios {
+		for name, m := range s.Metrics {
+			if d, field, ok := Definitions.Define(name); !ok || field != "" || d.Unit != m.Unit {
+				t.Errorf("%s in %s has no definition, or one in %q", name, m.Unit, d.Unit)
+			}
+		}
+	}
+}

@@ -44,9 +44,6 @@ func Dial(from, to netip.AddrPort) (*Sender, error) {
 	return s, nil
 }
 
-// Addr is the address that it sends from.
-func (s *Sender) Addr() netip.AddrPort { return s.udp.LocalAddr().(*net.UDPAddr).AddrPort() }
-
 // Close frees the port.
 func (s *Sender) Close() error { return s.udp.Close() }
 

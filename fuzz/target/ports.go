@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
-	"time"
 )
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -24,18 +23,6 @@ func Listen(at netip.AddrPort) (*net.UDPConn, error) {
 		return nil, fmt.Errorf("cannot listen on %v: %w", at, err)
 	}
 	return u, nil
-}
-
-// ListenAgain binds a socket to a port that may just have been ours: it is free
-// only when its last user's close, or another child's exec, has come through.
-func ListenAgain(at netip.AddrPort) (*net.UDPConn, error) {
-	const most, pause = 2 * time.Second, 10 * time.Millisecond
-	for started := time.Now(); ; time.Sleep(pause) {
-		u, err := Listen(at)
-		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || time.Since(started) > most {
-			return u, err
-		}
-	}
 }
 
 // OwnHost is a loopback address that nobody else is likely to be on, drawn anew
