@@ -57,6 +57,7 @@ type Case struct {
 	odd     bool          // the names that stand for no letter are given first
 	whole   bool          // it wants the server for itself
 	risky   bool          // it sends what a target may die of
+	loud    bool          // it sends births that are repeated or conflict
 	members int           // peers that are in the directory when it begins, kept there
 	called  work          // panics with an abortCase when it has failed
 	wanted  string        // peer cases: the name that the target must have
@@ -102,7 +103,7 @@ func Cases(role hostile.Role) (cases []Case) {
 	for _, s := range sections {
 		for i, c := range s.cases {
 			c.ID = fmt.Sprintf("%s%s/%d", prefix, s.group, i+1)
-			c.Section, c.Role = s.section, role
+			c.Section, c.Role, c.loud = s.section, role, s.loud
 			if c.Level == "" {
 				c.Level = s.level
 			}
@@ -117,6 +118,7 @@ type group struct {
 	group   string // of the ids
 	section string // of PROTOCOL.md
 	level   Level  // of its cases that do not say
+	loud    bool   // its cases are
 	cases   []Case
 }
 

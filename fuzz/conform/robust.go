@@ -26,6 +26,7 @@ func robustness(role hostile.Role) (cases []Case) {
 		_, rest, _ := strings.Cut(c.Name, "/")
 		x := Case{ID: role.String() + "/robust/" + rest, Title: c.Why, Level: Should, Role: role, Section: secBad, span: c.Span() + 200*time.Millisecond, members: 2}
 		x.risky = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.Fate.Dropped() })
+		x.loud = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.Fate == core.Conflict || s.Fate == core.Repeated })
 		if role == hostile.Server {
 			if x.names = beside + spares; len(c.Steps) == 1 {
 				x.names = beside + 2
@@ -150,7 +151,7 @@ func (l *trial) playServer(i int, members []*endpoint) (c hostile.Case, spare []
 	}
 	spare = l.peers(n)
 	entries := append(entriesOf(spare), make([]wire.Entry, max(0, spares-len(spare)))...) // it uses no more
-	c = hostile.Env{Server: l.server, Members: entriesOf(members), Spare: entries}.Cases(hostile.Server)[i]
+	c = hostile.Env{Server: l.server, Members: entriesOf(members), Spare: entries}.Case(hostile.Server, i)
 	if l.pace.each*time.Duration(len(c.Steps)) > 2*soon { // it takes so long that whom it leaves would have left
 		for _, p := range spare {
 			if slices.Contains(c.Left, p.entry) {
@@ -206,7 +207,7 @@ func aim(b []byte, victim, newcomer wire.Name) {
 // shows which of them it has believed.
 func (l *trial) attackPeer(i int, m []*endpoint) {
 	outside := l.peers(2 + spares)
-	c := hostile.Env{Server: l.server, Members: entriesOf(outside[:2]), Self: l.self, Spare: entriesOf(outside[2:])}.Cases(hostile.Peer)[i]
+	c := hostile.Env{Server: l.server, Members: entriesOf(outside[:2]), Self: l.self, Spare: entriesOf(outside[2:])}.Case(hostile.Peer, i)
 	if strings.Contains(c.Name, "/directory/") && len(c.Steps) == 2 {
 		c.Steps = c.Steps[:1] // without the true one behind it
 	}

@@ -71,10 +71,9 @@ func (c Config) Bound() time.Duration {
 	bound, longest := time.Minute, time.Duration(0)
 	for _, x := range c.Cases {
 		takes := 2*x.span + most
-		if longest = max(longest, takes); x.whole {
-			bound += takes
-		} else {
-			bound += takes / time.Duration(width)
+		longest = max(longest, takes)
+		if bound += takes / time.Duration(width); c.oneServer() { // and then alone
+			bound += x.span + most/2
 		}
 	}
 	return (bound + longest).Round(time.Second)

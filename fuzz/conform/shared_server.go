@@ -26,6 +26,10 @@ type sharedServer struct {
 	others  []wire.Entry // in the directory from the beginning, and the monitor
 	close   func()
 
+	// loud is a server that tells everybody of repeated births or of conflicting ones: cases
+	// with such births would confuse those beside them.
+	loud bool
+
 	mu      sync.Mutex
 	free    []wire.Name
 	used    map[wire.Name]time.Time // by cases, or given back then but still to be reaped
@@ -76,6 +80,7 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 				m.trial.names = append(slices.Clone(measuring), 0)
 				r.pace = measureServer(m.trial)
 				m.trial.pace = r.pace
+				m.loud = m.speaksUp()
 				m.free = m.free[paceRounds:]
 				m.returnNames(measuring)
 				return m, nil
@@ -83,6 +88,18 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 		}
 	}
 	return nil, fmt.Errorf("no answer from %v to births", m.at)
+}
+
+// speaksUp says whether a peer born just now is told again of what it knows when the monitor's
+// birth is repeated, or when one conflicts with it.
+func (m *sharedServer) speaksUp() bool {
+	l := m.trial
+	w := l.endpoints[len(l.endpoints)-1]
+	l.sleep(150 * time.Millisecond) // they may be answered once every 100 ms
+	at := m.monitor.birth()
+	l.stranger().toServer(w.claimOf(m.monitor))
+	l.settle()
+	return l.again(w, at) > 0
 }
 
 // there is who is in the directory now, beside those who always are.
@@ -102,7 +119,7 @@ const patience = 12 * time.Second
 func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names []wire.Name) {
 	const often = 2 * time.Second
 	for started, asked := time.Now(), time.Now(); ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
-		if time.Since(asked) > often { // a server may have removed the monitor, too
+		if heard := m.heard(); time.Since(asked) > often && time.Since(heard) > often { // a server may have removed the monitor, too
 			asked = time.Now()
 			m.monitor.birth()
 		}
@@ -181,11 +198,18 @@ func (m *sharedServer) try(r *run) attempt {
 		}
 		l.waited = l.target.waited()
 		return r.perform(l, func() {
-			if c.risky || c.whole || !m.answers() {
+			if c.risky || c.whole || m.loud || !m.answers() {
 				l.probe(soon)
 			}
 		})
 	}
+}
+
+// heard is when the monitor was last told of anything.
+func (m *sharedServer) heard() time.Time {
+	m.trial.mu.Lock()
+	defer m.trial.mu.Unlock()
+	return m.monitor.received[len(m.monitor.received)-1].at
 }
 
 // answers says that the monitor, born again, is sent the directory: a sign of life
@@ -219,6 +243,7 @@ func (r *run) shared(ctx context.Context) error {
 	var rounds [3][]Case
 	for _, c := range r.Cases {
 		i := 0
+		c.whole = c.whole || m.loud && c.loud
 		switch {
 		case c.whole:
 			i = 2
@@ -283,6 +308,7 @@ func (r *run) round(ctx context.Context, m *sharedServer, cases []Case, width in
 		case width > 1 && res.Outcome == Fail:
 			c.whole = true
 			again = append(again, c)
+			res = c.result(NotRun, "it failed beside others, and the run ended before it was tried alone")
 		}
 		r.finish(c, res)
 		return r.error() == nil

@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,19 @@ func TestCatalogueIsNumberedAndNamed(t *testing.T) {
 		last[c.Role]++
 	}
 	t.Logf("%d cases for the server, %d for a peer", last[Server], last[Peer])
+}
+
+// One case alone is the same as among all.
+func TestCase(t *testing.T) {
+	t.Parallel()
+	e := DefaultEnv()
+	for _, r := range []Role{Server, Peer} {
+		for i, want := range e.Cases(r) {
+			if got := e.Case(r, i); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %+v, want %+v", want.Name, got, want)
+			}
+		}
+	}
 }
 
 // rig is one machine in virtual time, polled whenever it is due, with the

@@ -1,0 +1,5 @@
+//go:build long
+
+package conform
+
+func init() { entire = true }
