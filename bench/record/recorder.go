@@ -21,6 +21,7 @@ type Recorder struct {
 
 func NewRecorder(b *Store, c Clock, slot int) *Recorder {
 	mine := &b.Slots[slot]
+	mine.provide()
 	return &Recorder{Store: b, Clock: c, Self: slot, Slot: mine, last: mine.View()} // of a former process, maybe
 }
 

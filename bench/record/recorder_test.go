@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"p2plocal/core"
 )
@@ -163,5 +164,15 @@ func TestRecorder(t *testing.T) {
 	}
 	if sent, delivered := s.Messages(); sent != 3 || delivered != 3 {
 		t.Errorf("%d messages sent, %d delivered", sent, delivered)
+	}
+}
+
+// What a slot's first events write, up to many changes of its view, is provided with a
+// recorder: no page of it is new to the system in the middle of a measurement.
+func TestProvided(t *testing.T) {
+	var s Slot
+	const page = 4096
+	if first := unsafe.Offsetof(s.log) + 64*unsafe.Sizeof(s.log[0]); first > page {
+		t.Errorf("a slot's first events write to %d bytes, want no more than a page's %d", first, page)
 	}
 }

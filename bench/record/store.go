@@ -53,7 +53,8 @@ type bucket struct {
 	Due  sketch // of those delivered
 }
 
-// Slot is one peer's part, or the server's.
+// Slot is one peer's part, or the server's. What is written from its first event on
+// stands together, before what grows.
 type Slot struct {
 	// As a sender:
 	out                [4]traffic // by type, from birth on
@@ -62,7 +63,6 @@ type Slot struct {
 	Alive              atomic.Int64 // last birth or keep-alive
 	Ticks              atomic.Uint64
 	Messages           atomic.Uint64 // sent in the window
-	ring               [ringSize]tick
 	Unsent             atomic.Uint64
 	Injected           atomic.Uint64 // by the impairment, of all datagrams:
 	Duplicated         atomic.Uint64
@@ -82,6 +82,15 @@ type Slot struct {
 	views                atomic.Uint32
 	Lost                 atomic.Uint32 // changes that found the log full
 	log                  [viewLogSize]View
+
+	ring [ringSize]tick // what it has sent
+}
+
+// provide has the system provide the memory of a slot's first events before they happen:
+// a page of it can cost more time than a datagram.
+func (s *Slot) provide() {
+	s.out[0].Add(0, 0)
+	s.views.Add(0)
 }
 
 type traffic struct{ Datagrams, bytes atomic.Uint64 }

@@ -36,7 +36,7 @@ const sendMost = 1024
 // gatherMost.
 const (
 	gatherQuiet = 30 * time.Microsecond
-	gatherMost  = 200 * time.Microsecond
+	gatherMost  = time.Millisecond
 )
 
 // spent is a deadline in the past that no machine asks for.
@@ -173,6 +173,7 @@ func (s *Socket) Serve(ctx context.Context, m core.Machine) error {
 	s.mu.Lock()
 	s.machine = m
 	s.mu.Unlock()
+	growStack()
 	for {
 		s.flush()
 		err := s.conn.read()
@@ -197,6 +198,15 @@ func (s *Socket) Serve(ctx context.Context, m core.Machine) error {
 			s.lookForDrops()
 		}
 	}
+}
+
+// growStack has a goroutine's stack grow before the first datagram, not with it: where many
+// sockets are served, all have their first at the same time.
+//
+//go:noinline
+func growStack() {
+	var frame [2048]byte
+	runtime.KeepAlive(&frame)
 }
 
 // An announcer is a machine that answers several datagrams at once better than one after
