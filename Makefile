@@ -36,7 +36,7 @@ fuzz: ## run each native fuzz target for FUZZTIME (10s)
 
 study: ## simulate what one run cannot tell: text, a page with charts and all figures in bin/study
 	@mkdir -p bin/study
-	go run ./cmd/meshbench study -report bin/study/study.txt -report bin/study/study.html -report bin/study/study.json
+	go run ./cmd/meshbench study -report bin/study/study.txt -report bin/study/study.html -json bin/study/study.json
 
 mutate: ## change the code in one place at a time and see whether a test notices (N=100: a sample; hours: all)
 	go run .ci/mutate.go -n $(or $(N),0) $(MUTATE)

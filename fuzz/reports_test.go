@@ -72,7 +72,7 @@ func FuzzReports(f *testing.F) {
 				t.Errorf("the page has %d of %q", n, e)
 			}
 		}
-		c := stat.Compare(scenario.Definitions, []*result.Result{r}, []*result.Result{r})
+		c := stat.Compare(scenario.Definitions, r, r)
 		out.Reset()
 		if err := reports.Compare(c).Write(&out, "txt", reports.Options{All: true}); err != nil {
 			t.Error(err)

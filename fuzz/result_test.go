@@ -2,7 +2,6 @@ package fuzz_test
 
 import (
 	"bytes"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -37,13 +36,10 @@ func FuzzResult(f *testing.F) {
 		scenario.Definitions.Summarize(r.Runs)
 		result.Evaluate([]result.Assert{assert}, r)
 		stat.Pair(scenario.Definitions, r.Runs, r.Runs)
-		for _, ch := range stat.Compare(scenario.Definitions, []*result.Result{r}, []*result.Result{r}).Changes {
+		for _, ch := range stat.Compare(scenario.Definitions, r, r).Changes {
 			if ch.Verdict != stat.Same {
 				t.Errorf("%s differs from itself", ch.Metric)
 			}
-		}
-		if err := scenario.Definitions.WriteGoBench(io.Discard, r); err != nil {
-			t.Error(err)
 		}
 		var again bytes.Buffer
 		if err := r.Write(&again); err != nil {

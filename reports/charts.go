@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 )
@@ -18,7 +20,6 @@ const maxCells = 50_000
 // drawn is what page.js draws: the results' own figures.
 type drawn struct {
 	Results []drawnResult `json:"results"`
-	Compare []*compared   `json:"compare,omitempty"` // what is chosen
 	Trimmed bool          `json:"trimmed,omitempty"` // some heat maps are left out
 }
 
@@ -71,10 +72,6 @@ func newDrawn(results []Named) *drawn {
 			out.Scenarios = append(out.Scenarios, x)
 		}
 		d.Results = append(d.Results, out)
-	}
-	if len(results) > 1 {
-		all, _ := compareEach(results)
-		d.Compare = slices.DeleteFunc(all, func(c *compared) bool { return !chosen(c.Metric) })
 	}
 	return mapped(&d, clean)
 }
@@ -207,4 +204,20 @@ func timesOf(results []Named, name string) (charts []chart) {
 		}
 	}
 	return charts
+}
+
+// decode merges a histogram of all runs; nil: there is none, or nothing in it.
+func decode(all []result.Scenario, name string) *hdrhistogram.Histogram {
+	var sum *hdrhistogram.Histogram
+	for _, s := range all {
+		h, err := hdrhistogram.Decode([]byte(s.Histograms[name]))
+		switch {
+		case err != nil || h.TotalCount() == 0:
+		case sum == nil:
+			sum = h
+		default:
+			sum.Merge(h)
+		}
+	}
+	return sum
 }

@@ -54,7 +54,7 @@ func (c *Conformance) Document() *Document {
 		if !several {
 			text = append(words(r.Name+": "), text...)
 		}
-		d.Heads = append(d.Heads, head{Name: of, Text: text, Origin: []fact{{label, origin}}})
+		d.Heads = append(d.Heads, head{Name: of, Color: i, Text: text, Origin: []fact{{label, origin}}})
 		s := section{Name: "what is wrong", Head: i}
 		for _, alike := range kinds(r) {
 			x := alike[0]

@@ -16,13 +16,12 @@ import (
 // without a word on how it looks. Each kind of thing has one function that
 // makes its document, and each format one file that renders any document.
 type Document struct {
-	Tool     string      // whose it is
-	Title    string      // over several heads
-	Heads    []head      // one for each thing that it is about
-	About    phrase      // how the figures came about
-	Sections []section   //
-	Terms    []fact      // what the figures mean
-	Each     []*Document // what text and Markdown write in its place, one after the other
+	Tool     string    // whose it is
+	Title    string    // over several heads
+	Heads    []head    // one for each thing that it is about
+	About    phrase    // how the figures came about
+	Sections []section //
+	Terms    []fact    // what the figures mean
 
 	suites  func(add func(junit.Testsuite)) // for JUnit; nil: the verdicts
 	records func(row func(cells ...string)) // every figure, for CSV; nil: the tables
@@ -33,9 +32,11 @@ type Document struct {
 // A head is what to know first of one thing that the document is about.
 type head struct {
 	Name     string // beside others
+	Color    int    // of its name, and of what charts show of it
 	Text     phrase
 	Verdicts []verdict
 	Origin   []fact // where it comes from, and what it takes to do it again
+	Full     bool   // left out where a format wants it short
 }
 
 // A section is one scenario, study, comparison or group of cases. Sections of
@@ -144,8 +145,8 @@ func (d *Document) sections(all bool) (out []section) {
 			out = append(out, s)
 		}
 	}
-	t := &table{Corner: "assertion", Columns: []column{{Name: "actual"}, {Name: ""}}}
-	for _, h := range d.Heads {
+	t := &table{Corner: "assertion", Columns: columns("actual", "")}
+	for _, h := range d.heads(all) {
 		for _, v := range h.Verdicts {
 			x := row{Name: v.Text, Cells: []quantity{word(v.Checked(), bad), word("✗", bad)}}
 			if v.OK {
@@ -205,7 +206,6 @@ type kind string
 
 const (
 	curves kind = "curve" // a line through points
-	stairs kind = "step"  // as an empirical distribution function is drawn
 	dots   kind = "dots"
 	theory kind = "theory" // a line behind the others
 )
@@ -234,6 +234,11 @@ func (d *Document) chapters() (out [][]section) {
 		out[i] = append(out[i], s)
 	}
 	return out
+}
+
+// heads are those to show.
+func (d *Document) heads(all bool) []head {
+	return slices.DeleteFunc(slices.Clone(d.Heads), func(h head) bool { return h.Full && !all })
 }
 
 // heading is a head's text, behind whose it is where there are several.
@@ -287,33 +292,37 @@ func mapAll(v reflect.Value, f func(string) string) {
 	}
 }
 
-// filled leaves out the columns that no row of any section fills, so that
+// filled leaves out the columns that no row of any aligned table fills, so that
 // tables of one kind keep the same columns.
 func (d *Document) filled() {
 	has := make(map[string]bool)
-	for _, s := range d.Sections {
-		if s.Table == nil {
-			continue
-		}
-		for _, x := range s.Table.Rows {
-			for c, q := range x.Cells {
-				has[s.Table.Columns[c].Name] = has[s.Table.Columns[c].Name] || q.Whole != missing
+	each := func(do func(t *table, c int)) {
+		for _, s := range d.Sections {
+			for c := len(s.columns()) - 1; c >= 0; c-- {
+				do(s.Table, c)
 			}
 		}
 	}
-	for _, s := range d.Sections {
-		if s.Table == nil {
-			continue
-		}
-		for c := len(s.Table.Columns) - 1; c >= 0; c-- {
-			if !has[s.Table.Columns[c].Name] {
-				s.Table.Columns = slices.Delete(s.Table.Columns, c, c+1)
-				for j := range s.Table.Rows {
-					s.Table.Rows[j].Cells = slices.Delete(s.Table.Rows[j].Cells, c, c+1)
-				}
+	each(func(t *table, c int) {
+		name := t.Columns[c].Name
+		has[name] = has[name] || slices.ContainsFunc(t.Rows, func(r row) bool { return r.Cells[c].Whole != missing })
+	})
+	each(func(t *table, c int) {
+		if !has[t.Columns[c].Name] {
+			t.Columns = slices.Delete(t.Columns, c, c+1)
+			for i := range t.Rows {
+				t.Rows[i].Cells = slices.Delete(t.Rows[i].Cells, c, c+1)
 			}
 		}
+	})
+}
+
+// columns are those of an aligned table.
+func (s section) columns() []column {
+	if s.Table == nil || !s.Table.Aligned {
+		return nil
 	}
+	return s.Table.Columns
 }
 
 // asJSON writes a value.

@@ -106,7 +106,7 @@ func visit(t *testing.T, browser context.Context, file string, results []Named, 
 		if c.Series != n || c.Want != n {
 			t.Errorf("chart %s: %d series drawn, %d said, want %d", c.ID, c.Series, c.Want, n)
 		}
-		if c.Title == "" || c.Height < 100 || c.Rows == 0 || len(c.Labels) < 2 && c.ID != "compare-ratios" {
+		if c.Title == "" || c.Height < 100 || c.Rows == 0 || len(c.Labels) < 2 {
 			t.Errorf("chart %+v", c)
 		}
 	}
@@ -232,18 +232,6 @@ func expected(results []Named) map[string]int {
 				}
 				add("-loss"+suffix, n)
 				add("-slowest"+suffix, n)
-			}
-		}
-	}
-	if len(results) > 1 {
-		all, _ := compareEach(results)
-		for _, m := range all {
-			if chosen(m.Metric) && m.Sides[0] != nil && m.Sides[0].Median > 0 {
-				for _, s := range m.Sides {
-					if s != nil && s.Median > 0 {
-						want["compare-ratios"]++
-					}
-				}
 			}
 		}
 	}

@@ -2,6 +2,8 @@ package reports
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
@@ -9,10 +11,9 @@ import (
 )
 
 // Pairing makes the document of what compare-servers has measured. The metrics
-// that stand for no scenario and do not differ are minor. A page also has both
-// sides' results.
+// that stand for no scenario and do not differ are minor, and in full there are
+// both sides' results, too.
 func Pairing(p *stat.Pairing) *Document {
-	both := []Named{{"A: " + p.Servers[0], p.Results[0]}, {"B: " + p.Servers[1], p.Results[1]}}
 	s := section{Head: -1, Name: "pairs", Table: &table{Corner: "metric", Columns: columns("A", "B", "B/A", "95 %", "")}}
 	intervals, better, worse := 0, 0., 0.
 	for _, r := range p.Ratios {
@@ -44,12 +45,12 @@ func Pairing(p *stat.Pairing) *Document {
 		x.Cells = append(x.Cells, ratio, interval, judged(r.Verdict))
 		s.Table.Rows = append(s.Table.Rows, x)
 	}
-	about := "no complete pair"
+	s.About = "no complete pair"
 	if p.Pairs > 0 {
-		about = fmt.Sprintf("%s, run A B B A with the same seed for both of a pair: medians, and the median of the ratios pair by pair with its 95 %% interval", plural(uint64(p.Pairs), "pair"))
+		s.About = fmt.Sprintf("%s, run A B B A with the same seed for both of a pair: medians, and the median of the ratios pair by pair with its 95 %% interval", plural(uint64(p.Pairs), "pair"))
 	}
 	if intervals > 0 {
-		about += fmt.Sprintf("; where that leaves out 1, B is said to be better or worse: of %s, some %.0f would by chance",
+		s.About += fmt.Sprintf("; where that leaves out 1, B is said to be better or worse: of %s, some %.0f would by chance",
 			plural(uint64(intervals), "interval"), float64(intervals)/20)
 	}
 	s.Facts = warnings(pairWarnings(p))
@@ -58,17 +59,25 @@ func Pairing(p *stat.Pairing) *Document {
 	for _, a := range p.Assertions {
 		h.Verdicts = append(h.Verdicts, verdict{a.Text, optional(a.Actual, "1"), a.OK})
 	}
-	short := s
-	short.Name = ""
-	s.About = about
-	d := Results(both)
-	d.Tool, d.Title = result.PairToolName, fmt.Sprintf("A is %q, B is %q", p.Servers[0], p.Servers[1])
-	d.Each = []*Document{{Tool: d.Tool, Heads: []head{h}, About: words(about), Sections: []section{short}}}
-	d.Sections = append([]section{s}, d.Sections...)
-	d.Heads[0].Verdicts = h.Verdicts
-	d.records = nil // the tables are all there is
-	d.source = p.Write
+	d := &Document{Tool: result.PairToolName, Title: "Two servers in turn", Heads: []head{h}, Sections: []section{s}, source: p.Write}
+	both := []Named{{"A", p.Results[0]}, {"B", p.Results[1]}}
+	for i, r := range both {
+		d.include(i, r)
+		d.Heads[1+i].Full = true
+	}
+	for i := range d.Sections {
+		d.Sections[i].Full = i > 0
+	}
+	d.filled()
+	d.drawn = func() *drawn { return newDrawn(both) }
 	return d
+}
+
+// chosen says of a flat metric that it stands for its scenario.
+func chosen(metric string, among ...string) bool {
+	name, flat, _ := strings.Cut(metric, ".")
+	s := scenario.Find(name)
+	return s != nil && (slices.Contains(s.Summary, flat) || slices.Contains(among, flat))
 }
 
 // factor is a ratio with three digits, also where the last of them is 0.

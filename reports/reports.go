@@ -24,8 +24,9 @@ type Options struct {
 	All   bool // text and Markdown show every metric, case and detail, not only what matters most
 }
 
-// Formats are the names of what Write renders; a file's ending is one.
-var Formats = []string{"txt", "md", "html", "csv", "json", "xml"}
+// Formats are the endings of the files that reports go to. Write renders two more,
+// for programs: json and xml, which is JUnit's.
+var Formats = []string{"txt", "md", "html", "csv"}
 
 // errFormat is what Write and FormatOf say of a format that there is not.
 var errFormat = errors.New("no such format")
@@ -39,14 +40,15 @@ func FormatOf(file string) (string, error) {
 	return format, nil
 }
 
-// Write renders the document in one of Formats.
-func (d *Document) Write(w io.Writer, format string, o Options) error {
+// Write renders the document.
+func (d *Document) Write(w io.Writer, format string, o Options) (err error) {
 	d = mapped(d, clean)
+	var s string
 	switch format {
 	case "txt":
-		return d.one(w, func(d *Document) (string, error) { return text(d, o) })
+		s, err = text(d, o)
 	case "md":
-		return d.one(w, func(d *Document) (string, error) { return markdown(d, o.All) })
+		s, err = markdown(d, o.All)
 	case "html":
 		return writeHTML(w, d)
 	case "csv":
@@ -55,28 +57,11 @@ func (d *Document) Write(w io.Writer, format string, o Options) error {
 		return writeJUnit(w, d)
 	case "json":
 		return d.source(w)
+	default:
+		return fmt.Errorf("%w: %q, want one of %s", errFormat, format, strings.Join(Formats, ", "))
 	}
-	return fmt.Errorf("%w: %q, want one of %s", errFormat, format, strings.Join(Formats, ", "))
-}
-
-// one writes the document, or those that stand in its place, with blank lines
-// between them.
-func (d *Document) one(w io.Writer, render func(*Document) (string, error)) error {
-	all := d.Each
-	if all == nil {
-		all = []*Document{d}
+	if err == nil {
+		_, err = io.WriteString(w, strings.ReplaceAll(s, glue, " "))
 	}
-	for i, x := range all {
-		s, err := render(x)
-		if err != nil {
-			return err
-		}
-		if i > 0 {
-			s = "\n" + s
-		}
-		if _, err := io.WriteString(w, strings.ReplaceAll(s, glue, " ")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }

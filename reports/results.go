@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
+	"p2plocal/bench/stat"
 	"p2plocal/core"
 )
 
@@ -22,31 +22,20 @@ type Named struct {
 	*result.Result
 }
 
-// Results makes the document of one result, or of several that a page lays over
-// each other and compares with the first, and that text and Markdown have one
-// after the other. There must be one at least.
+// Results makes the document of one result, or of several, which a page lays over
+// each other and which are compared with the first. There must be one at least.
 func Results(results []Named) *Document {
-	var all []*Document
-	for _, r := range results {
-		all = append(all, newResult(r))
+	d := &Document{Tool: result.ToolName}
+	for _, r := range results[1:] {
+		s, h := comparison(stat.Compare(scenario.Definitions, results[0].Result, r.Result))
+		s.Name, s.Head, s.About = "compare", -1, fmt.Sprintf("%s against %s; %s", r.Name, results[0].Name, s.About)
+		s.Facts = append([]fact{{"verdict", h}}, s.Facts...)
+		d.Title, d.Sections = plural(uint64(len(results)), "result"), append(d.Sections, s)
 	}
-	d := all[0]
-	if len(all) > 1 {
-		d = &Document{Tool: result.ToolName, Title: plural(uint64(len(all)), "result"), Each: all}
-		d.Sections = append(d.Sections, compareAll(results))
-		for i, x := range all {
-			d.Heads = append(d.Heads, x.Heads...)
-			for _, s := range x.Sections {
-				s.Head = i
-				d.Sections = append(d.Sections, s)
-			}
-			for _, t := range x.Terms {
-				if !slices.ContainsFunc(d.Terms, func(have fact) bool { return have.Label == t.Label }) {
-					d.Terms = append(d.Terms, t)
-				}
-			}
-		}
+	for i, r := range results {
+		d.include(i, r)
 	}
+	d.filled()
 	for i, s := range d.Sections { // a page has the charts with the first section of a name
 		if slices.IndexFunc(d.Sections, func(first section) bool { return first.Name == s.Name }) == i {
 			d.Sections[i].Charts = timesOf(results, s.Name)
@@ -54,15 +43,15 @@ func Results(results []Named) *Document {
 	}
 	d.drawn = func() *drawn { return newDrawn(results) }
 	d.records = func(row func(...string)) { resultRecords(results, row) }
-	d.source = func(w io.Writer) error { return merged(w, results) }
+	d.source = results[0].Write
 	return d
 }
 
-// newResult is the editor's choice of what to say of a result. Everything
-// measured is in the CSV and in the document that it is made from.
-func newResult(named Named) *Document {
+// include adds the editor's choice of what to say of a result. Everything measured
+// is in the CSV and in the document that it is made from.
+func (d *Document) include(color int, named Named) {
 	r := named.Result
-	h := head{Name: named.Name, Text: headline(r), Origin: []fact{{"machine", machine(r)}, {"seed", origin(r)}}}
+	h := head{Name: named.Name, Color: color, Text: headline(r), Origin: []fact{{"machine", machine(r)}, {"seed", origin(r)}}}
 	for _, a := range r.Assertions {
 		unit, text := "1", a.Text
 		if def, field, ok := scenario.Definitions.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
@@ -70,30 +59,15 @@ func newResult(named Named) *Document {
 		}
 		h.Verdicts = append(h.Verdicts, verdict{text, optional(a.Actual, unit), a.OK})
 	}
-	d := &Document{Tool: result.ToolName, Heads: []head{h}}
+	d.Heads = append(d.Heads, h)
 	for _, s := range scenario.FiguresOf(r) {
-		d.Sections = append(d.Sections, newSection(r, s))
-		d.Terms = append(d.Terms, terms(s)...)
+		sec := newSection(r, s)
+		sec.Head = len(d.Heads) - 1
+		d.Sections = append(d.Sections, sec)
+		for _, name := range scenario.Definitions.Names(s.Scenario) {
+			d.explain(name)
+		}
 	}
-	d.filled()
-	return d
-}
-
-// merged writes the document of one result, or of all their runs.
-func merged(w io.Writer, results []Named) error {
-	if len(results) == 1 {
-		return results[0].Write(w)
-	}
-	args := []string{"report", "json"}
-	var all []*result.Result
-	for _, r := range results {
-		args, all = append(args, r.Name), append(all, r.Result)
-	}
-	r, err := scenario.Definitions.Merge(all, args)
-	if err != nil {
-		return err
-	}
-	return r.Write(w)
 }
 
 // resultRecords are one row for each run, scenario and flat metric. A figure
@@ -269,9 +243,6 @@ func newSection(r *result.Result, s *scenario.Figures) section {
 		sec.Table = distributions(s)
 	}
 	sec.About = cutShort(s) + sec.About
-	if h := decode(s.All, s.Name+".latency"); h != nil && h.TotalCount() >= 100 { // fewer have no shape
-		sec.Facts = append(sec.Facts, fact{"shape", words(shape(h))})
-	}
 	sec.Facts = append(sec.Facts, facts(r, s)...)
 	seen := make(map[string]bool)
 	if slices.ContainsFunc(s.All, isCut) {
@@ -303,14 +274,12 @@ func statistical(names ...string) *table {
 	return t
 }
 
-// terms say what the metrics of a scenario are.
-func terms(s *scenario.Figures) (out []fact) {
-	for _, name := range scenario.Definitions.Names(s.Scenario) {
-		if d, _, ok := scenario.Definitions.Define(name); ok {
-			out = append(out, fact{name, words(d.Text)})
-		}
+// explain adds what a metric is, once.
+func (d *Document) explain(metric string) {
+	def, _, ok := scenario.Definitions.Define(metric)
+	if ok && !slices.ContainsFunc(d.Terms, func(have fact) bool { return have.Label == metric }) {
+		d.Terms = append(d.Terms, fact{metric, words(def.Text)})
 	}
-	return out
 }
 
 // label is a metric's name as people write it.

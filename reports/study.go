@@ -28,45 +28,23 @@ func Study(r *study.Report) *Document {
 	return d
 }
 
-// studyHeadline is what a reader should know first.
+// studyHeadline says how much was tried, and of what is to be chosen how much is left.
 func studyHeadline(r *study.Report) string {
-	var says []string
+	cells, front := 0, 0
+	var names []string
 	for _, t := range r.Tables {
-		switch front := len(t.Cells) - len(slices.DeleteFunc(slices.Clone(t.Cells), func(c study.Cell) bool { return c.Front })); {
-		case front > 0:
-			says = append(says, fmt.Sprintf("%d of %s of the timing are not dominated", front, plural(uint64(len(t.Cells)), "setting")))
-		case t.Name == "loss":
-			for _, c := range t.Cells {
-				if f := c.Figures["loss.removal_rate"]; value(&t, c, "loss") == "10%" && value(&t, c, "refresh") == "0s" && f.Mean != nil {
-					says = append(says, fmt.Sprintf("10 %% loss removes each live peer %v times an hour", digits(*f.Mean)))
-					break
-				}
+		cells, names = cells+len(t.Cells), append(names, t.Name)
+		for _, c := range t.Cells {
+			if c.Front {
+				front++
 			}
-		case t.Name == "restart":
-			var whole, never [2]int // without refresh, and with
-			for _, c := range t.Cells {
-				for i, metric := range []string{"restart.whole", "restart.refresh.whole"} {
-					f := c.Figures[metric]
-					whole[i], never[i] = whole[i]+f.Runs, never[i]+f.Never
-				}
-			}
-			says = append(says, fmt.Sprintf("a restart of the server leaves %d of %d meshes in pieces without refresh, %d of %d with it",
-				never[0], whole[0]+never[0], never[1], whole[1]+never[1]))
 		}
 	}
-	if len(says) == 0 {
-		return "Studies of the protocol on a virtual network"
+	text := plural(uint64(cells), "setting") + " simulated, of " + strings.Join(names, ", ")
+	if front > 0 {
+		text += fmt.Sprintf("; %d of the timing are not dominated", front)
 	}
-	s := strings.Join(says, "; ")
-	return strings.ToUpper(s[:1]) + s[1:] + "."
-}
-
-// value is a cell's on an axis; "": there is no such axis.
-func value(t *study.Table, c study.Cell, axis string) string {
-	if i := slices.IndexFunc(t.Axes, func(a study.Axis) bool { return a.Name == axis }); i >= 0 {
-		return c.Values[i]
-	}
-	return ""
+	return text + "."
 }
 
 // shown is a value of an axis: off for an interval that is none.

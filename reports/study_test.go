@@ -50,8 +50,7 @@ func TestStudy(t *testing.T) {
 	}
 	flat := strings.Join(strings.Fields(text.String()), " ") // whatever the columns' widths
 	for _, want := range []string{
-		"10 % loss removes each live peer ",
-		"12 of 12 meshes in pieces without refresh, 0 of 12 with it", // 2 sizes, 2 intervals, 3 meshes
+		"settings simulated, of loss, join, restart, partition, churn, sweep; ",
 		" 10 2 s 30 % ",
 		" never ",
 		" * 250 ms 1 s ",

@@ -37,8 +37,9 @@ func text(d *Document, o Options) (string, error) {
 	if o.ASCII {
 		d, shown = mapped(d, toASCII), mapped(shown, toASCII)
 	}
-	p.measure(d, shown)
-	for _, h := range d.Heads {
+	heads := d.heads(o.All)
+	p.measure(heads, shown)
+	for _, h := range heads {
 		p.wrapped("", d.heading(h), "", bold)
 	}
 	if len(d.About) > 0 {
@@ -48,7 +49,7 @@ func text(d *Document, o Options) (string, error) {
 		p.section(s)
 	}
 	var last []fact
-	for _, h := range d.Heads {
+	for _, h := range heads {
 		last = append(last, h.Origin...)
 	}
 	if len(p.dropped) > 0 {
@@ -61,7 +62,7 @@ func text(d *Document, o Options) (string, error) {
 		p.fact(f, faint)
 	}
 	p.line("")
-	for _, h := range d.Heads { // whoever scrolled past the first line sees the verdict in the last
+	for _, h := range heads { // whoever scrolled past the first line sees the verdict in the last
 		p.wrapped("", d.heading(h), "", bold)
 	}
 	return p.b.String(), p.err
@@ -69,10 +70,10 @@ func text(d *Document, o Options) (string, error) {
 
 // measure finds how wide the first columns, labels and aligned columns of the
 // same name are, in all sections alike.
-func (p *page) measure(d *Document, shown []section) {
+func (p *page) measure(heads []head, shown []section) {
 	p.first = len("left out")
 	label := func(f fact) { p.first = max(p.first, min(width(f.Label), widestLabel)) }
-	for _, h := range d.Heads {
+	for _, h := range heads {
 		for _, f := range h.Origin {
 			label(f)
 		}

@@ -74,16 +74,12 @@ func supported(n uint64, percent float64) bool {
 	return float64(n)*(100-percent)/100 >= 10-1e-9
 }
 
-// Samples makes a distribution of few values, in seconds. Nothing is rounded.
+// Samples makes a distribution of few values. Nothing is rounded.
 func Samples(unit string, values []float64) Metric {
-	return Metric{Unit: unit, Dist: exact(values)}
-}
-
-// exact sums values up as they are.
-func exact(values []float64) *Distribution {
 	d := &Distribution{N: uint64(len(values))}
+	m := Metric{Unit: unit, Dist: d}
 	if d.N == 0 {
-		return d
+		return m
 	}
 	value := func(v float64, err error) *float64 {
 		if err != nil {
@@ -97,5 +93,5 @@ func exact(values []float64) *Distribution {
 		d.Mean, d.Stddev = d.Min, new(float64)
 	}
 	d.Percentiles(func(percent float64) *float64 { return value(stats.PercentileNearestRank(values, percent)) })
-	return d
+	return m
 }

@@ -374,9 +374,6 @@ func (r *Result) Check() error {
 		for _, s := range run.Scenarios {
 			if p := s.Charts.Pairs; p != nil {
 				n := len(p.Names)
-				if p.Max == nil { // written by a version that had percentiles
-					p.Max = make([]uint32, n*n)
-				}
 				if len(p.Sent) != n*n || len(p.Lost) != n*n || len(p.Max) != n*n {
 					return fmt.Errorf("damaged result: run %d, %s: matrices do not fit %d names", i, short(s.Name), n)
 				}

@@ -2,9 +2,10 @@ package stat
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
+
+	"github.com/montanaflynn/stats"
 
 	"p2plocal/bench/result"
 )
@@ -35,11 +36,8 @@ type Beside struct {
 
 // Quantiles are the 10th, 50th and 90th percentile of a side's values.
 func Quantiles(values []float64) (q [3]float64) {
-	for i, p := range []float64{0.1, 0.5, 0.9} {
-		q[i] = math.NaN()
-		if n := len(values); n > 0 {
-			q[i] = values[min(max(int(math.Ceil(p*float64(n))), 1), n)-1]
-		}
+	for i, percent := range []float64{10, 50, 90} {
+		q[i], _ = stats.PercentileNearestRank(values, percent) // of no values it is NaN
 	}
 	return q
 }
@@ -50,7 +48,7 @@ func Quantiles(values []float64) (q [3]float64) {
 func Agree(defs *result.Definitions, real, sim *result.Result) *Agreement {
 	reals, sims := real.Finished(), sim.Finished()
 	a := &Agreement{RealRuns: len(reals), SimRuns: len(sims), Alpha: alpha}
-	for _, w := range differences([]*result.Result{real}, []*result.Result{sim}) {
+	for _, w := range differences(real, sim) {
 		if w != apart && !strings.HasPrefix(w, "seed differs") {
 			a.Warnings = append(a.Warnings, w)
 		}

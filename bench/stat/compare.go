@@ -8,8 +8,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/aclements/go-moremath/mathx"
 	"github.com/aclements/go-moremath/stats"
@@ -17,7 +15,7 @@ import (
 	"p2plocal/bench/result"
 )
 
-// Comparison sets two sides side by side, each the runs of one or more results.
+// Comparison sets two results side by side.
 type Comparison struct {
 	OldRuns  int      `json:"old_runs"`
 	NewRuns  int      `json:"new_runs"`
@@ -60,15 +58,9 @@ const alpha = 0.05
 // Mann-Whitney U test, which assumes nothing of the distributions, at a false
 // discovery rate of 0.05. Where one figure should be but is null in a finished
 // scenario (restart.whole: never), it ranks as worse than any value.
-func Compare(defs *result.Definitions, old, new []*result.Result) *Comparison {
-	oldRuns, newRuns := result.Pool(old), result.Pool(new)
-	c := &Comparison{
-		OldRuns:  len(oldRuns),
-		NewRuns:  len(newRuns),
-		Alpha:    alpha,
-		Warnings: differences(old, new),
-	}
-	for _, sides := range beside(defs, oldRuns, newRuns) {
+func Compare(defs *result.Definitions, old, new *result.Result) *Comparison {
+	c := &Comparison{OldRuns: len(old.Runs), NewRuns: len(new.Runs), Alpha: alpha, Warnings: differences(old, new)}
+	for _, sides := range beside(defs, old.Runs, new.Runs) {
 		if a, b := sides[0], sides[1]; len(a.Values)+len(b.Values) > 0 {
 			if a.Unit != b.Unit {
 				c.Warnings = append(c.Warnings, fmt.Sprintf("metric %q is in %q on the old side, in %q on the new: left out", a.Name, a.Unit, b.Unit))
@@ -119,14 +111,9 @@ func (c *Comparison) judge() {
 			ch.Verdict = verdict(ch.Better, ch.up)
 		}
 	}
-	tests := max(c.Tested, 1)
-	switch {
-	case !detectable(c.OldRuns, c.NewRuns, 1):
-		c.Warnings = append(c.Warnings, fmt.Sprintf("too few runs to tell any change from chance: %d old, %d new, want %d or more of each",
-			c.OldRuns, c.NewRuns, comparisonRuns(tests)))
-	case !detectable(c.OldRuns, c.NewRuns, tests):
-		c.Warnings = append(c.Warnings, fmt.Sprintf("few runs, %d old, %d new: only many of the %d metrics changing at once could be told from chance; for a single one it takes %d or more of each",
-			c.OldRuns, c.NewRuns, c.Tested, comparisonRuns(tests)))
+	if tests := max(c.Tested, 1); !detectable(c.OldRuns, c.NewRuns, tests) {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("too few runs, %d old, %d new, to tell a change of one of %s from chance, want %d or more of each",
+			c.OldRuns, c.NewRuns, result.Plural(uint64(tests), "metric"), comparisonRuns(tests)))
 	}
 }
 
@@ -239,36 +226,28 @@ const apart = "one side is simulated and the other is not: they differ in much t
 
 // differences are what, other than the thing compared, could have changed the
 // figures.
-func differences(old, new []*result.Result) (warnings []string) {
-	names, olds := result.Settings(old)
-	_, news := result.Settings(new)
-	simulated, config := slices.Index(names, "simulated"), slices.Index(names, "scenarios") // where Env begins, and Config
-	different := !slices.Equal(olds[simulated], news[simulated])
+func differences(old, new *result.Result) (warnings []string) {
+	different := old.Env.Simulated != new.Env.Simulated
 	if different {
 		warnings = append(warnings, apart)
 	}
-	for i, name := range names {
-		if different && (i < config || name == "isolation" || name == "simulation") {
+	olds, news := old.Settings(), new.Settings()
+	config := slices.IndexFunc(olds, func(s result.Setting) bool { return s.Name == "scenarios" }) // before it is Env
+	for i, was := range olds {
+		if different && (i < config || was.Name == "isolation" || was.Name == "simulation") {
 			continue
 		}
-		if a, b := strings.Join(olds[i], " and "), strings.Join(news[i], " and "); a != b && a != "" && b != "" {
-			warnings = append(warnings, fmt.Sprintf("%s differs: %s old, %s new", name, a, b))
-		} else if len(olds[i]) > 1 {
-			warnings = append(warnings, fmt.Sprintf("%s differs within both sides: %s", name, a))
+		if is := news[i]; was != is {
+			warnings = append(warnings, fmt.Sprintf("%s differs: %s old, %s new", was.Name, was.Value, is.Value))
 		}
 	}
-	for i, side := range [][]*result.Result{old, new} {
-		for _, r := range side {
-			which := fmt.Sprintf("a result of the %s side, of %s,", []string{"old", "new"}[i], r.Env.Time.Format(time.DateTime))
-			if r.Env.Simulated {
-				which = fmt.Sprintf("a simulated result of the %s side", []string{"old", "new"}[i])
-			}
-			if r.Interrupted {
-				warnings = append(warnings, which+" was interrupted")
-			}
-			if r.Tool.Dirty {
-				warnings = append(warnings, which+" comes from a build with uncommitted changes")
-			}
+	for i, r := range []*result.Result{old, new} {
+		which := []string{"old", "new"}[i]
+		if r.Interrupted {
+			warnings = append(warnings, "the "+which+" result was interrupted")
+		}
+		if r.Tool.Dirty {
+			warnings = append(warnings, "the "+which+" result comes from a build with uncommitted changes")
 		}
 	}
 	return warnings

@@ -3,7 +3,6 @@ package stat
 import (
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"slices"
 
@@ -91,91 +90,69 @@ type Ratio struct {
 	Verdict Verdict   `json:"verdict"` // of b by a; Same unless the interval leaves 1 out
 }
 
-// pairs is a Ratio while it is gathered.
-type pairs struct {
-	Ratio
-	a, b   []float64
-	ranked []float64 // Pairs, and what stands for those that have no ratio
-}
-
 // Pair divides every flat metric of b's i-th run by that of a's i-th. Runs
-// without a partner are left out, and metrics that are never measured, or 0 in
-// all runs of both.
-func Pair(defs *result.Definitions, a, b []result.Run) []Ratio {
-	byName := make(map[string]*pairs)
-	for i := range min(len(a), len(b)) {
-		other := b[i].Flat()
-		for name, v := range a[i].Flat() {
-			w, ok := other[name]
-			if !ok {
-				continue
-			}
-			p := byName[name]
-			if p == nil {
-				p = &pairs{Ratio: Ratio{Metric: name, Unit: v.Unit, Better: defs.Better(name)}}
-				byName[name] = p
-			}
-			p.add(v, w)
-		}
+// without a partner are left out, and metrics that one side does not have, or that
+// are never measured, or 0 in all runs of both.
+//
+// Where a pair has no ratio, 0 and the greatest number stand for it when it is
+// judged: a side that is 0 when the other is not, or that never came to what the
+// other did.
+func Pair(defs *result.Definitions, a, b []result.Run) (ratios []Ratio) {
+	a, b = a[:min(len(a), len(b))], b[:min(len(a), len(b))]
+	var flat [2][]map[string]result.FlatValue
+	for i := range a {
+		flat[0], flat[1] = append(flat[0], a[i].Flat()), append(flat[1], b[i].Flat())
 	}
-	var ratios []Ratio
-	for _, name := range defs.Sorted(maps.Keys(byName)) {
-		if p := byName[name]; slices.ContainsFunc(append(p.a, p.b...), func(v float64) bool { return v != 0 }) {
-			ratios = append(ratios, p.sum())
+	for _, sides := range beside(defs, a, b) {
+		f, g := sides[0], sides[1]
+		measured := slices.Concat(f.Values, g.Values)
+		if len(f.Values)+f.Never == 0 || len(g.Values)+g.Never == 0 || !slices.ContainsFunc(measured, func(v float64) bool { return v != 0 }) {
+			continue
 		}
+		r := Ratio{Metric: f.Name, Unit: f.Unit, Better: defs.Better(f.Name), A: median(f.Values), B: median(g.Values), Verdict: Same}
+		var ranked []float64 // the ratios, and what stands for those that there are not
+		for i := range a {
+			x, y := r.rank(flat[0][i][r.Metric]), r.rank(flat[1][i][r.Metric])
+			ratio := y / x
+			if x == 0 || math.IsInf(x, 0) || math.IsInf(y, 0) || math.IsNaN(ratio) {
+				r.Skipped++
+				switch {
+				case x == y:
+					ratio = 1
+				case x < y:
+					ratio = math.MaxFloat64
+				case x > y:
+					ratio = 0
+				default:
+					continue
+				}
+			} else {
+				r.Pairs = append(r.Pairs, ratio)
+			}
+			ranked = append(ranked, ratio)
+		}
+		if m := median(r.Pairs); m != nil {
+			r.Median = *m
+		}
+		r.Low, r.High, r.More = result.Interval(r.Pairs)
+		if low, high, _ := result.Interval(ranked); low != nil && (*low > 1 || *high < 1) {
+			r.Verdict = verdict(r.Better, *low > 1)
+		}
+		ratios = append(ratios, r)
 	}
 	return ratios
 }
 
-// add takes one pair. Where there is no ratio, 0 and the greatest number stand
-// for it when it is judged: a side that is 0 when the other is not, or that
-// never came to what the other did.
-func (p *pairs) add(v, w result.FlatValue) {
-	a, b := p.rank(v), p.rank(w)
-	if v.Value != nil {
-		p.a = append(p.a, a)
-	}
-	if w.Value != nil {
-		p.b = append(p.b, b)
-	}
-	switch {
-	case v.Value != nil && w.Value != nil && a != 0:
-		p.Pairs, p.ranked = append(p.Pairs, b/a), append(p.ranked, b/a)
-		return
-	case a == b:
-		p.ranked = append(p.ranked, 1)
-	case a < b:
-		p.ranked = append(p.ranked, math.MaxFloat64)
-	case a > b:
-		p.ranked = append(p.ranked, 0)
-	}
-	p.Skipped++
-}
-
 // rank is a value; for never one on the worse side of all; NaN where there is
 // neither.
-func (p *pairs) rank(v result.FlatValue) float64 {
+func (r *Ratio) rank(v result.FlatValue) float64 {
 	switch {
 	case v.Value != nil:
 		return *v.Value
-	case v.Never && p.Better != 0:
-		return math.Inf(-p.Better)
+	case v.Never && r.Better != 0:
+		return math.Inf(-r.Better)
 	}
 	return math.NaN()
-}
-
-// sum comes to a verdict.
-func (p *pairs) sum() Ratio {
-	p.A, p.B = median(p.a), median(p.b)
-	if m := median(p.Pairs); m != nil {
-		p.Median = *m
-	}
-	p.Low, p.High, p.More = result.Interval(p.Pairs)
-	p.Verdict = Same
-	if low, high, _ := result.Interval(p.ranked); low != nil && (*low > 1 || *high < 1) {
-		p.Verdict = verdict(p.Better, *low > 1)
-	}
-	return p.Ratio
 }
 
 // median of values; nil: there are none.

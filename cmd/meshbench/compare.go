@@ -40,13 +40,12 @@ func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 		if err := out.Open(); err != nil {
 			return err
 		}
-		var sides [2][]*result.Result
+		var sides [2]*result.Result
 		for i, name := range c.others {
-			r, err := readResult(name)
-			if err != nil {
+			var err error
+			if sides[i], err = readFile(name, result.Read); err != nil {
 				return err
 			}
-			sides[i] = []*result.Result{r}
 		}
 		comparison := stat.Compare(scenario.Definitions, sides[0], sides[1])
 		if err := out.Write(c.stdout, reports.Compare(comparison)); err != nil || threshold < 0 {
@@ -71,9 +70,11 @@ func parsePercent(s string) (float64, error) {
 
 // compareServers measures two servers in turn.
 func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
-	cfg, out := benchFlags(fs, groups)
+	cfg := benchFlags(fs, groups)
+	groups.Begin("output", "")
+	out := outputFlags(fs)
 	var servers printing.Strings
-	fs.Lookup("exec").Value, fs.Lookup("server-exec").Value = &servers, &servers
+	fs.Lookup("exec").Value = &servers
 	fs.Lookup("exec").Usage = "`command` that starts a server, given twice, A's and B's; ours stands for our own"
 	fs.Lookup("repeat").Usage = "`pairs` of runs, in the order A B B A"
 	fs.Lookup("repeat").DefValue, cfg.Repeat = "6", 6
@@ -88,9 +89,6 @@ func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, 
 		}
 		if cfg.Options.Server != "" {
 			return cli.Usagef("compare-servers starts its servers: -target %s has no place in it", cfg.Options.Server)
-		}
-		if out.gobench != "" {
-			return cli.Usagef("compare-servers writes no Go benchmarks: -bench has no place in it")
 		}
 		asserts, err := out.check(cfg.Scenarios, scenario.Definitions.ParseRatioAssertion)
 		if err != nil {

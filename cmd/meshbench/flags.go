@@ -19,10 +19,10 @@ type config struct {
 	scenarios string
 }
 
-// benchFlags registers everything that shapes a measurement, and where its
-// results go, group by group as -h shows them.
-func benchFlags(fs *flag.FlagSet, groups *cli.Groups) (c *config, out *output) {
-	c = &config{Config: result.Config{Options: scenario.DefaultOptions()}}
+// benchFlags registers everything that shapes a measurement, group by group as -h
+// shows them.
+func benchFlags(fs *flag.FlagSet, groups *cli.Groups) *config {
+	c := &config{Config: result.Config{Options: scenario.DefaultOptions()}}
 	o := &c.Options
 	groups.Begin("mesh", "")
 	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all that can be run: "+strings.Join(scenario.Known, ", "))
@@ -51,11 +51,8 @@ func benchFlags(fs *flag.FlagSet, groups *cli.Groups) (c *config, out *output) {
 	fs.StringVar(&o.Server, "target", "", "measure the server that runs at `addr`, instead of ours")
 	fs.StringVar(&o.ServerExec, "exec", "", "measure the server that this `command` starts; without {addr} and {port} in it, on port 3000")
 	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` that starts an external peer, with {name}, {port} and {server} in it")
-	cli.Also(fs, "target", "server")
-	cli.Also(fs, "exec", "server-exec")
 	fs.IntVar(&o.External, "external", 0, "`number` of peers that -peer-exec starts (default 1 with -peer-exec)")
-	groups.Begin("output", "")
-	return c, outputFlags(fs)
+	return c
 }
 
 // finish puts together what the flags mean.

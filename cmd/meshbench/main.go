@@ -77,7 +77,7 @@ func (c *call) shaping() []string {
 	args := append(strings.Fields(c.fs.Name())[1:], c.others...)
 	c.fs.Visit(func(f *flag.Flag) {
 		switch {
-		case slices.Contains([]string{"json", "bench", "report", "quiet", "ascii", "trace", "workers"}, f.Name):
+		case slices.Contains([]string{"json", "report", "quiet", "ascii", "trace", "workers"}, f.Name):
 		case f.Value.String() == "true":
 			args = append(args, "-"+f.Name)
 		default:
@@ -93,7 +93,7 @@ var commands = []command{
 	{"compare-servers", "measure two servers in turn, A B B A, pair by pair", compareServersUsage, false, false, compareServers},
 	{"report", "draw results that -json has written, as text or in another form", reportUsage(), true, true, report},
 	{"metrics", "list all metrics with their definitions", "usage: meshbench metrics\n", false, true, metrics},
-	{"agree", "set what is measured over UDP and simulated side by side", agreeUsage, true, false, agree},
+	{"agree", "set what is measured over UDP and simulated side by side", agreeUsage, false, false, agree},
 	{"swarm", "check the protocol's invariants on simulated meshes under random faults", swarmUsage(), false, false, runSwarm},
 	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", studyUsage(), true, false, runStudy},
 	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", sweepUsage + axesUsage(), true, false, runSweep},
@@ -166,7 +166,9 @@ func noCommand(word string) error {
 
 // measure runs scenarios, over UDP or simulated.
 func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
-	cfg, out := benchFlags(fs, groups)
+	cfg := benchFlags(fs, groups)
+	groups.Begin("output", "")
+	out := outputFlags(fs)
 	groups.Begin("simulation", "")
 	virtual := simFlags(fs)
 	return func(ctx context.Context, c *call) error {
@@ -199,8 +201,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 			return failed
 		}
 		r.Assertions = result.Evaluate(asserts, r)
-		err = out.write(c, reports.Results([]reports.Named{{Name: cmp.Or(out.JSON, "run"), Result: r}}),
-			func(w io.Writer) error { return scenario.Definitions.WriteGoBench(w, r) })
+		err = out.Write(c.stdout, reports.Results([]reports.Named{{Name: cmp.Or(out.JSON, "run"), Result: r}}))
 		return outcome(c.stderr, err, failed, r, r.Interrupted, r.Assertions)
 	}
 }
@@ -257,9 +258,7 @@ func metricList() string {
 	return b.String()
 }
 
-// readResult reads one result file.
-func readResult(name string) (*result.Result, error) { return readFile(name, result.Read) }
-
+// readFile reads one result of the given kind.
 func readFile[T any](name string, read func(io.Reader) (T, error)) (v T, err error) {
 	f, err := os.Open(name)
 	if err != nil {

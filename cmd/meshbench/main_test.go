@@ -55,8 +55,8 @@ func TestUsage(t *testing.T) {
 		{"-scenario walk", 2, `scenario "walk", want some of`},
 		{"-scenario join,join", 2, `scenario "join", want some of`},
 		{"-scenario join,", 2, `scenario ""`},
-		{"-json x.json -bench x.json", 2, `cannot write "x.json": it is to be written twice`},
-		{"-bench -", 2, "only -json takes -"},
+		{"-json x.txt -report x.txt", 2, `cannot write "x.txt": it is to be written twice`},
+		{"-junit - -assert join.converge>0", 2, "only -json takes -"},
 		{"-churn NaN", 2, `invalid value "NaN" for flag -churn: want 0, or 1e-06 to 1e+12`},
 		{"-max-load Inf", 2, `invalid value "+Inf" for flag -max-load`},
 		{"-min-load 1e-12", 2, `invalid value "1e-12" for flag -min-load`},
@@ -64,7 +64,7 @@ func TestUsage(t *testing.T) {
 		{"-width NaN", 2, `"NaN" is neither a percentage nor a ratio`},
 		{"-duration 99999h", 2, `for flag -duration: want 0 to 10000h`},
 		{"-peers " + strings.Repeat("9", 2_000_000), 2, "999..."},
-		{"-server= -scenario join", 2, `invalid value "" for flag -server: want a value, or not the flag`},
+		{"-target= -scenario join", 2, `invalid value "" for flag -target: want a value, or not the flag`},
 		{"report= txt", 2, "is no flag and no command"},
 		{"-peers 2 -external 2 -peer-exec x -exec y", 2, "nothing to measure, want a peer of ours"},
 		{"-duration 0s", 2, "duration 0s, want more than 0"},
@@ -76,7 +76,7 @@ func TestUsage(t *testing.T) {
 		{"-impair fog=2", 2, `impairment "fog=2": no such impairment`},
 		{"-external 2", 2, "external peers, but no -peer-exec"},
 		{"-external 0 -peer-exec x", 2, "-peer-exec, but 0 external peers"},
-		{"-scenario join,restart -server 127.0.0.1:1", 2, "scenario restart cannot be run: the server at 127.0.0.1:1 was not started here"},
+		{"-scenario join,restart -target 127.0.0.1:1", 2, "scenario restart cannot be run: the server at 127.0.0.1:1 was not started here"},
 		{"-scenario pause -peers 1", 2, "scenario pause cannot be run: it takes two peers"},
 		{"-scenario saturate -peers 3 -external 2 -peer-exec x", 2, "scenario saturate cannot be run: it takes two peers of ours, one to send to the other, not 1"},
 		{"-scenario garbage -garbage-at peer -peers 2 -external 2 -peer-exec x", 2, "scenario garbage cannot be run: its target is a peer, and none is ours"},
@@ -89,9 +89,9 @@ func TestUsage(t *testing.T) {
 		{"walk", 2, `"walk" is no flag and no command`},
 		{"-scenario join -json /nonexistent/x.json", 2, `cannot write "/nonexistent/x.json": there is no directory "/nonexistent"`},
 		{"swarm -seed 1 -until -1s", 2, `for flag -until`},
-		{"-scenario join -server localhost", 2, `invalid value "localhost" for flag -target: want an IPv4 address`},
+		{"-scenario join -target localhost", 2, `invalid value "localhost" for flag -target: want an IPv4 address`},
 		{"-sim -isolation goroutine", 2, "-isolation and -sim exclude each other"},
-		{"-sim -server 127.0.0.1:1", 2, "cannot be simulated"},
+		{"-sim -target 127.0.0.1:1", 2, "cannot be simulated"},
 		{"-sim -peer-exec x", 2, "external peers cannot be simulated"},
 		{"-sim -scenario garbage -garbage max", 2, "give it a rate such as 100k"},
 		{"-sim -until -1s", 2, `"-1s" for flag -until: want 0 to 10000h`},
@@ -111,16 +111,17 @@ func TestUsage(t *testing.T) {
 		{"help walk", 2, `"walk" is no flag and no command`},
 		{"help compare report", 2, "help takes one command, not 2"},
 		{"sim", 2, `"sim" is no flag and no command`},
-		{"agree -sim", 2, "agree runs both"},
-		{"agree -bench x", 2, "agree has no result of its own"},
-		{"agree x.json", 2, "two result files or none, not 1"},
+		{"agree -sim", 2, "flag provided but not defined: -sim"},
+		{"agree -assert x", 2, "flag provided but not defined: -assert"},
+		{"agree x.json", 2, `agree takes no arguments, not "x.json"`},
 		{"agree -repeat 1001", 2, "want at most 1000"},
 		{"agree -report x.pdf", 2, `"x.pdf", want one that ends in .txt`},
-		{"agree -report x.xml", 2, "there are none"},
-		{"agree -server 127.0.0.1:1", 2, "cannot be simulated"},
+		{"agree -report x.xml", 2, "want one that ends in .txt, .md, .html, .csv"},
+		{"-junit x.xml", 2, "-junit is for verdicts, and there are none"},
+		{"agree -target 127.0.0.1:1", 2, "cannot be simulated"},
 		{"agree -host none -scenario saturate", 2, "want one such as"},
 		{"agree -host cores=x", 2, `host "cores=x"`},
-		{"agree /nonexistent.json x.json", 1, "/nonexistent.json"},
+		{"compare /nonexistent.json x.json", 1, "/nonexistent.json"},
 		{"report", 2, "report takes a format and result files"},
 		{"report xls " + foreign, 2, `format "xls", want one of`},
 		{"report txt /nonexistent.json", 1, "/nonexistent.json"},
@@ -140,9 +141,9 @@ func TestUsage(t *testing.T) {
 func TestRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	file, gobench := filepath.Join(dir, "r.json"), filepath.Join(dir, "r.txt")
+	file := filepath.Join(dir, "r.json")
 	code, stdout, stderr := invoke(t.Context(), "-peers", "5", "-duration", "300ms", "-broadcast", "50ms",
-		"-scenario", "join,steady", "-assert", "steady.loss==0", "-assert", "join.converge<0", "-json", file, "-bench", gobench,
+		"-scenario", "join,steady", "-assert", "steady.loss==0", "-assert", "join.converge<0", "-json", file,
 		"-report", filepath.Join(dir, "r.md"), "-report", filepath.Join(dir, "r.csv"))
 	if code != 3 {
 		t.Errorf("exit %d with a false assertion, want 3; stderr %q", code, stderr)
@@ -152,7 +153,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("no %q in the text:\n%s", want, stdout)
 		}
 	}
-	r, err := readResult(file)
+	r, err := readFile(file, result.Read)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,9 +164,6 @@ func TestRun(t *testing.T) {
 		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(b), "steady") {
 			t.Errorf("%s: %v %q", name, err, b)
 		}
-	}
-	if b, err := os.ReadFile(gobench); err != nil || !strings.Contains(string(b), "Benchmark") {
-		t.Errorf("benchmark file: %v %q", err, b)
 	}
 	if code, shown, _ := invoke(t.Context(), "report", "txt", file); code != 0 || shown != stdout {
 		t.Errorf("report exits with %d and differs from what the run printed:\n%s\n%s", code, shown, stdout)
@@ -194,7 +192,7 @@ func TestInterrupt(t *testing.T) {
 	if code != 130 {
 		t.Errorf("exit %d, want 130; stderr %q", code, stderr)
 	}
-	if r, err := readResult(file); err != nil || !r.Interrupted {
+	if r, err := readFile(file, result.Read); err != nil || !r.Interrupted {
 		t.Errorf("result %+v, error %v, want one marked interrupted", r, err)
 	}
 }
@@ -271,7 +269,7 @@ func TestUnmeasured(t *testing.T) {
 	if !strings.Contains(stderr, "steady: not every view was complete") {
 		t.Errorf("stderr %q", stderr)
 	}
-	r, err := readResult(file)
+	r, err := readFile(file, result.Read)
 	if err != nil {
 		t.Fatal(err)
 	}

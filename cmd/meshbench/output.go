@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"io"
 	"slices"
 	"strings"
 
@@ -15,17 +14,15 @@ import (
 	"p2plocal/reports"
 )
 
-// output is a measurement's: it has assertions, and figures for benchstat.
+// output is a measurement's: it has assertions.
 type output struct {
 	printing.Output
-	gobench string
 	asserts printing.Strings
 }
 
 func outputFlags(fs *flag.FlagSet) *output {
 	o := new(output)
 	o.Register(fs, true)
-	fs.StringVar(&o.gobench, "bench", "", "write the result in the Go benchmark format, for benchstat, to `file`")
 	fs.Var(&o.asserts, "assert", "`condition` such as steady.latency.p99<5ms that every run must meet, or the exit code is 3; may be given several times")
 	return o
 }
@@ -43,16 +40,7 @@ func (o *output) check(scenarios []string, parse func(string) (result.Assert, er
 		asserts = append(asserts, a)
 	}
 	o.Verdicts = len(asserts) > 0
-	return asserts, o.Open(o.gobench)
-}
-
-// write writes the document and the figures for benchstat wherever they are wanted.
-func (o *output) write(c *call, d *reports.Document, gobench func(io.Writer) error) error {
-	err := o.Write(c.stdout, d)
-	if o.gobench != "" {
-		err = cli.Join(err, o.Files.Write(o.gobench, gobench))
-	}
-	return err
+	return asserts, o.Open()
 }
 
 func reportUsage() string {
@@ -78,7 +66,7 @@ func report(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error 
 		}
 		var results []reports.Named
 		for _, name := range files {
-			r, err := readResult(name)
+			r, err := readFile(name, result.Read)
 			if errors.Is(err, result.ErrPairing) && len(files) == 1 {
 				p, err := readFile(name, stat.ReadPairing)
 				if err != nil {

@@ -16,7 +16,7 @@ import (
 type simulation struct {
 	on, trace bool
 	faults    string
-	host      string
+	host      *string
 	until     time.Duration
 }
 
@@ -24,10 +24,14 @@ func simFlags(fs *flag.FlagSet) *simulation {
 	s := new(simulation)
 	fs.BoolVar(&s.on, "sim", false, "simulate: a virtual network and clock instead of UDP")
 	fs.StringVar(&s.faults, "faults", "", "sim: the faults that happen to every mesh, a script in `file`. Its seed, peers and refresh count where no flag says otherwise")
-	fs.StringVar(&s.host, "host", "none", "sim: what computing costs, a `list` such as "+result.FormatHost(result.DefaultHost)+": cores, and what a turn on one, a datagram taken and one sent keep it busy for; none: nothing")
+	s.host = hostFlag(fs, "none")
 	fs.BoolVar(&s.trace, "trace", false, "sim: print every event of every network, before the result")
 	fs.DurationVar(&s.until, "until", 0, "sim: end every mesh at this virtual `time`; 0: when its scenario ends")
 	return s
+}
+
+func hostFlag(fs *flag.FlagSet, value string) *string {
+	return fs.String("host", value, "sim: what computing costs, a `list` such as "+result.FormatHost(result.DefaultHost)+": cores, and what a turn on one, a datagram taken and one sent keep it busy for; none: nothing")
 }
 
 // apply puts the simulation into the configuration.
@@ -48,7 +52,7 @@ func (s *simulation) apply(call *call, c *config, out *output) error {
 	}
 	v := &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}, Queue: result.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until}
 	var err error
-	if v.Host, err = result.ParseHost(s.host); err != nil {
+	if v.Host, err = result.ParseHost(*s.host); err != nil {
 		return cli.UsageError{Err: err}
 	}
 	if v.Host.Cores > 0 {
@@ -76,7 +80,7 @@ func (s *simulation) apply(call *call, c *config, out *output) error {
 			c.timing.Refresh = script.Refresh
 		}
 	}
-	c.Isolation, c.Simulation = "virtual", v
+	c.Isolation, c.Simulation = result.Virtual, v
 	return nil
 }
 

@@ -16,12 +16,12 @@ func TestSim(t *testing.T) {
 	for i := range documents {
 		file := filepath.Join(dir, string(rune('a'+i))+".json")
 		forms := []string{file + ".html", file + ".md", file + ".csv", file + ".txt"}
-		args := []string{"-sim", "-peers", "20", "-scenario", "join,steady,crash", "-duration", "10m", "-json", file, "-bench", file + ".bench"}
+		args := []string{"-sim", "-peers", "20", "-scenario", "join,steady,crash", "-duration", "10m", "-json", file}
 		for _, form := range forms {
 			args = append(args, "-report", form)
 		}
 		code, stdout, stderr := invoke(t.Context(), args...)
-		for _, form := range append(forms, file+".bench") {
+		for _, form := range forms {
 			if b, err := os.ReadFile(form); err != nil || !bytes.Contains(b, []byte("simulated")) {
 				t.Errorf("%s does not say that it was simulated (%v)", form, err)
 			}

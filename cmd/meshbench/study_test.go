@@ -36,7 +36,7 @@ func TestStudy(t *testing.T) {
 		{"study -scenario crash -show crash.detect", 2, `"crash.detect" is no figure of crash`},
 		{"study loss=200%", 2, "impairment loss of 2"},
 		{"study -report x.pdf", 2, "x.pdf"},
-		{"study -report x.xml", 2, "there are none"},
+		{"study -report x.xml", 2, "want one that ends in"},
 		{"study -only restart peers=2 refresh=1s -repeat 1 -report /nosuch/x.html", 2, "/nosuch/x.html"},
 		{"study x", 2, `axis "x", want NAME=VALUES`},
 		{"study -workers 0", 2, "-workers 0"},
@@ -54,7 +54,7 @@ func TestStudyInterrupted(t *testing.T) {
 	cancel()
 	var stdout bytes.Buffer
 	file := filepath.Join(t.TempDir(), "x.json")
-	if err := run(ctx, []string{"study", "-report", file}, &stdout, io.Discard); err != cli.Interrupted || !strings.Contains(stdout.String(), "Interrupted") {
+	if err := run(ctx, []string{"study", "-json", file}, &stdout, io.Discard); err != cli.Interrupted || !strings.Contains(stdout.String(), "Interrupted") {
 		t.Errorf("%v, %q", err, stdout.String())
 	}
 	if b, err := os.ReadFile(file); err != nil || !bytes.Contains(b, []byte(`"interrupted": true`)) {
@@ -66,7 +66,7 @@ func TestStudyInterrupted(t *testing.T) {
 func TestStudyArgs(t *testing.T) {
 	var stdout bytes.Buffer
 	file := filepath.Join(t.TempDir(), "x.json")
-	args := strings.Fields("sweep deadline=1s,2s heartbeat=500ms -repeat 1 loss=10% peers=4 refresh=0s -seed 5 -workers 1 -report " + file)
+	args := strings.Fields("sweep deadline=1s,2s heartbeat=500ms -repeat 1 loss=10% peers=4 refresh=0s -seed 5 -workers 1 -json " + file)
 	if err := run(context.Background(), args, &stdout, io.Discard); err != nil {
 		t.Fatal(err)
 	}

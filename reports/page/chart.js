@@ -118,7 +118,7 @@ const logarithmic = (label, values, format) => {
 const gridY = (ticks) => Plot.gridY(ticks, { stroke: "var(--line)", strokeOpacity: 1 });
 const grid = [Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1 })];
 
-// curves draws a chart of the document: lines, steps or dots, with intervals.
+// curves draws a chart of the document: lines or dots, with intervals.
 const curves = (c) => {
 	const all = c.series.flatMap((s) => s.points.map((p) => ({ ...p, s })));
 	const lines = c.series.filter((s) => s.kind !== "theory");
@@ -152,8 +152,7 @@ const curves = (c) => {
 					if (s.kind === "dots") return [
 						Plot.dot(s.points.filter((p) => !p.marked), { x: "x", y: "y", r: 3.5, stroke, strokeOpacity: 0.55, className: "series" }),
 						Plot.dot(s.points.filter((p) => p.marked), { x: "x", y: "y", r: 4.5, fill: stroke, stroke: "var(--back)", className: "series" })];
-					const line = Plot.lineY(s.points, { x: "x", y: "y", curve: s.kind === "step" ? "step-after" : "linear", stroke, strokeWidth: 1.7, strokeDasharray: dash(s), className: "series" });
-					if (s.kind === "step") return [line];
+					const line = Plot.lineY(s.points, { x: "x", y: "y", stroke, strokeWidth: 1.7, strokeDasharray: dash(s), className: "series" });
 					return [
 						Plot.ruleX(s.points.filter((p) => p.low != null), { x: "x", y1: (p) => (c.y.log ? Math.max(p.low, y.domain[0]) : p.low), y2: (p) => p.high ?? p.y, stroke, strokeOpacity: 0.45, strokeWidth: 3 }),
 						Plot.dot(s.points, { x: "x", y: "y", r: 2.4, fill: stroke }), line];

@@ -1,6 +1,6 @@
 // The charts of results, by what data there is.
 (() => {
-	const { results, compare } = data;
+	const { results } = data;
 	const several = results.length > 1;
 	// of gives the results that have a scenario with what take finds in it.
 	const of = (scenario, take) => results.flatMap((r, i) => r.scenarios.filter((s) => s.name === scenario).map((s) => ({ name: r.name, label: several ? r.name : undefined, i, s, runs: r.runs, data: take(s) })))
@@ -209,32 +209,5 @@
 				}),
 			});
 		}
-	}
-
-	if (several && compare) {
-		// Where the first result has 0 there is no ratio; the table shows those.
-		const dots = compare.filter((m) => m.sides[0]?.median > 0).flatMap((m) => m.sides.map((s, i) => s && s.median > 0 && { m, s, i, base: m.sides[0].median, verdict: m.verdicts[i] })).filter(Boolean);
-		const metrics = [...new Set(dots.map((d) => d.m.metric))];
-		const reach = [Math.min(0.8, ...dots.map((d) => (d.s.low > 0 ? d.s.low : d.s.median) / d.base)), Math.max(1.25, ...dots.map((d) => (d.s.high ?? d.s.median) / d.base))];
-		if (metrics.length) chart("s-compare", {
-			id: "compare-ratios", wide: true, title: `Medians, relative to ${results[0].name}`, legend: results.map((r, i) => [r.name, color(i)]),
-			says: "Dots are medians, bars their 95 % intervals; filled dots differ significantly from the first result. Logarithmic.", series: dots.length,
-			columns: ["metric", "result", "unit", "median", "low", "high", "runs", "verdict"], rows: dots.map((d) => [d.m.metric, results[d.i].name, d.m.unit, d.s.median, d.s.low, d.s.high, d.s.n, d.verdict]),
-			draw: (w, small) => ({
-				height: 60 + metrics.length * Math.max(18, 9 * results.length), marginLeft: small ? 118 : 170,
-				x: { label: `median by that of ${results[0].name} →`, type: "log", domain: [reach[0] / 1.05, reach[1] * 1.05], tickFormat: (v) => String(v) + "×",
-					ticks: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1, 1.25, 2, 5, 10, 20, 50, 100].filter((v) => v >= reach[0] / 1.05 && v <= reach[1] * 1.05) },
-				y: { type: "point", domain: metrics, label: null, tickSize: 0, padding: 0.6 },
-				marks: [Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1 }), Plot.ruleX([1], { stroke: "var(--soft)" }),
-				...results.flatMap((r, i) => {
-					const mine = dots.filter((d) => d.i === i);
-					const dy = (i - (results.length - 1) / 2) * 7;
-					return [
-						Plot.ruleY(mine.filter((d) => d.s.low > 0 && d.s.high > 0), { y: (d) => d.m.metric, x1: (d) => d.s.low / d.base, x2: (d) => d.s.high / d.base, stroke: color(i), strokeWidth: 2, strokeOpacity: 0.6, dy }),
-						Plot.dot(mine, { y: (d) => d.m.metric, x: (d) => d.s.median / d.base, r: 4, stroke: color(i), strokeWidth: 1.6, fill: (d) => (i > 0 && d.verdict !== "~" ? color(i) : "var(--back)"), dy, className: "series" })];
-				}),
-				tip(dots, { y: (d) => d.m.metric, x: (d) => d.s.median / d.base, title: (d) => `${d.m.metric}\n${results[d.i].name}: ${d.m.unit === "s" ? time(d.s.median) : digits(d.s.median) + " " + d.m.unit}\n${digits(d.s.median / d.base)}× ${d.verdict}` })],
-			}),
-		});
 	}
 })();

@@ -43,11 +43,6 @@ func (c *Common) Write(stdout io.Writer, files Outputs, text func(io.Writer) err
 	return Join(text(stdout), files.Write(c.JSON, encode))
 }
 
-// Also gives a flag a second name.
-func Also(fs *flag.FlagSet, name, also string) {
-	fs.Var(fs.Lookup(name).Value, also, "the same as -"+name)
-}
-
 // Timing registers the flags of the protocol's intervals, with the protocol's
 // own as defaults. Validate what comes of them after parsing.
 func Timing(fs *flag.FlagSet) *core.Timing {

@@ -36,21 +36,16 @@ func (o *Output) Register(fs *flag.FlagSet, verdicts bool) {
 	}
 }
 
-// Open makes sure before the run that its files can be written, and others, too.
-func (o *Output) Open(others ...string) (err error) {
-	junit := o.junit != ""
-	for _, name := range o.reports {
-		format, err := reports.FormatOf(name)
-		if err != nil {
+// Open makes sure before the run that its files can be written.
+func (o *Output) Open() (err error) {
+	if o.junit != "" && !o.Verdicts {
+		return cli.Usagef("-junit is for verdicts, and there are none: want -assert with it")
+	}
+	names := append([]string{o.junit}, o.reports...)
+	for i, name := range names {
+		if _, err := reports.FormatOf(name); i > 0 && err != nil {
 			return cli.UsageError{Err: err}
 		}
-		junit = junit || format == "xml"
-	}
-	if junit && !o.Verdicts {
-		return cli.Usagef("JUnit's XML is of verdicts, and there are none: want -assert with it")
-	}
-	names := append(append([]string{o.junit}, o.reports...), others...)
-	for _, name := range names {
 		if name == "-" {
 			return cli.Usagef("only -json takes - for standard output")
 		}
