@@ -12,7 +12,7 @@ import (
 func TestNoAllocations(t *testing.T) {
 	all := every(MaxPeers)
 	full := directory(all...)
-	space := make([]byte, 0, MaxDatagram)
+	space, ends := make([]byte, 0, MaxDatagram), []int(nil)
 	now := start
 	poll := func(m Machine) {
 		for {
@@ -37,7 +37,7 @@ func TestNoAllocations(t *testing.T) {
 				parse(b)
 			}
 		},
-		"AppendDirectory": func() { space = exact.AppendDirectory(space[:0], all) },
+		"AppendDirectory": func() { space, ends = exact.AppendDirectory(space[:0], ends[:0], Version{}, all) },
 		"AppendBroadcast": func() { space = AppendBroadcast(space[:0], "A", 0xffff, 1400) },
 		"ParseBroadcast":  func() { ParseBroadcast(text[4 : len(text)-1]) },
 		"the server, for refused input": func() {

@@ -32,14 +32,14 @@ func BenchmarkParse(b *testing.B) {
 
 func BenchmarkAppend(b *testing.B) {
 	all, text := every(MaxPeers), []byte("peerA_broadcast_0")
-	space := make([]byte, 0, MaxDatagram)
+	space, ends := make([]byte, 0, MaxDatagram), []int(nil)
 	for _, c := range []struct {
 		name string
 		make func()
 	}{
-		{"keep-alive", func() { space = exact.Append(space[:0], TypeKeepAlive, peer('A'), nil) }},
-		{"directory95", func() { space = exact.AppendDirectory(space[:0], all) }},
-		{"vanilla", func() { space = exact.Append(space[:0], TypeVanilla, Member{}, text) }},
+		{"keep-alive", func() { space = exact.Append(space[:0], &View{Type: TypeKeepAlive, Member: peer('A')}) }},
+		{"directory95", func() { space, ends = exact.AppendDirectory(space[:0], ends[:0], Version{}, all) }},
+		{"vanilla", func() { space = exact.Append(space[:0], &View{Type: TypeVanilla, Text: text}) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"iter"
 	"net/netip"
+	"time"
 )
 
 // Name is a peer's name. To the machines it is opaque: they compare it. "" is nobody's.
@@ -22,11 +23,45 @@ func (m Member) String() string { return string(m.Name) + "@" + m.Addr.String() 
 // is a slice aliases the datagram.
 type View struct {
 	Type   Type
-	Member Member // birth: all of it; keep-alive: its Name
-	Slot   int    // of the name: a place of its own, below MaxPeers
+	Member Member // birth: all of it; keep-alive: its Name; vanilla: the Name it is for, "" for all
+	Slot   int    // of the name: a place of its own, below MaxPeers; negative: its bytes are Name
 	List   []byte // directory: its entries on the wire
 	Len    int    // and how many they are
 	Text   []byte // vanilla
+
+	// What only dialects with Rules have:
+	Name        []byte  // what is parsed instead of Member.Name, without allocating
+	Incarnation uint64  // birth, keep-alive, and the retry in answer to it: the peer's
+	Seq         uint32  // and their number
+	Version     Version // directory: its own; keep-alive, vanilla: the one its sender holds; retry: the last announced
+	Page, Pages int     // directory: page i of n, and it has no other entries
+	Token       []byte  // birth: shown, empty for none; retry: given
+}
+
+// name is the name that a birth or keep-alive is of.
+func (v *View) name() Name {
+	if v.Slot < 0 {
+		return Name(v.Name)
+	}
+	return v.Member.Name
+}
+
+// Version tells a server's directories apart. Those of one incarnation are numbered from 1.
+type Version struct {
+	Incarnation uint64
+	Number      uint32
+}
+
+// Rules are what a dialect adds to those of the exact protocol, whose machines have none.
+// core/wide/PROTOCOL.md has the reasons.
+type Rules struct {
+	Incarnation uint64        // this machine's: a number that no other one has had
+	Keyed       bool          // a datagram's incarnation is proven to be its sender's
+	Cost        time.Duration // server: that one datagram of a directory to one address takes, where pacing counts
+
+	// Server: a token for an address, and whether it is one.
+	Token func(b []byte, now time.Time, addr netip.AddrPort) []byte
+	Valid func(token []byte, now time.Time, addr netip.AddrPort) bool
 }
 
 // Codec is a dialect of the protocol: how its messages stand in datagrams. What the
@@ -37,13 +72,14 @@ type Codec interface {
 	// those that are ErrMalformed.
 	Parse(v *View, datagram []byte) error
 
-	// Append appends the datagram of a birth (of m), keep-alive (m's Name) or vanilla
-	// message (text) to b, AppendDirectory that of a directory.
-	Append(b []byte, t Type, m Member, text []byte) []byte
-	AppendDirectory(b []byte, all []Member) []byte
+	// Append appends v's datagram to b, unless it is a directory. AppendDirectory appends
+	// those of a directory, and to ends where each ends.
+	Append(b []byte, v *View) []byte
+	AppendDirectory(b []byte, ends []int, v Version, all []Member) ([]byte, []int)
 
-	// Next takes the first entry off a View's List, which is not empty.
-	Next(list []byte) (first Member, rest []byte)
+	// Next takes the first entry off a View's List, which is not empty. It allocates nothing
+	// where like is its name.
+	Next(list []byte, like Name) (first Member, rest []byte)
 
 	// EntryAddr is the address that an entry has whose peer receives where it sends from.
 	EntryAddr(from netip.AddrPort) netip.AddrPort
@@ -77,7 +113,7 @@ func (m Members) Each() iter.Seq[Member] {
 	return func(yield func(Member) bool) {
 		for list := m.list; len(list) > 0; {
 			var x Member
-			if x, list = m.codec.Next(list); !yield(x) {
+			if x, list = m.codec.Next(list, ""); !yield(x) {
 				return
 			}
 		}

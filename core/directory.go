@@ -6,6 +6,12 @@ import (
 	"time"
 )
 
+// Bounds of a server with Rules, whose names are any number.
+const (
+	MaxMembers = 1 << 16
+	maxRetries = 1024 // that wait to be sent; a retry more is not
+)
+
 // Pacing bounds what the server sends, whatever comes in (PROTOCOL.md, "Additions").
 const (
 	Burst     = 8 * MaxPeers           // datagrams that may go without waiting
@@ -24,7 +30,8 @@ const Patience = 4
 type DirectoryConfig struct {
 	Addr        netip.AddrPort // the server's own, which no peer may claim
 	Codec       Codec          // nil: the protocol's own, all peers on the server's host
-	Timing      Timing         // Reap and Deadline count
+	Rules       *Rules         // nil: the protocol's own
+	Timing      Timing         // Reap and Deadline count, with Rules Heartbeat, too
 	SourceCheck bool           // take a birth or keep-alive only from the address that it names
 	Observe     func(*Event)   // optional: hears what the server does, and must not call it
 }
@@ -34,10 +41,24 @@ type Directory struct {
 	account
 	cfg DirectoryConfig
 
-	slots    [MaxPeers]slot // by name
-	roster   roster
-	order    []uint8 // the slot of each member
-	datagram []byte  // what is announced; empty where the members have changed
+	slots  []slot       // by name: where View.Slot says, or else
+	byName map[Name]int // here,
+	free   []int        // and these are nobody's
+	roster roster
+	order  []int // the slot of each member
+
+	datagrams []byte // what is announced,
+	ends      []int  // and where each ends
+	version   Version
+	stale     bool      // the members have changed since
+	page      int       // the next of them to be sent
+	toAll     bool      // to all, or to those answering
+	owed      time.Time // since when they were due
+	listed    time.Time // when they were last sent to all
+
+	retries           []View            // owed
+	retrying          [1]netip.AddrPort // scratch
+	retrySpace, token []byte            // likewise
 
 	nextReap time.Time
 	lost     time.Time // when datagrams were last known to be lost
@@ -60,6 +81,8 @@ type slot struct {
 	answered time.Time      // last answer to a repeated birth
 	asked    time.Time      // since when such an answer is owed; zero: none is
 	addr     netip.AddrPort // zero: the name is free
+
+	incarnation uint64
 }
 
 // NewDirectory starts a server's life at now, with nobody in it.
@@ -73,8 +96,13 @@ func NewDirectory(cfg DirectoryConfig, now time.Time) (*Directory, error) {
 	if cfg.Codec == nil {
 		cfg.Codec = &Exact{cfg.Addr.Addr()}
 	}
-	d := &Directory{cfg: cfg, nextReap: now.Add(cfg.Timing.Reap)}
-	d.codec, d.observe = cfg.Codec, cfg.Observe
+	d := &Directory{cfg: cfg, nextReap: now.Add(cfg.Timing.Reap), stale: true}
+	d.codec, d.rules, d.observe = cfg.Codec, cfg.Rules, cfg.Observe
+	if d.rules == nil {
+		d.slots = make([]slot, MaxPeers)
+	} else {
+		d.byName, d.version.Incarnation = map[Name]int{}, d.rules.Incarnation
+	}
 	return d, nil
 }
 
@@ -89,23 +117,42 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	if !d.open(now, from, datagram) {
 		return
 	}
-	switch m := &d.view.Member; d.view.Type {
+	switch v, m := &d.view, &d.view.Member; v.Type {
 	case TypeKeepAlive:
-		s := &d.slots[d.view.Slot]
+		s := d.named(v)
 		switch {
-		case !s.addr.IsValid():
+		case s == nil || !s.addr.IsValid() || d.rules != nil && (s.addr != from || s.incarnation != v.Incarnation):
 			if d.count(Unknown, now) {
-				d.event.Peer = Member{m.Name, from}
+				d.event.Peer = Member{v.name(), from}
 				d.tell()
 			}
+			d.retry(from)
 		case d.cfg.SourceCheck && d.codec.EntryAddr(from) != s.addr:
 			d.drop(Stranger, now, from, datagram, ErrStranger)
 		default:
 			d.counters.Events[Alive]++
 			s.stamp = now
 			s.proven = s.proven || from == s.source || d.codec.EntryAddr(from) == s.addr
+			if d.rules != nil && v.Version != d.version && d.changed.IsZero() && now.Sub(d.listed) >= AnswerGap {
+				d.ask(now, s) // what it lacks was lost
+			}
 		}
 	case TypeBirth:
+		if d.rules != nil {
+			if !d.rules.Valid(v.Token, now, from) {
+				if d.count(Unvalidated, now) {
+					d.event.Peer = Member{v.name(), from}
+					d.tell()
+				}
+				d.retry(from)
+				return
+			}
+			if d.Len() == MaxMembers && d.named(v) == nil {
+				d.drop(Rejected, now, from, datagram, ErrFull)
+				return
+			}
+			*m = Member{v.name(), from}
+		}
 		switch {
 		case m.Addr == d.cfg.Addr:
 			d.drop(Rejected, now, from, datagram, ErrRejected)
@@ -119,12 +166,47 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	}
 }
 
+// named is the slot of a datagram's name, nil where there is none.
+func (d *Directory) named(v *View) *slot {
+	i := v.Slot
+	if i < 0 {
+		var ok bool
+		if i, ok = d.byName[Name(v.Name)]; !ok {
+			return nil
+		}
+	}
+	return &d.slots[i]
+}
+
+// place is where the slot of a name that is nobody's is to be.
+func (d *Directory) place(name Name) (i int) {
+	if i = d.view.Slot; i < 0 {
+		if last := len(d.free) - 1; last >= 0 {
+			i, d.free = d.free[last], d.free[:last]
+		} else {
+			i, d.slots = len(d.slots), append(d.slots, slot{})
+		}
+		d.byName[name] = i
+	}
+	return i
+}
+
+// retry owes an address, where there are Rules, the answer to what came from it.
+func (d *Directory) retry(to netip.AddrPort) {
+	if v := &d.view; d.rules != nil && len(d.retries) < maxRetries {
+		d.retries = append(d.retries, View{Type: TypeRetry, Member: Member{Addr: to}, Incarnation: v.Incarnation, Seq: v.Seq})
+	}
+}
+
 // slotOf is the slot of member i.
 func (d *Directory) slotOf(i int) *slot { return &d.slots[d.order[i]] }
 
 func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
-	s := &d.slots[d.view.Slot]
-	if s.addr == e.Addr {
+	s, held := d.named(&d.view), netip.AddrPort{}
+	if s != nil {
+		held = s.addr
+	}
+	if held == e.Addr && s.incarnation == d.view.Incarnation {
 		s.stamp = now
 		d.ask(now, s)
 		if d.count(Repeated, now) {
@@ -133,7 +215,7 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 		}
 		return
 	}
-	rivals := [...]netip.AddrPort{s.addr, e.Addr} // whoever has the name, whoever has the address
+	rivals := [...]netip.AddrPort{held, e.Addr} // whoever has the name, whoever has the address
 	for _, addr := range rivals {
 		if i := d.roster.find(addr); i >= 0 && !d.yields(now, i, d.codec.EntryAddr(from) == e.Addr) {
 			if d.count(Conflict, now) {
@@ -148,9 +230,10 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 			d.replace(now, i, e)
 		}
 	}
-	*s = slot{stamp: now, born: now, source: from, addr: e.Addr}
+	i := d.place(e.Name)
+	d.slots[i] = slot{stamp: now, born: now, source: from, addr: e.Addr, incarnation: d.view.Incarnation}
 	d.roster.add(e)
-	d.order = append(d.order, uint8(d.view.Slot))
+	d.order = append(d.order, i)
 	d.change(now)
 	if d.count(Born, now) {
 		d.event.Peer = e
@@ -160,9 +243,15 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 
 // yields reports that member i gives way to a birth that wants its name or
 // address: whoever was born in earnest has sent two keep-alives by then. To a birth
-// that comes from the address it names it gives way at once if its own did not.
+// that comes from the address it names it gives way at once if its own did not. With
+// Rules, whose births come from the addresses they name, whoever has the address gives way
+// at once, and whoever has the name when it has missed two keep-alives, or is the same.
 func (d *Directory) yields(now time.Time, i int, home bool) bool {
 	s := d.slotOf(i)
+	if r := d.rules; r != nil {
+		return s.addr == d.view.Member.Addr || r.Keyed && s.incarnation == d.view.Incarnation ||
+			d.silent(now, s.stamp, 2*d.cfg.Timing.Heartbeat)
+	}
 	return !s.proven && (home && d.codec.EntryAddr(s.source) != s.addr || d.silent(now, s.born, d.cfg.Timing.Deadline*2/3))
 }
 
@@ -191,6 +280,10 @@ func (d *Directory) replace(now time.Time, i int, by Member) {
 // remove frees member i's name and address.
 func (d *Directory) remove(now time.Time, i int) {
 	*d.slotOf(i) = slot{}
+	if d.rules != nil {
+		delete(d.byName, d.roster.members[i].Name)
+		d.free = append(d.free, d.order[i])
+	}
 	d.roster.remove(i)
 	d.order = removed(d.order, i)
 	d.change(now)
@@ -198,7 +291,7 @@ func (d *Directory) remove(now time.Time, i int) {
 
 // change owes everybody the news.
 func (d *Directory) change(now time.Time) {
-	d.datagram = d.datagram[:0]
+	d.stale = true
 	if d.changed.IsZero() {
 		d.changed = now
 	}
@@ -228,6 +321,12 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 		d.reap(now)
 		d.nextReap = after(now, d.nextReap, d.cfg.Timing.Reap)
 	}
+	if len(d.retries) > 0 {
+		return d.sendRetry(now), now
+	}
+	if out := d.nextPage(now); !out.Empty() {
+		return out, now
+	}
 	next := d.nextReap
 	if !d.changed.IsZero() {
 		if at := d.roomAt(); !now.Before(at) {
@@ -254,7 +353,9 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 }
 
 // roomAt is when pacing lets an announcement go.
-func (d *Directory) roomAt() time.Time { return d.paid.Add(cost(d.Len()) - cost(Burst)) }
+func (d *Directory) roomAt() time.Time {
+	return d.paid.Add(min(d.cost(d.Len()), cost(Burst)) - cost(Burst))
+}
 
 // Announces reports that Poll would give out an announcement. A driver may wait a
 // little with that: what is born meanwhile goes into it.
@@ -300,7 +401,7 @@ func (d *Directory) announce(now time.Time) Outgoing {
 		d.nextAnswer = time.Time{}
 	}
 	d.counters.Events[Announced]++
-	return d.list(now, since, d.roster.addrs)
+	return d.list(now, since, true)
 }
 
 // answer sends the directory to those whose turn has come.
@@ -321,21 +422,69 @@ func (d *Directory) answer(now time.Time) Outgoing {
 	if len(d.answering) == 0 { // the one whose turn it was has been removed
 		return Outgoing{}
 	}
-	return d.list(now, since, d.answering)
+	return d.list(now, since, false)
 }
 
-// list sends the directory to some addresses. Answers do not wait, but come out of the
-// same budget as announcements, so that both together stay below Rate (the generic cell
-// rate algorithm, ITU-T I.371).
-func (d *Directory) list(now, due time.Time, to []netip.AddrPort) Outgoing {
-	if len(d.datagram) == 0 {
-		d.datagram = d.codec.AppendDirectory(d.datagram, d.roster.members)
+// list begins to send the directory to everybody or to those answering. Answers do not
+// wait, but come out of the same budget as announcements, so that both together stay below
+// Rate (the generic cell rate algorithm, ITU-T I.371).
+func (d *Directory) list(now, due time.Time, toAll bool) Outgoing {
+	if d.stale {
+		d.stale = false
+		d.version.Number++
+		d.datagrams, d.ends = d.codec.AppendDirectory(d.datagrams[:0], d.ends[:0], d.version, d.roster.members)
+	}
+	d.page, d.toAll, d.owed = 0, toAll, due
+	if toAll {
+		d.listed = now
 	}
 	if d.paid.Before(now) {
 		d.paid = now
 	}
-	d.paid = d.paid.Add(cost(len(to)))
-	return d.send(now, due, TypeDirectory, d.datagram, to)
+	d.paid = d.paid.Add(d.cost(len(d.receivers())))
+	return d.nextPage(now)
+}
+
+func (d *Directory) receivers() []netip.AddrPort {
+	if d.toAll {
+		return d.roster.addrs
+	}
+	return d.answering
+}
+
+// nextPage sends the next datagram of the directory that is being sent, if there is one.
+func (d *Directory) nextPage(now time.Time) Outgoing {
+	to := d.receivers()
+	if d.page == len(d.ends) || len(to) == 0 {
+		d.page = len(d.ends)
+		return Outgoing{}
+	}
+	begin := 0
+	if d.page > 0 {
+		begin = d.ends[d.page-1]
+	}
+	d.page++
+	return d.send(now, d.owed, TypeDirectory, d.datagrams[begin:d.ends[d.page-1]], to)
+}
+
+// sendRetry sends the last retry that is owed.
+func (d *Directory) sendRetry(now time.Time) Outgoing {
+	last := len(d.retries) - 1
+	v := &d.retries[last]
+	d.retries = d.retries[:last]
+	d.token = d.rules.Token(d.token[:0], now, v.Member.Addr)
+	v.Version, v.Token = d.version, d.token
+	d.retrying[0] = v.Member.Addr
+	d.retrySpace = d.codec.Append(d.retrySpace[:0], v)
+	return d.send(now, now, TypeRetry, d.retrySpace, d.retrying[:])
+}
+
+// cost is how long the directory to so many takes at Rate, or as the Rules have it.
+func (d *Directory) cost(n int) time.Duration {
+	if d.rules != nil {
+		return time.Duration(n*len(d.ends)) * d.rules.Cost
+	}
+	return cost(n)
 }
 
 // cost is how long so many datagrams take at Rate.

@@ -16,14 +16,17 @@ const (
 	Misdirected
 	Stranger
 	// at the server it is
-	Born     // a birth of Peer, which has joined
-	Repeated // an exactly repeated birth of Peer
-	Conflict // a birth of Peer refused: Other has its name or port
-	Alive    // a keep-alive; counted, not told
-	Unknown  // a keep-alive, from Peer.Addr, of Peer.Name, which nobody has
+	Born        // a birth of Peer, which has joined
+	Repeated    // an exactly repeated birth of Peer
+	Conflict    // a birth of Peer refused: Other has its name or port
+	Alive       // a keep-alive; counted, not told
+	Unknown     // a keep-alive, from Peer.Addr, of Peer.Name, which nobody has
+	Unvalidated // a birth from Peer.Addr without a token: a retry is the answer
 	// and at a peer
-	Listed // a directory, All: this peer is in it where it is named
-	Heard  // Peer's vanilla message, with the text Data
+	Retried // a retry: this peer is to be born with the token in it
+	Paged   // a page of a directory that is not complete yet, or no newer than what it has; counted, not told
+	Listed  // a directory, All: this peer is in it where it is named
+	Heard   // Peer's vanilla message, with the text Data
 
 	// What else happens at the server:
 	Replaced  // Peer, never proven, gave way to Other's birth
@@ -45,7 +48,7 @@ const (
 
 // The names of the kinds in JSON.
 var kindNames = [kinds]string{"malformed", "rejected", "misdirected", "stranger",
-	"births", "repeats", "conflicts", "keep_alives", "unknown", "directories", "messages",
+	"births", "repeats", "conflicts", "keep_alives", "unknown", "unvalidated", "retries", "pages", "directories", "messages",
 	"replaced", "removals", "announcements", "held", "broadcasts", "skipped", "unanswered", "sent"}
 
 func (k Kind) String() string { return kindNames[k] }
@@ -172,6 +175,8 @@ type account struct {
 	codec    Codec
 	view     View // of the datagram being stepped: here, so that it costs no allocation
 	counters Counters
+	rules    *Rules       // nil: the exact protocol's
+	outgoing View         // likewise, of the datagram being made
 	observe  func(*Event) // nil: nobody listens
 	event    Event        // as it was last told: here, so that none is copied
 }

@@ -24,6 +24,8 @@ var (
 	ErrRejected    = errors.New("rejected: birth with the server's own port")
 	ErrMisdirected = errors.New("misdirected: a type that is not for this receiver")
 	ErrStranger    = errors.New("stranger: not from the address it would have to come from")
+	ErrFull        = errors.New("rejected: the directory is full")
+	ErrStale       = errors.New("stranger: not of this incarnation, not for this peer, or answered before")
 
 	ErrLength    = fmt.Errorf("%w: length does not fit the layout", ErrMalformed)
 	ErrType      = fmt.Errorf("%w: unknown type", ErrMalformed)
@@ -41,9 +43,10 @@ const (
 	TypeDirectory Type = 0x00C1
 	TypeVanilla   Type = 0x00C2
 	TypeKeepAlive Type = 0x00C3
+	TypeRetry     Type = 0x00C4 // of dialects with Rules
 )
 
-var typeNames = [...]string{"birth", "directory", "vanilla", "keep-alive"}
+var typeNames = [...]string{"birth", "directory", "vanilla", "keep-alive", "retry"}
 
 func (t Type) String() string {
 	if i := t - TypeBirth; int(i) < len(typeNames) {
@@ -134,26 +137,26 @@ func check(list []byte) error {
 	return nil
 }
 
-func (x *Exact) Append(b []byte, t Type, m Member, text []byte) []byte {
-	b = append(b, byte(t), byte(t>>8))
-	switch t {
+func (x *Exact) Append(b []byte, v *View) []byte {
+	b = append(b, byte(v.Type), byte(v.Type>>8))
+	switch v.Type {
 	case TypeBirth:
-		b = x.appendEntry(b, m)
+		b = x.appendEntry(b, v.Member)
 	case TypeKeepAlive:
-		b = append(b, m.Name[0], 0)
+		b = append(b, v.Member.Name[0], 0)
 	case TypeVanilla:
-		b = binary.LittleEndian.AppendUint16(b, uint16(len(text)))
-		b = append(append(b, text...), 0)
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(v.Text)))
+		b = append(append(b, v.Text...), 0)
 	}
 	return b
 }
 
-func (x *Exact) AppendDirectory(b []byte, all []Member) []byte {
+func (x *Exact) AppendDirectory(b []byte, ends []int, _ Version, all []Member) ([]byte, []int) {
 	b = append(b, byte(TypeDirectory), 0, byte(len(all)), 0)
 	for _, m := range all {
 		b = x.appendEntry(b, m)
 	}
-	return b
+	return b, append(ends, len(b))
 }
 
 func (x *Exact) appendEntry(b []byte, m Member) []byte {
@@ -161,7 +164,7 @@ func (x *Exact) appendEntry(b []byte, m Member) []byte {
 	return append(b, m.Name[0], 0, byte(port), byte(port>>8))
 }
 
-func (x *Exact) Next(list []byte) (Member, []byte) {
+func (x *Exact) Next(list []byte, _ Name) (Member, []byte) {
 	slot := list[0] - ' '
 	return Member{Name(printable[slot : slot+1]), netip.AddrPortFrom(x.Host, binary.LittleEndian.Uint16(list[2:]))}, list[entry:]
 }

@@ -50,9 +50,9 @@ func TestVectors(t *testing.T) {
 				t.Errorf("vector of %d bytes, the layout has %d", len(wire), c.bytes)
 			}
 			const prefix = "not to be touched"
-			got := exact.AppendDirectory([]byte(prefix), c.of)
+			got, _ := exact.AppendDirectory([]byte(prefix), nil, Version{}, c.of)
 			if c.typ != TypeDirectory {
-				got = exact.Append([]byte(prefix), c.typ, append(c.of, Member{})[0], []byte(c.text))
+				got = exact.Append([]byte(prefix), &View{Type: c.typ, Member: append(c.of, Member{})[0], Text: []byte(c.text)})
 			}
 			if string(got) != prefix+string(wire) {
 				t.Errorf("Append gives %x after the prefix, want %x", got[min(len(got), len(prefix)):], wire)

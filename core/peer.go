@@ -13,6 +13,7 @@ type PeerConfig struct {
 	Self    Member         // its name, and the address that it receives on and sends from
 	Server  netip.AddrPort // where the directory server is
 	Codec   Codec          // nil: the protocol's own, all peers on the server's host
+	Rules   *Rules         // nil: the protocol's own
 	Timing  Timing         // all but Reap count
 	Size    int            // bytes that a broadcast's text is filled up to; 0: as it is
 	Observe func(*Event)   // optional: hears what the peer does, and must not call it
@@ -32,6 +33,14 @@ type Peer struct {
 	tick     time.Time // when its next broadcast is due; zero: never
 	schedule Schedule  // of its broadcasts
 	counter  uint16
+
+	seq      uint32     // of its last birth or keep-alive
+	shown    uint32     // of the last birth with a token
+	answered uint32     // that the last retry was the answer to
+	token    []byte     // of that retry
+	pages    pages      // of the directory that is coming in
+	held     Version    // of list
+	floor    [2]Version // of this server and the one before: older vanilla messages may be replayed
 
 	list   []byte           // the last directory, as it came
 	known  roster           // those in it without itself, in its order; by others
@@ -66,7 +75,7 @@ func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
 	}
 	cfg.Self.Addr = cfg.Codec.EntryAddr(cfg.Self.Addr)
 	p := &Peer{cfg: cfg, server: []netip.AddrPort{cfg.Server}}
-	p.codec, p.observe = cfg.Codec, cfg.Observe
+	p.codec, p.rules, p.observe = cfg.Codec, cfg.Rules, cfg.Observe
 	p.Connect(now)
 	return p, nil
 }
@@ -75,7 +84,7 @@ func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
 // What it knows of others and its counter stay.
 func (p *Peer) Connect(now time.Time) {
 	t := p.cfg.Timing
-	p.online, p.joined, p.overdue = true, false, false
+	p.online, p.joined, p.overdue, p.token = true, false, false, p.token[:0]
 	p.bornAt, p.birth, p.alive = now, now, now.Add(t.Heartbeat)
 	p.Broadcast(Schedule{First: now.Add(t.Broadcast), Interval: t.Broadcast, Size: p.cfg.Size})
 }
@@ -132,7 +141,8 @@ func (p *Peer) Send(now time.Time, to Name, text []byte) error {
 		return fmt.Errorf("peer %s is disconnected", p.cfg.Self.Name)
 	}
 	if len(addrs) > 0 {
-		p.queue = append(p.queue, queued{now, p.codec.Append(nil, TypeVanilla, Member{}, text), addrs})
+		p.outgoing = View{Type: TypeVanilla, Member: Member{Name: to}, Version: p.held, Text: text}
+		p.queue = append(p.queue, queued{now, p.codec.Append(nil, &p.outgoing), addrs})
 	}
 	return nil
 }
@@ -146,6 +156,11 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	case TypeDirectory:
 		if from != p.cfg.Server {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
+			return
+		}
+		if p.rules != nil && !p.collect(v) {
+			p.counters.Events[Paged]++
+			v.List = nil
 			return
 		}
 		all := Members{p.codec, v.List, v.Len}
@@ -165,9 +180,25 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
 			return
 		}
+		if p.rules != nil && !p.fresh(v) {
+			p.drop(Stranger, now, from, datagram, ErrStale)
+			return
+		}
 		if p.count(Heard, now) {
 			p.event.Peer, p.event.Data = others.members[i], text
 			p.tell()
+		}
+	case TypeRetry:
+		switch v := &p.view; {
+		case from != p.cfg.Server:
+			p.drop(Stranger, now, from, datagram, ErrStranger)
+		case v.Incarnation != p.rules.Incarnation || v.Seq-p.answered-1 >= p.seq-p.answered:
+			p.drop(Stranger, now, from, datagram, ErrStale)
+		default:
+			p.beToldAgain(now, v)
+			if p.count(Retried, now) {
+				p.tell()
+			}
 		}
 	default:
 		p.drop(Misdirected, now, from, datagram, ErrMisdirected)
@@ -176,7 +207,7 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 
 // take replaces what the peer knows by a new directory.
 func (p *Peer) take(now time.Time, all Members) {
-	if p.online && !p.joined && all.Contains(p.cfg.Self) {
+	if p.online && !p.joined && p.in(all) {
 		p.joined, p.birth = true, time.Time{}
 		if p.cfg.Timing.Refresh > 0 {
 			p.birth = now.Add(p.cfg.Timing.Refresh)
@@ -192,9 +223,15 @@ func (p *Peer) take(now time.Time, all Members) {
 func (p *Peer) others() *roster {
 	if p.stale {
 		p.stale = false
+		before := p.known.members
 		p.known.clear()
-		for e := range (Members{p.codec, p.list, 0}).Each() {
-			if e.Addr != p.cfg.Self.Addr {
+		for list := p.list; len(list) > 0; {
+			var like Name // most names stand where they stood
+			if i := len(p.known.members); i < len(before) {
+				like = before[i].Name
+			}
+			var e Member
+			if e, list = p.codec.Next(list, like); !p.isSelf(e) {
 				p.known.add(e)
 			}
 		}
@@ -241,7 +278,8 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 		p.text = AppendBroadcast(p.text[:0], p.cfg.Self.Name, p.counter, p.cfg.Size)
 		p.counter++
 		if others := p.others(); len(others.addrs) > 0 {
-			p.out = p.codec.Append(p.out[:0], TypeVanilla, Member{}, p.text)
+			p.outgoing = View{Type: TypeVanilla, Version: p.held, Text: p.text}
+			p.out = p.codec.Append(p.out[:0], &p.outgoing)
 			return p.send(now, was, TypeVanilla, p.out, others.addrs), now
 		}
 	}
@@ -271,6 +309,15 @@ func (p *Peer) beBorn(now time.Time) Outgoing {
 }
 
 func (p *Peer) toServer(now, due time.Time, t Type) Outgoing {
-	p.out = p.codec.Append(p.out[:0], t, p.cfg.Self, nil)
+	p.outgoing = View{Type: t, Member: p.cfg.Self}
+	if p.rules != nil {
+		v := &p.outgoing
+		p.seq++
+		v.Incarnation, v.Seq, v.Version = p.rules.Incarnation, p.seq, p.held
+		if v.Token = p.token; t == TypeBirth && len(v.Token) > 0 {
+			p.shown = p.seq
+		}
+	}
+	p.out = p.codec.Append(p.out[:0], &p.outgoing)
 	return p.send(now, due, t, p.out, p.server)
 }

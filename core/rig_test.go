@@ -26,12 +26,15 @@ func peer(name rune) Member               { return named(name, 3101+uint16(name-
 
 var exact = &Exact{host}
 
-func birth(m Member) []byte { return exact.Append(nil, TypeBirth, m, nil) }
+func birth(m Member) []byte { return exact.Append(nil, &View{Type: TypeBirth, Member: m}) }
 func keepAlive[N rune | Name](n N) []byte {
-	return exact.Append(nil, TypeKeepAlive, Member{Name: Name(n)}, nil)
+	return exact.Append(nil, &View{Type: TypeKeepAlive, Member: Member{Name: Name(n)}})
 }
-func vanilla(s string) []byte        { return exact.Append(nil, TypeVanilla, Member{}, []byte(s)) }
-func directory(all ...Member) []byte { return exact.AppendDirectory(nil, all) }
+func vanilla(s string) []byte { return exact.Append(nil, &View{Type: TypeVanilla, Text: []byte(s)}) }
+func directory(all ...Member) []byte {
+	b, _ := exact.AppendDirectory(nil, nil, Version{}, all)
+	return b
+}
 
 // parse is what the codec makes of a datagram.
 func parse(datagram []byte) (v View, err error) {
