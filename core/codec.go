@@ -81,6 +81,9 @@ type Codec interface {
 	// where like is its name.
 	Next(list []byte, like Name) (first Member, rest []byte)
 
+	// MaxText is how many bytes of text a vanilla message carries.
+	MaxText() int
+
 	// EntryAddr is the address that an entry has whose peer receives where it sends from.
 	EntryAddr(from netip.AddrPort) netip.AddrPort
 

@@ -324,8 +324,10 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 	if len(d.retries) > 0 {
 		return d.sendRetry(now), now
 	}
-	if out := d.nextPage(now); !out.Empty() {
-		return out, now
+	if d.page < len(d.ends) {
+		if out := d.nextPage(now); !out.Empty() {
+			return out, now
+		}
 	}
 	next := d.nextReap
 	if !d.changed.IsZero() {
@@ -455,7 +457,7 @@ func (d *Directory) receivers() []netip.AddrPort {
 // nextPage sends the next datagram of the directory that is being sent, if there is one.
 func (d *Directory) nextPage(now time.Time) Outgoing {
 	to := d.receivers()
-	if d.page == len(d.ends) || len(to) == 0 {
+	if len(to) == 0 {
 		d.page = len(d.ends)
 		return Outgoing{}
 	}

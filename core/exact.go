@@ -173,6 +173,8 @@ func (x *Exact) EntryAddr(from netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(x.Host, from.Port())
 }
 
+func (x *Exact) MaxText() int { return MaxPayload }
+
 func (x *Exact) Check(m Member, server netip.AddrPort) error {
 	switch {
 	case len(m.Name) != 1 || m.Name[0] < ' ' || m.Name[0] > '~':

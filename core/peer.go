@@ -70,8 +70,8 @@ func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
 	switch err := cfg.Timing.Validate(); {
 	case err != nil:
 		return nil, err
-	case cfg.Size < 0 || cfg.Size > MaxPayload:
-		return nil, fmt.Errorf("text of %d bytes, want 0 to %d", cfg.Size, MaxPayload)
+	case cfg.Size < 0 || cfg.Size > cfg.Codec.MaxText():
+		return nil, fmt.Errorf("text of %d bytes, want 0 to %d", cfg.Size, cfg.Codec.MaxText())
 	}
 	cfg.Self.Addr = cfg.Codec.EntryAddr(cfg.Self.Addr)
 	p := &Peer{cfg: cfg, server: []netip.AddrPort{cfg.Server}}
@@ -113,7 +113,7 @@ func (p *Peer) Broadcast(s Schedule) {
 	if s.Interval == 0 {
 		p.tick = time.Time{}
 	}
-	p.cfg.Size = min(max(s.Size, 0), MaxPayload)
+	p.cfg.Size = min(max(s.Size, 0), p.codec.MaxText())
 }
 
 // Others are the last directory heard, without this peer itself, valid until the next
@@ -123,8 +123,8 @@ func (p *Peer) Others() []Member { return p.others().members }
 // Send queues one vanilla message to one peer of the directory, or with to ""
 // to all of them.
 func (p *Peer) Send(now time.Time, to Name, text []byte) error {
-	if len(text) > MaxPayload {
-		return fmt.Errorf("text of %d bytes, want at most %d", len(text), MaxPayload)
+	if most := p.codec.MaxText(); len(text) > most {
+		return fmt.Errorf("text of %d bytes, want at most %d", len(text), most)
 	}
 	if slices.Contains(text, 0) {
 		return fmt.Errorf("text %q has a zero byte in it", text)
@@ -141,8 +141,7 @@ func (p *Peer) Send(now time.Time, to Name, text []byte) error {
 		return fmt.Errorf("peer %s is disconnected", p.cfg.Self.Name)
 	}
 	if len(addrs) > 0 {
-		p.outgoing = View{Type: TypeVanilla, Member: Member{Name: to}, Version: p.held, Text: text}
-		p.queue = append(p.queue, queued{now, p.codec.Append(nil, &p.outgoing), addrs})
+		p.queue = append(p.queue, queued{now, p.vanilla(nil, to, text), addrs})
 	}
 	return nil
 }
@@ -278,12 +277,18 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 		p.text = AppendBroadcast(p.text[:0], p.cfg.Self.Name, p.counter, p.cfg.Size)
 		p.counter++
 		if others := p.others(); len(others.addrs) > 0 {
-			p.outgoing = View{Type: TypeVanilla, Version: p.held, Text: p.text}
-			p.out = p.codec.Append(p.out[:0], &p.outgoing)
+			p.out = p.vanilla(p.out[:0], "", p.text)
 			return p.send(now, was, TypeVanilla, p.out, others.addrs), now
 		}
 	}
 	return Outgoing{}, earliest(p.alive, earliest(p.birth, p.tick))
+}
+
+// vanilla appends a vanilla message to one other or, with to "", to all.
+func (p *Peer) vanilla(b []byte, to Name, text []byte) []byte {
+	v := &p.outgoing
+	v.Type, v.Member.Name, v.Version, v.Text = TypeVanilla, to, p.held, text
+	return p.codec.Append(b, v)
 }
 
 // beBorn sends the birth and plans the next: a retry until a directory names
@@ -309,15 +314,15 @@ func (p *Peer) beBorn(now time.Time) Outgoing {
 }
 
 func (p *Peer) toServer(now, due time.Time, t Type) Outgoing {
-	p.outgoing = View{Type: t, Member: p.cfg.Self}
+	v := &p.outgoing
+	v.Type, v.Member = t, p.cfg.Self
 	if p.rules != nil {
-		v := &p.outgoing
 		p.seq++
 		v.Incarnation, v.Seq, v.Version = p.rules.Incarnation, p.seq, p.held
 		if v.Token = p.token; t == TypeBirth && len(v.Token) > 0 {
 			p.shown = p.seq
 		}
 	}
-	p.out = p.codec.Append(p.out[:0], &p.outgoing)
+	p.out = p.codec.Append(p.out[:0], v)
 	return p.send(now, due, t, p.out, p.server)
 }

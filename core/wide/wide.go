@@ -1,0 +1,154 @@
+package wide
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"hash"
+	"net/netip"
+	"time"
+
+	"p2plocal/core"
+)
+
+const (
+	// TokenLife is how long a token is good for, to a second.
+	TokenLife = 10 * time.Second
+
+	// cost of a directory's datagram to one address in the time that pacing grants: 200,000 a second.
+	cost = 5 * time.Microsecond
+)
+
+// DefaultTiming is core's, but that a birth is repeated as often as a keep-alive.
+func DefaultTiming() core.Timing {
+	t := core.DefaultTiming()
+	t.Retry = t.Heartbeat
+	return t
+}
+
+// Identity is what makes a machine another than all before it.
+type Identity struct {
+	Seed [32]byte // random, and no machine's before: incarnation, session and secrets come from it
+	Keys Keys     // the mesh's; none: nothing is sealed
+}
+
+// derived are 32 bytes of the seed's for one purpose.
+func (id *Identity) derived(purpose byte) [32]byte {
+	return sha256.Sum256(append(id.Seed[:], purpose))
+}
+
+func (id *Identity) rules() *core.Rules {
+	incarnation := id.derived('i')
+	return &core.Rules{Incarnation: binary.LittleEndian.Uint64(incarnation[:]) | 1, Keyed: len(id.Keys) > 0, Cost: cost}
+}
+
+func (id *Identity) sealer() *sealer {
+	if len(id.Keys) == 0 {
+		return nil
+	}
+	session := id.derived('s')
+	return newSealer(id.Keys, [16]byte(session[:]))
+}
+
+// Directory is a core.Directory that speaks the wide dialect.
+type Directory struct {
+	*core.Directory
+	sealer *sealer
+}
+
+// NewDirectory is core.NewDirectory.
+func NewDirectory(cfg core.DirectoryConfig, id Identity, now time.Time) (*Directory, error) {
+	secret, rules := id.derived('t'), id.rules()
+	t := &tokens{mac: hmac.New(sha256.New, secret[:])}
+	rules.Token, rules.Valid = t.append, t.valid
+	cfg.Codec, cfg.Rules = codec{}, rules
+	d, err := core.NewDirectory(cfg, now)
+	return &Directory{d, id.sealer()}, err
+}
+
+func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+	if plain, ok := d.sealer.open(datagram); ok {
+		d.Directory.Step(now, from, plain)
+	}
+}
+
+func (d *Directory) Poll(now time.Time) (core.Outgoing, time.Time) {
+	out, next := d.Directory.Poll(now)
+	return d.sealer.sealed(out), next
+}
+
+func (d *Directory) Counters() core.Counters { return d.sealer.count(d.Directory.Counters()) }
+
+// Accepts are the shapes of datagrams that a server has a use for.
+func (d *Directory) Accepts() []core.Shape {
+	shapes := d.Directory.Accepts()
+	if d.sealer != nil {
+		for i := range shapes {
+			s := &shapes[i]
+			s.Shortest, s.Longest = s.Shortest+overhead, s.Longest+overhead
+			s.Low, s.High = string([]byte{typeSealed, typeHigh}), string([]byte{typeSealed, typeHigh})
+		}
+	}
+	return shapes
+}
+
+// Peer is a core.Peer that speaks the wide dialect.
+type Peer struct {
+	*core.Peer
+	sealer *sealer
+}
+
+// NewPeer is core.NewPeer. The address of cfg.Self need not be known.
+func NewPeer(cfg core.PeerConfig, id Identity, now time.Time) (*Peer, error) {
+	cfg.Codec, cfg.Rules = codec{}, id.rules()
+	p, err := core.NewPeer(cfg, now)
+	return &Peer{p, id.sealer()}, err
+}
+
+func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+	if plain, ok := p.sealer.open(datagram); ok {
+		p.Peer.Step(now, from, plain)
+	}
+}
+
+func (p *Peer) Poll(now time.Time) (core.Outgoing, time.Time) {
+	out, next := p.Peer.Poll(now)
+	return p.sealer.sealed(out), next
+}
+
+func (p *Peer) Counters() core.Counters { return p.sealer.count(p.Peer.Counters()) }
+
+// tokens are a server's: the second in which one was given, and a MAC of it and the address
+// that it was given to. Nothing is kept of them.
+type tokens struct {
+	mac   hash.Hash
+	space [sha256.Size]byte
+	input [4 + 16 + 2]byte
+}
+
+func (t *tokens) append(b []byte, now time.Time, addr netip.AddrPort) []byte {
+	return t.of(b, uint32(now.Unix()), addr)
+}
+
+func (t *tokens) of(b []byte, second uint32, addr netip.AddrPort) []byte {
+	ip := addr.Addr().As16()
+	binary.LittleEndian.PutUint32(t.input[:], second)
+	copy(t.input[4:], ip[:])
+	binary.LittleEndian.PutUint16(t.input[20:], addr.Port())
+	t.mac.Reset()
+	t.mac.Write(t.input[:])
+	return append(append(b, t.input[:4]...), t.mac.Sum(t.space[:0])[:tokenSize-4]...)
+}
+
+func (t *tokens) valid(token []byte, now time.Time, addr netip.AddrPort) bool {
+	if len(token) != tokenSize {
+		return false
+	}
+	second := binary.LittleEndian.Uint32(token)
+	if uint32(now.Unix())-second > uint32(TokenLife/time.Second) {
+		return false
+	}
+	var want [tokenSize]byte
+	return subtle.ConstantTimeCompare(token, t.of(want[:0], second, addr)) == 1
+}
