@@ -44,8 +44,8 @@ var (
 	ErrPage    = fmt.Errorf("%w: no such page", core.ErrMalformed)
 )
 
-// codec is the core.Codec.
-type codec struct{}
+// Codec is the dialect's core.Codec.
+type Codec struct{}
 
 var zeros [MaxName]byte
 
@@ -82,7 +82,7 @@ func validAddr(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() && a.Zone() == ""
 }
 
-func (codec) Parse(v *core.View, b []byte) error {
+func (Codec) Parse(v *core.View, b []byte) error {
 	v.Type = 0
 	if len(b) < 2 {
 		return core.ErrLength
@@ -191,7 +191,7 @@ func cut(list []byte) (name []byte, addr netip.AddrPort, rest []byte) {
 	return list[1:n], addr, list[n+size+2:]
 }
 
-func (codec) Append(b []byte, v *core.View) []byte {
+func (Codec) Append(b []byte, v *core.View) []byte {
 	b = append(b, byte(v.Type), typeHigh)
 	switch v.Type {
 	case core.TypeBirth:
@@ -222,7 +222,7 @@ func appendSender(b []byte, v *core.View) []byte {
 	return append(b, zeros[len(v.Member.Name):]...)
 }
 
-func (codec) AppendDirectory(b []byte, ends []int, v core.Version, all []core.Member) ([]byte, []int) {
+func (Codec) AppendDirectory(b []byte, ends []int, v core.Version, all []core.Member) ([]byte, []int) {
 	base, first, pages := len(b), len(ends), 0
 	for i, start := 0, base; i < len(all); pages++ {
 		b = appendVersion(append(b, byte(core.TypeDirectory), typeHigh), v)
@@ -259,7 +259,7 @@ func appendEntry(b []byte, m core.Member) []byte {
 	return binary.LittleEndian.AppendUint16(b, m.Addr.Port())
 }
 
-func (codec) Next(list []byte, like core.Name) (core.Member, []byte) {
+func (Codec) Next(list []byte, like core.Name) (core.Member, []byte) {
 	name, addr, rest := cut(list)
 	if string(name) != string(like) {
 		like = core.Name(name)
@@ -267,17 +267,17 @@ func (codec) Next(list []byte, like core.Name) (core.Member, []byte) {
 	return core.Member{Name: like, Addr: addr}, rest
 }
 
-func (codec) EntryAddr(from netip.AddrPort) netip.AddrPort { return from }
-func (codec) MaxText() int                                 { return MaxText }
+func (Codec) EntryAddr(from netip.AddrPort) netip.AddrPort { return from }
+func (Codec) MaxText() int                                 { return MaxText }
 
-func (codec) Check(m core.Member, server netip.AddrPort) error {
+func (Codec) Check(m core.Member, server netip.AddrPort) error {
 	if !validAddr(server.Addr()) || server.Port() == 0 {
 		return fmt.Errorf("server address %v, want the IPv4 or IPv6 address of one host and a port", server)
 	}
 	return CheckName(string(m.Name))
 }
 
-func (codec) Accepts() []core.Shape {
+func (Codec) Accepts() []core.Shape {
 	birth, alive := string([]byte{byte(core.TypeBirth), typeHigh}), string([]byte{byte(core.TypeKeepAlive), typeHigh})
 	return []core.Shape{
 		{Shortest: birthSize, Longest: birthSize, Low: birth, High: birth},

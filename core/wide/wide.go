@@ -62,7 +62,7 @@ func NewDirectory(cfg core.DirectoryConfig, id Identity, now time.Time) (*Direct
 	secret, rules := id.derived('t'), id.rules()
 	t := &tokens{mac: hmac.New(sha256.New, secret[:])}
 	rules.Token, rules.Valid = t.append, t.valid
-	cfg.Codec, cfg.Rules = codec{}, rules
+	cfg.Codec, cfg.Rules = Codec{}, rules
 	d, err := core.NewDirectory(cfg, now)
 	return &Directory{d, id.sealer()}, err
 }
@@ -101,7 +101,7 @@ type Peer struct {
 
 // NewPeer is core.NewPeer. The address of cfg.Self need not be known.
 func NewPeer(cfg core.PeerConfig, id Identity, now time.Time) (*Peer, error) {
-	cfg.Codec, cfg.Rules = codec{}, id.rules()
+	cfg.Codec, cfg.Rules = Codec{}, id.rules()
 	p, err := core.NewPeer(cfg, now)
 	return &Peer{p, id.sealer()}, err
 }

@@ -1,0 +1,306 @@
+package wide
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"p2plocal/core"
+)
+
+func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+func encode(v core.View) []byte { return Codec{}.Append(nil, &v) }
+
+// directory are the pages of a directory.
+func directory(v core.Version, all ...core.Member) (pages [][]byte) {
+	b, ends := Codec{}.AppendDirectory(nil, nil, v, all)
+	at := 0
+	for _, end := range ends {
+		pages, at = append(pages, b[at:end]), end
+	}
+	return pages
+}
+
+var token = append([]byte{0, 9, 0x3d, 0}, strings.Repeat("T", 16)...)
+
+func samples() map[core.Type][]byte {
+	const ana, server = 0x1111111111111111, 0x2222222222222222
+	v := core.Version{Incarnation: server, Number: 2}
+	self := core.Member{Name: "ana", Addr: addr("192.0.2.1:4000")}
+	return map[core.Type][]byte{
+		core.TypeBirth:     encode(core.View{Type: core.TypeBirth, Member: self, Incarnation: ana, Seq: 2, Token: token}),
+		core.TypeRetry:     encode(core.View{Type: core.TypeRetry, Incarnation: ana, Seq: 1, Version: core.Version{Incarnation: server, Number: 1}, Token: token}),
+		core.TypeKeepAlive: encode(core.View{Type: core.TypeKeepAlive, Member: self, Incarnation: ana, Seq: 3, Version: v}),
+		core.TypeVanilla:   encode(core.View{Type: core.TypeVanilla, Version: v, Text: []byte("peerana_broadcast_0")}),
+		core.TypeDirectory: directory(v, core.Member{Name: "bö", Addr: addr("[2001:db8::2]:4001")}, self)[0],
+	}
+}
+
+// The worked example of PROTOCOL.md is what the codec writes.
+func TestWorkedExample(t *testing.T) {
+	page, err := os.ReadFile("PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(page)), "")
+	for typ, b := range samples() {
+		x := fmt.Sprintf("%x", b)
+		x = strings.Replace(x, fmt.Sprintf("%x", strings.Repeat("T", 16)), "....", 1)
+		x = strings.Replace(x, strings.Repeat("00", 29), "00*29", 1)
+		x = strings.Replace(x, fmt.Sprintf("%x", "peerana_broadcast_0"), `"peerana_broadcast_0"`, 1)
+		if !strings.Contains(text, x) {
+			t.Errorf("PROTOCOL.md has no %v %s", typ, x)
+		}
+	}
+}
+
+// No implementation of one dialect takes a datagram of the other for one of its own.
+func TestDialectsApart(t *testing.T) {
+	exact := &core.Exact{Host: netip.MustParseAddr("127.0.0.1")}
+	theirs := [][]byte{}
+	for _, v := range []core.View{{Type: core.TypeBirth, Member: core.Member{Name: "A", Addr: addr("127.0.0.1:3001")}},
+		{Type: core.TypeKeepAlive, Member: core.Member{Name: "A"}}, {Type: core.TypeVanilla, Text: []byte("hi")}} {
+		theirs = append(theirs, exact.Append(nil, &v))
+	}
+	list, _ := exact.AppendDirectory(nil, nil, core.Version{}, []core.Member{{Name: "A", Addr: addr("127.0.0.1:3001")}})
+	theirs = append(theirs, list)
+	ours := [][]byte{newSealer(Keys{{1}}, [16]byte{1}).seal([]byte("x"))}
+	for _, b := range samples() {
+		ours = append(ours, b)
+	}
+	for _, b := range theirs {
+		var v core.View
+		if err := (Codec{}).Parse(&v, b); err != core.ErrType {
+			t.Errorf("the wide codec makes %v of an exact %x", err, b)
+		}
+		for _, o := range ours {
+			if o[0] == b[0] && o[1] == b[1] {
+				t.Errorf("%x and %x begin alike", o, b)
+			}
+		}
+	}
+	for _, b := range ours {
+		var v core.View
+		if err := exact.Parse(&v, b); !errors.Is(err, core.ErrMalformed) || v.Type <= 0xFF {
+			t.Errorf("the exact codec makes %v, %v of a wide %x", v.Type, err, b)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"a": true, "peer-0001": true, "bö": true, "日本": true, "a b": true, "e\u0301": true, "😀": true, strings.Repeat("x", 32): true,
+		"": false, " a": false, "a ": false, "a\n": false, "\x7f": false, "a\x00": false, "\xff": false, "\xc3": false, "\u202e": false,
+		"\u200b": false, "\ufeff": false, "a\u00a0b": false, "\u2028": false, strings.Repeat("x", 33): false, "\xed\xa0\x80": false, "\ue000": false,
+	} {
+		if (CheckName(name) == nil) != ok {
+			t.Errorf("name %q: %v", name, CheckName(name))
+		}
+		b := samples()[core.TypeKeepAlive]
+		if len(name) <= 33-1 {
+			copy(b[14:47], make([]byte, 33))
+			b[14] = byte(copy(b[15:47], name))
+			if err := (Codec{}).Parse(new(core.View), b); (err == nil) != ok {
+				t.Errorf("keep-alive of %q: %v", name, err)
+			}
+		}
+	}
+}
+
+// naive is a second decoder, as PROTOCOL.md has it, without regard to speed: what is in a
+// datagram, or false.
+func naive(b []byte) (v core.View, ok bool) {
+	r := b
+	take := func(n int) []byte {
+		if n > len(r) {
+			panic("short")
+		}
+		x := r[:n]
+		r = r[n:]
+		return x
+	}
+	number := func(n int) (x uint64) {
+		for i, c := range take(n) {
+			x |= uint64(c) << (8 * i)
+		}
+		return x
+	}
+	defer func() {
+		if recover() != nil || len(r) > 0 {
+			v, ok = core.View{}, false
+		}
+	}()
+	good := func(ok bool) {
+		if !ok {
+			panic("bad")
+		}
+	}
+	name := func(s []byte) []byte {
+		good(len(s) >= 1 && len(s) <= 32 && utf8.Valid(s) && strings.TrimSpace(string(s)) == string(s))
+		for _, c := range string(s) {
+			good(c == ' ' || unicode.In(c, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S))
+		}
+		return s
+	}
+	sender := func() {
+		v.Incarnation, v.Seq = number(8), uint32(number(4))
+		field := take(33)
+		good(field[0] <= 32 && strings.Trim(string(field[1+field[0]:]), "\x00") == "")
+		v.Name, v.Slot = name(field[1:1+field[0]]), -1
+	}
+	version := func() { v.Version.Incarnation, v.Version.Number = number(8), uint32(number(4)) }
+	switch number(2) {
+	case 0x57C0:
+		v.Type = core.TypeBirth
+		sender()
+		v.Token = take(20)
+	case 0x57C1:
+		v.Type = core.TypeDirectory
+		version()
+		v.Page, v.Pages = int(number(2)), int(number(2))
+		good(len(b) <= 1158 && v.Page < v.Pages && v.Version.Number > 0 && len(r) > 0)
+		v.List = r
+		for len(r) > 0 {
+			head := number(1)
+			name(take(int(head & 0x7F)))
+			size := 4
+			if head >= 0x80 {
+				size = 16
+			}
+			a, _ := netip.AddrFromSlice(take(size))
+			good(!a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6())
+			good(number(2) != 0)
+			v.Len++
+		}
+	case 0x57C2:
+		v.Type = core.TypeVanilla
+		version()
+		good(len(b) <= 65507-42)
+		if v.Name = take(int(number(1))); len(v.Name) > 0 {
+			name(v.Name)
+		}
+		v.Text = take(len(r))
+		good(len(v.Text) <= 65418)
+	case 0x57C3:
+		v.Type = core.TypeKeepAlive
+		sender()
+		version()
+	case 0x57C4:
+		v.Type = core.TypeRetry
+		v.Incarnation, v.Seq = number(8), uint32(number(4))
+		version()
+		v.Token = take(20)
+	default:
+		panic("type")
+	}
+	return v, true
+}
+
+// CheckParse holds the codec against the naive decoder.
+func checkParse(t testing.TB, b []byte) {
+	var got core.View
+	err := Codec{}.Parse(&got, b)
+	want, ok := naive(b)
+	if ok != (err == nil) || ok && !reflect.DeepEqual(got, want) {
+		t.Fatalf("%x:\ncodec %+v, %v\nnaive %+v, %v", b, got, err, want, ok)
+	}
+	if err != nil && !errors.Is(err, core.ErrMalformed) {
+		t.Fatalf("%x: %v is not malformed", b, err)
+	}
+	if !ok {
+		return
+	}
+	if got.Type == core.TypeDirectory {
+		list, all := got.List, []core.Member{}
+		for len(list) > 0 {
+			var m core.Member
+			m, list = Codec{}.Next(list, "")
+			all = append(all, m)
+		}
+		again := directory(got.Version, all...)
+		if len(all) != got.Len || len(again) != 1 || string(again[0][18:]) != string(b[18:]) {
+			t.Fatalf("%x is written as %x", b, again)
+		}
+		return
+	}
+	got.Member.Name = core.Name(got.Name)
+	if again := encode(got); string(again) != string(b) {
+		t.Fatalf("%x is written as %x", b, again)
+	}
+}
+
+func TestParseAgainstNaive(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		for _, b := range samples() {
+			checkParse(t, b)
+			for range 20 {
+				c := append([]byte(nil), b...)
+				for range 1 + r.IntN(3) {
+					switch i := r.IntN(len(c)); r.IntN(4) {
+					case 0:
+						c[i] = byte(r.Uint32())
+					case 1:
+						c[i] ^= 1 << r.IntN(8)
+					case 2:
+						c = c[:i+1]
+					case 3:
+						c = append(c[:i], append([]byte{byte(r.Uint32())}, c[i:]...)...)
+					}
+				}
+				checkParse(t, c)
+			}
+		}
+	}
+}
+
+func FuzzWideParse(f *testing.F) {
+	for _, b := range samples() {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) { checkParse(t, b) })
+}
+
+// A directory of any size is pages of whole entries, none too large, none with room for another's first.
+func TestPages(t *testing.T) {
+	var all []core.Member
+	for i := range 3000 {
+		a := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+		if i%3 == 0 {
+			x := [16]byte{0x20, 1, 0x0d, 0xb8}
+			binary.BigEndian.PutUint16(x[14:], uint16(i+1))
+			a = netip.AddrFrom16(x)
+		}
+		all = append(all, core.Member{Name: core.Name(fmt.Sprintf("peer-%0*d", i%27, i)), Addr: netip.AddrPortFrom(a, uint16(i+1))})
+	}
+	for _, n := range []int{1, 2, 95, 1000, 3000} {
+		pages, total := directory(core.Version{Incarnation: 7, Number: 3}, all[:n]...), 0
+		for i, b := range pages {
+			var v core.View
+			if err := (Codec{}).Parse(&v, b); err != nil || v.Page != i || v.Pages != len(pages) || len(b)+overhead > MaxDatagram {
+				t.Fatalf("page %d of %d: %d bytes, %+v, %v", i, len(pages), len(b), v, err)
+			}
+			if i+1 < len(pages) && len(b)+1+MaxName+16+2+overhead < MaxDatagram {
+				t.Errorf("page %d of %d has only %d bytes", i, len(pages), len(b))
+			}
+			for list := v.List; len(list) > 0; total++ {
+				var m core.Member
+				if m, list = (Codec{}).Next(list, all[total].Name); m != all[total] {
+					t.Fatalf("entry %d is %v, want %v", total, m, all[total])
+				}
+			}
+		}
+		if total != n {
+			t.Errorf("%d entries, want %d", total, n)
+		}
+	}
+}
