@@ -40,6 +40,7 @@ type Peer struct {
 	token    []byte     // of that retry
 	pages    pages      // of the directory that is coming in
 	held     Version    // of list
+	least    Version    // of the directories of the server's incarnation, that counts
 	floor    [2]Version // of this server and the one before: older vanilla messages may be replayed
 
 	list   []byte           // the last directory, as it came
@@ -85,6 +86,7 @@ func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
 func (p *Peer) Connect(now time.Time) {
 	t := p.cfg.Timing
 	p.online, p.joined, p.overdue, p.token = true, false, false, p.token[:0]
+	p.least.Number = min(p.least.Number, p.held.Number) // the one held may be all that there is
 	p.bornAt, p.birth, p.alive = now, now, now.Add(t.Heartbeat)
 	p.Broadcast(Schedule{First: now.Add(t.Broadcast), Interval: t.Broadcast, Size: p.cfg.Size})
 }
@@ -191,7 +193,8 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		switch v := &p.view; {
 		case from != p.cfg.Server:
 			p.drop(Stranger, now, from, datagram, ErrStranger)
-		case v.Incarnation != p.rules.Incarnation || v.Seq-p.answered-1 >= p.seq-p.answered:
+		case v.Incarnation != p.rules.Incarnation || v.Seq-p.answered-1 >= p.seq-p.answered,
+			v.Version.Incarnation == p.held.Incarnation && v.Version.Number < p.held.Number:
 			p.drop(Stranger, now, from, datagram, ErrStale)
 		default:
 			p.beToldAgain(now, v)
@@ -318,7 +321,10 @@ func (p *Peer) toServer(now, due time.Time, t Type) Outgoing {
 	v.Type, v.Member = t, p.cfg.Self
 	if p.rules != nil {
 		p.seq++
-		v.Incarnation, v.Seq, v.Version = p.rules.Incarnation, p.seq, p.held
+		v.Incarnation, v.Seq, v.Version = p.rules.Incarnation, p.seq, Version{}
+		if p.joined {
+			v.Version = p.held
+		}
 		if v.Token = p.token; t == TypeBirth && len(v.Token) > 0 {
 			p.shown = p.seq
 		}

@@ -13,6 +13,7 @@ func (p *Peer) beToldAgain(now time.Time, v *View) {
 	p.answered = v.Seq
 	p.token = append(p.token[:0], v.Token...)
 	v.Token = nil // nothing is kept of the datagram
+	p.least = v.Version
 	if v.Version.Incarnation != p.floor[0].Incarnation {
 		p.floor[1], p.floor[0] = p.floor[0], Version{v.Version.Incarnation, v.Version.Number + 1}
 		p.pages = pages{}
@@ -68,10 +69,11 @@ func (p *Peer) fresh(v *View) bool {
 // collect takes a page in, and reports that with it a newer directory than the last is
 // complete, which v then is.
 func (p *Peer) collect(v *View) bool {
-	if !p.pages.add(v, p.held, p.floor[0]) {
+	if v.Version.Incarnation != p.least.Incarnation || v.Version.Number < p.least.Number || !p.pages.add(v) {
 		return false
 	}
-	p.held, v.List, v.Len = v.Version, slices.Concat(p.pages.lists...), p.pages.members
+	p.held, p.least, v.List, v.Len = v.Version, v.Version, slices.Concat(p.pages.lists...), p.pages.members
+	p.least.Number++
 	p.pages = pages{}
 	return true
 }
@@ -87,12 +89,11 @@ type pages struct {
 	members int
 }
 
-// add takes a page in, and reports that all are there. Pages of other incarnations, of
-// a directory older than the one that is coming, or no newer than the one held, do not count.
-func (p *pages) add(v *View, held, floor Version) bool {
-	switch number := v.Version.Number; {
-	case v.Version.Incarnation != floor.Incarnation || number+1 < floor.Number || number < p.version.Number || v.Pages > maxPages,
-		v.Version.Incarnation == held.Incarnation && number <= held.Number:
+// add takes a page in, and reports that all are there. Pages of a directory older than the
+// one that is coming do not count.
+func (p *pages) add(v *View) bool {
+	switch {
+	case v.Version.Number < p.version.Number || v.Pages > maxPages:
 		return false
 	case v.Version != p.version || v.Pages != len(p.lists):
 		*p = pages{version: v.Version, lists: make([][]byte, v.Pages)}

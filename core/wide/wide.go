@@ -55,6 +55,7 @@ func (id *Identity) sealer() *sealer {
 type Directory struct {
 	*core.Directory
 	sealer *sealer
+	tokens *tokens
 }
 
 // NewDirectory is core.NewDirectory.
@@ -64,7 +65,7 @@ func NewDirectory(cfg core.DirectoryConfig, id Identity, now time.Time) (*Direct
 	rules.Token, rules.Valid = t.append, t.valid
 	cfg.Codec, cfg.Rules = Codec{}, rules
 	d, err := core.NewDirectory(cfg, now)
-	return &Directory{d, id.sealer()}, err
+	return &Directory{d, id.sealer(), t}, err
 }
 
 func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
