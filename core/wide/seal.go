@@ -185,7 +185,7 @@ const (
 )
 
 func (w *window) fresh(counter uint64) bool {
-	return counter > w.top || counter > 0 && counter+windowBits > w.top && w.blocks[counter/64%windowBlocks]>>(counter%64)&1 == 0
+	return counter > w.top || counter > 0 && w.top-counter < windowBits && w.blocks[counter/64%windowBlocks]>>(counter%64)&1 == 0
 }
 
 // take marks a counter that is fresh.
