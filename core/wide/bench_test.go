@@ -112,19 +112,19 @@ func BenchmarkStep(b *testing.B) {
 
 // What a forged datagram costs a receiver with a key.
 func BenchmarkForged(b *testing.B) {
-	s, other := newSealer(someKey, session(1)), newSealer(someKey, session(2))
+	s, other := newSealer(someKey, session(1), nil), newSealer(someKey, session(2), nil)
 	d := append([]byte(nil), other.seal(make([]byte, aliveSize))...)
-	s.open(d)
+	s.open(begin, server, d)
 	b.Run("known-session", func(b *testing.B) {
 		b.ReportAllocs()
 		for d[len(d)-1] ^= 1; b.Loop(); d[18]++ {
-			s.open(d)
+			s.open(begin, server, d)
 		}
 	})
 	b.Run("made-up-session", func(b *testing.B) {
 		b.ReportAllocs()
 		for d[2]++; b.Loop(); {
-			s.open(d)
+			s.open(begin, server, d)
 		}
 	})
 }

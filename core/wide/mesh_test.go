@@ -371,7 +371,7 @@ func TestTakeover(t *testing.T) {
 				}
 				if c.same && c.keys != nil {
 					fresh := m.identity()
-					p.sealer = fresh.sealer()
+					p.sealer = fresh.sealer(nil)
 				}
 				return p
 			})

@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"strings"
+	"time"
 
 	"p2plocal/core"
 )
@@ -26,6 +28,9 @@ const (
 
 	keyInfo = "p2plocal wide 1"
 )
+
+// ErrSealed is what is wrong with a datagram that a machine with a key cannot open.
+var ErrSealed = errors.New("stranger: not sealed with this mesh's key, or not for the first time")
 
 // Keys are those of a mesh. Every one opens, the first one seals.
 type Keys [][32]byte
@@ -59,6 +64,7 @@ type sealer struct {
 
 	recent, older map[[16]byte]*stream // the others' sessions
 	refused       core.Traffic
+	observe       func(*core.Event)
 
 	nonce       [12]byte // scratch, likewise
 	out, opened []byte
@@ -70,8 +76,8 @@ type stream struct {
 	window window
 }
 
-func newSealer(keys Keys, session [16]byte) *sealer {
-	return &sealer{keys: keys, session: session, aead: derive(keys[0], session), recent: map[[16]byte]*stream{}}
+func newSealer(keys Keys, session [16]byte, observe func(*core.Event)) *sealer {
+	return &sealer{observe: observe, keys: keys, session: session, aead: derive(keys[0], session), recent: map[[16]byte]*stream{}}
 }
 
 // derive makes a session's AEAD. Sessions are random, so no two have a key in common, and a
@@ -108,7 +114,7 @@ func (s *sealer) seal(datagram []byte) []byte {
 
 // open is the datagram in a sealed one, valid until the next call; false where it is not
 // the first of its counter, not another's, or not of a holder of a key.
-func (s *sealer) open(b []byte) ([]byte, bool) {
+func (s *sealer) open(now time.Time, from netip.AddrPort, b []byte) ([]byte, bool) {
 	if s == nil {
 		return b, true
 	}
@@ -116,6 +122,9 @@ func (s *sealer) open(b []byte) ([]byte, bool) {
 	if !ok {
 		s.refused.Datagrams++
 		s.refused.Bytes += uint64(len(b))
+		if s.observe != nil {
+			s.observe(&core.Event{Kind: core.Stranger, At: now, Peer: core.Member{Addr: from}, Data: b, Err: ErrSealed})
+		}
 	}
 	return plain, ok
 }

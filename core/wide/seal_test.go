@@ -32,8 +32,8 @@ func session(i byte) (s [16]byte) { s[0] = i; return s }
 
 func TestSealed(t *testing.T) {
 	old, fresh := [32]byte{1}, [32]byte{2}
-	a, b := newSealer(Keys{old}, session(1)), newSealer(Keys{fresh, old}, session(2))
-	other := newSealer(Keys{{3}}, session(3))
+	a, b := newSealer(Keys{old}, session(1), nil), newSealer(Keys{fresh, old}, session(2), nil)
+	other := newSealer(Keys{{3}}, session(3), nil)
 	one := bytes.Clone(a.seal([]byte("one")))
 	two := bytes.Clone(a.seal([]byte("two")))
 	if len(one) != 3+overhead || bytes.Contains(one, []byte("one")) {
@@ -42,7 +42,7 @@ func TestSealed(t *testing.T) {
 	opens := func(s *sealer, d []byte, want string) {
 		t.Helper()
 		before := s.refused
-		got, ok := s.open(d)
+		got, ok := s.open(begin, server, d)
 		if ok != (want != "") || string(got) != want {
 			t.Errorf("opens as %q, %v; want %q", got, ok, want)
 		}
@@ -74,7 +74,7 @@ func TestSealed(t *testing.T) {
 
 	// The newer key seals, and whoever has it as second one opens. Who has the old one only does not.
 	reply := bytes.Clone(b.seal([]byte("reply")))
-	opens(newSealer(Keys{old, fresh}, session(4)), reply, "reply")
+	opens(newSealer(Keys{old, fresh}, session(4), nil), reply, "reply")
 	opens(a, reply, "")
 }
 
@@ -83,7 +83,7 @@ func TestNoncesNeverRepeat(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range byte(4) {
 		id := Identity{Seed: [32]byte{seed}, Keys: someKey}
-		s := id.sealer()
+		s := id.sealer(nil)
 		for range 5000 {
 			b := s.seal(nil)
 			if b := string(b[2:headerSize]); seen[b] {
@@ -93,7 +93,7 @@ func TestNoncesNeverRepeat(t *testing.T) {
 			}
 		}
 	}
-	s := newSealer(someKey, session(1))
+	s := newSealer(someKey, session(1), nil)
 	s.counter = 1<<64 - 1
 	defer func() {
 		if recover() == nil {
@@ -134,7 +134,7 @@ func TestWindow(t *testing.T) {
 
 // What is remembered of others is bounded.
 func TestSessionsBounded(t *testing.T) {
-	s := newSealer(someKey, session(1))
+	s := newSealer(someKey, session(1), nil)
 	one := &stream{}
 	s.keep(session(9), one)
 	for i := range maxSessions * 3 {

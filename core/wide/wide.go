@@ -2,9 +2,11 @@ package wide
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"encoding/hex"
 	"hash"
 	"net/netip"
 	"time"
@@ -27,6 +29,20 @@ func DefaultTiming() core.Timing {
 	return t
 }
 
+// NewIdentity is one that nobody has had.
+func NewIdentity(keys Keys) Identity {
+	id := Identity{Keys: keys}
+	rand.Read(id.Seed[:]) // it cannot fail
+	return id
+}
+
+// NewKey makes a line of a key file.
+func NewKey() string {
+	var key [32]byte
+	rand.Read(key[:])
+	return hex.EncodeToString(key[:]) + "\n"
+}
+
 // Identity is what makes a machine another than all before it.
 type Identity struct {
 	Seed [32]byte // random, and no machine's before: incarnation, session and secrets come from it
@@ -43,12 +59,12 @@ func (id *Identity) rules() *core.Rules {
 	return &core.Rules{Incarnation: binary.LittleEndian.Uint64(incarnation[:]) | 1, Keyed: len(id.Keys) > 0, Cost: cost}
 }
 
-func (id *Identity) sealer() *sealer {
+func (id *Identity) sealer(observe func(*core.Event)) *sealer {
 	if len(id.Keys) == 0 {
 		return nil
 	}
 	session := id.derived('s')
-	return newSealer(id.Keys, [16]byte(session[:]))
+	return newSealer(id.Keys, [16]byte(session[:]), observe)
 }
 
 // Directory is a core.Directory that speaks the wide dialect.
@@ -65,11 +81,11 @@ func NewDirectory(cfg core.DirectoryConfig, id Identity, now time.Time) (*Direct
 	rules.Token, rules.Valid = t.append, t.valid
 	cfg.Codec, cfg.Rules = Codec{}, rules
 	d, err := core.NewDirectory(cfg, now)
-	return &Directory{d, id.sealer(), t}, err
+	return &Directory{d, id.sealer(cfg.Observe), t}, err
 }
 
 func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	if plain, ok := d.sealer.open(datagram); ok {
+	if plain, ok := d.sealer.open(now, from, datagram); ok {
 		d.Directory.Step(now, from, plain)
 	}
 }
@@ -104,11 +120,11 @@ type Peer struct {
 func NewPeer(cfg core.PeerConfig, id Identity, now time.Time) (*Peer, error) {
 	cfg.Codec, cfg.Rules = Codec{}, id.rules()
 	p, err := core.NewPeer(cfg, now)
-	return &Peer{p, id.sealer()}, err
+	return &Peer{p, id.sealer(cfg.Observe)}, err
 }
 
 func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	if plain, ok := p.sealer.open(datagram); ok {
+	if plain, ok := p.sealer.open(now, from, datagram); ok {
 		p.Peer.Step(now, from, plain)
 	}
 }

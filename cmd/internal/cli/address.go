@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -33,21 +32,26 @@ func (a address) Set(s string) (err error) {
 
 // Address reads an IPv4 address with a port, of which a host's name is looked up. Its
 // error does not repeat what was given.
-func Address(s string) (netip.AddrPort, error) {
+func Address(s string) (netip.AddrPort, error) { return addressOf(s, "ip4", "IPv4") }
+
+// AnyAddress is Address, and takes an IPv6 address, too.
+func AnyAddress(s string) (netip.AddrPort, error) { return addressOf(s, "ip", "IPv4 or IPv6") }
+
+func addressOf(s, network, family string) (netip.AddrPort, error) {
 	a, err := netip.ParseAddrPort(s)
-	if err == nil && a.Addr().Is4() {
-		return a, nil
+	if err == nil && (a.Addr().Is4() || network == "ip" && a.Addr().Zone() == "") {
+		return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
 	}
 	host, port, err := net.SplitHostPort(s)
 	number, e := strconv.ParseUint(port, 10, 16)
 	if err != nil || e != nil || host == "" || net.ParseIP(host) != nil {
-		return netip.AddrPort{}, errors.New("want an IPv4 address, or a host's name, and a port, such as 127.0.0.1:3000")
+		return netip.AddrPort{}, fmt.Errorf("want an %s address, or a host's name, and a port, such as 127.0.0.1:3000", family)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
+	found, err := net.DefaultResolver.LookupNetIP(ctx, network, host)
 	if err != nil || len(found) == 0 {
-		return netip.AddrPort{}, fmt.Errorf("want a host of which an IPv4 address is known, as of %q none is", host)
+		return netip.AddrPort{}, fmt.Errorf("want a host of which an %s address is known, as of %q none is", family, host)
 	}
 	return netip.AddrPortFrom(found[0].Unmap(), uint16(number)), nil
 }
