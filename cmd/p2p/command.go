@@ -15,7 +15,8 @@ import (
 const helpText = `  peers               who is in the directory
   broadcast on|off    broadcast at the interval, or not
   send TEXT           send a message to all others
-  send NAME TEXT      send it to one, if the first word is one character;
+  send NAME TEXT      send it to one, if the first word is one character (with
+                      -wide: the name of a peer);
                       TEXT may be a Go string, such as "\x1b[2J\xff"
   disconnect          fall silent, but go on hearing and keep the port
   connect             be born again
@@ -127,11 +128,14 @@ func (n *node) change(now time.Time, c command) (event, error) {
 	case "peers":
 		list := []entry{}
 		for _, x := range p.Others() {
-			list = append(list, entryOf(x))
+			list = append(list, n.entry(x))
 		}
 		slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
 		return peers(p.Online(), p.Joined(), list), nil
 	case "send":
+		if word, text, found := strings.Cut(c.text, " "); found && n.wide && slices.ContainsFunc(p.Others(), func(m core.Member) bool { return string(m.Name) == word }) {
+			c.to, c.text = core.Name(word), strings.TrimSpace(text)
+		}
 		to := len(p.Others())
 		if c.to != "" {
 			to = 1

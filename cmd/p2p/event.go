@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -25,15 +26,28 @@ type event struct {
 type entry struct {
 	Name string `json:"name"`
 	Port uint16 `json:"port"`
+	Host string `json:"host,omitempty"` // of the wide dialect
 }
 
-func entryOf(m core.Member) entry { return entry{string(m.Name), m.Addr.Port()} }
+func entryOf(m core.Member) entry { return entry{Name: string(m.Name), Port: m.Addr.Port()} }
 
-func (e entry) String() string { return fmt.Sprintf("%s on port %d", label(e.Name), e.Port) }
+func (e entry) String() string { return label(e.Name) + e.place() }
+
+// place is where a peer is to be found.
+func (e entry) place() string {
+	if e.Host != "" {
+		return " at " + net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+	}
+	return fmt.Sprintf(" on port %d", e.Port)
+}
 
 // fields are e's own and those that follow.
 func (e entry) fields(more ...any) []any {
-	return append([]any{"name", e.Name, "port", e.Port}, more...)
+	fields := []any{"name", e.Name, "port", e.Port}
+	if e.Host != "" {
+		fields = append(fields, "host", e.Host)
+	}
+	return append(fields, more...)
 }
 
 func started(address string, granted int) event {
@@ -54,7 +68,10 @@ func repeated(e entry) event {
 func conflict(e, holder entry) event {
 	why := fmt.Sprintf("the port is %s's", label(holder.Name))
 	if e.Name == holder.Name {
-		why = fmt.Sprintf("the name is taken by port %d", holder.Port)
+		why = "the name is taken by the one" + holder.place()
+		if holder.Host == "" {
+			why = fmt.Sprintf("the name is taken by port %d", holder.Port)
+		}
 	}
 	return event{"conflict", fmt.Sprintf("refused birth of %v: %s", e, why), e.fields("holder", holder)}
 }
@@ -65,7 +82,11 @@ func unknown(name, from string) event {
 }
 
 func replaced(e, by entry) event {
-	return event{"replaced", fmt.Sprintf("replaced %v, which sent no keep-alive, by %v", e, by), e.fields("by", by)}
+	why := ", which sent no keep-alive,"
+	if e.Host != "" {
+		why = "" // it is silent, or the newcomer is where it was
+	}
+	return event{"replaced", fmt.Sprintf("replaced %v%s by %v", e, why, by), e.fields("by", by)}
 }
 
 func removed(e entry, silence time.Duration) event {
@@ -93,8 +114,11 @@ func directory(verb string, all, added, removed []entry) event {
 
 func names(list []entry) string {
 	var words []string
-	for _, e := range list {
+	for _, e := range list[:min(len(list), core.MaxPeers)] {
 		words = append(words, short(e.Name))
+	}
+	if more := len(list) - len(words); more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(words, " ")
 }
@@ -169,7 +193,7 @@ func peers(online, joined bool, all []entry) event {
 	text += count(len(all), "other peer")
 	sep := ": "
 	for _, x := range all {
-		text += fmt.Sprintf("%s%s on port %d", sep, short(x.Name), x.Port)
+		text += sep + short(x.Name) + x.place()
 		sep = ", "
 	}
 	return event{"peers", text, []any{"online", online, "joined", joined, "peers", all}}

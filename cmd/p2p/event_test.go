@@ -16,7 +16,7 @@ import (
 
 var (
 	noon = time.Date(2026, 1, 2, 12, 0, 0, 5000, time.FixedZone("CET", 3600))
-	a, b = entry{"A", 3001}, entry{"B", 3002}
+	a, b = entry{Name: "A", Port: 3001}, entry{Name: "B", Port: 3002}
 )
 
 // everyEvent is one of each kind at least, for people and as JSON.
@@ -32,11 +32,11 @@ var everyEvent = []struct {
 		`listens on 127.0.0.1:3001, its server is 127.0.0.1:3000`,
 		`"event":"started","address":"127.0.0.1:3001","buffer_granted":0,"name":"A","port":3001,"server":"127.0.0.1:3000"}`},
 	{born(a), `received birth of peerA on port 3001`, `"event":"born","name":"A","port":3001}`},
-	{born(entry{"'", 1}), `received birth of peer'\'' on port 1`, `"event":"born","name":"'","port":1}`},
+	{born(entry{Name: "'", Port: 1}), `received birth of peer'\'' on port 1`, `"event":"born","name":"'","port":1}`},
 	{repeated(a), `received birth of peerA on port 3001 again`, `"event":"repeated","name":"A","port":3001}`},
-	{conflict(entry{"A", 3009}, a), `refused birth of peerA on port 3009: the name is taken by port 3001`,
+	{conflict(entry{Name: "A", Port: 3009}, a), `refused birth of peerA on port 3009: the name is taken by port 3001`,
 		`"event":"conflict","name":"A","port":3009,"holder":{"name":"A","port":3001}}`},
-	{conflict(entry{"C", 3001}, a), `refused birth of peerC on port 3001: the port is peerA's`,
+	{conflict(entry{Name: "C", Port: 3001}, a), `refused birth of peerC on port 3001: the port is peerA's`,
 		`"event":"conflict","name":"C","port":3001,"holder":{"name":"A","port":3001}}`},
 	{unknown("<", "127.0.0.1:9"), `refused keep-alive of peer'<' from 127.0.0.1:9: it is not in the directory`,
 		`"event":"unknown","name":"\u003c","from":"127.0.0.1:9"}`},
@@ -44,7 +44,7 @@ var everyEvent = []struct {
 		`"event":"replaced","name":"A","port":3001,"by":{"name":"B","port":3002}}`},
 	{removed(b, 1523250*time.Microsecond), `removed peerB on port 3002: silent for 1.523s`,
 		`"event":"removed","name":"B","port":3002,"silence_ms":1523.25}`},
-	{directory("sent", []entry{{" ", 1}, a}, []entry{a}, []entry{b}),
+	{directory("sent", []entry{{Name: " ", Port: 1}, a}, []entry{a}, []entry{b}),
 		`sent directory of 2 peers: ' ' A (added A, removed B)`,
 		`"event":"directory","peers":[{"name":" ","port":1},{"name":"A","port":3001}],"added":[{"name":"A","port":3001}],"removed":[{"name":"B","port":3002}]}`},
 	{directory("received", []entry{a}, []entry{}, []entry{}),

@@ -19,6 +19,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (failed error) {
+	if len(args) > 0 && args[0] == "keygen" {
+		return keygen(args[1:], stdout)
+	}
 	o, err := parse(args, stdout)
 	if err != nil {
 		return err

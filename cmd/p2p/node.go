@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/core/wide"
 )
 
 // node is one machine on its socket.
@@ -20,14 +23,15 @@ type node struct {
 		core.Machine
 		Counters() core.Counters
 	}
-	peer      *core.Peer    // the machine, if it is one
+	peer      *core.Peer // the machine, if it is one
+	wide      bool
 	interval  time.Duration // between the peer's broadcasts, when it does broadcast
 	broadcast bool          // and whether it does
 }
 
 // open makes the machine that o describes and binds its socket.
 func open(o *options, out *printer, stderr io.Writer) (*node, error) {
-	n := &node{out: out, opened: time.Now()}
+	n := &node{out: out, opened: time.Now(), wide: o.wide}
 	at, isPeer := o.listen, o.peer.Name != ""
 	if isPeer {
 		if err := n.newPeer(o); err != nil {
@@ -48,7 +52,7 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 	granted := n.socket.Stats().ReceiveBuffer
 	hello := started(n.socket.Addr().String(), granted)
 	if isPeer {
-		hello = hello.as(entryOf(o.peer), o.server.String())
+		hello = hello.as(n.entry(o.peer), o.server.String())
 	}
 	if granted > 0 && granted < o.readBuffer {
 		fmt.Fprintf(stderr, "p2p: the kernel grants a receive buffer of %d bytes, not %d: a burst may overflow it (net.core.rmem_max is the limit)\n",
@@ -68,21 +72,21 @@ func (n *node) refuse(e *core.Event) {
 }
 
 func (n *node) newDirectory(o *options) error {
-	var members, announced ports
+	var members, announced listing
 	// say prints a directory that is not the last one printed.
 	say := func(now time.Time) {
-		if members != announced {
+		if !slices.Equal(members, announced) {
 			if !n.out.quiet { // under a flood of births this comes a hundred times a second
-				n.out.event(now, members.since(&announced, "sent"))
+				n.out.event(now, n.listed(announced, members, "sent"))
 			}
-			announced = members
+			announced = slices.Clone(members)
 		}
 	}
 	addr := n.socket.Addr()
-	if addr.Addr().IsUnspecified() { // then the mesh is on this host
+	if addr.Addr().IsUnspecified() && !n.wide { // then the mesh is on this host
 		addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), addr.Port())
 	}
-	d, err := core.NewDirectory(core.DirectoryConfig{
+	cfg := core.DirectoryConfig{
 		Addr:        addr,
 		Timing:      *o.timing,
 		SourceCheck: o.sourceCheck,
@@ -90,64 +94,78 @@ func (n *node) newDirectory(o *options) error {
 			switch e.Kind {
 			case core.Born:
 				members.set(e.Peer)
-				n.out.event(e.At, born(entryOf(e.Peer)))
+				n.out.event(e.At, born(n.entry(e.Peer)))
 			case core.Repeated:
-				n.out.often(e.At, "repeated birth", func() event { return repeated(entryOf(e.Peer)) })
+				n.out.often(e.At, "repeated birth", func() event { return repeated(n.entry(e.Peer)) })
 			case core.Conflict:
-				n.out.often(e.At, "birth with a name or port that is taken", func() event { return conflict(entryOf(e.Peer), entryOf(e.Other)) })
+				n.out.often(e.At, "birth with a name or port that is taken", func() event { return conflict(n.entry(e.Peer), n.entry(e.Other)) })
 			case core.Unknown:
 				n.out.often(e.At, "keep-alive of nobody in the directory", func() event { return unknown(string(e.Peer.Name), e.Peer.Addr.String()) })
 			case core.Replaced:
 				members.remove(e.Peer)
-				n.out.often(e.At, "birth that replaced one without a keep-alive", func() event { return replaced(entryOf(e.Peer), entryOf(e.Other)) })
+				n.out.often(e.At, "birth that replaced one without a keep-alive", func() event { return replaced(n.entry(e.Peer), n.entry(e.Other)) })
 			case core.Removed:
 				members.remove(e.Peer)
-				n.out.event(e.At, removed(entryOf(e.Peer), e.Elapsed))
-				if members == (ports{}) {
+				n.out.event(e.At, removed(n.entry(e.Peer), e.Elapsed))
+				if len(members) == 0 {
 					say(e.At) // nobody is left to be told
 				}
 			case core.Sent:
 				say(e.At)
+			case core.Unvalidated: // counted
 			default:
 				n.refuse(e)
 			}
 		},
-	}, n.opened)
-	n.machine = d
+	}
+	var err error
+	if n.wide {
+		n.machine, err = wide.NewDirectory(cfg, wide.NewIdentity(o.keys), n.opened)
+	} else {
+		n.machine, err = core.NewDirectory(cfg, n.opened)
+	}
 	return err
 }
 
 func (n *node) newPeer(o *options) error {
-	var known ports
-	p, err := core.NewPeer(core.PeerConfig{
+	var known listing
+	cfg := core.PeerConfig{
 		Self:   o.peer,
 		Server: o.server,
 		Timing: *o.timing,
 		Observe: func(e *core.Event) {
 			switch e.Kind {
 			case core.Listed:
-				var heard ports
+				var heard listing
 				for x := range e.All.Each() {
 					heard.set(x)
 				}
-				d := heard.since(&known, "received")
-				if heard == known {
+				d := n.listed(known, heard, "received")
+				if slices.Equal(heard, known) {
 					n.out.often(e.At, "directory without a change", func() event { return d })
 				} else {
 					n.out.event(e.At, d)
 				}
 				known = heard
 			case core.Heard:
-				n.out.event(e.At, message(entryOf(e.Peer), e.Data))
+				n.out.event(e.At, message(n.entry(e.Peer), e.Data))
 			case core.Unanswered:
 				n.out.event(e.At, unanswered(e.Elapsed, o.server.String()))
-			case core.Sent:
+			case core.Sent, core.Retried:
 			default:
 				n.refuse(e)
 			}
 		},
-	}, n.opened)
-	n.machine, n.peer = p, p
+	}
+	var err error
+	if n.wide {
+		var p *wide.Peer
+		if p, err = wide.NewPeer(cfg, wide.NewIdentity(o.keys), n.opened); err == nil {
+			n.machine, n.peer = p, p.Peer
+		}
+	} else if n.peer, err = core.NewPeer(cfg, n.opened); err == nil {
+		n.machine = n.peer
+	}
 	n.interval, n.broadcast = o.timing.Broadcast, o.timing.Broadcast > 0
 	if !n.broadcast {
 		n.interval = core.DefaultTiming().Broadcast
@@ -155,25 +173,46 @@ func (n *node) newPeer(o *options) error {
 	return err
 }
 
-// ports is a directory as a table: the port of each name, 0 for none.
-type ports [128]uint16
+// entry is m in print. With Rules a peer's host is not that of the mesh.
+func (n *node) entry(m core.Member) entry {
+	e := entryOf(m)
+	if n.wide {
+		e.Host = m.Addr.Addr().String()
+	}
+	return e
+}
 
-func (p *ports) set(m core.Member)    { p[m.Name[0]] = m.Addr.Port() }
-func (p *ports) remove(m core.Member) { p[m.Name[0]] = 0 }
+// listing is a directory in the order of its names.
+type listing []core.Member
 
-// since is p as an event that tells what is new compared with old.
-func (p *ports) since(old *ports, verb string) event {
+func byName(a core.Member, name core.Name) int { return strings.Compare(string(a.Name), string(name)) }
+
+func (l *listing) set(m core.Member) {
+	if i, found := slices.BinarySearchFunc(*l, m.Name, byName); found {
+		(*l)[i] = m
+	} else {
+		*l = slices.Insert(*l, i, m)
+	}
+}
+
+func (l *listing) remove(m core.Member) {
+	if i, found := slices.BinarySearchFunc(*l, m.Name, byName); found {
+		*l = slices.Delete(*l, i, i+1)
+	}
+}
+
+// listed is a listing as an event that tells what is new compared with an old one.
+func (n *node) listed(old, now listing, verb string) event {
 	all, added, gone := []entry{}, []entry{}, []entry{}
-	for i := range p {
-		was, is := entry{string(rune(i)), old[i]}, entry{string(rune(i)), p[i]}
-		if is.Port != 0 {
-			all = append(all, is)
+	for _, m := range now {
+		all = append(all, n.entry(m))
+		if i, found := slices.BinarySearchFunc(old, m.Name, byName); !found || old[i] != m {
+			added = append(added, n.entry(m))
 		}
-		if is != was && is.Port != 0 {
-			added = append(added, is)
-		}
-		if is != was && was.Port != 0 {
-			gone = append(gone, was)
+	}
+	for _, m := range old {
+		if i, found := slices.BinarySearchFunc(now, m.Name, byName); !found || now[i] != m {
+			gone = append(gone, n.entry(m))
 		}
 	}
 	return directory(verb, all, added, gone)

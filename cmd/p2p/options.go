@@ -7,16 +7,23 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/core/wide"
 	"p2plocal/core/wire"
 )
 
 const usage = `usage: p2p [flags]              the directory server
        p2p [flags] NAME PORT    a peer: its name (one printable ASCII character)
                                 and the UDP port that it receives on
+       p2p -wide [flags] [NAME [PORT]]
+                                the same in the wide dialect: many hosts, IPv6,
+                                names of 1 to 32 bytes; the kernel may choose
+                                the port, and -key seals every datagram
+       p2p keygen FILE          write a new key to FILE, for -key
 
 A peer reads commands from its standard input; "help" lists them. The end of
 the input does not end the peer; "quit", Ctrl-C or SIGTERM do, and the counters
@@ -27,6 +34,7 @@ A reason for which datagrams are refused is printed with the first 3 of them,
 and then as one count a second, until there has been none for 10 s.
 
 With -json, every line is an object: "time" (UTC), "event", and with the event
+(with -wide a host stands beside each port)
   started       address, buffer_granted (bytes, 0: unknown); of a peer also its
                 name, port and server
   born          name, port: the server took a birth
@@ -61,6 +69,8 @@ same fields under the key "p2p".
 // options is what the command line asks for.
 type options struct {
 	peer         core.Member // its Name is "": the server
+	wide         bool
+	keys         wide.Keys
 	listen       netip.AddrPort
 	server       netip.AddrPort
 	timing       *core.Timing
@@ -91,8 +101,11 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{}
 	fs := flag.NewFlagSet("p2p", flag.ContinueOnError)
 	standard := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 3000)
-	cli.AddressVar(fs, &o.listen, "listen", standard, "`address` of the server; port 0: the kernel chooses")
-	cli.AddressVar(fs, &o.server, "server", standard, "`address` at which a peer finds the server; its host is the mesh's host")
+	listen, server, keyFile := addressText(standard.String()), addressText(standard.String()), ""
+	fs.Var(&listen, "listen", "`address` of the server; port 0: the kernel chooses; [::]: all, with -wide")
+	fs.Var(&server, "server", "`address` at which a peer finds the server; its host is the mesh's host, but for -wide")
+	fs.BoolVar(&o.wide, "wide", false, "speak the wide dialect: many hosts, IPv6, long names, thousands of peers")
+	fs.StringVar(&keyFile, "key", "", "`file` of the mesh's key, with -wide: whoever has none is no part of it (p2p keygen makes one)")
 	o.timing = cli.Timing(fs)
 	fs.BoolVar(&o.sourceCheck, "source-check", false, "the server takes a birth or keep-alive only from the port that it names")
 	fs.IntVar(&o.readBuffer, "rcvbuf", udp.ReadBuffer, "socket receive buffer to ask for, in `bytes`; 0: the kernel's default")
@@ -105,9 +118,21 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return nil, err
 	}
 
-	switch len(others) {
-	case 0:
-	case 2:
+	if o.listen, err = listen.resolve("listen", o.wide); err != nil {
+		return nil, err
+	}
+	if o.server, err = server.resolve("server", o.wide); err != nil {
+		return nil, err
+	}
+	switch {
+	case o.wide:
+		if err := o.parseWide(others, keyFile, cli.Given(fs)); err != nil {
+			return nil, err
+		}
+	case keyFile != "":
+		return nil, cli.Usagef("flag -key is for the wide dialect: want -wide too, or not the flag")
+	case len(others) == 0:
+	case len(others) == 2:
 		if o.peer, err = parsePeer(others[0], others[1], o.server.Addr()); err != nil {
 			return nil, err
 		}
@@ -154,9 +179,20 @@ func parsePeer(name, port string, host netip.Addr) (core.Member, error) {
 
 // label is how a peer is called in print; a name that is not a letter or a
 // digit is quoted, so that it can be told from what stands around it.
-func label(name string) string { return "peer" + short(name) }
+func label(name string) string {
+	if len(name) > 1 {
+		return "peer " + short(name)
+	}
+	return "peer" + short(name)
+}
 
 func short(name string) string {
+	if len(name) > 1 {
+		if strings.Contains(name, " ") || strconv.Quote(name) != `"`+name+`"` {
+			return strconv.Quote(name)
+		}
+		return name
+	}
 	if c := name[0]; 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
 		return name
 	}
