@@ -55,9 +55,12 @@ type Version struct {
 // Rules are what a dialect adds to those of the exact protocol, whose machines have none.
 // core/wide/PROTOCOL.md has the reasons.
 type Rules struct {
-	Incarnation uint64        // this machine's: a number that no other one has had
-	Keyed       bool          // a datagram's incarnation is proven to be its sender's
-	Cost        time.Duration // server: that one datagram of a directory to one address takes, where pacing counts
+	Incarnation uint64 // this machine's: a number that no other one has had
+	Keyed       bool   // a datagram's incarnation is proven to be its sender's
+
+	// Server: how long one datagram of a directory to one address takes, where pacing counts,
+	// and how far that may run ahead of time.
+	Cost, Burst time.Duration
 
 	// Server: a token for an address, and whether it is one.
 	Token func(b []byte, now time.Time, addr netip.AddrPort) []byte

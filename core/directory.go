@@ -356,7 +356,10 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 
 // roomAt is when pacing lets an announcement go.
 func (d *Directory) roomAt() time.Time {
-	return d.paid.Add(min(d.cost(d.Len()), cost(Burst)) - cost(Burst))
+	if d.rules != nil {
+		return d.paid.Add(min(d.cost(d.Len()), d.rules.Burst) - d.rules.Burst)
+	}
+	return d.paid.Add(cost(d.Len()) - cost(Burst))
 }
 
 // Announces reports that Poll would give out an announcement. A driver may wait a

@@ -18,8 +18,9 @@ const (
 	// TokenLife is how long a token is good for, to a second.
 	TokenLife = 10 * time.Second
 
-	// cost of a directory's datagram to one address in the time that pacing grants: 200,000 a second.
-	cost = 5 * time.Microsecond
+	// Pacing: 200,000 datagrams of directories a second, 2,000 at once.
+	cost  = 5 * time.Microsecond
+	burst = 2000 * cost
 )
 
 // DefaultTiming is core's, but that a birth is repeated as often as a keep-alive.
@@ -56,7 +57,7 @@ func (id *Identity) derived(purpose byte) [32]byte {
 
 func (id *Identity) rules() *core.Rules {
 	incarnation := id.derived('i')
-	return &core.Rules{Incarnation: binary.LittleEndian.Uint64(incarnation[:]) | 1, Keyed: len(id.Keys) > 0, Cost: cost}
+	return &core.Rules{Incarnation: binary.LittleEndian.Uint64(incarnation[:]) | 1, Keyed: len(id.Keys) > 0, Cost: cost, Burst: burst}
 }
 
 func (id *Identity) sealer(observe func(*core.Event)) *sealer {
