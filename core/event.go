@@ -24,7 +24,7 @@ const (
 	Unvalidated // a birth from Peer.Addr without a token: a retry is the answer
 	// and at a peer
 	Retried // a retry: this peer is to be born with the token in it
-	Paged   // a page of a directory that is not complete yet, or no newer than what it has; counted, not told
+	Paged   // a page of a directory that is not complete yet, or no newer than what it has
 	Listed  // a directory, All: this peer is in it where it is named
 	Heard   // Peer's vanilla message, with the text Data
 
@@ -142,6 +142,7 @@ type ByType struct {
 	Directory Traffic `json:"directory"`
 	Vanilla   Traffic `json:"vanilla"`
 	KeepAlive Traffic `json:"keep_alive"`
+	Retry     Traffic `json:"retry,omitzero"`
 	Other     Traffic `json:"other"` // no type of the protocol's, or too short for one
 }
 
@@ -155,19 +156,21 @@ func (b *ByType) of(t Type) *Traffic {
 		return &b.Vanilla
 	case TypeKeepAlive:
 		return &b.KeepAlive
+	case TypeRetry:
+		return &b.Retry
 	}
 	return &b.Other
 }
 
 // Total is the sum over the types.
 func (b ByType) Total() Traffic {
-	return b.Birth.Plus(b.Directory).Plus(b.Vanilla).Plus(b.KeepAlive).Plus(b.Other)
+	return b.Birth.Plus(b.Directory).Plus(b.Vanilla).Plus(b.KeepAlive).Plus(b.Retry).Plus(b.Other)
 }
 
 // Plus is the sum of both, type by type.
 func (b ByType) Plus(c ByType) ByType {
 	return ByType{b.Birth.Plus(c.Birth), b.Directory.Plus(c.Directory), b.Vanilla.Plus(c.Vanilla),
-		b.KeepAlive.Plus(c.KeepAlive), b.Other.Plus(c.Other)}
+		b.KeepAlive.Plus(c.KeepAlive), b.Retry.Plus(c.Retry), b.Other.Plus(c.Other)}
 }
 
 // account is what both machines keep of their traffic.

@@ -160,8 +160,10 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			return
 		}
 		if p.rules != nil && !p.collect(v) {
-			p.counters.Events[Paged]++
-			v.List = nil
+			if v.List = nil; p.count(Paged, now) {
+				p.event.Data = datagram
+				p.tell()
+			}
 			return
 		}
 		all := Members{p.codec, v.List, v.Len}

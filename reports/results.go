@@ -460,7 +460,7 @@ func traffic(s *scenario.Figures) (p phrase) {
 	}
 	p = p.add("%s (%v)", count(all.Total().Datagrams), measure(float64(all.Total().Bytes), "bytes"))
 	return p.counts([]counted{{all.Birth.Datagrams, "birth", false}, {all.Directory.Datagrams, "directory", false}, {all.Vanilla.Datagrams, "vanilla", false},
-		{all.KeepAlive.Datagrams, "keep-alive", false}, {all.Other.Datagrams, "of no known type", true}})
+		{all.KeepAlive.Datagrams, "keep-alive", false}, {all.Retry.Datagrams, "retry", false}, {all.Other.Datagrams, "of no known type", true}})
 }
 
 // counted is so many of something.

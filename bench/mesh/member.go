@@ -2,6 +2,8 @@ package mesh
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"net/netip"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/core/wide"
 )
 
 // A Life is what a peer is born with.
@@ -75,13 +78,18 @@ type Member struct {
 	number int
 	sock   socket
 	rec    *record.Recorder
+	lives  byte // so far, for identities
 
 	machine core.Machine // nil: nobody lives here
 	living  *core.Peer   // machine, or what is inside it, where it is a peer
 }
 
 func NewMember(number int, sock socket, b *record.Store, c record.Clock) *Member {
-	return &Member{number: number, sock: sock, rec: record.NewRecorder(b, c, number)}
+	s := &Member{number: number, sock: sock, rec: record.NewRecorder(b, c, number)}
+	if b.Wide {
+		s.rec.Codec = wide.Codec{}
+	}
+	return s
 }
 
 // Step implements core.Machine.
@@ -116,22 +124,44 @@ func (s *Member) run(m core.Machine, what result.Impairment, seed uint64) {
 
 func (s *Member) Join(l Life) (err error) {
 	s.sock.Do(func(now time.Time) {
-		var p *core.Peer
-		p, err = core.NewPeer(core.PeerConfig{
-			Self:    core.Member{Name: record.SlotName(s.number), Addr: s.sock.Addr()},
+		cfg := core.PeerConfig{
+			Self:    core.Member{Name: s.rec.NameOf(s.number), Addr: s.sock.Addr()},
 			Server:  l.Server,
 			Timing:  l.Timing,
 			Observe: s.rec.Observe,
-		}, now)
+		}
+		var m core.Machine
+		var p *core.Peer
+		if s.rec.Wide {
+			var w *wide.Peer
+			if w, err = wide.NewPeer(cfg, s.identity(now), now); err == nil {
+				m, p = w, w.Peer
+			}
+		} else {
+			p, err = core.NewPeer(cfg, now)
+			m = p
+		}
 		if err != nil {
 			return
 		}
 		s.rec.Reset(now)
 		p.Broadcast(l.Broadcasts.schedule(s.rec.Clock, now))
 		s.living = p
-		s.run(p, l.Impair, l.ImpairSeed)
+		s.run(m, l.Impair, l.ImpairSeed)
 	})
 	return err
+}
+
+// identity is one of its own for each life of each member, and in simulations the same in
+// every run. The key of a mesh that is measured is no secret.
+func (s *Member) identity(now time.Time) wide.Identity {
+	s.lives++
+	at := binary.LittleEndian.AppendUint64([]byte{byte(s.number), s.lives}, uint64(now.UnixNano()))
+	id := wide.Identity{Seed: sha256.Sum256(at)}
+	if s.rec.Keyed {
+		id.Keys = wide.Keys{sha256.Sum256([]byte("meshbench"))}
+	}
+	return id
 }
 
 // Rejoin has the peer that sits here born again, as one does that finds out

@@ -14,6 +14,7 @@ import (
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
+	"p2plocal/core/wide"
 )
 
 // Mesh is a server and its peers, all on one host, while a scenario runs.
@@ -75,6 +76,10 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	m.Store.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.External == 0)
 	m.Store.Interval.Store(int64(with.Interval))
 	m.Store.Divisible = with.Divide
+	m.Store.Wide, m.Store.Keyed = m.opt.Wide, m.opt.Keyed
+	if m.opt.Wide {
+		m.Timing.Retry = min(m.Timing.Retry, wide.DefaultTiming().Retry)
+	}
 	if m.World = with.World; m.World == nil {
 		// A Ctrl-C ends the scenario, which then ends the mesh: until that has been
 		// summed up, every socket stays open.

@@ -10,6 +10,7 @@ import (
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
+	"p2plocal/core/wide"
 	"p2plocal/fuzz/target"
 )
 
@@ -30,10 +31,16 @@ type localServer struct {
 	impair result.Impairment
 	seed   uint64
 
-	directory *core.Directory
-	past      core.Counters // of former lives
-	Started   int64         // the present life, by the clock
-	changes   []change
+	directory interface { // nil: it is not running
+		core.Machine
+		Lost(now time.Time)
+		Announces(now time.Time) bool
+		Accepts() []core.Shape
+		Counters() core.Counters
+	}
+	past    core.Counters // of former lives
+	Started int64         // the present life, by the clock
+	changes []change
 }
 
 // newServer is a server that has not been started yet: restart does so.
@@ -46,12 +53,17 @@ func (l *localServer) Addr() netip.AddrPort { return l.sock.Addr() }
 func (l *localServer) Restart() (err error) {
 	l.retire() // if it has not been killed
 	l.sock.Do(func(now time.Time) {
-		l.directory, err = core.NewDirectory(core.DirectoryConfig{
+		cfg := core.DirectoryConfig{
 			Addr:        l.sock.Addr(),
 			Timing:      l.timing,
 			SourceCheck: l.opt.SourceCheck,
 			Observe:     l.observe,
-		}, now)
+		}
+		if l.opt.Wide {
+			l.directory, err = wide.NewDirectory(cfg, l.identity(now), now)
+		} else {
+			l.directory, err = core.NewDirectory(cfg, now)
+		}
 		if err == nil {
 			l.Started = l.rec.Clock.At(now)
 			l.run(l.directory, l.impair, l.seed)

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"fmt"
 	"strconv"
 
 	"p2plocal/core"
@@ -19,6 +20,21 @@ var names = func() (n [core.MaxPeers]core.Name) {
 	}
 	for i := range n {
 		n[i] = core.Name(order[i : i+1])
+	}
+	return n
+}()
+
+// NameOf is the name that the peer in a slot has in the mesh's dialect.
+func (b *Store) NameOf(slot int) core.Name {
+	if b.Wide {
+		return wideNames[slot]
+	}
+	return names[slot]
+}
+
+var wideNames = func() (n [core.MaxPeers]core.Name) {
+	for i := range n {
+		n[i] = core.Name(fmt.Sprintf("peer-%04d", i+1))
 	}
 	return n
 }()

@@ -15,14 +15,16 @@ type Recorder struct {
 	Clock    Clock
 	Self     int
 	Slot     *Slot
-	Measured bool // the message that was last sent counts
-	last     Set  // the last view
+	Codec    core.Codec // the dialect's
+	Measured bool       // the message that was last sent counts
+	view     core.View
+	last     Set // the last view
 }
 
 func NewRecorder(b *Store, c Clock, slot int) *Recorder {
 	mine := &b.Slots[slot]
 	mine.provide()
-	return &Recorder{Store: b, Clock: c, Self: slot, Slot: mine, last: mine.View()} // of a former process, maybe
+	return &Recorder{Store: b, Clock: c, Self: slot, Slot: mine, last: mine.View(), Codec: new(core.Exact)} // of a former process, maybe
 }
 
 func (r *Recorder) Observe(e *core.Event) {
@@ -33,6 +35,11 @@ func (r *Recorder) Observe(e *core.Event) {
 		r.directory(e)
 	case core.Heard:
 		r.message(e.At, e.Peer, e.Data)
+	case core.Retried:
+		r.Slot.Taken.Add(1)
+	case core.Paged:
+		r.Slot.Taken.Add(1)
+		r.Slot.Directories.Add(1, len(e.Data))
 	default:
 		if e.Kind.Dropped() {
 			r.refused(e)
@@ -63,12 +70,18 @@ func (r *Recorder) sent(e *core.Event) {
 	case core.TypeKeepAlive:
 		r.Slot.Alive.Store(r.Clock.At(e.At))
 	case core.TypeVanilla:
-		_, counter, ok := core.ParseBroadcast(e.Data[4 : len(e.Data)-1])
-		if ok {
+		if _, counter, ok := core.ParseBroadcast(r.text(e.Data)); ok {
 			at := r.Clock.At(e.At)
 			r.broadcast(at, at-int64(e.Elapsed), counter, e.To)
 		}
 	}
+}
+
+// text is that of a vanilla message.
+func (r *Recorder) text(datagram []byte) []byte {
+	r.view.Text = nil
+	r.Codec.Parse(&r.view, datagram)
+	return r.view.Text
 }
 
 func (r *Recorder) broadcast(now, due int64, counter uint16, to []netip.AddrPort) {
@@ -102,11 +115,10 @@ func (r *Recorder) refused(e *core.Event) {
 	at := r.Clock.At(e.At)
 	if int64(slot) < r.External.Load() {
 		r.Pairs[slot][r.Self].Arrived.Add(1)
-	} else if len(e.Data) > 5 {
-		_, counter, _ := core.ParseBroadcast(e.Data[4 : len(e.Data)-1])
+	} else if _, counter, ok := core.ParseBroadcast(r.text(e.Data)); ok {
 		at, _, _ = r.when(slot, counter)
 	}
-	if e.Kind == core.Stranger && core.Type(e.Data[0]) == core.TypeVanilla && r.inWindow(at) {
+	if e.Kind == core.Stranger && len(e.Data) > 0 && core.Type(e.Data[0]) == core.TypeVanilla && r.inWindow(at) {
 		r.Slot.Strangers.Add(1)
 	}
 }
@@ -133,7 +145,7 @@ func (r *Recorder) directory(e *core.Event) {
 func (b *Store) Listed(all core.Members) (s Set) {
 	for m := range all.Each() {
 		slot := int(b.Index[m.Addr.Port()])
-		if slot < ServerSlot && SlotName(slot) == m.Name {
+		if slot < ServerSlot && b.NameOf(slot) == m.Name {
 			s.Add(slot)
 		}
 	}

@@ -30,6 +30,7 @@ type Store struct {
 	divided      atomic.Bool  // nothing passes between half and the rest
 	half         Set
 	AllAccounted atomic.Bool  // what is sent to nobody of the mesh's is in the accounts, too
+	Wide, Keyed  bool         // the dialect is the wide one, and sealed
 	External     atomic.Int64 // slots below are not ours: their sending is not on the store
 
 	Latency, Due, Timer Histogram
@@ -57,7 +58,7 @@ type bucket struct {
 // stands together, before what grows.
 type Slot struct {
 	// As a sender:
-	out                [4]traffic // by type, from birth on
+	out                [5]traffic // by type, from birth on
 	To                 [ServerSlot + 1]atomic.Uint64
 	Born               atomic.Int64 // first birth of this life
 	Alive              atomic.Int64 // last birth or keep-alive
@@ -106,7 +107,7 @@ func (t *traffic) Load() core.Traffic {
 
 // ByType is what the slot has sent: machines of ours send nothing of other types.
 func (s *Slot) ByType() core.ByType {
-	return core.ByType{Birth: s.out[0].Load(), Directory: s.out[1].Load(), Vanilla: s.out[2].Load(), KeepAlive: s.out[3].Load()}
+	return core.ByType{Birth: s.out[0].Load(), Directory: s.out[1].Load(), Vanilla: s.out[2].Load(), KeepAlive: s.out[3].Load(), Retry: s.out[4].Load()}
 }
 
 // Vanish has what the impairment holds go with its sender.

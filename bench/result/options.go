@@ -26,6 +26,8 @@ type Options struct {
 
 	ReadBuffer  int    `json:"read_buffer"` // bytes asked for on each socket
 	SourceCheck bool   `json:"source_check"`
+	Wide        bool   `json:"wide,omitempty"`        // the wide dialect
+	Keyed       bool   `json:"key,omitempty"`         // and every datagram is sealed
 	External    int    `json:"external"`              // peers that are processes of another implementation
 	PeerExec    string `json:"peer_exec,omitempty"`   // their command line
 	Server      string `json:"server,omitempty"`      // address of a server that runs already

@@ -85,6 +85,10 @@ func validateMesh(c *result.Config) error {
 	switch {
 	case c.Peers < 1 || c.Peers > core.MaxPeers:
 		return fmt.Errorf("%d peers, want 1 to %d", c.Peers, core.MaxPeers)
+	case o.Keyed && !o.Wide:
+		return errors.New("a key, but not the wide dialect, which alone has one")
+	case o.Wide && (o.SourceCheck || o.External > 0 || o.Server != "" || o.ServerExec != ""):
+		return errors.New("the wide dialect with -source-check or another implementation, which speak the exact one")
 	case c.Repeat < 1:
 		return fmt.Errorf("repeat %d, want 1 or more", c.Repeat)
 	case c.Isolation != "goroutine" && c.Isolation != "process" && c.Simulation == nil:

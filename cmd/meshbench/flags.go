@@ -32,6 +32,8 @@ func benchFlags(fs *flag.FlagSet, groups *cli.Groups) *config {
 	fs.StringVar(&c.Isolation, "isolation", "goroutine", "every peer is a goroutine or a process: goroutine, process")
 	fs.IntVar(&o.ReadBuffer, "rcvbuf", o.ReadBuffer, "receive buffer in `bytes` to ask for on each socket; 0: the system's default")
 	fs.BoolVar(&o.SourceCheck, "source-check", false, "our server takes births and keep-alives only from the port that they name")
+	fs.BoolVar(&o.Wide, "wide", false, "the mesh speaks the wide dialect")
+	fs.BoolVar(&o.Keyed, "key", false, "with -wide, a key: every datagram is sealed")
 	groups.Begin("timing", "")
 	c.timing = cli.Timing(fs)
 	groups.Begin("scenarios", "what several of them take; each one's own are below")

@@ -151,7 +151,7 @@ func (n *node) newPeer(o *options) error {
 				n.out.event(e.At, message(n.entry(e.Peer), e.Data))
 			case core.Unanswered:
 				n.out.event(e.At, unanswered(e.Elapsed, o.server.String()))
-			case core.Sent, core.Retried:
+			case core.Sent, core.Retried, core.Paged:
 			default:
 				n.refuse(e)
 			}

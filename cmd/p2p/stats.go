@@ -69,6 +69,7 @@ func traffic(b *strings.Builder, name string, t core.ByType) {
 		{"directory", t.Directory.Datagrams},
 		{"vanilla", t.Vanilla.Datagrams},
 		{"keep-alive", t.KeepAlive.Datagrams},
+		{"retry", t.Retry.Datagrams},
 		{"other", t.Other.Datagrams},
 	} {
 		if x.count > 0 {
