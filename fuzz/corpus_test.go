@@ -64,7 +64,8 @@ const largestSeed = 1024 // bytes: larger cases cost the repository more than th
 
 // seeds is each target's corpus, by file name.
 func seeds(t testing.TB) map[string]map[string][]byte {
-	all := map[string]map[string][]byte{"FuzzParse": {}, "FuzzDirectory": {}, "FuzzPeer": {}, "FuzzFinding": {}}
+	all := map[string]map[string][]byte{"FuzzParse": {}, "FuzzDirectory": {}, "FuzzPeer": {}, "FuzzFinding": {},
+		"FuzzWideParse": {}, "FuzzWideServer": {}, "FuzzWidePeer": {}}
 	add := func(target, name string, b []byte) {
 		if len(b) <= largestSeed {
 			all[target][strings.NewReplacer("/", "-", "'", "").Replace(name)] = b
@@ -122,6 +123,7 @@ func seeds(t testing.TB) map[string]map[string][]byte {
 			add("FuzzParse", fmt.Sprintf("recorded-%s-%s-answer-%d", s.Role, s.Case, i), unhex(t, h))
 		}
 	}
+	wideSeeds(add)
 	findingSeeds(t, func(name string, b []byte) { add("FuzzFinding", name, b) })
 	return all
 }

@@ -4,14 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"os"
-	"reflect"
 	"strings"
 	"testing"
-	"unicode"
-	"unicode/utf8"
 
 	"p2plocal/core"
 )
@@ -114,160 +110,6 @@ func TestNames(t *testing.T) {
 			}
 		}
 	}
-}
-
-// naive is a second decoder, as PROTOCOL.md has it, without regard to speed: what is in a
-// datagram, or false.
-func naive(b []byte) (v core.View, ok bool) {
-	r := b
-	take := func(n int) []byte {
-		if n > len(r) {
-			panic("short")
-		}
-		x := r[:n]
-		r = r[n:]
-		return x
-	}
-	number := func(n int) (x uint64) {
-		for i, c := range take(n) {
-			x |= uint64(c) << (8 * i)
-		}
-		return x
-	}
-	defer func() {
-		if recover() != nil || len(r) > 0 {
-			v, ok = core.View{}, false
-		}
-	}()
-	good := func(ok bool) {
-		if !ok {
-			panic("bad")
-		}
-	}
-	name := func(s []byte) []byte {
-		good(len(s) >= 1 && len(s) <= 32 && utf8.Valid(s) && strings.TrimSpace(string(s)) == string(s))
-		for _, c := range string(s) {
-			good(c == ' ' || unicode.In(c, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S))
-		}
-		return s
-	}
-	sender := func() {
-		v.Incarnation, v.Seq = number(8), uint32(number(4))
-		field := take(33)
-		good(field[0] <= 32 && strings.Trim(string(field[1+field[0]:]), "\x00") == "")
-		v.Name, v.Slot = name(field[1:1+field[0]]), -1
-	}
-	version := func() { v.Version.Incarnation, v.Version.Number = number(8), uint32(number(4)) }
-	switch number(2) {
-	case 0x57C0:
-		v.Type = core.TypeBirth
-		sender()
-		v.Token = take(20)
-	case 0x57C1:
-		v.Type = core.TypeDirectory
-		version()
-		v.Page, v.Pages = int(number(2)), int(number(2))
-		good(len(b) <= 1158 && v.Page < v.Pages && v.Version.Number > 0 && len(r) > 0)
-		v.List = r
-		for len(r) > 0 {
-			head := number(1)
-			name(take(int(head & 0x7F)))
-			size := 4
-			if head >= 0x80 {
-				size = 16
-			}
-			a, _ := netip.AddrFromSlice(take(size))
-			good(!a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6())
-			good(number(2) != 0)
-			v.Len++
-		}
-	case 0x57C2:
-		v.Type = core.TypeVanilla
-		version()
-		good(len(b) <= 65507-42)
-		if v.Name = take(int(number(1))); len(v.Name) > 0 {
-			name(v.Name)
-		}
-		v.Text = take(len(r))
-		good(len(v.Text) <= 65418)
-	case 0x57C3:
-		v.Type = core.TypeKeepAlive
-		sender()
-		version()
-	case 0x57C4:
-		v.Type = core.TypeRetry
-		v.Incarnation, v.Seq = number(8), uint32(number(4))
-		version()
-		v.Token = take(20)
-	default:
-		panic("type")
-	}
-	return v, true
-}
-
-// CheckParse holds the codec against the naive decoder.
-func checkParse(t testing.TB, b []byte) {
-	var got core.View
-	err := Codec{}.Parse(&got, b)
-	want, ok := naive(b)
-	if ok != (err == nil) || ok && !reflect.DeepEqual(got, want) {
-		t.Fatalf("%x:\ncodec %+v, %v\nnaive %+v, %v", b, got, err, want, ok)
-	}
-	if err != nil && !errors.Is(err, core.ErrMalformed) {
-		t.Fatalf("%x: %v is not malformed", b, err)
-	}
-	if !ok {
-		return
-	}
-	if got.Type == core.TypeDirectory {
-		list, all := got.List, []core.Member{}
-		for len(list) > 0 {
-			var m core.Member
-			m, list = Codec{}.Next(list, "")
-			all = append(all, m)
-		}
-		again := directory(got.Version, all...)
-		if len(all) != got.Len || len(again) != 1 || string(again[0][18:]) != string(b[18:]) {
-			t.Fatalf("%x is written as %x", b, again)
-		}
-		return
-	}
-	got.Member.Name = core.Name(got.Name)
-	if again := encode(got); string(again) != string(b) {
-		t.Fatalf("%x is written as %x", b, again)
-	}
-}
-
-func TestParseAgainstNaive(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
-		for _, b := range samples() {
-			checkParse(t, b)
-			for range 20 {
-				c := append([]byte(nil), b...)
-				for range 1 + r.IntN(3) {
-					switch i := r.IntN(len(c)); r.IntN(4) {
-					case 0:
-						c[i] = byte(r.Uint32())
-					case 1:
-						c[i] ^= 1 << r.IntN(8)
-					case 2:
-						c = c[:i+1]
-					case 3:
-						c = append(c[:i], append([]byte{byte(r.Uint32())}, c[i:]...)...)
-					}
-				}
-				checkParse(t, c)
-			}
-		}
-	}
-}
-
-func FuzzWideParse(f *testing.F) {
-	for _, b := range samples() {
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) { checkParse(t, b) })
 }
 
 // A directory of any size is pages of whole entries, none too large, none with room for another's first.
