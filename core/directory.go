@@ -121,7 +121,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	case TypeKeepAlive:
 		s := d.named(v)
 		switch {
-		case s == nil || !s.addr.IsValid() || d.rules != nil && (s.addr != from || s.incarnation != v.Incarnation):
+		case !d.knows(s, from):
 			if d.count(Unknown, now) {
 				d.event.Peer = Member{v.name(), from}
 				d.tell()
@@ -176,6 +176,11 @@ func (d *Directory) named(v *View) *slot {
 		}
 	}
 	return &d.slots[i]
+}
+
+// knows reports that a keep-alive is of whoever has the slot.
+func (d *Directory) knows(s *slot, from netip.AddrPort) bool {
+	return s != nil && s.addr.IsValid() && (d.rules == nil || s.addr == from && s.incarnation == d.view.Incarnation)
 }
 
 // place is where the slot of a name that is nobody's is to be.
