@@ -23,7 +23,7 @@ func studied(t *testing.T) *study.Report {
 		"churn":     {{Name: "peers", Values: []string{"10"}}, {Name: "loss", Values: []string{"0%", "5%"}}, {Name: "refresh", Values: []string{"0s"}}, {Name: "churn", Values: []string{"0.3", "1"}}},
 		"sweep":     {{Name: "peers", Values: []string{"8"}}, {Name: "refresh", Values: []string{"0s"}}, {Name: "heartbeat", Values: []string{"250ms", "500ms"}}, {Name: "deadline", Values: []string{"1s", "1.5s", "2s"}}},
 	}
-	grids := study.Presets(1)
+	grids := study.Presets()
 	for i := range grids {
 		grids[i].Config.Repeat = 3
 		if err := grids[i].Vary(axes[grids[i].Name]); err != nil {

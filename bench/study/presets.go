@@ -3,7 +3,6 @@ package study
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"p2plocal/bench/result"
@@ -14,12 +13,12 @@ import (
 
 // Presets are the studies that there are. A newcomer wants them as they are;
 // Vary gives their axes other values.
-func Presets(seed uint64) []Grid {
+func Presets() []Grid {
 	sizes := Axis{"peers", []string{"10", "40", "95"}}
 	healing := Axis{"refresh", []string{"1s", "2s", "5s", "10s"}}
 	return []Grid{
 		{Name: "loss", About: "how often loss removes live peers, and when dead ones are noticed",
-			Config:  config("loss", seed, 30),
+			Config:  config("loss", 30),
 			Axes:    []Axis{sizes, {"refresh", []string{"0s", "5s"}}, {"loss", []string{"0%", "1%", "2%", "5%", "10%", "15%", "20%", "25%", "30%"}}},
 			Columns: []Column{{"loss.removal_rate", "removed/h"}, {"loss.removal_rate_expected", "expected"}, {"loss.overhead", "traffic"}, {"loss.detect.p50", "noticed p50"}, {"loss.detect.max", "max"}, {"loss.unnoticed", "unnoticed"}},
 			Charts: []Chart{
@@ -27,31 +26,31 @@ func Presets(seed uint64) []Grid {
 				{Title: "Survivors that never notice a death", X: "loss", Y: "loss.unnoticed"},
 			}},
 		{Name: "join", About: "how long all views take to be complete where the network loses datagrams",
-			Config:  config("join", seed, 20),
+			Config:  config("join", 20),
 			Axes:    []Axis{sizes, {"refresh", []string{"0s", "1s", "5s"}}, {"loss", []string{"1%", "5%", "10%", "20%"}}},
 			Columns: []Column{{"join.converge", "complete"}, {"join.admit.p50", "admitted p50"}, {"join.admit.max", "max"}},
 			Charts:  []Chart{{Title: "Until all views are complete", X: "loss", Y: "join.converge"}}},
 		{Name: "restart", About: "how long the mesh takes to be whole again once the server is back, knowing nobody",
-			Config: config("restart", seed, 20), Axes: []Axis{sizes, healing},
+			Config: config("restart", 20), Axes: []Axis{sizes, healing},
 			Columns: []Column{{"restart.refresh.whole", "whole"}, {"restart.whole", "without refresh"}, {"restart.stranded", "stranded"}},
 			Charts:  []Chart{{Title: "Until the mesh is whole after a restart", X: "refresh", Y: "restart.refresh.whole"}}},
 		{Name: "partition", About: "how long the mesh takes to be whole again once two halves can hear each other",
-			Config: config("partition", seed, 20), Axes: []Axis{sizes, healing},
+			Config: config("partition", 20), Axes: []Axis{sizes, healing},
 			Columns: []Column{{"partition.refresh.back", "whole"}, {"partition.back", "without refresh"}, {"partition.drop", "dropped"}, {"partition.stale", "stale"}},
 			Charts:  []Chart{{Title: "Until the mesh is whole after a partition", X: "refresh", Y: "partition.refresh.back"}}},
 		{Name: "churn", About: "for what part of the time a view is wrong while peers come and go",
-			Config:  config("churn", seed, 10),
+			Config:  config("churn", 10),
 			Axes:    []Axis{sizes, {"refresh", []string{"0s", "5s"}}, {"loss", []string{"0%", "5%"}}, {"churn", []string{"0.1", "0.3", "1", "3"}}},
 			Columns: []Column{{"churn.disagreement", "wrong views"}, {"churn.converge", "converged"}, {"churn.events", "events"}},
 			Charts:  []Chart{{Title: "Views that are wrong under churn", X: "churn", Y: "churn.disagreement"}}},
-		Sweep(seed),
+		Sweep(),
 	}
 }
 
 // Sweep is the study of which settings of the timing are worth choosing.
-func Sweep(seed uint64) Grid {
+func Sweep() Grid {
 	return Grid{Name: "sweep", About: "which settings of the timing are worth choosing: no other is as good in all that is marked least, and better in one",
-		Config: config("loss", seed, 30),
+		Config: config("loss", 30),
 		Axes: []Axis{{"peers", []string{"40"}}, {"loss", []string{"5%"}}, {"heartbeat", []string{"250ms", "500ms", "1s"}}, {"refresh", []string{"0s", "2s", "5s"}},
 			{"deadline", []string{"1s", "1.5s", "2s", "2.5s", "3s", "4s", "5s"}}},
 		Columns: []Column{{"loss.removal_rate", "removed/h"}, {"loss.removal_rate_expected", "expected"}, {"loss.overhead", "traffic"}, {"loss.detect.mean", "noticed"}, {"loss.unnoticed", "unnoticed"}},
@@ -64,8 +63,8 @@ func Sweep(seed uint64) Grid {
 
 // config measures one scenario on a network that is no worse than loopback. A
 // minute without broadcasts is what most grids want; the axes set the rest.
-func config(name string, seed uint64, runs int) result.Config {
-	c := result.Config{Scenarios: []string{name}, Peers: 40, Seed: seed, Repeat: runs, Isolation: "virtual", Timing: core.DefaultTiming(), Options: scenario.DefaultOptions(),
+func config(name string, runs int) result.Config {
+	c := result.Config{Scenarios: []string{name}, Peers: 40, Seed: 1, Repeat: runs, Isolation: "virtual", Timing: core.DefaultTiming(), Options: scenario.DefaultOptions(),
 		Simulation: &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}}}
 	c.Timing.Broadcast = 0
 	c.Options.Duration = time.Minute
@@ -91,16 +90,4 @@ func (g *Grid) Vary(axes []Axis) error {
 		}
 	}
 	return g.validate()
-}
-
-// Custom is a study of any scenario: a mesh of 40 unless an axis says otherwise.
-func Custom(name string, metrics []string) (Grid, error) {
-	g := Grid{Name: name, About: "scenario " + name, Config: config(name, 1, 20)}
-	for _, m := range metrics {
-		if d, field, ok := scenario.Definitions.Define(m); !ok || !strings.HasPrefix(m, name+".") || d.Dist && field == "" {
-			return g, fmt.Errorf("%q is no figure of %s, want one such as crash.detect.p50", m, name)
-		}
-		g.Columns = append(g.Columns, Column{m, strings.TrimPrefix(m, name+".")})
-	}
-	return g, nil
 }

@@ -50,7 +50,7 @@ func TestParseAxis(t *testing.T) {
 // small is a preset with fewer values and runs.
 func small(t *testing.T, name string, axes ...string) Grid {
 	t.Helper()
-	grids := Presets(1)
+	grids := Presets()
 	g := grids[slices.IndexFunc(grids, func(g Grid) bool { return g.Name == name })]
 	var parsed []Axis
 	for _, text := range axes {
@@ -89,7 +89,7 @@ func mean(t *testing.T, c Cell, metric string) float64 {
 // Every preset can be run, and shows metrics that its scenario has.
 func TestPresets(t *testing.T) {
 	t.Parallel()
-	for _, g := range Presets(1) {
+	for _, g := range Presets() {
 		if err := g.validate(); err != nil {
 			t.Errorf("%s: %v", g.Name, err)
 		}
@@ -169,7 +169,7 @@ func TestGridErrors(t *testing.T) {
 		"two axes peers":       {"peers=1", "peers=2"},
 		"more than 1000 cells": {"heartbeat=1s..2s/2ms", "reap=1s..2s/2ms"},
 	} {
-		g := Sweep(1)
+		g := Sweep()
 		var parsed []Axis
 		for _, text := range axes {
 			a, err := ParseAxis(text)

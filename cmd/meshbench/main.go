@@ -77,7 +77,7 @@ func (c *call) shaping() []string {
 	args := append(strings.Fields(c.fs.Name())[1:], c.others...)
 	c.fs.Visit(func(f *flag.Flag) {
 		switch {
-		case slices.Contains([]string{"json", "report", "quiet", "ascii", "trace", "workers"}, f.Name):
+		case slices.Contains([]string{"json", "report", "quiet", "ascii", "trace"}, f.Name):
 		case f.Value.String() == "true":
 			args = append(args, "-"+f.Name)
 		default:

@@ -17,8 +17,7 @@ import (
 	"p2plocal/reports"
 )
 
-const studyIntro = `usage: meshbench study [AXIS=VALUES ...] [flags]
-       meshbench study -scenario NAME -show METRIC,METRIC AXIS=VALUES ... [flags]
+const studyIntro = `usage: meshbench study [STUDY ...] [AXIS=VALUES ...] [flags]
 
 A study runs a simulated scenario in all combinations of its axes' values, many
 times each, and sums up what that comes to. There are these studies:
@@ -37,7 +36,7 @@ dead one is noticed, and traffic.
 // studyUsage lists the studies.
 func studyUsage() string {
 	text := studyIntro
-	for _, g := range study.Presets(1) {
+	for _, g := range study.Presets() {
 		text += fmt.Sprintf("  %-9s  %s\n", g.Name, g.About)
 	}
 	return text + axesUsage()
@@ -52,110 +51,73 @@ func axesUsage() string {
 	return text + "\nExit codes: 0 done, 1 failure, 2 usage, 130 interrupted (what was finished is\nwritten).\n"
 }
 
-// grids is what study and sweep have in common.
-type grids struct {
-	seed          uint64
-	runs, workers int
-	out           printing.Output
-}
-
-func gridFlags(fs *flag.FlagSet) *grids {
-	g := new(grids)
-	g.out.Register(fs, false)
-	fs.Uint64Var(&g.seed, "seed", 1, "`seed` of every random choice; run r of a combination takes seed+r")
-	fs.IntVar(&g.runs, "repeat", 0, "`runs` of each combination; 0: as many as the study takes")
-	fs.IntVar(&g.workers, "workers", runtime.GOMAXPROCS(0), "combinations that run at once")
-	return g
-}
-
 // runStudy is "meshbench study".
 func runStudy(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	g := gridFlags(fs)
-	only := fs.String("only", "", "`studies` to do, with commas between them (default all)")
-	scenario := fs.String("scenario", "", "study this `scenario` instead")
-	show := fs.String("show", "", "`metrics` of the scenario to show, with commas between them; meshbench metrics lists them")
-	return func(ctx context.Context, c *call) error {
-		switch {
-		case (*scenario == "") != (*show == ""):
-			return cli.Usagef("-scenario and -show belong together: what to run, and what to show of it")
-		case *scenario != "" && *only != "":
-			return cli.Usagef("-scenario and -only exclude each other: a study of your own, or one that there is")
-		case *scenario != "":
-			custom, err := study.Custom(*scenario, strings.Split(*show, ","))
-			if err != nil {
-				return cli.UsageError{Err: err}
-			}
-			return g.run(ctx, c, custom)
-		}
-		presets := study.Presets(1)
-		if *only == "" {
-			return g.run(ctx, c, presets...)
-		}
-		var names []string
-		for _, p := range presets {
-			names = append(names, p.Name)
-		}
-		var wanted []study.Grid
-		for name := range strings.SplitSeq(*only, ",") {
-			i := slices.Index(names, name)
-			if i < 0 {
-				return cli.Usagef("%q is no study, want some of %s", name, strings.Join(names, ", "))
-			}
-			wanted = append(wanted, presets[i])
-		}
-		return g.run(ctx, c, wanted...)
-	}
+	return runGrids(fs, nil, study.Presets())
 }
 
 // runSweep is "meshbench sweep".
 func runSweep(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	g := gridFlags(fs)
-	return func(ctx context.Context, c *call) error { return g.run(ctx, c, study.Sweep(g.seed)) }
+	return runGrids(fs, []study.Grid{study.Sweep()}, nil)
 }
 
-// run does the studies with the axes given, and writes what came of them.
-func (g *grids) run(ctx context.Context, c *call, studies ...study.Grid) error {
-	var axes []study.Axis
-	for _, text := range c.others {
-		a, err := study.ParseAxis(text)
+// runGrids does the given studies, and those of the others that an argument names,
+// all if none does, with the axes that further arguments are.
+func runGrids(fs *flag.FlagSet, studies, named []study.Grid) func(context.Context, *call) error {
+	var out printing.Output
+	out.Register(fs, false)
+	seed := fs.Uint64("seed", 1, "`seed` of every random choice; run r of a combination takes seed+r")
+	runs := fs.Int("repeat", 0, "`runs` of each combination; 0: as many as the study takes")
+	return func(ctx context.Context, c *call) error {
+		var axes []study.Axis
+		for _, text := range c.others {
+			if i := slices.IndexFunc(named, func(g study.Grid) bool { return g.Name == text }); i >= 0 {
+				studies, named = append(studies, named[i]), slices.Delete(named, i, i+1)
+				continue
+			}
+			if !strings.Contains(text, "=") {
+				return cli.Usagef("%q is neither a study nor an axis such as peers=10,40", text)
+			}
+			a, err := study.ParseAxis(text)
+			if err != nil {
+				return cli.UsageError{Err: err}
+			}
+			axes = append(axes, a)
+		}
+		if len(studies) == 0 {
+			studies = named
+		}
+		for i := range studies {
+			s := &studies[i]
+			if s.Config.Seed = *seed; *runs != 0 {
+				s.Config.Repeat = *runs
+			}
+			if err := s.Vary(axes); err != nil {
+				return cli.UsageError{Err: err}
+			}
+		}
+		if err := out.Open(); err != nil {
+			return err
+		}
+		start := time.Now()
+		var finished, all atomic.Uint64
+		_, stop := printing.Watch(ctx, c.stderr, out.Quiet, func(int) string {
+			return printing.Done(start, "combinations", finished.Load(), all.Load())
+		})
+		report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), runtime.GOMAXPROCS(0), func(done, of int) {
+			finished.Store(uint64(done))
+			all.Store(uint64(of))
+		})
+		stop()
 		if err != nil {
-			return cli.UsageError{Err: err}
+			return err
 		}
-		axes = append(axes, a)
-	}
-	for i := range studies {
-		s := &studies[i]
-		if s.Config.Seed = g.seed; g.runs != 0 {
-			s.Config.Repeat = g.runs
+		if err := out.Write(c.stdout, reports.Study(report)); err != nil {
+			return err
 		}
-		if err := s.Vary(axes); err != nil {
-			return cli.UsageError{Err: err}
+		if report.Interrupted {
+			return cli.Interrupted
 		}
+		return nil
 	}
-	if g.workers < 1 || g.workers > 1024 {
-		return cli.Usagef("-workers %d, want 1 to 1024", g.workers)
-	}
-	if err := g.out.Open(); err != nil {
-		return err
-	}
-	start := time.Now()
-	var finished, all atomic.Int64
-	_, stop := printing.Watch(ctx, c.stderr, g.out.Quiet, func(int) string {
-		return printing.Done(start, "combinations", uint64(finished.Load()), uint64(all.Load()))
-	})
-	report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), g.workers, func(done, of int) {
-		finished.Store(int64(done))
-		all.Store(int64(of))
-	})
-	stop()
-	if err != nil {
-		return err
-	}
-	if err := g.out.Write(c.stdout, reports.Study(report)); err != nil {
-		return err
-	}
-	if report.Interrupted {
-		return cli.Interrupted
-	}
-	return nil
 }

@@ -20,9 +20,8 @@ func TestStudy(t *testing.T) {
 		code int
 		want string // in stdout, or for a failure in stderr
 	}{
-		{"study -only loss peers=5 -repeat 2 refresh=0s loss=0,30%", 0, "30 %"},
-		{"study -only restart,churn peers=5,10 -repeat 1 loss=0 churn=1 refresh=1s", 0, "stranded"},
-		{"study -scenario crash -show crash.detect.p50,crash.converge -repeat 2 peers=4 deadline=1s,2s", 0, "detect.p50"},
+		{"study loss peers=5 -repeat 2 refresh=0s loss=0,30%", 0, "30 %"},
+		{"study restart churn peers=5,10 -repeat 1 loss=0 churn=1 refresh=1s", 0, "stranded"},
 		{"sweep deadline=1s..2s/500ms -repeat 2 refresh=0s,5s peers=4 loss=10%", 0, "which settings of the timing are worth choosing"},
 		{"help sweep", 0, "Pareto"},
 		{"study -h", 0, "churn"},
@@ -30,19 +29,17 @@ func TestStudy(t *testing.T) {
 		{"study peers=5,x", 2, `"x" makes no sense, want size of the mesh`},
 		{"study -repeat -1", 2, "repeat -1"},
 		{"study deadline=0s", 2, "deadline interval is 0"},
-		{"study -only fog", 2, `"fog" is no study`},
-		{"study -scenario crash", 2, "-scenario and -show belong together"},
-		{"study -scenario crash -show crash.fog", 2, `"crash.fog" is no figure of crash`},
-		{"study -scenario crash -show crash.detect", 2, `"crash.detect" is no figure of crash`},
+		{"study fog", 2, `"fog" is neither a study nor an axis`},
+		{"sweep loss", 2, `"loss" is neither a study nor an axis`},
+		{"study loss loss", 2, `"loss" is neither a study`},
 		{"study loss=200%", 2, "impairment loss of 2"},
 		{"study -report x.pdf", 2, "x.pdf"},
 		{"study -report x.xml", 2, "want one that ends in"},
-		{"study -only restart peers=2 refresh=1s -repeat 1 -report /nosuch/x.html", 2, "/nosuch/x.html"},
-		{"study x", 2, `axis "x", want NAME=VALUES`},
-		{"study -workers 0", 2, "-workers 0"},
+		{"study restart peers=2 refresh=1s -repeat 1 -report /nosuch/x.html", 2, "/nosuch/x.html"},
+		{"study x=1", 2, `axis "x=1", want NAME=VALUES`},
 		{"sweep fog=1s", 2, "want NAME=VALUES"},
 		{"sweep deadline=1s deadline=2s", 2, "two axes deadline"},
-		{"sweep deadline=1s -only heal", 2, "flag provided but not defined: -only"},
+		{"sweep deadline=1s -workers 2", 2, "flag provided but not defined: -workers"},
 	} {
 		expect(t, test.args, test.code, test.want)
 	}
@@ -66,7 +63,7 @@ func TestStudyInterrupted(t *testing.T) {
 func TestStudyArgs(t *testing.T) {
 	var stdout bytes.Buffer
 	file := filepath.Join(t.TempDir(), "x.json")
-	args := strings.Fields("sweep deadline=1s,2s heartbeat=500ms -repeat 1 loss=10% peers=4 refresh=0s -seed 5 -workers 1 -json " + file)
+	args := strings.Fields("sweep deadline=1s,2s heartbeat=500ms -repeat 1 loss=10% peers=4 refresh=0s -seed 5 -json " + file)
 	if err := run(context.Background(), args, &stdout, io.Discard); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"p2plocal/bench/faults"
 	"p2plocal/bench/mesh"
@@ -22,7 +21,7 @@ import (
 	"p2plocal/core/simnet"
 )
 
-const swarmIntro = `usage: meshbench swarm [-seeds FIRST..LAST] [-workers N]
+const swarmIntro = `usage: meshbench swarm [-seeds FIRST..LAST]
        meshbench swarm -seed N [-trace] [-until T]
        meshbench swarm -faults FILE [-trace] [-until T]
 
@@ -54,19 +53,16 @@ type swarmRun struct {
 	*call
 	cli.Common
 	text   io.Writer // stdout, or nothing
-	result swarmResult
-}
-
-// swarmResult is what -json writes.
-type swarmResult struct {
-	Tool        result.Tool          `json:"tool"`
-	Seeds       uint64               `json:"seeds"` // that were run to their end
-	Of          uint64               `json:"of"`
-	Interrupted bool                 `json:"interrupted"`
-	Virtual     float64              `json:"virtual_seconds"`
-	Taken       uint64               `json:"datagrams_taken"`
-	Gaps        map[swarm.Gap]uint64 `json:"gaps"`
-	Findings    []swarmFinding       `json:"findings"`
+	result struct {  // what -json writes
+		Tool        result.Tool          `json:"tool"`
+		Seeds       uint64               `json:"seeds"` // that were run to their end
+		Of          uint64               `json:"of"`
+		Interrupted bool                 `json:"interrupted"`
+		Virtual     float64              `json:"virtual_seconds"`
+		Taken       uint64               `json:"datagrams_taken"`
+		Gaps        map[swarm.Gap]uint64 `json:"gaps"`
+		Findings    []swarmFinding       `json:"findings"`
+	}
 }
 
 type swarmFinding struct {
@@ -85,9 +81,9 @@ func (r *swarmRun) found(s faults.Script, f *swarm.Finding) {
 
 // runSwarm is "meshbench swarm".
 func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	r := swarmRun{result: swarmResult{Findings: []swarmFinding{}, Gaps: map[swarm.Gap]uint64{}}}
+	r := new(swarmRun)
+	r.result.Findings, r.result.Gaps = []swarmFinding{}, map[swarm.Gap]uint64{}
 	seeds := fs.String("seeds", "1..2000", "the `range` of seeds to run, each with faults of its own")
-	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "seeds that run at once")
 	seed := fs.Uint64("seed", 0, "run this one seed")
 	file := fs.String("faults", "", "run the script in `FILE`")
 	trace := fs.Bool("trace", false, "print the event log of the one run")
@@ -98,12 +94,10 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 		switch {
 		case c.given["seed"] && c.given["faults"]:
 			return cli.Usagef("-seed and -faults exclude each other: a script names its seed")
-		case one && (c.given["seeds"] || c.given["workers"]):
-			return cli.Usagef("-seeds and -workers are for many runs, -seed and -faults for one")
+		case one && c.given["seeds"]:
+			return cli.Usagef("-seeds is for many runs, -seed and -faults for one")
 		case !one && (c.given["trace"] || c.given["until"]):
 			return cli.Usagef("-trace and -until want -seed or -faults")
-		case *workers < 1 || *workers > 1024:
-			return cli.Usagef("-workers %d, want 1 to 1024", *workers)
 		case *trace && r.JSON == "-":
 			return cli.Usagef("-trace and -json - both want standard output")
 		}
@@ -128,7 +122,7 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 			if e != nil {
 				return e
 			}
-			err = r.manySeeds(ctx, first, last, *workers)
+			err = r.manySeeds(ctx, first, last)
 		}
 		err = cli.Join(r.Write(c.stdout, files, func(io.Writer) error { return nil }, r.result), err) // its text is there
 		switch {
@@ -186,7 +180,7 @@ func (r *swarmRun) oneSeed(ctx context.Context, s faults.Script, until time.Dura
 	case came.Interrupted:
 		verdict = "interrupted; until then every invariant held"
 	case !came.Ended:
-		verdict = fmt.Sprintf("every invariant held but heal and gap, which are not checked before %v", swarm.Healed(s))
+		verdict = fmt.Sprintf("every invariant held but heal and gap,\nwhich are not checked before %v", swarm.Healed(s))
 	}
 	n := came.Stats
 	r.result.Of, r.result.Interrupted, r.result.Virtual, r.result.Taken = 1, came.Interrupted, came.Virtual.Seconds(), n.Taken
@@ -196,45 +190,13 @@ func (r *swarmRun) oneSeed(ctx context.Context, s faults.Script, until time.Dura
 	for gap, peers := range came.Gaps {
 		r.result.Gaps[gap] = uint64(peers)
 	}
-	return say(r.text, fmt.Sprintf("seed %d, %s, %v of virtual time: %s", s.Seed, result.Plural(uint64(s.Peers), "peer"), came.Virtual, verdict),
-		fmt.Sprintf("datagrams: %d sent, %d taken, %d lost, %d cut, %d duplicated, %d overflowed, %d unreachable",
-			n.Sent, n.Taken, n.Lost, n.Cut, n.Duplicated, n.Overflowed, n.Unreachable))
-}
-
-// say writes lines, on a terminal broken between words where they are too long for it.
-func say(w io.Writer, lines ...string) error {
-	if width := printing.Options(w, false, false).Width; width > 0 {
-		for i, line := range lines {
-			lines[i] = fold(line, width)
-		}
-	}
-	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
+	_, err := fmt.Fprintf(r.text, "seed %d, %s, %v of virtual time: %s\n%s: %d taken, %d lost, %d cut,\n%d duplicated, %d overflowed, %d unreachable\n", s.Seed, result.Plural(uint64(s.Peers), "peer"), came.Virtual, verdict,
+		result.Plural(n.Sent, "datagram"), n.Taken, n.Lost, n.Cut, n.Duplicated, n.Overflowed, n.Unreachable)
 	return err
 }
 
-// fold breaks a line between words, and indents what follows.
-func fold(line string, width int) string {
-	var b strings.Builder
-	column := 0
-	for word := range strings.FieldsSeq(line) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case column == 0:
-		case column+1+n > width:
-			b.WriteString("\n  ")
-			column = 2
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += n
-	}
-	return b.String()
-}
-
 // manySeeds runs seed after seed.
-func (r *swarmRun) manySeeds(ctx context.Context, first, last uint64, workers int) error {
+func (r *swarmRun) manySeeds(ctx context.Context, first, last uint64) error {
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx) // what cannot be written ends it, too
 	defer cancel()
@@ -243,23 +205,10 @@ func (r *swarmRun) manySeeds(ctx context.Context, first, last uint64, workers in
 	aside, stop := printing.Watch(ctx, r.stderr, r.Quiet, func(int) string {
 		return printing.Done(start, fmt.Sprintf("seeds, %s", result.Plural(findings.Load(), "finding")), seeds.Load(), all)
 	})
-	progress := func(t *swarm.Tally) string {
-		return fmt.Sprintf("%s of %s, %s", result.Grouped(float64(t.Seeds)), result.Plural(all, "seed"), result.Plural(t.Findings, "finding"))
-	}
-	speed := func(t *swarm.Tally) string {
-		took := time.Since(start)
-		return fmt.Sprintf("%.1f virtual hours in %v (%.0f x real time)", t.Virtual.Hours(), took.Round(100*time.Millisecond), t.Virtual.Seconds()/took.Seconds())
-	}
-	_, terminal := printing.Terminal(r.stderr)
-	next := start.Add(time.Minute)
 	var failed error
-	t := swarm.Swarm(ctx, first, last, workers, swarm.Core, func(t *swarm.Tally, s faults.Script, f *swarm.Finding) {
+	t := swarm.Swarm(ctx, first, last, runtime.GOMAXPROCS(0), swarm.Core, func(t *swarm.Tally, s faults.Script, f *swarm.Finding) {
 		seeds.Store(t.Seeds)
 		findings.Store(t.Findings)
-		if now := time.Now(); !terminal && !r.Quiet && now.After(next) {
-			say(r.stderr, progress(t)+", "+speed(t))
-			next = now.Add(time.Minute)
-		}
 		if f == nil {
 			return
 		}
@@ -273,9 +222,8 @@ func (r *swarmRun) manySeeds(ctx context.Context, first, last uint64, workers in
 		}
 		r.found(small, f)
 		aside(func() {
-			failed = say(r.text, fmt.Sprintf("seed %d: %s", s.Seed, cli.Printable(f.String())))
-			fmt.Fprintf(r.text, "replay: meshbench swarm -seed %d -trace -until %v\n%s, for meshbench swarm -faults FILE:\n%s\n",
-				s.Seed, f.At, how, r.result.Findings[len(r.result.Findings)-1].Script)
+			_, failed = fmt.Fprintf(r.text, "seed %d: %s\nreplay: meshbench swarm -seed %d -trace -until %v\n%s, for meshbench swarm -faults FILE:\n%s\n",
+				s.Seed, cli.Printable(f.String()), s.Seed, f.At, how, r.result.Findings[len(r.result.Findings)-1].Script)
 		})
 		if failed != nil {
 			cancel()
@@ -287,17 +235,19 @@ func (r *swarmRun) manySeeds(ctx context.Context, first, last uint64, workers in
 	if failed != nil {
 		return failed
 	}
-	var gaps []string
-	for _, gap := range swarm.Gaps {
-		gaps = append(gaps, fmt.Sprintf("%d %s", t.Gaps[gap], gap))
-	}
-	lines := []string{progress(&t), fmt.Sprintf("%s, %s taken", speed(&t), result.Plural(t.Taken, "datagram")),
-		"peers left with a known gap: " + strings.Join(gaps, ", ")}
+	took := time.Since(start)
+	line := fmt.Sprintf("%s of %s, %s", result.Grouped(float64(t.Seeds)), result.Plural(all, "seed"), result.Plural(t.Findings, "finding"))
 	if r.result.Interrupted {
-		lines[0] += ", interrupted"
+		line += ", interrupted"
+	}
+	line += fmt.Sprintf("\n%.1f virtual hours in %v (%s x real time)\n%s taken\npeers left with a known gap: ", t.Virtual.Hours(), took.Round(100*time.Millisecond),
+		result.Grouped(t.Virtual.Seconds()/took.Seconds()), result.Plural(t.Taken, "datagram"))
+	for i, gap := range swarm.Gaps {
+		line += fmt.Sprintf("%s%d %s", []string{"", ", "}[min(i, 1)], t.Gaps[gap], gap)
 	}
 	for _, c := range t.Cut {
-		lines = append(lines, fmt.Sprintf("seed %d was under way, at %v of virtual time", c.Seed, c.Virtual))
+		line += fmt.Sprintf("\nseed %d was under way, at %v of virtual time", c.Seed, c.Virtual)
 	}
-	return say(r.text, lines...)
+	_, err := fmt.Fprintln(r.text, line)
+	return err
 }

@@ -22,7 +22,7 @@ func TestSwarm(t *testing.T) {
 	}{
 		{"-seeds 1..20", 0, "20 of 20 seeds, 0 findings\n0.3 virtual hours in "},
 		{"-seed 7", 0, "seed 7, 86 peers, 1m0s of virtual time: every invariant held"},
-		{"-seed 7 -until 48s", 0, "every invariant held but heal and gap, which are not checked before 49s"},
+		{"-seed 7 -until 48s", 0, "every invariant held but heal and gap,\nwhich are not checked before 49s"},
 		{"-seed 7 -trace -until 1ms", 0, "0.000000000 launched 3000"},
 		{"-faults " + scripts + "partition.faults", 0, "every invariant held"},
 		{"-h", 0, "early-removal"},
@@ -35,7 +35,6 @@ func TestSwarm(t *testing.T) {
 		{"-seed 7 -trace -json -", 2, "both want standard output"},
 		{"-seed 7 -json -", 0, "{\n"},
 		{"-seeds 1..2 -json -", 0, `"seeds": 2,`},
-		{"-workers 0", 2, "-workers 0"},
 		{"-seed 1 -faults x", 2, "exclude each other"},
 		{"x", 2, `not "x"`},
 		{"-faults nosuch", 1, "nosuch"},
@@ -73,7 +72,7 @@ func TestInterruptedSeed(t *testing.T) {
 	if err := os.WriteFile(file, []byte("peers 95\nduration 1h\ncalm 1h\n0s-1h link * * duplicate=0.5 jitter=1s\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"-seeds 0..18446744073709551614 -workers 2", "-trace -faults " + file} {
+	for _, args := range []string{"-seeds 0..18446744073709551614", "-trace -faults " + file} {
 		ctx, cancel := context.WithCancel(context.Background())
 		var stdout interrupter
 		stdout.f, stdout.after = cancel, 1<<16
@@ -99,22 +98,4 @@ func (w *interrupter) Write(b []byte) (int, error) {
 		w.f()
 	}
 	return w.Buffer.Write(b)
-}
-
-func TestFold(t *testing.T) {
-	for _, test := range []struct {
-		line  string
-		width int
-		want  string
-	}{
-		{"a bc def", 80, "a bc def"},
-		{"a bc def", 8, "a bc def"},
-		{"a bc def", 7, "a bc\n  def"},
-		{"abcdefgh i", 4, "abcdefgh\n  i"},
-		{"", 4, ""},
-	} {
-		if got := fold(test.line, test.width); got != test.want {
-			t.Errorf("%q in %d: %q, want %q", test.line, test.width, got, test.want)
-		}
-	}
 }
