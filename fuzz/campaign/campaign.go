@@ -72,6 +72,7 @@ type campaign struct {
 	plan     *plan
 	start    time.Time
 	result   Result
+	judged   bool            // a target has shown that it has taken something
 	culprit  map[string]bool // the looks of datagrams that have been found alone: not sent again
 	peer     wire.Entry      // the peer under attack
 	learned  bool            // how the peer shows that it has understood:
@@ -228,6 +229,8 @@ func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err er
 		return t, err
 	}
 	t.joining = false
+	_, t.firstDrops, _ = t.Host.Backlog(t.address)
+	t.drops = t.firstDrops
 	if u, ok := t.process.(user); ok {
 		t.usage = u.Usage()
 	}

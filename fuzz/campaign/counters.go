@@ -142,7 +142,7 @@ func (a *audit) read() (b targetCounters, err error) {
 		return b, fmt.Errorf("-metrics %s is not p2p's /debug/vars: %v", a.url, err)
 	}
 	if b.P2P.KernelDrops == nil {
-		if n, told := target.Drops(a.target); told {
+		if _, n, told := target.Backlog(a.target); told {
 			b.P2P.KernelDrops = &n
 		}
 	}

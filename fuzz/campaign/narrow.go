@@ -39,7 +39,16 @@ func (l *list) done(*trial) bool { return l.given }
 func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 	deadline := time.Now().Add(c.Narrow)
 	flood := len(s.shots) > 0 && c.plan.flooding(s.shots[0].Case)
+	var once func(shots []hostile.Shot) (fails, void bool)
 	fails := func(shots []hostile.Shot) bool {
+		for range mostTries {
+			if yes, void := once(shots); yes || !void {
+				return yes
+			}
+		}
+		return false
+	}
+	once = func(shots []hostile.Shot) (fails, void bool) {
 		limit := time.Now().Add(s.hold + endTime)
 		if n := len(shots); n > 0 {
 			limit = limit.Add(shots[n-1].At)
@@ -52,17 +61,17 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 			if t != nil {
 				t.end()
 			}
-			return false
+			return false, false
 		}
 		t.plain, t.wants = true, s
 		c.result.Restarts++
 		got, _ := t.run(&list{shots: shots, hold: s.hold, flood: flood})
 		t.end()
 		if got == nil || got.kind != s.kind {
-			return false
+			return false, !t.missed.IsZero()
 		}
 		f.What = got.why
-		return true
+		return true, false
 	}
 	if f.Shots = s.shots; !fails(f.Shots) {
 		if f.Shots = s.more; len(s.more) <= len(s.shots) || !fails(f.Shots) {

@@ -18,14 +18,15 @@ import (
 type batch struct {
 	mode, what string
 	shots      []hostile.Shot
-	skipped    int           // shots that there is no source for
-	hold       time.Duration // on the clock, after which it has had its consequences
-	quiet      time.Duration // from its start, in which nobody else speaks
+	build      func() []hostile.Shot // makes them when their turn has come; nil: they are there
+	skipped    int                   // shots that there is no source for
+	hold       time.Duration         // on the clock, after which it has had its consequences
+	quiet      time.Duration         // from its start, in which nobody else speaks
 	flood      bool
 	linger     bool        // a peer is to broadcast before it is asked
 	names      []wire.Name // of the pool, that nobody may have
 	last       bool        // it wants all names, so it waits until nobody else does
-	tries      int         // that came to nothing
+	tries      int         // that nothing could be said of
 }
 
 // source gives a trial its batches.
@@ -67,6 +68,7 @@ const (
 	serverBatch = 8      // a server's cases of one datagram
 	peerBatch   = 32     // a peer's
 	randomBatch = 24     // datagrams of the random modes
+	mostTries   = 2      // that a batch is repeated after
 	leadCase    = "lead" // of what brings a silent member in
 	tokenSize   = 15
 )
@@ -118,7 +120,7 @@ func (p *plan) environment(d *dealer, n int) hostile.Env {
 // restarted forgets who may be in the directory.
 func (p *plan) restarted() { p.free = map[wire.Name]time.Duration{} }
 
-// again sends batches of the catalogue again that a finding has cut short, without its shots.
+// again sends batches again that a finding has cut short, without its shots.
 func (p *plan) again(open []*openBatch, without []hostile.Shot) {
 	if p.c.command() == "" {
 		return
@@ -128,10 +130,19 @@ func (p *plan) again(open []*openBatch, without []hostile.Shot) {
 		b.shots = slices.DeleteFunc(slices.Clone(b.shots), func(s hostile.Shot) bool {
 			return s.Case != leadCase && slices.ContainsFunc(without, func(w hostile.Shot) bool { return w.Case == s.Case })
 		})
-		hasCulprit := len(b.shots) < len(o.shots)
-		if b.tries++; b.mode == "catalogue" && len(casesOf(b.shots)) > 0 && (hasCulprit || b.tries < 2) {
-			p.cases = append(p.cases, b)
+		if len(b.shots) < len(o.shots) {
+			b.tries = 0
 		}
+		if b.tries == 0 && len(casesOf(b.shots)) > 0 {
+			p.repeat(b)
+		}
+	}
+}
+
+// repeat sends a batch of the catalogue once more, that nothing could be said of.
+func (p *plan) repeat(b batch) {
+	if b.tries++; b.mode == "catalogue" && b.tries <= mostTries {
+		p.cases = append(p.cases, b)
 	}
 }
 
@@ -176,6 +187,10 @@ func (p *plan) nextCase(t *trial) (b batch, ok bool) {
 	}
 	b = p.cases[i]
 	p.cases = slices.Delete(p.cases, i, i+1)
+	if b.build != nil {
+		b.shots, b.build = b.build(), nil
+		p.sendable(&b)
+	}
 	for _, s := range b.shots {
 		if m, err := wire.Parse(s.Datagram); err == nil && (m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive) && slices.Contains(p.c.names.pool, m.Entry.Name) {
 			p.free[m.Entry.Name] = max(p.free[m.Entry.Name], t.clock+s.At+leaseTime)
@@ -191,7 +206,13 @@ func (p *plan) done(*trial) bool {
 
 // missing says what was not begun.
 func (p *plan) missing() (all []string) {
-	switch n := len(p.cases); {
+	n := 0
+	for _, b := range p.cases {
+		if b.tries == 0 {
+			n++
+		}
+	}
+	switch {
 	case n > 0 && n == p.listed:
 		all = append(all, "mode catalogue")
 	case n > p.listed/2 && p.c.Count == 0:
@@ -335,7 +356,8 @@ func (p *plan) serverCases(cases []hostile.Case) {
 // separate are cases, each with names of its own.
 func (p *plan) separate(cases []hostile.Case, some ...int) batch {
 	b := batch{what: p.what(cases[some[0]].Name)}
-	for _, i := range some {
+	envs := make([]hostile.Env, len(some))
+	for k, i := range some {
 		n := min(3, len(cases[i].Steps)) // names that a case uses, of four or more that it is given
 		d := dealer{names: p.pool.names, next: p.pool.next}
 		e := p.environment(&d, 4)
@@ -344,7 +366,7 @@ func (p *plan) separate(cases []hostile.Case, some ...int) batch {
 			n = len(d.names)
 			others := slices.Concat(p.silent.names, p.c.names.loose)
 			e.Spare = append(p.environment(&d, n).Spare, p.environment(&dealer{names: others}, len(others)).Spare...)
-		case len(e.Cases(hostile.Server)[i].Steps) < entire: // it does something for each of them
+		case entire >= looseNames && len(e.Case(hostile.Server, i).Steps) < entire: // it does something for each of them
 			n = 8
 			e = p.environment(&d, n)
 		}
@@ -354,7 +376,13 @@ func (p *plan) separate(cases []hostile.Case, some ...int) batch {
 				b.names = append(b.names, x.Name)
 			}
 		}
-		b.shots = append(b.shots, shots(e.Cases(hostile.Server)[i])...)
+		envs[k] = e
+	}
+	b.build = func() (all []hostile.Shot) {
+		for k, i := range some {
+			all = append(all, shots(envs[k].Case(hostile.Server, i))...)
+		}
+		return all
 	}
 	return b
 }
@@ -369,16 +397,19 @@ func lead(e wire.Entry) []hostile.Shot {
 // it were.
 func (p *plan) sleeper(cases []hostile.Case, i int) batch {
 	silent := p.environment(&p.silent, 1).Spare[0]
-	b := batch{what: "srv/silent", hold: ghostTime, shots: lead(silent), names: []wire.Name{silent.Name}}
+	b := batch{what: "srv/silent", hold: ghostTime, names: []wire.Name{silent.Name}}
 	env := p.environment(&dealer{names: p.pool.names}, 4)
 	env.Members = []wire.Entry{silent, env.Members[1]}
 	if cases[i].Steps[0].Fate == core.Malformed { // no part of it counts
 		env.Spare[0] = silent
 	}
-	s := shots(env.Cases(hostile.Server)[i])[0]
-	for range 3 {
-		s.At += 700 * time.Millisecond
-		b.shots = append(b.shots, s)
+	b.build = func() []hostile.Shot {
+		all, s := lead(silent), shots(env.Case(hostile.Server, i))[0]
+		for range 3 {
+			s.At += 700 * time.Millisecond
+			all = append(all, s)
+		}
+		return all
 	}
 	return b
 }

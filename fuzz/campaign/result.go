@@ -65,17 +65,20 @@ func (f *Finding) count() {
 	}
 }
 
-// sameCause says that two findings have the same effect, and the datagrams that they were
-// narrowed down to the same types, or those of one datagram the same length. One that
-// could not be narrowed down so far holds the type of the other's single datagram.
+// sameCause says that two findings have the same effect, and that what they were narrowed down
+// to is of the same types, or of one datagram of the same length each. Where it is several
+// datagrams, some of them may have nothing to do with it: all types of one among the other's will do.
 func (f *Finding) sameCause(g *Finding) bool {
 	if f.Kind != g.Kind || f.Kind == Died && ending(f.What) != ending(g.What) {
 		return false
 	}
-	if f.Count == 1 && g.Count > 1 && slices.Contains(g.types(), f.types()[0]) {
-		return true
+	if f.Count == 1 && g.Count == 1 {
+		return slices.Equal(f.types(), g.types()) || f.Bytes == g.Bytes
 	}
-	return slices.Equal(f.types(), g.types()) || f.Count == 1 && g.Count == 1 && f.Bytes == g.Bytes
+	among := func(some, all []core.Type) bool {
+		return !slices.ContainsFunc(some, func(t core.Type) bool { return !slices.Contains(all, t) })
+	}
+	return among(f.types(), g.types()) || among(g.types(), f.types())
 }
 
 // ending is how a process ended, without what it said.

@@ -19,7 +19,7 @@ import (
 type serverJudge struct {
 	*trial
 	newcomersOnly bool
-	asker         *endpoint     // of the question
+	askAgain      time.Duration // after which a question that waits is asked by one more
 	fresh         *endpoint     // a newcomer that waits to be let in
 	freshAt       time.Duration // when it was born
 	lastFresh     time.Duration // when one was let in
@@ -76,9 +76,9 @@ func (s *serverJudge) join() error {
 	for _, p := range s.members {
 		p.asked = 0
 	}
-	first.waits, first.asked = true, 1
+	first.same, first.asked = false, 1
 	s.toServer(first, hostile.BirthOf(first.entry))
-	s.newcomersOnly = !s.await(s.ProbeTimeout, func() bool { return !first.waits })
+	s.newcomersOnly = !s.await(s.ProbeTimeout, func() bool { return first.same })
 	s.await(2*step, func() bool { return s.repeats > 0 })
 	if s.repeats > 0 {
 		s.newcomersOnly = true
@@ -89,24 +89,33 @@ func (s *serverJudge) join() error {
 
 func (s *serverJudge) ready() bool { return true }
 
+// ask has a member repeat its birth, and another one when that is not answered soon: a server
+// may tell it of a newcomer at once with the answer, which then is none.
 func (s *serverJudge) ask() bool {
-	if s.asking || s.newcomersOnly {
-		return (s.asking || s.fresh == nil) && (s.clock-s.askedAt > s.ProbeTimeout/2 || !s.asking) && s.bear()
+	waited := s.clock - s.askedAt
+	if s.newcomersOnly && !s.asking {
+		return s.fresh == nil && s.bear()
 	}
-	p := s.members[0]
-	for _, o := range s.members {
-		if o.rest.Before(p.rest) {
-			p = o
-		}
+	if s.asking && waited > s.ProbeTimeout/2 {
+		s.bear()
 	}
+	if s.newcomersOnly || s.asking && s.now.Sub(s.asked) < s.askAgain {
+		return s.asking
+	}
+	p := slices.MinFunc(s.members, func(a, b *endpoint) int { return a.rest.Compare(b.rest) })
 	if s.now.Sub(p.rest) < restTime {
-		return false
+		return s.asking
 	}
-	p.rest, p.asked = s.now, min(p.asked+1, 2)
+	if s.askAgain *= 2; !s.asking {
+		for _, m := range s.members {
+			m.waits = false
+		}
+		s.askAgain = 2 * quickAnswer
+	}
+	p.rest, p.asked, p.waits = s.now, min(p.asked+1, 2), true
 	if !s.plain {
 		s.repeats = 0
 	}
-	s.asker = p
 	s.toServer(p, hostile.BirthOf(p.entry))
 	return true
 }
@@ -252,8 +261,8 @@ func (t *trial) date(x sign) {
 
 // listed judges a directory.
 func (s *serverJudge) listed(p *endpoint, all wire.Entries) {
-	if p == s.asker && p.same && s.asking && !s.newcomersOnly { // another one may be a newcomer's
-		s.asker = nil
+	if p.waits && p.same && s.asking { // another one may be a newcomer's
+		p.waits = false
 		s.answered()
 	}
 	s.checkMembers(p, all)
@@ -330,7 +339,7 @@ func (s *serverJudge) excused() bool {
 // lost says that the kernel has thrown away what was for the target not long ago, after
 // which a patient server keeps the silent for longer.
 func (t *trial) lost() bool {
-	n, known := target.Drops(t.address)
+	_, n, known := t.Host.Backlog(t.address)
 	if known && n > t.drops {
 		t.drops, t.dropped = n, t.now
 	}

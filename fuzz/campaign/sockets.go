@@ -52,7 +52,7 @@ type life struct {
 	view    wire.Entries // the last directory that it got
 	same    bool         // that said nothing new
 	seen    []wire.Entry // members that its directories have named
-	waits   bool         // for a directory that it has asked for
+	waits   bool         // for the answer to a question
 	asked   int          // directories that it has asked for and that may say nothing new
 	rest    time.Time    // when it last asked
 	heard   int          // messages from the peer under attack

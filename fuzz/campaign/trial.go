@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"p2plocal/core/wire"
@@ -64,9 +65,10 @@ type trial struct {
 	overdue     uint64 // the mark that all endpoints must have read before a verdict
 	paused      time.Time
 	beat        time.Time         // the last of all members' keep-alives
-	missed      time.Time         // when they last came too late
+	missed      time.Time         // when they last came too late: what was to be seen around then is void
+	lockedOut   bool              // members are out that should be in
 	reborn      time.Time         // when those who are out were last born
-	allIn       time.Time         // when nobody was out
+	allIn       time.Duration     // on the clock, when nobody was out
 	worked      time.Time         // when the target last answered
 	limit       time.Time         // by when it ends, whatever the target does; zero: no bound
 	beatTaken   time.Time         // the last that the target has taken
@@ -167,24 +169,30 @@ const (
 	wide         = 1024 // suspects where the nearest are not enough
 )
 
-// end ends the trial and what it has started.
+// end ends the trial and what it has started. Whoever interrupts it waits for nobody's end.
 func (t *trial) end() {
 	if t.audit != nil {
 		t.audit.close()
 	}
-	for _, o := range t.own {
-		if o.process != nil {
-			o.process.Kill()
-		}
-	}
-	if d, known := target.Drops(t.address); known {
+	if _, d, known := t.Host.Backlog(t.address); known {
 		t.result.Dropped, t.result.Delivery = t.result.Dropped+d-min(d, t.firstDrops), true
 	}
-	if t.process != nil {
-		if u, ok := t.process.(user); ok {
-			t.result.Usage = t.result.Usage.Plus(u.Usage())
-		}
-		t.process.Kill()
+	if u, ok := t.process.(user); ok {
+		t.result.Usage = t.result.Usage.Plus(u.Usage())
+	}
+	programs := []target.Program{t.process}
+	for _, o := range t.own {
+		programs = append(programs, o.process)
+	}
+	programs = slices.DeleteFunc(programs, func(p target.Program) bool { return p == nil })
+	for _, p := range programs {
+		p.Signal(syscall.SIGKILL)
+	}
+	if t.ctx.Err() != nil {
+		return
+	}
+	for _, p := range programs {
+		p.Kill()
 	}
 	t.marked() // what it has sent is nobody else's
 	for t.ctx.Err() == nil && time.Now().Before(t.now.Add(time.Second)) && !t.passed() {
@@ -195,7 +203,7 @@ func (t *trial) end() {
 // run sends what a source gives until it has no more, and all has had its consequences, or it
 // cannot go on, which is an error.
 func (t *trial) run(from source) (*suspicion, error) {
-	for t.worked, t.allIn = t.now, t.now; t.ctx.Err() == nil; t.take() {
+	for t.worked, t.allIn = t.now, t.clock; t.ctx.Err() == nil; t.take() {
 		t.round()
 		t.fire(from)
 		if t.suspect != nil || from.done(t) && t.settled() && t.lastLook() {
@@ -223,22 +231,10 @@ func (t *trial) over() bool { return !t.limit.IsZero() && t.now.After(t.limit) }
 // ErrUnjudged is what is wrong where a campaign cannot say whether the target survived.
 var ErrUnjudged = errors.New("no verdict")
 
-// stalled says why it cannot go on: for long, or at its end.
+// stalled says why it cannot go on: whoever answers nothing, and is not known to have been able
+// to, is not judged.
 func (t *trial) stalled() error {
-	out := 0
-	for _, p := range t.members {
-		if !p.joined {
-			out++
-		}
-	}
-	if out == 0 {
-		t.allIn = t.now
-	}
-	idle := t.now.Sub(t.worked)
-	switch {
-	case out > 0 && (t.over() || t.now.Sub(t.allIn) > outTime):
-		return fmt.Errorf("%w: %d of %d members are not let in again by %v for %.1f s", ErrUnjudged, out, len(t.members), t.server, t.now.Sub(t.allIn).Seconds())
-	case idle > stallFactor*(2*t.ProbeTimeout+removeTime), t.over() && (t.current != nil || t.acked < t.total()):
+	if idle := t.now.Sub(t.worked); idle > stallFactor*(2*t.ProbeTimeout+removeTime) || t.over() && !t.judged {
 		return fmt.Errorf("%w: %v has not shown for %.1f s that it takes what is sent", ErrUnjudged, t.address, idle.Seconds())
 	}
 	return nil
@@ -271,9 +267,15 @@ func (t *trial) round() {
 	if t.joining {
 		return
 	}
-	if t.out() && t.now.Sub(t.reborn) > t.ProbeTimeout/4 {
+	if !t.out() {
+		t.allIn = t.clock
+	} else if t.now.Sub(t.reborn) > t.ProbeTimeout/4 {
 		t.reborn = t.now
 		t.bearMembers()
+	}
+	if out := t.clock - t.allIn; out > outTime {
+		t.missed, t.lockedOut = time.Time{}, true
+		t.suspectThese(Removed, fmt.Sprintf("it does not let members in again for %.1f s", out.Seconds()), func(int, *sentShot) bool { return true })
 	}
 	t.overdueAnswer()
 	t.settle()
@@ -286,7 +288,7 @@ func (t *trial) round() {
 // tick moves the clock on.
 func (t *trial) tick() {
 	t.now = time.Now()
-	d := min(t.now.Sub(t.ticked), 2*step)
+	d := min(t.now.Sub(t.ticked), 10*step)
 	if t.process != nil {
 		so := t.waited
 		if t.asking && t.now.Sub(t.asked) > slowAnswer || t.now.Sub(t.ticked) > step {
@@ -475,7 +477,7 @@ func (t *trial) directory(p packet) {
 	if !ep.joined {
 		ep.joined, ep.since = m.Entries.Contains(ep.entry), t.now
 	}
-	ep.waits, ep.same = false, again
+	ep.same = again
 	switch {
 	case again && ep.asked > 0:
 		ep.asked--
@@ -625,7 +627,7 @@ func (t *trial) answered() {
 		t.suspectRecent(Slow, fmt.Sprintf("an answer came only after %.1f s", took.Seconds()))
 	}
 	t.before = t.acked
-	t.asking, t.acked, t.weight, t.worked = false, t.asks, 0, t.now
+	t.asking, t.acked, t.weight, t.worked, t.judged = false, t.asks, 0, t.now, true
 	if t.beat.Before(t.asked) {
 		t.beatTaken = t.beat
 	}
@@ -674,7 +676,7 @@ func (t *trial) overdueAnswer() {
 
 // stuck says that a target has for long not taken anything that waits for it. A slow one has.
 func (t *trial) stuck() bool {
-	queue := target.Queue(t.address)
+	queue, _, _ := t.Host.Backlog(t.address)
 	if queue == 0 || queue < t.queue || !t.late {
 		t.queue, t.queued = queue, t.clock
 		return false
@@ -692,7 +694,11 @@ func (t *trial) settle() {
 		if o.until == 0 {
 			o.until = t.clock + o.hold
 		}
-		return t.clock >= o.until
+		over := t.clock >= o.until
+		if over && !t.missed.IsZero() && o.began.Sub(t.missed) < excuseTime {
+			t.plan.repeat(o.batch)
+		}
+		return over
 	})
 	if n := len(t.sent) - mostSuspects; n > mostSuspects {
 		t.sent = append(t.sent[:0], t.sent[n:]...)
@@ -718,7 +724,7 @@ func (t *trial) suspectRecent(kind Kind, why string) {
 // suspectThese blames some of what was sent.
 func (t *trial) suspectThese(kind Kind, why string, which func(i int, s *sentShot) bool) {
 	const sure = " died hung poisoned leaked spilled miscount "
-	if t.suspect != nil || t.joining || (t.out() || t.now.Sub(t.missed) < excuseTime) && !strings.Contains(sure, " "+string(kind)+" ") {
+	if t.suspect != nil || t.joining || (t.out() && !t.lockedOut || t.now.Sub(t.missed) < excuseTime) && !strings.Contains(sure, " "+string(kind)+" ") {
 		return // who is in the directory is not what it should be
 	}
 	s := &suspicion{kind: kind, why: why}

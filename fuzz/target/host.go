@@ -19,6 +19,8 @@ type Host interface {
 	Reserve(host netip.Addr) (port uint16, release func(), err error)
 	// Bound reports that some socket takes what is sent to an address.
 	Bound(at netip.AddrPort) bool
+	// Backlog is how many bytes wait for that socket, and how many datagrams were lost there.
+	Backlog(at netip.AddrPort) (waiting, dropped uint64, known bool)
 	// Start starts a command. Whoever starts it must Kill it.
 	Start(c Command) (Program, error)
 	// Late is how late the host was at worst since a time.
@@ -49,8 +51,9 @@ type Program interface {
 // Local is this machine. Its Monitor may be nil if nobody asks how late it is.
 type Local struct{ *Monitor }
 
-func (Local) Reserve(host netip.Addr) (uint16, func(), error) { return FreePort(host) }
-func (Local) Bound(at netip.AddrPort) bool                    { return Bound(at) }
+func (Local) Reserve(host netip.Addr) (uint16, func(), error)  { return FreePort(host) }
+func (Local) Bound(at netip.AddrPort) bool                     { return Bound(at) }
+func (Local) Backlog(at netip.AddrPort) (uint64, uint64, bool) { return Backlog(at) }
 
 func (Local) Start(c Command) (Program, error) {
 	p, err := Start(c)

@@ -11,26 +11,19 @@ import (
 	"time"
 )
 
-// Drops is how many datagrams for an address the kernel has thrown away,
-// mostly because the receiver's buffer was full, since its socket was made;
-// false where the system does not tell.
-func Drops(addr netip.AddrPort) (uint64, bool) {
+// Backlog is what the kernel says of the socket that takes what is sent to an address: how
+// much waits there to be read, in bytes of the kernel's memory, and how many datagrams it has
+// thrown away since the socket was made, mostly because its buffer was full; false where the
+// system does not tell.
+func Backlog(addr netip.AddrPort) (waiting, dropped uint64, known bool) {
 	f := socketRow(addr)
 	if f == nil {
-		return 0, false
+		return 0, 0, false
 	}
-	n, err := strconv.ParseUint(f[len(f)-1], 10, 64)
-	return n, err == nil
-}
-
-// Queue is how much waits for the receiver to read it, in bytes of the
-// kernel's memory; 0 where the system does not tell.
-func Queue(addr netip.AddrPort) (n uint64) {
-	if f := socketRow(addr); f != nil {
-		_, received, _ := strings.Cut(f[4], ":")
-		n, _ = strconv.ParseUint(received, 16, 64)
-	}
-	return n
+	_, received, _ := strings.Cut(f[4], ":")
+	waiting, _ = strconv.ParseUint(received, 16, 64)
+	dropped, err := strconv.ParseUint(f[len(f)-1], 10, 64)
+	return waiting, dropped, err == nil
 }
 
 // Bound reports that some socket of this machine takes what is sent to a local

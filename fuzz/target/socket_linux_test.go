@@ -16,7 +16,7 @@ func TestKernelDropsAreThoseOfTheTarget(t *testing.T) {
 	defer u.Close()
 	u.SetReadBuffer(4096)
 	addr := u.LocalAddr().(*net.UDPAddr).AddrPort()
-	if n, ok := Drops(addr); n != 0 || !ok {
+	if _, n, ok := Backlog(addr); n != 0 || !ok {
 		t.Fatalf("%d, %v before anything was sent, want 0", n, ok)
 	}
 	const sent = 1000
@@ -25,7 +25,7 @@ func TestKernelDropsAreThoseOfTheTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	full := Queue(addr)
+	full, _, _ := Backlog(addr)
 	waiting := uint64(0)
 	for buffer := make([]byte, 1); ; waiting++ {
 		u.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) // all is there: loopback sends and delivers in one call
@@ -33,10 +33,11 @@ func TestKernelDropsAreThoseOfTheTarget(t *testing.T) {
 			break
 		}
 	}
-	if rest := Queue(addr); full == 0 || rest != 0 {
+	rest, n, ok := Backlog(addr)
+	if full == 0 || rest != 0 {
 		t.Errorf("%d bytes in the full queue and %d in the empty one", full, rest)
 	}
-	if n, ok := Drops(addr); n != sent-waiting || n == 0 || !ok {
+	if n != sent-waiting || n == 0 || !ok {
 		t.Errorf("%d dropped, %v, want %d", n, ok, sent-waiting)
 	}
 }

@@ -43,6 +43,16 @@ func (h *Host) Late(time.Time) time.Duration { return 0 }
 
 func (h *Host) Bound(at netip.AddrPort) bool { return h.find(at) != nil }
 
+func (h *Host) Backlog(at netip.AddrPort) (waiting, dropped uint64, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sockets[at]
+	if s == nil {
+		return 0, 0, false
+	}
+	return uint64(len(s.queue)), s.dropped, true
+}
+
 func (h *Host) find(at netip.AddrPort) *Socket {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -79,6 +89,7 @@ type Socket struct {
 	host      *Host
 	addr      netip.AddrPort
 	queue     []datagram    // the host's lock guards it
+	dropped   uint64        // likewise
 	come      chan struct{} // one token while it is not empty
 	closed    chan struct{}
 	interrupt chan struct{}
@@ -96,7 +107,11 @@ func (s *Socket) Addr() netip.AddrPort { return s.addr }
 func (s *Socket) Send(to netip.AddrPort, data []byte) {
 	s.host.mu.Lock()
 	defer s.host.mu.Unlock()
-	if t := s.host.sockets[to]; t != nil && len(t.queue) < buffer {
+	switch t := s.host.sockets[to]; {
+	case t == nil:
+	case len(t.queue) == buffer:
+		t.dropped++
+	default:
 		t.queue = append(t.queue, datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)})
 		t.wake()
 	}
