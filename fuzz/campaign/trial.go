@@ -727,6 +727,9 @@ func (t *trial) suspectThese(kind Kind, why string, which func(i int, s *sentSho
 	if t.suspect != nil || t.joining || (t.out() && !t.lockedOut || t.now.Sub(t.missed) < excuseTime) && !strings.Contains(sure, " "+string(kind)+" ") {
 		return // who is in the directory is not what it should be
 	}
+	if t.plain && kind != t.wants.kind && kind != Died && kind != Hung {
+		return // one fault may show in several ways, in any order
+	}
 	s := &suspicion{kind: kind, why: why}
 	var last, wider []sentShot
 	for i := max(0, len(t.sent)-mostSuspects); i < len(t.sent); i++ {
