@@ -145,7 +145,11 @@ func TestMain(m *testing.M) {
 // launch runs p2p as a process with nothing on its standard input.
 func launch(t *testing.T, args ...string) *instance {
 	t.Helper()
-	cmd := exec.Command(binary, args...)
+	return start(t, exec.Command(binary, args...))
+}
+
+func start(t *testing.T, cmd *exec.Cmd) *instance {
+	t.Helper()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
