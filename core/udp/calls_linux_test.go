@@ -78,16 +78,16 @@ func TestReads(t *testing.T) {
 	for name, x := range map[string]struct {
 		results []result
 		some    bool
-		steps   []int
+		steps   int
 		err     string
 	}{
-		"nothing":                   {[]result{{-1, syscall.EAGAIN}}, false, nil, ""},
-		"interrupted, then nothing": {[]result{{-1, syscall.EINTR}, {-1, syscall.EAGAIN}}, true, nil, ""},
-		"some":                      {[]result{{3, 0}}, true, []int{3}, ""},
-		"a batch":                   {[]result{{batchSize, 0}, {-1, syscall.EAGAIN}}, true, []int{batchSize}, ""},
-		"a batch and some":          {[]result{{batchSize, 0}, {1, 0}}, true, []int{batchSize, 1}, ""},
-		"an error":                  {[]result{{-1, syscall.ECONNREFUSED}}, true, nil, "recvmmsg: connection refused"},
-		"a batch and an error":      {[]result{{batchSize, 0}, {-1, syscall.EIO}}, true, []int{batchSize}, "recvmmsg: input/output error"},
+		"nothing":                   {[]result{{-1, syscall.EAGAIN}}, false, 0, ""},
+		"interrupted, then nothing": {[]result{{-1, syscall.EINTR}, {-1, syscall.EAGAIN}}, true, 0, ""},
+		"some":                      {[]result{{3, 0}}, true, 3, ""},
+		"a batch":                   {[]result{{batchSize, 0}, {-1, syscall.EAGAIN}}, true, batchSize, ""},
+		"a batch and some":          {[]result{{batchSize, 0}, {1, 0}}, true, batchSize + 1, ""},
+		"an error":                  {[]result{{-1, syscall.ECONNREFUSED}}, false, 0, "recvmmsg: connection refused"},
+		"a batch and an error":      {[]result{{batchSize, 0}, {-1, syscall.EIO}}, true, batchSize, "recvmmsg: input/output error"},
 	} {
 		calls := 0
 		recvmmsg = func(uintptr, *mmsghdr, int) (int, syscall.Errno) {
@@ -95,14 +95,15 @@ func TestReads(t *testing.T) {
 			calls++
 			return r.n, r.e
 		}
-		var steps []int
-		c := conn{take: func(all []packet) bool { steps = append(steps, len(all)); return true }}
-		some := c.receive(0)
+		steps := 0
+		s := Socket{machine: script{step: func(time.Time, netip.AddrPort, []byte) { steps++ }}}
+		s.conn.sock = &s
+		some, failure := s.conn.receive(0)
 		err := ""
-		if c.readErr != nil {
-			err = c.readErr.Error()
+		if failure != nil {
+			err = failure.Error()
 		}
-		if some != x.some || !slices.Equal(steps, x.steps) || err != x.err || calls != len(x.results) {
+		if some != x.some || steps != x.steps || err != x.err || calls != len(x.results) {
 			t.Errorf("%s: %v, stepped %v, error %q, %d calls; want %v, %v, %q, %d", name, some, steps, err, calls, x.some, x.steps, x.err, len(x.results))
 		}
 	}

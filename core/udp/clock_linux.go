@@ -20,35 +20,39 @@ type clock struct {
 	alarms []*alarm  // so few that a look at all costs less than a heap
 	armed  time.Time // what the timerfd is set to; zero: nothing
 	fd     int
+	due    []*alarm // scratch
 }
 
-// An alarm is one that is asked for. Its owner's deadline is in the past while it rings.
+// An alarm is one that is asked for.
 type alarm struct {
-	at   time.Time // zero: not at all
-	ring func(time.Time) error
-	rung bool
+	at      time.Time // zero: not at all
+	ring    func()
+	tryRing func() bool // is ring, but reports false where it would have to wait
 }
 
-var processClock = sync.OnceValue(newClock)
+// An alarm rings in the clock's own goroutine, which is at it already, if the next one
+// is not before ringTime is over: most of them are not, of a mesh at rest.
+const ringTime = 250 * time.Microsecond
 
-// newClock gives nil where the system has none to give.
-func newClock() *clock {
+var processClock = sync.OnceValues(newClock)
+
+func newClock() (*clock, error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
-		return nil
+		return nil, os.NewSyscallError("timerfd_create", err)
 	}
 	file := os.NewFile(uintptr(fd), "timerfd")
 	raw, err := file.SyscallConn()
 	if err != nil {
-		file.Close()
-		return nil
+		return nil, err
 	}
 	c := &clock{fd: fd}
 	go func() {
+		growStack()
 		raw.Read(c.ringDue) // for as long as the process lives
 		file.Close()        // keeps it from being collected until then
 	}()
-	return c
+	return c, nil
 }
 
 // add makes an alarm known, remove forgets it.
@@ -64,20 +68,10 @@ func (c *clock) remove(a *alarm) {
 	c.alarms = slices.DeleteFunc(c.alarms, func(x *alarm) bool { return x == a })
 }
 
-// set has an alarm ring at a time and not before, at once if that is spent, or with the
-// zero Time not at all.
+// set has an alarm ring once, at a time and not before, or with the zero Time not at all.
 func (c *clock) set(a *alarm, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case at == spent:
-		a.at, a.rung = time.Time{}, true
-		a.ring(spent)
-		return
-	case a.rung:
-		a.rung = false
-		a.ring(time.Time{})
-	}
 	a.at = at
 	c.arm(at)
 }
@@ -85,23 +79,36 @@ func (c *clock) set(a *alarm, at time.Time) {
 // ringDue rings what is due. It is called when the timerfd has expired: each expiry is
 // an edge to the poller, so there is no need to read it.
 func (c *clock) ringDue(uintptr) (done bool) {
+	now := time.Now()
+	busy := c.take(now)
+	for i, a := range c.due {
+		if busy || i+1 < len(c.due) || !a.tryRing() {
+			go a.ring()
+		}
+	}
+	return false
+}
+
+// take takes out those that are due, has the timerfd expire for the next, and reports
+// that it is near.
+func (c *clock) take(now time.Time) (near bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var first time.Time
-	now := time.Now()
+	c.due = c.due[:0]
+	var next time.Time
 	for _, a := range c.alarms {
 		switch {
 		case a.at.IsZero():
 		case !now.Before(a.at):
-			a.at, a.rung = time.Time{}, true
-			a.ring(spent)
-		case first.IsZero() || a.at.Before(first):
-			first = a.at
+			a.at = time.Time{}
+			c.due = append(c.due, a)
+		case next.IsZero() || a.at.Before(next):
+			next = a.at
 		}
 	}
 	c.armed = time.Time{}
-	c.arm(first)
-	return false
+	c.arm(next)
+	return !next.IsZero() && next.Sub(now) < ringTime
 }
 
 // arm has the timerfd expire at a time, if there is one, unless it does so before.

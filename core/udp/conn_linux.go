@@ -17,15 +17,13 @@ import (
 	"p2plocal/core"
 )
 
-// conn sends and receives in batches, one system call for many datagrams. It
-// holds the socket as an os.File, whose raw calls, unlike a net.UDPConn's,
-// allocate nothing when a deadline passes.
+// conn sends and receives in batches, one system call for many datagrams.
 type conn struct {
-	file  *os.File
+	udp   *net.UDPConn
 	raw   syscall.RawConn
-	clock *clock // nil: the file's own deadlines have to do
+	sock  *Socket
+	clock *clock
 	alarm alarm
-	take  func([]packet) bool
 	six   bool // an IPv6 socket, which has IPv4 addresses mapped into its own
 
 	readable, writable func(fd uintptr) bool // methods as values, made once
@@ -105,42 +103,29 @@ var sendBatches = sync.Pool{New: func() any {
 	return b
 }}
 
-// open takes u's socket over.
-func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
-	defer u.Close()
-	file, err := u.File() // a duplicate, non-blocking as the original
-	if err != nil {
+func (c *conn) open(u *net.UDPConn, s *Socket) (err error) {
+	if c.clock, err = processClock(); err != nil {
 		return err
 	}
-	if c.raw, err = file.SyscallConn(); err != nil {
+	if c.raw, err = u.SyscallConn(); err != nil {
 		return err
 	}
+	c.udp, c.sock, c.alarm = u, s, alarm{ring: s.ring, tryRing: s.tryRing}
 	c.six = u.LocalAddr().(*net.UDPAddr).IP.To4() == nil
-	c.file, c.take, c.clock, c.alarm.ring = file, take, processClock(), file.SetReadDeadline
-	if c.clock != nil {
-		c.clock.add(&c.alarm)
-	}
-	c.readable, c.writable = c.receive, c.send
+	c.readable, c.writable = c.receiveLocked, c.send
 	c.readNow = func(fd uintptr) { c.receive(fd) }
 	c.askMeminfo = c.meminfoOf
+	c.clock.add(&c.alarm)
 	return nil
 }
 
 func (c *conn) close() error {
-	if c.clock != nil {
-		c.clock.remove(&c.alarm)
-	}
-	return c.file.Close()
+	c.clock.remove(&c.alarm)
+	return c.udp.Close()
 }
 
-// setDeadline has a read end at a time, or with the zero Time never.
-func (c *conn) setDeadline(t time.Time) {
-	if c.clock == nil {
-		c.file.SetReadDeadline(t)
-	} else {
-		c.clock.set(&c.alarm, t)
-	}
-}
+// setDeadline has the socket ring at a time, or with the zero Time never.
+func (c *conn) setDeadline(t time.Time) { c.clock.set(&c.alarm, t) }
 
 func (c *conn) granted() (n int) {
 	c.raw.Control(func(fd uintptr) {
@@ -202,7 +187,6 @@ func (c *conn) discard() (n uint64) {
 
 // read waits until something has come, and hands it to take.
 func (c *conn) read() error {
-	c.readErr = nil
 	if err := c.raw.Read(c.readable); err != nil {
 		return err
 	}
@@ -212,14 +196,24 @@ func (c *conn) read() error {
 // drainWaits says that drain does not only take in what has come already.
 const drainWaits = false
 
-// drain takes in what has come, without waiting and past any deadline.
+// drain takes in what has come, without waiting. The caller holds the socket's mu.
 func (c *conn) drain() { c.raw.Control(c.readNow) }
 
-// receive empties the queue as far as take wants; false: there was nothing.
-func (c *conn) receive(fd uintptr) bool {
+// receiveLocked is receive for a read, beside which others use the machine. What one
+// of them takes from the queue is stepped before the next looks into it.
+func (c *conn) receiveLocked(fd uintptr) (some bool) {
+	c.sock.mu.Lock()
+	defer c.sock.mu.Unlock()
+	some, c.readErr = c.receive(fd)
+	return some || c.readErr != nil
+}
+
+// receive empties the queue as far as the socket takes it, and reports that there was
+// something.
+func (c *conn) receive(fd uintptr) (some bool, err error) {
 	b := receiveBatches.Get().(*receiveBatch)
 	defer receiveBatches.Put(b)
-	for some := false; ; some = true {
+	for ; ; some = true {
 		for i := range b.hdrs {
 			b.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		}
@@ -229,10 +223,9 @@ func (c *conn) receive(fd uintptr) bool {
 		case unix.EINTR:
 			continue
 		case unix.EAGAIN:
-			return some
+			return some, nil
 		default:
-			c.readErr = os.NewSyscallError("recvmmsg", e)
-			return true
+			return some, os.NewSyscallError("recvmmsg", e)
 		}
 		for i := range n {
 			name := &b.names[i]
@@ -242,8 +235,8 @@ func (c *conn) receive(fd uintptr) bool {
 				data: b.space[i*slotSize:][:b.hdrs[i].n:b.hdrs[i].n],
 			}
 		}
-		if !c.take(b.packets[:n]) || n < batchSize {
-			return true
+		if !c.sock.take(b.packets[:n]) || n < batchSize {
+			return true, nil
 		}
 	}
 }

@@ -18,14 +18,14 @@ import (
 // portable selects it on Linux too, so that the same tests run over it there.
 type conn struct {
 	udp     *net.UDPConn
-	take    func([]packet) bool
+	sock    *Socket
 	space   []byte
 	packets [1]packet
 	more    bool // take would have more
 }
 
-func (c *conn) open(u *net.UDPConn, take func([]packet) bool) error {
-	c.udp, c.take, c.space = u, take, make([]byte, core.MaxDatagram+1)
+func (c *conn) open(u *net.UDPConn, s *Socket) error {
+	c.udp, c.sock, c.space = u, s, make([]byte, core.MaxDatagram+1)
 	return nil
 }
 
@@ -46,13 +46,22 @@ func (c *conn) discard() (n uint64) {
 }
 
 func (c *conn) read() error {
+	err := c.receive()
+	if err == nil {
+		c.sock.mu.Lock()
+		defer c.sock.mu.Unlock()
+		c.more = c.sock.take(c.packets[:])
+	}
+	return err
+}
+
+func (c *conn) receive() error {
 	// Windows reports on the receiving side that an earlier datagram found its
 	// port closed. That is no failure of this socket; a hundred in a row are.
 	for tries := 0; ; tries++ {
 		n, from, err := c.udp.ReadFromUDPAddrPort(c.space)
 		if err == nil {
 			c.packets[0] = packet{netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), c.space[:n]}
-			c.more = c.take(c.packets[:])
 			return nil
 		}
 		if tries == 100 || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
@@ -64,10 +73,11 @@ func (c *conn) read() error {
 const drainWaits = true
 
 // drain takes in what has come. Past its deadline a net.UDPConn reads nothing,
-// so it gets a moment more.
+// so it gets a moment more. The caller holds the socket's mu.
 func (c *conn) drain() {
 	c.setDeadline(time.Now().Add(time.Millisecond))
-	for c.more = true; c.more && c.read() == nil; {
+	for c.more = true; c.more && c.receive() == nil; {
+		c.more = c.sock.take(c.packets[:])
 	}
 }
 

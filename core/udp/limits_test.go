@@ -116,7 +116,7 @@ func BenchmarkFanout(b *testing.B) {
 		d.Step(d.now, s.Addr(), rivals[round%2]) // takes the last entry's port over: a change to announce
 		round++
 		began := time.Now()
-		s.flush()
+		s.send()
 		took := time.Since(began)
 		for _, fd := range fds {
 			got := 0

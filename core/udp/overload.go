@@ -41,10 +41,8 @@ type overload struct {
 // lookForDrops tells a lossAware machine what it has lost, and has the kernel
 // filter what comes for as long as that is much. It follows every big batch, and
 // every deadline after all that waited has been stepped: so a server knows of its
-// losses before it looks for silent peers.
+// losses before it looks for silent peers. The caller holds mu.
 func (s *Socket) lookForDrops() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	m, ok := s.machine.(lossAware)
 	if !ok || s.closed {
 		return

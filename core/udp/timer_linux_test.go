@@ -3,38 +3,45 @@
 package udp
 
 import (
-	"context"
-	"net/netip"
-	"runtime"
-	"slices"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"p2plocal/core"
 )
 
-// Alarms ring once and never early, moved ones at their last time, ones taken back not at all.
+// Alarms ring once and never early, moved ones at their last time, ones taken back not at
+// all; whoever would have to wait keeps nobody else from ringing.
 func TestClock(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	if c == nil {
-		t.Fatal("the system has no timerfd")
+	c, err := newClock()
+	if err != nil {
+		t.Fatal(err)
 	}
 	const n = 60
 	begin := time.Now()
 	at := func(i int) time.Time { return begin.Add(time.Duration((i*37)%n) * time.Millisecond) }
 	var all [n]alarm
 	rings := make(chan int, 2*n)
+	release := make(chan bool)
 	for i := range all {
-		all[i].ring = func(time.Time) error {
+		rang := func() {
 			if i%2 > 0 || time.Now().Before(at(i)) {
 				t.Errorf("alarm %d rings, taken back or %v early", i, time.Until(at(i)))
 			}
 			rings <- i
-			return nil
+		}
+		all[i].ring = func() {
+			if i%4 == 0 { // it is in use
+				<-release
+			}
+			rang()
+		}
+		all[i].tryRing = func() bool {
+			if i%4 > 0 {
+				rang()
+			}
+			return i%4 > 0
 		}
 		c.add(&all[i])
 		c.set(&all[i], begin.Add(time.Hour+time.Duration(i*41%n)))
@@ -46,88 +53,60 @@ func TestClock(t *testing.T) {
 			c.set(&all[i], at(i))
 		}
 	}
-	for range n / 2 {
-		await(t, rings, "an alarm")
+	for range n / 4 {
+		if i := await(t, rings, "an alarm"); i%4 == 0 {
+			t.Errorf("alarm %d rings while it is in use", i)
+		}
 	}
-	late := make(chan time.Time, 3)
-	a := alarm{ring: func(deadline time.Time) error { late <- deadline; return nil }}
+	close(release)
+	for range n / 4 {
+		await(t, rings, "an alarm that is in use no longer")
+	}
+	rung := make(chan bool, 3)
+	a := alarm{tryRing: func() bool { rung <- true; return true }, ring: func() { rung <- true }}
 	c.add(&a)
-	c.set(&a, spent) // at once
-	if got := await(t, late, "an alarm that is spent"); got != spent {
-		t.Errorf("rings with %v", got)
-	}
-	c.set(&a, time.Time{}) // no longer
-	if got := await(t, late, "its end"); !got.IsZero() {
-		t.Errorf("its deadline is %v, want none", got)
-	}
+	c.set(&a, spent)
+	await(t, rung, "an alarm that is spent")
 	for i := range all {
 		c.remove(&all[i])
 	}
-	if len(c.alarms) != 1 || len(rings) != 0 {
-		t.Errorf("%d alarms are left, %d have rung again", len(c.alarms), len(rings))
+	if len(c.alarms) != 1 || len(rings) != 0 || len(rung) != 0 {
+		t.Errorf("%d alarms are left, %d have rung again", len(c.alarms), len(rings)+len(rung))
 	}
 }
 
-// BenchmarkTimers has 80 sockets wake every 250 ms, spread evenly, and reports how late
-// they are, what CPU time a wake-up costs, and what a socket takes of memory: by the
-// process's clock, by one clock a socket, and by Go's deadlines.
-func BenchmarkTimers(b *testing.B) {
-	const sockets, interval, rounds = 80, 250 * time.Millisecond, 8
-	for name, clockOf := range map[string]func() *clock{
-		"process-clock": processClock, "socket-clock": newClock, "deadline": func() *clock { return nil },
-	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				var before, after runtime.MemStats
-				runtime.GC()
-				runtime.ReadMemStats(&before)
-				var mu sync.Mutex
-				var late []time.Duration
-				cpu := cpuTime()
-				begin := time.Now().Add(50 * time.Millisecond)
-				ctx, stop := context.WithDeadline(context.Background(), begin.Add(rounds*interval))
-				var all sync.WaitGroup
-				for i := range sockets {
-					s, err := Listen(netip.AddrPortFrom(host, 0), 0)
-					if err != nil {
-						b.Fatal(err)
-					}
-					s.conn.clock.remove(&s.conn.alarm)
-					if s.conn.clock = clockOf(); s.conn.clock != nil {
-						s.conn.clock.add(&s.conn.alarm)
-					}
-					next := begin.Add(time.Duration(i) * interval / sockets)
-					all.Go(func() {
-						s.Serve(ctx, script{poll: func(now time.Time) (core.Outgoing, time.Time) {
-							if overdue := now.Sub(next); overdue >= 0 {
-								mu.Lock()
-								late = append(late, overdue)
-								mu.Unlock()
-								next = next.Add(interval)
-							}
-							return core.Outgoing{}, next
-						}})
-					})
-				}
-				time.Sleep(interval)
-				runtime.GC()
-				runtime.ReadMemStats(&after)
-				all.Wait()
-				stop()
-				slices.Sort(late)
-				at := func(q float64) float64 { return float64(late[int(q*float64(len(late)))].Microseconds()) }
-				b.ReportMetric(at(0.5), "p50-us")
-				b.ReportMetric(at(0.99), "p99-us")
-				b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/float64(len(late)), "cpu-us/wake-up")
-				b.ReportMetric(float64(after.HeapAlloc+after.StackInuse-before.HeapAlloc-before.StackInuse)/sockets, "B/socket")
+// A socket whose machine is in use does what is due when it no longer is, and keeps none of
+// the others from their timers meanwhile.
+func TestBusyMachine(t *testing.T) {
+	t.Parallel()
+	busy, other := listen(t, 0), listen(t, 0)
+	polled := make(chan bool, 1)
+	timer := func(rung *atomic.Int64) script {
+		return script{poll: func(now time.Time) (o core.Outgoing, next time.Time) {
+			rung.Add(1)
+			select {
+			case polled <- true:
+			default:
 			}
-		})
+			return o, now.Add(time.Millisecond)
+		}}
 	}
-}
-
-// cpuTime is what this process has computed for.
-func cpuTime() time.Duration {
-	var u unix.Rusage
-	unix.Getrusage(unix.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	var polls, others atomic.Int64
+	serve(t, t.Context(), busy, timer(&polls))
+	serve(t, t.Context(), other, timer(&others))
+	for polls.Load() == 0 {
+		await(t, polled, "a poll")
+	}
+	busy.Do(func(time.Time) {
+		before, held := others.Load(), polls.Load()
+		for others.Load() < before+20 {
+			await(t, polled, "another socket's timer")
+		}
+		if polls.Load() != held {
+			t.Error("a machine is polled while it is in use")
+		}
+	})
+	for before := polls.Load(); polls.Load() < before+3; {
+		await(t, polled, "a timer after its machine was in use")
+	}
 }

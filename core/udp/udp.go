@@ -39,8 +39,9 @@ const (
 	gatherMost  = time.Millisecond
 )
 
-// spent is a deadline in the past that no machine asks for.
-var spent = time.Unix(1, 0)
+// Two deadlines that no machine asks for: one in the past, and that of a socket on which
+// none is set.
+var spent, unset = time.Unix(1, 0), time.Unix(2, 0)
 
 // Socket is a UDP socket and the driver that runs one Machine over it.
 type Socket struct {
@@ -49,7 +50,8 @@ type Socket struct {
 
 	mu       sync.Mutex // held while the machine is called
 	machine  core.Machine
-	deadline time.Time // as set on conn
+	now      time.Time // as the machine was last told
+	deadline time.Time // as set on conn; zero: none
 	drained  int       // datagrams since the last poll
 
 	overload overload
@@ -97,7 +99,7 @@ func Adopt(u *net.UDPConn, readBuffer int) (*Socket, error) {
 		u.SetReadBuffer(readBuffer) // the kernel may cap it; Stats says so
 	}
 	s := &Socket{addr: u.LocalAddr().(*net.UDPAddr).AddrPort()}
-	if err := s.conn.open(u, s.take); err != nil {
+	if err := s.conn.open(u, s); err != nil {
 		return nil, fmt.Errorf("cannot use the socket %v: %w", s.addr, err)
 	}
 	return s, nil
@@ -149,8 +151,10 @@ func (s *Socket) Discard() (n uint64) {
 func (s *Socket) Do(f func(now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f(time.Now())
+	s.now = time.Now()
+	f(s.now)
 	if s.machine != nil && !s.closed {
+		s.now = time.Now()
 		s.send()
 	}
 }
@@ -170,34 +174,61 @@ func (s *Socket) Serve(ctx context.Context, m core.Machine) error {
 	stop := context.AfterFunc(ctx, func() { s.Close() })
 	defer stop()
 	defer s.Close()
-	s.mu.Lock()
-	s.machine = m
-	s.mu.Unlock()
 	growStack()
-	for {
-		s.flush()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.machine, s.now = m, time.Now()
+	for !s.closed {
+		s.send()
+		s.mu.Unlock()
 		err := s.conn.read()
 		s.mu.Lock()
-		closed := s.closed // an os.File's raw calls have an unexported error for it
-		expired := errors.Is(err, os.ErrDeadlineExceeded) || !s.deadline.IsZero() && !time.Now().Before(s.deadline)
-		if expired {
-			s.deadline = spent // set the next one whatever it is
-		}
-		look := expired || s.drained >= bigBatch
-		s.mu.Unlock()
-		switch {
-		case closed:
-			return nil
-		case expired: // a read past its deadline has read nothing
-			s.conn.drain()
+		switch expired := errors.Is(err, os.ErrDeadlineExceeded); {
+		case s.closed:
+		case expired || !s.deadline.IsZero() && !s.now.Before(s.deadline):
+			s.catchUp()
 		case err != nil:
 			return fmt.Errorf("socket %v: %w", s.addr, err)
-		}
-		s.gather()
-		if look {
-			s.lookForDrops()
+		default:
+			s.gather()
+			if s.drained >= bigBatch {
+				s.lookForDrops()
+			}
 		}
 	}
+	return nil
+}
+
+// ring does what is due at a deadline, beside a read under way.
+func (s *Socket) ring() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ringLocked()
+}
+
+// tryRing is ring, but reports false where it would have to wait.
+func (s *Socket) tryRing() bool {
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.mu.Unlock()
+	s.ringLocked()
+	return true
+}
+
+func (s *Socket) ringLocked() {
+	if !s.closed {
+		s.catchUp()
+		s.send()
+	}
+}
+
+// catchUp takes in what has arrived before what is due is sent.
+func (s *Socket) catchUp() {
+	s.deadline = unset // so that the next one is set whatever it is
+	s.conn.drain()
+	s.lookForDrops()
+	s.now = time.Now()
 }
 
 // growStack has a goroutine's stack grow before the first datagram, not with it: where many
@@ -220,60 +251,50 @@ func (s *Socket) gather() {
 	if !ok || drainWaits {
 		return
 	}
-	now := time.Now()
-	for begin, last, seen := now, now, -1; ; now = time.Now() {
-		s.mu.Lock()
+	for begin, last, seen := s.now, s.now, s.drained; !s.closed && seen < drainMost && a.Announces(s.now); s.now = time.Now() {
 		if s.drained != seen {
-			seen, last = s.drained, now
-		}
-		enough := s.closed || seen >= drainMost || !a.Announces(now)
-		s.mu.Unlock()
-		if enough || now.Sub(begin) >= gatherMost || now.Sub(last) >= gatherQuiet {
+			seen, last = s.drained, s.now
+		} else if s.now.Sub(last) >= gatherQuiet {
 			return
 		}
+		if s.now.Sub(begin) >= gatherMost {
+			return
+		}
+		s.mu.Unlock()
 		runtime.Gosched() // those who are born may be in this process
+		s.mu.Lock()
 		s.conn.drain()
 	}
 }
 
-// flush sends what is due after a read.
-func (s *Socket) flush() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.drained = 0
-	s.send()
-}
-
-// send sends all that is due and sets the alarm for what comes next, which
-// also moves the deadline of a read under way. The caller holds mu.
+// send sends all that is due and sets the alarm for what comes next. The caller holds mu.
 func (s *Socket) send() {
+	s.drained = 0
+	next := spent // there is more: come again at once
 	for range sendMost {
-		out, next := s.machine.Poll(time.Now())
+		out, then := s.machine.Poll(s.now)
 		if out.Empty() {
+			next = then
 			if o := &s.overload; o.filtered && (next.IsZero() || o.look.Before(next)) {
 				next = o.look
 			}
-			if !next.Equal(s.deadline) && !s.closed {
-				s.deadline = next
-				s.conn.setDeadline(next)
-			}
-			return
+			break
 		}
 		s.stats.SendFailures += uint64(s.conn.write(out.Datagram, out.To))
+		s.now = time.Now()
 	}
-	if s.deadline = spent; !s.closed { // there is more: come again at once
-		s.conn.setDeadline(spent)
+	if !next.Equal(s.deadline) && !s.closed {
+		s.deadline = next
+		s.conn.setDeadline(next)
 	}
 }
 
 // take steps the machine with what one read brought, and reports whether it
-// would take more before it is polled.
+// would take more before it is polled. The caller holds mu.
 func (s *Socket) take(batch []packet) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
+	s.now = time.Now()
 	for i := range batch {
-		s.machine.Step(now, batch[i].from, batch[i].data)
+		s.machine.Step(s.now, batch[i].from, batch[i].data)
 	}
 	s.drained += len(batch)
 	return s.drained < drainMost
