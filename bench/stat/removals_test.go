@@ -110,3 +110,30 @@ func TestRemovalsByHand(t *testing.T) {
 	check(0, p*p, p*p*(1-p*p), 2.25+0.25*(1-p*p))
 	check(time.Nanosecond<<40, p*p, p*p*(1-p*p), 2.25+0.15*(1-p*p)+0.1*(1-p*p*p))
 }
+
+// Quantiles of the Poisson distribution, from tables; of a normal one for large means.
+func TestRemovalsInterval(t *testing.T) {
+	for _, x := range []struct{ mean, variance, low, high float64 }{
+		{0, 0, 0, 0},
+		{1e-4, 1e-4, 0, 0},
+		{0.5, 0.5, 0, 4},
+		{1, 1, 0, 6},
+		{10, 10, 2, 22},
+		{10, 5, 3, 18}, // half of what a Poisson count of mean 20 has: 7 to 36
+		{2, 4, 0, 12},  // twice what one of mean 1 has
+		{0.9, 1e-6, 0, 1},
+		{500, 500, 428, 575},
+		{500.5, 500.5, 426, 575},
+		{501, 501, 427, 575},
+		{1000, 1000, 895, 1105},
+		{7, 0, 7, 7},
+	} {
+		if low, high := (Removals{Mean: x.mean, Variance: x.variance}).Interval(); low != x.low || high != x.high {
+			t.Errorf("mean %v, variance %v: %v to %v, want %v to %v", x.mean, x.variance, low, high, x.low, x.high)
+		}
+	}
+	sum := Removals{1, 2, 3}.Plus(Removals{10, 20, 30})
+	if sum != (Removals{11, 22, 33}) {
+		t.Errorf("%+v", sum)
+	}
+}
