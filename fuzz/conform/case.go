@@ -56,6 +56,7 @@ type Case struct {
 	names   int           // of the 95 that it uses; 0: a few; all: every one
 	odd     bool          // the names that stand for no letter are given first
 	whole   bool          // it wants the server for itself
+	stops   bool          // it has the target stand still, so it wants one of its own
 	risky   bool          // it sends what a target may die of
 	loud    bool          // it sends births that are repeated or conflict
 	members int           // peers that are in the directory when it begins, kept there

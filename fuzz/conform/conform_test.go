@@ -127,6 +127,27 @@ func TestEveryCaseFails(t *testing.T) {
 	}
 }
 
+// No case takes who does nothing, who does as the original does and who is sound for the same.
+func TestNoCaseTakesAllForTheSame(t *testing.T) {
+	for _, role := range []hostile.Role{hostile.Server, hostile.Peer} {
+		t.Run(role.String(), func(t *testing.T) {
+			t.Parallel()
+			seen := map[string]int{}
+			for _, name := range []string{mute, "original", "none"} {
+				r, _ := check(t, Config{Role: role, Exec: name + placeholders[role], Cases: Cases(role)})
+				for _, x := range r.Results {
+					seen[x.ID+" "+string(x.Outcome)+" "+x.Detail]++
+				}
+			}
+			for what, n := range seen {
+				if n == 3 {
+					t.Errorf("all three: %s", what)
+				}
+			}
+		})
+	}
+}
+
 // What is only told tells implementations apart.
 func TestInfoDiffers(t *testing.T) {
 	for _, test := range []struct {
@@ -222,7 +243,7 @@ func TestModesAgree(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := Config{Exec: name + " {addr}", Cases: Cases(hostile.Server)}
+			c := Config{Exec: name + " {addr}", Cases: slices.DeleteFunc(Cases(hostile.Server), func(c Case) bool { return c.stops })}
 			apart, _ := check(t, c)
 			c.Shared = true
 			together, _ := check(t, c)

@@ -94,7 +94,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		c.Host = target.Local{Monitor: m}
 	}
 	c.Cases = slices.DeleteFunc(slices.Clone(c.Cases), func(x Case) bool { // what cannot be told
-		return !strings.Contains(c.Exec, x.told.placeholder) || x.told.placeholder != "" && c.oneServer()
+		return !strings.Contains(c.Exec, x.told.placeholder) || (x.stops || x.told.placeholder != "") && c.oneServer()
 	})
 	bounded, cancel := context.WithTimeout(ctx, c.Bound())
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 	"p2plocal/core"
 	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target"
 )
 
 // Sections of PROTOCOL.md.
@@ -698,6 +699,83 @@ func serverAdditions() []Case {
 			}
 			l.window(at, l.leaves(m[0], p))
 		}},
+		{Title: "standstill: a server that has stood still itself gives everybody one more deadline", span: 5 * time.Second, members: 1, stops: true, called: func(l *trial, m []*endpoint) {
+			p := l.in()
+			p.alive()
+			woke := l.freeze(2500*time.Millisecond, func() {})
+			l.window(woke, l.leaves(m[0], p))
+		}},
+		{Title: "patience: silence counts from when datagrams were last lost", span: 4 * time.Second, members: 1, stops: true, called: func(l *trial, m []*endpoint) {
+			p := l.in()
+			at := p.alive()
+			l.sleep(700 * time.Millisecond)
+			l.overflow(1)
+			l.until(at.Add(deadline + reap + soon/2))
+			if d, _ := last(l.got(m[0], 0)); !d.lists(p.entry) {
+				l.failf(m[0], "who may have been heard is not removed", "%s, silent for 0.7 s before datagrams were lost, is gone", p)
+			}
+			l.leaves(m[0], p)
+		}},
+		{Title: "filter: once more than 1000 datagrams are lost within a second, garbage is kept from the server until a second brings fewer", span: 4 * time.Second, members: 1, stops: true, called: func(l *trial, m []*endpoint) {
+			l.overflow(1500)
+			l.sleep(2 * settle)
+			const n = 100 // that any buffer holds
+			s := l.stranger()
+			garbage := func() uint64 {
+				_, before, _ := l.host.Backlog(l.server)
+				for range n {
+					s.socket.Send(l.server, []byte("garbage"))
+				}
+				l.settle()
+				_, now, _ := l.host.Backlog(l.server)
+				return now - before
+			}
+			if dropped := garbage(); dropped < n {
+				l.failf(nil, "the system throws away what is neither a birth nor a keep-alive", "of %d such datagrams %d", n, dropped)
+			}
+			l.in()
+			l.sleep(2500 * time.Millisecond)
+			if dropped := garbage(); dropped > 0 {
+				l.failf(nil, "2.5 s later the server is let have all again", "of %d datagrams %d were thrown away", n, dropped)
+			}
+		}},
+	}
+}
+
+// freeze has the target stand still for a time while something is done, and says when it went on.
+func (l *trial) freeze(d time.Duration, do func()) time.Time {
+	end := clock().Add(d)
+	if err := l.target.Signal(target.Stop); err != nil {
+		panic(abortCase{err: err})
+	}
+	do()
+	l.until(end)
+	at := clock()
+	l.target.Signal(target.Continue)
+	return at
+}
+
+// overflow has the target stand still, too shortly to be called that, until so many datagrams for it
+// have been thrown away.
+func (l *trial) overflow(n uint64) {
+	const still, each, most = 250 * time.Millisecond, 100, 200000
+	if l.pace.each > time.Millisecond {
+		panic(abortCase{outcome: Seen, why: fmt.Sprintf("not tested: the target takes %v a datagram", l.pace.each.Round(time.Millisecond))})
+	}
+	s, nobody := l.stranger(), hostile.KeepAlive(uint16(l.names[len(l.names)-1]))
+	_, before, known := l.host.Backlog(l.server)
+	lost := uint64(0)
+	l.freeze(still, func() {
+		for sent := 0; known && lost < n && sent < most; sent += each {
+			for range each {
+				s.socket.Send(l.server, nobody)
+			}
+			_, now, _ := l.host.Backlog(l.server)
+			lost = now - before
+		}
+	})
+	if lost < n {
+		panic(abortCase{outcome: Seen, why: fmt.Sprintf("not tested: of %d datagrams the system has thrown away %d", most, lost)})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"p2plocal/core"
@@ -27,6 +28,14 @@ type wrong[T any] struct {
 func runWrong(p *virtual.Program) string {
 	words := strings.Fields(p.Line)
 	w := wrongly{program: p}
+	if words[0] == mute {
+		if _, again := reached.LoadOrStore(p.Host, true); again {
+			p.Listen(p.Command.Listen)
+			p.Hang()
+			return "signal: killed"
+		}
+		words[0] = "none"
+	}
 	if p.Name == "" && words[0] == slow.name {
 		return w.server(slow.behave)
 	} else if p.Name == "" {
@@ -36,6 +45,11 @@ func runWrong(p *virtual.Program) string {
 	i := slices.IndexFunc(peerWrongs, func(x wrong[*wrongMember]) bool { return x.name == words[0] })
 	return w.peer(peerWrongs[i].behave)
 }
+
+// mute does nothing, but for the first of a host's, which shows that there is a target.
+const mute = "mute"
+
+var reached sync.Map
 
 // wrongly is a machine on its socket whose owner may change what comes in and
 // what goes out.
@@ -48,6 +62,8 @@ type wrongly struct {
 	send    func(out core.Outgoing)
 	tick    func(now time.Time) // every 20 ms; nil: never
 	goodbye func()
+
+	catchesUp bool // it does not notice that it has stood still
 }
 
 func (w *wrongly) open(addr netip.AddrPort) (err error) {
@@ -116,6 +132,49 @@ type wrongDirectory struct {
 	conflict bool
 	holder   wire.Entry
 	born     func(wire.Entry)
+
+	losses              losses
+	impatient, unfilter bool
+}
+
+// losses is what a server knows of what it has lost, and whether it has garbage kept from it.
+type losses struct {
+	seen, drops uint64
+	since       time.Time
+}
+
+// look is what core/udp does about losses.
+func (s *wrongDirectory) look() {
+	_, total, _ := s.w.program.Host.Backlog(s.cfg.Addr)
+	o, now := &s.losses, time.Now()
+	if total > o.seen && !s.impatient {
+		s.d.Lost(now)
+	}
+	o.drops += total - o.seen
+	o.seen = total
+	if much := o.drops > 1000; much || now.Sub(o.since) >= time.Second {
+		s.w.socket.Passes = nil
+		if much && !s.unfilter {
+			s.w.socket.Passes = func(b []byte) bool { return len(b) == 4 || len(b) == 6 }
+		}
+		*o = losses{seen: total, since: now}
+	}
+}
+
+// catchUp is a machine that does not notice that it has stood still.
+type catchUp struct {
+	core.Machine
+	at time.Time
+}
+
+func (c *catchUp) Poll(now time.Time) (core.Outgoing, time.Time) {
+	for c.at = c.at.Add(100 * time.Millisecond); c.at.Before(now); c.at = c.at.Add(100 * time.Millisecond) {
+		if out, next := c.Machine.Poll(c.at); !out.Empty() {
+			return out, next
+		}
+	}
+	c.at = now
+	return c.Machine.Poll(now)
 }
 
 func (s *wrongDirectory) entries() wire.Entries {
@@ -168,16 +227,23 @@ func (w wrongly) server(behave func(*wrongDirectory)) string {
 	if s.d, err = core.NewDirectory(s.cfg, time.Now()); err != nil {
 		return err.Error()
 	}
-	s.w.machine = s.d
+	if s.w.machine = s.d; s.w.catchesUp {
+		s.w.machine = &catchUp{s.d, time.Now()}
+	}
+	take := s.w.take
+	s.w.take = func(b []byte, from netip.AddrPort) []byte {
+		s.look()
+		return take(b, from)
+	}
 	return s.w.serve()
 }
 
 var serverWrongs = []wrong[*wrongDirectory]{
 	{"none", ``, func(*wrongDirectory) {}},
-	{"deadline-1s", `conflict/5|repeat/4|keep-alive/4|reaper/[12]|addition/5`, func(s *wrongDirectory) {
+	{"deadline-1s", `conflict/5|repeat/4|keep-alive/4|reaper/[12]|addition/(5|14)`, func(s *wrongDirectory) {
 		s.cfg.Timing.Deadline = time.Second
 	}},
-	{"never-reaps", `conflict/[5-7]|repeat/4|keep-alive/[78]|reaper/.*|silence/3|robust/keep-alive/spoofed|robust/time/(reaped|filled-and-reaped|flap|ghost-in-the-buffer)`, func(s *wrongDirectory) {
+	{"never-reaps", `conflict/[5-7]|repeat/4|keep-alive/[78]|reaper/.*|silence/3|robust/keep-alive/spoofed|robust/time/(reaped|filled-and-reaped|flap|ghost-in-the-buffer)|addition/1[45]`, func(s *wrongDirectory) {
 		s.cfg.Timing.Reap = time.Hour
 	}},
 	{"own-port-only", `birth/3|repeat/[25]|keep-alive/[23]|silence/3|addition/[6-8]|robust/birth/(port-1|port-1023|port-65535|spare)|robust/keep-alive/spoofed|robust/sequence/(repeat-burst|keep-alive-first|steal-name|steal-port|crossed|short-after-birth|name-walk|port-walk|fill)|robust/time/(back-from-the-dead|name-freed|births-only)`, func(s *wrongDirectory) {
@@ -326,7 +392,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 			}
 		}
 	}},
-	{"mute-reaper", `conflict/[5-7]|repeat/4|keep-alive/[78]|reaper/[1-6]|silence/3|addition/11|robust/keep-alive/spoofed|robust/time/(reaped|filled-and-reaped|back-from-the-dead|flap|ghost-in-the-buffer)`, func(s *wrongDirectory) {
+	{"mute-reaper", `conflict/[5-7]|repeat/4|keep-alive/[78]|reaper/[1-6]|silence/3|addition/11|robust/keep-alive/spoofed|robust/time/(reaped|filled-and-reaped|back-from-the-dead|flap|ghost-in-the-buffer)|addition/1[45]`, func(s *wrongDirectory) {
 		most := 0
 		s.w.send = func(out core.Outgoing) {
 			if len(out.Datagram) >= most {
@@ -393,10 +459,10 @@ var serverWrongs = []wrong[*wrongDirectory]{
 			return b
 		}
 	}},
-	{"deadline-2s", `conflict/5|repeat/4|reaper/[127]|addition/([349]|10|11)`, func(s *wrongDirectory) {
+	{"deadline-2s", `conflict/5|repeat/4|reaper/[127]|addition/([349]|10|11|14)`, func(s *wrongDirectory) {
 		s.cfg.Timing.Deadline = 2 * time.Second
 	}},
-	{"reaps-every-2s", `repeat/4|reaper/[12]`, func(s *wrongDirectory) {
+	{"reaps-every-2s", `repeat/4|reaper/[12]|addition/14`, func(s *wrongDirectory) {
 		s.cfg.Timing.Reap = 2 * time.Second
 	}},
 	{"announces-conflicts", `robust/birth/held-.*|robust/sequence/(conflict-burst|steal-name|steal-port|crossed|name-walk|port-walk|fill)`, func(s *wrongDirectory) { // to all, as the original
@@ -532,7 +598,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 			return b
 		})
 	}},
-	{"dies-on-unknown-types", `robust/any/(type-.*|max-zeros|max-ones)|robust/birth/big-endian|robust/keep-alive/big-endian|robust/sequence/type-walk|robust/time/ghost-in-the-buffer`, func(s *wrongDirectory) {
+	{"dies-on-unknown-types", `robust/any/(type-.*|max-zeros|max-ones)|robust/birth/big-endian|robust/keep-alive/big-endian|robust/sequence/type-walk|robust/time/ghost-in-the-buffer|addition/16`, func(s *wrongDirectory) {
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {
 			if len(b) > 1 && (b[1] != 0 || b[0]&^3 != 0xC0) {
 				panic(virtual.Exit("exit status 1"))
@@ -656,7 +722,7 @@ var serverWrongs = []wrong[*wrongDirectory]{
 			}
 		}
 	}},
-	{"leaves-out-whom-it-tells", `birth/.*|layout/.*|conflict/.*|repeat/.*|keep-alive/.*|reaper/.*|silence/.*|full/[12]|addition/([1-9]|10|11)|robust/.*`, func(s *wrongDirectory) {
+	{"leaves-out-whom-it-tells", `birth/.*|layout/.*|conflict/.*|repeat/.*|keep-alive/.*|reaper/.*|silence/.*|full/[12]|addition/([1-9]|10|11|14|15|16)|robust/.*`, func(s *wrongDirectory) {
 		s.w.send = func(out core.Outgoing) {
 			for _, to := range out.To {
 				b := slices.Clone(out.Datagram)
@@ -682,6 +748,15 @@ var serverWrongs = []wrong[*wrongDirectory]{
 	}},
 	{"deaf-to-options", ``, func(s *wrongDirectory) {
 		s.cfg.SourceCheck = false
+	}},
+	{"stands-still-unawares", `addition/14`, func(s *wrongDirectory) {
+		s.w.catchesUp = true
+	}},
+	{"impatient", `addition/15`, func(s *wrongDirectory) {
+		s.impatient = true
+	}},
+	{"takes-all", `addition/16`, func(s *wrongDirectory) { // no filter
+		s.unfilter = true
 	}},
 	{"10-ms-a-datagram", ``, func(s *wrongDirectory) { // as the original: slow, but not wrong
 		s.w.take = func(b []byte, _ netip.AddrPort) []byte {

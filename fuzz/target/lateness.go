@@ -1,6 +1,7 @@
 package target
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -54,6 +55,10 @@ func NewMonitor() (*Monitor, error) {
 		return nil, err
 	}
 	m := &Monitor{stop: make(chan struct{}), done: make(chan struct{}), udp: u, due: time.Now()}
+	if err := carries(u); err != nil {
+		u.Close()
+		return nil, err
+	}
 	echo := make(chan struct{}, 1)
 	go func() {
 		for b := make([]byte, 1); ; {
@@ -66,6 +71,22 @@ func NewMonitor() (*Monitor, error) {
 	}()
 	go m.run(echo)
 	return m, nil
+}
+
+// carries reports that what a socket sends to itself does not come back.
+func carries(u *net.UDPConn) error {
+	const longest = 5 * time.Second // also on a machine that is very busy
+	self := u.LocalAddr().(*net.UDPAddr).AddrPort()
+	u.SetReadDeadline(time.Now().Add(longest))
+	defer u.SetReadDeadline(time.Time{})
+	_, err := u.WriteToUDPAddrPort([]byte{1}, self)
+	if err == nil {
+		_, err = u.Read(make([]byte, 1))
+	}
+	if err != nil {
+		return fmt.Errorf("a datagram to %v does not come back; the loopback interface must be up: %w", self.Addr(), err)
+	}
+	return nil
 }
 
 func (m *Monitor) run(echo chan struct{}) {

@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// Stop has a program stand still, until Continue.
+const Stop, Continue = syscall.SIGSTOP, syscall.SIGCONT
+
 // ownGroup has a command run in a process group of its own: a terminal's Ctrl-C
 // does not reach it, and signalGroup reaches all that it has started.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

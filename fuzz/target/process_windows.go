@@ -6,6 +6,9 @@ import (
 	"syscall"
 )
 
+// Stop and Continue are signals that there are not here.
+const Stop, Continue = syscall.Signal(0x13), syscall.Signal(0x12)
+
 // ownGroup does nothing: there are no process groups here.
 func ownGroup(*exec.Cmd) {}
 

@@ -86,14 +86,16 @@ func (h *Host) listen(at netip.AddrPort) (*Socket, error) {
 
 // Socket is a target.Socket.
 type Socket struct {
-	host      *Host
-	addr      netip.AddrPort
-	queue     []datagram    // the host's lock guards it
-	dropped   uint64        // likewise
-	come      chan struct{} // one token while it is not empty
-	closed    chan struct{}
-	interrupt chan struct{}
-	once      sync.Once
+	host    *Host
+	addr    netip.AddrPort
+	queue   []datagram    // the host's lock guards it
+	dropped uint64        // likewise
+	come    chan struct{} // one token while it is not empty
+	closed  chan struct{}
+	once    sync.Once
+
+	Program *Program          // whose it is; nil: nobody's
+	Passes  func([]byte) bool // what it does not let in is thrown away; nil: it lets in all
 }
 
 type datagram struct {
@@ -109,7 +111,7 @@ func (s *Socket) Send(to netip.AddrPort, data []byte) {
 	defer s.host.mu.Unlock()
 	switch t := s.host.sockets[to]; {
 	case t == nil:
-	case len(t.queue) == buffer:
+	case len(t.queue) == buffer, t.Passes != nil && !t.Passes(data):
 		t.dropped++
 	default:
 		t.queue = append(t.queue, datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)})
@@ -154,10 +156,14 @@ func (s *Socket) ReceiveUntil(end time.Time) (at time.Time, from netip.AddrPort,
 		defer timer.Stop()
 		alarm = timer.C
 	}
+	var interrupt chan struct{}
+	if s.Program != nil {
+		interrupt = s.Program.interrupted
+	}
 	select {
 	case <-s.closed:
 		return at, from, nil, net.ErrClosed
-	case <-s.interrupt:
+	case <-interrupt:
 		return at, from, nil, ErrInterrupted
 	case <-alarm:
 		return at, from, nil, nil
@@ -197,6 +203,7 @@ func (s *Socket) Serve(l Loop) error {
 		if err != nil {
 			return err
 		}
+		s.Program.standStill()
 		if from.IsValid() {
 			l.Take(b, from)
 		}
@@ -226,6 +233,7 @@ type Program struct {
 	exit        string
 	done        chan struct{}
 	interrupted chan struct{}
+	still       chan struct{} // closed when it goes on; nil: it runs
 	once        [3]sync.Once
 }
 
@@ -261,7 +269,7 @@ func (p *Program) Listen(at netip.AddrPort) (*Socket, error) {
 	if err == nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		s.interrupt = p.interrupted
+		s.Program = p
 		p.sockets = append(p.sockets, s)
 		select {
 		case <-p.Killed: // before it had any
@@ -312,12 +320,33 @@ func (p *Program) Tail(lines int) string {
 func (p *Program) Waited() (time.Duration, int64) { return 0, 0 }
 
 func (p *Program) Signal(s syscall.Signal) error {
-	if s == syscall.SIGINT {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch s {
+	case syscall.SIGINT:
 		p.once[0].Do(func() { close(p.interrupted) })
-		return nil
+	case target.Stop:
+		p.still = make(chan struct{})
+	case target.Continue:
+		close(p.still)
+		p.still = nil
+	default:
+		return fmt.Errorf("%v, want an interrupt, Stop or Continue", s)
 	}
-	p.kill()
 	return nil
+}
+
+// standStill returns when the program runs.
+func (p *Program) standStill() {
+	p.mu.Lock()
+	still := p.still
+	p.mu.Unlock()
+	if still != nil {
+		select {
+		case <-still:
+		case <-p.Killed:
+		}
+	}
 }
 
 func (p *Program) CloseInput() { p.once[1].Do(func() { close(p.InputClosed) }) }
