@@ -82,12 +82,13 @@ func TestReads(t *testing.T) {
 		err     string
 	}{
 		"nothing":                   {[]result{{-1, syscall.EAGAIN}}, false, 0, ""},
-		"interrupted, then nothing": {[]result{{-1, syscall.EINTR}, {-1, syscall.EAGAIN}}, true, 0, ""},
-		"some":                      {[]result{{3, 0}}, true, 3, ""},
-		"a batch":                   {[]result{{batchSize, 0}, {-1, syscall.EAGAIN}}, true, batchSize, ""},
-		"a batch and some":          {[]result{{batchSize, 0}, {1, 0}}, true, batchSize + 1, ""},
+		"interrupted, then nothing": {[]result{{-1, syscall.EINTR}, {-1, syscall.EAGAIN}}, false, 0, ""},
+		"some":                      {[]result{{1, 0}}, true, 1, ""},
+		"a batch":                   {[]result{{firstBatch, 0}, {-1, syscall.EAGAIN}}, true, firstBatch, ""},
+		"interrupted, and some":     {[]result{{firstBatch, 0}, {-1, syscall.EINTR}, {3, 0}}, true, firstBatch + 3, ""},
+		"batches and some":          {[]result{{firstBatch, 0}, {batchSize, 0}, {1, 0}}, true, firstBatch + batchSize + 1, ""},
 		"an error":                  {[]result{{-1, syscall.ECONNREFUSED}}, false, 0, "recvmmsg: connection refused"},
-		"a batch and an error":      {[]result{{batchSize, 0}, {-1, syscall.EIO}}, true, batchSize, "recvmmsg: input/output error"},
+		"a batch and an error":      {[]result{{firstBatch, 0}, {-1, syscall.EIO}}, true, firstBatch, "recvmmsg: input/output error"},
 	} {
 		calls := 0
 		recvmmsg = func(uintptr, *mmsghdr, int) (int, syscall.Errno) {
@@ -117,7 +118,7 @@ func TestReads(t *testing.T) {
 // A whole batch, after which there is nothing more to read, is answered at once.
 func TestWholeBatches(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{batchSize, 2 * batchSize} {
+	for _, n := range []int{firstBatch, firstBatch + batchSize, firstBatch + 2*batchSize} {
 		s, u := listen(t, ReadBuffer), sender(t)
 		for range n {
 			send(t, u, s.Addr(), keepAlive('A'))

@@ -58,20 +58,22 @@ var (
 	}
 )
 
-// A receiveBatch has room for batchSize datagrams of any size. Only those who
-// have something to read hold one, so a mesh of 95 peers shares a few. The
-// slots' distance is an odd number of cache lines: at 64 KiB all slots would
-// compete for the same cache sets.
+// A receiveBatch has room for some datagrams of any size: first for firstBatch, then,
+// where more have come, for batchSize. Only those who have something to read hold one, so a
+// mesh of 95 peers shares a few; of 1,000 many may hold one when the machine is busy. The
+// slots' distance is an odd number of cache lines: at 64 KiB all slots would compete for the
+// same cache sets.
 const (
-	batchSize = 32
-	slotSize  = 1025 * 64
+	firstBatch = 2
+	batchSize  = 32
+	slotSize   = 1025 * 64
 )
 
 type receiveBatch struct {
-	hdrs    [batchSize]mmsghdr
-	iovs    [batchSize]unix.Iovec
-	names   [batchSize]unix.RawSockaddrInet6 // or what fits into one
-	packets [batchSize]packet
+	hdrs    []mmsghdr
+	iovs    []unix.Iovec
+	names   []unix.RawSockaddrInet6 // or what fits into one
+	packets []packet
 	space   []byte
 }
 
@@ -81,17 +83,21 @@ type sendBatch struct {
 	iov   unix.Iovec
 }
 
-var receiveBatches = sync.Pool{New: func() any {
-	b := &receiveBatch{space: make([]byte, batchSize*slotSize)}
-	for i := range b.hdrs {
-		b.iovs[i].Base = &b.space[i*slotSize]
-		b.iovs[i].SetLen(slotSize)
-		h := &b.hdrs[i].hdr
-		h.Iov, h.Iovlen = &b.iovs[i], 1
-		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
+var firstBatches, receiveBatches = sync.Pool{New: newReceiveBatch(firstBatch)}, sync.Pool{New: newReceiveBatch(batchSize)}
+
+func newReceiveBatch(n int) func() any {
+	return func() any {
+		b := &receiveBatch{make([]mmsghdr, n), make([]unix.Iovec, n), make([]unix.RawSockaddrInet6, n), make([]packet, n), make([]byte, n*slotSize)}
+		for i := range b.hdrs {
+			b.iovs[i].Base = &b.space[i*slotSize]
+			b.iovs[i].SetLen(slotSize)
+			h := &b.hdrs[i].hdr
+			h.Iov, h.Iovlen = &b.iovs[i], 1
+			h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
+		}
+		return b
 	}
-	return b
-}}
+}
 
 var sendBatches = sync.Pool{New: func() any {
 	b := new(sendBatch)
@@ -211,34 +217,42 @@ func (c *conn) receiveLocked(fd uintptr) (some bool) {
 // receive empties the queue as far as the socket takes it, and reports that there was
 // something.
 func (c *conn) receive(fd uintptr) (some bool, err error) {
-	b := receiveBatches.Get().(*receiveBatch)
-	defer receiveBatches.Put(b)
-	for ; ; some = true {
-		for i := range b.hdrs {
-			b.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet6
-		}
-		n, e := recvmmsg(fd, &b.hdrs[0], batchSize)
-		switch e {
-		case 0:
-		case unix.EINTR:
-			continue
-		case unix.EAGAIN:
-			return some, nil
-		default:
-			return some, os.NewSyscallError("recvmmsg", e)
-		}
-		for i := range n {
-			name := &b.names[i]
-			port := (*[2]byte)(unsafe.Pointer(&name.Port))
-			b.packets[i] = packet{
-				from: netip.AddrPortFrom(addrOf(name), uint16(port[0])<<8|uint16(port[1])),
-				data: b.space[i*slotSize:][:b.hdrs[i].n:b.hdrs[i].n],
-			}
-		}
-		if !c.sock.take(b.packets[:n]) || n < batchSize {
-			return true, nil
+	some, more, err := c.receiveFrom(fd, &firstBatches)
+	for more && err == nil {
+		var again bool
+		again, more, err = c.receiveFrom(fd, &receiveBatches)
+		some = some || again
+	}
+	return some, err
+}
+
+// receiveFrom takes in one batch of a pool, and reports that there was something, and that
+// there may be more.
+func (c *conn) receiveFrom(fd uintptr, pool *sync.Pool) (some, more bool, err error) {
+	b := pool.Get().(*receiveBatch)
+	defer pool.Put(b)
+	for i := range b.hdrs {
+		b.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet6
+	}
+	n, e := recvmmsg(fd, &b.hdrs[0], len(b.hdrs))
+	switch e {
+	case 0:
+	case unix.EINTR:
+		return false, true, nil
+	case unix.EAGAIN:
+		return false, false, nil
+	default:
+		return false, false, os.NewSyscallError("recvmmsg", e)
+	}
+	for i := range n {
+		name := &b.names[i]
+		port := (*[2]byte)(unsafe.Pointer(&name.Port))
+		b.packets[i] = packet{
+			from: netip.AddrPortFrom(addrOf(name), uint16(port[0])<<8|uint16(port[1])),
+			data: b.space[i*slotSize:][:b.hdrs[i].n:b.hdrs[i].n],
 		}
 	}
+	return true, c.sock.take(b.packets[:n]) && n == len(b.hdrs), nil
 }
 
 // inet4 is a name as that of an IPv4 socket. The port stands at the same place in both.
