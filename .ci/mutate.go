@@ -37,9 +37,9 @@ import (
 // suites are the packages whose tests mutants of a package meet, each with a pattern
 // where not all of its tests count.
 var suites = map[string][]string{
-	"core":           {"core", "core/simnet"},
+	"core":           {"core", "core/wide", "core/simnet"},
 	"bench/scenario": {"bench/scenario Ticks|Stage|Simulat|Interrupt|Window"},
-	"bench/faults":   {"bench/scenario Simulat|Script|Schedule"},
+	"bench/faults":   {"bench/swarm", "bench/scenario Simulat|Script|Schedule"},
 }
 
 // mutant is one change of one file.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -272,8 +273,14 @@ func TestBroadcastText(t *testing.T) {
 	}
 	for _, text := range []string{"", "peerA_broadcast_", "peerA_broadcast_.", "peerA_broadcast_G", "peerA_broadcast_1F",
 		"peerA_broadcast_10000", "peerA_broadcast_ 1", "PeerA_broadcast_1", "peerA-broadcast_1", "peerA_broadcast_1 .", "peer_broadcast_1", "hello"} {
-		if from, counter, ok := ParseBroadcast([]byte(text)); ok {
-			t.Errorf("ParseBroadcast(%q) = %v, %d: want it refused", text, from, counter)
+		if from, counter, ok := ParseBroadcast([]byte(text)); ok || counter != 0 {
+			t.Errorf("ParseBroadcast(%q) = %q, %d, %v: want it refused", text, from, counter, ok)
+		}
+	}
+	for text := []byte("peerA_broadcast_1"); len(text) > 0; { // nothing is read beyond a text's end
+		text = slices.Clip(bytes.Clone(text[:len(text)-1]))
+		if from, counter, ok := ParseBroadcast(text); ok {
+			t.Errorf("ParseBroadcast(%q) = %q, %d: want it refused", text, from, counter)
 		}
 	}
 }

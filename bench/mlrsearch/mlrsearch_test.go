@@ -281,3 +281,61 @@ func TestTargets(t *testing.T) {
 		t.Errorf("%+v, want no width above 0.5 on the way to 0.4", got)
 	}
 }
+
+// How many trials a search takes is its cost: where a hint is missed or a step does not
+// grow, it takes more.
+func TestSearchTrials(t *testing.T) {
+	drifting := func(_ int, now time.Duration, load float64) float64 {
+		return max(0, 1-(80e3-1e3*now.Seconds())/load)
+	}
+	for _, x := range []struct {
+		width  float64
+		dev    device
+		trials int
+	}{{0.05, knee(1001), 13}, {0.05, knee(63200), 17}, {0.05, knee(1.99e6), 22}, {0.5, knee(63200), 12}, {0.01, knee(63200), 24}, {0.05, drifting, 18}} {
+		s := Default()
+		s.Width = x.width
+		if got := len(mustSearch(t, s, x.dev).Trials); got != x.trials {
+			t.Errorf("width %v: %d trials, want %d", x.width, got, x.trials)
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	if want := (Config{LossRatio: 0.005, Trial: time.Second, DurationSum: 3 * time.Second, Exceed: 0.5, Width: 0.05, Min: 1e3, Max: 2e6}); Default() != want {
+		t.Errorf("%+v, want %+v", Default(), want)
+	}
+	for _, change := range []func(*Config){
+		func(*Config) {},
+		func(s *Config) { s.LossRatio = 0 },
+		func(s *Config) { s.LossRatio = 0.99 },
+		func(s *Config) { s.Trial = 1 },
+		func(s *Config) { s.DurationSum = s.Trial },
+		func(s *Config) { s.Exceed = 0 },
+		func(s *Config) { s.Width = 1e-9 },
+		func(s *Config) { s.Min = 0.5 },
+	} {
+		s := Default()
+		if change(&s); s.Validate() != nil {
+			t.Errorf("%+v: %v", s, s.Validate())
+		}
+	}
+	for want, values := range map[string][]func(*Config){
+		"goal loss ratio": {func(s *Config) { s.LossRatio = -0.1 }, func(s *Config) { s.LossRatio = 1 }, func(s *Config) { s.LossRatio = math.NaN() }},
+		"trial duration":  {func(s *Config) { s.Trial = 0 }, func(s *Config) { s.Trial = -1 }},
+		"duration sum":    {func(s *Config) { s.DurationSum = s.Trial - 1 }},
+		"exceed ratio":    {func(s *Config) { s.Exceed = -0.1 }, func(s *Config) { s.Exceed = 1 }},
+		"relative width":  {func(s *Config) { s.Width = 0 }, func(s *Config) { s.Width = 1 }, func(s *Config) { s.Width = -1 }},
+		"loads from":      {func(s *Config) { s.Min = 0 }, func(s *Config) { s.Min = s.Max }, func(s *Config) { s.Min = -1 }, func(s *Config) { s.Max = math.NaN() }},
+	} {
+		for i, change := range values {
+			s := Default()
+			if change(&s); s.Validate() == nil || !strings.HasPrefix(s.Validate().Error(), want) {
+				t.Errorf("%s, %d: %v", want, i, s.Validate())
+			}
+			if _, err := Search(context.Background(), s, knee(63200).trialer()); err == nil {
+				t.Errorf("%s, %d: a search begins", want, i)
+			}
+		}
+	}
+}

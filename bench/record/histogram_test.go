@@ -57,8 +57,12 @@ func TestHistogramOutside(t *testing.T) {
 	if d.N != 6 || d.Outside != 5 {
 		t.Errorf("n %d, outside %d, want 6 and 5", d.N, d.Outside)
 	}
-	if *d.Min > 64e-9 || math.Abs(*d.Max-60) > 0.06 {
+	if *d.Min != 0 || *d.Max != 60 {
 		t.Errorf("min %v, max %v, want the ends of the range", *d.Min, *d.Max)
+	}
+	h.Reset()
+	if d := h.Distribution().Dist; d.N != 0 || d.Outside != 0 {
+		t.Errorf("after Reset n %d, outside %d", d.N, d.Outside)
 	}
 }
 

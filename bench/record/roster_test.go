@@ -78,3 +78,58 @@ func TestRosterRemove(t *testing.T) {
 		t.Errorf("%v, want %v", r.Marks, want)
 	}
 }
+
+// A peer has lived through a time if it was alive all along, and a server that had to know it
+// was there.
+func TestLived(t *testing.T) {
+	t.Parallel()
+	var all, others Set
+	all.Add(0)
+	all.Add(1)
+	others.Add(0)
+	r := Roster{Marks: []View{{10, all}, {20, others}, {30, all}, {40, all}}}
+	for _, x := range []struct {
+		from, to int64
+		want     bool
+	}{
+		{9, 15, false}, // not known from the beginning
+		{10, 19, true}, {10, 20, false}, {12, 35, false}, {20, 29, false}, {25, 35, false}, {29, 31, false}, {30, 31, true}, {30, 50, true}, {41, 60, true},
+	} {
+		if got := r.Lived(1, x.from, x.to); got != x.want {
+			t.Errorf("from %d to %d: %v", x.from, x.to, got)
+		}
+		if got := r.Lived(0, x.from, x.to); got != (x.from >= 10) {
+			t.Errorf("the other, from %d to %d: %v", x.from, x.to, got)
+		}
+	}
+	r.Forget(50, 60)
+	for _, x := range []struct {
+		from, to int64
+		want     bool
+	}{{41, 49, true}, {41, 50, false}, {52, 55, false}, {59, 70, false}, {60, 70, true}} {
+		if got := r.Lived(1, x.from, x.to); got != x.want {
+			t.Errorf("with a gap from 50 to 60, from %d to %d: %v", x.from, x.to, got)
+		}
+	}
+	if (&Roster{}).Lived(0, 1, 2) {
+		t.Error("lived, though nobody has been alive")
+	}
+}
+
+// A life is from a birth to a death, and ends with the observation where there is none.
+func TestLife(t *testing.T) {
+	t.Parallel()
+	var all, others Set
+	all.Add(0)
+	all.Add(1)
+	others.Add(0)
+	r := Roster{Marks: []View{{10, others}, {20, all}, {25, all}, {30, others}, {40, all}}}
+	for _, x := range []struct{ at, until, born, end int64 }{
+		{20, 100, 20, 30}, {26, 100, 20, 30}, {29, 100, 20, 30}, {29, 28, 20, 28}, {40, 100, 40, 100}, {50, 100, 40, 100},
+		{15, 100, 0, 15}, {35, 100, 0, 35},
+	} {
+		if born, end := r.Life(1, x.at, x.until); born != x.born || end != x.end {
+			t.Errorf("at %d until %d: %d to %d, want %d to %d", x.at, x.until, born, end, x.born, x.end)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 
 	"p2plocal/core"
@@ -34,7 +35,7 @@ func TestMessages(t *testing.T) {
 
 // No byte from the network reaches a terminal raw.
 func TestNames(t *testing.T) {
-	for n, want := range map[Name]string{'A': "A", 0x1b: `\x1b`, 0xff: `\xff`, ' ': " "} {
+	for n, want := range map[Name]string{'A': "A", 0x1b: `\x1b`, 0xff: `\xff`, ' ': " ", '~': "~", 0x1f: `\x1f`, 0x7f: `\x7f`} {
 		if n.String() != want {
 			t.Errorf("%q, want %q", n.String(), want)
 		}
@@ -53,5 +54,8 @@ func TestEntries(t *testing.T) {
 			t.Errorf("the first is %v, want %v", e, a)
 		}
 		break
+	}
+	if got := slices.Collect(all.Each()); !slices.Equal(got, []Entry{a, b}) {
+		t.Errorf("%v, want %v and %v", got, a, b)
 	}
 }
