@@ -486,15 +486,18 @@ func measure(ctx context.Context, pkg string, all []*mutant, known map[string]bo
 		if m.choice == nil {
 			tests = whole
 		}
+		programs := binaries
+		if m.choice == nil {
+			programs = map[string]string{}
+		}
 		for _, b := range batches(tests) {
-			binary := binaries[b.pkg]
-			if m.choice == nil {
-				if binary, _, err = compile(alone, b.pkg, map[string][]edit{m.file: {m.change}}, nil); err != nil {
+			if programs[b.pkg] == "" {
+				if programs[b.pkg], _, err = compile(alone, b.pkg, map[string][]edit{m.file: {m.change}}, nil); err != nil {
 					verdict = "not viable"
 					break
 				}
 			}
-			if _, err := b.run(ctx, binary, "MUTANT="+strconv.Itoa(i+1)); err != nil {
+			if _, err := b.run(ctx, programs[b.pkg], "MUTANT="+strconv.Itoa(i+1)); err != nil {
 				verdict = "killed"
 				break
 			}

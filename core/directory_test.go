@@ -82,8 +82,10 @@ func TestDirectory(t *testing.T) {
 		}, nil},
 		{"a keep-alive of nobody is ignored", func(r *rig) {
 			r.hear(0, 3126, keepAlive('Z'))
+			r.hear(1*ms, 3126, keepAlive(' '))
+			r.hear(2*ms, 3126, keepAlive('!'))
 			r.until(time.Minute)
-		}, []string{"0s unknown Z from 3126"}},
+		}, []string{"0s unknown Z from 3126", "1ms unknown   from 3126", "2ms unknown ! from 3126"}},
 		{"a removed peer does not come back by keep-alive, but by birth", func(r *rig) {
 			r.hear(0, 3101, birth(a))
 			r.until(2 * time.Second)
