@@ -10,7 +10,7 @@ import (
 // Compare makes the document of two results.
 func Compare(c *stat.Comparison) *Document {
 	s, text := comparison(c)
-	d := &Document{Tool: result.ToolName + " compare", source: asJSON(c), Heads: []head{{Text: text}}, About: words(s.About)}
+	d := &Document{Tool: result.ToolName + " compare", source: asJSON(c), Heads: []head{{Text: text.joined()}}, About: words(s.About)}
 	s.About = ""
 	d.Sections = []section{s}
 	return d
@@ -30,7 +30,7 @@ func comparison(c *stat.Comparison) (section, phrase) {
 	text := phrase{}.add("%s against %d, medians: %d of %s changed significantly", plural(uint64(c.NewRuns), "run"), c.OldRuns,
 		len(c.Changes)-of[stat.Same], plural(uint64(len(c.Changes)), "metric"))
 	if n := of[stat.Worse]; n > 0 {
-		text = text.add(", ").addIf(true, "%d for the worse", n)
+		text = text.addIf(true, "%d for the worse", n)
 	}
 	about := fmt.Sprintf("p: Mann-Whitney U; q: p adjusted for %s (Benjamini-Hochberg); significant is q ≤ %v: of all such changes, %g %% are chance at most",
 		plural(uint64(c.Tested), "test"), c.Alpha, 100*c.Alpha)

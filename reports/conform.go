@@ -72,19 +72,12 @@ func (c *Conformance) Document() *Document {
 			d.Sections = append(d.Sections, s)
 		}
 	}
-	for _, x := range []struct {
-		outcome conform.Outcome
-		name    string
-		about   string
-	}{
-		{conform.Seen, "where implementations may differ", ""},
-		{conform.Void, "void", "failed while this machine was too late to judge"},
-	} {
+	list := func(o conform.Outcome, name, about string) {
 		for i, r := range c.Targets {
-			s := section{Name: x.name, About: x.about, Head: i}
-			for _, result := range r.Results {
-				if result.Outcome == x.outcome {
-					s.Facts = append(s.Facts, fact{result.ID, phrase{}.add("%s: %s", result.Title, result.Detail)})
+			s := section{Name: name, About: about, Head: i}
+			for _, x := range r.Results {
+				if x.Outcome == o {
+					s.Facts = append(s.Facts, fact{x.ID, phrase{}.add("%s: %s", x.Title, x.Detail)})
 				}
 			}
 			if len(s.Facts) > 0 {
@@ -92,6 +85,8 @@ func (c *Conformance) Document() *Document {
 			}
 		}
 	}
+	list(conform.Seen, "where implementations may differ", "")
+	list(conform.Void, "void", "failed while this machine was too late to judge")
 	return d
 }
 
@@ -199,12 +194,12 @@ func accountOf(r conform.Result, several bool) (lines []labelled) {
 			add([]string{"printed", ""}[min(i, 1)], l)
 		}
 	}
-	late := measure(r.Late.Seconds(), "s")
-	switch {
-	case r.Attempts > 1:
-		add("machine", fmt.Sprintf("up to %v late; tried %d times", late, r.Attempts))
-	case r.Outcome == conform.Fail:
-		add("machine", fmt.Sprintf("up to %v late", late))
+	tries := ""
+	if r.Attempts > 1 {
+		tries = fmt.Sprintf("; tried %d times", r.Attempts)
+	}
+	if tries != "" || r.Outcome == conform.Fail {
+		add("machine", fmt.Sprintf("up to %v late%s", measure(r.Late.Seconds(), "s"), tries))
 	}
 	return lines
 }

@@ -107,8 +107,23 @@ func (p phrase) add(format string, args ...any) phrase {
 	return p.addIf(false, format, args...)
 }
 
+// addIf adds a part that may be bad news, unless there is nothing in it.
 func (p phrase) addIf(bad bool, format string, args ...any) phrase {
-	return append(p, part{fmt.Sprintf(format, args...), bad})
+	if text := fmt.Sprintf(format, args...); text != "" {
+		p = append(p, part{text, bad})
+	}
+	return p
+}
+
+// joined is a phrase with commas between its parts.
+func (p phrase) joined() (q phrase) {
+	for i, x := range p {
+		if i > 0 {
+			q = q.add(", ")
+		}
+		q = append(q, x)
+	}
+	return q
 }
 
 func words(s string) phrase { return phrase{{Text: s}} }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"html/template"
 	"io"
+	"regexp"
 	"slices"
 )
 
@@ -37,8 +38,12 @@ var pageHTML = template.Must(template.New("page").Funcs(template.FuncMap{
 			All   bool
 		}{t, name, all}
 	},
-	"draws": func(s section) bool { return s.drawn || len(s.Charts) > 0 },
+	"pieces": func(name string) []string { return pieces.FindAllString(name, -1) },
+	"draws":  func(s section) bool { return s.drawn || len(s.Charts) > 0 },
 }).Parse(pageTemplate))
+
+// pieces are the parts of a name between which a line may break.
+var pieces = regexp.MustCompile(`[^._/]*[._/]+|[^._/]+`)
 
 // A said phrase is one with what stands between its parts.
 type said struct {

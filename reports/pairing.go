@@ -63,13 +63,12 @@ func Pairing(p *stat.Pairing) *Document {
 	both := []Named{{"A", p.Results[0]}, {"B", p.Results[1]}}
 	for i, r := range both {
 		d.include(i, r)
-		d.Heads[1+i].Full = true
+		d.Heads[1+i].Full, d.Heads[1+i].Origin = true, nil // it is the first one's
 	}
 	for i := range d.Sections {
 		d.Sections[i].Full = i > 0
 	}
-	d.filled()
-	d.drawn = func() *drawn { return newDrawn(both) }
+	d.draw(both)
 	return d
 }
 

@@ -35,6 +35,14 @@ func Results(results []Named) *Document {
 	for i, r := range results {
 		d.include(i, r)
 	}
+	d.draw(results)
+	d.records = func(row func(...string)) { resultRecords(results, row) }
+	d.source = results[0].Write
+	return d
+}
+
+// draw completes a document that results have been included in.
+func (d *Document) draw(results []Named) {
 	d.filled()
 	for i, s := range d.Sections { // a page has the charts with the first section of a name
 		if slices.IndexFunc(d.Sections, func(first section) bool { return first.Name == s.Name }) == i {
@@ -42,9 +50,6 @@ func Results(results []Named) *Document {
 		}
 	}
 	d.drawn = func() *drawn { return newDrawn(results) }
-	d.records = func(row func(...string)) { resultRecords(results, row) }
-	d.source = results[0].Write
-	return d
 }
 
 // include adds the editor's choice of what to say of a result. Everything measured
@@ -161,28 +166,20 @@ func headline(r *result.Result) phrase {
 
 // unmeasured says which scenarios could not be measured, and in how many runs.
 func unmeasured(all []*scenario.Figures) (clauses []string) {
-	names := make(map[string][]string) // by what is said of them
-	var order []string
 	for _, s := range all {
-		n := 0
-		for _, x := range s.All {
-			if x.Unmeasured != "" {
-				n++
-			}
+		n := len(slices.DeleteFunc(slices.Clone(s.All), func(x result.Scenario) bool { return x.Unmeasured == "" }))
+		if n == 0 {
+			continue
 		}
-		what := "not measured"
+		what := " not measured"
 		if n < len(s.All) || n > 1 {
 			what += fmt.Sprintf(" in %d of %s", n, plural(uint64(len(s.All)), "run"))
 		}
-		if n > 0 && !slices.Contains(order, what) {
-			order = append(order, what)
+		if i := slices.IndexFunc(clauses, func(c string) bool { return strings.HasSuffix(c, what) }); i >= 0 {
+			clauses[i] = strings.TrimSuffix(clauses[i], what) + ", " + s.Name + what
+		} else {
+			clauses = append(clauses, s.Name+what)
 		}
-		if n > 0 {
-			names[what] = append(names[what], s.Name)
-		}
-	}
-	for _, what := range order {
-		clauses = append(clauses, strings.Join(names[what], ", ")+" "+what)
 	}
 	return clauses
 }
@@ -502,23 +499,16 @@ func accounts(s *scenario.Figures) (p phrase) {
 }
 
 // machine is where it was measured, and what a bare round trip took there.
-func machine(r *result.Result) phrase {
-	e, p := r.Env, phrase{}
+func machine(r *result.Result) (p phrase) {
+	e := r.Env
 	if e.Simulated {
-		p = p.add("simulated")
-		if s := r.Config.Simulation; s != nil {
-			p = p.add("%s", s.String())
+		if p = p.add("simulated"); r.Config.Simulation != nil {
+			p = p.add("%s", r.Config.Simulation)
 		}
 		return p
 	}
-	if e.CPU != "" {
-		p = p.add("%s", e.CPU)
-	}
-	p = p.add("%s", plural(uint64(max(0, e.Cores)), "core"))
-	system := strings.TrimSpace(e.OS + " " + e.Kernel)
-	p = p.add("%s %s", system, e.Arch).add("%s", e.Go)
-	busy := e.Cores > 0 && e.Load[0] > 0.5*float64(e.Cores)
-	p = p.addIf(busy, "load %s", fixed(e.Load[0], 2))
+	p = p.add("%s", e.CPU).add("%s", plural(uint64(max(0, e.Cores)), "core")).add("%s %s", strings.TrimSpace(e.OS+" "+e.Kernel), e.Arch).add("%s", e.Go)
+	p = p.addIf(e.Cores > 0 && e.Load[0] > 0.5*float64(e.Cores), "load %s", fixed(e.Load[0], 2))
 	if len(r.Runs) > 0 {
 		if d := r.Runs[0].Baseline.RoundTrip.Dist; d != nil && d.P50 != nil {
 			p = p.add("bare round trip %v", measure(*d.P50, "s"))
@@ -529,22 +519,16 @@ func machine(r *result.Result) phrase {
 
 // origin is what it takes to do it again.
 func origin(r *result.Result) phrase {
-	p := phrase{}.add("%d", r.Config.Seed)
-	version := strings.TrimSpace(r.Tool.Name + " " + r.Tool.Version)
-	switch c := r.Tool.Commit; {
-	case c == "":
-		version += " (commit unknown)" // go run, or -buildvcs=false
-	case r.Tool.Dirty:
-		version += fmt.Sprintf(" (%.12s, changed)", c)
-	default:
-		version += fmt.Sprintf(" (%.12s)", c)
+	commit := "commit unknown" // go run, or -buildvcs=false
+	if r.Tool.Commit != "" {
+		commit = fmt.Sprintf("%.12s", r.Tool.Commit)
 	}
-	p = p.add("%s", version)
+	if r.Tool.Dirty {
+		commit += ", changed"
+	}
+	p := phrase{}.add("%d", r.Config.Seed).add("%s (%s)", strings.TrimSpace(r.Tool.Name+" "+r.Tool.Version), commit)
 	if !r.Env.Simulated {
 		p = p.add("%s", r.Env.Time.UTC().Format(time.DateTime+" UTC"))
 	}
-	if len(r.Tool.Args) > 0 {
-		p = p.add("%s", shellWords(r.Tool.Args))
-	}
-	return p
+	return p.add("%s", shellWords(r.Tool.Args))
 }

@@ -2,8 +2,10 @@ package reports
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 )
 
@@ -18,7 +20,7 @@ func worded(all scenario.Phrase) (p phrase) {
 			case scenario.Count:
 				args[i] = grouped(float64(a))
 			case time.Duration:
-				args[i] = span(a).String()
+				args[i] = strings.ReplaceAll(result.Span(a), " ", glue)
 			default:
 				args[i] = a
 			}

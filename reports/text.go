@@ -303,6 +303,7 @@ func (p *page) table(t *table) {
 func (p *page) sizes(t *table, cells [][]string, room int) ([]int, int) {
 	size := make([]int, len(t.Columns))
 	order := make([]int, len(t.Columns))
+	need := make(map[int]int) // of all columns of a rank: those that are not 0 come together or not at all
 	for c, column := range t.Columns {
 		order[c], size[c] = c, width(column.Name)
 		for _, cell := range cells[c] {
@@ -316,16 +317,19 @@ func (p *page) sizes(t *table, cells [][]string, room int) ([]int, int) {
 		case t.Aligned:
 			size[c] = p.columns[column.Name]
 		}
+		if column.Rank > 0 {
+			need[column.Rank] += size[c] + gutter
+		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(t.Columns[a].Rank, t.Columns[b].Rank) })
-	full := 0 // the rank of which there was no room for one, unless it is 0
 	for _, c := range order {
 		column := t.Columns[c]
-		if size[c]+gutter <= room && (column.Rank == 0 || column.Rank != full) {
-			room -= size[c] + gutter
+		if wide := size[c] + gutter; max(wide, need[column.Rank]) <= room {
+			room -= wide
+			need[column.Rank] -= wide
 			continue
 		}
-		size[c], full = -1, column.Rank
+		size[c] = -1
 		if !column.Minor && column.Name != "" && !slices.Contains(p.dropped, column.Name) {
 			p.dropped = append(p.dropped, column.Name)
 		}

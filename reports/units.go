@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"p2plocal/bench/result"
 )
@@ -161,14 +160,6 @@ func (q quantity) split() quantity {
 func (q quantity) trimmed() quantity {
 	q.Fraction = strings.TrimRight(strings.TrimRight(q.Fraction, "0"), ".")
 	return q
-}
-
-// span is a duration that somebody has chosen.
-func span(d time.Duration) quantity {
-	if d >= time.Minute && d%time.Minute == 0 {
-		return quantity{Whole: grouped(d.Minutes()), Unit: "min"}
-	}
-	return measure(d.Seconds(), "s").trimmed()
 }
 
 func fixed(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }

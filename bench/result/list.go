@@ -86,6 +86,27 @@ func Plural(n uint64, one string) string {
 	return Grouped(float64(n)) + " " + one + "s"
 }
 
+// Span is a duration as people write it, with three digits at most: 5 s, 1.5 s, 250 ms, 2 min.
+func Span(d time.Duration) string {
+	v, unit := d.Seconds(), "s"
+	for _, u := range []struct {
+		from time.Duration
+		name string
+	}{{time.Second, "s"}, {time.Millisecond, "ms"}, {time.Microsecond, "µs"}, {time.Nanosecond, "ns"}} {
+		if d >= u.from {
+			v, unit = d.Seconds()/u.from.Seconds(), u.name
+			break
+		}
+	}
+	if d >= time.Minute && d%time.Minute == 0 {
+		v, unit = d.Minutes(), "min"
+	}
+	if v < 1000 {
+		v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64) // its own output
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64) + " " + unit
+}
+
 // ParseRatio reads 1% or 0.01.
 func ParseRatio(s string) (float64, error) {
 	number, percent := strings.CutSuffix(s, "%")

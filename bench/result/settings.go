@@ -1,7 +1,6 @@
 package result
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -21,10 +20,11 @@ func leaves(to []Setting, prefix string, v reflect.Value) []Setting {
 		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
 		name = prefix + name
 		switch f := v.Field(i); {
-		case name == "time" || name == "load" || name == "repeat":
+		case name == "time" || name == "load" || name == "repeat" || strings.HasSuffix(name, "-"):
+		case f.Kind() == reflect.Pointer && f.IsNil():
+			to = leaves(to, name+".", reflect.Zero(f.Type().Elem()))
 		case f.Kind() == reflect.Pointer:
-			text, _ := json.Marshal(f.Interface()) // what has been read back, or will be written
-			to = append(to, Setting{name, string(text)})
+			to = leaves(to, name+".", f.Elem())
 		case f.Kind() == reflect.Struct:
 			to = leaves(to, name+".", f)
 		case f.Kind() == reflect.String || f.Kind() == reflect.Slice:

@@ -5,6 +5,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,11 +71,22 @@ func (s *Run) keep(name string, h *hdrhistogram.Histogram) {
 }
 
 func (s *Run) note(format string, args ...any) {
-	s.out.Notes = append(s.out.Notes, result.Note{Text: fmt.Sprintf(format, args...)})
+	s.out.Notes = append(s.out.Notes, result.Note{Text: sentence(format, args)})
 }
 
 func (s *Run) warn(format string, args ...any) {
-	s.out.Notes = append(s.out.Notes, result.Note{Bad: true, Text: fmt.Sprintf(format, args...)})
+	s.out.Notes = append(s.out.Notes, result.Note{Bad: true, Text: sentence(format, args)})
+}
+
+// sentence is Sprintf with durations as people write them.
+func sentence(format string, args []any) string {
+	args = slices.Clone(args)
+	for i, a := range args {
+		if d, ok := a.(time.Duration); ok {
+			args[i] = result.Span(d)
+		}
+	}
+	return fmt.Sprintf(format, args...)
 }
 
 // unmeasured says why the scenario, or the rest of it, could not be measured.

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -14,7 +13,7 @@ import (
 // fail says that somebody the measurement depends on, and who is not ours,
 // died or fell silent: what was measured after that is no measure of it.
 func (s *Run) fail(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := sentence(format, args)
 	s.warn("%s", text)
 	if s.out.Failed == "" {
 		s.out.Failed = text
@@ -38,7 +37,7 @@ func (s *Run) checkStandstills() {
 	}
 	s.warn("this machine, or process, stood still %s, for up to %v", result.Plural(uint64(times), "time"), longest.Round(10*time.Millisecond))
 	if longest > t.Deadline-t.Heartbeat && !s.scenario.Broadcasts && s.out.Unmeasured == "" {
-		s.out.Unmeasured = fmt.Sprintf("this machine, or process, stood still for %v", longest.Round(10*time.Millisecond))
+		s.out.Unmeasured = "this machine, or process, stood still for " + result.Span(longest.Round(10*time.Millisecond))
 	}
 }
 

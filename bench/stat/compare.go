@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/aclements/go-moremath/mathx"
 	"github.com/aclements/go-moremath/stats"
@@ -234,7 +235,7 @@ func differences(old, new *result.Result) (warnings []string) {
 	olds, news := old.Settings(), new.Settings()
 	config := slices.IndexFunc(olds, func(s result.Setting) bool { return s.Name == "scenarios" }) // before it is Env
 	for i, was := range olds {
-		if different && (i < config || was.Name == "isolation" || was.Name == "simulation") {
+		if different && (i < config || was.Name == "isolation" || strings.HasPrefix(was.Name, "simulation.")) {
 			continue
 		}
 		if is := news[i]; was != is {

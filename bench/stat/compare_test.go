@@ -105,6 +105,7 @@ func TestCompareWarnings(t *testing.T) {
 		{"interval", func(r *result.Result) { r.Config.Options.Interval = time.Second }, "options.interval differs: 4s old, 1s new"},
 		{"loss", func(r *result.Result) { r.Config.Options.Impair.Loss = 0.5 }, "options.impair.loss differs: 0.01 old, 0.5 new"},
 		{"scenarios", func(r *result.Result) { r.Config.Scenarios = []string{"join"} }, `scenarios differs: [] old, ["join"] new`},
+		{"simulation", func(r *result.Result) { r.Config.Simulation = &result.Simulation{Queue: 3} }, "simulation.queue differs: 0 old, 3 new"},
 		{"interrupted", func(r *result.Result) { r.Interrupted = true }, "the new result was interrupted"},
 		{"dirty", func(r *result.Result) { r.Tool.Dirty = true }, "the new result comes from a build with uncommitted changes"},
 	} {

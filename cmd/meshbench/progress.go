@@ -27,9 +27,9 @@ func showProgress(ctx context.Context, status *scenario.Status, cfg result.Confi
 	if printing.Columns(stderr) == 0 {
 		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", progressName(p)) }
 	}
-	_, stop = printing.Watch(ctx, stderr, quiet, func(columns int) string {
+	_, stop = printing.Watch(ctx, stderr, quiet, func(int) string {
 		if p := status.Now(); p != nil {
-			return progressLine(p, columns)
+			return progressLine(p)
 		}
 		return "starting"
 	})
@@ -48,29 +48,14 @@ func progressName(p *scenario.Progress) string {
 	return name
 }
 
-// progressLine is one moment in so many columns: what is under way, how long
-// it has been, how long everything will still take, and how the messages fare.
-// What has no room is left out, the bar first.
-func progressLine(p *scenario.Progress, columns int) string {
+// progressLine is one moment: what is under way, how long it has been, how long
+// everything will still take, and how the messages fare.
+func progressLine(p *scenario.Progress) string {
 	elapsed := p.Elapsed()
-	line := progressName(p)
-	texts := []string{
-		fmt.Sprintf(" %v, %v left", elapsed.Round(time.Second), (max(p.Expected-elapsed, 0) + p.Left).Round(time.Second)),
-	}
+	line := fmt.Sprintf("%s %s %v, %v left", progressName(p), printing.Bar(12, float64(elapsed)/float64(max(p.Expected, 1))),
+		elapsed.Round(time.Second), (max(p.Expected-elapsed, 0) + p.Left).Round(time.Second))
 	if sent, delivered := p.Messages(); sent > 0 {
-		texts = append(texts, fmt.Sprintf(", %d delivered", delivered), fmt.Sprintf(", %d missing", sent-min(sent, delivered)))
+		line += fmt.Sprintf(", %s delivered, %s missing", result.Grouped(float64(delivered)), result.Grouped(float64(sent-min(sent, delivered))))
 	}
-	room := columns - len(line)
-	rest := ""
-	for _, t := range texts {
-		if room -= len(t); room < 0 {
-			break
-		}
-		rest += t
-	}
-	if width := min(columns-len(line)-len(rest)-3, 20); width >= 5 {
-		line += " " + printing.Bar(width, float64(elapsed)/float64(max(p.Expected, 1)))
-	}
-	line += rest
-	return line[:min(len(line), max(columns, 0))]
+	return line
 }

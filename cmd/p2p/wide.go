@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/netip"
@@ -79,6 +80,10 @@ func bindTo(server netip.Addr) netip.Addr {
 
 // keygen writes a key to a file that was not there, for its owner alone.
 func keygen(args []string, stdout io.Writer) error {
+	args, err := cli.Parse(flag.NewFlagSet("p2p keygen", flag.ContinueOnError), args, "usage: p2p keygen FILE\n\nWrites a new key to FILE, which must not be there yet, for -key.\n", stdout)
+	if err != nil {
+		return err
+	}
 	if len(args) != 1 {
 		return cli.Usagef("keygen got %q, want one FILE", args)
 	}

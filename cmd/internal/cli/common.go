@@ -18,11 +18,6 @@ type Common struct {
 // Register registers them.
 func (c *Common) Register(fs *flag.FlagSet) {
 	fs.StringVar(&c.JSON, "json", "", "write the result as JSON to `file`; - is standard output, in place of the text")
-	c.RegisterText(fs)
-}
-
-// RegisterText registers those of a command that has no result of its own.
-func (c *Common) RegisterText(fs *flag.FlagSet) {
 	fs.BoolVar(&c.Quiet, "quiet", false, "no progress on standard error")
 	fs.BoolVar(&c.ASCII, "ascii", false, "no character above ASCII in the text")
 }

@@ -31,89 +31,119 @@ var commands = []struct{ name, short string }{
 	{"udpgarbage", "-target HOST:1 -exec false"},
 }
 
-// The same word means the same in every command: what each must do alike.
-func TestHabits(t *testing.T) {
-	tools := build(t)
-	host := target.OwnHost().String()
-	invoke := func(t *testing.T, name, args string) (code int, stdout, stderr string) {
-		words := strings.Fields(name)
-		for _, a := range strings.Fields(strings.ReplaceAll(args, "HOST", host)) {
-			words = append(words, strings.Trim(a, "'"))
-		}
-		cmd := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(tools.path), "bin", words[0]), words[1:]...)
-		cmd.Dir = t.TempDir()
-		var out, err bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &err
-		if e := cmd.Run(); e != nil && !errors.As(e, new(*exec.ExitError)) {
-			t.Fatal(e)
-		}
-		return cmd.ProcessState.ExitCode(), out.String(), err.String()
+// invoke runs a command, in which HOST is a loopback address that nobody else has.
+func invoke(t *testing.T, name, args string) (code int, stdout, stderr string) {
+	t.Helper()
+	words := strings.Fields(name)
+	for _, a := range strings.Fields(strings.ReplaceAll(args, "HOST", habitsHost)) {
+		words = append(words, strings.Trim(a, "'"))
 	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(build(t).path), "bin", words[0]), words[1:]...)
+	cmd.Dir = t.TempDir()
+	var out, err bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &err
+	if e := cmd.Run(); e != nil && !errors.As(e, new(*exec.ExitError)) {
+		t.Fatal(e)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+var habitsHost = target.OwnHost().String()
+
+// eachCommand runs a test for every command; tool is the first word of its name.
+func eachCommand(t *testing.T, test func(t *testing.T, name, tool, short string)) {
+	build(t)
 	for _, c := range commands {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			tool, _, _ := strings.Cut(c.name, " ")
-			code, help, stderr := invoke(t, c.name, "-h")
-			if code != 0 || stderr != "" || !strings.HasPrefix(help, "usage: "+c.name) {
-				t.Errorf("-h: exit code %d, stderr %q, want a usage: line first\n%.200s", code, stderr, help)
-			}
-			for _, want := range []string{"\n  -json file\n", "\n  -quiet\n", "\n  -ascii\n", "\n  -version\n"} {
-				if !strings.Contains(help, want) {
-					t.Errorf("-h has no %q", strings.TrimSpace(want))
-				}
-			}
-			if c.name == tool {
-				if _, out, _ := invoke(t, tool, "help"); out != help {
-					t.Error("help is not -h")
-				}
-				if !strings.Contains(strings.ToLower(help), "exit code") || strings.Count(help, "\n  "+tool+" ")+strings.Count(help, " "+tool+" ") < 2 {
-					t.Error("-h says nothing of exit codes, or has no examples")
-				}
-				for _, want := range []string{"{addr}", "{port}", "{name}", "{server}", target.Quoting} {
-					if tool != "p2p" && !strings.Contains(help, want) {
-						t.Errorf("-h says nothing of %q", want)
-					}
-				}
-			}
-			for _, x := range []struct {
-				args string
-				code int
-				out  string // what stdout begins with
-				err  string // what the one line of stderr holds
-			}{
-				{"-version", 0, tool + " ", ""},
-				{"-nosuch", 2, "", "flag provided but not defined: -nosuch (" + c.name + " -h says how)"},
-				{"-json=", 2, "", `invalid value "" for flag -json: want a value, or not the flag`},
-				{"-json /nowhere/x.json " + c.short, 2, "", `cannot write "/nowhere/x.json": there is no directory "/nowhere"`},
-				{"-json " + os.TempDir() + " " + c.short, 2, "", "is a directory"},
-			} {
-				code, stdout, stderr := invoke(t, c.name, x.args)
-				if code != x.code || !strings.HasPrefix(stdout, x.out) || x.out == "" && stdout != "" || !strings.Contains(stderr, x.err) || strings.Count(stderr, "\n") > 1 {
-					t.Errorf("%s %s: exit code %d, stdout %q, stderr %q, want %d and %q, %q", c.name, x.args, code, stdout, stderr, x.code, x.out, x.err)
-				}
-			}
-			if tool == "p2p" { // it runs until it is told to end
-				return
-			}
-			if _, stdout, _ := invoke(t, c.name, "-json - -quiet "+c.short); stdout != "" && !json.Valid([]byte(stdout)) {
-				t.Errorf("-json -: %.200s", stdout)
-			}
+			test(t, c.name, tool, c.short)
 		})
 	}
+}
+
+// The help of every command begins alike and has the flags that all have; that of a
+// tool says more.
+func TestHelp(t *testing.T) {
+	eachCommand(t, func(t *testing.T, name, tool, _ string) {
+		code, help, stderr := invoke(t, name, "-h")
+		if code != 0 || stderr != "" || !strings.HasPrefix(help, "usage: "+name) {
+			t.Errorf("-h: exit code %d, stderr %q, want a usage: line first\n%.200s", code, stderr, help)
+		}
+		wanted := []string{"\n  -json file\n", "\n  -quiet\n", "\n  -ascii\n", "\n  -version\n"}
+		if name == tool {
+			if _, out, _ := invoke(t, tool, "help"); out != help {
+				t.Error("help is not -h")
+			}
+			if strings.Count(help, "\n  "+tool+" ")+strings.Count(help, " "+tool+" ") < 2 {
+				t.Error("-h has no examples")
+			}
+			wanted = append(wanted, "xit code")
+			if tool != "p2p" {
+				wanted = append(wanted, "{addr}", "{port}", "{name}", "{server}", target.Quoting)
+			}
+		}
+		for _, want := range wanted {
+			if !strings.Contains(help, want) {
+				t.Errorf("-h says nothing of %q", want)
+			}
+		}
+	})
+}
+
+// What makes no sense is refused alike by every command, in one line on stderr.
+func TestRefused(t *testing.T) {
+	eachCommand(t, func(t *testing.T, name, tool, short string) {
+		for _, x := range []struct {
+			args string
+			code int
+			out  string // what stdout begins with
+			err  string // what the one line of stderr holds
+		}{
+			{"-version", 0, tool + " ", ""},
+			{"-nosuch", 2, "", "flag provided but not defined: -nosuch (" + name + " -h says how)"},
+			{"-json=", 2, "", `invalid value "" for flag -json: want a value, or not the flag`},
+			{"-json /nowhere/x.json " + short, 2, "", `cannot write "/nowhere/x.json": there is no directory "/nowhere"`},
+			{"-json " + os.TempDir() + " " + short, 2, "", "is a directory"},
+		} {
+			code, stdout, stderr := invoke(t, name, x.args)
+			if code != x.code || !strings.HasPrefix(stdout, x.out) || x.out == "" && stdout != "" || !strings.Contains(stderr, x.err) || strings.Count(stderr, "\n") > 1 {
+				t.Errorf("%s %s: exit code %d, stdout %q, stderr %q, want %d and %q, %q", name, x.args, code, stdout, stderr, x.code, x.out, x.err)
+			}
+		}
+	})
+}
+
+// With -json - there is nothing but JSON on stdout, whatever becomes of the run.
+func TestJSONAlone(t *testing.T) {
+	eachCommand(t, func(t *testing.T, name, tool, short string) {
+		if tool == "p2p" { // it runs until it is told to end
+			return
+		}
+		if _, stdout, _ := invoke(t, name, "-json - -quiet "+short); stdout != "" && !json.Valid([]byte(stdout)) {
+			t.Errorf("-json -: %.200s", stdout)
+		}
+	})
+}
+
+// What is nearly right is answered with what would be, and exit codes mean the same.
+func TestNearlyRight(t *testing.T) {
 	for _, x := range []struct {
 		command, args string
 		code          int
 		err           string
 	}{
 		{"meshbench", "steady", 2, "say -scenario steady"},
-		{"meshbench", "HOST:3000", 2, "say -target " + host + ":3000"},
-		{"udpgarbage", "HOST:3000", 2, "want -target " + host + ":3000"},
+		{"meshbench", "HOST:3000", 2, "say -target " + habitsHost + ":3000"},
+		{"udpgarbage", "HOST:3000", 2, "want -target " + habitsHost + ":3000"},
 		{"udpgarbage", "server", 2, "want -as server"},
 		{"p2p", "localhost", 2, "-server"},
 		{"p2p", "HOST:3000", 2, "-listen"},
 		{"p2p", "A", 2, "NAME PORT"},
+		{"p2p", "keygen", 2, "want one FILE"},
+		{"p2p", "keygen -x", 2, "flag provided but not defined: -x"},
 		{"p2p", "A 3001 -server localhost", 2, `"localhost" for flag -server: want an IPv4 address, or a host's name, and a port`},
-		{"meshcheck", "HOST:3000", 2, "meshcheck server " + host + ":3000"},
+		{"meshcheck", "HOST:3000", 2, "meshcheck server " + habitsHost + ":3000"},
 		{"meshcheck", "server", 2, "meshcheck server 127.0.0.1:3000"},
 		{"meshcheck", "peer", 2, "-exec"},
 		{"meshbench", "-target localhost", 2, `"localhost" for flag -target: want an IPv4 address, or a host's name, and a port`},

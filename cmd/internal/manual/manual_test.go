@@ -82,11 +82,17 @@ var (
 func TestNames(t *testing.T) {
 	known := know(t)
 	for _, d := range documents(t, root) {
-		for _, problem := range known.unknown(t, d) {
-			t.Error(problem)
-		}
+		t.Run(d.path, func(t *testing.T) {
+			t.Parallel()
+			for _, problem := range known.unknown(t, d) {
+				t.Error(problem)
+			}
+		})
 	}
-	t.Run("what is wrong is found", func(t *testing.T) { testWrong(t, known) })
+	t.Run("what is wrong is found", func(t *testing.T) {
+		t.Parallel()
+		testWrong(t, known)
+	})
 }
 
 // testWrong holds the checks to finding what is wrong.
