@@ -109,6 +109,7 @@ func TestAgree(t *testing.T) {
 			"restart.whole":   result.Never("s"),                 // never, which is worse than any
 			"steady.latency":  result.Samples("s", []float64{1}), // has no percentiles, and its ends
 			"steady.sent":     value("1", 1-min(i, 1)),           // not the same in one run
+			"steady.late":     value("1", min(i, 1)),             // less in one run
 			"unknown.measure": value("1", i),
 		}
 	})
@@ -123,6 +124,7 @@ func TestAgree(t *testing.T) {
 			"restart.whole":   value("s", i),
 			"steady.latency":  result.Samples("s", []float64{1}),
 			"steady.sent":     value("1", 0),
+			"steady.late":     value("1", 1),
 			"unknown.measure": value("1", i+100),
 		}
 	})
@@ -139,7 +141,7 @@ func TestAgree(t *testing.T) {
 		got[b.Metric] = b
 		names = append(names, b.Metric)
 	}
-	if want := []string{"join.converge", "join.propagate.p50", "join.propagate.max", "steady.sent", "steady.missed", "restart.whole"}; !slices.Equal(names, want) {
+	if want := []string{"join.converge", "join.propagate.p50", "join.propagate.max", "steady.sent", "steady.late", "steady.missed", "restart.whole"}; !slices.Equal(names, want) {
 		t.Errorf("beside %q, want %q", names, want)
 	}
 	if want := []string{"join.dropped", "steady.latency.max"}; !slices.Equal(a.Equal, want) {
@@ -152,7 +154,7 @@ func TestAgree(t *testing.T) {
 	}
 	for name, b := range got {
 		differs := name == "join.converge" || name == "steady.missed" || name == "restart.whole"
-		if b.Differs != differs || differs && (b.D != 1 || math.Abs(b.P-apart) > 1e-12 || math.Abs(b.Q-2*apart) > 1e-12) || !differs && (b.Q < 0.5 || b.D > 0.2) {
+		if b.Differs != differs || differs && (b.D != 1 || math.Abs(b.P-apart) > 1e-12 || math.Abs(b.Q-7.0/3*apart) > 1e-12) || !differs && (b.Q < 0.5 || b.D > 0.2) {
 			t.Errorf("%s: %+v, want it to differ: %v", name, b, differs)
 		}
 	}
@@ -165,6 +167,10 @@ func TestAgree(t *testing.T) {
 		t.Errorf("warnings %q, want %q", got, want)
 	}
 	real.Config.Peers = 80
+	real.Runs, sim.Runs = real.Runs[:4], sim.Runs[:4]
+	if got := Agree(metrics, real, sim).Warnings; len(got) != 0 {
+		t.Errorf("four runs of each are enough: %q", got)
+	}
 	real.Runs, sim.Runs = real.Runs[:3], sim.Runs[:3]
 	want := []string{"too few runs to tell any difference from chance: 3 over UDP, 3 simulated, want 4 or more of each"}
 	if got := Agree(metrics, real, sim).Warnings; !slices.Equal(got, want) {

@@ -36,6 +36,7 @@ func TestCompare(t *testing.T) {
 		{"to never", "restart.whole", []any{1.0, 1.1, 1.2, 1.3}, []any{nil, nil, nil, nil}, nil, Worse, true},
 		{"from never", "restart.whole", []any{nil, nil, nil, nil}, []any{1.0, 1.1, 1.2, 1.3}, nil, Better, false},
 		{"medians equal, ranks not", "steady.lost", []any{0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0}, []any{0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0}, nil, Same, false},
+		{"a rate to never", "saturate.rate_lossless", []any{1.0, 1.1, 1.2, 1.3}, []any{nil, nil, nil, nil}, nil, Worse, true},
 	} {
 		d, _, _ := metrics.Define(test.metric)
 		c := Compare(metrics, side(runsOf(test.metric, d.Unit, test.old...)), side(runsOf(test.metric, d.Unit, test.new...)))
@@ -172,14 +173,29 @@ func TestPairWithoutRatio(t *testing.T) {
 // A simulated side is said once, not as a dozen differences of the machine.
 func TestCompareSimulated(t *testing.T) {
 	t.Parallel()
-	real := &result.Result{Env: result.Env{OS: "linux", Cores: 2}, Config: result.Config{Peers: 5, Isolation: "goroutine"}, Runs: []result.Run{{}}}
+	real := &result.Result{Env: result.Env{OS: "linux", Cores: 2}, Config: result.Config{Peers: 5, Isolation: "goroutine", Scenarios: []string{"join"}}, Runs: []result.Run{{}}}
 	sim := &result.Result{Env: result.Env{Simulated: true}, Config: result.Config{Peers: 6, Isolation: result.Virtual, Simulation: new(result.Simulation)}, Runs: []result.Run{{}}}
 	text := strings.Join(Compare(metrics, real, sim).Warnings, "\n")
-	if !strings.Contains(text, "one side is simulated") || !strings.Contains(text, "peers differs: 5 old, 6 new") ||
+	if !strings.Contains(text, "one side is simulated") || !strings.Contains(text, "peers differs: 5 old, 6 new") || !strings.Contains(text, `scenarios differs: ["join"] old, [] new`) ||
 		strings.Contains(text, "os differs") || strings.Contains(text, "isolation") || strings.Contains(text, "buffer") {
 		t.Errorf("warnings:\n%s", text)
 	}
 	if text := strings.Join(Compare(metrics, sim, sim).Warnings, "\n"); strings.Contains(text, "simulat") {
 		t.Errorf("two simulations: %s", text)
+	}
+}
+
+// A regression is more than the threshold, and what never happened on either side is none.
+func TestThreshold(t *testing.T) {
+	old, new := &result.Result{Runs: runsOf("join.converge", "s", 2.0, 2.0, 2.0, 2.0)}, &result.Result{Runs: runsOf("join.converge", "s", 3.0, 3.0, 3.0, 3.0)}
+	c := Compare(metrics, old, new)
+	for threshold, want := range map[float64]int{0.49: 1, 0.5: 0, 0.51: 0} {
+		if got := c.Regressions(threshold); len(got) != want {
+			t.Errorf("half as much again, beyond %v: %+v, want %d", threshold, got, want)
+		}
+	}
+	never := &result.Result{Runs: runsOf("restart.whole", "s", nil, nil)}
+	if c := Compare(metrics, never, never); len(c.Changes) != 0 {
+		t.Errorf("never on both sides: %+v", c.Changes)
 	}
 }

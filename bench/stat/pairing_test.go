@@ -78,6 +78,7 @@ func TestPairingOutcome(t *testing.T) {
 func TestPairingEvaluate(t *testing.T) {
 	p := paired(runsOf("join.converge", "s", 1.0, 2.0, 4.0), runsOf("join.converge", "s", 1.5, 3.0, 40.0))
 	p.Ratios = append(p.Ratios, Ratio{Metric: "steady.lost"})
+	single := paired(runsOf("join.converge", "s", 1.0), runsOf("join.converge", "s", 1.5))
 	var asserts []result.Assert
 	for _, text := range []string{"join.converge<1.6", "join.converge<1.4", "steady.lost<=1", "steady.sent<9"} {
 		a, err := metrics.ParseRatioAssertion(text)
@@ -87,6 +88,9 @@ func TestPairingEvaluate(t *testing.T) {
 		asserts = append(asserts, a)
 	}
 	p.Evaluate(asserts)
+	if single.Evaluate(asserts[:1]); !single.Assertions[0].OK {
+		t.Errorf("of a single pair: %+v", single.Assertions)
+	}
 	if len(p.Assertions) != 4 {
 		t.Fatalf("%+v", p.Assertions)
 	}
@@ -94,5 +98,38 @@ func TestPairingEvaluate(t *testing.T) {
 		if a := p.Assertions[i]; a.OK != want || a.Text != asserts[i].Text || (a.Actual != nil) != (i < 2) || i < 2 && *a.Actual != 1.5 {
 			t.Errorf("%s: %+v, want %v", asserts[i].Text, a, want)
 		}
+	}
+}
+
+// What has no ratio is skipped, and takes no other metric along.
+func TestPairSkips(t *testing.T) {
+	two := func(lost, rate any) []result.Run {
+		runs := runsOf("steady.lost", "1", lost)
+		runs[0].Scenarios[0].Metrics["steady.rate"] = runsOf("steady.rate", "messages/s", rate)[0].Scenarios[0].Metrics["steady.rate"]
+		return runs
+	}
+	if got := Pair(metrics, two(0.0, 1.0), two(0.0, 3.0)); len(got) != 1 || got[0].Metric != "steady.rate" || got[0].Median != 3 {
+		t.Errorf("nothing lost on both sides: %+v", got)
+	}
+	if got := Pair(metrics, two(1.0, 1.0), []result.Run{{}}); len(got) != 0 {
+		t.Errorf("one side did not measure: %+v", got)
+	}
+	if got := Pair(metrics, []result.Run{{}}, two(1.0, 1.0)); len(got) != 0 {
+		t.Errorf("the other side did not measure: %+v", got)
+	}
+	six := func(name, unit string, v any) []result.Run { return runsOf(name, unit, v, v, v, v, v, v) }
+	for _, name := range []string{"restart.whole", "saturate.rate_lossless"} {
+		for side, got := range [][]Ratio{Pair(metrics, six(name, "s", 1.0), six(name, "s", nil)), Pair(metrics, six(name, "s", nil), six(name, "s", 1.0))} {
+			if r := got[0]; r.Skipped != 6 || len(r.Pairs) != 0 || (r.A == nil) != (side == 1) || (r.B == nil) != (side == 0) {
+				t.Errorf("%s, never on side %d: %+v", name, 1-side, r)
+			}
+		}
+	}
+	// Where both are 0 they are alike, which is no difference, whatever one pair says.
+	if r := Pair(metrics, runsOf("steady.lost", "1", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0), runsOf("steady.lost", "1", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 6.0))[0]; r.Verdict != Same || r.Skipped != 6 {
+		t.Errorf("%+v", r)
+	}
+	if r := Pair(metrics, six("join.converge", "s", 1.0), six("join.converge", "s", 1.5))[0]; r.Verdict != Worse {
+		t.Errorf("half as much again: %+v", r)
 	}
 }

@@ -111,6 +111,19 @@ func TestRemovalsByHand(t *testing.T) {
 	check(time.Nanosecond<<40, p*p, p*p*(1-p*p), 2.25+0.15*(1-p*p)+0.1*(1-p*p*p))
 }
 
+// One that is removed for certain, brought back by a birth that arrives with probability
+// 3/4, and removed again.
+func TestRemovalsTwice(t *testing.T) {
+	const arrives = 0.75
+	timing := core.Timing{Heartbeat: time.Hour, Reap: time.Second, Deadline: 1500 * time.Millisecond, Refresh: time.Hour}
+	got := ExpectedRemovals(timing, 1-arrives, Member{Alive: time.Hour, Look: 2 * time.Second, Birth: 3 * time.Second}, 6*time.Second)
+	for _, x := range [][2]float64{{got.Mean, 1 + arrives}, {got.Variance, arrives * (1 - arrives)}, {got.Present, 2 + 2*arrives}} {
+		if math.Abs(x[0]-x[1]) > 1e-12 {
+			t.Errorf("%+v, want %v, %v, %v", got, 1+arrives, arrives*(1-arrives), 2+2*arrives)
+		}
+	}
+}
+
 // Quantiles of the Poisson distribution, from tables; of a normal one for large means.
 func TestRemovalsInterval(t *testing.T) {
 	for _, x := range []struct{ mean, variance, low, high float64 }{
