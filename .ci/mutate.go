@@ -7,7 +7,8 @@
 // All mutants are compiled into one program, where an environment variable chooses one
 // (Untch, Offutt and Harrold, "Mutation analysis using mutant schemata", 1993), and each
 // meets those tests of its package, and of the others that suites names, that come to its
-// place. Only what cannot be chosen at run time, such as a constant, has a program of its own.
+// place. Only what cannot be chosen at run time, such as a constant, has a program of its own, and
+// meets its own package's tests.
 // What no test can notice stands in .ci/mutants, with the reason.
 package main
 
@@ -474,7 +475,9 @@ func measure(ctx context.Context, pkg string, all []*mutant, known map[string]bo
 		if err != nil {
 			return err
 		}
-		whole = append(whole, tests...)
+		if whole == nil {
+			whole = tests // of its own package
+		}
 	}
 	count, said := map[string]int{}, time.Now()
 	for i, m := range all {

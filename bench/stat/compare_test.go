@@ -177,7 +177,7 @@ func TestCompareSimulated(t *testing.T) {
 	sim := &result.Result{Env: result.Env{Simulated: true}, Config: result.Config{Peers: 6, Isolation: result.Virtual, Simulation: new(result.Simulation)}, Runs: []result.Run{{}}}
 	text := strings.Join(Compare(metrics, real, sim).Warnings, "\n")
 	if !strings.Contains(text, "one side is simulated") || !strings.Contains(text, "peers differs: 5 old, 6 new") || !strings.Contains(text, `scenarios differs: ["join"] old, [] new`) ||
-		strings.Contains(text, "os differs") || strings.Contains(text, "isolation") || strings.Contains(text, "buffer") {
+		strings.Contains(text, "\nos differs") || strings.Contains(text, "isolation") || strings.Contains(text, "buffer") {
 		t.Errorf("warnings:\n%s", text)
 	}
 	if text := strings.Join(Compare(metrics, sim, sim).Warnings, "\n"); strings.Contains(text, "simulat") {
