@@ -1,0 +1,168 @@
+package result
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/core/simnet"
+)
+
+// Linux charges 832 bytes a datagram of what it grants, which is twice what is asked for.
+func TestQueueOf(t *testing.T) {
+	t.Parallel()
+	for buffer, want := range map[int]int{0: 256, 1: 1, 416: 1, 831: 1, 832: 2, 212_992 / 2: 256, 1 << 20: 2520} {
+		if got := QueueOf(buffer); got != want {
+			t.Errorf("%d bytes: %d datagrams, want %d", buffer, got, want)
+		}
+	}
+}
+
+func TestSimulationText(t *testing.T) {
+	t.Parallel()
+	for want, s := range map[string]Simulation{
+		"links without delay, computing costs nothing":                          {},
+		"every link delay=20µs, computing costs nothing":                        {Network: simnet.Fault{Delay: LoopbackDelay}},
+		"links without delay, computing cores=1,wake=8µs,take=600ns,send=2.2µs": {Host: DefaultHost},
+		"links without delay, computing costs nothing, queues of 1":             {Queue: 1},
+		"links without delay, computing costs nothing, queues of 256, 1 fault":  {Queue: 256, Faults: make([]string, 1)},
+		"links without delay, computing costs nothing, 2 faults":                {Faults: make([]string, 2)},
+	} {
+		if got := s.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestHost(t *testing.T) {
+	t.Parallel()
+	all := DefaultHost
+	all.Cores = 2
+	for text, want := range map[string]simnet.Host{
+		"none":                             {},
+		"cores=1":                          DefaultHost,
+		"cores=2":                          all,
+		"wake=8us,send=2.2us":              DefaultHost,
+		"cores=3,wake=1ms,take=0s,send=0s": {Cores: 3, Wake: time.Millisecond},
+	} {
+		got, err := ParseHost(text)
+		if err != nil || got != want {
+			t.Errorf("%q: %+v, %v, want %+v", text, got, err, want)
+		}
+		if again, err := ParseHost(FormatHost(want)); err != nil || again != want {
+			t.Errorf("%+v is written as %q, which reads as %+v, %v", want, FormatHost(want), again, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"cores=0":    `host "cores=0": "0" is no number of 1 or more, want a list such as cores=1,wake=8us,take=600ns,send=2.2us, or none`,
+		"speed=1":    "no such cost",
+		"wake=2s":    "host: wake 2s, want 0 to 1s",
+		"cores=2000": "host: 2000 cores",
+	} {
+		if _, err := ParseHost(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// Settings are all that Env and Config hold, by their names, but for what is never the same
+// twice.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	r := &Result{Env: Env{CPU: "a\tb", Cores: 2, Time: time.Unix(1, 0)}, Config: Config{Peers: 80, Repeat: 9, Scenarios: []string{"join"}, Options: Options{Impair: Impairment{Delay: time.Second}}}}
+	got := map[string]string{}
+	for _, s := range r.Settings() {
+		if _, twice := got[s.Name]; twice {
+			t.Errorf("%s twice", s.Name)
+		}
+		got[s.Name] = s.Value
+	}
+	for name, want := range map[string]string{
+		"cpu": `"a\tb"`, "cores": "2", "peers": "80", "scenarios": `["join"]`, "options.impair.delay": "1s", "options.impair.loss": "0",
+		"timing.deadline": "0s", "simulation": "null", "simulated": "false", "options.server": `""`,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+	for _, name := range []string{"time", "load", "repeat", ""} {
+		if v, ok := got[name]; ok {
+			t.Errorf("%q is %q, want it left out", name, v)
+		}
+	}
+	r.Config.Simulation = &Simulation{Queue: 5}
+	if i := slices.IndexFunc(r.Settings(), func(s Setting) bool { return s.Name == "simulation" && strings.Contains(s.Value, `"queue":5`) }); i < 0 {
+		t.Errorf("%+v", r.Settings())
+	}
+}
+
+func TestAccountsPlus(t *testing.T) {
+	t.Parallel()
+	a, b := Accounts{1, 2, 3, 4, 5, 6, 7, 8, 9, -10}, Accounts{10, 20, 30, 40, 50, 60, 70, 80, 90, -100}
+	if got, want := a.Plus(b), (Accounts{11, 22, 33, 44, 55, 66, 77, 88, 99, -110}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// What a result says of its runs.
+func TestOutcome(t *testing.T) {
+	t.Parallel()
+	join, steady := Scenario{Name: "join"}, Scenario{Name: "steady"}
+	failed, unmeasured, interrupted := Scenario{Name: "crash", Failed: "it died"}, Scenario{Name: "pause", Unmeasured: "no time"}, Scenario{Name: "steady", Interrupted: true}
+	for _, x := range []struct {
+		name     string
+		runs     []Run
+		measured bool
+		failure  string
+		finished int
+	}{
+		{"no runs", nil, false, "", 0},
+		{"an empty run", []Run{{}}, false, "", 0},
+		{"whole", []Run{{}, {Scenarios: []Scenario{join, steady}}}, true, "", 1},
+		{"half", []Run{{Scenarios: []Scenario{join}}}, true, "", 0},
+		{"interrupted", []Run{{Scenarios: []Scenario{join, interrupted}}}, true, "", 0},
+		{"failed", []Run{{Scenarios: []Scenario{join, failed, unmeasured}}}, true, "crash: it died", 1},
+		{"unmeasured", []Run{{Scenarios: []Scenario{join, unmeasured}}, {Scenarios: []Scenario{failed, join}}}, true, "pause: no time", 2},
+	} {
+		r := &Result{Config: Config{Scenarios: []string{"join", "steady"}}, Runs: x.runs}
+		if r.Measured() != x.measured || r.Failure() != x.failure || len(r.Finished()) != x.finished || len(r.Runs) != len(x.runs) {
+			t.Errorf("%s: measured %v, failure %q, %d finished; want %v, %q, %d", x.name, r.Measured(), r.Failure(), len(r.Finished()), x.measured, x.failure, x.finished)
+		}
+	}
+	for _, s := range []Scenario{join, failed, unmeasured, interrupted} {
+		if got, want := s.Complete(), s.Name == "join" || s.Name == "crash"; got != want {
+			t.Errorf("%s is complete: %v", s.Name, got)
+		}
+		s.Metrics = map[string]Metric{"a.b": Never("s"), "a.c": Scalar("s", 0), "a.d": {Unit: "s", Dist: &Distribution{}}}
+		flat := s.Flat()
+		if flat["a.b"].Never != s.Complete() || flat["a.c"].Never || flat["a.d.p50"].Never || flat["a.d.n"].Unit != "1" || flat["a.d.p50"].Unit != "s" {
+			t.Errorf("%s: %+v", s.Name, flat)
+		}
+	}
+}
+
+// Every suffix of a bound stands for its own power.
+func TestBoundSuffixes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]float64{
+		"steady.memory<1KiB": 1 << 10, "steady.memory<1MiB": 1 << 20, "steady.memory<1GiB": 1 << 30,
+		"steady.memory<1KB": 1e3, "steady.memory<1kB": 1e3, "steady.memory<1MB": 1e6, "steady.memory<1GB": 1e9, "steady.memory<1B": 1,
+		"steady.sent<1k": 1e3, "steady.sent<1M": 1e6, "steady.sent<1G": 1e9,
+		"steady.loss<100%": 1, "steady.loss>-1": -1,
+	} {
+		if a, err := metrics.ParseAssertion(text); err != nil || a.Bound != want {
+			t.Errorf("%s: %v, %v, want %v", text, a.Bound, err, want)
+		}
+	}
+	for text, want := range map[string]float64{"steady.latency.p99<1.3": 1.3, "steady.latency.n<130%": 1.3} {
+		if a, err := metrics.ParseRatioAssertion(text); err != nil || a.Bound != want {
+			t.Errorf("%s: %v, %v, want %v", text, a.Bound, err, want)
+		}
+	}
+	for _, text := range []string{"steady.latency.p99<5ms", "steady.loss<x"} {
+		if a, err := metrics.ParseRatioAssertion(text); err == nil || !strings.Contains(err.Error(), "want a ratio of B to A such as 1.3 or 130%") {
+			t.Errorf("%s: %v, %v", text, a.Bound, err)
+		}
+	}
+}
