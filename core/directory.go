@@ -114,19 +114,16 @@ func (d *Directory) Len() int { return len(d.roster.members) }
 
 // Step implements Machine.
 func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	if !d.open(now, from, datagram) {
+	if err := d.open(datagram); err != nil {
+		d.drop(Malformed, now, from, datagram, err)
 		return
 	}
-	switch v, m := &d.view, &d.view.Member; v.Type {
+	switch v := &d.view; v.Type {
 	case TypeKeepAlive:
 		s := d.named(v)
 		switch {
 		case !d.knows(s, from):
-			if d.count(Unknown, now) {
-				d.event.Peer = Member{v.name(), from}
-				d.tell()
-			}
-			d.retry(from)
+			d.nobody(Unknown, now, from)
 		case d.cfg.SourceCheck && d.codec.EntryAddr(from) != s.addr:
 			d.drop(Stranger, now, from, datagram, ErrStranger)
 		default:
@@ -138,31 +135,33 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			}
 		}
 	case TypeBirth:
-		if d.rules != nil {
-			if !d.rules.Valid(v.Token, now, from) {
-				if d.count(Unvalidated, now) {
-					d.event.Peer = Member{v.name(), from}
-					d.tell()
-				}
-				d.retry(from)
-				return
-			}
-			if d.Len() == MaxMembers && d.named(v) == nil {
-				d.drop(Rejected, now, from, datagram, ErrFull)
-				return
-			}
-			*m = Member{v.name(), from}
-		}
-		switch {
-		case m.Addr == d.cfg.Addr:
-			d.drop(Rejected, now, from, datagram, ErrRejected)
-		case d.cfg.SourceCheck && d.codec.EntryAddr(from) != m.Addr:
-			d.drop(Stranger, now, from, datagram, ErrStranger)
-		default:
-			d.birth(now, from, *m)
-		}
+		d.admit(now, from, datagram)
 	default:
 		d.drop(Misdirected, now, from, datagram, ErrMisdirected)
+	}
+}
+
+// admit takes a birth in, if it may.
+func (d *Directory) admit(now time.Time, from netip.AddrPort, datagram []byte) {
+	v, m := &d.view, &d.view.Member
+	if d.rules != nil {
+		if !d.rules.Valid(v.Token, now, from) {
+			d.nobody(Unvalidated, now, from)
+			return
+		}
+		if d.Len() == MaxMembers && d.named(v) == nil {
+			d.drop(Rejected, now, from, datagram, ErrFull)
+			return
+		}
+		*m = Member{v.name(), from}
+	}
+	switch {
+	case m.Addr == d.cfg.Addr:
+		d.drop(Rejected, now, from, datagram, ErrRejected)
+	case d.cfg.SourceCheck && d.codec.EntryAddr(from) != m.Addr:
+		d.drop(Stranger, now, from, datagram, ErrStranger)
+	default:
+		d.birth(now, from, *m)
 	}
 }
 
@@ -194,6 +193,15 @@ func (d *Directory) place(name Name) (i int) {
 		d.byName[name] = i
 	}
 	return i
+}
+
+// nobody counts and tells of what comes from one who is not known, who has an answer.
+func (d *Directory) nobody(k Kind, now time.Time, from netip.AddrPort) {
+	if d.count(k, now) {
+		d.event.Peer = Member{d.view.name(), from}
+		d.tell()
+	}
+	d.retry(from)
 }
 
 // retry owes an address, where there are Rules, the answer to what came from it.

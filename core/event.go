@@ -200,15 +200,14 @@ func (a *account) tell() {
 	a.event.Data = nil
 }
 
-// open counts a datagram in and parses it into view; false where that dropped it.
-func (a *account) open(now time.Time, from netip.AddrPort, datagram []byte) bool {
+// open counts a datagram in and parses it into view.
+func (a *account) open(datagram []byte) error {
 	err := a.codec.Parse(&a.view, datagram)
 	a.counters.In.of(a.view.Type).add(1, len(datagram))
 	if err != nil {
 		a.view.List, a.view.Text = nil, nil // nothing is kept of the datagram
-		a.drop(Malformed, now, from, datagram, err)
 	}
-	return err == nil
+	return err
 }
 
 func (a *account) drop(k Kind, now time.Time, from netip.AddrPort, datagram []byte, why error) {

@@ -63,17 +63,18 @@ const printable = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[
 type Exact struct{ Host netip.Addr }
 
 func (x *Exact) Parse(v *View, b []byte) error {
-	v.Type = 0
+	t := Type(0)
 	if len(b) >= 2 {
-		v.Type = Type(binary.LittleEndian.Uint16(b))
+		t = Type(binary.LittleEndian.Uint16(b))
 	}
+	v.Type = t
 	if len(b) < 4 || len(b) > MaxDatagram {
 		return ErrLength
 	}
 	field := binary.LittleEndian.Uint16(b[2:])
-	switch v.Type {
+	switch t {
 	case TypeKeepAlive, TypeBirth:
-		if len(b) != 4 && v.Type == TypeKeepAlive || len(b) != 6 && v.Type == TypeBirth {
+		if len(b) != 4 && t == TypeKeepAlive || len(b) != 6 && t == TypeBirth {
 			return ErrLength
 		}
 		v.Slot = int(field) - ' '
@@ -81,7 +82,7 @@ func (x *Exact) Parse(v *View, b []byte) error {
 			return ErrName
 		}
 		v.Member.Name = Name(printable[v.Slot : v.Slot+1])
-		if v.Type == TypeBirth {
+		if t == TypeBirth {
 			port := binary.LittleEndian.Uint16(b[4:])
 			if port == 0 {
 				return ErrPort

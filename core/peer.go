@@ -150,7 +150,8 @@ func (p *Peer) Send(now time.Time, to Name, text []byte) error {
 
 // Step implements Machine.
 func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	if !p.open(now, from, datagram) {
+	if err := p.open(datagram); err != nil {
+		p.drop(Malformed, now, from, datagram, err)
 		return
 	}
 	switch v := &p.view; v.Type {
