@@ -23,11 +23,11 @@ func (m Member) String() string { return string(m.Name) + "@" + m.Addr.String() 
 // is a slice aliases the datagram.
 type View struct {
 	Type   Type
-	Member Member // birth: all of it; keep-alive: its Name; vanilla: the Name it is for, "" for all
 	Slot   int    // of the name: a place of its own, below MaxPeers; negative: its bytes are Name
+	Text   []byte // vanilla
+	Member Member // birth: all of it; keep-alive: its Name; vanilla: the Name it is for, "" for all
 	List   []byte // directory: its entries on the wire
 	Len    int    // and how many they are
-	Text   []byte // vanilla
 
 	// What only dialects with Rules have:
 	Name        []byte  // what is parsed instead of Member.Name, without allocating
@@ -136,22 +136,25 @@ func (m Members) Contains(x Member) bool {
 	return false
 }
 
-// roster is a list of members that is quickly searched by address.
+// roster is a list of addresses that is quickly searched. What else is known of their
+// members its owner keeps beside it. A search for one that is there looks at no address,
+// where as a rule all are of one host: those of many rosters find room in no cache.
 type roster struct {
-	members []Member
-	addrs   []netip.AddrPort // of members, as an Outgoing wants them
-	low     []byte           // of addrs, the ports' low bytes: most of a search is done in these
+	addrs     []netip.AddrPort
+	low, high []byte // of the ports
+	mixed     bool   // the hosts differ
 }
 
-func (r *roster) clear() { r.members, r.addrs, r.low = r.members[:0], r.addrs[:0], r.low[:0] }
+func (r *roster) clear() { *r = roster{addrs: r.addrs[:0], low: r.low[:0], high: r.high[:0]} }
 
-func (r *roster) add(m Member) {
-	r.members, r.addrs, r.low = append(r.members, m), append(r.addrs, m.Addr), append(r.low, byte(m.Addr.Port()))
+func (r *roster) add(addr netip.AddrPort) {
+	r.mixed = r.mixed || len(r.addrs) > 0 && addr.Addr() != r.addrs[0].Addr()
+	r.addrs, r.low, r.high = append(r.addrs, addr), append(r.low, byte(addr.Port())), append(r.high, byte(addr.Port()>>8))
 }
 
 // remove takes member i out.
 func (r *roster) remove(i int) {
-	r.members, r.addrs, r.low = removed(r.members, i), removed(r.addrs, i), removed(r.low, i)
+	r.addrs, r.low, r.high = removed(r.addrs, i), removed(r.low, i), removed(r.high, i)
 }
 
 // removed is s without element i, in whose place the last one comes.
@@ -161,14 +164,15 @@ func removed[T any](s []T, i int) []T {
 	return s[:last]
 }
 
-// find is where the member with an address stands, -1 where there is none.
+// find is where an address stands, -1 where it does not.
 func (r *roster) find(addr netip.AddrPort) int {
 	for i := 0; ; i++ {
 		n := bytes.IndexByte(r.low[i:], byte(addr.Port()))
 		if n < 0 {
 			return -1
 		}
-		if i += n; r.addrs[i] == addr {
+		i += n
+		if at := &r.addrs[0]; r.high[i] == byte(addr.Port()>>8) && (!r.mixed && at.Addr() == addr.Addr() || r.addrs[i] == addr) {
 			return i
 		}
 	}

@@ -41,11 +41,12 @@ type Directory struct {
 	account
 	cfg DirectoryConfig
 
-	slots  []slot       // by name: where View.Slot says, or else
-	byName map[Name]int // here,
-	free   []int        // and these are nobody's
-	roster roster
-	order  []int // the slot of each member
+	slots   []slot       // by name: where View.Slot says, or else
+	byName  map[Name]int // here,
+	free    []int        // and these are nobody's
+	roster  roster
+	members []Member // of the roster
+	order   []int    // the slot of each member
 
 	datagrams []byte // what is announced,
 	ends      []int  // and where each ends
@@ -107,10 +108,10 @@ func NewDirectory(cfg DirectoryConfig, now time.Time) (*Directory, error) {
 }
 
 // Members are the directory as it stands, valid until the next call.
-func (d *Directory) Members() []Member { return d.roster.members }
+func (d *Directory) Members() []Member { return d.members }
 
 // Len is how many they are.
-func (d *Directory) Len() int { return len(d.roster.members) }
+func (d *Directory) Len() int { return len(d.members) }
 
 // Step implements Machine.
 func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
@@ -232,7 +233,7 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	for _, addr := range rivals {
 		if i := d.roster.find(addr); i >= 0 && !d.yields(now, i, d.codec.EntryAddr(from) == e.Addr) {
 			if d.count(Conflict, now) {
-				d.event.Peer, d.event.Other = e, d.roster.members[i]
+				d.event.Peer, d.event.Other = e, d.members[i]
 				d.tell()
 			}
 			return
@@ -245,7 +246,8 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	}
 	i := d.place(e.Name)
 	d.slots[i] = slot{stamp: now, born: now, source: from, addr: e.Addr, incarnation: d.view.Incarnation}
-	d.roster.add(e)
+	d.roster.add(e.Addr)
+	d.members = append(d.members, e)
 	d.order = append(d.order, i)
 	d.change(now)
 	if d.count(Born, now) {
@@ -282,7 +284,7 @@ func (d *Directory) silent(now, since time.Time, deadline time.Duration) bool {
 }
 
 func (d *Directory) replace(now time.Time, i int, by Member) {
-	e := d.roster.members[i]
+	e := d.members[i]
 	d.remove(now, i)
 	if d.count(Replaced, now) {
 		d.event.Peer, d.event.Other = e, by
@@ -294,11 +296,11 @@ func (d *Directory) replace(now time.Time, i int, by Member) {
 func (d *Directory) remove(now time.Time, i int) {
 	*d.slotOf(i) = slot{}
 	if d.rules != nil {
-		delete(d.byName, d.roster.members[i].Name)
+		delete(d.byName, d.members[i].Name)
 		d.free = append(d.free, d.order[i])
 	}
 	d.roster.remove(i)
-	d.order = removed(d.order, i)
+	d.members, d.order = removed(d.members, i), removed(d.order, i)
 	d.change(now)
 }
 
@@ -392,7 +394,7 @@ func (d *Directory) Lost(now time.Time) { d.lost = now }
 // reap removes every entry that has been silent for longer than its deadline.
 func (d *Directory) reap(now time.Time) {
 	for i := 0; i < d.Len(); {
-		e, stamp := d.roster.members[i], d.slotOf(i).stamp
+		e, stamp := d.members[i], d.slotOf(i).stamp
 		if !d.silent(now, stamp, d.cfg.Timing.Deadline) {
 			i++
 			continue
@@ -450,7 +452,7 @@ func (d *Directory) list(now, due time.Time, toAll bool) Outgoing {
 	if d.stale {
 		d.stale = false
 		d.version.Number++
-		d.datagrams, d.ends = d.codec.AppendDirectory(d.datagrams[:0], d.ends[:0], d.version, d.roster.members)
+		d.datagrams, d.ends = d.codec.AppendDirectory(d.datagrams[:0], d.ends[:0], d.version, d.members)
 	}
 	d.page, d.toAll, d.owed = 0, toAll, due
 	if toAll {

@@ -21,18 +21,22 @@ type PeerConfig struct {
 
 // Peer is one member of the mesh (PROTOCOL.md, "Peer").
 type Peer struct {
+	known roster // those in list without itself, in its order; by others
+	names []Name // theirs
 	account
-	cfg PeerConfig
-
 	online   bool
-	joined   bool // a directory has named it since it was born
-	overdue  bool // Unanswered has been told
-	bornAt   time.Time
+	joined   bool      // a directory has named it since it was born
+	overdue  bool      // Unanswered has been told
+	stale    bool      // known is older than list
 	birth    time.Time // when its next birth is due; zero: never
 	alive    time.Time // when its next keep-alive is due
+	queue    []queued  // messages to send
 	tick     time.Time // when its next broadcast is due; zero: never
 	schedule Schedule  // of its broadcasts
 	counter  uint16
+
+	cfg    PeerConfig
+	bornAt time.Time
 
 	seq      uint32     // of its last birth or keep-alive
 	shown    uint32     // of the last birth with a token
@@ -44,13 +48,11 @@ type Peer struct {
 	floor    [2]Version // of this server and the one before: older vanilla messages may be replayed
 
 	list   []byte           // the last directory, as it came
-	known  roster           // those in it without itself, in its order; by others
-	stale  bool             // known is older than list
+	listed []Member         // known, as asked for since
 	server []netip.AddrPort // the server, as an Outgoing wants it
 
-	text  []byte   // scratch: a broadcast's text
-	out   []byte   // scratch: the datagram handed out
-	queue []queued // messages to send
+	text []byte // scratch: a broadcast's text
+	out  []byte // scratch: the datagram handed out
 }
 
 // queued is a message that this peer was asked to send.
@@ -120,7 +122,14 @@ func (p *Peer) Broadcast(s Schedule) {
 
 // Others are the last directory heard, without this peer itself, valid until the next
 // call.
-func (p *Peer) Others() []Member { return p.others().members }
+func (p *Peer) Others() []Member {
+	if addrs := p.others().addrs; len(p.listed) < len(addrs) {
+		for i, name := range p.names {
+			p.listed = append(p.listed, Member{name, addrs[i]})
+		}
+	}
+	return p.listed
+}
 
 // Send queues one vanilla message to one peer of the directory, or with to ""
 // to all of them.
@@ -133,7 +142,7 @@ func (p *Peer) Send(now time.Time, to Name, text []byte) error {
 	}
 	addrs := slices.Clone(p.others().addrs)
 	if to != "" {
-		i := slices.IndexFunc(p.others().members, func(m Member) bool { return m.Name == to })
+		i := slices.Index(p.names, to)
 		if i < 0 {
 			return fmt.Errorf("no peer %q in the directory", string(to))
 		}
@@ -189,7 +198,7 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			return
 		}
 		if p.count(Heard, now) {
-			p.event.Peer, p.event.Data = others.members[i], text
+			p.event.Peer, p.event.Data = Member{p.names[i], from}, text
 			p.tell()
 		}
 	case TypeRetry:
@@ -228,16 +237,18 @@ func (p *Peer) take(now time.Time, all Members) {
 func (p *Peer) others() *roster {
 	if p.stale {
 		p.stale = false
-		before := p.known.members
+		before := p.names
+		p.names, p.listed = p.names[:0], p.listed[:0]
 		p.known.clear()
 		for list := p.list; len(list) > 0; {
 			var like Name // most names stand where they stood
-			if i := len(p.known.members); i < len(before) {
-				like = before[i].Name
+			if i := len(p.names); i < len(before) {
+				like = before[i]
 			}
 			var e Member
 			if e, list = p.codec.Next(list, like); !p.isSelf(e) {
-				p.known.add(e)
+				p.known.add(e.Addr)
+				p.names = append(p.names, e.Name)
 			}
 		}
 	}
