@@ -34,84 +34,64 @@ const shown = 8 // bytes of one field that are shown
 // Dissect names the fields of any datagram, sound or not (PROTOCOL.md,
 // "Datagrams"). What does not fit the layout is named, too.
 func Dissect(b []byte) (fields []Field) {
-	at := 0
+	if len(b) == 0 {
+		return []Field{{Name: "nothing", Value: "a datagram of 0 bytes"}}
+	}
+	rest := b
 	add := func(n int, name, value string) {
-		fields = append(fields, Field{at, b[at : at+min(n, shown)], n, name, value})
-		at += n
+		fields = append(fields, Field{len(b) - len(rest), rest[:min(n, shown)], n, name, value})
+		rest = rest[n:]
 	}
-	word := func() (uint16, bool) {
-		if len(b)-at < 2 {
-			return 0, false
-		}
-		return binary.LittleEndian.Uint16(b[at:]), true
-	}
-	rest := func(name string) []Field {
-		if n := len(b) - at; n > 0 {
-			add(n, name, plural(n, "byte"))
-		}
-		return fields
-	}
-	kind, ok := word()
-	if !ok {
-		if len(b) == 0 {
-			return []Field{{Name: "nothing", Value: "a datagram of 0 bytes"}}
-		}
-		return rest("half a type")
-	}
-	t := core.Type(kind)
-	name := func() bool {
-		v, ok := word()
-		if ok {
-			add(2, "name", nameOf(v))
-		}
-		return ok
-	}
-	switch t {
-	case core.TypeBirth, core.TypeKeepAlive:
-		add(2, "type", t.String())
-		if !name() {
-			return rest("half a name")
-		}
-		if t == core.TypeBirth {
-			port, ok := word()
-			if !ok {
-				return rest("half a port")
+	var value uint16 // of the last word
+	word := func(name string, words func(uint16) string) bool {
+		if len(rest) < 2 {
+			if len(rest) > 0 {
+				add(1, "half a "+name, "1 byte")
 			}
-			add(2, "port", fmt.Sprint(port))
+			return false
 		}
+		value = binary.LittleEndian.Uint16(rest)
+		add(2, name, words(value))
+		return true
+	}
+	number := func(v uint16) string { return fmt.Sprint(v) }
+	left := "left over"
+	switch whole := word("type", typeOf); core.Type(value) {
+	case core.TypeBirth:
+		whole = whole && word("name", nameOf) && word("port", number)
+	case core.TypeKeepAlive:
+		whole = whole && word("name", nameOf)
 	case core.TypeDirectory:
-		add(2, "type", t.String())
-		n, ok := word()
-		if !ok {
-			return rest("half a count")
-		}
-		add(2, "count", fmt.Sprint(n))
-		for i := 1; i <= int(n) && len(b)-at >= 4; i++ {
-			e := b[at:]
-			add(4, fmt.Sprintf("entry %d", i), nameOf(binary.LittleEndian.Uint16(e))+fmt.Sprintf(" on port %d", binary.LittleEndian.Uint16(e[2:])))
-		}
-		if (len(b)-at)/4 == 0 && at < 4+4*int(n) {
-			return rest("half an entry")
+		whole = whole && word("count", number)
+		for i := 1; whole && i <= int(value); i++ {
+			if len(rest) < 4 {
+				left = "half an entry"
+				break
+			}
+			add(4, fmt.Sprintf("entry %d", i), fmt.Sprintf("%s on port %d", nameOf(binary.LittleEndian.Uint16(rest)), binary.LittleEndian.Uint16(rest[2:])))
 		}
 	case core.TypeVanilla:
-		add(2, "type", t.String())
-		n, ok := word()
-		if !ok {
-			return rest("half a length")
+		whole = whole && word("length", number)
+		if n := min(int(value), len(rest)); whole && n > 0 {
+			add(n, "text", quoted(rest[:n]))
 		}
-		add(2, "length", fmt.Sprint(n))
-		text := min(int(n), len(b)-at)
-		if text > 0 {
-			add(text, "text", quoted(b[at:at+text]))
-		}
-		if at < len(b) && b[at] == 0 {
+		if len(rest) > 0 && rest[0] == 0 {
 			add(1, "zero", "the end")
 		}
 	default:
-		add(2, "type", fmt.Sprintf("0x%04X, which there is not", kind))
-		return rest("unknown")
+		left = "unknown"
 	}
-	return rest("left over")
+	if n := len(rest); n > 0 {
+		add(n, left, plural(n, "byte"))
+	}
+	return fields
+}
+
+func typeOf(v uint16) string {
+	if v < uint16(core.TypeBirth) || v > uint16(core.TypeKeepAlive) {
+		return fmt.Sprintf("0x%04X, which there is not", v)
+	}
+	return core.Type(v).String()
 }
 
 func nameOf(v uint16) string {

@@ -20,6 +20,10 @@ func (l *trial) failCertain(p *endpoint, since int, expected, got string) {
 
 // fail ends the case.
 func (l *trial) fail(p *endpoint, since int, expected, got string) {
+	panic(abortCase{outcome: Fail, failure: l.failure(p, since, expected, got)})
+}
+
+func (l *trial) failure(p *endpoint, since int, expected, got string) *Failure {
 	f := &Failure{Expected: expected, Got: got, certain: l.certain, over: l.over}
 	l.mu.Lock()
 	sent, came := l.sent, []event(nil)
@@ -40,7 +44,7 @@ func (l *trial) fail(p *endpoint, since int, expected, got string) {
 	if l.target != nil && l.Case.Role == hostile.Peer {
 		f.Output = l.target.Tail(4)
 	}
-	panic(abortCase{outcome: Fail, failure: f})
+	return f
 }
 
 // expect waits until done, and fails where that takes longer than within.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"p2plocal/core"
@@ -429,7 +430,8 @@ func peerSilence() []Case {
 		{Title: "there is no goodbye: who is ended says nothing", span: time.Second, members: 1, called: func(l *trial, m []*endpoint) {
 			l.beats(1)
 			since := l.mark()
-			l.target.interrupt()
+			l.target.expectEnd()
+			l.target.Signal(syscall.SIGINT)
 			l.target.ends(2 * time.Second)
 			time.Sleep(settle)
 			l.wantNothing(m[0], "a peer that ends tells nobody")
@@ -522,7 +524,8 @@ func peerDiffers() []Case {
 		}},
 		{Title: "does it end when its standard input does", span: time.Second, members: 1, called: func(l *trial, _ []*endpoint) {
 			l.beats(1)
-			l.target.closeInput()
+			l.target.expectEnd()
+			l.target.CloseInput()
 			l.inform("%s", yesNo(l.target.ends(500*time.Millisecond), "yes: "+l.target.Ended(), "no"))
 		}},
 	}

@@ -48,12 +48,10 @@ func (r *run) perform(l *trial, alive func()) (res Result) {
 		}
 	}
 	if res.Outcome == Broken && res.Failure == nil {
-		res.Failure = l.lastSent()
+		res.Failure = l.failure(nil, 0, "the target goes on", "it does not")
 	}
 	res.Late = l.host.Late(l.started)
-	if l.target != nil {
-		res.Late += max(0, l.target.waited()-l.waited)
-	}
+	res.Late += l.held()
 	res.judge()
 	return res
 }
@@ -81,17 +79,6 @@ func aborted(x any) (abortCase, bool) {
 		panic(x)
 	}
 	return h, true
-}
-
-// lastSent is what a broken target was sent.
-func (l *trial) lastSent() (f *Failure) {
-	defer func() {
-		if h, ok := aborted(recover()); ok {
-			f = h.failure
-		}
-	}()
-	l.fail(nil, 0, "the target goes on", "it does not")
-	return nil
 }
 
 // probe sees whether a server still lets anybody in. Whoever is answered by it on a
@@ -134,11 +121,13 @@ func (l *trial) probe(within time.Duration) {
 // in the end is slow. Who does not although it runs, or need not wait for a processor,
 // hangs, however late this machine is.
 func (l *trial) slowOrHung(p *endpoint, started time.Time, answered func() bool, expected string) {
-	waited, runs, began := l.target.waited(), l.target.runs(), clock()
+	waited, runs := l.target.scheduled()
+	began := clock()
 	if l.wait(slowest, answered) {
 		l.fail(p, 0, expected, fmt.Sprintf("after %.1f s", clock().Sub(started).Seconds()))
 	}
 	const enough = 10
-	l.certain = l.target != nil && (l.target.runs()-runs > enough || l.target.waited()-waited < clock().Sub(began)/2)
+	waitedNow, runsNow := l.target.scheduled()
+	l.certain = l.target != nil && (runsNow-runs > enough || waitedNow-waited < clock().Sub(began)/2)
 	panic(abortCase{outcome: Broken, why: fmt.Sprintf("it hung: no answer for %.1f s", clock().Sub(started).Seconds())})
 }

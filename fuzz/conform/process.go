@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 
 	"p2plocal/fuzz/target"
@@ -76,34 +75,15 @@ func (p *process) died() <-chan struct{} {
 	return p.Done()
 }
 
-func (p *process) waited() time.Duration {
+// scheduled is Waited, of no process nothing.
+func (p *process) scheduled() (waited time.Duration, runs int64) {
 	if p == nil {
-		return 0
+		return 0, 0
 	}
-	d, _ := p.Waited()
-	return d
+	return p.Waited()
 }
 
-// runs is how often it has got a processor.
-func (p *process) runs() int64 {
-	if p == nil {
-		return 0
-	}
-	_, n := p.Waited()
-	return n
-}
-
-// interrupt asks it to end, as Ctrl-C does.
-func (p *process) interrupt() {
-	p.expectEnd()
-	p.Signal(syscall.SIGINT)
-}
-
-func (p *process) closeInput() {
-	p.expectEnd()
-	p.CloseInput()
-}
-
+// expectEnd says that it is to end now.
 func (p *process) expectEnd() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -226,8 +226,9 @@ const (
 // lateness is tolerated.
 type attempt func(ctx context.Context, c Case, lenient bool) Result
 
-// insist tries a case until it passes, or fails while the machine is on time.
-func (r *run) insist(ctx context.Context, c Case, first int, try attempt) (res Result) {
+// insist tries a case until it passes, or fails while the machine is on time, or has been tried
+// so often: which tries of attempts those are.
+func (r *run) insist(ctx context.Context, c Case, first, last int, try attempt) (res Result) {
 	started, most := time.Now(), attempts
 	if c.span > long {
 		most = 2
@@ -235,18 +236,10 @@ func (r *run) insist(ctx context.Context, c Case, first int, try attempt) (res R
 	for n := first; ; n++ {
 		res = try(ctx, c, n == most)
 		res.Attempts, res.Took = n, time.Since(started)
-		if n >= most || !res.doubtful {
+		if n >= min(most, last) || !res.doubtful {
 			return res
 		}
 	}
-}
-
-// once tries a case beside others.
-func (r *run) once(ctx context.Context, c Case, try attempt) (res Result) {
-	started := time.Now()
-	res = try(ctx, c, false)
-	res.Attempts, res.Took = 1, time.Since(started)
-	return res
 }
 
 // each tries cases side by side, each with a target of its own, and then once more alone those
@@ -259,7 +252,7 @@ func (r *run) each(ctx context.Context, cases []Case, try attempt) error {
 	var mu sync.Mutex
 	var again []Case
 	r.parallel(ctx, cases, width, func(ctx context.Context, c Case) bool {
-		res := r.once(ctx, c, try)
+		res := r.insist(ctx, c, 1, 1, try)
 		if res.doubtful {
 			mu.Lock()
 			again = append(again, c)
@@ -269,7 +262,7 @@ func (r *run) each(ctx context.Context, cases []Case, try attempt) error {
 		return r.error() == nil
 	})
 	r.parallel(ctx, again, 1, func(ctx context.Context, c Case) bool {
-		r.finish(c, r.insist(ctx, c, 2, try))
+		r.finish(c, r.insist(ctx, c, 2, attempts, try))
 		return r.error() == nil
 	})
 	return r.error()
@@ -313,7 +306,7 @@ func (r *run) notStarted(ctx context.Context, c Case, err error) Result {
 
 // reached tries the very first target, and notes why it was not reached.
 func (r *run) reached(ctx context.Context, c Case, try attempt) bool {
-	res := r.insist(ctx, c, 1, try)
+	res := r.insist(ctx, c, 1, attempts, try)
 	if res.Outcome == Pass || res.Outcome == Fail || res.excused {
 		return true
 	}

@@ -32,7 +32,7 @@ func TestVoid(t *testing.T) {
 		{"is 0.5 s late, the machine 0.3 s", []Result{{Outcome: Fail, Late: 300 * time.Millisecond, Failure: over(500 * time.Millisecond)}}, Void, attempts},
 	} {
 		r, c, n := &run{results: map[string]Result{}}, Case{ID: "server/birth/1"}, 0
-		r.done(c, r.insist(t.Context(), c, 1, func(_ context.Context, _ Case, lenient bool) Result {
+		r.done(c, r.insist(t.Context(), c, 1, attempts, func(_ context.Context, _ Case, lenient bool) Result {
 			n++
 			if lenient != (n == attempts) {
 				t.Errorf("%s: try %d lenient: %v", test.name, n, lenient)

@@ -196,7 +196,7 @@ func (m *sharedServer) try(r *run) attempt {
 		if c.whole {
 			l.residents = m.others
 		}
-		l.waited = l.target.waited()
+		l.waited, _ = l.target.scheduled()
 		return r.perform(l, func() {
 			if c.risky || c.whole || m.loud || !m.answers() {
 				l.probe(soon)
@@ -290,12 +290,11 @@ func (r *run) round(ctx context.Context, m *sharedServer, cases []Case, width in
 	var last Result
 	var others []string // that did not come to an end
 	r.parallel(ctx, cases, width, func(ctx context.Context, c Case) bool {
-		var res Result
-		if width == 1 {
-			res = r.insist(ctx, c, 1, m.try(r))
-		} else {
-			res = r.once(ctx, c, m.try(r))
+		tries := attempts
+		if width > 1 {
+			tries = 1
 		}
+		res := r.insist(ctx, c, 1, tries, m.try(r))
 		mu.Lock()
 		defer mu.Unlock()
 		switch {

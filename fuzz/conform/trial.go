@@ -226,11 +226,13 @@ const (
 
 // slack is how much later than on an idle machine something may be.
 func (l *trial) slack(since time.Time) time.Duration {
-	late := 2 * l.host.Late(since)
-	if l.target != nil {
-		late += l.target.waited() - l.waited
-	}
-	return min(late, mostSlack)
+	return min(2*l.host.Late(since)+l.held(), mostSlack)
+}
+
+// held is how long the target has waited for a processor since the case began.
+func (l *trial) held() time.Duration {
+	waited, _ := l.target.scheduled()
+	return max(0, waited-l.waited)
 }
 
 const mostTolerance = 200 * time.Millisecond
