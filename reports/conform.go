@@ -37,6 +37,7 @@ func (c *Conformance) Document() *Document {
 			add(suiteOf(r))
 		}
 	}
+	kinds := kinds(c.Targets)
 	for i, r := range c.Targets {
 		label, of := "target", ""
 		if several {
@@ -56,12 +57,18 @@ func (c *Conformance) Document() *Document {
 		}
 		d.Heads = append(d.Heads, head{Name: of, Color: i, Text: text, Origin: []fact{{label, origin}}})
 		s := section{Name: "what is wrong", Head: i}
-		for _, alike := range kinds(r) {
+		for _, alike := range kinds {
 			x := alike[0]
-			a := account{ID: x.ID, Level: string(x.Level), Title: x.Title, Rule: ruleOf(x), Outcome: outcome(x.Outcome), Lines: accountOf(x, several)}
+			if x.target != i {
+				continue
+			}
+			a := account{ID: x.ID, Level: string(x.Level), Title: x.Title, Rule: ruleOf(x.Result), Outcome: outcome(x.Outcome), Lines: accountOf(x.Result, several)}
 			if n := len(alike) - 1; n > 0 {
 				var others []string
 				for _, y := range alike[1:] {
+					if y.target != i {
+						y.ID += " of " + c.Targets[y.target].Name
+					}
 					others = append(others, y.ID)
 				}
 				a.Lines = append(a.Lines, labelled{"likewise", plural(uint64(n), "other case") + ": " + strings.Join(others, ", "), false})
@@ -92,26 +99,45 @@ func (c *Conformance) Document() *Document {
 
 var number = regexp.MustCompile(`[0-9]+`)
 
-// kinds are the cases that went wrong, those of one kind together: the same was
-// expected and the same came, numbers aside.
-func kinds(r conform.Report) (all [][]conform.Result) {
+// fault is a case that went wrong at one of the targets.
+type fault struct {
+	target int
+	conform.Result
+}
+
+// kinds are the cases that went wrong at any target, those of one kind together.
+func kinds(targets []conform.Report) (all [][]fault) {
 	at := make(map[string]int)
-	for _, x := range r.Results {
-		if !fails(x.Outcome) {
-			continue
+	for target, r := range targets {
+		for _, x := range r.Results {
+			if !fails(x.Outcome) {
+				continue
+			}
+			kind := kindOf(x)
+			i, ok := at[kind]
+			if !ok {
+				i, all = len(all), append(all, nil)
+				at[kind] = i
+			}
+			all[i] = append(all[i], fault{target, x})
 		}
-		kind := fmt.Sprint(x.Outcome, x.Level, "\n", x.Detail)
-		if f := x.Failure; f != nil {
-			kind += "\n" + f.Expected + "\n" + f.Got
-		}
-		kind = number.ReplaceAllString(kind, "0")
-		if i, ok := at[kind]; ok {
-			all[i] = append(all[i], x)
-			continue
-		}
-		at[kind], all = len(all), append(all, []conform.Result{x})
 	}
 	return all
+}
+
+// kindOf is the same for what was expected and came alike, numbers and peers' names aside.
+func kindOf(x conform.Result) string {
+	kind := fmt.Sprint(x.Outcome, x.Level, " ", x.Detail)
+	if f := x.Failure; f != nil {
+		kind += " " + f.Expected + " " + f.Got
+	}
+	words := strings.Fields(number.ReplaceAllString(kind, "0"))
+	for i, w := range words {
+		if name, _ := strings.CutSuffix(strings.TrimRight(w, ",;"), ":0"); len(name) == 1 {
+			words[i] = "0"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func fails(o conform.Outcome) bool { return o == conform.Fail || o == conform.Broken }
@@ -254,18 +280,22 @@ func (c *Conformance) cases() section {
 		t.Columns = append(t.Columns, column{Name: name, Left: true, Minor: true})
 	}
 	t.Columns = append(t.Columns, column{Name: "what", Left: true, Minor: true, Rank: 2})
+	type place struct {
+		target int
+		id     string
+	}
+	told := make(map[place]string) // where the account of a case is
+	for _, alike := range kinds(c.Targets) {
+		for _, x := range alike {
+			told[place{x.target, x.ID}] = anchor(alike[0].target, alike[0].ID)
+		}
+	}
 	index := make(map[string]int)
 	for i, target := range c.Targets {
-		told := make(map[string]string) // where the account of a case is
-		for _, alike := range kinds(target) {
-			for _, x := range alike {
-				told[x.ID] = anchor(i, alike[0].ID)
-			}
-		}
 		for _, x := range target.Results {
-			at, ok := index[x.ID]
+			n, ok := index[x.ID]
 			if !ok {
-				at, index[x.ID] = len(t.Rows), len(t.Rows)
+				n, index[x.ID] = len(t.Rows), len(t.Rows)
 				r := row{Name: x.ID, Cells: make([]quantity, len(t.Columns))}
 				for j := range r.Cells {
 					r.Cells[j] = none
@@ -274,8 +304,8 @@ func (c *Conformance) cases() section {
 				t.Rows = append(t.Rows, r)
 			}
 			q := outcome(x.Outcome)
-			q.Link = told[x.ID]
-			t.Rows[at].Cells[1+i] = q
+			q.Link = told[place{i, x.ID}]
+			t.Rows[n].Cells[1+i] = q
 		}
 	}
 	return section{Name: "all cases", Head: -1, Table: t}

@@ -198,3 +198,25 @@ func TestConformanceKinds(t *testing.T) {
 		t.Errorf("%d links to the one account, want 17", n)
 	}
 }
+
+// Nor do they stand once for each target, or for each peer that was told.
+func TestConformanceKindsOfSeveralTargets(t *testing.T) {
+	c := found()["wrong"]
+	one := c.Targets[0]
+	one.Results = one.Results[2:3]
+	other := one
+	other.Name = "other"
+	x := one.Results[0]
+	x.Failure = &conform.Failure{Expected: x.Failure.Expected, Got: "E was sent the same directory again"}
+	y := x
+	y.Failure = &conform.Failure{Expected: x.Failure.Expected, Got: "Q was sent the same directory again"}
+	one.Results, other.Results = []conform.Result{x}, []conform.Result{y}
+	c.Targets = []conform.Report{one, other}
+	var b bytes.Buffer
+	if err := c.Document().Write(&b, "txt", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if text := b.String(); strings.Count(text, "the same directory again") != 1 || !strings.Contains(text, "1 other case: "+x.ID+" of other") {
+		t.Error(text)
+	}
+}

@@ -223,9 +223,8 @@ func (s *Socket) Close() error {
 // Program is a target.Program.
 type Program struct {
 	target.Command
-	Host        *Host
-	Killed      chan struct{} // closed: it is to return
-	InputClosed chan struct{} // likewise
+	Host   *Host
+	Killed chan struct{} // closed: it is to return
 
 	mu          sync.Mutex
 	sockets     []*Socket
@@ -238,7 +237,7 @@ type Program struct {
 }
 
 func (h *Host) Start(c target.Command) (target.Program, error) {
-	p := &Program{Command: c, Host: h, Killed: make(chan struct{}), InputClosed: make(chan struct{}),
+	p := &Program{Command: c, Host: h, Killed: make(chan struct{}),
 		done: make(chan struct{}), interrupted: make(chan struct{})}
 	go func() {
 		defer close(p.done)
@@ -349,7 +348,7 @@ func (p *Program) standStill() {
 	}
 }
 
-func (p *Program) CloseInput() { p.once[1].Do(func() { close(p.InputClosed) }) }
+func (p *Program) CloseInput() {}
 
 func (p *Program) kill() {
 	p.once[2].Do(func() { close(p.Killed) })
