@@ -54,6 +54,11 @@ func TestPairing(t *testing.T) {
 			t.Errorf("%s: hostile text passes", format)
 		}
 	}
+	p.Interrupted = true
+	var cut bytes.Buffer
+	if err := Pairing(p).Write(&cut, "txt", Options{}); err != nil || !strings.HasPrefix(cut.String(), "! Interrupted: A is ") {
+		t.Errorf("%v, want it to say first that it was interrupted:\n%.200s", err, cut.String())
+	}
 	for name, want := range map[string]stat.Verdict{"join.converge": stat.Worse, "crash.converge": stat.Worse, "crash.false_positives": stat.Worse, "join.admit.max": stat.Same} {
 		for _, r := range p.Ratios {
 			if r.Metric == name && r.Verdict != want {

@@ -54,7 +54,8 @@ func Pairing(p *stat.Pairing) *Document {
 			plural(uint64(intervals), "interval"), float64(intervals)/20)
 	}
 	s.Facts = warnings(pairWarnings(p))
-	h := head{Text: phrase{}.add("A is %q, B is %q", p.Servers[0], p.Servers[1]), Origin: []fact{{"machine", machine(p.Results[0])}, {"seed", origin(p.Results[0])}}}
+	cut := map[bool]string{true: "Interrupted: "}[p.Interrupted]
+	h := head{Text: phrase{}.addIf(true, "%s", cut).add("A is %q, B is %q", p.Servers[0], p.Servers[1]), Origin: []fact{{"machine", machine(p.Results[0])}, {"seed", origin(p.Results[0])}}}
 	h.Text = h.Text.add(": of %s, B is better in %s, ", plural(uint64(len(p.Ratios)), "metric"), orNone(better, "none")).addIf(worse > 0, "worse in %s", orNone(worse, "none"))
 	for _, a := range p.Assertions {
 		h.Verdicts = append(h.Verdicts, verdict{a.Text, optional(a.Actual, "1"), a.OK})

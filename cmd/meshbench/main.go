@@ -133,7 +133,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "\nFault scripts:\n\n%s\nAssertions:\n\n%s\nMetrics:\n\n%s", faults.Grammar, result.AssertGrammar, metricList())
 	case err != nil:
 	case len(others) > 0 && !c.arguments:
-		err = cli.Usagef("%s takes no arguments, not %q", c.name, others[0])
+		hint := ""
+		if fs.Lookup("scenario") != nil && slices.Contains(scenario.Known, others[0]) {
+			hint = ": for the scenario say -scenario " + others[0]
+		} else if fs.Lookup("exec") != nil {
+			hint = ": for a server say -exec with its command"
+		}
+		err = cli.Usagef("%s takes no arguments, not %q%s", c.name, others[0], hint)
 	default:
 		called := &call{fs, args, others, cli.Given(fs), stdout, stderr}
 		if c.reads {

@@ -113,6 +113,8 @@ func TestUsage(t *testing.T) {
 		{"sim", 2, `"sim" is no flag and no command`},
 		{"agree -sim", 2, "flag provided but not defined: -sim"},
 		{"agree -assert x", 2, "flag provided but not defined: -assert"},
+		{"agree steady", 2, "for the scenario say -scenario steady"},
+		{"compare-servers ours theirs", 2, "for a server say -exec"},
 		{"agree x.json", 2, `agree takes no arguments, not "x.json"`},
 		{"agree -repeat 1001", 2, "want at most 1000"},
 		{"agree -report x.pdf", 2, `"x.pdf", want one that ends in .txt`},
