@@ -153,10 +153,11 @@ func (s *wrongDirectory) look() {
 	o.drops += total - o.seen
 	o.seen = total
 	if much := o.drops > 1000; much || now.Sub(o.since) >= time.Second {
-		s.w.socket.Passes = nil
+		var passes func([]byte) bool
 		if much && !s.unfilter {
-			s.w.socket.Passes = func(b []byte) bool { return len(b) == 4 || len(b) == 6 }
+			passes = func(b []byte) bool { return len(b) == 4 || len(b) == 6 }
 		}
+		s.w.socket.Filter(passes)
 		*o = losses{seen: total, since: now}
 	}
 }

@@ -88,14 +88,14 @@ func (h *Host) listen(at netip.AddrPort) (*Socket, error) {
 type Socket struct {
 	host    *Host
 	addr    netip.AddrPort
-	queue   []datagram    // the host's lock guards it
-	dropped uint64        // likewise
-	come    chan struct{} // one token while it is not empty
+	queue   []datagram        // the host's lock guards it
+	dropped uint64            // likewise
+	passes  func([]byte) bool // what it does not let in is thrown away; likewise
+	come    chan struct{}     // one token while it is not empty
 	closed  chan struct{}
 	once    sync.Once
 
-	Program *Program          // whose it is; nil: nobody's
-	Passes  func([]byte) bool // what it does not let in is thrown away; nil: it lets in all
+	program *Program // whose it is; nil: nobody's
 }
 
 type datagram struct {
@@ -111,12 +111,19 @@ func (s *Socket) Send(to netip.AddrPort, data []byte) {
 	defer s.host.mu.Unlock()
 	switch t := s.host.sockets[to]; {
 	case t == nil:
-	case len(t.queue) == buffer, t.Passes != nil && !t.Passes(data):
+	case len(t.queue) == buffer, t.passes != nil && !t.passes(data):
 		t.dropped++
 	default:
 		t.queue = append(t.queue, datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)})
 		t.wake()
 	}
+}
+
+// Filter has what f does not let in thrown away; nil: nothing.
+func (s *Socket) Filter(f func(datagram []byte) bool) {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	s.passes = f
 }
 
 // wake leaves the token.
@@ -157,8 +164,8 @@ func (s *Socket) ReceiveUntil(end time.Time) (at time.Time, from netip.AddrPort,
 		alarm = timer.C
 	}
 	var interrupt chan struct{}
-	if s.Program != nil {
-		interrupt = s.Program.interrupted
+	if s.program != nil {
+		interrupt = s.program.interrupted
 	}
 	select {
 	case <-s.closed:
@@ -203,7 +210,7 @@ func (s *Socket) Serve(l Loop) error {
 		if err != nil {
 			return err
 		}
-		s.Program.standStill()
+		s.program.standStill()
 		if from.IsValid() {
 			l.Take(b, from)
 		}
@@ -268,7 +275,7 @@ func (p *Program) Listen(at netip.AddrPort) (*Socket, error) {
 	if err == nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		s.Program = p
+		s.program = p
 		p.sockets = append(p.sockets, s)
 		select {
 		case <-p.Killed: // before it had any
