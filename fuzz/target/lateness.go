@@ -16,11 +16,13 @@ type Monitor struct {
 	done chan struct{}
 	udp  *net.UDPConn
 
-	mu    sync.Mutex
-	due   time.Time // of the round under way
-	notes []note
-	worst time.Duration
-	still []Standstill
+	mu     sync.Mutex
+	due    time.Time // of the round under way
+	notes  []note
+	worst  time.Duration
+	still  []Standstill
+	awake  time.Time     // since when, at the earliest, nothing of this process has run
+	asleep time.Duration // suspended, as of then
 }
 
 type note struct {
@@ -54,11 +56,13 @@ func NewMonitor() (*Monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Monitor{stop: make(chan struct{}), done: make(chan struct{}), udp: u, due: time.Now()}
+	m := &Monitor{stop: make(chan struct{}), done: make(chan struct{}), udp: u}
 	if err := carries(u); err != nil {
 		u.Close()
 		return nil, err
 	}
+	m.due, m.asleep = time.Now(), suspended()
+	m.awake = m.due
 	echo := make(chan struct{}, 1)
 	go func() {
 		for b := make([]byte, 1); ; {
@@ -92,7 +96,6 @@ func carries(u *net.UDPConn) error {
 func (m *Monitor) run(echo chan struct{}) {
 	defer close(m.done)
 	self := m.udp.LocalAddr().(*net.UDPAddr).AddrPort()
-	asleep := suspended()
 	for {
 		select {
 		case <-m.stop:
@@ -102,16 +105,19 @@ func (m *Monitor) run(echo chan struct{}) {
 			return
 		case <-time.After(time.Until(m.due)):
 		}
-		slept := suspended()
-		m.woke(time.Now(), slept-asleep)
-		asleep = slept
+		m.look()
 		m.udp.WriteToUDPAddrPort([]byte{1}, self)
+		wait := time.Duration(0) // that was meant
 		select {
 		case <-echo:
-		case <-time.After(time.Second): // lost: the lateness is a second, then
+		case <-time.After(time.Second): // lost, or both came during a standstill; the lateness is a second at least
+			wait = time.Second
 		}
 		m.mu.Lock()
 		now := time.Now()
+		if now.Sub(m.awake) > wait+StandstillLeast {
+			m.ran(now, suspended())
+		}
 		late := now.Sub(m.due)
 		m.worst = max(m.worst, late)
 		if late > monitorFine {
@@ -121,23 +127,36 @@ func (m *Monitor) run(echo chan struct{}) {
 			}
 		}
 		m.due = now.Add(monitorStep)
+		m.awake = m.due
 		m.mu.Unlock()
 	}
 }
 
-// woke notes a wake-up, before which the machine was suspended for so long since the last.
-func (m *Monitor) woke(now time.Time, slept time.Duration) {
+// look notes that something of this process runs now.
+func (m *Monitor) look() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := (Standstill{m.due, now, max(slept, 0)}); s.Took() > StandstillLeast {
+	m.ran(time.Now(), suspended())
+}
+
+// ran notes that something ran at a time, by when the machine had been suspended for so
+// long. Each time is taken once, so that no standstill falls between two.
+func (m *Monitor) ran(now time.Time, slept time.Duration) {
+	if s := (Standstill{m.awake, now, max(slept-m.asleep, 0)}); s.Took() > StandstillLeast {
 		m.still = append(m.still, s)
+	}
+	m.asleep = slept
+	if now.After(m.awake) {
+		m.awake = now
 	}
 }
 
-// Standstills are those that have ended since a time.
+// Standstills are those that have ended since a time; also the one that has just done
+// so, which the monitor itself may not have seen yet.
 func (m *Monitor) Standstills(since time.Time) (all []Standstill) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.ran(time.Now(), suspended())
 	for _, s := range m.still {
 		if s.To.After(since) {
 			all = append(all, s)

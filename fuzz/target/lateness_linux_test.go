@@ -72,13 +72,26 @@ func TestStandstillIsSeen(t *testing.T) {
 // The clocks that stand while the machine sleeps do not hide it.
 func TestSuspensionIsAStandstill(t *testing.T) {
 	now := time.Now()
-	m := Monitor{due: now}
-	m.woke(now, 0)
-	m.woke(now.Add(time.Millisecond), time.Hour)
+	m := Monitor{awake: now}
+	m.ran(now, 0)
+	m.ran(now.Add(time.Millisecond), time.Hour)
 	if s := m.Standstills(now.Add(-time.Second)); len(s) != 1 || s[0].Took() < time.Hour {
 		t.Errorf("%+v, want an hour", s)
 	}
 	if s := m.Standstills(now.Add(time.Minute)); len(s) != 0 {
 		t.Errorf("%+v, want none later", s)
+	}
+}
+
+// One that has just ended is seen before the monitor has run again: what it fell into is
+// judged at once.
+func TestStandstillAtTheEdge(t *testing.T) {
+	now := time.Now()
+	m := Monitor{awake: now.Add(-time.Second), asleep: suspended()}
+	if s := m.Standstills(now); len(s) != 1 || s[0].Took() < time.Second {
+		t.Errorf("%+v, want one of a second", s)
+	}
+	if s := m.Standstills(now); len(s) != 1 {
+		t.Errorf("%+v, want the same one", s)
 	}
 }
