@@ -75,10 +75,7 @@ func SendGarbage(in io.Reader, out io.Writer) error {
 }
 
 // sender is a sender's process.
-type sender struct {
-	*childProcess
-	answers *json.Decoder
-}
+type sender struct{ childProcess }
 
 // startSender returns when the sender is about to send: how long its process takes
 // to start is no part of a measurement.
@@ -87,26 +84,25 @@ func startSender(a Attack) (*sender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the sender: %w", err)
 	}
-	x := &sender{child, json.NewDecoder(child.out)}
-	if err := json.NewEncoder(x.in).Encode(a); err != nil {
-		x.Stop()
-		return nil, fmt.Errorf("the sender takes no order: %w", err)
-	}
-	if _, err := x.answer(); err != nil {
-		x.Stop()
+	x := &sender{child}
+	if _, err := x.answer(a); err != nil {
+		x.in.Close()
+		x.Cmd.Wait()
 		return nil, err
 	}
 	return x, nil
 }
 
-// answer reads what the sender says next. One that says nothing is killed.
-func (x *sender) answer() (v AttackResult, err error) {
-	stuck := time.AfterFunc(commandTimeout, func() { x.cmd.Process.Kill() })
-	err = x.answers.Decode(&v)
-	switch ended := stuck.Stop(); {
-	case !ended:
-		err = fmt.Errorf("no answer within %v", commandTimeout)
-	case err == nil && v.Error != "":
+// answer gives an order, if there is one, and reads what the sender says next. One that
+// says nothing is killed.
+func (x *sender) answer(order any) (v AttackResult, err error) {
+	line, err := x.ask(order)
+	if err == nil {
+		err = json.Unmarshal([]byte(line), &v)
+	}
+	if err != nil {
+		x.Cmd.Process.Kill()
+	} else if v.Error != "" {
 		err = errors.New(v.Error)
 	}
 	if err != nil {
@@ -118,8 +114,8 @@ func (x *sender) answer() (v AttackResult, err error) {
 // Stop ends the sending.
 func (x *sender) Stop() (AttackResult, error) {
 	x.in.Close()
-	v, err := x.answer()
-	if failed := x.cmd.Wait(); err == nil && failed != nil {
+	v, err := x.answer(nil)
+	if failed := x.Cmd.Wait(); err == nil && failed != nil {
 		err = fmt.Errorf("the sender failed: %w", failed)
 	}
 	return v, err

@@ -1,9 +1,12 @@
 package mesh
 
 import (
+	"bufio"
+	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"p2plocal/fuzz/target"
@@ -24,26 +27,41 @@ const commandTimeout = 10 * time.Second
 // childProcess is a process of this program's, a peer's or a sender's, as the mesh
 // has it.
 type childProcess struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out io.ReadCloser
+	Cmd     *exec.Cmd // nil: it has ended
+	in      io.WriteCloser
+	out     *bufio.Reader
+	answers *os.File // what out reads
 }
 
 // startChild starts one with a value for childEnv, and files from 3 on.
-func startChild(what string, files ...*os.File) (*childProcess, error) {
+func startChild(what string, files ...*os.File) (x childProcess, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return x, err
 	}
-	x := &childProcess{cmd: exec.Command(self)}
-	x.cmd.Env = append(os.Environ(), childEnv+"="+what)
-	x.cmd.ExtraFiles = files
-	x.cmd.Stderr = os.Stderr
-	if x.in, err = x.cmd.StdinPipe(); err != nil {
-		return nil, err
+	x.Cmd = exec.Command(self)
+	x.Cmd.Env = append(os.Environ(), childEnv+"="+what)
+	x.Cmd.ExtraFiles = files
+	x.Cmd.Stderr = os.Stderr
+	if x.in, err = x.Cmd.StdinPipe(); err != nil {
+		return x, err
 	}
-	if x.out, err = x.cmd.StdoutPipe(); err != nil {
-		return nil, err
+	out, err := x.Cmd.StdoutPipe()
+	if err != nil {
+		return x, err
 	}
-	return x, target.StartTied(x.cmd)
+	x.answers, x.out = out.(*os.File), bufio.NewReader(out)
+	return x, target.StartTied(x.Cmd)
+}
+
+// ask gives an order, if there is one, and reads the line that answers.
+func (x *childProcess) ask(order any) (answer string, err error) {
+	x.answers.SetReadDeadline(time.Now().Add(commandTimeout))
+	if order != nil {
+		err = json.NewEncoder(x.in).Encode(order)
+	}
+	if err == nil {
+		answer, err = x.out.ReadString('\n')
+	}
+	return strings.TrimSpace(answer), err
 }

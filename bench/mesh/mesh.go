@@ -75,7 +75,7 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	m.Store.External.Store(int64(m.External))
 	m.Store.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.External == 0)
 	m.Store.Interval.Store(int64(with.Interval))
-	m.Store.Divisible = with.Divide
+	m.Store.Peers, m.Store.Divisible = m.N, with.Divide
 	m.Store.Wide, m.Store.Keyed = m.opt.Wide, m.opt.Keyed
 	if m.opt.Wide {
 		m.Timing.Retry = min(m.Timing.Retry, wide.DefaultTiming().Retry)

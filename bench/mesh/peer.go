@@ -6,13 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -162,24 +159,18 @@ type ProcessPeer struct {
 	mine   *record.Slot
 	sock   *udp.Socket // the mesh's hold on the same socket
 
-	Cmd     *exec.Cmd
-	in      io.WriteCloser
-	answers interface{ SetReadDeadline(time.Time) error }
-	out     *bufio.Reader // of answers
+	childProcess
 	spent   *atomic.Int64 // CPU time of ended processes, in ns
 	stopped bool
 	Died    string // how, if nobody here did it
 }
 
 // start makes the process, which waits for a life.
-func (p *ProcessPeer) start() error {
-	x, err := startChild(strconv.Itoa(p.number), p.udp, p.store)
-	if err != nil {
+func (p *ProcessPeer) start() (err error) {
+	if p.childProcess, err = startChild(strconv.Itoa(p.number), p.udp, p.store); err != nil {
+		p.Cmd = nil
 		return fmt.Errorf("cannot start a peer process: %w", err)
 	}
-	p.Cmd, p.in = x.cmd, x.in
-	p.answers, _ = x.out.(*os.File)
-	p.out = bufio.NewReader(x.out)
 	return nil
 }
 
@@ -189,12 +180,7 @@ func (p *ProcessPeer) tell(o command) error {
 	if p.Cmd == nil {
 		return errors.New("the peer process is dead")
 	}
-	p.answers.SetReadDeadline(time.Now().Add(commandTimeout))
-	err := json.NewEncoder(p.in).Encode(o)
-	answer := ""
-	if err == nil {
-		answer, err = p.out.ReadString('\n')
-	}
+	answer, err := p.ask(o)
 	if err != nil {
 		state := p.Cmd
 		p.Kill()
@@ -204,7 +190,7 @@ func (p *ProcessPeer) tell(o command) error {
 		}
 		return fmt.Errorf("its process %s", p.Died)
 	}
-	if answer = strings.TrimSpace(answer); answer != "" {
+	if answer != "" {
 		return errors.New(answer)
 	}
 	return nil

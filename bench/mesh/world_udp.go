@@ -149,8 +149,7 @@ func (w *udpWorld) Accounts(m *Mesh) result.Accounts {
 		}
 	}
 	received := make([]uint64, record.ServerSlot+1)
-	for i := range m.Store.Slots {
-		s := &m.Store.Slots[i]
+	for i, s := range m.Store.Used() {
 		if !known(i) {
 			continue
 		}

@@ -128,8 +128,7 @@ func (w *virtualWorld) newMember(m *Mesh, number int, port uint16) *Member {
 func (w *virtualWorld) Accounts(m *Mesh) result.Accounts {
 	n := w.net.Stats()
 	a := result.Accounts{Sent: w.hostile, Duplicated: n.Duplicated, Kernel: n.Overflowed, Injected: n.Lost + n.Cut, Dead: n.Unreachable}
-	for i := range m.Store.Slots {
-		s := &m.Store.Slots[i]
+	for i, s := range m.Store.Used() {
 		a.Sent += s.ByType().Total().Datagrams
 		a.Injected += s.Injected.Load()
 		a.Duplicated += s.Duplicated.Load()

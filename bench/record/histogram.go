@@ -41,11 +41,24 @@ func (h *Histogram) Record(d int64) {
 		h.Above.Add(1)
 		d = histogramHigh
 	}
-	bucket := bits.Len64(uint64(d)|subMask) - (unitBits + halfBits + 1)
-	sub := int(d >> (bucket + unitBits))
-	h.counts[(bucket+1)<<halfBits+sub-1<<halfBits].Add(1)
 	raise(&h.least, math.MaxInt64-d)
-	raise(&h.most, d+1)
+	raise(&h.most, d+1) // before the count, which is looked for up to there only
+	h.counts[bucketIndex(d)].Add(1)
+}
+
+// bucketIndex is where a duration within the range is counted.
+func bucketIndex(d int64) int {
+	bucket := bits.Len64(uint64(d)|subMask) - (unitBits + halfBits + 1)
+	return (bucket+1)<<halfBits + int(d>>(bucket+unitBits)) - 1<<halfBits
+}
+
+// used are the counts up to the highest that is not 0: those beyond, most of them, have no
+// memory yet, and need none.
+func (h *Histogram) used() []atomic.Uint64 {
+	if h.most.Load() == 0 {
+		return nil
+	}
+	return h.counts[:bucketIndex(h.most.Load()-1)+1]
 }
 
 // raise has a be v at least.
@@ -56,7 +69,7 @@ func raise(a *atomic.Int64, v int64) {
 
 // Add takes in all samples of another. Nothing must be recorded meanwhile.
 func (h *Histogram) Add(o *Histogram) {
-	for i := range h.counts {
+	for i := range o.used() {
 		h.counts[i].Add(o.counts[i].Load())
 	}
 	h.Below.Add(o.Below.Load())
@@ -67,7 +80,7 @@ func (h *Histogram) Add(o *Histogram) {
 
 // Reset forgets all samples. Nothing must be recorded meanwhile.
 func (h *Histogram) Reset() {
-	for i := range h.counts {
+	for i := range h.used() {
 		h.counts[i].Store(0)
 	}
 	h.Below.Store(0)
@@ -78,9 +91,10 @@ func (h *Histogram) Reset() {
 
 // HDR is a copy as the library's type, which does the arithmetic.
 func (h *Histogram) HDR() *hdrhistogram.Histogram {
-	counts := make([]int64, histogramSize)
-	for i := range counts {
-		counts[i] = int64(h.counts[i].Load())
+	used := h.used()
+	counts := make([]int64, len(used))
+	for i := range used {
+		counts[i] = int64(used[i].Load())
 	}
 	return hdrhistogram.Import(&hdrhistogram.Snapshot{
 		LowestTrackableValue:  histogramLow,
@@ -92,8 +106,15 @@ func (h *Histogram) HDR() *hdrhistogram.Histogram {
 
 // Distribution is h as a metric in seconds. Its ends are exact, and no percentile
 // is beyond them.
-func (h *Histogram) Distribution() result.Metric {
+func (h *Histogram) Distribution() result.Metric { return h.distribution(h.HDR()) }
+
+// DistributionAndRaw is that, and h in HDR's compressed text form.
+func (h *Histogram) DistributionAndRaw() (result.Metric, string) {
 	all := h.HDR()
+	return h.distribution(all), Encode(all)
+}
+
+func (h *Histogram) distribution(all *hdrhistogram.Histogram) result.Metric {
 	d := &result.Distribution{N: uint64(all.TotalCount()), Outside: h.Below.Load() + h.Above.Load()}
 	if d.N > 0 {
 		least, most := math.MaxInt64-h.least.Load(), h.most.Load()-1
@@ -107,7 +128,7 @@ func (h *Histogram) Distribution() result.Metric {
 	return result.Metric{Unit: "s", Dist: d}
 }
 
-// Encode is h in HDR's compressed text form, for merging and drawing again.
+// Encode is h in HDR's compressed text form.
 func Encode(h *hdrhistogram.Histogram) string {
 	b, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 	if err != nil {

@@ -87,7 +87,7 @@ func twoPeers() *Store {
 	for i := range s.Index {
 		s.Index[i] = Nobody
 	}
-	s.Index[3001], s.Index[3002] = 0, 1
+	s.Peers, s.Index[3001], s.Index[3002] = 2, 0, 1
 	return s
 }
 

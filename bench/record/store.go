@@ -26,6 +26,7 @@ type Store struct {
 	Interval     atomic.Int64 // between one sender's messages
 	ServerKnown  atomic.Bool  // the server is ours, and all that it gets is in the store
 	Impairing    atomic.Bool  // the impairment is on
+	Peers        int          // the slots that are in use, beside the server's
 	Divisible    bool         // it may be divided
 	divided      atomic.Bool  // nothing passes between half and the rest
 	half         Set
@@ -227,10 +228,22 @@ func (s *Slot) When(since int64, ok func(Set) bool) (int64, bool) {
 	return 0, false
 }
 
+// Used yields the slots in use: the rest would cost a page each to be looked at.
+func (b *Store) Used() iter.Seq2[int, *Slot] {
+	return func(yield func(int, *Slot) bool) {
+		for i := range b.Peers {
+			if !yield(i, &b.Slots[i]) {
+				return
+			}
+		}
+		yield(ServerSlot, &b.Slots[ServerSlot])
+	}
+}
+
 // Sum adds up a counter of all slots.
 func (b *Store) Sum(of func(*Slot) *atomic.Uint64) (n uint64) {
-	for i := range b.Slots {
-		n += of(&b.Slots[i]).Load()
+	for _, s := range b.Used() {
+		n += of(s).Load()
 	}
 	return n
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
+	"p2plocal/bench/stat"
 	"p2plocal/core/udp"
 )
 
@@ -245,10 +247,15 @@ func TestPairsAlternate(t *testing.T) {
 	}
 	cfg := quick(3, "join")
 	cfg.Repeat = 3
-	p, err := ExecutePairs(t.Context(), cfg, [2]string{server("a"), server("b")}, mesh.Version(nil), new(Status))
-	if err != nil {
-		t.Fatal(err)
-	}
+	var p *stat.Pairing
+	calm(t, func() *result.Result {
+		os.Remove(started)
+		var err error
+		if p, err = ExecutePairs(t.Context(), cfg, [2]string{server("a"), server("b")}, mesh.Version(nil), new(Status)); err != nil {
+			t.Fatal(err)
+		}
+		return &result.Result{Runs: slices.Concat(p.Results[0].Runs, p.Results[1].Runs)}
+	})
 	if order, _ := os.ReadFile(started); strings.Join(strings.Fields(string(order)), "") != "abbaab" {
 		t.Errorf("the servers were started in the order %q, want a b b a a b", order)
 	}
@@ -268,39 +275,46 @@ func TestForeignServerLosesItsMesh(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			now := filepath.Join(t.TempDir(), "now")
-			cfg := quick(4, name)
-			cfg.Options.ServerExec = foreignCommand("server", "forget when "+now)
-			cfg.Options.Duration, cfg.Timing.Heartbeat = 4*time.Second, 250*time.Millisecond
-			cfg.Options.Garbage.Kind, cfg.Options.Garbage.Rate = "keepalive", 10
-			var status Status
-			ended := make(chan struct{})
-			go func() {
-				for {
-					if p := status.Now(); p != nil {
-						if _, delivered := p.Messages(); delivered > 0 {
-							break
-						}
-					}
-					select {
-					case <-ended:
-						return
-					case <-time.After(time.Millisecond):
-					}
-				}
-				time.Sleep(cfg.Timing.Deadline * 5 / 4) // who is removed before that may just have been born
-				os.WriteFile(now, nil, 0o600)
-			}()
-			r, err := Execute(t.Context(), cfg, mesh.Version(nil), &status)
-			close(ended)
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := calm(t, func() *result.Result { return loseTheMesh(t, name, now) })
 			// The newcomers miss all four; the member that asks is a member again.
 			if n, want := flat(t, r, name+".false_positives"), map[string]float64{"steady": 3, "garbage": 4}[name]; n != want || r.Failure() != "" {
 				t.Errorf("%v false positives, want %v; failure %q", n, want, r.Failure())
 			}
 		})
 	}
+}
+
+// loseTheMesh measures beside a server that forgets everybody in the midst of it, by a file.
+func loseTheMesh(t *testing.T, name, now string) *result.Result {
+	os.Remove(now)
+	cfg := quick(4, name)
+	cfg.Options.ServerExec = foreignCommand("server", "forget when "+now)
+	cfg.Options.Duration, cfg.Timing.Heartbeat = 4*time.Second, 250*time.Millisecond
+	cfg.Options.Garbage.Kind, cfg.Options.Garbage.Rate = "keepalive", 10
+	var status Status
+	ended := make(chan struct{})
+	go func() {
+		for {
+			if p := status.Now(); p != nil {
+				if _, delivered := p.Messages(); delivered > 0 {
+					break
+				}
+			}
+			select {
+			case <-ended:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+		time.Sleep(cfg.Timing.Deadline * 5 / 4) // who is removed before that may just have been born
+		os.WriteFile(now, nil, 0o600)
+	}()
+	r, err := Execute(t.Context(), cfg, mesh.Version(nil), &status)
+	close(ended)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // What a wrapper does before it becomes the server is no part of how long the mesh takes

@@ -158,8 +158,8 @@ func (s *Run) hostileFigures(v mesh.AttackResult, slot int, others uint64) {
 		return
 	}
 	took -= min(took, others)
-	for i := range s.Store.Slots {
-		took -= min(took, s.Store.Slots[i].To[slot].Load())
+	for _, sender := range s.Store.Used() {
+		took -= min(took, sender.To[slot].Load())
 	}
 	s.count("hostile_taken", took)
 	if v.Refused > 0 {

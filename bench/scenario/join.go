@@ -77,8 +77,7 @@ func joinScenario(s *Run) error {
 
 // sentSoFar is all that server and peers have sent.
 func (s *Run) sentSoFar() (t core.Traffic) {
-	for i := range s.Store.Slots {
-		slot := &s.Store.Slots[i]
+	for _, slot := range s.Store.Used() {
 		t = t.Plus(slot.ByType().Total())
 		if s.Ours == nil {
 			t = t.Plus(slot.Directories.Load())

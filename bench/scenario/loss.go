@@ -83,8 +83,7 @@ func (s *Run) impairmentFigures(began int64) {
 	s.count("duplicated_injected", s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredDuplicated }))
 	s.count("reordered_injected", s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredReordered }))
 	s.value("loss_injected", "ratio", float64(s.Store.Sum(measuredInjected))/float64(sent))
-	s.set("delay_injected", s.Store.Held.Distribution())
-	s.keep("delay_injected", s.Store.Held.HDR())
+	s.distribution("delay_injected", &s.Store.Held)
 	seconds := s.Roster.Lifetime(began, s.Clock.Now(), s.External, s.N)
 	s.value("peer_seconds", "s", seconds)
 	if s.Ours != nil {
@@ -156,8 +155,8 @@ func (s *Run) expectedRemovals(loss float64, from, to int64) (sum stat.Removals)
 
 // overhead is how many datagrams other than broadcasts have been sent.
 func (s *Run) overhead() (n uint64) {
-	for i := range s.Store.Slots {
-		sent := s.Store.Slots[i].ByType()
+	for _, slot := range s.Store.Used() {
+		sent := slot.ByType()
 		n += sent.Total().Datagrams - sent.Vanilla.Datagrams
 	}
 	return n

@@ -146,8 +146,7 @@ func (s *Run) finishMesh() {
 	s.meterOff()
 	s.sampleMemory()
 	s.accounts = s.accounts.Plus(a)
-	for i := range m.Store.Slots {
-		slot := &m.Store.Slots[i]
+	for i, slot := range m.Store.Used() {
 		switch {
 		case i == record.ServerSlot && m.Ours != nil:
 			s.traffic.Server = s.traffic.Server.Plus(slot.ByType())
@@ -282,6 +281,23 @@ func named(metric string, refresh time.Duration) string {
 		return "refresh." + metric
 	}
 	return metric
+}
+
+// once is a metric of the mesh without refresh, where that with one has the same.
+func once(metric string, refresh time.Duration) string {
+	if refresh > 0 {
+		return ""
+	}
+	return metric
+}
+
+// backLimit is how long those are waited for whom the server has removed: without
+// refresh they never come, which a removal's time shows.
+func (s *Run) backLimit(refresh time.Duration) time.Duration {
+	if refresh > 0 {
+		return 2*refresh + s.noticeLimit()
+	}
+	return s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap
 }
 
 // twice runs two meshes, one whose peers do not refresh and one whose peers do.

@@ -64,11 +64,7 @@ func (s *Run) partition(refresh time.Duration) error {
 	for i := range cutOff.All() {
 		s.Depart(i)
 	}
-	drop := "drop"
-	if refresh > 0 {
-		drop = "" // it is the same
-	}
-	s.reach(drop, cut, s.noticeLimit(), nobody, s.isTruth)
+	s.reach(once("drop", refresh), cut, s.noticeLimit(), nobody, s.isTruth)
 	stale := 0
 	for i := range cutOff.All() {
 		for j := range s.Store.Slots[i].View().All() {
@@ -89,10 +85,7 @@ func (s *Run) partition(refresh time.Duration) error {
 		s.count("cut", s.Store.Sum(injected)-lost)
 		s.count("cut_messages", s.Store.Sum(measuredInjected)-lostMessages)
 	}
-	limit := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap
-	if refresh > 0 {
-		limit = 2*refresh + s.noticeLimit()
-	}
+	limit := s.backLimit(refresh)
 	switch {
 	case s.reach(named("back", refresh), healed, limit, nobody, s.isTruth) || s.ctx.Err() != nil:
 	case refresh > 0:

@@ -46,18 +46,11 @@ func (s *Run) pause(refresh time.Duration) error {
 		return mesh.Unmeasured(err.Error())
 	}
 	s.Depart(v)
-	removal := "removal"
-	if refresh > 0 {
-		removal = "" // it is the same
-	}
-	s.reach(removal, stopped, s.noticeLimit(), nobody, func(view record.Set) bool { return !view.Has(v) })
+	s.reach(once("removal", refresh), stopped, s.noticeLimit(), nobody, func(view record.Set) bool { return !view.Has(v) })
 	on := s.Clock.Now()
 	s.Peers[v].Resume()
 	s.Arrive(v)
-	limit := s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap
-	if refresh > 0 {
-		limit = 2*refresh + s.noticeLimit()
-	}
+	limit := s.backLimit(refresh)
 	back := func(view record.Set) bool { return view.Has(v) }
 	if !s.reach(named("back", refresh), on, limit, v, back) && refresh == 0 && s.ctx.Err() == nil {
 		s.note("without refresh: never back (looked for %v). The server ignores the keep-alives of a removed peer, and nobody tells it", limit)

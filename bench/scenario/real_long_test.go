@@ -238,7 +238,7 @@ func TestExternalPeerSilent(t *testing.T) {
 			cfg := quick(3, "steady")
 			cfg.Options.External, cfg.Options.PeerExec = 1, test.command
 			cfg.Options.Duration = 3 * time.Second
-			r := execute(t, cfg)
+			r := calm(t, func() *result.Result { return execute(t, cfg) })
 			defined(t, r)
 			s := scenarioOf(t, r, "steady")
 			if !strings.Contains(s.Failed, test.failed) || test.failed == "" && s.Failed != "" {
@@ -293,7 +293,7 @@ func TestImpairmentIsMeasuredExactly(t *testing.T) {
 	cfg.Options.Interval, cfg.Options.Duration = 10*time.Millisecond, time.Second
 	cfg.Timing.Deadline = 3 * time.Second // nobody is dropped, also where many keep-alives are lost and the machine is slow
 	cfg.Options.Impair = result.Impairment{Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 15 * time.Millisecond, Duplicate: 0.05, Reorder: 0.1}
-	r := execute(t, cfg)
+	r := calm(t, func() *result.Result { return execute(t, cfg) })
 	for _, pair := range [][2]string{
 		{"loss.loss", "loss.loss_injected"},
 		{"loss.duplicated", "loss.duplicated_injected"},

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
@@ -62,12 +60,15 @@ func (s *Run) seconds(name string, from, to int64, ok bool) {
 	s.value(name, "s", float64(max(from, to)-from)/1e9)
 }
 
-// keep has the result hold a distribution's raw histogram, too.
-func (s *Run) keep(name string, h *hdrhistogram.Histogram) {
+// distribution is a metric of what a histogram has, whose raw form the result holds, too,
+// for merging and drawing again.
+func (s *Run) distribution(name string, h *record.Histogram) {
 	if s.out.Histograms == nil {
 		s.out.Histograms = make(map[string]string)
 	}
-	s.out.Histograms[s.out.Name+"."+name] = record.Encode(h)
+	m, raw := h.DistributionAndRaw()
+	s.set(name, m)
+	s.out.Histograms[s.out.Name+"."+name] = raw
 }
 
 func (s *Run) note(format string, args ...any) {

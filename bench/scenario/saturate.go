@@ -83,7 +83,7 @@ func saturateScenario(s *Run) error {
 			s.set(names[0], result.Never("messages/s"))
 			s.set(names[1], result.Never("s"))
 			if i < len(found.Goals) {
-				search.goal(found.Goals[i], found.Trials, names[0], names[1])
+				search.goal(found.Goals[i], names[0], names[1])
 			}
 		}
 		if s.ctx.Err() != nil {
@@ -99,46 +99,18 @@ type saturation struct {
 	latency map[float64]*record.Histogram // of all trials at a load, from due time
 }
 
-// goal writes down what was found for one goal: the rate, the latency there,
-// and what gave way beyond.
-func (s *saturation) goal(g mlrsearch.Goal, trials []mlrsearch.Trial, rate, latency string) {
+// goal writes down what was found for one goal: the rate, and the latency there. What
+// gave way beyond, the trials tell.
+func (s *saturation) goal(g mlrsearch.Goal, rate, latency string) {
 	if g.Lower != nil {
 		s.value(rate, "messages/s", *g.Lower)
 		if h := s.latency[*g.Lower]; h != nil {
-			s.set(latency, h.Distribution())
-			s.keep(latency, h.HDR())
-		}
-		if lossy, all, worst := lossyAt(trials, *g.Lower, g.LossRatio); lossy > 0 {
-			s.note("goal loss ratio %v: of %d trials at %.4g k/s, %d lost more, up to %.3g %%, which the exceed ratio %v allows",
-				g.LossRatio, all, *g.Lower/1e3, lossy, worst.Loss*100, s.opt.Search.Exceed)
-		}
-	}
-	if g.Upper != nil {
-		if lossy, all, worst := lossyAt(trials, *g.Upper, g.LossRatio); lossy > 0 {
-			s.note("goal loss ratio %v: what gave way at %.4g k/s, in %d of %d trials: %s", g.LossRatio, *g.Upper/1e3, lossy, all, worst.Cause)
+			s.distribution(latency, h)
 		}
 	}
 	if g.Note != "" && s.ctx.Err() == nil {
 		s.note("goal loss ratio %v: %s", g.LossRatio, g.Note)
 	}
-}
-
-// lossyAt counts the trials at a load, and those that lost more than the goal
-// loss ratio, the worst of which it picks.
-func lossyAt(trials []mlrsearch.Trial, load, ratio float64) (lossy, all int, worst mlrsearch.Trial) {
-	for _, t := range trials {
-		if t.Offered != load {
-			continue
-		}
-		all++
-		if t.Loss > ratio {
-			lossy++
-			if t.Loss > worst.Loss {
-				worst = t
-			}
-		}
-	}
-	return lossy, all, worst
 }
 
 // leastBroadcasts is how many a trial must hold: at the lowest loads, a short

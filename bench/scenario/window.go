@@ -41,9 +41,6 @@ func (s *Run) finishWindow(w window) {
 	s.Drain(10 * time.Second)
 	s.messages(w)
 	s.chartLatency()
-	s.keep("latency", s.Store.Latency.HDR())
-	s.keep("latency_due", s.Store.Due.HDR())
-	s.keep("timer_error", s.Store.Timer.HDR())
 }
 
 // window is a measured stretch of broadcasting.
@@ -145,9 +142,9 @@ func (s *Run) messages(w window) {
 	s.count("missed", w.ticks-min(w.ticks, ticked))
 	s.value("loss", "ratio", float64(sent-min(sent, delivered))/float64(sent)) // none sent: null
 	s.value("rate", "messages/s", float64(delivered)/(float64(w.to-w.from)/1e9))
-	s.set("latency", s.Store.Latency.Distribution())
-	s.set("latency_due", s.Store.Due.Distribution())
-	s.set("timer_error", s.Store.Timer.Distribution())
+	s.distribution("latency", &s.Store.Latency)
+	s.distribution("latency_due", &s.Store.Due)
+	s.distribution("timer_error", &s.Store.Timer)
 	s.set("jitter", result.Samples("s", jitter))
 	if w.ticks > ticked {
 		s.warn("due but never sent: %s", result.Plural(w.ticks-ticked, "broadcast"))

@@ -162,7 +162,6 @@ func (p *peer) broadcast(out core.Outgoing, now time.Duration) {
 	if !slices.EqualFunc(out.To, p.others, on) {
 		p.fail("view", "peer %v took a directory of %d others and broadcasts to %v", p.self, len(p.others), out.To)
 	}
-	p.view()
 }
 
 // idle checks that nothing is due any more, and that the peer does not mean to

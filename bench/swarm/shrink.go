@@ -26,6 +26,10 @@ func Shrink(ctx context.Context, s faults.Script, machines Machines) faults.Scri
 		f := Simulate(ctx, t, machines, 0, nil).Finding
 		return f != nil && f.Invariant == found.Invariant
 	}}
+	k.try(func(s *faults.Script) { // what comes after has no part in it
+		s.Faults = slices.DeleteFunc(s.Faults, func(f faults.Fault) bool { return f.At > found.At })
+	})
+	k.peers() // fewer make every run that follows shorter
 	for again := true; again; {
 		before := k.runs
 		was := k.best

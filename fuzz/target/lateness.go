@@ -70,6 +70,7 @@ func NewMonitor() (*Monitor, error) {
 				close(echo)
 				return
 			}
+			m.look() // each way by itself
 			echo <- struct{}{}
 		}
 	}()
