@@ -94,6 +94,7 @@ var commands = []command{
 	{"report", "draw results that -json has written, as text or in another form", reportUsage(), true, true, report},
 	{"metrics", "list all metrics with their definitions", "usage: meshbench metrics\n", false, true, metrics},
 	{"agree", "set what is measured over UDP and simulated side by side", agreeUsage, false, false, agree},
+	{"scale", "one directory server of the wide dialect and 95 to 30,000 peers: join, traffic, detection", scaleUsage, false, false, runScale},
 	{"swarm", "check the protocol's invariants on simulated meshes under random faults", swarmUsage(), false, false, runSwarm},
 	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", studyUsage(), true, false, runStudy},
 	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", sweepUsage + axesUsage(), true, false, runSweep},

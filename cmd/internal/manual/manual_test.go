@@ -184,7 +184,7 @@ func flagNames(t *testing.T, tools tools) map[string]bool {
 	for _, f := range strings.Fields("race tags run bench benchmem benchtime fuzz fuzztime update") {
 		flags["-"+f] = true
 	}
-	for _, command := range []string{"meshbench", "meshbench swarm", "meshbench study", "meshbench sweep", "meshbench agree",
+	for _, command := range []string{"meshbench", "meshbench scale", "meshbench swarm", "meshbench study", "meshbench sweep", "meshbench agree",
 		"meshbench compare", "meshbench compare-servers", "meshbench report", "p2p", "udpgarbage", "meshcheck server"} {
 		out, err := tools.command(t, t.TempDir(), command+" -h").Output()
 		if err != nil {
