@@ -65,6 +65,9 @@ type Rules struct {
 	// Server: a token for an address, and whether it is one.
 	Token func(b []byte, now time.Time, addr netip.AddrPort) []byte
 	Valid func(token []byte, now time.Time, addr netip.AddrPort) bool
+
+	// Peer: whether no two of n entries have one name.
+	Unique func(list []byte, n int) bool
 }
 
 // Codec is a dialect of the protocol: how its messages stand in datagrams. What the

@@ -169,12 +169,18 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
 			return
 		}
-		if p.rules != nil && !p.collect(v) {
-			if v.List = nil; p.count(Paged, now) {
-				p.event.Data = datagram
-				p.tell()
+		if p.rules != nil {
+			if complete, err := p.collect(v); err != nil {
+				v.List = nil
+				p.drop(Malformed, now, from, datagram, err)
+				return
+			} else if !complete {
+				if v.List = nil; p.count(Paged, now) {
+					p.event.Data = datagram
+					p.tell()
+				}
+				return
 			}
-			return
 		}
 		all := Members{p.codec, v.List, v.Len}
 		v.List = nil // it keeps nothing

@@ -67,15 +67,19 @@ func (p *Peer) fresh(v *View) bool {
 }
 
 // collect takes a page in, and reports that with it a newer directory than the last is
-// complete, which v then is.
-func (p *Peer) collect(v *View) bool {
+// complete, which v then is. One with a name twice is dropped, all its pages.
+func (p *Peer) collect(v *View) (complete bool, err error) {
 	if v.Version.Incarnation != p.least.Incarnation || v.Version.Number < p.least.Number || !p.pages.add(v) {
-		return false
+		return false, nil
 	}
-	p.held, p.least, v.List, v.Len = v.Version, v.Version, slices.Concat(p.pages.lists...), p.pages.members
-	p.least.Number++
+	all, n := slices.Concat(p.pages.lists...), p.pages.members
 	p.pages = pages{}
-	return true
+	if !p.rules.Unique(all, n) {
+		return false, ErrDuplicate
+	}
+	p.held, p.least, v.List, v.Len = v.Version, v.Version, all, n
+	p.least.Number++
+	return true, nil
 }
 
 // maxPages bounds a directory, some 2.4 MB.

@@ -70,10 +70,13 @@ func (o *options) parseWide(others []string, keyFile string, given map[string]bo
 }
 
 // bindTo is where a peer listens whose server is at an address: on a loopback address if that
-// is one, for the mesh is on this host, and otherwise on all, for it may have both families.
+// is one, for the mesh is on this host, and otherwise on all of the server's family.
 func bindTo(server netip.Addr) netip.Addr {
 	if server.IsLoopback() {
 		return server
+	}
+	if server.Is4() {
+		return netip.IPv4Unspecified()
 	}
 	return netip.IPv6Unspecified()
 }

@@ -55,7 +55,7 @@ func TestKeygen(t *testing.T) {
 	}
 }
 
-// A mesh in the wide dialect, by both families where there are both, without a key and with one.
+// A mesh in the wide dialect, by each family that there is, without a key and with one.
 func TestWideMesh(t *testing.T) {
 	t.Parallel()
 	key, other := filepath.Join(t.TempDir(), "key"), filepath.Join(t.TempDir(), "other")

@@ -67,18 +67,15 @@ type packet struct {
 }
 
 // Listen binds a UDP socket to an address, port 0 for one that the kernel
-// chooses and [::] for all of both families, and asks for a receive buffer of readBuffer bytes (0: the
-// kernel's default; Stats tells what came of it).
+// chooses, 0.0.0.0 and [::] for all of one family, and asks for a receive buffer of readBuffer
+// bytes (0: the kernel's default; Stats tells what came of it).
 func Listen(addr netip.AddrPort, readBuffer int) (*Socket, error) {
 	if !addr.IsValid() {
 		return nil, fmt.Errorf("address %v, want an IPv4 or IPv6 address with a port", addr)
 	}
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	network := "udp4"
-	switch {
-	case addr.Addr().Is6() && addr.Addr().IsUnspecified():
-		network = "udp" // for "udp6" does not hear IPv4
-	case addr.Addr().Is6():
+	if addr.Addr().Is6() {
 		network = "udp6"
 	}
 	u, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))

@@ -13,6 +13,8 @@ package wide
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
+	"math/bits"
 	"net/netip"
 	"unicode"
 	"unicode/utf8"
@@ -189,6 +191,35 @@ func cut(list []byte) (name []byte, addr netip.AddrPort, rest []byte) {
 		addr = netip.AddrPortFrom(netip.AddrFrom16([16]byte(list[n:])), port)
 	}
 	return list[1:n], addr, list[n+size+2:]
+}
+
+// names finds one that is twice in a list: an open-addressed table of where in the list
+// each stands, plus one. The hash has a seed of its own, so that nobody can make names collide.
+type names struct {
+	seed  maphash.Seed
+	table []uint32
+}
+
+func (u *names) unique(list []byte, n int) bool {
+	size := 1 << bits.Len(uint(2*n))
+	if len(u.table) < size {
+		u.table = make([]uint32, size)
+	}
+	clear(u.table)
+	mask := uint64(len(u.table) - 1)
+	for rest := list; len(rest) > 0; {
+		at := len(list) - len(rest)
+		var name []byte
+		name, _, rest = cut(rest)
+		i := maphash.Bytes(u.seed, name) & mask
+		for ; u.table[i] != 0; i = (i + 1) & mask {
+			if other := list[u.table[i]-1:]; string(other[1:1+other[0]&^ipv6]) == string(name) {
+				return false
+			}
+		}
+		u.table[i] = uint32(at + 1)
+	}
+	return true
 }
 
 func (Codec) Append(b []byte, v *core.View) []byte {

@@ -146,3 +146,40 @@ func TestPages(t *testing.T) {
 		}
 	}
 }
+
+// A directory with a name twice, also on two pages, does not count; the next one does.
+func TestNameTwice(t *testing.T) {
+	_, p, _ := pair(t, 2, nil)
+	birth := func() []byte {
+		p.Connect(begin)
+		return next(p, begin).Datagram
+	}()
+	var b core.View
+	if err := (Codec{}).Parse(&b, birth); err != nil {
+		t.Fatal(err)
+	}
+	v := core.Version{Incarnation: 9, Number: 1}
+	p.Step(begin, server, encode(core.View{Type: core.TypeRetry, Incarnation: b.Incarnation, Seq: b.Seq, Version: v, Token: token}))
+	var all []core.Member
+	for i := range 100 {
+		all = append(all, core.Member{Name: core.Name(fmt.Sprintf("peer-%04d", i)), Addr: peerAddr(i)})
+	}
+	for _, test := range []struct {
+		last core.Name
+		want int
+	}{{"peer-0003", 1}, {"peer-0098", 1}, {"another", 99}} {
+		v.Number++
+		all[99].Name = test.last
+		pages := directory(v, all...)
+		if len(pages) < 2 {
+			t.Fatalf("%d pages", len(pages))
+		}
+		before := p.Counters().Events[core.Malformed]
+		for _, page := range pages {
+			p.Step(begin, server, page)
+		}
+		if got, wrong := len(p.Others()), p.Counters().Events[core.Malformed]-before; got != test.want || (wrong == 1) != (test.want == 1) {
+			t.Errorf("with %s: %d others, %d malformed", test.last, got, wrong)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"hash/maphash"
 	"net/netip"
 	"time"
 
@@ -120,6 +121,7 @@ type Peer struct {
 // NewPeer is core.NewPeer. The address of cfg.Self need not be known.
 func NewPeer(cfg core.PeerConfig, id Identity, now time.Time) (*Peer, error) {
 	cfg.Codec, cfg.Rules = Codec{}, id.rules()
+	cfg.Rules.Unique = (&names{seed: maphash.MakeSeed()}).unique
 	p, err := core.NewPeer(cfg, now)
 	return &Peer{p, id.sealer(cfg.Observe)}, err
 }
