@@ -475,7 +475,7 @@ func measure(ctx context.Context, pkg string, all []*mutant, known map[string]bo
 		if err != nil {
 			return err
 		}
-		if whole == nil {
+		if len(whole) == 0 {
 			whole = tests // of its own package
 		}
 	}

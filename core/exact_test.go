@@ -242,6 +242,9 @@ func TestTrafficByType(t *testing.T) {
 	if got, want := c.In.Plus(c.Out).Total(), (Traffic{10, 35}); got != want {
 		t.Errorf("both: %+v, want %+v", got, want)
 	}
+	if twice := c.Plus(c); twice.In != c.In.Plus(c.In) || twice.Out != c.Out.Plus(c.Out) || twice.Events[Malformed] != 2*c.Events[Malformed] || c.Events[Malformed] == 0 {
+		t.Errorf("twice %+v is %+v", c, twice)
+	}
 }
 
 // PROTOCOL.md, "Peer", broadcast: lower-case hexadecimal without padding.

@@ -60,6 +60,11 @@ func TestHistogramOutside(t *testing.T) {
 	if *d.Min != 0 || *d.Max != 60 {
 		t.Errorf("min %v, max %v, want the ends of the range", *d.Min, *d.Max)
 	}
+	var sum Histogram
+	sum.Add(&h)
+	if sum.Below.Load() != 2 || sum.Above.Load() != 3 {
+		t.Errorf("added up: %d below, %d above, want 2 and 3", sum.Below.Load(), sum.Above.Load())
+	}
 	h.Reset()
 	if d := h.Distribution().Dist; d.N != 0 || d.Outside != 0 {
 		t.Errorf("after Reset n %d, outside %d", d.N, d.Outside)
@@ -88,6 +93,11 @@ func TestHistogramEnds(t *testing.T) {
 		if h.Reset(); h.Distribution().Dist.Min != nil {
 			t.Error("a minimum after Reset")
 		}
+		h.Record(v / 2)
+		if d := h.Distribution().Dist; *d.Max != float64(v/2)/1e9 {
+			t.Errorf("after Reset the maximum is %v", *d.Max)
+		}
+		h.Reset()
 		h.Record(v + 5)
 		if d := h.Distribution().Dist; *d.Min != float64(v+5)/1e9 {
 			t.Errorf("after Reset the minimum is %v", *d.Min)

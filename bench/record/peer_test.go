@@ -71,6 +71,7 @@ func TestRecordedPeer(t *testing.T) {
 	if born, admitted := o.Slot.Born.Load(), o.Slot.Admitted.Load(); born != int64(1*ms)+100 || admitted != 0 {
 		t.Errorf("born at %d, admitted at %d", born, admitted)
 	}
+	o.at(2*ms+1, serverAddr, list(a))
 	o.at(3*ms, serverAddr, list(a, b, core.Member{Name: "C", Addr: netip.MustParseAddrPort("127.0.0.1:3009")}))
 	o.at(4*ms, serverAddr, list(a, b))                                   // the same for us
 	o.at(5*ms, serverAddr, list(core.Member{Name: "Z", Addr: addrA}, b)) // on A's port, but not A
@@ -85,7 +86,7 @@ func TestRecordedPeer(t *testing.T) {
 	if sent.Birth != (core.Traffic{Datagrams: 1, Bytes: 6}) || sent.KeepAlive != (core.Traffic{Datagrams: 1, Bytes: 4}) || sent.Total().Datagrams != 2 || o.Slot.To[ServerSlot].Load() != 2 {
 		t.Errorf("sent %+v, %d to the server", sent, o.Slot.To[ServerSlot].Load())
 	}
-	if got := o.Slot.Directories.Load(); got != (core.Traffic{Datagrams: 4, Bytes: 8 + 16 + 12 + 12}) || o.Slot.Taken.Load() != 4 {
+	if got := o.Slot.Directories.Load(); got != (core.Traffic{Datagrams: 5, Bytes: 8 + 8 + 16 + 12 + 12}) || o.Slot.Taken.Load() != 5 {
 		t.Errorf("directories %+v, %d taken", got, o.Slot.Taken.Load())
 	}
 	var onlyA, both, onlyB Set

@@ -32,6 +32,9 @@ func TestFalseRemovals(t *testing.T) {
 		{"the dropped one was dead", []View{{0, of(0, 1, 2)}, {8 * s, of(0, 1)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0, nil},
 		{"it had just come back", []View{{0, of(0, 1, 2)}, {7 * s, of(0, 1)}, {9*s - 1, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0, nil},
 		{"the seer is born again", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, Set{}}, {9*s + 1, of(0, 1, 2)}}, nil, nil}, 0, nil},
+		{"a view drops one after it was born again", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, Set{}}, {9*s + 1, of(0, 1, 2)}, {20 * s, of(0, 1)}}, nil, nil}, 1, nil},
+		{"two views drop one a deadline apart", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}, {10 * s, of(0, 1, 2)}}, {{1, of(0, 1, 2)}, {10*s + s/2, of(0, 1)}}, nil}, 1, nil},
+		{"and a little more", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}, {10 * s, of(0, 1, 2)}}, {{1, of(0, 1, 2)}, {10*s + s/2 + 1, of(0, 1)}}, nil}, 2, nil},
 		{"only others are told", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}}, nil, nil}, 2, []View{{1, of(0, 1, 2)}, {9 * s, of(0)}, {20 * s, of(0)}}},
 		{"a view is told later what others were", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {30 * s, of(0, 1)}}, nil, nil}, 1, []View{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}},
 	} {
@@ -43,6 +46,14 @@ func TestFalseRemovals(t *testing.T) {
 		r := &Roster{Marks: test.roster}
 		if got := b.FalseRemovals(r, 0, 3, int64(core.DefaultTiming().Deadline), test.told); got != test.want {
 			t.Errorf("%s: %d false removals, want %d", test.name, got, test.want)
+		}
+		if got := b.FalseRemovals(r, 3, 3, int64(core.DefaultTiming().Deadline), nil); got != 0 {
+			t.Errorf("%s: %d false removals by nobody's views", test.name, got)
+		}
+		b.Slots[3].log = b.Slots[0].log
+		b.Slots[3].views.Store(b.Slots[0].views.Load())
+		if got := b.FalseRemovals(r, 1, 3, int64(core.DefaultTiming().Deadline), nil); len(test.views[1]) == 0 && got != 0 {
+			t.Errorf("%s: %d false removals by views that do not count", test.name, got)
 		}
 	}
 }
@@ -74,6 +85,12 @@ func TestRosterRemove(t *testing.T) {
 	r := Roster{Marks: []View{{10, of(0, 1)}, {20, of(0, 1, 2)}, {30, of(0, 1, 3)}}}
 	r.Remove(1, 25)
 	want := []View{{10, of(0, 1)}, {20, of(0, 1, 2)}, {25, of(0, 2)}, {30, of(0, 3)}}
+	if fmt.Sprint(r.Marks) != fmt.Sprint(want) {
+		t.Errorf("%v, want %v", r.Marks, want)
+	}
+	r.Remove(3, 99) // after all of them
+	r.Remove(0, 5)  // before
+	want = []View{{10, of(1)}, {20, of(1, 2)}, {25, of(2)}, {30, of(3)}, {99, of()}}
 	if fmt.Sprint(r.Marks) != fmt.Sprint(want) {
 		t.Errorf("%v, want %v", r.Marks, want)
 	}
@@ -126,7 +143,7 @@ func TestLife(t *testing.T) {
 	r := Roster{Marks: []View{{10, others}, {20, all}, {25, all}, {30, others}, {40, all}}}
 	for _, x := range []struct{ at, until, born, end int64 }{
 		{20, 100, 20, 30}, {26, 100, 20, 30}, {29, 100, 20, 30}, {29, 28, 20, 28}, {40, 100, 40, 100}, {50, 100, 40, 100},
-		{15, 100, 0, 15}, {35, 100, 0, 35},
+		{15, 100, 0, 15}, {30, 100, 0, 30}, {35, 100, 0, 35},
 	} {
 		if born, end := r.Life(1, x.at, x.until); born != x.born || end != x.end {
 			t.Errorf("at %d until %d: %d to %d, want %d to %d", x.at, x.until, born, end, x.born, x.end)

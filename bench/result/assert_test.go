@@ -52,6 +52,8 @@ func TestParseAssertionErrors(t *testing.T) {
 		"steady.loss<NaN":               `bound "NaN", want a percentage`,
 		"steady.rate>1e400":             `bound "1e400", want a number`,
 		"steady.rate>inf":               `bound "inf", want a number`,
+		"steady.rate>-inf":              `bound "-inf", want a number`,
+		"steady.loss>-Inf":              `bound "-Inf", want a percentage`,
 		"steady.rate>5kk":               `bound "5kk", want a number`,
 		"steady.memory<5m":              `bound "5m", want bytes`,
 		"steady.loss<1%<2%":             `bound "1%<2%"`,
@@ -112,6 +114,15 @@ func TestEvaluate(t *testing.T) {
 		if have := got[0].Actual; (have == nil) != (test.actual == nil) || have != nil && *have != test.actual.(float64) {
 			t.Errorf("%s over %v: actual %v, want %v", test.bound, test.values, have, test.actual)
 		}
+	}
+	twice := runsOf("join.converge", "s", nil)
+	twice[0].Scenarios = append(twice[0].Scenarios, runsOf("join.converge", "s", 1.5)[0].Scenarios...)
+	a, err := metrics.ParseAssertion("join.converge<2s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Evaluate([]Assert{a}, &Result{Runs: twice}); !got[0].OK || *got[0].Actual != 1.5 {
+		t.Errorf("measured at the second go: %+v", got)
 	}
 	if got := Evaluate(nil, &Result{}); len(got) != 0 {
 		t.Errorf("no assertions: %+v", got)

@@ -1,6 +1,9 @@
 package result
 
 import (
+	"encoding/json"
+	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -80,7 +83,7 @@ func TestSettings(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"cpu": `"a\tb"`, "cores": "2", "peers": "80", "scenarios": `["join"]`, "options.impair.delay": "1s", "options.impair.loss": "0",
-		"timing.deadline": "0s", "simulation": "null", "simulated": "false", "options.server": `""`,
+		"timing.deadline": "0s", "simulation.queue": "0", "simulated": "false", "options.server": `""`,
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
@@ -92,7 +95,7 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	r.Config.Simulation = &Simulation{Queue: 5}
-	if i := slices.IndexFunc(r.Settings(), func(s Setting) bool { return s.Name == "simulation" && strings.Contains(s.Value, `"queue":5`) }); i < 0 {
+	if !slices.Contains(r.Settings(), Setting{"simulation.queue", "5"}) {
 		t.Errorf("%+v", r.Settings())
 	}
 }
@@ -163,6 +166,56 @@ func TestBoundSuffixes(t *testing.T) {
 	for _, text := range []string{"steady.latency.p99<5ms", "steady.loss<x"} {
 		if a, err := metrics.ParseRatioAssertion(text); err == nil || !strings.Contains(err.Error(), "want a ratio of B to A such as 1.3 or 130%") {
 			t.Errorf("%s: %v, %v", text, a.Bound, err)
+		}
+	}
+}
+
+// Which way is better: of a distribution's figures all but n have a direction.
+func TestBetter(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]int{"steady.latency.p99": -1, "steady.latency.n": 0, "steady.rate": 1, "join.dropped": 0, "unknown": 0} {
+		if got := metrics.Better(name); got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
+	}
+	if got := metrics.nearest("steady.los"); len(got) != 3 {
+		t.Errorf("nearest are %q, want three", got)
+	}
+}
+
+// A metric is one figure or a distribution, also when it has been read back.
+func TestMetricJSON(t *testing.T) {
+	t.Parallel()
+	for text, m := range map[string]Metric{
+		`{"unit":"s","value":1.5}`:      Scalar("s", 1.5),
+		`{"unit":"ratio","value":null}`: Never("ratio"),
+	} {
+		b, err := json.Marshal(m)
+		if err != nil || string(b) != text {
+			t.Errorf("%s, %v, want %s", b, err, text)
+		}
+		var back Metric
+		if err := json.Unmarshal(b, &back); err != nil || !reflect.DeepEqual(back, m) {
+			t.Errorf("%s reads as %+v, %v", b, back, err)
+		}
+	}
+	m := Samples("1", []float64{1, 2})
+	b, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Metric
+	if err := json.Unmarshal(b, &back); err != nil || !reflect.DeepEqual(back, m) {
+		t.Errorf("%s reads as %+v, %v", b, back, err)
+	}
+	for _, text := range []string{`{"unit":3}`, `{"unit":"s","n":1,"min":"x"}`} {
+		if err := json.Unmarshal([]byte(text), &back); err == nil {
+			t.Errorf("%s reads as %+v", text, back)
+		}
+	}
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if m := Scalar("s", v); m.Value != nil {
+			t.Errorf("%v is a figure of %v", v, *m.Value)
 		}
 	}
 }

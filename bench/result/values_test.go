@@ -35,6 +35,7 @@ func TestImpairment(t *testing.T) {
 		"fog=1":         `impairment "fog=1": no such impairment`,
 		"loss=1%,":      `impairment "": empty part`,
 		"loss=NaN":      "neither a percentage nor a ratio",
+		"loss=-Inf":     "neither a percentage nor a ratio",
 		"loss=Inf":      "neither a percentage nor a ratio",
 		"reorder=1e999": "neither a percentage nor a ratio",
 	} {
