@@ -38,7 +38,7 @@ study: ## simulate what one run cannot tell: text, a page with charts and all fi
 	@mkdir -p bin/study
 	go run ./cmd/meshbench study -report bin/study/study.txt -report bin/study/study.html -json bin/study/study.json
 
-mutate: ## change the code in one place at a time and see whether a test notices (N=100: a sample; hours: all)
+mutate: ## change the code in one place at a time and see whether a test notices (N=100: a sample)
 	go run .ci/mutate.go -n $(or $(N),0) $(MUTATE)
 
 cover: ## test coverage, function by function

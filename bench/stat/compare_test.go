@@ -36,6 +36,9 @@ func TestCompare(t *testing.T) {
 		{"to never", "restart.whole", []any{1.0, 1.1, 1.2, 1.3}, []any{nil, nil, nil, nil}, nil, Worse, true},
 		{"from never", "restart.whole", []any{nil, nil, nil, nil}, []any{1.0, 1.1, 1.2, 1.3}, nil, Better, false},
 		{"medians equal, ranks not", "steady.lost", []any{0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0}, []any{0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0}, nil, Same, false},
+		{"nearly all slower", "join.converge", []any{1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0}, []any{7.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0}, 7 / 4.0, Worse, true},
+		{"a megabyte", "steady.memory", []any{1e6, 1e6, 1e6, 1e6}, []any{2e6, 2e6, 2e6, 2e6}, 1.0, Worse, false},
+		{"more than a megabyte", "steady.memory", []any{1e6, 1e6, 1e6, 1e6}, []any{3e6, 3e6, 3e6, 3e6}, 2.0, Worse, true},
 		{"a rate to never", "saturate.rate_lossless", []any{1.0, 1.1, 1.2, 1.3}, []any{nil, nil, nil, nil}, nil, Worse, true},
 	} {
 		d, _, _ := metrics.Define(test.metric)
