@@ -40,11 +40,9 @@ func statusOf(pid int, name string) int64 {
 	return 1024 * field(string(status), name)
 }
 
-// ResetPeak has this process's most resident memory be what is resident now, once what
-// is not needed has been given back. From then on what is thrown away is collected
-// early: a window allocates nothing, and the peak is to be what is needed.
+// ResetPeak has this process's most resident memory be what is resident now,
+// once what is not needed has been given back.
 func ResetPeak() {
-	debug.SetGCPercent(25)
 	debug.FreeOSMemory()
 	os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // proc(5)
 }
