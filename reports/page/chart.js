@@ -33,7 +33,7 @@ const plain = (v) => String(Number(v.toPrecision(3)));
 // small numbers get an exponent, so that ticks stay short.
 const exponent = (v) => (v === 0 || Math.abs(v) >= 0.01 ? plain(v) : v.toExponential(0).replace("e-", "e\u2212"));
 // printed is a figure in one of the units that results have.
-const printed = (v, unit) => ({ s: time, ratio: percent, "messages/s": rate, bytes: size })[unit]?.(v) ?? (unit === "1" ? (Math.abs(v) >= 0.01 || v === 0 ? digits(v) : v.toPrecision(2)) : digits(v) + " " + unit);
+const printed = (v, unit) => ({ s: time, ratio: percent, "messages/s": rate, bytes: size })[unit]?.(v) ?? (unit === "1" ? (Math.abs(v) >= 0.01 || v === 0 ? digits(v) : v.toPrecision(2)) : digits(v) + " " + unit.replace(/^1/, ""));
 
 // chart puts a figure into a section. draw(width) gives Plot's options. The
 // data table is made when it is first opened.
