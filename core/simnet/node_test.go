@@ -118,3 +118,19 @@ func TestRoom(t *testing.T) {
 		t.Errorf("%d nodes", len(n.Nodes()))
 	}
 }
+
+// A clock may run half as fast or half as fast again, and no further off.
+func TestDriftRange(t *testing.T) {
+	n := New(Config{})
+	x := n.Add(1, nil)
+	for ppm, want := range map[int]bool{-500_001: true, -500_000: false, 500_000: false, 500_001: true} {
+		func() {
+			defer func() {
+				if got := recover() != nil; got != want {
+					t.Errorf("a drift of %d ppm panics: %v", ppm, got)
+				}
+			}()
+			x.DriftClock(ppm)
+		}()
+	}
+}
