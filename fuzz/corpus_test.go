@@ -65,7 +65,7 @@ const largestSeed = 1024 // bytes: larger cases cost the repository more than th
 // seeds is each target's corpus, by file name.
 func seeds(t testing.TB) map[string]map[string][]byte {
 	all := map[string]map[string][]byte{"FuzzParse": {}, "FuzzDirectory": {}, "FuzzPeer": {}, "FuzzFinding": {},
-		"FuzzWideParse": {}, "FuzzWideServer": {}, "FuzzWidePeer": {}}
+		"FuzzWideParse": {}, "FuzzWideSealed": {}, "FuzzWideServer": {}, "FuzzWidePeer": {}}
 	add := func(target, name string, b []byte) {
 		if len(b) <= largestSeed {
 			all[target][strings.NewReplacer("/", "-", "'", "").Replace(name)] = b

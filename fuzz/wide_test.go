@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -51,6 +52,10 @@ func wideSeeds(add func(target, name string, b []byte)) {
 		add("FuzzWidePeer", name, wideLine(byte(i), 10, b))
 		all = append(all, wideLine(0, 200, b)...)
 	}
+	add("FuzzWideSealed", "in-order-and-again", []byte{0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0})
+	add("FuzzWideSealed", "out-of-order", []byte{9, 0, 0, 3, 0, 0, 9, 0, 0, 4, 0, 0, 3, 0, 0})
+	add("FuzzWideSealed", "window", []byte{0, 8, 0, 0x40, 4, 0, 0x41, 4, 0, 0x41, 4, 0})
+	add("FuzzWideSealed", "altered", []byte{0, 0, 128, 0, 0, 150, 0, 0, 201, 0, 0, 255, 0, 0, 0})
 	add("FuzzWideServer", "all", all)
 	add("FuzzWidePeer", "all", all)
 }
@@ -348,5 +353,62 @@ func FuzzWidePeer(f *testing.F) {
 				self = append(self[:0], out.Datagram[2:10]...)
 			}
 		})
+	})
+}
+
+// sealedWide are datagrams that one peer with a key has sealed, by their counters less one.
+var sealedWide = sync.OnceValue(func() (all [][]byte) {
+	now := time.Unix(1_000_000_000, 0)
+	p, err := wide.NewPeer(core.PeerConfig{Self: core.Member{Name: "ana"}, Server: netip.MustParseAddrPort("192.0.2.9:3000"), Timing: wide.DefaultTiming()},
+		wide.Identity{Keys: wide.Keys{{1}}, Seed: [32]byte{1}}, now)
+	if err != nil {
+		panic(err)
+	}
+	for len(all) < 3000 {
+		out, next := p.Poll(now)
+		if out.Empty() {
+			now = next
+			continue
+		}
+		all = append(all, append([]byte(nil), out.Datagram...))
+	}
+	return all
+})
+
+// A server opens what its peer has sealed, whole and once, in any order within the window of
+// RFC 6479: a model that keeps every counter says the same. The script is three bytes for each
+// datagram: its number, and from 128 on which of its bits is another (the rest of them cut off
+// where that is odd).
+func FuzzWideSealed(f *testing.F) {
+	f.Fuzz(func(t *testing.T, script []byte) {
+		now := time.Unix(1_000_000_000, 0)
+		d, err := wide.NewDirectory(core.DirectoryConfig{Addr: netip.MustParseAddrPort("192.0.2.9:3000"), Timing: wide.DefaultTiming()},
+			wide.Identity{Keys: wide.Keys{{2}, {1}}, Seed: [32]byte{2}}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const window = 960
+		opened, top := map[int]bool{}, 0
+		for ; len(script) >= 3; script = script[3:] {
+			i := int(binary.LittleEndian.Uint16(script)) % len(sealedWide())
+			b := append([]byte(nil), sealedWide()[i]...)
+			good := !opened[i] && i > top-window
+			if x := int(script[2]); x >= 128 {
+				good = false
+				bit := (x - 128) * 8 * len(b) / 128
+				b[bit/8] ^= 1 << (x % 8)
+				if x%2 == 1 {
+					b = b[:bit/8]
+				}
+			}
+			before := d.Counters().Events[core.Stranger]
+			d.Step(now, netip.MustParseAddrPort("192.0.2.1:4000"), b)
+			if got := d.Counters().Events[core.Stranger] == before; got != good {
+				t.Fatalf("datagram %d is opened: %v, want %v; the last is %d", i, got, good, top)
+			}
+			if good {
+				opened[i], top = true, max(top, i)
+			}
+		}
 	})
 }
