@@ -30,10 +30,6 @@ type alarm struct {
 	tryRing func() bool // is ring, but reports false where it would have to wait
 }
 
-// An alarm rings in the clock's own goroutine, which is at it already, if the next one
-// is not before ringTime is over: most of them are not, of a mesh at rest.
-const ringTime = 250 * time.Microsecond
-
 var processClock = sync.OnceValues(newClock)
 
 func newClock() (*clock, error) {
@@ -76,22 +72,22 @@ func (c *clock) set(a *alarm, at time.Time) {
 	c.arm(at)
 }
 
-// ringDue rings what is due. It is called when the timerfd has expired: each expiry is
-// an edge to the poller, so there is no need to read it.
+// ringDue rings what is due, and what becomes due meanwhile. It is called when the timerfd
+// has expired: each expiry is an edge to the poller, so there is no need to read it.
 func (c *clock) ringDue(uintptr) (done bool) {
-	now := time.Now()
-	busy := c.take(now)
-	for i, a := range c.due {
-		if busy || i+1 < len(c.due) || !a.tryRing() {
-			go a.ring()
+	for c.takeDue(time.Now()) {
+		for _, a := range c.due {
+			if !a.tryRing() {
+				go a.ring()
+			}
 		}
 	}
 	return false
 }
 
-// take takes out those that are due, has the timerfd expire for the next, and reports
-// that it is near.
-func (c *clock) take(now time.Time) (near bool) {
+// takeDue takes out those that are due. Where none is, it has the timerfd expire for the next
+// and reports false; until then nobody sets it.
+func (c *clock) takeDue(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.due = c.due[:0]
@@ -106,9 +102,12 @@ func (c *clock) take(now time.Time) (near bool) {
 			next = a.at
 		}
 	}
+	if len(c.due) > 0 {
+		return true
+	}
 	c.armed = time.Time{}
 	c.arm(next)
-	return !next.IsZero() && next.Sub(now) < ringTime
+	return false
 }
 
 // arm has the timerfd expire at a time, if there is one, unless it does so before.
