@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -41,5 +42,26 @@ func TestCloseDuringReads(t *testing.T) {
 		case <-time.After(time.Minute):
 			t.Fatal("Serve has not returned a minute after Close")
 		}
+	}
+}
+
+// What is sent beside the machine goes out at once, and no more of it once the socket is closed.
+func TestSendBeside(t *testing.T) {
+	t.Parallel()
+	a, b := listen(t, 0), listen(t, 0)
+	heard := make(chan string, 1)
+	serve(t, t.Context(), b, script{step: func(_ time.Time, from netip.AddrPort, datagram []byte) {
+		heard <- fmt.Sprintf("%q from %v", datagram, from)
+	}})
+	if !a.Send([]byte("hello"), b.Addr()) {
+		t.Error("the kernel has not taken it")
+	}
+	if got, want := await(t, heard, "what was sent"), fmt.Sprintf("%q from %v", "hello", a.Addr()); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	a.Do(func(time.Time) {}) // which waits for ever where Send holds on to the socket
+	a.Close()
+	if a.Send([]byte("hello"), b.Addr()) {
+		t.Error("a closed socket sends")
 	}
 }
