@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"p2plocal/core/wire"
@@ -13,9 +14,7 @@ import (
 
 // list is a source of some shots.
 type list struct {
-	shots []hostile.Shot
-	hold  time.Duration // on the clock, until the effect shows
-	flood bool
+	batch
 	given bool
 }
 
@@ -24,12 +23,21 @@ func (l *list) next(*trial) (batch, bool) {
 		return batch{}, false
 	}
 	l.given = true
-	b := batch{mode: "narrow", shots: l.shots, hold: l.hold, flood: l.flood, linger: true}
-	isLead := func(s hostile.Shot) bool { return s.Case == leadCase }
-	if rest := slices.DeleteFunc(slices.Clone(l.shots), isLead); len(rest) > 0 && len(rest) < len(l.shots) && rest[0].At == rest[len(rest)-1].At {
-		b.quiet = rest[0].At + 50*time.Millisecond // as when it was found
+	return l.batch, true
+}
+
+// asFound are shots as they were sent when something was found by them.
+func (c *campaign) asFound(mode string, shots []hostile.Shot) batch {
+	b := batch{mode: mode, what: c.Role.Prefix() + mode, shots: shots, linger: true}
+	of := func(what string) func(hostile.Shot) bool {
+		return func(s hostile.Shot) bool { return strings.HasPrefix(s.Case, c.Role.Prefix()+what+"/") }
 	}
-	return b, true
+	b.flood, b.burst = slices.ContainsFunc(shots, of("flood")), slices.ContainsFunc(shots, of("burst"))
+	isLead := func(s hostile.Shot) bool { return s.Case == leadCase }
+	if rest := slices.DeleteFunc(slices.Clone(shots), isLead); len(rest) > 0 && len(rest) < len(shots) && rest[0].At == rest[len(rest)-1].At {
+		b.quiet = rest[0].At + 50*time.Millisecond
+	}
+	return b
 }
 
 func (l *list) done(*trial) bool { return l.given }
@@ -38,7 +46,6 @@ func (l *list) done(*trial) bool { return l.given }
 // not come about again.
 func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 	deadline := time.Now().Add(c.Narrow)
-	flood := len(s.shots) > 0 && c.plan.flooding(s.shots[0].Case)
 	var once func(shots []hostile.Shot) (fails, void bool)
 	fails := func(shots []hostile.Shot) bool {
 		for range mostTries {
@@ -65,7 +72,9 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 		}
 		t.plain, t.wants = true, s
 		c.result.Restarts++
-		got, _ := t.run(&list{shots: shots, hold: s.hold, flood: flood})
+		b := c.asFound("narrow", shots)
+		b.hold = s.hold
+		got, _ := t.run(&list{batch: b})
 		t.end()
 		if got == nil || got.kind != s.kind {
 			return false, !t.missed.IsZero()
@@ -78,10 +87,13 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 			return false
 		}
 	}
-	if flood {
+	if c.asFound("", f.Shots).flood {
 		return true
 	}
-	stop := func() bool { return ctx.Err() != nil || time.Now().After(deadline) }
+	stop := func() bool {
+		f.coarse = ctx.Err() != nil || time.Now().After(deadline)
+		return f.coarse
+	}
 	if !s.lead {
 		f.Shots = reduce(f.Shots, fails, stop)
 		return true

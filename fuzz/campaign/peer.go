@@ -173,7 +173,7 @@ func (p *peerJudge) hung() (Kind, string) {
 	switch {
 	case p.prints:
 		return Hung, fmt.Sprintf("it does not print what a member says to it within %v", 2*p.ProbeTimeout)
-	case p.fresh != nil && p.heard > p.heardBy:
+	case p.fresh != nil && p.heard > p.heardBy+1 && p.clock-p.last < 2*p.interval:
 		return Deaf, fmt.Sprintf("it broadcasts to others, but not to %v, whom a directory named to it", p.fresh.entry)
 	}
 	return Hung, fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.broadcastTime().Round(time.Millisecond), p.interval.Round(time.Millisecond))
@@ -258,10 +258,13 @@ func (p *peerJudge) listed(q *endpoint, all wire.Entries) {
 	}
 }
 
-// expecting says that what was sent may still show in keep-alives or broadcasts that do not come.
-func (p *peerJudge) expecting() bool {
-	return !p.plain && len(p.sent) > 0 && p.now.Sub(p.sent[len(p.sent)-1].at) < p.aftermath()
+func (p *peerJudge) expecting() bool { return false }
+
+// note keeps when a directory was its server's: what that names others for a while.
+func (p *peerJudge) note(m wire.Message, from hostile.Origin, _ *openBatch) {
+	if m.Type == typeDirectory && from == hostile.FromServer {
+		p.last = p.clock
+	}
 }
 
-// told takes note of a directory that is the peer's server's: what it names others for a while.
-func (p *peerJudge) told() { p.last = p.clock }
+func (p *peerJudge) repeated(int) {} // its server is ours

@@ -23,6 +23,7 @@ type batch struct {
 	hold       time.Duration         // on the clock, after which it has had its consequences
 	quiet      time.Duration         // from its start, in which nobody else speaks
 	flood      bool
+	burst      bool        // all at once, however long the target takes
 	linger     bool        // a peer is to broadcast before it is asked
 	names      []wire.Name // of the pool, that nobody may have
 	last       bool        // it wants all names, so it waits until nobody else does
@@ -68,6 +69,8 @@ const (
 	serverBatch = 8      // a server's cases of one datagram
 	peerBatch   = 32     // a peer's
 	randomBatch = 24     // datagrams of the random modes
+	burstBatch  = 192    // small ones: less than the kernel keeps for a receiver
+	burstEvery  = 128    // batches of a random mode
 	mostTries   = 2      // that a batch is repeated after
 	leadCase    = "lead" // of what brings a silent member in
 	tokenSize   = 15
@@ -87,7 +90,7 @@ func (c *campaign) newPlan(t *trial) (*plan, error) {
 		}
 	}
 	if len(c.Replay) > 0 {
-		b := batch{mode: "replay", what: c.Role.Prefix() + "replay", shots: c.Replay, linger: true}
+		b := c.asFound("replay", c.Replay)
 		p.sendable(&b)
 		p.first = append(p.first, b)
 	}
@@ -242,8 +245,6 @@ func (p *plan) what(name string) string {
 	return strings.Join(parts[:min(2, len(parts))], "/")
 }
 
-func (p *plan) flooding(name string) bool { return p.what(name) == p.c.Role.Prefix()+"flood" }
-
 // randomBatch is the i-th of a random mode.
 func (p *plan) randomBatch(mode string, i int) batch {
 	c := p.c
@@ -251,8 +252,11 @@ func (p *plan) randomBatch(mode string, i int) batch {
 	r := rand.New(rand.NewPCG(c.Seed, uint64(i)<<8+uint64(slices.Index(Modes, mode))))
 	g := hostile.NewGenerator(c.env, int64(r.Uint64()>>1))
 	n := randomBatch
-	if b.flood {
+	switch {
+	case b.flood:
 		n *= 16
+	case c.Role == hostile.Server && i%burstEvery == burstEvery/8:
+		b.burst, b.what, n = true, "srv/burst", burstBatch
 	}
 	for k := range n {
 		var d []byte
@@ -263,6 +267,9 @@ func (p *plan) randomBatch(mode string, i int) batch {
 			d = hostile.Noise(r)
 		default:
 			d = g.Next()
+		}
+		if b.burst {
+			d = d[:min(len(d), 64)]
 		}
 		if c.mayAnswer(d) {
 			d = []byte{}
@@ -348,6 +355,7 @@ func (p *plan) serverCases(cases []hostile.Case) {
 		a, b := cases[i], cases[j]
 		return cmp.Or(len(a.Left)/looseNames-len(b.Left)/looseNames, int(b.Span()-a.Span()))
 	})
+	p.add(p.burst())
 	for _, i := range others {
 		p.add(p.separate(cases, i))
 	}
@@ -425,6 +433,16 @@ func (p *plan) lastSpeaker(cases []hostile.Case, numbers []int) batch {
 			s.At = after
 			b.shots = append(b.shots, s)
 		}
+	}
+	return b
+}
+
+// burst is as much at once as a mesh of peers that start together sends. Whoever falls behind
+// for long takes its members for silent.
+func (p *plan) burst() batch {
+	b := batch{what: "srv/burst", burst: true}
+	for i := range burstBatch {
+		b.shots = append(b.shots, hostile.Shot{Datagram: hostile.KeepAlive(uint16(p.c.names.loose[i%looseNames])), Case: b.what + "/keep-alives", Comment: "keep-alives of nobody, all at once"})
 	}
 	return b
 }

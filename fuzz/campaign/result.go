@@ -43,6 +43,8 @@ type Finding struct {
 	After float64        `json:"after_s"`        // seconds from the campaign's start until it was narrowed down
 	Ports uint16         `json:"ports"`          // that it wants again
 	File  string         `json:"file,omitempty"`
+
+	coarse bool // there was no time to narrow it down to what is necessary
 }
 
 // hostile are the shots beside those that bring a silent member in.
@@ -67,7 +69,8 @@ func (f *Finding) count() {
 
 // sameCause says that two findings have the same effect, and that what they were narrowed down
 // to is of the same types, or of one datagram of the same length each. Where it is several
-// datagrams, some of them may have nothing to do with it: all types of one among the other's will do.
+// datagrams, some of them may have nothing to do with it: all types of one among the other's will
+// do, or one of them where there was no time to find out.
 func (f *Finding) sameCause(g *Finding) bool {
 	if f.Kind != g.Kind || f.Kind == Died && ending(f.What) != ending(g.What) {
 		return false
@@ -75,10 +78,14 @@ func (f *Finding) sameCause(g *Finding) bool {
 	if f.Count == 1 && g.Count == 1 {
 		return slices.Equal(f.types(), g.types()) || f.Bytes == g.Bytes
 	}
-	among := func(some, all []core.Type) bool {
-		return !slices.ContainsFunc(some, func(t core.Type) bool { return !slices.Contains(all, t) })
+	a, b := f.types(), g.types()
+	both := 0
+	for _, t := range a {
+		if slices.Contains(b, t) {
+			both++
+		}
 	}
-	return among(f.types(), g.types()) || among(g.types(), f.types())
+	return both == min(len(a), len(b)) || both > 0 && (f.coarse || g.coarse)
 }
 
 // ending is how a process ended, without what it said.

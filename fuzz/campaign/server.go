@@ -187,7 +187,7 @@ func (s *serverJudge) look() {
 
 // patience is for how long a fresh peer is waited for.
 func (s *serverJudge) patience() time.Duration {
-	if s.plain {
+	if s.plain && s.wants.kind == Hung {
 		return 2 * s.ProbeTimeout
 	}
 	return 2*s.ProbeTimeout + removeTime
@@ -199,17 +199,21 @@ func (s *serverJudge) hung() (Kind, string) {
 
 // received is what comes to others than members and probers, or not from the server.
 func (s *serverJudge) received(p packet) {
-	if p.from == s.address && (p.to == s.outsider || p.to == s.sources[hostile.FromStranger]) && !s.excused() { // it may have got a lost member's name
-		s.suspectRecent(Strayed, fmt.Sprintf("the target sent %x to %v, which had asked for nothing", head(p.data), p.to.socket.Addr()))
+	if p.from != s.address || p.to != s.outsider && p.to != s.sources[hostile.FromStranger] || s.excused() { // it may have got a lost member's name
+		return
 	}
+	if m, err := wire.Parse(p.data); err == nil { // whoever has let it in sends it more, sooner or later
+		for e := range m.Entries.Each() {
+			if e.Port == p.to.socket.Addr().Port() {
+				s.checkEntry(e)
+			}
+		}
+	}
+	s.suspectRecent(Strayed, fmt.Sprintf("the target sent %x to %v, which had asked for nothing", head(p.data), p.to.socket.Addr()))
 }
 
 // repeated counts a directory that said nothing new to one who had not asked.
-func (t *trial) repeated(size int) {
-	s, ok := t.judge.(*serverJudge)
-	if !ok {
-		return
-	}
+func (s *serverJudge) repeated(size int) {
 	s.repeats += size
 	from := s.before
 	in := 0
@@ -228,16 +232,12 @@ func (t *trial) repeated(size int) {
 }
 
 // note keeps what a datagram is a sign of life of.
-func (t *trial) note(shot hostile.Shot, o *openBatch) {
-	m, err := wire.Parse(shot.Datagram)
-	switch p, ok := t.judge.(*peerJudge); {
-	case ok && err == nil && m.Type == typeDirectory && shot.From == hostile.FromServer:
-		p.told()
-	case err != nil || ok:
-	case m.Type == core.TypeBirth && m.Entry.Port != t.server.Port():
-		t.signs = append(t.signs, sign{m.Entry, o, t.total()})
+func (s *serverJudge) note(m wire.Message, _ hostile.Origin, o *openBatch) {
+	switch {
+	case m.Type == core.TypeBirth && m.Entry.Port != s.server.Port():
+		s.signs = append(s.signs, sign{m.Entry, o, s.total()})
 	case m.Type == core.TypeKeepAlive:
-		t.signs = append(t.signs, sign{wire.Entry{Name: m.Entry.Name}, o, t.total()})
+		s.signs = append(s.signs, sign{wire.Entry{Name: m.Entry.Name}, o, s.total()})
 	}
 }
 
@@ -399,15 +399,18 @@ func (s *serverJudge) blame(e wire.Entry, b *openBatch, why string) {
 	}
 }
 
-// expecting says that somebody silent is still in the directory.
+// expecting says that somebody silent is still in the directory, or that nobody fresh has been
+// let in since.
 func (s *serverJudge) expecting() bool {
-	switch {
-	case s.plain && s.wants.kind == Hung:
-		if s.fresh == nil && s.letIn < s.total() && !s.asking {
-			s.bear()
+	if wants := s.plain && s.wants.kind == Hung; wants || !s.plain && len(s.sent) > 0 {
+		if s.letIn < s.total() {
+			if s.fresh == nil && !s.asking {
+				s.bear()
+			}
+			return true
 		}
-		return s.letIn < s.total()
-	case s.plain && s.wants.kind != Ghost:
+	}
+	if s.plain && s.wants.kind != Ghost {
 		return false
 	}
 	for _, c := range s.owners {

@@ -95,9 +95,11 @@ type judge interface {
 	ready() bool       // what was sent has had its chance before the next question
 	received(p packet) // what is no mark and no directory for a member
 	listed(p *endpoint, all wire.Entries)
-	look()                // every round
+	look()             // every round
+	repeated(size int) // a directory that said nothing new to one who had not asked
+	note(m wire.Message, from hostile.Origin, o *openBatch)
 	hung() (Kind, string) // says what it is that has not come
-	expecting() bool      // something is still to come
+	expecting() bool      // something is still to come, whenever what was sent was sent
 }
 
 // sentShot is what has been sent, and for which batch.
@@ -165,8 +167,8 @@ const (
 	outTime      = 4 * removeTime          // for which a name may be taken from a member
 	stallFactor  = 10                      // how much slower than the clock real time may be
 	missedBeat   = 1350 * time.Millisecond // a silence that is too long
-	mostSuspects = 4096
-	wide         = 1024 // suspects where the nearest are not enough
+	mostSuspects = 1 << 15                 // what is sent while a fresh peer is waited for
+	wide         = 1024                    // suspects where the nearest are not enough
 )
 
 // end ends the trial and what it has started. Whoever interrupts it waits for nobody's end.
@@ -222,7 +224,13 @@ func (t *trial) run(from source) (*suspicion, error) {
 
 // settled says that all that was sent has had its consequences.
 func (t *trial) settled() bool {
-	return t.current == nil && len(t.timed) == 0 && t.acked == t.total() && len(t.open) == 0 && !t.judge.expecting() && t.auditing == nil && t.flooding == nil
+	return t.current == nil && len(t.timed) == 0 && t.acked == t.total() && len(t.open) == 0 && !t.expecting() && t.auditing == nil && t.flooding == nil
+}
+
+// expecting says that what was sent may still have consequences.
+func (t *trial) expecting() bool {
+	recent := !t.plain && len(t.sent) > 0 && t.now.Sub(t.sent[len(t.sent)-1].at) < t.aftermath()
+	return t.judge.expecting() || recent
 }
 
 // over says that its time is.
@@ -482,7 +490,7 @@ func (t *trial) directory(p packet) {
 	case again && ep.asked > 0:
 		ep.asked--
 	case again:
-		t.repeated(len(p.data))
+		t.judge.repeated(len(p.data))
 	}
 	if t.joining {
 		return
@@ -506,7 +514,7 @@ func (t *trial) fire(from source) {
 	if t.advance(from); t.flooding != nil {
 		return
 	}
-	if (t.acked < t.total() || t.judge.expecting() || t.now.Sub(t.asked) > slowLooks) && t.now.After(t.paused) && t.judge.ready() {
+	if (t.acked < t.total() || t.expecting() || t.now.Sub(t.asked) > slowLooks) && t.now.After(t.paused) && t.judge.ready() {
 		t.question()
 	}
 }
@@ -516,7 +524,7 @@ func (t *trial) advance(from source) {
 	if t.current != nil && !t.plain && t.Count > 0 && t.result.Sent >= t.Count {
 		t.current.next, t.current = len(t.current.shots), nil
 	}
-	for !t.lingers && t.weight < t.window && t.allowed() {
+	for !t.lingers && (t.weight < t.window || t.current != nil && t.current.burst) && t.allowed() {
 		if t.current == nil {
 			b, ok := from.next(t)
 			if !ok {
@@ -528,6 +536,9 @@ func (t *trial) advance(from source) {
 			continue
 		}
 		o := t.current
+		if o.burst && o.next == 0 && t.acked < t.total() {
+			return // it begins when nothing else waits
+		}
 		s := o.shots[o.next]
 		if o.next++; s.At > 0 {
 			t.later(s, o)
@@ -608,6 +619,13 @@ func (t *trial) shoot(s hostile.Shot, o *openBatch) {
 	t.note(s, o)
 }
 
+// note has the judge know what is sent that is well-formed.
+func (t *trial) note(s hostile.Shot, o *openBatch) {
+	if m, err := wire.Parse(s.Datagram); err == nil {
+		t.judge.note(m, s.From, o)
+	}
+}
+
 // question asks the target.
 func (t *trial) question() {
 	if !t.judge.ask() {
@@ -648,10 +666,10 @@ func (t *trial) overdueAnswer() {
 	waited := t.clock - t.askedAt
 	late := 2 * t.ProbeTimeout
 	if !t.late && waited > late {
-		t.late = true
+		t.late, t.queue = true, 0
 	}
 	limit := late + removeTime
-	if t.plain || t.late && t.stuck() {
+	if t.plain && t.wants.kind == Hung || t.late && t.stuck() {
 		limit = late
 	}
 	if waited < limit {
@@ -677,12 +695,11 @@ func (t *trial) overdueAnswer() {
 // stuck says that a target has for long not taken anything that waits for it. A slow one has.
 func (t *trial) stuck() bool {
 	queue, _, _ := t.Host.Backlog(t.address)
-	if queue == 0 || queue < t.queue || !t.late {
-		t.queue, t.queued = queue, t.clock
-		return false
+	if t.queue == 0 || queue < t.queue { // it has just become late, or takes something
+		t.queued = t.clock
 	}
 	t.queue = queue
-	return t.clock-t.queued > time.Second
+	return queue > 0 && t.clock-t.queued > time.Second
 }
 
 // settle forgets batches that have had all their consequences.

@@ -341,7 +341,13 @@ var wrongs = []wrong{
 			}
 		}
 	}, nil},
-	{"shut-door", Hung, 0, sequence, func(s *wrongServer) { // it answers its members, but lets nobody in any more
+	{"removes-live", Removed, 0, sequence, func(s *wrongServer) { // as the original: it sleeps after each datagram
+		s.before = func(b []byte, from netip.AddrPort) ([]byte, netip.AddrPort) {
+			time.Sleep(10 * time.Millisecond)
+			return b, from
+		}
+	}, nil},
+	{"shut-door", Hung, 1, single, func(s *wrongServer) { // it answers its members, but lets nobody in any more
 		shut := false
 		s.before = func(b []byte, from netip.AddrPort) ([]byte, netip.AddrPort) {
 			shut = shut || header(b, core.TypeVanilla)
