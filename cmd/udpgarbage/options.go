@@ -47,7 +47,8 @@ that is no directory, nothing twice unasked and more than -amplification times
 what came in, nothing to ports that asked for nothing; and not grow by more than
 24 MB or 32 descriptors. With -metrics its own counters must add up to what was
 sent. A peer must live, send keep-alives and broadcasts, and print and believe
-nothing that it must drop. Waits count only while the target could answer.
+nothing that it must drop. Waits count only while the target could answer; what
+falls into a time in which udpgarbage itself was late is sent once more.
 
 A finding is narrowed down by delta debugging when there is a command that
 starts the target, and written as JSON lines: the setup, then offset_us, hex,
@@ -55,8 +56,10 @@ from, case, comment of each datagram. A replay takes target and command from
 there. Findings of one effect by datagrams of one type or length are one.
 
 Table: what (a mode or a group of cases), batches, datagrams (sent), bytes (of UDP
-payload), findings. -json has all in full, durations in ns. What was not begun
-is said last. The same -seed, -mode and -ports make the same batches.
+payload), findings. -json has all in full, durations in ns. NOT BEGUN names what
+was not reached, NOT WATCHED that late effects of the last datagrams were not;
+"no verdict" says that nobody knows whether the target could have answered. The
+same -seed, -mode and -ports make the same batches.
 
 Only loopback addresses are attacked, or with -allow-remote others of this host.
 Peers live on the host of their server: one elsewhere cannot be watched from here.
@@ -65,9 +68,8 @@ Peers live on the host of their server: one elsewhere cannot be watched from her
 In -exec {addr} and {port} stand for -target's; in -peer-exec {name} and {port} for
 what the peer is to be, {server} and {server-port} for where its server is.
 
-Exit codes: 0 survived, 3 findings, 2 usage, 1 could not run or too little was
-sent, 130 interrupted
-(what there is was written).
+Exit codes: 0 survived, 3 findings, 2 usage, 1 could not run, no verdict or too
+little sent, 130 interrupted (what there is was written).
 `
 
 // remoteRate is the rate, in datagrams a second, that a target on another host gets at most.
@@ -97,7 +99,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs.Uint64Var(&o.Seed, "seed", 1, "`seed` of every random choice")
 	fs.DurationVar(&o.ProbeTimeout, "probe-timeout", 500*time.Millisecond, "`time` within which the target must answer")
 	fs.Float64Var(&o.Amplification, "amplification", 4, "unasked `bytes` out per byte in that are a finding if exceeded")
-	fs.DurationVar(&o.Narrow, "narrow", 20*time.Second, "longest `time` to narrow one finding down")
+	fs.DurationVar(&o.Narrow, "narrow", 20*time.Second, "longest `time` to narrow one finding down, on a machine that is not late")
 	fs.IntVar(&o.Most, "findings-max", 0, "end after this `number` of findings (0: no bound)")
 	fs.BoolVar(&o.GSO, "gso", true, "flood with UDP_SEGMENT where the kernel has it: each datagram up to 64 times in a row")
 	fs.StringVar(&o.out, "findings", "udpgarbage-findings", "`directory` for the findings' files, made with the first of them")

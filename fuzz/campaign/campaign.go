@@ -99,8 +99,11 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		defer m.Close()
 		c.Host = target.Local{Monitor: m}
 	}
-	if c.command() == "" && !c.Host.Bound(c.Target) {
+	switch bound := c.Host.Bound(c.Target); {
+	case c.command() == "" && !bound:
 		return c.result, fmt.Errorf("nobody listens on %v, want a server there, or a command that starts one", c.Target)
+	case c.Exec != "" && bound:
+		return c.result, fmt.Errorf("%v is in use, want an address for %q that nobody listens on", c.Target, c.Exec)
 	}
 	if err := c.open(); err != nil {
 		return c.result, err

@@ -42,10 +42,13 @@ func (c *campaign) asFound(mode string, shots []hostile.Shot) batch {
 
 func (l *list) done(*trial) bool { return l.given }
 
+const mostLate = 4 // times as long as on its clock may a trial take
+
 // narrow reduces a finding, with a new target for each trial; false: what was suspected does
 // not come about again.
 func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
-	deadline := time.Now().Add(c.Narrow)
+	deadline := time.Now().Add(mostLate * c.Narrow) // while the machine is late
+	var spent time.Duration                         // on the clocks of trials
 	var once func(shots []hostile.Shot) (fails, void bool)
 	fails := func(shots []hostile.Shot) bool {
 		for range mostTries {
@@ -56,7 +59,7 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 		return false
 	}
 	once = func(shots []hostile.Shot) (fails, void bool) {
-		limit := time.Now().Add(s.hold + endTime)
+		limit := time.Now().Add(s.hold + mostLate*endTime)
 		if n := len(shots); n > 0 {
 			limit = limit.Add(shots[n-1].At)
 		}
@@ -75,6 +78,7 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 		b := c.asFound("narrow", shots)
 		b.hold = s.hold
 		got, _ := t.run(&list{batch: b})
+		spent += t.clock
 		t.end()
 		if got == nil || got.kind != s.kind {
 			return false, !t.missed.IsZero()
@@ -91,7 +95,7 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 		return true
 	}
 	stop := func() bool {
-		f.coarse = ctx.Err() != nil || time.Now().After(deadline)
+		f.coarse = ctx.Err() != nil || spent > c.Narrow || time.Now().After(deadline)
 		return f.coarse
 	}
 	if !s.lead {
