@@ -154,6 +154,9 @@ func (c *campaign) trials(ctx context.Context) error {
 		c.plan.restarted()
 		s, err := t.run(c.plan)
 		t.end()
+		if s != nil && len(s.shots) == 0 && len(s.more) == 0 {
+			err = fmt.Errorf("%w: %s: %s, though nothing was sent to it", ErrUnjudged, s.kind, s.why)
+		}
 		if err != nil {
 			if stalls++; c.command() == "" || c.enough() || stalls > mostStalls {
 				return err
@@ -227,6 +230,9 @@ func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err er
 	}
 	if c.names.pool == nil {
 		c.names.assign(t)
+	}
+	for i := range t.own {
+		t.own[i].entry = c.names.own[i]
 	}
 	if err := t.judge.join(); err != nil {
 		return t, err

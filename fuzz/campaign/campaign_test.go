@@ -129,6 +129,14 @@ func TestSlowServerSurvives(t *testing.T) {
 	}
 }
 
+// A directory that names one twice kills the server's own peers.
+func TestOwnPeersAreWatched(t *testing.T) {
+	r := attack(t, Config{Exec: "twice-in-directory", PeerExec: "peer-die-on-duplicate {name} {port} {server}"})
+	if len(r.Findings) != 1 || r.Findings[0].Kind != Died || r.Findings[0].Count != 1 {
+		t.Errorf("%d findings, want one: died, by one datagram", len(r.Findings))
+	}
+}
+
 // lateHost is one whose programs may be late, and on which it takes a while to learn for how
 // long they were.
 type lateHost struct {

@@ -70,6 +70,7 @@ func (p *peerJudge) join() (err error) {
 		p.learn(first)
 		p.learned = p.ctx.Err() == nil
 	}
+	p.last = p.clock // however long it took to start
 	return p.ctx.Err()
 }
 

@@ -206,6 +206,7 @@ func (c *campaign) reset() {
 type names struct {
 	pool  []wire.Name // the catalogue's, in turn
 	loose []wire.Name // all random batches'
+	own   [ownPeers]wire.Entry
 }
 
 const (
@@ -242,7 +243,7 @@ func (n *names) assign(t *trial) {
 	}
 	t.probers = slices.DeleteFunc(t.probers, func(p *endpoint) bool { return p.entry.Name == 0 })
 	for i, name := range take(ownPeers) {
-		t.own[i] = ownPeer{entry: wire.Entry{Name: name, Port: t.Ports + ownPort + uint16(i)}}
+		n.own[i] = wire.Entry{Name: name, Port: t.Ports + ownPort + uint16(i)}
 	}
 	n.loose, n.pool = take(looseNames), free
 }

@@ -141,6 +141,15 @@ func start(p *virtual.Program) string {
 			wrongs[i].server(s)
 		} else if p.Line == "lock-out" {
 			lockOut(s)
+		} else if p.Line == "twice-in-directory" {
+			s.on(func(b []byte) bool { return header(b, core.TypeBirth) && len(b) == 6 && b[3] != 0 }, func([]byte, netip.AddrPort) {
+				m := wire.EntryOf(s.d.Members()[0])
+				for _, to := range s.d.Members() {
+					if wire.EntryOf(to).Name <= '~'-mostMembers-probers { // none that the campaign itself is
+						s.to(to.Addr.Port(), hostile.Directory(m, m))
+					}
+				}
+			})
 		} else if p.Line == "slow" {
 			s.before = func(b []byte, from netip.AddrPort) ([]byte, netip.AddrPort) {
 				time.Sleep(time.Millisecond)
@@ -365,6 +374,10 @@ var wrongs = []wrong{
 				die(nil, netip.AddrPort{})
 			}
 		}
+	}},
+	{"peer-slow-to-start", Died, 1, single, nil, func(p *wrongPeer) {
+		time.Sleep(3 * time.Second) // it has not broadcast for long, but it could not
+		p.on(func(b []byte) bool { return len(b) == 1 }, die)
 	}},
 	{"peer-die-at-broadcast", Died, 1, atRest, nil, func(p *wrongPeer) { // to port 0
 		p.out = func(o core.Outgoing) {
