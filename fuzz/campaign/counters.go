@@ -32,6 +32,7 @@ type audit struct {
 	first  targetCounters
 	least  uint64 // datagrams that the campaign had sent before first was read
 	most   uint64 // and after
+	mesh   uint64 // of least, what the mesh had sent
 
 	known  [len(classes)]uint64 // sent since then, by class
 	others uint64               // sent, of no known class: a flood's
@@ -123,7 +124,7 @@ func newAudit(url string, addr netip.AddrPort, sent func() uint64) (*audit, erro
 	a := &audit{url: url, target: addr, least: sent(), client: http.Client{Timeout: 10 * time.Second}, since: -1}
 	var err error
 	a.first, err = a.read()
-	a.most = sent()
+	a.most, a.mesh = sent(), a.least
 	return a, err
 }
 

@@ -70,7 +70,6 @@ const (
 	peerBatch   = 32     // a peer's
 	randomBatch = 24     // datagrams of the random modes
 	burstBatch  = 192    // small ones: less than the kernel keeps for a receiver
-	burstEvery  = 128    // batches of a random mode
 	mostTries   = 2      // that a batch is repeated after
 	leadCase    = "lead" // of what brings a silent member in
 	tokenSize   = 15
@@ -252,11 +251,8 @@ func (p *plan) randomBatch(mode string, i int) batch {
 	r := rand.New(rand.NewPCG(c.Seed, uint64(i)<<8+uint64(slices.Index(Modes, mode))))
 	g := hostile.NewGenerator(c.env, int64(r.Uint64()>>1))
 	n := randomBatch
-	switch {
-	case b.flood:
+	if b.flood {
 		n *= 16
-	case c.Role == hostile.Server && i%burstEvery == burstEvery/8:
-		b.burst, b.what, n = true, "srv/burst", burstBatch
 	}
 	for k := range n {
 		var d []byte
@@ -267,9 +263,6 @@ func (p *plan) randomBatch(mode string, i int) batch {
 			d = hostile.Noise(r)
 		default:
 			d = g.Next()
-		}
-		if b.burst {
-			d = d[:min(len(d), 64)]
 		}
 		if c.mayAnswer(d) {
 			d = []byte{}

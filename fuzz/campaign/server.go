@@ -332,8 +332,12 @@ func (s *serverJudge) excused() bool {
 		return true
 	}
 	const fresh = 1200 * time.Millisecond // what it has heard of so lately it must not remove
-	return s.now.Sub(s.missed) < excuseTime || s.now.Sub(s.beatTaken) > fresh && (s.Host.Late(s.now.Add(-excuseTime)) > lateBeat/4 ||
-		s.process != nil && waited(s.process)-s.waits[0] > lateBeat/4)
+	return s.now.Sub(s.missed) < excuseTime || s.now.Sub(s.beatTaken) > fresh && s.machineLate()
+}
+
+// machineLate says that this machine was, not long ago, or that the target could not run.
+func (t *trial) machineLate() bool {
+	return t.Host.Late(t.now.Add(-excuseTime)) > lateBeat/4 || t.process != nil && waited(t.process)-t.waits[0] > lateBeat/4
 }
 
 // lost says that the kernel has thrown away what was for the target not long ago, after

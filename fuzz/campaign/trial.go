@@ -511,7 +511,10 @@ func (t *trial) fire(from source) {
 	if t.out() || t.asking || t.auditing != nil || t.flooding != nil || t.now.Before(t.paused) || t.suspect != nil {
 		return
 	}
-	if t.advance(from); t.flooding != nil {
+	if t.audit.clean() { // what is not counted yet may still be under way
+		t.advance(from)
+	}
+	if t.flooding != nil {
 		return
 	}
 	if (t.acked < t.total() || t.expecting() || t.now.Sub(t.asked) > slowLooks) && t.now.After(t.paused) && t.judge.ready() {
