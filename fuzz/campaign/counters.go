@@ -54,7 +54,7 @@ var classes = [...]struct {
 	{"directories", func(c *core.Counters) uint64 { return c.In.Directory.Datagrams }, claims(core.TypeDirectory), [2]bool{false, true}},
 	{"vanilla messages", func(c *core.Counters) uint64 { return c.In.Vanilla.Datagrams }, claims(core.TypeVanilla), [2]bool{false, true}},
 	{"datagrams of other types", func(c *core.Counters) uint64 { return c.In.Other.Datagrams }, func(d []byte, _ *wire.Message, _ error, _ hostile.Role) bool {
-		return claimed(d) < core.TypeBirth || claimed(d) > core.TypeKeepAlive
+		return claimed(d) < core.TypeBirth || claimed(d) > core.TypeRetry
 	}, [2]bool{}},
 	{"malformed datagrams", func(c *core.Counters) uint64 { return c.Events[core.Malformed] }, func(_ []byte, _ *wire.Message, err error, _ hostile.Role) bool {
 		return err != nil
