@@ -49,6 +49,7 @@ func TestStandstillIsSeen(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop() // one that sees none waits for ever
 	lines := bufio.NewScanner(out)
 	if lines.Scan(); lines.Text() != "ready" {
 		t.Fatalf("%q, want ready", lines.Text())
