@@ -58,9 +58,9 @@ func Dissect(b []byte) (fields []Field) {
 	left := "left over"
 	switch whole := word("type", typeOf); core.Type(value) {
 	case core.TypeBirth:
-		whole = whole && word("name", nameOf) && word("port", number)
+		_ = whole && word("name", nameOf) && word("port", number)
 	case core.TypeKeepAlive:
-		whole = whole && word("name", nameOf)
+		_ = whole && word("name", nameOf)
 	case core.TypeDirectory:
 		whole = whole && word("count", number)
 		for i := 1; whole && i <= int(value); i++ {
