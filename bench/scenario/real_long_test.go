@@ -42,7 +42,7 @@ func TestServerFails(t *testing.T) {
 	}
 	for _, test := range []struct{ name, fate, want string }{
 		{"dies", "exit 9 when ", `the server died: exit status 9, last output "terminate called after throwing an instance"`},
-		{"stops", "stop when ", "fell silent: a birth repeated at the end was not answered within 10s"},
+		{"stops", "stop when ", "fell silent: a birth repeated at the end was not answered within 10 s"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
