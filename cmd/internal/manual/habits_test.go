@@ -20,7 +20,7 @@ var commands = []struct{ name, short string }{
 	{"p2p", "-listen HOST:0"},
 	{"meshbench", "-sim -peers 2 -scenario join"},
 	{"meshbench compare", "nowhere.json nowhere.json"},
-	{"meshbench compare-servers", "-exec false -exec false"},
+	{"meshbench compare-servers", "-exec false·{addr} -exec false·{addr}"},
 	{"meshbench report", "txt nowhere.json"},
 	{"meshbench metrics", ""},
 	{"meshbench agree", "-peers 2 -scenario join -repeat 1"},
@@ -28,16 +28,17 @@ var commands = []struct{ name, short string }{
 	{"meshbench swarm", "-seeds 1..2"},
 	{"meshbench study", "restart peers=2 refresh=1s -repeat 1"},
 	{"meshbench sweep", "deadline=1s heartbeat=500ms refresh=0s peers=5 loss=0% -repeat 1"},
-	{"meshcheck", "server -exec false"},
-	{"udpgarbage", "-target HOST:1 -exec false"},
+	{"meshcheck", "server -exec false·{addr}"},
+	{"udpgarbage", "-target HOST:1 -exec false·{addr}"},
 }
 
-// invoke runs a command, in which HOST is a loopback address that nobody else has.
+// invoke runs a command, in which HOST is a loopback address that nobody else has, and
+// · a blank within a word.
 func invoke(t *testing.T, name, args string) (code int, stdout, stderr string) {
 	t.Helper()
 	words := strings.Fields(name)
 	for _, a := range strings.Fields(strings.ReplaceAll(args, "HOST", habitsHost)) {
-		words = append(words, strings.Trim(a, "'"))
+		words = append(words, strings.ReplaceAll(a, "·", " "))
 	}
 	cmd := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(build(t).path), "bin", words[0]), words[1:]...)
 	cmd.Dir = t.TempDir()
@@ -150,16 +151,16 @@ func TestNearlyRight(t *testing.T) {
 		{"meshbench", "-target localhost", 2, `"localhost" for flag -target: want an IPv4 address, or a host's name, and a port`},
 		{"meshcheck", "server -target localhost", 2, `"localhost": want an IPv4 address, or a host's name, and a port`},
 		{"udpgarbage", "-target localhost", 2, `"localhost" for flag -target: want an IPv4 address, or a host's name, and a port`},
-		{"meshbench", "-scenario join -exec false -quiet", 1, "exit status 1"},
-		{"meshcheck", "server -quiet -exec false", 1, "exit status 1"},
-		{"udpgarbage", "-target HOST:2 -exec false", 1, "exit status 1"},
+		{"meshbench", "-scenario join -exec false·{addr} -quiet", 1, "exit status 1"},
+		{"meshcheck", "server -quiet -exec false·{addr}", 1, "exit status 1"},
+		{"udpgarbage", "-target HOST:2 -exec false·{addr}", 1, "exit status 1"},
 		{"udpgarbage", "-target HOST:2 -findings /proc/nowhere", 2, "/proc/nowhere"},
 		{"udpgarbage", "-target HOST:2 -pcap /nowhere/x", 2, `there is no directory "/nowhere"`},
 		{"meshbench study", "-report /nowhere/x.html", 2, `there is no directory "/nowhere"`},
 		{"meshbench", "-max-load Inf", 2, `"+Inf" for flag -max-load`},
 		{"udpgarbage", "-rate 1e-12", 2, `"1e-12" for flag -rate`},
 		{"meshbench", "-target=", 2, `"" for flag -target`},
-		{"meshbench", "-quiet -exec 'x{name}'", 1, "nothing to put in place of {name}"},
+		{"meshbench", "-quiet -exec x·{addr}·{name}", 1, "nothing to put in place of {name}"},
 		{"meshbench", "-sim -quiet -scenario join -assert join.converge<1ns", 3, "join.converge<1ns"},
 	} {
 		t.Run(x.command+" "+x.args, func(t *testing.T) {
