@@ -398,36 +398,28 @@ func (f *faulty) Poll(now time.Time) (core.Outgoing, time.Time) {
 	return out, next
 }
 
+// planted puts a fault into each machine of a type.
+func planted[M core.Machine](fault func(M) *faulty) func(core.Machine) core.Machine {
+	return func(m core.Machine) core.Machine {
+		if x, ok := m.(M); ok {
+			f := fault(x)
+			f.Machine = x
+			return f
+		}
+		return m
+	}
+}
+
 // A fault against each invariant is found.
 func TestPlantedFaults(t *testing.T) {
-	peer := func(fault func(p *Peer) *faulty) func(core.Machine) core.Machine {
-		return func(m core.Machine) core.Machine {
-			if p, ok := m.(*Peer); ok {
-				f := fault(p)
-				f.Machine = p
-				return f
-			}
-			return m
-		}
-	}
-	server := func(fault func(d *Directory) *faulty) func(core.Machine) core.Machine {
-		return func(m core.Machine) core.Machine {
-			if d, ok := m.(*Directory); ok {
-				f := fault(d)
-				f.Machine = d
-				return f
-			}
-			return m
-		}
-	}
 	for _, c := range []struct {
 		name, finding string
 		plant         func(core.Machine) core.Machine
 	}{
-		{"a member takes no retry", "lacks", peer(func(p *Peer) *faulty {
+		{"a member takes no retry", "lacks", planted(func(p *Peer) *faulty {
 			return &faulty{step: func(_ time.Time, _ netip.AddrPort, b []byte) bool { return b[0] != byte(core.TypeRetry) || !p.Joined() }}
 		})},
-		{"a retry goes twice", "before it was validated", server(func(*Directory) *faulty {
+		{"a retry goes twice", "before it was validated", planted(func(*Directory) *faulty {
 			return &faulty{poll: func(last core.Outgoing) core.Outgoing {
 				if last.Datagram[0] == byte(core.TypeRetry) {
 					return last
@@ -435,7 +427,7 @@ func TestPlantedFaults(t *testing.T) {
 				return core.Outgoing{}
 			}}
 		})},
-		{"a first page of an older version", "the server announced", peer(func(p *Peer) *faulty {
+		{"a first page of an older version", "the server announced", planted(func(p *Peer) *faulty {
 			var old []byte
 			return &faulty{step: func(at time.Time, from netip.AddrPort, b []byte) bool {
 				if b[0] != byte(core.TypeDirectory) || string(b[14:16]) != "\x00\x00" {
@@ -450,7 +442,7 @@ func TestPlantedFaults(t *testing.T) {
 				return false
 			}}
 		})},
-		{"a window that forgets", "accepted twice", peer(func(p *Peer) *faulty {
+		{"a window that forgets", "accepted twice", planted(func(p *Peer) *faulty {
 			return &faulty{step: func(time.Time, netip.AddrPort, []byte) bool {
 				if p.sealer != nil {
 					for _, s := range p.sealer.recent {
@@ -460,7 +452,7 @@ func TestPlantedFaults(t *testing.T) {
 				return true
 			}}
 		})},
-		{"a server that takes what is not sealed", "has no key", server(func(d *Directory) *faulty {
+		{"a server that takes what is not sealed", "has no key", planted(func(d *Directory) *faulty {
 			return &faulty{step: func(now time.Time, from netip.AddrPort, b []byte) bool {
 				if b[0] == typeSealed {
 					return true
