@@ -235,12 +235,12 @@ func (p *ProcessPeer) Pause() error {
 		return errors.New("the peer process is dead")
 	}
 	p.stopped = true
-	return p.Cmd.Process.Signal(SigStop)
+	return p.Cmd.Process.Signal(target.Stop)
 }
 
 func (p *ProcessPeer) Resume() {
 	if p.Cmd != nil && p.stopped {
-		p.Cmd.Process.Signal(sigContinue)
+		p.Cmd.Process.Signal(target.Continue)
 	}
 	p.stopped = false
 }
@@ -282,12 +282,12 @@ func (p *ExternalPeer) Pause() error {
 	if p.Proc == nil {
 		return errors.New("the external peer is dead")
 	}
-	return p.Proc.Signal(SigStop)
+	return p.Proc.Signal(target.Stop)
 }
 
 func (p *ExternalPeer) Resume() {
 	if p.Proc != nil {
-		p.Proc.Signal(sigContinue)
+		p.Proc.Signal(target.Continue)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/bench/stat"
 	"p2plocal/core/udp"
+	"p2plocal/fuzz/target"
 )
 
 // foreignEnv makes the test program a server or a peer of somebody else's:
@@ -57,7 +58,7 @@ func foreign(args []string) int {
 			}
 			if fate[1] == "stop" {
 				if self, err := os.FindProcess(os.Getpid()); err == nil {
-					self.Signal(mesh.SigStop)
+					self.Signal(target.Stop)
 				}
 				return
 			}

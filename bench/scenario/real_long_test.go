@@ -264,7 +264,7 @@ func TestPeerProcessDies(t *testing.T) {
 		says   string
 	}{
 		{"killed", syscall.SIGKILL, "the process of peer B died: signal: killed"},
-		{"stopped", mesh.SigStop, "the process of peer B did not answer within 10s, and was killed"},
+		{"stopped", target.Stop, "the process of peer B did not answer within 10s, and was killed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

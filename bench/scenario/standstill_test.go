@@ -11,6 +11,7 @@ import (
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
+	"p2plocal/fuzz/target"
 )
 
 // stopped is how long a standstill lasts that the test makes, longer than the deadline.
@@ -43,7 +44,7 @@ func (w *stopping) stop() {
 	const wake = "until grep -q '^State:.T' /proc/%d/status; do sleep 0.01; done; sleep %v; kill -CONT %[1]d"
 	exec.Command("sh", "-c", fmt.Sprintf(wake, os.Getpid(), stopped.Seconds())).Start()
 	if self, err := os.FindProcess(os.Getpid()); err == nil {
-		self.Signal(mesh.SigStop)
+		self.Signal(target.Stop)
 	}
 }
 
