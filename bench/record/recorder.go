@@ -86,11 +86,16 @@ func (r *Recorder) text(datagram []byte) []byte {
 
 func (r *Recorder) broadcast(now, due int64, counter uint16, to []netip.AddrPort) {
 	t := &r.Slot.ring[counter%ringSize]
+	r.Measured = r.inWindow(due)
+	tag := uint64(counter) + 1
+	if r.Measured {
+		tag |= measured
+	}
 	t.tag.Store(0)
 	t.due.Store(due)
 	t.sent.Store(now)
-	t.tag.Store(uint64(counter) + 1)
-	if r.Measured = r.inWindow(due); !r.Measured {
+	t.tag.Store(tag)
+	if !r.Measured {
 		return
 	}
 	r.Slot.Ticks.Add(1)
@@ -112,22 +117,23 @@ func (r *Recorder) refused(e *core.Event) {
 	if r.Self == ServerSlot || slot >= ServerSlot {
 		return
 	}
-	at := r.Clock.At(e.At)
+	counts := r.inWindow(r.Clock.At(e.At))
 	if int64(slot) < r.External.Load() {
 		r.Pairs[slot][r.Self].Arrived.Add(1)
 	} else if _, counter, ok := core.ParseBroadcast(r.text(e.Data)); ok {
-		at, _, _ = r.when(slot, counter)
+		_, _, counts = r.when(slot, counter)
 	}
-	if e.Kind == core.Stranger && len(e.Data) > 0 && core.Type(e.Data[0]) == core.TypeVanilla && r.inWindow(at) {
+	if e.Kind == core.Stranger && len(e.Data) > 0 && core.Type(e.Data[0]) == core.TypeVanilla && counts {
 		r.Slot.Strangers.Add(1)
 	}
 }
 
-// when is when a broadcast of a slot's was due and was sent.
-func (r *Recorder) when(slot int, counter uint16) (due, sent int64, known bool) {
+// when is when a broadcast of a slot's was due and was sent, and whether it counts: its sender
+// has counted it in the present window, however short that has become since.
+func (r *Recorder) when(slot int, counter uint16) (due, sent int64, counts bool) {
 	t := &r.Slots[slot].ring[counter%ringSize]
 	due, sent = t.due.Load(), t.sent.Load()
-	return due, sent, t.tag.Load() == uint64(counter)+1
+	return due, sent, t.tag.Load() == measured|uint64(counter)+1 && due >= r.From.Load()
 }
 
 func (r *Recorder) directory(e *core.Event) {
@@ -181,8 +187,8 @@ func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
 		r.unknown(p, at, counter)
 		return
 	}
-	due, sent, known := r.when(slot, counter)
-	if !known || !r.inWindow(due) {
+	due, sent, counts := r.when(slot, counter)
+	if !counts {
 		return
 	}
 	if !p.take(counter) {

@@ -167,6 +167,38 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
+// A window that becomes shorter has what was sent in it arrive, though that was due after its
+// new end; one that is opened anew has not.
+func TestWindowMoves(t *testing.T) {
+	t.Parallel()
+	s, now := twoPeers(), 5*time.Millisecond
+	clock := VirtualClock(func() time.Duration { return now }, 0)
+	a, b := NewRecorder(s, clock, 0), NewRecorder(s, clock, 1)
+	send := func(counter uint16) []byte {
+		data := vanillaText(core.AppendBroadcast(nil, "A", counter, 0))
+		a.Observe(&core.Event{Kind: core.Sent, Data: data, To: []netip.AddrPort{addrB}})
+		return core.AppendBroadcast(nil, "A", counter, 0)
+	}
+	hear := func(text []byte) {
+		b.Observe(&core.Event{Kind: core.Heard, Peer: core.Member{Name: "A", Addr: addrA}, Data: text})
+	}
+	s.OpenWindow(0, int64(time.Second), 1)
+	first, second, third := send(1), send(2), send(3)
+	hear(first)
+	s.To.Store(int64(now))
+	hear(second)
+	b.Observe(&core.Event{Kind: core.Stranger, Peer: core.Member{Addr: addrA}, Data: vanillaText(third)})
+	hear(send(4)) // is due at the end
+	if sent, delivered := s.Messages(); sent != 3 || delivered != 2 || b.Slot.Strangers.Load() != 1 {
+		t.Errorf("%d messages sent, %d delivered, %d refused; want 3, 2 and 1", sent, delivered, b.Slot.Strangers.Load())
+	}
+	s.OpenWindow(int64(now)+1, int64(time.Second), 1)
+	hear(third)
+	if sent, delivered := s.Messages(); sent != 3 || delivered != 2 {
+		t.Errorf("%d messages sent, %d delivered of another window", sent, delivered)
+	}
+}
+
 // What a slot's first events write, up to many changes of its view, is provided with a
 // recorder: no page of it is new to the system in the middle of a measurement.
 func TestProvided(t *testing.T) {

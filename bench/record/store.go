@@ -119,9 +119,11 @@ func (s *Slot) Vanish() {
 
 // tick is one broadcast: when it was due and when it was sent.
 type tick struct {
-	tag       atomic.Uint64 // counter + 1
+	tag       atomic.Uint64 // counter + 1, and measured where the broadcast counts
 	due, sent atomic.Int64
 }
+
+const measured = 1 << 32
 
 // View is what a peer saw from a time on.
 type View struct {

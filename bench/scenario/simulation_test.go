@@ -234,6 +234,38 @@ func TestSimulatedUntil(t *testing.T) {
 	}
 }
 
+// What is under way at the end of an interrupted window is waited for, also what was sent at
+// that very instant.
+func TestSimulatedEndAmongMessages(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(5, "steady")
+	var log bytes.Buffer
+	cfg.Simulation.Trace = &log
+	execute(t, cfg)
+	ends := 0
+	for line := range strings.Lines(log.String()) {
+		word := strings.Fields(line)
+		if ends == 5 || word[1] != "sent" || !slices.Contains(word, "vanilla") {
+			continue
+		}
+		ends++
+		at, err := time.ParseDuration(word[0] + "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := simulated(5, "steady")
+		cfg.Simulation.Until = at
+		r := execute(t, cfg)
+		sent, due, lost, missed := flat(t, r, "steady.sent"), flat(t, r, "steady.due"), flat(t, r, "steady.lost"), flat(t, r, "steady.missed")
+		if sent != due || sent < 4 || lost != 0 || missed != 0 {
+			t.Errorf("ended at %v: %v messages due, %v sent, %v lost, %v broadcasts missed", at, due, sent, lost, missed)
+		}
+	}
+	if ends < 5 {
+		t.Errorf("%d messages in the log", ends)
+	}
+}
+
 // Nothing is allocated for a datagram, or for anything else that happens often:
 // ten times as much of it takes no more.
 func TestSimulationDoesNotAllocate(t *testing.T) {

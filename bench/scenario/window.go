@@ -68,7 +68,7 @@ func (s *Run) window(warmup, duration, interval time.Duration, owed bool) window
 		s.World.Sleep(s.ctx, time.Duration(w.to-s.Clock.Now()))
 	}
 	if s.ctx.Err() != nil {
-		w.to = max(min(w.to, s.Clock.Now()), w.from)
+		w.to = max(min(w.to, s.Clock.Now()+1), w.from) // with what was due at this instant
 		s.Store.To.Store(w.to)
 		s.stopBroadcasts()
 	}
