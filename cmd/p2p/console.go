@@ -61,7 +61,7 @@ func (c *console) edit(stdin io.Reader) {
 // resized is a terminal whose size may have changed.
 type resized struct {
 	*term.Terminal
-	file *os.File
+	file printing.File
 }
 
 func (r resized) Write(b []byte) (int, error) {

@@ -207,7 +207,7 @@ func (p *printer) write(o *output) {
 				n = end + 1
 			}
 			if _, err := o.w.Write(rest[:n]); err != nil {
-				o.err = fmt.Errorf("cannot write the output: %w", err)
+				o.err = err
 				return
 			}
 			o.writes.Add(1)

@@ -54,7 +54,9 @@ func Main(name string, command Command) {
 			}
 		}
 	}()
-	os.Exit(Exit(os.Stderr, name, command(ctx, os.Args[1:], os.Stdout, os.Stderr)))
+	stdout := &Stdout{file: os.Stdout}
+	err := command(ctx, os.Args[1:], stdout, os.Stderr)
+	os.Exit(Exit(os.Stderr, name, stdout.outcome(err)))
 }
 
 // Until runs what does not look at ctx itself, and leaves it behind when ctx is done.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -165,7 +166,7 @@ func (o *Output) Write(b []byte) (n int, err error) {
 		m, err = o.file.Write(b[n:min(len(b), n+most)])
 		n += m
 	}
-	return n, err
+	return n, cannot(o.name, err)
 }
 
 // End makes the output complete, unless there is an error already, and names the file in it.
@@ -196,15 +197,26 @@ func (o *Output) Close() {
 	o.file = nil
 }
 
+// unwritten is what could not be written, and why.
+type unwritten struct {
+	what string
+	err  error
+}
+
+func (u unwritten) Error() string { return fmt.Sprintf("cannot write %s: %v", u.what, u.err) }
+func (u unwritten) Unwrap() error { return u.err }
+
 // cannot names the file as it was given, and not its temporary.
-func cannot(name string, err error) error {
-	if err == nil {
-		return nil
+func cannot(name string, err error) error { return cannotWrite(strconv.Quote(name), err) }
+
+func cannotWrite(what string, err error) error {
+	if err == nil || errors.As(err, new(unwritten)) { // it has said so
+		return err
 	}
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
 	}
-	return fmt.Errorf("cannot write %q: %w", name, err)
+	return unwritten{what, err}
 }
 
 // CheckDirectory makes sure that files can be made in a directory, or that it can be made.

@@ -36,18 +36,24 @@ var commands = []struct{ name, short string }{
 // · a blank within a word.
 func invoke(t *testing.T, name, args string) (code int, stdout, stderr string) {
 	t.Helper()
-	words := strings.Fields(name)
-	for _, a := range strings.Fields(strings.ReplaceAll(args, "HOST", habitsHost)) {
-		words = append(words, strings.ReplaceAll(a, "·", " "))
-	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(build(t).path), "bin", words[0]), words[1:]...)
-	cmd.Dir = t.TempDir()
+	cmd := command(t, name, args)
 	var out, err bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &err
 	if e := cmd.Run(); e != nil && !errors.As(e, new(*exec.ExitError)) {
 		t.Fatal(e)
 	}
 	return cmd.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+func command(t *testing.T, name, args string) *exec.Cmd {
+	t.Helper()
+	words := strings.Fields(name)
+	for _, a := range strings.Fields(strings.ReplaceAll(args, "HOST", habitsHost)) {
+		words = append(words, strings.ReplaceAll(a, "·", " "))
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(build(t).path), "bin", words[0]), words[1:]...)
+	cmd.Dir = t.TempDir()
+	return cmd
 }
 
 var habitsHost = target.OwnHost().String()
@@ -124,6 +130,43 @@ func TestJSONAlone(t *testing.T) {
 		}
 		if _, stdout, _ := invoke(t, name, "-json - -quiet "+short); stdout != "" && !json.Valid([]byte(stdout)) {
 			t.Errorf("-json -: %.200s", stdout)
+		}
+	})
+}
+
+// Results that nobody got are a failure, of every command and of its help; what was asked
+// to go nowhere is none.
+func TestStdoutFails(t *testing.T) {
+	eachCommand(t, func(t *testing.T, name, tool, short string) {
+		if tool == "p2p" {
+			short = "C 70000" // which is refused; that its events are lost TestOutputFails sees
+		}
+		reader, broken, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader.Close()
+		defer broken.Close()
+		outputs := map[string]*os.File{"broken pipe": broken}
+		if full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0); err == nil {
+			defer full.Close()
+			outputs["no space left on device"] = full
+		}
+		for _, args := range []string{"-h", "-version", short + " -quiet", short + " -quiet -json -"} {
+			want, said, _ := invoke(t, name, args)
+			for why, stdout := range outputs {
+				cmd := command(t, name, args)
+				var stderr bytes.Buffer
+				cmd.Stdout, cmd.Stderr = stdout, &stderr
+				cmd.Run()
+				code := cmd.ProcessState.ExitCode()
+				if said == "" && code != want {
+					t.Errorf("%s: exit code %d where nothing was to be written, want %d", args, code, want)
+				}
+				if said != "" && (code != 1 || !strings.Contains(stderr.String(), "cannot write standard output: "+why)) {
+					t.Errorf("%s: exit code %d, stderr %q, want 1 and that nobody got what it said: %s", args, code, stderr.String(), why)
+				}
+			}
 		}
 	})
 }

@@ -15,9 +15,15 @@ import (
 	"p2plocal/reports"
 )
 
+// A File is a file of this process, such as *os.File.
+type File interface {
+	io.Writer
+	Fd() uintptr
+}
+
 // Terminal is w if it is one.
-func Terminal(w io.Writer) (*os.File, bool) {
-	f, ok := w.(*os.File)
+func Terminal(w io.Writer) (File, bool) {
+	f, ok := w.(File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
