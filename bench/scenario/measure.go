@@ -45,7 +45,7 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 		what.World = mesh.NewVirtualWorld(s.cfg.Simulation, s.seed, s.out.Name, s.progress.virtual, enough)
 	}
 	if !s.simulated() {
-		monitor, err := target.NewMonitor()
+		monitor, err := target.NewMonitor(target.StandstillLeast / 5)
 		if err != nil {
 			return err
 		}

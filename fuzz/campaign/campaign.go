@@ -92,7 +92,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	c := &campaign{Config: cfg, culprit: map[string]bool{}, start: time.Now()}
 	c.result.Seed = cfg.Seed
 	if c.Host == nil {
-		m, err := target.NewMonitor()
+		m, err := target.NewMonitor(10 * time.Millisecond)
 		if err != nil {
 			return c.result, err
 		}

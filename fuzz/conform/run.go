@@ -86,7 +86,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		return Report{}, err
 	}
 	if c.Host == nil {
-		m, err := target.NewMonitor()
+		m, err := target.NewMonitor(10 * time.Millisecond)
 		if err != nil {
 			return Report{}, err
 		}

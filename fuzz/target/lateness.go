@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// Monitor measures how late this machine is: a goroutine that should wake every
-// monitorStep and gets a datagram back from another goroutine at once. What it
+// Monitor measures how late this machine is: a goroutine that should wake at every
+// step and gets a datagram back from another goroutine at once. What it
 // does not do in time, no target can be blamed for.
 type Monitor struct {
+	step time.Duration
 	stop chan struct{}
 	done chan struct{}
 	udp  *net.UDPConn
@@ -42,7 +43,6 @@ type Standstill struct {
 func (s Standstill) Took() time.Duration { return s.To.Sub(s.From) + s.Suspended }
 
 const (
-	monitorStep = 10 * time.Millisecond
 	monitorKeep = 2 * time.Minute      // for which notes are kept
 	monitorFine = 2 * time.Millisecond // what is not worth a note
 
@@ -50,13 +50,14 @@ const (
 	StandstillLeast = 250 * time.Millisecond
 )
 
-// NewMonitor starts measuring. It must be closed.
-func NewMonitor() (*Monitor, error) {
+// NewMonitor starts measuring, once a step: 10 ms where lateness excuses others, more
+// where only standstills count, since each step costs three wake-ups. It must be closed.
+func NewMonitor(step time.Duration) (*Monitor, error) {
 	u, err := Listen(netip.AddrPortFrom(loopback, 0))
 	if err != nil {
 		return nil, err
 	}
-	m := &Monitor{stop: make(chan struct{}), done: make(chan struct{}), udp: u}
+	m := &Monitor{step: step, stop: make(chan struct{}), done: make(chan struct{}), udp: u}
 	if err := carries(u); err != nil {
 		u.Close()
 		return nil, err
@@ -127,7 +128,7 @@ func (m *Monitor) run(echo chan struct{}) {
 				m.notes = m.notes[1:]
 			}
 		}
-		m.due = now.Add(monitorStep)
+		m.due = now.Add(m.step)
 		m.awake = m.due
 		m.mu.Unlock()
 	}

@@ -10,7 +10,10 @@ import (
 	"time"
 )
 
-const asWatcher = "watcher"
+const (
+	asWatcher   = "watcher"
+	monitorStep = 10 * time.Millisecond
+)
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == asWatcher {
@@ -22,7 +25,7 @@ func TestMain(m *testing.M) {
 
 // watch says ready, and then how long the first standstill of half a second or more took.
 func watch() {
-	m, err := NewMonitor()
+	m, err := NewMonitor(monitorStep)
 	if err != nil {
 		fmt.Println(err)
 		return
