@@ -2,16 +2,12 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
-	"runtime"
-	"sync"
 	"testing"
 	"time"
 
@@ -47,7 +43,6 @@ func abort() { os.Exit(134) }
 // broken is a machine on its socket, sound but for what its owner does with a
 // datagram before the machine gets it, and after.
 type broken struct {
-	mu      sync.Mutex // held while the machine is called
 	udp     *net.UDPConn
 	machine core.Machine
 	buffer  [1 << 16]byte
@@ -77,17 +72,13 @@ func (b *broken) serve() {
 		if err != nil {
 			continue
 		}
-		b.mu.Lock()
 		datagram, source := b.before(n, from)
 		b.machine.Step(time.Now(), source, datagram)
 		b.after(from)
-		b.mu.Unlock()
 	}
 }
 
 func (b *broken) poll() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	for {
 		out, next := b.machine.Poll(time.Now())
 		if out.Empty() {
@@ -98,30 +89,6 @@ func (b *broken) poll() {
 			b.send(out.Datagram, to.Port())
 		}
 	}
-}
-
-// publish serves a server's counters as p2p -metrics does, on the TCP port of the
-// same number.
-func (b *broken) publish(addr string, d *core.Directory, fault string) error {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return err
-	}
-	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		b.mu.Lock()
-		c := d.Counters()
-		b.mu.Unlock()
-		if fault == "miscount" {
-			c.In.Birth.Datagrams -= c.Events[core.Conflict]
-			c.Events[core.Conflict] = 0
-		}
-		if fault == "misclass" { // no sum is wrong
-			n := &c.Events
-			n[core.Malformed], n[core.Misdirected] = n[core.Misdirected], n[core.Malformed]
-		}
-		json.NewEncoder(w).Encode(map[string]any{"p2p": map[string]any{"counters": c, "kernel_drops": nil, "goroutines": runtime.NumGoroutine()}})
-	}))
-	return nil
 }
 
 var leak [1 << 14][]byte // what the leaking target never lets go
@@ -137,9 +104,6 @@ func server(addr, fault string) error {
 		return err
 	}
 	b.machine = d
-	if err := b.publish(addr, d, fault); err != nil {
-		return err
-	}
 	var last []byte
 	spoil := serverFault(fault)
 	b.before = func(n int, from netip.AddrPort) ([]byte, netip.AddrPort) {
@@ -172,8 +136,6 @@ func serverFault(fault string) func(datagram []byte) []byte {
 			leak[leaked%len(leak)] = bytes.Repeat([]byte{1}, 1<<16)
 			leaked++
 		})
-	case "goroutines":
-		return on(other, func() { go func() { select {} }() })
 	}
 	return func(d []byte) []byte { return d }
 }

@@ -45,8 +45,7 @@ The target must: live (-exec); answer members and let fresh peers in within
 -probe-timeout; keep live peers in its directory, and nobody else; send nothing
 that is no directory, nothing twice unasked and more than -amplification times
 what came in, nothing to ports that asked for nothing; and not grow by more than
-24 MB or 32 descriptors. With -metrics its own counters must add up to what was
-sent. A peer must live, send keep-alives and broadcasts, and print and believe
+24 MB or 32 descriptors. A peer must live, send keep-alives and broadcasts, and print and believe
 nothing that it must drop. Waits count only while the target could answer; what
 falls into a time in which udpgarbage itself was late is sent once more.
 
@@ -92,7 +91,6 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	as := fs.String("as", "server", "attack this `role`: server or peer")
 	fs.StringVar(&o.Exec, "exec", "", "`command` line that starts the server")
 	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` line that starts the peer; beside -exec: two peers of the server's own, which must live")
-	fs.StringVar(&o.Metrics, "metrics", "", "`URL` of the target's expvar, as of p2p -metrics: http://127.0.0.1:6060/debug/vars")
 	fs.DurationVar(&o.Duration, "duration", 0, "end after this `time` (0: 30s, or -count; catalogue and replay alone: never before their last datagram)")
 	fs.Uint64Var(&o.Count, "count", 0, "end after this `number` of datagrams, or in a flood with the second that reaches it (0: no bound)")
 	fs.Float64Var(&o.Rate, "rate", 0, "`datagrams` a second at most (0: no bound)")

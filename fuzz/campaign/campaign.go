@@ -29,7 +29,6 @@ type Config struct {
 	Peer          netip.AddrPort // a peer under attack that runs already
 	Exec          string         // the command line that starts the server under attack; empty: it runs
 	PeerExec      string         // likewise the peer; beside Exec, peers of the server's own that must live
-	Metrics       string         // URL of the target's expvar; empty: none
 	Modes         []string       // of Modes
 	Seed          uint64         // of every random choice
 	Ports         uint16         // the first of the PortsUsed that it uses; 0: by the seed, the next that are free
@@ -242,11 +241,6 @@ func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err er
 	t.drops = t.firstDrops
 	if u, ok := t.process.(user); ok {
 		t.usage = u.Usage()
-	}
-	if c.Metrics != "" {
-		if t.audit, err = newAudit(c.Metrics, t.address, t.meshSent); err != nil {
-			return t, err
-		}
 	}
 	return t, nil
 }

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,11 +23,10 @@ const (
 	Deaf      Kind = "deaf"      // a peer does not broadcast to whom a directory named to it
 	Poisoned  Kind = "poisoned"  // the target sends what is no directory
 	Amplified Kind = "amplified" // the same directory again, though nothing has changed, and more bytes than came in
-	Leaked    Kind = "leaked"    // the target's memory, descriptors or goroutines grow
+	Leaked    Kind = "leaked"    // the target's memory or descriptors grow
 	Ghost     Kind = "ghost"     // one who is silent, or never was born, is in the directory
 	Strayed   Kind = "strayed"   // the target sends to a place that has asked for nothing
 	Spilled   Kind = "spilled"   // a peer prints what it must drop, or much more than has come in
-	Miscount  Kind = "miscount"  // the target's own counters do not add up to what was sent
 )
 
 // Finding is one way in which the target did not survive.
@@ -101,6 +101,14 @@ func (f *Finding) types() (all []core.Type) {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// claimed is the type that a datagram claims, 0 where it is too short for one.
+func claimed(d []byte) core.Type {
+	if len(d) < 2 {
+		return 0
+	}
+	return core.Type(binary.LittleEndian.Uint16(d))
 }
 
 // Tally is what one mode or one group of cases came to.

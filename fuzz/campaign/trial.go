@@ -29,7 +29,6 @@ type trial struct {
 	server  netip.AddrPort
 	address netip.AddrPort // of what is attacked
 	usage   target.Usage   // of the process after its start
-	audit   *audit
 	joining bool
 	plain   bool       // a part of what was sent is tried
 	wants   *suspicion // what it is then to show
@@ -76,12 +75,10 @@ type trial struct {
 	drops       uint64            // datagrams that the kernel has thrown away
 	dropped     time.Time
 	firstDrops  uint64
-	mesh        uint64 // datagrams to the server from members and probers
 	owners      map[wire.Entry]*claim
 	spoke       map[wire.Name]time.Duration
 	signs       []sign
-	looked      time.Time // when the slow checks were last made
-	auditing    chan auditResult
+	looked      time.Time        // when the slow checks were last made
 	flooding    chan send.Counts // under way; nil: none is
 	flooder     *openBatch
 	bytesBefore uint64 // that the campaign had sent
@@ -173,9 +170,6 @@ const (
 
 // end ends the trial and what it has started. Whoever interrupts it waits for nobody's end.
 func (t *trial) end() {
-	if t.audit != nil {
-		t.audit.close()
-	}
 	if _, d, known := t.Host.Backlog(t.address); known {
 		t.result.Dropped, t.result.Delivery = t.result.Dropped+d-min(d, t.firstDrops), true
 	}
@@ -224,7 +218,7 @@ func (t *trial) run(from source) (*suspicion, error) {
 
 // settled says that all that was sent has had its consequences.
 func (t *trial) settled() bool {
-	return t.current == nil && len(t.timed) == 0 && t.acked == t.total() && len(t.open) == 0 && !t.expecting() && t.auditing == nil && t.flooding == nil
+	return t.current == nil && len(t.timed) == 0 && t.acked == t.total() && len(t.open) == 0 && !t.expecting() && t.flooding == nil
 }
 
 // expecting says that what was sent may still have consequences.
@@ -324,8 +318,6 @@ func (t *trial) take() {
 	select {
 	case p := <-t.inbox:
 		t.handle(p)
-	case r := <-t.auditing:
-		t.audited(r)
 	case n := <-t.flooding:
 		t.flooded(n, t.flooder)
 	case <-timer.C:
@@ -394,10 +386,7 @@ func (t *trial) ended() string {
 // toServer sends for a member or a prober.
 func (t *trial) toServer(p *endpoint, datagram []byte) {
 	p.socket.Send(t.server, datagram)
-	t.mesh++
 }
-
-func (t *trial) meshSent() uint64 { return t.mesh }
 
 // keepAlive keeps all members in the directory.
 func (t *trial) keepAlive() {
@@ -508,13 +497,10 @@ func (t *trial) fire(from source) {
 		t.timed = t.timed[1:]
 		t.shoot(s.Shot, s.batch)
 	}
-	if t.out() || t.asking || t.auditing != nil || t.flooding != nil || t.now.Before(t.paused) || t.suspect != nil {
+	if t.out() || t.asking || t.flooding != nil || t.now.Before(t.paused) || t.suspect != nil {
 		return
 	}
-	if t.audit.clean() { // what is not counted yet may still be under way
-		t.advance(from)
-	}
-	if t.flooding != nil {
+	if t.advance(from); t.flooding != nil {
 		return
 	}
 	if (t.acked < t.total() || t.expecting() || t.now.Sub(t.asked) > slowLooks) && t.now.After(t.paused) && t.judge.ready() {
@@ -610,9 +596,6 @@ func (t *trial) shoot(s hostile.Shot, o *openBatch) {
 	if !t.plain {
 		y := t.result.tally(o.what)
 		y.Sent, y.Bytes = y.Sent+1, y.Bytes+uint64(len(s.Datagram))
-	}
-	if t.audit != nil {
-		t.audit.sent(t.Role, s.Datagram)
 	}
 	if t.weight++; len(s.Datagram) >= heavy {
 		t.weight += leastWindow - 1
@@ -743,7 +726,7 @@ func (t *trial) suspectRecent(kind Kind, why string) {
 
 // suspectThese blames some of what was sent.
 func (t *trial) suspectThese(kind Kind, why string, which func(i int, s *sentShot) bool) {
-	const sure = " died hung poisoned leaked spilled miscount "
+	const sure = " died hung poisoned leaked spilled "
 	if t.suspect != nil || t.joining || (t.out() && !t.lockedOut || t.now.Sub(t.missed) < excuseTime) && !strings.Contains(sure, " "+string(kind)+" ") {
 		return // who is in the directory is not what it should be
 	}
