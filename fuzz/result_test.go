@@ -35,7 +35,6 @@ func FuzzResult(f *testing.F) {
 		}
 		scenario.Definitions.Summarize(r.Runs)
 		result.Evaluate([]result.Assert{assert}, r)
-		stat.Pair(scenario.Definitions, r.Runs, r.Runs)
 		for _, ch := range stat.Compare(scenario.Definitions, r, r).Changes {
 			if ch.Verdict != stat.Same {
 				t.Errorf("%s differs from itself", ch.Metric)

@@ -19,7 +19,7 @@ func Compare(c *stat.Comparison) *Document {
 // comparison is the section of two results, and what it comes to. What has not
 // changed significantly is minor.
 func comparison(c *stat.Comparison) (section, phrase) {
-	t := &table{Corner: "metric", Columns: columns("old", "new", "change", "p", "q", "")}
+	t := &table{Corner: "metric", Columns: columns(c.Sides[0], c.Sides[1], "change", "p", "q", "")}
 	t.Columns[3].Rank = 1
 	of := make(map[stat.Verdict]int)
 	for _, x := range c.Changes {
@@ -27,7 +27,7 @@ func comparison(c *stat.Comparison) (section, phrase) {
 		t.Rows = append(t.Rows, row{Name: x.Metric, Minor: x.Verdict == stat.Same, Cells: []quantity{
 			median(x.Old, x.Unit), median(x.New, x.Unit), change(x.Delta), probability(x.P), probability(x.Q), judged(x.Verdict)}})
 	}
-	text := phrase{}.add("%s against %d, medians: %d of %s changed significantly", plural(uint64(c.NewRuns), "run"), c.OldRuns,
+	text := phrase{}.add("%s against %s, %s against %d, medians: %d of %s differ significantly", c.Sides[1], c.Sides[0], plural(uint64(c.NewRuns), "run"), c.OldRuns,
 		len(c.Changes)-of[stat.Same], plural(uint64(len(c.Changes)), "metric"))
 	if n := of[stat.Worse]; n > 0 {
 		text = text.addIf(true, "%d for the worse", n)

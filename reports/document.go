@@ -23,10 +23,9 @@ type Document struct {
 	Sections []section //
 	Terms    []fact    // what the figures mean
 
-	suites  func(add func(junit.Testsuite)) // for JUnit; nil: the verdicts
-	records func(row func(cells ...string)) // every figure, for CSV; nil: the tables
-	source  func(io.Writer) error           // what it was made from, as JSON
-	drawn   func() *drawn                   // what page.js draws
+	suites func(add func(junit.Testsuite)) // for JUnit; nil: the verdicts
+	source func(io.Writer) error           // what it was made from, as JSON
+	drawn  func() *drawn                   // what page.js draws
 }
 
 // A head is what to know first of one thing that the document is about.

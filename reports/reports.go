@@ -1,9 +1,9 @@
 // Package reports turns what was measured or tested into what people and other
 // programs read. It is pure: results in, bytes out, without clock or file.
 //
-// Results, Compare, Pairing, Agreement, Study and Conformance make a neutral
+// Results, Compare, Study and Conformance make a neutral
 // [Document] each; [Document.Write] renders any document as text for a
-// terminal, Markdown, a page for the browser, CSV, JSON or JUnit's XML. So a new
+// terminal, Markdown, a page for the browser, JSON or JUnit's XML. So a new
 // kind of report needs one function, and a new format one file.
 package reports
 
@@ -26,7 +26,7 @@ type Options struct {
 
 // Formats are the endings of the files that reports go to. Write renders two more,
 // for programs: json and xml, which is JUnit's.
-var Formats = []string{"txt", "md", "html", "csv"}
+var Formats = []string{"txt", "md", "html"}
 
 // errFormat is what Write and FormatOf say of a format that there is not.
 var errFormat = errors.New("no such format")
@@ -51,8 +51,6 @@ func (d *Document) Write(w io.Writer, format string, o Options) (err error) {
 		s, err = markdown(d, o.All)
 	case "html":
 		return writeHTML(w, d)
-	case "csv":
-		return writeCSV(w, d)
 	case "xml":
 		return writeJUnit(w, d)
 	case "json":

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -36,7 +35,6 @@ func Results(results []Named) *Document {
 		d.include(i, r)
 	}
 	d.draw(results)
-	d.records = func(row func(...string)) { resultRecords(results, row) }
 	d.source = results[0].Write
 	return d
 }
@@ -53,7 +51,7 @@ func (d *Document) draw(results []Named) {
 }
 
 // include adds the editor's choice of what to say of a result. Everything measured
-// is in the CSV and in the document that it is made from.
+// is in the document that it is made from.
 func (d *Document) include(color int, named Named) {
 	r := named.Result
 	h := head{Name: named.Name, Color: color, Text: headline(r), Origin: []fact{{"machine", machine(r)}, {"seed", origin(r)}}}
@@ -71,33 +69,6 @@ func (d *Document) include(color int, named Named) {
 		d.Sections = append(d.Sections, sec)
 		for _, name := range scenario.Definitions.Names(s.Scenario) {
 			d.explain(name)
-		}
-	}
-}
-
-// resultRecords are one row for each run, scenario and flat metric. A figure
-// that was not measured leaves its value empty. The baseline, which belongs to a
-// run and no scenario, has an empty scenario; a simulated run has "simulated",
-// which is 1, in its place.
-func resultRecords(results []Named, put func(...string)) {
-	put("result", "run", "seed", "scenario", "peers", "interrupted", "metric", "unit", "value")
-	for _, r := range results {
-		for i, run := range r.Runs {
-			record := func(s result.Scenario) {
-				flat := s.Flat()
-				for _, name := range scenario.Definitions.Sorted(maps.Keys(flat)) {
-					put(cell(r.Name), strconv.Itoa(i+1), strconv.FormatUint(run.Seed, 10), cell(s.Name), strconv.Itoa(s.Peers),
-						strconv.FormatBool(s.Interrupted), cell(name), cell(flat[name].Unit), precise(flat[name].Value))
-				}
-			}
-			machine := result.Scenario{Peers: r.Config.Peers, Metrics: map[string]result.Metric{"baseline.round_trip": run.Baseline.RoundTrip}}
-			if r.Env.Simulated {
-				machine.Metrics = map[string]result.Metric{"simulated": result.Scalar("1", 1)}
-			}
-			record(machine)
-			for _, s := range run.Scenarios {
-				record(s)
-			}
 		}
 	}
 }

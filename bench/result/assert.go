@@ -28,22 +28,8 @@ bytes (64MB, 64MiB or plain), or a number that may end in k, M or G (63.2k). It
 must hold in every run; what was not measured does not hold.
 `
 
-// ParseAssertion reads a bound such as steady.latency.p99<5ms. The bound is
-// written in the metric's kind of unit: a duration (5ms), a percentage or a
-// ratio (0.1% or 0.001), bytes (64MB, 64MiB or plain), or a number that may end
-// in k, M or G (63.2k).
+// ParseAssertion reads a bound such as steady.latency.p99<5ms.
 func (defs *Definitions) ParseAssertion(text string) (Assert, error) {
-	return defs.parseAssertion(text, "")
-}
-
-// ParseRatioAssertion reads a bound on the ratio of two sides' metrics, such as
-// steady.latency.p99<1.3: a percentage or a number.
-func (defs *Definitions) ParseRatioAssertion(text string) (Assert, error) {
-	return defs.parseAssertion(text, "of two")
-}
-
-// parseAssertion reads a bound in this unit; "": the metric's.
-func (defs *Definitions) parseAssertion(text, unit string) (Assert, error) {
 	a := Assert{Text: text}
 	at := strings.IndexAny(text, "<>=!")
 	if at < 0 {
@@ -67,12 +53,9 @@ func (defs *Definitions) parseAssertion(text, unit string) (Assert, error) {
 		return a, fmt.Errorf("assertion %q: %s is a distribution, want a part of it: %s.%s",
 			text, a.Metric, a.Metric, strings.Join(Fields, ", ."))
 	}
-	switch {
-	case unit != "":
-	case field == "n":
+	unit := d.Unit
+	if field == "n" {
 		unit = "1"
-	default:
-		unit = d.Unit
 	}
 	var err error
 	if a.Bound, err = parseBound(strings.TrimSpace(text[at+len(a.Op):]), unit); err != nil {
@@ -178,9 +161,6 @@ func parseBound(s, unit string) (v float64, err error) {
 		if v, err = ParseRatio(s); math.Abs(v) > 1 {
 			return 0, fmt.Errorf("bound %q is beyond what a ratio can be, 100%%: want %s", s, want)
 		}
-	case "of two":
-		want = "a ratio of B to A such as 1.3 or 130%"
-		v, err = ParseRatio(s)
 	case "bytes":
 		want = "bytes such as 64MiB, 64MB or 65536"
 		v, err = parseScaled(s, []scale{

@@ -286,36 +286,27 @@ func WriteDocument(w io.Writer, document any) error {
 // Write writes the document.
 func (r *Result) Write(w io.Writer) error { return WriteDocument(w, r) }
 
-// Read reads one back.
+// Read reads one back. Its errors say in one line what is wrong.
 func Read(rd io.Reader) (*Result, error) {
-	r := new(Result)
-	return r, ReadDocument(rd, ToolName, r)
-}
-
-// ReadDocument reads a document of a tool's back. Its errors say in one line what
-// is wrong.
-func ReadDocument(rd io.Reader, tool string, to interface{ Check() error }) error {
 	b, err := io.ReadAll(rd)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := readable(b, tool); err != nil {
-		return err
+	if err := readable(b); err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(b, to); err != nil {
-		return fmt.Errorf("damaged result: %w", place(err, len(b)))
+	r := new(Result)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("damaged result: %w", place(err, len(b)))
 	}
-	return to.Check()
+	return r, r.check()
 }
 
 // ToolName is the name in a result's tool block.
 const ToolName = "meshbench"
 
-// PairToolName is the name in a pairing's tool block.
-const PairToolName = "meshbench compare-servers"
-
-// readable refuses what is no document of a tool's, or too new a one.
-func readable(b []byte, tool string) error {
+// readable refuses what is no result, or too new a one.
+func readable(b []byte) error {
 	var head struct {
 		Schema *int `json:"schema"`
 		Tool   struct {
@@ -326,9 +317,7 @@ func readable(b []byte, tool string) error {
 		return fmt.Errorf("not a result of meshbench's: %w", place(err, len(b)))
 	}
 	switch {
-	case head.Schema != nil && head.Tool.Name == PairToolName && tool == ToolName:
-		return ErrPairing
-	case head.Schema == nil || head.Tool.Name != tool:
+	case head.Schema == nil || head.Tool.Name != ToolName:
 		return fmt.Errorf("not a result of meshbench's: it has no schema, or another tool's name %q", short(head.Tool.Name))
 	case *head.Schema > Schema:
 		return fmt.Errorf("written by a newer meshbench: schema %d, this one reads up to %d", *head.Schema, Schema)
@@ -337,9 +326,6 @@ func readable(b []byte, tool string) error {
 	}
 	return nil
 }
-
-// ErrPairing is what Read says of a Pairing.
-var ErrPairing = errors.New("a result of compare-servers, which holds two")
 
 // place puts the place into a JSON error.
 func place(err error, size int) error {
@@ -365,8 +351,8 @@ func short(s string) string {
 	return s
 }
 
-// Check refuses what would make a reader of the document stumble.
-func (r *Result) Check() error {
+// check refuses what would make a reader of the document stumble.
+func (r *Result) check() error {
 	if len(r.Runs) == 0 && !r.Interrupted {
 		return errors.New("damaged result: no runs")
 	}
@@ -417,10 +403,3 @@ func (r *Result) Failure() string {
 
 // Complete reports that a scenario was measured to its end.
 func (s Scenario) Complete() bool { return !s.Interrupted && s.Unmeasured == "" }
-
-// Finished are the runs that came to their end, whatever they could measure.
-func (r *Result) Finished() []Run {
-	return slices.DeleteFunc(slices.Clone(r.Runs), func(run Run) bool {
-		return len(run.Scenarios) < len(r.Config.Scenarios) || slices.ContainsFunc(run.Scenarios, func(s Scenario) bool { return s.Interrupted })
-	})
-}

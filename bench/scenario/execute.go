@@ -8,7 +8,6 @@ import (
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
-	"p2plocal/bench/stat"
 )
 
 // baselineTime is how long the baseline is measured before each run.
@@ -88,49 +87,27 @@ const Ours = "ours"
 // ExecutePairs measures two servers in turn, A B B A A B B A and so on: so
 // neither is always the first of its pair, and what gets slowly better or worse
 // weighs on both alike. Both of a pair have the same seed. Where it fails or is
-// interrupted, the pairing holds what there is.
-func ExecutePairs(ctx context.Context, cfg result.Config, servers [2]string, tool result.Tool, status *Status) (*stat.Pairing, error) {
-	p := &stat.Pairing{Schema: result.Schema, Tool: tool, Servers: servers}
-	p.Tool.Name = result.PairToolName
-	total := cfg.Repeat
-	var failed error
-	for i := 0; i < 2*total && failed == nil && ctx.Err() == nil; i++ {
-		pair, side := i/2, i%2
-		if pair%2 == 1 {
-			side = 1 - side
-		}
-		one := cfg
+// interrupted, the results hold what there is.
+func ExecutePairs(ctx context.Context, cfg result.Config, servers [2]string, tool result.Tool, status *Status) (results [2]*result.Result, failed error) {
+	for side := range results {
+		results[side] = &result.Result{Schema: result.Schema, Tool: tool, Config: cfg}
+	}
+	for i := 0; i < 2*cfg.Repeat && failed == nil && ctx.Err() == nil; i++ {
+		pair, side := i/2, (i+1)/2%2
+		one, to := cfg, results[side]
 		one.Repeat, one.Seed = 1, cfg.Seed+uint64(pair)
 		if one.Options.ServerExec = servers[side]; servers[side] == Ours {
 			one.Options.ServerExec = ""
 		}
-		status.label, status.later = fmt.Sprintf("pair %d of %d, %c", pair+1, total, 'A'+side), time.Duration(2*total-1-i)*Estimate(&one)
+		status.label, status.later = fmt.Sprintf("pair %d of %d, %c", pair+1, cfg.Repeat, 'A'+side), time.Duration(2*cfg.Repeat-1-i)*Estimate(&one)
 		r, err := Execute(ctx, one, tool, status)
 		if err != nil {
 			failed = fmt.Errorf("server %c, %q: %w", 'A'+side, servers[side], err)
 		}
-		if r == nil {
-			break
-		}
-		if p.Results[side] == nil {
-			p.Results[side] = r
-			r.Config.Seed, r.Config.Repeat = cfg.Seed, total
-		} else {
-			p.Results[side].Runs = append(p.Results[side].Runs, r.Runs...)
-		}
-		p.Results[side].Interrupted = p.Results[side].Interrupted || r.Interrupted
-		if failed == nil && !r.Interrupted && i%2 == 1 {
-			p.Pairs++
+		if r != nil {
+			to.Env, to.Runs = r.Env, append(to.Runs, r.Runs...)
+			to.Interrupted = to.Interrupted || r.Interrupted
 		}
 	}
-	p.Interrupted = ctx.Err() != nil
-	for side, r := range p.Results {
-		if r == nil {
-			r = &result.Result{Schema: result.Schema, Tool: tool, Config: cfg, Interrupted: true}
-			p.Results[side] = r
-		}
-		r.Summary = Definitions.Summarize(r.Runs)
-	}
-	p.Ratios = stat.Pair(Definitions, p.Results[0].Runs[:p.Pairs], p.Results[1].Runs[:p.Pairs])
-	return p, failed
+	return results, failed
 }

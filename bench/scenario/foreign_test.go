@@ -17,7 +17,6 @@ import (
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
-	"p2plocal/bench/stat"
 	"p2plocal/core/udp"
 	"p2plocal/fuzz/target"
 )
@@ -248,20 +247,27 @@ func TestPairsAlternate(t *testing.T) {
 	}
 	cfg := quick(3, "join")
 	cfg.Repeat = 3
-	var p *stat.Pairing
+	var sides [2]*result.Result
 	calm(t, func() *result.Result {
 		os.Remove(started)
 		var err error
-		if p, err = ExecutePairs(t.Context(), cfg, [2]string{server("a"), server("b")}, mesh.Version(nil), new(Status)); err != nil {
+		if sides, err = ExecutePairs(t.Context(), cfg, [2]string{server("a"), server("b")}, mesh.Version(nil), new(Status)); err != nil {
 			t.Fatal(err)
 		}
-		return &result.Result{Runs: slices.Concat(p.Results[0].Runs, p.Results[1].Runs)}
+		return &result.Result{Runs: slices.Concat(sides[0].Runs, sides[1].Runs)}
 	})
 	if order, _ := os.ReadFile(started); strings.Join(strings.Fields(string(order)), "") != "abbaab" {
 		t.Errorf("the servers were started in the order %q, want a b b a a b", order)
 	}
-	if p.Pairs != 3 || len(p.Results[0].Runs) != 3 || len(p.Results[1].Runs) != 3 || p.Failure() != "" {
-		t.Errorf("%d pairs, %d and %d runs, failure %q", p.Pairs, len(p.Results[0].Runs), len(p.Results[1].Runs), p.Failure())
+	for i, r := range sides {
+		if len(r.Runs) != 3 || r.Failure() != "" {
+			t.Fatalf("%d runs, failure %q", len(r.Runs), r.Failure())
+		}
+		for k, run := range r.Runs {
+			if want := sides[1-i].Runs[k].Seed; run.Seed != want || run.Seed != cfg.Seed+uint64(k) {
+				t.Errorf("pair %d has the seeds %d and %d, want %d", k+1, run.Seed, want, cfg.Seed+uint64(k))
+			}
+		}
 	}
 }
 

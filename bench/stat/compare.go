@@ -1,5 +1,5 @@
-// Package stat compares results: two sides run by run (Compare), in pairs
-// (Pair), and as distributions (Agree). All are pure functions.
+// Package stat compares results, and has the theory of false removals. All are
+// pure functions.
 package stat
 
 import (
@@ -18,12 +18,13 @@ import (
 
 // Comparison sets two results side by side.
 type Comparison struct {
-	OldRuns  int      `json:"old_runs"`
-	NewRuns  int      `json:"new_runs"`
-	Tested   int      `json:"tested"` // metrics that vary and both sides measured: as many tests were made
-	Alpha    float64  `json:"alpha"`  // false discovery rate: at most that part of the differences found is chance
-	Changes  []Change `json:"changes"`
-	Warnings []string `json:"warnings"` // why the sides may not be comparable
+	Sides    [2]string `json:"sides"` // what the old and the new one are called
+	OldRuns  int       `json:"old_runs"`
+	NewRuns  int       `json:"new_runs"`
+	Tested   int       `json:"tested"` // metrics that vary and both sides measured: as many tests were made
+	Alpha    float64   `json:"alpha"`  // false discovery rate: at most that part of the differences found is chance
+	Changes  []Change  `json:"changes"`
+	Warnings []string  `json:"warnings"` // why the sides may not be comparable
 }
 
 // Change is one flat metric on both sides.
@@ -60,7 +61,7 @@ const alpha = 0.05
 // discovery rate of 0.05. Where one figure should be but is null in a finished
 // scenario (restart.whole: never), it ranks as worse than any value.
 func Compare(defs *result.Definitions, old, new *result.Result) *Comparison {
-	c := &Comparison{OldRuns: len(old.Runs), NewRuns: len(new.Runs), Alpha: alpha, Warnings: differences(old, new)}
+	c := &Comparison{Sides: [2]string{"old", "new"}, OldRuns: len(old.Runs), NewRuns: len(new.Runs), Alpha: alpha, Warnings: differences(old, new)}
 	for _, sides := range beside(defs, old.Runs, new.Runs) {
 		if a, b := sides[0], sides[1]; len(a.Values)+len(b.Values) > 0 {
 			if a.Unit != b.Unit {
@@ -223,7 +224,7 @@ func comparisonRuns(tests int) int {
 }
 
 // apart is said once where a dozen differences would say it.
-const apart = "one side is simulated and the other is not: they differ in much that is not the code's; meshbench agree sets them side by side"
+const apart = "one side is simulated and the other is not: they differ in much that is not the code's"
 
 // differences are what, other than the thing compared, could have changed the
 // figures.

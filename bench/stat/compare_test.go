@@ -123,56 +123,6 @@ func TestCompareWarnings(t *testing.T) {
 	}
 }
 
-func TestPair(t *testing.T) {
-	// The machine gets slower all the time; b takes half of what a takes.
-	a := runsOf("join.converge", "s", 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
-	b := runsOf("join.converge", "s", 0.5, 1.0, 1.5, 2.0, 2.4, 3.0)
-	got := Pair(metrics, a, b)
-	if len(got) != 1 {
-		t.Fatalf("%+v", got)
-	}
-	if r := got[0]; r.Median != 0.5 || len(r.Pairs) != 6 || *r.A != 3.5 || *r.B != 1.75 || r.Low == nil || *r.Low != 2.4/5 || *r.High != 0.5 || r.Verdict != Better {
-		t.Errorf("%+v", r)
-	}
-	if r := Pair(metrics, a[:5], b)[0]; r.Low != nil || r.More != 1 || r.Verdict != Same {
-		t.Errorf("five pairs: %+v", r)
-	}
-	a, b = runsOf("steady.rate", "messages/s", 0.0, nil, 2.0), runsOf("steady.rate", "messages/s", 1.0, 1.0, 1.0)
-	if r := Pair(metrics, a, b)[0]; r.Skipped != 2 || len(r.Pairs) != 1 || r.Median != 0.5 {
-		t.Errorf("without ratios: %+v", r)
-	}
-	if got := Pair(metrics, a[:2], b); len(got) != 1 || got[0].A == nil || *got[0].A != 0 || *got[0].B != 1 || len(got[0].Pairs) != 0 {
-		t.Errorf("no ratio at all: %+v", got)
-	}
-}
-
-// What has no ratio is judged all the same: nothing lost against some, and
-// what never happened against what did.
-func TestPairWithoutRatio(t *testing.T) {
-	for _, test := range []struct {
-		name, metric, unit string
-		a, b               any
-		want               Verdict
-	}{
-		{"some against none", "steady.lost", "1", 0.0, 3.0, Worse},
-		{"none against some", "steady.lost", "1", 3.0, 0.0, Better},
-		{"never against once", "restart.whole", "s", 1.0, nil, Worse},
-		{"once against never", "restart.whole", "s", nil, 1.0, Better},
-		{"a rate against none found", "saturate.rate_lossless", "messages/s", 1.0, nil, Worse},
-		{"the same", "steady.lost", "1", 3.0, 3.0, Same},
-	} {
-		six := func(v any) []any { return []any{v, v, v, v, v, v} }
-		got := Pair(metrics, runsOf(test.metric, test.unit, six(test.a)...), runsOf(test.metric, test.unit, six(test.b)...))
-		if len(got) != 1 || got[0].Verdict != test.want {
-			t.Errorf("%s: %+v, want %s", test.name, got, test.want)
-		}
-	}
-	zeros := runsOf("steady.lost", "1", 0.0, 0.0)
-	if got := Pair(metrics, zeros, zeros); len(got) != 0 {
-		t.Errorf("nothing on both sides: %+v", got)
-	}
-}
-
 // A simulated side is said once, not as a dozen differences of the machine.
 func TestCompareSimulated(t *testing.T) {
 	t.Parallel()

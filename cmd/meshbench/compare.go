@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -12,74 +14,110 @@ import (
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
+	"p2plocal/core/simnet"
 	"p2plocal/reports"
 )
 
 const (
 	compareUsage        = "usage: meshbench compare [flags] OLD.json NEW.json\n"
 	compareServersUsage = "usage: meshbench compare-servers -exec 'CMD1' -exec 'CMD2' [flags]\n"
+	agreeUsage          = `usage: meshbench agree [flags]
+
+Agree runs the same scenarios over UDP and simulated, -repeat times each, and
+compares them. Nothing of the simulation is fitted to latencies.
+`
 )
+
+// comparing is what the commands that compare two sides have in common.
+type comparing struct {
+	printing.Output
+	limit     string
+	threshold float64
+}
+
+func comparingFlags(fs *flag.FlagSet, all bool) *comparing {
+	c := new(comparing)
+	fs.StringVar(&c.limit, "fail-on-regression", "", "exit code 3 if a metric got significantly worse by more than this `percentage`, such as 5%, and by more than 0.02 cores, 1 MB or 5µs where that is its unit")
+	c.Register(fs, false)
+	fs.BoolVar(&c.All, "all", all, "print all metrics, also those without a significant change")
+	return c
+}
+
+// check reads the threshold, and makes sure that the files can be written.
+func (c *comparing) check() error {
+	if c.limit != "" {
+		v, err := result.ParseRatio(c.limit)
+		if err != nil || !(v >= 0) || !strings.HasSuffix(c.limit, "%") { // 5 could mean 5 % or 500 %
+			return cli.Usagef("-fail-on-regression %q is no percentage, want one such as 5%%", c.limit)
+		}
+		c.threshold = v
+	}
+	return c.Open()
+}
+
+// measured is finish for what has been measured just now: what failed meanwhile comes
+// before what is said of it.
+func (c *comparing) measured(call *call, names [2]string, sides [2]*result.Result, failed error) error {
+	for i, r := range sides {
+		if why := r.Failure(); why != "" && failed == nil && !r.Interrupted {
+			failed = fmt.Errorf("%s: %s", names[i], why)
+		}
+	}
+	err := c.finish(call, names, sides)
+	switch {
+	case failed != nil:
+		return cli.Join(failed, err)
+	case sides[0].Interrupted || sides[1].Interrupted:
+		return cli.Interrupted
+	}
+	return err
+}
+
+// finish writes the comparison, and judges it.
+func (c *comparing) finish(call *call, names [2]string, sides [2]*result.Result) error {
+	comparison := stat.Compare(scenario.Definitions, sides[0], sides[1])
+	comparison.Sides = names
+	if err := c.Write(call.stdout, reports.Compare(comparison)); err != nil || c.limit == "" {
+		return err
+	}
+	if worse := comparison.Regressions(c.threshold); len(worse) > 0 {
+		fmt.Fprintf(call.stderr, "meshbench: %s got worse by more than %s, the first is %s\n", result.Plural(uint64(len(worse)), "metric"), c.limit, worse[0].Metric)
+		return cli.Failed
+	}
+	return nil
+}
 
 // compare sets two results side by side.
 func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	limit := fs.String("fail-on-regression", "", "exit code 3 if a metric got significantly worse by more than this `percentage`, such as 5%, and by more than 0.02 cores, 1 MB or 5µs where that is its unit")
-	var out printing.Output
-	out.Register(fs, false)
-	fs.BoolVar(&out.All, "all", false, "print all metrics, also those without a significant change")
+	out := comparingFlags(fs, false)
 	return func(_ context.Context, c *call) error {
 		if len(c.others) != 2 {
 			return cli.Usagef("compare takes two result files, not %d", len(c.others))
 		}
-		threshold := -1.0
-		if *limit != "" {
-			var err error
-			if threshold, err = parsePercent(*limit); err != nil {
-				return cli.UsageError{Err: err}
-			}
-		}
-		if err := out.Open(); err != nil {
+		if err := out.check(); err != nil {
 			return err
 		}
 		var sides [2]*result.Result
 		for i, name := range c.others {
 			var err error
-			if sides[i], err = readFile(name, result.Read); err != nil {
+			if sides[i], err = readFile(name); err != nil {
 				return err
 			}
 		}
-		comparison := stat.Compare(scenario.Definitions, sides[0], sides[1])
-		if err := out.Write(c.stdout, reports.Compare(comparison)); err != nil || threshold < 0 {
-			return err
-		}
-		if worse := comparison.Regressions(threshold); len(worse) > 0 {
-			fmt.Fprintf(c.stderr, "meshbench: %s got worse by more than %s, the first is %s\n", result.Plural(uint64(len(worse)), "metric"), *limit, worse[0].Metric)
-			return cli.Failed
-		}
-		return nil
+		return out.finish(c, [2]string{"old", "new"}, sides)
 	}
-}
-
-// parsePercent reads 5%. A bare number is refused: 5 could mean 5 % or 500 %.
-func parsePercent(s string) (float64, error) {
-	v, err := result.ParseRatio(s)
-	if err != nil || !(v >= 0) || !strings.HasSuffix(s, "%") {
-		return 0, fmt.Errorf("%q is no percentage, want one such as 5%%", s)
-	}
-	return v, nil
 }
 
 // compareServers measures two servers in turn.
 func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
 	cfg := benchFlags(fs, groups)
 	groups.Begin("output", "")
-	out := outputFlags(fs)
+	out := comparingFlags(fs, true)
 	var servers printing.Strings
 	fs.Lookup("exec").Value = &servers
 	fs.Lookup("exec").Usage = "`command` that starts a server, given twice, A's and B's; ours stands for our own"
 	fs.Lookup("repeat").Usage = "`pairs` of runs, in the order A B B A"
 	fs.Lookup("repeat").DefValue, cfg.Repeat = "6", 6
-	fs.Lookup("assert").Usage = "`condition` on the median ratio of B to A, such as steady.latency.p99<=1.3, or the exit code is 3; may be given several times"
-	fs.BoolVar(&out.All, "all", false, "print all metrics")
 	return func(ctx context.Context, c *call) error {
 		if len(servers) != 2 {
 			return cli.Usagef("compare-servers takes -exec twice, not %d times", len(servers))
@@ -90,21 +128,63 @@ func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, 
 		if cfg.Options.Server != "" {
 			return cli.Usagef("compare-servers starts its servers: -target %s has no place in it", cfg.Options.Server)
 		}
-		asserts, err := out.check(cfg.Scenarios, scenario.Definitions.ParseRatioAssertion)
-		if err != nil {
+		if err := out.check(); err != nil {
 			return err
 		}
 		var status scenario.Status
 		twice := cfg.Config
 		twice.Repeat *= 2
 		stop := showProgress(ctx, &status, twice, c.stderr, out.Quiet)
-		p, failed := scenario.ExecutePairs(ctx, cfg.Config, [2]string(servers), mesh.Version(append([]string{"compare-servers"}, c.args...)), &status)
+		sides, failed := scenario.ExecutePairs(ctx, cfg.Config, [2]string(servers), mesh.Version(append([]string{"compare-servers"}, c.args...)), &status)
 		stop()
-		if failed != nil && !p.Measured() {
+		if failed != nil && !sides[0].Measured() && !sides[1].Measured() {
 			return failed
 		}
-		p.Evaluate(asserts)
-		err = out.Write(c.stdout, reports.Pairing(p))
-		return outcome(c.stderr, err, failed, p, p.Interrupted, p.Assertions)
+		return out.measured(c, [2]string{fmt.Sprintf("A %q", servers[0]), fmt.Sprintf("B %q", servers[1])}, sides, failed)
+	}
+}
+
+// agree compares simulation with reality.
+func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
+	cfg := benchFlags(fs, groups)
+	groups.Begin("simulation", "")
+	host := hostFlag(fs, result.FormatHost(result.DefaultHost))
+	groups.Begin("output", "")
+	out := comparingFlags(fs, true)
+	fs.Lookup("repeat").DefValue, cfg.Repeat = "20", 20
+	fs.Lookup("scenario").DefValue, cfg.scenarios = "join,crash", "join,crash"
+	return func(ctx context.Context, c *call) (err error) {
+		if err := cfg.finish(c); err != nil {
+			return err
+		}
+		v := &result.Simulation{Queue: result.QueueOf(cfg.Options.ReadBuffer)}
+		if v.Host, err = result.ParseHost(*host); err != nil {
+			return cli.UsageError{Err: err}
+		}
+		if v.Host.Cores == 0 {
+			v.Network = simnet.Fault{Delay: result.LoopbackDelay}
+		}
+		same := cfg.Config
+		same.Isolation, same.Simulation = result.Virtual, v
+		if err := scenario.Validate(&same); err != nil { // better now than after the real runs
+			return cli.UsageError{Err: err}
+		}
+		if err := out.check(); err != nil {
+			return err
+		}
+		var status scenario.Status
+		stop := showProgress(ctx, &status, cfg.Config, c.stderr, out.Quiet)
+		tool := mesh.Version(c.args)
+		real, failed := scenario.Execute(ctx, cfg.Config, tool, &status)
+		stop()
+		if real == nil || len(real.Runs) == 0 {
+			return cmp.Or(failed, error(cli.Interrupted))
+		}
+		same.Repeat = len(real.Runs)
+		sim, err := scenario.Execute(context.WithoutCancel(ctx), same, tool, &status)
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		return out.measured(c, [2]string{"UDP", "simulated"}, [2]*result.Result{real, sim}, failed)
 	}
 }

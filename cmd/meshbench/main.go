@@ -90,10 +90,10 @@ func (c *call) shaping() []string {
 // commands are all but the one without a name, which measures.
 var commands = []command{
 	{"compare", "set two results side by side and say what has changed", compareUsage, true, true, compare},
-	{"compare-servers", "measure two servers in turn, A B B A, pair by pair", compareServersUsage, false, false, compareServers},
+	{"compare-servers", "measure two servers in turn, A B B A, and compare them", compareServersUsage, false, false, compareServers},
 	{"report", "draw results that -json has written, as text or in another form", reportUsage(), true, true, report},
 	{"metrics", "list all metrics with their definitions", "usage: meshbench metrics\n", false, true, metrics},
-	{"agree", "set what is measured over UDP and simulated side by side", agreeUsage, false, false, agree},
+	{"agree", "measure over UDP and simulated, and compare the two", agreeUsage, false, false, agree},
 	{"scale", "one directory server of the wide dialect and 95 to 30,000 peers: join, traffic, detection", scaleUsage, false, false, runScale},
 	{"swarm", "check the protocol's invariants on simulated meshes under random faults", swarmUsage(), false, false, runSwarm},
 	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", studyUsage(), true, false, runStudy},
@@ -188,7 +188,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		if err := cfg.finish(c); err != nil {
 			return err
 		}
-		asserts, err := out.check(cfg.Scenarios, scenario.Definitions.ParseAssertion)
+		asserts, err := out.check(cfg.Scenarios)
 		if err != nil {
 			return err
 		}
@@ -209,33 +209,24 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		}
 		r.Assertions = result.Evaluate(asserts, r)
 		err = out.Write(c.stdout, reports.Results([]reports.Named{{Name: cmp.Or(out.JSON, "run"), Result: r}}))
-		return outcome(c.stderr, err, failed, r, r.Interrupted, r.Assertions)
-	}
-}
-
-// outcome is what a command ends with: what could not be written, or measured,
-// before what was interrupted, before what was not as it should be.
-func outcome(stderr io.Writer, written, failed error, r interface{ Failure() string }, interrupted bool, asserted []result.Assertion) error {
-	if failed == nil && !interrupted && r.Failure() != "" {
-		failed = errors.New(r.Failure())
-	}
-	broken := false
-	for _, a := range asserted {
-		if broken = broken || !a.OK; !a.OK {
-			fmt.Fprintf(stderr, "meshbench: %s\n", cli.Printable(a.String()))
+		broken := false
+		for _, a := range r.Assertions {
+			if broken = broken || !a.OK; !a.OK {
+				fmt.Fprintf(c.stderr, "meshbench: %s\n", cli.Printable(a.String()))
+			}
 		}
+		switch {
+		case failed == nil && !r.Interrupted && r.Failure() != "":
+			return cli.Join(errors.New(r.Failure()), err)
+		case failed != nil || err != nil:
+			return cli.Join(failed, err)
+		case r.Interrupted:
+			return cli.Interrupted
+		case broken:
+			return cli.Failed
+		}
+		return nil
 	}
-	switch {
-	case written != nil && failed != nil:
-		return fmt.Errorf("%w; %w", failed, written)
-	case written != nil || failed != nil:
-		return cmp.Or(written, failed)
-	case interrupted:
-		return cli.Interrupted
-	case broken:
-		return cli.Failed
-	}
-	return nil
 }
 
 // metrics lists the definitions.
@@ -265,15 +256,16 @@ func metricList() string {
 	return b.String()
 }
 
-// readFile reads one result of the given kind.
-func readFile[T any](name string, read func(io.Reader) (T, error)) (v T, err error) {
+// readFile reads one result.
+func readFile(name string) (*result.Result, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	defer f.Close()
-	if v, err = read(f); err != nil {
+	r, err := result.Read(f)
+	if err != nil {
 		err = fmt.Errorf("%q: %w", name, err)
 	}
-	return v, err
+	return r, err
 }

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"slices"
 	"strings"
 
 	"p2plocal/bench/result"
-	"p2plocal/bench/stat"
+	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
@@ -28,9 +27,9 @@ func outputFlags(fs *flag.FlagSet) *output {
 }
 
 // check reads the assertions, and makes sure that the files can be written.
-func (o *output) check(scenarios []string, parse func(string) (result.Assert, error)) (asserts []result.Assert, err error) {
+func (o *output) check(scenarios []string) (asserts []result.Assert, err error) {
 	for _, text := range o.asserts {
-		a, err := parse(text)
+		a, err := scenario.Definitions.ParseAssertion(text)
 		if err == nil {
 			err = a.Check(scenarios)
 		}
@@ -51,7 +50,6 @@ func reportUsage() string {
 func report(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
 	var out printing.Output
 	out.Register(fs, true)
-	fs.BoolVar(&out.All, "all", false, "print all metrics of a result of compare-servers")
 	return func(_ context.Context, c *call) error {
 		if len(c.others) < 2 {
 			return cli.Usagef("report takes a format and result files, as in report txt result.json")
@@ -66,14 +64,7 @@ func report(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error 
 		}
 		var results []reports.Named
 		for _, name := range files {
-			r, err := readFile(name, result.Read)
-			if errors.Is(err, result.ErrPairing) && len(files) == 1 {
-				p, err := readFile(name, stat.ReadPairing)
-				if err != nil {
-					return err
-				}
-				return out.Write(c.stdout, reports.Pairing(p))
-			}
+			r, err := readFile(name)
 			if err != nil {
 				return err
 			}

@@ -15,7 +15,7 @@ func TestSim(t *testing.T) {
 	var documents [2][]byte
 	for i := range documents {
 		file := filepath.Join(dir, string(rune('a'+i))+".json")
-		forms := []string{file + ".html", file + ".md", file + ".csv", file + ".txt"}
+		forms := []string{file + ".html", file + ".md", file + ".txt"}
 		args := []string{"-sim", "-peers", "20", "-scenario", "join,steady,crash", "-duration", "10m", "-json", file}
 		for _, form := range forms {
 			args = append(args, "-report", form)
