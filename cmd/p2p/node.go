@@ -58,6 +58,9 @@ func open(o *options, out *printer, stderr io.Writer) (*node, error) {
 		fmt.Fprintf(stderr, "p2p: the kernel grants a receive buffer of %d bytes, not %d: a burst may overflow it (net.core.rmem_max is the limit)\n",
 			granted, o.readBuffer)
 	}
+	if a := n.socket.Addr(); !isPeer && a.Addr().Is6() && a.Addr().IsUnspecified() { // a mesh is of one family: members send to each other
+		fmt.Fprintf(stderr, "p2p: %v hears IPv6 alone; for a mesh on IPv4 say -listen 0.0.0.0:%d\n", a, a.Port())
+	}
 	if warning := cli.TimingWarning(*o.timing); isPeer && warning != "" {
 		fmt.Fprintf(stderr, "p2p: %s\n", warning)
 	}

@@ -102,7 +102,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs := flag.NewFlagSet("p2p", flag.ContinueOnError)
 	standard := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 3000)
 	listen, server, keyFile := addressText(standard.String()), addressText(standard.String()), ""
-	fs.Var(&listen, "listen", "`address` of the server; port 0: the kernel chooses; [::]: all, with -wide")
+	fs.Var(&listen, "listen", "`address` of the server; port 0: the kernel chooses; 0.0.0.0: all of IPv4; with -wide, [::]: all of IPv6, and no IPv4")
 	fs.Var(&server, "server", "`address` at which a peer finds the server; its host is the mesh's host, but for -wide")
 	fs.BoolVar(&o.wide, "wide", false, "speak the wide dialect: many hosts, IPv6, long names, thousands of peers")
 	fs.StringVar(&keyFile, "key", "", "`file` of the mesh's key, with -wide: whoever has none is no part of it (p2p keygen makes one)")

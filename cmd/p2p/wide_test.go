@@ -55,6 +55,27 @@ func TestKeygen(t *testing.T) {
 	}
 }
 
+// A server on all addresses is on those of one family, and says so where that might surprise.
+func TestWideOfOneFamily(t *testing.T) {
+	t.Parallel()
+	server := launch(t, append([]string{"-wide"}, serverWith("-listen", "0.0.0.0:0")...)...)
+	port := server.out.expect(t, `server listens on 0\.0\.0\.0:(\d+)`)[1]
+	peer := launch(t, append([]string{"-wide"}, peerWith("-server", "127.0.0.1:"+port, "ana")...)...)
+	peer.out.expect(t, `peer ana received directory of 1 peer: ana \(added ana\)`)
+	l, err := net.ListenPacket("udp6", "[::1]:0")
+	if err != nil {
+		return // no IPv6 here
+	}
+	l.Close()
+	server = launch(t, append([]string{"-wide"}, serverWith("-listen", "[::]:0")...)...)
+	port = server.out.expect(t, `server listens on \[::\]:(\d+)`)[1]
+	server.err.expect(t, `p2p: \[::\]:`+port+` hears IPv6 alone; for a mesh on IPv4 say -listen 0\.0\.0\.0:`+port)
+	peer = launch(t, append([]string{"-wide"}, peerWith("-server", "127.0.0.1:"+port, "ana")...)...)
+	peer.out.expect(t, `peer ana is in no directory after .*`)
+	peer = launch(t, append([]string{"-wide"}, peerWith("-server", "[::1]:"+port, "ana")...)...)
+	peer.out.expect(t, `peer ana received directory of 1 peer: ana \(added ana\)`)
+}
+
 // A mesh in the wide dialect, by each family that there is, without a key and with one.
 func TestWideMesh(t *testing.T) {
 	t.Parallel()
