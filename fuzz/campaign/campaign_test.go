@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,6 +135,33 @@ func TestOwnPeersAreWatched(t *testing.T) {
 	r := attack(t, Config{Exec: "twice-in-directory", PeerExec: "peer-die-on-duplicate {name} {port} {server}"})
 	if len(r.Findings) != 1 || r.Findings[0].Kind != Died || r.Findings[0].Count != 1 {
 		t.Errorf("%d findings, want one: died, by one datagram", len(r.Findings))
+	}
+}
+
+// runningHost is one on which the target runs before the campaign.
+type runningHost struct {
+	*virtual.Host
+	begin func()
+}
+
+func (h runningHost) Bound(at netip.AddrPort) bool {
+	h.begin()
+	return h.Host.Bound(at)
+}
+
+// The death of a server that ran already shows only in that nobody listens, and is told also
+// where a fresh peer has waited for longer than any question.
+func TestDeathOfARunningServer(t *testing.T) {
+	host := runningHost{Host: virtual.New(start)}
+	host.begin = sync.OnceFunc(func() {
+		if _, err := host.Start(target.Command{Line: "die-after-deafness", Listen: netip.MustParseAddrPort("127.0.0.1:3000")}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // it runs already
+	})
+	r, err := attempt(t, Config{Host: host})
+	if len(r.Findings) != 1 || r.Findings[0].Kind != Died {
+		t.Errorf("%v, %d findings, want one: died", err, len(r.Findings))
 	}
 }
 

@@ -175,7 +175,7 @@ func (s *serverJudge) look() {
 		if s.freshMark == 0 {
 			s.marked()
 			s.freshMark = s.marks
-		} else if s.passed() {
+		} else if s.passed() && !s.unbound() {
 			s.suspectThese(Hung, fmt.Sprintf("it answers, but a fresh peer, %v, was not let in within %v", s.fresh.entry, s.patience()), func(i int, _ *sentShot) bool {
 				return i >= s.letIn
 			})

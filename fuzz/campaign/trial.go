@@ -670,12 +670,20 @@ func (t *trial) overdueAnswer() {
 	if !t.passed() {
 		return
 	}
-	if t.process == nil && t.Role == hostile.Server && !t.Host.Bound(t.address) {
-		t.suspectRecent(Died, fmt.Sprintf("nobody listens on %v any more", t.address))
-		return
+	if !t.unbound() {
+		kind, why := t.judge.hung()
+		t.suspectRecent(kind, why)
 	}
-	kind, why := t.judge.hung()
-	t.suspectRecent(kind, why)
+}
+
+// unbound blames what was sent for the death of a server that ran already, whose end nothing
+// else tells.
+func (t *trial) unbound() bool {
+	if t.process != nil || t.Role != hostile.Server || t.Host.Bound(t.address) {
+		return false
+	}
+	t.suspectRecent(Died, fmt.Sprintf("nobody listens on %v any more", t.address))
+	return true
 }
 
 // stuck says that a target has for long not taken anything that waits for it. A slow one has.

@@ -125,6 +125,24 @@ func lockOut(s *wrongServer) {
 	}
 }
 
+// dieAfterDeafness has a server take nobody new in after a datagram of one byte, and die a
+// second later.
+func dieAfterDeafness(s *wrongServer) {
+	var deaf time.Time
+	s.before = func(b []byte, from netip.AddrPort) ([]byte, netip.AddrPort) {
+		switch {
+		case deaf.IsZero() && len(b) == 1:
+			deaf = time.Now()
+		case deaf.IsZero():
+		case time.Since(deaf) > time.Second:
+			panic(virtual.Exit("signal: aborted"))
+		case header(b, core.TypeBirth) && !slices.ContainsFunc(s.d.Members(), func(m core.Member) bool { return m.Addr == from }):
+			return nil, from
+		}
+		return b, from
+	}
+}
+
 // start is a virtual host's program: NAME of a wrong, of a server or a peer.
 func start(p *virtual.Program) string {
 	i := slices.IndexFunc(wrongs, func(w wrong) bool { return w.name == strings.Fields(p.Line)[0] })
@@ -141,6 +159,8 @@ func start(p *virtual.Program) string {
 			wrongs[i].server(s)
 		} else if p.Line == "lock-out" {
 			lockOut(s)
+		} else if p.Line == "die-after-deafness" {
+			dieAfterDeafness(s)
 		} else if p.Line == "twice-in-directory" {
 			s.on(func(b []byte) bool { return header(b, core.TypeBirth) && len(b) == 6 && b[3] != 0 }, func([]byte, netip.AddrPort) {
 				m := wire.EntryOf(s.d.Members()[0])
