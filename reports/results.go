@@ -119,8 +119,8 @@ func headline(r *result.Result) phrase {
 		}
 		n, _ := s.Total("unexplained")
 		unexplained += math.Abs(n)
-		if h := s.Of().Headline; h != nil {
-			if c := worded(h(s)); len(c) > 0 {
+		for _, c := range append([]phrase{lostMessages(s)}, reached(s)...) {
+			if len(c) > 0 {
 				clause(c[0].Bad, "%s", c[0].Text)
 				p = append(p, c[1:]...)
 			}
@@ -133,6 +133,48 @@ func headline(r *result.Result) phrase {
 		clause(true, "%s unexplained", plural(uint64(unexplained), "datagram"))
 	}
 	return p.add(".")
+}
+
+// reached says of the figures that stand for a scenario what they were, and as bad news
+// which of them were waited for in vain.
+func reached(f *scenario.Figures) (clauses []phrase) {
+	for _, said := range f.Of().Headline {
+		var p phrase
+		never, unit := f.Never(said.Metric)
+		v := f.Value(said.Metric)
+		if v != nil {
+			p = p.add(said.Format, measure(*v, unit))
+		}
+		switch {
+		case said.Never == "" || never == 0:
+		case v != nil:
+			p = p.add(" (").addIf(true, "%s in %d of %d runs", said.Never, never, len(f.All)).add(")")
+		default:
+			p = p.addIf(true, "%s", said.Never)
+		}
+		clauses = append(clauses, p)
+	}
+	return clauses
+}
+
+// lostMessages is what became of the messages of the window, and how late the slowest were.
+func lostMessages(f *scenario.Figures) (p phrase) {
+	sent, ok := f.Total("sent")
+	lost, _ := f.Total("lost")
+	switch {
+	case !ok:
+		return nil
+	case sent == 0:
+		return p.add("sent no message in the window")
+	case lost == 0:
+		p = p.add("lost none of %s messages", grouped(sent))
+	default:
+		p = p.addIf(!f.Of().Lossy, "lost %s of %s messages", grouped(lost), grouped(sent))
+	}
+	if v := f.Value("latency_due.p99"); v != nil {
+		p = p.add(" (p99 %v from due time)", measure(*v, "s"))
+	}
+	return p
 }
 
 // unmeasured says which scenarios could not be measured, and in how many runs.
@@ -171,7 +213,7 @@ func failed(all []result.Assertion) []string {
 func about(r *result.Result, s *scenario.Figures) string {
 	peers := plural(uint64(max(0, s.Peers)), "peer")
 	if what := s.Of().About; what != nil {
-		return peers + worded(scenario.Phrase{what(&r.Config.Options)})[0].Text
+		return peers + what(&r.Config.Options)
 	}
 	return peers
 }
@@ -252,12 +294,6 @@ func (d *Document) explain(metric string) {
 
 // label is a metric's name as people write it.
 func label(name string) string {
-	switch name {
-	case "latency_due":
-		return "latency, due"
-	case "detect_silence":
-		return "detect, silence"
-	}
 	return strings.NewReplacer("_", " ", ".", ", ").Replace(name)
 }
 
@@ -358,23 +394,20 @@ func facts(r *result.Result, s *scenario.Figures) []fact {
 			out = append(out, fact{label, p})
 		}
 	}
-	if of := s.Of(); of.Facts != nil {
-		for _, f := range of.Facts(s) {
-			say(f.Label, worded(f.Text))
-		}
-	}
+	say("figures", own(s))
 	if s.Has("sent") {
 		lossy := s.Of().Lossy
-		p := total(s, "sent", false)
-		p = append(p, total(s, "delivered", false)...)
-		if n, ok := s.Total("lost"); ok {
-			p = p.addIf(n != 0 && !lossy, "%s lost", grouped(n))
-			if sent, _ := s.Total("sent"); n != 0 && sent > 0 {
-				p[len(p)-1].Text += fmt.Sprintf(" (%v)", percent(n/sent))
+		var p phrase
+		for _, x := range []struct {
+			what string
+			bad  bool
+		}{{"sent", false}, {"delivered", false}, {"lost", !lossy}, {"duplicated", !lossy}, {"reordered", !lossy}, {"late", true}, {"missed", true}} {
+			if n, ok := s.Total(x.what); ok {
+				p = p.addIf(x.bad && n != 0, "%s %s", grouped(n), x.what)
 			}
 		}
-		for _, what := range []string{"duplicated", "reordered", "late", "missed"} {
-			p = append(p, total(s, what, !lossy || what == "late" || what == "missed")...)
+		if v := s.Value("loss"); v != nil && *v > 0 {
+			p = p.add("loss %v", percent(*v))
 		}
 		if v := s.Value("rate"); v != nil {
 			p = p.add("%v", measure(*v, "messages/s"))
@@ -384,14 +417,36 @@ func facts(r *result.Result, s *scenario.Figures) []fact {
 	say("datagrams", traffic(s))
 	say("accounted", accounts(s))
 	p := removals(s)
-	for _, x := range [][3]string{{"cpu", "cores", "CPU %v"}, {"memory", "bytes", "memory %v"}, {"memory_growth", "bytes", "grown by %v under the flood"},
-		{"server_cpu", "cores", "their server %v"}, {"server_memory", "bytes", "its memory %v"}} {
+	for _, x := range [][3]string{{"cpu", "cores", "CPU %v"}, {"memory", "bytes", "memory %v"}, {"server_cpu", "cores", "their server %v"}, {"server_memory", "bytes", "its memory %v"}} {
 		if v := s.Value(x[0]); v != nil {
 			p = p.add(x[2], measure(*v, x[1]))
 		}
 	}
 	say("mesh", p)
 	return out
+}
+
+// own are the scenario's own figures that are in no table.
+func own(f *scenario.Figures) (p phrase) {
+	for _, m := range f.Of().Metrics {
+		names := []string{m.Name}
+		switch {
+		case f.Repeated() && slices.Contains(f.Of().Summary, m.Name):
+			continue // the table has its median
+		case m.Dist && len(f.Charts.Trials) > 0: // which the table has
+			names = []string{m.Name + ".p50", m.Name + ".p99"}
+		case m.Dist:
+			continue
+		}
+		for _, name := range names {
+			if v := f.Value(name); v != nil {
+				p = p.add("%s %v", flatLabel(name), measure(*v, m.Unit))
+			} else if n, _ := f.Never(name); n > 0 && !m.Dist {
+				p = p.add("%s never", label(name))
+			}
+		}
+	}
+	return p
 }
 
 // removals are the false positives, beside how many are expected where that is known.

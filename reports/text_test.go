@@ -204,6 +204,22 @@ func TestHeadlineUnmeasured(t *testing.T) {
 	}
 }
 
+// Of several runs a median is of those that came to a value, and says how many did not.
+func TestNeverInSomeRuns(t *testing.T) {
+	var r result.Result
+	for _, m := range []result.Metric{one("s", 0.25), {Unit: "s"}, one("s", 0.25)} {
+		r.Runs = append(r.Runs, result.Run{Scenarios: []result.Scenario{{Name: "join", Metrics: map[string]result.Metric{"join.converge": m}}}})
+	}
+	r.Summary = scenario.Definitions.Summarize(r.Runs)
+	var got strings.Builder
+	for _, x := range reached(scenario.FiguresOf(&r)[0])[0] {
+		got.WriteString(x.Text)
+	}
+	if want := "converged in 250" + glue + "ms (did not converge within 10 s in 1 of 3 runs)"; got.String() != want {
+		t.Errorf("clause %q, want %q", got.String(), want)
+	}
+}
+
 // What a search does to the mesh beyond its load is not the mesh's fault.
 func TestHeadlineOfSearch(t *testing.T) {
 	r := sample(3, 20, 1, "saturate")

@@ -31,17 +31,10 @@ var churn = Scenario{
 	Cannot: needsTwo,
 	Expect: func(c *result.Config) time.Duration { return c.Options.Duration + c.Timing.Deadline },
 	Run:    churnScenario,
-	About: func(o *result.Options) Clause {
-		return say(", %g a second of them killed or joining again, for %v", o.Churn, o.Duration)
+	About: func(o *result.Options) string {
+		return fmt.Sprintf(", %g a second of them killed or joining again, for %s", o.Churn, span(o.Duration))
 	},
-	Headline: func(f *Figures) Phrase {
-		return f.reached("disagreement", "held views that differed from the truth for %v of the churn", "")
-	},
-	Facts: func(f *Figures) []Fact {
-		p := f.Counted(nil, "events", "kills and joins", false)
-		p = append(p, f.reached("disagreement", "views differed from the truth for %v of the time", "")...)
-		return []Fact{{"churn", p}, {"converge", f.when("converge", "after the last event every view was true")}}
-	},
+	Headline: []Said{{"disagreement", "held views that differed from the truth for %v of the churn", ""}},
 }
 
 func churnScenario(s *Run) error {

@@ -16,25 +16,12 @@ var crash = Scenario{
 		{"detect_silence", "s", true, -1, "the same from the killed peer's last sign of life; the protocol's ideal is 1.5 to 2.0 s"},
 		{"converge", "s", false, -1, "from the kill until the last survivor's view has dropped all killed peers"},
 	},
-	Summary: []string{"converge", "detect.p50", "detect.max", "detect_silence.max"},
-	Cannot:  needsTwo,
-	Expect:  crashTime,
-	Run:     crashScenario,
-	About:   func(o *result.Options) Clause { return say(", %d killed without notice", o.Kill) },
-	Headline: func(f *Figures) Phrase {
-		what := "a crash"
-		if f.Options.Kill > 1 {
-			what = fmt.Sprintf("%d crashes", f.Options.Kill)
-		}
-		return f.reached("converge", "all noticed "+what+" in %v", what+" went unnoticed")
-	},
-	Facts: func(f *Figures) []Fact {
-		p := f.when("converge", "after the kill no view held the killed any more")
-		if w := f.Charts.Ideal; w != nil && p != nil {
-			p = p.Add("ideal %.1f to %.1f\u00a0s after it", w[0], w[1])
-		}
-		return []Fact{{"converge", p}}
-	},
+	Summary:  []string{"converge", "detect.p50", "detect.max", "detect_silence.max"},
+	Cannot:   needsTwo,
+	Expect:   crashTime,
+	Run:      crashScenario,
+	About:    func(o *result.Options) string { return fmt.Sprintf(", %d killed without notice", o.Kill) },
+	Headline: []Said{{"converge", "all noticed a crash in %v", "a crash went unnoticed"}},
 }
 
 func crashScenario(s *Run) error {

@@ -3,6 +3,8 @@ package scenario
 import (
 	"cmp"
 	"slices"
+	"strings"
+	"time"
 
 	"p2plocal/bench/result"
 )
@@ -61,8 +63,8 @@ func (f *Figures) Has(name string) bool {
 	return slices.ContainsFunc(f.All, func(x result.Scenario) bool { _, ok := x.Metrics[f.Name+"."+name]; return ok })
 }
 
-// never is how many runs waited for a figure to their end, in vain, and its unit.
-func (f *Figures) never(name string) (runs int, unit string) {
+// Never is how many runs waited for a figure to their end, in vain, and its unit.
+func (f *Figures) Never(name string) (runs int, unit string) {
 	for _, x := range f.All {
 		v, ok := x.Flat()[f.Name+"."+name]
 		if unit = cmp.Or(unit, v.Unit); ok && v.Value == nil && x.Complete() {
@@ -82,92 +84,5 @@ func (f *Figures) Total(name string) (sum float64, ok bool) {
 	return sum, ok
 }
 
-// A Phrase is text in clauses, so that bad news can stand out. How its
-// quantities look is up to who prints it.
-type Phrase []Clause
-
-// Clause is a format and what goes into it: also Quantity, Count and
-// time.Duration.
-type Clause struct {
-	Bad    bool
-	Format string
-	Args   []any
-}
-
-// Quantity is a figure in one of the units of a metric.
-type Quantity struct {
-	Value float64
-	Unit  string
-}
-
-// Count is a number of something, in full.
-type Count float64
-
-// Fact is a labelled line.
-type Fact struct {
-	Label string
-	Text  Phrase
-}
-
-// Add adds a clause.
-func (p Phrase) Add(format string, args ...any) Phrase { return p.AddIf(false, format, args...) }
-
-// AddIf adds a clause that may be bad news.
-func (p Phrase) AddIf(bad bool, format string, args ...any) Phrase {
-	return append(p, Clause{bad, format, args})
-}
-
-// reached says in a format with one verb what a figure was, and never, as bad news,
-// where it was waited for in vain; "": that is none.
-func (f *Figures) reached(metric, format, never string) (p Phrase) {
-	runs, unit := f.never(metric)
-	v := f.Value(metric)
-	if v != nil {
-		p = p.Add(format, Quantity{*v, unit})
-	}
-	switch {
-	case never == "" || runs == 0:
-	case v != nil:
-		p = p.Add(" (").AddIf(true, "%s in %d of %d runs", never, runs, len(f.All)).Add(")")
-	default:
-		p = p.AddIf(true, "%s", never)
-	}
-	return p
-}
-
-// lostMessages is what became of the messages of the window, and how late the slowest
-// were; bad: a loss is bad news.
-func (f *Figures) lostMessages(bad bool) (p Phrase) {
-	sent, ok := f.Total("sent")
-	lost, _ := f.Total("lost")
-	switch {
-	case !ok:
-		return nil
-	case sent == 0:
-		return p.Add("sent no message in the window")
-	case lost == 0:
-		p = p.Add("lost none of %s messages", Count(sent))
-	default:
-		p = p.AddIf(bad, "lost %s of %s messages", Count(lost), Count(sent))
-	}
-	return append(p, f.reached("latency_due.p99", " (p99 %v from due time)", "")...)
-}
-
-// when is a time and what was so then; of several runs it stands in the table.
-func (f *Figures) when(metric, then string) Phrase {
-	if f.Repeated() && f.Value(metric) != nil {
-		return nil
-	}
-	return f.reached(metric, "%v "+then, "never")
-}
-
-// Counted adds a count over all runs to a phrase, if there is one.
-func (f *Figures) Counted(p Phrase, metric, text string, bad bool) Phrase {
-	if n, ok := f.Total(metric); ok {
-		return p.AddIf(bad && n != 0, "%v "+text, Count(n))
-	}
-	return p
-}
-
-// say is a clause by itself.
-func say(format string, args ...any) Clause { return Clause{Format: format, Args: args} }
+// span is a duration in a sentence, on one line with its unit.
+func span(d time.Duration) string { return strings.ReplaceAll(result.Span(d), " ", "\u00a0") }

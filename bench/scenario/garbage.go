@@ -71,27 +71,14 @@ var garbage = Scenario{
 	},
 	Expect: steadyTime,
 	Run:    garbageScenario,
-	About: func(o *result.Options) Clause {
-		rate := any("as fast as one core can")
+	About: func(o *result.Options) string {
+		rate := "as fast as one core can"
 		if o.Garbage.Rate > 0 {
-			rate = Quantity{o.Garbage.Rate, "messages/s"}
+			rate = result.FormatRate(o.Garbage.Rate) + " a second"
 		}
-		return say(" beside a flood of kind %s at the %s, %s, for %v", o.Garbage.Kind, o.Garbage.At, rate, o.Duration)
+		return fmt.Sprintf(" beside a flood of kind %s at the %s, %s, for %s", o.Garbage.Kind, o.Garbage.At, rate, span(o.Duration))
 	},
-	Headline: func(f *Figures) Phrase {
-		return append(f.lostMessages(true), f.reached("hostile_rate", " beside %v hostile datagrams", "")...)
-	},
-	Facts: func(f *Figures) []Fact {
-		p := f.Counted(nil, "hostile_sent", "sent", false)
-		p = f.Counted(p, "hostile_taken", "taken from the target's socket", false)
-		p = append(p, f.reached("hostile_rate", "%v", "")...)
-		p = append(p, f.reached("hostile_cpu", "sender %v", "")...)
-		out := []Fact{{"hostile", p}}
-		if v := f.Value("shut_out"); v != nil && *v > 0 {
-			out = append(out, Fact{"newcomers", Phrase{}.AddIf(true, "%s were not let in within 7 s", Count(*v))})
-		}
-		return out
-	},
+	Headline: []Said{{"hostile_rate", "beside %v hostile datagrams", ""}},
 	Overruns: true, Filtered: true,
 }
 
@@ -350,7 +337,9 @@ func (x *newcomers) report(s *Run) {
 	s.told = x.told
 	slices.Sort(x.took)
 	s.set("admit", result.Samples("s", x.took))
-	s.count("shut_out", uint64(x.shut))
+	if s.count("shut_out", uint64(x.shut)); x.shut > 0 {
+		s.warn("%s not let in within %v", result.Plural(uint64(x.shut), "newcomer"), newcomerLimit)
+	}
 	if x.failed != nil {
 		s.warn("a newcomer had no socket: %v", x.failed)
 	}

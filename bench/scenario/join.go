@@ -37,23 +37,13 @@ var join = Scenario{
 	},
 	Expect: joinTime,
 	Run:    joinScenario,
-	About: func(o *result.Options) Clause {
+	About: func(o *result.Options) string {
 		if o.Join == "spread" {
-			return say(", joining over %v", o.Spread)
+			return ", joining over " + span(o.Spread)
 		}
-		return say(", all joining at once")
+		return ", all joining at once"
 	},
-	Headline: func(f *Figures) Phrase {
-		return f.reached("converge", "converged in %v", "did not converge within 10 s")
-	},
-	Facts: func(f *Figures) []Fact {
-		p := f.when("converge", "after the first birth every view was complete")
-		if n, ok := f.Total("join_datagrams"); ok && f.Value("converge") != nil && !f.Repeated() {
-			b, _ := f.Total("join_bytes")
-			p = p.Add("%s datagrams (%v) until then", Count(n), Quantity{b, "bytes"})
-		}
-		return []Fact{{"converge", p}}
-	},
+	Headline: []Said{{"converge", "converged in %v", "did not converge within 10 s"}},
 }
 
 func joinScenario(s *Run) error {

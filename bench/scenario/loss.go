@@ -39,19 +39,12 @@ var loss = Scenario{
 	Flags: func(fs *flag.FlagSet, o *result.Options) {
 		fs.Var(&o.Impair, "impair", "what every link does, a `list`: the part of datagrams lost and doubled (dup), how long all are held, and the part held back for another delay+jitter (reorder), which is overtaken by what is sent meanwhile")
 	},
-	Check:  func(o *result.Options) error { return o.Impair.Validate() },
-	Expect: func(c *result.Config) time.Duration { return steadyTime(c) + crashTime(c) },
-	Run:    lossScenario,
-	About:  func(o *result.Options) Clause { return say(" under %v", o.Impair) },
-	Headline: func(f *Figures) Phrase {
-		return append(f.lostMessages(false), f.reached("loss_injected", " over links that lost %v", "")...)
-	},
-	Facts: func(f *Figures) []Fact {
-		p := f.Counted(nil, "injected", "datagrams lost on purpose", false)
-		p = append(p, f.reached("loss_injected", "%v of the messages", "")...)
-		return []Fact{{"converge", f.when("converge", "after the kill no view held the killed any more")}, {"injected", p}}
-	},
-	Lossy: true,
+	Check:    func(o *result.Options) error { return o.Impair.Validate() },
+	Expect:   func(c *result.Config) time.Duration { return steadyTime(c) + crashTime(c) },
+	Run:      lossScenario,
+	About:    func(o *result.Options) string { return " under " + o.Impair.String() },
+	Headline: []Said{{"loss_injected", "over links that lost %v", ""}},
+	Lossy:    true,
 }
 
 func lossScenario(s *Run) error {

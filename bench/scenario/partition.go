@@ -30,21 +30,11 @@ var partition = Scenario{
 	Run: func(s *Run) error {
 		return s.twice(mesh.Setup{Interval: s.cfg.Timing.Heartbeat, Divide: true}, s.partition)
 	},
-	About: func(*result.Options) Clause {
-		return say(", half of them cut off from the server and the others, each broadcasting with its keep-alives")
+	About: func(*result.Options) string {
+		return ", half of them cut off from the server and the others, each broadcasting with its keep-alives"
 	},
-	Headline: func(f *Figures) Phrase {
-		return f.reached("refresh.back", "had complete views again %v after a partition, with refresh", "never had complete views again after a partition")
-	},
-	Facts: func(f *Figures) []Fact {
-		return []Fact{
-			{"removal", f.when("drop", "after the cut no view in the server's half held the other half")},
-			{"cut", f.Counted(f.Counted(nil, "cut", "datagrams lost at the cut", false), "cut_messages", "of them messages", false)},
-			{"no refresh", f.when("back", "after the links healed every view was complete")},
-			{"refresh", f.when("refresh.back", "after the links healed every view was complete")},
-		}
-	},
-	Lossy: true,
+	Headline: []Said{{"refresh.back", "had complete views again %v after a partition, with refresh", "never had complete views again after a partition"}},
+	Lossy:    true,
 }
 
 // partition divides the mesh once and heals it.

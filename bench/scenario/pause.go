@@ -17,22 +17,12 @@ var pause = Scenario{
 		{"refresh.back", "s", false, -1, "the same with refresh"},
 		{"rebirth.back", "s", false, -1, "from a new birth until it is in every view again"},
 	},
-	Summary: []string{"removal", "back", "refresh.back", "rebirth.back"},
-	Cannot:  needsTwo,
-	Expect:  func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
-	Run:     func(s *Run) error { return s.twice(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, s.pause) },
-	About:   func(*result.Options) Clause { return say(", one is stopped past the deadline and goes on") },
-	Headline: func(f *Figures) Phrase {
-		return f.reached("refresh.back", "had a paused peer back in %v, with refresh", "never had a paused peer back")
-	},
-	Facts: func(f *Figures) []Fact {
-		return []Fact{
-			{"removal", f.when("removal", "after the stop no other view held it")},
-			{"no refresh", f.when("back", "after going on it was in every view again")},
-			{"refresh", f.when("refresh.back", "after going on it was in every view again")},
-			{"new birth", f.when("rebirth.back", "after a new birth it was in every view again")},
-		}
-	},
+	Summary:  []string{"removal", "back", "refresh.back", "rebirth.back"},
+	Cannot:   needsTwo,
+	Expect:   func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
+	Run:      func(s *Run) error { return s.twice(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, s.pause) },
+	About:    func(*result.Options) string { return ", one is stopped past the deadline and goes on" },
+	Headline: []Said{{"refresh.back", "had a paused peer back in %v, with refresh", "never had a paused peer back"}},
 }
 
 // pause stops a peer, and lets it go on once the others have dropped it.

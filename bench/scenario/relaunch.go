@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"fmt"
 	"time"
 
 	"p2plocal/bench/mesh"
@@ -21,12 +22,10 @@ var relaunch = Scenario{
 	Cannot:  needsTwo,
 	Expect:  func(c *result.Config) time.Duration { return crashTime(c) + 2*time.Second },
 	Run:     relaunchScenario,
-	About: func(o *result.Options) Clause {
-		return say(", %d killed and back under the same name and port", o.Kill)
+	About: func(o *result.Options) string {
+		return fmt.Sprintf(", %d killed and back under the same name and port", o.Kill)
 	},
-	Headline: func(f *Figures) Phrase {
-		return f.reached("late.back.max", "had the relaunched back in %v", "never had the relaunched back")
-	},
+	Headline: []Said{{"late.back.max", "had the relaunched back in %v", "never had the relaunched back"}},
 }
 
 func relaunchScenario(s *Run) error {

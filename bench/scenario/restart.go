@@ -27,18 +27,9 @@ var restart = Scenario{
 	Expect: func(c *result.Config) time.Duration {
 		return 2*time.Second + 4*c.Options.Refresh + c.Timing.Deadline + c.Timing.Reap
 	},
-	Run:   func(s *Run) error { return s.twice(mesh.Setup{}, s.restart) },
-	About: func(*result.Options) Clause { return say(", the server is killed and started again") },
-	Headline: func(f *Figures) Phrase {
-		return f.reached("refresh.whole", "knew each other again %v after the server's restart, with refresh", "never knew each other again after the server's restart")
-	},
-	Facts: func(f *Figures) []Fact {
-		return []Fact{
-			{"no refresh", f.when("whole", "after the server's return every directory view was complete")},
-			{"refresh", f.when("refresh.whole", "after the server's return every directory view was complete")},
-			{"stranded", f.Counted(nil, "stranded", "peers that the new server does not know, without refresh", true)},
-		}
-	},
+	Run:      func(s *Run) error { return s.twice(mesh.Setup{}, s.restart) },
+	About:    func(*result.Options) string { return ", the server is killed and started again" },
+	Headline: []Said{{"refresh.whole", "knew each other again %v after the server's restart, with refresh", "never knew each other again after the server's restart"}},
 }
 
 // restart has all but one join, lets the server die for a second and, when it

@@ -43,30 +43,10 @@ var saturate = Scenario{
 		}
 		return ""
 	},
-	Expect: func(c *result.Config) time.Duration { return 45 * c.Options.Search.Trial },
-	Run:    saturateScenario,
-	About:  func(*result.Options) Clause { return say(", the highest load without loss") },
-	Headline: func(f *Figures) Phrase {
-		return f.reached("rate_lossless", "carried up to %v without loss", "")
-	},
-	Facts: func(f *Figures) (out []Fact) {
-		for _, goal := range []struct {
-			label, rate, latency, text string
-			args                       []any
-		}{
-			{"lossless", "rate_lossless", "latency_due", "%v without loss", nil},
-			{"goal", "rate_goal", "latency_due_goal", "%v at a loss of %v", []any{Quantity{f.Options.Search.LossRatio, "ratio"}}},
-		} {
-			var p Phrase
-			if v := f.Value(goal.rate); v == nil {
-				p = p.AddIf(true, "no rate found")
-			} else if p = p.Add(goal.text, append([]any{Quantity{*v, "messages/s"}}, goal.args...)...); f.Value(goal.latency+".p50") != nil && f.Value(goal.latency+".p99") != nil {
-				p = p.Add("latency there, due: p50 %v", Quantity{*f.Value(goal.latency + ".p50"), "s"}).Add("p99 %v", Quantity{*f.Value(goal.latency + ".p99"), "s"})
-			}
-			out = append(out, Fact{goal.label, p})
-		}
-		return out
-	},
+	Expect:   func(c *result.Config) time.Duration { return 45 * c.Options.Search.Trial },
+	Run:      saturateScenario,
+	About:    func(*result.Options) string { return ", the highest load without loss" },
+	Headline: []Said{{"rate_lossless", "carried up to %v without loss", ""}},
 	Overruns: true,
 }
 

@@ -22,14 +22,17 @@ type Scenario struct {
 	Expect     func(c *result.Config) time.Duration // that it takes, about
 	Run        func(*Run) error
 
-	About    func(o *result.Options) Clause // behind "20 peers", what is done to them
-	Headline func(f *Figures) Phrase        // its clause of the headline; empty: none
-	Facts    func(f *Figures) []Fact        // its own lines below its table of figures
+	About    func(o *result.Options) string // behind "20 peers", what is done to them
+	Headline []Said                         // its clauses of the headline, behind what became of its broadcasts
 
 	Lossy    bool // messages are lost, duplicated and reordered on purpose
 	Overruns bool // the kernel's buffers are filled on purpose
 	Filtered bool // the server's filter may keep datagrams out
 }
+
+// Said is how the headline says what a figure is, in a format with one verb, and that it
+// was waited for in vain; "": that is not said.
+type Said struct{ Metric, Format, Never string }
 
 // Metric is a definition, by its name within a scenario.
 type Metric result.Definition

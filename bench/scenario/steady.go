@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"fmt"
+
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 )
@@ -12,14 +14,13 @@ var steady = Scenario{
 	Summary:    broadcastSummary,
 	Expect:     steadyTime,
 	Run:        steadyScenario,
-	About: func(o *result.Options) Clause {
+	About: func(o *result.Options) string {
 		phases := ""
 		if o.InStep {
 			phases = ", all in step"
 		}
-		return say(", each broadcasts every %v for %v%s", o.Interval, o.Duration, phases)
+		return fmt.Sprintf(", each broadcasts every %s for %s%s", span(o.Interval), span(o.Duration), phases)
 	},
-	Headline: func(f *Figures) Phrase { return f.lostMessages(true) },
 }
 
 func steadyScenario(s *Run) error {
