@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,6 +32,8 @@ type Command struct {
 	Fill   []string       // other placeholders and what they stand for, by turns
 	Input  bool           // standard input stays open until CloseInput; otherwise it is empty
 	Output io.Writer      // gets standard output and error, too, if it is not nil
+	Stdin  *os.File       // instead of what Input says
+	Stdout *os.File       // gets standard output, and Output gets standard error alone
 }
 
 // Quoting is the rule of Command in lines of 80 characters, for -h.

@@ -48,6 +48,12 @@ func Start(c Command) (*Process, error) {
 		p.cmd.Stdin, p.input = stdin, input
 	}
 	p.cmd.Stdout, p.cmd.Stderr = outputOf{p}, outputOf{p}
+	if c.Stdin != nil {
+		p.cmd.Stdin = c.Stdin
+	}
+	if c.Stdout != nil {
+		p.cmd.Stdout = c.Stdout
+	}
 	p.cmd.WaitDelay = time.Second // a child that it has left behind may hold its output
 	ownGroup(p.cmd)
 	if err := StartTied(p.cmd); err != nil {

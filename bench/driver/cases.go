@@ -1,0 +1,462 @@
+package driver
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"p2plocal/fuzz/conform"
+)
+
+// checkCase is a case of Check.
+type checkCase struct {
+	id, title, section string
+	level              conform.Level
+	members            int // who could live; 0: the case starts its driver itself
+	renamed            func([]Member)
+	do                 func(*trial) (seen string, err error)
+}
+
+// Cases are all of Check's.
+func Cases() (all []conform.Case) {
+	for _, c := range checks {
+		all = append(all, conform.Case{ID: "driver/" + c.id, Title: c.title, Section: c.section, Level: c.level})
+	}
+	return all
+}
+
+func check(id string) checkCase {
+	return checks[slices.IndexFunc(checks, func(c checkCase) bool { return "driver/"+c.id == id })]
+}
+
+func monotonic() int64 {
+	var t unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
+	return t.Nano()
+}
+
+func mustLine(r Report) []byte {
+	line, _ := json.Marshal(r)
+	return line
+}
+
+const (
+	must   = conform.Must
+	should = conform.Should
+	info   = conform.Info
+)
+
+var checks = []checkCase{
+	{"init/ready", "init is answered by ready, with a name and a version", "Commands", must, 2, nil, func(t *trial) (string, error) {
+		return t.Ready.Name + " " + t.Ready.Version, nil // without them, Start has failed
+	}},
+	{"init/unsupported", "what is unsupported is named by types of commands", "Reports", must, 1, nil, func(t *trial) (string, error) {
+		for _, what := range t.Ready.Unsupported {
+			if _, known := answers[what]; !known && what != "broadcast" || what == "init" || what == "join" || what == "echo" {
+				return "", fail("unsupported lists commands other than init, join and echo", "%q", what)
+			}
+		}
+		return "", nil
+	}},
+	{"init/one-member", "a mesh of one is a mesh", "Commands", must, 1, nil, func(t *trial) (string, error) { return "", t.whole() }},
+	{"init/eighty-members", "of eighty members everybody comes to see everybody", "Commands", should, 80, nil, func(t *trial) (string, error) {
+		for _, m := range t.members {
+			if err := t.Tell(Command{Type: "join", Member: m.Name}); err != nil {
+				return "", err
+			}
+		}
+		// Not all at the same time: a mesh may take a late machine for the death of some.
+		var seen map[[2]string]bool
+		all := len(t.members) * (len(t.members) - 1)
+		ok, err := t.until(viewTimeout, func(reports []Report) bool {
+			seen = map[[2]string]bool{}
+			for _, r := range reports {
+				for _, name := range slices.Concat(r.Up, r.Members) {
+					if name != r.Member {
+						seen[[2]string{r.Member, name}] = true
+					}
+				}
+			}
+			return len(seen) == all
+		})
+		if err == nil && !ok {
+			err = fail(fmt.Sprintf("%d of %d sightings within %v", all, all, viewTimeout), "%d", len(seen))
+		}
+		return "", err
+	}},
+	{"init/names", "names may be any text", "Commands", should, 3, func(m []Member) {
+		m[0].Name, m[1].Name, m[2].Name = `a "quoted\ name`, "ünï ☃", "peer-0001"
+	}, func(t *trial) (string, error) { return "", t.whole() }},
+	{"init/unknown-option", "an option that it does not know is failed", "Commands", should, 0, nil, func(t *trial) (string, error) {
+		d, err := Start(t.ctx, Config{Exec: t.cfg.Exec, Members: nameMembers(1), Options: map[string]string{"no-such-option": "1"}})
+		if err == nil {
+			d.Kill()
+			return "", fail(`init with the option "no-such-option" is failed`, "it was ready")
+		}
+		if !strings.Contains(err.Error(), "failed to init") {
+			return "", fail(`init with the option "no-such-option" is failed`, "%v", err)
+		}
+		return "", nil
+	}},
+	{"line/unknown-field", "fields that it does not know are ignored", "The driver protocol", must, 1, nil, func(t *trial) (string, error) {
+		if err := t.TellLine([]byte(`{"type":"join","member":"m1","colour":{"r":[1,2,{"x":null}]}}` + "\n")); err != nil {
+			return "", err
+		}
+		return "", t.answered("joined", "m1")
+	}},
+	{"line/order-of-fields", "fields may come in any order, with blanks", "The driver protocol", must, 1, nil, func(t *trial) (string, error) {
+		if err := t.TellLine([]byte(` { "member" : "m1" , "type" : "join" } ` + "\r\n")); err != nil {
+			return "", err
+		}
+		return "", t.answered("joined", "m1")
+	}},
+	{"line/unknown-command", "a command that it does not know is unsupported or failed", "Reports", should, 1, nil, func(t *trial) (string, error) {
+		return "", t.refused(Command{Type: "dance", Member: "m1"})
+	}},
+	{"line/no-json", "a line that is no JSON does not end it", "The driver protocol", should, 1, nil, func(t *trial) (string, error) {
+		if err := t.TellLine([]byte("{\"type\":\n")); err != nil {
+			return "", err
+		}
+		_, err := t.Echo(t.ctx, answerTimeout)
+		return "", err
+	}},
+	{"line/who", "a member that is none is failed", "Reports", should, 1, nil, func(t *trial) (string, error) {
+		return "", t.refused(Command{Type: "join", Member: "nobody"})
+	}},
+	{"echo/answered", "echo is answered with its id", "Commands", must, 1, nil, func(t *trial) (string, error) {
+		var longest time.Duration
+		for range 100 {
+			took, err := t.Echo(t.ctx, answerTimeout)
+			if err != nil {
+				return "", err
+			}
+			longest = max(longest, took)
+		}
+		return fmt.Sprintf("100 echoes, %v at most", longest.Round(time.Microsecond)), nil
+	}},
+	{"echo/while-joining", "echo is answered while a member joins", "Commands", should, 2, nil, func(t *trial) (string, error) {
+		for _, m := range t.members {
+			if err := t.Tell(Command{Type: "join", Member: m.Name}); err != nil {
+				return "", err
+			}
+		}
+		took, err := t.Echo(t.ctx, time.Second)
+		if err != nil && t.Err() == nil {
+			return "", fail("echo is answered within 1 s", "%v", err)
+		}
+		return fmt.Sprint(took.Round(time.Microsecond)), err
+	}},
+	{"join/joined", "join is answered by joined", "Commands", must, 2, nil, func(t *trial) (string, error) { return "", t.join(t.members...) }},
+	{"join/views", "who has joined is seen by all", "Reports", must, 5, nil, func(t *trial) (string, error) { return "", t.whole() }},
+	{"join/later", "who joins a mesh that stands is seen, and sees it", "Reports", must, 4, nil, func(t *trial) (string, error) {
+		if err := t.join(t.members[:3]...); err != nil {
+			return "", err
+		}
+		if err := t.see(t.members[:3], t.members[:3]); err != nil {
+			return "", err
+		}
+		if err := t.join(t.members[3]); err != nil {
+			return "", err
+		}
+		return "", t.see(t.members, t.members)
+	}},
+	{"join/only-the-joined", "who has not joined is in no view", "Reports", must, 4, nil, func(t *trial) (string, error) {
+		if err := t.join(t.members[:2]...); err != nil {
+			return "", err
+		}
+		return "", t.see(t.members[:2], t.members[:2])
+	}},
+	{"join/again", "who was killed may join again, and is seen again", "Commands", must, 3, nil, func(t *trial) (string, error) {
+		if err := t.whole(); err != nil {
+			return "", err
+		}
+		if _, err := t.ask("kill", "m3"); err != nil {
+			return "", err
+		}
+		if err := t.see(t.members[:2], t.members[:2]); err != nil {
+			return "", err
+		}
+		if err := t.join(t.members[2]); err != nil {
+			return "", err
+		}
+		return "", t.see(t.members, t.members)
+	}},
+	{"time/monotonic", "a time is CLOCK_MONOTONIC's, of the event", "Time", must, 3, nil, func(t *trial) (string, error) {
+		before := monotonic()
+		if err := t.whole(); err != nil {
+			return "", err
+		}
+		after, stamped := monotonic(), 0
+		for _, r := range t.all() {
+			if r.At == 0 {
+				continue
+			}
+			if stamped++; r.At < before || r.At > after {
+				return "", fail(fmt.Sprintf("times from %d to %d, between which it happened", before, after), "%s", mustLine(r))
+			}
+		}
+		return fmt.Sprintf("%d of %d reports have a time of their own", stamped, len(t.all())), nil
+	}},
+	{"time/in-order", "a member's times do not go back", "Time", should, 5, nil, func(t *trial) (string, error) {
+		if err := t.whole(); err != nil {
+			return "", err
+		}
+		last := map[string]Report{}
+		for _, r := range t.all() {
+			if r.Type != "view" || r.At == 0 {
+				continue
+			}
+			if before := last[r.Member]; before.At > r.At {
+				return "", fail("views of "+r.Member+" in the order of their times", "%s after %s", mustLine(r), mustLine(before))
+			}
+			last[r.Member] = r
+		}
+		return "", nil
+	}},
+	{"broadcast/to-all", "a message comes to all others, once, under its id and its sender's name", "Commands", must, 4, nil, func(t *trial) (string, error) {
+		return "", t.broadcasts(1, 64)
+	}},
+	{"broadcast/sizes", "messages of 1, 100 and 1,000 bytes come", "Commands", must, 3, nil, func(t *trial) (string, error) {
+		return "", t.broadcasts(1, 1, 100, 1000)
+	}},
+	{"broadcast/large-id", "an id may be any number up to 2^63", "Commands", must, 2, nil, func(t *trial) (string, error) {
+		return "", t.broadcasts(1<<62+12345, 64)
+	}},
+	{"broadcast/burst", "of 500 messages at once all come, and none twice", "Reports", info, 3, nil, func(t *trial) (string, error) {
+		const n = 500
+		if err := t.whole(); err != nil {
+			return "", err
+		}
+		for id := range uint64(n) {
+			if err := t.Tell(Command{Type: "broadcast", Member: "m1", ID: id + 1, Size: 64}); err != nil {
+				return "", err
+			}
+		}
+		count := func(all []Report) (c int) {
+			for _, r := range all {
+				if r.Type == "message" {
+					c++
+				}
+			}
+			return c
+		}
+		_, err := t.until(3*time.Second, func(all []Report) bool { return count(all) >= 2*n })
+		return fmt.Sprintf("%d of %d came", count(t.all()), 2*n), err
+	}},
+	{"kill/done", "kill is answered by done", "Commands", must, 2, nil, func(t *trial) (string, error) {
+		if err := t.whole(); err != nil {
+			return "", err
+		}
+		_, err := t.ask("kill", "m2")
+		return "", err
+	}},
+	{"kill/noticed", "the others drop who was killed", "Reports", must, 4, nil, func(t *trial) (string, error) { return t.ends("kill") }},
+	{"kill/silent", "nothing is reported of the dead", "Reports", must, 3, nil, func(t *trial) (string, error) {
+		if err := t.whole(); err != nil {
+			return "", err
+		}
+		if _, err := t.ask("kill", "m2"); err != nil {
+			return "", err
+		}
+		if err := t.Tell(Command{Type: "broadcast", Member: "m1", ID: 7, Size: 64}); err != nil {
+			return "", err
+		}
+		if err := t.see([]Member{t.members[0], t.members[2]}, []Member{t.members[0], t.members[2]}); err != nil {
+			return "", err
+		}
+		return "", t.silent("m2", "kill")
+	}},
+	{"leave/noticed", "the others drop who has left", "Commands", must, 4, nil, func(t *trial) (string, error) { return t.ends("leave") }},
+	{"pause/silent", "a paused member takes nothing until it is resumed, and then goes on", "Commands", must, 3, nil, func(t *trial) (string, error) {
+		if err := t.whole(); err != nil {
+			return "", err
+		}
+		if _, err := t.ask("pause", "m2"); err != nil {
+			return "", err
+		}
+		if err := t.Tell(Command{Type: "broadcast", Member: "m1", ID: 7, Size: 64}); err != nil {
+			return "", err
+		}
+		if ok, err := t.until(answerTimeout, func(all []Report) bool { return received(all, 7)["m3"] > 0 }); err != nil || !ok {
+			return "", errors.Join(err, fail("m3 gets what m1 says", "nothing came"))
+		}
+		if err := t.silent("m2", "pause"); err != nil {
+			return "", err
+		}
+		if _, err := t.ask("resume", "m2"); err != nil {
+			return "", err
+		}
+		return "", t.see(t.members, t.members)
+	}},
+	{"stats/answered", "stats are answered, and do not shrink", "Reports", must, 2, nil, func(t *trial) (string, error) {
+		if err := t.whole(); err != nil {
+			return "", err
+		}
+		first, err := t.ask("stats", "")
+		if err != nil {
+			return "", err
+		}
+		second, err := t.ask("stats", "")
+		if err != nil {
+			return "", err
+		}
+		for _, x := range []struct {
+			what          string
+			before, after *int64
+		}{{"cpu", first.CPU, second.CPU}, {"datagrams", first.Datagrams, second.Datagrams}, {"bytes", first.Bytes, second.Bytes}} {
+			if x.before != nil && (x.after == nil || *x.after < *x.before) {
+				return "", fail(x.what+" do not shrink", "%s, then %s", mustLine(first), mustLine(second))
+			}
+		}
+		return "", nil
+	}},
+	{"stop/exits", "stop ends it with 0", "Commands", must, 3, nil, func(t *trial) (string, error) {
+		if err := t.whole(); err != nil {
+			return "", err
+		}
+		return t.stops(Command{Type: "stop"})
+	}},
+	{"stop/end-of-input", "the end of input ends it", "Commands", must, 1, nil, func(t *trial) (string, error) {
+		t.in.Close()
+		return t.stops(Command{})
+	}},
+	{"stop/at-once", "stop ends it while members join", "Commands", should, 3, nil, func(t *trial) (string, error) {
+		for _, m := range t.members {
+			if err := t.Tell(Command{Type: "join", Member: m.Name}); err != nil {
+				return "", err
+			}
+		}
+		return t.stops(Command{Type: "stop"})
+	}},
+}
+
+// answered waits for a report of a type about a member.
+func (t *trial) answered(kind, member string) error {
+	ok, err := t.until(answerTimeout, func(all []Report) bool {
+		return slices.ContainsFunc(all, func(r Report) bool { return r.Type == kind && r.Member == member })
+	})
+	if err == nil && !ok {
+		err = fail(fmt.Sprintf("%q of %s within %v", kind, member, answerTimeout), "%s", t.last())
+	}
+	return err
+}
+
+// refused gives a command that cannot be obeyed.
+func (t *trial) refused(c Command) error {
+	if err := t.Tell(c); err != nil {
+		return err
+	}
+	ok, err := t.until(answerTimeout, func(all []Report) bool {
+		return slices.ContainsFunc(all, func(r Report) bool { return r.Type == "unsupported" || r.Type == "failed" })
+	})
+	if err == nil && !ok {
+		err = fail(`"unsupported" or "failed"`, "%s", t.last())
+	}
+	return err
+}
+
+func (t *trial) last() string {
+	all := t.all()
+	if len(all) == 0 {
+		return "nothing"
+	}
+	return string(mustLine(all[len(all)-1]))
+}
+
+// broadcasts has the first say something of each size, from an id on.
+func (t *trial) broadcasts(id uint64, sizes ...int) error {
+	if err := t.whole(); err != nil {
+		return err
+	}
+	others := t.members[1:]
+	for _, size := range sizes {
+		if err := t.Tell(Command{Type: "broadcast", Member: "m1", ID: id, Size: size}); err != nil {
+			return err
+		}
+		all := fmt.Sprintf("a message of %d bytes comes to %s", size, namesOf(others))
+		ok, err := t.until(answerTimeout, func(all []Report) bool { return len(received(all, id)) >= len(others) })
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fail(all, "after %v, %d of %d have it", answerTimeout, len(received(t.all(), id)), len(others))
+		}
+		time.Sleep(quiet) // for what comes once more
+		for _, r := range t.all() {
+			if r.Type == "message" && (r.ID != id && r.ID >= id || r.From != "m1" || r.Member == "m1") {
+				return fail(all, "%s", mustLine(r))
+			}
+		}
+		for name, n := range received(t.all(), id) {
+			if n != 1 {
+				return fail(all+" once", "%s has it %d times", name, n)
+			}
+		}
+		id++
+	}
+	return nil
+}
+
+// ends has the last member end in a way, which the others must notice.
+func (t *trial) ends(how string) (string, error) {
+	if err := t.whole(); err != nil {
+		return "", err
+	}
+	r, err := t.ask(how, t.members[len(t.members)-1].Name)
+	if err != nil {
+		return "", err
+	}
+	start := time.Now()
+	left := t.members[:len(t.members)-1]
+	if err := t.see(left, left); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("noticed by all after %v", time.Since(start).Round(time.Millisecond)), fails(r.Do != how, how)
+}
+
+func fails(is bool, how string) error {
+	if is {
+		return fail("done says "+how, "it does not")
+	}
+	return nil
+}
+
+// silent says that nothing was reported of a member after a command was done.
+func (t *trial) silent(member, do string) error {
+	time.Sleep(quiet)
+	done := false
+	for _, r := range t.all() {
+		if r.Member != member {
+			continue
+		}
+		if done && r.Type != "log" {
+			return fail(fmt.Sprintf("nothing of %s after its %s", member, do), "%s", mustLine(r))
+		}
+		done = done || r.Type == "done" && r.Do == do
+	}
+	return nil
+}
+
+// stops says that the driver ends.
+func (t *trial) stops(c Command) (string, error) {
+	if c.Type != "" {
+		if err := t.Tell(c); err != nil {
+			return "", err
+		}
+	}
+	start := time.Now()
+	select {
+	case <-t.proc.Done():
+	case <-time.After(stopTimeout):
+		return "", fail(fmt.Sprintf("it ends within %v", stopTimeout), "it goes on")
+	}
+	if state, _ := t.proc.State(); !state.Success() {
+		return "", fail("it exits with 0", "%s", t.proc.Ended())
+	}
+	return fmt.Sprintf("after %v", time.Since(start).Round(time.Millisecond)), nil
+}

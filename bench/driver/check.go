@@ -1,0 +1,347 @@
+package driver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"p2plocal/fuzz/conform"
+	"p2plocal/fuzz/target"
+)
+
+// CheckConfig says which driver is checked, and how.
+type CheckConfig struct {
+	Exec     string
+	Options  map[string]string
+	Cases    []conform.Case             // of Cases
+	Parallel int                        // cases at a time; 0: 4
+	Progress func(done, all, wrong int) // nil: nobody wants to know
+}
+
+const (
+	answerTimeout = 15 * time.Second // joining a mesh may take several of its intervals
+	viewTimeout   = 60 * time.Second // noticing a death may take more of them
+	quiet         = 300 * time.Millisecond
+)
+
+// Check tries the cases, each at a driver of its own. The error is one of this
+// machine's, not of the driver's.
+func Check(ctx context.Context, c CheckConfig) (conform.Report, error) {
+	r := conform.Report{Name: "driver", Target: c.Exec, Role: "driver", Mode: "a driver for each case", Started: time.Now(),
+		Results: make([]conform.Result, len(c.Cases))}
+	for i, x := range c.Cases {
+		r.Results[i] = conform.Result{ID: x.ID, Title: x.Title, Section: x.Section, Level: x.Level, Outcome: conform.NotRun}
+	}
+	if c.Progress == nil {
+		c.Progress = func(int, int, int) {}
+	}
+	if c.Parallel == 0 {
+		c.Parallel = 4
+	}
+	var mu sync.Mutex
+	done, wrong := 0, 0
+	var g errgroup.Group
+	g.SetLimit(c.Parallel)
+	c.Progress(0, len(c.Cases), 0)
+	for i := range c.Cases {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			x := &r.Results[i]
+			start := time.Now()
+			t := &trial{ctx: ctx, cfg: c, changed: make(chan struct{}, 1)}
+			seen, err := t.run(check(x.ID))
+			if ctx.Err() != nil {
+				return nil
+			}
+			x.Took, x.Detail, x.Outcome = time.Since(start), seen, conform.Pass
+			var f *failure
+			switch {
+			case err == nil && x.Level == conform.Info:
+				x.Outcome = conform.Seen
+			case err == nil:
+			case errors.Is(err, ErrUnsupported):
+				x.Outcome, x.Detail = conform.Seen, err.Error()
+			case errors.As(err, &f):
+				x.Outcome = conform.Fail
+				x.Failure = &conform.Failure{Expected: f.expected, Got: f.got, Output: t.lines()}
+			default:
+				x.Outcome, x.Detail = conform.Broken, err.Error()
+				x.Failure = &conform.Failure{Expected: "the driver goes on and answers", Got: err.Error(), Output: t.lines()}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if done++; x.Outcome == conform.Fail || x.Outcome == conform.Broken {
+				wrong++
+			}
+			c.Progress(done, len(c.Cases), wrong)
+			return nil
+		})
+	}
+	g.Wait()
+	r.Took, r.Interrupted = time.Since(r.Started), ctx.Err() != nil
+	return r, nil
+}
+
+// failure is what a driver does against the protocol.
+type failure struct{ expected, got string }
+
+func (f *failure) Error() string { return f.expected + ": " + f.got }
+
+func fail(expected, format string, got ...any) error {
+	return &failure{expected, fmt.Sprintf(format, got...)}
+}
+
+// trial is a case that runs.
+type trial struct {
+	*Driver
+	ctx     context.Context
+	cfg     CheckConfig
+	members []Member
+	changed chan struct{} // something has been reported
+
+	mu      sync.Mutex
+	reports []Report
+	stderr  bytes.Buffer
+}
+
+// run starts a driver for a case, if it wants one, and ends it.
+func (t *trial) run(c checkCase) (seen string, err error) {
+	if c.members == 0 {
+		return c.do(t)
+	}
+	t.members = nameMembers(c.members)
+	var release func()
+	if release, err = addresses(t.members); err != nil {
+		return "", err
+	}
+	defer release()
+	if c.renamed != nil {
+		c.renamed(t.members)
+	}
+	if t.Driver, err = Start(t.ctx, Config{Exec: t.cfg.Exec, Members: t.members, Options: t.cfg.Options, Report: t.take, Stderr: &t.stderr}); err != nil {
+		return "", err
+	}
+	defer t.Kill()
+	return c.do(t)
+}
+
+// nameMembers are n members m1, m2, …
+func nameMembers(n int) []Member {
+	members := make([]Member, n)
+	for i := range members {
+		members[i].Name = fmt.Sprintf("m%d", i+1)
+	}
+	return members
+}
+
+// addresses gives each member one of its own on this host.
+func addresses(members []Member) (release func(), err error) {
+	var all []func()
+	release = func() {
+		for _, f := range all {
+			f()
+		}
+	}
+	host := target.OwnHost()
+	for i := range members {
+		port, f, err := target.FreePort(host)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		all = append(all, f)
+		members[i].Addr = netip.AddrPortFrom(host, port)
+	}
+	return release, nil
+}
+
+func (t *trial) take(r *Report, _ time.Time) {
+	const most = 100_000
+	t.mu.Lock()
+	if len(t.reports) < most {
+		x := *r
+		x.Up, x.Down, x.Members = slices.Clone(r.Up), slices.Clone(r.Down), slices.Clone(r.Members)
+		t.reports = append(t.reports, x)
+	}
+	t.mu.Unlock()
+	select {
+	case t.changed <- struct{}{}:
+	default:
+	}
+}
+
+// all are the reports so far.
+func (t *trial) all() []Report {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clip(t.reports)
+}
+
+// until waits for a condition of what has been reported.
+func (t *trial) until(most time.Duration, ok func([]Report) bool) (bool, error) {
+	end := time.NewTimer(most)
+	defer end.Stop()
+	for {
+		if ok(t.all()) {
+			return true, nil
+		}
+		select {
+		case <-t.changed:
+		case <-t.read:
+			return ok(t.all()), t.Err()
+		case <-end.C:
+			return ok(t.all()), nil
+		case <-t.ctx.Done():
+			return false, t.ctx.Err()
+		}
+	}
+}
+
+// lines are what is shown of a failure: the driver's last reports, and the end of what it has
+// said beside them.
+func (t *trial) lines() string {
+	const shown = 8
+	var b strings.Builder
+	all := t.all()
+	for _, r := range all[max(0, len(all)-shown):] {
+		b.Write(append(mustLine(r), '\n'))
+	}
+	if t.Driver != nil {
+		b.WriteString(t.proc.Tail(3))
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// ask is Ask, whose errors but of what is unsupported are the driver's fault.
+func (t *trial) ask(do, member string) (Report, error) {
+	r, err := t.Ask(t.ctx, Command{Type: do, Member: member}, answerTimeout)
+	if err != nil && t.Err() == nil && !errors.Is(err, ErrUnsupported) {
+		return r, fail(fmt.Sprintf("%q of %q is answered by %q", do, member, answers[do]), "%v", err)
+	}
+	return r, err
+}
+
+// join has members join, one after the other.
+func (t *trial) join(members ...Member) error {
+	for _, m := range members {
+		if _, err := t.ask("join", m.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// whole has all join and waits until everybody sees everybody.
+func (t *trial) whole() error {
+	if err := t.join(t.members...); err != nil {
+		return err
+	}
+	return t.see(t.members, t.members)
+}
+
+// see waits until the views of some members are these.
+func (t *trial) see(of, who []Member) error {
+	var views map[string]map[string]bool
+	ok, err := t.until(viewTimeout, func(all []Report) bool {
+		views = viewsOf(all)
+		for _, m := range of {
+			if !same(views[m.Name], m.Name, who) {
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil || ok {
+		return err
+	}
+	for _, m := range of {
+		if !same(views[m.Name], m.Name, who) {
+			return fail(fmt.Sprintf("%s sees %s within %v", m.Name, namesOf(who), viewTimeout), "it sees %s", keys(views[m.Name]))
+		}
+	}
+	return nil
+}
+
+// viewsOf follows the views that were reported. A member that begins a life knows nobody.
+func viewsOf(all []Report) map[string]map[string]bool {
+	views := map[string]map[string]bool{}
+	for _, r := range all {
+		v := views[r.Member]
+		switch {
+		case r.Type == "done" && (r.Do == "kill" || r.Do == "leave"):
+			delete(views, r.Member)
+			continue
+		case r.Type != "view":
+			continue
+		case v == nil || r.Members != nil:
+			v = map[string]bool{}
+			views[r.Member] = v
+		}
+		for _, name := range slices.Concat(r.Up, r.Members) {
+			v[name] = true
+		}
+		for _, name := range r.Down {
+			delete(v, name)
+		}
+	}
+	return views
+}
+
+// same says that a view is these and nobody else. Oneself is in it, listed or not.
+func same(view map[string]bool, self string, who []Member) bool {
+	n := len(view)
+	if !view[self] {
+		n++
+	}
+	for _, m := range who {
+		if !view[m.Name] && m.Name != self {
+			return false
+		}
+	}
+	return n == len(who)
+}
+
+func namesOf(members []Member) string {
+	names := map[string]bool{}
+	for _, m := range members {
+		names[m.Name] = true
+	}
+	return keys(names)
+}
+
+func keys(set map[string]bool) string {
+	if len(set) == 0 {
+		return "nobody"
+	}
+	const shown = 8
+	var all []string
+	for k := range set {
+		all = append(all, k)
+	}
+	slices.Sort(all)
+	if len(all) > shown {
+		return fmt.Sprintf("%s and %d more", strings.Join(all[:shown], ", "), len(all)-shown)
+	}
+	return strings.Join(all, ", ")
+}
+
+// received are the reports of a message, by who got it.
+func received(all []Report, id uint64) map[string]int {
+	got := map[string]int{}
+	for _, r := range all {
+		if r.Type == "message" && r.ID == id {
+			got[r.Member]++
+		}
+	}
+	return got
+}

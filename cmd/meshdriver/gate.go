@@ -1,0 +1,50 @@
+package main
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// gate is what a member's traffic passes, and is held at while it is paused.
+type gate struct {
+	shut sync.RWMutex // held for writing meanwhile
+	held atomic.Bool
+}
+
+// pass waits until the member is not paused.
+func (g *gate) pass() { g.shut.RLock(); g.shut.RUnlock() }
+
+func (g *gate) hold(on bool) {
+	if g.held.CompareAndSwap(!on, on) {
+		if on {
+			g.shut.Lock()
+		} else {
+			g.shut.Unlock()
+		}
+	}
+}
+
+// gated is a stream through a gate. What it sends and receives is counted where
+// that is wanted.
+type gated struct {
+	net.Conn
+	gate           *gate
+	sent, received *atomic.Int64
+}
+
+func (c *gated) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.gate.pass()
+	if c.received != nil {
+		c.received.Add(int64(n))
+	}
+	return n, err
+}
+
+func (c *gated) Write(b []byte) (int, error) {
+	c.gate.pass()
+	n, err := c.Conn.Write(b)
+	c.sent.Add(int64(n))
+	return n, err
+}

@@ -1,0 +1,125 @@
+// Command meshdriver hosts the members of a mesh for meshbench -driver, by the
+// protocol of bench/driver/PROTOCOL.md: a program of its own, so that meshbench
+// does not carry the libraries that it compares. meshdriver -h says which there are.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"p2plocal/bench/driver"
+	"p2plocal/cmd/internal/cli"
+)
+
+const usage = `usage: meshdriver NAME
+
+Meshdriver hosts all members of one mesh. It obeys the commands on its standard
+input and reports on its standard output what happens, one JSON object a line, as
+bench/driver/PROTOCOL.md says. It is made for
+
+  meshbench -driver 'meshdriver NAME' [-driver-option KEY=VALUE]
+  meshcheck driver -exec 'meshdriver NAME'
+
+NAME and the options that it knows:
+
+`
+
+// kind is a mesh that can be hosted.
+type kind struct {
+	name, about string
+	host        func(*driver.Reporter) driver.Mesh
+}
+
+var kinds = []kind{
+	{"memberlist", "github.com/hashicorp/memberlist, SWIM gossip\n    profile=lan|local       its own two sets of timings (default lan)\n    send=udp|tcp            messages by SendBestEffort or SendReliable (default udp)", newMemberlist},
+	{"nats", "github.com/nats-io/nats-server/v2 and its clients, in one process\n    presence=heartbeat|close  who is there by heartbeats each 500 ms, or by what the server says (default heartbeat)\n    url=URL                 a server that runs already", newNATS},
+	{"p2plocal", "this project's own mesh, with a server beside its peers\n    dialect=exact|wide      one host and 95 members, or many (default exact)", newP2plocal},
+}
+
+func main() { cli.Main("meshdriver", run) }
+
+func run(_ context.Context, args []string, stdout, _ io.Writer) error {
+	var names []string
+	text := usage
+	for _, k := range kinds {
+		names = append(names, k.name)
+		text += fmt.Sprintf("  %s\n    %s\n", k.name, k.about)
+	}
+	others, err := cli.Parse(flag.NewFlagSet("meshdriver", flag.ContinueOnError), args, text, stdout)
+	if err != nil {
+		return err
+	}
+	if len(others) != 1 {
+		return cli.Usagef("want the name of one mesh: %s", strings.Join(names, ", "))
+	}
+	for _, k := range kinds {
+		if k.name == others[0] {
+			return driver.Serve(os.Stdin, stdout, k.host)
+		}
+	}
+	return cli.Usagef("%q, want one of %s", others[0], strings.Join(names, ", "))
+}
+
+// now is CLOCK_MONOTONIC, which the harness reads, too.
+func now() int64 {
+	var t unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
+	return t.Nano()
+}
+
+// used are this process's CPU time and memory.
+func used() (s driver.Stats) {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) == nil {
+		cpu := u.Utime.Nano() + u.Stime.Nano()
+		s.CPU = &cpu
+	}
+	var pages, resident int64
+	if b, err := os.ReadFile("/proc/self/statm"); err == nil {
+		fmt.Sscan(string(b), &pages, &resident)
+		resident *= int64(os.Getpagesize())
+		s.Memory = &resident
+	}
+	return s
+}
+
+// option takes an option out of those that are left: one of some values, the first by default.
+func option(left map[string]string, key string, values ...string) (string, error) {
+	v, given := left[key]
+	delete(left, key)
+	if !given {
+		return values[0], nil
+	}
+	for _, x := range values {
+		if v == x {
+			return v, nil
+		}
+	}
+	return "", fmt.Errorf("option %s=%s, want %s", key, v, strings.Join(values, " or "))
+}
+
+// none says that no options are left.
+func none(left map[string]string) error {
+	for k := range left {
+		return fmt.Errorf("option %q is not known", k)
+	}
+	return nil
+}
+
+// moduleVersion is a library's, as this program was built with it.
+func moduleVersion(path string) string {
+	info, _ := debug.ReadBuildInfo()
+	for _, m := range info.Deps {
+		if m.Path == path {
+			return m.Version
+		}
+	}
+	return "unknown"
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"p2plocal/bench/driver"
+)
+
+// gossip hosts members of a memberlist. Who joins is told of all that live, as a
+// service is that has their addresses from its configuration.
+type gossip struct {
+	*lives[*gossiper]
+	local, reliable bool
+	addr            map[string]netip.AddrPort
+
+	datagrams, bytes atomic.Int64 // sent
+	joining          sync.WaitGroup
+}
+
+func newMemberlist(r *driver.Reporter) driver.Mesh {
+	return &gossip{lives: newLives[*gossiper](r), addr: map[string]netip.AddrPort{}}
+}
+
+func (g *gossip) Init(members []driver.Member, options map[string]string) (driver.Report, error) {
+	left := maps.Clone(options)
+	profile, err := option(left, "profile", "lan", "local")
+	if err != nil {
+		return driver.Report{}, err
+	}
+	send, err := option(left, "send", "udp", "tcp")
+	if err != nil {
+		return driver.Report{}, err
+	}
+	g.local, g.reliable = profile == "local", send == "tcp"
+	for _, m := range members {
+		g.addr[m.Name] = m.Addr
+	}
+	return driver.Report{Name: "memberlist " + profile, Version: moduleVersion("github.com/hashicorp/memberlist")}, none(left)
+}
+
+// gossiper is one member's life.
+type gossiper struct {
+	life
+	list *memberlist.Memberlist
+	link *link
+}
+
+func (g *gossip) Join(member string) error {
+	return g.begin(member, func(others []string) (*gossiper, error) {
+		m, err := g.create(member)
+		if err != nil {
+			return nil, err
+		}
+		var seeds []string
+		for _, name := range others[:min(len(others), 3)] {
+			seeds = append(seeds, g.addr[name].String())
+		}
+		g.joining.Go(func() {
+			if _, err := m.list.Join(seeds); err != nil && len(seeds) > 0 {
+				g.failed(member, err)
+				return
+			}
+			m.report(driver.Report{Type: "joined"})
+		})
+		return m, nil
+	})
+}
+
+func (g *gossip) create(member string) (*gossiper, error) {
+	at := g.addr[member]
+	host, port := at.Addr().String(), int(at.Port())
+	quiet := log.New(io.Discard, "", 0)
+	network, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{host}, BindPort: port, Logger: quiet})
+	if err != nil {
+		return nil, err
+	}
+	m := &gossiper{life: life{to: g.Reporter, name: member}}
+	m.link = newLink(network, &m.gate, &g.datagrams, &g.bytes)
+	c := memberlist.DefaultLANConfig()
+	if g.local {
+		c = memberlist.DefaultLocalConfig()
+	}
+	c.Name, c.BindAddr, c.BindPort, c.AdvertiseAddr, c.AdvertisePort = member, host, port, host, port
+	c.Transport, c.Logger, c.Events, c.Delegate = m.link, quiet, m, m
+	c.DeadNodeReclaimTime = time.Nanosecond // a member that was killed comes back at its address under its name
+	if m.list, err = memberlist.Create(c); err != nil {
+		m.link.Shutdown()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *gossiper) NotifyJoin(n *memberlist.Node) {
+	m.report(driver.Report{Type: "view", Up: []string{n.Name}})
+}
+func (m *gossiper) NotifyLeave(n *memberlist.Node) {
+	m.report(driver.Report{Type: "view", Down: []string{n.Name}})
+}
+func (m *gossiper) NotifyUpdate(*memberlist.Node)   {}
+func (m *gossiper) NodeMeta(int) []byte             { return nil }
+func (m *gossiper) GetBroadcasts(int, int) [][]byte { return nil }
+func (m *gossiper) LocalState(bool) []byte          { return nil }
+func (m *gossiper) MergeRemoteState([]byte, bool)   {}
+
+// NotifyMsg takes a message: its id, and its sender's name up to a zero.
+func (m *gossiper) NotifyMsg(b []byte) {
+	if at := now(); len(b) > 8 {
+		from, _, _ := bytes.Cut(b[8:], []byte{0})
+		m.message(string(from), binary.LittleEndian.Uint64(b), at)
+	}
+}
+
+func (g *gossip) Broadcast(member string, id uint64, size int) error {
+	return g.with(member, func(m *gossiper) (err error) {
+		b := append(append(binary.LittleEndian.AppendUint64(nil, id), member...), 0)
+		b = append(b, make([]byte, max(0, size-len(b)))...)
+		m.report(driver.Report{Type: "sent", ID: id})
+		send := m.list.SendBestEffort
+		if g.reliable {
+			send = m.list.SendReliable
+		}
+		for _, n := range m.list.Members() {
+			if n.Name != member {
+				err = errors.Join(err, send(n, b))
+			}
+		}
+		return err
+	})
+}
+
+func (g *gossip) Kill(member string) error { return g.end(member, "kill", (*gossiper).shutdown) }
+
+func (g *gossip) Leave(member string) error {
+	return g.end(member, "leave", func(m *gossiper) error { return errors.Join(m.list.Leave(5*time.Second), m.shutdown()) })
+}
+
+// shutdown ends it without a word.
+func (m *gossiper) shutdown() error {
+	m.finish()
+	return m.list.Shutdown()
+}
+
+func (g *gossip) Pause(member string) error {
+	return g.with(member, func(m *gossiper) error { return m.hold("pause", true) })
+}
+
+func (g *gossip) Resume(member string) error {
+	return g.with(member, func(m *gossiper) error { return m.hold("resume", false) })
+}
+
+func (g *gossip) Stats() driver.Stats {
+	s := used()
+	datagrams, bytes := g.datagrams.Load(), g.bytes.Load()
+	s.Datagrams, s.Bytes = &datagrams, &bytes
+	return s
+}
+
+func (g *gossip) Stop() {
+	var wg sync.WaitGroup
+	for _, m := range g.take() {
+		wg.Go(func() { m.shutdown() })
+	}
+	wg.Wait()
+	g.joining.Wait()
+}
+
+// link is a member's network: it counts what is sent, and while it is held
+// nothing goes out or in. What comes meanwhile waits, as in a stopped process's
+// socket.
+type link struct {
+	*memberlist.NetTransport
+	*gate
+	datagrams, bytes *atomic.Int64
+	packets          chan *memberlist.Packet
+	streams          chan net.Conn
+	done             chan struct{}
+	once             sync.Once
+}
+
+func newLink(t *memberlist.NetTransport, g *gate, datagrams, bytes *atomic.Int64) *link {
+	l := &link{NetTransport: t, gate: g, datagrams: datagrams, bytes: bytes, done: make(chan struct{}),
+		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn)}
+	go forward(l, t.PacketCh(), l.packets, func(p *memberlist.Packet) *memberlist.Packet { return p })
+	go forward(l, t.StreamCh(), l.streams, l.stream)
+	return l
+}
+
+func forward[T any](l *link, from <-chan T, to chan<- T, as func(T) T) {
+	for {
+		select {
+		case x := <-from:
+			l.pass()
+			select {
+			case to <- as(x):
+			case <-l.done:
+			}
+		case <-l.done:
+			return
+		}
+	}
+}
+
+// stream is one whose bytes are counted where they are sent. The other end counts its own.
+func (l *link) stream(c net.Conn) net.Conn { return &gated{Conn: c, gate: l.gate, sent: l.bytes} }
+
+func (l *link) PacketCh() <-chan *memberlist.Packet { return l.packets }
+func (l *link) StreamCh() <-chan net.Conn           { return l.streams }
+
+func (l *link) WriteTo(b []byte, addr string) (time.Time, error) {
+	return l.WriteToAddress(b, memberlist.Address{Addr: addr})
+}
+
+func (l *link) WriteToAddress(b []byte, addr memberlist.Address) (time.Time, error) {
+	l.pass()
+	l.datagrams.Add(1)
+	l.bytes.Add(int64(len(b)))
+	return l.NetTransport.WriteToAddress(b, addr)
+}
+
+func (l *link) DialTimeout(addr string, d time.Duration) (net.Conn, error) {
+	return l.DialAddressTimeout(memberlist.Address{Addr: addr}, d)
+}
+
+func (l *link) DialAddressTimeout(addr memberlist.Address, d time.Duration) (net.Conn, error) {
+	l.pass()
+	c, err := l.NetTransport.DialAddressTimeout(addr, d)
+	if err != nil {
+		return nil, err
+	}
+	return l.stream(c), nil
+}
+
+func (l *link) Shutdown() error {
+	l.once.Do(func() { close(l.done) })
+	return l.NetTransport.Shutdown()
+}

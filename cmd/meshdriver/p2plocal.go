@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"p2plocal/bench/driver"
+	"p2plocal/bench/record"
+	"p2plocal/core"
+	"p2plocal/core/udp"
+	"p2plocal/core/wide"
+)
+
+// directory hosts a mesh of this project: a server, and peers that are born at it.
+type directory struct {
+	*lives[*resident]
+	wide    bool
+	server  *udp.Socket
+	members map[string]driver.Member
+	names   map[core.Name]string // the exact dialect's are one character
+	as      map[string]core.Name
+
+	serving          sync.WaitGroup
+	datagrams, bytes atomic.Int64
+}
+
+func newP2plocal(r *driver.Reporter) driver.Mesh {
+	return &directory{lives: newLives[*resident](r), members: map[string]driver.Member{}, names: map[core.Name]string{}, as: map[string]core.Name{}}
+}
+
+func (d *directory) Init(members []driver.Member, options map[string]string) (driver.Report, error) {
+	left := maps.Clone(options)
+	dialect, err := option(left, "dialect", "exact", "wide")
+	if err == nil {
+		err = none(left)
+	}
+	if d.wide = dialect == "wide"; err == nil && !d.wide && len(members) > core.MaxPeers {
+		err = fmt.Errorf("%d members, want at most %d of the exact dialect, or dialect=wide", len(members), core.MaxPeers)
+	}
+	if err != nil {
+		return driver.Report{}, err
+	}
+	for i, m := range members {
+		name := core.Name(m.Name)
+		if !d.wide {
+			name = record.SlotName(i)
+		} else if err := wide.CheckName(m.Name); err != nil {
+			return driver.Report{}, fmt.Errorf("member %q: %w", m.Name, err)
+		}
+		d.members[m.Name], d.names[name], d.as[m.Name] = m, m.Name, name
+	}
+	if d.server, err = udp.Listen(netip.AddrPortFrom(members[0].Addr.Addr(), 0), 0); err != nil {
+		return driver.Report{}, err
+	}
+	var s core.Machine
+	d.server.Do(func(now time.Time) {
+		c := core.DirectoryConfig{Addr: d.server.Addr(), Timing: core.DefaultTiming(), Observe: d.count}
+		if d.wide {
+			s, err = wide.NewDirectory(c, wide.NewIdentity(nil), now)
+		} else {
+			s, err = core.NewDirectory(c, now)
+		}
+	})
+	if err != nil {
+		d.server.Close()
+		return driver.Report{}, err
+	}
+	d.serving.Go(func() { d.server.Serve(context.Background(), s) })
+	return driver.Report{Name: "p2plocal " + dialect, Version: "this"}, nil
+}
+
+// count counts what is sent.
+func (d *directory) count(e *core.Event) {
+	if e.Kind == core.Sent {
+		d.datagrams.Add(int64(len(e.To)))
+		d.bytes.Add(int64(len(e.To) * len(e.Data)))
+	}
+}
+
+// resident is one peer's life.
+type resident struct {
+	life
+	mesh   *directory
+	sock   *udp.Socket
+	peer   *core.Peer
+	joined bool
+	view   map[core.Name]bool
+	goOn   func() // nil: it is not paused
+}
+
+func (d *directory) Join(member string) (err error) {
+	return d.begin(member, func([]string) (*resident, error) {
+		r := &resident{life: life{to: d.Reporter, name: member}, mesh: d, view: map[core.Name]bool{}}
+		if r.sock, err = udp.Listen(d.members[member].Addr, 0); err != nil {
+			return nil, err
+		}
+		var m core.Machine
+		r.sock.Do(func(now time.Time) {
+			t := core.DefaultTiming()
+			t.Broadcast = 0
+			c := core.PeerConfig{Self: core.Member{Name: d.as[member], Addr: r.sock.Addr()}, Server: d.server.Addr(), Timing: t, Observe: r.observe}
+			if d.wide {
+				var p *wide.Peer
+				if p, err = wide.NewPeer(c, wide.NewIdentity(nil), now); err == nil {
+					m, r.peer = p, p.Peer
+				}
+			} else {
+				r.peer, err = core.NewPeer(c, now)
+				m = r.peer
+			}
+		})
+		if err != nil {
+			r.sock.Close()
+			return nil, err
+		}
+		d.serving.Go(func() { r.sock.Serve(context.Background(), m) })
+		return r, nil
+	})
+}
+
+// observe reports what happens to a peer.
+func (r *resident) observe(e *core.Event) {
+	switch e.Kind {
+	case core.Sent:
+		r.mesh.count(e)
+	case core.Listed:
+		var up, down []string
+		view := make(map[core.Name]bool, e.All.Len())
+		for m := range e.All.Each() {
+			if view[m.Name] = true; !r.view[m.Name] {
+				up = append(up, r.mesh.names[m.Name])
+			}
+		}
+		for name := range r.view {
+			if !view[name] {
+				down = append(down, r.mesh.names[name])
+			}
+		}
+		r.view = view
+		if !r.joined && view[r.mesh.as[r.name]] {
+			r.joined = true
+			r.report(driver.Report{Type: "joined"})
+		}
+		if up != nil {
+			r.report(driver.Report{Type: "view", Up: up})
+		}
+		if down != nil {
+			r.report(driver.Report{Type: "view", Down: down})
+		}
+	case core.Heard:
+		at := now()
+		number, _, _ := bytes.Cut(e.Data, []byte{' '})
+		if id, err := strconv.ParseUint(string(number), 10, 64); err == nil {
+			r.message(r.mesh.names[e.Peer.Name], id, at)
+		}
+	}
+}
+
+func (d *directory) Broadcast(member string, id uint64, size int) error {
+	return d.with(member, func(r *resident) (err error) {
+		text := fmt.Appendf(nil, "%d ", id)
+		text = append(text, bytes.Repeat([]byte{'.'}, max(0, size-len(text)))...)
+		r.sock.Do(func(at time.Time) {
+			r.report(driver.Report{Type: "sent", ID: id})
+			for _, o := range r.peer.Others() {
+				err = errors.Join(err, r.peer.Send(at, o.Name, text))
+			}
+		})
+		return err
+	})
+}
+
+func (d *directory) Kill(member string) error {
+	return d.end(member, "kill", func(r *resident) error { r.stop(); return nil })
+}
+
+func (r *resident) stop() {
+	r.finish()
+	if r.goOn != nil {
+		r.goOn()
+	}
+	r.sock.Close()
+}
+
+// Leave is not in the protocol: a peer is silent, and is missed.
+func (d *directory) Leave(string) error { return driver.ErrUnsupported }
+
+// Pause holds what serves the socket: the kernel goes on queueing what comes in.
+func (d *directory) Pause(member string) error {
+	return d.with(member, func(r *resident) error {
+		if r.goOn == nil {
+			paused, gone, stopped := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(gone)
+				r.sock.Do(func(time.Time) {
+					close(stopped)
+					<-paused
+				})
+			}()
+			<-stopped
+			r.goOn = func() { close(paused); <-gone }
+		}
+		return r.hold("pause", false) // nothing of its passes a gate
+	})
+}
+
+func (d *directory) Resume(member string) error {
+	return d.with(member, func(r *resident) error {
+		if r.goOn != nil {
+			r.goOn()
+			r.goOn = nil
+		}
+		return r.hold("resume", false)
+	})
+}
+
+func (d *directory) Stats() driver.Stats {
+	s := used()
+	datagrams, bytes := d.datagrams.Load(), d.bytes.Load()
+	s.Datagrams, s.Bytes = &datagrams, &bytes
+	return s
+}
+
+func (d *directory) Stop() {
+	for _, r := range d.take() {
+		r.stop()
+	}
+	d.server.Close()
+	d.serving.Wait()
+}
