@@ -73,7 +73,7 @@ var checks = []checkCase{
 		// Not all at the same time: a mesh may take a late machine for the death of some.
 		var seen map[[2]string]bool
 		all := len(t.members) * (len(t.members) - 1)
-		ok, err := t.until(viewTimeout, func(reports []Report) bool {
+		ok, err := t.until(t.view, func(reports []Report) bool {
 			seen = map[[2]string]bool{}
 			for _, r := range reports {
 				for _, name := range slices.Concat(r.Up, r.Members) {
@@ -85,7 +85,7 @@ var checks = []checkCase{
 			return len(seen) == all
 		})
 		if err == nil && !ok {
-			err = fail(fmt.Sprintf("%d of %d sightings within %v", all, all, viewTimeout), "%d", len(seen))
+			err = fail(fmt.Sprintf("%d of %d sightings within %v", all, all, t.view), "%d", len(seen))
 		}
 		return "", err
 	}},
@@ -93,7 +93,7 @@ var checks = []checkCase{
 		m[0].Name, m[1].Name, m[2].Name = `a "quoted\ name`, "ünï ☃", "peer-0001"
 	}, func(t *trial) (string, error) { return "", t.whole() }},
 	{"init/unknown-option", "an option that it does not know is failed", "Commands", should, 0, nil, func(t *trial) (string, error) {
-		d, err := Start(t.ctx, Config{Exec: t.cfg.Exec, Members: nameMembers(1), Options: map[string]string{"no-such-option": "1"}})
+		d, err := Start(t.ctx, Config{Exec: t.exec, Members: nameMembers(1), Options: map[string]string{"no-such-option": "1"}})
 		if err == nil {
 			d.Kill()
 			return "", fail(`init with the option "no-such-option" is failed`, "it was ready")
@@ -122,7 +122,7 @@ var checks = []checkCase{
 		if err := t.TellLine([]byte("{\"type\":\n")); err != nil {
 			return "", err
 		}
-		_, err := t.Echo(t.ctx, answerTimeout)
+		_, err := t.Echo(t.ctx, t.answer)
 		return "", err
 	}},
 	{"line/who", "a member that is none is failed", "Reports", should, 1, nil, func(t *trial) (string, error) {
@@ -131,7 +131,7 @@ var checks = []checkCase{
 	{"echo/answered", "echo is answered with its id", "Commands", must, 1, nil, func(t *trial) (string, error) {
 		var longest time.Duration
 		for range 100 {
-			took, err := t.Echo(t.ctx, answerTimeout)
+			took, err := t.Echo(t.ctx, t.answer)
 			if err != nil {
 				return "", err
 			}
@@ -282,7 +282,7 @@ var checks = []checkCase{
 		if err := t.Tell(Command{Type: "broadcast", Member: "m1", ID: 7, Size: 64}); err != nil {
 			return "", err
 		}
-		if ok, err := t.until(answerTimeout, func(all []Report) bool { return received(all, 7)["m3"] > 0 }); err != nil || !ok {
+		if ok, err := t.until(t.answer, func(all []Report) bool { return received(all, 7)["m3"] > 0 }); err != nil || !ok {
 			return "", errors.Join(err, fail("m3 gets what m1 says", "nothing came"))
 		}
 		if err := t.silent("m2", "pause"); err != nil {
@@ -337,11 +337,11 @@ var checks = []checkCase{
 
 // answered waits for a report of a type about a member.
 func (t *trial) answered(kind, member string) error {
-	ok, err := t.until(answerTimeout, func(all []Report) bool {
+	ok, err := t.until(t.answer, func(all []Report) bool {
 		return slices.ContainsFunc(all, func(r Report) bool { return r.Type == kind && r.Member == member })
 	})
 	if err == nil && !ok {
-		err = fail(fmt.Sprintf("%q of %s within %v", kind, member, answerTimeout), "%s", t.last())
+		err = fail(fmt.Sprintf("%q of %s within %v", kind, member, t.answer), "%s", t.last())
 	}
 	return err
 }
@@ -351,7 +351,7 @@ func (t *trial) refused(c Command) error {
 	if err := t.Tell(c); err != nil {
 		return err
 	}
-	ok, err := t.until(answerTimeout, func(all []Report) bool {
+	ok, err := t.until(t.answer, func(all []Report) bool {
 		return slices.ContainsFunc(all, func(r Report) bool { return r.Type == "unsupported" || r.Type == "failed" })
 	})
 	if err == nil && !ok {
@@ -379,12 +379,12 @@ func (t *trial) broadcasts(id uint64, sizes ...int) error {
 			return err
 		}
 		all := fmt.Sprintf("a message of %d bytes comes to %s", size, namesOf(others))
-		ok, err := t.until(answerTimeout, func(all []Report) bool { return len(received(all, id)) >= len(others) })
+		ok, err := t.until(t.answer, func(all []Report) bool { return len(received(all, id)) >= len(others) })
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return fail(all, "after %v, %d of %d have it", answerTimeout, len(received(t.all(), id)), len(others))
+			return fail(all, "after %v, %d of %d have it", t.answer, len(received(t.all(), id)), len(others))
 		}
 		time.Sleep(quiet) // for what comes once more
 		for _, r := range t.all() {

@@ -17,34 +17,48 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// CheckConfig says which driver is checked, and how.
-type CheckConfig struct {
-	Exec     string
-	Options  map[string]string
-	Cases    []conform.Case             // of Cases
-	Parallel int                        // cases at a time; 0: 4
-	Progress func(done, all, wrong int) // nil: nobody wants to know
+// patience is how long is waited for what a mesh does.
+type patience struct {
+	answer time.Duration // joining may take several of its intervals
+	view   time.Duration // noticing a death may take more of them
 }
 
-const (
-	answerTimeout = 15 * time.Second // joining a mesh may take several of its intervals
-	viewTimeout   = 60 * time.Second // noticing a death may take more of them
-	quiet         = 300 * time.Millisecond
-)
+var defaultPatience = patience{answer: 15 * time.Second, view: time.Minute}
 
-// Check tries the cases, each at a driver of its own. The error is one of this
-// machine's, not of the driver's.
-func Check(ctx context.Context, c CheckConfig) (conform.Report, error) {
-	r := conform.Report{Name: "driver", Target: c.Exec, Role: "driver", Mode: "a driver for each case", Started: time.Now(),
+const quiet = 300 * time.Millisecond
+
+// DefaultParallel is how many drivers run at a time: one hosts a mesh.
+const DefaultParallel = 4
+
+// Bound is how long Check takes at most: each case waits for a few answers, and at
+// most twice for all views.
+func Bound(c conform.Config) time.Duration {
+	each := readyTimeout + 4*defaultPatience.answer + 2*defaultPatience.view
+	return time.Duration((len(c.Cases)+c.Parallel-1)/c.Parallel) * each
+}
+
+// Check tries the cases at drivers that c.Exec starts, one for each, with the
+// user's options. The error is one of this machine's, not of the driver's.
+func Check(ctx context.Context, c conform.Config, options map[string]string) (conform.Report, error) {
+	return tryAll(ctx, c, options, defaultPatience)
+}
+
+func tryAll(ctx context.Context, c conform.Config, options map[string]string, p patience) (conform.Report, error) {
+	r := conform.Report{Name: c.Name, Target: c.Exec, Role: "driver", Mode: "a driver for each case", Started: time.Now(),
 		Results: make([]conform.Result, len(c.Cases))}
 	for i, x := range c.Cases {
 		r.Results[i] = conform.Result{ID: x.ID, Title: x.Title, Section: x.Section, Level: x.Level, Outcome: conform.NotRun}
 	}
+	monitor, err := target.NewMonitor()
+	if err != nil {
+		return r, err
+	}
+	defer monitor.Close()
 	if c.Progress == nil {
 		c.Progress = func(int, int, int) {}
 	}
 	if c.Parallel == 0 {
-		c.Parallel = 4
+		c.Parallel = DefaultParallel
 	}
 	var mu sync.Mutex
 	done, wrong := 0, 0
@@ -58,12 +72,12 @@ func Check(ctx context.Context, c CheckConfig) (conform.Report, error) {
 		g.Go(func() error {
 			x := &r.Results[i]
 			start := time.Now()
-			t := &trial{ctx: ctx, cfg: c, changed: make(chan struct{}, 1)}
+			t := &trial{ctx: ctx, exec: c.Exec, options: options, patience: p, changed: make(chan struct{}, 1)}
 			seen, err := t.run(check(x.ID))
 			if ctx.Err() != nil {
 				return nil
 			}
-			x.Took, x.Detail, x.Outcome = time.Since(start), seen, conform.Pass
+			x.Took, x.Late, x.Detail, x.Outcome = time.Since(start), monitor.Late(start), seen, conform.Pass
 			var f *failure
 			switch {
 			case err == nil && x.Level == conform.Info:
@@ -88,6 +102,7 @@ func Check(ctx context.Context, c CheckConfig) (conform.Report, error) {
 		})
 	}
 	g.Wait()
+	r.Late = monitor.Worst()
 	r.Took, r.Interrupted = time.Since(r.Started), ctx.Err() != nil
 	return r, nil
 }
@@ -105,7 +120,9 @@ func fail(expected, format string, got ...any) error {
 type trial struct {
 	*Driver
 	ctx     context.Context
-	cfg     CheckConfig
+	exec    string
+	options map[string]string
+	patience
 	members []Member
 	changed chan struct{} // something has been reported
 
@@ -128,7 +145,7 @@ func (t *trial) run(c checkCase) (seen string, err error) {
 	if c.renamed != nil {
 		c.renamed(t.members)
 	}
-	if t.Driver, err = Start(t.ctx, Config{Exec: t.cfg.Exec, Members: t.members, Options: t.cfg.Options, Report: t.take, Stderr: &t.stderr}); err != nil {
+	if t.Driver, err = Start(t.ctx, Config{Exec: t.exec, Members: t.members, Options: t.options, Report: t.take, Stderr: &t.stderr}); err != nil {
 		return "", err
 	}
 	defer t.Kill()
@@ -224,7 +241,7 @@ func (t *trial) lines() string {
 
 // ask is Ask, whose errors but of what is unsupported are the driver's fault.
 func (t *trial) ask(do, member string) (Report, error) {
-	r, err := t.Ask(t.ctx, Command{Type: do, Member: member}, answerTimeout)
+	r, err := t.Ask(t.ctx, Command{Type: do, Member: member}, t.answer)
 	if err != nil && t.Err() == nil && !errors.Is(err, ErrUnsupported) {
 		return r, fail(fmt.Sprintf("%q of %q is answered by %q", do, member, answers[do]), "%v", err)
 	}
@@ -252,7 +269,7 @@ func (t *trial) whole() error {
 // see waits until the views of some members are these.
 func (t *trial) see(of, who []Member) error {
 	var views map[string]map[string]bool
-	ok, err := t.until(viewTimeout, func(all []Report) bool {
+	ok, err := t.until(t.view, func(all []Report) bool {
 		views = viewsOf(all)
 		for _, m := range of {
 			if !same(views[m.Name], m.Name, who) {
@@ -266,7 +283,7 @@ func (t *trial) see(of, who []Member) error {
 	}
 	for _, m := range of {
 		if !same(views[m.Name], m.Name, who) {
-			return fail(fmt.Sprintf("%s sees %s within %v", m.Name, namesOf(who), viewTimeout), "it sees %s", keys(views[m.Name]))
+			return fail(fmt.Sprintf("%s sees %s within %v", m.Name, namesOf(who), t.view), "it sees %s", keys(views[m.Name]))
 		}
 	}
 	return nil

@@ -65,15 +65,17 @@ func Start(ctx context.Context, c Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer stdin.Close()
 	out, stdout, err := os.Pipe()
 	if err != nil {
+		stdin.Close()
 		in.Close()
 		return nil, err
 	}
-	defer stdout.Close()
 	d.in, d.out = in, out
-	if d.proc, err = target.Start(target.Command{Line: c.Exec, Stdin: stdin, Stdout: stdout, Output: c.Stderr}); err != nil {
+	d.proc, err = target.Start(target.Command{Line: c.Exec, Stdin: stdin, Stdout: stdout, Output: c.Stderr})
+	stdin.Close()
+	stdout.Close() // the driver's end alone is left: its death is the end of the output
+	if err != nil {
 		in.Close()
 		out.Close()
 		return nil, err

@@ -13,7 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/driver"
 	"p2plocal/bench/mesh"
+	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/fuzz/conform"
@@ -33,8 +35,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := o.Open(); err != nil {
 		return err
 	}
-	result := &reports.Conformance{Schema: 1, Tool: mesh.Version(args)}
-	result.Tool.Name = "meshcheck"
+	found := &reports.Conformance{Schema: 1, Tool: mesh.Version(args)}
+	found.Tool.Name = "meshcheck"
 	var failed error
 	for _, c := range o.targets {
 		var done, all, wrong atomic.Int64
@@ -43,13 +45,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			unit := "cases of " + cli.Printable(c.Name) + ", " + fmt.Sprint(wrong.Load()) + " wrong"
 			return printing.Done(start, unit, uint64(done.Load()), uint64(all.Load()))
 		})
+		try, bound := conform.Run, c.Bound()
+		if o.driver {
+			bound = driver.Bound(c)
+			try = func(ctx context.Context, c conform.Config) (conform.Report, error) {
+				return driver.Check(ctx, c, o.driverOptions)
+			}
+		}
 		var begun sync.Once
 		var printed atomic.Int64 // when, where a line cannot change, in seconds
 		c.Progress = func(d, a, w int) {
 			begun.Do(func() { // the target has been reached
 				if !o.Quiet {
 					aside(func() {
-						fmt.Fprintf(stderr, "meshcheck: %s: %d cases, at most %v\n", cli.Printable(c.Name), a, c.Bound())
+						fmt.Fprintf(stderr, "meshcheck: %s: %s, at most %v\n", cli.Printable(c.Name), result.Plural(uint64(a), "case"), bound)
 					})
 				}
 			})
@@ -65,27 +74,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		c.Log = func(format string, arguments ...any) {
 			aside(func() { fmt.Fprintf(stderr, "meshcheck: %s\n", cli.Printable(fmt.Sprintf(format, arguments...))) })
 		}
-		r, err := conform.Run(ctx, c)
+		r, err := try(ctx, c)
 		stop()
 		if len(r.Results) > 0 {
-			result.Targets = append(result.Targets, r)
+			found.Targets = append(found.Targets, r)
 		}
 		if failed = err; err != nil || ctx.Err() != nil {
 			break
 		}
 	}
-	if len(result.Targets) > 0 {
-		failed = errors.Join(failed, o.Write(stdout, result.Document()))
+	if len(found.Targets) > 0 {
+		failed = errors.Join(failed, o.Write(stdout, found.Document()))
 	}
 	if failed != nil {
 		return cli.Join(failed)
 	}
-	return exitCode(ctx, result, stderr)
+	return exitCode(ctx, found, stderr)
 }
 
 // exitCode tells the worst of the results, and why nothing failed and yet not all is well.
-func exitCode(ctx context.Context, result *reports.Conformance, stderr io.Writer) (code error) {
-	for _, r := range result.Targets {
+func exitCode(ctx context.Context, found *reports.Conformance, stderr io.Writer) (code error) {
+	for _, r := range found.Targets {
 		void, notRun := r.Count(conform.Void), r.Count(conform.NotRun)
 		switch {
 		case r.Gone != "":

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"p2plocal/bench/driver"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/fuzz/conform"
@@ -18,6 +19,7 @@ import (
 const usage = `usage: meshcheck server [flags] ADDRESS       a server that runs
        meshcheck server [flags] -exec COMMAND  a fresh server for each case
        meshcheck peer [flags] -exec COMMAND    a fresh peer for each case
+       meshcheck driver [flags] -exec COMMAND  a fresh driver of a mesh for each case
        meshcheck matrix [flags] -target NAME=COMMAND -target NAME=ADDRESS ...
 
 Meshcheck tests whether an implementation of the protocol does what PROTOCOL.md
@@ -41,7 +43,9 @@ them it is started on port 3000, once for all cases, as with -shared; if that
 one breaks, the cases that are left get one each. In a peer's command {name} and
 {port} are what it is to be, and {server} (address) or {server-port} where its
 server is, which is meshcheck; without {server} that is on -server-port, or
-3000. matrix takes a command with {name} in it for a peer's.
+3000. matrix takes a command with {name} in it for a peer's. A driver hosts a mesh
+of any kind by bench/driver/PROTOCOL.md, which its cases are about; its command has
+no placeholders.
 
 ` + target.Quoting + `
 
@@ -58,9 +62,33 @@ failed, 130 interrupted. Reports are written in every case.
 `
 
 type options struct {
-	targets []conform.Config
-	list    bool
+	targets       []conform.Config
+	list          bool
+	driver        bool       // the target is a driver's
+	driverOptions keyedFlags // that are given to it
 	printing.Output
+}
+
+// keyedFlags is a flag KEY=VALUE that may be given several times.
+type keyedFlags map[string]string
+
+func (k keyedFlags) String() (s string) {
+	for key, value := range k {
+		s += key + "=" + value + " "
+	}
+	return s
+}
+
+func (k *keyedFlags) Set(s string) error {
+	key, value, ok := strings.Cut(s, "=")
+	if !ok || key == "" {
+		return fmt.Errorf("want KEY=VALUE")
+	}
+	if *k == nil {
+		*k = keyedFlags{}
+	}
+	(*k)[key] = value
+	return nil
 }
 
 // named is a flag NAME=VALUE that may be given several times.
@@ -99,6 +127,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.BoolVar(&base.Shared, "shared", false, "one process of the server for all cases, not one for each")
 	fs.UintVar(&port, "server-port", 0, "peers: the `port` of their server; 0: a free one for each, if {server} is in the command (default 0)")
 	fs.IntVar(&base.Parallel, "parallel", conform.DefaultParallel, "`number` of cases at a time")
+	fs.Var(&o.driverOptions, "driver-option", "driver: `KEY=VALUE` of an option that it is given; may be there several times")
 	fs.BoolVar(&o.list, "list", false, "list the cases and run none")
 	fs.StringVar(&run, "run", "", "only cases whose id matches this regular `expression`")
 	fs.StringVar(&skip, "skip", "", "no cases whose id matches this regular `expression`")
@@ -110,10 +139,13 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return nil, err
 	}
 	if len(others) == 0 {
-		return nil, cli.Usagef("want server, peer or matrix")
+		return nil, cli.Usagef("want server, peer, driver or matrix")
 	}
 	if port > 65535 {
 		return nil, cli.Usagef("-server-port %d, want 0 to 65535", port)
+	}
+	if o.driver = others[0] == "driver"; o.driver && !cli.Given(fs)["parallel"] {
+		base.Parallel = driver.DefaultParallel
 	}
 	if base.Parallel < 1 {
 		return nil, cli.Usagef("-parallel %d, want 1 or more", base.Parallel)
@@ -128,11 +160,15 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 // misused says what does not fit what is to be tested; others are the arguments behind that.
 func misused(what string, others []string, targets named, set map[string]bool) error {
 	switch {
-	case what != "server" && what != "peer" && what != "matrix":
+	case !slices.Contains([]string{"server", "peer", "driver", "matrix"}, what):
 		if _, err := cli.Address(what); err == nil {
 			return cli.Usagef("%q, want server before it: meshcheck server %s", what, what)
 		}
-		return cli.Usagef("%q, want server, peer or matrix", what)
+		return cli.Usagef("%q, want server, peer, driver or matrix", what)
+	case what != "driver" && set["driver-option"]:
+		return cli.Usagef("-driver-option is for driver")
+	case what == "driver" && (set["shared"] || set["server-port"]):
+		return cli.Usagef("-shared and -server-port are not for driver")
 	case what != "matrix" && len(targets) > 0:
 		return cli.Usagef("%s takes -exec, and a server one address: NAME=COMMAND and NAME=ADDRESS are for matrix", what)
 	case what == "matrix" && set["exec"]:
@@ -177,7 +213,10 @@ func choose(args []string, base conform.Config, targets named, list bool, set ma
 	if what == "peer" && base.Exec == "" {
 		return nil, cli.Usagef("peer wants -exec 'COMMAND {name} {port}'")
 	}
-	if err := base.Validate(); err != nil {
+	if what == "driver" && base.Exec == "" {
+		return nil, cli.Usagef("driver wants -exec COMMAND, as in meshcheck driver -exec 'meshdriver memberlist'")
+	}
+	if err := base.Validate(); err != nil && what != "driver" {
 		return nil, cli.UsageError{Err: err}
 	}
 	return []conform.Config{base}, nil
@@ -236,7 +275,11 @@ func (o *options) pick(run, skip, level string) error {
 	n := 0
 	for i := range o.targets {
 		t := &o.targets[i]
-		t.Cases = conform.Select(conform.Cases(t.Role), levels, patterns[0], patterns[1])
+		all := conform.Cases(t.Role)
+		if o.driver {
+			all = driver.Cases()
+		}
+		t.Cases = conform.Select(all, levels, patterns[0], patterns[1])
 		n += len(t.Cases)
 	}
 	if n == 0 {

@@ -30,7 +30,7 @@ func TestDrivers(t *testing.T) {
 	}
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
-			r, err := driver.Check(t.Context(), driver.CheckConfig{Exec: os.Args[0] + " " + k.name, Cases: cases, Parallel: 4})
+			r, err := driver.Check(t.Context(), conform.Config{Exec: os.Args[0] + " " + k.name, Cases: cases}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
