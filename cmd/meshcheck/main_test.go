@@ -78,8 +78,8 @@ func TestUsage(t *testing.T) {
 		args []string
 		line string
 	}{
-		{nil, `want server, peer or matrix`},
-		{[]string{"frob"}, `"frob", want server, peer or matrix`},
+		{nil, `want server, peer, driver or matrix`},
+		{[]string{"frob"}, `"frob", want server, peer, driver or matrix`},
 		{[]string{"server"}, `server wants an address, as in meshcheck server 127.0.0.1:3000, or -exec COMMAND`},
 		{[]string{"server", "nowhere"}, `"nowhere": want an IPv4 address, or a host's name, and a port, such as 127.0.0.1:3000`},
 		{[]string{"server", "10.0.0.1:3000"}, `address 10.0.0.1:3000, want an IPv4 one on this host, such as 127.0.0.1:3000: peers live on their server's host`},

@@ -19,7 +19,7 @@ import (
 const usage = `usage: meshcheck server [flags] ADDRESS       a server that runs
        meshcheck server [flags] -exec COMMAND  a fresh server for each case
        meshcheck peer [flags] -exec COMMAND    a fresh peer for each case
-       meshcheck driver [flags] -exec COMMAND  a fresh driver of a mesh for each case
+       meshcheck driver [flags] -exec COMMAND  a fresh driver for each case
        meshcheck matrix [flags] -target NAME=COMMAND -target NAME=ADDRESS ...
 
 Meshcheck tests whether an implementation of the protocol does what PROTOCOL.md
@@ -43,9 +43,9 @@ them it is started on port 3000, once for all cases, as with -shared; if that
 one breaks, the cases that are left get one each. In a peer's command {name} and
 {port} are what it is to be, and {server} (address) or {server-port} where its
 server is, which is meshcheck; without {server} that is on -server-port, or
-3000. matrix takes a command with {name} in it for a peer's. A driver hosts a mesh
-of any kind by bench/driver/PROTOCOL.md, which its cases are about; its command has
-no placeholders.
+3000. matrix takes a command with {name} in it for a peer's. A driver hosts a
+mesh of any kind, by bench/driver/PROTOCOL.md, which its cases are about; its
+command has no placeholders.
 
 ` + target.Quoting + `
 
