@@ -19,11 +19,12 @@ import (
 
 // patience is how long is waited for what a mesh does.
 type patience struct {
+	ready  time.Duration
 	answer time.Duration // joining may take several of its intervals
 	view   time.Duration // noticing a death may take more of them
 }
 
-var defaultPatience = patience{answer: 15 * time.Second, view: time.Minute}
+var defaultPatience = patience{ready: readyTimeout, answer: 15 * time.Second, view: time.Minute}
 
 const quiet = 300 * time.Millisecond
 
@@ -145,7 +146,7 @@ func (t *trial) run(c checkCase) (seen string, err error) {
 	if c.renamed != nil {
 		c.renamed(t.members)
 	}
-	if t.Driver, err = Start(t.ctx, Config{Exec: t.exec, Members: t.members, Options: t.options, Report: t.take, Stderr: &t.stderr}); err != nil {
+	if t.Driver, err = Start(t.ctx, Config{Exec: t.exec, Members: t.members, Options: t.options, Within: t.ready, Report: t.take, Stderr: &t.stderr}); err != nil {
 		return "", err
 	}
 	defer t.Kill()

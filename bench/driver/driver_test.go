@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,35 +77,36 @@ var wrongs = []struct{ name, old, with, finds string }{
                 sel.unregister(0)`, "stop/end-of-input"},
 }
 
-// Each wrong is found by the cases that are about it.
+// Each wrong is found by the cases that are about it. They wait more than they compute: all at once.
 func TestWrongs(t *testing.T) {
 	t.Parallel()
 	sound, err := os.ReadFile("testdata/heartbeat.py")
 	if err != nil {
 		t.Fatal(err)
 	}
-	interpreter := python(t)
+	interpreter, dir := python(t), t.TempDir()
+	var all sync.WaitGroup
 	for i, w := range wrongs {
 		if strings.Count(string(sound), w.old) == 0 {
 			t.Errorf("%s: the example has no %q", w.name, w.old)
 			continue
 		}
-		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			file := filepath.Join(t.TempDir(), fmt.Sprintf("wrong%d.py", i))
+		all.Go(func() {
+			file := filepath.Join(dir, fmt.Sprintf("wrong%d.py", i))
 			if err := os.WriteFile(file, []byte(strings.Replace(string(sound), w.old, w.with, 1)), 0o600); err != nil {
-				t.Fatal(err)
+				t.Error(err)
+				return
 			}
 			cases := conform.Select(Cases(), nil, regexp.MustCompile("^driver/"+w.finds+"$"), nil)
-			r, err := tryAll(t.Context(), conform.Config{Exec: interpreter + " " + file, Cases: cases}, nil, patience{answer: 2 * time.Second, view: 4 * time.Second})
+			r, err := tryAll(t.Context(), conform.Config{Exec: interpreter + " " + file, Cases: cases}, nil, patience{ready: 3 * time.Second, answer: time.Second, view: 3 * time.Second})
 			if err != nil || len(r.Results) != 1 {
-				t.Fatal(err, r.Results)
-			}
-			if x := r.Results[0]; x.Outcome != conform.Fail && x.Outcome != conform.Broken {
-				t.Errorf("%s: %s %s", x.ID, x.Outcome, x.Detail)
+				t.Errorf("%s: %v %v", w.name, err, r.Results)
+			} else if x := r.Results[0]; x.Outcome != conform.Fail && x.Outcome != conform.Broken {
+				t.Errorf("%s: %s: %s %s", w.name, x.ID, x.Outcome, x.Detail)
 			}
 		})
 	}
+	all.Wait()
 }
 
 // What is no report ends the reading, and is quoted.

@@ -14,12 +14,21 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"p2plocal/bench/record"
 )
 
 const (
 	Version = 1
 	MaxLine = 64 << 10 // bytes, with the line feed
 )
+
+// Now is the time that reports are stamped with; 0, as if it were left out, where
+// processes share no clock.
+func Now() int64 {
+	ns, _ := record.Monotonic()
+	return ns
+}
 
 // Member is one of those who can live.
 type Member struct {

@@ -19,7 +19,8 @@ type Config struct {
 	Exec    string // its command line
 	Members []Member
 	Options map[string]string
-	Stderr  io.Writer // gets what it says to people; nil: nobody does
+	Stderr  io.Writer     // gets what it says to people; nil: nobody does
+	Within  time.Duration // it must be ready; 0: readyTimeout
 	// Report gets each view, message, sent, joined, done, unsupported and failed report and each log,
 	// in order, and when it was read. It must not keep the Report, which is read into again.
 	Report func(r *Report, read time.Time)
@@ -60,6 +61,9 @@ func Start(ctx context.Context, c Config) (*Driver, error) {
 	if c.Report == nil {
 		c.Report = func(*Report, time.Time) {}
 	}
+	if c.Within == 0 {
+		c.Within = readyTimeout
+	}
 	d := &Driver{cfg: c, read: make(chan struct{})}
 	stdin, in, err := os.Pipe()
 	if err != nil {
@@ -81,7 +85,7 @@ func Start(ctx context.Context, c Config) (*Driver, error) {
 		return nil, err
 	}
 	go d.reports()
-	d.Ready, err = d.Ask(ctx, Command{Type: "init", Version: Version, Members: c.Members, Options: c.Options}, readyTimeout)
+	d.Ready, err = d.Ask(ctx, Command{Type: "init", Version: Version, Members: c.Members, Options: c.Options}, c.Within)
 	if err != nil {
 		d.Kill()
 		return nil, err

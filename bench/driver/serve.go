@@ -23,7 +23,7 @@ type Mesh interface {
 	Pause(member string) error
 	Resume(member string) error
 	Stats() Stats
-	Stop() // everything, and waits for it
+	Stop() // everything; what is reported after it is dropped
 }
 
 // ErrUnsupported is what a mesh cannot do.
@@ -39,6 +39,7 @@ type Reporter struct {
 	out     io.Writer
 	done    chan struct{}
 	err     error
+	closed  bool
 }
 
 // mostPending is how many bytes wait for a harness that is slow to read. Who reports more
@@ -75,13 +76,14 @@ func (r *Reporter) write() {
 // add appends a line with what f appends.
 func (r *Reporter) add(f func([]byte) []byte) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	for len(r.pending) > mostPending {
 		r.room.Wait()
 	}
-	if r.err == nil {
-		r.pending = f(r.pending)
+	if r.err != nil || r.closed {
+		return
 	}
-	r.mu.Unlock()
+	r.pending = f(r.pending)
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -118,9 +120,11 @@ func (r *Reporter) quoted(name string) []byte {
 	return q
 }
 
-// close writes what there is left.
+// close writes what there is left. What is reported later, by what a mesh could not wait for, is not.
 func (r *Reporter) close() error {
-	r.add(func(b []byte) []byte { return b })
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
 	close(r.wake)
 	<-r.done
 	return r.err

@@ -21,7 +21,7 @@ func NewClock() Clock {
 	best := Clock{base: time.Now()}
 	for width, i := time.Duration(1<<62), 0; i < 16; i++ { // the tightest of a few readings
 		before := time.Now()
-		ns, ok := monotonic()
+		ns, ok := Monotonic()
 		if !ok {
 			break
 		}

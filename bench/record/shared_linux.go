@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// monotonic is CLOCK_MONOTONIC, which is what Go's own monotonic time is.
-func monotonic() (int64, bool) {
+// Monotonic is CLOCK_MONOTONIC, which is what Go's own monotonic time is.
+func Monotonic() (int64, bool) {
 	var t unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
 		return 0, false

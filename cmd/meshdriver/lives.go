@@ -48,7 +48,7 @@ func (l *lives[T]) with(member string, f func(T) error) error {
 // end ends a member's life: it lives no more from when f begins.
 func (l *lives[T]) end(member, do string, f func(T) error) error {
 	return l.with(member, func(m T) error {
-		at := now()
+		at := driver.Now()
 		l.mu.Lock()
 		delete(l.all, member)
 		l.mu.Unlock()
@@ -89,7 +89,7 @@ type life struct {
 
 // report reports, at the time when it was called.
 func (l *life) report(r driver.Report) {
-	r.Member, r.At = l.name, now()
+	r.Member, r.At = l.name, driver.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.over {

@@ -12,9 +12,8 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"p2plocal/bench/driver"
+	"p2plocal/bench/mesh"
 	"p2plocal/cmd/internal/cli"
 )
 
@@ -67,25 +66,11 @@ func run(_ context.Context, args []string, stdout, _ io.Writer) error {
 	return cli.Usagef("%q, want one of %s", others[0], strings.Join(names, ", "))
 }
 
-// now is CLOCK_MONOTONIC, which the harness reads, too.
-func now() int64 {
-	var t unix.Timespec
-	unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
-	return t.Nano()
-}
-
-// used are this process's CPU time and memory.
+// used are this process's CPU time and memory, where the system tells.
 func used() (s driver.Stats) {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &u) == nil {
-		cpu := u.Utime.Nano() + u.Stime.Nano()
-		s.CPU = &cpu
-	}
-	var pages, resident int64
-	if b, err := os.ReadFile("/proc/self/statm"); err == nil {
-		fmt.Sscan(string(b), &pages, &resident)
-		resident *= int64(os.Getpagesize())
-		s.Memory = &resident
+	cpu, memory := int64(mesh.CPUOf(os.Getpid())), mesh.ResidentOf(os.Getpid())
+	if cpu > 0 {
+		s.CPU, s.Memory = &cpu, &memory
 	}
 	return s
 }

@@ -26,7 +26,6 @@ type gossip struct {
 	addr            map[string]netip.AddrPort
 
 	datagrams, bytes atomic.Int64 // sent
-	joining          sync.WaitGroup
 }
 
 func newMemberlist(r *driver.Reporter) driver.Mesh {
@@ -67,13 +66,13 @@ func (g *gossip) Join(member string) error {
 		for _, name := range others[:min(len(others), 3)] {
 			seeds = append(seeds, g.addr[name].String())
 		}
-		g.joining.Go(func() {
+		go func() {
 			if _, err := m.list.Join(seeds); err != nil && len(seeds) > 0 {
 				g.failed(member, err)
 				return
 			}
 			m.report(driver.Report{Type: "joined"})
-		})
+		}()
 		return m, nil
 	})
 }
@@ -116,7 +115,7 @@ func (m *gossiper) MergeRemoteState([]byte, bool)   {}
 
 // NotifyMsg takes a message: its id, and its sender's name up to a zero.
 func (m *gossiper) NotifyMsg(b []byte) {
-	if at := now(); len(b) > 8 {
+	if at := driver.Now(); len(b) > 8 {
 		from, _, _ := bytes.Cut(b[8:], []byte{0})
 		m.message(string(from), binary.LittleEndian.Uint64(b), at)
 	}
@@ -172,8 +171,7 @@ func (g *gossip) Stop() {
 	for _, m := range g.take() {
 		wg.Go(func() { m.shutdown() })
 	}
-	wg.Wait()
-	g.joining.Wait()
+	wg.Wait() // a join under way goes on until its timeout, with nobody to tell
 }
 
 // link is a member's network: it counts what is sent, and while it is held

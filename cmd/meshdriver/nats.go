@@ -214,7 +214,7 @@ func (c *client) disconnected(m *nats.Msg) {
 
 // take takes a message: its id, its sender's name, a line feed.
 func (c *client) take(m *nats.Msg) {
-	at := now()
+	at := driver.Now()
 	line, _, _ := bytes.Cut(m.Data, []byte{'\n'})
 	number, from, _ := bytes.Cut(line, []byte{' '})
 	if id, err := strconv.ParseUint(string(number), 10, 64); err == nil {

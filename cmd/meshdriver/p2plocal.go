@@ -156,7 +156,7 @@ func (r *resident) observe(e *core.Event) {
 			r.report(driver.Report{Type: "view", Down: down})
 		}
 	case core.Heard:
-		at := now()
+		at := driver.Now()
 		number, _, _ := bytes.Cut(e.Data, []byte{' '})
 		if id, err := strconv.ParseUint(string(number), 10, 64); err == nil {
 			r.message(r.mesh.names[e.Peer.Name], id, at)
