@@ -50,7 +50,7 @@ func tryAll(ctx context.Context, c conform.Config, options map[string]string, p 
 	for i, x := range c.Cases {
 		r.Results[i] = conform.Result{ID: x.ID, Title: x.Title, Section: x.Section, Level: x.Level, Outcome: conform.NotRun}
 	}
-	monitor, err := target.NewMonitor()
+	monitor, err := target.NewMonitor(10 * time.Millisecond)
 	if err != nil {
 		return r, err
 	}
