@@ -12,8 +12,11 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// childEnv marks a peer process; its value is the slot's number, or senderChild.
-const childEnv = "P2PLOCAL_MESH_CHILD"
+// childEnv marks a peer process; its value is a childSlot, or senderChild.
+const (
+	childEnv  = "P2PLOCAL_MESH_CHILD"
+	childSlot = "%d of %d" // peers
+)
 
 // IsChild reports that this process was started to be a peer of a mesh, or the
 // sender beside it. Its program must call Child then, and exit with what that

@@ -37,7 +37,7 @@ type parcel struct {
 
 func newImpaired(inner core.Machine, what result.Impairment, seed uint64, rec *record.Recorder) *impaired {
 	return &impaired{inner: inner, what: what, rec: rec, sent: make(map[netip.AddrPort]*record.Sequence),
-		rng: rand.New(rand.NewPCG(seed, uint64(rec.Self)))}
+		rng: rand.New(rand.NewPCG(seed, stream(rec.Self)))}
 }
 
 func (m *impaired) Step(now time.Time, from netip.AddrPort, datagram []byte) {

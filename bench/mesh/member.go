@@ -97,7 +97,7 @@ func (s *Member) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	if s.machine == nil {
 		s.rec.Slot.Dead.Add(1)
 		if from := int(s.rec.Index[from.Port()]); int64(from) < s.rec.External.Load() && s.number < record.ServerSlot {
-			s.rec.Pairs[from][s.number].Arrived.Add(1) // as far as it is known what they sent
+			s.rec.Pair(from, s.number).Arrived.Add(1) // as far as it is known what they sent
 		} else if from == record.ServerSlot && !s.rec.ServerKnown.Load() {
 			s.rec.Slot.Directories.Add(1, len(datagram))
 		}
@@ -156,12 +156,24 @@ func (s *Member) Join(l Life) (err error) {
 // every run. The key of a mesh that is measured is no secret.
 func (s *Member) identity(now time.Time) wide.Identity {
 	s.lives++
-	at := binary.LittleEndian.AppendUint64([]byte{byte(s.number), s.lives}, uint64(now.UnixNano()))
+	at := binary.LittleEndian.AppendUint64([]byte{byte(stream(s.number)), byte(stream(s.number) >> 8), s.lives}, uint64(now.UnixNano()))
 	id := wide.Identity{Seed: sha256.Sum256(at)}
 	if s.rec.Keyed {
 		id.Keys = wide.Keys{sha256.Sum256([]byte("meshbench"))}
 	}
 	return id
+}
+
+// stream numbers a slot's random choices: the server's is the one after the exact dialect's
+// last peer, whatever the mesh.
+func stream(slot int) uint64 {
+	switch {
+	case slot == record.ServerSlot:
+		return core.MaxPeers
+	case slot >= core.MaxPeers:
+		return uint64(slot) + 1
+	}
+	return uint64(slot)
 }
 
 // Rejoin has the peer that sits here born again, as one does that finds out

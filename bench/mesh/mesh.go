@@ -41,8 +41,8 @@ type Mesh struct {
 	Roster   record.Roster // who should have been in every view, when
 	Timing   core.Timing   // of the peers
 	Impair   result.Impairment
-	Schedule []int64                       // each peer's next first broadcast
-	Hostile  [record.ServerSlot + 1]uint64 // datagrams that a sender of garbage has sent to each slot
+	Schedule []int64        // each peer's next first broadcast
+	Hostile  map[int]uint64 // datagrams that a sender of garbage has sent to a slot
 }
 
 // Setup is what scenarios may differ in when they make a mesh.
@@ -57,12 +57,12 @@ type Setup struct {
 // NewMesh opens all sockets and starts the server; nobody is born yet.
 func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (m *Mesh, err error) {
 	m = &Mesh{Cfg: cfg, opt: &cfg.Options, N: cfg.Peers, seed: seed, External: cfg.Options.External,
-		Rng: rand.New(rand.NewPCG(seed, 0)), Impair: with.Impair, Timing: cfg.Timing}
+		Rng: rand.New(rand.NewPCG(seed, 0)), Hostile: make(map[int]uint64), Impair: with.Impair, Timing: cfg.Timing}
 	m.Timing.Broadcast = with.Interval
 	if with.Refresh != nil {
 		m.Timing.Refresh = *with.Refresh
 	}
-	b, file, free, err := record.NewStore()
+	b, file, free, err := record.NewStore(cfg.Peers)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	m.Store.External.Store(int64(m.External))
 	m.Store.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.External == 0)
 	m.Store.Interval.Store(int64(with.Interval))
-	m.Store.Peers, m.Store.Divisible = m.N, with.Divide
+	m.Store.Divisible = with.Divide
 	m.Store.Wide, m.Store.Keyed = m.opt.Wide, m.opt.Keyed
 	if m.opt.Wide {
 		m.Timing.Retry = min(m.Timing.Retry, wide.DefaultTiming().Retry)

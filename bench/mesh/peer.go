@@ -9,12 +9,10 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"sync/atomic"
 	"time"
 
 	"p2plocal/bench/record"
-	"p2plocal/core"
 	"p2plocal/core/udp"
 	"p2plocal/fuzz/target"
 )
@@ -89,9 +87,9 @@ func child() error {
 	if os.Getenv(childEnv) == senderChild {
 		return SendGarbage(os.Stdin, os.Stdout)
 	}
-	number, err := strconv.Atoi(os.Getenv(childEnv))
-	if err != nil || number < 0 || number >= core.MaxPeers {
-		return fmt.Errorf("%s is %q, want a slot from 0 to %d", childEnv, os.Getenv(childEnv), core.MaxPeers-1)
+	var number, peers int
+	if _, err := fmt.Sscanf(os.Getenv(childEnv), childSlot, &number, &peers); err != nil || number < 0 || number >= peers {
+		return fmt.Errorf("%s is %q, want a slot and how many there are, as %q", childEnv, os.Getenv(childEnv), fmt.Sprintf(childSlot, 0, 80))
 	}
 	file := os.NewFile(3, "socket")
 	conn, err := net.FilePacketConn(file)
@@ -99,7 +97,7 @@ func child() error {
 		return fmt.Errorf("file 3 is no socket: %w", err)
 	}
 	file.Close()
-	b, unmap, err := record.MapStore(os.NewFile(4, "store"))
+	b, unmap, err := record.MapStore(os.NewFile(4, "store"), peers)
 	if err != nil {
 		return err
 	}
@@ -154,6 +152,7 @@ func (s *Member) obey(o command) error {
 // dies can be counted.
 type ProcessPeer struct {
 	number int
+	peers  int // of the mesh
 	udp    *os.File
 	store  *os.File
 	mine   *record.Slot
@@ -167,7 +166,7 @@ type ProcessPeer struct {
 
 // start makes the process, which waits for a life.
 func (p *ProcessPeer) start() (err error) {
-	if p.childProcess, err = startChild(strconv.Itoa(p.number), p.udp, p.store); err != nil {
+	if p.childProcess, err = startChild(fmt.Sprintf(childSlot, p.number, p.peers), p.udp, p.store); err != nil {
 		p.Cmd = nil
 		return fmt.Errorf("cannot start a peer process: %w", err)
 	}

@@ -75,7 +75,7 @@ func (l *localServer) Restart() (err error) {
 // change is one of the server's directory: who comes or goes, and when.
 type change struct {
 	at  int64
-	who uint8 // by the store's index
+	who uint16 // by the store's index
 	in  bool
 }
 
@@ -92,7 +92,7 @@ func (l *localServer) observe(e *core.Event) {
 func (l *localServer) Removals(r *record.Roster, first int, from, to int64) (times int, present float64) {
 	var changes []change
 	l.sock.Do(func(time.Time) { changes = slices.Clone(l.changes) })
-	var since [core.MaxPeers]int64 // 0: it is no member
+	since := make([]int64, l.rec.Peers) // 0: it is no member
 	leave := func(i int, at int64) {
 		if since[i] > 0 {
 			present += max(0, float64(min(at, to)-max(since[i], from))/1e9)

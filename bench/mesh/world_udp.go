@@ -96,7 +96,7 @@ func (w *udpWorld) addPeer(m *Mesh, i int) error {
 		if err != nil {
 			return err
 		}
-		m.Store.Index[port] = uint8(i)
+		m.Store.Index[port] = uint16(i)
 		p := &ExternalPeer{release: release, command: target.Command{Line: m.opt.PeerExec, Name: string(record.SlotName(i)),
 			Server: m.Server.Addr(), Listen: netip.AddrPortFrom(m.host(), port)}}
 		m.Peers, m.Socks = append(m.Peers, p), append(m.Socks, nil)
@@ -117,7 +117,7 @@ func (w *udpWorld) addPeer(m *Mesh, i int) error {
 	if err != nil {
 		return err
 	}
-	m.Store.Index[sock.Addr().Port()] = uint8(i)
+	m.Store.Index[sock.Addr().Port()] = uint16(i)
 	if !w.process {
 		s := newServed(sock)
 		member := NewMember(i, s, m.Store, m.Clock)
@@ -126,7 +126,7 @@ func (w *udpWorld) addPeer(m *Mesh, i int) error {
 		return nil
 	}
 	m.Socks = append(m.Socks, sock)
-	p := &ProcessPeer{number: i, udp: dup, store: w.store, mine: &m.Store.Slots[i], sock: sock, spent: &m.Spent}
+	p := &ProcessPeer{number: i, peers: m.N, udp: dup, store: w.store, mine: &m.Store.Slots[i], sock: sock, spent: &m.Spent}
 	m.Peers = append(m.Peers, p)
 	return p.start()
 }
@@ -148,15 +148,9 @@ func (w *udpWorld) Accounts(m *Mesh) result.Accounts {
 			}
 		}
 	}
-	received := make([]uint64, record.ServerSlot+1)
 	for i, s := range m.Store.Used() {
 		if !known(i) {
 			continue
-		}
-		for to := range s.To {
-			if counted(to) {
-				received[to] += s.To[to].Load()
-			}
 		}
 		a.Injected += s.Injected.Load()
 		a.Duplicated += s.Duplicated.Load()
@@ -164,11 +158,11 @@ func (w *udpWorld) Accounts(m *Mesh) result.Accounts {
 		a.Queued += s.Held.Load()
 		a.Unsent += s.Unsent.Load() // what peer processes say of theirs
 	}
-	for i := range received {
+	for i, s := range m.Store.Used() {
 		if !counted(i) {
 			continue
 		}
-		s := &m.Store.Slots[i]
+		sent := m.Store.Addressed(i).Load() + m.Hostile[i]
 		taken, refused, dead := s.Taken.Load(), s.Dropped.Load(), s.Dead.Load()
 		var sock socket
 		if i == record.ServerSlot {
@@ -178,16 +172,15 @@ func (w *udpWorld) Accounts(m *Mesh) result.Accounts {
 		} else {
 			sock = m.Socks[i]
 			if !known(record.ServerSlot) { // a foreign server's directories, as far as they came
-				received[i] += s.Directories.Datagrams.Load()
+				sent += s.Directories.Datagrams.Load()
 			}
 			for from := range m.External { // and foreign peers' messages
-				received[i] += uint64(m.Store.Pairs[from][i].Arrived.Load())
+				sent += uint64(m.Store.Pair(from, i).Arrived.Load())
 			}
 		}
 		socket := sock.Stats()
 		a.Unsent += socket.SendFailures
-		received[i] += m.Hostile[i]
-		a.Sent += received[i]
+		a.Sent += sent
 		a.Taken += taken
 		a.Dropped += refused
 		a.Kernel += socket.Drops

@@ -108,7 +108,7 @@ func (w *virtualWorld) startServer(_ context.Context, m *Mesh) error {
 
 func (w *virtualWorld) addPeer(m *Mesh, i int) error {
 	port := uint16(firstPort + i)
-	m.Store.Index[port] = uint8(i)
+	m.Store.Index[port] = uint16(i)
 	member := w.newMember(m, i, port)
 	m.Peers, m.Socks = append(m.Peers, &virtualPeer{Member: member, node: w.net.Node(port)}), append(m.Socks, member.sock)
 	return nil

@@ -18,7 +18,8 @@ type Recorder struct {
 	Codec    core.Codec // the dialect's
 	Measured bool       // the message that was last sent counts
 	view     core.View
-	last     Set // the last view
+	last     Set                       // the last view
+	listed   [(MostPeers + 7) / 8]byte // scratch
 }
 
 func NewRecorder(b *Store, c Clock, slot int) *Recorder {
@@ -51,7 +52,7 @@ func (r *Recorder) Observe(e *core.Event) {
 func (r *Recorder) Reset(now time.Time) {
 	r.Slot.Born.Store(0)
 	r.Slot.Admitted.Store(0)
-	r.see(r.Clock.At(now), Set{})
+	r.see(r.Clock.At(now), "")
 }
 
 func (r *Recorder) sent(e *core.Event) {
@@ -59,7 +60,7 @@ func (r *Recorder) sent(e *core.Event) {
 	r.Slot.out[kind-core.TypeBirth].Add(len(e.To), len(e.Data))
 	for _, to := range e.To {
 		if i := r.Index[to.Port()]; i != Nobody {
-			r.Slot.To[i].Add(1)
+			r.Addressed(int(i)).Add(1)
 		}
 	}
 	switch kind {
@@ -99,11 +100,15 @@ func (r *Recorder) broadcast(now, due int64, counter uint16, to []netip.AddrPort
 		return
 	}
 	r.Slot.Ticks.Add(1)
-	sent := uint64(0) // to those of the mesh
+	sent := uint64(0) // to those of the mesh of whom we know what they get
 	for _, a := range to {
 		if i := r.Index[a.Port()]; i < ServerSlot {
-			r.Pairs[r.Self][i].Sent.Add(1)
-			sent++
+			if p := r.Pair(r.Self, int(i)); p != nil {
+				p.Sent.Add(1)
+			}
+			if int64(i) >= r.External.Load() {
+				sent++
+			}
 		}
 	}
 	r.Slot.Messages.Add(sent)
@@ -119,7 +124,7 @@ func (r *Recorder) refused(e *core.Event) {
 	}
 	counts := r.inWindow(r.Clock.At(e.At))
 	if int64(slot) < r.External.Load() {
-		r.Pairs[slot][r.Self].Arrived.Add(1)
+		r.Pair(slot, r.Self).Arrived.Add(1)
 	} else if _, counter, ok := core.ParseBroadcast(r.text(e.Data)); ok {
 		_, _, counts = r.when(slot, counter)
 	}
@@ -139,7 +144,7 @@ func (r *Recorder) when(slot int, counter uint16) (due, sent int64, counts bool)
 func (r *Recorder) directory(e *core.Event) {
 	r.Slot.Taken.Add(1)
 	r.Slot.Directories.Add(1, len(e.Data))
-	s := r.Listed(e.All)
+	s := r.list(e.All, r.listed[:])
 	at := r.Clock.At(e.At)
 	if s.Has(r.Self) {
 		r.Slot.Admitted.CompareAndSwap(0, at)
@@ -148,28 +153,25 @@ func (r *Recorder) directory(e *core.Event) {
 }
 
 // Listed are those of the mesh whom a directory lists.
-func (b *Store) Listed(all core.Members) (s Set) {
+func (b *Store) Listed(all core.Members) Set { return b.list(all, make([]byte, MostPeers/8)) }
+
+// list is Listed in bits that are somebody's.
+func (b *Store) list(all core.Members, bits []byte) Set {
+	bits = bits[:(b.Peers+7)/8]
+	clear(bits)
 	for m := range all.Each() {
 		slot := int(b.Index[m.Addr.Port()])
 		if slot < ServerSlot && b.NameOf(slot) == m.Name {
-			s.Add(slot)
+			bits[slot/8] |= 1 << (slot % 8)
 		}
 	}
-	return s
+	return setOf(bits)
 }
 
 func (r *Recorder) see(at int64, s Set) {
-	n := r.Slot.views.Load()
-	if s == r.last && n > 0 {
-		return
+	if s != r.last || r.Slot.views.Load() == 0 {
+		r.last = r.Slot.note(at, s)
 	}
-	r.last = s
-	if n == viewLogSize {
-		r.Slot.Lost.Add(1)
-		return
-	}
-	r.Slot.log[n] = View{at, s}
-	r.Slot.views.Store(n + 1)
 }
 
 // message records a broadcast that arrived.
@@ -180,8 +182,7 @@ func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
 	if !ok || slot >= ServerSlot || name != from.Name {
 		return
 	}
-	p := &r.Pairs[slot][r.Self]
-	p.Arrived.Add(1)
+	p := r.Pair(slot, r.Self)
 	at := r.Clock.At(now)
 	if int64(slot) < r.External.Load() {
 		r.unknown(p, at, counter)
@@ -191,46 +192,60 @@ func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
 	if !counts {
 		return
 	}
-	if !p.take(counter) {
+	switch r.place(p, slot, counter) {
+	case Again:
+		r.Slot.Repeats++
 		return
+	case Behind:
+		r.Slot.Reordered++
 	}
 	r.Slot.Delivered.Add(1)
 	if at-due > r.Interval.Load() {
-		p.Late++
+		r.Slot.Late++
 	}
 	transit := at - sent
 	r.Latency.Record(transit)
 	r.Due.Record(at - due)
-	p.Max = max(p.Max, uint32(min(max(transit/1000, 0), math.MaxUint32)))
-	if p.Delivered > 1 { // RFC 3550, section 6.4.1, in ns instead of media units
-		p.Jitter += (math.Abs(float64(transit-p.transit)) - p.Jitter) / 16
+	if p != nil {
+		p.Delivered++
+		p.Max = max(p.Max, uint32(min(max(transit/1000, 0), math.MaxUint32)))
+		if p.Delivered > 1 { // RFC 3550, section 6.4.1, in ns instead of media units
+			p.Jitter += (math.Abs(float64(transit-p.transit)) - p.Jitter) / 16
+		}
+		p.transit = transit
 	}
-	p.transit = transit
 	b := r.bucketOf(due)
 	b.Due.record(at - due)
 	raise(&b.Max, at-due)
 }
 
-// take counts an arrival, and reports that it is not one again.
-func (p *pair) take(counter uint16) bool {
-	switch p.Order.Place(counter) {
-	case Again:
-		p.Duplicated++
-		return false
-	case Behind:
-		p.Reordered++
+// place says where a message stands among its sender's. Where pairs are not kept, one that
+// is not the last but comes again counts as reordered, and as delivered.
+func (r *Recorder) place(p *pair, slot int, counter uint16) placing {
+	if p != nil {
+		return p.Order.Place(counter)
 	}
-	p.Delivered++
-	return true
+	last := &r.lasts[r.Self*r.Peers+slot]
+	switch ahead := int16(counter + 1 - *last); {
+	case *last == 0 || ahead > 0:
+		*last = counter + 1
+		return inOrder
+	case ahead == 0:
+		return Again
+	}
+	return Behind
 }
 
 // unknown records a message of which only the arrival is known.
 func (r *Recorder) unknown(p *pair, at int64, counter uint16) {
+	p.Arrived.Add(1)
 	if !r.inWindow(at) {
 		return
 	}
 	if !p.Order.Started {
 		p.First = counter
 	}
-	p.take(counter)
+	if p.Order.Place(counter) != Again {
+		p.Delivered++
+	}
 }

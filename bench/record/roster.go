@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-
-	"p2plocal/core"
 )
 
 // Roster keeps who was alive when, as views are compared with it.
@@ -103,11 +101,11 @@ func (b *Store) FalseRemovals(r *Roster, first, n int, deadline int64, told []Vi
 		at int64
 		in bool
 	}
-	var of [core.MaxPeers][]change
+	of := make([][]change, n)
 	add := func(log []View, view bool) {
 		for k := 1; k < len(log); k++ {
 			before, now := log[k-1].Set, log[k].Set
-			if view && now == (Set{}) { // a new life begins
+			if view && now == "" { // a new life begins
 				continue
 			}
 			for v := range n {

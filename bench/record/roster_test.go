@@ -31,17 +31,18 @@ func TestFalseRemovals(t *testing.T) {
 		{"two are dropped at once", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0)}}, nil, nil}, 2, nil},
 		{"the dropped one was dead", []View{{0, of(0, 1, 2)}, {8 * s, of(0, 1)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0, nil},
 		{"it had just come back", []View{{0, of(0, 1, 2)}, {7 * s, of(0, 1)}, {9*s - 1, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0, nil},
-		{"the seer is born again", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, Set{}}, {9*s + 1, of(0, 1, 2)}}, nil, nil}, 0, nil},
-		{"a view drops one after it was born again", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, Set{}}, {9*s + 1, of(0, 1, 2)}, {20 * s, of(0, 1)}}, nil, nil}, 1, nil},
+		{"the seer is born again", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, ""}, {9*s + 1, of(0, 1, 2)}}, nil, nil}, 0, nil},
+		{"a view drops one after it was born again", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, ""}, {9*s + 1, of(0, 1, 2)}, {20 * s, of(0, 1)}}, nil, nil}, 1, nil},
 		{"two views drop one a deadline apart", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}, {10 * s, of(0, 1, 2)}}, {{1, of(0, 1, 2)}, {10*s + s/2, of(0, 1)}}, nil}, 1, nil},
 		{"and a little more", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}, {10 * s, of(0, 1, 2)}}, {{1, of(0, 1, 2)}, {10*s + s/2 + 1, of(0, 1)}}, nil}, 2, nil},
 		{"only others are told", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}}, nil, nil}, 2, []View{{1, of(0, 1, 2)}, {9 * s, of(0)}, {20 * s, of(0)}}},
 		{"a view is told later what others were", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {30 * s, of(0, 1)}}, nil, nil}, 1, []View{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}},
 	} {
-		b := new(Store)
+		b := storeOf(4)
 		for i, log := range test.views {
-			copy(b.Slots[i].log[:], log)
-			b.Slots[i].views.Store(uint32(len(log)))
+			for _, v := range log {
+				b.Slots[i].note(v.At, v.Set)
+			}
 		}
 		r := &Roster{Marks: test.roster}
 		if got := b.FalseRemovals(r, 0, 3, int64(core.DefaultTiming().Deadline), test.told); got != test.want {
@@ -62,7 +63,7 @@ func TestFalseRemovals(t *testing.T) {
 func TestLifetime(t *testing.T) {
 	t.Parallel()
 	const s = int64(time.Second)
-	all, some := Set{}, Set{}
+	all, some := Set(""), Set("")
 	for i := range 4 {
 		all.Add(i)
 	}

@@ -12,10 +12,15 @@ import (
 // Monotonic is false.
 func Monotonic() (int64, bool) { return 0, false }
 
-// NewStore makes a store in this process's memory.
-func NewStore() (*Store, *os.File, func(), error) { return new(Store), nil, func() {}, nil }
+// NewStore makes a store for so many peers in this process's memory.
+func NewStore(peers int) (*Store, *os.File, func(), error) {
+	_, size := layout(nil, peers)
+	b, _ := layout(make([]byte, size), peers)
+	b.Peers = peers
+	return b, nil, func() {}, nil
+}
 
 // MapStore gives an error.
-func MapStore(*os.File) (*Store, func(), error) {
+func MapStore(*os.File, int) (*Store, func(), error) {
 	return nil, nil, errors.New("shared memory is only used on Linux")
 }

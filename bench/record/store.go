@@ -4,21 +4,33 @@
 package record
 
 import (
+	"encoding/binary"
 	"iter"
 	"math/bits"
+	"strings"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"p2plocal/core"
 )
 
 // A Store is where all that take part in one mesh write down what happens:
-// a block of memory without pointers, so that processes can share it and a
+// memory without pointers, so that processes can share it and a
 // killed one leaves what it had recorded. Most fields have one writer; those
 // that others read meanwhile are atomic.
 type Store struct {
-	Index [1 << 16]uint8                     // port -> slot; nobody where there is none
-	Pairs [core.MaxPeers][core.MaxPeers]pair // sender, receiver; where each fills one cache line
+	*header
+	Slots     []Slot          // those in use: of the peers, and the server's at ServerSlot
+	addressed []atomic.Uint64 // datagrams sent to each slot, the server's last
+	pairs     []pair          // by sender; none where there are more than PairedPeers
+	lasts     []uint16        // then: by receiver, each sender's highest counter seen, plus 1
+}
+
+// header is the part of a Store that is as large for every mesh.
+type header struct {
+	Index [1 << 16]uint16 // port -> slot; nobody where there is none
+	Peers int             // as many slots, from 0 on
 
 	// Messages due in [from, to) count. All times are the clock's ns.
 	From, To     atomic.Int64
@@ -26,10 +38,9 @@ type Store struct {
 	Interval     atomic.Int64 // between one sender's messages
 	ServerKnown  atomic.Bool  // the server is ours, and all that it gets is in the store
 	Impairing    atomic.Bool  // the impairment is on
-	Peers        int          // the slots that are in use, beside the server's
 	Divisible    bool         // it may be divided
 	divided      atomic.Bool  // nothing passes between half and the rest
-	half         Set
+	half         [(MostPeers + 7) / 8]byte
 	AllAccounted atomic.Bool  // what is sent to nobody of the mesh's is in the accounts, too
 	Wide, Keyed  bool         // the dialect is the wide one, and sealed
 	External     atomic.Int64 // slots below are not ours: their sending is not on the store
@@ -37,16 +48,69 @@ type Store struct {
 	Latency, Due, Timer Histogram
 	Held                Histogram // by the impairment, of the measured messages
 	Buckets             [bucketCount]bucket
-	Slots               [ServerSlot + 1]Slot
 }
 
 const (
-	ServerSlot  = core.MaxPeers
-	Nobody      = 0xFF
+	// MostPeers is the largest mesh; one of up to PairedPeers knows what happened between any
+	// two peers, a larger one only what each has sent and received, so that its
+	// memory grows with the peers but for two bytes a pair.
+	MostPeers   = 4000
+	PairedPeers = 128
+
+	ServerSlot  = MostPeers
+	Nobody      = 0xFFFF
 	bucketCount = 240     // time slices of the measured window
 	ringSize    = 4096    // broadcasts of one sender that are remembered
-	viewLogSize = 1 << 15 // changes of one view that are remembered
+	viewLogSize = 3 << 18 // bytes of the changes of one view that are remembered: 2^15 of 95 peers
 )
+
+// layout lays a store for so many peers over memory, or with nil only says how many bytes
+// it takes. Each slot's first fields, its log of views and its ring stand together, because
+// a page that is touched for the first time can cost more than a datagram.
+func layout(memory []byte, peers int) (b *Store, size int) {
+	m := &parts{memory: memory}
+	b = &Store{header: unsafe.SliceData(part[header](m, 1)), addressed: part[atomic.Uint64](m, peers+1), Slots: make([]Slot, ServerSlot+1)}
+	if peers <= PairedPeers {
+		b.pairs = part[pair](m, peers*(peers|1))
+	} else {
+		b.lasts = part[uint16](m, peers*peers)
+	}
+	for i := range peers + 1 {
+		s := Slot{slot: unsafe.SliceData(part[slot](m, 1)), log: part[byte](m, viewLogSize), set: (peers + 63) / 64 * 8, ring: part[tick](m, ringSize)}
+		if i == peers {
+			i = ServerSlot
+		}
+		b.Slots[i] = s
+	}
+	return b, m.used
+}
+
+// parts is memory that is handed out in whole cache lines, which two writers must not share.
+type parts struct {
+	memory []byte // nil: it is only counted
+	used   int
+}
+
+func part[T any](m *parts, n int) (p []T) {
+	const line = 64
+	size := n * int(unsafe.Sizeof(*new(T)))
+	if m.memory != nil && n > 0 {
+		p = unsafe.Slice((*T)(unsafe.Pointer(&m.memory[m.used])), n)
+	}
+	m.used += (size + line - 1) / line * line
+	return p
+}
+
+// Pair is what one sender's messages came to at one receiver; nil: that is not kept.
+func (b *Store) Pair(from, to int) *pair {
+	if len(b.pairs) == 0 {
+		return nil
+	}
+	return &b.pairs[from*(b.Peers|1)+to] // an odd distance: a receiver's pairs fall into different cache sets
+}
+
+// Addressed is how many datagrams were sent to a slot.
+func (b *Store) Addressed(slot int) *atomic.Uint64 { return &b.addressed[min(slot, b.Peers)] }
 
 // bucket is a slice of the window, by due time.
 type bucket struct {
@@ -55,16 +119,22 @@ type bucket struct {
 	Due  sketch // of those delivered
 }
 
-// Slot is one peer's part, or the server's. What is written from its first event on
-// stands together, before what grows.
+// Slot is one peer's part, or the server's.
 type Slot struct {
+	*slot
+	log  []byte // of the view: times and sets
+	set  int    // bytes of a set in it
+	ring []tick // what it has sent
+}
+
+// slot is the part that is as large in every mesh.
+type slot struct {
 	// As a sender:
-	out                [5]traffic // by type, from birth on
-	To                 [ServerSlot + 1]atomic.Uint64
+	out                [5]traffic   // by type, from birth on
 	Born               atomic.Int64 // first birth of this life
 	Alive              atomic.Int64 // last birth or keep-alive
 	Ticks              atomic.Uint64
-	Messages           atomic.Uint64 // sent in the window
+	Messages           atomic.Uint64 // sent in the window to peers of ours
 	Unsent             atomic.Uint64
 	Injected           atomic.Uint64 // by the impairment, of all datagrams:
 	Duplicated         atomic.Uint64
@@ -78,21 +148,20 @@ type Slot struct {
 	// As a receiver:
 	Taken, Dropped, Dead atomic.Uint64
 	Delivered            atomic.Uint64 // messages of the window
+	Repeats              uint64        // of those: that came again,
+	Reordered, Late      uint64        // after a later one, later than an interval
 	Strangers            atomic.Uint64 // messages of the window refused as those of one whom the view does not have
 	Admitted             atomic.Int64  // first directory of this life that names it
 	Directories          traffic
 	views                atomic.Uint32
 	Lost                 atomic.Uint32 // changes that found the log full
-	log                  [viewLogSize]View
-
-	ring [ringSize]tick // what it has sent
 }
 
 // provide has the system provide the memory of a slot's first events before they happen:
 // a page of it can cost more time than a datagram.
 func (s *Slot) provide() {
 	s.out[0].Add(0, 0)
-	s.views.Add(0)
+	s.log[0] = 0
 }
 
 type traffic struct{ Datagrams, bytes atomic.Uint64 }
@@ -131,18 +200,41 @@ type View struct {
 	Set Set
 }
 
-// Set is a set of slots.
-type Set [2]uint64
+// Set is a set of slots: bit i%8 of byte i/8 for each, as far as there is any, so that equal
+// sets are equal strings.
+type Set string
 
-func (s Set) Has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
-func (s *Set) Add(i int)     { s[i/64] |= 1 << (i % 64) }
-func (s *Set) Remove(i int)  { s[i/64] &^= 1 << (i % 64) }
-func (s Set) Len() int       { return bits.OnesCount64(s[0]) + bits.OnesCount64(s[1]) }
+// setOf is what is in bits, without a copy.
+func setOf(bits []byte) Set {
+	n := len(bits)
+	for n > 0 && bits[n-1] == 0 {
+		n--
+	}
+	return Set(unsafe.String(unsafe.SliceData(bits), n))
+}
+
+func (s Set) Has(i int) bool { return i/8 < len(s) && s[i/8]>>(i%8)&1 != 0 }
+func (s *Set) Add(i int)     { s.change(i, func(b *byte) { *b |= 1 << (i % 8) }) }
+func (s *Set) Remove(i int)  { s.change(i, func(b *byte) { *b &^= 1 << (i % 8) }) }
+
+func (s *Set) change(i int, of func(*byte)) {
+	bits := make([]byte, max(len(*s), i/8+1))
+	copy(bits, *s)
+	of(&bits[i/8])
+	*s = setOf(bits)
+}
+
+func (s Set) Len() (n int) {
+	for i := range len(s) {
+		n += bits.OnesCount8(s[i])
+	}
+	return n
+}
 
 // All yields the slots in order.
 func (s Set) All() iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for i := range 64 * len(s) {
+		for i := range 8 * len(s) {
 			if s.Has(i) && !yield(i) {
 				return
 			}
@@ -151,16 +243,17 @@ func (s Set) All() iter.Seq[int] {
 }
 
 // pair is one sender's messages at one receiver, within the window. All but
-// sent is the receiver's.
+// sent is the receiver's. It fills one cache line.
 type pair struct {
-	Sent                                   atomic.Uint32
-	Arrived                                atomic.Uint32 // at any time, also again, also refused if from an external peer
-	First                                  uint16        // counter of the first, of an external sender
-	Delivered, Duplicated, Reordered, Late uint32
-	Max                                    uint32 // of transit, in µs
-	Order                                  Sequence
-	transit                                int64 // latency of the last one
-	Jitter                                 float64
+	Sent      atomic.Uint32
+	Arrived   atomic.Uint32 // from an external peer, at any time, also again, also refused
+	First     uint16        // counter of the first, of an external sender
+	Delivered uint32
+	Max       uint32 // of transit, in µs
+	Order     Sequence
+	transit   int64 // latency of the last one
+	Jitter    float64
+	_         [8]byte
 }
 
 func (b *Store) inWindow(due int64) bool { return due >= b.From.Load() && due < b.To.Load() }
@@ -180,7 +273,7 @@ func (b *Store) IsOurs(port uint16) bool {
 
 // Divide cuts all links between a set of slots and the rest; Unite heals them.
 func (b *Store) Divide(half Set) {
-	b.half = half
+	clear(b.half[copy(b.half[:], half):])
 	b.divided.Store(true)
 }
 
@@ -189,7 +282,8 @@ func (b *Store) Unite() { b.divided.Store(false) }
 // Apart reports that a link from a slot to a port is cut.
 func (b *Store) Apart(from int, port uint16) bool {
 	to := b.Index[port]
-	return b.divided.Load() && to != Nobody && b.half.Has(from) != b.half.Has(int(to))
+	half := setOf(b.half[:])
+	return b.divided.Load() && to != Nobody && half.Has(from) != half.Has(int(to))
 }
 
 // OpenWindow sets the window. Nothing due in it must have been sent yet.
@@ -204,26 +298,53 @@ func (b *Store) bucketOf(due int64) *bucket {
 	return &b.Buckets[min(max((due-b.From.Load())/max(b.Width.Load(), 1), 0), bucketCount-1)]
 }
 
-// Changes is a slot's view changes so far, oldest first.
-func (s *Slot) Changes() []View { return s.log[:s.views.Load()] }
+// change is the n-th change of a slot's view.
+func (s *Slot) change(n int) View {
+	at := s.log[n*(8+s.set):]
+	return View{int64(binary.NativeEndian.Uint64(at)), setOf(at[8:][:s.set])}
+}
 
-// View is what the slot sees at present.
+// Changes is a slot's view changes so far, oldest first. Their sets last as long as the store.
+func (s *Slot) Changes() []View {
+	all := make([]View, s.views.Load())
+	for n := range all {
+		all[n] = s.change(n)
+	}
+	return all
+}
+
+// View is what the slot sees at present. It lasts as long as the store.
 func (s *Slot) View() Set {
 	if n := s.views.Load(); n > 0 {
-		return s.log[n-1].Set
+		return s.change(int(n) - 1).Set
 	}
-	return Set{}
+	return ""
+}
+
+// note adds a change, and gives the set that lasts as long as the store.
+func (s *Slot) note(at int64, set Set) Set {
+	n := int(s.views.Load())
+	entry := 8 + s.set
+	if (n+1)*entry > len(s.log) {
+		s.Lost.Add(1)
+		return Set(strings.Clone(string(set)))
+	}
+	e := s.log[n*entry:][:entry]
+	binary.NativeEndian.PutUint64(e, uint64(at))
+	copy(e[8:], set)
+	s.views.Store(uint32(n + 1))
+	return s.change(n).Set
 }
 
 // When is the first time, at or after since, that ok held for the slot's view; a
 // time before since is one from which on it has held all along.
 func (s *Slot) When(since int64, ok func(Set) bool) (int64, bool) {
-	log := s.Changes()
-	for i, v := range log {
-		if until := i + 1; until < len(log) && log[until].At <= since {
+	n := int(s.views.Load())
+	for i := range n {
+		if i+1 < n && s.change(i+1).At <= since {
 			continue // gone before since
 		}
-		if ok(v.Set) {
+		if v := s.change(i); ok(v.Set) {
 			return v.At, true
 		}
 	}

@@ -109,7 +109,7 @@ func (t *talker) Poll(now time.Time) (core.Outgoing, time.Time) {
 
 // Recording a message must not allocate.
 func BenchmarkRecorder(b *testing.B) {
-	board, _, free, err := record.NewStore()
+	board, _, free, err := record.NewStore(2)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -144,11 +144,7 @@ func (s *Run) hostileFigures(v mesh.AttackResult, slot int, others uint64) {
 		s.set("hostile_taken", result.Never("1"))
 		return
 	}
-	took -= min(took, others)
-	for _, sender := range s.Store.Used() {
-		took -= min(took, sender.To[slot].Load())
-	}
-	s.count("hostile_taken", took)
+	s.count("hostile_taken", took-min(took, others+s.Store.Addressed(slot).Load()))
 	if v.Refused > 0 {
 		s.warn("%s nobody listened on the port that the hostile datagrams were for", result.Plural(v.Refused, "time"))
 	}

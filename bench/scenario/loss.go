@@ -66,12 +66,7 @@ func lossScenario(s *Run) error {
 
 // impairmentFigures writes down what the impairment's own log says, since it began.
 func (s *Run) impairmentFigures(began int64) {
-	var sent uint64
-	for i := s.External; i < s.N; i++ {
-		for j := s.External; j < s.N; j++ {
-			sent += uint64(s.Store.Pairs[i][j].Sent.Load())
-		}
-	}
+	sent, _ := s.Store.Messages()
 	s.count("injected", s.Store.Sum(injected))
 	s.count("duplicated_injected", s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredDuplicated }))
 	s.count("reordered_injected", s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredReordered }))

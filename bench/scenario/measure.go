@@ -228,15 +228,15 @@ func (s *Run) machine() {
 // chartPairs adds the messages' matrices, where there are any. Those of a search
 // would show its overload, not the mesh.
 func (s *Run) chartPairs() {
-	if len(s.out.Charts.Trials) > 0 {
-		return // most of it is from loads that are too high
+	if len(s.out.Charts.Trials) > 0 || s.N > record.PairedPeers {
+		return // most of it is from loads that are too high; or it is not kept
 	}
 	p := &result.Pairs{}
 	any := false
 	for i := range s.N {
 		p.Names += string(record.SlotName(i))
 		for j := range s.N {
-			pair := &s.Store.Pairs[i][j]
+			pair := s.Store.Pair(i, j)
 			sent := pair.Sent.Load()
 			any = any || sent > 0
 			p.Sent = append(p.Sent, sent)

@@ -235,7 +235,7 @@ func TestFrozenSenderShowsInDueTime(t *testing.T) {
 		}
 		for i := 1; i < s.N; i++ { // the frozen one is a receiver, too
 			for j := range s.N {
-				if int64(s.Store.Pairs[i][j].Max)*1000 >= long {
+				if int64(s.Store.Pair(i, j).Max)*1000 >= long {
 					latencyLate++ // one at least
 				}
 			}

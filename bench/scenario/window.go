@@ -103,28 +103,21 @@ func (s *Run) ticked() uint64 {
 
 // messages writes down what became of the window's messages.
 func (s *Run) messages(w window) {
-	var sent, delivered, duplicated, reordered, late, theirs, theirsLost uint64
+	var duplicated, reordered, late, theirs, theirsLost uint64
 	var jitter []float64
-	for i := range s.N {
+	sent, delivered := s.Store.Messages()
+	for i, slot := range s.Store.Used() {
+		duplicated, reordered, late = duplicated+slot.Repeats, reordered+slot.Reordered, late+slot.Late
+		if i == record.ServerSlot || s.N > record.PairedPeers {
+			continue
+		}
 		for j := range s.N {
-			p := &s.Store.Pairs[i][j]
-			if i < s.External {
-				if p.Order.Started {
-					theirs += uint64(p.Delivered)
-					theirsLost += uint64(p.Order.High-p.First) + 1 - min(uint64(p.Delivered), uint64(p.Order.High-p.First)+1)
-				}
-				continue
-			}
-			if j < s.External {
-				continue // what it hears is not known
-			}
-			sent += uint64(p.Sent.Load())
-			delivered += uint64(p.Delivered)
-			duplicated += uint64(p.Duplicated)
-			reordered += uint64(p.Reordered)
-			late += uint64(p.Late)
-			if p.Delivered > 1 {
+			switch p := s.Store.Pair(j, i); {
+			case j >= s.External && p.Delivered > 1:
 				jitter = append(jitter, correctedJitter(p.Jitter, p.Delivered)/1e9)
+			case j < s.External && p.Order.Started:
+				theirs += uint64(p.Delivered)
+				theirsLost += uint64(p.Order.High-p.First) + 1 - min(uint64(p.Delivered), uint64(p.Order.High-p.First)+1)
 			}
 		}
 	}
