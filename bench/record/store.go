@@ -51,11 +51,11 @@ type header struct {
 }
 
 const (
-	// MostPeers is the largest mesh; one of up to PairedPeers knows what happened between any
-	// two peers, a larger one only what each has sent and received, so that its
-	// memory grows with the peers but for two bytes a pair.
+	// MostPeers is the largest mesh; one of up to PairedPeers, the exact dialect's most, knows
+	// what happened between any two peers, a larger one only what each has sent and received,
+	// so that its memory grows with the peers but for two bytes a pair.
 	MostPeers   = 4000
-	PairedPeers = 128
+	PairedPeers = core.MaxPeers
 
 	ServerSlot  = MostPeers
 	Nobody      = 0xFFFF

@@ -228,23 +228,23 @@ func (s *Run) machine() {
 // chartPairs adds the messages' matrices, where there are any. Those of a search
 // would show its overload, not the mesh.
 func (s *Run) chartPairs() {
-	if len(s.out.Charts.Trials) > 0 || s.N > record.PairedPeers {
-		return // most of it is from loads that are too high; or it is not kept
+	if len(s.out.Charts.Trials) > 0 {
+		return // most of it is from loads that are too high
 	}
 	p := &result.Pairs{}
 	any := false
-	for i := range s.N {
+	for i := range min(s.N, record.PairedPeers) {
 		p.Names += string(record.SlotName(i))
-		for j := range s.N {
-			pair := s.Store.Pair(i, j)
-			sent := pair.Sent.Load()
-			any = any || sent > 0
-			p.Sent = append(p.Sent, sent)
-			p.Lost = append(p.Lost, sent-min(sent, pair.Delivered))
-			p.Max = append(p.Max, pair.Max)
-		}
 	}
-	if any && s.out.Charts.Trials == nil {
+	for i, j := range s.pairs() {
+		pair := s.Store.Pair(i, j)
+		sent := pair.Sent.Load()
+		any = any || sent > 0
+		p.Sent = append(p.Sent, sent)
+		p.Lost = append(p.Lost, sent-min(sent, pair.Delivered))
+		p.Max = append(p.Max, pair.Max)
+	}
+	if any {
 		s.out.Charts.Pairs = p
 	}
 }

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"iter"
 	"math"
 	"sync/atomic"
 	"time"
@@ -106,19 +107,16 @@ func (s *Run) messages(w window) {
 	var duplicated, reordered, late, theirs, theirsLost uint64
 	var jitter []float64
 	sent, delivered := s.Store.Messages()
-	for i, slot := range s.Store.Used() {
+	for _, slot := range s.Store.Used() {
 		duplicated, reordered, late = duplicated+slot.Repeats, reordered+slot.Reordered, late+slot.Late
-		if i == record.ServerSlot || s.N > record.PairedPeers {
-			continue
-		}
-		for j := range s.N {
-			switch p := s.Store.Pair(j, i); {
-			case j >= s.External && p.Delivered > 1:
-				jitter = append(jitter, correctedJitter(p.Jitter, p.Delivered)/1e9)
-			case j < s.External && p.Order.Started:
-				theirs += uint64(p.Delivered)
-				theirsLost += uint64(p.Order.High-p.First) + 1 - min(uint64(p.Delivered), uint64(p.Order.High-p.First)+1)
-			}
+	}
+	for i, j := range s.pairs() {
+		switch p := s.Store.Pair(i, j); {
+		case i >= s.External && p.Delivered > 1:
+			jitter = append(jitter, correctedJitter(p.Jitter, p.Delivered)/1e9)
+		case i < s.External && p.Order.Started:
+			theirs += uint64(p.Delivered)
+			theirsLost += uint64(p.Order.High-p.First) + 1 - min(uint64(p.Delivered), uint64(p.Order.High-p.First)+1)
 		}
 	}
 	ticked := s.ticked()
@@ -147,6 +145,17 @@ func (s *Run) messages(w window) {
 	}
 	if s.External > 0 {
 		s.note("external peers: %d of their messages arrived here, %d are missing by their counters", theirs, theirsLost)
+	}
+}
+
+// pairs are the senders and receivers of whom it is known what happened between them.
+func (s *Run) pairs() iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		for k := range s.N * s.N {
+			if s.N <= record.PairedPeers && !yield(k/s.N, k%s.N) {
+				return
+			}
+		}
 	}
 }
 
