@@ -1,13 +1,12 @@
 // Package conform tests any server or peer against PROTOCOL.md, case by case, over
-// real UDP. The cases of the levels MUST and INFO stand in server_cases.go and
-// peer_cases.go; those of bad input (SHOULD) are made from the catalogue of package
+// real UDP. The cases of the levels MUST and INFO stand in server.cases and peer.cases,
+// as scripts; those of bad input (SHOULD) are made from the catalogue of package
 // hostile. Run starts the targets and tries Cases side by side, each in a trial with
 // sockets and a log of its own; what fails while this machine is late is tried again,
 // and is Void if it never was on time.
 package conform
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,9 +59,10 @@ type Case struct {
 	risky   bool          // it sends what a target may die of
 	loud    bool          // it sends births that are repeated or conflict
 	members int           // peers that are in the directory when it begins, kept there
-	called  work          // panics with an abortCase when it has failed
-	wanted  string        // peer cases: the name that the target must have
-	told    option        // what the target must be told; a command without a place for it does not have the case
+	called  work          // panics with an abortCase when it has failed; nil: steps do
+	steps   []step
+	wanted  string // peer cases: the name that the target must have
+	told    option // what the target must be told; a command without a place for it does not have the case
 }
 
 // option is a placeholder that a command may have beside those that it needs, and what it is to
@@ -85,8 +85,6 @@ func (c Case) fill() (pairs []string) {
 // work is what a case does; m are its members.
 type work = func(l *trial, m []*endpoint)
 
-func nothing(*trial, []*endpoint) {}
-
 const (
 	few = 5  // names that a case gets if it does not say
 	all = 95 // every name there is
@@ -95,33 +93,9 @@ const (
 // Group is the part of the id before the last slash.
 func (c Case) Group() string { return c.ID[:strings.LastIndexByte(c.ID, '/')] }
 
-// Cases are all that there are for a role, in the order of PROTOCOL.md.
-func Cases(role hostile.Role) (cases []Case) {
-	sections, prefix := serverCases(), "server/"
-	if role == hostile.Peer {
-		sections, prefix = peerCases(), "peer/"
-	}
-	for _, s := range sections {
-		for i, c := range s.cases {
-			c.ID = fmt.Sprintf("%s%s/%d", prefix, s.group, i+1)
-			c.Section, c.Role, c.loud = s.section, role, s.loud
-			if c.Level == "" {
-				c.Level = s.level
-			}
-			cases = append(cases, c)
-		}
-	}
-	return append(cases, robustness(role)...)
-}
-
-// group is a run of cases about one rule.
-type group struct {
-	group   string // of the ids
-	section string // of PROTOCOL.md
-	level   Level  // of its cases that do not say
-	loud    bool   // its cases are
-	cases   []Case
-}
+// Cases are all that there are for a role: those of the scripts, in the order of PROTOCOL.md, and
+// those of the catalogue.
+func Cases(role hostile.Role) []Case { return append(scripted(role), robustness(role)...) }
 
 // Select gives those of some levels (nil: all) whose id matches run and does
 // not match skip; nil is a pattern that is not asked for.

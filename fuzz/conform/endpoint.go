@@ -25,8 +25,9 @@ type endpoint struct {
 	socket   target.Socket
 	entry    wire.Entry // a peer's
 	addr     netip.AddrPort
-	borrowed bool    // the socket is somebody else's
-	received []event // guarded by the trial's lock
+	sign     time.Time // the last of life that it gave itself in a script
+	borrowed bool      // the socket is somebody else's
+	received []event   // guarded by the trial's lock
 
 	marked, passed uint64 // of its marks the last sent and the last read; the trial's lock guards them
 }

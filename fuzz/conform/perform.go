@@ -3,7 +3,6 @@ package conform
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"time"
 
 	"p2plocal/core/wire"
@@ -33,9 +32,9 @@ func (r *run) perform(l *trial, alive func()) (res Result) {
 		}()
 		f()
 	}
-	guard(func() { c.called(l, l.gather(c.members)) })
+	guard(func() { c.perform(l) })
 	if c.Level == Info && res.Outcome == Seen && res.Detail == "" {
-		res.Detail = strings.Join(l.infos, "; ")
+		res.Detail = l.info
 	}
 	if res.Outcome != Broken && res.Outcome != NotRun {
 		was := res
