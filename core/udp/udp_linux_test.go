@@ -37,6 +37,9 @@ func TestBufferGranted(t *testing.T) {
 		return n
 	}
 	most := setting("rmem_max")
+	if got, least := listen(t, 1).Stats().ReceiveBuffer, setting("rmem_default")/2; got == 0 || got >= least {
+		t.Errorf("1 byte asked for: granted %d, want less than the %d that nobody has asked for", got, least)
+	}
 	for asked, want := range map[int]int{
 		0:          setting("rmem_default") / 2, // Linux counts its bookkeeping in
 		64 << 10:   min(64<<10, most),

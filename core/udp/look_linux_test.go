@@ -1,0 +1,175 @@
+//go:build !portable
+
+package udp
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/bpf"
+
+	"p2plocal/core"
+)
+
+// bereaved is a lossAware machine without a timer.
+type bereaved struct {
+	script
+	lost atomic.Int64
+}
+
+func (m *bereaved) Lost(time.Time)        { m.lost.Add(1) }
+func (m *bereaved) Accepts() []core.Shape { return nil }
+
+// A big batch, and no smaller one, has the socket look for what was lost beside it.
+func TestBigBatchIsLookedAt(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]int64{bigBatch - 1: 0, bigBatch: 1, bigBatch + 1: 1} {
+		s, u := listen(t, ReadBuffer), sender(t)
+		nothing, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+		if err != nil || !s.conn.filter(nothing) {
+			t.Fatalf("no filter: %v", err)
+		}
+		send(t, u, s.Addr(), keepAlive('A'))
+		if s.conn.filter(nil); s.Stats().Drops != 1 {
+			t.Fatalf("%+v, want one drop", s.Stats())
+		}
+		for range n {
+			send(t, u, s.Addr(), keepAlive('A'))
+		}
+		heard := 0
+		m, polled := new(bereaved), make(chan bool, 1)
+		m.step = func(time.Time, netip.AddrPort, []byte) { heard++ }
+		m.poll = func(time.Time) (core.Outgoing, time.Time) {
+			if heard == n {
+				heard = 0
+				polled <- true
+			}
+			return core.Outgoing{}, time.Time{}
+		}
+		serve(t, context.Background(), s, m)
+		await(t, polled, fmt.Sprintf("an answer to %d datagrams", n))
+		if got := m.lost.Load(); got != want {
+			t.Errorf("after %d datagrams at once the machine is told of %d losses, want %d", n, got, want)
+		}
+	}
+}
+
+// Each datagram goes to the address that it is for, whatever the socket has sent before, and
+// by a socket of either family.
+func TestWhereItIsSent(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"127.0.0.1", "0.0.0.0", "::1", "::"} {
+		host := netip.MustParseAddr(at)
+		s, err := Listen(netip.AddrPortFrom(host, 0), 0)
+		if err != nil && host.Is6() {
+			continue // no IPv6 here
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		there := netip.MustParseAddr("::1")
+		if host.Is4() {
+			there = netip.MustParseAddr("127.0.0.1")
+		}
+		var to []netip.AddrPort
+		var sockets []*Socket
+		for i := range 3 {
+			if i == 2 && host.Is4() {
+				there = netip.MustParseAddr("127.8.9.10") // the same port on another host
+			}
+			port := uint16(0)
+			if i == 2 && host.Is4() {
+				port = to[0].Port()
+			}
+			r, err := Listen(netip.AddrPortFrom(there, port), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			sockets, to = append(sockets, r), append(to, r.Addr())
+		}
+		other := netip.MustParseAddrPort("[::1]:9")
+		if host.Is6() {
+			other = netip.MustParseAddrPort("127.0.0.1:9") // mapped, of which this socket is not
+		}
+		for _, order := range [][]int{{0, 1, 2}, {2, 0, 1}, {1, 2, 0}, {2}, {0}} {
+			var all []netip.AddrPort
+			for _, i := range order {
+				all = append(all, to[i])
+			}
+			if failed := s.conn.write([]byte("x"), all); failed != 0 {
+				t.Errorf("%v: %d of %d to %v failed", at, failed, len(all), all)
+			}
+			for i, r := range sockets {
+				want := uint64(0)
+				for _, j := range order {
+					if i == j {
+						want++
+					}
+				}
+				if got := r.Discard(); got != want { // loopback delivers at once
+					t.Errorf("%v: %d datagrams at %v after one to each of %v, want %d", at, got, to[i], all, want)
+				}
+			}
+			if failed := s.conn.write([]byte("x"), []netip.AddrPort{other}); failed != 1 {
+				t.Errorf("%v: one to %v, of another family, has not failed", at, other)
+			}
+		}
+	}
+}
+
+// What is announced alone waits for no more than the moment in which others might come.
+func TestGatherIsShort(t *testing.T) {
+	t.Parallel()
+	s, u := listen(t, 0), sender(t)
+	var came time.Time
+	waits := make(chan time.Duration, 1)
+	serve(t, context.Background(), s, announcing{script{
+		step: func(time.Time, netip.AddrPort, []byte) { came = time.Now() },
+		poll: func(time.Time) (core.Outgoing, time.Time) {
+			if !came.IsZero() {
+				waits <- time.Since(came)
+				came = time.Time{}
+			}
+			return core.Outgoing{}, time.Time{}
+		},
+	}, func() bool { return !came.IsZero() }})
+	shortest := time.Hour
+	for tries := 0; tries < 2000 && shortest > gatherMost/2; tries++ { // on a busy machine some are long
+		send(t, u, s.Addr(), keepAlive('A'))
+		shortest = min(shortest, await(t, waits, "an announcement"))
+	}
+	if shortest < gatherQuiet || shortest > gatherMost/2 {
+		t.Errorf("a birth alone is announced after %v, want %v and little more", shortest, gatherQuiet)
+	}
+}
+
+// While the filter is in place the socket is looked at again in time, if no timer of the
+// machine's comes before.
+func TestFilteredSocketIsLookedAt(t *testing.T) {
+	t.Parallel()
+	now := time.Now().Add(time.Hour) // nothing rings during the test
+	look, before, after := now.Add(overloadLook), now.Add(overloadLook-1), now.Add(overloadLook+1)
+	for _, x := range []struct {
+		filtered   bool
+		next, want time.Time
+	}{
+		{true, time.Time{}, look}, {true, after, look}, {true, before, before},
+		{false, time.Time{}, time.Time{}}, {false, after, after},
+	} {
+		s := listen(t, 0)
+		s.machine = script{poll: func(time.Time) (core.Outgoing, time.Time) { return core.Outgoing{}, x.next }}
+		s.now, s.overload = now, overload{filtered: x.filtered, look: look}
+		s.mu.Lock()
+		s.send()
+		if got := s.deadline; !got.Equal(x.want) {
+			t.Errorf("filtered %v, the machine's timer after %v: the deadline is after %v, want %v", x.filtered, x.next.Sub(now), got.Sub(now), x.want.Sub(now))
+		}
+		s.mu.Unlock()
+	}
+}
