@@ -170,12 +170,12 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			return
 		}
 		if p.rules != nil {
-			if complete, err := p.collect(v); err != nil {
+			complete, err := p.collect(v)
+			if !complete {
 				v.List = nil
-				p.drop(Malformed, now, from, datagram, err)
-				return
-			} else if !complete {
-				if v.List = nil; p.count(Paged, now) {
+				if err != nil {
+					p.drop(Malformed, now, from, datagram, err)
+				} else if p.count(Paged, now) {
 					p.event.Data = datagram
 					p.tell()
 				}

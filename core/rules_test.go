@@ -1,0 +1,294 @@
+package core_test
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"p2plocal/core"
+	"p2plocal/core/wide"
+)
+
+const ms = time.Millisecond
+
+var (
+	begin      = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	serverAddr = netip.MustParseAddrPort("192.0.2.1:3000")
+	anaAddr    = netip.MustParseAddrPort("192.0.2.2:4000")
+	boAddr     = netip.MustParseAddrPort("192.0.2.3:4000")
+	ana, bo    = core.Member{Name: "ana", Addr: anaAddr}, core.Member{Name: "bo", Addr: boAddr}
+	codec      wide.Codec
+)
+
+// ruled is a peer with Rules, ana of incarnation 7, in virtual time.
+type ruled struct {
+	*testing.T
+	*core.Peer
+	now   time.Time
+	told  []core.Kind
+	after time.Duration // since its birth, when it was told that nothing has answered
+}
+
+func newRuled(t *testing.T) *ruled {
+	r := &ruled{T: t, now: begin}
+	timing := wide.DefaultTiming()
+	timing.Broadcast = 0
+	var err error
+	r.Peer, err = core.NewPeer(core.PeerConfig{Self: core.Member{Name: "ana"}, Server: serverAddr, Codec: codec, Timing: timing,
+		Rules: &core.Rules{Incarnation: 7, Unique: func([]byte, int) bool { return true }},
+		Observe: func(e *core.Event) {
+			if e.Kind != core.Sent {
+				r.told = append(r.told, e.Kind)
+			}
+			if e.Kind == core.Unanswered {
+				r.after = e.Elapsed
+			}
+		}}, begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// sends is what the peer sends at a time, all of it.
+func (r *ruled) sends(at time.Duration) (all []core.View) {
+	r.Helper()
+	r.now = begin.Add(at)
+	for {
+		out, _ := r.Poll(r.now)
+		if out.Empty() {
+			return all
+		}
+		var v core.View
+		if err := codec.Parse(&v, slices.Clone(out.Datagram)); err != nil {
+			r.Fatal(err)
+		}
+		all = append(all, v)
+	}
+}
+
+// hears is what a datagram counts as.
+func (r *ruled) hears(from netip.AddrPort, datagram []byte) core.Kind {
+	r.Helper()
+	before := len(r.told)
+	r.Step(r.now, from, datagram)
+	for i := range datagram {
+		datagram[i] = 0xAA // it keeps nothing
+	}
+	if len(r.told) != before+1 {
+		r.Fatalf("%d events of one datagram", len(r.told)-before)
+	}
+	return r.told[before]
+}
+
+func (r *ruled) want(what string, got, want core.Kind) {
+	r.Helper()
+	if got != want {
+		r.Errorf("%s counts as one of %v, want %v", what, got, want)
+	}
+}
+
+// births wants certain births and nothing else sent at a time, and gives the last one's number.
+func (r *ruled) births(at time.Duration, tokens ...string) (seq uint32) {
+	r.Helper()
+	all := r.sends(at)
+	var got []string
+	for _, v := range all {
+		if v.Type == core.TypeBirth {
+			got, seq = append(got, string(v.Token)), v.Seq
+		}
+	}
+	if !slices.Equal(got, tokens) {
+		r.Errorf("at %v: births with the tokens %q, want %q", at, got, tokens)
+	}
+	return seq
+}
+
+func version(incarnation uint64, number uint32) core.Version {
+	return core.Version{incarnation, number}
+}
+
+func retry(incarnation uint64, seq uint32, v core.Version, token string) []byte {
+	return codec.Append(nil, &core.View{Type: core.TypeRetry, Incarnation: incarnation, Seq: seq, Version: v, Token: []byte(token)})
+}
+
+func page(v core.Version, all ...core.Member) []byte {
+	b, _ := codec.AppendDirectory(nil, nil, v, all)
+	return b
+}
+
+func message(v core.Version, to core.Name) []byte {
+	return codec.Append(nil, &core.View{Type: core.TypeVanilla, Version: v, Member: core.Member{Name: to}, Text: []byte("hello")})
+}
+
+var none, first, second = string(make([]byte, 20)), "the first token, 20 b", "another token, 20 by."
+
+func init() { first, second = first[:20], second[:20] }
+
+// A retry has the peer be born at once, with the token in it, but for one that answers a birth
+// with a token: then the next birth comes when it is due.
+func TestRetry(t *testing.T) {
+	r := newRuled(t)
+	seq := r.births(0, none)
+	r.want("a retry of another incarnation", r.hears(serverAddr, retry(8, seq, version(1, 1), second)), core.Stranger)
+	r.want("one from elsewhere", r.hears(boAddr, retry(7, seq, version(1, 1), second)), core.Stranger)
+	r.want("one of a birth to come", r.hears(serverAddr, retry(7, seq+1, version(1, 1), second)), core.Stranger)
+	r.births(5 * ms)
+	r.want("a retry", r.hears(serverAddr, retry(7, seq, version(1, 1), first)), core.Retried)
+	r.want("the same again", r.hears(serverAddr, retry(7, seq, version(1, 1), second)), core.Stranger)
+	seq = r.births(10*ms, first)
+	r.want("the answer to a token", r.hears(serverAddr, retry(7, seq, version(1, 1), second)), core.Retried)
+	r.births(20 * ms)
+	r.births(499 * ms)
+	r.births(510*ms, second)
+	r.want("the directory", r.hears(serverAddr, page(version(1, 2), ana)), core.Listed)
+	if !r.Joined() {
+		t.Error("named by a directory, it has not joined")
+	}
+	r.births(3 * time.Second)
+}
+
+// A member whom the server no longer knows is none until a directory names it again, and says
+// that it waits from that time on.
+func TestRetryOfAMember(t *testing.T) {
+	r := newRuled(t)
+	r.births(0, none)
+	r.hears(serverAddr, retry(7, 1, version(1, 1), first))
+	r.births(10*ms, first)
+	r.want("a directory without it", r.hears(serverAddr, page(version(1, 2), bo)), core.Listed)
+	if r.Joined() {
+		t.Error("a directory of others has let it join")
+	}
+	r.want("its directory", r.hears(serverAddr, page(version(1, 3), bo, ana)), core.Listed)
+	if !r.Joined() || len(r.Others()) != 1 {
+		t.Errorf("joined %v, others %v", r.Joined(), r.Others())
+	}
+	var alive core.View
+	for _, v := range r.sends(5010 * ms) {
+		alive = v
+	}
+	if alive.Type != core.TypeKeepAlive || alive.Version != version(1, 3) {
+		t.Fatalf("a member sends %+v", alive)
+	}
+	r.want("an older retry", r.hears(serverAddr, retry(7, alive.Seq, version(1, 2), second)), core.Stranger)
+	r.want("a new server's retry", r.hears(serverAddr, retry(7, alive.Seq, version(9, 0), second)), core.Retried)
+	if r.Joined() {
+		t.Error("a member that the server does not know has joined")
+	}
+	r.births(5010*ms, second)
+	r.want("the old server's directory", r.hears(serverAddr, page(version(1, 4), ana)), core.Paged)
+	for at := 5510 * ms; r.after == 0 && at < 10*time.Second; at += 500 * ms {
+		r.births(at, second)
+	}
+	if r.after < 500*ms || r.after > time.Second {
+		t.Errorf("it says that it has waited for %v, want no more than since the retry", r.after)
+	}
+	r.want("the new server's directory", r.hears(serverAddr, page(version(9, 1), ana)), core.Listed)
+	if r.births(10 * time.Second); !r.Joined() {
+		t.Error("the new server's directory has not let it join")
+	}
+}
+
+// Who is disconnected learns from a retry, and stays silent.
+func TestRetryToTheDisconnected(t *testing.T) {
+	r := newRuled(t)
+	seq := r.births(0, none)
+	r.Disconnect()
+	r.want("a retry", r.hears(serverAddr, retry(7, seq, version(1, 1), first)), core.Retried)
+	if all := r.sends(5 * time.Second); len(all) != 0 || r.Joined() || r.Online() {
+		t.Errorf("it sends %v", all)
+	}
+}
+
+// A message counts if it is for all or for this peer, and was sent by one who could know it:
+// no earlier than at the first retry of its server, or of the one before.
+func TestFreshMessages(t *testing.T) {
+	r := newRuled(t)
+	r.births(0, none)
+	r.hears(serverAddr, retry(7, 1, version(1, 4), first))
+	r.births(10*ms, first)
+	r.hears(serverAddr, page(version(1, 5), ana, bo))
+	check := func(when string, of core.Version, to core.Name, want core.Kind) {
+		t.Helper()
+		r.want(when, r.hears(boAddr, message(of, to)), want)
+	}
+	check("for all", version(1, 5), "", core.Heard)
+	check("for this peer", version(1, 6), "ana", core.Heard)
+	check("for another", version(1, 5), "bo", core.Stranger)
+	check("for one of a single letter", version(1, 5), "b", core.Stranger)
+	check("from before its birth", version(1, 4), "", core.Stranger)
+	check("of another server", version(2, 9), "", core.Stranger)
+	r.want("from nobody it knows", r.hears(netip.MustParseAddrPort("192.0.2.3:4001"), message(version(1, 5), "")), core.Stranger)
+
+	var seq uint32
+	for _, v := range r.sends(510 * ms) {
+		seq = v.Seq
+	}
+	r.hears(serverAddr, retry(7, seq, version(2, 8), second))
+	r.hears(serverAddr, page(version(2, 9), ana, bo))
+	check("of the server now", version(2, 9), "", core.Heard)
+	check("of the server now, too old", version(2, 8), "", core.Stranger)
+	check("of the server before", version(1, 5), "", core.Heard)
+	check("of the server before, too old", version(1, 4), "", core.Stranger)
+}
+
+// Only so many wait for a retry as there is room for.
+func TestRetriesAreBounded(t *testing.T) {
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: serverAddr, Codec: codec, Timing: wide.DefaultTiming(), Rules: &core.Rules{Incarnation: 1, Cost: 1, Burst: 1,
+		Token: func(b []byte, _ time.Time, _ netip.AddrPort) []byte { return append(b, first...) },
+		Valid: func(token []byte, _ time.Time, _ netip.AddrPort) bool { return string(token) == first }}}, begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const room = 1024
+	for i := range room + 5 {
+		d.Step(begin, netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth, Member: ana, Incarnation: 7, Seq: uint32(i)}))
+	}
+	to := map[netip.AddrPort]bool{}
+	for {
+		out, _ := d.Poll(begin)
+		if out.Empty() {
+			break
+		}
+		if v := (core.View{}); codec.Parse(&v, out.Datagram) != nil || v.Type != core.TypeRetry || !bytes.Equal(v.Token, []byte(first)) || int(v.Seq) != int(out.To[0].Port())-4000 {
+			t.Fatalf("%x to %v", out.Datagram, out.To)
+		}
+		to[out.To[0]] = true
+	}
+	if len(to) != room {
+		t.Errorf("%d of %d get a retry, want %d", len(to), room+5, room)
+	}
+}
+
+// The shapes that the exact protocol's server has a use for are those of births and
+// keep-alives with any name.
+func TestAccepts(t *testing.T) {
+	takes := func(b []byte) bool {
+		for _, s := range (&core.Exact{Host: serverAddr.Addr()}).Accepts() {
+			fits := len(b) >= s.Shortest && len(b) <= s.Longest
+			for i := range len(s.Low) {
+				fits = fits && b[i] >= s.Low[i] && b[i] <= s.High[i]
+			}
+			if fits {
+				return true
+			}
+		}
+		return false
+	}
+	for _, x := range []struct {
+		datagram string
+		want     bool
+	}{
+		{"\xC0\x00 \x00\xB9\x0B", true}, {"\xC0\x00~\x00\xB9\x0B", true}, {"\xC3\x00 \x00", true}, {"\xC3\x00~\x00", true},
+		{"\xC0\x00\x1F\x00\xB9\x0B", false}, {"\xC0\x00\x7F\x00\xB9\x0B", false}, {"\xC3\x00\x1F\x00", false}, {"\xC3\x00\x7F\x00", false},
+		{"\xC0\x00A\x01\xB9\x0B", false}, {"\xC3\x00A\x01", false}, {"\xC3\x01A\x00", false}, {"\xC0\x01A\x00\xB9\x0B", false},
+		{"\xC0\x00A\x00\xB9\x0B\x00", false}, {"\xC0\x00A\x00\xB9", false}, {"\xC3\x00A\x00\x00", false}, {"\xC3\x00A", false},
+		{"\xC1\x00A\x00", false}, {"\xC2\x00A\x00", false}, {"\xC4\x00A\x00", false}, {"\xBF\x00A\x00\xB9\x0B", false},
+	} {
+		if got := takes([]byte(x.datagram)); got != x.want {
+			t.Errorf("%x is accepted: %v", x.datagram, got)
+		}
+	}
+}
