@@ -58,13 +58,13 @@ func change(delta *float64) quantity {
 	case delta == nil:
 		return none
 	case *delta >= 9.995:
-		return quantity{Whole: digits(1 + *delta).Whole, Unit: "×"}
+		return in(digits(1+*delta), "×")
 	}
 	text := fmt.Sprintf("%+.1f", *delta*100)
 	if text == "-0.0" {
 		text = "+0.0"
 	}
-	return quantity{Whole: text, Unit: "%"}
+	return in(text, "%")
 }
 
 func probability(p *float64) quantity {
@@ -72,9 +72,9 @@ func probability(p *float64) quantity {
 	case p == nil:
 		return none
 	case *p < 0.0005:
-		return quantity{Whole: "<0.001"}
+		return word("<0.001", "")
 	}
-	return quantity{Whole: fixed(*p, 3)}
+	return word(fixed(*p, 3), "")
 }
 
 // judged is a verdict in a table.

@@ -20,18 +20,13 @@ type Conformance struct {
 	Targets []conform.Report `json:"targets"`
 }
 
-// Document has, of one target, a table of groups in place of one of all cases
-// where it is to be short.
+// Document has, of one target, no table of all cases where it is to be short.
 func (c *Conformance) Document() *Document {
 	d := &Document{Tool: c.Tool.Name, Title: plural(uint64(len(c.Targets)), "target"), source: asJSON(c)}
 	several := len(c.Targets) > 1
 	cases := c.cases()
-	if several {
-		d.Sections = append(d.Sections, cases)
-	} else if len(c.Targets) > 0 {
-		cases.Full = true
-		d.Sections = append(d.Sections, groups(c.Targets[0]), cases)
-	}
+	cases.Full = !several
+	d.Sections = append(d.Sections, cases)
 	d.suites = func(add func(junit.Testsuite)) {
 		for _, r := range c.Targets {
 			add(suiteOf(r))
@@ -233,42 +228,6 @@ func accountOf(r conform.Result, several bool) (lines []labelled) {
 // at is a time after a case's begin.
 func at(d time.Duration) string { return fmt.Sprintf("%.3f s", d.Seconds()) }
 
-// groups is the table of the groups of cases, with how many came out how.
-func groups(r conform.Report) section {
-	t := &table{Corner: "group", Columns: columns("cases")}
-	var shown []conform.Outcome
-	for _, o := range conform.Outcomes {
-		if r.Count(o) > 0 || o == conform.Pass || o == conform.Fail {
-			shown, t.Columns = append(shown, o), append(t.Columns, column{Name: string(o)})
-		}
-	}
-	t.Columns = append(t.Columns, column{Name: "longest", Rank: 1})
-	for first := 0; first < len(r.Results); {
-		name, count, cases, longest := r.Results[first].Group(), make(map[conform.Outcome]int), 0, time.Duration(0)
-		for ; first < len(r.Results) && r.Results[first].Group() == name; first++ {
-			x := r.Results[first]
-			count[x.Outcome]++
-			cases, longest = cases+1, max(longest, x.Took)
-		}
-		cells := []quantity{whole(cases)}
-		for _, o := range shown {
-			q := none
-			if count[o] > 0 {
-				if q = whole(count[o]); fails(o) {
-					q.Tone = bad
-				}
-			}
-			cells = append(cells, q)
-		}
-		took := none
-		if count[conform.NotRun] < cases {
-			took = quantity{Whole: fixed(longest.Seconds(), 1), Unit: "s"}
-		}
-		t.Rows = append(t.Rows, row{Name: name, Cells: append(cells, took)})
-	}
-	return section{Brief: true, Table: t}
-}
-
 // cases is the table of every case at every target.
 func (c *Conformance) cases() section {
 	t := &table{Corner: "case", Columns: []column{{Name: "level", Left: true, Rank: 1}}}
@@ -277,9 +236,9 @@ func (c *Conformance) cases() section {
 		if len(c.Targets) > 1 {
 			name = r.Name
 		}
-		t.Columns = append(t.Columns, column{Name: name, Left: true, Minor: true})
+		t.Columns = append(t.Columns, column{Name: name, Left: true})
 	}
-	t.Columns = append(t.Columns, column{Name: "what", Left: true, Minor: true, Rank: 2})
+	t.Columns = append(t.Columns, column{Name: "what", Left: true, Words: true, Rank: 2})
 	type place struct {
 		target int
 		id     string

@@ -35,7 +35,6 @@ type head struct {
 	Text     phrase
 	Verdicts []verdict
 	Origin   []fact // where it comes from, and what it takes to do it again
-	Full     bool   // left out where a format wants it short
 }
 
 // A section is one scenario, study, comparison or group of cases. Sections of
@@ -47,8 +46,7 @@ type section struct {
 	Charts      []chart
 	Facts       []fact
 	Accounts    []account
-	Brief       bool // in place of what is Full, where a format wants it short
-	Full        bool
+	Full        bool // left out where a format wants it short
 	Folded      bool // the charts say it, too: a page shows the table on demand
 	drawn       bool // page.js has charts for it
 }
@@ -58,14 +56,13 @@ type table struct {
 	Corner  string // over the rows' names
 	Columns []column
 	Rows    []row
-	Aligned bool // each column has figures of one kind: decimal points stand below each other
 }
 
 type column struct {
 	Name  string
 	Rank  int  // which to leave out first where there is no room: the highest; 0: none
 	Left  bool // words, not figures
-	Minor bool // words that may be cut short
+	Words bool // that may be cut short
 }
 
 type row struct {
@@ -145,7 +142,7 @@ type verdict struct {
 
 // Checked is what a verdict's figure is called.
 func (v verdict) Checked() string {
-	if v.Actual.Whole == missing {
+	if v.Actual.Text == missing {
 		return "not measured"
 	}
 	return v.Actual.String()
@@ -154,13 +151,13 @@ func (v verdict) Checked() string {
 // sections are those to show, with the verdicts of all heads as the last.
 func (d *Document) sections(all bool) (out []section) {
 	for _, s := range d.Sections {
-		if (all || !s.Full) && !(all && s.Brief) {
+		if all || !s.Full {
 			s.About = d.about(s)
 			out = append(out, s)
 		}
 	}
 	t := &table{Corner: "assertion", Columns: columns("actual", "")}
-	for _, h := range d.heads(all) {
+	for _, h := range d.Heads {
 		for _, v := range h.Verdicts {
 			x := row{Name: v.Text, Cells: []quantity{word(v.Checked(), bad), word("✗", bad)}}
 			if v.OK {
@@ -238,9 +235,6 @@ type point struct {
 // those that belong to the page.
 func (d *Document) chapters() (out [][]section) {
 	for _, s := range d.Sections {
-		if s.Brief {
-			continue
-		}
 		i := slices.IndexFunc(out, func(c []section) bool { return c[0].Name == s.Name })
 		if i < 0 {
 			i, out = len(out), append(out, nil)
@@ -248,11 +242,6 @@ func (d *Document) chapters() (out [][]section) {
 		out[i] = append(out[i], s)
 	}
 	return out
-}
-
-// heads are those to show.
-func (d *Document) heads(all bool) []head {
-	return slices.DeleteFunc(slices.Clone(d.Heads), func(h head) bool { return h.Full && !all })
 }
 
 // heading is a head's text, behind whose it is where there are several.
@@ -306,37 +295,17 @@ func mapAll(v reflect.Value, f func(string) string) {
 	}
 }
 
-// filled leaves out the columns that no row of any aligned table fills, so that
-// tables of one kind keep the same columns.
-func (d *Document) filled() {
-	has := make(map[string]bool)
-	each := func(do func(t *table, c int)) {
-		for _, s := range d.Sections {
-			for c := len(s.columns()) - 1; c >= 0; c-- {
-				do(s.Table, c)
-			}
-		}
-	}
-	each(func(t *table, c int) {
-		name := t.Columns[c].Name
-		has[name] = has[name] || slices.ContainsFunc(t.Rows, func(r row) bool { return r.Cells[c].Whole != missing })
-	})
-	each(func(t *table, c int) {
-		if !has[t.Columns[c].Name] {
+// filled leaves out the columns that no row fills.
+func (t *table) filled() *table {
+	for c := len(t.Columns) - 1; c >= 0; c-- {
+		if !slices.ContainsFunc(t.Rows, func(r row) bool { return r.Cells[c].Text != missing }) {
 			t.Columns = slices.Delete(t.Columns, c, c+1)
 			for i := range t.Rows {
 				t.Rows[i].Cells = slices.Delete(t.Rows[i].Cells, c, c+1)
 			}
 		}
-	})
-}
-
-// columns are those of an aligned table.
-func (s section) columns() []column {
-	if s.Table == nil || !s.Table.Aligned {
-		return nil
 	}
-	return s.Table.Columns
+	return t
 }
 
 // asJSON writes a value.

@@ -8,7 +8,7 @@ import (
 // markdown renders a document as GitHub shows it, for a pull request.
 func markdown(d *Document, all bool) (string, error) {
 	var b strings.Builder
-	for i, h := range d.heads(all) {
+	for i, h := range d.Heads {
 		if i > 0 {
 			b.WriteString("\n")
 		}
@@ -23,7 +23,7 @@ func markdown(d *Document, all bool) (string, error) {
 		}
 	}
 	var lines []string
-	for _, h := range d.heads(all) {
+	for _, h := range d.Heads {
 		for _, f := range h.Origin {
 			lines = append(lines, escape(f.Label)+": "+escaped(f.Text, ", "))
 		}

@@ -41,7 +41,6 @@ func Results(results []Named) *Document {
 
 // draw completes a document that results have been included in.
 func (d *Document) draw(results []Named) {
-	d.filled()
 	for i, s := range d.Sections { // a page has the charts with the first section of a name
 		if slices.IndexFunc(d.Sections, func(first section) bool { return first.Name == s.Name }) == i {
 			d.Sections[i].Charts = timesOf(results, s.Name)
@@ -245,12 +244,12 @@ func newSection(r *result.Result, s *scenario.Figures) section {
 	sec := section{Name: s.Name, About: about(r, s), drawn: true}
 	switch {
 	case s.Repeated():
-		sec.Table = overRuns(s)
+		sec.Table = overRuns(s).filled()
 		sec.About += fmt.Sprintf("; counts add up all %d runs", len(s.All))
 	case len(s.Charts.Trials) > 0:
 		sec.Table = trials(s.Charts.Trials)
 	default:
-		sec.Table = distributions(s)
+		sec.Table = distributions(s).filled()
 	}
 	sec.About = cutShort(s) + sec.About
 	sec.Facts = append(sec.Facts, facts(r, s)...)
@@ -275,7 +274,7 @@ func newSection(r *result.Result, s *scenario.Figures) section {
 
 // statistical is a table whose columns have a rank by what is most wanted.
 func statistical(names ...string) *table {
-	t := &table{Corner: "metric", Columns: columns(names...), Aligned: true}
+	t := &table{Corner: "metric", Columns: columns(names...)}
 	for i, name := range names {
 		if t.Columns[i].Rank = slices.Index(statistics, name); t.Columns[i].Rank < 0 {
 			t.Columns[i].Rank = len(statistics) + i

@@ -3,8 +3,11 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 	"p2plocal/bench/study"
 )
@@ -53,8 +56,11 @@ func shown(a study.Axis, value string) quantity {
 	if v == 0 && unit == "s" {
 		return word("off", "")
 	}
-	if unit == "s" || unit == "ratio" {
-		return measure(v, unit).trimmed()
+	switch unit {
+	case "s":
+		return word(strings.ReplaceAll(result.Span(time.Duration(v*1e9)), " ", glue), "")
+	case "ratio":
+		return in(strconv.FormatFloat(v*100, 'g', 3, 64), "%")
 	}
 	return measure(v, unit)
 }
@@ -168,7 +174,7 @@ func gridChart(t *study.Table, varied []int, c study.Chart) chart {
 			}
 			v := shown(t.Axes[i], cell.Values[i])
 			names = append(names, fmt.Sprintf("%s %v", t.Axes[i].Name, v))
-			of.Dashed = of.Dashed || t.Axes[i].Name == "refresh" && v.Whole == "off"
+			of.Dashed = of.Dashed || t.Axes[i].Name == "refresh" && v.Text == "off"
 		}
 		of.Name = strings.Join(names, ", ")
 		if len(names) == 0 {
@@ -209,12 +215,4 @@ func (c *chart) add(to series, p point) {
 		i, c.Series = len(c.Series), append(c.Series, to)
 	}
 	c.Series[i].Points = append(c.Series[i].Points, p)
-}
-
-// few is a figure with three digits, however small.
-func few(v float64) quantity {
-	if v != 0 && v < 0.001 {
-		return quantity{Whole: fmt.Sprintf("%.2g", v)}
-	}
-	return digits(v).split()
 }

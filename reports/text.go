@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -12,17 +11,14 @@ const (
 	gutter       = 2  // blank columns between those of a table, and left of everything below a heading
 	widestLabel  = 20 // of what stands left of a fact
 	leastWords   = 24 // columns for words that may be cut short
-	leastName    = 7  // and for a name over a column of words
-	widestName   = 16
 )
 
 // A page writes text of one width, in colour or not.
 type page struct {
 	Options
 	b       strings.Builder
-	first   int            // width of labels and rows' names
-	columns map[string]int // width of the columns of aligned tables, by name
-	dropped []string       // columns for which there was no room
+	first   int      // width of labels and rows' names
+	dropped []string // columns for which there was no room
 	err     error
 }
 
@@ -32,25 +28,40 @@ func text(d *Document, o Options) (string, error) {
 		o.Width = defaultWidth
 	}
 	o.Width = max(o.Width, narrowest)
-	p := &page{Options: o, columns: make(map[string]int)}
 	shown := d.sections(o.All)
 	if o.ASCII {
 		d, shown = mapped(d, toASCII), mapped(shown, toASCII)
 	}
-	heads := d.heads(o.All)
-	p.measure(heads, shown)
-	for _, h := range heads {
-		p.wrapped("", d.heading(h), "", bold)
+	var last []fact
+	for _, h := range d.Heads {
+		last = append(last, h.Origin...)
 	}
+	p := &page{Options: o, first: len("left out")}
+	label := func(s string) { p.first = max(p.first, min(width(s), widestLabel)) }
+	for _, f := range last {
+		label(f.Label)
+	}
+	for _, s := range shown {
+		for _, f := range s.Facts {
+			label(f.Label)
+		}
+		if s.Table != nil && len(s.Facts) > 0 { // which stand in line with its rows
+			for _, r := range s.Table.visible(o.All) {
+				label(r.Name)
+			}
+		}
+	}
+	heads := func() {
+		for _, h := range d.Heads {
+			p.wrapped("", d.heading(h), "", bold)
+		}
+	}
+	heads()
 	if len(d.About) > 0 {
 		p.wrapped("", d.About, "", faint)
 	}
 	for _, s := range shown {
 		p.section(s)
-	}
-	var last []fact
-	for _, h := range heads {
-		last = append(last, h.Origin...)
 	}
 	if len(p.dropped) > 0 {
 		last = append(last, fact{"left out", words("for want of room: " + strings.Join(p.dropped, ", "))})
@@ -62,50 +73,8 @@ func text(d *Document, o Options) (string, error) {
 		p.fact(f, faint)
 	}
 	p.line("")
-	for _, h := range heads { // whoever scrolled past the first line sees the verdict in the last
-		p.wrapped("", d.heading(h), "", bold)
-	}
+	heads() // whoever scrolled past the first line sees the verdict in the last
 	return p.b.String(), p.err
-}
-
-// measure finds how wide the first columns, labels and aligned columns of the
-// same name are, in all sections alike.
-func (p *page) measure(heads []head, shown []section) {
-	p.first = len("left out")
-	label := func(f fact) { p.first = max(p.first, min(width(f.Label), widestLabel)) }
-	for _, h := range heads {
-		for _, f := range h.Origin {
-			label(f)
-		}
-	}
-	for _, s := range shown {
-		for _, f := range s.Facts {
-			label(f)
-		}
-		if s.Table == nil || !s.Table.Aligned {
-			continue
-		}
-		for _, x := range s.Table.Rows {
-			p.first = max(p.first, min(width(x.Name), widestLabel))
-		}
-		for c, column := range s.Table.Columns {
-			for _, cell := range s.Table.column(c, true) {
-				p.columns[column.Name] = max(p.columns[column.Name], width(column.Name), width(cell))
-			}
-		}
-	}
-}
-
-// column is column c's cells.
-func (t *table) column(c int, all bool) []string {
-	var cells []quantity
-	for _, x := range t.visible(all) {
-		cells = append(cells, x.Cells[c])
-	}
-	if t.Aligned {
-		return aligned(cells)
-	}
-	return strung(cells)
 }
 
 // The styles are ANSI SGR sequences.
@@ -251,100 +220,65 @@ func (p *page) heading(name, about string) {
 
 // table writes a table with as many columns as the width allows.
 func (p *page) table(t *table) {
-	rows := t.visible(p.All)
-	first := p.first
-	if !t.Aligned {
-		first = width(t.Corner)
-		for _, x := range rows {
-			first = max(first, width(x.Name))
+	header, rows := append([]column{{Name: t.Corner, Left: true}}, t.Columns...), t.visible(p.All)
+	cell := func(r row, c int) quantity {
+		if c > 0 {
+			return r.Cells[c-1]
 		}
-		first = min(first, p.Width/2)
+		return word(r.Name, map[bool]tone{true: strong}[r.Marked])
 	}
-	cells := make([][]string, len(t.Columns))
-	for c := range t.Columns {
-		cells[c] = t.column(c, p.All)
-	}
-	size, room := p.sizes(t, cells, p.Width-gutter-first)
-	header, left := []string{pad(p.style(faint, p.fit(t.Corner, first)), first)}, []bool{true}
-	lines := make([][]string, len(rows))
-	for i, x := range rows {
-		code := ""
-		if x.Marked {
-			code = bold
-		}
-		lines[i] = []string{p.style(code, pad(p.fit(x.Name, first), first))}
-	}
-	for c, column := range t.Columns {
-		if size[c] < 0 {
-			continue
-		}
-		name := column.Name
-		switch {
-		case t.Aligned:
-			name = pad(strings.Repeat(" ", max(0, (size[c]-width(name)+1)/2))+name, size[c])
-		case column.Minor && column.Rank == 0:
-			name = p.fit(name, size[c])
-		case column.Minor:
-			size[c] += room
-		}
-		header, left = append(header, p.style(faint, name)), append(left, column.Left)
-		for i, cell := range cells[c] {
-			if column.Minor && column.Rank > 0 {
-				cell = p.fit(cell, size[c])
+	var size []int                         // of each column; 0: left out
+	room := 0                              // that they leave
+	for _, longest := range []int{16, 7} { // names over columns, where they alone are too long
+		size, room = make([]int, len(header)), p.Width
+		for c, column := range header {
+			size[c] = min(width(column.Name), longest)
+			for _, r := range rows {
+				size[c] = max(size[c], width(cell(r, c).Text))
 			}
-			lines[i] = append(lines[i], p.style(tones[rows[i].Cells[c].Tone], cell))
+			switch {
+			case c == 0:
+				size[c] = min(max(size[c], p.first), p.Width/2)
+			case column.Words:
+				size[c] = min(size[c], leastWords)
+			}
+			room -= gutter + size[c]
+		}
+		if room >= 0 {
+			break
 		}
 	}
-	p.grid(left, header, lines)
-}
-
-// sizes are how wide the columns of a table can be, those of high rank left out
-// first, as -1; and the room that is left.
-func (p *page) sizes(t *table, cells [][]string, room int) ([]int, int) {
-	size := make([]int, len(t.Columns))
-	order := make([]int, len(t.Columns))
-	need := make(map[int]int) // of all columns of a rank: those that are not 0 come together or not at all
-	for c, column := range t.Columns {
-		order[c], size[c] = c, width(column.Name)
-		for _, cell := range cells[c] {
-			size[c] = max(size[c], width(cell))
-		}
-		switch {
-		case column.Minor && column.Rank == 0:
-			size[c] = min(size[c], leastName)
-		case column.Minor:
-			size[c] = min(size[c], leastWords)
-		case t.Aligned:
-			size[c] = p.columns[column.Name]
-		}
-		if column.Rank > 0 {
-			need[column.Rank] += size[c] + gutter
+	for rank := len(statistics) + len(header); room < 0 && rank > 0; rank-- {
+		for c, column := range header {
+			if column.Rank != rank {
+				continue
+			}
+			room, size[c] = room+gutter+size[c], 0
+			if !column.Words && !slices.Contains(p.dropped, column.Name) {
+				p.dropped = append(p.dropped, column.Name)
+			}
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(t.Columns[a].Rank, t.Columns[b].Rank) })
-	for _, c := range order {
-		column := t.Columns[c]
-		if wide := size[c] + gutter; max(wide, need[column.Rank]) <= room {
-			room -= wide
-			need[column.Rank] -= wide
+	lines, left := make([][]string, 1+len(rows)), []bool{}
+	for c, column := range header {
+		if size[c] == 0 && column.Name != "" {
 			continue
 		}
-		size[c] = -1
-		if !column.Minor && column.Name != "" && !slices.Contains(p.dropped, column.Name) {
-			p.dropped = append(p.dropped, column.Name)
+		if column.Words {
+			size[c] += max(room, 0)
+		}
+		left = append(left, column.Left)
+		lines[0] = append(lines[0], p.style(faint, p.fit(column.Name, size[c])))
+		for i, r := range rows {
+			q := cell(r, c)
+			text := p.fit(q.Text, size[c])
+			if c == 0 {
+				text = pad(text, size[c])
+			}
+			lines[1+i] = append(lines[1+i], p.style(tones[q.Tone], text))
 		}
 	}
-	for c, column := range t.Columns {
-		if size[c] >= 0 && column.Minor && column.Rank == 0 {
-			more := min(room, max(0, min(width(column.Name), widestName)-size[c]))
-			size[c], room = size[c]+more, room-more
-		}
-	}
-	return size, room
-}
-
-func (p *page) grid(left []bool, header []string, rows [][]string) {
-	s, err := grid(false, left, header, rows)
+	s, err := grid(false, left, lines[0], lines[1:])
 	if err != nil {
 		p.err = err
 	}

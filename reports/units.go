@@ -2,19 +2,17 @@ package reports
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
 	"p2plocal/bench/result"
 )
 
-// A quantity is a figure ready for print, in three parts so that a column of
-// them can line up on the decimal point; or a word in a figure's place.
+// A quantity is a figure ready for print, or a word in a figure's place.
 type quantity struct {
-	Whole, Fraction, Unit string // "1", ".25", "ms"
-	Tone                  tone
-	Link                  string // where on a page there is more
+	Text string
+	Tone tone
+	Link string // where on a page there is more
 }
 
 // A tone is what a reader should feel.
@@ -27,21 +25,19 @@ const (
 	strong tone = "strong"
 )
 
-func (q quantity) String() string {
-	if q.Unit == "" {
-		return q.Whole + q.Fraction
-	}
-	return q.Whole + q.Fraction + glue + q.Unit
-}
+func (q quantity) String() string { return q.Text }
 
 // word is what stands in a figure's place.
-func word(s string, t tone) quantity { return quantity{Whole: s, Tone: t} }
+func word(s string, t tone) quantity { return quantity{Text: s, Tone: t} }
+
+// in is a figure with its unit.
+func in(figure, unit string) quantity { return quantity{Text: figure + glue + unit} }
 
 // none stands where there is no figure.
-var none = quantity{Whole: missing}
+var none = word(missing, "")
 
 // whole is a count.
-func whole[N int | uint64](n N) quantity { return quantity{Whole: grouped(float64(n))} }
+func whole[N int | uint64](n N) quantity { return word(grouped(float64(n)), "") }
 
 // glue keeps a figure and its unit on one line; print has a blank there.
 const glue = "\u00a0"
@@ -74,20 +70,16 @@ func measure(v float64, unit string) quantity {
 	case "ratio":
 		return percent(v)
 	case "1/h":
-		q := few(v)
-		q.Unit = "/h"
-		return q
+		return in(digits(v), "/h")
 	case "cores":
-		return quantity{Whole: fixed(v, 2), Unit: "cores"}.split()
+		return in(fixed(v, 2), unit)
 	case "1":
 		if v == math.Trunc(v) {
-			return quantity{Whole: grouped(v)}
+			return word(grouped(v), "")
 		}
-		return digits(v).split()
+		return word(digits(v), "")
 	}
-	q := digits(v).split()
-	q.Unit = unit
-	return q
+	return in(digits(v), unit)
 }
 
 // optional is measure, or a dash for what was not measured.
@@ -101,11 +93,9 @@ func optional(v *float64, unit string) quantity {
 // percent keeps enough digits that a small loss never reads as none.
 func percent(v float64) quantity {
 	if v == 0 || math.Abs(v) >= 0.9995 {
-		return quantity{Whole: fixed(v*100, 0), Unit: "%"}
+		return in(fixed(v*100, 0), "%")
 	}
-	q := digits(v * 100).split()
-	q.Unit = "%"
-	return q
+	return in(digits(v*100), "%")
 }
 
 // scaled prints v in the largest unit of the ladder that it fills.
@@ -114,29 +104,28 @@ func scaled(v float64, ladder []scale) quantity {
 	for i, s := range ladder {
 		switch {
 		case s.from == 1 && (v == 0 || s.name == "B"):
-			return quantity{Whole: grouped(v), Unit: s.name} // there is no part of a byte
-		case v == 0:
-		case math.Abs(v) >= s.from*(1-1e-9) || i == len(ladder)-1:
-			q := digits(v / s.from).split()
-			q.Unit = s.name
-			return q
+			return in(grouped(v), s.name) // there is no part of a byte
+		case v != 0 && (math.Abs(v) >= s.from*(1-1e-9) || i == len(ladder)-1):
+			return in(digits(v/s.from), s.name)
 		}
 	}
 	return quantity{}
 }
 
 // digits prints v with three significant digits, thousands grouped.
-func digits(v float64) quantity {
+func digits(v float64) string {
 	v = round3(v)
 	switch a := math.Abs(v); {
 	case a >= 100-1e-9 || a == 0:
-		return quantity{Whole: grouped(math.Round(v))}
+		return grouped(math.Round(v))
 	case a >= 10-1e-9:
-		return quantity{Whole: fixed(v, 1)}
+		return fixed(v, 1)
 	case a >= 1-1e-9:
-		return quantity{Whole: fixed(v, 2)}
+		return fixed(v, 2)
+	case a < 0.001:
+		return strconv.FormatFloat(v, 'g', 2, 64)
 	}
-	return quantity{Whole: strconv.FormatFloat(v, 'f', -1, 64)}
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 // round3 rounds to three significant digits.
@@ -148,20 +137,6 @@ func round3(v float64) float64 {
 	return r
 }
 
-// split parts the fraction from the whole.
-func (q quantity) split() quantity {
-	if i := strings.IndexByte(q.Whole, '.'); i >= 0 {
-		q.Whole, q.Fraction = q.Whole[:i], q.Whole[i:]
-	}
-	return q
-}
-
-// trimmed is a figure without needless digits, such as 1.5 s or 250 ms.
-func (q quantity) trimmed() quantity {
-	q.Fraction = strings.TrimRight(strings.TrimRight(q.Fraction, "0"), ".")
-	return q
-}
-
 func fixed(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
 
 // grouped is a whole number with commas between thousands.
@@ -170,46 +145,6 @@ func grouped(v float64) string { return result.Grouped(v) }
 func count(n uint64) string { return grouped(float64(n)) }
 
 func plural(n uint64, one string) string { return result.Plural(n, one) }
-
-// strung prints a column of quantities.
-func strung(column []quantity) []string {
-	out := make([]string, len(column))
-	for i, q := range column {
-		out[i] = q.String()
-	}
-	return out
-}
-
-// aligned prints a column of quantities, one string each, so that decimal
-// points and units stand below each other. A missing one stands alone.
-func aligned(column []quantity) []string {
-	whole, fraction, unit := 1, 0, 0
-	if slices.ContainsFunc(column, func(q quantity) bool {
-		return slices.ContainsFunc(seconds, func(s scale) bool { return toASCII(s.name) == toASCII(q.Unit) })
-	}) {
-		whole, fraction, unit = 3, 3, 2 // as wide as any time, so that tables line up with each other
-	}
-	for _, q := range column {
-		if q.Whole == missing {
-			continue
-		}
-		whole, fraction, unit = max(whole, len(q.Whole)), max(fraction, len(q.Fraction)), max(unit, width(q.Unit))
-	}
-	out := make([]string, len(column))
-	for i, q := range column {
-		if q.Whole == missing {
-			// Below the last digit before the point.
-			out[i] = pad("", whole-1) + missing + pad("", fraction+unit+min(unit, 1))
-			continue
-		}
-		s := strings.Repeat(" ", whole-len(q.Whole)) + q.Whole + pad(q.Fraction, fraction)
-		if unit > 0 {
-			s += " " + pad(q.Unit, unit)
-		}
-		out[i] = s
-	}
-	return out
-}
 
 // width counts a string's terminal cells; what is printed here has one a rune.
 func width(s string) int { return len([]rune(s)) }
