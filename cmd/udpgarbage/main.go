@@ -34,9 +34,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	say := func(line string) {
 		aside(func() { fmt.Fprintf(stderr, "udpgarbage: %s\n", cli.Printable(line)) })
 	}
-	if !o.Target.Addr().IsLoopback() {
-		say(fmt.Sprintf("warning: %v is no loopback address; %v datagrams a second at most", o.Target, o.Rate))
-	}
 	if err := cli.CheckDirectory(o.out); err != nil {
 		return err
 	}
@@ -62,9 +59,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	o.Progress = func(p campaign.Progress) { so.Store(&p) }
 	o.Found = func(f *campaign.Finding) (err error) {
 		setup := hostile.Setup{As: o.Role.String(), Target: o.Target.String(), Exec: o.Exec, PeerExec: o.PeerExec, Ports: f.Ports}
-		if o.Peer.IsValid() {
-			setup.Peer = o.Peer.String()
-		}
 		if f.File, err = write(o.out, setup, f); err == nil {
 			say(fmt.Sprintf("%s by %s, %s, in %s", f.Kind, f.Case, datagrams(f.Count), f.File))
 		}

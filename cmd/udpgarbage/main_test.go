@@ -151,7 +151,7 @@ func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"-target", "localhost"}, {"-target", "10.0.0.1:3000"}, {"-mode", "x"}, {"-mode", "replay"}, {"file"},
-		{"-rate", "-1"}, {"-rate", "NaN"}, {"-duration", "-1s"}, {"-probe-timeout", "0s"}, {"-amplification", "-1"},
+		{"-rate", "-1"}, {"-rate", "NaN"}, {"-duration", "-1s"}, {"-probe-timeout", "0s"},
 		{"-findings", os.DevNull},
 	} {
 		var out bytes.Buffer

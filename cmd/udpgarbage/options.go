@@ -26,42 +26,24 @@ whether it survived:
   udpgarbage                             attacks the server on 127.0.0.1:3000
   udpgarbage -exec 'p2p -quiet'          starts it first, and again after a death
   udpgarbage -as peer -peer-exec 'p2p -quiet -server {server} {name} {port}'
-                                         attacks a peer that it starts
-  udpgarbage -as peer -peer 127.0.0.1:3001
-                                         attacks one that runs, a member of the
-                                         server on 127.0.0.1:3000
+                                         attacks a peer, whose server it is
   udpgarbage -mode replay FILE           sends what a finding's file says
 
-A peer that udpgarbage starts has udpgarbage for a server, so that hostile
-datagrams come from its server, from a fellow peer, from strangers, and from
-both's ports on another loopback address. Without {server} in its command that
-server is on port 3000. To a peer that runs already they come from all but its
-server. What cannot be sent is counted as skipped. A peer is judged by what it
-prints of messages, or else by its broadcasts: start that one with a short
-interval (p2p -broadcast 200ms). -peer-exec beside -exec starts two peers of the
-server's own, which must live.
-
-The target must: live (-exec); answer members and let fresh peers in within
--probe-timeout; keep live peers in its directory, and nobody else; send nothing
-that is no directory, nothing twice unasked and more than -amplification times
-what came in, nothing to ports that asked for nothing; and not grow by more than
-24 MB or 32 descriptors. A peer must live, send keep-alives and broadcasts, and print and believe
-nothing that it must drop. Waits count only while the target could answer; what
-falls into a time in which udpgarbage itself was late is sent once more.
+Without {server} in its command a peer's server is on port 3000. A peer is judged
+by what it prints of messages, or else by its broadcasts: start that one with a
+short interval (p2p -broadcast 200ms). -peer-exec beside -exec starts two peers of
+the server's own, which must live. fuzz/README.md says what counts as a finding.
 
 A finding is narrowed down by delta debugging when there is a command that
 starts the target, and written as JSON lines: the setup, then offset_us, hex,
-from, case, comment of each datagram. A replay takes target and command from
-there. Findings of one effect by datagrams of one type or length are one.
+from, case, comment of each datagram. Findings of one effect by datagrams of one
+type or length are one.
 
 Table: what (a mode or a group of cases), batches, datagrams (sent), bytes (of UDP
 payload), findings. -json has all in full, durations in ns. NOT BEGUN names what
 was not reached, NOT WATCHED that late effects of the last datagrams were not;
 "no verdict" says that nobody knows whether the target could have answered. The
 same -seed, -mode and -ports make the same batches.
-
-Only loopback addresses are attacked, or with -allow-remote others of this host.
-Peers live on the host of their server: one elsewhere cannot be watched from here.
 
 ` + target.Quoting + `
 In -exec {addr} and {port} stand for -target's; in -peer-exec {name} and {port} for
@@ -70,9 +52,6 @@ what the peer is to be, {server} and {server-port} for where its server is.
 Exit codes: 0 survived, 3 findings, 2 usage, 1 could not run, no verdict or too
 little sent, 130 interrupted (what there is was written).
 `
-
-// remoteRate is the rate, in datagrams a second, that a target on another host gets at most.
-const remoteRate = 1000
 
 // options are the command line.
 type options struct {
@@ -85,7 +64,6 @@ type options struct {
 func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs := flag.NewFlagSet("udpgarbage", flag.ContinueOnError)
 	cli.AddressVar(fs, &o.Target, "target", netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 3000), "the server's `address`")
-	cli.AddressVar(fs, &o.Peer, "peer", netip.AddrPort{}, "`address` of the peer to attack that runs already; its server is -target")
 	mode := fs.String("mode", "catalogue,mutate,generate,random", "`modes`, separated by commas: "+strings.Join(campaign.Modes, ", "))
 	ports := fs.Uint("ports", 0, fmt.Sprintf("first `port` of the %d that udpgarbage uses (0: by the seed, the next that are free)", campaign.PortsUsed))
 	as := fs.String("as", "server", "attack this `role`: server or peer")
@@ -96,14 +74,11 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs.Float64Var(&o.Rate, "rate", 0, "`datagrams` a second at most (0: no bound)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "`seed` of every random choice")
 	fs.DurationVar(&o.ProbeTimeout, "probe-timeout", 500*time.Millisecond, "`time` within which the target must answer")
-	fs.Float64Var(&o.Amplification, "amplification", 4, "unasked `bytes` out per byte in that are a finding if exceeded")
 	fs.DurationVar(&o.Narrow, "narrow", 20*time.Second, "longest `time` to narrow one finding down, on a machine that is not late")
 	fs.IntVar(&o.Most, "findings-max", 0, "end after this `number` of findings (0: no bound)")
-	fs.BoolVar(&o.GSO, "gso", true, "flood with UDP_SEGMENT where the kernel has it: each datagram up to 64 times in a row")
 	fs.StringVar(&o.out, "findings", "udpgarbage-findings", "`directory` for the findings' files, made with the first of them")
 	fs.StringVar(&o.pcap, "pcap", "", "write all but floods to this `file`, for Wireshark")
 	o.Register(fs)
-	remote := fs.Bool("allow-remote", false, fmt.Sprintf("let the target be on another address of this host, at %d datagrams a second at most", remoteRate))
 	files, err := cli.Parse(fs, args, usage, stdout)
 	if err != nil {
 		return o, err
@@ -122,9 +97,6 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	if err := o.replay(files, as, cli.Given(fs)); err != nil {
 		return o, err
 	}
-	if err := o.reach(*remote); err != nil {
-		return o, err
-	}
 	if err := o.bounds(); err != nil {
 		return o, err
 	}
@@ -138,28 +110,10 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// reach ensures that nobody else is hit by mistake, or hard.
-func (o *options) reach(remote bool) error {
-	for name, a := range map[string]netip.AddrPort{"target": o.Target, "peer": o.Peer} {
-		if a.IsValid() && (a.Addr().IsUnspecified() || a.Port() == 0) {
-			return cli.Usagef("-%s %v, want the address and the port of one, such as 127.0.0.1:3000", name, a)
-		}
-	}
-	if o.Target.Addr().IsLoopback() {
-		return nil
-	}
-	if !remote {
-		return cli.Usagef("-target %v is not a loopback address, want 127.x.x.x, or -allow-remote", o.Target)
-	}
-	if o.Rate == 0 || o.Rate > remoteRate {
-		o.Rate = remoteRate
-	}
-	o.GSO = false
-	return nil
-}
-
 func (o *options) bounds() error {
 	switch {
+	case !o.Target.Addr().IsLoopback() || o.Target.Port() == 0:
+		return cli.Usagef("-target %v, want a loopback address and a port, such as 127.0.0.1:3000: peers live on their server's host", o.Target)
 	case o.Duration < 0:
 		return cli.Usagef("-duration %v, want 0 or more", o.Duration)
 	case o.ProbeTimeout < 10*time.Millisecond:
@@ -168,8 +122,6 @@ func (o *options) bounds() error {
 		return cli.Usagef("-narrow %v, want 0 or more", o.Narrow)
 	case !(o.Rate >= 0):
 		return cli.Usagef("-rate %v, want 0 or more", o.Rate)
-	case !(o.Amplification >= 0):
-		return cli.Usagef("-amplification %v, want 0 or more", o.Amplification)
 	case o.Most < 0:
 		return cli.Usagef("-findings-max %d, want 0 or more", o.Most)
 	}
@@ -180,16 +132,12 @@ func (o *options) role(as string) error {
 	switch {
 	case as != "server" && as != "peer":
 		return cli.Usagef("-as %q, want server or peer", as)
-	case as == "server" && (o.Peer.IsValid() || o.PeerExec != "" && o.Exec == ""):
-		return cli.Usagef("-peer and -peer-exec want -as peer, or -exec beside -peer-exec")
-	case as == "peer" && o.PeerExec == "" && !o.Peer.IsValid():
-		return cli.Usagef("-as peer wants -peer-exec COMMAND or -peer ADDRESS")
+	case as == "server" && o.PeerExec != "" && o.Exec == "":
+		return cli.Usagef("-peer-exec wants -as peer, or -exec beside it")
+	case as == "peer" && o.PeerExec == "":
+		return cli.Usagef("-as peer wants -peer-exec COMMAND")
 	case as == "peer" && o.Exec != "":
 		return cli.Usagef("-exec %q with -as peer, want -peer-exec", o.Exec)
-	case o.PeerExec != "" && o.Peer.IsValid():
-		return cli.Usagef("-peer %v and -peer-exec %q, want one of them", o.Peer, o.PeerExec)
-	case o.Peer.IsValid() && o.Peer.Addr() != o.Target.Addr():
-		return cli.Usagef("-peer %v is not on the host of its server, %v", o.Peer, o.Target)
 	}
 	wanted := []string{"{name}", "{port}"}
 	if as == "server" {
@@ -241,14 +189,9 @@ func (o *options) replay(files []string, as *string, given map[string]bool) erro
 	if setup == (hostile.Setup{}) {
 		return nil
 	}
-	for name, address := range map[string]struct {
-		to   *netip.AddrPort
-		text string
-	}{"target": {&o.Target, setup.Target}, "peer": {&o.Peer, setup.Peer}} {
-		if !given[name] && address.text != "" {
-			if *address.to, err = cli.Address(address.text); err != nil {
-				return fmt.Errorf("%q: %s %q: %w", files[0], name, address.text, err)
-			}
+	if !given["target"] {
+		if o.Target, err = cli.Address(setup.Target); err != nil {
+			return fmt.Errorf("%q: target %q: %w", files[0], setup.Target, err)
 		}
 	}
 	if !given["as"] {
@@ -257,7 +200,7 @@ func (o *options) replay(files []string, as *string, given map[string]bool) erro
 	if !given["exec"] && !given["target"] {
 		o.Exec = setup.Exec
 	}
-	if !given["peer-exec"] && !given["peer"] {
+	if !given["peer-exec"] {
 		o.PeerExec = setup.PeerExec
 	}
 	if !given["ports"] {

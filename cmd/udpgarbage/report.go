@@ -23,7 +23,7 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, right, right, right, right}}))
 	t.Header("what", "batches", "datagrams", "bytes", "findings")
 	for _, y := range r.Tallies {
-		if err := t.Append(y.What, grouped(uint64(y.Batches)), grouped(y.Sent), short(float64(y.Bytes)), fmt.Sprint(y.Findings)); err != nil {
+		if err := t.Append(y.What, grouped(uint64(y.Batches)), grouped(y.Sent), grouped(y.Bytes), fmt.Sprint(y.Findings)); err != nil {
 			return err
 		}
 	}
@@ -40,12 +40,8 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 	if n := r.Skipped(); n > 0 {
 		fmt.Fprintf(w, "skipped %s that there was no socket to send from\n", datagrams(n))
 	}
-	if r.Usage.Memory > 0 {
-		fmt.Fprintf(w, "the target took %.1f s of CPU, at most %.1f MB and %d descriptors\n",
-			r.Usage.CPU.Seconds(), float64(r.Usage.Memory)/(1<<20), r.Usage.Descriptors)
-	}
 	if r.Flooding > 0 {
-		fmt.Fprintf(w, "floods: %s datagrams a second sent, %s delivered\n", short(float64(r.Flood)/r.Flooding.Seconds()), short(float64(r.Taken)/r.Flooding.Seconds()))
+		fmt.Fprintf(w, "floods: %s datagrams a second sent, %s delivered\n", units.Grouped(float64(r.Flood)/r.Flooding.Seconds()), units.Grouped(float64(r.Taken)/r.Flooding.Seconds()))
 	}
 	delivered := ""
 	if r.Delivery {
@@ -63,36 +59,10 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 }
 
 // quoted is a word as a shell takes it.
-func quoted(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool {
-		return !strings.ContainsRune("/._-", r) && (r < '0' || r > 'z' || r > '9' && r < 'A' || r > 'Z' && r < 'a')
-	}) {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	return s
-}
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func grouped(n uint64) string { return units.Grouped(float64(n)) }
 
+func plural(n int, what string) string { return units.Plural(uint64(n), what) }
+
 func datagrams(n int) string { return plural(n, "datagram") }
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return grouped(uint64(n)) + " " + what + "s"
-}
-
-// short is a number of at most four digits and a unit.
-func short(v float64) string {
-	for _, u := range []string{"", "k", "M", "G"} {
-		if v < 1000 || u == "G" {
-			if u == "" {
-				return fmt.Sprintf("%.0f", v)
-			}
-			return fmt.Sprintf("%.*f %s", max(0, 2-len(fmt.Sprintf("%.0f", v))+1), v, u)
-		}
-		v /= 1000
-	}
-	return ""
-}

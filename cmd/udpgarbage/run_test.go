@@ -150,7 +150,6 @@ func TestTargetThatCannotBeAttacked(t *testing.T) {
 		{"ended at once", []string{"-target", free(t), "-exec", os.Args[0] + " " + asServer + " nowhere none"}},
 		{"is in use", []string{"-target", there, "-exec", "no-such-command"}},
 		{"no-such-command", []string{"-exec", "no-such-command"}},
-		{"no peer on port 9", []string{"-as", "peer", "-peer", host.String() + ":9", "-target", sound(t)}},
 		{"nothing was sent to the server: -duration 1ns is over", []string{"-target", sound(t), "-mode", "random", "-duration", "1ns"}},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -24,28 +24,25 @@ import (
 
 // Config describes a campaign against a server or a peer.
 type Config struct {
-	Role          hostile.Role   // what is attacked
-	Target        netip.AddrPort // the server: under attack, or that of the peer under attack, if it runs already
-	Peer          netip.AddrPort // a peer under attack that runs already
-	Exec          string         // the command line that starts the server under attack; empty: it runs
-	PeerExec      string         // likewise the peer; beside Exec, peers of the server's own that must live
-	Modes         []string       // of Modes
-	Seed          uint64         // of every random choice
-	Ports         uint16         // the first of the PortsUsed that it uses; 0: by the seed, the next that are free
-	Duration      time.Duration  // 0: until Count, or the catalogue's end
-	Count         uint64         // datagrams; 0: no bound
-	Most          int            // findings; 0: no bound
-	Rate          float64        // datagrams a second; 0: no bound
-	ProbeTimeout  time.Duration  // within which the target must answer
-	Amplification float64        // bytes out per byte in that are too many
-	Narrow        time.Duration  // the longest that one finding may be narrowed down
-	GSO           bool           // for flood
-	Replay        []hostile.Shot // sent first, as they are
-	Host          target.Host    // nil: this machine
-	Sent          func(now time.Time, from, to netip.AddrPort, datagram []byte)
-	Found         func(*Finding) error
-	Log           func(line string)
-	Progress      func(Progress) // at each batch
+	Role         hostile.Role   // what is attacked
+	Target       netip.AddrPort // the server under attack; its host is a peer's
+	Exec         string         // the command line that starts the server under attack; empty: it runs
+	PeerExec     string         // that starts the peer under attack; beside Exec, peers of the server's own that must live
+	Modes        []string       // of Modes
+	Seed         uint64         // of every random choice
+	Ports        uint16         // the first of the PortsUsed that it uses; 0: by the seed, the next that are free
+	Duration     time.Duration  // 0: until Count, or the catalogue's end
+	Count        uint64         // datagrams; 0: no bound
+	Most         int            // findings; 0: no bound
+	Rate         float64        // datagrams a second; 0: no bound
+	ProbeTimeout time.Duration  // within which the target must answer
+	Narrow       time.Duration  // the longest that one finding may be narrowed down
+	Replay       []hostile.Shot // sent first, as they are
+	Host         target.Host    // nil: this machine
+	Sent         func(now time.Time, from, to netip.AddrPort, datagram []byte)
+	Found        func(*Finding) error
+	Log          func(line string)
+	Progress     func(Progress) // at each batch
 }
 
 // Progress is how far a campaign is.
@@ -217,11 +214,8 @@ func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err er
 		}
 	} else {
 		t.judge = &peerJudge{trial: t}
-		t.address = c.Peer
-		if c.PeerExec != "" {
-			if err := t.serveHome(); err != nil {
-				return nil, err
-			}
+		if err := t.serveHome(); err != nil {
+			return nil, err
 		}
 	}
 	if err := t.join(); err != nil {

@@ -32,7 +32,7 @@ func attempt(t *testing.T, c Config) (r Result, err error) {
 		c.Host = virtual.New(start)
 	}
 	c.Target = netip.MustParseAddrPort("127.0.0.1:3000")
-	c.ProbeTimeout, c.Amplification, c.Narrow, c.Seed = 500*time.Millisecond, 4, 20*time.Second, 1
+	c.ProbeTimeout, c.Narrow, c.Seed = 500*time.Millisecond, 20*time.Second, 1
 	if c.Modes == nil {
 		c.Modes = []string{"catalogue"}
 	}

@@ -51,7 +51,7 @@ func (t *trial) flood(o *openBatch) {
 		defer s.Close()
 		ctx, cancel := context.WithTimeout(t.ctx, time.Second)
 		defer cancel()
-		s.Run(ctx, send.Pack(set, t.GSO && s.Supported()), t.Rate)
+		s.Run(ctx, send.Pack(set, s.Supported()), t.Rate)
 		done <- s.Counts()
 	}()
 }

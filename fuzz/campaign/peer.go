@@ -38,32 +38,19 @@ const (
 	never     = "never" // what the texts of messages that must be dropped begin with
 )
 
-// join starts the peer, or looks for it in its server's directory, and finds out how it shows
-// that it has understood.
+// join starts the peer, and finds out how it shows that it has understood.
 func (p *peerJudge) join() (err error) {
 	first := p.members[0]
-	if p.PeerExec == "" {
-		i := -1
-		for e := range first.view.Each() {
-			if e.Port == p.Peer.Port() {
-				p.peer, i = e, 0
-			}
+	p.peer = wire.Entry{Name: peerName, Port: p.Ports + peerPort}
+	p.address = p.peer.Member(p.server.Addr()).Addr
+	if p.process, err = p.startPeer(p.peer); err != nil {
+		return err
+	}
+	if !p.await(startTimeout, func() bool { return first.view.Contains(p.peer) }) {
+		if how := p.ended(); how != "" {
+			return fmt.Errorf("%q ended at once: %s", p.PeerExec, how)
 		}
-		if i < 0 {
-			return fmt.Errorf("no peer on port %d is in the directory of %v", p.Peer.Port(), p.server)
-		}
-	} else {
-		p.peer = wire.Entry{Name: peerName, Port: p.Ports + peerPort}
-		p.address = p.peer.Member(p.server.Addr()).Addr
-		if p.process, err = p.startPeer(p.peer); err != nil {
-			return err
-		}
-		if !p.await(startTimeout, func() bool { return first.view.Contains(p.peer) }) {
-			if how := p.ended(); how != "" {
-				return fmt.Errorf("%q ended at once: %s", p.PeerExec, how)
-			}
-			return fmt.Errorf("%q was not born as %v at %v within %v", p.PeerExec, p.peer, p.server, startTimeout)
-		}
+		return fmt.Errorf("%q was not born as %v at %v within %v", p.PeerExec, p.peer, p.server, startTimeout)
 	}
 	p.await(5*step, func() bool { return false }) // no directory of the members' births comes later
 	if !p.learned {
@@ -78,7 +65,7 @@ func (p *peerJudge) join() (err error) {
 func (p *peerJudge) learn(first *endpoint) {
 	p.word = "ask-first"
 	asked := time.Duration(-time.Hour)
-	p.prints = p.PeerExec != "" && p.await(2*p.ProbeTimeout, func() bool {
+	p.prints = p.await(2*p.ProbeTimeout, func() bool {
 		if p.clock-asked > p.ProbeTimeout/4 {
 			asked = p.clock
 			p.say(first, p.word)

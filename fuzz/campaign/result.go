@@ -143,7 +143,6 @@ type Result struct {
 	Tallies   []*Tally      `json:"tallies"`
 	Findings  []*Finding    `json:"findings"`
 	Restarts  int           `json:"restarts"`
-	Usage     target.Usage  `json:"usage"` // the most of all processes that the campaign started
 }
 
 func (r *Result) tally(what string) *Tally {

@@ -31,6 +31,7 @@ type serverJudge struct {
 
 const (
 	typeDirectory = core.TypeDirectory
+	amplification = 4                      // bytes unasked for each that came in are too many above this
 	restTime      = 105 * time.Millisecond // a server answers a repeated birth once in 100 ms
 	freshInterval = 250 * time.Millisecond
 )
@@ -226,7 +227,7 @@ func (s *serverJudge) repeated(size int) {
 	if !s.plain || s.total() > 1 { // what is large must not hide what is small: narrowing finds what it was
 		in = min(in, 16)
 	}
-	if s.total() > from && float64(s.repeats) > s.Amplification*float64(in) {
+	if s.total() > from && float64(s.repeats) > amplification*float64(in) {
 		s.suspectRecent(Amplified, fmt.Sprintf("%d bytes drew %d bytes of directories that said nothing new", in, s.repeats))
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -72,7 +71,7 @@ type sockets struct {
 	members  []*endpoint
 	probers  []*endpoint
 	outsider *endpoint // that nobody tells of in good faith
-	home     *endpoint // the server of a peer that the campaign starts
+	home     *endpoint // the server of the peer under attack
 	sources  [hostile.FromDouble + 1]*endpoint
 	all      []*endpoint
 	inbox    chan packet
@@ -123,14 +122,12 @@ func (c *campaign) bindAll() (err error) {
 	c.outsider, c.sources[hostile.FromStranger] = port(outsiderPort), port(strangerPort)
 	if c.Role == hostile.Peer {
 		c.sources[hostile.FromMember] = c.members[0]
-		if c.PeerExec != "" {
-			at := netip.AddrPortFrom(host, c.Ports+homePort)
-			if !strings.Contains(c.PeerExec, "{server") {
-				at = netip.AddrPortFrom(host, target.StandardPort)
-			}
-			c.home = bind(at)
-			c.sources[hostile.FromServer] = c.home
+		at := netip.AddrPortFrom(host, c.Ports+homePort)
+		if !target.HasServer(c.PeerExec) {
+			at = netip.AddrPortFrom(host, target.StandardPort)
 		}
+		c.home = bind(at)
+		c.sources[hostile.FromServer] = c.home
 	}
 	if err != nil {
 		c.release()

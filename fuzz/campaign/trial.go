@@ -173,9 +173,6 @@ func (t *trial) end() {
 	if _, d, known := t.Host.Backlog(t.address); known {
 		t.result.Dropped, t.result.Delivery = t.result.Dropped+d-min(d, t.firstDrops), true
 	}
-	if u, ok := t.process.(user); ok {
-		t.result.Usage = t.result.Usage.Plus(u.Usage())
-	}
 	programs := []target.Program{t.process}
 	for _, o := range t.own {
 		programs = append(programs, o.process)

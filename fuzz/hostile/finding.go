@@ -28,7 +28,6 @@ type Shot struct {
 type Setup struct {
 	As       string `json:"as"`
 	Target   string `json:"target"`
-	Peer     string `json:"peer,omitempty"`
 	Exec     string `json:"exec,omitempty"`
 	PeerExec string `json:"peer_exec,omitempty"`
 	Ports    uint16 `json:"ports"`
