@@ -1,8 +1,8 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -74,64 +74,77 @@ func (d *Document) include(color int, named Named) {
 
 // headline is the result in one sentence: how many peers, how fast they knew
 // each other, what was lost, how late it came, and what a crash took.
-func headline(r *result.Result) phrase {
-	var p phrase
-	switch {
-	case r.Interrupted:
+func headline(r *result.Result) (p phrase) {
+	if r.Interrupted {
 		p = p.addIf(true, "Interrupted: ")
-	case slices.ContainsFunc(r.Runs, func(run result.Run) bool { return slices.ContainsFunc(run.Scenarios, isCut) }):
-		p = p.addIf(true, "Cut short: ")
 	}
-	figures := scenario.FiguresOf(r)
-	for _, first := range append(unmeasured(figures), failed(r.Assertions)...) {
-		p = p.addIf(true, "%s", first).add("; ")
-	}
-	what := "peer"
-	if r.Env.Simulated {
-		what = "simulated peer"
-	}
-	p = p.add("%s", plural(uint64(max(0, r.Config.Peers)), what))
-	if n := len(r.Runs); n > 1 {
-		p = p.add(", %d runs", n)
-	}
-	separator := " "
-	if len(r.Runs) > 1 {
-		separator = ", medians: "
-	}
-	clause := func(bad bool, format string, args ...any) {
-		if separator == " " && bad { // perhaps of somebody else than the peers
-			separator = ": "
+	var clauses []phrase
+	add := func(c phrase) {
+		if len(c) > 0 {
+			clauses = append(clauses, c)
 		}
-		p = p.add("%s", separator).addIf(bad, format, args...)
-		separator = ", "
 	}
 	var removed, unexplained float64
-	for _, s := range figures {
-		for _, x := range s.All {
-			if what, _, _ := strings.Cut(x.Failed, ": "); what != "" {
-				clause(true, "%s in %s", what, s.Name)
-				break
+	for _, s := range scenario.FiguresOf(r) {
+		if n := count(s.All, func(x result.Scenario) bool { return x.Unmeasured != "" }); n > 0 {
+			p = p.addIf(true, "%s not measured", s.Name)
+			if len(s.All) > 1 {
+				p[len(p)-1].Text += fmt.Sprintf(" in %d of %d runs", n, len(s.All))
 			}
+			p = p.add("; ")
+		}
+		if i := slices.IndexFunc(s.All, func(x result.Scenario) bool { return x.Failed != "" }); i >= 0 {
+			what, _, _ := strings.Cut(s.All[i].Failed, ": ")
+			add(phrase{}.addIf(true, "%s in %s", what, s.Name))
 		}
 		if n, _ := s.Total("false_positives"); len(s.Charts.Trials) == 0 { // a search overloads the mesh on purpose
 			removed += n
 		}
 		n, _ := s.Total("unexplained")
 		unexplained += math.Abs(n)
-		for _, c := range append([]phrase{lostMessages(s)}, reached(s)...) {
-			if len(c) > 0 {
-				clause(c[0].Bad, "%s", c[0].Text)
-				p = append(p, c[1:]...)
-			}
+		add(lostMessages(s))
+		for _, c := range reached(s) {
+			add(c)
 		}
 	}
+	if n := count(r.Assertions, func(a result.Assertion) bool { return !a.OK }); n > 0 {
+		first := r.Assertions[slices.IndexFunc(r.Assertions, func(a result.Assertion) bool { return !a.OK })].Text
+		if p = p.addIf(true, "%s does not hold", first); n > 1 {
+			p[len(p)-1].Text += fmt.Sprintf(", nor %s", plural(uint64(n-1), "other assertion"))
+		}
+		p = p.add("; ")
+	}
 	if removed > 0 {
-		clause(true, "%s", falsePositives(removed))
+		add(phrase{}.addIf(true, "%s", falsePositives(removed)))
 	}
 	if unexplained > 0 {
-		clause(true, "%s unexplained", plural(uint64(unexplained), "datagram"))
+		add(phrase{}.addIf(true, "%s unexplained", plural(uint64(unexplained), "datagram")))
+	}
+	what, separator := "peer", " "
+	if r.Env.Simulated {
+		what = "simulated peer"
+	}
+	p = p.add("%s", plural(uint64(max(0, r.Config.Peers)), what))
+	if n := len(r.Runs); n > 1 {
+		p, separator = p.add(", %d runs", n), ", medians: "
+	} else if len(clauses) > 0 && clauses[0][0].Bad { // perhaps of somebody else than the peers
+		separator = ": "
+	}
+	for _, c := range clauses {
+		p = append(p.add("%s", separator), c...)
+		separator = ", "
 	}
 	return p.add(".")
+}
+
+// count is for how many of all something is so.
+func count[T any](all []T, so func(T) bool) (n int) {
+	for _, x := range all {
+		if so(x) {
+			n++
+		}
+	}
+	return n
 }
 
 // reached says of the figures that stand for a scenario what they were, and as bad news
@@ -176,38 +189,6 @@ func lostMessages(f *scenario.Figures) (p phrase) {
 	return p
 }
 
-// unmeasured says which scenarios could not be measured, and in how many runs.
-func unmeasured(all []*scenario.Figures) (clauses []string) {
-	for _, s := range all {
-		n := len(slices.DeleteFunc(slices.Clone(s.All), func(x result.Scenario) bool { return x.Unmeasured == "" }))
-		if n == 0 {
-			continue
-		}
-		what := " not measured"
-		if n < len(s.All) || n > 1 {
-			what += fmt.Sprintf(" in %d of %s", n, plural(uint64(len(s.All)), "run"))
-		}
-		if i := slices.IndexFunc(clauses, func(c string) bool { return strings.HasSuffix(c, what) }); i >= 0 {
-			clauses[i] = strings.TrimSuffix(clauses[i], what) + ", " + s.Name + what
-		} else {
-			clauses = append(clauses, s.Name+what)
-		}
-	}
-	return clauses
-}
-
-// failed names the first assertion that does not hold, and says how many do not.
-func failed(all []result.Assertion) []string {
-	broken := slices.DeleteFunc(slices.Clone(all), func(a result.Assertion) bool { return a.OK })
-	switch len(broken) {
-	case 0:
-		return nil
-	case 1:
-		return []string{broken[0].Text + " does not hold"}
-	}
-	return []string{fmt.Sprintf("%d of %d assertions do not hold, the first is %s", len(broken), len(all), broken[0].Text)}
-}
-
 // about says in a few words what a scenario did.
 func about(r *result.Result, s *scenario.Figures) string {
 	peers := plural(uint64(max(0, s.Peers)), "peer")
@@ -217,28 +198,8 @@ func about(r *result.Result, s *scenario.Figures) string {
 	return peers
 }
 
-func isCut(x result.Scenario) bool { return x.Interrupted }
-
-// cutShort goes before about where that was not done to its end: what comes
-// later in a scenario may not have happened.
-func cutShort(s *scenario.Figures) string {
-	n, seconds := 0, 0.0
-	for _, x := range s.All {
-		if x.Interrupted {
-			n, seconds = n+1, x.Seconds
-		}
-	}
-	switch {
-	case n == 0:
-		return ""
-	case s.Repeated():
-		return fmt.Sprintf("cut short in %d of %d; planned: ", n, len(s.All))
-	}
-	return fmt.Sprintf("cut short after %v; planned: ", measure(seconds, "s"))
-}
-
 // statistics are the columns of a table of distributions, most wanted first.
-var statistics = []string{"p50", "p99", "max", "p90", "p99.9", "min", "n", "p99.99", "offered", "worst loss", "worst p99"}
+var statistics = []string{"p50", "p99", "max", "p90", "p99.9", "min", "n", "p99.99"}
 
 func newSection(r *result.Result, s *scenario.Figures) section {
 	sec := section{Name: s.Name, About: about(r, s), drawn: true}
@@ -251,10 +212,9 @@ func newSection(r *result.Result, s *scenario.Figures) section {
 	default:
 		sec.Table = distributions(s).filled()
 	}
-	sec.About = cutShort(s) + sec.About
 	sec.Facts = append(sec.Facts, facts(r, s)...)
 	seen := make(map[string]bool)
-	if slices.ContainsFunc(s.All, isCut) {
+	if count(s.All, func(x result.Scenario) bool { return x.Interrupted }) > 0 {
 		sec.Facts = append(sec.Facts, note("interrupted: the figures cover what there was until then", true))
 	}
 	for i, x := range s.All {
@@ -350,39 +310,20 @@ func overRuns(s *scenario.Figures) *table {
 	return t
 }
 
-// trials shows a search's loads in ascending order, the trials at one load in
-// one row: what the search makes of it depends on all of them.
+// trials shows a search's loads in ascending order.
 func trials(all []mlrsearch.Trial) *table {
-	byLoad := make(map[float64][]mlrsearch.Trial)
-	for _, t := range all {
-		byLoad[t.Offered] = append(byLoad[t.Offered], t)
-	}
-	out := statistical("offered", "trials", "with loss", "worst loss", "worst p50", "worst p99", "for")
-	out.Corner = "trials"
-	for _, load := range slices.Sorted(maps.Keys(byLoad)) {
-		name, lossy := "carried", 0
-		var worst mlrsearch.Trial
-		var p50, p99, seconds float64
-		for _, t := range byLoad[load] {
-			p50, p99, seconds = max(p50, t.P50), max(p99, t.P99), seconds+t.Seconds
-			if t.Loss == 0 {
-				continue
-			}
-			lossy++
-			if t.Loss > worst.Loss {
-				worst = t
-				name, _, _ = strings.Cut(t.Cause, ":")
-			}
+	t := statistical("offered", "loss", "p50", "p99", "for")
+	t.Corner = "trials"
+	all = slices.SortedStableFunc(slices.Values(all), func(a, b mlrsearch.Trial) int { return cmp.Compare(a.Offered, b.Offered) })
+	for _, x := range all {
+		name, _, _ := strings.Cut(x.Cause, ":")
+		if x.Loss == 0 {
+			name = "carried"
 		}
-		if name == "" {
-			name = "lost some"
-		}
-		out.Rows = append(out.Rows, row{Name: name, Cells: []quantity{
-			measure(load, "messages/s"), whole(len(byLoad[load])), whole(lossy),
-			measure(worst.Loss, "ratio"), measure(p50, "s"), measure(p99, "s"), measure(seconds, "s"),
-		}})
+		t.Rows = append(t.Rows, row{Name: cmp.Or(name, "lost some"), Cells: []quantity{
+			measure(x.Offered, "messages/s"), measure(x.Loss, "ratio"), measure(x.P50, "s"), measure(x.P99, "s"), measure(x.Seconds, "s")}})
 	}
-	return out
+	return t
 }
 
 // facts are the lines below a scenario's table.
@@ -480,7 +421,7 @@ func traffic(s *scenario.Figures) (p phrase) {
 	if p == nil {
 		return nil
 	}
-	p = p.add("%s (%v)", count(all.Total().Datagrams), measure(float64(all.Total().Bytes), "bytes"))
+	p = p.add("%s (%v)", grouped(float64(all.Total().Datagrams)), measure(float64(all.Total().Bytes), "bytes"))
 	return p.counts([]counted{{all.Birth.Datagrams, "birth", false}, {all.Directory.Datagrams, "directory", false}, {all.Vanilla.Datagrams, "vanilla", false},
 		{all.KeepAlive.Datagrams, "keep-alive", false}, {all.Retry.Datagrams, "retry", false}, {all.Other.Datagrams, "of no known type", true}})
 }
@@ -496,7 +437,7 @@ type counted struct {
 func (p phrase) counts(all []counted) phrase {
 	for _, x := range all {
 		if x.n > 0 {
-			p = p.addIf(x.bad, "%s %s", count(x.n), x.what)
+			p = p.addIf(x.bad, "%s %s", grouped(float64(x.n)), x.what)
 		}
 	}
 	return p
@@ -517,7 +458,7 @@ func accounts(s *scenario.Figures) (p phrase) {
 	if present.Filtered {
 		kernel = "dropped by the kernel"
 	}
-	p = p.add("%s sent", count(a.Sent)).counts([]counted{{a.Duplicated, "duplicated on purpose", false}}).add("%s taken", count(a.Taken))
+	p = p.add("%s sent", grouped(float64(a.Sent))).counts([]counted{{a.Duplicated, "duplicated on purpose", false}}).add("%s taken", grouped(float64(a.Taken)))
 	p = p.counts([]counted{{a.Dropped, "refused by the protocol", false}, {a.Injected, "lost on purpose", false}, {a.Dead, "for killed peers", false},
 		{a.Queued, "in flight", false}, {a.Kernel, kernel, !present.Overruns}, {a.Unsent, "unsent", true}})
 	return p.addIf(a.Unexplained != 0, "%s unexplained", grouped(float64(a.Unexplained)))

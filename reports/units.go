@@ -142,8 +142,6 @@ func fixed(v float64, digits int) string { return strconv.FormatFloat(v, 'f', di
 // grouped is a whole number with commas between thousands.
 func grouped(v float64) string { return result.Grouped(v) }
 
-func count(n uint64) string { return grouped(float64(n)) }
-
 func plural(n uint64, one string) string { return result.Plural(n, one) }
 
 // width counts a string's terminal cells; what is printed here has one a rune.

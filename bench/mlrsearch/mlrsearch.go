@@ -4,7 +4,6 @@
 package mlrsearch
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -24,16 +23,12 @@ type Result struct {
 	Trials []Trial // all, in the order they were run
 }
 
-// Goal is what a search found for one goal. It is regular, in the
-// draft's word, where both bounds are there and no further apart than the goal
-// width.
+// Goal is what a search found for one goal.
 type Goal struct {
-	LossRatio  float64  // goal loss ratio
-	Lower      *float64 // relevant lower bound in messages/s; nil: none
-	Upper      *float64 // relevant upper bound in messages/s; nil: none
-	Throughput *float64 // conditional throughput at the lower bound: what of it arrived, in messages/s
-	Regular    bool
-	Note       string // why it is not regular; empty where it is
+	LossRatio float64  // goal loss ratio
+	Lower     *float64 // relevant lower bound in messages/s; nil: none
+	Upper     *float64 // relevant upper bound in messages/s; nil: none
+	Note      string   // why the bounds are not both there, and no further apart than the goal width; "": they are
 }
 
 // Search finds, for the goal loss ratios 0 and s.LossRatio, the highest load
@@ -243,24 +238,6 @@ func (t target) classify(trials []outcome) class {
 	return undecided
 }
 
-// throughput is the draft's conditional throughput of a load that is a lower
-// bound: what of the load arrives in all but the part of the time that may
-// exceed the goal.
-func (t target) throughput(load float64, trials []outcome) float64 {
-	full := slices.DeleteFunc(slices.Clone(trials), func(o outcome) bool { return o.duration < t.trial })
-	slices.SortFunc(full, func(a, b outcome) int { return cmp.Compare(a.loss, b.loss) })
-	remaining := t.tally(trials).whole * (1 - t.exceed)
-	loss := 0.0
-	for _, o := range full {
-		if remaining <= 1e-9 {
-			break
-		}
-		loss = o.loss
-		remaining -= o.duration.Seconds()
-	}
-	return load * (1 - loss)
-}
-
 // result is what is known now; err is what ended the search early.
 func (m *search) result(err error) Result {
 	res := Result{Trials: m.trials}
@@ -268,13 +245,8 @@ func (m *search) result(err error) Result {
 		goal := m.targets(ratio)[2]
 		g := Goal{LossRatio: ratio}
 		g.Lower, g.Upper = m.bounds(goal)
-		if g.Lower != nil {
-			v := goal.throughput(*g.Lower, m.loads[*g.Lower])
-			g.Throughput = &v
-		}
 		switch {
 		case g.Lower != nil && g.Upper != nil && width(*g.Lower, *g.Upper) <= goal.width:
-			g.Regular = true
 		case g.Upper != nil && *g.Upper <= m.Min:
 			g.Note = fmt.Sprintf("the min load, %g messages/s, loses more than the goal loss ratio %g", m.Min, ratio)
 		case g.Lower != nil && *g.Lower >= m.Max:

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/agnivade/levenshtein"
 )
 
 // Assert is a bound on one flat metric.
@@ -48,7 +46,7 @@ func (defs *Definitions) ParseAssertion(text string) (Assert, error) {
 	d, field, ok := defs.Define(a.Metric)
 	switch {
 	case !ok:
-		return a, fmt.Errorf("assertion %q: no metric %q, nearest are %s", text, a.Metric, strings.Join(defs.nearest(a.Metric), ", "))
+		return a, fmt.Errorf("assertion %q: no metric %q, want one that \"meshbench metrics\" lists", text, a.Metric)
 	case d.Dist && field == "":
 		return a, fmt.Errorf("assertion %q: %s is a distribution, want a part of it: %s.%s",
 			text, a.Metric, a.Metric, strings.Join(Fields, ", ."))
@@ -191,17 +189,4 @@ func parseScaled(s string, scales []scale) (float64, error) {
 	}
 	v, err := strconv.ParseFloat(s, 64)
 	return v * factor, err
-}
-
-// nearest are the three names most like an unknown one.
-func (defs *Definitions) nearest(name string) []string {
-	// Nobody's metric is this long, and the distance takes the product of both.
-	name = strings.ToLower(name[:min(len(name), 100)])
-	distance := make(map[string]int)
-	names := defs.FlatNames()
-	for _, n := range names {
-		distance[n] = levenshtein.ComputeDistance(name, n)
-	}
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(distance[a], distance[b]) })
-	return names[:3]
 }

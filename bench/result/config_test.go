@@ -167,9 +167,6 @@ func TestBetter(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, got, want)
 		}
 	}
-	if got := metrics.nearest("steady.los"); len(got) != 3 {
-		t.Errorf("nearest are %q, want three", got)
-	}
 }
 
 // A metric is one figure or a distribution, also when it has been read back.

@@ -1,7 +1,6 @@
 package study
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -89,8 +88,7 @@ func (a Axis) Number(value string) (v float64, unit string) {
 // most is how many cells one grid may have.
 const most = 1000
 
-// ParseAxis reads NAME=VALUES, where VALUES are parts with commas between them.
-// Those of an interval may be ranges: A..B/STEP.
+// ParseAxis reads NAME=VALUES, where VALUES have commas between them.
 func ParseAxis(text string) (Axis, error) {
 	name, values, ok := strings.Cut(text, "=")
 	a := Axis{Name: name}
@@ -103,14 +101,6 @@ func ParseAxis(text string) (Axis, error) {
 		return Axis{}, fmt.Errorf("axis %q, want NAME=VALUES with one of %s", text, strings.Join(names, ", "))
 	}
 	for part := range strings.SplitSeq(values, ",") {
-		if strings.Contains(part, "..") {
-			points, err := parseRange(part)
-			if err != nil {
-				return a, fmt.Errorf("axis %q: %w", text, err)
-			}
-			a.Values = append(a.Values, points...)
-			continue
-		}
 		if _, err := s.parse(part); err != nil {
 			return a, fmt.Errorf("axis %q: %q makes no sense, want %s", text, part, s.About)
 		}
@@ -122,23 +112,4 @@ func ParseAxis(text string) (Axis, error) {
 		}
 	}
 	return a, nil
-}
-
-// parseRange reads a range of durations.
-func parseRange(s string) (values []string, err error) {
-	from, rest, _ := strings.Cut(s, "..")
-	to, by, _ := strings.Cut(rest, "/")
-	a, err1 := time.ParseDuration(from)
-	b, err2 := time.ParseDuration(to)
-	step, err3 := time.ParseDuration(by)
-	switch {
-	case cmp.Or(err1, err2, err3) != nil || b <= a || step <= 0:
-		return nil, fmt.Errorf("%q is no range such as 1s..5s/500ms", s)
-	case (b-a)/step >= most:
-		return nil, fmt.Errorf("%q has more than %d values", s, most)
-	}
-	for ; a <= b; a += step {
-		values = append(values, a.String())
-	}
-	return values, nil
 }

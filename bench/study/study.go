@@ -58,8 +58,6 @@ type Figure struct {
 	Mean  *float64 `json:"mean"`            // null: measured in none
 	Low   *float64 `json:"low"`             // 95 % confidence interval of the mean (Student's t);
 	High  *float64 `json:"high"`            // null: too few runs for one
-	Min   *float64 `json:"min"`
-	Max   *float64 `json:"max"`
 }
 
 // Table is what a grid came to.
@@ -170,9 +168,8 @@ func figures(runs []result.Run) map[string]Figure {
 		x := Figure{Unit: f.Unit, Runs: len(f.Values), Never: f.Never}
 		if x.Runs > 0 {
 			mean, low, high := stats.MeanCI(f.Values, 0.95)
-			least, most := slices.Min(f.Values), slices.Max(f.Values)
-			x.Mean, x.Min, x.Max = &mean, &least, &most
-			if least >= 0 {
+			x.Mean = &mean
+			if slices.Min(f.Values) >= 0 {
 				low = max(low, 0)
 			}
 			if x.Runs > 1 {

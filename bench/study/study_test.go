@@ -14,27 +14,18 @@ import (
 
 func TestParseAxis(t *testing.T) {
 	for text, want := range map[string]string{
-		"deadline=1s..2s/0.5s":    "[1s 1.5s 2s]",
-		"deadline=1s..2.2s/500ms": "[1s 1.5s 2s]",
-		"refresh=0s,5s,2s":        "[0s 5s 2s]",
-		"deadline=1s..3s/1s,2.5s": "[1s 2s 3s 2.5s]",
-		"peers=10,40":             "[10 40]",
-		"loss=0,5%":               "[0 5%]",
-		"churn=0.5":               "[0.5]",
-		"deadline":                `"deadline", want NAME=VALUES with one of peers, loss, heartbeat, `,
-		"fog=1s":                  `"fog=1s", want NAME=VALUES`,
-		"deadline=":               `"" makes no sense`,
-		"deadline=5":              `"5" makes no sense, want a peer silent`,
-		"deadline=5s..1s":         `"5s..1s" is no range`,
-		"deadline=1s..x":          `"1s..x" is no range`,
-		"deadline=1s..5s/x":       `"1s..5s/x" is no range`,
-		"deadline=1s..5s":         `"1s..5s" is no range such as 1s..5s/500ms`,
-		"deadline=1s..5s/-1s":     `"1s..5s/-1s" is no range`,
-		"deadline=1s..50s/1ms":    "more than 1000 values",
-		"deadline=1s..5s/0s":      `"1s..5s/0s" is no range`,
-		"deadline=1s..3s/1s,2s":   "2s is there twice",
-		"peers=x":                 `"x" makes no sense, want size of the mesh`,
-		"loss=much":               `"much" makes no sense`,
+		"refresh=0s,5s,2s":  "[0s 5s 2s]",
+		"deadline=1s..2s":   `"1s..2s" makes no sense, want a peer silent`,
+		"deadline=1s,2s,2s": "2s is there twice",
+		"peers=10,40":       "[10 40]",
+		"loss=0,5%":         "[0 5%]",
+		"churn=0.5":         "[0.5]",
+		"deadline":          `"deadline", want NAME=VALUES with one of peers, loss, heartbeat, `,
+		"fog=1s":            `"fog=1s", want NAME=VALUES`,
+		"deadline=":         `"" makes no sense`,
+		"deadline=5":        `"5" makes no sense, want a peer silent`,
+		"peers=x":           `"x" makes no sense, want size of the mesh`,
+		"loss=much":         `"much" makes no sense`,
 	} {
 		a, err := ParseAxis(text)
 		got := fmt.Sprint(a.Values)
@@ -153,7 +144,7 @@ func TestHealing(t *testing.T) {
 			if f := c.Figures[metrics[0]]; f.Runs != 0 || f.Mean != nil {
 				t.Errorf("%s %v: whole without refresh: %+v", name, c.Values, f)
 			}
-			if f := c.Figures[metrics[1]]; f.Runs != 3 || *f.Max > 2.1 {
+			if f := c.Figures[metrics[1]]; f.Runs != 3 || *f.Mean > 2.1 {
 				t.Errorf("%s %v: whole with refresh: %+v, want within 2.1 s", name, c.Values, f)
 			}
 		}
@@ -162,12 +153,17 @@ func TestHealing(t *testing.T) {
 
 func TestGridErrors(t *testing.T) {
 	t.Parallel()
+	var values []string
+	for i := range 40 {
+		values = append(values, fmt.Sprint(500+i, "ms"))
+	}
+	many := strings.Join(values, ",")
 	for want, axes := range map[string][]string{
 		"96 peers":             {"peers=96"},
 		"impairment loss of 2": {"loss=2"},
 		"deadline interval is": {"deadline=0s"},
 		"two axes peers":       {"peers=1", "peers=2"},
-		"more than 1000 cells": {"heartbeat=1s..2s/2ms", "reap=1s..2s/2ms"},
+		"more than 1000 cells": {"heartbeat=" + many, "reap=" + many},
 	} {
 		g := Sweep()
 		var parsed []Axis
@@ -225,7 +221,7 @@ func TestFigures(t *testing.T) {
 	}
 	a, b, c := 0.4, 0.5, 0.6 // deviation 0.1, t = 4.303
 	f := figures([]result.Run{value(&a), value(&b), value(nil), value(&c)})["steady.loss"]
-	if f.Runs != 3 || f.Never != 1 || *f.Mean != 0.5 || math.Abs(*f.High-0.5-0.4303/math.Sqrt(3)) > 1e-4 || math.Abs(*f.High+*f.Low-1) > 1e-9 || *f.Min != a || *f.Max != c {
+	if f.Runs != 3 || f.Never != 1 || *f.Mean != 0.5 || math.Abs(*f.High-0.5-0.4303/math.Sqrt(3)) > 1e-4 || math.Abs(*f.High+*f.Low-1) > 1e-9 {
 		t.Errorf("%+v", f)
 	}
 	if f := figures([]result.Run{value(nil)})["steady.loss"]; f.Runs != 0 || f.Mean != nil {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"p2plocal/bench/faults"
 	"p2plocal/bench/mesh"
@@ -198,12 +197,8 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		}
 		var status scenario.Status
 		stop := showProgress(ctx, &status, cfg.Config, c.stderr, out.Quiet)
-		started := time.Now()
 		r, failed := scenario.Execute(ctx, cfg.Config, mesh.Version(args), &status)
 		stop()
-		if virtual.on && r != nil && !out.Quiet {
-			saySpeed(c.stderr, r, time.Since(started))
-		}
 		if failed != nil && (r == nil || !r.Measured()) {
 			return failed
 		}

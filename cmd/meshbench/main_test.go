@@ -257,7 +257,7 @@ func TestUnmeasured(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "r.json")
 	code, stdout, stderr := invoke(t.Context(), "-sim", "-rcvbuf", "4096", "-scenario", "steady,crash", "-duration", "2s", "-quiet", "-json", file)
-	if want := "! steady, crash not measured; 80 simulated peers.\n"; code != 1 || !strings.HasPrefix(stdout, want) || !strings.HasSuffix(stdout, want) {
+	if want := "! steady not measured; ! crash not measured; 80 simulated peers.\n"; code != 1 || !strings.HasPrefix(stdout, want) || !strings.HasSuffix(stdout, want) {
 		t.Errorf("exit %d, want 1 and %q first and last:\n%s", code, want, stdout)
 	}
 	if !strings.Contains(stderr, "steady: not every view was complete") {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
-	"io"
 	"time"
 
 	"p2plocal/bench/faults"
@@ -82,16 +80,4 @@ func (s *simulation) apply(call *call, c *config, out *output) error {
 	}
 	c.Isolation, c.Simulation = result.Virtual, v
 	return nil
-}
-
-// saySpeed says how fast a simulation was, which is no part of the result.
-func saySpeed(stderr io.Writer, r *result.Result, took time.Duration) {
-	var virtual float64
-	for _, run := range r.Runs {
-		for _, scenario := range run.Scenarios {
-			virtual += scenario.Seconds
-		}
-	}
-	fmt.Fprintf(stderr, "meshbench: %v of virtual time in %v, %.0f x real time\n",
-		time.Duration(virtual*1e9).Round(time.Millisecond), took.Round(time.Millisecond), virtual/took.Seconds())
 }

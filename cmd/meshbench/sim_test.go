@@ -26,8 +26,8 @@ func TestSim(t *testing.T) {
 				t.Errorf("%s does not say that it was simulated (%v)", form, err)
 			}
 		}
-		if code != 0 || !strings.HasPrefix(stdout, "20 simulated peers converged") || !strings.Contains(stderr, "x real time") || strings.Contains(stdout, "core") {
-			t.Errorf("exit %d, stderr %q, want it to say that it was simulated, and how fast:\n%s", code, stderr, stdout)
+		if code != 0 || !strings.HasPrefix(stdout, "20 simulated peers converged") || strings.Contains(stdout, "core") {
+			t.Errorf("exit %d, stderr %q, want it to say that it was simulated:\n%s", code, stderr, stdout)
 		}
 		var err error
 		if documents[i], err = os.ReadFile(file); err != nil {

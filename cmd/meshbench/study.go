@@ -25,7 +25,7 @@ times each, and sums up what that comes to. There are these studies:
 `
 
 const sweepUsage = `usage: meshbench sweep [AXIS=VALUES ...] [flags], as in
-       meshbench sweep deadline=1s..5s/500ms heartbeat=500ms refresh=0s,5s peers=40 loss=5%
+       meshbench sweep deadline=1s,2s,3s heartbeat=500ms refresh=0s,5s peers=40 loss=5%
 
 A sweep is the study of which timing to choose: it marks those settings that no
 other dominates, the Pareto front of how often a live peer is removed, how soon a
@@ -44,7 +44,7 @@ func studyUsage() string {
 
 // axesUsage is what the usage of study and of sweep ends with.
 func axesUsage() string {
-	text := "\nAn AXIS given takes the place of a study's own. VALUES have commas between them; those of\nintervals may be ranges, A..B/STEP. Axes:\n\n"
+	text := "\nAn AXIS given takes the place of a study's own. VALUES have commas between them. Axes:\n\n"
 	for _, s := range study.Settings {
 		text += fmt.Sprintf("  %-9s  %s\n", s.Name, s.About)
 	}

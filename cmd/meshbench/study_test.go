@@ -22,7 +22,7 @@ func TestStudy(t *testing.T) {
 	}{
 		{"study loss peers=5 -repeat 2 refresh=0s loss=0,30%", 0, "30 %"},
 		{"study restart churn peers=5,10 -repeat 1 loss=0 churn=1 refresh=1s", 0, "stranded"},
-		{"sweep deadline=1s..2s/500ms -repeat 2 refresh=0s,5s peers=4 loss=10%", 0, "which settings of the timing are worth choosing"},
+		{"sweep deadline=1s,1.5s,2s -repeat 2 refresh=0s,5s peers=4 loss=10%", 0, "which settings of the timing are worth choosing"},
 		{"help sweep", 0, "Pareto"},
 		{"study -h", 0, "churn"},
 		{"study peers=96", 2, "96 peers, want 1 to 95"},
