@@ -5,6 +5,7 @@ import (
 
 	"p2plocal/bench/faults"
 	"p2plocal/bench/result"
+	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
 
@@ -60,10 +61,11 @@ func (w *virtualWorld) scheduleFaults(m *Mesh) {
 // firstPort is the first peer's on a virtual network.
 const firstPort = simnet.ServerPort + 1
 
-// Scripted is the simulation's faults as a script.
+// Scripted is the simulation's faults as a script. In a mesh larger than the exact dialect's
+// they can name its first peers only.
 func Scripted(c *result.Config, seed uint64) (faults.Script, error) {
 	const most = time.Hour // of a script
 	s := c.Simulation
 	all, err := faults.ParseFaults(s.Faults)
-	return faults.Script{Seed: seed, Peers: c.Peers, Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: all}, err
+	return faults.Script{Seed: seed, Peers: min(c.Peers, core.MaxPeers), Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: all}, err
 }

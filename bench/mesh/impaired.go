@@ -32,7 +32,8 @@ type parcel struct {
 	at       time.Time // when it is due to be released
 	to       netip.AddrPort
 	datagram []byte
-	measured bool // a message of the window
+	measured bool   // a message of the window,
+	counter  uint16 // and its sender's number of it
 }
 
 func newImpaired(inner core.Machine, what result.Impairment, seed uint64, rec *record.Recorder) *impaired {
@@ -57,7 +58,7 @@ func (m *impaired) Poll(now time.Time) (core.Outgoing, time.Time) {
 		}
 		datagram := bytes.Clone(out.Datagram)
 		for _, to := range out.To {
-			m.hold(now, parcel{to: to, datagram: datagram, measured: m.rec.Measured})
+			m.hold(now, parcel{to: to, datagram: datagram, measured: m.rec.Measured, counter: m.rec.Counter})
 		}
 	}
 	if len(m.held) == 0 {
@@ -144,16 +145,12 @@ func (m *impaired) release(now time.Time) core.Outgoing {
 
 // note logs what became of a measured message.
 func (m *impaired) note(now time.Time, p parcel) {
-	_, counter, ok := core.ParseBroadcast(p.datagram[4 : len(p.datagram)-1])
-	if !ok {
-		return
-	}
 	s := m.sent[p.to]
 	if s == nil {
 		s = new(record.Sequence)
 		m.sent[p.to] = s
 	}
-	switch s.Place(counter) {
+	switch s.Place(p.counter) {
 	case record.Again:
 		m.rec.Slot.MeasuredDuplicated.Add(1)
 		return

@@ -132,16 +132,7 @@ func (s *Member) Join(l Life) (err error) {
 		}
 		var m core.Machine
 		var p *core.Peer
-		if s.rec.Wide {
-			var w *wide.Peer
-			if w, err = wide.NewPeer(cfg, s.identity(now), now); err == nil {
-				m, p = w, w.Peer
-			}
-		} else {
-			p, err = core.NewPeer(cfg, now)
-			m = p
-		}
-		if err != nil {
+		if m, p, err = newPeer(s.rec.Store, cfg, s.identity(now), now); err != nil {
 			return
 		}
 		s.rec.Reset(now)
@@ -152,16 +143,39 @@ func (s *Member) Join(l Life) (err error) {
 	return err
 }
 
+// newPeer is a machine of the mesh's dialect, and the peer that is it, or inside it.
+func newPeer(b *record.Store, cfg core.PeerConfig, id wide.Identity, now time.Time) (core.Machine, *core.Peer, error) {
+	if !b.Wide {
+		p, err := core.NewPeer(cfg, now)
+		return p, p, err
+	}
+	p, err := wide.NewPeer(cfg, id, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p, p.Peer, nil
+}
+
+// NewGuest is a peer of the mesh's dialect that is none of its members.
+func (m *Mesh) NewGuest(cfg core.PeerConfig, now time.Time) (core.Machine, error) {
+	guest, _, err := newPeer(m.Store, cfg, wide.NewIdentity(keys(m.Store)), now)
+	return guest, err
+}
+
+// keys are those of a mesh that is measured, which are no secret.
+func keys(b *record.Store) wide.Keys {
+	if !b.Keyed {
+		return nil
+	}
+	return wide.Keys{sha256.Sum256([]byte("meshbench"))}
+}
+
 // identity is one of its own for each life of each member, and in simulations the same in
-// every run. The key of a mesh that is measured is no secret.
+// every run.
 func (s *Member) identity(now time.Time) wide.Identity {
 	s.lives++
 	at := binary.LittleEndian.AppendUint64([]byte{byte(stream(s.number)), byte(stream(s.number) >> 8), s.lives}, uint64(now.UnixNano()))
-	id := wide.Identity{Seed: sha256.Sum256(at)}
-	if s.rec.Keyed {
-		id.Keys = wide.Keys{sha256.Sum256([]byte("meshbench"))}
-	}
-	return id
+	return wide.Identity{Seed: sha256.Sum256(at), Keys: keys(s.rec.Store)}
 }
 
 // stream numbers a slot's random choices: the server's is the one after the exact dialect's

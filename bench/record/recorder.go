@@ -16,7 +16,8 @@ type Recorder struct {
 	Self     int
 	Slot     *Slot
 	Codec    core.Codec // the dialect's
-	Measured bool       // the message that was last sent counts
+	Measured bool       // the message that was last sent counts,
+	Counter  uint16     // and has this counter
 	view     core.View
 	last     Set                       // the last view
 	listed   [(MostPeers + 7) / 8]byte // scratch
@@ -87,7 +88,7 @@ func (r *Recorder) text(datagram []byte) []byte {
 
 func (r *Recorder) broadcast(now, due int64, counter uint16, to []netip.AddrPort) {
 	t := &r.Slot.ring[counter%ringSize]
-	r.Measured = r.inWindow(due)
+	r.Measured, r.Counter = r.inWindow(due), counter
 	tag := uint64(counter) + 1
 	if r.Measured {
 		tag |= measured

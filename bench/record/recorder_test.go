@@ -215,3 +215,23 @@ func TestProvided(t *testing.T) {
 		t.Errorf("a slot's first events write to %d bytes, want no more than a page's %d", first, page)
 	}
 }
+
+// Where pairs are not kept, a message that comes again at once is told from the others, and
+// one that was overtaken counts as delivered.
+func TestRecorderOfALargeMesh(t *testing.T) {
+	t.Parallel()
+	s := storeOf(PairedPeers + 1)
+	r := NewRecorder(s, VirtualClock(func() time.Duration { return 0 }, 0), 7)
+	for i, x := range []struct {
+		sender  int
+		counter uint16
+		want    placing
+	}{{3, 9, inOrder}, {3, 9, Again}, {4, 9, inOrder}, {3, 10, inOrder}, {3, 9, Behind}, {3, 65535, Behind}, {4, 32768, inOrder}, {5, 65534, inOrder}, {5, 65535, inOrder}} {
+		if got := r.place(s.Pair(x.sender, r.Self), x.sender, x.counter); got != x.want {
+			t.Errorf("arrival %d: %d, want %d", i, got, x.want)
+		}
+	}
+	if s.Pair(0, 1) != nil {
+		t.Error("pairs are kept")
+	}
+}

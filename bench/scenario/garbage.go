@@ -268,7 +268,7 @@ func (x *newcomers) one(ctx context.Context, name core.Name) {
 	in := make(chan struct{})
 	var born, admitted time.Time
 	var sent uint64
-	p, err := core.NewPeer(core.PeerConfig{Self: self, Server: server, Timing: x.timing, Observe: func(e *core.Event) {
+	p, err := x.mesh.NewGuest(core.PeerConfig{Self: self, Server: server, Timing: x.timing, Observe: func(e *core.Event) {
 		switch e.Kind {
 		case core.Sent:
 			if sent++; born.IsZero() {

@@ -100,7 +100,9 @@ func (s *Run) joined(whole bool) {
 			whole = false
 		}
 		last = max(last, at)
-		s.chartView(i, slot, first)
+		if i < record.PairedPeers { // more than a page could show
+			s.chartView(i, slot, first)
+		}
 	})
 	whole = whole && last > 0
 	s.seconds("converge", first, last, whole)

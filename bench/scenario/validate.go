@@ -10,6 +10,7 @@ import (
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/mlrsearch"
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
@@ -40,6 +41,14 @@ func Simulated(peers int, scenarios ...string) result.Config {
 	o := DefaultOptions()
 	return result.Config{Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: result.Virtual, Options: o, Timing: core.DefaultTiming(),
 		Simulation: &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}, Queue: result.QueueOf(o.ReadBuffer)}}
+}
+
+// Bearable is the interval between a peer's broadcasts, or a longer one where so many peers
+// would send more messages than a machine with little else to do carries unnoticed.
+func Bearable(peers int, interval time.Duration) time.Duration {
+	const most = 20_000 // messages a second
+	round := time.Duration(peers*(peers-1)) * time.Second / most
+	return max(interval, (round + time.Second - 1).Truncate(time.Second))
 }
 
 // Validate names the first option that makes no sense.
@@ -83,12 +92,14 @@ func Validate(c *result.Config) error {
 func validateMesh(c *result.Config) error {
 	o := &c.Options
 	switch {
-	case c.Peers < 1 || c.Peers > core.MaxPeers:
-		return fmt.Errorf("%d peers, want 1 to %d", c.Peers, core.MaxPeers)
+	case c.Peers < 1 || c.Peers > record.MostPeers || c.Peers > core.MaxPeers && !o.Wide:
+		return fmt.Errorf("%d peers, want 1 to %d, or to %d with -wide", c.Peers, core.MaxPeers, record.MostPeers)
 	case o.Keyed && !o.Wide:
 		return errors.New("a key, but not the wide dialect, which alone has one")
 	case o.Wide && (o.SourceCheck || o.External > 0 || o.Server != "" || o.ServerExec != ""):
 		return errors.New("the wide dialect with -source-check or another implementation, which speak the exact one")
+	case c.Isolation == "process" && c.Peers > core.MaxPeers:
+		return fmt.Errorf("isolation process for %d peers, want %d or fewer, or goroutine", c.Peers, core.MaxPeers)
 	case c.Repeat < 1:
 		return fmt.Errorf("repeat %d, want 1 or more", c.Repeat)
 	case c.Isolation != "goroutine" && c.Isolation != "process" && c.Simulation == nil:

@@ -26,7 +26,7 @@ func benchFlags(fs *flag.FlagSet, groups *cli.Groups) *config {
 	o := &c.Options
 	groups.Begin("mesh", "")
 	fs.StringVar(&c.scenarios, "scenario", "join,steady,crash", "comma-separated `list` of scenarios, or all that can be run: "+strings.Join(scenario.Known, ", "))
-	fs.IntVar(&c.Peers, "peers", 80, "`number` of peers, 1 to 95")
+	fs.IntVar(&c.Peers, "peers", 80, "`number` of peers, 1 to 95, with -wide to 4000")
 	fs.Uint64Var(&c.Seed, "seed", 1, "`seed` of every random choice; run r of -repeat takes seed+r")
 	fs.IntVar(&c.Repeat, "repeat", 1, "`times` that the whole is run")
 	fs.StringVar(&c.Isolation, "isolation", "goroutine", "every peer is a goroutine or a process: goroutine, process")
@@ -60,6 +60,9 @@ func benchFlags(fs *flag.FlagSet, groups *cli.Groups) *config {
 // finish puts together what the flags mean.
 func (c *config) finish(call *call) error {
 	c.Timing = *c.timing
+	if long := scenario.Bearable(c.Peers, c.Timing.Broadcast); c.Timing.Broadcast > 0 && !call.given["broadcast"] {
+		c.Timing.Broadcast = long
+	}
 	if c.scenarios == "all" {
 		c.Scenarios = scenario.Known
 	} else {

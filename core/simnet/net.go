@@ -19,9 +19,8 @@ import (
 // ServerPort is the UDP port of AddServer's server.
 const ServerPort = 3000
 
-// maxNodes bounds the ports that one Net listens on: a server, 95 peers, and
-// room for hostile ones.
-const maxNodes = 255
+// maxNodes bounds the ports that one Net listens on: those that are not for senders.
+const maxNodes = 1 << 14
 
 // pollMost bounds what a machine sends in one go. One that never stops sending
 // goes on a microsecond later, so that it cannot stop the clock.
@@ -62,7 +61,7 @@ type Net struct {
 	calls    []func() // of At; a call's index is its event's number
 
 	nodes  []*Node
-	byPort [1 << 16]uint8 // index in nodes, plus one
+	byPort [1 << 16]uint16 // index in nodes, plus one
 	ready  []*Node        // have something to do at this instant
 
 	line    queue         // nodes that wait for a core of the host
@@ -138,7 +137,7 @@ func (n *Net) Add(port uint16, launch func(now time.Time) core.Machine) *Node {
 	}
 	x := &Node{net: n, port: port, launch: launch, limit: n.cfg.Queue, index: len(n.nodes)}
 	n.nodes = append(n.nodes, x)
-	n.byPort[port] = uint8(len(n.nodes))
+	n.byPort[port] = uint16(len(n.nodes))
 	return x
 }
 

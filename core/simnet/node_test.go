@@ -114,7 +114,7 @@ func TestRoom(t *testing.T) {
 			t.Fatalf("node %d does not fit", port+1)
 		}
 	}
-	if len(n.Nodes()) != 255 || !panics(1000) || !panics(1) || n.Node(255).Port() != 255 {
+	if len(n.Nodes()) != maxNodes || !panics(maxNodes+1) || !panics(1) || n.Node(maxNodes).Port() != maxNodes {
 		t.Errorf("%d nodes", len(n.Nodes()))
 	}
 }
