@@ -62,7 +62,7 @@ type Net struct {
 
 	nodes  []*Node
 	byPort [1 << 16]uint16 // index in nodes, plus one
-	ready  []*Node        // have something to do at this instant
+	ready  []*Node         // have something to do at this instant
 
 	line    queue         // nodes that wait for a core of the host
 	working int           // cores that are not idle
