@@ -91,7 +91,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"peer", "-exec", "x {name} {port}", "-shared"}, `peers cannot share a process`},
 		{[]string{"matrix"}, `matrix wants at least one -target NAME=COMMAND`},
 		{[]string{"matrix", "-target", "x"}, `-target "x", want NAME=COMMAND or NAME=ADDRESS for matrix`},
-		{[]string{"matrix", "-target", "a=x", "-target", "a=y"}, `invalid value "a=y" for flag -target: "a" is there twice`},
+		{[]string{"matrix", "-target", "a=x", "-target", "a=y"}, `-target "a=y", want another name: "a" is there twice`},
 		{[]string{"server", "-target", "a=x"}, `server takes -exec, and a server one address: NAME=COMMAND and NAME=ADDRESS are for matrix`},
 		{[]string{"server", "-exec", "x", "-run", "("}, "-run \"(\" is no regular expression: error parsing regexp: missing closing ): `(`"},
 		{[]string{"server", "-exec", "x", "-run", "nosuch"}, `no case is selected by -run "nosuch" -skip "" -level ""; -list lists them`},

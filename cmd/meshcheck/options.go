@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"flag"
-	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -64,70 +64,33 @@ failed, 130 interrupted. Reports are written in every case.
 type options struct {
 	targets       []conform.Config
 	list          bool
-	driver        bool       // the target is a driver's
-	driverOptions keyedFlags // that are given to it
+	driver        bool              // the target is a driver's
+	driverOptions map[string]string // that are given to it
 	printing.Output
 }
 
-// keyedFlags is a flag KEY=VALUE that may be given several times.
-type keyedFlags map[string]string
+// values is a flag that may be given several times.
+type values []string
 
-func (k keyedFlags) String() (s string) {
-	for key, value := range k {
-		s += key + "=" + value + " "
-	}
-	return s
-}
+func (v *values) String() string { return strings.Join(*v, " ") }
 
-func (k *keyedFlags) Set(s string) error {
-	key, value, ok := strings.Cut(s, "=")
-	if !ok || key == "" {
-		return fmt.Errorf("want KEY=VALUE")
-	}
-	if *k == nil {
-		*k = keyedFlags{}
-	}
-	(*k)[key] = value
-	return nil
-}
-
-// named is a flag NAME=VALUE that may be given several times.
-type named []struct{ name, value string }
-
-func (n *named) String() (s string) {
-	for _, x := range *n {
-		s += x.name + "=" + x.value + " "
-	}
-	return s
-}
-
-func (n *named) Set(s string) error {
-	name, value, ok := strings.Cut(s, "=")
-	if name, value = strings.TrimSpace(name), strings.TrimSpace(value); !ok {
-		name, value = "", name
-	} else if name == "" || value == "" {
-		return fmt.Errorf("want NAME=COMMAND or NAME=ADDRESS")
-	}
-	if slices.ContainsFunc(*n, func(x struct{ name, value string }) bool { return x.name == name }) {
-		return fmt.Errorf("%q is there twice", name)
-	}
-	*n = append(*n, struct{ name, value string }{name, value})
+func (v *values) Set(s string) error {
+	*v = append(*v, s)
 	return nil
 }
 
 func parse(args []string, stdout io.Writer) (*options, error) {
-	var o options
+	o := options{driverOptions: map[string]string{}}
 	var base conform.Config
-	var targets named
+	var targets, driverOptions values
 	var run, skip, level string
-	var port uint
 	fs := flag.NewFlagSet("meshcheck", flag.ContinueOnError)
 	fs.StringVar(&base.Exec, "exec", "", "`command` that starts the target")
 	fs.Var(&targets, "target", "`address` of a server that runs; matrix: NAME=COMMAND or NAME=ADDRESS of one target, and may be given several times")
 	fs.BoolVar(&base.Shared, "shared", false, "one process of the server for all cases, not one for each")
-	fs.UintVar(&port, "server-port", 0, "peers: the `port` of their server; 0: a free one for each, if {server} is in the command (default 0)")
+	port := fs.Uint("server-port", 0, "peers: the `port` of their server; 0: a free one for each, if {server} is in the command (default 0)")
 	fs.IntVar(&base.Parallel, "parallel", conform.DefaultParallel, "`number` of cases at a time")
-	fs.Var(&o.driverOptions, "driver-option", "driver: `KEY=VALUE` of an option that it is given; may be there several times")
+	fs.Var(&driverOptions, "driver-option", "driver: `KEY=VALUE` of an option that it is given; may be there several times")
 	fs.BoolVar(&o.list, "list", false, "list the cases and run none")
 	fs.StringVar(&run, "run", "", "only cases whose id matches this regular `expression`")
 	fs.StringVar(&skip, "skip", "", "no cases whose id matches this regular `expression`")
@@ -141,8 +104,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	if len(others) == 0 {
 		return nil, cli.Usagef("want server, peer, driver or matrix")
 	}
-	if port > 65535 {
-		return nil, cli.Usagef("-server-port %d, want 0 to 65535", port)
+	if *port > 65535 {
+		return nil, cli.Usagef("-server-port %d, want 0 to 65535", *port)
 	}
 	if o.driver = others[0] == "driver"; o.driver && !cli.Given(fs)["parallel"] {
 		base.Parallel = driver.DefaultParallel
@@ -150,15 +113,21 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	if base.Parallel < 1 {
 		return nil, cli.Usagef("-parallel %d, want 1 or more", base.Parallel)
 	}
-	base.ServerPort = uint16(port)
+	base.ServerPort = uint16(*port)
 	if o.targets, err = choose(others, base, targets, o.list, cli.Given(fs)); err != nil {
 		return nil, err
+	}
+	for _, option := range driverOptions {
+		key, value, ok := strings.Cut(option, "=")
+		if o.driverOptions[key] = value; !ok || key == "" {
+			return nil, cli.Usagef("-driver-option %q, want KEY=VALUE", option)
+		}
 	}
 	return &o, o.pick(run, skip, level)
 }
 
 // misused says what does not fit what is to be tested; others are the arguments behind that.
-func misused(what string, others []string, targets named, set map[string]bool) error {
+func misused(what string, others []string, targets values, set map[string]bool) error {
 	switch {
 	case !slices.Contains([]string{"server", "peer", "driver", "matrix"}, what):
 		if _, err := cli.Address(what); err == nil {
@@ -182,10 +151,10 @@ func misused(what string, others []string, targets named, set map[string]bool) e
 }
 
 // choose says what is to be tested.
-func choose(args []string, base conform.Config, targets named, list bool, set map[string]bool) ([]conform.Config, error) {
+func choose(args []string, base conform.Config, targets values, list bool, set map[string]bool) ([]conform.Config, error) {
 	what, others := args[0], args[1:]
-	if what == "server" && len(targets) == 1 && targets[0].name == "" && len(others) == 0 {
-		others, targets = []string{targets[0].value}, nil
+	if what == "server" && len(targets) == 1 && !strings.Contains(targets[0], "=") && len(others) == 0 {
+		others, targets = targets, nil
 	}
 	if err := misused(what, others, targets, set); err != nil {
 		return nil, err
@@ -207,14 +176,12 @@ func choose(args []string, base conform.Config, targets named, list bool, set ma
 	if list {
 		return []conform.Config{base}, nil
 	}
-	if what == "server" && base.Exec == "" && len(others) == 0 {
-		return nil, cli.Usagef("server wants an address, as in meshcheck server 127.0.0.1:3000, or -exec COMMAND")
-	}
-	if what == "peer" && base.Exec == "" {
-		return nil, cli.Usagef("peer wants -exec 'COMMAND {name} {port}'")
-	}
-	if what == "driver" && base.Exec == "" {
-		return nil, cli.Usagef("driver wants -exec COMMAND, as in meshcheck driver -exec 'meshdriver memberlist'")
+	if base.Exec == "" && len(others) == 0 {
+		return nil, cli.Usagef("%s wants %s", what, map[string]string{
+			"server": "an address, as in meshcheck server 127.0.0.1:3000, or -exec COMMAND",
+			"peer":   "-exec 'COMMAND {name} {port}'",
+			"driver": "-exec COMMAND, as in meshcheck driver -exec 'meshdriver memberlist'",
+		}[what])
 	}
 	if err := base.Validate(); err != nil && what != "driver" {
 		return nil, cli.UsageError{Err: err}
@@ -223,26 +190,28 @@ func choose(args []string, base conform.Config, targets named, list bool, set ma
 }
 
 // matrix is a target for each flag -target.
-func matrix(base conform.Config, targets named, list bool) (all []conform.Config, err error) {
+func matrix(base conform.Config, targets values, list bool) (all []conform.Config, err error) {
 	if len(targets) == 0 {
 		return nil, cli.Usagef("matrix wants at least one -target NAME=COMMAND")
 	}
 	for _, t := range targets {
 		c := base
-		c.Name = t.name
-		if c.Name == "" {
-			return nil, cli.Usagef("-target %q, want NAME=COMMAND or NAME=ADDRESS for matrix", t.value)
+		name, value, _ := strings.Cut(t, "=")
+		c.Name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch {
+		case c.Name == "" || value == "":
+			return nil, cli.Usagef("-target %q, want NAME=COMMAND or NAME=ADDRESS for matrix", t)
+		case slices.ContainsFunc(all, func(x conform.Config) bool { return x.Name == c.Name }):
+			return nil, cli.Usagef("-target %q, want another name: %q is there twice", t, c.Name)
 		}
-		if a, err := cli.Address(t.value); err == nil {
-			c.Address = a
-		} else {
-			c.Exec = t.value
+		if c.Address, err = cli.Address(value); err != nil {
+			c.Exec = value
 		}
 		if strings.Contains(c.Exec, "{name}") {
 			c.Role = hostile.Peer
 		}
 		if err := c.Validate(); err != nil && !list {
-			return nil, cli.Usagef("-target %s: %w", t.name, err)
+			return nil, cli.Usagef("-target %s: %w", c.Name, err)
 		}
 		all = append(all, c)
 	}
@@ -251,40 +220,42 @@ func matrix(base conform.Config, targets named, list bool) (all []conform.Config
 
 // pick selects each target's cases.
 func (o *options) pick(run, skip, level string) error {
-	var patterns [2]*regexp.Regexp
-	for i, p := range []string{run, skip} {
-		if p == "" {
-			continue
-		}
-		var err error
-		if patterns[i], err = regexp.Compile(p); err != nil {
-			return cli.Usagef("-%s %q is no regular expression: %w", []string{"run", "skip"}[i], p, err)
-		}
+	wanted, err := pattern("run", run)
+	unwanted, err2 := pattern("skip", skip)
+	if err = cmp.Or(err, err2); err != nil {
+		return err
 	}
 	var levels []conform.Level
-	for l := range strings.SplitSeq(level, ",") {
-		if level == "" {
-			break
-		}
-		x := conform.Level(strings.ToUpper(strings.TrimSpace(l)))
-		if !slices.Contains(conform.Levels, x) {
+	for _, l := range strings.FieldsFunc(strings.ToUpper(level), func(r rune) bool { return r == ',' || r == ' ' }) {
+		if levels = append(levels, conform.Level(l)); !slices.Contains(conform.Levels, conform.Level(l)) {
 			return cli.Usagef("-level %q, want MUST, SHOULD or INFO, or several with commas between", l)
 		}
-		levels = append(levels, x)
 	}
-	n := 0
-	for i := range o.targets {
-		t := &o.targets[i]
-		all := conform.Cases(t.Role)
+	all := o.targets
+	o.targets = nil
+	for _, t := range all {
+		cases := conform.Cases(t.Role)
 		if o.driver {
-			all = driver.Cases()
+			cases = driver.Cases()
 		}
-		t.Cases = conform.Select(all, levels, patterns[0], patterns[1])
-		n += len(t.Cases)
+		if t.Cases = conform.Select(cases, levels, wanted, unwanted); len(t.Cases) > 0 {
+			o.targets = append(o.targets, t)
+		}
 	}
-	if n == 0 {
+	if len(o.targets) == 0 {
 		return cli.Usagef("no case is selected by -run %q -skip %q -level %q; -list lists them", run, skip, level)
 	}
-	o.targets = slices.DeleteFunc(o.targets, func(c conform.Config) bool { return len(c.Cases) == 0 })
 	return nil
+}
+
+// pattern is a flag's regular expression; nil where it is empty.
+func pattern(flag, s string) (*regexp.Regexp, error) {
+	if s == "" {
+		return nil, nil
+	}
+	re, err := regexp.Compile(s)
+	if err != nil {
+		return nil, cli.Usagef("-%s %q is no regular expression: %w", flag, s, err)
+	}
+	return re, nil
 }
