@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"p2plocal/core"
@@ -20,71 +21,66 @@ func (h *Hex) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Field is a part of a datagram and what it means.
-type Field struct {
-	Offset int
-	Bytes  []byte // its first few
-	Size   int    // of all of them
-	Name   string
-	Value  string
+// layouts are the words behind the type.
+var layouts = map[core.Type][]string{
+	core.TypeBirth: {"name", "port"}, core.TypeKeepAlive: {"name"}, core.TypeDirectory: {"count"}, core.TypeVanilla: {"length"},
 }
 
-const shown = 8 // bytes of one field that are shown
-
-// Dissect names the fields of any datagram, sound or not (PROTOCOL.md,
+// dissect names the fields of any datagram, sound or not (PROTOCOL.md,
 // "Datagrams"). What does not fit the layout is named, too.
-func Dissect(b []byte) (fields []Field) {
+func dissect(b []byte, field func(part []byte, name, value string)) {
 	if len(b) == 0 {
-		return []Field{{Name: "nothing", Value: "a datagram of 0 bytes"}}
+		field(nil, "nothing", "a datagram of 0 bytes")
 	}
-	rest := b
-	add := func(n int, name, value string) {
-		fields = append(fields, Field{len(b) - len(rest), rest[:min(n, shown)], n, name, value})
-		rest = rest[n:]
+	take := func(n int, name, value string) {
+		field(b[:n], name, value)
+		b = b[n:]
 	}
+	words := []string{"type"}
+	var kind core.Type
 	var value uint16 // of the last word
-	word := func(name string, words func(uint16) string) bool {
-		if len(rest) < 2 {
-			if len(rest) > 0 {
-				add(1, "half a "+name, "1 byte")
+	for i := 0; i < len(words); i++ {
+		if len(b) < 2 {
+			if len(b) > 0 {
+				take(1, "half a "+words[i], "1 byte")
 			}
-			return false
+			return
 		}
-		value = binary.LittleEndian.Uint16(rest)
-		add(2, name, words(value))
-		return true
+		value = binary.LittleEndian.Uint16(b)
+		text := fmt.Sprint(value)
+		switch words[i] {
+		case "type":
+			kind, text = core.Type(value), typeOf(value)
+			words = append(words, layouts[kind]...)
+		case "name":
+			text = nameOf(value)
+		}
+		take(2, words[i], text)
 	}
-	number := func(v uint16) string { return fmt.Sprint(v) }
 	left := "left over"
-	switch whole := word("type", typeOf); core.Type(value) {
-	case core.TypeBirth:
-		_ = whole && word("name", nameOf) && word("port", number)
-	case core.TypeKeepAlive:
-		_ = whole && word("name", nameOf)
+	switch kind {
+	case core.TypeBirth, core.TypeKeepAlive:
 	case core.TypeDirectory:
-		whole = whole && word("count", number)
-		for i := 1; whole && i <= int(value); i++ {
-			if len(rest) < 4 {
+		for i := 1; i <= int(value); i++ {
+			if len(b) < 4 {
 				left = "half an entry"
 				break
 			}
-			add(4, fmt.Sprintf("entry %d", i), fmt.Sprintf("%s on port %d", nameOf(binary.LittleEndian.Uint16(rest)), binary.LittleEndian.Uint16(rest[2:])))
+			take(4, fmt.Sprintf("entry %d", i), fmt.Sprintf("%s on port %d", nameOf(binary.LittleEndian.Uint16(b)), binary.LittleEndian.Uint16(b[2:])))
 		}
 	case core.TypeVanilla:
-		whole = whole && word("length", number)
-		if n := min(int(value), len(rest)); whole && n > 0 {
-			add(n, "text", quoted(rest[:n]))
+		if n := min(int(value), len(b)); n > 0 {
+			take(n, "text", quoted(b[:n]))
 		}
-		if len(rest) > 0 && rest[0] == 0 {
-			add(1, "zero", "the end")
+		if len(b) > 0 && b[0] == 0 {
+			take(1, "zero", "the end")
 		}
 	default:
 		left = "unknown"
 	}
-	if n := len(rest); n > 0 {
-		add(n, left, plural(n, "byte"))
+	if n := len(b); n > 0 {
+		take(n, left, plural(n, "byte"))
 	}
-	return fields
 }
 
 func typeOf(v uint16) string {
@@ -114,19 +110,18 @@ func quoted(b []byte) string {
 // directory some entries are left out.
 func Annotate(b []byte) (lines []string) {
 	const head, tail = 6, 2
-	fields := Dissect(b)
-	for i := 0; i < len(fields); i++ {
-		if cut := len(fields) - head - tail; cut > 1 && i == head {
-			lines = append(lines, fmt.Sprintf("      %d more", cut))
-			i += cut - 1
-			continue
+	const shown = 8 // bytes of one field
+	at := 0
+	dissect(b, func(part []byte, name, value string) {
+		bytes := fmt.Sprintf("% x", part)
+		if len(part) > shown {
+			bytes = fmt.Sprintf("% x ..", part[:shown-1])
 		}
-		f := fields[i]
-		bytes := fmt.Sprintf("% x", f.Bytes)
-		if f.Size > len(f.Bytes) {
-			bytes = fmt.Sprintf("% x ..", f.Bytes[:shown-1])
-		}
-		lines = append(lines, fmt.Sprintf("%04x  %-*s  %s: %s", f.Offset, 3*shown-1, bytes, f.Name, f.Value))
+		lines = append(lines, fmt.Sprintf("%04x  %-*s  %s: %s", at, 3*shown-1, bytes, name, value))
+		at += len(part)
+	})
+	if cut := len(lines) - head - tail; cut > 1 {
+		lines = slices.Concat(lines[:head], []string{fmt.Sprintf("      %d more", cut)}, lines[head+cut:])
 	}
 	return lines
 }
