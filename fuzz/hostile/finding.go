@@ -62,6 +62,9 @@ func WriteShots(w io.Writer, setup Setup, shots []Shot) error {
 // origins are how a line names them.
 var origins = [...]string{FromStranger: "", FromServer: "server", FromMember: "member", FromSelf: "self", FromElsewhere: "elsewhere", FromDouble: "double"}
 
+// originOf is that of a name, a stranger's where there is none.
+func originOf(name string) Origin { return Origin(max(0, slices.Index(origins[:], name))) }
+
 const (
 	longestLine   = 1 << 18               // bytes: a full datagram in hex and room to spare
 	longestReplay = 24 * 3600 * 1_000_000 // µs

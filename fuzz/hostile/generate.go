@@ -31,6 +31,9 @@ type (
 	}
 )
 
+// invalidNames are fields that are not one printable ASCII character.
+var invalidNames = []uint16{0x0000, 0x000A, 0x001B, 0x001F, 0x007F, 0x0080, 0x00FF, 0x0141, 0x4100, 0x4241, 0xFFFF}
+
 // Generator makes structured datagrams, the same ones for the same seed.
 type Generator struct {
 	fuzzer *gofuzz.Fuzzer
@@ -50,7 +53,7 @@ func NewGenerator(e Env, seed int64) *Generator {
 		},
 		func(n *nameField, c gofuzz.Continue) {
 			if *n = nameField(pick(c, names...)); c.Intn(4) == 0 {
-				*n = nameField(invalidNames[c.Intn(len(invalidNames))].field)
+				*n = nameField(invalidNames[c.Intn(len(invalidNames))])
 			}
 		},
 		func(p *portField, c gofuzz.Continue) { *p = portField(pick(c, ports...)) },
