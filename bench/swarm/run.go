@@ -6,12 +6,14 @@ package swarm
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"p2plocal/bench/faults"
+	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 )
@@ -108,32 +110,43 @@ func Simulate(ctx context.Context, s faults.Script, machines Machines, until tim
 	return r
 }
 
-// Tally is what a swarm has come to so far.
+// Tally is what runs have come to, as -json writes it.
 type Tally struct {
-	Seeds    uint64 // that have been run
-	Virtual  time.Duration
-	Taken    uint64 // datagrams that machines took
-	Findings uint64
-	Gaps     map[Gap]uint64 // as in Result, added up
-	Cut      []Cutoff       // seeds that were under way when ctx was done
+	Tool        result.Tool    `json:"tool"`
+	Seeds       uint64         `json:"seeds"` // that were run to their end
+	Of          uint64         `json:"of"`
+	Interrupted bool           `json:"interrupted"`
+	Virtual     float64        `json:"virtual_seconds"`
+	Taken       uint64         `json:"datagrams_taken"`
+	Gaps        map[Gap]uint64 `json:"gaps"` // as in Result, added up
+	Findings    []Found        `json:"findings"`
 }
 
-// Cutoff is a seed that did not come to its end.
-type Cutoff struct {
-	Seed    uint64
-	Virtual time.Duration // how far it came
+// Found is a finding, and a script that shows it.
+type Found struct {
+	Seed      uint64  `json:"seed"`
+	Invariant string  `json:"invariant"`
+	At        float64 `json:"at_seconds"`
+	Detail    string  `json:"detail"`
+	Script    string  `json:"script"`
 }
 
-func (t *Tally) add(seed uint64, r Result) {
+// NewTally is of no run yet.
+func NewTally(of uint64) *Tally { return &Tally{Of: of, Gaps: map[Gap]uint64{}, Findings: []Found{}} }
+
+// Add adds a run of a script. Who shrinks that gives the smaller one.
+func (t *Tally) Add(s faults.Script, r Result) {
 	if r.Interrupted {
-		t.Cut = append(t.Cut, Cutoff{seed, r.Virtual})
+		t.Interrupted = true
 	} else {
 		t.Seeds++
 	}
-	t.Virtual += r.Virtual
+	t.Virtual += r.Virtual.Seconds()
 	t.Taken += r.Stats.Taken
-	if r.Finding != nil {
-		t.Findings++
+	if f := r.Finding; f != nil {
+		var script strings.Builder
+		s.Write(&script)
+		t.Findings = append(t.Findings, Found{s.Seed, f.Invariant, f.At.Seconds(), f.Detail, script.String()})
 	}
 	for gap, n := range r.Gaps {
 		t.Gaps[gap] += uint64(n)
@@ -141,24 +154,20 @@ func (t *Tally) add(seed uint64, r Result) {
 }
 
 // Swarm runs the scripts of seeds first to last on so many workers until they
-// are done or ctx is. After each run it calls done, one call at a time, with the
-// tally so far and what was found, nil for nothing.
-func Swarm(ctx context.Context, first, last uint64, workers int, machines Machines, done func(*Tally, faults.Script, *Finding)) Tally {
+// are done or ctx is. After each run it calls done, one call at a time.
+func Swarm(ctx context.Context, first, last uint64, workers int, machines Machines, done func(faults.Script, Result)) {
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(workers)
-	t := Tally{Gaps: map[Gap]uint64{}}
 	for seed := first; seed-first <= last-first && ctx.Err() == nil; seed++ {
 		group.Go(func() error {
 			s := Draw(seed)
 			r := Simulate(ctx, s, machines, 0, nil)
 			mu.Lock()
 			defer mu.Unlock()
-			t.add(s.Seed, r)
-			done(&t, s, r.Finding)
+			done(s, r)
 			return nil
 		})
 	}
 	group.Wait()
-	return t
 }

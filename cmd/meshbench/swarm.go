@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -48,47 +49,15 @@ Exit codes: 0 every invariant held, 1 failure, 2 usage, 3 one was broken,
 `
 }
 
-// swarmRun is a run of one seed or of many.
-type swarmRun struct {
-	*call
-	cli.Common
-	text   io.Writer // stdout, or nothing
-	result struct {  // what -json writes
-		Tool        result.Tool          `json:"tool"`
-		Seeds       uint64               `json:"seeds"` // that were run to their end
-		Of          uint64               `json:"of"`
-		Interrupted bool                 `json:"interrupted"`
-		Virtual     float64              `json:"virtual_seconds"`
-		Taken       uint64               `json:"datagrams_taken"`
-		Gaps        map[swarm.Gap]uint64 `json:"gaps"`
-		Findings    []swarmFinding       `json:"findings"`
-	}
-}
-
-type swarmFinding struct {
-	Seed      uint64  `json:"seed"`
-	Invariant string  `json:"invariant"`
-	At        float64 `json:"at_seconds"`
-	Detail    string  `json:"detail"`
-	Script    string  `json:"script"` // that breaks it
-}
-
-func (r *swarmRun) found(s faults.Script, f *swarm.Finding) {
-	var script strings.Builder
-	s.Write(&script)
-	r.result.Findings = append(r.result.Findings, swarmFinding{s.Seed, f.Invariant, f.At.Seconds(), f.Detail, script.String()})
-}
-
 // runSwarm is "meshbench swarm".
 func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	r := new(swarmRun)
-	r.result.Findings, r.result.Gaps = []swarmFinding{}, map[swarm.Gap]uint64{}
+	var common cli.Common
 	seeds := fs.String("seeds", "1..2000", "the `range` of seeds to run, each with faults of its own")
 	seed := fs.Uint64("seed", 0, "run this one seed")
 	file := fs.String("faults", "", "run the script in `FILE`")
 	trace := fs.Bool("trace", false, "print the event log of the one run")
 	until := fs.Duration("until", 0, "stop the one run at this virtual `time`; 0: at its end")
-	r.Register(fs)
+	common.Register(fs)
 	return func(ctx context.Context, c *call) (err error) {
 		one := c.given["seed"] || c.given["faults"]
 		switch {
@@ -98,17 +67,22 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 			return cli.Usagef("-seeds is for many runs, -seed and -faults for one")
 		case !one && (c.given["trace"] || c.given["until"]):
 			return cli.Usagef("-trace and -until want -seed or -faults")
-		case *trace && r.JSON == "-":
+		case *trace && common.JSON == "-":
 			return cli.Usagef("-trace and -json - both want standard output")
 		}
-		files, err := cli.Open(r.JSON)
+		first, last, err := parseRange(*seeds)
 		if err != nil {
 			return err
 		}
-		r.call, r.text, r.result.Tool = c, c.stdout, mesh.Version(c.shaping())
-		if r.JSON == "-" {
-			r.text = io.Discard
+		files, err := cli.Open(common.JSON)
+		if err != nil {
+			return err
 		}
+		text := c.stdout
+		if common.JSON == "-" {
+			text = io.Discard
+		}
+		var t *swarm.Tally
 		if one {
 			s := swarm.Draw(*seed)
 			if c.given["faults"] {
@@ -116,21 +90,18 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 					return err
 				}
 			}
-			err = r.oneSeed(ctx, s, *until, *trace)
+			t, err = oneSeed(ctx, text, s, *until, *trace)
 		} else {
-			first, last, e := parseRange(*seeds)
-			if e != nil {
-				return e
-			}
-			err = r.manySeeds(ctx, first, last)
+			t, err = manySeeds(ctx, text, c.stderr, common.Quiet, first, last)
 		}
-		err = cli.Join(r.Write(c.stdout, files, func(io.Writer) error { return nil }, r.result), err) // its text is there
+		t.Tool = mesh.Version(c.shaping())
+		err = cli.Join(common.Write(c.stdout, files, func(io.Writer) error { return nil }, t), err) // its text is there
 		switch {
 		case err != nil:
 			return err
-		case len(r.result.Findings) > 0:
+		case len(t.Findings) > 0:
 			return cli.Failed
-		case r.result.Interrupted:
+		case t.Interrupted:
 			return cli.Interrupted
 		}
 		return nil
@@ -162,92 +133,67 @@ func readScript(name string) (faults.Script, error) {
 }
 
 // oneSeed runs one scenario and says what came of it.
-func (r *swarmRun) oneSeed(ctx context.Context, s faults.Script, until time.Duration, trace bool) error {
+func oneSeed(ctx context.Context, text io.Writer, s faults.Script, until time.Duration, trace bool) (*swarm.Tally, error) {
 	var hear func(*simnet.Event)
 	flush := func() error { return nil }
 	if trace {
-		hear, flush = simnet.Log(r.text)
+		hear, flush = simnet.Log(text)
 	}
-	came := swarm.Simulate(ctx, s, swarm.Core, until, hear)
+	t, came := swarm.NewTally(1), swarm.Simulate(ctx, s, swarm.Core, until, hear)
+	t.Add(s, came)
 	if err := flush(); err != nil {
-		return err
+		return t, err
 	}
 	verdict := "every invariant held"
 	switch {
 	case came.Finding != nil:
 		verdict = cli.Printable(came.Finding.String())
-		r.found(s, came.Finding)
 	case came.Interrupted:
 		verdict = "interrupted; until then every invariant held"
 	case !came.Ended:
 		verdict = fmt.Sprintf("every invariant held but heal and gap,\nwhich are not checked before %v", swarm.Healed(s))
 	}
-	n := came.Stats
-	r.result.Of, r.result.Interrupted, r.result.Virtual, r.result.Taken = 1, came.Interrupted, came.Virtual.Seconds(), n.Taken
-	if !came.Interrupted {
-		r.result.Seeds = 1
-	}
-	for gap, peers := range came.Gaps {
-		r.result.Gaps[gap] = uint64(peers)
-	}
-	_, err := fmt.Fprintf(r.text, "seed %d, %s, %v of virtual time: %s\n%s: %d taken, %d lost, %d cut,\n%d duplicated, %d overflowed, %d unreachable\n", s.Seed, result.Plural(uint64(s.Peers), "peer"), came.Virtual, verdict,
-		result.Plural(n.Sent, "datagram"), n.Taken, n.Lost, n.Cut, n.Duplicated, n.Overflowed, n.Unreachable)
-	return err
+	_, err := fmt.Fprintf(text, "seed %d, %s, %v of virtual time, %s: %s\n", s.Seed, result.Plural(uint64(s.Peers), "peer"), came.Virtual, result.Plural(came.Stats.Sent, "datagram"), verdict)
+	return t, err
 }
 
 // manySeeds runs seed after seed.
-func (r *swarmRun) manySeeds(ctx context.Context, first, last uint64) error {
+func manySeeds(ctx context.Context, text, stderr io.Writer, quiet bool, first, last uint64) (*swarm.Tally, error) {
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx) // what cannot be written ends it, too
 	defer cancel()
-	all := last - first + 1
+	t := swarm.NewTally(last - first + 1)
 	var seeds, findings atomic.Uint64
-	aside, stop := printing.Watch(ctx, r.stderr, r.Quiet, func(int) string {
-		return printing.Done(start, fmt.Sprintf("seeds, %s", result.Plural(findings.Load(), "finding")), seeds.Load(), all)
+	aside, stop := printing.Watch(ctx, stderr, quiet, func(int) string {
+		return printing.Done(start, fmt.Sprintf("seeds, %s", result.Plural(findings.Load(), "finding")), seeds.Load(), t.Of)
 	})
 	var failed error
-	t := swarm.Swarm(ctx, first, last, runtime.GOMAXPROCS(0), swarm.Core, func(t *swarm.Tally, s faults.Script, f *swarm.Finding) {
+	swarm.Swarm(ctx, first, last, runtime.GOMAXPROCS(0), swarm.Core, func(s faults.Script, r swarm.Result) {
+		if f := r.Finding; f != nil && len(t.Findings) < shown {
+			s = swarm.Shrink(ctx, s, swarm.Core)
+			aside(func() {
+				_, failed = fmt.Fprintf(text, "seed %d: %s\nreplay: meshbench swarm -seed %d -trace -until %v\nshrunk, for meshbench swarm -faults FILE:\n", s.Seed, cli.Printable(f.String()), s.Seed, f.At)
+				failed = cmp.Or(failed, s.Write(text))
+			})
+			if failed != nil {
+				cancel()
+			}
+		}
+		t.Add(s, r)
 		seeds.Store(t.Seeds)
-		findings.Store(t.Findings)
-		if f == nil {
-			return
-		}
-		if len(r.result.Findings) >= shown || failed != nil {
-			r.found(s, f)
-			return
-		}
-		small, how := swarm.Shrink(ctx, s, swarm.Core), "shrunk"
-		if ctx.Err() != nil {
-			how = "shrunk as far as time was"
-		}
-		r.found(small, f)
-		aside(func() {
-			_, failed = fmt.Fprintf(r.text, "seed %d: %s\nreplay: meshbench swarm -seed %d -trace -until %v\n%s, for meshbench swarm -faults FILE:\n%s\n",
-				s.Seed, cli.Printable(f.String()), s.Seed, f.At, how, r.result.Findings[len(r.result.Findings)-1].Script)
-		})
-		if failed != nil {
-			cancel()
-		}
+		findings.Store(uint64(len(t.Findings)))
 	})
 	stop()
-	r.result.Seeds, r.result.Of, r.result.Interrupted = t.Seeds, all, ctx.Err() != nil
-	r.result.Virtual, r.result.Taken, r.result.Gaps = t.Virtual.Seconds(), t.Taken, t.Gaps
-	if failed != nil {
-		return failed
-	}
-	took := time.Since(start)
-	line := fmt.Sprintf("%s of %s, %s", result.Grouped(float64(t.Seeds)), result.Plural(all, "seed"), result.Plural(t.Findings, "finding"))
-	if r.result.Interrupted {
+	t.Interrupted = ctx.Err() != nil
+	line := fmt.Sprintf("%s of %s, %s", result.Grouped(float64(t.Seeds)), result.Plural(t.Of, "seed"), result.Plural(uint64(len(t.Findings)), "finding"))
+	if t.Interrupted {
 		line += ", interrupted"
 	}
-	line += fmt.Sprintf("\n%.1f virtual hours in %v (%s x real time)\n%s taken\npeers left with a known gap: ", t.Virtual.Hours(), took.Round(100*time.Millisecond),
-		result.Grouped(t.Virtual.Seconds()/took.Seconds()), result.Plural(t.Taken, "datagram"))
+	virtual := time.Duration(t.Virtual * 1e9)
+	line += fmt.Sprintf("\n%.1f virtual hours in %s\n%s taken\npeers left with a known gap: ", virtual.Hours(), result.Span(time.Since(start)), result.Plural(t.Taken, "datagram"))
 	for i, gap := range swarm.Gaps {
 		line += fmt.Sprintf("%s%d %s", []string{"", ", "}[min(i, 1)], t.Gaps[gap], gap)
 	}
-	for _, c := range t.Cut {
-		line += fmt.Sprintf("\nseed %d was under way, at %v of virtual time", c.Seed, c.Virtual)
-	}
-	_, err := fmt.Fprintln(r.text, line)
-	return err
+	_, err := fmt.Fprintln(text, line)
+	return t, cli.Join(failed, err)
 }
