@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"p2plocal/bench/mesh"
@@ -48,7 +47,7 @@ var garbage = Scenario{
 		{"hostile_rate", "messages/s", false, 0, "those by the time that the sender ran"},
 		{"hostile_taken", "1", false, 0, "those that the target took from its socket; the rest the kernel dropped there"},
 		{"hostile_cpu", "cores", false, 0, "CPU time of the sender, a process of its own, by the time that it ran"},
-		{"admit", "s", true, -1, "of newcomers, one born each second beside the flood: first birth until a directory names it"},
+		{"admit", "s", true, -1, "of newcomers, born one after the other beside the flood: first birth until a directory names it"},
 		{"shut_out", "1", false, -1, "newcomers that were not let in within 7 s"},
 		{"memory_growth", "bytes", false, -1, "growth of the most resident memory of the benchmark's process while the sender ran"},
 	},
@@ -90,9 +89,9 @@ func garbageScenario(s *Run) error {
 			target = s.Socks[slot].Addr()
 		}
 		env := s.hostileEnv()
-		guests := &newcomers{}
+		guests := newcomers{Mesh: s.Mesh}
 		if !s.simulated() {
-			guests = startNewcomers(s.Mesh, &env, s.opt.Garbage.Kind == "fill")
+			guests.name(&env, s.opt.Garbage.Kind == "fill")
 		}
 		set, err := hostile.Flood(s.opt.Garbage.Kind, env, s.seed)
 		if err != nil {
@@ -106,24 +105,24 @@ func garbageScenario(s *Run) error {
 		if err != nil {
 			return err
 		}
-		guests.begin(s.ctx)
+		stop := guests.start(s.ctx)
 		w := s.window(s.opt.Warmup, s.opt.Duration, s.opt.Interval, true)
 		after := mesh.PeakOf(os.Getpid())
-		guests.end()
+		stop()
 		v, err := x.Stop()
 		s.Mesh.Hostile[slot] = v.Sent
-		s.Mesh.Hostile[record.ServerSlot] += guests.sent.Load()
+		s.Mesh.Hostile[record.ServerSlot] += guests.sent
 		s.finishWindow(w)
 		if err != nil {
 			return err
 		}
 		s.WaitUntil(context.WithoutCancel(s.ctx), drainLimit, func() bool { return s.World.Accounts(s.Mesh).Unexplained == 0 })
 		guests.report(s)
+		others := uint64(0)
 		if slot == record.ServerSlot {
-			s.hostileFigures(v, slot, guests.sent.Load())
-		} else {
-			s.hostileFigures(v, slot, 0)
+			others = guests.sent
 		}
+		s.hostileFigures(v, slot, others)
 		if s.set("memory_growth", result.Never("bytes")); !s.simulated() {
 			s.value("memory_growth", "bytes", float64(after-before))
 		}
@@ -192,14 +191,9 @@ func (r *rate) Set(s string) error {
 // newcomers are peers that are born one after the other while the mesh is under
 // attack, and leave once they are let in: how long that takes is what they are for.
 type newcomers struct {
-	mesh   *mesh.Mesh
-	timing core.Timing
+	*mesh.Mesh
 	names  []core.Name
-	stop   context.CancelFunc
-	done   sync.WaitGroup
-	sent   atomic.Uint64 // datagrams to the server, that the kernel took
-
-	mu     sync.Mutex
+	sent   uint64        // datagrams to the server, that the kernel took
 	told   []record.View // whom of the mesh the directories name that let them in
 	took   []float64     // seconds from the first birth until let in
 	shut   int           // not let in
@@ -212,11 +206,9 @@ const (
 	newcomerNames = 8               // so that one is free when it is used again
 )
 
-// startNewcomers takes names for them out of env, so that the attack has others,
-// unless it is to contest all.
-func startNewcomers(m *mesh.Mesh, env *hostile.Env, contested bool) *newcomers {
-	x := &newcomers{mesh: m, timing: m.Cfg.Timing}
-	x.timing.Broadcast = 0
+// name takes names for them out of env, so that the attack has others, unless it is to
+// contest all.
+func (x *newcomers) name(env *hostile.Env, contested bool) {
 	own := min(newcomerNames, len(env.Spare)/2)
 	for _, e := range env.Spare[:own] {
 		x.names = append(x.names, core.Name(e.Name.String()))
@@ -224,51 +216,37 @@ func startNewcomers(m *mesh.Mesh, env *hostile.Env, contested bool) *newcomers {
 	if !contested {
 		env.Spare = env.Spare[own:]
 	}
-	return x
 }
 
-// begin has the first born at once.
-func (x *newcomers) begin(ctx context.Context) {
-	ctx, x.stop = context.WithCancel(ctx)
-	if x.mesh != nil {
-		x.told = []record.View{{At: x.mesh.Clock.Now(), Set: x.mesh.Alive}}
-	}
-	busy := make([]atomic.Bool, len(x.names))
-	x.done.Go(func() {
-		for i := 0; len(x.names) > 0; i++ {
-			n := i % len(x.names)
-			if busy[n].CompareAndSwap(false, true) {
-				x.done.Go(func() {
-					x.one(ctx, x.names[n])
-					busy[n].Store(false)
-				})
-			}
+// start has the first born at once, and a second after each has left the next.
+func (x *newcomers) start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	x.told = []record.View{{At: x.Clock.Now(), Set: x.Alive}}
+	var done sync.WaitGroup
+	done.Go(func() {
+		for i := 0; len(x.names) > 0 && x.failed == nil; i++ {
+			x.failed = x.one(ctx, x.names[i%len(x.names)])
 			if !mesh.Sleep(ctx, newcomerEvery) {
 				return
 			}
 		}
 	})
-}
-
-// end waits for all of them.
-func (x *newcomers) end() {
-	x.stop()
-	x.done.Wait()
+	return func() { cancel(); done.Wait() }
 }
 
 // one is a newcomer's whole life.
-func (x *newcomers) one(ctx context.Context, name core.Name) {
-	server := x.mesh.Server.Addr()
+func (x *newcomers) one(ctx context.Context, name core.Name) error {
+	server, timing := x.Server.Addr(), x.Cfg.Timing
+	timing.Broadcast = 0
 	socket, err := udp.Listen(netip.AddrPortFrom(server.Addr(), 0), udp.ReadBuffer)
 	if err != nil {
-		x.note(0, false, err)
-		return
+		return err
 	}
 	self := core.Member{Name: name, Addr: socket.Addr()}
 	in := make(chan struct{})
 	var born, admitted time.Time
 	var sent uint64
-	p, err := x.mesh.NewGuest(core.PeerConfig{Self: self, Server: server, Timing: x.timing, Observe: func(e *core.Event) {
+	p, err := x.NewGuest(core.PeerConfig{Self: self, Server: server, Timing: timing, Observe: func(e *core.Event) {
 		switch e.Kind {
 		case core.Sent:
 			if sent++; born.IsZero() {
@@ -277,61 +255,39 @@ func (x *newcomers) one(ctx context.Context, name core.Name) {
 		case core.Listed:
 			if admitted.IsZero() && e.All.Contains(self) {
 				admitted = e.At
-				x.hear(record.View{At: x.mesh.Clock.At(e.At), Set: x.mesh.Store.Listed(e.All)})
+				x.told = append(x.told, record.View{At: x.Clock.At(e.At), Set: x.Store.Listed(e.All)})
 				close(in)
 			}
 		}
 	}}, time.Now())
 	if err != nil {
 		socket.Close()
-		x.note(0, false, err)
-		return
+		return err
 	}
 	serving, stop := context.WithCancel(context.Background())
 	var served sync.WaitGroup
 	served.Go(func() { socket.Serve(serving, p) })
-	limit := time.NewTimer(newcomerLimit)
-	defer limit.Stop()
 	late := false
 	select {
 	case <-in:
-	case <-limit.C:
+	case <-time.After(newcomerLimit):
 		late = true
 	case <-ctx.Done():
 	}
 	stop()
 	served.Wait()
-	x.sent.Add(sent - socket.Stats().SendFailures)
+	x.sent += sent - socket.Stats().SendFailures
 	if !admitted.IsZero() {
-		x.note(admitted.Sub(born).Seconds(), true, nil)
+		x.took = append(x.took, admitted.Sub(born).Seconds())
 	} else if late {
-		x.note(0, false, nil)
-	}
-}
-
-func (x *newcomers) hear(v record.View) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.told = append(x.told, v)
-}
-
-func (x *newcomers) note(took float64, in bool, err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	switch {
-	case err != nil:
-		x.failed = err
-	case in:
-		x.took = append(x.took, took)
-	default:
 		x.shut++
 	}
+	return nil
 }
 
 // report writes down how they fared.
 func (x *newcomers) report(s *Run) {
 	s.told = x.told
-	slices.Sort(x.took)
 	s.set("admit", result.Samples("s", x.took))
 	if s.count("shut_out", uint64(x.shut)); x.shut > 0 {
 		s.warn("%s not let in within %v", result.Plural(uint64(x.shut), "newcomer"), newcomerLimit)
