@@ -364,3 +364,25 @@ func TestResultHoldsNoWorld(t *testing.T) {
 	runtime.KeepAlive(&status)
 	runtime.KeepAlive(out)
 }
+
+// Repeats take no more memory than their figures do, some kilobytes each: 10,000 of them fit.
+func TestRepeatsAreSmall(t *testing.T) {
+	// Not parallel: nobody else may allocate.
+	for _, name := range []string{"join", "steady", "loss", "churn"} {
+		cfg := simulated(8, name)
+		cfg.Options.Duration = time.Second
+		holds := func(repeats int) int64 {
+			cfg.Repeat = repeats
+			r := execute(t, cfg)
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			runtime.KeepAlive(r)
+			return int64(m.HeapAlloc)
+		}
+		holds(1)
+		if each := (holds(110) - holds(10)) / 100; each > 16<<10 {
+			t.Errorf("%s: a repeat holds %d bytes", name, each)
+		}
+	}
+}
