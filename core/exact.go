@@ -113,9 +113,6 @@ func (x *Exact) Parse(v *View, b []byte) error {
 // port again. The ports seen stand in an open-addressed table: at most 95 of its 256
 // slots are taken, and 0, which is no port, marks a free one.
 func check(list []byte) error {
-	if len(list) > maxEntries {
-		return ErrDuplicate // there are no more than 95 names
-	}
 	var names [128]bool
 	var ports [256]uint16
 	for ; len(list) >= entry; list = list[entry:] {

@@ -112,13 +112,9 @@ func (t Timing) Validate() error {
 	return nil
 }
 
-// after is the first of due+interval, due+2*interval, … that lies after now.
+// after is the first of due+interval, due+2*interval, … that lies after now, when due has come.
 func after(now, due time.Time, interval time.Duration) time.Time {
-	due = due.Add(interval)
-	if late := now.Sub(due); late >= 0 {
-		due = due.Add(late/interval*interval + interval)
-	}
-	return due
+	return due.Add(now.Sub(due)/interval*interval + interval)
 }
 
 // earliest is the earlier of two times, where the zero Time means never.

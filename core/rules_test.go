@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -260,6 +261,116 @@ func TestRetriesAreBounded(t *testing.T) {
 	if len(to) != room {
 		t.Errorf("%d of %d get a retry, want %d", len(to), room+5, room)
 	}
+}
+
+// A directory's pages count in any order, but not those of an older one, nor of one too large.
+func TestPages(t *testing.T) {
+	r := newRuled(t)
+	r.births(0, none)
+	r.hears(serverAddr, retry(7, 1, version(1, 1), first))
+	r.births(10*ms, first)
+	pages := func(number uint32, n int) (all [][]byte) {
+		members := []core.Member{ana}
+		for i := range 30 * (n - 1) {
+			members = append(members, core.Member{Name: core.Name(fmt.Sprintf("%-27d%05d", number, i)), Addr: netip.AddrPortFrom(boAddr.Addr(), uint16(1+i))})
+		}
+		b, ends := codec.AppendDirectory(nil, nil, version(1, number), members)
+		for from, i := 0, 0; i < len(ends); from, i = ends[i], i+1 {
+			all = append(all, slices.Clone(b[from:ends[i]]))
+		}
+		if len(all) != n {
+			t.Fatalf("%d pages, want %d", len(all), n)
+		}
+		return all
+	}
+	huge := pages(9, 1)[0]
+	huge[16], huge[17] = 0x01, 0x08 // the first of 2,049
+	three, two, four := pages(3, 2), pages(2, 1), pages(4, 2)
+	r.want("the second page", r.hears(serverAddr, three[1]), core.Paged)
+	r.want("a page of too many", r.hears(serverAddr, huge), core.Paged)
+	r.want("all of an older directory", r.hears(serverAddr, two[0]), core.Paged)
+	r.want("the first page", r.hears(serverAddr, three[0]), core.Listed)
+	if n := len(r.Others()); n != 30 {
+		t.Errorf("it knows %d others", n)
+	}
+	r.want("the first page of the next", r.hears(serverAddr, four[0]), core.Paged)
+	r.want("that of the one it has", r.hears(serverAddr, pages(3, 2)[1]), core.Paged)
+	r.want("the second page of the next", r.hears(serverAddr, four[1]), core.Listed)
+}
+
+// A server has room for so many members and for none more, whoever they are.
+func TestMembersAreBounded(t *testing.T) {
+	var last error
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: serverAddr, Codec: codec, Timing: wide.DefaultTiming(),
+		Rules:   &core.Rules{Incarnation: 1, Cost: 1, Burst: 1, Valid: func([]byte, time.Time, netip.AddrPort) bool { return true }},
+		Observe: func(e *core.Event) {
+			if e.Kind.Dropped() {
+				last = e.Err
+			}
+		}}, begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	born := func(i int) {
+		last = nil
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 16), 1}), uint16(i))
+		d.Step(begin, from, codec.Append(nil, &core.View{Type: core.TypeBirth, Member: core.Member{Name: core.Name(fmt.Sprint("peer ", i))}, Incarnation: 7, Seq: 1}))
+	}
+	for i := range 1<<16 - 1 {
+		born(i + 1)
+	}
+	born(1 << 17)
+	if d.Len() != 1<<16 || last == core.ErrFull {
+		t.Errorf("%d members, %v", d.Len(), last)
+	}
+	if born(1<<17 + 1); d.Len() != 1<<16 || last != core.ErrFull {
+		t.Errorf("%d members, %v", d.Len(), last)
+	}
+	if born(77); d.Len() != 1<<16 || last == core.ErrFull {
+		t.Errorf("a member is refused its birth: %v", last)
+	}
+}
+
+// A server says that it is about to announce from the birth on until it has, but not while
+// pacing has it wait.
+func TestAnnounces(t *testing.T) {
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: netip.MustParseAddrPort("127.0.0.1:3000"), Timing: core.DefaultTiming()}, begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &core.Exact{Host: netip.MustParseAddr("127.0.0.1")}
+	now := begin
+	poll := func() (sent int) {
+		for {
+			out, _ := d.Poll(now)
+			if out.Empty() {
+				return sent
+			}
+			sent++
+		}
+	}
+	if d.Announces(now) {
+		t.Error("there is nothing to announce")
+	}
+	for i := range core.MaxPeers {
+		d.Step(now, netip.MustParseAddrPort("127.0.0.1:9"), x.Append(nil, &core.View{Type: core.TypeBirth, Member: core.Member{Name: core.Name(rune(' ' + i)), Addr: netip.AddrPortFrom(x.Host, uint16(3101+i))}}))
+		announces := d.Announces(now)
+		if sent := poll(); (sent > 0) != announces || i == 0 && sent != 1 || d.Announces(now) {
+			t.Fatalf("birth %d: it announces %v, and then %d times", i, announces, sent)
+		}
+		if !announces {
+			for ; !d.Announces(now); now = now.Add(time.Microsecond) { // pacing
+				if poll() > 0 {
+					t.Fatal("it announces what it does not say")
+				}
+			}
+			if poll() != 1 || now == begin {
+				t.Errorf("birth %d is announced after %v", i, now.Sub(begin))
+			}
+			return
+		}
+	}
+	t.Error("pacing never has it wait")
 }
 
 // The shapes that the exact protocol's server has a use for are those of births and

@@ -248,7 +248,7 @@ func TestPairsAlternate(t *testing.T) {
 	cfg := quick(3, "join")
 	cfg.Repeat = 3
 	var sides [2]*result.Result
-	calm(t, func() *result.Result {
+	_, calm := calm(t, func() *result.Result {
 		os.Remove(started)
 		var err error
 		if sides, err = ExecutePairs(t.Context(), cfg, [2]string{server("a"), server("b")}, mesh.Version(nil), new(Status)); err != nil {
@@ -260,7 +260,7 @@ func TestPairsAlternate(t *testing.T) {
 		t.Errorf("the servers were started in the order %q, want a b b a a b", order)
 	}
 	for i, r := range sides {
-		if len(r.Runs) != 3 || r.Failure() != "" {
+		if len(r.Runs) != 3 || r.Failure() != "" && (calm || !strings.Contains(r.Failure(), "stood still")) {
 			t.Fatalf("%d runs, failure %q", len(r.Runs), r.Failure())
 		}
 		for k, run := range r.Runs {
@@ -282,9 +282,10 @@ func TestForeignServerLosesItsMesh(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			now := filepath.Join(t.TempDir(), "now")
-			r := calm(t, func() *result.Result { return loseTheMesh(t, name, now) })
-			// The newcomers miss all four; the member that asks is a member again.
-			if n, want := flat(t, r, name+".false_positives"), map[string]float64{"steady": 3, "garbage": 4}[name]; n != want || r.Failure() != "" {
+			r, calm := calm(t, func() *result.Result { return loseTheMesh(t, name, now) })
+			// The newcomers miss all four; the member that asks is a member again. Who falls out
+			// during a standstill is not counted.
+			if n, want := flat(t, r, name+".false_positives"), map[string]float64{"steady": 3, "garbage": 4}[name]; n > want || calm && (n < want || r.Failure() != "") {
 				t.Errorf("%v false positives, want %v; failure %q", n, want, r.Failure())
 			}
 		})

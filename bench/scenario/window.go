@@ -32,9 +32,7 @@ func (s *Run) measureWindow(warmup, duration, interval time.Duration) {
 
 // finishWindow ends the broadcasting and writes down what became of the window.
 func (s *Run) finishWindow(w window) {
-	if s.ctx.Err() == nil {
-		s.meterOff()
-	}
+	s.meterOff()
 	s.stopBroadcasts()
 	s.WaitUntil(s.ctx, 10*time.Second+2*(s.Impair.Delay+s.Impair.Jitter), func() bool {
 		return s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredHeld }) == 0
@@ -88,12 +86,7 @@ func (s *Run) window(warmup, duration, interval time.Duration, owed bool) window
 
 // ticksWithin counts first, first+interval, … within [from, to).
 func ticksWithin(first, interval, from, to int64) uint64 {
-	count := func(t int64) int64 { // those before t
-		if t <= first {
-			return 0
-		}
-		return (t - first + interval - 1) / interval
-	}
+	count := func(t int64) int64 { return max(t-first+interval-1, 0) / interval } // those before t
 	return uint64(count(to) - count(from))
 }
 

@@ -1,6 +1,15 @@
 package scenario
 
-import "testing"
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/result"
+)
 
 // A tick is due in a window that it opens, and not in one that it ends: with
 // -in-step all of them fall on its bounds.
@@ -26,5 +35,181 @@ func TestTicksWithin(t *testing.T) {
 		if got := ticksWithin(test.first, test.interval, test.from, test.to); got != test.want {
 			t.Errorf("%+v: %d", test, got)
 		}
+	}
+}
+
+// inMesh runs something on a mesh all of whose peers have joined.
+func inMesh(t *testing.T, cfg result.Config, run func(s *Run)) *Run {
+	t.Helper()
+	s := newRun(t.Context(), &cfg, cfg.Seed, Find("steady"), new(Status), Progress{})
+	if err := s.withJoined(mesh.Setup{}, func() error { run(s); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A window begins after the warm-up, and waits for what is late: as long as that may still be
+// sent.
+func TestWindowTimes(t *testing.T) {
+	t.Parallel()
+	const warmup, duration, interval = 3 * time.Second, 2 * time.Second, 500 * time.Millisecond
+	for _, x := range []struct {
+		deadline time.Duration
+		owed     bool
+		limit    time.Duration
+	}{
+		{1500 * time.Millisecond, false, 1600 * time.Millisecond},
+		{5 * time.Second, false, 2 * time.Second},
+		{1500 * time.Millisecond, true, 10 * time.Second},
+	} {
+		for _, late := range []bool{false, true} {
+			cfg := simulated(4, "steady")
+			cfg.Timing.Deadline = x.deadline
+			inMesh(t, cfg, func(s *Run) {
+				if late {
+					s.Peers[2].Pause()
+				}
+				began := s.Clock.Now()
+				w := s.window(warmup, duration, interval, x.owed)
+				if from := time.Duration(w.from - began); from != startDelay+warmup || w.to-w.from != int64(duration) || w.ticks != 4*uint64(duration/interval) {
+					t.Errorf("the window is from %v for %v, with %d ticks", from, time.Duration(w.to-w.from), w.ticks)
+				}
+				waited := time.Duration(s.Clock.Now() - w.to)
+				if !late && waited != 0 || late && (waited < x.limit || waited > x.limit+50*time.Millisecond) {
+					t.Errorf("deadline %v, owed %v, one peer late %v: it has waited for %v, want %v", x.deadline, x.owed, late, waited, x.limit)
+				}
+				s.Peers[2].Resume()
+			})
+		}
+	}
+}
+
+// When broadcasts are stopped, nobody sends any more.
+func TestWindowStops(t *testing.T) {
+	t.Parallel()
+	inMesh(t, simulated(4, "steady"), func(s *Run) {
+		s.Store.OpenWindow(0, 1<<62, time.Second)
+		for _, p := range s.Peers {
+			p.Broadcast(mesh.Broadcasts{First: s.Clock.Now(), Interval: 100 * time.Millisecond})
+		}
+		s.World.Sleep(s.ctx, time.Second)
+		s.stopBroadcasts()
+		before := s.ticked()
+		s.World.Sleep(s.ctx, time.Second)
+		if after := s.ticked(); before == 0 || after != before {
+			t.Errorf("%d broadcasts before, %d after", before, after-before)
+		}
+	})
+}
+
+// CPU time is metered within the window, and not while the mesh comes together or warms up.
+func TestWindowIsMetered(t *testing.T) {
+	t.Parallel()
+	cfg := quick(3, "steady")
+	inMesh(t, cfg, func(s *Run) {
+		const warmup, duration = time.Second, 200 * time.Millisecond
+		s.measureWindow(warmup, duration, cfg.Options.Interval)
+		if most := time.Duration(s.Clock.Now() - s.Store.From.Load()); !s.meter.at.IsZero() || s.cpuOver < duration/2 || s.cpuOver > most {
+			t.Errorf("metered for %v, and still so: %v; want some %v, and at most %v", s.cpuOver, !s.meter.at.IsZero(), duration, most)
+		}
+	})
+}
+
+// Who is alone misses nothing: there is nobody to send to.
+func TestWindowOfOne(t *testing.T) {
+	t.Parallel()
+	r := execute(t, simulated(1, "steady"))
+	if due, missed := flat(t, r, "steady.due"), flat(t, r, "steady.missed"); due != 0 || missed != 0 || len(r.Runs[0].Scenarios[0].Notes) != 0 {
+		t.Errorf("%v due, %v missed, notes %v", due, missed, r.Runs[0].Scenarios[0].Notes)
+	}
+}
+
+// What external peers send is told apart: what of it has come, and what their counters lack.
+func TestWindowOfExternalPeers(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(3, "steady")
+	s := inMesh(t, cfg, func(s *Run) {
+		s.measureWindow(0, 10*time.Second, time.Second)
+		s.External = 1
+		defer func() { s.External = 0 }()
+		for j, x := range []struct {
+			first, high uint16
+			delivered   uint32
+		}{{}, {5, 9, 3}, {65534, 1, 4}} {
+			p := s.Store.Pair(0, j)
+			p.First, p.Order.High, p.Order.Started, p.Delivered = x.first, x.high, j > 0, x.delivered
+		}
+		for j := range 3 {
+			s.Store.Pair(1, j).Delivered = uint32(j) // of which one is none, and one alone has no jitter
+		}
+		s.out.Notes = nil
+		s.messages(window{from: 0, to: 1e9, ticks: s.ticked()})
+	})
+	want := "external peers: 7 of their messages arrived here, 2 are missing by their counters"
+	if n := s.out.Notes; len(n) == 0 || n[0].Text != want {
+		t.Errorf("notes %v, want %s", n, want)
+	}
+	if n := s.out.Metrics["steady.jitter"].Dist.N; n != 3 { // from 1 to 2, from 2 to 0 and 1
+		t.Errorf("%d pairs have a jitter", n)
+	}
+}
+
+// What comes twice, overtaken or late is told as the network's own log has it.
+func TestWindowOfAPoorNetwork(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(5, "steady")
+	const interval = 100 * time.Millisecond
+	cfg.Options.Warmup, cfg.Options.Interval, cfg.Options.Duration = 0, interval, 20*time.Second
+	cfg.Simulation.Faults = []string{"1s-1h link * * jitter=150ms duplicate=0.1"} // when all have joined
+	cfg.Timing.Refresh = time.Second
+	var log bytes.Buffer
+	cfg.Simulation.Trace = &log
+	r := execute(t, cfg)
+	var want struct{ duplicated, reordered, late int }
+	sent, taken, high := map[string]time.Duration{}, map[string]bool{}, map[string]int{}
+	for line := range strings.Lines(log.String()) {
+		word := strings.Fields(line)
+		if len(word) < 5 || word[3] != "vanilla" {
+			continue
+		}
+		at, _ := time.ParseDuration(word[0] + "s")
+		var n int
+		if _, counter, ok := strings.Cut(word[4], "_broadcast_"); !ok {
+			t.Fatal(line)
+		} else if _, err := fmt.Sscanf(counter, "%x", &n); err != nil {
+			t.Fatal(err)
+		}
+		way, key := word[2], word[2]+word[4]
+		switch word[1] {
+		case "sent":
+			sent[word[4]] = at
+		case "taken":
+			switch {
+			case taken[key]:
+				want.duplicated++
+				continue
+			case n < high[way]:
+				want.reordered++
+			}
+			taken[key], high[way] = true, max(high[way], n)
+			if at-sent[word[4]] > interval {
+				want.late++
+			}
+		}
+	}
+	for metric, n := range map[string]int{"steady.duplicated": want.duplicated, "steady.reordered": want.reordered, "steady.late": want.late} {
+		if got := flat(t, r, metric); n == 0 || got != float64(n) {
+			t.Errorf("%s is %v, want %d", metric, got, n)
+		}
+	}
+}
+
+// A steady scenario takes as long as it says.
+func TestWindowTakesItsTime(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(3, "steady")
+	cfg.Options.Warmup, cfg.Options.Duration = 3*time.Second, 7*time.Second
+	if said, took := Find("steady").Expect(&cfg).Seconds(), execute(t, cfg).Runs[0].Scenarios[0].Seconds; took < 10 || said < took-0.5 || said > took+0.5 {
+		t.Errorf("%v s, of %v that were expected", took, said)
 	}
 }

@@ -1,6 +1,7 @@
 package simnet
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,18 +12,25 @@ import (
 	"p2plocal/core/wire"
 )
 
-// clockwork is a machine that notes when it is polled, and sends to nobody in particular as
-// often as it is to.
+// clockwork is a machine that notes when it is polled and told of losses, and sends to nobody
+// in particular as often as it is to.
 type clockwork struct {
 	next   time.Time
 	sends  int
 	to     []netip.AddrPort
 	polled []time.Duration
+	lost   int
+	clock  func() time.Duration // to be read whenever it is polled; may be nil
+	read   []time.Duration
 }
+
+func (c *clockwork) Lost(time.Time) { c.lost++ }
 
 func (c *clockwork) Step(time.Time, netip.AddrPort, []byte) {}
 func (c *clockwork) Poll(now time.Time) (core.Outgoing, time.Time) {
-	c.polled = append(c.polled, now.Sub(Start))
+	if c.polled = append(c.polled, now.Sub(Start)); c.clock != nil {
+		c.read = append(c.read, c.clock())
+	}
 	if c.sends > 0 {
 		c.sends--
 		return core.Outgoing{Datagram: []byte("x"), To: c.to}, now
@@ -39,14 +47,14 @@ func TestLagShows(t *testing.T) {
 	x := n.Add(1, func(time.Time) core.Machine { return c })
 	x.Launch()
 	n.Run(10 * us)
-	c.polled, c.sends, c.to = nil, 2, []netip.AddrPort{Addr(2), Addr(3)}
+	c.clock, c.polled, c.sends, c.to = n.Clock, nil, 2, []netip.AddrPort{Addr(2), Addr(3)}
 	for range 3 {
 		n.Inject(9, 1, []byte("y"))
 	}
 	n.Run(100 * us)
 	// Its turn begins at 15; three datagrams taken are 3 µs, each of the two sent to two ports 4.
-	if want := []time.Duration{18 * us, 22 * us, 26 * us}; !slices.Equal(c.polled, want) {
-		t.Errorf("polled at %v, want %v", c.polled, want)
+	if want := []time.Duration{18 * us, 22 * us, 26 * us}; !slices.Equal(c.polled, want) || !slices.Equal(c.read, want) {
+		t.Errorf("polled at %v, when the clock showed %v, want %v", c.polled, c.read, want)
 	}
 	if x.Time().Sub(Start) != 100*us {
 		t.Errorf("the node's clock shows %v at %v", x.Time().Sub(Start), n.Now())
@@ -147,23 +155,51 @@ func TestEventsAreCounted(t *testing.T) {
 // A network that cannot be is refused when it is made, and what a sender has sent is counted
 // in 31 bits: the last one tells its datagrams from injected ones.
 func TestNetBounds(t *testing.T) {
-	for what, cfg := range map[string]Config{"host": {Host: Host{Take: 1}}, "fault": {Fault: Fault{Loss: 2}}} {
+	n := New(Config{})
+	for want, f := range map[string]func(){
+		"simnet: take 1ns without cores that it could keep busy": func() { New(Config{Host: Host{Take: 1}}) },
+		"simnet: loss probability 2, want 0 to 1":                func() { New(Config{Fault: Fault{Loss: 2}}) },
+		"simnet: cannot add node 1 on port 0":                    func() { n.Add(0, nil) },
+		core.ErrFull.Error():                                     func() { Must(n, core.ErrFull) },
+	} {
 		func() {
 			defer func() {
-				if recover() == nil {
-					t.Errorf("a %s that makes no sense is taken", what)
+				if got := fmt.Sprint(recover()); got != want {
+					t.Errorf("the panic is %q, want %q", got, want)
 				}
 			}()
-			New(cfg)
+			f()
 		}()
 	}
-	n := New(Config{})
+	for cores, want := range map[int]bool{-1: false, 0: true, 1024: true, 1025: false} {
+		if err := (Host{Cores: cores}).Validate(); (err == nil) != want {
+			t.Errorf("%d cores: %v", cores, err)
+		}
+	}
 	c := &clockwork{sends: 1, to: []netip.AddrPort{Addr(2)}}
 	x := n.Add(1, func(time.Time) core.Machine { return c })
 	x.nth = 1<<31 - 1
 	x.Launch()
 	if n.Run(1); x.nth != 0 {
 		t.Errorf("after datagram 2^31-1 comes %d", x.nth)
+	}
+}
+
+// A machine is told of what found its queue full, once, and the node counts it.
+func TestLossIsTold(t *testing.T) {
+	n, c := New(Config{Queue: 2}), &clockwork{}
+	x := n.Add(1, func(time.Time) core.Machine { return c })
+	x.Launch()
+	for i, sent := range []int{2, 5, 1, 3} {
+		for range sent {
+			n.Inject(9, 1, []byte("x"))
+		}
+		n.Run(n.Now() + time.Millisecond)
+		x.Do(func(time.Time) {})
+		n.Run(n.Now() + time.Millisecond)
+		if told, lost := [...]int{0, 1, 1, 2}[i], [...]uint64{0, 3, 3, 4}[i]; c.lost != told || x.Overflowed() != lost {
+			t.Errorf("after %d at once: told %d times, %d lost; want %d and %d", sent, c.lost, x.Overflowed(), told, lost)
+		}
 	}
 }
 

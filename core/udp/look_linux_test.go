@@ -5,6 +5,7 @@ package udp
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -136,7 +137,7 @@ func TestGatherIsShort(t *testing.T) {
 				waits <- time.Since(came)
 				came = time.Time{}
 			}
-			return core.Outgoing{}, time.Time{}
+			return core.Outgoing{}, time.Now().Add(time.Hour) // a timer that is not due changes nothing
 		},
 	}, func() bool { return !came.IsZero() }})
 	shortest := time.Hour
@@ -146,6 +147,28 @@ func TestGatherIsShort(t *testing.T) {
 	}
 	if shortest < gatherQuiet || shortest > gatherMost/2 {
 		t.Errorf("a birth alone is announced after %v, want %v and little more", shortest, gatherQuiet)
+	}
+}
+
+// What a timer finds waiting is stepped before the machine is polled; what a closed socket is
+// to send has failed.
+func TestCatchUp(t *testing.T) {
+	t.Parallel()
+	s, u := listen(t, ReadBuffer), sender(t)
+	steps := 0
+	s.machine = script{step: func(time.Time, netip.AddrPort, []byte) { steps++ }}
+	for range 3 {
+		send(t, u, s.Addr(), keepAlive('A'))
+	}
+	s.mu.Lock()
+	if s.catchUp(); steps != 3 {
+		t.Errorf("%d of 3 datagrams stepped", steps)
+	}
+	s.mu.Unlock()
+	s.Close()
+	to := u.LocalAddr().(*net.UDPAddr).AddrPort()
+	if failed := s.conn.write([]byte("x"), []netip.AddrPort{to, to, to}); failed != 3 {
+		t.Errorf("%d of 3 datagrams of a closed socket failed", failed)
 	}
 }
 
