@@ -302,7 +302,7 @@ func TestPages(t *testing.T) {
 func TestMembersAreBounded(t *testing.T) {
 	var last error
 	d, err := core.NewDirectory(core.DirectoryConfig{Addr: serverAddr, Codec: codec, Timing: wide.DefaultTiming(),
-		Rules:   &core.Rules{Incarnation: 1, Cost: 1, Burst: 1, Valid: func([]byte, time.Time, netip.AddrPort) bool { return true }},
+		Rules: &core.Rules{Incarnation: 1, Cost: 1, Burst: 1, Valid: func([]byte, time.Time, netip.AddrPort) bool { return true }},
 		Observe: func(e *core.Event) {
 			if e.Kind.Dropped() {
 				last = e.Err
