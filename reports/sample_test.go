@@ -168,25 +168,7 @@ func (g *generator) scenario(name string, o result.Options) result.Scenario {
 		m["latency_due"] = g.latencies(&s, "latency_due", int(vanilla), 395e3)
 		m["timer_error"] = g.latencies(nil, "", 3*n, 60e3)
 		m["jitter"] = g.latencies(nil, "", n*(n-1), 90e3)
-		for t := 0.0; t < 13; t += 0.5 {
-			p50 := 0.00038 * (0.9 + 0.2*g.Float64())
-			s.Charts.Latency = append(s.Charts.Latency, result.LatencyBucket{T: t, Width: 0.5, N: vanilla / 26, P50: p50, P99: p50 * 3.5, Max: p50 * (5 + 4*g.Float64())})
-		}
-		p := &result.Pairs{}
-		for i := range n {
-			p.Names += g.name(i)
-			for j := range n {
-				var sent, miss, p99 uint32
-				if i != j {
-					sent, p99 = 3, uint32(500+700*g.Float64())
-					if name == "loss" && g.Float64() < 0.03 {
-						miss = 1
-					}
-				}
-				p.Sent, p.Lost, p.Max = append(p.Sent, sent), append(p.Lost, miss), append(p.Max, p99)
-			}
-		}
-		s.Charts.Pairs = p
+		g.messageCharts(&s, vanilla)
 	case "crash":
 		silence := g.uniform(n-1, 1.71, 1.712)
 		late := make([]float64, len(silence))
@@ -245,6 +227,30 @@ func (g *generator) scenario(name string, o result.Options) result.Scenario {
 		s.Histograms[name+"."+k] = v
 	}
 	return s
+}
+
+// messageCharts are those of a scenario that measures broadcasts.
+func (g *generator) messageCharts(s *result.Scenario, vanilla uint64) {
+	n := g.peers
+	for t := 0.0; t < 13; t += 0.5 {
+		p50 := 0.00038 * (0.9 + 0.2*g.Float64())
+		s.Charts.Latency = append(s.Charts.Latency, result.LatencyBucket{T: t, Width: 0.5, N: vanilla / 26, P50: p50, P99: p50 * 3.5, Max: p50 * (5 + 4*g.Float64())})
+	}
+	p := &result.Pairs{}
+	for i := range n {
+		p.Names += g.name(i)
+		for j := range n {
+			var sent, miss, p99 uint32
+			if i != j {
+				sent, p99 = 3, uint32(500+700*g.Float64())
+				if s.Name == "loss" && g.Float64() < 0.03 {
+					miss = 1
+				}
+			}
+			p.Sent, p.Lost, p.Max = append(p.Sent, sent), append(p.Lost, miss), append(p.Max, p99)
+		}
+	}
+	s.Charts.Pairs = p
 }
 
 // spoil turns a sample into bad news of every kind, and hostile text.

@@ -62,7 +62,7 @@ func Validate(c *result.Config) error {
 			return fmt.Errorf("scenario %q, want some of %v, each once", name, Known)
 		}
 	}
-	for _, err := range []error{validateMesh(c), validateOthers(c)} {
+	for _, err := range []error{validateMesh(c), validateDialect(o), validateOthers(c)} {
 		if err != nil {
 			return err
 		}
@@ -94,10 +94,6 @@ func validateMesh(c *result.Config) error {
 	switch {
 	case c.Peers < 1 || c.Peers > record.MostPeers || c.Peers > core.MaxPeers && !o.Wide:
 		return fmt.Errorf("%d peers, want 1 to %d, or to %d with -wide", c.Peers, core.MaxPeers, record.MostPeers)
-	case o.Keyed && !o.Wide:
-		return errors.New("a key, but not the wide dialect, which alone has one")
-	case o.Wide && (o.SourceCheck || o.External > 0 || o.Server != "" || o.ServerExec != ""):
-		return errors.New("the wide dialect with -source-check or another implementation, which speak the exact one")
 	case c.Isolation == "process" && c.Peers > core.MaxPeers:
 		return fmt.Errorf("isolation process for %d peers, want %d or fewer, or goroutine", c.Peers, core.MaxPeers)
 	case c.Repeat < 1:
@@ -118,6 +114,17 @@ func validateMesh(c *result.Config) error {
 		return fmt.Errorf("refresh %v, want more than 0", o.Refresh)
 	case o.ReadBuffer < 0:
 		return fmt.Errorf("read buffer of %d bytes, want 0 or more", o.ReadBuffer)
+	}
+	return nil
+}
+
+// validateDialect is about what the exact dialect has and the wide one has not, or the reverse.
+func validateDialect(o *result.Options) error {
+	switch {
+	case o.Keyed && !o.Wide:
+		return errors.New("a key, but not the wide dialect, which alone has one")
+	case o.Wide && (o.SourceCheck || o.External > 0 || o.Server != "" || o.ServerExec != ""):
+		return errors.New("the wide dialect with -source-check or another implementation, which speak the exact one")
 	}
 	return nil
 }
