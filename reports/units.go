@@ -45,16 +45,16 @@ const glue = "\u00a0"
 // missing stands where there is no figure.
 const missing = "-"
 
-// scale is one unit of a ladder: a figure of at least from is printed in it.
-type scale struct {
+// ladderUnit is one unit of a ladder: a figure of at least from is printed in it.
+type ladderUnit struct {
 	from float64
 	name string
 }
 
 var (
-	seconds = []scale{{1, "s"}, {1e-3, "ms"}, {1e-6, "µs"}, {1e-9, "ns"}}
-	sizes   = []scale{{1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}, {1, "B"}}
-	rates   = []scale{{1e6, "M/s"}, {1e3, "k/s"}, {1, "/s"}}
+	seconds = []ladderUnit{{1, "s"}, {1e-3, "ms"}, {1e-6, "µs"}, {1e-9, "ns"}}
+	sizes   = []ladderUnit{{1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}, {1, "B"}}
+	rates   = []ladderUnit{{1e6, "M/s"}, {1e3, "k/s"}, {1, "/s"}}
 )
 
 // measure turns a figure in one of the units of result.Metric into print, with
@@ -99,7 +99,7 @@ func percent(v float64) quantity {
 }
 
 // scaled prints v in the largest unit of the ladder that it fills.
-func scaled(v float64, ladder []scale) quantity {
+func scaled(v float64, ladder []ladderUnit) quantity {
 	v = round3(v)
 	for i, s := range ladder {
 		switch {
