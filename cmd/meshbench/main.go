@@ -170,6 +170,20 @@ func noCommand(word string) error {
 	return cli.Usagef("%q is no flag and no command, want one of %s", word, strings.Join(names, ", "))
 }
 
+// unstable says that the intervals let no mesh stay together, if that has shown: then what was
+// measured is not what a mesh does.
+func unstable(r *result.Result) string {
+	warning := cli.TimingWarning(r.Config.Timing)
+	for _, run := range r.Runs {
+		for _, s := range run.Scenarios {
+			if n := s.Metrics[s.Name+".false_positives"].Value; warning != "" && n != nil && *n > 0 {
+				return fmt.Sprintf("%s: live peers were removed %s: %s", s.Name, result.Plural(uint64(*n), "time"), strings.TrimPrefix(warning, "warning: "))
+			}
+		}
+	}
+	return ""
+}
+
 // measure runs scenarios, over UDP or simulated.
 func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
 	cfg := benchFlags(fs, groups)
@@ -210,9 +224,10 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 				fmt.Fprintf(c.stderr, "meshbench: %s\n", cli.Printable(a.String()))
 			}
 		}
+		why := cmp.Or(r.Failure(), unstable(r))
 		switch {
-		case failed == nil && !r.Interrupted && r.Failure() != "":
-			return cli.Join(errors.New(r.Failure()), err)
+		case failed == nil && !r.Interrupted && why != "":
+			return cli.Join(errors.New(why), err)
 		case failed != nil || err != nil:
 			return cli.Join(failed, err)
 		case r.Interrupted:

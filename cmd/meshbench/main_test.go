@@ -274,6 +274,23 @@ func TestUnmeasured(t *testing.T) {
 	}
 }
 
+// Intervals on which no mesh stays together are warned of, what the server removes is counted,
+// and nothing is compared with an ideal that cannot be; over UDP as simulated.
+func TestUnstable(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-sim", "-scenario", "steady,crash"}, {"-scenario", "steady", "-duration", "4s"}} {
+		code, stdout, stderr := invoke(t.Context(), append(args, "-heartbeat", "5s", "-peers", "5", "-quiet")...)
+		const why = "with -heartbeat 5s a peer is silent for longer than the server's -deadline of 1.5s allows, and is removed again and again\n"
+		lines := strings.SplitAfter(stderr, "\n")
+		if code != 1 || len(lines) != 3 || lines[0] != "meshbench: warning: "+why || !strings.HasPrefix(lines[1], "meshbench: steady: live peers were removed ") || !strings.HasSuffix(lines[1], " times: "+why) {
+			t.Errorf("%q: exit code %d, stderr %q", args, code, stderr)
+		}
+		if !strings.Contains(stdout, "false positives.\n") || strings.Contains(stdout, "ideal") {
+			t.Errorf("%q: %s", args, stdout)
+		}
+	}
+}
+
 // A failed assertion is in the headline, and stderr says what it takes.
 func TestAssertionReason(t *testing.T) {
 	t.Parallel()

@@ -61,6 +61,36 @@ func TestLagShows(t *testing.T) {
 	}
 }
 
+// Who gets something to do during its turn has another one; who is stopped takes no core from
+// anybody.
+func TestTurns(t *testing.T) {
+	const us = time.Microsecond
+	n := New(Config{Host: Host{Cores: 1, Wake: 5 * us, Send: 2 * us}})
+	c := &clockwork{sends: 1, to: []netip.AddrPort{Addr(2), Addr(3)}}
+	var heard []string
+	x := n.Add(1, func(time.Time) core.Machine { return c })
+	stopped := n.Add(2, func(time.Time) core.Machine { return &listener{"a", &heard} })
+	n.Add(3, func(time.Time) core.Machine { return &listener{"b", &heard} }).Launch()
+	stopped.Launch()
+	n.Run(50 * us)
+	stopped.Pause()
+	x.Launch()
+	n.At(56*us, func() { x.Do(func(time.Time) { c.sends = 1 }) }) // its turn is from 55 to 59
+	n.Run(200 * us)
+	// The sender has another turn from 59 to 68, and then b one that begins at 73.
+	if want := []string{"b<1@73µs", "b<1@73µs"}; !slices.Equal(heard, want) {
+		t.Errorf("heard %v, want %v", heard, want)
+	}
+	if got, want := Addr(7), netip.MustParseAddrPort("127.0.0.1:7"); got != want {
+		t.Errorf("port 7 is at %v, want %v", got, want)
+	}
+	for _, d := range []time.Duration{0, 1 << 10, time.Second, 5 * time.Second, time.Hour} {
+		if got := scale(d, 1<<31); got != d/2 {
+			t.Errorf("half of %v is %v", d, got)
+		}
+	}
+}
+
 // An alarm that was moved rings at its new time alone.
 func TestMovedAlarm(t *testing.T) {
 	const ms = time.Millisecond
