@@ -125,6 +125,9 @@ func headline(r *result.Result) (p phrase) {
 		what = "simulated peer"
 	}
 	p = p.add("%s", plural(uint64(max(0, r.Config.Peers)), what))
+	if d := r.Config.Options.Driver; d != nil {
+		p = p.add(" of %s %s", d.Name, d.Version)
+	}
 	if n := len(r.Runs); n > 1 {
 		p, separator = p.add(", %d runs", n), ", medians: "
 	} else if len(clauses) > 0 && clauses[0][0].Bad { // perhaps of somebody else than the peers
@@ -356,8 +359,14 @@ func facts(r *result.Result, s *scenario.Figures) []fact {
 	}
 	say("datagrams", traffic(s))
 	say("accounted", accounts(s))
-	p := removals(s)
-	for _, x := range [][3]string{{"cpu", "cores", "CPU %v"}, {"memory", "bytes", "memory %v"}, {"server_cpu", "cores", "their server %v"}, {"server_memory", "bytes", "its memory %v"}} {
+	p, host := removals(s), "their server"
+	if s.Options.Driver != nil {
+		host = "the driver"
+		if v := s.Value("bytes"); v != nil {
+			p = p.add("sent %v", measure(*v, "bytes"))
+		}
+	}
+	for _, x := range [][3]string{{"cpu", "cores", "CPU %v"}, {"memory", "bytes", "memory %v"}, {"server_cpu", "cores", host + " %v"}, {"server_memory", "bytes", "its memory %v"}} {
 		if v := s.Value(x[0]); v != nil {
 			p = p.add(x[2], measure(*v, x[1]))
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -139,7 +138,7 @@ func (t *trial) run(c checkCase) (seen string, err error) {
 	}
 	t.members = nameMembers(c.members)
 	var release func()
-	if release, err = addresses(t.members); err != nil {
+	if release, err = Addresses(t.members); err != nil {
 		return "", err
 	}
 	defer release()
@@ -160,27 +159,6 @@ func nameMembers(n int) []Member {
 		members[i].Name = fmt.Sprintf("m%d", i+1)
 	}
 	return members
-}
-
-// addresses gives each member one of its own on this host.
-func addresses(members []Member) (release func(), err error) {
-	var all []func()
-	release = func() {
-		for _, f := range all {
-			f()
-		}
-	}
-	host := target.OwnHost()
-	for i := range members {
-		port, f, err := target.FreePort(host)
-		if err != nil {
-			release()
-			return nil, err
-		}
-		all = append(all, f)
-		members[i].Addr = netip.AddrPortFrom(host, port)
-	}
-	return release, nil
 }
 
 func (t *trial) take(r *Report, _ time.Time) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -265,4 +266,25 @@ func (d *Driver) Kill() {
 	}
 	d.in.Close()
 	d.out.Close()
+}
+
+// Addresses gives each member one of its own on this host.
+func Addresses(members []Member) (release func(), err error) {
+	var all []func()
+	release = func() {
+		for _, f := range all {
+			f()
+		}
+	}
+	host := target.OwnHost()
+	for i := range members {
+		port, f, err := target.FreePort(host)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		all = append(all, f)
+		members[i].Addr = netip.AddrPortFrom(host, port)
+	}
+	return release, nil
 }

@@ -73,14 +73,16 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	m.Store.From.Store(1 << 62) // no window yet
 	m.Store.To.Store(1 << 62)
 	m.Store.External.Store(int64(m.External))
-	m.Store.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.External == 0)
+	m.Store.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.opt.Driver == nil && m.External == 0)
 	m.Store.Interval.Store(int64(with.Interval))
 	m.Store.Divisible = with.Divide
 	m.Store.Wide, m.Store.Keyed = m.opt.Wide, m.opt.Keyed
 	if m.opt.Wide {
 		m.Timing.Retry = min(m.Timing.Retry, wide.DefaultTiming().Retry)
 	}
-	if m.World = with.World; m.World == nil {
+	if m.World = with.World; m.opt.Driver != nil {
+		m.World = newDriverWorld()
+	} else if m.World == nil {
 		// A Ctrl-C ends the scenario, which then ends the mesh: until that has been
 		// summed up, every socket stays open.
 		m.World = newUDPWorld(context.WithoutCancel(ctx), cfg.Isolation == "process", file)
@@ -191,16 +193,23 @@ func (m *Mesh) JoinAll(ctx context.Context, spread time.Duration) error {
 			return err
 		}
 	}
-	if !m.WaitUntil(ctx, JoinTimeout, m.Agreed) {
+	if !m.WaitUntil(ctx, m.Patience(), m.Agreed) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return ErrNotWhole
+		return m.NotWhole()
 	}
 	return nil
 }
 
-const JoinTimeout = 10 * time.Second
+// Patience is how long what a mesh should do is waited for, beyond what its protocol
+// takes, which of another kind of mesh is not known.
+func (m *Mesh) Patience() time.Duration {
+	if m.opt.Driver != nil {
+		return time.Minute
+	}
+	return 10 * time.Second
+}
 
 // Unmeasured is why something could not be measured although nothing is wrong
 // with the measurement.
@@ -208,8 +217,10 @@ type Unmeasured string
 
 func (u Unmeasured) Error() string { return string(u) }
 
-// ErrNotWhole says that the mesh did not come about.
-const ErrNotWhole Unmeasured = "not every view was complete within 10s of the last birth"
+// NotWhole says that the mesh did not come about.
+func (m *Mesh) NotWhole() Unmeasured {
+	return Unmeasured(fmt.Sprintf("not every view was complete within %v of the last birth", m.Patience()))
+}
 
 // WaitUntil waits for a condition, looking as often as the world lets it; what is
 // measured has its own times.
@@ -309,20 +320,26 @@ func (m *Mesh) MarkExited() {
 	}
 }
 
-// Processes are those of our peers that live.
+// Processes are those of our peers that live, or the driver's.
 func (m *Mesh) Processes() (pids []int) {
 	for _, p := range m.Peers {
 		if p, ok := p.(*ProcessPeer); ok && p.Cmd != nil {
 			pids = append(pids, p.Cmd.Process.Pid)
 		}
 	}
+	if w, ok := m.World.(*driverWorld); ok {
+		pids = groupOf(w.driver.Process().Pid())
+	}
 	return pids
 }
 
-// ServerUsage is what a server that was started by its command has used.
+// ServerUsage is what a server that was started by its command, or a driver, has used.
 func (m *Mesh) ServerUsage() (cpu time.Duration, memory int64) {
-	if c, ok := m.Server.(*commandServer); ok {
-		return c.usage()
+	switch s := m.Server.(type) {
+	case *commandServer:
+		return s.usage()
+	case hostedServer:
+		return usage(s.driver.Process())
 	}
 	return 0, 0
 }

@@ -120,21 +120,21 @@ func TestRecordedViews(t *testing.T) {
 	both.Add(0)
 	both.Add(1)
 	first := NewRecorder(o.Store, o.Clock, 1)
-	first.see(1, both)
-	first.see(2, "")
+	first.See(1, both)
+	first.See(2, "")
 	again := NewRecorder(o.Store, o.Clock, 1) // of the next process: it goes on with the last view
-	again.see(3, "")
+	again.See(3, "")
 	if n := len(o.Slot.Changes()); n != 2 {
 		t.Errorf("%d views, want none that changes nothing", n)
 	}
 	fresh := NewRecorder(o.Store, o.Clock, 0)
-	fresh.see(1, "")
+	fresh.See(1, "")
 	if n := len(fresh.Slot.Changes()); n != 1 {
 		t.Errorf("%d views, want the first one, though it is empty", n)
 	}
 	fresh.Slot.views.Store(viewLogSize/(8+8) - 1) // a time and 64 slots each
-	fresh.see(2, both)
-	fresh.see(3, onlyA)
+	fresh.See(2, both)
+	fresh.See(3, onlyA)
 	if fresh.Slot.Lost.Load() != 1 || fresh.Slot.View() != both {
 		t.Errorf("%d changes lost, want the one that found the log full", fresh.Slot.Lost.Load())
 	}

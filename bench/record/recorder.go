@@ -53,7 +53,7 @@ func (r *Recorder) Observe(e *core.Event) {
 func (r *Recorder) Reset(now time.Time) {
 	r.Slot.Born.Store(0)
 	r.Slot.Admitted.Store(0)
-	r.see(r.Clock.At(now), "")
+	r.See(r.Clock.At(now), "")
 }
 
 func (r *Recorder) sent(e *core.Event) {
@@ -74,7 +74,7 @@ func (r *Recorder) sent(e *core.Event) {
 	case core.TypeVanilla:
 		if _, counter, ok := core.ParseBroadcast(r.text(e.Data)); ok {
 			at := r.Clock.At(e.At)
-			r.broadcast(at, at-int64(e.Elapsed), counter, e.To)
+			r.Broadcast(at, at-int64(e.Elapsed), counter, e.To)
 		}
 	}
 }
@@ -86,7 +86,8 @@ func (r *Recorder) text(datagram []byte) []byte {
 	return r.view.Text
 }
 
-func (r *Recorder) broadcast(now, due int64, counter uint16, to []netip.AddrPort) {
+// Broadcast records one that was due, and is sent now.
+func (r *Recorder) Broadcast(now, due int64, counter uint16, to []netip.AddrPort) {
 	t := &r.Slot.ring[counter%ringSize]
 	r.Measured, r.Counter = r.inWindow(due), counter
 	tag := uint64(counter) + 1
@@ -150,7 +151,7 @@ func (r *Recorder) directory(e *core.Event) {
 	if s.Has(r.Self) {
 		r.Slot.Admitted.CompareAndSwap(0, at)
 	}
-	r.see(at, s)
+	r.See(at, s)
 }
 
 // Listed are those of the mesh whom a directory lists.
@@ -169,7 +170,8 @@ func (b *Store) list(all core.Members, bits []byte) Set {
 	return setOf(bits)
 }
 
-func (r *Recorder) see(at int64, s Set) {
+// See records the view from a time on.
+func (r *Recorder) See(at int64, s Set) {
 	if s != r.last || r.Slot.views.Load() == 0 {
 		r.last = r.Slot.note(at, s)
 	}
@@ -183,12 +185,16 @@ func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
 	if !ok || slot >= ServerSlot || name != from.Name {
 		return
 	}
-	p := r.Pair(slot, r.Self)
-	at := r.Clock.At(now)
-	if int64(slot) < r.External.Load() {
-		r.unknown(p, at, counter)
-		return
+	if at := r.Clock.At(now); int64(slot) < r.External.Load() {
+		r.unknown(r.Pair(slot, r.Self), at, counter)
+	} else {
+		r.Arrive(at, slot, counter)
 	}
+}
+
+// Arrive records that a slot's broadcast has arrived.
+func (r *Recorder) Arrive(at int64, slot int, counter uint16) {
+	p := r.Pair(slot, r.Self)
 	due, sent, counts := r.when(slot, counter)
 	if !counts {
 		return

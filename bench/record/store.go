@@ -194,6 +194,13 @@ type tick struct {
 
 const measured = 1 << 32
 
+// SentAt corrects when a broadcast was sent.
+func (s *Slot) SentAt(counter uint16, at int64) {
+	if t := &s.ring[counter%ringSize]; uint16(t.tag.Load()-1) == counter {
+		t.sent.Store(at)
+	}
+}
+
 // View is what a peer saw from a time on.
 type View struct {
 	At  int64

@@ -32,6 +32,17 @@ type Options struct {
 	PeerExec    string `json:"peer_exec,omitempty"`   // their command line
 	Server      string `json:"server,omitempty"`      // address of a server that runs already
 	ServerExec  string `json:"server_exec,omitempty"` // command line of one that is not ours
+
+	Driver *Driver `json:"driver,omitempty"` // hosts the mesh; nil: it is ours
+}
+
+// Driver hosts a mesh of another kind, by bench/driver/PROTOCOL.md.
+type Driver struct {
+	Exec        string            `json:"exec"` // its command line
+	Options     map[string]string `json:"options,omitempty"`
+	Name        string            `json:"name"` // what it hosts
+	Version     string            `json:"version"`
+	Unsupported []string          `json:"unsupported,omitempty"` // commands that it cannot obey
 }
 
 // Garbage is what the garbage scenario sends.

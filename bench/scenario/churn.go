@@ -28,9 +28,10 @@ var churn = Scenario{
 		}
 		return nil
 	},
-	Cannot: needsTwo,
-	Expect: func(c *result.Config) time.Duration { return c.Options.Duration + c.Timing.Deadline },
-	Run:    churnScenario,
+	Cannot:   needsTwo,
+	Expect:   func(c *result.Config) time.Duration { return c.Options.Duration + c.Timing.Deadline },
+	Run:      churnScenario,
+	Commands: []string{"join", "kill"},
 	About: func(o *result.Options) string {
 		return fmt.Sprintf(", %g a second of them killed or joining again, for %s", o.Churn, span(o.Duration))
 	},

@@ -20,6 +20,7 @@ var crash = Scenario{
 	Cannot:   needsTwo,
 	Expect:   crashTime,
 	Run:      crashScenario,
+	Commands: []string{"join", "kill"},
 	About:    func(o *result.Options) string { return fmt.Sprintf(", %d killed without notice", o.Kill) },
 	Headline: []Said{{"converge", "all noticed a crash in %v", "a crash went unnoticed"}},
 }
@@ -75,7 +76,9 @@ func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 		})
 	}
 	s.set("detect", result.Samples("s", detect))
-	s.set("detect_silence", result.Samples("s", silence))
+	if s.opt.Driver == nil { // whose members' signs of life are not seen
+		s.set("detect_silence", result.Samples("s", silence))
+	}
 	s.alreadyTrue("detect", before)
 	if len(detect)+blind > 0 {
 		s.seconds("converge", first, last, blind == 0)
@@ -91,7 +94,7 @@ func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 	}
 	// Between Deadline and Deadline + Reap after the last sign of life, which is up to
 	// a Heartbeat before the kill; who is removed while it lives has no ideal.
-	if t := s.cfg.Timing; t.Heartbeat < t.Deadline {
+	if t := s.cfg.Timing; t.Heartbeat < t.Deadline && s.opt.Driver == nil {
 		s.out.Charts.Ideal = &[2]float64{(t.Deadline - t.Heartbeat).Seconds(), (t.Deadline + t.Reap).Seconds()}
 	}
 	return len(detect), blind

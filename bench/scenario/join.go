@@ -35,8 +35,9 @@ var join = Scenario{
 		}
 		return nil
 	},
-	Expect: joinTime,
-	Run:    joinScenario,
+	Expect:   joinTime,
+	Run:      joinScenario,
+	Commands: []string{"join"},
 	About: func(o *result.Options) string {
 		if o.Join == "spread" {
 			return ", joining over " + span(o.Spread)
@@ -53,11 +54,10 @@ func joinScenario(s *Run) error {
 			spread = s.opt.Spread
 		}
 		err := s.JoinAll(s.ctx, spread)
-		total := s.sentSoFar()
+		datagrams, bytes := s.sentSoFar()
 		s.joined(err == nil)
-		s.count("join_datagrams", total.Datagrams)
-		s.value("join_bytes", "bytes", float64(total.Bytes))
-		if err == mesh.ErrNotWhole { // which is what was to be measured
+		s.sent("join_", datagrams, bytes)
+		if err == s.NotWhole() { // which is what was to be measured
 			s.warn("%v", err)
 			return nil
 		}
@@ -66,14 +66,18 @@ func joinScenario(s *Run) error {
 }
 
 // sentSoFar is all that server and peers have sent.
-func (s *Run) sentSoFar() (t core.Traffic) {
+func (s *Run) sentSoFar() (datagrams, bytes *int64) {
+	if d := s.Driven(); d != nil {
+		return d.Datagrams, d.Bytes
+	}
+	var t core.Traffic
 	for _, slot := range s.Store.Used() {
 		t = t.Plus(slot.ByType().Total())
 		if s.Ours == nil {
 			t = t.Plus(slot.Directories.Load())
 		}
 	}
-	return t
+	return new(int64(t.Datagrams)), new(int64(t.Bytes))
 }
 
 func (s *Run) joined(whole bool) {

@@ -2,7 +2,9 @@ package scenario
 
 import (
 	"context"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,9 +145,12 @@ func (s *Run) finishMesh() {
 	if m.Ours == nil || m.External > 0 {
 		a = a.WithForeign()
 	}
+	s.hosted(m.Driven())
 	s.meterOff()
 	s.sampleMemory()
-	s.accounts = s.accounts.Plus(a)
+	if s.opt.Driver == nil {
+		s.accounts = s.accounts.Plus(a)
+	}
 	for i, slot := range m.Store.Used() {
 		switch {
 		case i == record.ServerSlot && m.Ours != nil:
@@ -161,12 +166,44 @@ func (s *Run) finishMesh() {
 		}
 	}
 	m.Stop()
+	if how := m.Server.Died(); s.opt.Driver != nil && how != "" && s.out.Failed == "" { // when it should end
+		s.died(how)
+	}
 	if s.opt.Server != "" { // it goes on, and must have forgotten these peers before the next are born
 		s.World.Sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
 	}
 	s.chartPairs()
 	s.progress.counts.close()
 	m.Free()
+}
+
+// sent writes down what server and peers sent, as far as it is known.
+func (s *Run) sent(prefix string, datagrams, bytes *int64) {
+	if datagrams != nil {
+		s.count(prefix+"datagrams", uint64(*datagrams))
+	}
+	if bytes != nil {
+		s.value(prefix+"bytes", "bytes", float64(*bytes))
+	}
+}
+
+// hosted writes down what a driver says of its mesh, if there is one.
+func (s *Run) hosted(d *mesh.Driven) {
+	if d == nil {
+		return
+	}
+	s.sent("", d.Datagrams, d.Bytes)
+	s.distribution("pipe", d.Pipe)
+	if n := d.Reports - d.Stamped; n > 0 {
+		p := d.Pipe.HDR()
+		s.note("%d of %d reports had no time of the driver's: the pipe's delay, p50 %v and p99 %v, is in theirs", n, d.Reports, time.Duration(p.ValueAtQuantile(50)), time.Duration(p.ValueAtQuantile(99)))
+	}
+	for _, text := range d.Texts {
+		s.note("the driver says: %s", text)
+	}
+	for _, what := range slices.Sorted(maps.Keys(d.Refused)) {
+		s.warn("the driver: %s (%s)", what, result.Plural(uint64(d.Refused[what]), "time"))
+	}
 }
 
 // noisy is the part of CPU time that others may take unmentioned.
@@ -176,14 +213,15 @@ const noisy = 0.02
 func (s *Run) finish() {
 	a, traffic := s.accounts, s.traffic // not a part of s, which would hold its world for as long as the result lives
 	s.out.Seconds = s.progress.Elapsed().Seconds()
-	s.out.Accounts, s.out.Traffic = &a, &traffic
 	s.count("false_positives", uint64(s.falseRemovals))
-	s.value("unexplained", "1", float64(a.Unexplained))
-	s.count("kernel_drops", a.Kernel)
-	s.count("dropped", a.Dropped)
-	total := s.traffic.Server.Total().Plus(s.traffic.Peers.Total())
-	s.count("datagrams", total.Datagrams)
-	s.value("bytes", "bytes", float64(total.Bytes))
+	if s.opt.Driver == nil {
+		s.out.Accounts, s.out.Traffic = &a, &traffic
+		s.value("unexplained", "1", float64(a.Unexplained))
+		s.count("kernel_drops", a.Kernel)
+		s.count("dropped", a.Dropped)
+		total := s.traffic.Server.Total().Plus(s.traffic.Peers.Total())
+		s.sent("", new(int64(total.Datagrams)), new(int64(total.Bytes)))
+	}
 	if !s.simulated() {
 		s.machine()
 	}
@@ -213,7 +251,7 @@ func (s *Run) finish() {
 func (s *Run) machine() {
 	if mesh.Processes {
 		s.value("cpu", "cores", s.cpuUsed.Seconds()/s.cpuOver.Seconds())
-		if s.opt.ServerExec != "" {
+		if s.opt.ServerExec != "" || s.opt.Driver != nil {
 			s.value("server_cpu", "cores", s.serverUsed.cpu.Seconds()/s.cpuOver.Seconds())
 			s.value("server_memory", "bytes", float64(s.serverUsed.memory))
 		}
@@ -294,6 +332,9 @@ func once(metric string, refresh time.Duration) string {
 // backLimit is how long those are waited for whom the server has removed: without
 // refresh they never come, which a removal's time shows.
 func (s *Run) backLimit(refresh time.Duration) time.Duration {
+	if s.opt.Driver != nil {
+		return s.noticeLimit()
+	}
 	if refresh > 0 {
 		return 2*refresh + s.noticeLimit()
 	}
@@ -302,7 +343,11 @@ func (s *Run) backLimit(refresh time.Duration) time.Duration {
 
 // twice runs two meshes, one whose peers do not refresh and one whose peers do.
 func (s *Run) twice(what mesh.Setup, run func(refresh time.Duration) error) error {
-	for _, refresh := range []time.Duration{0, s.opt.Refresh} {
+	both := []time.Duration{0, s.opt.Refresh}
+	if s.opt.Driver != nil {
+		both = both[:1] // which is a matter of this protocol's
+	}
+	for _, refresh := range both {
 		what.Refresh = &refresh
 		if err := s.with(what, func() error { return run(refresh) }); err != nil {
 			return err
@@ -317,7 +362,7 @@ const usageEvery = 200 * time.Millisecond
 
 // watchUsage notes what this process takes of the machine, until it is stopped.
 func (s *Run) watchUsage() (stop func()) {
-	if s.simulated() || !mesh.Processes || s.cfg.Isolation == "process" {
+	if s.simulated() || !mesh.Processes || s.cfg.Isolation == "process" || s.opt.Driver != nil {
 		return func() {}
 	}
 	pid, end := os.Getpid(), make(chan struct{})

@@ -21,6 +21,7 @@ var pause = Scenario{
 	Cannot:   needsTwo,
 	Expect:   func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
 	Run:      func(s *Run) error { return s.twice(mesh.Setup{Interval: s.cfg.Timing.Broadcast}, s.pause) },
+	Commands: []string{"join", "pause", "resume"},
 	About:    func(*result.Options) string { return ", one is stopped past the deadline and goes on" },
 	Headline: []Said{{"refresh.back", "had a paused peer back in %v, with refresh", "never had a paused peer back"}},
 }
@@ -43,6 +44,10 @@ func (s *Run) pause(refresh time.Duration) error {
 	limit := s.backLimit(refresh)
 	back := func(view record.Set) bool { return view.Has(v) }
 	if !s.reach(named("back", refresh), on, limit, v, back) && refresh == 0 && s.ctx.Err() == nil {
+		if s.opt.Driver != nil {
+			s.note("never back (looked for %v)", limit)
+			return s.ctx.Err()
+		}
 		s.note("without refresh: never back (looked for %v). The server ignores the keep-alives of a removed peer, and nobody tells it", limit)
 		again := s.Clock.Now()
 		s.Peers[v].Rejoin()

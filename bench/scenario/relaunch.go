@@ -18,10 +18,11 @@ var relaunch = Scenario{
 		{"late.admit", "s", true, -1, "relaunched after the reap: birth until its own directory names it"},
 		{"late.back", "s", true, -1, "relaunched after the reap: birth until it is in every view, its own included"},
 	},
-	Summary: []string{"early.back.max", "late.back.max"},
-	Cannot:  needsTwo,
-	Expect:  func(c *result.Config) time.Duration { return crashTime(c) + 2*time.Second },
-	Run:     relaunchScenario,
+	Summary:  []string{"early.back.max", "late.back.max"},
+	Cannot:   needsTwo,
+	Expect:   func(c *result.Config) time.Duration { return crashTime(c) + 2*time.Second },
+	Run:      relaunchScenario,
+	Commands: []string{"join", "kill"},
 	About: func(o *result.Options) string {
 		return fmt.Sprintf(", %d killed and back under the same name and port", o.Kill)
 	},

@@ -41,8 +41,8 @@ func (s *Run) restart(refresh time.Duration) error {
 			return err
 		}
 	}
-	if !s.WaitUntil(s.ctx, mesh.JoinTimeout, s.Agreed) {
-		return mesh.ErrNotWhole
+	if !s.WaitUntil(s.ctx, s.Patience(), s.Agreed) {
+		return s.NotWhole()
 	}
 	// How soon refresh heals depends on its phase to the server's return.
 	if refresh > 0 && !s.World.Sleep(s.ctx, time.Duration(s.Rng.Int64N(int64(refresh)))) {

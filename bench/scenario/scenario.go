@@ -2,6 +2,8 @@ package scenario
 
 import (
 	"flag"
+	"fmt"
+	"slices"
 	"time"
 
 	"p2plocal/bench/result"
@@ -21,6 +23,7 @@ type Scenario struct {
 	Cannot     func(c *result.Config) string        // why it cannot be run with these options; "": it can
 	Expect     func(c *result.Config) time.Duration // that it takes, about
 	Run        func(*Run) error
+	Commands   []string // that a driver must obey for it; none: it is about this project's own protocol
 
 	About    func(o *result.Options) string // behind "20 peers", what is done to them
 	Headline []Said                         // its clauses of the headline, behind what became of its broadcasts
@@ -39,6 +42,16 @@ type Metric result.Definition
 
 // CannotRun says why it cannot be run with these options; "" where it can.
 func (s *Scenario) CannotRun(c *result.Config) string {
+	if d := c.Options.Driver; d != nil {
+		if s.Commands == nil {
+			return "it is about this project's own protocol, not about a driver's mesh"
+		}
+		for _, command := range s.Commands {
+			if slices.Contains(d.Unsupported, command) {
+				return fmt.Sprintf("the driver does not support %q", command)
+			}
+		}
+	}
 	if s.Cannot == nil {
 		return ""
 	}
@@ -62,9 +75,10 @@ var common = []Metric{
 	{"datagrams", "1", false, 0, "datagrams that server and peers sent during the scenario, one for each receiver"},
 	{"bytes", "bytes", false, 0, "UDP payload of those datagrams"},
 	{"cpu", "cores", false, -1, "CPU time that the whole mesh and its measurement took, by wall-clock time"},
-	{"server_cpu", "cores", false, -1, "CPU time of a server that is not ours, all its processes, measured from outside over the same time"},
+	{"pipe", "s", true, 0, "behind a driver: half of the time from an echo line to its answer, which is in each time that the harness stamps"},
+	{"server_cpu", "cores", false, -1, "CPU time of a server that is not ours, or of a driver, all its processes, measured from outside over the same time"},
 	{"memory", "bytes", false, -1, "most resident memory of the benchmark's process during the scenario; with peer processes, what all have together at its end, pages that they share counted once (PSS)"},
-	{"server_memory", "bytes", false, -1, "most resident memory of a server that is not ours, all its processes, measured from outside"},
+	{"server_memory", "bytes", false, -1, "most resident memory of a server that is not ours, or of a driver, all its processes, measured from outside"},
 }
 
 // broadcasts are the metrics of scenarios that measure broadcasts. They cover

@@ -14,6 +14,7 @@ var steady = Scenario{
 	Summary:    broadcastSummary,
 	Expect:     steadyTime,
 	Run:        steadyScenario,
+	Commands:   []string{"join", "broadcast"},
 	About: func(o *result.Options) string {
 		phases := ""
 		if o.InStep {

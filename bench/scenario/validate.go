@@ -96,6 +96,8 @@ func validateMesh(c *result.Config) error {
 		return fmt.Errorf("%d peers, want 1 to %d, or to %d with -wide", c.Peers, core.MaxPeers, record.MostPeers)
 	case c.Isolation == "process" && c.Peers > core.MaxPeers:
 		return fmt.Errorf("isolation process for %d peers, want %d or fewer, or goroutine", c.Peers, core.MaxPeers)
+	case o.Driver != nil && (o.Wide || o.SourceCheck || o.External > 0 || o.Server != "" || o.ServerExec != "" || c.Isolation != "goroutine"):
+		return errors.New("-driver with -wide, -source-check, -isolation process, -sim or another implementation, which are about meshes of this protocol")
 	case c.Repeat < 1:
 		return fmt.Errorf("repeat %d, want 1 or more", c.Repeat)
 	case c.Isolation != "goroutine" && c.Isolation != "process" && c.Simulation == nil:

@@ -64,8 +64,16 @@ func (s *Run) checkAlive() {
 		}
 	}
 	if how := m.Server.Died(); how != "" {
-		s.fail("the server died: %s", how)
+		s.died(how)
 	}
+}
+
+// died says that the server, or the driver, has.
+func (s *Run) died(how string) {
+	if s.opt.Driver == nil {
+		how = "the server died: " + how
+	}
+	s.fail("%s", how)
 }
 
 // answerLimit is how long a server may take to answer at the end: one that
@@ -77,7 +85,7 @@ const answerLimit = 10 * time.Second
 // directory. One that has lost all others tells nobody else.
 func (s *Run) askServer() {
 	m := s.Mesh
-	if s.ctx.Err() != nil || s.out.Failed != "" {
+	if s.ctx.Err() != nil || s.out.Failed != "" || s.opt.Driver != nil {
 		return
 	}
 	heard := uint64(0)
@@ -100,7 +108,7 @@ func (s *Run) askServer() {
 		})
 		switch {
 		case how != "":
-			s.fail("the server died: %s", how)
+			s.died(how)
 		case !ended && s.ctx.Err() == nil:
 			s.fail("the server at %v fell silent: a birth repeated at the end was not answered within %v", m.Server.Addr(), answerLimit)
 		}
@@ -152,10 +160,10 @@ func (s *Run) choosePeers(k int) []int {
 }
 
 // noticeLimit is how long a scenario waits for what the protocol promises: the
-// longest that it can take, and ten seconds for a machine that is slow.
+// longest that it can take, and more for a machine that is slow.
 func (s *Run) noticeLimit() time.Duration {
 	t := s.cfg.Timing
-	return t.Deadline + 2*t.Reap + t.Heartbeat + 10*time.Second
+	return t.Deadline + 2*t.Reap + t.Heartbeat + s.Patience()
 }
 
 // nobody is whom reach leaves out.

@@ -122,7 +122,7 @@ func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, 
 		if len(servers) != 2 {
 			return cli.Usagef("compare-servers takes -exec twice, not %d times", len(servers))
 		}
-		if err := cfg.finish(c); err != nil {
+		if err := cfg.finish(ctx, c); err != nil {
 			return err
 		}
 		if cfg.Options.Server != "" {
@@ -154,7 +154,7 @@ func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) er
 	fs.Lookup("repeat").DefValue, cfg.Repeat = "20", 20
 	fs.Lookup("scenario").DefValue, cfg.scenarios = "join,crash", "join,crash"
 	return func(ctx context.Context, c *call) (err error) {
-		if err := cfg.finish(c); err != nil {
+		if err := cfg.finish(ctx, c); err != nil {
 			return err
 		}
 		v := &result.Simulation{Queue: result.QueueOf(cfg.Options.ReadBuffer)}

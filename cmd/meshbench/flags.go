@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"strings"
 
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/core"
 	"p2plocal/fuzz/target"
 )
@@ -16,6 +19,7 @@ import (
 type config struct {
 	result.Config
 	timing    *core.Timing
+	driver    result.Driver
 	scenarios string
 }
 
@@ -54,14 +58,33 @@ func benchFlags(fs *flag.FlagSet, groups *cli.Groups) *config {
 	fs.StringVar(&o.ServerExec, "exec", "", "measure the server that this `command` starts; without {addr} and {port} in it, on port 3000")
 	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` that starts an external peer, with {name}, {port} and {server} in it")
 	fs.IntVar(&o.External, "external", 0, "`number` of peers that -peer-exec starts (default 1 with -peer-exec)")
+	groups.Begin("meshes of another kind", "")
+	fs.StringVar(&c.driver.Exec, "driver", "", "measure the mesh that this `command` hosts, by bench/driver/PROTOCOL.md, such as 'meshdriver memberlist', instead of ours (default -scenario all)")
+	fs.Var((*printing.Keyed)(&c.driver.Options), "driver-option", "`KEY=VALUE` of an option that the driver is given; may be given several times")
 	return c
 }
 
 // finish puts together what the flags mean.
-func (c *config) finish(call *call) error {
+func (c *config) finish(ctx context.Context, call *call) error {
 	c.Timing = *c.timing
 	if long := scenario.Bearable(c.Peers, c.Timing.Broadcast); c.Timing.Broadcast > 0 && !call.given["broadcast"] {
 		c.Timing.Broadcast = long
+	}
+	if c.driver.Exec != "" {
+		if !call.given["scenario"] {
+			c.scenarios = "all"
+		}
+		c.Options.Driver = &c.driver
+		probed := c.Config
+		probed.Scenarios = []string{"join"}
+		if err := scenario.Validate(&probed); err != nil { // before anything is started
+			return cli.UsageError{Err: err}
+		}
+		if err := mesh.ProbeDriver(ctx, &c.driver, c.Peers); err != nil {
+			return err
+		}
+	} else if len(c.driver.Options) > 0 {
+		return cli.Usagef("-driver-option, but no -driver that takes it")
 	}
 	if c.scenarios == "all" {
 		c.Scenarios = scenario.Known

@@ -198,7 +198,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		if err := virtual.apply(c, cfg, out); err != nil {
 			return err
 		}
-		if err := cfg.finish(c); err != nil {
+		if err := cfg.finish(ctx, c); err != nil {
 			return err
 		}
 		asserts, err := out.check(cfg.Scenarios)

@@ -64,25 +64,15 @@ failed, 130 interrupted. Reports are written in every case.
 type options struct {
 	targets       []conform.Config
 	list          bool
-	driver        bool              // the target is a driver's
-	driverOptions map[string]string // that are given to it
+	driver        bool           // the target is a driver's
+	driverOptions printing.Keyed // that are given to it
 	printing.Output
 }
 
-// values is a flag that may be given several times.
-type values []string
-
-func (v *values) String() string { return strings.Join(*v, " ") }
-
-func (v *values) Set(s string) error {
-	*v = append(*v, s)
-	return nil
-}
-
 func parse(args []string, stdout io.Writer) (*options, error) {
-	o := options{driverOptions: map[string]string{}}
+	var o options
 	var base conform.Config
-	var targets, driverOptions values
+	var targets printing.Strings
 	var run, skip, level string
 	fs := flag.NewFlagSet("meshcheck", flag.ContinueOnError)
 	fs.StringVar(&base.Exec, "exec", "", "`command` that starts the target")
@@ -90,7 +80,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.BoolVar(&base.Shared, "shared", false, "one process of the server for all cases, not one for each")
 	port := fs.Uint("server-port", 0, "peers: the `port` of their server; 0: a free one for each, if {server} is in the command (default 0)")
 	fs.IntVar(&base.Parallel, "parallel", conform.DefaultParallel, "`number` of cases at a time")
-	fs.Var(&driverOptions, "driver-option", "driver: `KEY=VALUE` of an option that it is given; may be there several times")
+	fs.Var(&o.driverOptions, "driver-option", "driver: `KEY=VALUE` of an option that it is given; may be there several times")
 	fs.BoolVar(&o.list, "list", false, "list the cases and run none")
 	fs.StringVar(&run, "run", "", "only cases whose id matches this regular `expression`")
 	fs.StringVar(&skip, "skip", "", "no cases whose id matches this regular `expression`")
@@ -117,17 +107,11 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	if o.targets, err = choose(others, base, targets, o.list, cli.Given(fs)); err != nil {
 		return nil, err
 	}
-	for _, option := range driverOptions {
-		key, value, ok := strings.Cut(option, "=")
-		if o.driverOptions[key] = value; !ok || key == "" {
-			return nil, cli.Usagef("-driver-option %q, want KEY=VALUE", option)
-		}
-	}
 	return &o, o.pick(run, skip, level)
 }
 
 // misused says what does not fit what is to be tested; others are the arguments behind that.
-func misused(what string, others []string, targets values, set map[string]bool) error {
+func misused(what string, others []string, targets printing.Strings, set map[string]bool) error {
 	switch {
 	case !slices.Contains([]string{"server", "peer", "driver", "matrix"}, what):
 		if _, err := cli.Address(what); err == nil {
@@ -151,7 +135,7 @@ func misused(what string, others []string, targets values, set map[string]bool) 
 }
 
 // choose says what is to be tested.
-func choose(args []string, base conform.Config, targets values, list bool, set map[string]bool) ([]conform.Config, error) {
+func choose(args []string, base conform.Config, targets printing.Strings, list bool, set map[string]bool) ([]conform.Config, error) {
 	what, others := args[0], args[1:]
 	if what == "server" && len(targets) == 1 && !strings.Contains(targets[0], "=") && len(others) == 0 {
 		others, targets = targets, nil
@@ -190,7 +174,7 @@ func choose(args []string, base conform.Config, targets values, list bool, set m
 }
 
 // matrix is a target for each flag -target.
-func matrix(base conform.Config, targets values, list bool) (all []conform.Config, err error) {
+func matrix(base conform.Config, targets printing.Strings, list bool) (all []conform.Config, err error) {
 	if len(targets) == 0 {
 		return nil, cli.Usagef("matrix wants at least one -target NAME=COMMAND")
 	}

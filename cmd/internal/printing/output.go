@@ -2,6 +2,7 @@ package printing
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"io"
 	"strings"
@@ -26,6 +27,28 @@ type Strings []string
 
 func (l *Strings) String() string     { return strings.Join(*l, " ") }
 func (l *Strings) Set(s string) error { *l = append(*l, s); return nil }
+
+// Keyed is a flag KEY=VALUE that may be given several times.
+type Keyed map[string]string
+
+func (k Keyed) String() (s string) {
+	for key, value := range k {
+		s += key + "=" + value + " "
+	}
+	return s
+}
+
+func (k *Keyed) Set(s string) error {
+	key, value, ok := strings.Cut(s, "=")
+	if !ok || key == "" {
+		return errors.New("want KEY=VALUE")
+	}
+	if *k == nil {
+		*k = Keyed{}
+	}
+	(*k)[key] = value
+	return nil
+}
 
 // Register registers its flags.
 func (o *Output) Register(fs *flag.FlagSet, verdicts bool) {

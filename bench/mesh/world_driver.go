@@ -1,0 +1,428 @@
+package mesh
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"p2plocal/bench/driver"
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
+	"p2plocal/core"
+	"p2plocal/core/udp"
+)
+
+// driverWorld is a mesh that a driver hosts (bench/driver/PROTOCOL.md): what it
+// reports goes to the store, as recorders of our own members have it.
+type driverWorld struct {
+	time   record.Clock
+	start  int64 // by the clock
+	driver *driver.Driver
+	usage  driver.Stats // when it was ready
+	slots  map[string]int
+	names  []string
+	ends   func() // gives its addresses back, and ends what watches it
+	sock   *served
+
+	mu       sync.Mutex
+	members  []driverMember
+	fault    error // why it can be measured no longer
+	reports  uint64
+	stamped  uint64           // of them, by the driver
+	pipe     record.Histogram // delay of a line, one way
+	refused  map[string]int   // what it could not do, and how often
+	texts    []string         // that it logged
+	watching sync.WaitGroup
+}
+
+// driverMember is one member, as the harness has it. It is a peer of the mesh's.
+type driverMember struct {
+	w      *driverWorld
+	number int
+	addr   netip.AddrPort
+	rec    *record.Recorder
+	lives  bool
+	seen   int64 // the last change of its view
+	paused bool
+	due    int64 // the next broadcast; 0: never
+	plan   Broadcasts
+	sent   uint64 // broadcasts so far
+}
+
+// echoEvery is how often the pipe's delay is measured: often enough for a p99 of a short
+// window, too seldom to be a load.
+const echoEvery = 50 * time.Millisecond
+
+// members that could live, with addresses of their own.
+func driverMembers(n int) ([]driver.Member, func(), error) {
+	members := make([]driver.Member, n)
+	for i := range members {
+		members[i].Name = string(record.SlotName(i))
+	}
+	release, err := driver.Addresses(members)
+	return members, release, err
+}
+
+// ProbeDriver starts a driver to learn what it hosts, and what it cannot do.
+func ProbeDriver(ctx context.Context, d *result.Driver, peers int) error {
+	members, release, err := driverMembers(peers)
+	if err != nil {
+		return err
+	}
+	defer release()
+	p, err := driver.Start(ctx, driver.Config{Exec: d.Exec, Members: members, Options: d.Options, Stderr: os.Stderr})
+	if err != nil {
+		return err
+	}
+	d.Name, d.Version, d.Unsupported = p.Ready.Name, p.Ready.Version, p.Ready.Unsupported
+	return p.Stop()
+}
+
+func newDriverWorld() *driverWorld {
+	w := &driverWorld{time: record.NewClock(), slots: map[string]int{}, refused: map[string]int{}, ends: func() {}}
+	w.start = w.time.Now()
+	return w
+}
+
+func (w *driverWorld) Clock() record.Clock { return w.time }
+func (w *driverWorld) populated(*Mesh)     {}
+
+// Sleep is false also where the driver can be measured no longer.
+func (w *driverWorld) Sleep(ctx context.Context, d time.Duration) bool {
+	const look = 100 * time.Millisecond
+	for end := time.Now().Add(d); w.died() == nil; {
+		left := time.Until(end)
+		if left <= look {
+			return Sleep(ctx, max(left, 0))
+		} else if !Sleep(ctx, look) {
+			return false
+		}
+	}
+	return false
+}
+
+func (w *driverWorld) Step(ctx context.Context, _ int64) bool {
+	return w.died() == nil && Sleep(ctx, time.Millisecond)
+}
+
+func (w *driverWorld) Attack(Attack) (attacker, error) {
+	return nil, errors.New("a driver's mesh cannot be attacked")
+}
+
+func (w *driverWorld) startServer(ctx context.Context, m *Mesh) error {
+	members, release, err := driverMembers(m.N)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	w.ends = func() { cancel(); release() }
+	w.members = make([]driverMember, m.N)
+	for i, x := range members {
+		w.slots[x.Name], w.names = i, append(w.names, x.Name)
+		m.Store.Index[x.Addr.Port()] = uint16(i)
+		w.members[i] = driverMember{w: w, number: i, addr: x.Addr, rec: record.NewRecorder(m.Store, w.time, i)}
+	}
+	m.Server = hostedServer{w}
+	d := m.opt.Driver
+	if w.driver, err = driver.Start(ctx, driver.Config{Exec: d.Exec, Members: members, Options: d.Options, Stderr: os.Stderr, Report: w.report}); err != nil {
+		return err
+	}
+	if w.usage, err = w.stats(); err != nil {
+		return err
+	}
+	sock, err := udp.Listen(netip.AddrPortFrom(Loopback, 0), 0)
+	if err != nil {
+		return err
+	}
+	w.sock = newServed(sock)
+	w.sock.start(ctx, Loopback, broadcaster{w})
+	w.watching.Go(func() {
+		for Sleep(ctx, echoEvery) {
+			took, err := w.driver.Echo(ctx, commandTimeout)
+			if ctx.Err() != nil {
+				return
+			}
+			w.fail(err)
+			w.mu.Lock()
+			w.pipe.Record(int64(took / 2))
+			w.mu.Unlock()
+		}
+	})
+	return nil
+}
+
+func (w *driverWorld) addPeer(m *Mesh, i int) error {
+	m.Peers, m.Socks = append(m.Peers, &w.members[i]), append(m.Socks, nil)
+	return nil
+}
+
+// broadcaster orders broadcasts when they are due: a core.Machine of which a socket's punctual
+// clock is all that is used.
+type broadcaster struct{ w *driverWorld }
+
+func (b broadcaster) Step(time.Time, netip.AddrPort, []byte) {}
+
+func (b broadcaster) Poll(now time.Time) (_ core.Outgoing, next time.Time) {
+	w, first := b.w, int64(0)
+	for i := range w.members {
+		x := &w.members[i]
+		for x.due > 0 && x.due <= w.time.At(now) {
+			x.broadcast()
+			now = time.Now()
+		}
+		if x.due > 0 && (first == 0 || x.due < first) {
+			first = x.due
+		}
+	}
+	if first > 0 {
+		next = w.time.Time(now, first)
+	}
+	return core.Outgoing{}, next
+}
+
+// broadcast orders the one that is due. A paused member's is not sent.
+func (x *driverMember) broadcast() {
+	w, due := x.w, x.due
+	if x.due += int64(x.plan.Interval); x.plan.Interval <= 0 || x.plan.End > 0 && x.due >= x.plan.End {
+		x.due = 0
+	}
+	if x.paused {
+		return
+	}
+	x.sent++
+	var to []netip.AddrPort
+	w.mu.Lock()
+	for i := range x.rec.Slot.View().All() {
+		if i != x.number {
+			to = append(to, w.members[i].addr)
+		}
+	}
+	x.rec.Broadcast(w.time.Now(), due, uint16(x.sent), to)
+	w.mu.Unlock()
+	const own = 64 // bytes of a message whose size nobody has asked for
+	w.fail(w.driver.Tell(driver.Command{Type: "broadcast", Member: w.names[x.number], ID: x.id(x.sent), Size: cmp.Or(x.plan.Size, own)}))
+}
+
+// id is that of one of its broadcasts, by which a report says whose it is.
+func (x *driverMember) id(n uint64) uint64 { return uint64(x.number)<<32 | n }
+
+// report takes what the driver says.
+func (w *driverWorld) report(r *driver.Report, read time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch r.Type {
+	case "log":
+		const most = 10 // of them that are kept
+		if len(w.texts) < most {
+			w.texts = append(w.texts, r.Text)
+		}
+		return
+	case "failed", "unsupported":
+		if r.Do != "stats" && r.Do != "echo" { // whose asker is told
+			w.refused[strings.TrimSpace(fmt.Sprintf("%s %s: %s", r.Do, r.Type, r.Text))]++
+		}
+		return
+	case "done":
+		return
+	}
+	x, at, now := &w.members[w.slots[r.Member]], r.At, w.time.At(read)
+	if w.reports++; at == 0 {
+		at = now
+	} else if w.stamped++; (at < w.start || at > now+int64(time.Millisecond)) && w.fault == nil {
+		w.fault = fmt.Errorf("the driver says that something happened at %d, want a time of CLOCK_MONOTONIC from %d to %d: %+v", at, w.start, now, *r)
+	}
+	switch r.Type {
+	case "joined":
+		x.rec.Slot.Admitted.CompareAndSwap(0, at)
+		x.see(at, r)
+	case "view":
+		x.see(at, r)
+	case "sent":
+		x.rec.Slot.SentAt(uint16(r.ID), at)
+	case "message":
+		if from := w.slots[r.From]; r.ID>>32 == uint64(from) {
+			x.rec.Arrive(at, from, uint16(r.ID))
+		}
+	}
+}
+
+// see follows the member's view, which it is in itself.
+func (x *driverMember) see(at int64, r *driver.Report) {
+	if !x.lives {
+		return
+	}
+	view := x.rec.Slot.View()
+	if r.Members != nil {
+		view = ""
+	}
+	view.Add(x.number)
+	for _, name := range append(r.Up, r.Members...) {
+		view.Add(x.w.slots[name])
+	}
+	for _, name := range r.Down {
+		if i := x.w.slots[name]; i != x.number {
+			view.Remove(i)
+		}
+	}
+	x.rec.See(max(at, x.seen), view)
+	x.seen = max(at, x.seen)
+}
+
+// fail notes why the mesh can be measured no longer, the first time.
+func (w *driverWorld) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fault == nil {
+		w.fault = err
+	}
+}
+
+// died is why the mesh can be measured no longer; nil: it can.
+func (w *driverWorld) died() error {
+	if w.driver != nil {
+		w.fail(w.driver.Err())
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fault
+}
+
+// ask has a member do something and waits until that is done.
+func (x *driverMember) ask(do string) error {
+	_, err := x.w.driver.Ask(context.Background(), driver.Command{Type: do, Member: x.w.names[x.number]}, commandTimeout)
+	if !errors.Is(err, driver.ErrUnsupported) {
+		x.w.fail(err)
+	}
+	return err
+}
+
+// set changes what the harness knows of the member.
+func (x *driverMember) set(change func()) {
+	x.w.sock.Do(func(time.Time) {
+		x.w.mu.Lock()
+		defer x.w.mu.Unlock()
+		change()
+	})
+}
+
+func (x *driverMember) plans(b Broadcasts) {
+	x.plan, x.due = b, b.First
+	if b.Interval <= 0 || slices.Contains(x.w.driver.Ready.Unsupported, "broadcast") {
+		x.due = 0
+	}
+}
+
+func (x *driverMember) Join(l Life) error {
+	x.set(func() {
+		now := time.Now()
+		x.rec.Reset(now)
+		x.rec.Slot.Born.Store(x.w.time.At(now))
+		x.lives, x.paused = true, false
+		x.plans(l.Broadcasts)
+	})
+	return x.w.driver.Tell(driver.Command{Type: "join", Member: x.w.names[x.number]})
+}
+
+func (x *driverMember) Kill() {
+	x.set(func() { x.lives, x.due = false, 0 })
+	x.ask("kill")
+}
+
+func (x *driverMember) Pause() error {
+	x.set(func() { x.paused = true })
+	return x.ask("pause")
+}
+
+func (x *driverMember) Resume() {
+	if x.paused {
+		x.ask("resume")
+		x.set(func() { x.paused = false })
+	}
+}
+
+func (x *driverMember) Broadcast(b Broadcasts) { x.set(func() { x.plans(b) }) }
+func (x *driverMember) Silence()               { x.set(func() { x.due = 0 }) }
+func (x *driverMember) Rejoin()                {}
+func (x *driverMember) Stop()                  {}
+
+// Accounts are of messages alone: what the mesh sends for itself is its own.
+func (w *driverWorld) Accounts(m *Mesh) (a result.Accounts) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if sent, delivered := m.Store.Messages(); w.fault == nil {
+		a.Unexplained = int64(sent - delivered)
+	}
+	return a
+}
+
+func (w *driverWorld) stats() (driver.Stats, error) {
+	r, err := w.driver.Ask(context.Background(), driver.Command{Type: "stats"}, commandTimeout)
+	if errors.Is(err, driver.ErrUnsupported) {
+		err = nil
+	}
+	return r.Stats, err
+}
+
+// Stop ends the driver. One that does not end as it should has failed.
+func (w *driverWorld) Stop() {
+	w.ends()
+	if w.sock != nil {
+		w.sock.Close()
+	}
+	w.watching.Wait()
+	if w.driver != nil {
+		w.fail(w.driver.Stop())
+		w.driver = nil
+	}
+}
+
+// hostedServer is where the mesh expects a server: whatever there is, the driver has it.
+type hostedServer struct{ *driverWorld }
+
+func (hostedServer) Addr() netip.AddrPort { return netip.AddrPortFrom(Loopback, 0) }
+func (hostedServer) Kill() error          { return errors.New("a driver's mesh has no server to kill") }
+func (s hostedServer) Restart() error     { return s.Kill() }
+func (hostedServer) Stop()                {}
+func (s hostedServer) Died() string {
+	if err := s.died(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// Driven is what a driver says of its mesh so far.
+type Driven struct {
+	Datagrams, Bytes *int64 // that the mesh has sent; nil: it does not say
+	Reports, Stamped uint64 // of what happened, and of those with a time of the driver's
+	Pipe             *record.Histogram
+	Refused          map[string]int // what it could not do, and how often
+	Texts            []string       // that it logged
+}
+
+// Driven is nil where no driver hosts the mesh.
+func (m *Mesh) Driven() *Driven {
+	w, ok := m.World.(*driverWorld)
+	if !ok {
+		return nil
+	}
+	used, err := w.stats()
+	w.fail(err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	since := func(now, before *int64) *int64 {
+		if now == nil || before == nil {
+			return now
+		}
+		n := *now - *before
+		return &n
+	}
+	return &Driven{since(used.Datagrams, w.usage.Datagrams), since(used.Bytes, w.usage.Bytes), w.reports, w.stamped, &w.pipe, maps.Clone(w.refused), w.texts}
+}
