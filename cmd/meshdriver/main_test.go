@@ -5,9 +5,13 @@ import (
 	"os"
 	"regexp"
 	"testing"
+	"time"
 
 	"p2plocal/bench/driver"
+	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/core"
 	"p2plocal/fuzz/conform"
 )
 
@@ -50,4 +54,35 @@ func shown(f *conform.Failure) string {
 		return ""
 	}
 	return fmt.Sprintf("\nwant %s, got %s\n%s", f.Expected, f.Got, f.Output)
+}
+
+// Our own mesh behind its driver and without one: the same messages, and as late, but for
+// what the pipe may delay an order to broadcast.
+func TestDriverPath(t *testing.T) {
+	t.Setenv(driverEnv, "1")
+	measure := func(d *result.Driver) map[string]result.FlatValue {
+		o := scenario.DefaultOptions()
+		o.Duration, o.Interval, o.Driver = time.Second, 100*time.Millisecond, d
+		r, err := scenario.Execute(t.Context(), result.Config{Scenarios: []string{"join", "steady"}, Peers: 10, Seed: 1, Repeat: 1, Isolation: "goroutine",
+			Timing: core.DefaultTiming(), Options: o}, result.Tool{}, new(scenario.Status))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why := r.Failure(); why != "" {
+			t.Fatal(why)
+		}
+		return r.Runs[0].Flat()
+	}
+	native, hosted := measure(nil), measure(&result.Driver{Exec: os.Args[0] + " p2plocal"})
+	for _, name := range []string{"due", "sent", "delivered", "lost", "duplicated", "reordered", "missed"} {
+		if a, b := native["steady."+name].Value, hosted["steady."+name].Value; a == nil || b == nil || *a != *b {
+			t.Errorf("steady.%s: %v native, %v behind the driver", name, a, b)
+		}
+	}
+	for _, name := range []string{"latency", "latency_due"} {
+		a, b, pipe := *native["steady."+name+".p50"].Value, *hosted["steady."+name+".p50"].Value, *hosted["steady.pipe.max"].Value
+		if b > a+pipe {
+			t.Errorf("steady.%s.p50: %v s native, %v s behind the driver, whose pipe takes up to %v s", name, a, b, pipe)
+		}
+	}
 }
