@@ -42,7 +42,10 @@ func TestDriver(t *testing.T) {
 	if d := cfg.Options.Driver; d.Name != "heartbeat" || d.Version != "1" || Find("pause").CannotRun(&cfg) != `the driver does not support "pause"` || Find("garbage").CannotRun(&cfg) == "" {
 		t.Errorf("%+v, pause: %s, garbage: %s", d, Find("pause").CannotRun(&cfg), Find("garbage").CannotRun(&cfg))
 	}
-	r := calm(t, func() *result.Result { return execute(t, cfg) })
+	r, calm := calm(t, func() *result.Result { return execute(t, cfg) })
+	if !calm {
+		return
+	}
 	if why := r.Failure(); why != "" {
 		t.Fatal(why)
 	}

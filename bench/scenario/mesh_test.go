@@ -124,7 +124,7 @@ func TestScenarios(t *testing.T) {
 func asDefined(t *testing.T, s *result.Scenario, isolation string) {
 	for _, d := range Definitions.All() {
 		what, its := strings.CutPrefix(d.Name, s.Name+".")
-		if !its || strings.HasPrefix(what, "server_") {
+		if !its || strings.HasPrefix(what, "server_") || what == "pipe" {
 			continue
 		}
 		m, ok := s.Metrics[d.Name]
