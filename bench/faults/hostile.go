@@ -10,9 +10,9 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// stranger is the first of a thousand ports that hostile datagrams come from.
+// Stranger is the first of a thousand ports that hostile datagrams come from.
 // Nobody forges the server's or a peer's address: that takes privileges.
-const stranger = 20_000
+const Stranger = 20_000
 
 // attacker makes datagrams of somebody who means no good, or knows no better,
 // for the node on one port.
@@ -45,7 +45,7 @@ func (h *attacker) next() (from uint16, datagram []byte) {
 		datagram, h.rest = h.rest[0].Datagram, h.rest[1:]
 		return h.from, datagram
 	}
-	from = stranger + uint16(h.d.Below(1000))
+	from = Stranger + uint16(h.d.Below(1000))
 	switch h.d.Below(8) {
 	case 0, 1: // the catalogue's, a sequence from one port without its pauses
 		c := h.cases[h.d.Below(len(h.cases))]
@@ -103,7 +103,7 @@ func catalogueFor(target uint16) *catalogue {
 			}
 		}
 		for i := int(core.MaxPeers) - 1; i >= 0; i-- { // the first of these are names that no small mesh has
-			c.env.Spare = append(c.env.Spare, wire.Entry{Name: PeerEntry(i).Name, Port: stranger + uint16(i)})
+			c.env.Spare = append(c.env.Spare, wire.Entry{Name: PeerEntry(i).Name, Port: Stranger + uint16(i)})
 		}
 		all, err := c.env.Catalogue()
 		if err != nil {

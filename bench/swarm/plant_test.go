@@ -423,7 +423,7 @@ func TestPlantedFaults(t *testing.T) {
 			t.Parallel()
 			for seed := uint64(1); seed <= 1000; seed++ {
 				s := Draw(seed)
-				f := Simulate(t.Context(), s, tt.machines, 0, nil).Finding
+				f := Exact(tt.machines)(t.Context(), s, 0, nil).Finding
 				if f == nil || f.Invariant != tt.invariant {
 					continue
 				}
@@ -431,8 +431,8 @@ func TestPlantedFaults(t *testing.T) {
 					t.Logf("seed %d: %v", seed, f)
 					return
 				}
-				small := Shrink(t.Context(), s, tt.machines)
-				again := Simulate(t.Context(), small, tt.machines, 0, nil).Finding
+				small := Shrink(t.Context(), s, Exact(tt.machines))
+				again := Exact(tt.machines)(t.Context(), small, 0, nil).Finding
 				if again == nil || again.Invariant != tt.invariant || len(small.Faults) > len(s.Faults) || small.Peers > s.Peers {
 					t.Errorf("shrunk to %v: %v", small, again)
 				}

@@ -20,10 +20,11 @@ import (
 
 // Result is what a run came to.
 type Result struct {
-	Finding     *Finding    // nil: every invariant held
-	Gaps        map[Gap]int // peers that are outside or whose view differs in the end, by the known gap that explains it
-	Ended       bool        // long enough after Calm for everything to have healed; else heal and gap were not checked
-	Interrupted bool        // it was not at its end when ctx was done
+	Finding     *Finding      // nil: every invariant held
+	Gaps        map[Gap]int   // peers that are outside or whose view differs in the end, by the known gap that explains it
+	Ended       bool          // long enough after Calm for everything to have healed; else heal and gap were not checked
+	Interrupted bool          // it was not at its end when ctx was done
+	Healed      time.Duration // when everything must have, so that it is checked
 	Virtual     time.Duration
 	Stats       simnet.Stats
 }
@@ -43,10 +44,10 @@ var Core = Machines{
 	Peer: func(cfg core.PeerConfig, now time.Time) core.Machine { return simnet.Must(core.NewPeer(cfg, now)) },
 }
 
-// Healed is when everything must have healed, and whether it has is checked: after
+// healed is when everything must have healed, and whether it has is checked: after
 // the last fault the longest that a peer waits with its next birth, and the time in
 // which ghosts are reaped.
-func Healed(s faults.Script) time.Duration {
+func healed(s faults.Script) time.Duration {
 	t := timingOf(s)
 	return s.Calm + 2*max(t.Refresh, t.Retry) + t.Deadline + t.Reap + time.Second
 }
@@ -57,58 +58,86 @@ func timingOf(s faults.Script) core.Timing {
 	return t
 }
 
-// Simulate runs a valid scenario until its end, or until if that is earlier
-// and not 0, or until ctx is done, and stops at the first broken invariant.
-// trace, which may be nil, hears every event.
-func Simulate(ctx context.Context, s faults.Script, machines Machines, until time.Duration, trace func(*simnet.Event)) Result {
-	f := newFollower(timingOf(s))
-	f.also = trace
-	n := simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: f.trace})
-	f.net = n
-	n.Add(simnet.ServerPort, func(now time.Time) core.Machine {
-		return f.ledger.launch(machines.Server(core.DirectoryConfig{Addr: serverAddr, Timing: f.timing}, now).(server))
-	}).Launch()
-	d := faults.Dice(s.Seed ^ 0x5EED)
-	for i := range s.Peers {
-		self := faults.PeerEntry(i)
-		x := n.Add(self.Port, func(now time.Time) core.Machine {
-			m := machines.Peer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: f.timing}, now)
-			return f.peers[i].launch(&f.judge, m.(member), self, now)
+// Simulation runs a valid script until its end, or until a time if that is earlier and not 0,
+// or until ctx is done, and stops at the first broken invariant. trace, which may be nil,
+// hears every event.
+type Simulation func(ctx context.Context, s faults.Script, until time.Duration, trace func(*simnet.Event)) Result
+
+// Exact is the simulation of the exact dialect.
+func Exact(machines Machines) Simulation {
+	return func(ctx context.Context, s faults.Script, until time.Duration, trace func(*simnet.Event)) Result {
+		f := newFollower(timingOf(s))
+		f.also = trace
+		r := run{Script: s, Net: simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: f.trace}), healed: healed(s), end: f.end}
+		f.net = r.Net
+		r.Net.Add(simnet.ServerPort, func(now time.Time) core.Machine {
+			return f.ledger.launch(machines.Server(core.DirectoryConfig{Addr: serverAddr, Timing: f.timing}, now).(server))
+		}).Launch()
+		r.launch(func(i int) *simnet.Node {
+			self := faults.PeerEntry(i)
+			return r.Net.Add(self.Port, func(now time.Time) core.Machine {
+				m := machines.Peer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: f.timing}, now)
+				return f.peers[i].launch(&f.judge, m.(member), self, now)
+			})
 		})
-		n.At(d.Between(0, faults.Launching), func() {
+		for i := range s.Faults {
+			s.Plan(r.Net, i)
+		}
+		result := r.until(ctx, until, &f.judge)
+		result.Gaps = f.gaps
+		return result
+	}
+}
+
+// run is a script on a Net, whatever the dialect.
+type run struct {
+	faults.Script
+	*simnet.Net
+	healed time.Duration
+	end    func() // checks what must hold in the end
+}
+
+// launch has peers added, and starts each at a time of its own.
+func (r *run) launch(add func(i int) *simnet.Node) {
+	d := faults.Dice(r.Seed ^ 0x5EED)
+	for i := range r.Peers {
+		x := add(i)
+		r.At(d.Between(0, faults.Launching), func() {
 			if !x.Running() { // a crash that is over may have launched it
 				x.Launch()
 			}
 		})
 	}
-	for i := range s.Faults {
-		s.Plan(n, i)
-	}
-	n.At(s.Calm, func() {
-		n.SetDefault(simnet.Fault{Delay: 20 * time.Microsecond})
-		for _, x := range n.Nodes() {
+}
+
+// until runs to the end, or to a time before.
+func (r *run) until(ctx context.Context, until time.Duration, j *judge) (came Result) {
+	r.At(r.Calm, func() {
+		r.SetDefault(simnet.Fault{Delay: calmDelay})
+		for _, x := range r.Nodes() {
 			x.SetQueue(0)
 		}
 	})
-
-	end := s.Duration
+	end := r.Duration
 	if until > 0 {
 		end = min(end, until)
 	}
-	r := Result{Gaps: f.gaps}
 	const look = 64 // instants between two looks at ctx
-	for i := 1; f.found == nil && !r.Interrupted && n.RunInstant(end); i++ {
-		r.Interrupted = i%look == 0 && ctx.Err() != nil
+	for i := 1; j.found == nil && !came.Interrupted && r.RunInstant(end); i++ {
+		came.Interrupted = i%look == 0 && ctx.Err() != nil
 	}
-	if f.found == nil && !r.Interrupted {
-		n.Run(end)
-		if r.Ended = end >= Healed(s); r.Ended {
-			f.end()
+	if j.found == nil && !came.Interrupted {
+		r.Run(end)
+		if came.Ended = end >= r.healed; came.Ended {
+			r.end()
 		}
 	}
-	r.Finding, r.Virtual, r.Stats = f.found, n.Now(), n.Stats()
-	return r
+	came.Healed, came.Finding, came.Virtual, came.Stats = r.healed, j.found, r.Now(), r.Stats()
+	return came
 }
+
+// calmDelay is every link's when the faults are over.
+const calmDelay = 20 * time.Microsecond
 
 // Tally is what runs have come to, as -json writes it.
 type Tally struct {
@@ -155,14 +184,14 @@ func (t *Tally) Add(s faults.Script, r Result) {
 
 // Swarm runs the scripts of seeds first to last on so many workers until they
 // are done or ctx is. After each run it calls done, one call at a time.
-func Swarm(ctx context.Context, first, last uint64, workers int, machines Machines, done func(faults.Script, Result)) {
+func Swarm(ctx context.Context, first, last uint64, workers int, simulate Simulation, done func(faults.Script, Result)) {
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(workers)
 	for seed := first; seed-first <= last-first && ctx.Err() == nil; seed++ {
 		group.Go(func() error {
 			s := Draw(seed)
-			r := Simulate(ctx, s, machines, 0, nil)
+			r := simulate(ctx, s, 0, nil)
 			mu.Lock()
 			defer mu.Unlock()
 			done(s, r)

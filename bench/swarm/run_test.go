@@ -14,7 +14,7 @@ import (
 
 func TestSwarmIsClean(t *testing.T) {
 	tally := NewTally(300)
-	Swarm(context.Background(), 1, 300, 2, Core, func(s faults.Script, r Result) {
+	Swarm(context.Background(), 1, 300, 2, Exact(Core), func(s faults.Script, r Result) {
 		if tally.Add(s, r); r.Finding != nil {
 			t.Errorf("seed %d: %v", s.Seed, r.Finding)
 		}
@@ -38,7 +38,7 @@ func TestSwarmIsDeterministic(t *testing.T) {
 		for _, f := range s.Faults {
 			drawn[f.Verb] = true
 		}
-		Simulate(t.Context(), s, Core, 0, trace)
+		Exact(Core)(t.Context(), s, 0, trace)
 	}
 	if err := flush(); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestCheckerDoesNotAllocate(t *testing.T) {
 		s.Duration, s.Network.Loss = d, 0.01
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		r := Simulate(t.Context(), s, Core, 0, nil)
+		r := Exact(Core)(t.Context(), s, 0, nil)
 		runtime.ReadMemStats(&after)
 		if r.Finding != nil || r.Virtual != d {
 			t.Errorf("%v after %v", r.Finding, r.Virtual)

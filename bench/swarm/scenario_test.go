@@ -31,7 +31,7 @@ func TestExamples(t *testing.T) {
 		for _, f := range s.Faults {
 			seen[f.Verb] = true
 		}
-		if f := Simulate(t.Context(), s, Core, 0, nil).Finding; f != nil {
+		if f := Exact(Core)(t.Context(), s, 0, nil).Finding; f != nil {
 			t.Errorf("%s: %v", name, f)
 		}
 	}

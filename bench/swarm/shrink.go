@@ -14,8 +14,8 @@ const shrinkMost = 1000
 // invariant breaks: the fewest faults (delta debugging: Zeller and Hildebrandt,
 // "Simplifying and isolating failure-inducing input", 2002), the plainest network and the
 // fewest peers. One that breaks none comes back as it is; once ctx is done, the smallest so far.
-func Shrink(ctx context.Context, best faults.Script, machines Machines) faults.Script {
-	found := Simulate(ctx, best, machines, 0, nil).Finding
+func Shrink(ctx context.Context, best faults.Script, simulate Simulation) faults.Script {
+	found := simulate(ctx, best, 0, nil).Finding
 	if found == nil {
 		return best
 	}
@@ -28,7 +28,7 @@ func Shrink(ctx context.Context, best faults.Script, machines Machines) faults.S
 			return false
 		}
 		runs++
-		f := Simulate(ctx, t, machines, 0, nil).Finding
+		f := simulate(ctx, t, 0, nil).Finding
 		if f == nil || f.Invariant != found.Invariant {
 			return false
 		}

@@ -31,6 +31,8 @@ faults that each seed draws for itself, or that a script describes. It checks
 the protocol's invariants as they run. A failing seed prints what broke and
 when, how to replay it, and the fewest faults that still break it, as a script.
 
+With -wide, and -key, the meshes speak the wide dialect.
+
 Invariants:
 `
 
@@ -43,10 +45,32 @@ func swarmUsage() string {
 	for _, i := range swarm.Invariants {
 		text += fmt.Sprintf("  %-13s %s\n", i[0], i[1])
 	}
+	text += "\nOf the wide dialect:\n"
+	for _, i := range swarm.WideInvariants {
+		text += fmt.Sprintf("  %-13s %s\n", i[0], i[1])
+	}
 	return text + "\n" + faults.Grammar + `
 Exit codes: 0 every invariant held, 1 failure, 2 usage, 3 one was broken,
 130 interrupted.
 `
+}
+
+// dialect is what the meshes of a swarm speak.
+type dialect struct {
+	simulate swarm.Simulation
+	flags    string // that say so
+}
+
+func dialectOf(isWide, keyed bool) (dialect, error) {
+	switch {
+	case !isWide && keyed:
+		return dialect{}, cli.Usagef("-key wants -wide: the exact dialect has none")
+	case !isWide:
+		return dialect{swarm.Exact(swarm.Core), ""}, nil
+	case keyed:
+		return dialect{swarm.Wide(swarm.WideCore, true), " -wide -key"}, nil
+	}
+	return dialect{swarm.Wide(swarm.WideCore, false), " -wide"}, nil
 }
 
 // runSwarm is "meshbench swarm".
@@ -57,8 +81,14 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 	file := fs.String("faults", "", "run the script in `FILE`")
 	trace := fs.Bool("trace", false, "print the event log of the one run")
 	until := fs.Duration("until", 0, "stop the one run at this virtual `time`; 0: at its end")
+	isWide := fs.Bool("wide", false, "the meshes speak the wide dialect")
+	keyed := fs.Bool("key", false, "with -wide, a key: every datagram is sealed")
 	common.Register(fs)
 	return func(ctx context.Context, c *call) (err error) {
+		meshes, err := dialectOf(*isWide, *keyed)
+		if err != nil {
+			return err
+		}
 		one := c.given["seed"] || c.given["faults"]
 		switch {
 		case c.given["seed"] && c.given["faults"]:
@@ -90,9 +120,9 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 					return err
 				}
 			}
-			t, err = oneSeed(ctx, text, s, *until, *trace)
+			t, err = meshes.oneSeed(ctx, text, s, *until, *trace)
 		} else {
-			t, err = manySeeds(ctx, text, c.stderr, common.Quiet, first, last)
+			t, err = meshes.manySeeds(ctx, text, c.stderr, common.Quiet, first, last)
 		}
 		t.Tool = mesh.Version(c.shaping())
 		err = cli.Join(common.Write(c.stdout, files, func(io.Writer) error { return nil }, t), err) // its text is there
@@ -133,13 +163,13 @@ func readScript(name string) (faults.Script, error) {
 }
 
 // oneSeed runs one scenario and says what came of it.
-func oneSeed(ctx context.Context, text io.Writer, s faults.Script, until time.Duration, trace bool) (*swarm.Tally, error) {
+func (d dialect) oneSeed(ctx context.Context, text io.Writer, s faults.Script, until time.Duration, trace bool) (*swarm.Tally, error) {
 	var hear func(*simnet.Event)
 	flush := func() error { return nil }
 	if trace {
 		hear, flush = simnet.Log(text)
 	}
-	t, came := swarm.NewTally(1), swarm.Simulate(ctx, s, swarm.Core, until, hear)
+	t, came := swarm.NewTally(1), d.simulate(ctx, s, until, hear)
 	t.Add(s, came)
 	if err := flush(); err != nil {
 		return t, err
@@ -151,14 +181,14 @@ func oneSeed(ctx context.Context, text io.Writer, s faults.Script, until time.Du
 	case came.Interrupted:
 		verdict = "interrupted; until then every invariant held"
 	case !came.Ended:
-		verdict = fmt.Sprintf("every invariant held but heal and gap,\nwhich are not checked before %v", swarm.Healed(s))
+		verdict = fmt.Sprintf("every invariant held but heal and gap,\nwhich are not checked before %v", came.Healed)
 	}
 	_, err := fmt.Fprintf(text, "seed %d, %s, %v of virtual time, %s: %s\n", s.Seed, result.Plural(uint64(s.Peers), "peer"), came.Virtual, result.Plural(came.Stats.Sent, "datagram"), verdict)
 	return t, err
 }
 
 // manySeeds runs seed after seed.
-func manySeeds(ctx context.Context, text, stderr io.Writer, quiet bool, first, last uint64) (*swarm.Tally, error) {
+func (d dialect) manySeeds(ctx context.Context, text, stderr io.Writer, quiet bool, first, last uint64) (*swarm.Tally, error) {
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx) // what cannot be written ends it, too
 	defer cancel()
@@ -168,11 +198,11 @@ func manySeeds(ctx context.Context, text, stderr io.Writer, quiet bool, first, l
 		return printing.Done(start, fmt.Sprintf("seeds, %s", result.Plural(findings.Load(), "finding")), seeds.Load(), t.Of)
 	})
 	var failed error
-	swarm.Swarm(ctx, first, last, runtime.GOMAXPROCS(0), swarm.Core, func(s faults.Script, r swarm.Result) {
+	swarm.Swarm(ctx, first, last, runtime.GOMAXPROCS(0), d.simulate, func(s faults.Script, r swarm.Result) {
 		if f := r.Finding; f != nil && len(t.Findings) < shown {
-			s = swarm.Shrink(ctx, s, swarm.Core)
+			s = swarm.Shrink(ctx, s, d.simulate)
 			aside(func() {
-				_, failed = fmt.Fprintf(text, "seed %d: %s\nreplay: meshbench swarm -seed %d -trace -until %v\nshrunk, for meshbench swarm -faults FILE:\n", s.Seed, cli.Printable(f.String()), s.Seed, f.At)
+				_, failed = fmt.Fprintf(text, "seed %d: %s\nreplay: meshbench swarm%s -seed %d -trace -until %v\nshrunk, for meshbench swarm%s -faults FILE:\n", s.Seed, cli.Printable(f.String()), d.flags, s.Seed, f.At, d.flags)
 				failed = cmp.Or(failed, s.Write(text))
 			})
 			if failed != nil {
@@ -190,9 +220,11 @@ func manySeeds(ctx context.Context, text, stderr io.Writer, quiet bool, first, l
 		line += ", interrupted"
 	}
 	virtual := time.Duration(t.Virtual * 1e9)
-	line += fmt.Sprintf("\n%.1f virtual hours in %s\n%s taken\npeers left with a known gap: ", virtual.Hours(), result.Span(time.Since(start)), result.Plural(t.Taken, "datagram"))
+	line += fmt.Sprintf("\n%.1f virtual hours in %s\n%s taken", virtual.Hours(), result.Span(time.Since(start)), result.Plural(t.Taken, "datagram"))
 	for i, gap := range swarm.Gaps {
-		line += fmt.Sprintf("%s%d %s", []string{"", ", "}[min(i, 1)], t.Gaps[gap], gap)
+		if d.flags == "" { // the wide dialect leaves none
+			line += fmt.Sprintf("%s%d %s", []string{"\npeers left with a known gap: ", ", "}[min(i, 1)], t.Gaps[gap], gap)
+		}
 	}
 	_, err := fmt.Fprintln(text, line)
 	return t, cli.Join(failed, err)

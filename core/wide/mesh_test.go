@@ -3,9 +3,7 @@ package wide
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"flag"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,8 +31,6 @@ type mesh struct {
 	sent      map[uint16]int                 // bytes that it has sent there
 	record    func(*simnet.Event)
 	failed    bool
-	plant     func(core.Machine) core.Machine // makes a machine a faulty one, whose findings are no failures; nil: none
-	found     string                          // the first
 }
 
 // member is a peer and its node.
@@ -53,26 +49,14 @@ func (m *mesh) identity() Identity {
 
 func (m *mesh) fail(format string, args ...any) {
 	m.t.Helper()
-	if !m.failed && m.plant != nil {
-		m.found = format
-	} else if !m.failed {
+	if !m.failed {
 		m.t.Errorf("seed %d, %v: %s", m.seed, m.net.Now(), fmt.Sprintf(format, args...))
 	}
 	m.failed = true
 }
 
 func newMesh(t testing.TB, seed uint64, n int, keys Keys, fault simnet.Fault) *mesh {
-	return newFaultyMesh(t, seed, n, keys, fault, nil)
-}
-
-func newFaultyMesh(t testing.TB, seed uint64, n int, keys Keys, fault simnet.Fault, plant func(core.Machine) core.Machine) *mesh {
-	m := &mesh{t: t, seed: seed, keys: keys, versions: map[core.Version][]core.Member{}, plant: plant}
-	planted := func(x core.Machine) core.Machine {
-		if plant == nil {
-			return x
-		}
-		return plant(x)
-	}
+	m := &mesh{t: t, seed: seed, keys: keys, versions: map[core.Version][]core.Member{}}
 	m.net = simnet.New(simnet.Config{Seed: seed, Fault: fault, Trace: m.trace})
 	m.hub = m.net.Add(simnet.ServerPort, func(now time.Time) core.Machine {
 		m.validated, m.received, m.sent = map[uint16]bool{}, map[uint16]int{}, map[uint16]int{}
@@ -81,7 +65,7 @@ func newFaultyMesh(t testing.TB, seed uint64, n int, keys Keys, fault simnet.Fau
 		if err != nil {
 			t.Fatal(err)
 		}
-		return planted(m.server)
+		return m.server
 	})
 	for i := range n {
 		x := &member{name: core.Name(fmt.Sprintf("peer-%0*d ö", 1+i%20, i))}
@@ -95,7 +79,7 @@ func newFaultyMesh(t testing.TB, seed uint64, n int, keys Keys, fault simnet.Fau
 			if err != nil {
 				t.Fatal(err)
 			}
-			return planted(x.peer)
+			return x.peer
 		})
 		m.peers = append(m.peers, x)
 	}
@@ -304,175 +288,6 @@ func TestHeals(t *testing.T) {
 				m.wantComplete(true)
 			})
 		}
-	}
-}
-
-var (
-	firstSeed = flag.Uint64("wide.seed", 0, "first `seed` of TestRandomFaults")
-	seeds     = flag.Uint64("wide.seeds", 40, "how many there are")
-)
-
-// Random faults, by seeds: the invariants hold throughout, and the mesh heals in bound.
-func TestRandomFaults(t *testing.T) {
-	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
-		if m := randomFaults(t, seed, nil); m.failed {
-			return
-		}
-	}
-}
-
-// randomFaults is a run of one seed.
-func randomFaults(t *testing.T, seed uint64, plant func(core.Machine) core.Machine) *mesh {
-	r := rand.New(rand.NewPCG(seed, 3))
-	var keys Keys
-	if seed%2 == 1 {
-		keys = someKey
-	}
-	const delay, jitter, hold = 3 * time.Millisecond, 10 * time.Millisecond, 200 * time.Millisecond
-	fault := simnet.Fault{Delay: delay, Jitter: jitter, Loss: r.Float64() * 0.4, Duplicate: r.Float64() * 0.3, Reorder: r.Float64() * 0.2, Hold: hold}
-	m := newFaultyMesh(t, seed, 2+r.IntN(40), keys, fault, plant)
-	message := 0
-	for i := range 60 {
-		at, x := time.Duration(r.Int64N(int64(20*time.Second))), m.peers[r.IntN(len(m.peers))]
-		switch i % 6 {
-		case 0:
-			m.net.At(at, x.node.Launch)
-		case 1:
-			m.net.At(at, x.node.Kill)
-		case 2, 3:
-			m.net.At(at, func() {
-				if x.node.Running() {
-					message++
-					x.node.Do(func(now time.Time) { x.peer.Send(now, "", fmt.Append(nil, "message ", message)) })
-				}
-			})
-		case 4:
-			to := simnet.ServerPort * uint16(r.IntN(2))
-			m.net.At(at, func() { m.net.Cut(x.node.Port(), to) })
-			m.net.At(min(at+time.Duration(r.Int64N(int64(5*time.Second))), 20*time.Second-1), func() { m.net.Heal(x.node.Port(), to) })
-		case 5:
-			if r.IntN(3) == 0 {
-				m.net.At(at, m.hub.Launch)
-			}
-			for _, b := range samples() { // of somebody without a key, whatever the mesh has
-				m.net.At(at, func() { m.net.Inject(uint16(outside+i), simnet.ServerPort, b) })
-			}
-		}
-	}
-	m.launchAll()
-	m.net.Run(20 * time.Second)
-	m.net.SetDefault(simnet.Fault{Delay: delay})
-	m.net.Run(20*time.Second + delay + jitter + hold) // what is under way has come
-	m.net.Run(m.net.Now() + bound(delay))
-	m.wantComplete(false)
-	m.net.Run(m.net.Now() + 3*time.Second)
-	m.wantComplete(true)
-	return m
-}
-
-// faulty is a machine with a fault.
-type faulty struct {
-	core.Machine
-	step func(now time.Time, from netip.AddrPort, b []byte) bool // false: it does not come to the machine
-	poll func(core.Outgoing) core.Outgoing                       // what it sends next, when it would send nothing
-	last core.Outgoing
-}
-
-func (f *faulty) Step(now time.Time, from netip.AddrPort, b []byte) {
-	if f.step == nil || f.step(now, from, b) {
-		f.Machine.Step(now, from, b)
-	}
-}
-
-func (f *faulty) Poll(now time.Time) (core.Outgoing, time.Time) {
-	if f.poll != nil && !f.last.Empty() {
-		again := f.poll(f.last)
-		if f.last = (core.Outgoing{}); !again.Empty() {
-			return again, now
-		}
-	}
-	out, next := f.Machine.Poll(now)
-	if f.poll != nil && !out.Empty() {
-		f.last = core.Outgoing{Datagram: slices.Clone(out.Datagram), To: slices.Clone(out.To)}
-	}
-	return out, next
-}
-
-// planted puts a fault into each machine of a type.
-func planted[M core.Machine](fault func(M) *faulty) func(core.Machine) core.Machine {
-	return func(m core.Machine) core.Machine {
-		if x, ok := m.(M); ok {
-			f := fault(x)
-			f.Machine = x
-			return f
-		}
-		return m
-	}
-}
-
-// A fault against each invariant is found.
-func TestPlantedFaults(t *testing.T) {
-	for _, c := range []struct {
-		name, finding string
-		plant         func(core.Machine) core.Machine
-	}{
-		{"a member takes no retry", "lacks", planted(func(p *Peer) *faulty {
-			return &faulty{step: func(_ time.Time, _ netip.AddrPort, b []byte) bool { return b[0] != byte(core.TypeRetry) || !p.Joined() }}
-		})},
-		{"a retry goes twice", "before it was validated", planted(func(*Directory) *faulty {
-			return &faulty{poll: func(last core.Outgoing) core.Outgoing {
-				if last.Datagram[0] == byte(core.TypeRetry) {
-					return last
-				}
-				return core.Outgoing{}
-			}}
-		})},
-		{"a first page of an older version", "the server announced", planted(func(p *Peer) *faulty {
-			var old []byte
-			return &faulty{step: func(at time.Time, from netip.AddrPort, b []byte) bool {
-				if b[0] != byte(core.TypeDirectory) || string(b[14:16]) != "\x00\x00" {
-					return true
-				}
-				mixed := slices.Clone(b)
-				if len(old) == len(b) {
-					copy(mixed[pageSize:], old[pageSize:])
-				}
-				old = slices.Clone(b)
-				p.Step(at, from, mixed)
-				return false
-			}}
-		})},
-		{"a window that forgets", "accepted twice", planted(func(p *Peer) *faulty {
-			return &faulty{step: func(time.Time, netip.AddrPort, []byte) bool {
-				if p.sealer != nil {
-					for _, s := range p.sealer.recent {
-						s.window = window{}
-					}
-				}
-				return true
-			}}
-		})},
-		{"a server that takes what is not sealed", "has no key", planted(func(d *Directory) *faulty {
-			return &faulty{step: func(now time.Time, from netip.AddrPort, b []byte) bool {
-				if b[0] == typeSealed {
-					return true
-				}
-				d.Directory.Step(now, from, b)
-				return false
-			}}
-		})},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			for seed := range uint64(1000) {
-				if m := randomFaults(t, seed, c.plant); m.failed {
-					if !strings.Contains(m.found, c.finding) {
-						t.Errorf("seed %d finds %q, want what says %q", seed, m.found, c.finding)
-					}
-					return
-				}
-			}
-			t.Error("1,000 seeds have not found it")
-		})
 	}
 }
 
