@@ -31,7 +31,7 @@ func FuzzMesh(f *testing.F) {
 		// The engine takes ten seconds for a deadlock, and a large mesh may need them on a busy machine.
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		if found := swarm.Simulate(ctx, s, swarm.Core, 0, nil).Finding; found != nil {
+		if found := swarm.Exact(swarm.Core)(ctx, s, 0, nil).Finding; found != nil {
 			var script bytes.Buffer
 			s.Write(&script)
 			t.Fatalf("%v\n%s", found, script.Bytes())
@@ -251,7 +251,7 @@ func TestMeshGaps(t *testing.T) {
 			continue // slow, and no different
 		}
 		s.Refresh = 0
-		r := swarm.Simulate(t.Context(), s, swarm.Core, 0, nil)
+		r := swarm.Exact(swarm.Core)(t.Context(), s, 0, nil)
 		if r.Finding != nil {
 			t.Errorf("seed %d: %v", seed, r.Finding)
 		}

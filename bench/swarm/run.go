@@ -44,10 +44,10 @@ var Core = Machines{
 	Peer: func(cfg core.PeerConfig, now time.Time) core.Machine { return simnet.Must(core.NewPeer(cfg, now)) },
 }
 
-// healed is when everything must have healed, and whether it has is checked: after
+// Healed is when everything must have healed, and whether it has is checked: after
 // the last fault the longest that a peer waits with its next birth, and the time in
 // which ghosts are reaped.
-func healed(s faults.Script) time.Duration {
+func Healed(s faults.Script) time.Duration {
 	t := timingOf(s)
 	return s.Calm + 2*max(t.Refresh, t.Retry) + t.Deadline + t.Reap + time.Second
 }
@@ -68,7 +68,7 @@ func Exact(machines Machines) Simulation {
 	return func(ctx context.Context, s faults.Script, until time.Duration, trace func(*simnet.Event)) Result {
 		f := newFollower(timingOf(s))
 		f.also = trace
-		r := run{Script: s, Net: simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: f.trace}), healed: healed(s), end: f.end}
+		r := run{Script: s, Net: simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: f.trace}), healed: Healed(s), end: f.end}
 		f.net = r.Net
 		r.Net.Add(simnet.ServerPort, func(now time.Time) core.Machine {
 			return f.ledger.launch(machines.Server(core.DirectoryConfig{Addr: serverAddr, Timing: f.timing}, now).(server))
