@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -42,9 +43,9 @@ func TestDriver(t *testing.T) {
 	if d := cfg.Options.Driver; d.Name != "heartbeat" || d.Version != "1" || Find("pause").CannotRun(&cfg) != `the driver does not support "pause"` || Find("garbage").CannotRun(&cfg) == "" {
 		t.Errorf("%+v, pause: %s, garbage: %s", d, Find("pause").CannotRun(&cfg), Find("garbage").CannotRun(&cfg))
 	}
-	r, calm := calm(t, func() *result.Result { return execute(t, cfg) })
-	if !calm {
-		return
+	r := execute(t, cfg)
+	if b, _ := json.Marshal(r); strings.Contains(string(b), "stood still") {
+		return // what falls into that is void
 	}
 	if why := r.Failure(); why != "" {
 		t.Fatal(why)
