@@ -211,6 +211,9 @@ const noisy = 0.02
 
 // finish writes down what all scenarios have in common.
 func (s *Run) finish() {
+	if s.void {
+		s.forgetTimes()
+	}
 	a, traffic := s.accounts, s.traffic // not a part of s, which would hold its world for as long as the result lives
 	s.out.Seconds = s.progress.Elapsed().Seconds()
 	s.count("false_positives", uint64(s.falseRemovals))

@@ -29,6 +29,7 @@ type Run struct {
 	monitor    *target.Monitor // of this machine, while a mesh is there; nil: it is none
 	progress   Progress
 	out        result.Scenario
+	void       bool // this machine stood still for too long
 
 	steal         float64 // CPU time that others had taken by then,
 	ticks         float64 // of all

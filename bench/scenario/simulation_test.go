@@ -163,6 +163,9 @@ func TestSimulatedLoss(t *testing.T) {
 		t.Errorf("accounts %+v, want %v+%v lost, %v doubled", *a, lost, cut, doubled)
 	}
 	got := flat(t, r, "steady.lost") - flat(t, r, "steady.duplicated")
+	if loss, want := flat(t, r, "steady.loss"), flat(t, r, "steady.lost")/flat(t, r, "steady.sent"); loss != want {
+		t.Errorf("a loss of %v, want %v", loss, want)
+	}
 	// A message of whose sender the receiver has not heard is refused.
 	if got < messages || got > messages+float64(a.Dropped) || flat(t, r, "steady.lost") == 0 {
 		t.Errorf("%v messages lost less duplicated, the network's log says %v, %d refused", got, messages, a.Dropped)

@@ -113,6 +113,11 @@ func TestStandstill(t *testing.T) {
 	if late, least := flat(t, r, "steady.latency_due.max"), stopped.Seconds()-0.7; late < least {
 		t.Errorf("the latest message came %v s after it was due, want %v and more", late, least)
 	}
+	for name, v := range scenarioOf(t, r, "crash").Flat() {
+		if v.Unit == "s" && v.Value != nil {
+			t.Errorf("%s is %v s, though it is void", name, *v.Value)
+		}
+	}
 	if why := scenarioOf(t, r, "crash").Unmeasured; !strings.Contains(why, "stood still") {
 		t.Errorf("crash: unmeasured %q, the notes say %v", why, scenarioOf(t, r, "crash").Notes)
 	}

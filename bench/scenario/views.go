@@ -38,7 +38,20 @@ func (s *Run) checkStandstills() {
 	s.warn("this machine, or process, stood still %s, for up to %v", result.Plural(uint64(times), "time"), longest.Round(10*time.Millisecond))
 	if longest > t.Deadline-t.Heartbeat && !s.scenario.Broadcasts && s.out.Unmeasured == "" {
 		s.out.Unmeasured = "this machine, or process, stood still for " + result.Span(longest.Round(10*time.Millisecond))
+		s.void = true
 	}
+}
+
+// forgetTimes takes away the scenario's own times, which a standstill has made.
+func (s *Run) forgetTimes() {
+	for _, d := range s.scenario.Metrics {
+		name := s.out.Name + "." + d.Name
+		if m, ok := s.out.Metrics[name]; ok && m.Unit == "s" {
+			s.out.Metrics[name] = result.Never("s")
+			delete(s.out.Histograms, name)
+		}
+	}
+	s.out.Charts.Noticed = nil
 }
 
 // checkAlive says who of those that should be alive is not. It must come before

@@ -69,7 +69,6 @@ func (s *Run) window(warmup, duration, interval time.Duration, owed bool) window
 	if s.ctx.Err() != nil {
 		w.to = max(min(w.to, s.Clock.Now()+1), w.from) // with what was due at this instant
 		s.Store.To.Store(w.to)
-		s.stopBroadcasts()
 	}
 	for i := s.External; i < s.N; i++ {
 		w.ticks += ticksWithin(s.Schedule[i], int64(interval), w.from, w.to)

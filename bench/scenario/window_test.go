@@ -66,6 +66,7 @@ func TestWindowTimes(t *testing.T) {
 			cfg := simulated(4, "steady")
 			cfg.Timing.Deadline = x.deadline
 			inMesh(t, cfg, func(s *Run) {
+				s.window(0, duration, interval, false) // one before it changes nothing
 				if late {
 					s.Peers[2].Pause()
 				}
@@ -128,8 +129,10 @@ func TestWindowOfOne(t *testing.T) {
 func TestWindowOfExternalPeers(t *testing.T) {
 	t.Parallel()
 	cfg := simulated(3, "steady")
+	ticks := uint64(0)
 	s := inMesh(t, cfg, func(s *Run) {
 		s.measureWindow(0, 10*time.Second, time.Second)
+		ticks = s.ticked()
 		s.External = 1
 		defer func() { s.External = 0 }()
 		for j, x := range []struct {
@@ -143,14 +146,29 @@ func TestWindowOfExternalPeers(t *testing.T) {
 			s.Store.Pair(1, j).Delivered = uint32(j) // of which one is none, and one alone has no jitter
 		}
 		s.out.Notes = nil
-		s.messages(window{from: 0, to: 1e9, ticks: s.ticked()})
+		s.messages(window{from: 0, to: 1e9, ticks: ticks})
 	})
 	want := "external peers: 7 of their messages arrived here, 2 are missing by their counters"
 	if n := s.out.Notes; len(n) == 0 || n[0].Text != want {
 		t.Errorf("notes %v, want %s", n, want)
 	}
+	if due := *s.out.Metrics["steady.due"].Value; due != float64(ticks) || ticks == 0 { // by each of two to the other
+		t.Errorf("%v due, want %v", due, ticks)
+	}
 	if n := s.out.Metrics["steady.jitter"].Dist.N; n != 3 { // from 1 to 2, from 2 to 0 and 1
 		t.Errorf("%d pairs have a jitter", n)
+	}
+}
+
+// What is owed at a window's end, because its sender stood still, is waited for.
+func TestWindowWaitsForTheOwed(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(4, "steady")
+	cfg.Options.Warmup, cfg.Options.Duration = 0, 5*time.Second
+	cfg.Simulation.Faults = []string{"2s-12s pause 3003"}
+	r := execute(t, cfg)
+	if missed, latest := flat(t, r, "steady.missed"), flat(t, r, "steady.latency_due.max"); missed != 0 || latest < 6 {
+		t.Errorf("%v missed, the latest after %v s", missed, latest)
 	}
 }
 
