@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	_ "embed"
 	"flag"
 	"io"
 	"regexp"
@@ -16,50 +17,10 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-const usage = `usage: meshcheck server [flags] ADDRESS       a server that runs
-       meshcheck server [flags] -exec COMMAND  a fresh server for each case
-       meshcheck peer [flags] -exec COMMAND    a fresh peer for each case
-       meshcheck driver [flags] -exec COMMAND  a fresh driver for each case
-       meshcheck matrix [flags] -target NAME=COMMAND -target NAME=ADDRESS ...
+//go:embed usage.txt
+var usageText string
 
-Meshcheck tests whether an implementation of the protocol does what PROTOCOL.md
-says, and prints what passed, what failed and why. Each case has an id, a title,
-a section of PROTOCOL.md and a level:
-
-  MUST    the exact protocol: who fails cannot be in a mesh with others
-  SHOULD  bad input, and the additions that others never notice
-  INFO    where implementations differ and may: reported, never failed
-
-and ends as
-
-  pass    what was expected came
-  fail    it did not; what was sent and what came is shown, field by field
-  broken  the target died or hung: its exit status or signal is shown
-  info    what an INFO case has seen
-  void    it failed, but this machine was too late to blame the target
-
-In a server's command {port} or {addr} stand for where it is to listen. Without
-them it is started on port 3000, once for all cases, as with -shared; if that
-one breaks, the cases that are left get one each. In a peer's command {name} and
-{port} are what it is to be, and {server} (address) or {server-port} where its
-server is, which is meshcheck; without {server} that is on -server-port, or
-3000. matrix takes a command with {name} in it for a peer's. A driver hosts a
-mesh of any kind, by bench/driver/PROTOCOL.md, which its cases are about; its
-command has no placeholders.
-
-` + target.Quoting + `
-
-A server at an ADDRESS should be nobody else's meanwhile. Peers live on their
-server's host, so it must be one of this host's loopback addresses.
-
-What is late counts as wrong only if this machine was not: it measures its own
-lateness, waits so much longer, and tries again what failed while it was late.
-A run says at its start how long it takes at most, whatever the target does.
-
-Exit codes: 0 all pass, 1 nothing failed, but a target cannot be reached (any
-more), or some cases are void or were not run, 2 usage or no such case, 3 a case
-failed, 130 interrupted. Reports are written in every case.
-`
+var usage = strings.Replace(usageText, "{quoting}", target.Quoting, 1)
 
 type options struct {
 	targets       []conform.Config

@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -17,41 +18,10 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-const usage = `usage: udpgarbage [flags]
-       udpgarbage [flags] -mode replay FILE
+//go:embed usage.txt
+var usageText string
 
-Udpgarbage sends hostile datagrams at a directory server or at a peer, and says
-whether it survived:
-
-  udpgarbage                             attacks the server on 127.0.0.1:3000
-  udpgarbage -exec 'p2p -quiet'          starts it first, and again after a death
-  udpgarbage -as peer -peer-exec 'p2p -quiet -server {server} {name} {port}'
-                                         attacks a peer, whose server it is
-  udpgarbage -mode replay FILE           sends what a finding's file says
-
-Without {server} in its command a peer's server is on port 3000. A peer is judged
-by what it prints of messages, or else by its broadcasts: start that one with a
-short interval (p2p -broadcast 200ms). -peer-exec beside -exec starts two peers of
-the server's own, which must live. fuzz/README.md says what counts as a finding.
-
-A finding is narrowed down by delta debugging when there is a command that
-starts the target, and written as JSON lines: the setup, then offset_us, hex,
-from, case, comment of each datagram. Findings of one effect by datagrams of one
-type or length are one.
-
-Table: what (a mode or a group of cases), batches, datagrams (sent), bytes (of UDP
-payload), findings. -json has all in full, durations in ns. NOT BEGUN names what
-was not reached, NOT WATCHED that late effects of the last datagrams were not;
-"no verdict" says that nobody knows whether the target could have answered. The
-same -seed, -mode and -ports make the same batches.
-
-` + target.Quoting + `
-In -exec {addr} and {port} stand for -target's; in -peer-exec {name} and {port} for
-what the peer is to be, {server} and {server-port} for where its server is.
-
-Exit codes: 0 survived, 3 findings, 2 usage, 1 could not run, no verdict or too
-little sent, 130 interrupted (what there is was written).
-`
+var usage = strings.Replace(usageText, "{quoting}", target.Quoting, 1)
 
 // options are the command line.
 type options struct {
