@@ -33,7 +33,7 @@ func FuzzFinding(f *testing.F) {
 
 // findingSeeds are the catalogue's cases as findings files, by file name.
 func findingSeeds(t testing.TB, add func(name string, b []byte)) {
-	for _, c := range catalogue(t) {
+	for i, c := range catalogue() {
 		var shots []hostile.Shot
 		for _, s := range c.Steps {
 			shots = append(shots, hostile.Shot{At: s.At, Datagram: s.Datagram, From: s.From, Case: c.Name, Comment: c.Why})
@@ -42,7 +42,7 @@ func findingSeeds(t testing.TB, add func(name string, b []byte)) {
 		if err := hostile.WriteShots(&file, hostile.Setup{}, shots); err != nil {
 			t.Fatal(err)
 		}
-		if c.Number%8 == 0 || c.Role == hostile.Peer && c.Steps[0].From > hostile.FromServer {
+		if i%8 == 7 || c.Role == hostile.Peer && c.Steps[0].From > hostile.FromServer {
 			add(c.Name, file.Bytes())
 		}
 	}

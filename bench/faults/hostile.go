@@ -105,15 +105,9 @@ func catalogueFor(target uint16) *catalogue {
 		for i := int(core.MaxPeers) - 1; i >= 0; i-- { // the first of these are names that no small mesh has
 			c.env.Spare = append(c.env.Spare, wire.Entry{Name: PeerEntry(i).Name, Port: Stranger + uint16(i)})
 		}
-		all, err := c.env.Catalogue()
-		if err != nil {
-			panic(err) // the env is ours
-		}
-		for _, x := range all {
-			if x.Role == role {
-				c.cases = append(c.cases, x)
-				c.wire = append(c.wire, x.Steps[0].Datagram)
-			}
+		for _, x := range c.env.Cases(role) {
+			c.cases = append(c.cases, x)
+			c.wire = append(c.wire, x.Steps[0].Datagram)
 		}
 	})
 	return &c.catalogue

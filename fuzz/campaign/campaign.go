@@ -279,7 +279,7 @@ func (c *campaign) pursue(ctx context.Context, s *suspicion) error {
 // record keeps a finding, or counts it to one that has the same cause.
 func (c *campaign) record(f Finding) error {
 	f.Case, f.After, f.Times = f.hostile()[0].Case, time.Since(c.start).Seconds(), 1
-	if c.asFound("", f.Shots).flood {
+	if c.asFound(f.Shots).flood {
 		for i := range f.Shots {
 			f.Shots[i].Comment = "sent over and over in a flood"
 		}

@@ -12,23 +12,9 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// list is a source of some shots.
-type list struct {
-	batch
-	given bool
-}
-
-func (l *list) next(*trial) (batch, bool) {
-	if l.given {
-		return batch{}, false
-	}
-	l.given = true
-	return l.batch, true
-}
-
 // asFound are shots as they were sent when something was found by them.
-func (c *campaign) asFound(mode string, shots []hostile.Shot) batch {
-	b := batch{mode: mode, what: c.Role.Prefix() + mode, shots: shots, linger: true}
+func (c *campaign) asFound(shots []hostile.Shot) batch {
+	b := batch{mode: "replay", what: c.Role.Prefix() + "replay", shots: shots, linger: true}
 	of := func(what string) func(hostile.Shot) bool {
 		return func(s hostile.Shot) bool { return strings.HasPrefix(s.Case, c.Role.Prefix()+what+"/") }
 	}
@@ -39,8 +25,6 @@ func (c *campaign) asFound(mode string, shots []hostile.Shot) batch {
 	}
 	return b
 }
-
-func (l *list) done(*trial) bool { return l.given }
 
 const mostLate = 4 // times as long as on its clock may a trial take
 
@@ -75,9 +59,9 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 		}
 		t.plain, t.wants = true, s
 		c.result.Restarts++
-		b := c.asFound("narrow", shots)
+		b := c.asFound(shots)
 		b.hold = s.hold
-		got, _ := t.run(&list{batch: b})
+		got, _ := t.run(&plan{c: c, first: []batch{b}, unbounded: true})
 		spent += t.clock
 		t.end()
 		if got == nil || got.kind != s.kind {
@@ -91,7 +75,7 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 			return false
 		}
 	}
-	if c.asFound("", f.Shots).flood {
+	if c.asFound(f.Shots).flood {
 		return true
 	}
 	stop := func() bool {

@@ -131,9 +131,8 @@ func (p *peerJudge) look() {
 
 // suspectSlow blames what was sent since what is missing was last there, and before.
 func (p *peerJudge) suspectSlow(why string, since time.Duration) {
-	p.suspectThese(Hung, why, func(_ int, x *sentShot) bool { return p.now.Sub(x.at) < 2*since })
-	if p.suspect != nil {
-		p.suspect.hold = since + p.ProbeTimeout
+	if found := p.suspectThese(Hung, why, func(_ int, x *sentShot) bool { return p.now.Sub(x.at) < 2*since }); found != nil {
+		found.hold = since + p.ProbeTimeout
 	}
 }
 
@@ -149,11 +148,10 @@ func (p *peerJudge) saw(word string) bool { return bytes.Contains(p.printed, []b
 
 // suspectPrinted blames the datagram that a text stood in.
 func (p *peerJudge) suspectPrinted(text string) {
-	p.suspectThese(Spilled, fmt.Sprintf("it printed %q, a message that it must drop", text), func(_ int, x *sentShot) bool {
+	if found := p.suspectThese(Spilled, fmt.Sprintf("it printed %q, a message that it must drop", text), func(_ int, x *sentShot) bool {
 		return bytes.Contains(x.Datagram, []byte(text))
-	})
-	if p.suspect != nil && len(p.suspect.shots) == 0 {
-		p.suspect.shots = p.suspect.more
+	}); found != nil && len(found.shots) == 0 {
+		found.shots = found.more
 	}
 }
 
@@ -195,14 +193,9 @@ func (p *peerJudge) ask() bool {
 		p.fresh.rest, p.fresh = p.now, nil
 	}
 	if p.fresh == nil {
-		i := slices.IndexFunc(p.probers, func(q *endpoint) bool {
-			return p.now.Sub(q.rest) > removeTime && !holds(p.members[0].view, q.entry) && !p.members[0].view.Contains(q.entry)
-		})
-		if i < 0 {
+		if p.fresh = p.freshProber(); p.fresh == nil {
 			return false
 		}
-		p.fresh = p.probers[i]
-		p.fresh.joined, p.fresh.view, p.fresh.heard, p.fresh.rest = false, nil, 0, time.Time{}
 		p.words++
 		p.word, p.heardBy = fmt.Sprintf("ask-%d", p.words), p.heard
 		p.spoken, p.born = time.Time{}, p.clock

@@ -30,12 +30,6 @@ type batch struct {
 	tries      int         // that nothing could be said of
 }
 
-// source gives a trial its batches.
-type source interface {
-	next(t *trial) (batch, bool) // false: none now
-	done(t *trial) bool          // nor later
-}
-
 // dealer gives out names in turn.
 type dealer struct {
 	names []wire.Name
@@ -50,19 +44,20 @@ func (d *dealer) deal() wire.Name {
 // plan is what a campaign sends: the replay, and then the catalogue and the random modes by
 // turns. It depends on the seed and on the ports alone.
 type plan struct {
-	c      *campaign
-	first  []batch
-	cases  []batch // the catalogue's that are not begun yet
-	listed int     // how many there were
-	random []string
-	dealt  map[string]int // batches of each random mode
-	turn   int
-	words  [][]byte // for mutation
-	free   map[wire.Name]time.Duration
-	pool   dealer // of the catalogue's names
-	silent dealer // likewise, of those who are to stay away
-	port   uint16 // the next from sparePort on
-	tokens int
+	c         *campaign
+	first     []batch
+	cases     []batch // the catalogue's that are not begun yet
+	listed    int     // how many there were
+	random    []string
+	dealt     map[string]int // batches of each random mode
+	turn      int
+	words     [][]byte // for mutation
+	free      map[wire.Name]time.Duration
+	pool      dealer // of the catalogue's names
+	silent    dealer // likewise, of those who are to stay away
+	port      uint16 // the next from sparePort on
+	tokens    int
+	unbounded bool // it does not end with the campaign: a part of what was sent is tried
 }
 
 const (
@@ -89,7 +84,7 @@ func (c *campaign) newPlan(t *trial) (*plan, error) {
 		}
 	}
 	if len(c.Replay) > 0 {
-		b := c.asFound("replay", c.Replay)
+		b := c.asFound(c.Replay)
 		p.sendable(&b)
 		p.first = append(p.first, b)
 	}
@@ -148,8 +143,9 @@ func (p *plan) repeat(b batch) {
 	}
 }
 
+// next is the next batch; false: there is none now.
 func (p *plan) next(t *trial) (batch, bool) {
-	if p.c.enough() {
+	if p.over() {
 		return batch{}, false
 	}
 	if len(p.first) > 0 {
@@ -202,8 +198,11 @@ func (p *plan) nextCase(t *trial) (b batch, ok bool) {
 	return b, true
 }
 
-func (p *plan) done(*trial) bool {
-	return p.c.enough() || len(p.first)+len(p.cases)+len(p.random) == 0
+func (p *plan) over() bool { return !p.unbounded && p.c.enough() }
+
+// done says that there is no batch any more.
+func (p *plan) done() bool {
+	return p.over() || len(p.first)+len(p.cases)+len(p.random) == 0
 }
 
 // missing says what was not begun.

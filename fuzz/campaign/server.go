@@ -124,14 +124,10 @@ func (s *serverJudge) ask() bool {
 // bear has a fresh peer born, or born again while it waits.
 func (s *serverJudge) bear() bool {
 	if s.fresh == nil {
-		i := slices.IndexFunc(s.probers, func(p *endpoint) bool {
-			return s.now.Sub(p.rest) > removeTime && !s.members[0].view.Contains(p.entry) && !holds(s.members[0].view, p.entry)
-		})
-		if i < 0 {
+		if s.fresh = s.freshProber(); s.fresh == nil {
 			return false
 		}
-		s.fresh, s.freshAt, s.freshSent, s.freshMark = s.probers[i], s.clock, s.total(), 0
-		s.fresh.joined, s.fresh.view, s.fresh.rest = false, nil, time.Time{}
+		s.freshAt, s.freshSent, s.freshMark = s.clock, s.total(), 0
 	}
 	if s.now.Sub(s.fresh.rest) < restTime {
 		return true
@@ -315,11 +311,10 @@ func (s *serverJudge) checkMembers(p *endpoint, all wire.Entries) {
 			}
 			return
 		default:
-			s.suspectThese(Removed, fmt.Sprintf("the live peer %v is not in the directory of %v", m.entry, p.entry), func(_ int, x *sentShot) bool {
+			if found := s.suspectThese(Removed, fmt.Sprintf("the live peer %v is not in the directory of %v", m.entry, p.entry), func(_ int, x *sentShot) bool {
 				return s.now.Sub(x.at) < removeTime+lateBeat
-			})
-			if s.suspect != nil {
-				s.suspect.hold = ghostTime
+			}); found != nil {
+				found.hold = ghostTime
 			}
 			return
 		}
@@ -393,14 +388,14 @@ func (s *serverJudge) checkEntry(e wire.Entry) {
 func (s *serverJudge) blame(e wire.Entry, b *openBatch, why string) {
 	name := []byte{byte(e.Name)}
 	port := binary.LittleEndian.AppendUint16(nil, e.Port)
-	s.suspectThese(Ghost, why, func(_ int, x *sentShot) bool {
+	found := s.suspectThese(Ghost, why, func(_ int, x *sentShot) bool {
 		if b != nil {
 			return x.batch == b
 		}
 		return bytes.Contains(x.Datagram, name) && (bytes.Contains(x.Datagram, port) || b == nil && len(x.Datagram) < heavy)
 	})
-	if s.suspect != nil {
-		s.suspect.lead = slices.ContainsFunc(s.suspect.shots, func(x hostile.Shot) bool { return x.Case == leadCase })
+	if found != nil {
+		found.lead = slices.ContainsFunc(found.shots, func(x hostile.Shot) bool { return x.Case == leadCase })
 	}
 }
 

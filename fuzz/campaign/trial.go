@@ -193,13 +193,13 @@ func (t *trial) end() {
 	}
 }
 
-// run sends what a source gives until it has no more, and all has had its consequences, or it
+// run sends what a plan gives until it has no more, and all has had its consequences, or it
 // cannot go on, which is an error.
-func (t *trial) run(from source) (*suspicion, error) {
+func (t *trial) run(from *plan) (*suspicion, error) {
 	for t.worked, t.allIn = t.now, t.clock; t.ctx.Err() == nil; t.take() {
 		t.round()
 		t.fire(from)
-		if t.suspect != nil || from.done(t) && t.settled() && t.lastLook() {
+		if t.suspect != nil || from.done() && t.settled() && t.lastLook() {
 			break
 		}
 		if err := t.stalled(); err != nil {
@@ -484,11 +484,25 @@ func (t *trial) directory(p packet) {
 	t.judge.listed(ep, ep.view)
 }
 
+// freshProber is a peer that the target has not heard of for long, as new; nil: there is none.
+func (t *trial) freshProber() *endpoint {
+	first := t.members[0]
+	i := slices.IndexFunc(t.probers, func(p *endpoint) bool {
+		return t.now.Sub(p.rest) > removeTime && !first.view.Contains(p.entry) && !holds(first.view, p.entry)
+	})
+	if i < 0 {
+		return nil
+	}
+	p := t.probers[i]
+	p.joined, p.view, p.heard, p.rest = false, nil, 0, time.Time{}
+	return p
+}
+
 // head is as much of a datagram as a line shows.
 func head(b []byte) []byte { return b[:min(len(b), 32)] }
 
 // fire sends what is due, and asks the target whether it has taken it.
-func (t *trial) fire(from source) {
+func (t *trial) fire(from *plan) {
 	for len(t.timed) > 0 && !t.timed[0].due.After(t.now) {
 		s := t.timed[0]
 		t.timed = t.timed[1:]
@@ -505,8 +519,8 @@ func (t *trial) fire(from source) {
 	}
 }
 
-// advance sends as much of a source's batches as may go before the next question.
-func (t *trial) advance(from source) {
+// advance sends as much of a plan's batches as may go before the next question.
+func (t *trial) advance(from *plan) {
 	if t.current != nil && !t.plain && t.Count > 0 && t.result.Sent >= t.Count {
 		t.current.next, t.current = len(t.current.shots), nil
 	}
@@ -729,14 +743,14 @@ func (t *trial) suspectRecent(kind Kind, why string) {
 	t.suspectThese(kind, why, func(i int, _ *sentShot) bool { return i >= from })
 }
 
-// suspectThese blames some of what was sent.
-func (t *trial) suspectThese(kind Kind, why string, which func(i int, s *sentShot) bool) {
+// suspectThese blames some of what was sent; nil: it does not.
+func (t *trial) suspectThese(kind Kind, why string, which func(i int, s *sentShot) bool) *suspicion {
 	const sure = " died hung poisoned leaked spilled "
 	if t.suspect != nil || t.joining || (t.out() && !t.lockedOut || t.now.Sub(t.missed) < excuseTime) && !strings.Contains(sure, " "+string(kind)+" ") {
-		return // who is in the directory is not what it should be
+		return nil // who is in the directory is not what it should be
 	}
 	if t.plain && kind != t.wants.kind && kind != Died && kind != Hung {
-		return // one fault may show in several ways, in any order
+		return nil // one fault may show in several ways, in any order
 	}
 	s := &suspicion{kind: kind, why: why}
 	var last, wider []sentShot
@@ -751,6 +765,7 @@ func (t *trial) suspectThese(kind Kind, why string, which func(i int, s *sentSho
 	s.shots, s.more = shotsOf(last), shotsOf(wider)
 	s.open = slices.Clone(t.open)
 	t.suspect = s
+	return s
 }
 
 // shotsOf are shots as they were sent: if some of them had their times, all have.

@@ -183,7 +183,7 @@ func TestItEnds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer p.stop()
+				defer p.Kill()
 				c := Config{Address: at, Cases: Cases(hostile.Server), Host: host}
 				r, err := Run(t.Context(), c)
 				if err != nil || r.Took >= c.Bound() || r.Count(want) == 0 {
@@ -277,7 +277,7 @@ func TestSharedServerBreaks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer p.stop()
+			defer p.Kill()
 			r, err := Run(t.Context(), Config{Address: at, Cases: cases, Host: host})
 			if err != nil || !strings.Contains(r.Gone, "nobody listens on port") || r.Count(Broken) != 1 || r.Count(NotRun) == 0 || r.Count(Pass) == 0 {
 				t.Errorf("%v, gone: %q, %d broken, %d not run, %d pass", err, r.Gone, r.Count(Broken), r.Count(NotRun), r.Count(Pass))

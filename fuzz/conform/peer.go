@@ -115,11 +115,11 @@ var peerVerbs = map[string]func(*player, step){
 		p.teach(x.entry) // not yet itself: does it print what it sends?
 		p.hears(x, 1, broadcast)
 		p.sleep(2 * settle)
-		prints := strings.Contains(p.target.output(), p.text(0))
+		prints := strings.Contains(p.output(), p.text(0))
 		p.teach(p.self, x.entry)
 		p.hears(x, 2, 2*broadcast)
 		p.sleep(2 * settle)
-		if out := p.target.output(); !prints && strings.Contains(out, p.text(1)) {
+		if out := p.output(); !prints && strings.Contains(out, p.text(1)) {
 			p.failf(x, "a peer leaves itself out of what it knows, and never hears itself", "it prints its own message: %q", lineWith(out, p.text(1)))
 		}
 	}),
@@ -138,7 +138,7 @@ var peerVerbs = map[string]func(*player, step){
 		}
 		p.prints(x, turn(n-1))
 		for i, at := 0, -1; i < n; i++ {
-			next := strings.Index(p.target.output(), turn(i))
+			next := strings.Index(p.output(), turn(i))
 			if next <= at {
 				p.failf(x, "ten messages in a row are printed in their order", "number %d is not where it should be", i)
 			}
@@ -155,9 +155,12 @@ var peerVerbs = map[string]func(*player, step){
 	},
 	"ends-silently": each(func(p *player, x *endpoint, _ step) {
 		since := p.mark()
-		p.target.expectEnd()
+		p.ending = true
 		p.target.Signal(syscall.SIGINT)
-		p.target.ends(2 * time.Second)
+		select {
+		case <-p.target.Done():
+		case <-time.After(2 * time.Second):
+		}
 		time.Sleep(settle)
 		p.wantNothing(x, "a peer that ends tells nobody")
 		before, after := p.split(p.home, since)
@@ -171,7 +174,7 @@ var peerVerbs = map[string]func(*player, step){
 	"inform-printed": func(p *player, s step) { // texts, each with what it means that it is printed, and what else
 		texts := s.text
 		for ; len(texts) > 1; texts = texts[2:] {
-			if strings.Contains(p.target.output(), texts[0]) {
+			if strings.Contains(p.output(), texts[0]) {
 				break
 			}
 		}
@@ -292,7 +295,7 @@ func (l *trial) says(p *endpoint, m letter, counter uint16) {
 
 // printed waits for the target to have printed a text, and says whether it has.
 func (l *trial) printed(within time.Duration, text string) bool {
-	return l.wait(within, func() bool { return strings.Contains(l.target.output(), text) })
+	return l.wait(within, func() bool { return strings.Contains(l.out.String(), text) })
 }
 
 // prints waits until the target has printed a text.

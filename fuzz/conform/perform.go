@@ -120,13 +120,13 @@ func (l *trial) probe(within time.Duration) {
 // in the end is slow. Who does not although it runs, or need not wait for a processor,
 // hangs, however late this machine is.
 func (l *trial) slowOrHung(p *endpoint, started time.Time, answered func() bool, expected string) {
-	waited, runs := l.target.scheduled()
+	waited, runs := l.scheduled()
 	began := clock()
 	if l.wait(slowest, answered) {
 		l.fail(p, 0, expected, fmt.Sprintf("after %.1f s", clock().Sub(started).Seconds()))
 	}
 	const enough = 10
-	waitedNow, runsNow := l.target.scheduled()
+	waitedNow, runsNow := l.scheduled()
 	l.certain = l.target != nil && (runsNow-runs > enough || waitedNow-waited < clock().Sub(began)/2)
 	panic(abortCase{outcome: Broken, why: fmt.Sprintf("it hung: no answer for %.1f s", clock().Sub(started).Seconds())})
 }

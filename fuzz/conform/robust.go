@@ -224,10 +224,10 @@ func (l *trial) attackPeer(i int, m []*endpoint) {
 		}
 	}
 	before := l.printedBefore(m[0])
-	from := len(l.target.output())
+	from := len(l.output())
 	l.play(c, func(s hostile.Step) *endpoint { return senders[s.From] }, l.at())
 	l.settle() // by then it has seen to all
-	l.checkOutput(c, before, l.target.output()[from:], sent)
+	l.checkOutput(c, before, l.output()[from:], sent)
 	others := append(slices.Clone(m), outside...)
 	listed := func(p *endpoint) bool {
 		return slices.ContainsFunc(known, func(e wire.Entry) bool { return e.Port == p.addr.Port() })
@@ -261,7 +261,7 @@ func (l *trial) printedBefore(m *endpoint) string {
 	if m.send(l.at(), hostile.Vanilla(text)); !l.printed(soon, text) {
 		return ""
 	}
-	before, _, _ := strings.Cut(lineWith(l.target.output(), text), text)
+	before, _, _ := strings.Cut(lineWith(l.output(), text), text)
 	if before = undated(before); !strings.ContainsFunc(before, unicode.IsLetter) {
 		return ""
 	}

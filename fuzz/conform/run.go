@@ -337,7 +337,7 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 		}
 		return res
 	}
-	defer t.stop()
+	defer t.Kill()
 	l := newTrial(ctx, c, r.Host)
 	defer l.close()
 	l.lenient, l.pace = lenient, &pace{each: r.pace.each}
@@ -436,20 +436,15 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 			l.home = l.open("server", loopback, 0)
 			l.server = l.home.addr
 		}
-		command := target.Command{Line: r.Exec, Name: string(rune(l.self.Name)), Listen: l.at(), Server: l.server, Fill: c.fill()}
-		l.target, err = launch(command, release, r.Host.Start)
+		l.target, err = r.Host.Start(target.Command{Line: r.Exec, Name: string(rune(l.self.Name)), Listen: l.at(), Server: l.server, Fill: c.fill(), Input: true, Output: l})
+		release()
 	}
 	if err != nil {
 		return r.notStarted(ctx, c, err)
 	}
-	defer l.target.stop()
-	l.target.watchOutput(func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.wake()
-	})
+	defer l.target.Kill()
 	return r.perform(l, func() {
-		if l.target.died() == nil {
+		if l.ending {
 			return // it was to end
 		}
 		since := l.mark()

@@ -20,8 +20,8 @@ import (
 // monitor, is told of everybody, and so knows whose name is free.
 type sharedServer struct {
 	at      netip.AddrPort
-	target  *process // nil: it was not started here
-	trial   *trial   // the monitor's
+	target  target.Program // nil: it was not started here
+	trial   *trial         // the monitor's
 	monitor *endpoint
 	others  []wire.Entry // in the directory from the beginning, and the monitor
 	close   func()
@@ -42,7 +42,7 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 	m.close = sync.OnceFunc(func() {
 		m.trial.close()
 		if m.target != nil {
-			m.target.stop()
+			m.target.Kill()
 		}
 	})
 	if r.Exec != "" {
@@ -196,7 +196,7 @@ func (m *sharedServer) try(r *run) attempt {
 		if c.whole {
 			l.residents = m.others
 		}
-		l.waited, _ = l.target.scheduled()
+		l.waited, _ = l.scheduled()
 		return r.perform(l, func() {
 			if c.risky || c.whole || m.loud || !m.answers() {
 				l.probe(soon)

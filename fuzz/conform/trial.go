@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -26,11 +27,12 @@ type trial struct {
 	names     []wire.Name    // for its peers; the last is the probe's
 	used      int
 	host      target.Host
-	lenient   bool          // see tolerance
-	certain   bool          // of a Failure
-	over      time.Duration // likewise
-	target    *process      // nil: not started here
-	waited    time.Duration // how long the target had waited for a processor when the case began
+	lenient   bool           // see tolerance
+	certain   bool           // of a Failure
+	over      time.Duration  // likewise
+	target    target.Program // nil: not started here
+	ending    bool           // it is to end
+	waited    time.Duration  // how long the target had waited for a processor when the case began
 	pace      *pace
 	lag       time.Duration // how far behind the target was at most by what this trial sent
 
@@ -39,6 +41,7 @@ type trial struct {
 	noted     int           // events so far
 	sent      []event       // without the keep-alives of those that the trial keeps in the directory
 	news      chan struct{} // closed when something comes
+	out       bytes.Buffer  // what a peer under test has printed
 	endpoints []*endpoint
 	keptAlive []*endpoint
 	info      string        // what an INFO case has seen
@@ -231,7 +234,7 @@ func (l *trial) slack(since time.Time) time.Duration {
 
 // held is how long the target has waited for a processor since the case began.
 func (l *trial) held() time.Duration {
-	waited, _ := l.target.scheduled()
+	waited, _ := l.scheduled()
 	return max(0, waited-l.waited)
 }
 
@@ -275,7 +278,7 @@ func (l *trial) pause(d time.Duration, news chan struct{}) {
 	case <-alarm.C:
 	case <-l.ctx.Done():
 		panic(abortCase{outcome: NotRun})
-	case <-l.target.died():
+	case <-l.died():
 		l.certain = true // nobody dies of lateness
 		panic(abortCase{outcome: Broken, why: l.target.Ended()})
 	}

@@ -47,13 +47,12 @@ type Step struct {
 
 // Case is one hostile input: a datagram or a sequence of them.
 type Case struct {
-	Number int
-	Name   string // role/type/what, such as srv/birth/port-zero
-	Why    string // what makes it hostile, or what it must not do
-	Role   Role
-	Steps  []Step
-	Rest   time.Duration // after the last step, until which Left is in the directory
-	Left   []wire.Entry  // who is in the server's directory then, beside the members
+	Name  string // role/type/what, such as srv/birth/port-zero
+	Why   string // what makes it hostile, or what it must not do
+	Role  Role
+	Steps []Step
+	Rest  time.Duration // after the last step, until which Left is in the directory
+	Left  []wire.Entry  // who is in the server's directory then, beside the members
 }
 
 // Span is how long the case takes.

@@ -76,19 +76,6 @@ var drafts = func() (all [2][]*draft) {
 	return all
 }()
 
-// Catalogue is every case for an environment, numbered from 1. The numbers and
-// names are the same in every environment.
-func (e Env) Catalogue() ([]Case, error) {
-	if err := e.Validate(); err != nil {
-		return nil, err
-	}
-	cases := append(e.Cases(Server), e.Cases(Peer)...)
-	for i := range cases {
-		cases[i].Number = i + 1
-	}
-	return cases, nil
-}
-
 // Cases are the catalogue's for one role, in its order, of a valid environment.
 func (e Env) Cases(r Role) (cases []Case) {
 	for i := range drafts[r] {

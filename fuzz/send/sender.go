@@ -97,15 +97,6 @@ func Pack(datagrams [][]byte, gso bool) *Load {
 	return l
 }
 
-// Send sends each datagram of l once (with GSO: each train).
-func (s *Sender) Send(l *Load) {
-	for rest := l.messages; len(rest) > 0; {
-		n := min(len(rest), BatchSize)
-		s.raw.send(s, rest[:n])
-		rest = rest[n:]
-	}
-}
-
 const (
 	BatchSize = 64
 	nap       = time.Millisecond // the shortest sleep: a shorter one is no better kept

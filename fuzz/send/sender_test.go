@@ -150,3 +150,12 @@ func TestSenderDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// Send sends each datagram of l once (with GSO: each train).
+func (s *Sender) Send(l *Load) {
+	for rest := l.messages; len(rest) > 0; {
+		n := min(len(rest), BatchSize)
+		s.raw.send(s, rest[:n])
+		rest = rest[n:]
+	}
+}

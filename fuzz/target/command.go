@@ -30,7 +30,7 @@ type Command struct {
 	Server netip.AddrPort // {server}, and its port is {server-port}
 	Name   string         // {name}: a peer's
 	Fill   []string       // other placeholders and what they stand for, by turns
-	Input  bool           // standard input stays open until CloseInput; otherwise it is empty
+	Input  bool           // standard input stays open; otherwise it is empty
 	Output io.Writer      // gets standard output and error, too, if it is not nil
 	Stdin  *os.File       // instead of what Input says
 	Stdout *os.File       // gets standard output, and Output gets standard error alone

@@ -44,7 +44,6 @@ type Program interface {
 	Tail(lines int) string                 // of its output, long ones cut
 	Waited() (d time.Duration, runs int64) // for a processor, and how often it got one
 	Signal(s syscall.Signal) error         // to it and to all that it has started
-	CloseInput()                           // of a Command with Input
 	Kill()                                 // ends it, and all that it has started
 }
 

@@ -19,9 +19,8 @@ type Process struct {
 	done   chan struct{}
 	ended  time.Time
 
-	mu      sync.Mutex
-	tail    []byte // the end of what it has printed
-	printed int64  // bytes of it in all
+	mu   sync.Mutex
+	tail []byte // the end of what it has printed
 
 	threads map[string]thread // as Waited saw them last, by their files
 }
@@ -57,7 +56,7 @@ func Start(c Command) (*Process, error) {
 	p.cmd.WaitDelay = time.Second // a child that it has left behind may hold its output
 	ownGroup(p.cmd)
 	if err := StartTied(p.cmd); err != nil {
-		p.CloseInput()
+		p.closeInput()
 		return nil, fmt.Errorf("cannot start %q: %w", strings.Join(words, " "), err)
 	}
 	go func() {
@@ -78,7 +77,6 @@ func (o outputOf) Write(b []byte) (int, error) {
 	if p.output != nil {
 		p.output.Write(b)
 	}
-	p.printed += int64(len(b))
 	p.tail = append(p.tail, b...)
 	p.tail = append(p.tail[:0], p.tail[max(0, len(p.tail)-tailSize):]...)
 	return len(b), nil
@@ -125,21 +123,13 @@ func (p *Process) Tail(lines int) string {
 	return strings.Join(all, "\n")
 }
 
-// Printed is how many bytes the process has printed.
-func (p *Process) Printed() int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.printed
-}
-
 // Pid is the process's number, and that of its group.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Signal sends a signal to the process and to all that it has started.
 func (p *Process) Signal(s syscall.Signal) error { return signalGroup(p.cmd.Process, s) }
 
-// CloseInput ends the process's standard input, if it has any.
-func (p *Process) CloseInput() {
+func (p *Process) closeInput() {
 	if p.input != nil {
 		p.input.Close()
 	}
@@ -151,5 +141,5 @@ func (p *Process) Kill() {
 		p.cmd.Process.Kill()
 	}
 	<-p.done
-	p.CloseInput()
+	p.closeInput()
 }

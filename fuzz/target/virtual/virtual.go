@@ -240,7 +240,7 @@ type Program struct {
 	done        chan struct{}
 	interrupted chan struct{}
 	still       chan struct{} // closed when it goes on; nil: it runs
-	once        [3]sync.Once
+	once        [2]sync.Once
 }
 
 func (h *Host) Start(c target.Command) (target.Program, error) {
@@ -355,14 +355,8 @@ func (p *Program) standStill() {
 	}
 }
 
-func (p *Program) CloseInput() {}
-
-func (p *Program) kill() {
-	p.once[2].Do(func() { close(p.Killed) })
-	p.closeSockets()
-}
-
 func (p *Program) Kill() {
-	p.kill()
+	p.once[1].Do(func() { close(p.Killed) })
+	p.closeSockets()
 	<-p.done
 }
