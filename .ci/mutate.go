@@ -154,7 +154,7 @@ func mutants(pkg, name string) ([]*mutant, error) {
 		m := &mutant{pkg: pkg, file: name, line: at.Line, change: edit{offset(from), offset(to), text, false}}
 		first := lines[at.Line-1]
 		end := min(at.Column-1+int(to-from), len(first))
-		m.key = fmt.Sprintf("%s: %s => %s", name, strings.TrimSpace(first), strings.TrimSpace(first[:at.Column-1]+text+first[end:]))
+		m.key = strings.TrimSpace(fmt.Sprintf("%s: %s => %s", name, strings.TrimSpace(first), strings.TrimSpace(first[:at.Column-1]+text+first[end:])))
 		all = append(all, m)
 		return m
 	}

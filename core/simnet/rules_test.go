@@ -81,6 +81,14 @@ func TestTurns(t *testing.T) {
 	if want := []string{"b<1@73µs", "b<1@73µs"}; !slices.Equal(heard, want) {
 		t.Errorf("heard %v, want %v", heard, want)
 	}
+	n.Inject(1, 3, []byte("x"))
+	n.At(202*us, n.Node(3).Kill) // while it waits for its turn, as the other one is stopped
+	n.Inject(1, 2, []byte("x"))
+	stopped.Resume()
+	n.At(202*us, stopped.Pause)
+	if n.Run(300 * us); len(heard) != 2 || n.working != 0 {
+		t.Errorf("heard %v in turns that are nobody's; %d cores are busy", heard[2:], n.working)
+	}
 	if got, want := Addr(7), netip.MustParseAddrPort("127.0.0.1:7"); got != want {
 		t.Errorf("port 7 is at %v, want %v", got, want)
 	}
@@ -102,6 +110,28 @@ func TestMovedAlarm(t *testing.T) {
 	n.Run(30 * ms)
 	if want := []time.Duration{0, 2 * ms, 20 * ms}; !slices.Equal(c.polled, want) {
 		t.Errorf("polled at %v, want %v", c.polled, want)
+	}
+}
+
+// A clock that is changed has the alarm ring when it shows that time, though the machine asks for
+// no other.
+func TestAlarmOfAChangedClock(t *testing.T) {
+	const ms = time.Millisecond
+	for want, change := range map[time.Duration]func(*Node){
+		60 * ms:    func(x *Node) { x.JumpClock(40 * ms) },
+		140 * ms:   func(x *Node) { x.JumpClock(-40 * ms) },
+		70 * ms:    func(x *Node) { x.DriftClock(500_000) },
+		190*ms - 1: func(x *Node) { x.DriftClock(-500_000) }, // it is rounded up
+	} {
+		n, c := New(Config{}), &clockwork{next: Start.Add(100 * ms)}
+		x := n.Add(1, func(time.Time) core.Machine { return c })
+		x.Launch()
+		n.At(10*ms, func() { change(x) })
+		for len(c.polled) < 3 && n.RunInstant(time.Second) {
+		}
+		if len(c.polled) < 3 || c.polled[2] < 100*ms || n.Now() != want {
+			t.Errorf("rings at %v, when the node's clock shows %v, want %v", n.Now(), c.polled, want)
+		}
 	}
 }
 

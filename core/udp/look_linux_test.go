@@ -155,8 +155,15 @@ func TestGatherIsShort(t *testing.T) {
 func TestCatchUp(t *testing.T) {
 	t.Parallel()
 	s, u := listen(t, ReadBuffer), sender(t)
-	steps := 0
-	s.machine = script{step: func(time.Time, netip.AddrPort, []byte) { steps++ }}
+	steps, polls := 0, 0
+	var polled time.Time
+	s.machine = script{
+		step: func(time.Time, netip.AddrPort, []byte) { steps++ },
+		poll: func(now time.Time) (core.Outgoing, time.Time) {
+			polls, polled = polls+1, now
+			return core.Outgoing{}, time.Time{}
+		},
+	}
 	for range 3 {
 		send(t, u, s.Addr(), keepAlive('A'))
 	}
@@ -165,7 +172,21 @@ func TestCatchUp(t *testing.T) {
 		t.Errorf("%d of 3 datagrams stepped", steps)
 	}
 	s.mu.Unlock()
+	if s.ring(); polls != 1 {
+		t.Errorf("an alarm has the machine polled %d times", polls)
+	}
+	if rang := s.tryRing(); !rang || polls != 2 {
+		t.Errorf("an alarm that need not wait rings: %v, and has the machine polled %d times", rang, polls-1)
+	}
+	var end time.Time
+	if s.Do(func(time.Time) { time.Sleep(time.Millisecond); end = time.Now() }); polls != 3 || polled.Before(end) {
+		t.Errorf("after Do, %d polls at %v, want one at %v or later", polls-2, polled, end)
+	}
 	s.Close()
+	s.ring()
+	if s.tryRing(); polls != 3 {
+		t.Error("the machine of a closed socket is polled")
+	}
 	to := u.LocalAddr().(*net.UDPAddr).AddrPort()
 	if failed := s.conn.write([]byte("x"), []netip.AddrPort{to, to, to}); failed != 3 {
 		t.Errorf("%d of 3 datagrams of a closed socket failed", failed)
