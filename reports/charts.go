@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,7 +31,7 @@ type drawnResult struct {
 type drawnScenario struct {
 	Name         string              `json:"name"`
 	Peers        int                 `json:"peers"`
-	Charts       result.Charts       `json:"charts"`                  // of all runs together
+	Charts       result.Charts       `json:"charts"`                  // of the only run
 	Each         []result.Charts     `json:"each"`                    // of each run, what is not in Charts
 	Names        []string            `json:"names,omitempty"`         // of the heat maps' peers
 	Percentiles  map[string][]bounds `json:"percentiles,omitempty"`   // of all runs
@@ -52,7 +51,11 @@ func newDrawn(results []Named) *drawn {
 	for _, r := range results {
 		out := drawnResult{Name: r.Name, Runs: len(r.Runs), Scenarios: []drawnScenario{}}
 		for _, s := range scenario.FiguresOf(r.Result) {
-			x := drawnScenario{Name: s.Name, Peers: s.Peers, Charts: named(together(s.All)), RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
+			x := drawnScenario{Name: s.Name, Peers: s.Peers, RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
+			if !s.Repeated() { // of several runs these would show one
+				c := named(s.Charts)
+				x.Charts = result.Charts{Views: c.Views, Converged: c.Converged, Pairs: c.Pairs}
+			}
 			for _, run := range s.All {
 				c := named(run.Charts)
 				x.Each = append(x.Each, result.Charts{Latency: c.Latency, Noticed: c.Noticed, Ideal: c.Ideal, Disagreement: c.Disagreement, Trials: c.Trials})
@@ -74,61 +77,6 @@ func newDrawn(results []Named) *drawn {
 		d.Results = append(d.Results, out)
 	}
 	return mapped(&d, clean)
-}
-
-// together are the views of all runs and the messages by sender and receiver. Of
-// several runs each has one line of views, that of whoever knew least; a pair's
-// latency is that of its slowest run.
-func together(runs []result.Scenario) result.Charts {
-	c := result.Charts{Views: runs[0].Charts.Views, Converged: runs[0].Charts.Converged, Pairs: runs[0].Charts.Pairs}
-	if len(runs) == 1 {
-		return c
-	}
-	c.Views = nil
-	for i, r := range runs {
-		x := r.Charts
-		if len(x.Views) > 0 {
-			c.Views = append(c.Views, smallest(x.Views, fmt.Sprintf("run %d, smallest", i+1)))
-		}
-		if x.Converged == nil || c.Converged != nil && *x.Converged > *c.Converged {
-			c.Converged = x.Converged
-		}
-		if i > 0 && c.Pairs != nil && x.Pairs != nil && x.Pairs.Names == c.Pairs.Names {
-			sum := *c.Pairs
-			sum.Sent, sum.Lost, sum.Max = slices.Clone(sum.Sent), slices.Clone(sum.Lost), slices.Clone(sum.Max)
-			for k := range sum.Sent {
-				sum.Sent[k] += x.Pairs.Sent[k]
-				sum.Lost[k] += x.Pairs.Lost[k]
-				sum.Max[k] = max(sum.Max[k], x.Pairs.Max[k])
-			}
-			c.Pairs = &sum
-		}
-	}
-	return c
-}
-
-// smallest is how many peers the smallest of all views held.
-func smallest(views []result.ViewTrace, name string) result.ViewTrace {
-	type change struct {
-		t    float64
-		view int
-		n    int
-	}
-	var all []change
-	for i, v := range views {
-		for k, t := range v.T {
-			all = append(all, change{t, i, v.N[k]})
-		}
-	}
-	slices.SortStableFunc(all, func(a, b change) int { return cmp.Compare(a.t, b.t) })
-	out, now := result.ViewTrace{Peer: name}, make([]int, len(views))
-	for _, x := range all {
-		now[x.view] = x.n
-		if least := slices.Min(now); len(out.N) == 0 || least != out.N[len(out.N)-1] {
-			out.T, out.N = append(out.T, x.t), append(out.N, least)
-		}
-	}
-	return out
 }
 
 // named are charts whose peers have names that one can see.

@@ -198,7 +198,11 @@ func expected(results []Named) map[string]int {
 	}
 	for i, r := range results {
 		for _, s := range scenario.FiguresOf(r.Result) {
-			c, id := together(s.All), "s-"+s.Name
+			id := "s-" + s.Name
+			var c result.Charts
+			if !s.Repeated() {
+				c = s.Charts
+			}
 			add := func(chart string, n int) {
 				if n > 0 {
 					want[id+chart] += n
@@ -261,7 +265,10 @@ func tables(t *testing.T, tab context.Context, results []Named) {
 	for i, r := range results {
 		for _, s := range scenario.FiguresOf(r.Result) {
 			c, id := s.Charts, "s-"+s.Name
-			for _, v := range together(s.All).Views {
+			if s.Repeated() {
+				c.Views, c.Pairs = nil, nil
+			}
+			for _, v := range c.Views {
 				for k := range v.T {
 					find(id+"-views", peerName(v.Peer), number(v.T[k]), number(float64(v.N[k])))
 				}
@@ -278,7 +285,7 @@ func tables(t *testing.T, tab context.Context, results []Named) {
 			for _, x := range c.Trials {
 				find(id+"-rate", number(x.Offered), number(x.Delivered), number(x.Loss), number(x.P50), number(x.P99), number(x.Seconds), clean(x.Cause))
 			}
-			if p := together(s.All).Pairs; p != nil && i == 0 {
+			if p := c.Pairs; p != nil && i == 0 {
 				find(id+"-slowest", peerName(p.Names[:1]), peerName(p.Names[1:2]), number(float64(p.Sent[1])), number(float64(p.Lost[1])), number(float64(p.Max[1])))
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"math"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -25,46 +24,15 @@ func TestQueueOf(t *testing.T) {
 func TestSimulationText(t *testing.T) {
 	t.Parallel()
 	for want, s := range map[string]Simulation{
-		"links without delay, computing costs nothing":                          {},
-		"every link delay=20µs, computing costs nothing":                        {Network: simnet.Fault{Delay: LoopbackDelay}},
-		"links without delay, computing cores=1,wake=8µs,take=600ns,send=2.2µs": {Host: DefaultHost},
-		"links without delay, computing costs nothing, queues of 1":             {Queue: 1},
-		"links without delay, computing costs nothing, queues of 256, 1 fault":  {Queue: 256, Faults: make([]string, 1)},
-		"links without delay, computing costs nothing, 2 faults":                {Faults: make([]string, 2)},
+		"links without delay, computing costs nothing":                         {},
+		"every link delay=20µs, computing costs nothing":                       {Network: simnet.Fault{Delay: LoopbackDelay}},
+		"links without delay, 1 core":                                          {Host: HostOf(1)},
+		"links without delay, computing costs nothing, queues of 1":            {Queue: 1},
+		"links without delay, computing costs nothing, queues of 256, 1 fault": {Queue: 256, Faults: make([]string, 1)},
+		"links without delay, computing costs nothing, 2 faults":               {Faults: make([]string, 2)},
 	} {
 		if got := s.String(); got != want {
 			t.Errorf("%q, want %q", got, want)
-		}
-	}
-}
-
-func TestHost(t *testing.T) {
-	t.Parallel()
-	all := DefaultHost
-	all.Cores = 2
-	for text, want := range map[string]simnet.Host{
-		"none":                             {},
-		"cores=1":                          DefaultHost,
-		"cores=2":                          all,
-		"wake=8us,send=2.2us":              DefaultHost,
-		"cores=3,wake=1ms,take=0s,send=0s": {Cores: 3, Wake: time.Millisecond},
-	} {
-		got, err := ParseHost(text)
-		if err != nil || got != want {
-			t.Errorf("%q: %+v, %v, want %+v", text, got, err, want)
-		}
-		if again, err := ParseHost(FormatHost(want)); err != nil || again != want {
-			t.Errorf("%+v is written as %q, which reads as %+v, %v", want, FormatHost(want), again, err)
-		}
-	}
-	for text, want := range map[string]string{
-		"cores=0":    `host "cores=0": "0" is no number of 1 or more, want a list such as cores=1,wake=8us,take=600ns,send=2.2us, or none`,
-		"speed=1":    "no such cost",
-		"wake=2s":    "host: wake 2s, want 0 to 1s",
-		"cores=2000": "host: 2000 cores",
-	} {
-		if _, err := ParseHost(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
 }

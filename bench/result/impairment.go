@@ -1,7 +1,10 @@
 package result
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -14,9 +17,15 @@ type Impairment struct {
 	Reorder   float64       `json:"reorder"`   // part that is held back for another Delay+Jitter, so that later ones overtake it
 }
 
+// property is one KEY=VALUE of an impairment: a part, or a time.
+type property struct {
+	key   string
+	ratio *float64
+	time  *time.Duration
+}
+
 func (im *Impairment) properties() []property {
-	return []property{{key: "loss", ratio: &im.Loss}, {key: "delay", time: &im.Delay}, {key: "jitter", time: &im.Jitter},
-		{key: "dup", ratio: &im.Duplicate}, {key: "reorder", ratio: &im.Reorder}}
+	return []property{{"loss", &im.Loss, nil}, {"delay", nil, &im.Delay}, {"jitter", nil, &im.Jitter}, {"dup", &im.Duplicate, nil}, {"reorder", &im.Reorder, nil}}
 }
 
 // ParseImpairment reads a list such as loss=1%,delay=2ms,jitter=1ms,dup=0.1%,reorder=0.5%;
@@ -25,14 +34,40 @@ func ParseImpairment(s string) (im Impairment, err error) {
 	if s == "" {
 		return im, nil
 	}
-	err = parseList(s, "impairment", "impairment", "loss=1%,delay=2ms,jitter=1ms,dup=0.1%,reorder=0.5%", im.properties())
-	if err != nil {
-		return im, err
+	all := im.properties()
+	for part := range strings.SplitSeq(s, ",") {
+		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		i := slices.IndexFunc(all, func(p property) bool { return p.key == key })
+		switch {
+		case key == "":
+			err = errors.New("empty part")
+		case i < 0:
+			err = errors.New("no such impairment")
+		case all[i].ratio != nil:
+			*all[i].ratio, err = ParseRatio(value)
+		default:
+			if *all[i].time, err = time.ParseDuration(value); err != nil {
+				err = fmt.Errorf("%q is no duration", value) // as time's may not go to a terminal
+			}
+		}
+		if err != nil {
+			return im, fmt.Errorf("impairment %q: %v, want a list such as loss=1%%,delay=2ms,jitter=1ms,dup=0.1%%,reorder=0.5%%", part, err)
+		}
 	}
 	return im, im.Validate()
 }
 
-func (im Impairment) String() string { return formatList(im.properties()) }
+func (im Impairment) String() string {
+	var parts []string
+	for _, p := range im.properties() {
+		if p.ratio != nil {
+			parts = append(parts, p.key+"="+formatRatio(*p.ratio))
+		} else {
+			parts = append(parts, fmt.Sprintf("%s=%v", p.key, *p.time))
+		}
+	}
+	return strings.Join(parts, ",")
+}
 
 // Set makes it a flag.
 func (im *Impairment) Set(s string) (err error) {

@@ -1,69 +1,12 @@
 package result
 
 import (
-	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// property is one KEY=VALUE of a list such as loss=1%,delay=2ms; one of the
-// pointers says what it is, and where.
-type property struct {
-	key   string
-	ratio *float64
-	time  *time.Duration
-	count *int
-}
-
-// parseList reads a list of properties of something, an item each; example is
-// one that would be right.
-func parseList(s, what, item, example string, all []property) error {
-	for part := range strings.SplitSeq(s, ",") {
-		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		i := slices.IndexFunc(all, func(p property) bool { return p.key == key })
-		var err error
-		switch {
-		case key == "":
-			err = errors.New("empty part")
-		case i < 0:
-			err = errors.New("no such " + item)
-		case all[i].ratio != nil:
-			*all[i].ratio, err = ParseRatio(value)
-		case all[i].time != nil:
-			if *all[i].time, err = time.ParseDuration(value); err != nil {
-				err = fmt.Errorf("%q is no duration", value) // as time's may not go to a terminal
-			}
-		default:
-			if *all[i].count, err = strconv.Atoi(value); err != nil || *all[i].count < 1 {
-				err = fmt.Errorf("%q is no number of 1 or more", value)
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("%s %q: %v, want a list such as %s", what, part, err, example)
-		}
-	}
-	return nil
-}
-
-// formatList is what parseList reads.
-func formatList(all []property) string {
-	var parts []string
-	for _, p := range all {
-		switch {
-		case p.ratio != nil:
-			parts = append(parts, p.key+"="+formatRatio(*p.ratio))
-		case p.time != nil:
-			parts = append(parts, fmt.Sprintf("%s=%v", p.key, *p.time))
-		default:
-			parts = append(parts, fmt.Sprintf("%s=%d", p.key, *p.count))
-		}
-	}
-	return strings.Join(parts, ",")
-}
 
 // Grouped is a whole number with commas between thousands.
 func Grouped(v float64) string {

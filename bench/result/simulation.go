@@ -41,56 +41,30 @@ const Virtual = "virtual"
 
 // String is what the network is like, for a reader.
 func (s *Simulation) String() string {
-	network, host := "every link "+s.Network.String(), "costs nothing"
-	if s.Network == (simnet.Fault{}) {
-		network = "links without delay"
+	text := "links without delay"
+	if s.Network != (simnet.Fault{}) {
+		text = "every link " + s.Network.String()
 	}
-	if s.Host.Cores > 0 {
-		host = FormatHost(s.Host)
+	if s.Host.Cores == 0 {
+		text += ", computing costs nothing"
+	} else {
+		text += ", " + Plural(uint64(s.Host.Cores), "core")
 	}
-	text := network + ", computing " + host
 	if s.Queue > 0 {
 		text += fmt.Sprintf(", queues of %d", s.Queue)
 	}
-	switch n := len(s.Faults); {
-	case n == 1:
-		text += ", 1 fault"
-	case n > 1:
-		text += fmt.Sprintf(", %d faults", n)
+	if n := len(s.Faults); n > 0 {
+		text += ", " + Plural(uint64(n), "fault")
 	}
 	return text
 }
 
-// DefaultHost is one core with what was measured: bare system calls on loopback
-// for a datagram sent and one taken in, and for the rest of a turn the CPU time
-// by datagrams of a mesh of 80. One core, because such a mesh over UDP is
-// no faster on two.
-var DefaultHost = simnet.Host{Cores: 1, Wake: 8 * time.Microsecond, Take: 600 * time.Nanosecond, Send: 2200 * time.Nanosecond}
-
-func costs(h *simnet.Host) []property {
-	return []property{{key: "cores", count: &h.Cores}, {key: "wake", time: &h.Wake}, {key: "take", time: &h.Take}, {key: "send", time: &h.Send}}
-}
-
-// ParseHost reads a list such as cores=1,wake=8us,take=600ns,send=2.2us. What
-// it leaves out is DefaultHost's; none is a host whose computing costs nothing.
-func ParseHost(s string) (h simnet.Host, err error) {
-	if s == "none" {
-		return h, nil
+// HostOf has so many cores, and what was measured: bare system calls on loopback for a
+// datagram sent and one taken in, and for the rest of a turn the CPU time by datagrams of
+// a mesh of 80. Of none, computing costs nothing.
+func HostOf(cores int) simnet.Host {
+	if cores == 0 {
+		return simnet.Host{}
 	}
-	h = DefaultHost
-	if err := parseList(s, "host", "cost", "cores=1,wake=8us,take=600ns,send=2.2us, or none", costs(&h)); err != nil {
-		return h, err
-	}
-	if err := h.Validate(); err != nil {
-		return h, fmt.Errorf("host: %w", err)
-	}
-	return h, nil
-}
-
-// FormatHost is what ParseHost reads.
-func FormatHost(h simnet.Host) string {
-	if h == (simnet.Host{}) {
-		return "none"
-	}
-	return formatList(costs(&h))
+	return simnet.Host{Cores: cores, Wake: 8 * time.Microsecond, Take: 600 * time.Nanosecond, Send: 2200 * time.Nanosecond}
 }

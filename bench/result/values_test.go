@@ -44,22 +44,6 @@ func TestImpairment(t *testing.T) {
 	}
 }
 
-// A count is a whole number of 1 or more.
-func TestCounts(t *testing.T) {
-	var n int
-	list := []property{{key: "cores", count: &n}}
-	for text, want := range map[string]int{"cores=1": 1, "cores=12": 12} {
-		if err := parseList(text, "host", "part", "cores=2", list); err != nil || n != want || formatList(list) != text {
-			t.Errorf("%q: %d, %v", text, n, err)
-		}
-	}
-	for _, text := range []string{"cores=0", "cores=-1", "cores=x", "cores="} {
-		if err := parseList(text, "host", "part", "cores=2", list); err == nil || !strings.Contains(err.Error(), "is no number of 1 or more, want a list such as cores=2") {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
 func TestNumbers(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 999_999: "999,999", 1_033_236: "1,033,236", -12: "-12", -1234: "-1,234", 1e12: "1,000,000,000,000"} {
 		if got := Grouped(v); got != want {

@@ -39,7 +39,7 @@ var saturate = Scenario{
 		case ours < 2:
 			return fmt.Sprintf("it takes two peers of ours, one to send to the other, not %d", ours)
 		case c.Simulation != nil && c.Simulation.Host.Cores == 0:
-			return "no load is too high for a host whose computing costs nothing, want one such as -host cores=2"
+			return "no load is too high for a host whose computing costs nothing, want one such as -cores 2"
 		}
 		return ""
 	},

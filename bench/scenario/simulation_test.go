@@ -22,7 +22,7 @@ func simulated(peers int, scenarios ...string) result.Config {
 	cfg.Options.Garbage.Rate = 5000
 	cfg.Options.Search = mlrsearch.Config{LossRatio: 0.5, Trial: 50 * time.Millisecond, DurationSum: 50 * time.Millisecond, Exceed: 0.5, Width: 0.5, Min: 100, Max: 2000}
 	if slices.Contains(scenarios, "saturate") {
-		cfg.Simulation.Host = result.DefaultHost
+		cfg.Simulation.Host = result.HostOf(1)
 	}
 	return cfg
 }
@@ -282,7 +282,7 @@ func TestSimulationDoesNotAllocate(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		return int64(after.Mallocs - before.Mallocs)
 	}
-	for _, host := range []simnet.Host{{}, result.DefaultHost} {
+	for _, host := range []simnet.Host{{}, result.HostOf(1)} {
 		short, long := allocations(time.Minute, host), allocations(10*time.Minute, host)
 		if long > short+500 { // of the 60,000 datagrams more
 			t.Errorf("%d allocations in a minute, %d in ten", short, long)
@@ -307,28 +307,6 @@ func BenchmarkSimulation(b *testing.B) {
 	b.ReportAllocs()
 }
 
-func TestParseHost(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"none":             "none",
-		"cores=4":          "cores=4,wake=8µs,take=600ns,send=2.2µs",
-		"wake=0s,send=1us": "cores=1,wake=0s,take=600ns,send=1µs",
-	} {
-		h, err := result.ParseHost(text)
-		if got := result.FormatHost(h); err != nil || got != want {
-			t.Errorf("%q: %s, %v, want %s", text, got, err, want)
-		}
-		if again, err := result.ParseHost(result.FormatHost(h)); err != nil || again != h {
-			t.Errorf("%q does not come back: %+v, %v", text, again, err)
-		}
-	}
-	for _, text := range []string{"", "cores", "cores=0", "cores=-1", "cores=1025", "wake=x", "wake=-1s", "wake=2s", "disk=1"} {
-		if h, err := result.ParseHost(text); err == nil {
-			t.Errorf("%q is taken for %+v", text, h)
-		}
-	}
-}
-
 // A host's cores bound what a mesh can carry: no more than they can send and
 // take, and most of that.
 func TestSimulatedSaturation(t *testing.T) {
@@ -338,7 +316,7 @@ func TestSimulatedSaturation(t *testing.T) {
 	cfg.Options.Search = mlrsearch.Config{LossRatio: 0.01, Trial: 200 * time.Millisecond, DurationSum: 200 * time.Millisecond, Exceed: 0.5, Width: 0.05, Min: 1000, Max: 10e6}
 	got := flat(t, execute(t, cfg), "saturate.rate_goal")
 	// Each message is sent and taken; turns are shared by more of them the longer the queues.
-	h := result.DefaultHost
+	h := result.HostOf(1)
 	most := float64(h.Cores) / (h.Send + h.Take).Seconds()
 	least := float64(h.Cores) / (h.Send + h.Take + h.Wake).Seconds()
 	if got < least || got > 1.1*most {

@@ -24,7 +24,7 @@ func TestWideScenarios(t *testing.T) {
 	t.Parallel()
 	for _, keyed := range []bool{false, true} {
 		cfg := wideMesh(10, keyed, Known...)
-		cfg.Simulation.Host = result.DefaultHost
+		cfg.Simulation.Host = result.HostOf(1)
 		for _, s := range execute(t, cfg).Runs[0].Scenarios {
 			if s.Unmeasured != "" || s.Failed != "" {
 				t.Errorf("%s, key %v: not measured: %s%s", s.Name, keyed, s.Unmeasured, s.Failed)

@@ -24,7 +24,7 @@ func TestScenariosUnderFaults(t *testing.T) {
 		cfg.Options.Search.LossRatio, cfg.Options.Search.Width, cfg.Options.Search.Min, cfg.Options.Search.Max = 0.5, 0.5, 100, 2000
 		cfg.Simulation.Network, cfg.Simulation.Queue, cfg.Simulation.Faults = drawn.Network, drawn.Queue, faults.Lines(drawn.Faults)
 		if seed%3 == 0 || name == "saturate" {
-			cfg.Simulation.Host = result.DefaultHost
+			cfg.Simulation.Host = result.HostOf(1)
 		}
 		r, err := scenario.Execute(t.Context(), cfg, result.Tool{}, new(scenario.Status))
 		if err != nil {

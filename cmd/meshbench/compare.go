@@ -148,7 +148,7 @@ func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, 
 func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
 	cfg := benchFlags(fs, groups)
 	groups.Begin("simulation", "")
-	host := hostFlag(fs, result.FormatHost(result.DefaultHost))
+	cores := coresFlag(fs, 1)
 	groups.Begin("output", "")
 	out := comparingFlags(fs, true)
 	fs.Lookup("repeat").DefValue, cfg.Repeat = "20", 20
@@ -157,10 +157,7 @@ func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) er
 		if err := cfg.finish(ctx, c); err != nil {
 			return err
 		}
-		v := &result.Simulation{Queue: result.QueueOf(cfg.Options.ReadBuffer)}
-		if v.Host, err = result.ParseHost(*host); err != nil {
-			return cli.UsageError{Err: err}
-		}
+		v := &result.Simulation{Queue: result.QueueOf(cfg.Options.ReadBuffer), Host: result.HostOf(*cores)}
 		if v.Host.Cores == 0 {
 			v.Network = simnet.Fault{Delay: result.LoopbackDelay}
 		}

@@ -14,7 +14,7 @@ import (
 type simulation struct {
 	on, trace bool
 	faults    string
-	host      *string
+	cores     *int
 	until     time.Duration
 }
 
@@ -22,20 +22,20 @@ func simFlags(fs *flag.FlagSet) *simulation {
 	s := new(simulation)
 	fs.BoolVar(&s.on, "sim", false, "simulate: a virtual network and clock instead of UDP")
 	fs.StringVar(&s.faults, "faults", "", "sim: the faults that happen to every mesh, a script in `file`. Its seed, peers and refresh count where no flag says otherwise")
-	s.host = hostFlag(fs, "none")
+	s.cores = coresFlag(fs, 0)
 	fs.BoolVar(&s.trace, "trace", false, "sim: print every event of every network, before the result")
 	fs.DurationVar(&s.until, "until", 0, "sim: end every mesh at this virtual `time`; 0: when its scenario ends")
 	return s
 }
 
-func hostFlag(fs *flag.FlagSet, value string) *string {
-	return fs.String("host", value, "sim: what computing costs, a `list` such as "+result.FormatHost(result.DefaultHost)+": cores, and what a turn on one, a datagram taken and one sent keep it busy for; none: nothing")
+func coresFlag(fs *flag.FlagSet, value int) *int {
+	return fs.Int("cores", value, "sim: computing takes time, on this `number` of cores: 8 µs a turn, 600 ns a datagram taken, 2.2 µs one sent; 0: it costs nothing")
 }
 
 // apply puts the simulation into the configuration.
 func (s *simulation) apply(call *call, c *config, out *output) error {
 	if !s.on {
-		for _, name := range []string{"faults", "host", "trace", "until"} {
+		for _, name := range []string{"faults", "cores", "trace", "until"} {
 			if call.given[name] {
 				return cli.Usagef("-%s wants -sim: it is for a virtual network", name)
 			}
@@ -48,11 +48,7 @@ func (s *simulation) apply(call *call, c *config, out *output) error {
 	case s.trace && out.JSON == "-":
 		return cli.Usagef("-trace and -json - both want standard output")
 	}
-	v := &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}, Queue: result.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until}
-	var err error
-	if v.Host, err = result.ParseHost(*s.host); err != nil {
-		return cli.UsageError{Err: err}
-	}
+	v := &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}, Queue: result.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until, Host: result.HostOf(*s.cores)}
 	if v.Host.Cores > 0 {
 		v.Network.Delay = 0 // it is the host's wake and send
 	}

@@ -70,8 +70,8 @@ func TestLeftOut(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
 		"-peers 1":                     "meshbench: without crash: it takes two peers or more, one to see what becomes of another\n",
-		"-peers 3 -scenario all":       "meshbench: without saturate: no load is too high for a host whose computing costs nothing, want one such as -host cores=2\n",
-		"-peers 3 -host cores=1":       "",
+		"-peers 3 -scenario all":       "meshbench: without saturate: no load is too high for a host whose computing costs nothing, want one such as -cores 2\n",
+		"-peers 3 -cores 1":            "",
 		"-peers 2 -scenario join,loss": "",
 	} {
 		code, stdout, stderr := invoke(t.Context(), append([]string{"-sim", "-duration", "1s", "-garbage", "1k"}, strings.Fields(args)...)...)
@@ -91,8 +91,11 @@ func TestRegression(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
-	for name, host := range map[string]string{"fast": "cores=1", "slow": "cores=1,send=50us"} {
-		if code, _, stderr := invoke(t.Context(), "-sim", "-peers", "5", "-quiet", "-scenario", "join,steady", "-repeat", "8", "-host", host, "-json", file(name)); code != 0 {
+	if err := os.WriteFile(file("slow.faults"), []byte("network delay=5ms\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, slow := range map[string][]string{"fast": nil, "slow": {"-faults", file("slow.faults")}} {
+		if code, _, stderr := invoke(t.Context(), append(slow, "-sim", "-peers", "5", "-quiet", "-seed", "1", "-scenario", "join,steady", "-repeat", "8", "-cores", "1", "-json", file(name))...); code != 0 {
 			t.Fatalf("exit %d, %q", code, stderr)
 		}
 	}
