@@ -4,9 +4,9 @@ package faults
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -55,18 +55,19 @@ type Fault struct {
 	N         int
 }
 
+// instant reports that it happens at once, and has no end.
+func (v Verb) instant() bool { return v == Jump || v == Hostile }
+
 // String is the fault's line of a script.
 func (f Fault) String() string {
 	s := f.At.String()
-	if f.Verb != Jump && f.Verb != Hostile {
+	if !f.Verb.instant() {
 		s += "-" + f.Until.String()
 	}
 	s += " " + string(f.Verb) + " " + who(f.A)
 	switch f.Verb {
-	case Link:
+	case Link, Cut:
 		s += strings.TrimRight(" "+who(f.B)+" "+f.Net.String(), " ")
-	case Cut:
-		s += " " + who(f.B)
 	case Jump:
 		s += " " + f.Jump.String()
 	case Drift, Hostile:
@@ -109,11 +110,23 @@ func Lines(all []Fault) (lines []string) {
 	return lines
 }
 
+// setting is one by its name, and where it is.
+type setting struct {
+	name string
+	to   any
+}
+
+func (s *Script) settings() []setting {
+	return []setting{{"seed", &s.Seed}, {"peers", &s.Peers}, {"queue", &s.Queue}, {"refresh", &s.Refresh}, {"duration", &s.Duration}, {"calm", &s.Calm}}
+}
+
 // Write writes the script that Parse reads back.
 func (s Script) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d\npeers %d\nqueue %d\nrefresh %v\nduration %v\ncalm %v\nnetwork%s\n",
-		s.Seed, s.Peers, s.Queue, s.Refresh, s.Duration, s.Calm, strings.TrimRight(" "+s.Network.String(), " "))
+	for _, x := range s.settings() {
+		fmt.Fprintf(&b, "%s %v\n", x.name, reflect.ValueOf(x.to).Elem())
+	}
+	b.WriteString(strings.TrimRight("network "+s.Network.String(), " ") + "\n")
 	for _, f := range s.Faults {
 		b.WriteString(f.String() + "\n")
 	}
@@ -145,8 +158,7 @@ up) or *, everybody. seed, peers, refresh count where no flag says otherwise.
 // See testdata for one of each kind. Settings left out are those of Default.
 func Parse(r io.Reader) (Script, error) {
 	s := Default()
-	settings := map[string]int{} // the line of each
-	var faults []int             // likewise
+	given := map[string]bool{}
 	lines := bufio.NewScanner(r)
 	number := 1
 	for ; lines.Scan(); number++ {
@@ -155,41 +167,28 @@ func Parse(r io.Reader) (Script, error) {
 		if len(words) == 0 {
 			continue
 		}
-		before := len(s.Faults)
 		if err := s.line(words); err != nil {
 			return s, fmt.Errorf("line %d: %w", number, err)
 		}
-		if len(s.Faults) > before {
-			faults = append(faults, number)
-		} else if first := settings[words[0]]; first > 0 {
-			return s, fmt.Errorf("line %d: %s has been set in line %d", number, words[0], first)
-		} else {
-			settings[words[0]] = number
+		if given[words[0]] && !isTime(words[0]) {
+			return s, fmt.Errorf("line %d: a second %s", number, words[0])
 		}
+		given[words[0]] = true
 	}
-	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return s, fmt.Errorf("line %d is longer than %d bytes", number, bufio.MaxScanTokenSize)
-	} else if err != nil {
+	if err := lines.Err(); err != nil {
 		return s, fmt.Errorf("line %d: %w", number, err)
 	}
-	setting, fault, err := s.invalid()
-	switch number := settings[setting]; {
-	case err == nil:
-		return s, nil
-	case fault >= 0:
-		return s, fmt.Errorf("line %d: %w", faults[fault], err)
-	case number > 0:
-		return s, fmt.Errorf("line %d: %w", number, err)
-	}
-	return s, fmt.Errorf("%s, not set: %w", setting, err) // a default that does not fit what was set
+	return s, s.Validate()
 }
+
+func isTime(word string) bool { return word[0] >= '0' && word[0] <= '9' }
 
 func (s *Script) line(words []string) (err error) {
 	if words[0] == "network" {
 		s.Network, err = simnet.ParseFault(words[1:])
 		return err
 	}
-	if words[0][0] >= '0' && words[0][0] <= '9' {
+	if isTime(words[0]) {
 		f, err := parseFault(words)
 		s.Faults = append(s.Faults, f)
 		return err
@@ -197,26 +196,24 @@ func (s *Script) line(words []string) (err error) {
 	if len(words) != 2 {
 		return fmt.Errorf("%q: want a setting and its value", strings.Join(words, " "))
 	}
-	switch value := words[1]; words[0] {
-	case "seed":
-		s.Seed, err = strconv.ParseUint(value, 10, 64)
-	case "peers":
-		s.Peers, err = strconv.Atoi(value)
-	case "queue":
-		s.Queue, err = strconv.Atoi(value)
-	case "refresh":
-		s.Refresh, err = time.ParseDuration(value)
-	case "duration":
-		s.Duration, err = time.ParseDuration(value)
-	case "calm":
-		s.Calm, err = time.ParseDuration(value)
-	default:
-		return fmt.Errorf("%q is no setting: want seed, peers, queue, refresh, duration, calm, network, or a fault that begins with its time", words[0])
+	for _, x := range s.settings() {
+		if x.name != words[0] {
+			continue
+		}
+		switch to := x.to.(type) {
+		case *uint64:
+			*to, err = strconv.ParseUint(words[1], 10, 64)
+		case *int:
+			*to, err = strconv.Atoi(words[1])
+		case *time.Duration:
+			*to, err = time.ParseDuration(words[1])
+		}
+		if err != nil {
+			return fmt.Errorf("%s %q makes no sense", words[0], words[1])
+		}
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("%s %q makes no sense", words[0], words[1])
-	}
-	return nil
+	return fmt.Errorf("%q is no setting: want seed, peers, queue, refresh, duration, calm, network, or a fault that begins with its time", words[0])
 }
 
 func parseFault(words []string) (f Fault, err error) {
@@ -243,7 +240,7 @@ func parseFault(words []string) (f Fault, err error) {
 	switch {
 	case !known:
 		return f, fmt.Errorf("%q is no fault: want link, cut, pause, crash, drift, jump or hostile", words[1])
-	case ranged == (f.Verb == Jump || f.Verb == Hostile):
+	case ranged == f.Verb.instant():
 		return f, fmt.Errorf("%s at %q: jump and hostile take one time, the others two such as 3s-5s", f.Verb, span)
 	case n >= 0 && len(rest) != n, n < 0 && len(rest) < 1:
 		return f, fmt.Errorf("%q: wrong number of words for %s", strings.Join(words, " "), f.Verb)
@@ -286,36 +283,27 @@ func Default() Script {
 
 // Validate names the first thing that cannot be run.
 func (s Script) Validate() error {
-	_, _, err := s.invalid()
-	return err
-}
-
-// invalid is what cannot be run, and which setting or, if not -1, which fault it is.
-func (s Script) invalid() (setting string, fault int, err error) {
-	for _, x := range []struct {
-		setting string
-		bad     bool
-		err     error
-	}{
-		{"peers", s.Peers < 1 || s.Peers > core.MaxPeers, fmt.Errorf("%d peers, want 1 to %d", s.Peers, core.MaxPeers)},
-		{"queue", s.Queue < 0, fmt.Errorf("queue of %d, want 0 or more", s.Queue)},
-		{"refresh", s.Refresh < 0 || s.Refresh > most, fmt.Errorf("refresh %v, want 0 to %v", s.Refresh, most)},
-		{"duration", s.Duration <= 0 || s.Duration > most, fmt.Errorf("duration %v, want more than 0, at most %v", s.Duration, most)},
-		{"calm", s.Calm < Launching || s.Calm > s.Duration, fmt.Errorf("calm from %v on, want %v to the duration, %v", s.Calm, Launching, s.Duration)},
-	} {
-		if x.bad {
-			return x.setting, -1, x.err
-		}
+	switch {
+	case s.Peers < 1 || s.Peers > core.MaxPeers:
+		return fmt.Errorf("%d peers, want 1 to %d", s.Peers, core.MaxPeers)
+	case s.Queue < 0:
+		return fmt.Errorf("queue of %d, want 0 or more", s.Queue)
+	case s.Refresh < 0 || s.Refresh > most:
+		return fmt.Errorf("refresh %v, want 0 to %v", s.Refresh, most)
+	case s.Duration <= 0 || s.Duration > most:
+		return fmt.Errorf("duration %v, want more than 0, at most %v", s.Duration, most)
+	case s.Calm < Launching || s.Calm > s.Duration:
+		return fmt.Errorf("calm from %v on, want %v to the duration, %v", s.Calm, Launching, s.Duration)
 	}
 	if err := s.Network.Validate(); err != nil {
-		return "network", -1, err
+		return fmt.Errorf("network: %w", err)
 	}
-	for i, f := range s.Faults {
+	for _, f := range s.Faults {
 		if err := s.check(f); err != nil {
-			return "", i, fmt.Errorf("fault %q: %w", f, err)
+			return fmt.Errorf("fault %q: %w", f, err)
 		}
 	}
-	return "", -1, nil
+	return nil
 }
 
 // check names what is wrong with a fault of this script.
@@ -326,7 +314,7 @@ func (s Script) check(f Fault) error {
 	switch {
 	case f.At < 0 || f.At > s.Calm || f.Until > s.Calm:
 		return fmt.Errorf("must be over when it is calm, at %v", s.Calm)
-	case f.Verb != Jump && f.Verb != Hostile && f.Until <= f.At:
+	case !f.Verb.instant() && f.Until <= f.At:
 		return fmt.Errorf("ends before it begins")
 	case f.A != 0 && !exists(f.A) || f.B != 0 && !exists(f.B):
 		return fmt.Errorf("peers have ports %d to %d", simnet.ServerPort+1, simnet.ServerPort+s.Peers)
@@ -334,12 +322,6 @@ func (s Script) check(f Fault) error {
 		return fmt.Errorf("%s wants one port, not *", f.Verb)
 	case (f.Verb == Drift || f.Verb == Jump) && f.A == simnet.ServerPort:
 		return fmt.Errorf("the invariants are told by the server's clock: only a peer's may %s", f.Verb)
-	}
-	return f.checkAmount()
-}
-
-func (f Fault) checkAmount() error {
-	switch {
 	case f.Verb == Drift && (f.N < -500_000 || f.N > 500_000):
 		return fmt.Errorf("drift of %d ppm, want -500000 to 500000", f.N)
 	case f.Verb == Hostile && (f.N < 1 || f.N > 100_000):
