@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -12,18 +11,12 @@ import (
 	"p2plocal/bench/scenario"
 )
 
-// maxCells is how many cells all heat maps together may have, so that the page
-// stays small: some 9 bytes a cell.
-const maxCells = 50_000
-
 // drawn is what page.js draws: the results' own figures.
 type drawn struct {
 	Results []drawnResult `json:"results"`
-	Trimmed bool          `json:"trimmed,omitempty"` // some heat maps are left out
 }
 
 type drawnResult struct {
-	Name      string          `json:"name"`
 	Runs      int             `json:"runs"`
 	Scenarios []drawnScenario `json:"scenarios"`
 }
@@ -45,38 +38,31 @@ type bounds struct {
 	V float64 `json:"v"`
 }
 
-func newDrawn(results []Named) *drawn {
-	var d drawn
-	cells := 0
-	for _, r := range results {
-		out := drawnResult{Name: r.Name, Runs: len(r.Runs), Scenarios: []drawnScenario{}}
-		for _, s := range scenario.FiguresOf(r.Result) {
-			x := drawnScenario{Name: s.Name, Peers: s.Peers, RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
-			if !s.Repeated() { // of several runs these would show one
-				c := named(s.Charts)
-				x.Charts = result.Charts{Views: c.Views, Converged: c.Converged, Pairs: c.Pairs}
-			}
-			for _, run := range s.All {
-				c := named(run.Charts)
-				x.Each = append(x.Each, result.Charts{Latency: c.Latency, Noticed: c.Noticed, Ideal: c.Ideal, Disagreement: c.Disagreement, Trials: c.Trials})
-			}
-			for _, name := range []string{"latency", "latency_due"} {
-				x.Percentiles[name] = percentiles(s, name)
-			}
-			maps.DeleteFunc(x.Percentiles, func(_ string, p []bounds) bool { return len(p) == 0 })
-			if p := x.Charts.Pairs; p != nil {
-				if cells += len(p.Sent); cells > maxCells {
-					x.Charts.Pairs, d.Trimmed = nil, true
-				}
-				for _, r := range p.Names {
+func newDrawn(r *result.Result) *drawn {
+	out := drawnResult{Runs: len(r.Runs), Scenarios: []drawnScenario{}}
+	for _, s := range scenario.FiguresOf(r) {
+		x := drawnScenario{Name: s.Name, Peers: s.Peers, RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
+		if !s.Repeated() { // of several runs these would show one
+			c := named(s.Charts)
+			x.Charts = result.Charts{Views: c.Views, Converged: c.Converged, Pairs: c.Pairs}
+			if c.Pairs != nil {
+				for _, r := range c.Pairs.Names {
 					x.Names = append(x.Names, peerName(string(r)))
 				}
 			}
-			out.Scenarios = append(out.Scenarios, x)
 		}
-		d.Results = append(d.Results, out)
+		for _, run := range s.All {
+			c := named(run.Charts)
+			x.Each = append(x.Each, result.Charts{Latency: c.Latency, Noticed: c.Noticed, Ideal: c.Ideal, Disagreement: c.Disagreement, Trials: c.Trials})
+		}
+		for _, name := range []string{"latency", "latency_due"} {
+			if p := percentiles(s, name); len(p) > 0 {
+				x.Percentiles[name] = p
+			}
+		}
+		out.Scenarios = append(out.Scenarios, x)
 	}
-	return mapped(&d, clean)
+	return mapped(&drawn{[]drawnResult{out}}, clean)
 }
 
 // named are charts whose peers have names that one can see.
@@ -116,33 +102,23 @@ func percentiles(s *scenario.Figures, name string) (out []bounds) {
 
 // timesOf are a scenario's generic charts: what it took of the machine over time,
 // and how its figures lie over the runs.
-func timesOf(results []Named, name string) (charts []chart) {
-	cpu := chart{ID: "s-" + name + "-cpu", Title: "CPU over time", Says: "Of the benchmark's process, with all its peers and the measurement.",
+func timesOf(s *scenario.Figures) (charts []chart) {
+	cpu := chart{ID: "s-" + s.Name + "-cpu", Title: "CPU over time", Says: "Of the benchmark's process, with all its peers and the measurement.",
 		X: axis{Label: "time", Unit: "s"}, Y: axis{Label: "CPU", Unit: "cores"}}
 	memory := cpu
-	memory.ID, memory.Title, memory.Y = "s-"+name+"-memory", "Memory over time", axis{Label: "resident memory", Unit: "bytes"}
-	spread := chart{ID: "s-" + name + "-runs", Title: "Run by run", Says: "Each figure of each run, relative to its median over the runs.",
+	memory.ID, memory.Title, memory.Y = "s-"+s.Name+"-memory", "Memory over time", axis{Label: "resident memory", Unit: "bytes"}
+	spread := chart{ID: "s-" + s.Name + "-runs", Title: "Run by run", Says: "Each figure of each run, relative to its median over the runs.",
 		X: axis{Label: "run", Unit: "1"}, Y: axis{Label: "relative to the median", Unit: "ratio"}}
-	for i, r := range results {
-		for _, s := range scenario.FiguresOf(r.Result) {
-			if s.Name != name {
-				continue
-			}
-			for k, run := range s.All {
-				of := series{Name: fmt.Sprintf("run %d", k+1), Kind: curves, Color: k}
-				if len(results) > 1 {
-					of = series{Name: fmt.Sprintf("%s, run %d", r.Name, k+1), Kind: curves, Color: i}
-				}
-				for _, u := range run.Charts.Usage {
-					cpu.add(of, point{X: u.T, Y: u.CPU})
-					memory.add(of, point{X: u.T, Y: u.Memory})
-				}
-				for _, flat := range s.Of().Summary {
-					v, median := run.Flat()[name+"."+flat].Value, s.Value(flat)
-					if len(results) == 1 && s.Repeated() && v != nil && median != nil && *median > 0 {
-						spread.add(series{Name: flatLabel(flat), Kind: curves, Color: len(spread.Series)}, point{X: float64(k + 1), Y: *v / *median})
-					}
-				}
+	for k, run := range s.All {
+		of := series{Name: fmt.Sprintf("run %d", k+1), Kind: curves, Color: k}
+		for _, u := range run.Charts.Usage {
+			cpu.add(of, point{X: u.T, Y: u.CPU})
+			memory.add(of, point{X: u.T, Y: u.Memory})
+		}
+		for _, flat := range s.Of().Summary {
+			v, median := run.Flat()[s.Name+"."+flat].Value, s.Value(flat)
+			if s.Repeated() && v != nil && median != nil && *median > 0 {
+				spread.add(series{Name: flatLabel(flat), Kind: curves, Color: len(spread.Series)}, point{X: float64(k + 1), Y: *v / *median})
 			}
 		}
 	}

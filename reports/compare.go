@@ -16,15 +16,17 @@ func Compare(c *stat.Comparison) *Document {
 	return d
 }
 
-// comparison is the section of two results, and what it comes to. What has not
-// changed significantly is minor.
+// comparison is the section of two results, and what it comes to. What has
+// changed significantly stands out.
 func comparison(c *stat.Comparison) (section, phrase) {
 	t := &table{Corner: "metric", Columns: columns(c.Sides[0], c.Sides[1], "change", "p", "q", "")}
 	t.Columns[3].Rank = 1
 	of := make(map[stat.Verdict]int)
 	for _, x := range c.Changes {
-		of[x.Verdict]++
-		t.Rows = append(t.Rows, row{Name: x.Metric, Minor: x.Verdict == stat.Same, Cells: []quantity{
+		if of[x.Verdict]++; x.P != nil && x.Q == nil {
+			continue
+		}
+		t.Rows = append(t.Rows, row{Name: x.Metric, Marked: x.Verdict != stat.Same, Cells: []quantity{
 			median(x.Old, x.Unit), median(x.New, x.Unit), change(x.Delta), probability(x.P), probability(x.Q), judged(x.Verdict)}})
 	}
 	text := phrase{}.add("%s against %s, %s against %d, medians: %d of %s differ significantly", c.Sides[1], c.Sides[0], plural(uint64(c.NewRuns), "run"), c.OldRuns,
@@ -32,7 +34,7 @@ func comparison(c *stat.Comparison) (section, phrase) {
 	if n := of[stat.Worse]; n > 0 {
 		text = text.addIf(true, "%d for the worse", n)
 	}
-	about := fmt.Sprintf("p: Mann-Whitney U; q: p adjusted for %s (Benjamini-Hochberg); significant is q ≤ %v: of all such changes, %g %% are chance at most",
+	about := fmt.Sprintf("p: Mann-Whitney U; q: p adjusted for %s (Benjamini-Hochberg); significant is q ≤ %v: of all such changes, %g %% are chance at most; what is the same in all runs is left out",
 		plural(uint64(c.Tested), "test"), c.Alpha, 100*c.Alpha)
 	return section{About: about, Table: t, Facts: warnings(c.Warnings)}, text
 }

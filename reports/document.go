@@ -69,7 +69,6 @@ type row struct {
 	Name   string
 	Cells  []quantity
 	Marked bool // stands out
-	Minor  bool // left out where a format wants it short
 }
 
 // columns have the given names, none of which can be left out.
@@ -79,16 +78,6 @@ func columns(names ...string) []column {
 		out[i].Name = name
 	}
 	return out
-}
-
-// visible are the rows to show.
-func (t *table) visible(all bool) (rows []row) {
-	for _, r := range t.Rows {
-		if all || !r.Minor {
-			rows = append(rows, r)
-		}
-	}
-	return rows
 }
 
 // A phrase is text in parts, so that bad news can stand out.

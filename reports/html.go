@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"io"
 	"regexp"
-	"slices"
 )
 
 // The page's parts. plot.min.js is Observable Plot, built by page/build.sh.
@@ -28,16 +27,7 @@ var (
 var pageHTML = template.Must(template.New("page").Funcs(template.FuncMap{
 	"anchor": anchor,
 	"id":     func(s section) string { return "s-" + s.Name },
-	"rows":   func(t *table, all bool) []row { return t.visible(all) },
-	"minor":  func(t *table) bool { return slices.ContainsFunc(t.Rows, func(r row) bool { return r.Minor }) },
 	"parts":  func(p phrase, separator string) said { return said{p, separator, len(p) - 1} },
-	"both": func(t *table, name string, all bool) any {
-		return struct {
-			Table *table
-			Name  string
-			All   bool
-		}{t, name, all}
-	},
 	"pieces": func(name string) []string { return pieces.FindAllString(name, -1) },
 	"draws":  func(s section) bool { return s.drawn || len(s.Charts) > 0 },
 }).Parse(pageTemplate))
@@ -62,7 +52,6 @@ func writeHTML(w io.Writer, d *Document) error {
 		*Document
 		Chapters [][]section
 		Contents bool
-		Trimmed  bool
 		Style    template.CSS
 		Scripts  []template.JS
 		Data     template.JS
@@ -84,7 +73,7 @@ func writeHTML(w io.Writer, d *Document) error {
 	switch {
 	case d.drawn != nil:
 		data.drawn = d.drawn()
-		page.Trimmed, page.Scripts = data.Trimmed, append(page.Scripts, template.JS(pageScript))
+		page.Scripts = append(page.Scripts, template.JS(pageScript))
 	case data.Charts == nil:
 		page.Scripts = nil
 	}

@@ -49,15 +49,15 @@ func chromium(t *testing.T) context.Context {
 func TestBrowser(t *testing.T) {
 	browser := chromium(t)
 	dir := t.TempDir()
-	for name, results := range pages() {
+	for name, r := range pages() {
 		file := filepath.Join(dir, name+".html")
-		if err := os.WriteFile(file, render(t, results), 0o644); err != nil {
+		if err := os.WriteFile(file, render(t, r), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		for _, width := range []int64{1280, 390} {
 			for _, scheme := range []string{"light", "dark"} {
 				t.Run(fmt.Sprintf("%s-%d-%s", name, width, scheme), func(t *testing.T) {
-					visit(t, browser, file, results, width, scheme)
+					visit(t, browser, file, r, width, scheme)
 				})
 			}
 		}
@@ -65,7 +65,7 @@ func TestBrowser(t *testing.T) {
 }
 
 // visit opens a page once and checks all that can be seen of it.
-func visit(t *testing.T, browser context.Context, file string, results []Named, width int64, scheme string) {
+func visit(t *testing.T, browser context.Context, file string, r *result.Result, width int64, scheme string) {
 	tab, heard := open(t, browser, file, width, scheme)
 	type drawing struct {
 		ID           string
@@ -96,7 +96,7 @@ func visit(t *testing.T, browser context.Context, file string, results []Named, 
 	if dark := background != "rgb(255, 255, 255)"; dark != (scheme == "dark") {
 		t.Errorf("background %s", background)
 	}
-	want := expected(results)
+	want := expected(r)
 	for _, c := range charts {
 		n, ok := want[c.ID]
 		if !ok {
@@ -114,7 +114,7 @@ func visit(t *testing.T, browser context.Context, file string, results []Named, 
 		t.Errorf("no chart %s", id)
 	}
 	if width == 1280 && scheme == "light" {
-		tables(t, tab, results)
+		tables(t, tab, r)
 		keyboard(t, tab, len(charts))
 	}
 	if width == 1280 && scheme == "dark" {
@@ -188,55 +188,49 @@ func open(t *testing.T, browser context.Context, file string, width int64, schem
 }
 
 // expected is how many series each chart has, by the results themselves.
-func expected(results []Named) map[string]int {
+func expected(r *result.Result) map[string]int {
 	want := make(map[string]int)
 	lines := func(c result.Charts) int {
-		if len(results) > 1 || !slices.ContainsFunc(c.Latency, func(b result.LatencyBucket) bool { return b.N >= 1000 }) {
+		if !slices.ContainsFunc(c.Latency, func(b result.LatencyBucket) bool { return b.N >= 1000 }) {
 			return 2 // p50, and p99 or the maximum
 		}
 		return 3
 	}
-	for i, r := range results {
-		for _, s := range scenario.FiguresOf(r.Result) {
-			id := "s-" + s.Name
-			var c result.Charts
-			if !s.Repeated() {
-				c = s.Charts
+	for _, s := range scenario.FiguresOf(r) {
+		id := "s-" + s.Name
+		var c result.Charts
+		if !s.Repeated() {
+			c = s.Charts
+		}
+		add := func(chart string, n int) {
+			if n > 0 {
+				want[id+chart] += n
 			}
-			add := func(chart string, n int) {
-				if n > 0 {
-					want[id+chart] += n
+		}
+		add("-views", len(c.Views))
+		for _, run := range s.All {
+			c := run.Charts
+			add("-latency", min(len(c.Latency), 1)*lines(c))
+			add("-noticed", len(c.Noticed))
+			add("-disagreement", min(len(c.Disagreement), 1))
+			add("-rate", len(c.Trials))
+			add("-load", min(len(c.Trials), 1)*2)
+		}
+		for _, chart := range timesOf(s) {
+			want[chart.ID] = len(chart.Series)
+		}
+		for _, name := range []string{"latency", "latency_due"} {
+			add("-percentiles", min(len(percentiles(s, name)), 1))
+		}
+		if c.Pairs != nil {
+			n := 0
+			for _, sent := range c.Pairs.Sent {
+				if sent > 0 {
+					n++
 				}
 			}
-			add("-views", len(c.Views))
-			for _, run := range s.All {
-				c := run.Charts
-				add("-latency", min(len(c.Latency), 1)*lines(c))
-				add("-noticed", len(c.Noticed))
-				add("-disagreement", min(len(c.Disagreement), 1))
-				add("-rate", len(c.Trials))
-				add("-load", min(len(c.Trials), 1)*2)
-			}
-			for _, chart := range timesOf(results, s.Name) {
-				want[chart.ID] = len(chart.Series)
-			}
-			for _, name := range []string{"latency", "latency_due"} {
-				add("-percentiles", min(len(percentiles(s, name)), 1))
-			}
-			if c.Pairs != nil {
-				n := 0
-				for _, sent := range c.Pairs.Sent {
-					if sent > 0 {
-						n++
-					}
-				}
-				suffix := ""
-				if i > 0 {
-					suffix = fmt.Sprint(i)
-				}
-				add("-loss"+suffix, n)
-				add("-slowest"+suffix, n)
-			}
+			add("-loss", n)
+			add("-slowest", n)
 		}
 	}
 	return want
@@ -244,7 +238,7 @@ func expected(results []Named) map[string]int {
 
 // tables opens each chart's data table and finds the results' figures in it,
 // to the last digit.
-func tables(t *testing.T, tab context.Context, results []Named) {
+func tables(t *testing.T, tab context.Context, r *result.Result) {
 	t.Helper()
 	got := eval[map[string][][]string](t, tab, `(async () => {
 		for (const d of document.querySelectorAll("figure details")) d.open = true;
@@ -262,32 +256,30 @@ func tables(t *testing.T, tab context.Context, results []Named) {
 		}
 		t.Errorf("chart %s has no row %q", id, cells)
 	}
-	for i, r := range results {
-		for _, s := range scenario.FiguresOf(r.Result) {
-			c, id := s.Charts, "s-"+s.Name
-			if s.Repeated() {
-				c.Views, c.Pairs = nil, nil
+	for _, s := range scenario.FiguresOf(r) {
+		c, id := s.Charts, "s-"+s.Name
+		if s.Repeated() {
+			c.Views, c.Pairs = nil, nil
+		}
+		for _, v := range c.Views {
+			for k := range v.T {
+				find(id+"-views", peerName(v.Peer), number(v.T[k]), number(float64(v.N[k])))
 			}
-			for _, v := range c.Views {
-				for k := range v.T {
-					find(id+"-views", peerName(v.Peer), number(v.T[k]), number(float64(v.N[k])))
-				}
-			}
-			for _, b := range c.Latency {
-				find(id+"-latency", number(float64(b.N)), number(b.P50), number(b.P99), number(b.Max), number(float64(b.Lost)))
-			}
-			for _, n := range c.Noticed {
-				find(id+"-noticed", peerName(n.Peer), peerName(n.Of), number(n.Seconds))
-			}
-			for _, p := range c.Disagreement {
-				find(id+"-disagreement", number(p.T), number(p.V))
-			}
-			for _, x := range c.Trials {
-				find(id+"-rate", number(x.Offered), number(x.Delivered), number(x.Loss), number(x.P50), number(x.P99), number(x.Seconds), clean(x.Cause))
-			}
-			if p := c.Pairs; p != nil && i == 0 {
-				find(id+"-slowest", peerName(p.Names[:1]), peerName(p.Names[1:2]), number(float64(p.Sent[1])), number(float64(p.Lost[1])), number(float64(p.Max[1])))
-			}
+		}
+		for _, b := range c.Latency {
+			find(id+"-latency", number(float64(b.N)), number(b.P50), number(b.P99), number(b.Max), number(float64(b.Lost)))
+		}
+		for _, n := range c.Noticed {
+			find(id+"-noticed", peerName(n.Peer), peerName(n.Of), number(n.Seconds))
+		}
+		for _, p := range c.Disagreement {
+			find(id+"-disagreement", number(p.T), number(p.V))
+		}
+		for _, x := range c.Trials {
+			find(id+"-rate", number(x.Offered), number(x.Delivered), number(x.Loss), number(x.P50), number(x.P99), number(x.Seconds), clean(x.Cause))
+		}
+		if p := c.Pairs; p != nil {
+			find(id+"-slowest", peerName(p.Names[:1]), peerName(p.Names[1:2]), number(float64(p.Sent[1])), number(float64(p.Lost[1])), number(float64(p.Max[1])))
 		}
 	}
 }

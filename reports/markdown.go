@@ -41,8 +41,8 @@ func (s section) markdown(b *strings.Builder, all bool) error {
 	if s.About != "" {
 		fmt.Fprintf(b, "\n%s\n", escape(s.About))
 	}
-	if s.Table != nil && len(s.Table.visible(all)) > 0 {
-		header, left, rows := s.Table.cells(all)
+	if s.Table != nil && len(s.Table.Rows) > 0 {
+		header, left, rows := s.Table.cells()
 		text, err := grid(true, left, header, rows)
 		if err != nil {
 			return err
@@ -67,12 +67,12 @@ func (s section) markdown(b *strings.Builder, all bool) error {
 }
 
 // cells are a table's texts, escaped, with the rows' names in the first column.
-func (t *table) cells(all bool) (header []string, left []bool, rows [][]string) {
+func (t *table) cells() (header []string, left []bool, rows [][]string) {
 	header, left = []string{escape(t.Corner)}, []bool{true}
 	for _, c := range t.Columns {
 		header, left = append(header, escape(c.Name)), append(left, c.Left)
 	}
-	for _, x := range t.visible(all) {
+	for _, x := range t.Rows {
 		cells := []string{escape(x.Name)}
 		for _, q := range x.Cells {
 			cells = append(cells, escape(q.String()))

@@ -11,49 +11,14 @@ import (
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
-	"p2plocal/bench/stat"
 	"p2plocal/core"
 )
 
-// Named is a result and what to call it beside others, such as its file.
-type Named struct {
-	Name string
-	*result.Result
-}
-
-// Results makes the document of one result, or of several, which a page lays over
-// each other and which are compared with the first. There must be one at least.
-func Results(results []Named) *Document {
-	d := &Document{Tool: result.ToolName}
-	for _, r := range results[1:] {
-		s, h := comparison(stat.Compare(scenario.Definitions, results[0].Result, r.Result))
-		s.Name, s.Head, s.About = "compare", -1, fmt.Sprintf("%s against %s; %s", r.Name, results[0].Name, s.About)
-		s.Facts = append([]fact{{"verdict", h}}, s.Facts...)
-		d.Title, d.Sections = plural(uint64(len(results)), "result"), append(d.Sections, s)
-	}
-	for i, r := range results {
-		d.include(i, r)
-	}
-	d.draw(results)
-	d.source = results[0].Write
-	return d
-}
-
-// draw completes a document that results have been included in.
-func (d *Document) draw(results []Named) {
-	for i, s := range d.Sections { // a page has the charts with the first section of a name
-		if slices.IndexFunc(d.Sections, func(first section) bool { return first.Name == s.Name }) == i {
-			d.Sections[i].Charts = timesOf(results, s.Name)
-		}
-	}
-	d.drawn = func() *drawn { return newDrawn(results) }
-}
-
-// include adds the editor's choice of what to say of a result. Everything measured
-// is in the document that it is made from.
-func (d *Document) include(color int, named Named) {
-	r := named.Result
-	h := head{Name: named.Name, Color: color, Text: headline(r), Origin: []fact{{"machine", machine(r)}, {"seed", origin(r)}}}
+// Results makes the document of a result: the editor's choice of what to say of it.
+// Everything measured is in the document that it is made from.
+func Results(r *result.Result) *Document {
+	d := &Document{Tool: result.ToolName, source: r.Write, drawn: func() *drawn { return newDrawn(r) }}
+	h := head{Text: headline(r), Origin: []fact{{"machine", machine(r)}, {"seed", origin(r)}}}
 	for _, a := range r.Assertions {
 		unit, text := "1", a.Text
 		if def, field, ok := scenario.Definitions.Define(strings.TrimRight(text[:max(0, strings.IndexAny(text, "<>=!"))], " ")); ok && field != "n" {
@@ -61,15 +26,14 @@ func (d *Document) include(color int, named Named) {
 		}
 		h.Verdicts = append(h.Verdicts, verdict{text, optional(a.Actual, unit), a.OK})
 	}
-	d.Heads = append(d.Heads, h)
+	d.Heads = []head{h}
 	for _, s := range scenario.FiguresOf(r) {
-		sec := newSection(r, s)
-		sec.Head = len(d.Heads) - 1
-		d.Sections = append(d.Sections, sec)
+		d.Sections = append(d.Sections, newSection(r, s))
 		for _, name := range scenario.Definitions.Names(s.Scenario) {
 			d.explain(name)
 		}
 	}
+	return d
 }
 
 // headline is the result in one sentence: how many peers, how fast they knew
@@ -205,7 +169,7 @@ func about(r *result.Result, s *scenario.Figures) string {
 var statistics = []string{"p50", "p99", "max", "p90", "p99.9", "min", "n", "p99.99"}
 
 func newSection(r *result.Result, s *scenario.Figures) section {
-	sec := section{Name: s.Name, About: about(r, s), drawn: true}
+	sec := section{Name: s.Name, About: about(r, s), Charts: timesOf(s), drawn: true}
 	switch {
 	case s.Repeated():
 		sec.Table = overRuns(s).filled()

@@ -46,7 +46,7 @@ func text(d *Document, o Options) (string, error) {
 			label(f.Label)
 		}
 		if s.Table != nil && len(s.Facts) > 0 { // which stand in line with its rows
-			for _, r := range s.Table.visible(o.All) {
+			for _, r := range s.Table.Rows {
 				label(r.Name)
 			}
 		}
@@ -193,7 +193,7 @@ func (p *page) section(s section) {
 	if s.Name != "" {
 		p.heading(s.Name, s.About)
 	}
-	if s.Table != nil && len(s.Table.visible(p.All)) > 0 {
+	if s.Table != nil && len(s.Table.Rows) > 0 {
 		p.table(s.Table)
 	}
 	for _, f := range s.Facts {
@@ -220,7 +220,7 @@ func (p *page) heading(name, about string) {
 
 // table writes a table with as many columns as the width allows.
 func (p *page) table(t *table) {
-	header, rows := append([]column{{Name: t.Corner, Left: true}}, t.Columns...), t.visible(p.All)
+	header, rows := append([]column{{Name: t.Corner, Left: true}}, t.Columns...), t.Rows
 	cell := func(r row, c int) quantity {
 		if c > 0 {
 			return r.Cells[c-1]

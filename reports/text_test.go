@@ -67,7 +67,7 @@ func TestText(t *testing.T) {
 		for suffix, o := range map[string]Options{"": {}, "-80": {Width: 80}, "-ascii-80": {Width: 80, ASCII: true}} {
 			t.Run(name+suffix, func(t *testing.T) {
 				var b bytes.Buffer
-				if err := Results([]Named{{"", r}}).Write(&b, "txt", o); err != nil {
+				if err := Results(r).Write(&b, "txt", o); err != nil {
 					t.Fatal(err)
 				}
 				golden(t, name+suffix+".txt", b.Bytes())
@@ -83,7 +83,7 @@ func TestText(t *testing.T) {
 				}
 				o.Color = true
 				var colored bytes.Buffer
-				if err := Results([]Named{{"", r}}).Write(&colored, "txt", o); err != nil {
+				if err := Results(r).Write(&colored, "txt", o); err != nil {
 					t.Fatal(err)
 				}
 				plain := sgr.ReplaceAllString(colored.String(), "")
@@ -112,7 +112,7 @@ func trimmed(s string) string { return regexp.MustCompile(" +\n").ReplaceAllStri
 // The default scenarios fit one screen.
 func TestTextHeight(t *testing.T) {
 	var b bytes.Buffer
-	if err := Results([]Named{{"", cases()["default"]}}).Write(&b, "txt", Options{}); err != nil {
+	if err := Results(cases()["default"]).Write(&b, "txt", Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(b.String(), "\n"); n > 48 {
@@ -124,7 +124,7 @@ func TestMarkdown(t *testing.T) {
 	for name, r := range cases() {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
-			if err := Results([]Named{{name, r}}).Write(&b, "md", Options{}); err != nil {
+			if err := Results(r).Write(&b, "md", Options{}); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, name+".md", b.Bytes())
@@ -139,14 +139,14 @@ func TestMarkdown(t *testing.T) {
 func TestJSON(t *testing.T) {
 	r := cases()["bad"]
 	var b, again bytes.Buffer
-	if err := Results([]Named{{"x", r}}).Write(&b, "json", Options{}); err != nil {
+	if err := Results(r).Write(&b, "json", Options{}); err != nil {
 		t.Fatal(err)
 	}
 	back, err := result.Read(bytes.NewReader(b.Bytes()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Results([]Named{{"x", back}}).Write(&again, "json", Options{}); err != nil {
+	if err := Results(back).Write(&again, "json", Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(b.Bytes(), again.Bytes()) {
@@ -165,7 +165,7 @@ func TestFormatOf(t *testing.T) {
 			t.Errorf("%q: %v", file, err)
 		}
 	}
-	if err := Results([]Named{{Result: sample(1, 2, 1)}}).Write(io.Discard, "pdf", Options{}); !errors.Is(err, errFormat) {
+	if err := Results(sample(1, 2, 1)).Write(io.Discard, "pdf", Options{}); !errors.Is(err, errFormat) {
 		t.Error(err)
 	}
 }
@@ -196,7 +196,7 @@ func TestHeadlineUnmeasured(t *testing.T) {
 	}
 	r.Summary = scenario.Definitions.Summarize(r.Runs)
 	var b bytes.Buffer
-	if err := Results([]Named{{"", r}}).Write(&b, "txt", Options{}); err != nil {
+	if err := Results(r).Write(&b, "txt", Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if want := "! crash not measured in 3 of 5 runs; 20 peers, 5 runs, medians: "; !strings.HasPrefix(b.String(), want) {
@@ -225,7 +225,7 @@ func TestHeadlineOfSearch(t *testing.T) {
 	r := sample(3, 20, 1, "saturate")
 	r.Runs[0].Scenarios[0].Metrics["saturate.false_positives"] = one("1", 3)
 	var b bytes.Buffer
-	if err := Results([]Named{{"", r}}).Write(&b, "txt", Options{Width: 120}); err != nil {
+	if err := Results(r).Write(&b, "txt", Options{Width: 120}); err != nil {
 		t.Fatal(err)
 	}
 	if s := b.String(); strings.Contains(s, "!") || !strings.Contains(s, "3 false positives in trials beyond what it can carry") {
@@ -242,7 +242,7 @@ func TestHostileUnit(t *testing.T) {
 	r.Summary = scenario.Definitions.Summarize(r.Runs)
 	for _, format := range Formats {
 		var b bytes.Buffer
-		if err := Results([]Named{{"a", r}, {"b", r}}).Write(&b, format, Options{}); err != nil {
+		if err := Results(r).Write(&b, format, Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if strings.ContainsAny(b.String(), "\u202e\x1b") || strings.Contains(b.String(), `\u001b`) {

@@ -35,11 +35,10 @@ type comparing struct {
 	threshold float64
 }
 
-func comparingFlags(fs *flag.FlagSet, all bool) *comparing {
+func comparingFlags(fs *flag.FlagSet) *comparing {
 	c := new(comparing)
 	fs.StringVar(&c.limit, "fail-on-regression", "", "exit code 3 if a metric got significantly worse by more than this `percentage`, such as 5%, and by more than 0.02 cores, 1 MB or 5µs where that is its unit")
 	c.Register(fs, false)
-	fs.BoolVar(&c.All, "all", all, "print all metrics, also those without a significant change")
 	return c
 }
 
@@ -89,7 +88,7 @@ func (c *comparing) finish(call *call, names [2]string, sides [2]*result.Result)
 
 // compare sets two results side by side.
 func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	out := comparingFlags(fs, false)
+	out := comparingFlags(fs)
 	return func(_ context.Context, c *call) error {
 		if len(c.others) != 2 {
 			return cli.Usagef("compare takes two result files, not %d", len(c.others))
@@ -112,7 +111,7 @@ func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
 	cfg := benchFlags(fs, groups)
 	groups.Begin("output", "")
-	out := comparingFlags(fs, true)
+	out := comparingFlags(fs)
 	var servers printing.Strings
 	fs.Lookup("exec").Value = &servers
 	fs.Lookup("exec").Usage = "`command` that starts a server, given twice, A's and B's; ours stands for our own"
@@ -150,7 +149,7 @@ func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) er
 	groups.Begin("simulation", "")
 	cores := coresFlag(fs, 1)
 	groups.Begin("output", "")
-	out := comparingFlags(fs, true)
+	out := comparingFlags(fs)
 	fs.Lookup("repeat").DefValue, cfg.Repeat = "20", 20
 	fs.Lookup("scenario").DefValue, cfg.scenarios = "join,crash", "join,crash"
 	return func(ctx context.Context, c *call) (err error) {

@@ -217,7 +217,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 			return failed
 		}
 		r.Assertions = result.Evaluate(asserts, r)
-		err = out.Write(c.stdout, reports.Results([]reports.Named{{Name: cmp.Or(out.JSON, "run"), Result: r}}))
+		err = out.Write(c.stdout, reports.Results(r))
 		broken := false
 		for _, a := range r.Assertions {
 			if broken = broken || !a.OK; !a.OK {

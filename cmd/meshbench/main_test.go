@@ -122,7 +122,7 @@ func TestUsage(t *testing.T) {
 		{"agree -cores 0 -scenario saturate", 2, "want one such as"},
 		{"agree -cores x", 2, `invalid value "x"`},
 		{"compare /nonexistent.json x.json", 1, "/nonexistent.json"},
-		{"report", 2, "report takes a format and result files"},
+		{"report", 2, "report takes a format and a result file"},
 		{"report xls " + foreign, 2, `format "xls", want one of`},
 		{"report txt /nonexistent.json", 1, "/nonexistent.json"},
 		{"report txt " + foreign, 1, "schema 99"},
@@ -240,7 +240,7 @@ func TestCompareServersOutputs(t *testing.T) {
 // Simulation and reality are run and compared.
 func TestAgree(t *testing.T) {
 	t.Parallel()
-	code, stdout, stderr := invoke(t.Context(), "agree", "-peers", "3", "-deadline", "300ms", "-reap", "100ms", "-heartbeat", "100ms", "-scenario", "crash", "-repeat", "3", "-quiet", "-all")
+	code, stdout, stderr := invoke(t.Context(), "agree", "-peers", "3", "-deadline", "300ms", "-reap", "100ms", "-heartbeat", "100ms", "-scenario", "crash", "-repeat", "3", "-quiet")
 	for _, want := range []string{"simulated against UDP, 3 runs against 3", "crash.detect.max", "crash.false_positives"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in the output", want)

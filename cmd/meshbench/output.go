@@ -43,33 +43,27 @@ func (o *output) check(scenarios []string) (asserts []result.Assert, err error) 
 }
 
 func reportUsage() string {
-	return "usage: meshbench report [flags] FORMAT RESULT.json ...\n\nFORMAT is one of " + strings.Join(reports.Formats, ", ") + ".\n"
+	return "usage: meshbench report [flags] FORMAT RESULT.json\n\nFORMAT is one of " + strings.Join(reports.Formats, ", ") + ".\n"
 }
 
-// report draws saved results again.
+// report draws a saved result again.
 func report(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
 	var out printing.Output
 	out.Register(fs, true)
 	return func(_ context.Context, c *call) error {
-		if len(c.others) < 2 {
-			return cli.Usagef("report takes a format and result files, as in report txt result.json")
+		if len(c.others) != 2 {
+			return cli.Usagef("report takes a format and a result file, as in report txt result.json")
 		}
-		format, files := c.others[0], c.others[1:]
-		if !slices.Contains(reports.Formats, format) {
-			return cli.Usagef("format %q, want one of %s", format, strings.Join(reports.Formats, ", "))
+		if out.Format = c.others[0]; !slices.Contains(reports.Formats, out.Format) {
+			return cli.Usagef("format %q, want one of %s", out.Format, strings.Join(reports.Formats, ", "))
 		}
-		out.Format = format
 		if err := out.Open(); err != nil {
 			return err
 		}
-		var results []reports.Named
-		for _, name := range files {
-			r, err := readFile(name)
-			if err != nil {
-				return err
-			}
-			results = append(results, reports.Named{Name: name, Result: r})
+		r, err := readFile(c.others[1])
+		if err != nil {
+			return err
 		}
-		return out.Write(c.stdout, reports.Results(results))
+		return out.Write(c.stdout, reports.Results(r))
 	}
 }
