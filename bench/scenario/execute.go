@@ -81,33 +81,37 @@ func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, stat
 	return nil
 }
 
-// Ours stands for our own server among commands.
-const Ours = "ours"
-
-// ExecutePairs measures two servers in turn, A B B A A B B A and so on: so
-// neither is always the first of its pair, and what gets slowly better or worse
-// weighs on both alike. Both of a pair have the same seed. Where it fails or is
+// ExecuteInTurns measures meshes in turns, A B C C B A A B C and so on, as many rounds as the
+// first has runs: so none is always the first, and what gets slowly better or worse
+// weighs on all alike. All of a round have the same seed. Where it fails or is
 // interrupted, the results hold what there is.
-func ExecutePairs(ctx context.Context, cfg result.Config, servers [2]string, tool result.Tool, status *Status) (results [2]*result.Result, failed error) {
-	for side := range results {
-		results[side] = &result.Result{Schema: result.Schema, Tool: tool, Config: cfg}
+func ExecuteInTurns(ctx context.Context, meshes []result.Config, tool result.Tool, status *Status) (results []*result.Result, failed error) {
+	var left time.Duration
+	for _, cfg := range meshes {
+		results = append(results, &result.Result{Schema: result.Schema, Tool: tool, Config: cfg})
+		left += Estimate(&cfg)
 	}
-	for i := 0; i < 2*cfg.Repeat && failed == nil && ctx.Err() == nil; i++ {
-		pair, side := i/2, (i+1)/2%2
-		one, to := cfg, results[side]
-		one.Repeat, one.Seed = 1, cfg.Seed+uint64(pair)
-		if one.Options.ServerExec = servers[side]; servers[side] == Ours {
-			one.Options.ServerExec = ""
+	rounds := meshes[0].Repeat
+	for turn := 0; turn < rounds*len(meshes) && failed == nil && ctx.Err() == nil; turn++ {
+		round, i := turn/len(meshes), turn%len(meshes)
+		if round%2 == 1 {
+			i = len(meshes) - 1 - i
 		}
-		status.label, status.later = fmt.Sprintf("pair %d of %d, %c", pair+1, cfg.Repeat, 'A'+side), time.Duration(2*cfg.Repeat-1-i)*Estimate(&one)
+		one, to := meshes[i], results[i]
+		one.Repeat, one.Seed = 1, one.Seed+uint64(round)
+		left -= Estimate(&one)
+		status.label, status.later = fmt.Sprintf("round %d of %d, %c", round+1, rounds, 'A'+i), left
 		r, err := Execute(ctx, one, tool, status)
 		if err != nil {
-			failed = fmt.Errorf("server %c, %q: %w", 'A'+side, servers[side], err)
+			failed = fmt.Errorf("mesh %c: %w", 'A'+i, err)
 		}
 		if r != nil {
 			to.Env, to.Runs = r.Env, append(to.Runs, r.Runs...)
 			to.Interrupted = to.Interrupted || r.Interrupted
 		}
+	}
+	for _, r := range results {
+		r.Summary = Definitions.Summarize(r.Runs)
 	}
 	return results, failed
 }

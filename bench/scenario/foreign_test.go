@@ -247,11 +247,13 @@ func TestPairsAlternate(t *testing.T) {
 	}
 	cfg := quick(3, "join")
 	cfg.Repeat = 3
-	var sides [2]*result.Result
+	var sides []*result.Result
+	meshes := []result.Config{cfg, cfg}
+	meshes[0].Options.ServerExec, meshes[1].Options.ServerExec = server("a"), server("b")
 	_, calm := calm(t, func() *result.Result {
 		os.Remove(started)
 		var err error
-		if sides, err = ExecutePairs(t.Context(), cfg, [2]string{server("a"), server("b")}, mesh.Version(nil), new(Status)); err != nil {
+		if sides, err = ExecuteInTurns(t.Context(), meshes, mesh.Version(nil), new(Status)); err != nil {
 			t.Fatal(err)
 		}
 		return &result.Result{Runs: slices.Concat(sides[0].Runs, sides[1].Runs)}

@@ -19,9 +19,8 @@ import (
 )
 
 const (
-	compareUsage        = "usage: meshbench compare [flags] OLD.json NEW.json\n"
-	compareServersUsage = "usage: meshbench compare-servers -exec 'CMD1' -exec 'CMD2' [flags]\n"
-	agreeUsage          = `usage: meshbench agree [flags]
+	compareUsage = "usage: meshbench compare [flags] OLD.json NEW.json\n"
+	agreeUsage   = `usage: meshbench agree [flags]
 
 Agree runs the same scenarios over UDP and simulated, -repeat times each, and
 compares them. Nothing of the simulation is fitted to latencies.
@@ -104,42 +103,6 @@ func compare(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 			}
 		}
 		return out.finish(c, [2]string{"old", "new"}, sides)
-	}
-}
-
-// compareServers measures two servers in turn.
-func compareServers(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
-	cfg := benchFlags(fs, groups)
-	groups.Begin("output", "")
-	out := comparingFlags(fs)
-	var servers printing.Strings
-	fs.Lookup("exec").Value = &servers
-	fs.Lookup("exec").Usage = "`command` that starts a server, given twice, A's and B's; ours stands for our own"
-	fs.Lookup("repeat").Usage = "`pairs` of runs, in the order A B B A"
-	fs.Lookup("repeat").DefValue, cfg.Repeat = "6", 6
-	return func(ctx context.Context, c *call) error {
-		if len(servers) != 2 {
-			return cli.Usagef("compare-servers takes -exec twice, not %d times", len(servers))
-		}
-		if err := cfg.finish(ctx, c); err != nil {
-			return err
-		}
-		if cfg.Options.Server != "" {
-			return cli.Usagef("compare-servers starts its servers: -target %s has no place in it", cfg.Options.Server)
-		}
-		if err := out.check(); err != nil {
-			return err
-		}
-		var status scenario.Status
-		twice := cfg.Config
-		twice.Repeat *= 2
-		stop := showProgress(ctx, &status, twice, c.stderr, out.Quiet)
-		sides, failed := scenario.ExecutePairs(ctx, cfg.Config, [2]string(servers), mesh.Version(append([]string{"compare-servers"}, c.args...)), &status)
-		stop()
-		if failed != nil && !sides[0].Measured() && !sides[1].Measured() {
-			return failed
-		}
-		return out.measured(c, [2]string{fmt.Sprintf("A %q", servers[0]), fmt.Sprintf("B %q", servers[1])}, sides, failed)
 	}
 }
 

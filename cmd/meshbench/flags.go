@@ -71,7 +71,7 @@ func (c *config) finish(ctx context.Context, call *call) error {
 		c.Timing.Broadcast = long
 	}
 	if c.driver.Exec != "" {
-		if !call.given["scenario"] {
+		if !call.given["scenario"] && call.fs.Name() == "meshbench" {
 			c.scenarios = "all"
 		}
 		c.Options.Driver = &c.driver

@@ -89,7 +89,7 @@ func (c *call) shaping() []string {
 // commands are all but the one without a name, which measures.
 var commands = []command{
 	{"compare", "set two results side by side and say what has changed", compareUsage, true, true, compare},
-	{"compare-servers", "measure two servers in turn, A B B A, and compare them", compareServersUsage, false, false, compareServers},
+	{"versus", "measure meshes in turns, A B C C B A, and compare them: ours, memberlist, NATS, yours", versusUsage, false, false, versus},
 	{"report", "draw results that -json has written, as text or in another form", reportUsage(), true, true, report},
 	{"metrics", "list all metrics with their definitions", "usage: meshbench metrics\n", false, true, metrics},
 	{"agree", "measure over UDP and simulated, and compare the two", agreeUsage, false, false, agree},

@@ -113,7 +113,7 @@ func TestUsage(t *testing.T) {
 		{"agree -sim", 2, "flag provided but not defined: -sim"},
 		{"agree -assert x", 2, "flag provided but not defined: -assert"},
 		{"agree steady", 2, "for the scenario say -scenario steady"},
-		{"compare-servers ours theirs", 2, "for a server say -exec"},
+		{"versus ours theirs", 2, `versus takes no arguments, not "ours": for a server say`},
 		{"agree x.json", 2, `agree takes no arguments, not "x.json"`},
 		{"agree -report x.pdf", 2, `"x.pdf", want one that ends in .txt`},
 		{"agree -report x.xml", 2, "want one that ends in .txt, .md, .html"},
@@ -128,7 +128,16 @@ func TestUsage(t *testing.T) {
 		{"report txt " + foreign, 1, "schema 99"},
 		{"-report x.xls", 2, "x.xls"},
 		{"compare " + foreign, 2, "compare takes two result files, not 1"},
-		{"compare-servers", 2, "-exec twice, not 0"},
+		{"versus -mesh exact", 2, "versus takes -mesh twice or more, not 1 time"},
+		{"versus -mesh exact -mesh other", 2, `-mesh "other", want exact, wide, exec:COMMAND or driver:COMMAND`},
+		{"versus -mesh exact -mesh driver:", 2, `-mesh "driver:", want exact`},
+		{"versus -mesh exact -mesh wide -exec x", 2, "-exec has no place in versus"},
+		{"versus -mesh exact -mesh driver:/nowhere/driver -quiet", 1, `-mesh "driver:/nowhere/driver": cannot start "/nowhere/driver"`},
+		{"-driver false", 1, "the driver ended: exit status 1, no output"},
+		{"-driver /nowhere/driver", 1, `cannot start "/nowhere/driver"`},
+		{"-driver true -wide", 2, "-driver with -wide"},
+		{"-driver-option a=b", 2, "-driver-option, but no -driver"},
+		{"-driver true -driver-option a", 2, "want KEY=VALUE"},
 	} {
 		code, stdout, stderr := invoke(t.Context(), strings.Fields(test.args)...)
 		if code != test.code || !strings.Contains(stderr, test.says) || strings.Count(stderr, "\n") > 2 || stdout != "" {
@@ -207,32 +216,25 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-func TestCompareServers(t *testing.T) {
-	t.Parallel()
-	code, stdout, stderr := invoke(t.Context(), "compare-servers", "-exec", "ours", "-exec", "ours",
-		"-peers", "3", "-scenario", "join", "-repeat", "2", "-quiet")
-	if code != 0 || !strings.Contains(stdout, "join.converge") {
-		t.Errorf("exit %d, %q %q", code, stdout, stderr)
-	}
-}
-
-// What compare-servers compares is in every form, and a server that does not start is named.
-func TestCompareServersOutputs(t *testing.T) {
+// What versus compares is in every form, and a mesh that does not come about is named.
+func TestVersus(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	name := func(ending string) string { return filepath.Join(dir, "p."+ending) }
-	code, _, stderr := invoke(t.Context(), "compare-servers", "-exec", "ours", "-exec", "ours", "-peers", "3",
-		"-scenario", "join", "-repeat", "2", "-json", name("json"), "-report", name("md"), "-report", name("html"))
-	if code != 0 {
-		t.Errorf("exit %d, stderr %q", code, stderr)
+	code, stdout, stderr := invoke(t.Context(), "versus", "-mesh", "exact", "-mesh", "wide", "-mesh", "exact", "-peers", "3",
+		"-scenario", "join", "-repeat", "6", "-quiet", "-json", name("json"), "-report", name("md"), "-report", name("html"))
+	for _, want := range []string{"join.converge", "  B is ", " to converge [", "  C is "} {
+		if code != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("exit %d, stderr %q, no %q in\n%s", code, stderr, want, stdout)
+		}
 	}
 	for _, ending := range []string{"json", "md", "html"} {
 		if b, err := os.ReadFile(name(ending)); err != nil || !strings.Contains(string(b), "converge") {
 			t.Errorf("%s: %v, no join.converge in it:\n%.300s", ending, err, b)
 		}
 	}
-	code, _, stderr = invoke(t.Context(), "compare-servers", "-exec", "ours", "-exec", "false", "-peers", "3", "-scenario", "join", "-quiet")
-	if code != 1 || !strings.Contains(stderr, `server B, "false"`) {
+	code, _, stderr = invoke(t.Context(), "versus", "-mesh", "exact", "-mesh", "exec:false", "-peers", "3", "-scenario", "join", "-quiet")
+	if code != 1 || !strings.Contains(stderr, "mesh B: ") {
 		t.Errorf("a server that does not start: exit %d, %q", code, stderr)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -17,7 +18,7 @@ import (
 	"p2plocal/cmd/internal/cli"
 )
 
-const usage = `usage: meshdriver NAME
+const usage = `usage: meshdriver NAME [KEY=VALUE ...]
 
 Meshdriver hosts all members of one mesh. It obeys the commands on its standard
 input and reports on its standard output what happens, one JSON object a line, as
@@ -55,15 +56,34 @@ func run(_ context.Context, args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if len(others) != 1 {
-		return cli.Usagef("want the name of one mesh: %s", strings.Join(names, ", "))
+	if len(others) == 0 {
+		return cli.Usagef("want the name of a mesh: %s", strings.Join(names, ", "))
+	}
+	options := map[string]string{}
+	for _, o := range others[1:] {
+		key, value, ok := strings.Cut(o, "=")
+		if options[key] = value; !ok {
+			return cli.Usagef("%q, want an option as KEY=VALUE", o)
+		}
 	}
 	for _, k := range kinds {
 		if k.name == others[0] {
-			return driver.Serve(os.Stdin, stdout, k.host)
+			return driver.Serve(os.Stdin, stdout, func(r *driver.Reporter) driver.Mesh { return given{k.host(r), options} })
 		}
 	}
 	return cli.Usagef("%q, want one of %s", others[0], strings.Join(names, ", "))
+}
+
+// given is a mesh with options of the command line, beside those of init.
+type given struct {
+	driver.Mesh
+	options map[string]string
+}
+
+func (g given) Init(members []driver.Member, options map[string]string) (driver.Report, error) {
+	all := maps.Clone(g.options)
+	maps.Copy(all, options)
+	return g.Mesh.Init(members, all)
 }
 
 // used are this process's CPU time and memory, where the system tells.

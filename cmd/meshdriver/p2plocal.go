@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"p2plocal/bench/driver"
+	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/core"
 	"p2plocal/core/udp"
@@ -74,7 +75,7 @@ func (d *directory) Init(members []driver.Member, options map[string]string) (dr
 		return driver.Report{}, err
 	}
 	d.serving.Go(func() { d.server.Serve(context.Background(), s) })
-	return driver.Report{Name: "p2plocal " + dialect, Version: "this"}, nil
+	return driver.Report{Name: "p2plocal " + dialect, Version: mesh.Version(nil).Version}, nil
 }
 
 // count counts what is sent.

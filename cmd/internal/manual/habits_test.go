@@ -20,7 +20,7 @@ var commands = []struct{ name, short string }{
 	{"p2p", "-listen HOST:0"},
 	{"meshbench", "-sim -peers 2 -scenario join"},
 	{"meshbench compare", "nowhere.json nowhere.json"},
-	{"meshbench compare-servers", "-exec false·{addr} -exec false·{addr}"},
+	{"meshbench versus", "-mesh exec:false·{addr} -mesh exact"},
 	{"meshbench report", "txt nowhere.json"},
 	{"meshbench metrics", ""},
 	{"meshbench agree", "-peers 2 -scenario join -repeat 1"},

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
+	"p2plocal/bench/stat"
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
+	"p2plocal/reports"
+)
+
+const versusUsage = `usage: meshbench versus -mesh MESH -mesh MESH ... [flags]
+
+MESH is one of
+
+  exact            this project's own mesh
+  wide             the same in the wide dialect
+  exec:COMMAND     our peers at the server that the command starts, with {addr} in it
+  driver:COMMAND   a mesh of another kind, which a driver hosts, by
+                   bench/driver/PROTOCOL.md: 'driver:meshdriver nats presence=close'
+
+They are measured in turns, A B C C B A, -repeat times, each round with one seed,
+and compared with the first, round by round.
+`
+
+// versus measures meshes in turns.
+func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
+	cfg := benchFlags(fs, groups)
+	groups.Begin("output", "")
+	var out printing.Output
+	out.Register(fs, false)
+	fs.BoolVar(&out.All, "all", false, "print all metrics, and what each mesh showed by itself")
+	var specs printing.Strings
+	fs.Var(&specs, "mesh", "`mesh` to measure; to be given twice or more")
+	fs.Lookup("repeat").Usage, fs.Lookup("repeat").DefValue, cfg.Repeat = "`rounds`, each of one run of each mesh", "6", 6
+	return func(ctx context.Context, c *call) error {
+		for _, name := range []string{"target", "exec", "peer-exec", "external", "wide", "key", "driver", "driver-option"} {
+			if c.given[name] {
+				return cli.Usagef("-%s has no place in versus, want -mesh with what is to be measured", name)
+			}
+		}
+		if len(specs) < 2 {
+			return cli.Usagef("versus takes -mesh twice or more, not %s", result.Plural(uint64(len(specs)), "time"))
+		}
+		var meshes []result.Config
+		var names []string
+		for _, spec := range specs {
+			one, name := *cfg, spec
+			kind, command, _ := strings.Cut(spec, ":")
+			switch {
+			case spec == "exact":
+			case spec == "wide":
+				one.Options.Wide = true
+			case kind == "exec" && command != "":
+				one.Options.ServerExec, name = command, fmt.Sprintf("%q", command)
+			case kind == "driver" && command != "":
+				one.driver.Exec = command
+			default:
+				return cli.Usagef("-mesh %q, want exact, wide, exec:COMMAND or driver:COMMAND", spec)
+			}
+			if err := one.finish(ctx, c); err != nil {
+				return fmt.Errorf("-mesh %q: %w", spec, err)
+			}
+			if d := one.Options.Driver; d != nil {
+				name = d.Name + " " + d.Version
+			}
+			meshes, names = append(meshes, one.Config), append(names, name)
+		}
+		for i := range meshes { // what one cannot do, the others are not measured for
+			meshes[i].Scenarios = slices.DeleteFunc(slices.Clone(meshes[0].Scenarios), func(s string) bool {
+				return slices.ContainsFunc(meshes, func(m result.Config) bool { return scenario.Find(s).CannotRun(&m) != "" })
+			})
+		}
+		if err := out.Open(); err != nil {
+			return err
+		}
+		var status scenario.Status
+		total := meshes[0]
+		total.Repeat *= len(meshes)
+		stop := showProgress(ctx, &status, total, c.stderr, out.Quiet)
+		results, failed := scenario.ExecuteInTurns(ctx, meshes, mesh.Version(append([]string{"versus"}, c.args...)), &status)
+		stop()
+		if !slices.ContainsFunc(results, (*result.Result).Measured) && failed != nil {
+			return failed
+		}
+		v := stat.InTurns(scenario.Definitions, names, results)
+		err := out.Write(c.stdout, reports.Versus(v))
+		for i, r := range results {
+			if why := r.Failure(); why != "" && failed == nil && ctx.Err() == nil {
+				failed = fmt.Errorf("mesh %c, %s: %s", 'A'+i, names[i], why)
+			}
+		}
+		switch {
+		case failed != nil:
+			return cli.Join(failed, err)
+		case ctx.Err() != nil:
+			return cli.Interrupted
+		}
+		return err
+	}
+}

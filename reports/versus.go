@@ -1,0 +1,105 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"p2plocal/bench/result"
+	"p2plocal/bench/scenario"
+	"p2plocal/bench/stat"
+)
+
+// told are the figures that a verdict line tells, and how where they are larger and smaller.
+var told = []struct{ metric, more, less string }{
+	{"join.converge", "slower to converge", "faster to converge"},
+	{"crash.converge", "slower to notice a crash", "faster to notice a crash"},
+	{"steady.latency.p50", "slower to deliver a message", "faster to deliver a message"},
+	{"steady.latency.p99", "slower to deliver 99 % of them", "faster to deliver 99 % of them"},
+	{"steady.cpu", "hungrier for CPU", "easier on the CPU"},
+	{"steady.memory", "larger in memory", "smaller in memory"},
+}
+
+// contested are the metrics that a table of meshes shows, beside those that stand for their scenario.
+var contested = []string{"loss", "lost", "false_positives", "datagrams", "bytes", "join_bytes", "cpu", "memory"}
+
+// Versus makes the document of meshes that were measured in turns: the figures side by side,
+// and on a page and in full each one's own, laid over each other.
+func Versus(v *stat.Versus) *Document {
+	d := &Document{Tool: result.ToolName + " versus", Title: plural(uint64(len(v.Meshes)), "mesh") + " in turns", source: asJSON(v)}
+	s := section{Name: "versus", Head: -1, Table: &table{Corner: "metric"},
+		About: fmt.Sprintf("%s of each mesh, in the order A B B A; medians, and the median of the ratios round by round with its 95 %% interval", plural(uint64(v.Rounds), "run"))}
+	var all []Named
+	for i, name := range v.Meshes {
+		letter := string(rune('A' + i))
+		all = append(all, Named{letter + " " + name, v.Results[i]})
+		s.Table.Columns = append(s.Table.Columns, column{Name: letter})
+		if i > 0 {
+			s.Table.Columns = append(s.Table.Columns, column{Name: letter + "/A"})
+		}
+	}
+	for _, c := range v.Metrics {
+		name, flat, _ := strings.Cut(c.Metric, ".")
+		x := row{Name: c.Metric, Minor: !slices.Contains(contested, flat) && !slices.Contains(scenario.Find(name).Summary, flat)}
+		for i, m := range c.Medians {
+			if x.Cells = append(x.Cells, optional(m, c.Unit)); i > 0 {
+				x.Cells = append(x.Cells, ratio(c.Ratios[i-1]))
+			}
+		}
+		s.Table.Rows = append(s.Table.Rows, x)
+	}
+	for i := range v.Meshes[1:] {
+		for _, t := range told {
+			if k := slices.IndexFunc(v.Metrics, func(c stat.Contest) bool { return c.Metric == t.metric }); k >= 0 && v.Metrics[k].Ratios[i].Median != nil {
+				r := v.Metrics[k].Ratios[i]
+				s.Facts = append(s.Facts, fact{"verdict", phrase{}.addIf(r.Verdict == stat.Worse, "%s", inWords(string(rune('B'+i)), r, t.more, t.less))})
+			}
+		}
+	}
+	if v.Rounds < 6 {
+		s.Facts = append(s.Facts, note("it takes 6 runs or more of each for an interval", true))
+	}
+	d.Sections = []section{s}
+	for i, r := range all {
+		d.include(i, r)
+	}
+	for i := range d.Sections {
+		d.Sections[i].Full = i > 0
+	}
+	for i := range d.Heads[1:] {
+		d.Heads[i+1].Origin = nil // it is the first one's
+	}
+	d.draw(all)
+	return d
+}
+
+// inWords is a mesh's ratio as a sentence.
+func inWords(mesh string, r stat.Ratio, more, less string) string {
+	m, low, high, how := *r.Median, r.Low, r.High, more
+	if m < 1 {
+		m, how = 1/m, less
+		if low != nil && *low > 0 {
+			low, high = new(1 / *high), new(1 / *low)
+		}
+	}
+	text := fmt.Sprintf("%s is %s × %s", mesh, digits(m), how)
+	if low != nil {
+		text += fmt.Sprintf(" [%s, %s]", digits(*low), digits(*high))
+		if r.Verdict == stat.Same {
+			text += ", which may be chance"
+		}
+	}
+	return text
+}
+
+// ratio is one in a table, with its interval.
+func ratio(r stat.Ratio) quantity {
+	if r.Median == nil {
+		return none
+	}
+	q := judged(r.Verdict)
+	if q.Text = digits(*r.Median); r.Low != nil {
+		q.Text += fmt.Sprintf(" [%s, %s]", digits(*r.Low), digits(*r.High))
+	}
+	return q
+}
