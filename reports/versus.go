@@ -23,16 +23,14 @@ var told = []struct{ metric, more, less string }{
 // contested are the metrics that a table of meshes shows, beside those that stand for their scenario.
 var contested = []string{"loss", "lost", "false_positives", "datagrams", "bytes", "join_bytes", "cpu", "memory"}
 
-// Versus makes the document of meshes that were measured in turns: the figures side by side,
-// and on a page and in full each one's own, laid over each other.
+// Versus makes the document of meshes that were measured in turns.
 func Versus(v *stat.Versus) *Document {
 	d := &Document{Tool: result.ToolName + " versus", Title: plural(uint64(len(v.Meshes)), "mesh") + " in turns", source: asJSON(v)}
 	s := section{Name: "versus", Head: -1, Table: &table{Corner: "metric"},
 		About: fmt.Sprintf("%s of each mesh, in the order A B B A; medians, and the median of the ratios round by round with its 95 %% interval", plural(uint64(v.Rounds), "run"))}
-	var all []Named
 	for i, name := range v.Meshes {
 		letter := string(rune('A' + i))
-		all = append(all, Named{letter + " " + name, v.Results[i]})
+		d.Heads = append(d.Heads, head{Name: letter + " " + name, Color: i, Text: headline(v.Results[i])})
 		s.Table.Columns = append(s.Table.Columns, column{Name: letter})
 		if i > 0 {
 			s.Table.Columns = append(s.Table.Columns, column{Name: letter + "/A"})
@@ -40,7 +38,13 @@ func Versus(v *stat.Versus) *Document {
 	}
 	for _, c := range v.Metrics {
 		name, flat, _ := strings.Cut(c.Metric, ".")
-		x := row{Name: c.Metric, Minor: !slices.Contains(contested, flat) && !slices.Contains(scenario.Find(name).Summary, flat)}
+		if !slices.Contains(contested, flat) && !slices.Contains(scenario.Find(name).Summary, flat) {
+			continue
+		}
+		if def, _, ok := scenario.Definitions.Define(c.Metric); ok {
+			d.explain(def.Name)
+		}
+		x := row{Name: c.Metric, Marked: slices.ContainsFunc(c.Ratios, func(r stat.Ratio) bool { return r.Verdict != stat.Same })}
 		for i, m := range c.Medians {
 			if x.Cells = append(x.Cells, optional(m, c.Unit)); i > 0 {
 				x.Cells = append(x.Cells, ratio(c.Ratios[i-1]))
@@ -59,17 +63,8 @@ func Versus(v *stat.Versus) *Document {
 	if v.Rounds < 6 {
 		s.Facts = append(s.Facts, note("it takes 6 runs or more of each for an interval", true))
 	}
+	d.Heads[0].Origin = []fact{{"machine", machine(v.Results[0])}, {"seed", origin(v.Results[0])}}
 	d.Sections = []section{s}
-	for i, r := range all {
-		d.include(i, r)
-	}
-	for i := range d.Sections {
-		d.Sections[i].Full = i > 0
-	}
-	for i := range d.Heads[1:] {
-		d.Heads[i+1].Origin = nil // it is the first one's
-	}
-	d.draw(all)
 	return d
 }
 

@@ -223,7 +223,7 @@ func TestVersus(t *testing.T) {
 	name := func(ending string) string { return filepath.Join(dir, "p."+ending) }
 	code, stdout, stderr := invoke(t.Context(), "versus", "-mesh", "exact", "-mesh", "wide", "-mesh", "exact", "-peers", "3",
 		"-scenario", "join", "-repeat", "6", "-quiet", "-json", name("json"), "-report", name("md"), "-report", name("html"))
-	for _, want := range []string{"join.converge", "  B is ", " to converge [", "  C is "} {
+	for _, want := range []string{"join.converge", " B is ", " to converge [", " C is "} {
 		if code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("exit %d, stderr %q, no %q in\n%s", code, stderr, want, stdout)
 		}

@@ -36,7 +36,6 @@ func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) e
 	groups.Begin("output", "")
 	var out printing.Output
 	out.Register(fs, false)
-	fs.BoolVar(&out.All, "all", false, "print all metrics, and what each mesh showed by itself")
 	var specs printing.Strings
 	fs.Var(&specs, "mesh", "`mesh` to measure; to be given twice or more")
 	fs.Lookup("repeat").Usage, fs.Lookup("repeat").DefValue, cfg.Repeat = "`rounds`, each of one run of each mesh", "6", 6
