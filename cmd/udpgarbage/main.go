@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 
@@ -138,22 +136,12 @@ func write(dir string, setup hostile.Setup, f *campaign.Finding) (string, error)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return "", err
 	}
-	name := string(f.Kind) + "-" + strings.ReplaceAll(f.Case, "/", "-")
-	for n := 1; ; n++ {
-		path := filepath.Join(dir, name+".jsonl")
-		if n > 1 {
-			path = filepath.Join(dir, fmt.Sprintf("%s-%d.jsonl", name, n))
-		}
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		if err = errors.Join(hostile.WriteShots(file, setup, f.Shots), file.Sync(), file.Close()); err != nil {
-			os.Remove(path) // half a finding is none
-		}
-		return path, err
+	file, err := os.CreateTemp(dir, string(f.Kind)+"-"+strings.ReplaceAll(f.Case, "/", "-")+"-*.jsonl")
+	if err != nil {
+		return "", err
 	}
+	if err = errors.Join(hostile.WriteShots(file, setup, f.Shots), file.Chmod(0o644), file.Sync(), file.Close()); err != nil {
+		os.Remove(file.Name()) // half a finding is none
+	}
+	return file.Name(), err
 }

@@ -43,12 +43,8 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 	if r.Flooding > 0 {
 		fmt.Fprintf(w, "floods: %s datagrams a second sent, %s delivered\n", units.Grouped(float64(r.Flood)/r.Flooding.Seconds()), units.Grouped(float64(r.Taken)/r.Flooding.Seconds()))
 	}
-	delivered := ""
-	if r.Delivery {
-		delivered = fmt.Sprintf(" (%s dropped by the kernel)", grouped(r.Dropped))
-	}
-	_, err := fmt.Fprintf(w, "%s datagrams%s in %.1f s, %.0f batches a second, %s, %s; -seed %d -ports %d\n",
-		grouped(r.Sent), delivered, r.Elapsed.Seconds(), float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
+	_, err := fmt.Fprintf(w, "%s datagrams in %.1f s, %.0f batches a second, %s, %s; -seed %d -ports %d\n",
+		grouped(r.Sent), r.Elapsed.Seconds(), float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
 	if r.Unwatched {
 		_, err = fmt.Fprintln(w, "NOT WATCHED: late effects of the last datagrams")
 	}

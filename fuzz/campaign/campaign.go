@@ -231,8 +231,7 @@ func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err er
 		return t, err
 	}
 	t.joining = false
-	_, t.firstDrops, _ = t.Host.Backlog(t.address)
-	t.drops = t.firstDrops
+	_, t.drops, _ = t.Host.Backlog(t.address)
 	if u, ok := t.process.(user); ok {
 		t.usage = u.Usage()
 	}

@@ -25,12 +25,9 @@ func (t *trial) slowLook() {
 // read; true: that was all.
 func (t *trial) lastLook() bool {
 	if t.overdue == 0 {
-		t.marked()
-		t.overdue = t.marks
 		t.slowLook()
-		return false
 	}
-	return t.passed()
+	return t.read(&t.overdue)
 }
 
 // flood sends a batch over and over for a second, as fast as it can, beside the loop.

@@ -140,30 +140,17 @@ func reduce[T any](all []T, fails func([]T) bool, stop func() bool) []T {
 // told from others: those that look alike have the same effect.
 func (c *campaign) look(s hostile.Shot) string {
 	const most = 12
-	d := s.Datagram
-	text := fmt.Sprintf("%d+%d", s.From, min(len(d), 2*most))
-	for i := 0; i < min(len(d), most); i += 2 {
-		w := uint16(d[i])
-		if i+1 < len(d) {
-			w = binary.LittleEndian.Uint16(d[i:])
-		}
-		isName := func(p *endpoint) bool { return uint16(p.entry.Name) == w }
-		isPort := func(p *endpoint) bool { return p.entry.Port == w }
+	d := append(slices.Clone(s.Datagram[:min(len(s.Datagram), most)]), 0)
+	text := fmt.Sprint(s.From, min(len(s.Datagram), 2*most))
+	for i := 0; i+1 < len(d); i += 2 {
+		w := binary.LittleEndian.Uint16(d[i:])
+		named := slices.ContainsFunc(c.members, func(p *endpoint) bool { return uint16(p.entry.Name) == w })
+		bound := slices.ContainsFunc(c.members, func(p *endpoint) bool { return p.entry.Port == w })
 		switch {
-		case i == 0:
-			text += fmt.Sprintf(" %x", w)
-		case w < 0x7F && wire.Name(w).Valid():
-			text += " name"
-			if slices.ContainsFunc(c.members, isName) {
-				text += "-of-member"
-			}
-		case w >= 1024:
-			text += " port"
-			if w == c.server().Port() {
-				text += "-of-server"
-			} else if slices.ContainsFunc(c.members, isPort) {
-				text += "-of-member"
-			}
+		case i > 0 && w < 0x7F && wire.Name(w).Valid():
+			text += fmt.Sprint(" name ", named)
+		case i > 0 && w >= 1024:
+			text += fmt.Sprint(" port ", bound, w == c.server().Port())
 		default:
 			text += fmt.Sprintf(" %x", w)
 		}

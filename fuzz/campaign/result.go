@@ -135,8 +135,6 @@ type Result struct {
 	Unwatched bool          `json:"unwatched"` // it has ended before the last datagrams' late effects could show
 	Sent      uint64        `json:"sent"`      // datagrams, trials included
 	Bytes     uint64        `json:"bytes"`
-	Dropped   uint64        `json:"dropped"`  // of all that was sent to the target, what the kernel threw away
-	Delivery  bool          `json:"delivery"` // the kernel tells
 	Flooding  time.Duration `json:"flooding_ns"`
 	Flood     uint64        `json:"flood"`           // datagrams sent in that time
 	Taken     uint64        `json:"flood_delivered"` // less those that the kernel then threw away

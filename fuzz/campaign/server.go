@@ -169,10 +169,7 @@ func (s *serverJudge) look() {
 	case holds(s.members[0].view, s.fresh.entry): // somebody else got its name or port
 		s.fresh = nil
 	case s.now.After(s.paused) && s.clock-s.freshAt > s.patience():
-		if s.freshMark == 0 {
-			s.marked()
-			s.freshMark = s.marks
-		} else if s.passed() && !s.unbound() {
+		if s.read(&s.freshMark) && !s.unbound() {
 			s.suspectThese(Hung, fmt.Sprintf("it answers, but a fresh peer, %v, was not let in within %v", s.fresh.entry, s.patience()), func(i int, _ *sentShot) bool {
 				return i >= s.letIn
 			})

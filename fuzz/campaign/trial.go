@@ -74,7 +74,6 @@ type trial struct {
 	waits       [14]time.Duration // for how long it had waited for a processor, looked at now and then; the first is excuseTime old
 	drops       uint64            // datagrams that the kernel has thrown away
 	dropped     time.Time
-	firstDrops  uint64
 	owners      map[wire.Entry]*claim
 	spoke       map[wire.Name]time.Duration
 	signs       []sign
@@ -170,9 +169,6 @@ const (
 
 // end ends the trial and what it has started. Whoever interrupts it waits for nobody's end.
 func (t *trial) end() {
-	if _, d, known := t.Host.Backlog(t.address); known {
-		t.result.Dropped, t.result.Delivery = t.result.Dropped+d-min(d, t.firstDrops), true
-	}
 	programs := []target.Program{t.process}
 	for _, o := range t.own {
 		programs = append(programs, o.process)
@@ -366,6 +362,16 @@ func (t *trial) marked() {
 	for _, p := range t.all {
 		p.socket.Send(p.socket.Addr(), binary.LittleEndian.AppendUint64(nil, t.marks))
 	}
+}
+
+// read says that all has been read that had come when it was first asked about a mark.
+func (t *trial) read(mark *uint64) bool {
+	if *mark == 0 {
+		t.marked()
+		*mark = t.marks
+		return false
+	}
+	return t.passed()
 }
 
 func (t *trial) passed() bool {
@@ -673,12 +679,7 @@ func (t *trial) overdueAnswer() {
 		t.judge.ask() // another one: datagrams are lost
 		return
 	}
-	if t.overdue == 0 { // what has come must have been read
-		t.marked()
-		t.overdue = t.marks
-		return
-	}
-	if !t.passed() {
+	if !t.read(&t.overdue) {
 		return
 	}
 	if !t.unbound() {

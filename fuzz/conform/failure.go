@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target"
 )
 
 const most = 8 // datagrams of a kind in a failure
@@ -41,9 +41,7 @@ func (l *trial) failure(p *endpoint, since int, expected, got string) *Failure {
 			f.Got = fmt.Sprintf("%s was sent %s, at last %s", p, plural(len(came), "datagram"), Summary(came[len(came)-1].datagram))
 		}
 	}
-	if l.target != nil && l.Case.Role == hostile.Peer {
-		f.Output = l.target.Tail(4)
-	}
+	f.Output = target.LastLines(l.output(), 4)
 	return f
 }
 

@@ -197,11 +197,7 @@ func (m *sharedServer) try(r *run) attempt {
 			l.residents = m.others
 		}
 		l.waited, _ = l.scheduled()
-		return r.perform(l, func() {
-			if c.risky || c.whole || m.loud || !m.answers() {
-				l.probe(soon)
-			}
-		})
+		return r.perform(l, func() { l.probe(soon) })
 	}
 }
 
@@ -210,15 +206,6 @@ func (m *sharedServer) heard() time.Time {
 	m.trial.mu.Lock()
 	defer m.trial.mu.Unlock()
 	return m.monitor.received[len(m.monitor.received)-1].at
-}
-
-// answers says that the monitor, born again, is sent the directory: a sign of life
-// that takes no name. Beside other cases it proves no more than that.
-func (m *sharedServer) answers() bool {
-	at := m.monitor.birth()
-	return m.trial.wait(soon/2, func() bool {
-		return slices.ContainsFunc(m.trial.came(m.monitor, 0), func(e event) bool { return e.at.After(at) })
-	})
 }
 
 // shared tests one server: first what cannot hurt it, side by side; then what may; then, alone, what

@@ -41,7 +41,6 @@ type Socket interface {
 type Program interface {
 	Done() <-chan struct{}                 // closed when it has ended
 	Ended() string                         // how, with the end of its output; "" while it runs
-	Tail(lines int) string                 // of its output, long ones cut
 	Waited() (d time.Duration, runs int64) // for a processor, and how often it got one
 	Signal(s syscall.Signal) error         // to it and to all that it has started
 	Kill()                                 // ends it, and all that it has started

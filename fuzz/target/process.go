@@ -112,8 +112,13 @@ func (p *Process) State() (*os.ProcessState, time.Time) {
 // Tail is the last lines of the output, long ones cut.
 func (p *Process) Tail(lines int) string {
 	p.mu.Lock()
-	all := strings.Split(strings.TrimSpace(string(p.tail)), "\n")
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	return LastLines(string(p.tail), lines)
+}
+
+// LastLines are those of an output, long ones cut.
+func LastLines(output string, lines int) string {
+	all := strings.Split(strings.TrimSpace(output), "\n")
 	all = all[max(0, len(all)-lines):]
 	for i, l := range all {
 		if len(l) > lineLength {

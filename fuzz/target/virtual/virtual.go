@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -235,7 +234,6 @@ type Program struct {
 
 	mu          sync.Mutex
 	sockets     []*Socket
-	tail        string
 	exit        string
 	done        chan struct{}
 	interrupted chan struct{}
@@ -296,10 +294,6 @@ func (p *Program) closeSockets() {
 
 // Print writes to the program's output.
 func (p *Program) Print(text string) {
-	p.mu.Lock()
-	p.tail += text
-	p.tail = p.tail[max(0, len(p.tail)-4096):]
-	p.mu.Unlock()
 	if p.Output != nil {
 		p.Output.Write([]byte(text))
 	}
@@ -314,13 +308,6 @@ func (p *Program) Ended() string {
 	default:
 		return ""
 	}
-}
-
-func (p *Program) Tail(lines int) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := strings.Split(strings.TrimSpace(p.tail), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
 func (p *Program) Waited() (time.Duration, int64) { return 0, 0 }
