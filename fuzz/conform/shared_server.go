@@ -34,6 +34,7 @@ type sharedServer struct {
 	free    []wire.Name
 	used    map[wire.Name]time.Time // by cases, or given back then but still to be reaped
 	starved bool                    // a case has waited for names in vain
+	broken  *Result                 // where that was noticed; nil: it is not
 }
 
 // newSharedServer starts the server, if need be, and puts the monitor into its directory.
@@ -208,51 +209,53 @@ func (m *sharedServer) heard() time.Time {
 	return m.monitor.received[len(m.monitor.received)-1].at
 }
 
-// shared tests one server: first what cannot hurt it, side by side; then what may; then, alone, what
-// wants it for itself, and what has failed beside others, whose doings may have confused it.
-// When the server breaks, the cases that are left get one of their own each, if there is
-// a command for it.
+// shared tests a server in passes: first what cannot hurt it, side by side; then what may; then, alone,
+// what wants it for itself, and what has failed beside others, whose doings may have confused it, or
+// when it broke. Where a command starts it, another one gets what is left after that.
 func (r *run) shared(ctx context.Context) error {
-	m, err := r.newSharedServer(ctx)
-	if err != nil {
-		if ctx.Err() == nil && r.error() == nil {
-			r.gone("%v", err)
+	alone := map[string]bool{}
+	var noticed []Result // that it broke, beside others
+	for again := true; again; {
+		m, err := r.newSharedServer(ctx)
+		if err != nil {
+			if ctx.Err() == nil && r.error() == nil {
+				r.gone("%v", err)
+			}
+			return r.error()
 		}
-		return r.error()
-	}
-	defer m.close()
-	const load = 15 // datagrams a second that a case means for the server
-	width := r.Parallel
-	if r.pace.each > 0 {
-		width = max(1, min(width, int(time.Second/(load*r.pace.each))))
-	}
-	r.report.Mode = fmt.Sprintf("one server for all cases, up to %d at a time", width)
-	var rounds [3][]Case
-	for _, c := range r.Cases {
-		i := 0
-		c.whole = c.whole || m.loud && c.loud
-		switch {
-		case c.whole:
-			i = 2
-		case c.risky:
-			i = 1
+		const load = 15 // datagrams a second that a case means for the server
+		width := r.Parallel
+		if r.pace.each > 0 {
+			width = max(1, min(width, int(time.Second/(load*r.pace.each))))
 		}
-		rounds[i] = append(rounds[i], c)
-	}
-	for i := range rounds {
-		again, more := r.round(ctx, m, rounds[i], []int{width, width, 1}[i])
-		if rounds[2] = append(rounds[2], again...); !more {
-			break
+		r.report.Mode = fmt.Sprintf("one server for all cases, up to %d at a time", width)
+		for pass := 0; pass < 3 && m.broken == nil && ctx.Err() == nil && r.error() == nil; pass++ {
+			var cases []Case
+			for _, c := range r.Cases {
+				c.whole = c.whole || m.loud && c.loud || alone[c.ID]
+				of := 0
+				if c.whole {
+					of = 2
+				} else if c.risky {
+					of = 1
+				}
+				if res, tried := r.results[c.ID]; of == pass && (!tried || res.Outcome == NotRun) {
+					cases = append(cases, c)
+				}
+			}
+			r.round(ctx, m, cases, []int{width, width, 1}[pass], alone)
+		}
+		if m.starved {
+			r.blameReaper(m)
+		}
+		m.close()
+		if again = m.broken != nil && r.Exec != "" && ctx.Err() == nil && r.error() == nil; again {
+			noticed = append(noticed, *m.broken)
 		}
 	}
-	if m.starved {
-		r.blameReaper(m)
-	}
-	if m.starved && r.Exec != "" && target.HasListen(r.Exec) && ctx.Err() == nil {
-		r.each(ctx, slices.DeleteFunc(slices.Clone(r.Cases), func(c Case) bool {
-			res, ok := r.results[c.ID]
-			return ok && res.Outcome != NotRun
-		}), r.server)
+	if len(noticed) > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(r.results)), func(x Result) bool { return x.Outcome == Broken }) {
+		noticed[0].Detail += "; a server survives this case alone: what it was sent before has to do with it"
+		r.results[noticed[0].ID] = noticed[0]
 	}
 	return r.error()
 }
@@ -269,12 +272,10 @@ func (r *run) blameReaper(m *sharedServer) {
 	}
 }
 
-// round tries cases, some at a time, until the server breaks; no more: it has, or the run
-// is over. Those that have failed beside others are to be tried again.
-func (r *run) round(ctx context.Context, m *sharedServer, cases []Case, width int) (again []Case, more bool) {
+// round tries cases, some at a time, until the server breaks. It notes which are to be tried alone: those
+// that have failed beside others, and all under way when it broke.
+func (r *run) round(ctx context.Context, m *sharedServer, cases []Case, width int, alone map[string]bool) {
 	var mu sync.Mutex
-	var broken *Case
-	var last Result
 	var others []string // that did not come to an end
 	r.parallel(ctx, cases, width, func(ctx context.Context, c Case) bool {
 		tries := attempts
@@ -285,51 +286,32 @@ func (r *run) round(ctx context.Context, m *sharedServer, cases []Case, width in
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
-		case res.Outcome == Broken && broken == nil && (r.Exec != "" || !res.excused):
-			broken, last = &c, res
+		case res.Outcome == Broken && m.broken == nil && (r.Exec != "" || !res.excused):
+			m.broken = &res
+			if alone[c.ID] = true; width == 1 && r.Exec != "" {
+				r.finish(c, res)
+			}
 			return false
-		case broken != nil && res.Outcome != Pass && res.Outcome != Seen, res.Outcome == NotRun && ctx.Err() != nil:
-			others = append(others, c.ID)
+		case m.broken != nil && res.Outcome != Pass && res.Outcome != Seen, res.Outcome == NotRun && ctx.Err() != nil:
+			others, alone[c.ID] = append(others, c.ID), true
 			return false
 		case width > 1 && res.Outcome == Fail:
-			c.whole = true
-			again = append(again, c)
+			alone[c.ID] = true
 			res = c.result(NotRun, "it failed beside others, and the run ended before it was tried alone")
 		}
 		r.finish(c, res)
 		return r.error() == nil
 	})
-	switch {
-	case broken == nil:
-		return again, ctx.Err() == nil && r.error() == nil
-	case r.Exec == "":
-		if len(others) > 0 {
-			last.Detail += fmt.Sprintf("; then ran, too: %s", strings.Join(others, ", "))
-		}
-		r.done(*broken, last)
-		r.gone("after %s: %s", broken.ID, last.Detail)
-	default:
-		r.apart(ctx, m, *broken, last, again)
-	}
-	return nil, false
-}
-
-// apart tries the cases that are left with a server of their own each, since the shared one is
-// broken. Any of those under way may have done it: that one says so again. If none does, the
-// one that has noticed stands for what all have done together.
-func (r *run) apart(ctx context.Context, m *sharedServer, broken Case, last Result, again []Case) {
-	left := slices.DeleteFunc(slices.Clone(r.Cases), func(c Case) bool {
-		res, ok := r.results[c.ID]
-		return ok && res.Outcome != NotRun && !slices.ContainsFunc(again, func(a Case) bool { return a.ID == c.ID })
-	})
-	if r.Log != nil {
-		r.Log("the server broke in %s: %s get a server of their own each", broken.ID, plural(len(left), "case"))
-	}
-	m.close()
-	r.each(ctx, left, r.server)
-	if _, tried := r.results[broken.ID]; tried && slices.ContainsFunc(left, func(c Case) bool { return r.results[c.ID].Outcome == Broken }) {
+	if m.broken == nil {
 		return
 	}
-	last.Detail += "; a server of its own survives this case: what the shared one was sent before has to do with it"
-	r.done(broken, last)
+	if res := *m.broken; r.Exec == "" {
+		if len(others) > 0 {
+			res.Detail += fmt.Sprintf("; then ran, too: %s", strings.Join(others, ", "))
+		}
+		r.results[res.ID] = res
+		r.gone("after %s: %s", res.ID, res.Detail)
+	} else if r.Log != nil {
+		r.Log("the server broke in %s and is started again", res.ID)
+	}
 }
