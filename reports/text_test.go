@@ -215,7 +215,7 @@ func TestNeverInSomeRuns(t *testing.T) {
 	for _, x := range reached(scenario.FiguresOf(&r)[0])[0] {
 		got.WriteString(x.Text)
 	}
-	if want := "converged in 250" + glue + "ms (did not converge within 10 s in 1 of 3 runs)"; got.String() != want {
+	if want := "converged in 250" + glue + "ms (did not converge in 1 of 3 runs)"; got.String() != want {
 		t.Errorf("clause %q, want %q", got.String(), want)
 	}
 }

@@ -21,13 +21,13 @@ var told = []struct{ metric, more, less string }{
 }
 
 // contested are the metrics that a table of meshes shows, beside those that stand for their scenario.
-var contested = []string{"loss", "lost", "false_positives", "datagrams", "bytes", "join_bytes", "cpu", "memory"}
+var contested = []string{"sizes", "loss", "lost", "false_positives", "datagrams", "bytes", "join_bytes", "cpu", "memory"}
 
 // Versus makes the document of meshes that were measured in turns.
 func Versus(v *stat.Versus) *Document {
-	d := &Document{Tool: result.ToolName + " versus", Title: plural(uint64(len(v.Meshes)), "mesh") + " in turns", source: asJSON(v)}
+	d := &Document{Tool: result.ToolName + " versus", Title: fmt.Sprintf("%d meshes in turns", len(v.Meshes)), source: asJSON(v)}
 	s := section{Name: "versus", Head: -1, Table: &table{Corner: "metric"},
-		About: fmt.Sprintf("%s of each mesh, in the order A B B A; medians, and the median of the ratios round by round with its 95 %% interval", plural(uint64(v.Rounds), "run"))}
+		About: fmt.Sprintf("%s of each mesh, in turns; medians, and the median of the ratios to A, round by round, with its 95 %% interval", plural(uint64(v.Rounds), "run"))}
 	for i, name := range v.Meshes {
 		letter := string(rune('A' + i))
 		d.Heads = append(d.Heads, head{Name: letter + " " + name, Color: i, Text: headline(v.Results[i])})

@@ -59,6 +59,9 @@ func TestDriver(t *testing.T) {
 	if v := flat(t, r, "crash.detect.min"); v < 0.8 { // ten beats of 0.1 s after the last sign of life
 		t.Errorf("a crash was noticed after %v s", v)
 	}
+	if v := flat(t, r, "join.sizes"); v < 2 || v > 5 { // oneself, and all five
+		t.Errorf("%v sizes of a mesh of five were seen on the way", v)
+	}
 	for _, name := range []string{"join.converge", "join.admit.max", "join.propagate.max", "steady.latency.p50", "steady.timer_error.p50", "steady.pipe.max", "relaunch.late.back.max", "churn.disagreement"} {
 		flat(t, r, name)
 	}

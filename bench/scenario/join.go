@@ -16,6 +16,7 @@ var join = Scenario{
 	Text: "everybody joins, at once or spread over time",
 	Metrics: []Metric{
 		{"converge", "s", false, -1, "first birth sent until every peer's view is complete"},
+		{"sizes", "1", false, -1, "different sizes of the mesh that peers saw on the way to the whole one, which is one of them"},
 		{"propagate", "s", true, -1, "each birth sent until all other peers list it"},
 		{"admit", "s", true, -1, "each birth sent until a directory that names it has come back"},
 		{"join_datagrams", "1", false, -1, "datagrams that server and peers sent until then"},
@@ -44,7 +45,7 @@ var join = Scenario{
 		}
 		return ", all joining at once"
 	},
-	Headline: []Said{{"converge", "converged in %v", "did not converge within 10 s"}},
+	Headline: []Said{{"converge", "converged in %v", "did not converge"}},
 }
 
 func joinScenario(s *Run) error {
@@ -87,7 +88,7 @@ func (s *Run) joined(whole bool) {
 			first = min(first, born)
 		}
 	}
-	full := s.everybody()
+	full, sizes := s.everybody(), map[int]bool{}
 	var admit, propagate []float64
 	s.EachView(func(i int, slot *record.Slot) {
 		born := slot.Born.Load()
@@ -104,12 +105,17 @@ func (s *Run) joined(whole bool) {
 			whole = false
 		}
 		last = max(last, at)
+		for _, view := range slot.Changes() {
+			sizes[view.Set.Len()] = true
+		}
 		if i < record.PairedPeers { // more than a page could show
 			s.chartView(i, slot, first)
 		}
 	})
 	whole = whole && last > 0
 	s.seconds("converge", first, last, whole)
+	delete(sizes, 0)
+	s.count("sizes", uint64(len(sizes)))
 	s.set("admit", result.Samples("s", admit))
 	s.set("propagate", result.Samples("s", propagate))
 	if whole {

@@ -67,7 +67,7 @@ func TestSimulatedPinned(t *testing.T) {
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = "a2d262288b035add5ac6e744655b6867c630d7c5101bc2770dbde9fdc16e36ff"
+	const want = "403401205b25764f7568da9021957a2eb0727a93d1ddd23260fa25e2c7f2ad63"
 	if got := fmt.Sprintf("%x", sha256.Sum256(b.Bytes())); got != want {
 		t.Errorf("SHA-256 %s, want %s", got, want)
 	}

@@ -80,7 +80,9 @@ func (c *config) finish(ctx context.Context, call *call) error {
 		if err := scenario.Validate(&probed); err != nil { // before anything is started
 			return cli.UsageError{Err: err}
 		}
-		if err := mesh.ProbeDriver(ctx, &c.driver, c.Peers); err != nil {
+		if err := mesh.ProbeDriver(ctx, &c.driver, c.Peers); ctx.Err() != nil {
+			return cli.Interrupted
+		} else if err != nil {
 			return err
 		}
 	} else if len(c.driver.Options) > 0 {
