@@ -157,19 +157,10 @@ func tallied(r conform.Report) phrase {
 	if n == r.Count(conform.Seen) {
 		p = phrase{}.add("%s", plural(uint64(n), "case"))
 	}
-	for _, x := range []struct {
-		outcome conform.Outcome
-		what    string
-		bad     bool
-	}{
-		{conform.Fail, "failed", true},
-		{conform.Broken, "broke the target", true},
-		{conform.Seen, "info", false},
-		{conform.Void, "void", true},
-		{conform.NotRun, "not run", true},
-	} {
-		if n := r.Count(x.outcome); n > 0 {
-			p = p.add(", ").addIf(x.bad, "%d %s", n, x.what)
+	what := map[conform.Outcome]string{conform.Fail: "failed", conform.Broken: "broke the target", conform.Seen: "info", conform.Void: "void", conform.NotRun: "not run"}
+	for _, o := range conform.Outcomes {
+		if n := r.Count(o); n > 0 && o != conform.Pass {
+			p = p.add(", ").addIf(o != conform.Seen, "%d %s", n, what[o])
 		}
 	}
 	return p
