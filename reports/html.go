@@ -27,20 +27,13 @@ var (
 var pageHTML = template.Must(template.New("page").Funcs(template.FuncMap{
 	"anchor": anchor,
 	"id":     func(s section) string { return "s-" + s.Name },
-	"parts":  func(p phrase, separator string) said { return said{p, separator, len(p) - 1} },
+	"joined": phrase.joined,
 	"pieces": func(name string) []string { return pieces.FindAllString(name, -1) },
 	"draws":  func(s section) bool { return s.drawn || len(s.Charts) > 0 },
 }).Parse(pageTemplate))
 
 // pieces are the parts of a name between which a line may break.
 var pieces = regexp.MustCompile(`[^._/]*[._/]+|[^._/]+`)
-
-// A said phrase is one with what stands between its parts.
-type said struct {
-	Parts     phrase
-	Separator string
-	Last      int
-}
 
 // manyChapters is from how many on a page has a list of contents.
 const manyChapters = 4

@@ -20,7 +20,6 @@ type Definition struct {
 type Definitions struct {
 	all   []Definition
 	known map[string]known // by flat name, or a distribution's own
-	flat  []string
 }
 
 // known is what a flat name stands for.
@@ -35,14 +34,11 @@ func NewDefinitions(all []Definition) *Definitions {
 	defs := &Definitions{all: all, known: make(map[string]known)}
 	for i := range all {
 		d := &all[i]
-		defs.known[d.Name] = known{d, "", len(defs.flat)}
-		if !d.Dist {
-			defs.flat = append(defs.flat, d.Name)
-			continue
-		}
+		defs.known[d.Name] = known{d, "", len(defs.known)}
 		for _, f := range Fields {
-			defs.known[d.Name+"."+f] = known{d, f, len(defs.flat)}
-			defs.flat = append(defs.flat, d.Name+"."+f)
+			if d.Dist {
+				defs.known[d.Name+"."+f] = known{d, f, len(defs.known)}
+			}
 		}
 	}
 	return defs
@@ -50,9 +46,6 @@ func NewDefinitions(all []Definition) *Definitions {
 
 // All are the definitions in their order.
 func (defs *Definitions) All() []Definition { return defs.all }
-
-// FlatNames are the names that an assertion may use, in order.
-func (defs *Definitions) FlatNames() []string { return slices.Clone(defs.flat) }
 
 // Define finds the definition behind a flat name, and the distribution's field
 // where it names one.
@@ -80,7 +73,7 @@ func (defs *Definitions) Sorted(names iter.Seq[string]) []string {
 		if k, ok := defs.known[name]; ok {
 			return k.place
 		}
-		return len(defs.flat)
+		return len(defs.known)
 	}
 	return slices.SortedFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b)) })
 }

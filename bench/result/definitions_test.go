@@ -2,23 +2,21 @@ package result
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
-func TestFlatNames(t *testing.T) {
-	seen := make(map[string]bool)
-	for _, flat := range metrics.FlatNames() {
-		if seen[flat] {
-			t.Errorf("%s appears twice", flat)
+func TestDefine(t *testing.T) {
+	for _, d := range metrics.All() {
+		fields := []string{""}
+		if d.Dist {
+			fields = append(fields, Fields...)
 		}
-		seen[flat] = true
-		d, field, ok := metrics.Define(flat)
-		back := d.Name
-		if field != "" {
-			back += "." + field
-		}
-		if !ok || back != flat || d.Dist != (field != "") {
-			t.Errorf("%s is defined by %q, field %q, ok %v", flat, d.Name, field, ok)
+		for _, f := range fields {
+			flat := strings.TrimSuffix(d.Name+"."+f, ".")
+			if got, field, ok := metrics.Define(flat); !ok || got != d || field != f {
+				t.Errorf("%s is defined by %q, field %q, ok %v", flat, got.Name, field, ok)
+			}
 		}
 	}
 	for _, flat := range []string{"", "steady", "steady.", "steady.nonsense", "steady.loss.p50", "steady.latency.p51", "latency.p99"} {

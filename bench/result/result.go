@@ -11,6 +11,8 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -292,21 +294,6 @@ func Read(rd io.Reader) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := readable(b); err != nil {
-		return nil, err
-	}
-	r := new(Result)
-	if err := json.Unmarshal(b, r); err != nil {
-		return nil, fmt.Errorf("damaged result: %w", place(err, len(b)))
-	}
-	return r, r.check()
-}
-
-// ToolName is the name in a result's tool block.
-const ToolName = "meshbench"
-
-// readable refuses what is no result, or too new a one.
-func readable(b []byte) error {
 	var head struct {
 		Schema *int `json:"schema"`
 		Tool   struct {
@@ -314,68 +301,64 @@ func readable(b []byte) error {
 		} `json:"tool"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
-		return fmt.Errorf("not a result of meshbench's: %w", place(err, len(b)))
+		return nil, fmt.Errorf("not a result of meshbench's: %s", short(err.Error()))
 	}
 	switch {
 	case head.Schema == nil || head.Tool.Name != ToolName:
-		return fmt.Errorf("not a result of meshbench's: it has no schema, or another tool's name %q", short(head.Tool.Name))
+		return nil, fmt.Errorf("not a result of meshbench's: it has no schema, or another tool's name \"%s\"", short(head.Tool.Name))
 	case *head.Schema > Schema:
-		return fmt.Errorf("written by a newer meshbench: schema %d, this one reads up to %d", *head.Schema, Schema)
+		return nil, fmt.Errorf("written by a newer meshbench: schema %d, this one reads up to %d", *head.Schema, Schema)
 	case *head.Schema < 1:
-		return fmt.Errorf("schema %d, want 1 to %d", *head.Schema, Schema)
+		return nil, fmt.Errorf("schema %d, want 1 to %d", *head.Schema, Schema)
 	}
-	return nil
+	r := new(Result)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("damaged result: %s", short(err.Error()))
+	}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("damaged result: %w", err)
+	}
+	return r, nil
 }
 
-// place puts the place into a JSON error.
-func place(err error, size int) error {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax) && syntax.Offset >= int64(size):
-		return fmt.Errorf("it ends after %d bytes in the middle of the document", size)
-	case errors.As(err, &syntax):
-		return fmt.Errorf("byte %d: %v", syntax.Offset, err)
-	case errors.As(err, &kind):
-		return fmt.Errorf("byte %d: %s where %s should hold a %v", kind.Offset, short(kind.Value), short(kind.Field), kind.Type)
-	}
-	return err
-}
+// ToolName is the name in a result's tool block.
+const ToolName = "meshbench"
 
-// short is a word of a file in an error, where it may be of any length.
+// short is what comes of a file in an error, where it may be of any length, and anything.
 func short(s string) string {
-	const most = 60
+	const most = 100
 	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
+		s = string(r[:most]) + "…"
 	}
-	return s
+	quoted := strconv.Quote(s)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
 // check refuses what would make a reader of the document stumble.
 func (r *Result) check() error {
 	if len(r.Runs) == 0 && !r.Interrupted {
-		return errors.New("damaged result: no runs")
+		return errors.New("no runs")
 	}
 	for i, run := range r.Runs {
 		for _, s := range run.Scenarios {
 			if p := s.Charts.Pairs; p != nil {
 				n := len(p.Names)
 				if len(p.Sent) != n*n || len(p.Lost) != n*n || len(p.Max) != n*n {
-					return fmt.Errorf("damaged result: run %d, %s: matrices do not fit %d names", i, short(s.Name), n)
+					return fmt.Errorf("run %d, %s: matrices do not fit %d names", i, short(s.Name), n)
 				}
 			}
 			for _, v := range s.Charts.Views {
 				if len(v.T) != len(v.N) {
-					return fmt.Errorf("damaged result: run %d, %s: view of %q has %d times for %d sizes", i, short(s.Name), short(v.Peer), len(v.T), len(v.N))
+					return fmt.Errorf("run %d, %s: view of %q has %d times for %d sizes", i, short(s.Name), short(v.Peer), len(v.T), len(v.N))
 				}
 			}
 			for name, text := range s.Histograms {
 				h, err := hdrhistogram.Decode([]byte(text))
 				if err != nil {
-					return fmt.Errorf("damaged result: run %d: histogram %q: %w", i, short(name), err)
+					return fmt.Errorf("run %d: histogram %q: %w", i, short(name), err)
 				}
 				if d := s.Metrics[name].Dist; d != nil && d.N != uint64(h.TotalCount()) {
-					return fmt.Errorf("damaged result: run %d: histogram %q has %d samples, its metric %d", i, short(name), h.TotalCount(), d.N)
+					return fmt.Errorf("run %d: histogram %q has %d samples, its metric %d", i, short(name), h.TotalCount(), d.N)
 				}
 			}
 		}
