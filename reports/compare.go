@@ -20,7 +20,9 @@ func Compare(c *stat.Comparison) *Document {
 // changed significantly stands out.
 func comparison(c *stat.Comparison) (section, phrase) {
 	t := &table{Corner: "metric", Columns: columns(c.Sides[0], c.Sides[1], "change", "p", "q", "")}
-	t.Columns[3].Rank = 1
+	for i, rank := range map[int]int{2: 1, 3: 3, 4: 2} { // the verdict says the most in the least room
+		t.Columns[i].Rank = rank
+	}
 	of := make(map[stat.Verdict]int)
 	for _, x := range c.Changes {
 		if of[x.Verdict]++; x.P != nil && x.Q == nil {

@@ -17,6 +17,7 @@ import (
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
+	"p2plocal/bench/stat"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -247,6 +248,26 @@ func TestHostileUnit(t *testing.T) {
 		}
 		if strings.ContainsAny(b.String(), "\u202e\x1b") || strings.Contains(b.String(), `\u001b`) {
 			t.Errorf("%s: a hostile unit passes", format)
+		}
+	}
+}
+
+// The rows of a comparison are lines, also on a narrow terminal.
+func TestCompareIsNarrow(t *testing.T) {
+	q := 0.001
+	c := &stat.Comparison{Sides: [2]string{"simulated", "UDP"}, Changes: []stat.Change{{Metric: "loss.removal_rate_expected", Unit: "1/h", Verdict: stat.Worse,
+		Old: &result.Summary{N: 9, Median: 0.00616}, New: &result.Summary{N: 9, Median: 0.383}, Delta: &q, P: &q, Q: &q}}}
+	for _, width := range []int{60, 80, 120} {
+		s, err := text(Compare(c), Options{Width: width})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := strings.Index(s, "  loss.removal_rate_expected ")
+		if i < 0 {
+			t.Fatalf("at %d columns: %s", width, s)
+		}
+		if row, _, _ := strings.Cut(s[i:], "\n"); !strings.HasSuffix(row, " worse") || utf8.RuneCountInString(row) > width {
+			t.Errorf("at %d columns: %q", width, row)
 		}
 	}
 }

@@ -20,10 +20,10 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 		borders = tw.StyleASCII
 	}
 	t := tablewriter.NewTable(w, tablewriter.WithHeaderAutoFormat(tw.Off), tablewriter.WithSymbols(tw.NewSymbols(borders)),
-		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, right, right, right, right}}))
-	t.Header("what", "batches", "datagrams", "bytes", "findings")
+		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, right, right, right}}))
+	t.Header("what", "batches", "datagrams", "findings")
 	for _, y := range r.Tallies {
-		if err := t.Append(y.What, grouped(uint64(y.Batches)), grouped(y.Sent), grouped(y.Bytes), fmt.Sprint(y.Findings)); err != nil {
+		if err := t.Append(y.What, grouped(uint64(y.Batches)), grouped(y.Sent), fmt.Sprint(y.Findings)); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"p2plocal/fuzz/campaign"
+)
+
+// The table of a long campaign fits into 60 columns.
+func TestTableIsNarrow(t *testing.T) {
+	r := campaign.Result{Tallies: []*campaign.Tally{{What: "srv/keep-alive", Batches: 1_234_567, Sent: 123_456_789, Bytes: 1 << 40, Findings: 10}}}
+	for _, ascii := range []bool{false, true} {
+		var b strings.Builder
+		if err := text(&b, r, ascii); err != nil {
+			t.Fatal(err)
+		}
+		lines := 0
+		for line := range strings.Lines(b.String()) {
+			if !strings.ContainsAny(line, "│┌├└|+") {
+				continue // not of the table
+			}
+			if n := utf8.RuneCountInString(strings.TrimSpace(line)); n > 60 {
+				t.Errorf("%d columns: %s", n, line)
+			}
+			lines++
+		}
+		if lines != 5 {
+			t.Error(b.String())
+		}
+	}
+}
