@@ -124,7 +124,7 @@ func TestHelp(t *testing.T) {
 
 func TestList(t *testing.T) {
 	t.Parallel()
-	for args, want := range map[string]int{"server": 154, "peer": 170, "server -level MUST": 42, "peer -level must,info -skip broadcast": 34, "server -run ^server/birth/3$": 1} {
+	for args, want := range map[string]int{"server": 152, "peer": 168, "server -level MUST": 42, "peer -level must,info -skip broadcast": 32, "server -run ^server/birth/3$": 1} {
 		code, stdout, stderr := once(t, append(strings.Fields(args), "-list")...)
 		if n := strings.Count(stdout, "\n"); code != 0 || stderr != "" || n != want {
 			t.Errorf("%s: exit code %d, %s, %d cases, want %d", args, code, stderr, n, want)

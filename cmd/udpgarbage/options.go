@@ -53,20 +53,20 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	if err != nil {
 		return o, err
 	}
-	const mostPorts = math.MaxUint16 - campaign.PortsUsed
-	if *ports > mostPorts {
-		return o, cli.Usagef("-ports %d, want 0 to %d", *ports, mostPorts)
-	}
-	o.Ports = uint16(*ports)
 	o.Modes = strings.Split(*mode, ",")
 	for _, m := range o.Modes {
 		if !slices.Contains(campaign.Modes, m) {
 			return o, cli.Usagef("-mode %q, want some of %s", m, strings.Join(campaign.Modes, ", "))
 		}
 	}
-	if err := o.replay(files, as, cli.Given(fs)); err != nil {
+	if err := o.replay(fs, files); err != nil {
 		return o, err
 	}
+	const mostPorts = math.MaxUint16 - campaign.PortsUsed
+	if *ports > mostPorts {
+		return o, cli.Usagef("-ports %d, want 0 to %d", *ports, mostPorts)
+	}
+	o.Ports = uint16(*ports)
 	if err := o.bounds(); err != nil {
 		return o, err
 	}
@@ -125,7 +125,8 @@ func (o *options) role(as string) error {
 }
 
 // replay reads what is to be sent again, and to whom, where the flags do not say so.
-func (o *options) replay(files []string, as *string, given map[string]bool) error {
+func (o *options) replay(fs *flag.FlagSet, files []string) error {
+	given := cli.Given(fs)
 	replay := slices.Contains(o.Modes, "replay")
 	switch {
 	case replay && len(files) != 1:
@@ -156,25 +157,13 @@ func (o *options) replay(files []string, as *string, given map[string]bool) erro
 	if o.Replay = shots; len(shots) == 0 {
 		return fmt.Errorf("%q has no datagrams", files[0])
 	}
-	if setup == (hostile.Setup{}) {
-		return nil
-	}
-	if !given["target"] {
-		if o.Target, err = cli.Address(setup.Target); err != nil {
-			return fmt.Errorf("%q: target %q: %w", files[0], setup.Target, err)
+	for name, value := range map[string]string{"as": setup.As, "target": setup.Target, "exec": setup.Exec, "peer-exec": setup.PeerExec, "ports": fmt.Sprint(setup.Ports)} {
+		if value == "" || given[name] || name == "exec" && given["target"] || setup == (hostile.Setup{}) {
+			continue
 		}
-	}
-	if !given["as"] {
-		*as = setup.As
-	}
-	if !given["exec"] && !given["target"] {
-		o.Exec = setup.Exec
-	}
-	if !given["peer-exec"] {
-		o.PeerExec = setup.PeerExec
-	}
-	if !given["ports"] {
-		o.Ports = setup.Ports
+		if err := fs.Set(name, value); err != nil {
+			return fmt.Errorf("%q: %s %q: %w", files[0], name, value, err)
+		}
 	}
 	return nil
 }

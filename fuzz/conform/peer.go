@@ -123,9 +123,8 @@ var peerVerbs = map[string]func(*player, step){
 			p.failf(x, "a peer leaves itself out of what it knows, and never hears itself", "it prints its own message: %q", lineWith(out, p.text(1)))
 		}
 	}),
-	"send":      each(func(p *player, x *endpoint, s step) { x.send(p.at(), hostile.Vanilla(s.text[0])) }),
-	"send-more": each(func(p *player, x *endpoint, s step) { x.send(p.at(), append(hostile.Vanilla(s.text[0]), 'x', 0)) }),
-	"say":       each(func(p *player, x *endpoint, s step) { p.say(x, strings.ReplaceAll(s.text[0], "{name}", x.label)) }),
+	"send": each(func(p *player, x *endpoint, s step) { x.send(p.at(), hostile.Vanilla(s.text[0])) }),
+	"say":  each(func(p *player, x *endpoint, s step) { p.say(x, strings.ReplaceAll(s.text[0], "{name}", x.label)) }),
 	"say-long": eachOf(1, func(p *player, x *endpoint, s step) {
 		n := s.number(1)
 		p.say(x, strings.Repeat("0123456789", n/10-1)+"[the end]!")

@@ -79,6 +79,11 @@ func scripted(role hostile.Role) (cases []Case) {
 // attribute sets what stands behind a case's title.
 func (c *Case) attribute(a string) {
 	key, value, _ := strings.Cut(a, "=")
+	flags := map[string]*bool{"alone": &c.whole, "odd": &c.odd, "stops": &c.stops}
+	if flag := flags[key]; flag != nil {
+		*flag = true
+		return
+	}
 	switch key {
 	case "MUST", "SHOULD", "INFO":
 		c.Level = Level(key)
@@ -90,14 +95,6 @@ func (c *Case) attribute(a string) {
 		}
 	case "called":
 		c.wanted = value
-	case "alone":
-		c.whole = true
-	case "odd":
-		c.odd = true
-	case "risky":
-		c.risky = true
-	case "stops":
-		c.stops = true
 	default:
 		if key[0] == '{' {
 			c.told = option{key, value}

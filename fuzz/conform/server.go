@@ -139,26 +139,11 @@ var serverVerbs = map[string]func(*player, step){
 		}
 	},
 	"paced-answers": each(func(p *player, x *endpoint, _ step) { p.pacedAnswers(x, p.since) }),
-	"long-birth":    each(func(_ *player, x *endpoint, _ step) { x.toServer(append(hostile.BirthOf(x.entry), 1, 2)) }),
 	"birth-elsewhere": each(func(p *player, x *endpoint, _ step) {
 		p.stranger().send(netip.AddrPortFrom(elsewhere, p.server.Port()), hostile.BirthOf(x.entry))
 	}),
 	"inform-sent":    each(func(p *player, x *endpoint, s step) { p.inform(len(p.got(x, 0)) > 0, s.text) }),
 	"inform-repeats": each(func(p *player, x *endpoint, s step) { p.inform(p.again(x, p.since) > 0, s.text) }),
-	"largest-port": func(p *player, s step) {
-		for _, port := range []uint16{65535, 65534, 49151, 32768, 32767} {
-			e := wire.Entry{Name: p.names[1], Port: port}
-			p.stranger().toServer(hostile.BirthOf(e))
-			if p.wait(3*settle, func() bool {
-				d, _ := last(p.came(p.one(s.what[0]), 0))
-				return d.lists(e)
-			}) {
-				p.info = fmt.Sprint(port)
-				return
-			}
-		}
-		p.info = "less than 32767"
-	},
 }
 
 // sends sends for some peers, from their own sockets or from another.

@@ -230,20 +230,7 @@ func (r *run) shared(ctx context.Context) error {
 		}
 		r.report.Mode = fmt.Sprintf("one server for all cases, up to %d at a time", width)
 		for pass := 0; pass < 3 && m.broken == nil && ctx.Err() == nil && r.error() == nil; pass++ {
-			var cases []Case
-			for _, c := range r.Cases {
-				c.whole = c.whole || m.loud && c.loud || alone[c.ID]
-				of := 0
-				if c.whole {
-					of = 2
-				} else if c.risky {
-					of = 1
-				}
-				if res, tried := r.results[c.ID]; of == pass && (!tried || res.Outcome == NotRun) {
-					cases = append(cases, c)
-				}
-			}
-			r.round(ctx, m, cases, []int{width, width, 1}[pass], alone)
+			r.round(ctx, m, r.left(m, alone, pass), []int{width, width, 1}[pass], alone)
 		}
 		if m.starved {
 			r.blameReaper(m)
@@ -258,6 +245,22 @@ func (r *run) shared(ctx context.Context) error {
 		r.results[noticed[0].ID] = noticed[0]
 	}
 	return r.error()
+}
+
+// left are the cases of a pass that have not come to anything yet.
+func (r *run) left(m *sharedServer, alone map[string]bool, pass int) (cases []Case) {
+	for _, c := range r.Cases {
+		of := 0
+		if c.whole = c.whole || m.loud && c.loud || alone[c.ID]; c.whole {
+			of = 2
+		} else if c.risky {
+			of = 1
+		}
+		if res, tried := r.results[c.ID]; of == pass && (!tried || res.Outcome == NotRun) {
+			cases = append(cases, c)
+		}
+	}
+	return cases
 }
 
 // blameReaper has the cases of the reaper's that were not run for want of names fail for it.
