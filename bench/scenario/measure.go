@@ -78,42 +78,37 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 
 // meterOn starts measuring CPU anew; meterOff ends it, once.
 func (s *Run) meterOn() {
-	if s.simulated() {
-		return
+	if !s.simulated() {
+		s.meter = s.read()
 	}
-	s.meter, s.server = s.read(), s.readServer()
 }
 
 func (s *Run) meterOff() {
 	if s.meter.at.IsZero() {
 		return
 	}
-	now, server := s.read(), s.readServer()
-	s.cpuUsed += now.cpu - s.meter.cpu
+	now := s.read()
+	s.used.cpu += now.cpu - s.meter.cpu
+	s.used.server += now.server - s.meter.server
 	s.cpuOver += now.at.Sub(s.meter.at)
-	s.serverUsed.cpu += server.cpu - s.server.cpu
-	s.serverUsed.memory = max(s.serverUsed.memory, server.memory)
+	s.serverMemory = max(s.serverMemory, now.serverMemory)
 	s.meter = meter{}
 }
 
-// meter is a reading of CPU time.
+// meter is a reading of CPU time: of all that is ours, and of a server that is not.
 type meter struct {
-	at     time.Time
-	cpu    time.Duration
-	memory int64
+	at           time.Time
+	cpu, server  time.Duration
+	serverMemory int64
 }
 
 func (s *Run) read() meter {
-	cpu := mesh.CPUOf(os.Getpid()) + time.Duration(s.Spent.Load())
+	m := meter{at: time.Now(), cpu: mesh.CPUOf(os.Getpid()) + time.Duration(s.Spent.Load())}
 	for _, pid := range s.Processes() {
-		cpu += mesh.CPUOf(pid)
+		m.cpu += mesh.CPUOf(pid)
 	}
-	return meter{at: time.Now(), cpu: cpu}
-}
-
-func (s *Run) readServer() meter {
-	cpu, memory := s.Mesh.ServerUsage()
-	return meter{cpu: cpu, memory: memory}
+	m.server, m.serverMemory = s.Mesh.ServerUsage()
+	return m
 }
 
 // sampleMemory adds up the memory of our processes, where peers have their own.
@@ -253,10 +248,10 @@ func (s *Run) finish() {
 // took meanwhile.
 func (s *Run) machine() {
 	if mesh.Processes {
-		s.value("cpu", "cores", s.cpuUsed.Seconds()/s.cpuOver.Seconds())
+		s.value("cpu", "cores", s.used.cpu.Seconds()/s.cpuOver.Seconds())
 		if s.opt.ServerExec != "" || s.opt.Driver != nil {
-			s.value("server_cpu", "cores", s.serverUsed.cpu.Seconds()/s.cpuOver.Seconds())
-			s.value("server_memory", "bytes", float64(s.serverUsed.memory))
+			s.value("server_cpu", "cores", s.used.server.Seconds()/s.cpuOver.Seconds())
+			s.value("server_memory", "bytes", float64(s.serverMemory))
 		}
 		s.value("memory", "bytes", float64(max(s.memory, mesh.PeakOf(os.Getpid()))))
 	}

@@ -37,11 +37,10 @@ type Run struct {
 	traffic       result.Traffic
 	falseRemovals int
 	told          []record.View // by a server that is not ours, to others than its members
-	meter         meter
-	cpuUsed       time.Duration // CPU, over
+	meter         meter         // when it was last turned on
+	used          meter         // CPU, over
 	cpuOver       time.Duration // this time
-	server        meter         // of a server that is not ours, when s.meter was read
-	serverUsed    meter         // what it has used over lasted
+	serverMemory  int64         // most of a server that is not ours
 	memory        int64         // most of our processes together, at the end of a mesh
 }
 
