@@ -1,0 +1,385 @@
+package work
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What a NATS server with JetStream keeps: leases until one worker has done each, what they came
+// to for a week, once each, and who works.
+const (
+	leaseStream  = "P2PLOCAL_LEASES"
+	resultStream = "P2PLOCAL_RESULTS"
+	jobBucket    = "p2plocal-jobs"
+	workerBucket = "p2plocal-workers"
+
+	leaseSubject  = "p2plocal.lease."  // and the version, and the job
+	resultSubject = "p2plocal.result." // and the job, and the lease
+	clockSubject  = "p2plocal.clock."  // and the worker
+
+	keep  = 7 * 24 * time.Hour
+	retry = time.Second
+)
+
+// ackWait is after what time the lease of a worker that says nothing is another's; a worker says
+// sayBusy as often. Tests have less of it.
+var ackWait = 10 * time.Second
+
+func sayBusy() time.Duration { return ackWait / 4 }
+
+// Access is how a NATS server is reached.
+type Access struct {
+	URL, Creds, CA, Cert, Key string // the rest: files, "" for none
+}
+
+// Connect connects, and again whenever the connection is lost, for as long as it takes.
+func (a Access) Connect(name string, log func(format string, args ...any)) (*nats.Conn, error) {
+	options := []nats.Option{nats.Name("meshbench " + name), nats.MaxReconnects(-1), nats.ReconnectWait(retry),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log("NATS server lost: %v", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { log("NATS server found again") })}
+	if a.Creds != "" {
+		options = append(options, nats.UserCredentials(a.Creds))
+	}
+	if a.CA != "" {
+		options = append(options, nats.RootCAs(a.CA))
+	}
+	if a.Cert != "" || a.Key != "" {
+		options = append(options, nats.ClientCert(a.Cert, a.Key))
+	}
+	c, err := nats.Connect(a.URL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("NATS server %q: %w", a.URL, err)
+	}
+	return c, nil
+}
+
+// queue is what is kept, opened.
+type queue struct {
+	js            jetstream.JetStream
+	jobs, workers jetstream.KeyValue
+}
+
+func open(ctx context.Context, c *nats.Conn) (q queue, err error) {
+	if q.js, err = jetstream.New(c); err != nil {
+		return q, err
+	}
+	for _, s := range []jetstream.StreamConfig{
+		{Name: leaseStream, Subjects: []string{leaseSubject + "*.*"}, Retention: jetstream.WorkQueuePolicy, MaxAge: keep},
+		{Name: resultStream, Subjects: []string{resultSubject + "*.*"}, MaxAge: keep, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true},
+	} {
+		if _, err = q.js.CreateOrUpdateStream(ctx, s); err != nil {
+			return q, fmt.Errorf("NATS server without a usable JetStream: %w", err)
+		}
+	}
+	if q.jobs, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: jobBucket, TTL: keep}); err == nil {
+		q.workers, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: workerBucket, TTL: ackWait})
+	}
+	return q, err
+}
+
+// persist does something until it works, or there is no use in it any more.
+func persist(ctx context.Context, log func(string, ...any), do func(context.Context) error) error {
+	for said := false; ; said = true {
+		one, cancel := context.WithTimeout(ctx, 2*retry)
+		err := do(one)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return cmp.Or(ctx.Err(), err)
+		}
+		if !said {
+			log("%v; trying on", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retry):
+		}
+	}
+}
+
+// Remote has workers compute a job, or goes on with the one of its ID that has been begun. done
+// hears of each lease once, also of those that were done before, as in Local.
+func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), done func(Done) error) error {
+	q, err := open(ctx, c)
+	if err != nil {
+		return err
+	}
+	spec, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	if _, err := q.jobs.Create(ctx, j.ID, spec); errors.Is(err, jetstream.ErrKeyExists) {
+		was, err := q.jobs.Get(ctx, j.ID)
+		if err != nil {
+			return err
+		}
+		if string(was.Value()) != string(spec) {
+			return fmt.Errorf("run %q is another job: %s", j.ID, was.Value())
+		}
+	} else if err != nil {
+		return err
+	}
+	known, err := q.subjects(ctx, resultStream, resultSubject+j.ID+".*")
+	if err != nil {
+		return err
+	}
+	results, err := q.js.OrderedConsumer(ctx, resultStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{resultSubject + j.ID + ".*"}})
+	if err != nil {
+		return err
+	}
+	messages, err := results.Messages()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, messages.Stop)()
+	defer messages.Stop()
+	arrived := make(chan jetstream.Msg)
+	go func() {
+		defer close(arrived)
+		for {
+			m, err := messages.Next()
+			if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+				return
+			}
+			if err != nil {
+				log("results: %v", err)
+				continue
+			}
+			select {
+			case arrived <- m:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	q.leftOut(ctx, j.Version, log)
+	missing := make(map[uint64]bool)
+	for lease := range j.Leases() {
+		missing[lease] = true
+	}
+	take := func(m jetstream.Msg) error {
+		var d Done
+		if err := json.Unmarshal(m.Data(), &d); err != nil || !missing[d.Lease] {
+			return nil // nobody's, or known
+		}
+		delete(missing, d.Lease)
+		return taken(d, done)
+	}
+	for range known { // of before
+		m, ok := <-arrived
+		if !ok {
+			return ctx.Err()
+		}
+		if err := take(m); err != nil {
+			return err
+		}
+	}
+	if err := q.offer(ctx, j, missing, true); err != nil {
+		return err
+	}
+	longest, last := ackWait, time.Now()
+	for look := time.NewTicker(retry); len(missing) > 0; {
+		select {
+		case m, ok := <-arrived:
+			if !ok {
+				return ctx.Err()
+			}
+			longest, last = max(longest, 2*time.Since(last)), time.Now()
+			if err := take(m); err != nil {
+				look.Stop()
+				return err
+			}
+		case <-look.C:
+			if time.Since(last) < longest {
+				continue
+			}
+			// Who is slow, or gone with what nobody has been told of, is not waited for.
+			if err := q.offer(ctx, j, missing, false); err != nil && ctx.Err() == nil {
+				log("leases: %v", err)
+			}
+			last = time.Now()
+		}
+	}
+	return nil
+}
+
+// subject is that of a version's leases, whatever the job, or of one.
+func subject(version, job string) string {
+	hash := sha256.Sum256([]byte(version))
+	return fmt.Sprintf("%s%x.%s", leaseSubject, hash[:8], job)
+}
+
+// leftOut says which workers will have no lease, and that there is none who will.
+func (q queue) leftOut(ctx context.Context, version string, log func(string, ...any)) {
+	all, err := q.registered(ctx)
+	some := false
+	for _, w := range all {
+		if some = some || w.Version == version; w.Version != version {
+			log("worker %s on %s is left out: it is of version %q, and this is %q", w.ID, w.Host, w.Version, version)
+		}
+	}
+	if !some && err == nil {
+		log("no worker of this version is there yet")
+	}
+}
+
+// registered are the workers that have been heard of lately.
+func (q queue) registered(ctx context.Context) (all []Worker, err error) {
+	keys, err := q.workers.Keys(ctx)
+	if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) {
+		return nil, err
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		var w Worker
+		if entry, err := q.workers.Get(ctx, key); err == nil && json.Unmarshal(entry.Value(), &w) == nil { // else it has just gone
+			all = append(all, w)
+		}
+	}
+	return all, nil
+}
+
+// subjects are those of a stream that a filter lets pass, and how many messages each has.
+func (q queue) subjects(ctx context.Context, stream, filter string) (map[string]uint64, error) {
+	s, err := q.js.Stream(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		return nil, err
+	}
+	return info.State.Subjects, nil
+}
+
+// offer offers the leases that are missing, unless they are all on offer already, or, when
+// not all were done in time, where nobody takes from the queue what is in it.
+func (q queue) offer(ctx context.Context, j Job, missing map[uint64]bool, first bool) error {
+	offered, err := q.subjects(ctx, leaseStream, subject(j.Version, j.ID))
+	if err != nil {
+		return err
+	}
+	if waiting := offered[subject(j.Version, j.ID)]; first && waiting >= uint64(len(missing)) || !first && waiting > uint64(len(missing)) {
+		return nil
+	}
+	leases := make([]uint64, 0, len(missing))
+	for lease := range missing {
+		leases = append(leases, lease)
+	}
+	slices.Sort(leases)
+	for _, lease := range leases {
+		if _, err := q.js.PublishAsync(subject(j.Version, j.ID), strconv.AppendUint(nil, lease, 10)); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-q.js.PublishAsyncComplete():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Worker computes leases.
+type Worker struct {
+	ID      string    `json:"id"`
+	Host    string    `json:"host"`
+	Cores   int       `json:"cores"`
+	Version string    `json:"version"`
+	Busy    string    `json:"busy"` // with what; "": with nothing
+	At      time.Time `json:"at"`
+}
+
+// Work computes leases of jobs of its version until ctx is done. A lease that is under way then is
+// given back.
+func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, log func(string, ...any)) error {
+	q, err := open(ctx, c)
+	if err != nil {
+		return err
+	}
+	consumer, err := q.js.CreateOrUpdateConsumer(ctx, leaseStream, jetstream.ConsumerConfig{Durable: strings.Split(subject(w.Version, ""), ".")[2], FilterSubject: subject(w.Version, "*"), AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: ackWait, MaxAckPending: -1, MaxDeliver: -1})
+	if err != nil {
+		return err
+	}
+	clock, err := c.Subscribe(clockSubject+w.ID, func(m *nats.Msg) { m.Respond(strconv.AppendInt(nil, time.Now().UnixNano(), 10)) })
+	if err != nil {
+		return err
+	}
+	defer clock.Unsubscribe()
+	p := &pool{Worker: w, queue: q, kinds: kinds, log: log, refused: map[string]bool{}, jobs: map[string]Job{}, busy: map[string]int{}}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		p.register(ctx)
+	}()
+	errs := make(chan error, w.Cores)
+	for range w.Cores {
+		go func() { errs <- p.core(ctx, consumer) }()
+	}
+	for range w.Cores {
+		err = cmp.Or(err, <-errs)
+	}
+	<-stopped
+	q.workers.Delete(context.WithoutCancel(ctx), w.ID)
+	return err
+}
+
+// Workers are those that have been heard of lately, and how far the clock of each is ahead of
+// this machine's, to within so much.
+func Workers(ctx context.Context, c *nats.Conn) (all []Listed, err error) {
+	q, err := open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	registered, err := q.registered(ctx)
+	for _, w := range registered {
+		l := Listed{Worker: w}
+		l.askClock(c)
+		all = append(all, l)
+	}
+	return all, err
+}
+
+// Listed is a worker as it is seen from here.
+type Listed struct {
+	Worker
+	Ahead  float64 `json:"ahead_seconds"`
+	Within float64 `json:"within_seconds"` // 0: it did not answer
+}
+
+// askClock compares clocks by the quickest of some exchanges: half its time is the bound.
+func (l *Listed) askClock(c *nats.Conn) {
+	const exchanges = 8
+	best := time.Second
+	for range exchanges {
+		sent := time.Now()
+		m, err := c.Request(clockSubject+l.ID, nil, best)
+		if err != nil {
+			return
+		}
+		took := time.Since(sent)
+		ns, err := strconv.ParseInt(string(m.Data), 10, 64)
+		if err == nil && took < best {
+			best = took
+			l.Ahead, l.Within = time.Unix(0, ns).Sub(sent.Add(took/2)).Seconds(), (took / 2).Seconds()
+		}
+	}
+}
+
+// jobOf is the job that a subject of leases names.
+func jobOf(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }

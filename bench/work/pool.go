@@ -1,0 +1,191 @@
+package work
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// pool is the cores of one worker.
+type pool struct {
+	Worker
+	queue
+	kinds map[string]Func
+	log   func(string, ...any)
+
+	mu      sync.Mutex
+	jobs    map[string]Job
+	refused map[string]bool
+	busy    map[string]int // cores, by what they do
+}
+
+// register says that the worker is there, again and again.
+func (p *pool) register(ctx context.Context) {
+	for {
+		w := p.Worker
+		p.mu.Lock()
+		for what := range p.busy {
+			w.Busy = max(w.Busy, what)
+		}
+		p.mu.Unlock()
+		w.At = time.Now().UTC()
+		entry, _ := json.Marshal(w)
+		persist(ctx, p.log, func(ctx context.Context) error {
+			_, err := p.workers.Put(ctx, w.ID, entry)
+			return err
+		})
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sayBusy()):
+		}
+	}
+}
+
+// core takes one lease after the other.
+func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) error {
+	for ctx.Err() == nil {
+		// One at a time: what waits here nobody else can do.
+		batch, err := consumer.Fetch(1, jetstream.FetchMaxWait(retry))
+		if err != nil {
+			p.log("leases: %v", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(retry):
+			}
+			continue
+		}
+		for m := range batch.Messages() {
+			p.one(ctx, m)
+		}
+	}
+	return nil
+}
+
+// one computes a lease, or leaves it to others.
+func (p *pool) one(ctx context.Context, m jetstream.Msg) {
+	lease, err := strconv.ParseUint(string(m.Data()), 10, 64)
+	if err != nil {
+		m.Term() // nobody can
+		return
+	}
+	j, err := p.job(ctx, jobOf(m.Subject()))
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		m.Term()
+		return
+	case err != nil:
+		p.log("job %s: %v", jobOf(m.Subject()), err)
+		m.NakWithDelay(retry)
+		return
+	}
+	f := p.kinds[j.Kind]
+	if why := p.unfit(j, f, lease); why != "" {
+		p.refuse(j, why)
+		m.NakWithDelay(ackWait)
+		return
+	}
+	first, last := j.Units(lease)
+	what := fmt.Sprintf("%s %d..%d of run %s", j.Kind, first, last, j.ID)
+	p.count(what, 1)
+	defer p.count(what, -1)
+	working, finished := context.WithCancel(ctx)
+	go func() {
+		for {
+			select {
+			case <-working.Done():
+				return
+			case <-time.After(sayBusy()):
+				m.InProgress()
+			}
+		}
+	}()
+	d := compute(ctx, j, lease, f)
+	defer finished()
+	if ctx.Err() != nil { // it may not be the whole
+		m.Nak()
+		return
+	}
+	d.Worker = p.ID
+	b, _ := json.Marshal(d)
+	err = persist(ctx, p.log, func(ctx context.Context) error {
+		_, err := p.js.Publish(ctx, resultSubject+j.ID+"."+strconv.FormatUint(lease, 10), b)
+		if e := new(jetstream.APIError); errors.As(err, &e) && strings.Contains(e.Description, "maximum messages per subject") {
+			return nil // another was first
+		}
+		return err
+	})
+	if err != nil {
+		m.Nak()
+		return
+	}
+	persist(ctx, p.log, func(ctx context.Context) error {
+		if err := m.DoubleAck(ctx); !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+			return err
+		}
+		return nil
+	})
+}
+
+func (p *pool) count(what string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy[what] += n; p.busy[what] == 0 {
+		delete(p.busy, what)
+	}
+}
+
+// job looks one up, once.
+func (p *pool) job(ctx context.Context, id string) (j Job, err error) {
+	p.mu.Lock()
+	j, ok := p.jobs[id]
+	p.mu.Unlock()
+	if ok {
+		return j, nil
+	}
+	entry, err := p.queue.jobs.Get(ctx, id)
+	if err != nil {
+		return j, err
+	}
+	if err := json.Unmarshal(entry.Value(), &j); err != nil {
+		return j, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.jobs[id] = j
+	return j, nil
+}
+
+// unfit is why this worker does not compute a lease; "": it does.
+func (p *pool) unfit(j Job, f Func, lease uint64) string {
+	switch {
+	case f == nil:
+		kinds := []string{}
+		for kind := range p.kinds {
+			kinds = append(kinds, kind)
+		}
+		slices.Sort(kinds)
+		return fmt.Sprintf("it is of kind %q, want one of %v", j.Kind, kinds)
+	case j.First > j.Last || lease >= j.Leases():
+		return fmt.Sprintf("it has no lease %d", lease)
+	}
+	return ""
+}
+
+// refuse says once for each job why it is left to others.
+func (p *pool) refuse(j Job, why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.refused[j.ID] {
+		p.refused[j.ID] = true
+		p.log("run %s is left to others: %s", j.ID, why)
+	}
+}

@@ -1,0 +1,94 @@
+// Package work divides a computation whose units do not depend on each other into leases,
+// has them computed here or by workers on any number of machines, and gathers what they
+// come to: each exactly once, whoever dies meanwhile.
+package work
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Job is what is to be computed.
+type Job struct {
+	ID          string          `json:"id"`
+	Version     string          `json:"version"` // of the program: another may come to something else
+	Kind        string          `json:"kind"`
+	Params      json.RawMessage `json:"params"`
+	First, Last uint64          // units, such as seeds
+}
+
+const (
+	leaseMost  = 100 // units of a lease: a second or so
+	leasesWish = 64  // of a job that is too small for as many such, so that all cores have some
+)
+
+// lease is how many units one has. It depends on the job alone, and so does what a job comes to.
+func (j Job) lease() uint64 { return min(max((j.Last-j.First)/leasesWish, 1), leaseMost) }
+
+// Leases is how many there are.
+func (j Job) Leases() uint64 { return (j.Last-j.First)/j.lease() + 1 }
+
+// Units are those of a lease.
+func (j Job) Units(lease uint64) (first, last uint64) {
+	first = j.First + lease*j.lease()
+	return first, first + min(j.lease()-1, j.Last-first)
+}
+
+// Func computes units first to last of a kind of job. It is deterministic. Once ctx is done it
+// may give what it has.
+type Func func(ctx context.Context, params json.RawMessage, first, last uint64) (any, error)
+
+// Done is what has become of a lease.
+type Done struct {
+	Lease  uint64          `json:"lease"`
+	Worker string          `json:"worker"`
+	Took   float64         `json:"seconds"`
+	Result json.RawMessage `json:"result,omitempty"`
+	Error  string          `json:"error,omitempty"` // why there is none
+}
+
+// compute does one lease.
+func compute(ctx context.Context, j Job, lease uint64, f Func) Done {
+	d, began := Done{Lease: lease}, time.Now()
+	first, last := j.Units(lease)
+	result, err := f(ctx, j.Params, first, last)
+	if err == nil {
+		d.Result, err = json.Marshal(result)
+	}
+	if err != nil {
+		d.Error = err.Error()
+	}
+	d.Took = time.Since(began).Seconds()
+	return d
+}
+
+// Local computes a job on all cores of this machine. It calls done for each lease, one call
+// at a time, in no order, and ends early when that gives an error, or ctx is done.
+func Local(ctx context.Context, j Job, f Func, done func(Done) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	for lease := uint64(0); lease < j.Leases() && ctx.Err() == nil; lease++ {
+		group.Go(func() error {
+			d := compute(ctx, j, lease, f)
+			mu.Lock()
+			defer mu.Unlock()
+			return taken(d, done)
+		})
+	}
+	return group.Wait()
+}
+
+// taken hands a lease over.
+func taken(d Done, done func(Done) error) error {
+	if d.Error != "" {
+		return fmt.Errorf("lease %d of worker %q failed: %s", d.Lease, d.Worker, d.Error)
+	}
+	return done(d)
+}

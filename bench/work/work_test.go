@@ -1,0 +1,278 @@
+package work
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+func TestMain(m *testing.M) {
+	ackWait = 2 * time.Second
+	os.Exit(m.Run())
+}
+
+// natsServer is a NATS server with JetStream on disk. Restart stops it and starts it again.
+type natsServer struct {
+	t       *testing.T
+	options server.Options
+	*server.Server
+}
+
+func startNATS(t *testing.T) *natsServer {
+	s := &natsServer{t: t, options: server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true}}
+	s.start()
+	s.options.Port = s.Addr().(*net.TCPAddr).Port
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	return s
+}
+
+func (s *natsServer) start() {
+	options := s.options
+	var err error
+	if s.Server, err = server.NewServer(&options); err != nil {
+		s.t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(20 * time.Second) {
+		s.t.Fatal("no NATS server")
+	}
+}
+
+func (s *natsServer) restart() {
+	s.Shutdown()
+	s.WaitForShutdown()
+	s.start()
+}
+
+func (s *natsServer) connect(name string) *nats.Conn {
+	s.t.Helper()
+	c, err := Access{URL: s.ClientURL()}.Connect(name, s.t.Logf)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(c.Close)
+	return c
+}
+
+// worker starts one that computes sums, each of whose leases takes at least a while, and gives
+// what kills it.
+func (s *natsServer) worker(id, version string, cores int, takes time.Duration, computed *atomic.Int64) (kill func()) {
+	c := s.connect(id)
+	ctx, cancel := context.WithCancel(s.t.Context())
+	var group sync.WaitGroup
+	group.Go(func() {
+		w := Worker{ID: id, Cores: cores, Version: version}
+		w.Work(ctx, c, map[string]Func{"sum": func(ctx context.Context, p json.RawMessage, first, last uint64) (any, error) {
+			computed.Add(1)
+			select {
+			case <-time.After(takes):
+			case <-ctx.Done():
+			}
+			return sum(ctx, p, first, last)
+		}}, func(format string, args ...any) { s.t.Logf(id+": "+format, args...) })
+	})
+	once := sync.OnceFunc(func() { cancel(); group.Wait() })
+	s.t.Cleanup(once)
+	return once
+}
+
+// sum is the sum of squares of some units.
+func sum(_ context.Context, params json.RawMessage, first, last uint64) (any, error) {
+	if string(params) != `"squares"` {
+		return nil, fmt.Errorf("no such sum: %s", params)
+	}
+	n := uint64(0)
+	for i := first; i <= last; i++ {
+		n += i * i
+	}
+	return n, nil
+}
+
+func sums(id string, units uint64) Job {
+	return Job{ID: id, Version: "1", Kind: "sum", Params: json.RawMessage(`"squares"`), First: 1, Last: units}
+}
+
+// want is what a job of units comes to.
+func want(units uint64) uint64 { return units * (units + 1) * (2*units + 1) / 6 }
+
+// tally adds up, and fails if a lease comes twice.
+type tally struct {
+	t       *testing.T
+	sum     uint64
+	leases  map[uint64]bool
+	workers map[string]int
+}
+
+func newTally(t *testing.T) *tally { return &tally{t, 0, map[uint64]bool{}, map[string]int{}} }
+
+func (x *tally) add(d Done) error {
+	var n uint64
+	json.Unmarshal(d.Result, &n)
+	if x.leases[d.Lease] {
+		x.t.Errorf("lease %d comes twice", d.Lease)
+	}
+	x.leases[d.Lease] = true
+	x.workers[d.Worker]++
+	x.sum += n
+	return nil
+}
+
+// Leases cover all units, each once, whatever their number.
+func TestLeases(t *testing.T) {
+	t.Parallel()
+	for _, units := range []uint64{1, 2, 63, 64, 65, 130, 6399, 6400, 6401, 100_000} {
+		j := sums("x", units)
+		next := uint64(1)
+		for lease := range j.Leases() {
+			first, last := j.Units(lease)
+			if first != next || last < first || last-first >= leaseMost {
+				t.Fatalf("%d units: lease %d is %d..%d", units, lease, first, last)
+			}
+			next = last + 1
+		}
+		if next != units+1 {
+			t.Errorf("%d units: leases end at %d", units, next-1)
+		}
+	}
+	j := Job{First: 1<<64 - 3, Last: 1<<64 - 1}
+	if first, last := j.Units(j.Leases() - 1); first != last || last != j.Last {
+		t.Errorf("the last lease is %d..%d", first, last)
+	}
+}
+
+func TestLocal(t *testing.T) {
+	t.Parallel()
+	x := newTally(t)
+	if err := Local(t.Context(), sums("x", 12345), sum, x.add); err != nil || x.sum != want(12345) {
+		t.Errorf("%d, want %d; %v", x.sum, want(12345), err)
+	}
+	j := sums("x", 10)
+	j.Params = json.RawMessage(`"cubes"`)
+	if err := Local(t.Context(), j, sum, x.add); err == nil || !strings.Contains(err.Error(), `no such sum: "cubes"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Two workers come to what one process does; one of another version is left out.
+func TestRemote(t *testing.T) {
+	t.Parallel()
+	s := startNATS(t)
+	var computed, none atomic.Int64
+	s.worker("a", "1", 2, time.Millisecond, &computed)
+	s.worker("b", "1", 1, time.Millisecond, &computed)
+	s.worker("old", "0", 1, 0, &none)
+	j, x := sums("one", 10_000), newTally(t)
+	if err := Remote(t.Context(), s.connect("coordinator"), j, t.Logf, x.add); err != nil {
+		t.Fatal(err)
+	}
+	if x.sum != want(10_000) || x.workers["a"] == 0 || x.workers["b"] == 0 || none.Load() > 0 || computed.Load() < int64(j.Leases()) {
+		t.Errorf("%d, want %d; leases by worker %v, %d by another version", x.sum, want(10_000), x.workers, none.Load())
+	}
+	all, err := Workers(t.Context(), s.connect("list"))
+	if err != nil || len(all) != 3 || all[0].ID != "a" || all[0].Cores != 2 || all[2].Version != "0" {
+		t.Fatalf("workers %+v, %v", all, err)
+	}
+	for _, w := range all {
+		if w.Within <= 0 || max(w.Ahead, -w.Ahead) > w.Within {
+			t.Errorf("the clock of %s is %v s ahead, within %v s: it is this machine's", w.ID, w.Ahead, w.Within)
+		}
+	}
+
+	// Who asks again for what is done gets it from what is kept; another job has no such name.
+	again := newTally(t)
+	was := computed.Load()
+	if err := Remote(t.Context(), s.connect("coordinator"), j, t.Logf, again.add); err != nil || again.sum != x.sum || computed.Load() != was {
+		t.Errorf("again: %d, want %d; %d leases computed; %v", again.sum, x.sum, computed.Load()-was, err)
+	}
+	j.Last++
+	if err := Remote(t.Context(), s.connect("coordinator"), j, t.Logf, again.add); err == nil || !strings.Contains(err.Error(), `run "one" is another job`) {
+		t.Errorf("error %v", err)
+	}
+	j = sums("wrong", 10)
+	j.Params = json.RawMessage(`"cubes"`)
+	if err := Remote(t.Context(), s.connect("coordinator"), j, t.Logf, again.add); err == nil || !strings.Contains(err.Error(), "no such sum") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Whatever goes away meanwhile, each lease counts once: a worker in the midst of some, the
+// coordinator, which another goes on for, and the NATS server.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	s := startNATS(t)
+	var computed atomic.Int64
+	kill := s.worker("dies", "1", 2, 20*time.Millisecond, &computed)
+	s.worker("lives", "1", 2, 20*time.Millisecond, &computed)
+	j := sums("faults", 20_000)
+	first := newTally(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := Remote(ctx, s.connect("dies, too"), j, t.Logf, func(d Done) error {
+		if first.add(d); len(first.leases) == 40 {
+			go kill()
+		}
+		if len(first.leases) == 60 {
+			cancel()
+		}
+		return nil
+	})
+	if len(first.leases) >= int(j.Leases()) {
+		t.Fatalf("all is done before the coordinator dies: %v", err)
+	}
+	x := newTally(t)
+	if err := Remote(t.Context(), s.connect("goes on"), j, t.Logf, func(d Done) error {
+		if x.add(d); len(x.leases) == 100 {
+			s.restart()
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if x.sum != want(20_000) || x.workers["dies"] == 0 || len(x.leases) != int(j.Leases()) {
+		t.Errorf("%d, want %d; leases by worker %v", x.sum, want(20_000), x.workers)
+	}
+	if n := int64(j.Leases()); computed.Load() > 2*n {
+		t.Errorf("%d leases were computed for %d", computed.Load(), n)
+	}
+}
+
+// A worker that is killed without a word keeps nobody waiting for longer than its lease lasts.
+func TestSlowWorker(t *testing.T) {
+	t.Parallel()
+	s := startNATS(t)
+	var slow, quick atomic.Int64
+	s.worker("slow", "1", 1, time.Hour, &slow)
+	j, x := sums("slow", 300), newTally(t)
+	for deadline := time.Now().Add(20 * time.Second); slow.Load() == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if slow.Load() == 0 { // it is to have a lease before there is anybody else
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			Remote(ctx, s.connect("first"), j, t.Logf, func(Done) error { return nil })
+			cancel()
+		}
+	}
+	s.worker("quick", "1", 1, 0, &quick)
+	if err := Remote(t.Context(), s.connect("coordinator"), j, t.Logf, x.add); err != nil || x.sum != want(300) {
+		t.Errorf("%d, want %d; %v", x.sum, want(300), err)
+	}
+	if slow.Load() != 1 {
+		t.Errorf("the slow worker has begun %d leases, want 1", slow.Load())
+	}
+}
+
+// A NATS server that is not there is one clear line.
+func TestNoServer(t *testing.T) {
+	t.Parallel()
+	_, err := Access{URL: "nats://127.0.0.1:1"}.Connect("x", t.Logf)
+	if err == nil || !strings.HasPrefix(err.Error(), `NATS server "nats://127.0.0.1:1": `) {
+		t.Errorf("error %v", err)
+	}
+}
