@@ -6,11 +6,11 @@ package swarm
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"math"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"p2plocal/bench/faults"
 	"p2plocal/bench/result"
@@ -160,6 +160,9 @@ type Found struct {
 	Script    string  `json:"script"`
 }
 
+// When is At.
+func (f Found) When() time.Duration { return time.Duration(math.Round(f.At * 1e9)) }
+
 // NewTally is of no run yet.
 func NewTally(of uint64) *Tally { return &Tally{Of: of, Gaps: map[Gap]uint64{}, Findings: []Found{}} }
 
@@ -182,21 +185,52 @@ func (t *Tally) Add(s faults.Script, r Result) {
 	}
 }
 
-// Swarm runs the scripts of seeds first to last on so many workers until they
-// are done or ctx is. After each run it calls done, one call at a time.
-func Swarm(ctx context.Context, first, last uint64, workers int, simulate Simulation, done func(faults.Script, Result)) {
-	var mu sync.Mutex
-	var group errgroup.Group
-	group.SetLimit(workers)
-	for seed := first; seed-first <= last-first && ctx.Err() == nil; seed++ {
-		group.Go(func() error {
-			s := Draw(seed)
-			r := simulate(ctx, s, 0, nil)
-			mu.Lock()
-			defer mu.Unlock()
-			done(s, r)
-			return nil
-		})
+// Plus adds what other runs have come to, behind these.
+func (t *Tally) Plus(o *Tally) {
+	t.Seeds, t.Interrupted = t.Seeds+o.Seeds, t.Interrupted || o.Interrupted
+	t.Virtual, t.Taken = t.Virtual+o.Virtual, t.Taken+o.Taken
+	t.Findings = append(t.Findings, o.Findings...)
+	for gap, n := range o.Gaps {
+		t.Gaps[gap] += n
 	}
-	group.Wait()
+}
+
+// Meshes says what the meshes of a swarm speak.
+type Meshes struct {
+	Wide bool `json:"wide"` // the wide dialect
+	Key  bool `json:"key"`  // sealed
+}
+
+// Simulation is that of core's machines.
+func (m Meshes) Simulation() Simulation {
+	if m.Wide {
+		return Wide(WideCore, m.Key)
+	}
+	return Exact(Core)
+}
+
+// shrunk is how many findings of a lease are made smaller.
+const shrunk = 10
+
+// Lease runs the scripts of some seeds, in Meshes as JSON has them, and gives their *Tally. It is a work.Func.
+func Lease(ctx context.Context, meshes json.RawMessage, first, last uint64) (any, error) {
+	var m Meshes
+	if err := json.Unmarshal(meshes, &m); err != nil || m.Key && !m.Wide {
+		return nil, fmt.Errorf("no such meshes: %s", meshes)
+	}
+	return Swarm(ctx, first, last, m.Simulation()), nil
+}
+
+// Swarm runs the scripts of seeds first to last until ctx is done. What breaks an invariant is shrunk.
+func Swarm(ctx context.Context, first, last uint64, simulate Simulation) *Tally {
+	t := NewTally(last - first + 1)
+	for seed := first; seed-first <= last-first && ctx.Err() == nil; seed++ {
+		s := Draw(seed)
+		r := simulate(ctx, s, 0, nil)
+		if r.Finding != nil && len(t.Findings) < shrunk {
+			s = Shrink(ctx, s, simulate)
+		}
+		t.Add(s, r)
+	}
+	return t
 }

@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"runtime"
@@ -13,12 +12,10 @@ import (
 )
 
 func TestSwarmIsClean(t *testing.T) {
-	tally := NewTally(300)
-	Swarm(context.Background(), 1, 300, 2, Exact(Core), func(s faults.Script, r Result) {
-		if tally.Add(s, r); r.Finding != nil {
-			t.Errorf("seed %d: %v", s.Seed, r.Finding)
-		}
-	})
+	tally := Swarm(t.Context(), 1, 300, Exact(Core))
+	for _, f := range tally.Findings {
+		t.Errorf("%+v", f)
+	}
 	t.Logf("%+v", tally)
 	if tally.Seeds != 300 || tally.Virtual < 299*60 && !t.Failed() {
 		t.Errorf("%+v", tally)

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"p2plocal/bench/faults"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
 	"p2plocal/core/wide"
@@ -16,12 +15,10 @@ import (
 func TestWideSwarmIsClean(t *testing.T) {
 	t.Parallel()
 	for _, keyed := range []bool{false, true} {
-		tally := NewTally(150)
-		Swarm(t.Context(), 1, 150, 2, Wide(WideCore, keyed), func(s faults.Script, r Result) {
-			if tally.Add(s, r); r.Finding != nil {
-				t.Errorf("seed %d, key %v: %v", s.Seed, keyed, r.Finding)
-			}
-		})
+		tally := Swarm(t.Context(), 1, 150, Wide(WideCore, keyed))
+		for _, f := range tally.Findings {
+			t.Errorf("key %v: %+v", keyed, f)
+		}
 		if tally.Seeds != 150 || tally.Taken == 0 {
 			t.Errorf("%+v", tally)
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -128,7 +129,9 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 			return err
 		}
 		if string(was.Value()) != string(spec) {
-			return fmt.Errorf("run %q is another job: %s", j.ID, was.Value())
+			var o Job
+			json.Unmarshal(was.Value(), &o)
+			return fmt.Errorf("run %q is another job: %s %d..%d with %s, of version %q", j.ID, o.Kind, o.First, o.Last, o.Params, o.Version)
 		}
 	} else if err != nil {
 		return err
@@ -304,21 +307,21 @@ type Worker struct {
 	At      time.Time `json:"at"`
 }
 
-// Work computes leases of jobs of its version until ctx is done. A lease that is under way then is
+// Work computes leases of jobs of its version until ctx is done, and says how many. A lease that is under way then is
 // given back.
-func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, log func(string, ...any)) error {
+func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, log func(string, ...any)) (leases uint64, err error) {
 	q, err := open(ctx, c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	consumer, err := q.js.CreateOrUpdateConsumer(ctx, leaseStream, jetstream.ConsumerConfig{Durable: strings.Split(subject(w.Version, ""), ".")[2], FilterSubject: subject(w.Version, "*"), AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: ackWait, MaxAckPending: -1, MaxDeliver: -1})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	clock, err := c.Subscribe(clockSubject+w.ID, func(m *nats.Msg) { m.Respond(strconv.AppendInt(nil, time.Now().UnixNano(), 10)) })
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer clock.Unsubscribe()
 	p := &pool{Worker: w, queue: q, kinds: kinds, log: log, refused: map[string]bool{}, jobs: map[string]Job{}, busy: map[string]int{}}
@@ -327,16 +330,14 @@ func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, l
 		defer close(stopped)
 		p.register(ctx)
 	}()
-	errs := make(chan error, w.Cores)
+	var cores sync.WaitGroup
 	for range w.Cores {
-		go func() { errs <- p.core(ctx, consumer) }()
+		cores.Go(func() { p.core(ctx, consumer) })
 	}
-	for range w.Cores {
-		err = cmp.Or(err, <-errs)
-	}
+	cores.Wait()
 	<-stopped
 	q.workers.Delete(context.WithoutCancel(ctx), w.ID)
-	return err
+	return p.leases.Load(), nil
 }
 
 // Workers are those that have been heard of lately, and how far the clock of each is ahead of

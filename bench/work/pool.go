@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,8 +19,9 @@ import (
 type pool struct {
 	Worker
 	queue
-	kinds map[string]Func
-	log   func(string, ...any)
+	kinds  map[string]Func
+	log    func(string, ...any)
+	leases atomic.Uint64 // computed
 
 	mu      sync.Mutex
 	jobs    map[string]Job
@@ -51,7 +53,7 @@ func (p *pool) register(ctx context.Context) {
 }
 
 // core takes one lease after the other.
-func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) error {
+func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) {
 	for ctx.Err() == nil {
 		// One at a time: what waits here nobody else can do.
 		batch, err := consumer.Fetch(1, jetstream.FetchMaxWait(retry))
@@ -67,7 +69,6 @@ func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) error {
 			p.one(ctx, m)
 		}
 	}
-	return nil
 }
 
 // one computes a lease, or leaves it to others.
@@ -127,6 +128,7 @@ func (p *pool) one(ctx context.Context, m jetstream.Msg) {
 		m.Nak()
 		return
 	}
+	p.leases.Add(1)
 	persist(ctx, p.log, func(ctx context.Context) error {
 		if err := m.DoubleAck(ctx); !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
 			return err

@@ -76,7 +76,7 @@ func (c *call) shaping() []string {
 	args := append(strings.Fields(c.fs.Name())[1:], c.others...)
 	c.fs.Visit(func(f *flag.Flag) {
 		switch {
-		case slices.Contains([]string{"json", "report", "quiet", "ascii", "trace"}, f.Name):
+		case slices.Contains([]string{"json", "report", "quiet", "ascii", "trace", "nats", "run", "creds", "tlsca", "tlscert", "tlskey"}, f.Name):
 		case f.Value.String() == "true":
 			args = append(args, "-"+f.Name)
 		default:
@@ -96,6 +96,8 @@ var commands = []command{
 	{"scale", "one directory server of the wide dialect and 95 to 30,000 peers: join, traffic, detection", scaleUsage, false, false, runScale},
 	{"swarm", "check the protocol's invariants on simulated meshes under random faults", swarmUsage(), false, false, runSwarm},
 	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", studyUsage(), true, false, runStudy},
+	{"worker", "compute for others, at a NATS server", workerUsage, false, false, runWorker},
+	{"workers", "list the workers at a NATS server", workersUsage, false, false, runWorkers},
 	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", sweepUsage + axesUsage(), true, false, runSweep},
 }
 

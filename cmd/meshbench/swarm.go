@@ -1,13 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
-	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -17,12 +18,13 @@ import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/swarm"
+	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/core/simnet"
 )
 
-const swarmIntro = `usage: meshbench swarm [-seeds FIRST..LAST]
+const swarmIntro = `usage: meshbench swarm [-seeds FIRST..LAST] [-nats URL [-run ID]]
        meshbench swarm -seed N [-trace] [-until T]
        meshbench swarm -faults FILE [-trace] [-until T]
 
@@ -31,7 +33,8 @@ faults that each seed draws for itself, or that a script describes. It checks
 the protocol's invariants as they run. A failing seed prints what broke and
 when, how to replay it, and the fewest faults that still break it, as a script.
 
-With -wide, and -key, the meshes speak the wide dialect.
+With -wide, and -key, the meshes speak the wide dialect. With -nats, all workers
+at that server run the seeds ("meshbench worker -h"); what is interrupted goes on with -run.
 
 Invariants:
 `
@@ -55,22 +58,15 @@ Exit codes: 0 every invariant held, 1 failure, 2 usage, 3 one was broken,
 `
 }
 
-// dialect is what the meshes of a swarm speak.
-type dialect struct {
-	simulate swarm.Simulation
-	flags    string // that say so
-}
-
-func dialectOf(isWide, keyed bool) (dialect, error) {
-	switch {
-	case !isWide && keyed:
-		return dialect{}, cli.Usagef("-key wants -wide: the exact dialect has none")
-	case !isWide:
-		return dialect{swarm.Exact(swarm.Core), ""}, nil
-	case keyed:
-		return dialect{swarm.Wide(swarm.WideCore, true), " -wide -key"}, nil
+// flagsOf are those that say what meshes speak.
+func flagsOf(m swarm.Meshes) (flags string) {
+	if m.Wide {
+		flags += " -wide"
 	}
-	return dialect{swarm.Wide(swarm.WideCore, false), " -wide"}, nil
+	if m.Key {
+		flags += " -key"
+	}
+	return flags
 }
 
 // runSwarm is "meshbench swarm".
@@ -81,16 +77,18 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 	file := fs.String("faults", "", "run the script in `FILE`")
 	trace := fs.Bool("trace", false, "print the event log of the one run")
 	until := fs.Duration("until", 0, "stop the one run at this virtual `time`; 0: at its end")
-	isWide := fs.Bool("wide", false, "the meshes speak the wide dialect")
-	keyed := fs.Bool("key", false, "with -wide, a key: every datagram is sealed")
+	var meshes swarm.Meshes
+	fs.BoolVar(&meshes.Wide, "wide", false, "the meshes speak the wide dialect")
+	fs.BoolVar(&meshes.Key, "key", false, "with -wide, a key: every datagram is sealed")
+	remote := remoteFlags(fs)
 	common.Register(fs)
 	return func(ctx context.Context, c *call) (err error) {
-		meshes, err := dialectOf(*isWide, *keyed)
-		if err != nil {
-			return err
-		}
 		one := c.given["seed"] || c.given["faults"]
 		switch {
+		case meshes.Key && !meshes.Wide:
+			return cli.Usagef("-key wants -wide: the exact dialect has none")
+		case one && (c.given["nats"] || c.given["run"]):
+			return cli.Usagef("-nats and -run are for many seeds, -seed and -faults for one")
 		case c.given["seed"] && c.given["faults"]:
 			return cli.Usagef("-seed and -faults exclude each other: a script names its seed")
 		case one && c.given["seeds"]:
@@ -99,6 +97,9 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 			return cli.Usagef("-trace and -until want -seed or -faults")
 		case *trace && common.JSON == "-":
 			return cli.Usagef("-trace and -json - both want standard output")
+		}
+		if err := remote.check(); err != nil {
+			return err
 		}
 		first, last, err := parseRange(*seeds)
 		if err != nil {
@@ -120,9 +121,12 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 					return err
 				}
 			}
-			t, err = meshes.oneSeed(ctx, text, s, *until, *trace)
+			t, err = oneSeed(ctx, text, s, meshes.Simulation(), *until, *trace)
 		} else {
-			t, err = meshes.manySeeds(ctx, text, c.stderr, common.Quiet, first, last)
+			t, err = manySeeds(ctx, text, c.stderr, common.Quiet, first, last, meshes, remote)
+		}
+		if err != nil && t.Seeds == 0 {
+			return err
 		}
 		t.Tool = mesh.Version(c.shaping())
 		err = cli.Join(common.Write(c.stdout, files, func(io.Writer) error { return nil }, t), err) // its text is there
@@ -163,13 +167,13 @@ func readScript(name string) (faults.Script, error) {
 }
 
 // oneSeed runs one scenario and says what came of it.
-func (d dialect) oneSeed(ctx context.Context, text io.Writer, s faults.Script, until time.Duration, trace bool) (*swarm.Tally, error) {
+func oneSeed(ctx context.Context, text io.Writer, s faults.Script, simulate swarm.Simulation, until time.Duration, trace bool) (*swarm.Tally, error) {
 	var hear func(*simnet.Event)
 	flush := func() error { return nil }
 	if trace {
 		hear, flush = simnet.Log(text)
 	}
-	t, came := swarm.NewTally(1), d.simulate(ctx, s, until, hear)
+	t, came := swarm.NewTally(1), simulate(ctx, s, until, hear)
 	t.Add(s, came)
 	if err := flush(); err != nil {
 		return t, err
@@ -187,34 +191,55 @@ func (d dialect) oneSeed(ctx context.Context, text io.Writer, s faults.Script, u
 	return t, err
 }
 
-// manySeeds runs seed after seed.
-func (d dialect) manySeeds(ctx context.Context, text, stderr io.Writer, quiet bool, first, last uint64) (*swarm.Tally, error) {
+// manySeeds runs seed after seed, here or on workers.
+func manySeeds(ctx context.Context, text, stderr io.Writer, quiet bool, first, last uint64, meshes swarm.Meshes, remote *remote) (*swarm.Tally, error) {
 	start := time.Now()
-	ctx, cancel := context.WithCancel(ctx) // what cannot be written ends it, too
-	defer cancel()
-	t := swarm.NewTally(last - first + 1)
-	var seeds, findings atomic.Uint64
+	params, err := json.Marshal(meshes)
+	if err != nil {
+		return swarm.NewTally(0), err
+	}
+	t, parts := swarm.NewTally(last-first+1), map[uint64]*swarm.Tally{}
+	var seeds, findings, workers atomic.Uint64
 	aside, stop := printing.Watch(ctx, stderr, quiet, func(int) string {
-		return printing.Done(start, fmt.Sprintf("seeds, %s", result.Plural(findings.Load(), "finding")), seeds.Load(), t.Of)
+		what := "seeds, " + result.Plural(findings.Load(), "finding")
+		if n := workers.Load(); n > 0 {
+			what += ", " + result.Plural(n, "worker")
+		}
+		return printing.Done(start, what, seeds.Load(), t.Of)
 	})
-	var failed error
-	swarm.Swarm(ctx, first, last, runtime.GOMAXPROCS(0), d.simulate, func(s faults.Script, r swarm.Result) {
-		if f := r.Finding; f != nil && len(t.Findings) < shown {
-			s = swarm.Shrink(ctx, s, d.simulate)
-			aside(func() {
-				_, failed = fmt.Fprintf(text, "seed %d: %s\nreplay: meshbench swarm%s -seed %d -trace -until %v\nshrunk, for meshbench swarm%s -faults FILE:\n", s.Seed, cli.Printable(f.String()), d.flags, s.Seed, f.At, d.flags)
-				failed = cmp.Or(failed, s.Write(text))
-			})
-			if failed != nil {
-				cancel()
+	by := map[string]bool{}
+	err = remote.run(ctx, work.Job{Kind: "swarm", Params: params, First: first, Last: last}, swarm.Lease, func(format string, args ...any) {
+		aside(func() { fmt.Fprintf(stderr, "meshbench: "+format+"\n", args...) })
+	}, func(d work.Done) (err error) {
+		part := new(swarm.Tally)
+		if err := json.Unmarshal(d.Result, part); err != nil {
+			return err
+		}
+		for _, f := range part.Findings {
+			if findings.Add(1) <= shown {
+				aside(func() {
+					_, err = fmt.Fprintf(text, "seed %d: %s at %v: %s\nreplay: meshbench swarm%s -seed %d -trace -until %v\nshrunk, for meshbench swarm%s -faults FILE:\n%s",
+						f.Seed, f.Invariant, f.When(), cli.Printable(f.Detail), flagsOf(meshes), f.Seed, f.When(), flagsOf(meshes), f.Script)
+				})
 			}
 		}
-		t.Add(s, r)
-		seeds.Store(t.Seeds)
-		findings.Store(uint64(len(t.Findings)))
+		if d.Worker != "" && !by[d.Worker] {
+			by[d.Worker] = true
+			workers.Add(1)
+		}
+		parts[d.Lease] = part
+		seeds.Add(part.Seeds)
+		return err
 	})
 	stop()
-	t.Interrupted = ctx.Err() != nil
+	for _, lease := range slices.Sorted(maps.Keys(parts)) { // in their order, so that sums are the same wherever they were computed
+		t.Plus(parts[lease])
+	}
+	if t.Interrupted = ctx.Err() != nil; t.Interrupted {
+		err = nil
+	} else if err != nil && len(parts) == 0 {
+		return t, err
+	}
 	line := fmt.Sprintf("%s of %s, %s", result.Grouped(float64(t.Seeds)), result.Plural(t.Of, "seed"), result.Plural(uint64(len(t.Findings)), "finding"))
 	if t.Interrupted {
 		line += ", interrupted"
@@ -222,10 +247,10 @@ func (d dialect) manySeeds(ctx context.Context, text, stderr io.Writer, quiet bo
 	virtual := time.Duration(t.Virtual * 1e9)
 	line += fmt.Sprintf("\n%.1f virtual hours in %s\n%s taken", virtual.Hours(), result.Span(time.Since(start)), result.Plural(t.Taken, "datagram"))
 	for i, gap := range swarm.Gaps {
-		if d.flags == "" { // the wide dialect leaves none
+		if !meshes.Wide { // the wide dialect leaves none
 			line += fmt.Sprintf("%s%d %s", []string{"\npeers left with a known gap: ", ", "}[min(i, 1)], t.Gaps[gap], gap)
 		}
 	}
-	_, err := fmt.Fprintln(text, line)
-	return t, cli.Join(failed, err)
+	_, failed := fmt.Fprintln(text, line)
+	return t, cli.Join(err, failed)
 }

@@ -26,6 +26,8 @@ var commands = []struct{ name, short string }{
 	{"meshbench agree", "-peers 2 -scenario join -repeat 1"},
 	{"meshbench scale", "-udp 5 -sim 5"},
 	{"meshbench swarm", "-seeds 1..2"},
+	{"meshbench worker", "-nats nats://HOST:1"},
+	{"meshbench workers", "-nats nats://HOST:1"},
 	{"meshbench study", "restart peers=2 refresh=1s -repeat 1"},
 	{"meshbench sweep", "deadline=1s heartbeat=500ms refresh=0s peers=5 loss=0% -repeat 1"},
 	{"meshcheck", "server -exec false·{addr}"},

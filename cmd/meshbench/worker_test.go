@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"p2plocal/cmd/internal/cli"
+)
+
+// Workers at a NATS server come to the bytes that one process does, and are listed.
+func TestWorkers(t *testing.T) {
+	t.Parallel()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer s.WaitForShutdown()
+	defer s.Shutdown()
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatal("no NATS server")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	for range 2 {
+		working.Go(func() {
+			if err := run(ctx, strings.Fields("worker -cores 1 -nats "+s.ClientURL()), io.Discard, io.Discard); err != cli.Interrupted {
+				t.Errorf("a worker: %v", err)
+			}
+		})
+	}
+	defer working.Wait()
+	defer cancel()
+	for _, flags := range []string{"-seeds 1..150", "-wide -key -seeds 7..80"} {
+		local, remote := new(bytes.Buffer), new(bytes.Buffer)
+		args := "swarm -json - -quiet " + flags
+		if err := run(ctx, strings.Fields(args), local, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if err := run(ctx, strings.Fields(args+" -nats "+s.ClientURL()), remote, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(local.Bytes(), remote.Bytes()) {
+			t.Errorf("%s: here\n%s\nby workers\n%s", flags, local, remote)
+		}
+	}
+	var list bytes.Buffer
+	if err := run(ctx, strings.Fields("workers -nats "+s.ClientURL()), &list, io.Discard); err != nil || !strings.HasPrefix(list.String(), "2 workers, 2 cores.\n") {
+		t.Errorf("%v, %s", err, list.String())
+	}
+}
+
+func TestWorkersFlags(t *testing.T) {
+	for args, want := range map[string]string{
+		"worker":  "no -nats: worker wants the URL",
+		"workers": "no -nats: workers wants the URL",
+		"worker -nats nats://127.0.0.1:1 -cores 0": "-cores 0, want 1 or more",
+		"swarm -run x":           "want -nats",
+		"swarm -creds x":         "want -nats",
+		"swarm -nats x -seed 1":  "for many seeds",
+		"swarm -nats x -run a.b": `-run "a.b", want letters`,
+	} {
+		expect(t, args, 2, want)
+	}
+	for _, args := range []string{"worker", "workers", "swarm -seeds 1..2"} {
+		expect(t, args+" -nats nats://127.0.0.1:1", 1, `NATS server "nats://127.0.0.1:1": `)
+	}
+	expect(t, fmt.Sprintf("worker -nats nats://127.0.0.1:1 -creds %s/none", t.TempDir()), 1, "none")
+}
