@@ -115,10 +115,7 @@ func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) err
 		}
 		log("worker %s, %s, waits for work at %s", w.ID, result.Plural(uint64(w.Cores), "core"), conn.ConnectedUrlRedacted())
 		leases, err := w.Work(ctx, conn, kinds, log)
-		if ctx.Err() != nil {
-			err = cli.Interrupted
-		}
-		return cli.Join(common.Write(c.stdout, files, func(out io.Writer) error {
+		err = cli.Join(common.Write(c.stdout, files, func(out io.Writer) error {
 			_, err := fmt.Fprintln(out, result.Plural(leases, "lease"))
 			return err
 		}, struct {
@@ -126,6 +123,10 @@ func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) err
 			work.Worker
 			Leases uint64 `json:"leases"` // computed
 		}{mesh.Version(c.args), w, leases}), err)
+		if err != nil || ctx.Err() == nil {
+			return err
+		}
+		return cli.Interrupted
 	}
 }
 
