@@ -130,9 +130,8 @@ func (s *Member) Join(l Life) (err error) {
 			Timing:  l.Timing,
 			Observe: s.rec.Observe,
 		}
-		var m core.Machine
-		var p *core.Peer
-		if m, p, err = newPeer(s.rec.Store, cfg, s.identity(now), now); err != nil {
+		m, p, e := wide.PeerOf(cfg, s.identity(now), now)
+		if err = e; err != nil {
 			return
 		}
 		s.rec.Reset(now)
@@ -143,22 +142,13 @@ func (s *Member) Join(l Life) (err error) {
 	return err
 }
 
-// newPeer is a machine of the mesh's dialect, and the peer that is it, or inside it.
-func newPeer(b *record.Store, cfg core.PeerConfig, id wide.Identity, now time.Time) (core.Machine, *core.Peer, error) {
-	if !b.Wide {
-		p, err := core.NewPeer(cfg, now)
-		return p, p, err
-	}
-	p, err := wide.NewPeer(cfg, id, now)
-	if err != nil {
-		return nil, nil, err
-	}
-	return p, p.Peer, nil
-}
-
 // NewGuest is a peer of the mesh's dialect that is none of its members.
 func (m *Mesh) NewGuest(cfg core.PeerConfig, now time.Time) (core.Machine, error) {
-	guest, _, err := newPeer(m.Store, cfg, wide.NewIdentity(keys(m.Store)), now)
+	var id *wide.Identity
+	if m.Store.Wide {
+		id = new(wide.NewIdentity(keys(m.Store)))
+	}
+	guest, _, err := wide.PeerOf(cfg, id, now)
 	return guest, err
 }
 
@@ -171,11 +161,14 @@ func keys(b *record.Store) wide.Keys {
 }
 
 // identity is one of its own for each life of each member, and in simulations the same in
-// every run.
-func (s *Member) identity(now time.Time) wide.Identity {
+// every run; nil: the dialect is the exact one.
+func (s *Member) identity(now time.Time) *wide.Identity {
+	if !s.rec.Wide {
+		return nil
+	}
 	s.lives++
 	at := binary.LittleEndian.AppendUint64([]byte{byte(stream(s.number)), byte(stream(s.number) >> 8), s.lives}, uint64(now.UnixNano()))
-	return wide.Identity{Seed: sha256.Sum256(at), Keys: keys(s.rec.Store)}
+	return &wide.Identity{Seed: sha256.Sum256(at), Keys: keys(s.rec.Store)}
 }
 
 // stream numbers a slot's random choices: the server's is the one after the exact dialect's

@@ -31,16 +31,10 @@ type localServer struct {
 	impair result.Impairment
 	seed   uint64
 
-	directory interface { // nil: it is not running
-		core.Machine
-		Lost(now time.Time)
-		Announces(now time.Time) bool
-		Accepts() []core.Shape
-		Counters() core.Counters
-	}
-	past    core.Counters // of former lives
-	Started int64         // the present life, by the clock
-	changes []change
+	directory wide.Server   // nil: it is not running
+	past      core.Counters // of former lives
+	Started   int64         // the present life, by the clock
+	changes   []change
 }
 
 // newServer is a server that has not been started yet: restart does so.
@@ -59,12 +53,7 @@ func (l *localServer) Restart() (err error) {
 			SourceCheck: l.opt.SourceCheck,
 			Observe:     l.observe,
 		}
-		if l.opt.Wide {
-			l.directory, err = wide.NewDirectory(cfg, l.identity(now), now)
-		} else {
-			l.directory, err = core.NewDirectory(cfg, now)
-		}
-		if err == nil {
+		if l.directory, err = wide.ServerOf(cfg, l.identity(now), now); err == nil {
 			l.Started = l.rec.Clock.At(now)
 			l.run(l.directory, l.impair, l.seed)
 		}

@@ -64,11 +64,7 @@ func (d *directory) Init(members []driver.Member, options map[string]string) (dr
 	var s core.Machine
 	d.server.Do(func(now time.Time) {
 		c := core.DirectoryConfig{Addr: d.server.Addr(), Timing: core.DefaultTiming(), Observe: d.count}
-		if d.wide {
-			s, err = wide.NewDirectory(c, wide.NewIdentity(nil), now)
-		} else {
-			s, err = core.NewDirectory(c, now)
-		}
+		s, err = wide.ServerOf(c, d.identity(), now)
 	})
 	if err != nil {
 		d.server.Close()
@@ -76,6 +72,14 @@ func (d *directory) Init(members []driver.Member, options map[string]string) (dr
 	}
 	d.serving.Go(func() { d.server.Serve(context.Background(), s) })
 	return driver.Report{Name: "p2plocal " + dialect, Version: mesh.Version(nil).Version}, nil
+}
+
+// identity is one of its own in the wide dialect; nil: it is the exact one.
+func (d *directory) identity() *wide.Identity {
+	if !d.wide {
+		return nil
+	}
+	return new(wide.NewIdentity(nil))
 }
 
 // count counts what is sent.
@@ -108,15 +112,7 @@ func (d *directory) Join(member string) (err error) {
 			t := core.DefaultTiming()
 			t.Broadcast = 0
 			c := core.PeerConfig{Self: core.Member{Name: d.as[member], Addr: r.sock.Addr()}, Server: d.server.Addr(), Timing: t, Observe: r.observe}
-			if d.wide {
-				var p *wide.Peer
-				if p, err = wide.NewPeer(c, wide.NewIdentity(nil), now); err == nil {
-					m, r.peer = p, p.Peer
-				}
-			} else {
-				r.peer, err = core.NewPeer(c, now)
-				m = r.peer
-			}
+			m, r.peer, err = wide.PeerOf(c, d.identity(), now)
 		})
 		if err != nil {
 			r.sock.Close()

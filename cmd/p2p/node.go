@@ -16,13 +16,10 @@ import (
 
 // node is one machine on its socket.
 type node struct {
-	out     *printer
-	opened  time.Time
-	socket  *udp.Socket
-	machine interface {
-		core.Machine
-		Counters() core.Counters
-	}
+	out       *printer
+	opened    time.Time
+	socket    *udp.Socket
+	machine   wide.Machine
 	peer      *core.Peer // the machine, if it is one
 	wide      bool
 	interval  time.Duration // between the peer's broadcasts, when it does broadcast
@@ -122,12 +119,16 @@ func (n *node) newDirectory(o *options) error {
 		},
 	}
 	var err error
-	if n.wide {
-		n.machine, err = wide.NewDirectory(cfg, wide.NewIdentity(o.keys), n.opened)
-	} else {
-		n.machine, err = core.NewDirectory(cfg, n.opened)
-	}
+	n.machine, err = wide.ServerOf(cfg, n.identity(o), n.opened)
 	return err
+}
+
+// identity is one of its own in the wide dialect; nil: it is the exact one.
+func (n *node) identity(o *options) *wide.Identity {
+	if !n.wide {
+		return nil
+	}
+	return new(wide.NewIdentity(o.keys))
 }
 
 func (n *node) newPeer(o *options) error {
@@ -161,14 +162,7 @@ func (n *node) newPeer(o *options) error {
 		},
 	}
 	var err error
-	if n.wide {
-		var p *wide.Peer
-		if p, err = wide.NewPeer(cfg, wide.NewIdentity(o.keys), n.opened); err == nil {
-			n.machine, n.peer = p, p.Peer
-		}
-	} else if n.peer, err = core.NewPeer(cfg, n.opened); err == nil {
-		n.machine = n.peer
-	}
+	n.machine, n.peer, err = wide.PeerOf(cfg, n.identity(o), n.opened)
 	n.interval, n.broadcast = o.timing.Broadcast, o.timing.Broadcast > 0
 	if !n.broadcast {
 		n.interval = core.DefaultTiming().Broadcast

@@ -112,6 +112,38 @@ func (d *Directory) Accepts() []core.Shape {
 	return shapes
 }
 
+// Machine is one of either dialect, and Server a directory server.
+type (
+	Machine interface {
+		core.Machine
+		Counters() core.Counters
+	}
+	Server interface {
+		Machine
+		Lost(now time.Time)
+		Announces(now time.Time) bool
+		Accepts() []core.Shape
+	}
+)
+
+// ServerOf makes one of the wide dialect, or with no identity of the exact one.
+func ServerOf(cfg core.DirectoryConfig, id *Identity, now time.Time) (Server, error) {
+	if id == nil {
+		return core.NewDirectory(cfg, now)
+	}
+	return NewDirectory(cfg, *id, now)
+}
+
+// PeerOf makes a peer likewise: the machine to run, and the peer that is in it.
+func PeerOf(cfg core.PeerConfig, id *Identity, now time.Time) (Machine, *core.Peer, error) {
+	if id == nil {
+		p, err := core.NewPeer(cfg, now)
+		return p, p, err
+	}
+	p, err := NewPeer(cfg, *id, now)
+	return p, p.Peer, err
+}
+
 // Peer is a core.Peer that speaks the wide dialect.
 type Peer struct {
 	*core.Peer
