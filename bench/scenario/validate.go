@@ -62,7 +62,7 @@ func Validate(c *result.Config) error {
 			return fmt.Errorf("scenario %q, want some of %v, each once", name, Known)
 		}
 	}
-	for _, err := range []error{validateMesh(c), validateDialect(o), validateOthers(c)} {
+	for _, err := range []error{validatePeers(c), validateMesh(c), validateDialect(o), validateOthers(c)} {
 		if err != nil {
 			return err
 		}
@@ -88,14 +88,21 @@ func Validate(c *result.Config) error {
 	return c.Timing.Validate()
 }
 
+// validatePeers is about how many there may be.
+func validatePeers(c *result.Config) error {
+	switch {
+	case c.Peers < 1 || c.Peers > record.MostPeers || c.Peers > core.MaxPeers && !c.Options.Wide:
+		return fmt.Errorf("%d peers, want 1 to %d, or to %d with -wide", c.Peers, core.MaxPeers, record.MostPeers)
+	case c.Isolation == "process" && c.Peers > core.MaxPeers:
+		return fmt.Errorf("isolation process for %d peers, want %d or fewer, or goroutine", c.Peers, core.MaxPeers)
+	}
+	return nil
+}
+
 // validateMesh is about our own peers and what they do.
 func validateMesh(c *result.Config) error {
 	o := &c.Options
 	switch {
-	case c.Peers < 1 || c.Peers > record.MostPeers || c.Peers > core.MaxPeers && !o.Wide:
-		return fmt.Errorf("%d peers, want 1 to %d, or to %d with -wide", c.Peers, core.MaxPeers, record.MostPeers)
-	case c.Isolation == "process" && c.Peers > core.MaxPeers:
-		return fmt.Errorf("isolation process for %d peers, want %d or fewer, or goroutine", c.Peers, core.MaxPeers)
 	case o.Driver != nil && (o.Wide || o.SourceCheck || o.External > 0 || o.Server != "" || o.ServerExec != "" || c.Isolation != "goroutine"):
 		return errors.New("-driver with -wide, -source-check, -isolation process, -sim or another implementation, which are about meshes of this protocol")
 	case c.Repeat < 1:

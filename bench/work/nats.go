@@ -119,56 +119,18 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 	if err != nil {
 		return err
 	}
-	spec, err := json.Marshal(j)
-	if err != nil {
-		return err
-	}
-	if _, err := q.jobs.Create(ctx, j.ID, spec); errors.Is(err, jetstream.ErrKeyExists) {
-		was, err := q.jobs.Get(ctx, j.ID)
-		if err != nil {
-			return err
-		}
-		if string(was.Value()) != string(spec) {
-			var o Job
-			json.Unmarshal(was.Value(), &o)
-			return fmt.Errorf("run %q is another job: %s %d..%d with %s, of version %q", j.ID, o.Kind, o.First, o.Last, o.Params, o.Version)
-		}
-	} else if err != nil {
+	if err := q.begin(ctx, j); err != nil {
 		return err
 	}
 	known, err := q.subjects(ctx, resultStream, resultSubject+j.ID+".*")
 	if err != nil {
 		return err
 	}
-	results, err := q.js.OrderedConsumer(ctx, resultStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{resultSubject + j.ID + ".*"}})
+	arrived, stop, err := q.results(ctx, j, log)
 	if err != nil {
 		return err
 	}
-	messages, err := results.Messages()
-	if err != nil {
-		return err
-	}
-	defer context.AfterFunc(ctx, messages.Stop)()
-	defer messages.Stop()
-	arrived := make(chan jetstream.Msg)
-	go func() {
-		defer close(arrived)
-		for {
-			m, err := messages.Next()
-			if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-				return
-			}
-			if err != nil {
-				log("results: %v", err)
-				continue
-			}
-			select {
-			case arrived <- m:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	defer stop()
 	q.leftOut(ctx, j.Version, log)
 	missing := make(map[uint64]bool)
 	for lease := range j.Leases() {
@@ -218,6 +180,58 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 		}
 	}
 	return nil
+}
+
+// results are those of a job, from the first one on, until ctx is done or stop is called.
+func (q queue) results(ctx context.Context, j Job, log func(string, ...any)) (arrived chan jetstream.Msg, stop func(), err error) {
+	results, err := q.js.OrderedConsumer(ctx, resultStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{resultSubject + j.ID + ".*"}})
+	if err != nil {
+		return nil, nil, err
+	}
+	messages, err := results.Messages()
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(ctx, messages.Stop)
+	arrived = make(chan jetstream.Msg)
+	go func() {
+		defer close(arrived)
+		for {
+			m, err := messages.Next()
+			if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+				return
+			}
+			if err != nil {
+				log("results: %v", err)
+				continue
+			}
+			select {
+			case arrived <- m:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return arrived, cancel, nil
+}
+
+// begin notes a job, unless it has been begun before.
+func (q queue) begin(ctx context.Context, j Job) error {
+	spec, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	if _, err = q.jobs.Create(ctx, j.ID, spec); !errors.Is(err, jetstream.ErrKeyExists) {
+		return err
+	}
+	was, err := q.jobs.Get(ctx, j.ID)
+	if err != nil || string(was.Value()) == string(spec) {
+		return err
+	}
+	var o Job
+	json.Unmarshal(was.Value(), &o)
+	return fmt.Errorf("run %q is another job: %s %d..%d with %s, of version %q", j.ID, o.Kind, o.First, o.Last, o.Params, o.Version)
 }
 
 // subject is that of a version's leases, whatever the job, or of one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -84,21 +85,7 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 	common.Register(fs)
 	return func(ctx context.Context, c *call) (err error) {
 		one := c.given["seed"] || c.given["faults"]
-		switch {
-		case meshes.Key && !meshes.Wide:
-			return cli.Usagef("-key wants -wide: the exact dialect has none")
-		case one && (c.given["nats"] || c.given["run"]):
-			return cli.Usagef("-nats and -run are for many seeds, -seed and -faults for one")
-		case c.given["seed"] && c.given["faults"]:
-			return cli.Usagef("-seed and -faults exclude each other: a script names its seed")
-		case one && c.given["seeds"]:
-			return cli.Usagef("-seeds is for many runs, -seed and -faults for one")
-		case !one && (c.given["trace"] || c.given["until"]):
-			return cli.Usagef("-trace and -until want -seed or -faults")
-		case *trace && common.JSON == "-":
-			return cli.Usagef("-trace and -json - both want standard output")
-		}
-		if err := remote.check(); err != nil {
+		if err := cmp.Or(conflicting(c.given, meshes, *trace && common.JSON == "-"), remote.check()); err != nil {
 			return err
 		}
 		first, last, err := parseRange(*seeds)
@@ -140,6 +127,26 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 		}
 		return nil
 	}
+}
+
+// conflicting says which flags exclude each other; twice: both want standard output.
+func conflicting(given map[string]bool, meshes swarm.Meshes, twice bool) error {
+	one := given["seed"] || given["faults"]
+	switch {
+	case meshes.Key && !meshes.Wide:
+		return cli.Usagef("-key wants -wide: the exact dialect has none")
+	case one && (given["nats"] || given["run"]):
+		return cli.Usagef("-nats and -run are for many seeds, -seed and -faults for one")
+	case given["seed"] && given["faults"]:
+		return cli.Usagef("-seed and -faults exclude each other: a script names its seed")
+	case one && given["seeds"]:
+		return cli.Usagef("-seeds is for many runs, -seed and -faults for one")
+	case !one && (given["trace"] || given["until"]):
+		return cli.Usagef("-trace and -until want -seed or -faults")
+	case twice:
+		return cli.Usagef("-trace and -json - both want standard output")
+	}
+	return nil
 }
 
 func parseRange(s string) (first, last uint64, err error) {
