@@ -20,9 +20,9 @@ func (s *Scale) Document() *Document {
 		t.Columns[i].Rank = rank
 	}
 	over := func(id, title string) chart {
-		return chart{ID: "scale-" + id, Title: title, X: axis{Label: "peers", Unit: "1", Log: true}, Y: axis{Label: title, Unit: "s", Log: true}}
+		return chart{ID: "scale-" + id, Title: title, X: axis{Label: "peers", Unit: "1", Log: true}, Y: axis{Label: id, Unit: "s", Log: true}}
 	}
-	charts := []chart{over("join", "join"), over("busy", "busy"), over("detection", "detection")}
+	charts := []chart{over("join", "Until every view is complete"), over("busy", "What the server computes meanwhile"), over("detection", "Until a dead peer is in no view")}
 	took := func(d time.Duration) quantity {
 		if d == 0 {
 			return word("never", bad)
