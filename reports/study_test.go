@@ -10,6 +10,7 @@ import (
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/study"
+	"p2plocal/bench/work"
 )
 
 // studied is a small report with every study in it.
@@ -30,7 +31,7 @@ func studied(t *testing.T) *study.Report {
 			t.Fatal(err)
 		}
 	}
-	r, err := study.Run(t.Context(), grids, result.Tool{Version: "devel", Args: []string{"study"}}, 2, nil)
+	r, err := study.Run(t.Context(), grids, result.Tool{Version: "devel", Args: []string{"study"}}, work.Local, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,18 +3,19 @@
 package study
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
-	"sync/atomic"
 
 	"github.com/aclements/go-moremath/stats"
-	"golang.org/x/sync/errgroup"
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
+	"p2plocal/bench/work"
 )
 
 // Grid is one question: a scenario in all combinations of the axes' values.
@@ -111,54 +112,99 @@ func (g *Grid) validate() error {
 	return err
 }
 
-// Run runs valid grids, so many cells at a time, or what it can until ctx is done.
-// progress, which may be nil, is called with how many of all cells are finished,
-// from any goroutine.
-func Run(ctx context.Context, grids []Grid, tool result.Tool, workers int, progress func(done, all int)) (*Report, error) {
+// Compute computes a job, as work.Local does.
+type Compute func(ctx context.Context, j work.Job, f work.Func, done func(work.Done) error) error
+
+// Run runs valid grids, or what it can until ctx is done. progress, which may be nil, is
+// called with how many of all cells are finished, one call at a time.
+func Run(ctx context.Context, grids []Grid, tool result.Tool, compute Compute, progress func(done, all int)) (*Report, error) {
 	r := &Report{Tool: tool}
-	var work []func() error
-	for _, g := range grids {
+	all, err := everyCell(grids)
+	if err != nil {
+		return nil, err
+	}
+	params, err := json.Marshal(grids)
+	if err != nil {
+		return nil, err
+	}
+	if progress == nil {
+		progress = func(int, int) {}
+	}
+	progress(0, len(all))
+	cells, finished := make([]*Cell, len(all)), 0
+	j := work.Job{Kind: "study", Params: params, Last: uint64(len(all) - 1)}
+	err = compute(ctx, j, Lease, func(d work.Done) error {
+		first, _ := j.Units(d.Lease)
+		var some []*Cell
+		if err := json.Unmarshal(d.Result, &some); err != nil {
+			return err
+		}
+		finished += len(some)
+		copy(cells[first:], some)
+		progress(finished, len(all))
+		return nil
+	})
+	if r.Interrupted = ctx.Err() != nil; r.Interrupted {
+		err = nil
+	}
+	for i, g := range grids {
+		t := Table{Grid: g}
+		for k, cell := range cells {
+			if all[k].grid == i && cell != nil {
+				t.Cells = append(t.Cells, *cell)
+			}
+		}
+		t.markFront()
+		r.Tables = append(r.Tables, t)
+	}
+	return r, err
+}
+
+// cellOf is what a cell is made of.
+type cellOf struct {
+	grid   int
+	config result.Config
+	values []string
+}
+
+// everyCell is those of all grids, in their order.
+func everyCell(grids []Grid) (all []cellOf, err error) {
+	for i, g := range grids {
 		configs, values, err := g.configs()
 		if err != nil {
 			return nil, err
 		}
-		cells := make([]Cell, len(configs))
-		r.Tables = append(r.Tables, Table{g, cells})
-		for i, c := range configs {
-			work = append(work, func() error {
-				result, err := scenario.Execute(ctx, c, tool, new(scenario.Status))
-				if err == nil && !result.Interrupted { // one that is cut short would mislead
-					cells[i] = Cell{Values: values[i], Figures: figures(result.Runs)}
-				}
-				return err
-			})
+		for k, c := range configs {
+			all = append(all, cellOf{i, c, values[k]})
 		}
 	}
-	group, running := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
-	var finished atomic.Int64
-	if progress == nil {
-		progress = func(int, int) {}
+	return all, nil
+}
+
+// Lease runs some cells of grids, as JSON has them, and gives a []*Cell with null for what ctx cut
+// short. It is a work.Func.
+func Lease(ctx context.Context, params json.RawMessage, first, last uint64) (any, error) {
+	var grids []Grid
+	if err := json.Unmarshal(params, &grids); err != nil {
+		return nil, err
 	}
-	progress(0, len(work))
-	for _, cell := range work {
-		group.Go(func() error {
-			if running.Err() != nil {
-				return nil
-			}
-			err := cell()
-			progress(int(finished.Add(1)), len(work))
-			return err
-		})
+	all, err := everyCell(grids)
+	if err != nil || last >= uint64(len(all)) {
+		return nil, cmp.Or(err, fmt.Errorf("no cells %d to %d", first, last))
 	}
-	err := group.Wait()
-	for i := range r.Tables {
-		t := &r.Tables[i]
-		t.Cells = slices.DeleteFunc(t.Cells, func(c Cell) bool { return c.Figures == nil })
-		t.markFront()
+	var cells []*Cell
+	for _, c := range all[first : last+1] {
+		r, err := scenario.Execute(ctx, c.config, result.Tool{}, new(scenario.Status))
+		if err != nil {
+			return nil, err
+		}
+		var cell *Cell
+		if !r.Interrupted { // one that is cut short would mislead
+			cell = &Cell{Values: c.values, Figures: figures(r.Runs)}
+		}
+		cells = append(cells, cell)
 	}
-	r.Interrupted = ctx.Err() != nil
-	return r, err
+	return cells, nil
 }
 
 // figures sum up every metric over the runs.

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"p2plocal/bench/result"
+	"p2plocal/bench/work"
 )
 
 func TestParseAxis(t *testing.T) {
@@ -58,9 +60,25 @@ func small(t *testing.T, name string, axes ...string) Grid {
 	return g
 }
 
-func run(t *testing.T, workers int, grids ...Grid) *Report {
+// serial computes one lease after the other.
+func serial(ctx context.Context, j work.Job, f work.Func, done func(work.Done) error) error {
+	for lease := uint64(0); lease < j.Leases() && ctx.Err() == nil; lease++ {
+		first, last := j.Units(lease)
+		r, err := f(ctx, j.Params, first, last)
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(r)
+		if err := cmp.Or(err, done(work.Done{Lease: lease, Result: b})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func run(t *testing.T, compute Compute, grids ...Grid) *Report {
 	t.Helper()
-	r, err := Run(t.Context(), grids, result.Tool{}, workers, nil)
+	r, err := Run(t.Context(), grids, result.Tool{}, compute, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +106,7 @@ func TestPresets(t *testing.T) {
 	grids := []Grid{small(t, "loss", "peers=5", "refresh=2s", "loss=20%"), small(t, "join", "peers=5", "refresh=1s", "loss=10%"),
 		small(t, "restart", "peers=5", "refresh=1s"), small(t, "partition", "peers=5", "refresh=1s"), small(t, "churn", "peers=6", "loss=0,5%", "refresh=0s", "churn=0.3"),
 		small(t, "sweep", "peers=5", "heartbeat=500ms", "refresh=0s", "deadline=1s,2s")}
-	one := run(t, 1, grids...)
+	one := run(t, work.Local, grids...)
 	for i, table := range one.Tables {
 		for _, c := range table.Columns {
 			table.Least = append(table.Least, c.Metric)
@@ -102,7 +120,7 @@ func TestPresets(t *testing.T) {
 			t.Errorf("%s: %d cells", table.Name, len(table.Cells))
 		}
 	}
-	if many := run(t, 4, grids...); document(t, one) != document(t, many) {
+	if many := run(t, work.Local, grids...); document(t, one) != document(t, many) {
 		t.Error("one worker's report differs from many's")
 	}
 	churn := one.Tables[4].Cells
@@ -124,7 +142,7 @@ func TestLossGrid(t *testing.T) {
 	t.Parallel()
 	g := small(t, "loss", "peers=20", "refresh=0s,5s", "loss=10%,25%")
 	g.Config.Repeat = 20
-	cells := run(t, 2, g).Tables[0].Cells
+	cells := run(t, work.Local, g).Tables[0].Cells
 	for _, c := range cells {
 		removed, expected := mean(t, c, "loss.removed"), mean(t, c, "loss.removed_expected")
 		if off := 4 * math.Sqrt(expected/20); math.Abs(removed-expected) > off {
@@ -140,7 +158,7 @@ func TestLossGrid(t *testing.T) {
 func TestHealing(t *testing.T) {
 	t.Parallel()
 	for name, metrics := range map[string][2]string{"restart": {"restart.whole", "restart.refresh.whole"}, "partition": {"partition.back", "partition.refresh.back"}} {
-		for _, c := range run(t, 2, small(t, name, "peers=10,95", "refresh=2s")).Tables[0].Cells {
+		for _, c := range run(t, work.Local, small(t, name, "peers=10,95", "refresh=2s")).Tables[0].Cells {
 			if f := c.Figures[metrics[0]]; f.Runs != 0 || f.Mean != nil {
 				t.Errorf("%s %v: whole without refresh: %+v", name, c.Values, f)
 			}
@@ -185,7 +203,7 @@ func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	g := small(t, "restart", "peers=3,4,5", "refresh=1s")
-	r, err := Run(ctx, []Grid{g}, result.Tool{}, 1, func(done, all int) {
+	r, err := Run(ctx, []Grid{g}, result.Tool{}, serial, func(done, all int) {
 		if done == 2 && all == 3 {
 			cancel()
 		}

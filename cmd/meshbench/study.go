@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -67,6 +66,7 @@ func runGrids(fs *flag.FlagSet, studies, named []study.Grid) func(context.Contex
 	var out printing.Output
 	out.Register(fs, false)
 	seed := fs.Uint64("seed", 1, "`seed` of every random choice; run r of a combination takes seed+r")
+	remote := remoteFlags(fs)
 	runs := fs.Int("repeat", 0, "`runs` of each combination; 0: as many as the study takes")
 	return func(ctx context.Context, c *call) error {
 		var axes []study.Axis
@@ -96,15 +96,18 @@ func runGrids(fs *flag.FlagSet, studies, named []study.Grid) func(context.Contex
 				return cli.UsageError{Err: err}
 			}
 		}
+		if err := remote.check(); err != nil {
+			return err
+		}
 		if err := out.Open(); err != nil {
 			return err
 		}
 		start := time.Now()
 		var finished, all atomic.Uint64
-		_, stop := printing.Watch(ctx, c.stderr, out.Quiet, func(int) string {
+		aside, stop := printing.Watch(ctx, c.stderr, out.Quiet, func(int) string {
 			return printing.Done(start, "combinations", finished.Load(), all.Load())
 		})
-		report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), runtime.GOMAXPROCS(0), func(done, of int) {
+		report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), remote.compute(printing.Log(c.stderr, aside)), func(done, of int) {
 			finished.Store(uint64(done))
 			all.Store(uint64(of))
 		})

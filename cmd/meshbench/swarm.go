@@ -215,9 +215,8 @@ func manySeeds(ctx context.Context, text, stderr io.Writer, quiet bool, first, l
 		return printing.Done(start, what, seeds.Load(), t.Of)
 	})
 	by := map[string]bool{}
-	err = remote.run(ctx, work.Job{Kind: "swarm", Params: params, First: first, Last: last}, swarm.Lease, func(format string, args ...any) {
-		aside(func() { fmt.Fprintf(stderr, "meshbench: "+format+"\n", args...) })
-	}, func(d work.Done) (err error) {
+	compute := remote.compute(printing.Log(stderr, aside))
+	err = compute(ctx, work.Job{Kind: "swarm", Params: params, First: first, Last: last}, swarm.Lease, func(d work.Done) (err error) {
 		part := new(swarm.Tally)
 		if err := json.Unmarshal(d.Result, part); err != nil {
 			return err

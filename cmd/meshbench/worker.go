@@ -18,6 +18,7 @@ import (
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
+	"p2plocal/bench/study"
 	"p2plocal/bench/swarm"
 	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
@@ -27,8 +28,8 @@ import (
 
 const workerUsage = `usage: meshbench worker -nats URL
 
-A worker computes for others: seeds of "meshbench swarm -nats URL" on any machine that
-reaches the same NATS server, which must have JetStream. It runs until it is
+A worker computes for others: seeds of "meshbench swarm -nats URL", and cells of study and
+sweep, on any machine that reaches the same NATS server, which must have JetStream. It runs until it is
 interrupted; what it had begun is then given to another. It computes nothing but
 what its own program can, and only for programs of its own version.
 
@@ -46,7 +47,7 @@ Exit codes: 0 done, 1 failure, 2 usage.
 `
 
 // kinds are what a worker can compute.
-var kinds = map[string]work.Func{"swarm": swarm.Lease}
+var kinds = map[string]work.Func{"swarm": swarm.Lease, "study": study.Lease}
 
 // access registers how a NATS server is reached.
 func access(fs *flag.FlagSet) *work.Access {
@@ -178,11 +179,17 @@ func (r *remote) check() error {
 	return nil
 }
 
-// run computes a job: here, or by workers.
-func (r *remote) run(ctx context.Context, j work.Job, f work.Func, log func(string, ...any), done func(work.Done) error) (err error) {
+// compute computes a job: here, or by workers.
+func (r *remote) compute(log func(string, ...any)) study.Compute {
 	if r.URL == "" {
-		return work.Local(ctx, j, f, done)
+		return work.Local
 	}
+	return func(ctx context.Context, j work.Job, _ work.Func, done func(work.Done) error) error {
+		return r.byWorkers(ctx, j, log, done)
+	}
+}
+
+func (r *remote) byWorkers(ctx context.Context, j work.Job, log func(string, ...any), done func(work.Done) error) (err error) {
 	if j.Version, err = version(); err != nil {
 		return err
 	}

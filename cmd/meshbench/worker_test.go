@@ -39,9 +39,9 @@ func TestWorkers(t *testing.T) {
 	}
 	defer working.Wait()
 	defer cancel()
-	for _, flags := range []string{"-seeds 1..150", "-wide -key -seeds 7..80"} {
+	for _, args := range []string{"swarm -seeds 1..150", "swarm -wide -key -seeds 7..80", "study restart peers=3,4,5 -repeat 2", "sweep deadline=1s,2s refresh=0s peers=5 loss=0% -repeat 1"} {
 		local, remote := new(bytes.Buffer), new(bytes.Buffer)
-		args := "swarm -json - -quiet " + flags
+		args += " -json - -quiet"
 		if err := run(ctx, strings.Fields(args), local, io.Discard); err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestWorkers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(local.Bytes(), remote.Bytes()) {
-			t.Errorf("%s: here\n%s\nby workers\n%s", flags, local, remote)
+			t.Errorf("%s: here\n%s\nby workers\n%s", args, local, remote)
 		}
 	}
 	var list bytes.Buffer

@@ -80,6 +80,13 @@ func Watch(ctx context.Context, w io.Writer, quiet bool, line func(columns int) 
 	}
 }
 
+// Log says things on stderr beside what Watch shows there.
+func Log(stderr io.Writer, aside func(func())) func(format string, args ...any) {
+	return func(format string, args ...any) {
+		aside(func() { fmt.Fprintf(stderr, "meshbench: "+format+"\n", args...) })
+	}
+}
+
 // Bar draws a part of a whole.
 func Bar(width int, part float64) string {
 	full := min(int(float64(width)*part), width)
