@@ -67,6 +67,9 @@ func TestClock(t *testing.T) {
 	c.add(&a)
 	c.set(&a, spent)
 	await(t, rung, "an alarm that is spent")
+	c.set(&a, time.Now().Add(10*time.Millisecond))
+	c.set(&all[0], begin.Add(time.Hour)) // a later one does not put it off
+	await(t, rung, "an alarm before a later one")
 	for i := range all {
 		c.remove(&all[i])
 	}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"p2plocal/bench/result"
 	"p2plocal/reports"
 )
 
@@ -103,7 +104,7 @@ func Done(start time.Time, unit string, done, all uint64) string {
 	if done > 0 {
 		left = fmt.Sprintf(", %v left", time.Duration(float64(took)*(1/part-1)).Round(time.Second))
 	}
-	return fmt.Sprintf("%s %d of %d %s%s", Bar(20, part), done, all, unit, left)
+	return fmt.Sprintf("%s %s of %s %s%s", Bar(20, part), result.Grouped(float64(done)), result.Grouped(float64(all)), unit, left)
 }
 
 // Options fit a terminal, where stdout is one.
