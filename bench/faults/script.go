@@ -322,6 +322,12 @@ func (s Script) check(f Fault) error {
 		return fmt.Errorf("%s wants one port, not *", f.Verb)
 	case (f.Verb == Drift || f.Verb == Jump) && f.A == simnet.ServerPort:
 		return fmt.Errorf("the invariants are told by the server's clock: only a peer's may %s", f.Verb)
+	}
+	return f.checkAmount()
+}
+
+func (f Fault) checkAmount() error {
+	switch {
 	case f.Verb == Drift && (f.N < -500_000 || f.N > 500_000):
 		return fmt.Errorf("drift of %d ppm, want -500000 to 500000", f.N)
 	case f.Verb == Hostile && (f.N < 1 || f.N > 100_000):
