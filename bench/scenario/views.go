@@ -150,7 +150,7 @@ func crashTime(c *result.Config) time.Duration {
 
 // joinAndSleep has all join, and a random time pass.
 func (s *Run) joinAndSleep() error {
-	if err := s.JoinAll(s.ctx, 0); err != nil {
+	if err := s.joinAll(); err != nil {
 		return err
 	}
 	return s.sleepRandomly()

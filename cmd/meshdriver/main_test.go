@@ -86,3 +86,34 @@ func TestDriverPath(t *testing.T) {
 		}
 	}
 }
+
+// A mesh ends also while much is on its way.
+func TestStopUnderTraffic(t *testing.T) {
+	t.Setenv(driverEnv, "1")
+	for _, k := range kinds {
+		members := make([]driver.Member, 10)
+		for i := range members {
+			members[i].Name = fmt.Sprint("m", i)
+		}
+		release, err := driver.Addresses(members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer release()
+		d, err := driver.Start(t.Context(), driver.Config{Exec: os.Args[0] + " " + k.name, Members: members})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range members {
+			if _, err := d.Ask(t.Context(), driver.Command{Type: "join", Member: m.Name}, time.Minute); err != nil {
+				t.Error(err)
+			}
+		}
+		for id := range uint64(200) {
+			d.Tell(driver.Command{Type: "broadcast", Member: members[id%10].Name, ID: id + 1, Size: 64})
+		}
+		if err := d.Stop(); err != nil {
+			t.Errorf("%s: %v", k.name, err)
+		}
+	}
+}

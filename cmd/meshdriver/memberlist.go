@@ -145,10 +145,18 @@ func (g *gossip) Leave(member string) error {
 	return g.end(member, "leave", func(m *gossiper) error { return errors.Join(m.list.Leave(5*time.Second), m.shutdown()) })
 }
 
-// shutdown ends it without a word.
+// shutdown ends it without a word. Its sockets are closed at once; for what memberlist waits after
+// that, such as a push to somebody who does not answer, nobody else has to.
 func (m *gossiper) shutdown() error {
 	m.finish()
-	return m.list.Shutdown()
+	ended := make(chan error, 1)
+	go func() { ended <- m.list.Shutdown() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(time.Second):
+		return nil
+	}
 }
 
 func (g *gossip) Pause(member string) error {
@@ -183,18 +191,20 @@ type link struct {
 	datagrams, bytes *atomic.Int64
 	packets          chan *memberlist.Packet
 	streams          chan net.Conn
-	done             chan struct{}
+	done, gone       chan struct{} // it is to end, and has
 	once             sync.Once
 }
 
 func newLink(t *memberlist.NetTransport, g *gate, datagrams, bytes *atomic.Int64) *link {
-	l := &link{NetTransport: t, gate: g, datagrams: datagrams, bytes: bytes, done: make(chan struct{}),
+	l := &link{NetTransport: t, gate: g, datagrams: datagrams, bytes: bytes, done: make(chan struct{}), gone: make(chan struct{}),
 		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn)}
 	go forward(l, t.PacketCh(), l.packets, func(p *memberlist.Packet) *memberlist.Packet { return p })
 	go forward(l, t.StreamCh(), l.streams, l.stream)
 	return l
 }
 
+// forward passes on what comes. Until the transport has ended it waits for whoever takes that: what
+// nobody wants any more is dropped.
 func forward[T any](l *link, from <-chan T, to chan<- T, as func(T) T) {
 	for {
 		select {
@@ -204,7 +214,7 @@ func forward[T any](l *link, from <-chan T, to chan<- T, as func(T) T) {
 			case to <- as(x):
 			case <-l.done:
 			}
-		case <-l.done:
+		case <-l.gone:
 			return
 		}
 	}
@@ -241,6 +251,11 @@ func (l *link) DialAddressTimeout(addr memberlist.Address, d time.Duration) (net
 }
 
 func (l *link) Shutdown() error {
-	l.once.Do(func() { close(l.done) })
-	return l.NetTransport.Shutdown()
+	var err error
+	l.once.Do(func() {
+		close(l.done)
+		err = l.NetTransport.Shutdown()
+		close(l.gone)
+	})
+	return err
 }
