@@ -91,9 +91,8 @@ type wideMesh struct {
 	versions map[core.Version][]core.Member // as announced
 
 	// Of the server's present life:
-	server   server
-	ports    map[uint16]*dealings
-	observed uint16 // who has sent what it is stepping
+	server server
+	ports  map[uint16]*dealings
 
 	recent [256][]byte // datagrams sent, for forgers
 	sent   int

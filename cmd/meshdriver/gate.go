@@ -13,7 +13,10 @@ type gate struct {
 }
 
 // pass waits until the member is not paused.
-func (g *gate) pass() { g.shut.RLock(); g.shut.RUnlock() }
+func (g *gate) pass() {
+	g.shut.RLock()
+	defer g.shut.RUnlock()
+}
 
 func (g *gate) hold(on bool) {
 	if g.held.CompareAndSwap(!on, on) {
