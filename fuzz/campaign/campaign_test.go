@@ -122,6 +122,21 @@ func TestSignsOutliveWhatIsForgotten(t *testing.T) {
 	}
 }
 
+// A keep-alive that the target may just have taken does not bring back who was gone, whichever
+// member's directory is read first.
+func TestReturnIsSeenBeforeTheAnswer(t *testing.T) {
+	back := wire.Entry{Name: 'a', Port: sparePort}
+	first := &endpoint{entry: wire.Entry{Name: '~', Port: firstPort}, life: life{member: true, joined: true}}
+	x := &trial{campaign: &campaign{sockets: sockets{members: []*endpoint{first}}}, now: time.Now(), clock: 3 * time.Second,
+		owners: map[wire.Entry]*claim{back: {batch: &openBatch{}, gone: 2 * time.Second}},
+		signs:  []sign{{entry: wire.Entry{Name: back.Name}, index: 1}}}
+	first.view = wire.Entries(nil).Append(first.entry).Append(back)
+	(&serverJudge{trial: x}).listed(first, first.view)
+	if x.suspect == nil || x.suspect.kind != Ghost {
+		t.Errorf("%+v, want a ghost", x.suspect)
+	}
+}
+
 // What is not the answer must not be taken for it: the target is as far behind as it likes.
 func TestSlowServerSurvives(t *testing.T) {
 	r := attack(t, Config{Exec: "slow", Modes: []string{"generate"}, Count: 3000})

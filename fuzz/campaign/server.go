@@ -360,12 +360,7 @@ func (s *serverJudge) checkEntry(e wire.Entry) {
 			return taken
 		})
 	}
-	for _, x := range s.signs {
-		if x.entry.Name == e.Name {
-			return // it may just have spoken
-		}
-	}
-	c = s.owners[e]
+	c = s.owners[e] // who is gone comes back by a birth alone, whatever else the target may just have taken
 	if c != nil && c.gone != 0 && s.clock-c.gone > 6*step {
 		s.blame(e, c.batch, fmt.Sprintf("%v has come back into the directory without a birth", e))
 		return
@@ -375,6 +370,11 @@ func (s *serverJudge) checkEntry(e wire.Entry) {
 			s.blame(e, nil, fmt.Sprintf("%v is in the directory, though nothing that was sent is its birth", e))
 		}
 		return
+	}
+	for _, x := range s.signs {
+		if x.entry.Name == e.Name {
+			return // it may just have spoken
+		}
 	}
 	if silent := s.clock - max(c.last, s.spoke[e.Name]); silent > ghostTime && !s.lost() {
 		s.blame(e, c.batch, fmt.Sprintf("%v is in the directory, though silent for %.1f s", e, silent.Seconds()))
