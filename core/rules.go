@@ -18,9 +18,6 @@ func (p *Peer) beToldAgain(now time.Time, v *View) {
 		p.floor[1], p.floor[0] = p.floor[0], Version{v.Version.Incarnation, v.Version.Number + 1}
 		p.pages = pages{}
 	}
-	if !p.online {
-		return
-	}
 	if p.joined {
 		p.joined, p.overdue, p.bornAt = false, false, now
 	}

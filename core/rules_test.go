@@ -139,7 +139,10 @@ func TestRetry(t *testing.T) {
 	r.births(5 * ms)
 	r.want("a retry", r.hears(serverAddr, retry(7, seq, version(1, 1), first)), core.Retried)
 	r.want("the same again", r.hears(serverAddr, retry(7, seq, version(1, 1), second)), core.Stranger)
-	seq = r.births(10*ms, first)
+	if next := r.births(10*ms, first); seq != 1 || next != 2 {
+		t.Errorf("the first births have the numbers %d and %d", seq, next)
+	}
+	seq = 2
 	r.want("the answer to a token", r.hears(serverAddr, retry(7, seq, version(1, 1), second)), core.Retried)
 	r.births(20 * ms)
 	r.births(499 * ms)
@@ -189,6 +192,9 @@ func TestRetryOfAMember(t *testing.T) {
 	r.want("the new server's directory", r.hears(serverAddr, page(version(9, 1), ana)), core.Listed)
 	if r.births(10 * time.Second); !r.Joined() {
 		t.Error("the new server's directory has not let it join")
+	}
+	for _, v := range r.sends(10500 * ms) {
+		r.want("a retry with the version that it has", r.hears(serverAddr, retry(7, v.Seq, version(9, 1), second)), core.Retried)
 	}
 }
 
