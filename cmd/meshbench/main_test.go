@@ -239,17 +239,16 @@ func TestVersus(t *testing.T) {
 	}
 }
 
-// Simulation and reality are run and compared.
+// Simulation and reality are run and compared. A machine that stood still meanwhile has
+// measured no reality.
 func TestAgree(t *testing.T) {
 	t.Parallel()
-	code, stdout, stderr := invoke(t.Context(), "agree", "-peers", "3", "-deadline", "300ms", "-reap", "100ms", "-heartbeat", "100ms", "-scenario", "crash", "-repeat", "3", "-quiet")
-	for _, want := range []string{"simulated against UDP, 3 runs against 3", "crash.detect.max"} {
-		if !strings.Contains(stdout, want) {
-			t.Errorf("no %q in the output", want)
-		}
+	code, stdout, stderr := invoke(t.Context(), "agree", "-peers", "3", "-deadline", "1s", "-reap", "100ms", "-heartbeat", "100ms", "-scenario", "crash", "-repeat", "3", "-quiet")
+	if !strings.Contains(stdout, "simulated against UDP, 3 runs against 3") || code == 0 && !strings.Contains(stdout, "crash.detect.max") {
+		t.Errorf("exit %d, the output is\n%s", code, stdout)
 	}
-	if code != 0 || stderr != "" {
-		t.Errorf("exit %d, %q:\n%s", code, stderr, stdout)
+	if code != 0 && !strings.Contains(stderr, "stood still") {
+		t.Errorf("exit %d, %q", code, stderr)
 	}
 }
 
