@@ -87,7 +87,7 @@ func TestDriverPath(t *testing.T) {
 	}
 }
 
-// A mesh ends also while much is on its way.
+// A mesh ends also while messages are on their way.
 func TestStopUnderTraffic(t *testing.T) {
 	t.Setenv(driverEnv, "1")
 	for _, k := range kinds {
@@ -109,7 +109,7 @@ func TestStopUnderTraffic(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		for id := range uint64(200) {
+		for id := range uint64(30) {
 			d.Tell(driver.Command{Type: "broadcast", Member: members[id%10].Name, ID: id + 1, Size: 64})
 		}
 		if err := d.Stop(); err != nil {
