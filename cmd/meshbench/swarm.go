@@ -254,7 +254,7 @@ func manySeeds(ctx context.Context, text, stderr io.Writer, quiet bool, first, l
 	line += fmt.Sprintf("\n%.1f virtual hours in %s\n%s taken", virtual.Hours(), result.Span(time.Since(start)), result.Plural(t.Taken, "datagram"))
 	for i, gap := range swarm.Gaps {
 		if !meshes.Wide { // the wide dialect leaves none
-			line += fmt.Sprintf("%s%d %s", []string{"\npeers left with a known gap: ", ", "}[min(i, 1)], t.Gaps[gap], gap)
+			line += fmt.Sprintf("%s%d %s", []string{"\npeers left with a known gap:\n  ", ", "}[min(i, 1)], t.Gaps[gap], gap)
 		}
 	}
 	_, failed := fmt.Fprintln(text, line)
