@@ -85,14 +85,6 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	if err := c.Validate(); err != nil {
 		return Report{}, err
 	}
-	if c.Host == nil {
-		m, err := target.NewMonitor(10 * time.Millisecond)
-		if err != nil {
-			return Report{}, err
-		}
-		defer m.Close()
-		c.Host = target.Local{Monitor: m}
-	}
 	c.Cases = slices.DeleteFunc(slices.Clone(c.Cases), func(x Case) bool { // what cannot be told
 		return !strings.Contains(c.Exec, x.told.placeholder) || (x.stops || x.told.placeholder != "") && c.oneServer()
 	})
@@ -102,7 +94,15 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	r.Parallel = cmp.Or(r.Parallel, DefaultParallel)
 	r.report = Report{Name: c.Name, Target: cmp.Or(c.Exec, c.Address.String()), Role: c.Role.String(), Started: time.Now()}
 	var err error
+	if r.Host == nil {
+		var m *target.Monitor
+		if m, err = target.NewMonitor(10 * time.Millisecond); err == nil {
+			defer m.Close()
+			r.Host = target.Local{Monitor: m}
+		}
+	}
 	switch {
+	case err != nil: // no case can be judged here
 	case c.Role == hostile.Peer:
 		err = r.peers(bounded)
 	case c.oneServer():
@@ -115,7 +115,9 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		res, ok := r.results[x.ID]
 		if !ok {
 			res = x.result(NotRun, "")
-			if bounded.Err() != nil && ctx.Err() == nil {
+			if bounded.Err() == nil && err != nil {
+				res.Detail = err.Error()
+			} else if ctx.Err() == nil && bounded.Err() != nil {
 				res.Detail = fmt.Sprintf("the run had taken %v, which is its bound", c.Bound())
 			}
 		}
