@@ -101,8 +101,8 @@ func TestWrongs(t *testing.T) {
 			}
 			c.Modes, c.Ports, c.Replay = []string{"replay"}, r.Ports, r.Findings[0].Shots
 			again := attack(t, c)
-			if len(again.Findings) != 1 || again.Findings[0].Kind != w.kind || again.Elapsed > 2*r.Elapsed+time.Minute {
-				t.Errorf("%d findings of a replay within %v, want the same one", len(again.Findings), again.Elapsed)
+			if len(again.Tallies) != 1 || len(again.Findings) != 1 || again.Findings[0].Kind != w.kind || again.Elapsed > 2*r.Elapsed+time.Minute {
+				t.Errorf("%d findings of a replay within %v in %d rows, want the same one in one", len(again.Findings), again.Elapsed, len(again.Tallies))
 			}
 		})
 	}

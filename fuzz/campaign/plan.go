@@ -239,6 +239,9 @@ func (p *plan) known(b batch) batch {
 
 // what is the row of the table that a case stands in.
 func (p *plan) what(name string) string {
+	if len(p.random)+p.listed == 0 && len(p.c.Replay) > 0 { // nothing but a replay
+		name = p.c.Role.Prefix() + "replay"
+	}
 	parts := strings.Split(name, "/")
 	return strings.Join(parts[:min(2, len(parts))], "/")
 }

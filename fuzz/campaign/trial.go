@@ -672,7 +672,7 @@ func (t *trial) overdueAnswer() {
 		t.late, t.queue = true, 0
 	}
 	limit := late + removeTime
-	if t.plain && t.wants.kind == Hung || t.late && t.stuck() {
+	if t.plain && (t.wants.kind == Hung || t.wants.kind == Deaf) || t.late && t.stuck() {
 		limit = late
 	}
 	if waited < limit {
