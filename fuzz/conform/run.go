@@ -73,7 +73,7 @@ func (c Config) Bound() time.Duration {
 		takes := 2*x.span + most
 		longest = max(longest, takes)
 		if bound += takes / time.Duration(width); c.oneServer() { // and then alone
-			bound += x.span + most/2
+			bound += x.span + most/8 // few wait for long
 		}
 	}
 	return (bound + longest).Round(time.Second)
