@@ -361,23 +361,17 @@ func (s *serverJudge) checkEntry(e wire.Entry) {
 		})
 	}
 	c = s.owners[e] // who is gone comes back by a birth alone, whatever else the target may just have taken
-	if c != nil && c.gone != 0 && s.clock-c.gone > 6*step {
+	switch {
+	case c == nil && s.lost():
+	case c == nil:
+		s.blame(e, nil, fmt.Sprintf("%v is in the directory, though nothing that was sent is its birth", e))
+	case c.gone != 0 && s.clock-c.gone > 6*step:
 		s.blame(e, c.batch, fmt.Sprintf("%v has come back into the directory without a birth", e))
-		return
-	}
-	if c == nil {
-		if !s.lost() {
-			s.blame(e, nil, fmt.Sprintf("%v is in the directory, though nothing that was sent is its birth", e))
+	case slices.ContainsFunc(s.signs, func(x sign) bool { return x.entry.Name == e.Name }): // it may just have spoken
+	default:
+		if silent := s.clock - max(c.last, s.spoke[e.Name]); silent > ghostTime && !s.lost() {
+			s.blame(e, c.batch, fmt.Sprintf("%v is in the directory, though silent for %.1f s", e, silent.Seconds()))
 		}
-		return
-	}
-	for _, x := range s.signs {
-		if x.entry.Name == e.Name {
-			return // it may just have spoken
-		}
-	}
-	if silent := s.clock - max(c.last, s.spoke[e.Name]); silent > ghostTime && !s.lost() {
-		s.blame(e, c.batch, fmt.Sprintf("%v is in the directory, though silent for %.1f s", e, silent.Seconds()))
 	}
 }
 
