@@ -145,6 +145,14 @@ func TestSlowServerSurvives(t *testing.T) {
 	}
 }
 
+// A peer that shows nothing but broadcasts has time until its next one.
+func TestRareBroadcastsAreWaitedFor(t *testing.T) {
+	r := attack(t, Config{Role: hostile.Peer, PeerExec: "rare {server}", Modes: Modes[:4], Duration: 30 * time.Second})
+	if len(r.Findings) > 0 || r.Restarts > 0 {
+		t.Errorf("%d findings, %d restarts, want none", len(r.Findings), r.Restarts)
+	}
+}
+
 // A directory that names one twice kills the server's own peers.
 func TestOwnPeersAreWatched(t *testing.T) {
 	r := attack(t, Config{Exec: "twice-in-directory", PeerExec: "peer-die-on-duplicate {name} {port} {server}"})

@@ -668,11 +668,14 @@ func (t *trial) overdueAnswer() {
 	}
 	waited := t.clock - t.askedAt
 	late := 2 * t.ProbeTimeout
+	limit := late + removeTime
+	if !t.prints { // a peer then answers by its broadcast
+		late = t.broadcastTime()
+	}
 	if !t.late && waited > late {
 		t.late, t.queue = true, 0
 	}
-	limit := late + removeTime
-	if t.plain && (t.wants.kind == Hung || t.wants.kind == Deaf) || t.late && t.stuck() {
+	if limit = max(limit, late); t.plain && (t.wants.kind == Hung || t.wants.kind == Deaf) || t.late && t.stuck() {
 		limit = late
 	}
 	if waited < limit {

@@ -184,6 +184,9 @@ func start(p *virtual.Program) string {
 	}
 	q := &wrongPeer{wrongly: w, timing: core.DefaultTiming()}
 	q.timing.Broadcast = 200 * time.Millisecond
+	if strings.HasPrefix(p.Line, "rare") {
+		q.timing.Broadcast, q.mute = 4*time.Second, true
+	}
 	if i >= 0 && wrongs[i].peer != nil {
 		wrongs[i].peer(q)
 	}
