@@ -72,6 +72,7 @@ func (a Access) Connect(name string, log func(format string, args ...any)) (*nat
 // queue is what is kept, opened.
 type queue struct {
 	js            jetstream.JetStream
+	done          jetstream.Stream // results
 	jobs, workers jetstream.KeyValue
 }
 
@@ -83,7 +84,7 @@ func open(ctx context.Context, c *nats.Conn) (q queue, err error) {
 		{Name: leaseStream, Subjects: []string{leaseSubject + "*.*"}, Retention: jetstream.WorkQueuePolicy, MaxAge: keep},
 		{Name: resultStream, Subjects: []string{resultSubject + "*.*"}, MaxAge: keep, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true},
 	} {
-		if _, err = q.js.CreateOrUpdateStream(ctx, s); err != nil {
+		if q.done, err = q.js.CreateOrUpdateStream(ctx, s); err != nil { // the last one's is kept
 			return q, fmt.Errorf("NATS server without a usable JetStream: %w", err)
 		}
 	}
@@ -153,11 +154,13 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 			return err
 		}
 	}
-	if err := q.offer(ctx, j, missing, true); err != nil {
+	if err := q.offer(ctx, j, missing); err != nil {
 		return err
 	}
 	longest, last := ackWait, time.Now()
-	for look := time.NewTicker(retry); len(missing) > 0; {
+	look := time.NewTicker(retry)
+	defer look.Stop()
+	for len(missing) > 0 {
 		select {
 		case m, ok := <-arrived:
 			if !ok {
@@ -165,7 +168,6 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 			}
 			longest, last = max(longest, 2*time.Since(last)), time.Now()
 			if err := take(m); err != nil {
-				look.Stop()
 				return err
 			}
 		case <-look.C:
@@ -173,7 +175,7 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 				continue
 			}
 			// Who is slow, or gone with what nobody has been told of, is not waited for.
-			if err := q.offer(ctx, j, missing, false); err != nil && ctx.Err() == nil {
+			if err := q.offerAgain(ctx, j, missing); err != nil && ctx.Err() == nil {
 				log("leases: %v", err)
 			}
 			last = time.Now()
@@ -283,16 +285,31 @@ func (q queue) subjects(ctx context.Context, stream, filter string) (map[string]
 	return info.State.Subjects, nil
 }
 
-// offer offers the leases that are missing, unless they are all on offer already, or, when
-// not all were done in time, where nobody takes from the queue what is in it.
-func (q queue) offer(ctx context.Context, j Job, missing map[uint64]bool, first bool) error {
+// offer offers the leases that are missing, unless they are all on offer already.
+func (q queue) offer(ctx context.Context, j Job, missing map[uint64]bool) error {
 	offered, err := q.subjects(ctx, leaseStream, subject(j.Version, j.ID))
-	if err != nil {
+	if err != nil || offered[subject(j.Version, j.ID)] >= uint64(len(missing)) {
 		return err
 	}
-	if waiting := offered[subject(j.Version, j.ID)]; first && waiting >= uint64(len(missing)) || !first && waiting > uint64(len(missing)) {
-		return nil
+	return q.publish(ctx, j, missing)
+}
+
+// offerAgain offers those that some worker has, but none that nobody has taken yet.
+func (q queue) offerAgain(ctx context.Context, j Job, missing map[uint64]bool) error {
+	workers, err := q.js.Consumer(ctx, leaseStream, consumerOf(j.Version))
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil // no worker has ever been there
 	}
+	if err != nil || workers.CachedInfo().NumPending > 0 {
+		return err
+	}
+	return q.publish(ctx, j, missing)
+}
+
+// consumerOf is the name of what gives leases to the workers of a version.
+func consumerOf(version string) string { return strings.Split(subject(version, ""), ".")[2] }
+
+func (q queue) publish(ctx context.Context, j Job, missing map[uint64]bool) error {
 	leases := make([]uint64, 0, len(missing))
 	for lease := range missing {
 		leases = append(leases, lease)
@@ -328,7 +345,7 @@ func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, l
 	if err != nil {
 		return 0, err
 	}
-	consumer, err := q.js.CreateOrUpdateConsumer(ctx, leaseStream, jetstream.ConsumerConfig{Durable: strings.Split(subject(w.Version, ""), ".")[2], FilterSubject: subject(w.Version, "*"), AckPolicy: jetstream.AckExplicitPolicy,
+	consumer, err := q.js.CreateOrUpdateConsumer(ctx, leaseStream, jetstream.ConsumerConfig{Durable: consumerOf(w.Version), FilterSubject: subject(w.Version, "*"), AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: ackWait, MaxAckPending: -1, MaxDeliver: -1})
 	if err != nil {
 		return 0, err

@@ -94,6 +94,11 @@ func (p *pool) one(ctx context.Context, m jetstream.Msg) {
 		m.NakWithDelay(ackWait)
 		return
 	}
+	result := resultSubject + j.ID + "." + strconv.FormatUint(lease, 10)
+	if p.known(ctx, result) { // it was offered again, and another was quicker
+		m.Ack()
+		return
+	}
 	first, last := j.Units(lease)
 	what := fmt.Sprintf("%s %d..%d of run %s", j.Kind, first, last, j.ID)
 	p.count(what, 1)
@@ -118,7 +123,7 @@ func (p *pool) one(ctx context.Context, m jetstream.Msg) {
 	d.Worker = p.ID
 	b, _ := json.Marshal(d)
 	err = persist(ctx, p.log, func(ctx context.Context) error {
-		_, err := p.js.Publish(ctx, resultSubject+j.ID+"."+strconv.FormatUint(lease, 10), b)
+		_, err := p.js.Publish(ctx, result, b)
 		if e := new(jetstream.APIError); errors.As(err, &e) && strings.Contains(e.Description, "maximum messages per subject") {
 			return nil // another was first
 		}
@@ -135,6 +140,12 @@ func (p *pool) one(ctx context.Context, m jetstream.Msg) {
 		}
 		return nil
 	})
+}
+
+// known reports that a result is there.
+func (p *pool) known(ctx context.Context, result string) bool {
+	_, err := p.done.GetLastMsgForSubject(ctx, result)
+	return err == nil
 }
 
 func (p *pool) count(what string, n int) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,18 +74,27 @@ func TestDriverPath(t *testing.T) {
 		}
 		return r.Runs[0].Flat()
 	}
-	native, hosted := measure(nil), measure(&result.Driver{Exec: os.Args[0] + " p2plocal"})
-	for _, name := range []string{"due", "sent", "delivered", "lost", "duplicated", "reordered", "missed"} {
-		if a, b := native["steady."+name].Value, hosted["steady."+name].Value; a == nil || b == nil || *a != *b {
-			t.Errorf("steady.%s: %v native, %v behind the driver", name, a, b)
+	// How late is compared again where other work may have come to one of the two alone.
+	var late []string
+	for range 5 {
+		native, hosted := measure(nil), measure(&result.Driver{Exec: os.Args[0] + " p2plocal"})
+		for _, name := range []string{"due", "sent", "delivered", "lost", "duplicated", "reordered", "missed"} {
+			if a, b := native["steady."+name].Value, hosted["steady."+name].Value; a == nil || b == nil || *a != *b {
+				t.Errorf("steady.%s: %v native, %v behind the driver", name, a, b)
+			}
+		}
+		late = nil
+		for _, name := range []string{"latency", "latency_due"} {
+			a, b, pipe := *native["steady."+name+".p50"].Value, *hosted["steady."+name+".p50"].Value, *hosted["steady.pipe.max"].Value
+			if b > a+pipe {
+				late = append(late, fmt.Sprintf("steady.%s.p50: %v s native, %v s behind the driver, whose pipe takes up to %v s", name, a, b, pipe))
+			}
+		}
+		if late == nil {
+			return
 		}
 	}
-	for _, name := range []string{"latency", "latency_due"} {
-		a, b, pipe := *native["steady."+name+".p50"].Value, *hosted["steady."+name+".p50"].Value, *hosted["steady.pipe.max"].Value
-		if b > a+pipe {
-			t.Errorf("steady.%s.p50: %v s native, %v s behind the driver, whose pipe takes up to %v s", name, a, b, pipe)
-		}
-	}
+	t.Error(strings.Join(late, "\n"))
 }
 
 // A mesh ends also while messages are on their way.
