@@ -12,6 +12,7 @@ import (
 )
 
 func TestSwarmIsClean(t *testing.T) {
+	t.Parallel()
 	tally := Swarm(t.Context(), 1, 300, Exact(Core))
 	for _, f := range tally.Findings {
 		t.Errorf("%+v", f)

@@ -15,11 +15,11 @@ import (
 func TestWideSwarmIsClean(t *testing.T) {
 	t.Parallel()
 	for _, keyed := range []bool{false, true} {
-		tally := Swarm(t.Context(), 1, 150, Wide(WideCore, keyed))
+		tally := Swarm(t.Context(), 1, 50, Wide(WideCore, keyed))
 		for _, f := range tally.Findings {
 			t.Errorf("key %v: %+v", keyed, f)
 		}
-		if tally.Seeds != 150 || tally.Taken == 0 {
+		if tally.Seeds != 50 || tally.Taken == 0 {
 			t.Errorf("%+v", tally)
 		}
 	}
