@@ -34,8 +34,9 @@ case $name in ?) exec "$BIN/p2p" -server "$HOST:3000" "$@" ;; esac
 exec "$BIN/p2p" -listen "$HOST:3000" "$@"`,
 	"udpgarbage": `case " $*" in *" -target "* | *" -peer-exec "*) exec "$BIN/udpgarbage" "$@" ;; esac
 exec "$BIN/udpgarbage" -target "$HOST:3000" "$@"`,
-	"meshbench": `exec "$BIN/meshbench" "$@"`,
-	"meshcheck": `exec "$BIN/meshcheck" "$@"`,
+	"meshbench":  `exec "$BIN/meshbench" "$@"`,
+	"meshcheck":  `exec "$BIN/meshcheck" "$@"`,
+	"meshdriver": `exec "$BIN/meshdriver" "$@"`,
 	// what a reader has of his own
 	"your-server": `exec "$BIN/p2p" -quiet -listen "$1"`,
 	"your-peer":   `exec "$BIN/p2p" -server "$3" "$1" "$2"`,
