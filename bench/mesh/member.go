@@ -58,7 +58,7 @@ type served struct {
 func newServed(s *udp.Socket) *served { return &served{s, make(chan struct{})} }
 
 // start serves the socket until it is closed.
-func (s *served) start(ctx context.Context, host netip.Addr, m core.Machine) {
+func (s *served) start(ctx context.Context, m core.Machine) {
 	go func() {
 		defer close(s.done)
 		s.Serve(ctx, m)

@@ -112,7 +112,7 @@ func child() error {
 	}
 	home := newServed(sock)
 	s := NewMember(number, home, b, record.NewClock())
-	home.start(context.Background(), sock.Addr().Addr(), s)
+	home.start(context.Background(), s)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() { // the end of input is the end of the mesh
 		var o command

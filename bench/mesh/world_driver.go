@@ -143,7 +143,7 @@ func (w *driverWorld) startServer(ctx context.Context, m *Mesh) error {
 		return err
 	}
 	w.sock = newServed(sock)
-	w.sock.start(ctx, Loopback, broadcaster{w})
+	w.sock.start(ctx, broadcaster{w})
 	w.watching.Go(func() {
 		for Sleep(ctx, echoEvery) {
 			took, err := w.driver.Echo(ctx, commandTimeout)

@@ -70,7 +70,7 @@ func (w *udpWorld) startServer(ctx context.Context, m *Mesh) error {
 		}
 		s := newServed(sock)
 		m.Ours = newServer(NewMember(record.ServerSlot, s, m.Store, m.Clock), m.Cfg.Timing, m.opt, m.Impair, m.seed)
-		s.start(w.serve, sock.Addr().Addr(), m.Ours)
+		s.start(w.serve, m.Ours)
 		if err := m.Ours.Restart(); err != nil {
 			s.Close()
 			return err
@@ -121,7 +121,7 @@ func (w *udpWorld) addPeer(m *Mesh, i int) error {
 	if !w.process {
 		s := newServed(sock)
 		member := NewMember(i, s, m.Store, m.Clock)
-		s.start(w.serve, m.host(), member)
+		s.start(w.serve, member)
 		m.Peers, m.Socks = append(m.Peers, &localPeer{Member: member}), append(m.Socks, s)
 		return nil
 	}

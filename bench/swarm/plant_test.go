@@ -9,6 +9,7 @@ import (
 	"p2plocal/bench/faults"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/core/wide"
 	"p2plocal/core/wire"
 )
 
@@ -300,7 +301,7 @@ func newPeer(cfg core.PeerConfig, now time.Time) *core.Peer {
 
 // late is a server with other timing than the one it is checked by.
 func late(deadline time.Duration) Machines {
-	return Machines{Peer: Core.Peer, Server: func(cfg core.DirectoryConfig, now time.Time) core.Machine {
+	return Machines{Peer: Core.Peer, Server: func(cfg core.DirectoryConfig, _ *wide.Identity, now time.Time) core.Machine {
 		cfg.Timing.Deadline = deadline
 		return newDirectory(cfg, now)
 	}}
@@ -310,17 +311,17 @@ func late(deadline time.Duration) Machines {
 // is found within 1,000 seeds, under the invariant's name. The first against each shrinks to a scenario that still shows it.
 func TestPlantedFaults(t *testing.T) {
 	serverOf := func(f func(directory) core.Machine) Machines {
-		return Machines{Peer: Core.Peer, Server: func(cfg core.DirectoryConfig, now time.Time) core.Machine {
+		return Machines{Peer: Core.Peer, Server: func(cfg core.DirectoryConfig, _ *wide.Identity, now time.Time) core.Machine {
 			return f(newDirectory(cfg, now))
 		}}
 	}
 	peerOf := func(f func(*core.Peer) core.Machine) Machines {
-		return Machines{Server: Core.Server, Peer: func(cfg core.PeerConfig, now time.Time) core.Machine {
+		return Machines{Server: Core.Server, Peer: func(cfg core.PeerConfig, _ *wide.Identity, now time.Time) core.Machine {
 			return f(newPeer(cfg, now))
 		}}
 	}
 	doctor := func(poll func(*doctored, time.Time) (core.Outgoing, time.Time)) Machines {
-		return Machines{Server: Core.Server, Peer: func(cfg core.PeerConfig, now time.Time) core.Machine {
+		return Machines{Server: Core.Server, Peer: func(cfg core.PeerConfig, _ *wide.Identity, now time.Time) core.Machine {
 			return &doctored{Peer: newPeer(cfg, now), cfg: cfg, born: now, poll: poll}
 		}}
 	}

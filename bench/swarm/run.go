@@ -16,6 +16,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/core/wide"
 )
 
 // Result is what a run came to.
@@ -30,18 +31,21 @@ type Result struct {
 }
 
 // Machines makes the machines of a run: core's own, or copies with a fault
-// planted, on which the checker is tried.
+// planted, on which the checker is tried. Without an identity they speak the exact dialect.
 type Machines struct {
-	Server func(core.DirectoryConfig, time.Time) core.Machine
-	Peer   func(core.PeerConfig, time.Time) core.Machine
+	Server func(core.DirectoryConfig, *wide.Identity, time.Time) core.Machine
+	Peer   func(core.PeerConfig, *wide.Identity, time.Time) core.Machine
 }
 
 // Core are core's own machines. They panic on an invalid config.
 var Core = Machines{
-	Server: func(cfg core.DirectoryConfig, now time.Time) core.Machine {
-		return simnet.Must(core.NewDirectory(cfg, now))
+	Server: func(cfg core.DirectoryConfig, id *wide.Identity, now time.Time) core.Machine {
+		return simnet.Must(wide.ServerOf(cfg, id, now))
 	},
-	Peer: func(cfg core.PeerConfig, now time.Time) core.Machine { return simnet.Must(core.NewPeer(cfg, now)) },
+	Peer: func(cfg core.PeerConfig, id *wide.Identity, now time.Time) core.Machine {
+		m, _, err := wide.PeerOf(cfg, id, now)
+		return simnet.Must(m, err)
+	},
 }
 
 // Healed is when everything must have healed, and whether it has is checked: after
@@ -71,12 +75,12 @@ func Exact(machines Machines) Simulation {
 		r := run{Script: s, Net: simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: f.trace}), healed: Healed(s), end: f.end}
 		f.net = r.Net
 		r.Net.Add(simnet.ServerPort, func(now time.Time) core.Machine {
-			return f.ledger.launch(machines.Server(core.DirectoryConfig{Addr: serverAddr, Timing: f.timing}, now).(server))
+			return f.ledger.launch(machines.Server(core.DirectoryConfig{Addr: serverAddr, Timing: f.timing}, nil, now).(server))
 		}).Launch()
 		r.launch(func(i int) *simnet.Node {
 			self := faults.PeerEntry(i)
 			return r.Net.Add(self.Port, func(now time.Time) core.Machine {
-				m := machines.Peer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: f.timing}, now)
+				m := machines.Peer(core.PeerConfig{Self: self.Member(serverAddr.Addr()), Server: serverAddr, Timing: f.timing}, nil, now)
 				return f.peers[i].launch(&f.judge, m.(member), self, now)
 			})
 		})
@@ -204,7 +208,7 @@ type Meshes struct {
 // Simulation is that of core's machines.
 func (m Meshes) Simulation() Simulation {
 	if m.Wide {
-		return Wide(WideCore, m.Key)
+		return Wide(Core, m.Key)
 	}
 	return Exact(Core)
 }

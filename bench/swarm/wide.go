@@ -31,24 +31,8 @@ var WideInvariants = [][2]string{
 	{"heal", "two keep-alive intervals and a round trip after the last fault all are members and know each other, and soon after nobody else"},
 }
 
-// WideMachines makes the machines of a run, as Machines does.
-type WideMachines struct {
-	Server func(core.DirectoryConfig, wide.Identity, time.Time) core.Machine
-	Peer   func(core.PeerConfig, wide.Identity, time.Time) core.Machine
-}
-
-// WideCore are core/wide's own machines. They panic on an invalid config.
-var WideCore = WideMachines{
-	Server: func(cfg core.DirectoryConfig, id wide.Identity, now time.Time) core.Machine {
-		return simnet.Must(wide.NewDirectory(cfg, id, now))
-	},
-	Peer: func(cfg core.PeerConfig, id wide.Identity, now time.Time) core.Machine {
-		return simnet.Must(wide.NewPeer(cfg, id, now))
-	},
-}
-
 // Wide is the simulation of the wide dialect, with a key or without.
-func Wide(machines WideMachines, keyed bool) Simulation {
+func Wide(machines Machines, keyed bool) Simulation {
 	return func(ctx context.Context, s faults.Script, until time.Duration, trace func(*simnet.Event)) Result {
 		w := &wideMesh{machines: machines, also: trace, versions: map[core.Version][]core.Member{}, forger: rand.New(rand.NewPCG(s.Seed, 5))}
 		if w.timing = wide.DefaultTiming(); keyed {
@@ -83,7 +67,7 @@ func Wide(machines WideMachines, keyed bool) Simulation {
 type wideMesh struct {
 	run
 	judge
-	machines WideMachines
+	machines Machines
 	also     func(*simnet.Event)
 	keys     wide.Keys
 	launched uint64
@@ -116,10 +100,10 @@ func (w *wideMesh) with(port uint16) *dealings {
 	return d
 }
 
-func (w *wideMesh) identity() wide.Identity {
+func (w *wideMesh) identity() *wide.Identity {
 	w.launched++
 	b := binary.LittleEndian.AppendUint64(nil, w.Seed)
-	return wide.Identity{Seed: sha256.Sum256(binary.LittleEndian.AppendUint64(b, w.launched)), Keys: w.keys}
+	return &wide.Identity{Seed: sha256.Sum256(binary.LittleEndian.AppendUint64(b, w.launched)), Keys: w.keys}
 }
 
 func (w *wideMesh) newServer(now time.Time) core.Machine {

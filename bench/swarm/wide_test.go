@@ -15,7 +15,7 @@ import (
 func TestWideSwarmIsClean(t *testing.T) {
 	t.Parallel()
 	for _, keyed := range []bool{false, true} {
-		tally := Swarm(t.Context(), 1, 50, Wide(WideCore, keyed))
+		tally := Swarm(t.Context(), 1, 50, Wide(Core, keyed))
 		for _, f := range tally.Findings {
 			t.Errorf("key %v: %+v", keyed, f)
 		}
@@ -32,7 +32,7 @@ func TestWideTwice(t *testing.T) {
 		var b bytes.Buffer
 		trace, flush := simnet.Log(&b)
 		for seed := range uint64(5) {
-			Wide(WideCore, seed%2 == 0)(t.Context(), Draw(seed), 0, trace)
+			Wide(Core, seed%2 == 0)(t.Context(), Draw(seed), 0, trace)
 		}
 		flush()
 		return b.Bytes()
@@ -84,16 +84,16 @@ func (s *spoilt) Counters() core.Counters {
 }
 
 func spoiltServer(keyed bool, spoil func(*spoilt)) Simulation {
-	return Wide(WideMachines{func(cfg core.DirectoryConfig, id wide.Identity, now time.Time) core.Machine {
-		s := &spoilt{Machine: WideCore.Server(cfg, id, now)}
+	return Wide(Machines{Server: func(cfg core.DirectoryConfig, id *wide.Identity, now time.Time) core.Machine {
+		s := &spoilt{Machine: Core.Server(cfg, id, now)}
 		spoil(s)
 		return s
-	}, WideCore.Peer}, keyed)
+	}, Peer: Core.Peer}, keyed)
 }
 
 func spoiltPeer(keyed bool, spoil func(*spoilt)) Simulation {
-	return Wide(WideMachines{WideCore.Server, func(cfg core.PeerConfig, id wide.Identity, now time.Time) core.Machine {
-		s := &spoilt{Machine: WideCore.Peer(cfg, id, now)}
+	return Wide(Machines{Server: Core.Server, Peer: func(cfg core.PeerConfig, id *wide.Identity, now time.Time) core.Machine {
+		s := &spoilt{Machine: Core.Peer(cfg, id, now)}
 		spoil(s)
 		return s
 	}}, keyed)
@@ -160,22 +160,22 @@ func TestWidePlanted(t *testing.T) {
 				return out
 			}
 		}),
-		"once": Wide(WideMachines{WideCore.Server, func(cfg core.PeerConfig, id wide.Identity, now time.Time) core.Machine {
-			first := &spoilt{Machine: WideCore.Peer(cfg, id, now)}
+		"once": Wide(Machines{Server: Core.Server, Peer: func(cfg core.PeerConfig, id *wide.Identity, now time.Time) core.Machine {
+			first := &spoilt{Machine: Core.Peer(cfg, id, now)}
 			observe := cfg.Observe
 			cfg.Observe = func(e *core.Event) {
 				if e.Kind == core.Heard {
 					observe(e)
 				}
 			}
-			return &twins{first, WideCore.Peer(cfg, id, now), map[string]bool{}}
+			return &twins{first, Core.Peer(cfg, id, now), map[string]bool{}}
 		}}, true),
 		// Whom it has heard late it removes early.
-		"early-removal": Wide(WideMachines{func(cfg core.DirectoryConfig, id wide.Identity, now time.Time) core.Machine {
+		"early-removal": Wide(Machines{Server: func(cfg core.DirectoryConfig, id *wide.Identity, now time.Time) core.Machine {
 			cfg.Timing.Deadline = cfg.Timing.Heartbeat * 9 / 8
-			return WideCore.Server(cfg, id, now)
-		}, WideCore.Peer}, false),
-		"page": Wide(WideMachines{func(cfg core.DirectoryConfig, id wide.Identity, now time.Time) core.Machine {
+			return Core.Server(cfg, id, now)
+		}, Peer: Core.Peer}, false),
+		"page": Wide(Machines{Server: func(cfg core.DirectoryConfig, id *wide.Identity, now time.Time) core.Machine {
 			observe := cfg.Observe
 			cfg.Observe = func(e *core.Event) {
 				if e.Kind == core.Sent && is(e.Data, core.TypeDirectory) {
@@ -183,8 +183,8 @@ func TestWidePlanted(t *testing.T) {
 				}
 				observe(e)
 			}
-			return WideCore.Server(cfg, id, now)
-		}, WideCore.Peer}, false),
+			return Core.Server(cfg, id, now)
+		}, Peer: Core.Peer}, false),
 		"accounts": spoiltPeer(false, func(s *spoilt) { s.uncounted = 1 }),
 		"heal": spoiltPeer(false, func(s *spoilt) {
 			s.step = func(_ time.Time, _ netip.AddrPort, b []byte) bool {
@@ -192,10 +192,11 @@ func TestWidePlanted(t *testing.T) {
 			}
 		}),
 		// A server for those without a key stands beside the one for those with it.
-		"key": Wide(WideMachines{func(cfg core.DirectoryConfig, id wide.Identity, now time.Time) core.Machine {
-			s := &spoilt{Machine: WideCore.Server(cfg, id, now)}
-			id.Keys = nil
-			open := WideCore.Server(core.DirectoryConfig{Addr: cfg.Addr, Timing: cfg.Timing}, id, now)
+		"key": Wide(Machines{Server: func(cfg core.DirectoryConfig, id *wide.Identity, now time.Time) core.Machine {
+			s := &spoilt{Machine: Core.Server(cfg, id, now)}
+			plain := *id
+			plain.Keys = nil
+			open := Core.Server(core.DirectoryConfig{Addr: cfg.Addr, Timing: cfg.Timing}, &plain, now)
 			s.step = func(now time.Time, from netip.AddrPort, b []byte) bool {
 				open.Step(now, from, b)
 				if out, _ := open.Poll(now); !out.Empty() {
@@ -204,7 +205,7 @@ func TestWidePlanted(t *testing.T) {
 				return true
 			}
 			return s
-		}, WideCore.Peer}, true),
+		}, Peer: Core.Peer}, true),
 	}
 	for invariant, wrong := range wrongs {
 		t.Run(invariant, func(t *testing.T) {
