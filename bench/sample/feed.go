@@ -1,0 +1,207 @@
+package sample
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// How much a Feed keeps.
+const (
+	MostSamples = 3000 // when there are more, pairs of the older ones become one
+	fineSamples = 600  // the newest stay as they were
+	mostMarks   = 2000
+	mostRecent  = 300 // events that can be had again one by one
+)
+
+// An Event is one of a Feed's, as a reader gets it.
+type Event struct {
+	Seq  uint64
+	Name string // snapshot, sample, mark or over
+	Data []byte // JSON
+}
+
+// A Feed keeps a mesh's course. Whoever reads it asks for what came after an event, and
+// gets everything anew if that is too long ago: so it owes nobody anything.
+type Feed struct {
+	mu      sync.Mutex
+	all     Snapshot
+	t       float64       // of the latest
+	widths  []int         // how many samples each of all.Samples was
+	recent  []Event       // the latest
+	changed chan struct{} // closed when there is another
+}
+
+// NewFeed has neither samples nor marks.
+func NewFeed(h Head) *Feed {
+	f := &Feed{changed: make(chan struct{})}
+	f.all.Head = h
+	f.all.States = strings.Repeat(string(Unborn), len(h.Peers))
+	f.all.Views = slices.Repeat([][]byte{{}}, len(h.Peers))
+	f.all.Assertions, f.all.Samples, f.all.Marks = []Assertion{}, []*Sample{}, []*Mark{}
+	return f
+}
+
+// Add adds the latest sample, which is the feed's from then on.
+func (f *Feed) Add(s Sample) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s.States != "" {
+		f.all.States = s.States
+	}
+	for i, v := range s.Views {
+		f.all.Views[i] = v
+	}
+	if s.Assertions != nil {
+		f.all.Assertions = s.Assertions
+	}
+	if s.Ages != nil {
+		f.all.Ages = s.Ages
+	}
+	if s.Hist == nil {
+		s.Hist = [][2]int64{}
+	}
+	s.Seq = f.all.Seq + 1
+	f.publish("sample", s.T, s)
+	s.States, s.Views, s.Edges, s.Assertions, s.Ages = "", nil, nil, nil, nil
+	f.all.Samples, f.widths = append(f.all.Samples, &s), append(f.widths, 1)
+	if len(f.all.Samples) == MostSamples {
+		for width := 1; len(f.all.Samples) > MostSamples*2/3; width *= 2 {
+			f.coarsen(width)
+		}
+	}
+}
+
+// Note adds a mark.
+func (f *Feed) Note(m Mark) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.Seq = f.all.Seq + 1
+	f.publish("mark", m.T, m)
+	if f.all.Marks = append(f.all.Marks, &m); len(f.all.Marks) > mostMarks {
+		f.all.Marks = slices.Delete(f.all.Marks, 0, mostMarks/4)
+	}
+}
+
+// End says that nothing comes any more.
+func (f *Feed) End(report bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all.Over, f.all.Report = true, report
+	f.publish("over", f.t, Over{f.all.Seq + 1, f.t, report})
+}
+
+// publish tells whoever waits of an event, whose number is the next.
+func (f *Feed) publish(name string, t float64, v any) {
+	f.t = max(f.t, t)
+	f.all.Seq++
+	data, _ := json.Marshal(v) // numbers and texts: it cannot fail
+	if len(f.recent) == mostRecent {
+		f.recent = slices.Delete(f.recent, 0, mostRecent/4)
+	}
+	f.recent = append(f.recent, Event{f.all.Seq, name, data})
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// After is what came after an event, and a channel that is closed when there is more. For
+// one that the feed has not, or has no more, or 0, it is everything, as one event.
+func (f *Feed) After(seq uint64) ([]Event, <-chan struct{}) {
+	f.mu.Lock()
+	seqNow, changed := f.all.Seq, f.changed
+	if n := len(f.recent); seq > 0 && seq <= seqNow && seqNow-seq <= uint64(n) {
+		events := slices.Clone(f.recent[n-int(seqNow-seq):])
+		f.mu.Unlock()
+		return events, changed
+	}
+	all := f.all // what its slices hold never changes
+	all.Samples, all.Marks, all.Views = slices.Clone(all.Samples), slices.Clone(all.Marks), slices.Clone(all.Views)
+	f.mu.Unlock()
+	data, _ := json.Marshal(all)
+	return []Event{{seqNow, "snapshot", data}}, changed
+}
+
+// coarsen makes one of each two neighbours of up to a width, but for the newest.
+func (f *Feed) coarsen(width int) {
+	n := 0
+	for i, last := 0, len(f.all.Samples)-fineSamples; i < len(f.all.Samples); i, n = i+1, n+1 {
+		s, w := f.all.Samples[i], f.widths[i]
+		if i+1 < last && w <= width && f.widths[i+1] <= width {
+			s, w = merged(s, f.all.Samples[i+1]), w+f.widths[i+1]
+			i++
+		}
+		f.all.Samples[n], f.widths[n] = s, w
+	}
+	clear(f.all.Samples[n:])
+	f.all.Samples, f.widths = f.all.Samples[:n], f.widths[:n]
+}
+
+// merged is a sample over the time of two: its counts are their sums, and what is a level
+// is the later one's, or the higher where a peak is looked for.
+func merged(a, b *Sample) *Sample {
+	m := *b
+	m.Delivered += a.Delivered
+	m.Lost += a.Lost
+	m.Late += a.Late
+	m.Drops += a.Drops
+	m.Sent += a.Sent
+	m.Taken += a.Taken
+	m.Refused += a.Refused
+	m.Queue = higher(a.Queue, b.Queue)
+	m.Memory = higher(a.Memory, b.Memory)
+	if a.CPU != nil && b.CPU != nil {
+		mean := (*a.CPU + *b.CPU) / 2
+		m.CPU = &mean
+	}
+	m.SetLatency(addBins(a.Hist, b.Hist))
+	return &m
+}
+
+func higher(a, b *int64) *int64 {
+	if b == nil || a != nil && *a > *b {
+		return a
+	}
+	return b
+}
+
+// addBins adds up two histograms, whose ends ascend.
+func addBins(a, b [][2]int64) [][2]int64 {
+	sum := make([][2]int64, 0, len(a)+len(b))
+	for len(a) > 0 || len(b) > 0 {
+		switch {
+		case len(b) == 0 || len(a) > 0 && a[0][0] < b[0][0]:
+			sum, a = append(sum, a[0]), a[1:]
+		case len(a) == 0 || b[0][0] < a[0][0]:
+			sum, b = append(sum, b[0]), b[1:]
+		default:
+			sum, a, b = append(sum, [2]int64{a[0][0], a[0][1] + b[0][1]}), a[1:], b[1:]
+		}
+	}
+	return sum
+}
+
+// SetLatency takes in a histogram, and the percentiles that are in it.
+func (s *Sample) SetLatency(bins [][2]int64) {
+	s.Hist, s.P50, s.P99 = bins, quantile(bins, 0.5), quantile(bins, 0.99)
+}
+
+// quantile is where the q-th part of what is in bins ends, as if each were evenly filled;
+// nil: there is nothing.
+func quantile(bins [][2]int64, q float64) *int64 {
+	total := int64(0)
+	for _, b := range bins {
+		total += b[1]
+	}
+	want := q * float64(total)
+	for _, b := range bins {
+		if n := float64(b[1]); n > 0 && want <= n {
+			low := binLow(b[0])
+			v := low + int64(want/n*float64(b[0]-low))
+			return &v
+		} else {
+			want -= n
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package sample
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+)
+
+// TestBounded lets an hour pass: memory is bounded, nothing is lost of the counts, all of the
+// run can be scrubbed, and the newest minute is as it was.
+func TestBounded(t *testing.T) {
+	f := NewFeed(Head{Peers: []string{"A"}})
+	const hour = 3600 * 1000 / Every
+	for i := 1; i <= hour; i++ {
+		f.Add(Sample{T: float64(i * Every), Delivered: 1})
+		if i%100 == 0 {
+			f.Note(Mark{T: float64(i * Every)})
+		}
+	}
+	if len(f.all.Samples) >= MostSamples || len(f.all.Marks) > mostMarks || len(f.recent) > mostRecent {
+		t.Errorf("%d samples, %d marks, %d events", len(f.all.Samples), len(f.all.Marks), len(f.recent))
+	}
+	sum, last, widest := uint64(0), 0.0, 0.0
+	for i, s := range f.all.Samples {
+		sum += s.Delivered
+		widest = max(widest, s.T-last)
+		if i >= len(f.all.Samples)-fineSamples && s.T-last != Every {
+			t.Fatalf("a recent sample is %v ms wide", s.T-last)
+		}
+		last = s.T
+	}
+	if sum != hour || widest > 4*hour*Every/MostSamples {
+		t.Errorf("%d delivered, want %d; the widest of %d samples has %v ms", sum, hour, len(f.all.Samples), widest)
+	}
+}
+
+// TestGap asks for what came after each event: nothing is missing.
+func TestGap(t *testing.T) {
+	f := NewFeed(Head{})
+	for i := range 1000 {
+		f.Add(Sample{T: float64(i)})
+	}
+	for seq := uint64(1); seq <= f.all.Seq; seq++ {
+		events, _ := f.After(seq)
+		switch {
+		case seq == f.all.Seq && len(events) == 0:
+		case len(events) == 0:
+			t.Fatalf("nothing after %d of %d", seq, f.all.Seq)
+		case events[0].Name == "snapshot" && f.all.Seq-seq > mostRecent/2:
+		case events[0].Seq != seq+1 || events[len(events)-1].Seq != f.all.Seq:
+			t.Fatalf("%d to %d after %d", events[0].Seq, events[len(events)-1].Seq, seq)
+		}
+	}
+	var all Snapshot
+	events, _ := f.After(0)
+	if err := json.Unmarshal(events[0].Data, &all); err != nil || len(all.Samples) != 1000 {
+		t.Errorf("%d samples, %v", len(all.Samples), err)
+	}
+}
+
+func TestBins(t *testing.T) {
+	for _, ns := range []int64{0, 1, 1023, 1024, 1025, 5000, 123_456, 1 << 30, 60e9} {
+		i := binOf(ns)
+		if upper := binUpper(i); ns >= upper || ns < binLow(upper) {
+			t.Errorf("%d is in [%d, %d)", ns, binLow(upper), upper)
+		}
+	}
+	for i := 1; i < binCount; i++ {
+		if low := binLow(binUpper(i)); binOf(low) != i || binOf(low-1) != i-1 {
+			t.Errorf("bin %d begins at %d, which is in bin %d", i, low, binOf(low))
+		}
+	}
+}
+
+func TestMerged(t *testing.T) {
+	a, b := Sample{T: 1, Delivered: 2}, Sample{T: 2, Delivered: 3}
+	a.SetLatency([][2]int64{{1152, 10}, {2304, 1}})
+	b.SetLatency([][2]int64{{1280, 5}, {2304, 2}})
+	m := merged(&a, &b)
+	if want := [][2]int64{{1152, 10}, {1280, 5}, {2304, 3}}; !slices.Equal(m.Hist, want) || m.Delivered != 5 || m.T != 2 {
+		t.Errorf("%+v, want bins %v", m, want)
+	}
+	if *m.P50 < 1024 || *m.P50 > 1152 || *m.P99 < 2048 || *m.P99 > 2304 {
+		t.Errorf("p50 %d, p99 %d", *m.P50, *m.P99)
+	}
+}

@@ -1,0 +1,92 @@
+// Package sample is a mesh's course as it happens: figures ten times a second, marks of
+// what was done to it, and the state of it all. A Feed keeps them, bounded in memory, for
+// whoever looks on; what looks on is never waited for.
+package sample
+
+// Every is how often a mesh is sampled, in milliseconds.
+const Every = 100
+
+// A Sample is the time since the sample before. Times are milliseconds since the run began,
+// virtual in a simulation; durations nanoseconds; counts those of this sample alone.
+type Sample struct {
+	Seq       uint64     `json:"seq"`
+	T         float64    `json:"t"`
+	Phase     string     `json:"phase"`    // the scenario
+	Doing     string     `json:"doing"`    // what it does now
+	Left      *float64   `json:"left"`     // ms until all is over, about; null: until it is ended
+	Headline  string     `json:"headline"` // the result's, so far
+	Load      float64    `json:"load"`     // of the machine, over a minute
+	Delivered uint64     `json:"delivered"`
+	Lost      uint64     `json:"lost"` // sent half a second ago, and not there
+	Late      uint64     `json:"late"` // after their sender's next
+	P50       *int64     `json:"p50"`  // of the latency from due time; null: nothing arrived
+	P99       *int64     `json:"p99"`
+	Hist      [][2]int64 `json:"hist"`  // how many took up to how long
+	Queue     *int64     `json:"queue"` // bytes that wait at the server's socket, datagrams in a simulation; null: not known
+	Drops     uint64     `json:"drops"` // by the kernel, at the server's socket
+	Sent      uint64     `json:"hostile_sent"`
+	Taken     uint64     `json:"hostile_taken"`
+	CPU       *float64   `json:"cpu"`    // cores; null in a simulation
+	Memory    *int64     `json:"memory"` // resident bytes
+	Refused   uint64     `json:"refused,omitempty"`
+
+	// What has changed since the sample before:
+	States     string         `json:"states,omitempty"` // a State for each peer
+	Views      map[int][]byte `json:"views,omitempty"`  // by peer, bit j: it knows peer j
+	Edges      [][3]int       `json:"edges,omitempty"`  // from, to, messages: the busiest
+	Assertions []Assertion    `json:"assertions,omitempty"`
+	Ages       []int64        `json:"ages,omitempty"` // ms since each peer's last sign of life
+}
+
+// The letters of States.
+const (
+	Unborn  = '-'
+	Alive   = 'a'
+	Removed = 'f' // though it lives
+	Dead    = 'd'
+	Paused  = 'p'
+)
+
+// An Assertion is one -assert and how it stands: open, held or failed.
+type Assertion struct {
+	Text  string `json:"text"`
+	State string `json:"state"`
+}
+
+// A Mark is something that happened.
+type Mark struct {
+	Seq  uint64  `json:"seq"`
+	T    float64 `json:"t"`
+	Kind string  `json:"kind"` // join, kill, removal, restart, filter, pause, resume, cut, heal, impair, flood, hand, scenario or standstill
+	Text string  `json:"text"`
+	Peer *int    `json:"peer"` // whose; null: nobody's
+}
+
+// Head is what does not change.
+type Head struct {
+	Title   string   `json:"title"`
+	Control bool     `json:"control"` // it takes orders
+	Server  bool     `json:"server"`  // the server is ours
+	Peers   []string `json:"peers"`
+}
+
+// Snapshot is everything there is.
+type Snapshot struct {
+	Seq uint64 `json:"seq"`
+	Head
+	Assertions []Assertion `json:"assertions"`
+	States     string      `json:"states"`
+	Views      [][]byte    `json:"views"`
+	Ages       []int64     `json:"ages,omitempty"`
+	Samples    []*Sample   `json:"samples"` // the oldest first, without what has changed since
+	Marks      []*Mark     `json:"marks"`
+	Over       bool        `json:"over"`
+	Report     bool        `json:"report"`
+}
+
+// Over says that it is, and whether there is a report.
+type Over struct {
+	Seq    uint64  `json:"seq"`
+	T      float64 `json:"t"`
+	Report bool    `json:"report"`
+}
