@@ -170,7 +170,7 @@ func TestConformanceHTML(t *testing.T) {
 	if err := found()["wrong"].Document().Write(&b, "html", Options{}); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "conform-wrong.html", bytes.ReplaceAll(b.Bytes(), []byte(pageStyle), nil))
+	golden(t, "conform-wrong.html", bytes.ReplaceAll(b.Bytes(), []byte(pageColors+pageStyle), nil))
 }
 
 // Failures of one kind stand once, with a count.

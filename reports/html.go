@@ -8,12 +8,17 @@ import (
 	"regexp"
 )
 
-// The page's parts. plot.min.js is Observable Plot, built by page/build.sh.
+// The page's parts, two of which it shares with the live page. plot.min.js is
+// Observable Plot, built by page/build.sh.
 var (
 	//go:embed page/page.html
 	pageTemplate string
+	//go:embed live/page/colors.css
+	pageColors string
 	//go:embed page/page.css
 	pageStyle string
+	//go:embed live/page/figures.js
+	figuresScript string
 	//go:embed page/chart.js
 	chartScript string
 	//go:embed page/page.js
@@ -50,7 +55,7 @@ func writeHTML(w io.Writer, d *Document) error {
 		Data     template.JS
 		License  string
 		Words    []fact
-	}{Document: d, Chapters: d.chapters(), Style: template.CSS(pageStyle), License: plotLicense, Words: glossary}
+	}{Document: d, Chapters: d.chapters(), Style: template.CSS(pageColors + pageStyle), License: plotLicense, Words: glossary}
 	page.Contents = len(page.Chapters) >= manyChapters
 	data := struct {
 		Charts []chart `json:"charts,omitempty"`
@@ -62,7 +67,7 @@ func writeHTML(w io.Writer, d *Document) error {
 			data.Charts = append(data.Charts, c)
 		}
 	}
-	page.Scripts = []template.JS{template.JS(plotScript), template.JS(chartScript)}
+	page.Scripts = []template.JS{template.JS(plotScript), template.JS(figuresScript + chartScript)}
 	switch {
 	case d.drawn != nil:
 		data.drawn = d.drawn()

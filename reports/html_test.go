@@ -49,7 +49,7 @@ func TestHTML(t *testing.T) {
 		if name != "bad" && name != "repeat" && name != "all" {
 			continue // the browser looks at the others
 		}
-		for _, part := range []string{plotScript, plotLicense, chartScript, pageScript, pageStyle} {
+		for _, part := range []string{plotScript, plotLicense, figuresScript + chartScript, pageScript, pageColors + pageStyle} {
 			b = bytes.ReplaceAll(b, []byte(part), nil)
 		}
 		golden(t, name+".html", b)

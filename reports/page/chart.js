@@ -1,34 +1,4 @@
-"use strict";
-// What all pages share: figures as people read them, and charts.
-const color = (i) => `var(--c${Math.min(i, 7)})`;
-
-// Figures as people read them: three significant digits, the unit that fits.
-const digits = (v) => {
-	v = Number(v.toPrecision(3));
-	const a = Math.abs(v);
-	return a >= 100 || a === 0 ? v.toLocaleString("en-US", { maximumFractionDigits: 0 }) : a >= 10 ? v.toFixed(1) : a >= 1 ? v.toFixed(2) : String(v);
-};
-const ladder = (v, steps) => {
-	if (v === 0) return "0 " + steps.find(([from]) => from === 1)[1];
-	const r = Math.abs(Number(v.toPrecision(3)));
-	const [from, unit] = steps.find(([f]) => r >= f * (1 - 1e-9)) ?? steps[steps.length - 1];
-	return digits(v / from) + " " + unit;
-};
-const time = (v) => ladder(v, [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]]);
-const rate = (v) => ladder(v, [[1e6, "M/s"], [1e3, "k/s"], [1, "/s"]]);
-const size = (v) => ladder(v, [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]]);
-const percent = (v) => digits(v * 100) + " %";
-const round = (text) => text.replace(/(\.\d*?)0+(?= )/, "$1").replace(/\.(?= )/, ""); // 1.00 ms: 1 ms
-// span is the unit for a linear axis that reaches to max seconds.
-const span = (max) => [[1, "s"], [1e-3, "ms"], [1e-6, "µs"]].find(([f]) => max >= f) ?? [1e-9, "ns"];
-
-const element = (tag, attributes = {}, ...children) => {
-	const e = document.createElement(tag);
-	for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
-	e.append(...children);
-	return e;
-};
-
+// What all reports share: charts.
 const plain = (v) => String(Number(v.toPrecision(3)));
 // small numbers get an exponent, so that ticks stay short.
 const exponent = (v) => (v === 0 || Math.abs(v) >= 0.01 ? plain(v) : v.toExponential(0).replace("e-", "e\u2212"));
