@@ -71,16 +71,6 @@ const keys = (plot) => {
 };
 
 const tip = (data, options, pointer = Plot.pointer) => Plot.tip(data, pointer({ fill: "var(--back)", stroke: "var(--soft)", maxRadius: Infinity, ...options }));
-// steps are 1, 2 and 5 of each decade, or 1 alone where those are many.
-const steps = (values) => {
-	const [low, high] = [Math.min(...values), Math.max(...values)];
-	const all = (mantissas) => {
-		const out = [];
-		for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++) for (const m of mantissas) out.push(Number(`${m}e${e}`));
-		return out.filter((v) => v >= low * 0.999 && v <= high * 1.001);
-	};
-	return all([1, 2, 5]).length > 9 ? all([1]) : all([1, 2, 5]);
-};
 const logarithmic = (label, values, format) => {
 	const domain = [Math.min(...values) * 0.85, Math.max(...values) * 1.18];
 	return { label, type: "log", domain, ticks: steps(domain), tickFormat: (v) => round(format(v)), tickSize: 0 };

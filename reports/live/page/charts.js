@@ -60,11 +60,11 @@ export class Charts {
 	plot(c) {
 		const small = this.root.clientWidth < 600, gutter = small ? 46 : 62;
 		const ink = (name) => () => colors[name];
-		const axis = (scale, side, format, color) => ({ scale, side, size: gutter, gap: 4, ticks: { show: false }, font: `11px ${colors.font}`, stroke: ink(color), space: 22,
+		const axis = (scale, side, format, color) => ({ scale, side, ...(c.log ? { splits: (_, __, low, high) => steps([low, high]), filter: (_, all) => all } : {}), size: gutter, gap: 4, ticks: { show: false }, font: `11px ${colors.font}`, stroke: ink(color), space: 22,
 			grid: { show: side === 3, stroke: ink("--line"), width: 1 }, values: (_, all) => all.map((v) => (v === null ? null : short(format)(v))) });
 		const right = c.series.find((s) => s[4] === "right");
 		const plot = new uPlot({
-			width: this.root.clientWidth || 300, height: this.height(c), padding: [8, right ? 0 : gutter, 0, 0], legend: { show: false },
+			width: this.root.clientWidth || 300, height: this.height(c), padding: [8, right ? 0 : gutter, c.last ? 0 : 7, 0], legend: { show: false },
 			cursor: { sync: { key: "run" }, drag: { x: false, y: false }, y: false, points: { show: false } },
 			scales: {
 				x: { time: false, range: () => [this.view.from, this.view.to] },
@@ -73,7 +73,7 @@ export class Charts {
 			},
 			axes: [
 				{ size: c.last ? 24 : 0, gap: 4, font: `11px ${colors.font}`, stroke: ink("--soft"), ticks: { show: false }, space: 70, grid: { stroke: ink("--line"), width: 1 },
-					values: (_, all) => all.map((v) => (c.last ? (v < 60 ? `${plain(v)} s` : clock(v * 1000).replace(/\.0$/, "")) : "")) },
+					values: (_, all) => all.map((v) => (c.last ? (v < 60 ? `${v} s` : clock(v * 1000).replace(/\.0$/, "")) : "")) },
 				axis("left", 3, c.series[0][3], "--soft"),
 				...(right ? [axis("right", 1, right[3], right[2])] : []),
 			],
@@ -117,15 +117,16 @@ export class Charts {
 		});
 	}
 
-	// marks are lines across all charts, one a column of pixels.
+	// marks are lines across all charts, one for those of a kind that are close
+	// to each other.
 	marks(u) {
-		const { ctx: c, bbox: b } = u, drawn = new Set();
+		const { ctx: c, bbox: b } = u, near = 8 * devicePixelRatio, drawn = {};
 		c.save();
 		c.lineWidth = devicePixelRatio;
 		for (const m of this.run.marks) {
 			const x = Math.round(u.valToPos(m.t / 1000, "x", true));
-			if (x < b.left || x > b.left + b.width || drawn.has(x)) continue;
-			drawn.add(x);
+			if (x < b.left || x > b.left + b.width || x - drawn[m.kind] < near) continue;
+			drawn[m.kind] = x;
 			c.strokeStyle = c.fillStyle = colors[toneOf(m.kind)];
 			c.globalAlpha = 0.55;
 			c.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);

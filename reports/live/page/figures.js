@@ -29,3 +29,14 @@ const element = (tag, attributes = {}, ...children) => {
 	e.append(...children);
 	return e;
 };
+
+// steps are 1, 2 and 5 of each decade, or 1 alone where those are many.
+const steps = (values) => {
+	const [low, high] = [Math.min(...values), Math.max(...values)];
+	const all = (mantissas) => {
+		const out = [];
+		for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++) for (const m of mantissas) out.push(Number(`${m}e${e}`));
+		return out.filter((v) => v >= low * 0.999 && v <= high * 1.001);
+	};
+	return all([1, 2, 5]).length > 9 ? all([1]) : all([1, 2, 5]);
+};

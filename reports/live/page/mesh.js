@@ -234,7 +234,7 @@ export class Matrix {
 	}
 
 	draw(frame, selected) {
-		if (!this.names?.length || (this.drawn === frame && this.chosen === selected)) return;
+		if (!this.names?.length || !this.stage.width || (this.drawn === frame && this.chosen === selected)) return;
 		Object.assign(this, { frame, drawn: frame, chosen: selected });
 		this.describe();
 		const n = this.names.length, { context: c, width, height } = this.stage.begin();
