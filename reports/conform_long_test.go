@@ -13,7 +13,7 @@ import (
 	"p2plocal/fuzz/conform"
 )
 
-func TestConformanceBrowser(t *testing.T) {
+func TestLongConformanceBrowser(t *testing.T) {
 	browser := chromium(t)
 	dir := t.TempDir()
 	for name, c := range found() {

@@ -45,8 +45,8 @@ func chromium(t *testing.T) context.Context {
 	return browser
 }
 
-// TestBrowser opens the pages from disk in Chromium.
-func TestBrowser(t *testing.T) {
+// TestLongBrowser opens the pages from disk in Chromium.
+func TestLongBrowser(t *testing.T) {
 	browser := chromium(t)
 	dir := t.TempDir()
 	for name, r := range pages() {

@@ -14,7 +14,7 @@ import (
 )
 
 // The page draws every chart, whatever the width, and asks for nothing else.
-func TestStudyBrowser(t *testing.T) {
+func TestLongStudyBrowser(t *testing.T) {
 	browser := chromium(t)
 	r := studied(t)
 	dir := t.TempDir()

@@ -86,37 +86,40 @@ func flat(t *testing.T, r *result.Result, name string) float64 {
 // Each scenario measures every metric that it defines (or says null), and its
 // accounts add up, with peers as goroutines, as processes and simulated.
 func TestScenarios(t *testing.T) {
-	isolations := []string{"goroutine", result.Virtual}
+	accountFor(t, result.Virtual, Known)
+	overUDP(t, "steady") // the rest is TestLongScenarios
+}
+
+func overUDP(t *testing.T, scenarios ...string) {
+	accountFor(t, "goroutine", scenarios)
 	if mesh.Processes {
-		isolations = append(isolations, "process")
+		accountFor(t, "process", scenarios)
 	}
-	for _, isolation := range isolations {
-		for _, name := range Known {
-			if isolation != result.Virtual && !slices.Contains(overUDP, name) {
-				continue
+}
+
+func accountFor(t *testing.T, isolation string, scenarios []string) {
+	for _, name := range scenarios {
+		t.Run(isolation+"/"+name, func(t *testing.T) {
+			t.Parallel()
+			cfg := quick(6, name)
+			if cfg.Isolation = isolation; isolation == result.Virtual {
+				cfg = simulated(10, name)
 			}
-			t.Run(isolation+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				cfg := quick(6, name)
-				if cfg.Isolation = isolation; isolation == result.Virtual {
-					cfg = simulated(10, name)
+			r := execute(t, cfg)
+			s := r.Runs[0].Scenarios[0]
+			if s.Accounts.Unexplained != 0 {
+				t.Errorf("accounts do not add up: %+v", *s.Accounts)
+			}
+			if s.Accounts.Sent == 0 || s.Accounts.Taken == 0 {
+				t.Errorf("nothing was sent or taken: %+v", *s.Accounts)
+			}
+			if name == "relaunch" {
+				if admit, back := flat(t, r, "relaunch.early.admit.max"), flat(t, r, "relaunch.early.back.max"); admit <= 0 || back < admit {
+					t.Errorf("back %v s after the birth, admitted after %v s", back, admit)
 				}
-				r := execute(t, cfg)
-				s := r.Runs[0].Scenarios[0]
-				if s.Accounts.Unexplained != 0 {
-					t.Errorf("accounts do not add up: %+v", *s.Accounts)
-				}
-				if s.Accounts.Sent == 0 || s.Accounts.Taken == 0 {
-					t.Errorf("nothing was sent or taken: %+v", *s.Accounts)
-				}
-				if name == "relaunch" {
-					if admit, back := flat(t, r, "relaunch.early.admit.max"), flat(t, r, "relaunch.early.back.max"); admit <= 0 || back < admit {
-						t.Errorf("back %v s after the birth, admitted after %v s", back, admit)
-					}
-				}
-				asDefined(t, &s, isolation)
-			})
-		}
+			}
+			asDefined(t, &s, isolation)
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,7 +22,7 @@ import (
 )
 
 // A server that dies or falls silent half-way is survived, and said.
-func TestServerFails(t *testing.T) {
+func TestLongServerFails(t *testing.T) {
 	t.Parallel()
 	if !mesh.Processes {
 		return
@@ -105,7 +106,7 @@ func TestServerFails(t *testing.T) {
 }
 
 // A server that ends at once, one that is not there, and one that says nothing.
-func TestNoServer(t *testing.T) {
+func TestLongNoServer(t *testing.T) {
 	t.Parallel()
 	if !mesh.Processes {
 		return
@@ -147,7 +148,7 @@ func TestNoServer(t *testing.T) {
 
 // A server as slow and as easily hurt as the original is measured like any
 // other; it falls over garbage, which is a result and no failure of the harness.
-func TestSlowServer(t *testing.T) {
+func TestLongSlowServer(t *testing.T) {
 	t.Parallel()
 	if !mesh.Processes {
 		return // needs to see when a port is bound
@@ -177,7 +178,7 @@ func TestSlowServer(t *testing.T) {
 
 // With external peers, every scenario measures what ours can see, the
 // impairment's log too, and a server that is down takes no harm.
-func TestExternalPeers(t *testing.T) {
+func TestLongExternalPeers(t *testing.T) {
 	t.Parallel()
 	if !mesh.Processes {
 		return
@@ -200,7 +201,7 @@ func TestExternalPeers(t *testing.T) {
 
 // External peers that die are said to, and are dead from then on: the others
 // drop them, which is no false positive.
-func TestExternalPeerDies(t *testing.T) {
+func TestLongExternalPeerDies(t *testing.T) {
 	t.Parallel()
 	if !mesh.Processes {
 		return
@@ -224,7 +225,7 @@ func TestExternalPeerDies(t *testing.T) {
 
 // An external peer that never says a word is said to be silent; one that falls
 // silent later is dropped, and who is to blame cannot be seen.
-func TestExternalPeerSilent(t *testing.T) {
+func TestLongExternalPeerSilent(t *testing.T) {
 	t.Parallel()
 	if !mesh.Processes {
 		return
@@ -253,7 +254,7 @@ func TestExternalPeerSilent(t *testing.T) {
 
 // A peer process of ours that somebody kills or stops is said to have died, or
 // not to answer; the mesh goes on, and all that it sent is accounted for.
-func TestPeerProcessDies(t *testing.T) {
+func TestLongPeerProcessDies(t *testing.T) {
 	t.Parallel()
 	if !mesh.Processes {
 		return
@@ -287,7 +288,7 @@ func TestPeerProcessDies(t *testing.T) {
 
 // The impairment's own log is the truth: what the harness counts at the
 // receivers must equal it to the last message.
-func TestImpairmentIsMeasuredExactly(t *testing.T) {
+func TestLongImpairmentIsMeasuredExactly(t *testing.T) {
 	t.Parallel()
 	cfg := quick(8, "loss")
 	cfg.Options.Interval, cfg.Options.Duration = 10*time.Millisecond, time.Second
@@ -319,7 +320,7 @@ func TestImpairmentIsMeasuredExactly(t *testing.T) {
 }
 
 // One peer, and two, must not upset any scenario.
-func TestSmallMeshes(t *testing.T) {
+func TestLongSmallMeshes(t *testing.T) {
 	t.Parallel()
 	for _, peers := range []int{1, 2} {
 		cfg := quick(peers)
@@ -337,8 +338,9 @@ func TestSmallMeshes(t *testing.T) {
 	}
 }
 
-// overUDP are the scenarios that TestScenarios runs over real sockets, too.
-var overUDP = Known
+func TestLongScenarios(t *testing.T) {
+	overUDP(t, slices.DeleteFunc(slices.Clone(Known), func(name string) bool { return name == "steady" })...)
+}
 
 // defined demands a definition of every metric in a result.
 func defined(t *testing.T, r *result.Result) {

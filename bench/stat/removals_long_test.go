@@ -4,4 +4,4 @@ package stat
 
 import "testing"
 
-func TestRemovalsLong(t *testing.T) { checkRemovals(t, 1000) }
+func TestLongRemovalsLong(t *testing.T) { checkRemovals(t, 1000) }

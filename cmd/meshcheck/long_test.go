@@ -11,7 +11,7 @@ import (
 )
 
 // Our own server and peer pass every case, however they are run.
-func TestOursInAll(t *testing.T) {
+func TestLongOursInAll(t *testing.T) {
 	port, release, err := target.FreePort(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 )
 
 // What only a target's memory shows, which virtual targets have not.
-func TestLastingFaultsAreFound(t *testing.T) {
+func TestLongLastingFaultsAreFound(t *testing.T) {
 	for _, f := range []fault{
 		{"leak", "generate", campaign.Leaked, attack},
 	} {
@@ -17,7 +17,7 @@ func TestLastingFaultsAreFound(t *testing.T) {
 	}
 }
 
-func TestSoundTargetsSurviveAll(t *testing.T) {
+func TestLongSoundTargetsSurviveAll(t *testing.T) {
 	const modes = "catalogue,mutate,generate,random"
 	t.Run("peer", func(t *testing.T) {
 		t.Parallel()

@@ -54,20 +54,18 @@ func (f *Failure) log(t *testing.T) {
 
 // Every wrong implementation is failed by the cases that are about it and by no other, and the
 // sound one by none.
-func TestWrongs(t *testing.T) {
+func TestWrongs(t *testing.T) { wrongs(t, false) }
+
+func wrongs(t *testing.T, entire bool) {
 	for _, w := range serverWrongs {
-		t.Run("server/"+w.name, func(t *testing.T) { t.Parallel(); holdAgainst(t, hostile.Server, w.name, w.fails) })
+		t.Run("server/"+w.name, func(t *testing.T) { t.Parallel(); holdAgainst(t, hostile.Server, w.name, w.fails, entire) })
 	}
 	for _, w := range peerWrongs {
-		t.Run("peer/"+w.name, func(t *testing.T) { t.Parallel(); holdAgainst(t, hostile.Peer, w.name, w.fails) })
+		t.Run("peer/"+w.name, func(t *testing.T) { t.Parallel(); holdAgainst(t, hostile.Peer, w.name, w.fails, entire) })
 	}
 }
 
 var placeholders = map[hostile.Role]string{hostile.Server: " {addr}", hostile.Peer: " {name} {port} {server}"}
-
-// entire has every wrong tried with every case (build tag long), not with some of those that it must
-// fail and of the others.
-var entire bool
 
 // some are n cases or a few more, others for each seed.
 func some(cases []Case, n, seed int) (chosen []Case) {
@@ -78,7 +76,8 @@ func some(cases []Case, n, seed int) (chosen []Case) {
 	return chosen
 }
 
-func holdAgainst(t *testing.T, role hostile.Role, name, fails string) {
+// holdAgainst has a wrong tried with every case, or with some of those that it must fail and of the others.
+func holdAgainst(t *testing.T, role hostile.Role, name, fails string, entire bool) {
 	pattern := regexp.MustCompile(`^` + role.String() + `/(` + fails + `)$`)
 	cases := Cases(role)
 	if !entire {
@@ -234,10 +233,11 @@ func TestOptions(t *testing.T) {
 // One server for all cases comes to the same as one for each, also where it makes cases hear of
 // each other, or is slow.
 func TestModesAgree(t *testing.T) {
-	for name, short := range map[string]bool{"none": false, "announces-conflicts": false, "announces-repeats": true, "10-ms-a-datagram": true, "low-bytes": false, "deadline-1s": true} {
-		if !short && !entire {
-			continue
-		}
+	modesAgree(t, "announces-repeats", "10-ms-a-datagram", "deadline-1s")
+}
+
+func modesAgree(t *testing.T, names ...string) {
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := Config{Exec: name + " {addr}", Cases: slices.DeleteFunc(Cases(hostile.Server), func(c Case) bool { return c.stops })}

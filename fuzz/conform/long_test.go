@@ -2,4 +2,7 @@
 
 package conform
 
-func init() { entire = true }
+import "testing"
+
+func TestLongWrongs(t *testing.T)     { wrongs(t, true) }
+func TestLongModesAgree(t *testing.T) { modesAgree(t, "none", "announces-conflicts", "low-bytes") }
