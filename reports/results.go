@@ -330,7 +330,7 @@ func facts(r *result.Result, s *scenario.Figures) []fact {
 			p = p.add("sent %v", measure(*v, "bytes"))
 		}
 	}
-	for _, x := range [][3]string{{"cpu", "cores", "CPU %v"}, {"memory", "bytes", "memory %v"}, {"server_cpu", "cores", host + " %v"}, {"server_memory", "bytes", "its memory %v"}} {
+	for _, x := range [][3]string{{"cpu", "cores", "CPU %v"}, {"memory", "bytes", "memory %v"}, {"harness_cpu", "cores", "of which to measure %v"}, {"server_cpu", "cores", host + " %v"}, {"server_memory", "bytes", "its memory %v"}} {
 		if v := s.Value(x[0]); v != nil {
 			p = p.add(x[2], measure(*v, x[1]))
 		}
@@ -355,7 +355,7 @@ func own(f *scenario.Figures) (p phrase) {
 			if v := f.Value(name); v != nil {
 				p = p.add("%s %v", flatLabel(name), measure(*v, m.Unit))
 			} else if n, _ := f.Never(name); n > 0 && !m.Dist {
-				p = p.add("%s never", label(name))
+				p = p.add("%s never", flatLabel(name))
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -49,7 +51,7 @@ var checks = []checkCase{
 	}},
 	{"init/unsupported", "what is unsupported is named by types of commands", "Reports", must, 1, nil, func(t *trial) (string, error) {
 		for _, what := range t.Ready.Unsupported {
-			if _, known := answers[what]; !known && what != "broadcast" || what == "init" || what == "join" || what == "echo" {
+			if _, known := answers[what]; !known && what != "broadcast" && what != "bind" || what == "init" || what == "join" || what == "echo" {
 				return "", fail("unsupported lists commands other than init, join and echo", "%q", what)
 			}
 		}
@@ -81,6 +83,7 @@ var checks = []checkCase{
 		}
 		return "", err
 	}},
+	{"init/bind", "where members have bind, others reach them at addr, from bind", "Commands", must, 0, nil, checkBind},
 	{"init/names", "names may be any text", "Commands", should, 3, func(m []Member) {
 		m[0].Name, m[1].Name, m[2].Name = `a "quoted\ name`, "ünï ☃", "peer-0001"
 	}, func(t *trial) (string, error) { return "", t.whole() }},
@@ -451,4 +454,82 @@ func (t *trial) stops(c Command) (string, error) {
 		return "", fail("it exits with 0", "%s", t.proc.Ended())
 	}
 	return fmt.Sprintf("after %v", time.Since(start).Round(time.Millisecond)), nil
+}
+
+// checkBind has two members bound elsewhere than they are reached, and waits for what
+// somebody sends to where that is.
+func checkBind(t *trial) (string, error) {
+	all := nameMembers(3)
+	release, err := Addresses(all)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	Bind(all)
+	const many = 100
+	came := make(chan netip.AddrPort, many)
+	arrived := func(from netip.AddrPort) {
+		select {
+		case came <- from:
+		default:
+		}
+	}
+	for _, m := range all {
+		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(m.Addr))
+		if err != nil {
+			return "", err
+		}
+		defer u.Close()
+		go func() {
+			for {
+				_, from, err := u.ReadFromUDPAddrPort(nil)
+				if err != nil {
+					return
+				}
+				arrived(from)
+			}
+		}()
+		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(m.Addr))
+		if err != nil {
+			return "", err
+		}
+		defer l.Close()
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				arrived(c.RemoteAddr().(*net.TCPAddr).AddrPort())
+				c.Close()
+			}
+		}()
+	}
+	t.members = all[:2]
+	t.Driver, err = Start(t.ctx, Config{Exec: t.exec, Members: t.members, Server: &all[2].Place, Options: t.options, Within: t.ready, Report: t.take, Stderr: &t.stderr})
+	if err != nil {
+		return "", err
+	}
+	defer t.Kill()
+	if slices.Contains(t.Ready.Unsupported, "bind") {
+		return "", fmt.Errorf("bind: %w by this driver", ErrUnsupported)
+	}
+	for _, m := range t.members {
+		if err := t.Tell(Command{Type: "join", Member: m.Name}); err != nil {
+			return "", err
+		}
+	}
+	select {
+	case from := <-came:
+		if !slices.ContainsFunc(all, func(m Member) bool { return m.Bind.Addr() == from.Addr() }) {
+			return "", fail(fmt.Sprintf("members send from where they are bound, such as %v", all[0].Bind), "%v", from)
+		}
+	case <-time.After(t.answer):
+		return "", fail(fmt.Sprintf("members that are bound elsewhere are reached at their addr, such as %v", all[0].Addr), "nothing came there within %v", t.answer)
+	case <-t.read:
+		return "", t.Err()
+	case <-t.ctx.Done():
+		return "", t.ctx.Err()
+	}
+	return "", nil
 }

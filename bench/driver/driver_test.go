@@ -57,6 +57,8 @@ var wrongs = []struct{ name, old, with, finds string }{
 	{"echo without its id", `report("echo", id=c.get("id", 0))`, `report("echo")`, "echo/answered"},
 	{"joins in silence", `report("joined", member=me, at=time.monotonic_ns())`, `pass`, "join/joined"},
 	{"no views", `report("view", member=me, at=at, up=[who])`, `pass`, "join/views"},
+	{"bound where it is reached", `.bind(bound[me])`, `.bind(addr[me])`, "init/bind"},
+	{"sends to where others are bound", `me.encode() + b"\0\0", addr[other])`, `me.encode() + b"\0\0", bound[other])`, "init/bind"},
 	{"everybody at once", `report("joined", member=me, at=time.monotonic_ns())`, `report("joined", member=me, at=time.monotonic_ns())
         report("view", member=me, at=time.monotonic_ns(), members=list(addr))`, "join/only-the-joined"},
 	{"another clock", `time.monotonic_ns()

@@ -32,8 +32,22 @@ func Now() int64 {
 
 // Member is one of those who can live.
 type Member struct {
-	Name string         `json:"name"`
+	Name string `json:"name"`
+	Place
+}
+
+// Place is where somebody is reached, and is bound where that is elsewhere.
+type Place struct {
 	Addr netip.AddrPort `json:"addr"`
+	Bind netip.AddrPort `json:"bind,omitzero"`
+}
+
+// Local is where to bind.
+func (p Place) Local() netip.AddrPort {
+	if p.Bind.IsValid() {
+		return p.Bind
+	}
+	return p.Addr
 }
 
 // Command is a line to a driver.
@@ -41,6 +55,7 @@ type Command struct {
 	Type    string            `json:"type"`
 	Version int               `json:"version,omitempty"`
 	Members []Member          `json:"members,omitempty"`
+	Server  *Place            `json:"server,omitempty"`
 	Options map[string]string `json:"options,omitempty"`
 	Member  string            `json:"member,omitempty"`
 	ID      uint64            `json:"id,omitempty"`

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 type Config struct {
 	Exec    string // its command line
 	Members []Member
+	Server  *Place // of a server that the mesh may have, where members are bound elsewhere
 	Options map[string]string
 	Stderr  io.Writer     // gets what it says to people; nil: nobody does
 	Within  time.Duration // it must be ready; 0: readyTimeout
@@ -86,7 +88,7 @@ func Start(ctx context.Context, c Config) (*Driver, error) {
 		return nil, err
 	}
 	go d.reports()
-	d.Ready, err = d.Ask(ctx, Command{Type: "init", Version: Version, Members: c.Members, Options: c.Options}, c.Within)
+	d.Ready, err = d.Ask(ctx, Command{Type: "init", Version: Version, Members: c.Members, Server: c.Server, Options: c.Options}, c.Within)
 	if err != nil {
 		d.Kill()
 		return nil, err
@@ -287,4 +289,15 @@ func Addresses(members []Member) (release func(), err error) {
 		members[i].Addr = netip.AddrPortFrom(host, port)
 	}
 	return release, nil
+}
+
+// Bind has each member bound at a host of its own: by that a relay knows whose a stream is.
+func Bind(members []Member) {
+	const hosts = 1<<24 - 2 // of 127.0.0.0/8
+	for i := range members {
+		at := members[i].Addr
+		b := at.Addr().As4()
+		binary.BigEndian.PutUint32(b[:], 127<<24+(binary.BigEndian.Uint32(b[:])%(1<<24)+uint32(i)+1)%hosts+1)
+		members[i].Bind = netip.AddrPortFrom(netip.AddrFrom4(b), at.Port())
+	}
 }

@@ -15,7 +15,7 @@ import (
 // goroutine of its own and reports when it is over. What a mesh cannot do is
 // answered by ErrUnsupported.
 type Mesh interface {
-	Init(members []Member, options map[string]string) (Report, error) // the name and version, and what is unsupported
+	Init(c Command) (Report, error) // the name and version, and what is unsupported
 	Join(member string) error
 	Broadcast(member string, id uint64, size int) error
 	Kill(member string) error
@@ -225,7 +225,7 @@ func (s *server) init(c Command) {
 		}
 		s.members[m.Name] = true
 	}
-	r, err := s.mesh.Init(c.Members, c.Options)
+	r, err := s.mesh.Init(c)
 	if err != nil {
 		s.fail(c.Type, "", err)
 		return

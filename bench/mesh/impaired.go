@@ -82,7 +82,7 @@ func (m *impaired) hold(now time.Time, p parcel) {
 		m.insert(p)
 		return
 	}
-	if m.rec.Apart(m.rec.Self, p.to.Port()) || m.rng.Float64() < m.what.Loss {
+	if m.rec.Apart(m.rec.Self, p.to.Port()) || m.rng.Float64() < m.rec.LossOn(m.what.Loss, m.rec.Self, int(m.rec.Index[p.to.Port()])) {
 		if m.rec.Accounted(p.to.Port()) {
 			m.rec.Slot.Injected.Add(1)
 		}

@@ -154,6 +154,12 @@ func (m *Mesh) Kill(i int) {
 	m.Peers[i].Kill()
 }
 
+// Leave has a driver's member i end in its own orderly way.
+func (m *Mesh) Leave(i int) {
+	m.Depart(i)
+	m.Peers[i].(*driverMember).end("leave")
+}
+
 // SpreadBroadcasts gives every peer's broadcasts a phase of their own within
 // the interval, drawn from the seed, or none, from start on.
 func (m *Mesh) SpreadBroadcasts(start int64, interval time.Duration) {
@@ -206,7 +212,7 @@ func (m *Mesh) JoinAll(ctx context.Context, spread time.Duration) error {
 // takes, which of another kind of mesh is not known.
 func (m *Mesh) Patience() time.Duration {
 	if m.opt.Driver != nil {
-		return time.Minute
+		return 30 * time.Second
 	}
 	return 10 * time.Second
 }
@@ -274,6 +280,9 @@ func (m *Mesh) StopSending() result.Accounts {
 		if m.Alive.Has(i) {
 			p.Silence()
 		}
+	}
+	if m.opt.Driver != nil { // whose members go on talking
+		m.Store.Impairing.Store(false)
 	}
 	const most = 10 * time.Second
 	m.WaitUntil(context.Background(), most, func() bool { return m.held() == 0 })

@@ -29,7 +29,8 @@ type driverWorld struct {
 	usage  driver.Stats // when it was ready
 	slots  map[string]int
 	names  []string
-	ends   func() // gives its addresses back, and ends what watches it
+	relays *relays // nil: its network is not impaired
+	ends   func()  // gives its addresses back, and ends what watches it
 	sock   *served
 
 	mu       sync.Mutex
@@ -65,7 +66,9 @@ const echoEvery = 50 * time.Millisecond
 func driverMembers(n int) ([]driver.Member, func(), error) {
 	members := make([]driver.Member, n)
 	for i := range members {
-		members[i].Name = string(record.SlotName(i))
+		if i < record.MostPeers {
+			members[i].Name = string(record.SlotName(i))
+		}
 	}
 	release, err := driver.Addresses(members)
 	return members, release, err
@@ -118,13 +121,24 @@ func (w *driverWorld) Attack(Attack) (attacker, error) {
 }
 
 func (w *driverWorld) startServer(ctx context.Context, m *Mesh) error {
-	members, release, err := driverMembers(m.N)
+	members, release, err := driverMembers(m.N + 1)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.ends = func() { cancel(); release() }
 	w.members = make([]driverMember, m.N)
+	var server *driver.Place
+	if m.Store.Divisible || m.Impair != (result.Impairment{}) {
+		driver.Bind(members)
+		server = &members[m.N].Place
+		m.Store.Index[server.Addr.Port()] = record.ServerSlot
+		m.Store.ServerKnown.Store(true)
+		if w.relays, err = newRelays(ctx, m, w.time, members, w.fail); err != nil {
+			return err
+		}
+	}
+	members = members[:m.N]
 	for i, x := range members {
 		w.slots[x.Name], w.names = i, append(w.names, x.Name)
 		m.Store.Index[x.Addr.Port()] = uint16(i)
@@ -132,7 +146,7 @@ func (w *driverWorld) startServer(ctx context.Context, m *Mesh) error {
 	}
 	m.Server = hostedServer{w}
 	d := m.opt.Driver
-	if w.driver, err = driver.Start(ctx, driver.Config{Exec: d.Exec, Members: members, Options: d.Options, Stderr: os.Stderr, Report: w.report}); err != nil {
+	if w.driver, err = driver.Start(ctx, driver.Config{Exec: d.Exec, Members: members, Server: server, Options: d.Options, Stderr: os.Stderr, Report: w.report}); err != nil {
 		return err
 	}
 	if w.usage, err = w.stats(); err != nil {
@@ -331,9 +345,11 @@ func (x *driverMember) Join(l Life) error {
 	return x.w.driver.Tell(driver.Command{Type: "join", Member: x.w.names[x.number]})
 }
 
-func (x *driverMember) Kill() {
+func (x *driverMember) Kill() { x.end("kill") }
+
+func (x *driverMember) end(how string) {
 	x.set(func() { x.lives, x.due = false, 0 })
-	x.ask("kill")
+	x.ask(how)
 }
 
 func (x *driverMember) Pause() error {
@@ -358,7 +374,7 @@ func (w *driverWorld) Accounts(m *Mesh) (a result.Accounts) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if sent, delivered := m.Store.Messages(); w.fault == nil {
-		a.Unexplained = int64(sent - delivered)
+		a.Unexplained, a.Queued = int64(sent-delivered), m.held()
 	}
 	return a
 }
@@ -378,6 +394,9 @@ func (w *driverWorld) Stop() {
 		w.sock.Close()
 	}
 	w.watching.Wait()
+	if w.relays != nil {
+		w.relays.Close()
+	}
 	if w.driver != nil {
 		w.fail(w.driver.Stop())
 		w.driver = nil
@@ -405,6 +424,8 @@ type Driven struct {
 	Pipe             *record.Histogram
 	Refused          map[string]int // what it could not do, and how often
 	Texts            []string       // that it logged
+	Relayed          bool           // what its members send passes relays,
+	Passed, Impaired uint64         // so many datagrams and segments of streams, and of those under the impairment
 }
 
 // Driven is nil where no driver hosts the mesh.
@@ -424,5 +445,10 @@ func (m *Mesh) Driven() *Driven {
 		n := *now - *before
 		return &n
 	}
-	return &Driven{since(used.Datagrams, w.usage.Datagrams), since(used.Bytes, w.usage.Bytes), w.reports, w.stamped, &w.pipe, maps.Clone(w.refused), w.texts}
+	d := &Driven{Datagrams: since(used.Datagrams, w.usage.Datagrams), Bytes: since(used.Bytes, w.usage.Bytes), Reports: w.reports, Stamped: w.stamped,
+		Pipe: &w.pipe, Refused: maps.Clone(w.refused), Texts: w.texts}
+	if r := w.relays; r != nil {
+		d.Relayed, d.Passed, d.Impaired = true, r.passed.Load(), r.impaired.Load()
+	}
+	return d
 }

@@ -95,17 +95,18 @@ func (r *Roster) Lifetime(from, to int64, first, n int) (seconds float64) {
 // FalseRemovals counts how often a peer that lived, and had lived for longer than
 // the deadline, disappeared from the views of peers from first to n-1, or from what
 // the server told somebody else. Views that drop the same one within a deadline of
-// each other, or before it was listed again, saw one removal.
+// each other, or before it was listed again, saw one removal. Who was not to be in the
+// views itself, such as one that is cut off, is not asked.
 func (b *Store) FalseRemovals(r *Roster, first, n int, deadline int64, told []View) (times int) {
 	type change struct {
 		at int64
 		in bool
 	}
 	of := make([][]change, n)
-	add := func(log []View, view bool) {
+	add := func(log []View, whose int) {
 		for k := 1; k < len(log); k++ {
 			before, now := log[k-1].Set, log[k].Set
-			if view && now == "" { // a new life begins
+			if whose >= 0 && (now == "" || !r.Lived(whose, log[k].At, log[k].At)) { // a new life begins, or
 				continue
 			}
 			for v := range n {
@@ -116,9 +117,10 @@ func (b *Store) FalseRemovals(r *Roster, first, n int, deadline int64, told []Vi
 		}
 	}
 	for i := first; i < n; i++ {
-		add(b.Slots[i].Changes(), true)
+		add(b.Slots[i].Changes(), i)
 	}
-	add(told, false)
+	const nobodys = -1
+	add(told, nobodys)
 	for _, all := range of {
 		slices.SortFunc(all, func(a, b change) int { return cmp.Compare(a.at, b.at) })
 		gone, last := false, int64(math.MinInt64/2)

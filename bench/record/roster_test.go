@@ -31,6 +31,7 @@ func TestFalseRemovals(t *testing.T) {
 		{"two are dropped at once", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0)}}, nil, nil}, 2, nil},
 		{"the dropped one was dead", []View{{0, of(0, 1, 2)}, {8 * s, of(0, 1)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0, nil},
 		{"it had just come back", []View{{0, of(0, 1, 2)}, {7 * s, of(0, 1)}, {9*s - 1, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, nil}, 0, nil},
+		{"who is cut off drops others", []View{{0, of(0, 1, 2)}, {8 * s, of(0, 1)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}}, nil, {{1, of(0, 1, 2)}, {9 * s, of(2)}}}, 0, nil},
 		{"the seer is born again", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, ""}, {9*s + 1, of(0, 1, 2)}}, nil, nil}, 0, nil},
 		{"a view drops one after it was born again", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, ""}, {9*s + 1, of(0, 1, 2)}, {20 * s, of(0, 1)}}, nil, nil}, 1, nil},
 		{"two views drop one a deadline apart", []View{{0, of(0, 1, 2)}}, [3][]View{{{1, of(0, 1, 2)}, {9 * s, of(0, 1)}, {10 * s, of(0, 1, 2)}}, {{1, of(0, 1, 2)}, {10*s + s/2, of(0, 1)}}, nil}, 1, nil},

@@ -6,6 +6,7 @@ package record
 import (
 	"encoding/binary"
 	"iter"
+	"math"
 	"math/bits"
 	"strings"
 	"sync/atomic"
@@ -144,6 +145,7 @@ type slot struct {
 	MeasuredInjected   atomic.Uint64 // of the measured messages:
 	MeasuredDuplicated atomic.Uint64
 	MeasuredReordered  atomic.Uint64
+	lossOut, lossIn    atomic.Uint64 // part of what it sends, or is sent to it, that the impairment loses beside its own, as bits of a float64
 
 	// As a receiver:
 	Taken, Dropped, Dead atomic.Uint64
@@ -291,6 +293,25 @@ func (b *Store) Apart(from int, port uint16) bool {
 	to := b.Index[port]
 	half := setOf(b.half[:])
 	return b.divided.Load() && to != Nobody && half.Has(from) != half.Has(int(to))
+}
+
+// Lose has the impairment lose a part of what a slot sends, and of what is sent to it, beside
+// what it loses on all links. All of it is a cut in one direction.
+func (b *Store) Lose(slot int, out, in float64) {
+	b.Slots[slot].lossOut.Store(math.Float64bits(out))
+	b.Slots[slot].lossIn.Store(math.Float64bits(in))
+}
+
+// LossOn is the part that is lost on a link between two slots, of which all lose a part.
+func (b *Store) LossOn(all float64, from, to int) float64 {
+	out, in := b.Slots[from].lossOut.Load(), uint64(0)
+	if to < len(b.Slots) && b.Slots[to].slot != nil {
+		in = b.Slots[to].lossIn.Load()
+	}
+	if out|in == 0 {
+		return all
+	}
+	return 1 - (1-all)*(1-math.Float64frombits(out))*(1-math.Float64frombits(in))
 }
 
 // OpenWindow sets the window. Nothing due in it must have been sent yet.

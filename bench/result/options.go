@@ -1,6 +1,7 @@
 package result
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -10,19 +11,20 @@ import (
 
 // Options are what the scenarios can be told.
 type Options struct {
-	Duration time.Duration    `json:"duration"` // that steady, churn, loss and garbage measure
-	Warmup   time.Duration    `json:"warmup"`   // before steady's measured window
-	Interval time.Duration    `json:"interval"` // between a peer's measured broadcasts
-	Payload  int              `json:"payload"`  // bytes of a broadcast's text; 0: the protocol's own
-	InStep   bool             `json:"in_step"`  // all broadcast at the same instant
-	Join     string           `json:"join"`     // storm or spread
-	Spread   time.Duration    `json:"spread"`   // over which spread births lie
-	Kill     int              `json:"kill"`     // peers that crash, relaunch and loss kill
-	Churn    float64          `json:"churn"`    // deaths and returns a second, together
-	Refresh  time.Duration    `json:"refresh"`  // of the halves of restart and pause that have it
-	Impair   Impairment       `json:"impair"`   // of the loss scenario
-	Search   mlrsearch.Config `json:"search"`   // of saturate
-	Garbage  Garbage          `json:"garbage"`  // of garbage
+	Duration time.Duration    `json:"duration"`       // that steady, churn, loss and garbage measure
+	Warmup   time.Duration    `json:"warmup"`         // before steady's measured window
+	Interval time.Duration    `json:"interval"`       // between a peer's measured broadcasts
+	Payload  int              `json:"payload"`        // bytes of a broadcast's text; 0: the protocol's own
+	InStep   bool             `json:"in_step"`        // all broadcast at the same instant
+	Join     string           `json:"join"`           // storm or spread
+	Spread   time.Duration    `json:"spread"`         // over which spread births lie
+	Kill     int              `json:"kill"`           // peers that crash, relaunch and loss kill
+	Rest     time.Duration    `json:"rest,omitempty"` // that each part of rest takes, and partial's failures; 0: RestTime's
+	Churn    float64          `json:"churn"`          // deaths and returns a second, together
+	Refresh  time.Duration    `json:"refresh"`        // of the halves of restart and pause that have it
+	Impair   Impairment       `json:"impair"`         // of the loss scenario
+	Search   mlrsearch.Config `json:"search"`         // of saturate
+	Garbage  Garbage          `json:"garbage"`        // of garbage
 
 	ReadBuffer  int    `json:"read_buffer"` // bytes asked for on each socket
 	SourceCheck bool   `json:"source_check"`
@@ -34,6 +36,12 @@ type Options struct {
 	ServerExec  string `json:"server_exec,omitempty"` // command line of one that is not ours
 
 	Driver *Driver `json:"driver,omitempty"` // hosts the mesh; nil: it is ours
+}
+
+// RestTime is how long each part of rest takes.
+func (o *Options) RestTime() time.Duration {
+	const own = 10 * time.Second
+	return cmp.Or(o.Rest, own)
 }
 
 // Driver hosts a mesh of another kind, by bench/driver/PROTOCOL.md.

@@ -7,7 +7,7 @@ import (
 )
 
 // List are the scenarios in the order they run.
-var List = []Scenario{join, steady, crash, relaunch, churn, restart, pause, loss, partition, garbage, saturate}
+var List = []Scenario{join, steady, crash, relaunch, churn, restart, pause, loss, partition, garbage, saturate, rest, partial}
 
 // Known are their names.
 var Known = func() (names []string) {

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
@@ -15,6 +16,7 @@ var crash = Scenario{
 		{"detect", "s", true, -1, "of each survivor, from the kill until its view has dropped the killed peer"},
 		{"detect_silence", "s", true, -1, "the same from the killed peer's last sign of life; the protocol's ideal is 1.5 to 2.0 s"},
 		{"converge", "s", false, -1, "from the kill until the last survivor's view has dropped all killed peers"},
+		{"leave", "s", false, -1, "behind a driver: from the order to one more to leave in its orderly way until no view has it"},
 	},
 	Summary:  []string{"converge", "detect.p50", "detect.max", "detect_silence.max"},
 	Cannot:   needsTwo,
@@ -31,8 +33,22 @@ func crashScenario(s *Run) error {
 			return err
 		}
 		s.crash(s.choosePeers(s.opt.Kill))
+		if d := s.opt.Driver; d != nil && !slices.Contains(d.Unsupported, "leave") {
+			s.leave(s.choosePeers(1))
+		}
 		return s.ctx.Err()
 	})
+}
+
+// leave has some members of a driver's leave, which a peer of this project's does by silence alone.
+func (s *Run) leave(who []int) {
+	since := s.Clock.Now()
+	for _, i := range who {
+		s.Leave(i)
+	}
+	if len(who) > 0 && s.ctx.Err() == nil {
+		s.reach("leave", since, s.noticeLimit(), nobody, func(view record.Set) bool { return !slices.ContainsFunc(who, view.Has) })
+	}
 }
 
 // crash kills the victims and measures who notices when: how many times a
@@ -87,7 +103,7 @@ func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 	}
 	if blind > 0 && s.ctx.Err() == nil {
 		why := ""
-		if s.Impair.Loss > 0 {
+		if s.Impair.Loss > 0 && s.opt.Driver == nil {
 			why = ": a directory that is lost comes never again without refresh"
 		}
 		s.warn("%d of %s a survivor did not notice within %v%s", blind, result.Plural(uint64(blind+len(detect)), "time"), s.noticeLimit(), why)

@@ -17,7 +17,7 @@ var loss = Scenario{
 	Text: "steady and crash again, under an impairment of every link",
 	Metrics: []Metric{
 		{"injected", "1", false, 0, "datagrams that the impairment lost on purpose"},
-		{"loss_injected", "ratio", false, 0, "injected loss among the measured messages, from the impairment's own log"},
+		{"loss_injected", "ratio", false, 0, "injected loss among the measured messages, or behind a driver among all datagrams and segments, from the impairment's own log"},
 		{"duplicated_injected", "1", false, 0, "measured messages that the impairment sent twice, from its own log"},
 		{"reordered_injected", "1", false, 0, "measured messages that the impairment sent after a later one, from its own log"},
 		{"delay_injected", "s", true, 0, "how long the impairment held each measured message that it let go, lateness included, from its own log; what latency is longer is the way from socket to socket"},
@@ -42,6 +42,7 @@ var loss = Scenario{
 	Check:    func(o *result.Options) error { return o.Impair.Validate() },
 	Expect:   func(c *result.Config) time.Duration { return steadyTime(c) + crashTime(c) },
 	Run:      lossScenario,
+	Commands: []string{"join", "kill", "broadcast", "bind"},
 	About:    func(o *result.Options) string { return " under " + o.Impair.String() },
 	Headline: []Said{{"loss_injected", "over links that lost %v", ""}},
 	Lossy:    true,
@@ -68,16 +69,20 @@ func lossScenario(s *Run) error {
 func (s *Run) impairmentFigures(began int64) {
 	sent, _ := s.Store.Messages()
 	s.count("injected", s.Store.Sum(injected))
-	s.count("duplicated_injected", s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredDuplicated }))
-	s.count("reordered_injected", s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredReordered }))
-	s.value("loss_injected", "ratio", float64(s.Store.Sum(measuredInjected))/float64(sent))
-	s.distribution("delay_injected", &s.Store.Held)
+	if d := s.Driven(); d != nil { // in whose datagrams the messages cannot be seen
+		s.value("loss_injected", "ratio", float64(s.Store.Sum(injected))/float64(d.Impaired))
+	} else {
+		s.count("duplicated_injected", s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredDuplicated }))
+		s.count("reordered_injected", s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.MeasuredReordered }))
+		s.value("loss_injected", "ratio", float64(s.Store.Sum(measuredInjected))/float64(sent))
+		s.distribution("delay_injected", &s.Store.Held)
+	}
 	seconds := s.Roster.Lifetime(began, s.Clock.Now(), s.External, s.N)
 	s.value("peer_seconds", "s", seconds)
 	if s.Ours != nil {
 		s.removals(began)
 	}
-	if s.Ours == nil || s.External > 0 {
+	if s.opt.Driver == nil && (s.Ours == nil || s.External > 0) {
 		s.note("the impairment is on what our peers send; what comes from others is not impaired")
 	}
 }

@@ -89,6 +89,7 @@ func (s *Run) meterOff() {
 	}
 	now := s.read()
 	s.used.cpu += now.cpu - s.meter.cpu
+	s.used.own += now.own - s.meter.own
 	s.used.server += now.server - s.meter.server
 	s.cpuOver += now.at.Sub(s.meter.at)
 	s.serverMemory = max(s.serverMemory, now.serverMemory)
@@ -99,11 +100,13 @@ func (s *Run) meterOff() {
 type meter struct {
 	at           time.Time
 	cpu, server  time.Duration
+	own          time.Duration // of cpu, this process's
 	serverMemory int64
 }
 
 func (s *Run) read() meter {
-	m := meter{at: time.Now(), cpu: mesh.CPUOf(os.Getpid()) + time.Duration(s.Spent.Load())}
+	own := mesh.CPUOf(os.Getpid())
+	m := meter{at: time.Now(), own: own, cpu: own + time.Duration(s.Spent.Load())}
 	for _, pid := range s.Processes() {
 		m.cpu += mesh.CPUOf(pid)
 	}
@@ -129,13 +132,10 @@ func (s *Run) finishMesh() {
 	m := s.Mesh
 	s.checkStandstills()
 	s.checkAlive()
-	if m.Ours != nil { // those who fall silent now will be missed
-		times, _ := m.Ours.Removals(&m.Roster, 0, 0, m.Clock.Now())
-		s.falseRemovals += times
-	} else {
+	if m.Ours == nil {
 		s.askServer()
-		s.falseRemovals += m.Store.FalseRemovals(&m.Roster, m.External, m.N, int64(m.Cfg.Timing.Deadline), s.told)
 	}
+	s.falseRemovals += s.removedSoFar() // those who fall silent now will be missed
 	a := m.StopSending()
 	if m.Ours == nil || m.External > 0 {
 		a = a.WithForeign()
@@ -172,6 +172,15 @@ func (s *Run) finishMesh() {
 	m.Free()
 }
 
+// removedSoFar is how often the present mesh has removed a live peer.
+func (s *Run) removedSoFar() int {
+	if s.Ours != nil {
+		times, _ := s.Ours.Removals(&s.Roster, 0, 0, s.Clock.Now())
+		return times
+	}
+	return s.Store.FalseRemovals(&s.Roster, s.External, s.N, int64(s.cfg.Timing.Deadline), s.told)
+}
+
 // sent writes down what server and peers sent, as far as it is known.
 func (s *Run) sent(prefix string, datagrams, bytes *int64) {
 	if datagrams != nil {
@@ -189,6 +198,9 @@ func (s *Run) hosted(d *mesh.Driven) {
 	}
 	s.sent("", d.Datagrams, d.Bytes)
 	s.distribution("pipe", d.Pipe)
+	if d.Relayed && d.Passed == 0 && s.out.Failed == "" && s.ctx.Err() == nil {
+		s.fail("nothing that the driver's members sent passed the relays: they are to be bound where \"bind\" says, and to be reached at \"addr\"")
+	}
 	if n := d.Reports - d.Stamped; n > 0 {
 		p := d.Pipe.HDR()
 		s.note("%d of %d reports had no time of the driver's: the pipe's delay, p50 %v and p99 %v, is in theirs", n, d.Reports, time.Duration(p.ValueAtQuantile(50)), time.Duration(p.ValueAtQuantile(99)))
@@ -249,6 +261,9 @@ func (s *Run) finish() {
 func (s *Run) machine() {
 	if mesh.Processes {
 		s.value("cpu", "cores", s.used.cpu.Seconds()/s.cpuOver.Seconds())
+		if s.opt.Driver != nil {
+			s.value("harness_cpu", "cores", s.used.own.Seconds()/s.cpuOver.Seconds())
+		}
 		if s.opt.ServerExec != "" || s.opt.Driver != nil {
 			s.value("server_cpu", "cores", s.used.server.Seconds()/s.cpuOver.Seconds())
 			s.value("server_memory", "bytes", float64(s.serverMemory))

@@ -127,7 +127,7 @@ func accountFor(t *testing.T, isolation string, scenarios []string) {
 func asDefined(t *testing.T, s *result.Scenario, isolation string) {
 	for _, d := range Definitions.All() {
 		what, its := strings.CutPrefix(d.Name, s.Name+".")
-		if !its || strings.HasPrefix(what, "server_") || what == "pipe" {
+		if !its || strings.HasPrefix(what, "server_") || slices.Contains([]string{"pipe", "harness_cpu", "leave"}, what) { // a driver's
 			continue
 		}
 		m, ok := s.Metrics[d.Name]

@@ -33,6 +33,7 @@ var partition = Scenario{
 	About: func(*result.Options) string {
 		return ", half of them cut off from the server and the others, each broadcasting with its keep-alives"
 	},
+	Commands: []string{"join", "bind"},
 	Headline: []Said{{"refresh.back", "had complete views again %v after a partition, with refresh", "never had complete views again after a partition"}},
 	Lossy:    true,
 }
@@ -73,6 +74,8 @@ func (s *Run) partition(refresh time.Duration) error {
 	if refresh == 0 {
 		s.count("stale", uint64(stale))
 		s.count("cut", s.Store.Sum(injected)-lost)
+	}
+	if refresh == 0 && s.opt.Driver == nil { // in whose datagrams the messages cannot be seen
 		s.count("cut_messages", s.Store.Sum(measuredInjected)-lostMessages)
 	}
 	limit := s.backLimit(refresh)
@@ -80,6 +83,8 @@ func (s *Run) partition(refresh time.Duration) error {
 	case s.reach(named("back", refresh), healed, limit, nobody, s.isTruth) || s.ctx.Err() != nil:
 	case refresh > 0:
 		s.warn("with a refresh of %v the views were not complete %v after the links had healed", refresh, limit)
+	case s.opt.Driver != nil:
+		s.warn("the views were not complete %v after the links had healed", limit)
 	default:
 		s.note("without refresh: never whole again (looked for %v). The server ignores the keep-alives of those whom it has removed, and nobody tells them", limit)
 	}

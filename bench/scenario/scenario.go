@@ -76,6 +76,7 @@ var common = []Metric{
 	{"bytes", "bytes", false, 0, "UDP payload of those datagrams"},
 	{"cpu", "cores", false, -1, "CPU time that the whole mesh and its measurement took, by wall-clock time"},
 	{"pipe", "s", true, 0, "behind a driver: half of the time from an echo line to its answer, which is in each time that the harness stamps"},
+	{"harness_cpu", "cores", false, -1, "behind a driver: CPU time of this process, which measures it, over the same time"},
 	{"server_cpu", "cores", false, -1, "CPU time of a server that is not ours, or of a driver, all its processes, measured from outside over the same time"},
 	{"memory", "bytes", false, -1, "most resident memory of the benchmark's process during the scenario; with peer processes, what all have together at its end, pages that they share counted once (PSS)"},
 	{"server_memory", "bytes", false, -1, "most resident memory of a server that is not ours, or of a driver, all its processes, measured from outside"},

@@ -8,7 +8,7 @@ import (
 
 // Every metric has a flat name of its own, a unit that there is, and a text.
 func TestDefinitions(t *testing.T) {
-	units := []string{"s", "1", "ratio", "bytes", "messages/s", "1/h", "cores"}
+	units := []string{"s", "1", "ratio", "bytes", "messages/s", "bytes/s", "1/h", "cores"}
 	name := regexp.MustCompile(`^[a-z]+(\.[a-z_]+)+$`)
 	seen := make(map[string]bool)
 	for _, d := range Definitions.All() {

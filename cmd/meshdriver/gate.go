@@ -4,6 +4,9 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"p2plocal/bench/driver"
 )
 
 // gate is what a member's traffic passes, and is held at while it is paused.
@@ -26,6 +29,15 @@ func (g *gate) hold(on bool) {
 			g.shut.Unlock()
 		}
 	}
+}
+
+// dial opens a stream from where a member is bound, by which a relay knows whose it is.
+func dial(from driver.Place, to string, most time.Duration) (net.Conn, error) {
+	d := net.Dialer{Timeout: most}
+	if from.Bind.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: from.Bind.Addr().AsSlice()}
+	}
+	return d.Dial("tcp", to)
 }
 
 // gated is a stream through a gate. What it sends and receives is counted where

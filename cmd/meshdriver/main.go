@@ -80,10 +80,11 @@ type given struct {
 	options map[string]string
 }
 
-func (g given) Init(members []driver.Member, options map[string]string) (driver.Report, error) {
+func (g given) Init(c driver.Command) (driver.Report, error) {
 	all := maps.Clone(g.options)
-	maps.Copy(all, options)
-	return g.Mesh.Init(members, all)
+	maps.Copy(all, c.Options)
+	c.Options = all
+	return g.Mesh.Init(c)
 }
 
 // used are this process's CPU time and memory, where the system tells.

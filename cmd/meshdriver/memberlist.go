@@ -8,7 +8,6 @@ import (
 	"log"
 	"maps"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,17 +22,17 @@ import (
 type gossip struct {
 	*lives[*gossiper]
 	local, reliable bool
-	addr            map[string]netip.AddrPort
+	at              map[string]driver.Place
 
 	datagrams, bytes atomic.Int64 // sent
 }
 
 func newMemberlist(r *driver.Reporter) driver.Mesh {
-	return &gossip{lives: newLives[*gossiper](r), addr: map[string]netip.AddrPort{}}
+	return &gossip{lives: newLives[*gossiper](r), at: map[string]driver.Place{}}
 }
 
-func (g *gossip) Init(members []driver.Member, options map[string]string) (driver.Report, error) {
-	left := maps.Clone(options)
+func (g *gossip) Init(c driver.Command) (driver.Report, error) {
+	left := maps.Clone(c.Options)
 	profile, err := option(left, "profile", "lan", "local")
 	if err != nil {
 		return driver.Report{}, err
@@ -43,8 +42,8 @@ func (g *gossip) Init(members []driver.Member, options map[string]string) (drive
 		return driver.Report{}, err
 	}
 	g.local, g.reliable = profile == "local", send == "tcp"
-	for _, m := range members {
-		g.addr[m.Name] = m.Addr
+	for _, m := range c.Members {
+		g.at[m.Name] = m.Place
 	}
 	return driver.Report{Name: "memberlist " + profile, Version: moduleVersion("github.com/hashicorp/memberlist")}, none(left)
 }
@@ -64,7 +63,7 @@ func (g *gossip) Join(member string) error {
 		}
 		var seeds []string
 		for _, name := range others[:min(len(others), 3)] {
-			seeds = append(seeds, g.addr[name].String())
+			seeds = append(seeds, g.at[name].Addr.String())
 		}
 		go func() {
 			if _, err := m.list.Join(seeds); err != nil && len(seeds) > 0 {
@@ -78,20 +77,20 @@ func (g *gossip) Join(member string) error {
 }
 
 func (g *gossip) create(member string) (*gossiper, error) {
-	at := g.addr[member]
-	host, port := at.Addr().String(), int(at.Port())
+	at := g.at[member]
+	host, port := at.Local().Addr().String(), int(at.Local().Port())
 	quiet := log.New(io.Discard, "", 0)
 	network, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{host}, BindPort: port, Logger: quiet})
 	if err != nil {
 		return nil, err
 	}
 	m := &gossiper{life: life{to: g.Reporter, name: member}}
-	m.link = newLink(network, &m.gate, &g.datagrams, &g.bytes)
+	m.link = newLink(network, at, &m.gate, &g.datagrams, &g.bytes)
 	c := memberlist.DefaultLANConfig()
 	if g.local {
 		c = memberlist.DefaultLocalConfig()
 	}
-	c.Name, c.BindAddr, c.BindPort, c.AdvertiseAddr, c.AdvertisePort = member, host, port, host, port
+	c.Name, c.BindAddr, c.BindPort, c.AdvertiseAddr, c.AdvertisePort = member, host, port, at.Addr.Addr().String(), int(at.Addr.Port())
 	c.Transport, c.Logger, c.Events, c.Delegate = m.link, quiet, m, m
 	c.DeadNodeReclaimTime = time.Nanosecond // a member that was killed comes back at its address under its name
 	if m.list, err = memberlist.Create(c); err != nil {
@@ -188,6 +187,7 @@ func (g *gossip) Stop() {
 type link struct {
 	*memberlist.NetTransport
 	*gate
+	at               driver.Place
 	datagrams, bytes *atomic.Int64
 	packets          chan *memberlist.Packet
 	streams          chan net.Conn
@@ -195,8 +195,8 @@ type link struct {
 	once             sync.Once
 }
 
-func newLink(t *memberlist.NetTransport, g *gate, datagrams, bytes *atomic.Int64) *link {
-	l := &link{NetTransport: t, gate: g, datagrams: datagrams, bytes: bytes, done: make(chan struct{}), gone: make(chan struct{}),
+func newLink(t *memberlist.NetTransport, at driver.Place, g *gate, datagrams, bytes *atomic.Int64) *link {
+	l := &link{NetTransport: t, at: at, gate: g, datagrams: datagrams, bytes: bytes, done: make(chan struct{}), gone: make(chan struct{}),
 		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn)}
 	go forward(l, t.PacketCh(), l.packets, func(p *memberlist.Packet) *memberlist.Packet { return p })
 	go forward(l, t.StreamCh(), l.streams, l.stream)
@@ -243,7 +243,7 @@ func (l *link) DialTimeout(addr string, d time.Duration) (net.Conn, error) {
 
 func (l *link) DialAddressTimeout(addr memberlist.Address, d time.Duration) (net.Conn, error) {
 	l.pass()
-	c, err := l.NetTransport.DialAddressTimeout(addr, d)
+	c, err := dial(l.at, addr.Addr, d)
 	if err != nil {
 		return nil, err
 	}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,6 +26,7 @@ import (
 type broker struct {
 	*lives[*client]
 	server  *server.Server // nil: it runs elsewhere
+	at      map[string]driver.Place
 	url     string
 	closes  bool         // the server's word counts, not heartbeats
 	bytes   atomic.Int64 // sent by clients and by the server to them
@@ -36,14 +39,17 @@ const (
 )
 
 func newNATS(r *driver.Reporter) driver.Mesh {
-	return &broker{lives: newLives[*client](r)}
+	return &broker{lives: newLives[*client](r), at: map[string]driver.Place{}}
 }
 
-func (b *broker) Init(members []driver.Member, options map[string]string) (driver.Report, error) {
-	left := maps.Clone(options)
+func (b *broker) Init(x driver.Command) (driver.Report, error) {
+	left := maps.Clone(x.Options)
 	presence, err := option(left, "presence", "heartbeat", "close")
 	b.url = left["url"]
 	delete(left, "url")
+	for _, m := range x.Members {
+		b.at[m.Name] = m.Place
+	}
 	b.closes = presence == "close"
 	if err == nil {
 		err = none(left)
@@ -57,7 +63,11 @@ func (b *broker) Init(members []driver.Member, options map[string]string) (drive
 	version := server.VERSION
 	if b.url == "" {
 		mesh, system := server.NewAccount("MESH"), server.NewAccount("SYS")
-		b.server, err = server.NewServer(&server.Options{Host: members[0].Addr.Addr().String(), Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		local := netip.AddrPortFrom(x.Members[0].Addr.Addr(), 0)
+		if x.Server != nil {
+			local = x.Server.Local()
+		}
+		b.server, err = server.NewServer(&server.Options{Host: local.Addr().String(), Port: cmp.Or(int(local.Port()), server.RANDOM_PORT), NoSigs: true, NoLog: true,
 			Accounts: []*server.Account{mesh, system}, SystemAccount: "SYS",
 			Users: []*server.User{{Username: "mesh", Password: "mesh", Account: mesh}, {Username: "system", Password: "system", Account: system}}})
 		if err != nil {
@@ -67,7 +77,9 @@ func (b *broker) Init(members []driver.Member, options map[string]string) (drive
 		if !b.server.ReadyForConnections(10 * time.Second) {
 			return driver.Report{}, errors.New("the NATS server is not ready within 10 s")
 		}
-		b.url = b.server.ClientURL()
+		if b.url = b.server.ClientURL(); x.Server != nil {
+			b.url = "nats://" + x.Server.Addr.String()
+		}
 	} else {
 		version = "client " + nats.Version
 	}
@@ -88,8 +100,8 @@ type client struct {
 }
 
 // Dial implements nats.CustomDialer: its streams can be paused, and cut.
-func (c *client) Dial(network, address string) (net.Conn, error) {
-	raw, err := net.DialTimeout(network, address, 5*time.Second)
+func (c *client) Dial(_, address string) (net.Conn, error) {
+	raw, err := dial(c.mesh.at[c.name], address, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +145,7 @@ func (c *client) start() error {
 			return err
 		}
 	}
-	for subject, handler := range map[string]nats.MsgHandler{"message": c.take, "presence": c.present, "presence." + subjectOf(c.name): c.present} {
+	for subject, handler := range map[string]nats.MsgHandler{"message": c.take, "left": func(m *nats.Msg) { c.drop(string(m.Data)) }, "presence": c.present, "presence." + subjectOf(c.name): c.present} {
 		if _, err := nc.Subscribe(subject, handler); err != nil {
 			return err
 		}
@@ -203,12 +215,16 @@ func (c *client) disconnected(m *nats.Msg) {
 	if json.Unmarshal(m.Data, &event) != nil {
 		return
 	}
+	c.drop(event.Client.Name)
+}
+
+func (c *client) drop(who string) {
 	c.mutex.Lock()
-	_, known := c.heard[event.Client.Name]
-	delete(c.heard, event.Client.Name)
+	_, known := c.heard[who]
+	delete(c.heard, who)
 	c.mutex.Unlock()
 	if known {
-		c.report(driver.Report{Type: "view", Down: []string{event.Client.Name}})
+		c.report(driver.Report{Type: "view", Down: []string{who}})
 	}
 }
 
@@ -251,8 +267,16 @@ func (c *client) cut() {
 	c.watching.Wait()
 }
 
-// Leave is a matter of the application's, not of NATS.
-func (b *broker) Leave(string) error { return driver.ErrUnsupported }
+// Leave says so on a subject, as applications do: NATS itself has no such thing.
+func (b *broker) Leave(member string) error {
+	return b.end(member, "leave", func(c *client) (err error) {
+		if nc := c.nc.Load(); nc != nil {
+			err = errors.Join(nc.Publish("left", []byte(member)), nc.Flush())
+		}
+		c.cut()
+		return err
+	})
+}
 
 func (b *broker) Pause(member string) error {
 	return b.with(member, func(c *client) error { return c.hold("pause", true) })

@@ -25,6 +25,7 @@ type directory struct {
 	*lives[*resident]
 	wide    bool
 	server  *udp.Socket
+	at      netip.AddrPort // where it is reached
 	members map[string]driver.Member
 	names   map[core.Name]string // the exact dialect's are one character
 	as      map[string]core.Name
@@ -37,19 +38,19 @@ func newP2plocal(r *driver.Reporter) driver.Mesh {
 	return &directory{lives: newLives[*resident](r), members: map[string]driver.Member{}, names: map[core.Name]string{}, as: map[string]core.Name{}}
 }
 
-func (d *directory) Init(members []driver.Member, options map[string]string) (driver.Report, error) {
-	left := maps.Clone(options)
+func (d *directory) Init(x driver.Command) (driver.Report, error) {
+	left := maps.Clone(x.Options)
 	dialect, err := option(left, "dialect", "exact", "wide")
 	if err == nil {
 		err = none(left)
 	}
-	if d.wide = dialect == "wide"; err == nil && !d.wide && len(members) > core.MaxPeers {
-		err = fmt.Errorf("%d members, want at most %d of the exact dialect, or dialect=wide", len(members), core.MaxPeers)
+	if d.wide = dialect == "wide"; err == nil && !d.wide && len(x.Members) > core.MaxPeers {
+		err = fmt.Errorf("%d members, want at most %d of the exact dialect, or dialect=wide", len(x.Members), core.MaxPeers)
 	}
 	if err != nil {
 		return driver.Report{}, err
 	}
-	for i, m := range members {
+	for i, m := range x.Members {
 		name := core.Name(m.Name)
 		if !d.wide {
 			name = record.SlotName(i)
@@ -58,12 +59,19 @@ func (d *directory) Init(members []driver.Member, options map[string]string) (dr
 		}
 		d.members[m.Name], d.names[name], d.as[m.Name] = m, m.Name, name
 	}
-	if d.server, err = udp.Listen(netip.AddrPortFrom(members[0].Addr.Addr(), 0), 0); err != nil {
+	local := netip.AddrPortFrom(x.Members[0].Addr.Addr(), 0)
+	if x.Server != nil {
+		local = x.Server.Local()
+	}
+	if d.server, err = udp.Listen(local, 0); err != nil {
 		return driver.Report{}, err
+	}
+	if d.at = d.server.Addr(); x.Server != nil {
+		d.at = x.Server.Addr
 	}
 	var s core.Machine
 	d.server.Do(func(now time.Time) {
-		c := core.DirectoryConfig{Addr: d.server.Addr(), Timing: core.DefaultTiming(), Observe: d.count}
+		c := core.DirectoryConfig{Addr: d.at, Timing: core.DefaultTiming(), Observe: d.count}
 		s, err = wide.ServerOf(c, d.identity(), now)
 	})
 	if err != nil {
@@ -104,14 +112,14 @@ type resident struct {
 func (d *directory) Join(member string) (err error) {
 	return d.begin(member, func([]string) (*resident, error) {
 		r := &resident{life: life{to: d.Reporter, name: member}, mesh: d, view: map[core.Name]bool{}}
-		if r.sock, err = udp.Listen(d.members[member].Addr, 0); err != nil {
+		if r.sock, err = udp.Listen(d.members[member].Local(), 0); err != nil {
 			return nil, err
 		}
 		var m core.Machine
 		r.sock.Do(func(now time.Time) {
 			t := core.DefaultTiming()
 			t.Broadcast = 0
-			c := core.PeerConfig{Self: core.Member{Name: d.as[member], Addr: r.sock.Addr()}, Server: d.server.Addr(), Timing: t, Observe: r.observe}
+			c := core.PeerConfig{Self: core.Member{Name: d.as[member], Addr: d.members[member].Addr}, Server: d.at, Timing: t, Observe: r.observe}
 			m, r.peer, err = wide.PeerOf(c, d.identity(), now)
 		})
 		if err != nil {

@@ -1,7 +1,7 @@
 """A driver of a naive mesh: everybody tells every address that it lives, and is down when it has been silent for ten beats."""
 import json, os, selectors, socket, sys, time
 
-addr, socks, heard, sel = {}, {}, {}, selectors.DefaultSelector()  # by name; heard[me] is when each other was, last
+addr, bound, socks, heard, sel = {}, {}, {}, {}, selectors.DefaultSelector()  # by name; heard[me] is when each other was, last
 
 
 def report(kind, **fields):
@@ -29,7 +29,8 @@ def obey(do, me, c):
     if do == "init" and c.get("options"):
         report("failed", do=do, text="there are no options, want none of " + ", ".join(c["options"]))
     elif do == "init":
-        addr.update((m["name"], (m["addr"].rsplit(":", 1)[0], int(m["addr"].rsplit(":", 1)[1]))) for m in c["members"])
+        for m in c["members"]:
+            addr[m["name"]], bound[m["name"]] = (((a := x.rsplit(":", 1))[0], int(a[1])) for x in (m["addr"], m.get("bind", m["addr"])))
         report("ready", name="heartbeat", version="1", unsupported=["leave", "pause", "resume"])
     elif do == "echo":
         report("echo", id=c.get("id", 0))
@@ -41,7 +42,7 @@ def obey(do, me, c):
         report("failed", do=do, member=me, text="it is no member, or cannot do that now")
     elif do == "join":
         socks[me], heard[me] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), {}
-        socks[me].bind(addr[me])
+        socks[me].bind(bound[me])
         sel.register(socks[me], selectors.EVENT_READ, me)
         report("joined", member=me, at=time.monotonic_ns())
     elif do == "broadcast":
