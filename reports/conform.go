@@ -167,7 +167,13 @@ func tallied(r conform.Report) phrase {
 }
 
 // ruleOf is where in the protocol's description a rule stands.
-func ruleOf(r conform.Result) string { return fmt.Sprintf("PROTOCOL.md, %q", r.Section) }
+func ruleOf(r conform.Result) string {
+	document, section, wide := strings.Cut(r.Section, ": ")
+	if !wide {
+		document, section = "PROTOCOL.md", r.Section
+	}
+	return fmt.Sprintf("%s, %q", document, section)
+}
 
 // accountOf is a failure or a breakage in lines. Of several targets most of them
 // are left out where it is to be short.

@@ -99,6 +99,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"server", "-exec", "x", "-parallel", "0"}, `-parallel 0, want 1 or more`},
 		{[]string{"server", "-exec", "x", "-junit", "-"}, `only -json takes - for standard output`},
 		{[]string{"server", "-exec", "x", "-json", "/no/such/dir/file"}, `cannot write "/no/such/dir/file": there is no directory "/no/such/dir"`},
+		{[]string{"server", "-exec", "x", "-key", "f"}, `flag -key is for the wide dialect: want -wide too, or not the flag`},
+		{[]string{"driver", "-exec", "x", "-wide"}, `-wide is not for driver, which says itself what it speaks`},
+		{[]string{"peer", "-wide", "-exec", "x {name} {port}"}, `command "x {name} {port}", want {server} in it: wide peers have a server each`},
 		{[]string{"127.0.0.1:3000"}, `"127.0.0.1:3000", want server before it: meshcheck server 127.0.0.1:3000`},
 		{[]string{"server", "-target", "10.0.0.1:3000"}, `address 10.0.0.1:3000, want an IPv4 one on this host, such as 127.0.0.1:3000: peers live on their server's host`},
 	} {

@@ -25,6 +25,7 @@ var usage = strings.Replace(usageText, "{quoting}", target.Quoting, 1)
 type options struct {
 	targets       []conform.Config
 	list          bool
+	dialect       cli.Dialect
 	driver        bool           // the target is a driver's
 	driverOptions printing.Keyed // that are given to it
 	printing.Output
@@ -40,6 +41,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.Var(&targets, "target", "`address` of a server that runs; matrix: NAME=COMMAND or NAME=ADDRESS of one target, and may be given several times")
 	fs.BoolVar(&base.Shared, "shared", false, "one process of the server for all cases, not one for each")
 	port := fs.Uint("server-port", 0, "peers: the `port` of their server; 0: a free one for each, if {server} is in the command (default 0)")
+	o.dialect.Register(fs, "the target speaks the wide dialect, of core/wide/PROTOCOL.md")
 	fs.IntVar(&base.Parallel, "parallel", conform.DefaultParallel, "`number` of cases at a time")
 	fs.Var(&o.driverOptions, "driver-option", "driver: `KEY=VALUE` of an option that it is given; may be there several times")
 	fs.BoolVar(&o.list, "list", false, "list the cases and run none")
@@ -64,7 +66,10 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	if base.Parallel < 1 {
 		return nil, cli.Usagef("-parallel %d, want 1 or more", base.Parallel)
 	}
-	base.ServerPort = uint16(*port)
+	if err := o.dialect.Open(); err != nil {
+		return nil, err
+	}
+	base.ServerPort, base.Wide, base.Keys = uint16(*port), o.dialect.Wide, o.dialect.Keys
 	if o.targets, err = choose(others, base, targets, o.list, cli.Given(fs)); err != nil {
 		return nil, err
 	}
@@ -81,6 +86,8 @@ func misused(what string, others []string, targets printing.Strings, set map[str
 		return cli.Usagef("%q, want server, peer, driver or matrix", what)
 	case what != "driver" && set["driver-option"]:
 		return cli.Usagef("-driver-option is for driver")
+	case what == "driver" && set["wide"]:
+		return cli.Usagef("-wide is not for driver, which says itself what it speaks")
 	case what == "driver" && (set["shared"] || set["server-port"]):
 		return cli.Usagef("-shared and -server-port are not for driver")
 	case what != "matrix" && len(targets) > 0:
@@ -180,6 +187,9 @@ func (o *options) pick(run, skip, level string) error {
 	o.targets = nil
 	for _, t := range all {
 		cases := conform.Cases(t.Role)
+		if t.Wide {
+			cases = conform.WideCases(t.Role)
+		}
 		if o.driver {
 			cases = driver.Cases()
 		}

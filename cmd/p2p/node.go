@@ -28,7 +28,7 @@ type node struct {
 
 // open makes the machine that o describes and binds its socket.
 func open(o *options, out *printer, stderr io.Writer) (*node, error) {
-	n := &node{out: out, opened: time.Now(), wide: o.wide}
+	n := &node{out: out, opened: time.Now(), wide: o.Wide}
 	at, isPeer := o.listen, o.peer.Name != ""
 	if isPeer {
 		if err := n.newPeer(o); err != nil {
@@ -128,7 +128,7 @@ func (n *node) identity(o *options) *wide.Identity {
 	if !n.wide {
 		return nil
 	}
-	return new(wide.NewIdentity(o.keys))
+	return new(wide.NewIdentity(o.Keys))
 }
 
 func (n *node) newPeer(o *options) error {

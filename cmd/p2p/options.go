@@ -12,7 +12,6 @@ import (
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
 	"p2plocal/core/udp"
-	"p2plocal/core/wide"
 	"p2plocal/core/wire"
 )
 
@@ -68,9 +67,8 @@ same fields under the key "p2p".
 
 // options is what the command line asks for.
 type options struct {
-	peer         core.Member // its Name is "": the server
-	wide         bool
-	keys         wide.Keys
+	peer core.Member // its Name is "": the server
+	cli.Dialect
 	listen       netip.AddrPort
 	server       netip.AddrPort
 	timing       *core.Timing
@@ -101,11 +99,10 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{}
 	fs := flag.NewFlagSet("p2p", flag.ContinueOnError)
 	standard := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 3000)
-	listen, server, keyFile := addressText(standard.String()), addressText(standard.String()), ""
+	listen, server := addressText(standard.String()), addressText(standard.String())
 	fs.Var(&listen, "listen", "`address` of the server; port 0: the kernel chooses; 0.0.0.0: all of IPv4; with -wide, [::]: all of IPv6, and no IPv4")
 	fs.Var(&server, "server", "`address` at which a peer finds the server; its host is the mesh's host, but for -wide")
-	fs.BoolVar(&o.wide, "wide", false, "speak the wide dialect: many hosts, IPv6, long names, thousands of peers")
-	fs.StringVar(&keyFile, "key", "", "`file` of the mesh's key, with -wide: whoever has none is no part of it (p2p keygen makes one)")
+	o.Register(fs, "speak the wide dialect: many hosts, IPv6, long names, thousands of peers")
 	o.timing = cli.Timing(fs)
 	fs.BoolVar(&o.sourceCheck, "source-check", false, "the server takes a birth or keep-alive only from the port that it names")
 	fs.IntVar(&o.readBuffer, "rcvbuf", udp.ReadBuffer, "socket receive buffer to ask for, in `bytes`; 0: the kernel's default")
@@ -118,19 +115,20 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return nil, err
 	}
 
-	if o.listen, err = listen.resolve("listen", o.wide); err != nil {
+	if err := o.Open(); err != nil {
 		return nil, err
 	}
-	if o.server, err = server.resolve("server", o.wide); err != nil {
+	if o.listen, err = listen.resolve("listen", o.Wide); err != nil {
+		return nil, err
+	}
+	if o.server, err = server.resolve("server", o.Wide); err != nil {
 		return nil, err
 	}
 	switch {
-	case o.wide:
-		if err := o.parseWide(others, keyFile, cli.Given(fs)); err != nil {
+	case o.Wide:
+		if err := o.parseWide(others, cli.Given(fs)); err != nil {
 			return nil, err
 		}
-	case keyFile != "":
-		return nil, cli.Usagef("flag -key is for the wide dialect: want -wide too, or not the flag")
 	case len(others) == 0:
 	case len(others) == 2:
 		if o.peer, err = parsePeer(others[0], others[1], o.server.Addr()); err != nil {

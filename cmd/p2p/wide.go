@@ -33,21 +33,12 @@ func (a addressText) resolve(flag string, wide bool) (netip.AddrPort, error) {
 }
 
 // parseWide is what is different with -wide.
-func (o *options) parseWide(others []string, keyFile string, given map[string]bool) error {
+func (o *options) parseWide(others []string, given map[string]bool) error {
 	if o.sourceCheck {
 		return cli.Usagef("flag -source-check is for the exact dialect: with -wide every address is checked")
 	}
 	if !given["retry"] {
 		o.timing.Retry = wide.DefaultTiming().Retry
-	}
-	if keyFile != "" {
-		text, err := os.ReadFile(keyFile)
-		if err != nil {
-			return fmt.Errorf("cannot read the key: %w", err)
-		}
-		if o.keys, err = wide.ParseKeys(string(text)); err != nil {
-			return cli.Usagef("%s: %v", keyFile, err)
-		}
 	}
 	if len(others) == 0 {
 		return nil

@@ -112,8 +112,8 @@ func BenchmarkStep(b *testing.B) {
 
 // What a forged datagram costs a receiver with a key.
 func BenchmarkForged(b *testing.B) {
-	s, other := newSealer(someKey, session(1), nil), newSealer(someKey, session(2), nil)
-	d := append([]byte(nil), other.seal(make([]byte, aliveSize))...)
+	s, other := NewSealer(someKey, session(1), nil), NewSealer(someKey, session(2), nil)
+	d := append([]byte(nil), other.Seal(make([]byte, aliveSize))...)
 	s.open(begin, server, d)
 	b.Run("known-session", func(b *testing.B) {
 		b.ReportAllocs()

@@ -69,7 +69,7 @@ func TestDialectsApart(t *testing.T) {
 	}
 	list, _ := exact.AppendDirectory(nil, nil, core.Version{}, []core.Member{{Name: "A", Addr: addr("127.0.0.1:3001")}})
 	theirs = append(theirs, list)
-	ours := [][]byte{newSealer(Keys{{1}}, [16]byte{1}, nil).seal([]byte("x"))}
+	ours := [][]byte{NewSealer(Keys{{1}}, [16]byte{1}, nil).Seal([]byte("x"))}
 	for _, b := range samples() {
 		ours = append(ours, b)
 	}

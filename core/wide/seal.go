@@ -55,8 +55,8 @@ func ParseKeys(text string) (Keys, error) {
 	return keys, nil
 }
 
-// sealer authenticates and encrypts what a machine sends, and opens what it gets.
-type sealer struct {
+// Sealer authenticates and encrypts what a machine sends, and opens what it gets.
+type Sealer struct {
 	keys    Keys
 	session [16]byte
 	aead    cipher.AEAD // this session's
@@ -76,8 +76,8 @@ type stream struct {
 	window window
 }
 
-func newSealer(keys Keys, session [16]byte, observe func(*core.Event)) *sealer {
-	return &sealer{observe: observe, keys: keys, session: session, aead: derive(keys[0], session), recent: map[[16]byte]*stream{}}
+func NewSealer(keys Keys, session [16]byte, observe func(*core.Event)) *Sealer {
+	return &Sealer{observe: observe, keys: keys, session: session, aead: derive(keys[0], session), recent: map[[16]byte]*stream{}}
 }
 
 // derive makes a session's AEAD. Sessions are random, so no two have a key in common, and a
@@ -98,8 +98,8 @@ func derive(key [32]byte, session [16]byte) cipher.AEAD {
 	return aead
 }
 
-// seal seals one datagram. It is valid until the next call.
-func (s *sealer) seal(datagram []byte) []byte {
+// Seal seals one datagram. It is valid until the next call.
+func (s *Sealer) Seal(datagram []byte) []byte {
 	if s.counter == math.MaxUint64 {
 		panic("wide: a session has used up its counter")
 	}
@@ -112,13 +112,16 @@ func (s *sealer) seal(datagram []byte) []byte {
 	return s.out
 }
 
+// Skip leaves out some counters.
+func (s *Sealer) Skip(n uint64) { s.counter += n }
+
 // open is the datagram in a sealed one, valid until the next call; false where it is not
 // the first of its counter, not another's, or not of a holder of a key.
-func (s *sealer) open(now time.Time, from netip.AddrPort, b []byte) ([]byte, bool) {
+func (s *Sealer) open(now time.Time, from netip.AddrPort, b []byte) ([]byte, bool) {
 	if s == nil {
 		return b, true
 	}
-	plain, ok := s.unseal(b)
+	plain, ok := s.Unseal(b)
 	if !ok {
 		s.refused.Datagrams++
 		s.refused.Bytes += uint64(len(b))
@@ -129,7 +132,8 @@ func (s *sealer) open(now time.Time, from netip.AddrPort, b []byte) ([]byte, boo
 	return plain, ok
 }
 
-func (s *sealer) unseal(b []byte) ([]byte, bool) {
+// Unseal is open for one who counts nothing.
+func (s *Sealer) Unseal(b []byte) ([]byte, bool) {
 	if len(b) < overhead || b[0] != typeSealed || b[1] != typeHigh || [16]byte(b[2:18]) == s.session {
 		return nil, false
 	}
@@ -164,7 +168,7 @@ func (s *sealer) unseal(b []byte) ([]byte, bool) {
 }
 
 // find is what is known of a session, nil for nothing.
-func (s *sealer) find(session [16]byte) *stream {
+func (s *Sealer) find(session [16]byte) *stream {
 	t := s.recent[session]
 	if t == nil {
 		if t = s.older[session]; t != nil {
@@ -174,7 +178,7 @@ func (s *sealer) find(session [16]byte) *stream {
 	return t
 }
 
-func (s *sealer) keep(session [16]byte, t *stream) {
+func (s *Sealer) keep(session [16]byte, t *stream) {
 	if len(s.recent) == maxSessions {
 		s.older, s.recent = s.recent, map[[16]byte]*stream{}
 	}
@@ -210,15 +214,15 @@ func (w *window) take(counter uint64) {
 }
 
 // sealed has a machine's datagrams sealed, if it has keys.
-func (s *sealer) sealed(out core.Outgoing) core.Outgoing {
+func (s *Sealer) sealed(out core.Outgoing) core.Outgoing {
 	if s != nil && !out.Empty() {
-		out.Datagram = s.seal(out.Datagram)
+		out.Datagram = s.Seal(out.Datagram)
 	}
 	return out
 }
 
 // count adds to a machine's counters what it has not got to see.
-func (s *sealer) count(c core.Counters) core.Counters {
+func (s *Sealer) count(c core.Counters) core.Counters {
 	if s != nil {
 		c.In.Other = c.In.Other.Plus(s.refused)
 		c.Events[core.Stranger] += s.refused.Datagrams

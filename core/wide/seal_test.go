@@ -32,14 +32,14 @@ func session(i byte) (s [16]byte) { s[0] = i; return s }
 
 func TestSealed(t *testing.T) {
 	old, fresh := [32]byte{1}, [32]byte{2}
-	a, b := newSealer(Keys{old}, session(1), nil), newSealer(Keys{fresh, old}, session(2), nil)
-	other := newSealer(Keys{{3}}, session(3), nil)
-	one := bytes.Clone(a.seal([]byte("one")))
-	two := bytes.Clone(a.seal([]byte("two")))
+	a, b := NewSealer(Keys{old}, session(1), nil), NewSealer(Keys{fresh, old}, session(2), nil)
+	other := NewSealer(Keys{{3}}, session(3), nil)
+	one := bytes.Clone(a.Seal([]byte("one")))
+	two := bytes.Clone(a.Seal([]byte("two")))
 	if len(one) != 3+overhead || bytes.Contains(one, []byte("one")) {
 		t.Errorf("sealed as %q", one)
 	}
-	opens := func(s *sealer, d []byte, want string) {
+	opens := func(s *Sealer, d []byte, want string) {
 		t.Helper()
 		before := s.refused
 		got, ok := s.open(begin, server, d)
@@ -56,7 +56,7 @@ func TestSealed(t *testing.T) {
 	opens(b, two, "")
 	opens(a, one, "")     // reflected
 	opens(other, one, "") // another mesh
-	three := bytes.Clone(a.seal([]byte("three")))
+	three := bytes.Clone(a.Seal([]byte("three")))
 	for i := range three { // forged: every bit counts
 		for bit := range 8 {
 			d := bytes.Clone(three)
@@ -73,8 +73,8 @@ func TestSealed(t *testing.T) {
 	opens(b, three, "three") // nothing of that has used up its counter
 
 	// The newer key seals, and whoever has it as second one opens. Who has the old one only does not.
-	reply := bytes.Clone(b.seal([]byte("reply")))
-	opens(newSealer(Keys{old, fresh}, session(4), nil), reply, "reply")
+	reply := bytes.Clone(b.Seal([]byte("reply")))
+	opens(NewSealer(Keys{old, fresh}, session(4), nil), reply, "reply")
 	opens(a, reply, "")
 }
 
@@ -85,7 +85,7 @@ func TestNoncesNeverRepeat(t *testing.T) {
 		id := Identity{Seed: [32]byte{seed}, Keys: someKey}
 		s := id.sealer(nil)
 		for range 5000 {
-			b := s.seal(nil)
+			b := s.Seal(nil)
 			if b := string(b[2:headerSize]); seen[b] {
 				t.Fatalf("session and counter %x again", b)
 			} else {
@@ -93,14 +93,14 @@ func TestNoncesNeverRepeat(t *testing.T) {
 			}
 		}
 	}
-	s := newSealer(someKey, session(1), nil)
+	s := NewSealer(someKey, session(1), nil)
 	s.counter = 1<<64 - 1
 	defer func() {
 		if recover() == nil {
 			t.Error("a counter wraps")
 		}
 	}()
-	s.seal(nil)
+	s.Seal(nil)
 }
 
 // The window against a set of everything that has come.
@@ -134,7 +134,7 @@ func TestWindow(t *testing.T) {
 
 // What is remembered of others is bounded.
 func TestSessionsBounded(t *testing.T) {
-	s := newSealer(someKey, session(1), nil)
+	s := NewSealer(someKey, session(1), nil)
 	one := &stream{}
 	s.keep(session(9), one)
 	for i := range maxSessions * 3 {

@@ -61,18 +61,18 @@ func (id *Identity) rules() *core.Rules {
 	return &core.Rules{Incarnation: binary.LittleEndian.Uint64(incarnation[:]) | 1, Keyed: len(id.Keys) > 0, Cost: cost, Burst: burst}
 }
 
-func (id *Identity) sealer(observe func(*core.Event)) *sealer {
+func (id *Identity) sealer(observe func(*core.Event)) *Sealer {
 	if len(id.Keys) == 0 {
 		return nil
 	}
 	session := id.derived('s')
-	return newSealer(id.Keys, [16]byte(session[:]), observe)
+	return NewSealer(id.Keys, [16]byte(session[:]), observe)
 }
 
 // Directory is a core.Directory that speaks the wide dialect.
 type Directory struct {
 	*core.Directory
-	sealer *sealer
+	sealer *Sealer
 	tokens *tokens
 }
 
@@ -147,7 +147,7 @@ func PeerOf(cfg core.PeerConfig, id *Identity, now time.Time) (Machine, *core.Pe
 // Peer is a core.Peer that speaks the wide dialect.
 type Peer struct {
 	*core.Peer
-	sealer *sealer
+	sealer *Sealer
 }
 
 // NewPeer is core.NewPeer. The address of cfg.Self need not be known.

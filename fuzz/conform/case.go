@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -61,6 +62,9 @@ type Case struct {
 	members int           // peers that are in the directory when it begins, kept there
 	called  work          // panics with an abortCase when it has failed; nil: steps do
 	steps   []step
+	both    bool   // it is one of the wide dialect's, too
+	keyed   string // wide: "keyed" or "keyless" where it is about that
+	mute    bool   // wide peers: their server does not answer births
 	wanted  string // peer cases: the name that the target must have
 	told    option // what the target must be told; a command without a place for it does not have the case
 }
@@ -95,7 +99,27 @@ func (c Case) Group() string { return c.ID[:strings.LastIndexByte(c.ID, '/')] }
 
 // Cases are all that there are for a role: those of the scripts, in the order of PROTOCOL.md, and
 // those of the catalogue.
-func Cases(role hostile.Role) []Case { return append(scripted(role), robustness(role)...) }
+func Cases(role hostile.Role) []Case {
+	return append(scripted(role, role.String()), robustness(role, hostile.DefaultEnv())...)
+}
+
+// wideDocument is where the sections of the wide dialect's cases stand.
+const wideDocument = "core/wide/PROTOCOL.md: "
+
+// WideCases are those of the wide dialect: the exact one's that hold for it, too, and its own.
+func WideCases(role hostile.Role) []Case {
+	all := slices.DeleteFunc(scripted(role, role.String()), func(c Case) bool { return !c.both })
+	for i := range all {
+		all[i].Section = []string{hostile.Server: "Server", hostile.Peer: "Peer"}[role]
+	}
+	env := hostile.DefaultEnv()
+	env.Wide = wire.Name.String
+	all = slices.Concat(all, scripted(role, "wide-"+role.String()), robustness(role, env))
+	for i := range all {
+		all[i].Section = wideDocument + all[i].Section
+	}
+	return all
+}
 
 // Select gives those of some levels (nil: all) whose id matches run and does
 // not match skip; nil is a pattern that is not asked for.

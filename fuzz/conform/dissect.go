@@ -32,6 +32,10 @@ func dissect(b []byte, field func(part []byte, name, value string)) {
 	if len(b) == 0 {
 		field(nil, "nothing", "a datagram of 0 bytes")
 	}
+	if isWide(b) {
+		dissectWide(b, field)
+		return
+	}
 	take := func(n int, name, value string) {
 		field(b[:n], name, value)
 		b = b[n:]
@@ -128,6 +132,9 @@ func Annotate(b []byte) (lines []string) {
 
 // Summary is a datagram in a few words.
 func Summary(b []byte) string {
+	if isWide(b) {
+		return summaryWide(b)
+	}
 	m, err := wire.Parse(b)
 	if err != nil {
 		return fmt.Sprintf("%s that %s", plural(len(b), "byte"), strings.Replace(err.Error(), "malformed:", "are malformed:", 1))

@@ -51,6 +51,9 @@ func (p *endpoint) send(to netip.AddrPort, datagram []byte) time.Time {
 		p.trial.account()
 	}
 	p.socket.Send(to, datagram)
+	if p.trial.gate != nil {
+		p.trial.showSent(p)
+	}
 	return at
 }
 

@@ -31,6 +31,12 @@ func (l *trial) failure(p *endpoint, since int, expected, got string) *Failure {
 		came = l.came(p, since)
 	}
 	l.mu.Unlock()
+	if p != nil && l.gate != nil && !p.borrowed {
+		came = nil
+		for _, d := range l.wide(p).Came() {
+			came = append(came, event{at: d.At, endpoint: p, other: d.Peer, datagram: d.Data})
+		}
+	}
 	f.Sent, f.Came = l.tail(sent), l.tail(came)
 	if got == "" {
 		switch {
@@ -64,6 +70,9 @@ func (l *trial) tail(events []event) (out []Event) {
 	for _, e := range events[max(0, len(events)-most):] {
 		self := fmt.Sprintf("%s:%d", e.endpoint, e.endpoint.addr.Port())
 		x := Event{At: e.at.Sub(l.started), From: l.called(e.other), To: self, Datagram: bytes.Clone(e.datagram)}
+		if e.shown != nil {
+			x.Datagram = bytes.Clone(e.shown)
+		}
 		if e.out {
 			x.From, x.To = x.To, x.From
 		}

@@ -216,6 +216,9 @@ func (l *trial) gather(n int) (members []*endpoint) {
 	if l.Case.Role == hostile.Server {
 		return l.join(n)
 	}
+	if l.Case.mute {
+		return nil
+	}
 	l.awaitBirth()
 	if n > 0 {
 		members = l.peers(n)

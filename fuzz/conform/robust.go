@@ -15,8 +15,11 @@ import (
 )
 
 // robustness makes cases of the catalogue of bad input.
-func robustness(role hostile.Role) (cases []Case) {
-	env := hostile.DefaultEnv()
+func robustness(role hostile.Role, env hostile.Env) (cases []Case) {
+	malformed := "Where a datagram is not one of the above"
+	if env.Wide != nil {
+		malformed = "Datagrams"
+	}
 	entire := env.Cases(role)
 	env.Spare = env.Spare[:spares]
 	for i, c := range env.Cases(role) {
@@ -24,7 +27,7 @@ func robustness(role hostile.Role) (cases []Case) {
 			continue // nobody can send from a peer's own port but itself
 		}
 		_, rest, _ := strings.Cut(c.Name, "/")
-		x := Case{ID: role.String() + "/robust/" + rest, Title: c.Why, Level: Should, Role: role, Section: "Where a datagram is not one of the above", span: c.Span() + 200*time.Millisecond, members: 2}
+		x := Case{ID: role.String() + "/robust/" + rest, Title: c.Why, Level: Should, Role: role, Section: malformed, span: c.Span() + 200*time.Millisecond, members: 2}
 		x.risky = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.Fate.Dropped() })
 		x.loud = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.Fate == core.Conflict || s.Fate == core.Repeated })
 		if role == hostile.Server {
@@ -151,7 +154,7 @@ func (l *trial) playServer(i int, members []*endpoint) (c hostile.Case, spare []
 	}
 	spare = l.peers(n)
 	entries := append(entriesOf(spare), make([]wire.Entry, max(0, spares-len(spare)))...) // it uses no more
-	c = hostile.Env{Server: l.server, Members: entriesOf(members), Spare: entries}.Case(hostile.Server, i)
+	c = hostile.Env{Server: l.server, Members: entriesOf(members), Spare: entries, Wide: l.dialect()}.Case(hostile.Server, i)
 	if l.pace.each*time.Duration(len(c.Steps)) > 2*soon { // it takes so long that whom it leaves would have left
 		for _, p := range spare {
 			if slices.Contains(c.Left, p.entry) {
@@ -205,7 +208,7 @@ func aim(b []byte, victim, newcomer wire.Name) {
 // shows which of them it has believed.
 func (l *trial) attackPeer(i int, m []*endpoint) {
 	outside := l.peers(2 + spares)
-	c := hostile.Env{Server: l.server, Members: entriesOf(outside[:2]), Self: l.self, Spare: entriesOf(outside[2:])}.Case(hostile.Peer, i)
+	c := hostile.Env{Server: l.server, Members: entriesOf(outside[:2]), Self: l.self, Spare: entriesOf(outside[2:]), Wide: l.dialect()}.Case(hostile.Peer, i)
 	if strings.Contains(c.Name, "/directory/") && len(c.Steps) == 2 {
 		c.Steps = c.Steps[:1] // without the true one behind it
 	}
@@ -254,6 +257,19 @@ func (l *trial) attackPeer(i int, m []*endpoint) {
 	}
 }
 
+// messageIn is the text of a message, whether that is sound or not.
+func messageIn(b []byte) (text string, ok bool) {
+	begin := 4
+	if len(b) > 14 && b[1] == 0x57 {
+		begin = 15 + int(b[14])
+	}
+	if len(b) < begin || b[0] != byte(core.TypeVanilla) || b[1] != 0 && b[1] != 0x57 {
+		return "", false
+	}
+	text, _, _ = strings.Cut(string(b[begin:]), "\x00")
+	return text, true
+}
+
 // printedBefore is what the target prints in a line before the text of a message, without
 // digits; "" where that tells a message from no other line.
 func (l *trial) printedBefore(m *endpoint) string {
@@ -286,11 +302,10 @@ func (l *trial) checkOutput(c hostile.Case, before, said string, sent int) {
 	}
 	heard := false
 	for _, s := range c.Steps {
-		b := s.Datagram
-		if len(b) < 4 || b[0] != byte(core.TypeVanilla) || b[1] != 0 {
+		text, ok := messageIn(s.Datagram)
+		if !ok {
 			continue
 		}
-		text, _, _ := strings.Cut(string(b[4:]), "\x00")
 		printable := len(text) > 1 && len(text) < 200 && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 		if s.Fate == core.Heard {
 			if heard = true; printable {

@@ -13,7 +13,9 @@ import (
 	"syscall"
 	"time"
 
+	"p2plocal/core/wide"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/gateway"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -26,6 +28,8 @@ type Config struct {
 	Exec       string         // the command that starts a target, with placeholders
 	Shared     bool           // one process of a server for all cases
 	ServerPort uint16         // peers: of the server that they are given; 0: any
+	Wide       bool           // the target speaks the wide dialect,
+	Keys       wide.Keys      // with these keys
 	Cases      []Case
 	Parallel   int                                   // cases at a time; 0: 24
 	Host       target.Host                           // where targets run; nil: this machine
@@ -50,6 +54,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("command %q, want {name} and {port} in it", c.Exec)
 	case c.Role == hostile.Peer && c.Shared:
 		return errors.New("peers cannot share a process")
+	case c.Wide && c.Role == hostile.Peer && (c.ServerPort != 0 || !strings.Contains(c.Exec, "{server}")):
+		return fmt.Errorf("command %q, want {server} in it: wide peers have a server each", c.Exec)
 	case c.Parallel < 0:
 		return fmt.Errorf("%d cases at a time, want 1 or more", c.Parallel)
 	}
@@ -86,7 +92,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		return Report{}, err
 	}
 	c.Cases = slices.DeleteFunc(slices.Clone(c.Cases), func(x Case) bool { // what cannot be told
-		return !strings.Contains(c.Exec, x.told.placeholder) || (x.stops || x.told.placeholder != "") && c.oneServer()
+		return !strings.Contains(c.Exec, x.told.placeholder) || x.keyed != "" && (x.keyed == "keyed") != (len(c.Keys) > 0) || (x.stops || x.told.placeholder != "") && c.oneServer()
 	})
 	bounded, cancel := context.WithTimeout(ctx, c.Bound())
 	defer cancel()
@@ -340,10 +346,10 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 		return res
 	}
 	defer t.Kill()
-	l := newTrial(ctx, c, r.Host)
+	l := r.newTrial(ctx, c)
 	defer l.close()
 	l.lenient, l.pace = lenient, &pace{each: r.pace.each}
-	l.server, l.alone, l.target, l.names = at, true, t, slices.Clone(nameOrder)
+	l.server, l.alone, l.target, l.names = at, true, t, r.names()
 	if c.odd {
 		slices.Reverse(l.names)
 	}
@@ -365,6 +371,11 @@ var nameOrder = func() (names []wire.Name) {
 	}
 	return append(names, 'z')
 }()
+
+// names are those of nameOrder, in the wide dialect those that stand for themselves.
+func (r *run) names() []wire.Name {
+	return slices.DeleteFunc(slices.Clone(nameOrder), func(n wire.Name) bool { return r.Wide && n < gateway.FirstName })
+}
 
 // peers tests peers, a fresh process a case.
 func (r *run) peers(ctx context.Context) (err error) {
@@ -392,7 +403,7 @@ func (r *run) peers(ctx context.Context) (err error) {
 func (r *run) claim(ctx context.Context, wanted string) wire.Name {
 	for ; ctx.Err() == nil; time.Sleep(settle) {
 		r.mu.Lock()
-		for _, n := range nameOrder[1:] { // A is in the catalogue's texts
+		for _, n := range r.names()[1:] { // A is in the catalogue's texts
 			if !r.taken[n] && (wanted == "" || wanted == n.String()) {
 				r.taken[n] = true
 				r.mu.Unlock()
@@ -412,14 +423,14 @@ func (r *run) unclaim(n wire.Name) {
 
 // peer tries one case with a peer of its own.
 func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
-	l := newTrial(ctx, c, r.Host)
+	l := r.newTrial(ctx, c)
 	l.lenient, l.alone, l.pace = lenient, true, &pace{each: r.pace.each}
 	defer l.close()
 	if l.self.Name = r.claim(ctx, c.wanted); l.self.Name == 0 {
 		return c.result(NotRun, "")
 	}
 	defer r.unclaim(l.self.Name)
-	l.names = slices.DeleteFunc(slices.Clone(nameOrder), func(n wire.Name) bool { return n == l.self.Name })
+	l.names = slices.DeleteFunc(r.names(), func(n wire.Name) bool { return n == l.self.Name })
 	l.names = append(l.names, 0)
 	port, release, err := r.Host.Reserve(loopback)
 	if err == nil {
@@ -436,6 +447,9 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 				}
 			}()
 			l.home = l.open("server", loopback, 0)
+			if l.gate != nil {
+				l.wide(l.home).Mute = c.mute
+			}
 			l.server = l.home.addr
 		}
 		l.target, err = r.Host.Start(target.Command{Line: r.Exec, Name: string(rune(l.self.Name)), Listen: l.at(), Server: l.server, Fill: c.fill(), Input: true, Output: l})
@@ -446,8 +460,8 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 	}
 	defer l.target.Kill()
 	return r.perform(l, func() {
-		if l.ending {
-			return // it was to end
+		if l.ending || c.mute {
+			return // it was to end, or is not heard
 		}
 		since := l.mark()
 		started, spoken := clock(), func() bool { return len(l.came(l.home, since)) > 0 }

@@ -28,7 +28,9 @@ import (
 // An entry is a peer, self (the peer under test), or the name of one and the port of another,
 // as A:B; the name free is nobody's.
 //
-//go:embed server.cases peer.cases
+// Those marked "both" are of the wide dialect, too, whose own are in the other two files.
+//
+//go:embed server.cases peer.cases wide-server.cases wide-peer.cases
 var scripts embed.FS
 
 // step is a line of a script.
@@ -42,9 +44,9 @@ type step struct {
 	body   []step // what is indented below
 }
 
-// scripted are a role's cases that have a script.
-func scripted(role hostile.Role) (cases []Case) {
-	script, _ := scripts.ReadFile(role.String() + ".cases")
+// scripted are a role's cases that have a script, in a file.
+func scripted(role hostile.Role, file string) (cases []Case) {
+	script, _ := scripts.ReadFile(file + ".cases")
 	var group Case // what its cases have in common, and the beginning of their ids
 	n := 0
 	for line := range strings.Lines(string(script)) {
@@ -79,12 +81,14 @@ func scripted(role hostile.Role) (cases []Case) {
 // attribute sets what stands behind a case's title.
 func (c *Case) attribute(a string) {
 	key, value, _ := strings.Cut(a, "=")
-	flags := map[string]*bool{"alone": &c.whole, "odd": &c.odd, "stops": &c.stops}
+	flags := map[string]*bool{"alone": &c.whole, "odd": &c.odd, "stops": &c.stops, "both": &c.both, "mute": &c.mute}
 	if flag := flags[key]; flag != nil {
 		*flag = true
 		return
 	}
 	switch key {
+	case "keyed", "keyless":
+		c.keyed = key
 	case "MUST", "SHOULD", "INFO":
 		c.Level = Level(key)
 	case "members":
@@ -124,7 +128,7 @@ func parseStep(line string) step {
 		case w == "within":
 			i++
 			s.within = duration(words[i])
-		case w[0] == '"':
+		case w[0] == '"' && s.verb != "raw":
 			text, err := strconv.Unquote(w)
 			must(err)
 			s.text = append(s.text, text)
@@ -265,6 +269,7 @@ var verbs = func() map[string]func(*player, step) {
 	}
 	maps.Copy(v, serverVerbs)
 	maps.Copy(v, peerVerbs)
+	maps.Copy(v, wideVerbs)
 	return v
 }()
 

@@ -52,8 +52,8 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 			return nil, err
 		}
 	}
-	m.trial = newTrial(ctx, Case{ID: "server/monitor/0"}, r.Host)
-	m.trial.server, m.trial.target, m.trial.names = m.at, m.target, slices.Clone(nameOrder)
+	m.trial = r.newTrial(ctx, Case{ID: "server/monitor/0"})
+	m.trial.server, m.trial.target, m.trial.names = m.at, m.target, r.names()
 	defer func() {
 		if h, ok := aborted(recover()); ok {
 			err = cmp.Or(h.err, errors.New(h.why))
@@ -72,7 +72,7 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 				m.monitor = w
 				m.trial.keepAlive(w)
 				m.others = whole(directories(m.trial.got(w, 0))[0])
-				for _, n := range nameOrder {
+				for _, n := range r.names() {
 					if !slices.ContainsFunc(m.others, func(e wire.Entry) bool { return e.Name == n }) {
 						m.free = append(m.free, n)
 					}
@@ -190,7 +190,7 @@ func (m *sharedServer) try(r *run) attempt {
 			return res
 		}
 		defer m.returnNames(names)
-		l := newTrial(ctx, c, r.Host)
+		l := r.newTrial(ctx, c)
 		defer l.close()
 		l.lenient, l.pace = lenient, r.pace
 		l.server, l.target, l.names, l.alone = m.at, m.target, slices.Clone(names), c.whole

@@ -12,6 +12,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/gateway"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -27,6 +28,7 @@ type trial struct {
 	names     []wire.Name    // for its peers; the last is the probe's
 	used      int
 	host      target.Host
+	gate      *gateway.Host  // which host then is; nil: the exact dialect
 	lenient   bool           // see tolerance
 	certain   bool           // of a Failure
 	over      time.Duration  // likewise
@@ -58,6 +60,7 @@ type event struct {
 	out       bool
 	other     netip.AddrPort
 	datagram  []byte
+	shown     []byte         // as it was on the wire, before it was sealed; nil: the same
 	number    int            // in the order in which the trial has noted them
 	directory *directorySeen // what it says, if it is one
 }
@@ -70,8 +73,13 @@ type abortCase struct {
 	err     error // not the target's fault
 }
 
-func newTrial(ctx context.Context, c Case, on target.Host) *trial {
-	return &trial{ctx: ctx, Case: c, host: on, pace: new(pace), started: clock(), news: make(chan struct{}), stopped: make(chan struct{})}
+func (r *run) newTrial(ctx context.Context, c Case) *trial {
+	on, gate := r.Host, (*gateway.Host)(nil)
+	if r.Wide {
+		gate = gateway.New(on, r.Keys)
+		on = gate
+	}
+	return &trial{ctx: ctx, Case: c, host: on, gate: gate, pace: new(pace), started: clock(), news: make(chan struct{}), stopped: make(chan struct{})}
 }
 
 // close frees the ports.
@@ -134,6 +142,9 @@ func (l *trial) open(label string, host netip.Addr, port uint16) *endpoint {
 // adopt adds a socket that is bound already.
 func (l *trial) adopt(label string, s target.Socket) *endpoint {
 	p := &endpoint{trial: l, label: label, socket: s, addr: s.Addr()}
+	if l.gate != nil {
+		l.wide(p).Keep = true
+	}
 	l.mu.Lock()
 	l.endpoints = append(l.endpoints, p)
 	l.mu.Unlock()

@@ -28,6 +28,9 @@ type wrong[T any] struct {
 func runWrong(p *virtual.Program) string {
 	words := strings.Fields(p.Line)
 	w := wrongly{program: p}
+	if exit, wide := runWideWrong(w, words[0]); wide {
+		return exit
+	}
 	if words[0] == mute {
 		if _, again := reached.LoadOrStore(p.Host, true); again {
 			p.Listen(p.Command.Listen)

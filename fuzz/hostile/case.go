@@ -64,6 +64,8 @@ type Env struct {
 	Members []wire.Entry // at least two, in the directory and kept there by keep-alives
 	Self    wire.Entry   // the attacked peer; for the server one more spare entry
 	Spare   []wire.Entry // at least four, with names and ports that nobody else has
+
+	Wide func(wire.Name) string // names in the wide dialect, whose catalogue it then is; nil: the exact one
 }
 
 // DefaultEnv is the mesh of the unit tests and the corpora: the server on 3000, A and B

@@ -35,6 +35,11 @@ import (
 //go:embed catalogue.cases
 var script string
 
+// The wide dialect's, with words of its own: see field.
+//
+//go:embed wide.cases
+var wideScript string
+
 // draft is a case before it is known for which mesh.
 type draft struct {
 	name, why string
@@ -44,8 +49,10 @@ type draft struct {
 
 var word = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\S+`)
 
-// drafts are those of each role.
-var drafts = func() (all [2][]*draft) {
+// drafts and wideDrafts are those of each role.
+var drafts, wideDrafts = readDrafts(script), readDrafts(wideScript)
+
+func readDrafts(script string) (all [2][]*draft) {
 	var from string
 	var under []*draft // what the next lines belong to
 	for line := range strings.Lines(script) {
@@ -74,11 +81,19 @@ var drafts = func() (all [2][]*draft) {
 		}
 	}
 	return all
-}()
+}
+
+// drafts are those of the environment's dialect.
+func (e Env) drafts(r Role) []*draft {
+	if e.Wide != nil {
+		return wideDrafts[r]
+	}
+	return drafts[r]
+}
 
 // Cases are the catalogue's for one role, in its order, of a valid environment.
 func (e Env) Cases(r Role) (cases []Case) {
-	for i := range drafts[r] {
+	for i := range e.drafts(r) {
 		cases = append(cases, e.Case(r, i))
 	}
 	return cases
@@ -86,7 +101,7 @@ func (e Env) Cases(r Role) (cases []Case) {
 
 // Case is case i of those.
 func (e Env) Case(r Role, i int) Case {
-	d := drafts[r][i]
+	d := e.drafts(r)[i]
 	c := Case{Name: d.name, Why: d.why, Role: r}
 	m := maker{Env: e, entries: map[string]wire.Entry{
 		"a": e.Members[0], "m": e.Members[1], "self": e.Self, "s": e.Spare[0], "t": e.Spare[1], "u": e.Spare[2], "server": {Port: e.Server.Port()},
@@ -128,8 +143,8 @@ type maker struct {
 var (
 	timing = regexp.MustCompile(`^\d+m?s(\.\.|$)`)
 	fates  = map[string]core.Kind{"malformed": core.Malformed, "misdirected": core.Misdirected, "stranger": core.Stranger, "rejected": core.Rejected, "conflict": core.Conflict,
-		"born": core.Born, "repeated": core.Repeated, "unknown": core.Unknown, "alive": core.Alive, "listed": core.Listed, "heard": core.Heard}
-	kinds = map[string]core.Type{"birth": core.TypeBirth, "directory": core.TypeDirectory, "vanilla": core.TypeVanilla, "keep-alive": core.TypeKeepAlive}
+		"born": core.Born, "unvalidated": core.Unvalidated, "repeated": core.Repeated, "unknown": core.Unknown, "alive": core.Alive, "listed": core.Listed, "heard": core.Heard}
+	kinds = map[string]core.Type{"birth": core.TypeBirth, "directory": core.TypeDirectory, "vanilla": core.TypeVanilla, "keep-alive": core.TypeKeepAlive, "retry": core.TypeRetry}
 )
 
 // steps are what a line says.
@@ -226,6 +241,12 @@ func (m maker) datagram(of []string) []byte {
 		argument, second, _ := strings.Cut(argument, ":")
 		kind, isType := kinds[w]
 		entry, field, isField := strings.Cut(w, ".")
+		if m.Wide != nil {
+			var ok bool
+			if b, ok = m.wide(b, w); ok {
+				continue
+			}
+		}
 		switch {
 		case w[0] == '"':
 			b = append(b, must(strconv.Unquote(w))...)
