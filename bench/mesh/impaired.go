@@ -157,7 +157,7 @@ func (m *impaired) note(now time.Time, p parcel) {
 	case record.Behind:
 		m.rec.Slot.MeasuredReordered.Add(1)
 	}
-	m.rec.Held.Record(int64(now.Sub(p.sent)))
+	m.rec.Released(int64(now.Sub(p.sent)))
 }
 
 // drop ends the life of the machine inside; what is held goes with it.

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"sync/atomic"
 	"time"
 )
 
@@ -10,7 +11,25 @@ import (
 type Clock struct {
 	base time.Time
 	ns   int64
-	net  func() time.Duration // of a virtual network, since its start; nil: this machine
+	net  func() time.Duration  // of a virtual network, since its start; nil: this machine
+	line *atomic.Pointer[Line] // to another host's clock; nil: this machine's
+}
+
+// Line is how far another host's clock is ahead of this one's, in ns: Offset when this one shows
+// At, and Rate more for each ns that passes.
+type Line struct {
+	At     int64   `json:"at"`
+	Offset int64   `json:"offset"`
+	Rate   float64 `json:"rate"`
+}
+
+// Ahead is by how much, at a time of this clock.
+func (l Line) Ahead(at int64) int64 { return l.Offset + int64(l.Rate*float64(at-l.At)) }
+
+// Along is the clock that a line leads to, which may be drawn anew meanwhile.
+func (c Clock) Along(l *atomic.Pointer[Line]) Clock {
+	c.line = l
+	return c
 }
 
 // VirtualClock begins at zero.
@@ -37,7 +56,11 @@ func (c Clock) At(t time.Time) int64 {
 	if c.net != nil {
 		return c.ns + int64(c.net())
 	}
-	return c.ns + int64(t.Sub(c.base))
+	ns := c.ns + int64(t.Sub(c.base))
+	if c.line != nil {
+		ns += c.line.Load().Ahead(ns)
+	}
+	return ns
 }
 
 // Time is when the clock shows ns, as somebody tells the time to whom it is now.

@@ -16,11 +16,13 @@ type Recorder struct {
 	Self     int
 	Slot     *Slot
 	Codec    core.Codec // the dialect's
+	Journal  *Journal   // what takes more than this host's store is told here; nil: the store is all there is
 	Measured bool       // the message that was last sent counts,
 	Counter  uint16     // and has this counter
 	view     core.View
 	last     Set                       // the last view
-	listed   [(MostPeers + 7) / 8]byte // scratch
+	listed   [(MostPeers + 7) / 8]byte // scratch,
+	to       []uint16                  // and more of it
 }
 
 func NewRecorder(b *Store, c Clock, slot int) *Recorder {
@@ -88,6 +90,20 @@ func (r *Recorder) text(datagram []byte) []byte {
 
 // Broadcast records one that was due, and is sent now.
 func (r *Recorder) Broadcast(now, due int64, counter uint16, to []netip.AddrPort) {
+	if r.Journal != nil {
+		r.Measured, r.Counter = r.inWindow(due), counter
+		r.Journal.broadcast(r, now, due, counter, to)
+		return
+	}
+	slots := r.to[:0]
+	for _, a := range to {
+		slots = append(slots, r.Index[a.Port()])
+	}
+	r.to = slots
+	r.broadcast(now, due, counter, slots)
+}
+
+func (r *Recorder) broadcast(now, due int64, counter uint16, to []uint16) {
 	t := &r.Slot.ring[counter%ringSize]
 	r.Measured, r.Counter = r.inWindow(due), counter
 	tag := uint64(counter) + 1
@@ -103,8 +119,8 @@ func (r *Recorder) Broadcast(now, due int64, counter uint16, to []netip.AddrPort
 	}
 	r.Slot.Ticks.Add(1)
 	sent := uint64(0) // to those of the mesh of whom we know what they get
-	for _, a := range to {
-		if i := r.Index[a.Port()]; i < ServerSlot {
+	for _, i := range to {
+		if i < ServerSlot {
 			if p := r.Pair(r.Self, int(i)); p != nil {
 				p.Sent.Add(1)
 			}
@@ -128,6 +144,12 @@ func (r *Recorder) refused(e *core.Event) {
 	if int64(slot) < r.External.Load() {
 		r.Pair(slot, r.Self).Arrived.Add(1)
 	} else if _, counter, ok := core.ParseBroadcast(r.text(e.Data)); ok {
+		if r.Journal != nil {
+			if e.Kind == core.Stranger {
+				r.Journal.put(entryStranger, r.Self, r.Clock.At(e.At), uint64(slot), uint64(counter))
+			}
+			return
+		}
 		_, _, counts = r.when(slot, counter)
 	}
 	if e.Kind == core.Stranger && len(e.Data) > 0 && core.Type(e.Data[0]) == core.TypeVanilla && counts {
@@ -174,6 +196,9 @@ func (b *Store) list(all core.Members, bits []byte) Set {
 func (r *Recorder) See(at int64, s Set) {
 	if s != r.last || r.Slot.views.Load() == 0 {
 		r.last = r.Slot.note(at, s)
+		if r.Journal != nil {
+			r.Journal.view(r.Self, at, s)
+		}
 	}
 }
 
@@ -192,17 +217,22 @@ func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
 	}
 }
 
-// Arrive records that a slot's broadcast has arrived.
-func (r *Recorder) Arrive(at int64, slot int, counter uint16) {
+// Arrive records that a slot's broadcast has arrived. It counts where it is the first of its
+// kind in the window.
+func (r *Recorder) Arrive(at int64, slot int, counter uint16) (transit int64, counts bool) {
+	if r.Journal != nil {
+		r.Journal.put(entryArrival, r.Self, at, uint64(slot), uint64(counter))
+		return 0, false
+	}
 	p := r.Pair(slot, r.Self)
 	due, sent, counts := r.when(slot, counter)
 	if !counts {
-		return
+		return 0, false
 	}
 	switch r.place(p, slot, counter) {
 	case Again:
 		r.Slot.Repeats++
-		return
+		return 0, false
 	case Behind:
 		r.Slot.Reordered++
 	}
@@ -210,7 +240,7 @@ func (r *Recorder) Arrive(at int64, slot int, counter uint16) {
 	if at-due > r.Interval.Load() {
 		r.Slot.Late++
 	}
-	transit := at - sent
+	transit = at - sent
 	r.Latency.Record(transit)
 	r.Due.Record(at - due)
 	if p != nil {
@@ -224,6 +254,16 @@ func (r *Recorder) Arrive(at int64, slot int, counter uint16) {
 	b := r.bucketOf(due)
 	b.Due.record(at - due)
 	raise(&b.Max, at-due)
+	return transit, true
+}
+
+// Released records how long the impairment has held a measured message.
+func (r *Recorder) Released(held int64) {
+	if r.Journal != nil {
+		r.Journal.put(entryReleased, r.Self, held)
+		return
+	}
+	r.Held.Record(held)
 }
 
 // place says where a message stands among its sender's. Where pairs are not kept, one that

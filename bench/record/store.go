@@ -130,12 +130,25 @@ type Slot struct {
 
 // slot is the part that is as large in every mesh.
 type slot struct {
+	own
+	Ticks    atomic.Uint64
+	Messages atomic.Uint64 // sent in the window to peers of ours
+
+	// As a receiver:
+	Delivered       atomic.Uint64 // messages of the window
+	Repeats         uint64        // of those: that came again,
+	Reordered, Late uint64        // after a later one, later than an interval
+	Strangers       atomic.Uint64 // messages of the window refused as those of one whom the view does not have
+	views           atomic.Uint32
+	Lost            atomic.Uint32 // changes that found the log full
+}
+
+// own is what a slot knows by itself, without what others have sent: words that a journal takes as they are.
+type own struct {
 	// As a sender:
 	out                [5]traffic   // by type, from birth on
 	Born               atomic.Int64 // first birth of this life
 	Alive              atomic.Int64 // last birth or keep-alive
-	Ticks              atomic.Uint64
-	Messages           atomic.Uint64 // sent in the window to peers of ours
 	Unsent             atomic.Uint64
 	Injected           atomic.Uint64 // by the impairment, of all datagrams:
 	Duplicated         atomic.Uint64
@@ -149,14 +162,8 @@ type slot struct {
 
 	// As a receiver:
 	Taken, Dropped, Dead atomic.Uint64
-	Delivered            atomic.Uint64 // messages of the window
-	Repeats              uint64        // of those: that came again,
-	Reordered, Late      uint64        // after a later one, later than an interval
-	Strangers            atomic.Uint64 // messages of the window refused as those of one whom the view does not have
-	Admitted             atomic.Int64  // first directory of this life that names it
+	Admitted             atomic.Int64 // first directory of this life that names it
 	Directories          traffic
-	views                atomic.Uint32
-	Lost                 atomic.Uint32 // changes that found the log full
 }
 
 // provide has the system provide the memory of a slot's first events before they happen:
