@@ -67,11 +67,7 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 		return nil, err
 	}
 	m.Store, m.Free = b, free
-	for i := range m.Store.Index {
-		m.Store.Index[i] = record.Nobody
-	}
-	m.Store.From.Store(1 << 62) // no window yet
-	m.Store.To.Store(1 << 62)
+	m.Store.Prepare()
 	m.Store.External.Store(int64(m.External))
 	m.Store.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.opt.Driver == nil && m.External == 0)
 	m.Store.Interval.Store(int64(with.Interval))
@@ -135,6 +131,14 @@ func (m *Mesh) ServerForgot(from int64) {
 		to = m.Clock.Now() + int64(m.Timing.Refresh+m.Timing.Deadline)
 	}
 	m.Roster.Forget(from, to)
+}
+
+// Control changes what the store tells recorders and impairments, on all hosts.
+func (m *Mesh) Control(change func(b *record.Store)) {
+	change(m.Store)
+	if w, ok := m.World.(*hostsWorld); ok {
+		w.control(m.Store.Control())
+	}
 }
 
 // Arrive and depart change who should be in every view, from now on.
@@ -229,8 +233,11 @@ func (m *Mesh) NotWhole() Unmeasured {
 }
 
 // WaitUntil waits for a condition, looking as often as the world lets it; what is
-// measured has its own times.
+// measured has its own times. All that there was by then is in the store after.
 func (m *Mesh) WaitUntil(ctx context.Context, most time.Duration, ok func() bool) bool {
+	if w, over := m.World.(*hostsWorld); over {
+		defer w.settle()
+	}
 	deadline := m.Clock.Now() + int64(most)
 	for !ok() {
 		if m.Clock.Now() >= deadline || !m.World.Step(ctx, deadline) {

@@ -127,3 +127,38 @@ func Stolen() (steal, all float64) {
 }
 
 const Processes = true // -isolation process works here
+
+// networkLosses are what the kernel counts of the network of this host: datagrams and frames that it has
+// thrown away.
+func networkLosses() map[string]uint64 {
+	losses := map[string]uint64{}
+	text, _ := os.ReadFile("/proc/net/snmp")
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if fields[0] != "Udp:" {
+			continue
+		}
+		if names == nil {
+			names = fields
+			continue
+		}
+		for i, name := range names {
+			if n, err := strconv.ParseUint(fields[i], 10, 64); err == nil && (strings.HasSuffix(name, "Errors") || name == "NoPorts") {
+				losses["udp "+name] = n
+			}
+		}
+	}
+	text, _ = os.ReadFile("/proc/net/dev")
+	for line := range strings.Lines(string(text)) {
+		name, rest, ok := strings.Cut(line, ":")
+		fields := strings.Fields(rest)
+		if !ok || len(fields) < 12 {
+			continue
+		}
+		for what, i := range map[string]int{"rx errors": 2, "rx dropped": 3, "tx errors": 10, "tx dropped": 11} {
+			losses[strings.TrimSpace(name)+" "+what], _ = strconv.ParseUint(fields[i], 10, 64)
+		}
+	}
+	return losses
+}

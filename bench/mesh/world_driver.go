@@ -100,16 +100,7 @@ func (w *driverWorld) populated(*Mesh)     {}
 
 // Sleep is false also where the driver can be measured no longer.
 func (w *driverWorld) Sleep(ctx context.Context, d time.Duration) bool {
-	const look = 100 * time.Millisecond
-	for end := time.Now().Add(d); w.died() == nil; {
-		left := time.Until(end)
-		if left <= look {
-			return Sleep(ctx, max(left, 0))
-		} else if !Sleep(ctx, look) {
-			return false
-		}
-	}
-	return false
+	return sleepUnless(ctx, d, func() bool { return w.died() != nil })
 }
 
 func (w *driverWorld) Step(ctx context.Context, _ int64) bool {

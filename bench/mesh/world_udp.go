@@ -212,3 +212,17 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
+
+// sleepUnless is Sleep that is also ended, and false, when something is so.
+func sleepUnless(ctx context.Context, d time.Duration, so func() bool) bool {
+	const look = 100 * time.Millisecond
+	for end := time.Now().Add(d); !so(); {
+		left := time.Until(end)
+		if left <= look {
+			return Sleep(ctx, max(left, 0))
+		} else if !Sleep(ctx, look) {
+			return false
+		}
+	}
+	return false
+}

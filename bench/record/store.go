@@ -113,6 +113,40 @@ func (b *Store) Pair(from, to int) *pair {
 // Addressed is how many datagrams were sent to a slot.
 func (b *Store) Addressed(slot int) *atomic.Uint64 { return &b.addressed[min(slot, b.Peers)] }
 
+// Prepare makes a store ready that nobody is in yet, and that has no window.
+func (b *Store) Prepare() {
+	for i := range b.Index {
+		b.Index[i] = Nobody
+	}
+	b.From.Store(1 << 62)
+	b.To.Store(1 << 62)
+}
+
+// Control is what a store tells recorders and impairments: the window, and what the impairment does.
+type Control struct {
+	From, To, Width, Interval int64
+	Impairing, Divided        bool
+	Half                      []byte // one side of the division, as a set
+}
+
+func (b *Store) Control() Control {
+	return Control{b.From.Load(), b.To.Load(), b.Width.Load(), b.Interval.Load(), b.Impairing.Load(), b.divided.Load(), []byte(setOf(b.half[:]))}
+}
+
+// SetControl sets it as it is in another host's store.
+func (b *Store) SetControl(c Control) {
+	b.Width.Store(c.Width)
+	b.Interval.Store(c.Interval)
+	b.From.Store(c.From)
+	b.To.Store(c.To)
+	if c.Divided {
+		b.Divide(Set(c.Half))
+	} else {
+		b.Unite()
+	}
+	b.Impairing.Store(c.Impairing)
+}
+
 // bucket is a slice of the window, by due time.
 type bucket struct {
 	Sent atomic.Uint64

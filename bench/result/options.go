@@ -30,6 +30,7 @@ type Options struct {
 	SourceCheck bool   `json:"source_check"`
 	Wide        bool   `json:"wide,omitempty"`        // the wide dialect
 	Keyed       bool   `json:"key,omitempty"`         // and every datagram is sealed
+	Hosts       int    `json:"hosts,omitempty"`       // that the mesh is laid over; 0: it is on this one
 	External    int    `json:"external"`              // peers that are processes of another implementation
 	PeerExec    string `json:"peer_exec,omitempty"`   // their command line
 	Server      string `json:"server,omitempty"`      // address of a server that runs already

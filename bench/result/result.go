@@ -101,7 +101,36 @@ type Scenario struct {
 	Accounts    *Accounts         `json:"accounts,omitempty"`
 	Traffic     *Traffic          `json:"traffic,omitempty"`
 	Notes       []Note            `json:"notes,omitempty"`
+	Hosts       []Host            `json:"hosts,omitempty"` // that it was on, where those are several
+	Links       []Link            `json:"links,omitempty"` // between them
 	Charts      Charts            `json:"charts"`
+}
+
+// Host is one that had a part of a mesh. The first had the server, and the clock that counts.
+type Host struct {
+	Worker string  `json:"worker"`
+	Name   string  `json:"name"` // of the machine
+	Addr   string  `json:"addr"`
+	Peers  int     `json:"peers"`
+	Ahead  float64 `json:"ahead"` // seconds that the first host's clock was ahead of its own,
+	Drift  float64 `json:"drift"` // what that gained a second,
+	Bound  float64 `json:"bound"` // and within how many seconds that is certain
+	Late   float64 `json:"late"`  // seconds that an order was carried out after its time, at most
+	CPU    float64 `json:"cpu"`   // seconds
+	Memory int64   `json:"memory"`
+	Lost   bool    `json:"lost,omitempty"`
+
+	Kernel map[string]uint64 `json:"kernel,omitempty"` // what its network threw away meanwhile, whosever it was, by the kernel's counters
+}
+
+// Link is what became of the measured messages from one host to another, or within one: by their numbers in Hosts.
+type Link struct {
+	From      int     `json:"from"`
+	To        int     `json:"to"`
+	Sent      uint64  `json:"sent"`
+	Delivered uint64  `json:"delivered"`
+	Latency   Metric  `json:"latency"`
+	Bound     float64 `json:"bound"` // seconds that the two clocks may differ
 }
 
 // Note is something a reader should know. Bad ones change how the figures are
@@ -236,6 +265,7 @@ type Metric struct {
 	Unit  string
 	Value *float64 // null: could not be measured, or never happened
 	Dist  *Distribution
+	Bound float64 // what clocks of different hosts may add to it, or take away; 0: it is by one clock
 }
 
 // Scalar and never make metrics of one figure.
@@ -253,12 +283,14 @@ func (m Metric) MarshalJSON() ([]byte, error) {
 		return json.Marshal(struct {
 			Unit  string   `json:"unit"`
 			Value *float64 `json:"value"`
-		}{m.Unit, m.Value})
+			Bound float64  `json:"bound,omitempty"`
+		}{m.Unit, m.Value, m.Bound})
 	}
 	return json.Marshal(struct {
 		Unit string `json:"unit"`
 		*Distribution
-	}{m.Unit, m.Dist})
+		Bound float64 `json:"bound,omitempty"`
+	}{m.Unit, m.Dist, m.Bound})
 }
 
 func (m *Metric) UnmarshalJSON(b []byte) error {
@@ -266,11 +298,12 @@ func (m *Metric) UnmarshalJSON(b []byte) error {
 		Unit  string   `json:"unit"`
 		Value *float64 `json:"value"`
 		N     *uint64  `json:"n"`
+		Bound float64  `json:"bound"`
 	}
 	if err := json.Unmarshal(b, &x); err != nil {
 		return err
 	}
-	*m = Metric{Unit: x.Unit, Value: x.Value}
+	*m = Metric{Unit: x.Unit, Value: x.Value, Bound: x.Bound}
 	if x.N != nil {
 		m.Dist = new(Distribution)
 		return json.Unmarshal(b, m.Dist)

@@ -61,6 +61,8 @@ var garbage = Scenario{
 	Check: func(o *result.Options) error { return validateGarbage(o.Garbage) },
 	Cannot: func(c *result.Config) string {
 		switch g := c.Options.Garbage; {
+		case c.Options.Hosts > 0:
+			return "no worker sends anything but what its part of a mesh does"
 		case g.At == "peer" && c.Peers == c.Options.External:
 			return "its target is a peer, and none is ours"
 		case g.Rate == 0 && c.Simulation != nil:

@@ -50,7 +50,7 @@ var loss = Scenario{
 
 func lossScenario(s *Run) error {
 	return s.withJoined(mesh.Setup{Impair: s.opt.Impair}, func() error {
-		s.Store.Impairing.Store(true) // from here on: a join that loses a directory stays incomplete without refresh
+		s.Control(func(b *record.Store) { b.Impairing.Store(true) }) // from here on: a join that loses a directory stays incomplete without refresh
 		began, before := s.Clock.Now(), s.overhead()
 		s.measureWindow(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
 		if s.N > 1 && s.ctx.Err() == nil {

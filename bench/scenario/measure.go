@@ -54,6 +54,13 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 		s.monitor = monitor
 		defer monitor.Close()
 	}
+	if n := s.opt.Hosts; n > 0 {
+		links, err := s.status.Hosts(s.ctx, n)
+		if err != nil {
+			return err
+		}
+		what.World = mesh.NewHostsWorld(links, s.hosts.between(n))
+	}
 	m, err := mesh.NewMesh(s.ctx, s.cfg, s.seed, what)
 	if err != nil {
 		return err
@@ -141,6 +148,7 @@ func (s *Run) finishMesh() {
 		a = a.WithForeign()
 	}
 	s.hosted(m.Driven())
+	s.hosts.add(m)
 	s.meterOff()
 	s.sampleMemory()
 	if s.opt.Driver == nil {
@@ -221,6 +229,7 @@ func (s *Run) finish() {
 	if s.void {
 		s.forgetTimes()
 	}
+	s.overHosts()
 	a, traffic := s.accounts, s.traffic // not a part of s, which would hold its world for as long as the result lives
 	s.out.Seconds = s.progress.Elapsed().Seconds()
 	s.count("false_positives", uint64(s.falseRemovals))

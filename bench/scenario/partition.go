@@ -49,9 +49,11 @@ func (s *Run) partition(refresh time.Duration) error {
 	}
 	lost, lostMessages := s.Store.Sum(injected), s.Store.Sum(measuredInjected)
 	cut := s.Clock.Now()
-	s.Store.OpenWindow(cut+1, cut+int64(s.noticeLimit()), s.cfg.Timing.Heartbeat)
-	s.Store.Divide(cutOff)
-	s.Store.Impairing.Store(true)
+	s.Control(func(b *record.Store) {
+		b.OpenWindow(cut+1, cut+int64(s.noticeLimit()), s.cfg.Timing.Heartbeat)
+		b.Divide(cutOff)
+		b.Impairing.Store(true)
+	})
 	for i := range cutOff.All() {
 		s.Depart(i)
 	}
@@ -66,8 +68,10 @@ func (s *Run) partition(refresh time.Duration) error {
 		}
 	}
 	healed := s.Clock.Now()
-	s.Store.Impairing.Store(false)
-	s.Store.Unite()
+	s.Control(func(b *record.Store) {
+		b.Impairing.Store(false)
+		b.Unite()
+	})
 	for i := range cutOff.All() {
 		s.Arrive(i)
 	}

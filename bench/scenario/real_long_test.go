@@ -21,6 +21,12 @@ import (
 	"p2plocal/fuzz/target"
 )
 
+// Every scenario of our own mesh is one over hosts, too.
+func TestLongOverHosts(t *testing.T) {
+	t.Parallel()
+	testOverHosts(t, "join", "steady", "crash", "partition")
+}
+
 // A server that dies or falls silent half-way is survived, and said.
 func TestLongServerFails(t *testing.T) {
 	t.Parallel()

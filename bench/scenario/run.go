@@ -42,6 +42,7 @@ type Run struct {
 	cpuOver       time.Duration // this time
 	serverMemory  int64         // most of a server that is not ours
 	memory        int64         // most of our processes together, at the end of a mesh
+	hosts         hosts
 }
 
 // simulated reports that nothing of this machine is to show in the result.
@@ -100,7 +101,8 @@ func (s *Run) unmeasured(why error) {
 
 // Status is how far a benchmark has come, for whoever shows its progress.
 type Status struct {
-	Begun func(*Progress) // called as each scenario begins; may be nil
+	Begun func(*Progress)                                           // called as each scenario begins; may be nil
+	Hosts func(ctx context.Context, n int) ([]mesh.HostLink, error) // so many that a mesh may be laid over; nil: it is on this one
 
 	now atomic.Pointer[Progress]
 

@@ -62,7 +62,7 @@ func Validate(c *result.Config) error {
 			return fmt.Errorf("scenario %q, want some of %v, each once", name, Known)
 		}
 	}
-	for _, err := range []error{validatePeers(c), validateMesh(c), validateDialect(o), validateOthers(c)} {
+	for _, err := range []error{validatePeers(c), validateMesh(c), validateDialect(c), validateOthers(c)} {
 		if err != nil {
 			return err
 		}
@@ -128,10 +128,15 @@ func validateMesh(c *result.Config) error {
 }
 
 // validateDialect is about what the exact dialect has and the wide one has not, or the reverse.
-func validateDialect(o *result.Options) error {
+func validateDialect(c *result.Config) error {
+	o := &c.Options
 	switch {
 	case o.Keyed && !o.Wide:
 		return errors.New("a key, but not the wide dialect, which alone has one")
+	case o.Hosts != 0 && (o.Hosts < 2 || o.Hosts > c.Peers):
+		return fmt.Errorf("%d hosts for %d peers, want 2 or more, and a peer for each", o.Hosts, c.Peers)
+	case o.Hosts > 0 && (!o.Wide || c.Isolation != "goroutine" || o.Driver != nil):
+		return errors.New("a mesh over hosts without the wide dialect, which alone knows of hosts, or with -isolation process, -driver or -sim")
 	case o.Wide && (o.SourceCheck || o.External > 0 || o.Server != "" || o.ServerExec != ""):
 		return errors.New("the wide dialect with -source-check or another implementation, which speak the exact one")
 	}

@@ -81,9 +81,9 @@ func (s *Run) checkAlive() {
 	}
 }
 
-// died says that the server, or the driver, has.
+// died says that the server, the driver, or a host has.
 func (s *Run) died(how string) {
-	if s.opt.Driver == nil {
+	if s.opt.Driver == nil && s.opt.Hosts == 0 {
 		how = "the server died: " + how
 	}
 	s.fail("%s", how)

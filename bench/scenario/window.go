@@ -55,7 +55,7 @@ func (s *Run) window(warmup, duration, interval time.Duration, owed bool) window
 	start := s.Clock.Now() + int64(startDelay)
 	ticked := s.ticked()
 	w := window{from: start + int64(warmup), to: start + int64(warmup+duration), interval: interval}
-	s.Store.OpenWindow(w.from, w.to, interval)
+	s.Control(func(b *record.Store) { b.OpenWindow(w.from, w.to, interval) })
 	s.SpreadBroadcasts(start, interval)
 	for i, p := range s.Peers {
 		if s.Alive.Has(i) {
@@ -68,7 +68,7 @@ func (s *Run) window(warmup, duration, interval time.Duration, owed bool) window
 	}
 	if s.ctx.Err() != nil {
 		w.to = max(min(w.to, s.Clock.Now()+1), w.from) // with what was due at this instant
-		s.Store.To.Store(w.to)
+		s.Control(func(b *record.Store) { b.To.Store(w.to) })
 	}
 	for i := s.External; i < s.N; i++ {
 		w.ticks += ticksWithin(s.Schedule[i], int64(interval), w.from, w.to)

@@ -28,6 +28,7 @@ const (
 	leaseSubject  = "p2plocal.lease."  // and the version, and the job
 	resultSubject = "p2plocal.result." // and the job, and the lease
 	clockSubject  = "p2plocal.clock."  // and the worker
+	hostSubject   = "p2plocal.host."   // and the worker
 
 	keep  = 7 * 24 * time.Hour
 	retry = time.Second
@@ -336,6 +337,10 @@ type Worker struct {
 	Version string    `json:"version"`
 	Busy    string    `json:"busy"` // with what; "": with nothing
 	At      time.Time `json:"at"`
+	Addr    string    `json:"addr,omitempty"` // where it hosts members of meshes
+
+	Answer  func(request []byte) []byte `json:"-"` // of a coordinator of a mesh; nil: it hosts none
+	Hosting func() string               `json:"-"` // what it hosts; nil or "": nothing, and it computes
 }
 
 // Work computes leases of jobs of its version until ctx is done, and says how many. A lease that is under way then is
@@ -355,6 +360,16 @@ func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, l
 		return 0, err
 	}
 	defer clock.Unsubscribe()
+	if w.Hosting == nil {
+		w.Hosting = func() string { return "" }
+	}
+	if w.Answer != nil {
+		mesh, err := c.Subscribe(hostSubject+w.ID, func(m *nats.Msg) { m.Respond(w.Answer(m.Data)) })
+		if err != nil {
+			return 0, err
+		}
+		defer mesh.Unsubscribe()
+	}
 	p := &pool{Worker: w, queue: q, kinds: kinds, log: log, refused: map[string]bool{}, jobs: map[string]Job{}, busy: map[string]int{}}
 	stopped := make(chan struct{})
 	go func() {
@@ -415,3 +430,62 @@ func (l *Listed) askClock(c *nats.Conn) {
 
 // jobOf is the job that a subject of leases names.
 func jobOf(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
+
+// Addresses are those where workers host members of meshes.
+func Addresses(ctx context.Context, c *nats.Conn) (all []string, err error) {
+	q, err := open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	registered, err := q.registered(ctx)
+	for _, w := range registered {
+		all = append(all, w.Addr)
+	}
+	return all, err
+}
+
+// Ask asks a worker as a coordinator of a mesh.
+func Ask(ctx context.Context, c *nats.Conn, worker string, request []byte) ([]byte, error) {
+	m, err := c.RequestWithContext(ctx, hostSubject+worker, request)
+	if err != nil {
+		return nil, err
+	}
+	return m.Data, nil
+}
+
+// Hosts are so many workers of a version as are ready to host a part of a mesh, on different
+// machines as far as there are.
+func Hosts(ctx context.Context, c *nats.Conn, version string, n int, ready func(Worker) error, log func(string, ...any)) (some []Worker, err error) {
+	q, err := open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	q.leftOut(ctx, version, log)
+	registered, err := q.registered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	on := map[string]int{}
+	var why []string
+	for _, w := range registered {
+		if w.Version != version {
+			continue
+		}
+		if err := ready(w); err != nil {
+			why = append(why, fmt.Sprintf("; worker %s on %s: %v", w.ID, w.Host, err))
+			continue
+		}
+		some = append(some, w)
+		on[w.ID] = 0
+		for _, o := range some[:len(some)-1] {
+			if o.Host == w.Host {
+				on[w.ID]++
+			}
+		}
+	}
+	if len(some) < n {
+		return nil, fmt.Errorf("%d workers of this version are ready, want %d%s", len(some), n, strings.Join(why, ""))
+	}
+	slices.SortStableFunc(some, func(a, b Worker) int { return on[a.ID] - on[b.ID] })
+	return some[:n], nil
+}

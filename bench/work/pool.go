@@ -38,6 +38,7 @@ func (p *pool) register(ctx context.Context) {
 			w.Busy = max(w.Busy, what)
 		}
 		p.mu.Unlock()
+		w.Busy = max(w.Busy, p.Hosting())
 		w.At = time.Now().UTC()
 		entry, _ := json.Marshal(w)
 		persist(ctx, p.log, func(ctx context.Context) error {
@@ -55,6 +56,13 @@ func (p *pool) register(ctx context.Context) {
 // core takes one lease after the other.
 func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) {
 	for ctx.Err() == nil {
+		if p.Hosting() != "" { // what else it does would show in the mesh
+			select {
+			case <-ctx.Done():
+			case <-time.After(retry):
+			}
+			continue
+		}
 		// One at a time: what waits here nobody else can do.
 		batch, err := consumer.Fetch(1, jetstream.FetchMaxWait(retry))
 		if err != nil {

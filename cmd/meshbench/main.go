@@ -193,6 +193,9 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 	out := outputFlags(fs)
 	groups.Begin("simulation", "")
 	virtual := simFlags(fs)
+	groups.Begin("several hosts", "")
+	fs.IntVar(&cfg.Options.Hosts, "hosts", 0, "`number` of workers at the NATS server that -wide's mesh is laid over, the server on one of them")
+	over := &remote{Access: access(fs)}
 	return func(ctx context.Context, c *call) error {
 		if len(c.others) > 0 {
 			return noCommand(c.others[0])
@@ -203,6 +206,12 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		if err := cfg.finish(ctx, c); err != nil {
 			return err
 		}
+		switch err := over.check(); {
+		case err != nil:
+			return err
+		case (over.URL == "") != (cfg.Options.Hosts == 0):
+			return cli.Usagef("want -hosts, how many workers the mesh is laid over, and -nats, where they are, together")
+		}
 		asserts, err := out.check(cfg.Scenarios)
 		if err != nil {
 			return err
@@ -212,6 +221,15 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 			args = c.shaping()
 		}
 		var status scenario.Status
+		if over.URL != "" {
+			log := func(format string, args ...any) { fmt.Fprintf(c.stderr, "meshbench: "+format+"\n", args...) }
+			conn, err := over.Connect("mesh", log)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			status.Hosts = over.hosts(conn, log)
+		}
 		stop := showProgress(ctx, &status, cfg.Config, c.stderr, out.Quiet)
 		r, failed := scenario.Execute(ctx, cfg.Config, mesh.Version(args), &status)
 		stop()

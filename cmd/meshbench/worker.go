@@ -9,10 +9,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -28,10 +32,13 @@ import (
 
 const workerUsage = `usage: meshbench worker -nats URL
 
-A worker computes for others: seeds of "meshbench swarm -nats URL", and cells of study and
-sweep, on any machine that reaches the same NATS server, which must have JetStream. It runs until it is
-interrupted; what it had begun is then given to another. It computes nothing but
-what its own program can, and only for programs of its own version.
+A worker works for others, on any machine that reaches the same NATS server, which
+must have JetStream: it computes seeds of "meshbench swarm -nats URL" and cells of
+study and sweep, and hosts a part of the mesh of "meshbench -wide -nats URL -hosts N".
+It runs until it is interrupted; what it had begun to compute is then given to
+another. It does nothing but what its own program can, for programs of its own
+version only, binds no address but that of -addr, and has members of a mesh send to
+none but where other workers are.
 
   go run github.com/nats-io/nats-server/v2@v2.15.2 -js      a server to try it with
 
@@ -93,6 +100,7 @@ func connect(c *call, a *work.Access, what string, log func(string, ...any)) (*n
 func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
 	a := access(fs)
 	cores := fs.Int("cores", runtime.NumCPU(), "`number` of leases at a time")
+	addr := fs.String("addr", "", "`IP` address of this machine's where it hosts members of meshes; that from which it reaches the NATS server if it is not given")
 	var common cli.Common
 	common.Register(fs)
 	return func(ctx context.Context, c *call) error {
@@ -110,7 +118,13 @@ func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) err
 		}
 		defer conn.Close()
 		host, _ := os.Hostname()
-		w := work.Worker{ID: strings.ToLower(rand.Text()[:8]), Host: host, Cores: *cores}
+		at, err := hostAddress(*addr, conn)
+		if err != nil {
+			return err
+		}
+		agent := &mesh.Agent{Addr: at, Allowed: workerAddresses(ctx, conn), Log: log}
+		defer agent.Close()
+		w := work.Worker{Addr: at.String(), Answer: agent.Answer, Hosting: agent.Busy, ID: strings.ToLower(rand.Text()[:8]), Host: host, Cores: *cores}
 		if w.Version, err = version(); err != nil {
 			return err
 		}
@@ -128,6 +142,69 @@ func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) err
 			return err
 		}
 		return cli.Interrupted
+	}
+}
+
+// hostAddress is where a worker hosts members of meshes.
+func hostAddress(given string, c *nats.Conn) (netip.Addr, error) {
+	if given != "" {
+		at, err := netip.ParseAddr(given)
+		if err == nil && (at.IsUnspecified() || at.IsMulticast()) {
+			err = errors.New("want one that others can send to")
+		}
+		if err != nil {
+			return at, cli.Usagef("-addr %q, want an IP address of this machine's: %w", given, err)
+		}
+		u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
+		if err != nil {
+			return at, cli.Usagef("-addr %q, want an IP address of this machine's: %w", given, err)
+		}
+		u.Close()
+		return at, nil
+	}
+	u, err := net.Dial("udp", c.ConnectedAddr()) // which sends nothing
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer u.Close()
+	return u.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+}
+
+// workerAddresses reports whether a worker is at an address, by what the NATS server says of them now and then.
+func workerAddresses(ctx context.Context, c *nats.Conn) func(netip.Addr) bool {
+	var known []string
+	var asked time.Time
+	return func(at netip.Addr) bool {
+		const stale = time.Second
+		if !slices.Contains(known, at.String()) && time.Since(asked) > stale {
+			known, _ = work.Addresses(ctx, c) // none: nobody is allowed
+			asked = time.Now()
+		}
+		return slices.Contains(known, at.String())
+	}
+}
+
+// hosts finds workers that a mesh may be laid over, anew for each.
+func (r *remote) hosts(c *nats.Conn, log func(string, ...any)) func(context.Context, int) ([]mesh.HostLink, error) {
+	return func(ctx context.Context, n int) (links []mesh.HostLink, err error) {
+		own, err := version()
+		if err != nil {
+			return nil, err
+		}
+		workers, err := work.Hosts(ctx, c, own, n, func(w work.Worker) error {
+			const patience = 2 * time.Second
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			answer, err := work.Ask(ctx, c, w.ID, []byte("{}"))
+			if err == nil {
+				err = mesh.IsIdle(answer)
+			}
+			return err
+		}, log)
+		for _, w := range workers {
+			links = append(links, mesh.HostLink{ID: w.ID, Host: w.Host, Ask: func(ctx context.Context, q []byte) ([]byte, error) { return work.Ask(ctx, c, w.ID, q) }})
+		}
+		return links, err
 	}
 }
 

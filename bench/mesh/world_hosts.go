@@ -1,0 +1,539 @@
+package mesh
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
+	"p2plocal/core/udp"
+)
+
+// HostLink is how an agent is reached. Ask may be called again with the same request.
+type HostLink struct {
+	ID, Host string        // of the worker, and its machine's name
+	Patience time.Duration // with its silence; 0: hostPatience
+	Ask      func(ctx context.Context, request []byte) ([]byte, error)
+}
+
+// Link is what messages from one host to another came to.
+type Link struct {
+	Sent, Delivered uint64
+	Latency         record.Histogram
+}
+
+// hostsWorld is a mesh over hosts, each of which has an agent. Its clock is that of the mesh, and ahead of it by
+// the time that an order may take: what is done to the mesh now is done on its host now, and not
+// later.
+type hostsWorld struct {
+	*udpWorld        // for the accounts
+	mesh      string // its name
+	ctx       context.Context
+	end       context.CancelFunc
+	lead      time.Duration
+	line      atomic.Pointer[record.Line] // from this machine's clock
+	links     [][]*Link                   // by host of the sender and of the receiver
+	player    record.Player
+	recorders map[int]*record.Recorder
+	asking    sync.WaitGroup
+	news      chan struct{} // something has been heard of some host
+
+	mu     sync.Mutex
+	m      *Mesh
+	hosts  []*host
+	issued uint64 // requests
+	held   []heldChunk
+	lost   string // which host, and how
+	fault  string
+}
+
+// host is one of them.
+type host struct {
+	HostLink
+	number  uint64 // of requests
+	pending []hostOrder
+	orders  uint64 // in all
+	wake    chan struct{}
+	done    uint64 // the last request that has been answered to its end, as issued counts
+	state   HostState
+	addr    netip.AddrPort
+	lost    bool
+}
+
+// heldChunk is part of a journal whose arrivals wait until all is there that had been sent by then: until every host has answered
+// what it was asked after the chunk came.
+type heldChunk struct {
+	chunk []byte
+	after uint64
+}
+
+const (
+	askEvery  = 50 * time.Millisecond
+	leastLead = 100 * time.Millisecond
+	mostLead  = time.Second
+)
+
+// hostPatience is how long a host may be silent: longer than a connection may be cut, and less long than
+// an agent waits.
+const hostPatience = 20 * time.Second
+
+// NewHostsWorld is a world for one mesh, over hosts of which the first has the server. What messages
+// come to is added to links, by the sender's host and the receiver's.
+func NewHostsWorld(hosts []HostLink, links [][]*Link) World {
+	w := &hostsWorld{links: links, recorders: map[int]*record.Recorder{}, news: make(chan struct{}, 1)}
+	for _, h := range hosts {
+		w.hosts = append(w.hosts, &host{HostLink: h, wake: make(chan struct{}, 1)})
+	}
+	w.line.Store(new(record.Line))
+	w.udpWorld = &udpWorld{time: record.NewClock().Along(&w.line), cancel: func() {}}
+	return w
+}
+
+// Sleep is false also where a host is lost.
+func (w *hostsWorld) Sleep(ctx context.Context, d time.Duration) bool {
+	return sleepUnless(ctx, d, func() bool { return w.died() != "" })
+}
+
+// Step waits until something has been heard, or for a moment.
+func (w *hostsWorld) Step(ctx context.Context, _ int64) bool {
+	select {
+	case <-w.news:
+	case <-ctx.Done():
+	case <-time.After(askEvery):
+	}
+	return ctx.Err() == nil && w.died() == ""
+}
+
+func (w *hostsWorld) Attack(Attack) (attacker, error) {
+	return nil, errors.New("a mesh over hosts cannot be attacked")
+}
+
+// died is why the mesh can be measured no longer; "": it can.
+func (w *hostsWorld) died() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return cmp.Or(w.lost, w.fault)
+}
+
+// ask asks a host until it has answered, or has not for too long.
+func (w *hostsWorld) ask(ctx context.Context, h *host, q hostRequest) (r hostReply, err error) {
+	q.Mesh = w.mesh
+	w.mu.Lock()
+	h.number++
+	q.Number = h.number
+	w.mu.Unlock()
+	request, err := json.Marshal(q)
+	if err != nil {
+		return r, err
+	}
+	patience := cmp.Or(h.Patience, hostPatience)
+	for start := time.Now(); ; {
+		once, cancel := context.WithTimeout(ctx, patience/10)
+		answer, err := h.Ask(once, request)
+		cancel()
+		if err == nil {
+			if err = json.Unmarshal(answer, &r); err == nil && r.Error != "" {
+				err = fmt.Errorf("worker %s on %s: %s", h.ID, h.Host, r.Error)
+			}
+			return r, err
+		}
+		if silent := time.Since(start); silent > patience {
+			return r, fmt.Errorf("worker %s on %s was lost: it has not answered for %v (%w)", h.ID, h.Host, silent.Round(time.Second), err)
+		}
+		const again = 50 * time.Millisecond
+		if !Sleep(ctx, again) {
+			return r, ctx.Err()
+		}
+	}
+}
+
+func (w *hostsWorld) startServer(ctx context.Context, m *Mesh) error {
+	w.m = m
+	w.ctx, w.end = context.WithCancel(context.WithoutCancel(ctx))
+	w.mesh = strings.ToLower(rand.Text()[:8])
+	part := hostPart{Peers: m.N, Hosts: len(w.hosts), Keyed: m.opt.Keyed, Divisible: m.Store.Divisible, Buffer: m.opt.ReadBuffer, Timing: m.Cfg.Timing, Impair: m.Impair, Seed: m.seed}
+	all := make([]netip.AddrPort, m.N+1)
+	for i, h := range w.hosts { // the first one first, which has the clock
+		part.Host = i
+		r, err := w.ask(ctx, h, hostRequest{Open: &part})
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			part.Clock = r.Clock
+		}
+		for slot := i; slot < m.N && len(r.Addresses) > 0; slot += len(w.hosts) {
+			all[slot], r.Addresses = r.Addresses[0], r.Addresses[1:]
+		}
+		if i == 0 && len(r.Addresses) > 0 {
+			all[m.N] = r.Addresses[0]
+		}
+		h.addr = r.Clock
+	}
+	for i, h := range w.hosts {
+		if _, err := w.ask(ctx, h, hostRequest{Know: all}); err != nil {
+			return err
+		}
+		if i == 0 {
+			if err := w.setClock(ctx, h); err != nil {
+				return err
+			}
+		}
+	}
+	for i, at := range all[:m.N] {
+		m.Store.Index[at.Port()] = uint16(i)
+		w.recorders[i] = record.NewRecorder(m.Store, w.time, i)
+	}
+	server := &localServer{Member: NewMember(record.ServerSlot, hostSocket{w, record.ServerSlot, all[m.N]}, m.Store, w.time), timing: m.Cfg.Timing, opt: m.opt, impair: m.Impair, seed: m.seed}
+	m.Ours, m.Server = server, hostServer{w, all[m.N]}
+	w.recorders[record.ServerSlot] = server.rec
+	w.player = record.Player{Store: m.Store, Recorders: func(slot int) *record.Recorder { return w.recorders[slot] },
+		Changed: func(at int64, who uint16, in bool) { server.changes = append(server.changes, change{at, who, in}) },
+		Arrived: func(from, to int, transit int64) {
+			l := w.linkOf(from, to)
+			l.Delivered++
+			l.Latency.Record(transit)
+		},
+		Sent: func(from, to int) {
+			if to < m.N {
+				w.linkOf(from, to).Sent++
+			}
+		},
+	}
+	for _, h := range w.hosts {
+		w.asking.Go(func() { w.follow(h) })
+	}
+	w.control(m.Store.Control())
+	return nil
+}
+
+func (w *hostsWorld) linkOf(from, to int) *Link {
+	return w.links[from%len(w.hosts)][to%len(w.hosts)]
+}
+
+// setClock finds out what time it is in the mesh, and how long an order takes.
+func (w *hostsWorld) setClock(ctx context.Context, h *host) error {
+	const exchanges = 8
+	own, best, longest := record.NewClock(), time.Hour, time.Duration(0)
+	for range exchanges {
+		sent := own.Now()
+		r, err := w.ask(ctx, h, hostRequest{})
+		if err != nil {
+			return err
+		}
+		took := time.Duration(own.Now() - sent)
+		if longest = max(longest, took); took < best {
+			best = took
+			w.line.Store(&record.Line{Offset: r.Now - sent - int64(took/2)})
+		}
+	}
+	w.lead = min(max(4*longest, leastLead), mostLead)
+	w.line.Store(&record.Line{Offset: w.line.Load().Offset + int64(w.lead)})
+	return nil
+}
+
+func (w *hostsWorld) addPeer(m *Mesh, i int) error {
+	m.Peers, m.Socks = append(m.Peers, hostPeer{w, i}), append(m.Socks, hostSocket{w: w, slot: i})
+	return nil
+}
+
+// follow asks a host again and again, at once where there is something to order, until the world ends.
+func (w *hostsWorld) follow(h *host) {
+	for more := false; w.ctx.Err() == nil; {
+		if !more {
+			select {
+			case <-h.wake:
+			case <-time.After(askEvery):
+			case <-w.ctx.Done():
+				return
+			}
+		}
+		w.mu.Lock()
+		w.issued++
+		issued := w.issued
+		// An order of many is some 300 bytes: so many fit into what NATS takes at a time.
+		const most = 1000
+		orders := h.pending[:min(len(h.pending), most)]
+		h.pending = h.pending[len(orders):]
+		w.mu.Unlock()
+		r, err := w.ask(w.ctx, h, hostRequest{Orders: orders})
+		if w.ctx.Err() != nil {
+			return
+		}
+		w.mu.Lock()
+		if more = r.More || len(h.pending) > 0; err == nil {
+			err = w.take(h, &r, issued)
+		}
+		if err != nil {
+			h.lost, w.lost = true, cmp.Or(w.lost, err.Error())
+			w.release()
+		}
+		w.mu.Unlock()
+		select {
+		case w.news <- struct{}{}:
+		default:
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// take takes in what a host says.
+func (w *hostsWorld) take(h *host, r *hostReply, issued uint64) error {
+	h.state = r.HostState
+	if r.Fault != "" {
+		w.fault = cmp.Or(w.fault, r.Fault)
+	}
+	if r.Counters != nil {
+		w.m.Ours.past, w.m.Ours.Started = *r.Counters, r.Started
+	}
+	if err := w.player.Play(r.Journal, false); err != nil {
+		return fmt.Errorf("worker %s on %s: %w", h.ID, h.Host, err)
+	}
+	if len(r.Journal) > 0 {
+		w.held = append(w.held, heldChunk{r.Journal, w.issued})
+	}
+	if !r.More {
+		h.done = issued
+	}
+	w.release()
+	var spent time.Duration
+	for _, h := range w.hosts {
+		spent += h.state.CPU
+	}
+	w.m.Spent.Store(int64(spent))
+	return nil
+}
+
+// release enters the arrivals of which all is there that they need.
+func (w *hostsWorld) release() {
+	done := w.answered()
+	for len(w.held) > 0 && w.held[0].after < done {
+		if err := w.player.Play(w.held[0].chunk, true); err != nil {
+			w.fault = cmp.Or(w.fault, err.Error())
+		}
+		w.held = w.held[1:]
+	}
+}
+
+// answered is up to which request all hosts have answered that are not lost.
+func (w *hostsWorld) answered() uint64 {
+	done := w.issued + 1
+	for _, h := range w.hosts {
+		if !h.lost {
+			done = min(done, h.done)
+		}
+	}
+	return done
+}
+
+// settle waits until all that was ordered is done, and all that has come to the hosts by now is in
+// the store.
+func (w *hostsWorld) settle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ordered := make([]uint64, len(w.hosts))
+	for i, h := range w.hosts {
+		ordered[i] = h.orders
+	}
+	after, phase := w.issued, 0
+	for w.ctx.Err() == nil {
+		done := w.answered()
+		switch {
+		case phase == 0 && !slices.ContainsFunc(w.hosts, func(h *host) bool { return !h.lost && h.state.Done < ordered[slices.Index(w.hosts, h)] }),
+			phase == 1 && done > after: // what had come to the hosts by phase 1 is here
+			after = w.issued
+			phase++
+			continue
+		case phase == 2 && (len(w.held) == 0 || w.held[0].after > after):
+			return
+		}
+		for _, h := range w.hosts {
+			select {
+			case h.wake <- struct{}{}:
+			default:
+			}
+		}
+		w.mu.Unlock()
+		select {
+		case <-w.news:
+		case <-time.After(time.Millisecond):
+		}
+		w.mu.Lock()
+	}
+}
+
+// order has a host do something, now by the mesh's clock as it is here.
+func (w *hostsWorld) order(slot int, c command) {
+	i := 0
+	if slot != record.ServerSlot {
+		i = slot % len(w.hosts)
+	}
+	w.give(w.hosts[i], hostOrder{At: w.time.Now(), Slot: slot, command: c})
+}
+
+func (w *hostsWorld) give(h *host, o hostOrder) {
+	w.mu.Lock()
+	h.pending = append(h.pending, o)
+	h.orders++
+	w.mu.Unlock()
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// control has all hosts' stores say what the mesh's does.
+func (w *hostsWorld) control(c record.Control) {
+	at := w.time.Now()
+	for _, h := range w.hosts {
+		w.give(h, hostOrder{At: at, Control: &c})
+	}
+}
+
+// Accounts are those of one host, once all is known. What was under way to or from a host that is lost
+// is dead with it.
+func (w *hostsWorld) Accounts(m *Mesh) result.Accounts {
+	w.settle()
+	w.mu.Lock()
+	lost := w.lost != ""
+	thrown := uint64(0)
+	for _, h := range w.hosts {
+		for name, n := range h.state.Kernel {
+			if strings.HasSuffix(name, "dropped") || strings.HasSuffix(name, "errors") {
+				thrown += n
+			}
+		}
+	}
+	w.mu.Unlock()
+	a := w.udpWorld.Accounts(m)
+	switch n := a.Unexplained; {
+	case lost && n > 0:
+		a.Dead, a.Unexplained = a.Dead+uint64(n), 0
+	case lost:
+		a.Sent, a.Unexplained = a.Sent+uint64(-n), 0
+	case n > 0 && uint64(n) <= thrown: // on the way between hosts
+		a.Kernel, a.Unexplained = a.Kernel+uint64(n), 0
+	}
+	return a
+}
+
+func (w *hostsWorld) Stop() {
+	if w.end == nil {
+		return
+	}
+	w.end()
+	w.asking.Wait()
+	var closing sync.WaitGroup
+	for _, h := range w.hosts {
+		closing.Go(func() {
+			const patience = 3 * time.Second
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			if !h.lost {
+				w.ask(ctx, h, hostRequest{Close: true})
+			}
+		})
+	}
+	closing.Wait()
+}
+
+// Hosted is how a host stood at the end of a mesh.
+type Hosted struct {
+	HostState
+	ID, Host string
+	Addr     netip.Addr
+	Lost     bool
+}
+
+// Hosts are those of a mesh over hosts; nil: it is on one. What of their clocks is not known
+// adds to every time between two of them.
+func (m *Mesh) Hosts() (all []Hosted) {
+	w, ok := m.World.(*hostsWorld)
+	if !ok {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		all = append(all, Hosted{h.state, h.ID, h.Host, h.addr.Addr(), h.lost})
+	}
+	return all
+}
+
+// hostSocket is a socket on a host, as far as it has been told.
+type hostSocket struct {
+	w    *hostsWorld
+	slot int
+	addr netip.AddrPort
+}
+
+func (s hostSocket) Addr() netip.AddrPort { return s.addr }
+
+func (s hostSocket) Do(f func(time.Time)) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	f(time.Now())
+}
+
+func (s hostSocket) Stats() udp.Stats {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	i := 0
+	if s.slot != record.ServerSlot {
+		i = s.slot % len(s.w.hosts)
+	}
+	h := &s.w.hosts[i].state
+	return udp.Stats{Drops: h.Drops[s.slot], SendFailures: h.Unsent[s.slot], DropsKnown: true}
+}
+
+func (s hostSocket) Close() error { return nil }
+
+// hostServer is the server, on the first host.
+type hostServer struct {
+	w    *hostsWorld
+	addr netip.AddrPort
+}
+
+func (s hostServer) Addr() netip.AddrPort { return s.addr }
+func (s hostServer) Kill() error          { s.w.order(record.ServerSlot, command{Do: "kill"}); return nil }
+func (s hostServer) Restart() error       { s.w.order(record.ServerSlot, command{Do: "restart"}); return nil }
+func (s hostServer) Died() string         { return s.w.died() }
+func (s hostServer) Stop()                {}
+
+// hostPeer is a peer, on its host. What cannot be done is told later.
+type hostPeer struct {
+	w    *hostsWorld
+	slot int
+}
+
+func (p hostPeer) order(c command) { p.w.order(p.slot, c) }
+
+func (p hostPeer) Join(l Life) error      { p.order(command{Do: "birth", Life: &l}); return nil }
+func (p hostPeer) Rejoin()                { p.order(command{Do: "rebirth"}) }
+func (p hostPeer) Kill()                  { p.order(command{Do: "kill"}) }
+func (p hostPeer) Pause() error           { p.order(command{Do: "pause"}); return nil }
+func (p hostPeer) Resume()                { p.order(command{Do: "resume"}) }
+func (p hostPeer) Broadcast(b Broadcasts) { p.order(command{Do: "broadcast", Broadcasts: &b}) }
+func (p hostPeer) Silence()               { p.order(command{Do: "silence"}) }
+func (p hostPeer) Stop()                  {}
+
+// IsIdle reads the answer of an agent that was asked nothing: an error is why it can have no part of a mesh.
+func IsIdle(answer []byte) error {
+	var r hostReply
+	if err := json.Unmarshal(answer, &r); err != nil || r.Error == "" {
+		return err
+	}
+	return errors.New(r.Error)
+}
