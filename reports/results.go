@@ -28,7 +28,7 @@ func Results(r *result.Result) *Document {
 	}
 	d.Heads = []head{h}
 	for _, s := range scenario.FiguresOf(r) {
-		d.Sections = append(d.Sections, newSection(r, s))
+		d.Sections = append(append(d.Sections, newSection(r, s)), overHosts(s)...)
 		for _, name := range scenario.Definitions.Names(s.Scenario) {
 			d.explain(name)
 		}
@@ -122,7 +122,7 @@ func reached(f *scenario.Figures) (clauses []phrase) {
 		never, unit := f.Never(said.Metric)
 		v := f.Value(said.Metric)
 		if v != nil {
-			p = p.add(said.Format, measure(*v, unit))
+			p = p.add(said.Format, certain(*v, unit, f.Bound(said.Metric)))
 		}
 		switch {
 		case said.Never == "" || never == 0:
@@ -151,7 +151,7 @@ func lostMessages(f *scenario.Figures) (p phrase) {
 		p = p.addIf(!f.Of().Lossy, "lost %s of %s messages", grouped(lost), grouped(sent))
 	}
 	if v := f.Value("latency_due.p99"); v != nil {
-		p = p.add(" (p99 %v from due time)", measure(*v, "s"))
+		p = p.add(" (p99 %v from due time)", certain(*v, "s", f.Bound("latency_due")))
 	}
 	return p
 }
@@ -239,35 +239,38 @@ func flatLabel(flat string) string {
 
 // distributions makes one row for each distribution of the only run.
 func distributions(s *scenario.Figures) *table {
-	t := statistical("n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max")
+	t := statistical("n", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max", "±")
+	t.Columns[8].Rank = 0
 	for _, name := range scenario.Definitions.Names(s.Scenario) {
 		m := s.Metrics[name]
 		if m.Dist == nil || m.Dist.N == 0 {
 			continue
 		}
 		x := row{Name: label(strings.TrimPrefix(name, s.Name+"."))}
-		for _, c := range t.Columns {
-			unit := m.Unit
+		for _, c := range t.Columns[:8] {
+			unit, bound := m.Unit, m.Bound
 			if c.Name == "n" {
-				unit = "1"
+				unit, bound = "1", 0
 			}
-			x.Cells = append(x.Cells, optional(m.Dist.Field(c.Name), unit))
+			x.Cells = append(x.Cells, mark(optional(m.Dist.Field(c.Name), unit), m.Dist.Field(c.Name), bound))
 		}
+		x.Cells = append(x.Cells, clocks(m.Bound))
 		t.Rows = append(t.Rows, x)
 	}
 	return t
 }
 
 func overRuns(s *scenario.Figures) *table {
-	t := statistical("median", "95 % from", "to", "min", "max", "runs", "more needed")
+	t := statistical("median", "95 % from", "to", "min", "max", "runs", "more needed", "±")
+	t.Columns[7].Rank = 0
 	for _, flat := range s.Of().Summary {
 		m, ok := s.Summary(flat)
 		if !ok {
 			continue
 		}
 		x := row{Name: flatLabel(flat), Cells: []quantity{
-			measure(m.Median, m.Unit), optional(m.Low, m.Unit), optional(m.High, m.Unit),
-			measure(m.Min, m.Unit), measure(m.Max, m.Unit), whole(m.N), none,
+			certain(m.Median, m.Unit, s.Bound(flat)), optional(m.Low, m.Unit), optional(m.High, m.Unit),
+			certain(m.Min, m.Unit, s.Bound(flat)), certain(m.Max, m.Unit, s.Bound(flat)), whole(m.N), none, clocks(s.Bound(flat)),
 		}}
 		if m.More > 0 {
 			x.Cells[6] = whole(m.More)
@@ -353,7 +356,7 @@ func own(f *scenario.Figures) (p phrase) {
 		}
 		for _, name := range names {
 			if v := f.Value(name); v != nil {
-				p = p.add("%s %v", flatLabel(name), measure(*v, m.Unit))
+				p = p.add("%s %v%s", flatLabel(name), certain(*v, m.Unit, f.Bound(name)), within(f.Bound(name)))
 			} else if n, _ := f.Never(name); n > 0 && !m.Dist {
 				p = p.add("%s never", flatLabel(name))
 			}

@@ -32,6 +32,9 @@ type Estimate struct {
 	Until int64 `json:"-"`     // by this host's clock
 }
 
+// straying is how much a clock gains on another at most for each ns that passes: 100 millionths.
+const straying = 100e-6
+
 // parts are what the time of the exchanges is divided into; of each the quickest one counts.
 const parts = 16
 
@@ -70,6 +73,10 @@ func Fit(all []Exchange, last time.Duration) (e Estimate, err error) {
 		e.Rate = (n*to - t*o) / spread
 		offset = (o - e.Rate*t) / n
 	}
+	if e.Rate > straying || e.Rate < -straying { // too few exchanges to tell
+		e.Rate = max(-straying, min(e.Rate, straying))
+		offset = (o - e.Rate*t) / n
+	}
 	e.At, e.Offset, e.Until = end, zero+int64(offset), end+int64(last)
 	e.Bound = e.bound(best[:], all)
 	return e, nil
@@ -88,17 +95,15 @@ func (e Estimate) bound(best []*Exchange, all []Exchange) int64 {
 			*half = x
 		}
 	}
-	var bound int64
-	if early == nil || late == nil { // too short a time for a rate
-		one := early
-		if one == nil {
-			one = late
-		}
-		bound = e.most(*one) + (e.Until-one.at())/10_000 // no clock is worse than 100 ppm
-	} else {
-		a, b := e.most(*early), e.most(*late)
-		bound = b + int64(float64(e.Until-late.at())*float64(a+b)/float64(late.at()-early.at()))
+	one := early
+	if one == nil || late != nil {
+		one = late
 	}
+	strays := straying + max(e.Rate, -e.Rate)
+	if early != nil && late != nil {
+		strays = min(strays, float64(e.most(*early)+e.most(*late))/float64(late.at()-early.at()))
+	}
+	bound := e.most(*one) + int64(strays*float64(e.Until-one.at()))
 	for _, x := range all {
 		if _, within := x.ahead(); e.most(x)-2*within > bound { // at least so far off: it has not gone by a line, but jumped
 			bound = e.most(x)

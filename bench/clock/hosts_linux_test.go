@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"p2plocal/fuzz/target/netns"
 )
 
 // What the tests start themselves again as: in namespaces, which are a matter of processes.
@@ -50,26 +52,7 @@ func TestMain(m *testing.M) {
 func TestTimeNamespace(t *testing.T) {
 	t.Parallel()
 	const ahead = 1000
-	run := func(args string) {
-		t.Helper()
-		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v: %s", args, err, out)
-		}
-	}
-	names := [2]string{fmt.Sprintf("p2pclock-%d-a", os.Getpid()), fmt.Sprintf("p2pclock-%d-b", os.Getpid())}
-	for _, name := range names {
-		if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil && os.Getenv("CI") == "" {
-			t.Skipf("%v: %s", err, out) // it takes root, and iproute2
-		} else if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		defer exec.Command("ip", "netns", "delete", name).Run()
-	}
-	run(fmt.Sprintf("-n %s link add eth type veth peer name eth netns %s", names[0], names[1]))
-	for i, name := range names {
-		run(fmt.Sprintf("-n %s address add 10.78.0.%d/24 dev eth", name, i+1))
-		run(fmt.Sprintf("-n %s link set eth up", name))
-	}
+	names, _ := netns.Hosts(t, 78, 2, false)
 	start := func(role string, args ...string) *bufio.Scanner {
 		cmd := exec.Command("ip", append(append([]string{"netns", "exec"}, args...), os.Args[0])...)
 		cmd.Env = append(os.Environ(), roleEnv+"="+role)

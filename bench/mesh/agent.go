@@ -95,12 +95,13 @@ type Agent struct {
 	Addr    netip.Addr            // that sockets are bound to
 	Allowed func(netip.Addr) bool // that a mesh may have members at an address; nil: at Addr alone
 	Log     func(string, ...any)
+	Until   time.Duration // a mesh is ended that nobody asks for any more; 0: 30s
 
 	mu   sync.Mutex
 	part *hostedPart
 }
 
-// abandoned is after what time a mesh is ended that nobody asks for any more.
+// abandoned is longer than a coordinator is without a connection that goes on.
 const abandoned = 30 * time.Second
 
 // hostedPart is a part that is there.
@@ -214,7 +215,7 @@ func (a *Agent) obey(q *hostRequest) (r hostReply, err error) {
 	case p == nil || q.Number != p.number+1:
 		return r, fmt.Errorf("it has no such mesh as %q, or another request of it came before", q.Mesh)
 	}
-	p.expires.Reset(abandoned)
+	p.expires.Reset(cmp.Or(a.Until, abandoned))
 	if q.Know != nil {
 		if err := p.know(q.Know, a.Allowed); err != nil {
 			return r, err
@@ -297,11 +298,11 @@ func (a *Agent) open(q *hostRequest) (_ *hostedPart, err error) {
 		s.start(ctx, p.server)
 	}
 	p.over.Go(func() { p.carryOut(ctx) })
-	p.expires = time.AfterFunc(abandoned, func() {
+	p.expires = time.AfterFunc(cmp.Or(a.Until, abandoned), func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if a.part == p {
-			a.Log("mesh %s is ended: nobody has asked for it for %v", p.mesh, abandoned)
+			a.Log("mesh %s is ended: nobody asks for it any more", p.mesh)
 			a.close()
 		}
 	})

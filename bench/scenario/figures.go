@@ -52,6 +52,16 @@ func (f *Figures) Value(name string) *float64 {
 	return nil
 }
 
+// Bound is what the clocks of hosts may add to a figure, or to one of a distribution, in any run; 0: nothing.
+func (f *Figures) Bound(name string) (bound float64) {
+	for _, x := range f.All {
+		for _, flat := range []string{name, name[:max(0, strings.LastIndexByte(name, '.'))]} {
+			bound = max(bound, x.Metrics[f.Name+"."+flat].Bound)
+		}
+	}
+	return bound
+}
+
 // Summary is a figure over several runs.
 func (f *Figures) Summary(name string) (s result.Summary, ok bool) {
 	s, ok = f.summary[f.Name+"."+name]

@@ -101,16 +101,15 @@ func testOverHosts(t *testing.T, scenarios ...string) {
 // as dead.
 func TestHostLost(t *testing.T) {
 	t.Parallel()
-	var begun atomic.Int64
 	cfg := onHosts(6, "steady")
 	cfg.Options.Duration = time.Minute
-	status := threeHosts(t, time.Second, func() error {
-		if begun.Load() > 0 && time.Now().UnixNano() > begun.Load() {
+	var status *Status
+	status = threeHosts(t, time.Second, func() error {
+		if sent, _ := status.Now().Messages(); sent > 0 {
 			return errors.New("nobody is there")
 		}
 		return nil
 	})
-	status.Begun = func(*Progress) { begun.Store(time.Now().Add(2 * time.Second).UnixNano()) }
 	r, err := Execute(t.Context(), cfg, result.Tool{}, status)
 	if err != nil {
 		t.Fatal(err)

@@ -81,16 +81,21 @@ func open(ctx context.Context, c *nats.Conn) (q queue, err error) {
 	if q.js, err = jetstream.New(c); err != nil {
 		return q, err
 	}
+	// A cluster keeps everything three times, so that one of its servers may go.
+	replicas := 1
+	if c.ConnectedClusterName() != "" {
+		replicas = 3
+	}
 	for _, s := range []jetstream.StreamConfig{
-		{Name: leaseStream, Subjects: []string{leaseSubject + "*.*"}, Retention: jetstream.WorkQueuePolicy, MaxAge: keep},
-		{Name: resultStream, Subjects: []string{resultSubject + "*.*"}, MaxAge: keep, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true},
+		{Name: leaseStream, Subjects: []string{leaseSubject + "*.*"}, Retention: jetstream.WorkQueuePolicy, MaxAge: keep, Replicas: replicas},
+		{Name: resultStream, Subjects: []string{resultSubject + "*.*"}, MaxAge: keep, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, Replicas: replicas},
 	} {
 		if q.done, err = q.js.CreateOrUpdateStream(ctx, s); err != nil { // the last one's is kept
 			return q, fmt.Errorf("NATS server without a usable JetStream: %w", err)
 		}
 	}
-	if q.jobs, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: jobBucket, TTL: keep}); err == nil {
-		q.workers, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: workerBucket, TTL: ackWait})
+	if q.jobs, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: jobBucket, TTL: keep, Replicas: replicas}); err == nil {
+		q.workers, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: workerBucket, TTL: ackWait, Replicas: replicas})
 	}
 	return q, err
 }

@@ -1,6 +1,7 @@
 package work
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 type natsServer struct {
 	t       *testing.T
 	options server.Options
+	urls    string // of a cluster
 	*server.Server
 }
 
@@ -56,7 +58,7 @@ func (s *natsServer) restart() {
 
 func (s *natsServer) connect(name string) *nats.Conn {
 	s.t.Helper()
-	c, err := Access{URL: s.ClientURL()}.Connect(name, s.t.Logf)
+	c, err := Access{URL: cmp.Or(s.urls, s.ClientURL())}.Connect(name, s.t.Logf)
 	if err != nil {
 		s.t.Fatal(err)
 	}
