@@ -17,7 +17,7 @@ import (
 
 // A cluster of three keeps everything three times: one of its servers goes in the midst of a job, and
 // nothing is lost or counted twice.
-func TestCluster(t *testing.T) {
+func TestLongCluster(t *testing.T) {
 	t.Parallel()
 	var all []*server.Server
 	var routes []*url.URL
