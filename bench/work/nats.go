@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,10 +66,15 @@ func (a Access) Connect(name string, log func(format string, args ...any)) (*nat
 	}
 	c, err := nats.Connect(a.URL, options...)
 	if err != nil {
-		return nil, fmt.Errorf("NATS server %q: %w", a.URL, err)
+		return nil, fmt.Errorf("NATS server %q: %w", Redact(a.URL), err)
 	}
 	return c, nil
 }
+
+var password = regexp.MustCompile(`//[^@/]*@`)
+
+// Redact takes users and passwords out of a text with URLs.
+func Redact(text string) string { return password.ReplaceAllString(text, "//") }
 
 // queue is what is kept, opened.
 type queue struct {
@@ -91,7 +97,7 @@ func open(ctx context.Context, c *nats.Conn) (q queue, err error) {
 		{Name: resultStream, Subjects: []string{resultSubject + "*.*"}, MaxAge: keep, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, Replicas: replicas},
 	} {
 		if q.done, err = q.js.CreateOrUpdateStream(ctx, s); err != nil { // the last one's is kept
-			return q, fmt.Errorf("NATS server without a usable JetStream: %w", err)
+			return q, fmt.Errorf("NATS server without a usable JetStream, want one that was started with -js: %w", err)
 		}
 	}
 	if q.jobs, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: jobBucket, TTL: keep, Replicas: replicas}); err == nil {

@@ -277,4 +277,8 @@ func TestNoServer(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), `NATS server "nats://127.0.0.1:1": `) {
 		t.Errorf("error %v", err)
 	}
+	_, err = Access{URL: "nats://me:secret@127.0.0.1:1"}.Connect("x", t.Logf)
+	if err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("error %v", err)
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
+	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/reports"
 )
@@ -216,7 +217,10 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		if err != nil {
 			return err
 		}
-		args := c.args
+		args := slices.Clone(c.args)
+		for i, a := range args {
+			args[i] = work.Redact(a)
+		}
 		if virtual.on {
 			args = c.shaping()
 		}
