@@ -5,49 +5,36 @@ package reports
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	cdppage "github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
+	"p2plocal/reports/internal/browser"
 )
 
-var pictures = flag.String("pictures", "", "directory for screenshots of the pages that the browser test opens")
-
-// chromium starts a browser, whose absence is a failure where CI is set.
-func chromium(t *testing.T) context.Context {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	browser, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(browser); err != nil && os.Getenv("CI") == "" {
-		t.Skipf("no Chromium (Debian's package chromium) to look with: %v", err)
-	} else if err != nil {
-		t.Fatalf("cannot start Chromium (Debian's package chromium): %v", err)
+// open shows a report until it says that it is drawn. heard fails the test for what the
+// report complained of, and for every request but its own.
+func open(t *testing.T, chromium context.Context, file string, width int64, scheme string) (tab *browser.Tab, heard func()) {
+	t.Helper()
+	tab = browser.Open(t, chromium, "file://"+file, width, scheme, `html[data-drawn=yes]`)
+	return tab, func() {
+		t.Helper()
+		if requests := tab.Heard("file://" + file); len(requests) != 1 {
+			t.Errorf("requests: %q", requests)
+		}
 	}
-	return browser
 }
 
 // TestLongBrowser opens the pages from disk in Chromium.
 func TestLongBrowser(t *testing.T) {
-	browser := chromium(t)
+	chromium := browser.Start(t)
 	dir := t.TempDir()
 	for name, r := range pages() {
 		file := filepath.Join(dir, name+".html")
@@ -57,7 +44,7 @@ func TestLongBrowser(t *testing.T) {
 		for _, width := range []int64{1280, 390} {
 			for _, scheme := range []string{"light", "dark"} {
 				t.Run(fmt.Sprintf("%s-%d-%s", name, width, scheme), func(t *testing.T) {
-					visit(t, browser, file, r, width, scheme)
+					visit(t, chromium, file, r, width, scheme)
 				})
 			}
 		}
@@ -65,8 +52,8 @@ func TestLongBrowser(t *testing.T) {
 }
 
 // visit opens a page once and checks all that can be seen of it.
-func visit(t *testing.T, browser context.Context, file string, r *result.Result, width int64, scheme string) {
-	tab, heard := open(t, browser, file, width, scheme)
+func visit(t *testing.T, chromium context.Context, file string, r *result.Result, width int64, scheme string) {
+	tab, heard := open(t, chromium, file, width, scheme)
 	type drawing struct {
 		ID           string
 		Series, Want int
@@ -75,9 +62,9 @@ func visit(t *testing.T, browser context.Context, file string, r *result.Result,
 		Rows         int
 		Height       float64
 	}
-	overflow := eval[int](t, tab, `document.documentElement.scrollWidth - innerWidth`)
-	background := eval[string](t, tab, `getComputedStyle(document.body).backgroundColor`)
-	charts := eval[[]drawing](t, tab, `[...document.querySelectorAll("figure[data-series]")].map((f) => {
+	overflow := browser.Eval[int](tab, `document.documentElement.scrollWidth - innerWidth`)
+	background := browser.Eval[string](tab, `getComputedStyle(document.body).backgroundColor`)
+	charts := browser.Eval[[]drawing](tab, `[...document.querySelectorAll("figure[data-series]")].map((f) => {
 		const svg = [...f.querySelectorAll(".plot svg")].pop();
 		const says = f.querySelector("details summary").textContent;
 		return {
@@ -87,9 +74,7 @@ func visit(t *testing.T, browser context.Context, file string, r *result.Result,
 			Rows: Number(says.replace(/\D/g, "")), Height: svg.getBoundingClientRect().height,
 		};
 	})`)
-	if *pictures != "" {
-		picture(t, tab, filepath.Join(*pictures, strings.ReplaceAll(t.Name(), "/", "-")+".png"))
-	}
+	tab.Picture(t.Name())
 	if overflow > 0 {
 		t.Errorf("the page is %d pixels wider than the screen", overflow)
 	}
@@ -121,70 +106,6 @@ func visit(t *testing.T, browser context.Context, file string, r *result.Result,
 		printed(t, tab)
 	}
 	heard()
-}
-
-// open shows a page until it says that it is drawn. heard fails the test for
-// whatever the page complained of, and for every request but the page's own.
-func open(t *testing.T, browser context.Context, file string, width int64, scheme string) (tab context.Context, heard func()) {
-	t.Helper()
-	var complaints, requests []string
-	var mu sync.Mutex
-	tab, cancel := chromedp.NewContext(browser, chromedp.WithListener(func(event any) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch e := event.(type) {
-		case *runtime.EventConsoleAPICalled:
-			complaints = append(complaints, fmt.Sprint("console: ", e.Type))
-		case *runtime.EventExceptionThrown:
-			text := e.ExceptionDetails.Text
-			if x := e.ExceptionDetails.Exception; x != nil {
-				text += " " + x.Description
-			}
-			complaints = append(complaints, text)
-		case *log.EventEntryAdded:
-			complaints = append(complaints, e.Entry.Text)
-		case *cdppage.EventJavascriptDialogOpening:
-			complaints = append(complaints, "dialog: "+e.Message)
-		case *network.EventRequestWillBeSent:
-			if !strings.HasPrefix(e.Request.URL, "data:") {
-				requests = append(requests, e.Request.URL)
-			}
-		}
-	}))
-	t.Cleanup(cancel)
-	if err := chromedp.Do(tab); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithTimeout(tab, 5*time.Minute) // also of a machine that stands still for a while
-	defer stop()
-	if err := chromedp.Do(ctx,
-		chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-			_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-			if err == nil {
-				_, err = cdp.Call(ctx, t, network.Enable, network.EnableParams{})
-			}
-			return err
-		}),
-		chromedp.EmulateViewport(width, 900),
-		chromedp.Navigate("file://"+file),
-		chromedp.WaitReady(chromedp.CSS(`html[data-drawn=yes]`)),
-	); err != nil {
-		mu.Lock()
-		defer mu.Unlock()
-		t.Fatal(err, complaints)
-	}
-	return tab, func() {
-		t.Helper()
-		mu.Lock()
-		defer mu.Unlock()
-		for _, c := range complaints {
-			t.Error(c)
-		}
-		if len(requests) != 1 || !strings.HasPrefix(requests[0], "file://") {
-			t.Errorf("requests: %q", requests)
-		}
-	}
 }
 
 // expected is how many series each chart has, by the results themselves.
@@ -238,9 +159,9 @@ func expected(r *result.Result) map[string]int {
 
 // tables opens each chart's data table and finds the results' figures in it,
 // to the last digit.
-func tables(t *testing.T, tab context.Context, r *result.Result) {
+func tables(t *testing.T, tab *browser.Tab, r *result.Result) {
 	t.Helper()
-	got := eval[map[string][][]string](t, tab, `(async () => {
+	got := browser.Eval[map[string][][]string](tab, `(async () => {
 		for (const d of document.querySelectorAll("figure details")) d.open = true;
 		while ([...document.querySelectorAll("figure details")].some((d) => !d.querySelector("table"))) await new Promise((r) => setTimeout(r, 5));
 		return Object.fromEntries([...document.querySelectorAll("figure[data-series]")].map((f) =>
@@ -285,9 +206,9 @@ func tables(t *testing.T, tab context.Context, r *result.Result) {
 }
 
 // keyboard walks to every chart by Tab and asks its figures by the arrow keys.
-func keyboard(t *testing.T, tab context.Context, charts int) {
+func keyboard(t *testing.T, tab *browser.Tab, charts int) {
 	t.Helper()
-	reached := eval[int](t, tab, `(async () => {
+	reached := browser.Eval[int](tab, `(async () => {
 		let n = 0;
 		for (const p of document.querySelectorAll(".plot")) {
 			p.focus();
@@ -303,7 +224,7 @@ func keyboard(t *testing.T, tab context.Context, charts int) {
 		}
 		return n;
 	})()`)
-	tips := eval[int](t, tab, `document.querySelectorAll(".plot[data-tip]").length`)
+	tips := browser.Eval[int](tab, `document.querySelectorAll(".plot[data-tip]").length`)
 	if reached != charts || tips != charts {
 		t.Errorf("of %d charts, the keyboard reaches %d and gets figures from %d", charts, reached, tips)
 	}
@@ -311,44 +232,15 @@ func keyboard(t *testing.T, tab context.Context, charts int) {
 
 // printed checks that paper is white whatever the screen is, and nothing on it
 // is cut off.
-func printed(t *testing.T, tab context.Context) {
+func printed(t *testing.T, tab *browser.Tab) {
 	t.Helper()
-	err := chromedp.Do(tab, chromedp.EmulateViewport(750, 1000), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}})
-		return err
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := eval[string](t, tab, `getComputedStyle(document.body).backgroundColor`); c != "rgb(255, 255, 255)" {
+	tab.Do(chromedp.EmulateViewport(750, 1000))
+	tab.Media("print", "prefers-color-scheme", "dark")
+	if c := browser.Eval[string](tab, `getComputedStyle(document.body).backgroundColor`); c != "rgb(255, 255, 255)" {
 		t.Errorf("paper has the colour %s", c)
 	}
-	if n := eval[int](t, tab, `[...document.querySelectorAll(".plot svg")].filter((s) => s.getBoundingClientRect().right > innerWidth).length`); n > 0 {
+	if n := browser.Eval[int](tab, `[...document.querySelectorAll(".plot svg")].filter((s) => s.getBoundingClientRect().right > innerWidth).length`); n > 0 {
 		t.Errorf("%d charts are wider than the paper", n)
 	}
-	if *pictures != "" {
-		picture(t, tab, filepath.Join(*pictures, strings.ReplaceAll(t.Name(), "/", "-")+"-print.png"))
-	}
-}
-
-func eval[T any](t *testing.T, tab context.Context, expression string) T {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(tab, 5*time.Minute) // also of a machine that stands still for a while
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-func picture(t *testing.T, tab context.Context, file string) {
-	b, err := chromedp.Run(tab, chromedp.FullScreenshot(100))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, b, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	tab.Picture(t.Name() + "-print")
 }

@@ -11,11 +11,12 @@ import (
 	"testing"
 
 	"p2plocal/bench/study"
+	"p2plocal/reports/internal/browser"
 )
 
 // The page draws every chart, whatever the width, and asks for nothing else.
 func TestLongStudyBrowser(t *testing.T) {
-	browser := chromium(t)
+	chromium := browser.Start(t)
 	r := studied(t)
 	dir := t.TempDir()
 	for name, report := range map[string]*study.Report{"all": r, "one": {Tables: r.Tables[:1]}} {
@@ -48,16 +49,16 @@ func TestLongStudyBrowser(t *testing.T) {
 		for _, width := range []int64{1280, 390} {
 			for _, scheme := range []string{"light", "dark"} {
 				t.Run(fmt.Sprintf("%s-%d-%s", name, width, scheme), func(t *testing.T) {
-					tab, heard := open(t, browser, file, width, scheme)
-					charts := eval[string](t, tab, `[...document.querySelectorAll("figure[data-series]")].map((f) =>
+					tab, heard := open(t, chromium, file, width, scheme)
+					charts := browser.Eval[string](tab, `[...document.querySelectorAll("figure[data-series]")].map((f) =>
 						f.id + ":" + [...f.querySelectorAll(".plot svg g.series > :is(path, circle)")].filter((e) => !/NaN/.test(e.outerHTML)).length).join(" ")`)
 					if charts != strings.Join(want, " ") || len(want) < len(report.Tables) {
 						t.Errorf("drawn %q, want %q", charts, want)
 					}
-					if over := eval[int](t, tab, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+					if over := browser.Eval[int](tab, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
 						t.Errorf("the page is %d pixels wider than the screen", over)
 					}
-					if n := eval[int](t, tab, `document.querySelectorAll("section > details tbody tr").length`); n != rows {
+					if n := browser.Eval[int](tab, `document.querySelectorAll("section > details tbody tr").length`); n != rows {
 						t.Errorf("%d lines in the tables, want %d", n, rows)
 					}
 					heard()

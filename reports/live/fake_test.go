@@ -174,7 +174,7 @@ func (f *Fake) Report(w io.Writer) error {
 }
 
 // serve serves the fake, until the test ends.
-func (f *Fake) serve(t *testing.T, stalled time.Duration) *Server {
+func (f *Fake) serve(t testing.TB, stalled time.Duration) *Server {
 	t.Helper()
 	s, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"), Config{Feed: f.Feed, Obey: f.Obey, Report: f.Report, Stalled: stalled})
 	if err != nil {

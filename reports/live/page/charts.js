@@ -68,7 +68,7 @@ export class Charts {
 			cursor: { sync: { key: "run" }, drag: { x: false, y: false }, y: false, points: { show: false } },
 			scales: {
 				x: { time: false, range: () => [this.view.from, this.view.to] },
-				left: c.log ? { distr: 3, range: (_, low, high) => (low === null ? [1e5, 1e7] : [low * 0.8, high * 1.25]) } : { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] },
+				left: c.log ? { distr: 3, range: (_, low, high) => (low === null ? [1e5, 1e7] : [low * 0.8, high * 1.25]) } : { range: (_, low, high) => [0, Math.max(high * 1.1, c.series[0][3] === count ? 4 : 1)] },
 				right: { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] },
 			},
 			axes: [

@@ -293,5 +293,5 @@ $("whole").onchange = changed;
 const restyle = () => { readColors(); charts.recolor(); matrix.drawn = null; changed(); };
 for (const query of ["(prefers-color-scheme: dark)", "(prefers-reduced-motion: reduce)"]) matchMedia(query).addEventListener("change", restyle);
 for (const s of [ring.stage, matrix.stage]) s.resized = changed;
-// run is for tests and for whoever looks with the browser's own tools.
-Object.assign(globalThis, { run });
+// page is for tests and for whoever looks with the browser's own tools.
+globalThis.page = { run, ring, matrix, charts };
