@@ -27,6 +27,8 @@ type Fake struct {
 	views  []string // last told
 	known  [][]byte
 	flood  int
+
+	Directory bool // what it shows is a server's directory
 }
 
 // NewFake has so many peers; nothing has happened yet.
@@ -132,6 +134,13 @@ func (f *Fake) sample() {
 	s.Assertions = []sample.Assertion{{Text: "join.complete<2s", State: "held"}, {Text: "steady.lost=0", State: "open"}}
 	if f.flood > 0 {
 		s.Assertions[1].State = "failed"
+	}
+	if f.Directory {
+		s.Phase, s.Views, s.Edges, s.Assertions, s.Refused = "server", nil, nil, nil, uint64(f.flood/10)
+		s.Doing = fmt.Sprintf("%d members", alive)
+		for i := range f.Peers {
+			s.Ages = append(s.Ages, int64(i*37%20)*100)
+		}
 	}
 	f.Feed.Add(s)
 }

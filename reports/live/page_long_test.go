@@ -34,6 +34,7 @@ func TestLongPage(t *testing.T) {
 	t.Run("reconnect", func(t *testing.T) { testReconnect(t, chromium) })
 	t.Run("heap", func(t *testing.T) { testHeap(t, chromium) })
 	t.Run("over", func(t *testing.T) { testOver(t, chromium) })
+	t.Run("server", func(t *testing.T) { testServer(t, chromium) })
 	looks := []look{{320, "light"}, {1440, "dark"}}
 	if browser.Pictures() {
 		looks = []look{{390, "light"}, {390, "dark"}, {900, "light"}, {900, "dark"}, {1440, "light"}, {1440, "dark"}}
@@ -295,6 +296,25 @@ func testOver(t *testing.T, chromium context.Context) {
 	}
 	tab.Do(chromedp.Click(chromedp.CSS(`#notice button`)), chromedp.WaitReady(chromedp.CSS(`title`)))
 	tab.Until(`document.title === "report"`)
+	tab.Heard("http://127.0.0.1")
+}
+
+// testServer shows a server's directory, and nothing of a mesh.
+func testServer(t *testing.T, chromium context.Context) {
+	f := NewFake(20)
+	f.Directory = true
+	tab := shown(t, chromium, f, 27*time.Second, 900, "dark")
+	got := browser.Eval[struct {
+		Rows  int
+		First string
+		Shown []bool
+	}](tab, `({ Rows: document.querySelectorAll("#ages tbody tr").length, First: document.querySelector("#ages tbody tr").textContent,
+		Shown: ["#ring", "#ages", "#matrix", "#ring [data-for=mesh]"].map((s) => document.querySelector(s).checkVisibility()) })`)
+	if got.Rows != 19 || !strings.HasSuffix(got.First, "1.90 s ago") || fmt.Sprint(got.Shown) != "[true true false false]" {
+		t.Errorf("%+v", got)
+	}
+	tab.Picture(t.Name())
+	axe(t, tab)
 	tab.Heard("http://127.0.0.1")
 }
 

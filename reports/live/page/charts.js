@@ -5,13 +5,16 @@ import { addBars } from "./store.js";
 const nanoseconds = (v) => time(v / 1e9);
 const cores = (v) => digits(v) + (v === 1 ? " core" : " cores");
 const count = (v) => Math.round(v).toLocaleString("en-US");
+const BIN = 9 / 8; // from where a bin of the latency begins to where it ends, at most
+const MOST_TICKS = 5; // for which there is room
 const short = (format) => (v) => round(format(v)).replace(/ cores?$/, "");
 
+// of is what the figures are of: a mesh, not of a server alone.
 const CHARTS = [
-	{ title: "Delivered", series: [["delivered", "delivered", "--c0", rate]] },
-	{ title: "Lost and late", series: [["lost", "lost", "--bad", rate], ["late", "late", "--c1", rate]] },
-	{ title: "Latency from due time", log: true, series: [["p50", "p50", "--c0", nanoseconds], ["p99", "p99", "--c1", nanoseconds]], histogram: true },
-	{ title: "Server and kernel", series: [["queue", "server queue", "--c0", count], ["drops", "dropped by the kernel", "--bad", rate, "right"]] },
+	{ title: "Delivered", of: "mesh", series: [["delivered", "delivered", "--c0", rate]] },
+	{ title: "Lost and late", of: "mesh", series: [["lost", "lost", "--bad", rate], ["late", "late", "--c1", rate]] },
+	{ title: "Latency from due time", of: "mesh", log: true, series: [["p50", "p50", "--c0", nanoseconds], ["p99", "p99", "--c1", nanoseconds]], histogram: true },
+	{ title: "Server and kernel", series: [["queue", "server queue", "--c0", count, "left", size], ["drops", "dropped by the kernel", "--bad", rate, "right"]] },
 	{ title: "Hostile datagrams", series: [["hostile_sent", "sent", "--c6", rate], ["hostile_taken", "taken", "--c4", rate], ["refused", "refused", "--c5", rate]] },
 	{ title: "CPU and memory", series: [["cpu", "CPU", "--c0", cores], ["memory", "memory", "--c3", size, "right"]] },
 ];
@@ -24,6 +27,12 @@ export const clock = (ms) => {
 	const tenths = Math.floor(ms / 100 + 1e-6), m = Math.floor(tenths / 600);
 	const seconds = ((tenths % 600) / 10).toFixed(1);
 	return m ? `${m}:${seconds.padStart(4, "0")}` : `${seconds} s`;
+};
+
+const thinned = (ticks) => {
+	const decades = ticks.filter((v) => String(v).startsWith("1"));
+	const kept = ticks.length > MOST_TICKS && decades.length > 1 ? decades : ticks;
+	return kept.filter((_, i) => i % Math.ceil(kept.length / MOST_TICKS) === 0);
 };
 
 export class Charts {
@@ -40,7 +49,8 @@ export class Charts {
 	// build makes the charts of which the run has figures.
 	build() {
 		const has = ([key]) => this.run.columns[key].some((v) => v !== null && (v !== 0 || !["refused", "hostile_sent", "hostile_taken"].includes(key)));
-		const wanted = CHARTS.map((c) => ({ ...c, series: c.series.filter(has) })).filter((c) => c.series.length);
+		const simulated = !has(["cpu"]); // whose queues are counted, not weighed
+		const wanted = CHARTS.map((c) => ({ ...c, series: c.series.filter(has).map(([key, name, color, format, scale, real]) => [key, name, color, simulated ? format : real ?? format, scale]) })).filter((c) => c.series.length && (c.of ?? this.run.mode) === this.run.mode);
 		const spec = wanted.map((c) => c.series.map(([key]) => key)).join();
 		if (spec === this.spec) return;
 		this.spec = spec;
@@ -60,7 +70,7 @@ export class Charts {
 	plot(c) {
 		const small = this.root.clientWidth < 600, gutter = small ? 46 : 62;
 		const ink = (name) => () => colors[name];
-		const axis = (scale, side, format, color) => ({ scale, side, ...(c.log ? { splits: (_, __, low, high) => steps([low, high]), filter: (_, all) => all } : {}), size: gutter, gap: 4, ticks: { show: false }, font: `11px ${colors.font}`, stroke: ink(color), space: 22,
+		const axis = (scale, side, format, color) => ({ scale, side, ...(c.log ? { splits: (_, __, low, high) => thinned(steps([low, high])), filter: (_, all) => all } : {}), size: gutter, gap: 4, ticks: { show: false }, font: `11px ${colors.font}`, stroke: ink(color), space: 22,
 			grid: { show: side === 3, stroke: ink("--line"), width: 1 }, values: (_, all) => all.map((v) => (v === null ? null : short(format)(v))) });
 		const right = c.series.find((s) => s[4] === "right");
 		const plot = new uPlot({
@@ -162,13 +172,9 @@ export class Charts {
 		c.save();
 		c.fillStyle = colors["--c0"];
 		c.globalAlpha = 0.75;
-		let bottom = null;
 		for (const [upper, n] of bars) {
-			const top = Math.max(b.top, Math.min(b.top + b.height, u.valToPos(upper, "left", true)));
-			bottom ??= Math.min(b.top + b.height, top + 4 * devicePixelRatio);
-			const high = Math.max(bottom - top, devicePixelRatio);
-			c.fillRect(left, top, Math.max((width * n) / most, devicePixelRatio), Math.max(high - 1, 1));
-			bottom = top;
+			const [top, bottom] = [upper, upper / BIN].map((v) => Math.max(b.top, Math.min(b.top + b.height, u.valToPos(v, "left", true))));
+			c.fillRect(left, top, Math.max((width * n) / most, devicePixelRatio), Math.max(bottom - top, devicePixelRatio));
 		}
 		c.restore();
 	}

@@ -8,7 +8,7 @@ import { Hands } from "./hands.js";
 
 const $ = (id) => document.getElementById(id);
 const MINUTE = 60_000, FLOW = 500; // ms of the time axis, and of messages on the ring
-const SHOWN_EVENTS = 200, TOGETHER = 1000; // events of a kind within these ms are one line
+const SHOWN_EVENTS = 200, TOGETHER = 1000, NAMED = 12; // events of a kind within these ms are one line, a few with their names
 const REPORT_AFTER = 5; // s
 
 readColors();
@@ -85,7 +85,7 @@ function header(sample, frame, i) {
 	if (!sample) return;
 	set($("headline"), sample.headline || run.title);
 	const left = sample.left == null ? "" : ` · ${clock(Math.ceil(sample.left / 1000) * 1000).replace(/\.0/, "")} left`;
-	set($("doing"), `${sample.phase && !sample.doing?.startsWith(sample.phase) ? sample.phase + ": " : ""}${sample.doing ?? ""}${left}${sample.load == null ? "" : ` · load ${sample.load.toFixed(1)}`}`);
+	set($("doing"), run.over && at === null ? sample.doing : `${sample.phase && !sample.doing?.startsWith(sample.phase) ? sample.phase + ": " : ""}${sample.doing ?? ""}${left}${sample.load == null ? "" : ` · load ${sample.load.toFixed(1)}`}`);
 	$("touched").hidden = !run.touched;
 	assertions(sample.assertions);
 	figures(sample, frame, i);
@@ -127,7 +127,7 @@ function figures(sample, frame, i) {
 }
 
 function ages(frame) {
-	const rows = (frame?.ages ?? []).map((age, i) => [run.peers[i], age]).sort((a, b) => b[1] - a[1]);
+	const rows = (frame?.ages ?? []).map((age, i) => [run.peers[i], age]).filter((_, i) => !"-d".includes(frame.state(i))).sort((a, b) => b[1] - a[1]);
 	const body = $("ages").querySelector("tbody");
 	while (body.rows.length > rows.length) body.lastChild.remove();
 	rows.forEach(([name, age], k) => {
@@ -156,8 +156,8 @@ const list = $("events").querySelector("ul");
 let latest = null, unsaid = [], saying = 0;
 function event(m, aloud) {
 	if (latest && latest.kind === m.kind && m.t - latest.t < TOGETHER && ["join", "removal", "kill", "standstill"].includes(m.kind)) {
-		latest.texts.push(m.text);
-		set(latest.node.lastChild, `${latest.texts.length} × ${m.kind}: ${latest.texts.map((s) => s.split(" ")[0]).join(" ")}`);
+		latest.of.push(run.peers[m.peer] ?? "");
+		set(latest.node.lastChild, `${latest.of.length} × ${m.kind}${latest.of.length > NAMED ? "" : ": " + latest.of.join(" ")}`);
 	} else {
 		const tone = toneOf(m.kind).slice(2);
 		const node = element("li", { role: "option", tabindex: list.children.length ? -1 : 0, "aria-selected": "false", "data-t": m.t, "data-peer": m.peer ?? "", class: tone === "bad" ? "bad-tone" : tone }, element("time", {}, clock(m.t)), element("span", {}, m.text));
@@ -165,7 +165,7 @@ function event(m, aloud) {
 		list.append(node);
 		if (list.children.length > SHOWN_EVENTS) { const first = list.firstChild; if (first.tabIndex === 0) first.nextSibling.tabIndex = 0; first.remove(); }
 		if (end) list.scrollTop = list.scrollHeight;
-		latest = { kind: m.kind, t: m.t, texts: [m.text], node };
+		latest = { kind: m.kind, t: m.t, of: [run.peers[m.peer] ?? ""], node };
 	}
 	if (!aloud) return;
 	unsaid.push(latest);
@@ -232,9 +232,7 @@ follow(run, {
 	snapshot(data) {
 		const same = String(run.peers) === String(data.peers) && ring.names;
 		run.reset(data);
-		run.mode = data.ages || run.last?.phase === "server" ? "server" : "mesh";
-		document.body.dataset.mode = run.mode;
-		$("ages").hidden = run.mode !== "server";
+		mode(run.frame.ages);
 		set($("title"), `${run.title || "live"}`);
 		document.title = `${run.title}: live`;
 		$("hands").hidden = !run.control;
@@ -252,10 +250,20 @@ follow(run, {
 		if (run.over) over();
 		fresh();
 	},
-	sample(data) { run.add(data); fresh(); },
+	sample(data) {
+		if (data.ages) mode(true);
+		run.add(data);
+		fresh();
+	},
 	mark(data) { run.mark(data); event(data, true); fresh(); },
 	over(data) { run.over = true; run.report = data.report; over(); fresh(); },
 }, status);
+
+// mode hides what there is only of a mesh, or only of a server.
+function mode(ages) {
+	run.mode = ages ? "server" : "mesh";
+	document.body.dataset.mode = run.mode;
+}
 
 function fresh() {
 	arrived = performance.now();

@@ -34,8 +34,8 @@ export class Ring {
 		const room = Math.min(width, height) / 2;
 		this.named = n <= 128;
 		this.middle = [width / 2, height / 2];
-		this.radius = room - (this.named ? 22 : 10);
-		this.dot = Math.max(2, Math.min(13, (Math.PI * this.radius) / n * 0.8, this.radius / 6));
+		this.dot = Math.max(2, Math.min(13, (Math.PI * (room - 20)) / n * 0.8, room / 6));
+		this.radius = room - this.dot - (this.named ? 15 : 6);
 		this.at = this.names.map((_, i) => {
 			const a = (i / n) * 2 * Math.PI - Math.PI / 2;
 			return [this.middle[0] + this.radius * Math.cos(a), this.middle[1] + this.radius * Math.sin(a), a];
