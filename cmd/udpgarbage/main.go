@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	o.Log = say
 	o.Progress = func(p campaign.Progress) { so.Store(&p) }
 	o.Found = func(f *campaign.Finding) (err error) {
-		setup := hostile.Setup{As: o.Role.String(), Target: o.Target.String(), Exec: o.Exec, PeerExec: o.PeerExec, Ports: f.Ports}
+		setup := hostile.Setup{As: o.Role.String(), Target: o.Target.String(), Exec: o.Exec, PeerExec: o.PeerExec, Wide: o.Wide, Key: o.dialect.KeyFile, Ports: f.Ports}
 		if f.File, err = write(o.out, setup, f); err == nil {
 			say(fmt.Sprintf("%s by %s, %s, in %s", f.Kind, f.Case, datagrams(f.Count), f.File))
 		}

@@ -27,8 +27,9 @@ var usage = strings.Replace(usageText, "{quoting}", target.Quoting, 1)
 type options struct {
 	campaign.Config
 	cli.Common
-	pcap string
-	out  string
+	dialect cli.Dialect
+	pcap    string
+	out     string
 }
 
 func parse(args []string, stdout io.Writer) (o options, err error) {
@@ -49,6 +50,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs.StringVar(&o.out, "findings", "udpgarbage-findings", "`directory` for the findings' files, made with the first of them")
 	fs.StringVar(&o.pcap, "pcap", "", "write all but floods to this `file`, for Wireshark")
 	o.Register(fs)
+	o.dialect.Register(fs, "what is attacked speaks the wide dialect, of core/wide/PROTOCOL.md")
 	files, err := cli.Parse(fs, args, usage, stdout)
 	if err != nil {
 		return o, err
@@ -62,6 +64,10 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	if err := o.replay(fs, files); err != nil {
 		return o, err
 	}
+	if err := o.dialect.Open(); err != nil {
+		return o, err
+	}
+	o.Wide, o.Keys = o.dialect.Wide, o.dialect.Keys
 	const mostPorts = math.MaxUint16 - campaign.PortsUsed
 	if *ports > mostPorts {
 		return o, cli.Usagef("-ports %d, want 0 to %d", *ports, mostPorts)
@@ -157,7 +163,7 @@ func (o *options) replay(fs *flag.FlagSet, files []string) error {
 	if o.Replay = shots; len(shots) == 0 {
 		return fmt.Errorf("%q has no datagrams", files[0])
 	}
-	for name, value := range map[string]string{"as": setup.As, "target": setup.Target, "exec": setup.Exec, "peer-exec": setup.PeerExec, "ports": fmt.Sprint(setup.Ports)} {
+	for name, value := range map[string]string{"as": setup.As, "target": setup.Target, "exec": setup.Exec, "peer-exec": setup.PeerExec, "wide": map[bool]string{true: "true"}[setup.Wide], "key": setup.Key, "ports": fmt.Sprint(setup.Ports)} {
 		if value == "" || given[name] || name == "exec" && given["target"] || setup == (hostile.Setup{}) {
 			continue
 		}

@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/core/wide"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/gateway"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -28,6 +30,8 @@ type Config struct {
 	Target       netip.AddrPort // the server under attack; its host is a peer's
 	Exec         string         // the command line that starts the server under attack; empty: it runs
 	PeerExec     string         // that starts the peer under attack; beside Exec, peers of the server's own that must live
+	Wide         bool           // what is attacked speaks the wide dialect,
+	Keys         wide.Keys      // with these keys
 	Modes        []string       // of Modes
 	Seed         uint64         // of every random choice
 	Ports        uint16         // the first of the PortsUsed that it uses; 0: by the seed, the next that are free
@@ -63,6 +67,7 @@ var Modes = []string{"catalogue", "mutate", "generate", "random", "flood", "repl
 type campaign struct {
 	Config
 	sockets
+	gate     *gateway.Host // over which all sockets translate; nil: the exact dialect
 	names    names
 	env      hostile.Env // for random batches
 	plan     *plan
@@ -94,6 +99,10 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		}
 		defer m.Close()
 		c.Host = target.Local{Monitor: m}
+	}
+	if c.Wide {
+		c.gate = gateway.New(c.Host, c.Keys)
+		c.Host = c.gate
 	}
 	switch bound := c.Host.Bound(c.Target); {
 	case c.command() == "" && !bound:

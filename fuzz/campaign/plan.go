@@ -103,7 +103,7 @@ func (c *campaign) newPlan(t *trial) (*plan, error) {
 
 // environment is the mesh with the next n spare entries of a dealer's.
 func (p *plan) environment(d *dealer, n int) hostile.Env {
-	e := hostile.Env{Server: p.c.server(), Self: p.c.peer}
+	e := hostile.Env{Server: p.c.server(), Self: p.c.peer, Wide: p.c.dialect()}
 	for _, m := range p.c.members[:2] {
 		e.Members = append(e.Members, m.entry)
 	}
@@ -190,7 +190,7 @@ func (p *plan) nextCase(t *trial) (b batch, ok bool) {
 		p.sendable(&b)
 	}
 	for _, s := range b.shots {
-		if m, err := wire.Parse(s.Datagram); err == nil && (m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive) && slices.Contains(p.c.names.pool, m.Entry.Name) {
+		if m, err := p.c.message(s.Datagram, p.c.source(s, b.shots)); err == nil && (m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive) && slices.Contains(p.c.names.pool, m.Entry.Name) {
 			p.free[m.Entry.Name] = max(p.free[m.Entry.Name], t.clock+s.At+leaseTime)
 		}
 	}
@@ -262,7 +262,9 @@ func (p *plan) randomBatch(mode string, i int) batch {
 		case mode == "mutate":
 			d = hostile.Mutate(r, p.words)
 		case mode == "random", mode == "flood" && k%2 == 0:
-			d = hostile.Noise(r)
+			if d = hostile.Noise(r); c.gate != nil && k%4 == 0 && len(d) > 1 {
+				d[0], d[1] = 0xC0+d[0]%6, 0x57 // it is sealed, where there is a key
+			}
 		default:
 			d = g.Next()
 		}
@@ -290,6 +292,9 @@ func (p *plan) sendable(b *batch) {
 // mayAnswer says that a sound target may answer a datagram: it repeats a birth of one of
 // ours, or invites to send to a port of ours.
 func (c *campaign) mayAnswer(d []byte) bool {
+	if c.gate != nil {
+		return c.mayAnswerWide(d)
+	}
 	m, err := wire.Parse(d)
 	if err != nil {
 		return false
@@ -328,9 +333,14 @@ func (p *plan) add(b batch) {
 // could keep a silent member in the directory, then those that bring peers in. Each case
 // has names and ports of its own.
 func (p *plan) serverCases(cases []hostile.Case) {
-	p.add(p.invitations())
+	if p.c.gate == nil {
+		p.add(p.invitations())
+	}
 	var single, others []int
 	for i, k := range cases {
+		if k.NeedsKey() && len(p.c.Keys) == 0 {
+			continue
+		}
 		if len(k.Steps) == 1 && k.Steps[0].Fate != core.Born {
 			single = append(single, i)
 		} else {
@@ -466,7 +476,9 @@ func (p *plan) invitations() batch {
 // that it must not print; directories that it must drop stay until it has broadcast, as many
 // at a time as keeps that short.
 func (p *plan) peerCases(cases []hostile.Case, interval time.Duration) {
-	p.add(p.invitations())
+	if p.c.gate == nil {
+		p.add(p.invitations())
+	}
 	forged := p.c.env
 	forged.Members = []wire.Entry{forged.Members[0], {Name: p.c.names.loose[len(p.c.names.loose)-1], Port: p.c.outsider.socket.Addr().Port()}}
 	wrong := forged.Cases(hostile.Peer)
@@ -474,6 +486,9 @@ func (p *plan) peerCases(cases []hostile.Case, interval time.Duration) {
 	var order []string
 	var quick, slow, whole []batch
 	for i, k := range cases {
+		if k.NeedsKey() && len(p.c.Keys) == 0 {
+			continue
+		}
 		var some []hostile.Shot
 		for j, s := range shots(k) {
 			if fate := k.Steps[j].Fate; fate < core.Born {

@@ -196,6 +196,9 @@ func (s *serverJudge) received(p packet) {
 	if p.from != s.address || p.to != s.outsider && p.to != s.sources[hostile.FromStranger] || s.excused() { // it may have got a lost member's name
 		return
 	}
+	if s.gate != nil && s.bornAt(p.to.socket.Addr()) { // it was born there, and hears of it
+		return
+	}
 	if m, err := wire.Parse(p.data); err == nil { // whoever has let it in sends it more, sooner or later
 		for e := range m.Entries.Each() {
 			if e.Port == p.to.socket.Addr().Port() {
@@ -210,6 +213,12 @@ func (s *serverJudge) received(p packet) {
 func (s *serverJudge) repeated(size int) {
 	s.repeats += size
 	from := s.before
+	if s.gate != nil && slices.ContainsFunc(s.since(from), func(x sentShot) bool {
+		m, err := s.message(x.Datagram, s.sources[hostile.FromStranger])
+		return err == nil && m.Type == core.TypeBirth
+	}) {
+		s.repeats = 0 // one of another incarnation is news, though it looks the same
+	}
 	in := 0
 	if s.plain {
 		from = 0
@@ -219,6 +228,9 @@ func (s *serverJudge) repeated(size int) {
 	}
 	if !s.plain || s.total() > 1 { // what is large must not hide what is small: narrowing finds what it was
 		in = min(in, 16)
+	}
+	if s.gate != nil {
+		in += 64 * len(s.members) // a member that was late to read a directory says so, and has it again
 	}
 	if s.total() > from && float64(s.repeats) > amplification*float64(in) {
 		s.suspectRecent(Amplified, fmt.Sprintf("%d bytes drew %d bytes of directories that said nothing new", in, s.repeats))
@@ -261,7 +273,7 @@ func (s *serverJudge) listed(p *endpoint, all wire.Entries) {
 	}
 	s.checkMembers(p, all)
 	for e := range all.Each() {
-		if e.Port >= sparePort && e.Port < sparePort+spares || s.Exec != "" {
+		if e.Port >= sparePort && e.Port < sparePort+spares || s.Exec != "" || s.hostileAddress(e) {
 			s.checkEntry(e)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/gateway"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -73,6 +74,7 @@ type sockets struct {
 	outsider *endpoint // that nobody tells of in good faith
 	home     *endpoint // the server of the peer under attack
 	sources  [hostile.FromDouble + 1]*endpoint
+	leads    []*endpoint // wide: of silent members, whose addresses are where they are born from
 	all      []*endpoint
 	inbox    chan packet
 	closed   chan struct{}
@@ -128,6 +130,14 @@ func (c *campaign) bindAll() (err error) {
 		}
 		c.home = bind(at)
 		c.sources[hostile.FromServer] = c.home
+		if c.gate != nil && c.home != nil {
+			c.home.socket.(*gateway.Socket).Heal = true
+		}
+	}
+	for range wideLeads {
+		if c.gate != nil && c.Role == hostile.Server {
+			c.leads = append(c.leads, bind(netip.AddrPortFrom(host, 0)))
+		}
 	}
 	if err != nil {
 		c.release()
@@ -176,7 +186,7 @@ func (c *campaign) release() {
 	for _, p := range c.all {
 		p.socket.Close()
 	}
-	c.all, c.members, c.probers, c.home = nil, nil, nil, nil
+	c.all, c.members, c.probers, c.home, c.leads = nil, nil, nil, nil, nil
 	c.sources = [hostile.FromDouble + 1]*endpoint{}
 }
 
@@ -225,7 +235,11 @@ func (n *names) assign(t *trial) {
 		taken[peerName] = true
 	}
 	var free []wire.Name
-	for name := wire.Name('~'); name >= ' '; name-- {
+	least := wire.Name(' ')
+	if t.gate != nil {
+		least = gateway.FirstName
+	}
+	for name := wire.Name('~'); name >= least; name-- {
 		if !taken[name] {
 			free = append(free, name)
 		}

@@ -164,7 +164,7 @@ const (
 	stallFactor  = 10                      // how much slower than the clock real time may be
 	missedBeat   = 1350 * time.Millisecond // a silence that is too long
 	mostSuspects = 1 << 15                 // what is sent while a fresh peer is waited for
-	wide         = 1024                    // suspects where the nearest are not enough
+	moreSuspects = 1024                    // where the nearest are not enough
 )
 
 // end ends the trial and what it has started. Whoever interrupts it waits for nobody's end.
@@ -599,11 +599,11 @@ func (t *trial) later(s hostile.Shot, o *openBatch) {
 
 // shoot sends one datagram.
 func (t *trial) shoot(s hostile.Shot, o *openBatch) {
-	from := t.sources[s.From]
-	if t.Config.Sent != nil && !t.plain {
-		t.Config.Sent(t.now, from.socket.Addr(), t.address, s.Datagram)
-	}
+	from := t.source(s, o.shots)
 	from.socket.Send(t.address, s.Datagram)
+	if t.Config.Sent != nil && !t.plain {
+		t.Config.Sent(t.now, from.socket.Addr(), t.address, onWire(from, s.Datagram))
+	}
 	if t.fired.IsZero() {
 		t.fired = t.now
 	}
@@ -624,7 +624,7 @@ func (t *trial) shoot(s hostile.Shot, o *openBatch) {
 
 // note has the judge know what is sent that is well-formed.
 func (t *trial) note(s hostile.Shot, o *openBatch) {
-	if m, err := wire.Parse(s.Datagram); err == nil {
+	if m, err := t.message(s.Datagram, t.source(s, o.shots)); err == nil {
 		t.judge.note(m, s.From, o)
 	}
 }
@@ -762,7 +762,7 @@ func (t *trial) suspectThese(kind Kind, why string, which func(i int, s *sentSho
 		if which(t.forgotten+i, &t.sent[i]) {
 			last = append(last, t.sent[i])
 		}
-		if i >= len(t.sent)-wide {
+		if i >= len(t.sent)-moreSuspects {
 			wider = append(wider, t.sent[i])
 		}
 	}

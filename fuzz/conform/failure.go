@@ -12,9 +12,10 @@ import (
 
 const most = 8 // datagrams of a kind in a failure
 
-// failCertain is fail for what no lateness of this machine excuses.
+// failCertain is fail for what no lateness of this machine excuses. In the wide dialect whoever is late with what
+// it has read may be told again.
 func (l *trial) failCertain(p *endpoint, since int, expected, got string) {
-	l.certain = true
+	l.certain = l.gate == nil
 	l.fail(p, since, expected, got)
 }
 

@@ -28,6 +28,9 @@ func robustness(role hostile.Role, env hostile.Env) (cases []Case) {
 		}
 		_, rest, _ := strings.Cut(c.Name, "/")
 		x := Case{ID: role.String() + "/robust/" + rest, Title: c.Why, Level: Should, Role: role, Section: malformed, span: c.Span() + 200*time.Millisecond, members: 2}
+		if c.NeedsKey() {
+			x.keyed = "keyed"
+		}
 		x.risky = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.Fate.Dropped() })
 		x.loud = slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return s.Fate == core.Conflict || s.Fate == core.Repeated })
 		if role == hostile.Server {

@@ -289,6 +289,7 @@ func (s *Socket) sendAs(to netip.AddrPort, datagram []byte) {
 	case hostile.Cut:
 		b = s.seal(plain)
 		b = b[:min(n, len(b)-1)]
+		s.sealed = b // the whole must not come as a repeat
 	case hostile.Alien:
 		b = bytes.Clone(s.alien.Seal(plain))
 	case hostile.Mirrored:
@@ -428,7 +429,10 @@ func (s *Socket) take(at time.Time, from netip.AddrPort, b []byte) []byte {
 		}
 		p.seq = v.Seq
 		if s.Heal && v.Version != h.version && s.list != nil && at.Sub(s.announced[from]) > core.AnswerGap {
-			s.sendPages(from)
+			if v.Version.Incarnation == s.incarnation && v.Version.Number > h.version.Number { // it has believed what was sent in our name
+				h.version.Number, s.list = v.Version.Number, nil
+			}
+			s.announce(from, s.directory)
 		}
 		return wire.Message{Type: v.Type, Entry: wire.Entry{Name: h.nameFor(string(v.Name))}}.Append(nil)
 	case core.TypeRetry:
@@ -504,6 +508,12 @@ func (h *Host) Message(b []byte, from netip.AddrPort) (wire.Message, error) {
 			m.Entry.Port = from.Port()
 		}
 		return m, nil
+	}
+	if len(b) > 5 && b[0] == 0xC5 && b[1] == 0x57 { // it says how it is sent
+		switch op := b[2]; {
+		case op == hostile.AsIt && len(h.keys) == 0, (op == hostile.Skip || op == hostile.Late) && len(h.keys) > 0:
+			b = b[5:]
+		}
 	}
 	var v core.View
 	if err := (wide.Codec{}).Parse(&v, b); err != nil {

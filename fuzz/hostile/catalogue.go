@@ -91,6 +91,9 @@ func (e Env) drafts(r Role) []*draft {
 	return drafts[r]
 }
 
+// NeedsKey says that a case is hostile only where there is a key.
+func (c Case) NeedsKey() bool { return strings.Contains(c.Name, "/keyed/") }
+
 // Cases are the catalogue's for one role, in its order, of a valid environment.
 func (e Env) Cases(r Role) (cases []Case) {
 	for i := range e.drafts(r) {

@@ -30,6 +30,8 @@ type Setup struct {
 	Target   string `json:"target"`
 	Exec     string `json:"exec,omitempty"`
 	PeerExec string `json:"peer_exec,omitempty"`
+	Wide     bool   `json:"wide,omitempty"`
+	Key      string `json:"key,omitempty"` // the file
 	Ports    uint16 `json:"ports"`
 }
 

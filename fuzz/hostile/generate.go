@@ -37,6 +37,7 @@ var invalidNames = []uint16{0x0000, 0x000A, 0x001B, 0x001F, 0x007F, 0x0080, 0x00
 // Generator makes structured datagrams, the same ones for the same seed.
 type Generator struct {
 	fuzzer *gofuzz.Fuzzer
+	wide   bool
 }
 
 // NewGenerator makes a Generator for an environment.
@@ -46,6 +47,9 @@ func NewGenerator(e Env, seed int64) *Generator {
 	ports := []uint16{0, 1, 1023, 32767, 32768, 65535, e.Server.Port()}
 	for _, m := range append(e.Members[:len(e.Members):len(e.Members)], e.Spare[:min(16, len(e.Spare))]...) {
 		names, ports = append(names, uint16(m.Name)), append(ports, m.Port)
+	}
+	if e.Wide != nil {
+		return &Generator{wideFuzzer(e, seed), true}
 	}
 	return &Generator{fuzzer: gofuzz.NewWithSeed(seed).NilChance(0).NumElements(0, 4).Funcs(
 		func(t *typeField, c gofuzz.Continue) {
@@ -72,6 +76,9 @@ func NewGenerator(e Env, seed int64) *Generator {
 
 // Next is one more datagram.
 func (g *Generator) Next() []byte {
+	if g.wide {
+		return g.nextWide()
+	}
 	var d anyDatagram
 	g.fuzzer.Fuzz(&d)
 	var b []byte

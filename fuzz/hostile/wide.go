@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	gofuzz "github.com/google/gofuzz"
+
 	"p2plocal/core"
 	"p2plocal/core/wire"
 )
@@ -134,4 +136,108 @@ func (m maker) mixed(w string) bool {
 	name, _, mixed := strings.Cut(w, ":")
 	_, known := m.entries[name]
 	return mixed && known
+}
+
+// What gofuzz fills for the wide dialect: bytes as they stand on the wire, most of them sound.
+type (
+	wideSender []byte // an incarnation and a number
+	wideName   []byte
+	wideMark   []byte // a version
+	wideToken  []byte
+	wideEntry  []byte
+
+	anyWide struct {
+		Type    typeField
+		Way     uint8 // in which it is sent: see Sealed
+		Sender  wideSender
+		Name    wideName
+		Version wideMark
+		Token   wideToken
+		Page    uint8
+		Entries []wideEntry
+		Text    string
+		Tail    tail
+		Wrong   countField
+	}
+)
+
+// wideNames are hostile ones.
+var wideNames = []string{"", "\x00", "a\x1b[m", " a", "a ", "\xff", "\u202ea", strings.Repeat("n", 32), strings.Repeat("n", 33), "e\u0301"}
+
+func wideFuzzer(e Env, seed int64) *gofuzz.Fuzzer {
+	var names []string
+	for _, m := range append(e.Members[:len(e.Members):len(e.Members)], e.Spare[:min(16, len(e.Spare))]...) {
+		names = append(names, e.Wide(m.Name))
+	}
+	pick := func(c gofuzz.Continue, of ...string) []byte {
+		if c.Intn(4) > 0 {
+			return []byte(of[0])
+		}
+		return []byte(of[c.Intn(len(of))])
+	}
+	name := func(c gofuzz.Continue) string {
+		if c.Intn(4) == 0 {
+			return wideNames[c.Intn(len(wideNames))]
+		}
+		return names[c.Intn(len(names))]
+	}
+	return gofuzz.NewWithSeed(seed).NilChance(0).NumElements(0, 4).Funcs(
+		func(t *typeField, c gofuzz.Continue) {
+			*t = []typeField{0xC0, 0xC0, 0xC1, 0xC2, 0xC3, 0xC3, 0xC4, 0xC5, 0xBF, 0xFF}[c.Intn(10)]
+		},
+		func(s *wideSender, c gofuzz.Continue) {
+			*s = append(pick(c, OwnIncarnation, HolderIncarnation, ServerIncarnation, "\x00\x00\x00\x00\x00\x00\x00\x00"), pick(c, NextSeq+"\x00", NextSeq+"\xff", "\x00\x00\x00\x00", "\xff\xff\xff\xff")...)
+		},
+		func(n *wideName, c gofuzz.Continue) { *n = NameField(name(c)) },
+		func(v *wideMark, c gofuzz.Continue) {
+			*v = append(pick(c, ServerIncarnation, OwnIncarnation, "\x00\x00\x00\x00\x00\x00\x00\x00"), pick(c, LastNumber+"\x00", LastNumber+"\xff", "\x00\x00\x00\x00")...)
+		},
+		func(t *wideToken, c gofuzz.Continue) {
+			*t = pick(c, OwnToken+"\x00", OwnToken+"\x21", OwnToken+"\xff", NoToken, strings.Repeat("\x00", 20))
+		},
+		func(x *wideEntry, c gofuzz.Continue) {
+			n := name(c)
+			*x = append(append([]byte{byte(len(n))}, n...), pick(c, "\x7f\x00\x00\x01", "\x00\x00\x00\x00", "\xe0\x00\x00\x01", "\xff\xff\xff\xff")...)
+			*x = append(*x, pick(c, "\x01\x10", "\x00\x00", "\xff\xff")...)
+		},
+		func(w *countField, c gofuzz.Continue) {
+			if *w = 0; c.Intn(4) == 0 {
+				*w = countField(c.Intn(8))
+			}
+		},
+		func(t *tail, c gofuzz.Continue) {
+			if *t = nil; c.Intn(8) == 0 {
+				*t = filled(c.Intn(64), byte(c.Intn(256)))
+			}
+		},
+	)
+}
+
+// nextWide is one more of the wide dialect.
+func (g *Generator) nextWide() []byte {
+	var d anyWide
+	g.fuzzer.Fuzz(&d)
+	b := []byte{byte(d.Type), 0x57}
+	switch core.Type(d.Type) {
+	case core.TypeBirth:
+		b = append(append(append(b, d.Sender...), d.Name...), d.Token...)
+	case core.TypeKeepAlive:
+		b = append(append(append(b, d.Sender...), d.Name...), d.Version...)
+	case core.TypeRetry:
+		b = append(append(append(b, d.Sender...), d.Version...), d.Token...)
+	case core.TypeDirectory:
+		b = append(append(b, d.Version...), d.Page%4, 0, 1+d.Page%3, 0)
+		for _, x := range d.Entries {
+			b = append(b, x...)
+		}
+	case core.TypeVanilla:
+		b = append(append(append(b, d.Version...), d.Name[:1+min(int(d.Name[0]), 32)]...), d.Text...)
+	default:
+		b = append(append(b, d.Sender...), d.Name...)
+	}
+	b = append(b[:max(2, len(b)-int(d.Wrong))], d.Tail...)
+	if ways := []byte{AsIt, Forged, Cut, Alien, Replayed, Mirrored, Skip, Late}; int(d.Way) < len(ways)*8 {
+		return Sealed(ways[d.Way/8], uint16(len(d.Text))*8+uint16(d.Page), b)
+	}
+	return b
 }

@@ -1,0 +1,75 @@
+package campaign
+
+import (
+	"net/netip"
+	"slices"
+
+	"p2plocal/core"
+	"p2plocal/core/wire"
+	"p2plocal/fuzz/gateway"
+	"p2plocal/fuzz/hostile"
+)
+
+// A campaign against the wide dialect is the same over a gateway: what the campaign itself has to say and to
+// hear is translated, and what is hostile is of the wide dialect. There a peer's address is where
+// its birth came from, so each silent member has a socket of its own.
+
+const wideLeads = 16
+
+// dialect is what an environment of the catalogue is told; nil: the exact one.
+func (c *campaign) dialect() func(wire.Name) string {
+	if c.gate == nil {
+		return nil
+	}
+	return c.gate.Name
+}
+
+// source is where a shot of a batch comes from.
+func (c *campaign) source(s hostile.Shot, of []hostile.Shot) *endpoint {
+	if len(c.leads) > 0 && s.From == hostile.FromStranger && len(of) > 0 && of[0].Case == leadCase {
+		return c.leads[int(of[0].Datagram[2])%len(c.leads)]
+	}
+	return c.sources[s.From]
+}
+
+// message is a well-formed shot as the exact protocol has it.
+func (c *campaign) message(datagram []byte, from *endpoint) (wire.Message, error) {
+	if c.gate == nil || from == nil {
+		return wire.Parse(datagram)
+	}
+	return c.gate.Message(datagram, from.socket.Addr())
+}
+
+// born says that somebody may have been born at an address of ours from which hostile datagrams go.
+func (t *trial) bornAt(at netip.AddrPort) bool {
+	is := func(e wire.Entry) bool { return e.Port == at.Port() }
+	for e := range t.owners {
+		if is(e) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(t.signs, func(x sign) bool { return is(x.entry) })
+}
+
+// hostileAddress says that an entry is where hostile datagrams come from.
+func (c *campaign) hostileAddress(e wire.Entry) bool {
+	return c.gate != nil && slices.ContainsFunc(append(c.leads, c.sources[hostile.FromStranger]), func(p *endpoint) bool { return p.socket.Addr().Port() == e.Port })
+}
+
+// mayAnswerWide is mayAnswer for the wide dialect.
+func (c *campaign) mayAnswerWide(d []byte) bool {
+	m, err := c.message(d, c.sources[hostile.FromStranger])
+	if err != nil {
+		return false
+	}
+	named := func(p *endpoint) bool { return p.entry.Name == m.Entry.Name }
+	return m.Type == core.TypeDirectory || m.Type == core.TypeBirth && (slices.ContainsFunc(c.members, named) || slices.ContainsFunc(c.probers, named))
+}
+
+// onWire is what was sent last as it went out, before it was sealed.
+func onWire(p *endpoint, datagram []byte) []byte {
+	if s, ok := p.socket.(*gateway.Socket); ok {
+		return s.Sent().Data
+	}
+	return datagram
+}
