@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -132,7 +133,8 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 	if err != nil {
 		return err
 	}
-	if err := q.begin(ctx, j); err != nil {
+	resumed, err := q.begin(ctx, j)
+	if err != nil {
 		return err
 	}
 	known, err := q.subjects(ctx, resultStream, resultSubject+j.ID+".*")
@@ -166,7 +168,7 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 			return err
 		}
 	}
-	if err := q.offer(ctx, j, missing); err != nil {
+	if err := q.offer(ctx, j, missing, resumed, log); err != nil {
 		return err
 	}
 	longest, last := ackWait, time.Now()
@@ -187,7 +189,7 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 				continue
 			}
 			// Who is slow, or gone with what nobody has been told of, is not waited for.
-			if err := q.offerAgain(ctx, j, missing); err != nil && ctx.Err() == nil {
+			if err := q.offerAgain(ctx, j, missing, log); err != nil && ctx.Err() == nil {
 				log("leases: %v", err)
 			}
 			last = time.Now()
@@ -231,21 +233,21 @@ func (q queue) results(ctx context.Context, j Job, log func(string, ...any)) (ar
 }
 
 // begin notes a job, unless it has been begun before.
-func (q queue) begin(ctx context.Context, j Job) error {
+func (q queue) begin(ctx context.Context, j Job) (before bool, err error) {
 	spec, err := json.Marshal(j)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if _, err = q.jobs.Create(ctx, j.ID, spec); !errors.Is(err, jetstream.ErrKeyExists) {
-		return err
+		return false, err
 	}
 	was, err := q.jobs.Get(ctx, j.ID)
 	if err != nil || string(was.Value()) == string(spec) {
-		return err
+		return true, err
 	}
 	var o Job
 	json.Unmarshal(was.Value(), &o)
-	return fmt.Errorf("run %q is another job: %s %d..%d with %s, of version %q", j.ID, o.Kind, o.First, o.Last, o.Params, o.Version)
+	return true, fmt.Errorf("run %q is another job: %s %d..%d with %s, of version %q", j.ID, o.Kind, o.First, o.Last, o.Params, o.Version)
 }
 
 // subject is that of a version's leases, whatever the job, or of one.
@@ -298,16 +300,20 @@ func (q queue) subjects(ctx context.Context, stream, filter string) (map[string]
 }
 
 // offer offers the leases that are missing, unless they are all on offer already.
-func (q queue) offer(ctx context.Context, j Job, missing map[uint64]bool) error {
+func (q queue) offer(ctx context.Context, j Job, missing map[uint64]bool, resumed bool, log func(string, ...any)) error {
 	offered, err := q.subjects(ctx, leaseStream, subject(j.Version, j.ID))
 	if err != nil || offered[subject(j.Version, j.ID)] >= uint64(len(missing)) {
 		return err
 	}
-	return q.publish(ctx, j, missing)
+	mark := ""
+	if resumed {
+		mark = again
+	}
+	return q.publish(ctx, j, missing, mark, log)
 }
 
 // offerAgain offers those that some worker has, but none that nobody has taken yet.
-func (q queue) offerAgain(ctx context.Context, j Job, missing map[uint64]bool) error {
+func (q queue) offerAgain(ctx context.Context, j Job, missing map[uint64]bool, log func(string, ...any)) error {
 	workers, err := q.js.Consumer(ctx, leaseStream, consumerOf(j.Version))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil // no worker has ever been there
@@ -315,29 +321,50 @@ func (q queue) offerAgain(ctx context.Context, j Job, missing map[uint64]bool) e
 	if err != nil || workers.CachedInfo().NumPending > 0 {
 		return err
 	}
-	return q.publish(ctx, j, missing)
+	return q.publish(ctx, j, missing, again, log)
 }
 
 // consumerOf is the name of what gives leases to the workers of a version.
 func consumerOf(version string) string { return strings.Split(subject(version, ""), ".")[2] }
 
-func (q queue) publish(ctx context.Context, j Job, missing map[uint64]bool) error {
-	leases := make([]uint64, 0, len(missing))
-	for lease := range missing {
-		leases = append(leases, lease)
-	}
-	slices.Sort(leases)
-	for _, lease := range leases {
-		if _, err := q.js.PublishAsync(subject(j.Version, j.ID), strconv.AppendUint(nil, lease, 10)); err != nil {
+// again is behind a lease that may be done already.
+const again = " again"
+
+func (q queue) publish(ctx context.Context, j Job, missing map[uint64]bool, mark string, log func(string, ...any)) error {
+	const most = 1000 // under way at a time
+	for leases := range slices.Chunk(slices.Sorted(maps.Keys(missing)), most) {
+		err := persist(ctx, log, func(ctx context.Context) (failed error) {
+			var sent []jetstream.PubAckFuture
+			for _, lease := range leases {
+				f, err := q.js.PublishAsync(subject(j.Version, j.ID), append(strconv.AppendUint(nil, lease, 10), mark...))
+				if err != nil {
+					failed = err
+					break
+				}
+				sent = append(sent, f)
+			}
+			left := leases[len(sent):]
+			for i, f := range sent {
+				select {
+				case <-f.Ok():
+					continue
+				case failed = <-f.Err():
+				case <-ctx.Done():
+					failed = ctx.Err()
+				}
+				left = append(left, leases[i])
+			}
+			leases = left
+			if failed != nil {
+				failed = fmt.Errorf("leases cannot be offered: %w", failed)
+			}
+			return failed
+		})
+		if err != nil {
 			return err
 		}
 	}
-	select {
-	case <-q.js.PublishAsyncComplete():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }
 
 // Worker computes leases.

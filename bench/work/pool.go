@@ -55,6 +55,8 @@ func (p *pool) register(ctx context.Context) {
 
 // core takes one lease after the other.
 func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) {
+	var told sync.WaitGroup
+	defer told.Wait()
 	for ctx.Err() == nil {
 		if p.Hosting() != "" { // what else it does would show in the mesh
 			select {
@@ -74,38 +76,44 @@ func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) {
 			continue
 		}
 		for m := range batch.Messages() {
-			p.one(ctx, m)
+			tell := p.one(ctx, m)
+			told.Wait() // one result at a time is under way while the next lease is computed
+			if tell != nil {
+				told.Go(tell)
+			}
 		}
 	}
 }
 
-// one computes a lease, or leaves it to others.
-func (p *pool) one(ctx context.Context, m jetstream.Msg) {
-	lease, err := strconv.ParseUint(string(m.Data()), 10, 64)
+// one computes a lease, or leaves it to others. What it came to is still to be told.
+func (p *pool) one(ctx context.Context, m jetstream.Msg) (tell func()) {
+	number, mark := strings.CutSuffix(string(m.Data()), again)
+	lease, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
 		m.Term() // nobody can
-		return
+		return nil
 	}
 	j, err := p.job(ctx, jobOf(m.Subject()))
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		m.Term()
-		return
+		return nil
 	case err != nil:
 		p.log("job %s: %v", jobOf(m.Subject()), err)
 		m.NakWithDelay(retry)
-		return
+		return nil
 	}
 	f := p.kinds[j.Kind]
 	if why := p.unfit(j, f, lease); why != "" {
 		p.refuse(j, why)
 		m.NakWithDelay(ackWait)
-		return
+		return nil
 	}
 	result := resultSubject + j.ID + "." + strconv.FormatUint(lease, 10)
-	if p.known(ctx, result) { // it was offered again, and another was quicker
+	delivered, err := m.Metadata()
+	if (mark || err != nil || delivered.NumDelivered > 1) && p.known(ctx, result) { // another was quicker, or it was this one, whose acknowledgement was lost
 		m.Ack()
-		return
+		return nil
 	}
 	first, last := j.Units(lease)
 	what := fmt.Sprintf("%s %d..%d of run %s", j.Kind, first, last, j.ID)
@@ -123,31 +131,29 @@ func (p *pool) one(ctx context.Context, m jetstream.Msg) {
 		}
 	}()
 	d := compute(ctx, j, lease, f)
-	defer finished()
 	if ctx.Err() != nil { // it may not be the whole
+		finished()
 		m.Nak()
-		return
+		return nil
 	}
 	d.Worker = p.ID
 	b, _ := json.Marshal(d)
-	err = persist(ctx, p.log, func(ctx context.Context) error {
-		_, err := p.js.Publish(ctx, result, b)
-		if e := new(jetstream.APIError); errors.As(err, &e) && strings.Contains(e.Description, "maximum messages per subject") {
-			return nil // another was first
-		}
-		return err
-	})
-	if err != nil {
-		m.Nak()
-		return
-	}
-	p.leases.Add(1)
-	persist(ctx, p.log, func(ctx context.Context) error {
-		if err := m.DoubleAck(ctx); !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+	return func() {
+		defer finished()
+		err := persist(ctx, p.log, func(ctx context.Context) error {
+			_, err := p.js.Publish(ctx, result, b)
+			if e := new(jetstream.APIError); errors.As(err, &e) && strings.Contains(e.Description, "maximum messages per subject") {
+				return nil // another was first
+			}
 			return err
+		})
+		if err != nil {
+			m.Nak()
+			return
 		}
-		return nil
-	})
+		p.leases.Add(1)
+		m.Ack()
+	}
 }
 
 // known reports that a result is there.

@@ -24,13 +24,13 @@ func TestMain(m *testing.M) {
 
 // natsServer is a NATS server with JetStream on disk. Restart stops it and starts it again.
 type natsServer struct {
-	t       *testing.T
+	t       testing.TB
 	options server.Options
 	urls    string // of a cluster
 	*server.Server
 }
 
-func startNATS(t *testing.T) *natsServer {
+func startNATS(t testing.TB) *natsServer {
 	s := &natsServer{t: t, options: server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true}}
 	s.start()
 	s.options.Port = s.Addr().(*net.TCPAddr).Port
@@ -109,7 +109,7 @@ func want(units uint64) uint64 { return units * (units + 1) * (2*units + 1) / 6 
 
 // tally adds up, and fails if a lease comes twice.
 type tally struct {
-	t       *testing.T
+	t       testing.TB
 	sum     uint64
 	leases  map[uint64]bool
 	workers map[string]int
@@ -281,4 +281,35 @@ func TestNoServer(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// BenchmarkWorkers has 100 workers do tasks of 1 ms, and reports by what part longer they take together than the
+// tasks do.
+func BenchmarkWorkers(b *testing.B) {
+	const workers, each = 100, 5000 // units a worker
+	s := startNATS(b)
+	for i := range workers {
+		c := s.connect(fmt.Sprint("w", i))
+		go Worker{ID: fmt.Sprint("w", i), Cores: 1, Version: "1"}.Work(b.Context(), c, map[string]Func{"sum": func(_ context.Context, _ json.RawMessage, first, last uint64) (any, error) {
+			time.Sleep(time.Duration(last-first+1) * time.Millisecond)
+			return 0, nil
+		}}, b.Logf)
+	}
+	c := s.connect("coordinator")
+	for {
+		if all, err := Addresses(b.Context(), c); err == nil && len(all) == workers {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	n := 0
+	for b.Loop() {
+		n++
+		j := sums(fmt.Sprint("run", n), workers*each)
+		if err := Remote(b.Context(), c, j, b.Logf, func(Done) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	ideal := float64(n) * each * float64(time.Millisecond)
+	b.ReportMetric((float64(b.Elapsed())/ideal-1)*100, "%overhead")
 }
