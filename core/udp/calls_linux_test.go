@@ -83,6 +83,7 @@ func TestReads(t *testing.T) {
 	}{
 		"nothing":                   {[]result{{-1, syscall.EAGAIN}}, false, 0, ""},
 		"interrupted, then nothing": {[]result{{-1, syscall.EINTR}, {-1, syscall.EAGAIN}}, false, 0, ""},
+		"interrupted, then some":    {[]result{{-1, syscall.EINTR}, {1, 0}}, true, 1, ""},
 		"some":                      {[]result{{1, 0}}, true, 1, ""},
 		"a batch":                   {[]result{{firstBatch, 0}, {-1, syscall.EAGAIN}}, true, firstBatch, ""},
 		"interrupted, and some":     {[]result{{firstBatch, 0}, {-1, syscall.EINTR}, {3, 0}}, true, firstBatch + 3, ""},

@@ -171,6 +171,9 @@ func TestCatchUp(t *testing.T) {
 	if s.catchUp(); steps != 3 {
 		t.Errorf("%d of 3 datagrams stepped", steps)
 	}
+	if s.tryRing() {
+		t.Error("an alarm rings while the socket is in use")
+	}
 	s.mu.Unlock()
 	if s.ring(); polls != 1 {
 		t.Errorf("an alarm has the machine polled %d times", polls)
