@@ -80,6 +80,8 @@ type campaign struct {
 	prints   bool            // it prints messages
 	hearsAll bool            // and those of strangers
 	interval time.Duration   // between its broadcasts; 0: not known
+	startup  time.Duration   // that the last target took to start
+	shows    func() bool     // a lane's: that it shows as much there
 }
 
 const (
@@ -239,7 +241,7 @@ func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err er
 	if err := t.judge.join(); err != nil {
 		return t, err
 	}
-	t.joining = false
+	t.joining, c.startup = false, time.Since(t.born)-t.learning
 	_, t.drops, _ = t.Host.Backlog(t.address)
 	if u, ok := t.process.(user); ok {
 		t.usage = u.Usage()

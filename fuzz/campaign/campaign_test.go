@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -36,7 +37,9 @@ func attempt(t *testing.T, c Config) (r Result, err error) {
 	if c.Modes == nil {
 		c.Modes = []string{"catalogue"}
 	}
-	c.Log = func(line string) { t.Log(line) }
+	if c.Log == nil {
+		c.Log = func(line string) { t.Log(line) }
+	}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
@@ -59,7 +62,7 @@ func against(w wrong) Config {
 	if w.peer != nil && w.server == nil {
 		return Config{Role: hostile.Peer, PeerExec: w.name + " {name} {port} {server}"}
 	}
-	return Config{Exec: w.name}
+	return Config{Exec: w.name + " {addr}"}
 }
 
 func TestSoundTargetsSurvive(t *testing.T) {
@@ -95,6 +98,9 @@ func TestWrongs(t *testing.T) {
 			}
 			if f := r.Findings[0]; f.Kind != w.kind || f.Count != w.count && w.count > 0 || f.Seen > w.within.Seconds() {
 				t.Errorf("want %s by %d within %v", w.kind, w.count, w.within)
+			}
+			if f := r.Findings[0]; f.Count == 1 && f.After > f.Seen+narrowed.Seconds() && w.name != "peer-slow-to-start" {
+				t.Errorf("narrowed down %.1f s after it was seen, want %v or less", f.After-f.Seen, narrowed)
 			}
 			if r.Findings[0].coarse {
 				return
@@ -147,9 +153,13 @@ func TestSlowServerSurvives(t *testing.T) {
 
 // A peer that shows nothing but broadcasts has time until its next one.
 func TestRareBroadcastsAreWaitedFor(t *testing.T) {
-	r := attack(t, Config{Role: hostile.Peer, PeerExec: "rare {server}", Modes: Modes[:4], Duration: 30 * time.Second})
+	said := ""
+	r := attack(t, Config{Role: hostile.Peer, PeerExec: "rare {server}", Modes: Modes[:4], Duration: 30 * time.Second, Log: func(line string) { said += line }})
 	if len(r.Findings) > 0 || r.Restarts > 0 {
 		t.Errorf("%d findings, %d restarts, want none", len(r.Findings), r.Restarts)
+	}
+	if !strings.Contains(said, "three times within 9s") { // it has twice
+		t.Errorf("of its broadcasts %q is said", said)
 	}
 }
 

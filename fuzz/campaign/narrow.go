@@ -31,70 +31,62 @@ const mostLate = 4 // times as long as on its clock may a trial take
 // narrow reduces a finding, with a new target for each trial; false: what was suspected does
 // not come about again.
 func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
-	deadline := time.Now().Add(mostLate * c.Narrow) // while the machine is late
-	var spent time.Duration                         // on the clocks of trials
-	var once func(shots []hostile.Shot) (fails, void bool)
-	fails := func(shots []hostile.Shot) bool {
-		for range mostTries {
-			if yes, void := once(shots); yes || !void {
-				return yes
-			}
-		}
+	n := &narrowing{campaign: c, ctx: ctx, suspect: s, lanes: []*campaign{c}, deadline: time.Now().Add(mostLate * c.Narrow)}
+	defer n.closeLanes()
+	if slices.Contains([]Kind{Hung, Deaf, Removed, Ghost, Slow}, s.kind) {
+		n.moreLanes(max(s.hold, slowEffect))
+	}
+	if !n.confirm(s.shots, f) && (len(s.more) <= len(s.shots) || !n.confirm(s.more, f)) {
 		return false
 	}
-	once = func(shots []hostile.Shot) (fails, void bool) {
-		limit := time.Now().Add(s.hold + mostLate*endTime)
-		if n := len(shots); n > 0 {
-			limit = limit.Add(shots[n-1].At)
-		}
-		if limit.Before(deadline) {
-			limit = deadline
-		}
-		t, err := c.begin(ctx, limit)
-		if err != nil {
-			if t != nil {
-				t.end()
-			}
-			return false, false
-		}
-		t.plain, t.wants = true, s
-		c.result.Restarts++
-		b := c.asFound(shots)
-		b.hold = s.hold
-		got, _ := t.run(&plan{c: c, first: []batch{b}, unbounded: true})
-		spent += t.clock
-		t.end()
-		if got == nil || got.kind != s.kind {
-			return false, !t.missed.IsZero()
-		}
-		f.What = got.why
-		return true, false
-	}
-	if f.Shots = s.shots; !fails(f.Shots) {
-		if f.Shots = s.more; len(s.more) <= len(s.shots) || !fails(f.Shots) {
-			return false
+	if !c.asFound(f.Shots).flood {
+		if s.lead {
+			n.reduceCases(f)
+		} else {
+			f.Shots = reduce(f.Shots, len(n.lanes), n.first, func() bool { return n.stop(f) })
 		}
 	}
-	if c.asFound(f.Shots).flood {
-		return true
-	}
-	stop := func() bool {
-		f.coarse = ctx.Err() != nil || spent > c.Narrow || time.Now().After(deadline)
-		return f.coarse
-	}
-	if !s.lead {
-		f.Shots = reduce(f.Shots, fails, stop)
-		return true
-	}
-	if cases := casesOf(f.Shots); len(cases) > 1 {
-		of := func(some []string) []hostile.Shot {
-			return slices.DeleteFunc(slices.Clone(f.Shots), func(x hostile.Shot) bool {
-				return x.Case != leadCase && !slices.Contains(some, x.Case)
-			})
-		}
-		f.Shots = of(reduce(cases, func(some []string) bool { return fails(of(some)) }, stop))
-	}
+	f.What = n.why
 	return true
+}
+
+// confirm has it come about again, by all shots or, at once, by a part of them.
+func (n *narrowing) confirm(shots []hostile.Shot, f *Finding) bool {
+	lists := [][]hostile.Shot{shots}
+	if parts := len(n.lanes) - 1; parts > 1 && len(shots) > 1 && !n.suspect.lead && !n.asFound(shots).flood {
+		lists = append(split(shots, parts), shots)
+	}
+	i := n.first(lists)
+	if i >= 0 {
+		f.Shots = lists[i]
+	}
+	return i >= 0
+}
+
+// stop says that it has taken too long.
+func (n *narrowing) stop(f *Finding) bool {
+	f.coarse = n.ctx.Err() != nil || n.spent > n.Narrow || time.Now().After(n.deadline)
+	return f.coarse
+}
+
+// reduceCases leaves out what is not needed of the cases that follow a lead.
+func (n *narrowing) reduceCases(f *Finding) {
+	cases := casesOf(f.Shots)
+	if len(cases) < 2 {
+		return
+	}
+	of := func(some []string) []hostile.Shot {
+		return slices.DeleteFunc(slices.Clone(f.Shots), func(x hostile.Shot) bool {
+			return x.Case != leadCase && !slices.Contains(some, x.Case)
+		})
+	}
+	f.Shots = of(reduce(cases, len(n.lanes), func(lists [][]string) int {
+		var shots [][]hostile.Shot
+		for _, some := range lists {
+			shots = append(shots, of(some))
+		}
+		return n.first(shots)
+	}, func() bool { return n.stop(f) }))
 }
 
 func casesOf(shots []hostile.Shot) (cases []string) {
@@ -106,30 +98,32 @@ func casesOf(shots []hostile.Shot) (cases []string) {
 	return cases
 }
 
+// split cuts a list into so many parts, or fewer.
+func split[T any](all []T, parts int) [][]T {
+	return slices.Collect(slices.Chunk(slices.Clone(all), (len(all)+parts-1)/parts))
+}
+
 // reduce is delta debugging (Zeller, Hildebrandt: Simplifying and Isolating
 // Failure-Inducing Input, 2002): a shortest list that still fails, in that nothing
-// can be left out, unless stop says that it has taken too long.
-func reduce[T any](all []T, fails func([]T) bool, stop func() bool) []T {
-	for parts := 2; len(all) > 1 && !stop(); {
-		smaller := false
-		size := (len(all) + parts - 1) / parts
-		for from := 0; from < len(all) && !stop(); from += size {
-			to := min(from+size, len(all))
-			part := slices.Clone(all[from:to])
-			rest := slices.Concat(all[:from], all[to:])
-			if fails(part) {
-				all, parts, smaller = part, 2, true
-				break
-			}
-			if parts > 2 && fails(rest) {
-				all, parts, smaller = rest, max(parts-1, 2), true
-				break
+// can be left out, unless stop says that it has taken too long. It begins with so many parts;
+// first is the first list of several that fails, or -1.
+func reduce[T any](all []T, width int, first func([][]T) int, stop func() bool) []T {
+	width = max(width, 2)
+	for parts := width; len(all) > 1 && !stop(); {
+		lists := split(all, min(parts, len(all)))
+		if n := len(lists); n > 2 {
+			for i := range n {
+				lists = append(lists, slices.Concat(slices.Concat(lists[:i]...), slices.Concat(lists[i+1:n]...)))
 			}
 		}
-		if !smaller {
-			if parts >= len(all) {
-				break
-			}
+		switch i := first(lists); {
+		case i >= 0 && len(lists[i]) <= (len(all)+1)/2:
+			all, parts = lists[i], width
+		case i >= 0:
+			all, parts = lists[i], max(parts-1, 2)
+		case parts >= len(all):
+			return all
+		default:
 			parts = min(2*parts, len(all))
 		}
 	}

@@ -54,8 +54,9 @@ func (p *peerJudge) join() (err error) {
 	}
 	p.await(5*step, func() bool { return false }) // no directory of the members' births comes later
 	if !p.learned {
+		began := time.Now()
 		p.learn(first)
-		p.learned = p.ctx.Err() == nil
+		p.learned, p.learning = p.ctx.Err() == nil, time.Since(began)
 	}
 	p.last = p.clock // however long it took to start
 	return p.ctx.Err()
@@ -78,7 +79,7 @@ func (p *peerJudge) learn(first *endpoint) {
 		p.hearsAll = p.saw("nobody's")
 		p.await(2*p.ProbeTimeout, func() bool { return p.interval > 0 })
 	} else if !p.await(learnTime, func() bool { return p.interval > 0 }) {
-		p.Log(fmt.Sprintf("%v neither prints messages nor has broadcast for %v: only its keep-alives are watched", p.peer, learnTime))
+		p.Log(fmt.Sprintf("%v prints no messages, and has not broadcast three times within %v: only its keep-alives are watched", p.peer, learnTime))
 	}
 }
 

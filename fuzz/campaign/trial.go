@@ -21,17 +21,18 @@ import (
 // trial is one life of the target, and the loop that watches it.
 type trial struct {
 	*campaign
-	ctx     context.Context
-	judge   judge
-	process target.Program // nil: it ran already
-	output  output
-	own     [ownPeers]ownPeer
-	server  netip.AddrPort
-	address netip.AddrPort // of what is attacked
-	usage   target.Usage   // of the process after its start
-	joining bool
-	plain   bool       // a part of what was sent is tried
-	wants   *suspicion // what it is then to show
+	ctx      context.Context
+	judge    judge
+	process  target.Program // nil: it ran already
+	output   output
+	own      [ownPeers]ownPeer
+	server   netip.AddrPort
+	address  netip.AddrPort // of what is attacked
+	usage    target.Usage   // of the process after its start
+	joining  bool
+	learning time.Duration // how long it took to find out how a peer answers
+	plain    bool          // a part of what was sent is tried
+	wants    *suspicion    // what it is then to show
 
 	// The clock goes on only while the target could have answered: not while this process
 	// stood still, nor while the target waited for a processor.

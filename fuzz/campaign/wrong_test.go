@@ -28,6 +28,7 @@ const (
 	single   = 5 * time.Second
 	sequence = 20 * time.Second
 	atRest   = 10 * time.Second // what a directory does shows at the next broadcast
+	narrowed = 7 * time.Second  // three effects, seen on several targets at once
 )
 
 // wrongly is a machine on its socket whose owner may change what comes in.
