@@ -23,22 +23,98 @@ var told = []struct{ metric, more, less string }{
 // contested are the metrics that a table of meshes shows, beside those that stand for their scenario.
 var contested = []string{"sizes", "loss", "lost", "false_positives", "datagrams", "bytes", "join_bytes", "cpu", "memory"}
 
+// summed are the rows of the table that sums meshes up, each the first of its metrics that a mesh has: of one
+// behind a driver its own process is told, without what measures it.
+var summed = []struct {
+	name    string
+	metrics []string
+}{
+	{"join", []string{"join.converge"}},
+	{"detection, median", []string{"crash.detect.p50"}},
+	{"detection by all", []string{"crash.converge"}},
+	{"false removals, no loss", []string{"rest.removed"}},
+	{"false removals, 5 % loss", []string{"rest.removed_five"}},
+	{"false removals, 20 % loss", []string{"rest.removed_twenty"}},
+	{"latency p50", []string{"steady.latency.p50"}},
+	{"latency p99", []string{"steady.latency.p99"}},
+	{"datagrams at rest", []string{"rest.datagram_rate"}},
+	{"traffic at rest", []string{"rest.byte_rate"}},
+	{"CPU at rest, cores", []string{"rest.server_cpu", "rest.cpu"}},
+	{"memory", []string{"steady.server_memory", "steady.memory"}},
+}
+
 // Versus makes the document of meshes that were measured in turns.
 func Versus(v *stat.Versus) *Document {
 	d := &Document{Tool: result.ToolName + " versus", Title: fmt.Sprintf("%d meshes in turns", len(v.Meshes)), source: asJSON(v)}
-	s := section{Name: "versus", Head: -1, Table: &table{Corner: "metric"},
+	var at string
+	for _, turns := range v.Sizes {
+		if len(v.Sizes) > 1 {
+			at = fmt.Sprintf(", %d peers", turns.Peers)
+		}
+		for i, name := range v.Meshes {
+			d.Heads = append(d.Heads, head{Name: letter(i) + " " + name + at, Color: i, Text: headline(turns.Results[i])})
+		}
+	}
+	for _, turns := range v.Sizes {
+		d.Sections = append(d.Sections, summary(v.Meshes, turns))
+	}
+	for _, turns := range v.Sizes {
+		d.Sections = append(d.Sections, d.versus(turns))
+	}
+	first := v.Sizes[0].Results[0]
+	d.Heads[0].Origin = []fact{{"machine", machine(first)}, {"seed", origin(first)}}
+	return d
+}
+
+// letter is a mesh's.
+func letter(i int) string { return string(rune('A' + i)) }
+
+// summary is the table of the figures by which meshes are chosen, with their names and versions.
+func summary(meshes []string, v *stat.Turns) section {
+	s := section{Name: fmt.Sprintf("%d peers", v.Peers), Head: -1, Table: &table{Corner: fmt.Sprintf("%d peers", v.Peers)},
+		About: fmt.Sprintf("medians of %s of each mesh, in turns", plural(uint64(v.Rounds), "run"))}
+	for _, name := range meshes {
+		s.Table.Columns = append(s.Table.Columns, column{Name: name})
+	}
+	for _, x := range summed {
+		r, any := row{Name: x.name}, false
+		for i := range meshes {
+			cell := none
+			for _, metric := range x.metrics {
+				k := slices.IndexFunc(v.Metrics, func(c stat.Contest) bool { return c.Metric == metric })
+				if k < 0 || v.Results[i].Runs[0].Flat()[metric] == (result.FlatValue{}) {
+					continue
+				}
+				if any, cell = true, word("never", bad); v.Metrics[k].Medians[i] != nil {
+					cell = measure(*v.Metrics[k].Medians[i], v.Metrics[k].Unit)
+				}
+				break
+			}
+			r.Cells = append(r.Cells, cell)
+		}
+		if any {
+			s.Table.Rows = append(s.Table.Rows, r)
+		}
+	}
+	return s
+}
+
+// versus is the section of all that is compared at one size.
+func (d *Document) versus(v *stat.Turns) section {
+	s := section{Name: fmt.Sprintf("versus, %d peers", v.Peers), Head: -1, Table: &table{Corner: "metric"},
 		About: fmt.Sprintf("%s of each mesh, in turns; medians, and the median of the ratios to A, round by round, with its 95 %% interval", plural(uint64(v.Rounds), "run"))}
-	for i, name := range v.Meshes {
-		letter := string(rune('A' + i))
-		d.Heads = append(d.Heads, head{Name: letter + " " + name, Color: i, Text: headline(v.Results[i])})
-		s.Table.Columns = append(s.Table.Columns, column{Name: letter})
+	for i := range v.Results {
+		s.Table.Columns = append(s.Table.Columns, column{Name: letter(i)})
 		if i > 0 {
-			s.Table.Columns = append(s.Table.Columns, column{Name: letter + "/A"})
+			s.Table.Columns = append(s.Table.Columns, column{Name: letter(i) + "/A"})
 		}
 	}
 	for _, c := range v.Metrics {
 		name, flat, _ := strings.Cut(c.Metric, ".")
 		if !slices.Contains(contested, flat) && !slices.Contains(scenario.Find(name).Summary, flat) {
+			continue
+		}
+		if !slices.ContainsFunc(c.Medians, func(m *float64) bool { return m != nil && *m != 0 }) {
 			continue
 		}
 		if def, _, ok := scenario.Definitions.Define(c.Metric); ok {
@@ -52,20 +128,18 @@ func Versus(v *stat.Versus) *Document {
 		}
 		s.Table.Rows = append(s.Table.Rows, x)
 	}
-	for i := range v.Meshes[1:] {
+	for i := range v.Results[1:] {
 		for _, t := range told {
 			if k := slices.IndexFunc(v.Metrics, func(c stat.Contest) bool { return c.Metric == t.metric }); k >= 0 && v.Metrics[k].Ratios[i].Median != nil {
 				r := v.Metrics[k].Ratios[i]
-				s.Facts = append(s.Facts, fact{"verdict", phrase{}.addIf(r.Verdict == stat.Worse, "%s", inWords(string(rune('B'+i)), r, t.more, t.less))})
+				s.Facts = append(s.Facts, fact{"verdict", phrase{}.addIf(r.Verdict == stat.Worse, "%s", inWords(letter(i+1), r, t.more, t.less))})
 			}
 		}
 	}
 	if v.Rounds < 6 {
 		s.Facts = append(s.Facts, note("it takes 6 runs or more of each for an interval", true))
 	}
-	d.Heads[0].Origin = []fact{{"machine", machine(v.Results[0])}, {"seed", origin(v.Results[0])}}
-	d.Sections = []section{s}
-	return d
+	return s
 }
 
 // inWords is a mesh's ratio as a sentence.

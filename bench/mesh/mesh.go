@@ -192,7 +192,7 @@ func (m *Mesh) Agreed() bool {
 
 // JoinAll has everybody born, at once or spread, and waits until all views
 // are complete.
-func (m *Mesh) JoinAll(ctx context.Context, spread time.Duration) error {
+func (m *Mesh) JoinAll(ctx context.Context, spread, patience time.Duration) error {
 	for i := range m.N {
 		if spread > 0 && i > 0 {
 			if !m.World.Sleep(ctx, time.Duration(m.Rng.ExpFloat64()*float64(spread)/float64(m.N))) {
@@ -203,11 +203,11 @@ func (m *Mesh) JoinAll(ctx context.Context, spread time.Duration) error {
 			return err
 		}
 	}
-	if !m.WaitUntil(ctx, m.Patience(), m.Agreed) {
+	if !m.WaitUntil(ctx, patience, m.Agreed) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return m.NotWhole()
+		return NotWhole(patience)
 	}
 	return nil
 }
@@ -227,9 +227,9 @@ type Unmeasured string
 
 func (u Unmeasured) Error() string { return string(u) }
 
-// NotWhole says that the mesh did not come about.
-func (m *Mesh) NotWhole() Unmeasured {
-	return Unmeasured(fmt.Sprintf("not every view was complete within %v of the last birth", m.Patience()))
+// NotWhole says that the mesh did not come about within a time.
+func NotWhole(patience time.Duration) Unmeasured {
+	return Unmeasured(fmt.Sprintf("not every view was complete within %v of the last birth", patience))
 }
 
 // WaitUntil waits for a condition, looking as often as the world lets it; what is

@@ -23,15 +23,16 @@ import (
 // driverWorld is a mesh that a driver hosts (bench/driver/PROTOCOL.md): what it
 // reports goes to the store, as recorders of our own members have it.
 type driverWorld struct {
-	time   record.Clock
-	start  int64 // by the clock
-	driver *driver.Driver
-	usage  driver.Stats // when it was ready
-	slots  map[string]int
-	names  []string
-	relays *relays // nil: its network is not impaired
-	ends   func()  // gives its addresses back, and ends what watches it
-	sock   *served
+	time     record.Clock
+	start    int64 // by the clock
+	driver   *driver.Driver
+	usage    driver.Stats // when it was ready
+	slots    map[string]int
+	names    []string
+	relays   *relays // nil: its network is not impaired
+	deadline int64   // after which a broadcast is given up that is not owed
+	ends     func()  // gives its addresses back, and ends what watches it
+	sock     *served
 
 	mu       sync.Mutex
 	members  []driverMember
@@ -118,7 +119,7 @@ func (w *driverWorld) startServer(ctx context.Context, m *Mesh) error {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.ends = func() { cancel(); release() }
-	w.members = make([]driverMember, m.N)
+	w.members, w.deadline = make([]driverMember, m.N), int64(m.Timing.Deadline)
 	var server *driver.Place
 	if m.Store.Divisible || m.Impair != (result.Impairment{}) {
 		driver.Bind(members)
@@ -179,7 +180,7 @@ func (b broadcaster) Poll(now time.Time) (_ core.Outgoing, next time.Time) {
 	w, first := b.w, int64(0)
 	for i := range w.members {
 		x := &w.members[i]
-		for x.due > 0 && x.due <= w.time.At(now) {
+		if x.due > 0 && x.due <= w.time.At(now) { // one at a time: a driver that is slow to read must not keep others from the socket
 			x.broadcast()
 			now = time.Now()
 		}
@@ -193,13 +194,13 @@ func (b broadcaster) Poll(now time.Time) (_ core.Outgoing, next time.Time) {
 	return core.Outgoing{}, next
 }
 
-// broadcast orders the one that is due. A paused member's is not sent.
+// broadcast orders the one that is due. A paused member's is not sent, nor one that is too late.
 func (x *driverMember) broadcast() {
 	w, due := x.w, x.due
 	if x.due += int64(x.plan.Interval); x.plan.Interval <= 0 || x.plan.End > 0 && x.due >= x.plan.End {
 		x.due = 0
 	}
-	if x.paused {
+	if x.paused || !x.plan.Owed && w.time.Now()-due > w.deadline {
 		return
 	}
 	x.sent++

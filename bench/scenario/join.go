@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"time"
@@ -54,11 +55,11 @@ func joinScenario(s *Run) error {
 		if s.opt.Join == "spread" {
 			spread = s.opt.Spread
 		}
-		err := s.JoinAll(s.ctx, spread)
+		err := s.JoinAll(s.ctx, spread, s.Patience())
 		datagrams, bytes := s.sentSoFar()
 		s.joined(err == nil)
 		s.sent("join_", datagrams, bytes)
-		if err == s.NotWhole() { // which is what was to be measured
+		if errors.As(err, new(mesh.Unmeasured)) { // which is what was to be measured
 			s.warn("%v", err)
 			return nil
 		}

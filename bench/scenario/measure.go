@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"slices"
@@ -330,10 +331,11 @@ func (s *Run) chartLatency() {
 // measured as far as it came about.
 func (s *Run) joinAll() error {
 	if s.opt.Driver == nil {
-		return s.JoinAll(s.ctx, 0)
+		return s.JoinAll(s.ctx, 0, s.Patience())
 	}
-	err := s.JoinAll(s.ctx, time.Duration(s.N)*25*time.Millisecond)
-	if err == s.NotWhole() {
+	const patience = 10 * time.Second
+	err := s.JoinAll(s.ctx, time.Duration(s.N)*25*time.Millisecond, patience)
+	if errors.As(err, new(mesh.Unmeasured)) {
 		s.warn("%v", err)
 		err = nil
 	}

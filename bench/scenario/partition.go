@@ -28,7 +28,11 @@ var partition = Scenario{
 	},
 	Expect: func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
 	Run: func(s *Run) error {
-		return s.twice(mesh.Setup{Interval: Bearable(s.cfg.Peers, s.cfg.Timing.Heartbeat), Divide: true}, s.partition)
+		with := mesh.Setup{Interval: Bearable(s.cfg.Peers, s.cfg.Timing.Heartbeat), Divide: true}
+		if s.opt.Driver != nil { // whose messages cannot be seen in what is cut
+			with.Interval = 0
+		}
+		return s.twice(with, s.partition)
 	},
 	About: func(*result.Options) string {
 		return ", half of them cut off from the server and the others, each broadcasting with its keep-alives"

@@ -42,7 +42,7 @@ func (s *Run) restart(refresh time.Duration) error {
 		}
 	}
 	if !s.WaitUntil(s.ctx, s.Patience(), s.Agreed) {
-		return s.NotWhole()
+		return mesh.NotWhole(s.Patience())
 	}
 	// How soon refresh heals depends on its phase to the server's return.
 	if refresh > 0 && !s.World.Sleep(s.ctx, time.Duration(s.Rng.Int64N(int64(refresh)))) {

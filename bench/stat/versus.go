@@ -12,9 +12,15 @@ import (
 // with the same seed, so that what slows one down, such as a noisy neighbour, slows down
 // the others.
 type Versus struct {
-	Schema  int              `json:"schema"`
-	Tool    result.Tool      `json:"tool"`
-	Meshes  []string         `json:"meshes"`
+	Schema int         `json:"schema"`
+	Tool   result.Tool `json:"tool"`
+	Meshes []string    `json:"meshes"`
+	Sizes  []*Turns    `json:"sizes"`
+}
+
+// Turns are the rounds at one size of the meshes.
+type Turns struct {
+	Peers   int              `json:"peers"`
 	Rounds  int              `json:"rounds"` // that are whole
 	Metrics []Contest        `json:"metrics"`
 	Results []*result.Result `json:"results"`
@@ -38,8 +44,8 @@ type Ratio struct {
 }
 
 // InTurns compares meshes by the rounds that are whole.
-func InTurns(defs *result.Definitions, meshes []string, results []*result.Result) *Versus {
-	v := &Versus{Schema: result.Schema, Tool: results[0].Tool, Meshes: meshes, Rounds: len(results[0].Runs), Results: results}
+func InTurns(defs *result.Definitions, results []*result.Result) *Turns {
+	v := &Turns{Peers: results[0].Config.Peers, Rounds: len(results[0].Runs), Results: results}
 	flat := make([][]map[string]result.FlatValue, len(results))
 	names := make(map[string]result.FlatValue)
 	for _, r := range results {
@@ -55,13 +61,13 @@ func InTurns(defs *result.Definitions, meshes []string, results []*result.Result
 	}
 	for _, name := range defs.Sorted(maps.Keys(names)) {
 		c := Contest{Metric: name, Unit: names[name].Unit, Better: defs.Better(name)}
-		ranked, zero := make([][]float64, len(results)), true
+		ranked := make([][]float64, len(results))
 		for i := range results {
 			var values []float64
 			for _, run := range flat[i] {
 				x := run[name]
 				if ranked[i] = append(ranked[i], rank(x, c.Better)); x.Value != nil {
-					values, zero = append(values, *x.Value), zero && *x.Value == 0
+					values = append(values, *x.Value)
 				}
 			}
 			c.Medians = append(c.Medians, median(values))
@@ -69,9 +75,7 @@ func InTurns(defs *result.Definitions, meshes []string, results []*result.Result
 		for i := range ranked[1:] {
 			c.Ratios = append(c.Ratios, ratio(ranked[0], ranked[i+1], c.Better))
 		}
-		if !zero {
-			v.Metrics = append(v.Metrics, c)
-		}
+		v.Metrics = append(v.Metrics, c)
 	}
 	return v
 }

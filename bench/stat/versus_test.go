@@ -36,7 +36,7 @@ func TestInTurns(t *testing.T) {
 		{"too few rounds", of(2, 4, 2, 4, 2), 5, 2, 0, 0, Same},
 		{"never", of(never, never, never, never, never, never), 6, 0, 0, 0, Worse},
 	} {
-		v := InTurns(defs, []string{"a", "b"}, []*result.Result{first, test.b})
+		v := InTurns(defs, []*result.Result{first, test.b})
 		if v.Rounds != test.rounds || len(v.Metrics) != 1 {
 			t.Errorf("%s: %+v", test.name, v)
 			continue

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"p2plocal/bench/mesh"
@@ -27,7 +29,9 @@ MESH is one of
                    bench/driver/PROTOCOL.md: 'driver:meshdriver nats presence=close'
 
 They are measured in turns, A B C C B A, -repeat times, each round with one seed,
-and compared with the first, round by round.
+and compared with the first, round by round. A table for each size sums up what meshes
+are chosen by: join, detection, false removals (-scenario with rest), latency, traffic,
+CPU and memory.
 `
 
 // versus measures meshes in turns.
@@ -39,6 +43,7 @@ func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) e
 	var specs printing.Strings
 	fs.Var(&specs, "mesh", "`mesh` to measure; to be given twice or more")
 	fs.Lookup("repeat").Usage, fs.Lookup("repeat").DefValue, cfg.Repeat = "`rounds`, each of one run of each mesh", "6", 6
+	sizes := fs.String("sizes", "", "comma-separated `list` of numbers of peers, instead of -peers: all is measured and compared at each")
 	return func(ctx context.Context, c *call) error {
 		for _, name := range []string{"target", "exec", "peer-exec", "external", "wide", "key", "driver", "driver-option"} {
 			if c.given[name] {
@@ -48,55 +53,56 @@ func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) e
 		if len(specs) < 2 {
 			return cli.Usagef("versus takes -mesh twice or more, not %s", result.Plural(uint64(len(specs)), "time"))
 		}
-		var meshes []result.Config
-		var names []string
-		for _, spec := range specs {
-			one, name := *cfg, spec
-			kind, command, _ := strings.Cut(spec, ":")
-			switch {
-			case spec == "exact":
-			case spec == "wide":
-				one.Options.Wide = true
-			case kind == "exec" && command != "":
-				one.Options.ServerExec, name = command, fmt.Sprintf("%q", command)
-			case kind == "driver" && command != "":
-				one.driver.Exec = command
-			default:
-				return cli.Usagef("-mesh %q, want exact, wide, exec:COMMAND or driver:COMMAND", spec)
+		peers := []int{cfg.Peers}
+		if *sizes != "" {
+			peers = nil
+			for text := range strings.SplitSeq(*sizes, ",") {
+				n, err := strconv.Atoi(strings.TrimSpace(text))
+				if err != nil {
+					return cli.Usagef("-sizes %q, want numbers of peers such as 20,80", *sizes)
+				}
+				peers = append(peers, n)
 			}
-			if err := one.finish(ctx, c); err != nil {
-				return fmt.Errorf("-mesh %q: %w", spec, err)
-			}
-			if d := one.Options.Driver; d != nil {
-				name = d.Name + " " + d.Version
-			}
-			meshes, names = append(meshes, one.Config), append(names, name)
 		}
-		for i := range meshes { // what one cannot do, the others are not measured for
-			meshes[i].Scenarios = slices.DeleteFunc(slices.Clone(meshes[0].Scenarios), func(s string) bool {
-				return slices.ContainsFunc(meshes, func(m result.Config) bool { return scenario.Find(s).CannotRun(&m) != "" })
-			})
+		v := &stat.Versus{Schema: result.Schema, Tool: mesh.Version(append([]string{"versus"}, c.args...))}
+		var rounds [][]result.Config // of each size, all of which are looked at before anything is measured
+		for _, n := range peers {
+			meshes, names, err := contestants(ctx, c, cfg, specs, n)
+			if err != nil {
+				return err
+			}
+			rounds, v.Meshes = append(rounds, meshes), names
 		}
 		if err := out.Open(); err != nil {
 			return err
 		}
-		var status scenario.Status
-		total := meshes[0]
-		total.Repeat *= len(meshes)
-		stop := showProgress(ctx, &status, total, c.stderr, out.Quiet)
-		results, failed := scenario.ExecuteInTurns(ctx, meshes, mesh.Version(append([]string{"versus"}, c.args...)), &status)
-		stop()
-		if !slices.ContainsFunc(results, (*result.Result).Measured) && failed != nil {
-			return failed
-		}
-		v := stat.InTurns(scenario.Definitions, names, results)
-		err := out.Write(c.stdout, reports.Versus(v))
-		for i, r := range results {
-			if why := r.Failure(); why != "" && failed == nil && ctx.Err() == nil {
-				failed = fmt.Errorf("mesh %c, %s: %s", 'A'+i, names[i], why)
+		var failed, wrong error // what ends it all, and a mesh that did badly
+		for _, meshes := range rounds {
+			if failed != nil || ctx.Err() != nil {
+				break
+			}
+			var status scenario.Status
+			total := meshes[0]
+			total.Repeat *= len(meshes)
+			stop := showProgress(ctx, &status, total, c.stderr, out.Quiet)
+			var results []*result.Result
+			results, failed = scenario.ExecuteInTurns(ctx, meshes, v.Tool, &status)
+			stop()
+			if !slices.ContainsFunc(results, (*result.Result).Measured) && failed != nil {
+				break
+			}
+			v.Sizes = append(v.Sizes, stat.InTurns(scenario.Definitions, results))
+			for i, r := range results {
+				if why := r.Failure(); why != "" && wrong == nil && ctx.Err() == nil {
+					wrong = fmt.Errorf("mesh %c, %s: %s", 'A'+i, v.Meshes[i], why)
+				}
 			}
 		}
-		switch {
+		if v.Sizes == nil {
+			return failed
+		}
+		err := out.Write(c.stdout, reports.Versus(v))
+		switch failed = cmp.Or(failed, wrong); {
 		case failed != nil:
 			return cli.Join(failed, err)
 		case ctx.Err() != nil:
@@ -104,4 +110,37 @@ func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) e
 		}
 		return err
 	}
+}
+
+// contestants are the meshes of a size that are measured in turns.
+func contestants(ctx context.Context, c *call, cfg *config, specs []string, peers int) (meshes []result.Config, names []string, err error) {
+	for _, spec := range specs {
+		one, name := *cfg, spec
+		one.Peers = peers
+		kind, command, _ := strings.Cut(spec, ":")
+		switch {
+		case spec == "exact":
+		case spec == "wide":
+			one.Options.Wide = true
+		case kind == "exec" && command != "":
+			one.Options.ServerExec, name = command, fmt.Sprintf("%q", command)
+		case kind == "driver" && command != "":
+			one.driver.Exec = command
+		default:
+			return nil, nil, cli.Usagef("-mesh %q, want exact, wide, exec:COMMAND or driver:COMMAND", spec)
+		}
+		if err := one.finish(ctx, c); err != nil {
+			return nil, nil, fmt.Errorf("-mesh %q: %w", spec, err)
+		}
+		if d := one.Options.Driver; d != nil {
+			name = d.Name + " " + d.Version
+		}
+		meshes, names = append(meshes, one.Config), append(names, name)
+	}
+	for i := range meshes { // what one cannot do, the others are not measured for
+		meshes[i].Scenarios = slices.DeleteFunc(slices.Clone(meshes[0].Scenarios), func(s string) bool {
+			return slices.ContainsFunc(meshes, func(m result.Config) bool { return scenario.Find(s).CannotRun(&m) != "" })
+		})
+	}
+	return meshes, names, nil
 }

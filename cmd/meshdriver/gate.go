@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,13 @@ func (g *gate) hold(on bool) {
 		}
 	}
 }
+
+// noise is what fills messages up: zeros a library compresses away, which no text of anybody's is.
+var noise = sync.OnceValue(func() []byte {
+	b := make([]byte, 1<<16)
+	rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+})
 
 // dial opens a stream from where a member is bound, by which a relay knows whose it is.
 func dial(from driver.Place, to string, most time.Duration) (net.Conn, error) {

@@ -38,7 +38,7 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{"memberlist", "github.com/hashicorp/memberlist, SWIM gossip\n    profile=lan|local       its own two sets of timings (default lan)\n    send=udp|tcp            messages by SendBestEffort or SendReliable (default udp)", newMemberlist},
+	{"memberlist", "github.com/hashicorp/memberlist, SWIM gossip\n    profile=lan|local       its own two sets of timings (default lan)\n    send=udp|tcp            messages by SendBestEffort or SendReliable (default udp)\n    pushpull=DURATION       between two full exchanges of state, which its profiles have every 30 s or 15 s, or more in a large mesh", newMemberlist},
 	{"nats", "github.com/nats-io/nats-server/v2 and its clients, in one process\n    presence=heartbeat|close  who is there by heartbeats each 500 ms, or by what the server says (default heartbeat)\n    url=URL                 a server that runs already", newNATS},
 	{"p2plocal", "this project's own mesh, with a server beside its peers\n    dialect=exact|wide      one host and 95 members, or many (default exact)", newP2plocal},
 }

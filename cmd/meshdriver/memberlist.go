@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"maps"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +25,7 @@ import (
 type gossip struct {
 	*lives[*gossiper]
 	local, reliable bool
+	pushPull        time.Duration // 0: the profile's
 	at              map[string]driver.Place
 
 	datagrams, bytes atomic.Int64 // sent
@@ -41,7 +45,14 @@ func (g *gossip) Init(c driver.Command) (driver.Report, error) {
 	if err != nil {
 		return driver.Report{}, err
 	}
-	g.local, g.reliable = profile == "local", send == "tcp"
+	if text, ok := left["pushpull"]; ok {
+		delete(left, "pushpull")
+		if g.pushPull, err = time.ParseDuration(text); err != nil || g.pushPull <= 0 {
+			return driver.Report{}, fmt.Errorf("option pushpull=%s, want a time such as 5s", text)
+		}
+		profile += ", push/pull " + text
+	}
+	g.local, g.reliable = strings.HasPrefix(profile, "local"), send == "tcp"
 	for _, m := range c.Members {
 		g.at[m.Name] = m.Place
 	}
@@ -92,6 +103,7 @@ func (g *gossip) create(member string) (*gossiper, error) {
 	}
 	c.Name, c.BindAddr, c.BindPort, c.AdvertiseAddr, c.AdvertisePort = member, host, port, at.Addr.Addr().String(), int(at.Addr.Port())
 	c.Transport, c.Logger, c.Events, c.Delegate = m.link, quiet, m, m
+	c.PushPullInterval = cmp.Or(g.pushPull, c.PushPullInterval)
 	c.DeadNodeReclaimTime = time.Nanosecond // a member that was killed comes back at its address under its name
 	if m.list, err = memberlist.Create(c); err != nil {
 		m.link.Shutdown()
@@ -123,7 +135,7 @@ func (m *gossiper) NotifyMsg(b []byte) {
 func (g *gossip) Broadcast(member string, id uint64, size int) error {
 	return g.with(member, func(m *gossiper) (err error) {
 		b := append(append(binary.LittleEndian.AppendUint64(nil, id), member...), 0)
-		b = append(b, make([]byte, max(0, size-len(b)))...)
+		b = append(b, noise()[:min(max(0, size-len(b)), len(noise()))]...)
 		m.report(driver.Report{Type: "sent", ID: id})
 		send := m.list.SendBestEffort
 		if g.reliable {
