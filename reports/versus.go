@@ -30,7 +30,7 @@ var summed = []struct {
 	metrics []string
 }{
 	{"join", []string{"join.converge"}},
-	{"detection, median", []string{"crash.detect.p50"}},
+	{"detection by the first", []string{"crash.detect.min"}},
 	{"detection by all", []string{"crash.converge"}},
 	{"false removals, no loss", []string{"rest.removed"}},
 	{"false removals, 5 % loss", []string{"rest.removed_five"}},
@@ -39,7 +39,7 @@ var summed = []struct {
 	{"latency p99", []string{"steady.latency.p99"}},
 	{"datagrams at rest", []string{"rest.datagram_rate"}},
 	{"traffic at rest", []string{"rest.byte_rate"}},
-	{"CPU at rest, cores", []string{"rest.server_cpu", "rest.cpu"}},
+	{"CPU at rest", []string{"rest.server_cpu", "rest.cpu"}},
 	{"memory", []string{"steady.server_memory", "steady.memory"}},
 }
 
@@ -82,13 +82,15 @@ func summary(meshes []string, v *stat.Turns) section {
 			cell := none
 			for _, metric := range x.metrics {
 				k := slices.IndexFunc(v.Metrics, func(c stat.Contest) bool { return c.Metric == metric })
-				if k < 0 || v.Results[i].Runs[0].Flat()[metric] == (result.FlatValue{}) {
+				if k < 0 {
 					continue
 				}
-				if any, cell = true, word("never", bad); v.Metrics[k].Medians[i] != nil {
-					cell = measure(*v.Metrics[k].Medians[i], v.Metrics[k].Unit)
+				if m := v.Metrics[k].Medians[i]; m != nil {
+					any, cell = true, measure(*m, v.Metrics[k].Unit)
+					break
+				} else if slices.ContainsFunc(v.Results[i].Runs, func(r result.Run) bool { return r.Flat()[metric].Never }) {
+					any, cell = true, word("never", bad)
 				}
-				break
 			}
 			r.Cells = append(r.Cells, cell)
 		}
