@@ -114,6 +114,9 @@ func (t Timing) Validate() error {
 
 // after is the first of due+interval, due+2*interval, … that lies after now, when due has come.
 func after(now, due time.Time, interval time.Duration) time.Time {
+	if next := due.Add(interval); now.Before(next) { // as a rule
+		return next
+	}
 	return due.Add(now.Sub(due)/interval*interval + interval)
 }
 

@@ -53,6 +53,7 @@ type Peer struct {
 
 	text []byte // scratch: a broadcast's text
 	out  []byte // scratch: the datagram handed out
+	sign View   // likewise: of its last birth or keep-alive
 }
 
 // queued is a message that this peer was asked to send.
@@ -79,6 +80,9 @@ func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
 	cfg.Self.Addr = cfg.Codec.EntryAddr(cfg.Self.Addr)
 	p := &Peer{cfg: cfg, server: []netip.AddrPort{cfg.Server}}
 	p.codec, p.rules, p.observe = cfg.Codec, cfg.Rules, cfg.Observe
+	if p.sign.Member = cfg.Self; p.rules != nil {
+		p.sign.Incarnation = p.rules.Incarnation
+	}
 	p.Connect(now)
 	return p, nil
 }
@@ -337,16 +341,18 @@ func (p *Peer) beBorn(now time.Time) Outgoing {
 }
 
 func (p *Peer) toServer(now, due time.Time, t Type) Outgoing {
-	v := &p.outgoing
-	v.Type, v.Member = t, p.cfg.Self
+	v := &p.sign
+	v.Type = t
 	if p.rules != nil {
 		p.seq++
-		v.Incarnation, v.Seq, v.Version = p.rules.Incarnation, p.seq, Version{}
+		v.Seq, v.Version = p.seq, Version{}
 		if p.joined {
 			v.Version = p.held
 		}
-		if v.Token = p.token; t == TypeBirth && len(v.Token) > 0 {
-			p.shown = p.seq
+		if t == TypeBirth {
+			if v.Token = p.token; len(v.Token) > 0 {
+				p.shown = p.seq
+			}
 		}
 	}
 	p.out = p.codec.Append(p.out[:0], v)

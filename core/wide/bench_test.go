@@ -82,7 +82,7 @@ func BenchmarkKeepAlive(b *testing.B) {
 				d.Step(now, peerAddr(0), next(p, now).Datagram)
 			}
 		})
-		if n := d.Counters(); n.Events.Dropped() > 0 || n.Events[core.Alive] < 1 {
+		if n := d.Counters(); n.Events.Dropped() > 0 || n.Events[core.Alive] != n.In.KeepAlive.Datagrams {
 			b.Fatalf("%+v", n)
 		}
 	}

@@ -165,6 +165,9 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 }
 
 func (p *Peer) Poll(now time.Time) (core.Outgoing, time.Time) {
+	if p.sealer == nil {
+		return p.Peer.Poll(now)
+	}
 	out, next := p.Peer.Poll(now)
 	return p.sealer.sealed(out), next
 }
