@@ -40,7 +40,7 @@ func TestGap(t *testing.T) {
 	for i := range 1000 {
 		f.Add(Sample{T: float64(i)})
 	}
-	for seq := uint64(1); seq <= f.all.Seq; seq++ {
+	for _, seq := range []uint64{1, 500, 699, 700, 701, 750, 900, 998, 999, 1000} {
 		events, _ := f.After(seq)
 		switch {
 		case seq == f.all.Seq && len(events) == 0:
