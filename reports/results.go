@@ -36,6 +36,15 @@ func Results(r *result.Result) *Document {
 	return d
 }
 
+// Headline is the result in one sentence, as its document has it.
+func Headline(r *result.Result) string {
+	var b strings.Builder
+	for _, part := range headline(r) {
+		b.WriteString(strings.ReplaceAll(clean(part.Text), glue, " "))
+	}
+	return b.String()
+}
+
 // headline is the result in one sentence: how many peers, how fast they knew
 // each other, what was lost, how late it came, and what a crash took.
 func headline(r *result.Result) (p phrase) {

@@ -11,6 +11,8 @@ import (
 	"os"
 	"time"
 
+	"p2plocal/bench/record"
+	"p2plocal/bench/sample"
 	"p2plocal/fuzz/send"
 )
 
@@ -26,6 +28,7 @@ type Attack struct {
 	Target    netip.AddrPort `json:"target"`
 	Rate      float64        `json:"rate"`
 	Datagrams [][]byte       `json:"datagrams"`
+	Peers     int            `json:"peers"` // of the mesh whose store the sender counts in
 }
 
 // AttackResult is what it answers in the end.
@@ -67,6 +70,20 @@ func SendGarbage(in io.Reader, out io.Writer) error {
 	if err := answer.Encode(AttackResult{}); err != nil {
 		return err
 	}
+	if a.Peers > 0 {
+		if b, unmap, err := record.MapStore(os.NewFile(3, "store"), a.Peers); err == nil {
+			defer unmap()
+			tick := time.NewTicker(sample.Every * time.Millisecond)
+			defer tick.Stop()
+			go func() {
+				for last := uint64(0); ; <-tick.C {
+					now := s.Counts().Sent
+					b.Hostile.Add(now - last)
+					last = now
+				}
+			}()
+		}
+	}
 	before := CPUOf(os.Getpid())
 	start := time.Now()
 	s.Run(ctx, load, a.Rate)
@@ -79,8 +96,12 @@ type sender struct{ childProcess }
 
 // startSender returns when the sender is about to send: how long its process takes
 // to start is no part of a measurement.
-func startSender(a Attack) (*sender, error) {
-	child, err := startChild(senderChild)
+func startSender(a Attack, store *os.File) (*sender, error) {
+	var files []*os.File
+	if store != nil && a.Peers > 0 {
+		files = append(files, store)
+	}
+	child, err := startChild(senderChild, files...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the sender: %w", err)
 	}

@@ -17,9 +17,9 @@ func (w *virtualWorld) scheduleFaults(m *Mesh) {
 		i := int(f.A) - firstPort
 		switch {
 		case f.Verb == faults.Crash && f.A == simnet.ServerPort:
-			w.net.At(f.At, func() { m.Server.Kill() })
+			w.net.At(f.At, func() { m.KillServer() })
 			w.net.At(f.Until, func() {
-				m.Server.Restart() // as at the start
+				m.RestartServer() // as at the start
 				m.ServerForgot(int64(f.At))
 			})
 		case f.Verb == faults.Crash:
@@ -38,19 +38,17 @@ func (w *virtualWorld) scheduleFaults(m *Mesh) {
 			stopped := 0 // the life that was, from 1
 			w.net.At(f.At, func() {
 				if p := m.Peers[i].(*virtualPeer); m.Alive.Has(i) {
-					p.Pause()
-					m.Depart(i)
+					m.Pause(i)
 					stopped = p.lives
 				}
 			})
 			w.net.At(f.Until, func() {
 				if p := m.Peers[i].(*virtualPeer); stopped == p.lives && p.node.Paused() {
-					p.Resume()
-					m.Arrive(i)
+					m.Resume(i)
 				}
 			})
 		case f.Verb == faults.Hostile:
-			w.net.At(f.At, func() { w.hostile += uint64(f.N) })
+			w.net.At(f.At, func() { w.hostile += uint64(f.N); m.Store.Hostile.Add(uint64(f.N)) })
 			fallthrough
 		default:
 			all.Plan(w.net, number)

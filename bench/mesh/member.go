@@ -46,7 +46,8 @@ type socket interface {
 	Addr() netip.AddrPort
 	Do(f func(now time.Time)) // as udp.Socket's
 	Stats() udp.Stats
-	Close() error // waits until it is no longer served
+	Waiting() (queued int64, drops uint64, ok bool) // without a lock
+	Close() error                                   // waits until it is no longer served
 }
 
 // served is a socket of this machine that a goroutine serves.

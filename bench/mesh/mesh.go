@@ -43,6 +43,7 @@ type Mesh struct {
 	Impair   result.Impairment
 	Schedule []int64        // each peer's next first broadcast
 	Hostile  map[int]uint64 // datagrams that a sender of garbage has sent to a slot
+	watch    *Watch         // nil: nobody looks on
 }
 
 // Setup is what scenarios may differ in when they make a mesh.
@@ -52,12 +53,13 @@ type Setup struct {
 	Divide   bool          // the store may divide the mesh: every machine has an impairment before its socket, whatever that does
 	Interval time.Duration // between broadcasts; 0: none for now
 	World    World         // nil: this machine
+	Watch    *Watch        // nil: nobody looks on
 }
 
 // NewMesh opens all sockets and starts the server; nobody is born yet.
 func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (m *Mesh, err error) {
 	m = &Mesh{Cfg: cfg, opt: &cfg.Options, N: cfg.Peers, seed: seed, External: cfg.Options.External,
-		Rng: rand.New(rand.NewPCG(seed, 0)), Hostile: make(map[int]uint64), Impair: with.Impair, Timing: cfg.Timing}
+		Rng: rand.New(rand.NewPCG(seed, 0)), Hostile: make(map[int]uint64), Impair: with.Impair, Timing: cfg.Timing, watch: with.Watch}
 	m.Timing.Broadcast = with.Interval
 	if with.Refresh != nil {
 		m.Timing.Refresh = *with.Refresh
@@ -100,6 +102,7 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 		}
 	}
 	m.World.populated(m)
+	m.watch.begin(m)
 	// Births must have no fixed phase to the server's looks for the silent: what
 	// is noticed when depends on it.
 	m.World.Sleep(ctx, time.Duration(m.Rng.Int64N(int64(m.Cfg.Timing.Reap))))
@@ -119,6 +122,7 @@ func (m *Mesh) Birth(i int) error {
 		return fmt.Errorf("peer %s: %w", record.QuoteName(i), err)
 	}
 	m.Arrive(i)
+	m.Tell("join", i, "%s joins", record.QuoteName(i))
 	return nil
 }
 
@@ -156,6 +160,40 @@ func (m *Mesh) Kill(i int) {
 	m.Depart(i)
 	m.kills++
 	m.Peers[i].Kill()
+	m.Tell("kill", i, "%s is killed", record.QuoteName(i))
+}
+
+// Pause stops a peer, which is then as good as dead, and Resume has it go on.
+func (m *Mesh) Pause(i int) error {
+	if err := m.Peers[i].Pause(); err != nil {
+		return err
+	}
+	m.Depart(i)
+	m.Tell("pause", i, "%s is stopped", record.QuoteName(i))
+	return nil
+}
+
+func (m *Mesh) Resume(i int) {
+	m.Peers[i].Resume()
+	m.Arrive(i)
+	m.Tell("resume", i, "%s goes on", record.QuoteName(i))
+}
+
+// KillServer and RestartServer are its death, and its next life, in which it knows nobody.
+func (m *Mesh) KillServer() error {
+	if err := m.Server.Kill(); err != nil {
+		return err
+	}
+	m.Tell("kill", -1, "the server is killed")
+	return nil
+}
+
+func (m *Mesh) RestartServer() error {
+	if err := m.Server.Restart(); err != nil {
+		return err
+	}
+	m.Tell("restart", -1, "the server is back, and knows nobody")
+	return nil
 }
 
 // Leave has a driver's member i end in its own orderly way.
@@ -298,6 +336,7 @@ func (m *Mesh) StopSending() result.Accounts {
 
 // Stop ends everything and frees it. The store must not be read after.
 func (m *Mesh) Stop() {
+	m.watch.end(m)
 	for _, p := range m.Peers {
 		p.Stop()
 	}
@@ -320,6 +359,7 @@ func (m *Mesh) Ping() {
 	for i, p := range m.Peers {
 		if p, ok := p.(*ProcessPeer); ok && m.Alive.Has(i) && p.Died != "" {
 			m.Alive.Remove(i)
+			m.Tell("kill", i, "%s %s", record.QuoteName(i), p.Died)
 			m.Roster.Remove(i, max(m.Store.Slots[i].Alive.Load(), m.Store.Slots[i].Born.Load()))
 		}
 	}
@@ -331,6 +371,7 @@ func (m *Mesh) MarkExited() {
 		if p := m.Peers[i].(*ExternalPeer).Proc; p != nil && m.Alive.Has(i) && p.Ended() != "" {
 			m.Alive.Remove(i)
 			_, at := p.State()
+			m.Tell("kill", i, "%s has ended by itself", record.QuoteName(i))
 			m.Roster.Remove(i, m.Clock.At(at))
 		}
 	}

@@ -99,12 +99,18 @@ func describe(e *result.Env) {
 			}
 		}
 	}
-	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
-		fmt.Sscan(string(b), &e.Load[0], &e.Load[1], &e.Load[2])
-	}
+	e.Load = loads()
 	if b, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err == nil {
 		e.BufferMax, _ = strconv.Atoi(strings.TrimSpace(string(b)))
 	}
+}
+
+// loads are the load averages over 1, 5 and 15 minutes.
+func loads() (of [3]float64) {
+	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
+		fmt.Sscan(string(b), &of[0], &of[1], &of[2])
+	}
+	return of
 }
 
 // Stolen is the CPU time that the hypervisor has given to others, and all

@@ -18,6 +18,7 @@ func ResidentOf(int) int64       { return 0 }
 func ResetPeak()                 {}
 func ShareOf(int) int64          { return 0 }
 func groupOf(int) []int          { return nil }
+func loads() (of [3]float64)     { return of }
 func describe(*result.Env)       {}
 func Stolen() (float64, float64) { return 0, 0 }
 

@@ -500,6 +500,8 @@ func (s hostSocket) Stats() udp.Stats {
 
 func (s hostSocket) Close() error { return nil }
 
+func (s hostSocket) Waiting() (int64, uint64, bool) { return 0, 0, false } // it is another host that knows
+
 // hostServer is the server, on the first host.
 type hostServer struct {
 	w    *hostsWorld

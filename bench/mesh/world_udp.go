@@ -42,7 +42,9 @@ func (w *udpWorld) Sleep(ctx context.Context, d time.Duration) bool { return Sle
 
 func (w *udpWorld) Step(ctx context.Context, _ int64) bool { return Sleep(ctx, time.Millisecond) }
 
-func (w *udpWorld) Attack(a Attack) (attacker, error) { return startSender(a) }
+func (w *udpWorld) Attack(a Attack) (attacker, error) {
+	return startSender(a, w.store)
+}
 
 func (w *udpWorld) startServer(ctx context.Context, m *Mesh) error {
 	switch {

@@ -25,6 +25,7 @@ type virtualWorld struct {
 	before   int64         // what had passed before this mesh
 	hostile  uint64        // datagrams that faults have sent
 	attacker *virtualAttacker
+	store    *record.Store
 }
 
 // NewVirtualWorld makes a network for one mesh of a scenario.
@@ -101,6 +102,7 @@ func (w *virtualWorld) show() { w.shown.Store(w.before + int64(w.net.Now())) }
 
 func (w *virtualWorld) startServer(_ context.Context, m *Mesh) error {
 	m.Store.AllAccounted.Store(true)
+	w.store = m.Store
 	m.Ours = newServer(w.newMember(m, record.ServerSlot, simnet.ServerPort), m.Cfg.Timing, m.opt, m.Impair, m.seed)
 	m.Server = m.Ours
 	return m.Ours.Restart()
@@ -158,6 +160,9 @@ func (x node) Addr() netip.AddrPort { return simnet.Addr(x.Port()) }
 func (x node) Stats() udp.Stats     { return udp.Stats{Drops: x.Overflowed(), DropsKnown: true} }
 func (x node) Close() error         { return nil }
 
+// Waiting is in datagrams.
+func (x node) Waiting() (int64, uint64, bool) { return int64(x.Node.Waiting()), x.Overflowed(), true }
+
 // virtualPeer is a peer on a virtual network.
 type virtualPeer struct {
 	*Member
@@ -184,6 +189,7 @@ func (p *virtualPeer) Stop()        {}
 // virtualAttacker is a sender of hostile datagrams on a virtual network.
 type virtualAttacker struct {
 	net       *simnet.Net
+	count     *atomic.Uint64 // of what it sends, for others to see
 	datagrams [][]byte
 	to        [1]netip.AddrPort
 	train     int           // datagrams at once, all alike
@@ -200,7 +206,7 @@ type virtualAttacker struct {
 // Attack has a node of its own send what it is told.
 func (w *virtualWorld) Attack(a Attack) (attacker, error) {
 	const port = 40_000
-	x := &virtualAttacker{net: w.net, datagrams: a.Datagrams, to: [1]netip.AddrPort{a.Target}, train: 1}
+	x := &virtualAttacker{net: w.net, count: &w.store.Hostile, datagrams: a.Datagrams, to: [1]netip.AddrPort{a.Target}, train: 1}
 	if a.Rate >= trains {
 		x.train = train
 	}
@@ -239,5 +245,6 @@ func (b *virtualAttacker) Poll(now time.Time) (core.Outgoing, time.Time) {
 	}
 	b.left--
 	b.sent++
+	b.count.Add(1)
 	return core.Outgoing{Datagram: b.datagrams[(b.trains-1)%len(b.datagrams)], To: b.to[:]}, now
 }

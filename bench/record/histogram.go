@@ -89,6 +89,29 @@ func (h *Histogram) Reset() {
 	h.most.Store(0)
 }
 
+// Since calls f with how many samples of about which durations there are beyond those of an
+// earlier call, which before holds: what Before makes, at first.
+func (h *Histogram) Since(before []uint64, f func(ns int64, n uint64)) {
+	for i := range h.used() {
+		switch n := h.counts[i].Load(); {
+		case n > before[i]:
+			f(bucketLow(i), n-before[i])
+			fallthrough
+		case n < before[i]: // it has been reset
+			before[i] = n
+		}
+	}
+}
+
+// Before is for Since.
+func Before() []uint64 { return make([]uint64, histogramSize) }
+
+// bucketLow is the least duration that is counted there.
+func bucketLow(i int) int64 {
+	bucket := max(i>>halfBits-1, 0)
+	return int64(i-bucket<<halfBits) << (bucket + unitBits)
+}
+
 // HDR is a copy as the library's type, which does the arithmetic.
 func (h *Histogram) HDR() *hdrhistogram.Histogram {
 	used := h.used()

@@ -189,7 +189,7 @@ func (b *Store) list(all core.Members, bits []byte) Set {
 			bits[slot/8] |= 1 << (slot % 8)
 		}
 	}
-	return setOf(bits)
+	return SetOf(bits)
 }
 
 // See records the view from a time on.
@@ -238,7 +238,7 @@ func (r *Recorder) Arrive(at int64, slot int, counter uint16) (transit int64, co
 	}
 	r.Slot.Delivered.Add(1)
 	if at-due > r.Interval.Load() {
-		r.Slot.Late++
+		r.Slot.Late.Add(1)
 	}
 	transit = at - sent
 	r.Latency.Record(transit)

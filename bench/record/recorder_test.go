@@ -145,7 +145,7 @@ func TestRecorder(t *testing.T) {
 		"delivered":             {uint64(p.Delivered), 3},
 		"duplicated":            {b.Slot.Repeats, 1},
 		"reordered":             {b.Slot.Reordered, 1},
-		"late":                  {b.Slot.Late, 1},
+		"late":                  {b.Slot.Late.Load(), 1},
 		"ticks":                 {a.Slot.Ticks.Load(), 3},
 		"messages":              {a.Slot.Messages.Load(), 3},
 		"sent to the slot":      {s.Addressed(1).Load(), 5},

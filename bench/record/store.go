@@ -42,9 +42,10 @@ type header struct {
 	Divisible    bool         // it may be divided
 	divided      atomic.Bool  // nothing passes between half and the rest
 	half         [(MostPeers + 7) / 8]byte
-	AllAccounted atomic.Bool  // what is sent to nobody of the mesh's is in the accounts, too
-	Wide, Keyed  bool         // the dialect is the wide one, and sealed
-	External     atomic.Int64 // slots below are not ours: their sending is not on the store
+	Hostile      atomic.Uint64 // datagrams sent so far that mean no good
+	AllAccounted atomic.Bool   // what is sent to nobody of the mesh's is in the accounts, too
+	Wide, Keyed  bool          // the dialect is the wide one, and sealed
+	External     atomic.Int64  // slots below are not ours: their sending is not on the store
 
 	Latency, Due, Timer Histogram
 	Held                Histogram // by the impairment, of the measured messages
@@ -130,7 +131,7 @@ type Control struct {
 }
 
 func (b *Store) Control() Control {
-	return Control{b.From.Load(), b.To.Load(), b.Width.Load(), b.Interval.Load(), b.Impairing.Load(), b.divided.Load(), []byte(setOf(b.half[:]))}
+	return Control{b.From.Load(), b.To.Load(), b.Width.Load(), b.Interval.Load(), b.Impairing.Load(), b.divided.Load(), []byte(SetOf(b.half[:]))}
 }
 
 // SetControl sets it as it is in another host's store.
@@ -169,12 +170,13 @@ type slot struct {
 	Messages atomic.Uint64 // sent in the window to peers of ours
 
 	// As a receiver:
-	Delivered       atomic.Uint64 // messages of the window
-	Repeats         uint64        // of those: that came again,
-	Reordered, Late uint64        // after a later one, later than an interval
-	Strangers       atomic.Uint64 // messages of the window refused as those of one whom the view does not have
-	views           atomic.Uint32
-	Lost            atomic.Uint32 // changes that found the log full
+	Delivered atomic.Uint64 // messages of the window
+	Repeats   uint64        // of those: that came again,
+	Reordered uint64        // after a later one of its sender's
+	Late      atomic.Uint64 // later than an interval
+	Strangers atomic.Uint64 // messages of the window refused as those of one whom the view does not have
+	views     atomic.Uint32
+	Lost      atomic.Uint32 // changes that found the log full
 }
 
 // own is what a slot knows by itself, without what others have sent: words that a journal takes as they are.
@@ -254,8 +256,8 @@ type View struct {
 // sets are equal strings.
 type Set string
 
-// setOf is what is in bits, without a copy.
-func setOf(bits []byte) Set {
+// SetOf is what is in bits, without a copy.
+func SetOf(bits []byte) Set {
 	n := len(bits)
 	for n > 0 && bits[n-1] == 0 {
 		n--
@@ -271,7 +273,7 @@ func (s *Set) change(i int, of func(*byte)) {
 	bits := make([]byte, max(len(*s), i/8+1))
 	copy(bits, *s)
 	of(&bits[i/8])
-	*s = setOf(bits)
+	*s = SetOf(bits)
 }
 
 func (s Set) Len() (n int) {
@@ -332,7 +334,7 @@ func (b *Store) Unite() { b.divided.Store(false) }
 // Apart reports that a link from a slot to a port is cut.
 func (b *Store) Apart(from int, port uint16) bool {
 	to := b.Index[port]
-	half := setOf(b.half[:])
+	half := SetOf(b.half[:])
 	return b.divided.Load() && to != Nobody && half.Has(from) != half.Has(int(to))
 }
 
@@ -370,7 +372,7 @@ func (b *Store) bucketOf(due int64) *bucket {
 // change is the n-th change of a slot's view.
 func (s *Slot) change(n int) View {
 	at := s.log[n*(8+s.set):]
-	return View{int64(binary.NativeEndian.Uint64(at)), setOf(at[8:][:s.set])}
+	return View{int64(binary.NativeEndian.Uint64(at)), SetOf(at[8:][:s.set])}
 }
 
 // Changes is a slot's view changes so far, oldest first. Their sets last as long as the store.
@@ -388,6 +390,14 @@ func (s *Slot) View() Set {
 		return s.change(int(n) - 1).Set
 	}
 	return ""
+}
+
+// Latest is when the present view began, 0 if there has been none, and how many there were.
+func (s *Slot) Latest() (at int64, n uint32) {
+	if n = s.views.Load(); n > 0 {
+		at = s.change(int(n) - 1).At
+	}
+	return at, n
 }
 
 // note adds a change, and gives the set that lasts as long as the store.

@@ -9,6 +9,23 @@ const (
 	binCount  = binParts * 27 // to two minutes
 )
 
+// Bins is a histogram.
+type Bins [binCount]int64
+
+// Add adds so many durations, in nanoseconds.
+func (b *Bins) Add(ns int64, n uint64) { b[binOf(ns)] += int64(n) }
+
+// List is what is in them, for SetLatency.
+func (b *Bins) List() [][2]int64 {
+	list := [][2]int64{}
+	for i, n := range b {
+		if n > 0 {
+			list = append(list, [2]int64{binUpper(i), n})
+		}
+	}
+	return list
+}
+
 // binOf is the bin of a duration in nanoseconds.
 func binOf(ns int64) int {
 	if ns < 1<<binOctave {

@@ -62,7 +62,7 @@ func (f *Feed) Add(s Sample) {
 	if s.Hist == nil {
 		s.Hist = [][2]int64{}
 	}
-	s.Seq = f.all.Seq + 1
+	s.T, s.Seq = max(s.T, f.t), f.all.Seq+1
 	f.publish("sample", s.T, s)
 	s.States, s.Views, s.Edges, s.Assertions, s.Ages = "", nil, nil, nil, nil
 	f.all.Samples, f.widths = append(f.all.Samples, &s), append(f.widths, 1)

@@ -90,3 +90,15 @@ type Over struct {
 	T      float64 `json:"t"`
 	Report bool    `json:"report"`
 }
+
+// Order is what a page wants done.
+type Order struct {
+	Verb  string  `json:"verb"` // kill, pause, resume, relaunch, restart, cut, heal, impair, flood or calm
+	Peer  string  `json:"peer"`
+	Other string  `json:"other"`
+	Half  bool    `json:"half"`
+	Loss  float64 `json:"loss"`
+	Delay string  `json:"delay"`
+	Kind  string  `json:"kind"`
+	Rate  int     `json:"rate"`
+}

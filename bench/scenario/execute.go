@@ -35,6 +35,9 @@ func Execute(ctx context.Context, cfg result.Config, tool result.Tool, status *S
 	if cfg.Simulation == nil {
 		r.Env = mesh.Survey(time.Now(), cfg.Options.ReadBuffer)
 	}
+	if status.Live != nil {
+		status.Live.past = *r
+	}
 	var failed error
 	for i := 0; i < cfg.Repeat && failed == nil && ctx.Err() == nil; i++ {
 		run := result.Run{Seed: cfg.Seed + uint64(i)}
@@ -70,6 +73,7 @@ func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, stat
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		s.finish()
+		status.Live.end(number, s.out)
 		run.Scenarios = append(run.Scenarios, s.out)
 		if s.out.Failed != "" && cfg.Options.Server != "" {
 			return fmt.Errorf("%s: %s", name, s.out.Failed) // it will not come back

@@ -103,15 +103,17 @@ func garbageScenario(s *Run) error {
 			return err
 		}
 		before := mesh.PeakOf(os.Getpid())
-		x, err := s.World.Attack(mesh.Attack{Target: target, Rate: s.opt.Garbage.Rate, Datagrams: set})
+		x, err := s.World.Attack(mesh.Attack{Target: target, Rate: s.opt.Garbage.Rate, Datagrams: set, Peers: s.N})
 		if err != nil {
 			return err
 		}
+		s.Tell("flood", -1, "a flood of kind %s begins, at %s a second at the %s", s.opt.Garbage.Kind, result.FormatRate(s.opt.Garbage.Rate), s.opt.Garbage.At)
 		stop := guests.start(s.ctx)
 		w := s.window(s.opt.Warmup, s.opt.Duration, s.opt.Interval, true)
 		after := mesh.PeakOf(os.Getpid())
 		stop()
 		v, err := x.Stop()
+		s.Tell("flood", -1, "the flood ends")
 		s.Mesh.Hostile[slot] = v.Sent
 		s.Mesh.Hostile[record.ServerSlot] += guests.sent
 		s.finishWindow(w)

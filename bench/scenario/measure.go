@@ -27,6 +27,7 @@ func newRun(ctx context.Context, cfg *result.Config, seed uint64, what *Scenario
 	s.out = result.Scenario{Name: what.Name, Peers: cfg.Peers, Metrics: make(map[string]result.Metric)}
 	p = s.progress
 	status.now.Store(&p)
+	status.Live.begin(s)
 	if status.Begun != nil {
 		status.Begun(&p)
 	}
@@ -61,6 +62,9 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 			return err
 		}
 		what.World = mesh.NewHostsWorld(links, s.hosts.between(n))
+	}
+	if s.status.Live != nil {
+		what.Watch = s.status.Live.Watch
 	}
 	m, err := mesh.NewMesh(s.ctx, s.cfg, s.seed, what)
 	if err != nil {

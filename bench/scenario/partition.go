@@ -58,6 +58,7 @@ func (s *Run) partition(refresh time.Duration) error {
 		b.Divide(cutOff)
 		b.Impairing.Store(true)
 	})
+	s.Tell("cut", -1, "%d peers are cut off from the rest", cutOff.Len())
 	for i := range cutOff.All() {
 		s.Depart(i)
 	}
@@ -76,6 +77,7 @@ func (s *Run) partition(refresh time.Duration) error {
 		b.Impairing.Store(false)
 		b.Unite()
 	})
+	s.Tell("heal", -1, "the links have healed")
 	for i := range cutOff.All() {
 		s.Arrive(i)
 	}

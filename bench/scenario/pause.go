@@ -33,14 +33,12 @@ func (s *Run) pause(refresh time.Duration) error {
 	}
 	v := s.N - 1 // not an external one, if there is any of ours
 	stopped := s.Clock.Now()
-	if err := s.Peers[v].Pause(); err != nil {
+	if err := s.Pause(v); err != nil {
 		return mesh.Unmeasured(err.Error())
 	}
-	s.Depart(v)
 	s.reach(once("removal", refresh), stopped, s.noticeLimit(), nobody, func(view record.Set) bool { return !view.Has(v) })
 	on := s.Clock.Now()
-	s.Peers[v].Resume()
-	s.Arrive(v)
+	s.Resume(v)
 	limit := s.backLimit(refresh)
 	back := func(view record.Set) bool { return view.Has(v) }
 	if !s.reach(named("back", refresh), on, limit, v, back) && refresh == 0 && s.ctx.Err() == nil {

@@ -49,14 +49,14 @@ func (s *Run) restart(refresh time.Duration) error {
 		return s.ctx.Err()
 	}
 	killed := s.Clock.Now()
-	if err := s.Mesh.Server.Kill(); err != nil {
+	if err := s.KillServer(); err != nil {
 		return mesh.Unmeasured(err.Error())
 	}
 	if !s.World.Sleep(s.ctx, time.Second) {
 		return s.ctx.Err()
 	}
 	ordered := s.Clock.Now()
-	if err := s.Mesh.Server.Restart(); err != nil {
+	if err := s.RestartServer(); err != nil {
 		return err
 	}
 	back := s.Clock.Now()

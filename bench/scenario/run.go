@@ -103,6 +103,7 @@ func (s *Run) unmeasured(why error) {
 type Status struct {
 	Begun func(*Progress)                                           // called as each scenario begins; may be nil
 	Hosts func(ctx context.Context, n int) ([]mesh.HostLink, error) // so many that a mesh may be laid over; nil: it is on this one
+	Live  *Live                                                     // shows it; nil: nobody
 
 	now atomic.Pointer[Progress]
 
@@ -121,6 +122,18 @@ type Progress struct {
 
 	counts  *counts
 	virtual *atomic.Int64 // time of a simulated scenario that has passed
+}
+
+// String says what is under way.
+func (p *Progress) String() string {
+	name := p.Scenario
+	if p.Runs > 1 {
+		name = fmt.Sprintf("run %d of %d, %s", p.Run, p.Runs, name)
+	}
+	if p.Label != "" {
+		name = p.Label + ", " + name
+	}
+	return name
 }
 
 // Elapsed is how long the scenario has run, by its own clock.

@@ -100,7 +100,7 @@ func (s *Run) messages(w window) {
 	var jitter []float64
 	sent, delivered := s.Store.Messages()
 	for _, slot := range s.Store.Used() {
-		duplicated, reordered, late = duplicated+slot.Repeats, reordered+slot.Reordered, late+slot.Late
+		duplicated, reordered, late = duplicated+slot.Repeats, reordered+slot.Reordered, late+slot.Late.Load()
 	}
 	for i, j := range s.pairs() {
 		switch p := s.Store.Pair(i, j); {
@@ -116,17 +116,12 @@ func (s *Run) messages(w window) {
 		ticked = w.ticks // to nobody
 	}
 	s.count("due", w.ticks*uint64(max(s.N-s.External-1, 0)))
-	s.count("sent", sent)
-	s.count("delivered", delivered)
-	s.count("lost", sent-min(sent, delivered))
+	s.delivery(s.Store, sent, delivered, sent-min(sent, delivered))
 	s.count("duplicated", duplicated)
 	s.count("reordered", reordered)
 	s.count("late", late)
 	s.count("missed", w.ticks-min(w.ticks, ticked))
-	s.value("loss", "ratio", float64(sent-min(sent, delivered))/float64(sent)) // none sent: null
 	s.value("rate", "messages/s", float64(delivered)/(float64(w.to-w.from)/1e9))
-	s.distribution("latency", &s.Store.Latency)
-	s.distribution("latency_due", &s.Store.Due)
 	s.distribution("timer_error", &s.Store.Timer)
 	s.set("jitter", result.Samples("s", jitter))
 	if w.ticks > ticked {
@@ -138,6 +133,16 @@ func (s *Run) messages(w window) {
 	if s.External > 0 {
 		s.note("external peers: %d of their messages arrived here, %d are missing by their counters", theirs, theirsLost)
 	}
+}
+
+// delivery is what can be said while the window is open, too.
+func (s *Run) delivery(b *record.Store, sent, delivered, lost uint64) {
+	s.count("sent", sent)
+	s.count("delivered", delivered)
+	s.count("lost", lost)
+	s.value("loss", "ratio", float64(lost)/float64(sent)) // none sent: null
+	s.distribution("latency", &b.Latency)
+	s.distribution("latency_due", &b.Due)
 }
 
 // pairs are the senders and receivers of whom it is known what happened between them.

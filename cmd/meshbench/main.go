@@ -77,7 +77,7 @@ func (c *call) shaping() []string {
 	args := append(strings.Fields(c.fs.Name())[1:], c.others...)
 	c.fs.Visit(func(f *flag.Flag) {
 		switch {
-		case slices.Contains([]string{"json", "report", "quiet", "ascii", "trace", "nats", "run", "creds", "tlsca", "tlscert", "tlskey"}, f.Name):
+		case slices.Contains([]string{"json", "report", "quiet", "ascii", "trace", "live", "live-open", "live-control", "nats", "run", "creds", "tlsca", "tlscert", "tlskey"}, f.Name):
 		case f.Value.String() == "true":
 			args = append(args, "-"+f.Name)
 		default:
@@ -197,6 +197,8 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 	groups.Begin("several hosts", "")
 	fs.IntVar(&cfg.Options.Hosts, "hosts", 0, "`number` of workers at the NATS server that -wide's mesh is laid over, the server on one of them")
 	over := &remote{Access: access(fs)}
+	groups.Begin("live", "a page that shows the mesh while it runs")
+	shown := liveFlags(fs)
 	return func(ctx context.Context, c *call) error {
 		if len(c.others) > 0 {
 			return noCommand(c.others[0])
@@ -234,14 +236,21 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 			defer conn.Close()
 			status.Hosts = over.hosts(conn, log)
 		}
+		hide, err := shown.start(c, &cfg.Config, asserts, &status)
+		if err != nil {
+			return err
+		}
+		defer hide()
 		stop := showProgress(ctx, &status, cfg.Config, c.stderr, out.Quiet)
 		r, failed := scenario.Execute(ctx, cfg.Config, mesh.Version(args), &status)
 		stop()
 		if failed != nil && (r == nil || !r.Measured()) {
+			shown.end(ctx, c, nil)
 			return failed
 		}
 		r.Assertions = result.Evaluate(asserts, r)
 		err = out.Write(c.stdout, reports.Results(r))
+		shown.end(ctx, c, r)
 		broken := false
 		for _, a := range r.Assertions {
 			if broken = broken || !a.OK; !a.OK {

@@ -25,7 +25,7 @@ func showProgress(ctx context.Context, status *scenario.Status, cfg result.Confi
 	}
 	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), scenario.Estimate(&cfg).Round(time.Second), of)
 	if printing.Columns(stderr) == 0 {
-		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", progressName(p)) }
+		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", p) }
 	}
 	_, stop = printing.Watch(ctx, stderr, quiet, func(int) string {
 		if p := status.Now(); p != nil {
@@ -36,23 +36,11 @@ func showProgress(ctx context.Context, status *scenario.Status, cfg result.Confi
 	return stop
 }
 
-// progressName says what is under way.
-func progressName(p *scenario.Progress) string {
-	name := p.Scenario
-	if p.Runs > 1 {
-		name = fmt.Sprintf("run %d of %d, %s", p.Run, p.Runs, name)
-	}
-	if p.Label != "" {
-		name = p.Label + ", " + name
-	}
-	return name
-}
-
 // progressLine is one moment: what is under way, how long it has been, how long
 // everything will still take, and how the messages fare.
 func progressLine(p *scenario.Progress) string {
 	elapsed := p.Elapsed()
-	line := fmt.Sprintf("%s %s %v, %v left", progressName(p), printing.Bar(12, float64(elapsed)/float64(max(p.Expected, 1))),
+	line := fmt.Sprintf("%s %s %v, %v left", p, printing.Bar(12, float64(elapsed)/float64(max(p.Expected, 1))),
 		elapsed.Round(time.Second), (max(p.Expected-elapsed, 0) + p.Left).Round(time.Second))
 	if sent, delivered := p.Messages(); sent > 0 {
 		line += fmt.Sprintf(", %s delivered, %s missing", result.Grouped(float64(delivered)), result.Grouped(float64(sent-min(sent, delivered))))

@@ -97,6 +97,9 @@ func (x *Node) Do(f func(now time.Time)) {
 // Overflowed is how many datagrams have found the node's queue full.
 func (x *Node) Overflowed() uint64 { return x.lost }
 
+// Waiting is how many datagrams wait for it.
+func (x *Node) Waiting() int { return x.queue.n }
+
 // SetQueue sets how many datagrams may wait for the node; 0: any number.
 func (x *Node) SetQueue(limit int) { x.limit = limit }
 

@@ -143,10 +143,23 @@ func (c *conn) granted() (n int) {
 }
 
 func (c *conn) drops() (n uint64, ok bool) {
-	const meminfoDrops = 8 // SK_MEMINFO_DROPS, linux/sock_diag.h
 	c.meminfoSize = 0
 	c.raw.Control(c.askMeminfo)
+	return c.told()
+}
+
+// told is what the system has said.
+func (c *conn) told() (drops uint64, ok bool) {
+	const meminfoDrops = 8 // SK_MEMINFO_DROPS, linux/sock_diag.h
 	return uint64(c.meminfo[meminfoDrops]), c.meminfoSize > meminfoDrops*4
+}
+
+// waiting asks for the same in a place of its own, so that nobody need wait for it.
+func (c *conn) waiting() (bytes int64, drops uint64, ok bool) {
+	look := conn{}
+	c.raw.Control(look.meminfoOf)
+	drops, ok = look.told()
+	return int64(look.meminfo[0]), drops, ok // SK_MEMINFO_RMEM_ALLOC
 }
 
 // meminfoOf asks for SO_MEMINFO. It is a method, and its answer has a place in

@@ -33,6 +33,7 @@ func (c *conn) close() error                     { return c.udp.Close() }
 func (c *conn) setDeadline(t time.Time)          { c.udp.SetReadDeadline(t) }
 func (c *conn) granted() int                     { return 0 }
 func (c *conn) drops() (uint64, bool)            { return 0, false }
+func (c *conn) waiting() (int64, uint64, bool)   { return 0, 0, false }
 func (c *conn) filter([]bpf.RawInstruction) bool { return false }
 
 func (c *conn) discard() (n uint64) {

@@ -124,6 +124,10 @@ func (s *Socket) Stats() Stats {
 	return s.stats
 }
 
+// Waiting is how many bytes of the receive buffer are in use, and how many datagrams the kernel
+// has thrown away, where the system tells. It takes no lock, and so holds up nobody.
+func (s *Socket) Waiting() (bytes int64, drops uint64, ok bool) { return s.conn.waiting() }
+
 // Close frees the port; Serve then returns.
 func (s *Socket) Close() error {
 	s.Stats() // the last chance to ask

@@ -146,7 +146,7 @@ func (f *Fake) sample() {
 }
 
 // Obey does what a page orders, as a mesh would.
-func (f *Fake) Obey(_ context.Context, o Order) (string, error) {
+func (f *Fake) Obey(_ context.Context, o sample.Order) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i := slices.Index(f.Peers, o.Peer)

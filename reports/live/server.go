@@ -32,23 +32,11 @@ import (
 //go:embed page
 var page embed.FS
 
-// Order is what a page wants done.
-type Order struct {
-	Verb  string  `json:"verb"` // kill, pause, resume, relaunch, restart, cut, heal, impair, flood or calm
-	Peer  string  `json:"peer"`
-	Other string  `json:"other"`
-	Half  bool    `json:"half"`
-	Loss  float64 `json:"loss"`
-	Delay string  `json:"delay"`
-	Kind  string  `json:"kind"`
-	Rate  int     `json:"rate"`
-}
-
 // Config is what a Server shows.
 type Config struct {
 	Feed   *sample.Feed
-	Obey   func(context.Context, Order) (script string, err error) // nil: it only shows
-	Report func(io.Writer) error                                   // called once the feed is over and has one
+	Obey   func(context.Context, sample.Order) (script string, err error) // nil: it only shows
+	Report func(io.Writer) error                                          // called once the feed is over and has one
 
 	Stalled time.Duration // how long one write to a page may take before it is given up; 0: 10 s
 }
@@ -56,7 +44,8 @@ type Config struct {
 const (
 	mostPages = 64
 	alive     = 15 * time.Second // between signs of life, where there is nothing to say
-	again     = time.Second      // after which a page that lost its connection comes back
+	back      = 5 * time.Second
+	again     = time.Second // after which a page that lost its connection comes back
 )
 
 // A Server is one address under which there is a page.
@@ -65,7 +54,8 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	token    string
-	pages    atomic.Int64
+	pages    atomic.Int64 // connections
+	left     atomic.Int64 // when the last one ended, in Unix ns
 	ended    chan struct{}
 }
 
@@ -105,6 +95,11 @@ func (s *Server) URL() string {
 
 // Pages is how many look on at present.
 func (s *Server) Pages() int { return int(s.pages.Load()) }
+
+// Watched reports that a page looks on, or has been away only for so long that it may come back.
+func (s *Server) Watched() bool {
+	return s.pages.Load() > 0 || time.Since(time.Unix(0, s.left.Load())) < back
+}
 
 // Close ends everything.
 func (s *Server) Close() error {
@@ -190,7 +185,10 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "%d pages look on already", mostPages)
 		return
 	}
-	defer s.pages.Add(-1)
+	defer func() {
+		s.left.Store(time.Now().UnixNano())
+		s.pages.Add(-1)
+	}()
 	last := r.Header.Get("Last-Event-ID") // of a browser that reconnects by itself
 	if last == "" {
 		last = r.URL.Query().Get("after")
@@ -248,6 +246,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "there is no report: %v", err)
 		return
 	}
+	s.left.Store(time.Now().UnixNano()) // who reloads it looks on, too
 	w.Header().Set("Content-Security-Policy", "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Write(b.Bytes())
@@ -260,7 +259,7 @@ func (s *Server) hand(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnsupportedMediaType, "content of type %q, want application/json", r.Header.Get("Content-Type"))
 		return
 	}
-	var o Order
+	var o sample.Order
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	d.DisallowUnknownFields()
 	err := d.Decode(&o)

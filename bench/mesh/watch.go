@@ -1,0 +1,374 @@
+package mesh
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"p2plocal/bench/record"
+	"p2plocal/bench/sample"
+)
+
+// A Watch samples meshes, one after the other, for a feed. It reads what they write down
+// anyway, and takes no lock that a peer or a server takes: neither it, nor who reads its
+// feed, is ever waited for. Methods for a mesh do nothing where it is nil.
+type Watch struct {
+	Feed  *sample.Feed
+	Paced bool                                 // a virtual mesh takes the time that it would take
+	Fill  func(s *sample.Sample, seen Figures) // puts in what a mesh does not know; may be nil
+	hands *hands                               // nil: it takes no orders
+
+	mu      sync.Mutex // of what follows, between sampling and the mesh's end
+	mesh    *Mesh
+	stop    chan struct{} // ends the sampling of a mesh in real time
+	stopped sync.WaitGroup
+	base    int64 // time of the run when the mesh began,
+	began   int64 // and the clock's
+	started time.Time
+	last    last
+
+	telling sync.Mutex // of what follows, which is held for no time
+	told    []sample.Mark
+}
+
+// Figures are the broadcasts of a window so far, as far as they can be seen while it is open.
+type Figures struct {
+	Sent, Delivered, Lost uint64 // Sent: half a second ago
+	Store                 *record.Store
+}
+
+// last is what the sample before was made from.
+type last struct {
+	figures                       Figures
+	sent                          [500 / sample.Every]uint64 // of the samples before
+	late, drops, hostile, refused uint64
+	due                           []uint64
+	states                        []byte
+	views                         []record.Set
+	changes                       []uint32 // of the views
+	known                         []bool   // somebody else has it in view
+	edges                         []uint32
+	samples                       int
+	cpu                           time.Duration
+	at                            time.Time
+	load                          float64
+	memory                        int64
+}
+
+// mostDrawn is the largest mesh whose views and messages are told one by one.
+const mostDrawn = 256
+
+// edgesEvery is how many samples pass between two looks at who sends to whom, which are as
+// many as there are pairs of peers.
+const edgesEvery = 5
+
+// begin has a mesh sampled until its end.
+func (w *Watch) begin(m *Mesh) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.started.IsZero() {
+		w.started = time.Now()
+	}
+	_, virtual := m.World.(*virtualWorld)
+	if !virtual {
+		w.base = int64(time.Since(w.started))
+	}
+	w.mesh, w.began = m, m.Clock.Now()
+	w.last = last{due: record.Before(), states: []byte(strings.Repeat(string(sample.Unborn), m.N)), at: time.Now(), cpu: CPUOf(os.Getpid()),
+		views: make([]record.Set, m.N), changes: make([]uint32, m.N), known: make([]bool, m.N), edges: make([]uint32, m.N*m.N)}
+	if len(w.last.edges) > mostDrawn*mostDrawn {
+		w.last.edges = nil
+	}
+	if virtual || w.hands != nil && m.opt.Driver == nil {
+		m.World = &watchedWorld{World: m.World, mesh: m, virtual: virtual, next: w.began + period, origin: time.Now()}
+	}
+	if virtual {
+		return
+	}
+	stop := make(chan struct{})
+	w.stop = stop
+	w.stopped.Go(func() {
+		tick := time.NewTicker(time.Duration(period))
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				w.sample()
+			}
+		}
+	})
+}
+
+const period = sample.Every * int64(time.Millisecond)
+
+// end is the mesh's: its store must not be read after.
+func (w *Watch) end(m *Mesh) {
+	if w == nil || w.mesh != m {
+		return
+	}
+	if w.stop != nil {
+		close(w.stop)
+		w.stopped.Wait()
+		w.stop = nil
+	}
+	w.sample()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.base, w.mesh = w.base+m.Clock.Now()-w.began, nil
+}
+
+// Tell says what is done to the mesh, and to whom; -1: to nobody in particular.
+func (m *Mesh) Tell(kind string, peer int, format string, args ...any) {
+	if w := m.watch; w != nil {
+		w.tell(sample.Mark{T: w.ms(m.Clock.Now()), Kind: kind, Text: fmt.Sprintf(format, args...)}, peer)
+	}
+}
+
+// Note is Tell for what is no mesh's.
+func (w *Watch) Note(kind, text string) {
+	w.mu.Lock()
+	t := float64(w.base) / 1e6
+	if w.mesh != nil {
+		t = w.ms(w.mesh.Clock.Now())
+	}
+	w.mu.Unlock()
+	w.tell(sample.Mark{T: t, Kind: kind, Text: text}, -1)
+}
+
+func (w *Watch) tell(mark sample.Mark, peer int) {
+	if peer >= 0 {
+		mark.Peer = &peer
+	}
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	w.told = append(w.told, mark)
+}
+
+// ms is a time of the mesh's clock in ms since the run began.
+func (w *Watch) ms(at int64) float64 { return float64(w.base+at-w.began) / 1e6 }
+
+// states are what marks of some kinds make of a peer.
+var states = map[string]byte{"join": sample.Alive, "resume": sample.Alive, "kill": sample.Dead, "pause": sample.Paused}
+
+// drain hands on what has been told.
+func (w *Watch) drain() {
+	w.telling.Lock()
+	told := w.told
+	w.told = nil
+	w.telling.Unlock()
+	for _, mark := range told {
+		if state := states[mark.Kind]; mark.Peer != nil && state != 0 {
+			i := *mark.Peer
+			w.last.states[i] = state
+			if mark.Kind != "pause" {
+				w.last.known[i] = false // until it has been seen in this life
+			}
+		}
+		w.Feed.Note(mark)
+	}
+}
+
+// sample adds one to the feed.
+func (w *Watch) sample() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.mesh
+	if m == nil {
+		return
+	}
+	w.drain()
+	s := sample.Sample{T: w.ms(m.Clock.Now()), States: string(w.last.states), Phase: "mesh", Doing: "nobody has joined yet"}
+	w.counts(&s)
+	w.views(&s)
+	w.machine(&s)
+	if w.last.samples%edgesEvery == 0 {
+		w.edges(&s)
+	}
+	w.last.samples++
+	if w.Fill != nil {
+		w.Fill(&s, w.last.figures)
+	}
+	w.drain() // removals
+	w.Feed.Add(s)
+}
+
+// since is a counter's growth; one that has begun anew has grown from 0.
+func since(last *uint64, now uint64) uint64 {
+	before := *last
+	if *last = now; now < before {
+		return now
+	}
+	return now - before
+}
+
+// counts are what has been counted since the last sample.
+func (w *Watch) counts(s *sample.Sample) {
+	l, b := &w.last, w.mesh.Store
+	sent, delivered := b.Messages()
+	settled := l.sent[l.samples%len(l.sent)]
+	l.sent[l.samples%len(l.sent)] = sent
+	s.Delivered = since(&l.figures.Delivered, delivered)
+	lost := max(l.figures.Lost, settled-min(settled, delivered)) // one that comes yet is late
+	s.Lost = since(&l.figures.Lost, lost)
+	l.figures.Sent, l.figures.Store = settled, b
+	s.Late = since(&l.late, b.Sum(func(x *record.Slot) *atomic.Uint64 { return &x.Late }))
+	s.Sent = since(&l.hostile, b.Hostile.Load())
+	s.Taken = since(&l.refused, b.Sum(func(x *record.Slot) *atomic.Uint64 { return &x.Dropped }))
+	var bins sample.Bins
+	b.Due.Since(l.due, bins.Add)
+	s.SetLatency(bins.List())
+	if ours := w.mesh.Ours; ours != nil {
+		if queued, drops, ok := ours.sock.Waiting(); ok {
+			s.Queue, s.Drops = &queued, since(&l.drops, drops)
+		}
+	}
+}
+
+// views tells who knows whom, as far as that has changed, and who has been removed.
+func (w *Watch) views(s *sample.Sample) {
+	l, m := &w.last, w.mesh
+	bits := make([]byte, (m.N+7)/8)
+	for i, state := range l.states {
+		if state == sample.Alive || state == sample.Removed {
+			bits[i/8] |= 1 << (i % 8)
+		}
+	}
+	living := record.SetOf(bits)
+	known, dropped := make([]bool, m.N), int64(0)
+	complete := 0
+	for i := m.External; i < m.N; i++ {
+		slot := &m.Store.Slots[i]
+		if at, n := slot.Latest(); n != l.changes[i] {
+			l.changes[i], l.views[i], dropped = n, slot.View(), max(dropped, at)
+			if m.N <= mostDrawn {
+				if s.Views == nil {
+					s.Views = make(map[int][]byte)
+				}
+				s.Views[i] = []byte(l.views[i])
+			}
+		}
+		if !living.Has(i) {
+			continue
+		}
+		if l.views[i] == living {
+			complete++
+		}
+		for j := range l.views[i].All() {
+			known[j] = known[j] || j != i
+		}
+	}
+	for i, state := range l.states {
+		alive := living.Has(i)
+		switch {
+		case l.known[i] && !known[i] && living.Len() > 1 && alive:
+			l.states[i] = sample.Removed
+			w.tell(sample.Mark{T: w.ms(dropped), Kind: "removal", Text: record.QuoteName(i) + " is removed, though it lives"}, i)
+		case l.known[i] && !known[i] && living.Len() > 0 && !alive:
+			w.tell(sample.Mark{T: w.ms(dropped), Kind: "removal", Text: record.QuoteName(i) + " has been dropped by all"}, i)
+		case known[i] && state == sample.Removed:
+			l.states[i] = sample.Alive
+			w.tell(sample.Mark{T: s.T, Kind: "join", Text: record.QuoteName(i) + " is known again"}, i)
+		}
+		l.known[i] = known[i]
+	}
+	s.States = string(l.states)
+	if n := living.Len(); n > 0 {
+		s.Doing = fmt.Sprintf("%d of %d views complete", complete, n)
+	}
+}
+
+// edges tells the links that carried most since the last look.
+func (w *Watch) edges(s *sample.Sample) {
+	l, m := &w.last, w.mesh
+	for k := range l.edges {
+		pair := m.Store.Pair(k/m.N, k%m.N)
+		if pair == nil {
+			return
+		}
+		if now := pair.Sent.Load(); now != l.edges[k] {
+			s.Edges = append(s.Edges, [3]int{k / m.N, k % m.N, int(now - l.edges[k])})
+			l.edges[k] = now
+		}
+	}
+	const most = 200
+	slices.SortStableFunc(s.Edges, func(a, b [3]int) int { return b[2] - a[2] })
+	s.Edges = s.Edges[:min(len(s.Edges), most)]
+}
+
+// machine is what the mesh takes of this machine, where it is all in this process.
+func (w *Watch) machine(s *sample.Sample) {
+	l, cfg := &w.last, w.mesh.Cfg
+	if cfg.Simulation != nil || !Processes {
+		return
+	}
+	pid := os.Getpid()
+	if l.samples%edgesEvery == 0 {
+		l.load, l.memory = loads()[0], ResidentOf(pid)
+	}
+	s.Load = l.load
+	if cfg.Isolation == "process" || cfg.Options.Driver != nil {
+		return
+	}
+	now, used := time.Now(), CPUOf(pid)
+	cpu, memory := (used-l.cpu).Seconds()/now.Sub(l.at).Seconds(), l.memory
+	s.CPU, s.Memory, l.at, l.cpu = &cpu, &memory, now, used
+}
+
+// watchedWorld is one where what is ordered is done between two steps of what uses it: so
+// that nothing else is done meanwhile.
+type watchedWorld struct {
+	World
+	mesh    *Mesh
+	virtual bool      // it samples itself, by its own time
+	next    int64     // sample
+	origin  time.Time // when the mesh began, for its pace
+}
+
+// look is often enough for orders, and too seldom to be among what is measured.
+const look = 10 * time.Millisecond
+
+func (w *watchedWorld) Sleep(ctx context.Context, d time.Duration) bool {
+	end := w.Clock().Now() + int64(d)
+	for {
+		left := end - w.Clock().Now()
+		if w.virtual {
+			left = min(left, w.next-w.Clock().Now())
+		} else {
+			left = min(left, int64(look))
+		}
+		if !w.World.Sleep(ctx, time.Duration(left)) || !w.between(ctx) {
+			return false
+		}
+		if w.Clock().Now() >= end {
+			return true
+		}
+	}
+}
+
+func (w *watchedWorld) Step(ctx context.Context, until int64) bool {
+	return w.World.Step(ctx, until) && w.between(ctx)
+}
+
+// between is what is done when time has passed.
+func (w *watchedWorld) between(ctx context.Context) bool {
+	watch, now := w.mesh.watch, w.Clock().Now()
+	if w.virtual && now >= w.next {
+		watch.sample()
+		w.next = now - (now-watch.began)%period + period
+		if ahead := time.Duration(now-watch.began) - time.Since(w.origin); watch.Paced && ahead > 0 {
+			Sleep(ctx, ahead)
+		}
+	}
+	watch.hands.obey(w.mesh)
+	return ctx.Err() == nil
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
+	"p2plocal/bench/sample"
+	"p2plocal/bench/scenario"
+	"p2plocal/cmd/internal/cli"
+	"p2plocal/reports"
+	"p2plocal/reports/live"
+)
+
+// view is what -live and its flags say, and what comes of it.
+type view struct {
+	at            liveAddr
+	open, control bool
+	paced         bool
+
+	server *live.Server
+	feed   *sample.Feed
+	look   func(*result.Result) (string, []sample.Assertion)
+	result *result.Result // once it is there
+}
+
+func liveFlags(fs *flag.FlagSet) *view {
+	v := new(view)
+	fs.Var(&v.at, "live", "show the mesh in the browser while it runs: print the URL of a page, and go on. -live=`ADDR` says where, such as -live=:8080; at an address that is not loopback whoever has the URL can look on (default 127.0.0.1 and any port)")
+	fs.BoolVar(&v.open, "live-open", false, "-live, and open the page")
+	fs.BoolVar(&v.control, "live-control", false, "-live, and the page can kill, pause, relaunch, cut and flood. What it does is in the result, as a script for -faults; what was measured then is not compared")
+	return v
+}
+
+// liveAddr is a flag that may stand without a value.
+type liveAddr struct{ netip.AddrPort }
+
+func (a *liveAddr) IsBoolFlag() bool { return true }
+func (a *liveAddr) Get() any         { return a.AddrPort }
+
+func (a *liveAddr) String() string {
+	if !a.IsValid() {
+		return "no"
+	}
+	return a.AddrPort.String()
+}
+
+func (a *liveAddr) Set(s string) (err error) {
+	switch s {
+	case "true":
+		s = ":0"
+	case "false":
+		*a = liveAddr{}
+		return nil
+	}
+	if strings.HasPrefix(s, ":") {
+		s = "127.0.0.1" + s
+	}
+	a.AddrPort, err = cli.Address(s)
+	return err
+}
+
+// start serves the page, where one is wanted, and has the status show itself there.
+func (v *view) start(c *call, cfg *result.Config, asserts []result.Assert, status *scenario.Status) (stop func(), err error) {
+	if !v.at.IsValid() && (v.open || v.control) {
+		v.at.Set("true")
+	}
+	if !v.at.IsValid() {
+		return func() {}, nil
+	}
+	head := sample.Head{Title: strings.Join(cfg.Scenarios, ", "), Control: v.control, Server: cfg.Target == "" && cfg.Options.Driver == nil}
+	for i := range cfg.Peers {
+		head.Peers = append(head.Peers, string(record.SlotName(i)))
+	}
+	v.feed = sample.NewFeed(head)
+	watch := &mesh.Watch{Feed: v.feed, Paced: v.paced}
+	page := live.Config{Feed: v.feed, Report: v.report}
+	if v.control {
+		page.Obey = watch.Control()
+	}
+	if v.server, err = live.Listen(v.at.AddrPort, page); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(c.stderr, "meshbench: live at %s\n", v.server.URL())
+	if v.open {
+		if err := openPage(v.server.URL()); err != nil {
+			fmt.Fprintf(c.stderr, "meshbench: cannot open the page: %v\n", err)
+		}
+	}
+	v.look = func(r *result.Result) (string, []sample.Assertion) { return look(r, asserts) }
+	status.Live = &scenario.Live{Watch: watch, Look: v.look}
+	return func() { v.server.Close() }, nil
+}
+
+// look is the headline of a result that is not complete yet, and how its assertions stand.
+func look(r *result.Result, asserts []result.Assert) (string, []sample.Assertion) {
+	tiles := []sample.Assertion{}
+	if len(r.Runs) == 0 {
+		return reports.Headline(r), tiles
+	}
+	for i, a := range result.Evaluate(asserts, r) {
+		name, _, _ := strings.Cut(asserts[i].Metric, ".")
+		last := r.Runs[len(r.Runs)-1].Scenarios
+		goesOn := slices.ContainsFunc(last, func(s result.Scenario) bool { return s.Name == name && s.Interrupted })
+		state := "held"
+		switch {
+		case a.Actual != nil && !a.OK || a.Actual == nil && r.Assertions != nil:
+			state = "failed"
+		case a.Actual == nil || goesOn || len(r.Runs) < r.Config.Repeat:
+			state = "open"
+		}
+		tiles = append(tiles, sample.Assertion{Text: a.Text, State: state})
+	}
+	return reports.Headline(r), tiles
+}
+
+// report is the ordinary one.
+func (v *view) report(w io.Writer) error {
+	return reports.Results(v.result).Write(w, "html", reports.Options{})
+}
+
+// end says that all is over, and waits for as long as somebody looks at it: a script, for
+// which nobody does, is not held up.
+func (v *view) end(ctx context.Context, c *call, r *result.Result) {
+	if v.server == nil {
+		return
+	}
+	v.result = r
+	if r != nil {
+		s := sample.Sample{Phase: "over", Doing: "all is over"}
+		s.Headline, s.Assertions = v.look(r)
+		v.feed.Add(s)
+	}
+	v.feed.End(r != nil)
+	if !v.server.Watched() || ctx.Err() != nil {
+		return
+	}
+	fmt.Fprintln(c.stderr, "meshbench: done; the page stays until it is closed, or Ctrl-C")
+	for v.server.Watched() && mesh.Sleep(ctx, time.Second/4) {
+	}
+}
+
+// openPage has the system show a URL.
+func openPage(url string) error {
+	command := map[string][]string{"darwin": {"open"}, "windows": {"rundll32", "url.dll,FileProtocolHandler"}}[runtime.GOOS]
+	if command == nil {
+		command = []string{"xdg-open"}
+	}
+	open := exec.Command(command[0], append(command[1:], url)...)
+	if err := open.Start(); err != nil {
+		return err
+	}
+	go open.Wait()
+	return nil
+}
