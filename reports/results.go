@@ -51,6 +51,9 @@ func headline(r *result.Result) (p phrase) {
 	if r.Interrupted {
 		p = p.addIf(true, "Interrupted: ")
 	}
+	if r.Touched() {
+		p = p.addIf(true, "Touched by hand: ")
+	}
 	var clauses []phrase
 	add := func(c phrase) {
 		if len(c) > 0 {

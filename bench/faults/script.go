@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"p2plocal/core"
 	"p2plocal/core/simnet"
+	"p2plocal/fuzz/hostile"
 )
 
 // Script is one run: a server, peers on ports 3001 and up, and the faults
@@ -43,6 +45,8 @@ const (
 	Drift   Verb = "drift"   // A's clock runs N ppm faster
 	Jump    Verb = "jump"    // A's clock jumps by Jump, at once
 	Hostile Verb = "hostile" // N hostile datagrams reach A, at once
+	Divide  Verb = "divide"  // nothing passes between the peers from A on and the rest
+	Flood   Verb = "flood"   // N hostile datagrams of Kind a second reach A
 )
 
 // Fault is one thing that goes wrong, for a while or at once.
@@ -53,6 +57,7 @@ type Fault struct {
 	Net       simnet.Fault
 	Jump      time.Duration
 	N         int
+	Kind      string
 }
 
 // instant reports that it happens at once, and has no end.
@@ -70,6 +75,9 @@ func (f Fault) String() string {
 		s += strings.TrimRight(" "+who(f.B)+" "+f.Net.String(), " ")
 	case Jump:
 		s += " " + f.Jump.String()
+	case Flood:
+		s += " " + f.Kind
+		fallthrough
 	case Drift, Hostile:
 		s += " " + strconv.Itoa(f.N)
 	}
@@ -84,6 +92,20 @@ func who(port uint16) string {
 		return "server"
 	}
 	return strconv.Itoa(int(port))
+}
+
+// Whom says whom it happens to.
+func (f Fault) Whom() string {
+	if f.Verb == Link || f.Verb == Cut {
+		return who(f.A) + " to " + who(f.B)
+	}
+	return who(f.A)
+}
+
+// OfLinks reports that a line of a script is about links.
+func OfLinks(line string) bool {
+	all, err := ParseFaults([]string{line})
+	return err == nil && slices.Contains([]Verb{Link, Cut, Divide}, all[0].Verb)
 }
 
 // ParseFaults reads lines of a script that are faults.
@@ -149,6 +171,8 @@ up) or *, everybody. seed, peers, refresh count where no flag says otherwise.
                   duplicate=, reorder=, worsen=, recover=, bad= (probabilities);
                   delay=, jitter=, hold= (times); tail (exponential jitter)
   T-T cut WHO WHO               nothing passes from the one to the other
+  T-T divide WHO                nothing passes between peers from this port on and the rest
+  T-T flood WHO KIND N          N hostile datagrams a second reach it, of a kind of -garbage-kind
   T-T pause WHO, T-T crash WHO  it is stopped; killed, and launched at the end
   T-T drift WHO PPM, T jump WHO T  its clock runs faster; jumps
   T hostile WHO N               N hostile datagrams reach it at once
@@ -235,11 +259,11 @@ func parseFault(words []string) (f Fault, err error) {
 		return f, err
 	}
 	rest := words[3:]
-	want := map[Verb]int{Link: -1, Cut: 1, Pause: 0, Crash: 0, Drift: 1, Jump: 1, Hostile: 1}
+	want := map[Verb]int{Link: -1, Cut: 1, Pause: 0, Crash: 0, Drift: 1, Jump: 1, Hostile: 1, Divide: 0, Flood: 2}
 	n, known := want[f.Verb]
 	switch {
 	case !known:
-		return f, fmt.Errorf("%q is no fault: want link, cut, pause, crash, drift, jump or hostile", words[1])
+		return f, fmt.Errorf("%q is no fault: want link, cut, divide, pause, crash, drift, jump, hostile or flood", words[1])
 	case ranged == f.Verb.instant():
 		return f, fmt.Errorf("%s at %q: jump and hostile take one time, the others two such as 3s-5s", f.Verb, span)
 	case n >= 0 && len(rest) != n, n < 0 && len(rest) < 1:
@@ -252,10 +276,13 @@ func parseFault(words []string) (f Fault, err error) {
 		}
 	case Jump:
 		f.Jump, err = time.ParseDuration(rest[0])
+	case Flood:
+		f.Kind, rest = rest[0], rest[1:]
+		fallthrough
 	case Drift, Hostile:
 		f.N, err = strconv.Atoi(rest[0])
 	}
-	if err != nil && (f.Verb == Jump || f.Verb == Drift || f.Verb == Hostile) {
+	if err != nil && f.Verb != Link && f.Verb != Cut {
 		err = fmt.Errorf("%s %q makes no sense", f.Verb, rest[0])
 	}
 	return f, err
@@ -299,15 +326,15 @@ func (s Script) Validate() error {
 		return fmt.Errorf("network: %w", err)
 	}
 	for _, f := range s.Faults {
-		if err := s.check(f); err != nil {
+		if err := s.Check(f); err != nil {
 			return fmt.Errorf("fault %q: %w", f, err)
 		}
 	}
 	return nil
 }
 
-// check names what is wrong with a fault of this script.
-func (s Script) check(f Fault) error {
+// Check names what is wrong with a fault of this script.
+func (s Script) Check(f Fault) error {
 	exists := func(port uint16) bool {
 		return port >= simnet.ServerPort && int(port) <= simnet.ServerPort+s.Peers
 	}
@@ -330,6 +357,12 @@ func (f Fault) checkAmount() error {
 	switch {
 	case f.Verb == Drift && (f.N < -500_000 || f.N > 500_000):
 		return fmt.Errorf("drift of %d ppm, want -500000 to 500000", f.N)
+	case f.Verb == Divide && f.A <= simnet.ServerPort:
+		return fmt.Errorf("divide wants a peer's port, from which on they are cut off")
+	case f.Verb == Flood && (f.N < 1 || f.N > 1_000_000):
+		return fmt.Errorf("flood of %d a second, want 1 to 1000000", f.N)
+	case f.Verb == Flood && !slices.Contains(hostile.FloodKinds, f.Kind):
+		return fmt.Errorf("flood of kind %q, want one of %s", f.Kind, strings.Join(hostile.FloodKinds, ", "))
 	case f.Verb == Hostile && (f.N < 1 || f.N > 100_000):
 		return fmt.Errorf("%d datagrams, want 1 to 100000", f.N)
 	case f.Verb == Jump && (f.Jump < -time.Minute || f.Jump > time.Hour):

@@ -3,16 +3,244 @@ package mesh
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"time"
 
+	"p2plocal/bench/faults"
+	"p2plocal/bench/record"
 	"p2plocal/bench/sample"
+	"p2plocal/core/simnet"
 )
 
 // hands are orders for a mesh, from somebody who looks on.
-type hands struct{}
+type hands struct{ orders chan ordered }
 
-func (h *hands) obey(m *Mesh) {}
+// ordered is one order, and where its answer goes.
+type ordered struct {
+	sample.Order
+	answer chan<- obeyed
+}
 
-// Control has the watch take orders, by the function that it gives.
+type obeyed struct {
+	script string
+	err    error
+}
+
+// underway is a fault that somebody has ordered, whose end is not yet known.
+type underway struct {
+	fault *faults.Fault
+	end   func() error // nil: it has ended
+}
+
+// Control has the watch take orders, by the function that it gives: what is done becomes a
+// line of a fault script, which that says, one for each fault.
 func (w *Watch) Control() func(context.Context, sample.Order) (script string, err error) {
-	return func(context.Context, sample.Order) (string, error) { return "", errors.New("not yet") }
+	w.hands = &hands{make(chan ordered)}
+	return func(ctx context.Context, o sample.Order) (string, error) {
+		const patience = 5 * time.Second
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		answer := make(chan obeyed, 1)
+		select {
+		case w.hands.orders <- ordered{o, answer}:
+			a := <-answer
+			return a.script, a.err
+		case <-ctx.Done():
+			return "", errors.New("no mesh took the order: none is there now, or it is not ours to act on")
+		}
+	}
+}
+
+// obey does what has been ordered meanwhile.
+func (h *hands) obey(ctx context.Context, w *watchedWorld) {
+	for h != nil {
+		select {
+		case o := <-h.orders:
+			script, err := w.mesh.order(ctx, w.World, o.Order)
+			o.answer <- obeyed{script, err}
+		default:
+			return
+		}
+	}
+}
+
+// order does one.
+func (m *Mesh) order(ctx context.Context, w World, o sample.Order) (string, error) {
+	peer, err := m.who(o.Peer)
+	if err != nil {
+		return "", err
+	}
+	other, err := m.who(o.Other)
+	if err != nil {
+		return "", err
+	}
+	need := func(ok bool, what string) error {
+		if ok {
+			return nil
+		}
+		return fmt.Errorf("order %q wants %s", o.Verb, what)
+	}
+	somebody := need(peer != 0, "a peer, or server")
+	isPeer := need(peer > simnet.ServerPort, "a peer")
+	switch o.Verb {
+	case "kill":
+		return m.undertake(somebody, faults.Fault{Verb: faults.Crash, A: peer})
+	case "pause":
+		return m.undertake(isPeer, faults.Fault{Verb: faults.Pause, A: peer})
+	case "relaunch", "resume":
+		verb := map[string]faults.Verb{"relaunch": faults.Crash, "resume": faults.Pause}[o.Verb]
+		return m.settle(somebody, func(f *faults.Fault) bool { return f.Verb == verb && f.A == peer })
+	case "restart":
+		if _, err := m.undertake(nil, faults.Fault{Verb: faults.Crash, A: simnet.ServerPort}); err != nil {
+			return "", err
+		}
+		const down = 100 * time.Millisecond
+		w.Sleep(ctx, down)
+		return m.settle(nil, func(f *faults.Fault) bool { return f.Verb == faults.Crash && f.A == simnet.ServerPort })
+	case "cut", "impair":
+		return m.links(o, peer, other)
+	case "heal":
+		return m.settle(nil, func(f *faults.Fault) bool {
+			of := peer == 0 || f.A == peer && (other == 0 || f.B == other) || f.B == peer && (other == 0 || f.A == other)
+			return f.Verb == faults.Divide && peer == 0 || (f.Verb == faults.Cut || f.Verb == faults.Link) && of
+		})
+	case "flood":
+		if peer == 0 {
+			peer = simnet.ServerPort
+		}
+		return m.undertake(nil, faults.Fault{Verb: faults.Flood, A: peer, Kind: o.Kind, N: o.Rate})
+	case "calm":
+		return m.settle(nil, func(f *faults.Fault) bool { return f.Verb == faults.Flood })
+	}
+	return "", fmt.Errorf("order %q, want kill, pause, resume, relaunch, restart, cut, heal, impair, flood or calm", o.Verb)
+}
+
+// links cuts or impairs what passes between two, or one and all others, or the half of the
+// peers that has come last and the rest, both ways.
+func (m *Mesh) links(o sample.Order, peer, other uint16) (string, error) {
+	verb, net := faults.Cut, simnet.Fault{}
+	if o.Verb == "impair" {
+		verb, net.Loss = faults.Link, o.Loss
+		if o.Delay != "" {
+			d, err := time.ParseDuration(o.Delay)
+			if err != nil {
+				return "", fmt.Errorf("delay %q, want one such as 10ms", o.Delay)
+			}
+			net.Delay = d
+		}
+	}
+	half := firstPort + uint16(m.N/2)
+	if o.Half && verb == faults.Cut {
+		return m.undertake(nil, faults.Fault{Verb: faults.Divide, A: half})
+	}
+	if !o.Half && peer == 0 {
+		return "", fmt.Errorf("order %q wants a peer, or half", o.Verb)
+	}
+	var all []faults.Fault
+	both := func(a, b uint16) {
+		all = append(all, faults.Fault{Verb: verb, A: a, B: b, Net: net}, faults.Fault{Verb: verb, A: b, B: a, Net: net})
+	}
+	if !o.Half {
+		both(peer, other)
+	} else {
+		for a := half; a < firstPort+uint16(m.N); a++ {
+			both(a, 0)
+		}
+	}
+	return m.undertake(nil, all...)
+}
+
+// who is the port of one who is named in an order, as scripts have it; "": 0, which is everybody.
+func (m *Mesh) who(name string) (uint16, error) {
+	switch name {
+	case "":
+		return 0, nil
+	case "server":
+		return simnet.ServerPort, nil
+	}
+	for i := range m.N {
+		if string(record.SlotName(i)) == name {
+			return firstPort + uint16(i), nil
+		}
+	}
+	return 0, fmt.Errorf("peer %q, want one of the mesh's, or server", name)
+}
+
+// forever is the end of what nobody has ended: that of a script.
+const forever = time.Hour
+
+// undertake begins faults, and says their lines.
+func (m *Mesh) undertake(err error, all ...faults.Fault) (string, error) {
+	var lines []string
+	for _, f := range all {
+		if err != nil {
+			return "", err
+		}
+		f.At = time.Duration(m.Clock.Now() - m.began)
+		f.Until = max(forever, f.At+time.Second)
+		if err = m.script().Check(f); err != nil {
+			return "", fmt.Errorf("order for %q: %w", f, err)
+		}
+		var begin, end func() error
+		if begin, end, err = m.actions(f); err == nil {
+			err = begin()
+		}
+		if err != nil {
+			break
+		}
+		m.underway = append(m.underway, underway{&f, end})
+		lines = append(lines, f.String())
+	}
+	return strings.Join(lines, "\n"), err
+}
+
+// settle ends what is under way and is meant, and says its lines as they are now.
+func (m *Mesh) settle(err error, meant func(*faults.Fault) bool) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	var lines []string
+	for i := range m.underway {
+		u := &m.underway[i]
+		if u.end == nil || meant != nil && !meant(u.fault) {
+			continue
+		}
+		if err := u.end(); err != nil {
+			return "", err
+		}
+		u.end = nil
+		u.fault.Until = max(time.Duration(m.Clock.Now()-m.began), u.fault.At+1)
+		lines = append(lines, u.fault.String())
+	}
+	if len(lines) == 0 {
+		return "", errors.New("there is nothing of that kind to end, that was begun here")
+	}
+	return strings.Join(lines, "\n"), nil
+}
+
+// Hands are what was done to the mesh by order, as lines of a script.
+func (m *Mesh) Hands() (lines []string) {
+	for _, u := range m.underway {
+		lines = append(lines, u.fault.String())
+	}
+	return lines
+}
+
+// letGo ends what is under way but for deaths and pauses, so that what is sent can be counted.
+// Their lines say that they lasted.
+func (m *Mesh) letGo() {
+	for _, end := range m.loose {
+		end()
+	}
+	for i := range m.underway {
+		if u := &m.underway[i]; u.end != nil && u.fault.Verb != faults.Crash && u.fault.Verb != faults.Pause {
+			u.end()
+			u.end = nil
+		}
+	}
+}
+
+func (m *Mesh) script() faults.Script {
+	return faults.Script{Seed: m.seed, Peers: m.N, Duration: 2 * forever, Calm: 2 * forever}
 }

@@ -82,7 +82,9 @@ func (m *impaired) hold(now time.Time, p parcel) {
 		m.insert(p)
 		return
 	}
-	if m.rec.Apart(m.rec.Self, p.to.Port()) || m.rng.Float64() < m.rec.LossOn(m.what.Loss, m.rec.Self, int(m.rec.Index[p.to.Port()])) {
+	link := m.rec.Link(m.rec.Self, p.to.Port())
+	if m.rec.Apart(m.rec.Self, p.to.Port()) || m.rng.Float64() < m.rec.LossOn(m.what.Loss, m.rec.Self, int(m.rec.Index[p.to.Port()])) ||
+		link != 0 && m.rng.Float64() < link.Loss() {
 		if m.rec.Accounted(p.to.Port()) {
 			m.rec.Slot.Injected.Add(1)
 		}
@@ -99,7 +101,7 @@ func (m *impaired) hold(now time.Time, p parcel) {
 		}
 	}
 	for range copies {
-		p.at = now.Add(m.what.Delay)
+		p.at = now.Add(m.what.Delay + link.Delay())
 		if m.what.Jitter > 0 {
 			p.at = p.at.Add(time.Duration(m.rng.Int64N(int64(m.what.Jitter) + 1)))
 		}

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
@@ -36,10 +38,15 @@ type Mesh struct {
 	External int          // the first so many peers are external
 	Spent    atomic.Int64 // CPU time of peer processes that have ended, in ns
 
-	Alive    record.Set    // who should be in every view
-	kills    int           // lives ended by kill
-	Roster   record.Roster // who should have been in every view, when
-	Timing   core.Timing   // of the peers
+	Alive    record.Set     // who should be in every view
+	Paused   record.Set     // who is stopped
+	lives    []int          // begun, of each
+	began    int64          // when all was there, and nobody had joined
+	underway []underway     // what hands have begun
+	loose    []func() error // ends of what a script has begun
+	kills    int            // lives ended by kill
+	Roster   record.Roster  // who should have been in every view, when
+	Timing   core.Timing    // of the peers
 	Impair   result.Impairment
 	Schedule []int64        // each peer's next first broadcast
 	Hostile  map[int]uint64 // datagrams that a sender of garbage has sent to a slot
@@ -73,7 +80,7 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	m.Store.External.Store(int64(m.External))
 	m.Store.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.opt.Driver == nil && m.External == 0)
 	m.Store.Interval.Store(int64(with.Interval))
-	m.Store.Divisible = with.Divide
+	m.Store.Divisible = with.Divide || m.watch.controls() || slices.ContainsFunc(cfg.Faults, faults.OfLinks)
 	m.Store.Wide, m.Store.Keyed = m.opt.Wide, m.opt.Keyed
 	if m.opt.Wide {
 		m.Timing.Retry = min(m.Timing.Retry, wide.DefaultTiming().Retry)
@@ -95,14 +102,18 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 		return m, err
 	}
 	m.Store.Index[m.Server.Addr().Port()] = record.ServerSlot
-	m.Schedule = make([]int64, m.N)
+	m.Schedule, m.lives = make([]int64, m.N), make([]int, m.N)
 	for i := range m.N {
 		if err := m.World.addPeer(m, i); err != nil {
 			return m, err
 		}
 	}
 	m.World.populated(m)
+	m.began = m.Clock.Now()
 	m.watch.begin(m)
+	if err := m.planFaults(); err != nil {
+		return m, err
+	}
 	// Births must have no fixed phase to the server's looks for the silent: what
 	// is noticed when depends on it.
 	m.World.Sleep(ctx, time.Duration(m.Rng.Int64N(int64(m.Cfg.Timing.Reap))))
@@ -121,6 +132,8 @@ func (m *Mesh) Birth(i int) error {
 	if err := m.Peers[i].Join(l); err != nil {
 		return fmt.Errorf("peer %s: %w", record.QuoteName(i), err)
 	}
+	m.lives[i]++
+	m.Paused.Remove(i)
 	m.Arrive(i)
 	m.Tell("join", i, "%s joins", record.QuoteName(i))
 	return nil
@@ -159,6 +172,7 @@ func (m *Mesh) Depart(i int) {
 func (m *Mesh) Kill(i int) {
 	m.Depart(i)
 	m.kills++
+	m.Paused.Remove(i)
 	m.Peers[i].Kill()
 	m.Tell("kill", i, "%s is killed", record.QuoteName(i))
 }
@@ -169,12 +183,14 @@ func (m *Mesh) Pause(i int) error {
 		return err
 	}
 	m.Depart(i)
+	m.Paused.Add(i)
 	m.Tell("pause", i, "%s is stopped", record.QuoteName(i))
 	return nil
 }
 
 func (m *Mesh) Resume(i int) {
 	m.Peers[i].Resume()
+	m.Paused.Remove(i)
 	m.Arrive(i)
 	m.Tell("resume", i, "%s goes on", record.QuoteName(i))
 }
@@ -320,6 +336,7 @@ func (m *Mesh) held() uint64 {
 
 // StopSending makes everybody stop sending and waits for what is under way.
 func (m *Mesh) StopSending() result.Accounts {
+	m.letGo()
 	for i, p := range m.Peers {
 		p.Resume()
 		if m.Alive.Has(i) {

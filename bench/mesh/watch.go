@@ -87,8 +87,8 @@ func (w *Watch) begin(m *Mesh) {
 	if len(w.last.edges) > mostDrawn*mostDrawn {
 		w.last.edges = nil
 	}
-	if virtual || w.hands != nil && m.opt.Driver == nil {
-		m.World = &watchedWorld{World: m.World, mesh: m, virtual: virtual, next: w.began + period, origin: time.Now()}
+	if virtual || w.controls() && m.opt.Driver == nil && m.opt.Hosts == 0 {
+		m.watched().next = w.began + period
 	}
 	if virtual {
 		return
@@ -332,7 +332,22 @@ type watchedWorld struct {
 	virtual bool      // it samples itself, by its own time
 	next    int64     // sample
 	origin  time.Time // when the mesh began, for its pace
+	plan    []planned // by a script, over UDP; the next first
 }
+
+// watched is the mesh's world from now on, as one in which something can be done meanwhile.
+func (m *Mesh) watched() *watchedWorld {
+	w, ok := m.World.(*watchedWorld)
+	if !ok {
+		_, virtual := m.World.(*virtualWorld)
+		w = &watchedWorld{World: m.World, mesh: m, virtual: virtual, origin: time.Now()}
+		m.World = w
+	}
+	return w
+}
+
+// controls reports that orders may come.
+func (w *Watch) controls() bool { return w != nil && w.hands != nil }
 
 // look is often enough for orders, and too seldom to be among what is measured.
 const look = 10 * time.Millisecond
@@ -369,6 +384,14 @@ func (w *watchedWorld) between(ctx context.Context) bool {
 			Sleep(ctx, ahead)
 		}
 	}
-	watch.hands.obey(w.mesh)
+	for len(w.plan) > 0 && w.plan[0].at <= now {
+		if err := w.plan[0].do(); err != nil {
+			w.mesh.Tell("hand", -1, "the script's fault does nothing: %v", err)
+		}
+		w.plan = w.plan[1:]
+	}
+	if watch != nil {
+		watch.hands.obey(ctx, w)
+	}
 	return ctx.Err() == nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 )
@@ -20,6 +21,7 @@ type World interface {
 	addPeer(m *Mesh, i int) error                   // adds to m's peers and socks
 	populated(m *Mesh)                              // all have been added; nobody is born yet
 	Attack(a Attack) (attacker, error)              // sends hostile datagrams until it is stopped
+	network(m *Mesh, f faults.Fault) (begin, end func() error, err error)
 	Accounts(m *Mesh) result.Accounts
 	Stop() // after everybody's
 }

@@ -17,15 +17,15 @@ import (
 // virtualWorld is a virtual network with a virtual clock, which begins at 0
 // with every mesh. Time passes only while somebody sleeps or waits.
 type virtualWorld struct {
-	net      *simnet.Net
-	sim      *result.Simulation
-	flush    func() error  // of the trace
-	enough   func()        // ends the mesh's context, at Simulation.Until
-	shown    *atomic.Int64 // how far time has come, for others to see
-	before   int64         // what had passed before this mesh
-	hostile  uint64        // datagrams that faults have sent
-	attacker *virtualAttacker
-	store    *record.Store
+	net       *simnet.Net
+	sim       *result.Simulation
+	flush     func() error  // of the trace
+	enough    func()        // ends the mesh's context, at Simulation.Until
+	shown     *atomic.Int64 // how far time has come, for others to see
+	before    int64         // what had passed before this mesh
+	hostile   uint64        // datagrams that faults have sent
+	attackers []*virtualAttacker
+	store     *record.Store
 }
 
 // NewVirtualWorld makes a network for one mesh of a scenario.
@@ -144,9 +144,9 @@ func (w *virtualWorld) Accounts(m *Mesh) result.Accounts {
 	c := m.Ours.Counters()
 	a.Taken += c.Events.Taken()
 	a.Dropped += c.Events.Dropped()
-	if w.attacker != nil {
-		a.Sent += w.attacker.sent
-		a.Dead += w.attacker.heard
+	for _, x := range w.attackers {
+		a.Sent += x.sent
+		a.Dead += x.heard
 	}
 	a.Queued += n.Sent + n.Duplicated - n.Taken - n.Lost - n.Cut - n.Overflowed - n.Unreachable
 	a.Unexplained = int64(a.Sent+a.Duplicated) - int64(a.Taken+a.Dropped+a.Kernel+a.Injected+a.Dead+a.Queued)
@@ -166,14 +166,12 @@ func (x node) Waiting() (int64, uint64, bool) { return int64(x.Node.Waiting()), 
 // virtualPeer is a peer on a virtual network.
 type virtualPeer struct {
 	*Member
-	node  *simnet.Node
-	lives int // begun
+	node *simnet.Node
 }
 
 // A life begins and ends with a process that is not stopped.
 func (p *virtualPeer) Join(l Life) error {
 	p.node.Resume()
-	p.lives++
 	return p.Member.Join(l)
 }
 
@@ -205,13 +203,13 @@ type virtualAttacker struct {
 
 // Attack has a node of its own send what it is told.
 func (w *virtualWorld) Attack(a Attack) (attacker, error) {
-	const port = 40_000
+	port := uint16(40_000 + len(w.attackers))
 	x := &virtualAttacker{net: w.net, count: &w.store.Hostile, datagrams: a.Datagrams, to: [1]netip.AddrPort{a.Target}, train: 1}
 	if a.Rate >= trains {
 		x.train = train
 	}
 	x.period = float64(x.train) / a.Rate * 1e9
-	w.attacker = x
+	w.attackers = append(w.attackers, x)
 	w.net.Add(port, func(now time.Time) core.Machine {
 		x.start = now
 		return x

@@ -25,6 +25,7 @@ type Options struct {
 	Impair   Impairment       `json:"impair"`         // of the loss scenario
 	Search   mlrsearch.Config `json:"search"`         // of saturate
 	Garbage  Garbage          `json:"garbage"`        // of garbage
+	Play     time.Duration    `json:"play,omitempty"` // that play lasts; 0: until it is ended
 
 	ReadBuffer  int    `json:"read_buffer"` // bytes asked for on each socket
 	SourceCheck bool   `json:"source_check"`

@@ -72,6 +72,7 @@ type Config struct {
 	Timing     core.Timing `json:"timing"`    // intervals in ns
 	Options    Options     `json:"options"`
 	Simulation *Simulation `json:"simulation,omitempty"` // nil: over UDP
+	Faults     []string    `json:"faults,omitempty"`     // over UDP, what befalls a mesh, by the time since its start, as lines of a script
 	Target     string      `json:"target,omitempty"`     // whose server, where it is not ours
 }
 
@@ -103,6 +104,7 @@ type Scenario struct {
 	Notes       []Note            `json:"notes,omitempty"`
 	Hosts       []Host            `json:"hosts,omitempty"` // that it was on, where those are several
 	Links       []Link            `json:"links,omitempty"` // between them
+	Hands       []string          `json:"hands,omitempty"` // what was done by hand meanwhile, as lines of a script
 	Charts      Charts            `json:"charts"`
 }
 
@@ -402,6 +404,13 @@ func (r *Result) check() error {
 // Measured reports that the result holds anything at all.
 func (r *Result) Measured() bool {
 	return slices.ContainsFunc(r.Runs, func(run Run) bool { return len(run.Scenarios) > 0 })
+}
+
+// Touched reports that somebody has acted on the mesh by hand.
+func (r *Result) Touched() bool {
+	return slices.ContainsFunc(r.Runs, func(run Run) bool {
+		return slices.ContainsFunc(run.Scenarios, func(s Scenario) bool { return len(s.Hands) > 0 })
+	})
 }
 
 // Failure is the first scenario that could not be measured, or that somebody who

@@ -7,11 +7,11 @@ import (
 )
 
 // List are the scenarios in the order they run.
-var List = []Scenario{join, steady, crash, relaunch, churn, restart, pause, loss, partition, garbage, saturate, rest, partial}
+var List = []Scenario{join, steady, crash, relaunch, churn, restart, pause, loss, partition, garbage, saturate, rest, partial, play}
 
-// Known are their names.
+// Known are the names of those that end by themselves.
 var Known = func() (names []string) {
-	for _, s := range List {
+	for _, s := range List[:len(List)-1] {
 		names = append(names, s.Name)
 	}
 	return names
@@ -19,7 +19,7 @@ var Known = func() (names []string) {
 
 // Find is the scenario of a name; nil: there is none.
 func Find(name string) *Scenario {
-	if i := slices.Index(Known, name); i >= 0 {
+	if i := slices.IndexFunc(List, func(s Scenario) bool { return s.Name == name }); i >= 0 {
 		return &List[i]
 	}
 	return nil

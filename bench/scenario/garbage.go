@@ -16,7 +16,6 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
-	"p2plocal/core/wire"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -90,7 +89,7 @@ func garbageScenario(s *Run) error {
 			slot = s.External // the first of ours
 			target = s.Socks[slot].Addr()
 		}
-		env := s.hostileEnv()
+		env := s.HostileEnv()
 		guests := newcomers{Mesh: s.Mesh}
 		if !s.simulated() {
 			guests.name(&env, s.opt.Garbage.Kind == "fill")
@@ -163,22 +162,6 @@ func (s *Run) took(slot int) (n uint64, known bool) {
 		return 0, false
 	}
 	return s.Ours.Counters().In.Total().Datagrams, true
-}
-
-// hostileEnv is the mesh as the catalogue of hostile datagrams wants it.
-func (s *Run) hostileEnv() hostile.Env {
-	e := hostile.Env{Server: s.Mesh.Server.Addr()}
-	for i, sock := range s.Socks {
-		if sock != nil {
-			e.Members = append(e.Members, wire.EntryOf(core.Member{Name: record.SlotName(i), Addr: sock.Addr()}))
-		}
-	}
-	for i := s.N; i < core.MaxPeers; i++ {
-		spare := wire.EntryOf(core.Member{Name: record.SlotName(i)})
-		spare.Port = 1 + uint16(i) // where nobody listens
-		e.Spare = append(e.Spare, spare)
-	}
-	return e
 }
 
 // rate is a flag that is a number a second, which may end in k or M; max is 0.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -149,6 +150,10 @@ func (s *Run) finishMesh() {
 	}
 	s.falseRemovals += s.removedSoFar() // those who fall silent now will be missed
 	a := m.StopSending()
+	if hands := m.Hands(); len(hands) > 0 {
+		s.out.Hands = append(s.out.Hands, hands...)
+		s.note("touched by hand; the same again, with -faults: %s", strings.Join(hands, "; "))
+	}
 	if m.Ours == nil || m.External > 0 {
 		a = a.WithForeign()
 	}

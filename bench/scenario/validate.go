@@ -62,7 +62,7 @@ func Validate(c *result.Config) error {
 			return fmt.Errorf("scenario %q, want some of %v, each once", name, Known)
 		}
 	}
-	for _, err := range []error{validatePeers(c), validateMesh(c), validateDialect(c), validateOthers(c)} {
+	for _, err := range []error{validatePeers(c), validateMesh(c), validateDialect(c), validateOthers(c), validateFaults(c)} {
 		if err != nil {
 			return err
 		}
@@ -191,4 +191,14 @@ func validateSimulation(c *result.Config) error {
 		return err
 	}
 	return script.Validate()
+}
+
+// validateFaults names what a script cannot do over UDP.
+func validateFaults(c *result.Config) error {
+	for _, line := range c.Faults {
+		if err := mesh.CanOverUDP(c, line); err != nil {
+			return fmt.Errorf("fault %q: %w", line, err)
+		}
+	}
+	return nil
 }

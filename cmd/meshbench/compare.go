@@ -73,6 +73,11 @@ func (c *comparing) measured(call *call, names [2]string, sides [2]*result.Resul
 
 // finish writes the comparison, and judges it.
 func (c *comparing) finish(call *call, names [2]string, sides [2]*result.Result) error {
+	for i, r := range sides {
+		if r.Touched() {
+			return fmt.Errorf("the %s result was touched by hand (-live-control): it is not compared", names[i])
+		}
+	}
 	comparison := stat.Compare(scenario.Definitions, sides[0], sides[1])
 	comparison.Sides = names
 	if err := c.Write(call.stdout, reports.Compare(comparison)); err != nil || c.limit == "" {

@@ -96,7 +96,7 @@ func (c *config) finish(ctx context.Context, call *call) error {
 		}
 	}
 	o := &c.Options
-	if !call.given["interval"] && c.Timing.Broadcast > 0 {
+	if !call.given["interval"] && c.Timing.Broadcast > 0 && c.scenarios != scenario.Play {
 		o.Interval = c.Timing.Broadcast
 	}
 	if c.Timing.Refresh > 0 {

@@ -42,6 +42,23 @@ func liveFlags(fs *flag.FlagSet) *view {
 	return v
 }
 
+// play takes in what is particular to a mesh without a scenario.
+func (v *view) play(c *call, cfg *config) error {
+	if !slices.Contains(cfg.Scenarios, scenario.Play) {
+		return nil
+	}
+	v.paced = true
+	if c.given["duration"] {
+		cfg.Options.Play = cfg.Options.Duration
+	} else if cfg.Simulation != nil && !v.at.IsValid() {
+		return cli.Usagef("a simulated mesh at which nobody looks would go on for ever: want -duration, or -live")
+	}
+	if !v.at.IsValid() && !c.given["live-control"] {
+		v.control = false
+	}
+	return nil
+}
+
 // liveAddr is a flag that may stand without a value.
 type liveAddr struct{ netip.AddrPort }
 

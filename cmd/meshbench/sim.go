@@ -21,7 +21,7 @@ type simulation struct {
 func simFlags(fs *flag.FlagSet) *simulation {
 	s := new(simulation)
 	fs.BoolVar(&s.on, "sim", false, "simulate: a virtual network and clock instead of UDP")
-	fs.StringVar(&s.faults, "faults", "", "sim: the faults that happen to every mesh, a script in `file`. Its seed, peers and refresh count where no flag says otherwise")
+	fs.StringVar(&s.faults, "faults", "", "the faults that happen to every mesh, a script in `file`; over UDP all but drift, jump and hostile. Its seed, peers and refresh count where no flag says otherwise")
 	s.cores = coresFlag(fs, 0)
 	fs.BoolVar(&s.trace, "trace", false, "sim: print every event of every network, before the result")
 	fs.DurationVar(&s.until, "until", 0, "sim: end every mesh at this virtual `time`; 0: when its scenario ends")
@@ -35,12 +35,20 @@ func coresFlag(fs *flag.FlagSet, value int) *int {
 // apply puts the simulation into the configuration.
 func (s *simulation) apply(call *call, c *config, out *output) error {
 	if !s.on {
-		for _, name := range []string{"faults", "cores", "trace", "until"} {
+		for _, name := range []string{"cores", "trace", "until"} {
 			if call.given[name] {
 				return cli.Usagef("-%s wants -sim: it is for a virtual network", name)
 			}
 		}
-		return nil
+		if !call.given["faults"] {
+			return nil
+		}
+		script, err := s.script(call, c)
+		if err == nil && script.Network != faults.Default().Network {
+			err = cli.Usagef("%q: network %q wants -sim: over UDP say what happens to links by lines with link", s.faults, script.Network)
+		}
+		c.Faults = faults.Lines(script.Faults)
+		return err
 	}
 	switch {
 	case call.given["isolation"]:
@@ -56,7 +64,7 @@ func (s *simulation) apply(call *call, c *config, out *output) error {
 		v.Trace = call.stdout
 	}
 	if call.given["faults"] {
-		script, err := readScript(s.faults)
+		script, err := s.script(call, c)
 		if err != nil {
 			return err
 		}
@@ -64,16 +72,25 @@ func (s *simulation) apply(call *call, c *config, out *output) error {
 		if script.Queue > 0 {
 			v.Queue = script.Queue
 		}
-		if !call.given["seed"] {
-			c.Seed = script.Seed
-		}
-		if !call.given["peers"] {
-			c.Peers = script.Peers
-		}
-		if !call.given["refresh"] {
-			c.timing.Refresh = script.Refresh
-		}
 	}
 	c.Isolation, c.Simulation = result.Virtual, v
 	return nil
+}
+
+// script reads the faults, and takes from their script what no flag says.
+func (s *simulation) script(call *call, c *config) (faults.Script, error) {
+	script, err := readScript(s.faults)
+	if err != nil {
+		return script, err
+	}
+	if !call.given["seed"] {
+		c.Seed = script.Seed
+	}
+	if !call.given["peers"] {
+		c.Peers = script.Peers
+	}
+	if !call.given["refresh"] {
+		c.timing.Refresh = script.Refresh
+	}
+	return script, nil
 }

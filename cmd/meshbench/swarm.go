@@ -107,6 +107,9 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 				if s, err = readScript(*file); err != nil {
 					return err
 				}
+				if slices.ContainsFunc(s.Faults, func(f faults.Fault) bool { return f.Verb == faults.Flood }) {
+					return cli.Usagef("%q: a flood wants a mesh that is measured, meshbench -sim: here hostile does", *file)
+				}
 			}
 			t, err = oneSeed(ctx, text, s, meshes.Simulation(), *until, *trace)
 		} else {
