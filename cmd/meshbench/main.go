@@ -148,6 +148,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case errors.Is(err, flag.ErrHelp) && c.name == "":
 		fmt.Fprintf(stdout, "\nFault scripts:\n\n%s\nAssertions:\n\n%s\nMetrics:\n\n%s", faults.Grammar, result.AssertGrammar, metricList())
 	case err != nil:
+	case len(others) > 0 && cli.Given(fs)["live"] && strings.Contains(others[0], ":"):
+		err = cli.Usagef("%q is no flag and no command: for the page there say -live=%s", others[0], others[0])
 	case len(others) > 0 && c.name == "":
 		err = noCommand(others[0])
 	case len(others) > 0 && !c.arguments:
@@ -234,7 +236,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		if err != nil {
 			return err
 		}
-		args := slices.Clone(c.args)
+		args := append(strings.Fields(c.fs.Name())[1:], c.args...)
 		for i, a := range args {
 			args[i] = work.Redact(a)
 		}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"p2plocal/bench/result"
+	"p2plocal/bench/sample"
+	"p2plocal/bench/scenario"
+)
+
+// played is a simulated mesh to play with, whose clock a test steps: it stands still after
+// every second until it is let go on.
+type played struct {
+	t      *testing.T
+	v      *view
+	held   chan bool
+	step   chan bool
+	events <-chan string // "name data"
+	done   chan *result.Result
+}
+
+func playTest(t *testing.T, lasts time.Duration, faults ...string) *played {
+	cfg := scenario.Simulated(6, scenario.Play)
+	cfg.Options.Interval, cfg.Options.Play, cfg.Simulation.Faults = 500*time.Millisecond, lasts, faults
+	p := &played{t: t, v: &view{control: true}, held: make(chan bool), step: make(chan bool), done: make(chan *result.Result, 1)}
+	var status scenario.Status
+	stop, err := p.v.start(&call{stderr: io.Discard}, &cfg, nil, &status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	look := status.Live.Look
+	status.Live.Look = func(r *result.Result) (string, []sample.Assertion) {
+		p.held <- true
+		<-p.step
+		return look(r)
+	}
+	go func() {
+		r, err := scenario.Execute(t.Context(), cfg, result.Tool{Name: result.ToolName}, &status)
+		if err != nil {
+			t.Error(err)
+		}
+		close(p.held)
+		p.done <- r
+	}()
+	p.events = p.read("")
+	return p
+}
+
+// read reads the events after one, until the page is closed.
+func (p *played) read(after string) <-chan string {
+	answer, err := http.Get(strings.Replace(p.v.server.URL(), "/?", "/events?after="+after+"&", 1))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { answer.Body.Close() })
+	events := make(chan string, 10_000)
+	go func() {
+		defer close(events)
+		in := bufio.NewScanner(answer.Body)
+		in.Buffer(nil, 16<<20)
+		name := ""
+		for in.Scan() {
+			if what, ok := strings.CutPrefix(in.Text(), "event: "); ok {
+				name = what
+			} else if data, ok := strings.CutPrefix(in.Text(), "data: "); ok {
+				events <- name + " " + data
+			}
+		}
+	}()
+	return events
+}
+
+// second lets one pass.
+func (p *played) second() bool {
+	_, ok := <-p.held
+	if ok {
+		p.step <- true
+	}
+	return ok
+}
+
+// order posts one while the clock stands, and lets it go on until that has been done.
+func (p *played) order(body string) (answer struct{ Script, Error string }) {
+	p.t.Helper()
+	at, token, _ := strings.Cut(p.v.server.URL(), "?token=")
+	done := make(chan error, 1)
+	go func() {
+		r, _ := http.NewRequest("POST", at+"hand", strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Content-Type", "application/json")
+		a, err := http.DefaultClient.Do(r)
+		if err == nil {
+			defer a.Body.Close()
+			err = json.NewDecoder(a.Body).Decode(&answer)
+		}
+		done <- err
+	}()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return answer
+		case _, ok := <-p.held:
+			if !ok {
+				p.t.Fatalf("%s: the mesh has ended", body)
+			}
+			time.Sleep(20 * time.Millisecond) // for the order to be there; if it is not, a second more passes
+			p.step <- true
+		}
+	}
+}
+
+// until gives the first event that is so.
+func (p *played) until(kind string, so func(data []byte) bool) {
+	p.t.Helper()
+	for e := range p.events {
+		if name, data, _ := strings.Cut(e, " "); name == kind && so([]byte(data)) {
+			return
+		}
+	}
+	p.t.Fatalf("there is no such %s", kind)
+}
+
+// TestKillByPost has a page kill a peer and relaunch it: the cell empties and the mark stands at the
+// virtual time of the script's line; what others see follows; and the script gives the same
+// again.
+func TestKillByPost(t *testing.T) {
+	p := playTest(t, 20*time.Second)
+	p.second()
+	killed := p.order(`{"verb":"kill","peer":"A"}`)
+	for range 4 { // past the deadline
+		p.second()
+	}
+	back := p.order(`{"verb":"relaunch","peer":"A"}`)
+	cut := p.order(`{"verb":"cut","peer":"B","other":"C"}`)
+	if refused := p.order(`{"verb":"resume","peer":"D"}`); refused.Error == "" {
+		t.Error("one that is not paused was resumed")
+	}
+	for p.second() {
+	}
+	r := <-p.done
+	p.v.end(canceled(), &call{stderr: io.Discard}, r)
+	var from, to time.Duration
+	parse := func(line string) {
+		span, _, _ := strings.Cut(line, " ")
+		a, b, _ := strings.Cut(span, "-")
+		from, _ = time.ParseDuration(a)
+		to, _ = time.ParseDuration(b)
+	}
+	if parse(killed.Script); from < time.Second || to != time.Hour || !strings.HasSuffix(killed.Script, " crash 3001") {
+		t.Errorf("kill is %+v", killed)
+	}
+	seq := uint64(0)
+	p.until("mark", func(data []byte) bool {
+		var m sample.Mark
+		json.Unmarshal(data, &m)
+		seq = m.Seq
+		return m.Kind == "kill" && *m.Peer == 0 && m.T == float64(from)/1e6
+	})
+	p.until("sample", func(data []byte) bool {
+		var s sample.Sample
+		json.Unmarshal(data, &s)
+		if s.States != "daaaaa" {
+			t.Errorf("sample %d, the first after the kill, has states %s", s.Seq, s.States)
+		}
+		return true
+	})
+	p.until("mark", func(data []byte) bool {
+		var m sample.Mark
+		json.Unmarshal(data, &m)
+		since := m.T - float64(from)/1e6
+		return m.Kind == "removal" && *m.Peer == 0 && since > 1000 && since < 3000
+	})
+	p.until("over", func([]byte) bool { return true })
+	missed := <-p.read(fmt.Sprint(seq)) // what came after, without a gap
+	if !strings.Contains(missed, fmt.Sprintf(`"seq":%d,`, seq+1)) {
+		t.Errorf("after %d comes %.80s", seq, missed)
+	}
+	parse(back.Script)
+	hands := r.Runs[0].Scenarios[0].Hands
+	if want := strings.Split(back.Script+"\n"+cut.Script, "\n"); !reflect.DeepEqual(hands, want) || to <= from || !r.Touched() {
+		t.Errorf("the result has %q, want %q", hands, want)
+	}
+	again := playTest(t, 20*time.Second, hands...)
+	for again.second() {
+	}
+	replayed := <-again.done
+	if replayed.Touched() || !reflect.DeepEqual(replayed.Runs[0].Scenarios[0].Traffic, r.Runs[0].Scenarios[0].Traffic) {
+		t.Errorf("the replay sent %+v, the session %+v", replayed.Runs[0].Scenarios[0].Traffic, r.Runs[0].Scenarios[0].Traffic)
+	}
+}
+
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// TestTouched: what was touched is compared with nothing.
+func TestTouched(t *testing.T) {
+	r := result.Result{Schema: 1, Tool: result.Tool{Name: result.ToolName}, Runs: []result.Run{{Scenarios: []result.Scenario{{Name: "steady", Hands: []string{"1s-2s crash 3001"}}}}}}
+	err := new(comparing).finish(&call{stdout: io.Discard}, [2]string{"old", "new"}, [2]*result.Result{{}, &r})
+	if err == nil || !strings.Contains(err.Error(), "new result was touched") {
+		t.Errorf("%v, want that it was touched", err)
+	}
+}
+
+// TestLiveLooksOn: a simulated result is the same, byte for byte, whether somebody looks on or not.
+func TestLiveLooksOn(t *testing.T) {
+	var results [2]bytes.Buffer
+	for i, more := range []string{"-quiet", "-live"} {
+		args := []string{"-sim", "-peers", "8", "-scenario", "join,steady,crash,pause,restart", "-duration", "2s", "-interval", "200ms", "-json", "-", more}
+		if err := run(t.Context(), args, &results[i], io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(results[0].Bytes(), results[1].Bytes()) {
+		t.Error("the results differ")
+	}
+}
+
+// TestFaultsOverUDP cuts a link, one way, from the start.
+func TestFaultsOverUDP(t *testing.T) {
+	cfg := scenario.Simulated(3, scenario.Play)
+	cfg.Simulation, cfg.Isolation, cfg.Faults = nil, "goroutine", []string{"0s-1h cut 3001 3002"}
+	cfg.Options.Interval, cfg.Options.Play = 50*time.Millisecond, time.Second
+	r, err := scenario.Execute(t.Context(), cfg, result.Tool{}, new(scenario.Status))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := r.Runs[0].Scenarios[0].Charts.Pairs
+	if p == nil || p.Sent[1] == 0 || p.Lost[1] != p.Sent[1] || p.Sent[3] == 0 || p.Lost[3] == p.Sent[3] {
+		t.Errorf("pairs %+v: want all of A's to B lost, and not B's to A", p)
+	}
+}
