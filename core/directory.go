@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"time"
 )
@@ -112,6 +113,17 @@ func (d *Directory) Members() []Member { return d.members }
 
 // Len is how many they are.
 func (d *Directory) Len() int { return len(d.members) }
+
+// Silences yields the members, and for how long each has been silent.
+func (d *Directory) Silences(now time.Time) iter.Seq2[Member, time.Duration] {
+	return func(yield func(Member, time.Duration) bool) {
+		for i, m := range d.members {
+			if !yield(m, now.Sub(d.slotOf(i).stamp)) {
+				return
+			}
+		}
+	}
+}
 
 // Step implements Machine.
 func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {

@@ -73,6 +73,18 @@ func (f *Feed) Add(s Sample) {
 	}
 }
 
+// SetPeers changes whom there is, and forgets who knew whom: whoever reads gets everything anew.
+func (f *Feed) SetPeers(names []string, states string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all.Peers, f.all.States, f.all.Ages = names, states, nil
+	f.all.Views = slices.Repeat([][]byte{{}}, len(names))
+	f.all.Seq++
+	f.recent = nil
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
 // Note adds a mark.
 func (f *Feed) Note(m Mark) {
 	f.mu.Lock()

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/netip"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -24,7 +23,7 @@ import (
 
 // view is what -live and its flags say, and what comes of it.
 type view struct {
-	at            liveAddr
+	at            cli.Optional
 	open, control bool
 	paced         bool
 
@@ -57,34 +56,6 @@ func (v *view) play(c *call, cfg *config) error {
 		v.control = false
 	}
 	return nil
-}
-
-// liveAddr is a flag that may stand without a value.
-type liveAddr struct{ netip.AddrPort }
-
-func (a *liveAddr) IsBoolFlag() bool { return true }
-func (a *liveAddr) Get() any         { return a.AddrPort }
-
-func (a *liveAddr) String() string {
-	if !a.IsValid() {
-		return "no"
-	}
-	return a.AddrPort.String()
-}
-
-func (a *liveAddr) Set(s string) (err error) {
-	switch s {
-	case "true":
-		s = ":0"
-	case "false":
-		*a = liveAddr{}
-		return nil
-	}
-	if strings.HasPrefix(s, ":") {
-		s = "127.0.0.1" + s
-	}
-	a.AddrPort, err = cli.Address(s)
-	return err
 }
 
 // start serves the page, where one is wanted, and has the status show itself there.

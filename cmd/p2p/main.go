@@ -54,6 +54,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		defer stop()
 	}
 
+	if o.live.IsValid() {
+		stop, err := n.show(o, stderr)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	if n.peer != nil {

@@ -77,6 +77,7 @@ type options struct {
 	quiet, ascii bool
 	json         string // a file, or - for stdout
 	metrics      string
+	live         cli.Optional
 }
 
 // self is how the process calls itself.
@@ -92,7 +93,7 @@ const maxReadBuffer = 1 << 30
 // The flags that one role alone has a use for.
 var (
 	peersFlags   = []string{"server", "heartbeat", "broadcast", "retry", "refresh"}
-	serversFlags = []string{"listen", "reap", "source-check"}
+	serversFlags = []string{"listen", "reap", "source-check", "live"}
 )
 
 func parse(args []string, stdout io.Writer) (*options, error) {
@@ -110,6 +111,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.BoolVar(&o.ascii, "ascii", false, "no character above ASCII in the text")
 	fs.StringVar(&o.json, "json", "", "write what is printed as JSON, an object a line, to `file` as well, which is there at the end; - is standard output, in place of the text")
 	fs.StringVar(&o.metrics, "metrics", "", "serve /debug/vars (expvar) and /debug/pprof/ over HTTP at this loopback `address`")
+	fs.Var(&o.live, "live", "show the directory in the browser: print the URL of a page, and go on. -live=`ADDR` says where (default 127.0.0.1 and any port)")
 	others, err := cli.Parse(fs, args, usage, stdout)
 	if err != nil {
 		return nil, err

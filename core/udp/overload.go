@@ -62,6 +62,7 @@ func (s *Socket) lookForDrops() {
 			program = assemble(m.Accepts())
 		}
 		o.filtered = s.conn.filter(program)
+		s.filtered.Store(o.filtered)
 	}
 }
 

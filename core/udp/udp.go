@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"p2plocal/core"
@@ -55,6 +56,7 @@ type Socket struct {
 	drained  int       // datagrams since the last poll
 
 	overload overload
+	filtered atomic.Bool // overload.filtered, for others
 
 	closed bool
 	stats  Stats // as last asked for
@@ -123,6 +125,9 @@ func (s *Socket) Stats() Stats {
 	}
 	return s.stats
 }
+
+// Filtered reports that the kernel keeps out what the server has no use for, as under a flood.
+func (s *Socket) Filtered() bool { return s.filtered.Load() }
 
 // Waiting is how many bytes of the receive buffer are in use, and how many datagrams the kernel
 // has thrown away, where the system tells. It takes no lock, and so holds up nobody.

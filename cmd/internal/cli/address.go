@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -54,4 +55,33 @@ func addressOf(s, network, family string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("want a host of which an %s address is known, as of %q none is", family, host)
 	}
 	return netip.AddrPortFrom(found[0].Unmap(), uint16(number)), nil
+}
+
+// Optional is a flag that may stand without a value: then it is any port on loopback, as it is
+// where an address has no host.
+type Optional struct{ netip.AddrPort }
+
+func (a *Optional) IsBoolFlag() bool { return true }
+func (a *Optional) Get() any         { return a.AddrPort }
+
+func (a *Optional) String() string {
+	if !a.IsValid() {
+		return "no"
+	}
+	return a.AddrPort.String()
+}
+
+func (a *Optional) Set(s string) (err error) {
+	switch s {
+	case "true":
+		s = ":0"
+	case "false":
+		*a = Optional{}
+		return nil
+	}
+	if strings.HasPrefix(s, ":") {
+		s = "127.0.0.1" + s
+	}
+	a.AddrPort, err = Address(s)
+	return err
 }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"p2plocal/bench/sample"
+	"p2plocal/core"
+	"p2plocal/core/udp"
+	"p2plocal/reports/live"
+)
+
+// shown is a server's directory as its page has it.
+type shown struct {
+	feed    *sample.Feed
+	names   []string // of all who have been members; when they are too many, of those who are
+	states  []byte
+	opened  time.Time
+	refused uint64
+	drops   uint64
+	flooded bool
+	filter  bool
+}
+
+const (
+	mostShown = 256
+	flooding  = 100 // datagrams refused or thrown away in one sample: a thousand a second
+)
+
+// show serves a page of the server's directory, until stop is called.
+func (n *node) show(o *options, stderr io.Writer) (stop func(), err error) {
+	x := &shown{opened: n.opened, feed: sample.NewFeed(sample.Head{Title: "server " + n.socket.Addr().String(), Server: true, Peers: []string{}})}
+	server, err := live.Listen(o.live.AddrPort, live.Config{Feed: x.feed})
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(stderr, "p2p: live at %s\n", server.URL())
+	end := make(chan struct{})
+	var sampling sync.WaitGroup
+	sampling.Go(func() {
+		tick := time.NewTicker(sample.Every * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+			}
+			members := map[string]time.Duration{}
+			var counters core.Counters
+			var now time.Time
+			n.socket.Do(func(t time.Time) {
+				now, counters = t, n.machine.Counters()
+				for m, age := range n.machine.(interface {
+					Silences(time.Time) iter.Seq2[core.Member, time.Duration]
+				}).Silences(t) {
+					members[string(m.Name)] = age
+				}
+			})
+			x.sample(now, members, counters.Events, n.socket)
+		}
+	})
+	return func() {
+		close(end)
+		sampling.Wait()
+		x.feed.End(false)
+		server.Close()
+	}, nil
+}
+
+func (x *shown) note(now time.Time, kind string, peer int, format string, args ...any) {
+	m := sample.Mark{T: x.ms(now), Kind: kind, Text: fmt.Sprintf(format, args...)}
+	if peer >= 0 {
+		m.Peer = &peer
+	}
+	x.feed.Note(m)
+}
+
+func (x *shown) ms(now time.Time) float64 { return float64(now.Sub(x.opened)) / 1e6 }
+
+// sample tells what the directory is now, and what has become of datagrams since.
+func (x *shown) sample(now time.Time, members map[string]time.Duration, events core.Counts, socket *udp.Socket) {
+	x.follow(now, members)
+	s := sample.Sample{T: x.ms(now), Phase: "server", States: string(x.states), Ages: make([]int64, len(x.names))}
+	for i, name := range x.names {
+		s.Ages[i] = members[name].Milliseconds()
+	}
+	refused := events.Dropped() + events[core.Conflict] + events[core.Unknown]
+	s.Refused, x.refused = refused-x.refused, refused
+	s.Taken = s.Refused
+	if queued, drops, ok := socket.Waiting(); ok {
+		s.Queue, s.Drops, x.drops = &queued, drops-x.drops, drops
+	}
+	s.Doing = count(uint64(len(members)), "member")
+	s.Headline = fmt.Sprintf("%s; %s refused so far, %s by the kernel.", s.Doing, count(refused, "datagram"), count(x.drops, "datagram"))
+	if flooded := s.Refused+s.Drops >= flooding; flooded != x.flooded {
+		x.flooded = flooded
+		x.note(now, "flood", -1, "%s", map[bool]string{true: "a flood begins", false: "the flood has ended"}[flooded])
+	}
+	if filter := socket.Filtered(); filter != x.filter {
+		x.filter = filter
+		x.note(now, "filter", -1, "the kernel's filter is %s", map[bool]string{true: "on", false: "off"}[filter])
+	}
+	x.feed.Add(s)
+}
+
+// follow takes in who has come, and who is gone.
+func (x *shown) follow(now time.Time, members map[string]time.Duration) {
+	came := false
+	if len(x.names)+len(members) > 2*mostShown { // the dead are forgotten
+		x.names, x.states = nil, nil
+	}
+	for name := range members {
+		came = came || !slices.Contains(x.names, name) && len(x.names) < mostShown
+	}
+	if came {
+		for name := range members {
+			if !slices.Contains(x.names, name) && len(x.names) < mostShown {
+				x.names = append(x.names, name)
+			}
+		}
+		states := strings.Repeat(string(sample.Unborn), len(x.names)-len(x.states))
+		x.states = append(x.states, states...)
+		x.feed.SetPeers(slices.Clone(x.names), string(x.states))
+	}
+	for i, name := range x.names {
+		_, is := members[name]
+		switch {
+		case is && x.states[i] != sample.Alive:
+			x.states[i] = sample.Alive
+			x.note(now, "join", i, "%s joins", name)
+		case !is && x.states[i] == sample.Alive:
+			x.states[i] = sample.Dead
+			x.note(now, "removal", i, "%s is removed", name)
+		}
+	}
+}
