@@ -2,7 +2,10 @@ package live
 
 import (
 	"io/fs"
+	"strings"
 	"testing"
+
+	"p2plocal/fuzz/hostile"
 )
 
 // TestPageSize holds the whole page under 300 KB.
@@ -20,5 +23,13 @@ func TestPageSize(t *testing.T) {
 	})
 	if err != nil || total > 300_000 {
 		t.Errorf("the page has %d bytes, %v; want no more than 300,000", total, err)
+	}
+}
+
+// TestPageFloods holds the page's choice of floods to what there are.
+func TestPageFloods(t *testing.T) {
+	b, err := page.ReadFile("page/index.html")
+	if want := "<option>" + strings.Join(hostile.FloodKinds, "</option><option>") + "</option>"; err != nil || !strings.Contains(string(b), want) {
+		t.Errorf("the page has not %q, %v", want, err)
 	}
 }

@@ -2,7 +2,8 @@
 import { request } from "./feed.js";
 
 export class Hands {
-	constructor(root, { select }) {
+	constructor(root, { select, obeyed }) {
+		this.obeyed = obeyed;
 		this.root = root;
 		this.form = root.querySelector("form");
 		this.said = root.querySelector("[role=status]");
@@ -12,12 +13,11 @@ export class Hands {
 		this.form.addEventListener("submit", (event) => { event.preventDefault(); this.order(event.submitter?.value); });
 	}
 
-	peers(names, floods) {
-		const { peer, other, kind } = this.form.elements;
+	peers(names) {
+		const { peer, other } = this.form.elements;
 		const options = (names) => names.map((name) => element("option", { value: name }, name));
 		peer.replaceChildren(element("option", { value: "" }, "choose"), ...options(names));
 		other.replaceChildren(element("option", { value: "" }, "every other"), element("option", { value: "server" }, "server"), ...options(names));
-		if (floods.length) kind.replaceChildren(...options(floods));
 	}
 
 	select(i) { this.form.elements.peer.selectedIndex = (i ?? -1) + 1; }
@@ -37,6 +37,7 @@ export class Hands {
 		try {
 			const { script } = await (await request("hand", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(order) })).json();
 			this.say(script, false);
+			this.obeyed();
 			this.lines.push(script);
 			this.script.textContent = this.lines.join("\n");
 			this.script.parentElement.hidden = false;

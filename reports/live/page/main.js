@@ -24,7 +24,7 @@ const set = (node, text) => { if (node.textContent !== text) node.textContent = 
 const ring = new Ring(document.querySelector("#ring .canvas"), { select, act: () => { if (run.control) $("hands").querySelector("button").focus(); } });
 const matrix = new Matrix($("matrix"), { select });
 const charts = new Charts(document.querySelector("#charts .all"), run, { goto: (t) => look(t) });
-const hands = new Hands($("hands"), { select: (i) => select(i < 0 ? null : i) });
+const hands = new Hands($("hands"), { select: (i) => select(i < 0 ? null : i), obeyed: () => { run.touched = true; changed(); } });
 
 // The time that is shown.
 const shown = () => {
@@ -110,7 +110,7 @@ function figures(sample, frame, i) {
 	const counted = (v) => Math.round(v).toLocaleString("en-US");
 	const of = (states) => [...(frame?.states ?? "")].filter((s) => states.includes(s)).length;
 	const sum = (key) => counted(at === null ? run.totals[key] ?? 0 : run.samples.slice(0, i + 1).reduce((n, s) => n + (s[key] ?? 0), 0));
-	const alive = of("afp"), removed = of("f");
+	const alive = of("af"), removed = of("f");
 	const complete = frame ? frame.completeness().reduce((n, share, k) => n + ("af".includes(frame.state(k)) && share > 0.9999), 0) : 0;
 	const latest = (key) => { for (let k = i; k >= 0 && run.samples[k].t > sample.t - 5000; k--) if (run.samples[k][key] != null) return time(run.samples[k][key] / 1e9); return "-"; };
 	const all = run.mode === "server" ? [["members", counted(alive)], ["refused in all", sum("refused")]] : [
@@ -240,7 +240,7 @@ follow(run, {
 		if (!same) {
 			ring.peers(run.peers);
 			matrix.peers(run.peers);
-			hands.peers(run.peers, run.floods);
+			hands.peers(run.peers);
 			selected = null;
 		}
 		list.replaceChildren();

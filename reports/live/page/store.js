@@ -18,12 +18,12 @@ class Frame {
 
 	state(i) { return this.states[i] ?? "-"; }
 
-	// completeness is how much of the living each peer knows, 0 to 1.
+	// completeness is how much of those who run each peer knows, 0 to 1.
 	completeness() {
 		if (this.shares) return this.shares;
 		const n = this.states.length, alive = new Uint8Array((n + 7) >> 3);
 		let members = 0;
-		for (let i = 0; i < n; i++) if (!"d-".includes(this.states[i])) { alive[i >> 3] |= 1 << (i & 7); members++; }
+		for (let i = 0; i < n; i++) if ("af".includes(this.states[i])) { alive[i >> 3] |= 1 << (i & 7); members++; }
 		this.shares = Float32Array.from({ length: n }, (_, i) => {
 			if (this.ages) return this.ages[i] === null ? 0 : Math.max(0, 1 - this.ages[i] / 1500);
 			const view = this.views[i] ?? EMPTY;
@@ -60,9 +60,9 @@ const merged = (a, b) => {
 export class Run {
 	constructor() { this.reset({}); }
 
-	reset({ title = "", command = "", control = false, server = false, peers = [], assertions = [], states = "", views = [], ages = null, samples = [], marks = [], over = false, touched = false, floods = [], seq = 0, report = false }) {
+	reset({ title = "", control = false, server = false, peers = [], assertions = [], states = "", views = [], ages = null, samples = [], marks = [], over = false, seq = 0, report = false }) {
 		const old = this.samples?.length && String(this.peers) === String(peers) ? { samples: this.samples, index: this.index, end: this.end } : null;
-		Object.assign(this, { title, command, control, server, peers, assertions, touched, floods, seq, over, report, samples: [], marks: [], totals: {}, bytes: 0, frame: null, version: (this.version ?? 0) + 1, gaps: this.gaps ?? 0 });
+		Object.assign(this, { title, control, server, peers, assertions, seq, over, report, samples: [], marks: [], totals: {}, bytes: 0, frame: null, version: (this.version ?? 0) + 1, gaps: this.gaps ?? 0 });
 		this.columns = Object.fromEntries(["t", ...COUNTS, ...LEVELS].map((k) => [k, []]));
 		for (const s of samples) { // what this page has seen of the mesh, it keeps
 			this.frame = old && s.t >= old.samples[0].t && s.t <= old.end ? old.samples[old.index(s.t)].frame : null;
@@ -128,7 +128,7 @@ export class Run {
 
 	mark(m) {
 		this.marks.push(m);
-		if (m.kind === "hand") this.touched = true;
+		if (m.kind === "order") this.touched = true;
 		if (this.marks.length > MOST_MARKS) this.marks.splice(0, MOST_MARKS >> 2);
 		this.seq = Math.max(this.seq, m.seq ?? 0);
 		this.version++;
