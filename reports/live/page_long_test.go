@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/heapprofiler"
+	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/tracing"
 	"github.com/chromedp/chromedp"
@@ -378,7 +380,12 @@ func BenchmarkPage(b *testing.B) {
 	chromium := browser.Start(b)
 	f := NewFake(95)
 	tab := shown(b, chromium, f, 60*time.Second, 1440, "light")
-	paint := browser.Eval[float64](tab, `performance.getEntriesByName("first-contentful-paint")[0].startTime`)
+	paint := math.Inf(1) // the least of some
+	for range 5 {
+		tab.Do(chromedp.Reload())
+		tab.Until(`globalThis.page?.run.last && performance.getEntriesByName("first-contentful-paint").length`)
+		paint = min(paint, browser.Eval[float64](tab, `performance.getEntriesByName("first-contentful-paint")[0].startTime`))
+	}
 	var mu sync.Mutex
 	count, complete := make(map[string]int), make(chan struct{})
 	if err := chromedp.Listen(tab, func(event any) {
@@ -402,11 +409,28 @@ func BenchmarkPage(b *testing.B) {
 		_, err := cdp.Call(ctx, t, tracing.Start, tracing.StartParams{TraceConfig: &tracing.TraceConfig{IncludedCategories: []string{"disabled-by-default-devtools.timeline.frame", "devtools.timeline.frame"}}})
 		return err
 	}))
+	work := func() (seconds float64) { // of the page's thread, whoever else wants the processor
+		tab.Do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			if _, err := cdp.Call(ctx, t, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks}); err != nil {
+				return err
+			}
+			m, err := cdp.Call(ctx, t, performance.GetMetrics, cdp.Empty{})
+			for _, x := range m.Metrics {
+				if x.Name == "TaskDuration" {
+					seconds = x.Value
+				}
+			}
+			return err
+		}))
+		return seconds
+	}
+	before := work()
 	const seconds = 4
 	for range seconds * 10 {
 		f.Step(100 * time.Millisecond)
 		time.Sleep(100 * time.Millisecond)
 	}
+	spent := work() - before
 	tab.Do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, tracing.End, cdp.Empty{})
 		return err
@@ -414,6 +438,7 @@ func BenchmarkPage(b *testing.B) {
 	<-complete
 	mu.Lock()
 	defer mu.Unlock()
+	b.ReportMetric(1000*spent/float64(count["DrawFrame"]), "ms-of-work/frame")
 	b.ReportMetric(paint, "ms-to-first-paint")
 	b.ReportMetric(float64(count["DrawFrame"])/seconds, "frames/s")
 	b.ReportMetric(float64(count["DroppedFrame"])/seconds, "dropped/s")

@@ -63,9 +63,10 @@ function frame(now) {
 		const { i, sample, frame } = shown();
 		header(sample, frame, i);
 		ring.show(frame, run.recent(i, FLOW), arrived, selected);
-		const whole = $("whole").checked, t = sample?.t ?? 0, end = Math.max(run.end, 5000);
-		const to = whole ? end : Math.min(end, Math.max(t + (at === null ? 0 : MINUTE / 3), Math.min(MINUTE, end)));
-		charts.show({ from: (whole ? 0 : Math.max(0, to - MINUTE)) / 1000, to: to / 1000, index: i, still: at !== null });
+		// The axis ends at a whole second, so that it moves once a second.
+		const whole = $("whole").checked, second = (t) => Math.ceil(t / 1000) * 1000, end = Math.max(second(run.end), 5000);
+		const to = whole || at === null ? end : Math.min(end, Math.max(second(at) + MINUTE / 3, Math.min(MINUTE, end)));
+		charts.show({ from: whole ? 0 : Math.max(0, (to - MINUTE) / 1000), to: to / 1000, index: i, still: at !== null });
 		matrix.draw(frame, selected);
 	}
 	let busy = ring.draw(now, at === null);
@@ -85,7 +86,7 @@ function header(sample, frame, i) {
 	if (!sample) return;
 	set($("headline"), sample.headline || run.title);
 	const left = sample.left == null ? "" : ` · ${clock(Math.ceil(sample.left / 1000) * 1000).replace(/\.0/, "")} left`;
-	set($("doing"), run.over && at === null ? sample.doing : `${sample.phase && !sample.doing?.startsWith(sample.phase) ? sample.phase + ": " : ""}${sample.doing ?? ""}${left}${sample.load == null ? "" : ` · load ${sample.load.toFixed(1)}`}`);
+	set($("doing"), run.over && at === null ? sample.doing : `${sample.phase && !sample.doing?.startsWith(sample.phase) ? sample.phase + ": " : ""}${sample.doing ?? ""}${left}${!sample.load ? "" : ` · load ${sample.load.toFixed(1)}`}`);
 	$("touched").hidden = !run.touched;
 	assertions(sample.assertions);
 	figures(sample, frame, i);
@@ -228,7 +229,8 @@ function status(state, detail) {
 	counting = setInterval(tell, 1000);
 }
 
-follow(run, {
+// What there is already is asked for once there is something to see.
+const begin = () => follow(run, {
 	snapshot(data) {
 		const same = String(run.peers) === String(data.peers) && ring.names;
 		run.reset(data);
@@ -258,6 +260,8 @@ follow(run, {
 	mark(data) { run.mark(data); event(data, true); fresh(); },
 	over(data) { run.over = true; run.report = data.report; over(); fresh(); },
 }, status);
+if (document.hidden) begin();
+else requestAnimationFrame(() => setTimeout(begin));
 
 // mode hides what there is only of a mesh, or only of a server.
 function mode(ages) {
