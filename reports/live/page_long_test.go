@@ -24,6 +24,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"p2plocal/bench/sample"
 	"p2plocal/reports/internal/browser"
 )
 
@@ -261,7 +262,7 @@ func testHeap(t *testing.T, chromium context.Context) {
 		}))
 		return used
 	}
-	if _, err := f.Obey(t.Context(), Order{Verb: "flood", Kind: "mixed", Rate: 5000}); err != nil {
+	if _, err := f.Obey(t.Context(), sample.Order{Verb: "flood", Kind: "mixed", Rate: 5000}); err != nil {
 		t.Fatal(err)
 	}
 	const (
@@ -326,7 +327,7 @@ func testLook(t *testing.T, chromium context.Context, width int64, scheme string
 	f := NewFake(95)
 	tab := shown(t, chromium, f, 1600*time.Millisecond, width, scheme)
 	tab.Picture(t.Name() + "-join")
-	for _, o := range []Order{{Verb: "pause", Peer: f.Peers[30]}, {Verb: "kill", Peer: f.Peers[50]}} {
+	for _, o := range []sample.Order{{Verb: "pause", Peer: f.Peers[30]}, {Verb: "kill", Peer: f.Peers[50]}} {
 		if _, err := f.Obey(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
