@@ -98,7 +98,10 @@ func open(ctx context.Context, c *nats.Conn) (q queue, err error) {
 		{Name: resultStream, Subjects: []string{resultSubject + "*.*"}, MaxAge: keep, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, Replicas: replicas},
 	} {
 		if q.done, err = q.js.CreateOrUpdateStream(ctx, s); err != nil { // the last one's is kept
-			return q, fmt.Errorf("NATS server without a usable JetStream, want one that was started with -js: %w", err)
+			if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) {
+				return q, errors.New("NATS server without JetStream, want one that was started with -js")
+			}
+			return q, fmt.Errorf("NATS server: %w", err)
 		}
 	}
 	if q.jobs, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: jobBucket, TTL: keep, Replicas: replicas}); err == nil {

@@ -43,7 +43,7 @@ func (p *pool) register(ctx context.Context) {
 		entry, _ := json.Marshal(w)
 		persist(ctx, p.log, func(ctx context.Context) error {
 			_, err := p.workers.Put(ctx, w.ID, entry)
-			return err
+			return notKept("that this worker is there", err)
 		})
 		select {
 		case <-ctx.Done():
@@ -51,6 +51,15 @@ func (p *pool) register(ctx context.Context) {
 		case <-time.After(sayBusy()):
 		}
 	}
+}
+
+// notKept says what could not be kept: a server whose disk is full does not answer, and wants to be started anew
+// when there is room.
+func notKept(what string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("the NATS server does not keep %s (is it there, and has it room?): %w", what, err)
+	}
+	return err
 }
 
 // core takes one lease after the other.
@@ -145,7 +154,7 @@ func (p *pool) one(ctx context.Context, m jetstream.Msg) (tell func()) {
 			if e := new(jetstream.APIError); errors.As(err, &e) && strings.Contains(e.Description, "maximum messages per subject") {
 				return nil // another was first
 			}
-			return err
+			return notKept("a result", err)
 		})
 		if err != nil {
 			m.Nak()

@@ -185,7 +185,7 @@ func flagNames(t *testing.T, tools tools) map[string]bool {
 		flags["-"+f] = true
 	}
 	for _, command := range []string{"meshbench", "meshbench scale", "meshbench swarm", "meshbench study", "meshbench sweep", "meshbench agree",
-		"meshbench compare", "meshbench versus", "meshbench report", "p2p", "udpgarbage", "meshcheck server"} {
+		"meshbench compare", "meshbench versus", "meshbench report", "meshbench worker", "p2p", "udpgarbage", "meshcheck server"} {
 		out, err := tools.command(t, t.TempDir(), command+" -h").Output()
 		if err != nil {
 			t.Fatalf("%s -h: %v", command, err)
