@@ -102,10 +102,6 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		defer m.Close()
 		c.Host = target.Local{Monitor: m}
 	}
-	if c.Wide {
-		c.gate = gateway.New(c.Host, c.Keys)
-		c.Host = c.gate
-	}
 	switch bound := c.Host.Bound(c.Target); {
 	case c.command() == "" && !bound:
 		return c.result, fmt.Errorf("nobody listens on %v, want a server there, or a command that starts one", c.Target)

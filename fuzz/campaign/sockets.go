@@ -83,6 +83,7 @@ type sockets struct {
 // open chooses the ports, by the seed and then the next, if none are given, and binds them.
 func (c *campaign) open() error {
 	c.inbox, c.closed = make(chan packet, 1024), make(chan struct{})
+	c.translate()
 	if c.Ports != 0 {
 		return c.bindAll()
 	}

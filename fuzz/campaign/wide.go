@@ -16,6 +16,19 @@ import (
 
 const wideLeads = 16
 
+// translate has the sockets of the campaign be those of a gateway of its own.
+func (c *campaign) translate() {
+	if !c.Wide {
+		return
+	}
+	on := c.Host
+	if g, ok := on.(*gateway.Host); ok { // of the campaign that is narrowed down beside
+		on = g.Host
+	}
+	c.gate = gateway.New(on, c.Keys)
+	c.Host = c.gate
+}
+
 // dialect is what an environment of the catalogue is told; nil: the exact one.
 func (c *campaign) dialect() func(wire.Name) string {
 	if c.gate == nil {
