@@ -383,8 +383,8 @@ func removals(s *scenario.Figures) phrase {
 	if !ok {
 		return nil
 	}
-	if removed, ok := s.Total("removed"); ok { // the server's own account
-		expected, _ := s.Total("removed_expected")
+	if expected, ok := s.Total("removed_expected"); ok {
+		removed, _ := s.Total("removed") // the server's own account
 		most, _ := s.Total("removed_high")
 		return phrase{}.addIf(removed > most, "%s (the losses make %v)", falsePositives(removed), digits(expected))
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -197,6 +198,8 @@ func BenchmarkReader(b *testing.B) {
 	r := NewReader(in, nameMembers(2))
 	b.ReportAllocs()
 	var got Report
+	var before runtime.MemStats
+	runtime.ReadMemStats(&before)
 	start := time.Now()
 	for i := range b.N {
 		if err := r.Next(&got); err != nil || got.ID != uint64(i) {
@@ -207,4 +210,7 @@ func BenchmarkReader(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "lines/s")
+	var after runtime.MemStats
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(int64(after.Sys)-int64(before.Sys))/1e6, "MB-more")
 }
