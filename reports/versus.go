@@ -108,7 +108,7 @@ func (d *Document) versus(v *stat.Turns) section {
 	for i := range v.Results {
 		s.Table.Columns = append(s.Table.Columns, column{Name: letter(i)})
 		if i > 0 {
-			s.Table.Columns = append(s.Table.Columns, column{Name: letter(i) + "/A"})
+			s.Table.Columns = append(s.Table.Columns, column{Name: letter(i) + "/A", Rank: i}) // the figures themselves stay
 		}
 	}
 	for _, c := range v.Metrics {
