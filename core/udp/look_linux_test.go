@@ -156,12 +156,12 @@ func TestCatchUp(t *testing.T) {
 	t.Parallel()
 	s, u := listen(t, ReadBuffer), sender(t)
 	steps, polls := 0, 0
-	var polled time.Time
+	var polled, next time.Time
 	s.machine = script{
 		step: func(time.Time, netip.AddrPort, []byte) { steps++ },
 		poll: func(now time.Time) (core.Outgoing, time.Time) {
 			polls, polled = polls+1, now
-			return core.Outgoing{}, time.Time{}
+			return core.Outgoing{}, next
 		},
 	}
 	for range 3 {
@@ -175,9 +175,12 @@ func TestCatchUp(t *testing.T) {
 		t.Error("an alarm rings while the socket is in use")
 	}
 	s.mu.Unlock()
-	if s.ring(); polls != 1 {
-		t.Errorf("an alarm has the machine polled %d times", polls)
+	next = time.Now().Add(time.Hour)
+	s.deadline = next
+	if s.ring(); polls != 1 || !s.conn.alarm.at.Equal(next) {
+		t.Errorf("an alarm has the machine polled %d times, and rings again at %v, want %v as before", polls, s.conn.alarm.at, next)
 	}
+	next = time.Time{}
 	if rang := s.tryRing(); !rang || polls != 2 {
 		t.Errorf("an alarm that need not wait rings: %v, and has the machine polled %d times", rang, polls-1)
 	}

@@ -156,7 +156,7 @@ type run struct {
 func (r *run) done(c Case, res Result) {
 	if res.excused {
 		res.Outcome = Void
-		res.Detail = fmt.Sprintf("the machine was %v late in the last of %d tries", res.Late.Round(time.Millisecond), res.Attempts)
+		res.Detail = fmt.Sprintf("the machine was %v late in the last of %s", res.Late.Round(time.Millisecond), plural(res.Attempts, "try"))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

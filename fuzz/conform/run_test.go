@@ -45,4 +45,8 @@ func TestVoid(t *testing.T) {
 			t.Errorf("%s: %s %q after %d tries, want %s after %d", test.name, got.Outcome, got.Detail, n, test.want, test.count)
 		}
 	}
+	r, c := &run{results: map[string]Result{}}, Case{ID: "server/birth/1"}
+	if r.done(c, Result{excused: true, Attempts: 1, Late: tooLate}); r.results[c.ID].Detail != "the machine was 17s late in the last of 1 try" {
+		t.Errorf("of one try %q is said", r.results[c.ID].Detail)
+	}
 }
