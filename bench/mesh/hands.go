@@ -88,9 +88,10 @@ func (m *Mesh) order(ctx context.Context, w World, o sample.Order) (string, erro
 		return m.undertake(somebody, faults.Fault{Verb: faults.Crash, A: peer})
 	case "pause":
 		return m.undertake(isPeer, faults.Fault{Verb: faults.Pause, A: peer})
-	case "relaunch", "resume":
-		verb := map[string]faults.Verb{"relaunch": faults.Crash, "resume": faults.Pause}[o.Verb]
-		return m.settle(somebody, func(f *faults.Fault) bool { return f.Verb == verb && f.A == peer })
+	case "relaunch":
+		return m.settle(somebody, func(f *faults.Fault) bool { return f.Verb == faults.Crash && f.A == peer })
+	case "resume":
+		return m.settle(isPeer, func(f *faults.Fault) bool { return f.Verb == faults.Pause && f.A == peer })
 	case "restart":
 		if _, err := m.undertake(nil, faults.Fault{Verb: faults.Crash, A: simnet.ServerPort}); err != nil {
 			return "", err
@@ -101,10 +102,7 @@ func (m *Mesh) order(ctx context.Context, w World, o sample.Order) (string, erro
 	case "cut", "impair":
 		return m.links(o, peer, other)
 	case "heal":
-		return m.settle(nil, func(f *faults.Fault) bool {
-			of := peer == 0 || f.A == peer && (other == 0 || f.B == other) || f.B == peer && (other == 0 || f.A == other)
-			return f.Verb == faults.Divide && peer == 0 || (f.Verb == faults.Cut || f.Verb == faults.Link) && of
-		})
+		return m.settle(nil, func(f *faults.Fault) bool { return isLinkOf(f, peer, other) })
 	case "flood":
 		if peer == 0 {
 			peer = simnet.ServerPort
@@ -114,6 +112,17 @@ func (m *Mesh) order(ctx context.Context, w World, o sample.Order) (string, erro
 		return m.settle(nil, func(f *faults.Fault) bool { return f.Verb == faults.Flood })
 	}
 	return "", fmt.Errorf("order %q, want kill, pause, resume, relaunch, restart, cut, heal, impair, flood or calm", o.Verb)
+}
+
+// isLinkOf reports that a fault is about a link of one's, or between two; 0: of everybody's.
+func isLinkOf(f *faults.Fault, peer, other uint16) bool {
+	switch f.Verb {
+	case faults.Divide:
+		return peer == 0
+	case faults.Cut, faults.Link:
+		return peer == 0 || f.A == peer && (other == 0 || f.B == other) || f.B == peer && (other == 0 || f.A == other)
+	}
+	return false
 }
 
 // links cuts or impairs what passes between two, or one and all others, or the half of the

@@ -270,27 +270,32 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		} else {
 			r.Assertions = result.Evaluate(asserts, r)
 		}
-		err = out.Write(c.stdout, reports.Results(r))
+		err = outcome(c, r, failed, out.Write(c.stdout, reports.Results(r)))
 		shown.end(ctx, c, r)
-		broken := false
-		for _, a := range r.Assertions {
-			if broken = broken || !a.OK; !a.OK {
-				fmt.Fprintf(c.stderr, "meshbench: %s\n", cli.Printable(a.String()))
-			}
-		}
-		why := cmp.Or(r.Failure(), unstable(r))
-		switch {
-		case failed == nil && !r.Interrupted && why != "":
-			return cli.Join(errors.New(why), err)
-		case failed != nil || err != nil:
-			return cli.Join(failed, err)
-		case r.Interrupted:
-			return cli.Interrupted
-		case broken:
-			return cli.Failed
-		}
-		return nil
+		return err
 	}
+}
+
+// outcome is what a result that has been written, or not, comes to.
+func outcome(c *call, r *result.Result, failed, written error) error {
+	broken := false
+	for _, a := range r.Assertions {
+		if broken = broken || !a.OK; !a.OK {
+			fmt.Fprintf(c.stderr, "meshbench: %s\n", cli.Printable(a.String()))
+		}
+	}
+	why := cmp.Or(r.Failure(), unstable(r))
+	switch {
+	case failed == nil && !r.Interrupted && why != "":
+		return cli.Join(errors.New(why), written)
+	case failed != nil || written != nil:
+		return cli.Join(failed, written)
+	case r.Interrupted:
+		return cli.Interrupted
+	case broken:
+		return cli.Failed
+	}
+	return nil
 }
 
 // playing is measure for a mesh to play with.
