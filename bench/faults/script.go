@@ -180,8 +180,10 @@ up) or *, everybody. seed, peers, refresh count where no flag says otherwise.
 
 // Parse reads a script: settings and faults, one a line, # begins a comment.
 // See testdata for one of each kind. Settings left out are those of Default.
-func Parse(r io.Reader) (Script, error) {
-	s := Default()
+func Parse(r io.Reader) (Script, error) { return Default().Parse(r) }
+
+// Parse is that, with its own settings where the script says nothing.
+func (s Script) Parse(r io.Reader) (Script, error) {
 	given := map[string]bool{}
 	lines := bufio.NewScanner(r)
 	number := 1

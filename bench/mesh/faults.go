@@ -274,7 +274,7 @@ func (m *Mesh) planFaults() error {
 		w.plan = append(w.plan, planned{m.began + int64(f.At), begin})
 		if end != nil {
 			w.plan = append(w.plan, planned{m.began + int64(f.Until), end})
-			if f.Verb != faults.Crash && f.Verb != faults.Pause {
+			if f.Verb != faults.Crash {
 				m.loose = append(m.loose, end)
 			}
 		}

@@ -212,7 +212,7 @@ func (m *Mesh) settle(err error, meant func(*faults.Fault) bool) (string, error)
 	var lines []string
 	for i := range m.underway {
 		u := &m.underway[i]
-		if u.end == nil || meant != nil && !meant(u.fault) {
+		if u.end == nil || !meant(u.fault) {
 			continue
 		}
 		if err := u.end(); err != nil {
@@ -236,18 +236,13 @@ func (m *Mesh) Hands() (lines []string) {
 	return lines
 }
 
-// letGo ends what is under way but for deaths and pauses, so that what is sent can be counted.
-// Their lines say that they lasted.
+// letGo ends what is under way but for deaths, so that what was sent can be counted: a peer
+// that is stopped cannot be asked, and a flood has no end.
 func (m *Mesh) letGo() {
 	for _, end := range m.loose {
 		end()
 	}
-	for i := range m.underway {
-		if u := &m.underway[i]; u.end != nil && u.fault.Verb != faults.Crash && u.fault.Verb != faults.Pause {
-			u.end()
-			u.end = nil
-		}
-	}
+	m.settle(nil, func(f *faults.Fault) bool { return f.Verb != faults.Crash })
 }
 
 func (m *Mesh) script() faults.Script {

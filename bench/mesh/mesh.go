@@ -308,6 +308,7 @@ func (m *Mesh) WaitUntil(ctx context.Context, most time.Duration, ok func() bool
 // a server that is not ours goes on sending, and read once more they might fall
 // between two counts of one directory.
 func (m *Mesh) Drain(most time.Duration) result.Accounts {
+	m.letGo()
 	ctx := context.Background()
 	deadline := m.Clock.Now() + int64(most)
 	last, since, looks := int64(-1), m.Clock.Now(), 0
@@ -336,7 +337,6 @@ func (m *Mesh) held() uint64 {
 
 // StopSending makes everybody stop sending and waits for what is under way.
 func (m *Mesh) StopSending() result.Accounts {
-	m.letGo()
 	for i, p := range m.Peers {
 		p.Resume()
 		if m.Alive.Has(i) {

@@ -79,7 +79,9 @@ func (s *simulation) apply(call *call, c *config, out *output) error {
 
 // script reads the faults, and takes from their script what no flag says.
 func (s *simulation) script(call *call, c *config) (faults.Script, error) {
-	script, err := readScript(s.faults)
+	whole := faults.Default() // a mesh that is measured is never calm
+	whole.Duration, whole.Calm = time.Hour, time.Hour
+	script, err := readScript(s.faults, whole)
 	if err != nil {
 		return script, err
 	}

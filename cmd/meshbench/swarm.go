@@ -104,7 +104,7 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 		if one {
 			s := swarm.Draw(*seed)
 			if c.given["faults"] {
-				if s, err = readScript(*file); err != nil {
+				if s, err = readScript(*file, faults.Default()); err != nil {
 					return err
 				}
 				if slices.ContainsFunc(s.Faults, func(f faults.Fault) bool { return f.Verb == faults.Flood }) {
@@ -162,14 +162,15 @@ func parseRange(s string) (first, last uint64, err error) {
 	return first, last, nil
 }
 
-// readScript reads a file of faults. One that makes no sense is a usage error.
-func readScript(name string) (faults.Script, error) {
+// readScript reads a file of faults; what that leaves out is as in a script that is given. One
+// that makes no sense is a usage error.
+func readScript(name string, s faults.Script) (faults.Script, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return faults.Script{}, err
 	}
 	defer f.Close()
-	s, err := faults.Parse(f)
+	s, err = s.Parse(f)
 	if err != nil {
 		return s, cli.Usagef("%q: %w", name, err)
 	}
