@@ -152,8 +152,15 @@ func (g *gossip) Broadcast(member string, id uint64, size int) error {
 
 func (g *gossip) Kill(member string) error { return g.end(member, "kill", (*gossiper).shutdown) }
 
+// Leave takes until others have been told, which holds up nobody else.
 func (g *gossip) Leave(member string) error {
-	return g.end(member, "leave", func(m *gossiper) error { return errors.Join(m.list.Leave(5*time.Second), m.shutdown()) })
+	go func() {
+		err := g.end(member, "leave", func(m *gossiper) error { return errors.Join(m.list.Leave(5*time.Second), m.shutdown()) })
+		if err != nil {
+			g.Report(driver.Report{Type: "failed", Do: "leave", Member: member, Text: err.Error()})
+		}
+	}()
+	return nil
 }
 
 // shutdown ends it without a word. Its sockets are closed at once; for what memberlist waits after
