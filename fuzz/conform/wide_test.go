@@ -339,9 +339,8 @@ var wideServerWrongs = []wrong[*wideWrong]{
 	}},
 	{"conflicts-renew", `address/[64]`, func(s *wideWrong) {
 		s.on(core.TypeBirth, func(v *core.View, b []byte, from netip.AddrPort) []byte {
-			name := string(v.Name)
-			if at := s.members[name]; at.IsValid() && at != from {
-				s.step(encoded(core.View{Type: core.TypeKeepAlive, Member: core.Member{Name: v.Member.Name}, Incarnation: s.born[name], Seq: 1, Version: s.version}), at)
+			if at := s.members[string(v.Name)]; at.IsValid() && at != from {
+				s.step(encoded(core.View{Type: core.TypeKeepAlive, Member: core.Member{Name: v.Member.Name}, Incarnation: s.born[string(v.Name)], Seq: 1, Version: s.version}), at)
 			}
 			return b
 		})
