@@ -58,6 +58,9 @@ func (h *hands) obey(ctx context.Context, w *watchedWorld) {
 		select {
 		case o := <-h.orders:
 			script, err := w.mesh.order(ctx, w.World, o.Order)
+			if err == nil { // so that who opens the page later knows that the run is touched
+				w.mesh.Tell("order", -1, "ordered: %s", strings.ReplaceAll(script, "\n", "; "))
+			}
 			o.answer <- obeyed{script, err}
 		default:
 			return

@@ -57,7 +57,7 @@ type Assertion struct {
 type Mark struct {
 	Seq  uint64  `json:"seq"`
 	T    float64 `json:"t"`
-	Kind string  `json:"kind"` // join, kill, removal, restart, filter, pause, resume, cut, heal, impair, flood, hand, scenario or standstill
+	Kind string  `json:"kind"` // join, kill, removal, restart, filter, pause, resume, cut, heal, impair, flood, hand, order, scenario or standstill
 	Text string  `json:"text"`
 	Peer *int    `json:"peer"` // whose; null: nobody's
 }
