@@ -175,6 +175,11 @@ func TestKillByPost(t *testing.T) {
 		seq = m.Seq
 		return m.Kind == "kill" && *m.Peer == 0 && m.T == float64(from)/1e6
 	})
+	p.until("mark", func(data []byte) bool { // a page that is opened later knows that the run is touched
+		var m sample.Mark
+		json.Unmarshal(data, &m)
+		return m.Kind == "order" && m.Text == "ordered: "+killed.Script
+	})
 	p.until("sample", func(data []byte) bool {
 		var s sample.Sample
 		json.Unmarshal(data, &s)
