@@ -19,11 +19,14 @@ func showProgress(ctx context.Context, status *scenario.Status, cfg result.Confi
 	if quiet {
 		return func() {}
 	}
-	of := ""
-	if cfg.Simulation != nil {
-		of = " of virtual time"
+	lasts := "until Ctrl-C"
+	if d := scenario.Estimate(&cfg).Round(time.Second); d > 0 {
+		lasts = fmt.Sprintf("about %v", d)
+		if cfg.Simulation != nil {
+			lasts += " of virtual time"
+		}
 	}
-	fmt.Fprintf(stderr, "meshbench: %d peers, %s, about %v%s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), scenario.Estimate(&cfg).Round(time.Second), of)
+	fmt.Fprintf(stderr, "meshbench: %d peers, %s, %s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), lasts)
 	if printing.Columns(stderr) == 0 {
 		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", p) }
 	}

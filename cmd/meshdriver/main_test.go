@@ -29,13 +29,15 @@ func TestMain(m *testing.M) {
 var eighty = regexp.MustCompile("eighty") // members take their time on a busy machine
 
 // Each driver keeps to the protocol, all of it (the rest is TestLongDrivers).
-func TestDrivers(t *testing.T) { checkDrivers(t, conform.Select(driver.Cases(), nil, nil, eighty)) }
+func TestDrivers(t *testing.T) {
+	checkDrivers(t, conform.Select(driver.Cases(), nil, nil, eighty), nil)
+}
 
-func checkDrivers(t *testing.T, cases []conform.Case) {
+func checkDrivers(t *testing.T, cases []conform.Case, own map[string]string) {
 	t.Setenv(driverEnv, "1")
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
-			r, err := driver.Check(t.Context(), conform.Config{Exec: os.Args[0] + " " + k.name, Cases: cases}, nil)
+			r, err := driver.Check(t.Context(), conform.Config{Exec: os.Args[0] + " " + k.name + own[k.name], Cases: cases}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
