@@ -114,7 +114,7 @@ func progress(p *campaign.Progress, o options, columns int) string {
 	if p == nil {
 		return "starting " + o.Role.String()
 	}
-	line := fmt.Sprintf("%s batches, %s datagrams, %s", grouped(uint64(p.Batches)), grouped(p.Sent), plural(p.Findings, "finding"))
+	line := fmt.Sprintf("%s batches, %s, %s", grouped(uint64(p.Batches)), datagrams(p.Sent), plural(p.Findings, "finding"))
 	switch left := o.Duration - p.Elapsed; {
 	case p.Narrowing != "":
 		line += ", narrowing " + p.Narrowing

@@ -43,8 +43,8 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 	if r.Flooding > 0 {
 		fmt.Fprintf(w, "floods: %s datagrams a second sent, %s delivered\n", units.Grouped(float64(r.Flood)/r.Flooding.Seconds()), units.Grouped(float64(r.Taken)/r.Flooding.Seconds()))
 	}
-	_, err := fmt.Fprintf(w, "%s datagrams in %.1f s, %.0f batches a second, %s, %s; -seed %d -ports %d\n",
-		grouped(r.Sent), r.Elapsed.Seconds(), float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
+	_, err := fmt.Fprintf(w, "%s in %.1f s, %.0f batches a second, %s, %s; -seed %d -ports %d\n",
+		datagrams(r.Sent), r.Elapsed.Seconds(), float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
 	if r.Unwatched {
 		_, err = fmt.Fprintln(w, "NOT WATCHED: late effects of the last datagrams")
 	}
@@ -59,6 +59,6 @@ func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) +
 
 func grouped(n uint64) string { return units.Grouped(float64(n)) }
 
-func plural(n int, what string) string { return units.Plural(uint64(n), what) }
+func plural[N int | uint64](n N, what string) string { return units.Plural(uint64(n), what) }
 
-func datagrams(n int) string { return plural(n, "datagram") }
+func datagrams[N int | uint64](n N) string { return plural(n, "datagram") }
