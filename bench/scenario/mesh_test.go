@@ -83,6 +83,16 @@ func flat(t *testing.T, r *result.Result, name string) float64 {
 	return 0
 }
 
+// within wants metrics of a run's from one value to another.
+func within(t *testing.T, r *result.Result, all map[string][2]float64) {
+	t.Helper()
+	for name, want := range all {
+		if got := flat(t, r, name); got < want[0] || got > want[1] {
+			t.Errorf("%s is %v, want %v to %v", name, got, want[0], want[1])
+		}
+	}
+}
+
 // Each scenario measures every metric that it defines (or says null), and its
 // accounts add up, with peers as goroutines, as processes and simulated.
 func TestScenarios(t *testing.T) {
