@@ -25,10 +25,9 @@ type Watch struct {
 
 	mu      sync.Mutex // of what follows, between sampling and the mesh's end
 	mesh    *Mesh
-	stop    chan struct{} // ends the sampling of a mesh in real time
-	stopped sync.WaitGroup
-	base    int64 // time of the run when the mesh began,
-	began   int64 // and the clock's
+	stop    func() // ends the sampling of a mesh in real time
+	base    int64  // time of the run when the mesh began,
+	began   int64  // and the clock's
 	started time.Time
 	last    last
 
@@ -93,20 +92,7 @@ func (w *Watch) begin(m *Mesh) {
 	if virtual {
 		return
 	}
-	stop := make(chan struct{})
-	w.stop = stop
-	w.stopped.Go(func() {
-		tick := time.NewTicker(time.Duration(period))
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-				w.sample()
-			}
-		}
-	})
+	w.stop = sample.Regularly(w.sample)
 }
 
 const period = sample.Every * int64(time.Millisecond)
@@ -117,8 +103,7 @@ func (w *Watch) end(m *Mesh) {
 		return
 	}
 	if w.stop != nil {
-		close(w.stop)
-		w.stopped.Wait()
+		w.stop()
 		w.stop = nil
 	}
 	w.sample()

@@ -3,6 +3,11 @@
 // whoever looks on; what looks on is never waited for.
 package sample
 
+import (
+	"sync"
+	"time"
+)
+
 // Every is how often a mesh is sampled, in milliseconds.
 const Every = 100
 
@@ -101,4 +106,26 @@ type Order struct {
 	Delay string  `json:"delay"`
 	Kind  string  `json:"kind"`
 	Rate  int     `json:"rate"`
+}
+
+// Regularly calls do each time that a sample is due, until stop, which waits for the last one.
+func Regularly(do func()) (stop func()) {
+	end := make(chan struct{})
+	var over sync.WaitGroup
+	over.Go(func() {
+		tick := time.NewTicker(Every * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+				do()
+			}
+		}
+	})
+	return func() {
+		close(end)
+		over.Wait()
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"p2plocal/bench/sample"
@@ -40,34 +39,22 @@ func (n *node) show(o *options, stderr io.Writer) (stop func(), err error) {
 		return nil, err
 	}
 	fmt.Fprintf(stderr, "p2p: live at %s\n", server.URL())
-	end := make(chan struct{})
-	var sampling sync.WaitGroup
-	sampling.Go(func() {
-		tick := time.NewTicker(sample.Every * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-end:
-				return
-			case <-tick.C:
+	end := sample.Regularly(func() {
+		members := map[string]time.Duration{}
+		var counters core.Counters
+		var now time.Time
+		n.socket.Do(func(t time.Time) {
+			now, counters = t, n.machine.Counters()
+			for m, age := range n.machine.(interface {
+				Silences(time.Time) iter.Seq2[core.Member, time.Duration]
+			}).Silences(t) {
+				members[string(m.Name)] = age
 			}
-			members := map[string]time.Duration{}
-			var counters core.Counters
-			var now time.Time
-			n.socket.Do(func(t time.Time) {
-				now, counters = t, n.machine.Counters()
-				for m, age := range n.machine.(interface {
-					Silences(time.Time) iter.Seq2[core.Member, time.Duration]
-				}).Silences(t) {
-					members[string(m.Name)] = age
-				}
-			})
-			x.sample(now, members, counters.Events, n.socket)
-		}
+		})
+		x.sample(now, members, counters.Events, n.socket)
 	})
 	return func() {
-		close(end)
-		sampling.Wait()
+		end()
 		x.feed.End(false)
 		server.Close()
 	}, nil

@@ -53,7 +53,7 @@ func (c *campaign) message(datagram []byte, from *endpoint) (wire.Message, error
 	return c.gate.Message(datagram, from.socket.Addr())
 }
 
-// born says that somebody may have been born at an address of ours from which hostile datagrams go.
+// bornAt says that somebody may have been born at an address of ours from which hostile datagrams go.
 func (t *trial) bornAt(at netip.AddrPort) bool {
 	is := func(e wire.Entry) bool { return e.Port == at.Port() }
 	for e := range t.owners {
