@@ -125,6 +125,8 @@ func TestReader(t *testing.T) {
 		{`{"type":"message","member":"m1","from":"m2","id":7,"at":12}}`, "is no report"},
 		{`{"type":"message","member":"m1","from":"m2","id":-7,"at":12}`, "is no report"},
 		{`{"type":"message","member":"m3","from":"m2","id":7,"at":12}`, `names "m3", who is no member`},
+		{`{"type":"view","member":"m1","up":["m2",""]}`, `names "", who is no member`},
+		{`{"type":"view","member":"m1","down":[""]}`, `names "", who is no member`},
 		{`{"type":"massage","member":"m1"}`, `has the type "massage"`},
 		{`{"type":"view","member":"m1"}`, "has no up, down or members"},
 		{`{"type":"view","member":"m1","up":["m2"],"down":["m2"]}`, "has no up, down or members"},

@@ -183,8 +183,14 @@ func (d *Reader) Next(r *Report) error {
 	case "failed", "unsupported", "ready", "stats", "log": // may be about somebody who is none
 		return nil
 	}
-	for _, name := range slices.Concat([]string{r.Member, r.From}, r.Up, r.Down, r.Members) {
-		if _, ok := d.names[name]; !ok && name != "" {
+	who := slices.Concat(r.Up, r.Down, r.Members)
+	for _, name := range []string{r.Member, r.From} { // where they are needed, they are there
+		if name != "" {
+			who = append(who, name)
+		}
+	}
+	for _, name := range who {
+		if _, ok := d.names[name]; !ok {
 			return d.wrong(line, fmt.Sprintf("names %q, who is no member", name))
 		}
 	}

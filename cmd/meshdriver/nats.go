@@ -167,8 +167,12 @@ func (c *client) start() error {
 // subjectOf is a name as one token of a subject.
 func subjectOf(name string) string { return fmt.Sprintf("%x", name) }
 
-// present takes a sign of life, and answers that of a newcomer.
+// present takes a sign of life, and answers that of a newcomer. Without data it is the
+// server's word that nobody is there to answer.
 func (c *client) present(m *nats.Msg) {
+	if len(m.Data) == 0 {
+		return
+	}
 	who := string(m.Data)
 	c.mutex.Lock()
 	_, known := c.heard[who]
