@@ -81,7 +81,10 @@ type campaign struct {
 	hearsAll bool            // and those of strangers
 	interval time.Duration   // between its broadcasts; 0: not known
 	startup  time.Duration   // that the last target took to start
-	shows    func() bool     // a lane's: that it shows as much there
+	starting time.Duration   // and of a processor's time; 0: little, or not known
+	origin   *campaign       // a lane's: what it is beside
+	shows    func() bool     // likewise: that a peer shows as much there
+	giveBack func()          // likewise: the server's port
 }
 
 const (
@@ -165,7 +168,7 @@ func (c *campaign) trials(ctx context.Context) error {
 				return err
 			}
 			c.Log(fmt.Sprintf("once more with a new target: %v", err))
-			c.plan.again(t.open, nil)
+			c.plan.again(t.pending, nil)
 			continue
 		}
 		if s == nil || ctx.Err() != nil {
@@ -202,7 +205,7 @@ func (c *campaign) limit() (end time.Time) {
 
 // begin starts a target and has the mesh around it join. It may give a trial with an error.
 func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err error) {
-	t = &trial{campaign: c, ctx: ctx, limit: limit, window: leastWindow, owners: map[wire.Entry]*claim{}, spoke: map[wire.Name]time.Duration{}}
+	t = &trial{campaign: c, ctx: ctx, limit: limit, traffic: traffic{window: leastWindow}, evidence: evidence{owners: map[wire.Entry]*claim{}, spoke: map[wire.Name]time.Duration{}}}
 	t.now = time.Now()
 	t.ticked, t.born, t.bytesBefore = t.now, t.now, c.result.Bytes
 	c.reset()
@@ -241,6 +244,7 @@ func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err er
 	_, t.drops, _ = t.Host.Backlog(t.address)
 	if u, ok := t.process.(user); ok {
 		t.usage = u.Usage()
+		c.starting = t.usage.CPU
 	}
 	return t, nil
 }

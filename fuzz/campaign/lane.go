@@ -2,77 +2,153 @@ package campaign
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"net/netip"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
 
+	"p2plocal/core"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
 
-// A lane is a campaign that only tries what another one suspects: on a loopback address of
-// its own, with the same ports and names, so that each datagram means the same there. Most
-// effects take seconds to show, in which several targets can be tried at once.
+// A lane is a campaign that only tries what another one suspects: beside it, at ports of its own,
+// which its datagrams name in place of the other's. Most effects take seconds to show, in
+// which several targets can be tried at once, whose start takes a moment of a processor.
 
 const (
 	mostLanes  = 16
+	mostVoids  = 5                       // trials of the same, of which nothing can be said
 	slowEffect = 2500 * time.Millisecond // what most take that are not seen at once
 )
 
-// moreLanes opens some for an effect that takes so long, where the command is told the address:
-// as many as starting their targets takes no longer than that.
-func (n *narrowing) moreLanes(effect time.Duration) {
+// moreLanes opens some, where the command is told its port: as many as the processors can start
+// targets for in the time that an effect takes to show. However long a start takes, of which a busy machine
+// gives several at once more than one after the other, does not matter.
+func (n *narrowing) moreLanes() {
 	c := n.campaign
-	most := min(int(effect/max(c.startup, step)), mostLanes)
-	host := c.Target.Addr()
-	told := target.HasServer(c.PeerExec)
-	if c.Role == hostile.Server {
-		told = target.HasHost(c.Exec)
+	effect := max(n.suspect.hold, c.startup)
+	if slices.Contains([]Kind{Hung, Deaf, Removed, Ghost, Slow}, n.suspect.kind) {
+		effect = max(effect, slowEffect)
 	}
-	if !told || !host.Is4() || !host.IsLoopback() {
-		return
+	most := mostLanes
+	if c.starting > 0 {
+		most = min(most, runtime.NumCPU()*int(effect/c.starting))
 	}
-	prints, broadcasts := c.prints, c.interval > 0
-	for a := host.As4(); len(n.lanes) < most; {
-		a[2]++
-		lane := &campaign{Config: c.Config, names: c.names, start: c.start, peer: c.peer}
-		lane.Target = netip.AddrPortFrom(netip.AddrFrom4(a), c.Target.Port())
-		lane.Log, lane.Progress, lane.Sent = func(string) {}, nil, nil
-		lane.plan = &plan{c: lane}
-		if prints { // which is seen at once, so that nothing else need be learned again
-			lane.interval = c.interval
-		}
-		lane.shows = func() bool { return lane.prints == prints && lane.interval > 0 == broadcasts }
-		if lane.Host.Bound(lane.Target) || lane.open() != nil {
-			break
-		}
-		for i, p := range c.members {
-			lane.members[i].entry = p.entry
-		}
-		lane.probers = lane.probers[:len(c.probers)]
-		for i, p := range c.probers {
-			lane.probers[i].entry = p.entry
+	if c.Role == hostile.Server && !target.HasListen(c.Exec) || c.Role == hostile.Peer && !target.HasServer(c.PeerExec) {
+		most = 1
+	}
+	for len(n.lanes) < most {
+		lane := c.lane()
+		if lane == nil {
+			return
 		}
 		n.lanes = append(n.lanes, lane)
 	}
 }
 
+// lane opens one; nil: there are no more ports or descriptors.
+func (c *campaign) lane() *campaign {
+	lane := &campaign{Config: c.Config, names: c.names, start: c.start, origin: c, giveBack: func() {}}
+	lane.Log, lane.Progress, lane.Sent, lane.Ports = func(string) {}, nil, nil, 0
+	lane.plan = &plan{c: lane}
+	if c.Role == hostile.Server {
+		port, release, err := c.Host.Reserve(c.Target.Addr())
+		if err != nil {
+			return nil
+		}
+		lane.Target, lane.giveBack = netip.AddrPortFrom(c.Target.Addr(), port), release
+	}
+	prints, broadcasts := c.prints, c.interval > 0
+	if prints { // which is seen at once, so that nothing else need be learned again
+		lane.interval = c.interval
+	}
+	lane.shows = func() bool { return lane.prints == prints && lane.interval > 0 == broadcasts }
+	if lane.open() != nil {
+		lane.giveBack()
+		return nil
+	}
+	for i := range lane.names.own {
+		lane.names.own[i].Port = lane.Ports + ownPort + uint16(i)
+	}
+	for i, p := range c.members {
+		lane.members[i].entry.Name = p.entry.Name
+	}
+	lane.probers = lane.probers[:len(c.probers)]
+	for i, p := range c.probers {
+		lane.probers[i].entry.Name = p.entry.Name
+	}
+	for _, p := range slices.Concat(lane.members, lane.probers) {
+		p.entry.Port = p.socket.Addr().Port()
+	}
+	return lane
+}
+
+// moved are shots as a lane sends them. What is a message has no ports in it.
+func (c *campaign) moved(shots []hostile.Shot) []hostile.Shot {
+	if c.origin == nil {
+		return shots
+	}
+	step := 2 // the exact protocol's fields are words
+	if c.gate != nil {
+		step = 1
+	}
+	shots = slices.Clone(shots)
+	for i := range shots {
+		s := &shots[i]
+		if len(s.Datagram) > 1 && s.Datagram[0] == byte(core.TypeVanilla) {
+			continue
+		}
+		s.Datagram = slices.Clone(s.Datagram)
+		for at := 2; at+1 < len(s.Datagram); at += step {
+			for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+				was := order.Uint16(s.Datagram[at:])
+				if is := c.port(was); is != was {
+					order.PutUint16(s.Datagram[at:], is)
+					break
+				}
+			}
+		}
+	}
+	return shots
+}
+
+// port is a lane's in place of the other campaign's.
+func (c *campaign) port(of uint16) uint16 {
+	switch i := int(of) - int(c.origin.Ports); {
+	case of == c.origin.server().Port():
+		return c.server().Port()
+	case i >= 0 && i < PortsUsed:
+		return c.Ports + uint16(i)
+	}
+	return of
+}
+
+// closeLane ends a lane.
+func (n *narrowing) closeLane(lane *campaign) {
+	lane.close()
+	lane.giveBack()
+	n.result.Restarts += lane.result.Restarts
+	n.result.Sent += lane.result.Sent
+	n.result.Bytes += lane.result.Bytes
+}
+
 // closeLanes ends those that moreLanes has opened.
 func (n *narrowing) closeLanes() {
 	for _, lane := range n.lanes[1:] {
-		lane.close()
-		n.result.Restarts += lane.result.Restarts
-		n.result.Sent += lane.result.Sent
-		n.result.Bytes += lane.result.Bytes
+		n.closeLane(lane)
 	}
 }
 
 // outcome is what came of a trial.
 type outcome struct {
-	why    string        // what is suspected has come about so; "": it has not
-	void   bool          // nor would it have been seen
-	broken bool          // no target can be tried there
-	took   time.Duration // on its clock
+	why  string        // what is suspected has come about so; "": it has not
+	void bool          // nor would it have been seen
+	err  error         // no target can be tried there
+	took time.Duration // on its clock
 }
 
 // try sends shots to a new target, until what is suspected comes about or could have, or
@@ -86,101 +162,128 @@ func (c *campaign) try(ctx, enough context.Context, s *suspicion, shots []hostil
 		limit = deadline
 	}
 	t, err := c.begin(ctx, limit)
-	if err != nil || c.shows != nil && !c.shows() {
+	if err == nil && c.shows != nil && !c.shows() {
+		err = errUnlike
+	}
+	if err != nil {
 		if t != nil {
 			t.end()
 		}
-		return outcome{broken: true}
+		return outcome{err: err}
 	}
 	t.plain, t.wants, t.ctx = true, s, enough
 	c.result.Restarts++
-	b := c.asFound(shots)
+	b := c.asFound(c.moved(shots))
 	b.hold = s.hold
-	got, _ := t.run(&plan{c: c, first: []batch{b}, unbounded: true})
+	got, err := t.run(&plan{c: c, first: []batch{b}, unbounded: true})
 	t.ctx = ctx // its end is waited for: the next one needs its ports
 	t.end()
 	if got == nil || got.kind != s.kind {
-		return outcome{void: !t.missed.IsZero(), took: t.clock}
+		return outcome{void: err != nil || t.over() || !t.missed.IsZero(), took: t.clock}
 	}
 	return outcome{why: got.why, took: t.clock}
 }
 
-// narrowing is what it takes to reduce a suspicion.
-type narrowing struct {
-	*campaign
-	ctx      context.Context
-	suspect  *suspicion
-	lanes    []*campaign   // the campaign itself first
-	deadline time.Time     // while the machine is late
-	spent    time.Duration // on the clocks of trials
-	why      string        // what came of the last that failed
+var errUnlike = errors.New("a target beside does not show what the first one does")
+
+// round is what is tried side by side.
+type round struct {
+	*narrowing
+	lists   [][]int // of units, and which of them are still to be tried
+	left    chan int
+	enough  context.Context
+	stop    func()
+	mu      sync.Mutex // guards all below
+	found   int        // of lists; -1: none
+	said    string     // what came of it
+	longest time.Duration
+	broken  []*campaign // on which no target can be tried
 }
 
-// first is the first of lists of shots that brings about what is suspected, but a shorter one
+// first is the first list of units that brings about what is suspected, but a shorter one
 // if that does so almost as soon; -1: none does.
-func (n *narrowing) first(lists [][]hostile.Shot) int {
-	enough, stop := context.WithCancel(n.ctx)
-	defer stop()
-	queue := make(chan int, len(lists))
+func (n *narrowing) first(lists [][]int) int {
+	r := &round{narrowing: n, lists: lists, left: make(chan int, len(lists)), found: -1}
+	r.enough, r.stop = context.WithCancel(n.ctx)
+	defer r.stop()
 	for i := range lists {
-		queue <- i
-	}
-	part := len(lists[0]) // all that are shorter come first
-	var mu sync.Mutex
-	found, why, longest := -1, "", time.Duration(0)
-	work := func(lane *campaign) {
-		var spent time.Duration
-		defer func() {
-			mu.Lock()
-			defer mu.Unlock()
-			longest = max(longest, spent)
-		}()
-		for {
-			var i int
-			select {
-			case i = <-queue:
-			default:
-				return
-			}
-			var o outcome
-			for range mostTries {
-				if enough.Err() != nil {
-					return
-				}
-				o = lane.try(n.ctx, enough, n.suspect, lists[i], n.deadline)
-				spent += o.took
-				if o.why != "" || !o.void {
-					break
-				}
-			}
-			if o.broken && lane != n.campaign {
-				queue <- i
-				return
-			}
-			if o.why == "" {
-				continue
-			}
-			mu.Lock()
-			if found < 0 || len(lists[i]) < len(lists[found]) {
-				found, why = i, o.why
-			}
-			mu.Unlock()
-			if len(lists[i]) > part {
-				time.AfterFunc(n.ProbeTimeout, stop)
-			} else {
-				stop()
-			}
-		}
+		r.left <- i
 	}
 	var all sync.WaitGroup
 	for _, lane := range n.lanes {
-		all.Go(func() { work(lane) })
+		all.Go(func() { r.work(lane) })
 	}
 	all.Wait()
-	work(n.campaign) // what a lane that broke has left
-	n.spent += longest
-	if found >= 0 {
-		n.why = why
+	n.lanes = slices.DeleteFunc(n.lanes, func(lane *campaign) bool {
+		broken := lane != n.campaign && slices.Contains(r.broken, lane)
+		if broken {
+			n.closeLane(lane)
+		}
+		return broken
+	})
+	if err := r.work(n.campaign); err != nil && r.found < 0 && n.ctx.Err() == nil { // what others have left
+		n.err = err
 	}
-	return found
+	n.spent += r.longest
+	if r.found >= 0 {
+		n.why = r.said
+	}
+	return r.found
+}
+
+// work tries what is left until nothing is, or enough is done, or no target can be tried.
+func (r *round) work(lane *campaign) error {
+	var spent time.Duration
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.longest = max(r.longest, spent)
+	}()
+	for r.enough.Err() == nil {
+		var i int
+		select {
+		case i = <-r.left:
+		default:
+			return nil
+		}
+		o := r.insist(lane, i)
+		if spent += o.took; o.err != nil {
+			r.left <- i
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.broken = append(r.broken, lane)
+			return o.err
+		}
+		if o.why != "" {
+			r.failed(i, o.why)
+		}
+	}
+	return nil
+}
+
+// insist tries a list, and once more where nothing can be said of that, while there is time.
+func (r *round) insist(lane *campaign, i int) (o outcome) {
+	for range mostVoids {
+		took := o.took
+		o = lane.try(r.ctx, r.enough, r.suspect, r.of(r.lists[i]), r.deadline)
+		if o.took += took; !o.void || r.enough.Err() != nil || time.Now().After(r.deadline) {
+			break
+		}
+	}
+	return o
+}
+
+// failed notes that a list has brought it about. Those that are no longer than the first, which is the
+// shortest, need not be waited for.
+func (r *round) failed(i int, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.found < 0 || len(r.lists[i]) < len(r.lists[r.found]) {
+		r.found, r.said = i, why
+	}
+	if len(r.lists[i]) > len(r.lists[0]) {
+		time.AfterFunc(r.ProbeTimeout, r.stop)
+	} else {
+		r.stop()
+	}
 }

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -28,67 +29,116 @@ func (c *campaign) asFound(shots []hostile.Shot) batch {
 
 const mostLate = 4 // times as long as on its clock may a trial take
 
+// narrowing is what it takes to reduce a suspicion to the shots that bring it about.
+type narrowing struct {
+	*campaign
+	ctx      context.Context
+	suspect  *suspicion
+	shots    []hostile.Shot
+	units    []int         // of each shot: those of one are tried together; -1: it is in every trial
+	lanes    []*campaign   // the campaign itself first
+	deadline time.Time     // while the machine is late
+	spent    time.Duration // on the clocks of trials
+	why      string        // what came of the last that failed
+	err      error         // why no target could be tried
+	coarse   bool          // there was no time to leave out all that is not necessary
+}
+
 // narrow reduces a finding, with a new target for each trial; false: what was suspected does
 // not come about again.
 func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 	n := &narrowing{campaign: c, ctx: ctx, suspect: s, lanes: []*campaign{c}, deadline: time.Now().Add(mostLate * c.Narrow)}
+	n.moreLanes()
 	defer n.closeLanes()
-	if slices.Contains([]Kind{Hung, Deaf, Removed, Ghost, Slow}, s.kind) {
-		n.moreLanes(max(s.hold, slowEffect))
+	units := n.confirm(s.shots)
+	if units == nil && n.err == nil && len(s.more) > len(s.shots) {
+		units = n.confirm(s.more)
 	}
-	if !n.confirm(s.shots, f) && (len(s.more) <= len(s.shots) || !n.confirm(s.more, f)) {
+	if n.err != nil { // it was seen once, and that it is not again is no fault of the target's
+		c.Log(fmt.Sprintf("%s cannot be narrowed down: %v", s.kind, n.err))
+		f.coarse = true
+		return true
+	}
+	if units == nil {
 		return false
 	}
-	if !c.asFound(f.Shots).flood {
-		if s.lead {
-			n.reduceCases(f)
-		} else {
-			f.Shots = reduce(f.Shots, len(n.lanes), n.first, func() bool { return n.stop(f) })
-		}
+	if !c.asFound(n.of(units)).flood {
+		units = n.reduce(units)
 	}
-	f.What = n.why
+	f.Shots, f.What, f.coarse = n.of(units), n.why, n.coarse
 	return true
 }
 
-// confirm has it come about again, by all shots or, at once, by a part of them.
-func (n *narrowing) confirm(shots []hostile.Shot, f *Finding) bool {
-	lists := [][]hostile.Shot{shots}
-	if parts := len(n.lanes) - 1; parts > 1 && len(shots) > 1 && !n.suspect.lead && !n.asFound(shots).flood {
-		lists = append(split(shots, parts), shots)
-	}
-	i := n.first(lists)
-	if i >= 0 {
-		f.Shots = lists[i]
-	}
-	return i >= 0
-}
-
-// stop says that it has taken too long.
-func (n *narrowing) stop(f *Finding) bool {
-	f.coarse = n.ctx.Err() != nil || n.spent > n.Narrow || time.Now().After(n.deadline)
-	return f.coarse
-}
-
-// reduceCases leaves out what is not needed of the cases that follow a lead.
-func (n *narrowing) reduceCases(f *Finding) {
-	cases := casesOf(f.Shots)
-	if len(cases) < 2 {
-		return
-	}
-	of := func(some []string) []hostile.Shot {
-		return slices.DeleteFunc(slices.Clone(f.Shots), func(x hostile.Shot) bool {
-			return x.Case != leadCase && !slices.Contains(some, x.Case)
-		})
-	}
-	f.Shots = of(reduce(cases, len(n.lanes), func(lists [][]string) int {
-		var shots [][]hostile.Shot
-		for _, some := range lists {
-			shots = append(shots, of(some))
+// confirm has it come about again, by all shots or, at once, by a part of them; nil: it does not.
+// What names who is concerned is tried first.
+func (n *narrowing) confirm(shots []hostile.Shot) []int {
+	all := n.unite(shots)
+	lists := [][]int{all}
+	if parts := len(n.lanes) - 2; parts > 0 && len(all) > 1 && !n.asFound(shots).flood {
+		likely, others := n.likely(all)
+		if len(likely) == 0 || len(others) == 0 {
+			lists = append(split(all, parts), all)
+		} else {
+			lists = append(split(likely, parts), others, all)
 		}
-		return n.first(shots)
-	}, func() bool { return n.stop(f) }))
+	}
+	if i := n.first(lists); i >= 0 {
+		return lists[i]
+	}
+	return nil
 }
 
+// unite says which shots are tried together: those of a case that follows a lead; else each by itself.
+func (n *narrowing) unite(shots []hostile.Shot) (all []int) {
+	n.shots, n.units = shots, make([]int, len(shots))
+	cases := casesOf(shots)
+	count := len(shots)
+	if n.suspect.lead {
+		count = len(cases)
+	}
+	for i, x := range shots {
+		if n.units[i] = i; n.suspect.lead {
+			n.units[i] = slices.Index(cases, x.Case)
+		}
+	}
+	for unit := range count {
+		all = append(all, unit)
+	}
+	return all
+}
+
+// of are the shots of some units, which are in order, and those of every trial.
+func (n *narrowing) of(units []int) (some []hostile.Shot) {
+	for i, unit := range n.units {
+		if _, in := slices.BinarySearch(units, unit); in || unit < 0 {
+			some = append(some, n.shots[i])
+		}
+	}
+	return some
+}
+
+// likely are units that name who is concerned, and those that do not.
+func (n *narrowing) likely(all []int) (likely, others []int) {
+	for _, unit := range all {
+		to := &others
+		if slices.ContainsFunc(n.of([]int{unit}), func(x hostile.Shot) bool { return n.suspect.victim.in(x.Datagram) }) {
+			to = &likely
+		}
+		*to = append(*to, unit)
+	}
+	return likely, others
+}
+
+// victim is a member that something has come about to; zero: nobody is known.
+type victim wire.Entry
+
+// in says that a datagram of either dialect may be about it.
+func (v victim) in(d []byte) bool {
+	name := byte(v.Name)
+	return v.Name != 0 && (bytes.Contains(d, binary.LittleEndian.AppendUint16(nil, v.Port)) || bytes.Contains(d, []byte{name, 0}) || bytes.Contains(d, []byte{1, name}))
+}
+
+// casesOf are the cases of some shots, in their order.
 func casesOf(shots []hostile.Shot) (cases []string) {
 	for _, x := range shots {
 		if x.Case != leadCase && !slices.Contains(cases, x.Case) {
@@ -103,20 +153,25 @@ func split[T any](all []T, parts int) [][]T {
 	return slices.Collect(slices.Chunk(slices.Clone(all), (len(all)+parts-1)/parts))
 }
 
+// stop says that it has taken too long.
+func (n *narrowing) stop() bool {
+	n.coarse = n.coarse || n.ctx.Err() != nil || n.spent > n.Narrow || time.Now().After(n.deadline)
+	return n.coarse
+}
+
 // reduce is delta debugging (Zeller, Hildebrandt: Simplifying and Isolating
 // Failure-Inducing Input, 2002): a shortest list that still fails, in that nothing
-// can be left out, unless stop says that it has taken too long. It begins with so many parts;
-// first is the first list of several that fails, or -1.
-func reduce[T any](all []T, width int, first func([][]T) int, stop func() bool) []T {
-	width = max(width, 2)
-	for parts := width; len(all) > 1 && !stop(); {
+// can be left out, unless that takes too long. It begins with as many parts as can be tried at once.
+func (n *narrowing) reduce(all []int) []int {
+	width := max(len(n.lanes), 2)
+	for parts := width; len(all) > 1 && !n.stop(); {
 		lists := split(all, min(parts, len(all)))
-		if n := len(lists); n > 2 {
-			for i := range n {
-				lists = append(lists, slices.Concat(slices.Concat(lists[:i]...), slices.Concat(lists[i+1:n]...)))
+		if k := len(lists); k > 2 {
+			for i := range k {
+				lists = append(lists, slices.Concat(slices.Concat(lists[:i]...), slices.Concat(lists[i+1:k]...)))
 			}
 		}
-		switch i := first(lists); {
+		switch i := n.first(lists); {
 		case i >= 0 && len(lists[i]) <= (len(all)+1)/2:
 			all, parts = lists[i], width
 		case i >= 0:

@@ -196,8 +196,8 @@ func (s *serverJudge) received(p packet) {
 	if p.from != s.address || p.to != s.outsider && p.to != s.sources[hostile.FromStranger] || s.excused() { // it may have got a lost member's name
 		return
 	}
-	if s.gate != nil && s.bornAt(p.to.socket.Addr()) { // it was born there, and hears of it
-		return
+	if port := p.to.socket.Addr().Port(); s.birthplace(port) && s.mayLive(port) {
+		return // it was born there, and hears of it
 	}
 	if m, err := wire.Parse(p.data); err == nil { // whoever has let it in sends it more, sooner or later
 		for e := range m.Entries.Each() {
@@ -207,6 +207,16 @@ func (s *serverJudge) received(p packet) {
 		}
 	}
 	s.suspectRecent(Strayed, fmt.Sprintf("the target sent %x to %v, which had asked for nothing", head(p.data), p.to.socket.Addr()))
+}
+
+// mayLive says that somebody may be in the directory with a port.
+func (s *serverJudge) mayLive(port uint16) bool {
+	for e := range s.owners {
+		if e.Port == port {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.signs, func(x sign) bool { return x.entry.Port == port })
 }
 
 // repeated counts a directory that said nothing new to one who had not asked.
@@ -273,7 +283,7 @@ func (s *serverJudge) listed(p *endpoint, all wire.Entries) {
 	}
 	s.checkMembers(p, all)
 	for e := range all.Each() {
-		if e.Port >= sparePort && e.Port < sparePort+spares || s.Exec != "" || s.hostileAddress(e) {
+		if s.Exec != "" || s.birthplace(e.Port) {
 			s.checkEntry(e)
 		}
 	}
@@ -306,27 +316,33 @@ func (s *serverJudge) checkMembers(p *endpoint, all wire.Entries) {
 		}
 	}
 	for _, m := range s.members {
-		i := slices.Index(p.seen, m.entry)
+		seen := slices.Contains(p.seen, m.entry)
 		switch in := all.Contains(m.entry); {
-		case in && i < 0:
+		case in && !seen:
 			p.seen = append(p.seen, m.entry)
 		case in || !m.joined:
-		case i < 0: // it has missed its removal: what it took for its return was older
+		case !seen: // it has missed its removal: what it took for its return was older
 			m.joined = s.now.Sub(m.since) < lateBeat
-		case s.excused():
-			m.joined, s.missed = false, s.now // it is born again
-			for _, q := range s.all {
-				q.seen = slices.DeleteFunc(q.seen, func(e wire.Entry) bool { return e == m.entry })
-			}
-			return
 		default:
-			if found := s.suspectThese(Removed, fmt.Sprintf("the live peer %v is not in the directory of %v", m.entry, p.entry), func(_ int, x *sentShot) bool {
-				return s.now.Sub(x.at) < removeTime+lateBeat
-			}); found != nil {
-				found.hold = ghostTime
-			}
+			s.removed(m, p)
 			return
 		}
+	}
+}
+
+// removed judges that a member is gone, of which another is told.
+func (s *serverJudge) removed(m, p *endpoint) {
+	if s.excused() {
+		m.joined, s.missed = false, s.now // it is born again
+		for _, q := range s.all {
+			q.seen = slices.DeleteFunc(q.seen, func(e wire.Entry) bool { return e == m.entry })
+		}
+		return
+	}
+	if found := s.suspectThese(Removed, fmt.Sprintf("the live peer %v is not in the directory of %v", m.entry, p.entry), func(_ int, x *sentShot) bool {
+		return s.now.Sub(x.at) < removeTime+lateBeat
+	}); found != nil {
+		found.hold, found.victim = ghostTime, victim(m.entry)
 	}
 }
 

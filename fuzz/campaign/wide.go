@@ -1,7 +1,6 @@
 package campaign
 
 import (
-	"net/netip"
 	"slices"
 
 	"p2plocal/core"
@@ -53,20 +52,13 @@ func (c *campaign) message(datagram []byte, from *endpoint) (wire.Message, error
 	return c.gate.Message(datagram, from.socket.Addr())
 }
 
-// bornAt says that somebody may have been born at an address of ours from which hostile datagrams go.
-func (t *trial) bornAt(at netip.AddrPort) bool {
-	is := func(e wire.Entry) bool { return e.Port == at.Port() }
-	for e := range t.owners {
-		if is(e) {
-			return true
-		}
+// birthplace says that hostile births may have somebody born at a port: at those that they name, in the
+// wide dialect at those that they come from.
+func (c *campaign) birthplace(port uint16) bool {
+	if c.gate == nil {
+		return port >= sparePort && port < sparePort+spares
 	}
-	return slices.ContainsFunc(t.signs, func(x sign) bool { return is(x.entry) })
-}
-
-// hostileAddress says that an entry is where hostile datagrams come from.
-func (c *campaign) hostileAddress(e wire.Entry) bool {
-	return c.gate != nil && slices.ContainsFunc(append(c.leads, c.sources[hostile.FromStranger]), func(p *endpoint) bool { return p.socket.Addr().Port() == e.Port })
+	return slices.ContainsFunc(append(c.leads, c.sources[hostile.FromStranger]), func(p *endpoint) bool { return p.socket.Addr().Port() == port })
 }
 
 // mayAnswerWide is mayAnswer for the wide dialect.

@@ -28,8 +28,10 @@ const (
 	single   = 5 * time.Second
 	sequence = 20 * time.Second
 	atRest   = 10 * time.Second // what a directory does shows at the next broadcast
-	narrowed = 7 * time.Second  // three effects, seen on several targets at once
+	narrowed = 5 * time.Second  // two effects, seen on several targets at once
 )
+
+const slowStart = 3 * time.Second
 
 // wrongly is a machine on its socket whose owner may change what comes in.
 type wrongly struct {
@@ -400,7 +402,7 @@ var wrongs = []wrong{
 		}
 	}},
 	{"peer-slow-to-start", Died, 1, single, nil, func(p *wrongPeer) {
-		time.Sleep(3 * time.Second) // it has not broadcast for long, but it could not
+		time.Sleep(slowStart) // it has not broadcast for long, but it could not
 		p.on(func(b []byte) bool { return len(b) == 1 }, die)
 	}},
 	{"peer-die-at-broadcast", Died, 1, atRest, nil, func(p *wrongPeer) { // to port 0

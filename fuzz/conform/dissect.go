@@ -4,10 +4,12 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"p2plocal/core"
+	"p2plocal/core/wide"
 	"p2plocal/core/wire"
 )
 
@@ -21,75 +23,135 @@ func (h *Hex) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// layouts are the words behind the type.
-var layouts = map[core.Type][]string{
-	core.TypeBirth: {"name", "port"}, core.TypeKeepAlive: {"name"}, core.TypeDirectory: {"count"}, core.TypeVanilla: {"length"},
+// layouts are the fields behind the type, with their sizes in bytes, by the two bytes of the type: of the
+// exact protocol and of the wide dialect.
+var layouts = map[uint16]string{
+	uint16(core.TypeBirth): "name:2 port:2", uint16(core.TypeKeepAlive): "name:2", uint16(core.TypeDirectory): "count:2", uint16(core.TypeVanilla): "length:2",
+
+	wideType | uint16(core.TypeBirth):     "incarnation:8 number:4 name:33 token:20",
+	wideType | uint16(core.TypeKeepAlive): "incarnation:8 number:4 name:33 server:8 version:4",
+	wideType | uint16(core.TypeRetry):     "incarnation:8 number:4 server:8 version:4 token:20",
+	wideType | uint16(core.TypeDirectory): "server:8 version:4 page:2 pages:2",
+	wideType | uint16(core.TypeVanilla):   "server:8 version:4",
+	sealedType:                            "session:16 counter:8",
 }
 
-// dissect names the fields of any datagram, sound or not (PROTOCOL.md,
-// "Datagrams"). What does not fit the layout is named, too.
+const (
+	wideType   = 0x5700
+	sealedType = wideType | 0xC5
+)
+
+// isWide reports that a datagram is of the wide dialect.
+func isWide(b []byte) bool { return len(b) >= 2 && b[1] == wideType>>8 && layouts[typeWord(b)] != "" }
+
+func typeWord(b []byte) uint16 { return binary.LittleEndian.Uint16(b) }
+
+// dissection takes a datagram apart.
+type dissection struct {
+	rest  []byte
+	field func(part []byte, name, value string)
+}
+
+// take names the next n bytes; false: there are fewer, which are named, too.
+func (d *dissection) take(n int, name string, value func(part []byte) string) bool {
+	if part := d.rest; len(part) < n {
+		if d.rest = nil; len(part) > 0 {
+			kind, article := strings.Fields(name)[0], "a"
+			if strings.ContainsRune("aeiou", rune(kind[0])) {
+				article = "an"
+			}
+			d.field(part, fmt.Sprintf("half %s %s", article, kind), plural(len(part), "byte"))
+		}
+		return false
+	}
+	d.field(d.rest[:n], name, value(d.rest[:n]))
+	d.rest = d.rest[n:]
+	return true
+}
+
+// dissect names the fields of any datagram of either dialect, sound or not ("Datagrams" in both documents).
+// What does not fit the layout is named, too.
 func dissect(b []byte, field func(part []byte, name, value string)) {
 	if len(b) == 0 {
 		field(nil, "nothing", "a datagram of 0 bytes")
-	}
-	if isWide(b) {
-		dissectWide(b, field)
 		return
 	}
-	take := func(n int, name, value string) {
-		field(b[:n], name, value)
-		b = b[n:]
+	d := dissection{b, field}
+	if !d.take(2, "type", typeOf) {
+		return
 	}
-	words := []string{"type"}
-	var kind core.Type
-	var value uint16 // of the last word
-	for i := 0; i < len(words); i++ {
-		if len(b) < 2 {
-			if len(b) > 0 {
-				take(1, "half a "+words[i], "1 byte")
-			}
+	kind, last := typeWord(b), 0 // the number in the last field
+	for f := range strings.FieldsSeq(layouts[kind]) {
+		what, size, _ := strings.Cut(f, ":")
+		if !d.take(number(size), what, func(part []byte) string {
+			last = integer(part)
+			return valueOf(what, part)
+		}) {
 			return
 		}
-		value = binary.LittleEndian.Uint16(b)
-		text := fmt.Sprint(value)
-		switch words[i] {
-		case "type":
-			kind, text = core.Type(value), typeOf(value)
-			words = append(words, layouts[kind]...)
-		case "name":
-			text = nameOf(value)
-		}
-		take(2, words[i], text)
 	}
 	left := "left over"
 	switch kind {
-	case core.TypeBirth, core.TypeKeepAlive:
-	case core.TypeDirectory:
-		for i := 1; i <= int(value); i++ {
-			if len(b) < 4 {
-				left = "half an entry"
-				break
+	case uint16(core.TypeDirectory):
+		for i := 1; i <= last && d.take(4, fmt.Sprintf("entry %d", i), entryOf); i++ {
+		}
+	case uint16(core.TypeVanilla):
+		if n := min(last, len(d.rest)); n > 0 {
+			d.take(n, "text", quoted)
+		}
+		if len(d.rest) > 0 && d.rest[0] == 0 {
+			d.take(1, "zero", func([]byte) string { return "the end" })
+		}
+	case wideType | uint16(core.TypeVanilla):
+		if len(d.rest) > 0 && d.take(1+int(d.rest[0]), "for", wideNameOf) && len(d.rest) > 0 {
+			d.take(len(d.rest), "text", quoted)
+		}
+	case wideType | uint16(core.TypeDirectory):
+		for i := 1; len(d.rest) > 0; i++ {
+			size := 1 + int(d.rest[0]&0x7F) + 4 + 2
+			if d.rest[0] >= 0x80 {
+				size += 12
 			}
-			take(4, fmt.Sprintf("entry %d", i), fmt.Sprintf("%s on port %d", nameOf(binary.LittleEndian.Uint16(b)), binary.LittleEndian.Uint16(b[2:])))
-		}
-	case core.TypeVanilla:
-		if n := min(int(value), len(b)); n > 0 {
-			take(n, "text", quoted(b[:n]))
-		}
-		if len(b) > 0 && b[0] == 0 {
-			take(1, "zero", "the end")
+			d.take(size, fmt.Sprintf("entry %d", i), wideEntryOf)
 		}
 	default:
-		left = "unknown"
+		if layouts[kind] == "" {
+			left = "unknown"
+		}
 	}
-	if n := len(b); n > 0 {
-		take(n, left, plural(n, "byte"))
+	if n := len(d.rest); n > 0 {
+		field(d.rest, left, plural(n, "byte"))
 	}
 }
 
-func typeOf(v uint16) string {
-	if v < uint16(core.TypeBirth) || v > uint16(core.TypeKeepAlive) {
+func integer(part []byte) int {
+	var x [8]byte
+	copy(x[:], part)
+	return int(binary.LittleEndian.Uint64(x[:]))
+}
+
+// valueOf is what a field says.
+func valueOf(what string, part []byte) string {
+	switch {
+	case what == "name" && len(part) == 2:
+		return nameOf(typeWord(part))
+	case what == "name":
+		return wideNameOf(part)
+	case slices.Contains([]string{"incarnation", "server", "token", "session"}, what):
+		return fmt.Sprintf("%x", part)
+	}
+	return fmt.Sprint(integer(part))
+}
+
+func typeOf(part []byte) string {
+	v := typeWord(part)
+	switch {
+	case v == sealedType:
+		return "sealed"
+	case layouts[v] == "":
 		return fmt.Sprintf("0x%04X, which there is not", v)
+	case isWide(part):
+		return "wide " + core.Type(part[0]).String()
 	}
 	return core.Type(v).String()
 }
@@ -99,6 +161,20 @@ func nameOf(v uint16) string {
 		return fmt.Sprintf("%q", rune(n))
 	}
 	return fmt.Sprintf("0x%04X, which is no name", v)
+}
+
+func entryOf(part []byte) string {
+	return fmt.Sprintf("%s on port %d", nameOf(typeWord(part)), typeWord(part[2:]))
+}
+
+func wideNameOf(part []byte) string {
+	return fmt.Sprintf("%q", part[1:1+min(len(part)-1, int(part[0]&0x7F))])
+}
+
+func wideEntryOf(part []byte) string {
+	n := 1 + int(part[0]&0x7F)
+	host, _ := netip.AddrFromSlice(part[n : len(part)-2])
+	return fmt.Sprintf("%s at %v", wideNameOf(part), netip.AddrPortFrom(host, typeWord(part[len(part)-2:])))
 }
 
 // quoted is a text's beginning as a Go string.
@@ -158,6 +234,23 @@ func Summary(b []byte) string {
 		names = append(names, fmt.Sprintf("and %d more", m.Entries.Len()-len(names)))
 	}
 	return "directory of " + strings.Join(names, " ")
+}
+
+// summaryWide is Summary for the wide dialect.
+func summaryWide(b []byte) string {
+	var v core.View
+	if err := (wide.Codec{}).Parse(&v, b); err != nil {
+		return fmt.Sprintf("%s that are no sound wide datagram", plural(len(b), "byte"))
+	}
+	switch v.Type {
+	case core.TypeDirectory:
+		return fmt.Sprintf("page %d of %d of version %d, %s", v.Page, v.Pages, v.Version.Number, plural(v.Len, "entry"))
+	case core.TypeVanilla:
+		return "message " + quoted(v.Text)
+	case core.TypeRetry:
+		return fmt.Sprintf("retry of number %d", v.Seq)
+	}
+	return fmt.Sprintf("%v of %q", v.Type, v.Name)
 }
 
 func plural(n int, what string) string {

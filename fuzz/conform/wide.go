@@ -2,7 +2,6 @@ package conform
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -274,97 +273,6 @@ var wideVerbs = map[string]func(*player, step){
 			}
 		}
 	},
-}
-
-// wideLayouts are the fields behind the type, with their sizes; an entry's and a name's depend on what they say.
-var wideLayouts = map[core.Type]string{
-	core.TypeBirth: "incarnation:8 number:4 name:33 token:20", core.TypeKeepAlive: "incarnation:8 number:4 name:33 server:8 version:4",
-	core.TypeRetry: "incarnation:8 number:4 server:8 version:4 token:20", core.TypeDirectory: "server:8 version:4 page:2 pages:2",
-	core.TypeVanilla: "server:8 version:4", sealedType: "session:16 counter:8",
-}
-
-const sealedType core.Type = 0xC5
-
-// isWide reports that a datagram is of the wide dialect.
-func isWide(b []byte) bool {
-	return len(b) >= 2 && b[1] == 0x57 && wideLayouts[core.Type(b[0])] != ""
-}
-
-// dissectWide is dissect for the wide dialect.
-func dissectWide(b []byte, field func(part []byte, name, value string)) {
-	kind := core.Type(b[0])
-	take := func(n int, name string, value func(part []byte) string) bool {
-		if len(b) < n {
-			if len(b) > 0 {
-				field(b, "a part of "+name, plural(len(b), "byte"))
-			}
-			b = nil
-			return false
-		}
-		field(b[:n], name, value(b[:n]))
-		b = b[n:]
-		return true
-	}
-	integer := func(part []byte) string {
-		var x [8]byte
-		copy(x[:], part)
-		return fmt.Sprint(binary.LittleEndian.Uint64(x[:]))
-	}
-	hex := func(part []byte) string { return fmt.Sprintf("%x", part) }
-	name := func(part []byte) string { return fmt.Sprintf("%q", part[1:1+min(len(part)-1, int(part[0]&0x7F))]) }
-	take(2, "type", func([]byte) string {
-		if kind == sealedType {
-			return "sealed"
-		}
-		return "wide " + kind.String()
-	})
-	for f := range strings.FieldsSeq(wideLayouts[kind]) {
-		what, size, _ := strings.Cut(f, ":")
-		value := integer
-		switch what {
-		case "name":
-			value = name
-		case "incarnation", "server", "token", "session":
-			value = hex
-		}
-		if !take(number(size), what, value) {
-			return
-		}
-	}
-	if kind == core.TypeVanilla && len(b) > 0 && take(1+int(b[0]), "for", name) && len(b) > 0 {
-		take(len(b), "text", quoted)
-	}
-	for i := 1; kind == core.TypeDirectory && len(b) > 0; i++ {
-		size := 1 + int(b[0]&0x7F) + 4 + 2
-		if b[0] >= 0x80 {
-			size += 12
-		}
-		take(size, fmt.Sprintf("entry %d", i), func(part []byte) string {
-			n := 1 + int(part[0]&0x7F)
-			host, _ := netip.AddrFromSlice(part[n : len(part)-2])
-			return fmt.Sprintf("%s at %v", name(part), netip.AddrPortFrom(host, binary.LittleEndian.Uint16(part[len(part)-2:])))
-		})
-	}
-	if n := len(b); n > 0 {
-		field(b, "left over", plural(n, "byte"))
-	}
-}
-
-// summaryWide is Summary for the wide dialect.
-func summaryWide(b []byte) string {
-	var v core.View
-	if err := (wide.Codec{}).Parse(&v, b); err != nil {
-		return fmt.Sprintf("%s that are no sound wide datagram", plural(len(b), "byte"))
-	}
-	switch v.Type {
-	case core.TypeDirectory:
-		return fmt.Sprintf("page %d of %d of version %d, %s", v.Page, v.Pages, v.Version.Number, plural(v.Len, "entry"))
-	case core.TypeVanilla:
-		return "message " + quoted(v.Text)
-	case core.TypeRetry:
-		return fmt.Sprintf("retry of number %d", v.Seq)
-	}
-	return fmt.Sprintf("%v of %q", v.Type, v.Name)
 }
 
 // lastAnnounced is the version that the target must hold.

@@ -112,9 +112,6 @@ func HasListen(line string) bool {
 	return strings.Contains(line, "{port}") || strings.Contains(line, "{addr}")
 }
 
-// HasHost reports whether it also says on which host.
-func HasHost(line string) bool { return strings.Contains(line, "{addr}") }
-
 // HasServer reports whether a command line is told where its peer's server is.
 func HasServer(line string) bool {
 	return strings.Contains(line, "{server}") || strings.Contains(line, "{server-port}")

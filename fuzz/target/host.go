@@ -41,7 +41,7 @@ type Socket interface {
 type Program interface {
 	Done() <-chan struct{}                 // closed when it has ended
 	Ended() string                         // how, with the end of its output; "" while it runs
-	Waited() (d time.Duration, runs int64) // for a processor, and how often it got one
+	Waited() (d time.Duration, runs int64) // for a processor, or to go on where others have stopped it; and how often it got one
 	Signal(s syscall.Signal) error         // to it and to all that it has started
 	Kill()                                 // ends it, and all that it has started
 }

@@ -23,6 +23,9 @@ type Process struct {
 	tail []byte // the end of what it has printed
 
 	threads map[string]thread // as Waited saw them last, by their files
+	held    time.Duration     // for which others have stopped it
+	still   time.Time         // since when others have; zero: they have not
+	byUs    bool              // we have
 }
 
 const (
@@ -59,6 +62,7 @@ func Start(c Command) (*Process, error) {
 		p.closeInput()
 		return nil, fmt.Errorf("cannot start %q: %w", strings.Join(words, " "), err)
 	}
+	watchStops(p)
 	go func() {
 		p.cmd.Wait()
 		p.ended = time.Now()
@@ -132,7 +136,31 @@ func LastLines(output string, lines int) string {
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Signal sends a signal to the process and to all that it has started.
-func (p *Process) Signal(s syscall.Signal) error { return signalGroup(p.cmd.Process, s) }
+func (p *Process) Signal(s syscall.Signal) error {
+	p.mu.Lock()
+	p.byUs = s == Stop || p.byUs && s != Continue
+	p.mu.Unlock()
+	return signalGroup(p.cmd.Process, s)
+}
+
+// stopped notes that somebody has stopped the process.
+func (p *Process) stopped(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.byUs {
+		p.still = now
+	}
+}
+
+// continued notes that it goes on.
+func (p *Process) continued(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.still.IsZero() {
+		p.held += now.Sub(p.still)
+	}
+	p.still = time.Time{}
+}
 
 func (p *Process) closeInput() {
 	if p.input != nil {

@@ -51,7 +51,7 @@ type thread struct {
 }
 
 // Waited is how long the process's threads together have been ready to run but
-// had no processor, and how often they got one (/proc/PID/schedstat in Linux's
+// had no processor, or others than this process had stopped it, and how often they got one (/proc/PID/schedstat in Linux's
 // Documentation/scheduler/sched-stats); 0 for no process, and where the system
 // does not tell. The kernel accounts a wait when it is over: a thread that is
 // ready now, and has not run since the last call, is taken to have waited since then.
@@ -80,5 +80,8 @@ func (p *Process) Waited() (waited time.Duration, runs int64) {
 		threads[f] = t
 	}
 	p.threads = threads
+	if waited += p.held; !p.still.IsZero() {
+		waited += now.Sub(p.still)
+	}
 	return waited, runs
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -153,7 +154,7 @@ func (x tools) play(t *testing.T, s session) {
 		p := x.start(t, dir, strings.NewReplacer("127.0.0.1", x.host, "[::]", x.host, " HOST:", " "+x.host+":").Replace(comment.ReplaceAllString(command, "")))
 		if staysUp.MatchString(command) && !strings.Contains(command, "&") {
 			running = append(running, p)
-			p.waitForOutput()
+			p.waitUntilUp(netip.MustParseAddrPort(x.host + ":3000"))
 			continue
 		}
 		code := p.wait(t)
@@ -173,7 +174,7 @@ func (x tools) play(t *testing.T, s session) {
 
 // tooSlow is what a command says with exit code 1 where this machine was too late to
 // measure, or to judge. That is no fault of the manual's.
-var tooSlow = regexp.MustCompile(`stood still|cases are void`)
+var tooSlow = regexp.MustCompile(`stood still|cases are void|no verdict`)
 
 // longest is how long one command may take. What takes longer on a busy
 // machine belongs into a block "console long".
@@ -236,13 +237,19 @@ func (p *process) wait(t *testing.T) int {
 	}
 }
 
-// waitForOutput gives a server time to come up: until it says something.
-func (p *process) waitForOutput() {
-	for range 50 {
-		if p.output()+p.errors() != "" {
+// waitUntilUp gives a server or a peer time to come up, however busy the machine is: until it says
+// something or, where it is to say nothing, the server has its port.
+func (p *process) waitUntilUp(server netip.AddrPort) {
+	quiet := strings.Contains(p.command, " -quiet")
+	for end := time.Now().Add(longest); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		select {
+		case <-p.ended:
+			return
+		default:
+		}
+		if p.output()+p.errors() != "" || quiet && target.Bound(server) {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 

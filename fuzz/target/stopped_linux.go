@@ -1,0 +1,66 @@
+package target
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What becomes of a child that is stopped or goes on (waitid(2), si_code).
+const (
+	childStopped   = 5
+	childContinued = 6
+)
+
+// stops are the processes that may be stopped. The kernel tells their parent by SIGCHLD.
+var stops = sync.OnceValue(func() *stopWatch {
+	w := &stopWatch{all: map[*Process]bool{}}
+	tell := make(chan os.Signal, 1)
+	signal.Notify(tell, syscall.SIGCHLD)
+	go func() {
+		for range tell {
+			w.look()
+		}
+	}()
+	return w
+})
+
+type stopWatch struct {
+	mu  sync.Mutex
+	all map[*Process]bool
+}
+
+// watchStops has a process know for how long it was stopped, until it has ended.
+func watchStops(p *Process) {
+	w := stops()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all[p] = true
+	go func() {
+		<-p.done
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.all, p)
+	}()
+}
+
+func (w *stopWatch) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for p := range w.all {
+		var info unix.Siginfo
+		if unix.Waitid(unix.P_PID, p.Pid(), &info, unix.WSTOPPED|unix.WCONTINUED|unix.WNOHANG, nil) != nil {
+			continue // it has just ended
+		}
+		switch info.Code {
+		case childStopped:
+			p.stopped(time.Now())
+		case childContinued:
+			p.continued(time.Now())
+		}
+	}
+}
