@@ -266,15 +266,6 @@ func (m *Mesh) JoinAll(ctx context.Context, spread, patience time.Duration) erro
 	return nil
 }
 
-// Patience is how long what a mesh should do is waited for, beyond what its protocol
-// takes, which of another kind of mesh is not known.
-func (m *Mesh) Patience() time.Duration {
-	if m.opt.Driver != nil {
-		return 30 * time.Second
-	}
-	return 10 * time.Second
-}
-
 // Unmeasured is why something could not be measured although nothing is wrong
 // with the measurement.
 type Unmeasured string

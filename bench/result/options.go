@@ -20,6 +20,7 @@ type Options struct {
 	Spread   time.Duration    `json:"spread"`         // over which spread births lie
 	Kill     int              `json:"kill"`           // peers that crash, relaunch and loss kill
 	Rest     time.Duration    `json:"rest,omitempty"` // that each part of rest takes, and partial's failures; 0: RestTime's
+	Timeout  time.Duration    `json:"timeout,omitempty"` // after which what has not happened is given up, beyond what its protocol takes; 0: TimeoutTime's
 	Churn    float64          `json:"churn"`          // deaths and returns a second, together
 	Refresh  time.Duration    `json:"refresh"`        // of the halves of restart and pause that have it
 	Impair   Impairment       `json:"impair"`         // of the loss scenario
@@ -44,6 +45,16 @@ type Options struct {
 func (o *Options) RestTime() time.Duration {
 	const own = 10 * time.Second
 	return cmp.Or(o.Rest, own)
+}
+
+// TimeoutTime is how long is waited for what a mesh should do, beyond what its protocol
+// takes, which of another kind of mesh is not known.
+func (o *Options) TimeoutTime() time.Duration {
+	own := 10 * time.Second
+	if o.Driver != nil {
+		own = 30 * time.Second
+	}
+	return cmp.Or(o.Timeout, own)
 }
 
 // Driver hosts a mesh of another kind, by bench/driver/PROTOCOL.md.

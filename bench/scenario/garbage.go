@@ -98,7 +98,7 @@ func garbageScenario(s *Run) error {
 		if err != nil {
 			return mesh.Unmeasured(err.Error())
 		}
-		if err := s.JoinAll(s.ctx, 0, s.Patience()); err != nil {
+		if err := s.JoinAll(s.ctx, 0, s.opt.TimeoutTime()); err != nil {
 			return err
 		}
 		before := mesh.PeakOf(os.Getpid())

@@ -55,7 +55,7 @@ func joinScenario(s *Run) error {
 		if s.opt.Join == "spread" {
 			spread = s.opt.Spread
 		}
-		err := s.JoinAll(s.ctx, spread, s.Patience())
+		err := s.JoinAll(s.ctx, spread, s.opt.TimeoutTime())
 		datagrams, bytes := s.sentSoFar()
 		s.joined(err == nil)
 		s.sent("join_", datagrams, bytes)

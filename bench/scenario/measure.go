@@ -340,10 +340,9 @@ func (s *Run) chartLatency() {
 // measured as far as it came about.
 func (s *Run) joinAll() error {
 	if s.opt.Driver == nil {
-		return s.JoinAll(s.ctx, 0, s.Patience())
+		return s.JoinAll(s.ctx, 0, s.opt.TimeoutTime())
 	}
-	const patience = 10 * time.Second
-	err := s.JoinAll(s.ctx, time.Duration(s.N)*25*time.Millisecond, patience)
+	err := s.JoinAll(s.ctx, time.Duration(s.N)*25*time.Millisecond, s.opt.TimeoutTime()/3)
 	if errors.As(err, new(mesh.Unmeasured)) {
 		s.warn("%v", err)
 		err = nil

@@ -200,7 +200,7 @@ func staged(t *testing.T, cfg result.Config, during func(s *Run), after ...func(
 	t.Helper()
 	s := newRun(t.Context(), &cfg, cfg.Seed, Find("steady"), new(Status), Progress{})
 	err := s.with(mesh.Setup{}, func() error {
-		if err := s.JoinAll(s.ctx, 0, s.Patience()); err != nil {
+		if err := s.JoinAll(s.ctx, 0, s.opt.TimeoutTime()); err != nil {
 			return err
 		}
 		done := make(chan struct{})

@@ -41,8 +41,8 @@ func (s *Run) restart(refresh time.Duration) error {
 			return err
 		}
 	}
-	if !s.WaitUntil(s.ctx, s.Patience(), s.Agreed) {
-		return mesh.NotWhole(s.Patience())
+	if !s.WaitUntil(s.ctx, s.opt.TimeoutTime(), s.Agreed) {
+		return mesh.NotWhole(s.opt.TimeoutTime())
 	}
 	// How soon refresh heals depends on its phase to the server's return.
 	if refresh > 0 && !s.World.Sleep(s.ctx, time.Duration(s.Rng.Int64N(int64(refresh)))) {

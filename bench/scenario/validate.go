@@ -121,6 +121,8 @@ func validateMesh(c *result.Config) error {
 		return fmt.Errorf("kill %d of %d peers, want 1 or more, and one to survive", o.Kill, c.Peers)
 	case o.Refresh <= 0:
 		return fmt.Errorf("refresh %v, want more than 0", o.Refresh)
+	case o.Timeout < 0:
+		return fmt.Errorf("timeout %v, want more than 0", o.Timeout)
 	case o.ReadBuffer < 0:
 		return fmt.Errorf("read buffer of %d bytes, want 0 or more", o.ReadBuffer)
 	}

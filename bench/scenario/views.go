@@ -176,7 +176,7 @@ func (s *Run) choosePeers(k int) []int {
 // longest that it can take, and more for a machine that is slow.
 func (s *Run) noticeLimit() time.Duration {
 	t := s.cfg.Timing
-	return t.Deadline + 2*t.Reap + t.Heartbeat + s.Patience()
+	return t.Deadline + 2*t.Reap + t.Heartbeat + s.opt.TimeoutTime()
 }
 
 // nobody is whom reach leaves out.

@@ -47,6 +47,7 @@ func benchFlags(fs *flag.FlagSet, groups *cli.Groups) *config {
 	fs.IntVar(&o.Payload, "payload", 0, "fill a broadcast's text up to so many `bytes`, at most 65502; 0: the protocol's own")
 	fs.BoolVar(&o.InStep, "in-step", false, "all broadcast at the same instant, not spread over the interval by the seed")
 	fs.IntVar(&o.Kill, "kill", o.Kill, "`number` of peers that crash, relaunch and loss kill")
+	fs.DurationVar(&o.Timeout, "timeout", 0, "`time` after which what has not happened is given up, beyond what the protocol takes (default 10s, 30s behind a driver)")
 	for _, s := range scenario.List {
 		groups.Begin(s.Name, s.Text)
 		if s.Flags != nil {

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"p2plocal/bench/driver"
 )
 
 // gate is what a member's traffic passes, and is held at while it is paused.
@@ -32,20 +29,25 @@ func (g *gate) hold(on bool) {
 	}
 }
 
-// noise is what fills messages up: zeros a library compresses away, which no text of anybody's is.
-var noise = sync.OnceValue(func() []byte {
-	b := make([]byte, 1<<16)
-	rand.NewChaCha8([32]byte{}).Read(b)
-	return b
-})
-
 // dial opens a stream from where a member is bound, by which a relay knows whose it is.
-func dial(from driver.Place, to string, most time.Duration) (net.Conn, error) {
+// It ends with the member, and is counted where that is wanted.
+func (l *life) dial(to string, most time.Duration, sent, received *atomic.Int64) (net.Conn, error) {
+	l.gate.pass()
 	d := net.Dialer{Timeout: most}
-	if from.Bind.IsValid() {
-		d.LocalAddr = &net.TCPAddr{IP: from.Bind.Addr().AsSlice()}
+	if l.at.Bind.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: l.at.Bind.Addr().AsSlice()}
 	}
-	return d.Dial("tcp", to)
+	c, err := d.Dial("tcp", to)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		c.Close()
+	}
+	l.streams = append(l.streams, c)
+	return &gated{Conn: c, gate: &l.gate, sent: sent, received: received}, nil
 }
 
 // gated is a stream through a gate. What it sends and receives is counted where

@@ -3,21 +3,35 @@ package main
 import (
 	"errors"
 	"maps"
+	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"p2plocal/bench/driver"
 )
 
 // lives are a mesh's members that live, and what is told of them.
-type lives[T any] struct {
+type lives[T interface {
+	hold(do string, on bool) error
+}] struct {
 	*driver.Reporter
-	mu  sync.Mutex
-	all map[string]T
+	at               map[string]driver.Place
+	datagrams, bytes atomic.Int64 // sent
+	mu               sync.Mutex
+	all              map[string]T
 }
 
-func newLives[T any](r *driver.Reporter) *lives[T] {
-	return &lives[T]{Reporter: r, all: map[string]T{}}
+func newLives[T interface {
+	hold(do string, on bool) error
+}](r *driver.Reporter) *lives[T] {
+	return &lives[T]{Reporter: r, at: map[string]driver.Place{}, all: map[string]T{}}
+}
+
+func (l *lives[T]) place(members []driver.Member) {
+	for _, m := range members {
+		l.at[m.Name] = m.Place
+	}
 }
 
 // begin has a member live that start makes, given who lives already.
@@ -32,6 +46,10 @@ func (l *lives[T]) begin(member string, start func(others []string) (T, error)) 
 		l.all[member] = m
 	}
 	return err
+}
+
+func (l *lives[T]) life(member string) life {
+	return life{to: l.Reporter, name: member, at: l.at[member]}
 }
 
 // with does something with a member that lives.
@@ -60,6 +78,21 @@ func (l *lives[T]) end(member, do string, f func(T) error) error {
 	})
 }
 
+func (l *lives[T]) Pause(member string) error {
+	return l.with(member, func(m T) error { return m.hold("pause", true) })
+}
+
+func (l *lives[T]) Resume(member string) error {
+	return l.with(member, func(m T) error { return m.hold("resume", false) })
+}
+
+func (l *lives[T]) Stats() driver.Stats {
+	s := used()
+	datagrams, bytes := l.datagrams.Load(), l.bytes.Load()
+	s.Datagrams, s.Bytes = &datagrams, &bytes
+	return s
+}
+
 // failed says that a member could not join.
 func (l *lives[T]) failed(member string, err error) {
 	l.mu.Lock()
@@ -81,10 +114,12 @@ func (l *lives[T]) take() []T {
 type life struct {
 	to   *driver.Reporter
 	name string
+	at   driver.Place
 	gate gate
 
-	mu   sync.Mutex
-	over bool
+	mu      sync.Mutex
+	over    bool
+	streams []net.Conn
 }
 
 // report reports, at the time when it was called.
@@ -97,19 +132,23 @@ func (l *life) report(r driver.Report) {
 	}
 }
 
-// message reports a message.
-func (l *life) message(from string, id uint64, at int64) {
+// message reports a message that came at this time.
+func (l *life) message(b []byte, at int64) {
+	from, id, ok := unpack(b)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.over {
+	if ok && !l.over {
 		l.to.Message(l.name, from, id, at)
 	}
 }
 
-// finish ends what is reported.
+// finish ends what is reported, and its streams without a word.
 func (l *life) finish() {
 	l.mu.Lock()
 	l.over = true
+	for _, c := range l.streams {
+		c.Close()
+	}
 	l.mu.Unlock()
 	l.gate.hold(false)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -85,6 +86,14 @@ func (g given) Init(c driver.Command) (driver.Report, error) {
 	maps.Copy(all, c.Options)
 	c.Options = all
 	return g.Mesh.Init(c)
+}
+
+// serverAt is where a mesh's server listens: where init says, or near its members.
+func serverAt(x driver.Command) netip.AddrPort {
+	if x.Server != nil {
+		return x.Server.Local()
+	}
+	return netip.AddrPortFrom(x.Members[0].Addr.Addr(), 0)
 }
 
 // used are this process's CPU time and memory, where the system tells.

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -26,13 +24,10 @@ type gossip struct {
 	*lives[*gossiper]
 	local, reliable bool
 	pushPull        time.Duration // 0: the profile's
-	at              map[string]driver.Place
-
-	datagrams, bytes atomic.Int64 // sent
 }
 
 func newMemberlist(r *driver.Reporter) driver.Mesh {
-	return &gossip{lives: newLives[*gossiper](r), at: map[string]driver.Place{}}
+	return &gossip{lives: newLives[*gossiper](r)}
 }
 
 func (g *gossip) Init(c driver.Command) (driver.Report, error) {
@@ -53,9 +48,7 @@ func (g *gossip) Init(c driver.Command) (driver.Report, error) {
 		profile += ", push/pull " + text
 	}
 	g.local, g.reliable = strings.HasPrefix(profile, "local"), send == "tcp"
-	for _, m := range c.Members {
-		g.at[m.Name] = m.Place
-	}
+	g.place(c.Members)
 	return driver.Report{Name: "memberlist " + profile, Version: moduleVersion("github.com/hashicorp/memberlist")}, none(left)
 }
 
@@ -95,8 +88,8 @@ func (g *gossip) create(member string) (*gossiper, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &gossiper{life: life{to: g.Reporter, name: member}}
-	m.link = newLink(network, at, &m.gate, &g.datagrams, &g.bytes)
+	m := &gossiper{life: g.life(member)}
+	m.link = newLink(network, &m.life, &g.datagrams, &g.bytes)
 	c := memberlist.DefaultLANConfig()
 	if g.local {
 		c = memberlist.DefaultLocalConfig()
@@ -123,19 +116,11 @@ func (m *gossiper) NodeMeta(int) []byte             { return nil }
 func (m *gossiper) GetBroadcasts(int, int) [][]byte { return nil }
 func (m *gossiper) LocalState(bool) []byte          { return nil }
 func (m *gossiper) MergeRemoteState([]byte, bool)   {}
-
-// NotifyMsg takes a message: its id, and its sender's name up to a zero.
-func (m *gossiper) NotifyMsg(b []byte) {
-	if at := driver.Now(); len(b) > 8 {
-		from, _, _ := bytes.Cut(b[8:], []byte{0})
-		m.message(string(from), binary.LittleEndian.Uint64(b), at)
-	}
-}
+func (m *gossiper) NotifyMsg(b []byte)              { m.message(b, driver.Now()) }
 
 func (g *gossip) Broadcast(member string, id uint64, size int) error {
 	return g.with(member, func(m *gossiper) (err error) {
-		b := append(append(binary.LittleEndian.AppendUint64(nil, id), member...), 0)
-		b = append(b, noise()[:min(max(0, size-len(b)), len(noise()))]...)
+		b := pack(id, member, size)
 		m.report(driver.Report{Type: "sent", ID: id})
 		send := m.list.SendBestEffort
 		if g.reliable {
@@ -177,21 +162,6 @@ func (m *gossiper) shutdown() error {
 	}
 }
 
-func (g *gossip) Pause(member string) error {
-	return g.with(member, func(m *gossiper) error { return m.hold("pause", true) })
-}
-
-func (g *gossip) Resume(member string) error {
-	return g.with(member, func(m *gossiper) error { return m.hold("resume", false) })
-}
-
-func (g *gossip) Stats() driver.Stats {
-	s := used()
-	datagrams, bytes := g.datagrams.Load(), g.bytes.Load()
-	s.Datagrams, s.Bytes = &datagrams, &bytes
-	return s
-}
-
 func (g *gossip) Stop() {
 	var wg sync.WaitGroup
 	for _, m := range g.take() {
@@ -205,8 +175,7 @@ func (g *gossip) Stop() {
 // socket.
 type link struct {
 	*memberlist.NetTransport
-	*gate
-	at               driver.Place
+	life             *life
 	datagrams, bytes *atomic.Int64
 	packets          chan *memberlist.Packet
 	streams          chan net.Conn
@@ -214,11 +183,11 @@ type link struct {
 	once             sync.Once
 }
 
-func newLink(t *memberlist.NetTransport, at driver.Place, g *gate, datagrams, bytes *atomic.Int64) *link {
-	l := &link{NetTransport: t, at: at, gate: g, datagrams: datagrams, bytes: bytes, done: make(chan struct{}), gone: make(chan struct{}),
+func newLink(t *memberlist.NetTransport, of *life, datagrams, bytes *atomic.Int64) *link {
+	l := &link{NetTransport: t, life: of, datagrams: datagrams, bytes: bytes, done: make(chan struct{}), gone: make(chan struct{}),
 		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn)}
 	go forward(l, t.PacketCh(), l.packets, func(p *memberlist.Packet) *memberlist.Packet { return p })
-	go forward(l, t.StreamCh(), l.streams, l.stream)
+	go forward(l, t.StreamCh(), l.streams, func(c net.Conn) net.Conn { return &gated{Conn: c, gate: &of.gate, sent: bytes} })
 	return l
 }
 
@@ -228,7 +197,7 @@ func forward[T any](l *link, from <-chan T, to chan<- T, as func(T) T) {
 	for {
 		select {
 		case x := <-from:
-			l.pass()
+			l.life.gate.pass()
 			select {
 			case to <- as(x):
 			case <-l.done:
@@ -239,9 +208,6 @@ func forward[T any](l *link, from <-chan T, to chan<- T, as func(T) T) {
 	}
 }
 
-// stream is one whose bytes are counted where they are sent. The other end counts its own.
-func (l *link) stream(c net.Conn) net.Conn { return &gated{Conn: c, gate: l.gate, sent: l.bytes} }
-
 func (l *link) PacketCh() <-chan *memberlist.Packet { return l.packets }
 func (l *link) StreamCh() <-chan net.Conn           { return l.streams }
 
@@ -250,7 +216,7 @@ func (l *link) WriteTo(b []byte, addr string) (time.Time, error) {
 }
 
 func (l *link) WriteToAddress(b []byte, addr memberlist.Address) (time.Time, error) {
-	l.pass()
+	l.life.gate.pass()
 	l.datagrams.Add(1)
 	l.bytes.Add(int64(len(b)))
 	return l.NetTransport.WriteToAddress(b, addr)
@@ -261,12 +227,7 @@ func (l *link) DialTimeout(addr string, d time.Duration) (net.Conn, error) {
 }
 
 func (l *link) DialAddressTimeout(addr memberlist.Address, d time.Duration) (net.Conn, error) {
-	l.pass()
-	c, err := dial(l.at, addr.Addr, d)
-	if err != nil {
-		return nil, err
-	}
-	return l.stream(c), nil
+	return l.life.dial(addr.Addr, d, l.bytes, nil) // the other end counts what it sends
 }
 
 func (l *link) Shutdown() error {

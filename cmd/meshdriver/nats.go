@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
-	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,10 +23,8 @@ import (
 type broker struct {
 	*lives[*client]
 	server  *server.Server // nil: it runs elsewhere
-	at      map[string]driver.Place
 	url     string
-	closes  bool         // the server's word counts, not heartbeats
-	bytes   atomic.Int64 // sent by clients and by the server to them
+	closes  bool // the server's word counts, not heartbeats
 	joining sync.WaitGroup
 }
 
@@ -38,52 +33,40 @@ const (
 	natsDeadline  = 1500 * time.Millisecond
 )
 
-func newNATS(r *driver.Reporter) driver.Mesh {
-	return &broker{lives: newLives[*client](r), at: map[string]driver.Place{}}
-}
+func newNATS(r *driver.Reporter) driver.Mesh { return &broker{lives: newLives[*client](r)} }
 
 func (b *broker) Init(x driver.Command) (driver.Report, error) {
 	left := maps.Clone(x.Options)
 	presence, err := option(left, "presence", "heartbeat", "close")
 	b.url = left["url"]
 	delete(left, "url")
-	for _, m := range x.Members {
-		b.at[m.Name] = m.Place
-	}
+	b.place(x.Members)
 	b.closes = presence == "close"
-	if err == nil {
-		err = none(left)
-	}
-	if err == nil && b.closes && b.url != "" {
+	if err = cmp.Or(err, none(left)); err == nil && b.closes && b.url != "" {
 		err = errors.New("presence=close needs the server's system account, and goes without url")
 	}
 	if err != nil {
 		return driver.Report{}, err
 	}
-	version := server.VERSION
-	if b.url == "" {
-		mesh, system := server.NewAccount("MESH"), server.NewAccount("SYS")
-		local := netip.AddrPortFrom(x.Members[0].Addr.Addr(), 0)
-		if x.Server != nil {
-			local = x.Server.Local()
-		}
-		b.server, err = server.NewServer(&server.Options{Host: local.Addr().String(), Port: cmp.Or(int(local.Port()), server.RANDOM_PORT), NoSigs: true, NoLog: true,
-			Accounts: []*server.Account{mesh, system}, SystemAccount: "SYS",
-			Users: []*server.User{{Username: "mesh", Password: "mesh", Account: mesh}, {Username: "system", Password: "system", Account: system}}})
-		if err != nil {
-			return driver.Report{}, err
-		}
-		b.server.Start()
-		if !b.server.ReadyForConnections(10 * time.Second) {
-			return driver.Report{}, errors.New("the NATS server is not ready within 10 s")
-		}
-		if b.url = b.server.ClientURL(); x.Server != nil {
-			b.url = "nats://" + x.Server.Addr.String()
-		}
-	} else {
-		version = "client " + nats.Version
+	name := "nats, presence by " + presence
+	if b.url != "" {
+		return driver.Report{Name: name, Version: "client " + nats.Version}, nil
 	}
-	return driver.Report{Name: "nats, presence by " + presence, Version: version}, nil
+	mesh, system, local := server.NewAccount("MESH"), server.NewAccount("SYS"), serverAt(x)
+	b.server, err = server.NewServer(&server.Options{Host: local.Addr().String(), Port: cmp.Or(int(local.Port()), server.RANDOM_PORT), NoSigs: true, NoLog: true,
+		Accounts: []*server.Account{mesh, system}, SystemAccount: "SYS",
+		Users: []*server.User{{Username: "mesh", Password: "mesh", Account: mesh}, {Username: "system", Password: "system", Account: system}}})
+	if err != nil {
+		return driver.Report{}, err
+	}
+	b.server.Start()
+	if !b.server.ReadyForConnections(10 * time.Second) {
+		return driver.Report{}, errors.New("the NATS server is not ready within 10 s")
+	}
+	if b.url = b.server.ClientURL(); x.Server != nil {
+		b.url = "nats://" + x.Server.Addr.String()
+	}
+	return driver.Report{Name: name, Version: server.VERSION}, nil
 }
 
 // client is one member's life.
@@ -95,29 +78,22 @@ type client struct {
 	watching sync.WaitGroup
 
 	mutex sync.Mutex
-	conns []net.Conn
 	heard map[string]time.Time // who is up, and when it was heard
 }
 
 // Dial implements nats.CustomDialer: its streams can be paused, and cut.
 func (c *client) Dial(_, address string) (net.Conn, error) {
-	raw, err := dial(c.mesh.at[c.name], address, 5*time.Second)
-	if err != nil {
-		return nil, err
-	}
-	c.mutex.Lock()
-	c.conns = append(c.conns, raw)
-	c.mutex.Unlock()
-	return &gated{Conn: raw, gate: &c.gate, sent: &c.mesh.bytes, received: &c.mesh.bytes}, nil
+	return c.dial(address, 5*time.Second, &c.mesh.bytes, &c.mesh.bytes)
 }
 
 func (c *client) connect(user string) (*nats.Conn, error) {
-	return nats.Connect(c.mesh.url, nats.Name(c.name), nats.NoEcho(), nats.NoReconnect(), nats.Timeout(20*time.Second), nats.UserInfo(user, user), nats.SetCustomDialer(c))
+	wrong := func(_ *nats.Conn, _ *nats.Subscription, err error) { c.report(driver.Report{Type: "log", Text: err.Error()}) }
+	return nats.Connect(c.mesh.url, nats.Name(c.name), nats.NoEcho(), nats.NoReconnect(), nats.Timeout(20*time.Second), nats.UserInfo(user, user), nats.SetCustomDialer(c), nats.ErrorHandler(wrong))
 }
 
 func (b *broker) Join(member string) error {
 	return b.begin(member, func([]string) (*client, error) {
-		c := &client{life: life{to: b.Reporter, name: member}, mesh: b, stopped: make(chan struct{}), heard: map[string]time.Time{}}
+		c := &client{life: b.life(member), mesh: b, stopped: make(chan struct{}), heard: map[string]time.Time{}}
 		b.joining.Go(func() {
 			if err := c.start(); err != nil {
 				c.cut()
@@ -145,7 +121,8 @@ func (c *client) start() error {
 			return err
 		}
 	}
-	for subject, handler := range map[string]nats.MsgHandler{"message": c.take, "left": func(m *nats.Msg) { c.drop(string(m.Data)) }, "presence": c.present, "presence." + subjectOf(c.name): c.present} {
+	inbox := fmt.Sprintf("presence.%x", c.name) // a name may be no subject
+	for subject, handler := range map[string]nats.MsgHandler{"message": func(m *nats.Msg) { c.message(m.Data, driver.Now()) }, "left": func(m *nats.Msg) { c.drop(string(m.Data)) }, "presence": c.present, inbox: c.present} {
 		if _, err := nc.Subscribe(subject, handler); err != nil {
 			return err
 		}
@@ -155,17 +132,12 @@ func (c *client) start() error {
 	}
 	c.nc.Store(nc)
 	c.report(driver.Report{Type: "joined"})
-	hello := nats.NewMsg("presence")
-	hello.Reply, hello.Data = "presence."+subjectOf(c.name), []byte(c.name)
-	if err := nc.PublishMsg(hello); err != nil || c.mesh.closes {
+	if err := nc.PublishRequest("presence", inbox, []byte(c.name)); err != nil || c.mesh.closes {
 		return err
 	}
 	c.watching.Go(func() { c.watch(nc) })
 	return nil
 }
-
-// subjectOf is a name as one token of a subject.
-func subjectOf(name string) string { return fmt.Sprintf("%x", name) }
 
 // present takes a sign of life, and answers that of a newcomer. Without data it is the
 // server's word that nobody is there to answer.
@@ -211,15 +183,10 @@ func (c *client) watch(nc *nats.Conn) {
 
 // disconnected takes the server's word.
 func (c *client) disconnected(m *nats.Msg) {
-	var event struct {
-		Client struct {
-			Name string `json:"name"`
-		} `json:"client"`
+	var event struct{ Client struct{ Name string } }
+	if json.Unmarshal(m.Data, &event) == nil {
+		c.drop(event.Client.Name)
 	}
-	if json.Unmarshal(m.Data, &event) != nil {
-		return
-	}
-	c.drop(event.Client.Name)
 }
 
 func (c *client) drop(who string) {
@@ -232,26 +199,14 @@ func (c *client) drop(who string) {
 	}
 }
 
-// take takes a message: its id, its sender's name, a line feed.
-func (c *client) take(m *nats.Msg) {
-	at := driver.Now()
-	line, _, _ := bytes.Cut(m.Data, []byte{'\n'})
-	number, from, _ := bytes.Cut(line, []byte{' '})
-	if id, err := strconv.ParseUint(string(number), 10, 64); err == nil {
-		c.message(string(from), id, at)
-	}
-}
-
 func (b *broker) Broadcast(member string, id uint64, size int) error {
 	return b.with(member, func(c *client) error {
-		text := fmt.Appendf(nil, "%d %s\n", id, c.name)
-		text = append(text, bytes.Repeat([]byte{'.'}, max(0, size-len(text)))...)
 		nc := c.nc.Load()
 		if nc == nil {
 			return errors.New("it has not joined yet")
 		}
 		c.report(driver.Report{Type: "sent", ID: id})
-		return nc.Publish("message", text)
+		return nc.Publish("message", pack(id, c.name, size))
 	})
 }
 
@@ -263,11 +218,6 @@ func (b *broker) Kill(member string) error {
 func (c *client) cut() {
 	c.finish()
 	close(c.stopped)
-	c.mutex.Lock()
-	for _, conn := range c.conns {
-		conn.Close()
-	}
-	c.mutex.Unlock()
 	c.watching.Wait()
 }
 
@@ -282,18 +232,9 @@ func (b *broker) Leave(member string) error {
 	})
 }
 
-func (b *broker) Pause(member string) error {
-	return b.with(member, func(c *client) error { return c.hold("pause", true) })
-}
-
-func (b *broker) Resume(member string) error {
-	return b.with(member, func(c *client) error { return c.hold("resume", false) })
-}
-
 func (b *broker) Stats() driver.Stats {
-	s := used()
-	n := b.bytes.Load()
-	s.Bytes = &n
+	s := b.lives.Stats()
+	s.Datagrams = nil // it sends none
 	return s
 }
 

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"p2plocal/bench/driver"
@@ -25,13 +22,12 @@ type directory struct {
 	*lives[*resident]
 	wide    bool
 	server  *udp.Socket
-	at      netip.AddrPort // where it is reached
+	reached netip.AddrPort // where the server is
 	members map[string]driver.Member
 	names   map[core.Name]string // the exact dialect's are one character
 	as      map[string]core.Name
 
-	serving          sync.WaitGroup
-	datagrams, bytes atomic.Int64
+	serving sync.WaitGroup
 }
 
 func newP2plocal(r *driver.Reporter) driver.Mesh {
@@ -59,19 +55,15 @@ func (d *directory) Init(x driver.Command) (driver.Report, error) {
 		}
 		d.members[m.Name], d.names[name], d.as[m.Name] = m, m.Name, name
 	}
-	local := netip.AddrPortFrom(x.Members[0].Addr.Addr(), 0)
-	if x.Server != nil {
-		local = x.Server.Local()
-	}
-	if d.server, err = udp.Listen(local, 0); err != nil {
+	if d.server, err = udp.Listen(serverAt(x), 0); err != nil {
 		return driver.Report{}, err
 	}
-	if d.at = d.server.Addr(); x.Server != nil {
-		d.at = x.Server.Addr
+	if d.reached = d.server.Addr(); x.Server != nil {
+		d.reached = x.Server.Addr
 	}
 	var s core.Machine
 	d.server.Do(func(now time.Time) {
-		c := core.DirectoryConfig{Addr: d.at, Timing: core.DefaultTiming(), Observe: d.count}
+		c := core.DirectoryConfig{Addr: d.reached, Timing: core.DefaultTiming(), Observe: d.count}
 		s, err = wide.ServerOf(c, d.identity(), now)
 	})
 	if err != nil {
@@ -111,7 +103,7 @@ type resident struct {
 
 func (d *directory) Join(member string) (err error) {
 	return d.begin(member, func([]string) (*resident, error) {
-		r := &resident{life: life{to: d.Reporter, name: member}, mesh: d, view: map[core.Name]bool{}}
+		r := &resident{life: d.life(member), mesh: d, view: map[core.Name]bool{}}
 		if r.sock, err = udp.Listen(d.members[member].Local(), 0); err != nil {
 			return nil, err
 		}
@@ -119,7 +111,7 @@ func (d *directory) Join(member string) (err error) {
 		r.sock.Do(func(now time.Time) {
 			t := core.DefaultTiming()
 			t.Broadcast = 0
-			c := core.PeerConfig{Self: core.Member{Name: d.as[member], Addr: d.members[member].Addr}, Server: d.at, Timing: t, Observe: r.observe}
+			c := core.PeerConfig{Self: core.Member{Name: d.as[member], Addr: d.members[member].Addr}, Server: d.reached, Timing: t, Observe: r.observe}
 			m, r.peer, err = wide.PeerOf(c, d.identity(), now)
 		})
 		if err != nil {
@@ -161,18 +153,13 @@ func (r *resident) observe(e *core.Event) {
 			r.report(driver.Report{Type: "view", Down: down})
 		}
 	case core.Heard:
-		at := driver.Now()
-		number, _, _ := bytes.Cut(e.Data, []byte{' '})
-		if id, err := strconv.ParseUint(string(number), 10, 64); err == nil {
-			r.message(r.mesh.names[e.Peer.Name], id, at)
-		}
+		r.message(e.Data, driver.Now())
 	}
 }
 
 func (d *directory) Broadcast(member string, id uint64, size int) error {
 	return d.with(member, func(r *resident) (err error) {
-		text := fmt.Appendf(nil, "%d ", id)
-		text = append(text, bytes.Repeat([]byte{'.'}, max(0, size-len(text)))...)
+		text := pack(id, member, size)
 		r.sock.Do(func(at time.Time) {
 			r.report(driver.Report{Type: "sent", ID: id})
 			for _, o := range r.peer.Others() {
@@ -198,40 +185,25 @@ func (r *resident) stop() {
 // Leave is not in the protocol: a peer is silent, and is missed.
 func (d *directory) Leave(string) error { return driver.ErrUnsupported }
 
-// Pause holds what serves the socket: the kernel goes on queueing what comes in.
-func (d *directory) Pause(member string) error {
-	return d.with(member, func(r *resident) error {
-		if r.goOn == nil {
-			paused, gone, stopped := make(chan struct{}), make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(gone)
-				r.sock.Do(func(time.Time) {
-					close(stopped)
-					<-paused
-				})
-			}()
-			<-stopped
-			r.goOn = func() { close(paused); <-gone }
-		}
-		return r.hold("pause", false) // nothing of its passes a gate
-	})
-}
-
-func (d *directory) Resume(member string) error {
-	return d.with(member, func(r *resident) error {
-		if r.goOn != nil {
-			r.goOn()
-			r.goOn = nil
-		}
-		return r.hold("resume", false)
-	})
-}
-
-func (d *directory) Stats() driver.Stats {
-	s := used()
-	datagrams, bytes := d.datagrams.Load(), d.bytes.Load()
-	s.Datagrams, s.Bytes = &datagrams, &bytes
-	return s
+// hold holds what serves the socket: the kernel goes on queueing what comes in.
+func (r *resident) hold(do string, on bool) error {
+	switch {
+	case on && r.goOn == nil:
+		paused, gone, stopped := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(gone)
+			r.sock.Do(func(time.Time) {
+				close(stopped)
+				<-paused
+			})
+		}()
+		<-stopped
+		r.goOn = func() { close(paused); <-gone }
+	case !on && r.goOn != nil:
+		r.goOn()
+		r.goOn = nil
+	}
+	return r.life.hold(do, false) // nothing of its passes a gate
 }
 
 func (d *directory) Stop() {

@@ -16,35 +16,39 @@ const (
 	childContinued = 6
 )
 
-// stops are the processes that may be stopped. The kernel tells their parent by SIGCHLD.
-var stops = sync.OnceValue(func() *stopWatch {
-	w := &stopWatch{all: map[*Process]bool{}}
-	tell := make(chan os.Signal, 1)
-	signal.Notify(tell, syscall.SIGCHLD)
-	go func() {
-		for range tell {
-			w.look()
-		}
-	}()
-	return w
-})
+// stops are the processes that may be stopped. The kernel tells their parent by SIGCHLD,
+// which is listened to while there are any.
+var stops = stopWatch{all: map[*Process]bool{}}
 
 type stopWatch struct {
-	mu  sync.Mutex
-	all map[*Process]bool
+	mu   sync.Mutex
+	all  map[*Process]bool
+	tell chan os.Signal
 }
 
 // watchStops has a process know for how long it was stopped, until it has ended.
 func watchStops(p *Process) {
-	w := stops()
+	w := &stops
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.all[p] = true
+	if w.all[p] = true; len(w.all) == 1 {
+		tell := make(chan os.Signal, 1)
+		signal.Notify(tell, syscall.SIGCHLD)
+		w.tell = tell
+		go func() {
+			for range tell {
+				w.look()
+			}
+		}()
+	}
 	go func() {
 		<-p.done
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		delete(w.all, p)
+		if delete(w.all, p); len(w.all) == 0 {
+			signal.Stop(w.tell) // after which nothing is sent
+			close(w.tell)
+		}
 	}()
 }
 
