@@ -11,22 +11,22 @@ import (
 
 // Options are what the scenarios can be told.
 type Options struct {
-	Duration time.Duration    `json:"duration"`       // that steady, churn, loss and garbage measure
-	Warmup   time.Duration    `json:"warmup"`         // before steady's measured window
-	Interval time.Duration    `json:"interval"`       // between a peer's measured broadcasts
-	Payload  int              `json:"payload"`        // bytes of a broadcast's text; 0: the protocol's own
-	InStep   bool             `json:"in_step"`        // all broadcast at the same instant
-	Join     string           `json:"join"`           // storm or spread
-	Spread   time.Duration    `json:"spread"`         // over which spread births lie
-	Kill     int              `json:"kill"`           // peers that crash, relaunch and loss kill
-	Rest     time.Duration    `json:"rest,omitempty"` // that each part of rest takes, and partial's failures; 0: RestTime's
+	Duration time.Duration    `json:"duration"`          // that steady, churn, loss and garbage measure
+	Warmup   time.Duration    `json:"warmup"`            // before steady's measured window
+	Interval time.Duration    `json:"interval"`          // between a peer's measured broadcasts
+	Payload  int              `json:"payload"`           // bytes of a broadcast's text; 0: the protocol's own
+	InStep   bool             `json:"in_step"`           // all broadcast at the same instant
+	Join     string           `json:"join"`              // storm or spread
+	Spread   time.Duration    `json:"spread"`            // over which spread births lie
+	Kill     int              `json:"kill"`              // peers that crash, relaunch and loss kill
+	Rest     time.Duration    `json:"rest,omitempty"`    // that each part of rest takes, and partial's failures; 0: RestTime's
 	Timeout  time.Duration    `json:"timeout,omitempty"` // after which what has not happened is given up, beyond what its protocol takes; 0: TimeoutTime's
-	Churn    float64          `json:"churn"`          // deaths and returns a second, together
-	Refresh  time.Duration    `json:"refresh"`        // of the halves of restart and pause that have it
-	Impair   Impairment       `json:"impair"`         // of the loss scenario
-	Search   mlrsearch.Config `json:"search"`         // of saturate
-	Garbage  Garbage          `json:"garbage"`        // of garbage
-	Play     time.Duration    `json:"play,omitempty"` // that play lasts; 0: until it is ended
+	Churn    float64          `json:"churn"`             // deaths and returns a second, together
+	Refresh  time.Duration    `json:"refresh"`           // of the halves of restart and pause that have it
+	Impair   Impairment       `json:"impair"`            // of the loss scenario
+	Search   mlrsearch.Config `json:"search"`            // of saturate
+	Garbage  Garbage          `json:"garbage"`           // of garbage
+	Play     time.Duration    `json:"play,omitempty"`    // that play lasts; 0: until it is ended
 
 	ReadBuffer  int    `json:"read_buffer"` // bytes asked for on each socket
 	SourceCheck bool   `json:"source_check"`

@@ -87,7 +87,9 @@ func (c *client) Dial(_, address string) (net.Conn, error) {
 }
 
 func (c *client) connect(user string) (*nats.Conn, error) {
-	wrong := func(_ *nats.Conn, _ *nats.Subscription, err error) { c.report(driver.Report{Type: "log", Text: err.Error()}) }
+	wrong := func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		c.report(driver.Report{Type: "log", Text: err.Error()})
+	}
 	return nats.Connect(c.mesh.url, nats.Name(c.name), nats.NoEcho(), nats.NoReconnect(), nats.Timeout(20*time.Second), nats.UserInfo(user, user), nats.SetCustomDialer(c), nats.ErrorHandler(wrong))
 }
 
