@@ -80,7 +80,7 @@ type campaign struct {
 	prints   bool            // it prints messages
 	hearsAll bool            // and those of strangers
 	interval time.Duration   // between its broadcasts; 0: not known
-	startup  time.Duration   // that the last target took to start
+	startup  time.Duration   // that the last target took to start, had it not waited for a processor
 	starting time.Duration   // and of a processor's time; 0: little, or not known
 	origin   *campaign       // a lane's: what it is beside
 	shows    func() bool     // likewise: that a peer shows as much there
@@ -240,7 +240,10 @@ func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err er
 	if err := t.judge.join(); err != nil {
 		return t, err
 	}
-	t.joining, c.startup = false, time.Since(t.born)-t.learning
+	t.joining = false
+	if c.startup = time.Since(t.born) - t.learning; t.process != nil {
+		c.startup -= min(c.startup, waited(t.process))
+	}
 	_, t.drops, _ = t.Host.Backlog(t.address)
 	if u, ok := t.process.(user); ok {
 		t.usage = u.Usage()

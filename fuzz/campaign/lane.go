@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -25,17 +26,20 @@ const (
 	slowEffect = 2500 * time.Millisecond // what most take that are not seen at once
 )
 
-// moreLanes opens some, where the command is told its port: as many as the processors can start
-// targets for in the time that an effect takes to show. However long a start takes, of which a busy machine
-// gives several at once more than one after the other, does not matter.
-func (n *narrowing) moreLanes() {
+// moreLanes opens some for so many units, where the command is told its port: as many as the processors can
+// start targets for in the time that an effect takes to show, and as two rounds need. All of a lead's cases are
+// tried at once, since those take longest.
+func (n *narrowing) moreLanes(units int) {
 	c := n.campaign
-	effect := max(n.suspect.hold, c.startup)
+	effect := max(n.suspect.hold, c.startup+2*c.interval)
 	if slices.Contains([]Kind{Hung, Deaf, Removed, Ghost, Slow}, n.suspect.kind) {
 		effect = max(effect, slowEffect)
 	}
-	most := mostLanes
-	if c.starting > 0 {
+	most := 2 + int(math.Ceil(math.Sqrt(float64(units))))
+	if n.suspect.lead {
+		most = 2 + units
+	}
+	if most = min(most, mostLanes); c.starting > 0 {
 		most = min(most, runtime.NumCPU()*int(effect/c.starting))
 	}
 	if c.Role == hostile.Server && !target.HasListen(c.Exec) || c.Role == hostile.Peer && !target.HasServer(c.PeerExec) {

@@ -48,7 +48,6 @@ type narrowing struct {
 // not come about again.
 func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 	n := &narrowing{campaign: c, ctx: ctx, suspect: s, lanes: []*campaign{c}, deadline: time.Now().Add(mostLate * c.Narrow)}
-	n.moreLanes()
 	defer n.closeLanes()
 	units := n.confirm(s.shots)
 	if units == nil && n.err == nil && len(s.more) > len(s.shots) {
@@ -73,6 +72,7 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 // What names who is concerned is tried first.
 func (n *narrowing) confirm(shots []hostile.Shot) []int {
 	all := n.unite(shots)
+	n.moreLanes(len(all))
 	lists := [][]int{all}
 	if parts := len(n.lanes) - 2; parts > 0 && len(all) > 1 && !n.asFound(shots).flood {
 		likely, others := n.likely(all)
