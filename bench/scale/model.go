@@ -1,6 +1,7 @@
 package scale
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -72,7 +73,7 @@ func index(a netip.AddrPort) int { b := a.Addr().As4(); return int(b[2])<<8 | in
 func name(i int) core.Name { return core.Name(fmt.Sprintf("peer-%05d", i+1)) }
 
 // Simulate has n peers born at once, and one of them killed once all views are complete.
-func Simulate(n int) (Point, error) {
+func Simulate(ctx context.Context, n int) (Point, error) {
 	m := &model{begin: time.Unix(1_000_000_000, 0), peers: make([]peer, n), size: map[uint32]int{}, dead: -1, want: n, found: Point{Peers: n, Simulated: true}}
 	var err error
 	m.server, err = wide.NewDirectory(core.DirectoryConfig{Addr: netip.MustParseAddrPort("10.1.0.1:3000"), Timing: wide.DefaultTiming(),
@@ -83,7 +84,7 @@ func Simulate(n int) (Point, error) {
 	for i := range n {
 		m.beats = append(m.beats, arrival{at: Delay, from: i})
 	}
-	joined := m.run()
+	joined := m.run(ctx)
 	sent := m.server.Counters().Out.Total()
 	m.found.Datagrams, m.found.Bytes, m.found.Busy = sent.Datagrams, sent.Bytes, m.busy
 	if !joined {
@@ -94,16 +95,18 @@ func Simulate(n int) (Point, error) {
 	for i := range m.peers {
 		m.peers[i].complete = i == m.dead
 	}
-	if killed := m.now; m.run() {
+	if killed := m.now; m.run(ctx) {
 		m.found.Detection = m.at - killed
 	}
-	return m.found, nil
+	return m.found, ctx.Err()
 }
 
 // run goes on until all have a directory of as many members as wanted, or a while has
 // passed. What has come is stepped before the server is polled, as udp.Socket does it.
-func (m *model) run() bool {
-	for stop := m.now + Patience; m.seen < len(m.peers) && m.now < stop; {
+func (m *model) run(ctx context.Context) bool {
+	const look = 1024 // steps between two looks at ctx
+	stop := m.now + Patience
+	for i := 1; m.seen < len(m.peers) && m.now < stop && (i%look != 0 || ctx.Err() == nil); i++ {
 		queue := m.next()
 		if (*queue)[0].at <= m.now {
 			m.arrive(queue)

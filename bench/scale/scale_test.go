@@ -13,11 +13,11 @@ func TestSimulate(t *testing.T) {
 	t.Parallel()
 	deadline := wide.DefaultTiming().Deadline
 	for _, n := range []int{2, 95, 1000, 3000} {
-		p, err := Simulate(n)
+		p, err := Simulate(t.Context(), n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, _ := Simulate(n); again != p {
+		if again, _ := Simulate(t.Context(), n); again != p {
 			t.Errorf("%+v, and again %+v", p, again)
 		}
 		if p.Join < 4*Delay || p.Join > 2*time.Second || p.Busy > p.Join || p.Busy < time.Duration(p.Datagrams)*Sending || p.Removed > 0 {

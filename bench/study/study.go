@@ -112,12 +112,9 @@ func (g *Grid) validate() error {
 	return err
 }
 
-// Compute computes a job, as work.Local does.
-type Compute func(ctx context.Context, j work.Job, f work.Func, done func(work.Done) error) error
-
 // Run runs valid grids, or what it can until ctx is done. progress, which may be nil, is
 // called with how many of all cells are finished, one call at a time.
-func Run(ctx context.Context, grids []Grid, tool result.Tool, compute Compute, progress func(done, all int)) (*Report, error) {
+func Run(ctx context.Context, grids []Grid, tool result.Tool, compute work.Compute, progress func(done, all int)) (*Report, error) {
 	r := &Report{Tool: tool}
 	all, err := everyCell(grids)
 	if err != nil {

@@ -76,7 +76,7 @@ func serial(ctx context.Context, j work.Job, f work.Func, done func(work.Done) e
 	return nil
 }
 
-func run(t *testing.T, compute Compute, grids ...Grid) *Report {
+func run(t *testing.T, compute work.Compute, grids ...Grid) *Report {
 	t.Helper()
 	r, err := Run(t.Context(), grids, result.Tool{}, compute, nil)
 	if err != nil {

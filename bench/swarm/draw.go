@@ -12,21 +12,12 @@ import (
 // some kinds of fault left out altogether (Groce et al., "Swarm testing",
 // ISSTA 2012): what always comes with everything else hides.
 func Draw(seed uint64) faults.Script {
-	d := faults.Dice(seed)
-	s := faults.Default()
-	s.Seed = seed
-	s.Peers = 2 + d.Below(14)
-	if d.Below(32) == 0 {
-		s.Peers = 2 + d.Below(core.MaxPeers-1)
-	}
-	if d.Below(2) == 0 {
-		s.Refresh = d.Between(time.Second, 5*time.Second)
-	}
+	d, s := drawMesh(seed)
 	if d.Below(4) == 0 {
 		s.Queue = 1 + d.Below(40)
 	}
 	if d.Below(2) == 0 {
-		s.Network = drawNet(&d)
+		s.Network = drawNet(d)
 	}
 	var verbs []faults.Verb
 	for _, v := range []faults.Verb{faults.Link, faults.Cut, faults.Pause, faults.Crash, faults.Drift, faults.Jump, faults.Hostile} {
@@ -38,9 +29,38 @@ func Draw(seed uint64) faults.Script {
 		return s
 	}
 	for range 1 + d.Below(10) {
-		s.Faults = append(s.Faults, drawFault(&d, s, verbs[d.Below(len(verbs))]))
+		s.Faults = append(s.Faults, drawFault(d, s, verbs[d.Below(len(verbs))]))
 	}
 	return s
+}
+
+// drawAttack makes the scenario of a seed in which nothing goes wrong but that hostile datagrams
+// come, every second time to the server.
+func drawAttack(seed uint64) faults.Script {
+	d, s := drawMesh(seed)
+	for range 1 + d.Below(20) {
+		f := drawFault(d, s, faults.Hostile)
+		if f.N *= 1 + d.Below(10); d.Below(2) == 0 {
+			f.A = simnet.ServerPort
+		}
+		s.Faults = append(s.Faults, f)
+	}
+	return s
+}
+
+// drawMesh makes one without a fault, and what the rest is drawn with.
+func drawMesh(seed uint64) (*faults.Dice, faults.Script) {
+	d := faults.Dice(seed)
+	s := faults.Default()
+	s.Seed = seed
+	s.Peers = 2 + d.Below(14)
+	if d.Below(32) == 0 {
+		s.Peers = 2 + d.Below(core.MaxPeers-1)
+	}
+	if d.Below(2) == 0 {
+		s.Refresh = d.Between(time.Second, 5*time.Second)
+	}
+	return &d, s
 }
 
 func drawNet(d *faults.Dice) simnet.Fault {

@@ -307,14 +307,15 @@ func late(deadline time.Duration) Machines {
 	}}
 }
 
+func serverOf(f func(directory) core.Machine) Machines {
+	return Machines{Peer: Core.Peer, Server: func(cfg core.DirectoryConfig, _ *wide.Identity, now time.Time) core.Machine {
+		return f(newDirectory(cfg, now))
+	}}
+}
+
 // The checker sees: against every invariant, a fault planted in a copy of a machine
 // is found within 1,000 seeds, under the invariant's name. The first against each shrinks to a scenario that still shows it.
 func TestPlantedFaults(t *testing.T) {
-	serverOf := func(f func(directory) core.Machine) Machines {
-		return Machines{Peer: Core.Peer, Server: func(cfg core.DirectoryConfig, _ *wide.Identity, now time.Time) core.Machine {
-			return f(newDirectory(cfg, now))
-		}}
-	}
 	peerOf := func(f func(*core.Peer) core.Machine) Machines {
 		return Machines{Server: Core.Server, Peer: func(cfg core.PeerConfig, _ *wide.Identity, now time.Time) core.Machine {
 			return f(newPeer(cfg, now))
@@ -442,5 +443,28 @@ func TestPlantedFaults(t *testing.T) {
 			}
 			t.Errorf("1,000 seeds do not find %q", tt.invariant)
 		})
+	}
+}
+
+// Where nothing but hostile datagrams comes, no invariant breaks; and what one of them breaks is found
+// and shrunk to few.
+func TestAttack(t *testing.T) {
+	t.Parallel()
+	for _, m := range []Meshes{{Hostile: true}, {Hostile: true, Wide: true}} {
+		if tally := Swarm(t.Context(), 1, 40, m); tally.Seeds != 40 || len(tally.Findings) > 0 {
+			t.Errorf("%+v: %+v", m, tally)
+		}
+	}
+	of := Meshes{Hostile: true}
+	wrong := Exact(serverOf(func(d directory) core.Machine { return &chatty{directory: d} }))
+	for seed := uint64(1); ; seed++ {
+		s := of.Draw(seed)
+		if f := wrong(t.Context(), s, 0, nil).Finding; f == nil || f.Invariant != "bounded" || len(s.Faults) < 5 {
+			continue
+		}
+		if small := Shrink(t.Context(), s, wrong); len(small.Faults) != 1 || small.Faults[0].N > 20 {
+			t.Errorf("seed %d shrinks to %v", seed, small.Faults)
+		}
+		return
 	}
 }

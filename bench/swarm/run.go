@@ -199,10 +199,25 @@ func (t *Tally) Plus(o *Tally) {
 	}
 }
 
-// Meshes says what the meshes of a swarm speak.
+// Meshes says what the meshes of a swarm speak, and what goes wrong in them.
 type Meshes struct {
-	Wide bool `json:"wide"` // the wide dialect
-	Key  bool `json:"key"`  // sealed
+	Wide    bool `json:"wide"`    // the wide dialect
+	Key     bool `json:"key"`     // sealed
+	Hostile bool `json:"hostile"` // nothing but hostile datagrams does; every second one of the wide dialect is sealed
+}
+
+// Of are those of one seed.
+func (m Meshes) Of(seed uint64) Meshes {
+	m.Key = m.Key || m.Hostile && m.Wide && seed%2 == 0
+	return m
+}
+
+// Draw makes the scenario of a seed.
+func (m Meshes) Draw(seed uint64) faults.Script {
+	if m.Hostile {
+		return drawAttack(seed)
+	}
+	return Draw(seed)
 }
 
 // Simulation is that of core's machines.
@@ -222,14 +237,14 @@ func Lease(ctx context.Context, meshes json.RawMessage, first, last uint64) (any
 	if err := json.Unmarshal(meshes, &m); err != nil || m.Key && !m.Wide {
 		return nil, fmt.Errorf("no such meshes: %s", meshes)
 	}
-	return Swarm(ctx, first, last, m.Simulation()), nil
+	return Swarm(ctx, first, last, m), nil
 }
 
 // Swarm runs the scripts of seeds first to last until ctx is done. What breaks an invariant is shrunk.
-func Swarm(ctx context.Context, first, last uint64, simulate Simulation) *Tally {
+func Swarm(ctx context.Context, first, last uint64, m Meshes) *Tally {
 	t := NewTally(last - first + 1)
 	for seed := first; seed-first <= last-first && ctx.Err() == nil; seed++ {
-		s := Draw(seed)
+		s, simulate := m.Draw(seed), m.Of(seed).Simulation()
 		r := simulate(ctx, s, 0, nil)
 		if r.Finding != nil && len(t.Findings) < shrunk {
 			s = Shrink(ctx, s, simulate)

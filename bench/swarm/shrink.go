@@ -12,8 +12,8 @@ const shrinkMost = 1000
 
 // Shrink makes a scenario that breaks an invariant smaller, as long as the same
 // invariant breaks: the fewest faults (delta debugging: Zeller and Hildebrandt,
-// "Simplifying and isolating failure-inducing input", 2002), the plainest network and the
-// fewest peers. One that breaks none comes back as it is; once ctx is done, the smallest so far.
+// "Simplifying and isolating failure-inducing input", 2002), the plainest network, the
+// fewest peers and hostile datagrams. One that breaks none comes back as it is; once ctx is done, the smallest so far.
 func Shrink(ctx context.Context, best faults.Script, simulate Simulation) faults.Script {
 	found := simulate(ctx, best, 0, nil).Finding
 	if found == nil {
@@ -35,19 +35,22 @@ func Shrink(ctx context.Context, best faults.Script, simulate Simulation) faults
 		best = t
 		return true
 	}
+	lessen := func(of func(*faults.Script) *int) (smaller bool) { // as far as it can be
+		for cut := *of(&best) / 2; cut > 0; {
+			if try(func(s *faults.Script) { *of(s) -= cut }) {
+				smaller = true
+			} else {
+				cut /= 2
+			}
+		}
+		return smaller
+	}
 	try(func(s *faults.Script) { // what comes after has no part in it
 		s.Faults = slices.DeleteFunc(s.Faults, func(f faults.Fault) bool { return f.At > found.At })
 	})
 	try(func(s *faults.Script) { s.Network, s.Queue = faults.Default().Network, 0 })
 	for again := true; again; {
-		again = false
-		for cut := best.Peers / 2; cut > 0; { // a fault's peers stay
-			if smaller := try(func(s *faults.Script) { s.Peers -= cut }); smaller {
-				again = true
-			} else {
-				cut /= 2
-			}
-		}
+		again = lessen(func(s *faults.Script) *int { return &s.Peers }) // a fault's peers stay
 		for size := (len(best.Faults) + 1) / 2; size > 0; size /= 2 {
 			for i := 0; i < len(best.Faults); {
 				if try(func(s *faults.Script) { s.Faults = slices.Delete(s.Faults, i, min(i+size, len(s.Faults))) }) {
@@ -56,6 +59,11 @@ func Shrink(ctx context.Context, best faults.Script, simulate Simulation) faults
 					i += size
 				}
 			}
+		}
+	}
+	for i, f := range best.Faults {
+		if f.Verb == faults.Hostile {
+			lessen(func(s *faults.Script) *int { return &s.Faults[i].N })
 		}
 	}
 	return best

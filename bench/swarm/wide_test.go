@@ -15,7 +15,7 @@ import (
 func TestWideSwarmIsClean(t *testing.T) {
 	t.Parallel()
 	for _, keyed := range []bool{false, true} {
-		tally := Swarm(t.Context(), 1, 50, Wide(Core, keyed))
+		tally := Swarm(t.Context(), 1, 50, Meshes{Wide: true, Key: keyed})
 		for _, f := range tally.Findings {
 			t.Errorf("key %v: %+v", keyed, f)
 		}

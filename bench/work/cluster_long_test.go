@@ -49,7 +49,7 @@ func TestLongCluster(t *testing.T) {
 		}
 		urls = append(urls, s.ClientURL())
 	}
-	s := &natsServer{t: t, Server: all[0], urls: strings.Join(urls, ",")}
+	s := &natsServer{t: t, urls: strings.Join(urls, ",")}
 	c := s.connect("coordinator")
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) { // until its servers know each other
 		if q, err := open(t.Context(), c); err == nil && q.done.CachedInfo().Config.Replicas == 3 {

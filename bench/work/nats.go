@@ -275,18 +275,26 @@ func (q queue) leftOut(ctx context.Context, version string, log func(string, ...
 
 // registered are the workers that have been heard of lately.
 func (q queue) registered(ctx context.Context) (all []Worker, err error) {
-	keys, err := q.workers.Keys(ctx)
-	if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) {
+	watch, err := q.workers.WatchAll(ctx, jetstream.IgnoreDeletes())
+	if err != nil {
 		return nil, err
 	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		var w Worker
-		if entry, err := q.workers.Get(ctx, key); err == nil && json.Unmarshal(entry.Value(), &w) == nil { // else it has just gone
-			all = append(all, w)
+	defer watch.Stop()
+	known := map[string]Worker{}
+	for {
+		select {
+		case entry := <-watch.Updates():
+			if entry == nil { // these are all that there are now
+				return slices.SortedFunc(maps.Values(known), func(a, b Worker) int { return strings.Compare(a.ID, b.ID) }), nil
+			}
+			var w Worker
+			if json.Unmarshal(entry.Value(), &w) == nil {
+				known[entry.Key()] = w
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
-	return all, nil
 }
 
 // subjects are those of a stream that a filter lets pass, and how many messages each has.

@@ -62,36 +62,65 @@ func notKept(what string, err error) error {
 	return err
 }
 
-// core takes one lease after the other.
+// core takes one lease after the other. While it computes one that is short, it fetches the next.
 func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) {
 	var told sync.WaitGroup
 	defer told.Wait()
-	for ctx.Err() == nil {
-		if p.Hosting() != "" { // what else it does would show in the mesh
-			select {
-			case <-ctx.Done():
-			case <-time.After(retry):
-			}
+	next := make(chan jetstream.Msg)
+	for short, asked := false, false; asked || ctx.Err() == nil; {
+		if !asked {
+			go p.hand(ctx, consumer, next)
+		}
+		m := <-next
+		asked = false
+		if m == nil {
 			continue
 		}
-		// One at a time: what waits here nobody else can do.
-		batch, err := consumer.Fetch(1, jetstream.FetchMaxWait(retry))
-		if err != nil {
-			p.log("leases: %v", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(retry):
-			}
+		if ctx.Err() != nil || p.Hosting() != "" {
+			m.Nak()
 			continue
 		}
-		for m := range batch.Messages() {
-			tell := p.one(ctx, m)
-			told.Wait() // one result at a time is under way while the next lease is computed
-			if tell != nil {
-				told.Go(tell)
-			}
+		if asked = short; asked {
+			go p.hand(ctx, consumer, next)
+		}
+		began := time.Now()
+		tell := p.one(ctx, m)
+		short = time.Since(began) < retry
+		told.Wait() // one result at a time is under way while the next lease is computed
+		if tell != nil {
+			told.Go(tell)
 		}
 	}
+}
+
+// hand hands the next lease over, or nil if there is none for a while. One that is not taken soon
+// it gives back: what waits here nobody else can do.
+func (p *pool) hand(ctx context.Context, consumer jetstream.Consumer, next chan<- jetstream.Msg) {
+	if m := p.fetch(ctx, consumer); m != nil {
+		select {
+		case next <- m:
+			return
+		case <-time.After(retry):
+			m.Nak()
+		}
+	}
+	next <- nil
+}
+
+// fetch waits for a lease; nil: there was none for a while.
+func (p *pool) fetch(ctx context.Context, consumer jetstream.Consumer) jetstream.Msg {
+	if p.Hosting() == "" { // what else it does would show in the mesh
+		batch, err := consumer.Fetch(1, jetstream.FetchMaxWait(retry))
+		if err == nil {
+			return <-batch.Messages()
+		}
+		p.log("leases: %v", err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(retry):
+	}
+	return nil
 }
 
 // one computes a lease, or leaves it to others. What it came to is still to be told.

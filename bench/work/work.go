@@ -44,6 +44,10 @@ func (j Job) Units(lease uint64) (first, last uint64) {
 // may give what it has.
 type Func func(ctx context.Context, params json.RawMessage, first, last uint64) (any, error)
 
+// Compute computes a job. It calls done for each lease, one call at a time, in no order, and ends
+// early when that gives an error, or ctx is done.
+type Compute func(ctx context.Context, j Job, f Func, done func(Done) error) error
+
 // Done is what has become of a lease.
 type Done struct {
 	Lease  uint64          `json:"lease"`
@@ -68,8 +72,7 @@ func compute(ctx context.Context, j Job, lease uint64, f Func) Done {
 	return d
 }
 
-// Local computes a job on all cores of this machine. It calls done for each lease, one call
-// at a time, in no order, and ends early when that gives an error, or ctx is done.
+// Local is the Compute of all cores of this machine.
 func Local(ctx context.Context, j Job, f Func, done func(Done) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))

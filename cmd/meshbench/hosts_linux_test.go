@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"p2plocal/bench/result"
+	"p2plocal/bench/work/natstest"
 	"p2plocal/fuzz/target/netns"
 )
 
@@ -22,8 +22,7 @@ import (
 // server that they reach.
 type rehearsal struct {
 	t       *testing.T
-	options *server.Options
-	nats    *server.Server
+	nats    *natstest.Server
 	workers [3]*exec.Cmd
 	said    [3]*bytes.Buffer
 	link    func(host int, state string)
@@ -31,9 +30,7 @@ type rehearsal struct {
 
 func rehearse(t *testing.T, number int) *rehearsal {
 	names, link := netns.Hosts(t, number, 3, true)
-	r := &rehearsal{t: t, link: link, options: &server.Options{Host: fmt.Sprintf("10.%d.0.254", number), Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true}}
-	r.serve()
-	t.Cleanup(func() { r.nats.Shutdown(); r.nats.WaitForShutdown() })
+	r := &rehearsal{t: t, link: link, nats: natstest.Start(t, func(o *server.Options) { o.Host = fmt.Sprintf("10.%d.0.254", number) })}
 	for i, name := range names {
 		cmd := exec.Command("ip", "netns", "exec", name, "unshare", "-T", "--monotonic", fmt.Sprint(1000*(i+1)), os.Args[0], "worker", "-nats", r.nats.ClientURL(), "-cores", "1")
 		cmd.Env = append(os.Environ(), selfEnv+"=1")
@@ -59,19 +56,6 @@ func rehearse(t *testing.T, number int) *rehearsal {
 			t.Fatal("the workers do not come")
 		}
 	}
-}
-
-// serve starts the NATS server, on the port that it had.
-func (r *rehearsal) serve() {
-	s, err := server.NewServer(r.options)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
-		r.t.Fatal("no NATS server")
-	}
-	r.nats, r.options.Port = s, s.Addr().(*net.TCPAddr).Port
 }
 
 // mesh measures one over so many hosts, and gives its exit code, and result.

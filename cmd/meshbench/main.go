@@ -18,6 +18,7 @@ import (
 	"p2plocal/bench/scenario"
 	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/jobs"
 	"p2plocal/reports"
 )
 
@@ -83,21 +84,8 @@ type call struct {
 	stdout, stderr io.Writer
 }
 
-// shaping are the arguments that figures of a simulation depend on: not those that
-// say where they go, or how much runs at once.
-func (c *call) shaping() []string {
-	args := append(strings.Fields(c.fs.Name())[1:], c.others...)
-	c.fs.Visit(func(f *flag.Flag) {
-		switch {
-		case slices.Contains([]string{"json", "report", "quiet", "ascii", "trace", "live", "live-open", "live-control", "nats", "run", "creds", "tlsca", "tlscert", "tlskey"}, f.Name):
-		case f.Value.String() == "true":
-			args = append(args, "-"+f.Name)
-		default:
-			args = append(args, "-"+f.Name, f.Value.String())
-		}
-	})
-	return args
-}
+// shaping are the arguments that figures of a simulation depend on.
+func (c *call) shaping() []string { return jobs.Shaping(c.fs, c.others) }
 
 // commands are all but the one without a name, which measures.
 var commands = []command{
@@ -213,7 +201,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 	virtual := simFlags(fs)
 	groups.Begin("several hosts", "")
 	fs.IntVar(&cfg.Options.Hosts, "hosts", 0, "`number` of workers at the NATS server that -wide's mesh is laid over, the server on one of them")
-	over := &remote{Access: access(fs)}
+	over := &jobs.Where{Access: jobs.Access(fs)}
 	groups.Begin("live", "a page that shows the mesh while it runs")
 	shown := liveFlags(fs)
 	return func(ctx context.Context, c *call) error {
@@ -223,7 +211,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		if err := cfg.finish(ctx, c); err != nil {
 			return err
 		}
-		switch err := over.check(); {
+		switch err := over.Check(); {
 		case err != nil:
 			return err
 		case (over.URL == "") != (cfg.Options.Hosts == 0):
@@ -251,7 +239,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 				return err
 			}
 			defer conn.Close()
-			status.Hosts = over.hosts(conn, log)
+			status.Hosts = hosts(conn, log)
 		}
 		hide, err := shown.start(c, &cfg.Config, asserts, &status)
 		if err != nil {

@@ -11,16 +11,18 @@ import (
 	"p2plocal/bench/record"
 	"p2plocal/bench/scale"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/jobs"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
 
-const scaleUsage = `usage: meshbench scale [-udp LIST] [-sim LIST]
+const scaleUsage = `usage: meshbench scale [-udp LIST] [-sim LIST] [-nats URL [-run ID]]
 
 Scale has more and more peers of the wide dialect born at once at one directory server, and
 kills one when all know all. Over UDP server and peers are in this process; simulated, the
 server is the real one, and each datagram takes it what the kernel does: 2.2 us to send, 0.6 us
-to take.
+to take. Who names one list has that alone. With -nats, workers at that server simulate
+("meshbench worker -h").
 `
 
 // sizes is a list of numbers of peers.
@@ -42,38 +44,51 @@ func sizes(flag, list string, most int) (all []int, err error) {
 func runScale(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
 	udp := fs.String("udp", "95,300,1000,3000", "numbers of peers, a `list`, over UDP")
 	sim := fs.String("sim", "95,300,1000,3000,10000,30000", "numbers of peers, a `list`, simulated")
+	where := jobs.WhereFlags(fs)
 	var out printing.Output
 	out.Register(fs, false)
 	return func(ctx context.Context, c *call) error {
+		switch { // what is named, alone
+		case !c.given["udp"] && (c.given["sim"] || where.URL != ""):
+			*udp = ""
+		case c.given["udp"] && !c.given["sim"] && where.URL == "":
+			*sim = ""
+		}
 		measured, err := sizes("udp", *udp, record.MostPeers)
 		if err != nil {
 			return err
 		}
-		simulated, err := sizes("sim", *sim, 30_000)
+		simulated, err := sizes("sim", *sim, scale.MostSimulated)
 		if err != nil {
+			return err
+		}
+		if err := where.Check(); err != nil {
 			return err
 		}
 		if err := out.Open(); err != nil {
 			return err
 		}
-		all := reports.Scale{Tool: mesh.Version(c.args)}
-		for i, n := range append(measured, simulated...) {
-			if ctx.Err() != nil {
-				break
-			}
+		all := reports.Scale{Tool: mesh.Version(c.shaping())}
+		say := func(what string) {
 			if !out.Quiet {
-				fmt.Fprintf(c.stderr, "meshbench: %d peers\n", n)
+				fmt.Fprintln(c.stderr, "meshbench:", what)
 			}
-			var p scale.Point
-			if i < len(measured) {
-				p, err = scale.Measure(ctx, n)
-			} else {
-				p, err = scale.Simulate(n)
-			}
-			if err != nil {
+		}
+		for _, n := range measured {
+			say(fmt.Sprintf("%d peers", n))
+			p, failed := scale.Measure(ctx, n)
+			if err = failed; err != nil || ctx.Err() != nil {
 				break
 			}
 			all.Points = append(all.Points, p)
+		}
+		if err == nil && ctx.Err() == nil {
+			if len(simulated) > 0 {
+				say(*sim + " peers, simulated")
+			}
+			var some []scale.Point
+			some, err = scale.Curve(ctx, simulated, where.Compute(printing.Log("meshbench", c.stderr, func(f func()) { f() })))
+			all.Points = append(all.Points, some...)
 		}
 		if ctx.Err() != nil {
 			err = cli.Interrupted

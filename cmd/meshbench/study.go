@@ -12,6 +12,7 @@ import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/study"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/jobs"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
@@ -66,7 +67,7 @@ func runGrids(fs *flag.FlagSet, studies, named []study.Grid) func(context.Contex
 	var out printing.Output
 	out.Register(fs, false)
 	seed := fs.Uint64("seed", 1, "`seed` of every random choice; run r of a combination takes seed+r")
-	remote := remoteFlags(fs)
+	where := jobs.WhereFlags(fs)
 	runs := fs.Int("repeat", 0, "`runs` of each combination; 0: as many as the study takes")
 	return func(ctx context.Context, c *call) error {
 		var axes []study.Axis
@@ -96,7 +97,7 @@ func runGrids(fs *flag.FlagSet, studies, named []study.Grid) func(context.Contex
 				return cli.UsageError{Err: err}
 			}
 		}
-		if err := remote.check(); err != nil {
+		if err := where.Check(); err != nil {
 			return err
 		}
 		if err := out.Open(); err != nil {
@@ -107,7 +108,7 @@ func runGrids(fs *flag.FlagSet, studies, named []study.Grid) func(context.Contex
 		aside, stop := printing.Watch(ctx, c.stderr, out.Quiet, func(int) string {
 			return printing.Done(start, "combinations", finished.Load(), all.Load())
 		})
-		report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), remote.compute(printing.Log(c.stderr, aside)), func(done, of int) {
+		report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), where.Compute(printing.Log("meshbench", c.stderr, aside)), func(done, of int) {
 			finished.Store(uint64(done))
 			all.Store(uint64(of))
 		})

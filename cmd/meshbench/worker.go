@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -22,10 +19,9 @@ import (
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
-	"p2plocal/bench/study"
-	"p2plocal/bench/swarm"
 	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/jobs"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
@@ -33,8 +29,9 @@ import (
 const workerUsage = `usage: meshbench worker -nats URL
 
 A worker works for others, on any machine that reaches the same NATS server, which
-must have JetStream: it computes seeds of "meshbench swarm -nats URL" and cells of
-study and sweep, and hosts a part of the mesh of "meshbench -wide -nats URL -hosts N".
+must have JetStream: it computes seeds of "meshbench swarm -nats URL" and of "udpgarbage
+-sim -nats URL", cells of study and sweep, and meshes of scale; and it hosts a part of
+the mesh of "meshbench -wide -nats URL -hosts N".
 It runs until it is interrupted; what it had begun to compute is then given to
 another. It does nothing but what its own program can, for programs of its own
 version only, binds no address but that of -addr, and has members of a mesh send to
@@ -53,41 +50,6 @@ of this machine's.
 Exit codes: 0 done, 1 failure, 2 usage.
 `
 
-// kinds are what a worker can compute.
-var kinds = map[string]work.Func{"swarm": swarm.Lease, "study": study.Lease}
-
-// access registers how a NATS server is reached.
-func access(fs *flag.FlagSet) *work.Access {
-	a := new(work.Access)
-	fs.StringVar(&a.URL, "nats", "", "`URL` of a NATS server with JetStream, such as nats://127.0.0.1:4222")
-	fs.StringVar(&a.Creds, "creds", "", "`file` with credentials for it")
-	fs.StringVar(&a.CA, "tlsca", "", "`file` with the authority that its certificate is of")
-	fs.StringVar(&a.Cert, "tlscert", "", "`file` with a certificate for it")
-	fs.StringVar(&a.Key, "tlskey", "", "`file` with the key of that")
-	return a
-}
-
-// version is what must be equal where results must be: the commit, or else the program itself.
-func version() (string, error) {
-	if t := mesh.Version(nil); t.Commit != "" && !t.Dirty {
-		return t.Version + " " + t.Commit, nil
-	}
-	name, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("devel %.6x", h.Sum(nil)), nil
-}
-
 // connect is a connection to the server that -nats names.
 func connect(c *call, a *work.Access, what string, log func(string, ...any)) (*nats.Conn, error) {
 	if a.URL == "" {
@@ -98,7 +60,7 @@ func connect(c *call, a *work.Access, what string, log func(string, ...any)) (*n
 
 // runWorker is "meshbench worker".
 func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	a := access(fs)
+	a := jobs.Access(fs)
 	cores := fs.Int("cores", runtime.NumCPU(), "`number` of leases at a time")
 	addr := fs.String("addr", "", "`IP` address of this machine's where it hosts members of meshes; that from which it reaches the NATS server if it is not given")
 	var common cli.Common
@@ -125,11 +87,11 @@ func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) err
 		agent := &mesh.Agent{Addr: at, Allowed: workerAddresses(ctx, conn), Log: log}
 		defer agent.Close()
 		w := work.Worker{Addr: at.String(), Answer: agent.Answer, Hosting: agent.Busy, ID: strings.ToLower(rand.Text()[:8]), Host: host, Cores: *cores}
-		if w.Version, err = version(); err != nil {
+		if w.Version, err = jobs.Version(); err != nil {
 			return err
 		}
 		log("worker %s, %s, waits for work at %s", w.ID, result.Plural(uint64(w.Cores), "core"), conn.ConnectedUrlRedacted())
-		leases, err := w.Work(ctx, conn, kinds, log)
+		leases, err := w.Work(ctx, conn, jobs.Kinds, log)
 		err = cli.Join(common.Write(c.stdout, files, func(out io.Writer) error {
 			_, err := fmt.Fprintln(out, result.Plural(leases, "lease"))
 			return err
@@ -185,9 +147,9 @@ func workerAddresses(ctx context.Context, c *nats.Conn) func(netip.Addr) bool {
 }
 
 // hosts finds workers that a mesh may be laid over, anew for each.
-func (r *remote) hosts(c *nats.Conn, log func(string, ...any)) func(context.Context, int) ([]mesh.HostLink, error) {
+func hosts(c *nats.Conn, log func(string, ...any)) func(context.Context, int) ([]mesh.HostLink, error) {
 	return func(ctx context.Context, n int) (links []mesh.HostLink, err error) {
-		own, err := version()
+		own, err := jobs.Version()
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +172,7 @@ func (r *remote) hosts(c *nats.Conn, log func(string, ...any)) func(context.Cont
 
 // runWorkers is "meshbench workers".
 func runWorkers(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	a := access(fs)
+	a := jobs.Access(fs)
 	var out printing.Output
 	out.Register(fs, false)
 	return func(ctx context.Context, c *call) error {
@@ -229,56 +191,4 @@ func runWorkers(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) er
 		d := reports.Workers{Tool: mesh.Version(c.args), Workers: all}
 		return out.Write(c.stdout, d.Document())
 	}
-}
-
-// remote says where a job is computed.
-type remote struct {
-	*work.Access
-	id string
-}
-
-func remoteFlags(fs *flag.FlagSet) *remote {
-	r := &remote{Access: access(fs)}
-	fs.StringVar(&r.id, "run", "", "go on with the run of this `ID` at the NATS server; one that is new begins it")
-	return r
-}
-
-var runID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
-// check says what is wrong with the flags.
-func (r *remote) check() error {
-	switch {
-	case r.URL == "" && (*r.Access != work.Access{} || r.id != ""):
-		return cli.Usagef("-run, -creds and -tls… want -nats: they are for a NATS server")
-	case r.id != "" && !runID.MatchString(r.id):
-		return cli.Usagef("-run %q, want letters, digits, - and _, 64 at most", r.id)
-	}
-	return nil
-}
-
-// compute computes a job: here, or by workers.
-func (r *remote) compute(log func(string, ...any)) study.Compute {
-	if r.URL == "" {
-		return work.Local
-	}
-	return func(ctx context.Context, j work.Job, _ work.Func, done func(work.Done) error) error {
-		return r.byWorkers(ctx, j, log, done)
-	}
-}
-
-func (r *remote) byWorkers(ctx context.Context, j work.Job, log func(string, ...any), done func(work.Done) error) (err error) {
-	if j.Version, err = version(); err != nil {
-		return err
-	}
-	conn, err := r.Connect(j.Kind, log)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	j.ID = cmp.Or(r.id, strings.ToLower(j.Kind+"-"+rand.Text()[:8]))
-	log("run %s; should it be interrupted, go on with -run %s", j.ID, j.ID)
-	if err = work.Remote(ctx, conn, j, log, done); errors.Is(err, context.Canceled) {
-		log("interrupted: go on with -run %s", j.ID)
-	}
-	return err
 }

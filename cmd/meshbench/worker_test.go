@@ -8,26 +8,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
+	"p2plocal/bench/work/natstest"
 	"p2plocal/cmd/internal/cli"
 )
 
 // Workers at a NATS server come to the bytes that one process does, and are listed.
 func TestWorkers(t *testing.T) {
 	t.Parallel()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	defer s.WaitForShutdown()
-	defer s.Shutdown()
-	if !s.ReadyForConnections(20 * time.Second) {
-		t.Fatal("no NATS server")
-	}
+	s := natstest.Start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var working sync.WaitGroup
 	for range 2 {
@@ -39,7 +28,7 @@ func TestWorkers(t *testing.T) {
 	}
 	defer working.Wait()
 	defer cancel()
-	for _, args := range []string{"swarm -seeds 1..150", "swarm -wide -key -seeds 7..80", "study restart peers=3,4,5 -repeat 2", "sweep deadline=1s,2s refresh=0s peers=5 loss=0% -repeat 1"} {
+	for _, args := range []string{"swarm -seeds 1..150", "swarm -wide -key -seeds 7..80", "scale -sim 10,20,5", "study restart peers=3,4,5 -repeat 2", "sweep deadline=1s,2s refresh=0s peers=5 loss=0% -repeat 1"} {
 		local, remote := new(bytes.Buffer), new(bytes.Buffer)
 		args += " -json - -quiet"
 		if err := run(ctx, strings.Fields(args), local, io.Discard); err != nil {

@@ -26,6 +26,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
+	if o.virtual.on {
+		return o.virtual.run(ctx, o, stdout, stderr)
+	}
 	var so atomic.Pointer[campaign.Progress]
 	aside, stop := printing.Watch(ctx, stderr, o.Quiet, func(columns int) string { return progress(so.Load(), o, columns) })
 	defer func() { stop() }()

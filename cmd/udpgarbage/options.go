@@ -30,6 +30,7 @@ type options struct {
 	dialect cli.Dialect
 	pcap    string
 	out     string
+	virtual virtual
 }
 
 func parse(args []string, stdout io.Writer) (o options, err error) {
@@ -49,10 +50,14 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs.IntVar(&o.Most, "findings-max", 0, "end after this `number` of findings (0: no bound)")
 	fs.StringVar(&o.out, "findings", "udpgarbage-findings", "`directory` for the findings' files, made with the first of them")
 	fs.StringVar(&o.pcap, "pcap", "", "write all but floods to this `file`, for Wireshark")
+	o.virtual.register(fs)
 	o.Register(fs)
 	o.dialect.Register(fs, "what is attacked speaks the wide dialect, of core/wide/PROTOCOL.md")
 	files, err := cli.Parse(fs, args, usage, stdout)
 	if err != nil {
+		return o, err
+	}
+	if err := o.virtual.check(fs, files, o); err != nil || o.virtual.on {
 		return o, err
 	}
 	o.Modes = strings.Split(*mode, ",")
