@@ -33,7 +33,7 @@ var shims = map[string]string{
 case " $*" in *" keygen "* | *" -listen "* | *" -server "*) exec "$BIN/p2p" "$@" ;; esac
 case $name in ?) exec "$BIN/p2p" -server "$HOST:3000" "$@" ;; esac
 exec "$BIN/p2p" -listen "$HOST:3000" "$@"`,
-	"udpgarbage": `case " $*" in *" -target "* | *" -peer-exec "*) exec "$BIN/udpgarbage" "$@" ;; esac
+	"udpgarbage": `case " $*" in *" -target "* | *" -sim "* | *" -peer-exec "*) exec "$BIN/udpgarbage" "$@" ;; esac
 exec "$BIN/udpgarbage" -target "$HOST:3000" "$@"`,
 	"meshbench":  `exec "$BIN/meshbench" "$@"`,
 	"meshcheck":  `exec "$BIN/meshcheck" "$@"`,
