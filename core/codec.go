@@ -66,8 +66,9 @@ type Rules struct {
 	Token func(b []byte, now time.Time, addr netip.AddrPort) []byte
 	Valid func(token []byte, now time.Time, addr netip.AddrPort) bool
 
-	// Peer: whether no two of n entries have one name.
-	Unique func(list []byte, n int) bool
+	// Peer: NewPage and NewListing, or what is like theirs and another peer of this process has.
+	Page    func(v *View) *Page
+	Listing func(v Version, pages []*Page) *Listing
 }
 
 // Codec is a dialect of the protocol: how its messages stand in datagrams. What the
@@ -83,9 +84,8 @@ type Codec interface {
 	Append(b []byte, v *View) []byte
 	AppendDirectory(b []byte, ends []int, v Version, all []Member) ([]byte, []int)
 
-	// Next takes the first entry off a View's List, which is not empty. It allocates nothing
-	// where like is its name.
-	Next(list []byte, like Name) (first Member, rest []byte)
+	// Next takes the first entry off a View's List, which is not empty.
+	Next(list []byte) (first Member, rest []byte)
 
 	// MaxText is how many bytes of text a vanilla message carries.
 	MaxText() int
@@ -107,11 +107,12 @@ type Shape struct {
 	Low, High         string
 }
 
-// Members is a directory's list as it came. It aliases the datagram.
+// Members is a directory's list, as it came in one datagram, which it aliases, or of pages.
 type Members struct {
 	codec Codec
 	list  []byte
 	n     int
+	whole *Listing // of pages
 }
 
 // Len is the number of members.
@@ -120,9 +121,16 @@ func (m Members) Len() int { return m.n }
 // Each iterates over the members.
 func (m Members) Each() iter.Seq[Member] {
 	return func(yield func(Member) bool) {
+		if m.whole != nil {
+			for i := range m.n {
+				if !yield(Member{m.whole.names[i], m.whole.addrs[i]}) {
+					return
+				}
+			}
+		}
 		for list := m.list; len(list) > 0; {
 			var x Member
-			if x, list = m.codec.Next(list, ""); !yield(x) {
+			if x, list = m.codec.Next(list); !yield(x) {
 				return
 			}
 		}

@@ -24,6 +24,9 @@ const (
 // stood still itself, and perhaps everybody with it.
 const standstill = 3
 
+// An announcement waits for so many times the silence that would end its wait, at most.
+const settling = 8
+
 // Patience is how many deadlines an entry may be silent while datagrams are lost.
 const Patience = 4
 
@@ -56,7 +59,7 @@ type Directory struct {
 	page      int       // the next of them to be sent
 	toAll     bool      // to all, or to those answering
 	owed      time.Time // since when they were due
-	listed    time.Time // when they were last sent to all
+	listed    time.Time // when the last of them was last sent to all
 
 	retries           []View            // owed
 	retrying          [1]netip.AddrPort // scratch
@@ -67,6 +70,7 @@ type Directory struct {
 	stood    time.Time // when the server last went on after it had stood still itself
 
 	changed time.Time // since when an announcement is owed; zero: none is
+	latest  time.Time // when the members last changed
 	held    bool      // this announcement has been counted as held
 	paid    time.Time // all datagrams so far, at Rate, take until here
 
@@ -143,7 +147,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			d.counters.Events[Alive]++
 			s.stamp = now
 			s.proven = s.proven || from == s.source || d.codec.EntryAddr(from) == s.addr
-			if d.rules != nil && v.Version != d.version && d.changed.IsZero() && now.Sub(d.listed) >= AnswerGap {
+			if d.rules != nil && v.Version != d.version && !d.coming() && now.Sub(d.listed) >= AnswerGap {
 				d.ask(now, s) // what it lacks was lost
 			}
 		}
@@ -233,8 +237,9 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 		held = s.addr
 	}
 	if held == e.Addr && s.incarnation == d.view.Incarnation {
-		s.stamp = now
-		d.ask(now, s)
+		if s.stamp = now; d.rules == nil || !d.coming() {
+			d.ask(now, s)
+		}
 		if d.count(Repeated, now) {
 			d.event.Peer = e
 			d.tell()
@@ -318,11 +323,14 @@ func (d *Directory) remove(now time.Time, i int) {
 
 // change owes everybody the news.
 func (d *Directory) change(now time.Time) {
-	d.stale = true
+	d.stale, d.latest = true, now
 	if d.changed.IsZero() {
 		d.changed = now
 	}
 }
+
+// coming reports that all are being sent a directory, or will be.
+func (d *Directory) coming() bool { return !d.changed.IsZero() || d.toAll && d.page < len(d.ends) }
 
 // ask owes the slot's peer a directory of its own, AnswerGap after the last.
 func (d *Directory) ask(now time.Time, s *slot) {
@@ -358,15 +366,19 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 	}
 	next := d.nextReap
 	if !d.changed.IsZero() {
-		if at := d.roomAt(); !now.Before(at) {
-			if out := d.announce(now); !out.Empty() {
-				return out, now
-			}
-		} else {
-			next = earliest(next, at)
+		room, settled := d.roomAt(), d.settledAt()
+		switch {
+		case now.Before(room):
+			next = earliest(next, room)
 			if !d.held {
 				d.held = true
 				d.counters.Events[Held]++
+			}
+		case now.Before(settled):
+			next = earliest(next, settled)
+		default:
+			if out := d.announce(now); !out.Empty() {
+				return out, now
 			}
 		}
 	}
@@ -389,10 +401,20 @@ func (d *Directory) roomAt() time.Time {
 	return d.paid.Add(cost(d.Len()) - cost(Burst))
 }
 
+// settledAt is when an announcement need no longer wait for members still to come or go.
+// That of many to many costs so much that what they do at the same time should be in one.
+func (d *Directory) settledAt() time.Time {
+	if d.rules == nil {
+		return d.changed
+	}
+	quiet := min(time.Duration(d.Len())*d.rules.Cost, d.rules.Burst)
+	return earliest(d.latest.Add(quiet), d.changed.Add(settling*quiet))
+}
+
 // Announces reports that Poll would give out an announcement. A driver may wait a
 // little with that: what is born meanwhile goes into it.
 func (d *Directory) Announces(now time.Time) bool {
-	return !d.changed.IsZero() && !now.Before(d.roomAt())
+	return !d.changed.IsZero() && !now.Before(d.roomAt()) && !now.Before(d.settledAt())
 }
 
 // Accepts are the shapes of datagrams that a server has a use for. A driver may keep
@@ -467,9 +489,6 @@ func (d *Directory) list(now, due time.Time, toAll bool) Outgoing {
 		d.datagrams, d.ends = d.codec.AppendDirectory(d.datagrams[:0], d.ends[:0], d.version, d.members)
 	}
 	d.page, d.toAll, d.owed = 0, toAll, due
-	if toAll {
-		d.listed = now
-	}
 	if d.paid.Before(now) {
 		d.paid = now
 	}
@@ -495,7 +514,9 @@ func (d *Directory) nextPage(now time.Time) Outgoing {
 	if d.page > 0 {
 		begin = d.ends[d.page-1]
 	}
-	d.page++
+	if d.page++; d.toAll && d.page == len(d.ends) {
+		d.listed = now
+	}
 	return d.send(now, d.owed, TypeDirectory, d.datagrams[begin:d.ends[d.page-1]], to)
 }
 

@@ -59,7 +59,7 @@ func TestVectors(t *testing.T) {
 				t.Errorf("Append gives %x after the prefix, want %x", got[min(len(got), len(prefix)):], wire)
 			}
 			v, err := parse(wire)
-			of := slices.Collect(Members{exact, v.List, v.Len}.Each())
+			of := slices.Collect(Members{codec: exact, list: v.List, n: v.Len}.Each())
 			if v.Member != (Member{}) {
 				of = append(of, v.Member)
 			}

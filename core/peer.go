@@ -47,7 +47,8 @@ type Peer struct {
 	least    Version    // of the directories of the server's incarnation, that counts
 	floor    [2]Version // of this server and the one before: older vanilla messages may be replayed
 
-	list   []byte           // the last directory, as it came
+	list   []byte           // the last directory, as it came in one datagram,
+	whole  *Listing         // or of pages
 	listed []Member         // known, as asked for since
 	server []netip.AddrPort // the server, as an Outgoing wants it
 
@@ -173,10 +174,11 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
 			return
 		}
+		all := Members{codec: p.codec, list: v.List, n: v.Len}
 		if p.rules != nil {
-			complete, err := p.collect(v)
-			if !complete {
-				v.List = nil
+			whole, err := p.collect(v)
+			v.List = nil
+			if whole == nil {
 				if err != nil {
 					p.drop(Malformed, now, from, datagram, err)
 				} else if p.count(Paged, now) {
@@ -185,14 +187,14 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 				}
 				return
 			}
+			all = Members{n: len(whole.names) / 2, whole: whole}
 		}
-		all := Members{p.codec, v.List, v.Len}
 		v.List = nil // it keeps nothing
 		p.take(now, all)
 		if p.count(Listed, now) {
 			p.event.All, p.event.Data = all, datagram
 			p.tell()
-			p.event.All.list = nil
+			p.event.All = Members{}
 		}
 	case TypeVanilla:
 		text := v.Text
@@ -231,13 +233,14 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 
 // take replaces what the peer knows by a new directory.
 func (p *Peer) take(now time.Time, all Members) {
-	if p.online && !p.joined && p.in(all) {
+	named := all.whole != nil && p.adopt(all.whole)
+	if p.online && !p.joined && (named || all.whole == nil && all.Contains(p.cfg.Self)) {
 		p.joined, p.birth = true, time.Time{}
 		if p.cfg.Timing.Refresh > 0 {
 			p.birth = now.Add(p.cfg.Timing.Refresh)
 		}
 	}
-	if !bytes.Equal(p.list, all.list) { // a refresh as a rule is answered with the same again
+	if all.whole == nil && !bytes.Equal(p.list, all.list) { // a refresh as a rule is answered with the same again
 		p.list, p.stale = append(p.list[:0], all.list...), true
 	}
 }
@@ -247,16 +250,11 @@ func (p *Peer) take(now time.Time, all Members) {
 func (p *Peer) others() *roster {
 	if p.stale {
 		p.stale = false
-		before := p.names
 		p.names, p.listed = p.names[:0], p.listed[:0]
 		p.known.clear()
 		for list := p.list; len(list) > 0; {
-			var like Name // most names stand where they stood
-			if i := len(p.names); i < len(before) {
-				like = before[i]
-			}
 			var e Member
-			if e, list = p.codec.Next(list, like); !p.isSelf(e) {
+			if e, list = p.codec.Next(list); e.Addr != p.cfg.Self.Addr {
 				p.known.add(e.Addr)
 				p.names = append(p.names, e.Name)
 			}

@@ -66,7 +66,7 @@ func show(datagram []byte) string {
 	case TypeVanilla:
 		return fmt.Sprintf("vanilla %q", v.Text)
 	}
-	return "directory " + showMembers(slices.Collect(Members{exact, v.List, v.Len}.Each()))
+	return "directory " + showMembers(slices.Collect(Members{codec: exact, list: v.List, n: v.Len}.Each()))
 }
 
 func showMember(m Member) string { return fmt.Sprintf("%s:%d", m.Name, m.Addr.Port()) }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"slices"
 	"time"
 )
@@ -26,29 +27,6 @@ func (p *Peer) beToldAgain(now time.Time, v *View) {
 	}
 }
 
-// isSelf reports that an entry is this peer's own. With Rules it goes by the name: what
-// address the others see, a peer need not know.
-func (p *Peer) isSelf(m Member) bool {
-	if p.rules != nil {
-		return m.Name == p.cfg.Self.Name
-	}
-	return m.Addr == p.cfg.Self.Addr
-}
-
-// in reports that a directory names this peer.
-func (p *Peer) in(all Members) bool {
-	if p.rules == nil {
-		return all.Contains(p.cfg.Self)
-	}
-	for list := all.list; len(list) > 0; {
-		var m Member
-		if m, list = p.codec.Next(list, p.cfg.Self.Name); p.isSelf(m) {
-			return true
-		}
-	}
-	return false
-}
-
 // fresh reports that a vanilla message is for this peer, and none that was sent before it
 // was born: its sender can have known it by then.
 func (p *Peer) fresh(v *View) bool {
@@ -63,20 +41,20 @@ func (p *Peer) fresh(v *View) bool {
 	return false
 }
 
-// collect takes a page in, and reports that with it a newer directory than the last is
-// complete, which v then is. One with a name twice is dropped, all its pages.
-func (p *Peer) collect(v *View) (complete bool, err error) {
-	if v.Version.Incarnation != p.least.Incarnation || v.Version.Number < p.least.Number || !p.pages.add(v) {
-		return false, nil
+// collect takes a page in, and gives the directory that with it is complete, if it is newer
+// than the last; nil otherwise. One with a name twice is dropped, all its pages.
+func (p *Peer) collect(v *View) (*Listing, error) {
+	if v.Version.Incarnation != p.least.Incarnation || v.Version.Number < p.least.Number || !p.pages.collect(p.rules, v) {
+		return nil, nil
 	}
-	all, n := slices.Concat(p.pages.lists...), p.pages.members
+	whole := p.rules.Listing(v.Version, p.pages.all)
 	p.pages = pages{}
-	if !p.rules.Unique(all, n) {
-		return false, ErrDuplicate
+	if whole == nil {
+		return nil, ErrDuplicate
 	}
-	p.held, p.least, v.List, v.Len = v.Version, v.Version, all, n
+	p.held, p.least = v.Version, v.Version
 	p.least.Number++
-	return true, nil
+	return whole, nil
 }
 
 // maxPages bounds a directory, some 2.4 MB.
@@ -85,24 +63,77 @@ const maxPages = 2048
 // pages are those of one directory that have come so far.
 type pages struct {
 	version Version
-	lists   [][]byte // nil: has not come
+	all     []*Page // nil: has not come
 	got     int
-	members int
 }
 
-// add takes a page in, and reports that all are there. Pages of a directory older than the
+// collect takes a page in, and reports that all are there. Pages of a directory older than the
 // one that is coming do not count.
-func (p *pages) add(v *View) bool {
+func (p *pages) collect(r *Rules, v *View) bool {
 	switch {
 	case v.Version.Number < p.version.Number || v.Pages > maxPages:
 		return false
-	case v.Version != p.version || v.Pages != len(p.lists):
-		*p = pages{version: v.Version, lists: make([][]byte, v.Pages)}
+	case v.Version != p.version || v.Pages != len(p.all):
+		*p = pages{version: v.Version, all: make([]*Page, v.Pages)}
 	}
-	if p.lists[v.Page] == nil {
-		p.lists[v.Page] = slices.Clone(v.List)
+	if p.all[v.Page] == nil {
+		p.all[v.Page] = r.Page(v)
 		p.got++
-		p.members += v.Len
 	}
-	return p.got == len(p.lists)
+	return p.got == len(p.all)
+}
+
+// Page is what one page of a directory lists, on the wire. Nobody writes to it.
+type Page struct{ list []byte }
+
+// NewPage copies what v lists.
+func NewPage(v *View) *Page { return &Page{slices.Clone(v.List)} }
+
+// Is reports that v lists the same.
+func (p *Page) Is(v *View) bool { return bytes.Equal(p.list, v.List) }
+
+// Listing is a directory of pages taken apart. All members stand in it twice over, so that
+// whom each knows, from the one after it on, is one stretch of it. Nobody writes to it, and
+// peers may have it in common: 1,000 that keep 1,000 each would fill 80 MB.
+type Listing struct {
+	pages []*Page
+	names []Name
+	roster
+}
+
+// NewListing keeps the pages. It is nil where two members have one name.
+func NewListing(c Codec, pages []*Page) *Listing {
+	l, known := &Listing{pages: pages}, map[Name]bool{}
+	for range 2 {
+		for _, page := range pages {
+			for list := page.list; len(list) > 0; {
+				var m Member
+				m, list = c.Next(list)
+				l.names = append(l.names, m.Name)
+				l.add(m.Addr)
+				known[m.Name] = true
+			}
+		}
+	}
+	if 2*len(known) != len(l.names) {
+		return nil
+	}
+	return l
+}
+
+// Is reports that the listing is of such pages.
+func (l *Listing) Is(pages []*Page) bool { return slices.Equal(l.pages, pages) }
+
+// adopt has the peer know whom a directory names, and reports that it is one of them. With
+// Rules it goes by the name: what address the others see, a peer need not know.
+func (p *Peer) adopt(l *Listing) bool {
+	n := len(l.names) / 2
+	self := slices.Index(l.names[:n], p.cfg.Self.Name)
+	from, to := self+1, self+n
+	if self < 0 {
+		to = n
+	}
+	p.whole, p.listed, p.names = l, p.listed[:0], l.names[from:to]
+	p.known = roster{l.addrs[from:to], l.low[from:to], l.high[from:to], l.mixed}
+	return self >= 0
 }

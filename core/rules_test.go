@@ -38,7 +38,8 @@ func newRuled(t *testing.T) *ruled {
 	timing.Broadcast = 0
 	var err error
 	r.Peer, err = core.NewPeer(core.PeerConfig{Self: core.Member{Name: "ana"}, Server: serverAddr, Codec: codec, Timing: timing,
-		Rules: &core.Rules{Incarnation: 7, Unique: func([]byte, int) bool { return true }},
+		Rules: &core.Rules{Incarnation: 7, Page: core.NewPage,
+			Listing: func(_ core.Version, pages []*core.Page) *core.Listing { return core.NewListing(codec, pages) }},
 		Observe: func(e *core.Event) {
 			if e.Kind != core.Sent {
 				r.told = append(r.told, e.Kind)
@@ -334,6 +335,74 @@ func TestMembersAreBounded(t *testing.T) {
 	}
 	if born(77); d.Len() != 1<<16 || last == core.ErrFull {
 		t.Errorf("a member is refused its birth: %v", last)
+	}
+}
+
+// admitting is a server with Rules that takes every token, and what its birth of peer i and its
+// directories at a time are.
+func admitting(t *testing.T) (d *core.Directory, born func(i int, at time.Duration), lists func(at time.Duration) (to []int)) {
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: serverAddr, Codec: codec, Timing: wide.DefaultTiming(),
+		Rules: &core.Rules{Incarnation: 1, Cost: 5 * time.Microsecond, Burst: 10 * ms, Valid: func([]byte, time.Time, netip.AddrPort) bool { return true }}}, begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, func(i int, at time.Duration) {
+			d.Step(begin.Add(at), netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth,
+				Member: core.Member{Name: core.Name(fmt.Sprintf("peer-%04d", i))}, Incarnation: 7, Seq: 1}))
+		}, func(at time.Duration) (to []int) {
+			for {
+				out, _ := d.Poll(begin.Add(at))
+				if out.Empty() {
+					return to
+				}
+				to = append(to, len(out.To))
+			}
+		}
+}
+
+// Who comes at the same time is announced at once: when nobody has come for 5 us a member, or
+// somebody always has for 8 times as long.
+func TestSettles(t *testing.T) {
+	const us = time.Microsecond
+	_, born, lists := admitting(t)
+	wait := func(until time.Duration) (at time.Duration) {
+		for at = until - 10*us; len(lists(at)) == 0; at += us {
+		}
+		return at
+	}
+	for i := range 100 {
+		born(i, time.Duration(i)*us)
+	}
+	if at := wait(599 * us); at != 599*us {
+		t.Errorf("100 are announced after %v, want 500 us after the last birth", at)
+	}
+	at := 20 * ms // pacing has nothing against it
+	for i := 100; ; i++ {
+		if born(i, at); len(lists(at)) > 0 {
+			break
+		}
+		at += 200 * us
+	}
+	if at < 25*ms || at > 26*ms {
+		t.Errorf("while more and more come, they are announced %v after the first, want 5 ms", at-20*ms)
+	}
+}
+
+// Who repeats its birth while a directory for all is on its way gets no other one.
+func TestRepeatsDuringAnnouncement(t *testing.T) {
+	d, born, lists := admitting(t)
+	for i := range 200 {
+		born(i, 0)
+	}
+	if out, _ := d.Poll(begin.Add(5 * ms)); len(out.To) != 200 {
+		t.Fatalf("the first page goes to %d", len(out.To))
+	}
+	born(7, 5*ms)
+	if to := lists(10 * ms); !slices.Equal(to, []int{200, 200}) {
+		t.Errorf("the other pages go to so many: %v", to)
+	}
+	if born(7, 11*ms); !slices.Equal(lists(12*ms), []int{1, 1, 1}) {
+		t.Error("a birth that is repeated later is not answered by a directory of its own")
 	}
 }
 

@@ -167,7 +167,7 @@ func checkWideParse(t testing.TB, b []byte) {
 		list, all := got.List, []core.Member{}
 		for len(list) > 0 {
 			var m core.Member
-			m, list = wide.Codec{}.Next(list, "")
+			m, list = wide.Codec{}.Next(list)
 			all = append(all, m)
 		}
 		again := wideDirectory(got.Version, all...)
@@ -343,7 +343,7 @@ func FuzzWidePeer(f *testing.F) {
 				}
 				for list := v.List; len(list) > 0; {
 					var m core.Member
-					m, list = wide.Codec{}.Next(list, "")
+					m, list = wide.Codec{}.Next(list)
 					named[v.Version][m.Name] = true
 				}
 			}

@@ -130,7 +130,7 @@ func TestUsage(t *testing.T) {
 		{"-report x.xls", 2, "x.xls"},
 		{"compare " + foreign, 2, "compare takes two result files, not 1"},
 		{"versus -mesh exact", 2, "versus takes -mesh twice or more, not 1 time"},
-		{"versus -mesh exact -mesh other", 2, `-mesh "other", want exact, wide, exec:COMMAND or driver:COMMAND`},
+		{"versus -mesh exact -mesh other", 2, `-mesh "other", want exact, wide, wide:key, exec:COMMAND or driver:COMMAND`},
 		{"versus -mesh exact -mesh driver:", 2, `-mesh "driver:", want exact`},
 		{"versus -mesh exact -mesh wide -exec x", 2, "-exec has no place in versus"},
 		{"versus -mesh exact -mesh driver:/nowhere/driver -quiet", 1, `-mesh "driver:/nowhere/driver": cannot start "/nowhere/driver"`},

@@ -24,6 +24,7 @@ MESH is one of
 
   exact            this project's own mesh
   wide             the same in the wide dialect
+  wide:key         likewise, with a key
   exec:COMMAND     our peers at the server that the command starts, with {addr} in it
   driver:COMMAND   a mesh of another kind, which a driver hosts, by
                    bench/driver/PROTOCOL.md: 'driver:meshdriver nats presence=close'
@@ -120,14 +121,14 @@ func contestants(ctx context.Context, c *call, cfg *config, specs []string, peer
 		kind, command, _ := strings.Cut(spec, ":")
 		switch {
 		case spec == "exact":
-		case spec == "wide":
-			one.Options.Wide = true
+		case spec == "wide", spec == "wide:key":
+			one.Options.Wide, one.Options.Keyed = true, command == "key"
 		case kind == "exec" && command != "":
 			one.Options.ServerExec, name = command, fmt.Sprintf("%q", command)
 		case kind == "driver" && command != "":
 			one.driver.Exec = command
 		default:
-			return nil, nil, cli.Usagef("-mesh %q, want exact, wide, exec:COMMAND or driver:COMMAND", spec)
+			return nil, nil, cli.Usagef("-mesh %q, want exact, wide, wide:key, exec:COMMAND or driver:COMMAND", spec)
 		}
 		if err := one.finish(ctx, c); err != nil {
 			return nil, nil, fmt.Errorf("-mesh %q: %w", spec, err)

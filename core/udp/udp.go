@@ -277,7 +277,7 @@ func (s *Socket) gather() {
 func (s *Socket) send() {
 	s.drained = 0
 	next := spent // there is more: come again at once
-	for range sendMost {
+	for sent := 0; sent < sendMost; {
 		out, then := s.machine.Poll(s.now)
 		if out.Empty() {
 			next = then
@@ -286,6 +286,7 @@ func (s *Socket) send() {
 			}
 			break
 		}
+		sent += len(out.To)
 		s.stats.SendFailures += uint64(s.conn.write(out.Datagram, out.To))
 		s.now = time.Now()
 	}

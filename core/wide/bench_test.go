@@ -57,7 +57,7 @@ func next(m core.Machine, now time.Time) core.Outgoing {
 	return out
 }
 
-// A keep-alive through the sender's machine and codec, and the receiver's.
+// A keep-alive through machine and codec: of the sender, of the receiver, and of both.
 func BenchmarkKeepAlive(b *testing.B) {
 	for _, c := range []struct {
 		name string
@@ -66,20 +66,36 @@ func BenchmarkKeepAlive(b *testing.B) {
 		d, p, _ := pair(b, 95, c.keys)
 		p.Broadcast(core.Schedule{})
 		now := begin
+		send := func() []byte {
+			now = now.Add(500 * time.Millisecond)
+			return next(p, now).Datagram
+		}
 		b.Run(c.name+"/send", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				now = now.Add(500 * time.Millisecond)
-				if next(p, now).Empty() {
+				if send() == nil {
 					b.Fatal("nothing to send")
 				}
+			}
+		})
+		b.Run(c.name+"/receive", func(b *testing.B) {
+			b.ReportAllocs()
+			var sent [1024][aliveSize + overhead]byte // no sealed one is taken twice
+			for i, n := 0, 0; b.Loop(); i++ {
+				if i%len(sent) == 0 {
+					b.StopTimer()
+					for j := range sent {
+						n = copy(sent[j][:], send())
+					}
+					b.StartTimer()
+				}
+				d.Step(now, peerAddr(0), sent[i%len(sent)][:n])
 			}
 		})
 		b.Run(c.name+"/both", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				now = now.Add(500 * time.Millisecond)
-				d.Step(now, peerAddr(0), next(p, now).Datagram)
+				d.Step(now, peerAddr(0), send())
 			}
 		})
 		if n := d.Counters(); n.Events.Dropped() > 0 || n.Events[core.Alive] != n.In.KeepAlive.Datagrams {

@@ -13,8 +13,6 @@ package wide
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/maphash"
-	"math/bits"
 	"net/netip"
 	"unicode"
 	"unicode/utf8"
@@ -54,6 +52,14 @@ var zeros [MaxName]byte
 func validName(b []byte) bool {
 	if len(b) == 0 || len(b) > MaxName || b[0] == ' ' || b[len(b)-1] == ' ' {
 		return false
+	}
+	const each = 0x0101010101010101
+	for len(b) >= 8 { // eight at once, while all are ASCII
+		x := binary.LittleEndian.Uint64(b)
+		if (x|(x-' '*each)|(x+each))&(0x80*each) != 0 {
+			break
+		}
+		b = b[8:]
 	}
 	for i := 0; i < len(b); {
 		if c := b[i]; c < utf8.RuneSelf {
@@ -193,35 +199,6 @@ func cut(list []byte) (name []byte, addr netip.AddrPort, rest []byte) {
 	return list[1:n], addr, list[n+size+2:]
 }
 
-// names finds one that is twice in a list: an open-addressed table of where in the list
-// each stands, plus one. The hash has a seed of its own, so that nobody can make names collide.
-type names struct {
-	seed  maphash.Seed
-	table []uint32
-}
-
-func (u *names) unique(list []byte, n int) bool {
-	size := 1 << bits.Len(uint(2*n))
-	if len(u.table) < size {
-		u.table = make([]uint32, size)
-	}
-	clear(u.table)
-	mask := uint64(len(u.table) - 1)
-	for rest := list; len(rest) > 0; {
-		at := len(list) - len(rest)
-		var name []byte
-		name, _, rest = cut(rest)
-		i := maphash.Bytes(u.seed, name) & mask
-		for ; u.table[i] != 0; i = (i + 1) & mask {
-			if other := list[u.table[i]-1:]; string(other[1:1+other[0]&^ipv6]) == string(name) {
-				return false
-			}
-		}
-		u.table[i] = uint32(at + 1)
-	}
-	return true
-}
-
 func (Codec) Append(b []byte, v *core.View) []byte {
 	b = append(b, byte(v.Type), typeHigh)
 	switch v.Type {
@@ -247,10 +224,12 @@ func appendVersion(b []byte, v core.Version) []byte {
 }
 
 func appendSender(b []byte, v *core.View) []byte {
-	b = binary.LittleEndian.AppendUint64(b, v.Incarnation)
-	b = binary.LittleEndian.AppendUint32(b, v.Seq)
-	b = append(append(b, byte(len(v.Member.Name))), v.Member.Name...)
-	return append(b, zeros[len(v.Member.Name):]...)
+	var fields [12 + nameSize]byte
+	binary.LittleEndian.PutUint64(fields[:], v.Incarnation)
+	binary.LittleEndian.PutUint32(fields[8:], v.Seq)
+	fields[12] = byte(len(v.Member.Name))
+	copy(fields[13:], v.Member.Name)
+	return append(b, fields[:]...)
 }
 
 func (Codec) AppendDirectory(b []byte, ends []int, v core.Version, all []core.Member) ([]byte, []int) {
@@ -290,12 +269,9 @@ func appendEntry(b []byte, m core.Member) []byte {
 	return binary.LittleEndian.AppendUint16(b, m.Addr.Port())
 }
 
-func (Codec) Next(list []byte, like core.Name) (core.Member, []byte) {
+func (Codec) Next(list []byte) (core.Member, []byte) {
 	name, addr, rest := cut(list)
-	if string(name) != string(like) {
-		like = core.Name(name)
-	}
-	return core.Member{Name: like, Addr: addr}, rest
+	return core.Member{Name: core.Name(name), Addr: addr}, rest
 }
 
 func (Codec) EntryAddr(from netip.AddrPort) netip.AddrPort { return from }

@@ -59,8 +59,8 @@ func ParseKeys(text string) (Keys, error) {
 type Sealer struct {
 	keys    Keys
 	session [16]byte
-	aead    cipher.AEAD // this session's
-	counter uint64      // of the last datagram sealed
+	aead    *aead  // this session's
+	counter uint64 // of the last datagram sealed
 
 	recent, older map[[16]byte]*stream // the others' sessions
 	refused       core.Traffic
@@ -72,17 +72,30 @@ type Sealer struct {
 
 // stream is what is known of another's session.
 type stream struct {
-	aead   cipher.AEAD
+	aead   *aead
 	window window
 }
 
 func NewSealer(keys Keys, session [16]byte, observe func(*core.Event)) *Sealer {
-	return &Sealer{observe: observe, keys: keys, session: session, aead: derive(keys[0], session), recent: map[[16]byte]*stream{}}
+	s := &Sealer{observe: observe, keys: keys, session: session, aead: derive(keys[0], session), recent: map[[16]byte]*stream{}}
+	aeads.keep(keyed{keys[0], session}, s.aead)
+	return s
 }
+
+// aead is a session's. It has no state of its own, and so peers of one process have it in
+// common: 95 that keep 95 each would fill no processor's cache.
+type aead struct{ cipher.AEAD }
+
+type keyed struct {
+	key     [32]byte
+	session [16]byte
+}
+
+var aeads common[keyed, aead]
 
 // derive makes a session's AEAD. Sessions are random, so no two have a key in common, and a
 // counter is all that its nonces need.
-func derive(key [32]byte, session [16]byte) cipher.AEAD {
+func derive(key [32]byte, session [16]byte) *aead {
 	k, err := hkdf.Key(sha256.New, key[:], session[:], keyInfo, 32)
 	if err != nil {
 		panic(err)
@@ -91,11 +104,11 @@ func derive(key [32]byte, session [16]byte) cipher.AEAD {
 	if err != nil {
 		panic(err)
 	}
-	aead, err := cipher.NewGCM(block)
+	gcm, err := cipher.NewGCM(block)
 	if err != nil {
 		panic(err)
 	}
-	return aead
+	return &aead{gcm}
 }
 
 // Seal seals one datagram. It is valid until the next call.
@@ -149,12 +162,16 @@ func (s *Sealer) Unseal(b []byte) ([]byte, bool) {
 			if i == len(s.keys) {
 				return nil, false
 			}
-			known = &stream{aead: derive(s.keys[i], session)}
+			known = &stream{aead: aeads.find(keyed{s.keys[i], session})}
+			if known.aead == nil {
+				known.aead = derive(s.keys[i], session)
+			}
 		}
 		var err error
 		s.opened, err = known.aead.Open(s.opened[:0], s.nonce[:], b[headerSize:], b[:headerSize])
 		if err == nil && known.window.fresh(counter) {
 			if t == nil {
+				aeads.keep(keyed{s.keys[i], session}, known.aead)
 				s.keep(session, known)
 			}
 			known.window.take(counter)

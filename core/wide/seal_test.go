@@ -3,6 +3,7 @@ package wide
 import (
 	"bytes"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -244,5 +245,30 @@ func TestRotation(t *testing.T) {
 			m.net.Run(m.net.Now() + bound(time.Millisecond))
 			m.wantComplete(true)
 		}
+	}
+}
+
+// Machines of one process have a session's cipher in common, and so have peers a directory; neither
+// is kept for longer than somebody has it.
+func TestCommon(t *testing.T) {
+	a, b, from := NewSealer(someKey, session(1), nil), NewSealer(someKey, session(2), nil), NewSealer(someKey, session(3), nil)
+	d := from.Seal([]byte("to both"))
+	for _, s := range []*Sealer{a, b} {
+		if _, ok := s.Unseal(d); !ok || s.recent[session(3)].aead != from.aead {
+			t.Errorf("opened %v, with the cipher that the sender has: %v", ok, s.recent[session(3)].aead == from.aead)
+		}
+	}
+	v := core.View{Version: core.Version{Incarnation: 1, Number: 1}, Pages: 1}
+	of := func(name core.Name) *core.Listing {
+		v.List = directory(v.Version, core.Member{Name: name, Addr: peerAddr(0)})[0][pageSize:]
+		return listing(v.Version, []*core.Page{page(&v)})
+	}
+	one := of("ana")
+	if of("ana") != one || of("bö") == one {
+		t.Error("listings of the same pages are not one, or others are")
+	}
+	runtime.KeepAlive(one)
+	key := keyed{someKey[0], session(3)}
+	for a, b, from = nil, nil, nil; aeads.find(key) != nil; runtime.GC() {
 	}
 }

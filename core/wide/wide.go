@@ -8,9 +8,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
-	"hash/maphash"
 	"net/netip"
+	"runtime"
+	"sync"
 	"time"
+	"weak"
 
 	"p2plocal/core"
 )
@@ -153,7 +155,7 @@ type Peer struct {
 // NewPeer is core.NewPeer. The address of cfg.Self need not be known.
 func NewPeer(cfg core.PeerConfig, id Identity, now time.Time) (*Peer, error) {
 	cfg.Codec, cfg.Rules = Codec{}, id.rules()
-	cfg.Rules.Unique = (&names{seed: maphash.MakeSeed()}).unique
+	cfg.Rules.Page, cfg.Rules.Listing = page, listing
 	p, err := core.NewPeer(cfg, now)
 	return &Peer{p, id.sealer(cfg.Observe)}, err
 }
@@ -173,6 +175,70 @@ func (p *Peer) Poll(now time.Time) (core.Outgoing, time.Time) {
 }
 
 func (p *Peer) Counters() core.Counters { return p.sealer.count(p.Peer.Counters()) }
+
+// common are things that machines of this process have in common, each for as long as one has it.
+type common[K comparable, V any] struct {
+	mu sync.Mutex
+	of map[K]weak.Pointer[V]
+}
+
+func (c *common[K, V]) find(key K) *V {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.of[key].Value()
+}
+
+func (c *common[K, V]) keep(key K, v *V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[K]weak.Pointer[V]{}
+	}
+	if c.of[key].Value() != v {
+		c.of[key] = weak.Make(v)
+		runtime.AddCleanup(v, c.forget, key)
+	}
+}
+
+// forget is called once what was kept is no more.
+func (c *common[K, V]) forget(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[key].Value() == nil {
+		delete(c.of, key)
+	}
+}
+
+type pageOf struct {
+	version     core.Version
+	page, pages int
+}
+
+var (
+	pages    common[pageOf, core.Page]
+	listings common[core.Version, core.Listing]
+)
+
+// page is core.NewPage, and listing core.NewListing, but what is the same is one.
+func page(v *core.View) *core.Page {
+	key := pageOf{v.Version, v.Page, v.Pages}
+	p := pages.find(key)
+	if p == nil || !p.Is(v) {
+		p = core.NewPage(v)
+		pages.keep(key, p)
+	}
+	return p
+}
+
+func listing(v core.Version, pages []*core.Page) *core.Listing {
+	l := listings.find(v)
+	if l == nil || !l.Is(pages) {
+		if l = core.NewListing(Codec{}, pages); l != nil {
+			listings.keep(v, l)
+		}
+	}
+	return l
+}
 
 // tokens are a server's: the second in which one was given, and a MAC of it and the address
 // that it was given to. Nothing is kept of them.

@@ -82,7 +82,7 @@ func startWide(p *virtual.Program) string {
 			s.last = bytes.Clone(out.Datagram)
 			for list := v.List; len(list) > 0; {
 				var m core.Member
-				m, list = (wide.Codec{}).Next(list, "")
+				m, list = (wide.Codec{}).Next(list)
 				s.members[string(m.Name)] = m.Addr
 			}
 		}

@@ -134,7 +134,7 @@ func (w wrongly) wide(line string, behave func(*wideWrong)) string {
 			s.version = v.Version
 			for list := v.List; len(list) > 0; {
 				var m core.Member
-				m, list = (wide.Codec{}).Next(list, "")
+				m, list = (wide.Codec{}).Next(list)
 				s.members[string(m.Name)] = m.Addr
 			}
 		case s.name != "" && v.Type != core.TypeVanilla:
@@ -760,7 +760,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 			last := map[core.Name]core.Member{}
 			for list := list; len(list) > 0; {
 				var m core.Member
-				m, list = (wide.Codec{}).Next(list, "")
+				m, list = (wide.Codec{}).Next(list)
 				last[m.Name] = m
 			}
 			var all []core.Member
