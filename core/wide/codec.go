@@ -47,7 +47,7 @@ var (
 // Codec is the dialect's core.Codec.
 type Codec struct{}
 
-var zeros [MaxName]byte
+var zeros [12 + nameSize]byte
 
 func validName(b []byte) bool {
 	if len(b) == 0 || len(b) > MaxName || b[0] == ' ' || b[len(b)-1] == ' ' {
@@ -154,7 +154,7 @@ func parseVersion(v *core.View, b []byte) {
 func parseSender(v *core.View, b []byte) error {
 	v.Incarnation, v.Seq = binary.LittleEndian.Uint64(b[2:]), binary.LittleEndian.Uint32(b[10:])
 	n, field := int(b[14]), b[15:15+MaxName]
-	if n > MaxName || string(field[n:]) != string(zeros[n:]) || !validName(field[:n]) {
+	if n > MaxName || string(field[n:]) != string(zeros[:MaxName-n]) || !validName(field[:n]) {
 		return ErrName
 	}
 	v.Name, v.Slot = field[:n], -1
@@ -223,13 +223,15 @@ func appendVersion(b []byte, v core.Version) []byte {
 	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint64(b, v.Incarnation), v.Number)
 }
 
+// appendSender writes in place: what is put together elsewhere first costs more than it.
 func appendSender(b []byte, v *core.View) []byte {
-	var fields [12 + nameSize]byte
-	binary.LittleEndian.PutUint64(fields[:], v.Incarnation)
+	b = append(b, zeros[:12+nameSize]...)
+	fields := b[len(b)-12-nameSize:]
+	binary.LittleEndian.PutUint64(fields, v.Incarnation)
 	binary.LittleEndian.PutUint32(fields[8:], v.Seq)
 	fields[12] = byte(len(v.Member.Name))
 	copy(fields[13:], v.Member.Name)
-	return append(b, fields[:]...)
+	return b
 }
 
 func (Codec) AppendDirectory(b []byte, ends []int, v core.Version, all []core.Member) ([]byte, []int) {
