@@ -67,7 +67,9 @@ func (l *Live) end(run int, out result.Scenario) {
 func (s *Run) soFar(seen mesh.Figures) result.Scenario {
 	now := &Run{scenario: s.scenario, out: result.Scenario{Name: s.scenario.Name, Peers: s.cfg.Peers, Interrupted: true, Metrics: make(map[string]result.Metric)}}
 	if s.scenario.Broadcasts && seen.Sent > 0 {
-		now.delivery(seen.Store, seen.Sent, min(seen.Sent, seen.Delivered), seen.Lost)
+		now.fates(seen.Sent, min(seen.Sent, seen.Delivered), seen.Lost)
+		now.set("latency", seen.Store.Latency.Distribution()) // without what a result keeps of them, which takes long
+		now.set("latency_due", seen.Store.Due.Distribution())
 	}
 	return now.out
 }

@@ -137,12 +137,17 @@ func (s *Run) messages(w window) {
 
 // delivery is what can be said while the window is open, too.
 func (s *Run) delivery(b *record.Store, sent, delivered, lost uint64) {
+	s.fates(sent, delivered, lost)
+	s.distribution("latency", &b.Latency)
+	s.distribution("latency_due", &b.Due)
+}
+
+// fates are what became of messages.
+func (s *Run) fates(sent, delivered, lost uint64) {
 	s.count("sent", sent)
 	s.count("delivered", delivered)
 	s.count("lost", lost)
 	s.value("loss", "ratio", float64(lost)/float64(sent)) // none sent: null
-	s.distribution("latency", &b.Latency)
-	s.distribution("latency_due", &b.Due)
 }
 
 // pairs are the senders and receivers of whom it is known what happened between them.
