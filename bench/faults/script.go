@@ -94,14 +94,6 @@ func who(port uint16) string {
 	return strconv.Itoa(int(port))
 }
 
-// Whom says whom it happens to.
-func (f Fault) Whom() string {
-	if f.Verb == Link || f.Verb == Cut {
-		return who(f.A) + " to " + who(f.B)
-	}
-	return who(f.A)
-}
-
 // OfLinks reports that a line of a script is about links.
 func OfLinks(line string) bool {
 	all, err := ParseFaults([]string{line})

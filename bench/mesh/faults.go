@@ -76,10 +76,28 @@ func (m *Mesh) told(f faults.Fault, what string, do func() error) func() error {
 	if what == "ends" {
 		kind = "heal"
 	}
+	whom := whoIs(f.A)
+	switch f.Verb {
+	case faults.Cut, faults.Link:
+		whom += " to " + whoIs(f.B)
+	case faults.Divide:
+		whom += " and those after it from the rest"
+	}
 	return func() error {
-		m.Tell(cmp.Or(kind, "hand"), -1, "%s: %s %s", what, f.Verb, f.Whom())
+		m.Tell(cmp.Or(kind, "hand"), -1, "%s: %s %s", what, f.Verb, whom)
 		return do()
 	}
+}
+
+// whoIs is who has a port in a script, for people.
+func whoIs(port uint16) string {
+	switch port {
+	case 0:
+		return "everybody"
+	case simnet.ServerPort:
+		return "the server"
+	}
+	return record.QuoteName(int(port) - firstPort)
 }
 
 // flood is a sender of hostile datagrams at one of the mesh's.

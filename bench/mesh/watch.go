@@ -1,8 +1,10 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -43,20 +45,21 @@ type Figures struct {
 
 // last is what the sample before was made from.
 type last struct {
-	figures                       Figures
-	sent                          [500 / sample.Every]uint64 // of the samples before
-	late, drops, hostile, refused uint64
-	due                           []uint64
-	states                        []byte
-	views                         []record.Set
-	changes                       []uint32 // of the views
-	known                         []bool   // somebody else has it in view
-	edges                         []uint32
-	samples                       int
-	cpu                           time.Duration
-	at                            time.Time
-	load                          float64
-	memory                        int64
+	figures                Figures
+	sent                   [500 / sample.Every]uint64 // of the samples before
+	late, hostile, refused uint64
+	socket                 sample.Socket
+	due                    []uint64
+	states                 []byte
+	views                  []record.Set
+	changes                []uint32 // of the views
+	known                  []bool   // somebody else has it in view
+	edges                  []uint32
+	samples                int
+	cpu                    time.Duration
+	at                     time.Time
+	load                   float64
+	memory                 int64
 }
 
 // mostDrawn is the largest mesh whose views and messages are told one by one.
@@ -115,7 +118,7 @@ func (w *Watch) end(m *Mesh) {
 // Tell says what is done to the mesh, and to whom; -1: to nobody in particular.
 func (m *Mesh) Tell(kind string, peer int, format string, args ...any) {
 	if w := m.watch; w != nil {
-		w.tell(sample.Mark{T: w.ms(m.Clock.Now()), Kind: kind, Text: fmt.Sprintf(format, args...)}, peer)
+		w.tell(sample.MarkOf(w.ms(m.Clock.Now()), kind, peer, format, args...))
 	}
 }
 
@@ -127,16 +130,13 @@ func (w *Watch) Note(kind, text string) {
 		t = w.ms(w.mesh.Clock.Now())
 	}
 	w.mu.Unlock()
-	w.tell(sample.Mark{T: t, Kind: kind, Text: text}, -1)
+	w.tell(sample.MarkOf(t, kind, -1, "%s", text))
 }
 
-func (w *Watch) tell(mark sample.Mark, peer int) {
-	if peer >= 0 {
-		mark.Peer = &peer
-	}
+func (w *Watch) tell(marks ...sample.Mark) {
 	w.telling.Lock()
 	defer w.telling.Unlock()
-	w.told = append(w.told, mark)
+	w.told = append(w.told, marks...)
 }
 
 // ms is a time of the mesh's clock in ms since the run began.
@@ -213,9 +213,7 @@ func (w *Watch) counts(s *sample.Sample) {
 	b.Due.Since(l.due, bins.Add)
 	s.SetLatency(bins.List())
 	if ours := w.mesh.Ours; ours != nil {
-		if queued, drops, ok := ours.sock.Waiting(); ok {
-			s.Queue, s.Drops = &queued, since(&l.drops, drops)
-		}
+		w.tell(l.socket.Read(s, ours.sock)...)
 	}
 }
 
@@ -257,12 +255,12 @@ func (w *Watch) views(s *sample.Sample) {
 		switch {
 		case l.known[i] && !known[i] && living.Len() > 1 && alive:
 			l.states[i] = sample.Removed
-			w.tell(sample.Mark{T: w.ms(dropped), Kind: "removal", Text: record.QuoteName(i) + " is removed, though it lives"}, i)
+			w.tell(sample.MarkOf(w.ms(dropped), "removal", i, "%s is removed, though it lives", record.QuoteName(i)))
 		case l.known[i] && !known[i] && living.Len() > 0 && !alive:
-			w.tell(sample.Mark{T: w.ms(dropped), Kind: "removal", Text: record.QuoteName(i) + " has been dropped by all"}, i)
+			w.tell(sample.MarkOf(w.ms(dropped), "removal", i, "%s has been dropped by all", record.QuoteName(i)))
 		case known[i] && state == sample.Removed:
 			l.states[i] = sample.Alive
-			w.tell(sample.Mark{T: s.T, Kind: "join", Text: record.QuoteName(i) + " is known again"}, i)
+			w.tell(sample.MarkOf(s.T, "join", i, "%s is known again", record.QuoteName(i)))
 		}
 		l.known[i] = known[i]
 	}
@@ -281,12 +279,12 @@ func (w *Watch) edges(s *sample.Sample) {
 			return
 		}
 		if now := pair.Sent.Load(); now != l.edges[k] {
-			s.Edges = append(s.Edges, [3]int{k / m.N, k % m.N, int(now - l.edges[k])})
+			s.Edges = append(s.Edges, [3]uint16{uint16(k / m.N), uint16(k % m.N), uint16(min(now-l.edges[k], math.MaxUint16))})
 			l.edges[k] = now
 		}
 	}
 	const most = 200
-	slices.SortStableFunc(s.Edges, func(a, b [3]int) int { return b[2] - a[2] })
+	slices.SortStableFunc(s.Edges, func(a, b [3]uint16) int { return cmp.Compare(b[2], a[2]) })
 	s.Edges = s.Edges[:min(len(s.Edges), most)]
 }
 

@@ -1,9 +1,10 @@
 package sample
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -12,7 +13,8 @@ const (
 	MostSamples = 3000 // when there are more, pairs of the older ones become one
 	fineSamples = 600  // the newest stay as they were
 	mostMarks   = 2000
-	mostRecent  = 300 // events that can be had again one by one
+	mostRecent  = 300     // events that can be had again one by one
+	mostChanges = 4 << 20 // bytes, about, of what samples say has changed: then, too, older ones become one
 )
 
 // An Event is one of a Feed's, as a reader gets it.
@@ -27,58 +29,76 @@ type Event struct {
 type Feed struct {
 	mu      sync.Mutex
 	all     Snapshot
-	t       float64       // of the latest
-	widths  []int         // how many samples each of all.Samples was
-	recent  []Event       // the latest
+	t       float64 // of the latest
+	widths  []int   // how many samples each of all.Samples was
+	changes int     // bytes, about, of what all.Samples say has changed
+	recent  []Event // the latest
+
+	states     string // as they are
+	assertions []Assertion
+
 	changed chan struct{} // closed when there is another
 }
 
 // NewFeed has neither samples nor marks.
 func NewFeed(h Head) *Feed {
 	f := &Feed{changed: make(chan struct{})}
-	f.all.Head = h
-	f.all.States = strings.Repeat(string(Unborn), len(h.Peers))
-	f.all.Views = slices.Repeat([][]byte{{}}, len(h.Peers))
-	f.all.Assertions, f.all.Samples, f.all.Marks = []Assertion{}, []*Sample{}, []*Mark{}
+	f.all.Head, f.all.Samples, f.all.Marks = h, []*Sample{}, []*Mark{}
 	return f
 }
 
-// Add adds the latest sample, which is the feed's from then on.
+// Add adds the latest sample, which is the feed's from then on. What it says of states and
+// assertions may be as before.
 func (f *Feed) Add(s Sample) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if s.States != "" {
-		f.all.States = s.States
+	if s.States == f.states {
+		s.States = ""
 	}
-	for i, v := range s.Views {
-		f.all.Views[i] = v
+	if slices.Equal(s.Assertions, f.assertions) {
+		s.Assertions = nil
+	}
+	if s.States != "" {
+		f.states = s.States
 	}
 	if s.Assertions != nil {
-		f.all.Assertions = s.Assertions
-	}
-	if s.Ages != nil {
-		f.all.Ages = s.Ages
+		f.assertions = s.Assertions
 	}
 	if s.Hist == nil {
 		s.Hist = [][2]int64{}
 	}
 	s.T, s.Seq = max(s.T, f.t), f.all.Seq+1
 	f.publish("sample", s.T, s)
-	s.States, s.Views, s.Edges, s.Assertions, s.Ages = "", nil, nil, nil, nil
 	f.all.Samples, f.widths = append(f.all.Samples, &s), append(f.widths, 1)
-	if len(f.all.Samples) == MostSamples {
-		for width := 1; len(f.all.Samples) > MostSamples*2/3; width *= 2 {
-			f.coarsen(width)
-		}
+	f.changes += s.changes()
+	if len(f.all.Samples) < MostSamples && f.changes < mostChanges {
+		return
+	}
+	// Two thirds are left, so that this is seldom done.
+	for width := 1; (len(f.all.Samples) > MostSamples*2/3 || f.changes > mostChanges*2/3) && width < 1<<30; width *= 2 {
+		f.coarsen(width)
 	}
 }
 
-// SetPeers changes whom there is, and forgets who knew whom: whoever reads gets everything anew.
-func (f *Feed) SetPeers(names []string, states string) {
+// SetPeers changes whom there is: whoever reads gets everything anew. Where those whom there
+// was do not come first, it is not known any more who was who.
+func (f *Feed) SetPeers(names []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.all.Peers, f.all.States, f.all.Ages = names, states, nil
-	f.all.Views = slices.Repeat([][]byte{{}}, len(names))
+	if n := len(f.all.Peers); n > len(names) || !slices.Equal(names[:n], f.all.Peers) {
+		for i, s := range f.all.Samples {
+			bare := *s // a reader may have the other
+			bare.States, bare.Views, bare.Edges, bare.Ages = "", nil, nil, nil
+			f.all.Samples[i] = &bare
+		}
+		for i, m := range f.all.Marks {
+			bare := *m
+			bare.Peer = nil
+			f.all.Marks[i] = &bare
+		}
+		f.changes = 0
+	}
+	f.all.Peers, f.states = names, ""
 	f.all.Seq++
 	f.recent = nil
 	close(f.changed)
@@ -128,7 +148,7 @@ func (f *Feed) After(seq uint64) ([]Event, <-chan struct{}) {
 		return events, changed
 	}
 	all := f.all // what its slices hold never changes
-	all.Samples, all.Marks, all.Views = slices.Clone(all.Samples), slices.Clone(all.Marks), slices.Clone(all.Views)
+	all.Samples, all.Marks = slices.Clone(all.Samples), slices.Clone(all.Marks)
 	f.mu.Unlock()
 	data, _ := json.Marshal(all)
 	return []Event{{seqNow, "snapshot", data}}, changed
@@ -136,14 +156,16 @@ func (f *Feed) After(seq uint64) ([]Event, <-chan struct{}) {
 
 // coarsen makes one of each two neighbours of up to a width, but for the newest.
 func (f *Feed) coarsen(width int) {
-	n := 0
-	for i, last := 0, len(f.all.Samples)-fineSamples; i < len(f.all.Samples); i, n = i+1, n+1 {
+	n, last := 0, max(len(f.all.Samples)-fineSamples, len(f.all.Samples)/2)
+	f.changes = 0
+	for i := 0; i < len(f.all.Samples); i, n = i+1, n+1 {
 		s, w := f.all.Samples[i], f.widths[i]
 		if i+1 < last && w <= width && f.widths[i+1] <= width {
 			s, w = merged(s, f.all.Samples[i+1]), w+f.widths[i+1]
 			i++
 		}
 		f.all.Samples[n], f.widths[n] = s, w
+		f.changes += s.changes()
 	}
 	clear(f.all.Samples[n:])
 	f.all.Samples, f.widths = f.all.Samples[:n], f.widths[:n]
@@ -153,6 +175,8 @@ func (f *Feed) coarsen(width int) {
 // is the later one's, or the higher where a peak is looked for.
 func merged(a, b *Sample) *Sample {
 	m := *b
+	m.States, m.Views, m.Edges, m.Assertions, m.Ages = a.States, maps.Clone(a.Views), a.Edges, a.Assertions, a.Ages
+	m.update(b)
 	m.Delivered += a.Delivered
 	m.Lost += a.Lost
 	m.Late += a.Late
@@ -168,6 +192,35 @@ func merged(a, b *Sample) *Sample {
 	}
 	m.SetLatency(addBins(a.Hist, b.Hist))
 	return &m
+}
+
+// update takes in what a later sample says has changed.
+func (s *Sample) update(by *Sample) {
+	s.States = cmp.Or(by.States, s.States)
+	if s.Views == nil {
+		s.Views = by.Views
+	} else {
+		maps.Copy(s.Views, by.Views)
+	}
+	if by.Edges != nil {
+		s.Edges = by.Edges
+	}
+	if by.Assertions != nil {
+		s.Assertions = by.Assertions
+	}
+	if by.Ages != nil {
+		s.Ages = by.Ages
+	}
+}
+
+// changes is how many bytes, about, it takes to say what has changed.
+func (s *Sample) changes() int {
+	const entry = 64 // of a map
+	n := len(s.States) + 6*len(s.Edges) + 8*len(s.Ages)
+	for _, v := range s.Views {
+		n += entry + len(v)
+	}
+	return n
 }
 
 func higher(a, b *int64) *int64 {

@@ -1,8 +1,11 @@
 package sample
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -33,6 +36,80 @@ func TestBounded(t *testing.T) {
 		t.Errorf("%d delivered, want %d; the widest of %d samples has %v ms", sum, hour, len(f.all.Samples), widest)
 	}
 }
+
+// TestChanges plays back what a feed keeps: at each of its samples the mesh is as it was then,
+// though many have become one, and the more there is to say the more do.
+func TestChanges(t *testing.T) {
+	for peers, samples := range map[int]int{3: 2 * MostSamples, 256: MostSamples / 2} {
+		f, was := NewFeed(Head{}), make(map[float64]string)
+		views, states := make([]string, peers), bytes.Repeat([]byte{Dead}, peers)
+		for i := range samples {
+			s := Sample{T: float64(i), Views: make(map[int][]byte), Edges: [][3]uint16{{uint16(i)}}}
+			for j := i % 3; j < peers; j += 3 {
+				views[j] = fmt.Sprintf("%32d", i)
+				s.Views[j] = []byte(views[j])
+			}
+			states[i%peers] = Alive ^ Dead ^ states[i%peers]
+			s.States = string(states)
+			f.Add(s)
+			was[s.T] = s.States + strings.Join(views, "")
+		}
+		var now Sample
+		for _, s := range f.all.Samples {
+			now.update(s)
+			shown := now.States
+			for j := range peers {
+				shown += string(now.Views[j])
+			}
+			if shown != was[s.T] || now.Edges[0][0] != uint16(s.T) {
+				t.Fatalf("%d peers: at %v of %d samples %.80s, want %.80s", peers, s.T, len(f.all.Samples), shown, was[s.T])
+			}
+		}
+		if f.changes > mostChanges || len(f.all.Samples) > MostSamples || len(f.all.Samples) == len(was) {
+			t.Errorf("%d peers: %d bytes of changes in %d samples of %d", peers, f.changes, len(f.all.Samples), len(was))
+		}
+	}
+}
+
+// TestSetPeers changes whom there is.
+func TestSetPeers(t *testing.T) {
+	f, of := NewFeed(Head{}), 0
+	look := func(names string, states, before string) {
+		t.Helper()
+		f.SetPeers(strings.Split(names, ""))
+		f.Add(Sample{States: states})
+		f.Note(MarkOf(0, "join", of, "joins"))
+		if first := f.all.Samples[0].States; first != before || f.all.Samples[len(f.all.Samples)-1].States != states || (f.all.Marks[0].Peer == nil) != (before == "") {
+			t.Errorf("%s: first %q, want %q; %v", names, first, before, f.all.Marks[0])
+		}
+	}
+	look("AB", "aa", "aa")
+	look("ABC", "aa-", "aa") // who was there is still there
+	look("CA", "aa", "")     // and now is not
+}
+
+// TestSocket follows a kernel's counter and its filter.
+func TestSocket(t *testing.T) {
+	var k Socket
+	for _, c := range []struct {
+		socket fakeSocket
+		drops  uint64
+		says   string
+	}{{fakeSocket{5, false}, 5, "[]"}, {fakeSocket{7, true}, 2, "the kernel's filter is on"}, {fakeSocket{7, true}, 0, "[]"}, {fakeSocket{8, false}, 1, "filter is off"}} {
+		var s Sample
+		if marks := fmt.Sprint(k.Read(&s, c.socket)); s.Drops != c.drops || *s.Queue != 9 || !strings.Contains(marks, c.says) {
+			t.Errorf("%+v: %d drops, %s", c, s.Drops, marks)
+		}
+	}
+}
+
+type fakeSocket struct {
+	drops    uint64
+	filtered bool
+}
+
+func (s fakeSocket) Waiting() (int64, uint64, bool) { return 9, s.drops, true }
+func (s fakeSocket) Filtered() bool                 { return s.filtered }
 
 // TestGap asks for what came after each event: nothing is missing.
 func TestGap(t *testing.T) {

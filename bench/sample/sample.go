@@ -4,6 +4,7 @@
 package sample
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -38,7 +39,7 @@ type Sample struct {
 	// What has changed since the sample before:
 	States     string         `json:"states,omitempty"` // a State for each peer
 	Views      map[int][]byte `json:"views,omitempty"`  // by peer, bit j: it knows peer j
-	Edges      [][3]int       `json:"edges,omitempty"`  // from, to, messages: the busiest
+	Edges      [][3]uint16    `json:"edges,omitempty"`  // from, to, messages: the busiest
 	Assertions []Assertion    `json:"assertions,omitempty"`
 	Ages       []int64        `json:"ages,omitempty"` // ms since each peer's last sign of life
 }
@@ -67,6 +68,37 @@ type Mark struct {
 	Peer *int    `json:"peer"` // whose; null: nobody's
 }
 
+// MarkOf is one of what happens to a peer; -1: to nobody in particular.
+func MarkOf(t float64, kind string, peer int, format string, args ...any) Mark {
+	m := Mark{T: t, Kind: kind, Text: fmt.Sprintf(format, args...)}
+	if peer >= 0 {
+		m.Peer = &peer
+	}
+	return m
+}
+
+// A Socket is a server's, as it was when the last sample was taken.
+type Socket struct {
+	Drops    uint64 // by the kernel
+	filtered bool
+}
+
+// Read puts into a sample what waits at the socket and what the kernel has thrown away since,
+// and gives a mark of its filter if that has been switched.
+func (k *Socket) Read(s *Sample, socket interface {
+	Waiting() (queued int64, drops uint64, ok bool)
+}) []Mark {
+	if queued, drops, ok := socket.Waiting(); ok {
+		s.Queue, s.Drops, k.Drops = &queued, drops-min(k.Drops, drops), drops
+	}
+	f, ok := socket.(interface{ Filtered() bool }) // a virtual one has none
+	if !ok || f.Filtered() == k.filtered {
+		return nil
+	}
+	k.filtered = !k.filtered
+	return []Mark{MarkOf(s.T, "filter", -1, "the kernel's filter is %s", map[bool]string{true: "on", false: "off"}[k.filtered])}
+}
+
 // Head is what does not change.
 type Head struct {
 	Title   string   `json:"title"`
@@ -79,14 +111,10 @@ type Head struct {
 type Snapshot struct {
 	Seq uint64 `json:"seq"`
 	Head
-	Assertions []Assertion `json:"assertions"`
-	States     string      `json:"states"`
-	Views      [][]byte    `json:"views"`
-	Ages       []int64     `json:"ages,omitempty"`
-	Samples    []*Sample   `json:"samples"` // the oldest first, without what has changed since
-	Marks      []*Mark     `json:"marks"`
-	Over       bool        `json:"over"`
-	Report     bool        `json:"report"`
+	Samples []*Sample `json:"samples"` // the oldest first
+	Marks   []*Mark   `json:"marks"`
+	Over    bool      `json:"over"`
+	Report  bool      `json:"report"`
 }
 
 // Over says that it is, and whether there is a report.

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"slices"
+	"time"
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
@@ -26,6 +27,7 @@ func (l *Live) begin(s *Run) {
 	}
 	l.Note("scenario", s.progress.String()+" begins")
 	past, calls, headline := l.past, 0, ""
+	stood := time.Now()
 	const every = 1000 / sample.Every // samples between two looks, which take longer
 	l.Fill = func(x *sample.Sample, seen mesh.Figures) {
 		p := &s.progress
@@ -47,6 +49,13 @@ func (l *Live) begin(s *Run) {
 		}
 		calls++
 		x.Headline = headline
+		if s.monitor == nil {
+			return
+		}
+		for _, still := range s.monitor.Standstills(stood) {
+			stood = still.To
+			s.Tell("standstill", -1, "this machine, or process, stood still for %v", still.Took().Round(10*time.Millisecond))
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
+	"p2plocal/bench/sample"
 	"p2plocal/fuzz/target"
 )
 
@@ -70,9 +72,15 @@ func standStill() int {
 			return s.ctx.Err()
 		})
 	}
-	r, err := Execute(context.Background(), cfg, mesh.Version(nil), new(Status))
+	feed := sample.NewFeed(sample.Head{})
+	look := func(*result.Result) (string, []sample.Assertion) { return "", nil }
+	r, err := Execute(context.Background(), cfg, mesh.Version(nil), &Status{Live: &Live{Watch: &mesh.Watch{Feed: feed}, Look: look}})
 	if err == nil {
 		err = r.Write(os.Stdout)
+	}
+	all, _ := feed.After(0)
+	if told := bytes.Count(all[0].Data, []byte(`"kind":"standstill"`)); err == nil && told < 2 {
+		err = fmt.Errorf("%d standstills are told to who looks on, want one a scenario: %s", told, all[0].Data)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -138,7 +138,8 @@ func (v *view) end(ctx context.Context, c *call, r *result.Result) {
 	}
 }
 
-// openPage has the system show a URL.
+// openPage has the system show a URL. What opens it may be the browser itself, which stays;
+// where there is none, that is said at once.
 func openPage(url string) error {
 	command := map[string][]string{"darwin": {"open"}, "windows": {"rundll32", "url.dll,FileProtocolHandler"}}[runtime.GOOS]
 	if command == nil {
@@ -148,6 +149,15 @@ func openPage(url string) error {
 	if err := open.Start(); err != nil {
 		return err
 	}
-	go open.Wait()
+	const atOnce = time.Second
+	ended := make(chan error, 1)
+	go func() { ended <- open.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("%s: %w", command[0], err)
+		}
+	case <-time.After(atOnce):
+	}
 	return nil
 }

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -241,6 +244,37 @@ func TestLiveLooksOn(t *testing.T) {
 	}
 	if !bytes.Equal(results[0].Bytes(), results[1].Bytes()) {
 		t.Error("the results differ")
+	}
+}
+
+// TestLiveOpen opens the page with what the system has for that; where it has nothing, or that
+// fails, one line says so, and the measurement goes on.
+func TestLiveOpen(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("xdg-open is a script here")
+	}
+	for _, c := range []struct{ script, says string }{
+		{"#!/bin/sh\necho $# $1 >$0.opened\n", ""},
+		{"#!/bin/sh\nexit 3\n", "meshbench: cannot open the page: xdg-open: exit status 3\n"},
+		{"", `meshbench: cannot open the page: exec: "xdg-open": executable file not found in $PATH` + "\n"},
+	} {
+		path := filepath.Join(t.TempDir(), "xdg-open")
+		if c.script != "" {
+			if err := os.WriteFile(path, []byte(c.script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Setenv("PATH", filepath.Dir(path))
+		var stdout, stderr bytes.Buffer
+		if err := run(t.Context(), []string{"-sim", "-peers", "3", "-scenario", "join", "-quiet", "-live-open"}, &stdout, &stderr); err != nil || !strings.Contains(stdout.String(), "join") {
+			t.Errorf("%v, with %s", err, &stdout)
+		}
+		live, said, _ := strings.Cut(stderr.String(), "\n")
+		_, url, _ := strings.Cut(live, " live at ")
+		opened, _ := os.ReadFile(path + ".opened")
+		if want := map[bool]string{true: "1 " + url + "\n"}[c.says == ""]; url == "" || string(opened) != want || said != c.says {
+			t.Errorf("opened %q, want %q; it says %q, want %q", opened, want, said, c.says)
+		}
 	}
 }
 

@@ -21,9 +21,8 @@ type shown struct {
 	states  []byte
 	opened  time.Time
 	refused uint64
-	drops   uint64
 	flooded bool
-	filter  bool
+	socket  sample.Socket
 }
 
 const (
@@ -61,11 +60,7 @@ func (n *node) show(o *options, stderr io.Writer) (stop func(), err error) {
 }
 
 func (x *shown) note(now time.Time, kind string, peer int, format string, args ...any) {
-	m := sample.Mark{T: x.ms(now), Kind: kind, Text: fmt.Sprintf(format, args...)}
-	if peer >= 0 {
-		m.Peer = &peer
-	}
-	x.feed.Note(m)
+	x.feed.Note(sample.MarkOf(x.ms(now), kind, peer, format, args...))
 }
 
 func (x *shown) ms(now time.Time) float64 { return float64(now.Sub(x.opened)) / 1e6 }
@@ -80,18 +75,14 @@ func (x *shown) sample(now time.Time, members map[string]time.Duration, events c
 	refused := events.Dropped() + events[core.Conflict] + events[core.Unknown]
 	s.Refused, x.refused = refused-x.refused, refused
 	s.Taken = s.Refused
-	if queued, drops, ok := socket.Waiting(); ok {
-		s.Queue, s.Drops, x.drops = &queued, drops-x.drops, drops
+	for _, m := range x.socket.Read(&s, socket) {
+		x.feed.Note(m)
 	}
 	s.Doing = count(uint64(len(members)), "member")
-	s.Headline = fmt.Sprintf("%s; %s refused so far, %s by the kernel.", s.Doing, count(refused, "datagram"), count(x.drops, "datagram"))
+	s.Headline = fmt.Sprintf("%s; %s refused so far, %s by the kernel.", s.Doing, count(refused, "datagram"), count(x.socket.Drops, "datagram"))
 	if flooded := s.Refused+s.Drops >= flooding; flooded != x.flooded {
 		x.flooded = flooded
 		x.note(now, "flood", -1, "%s", map[bool]string{true: "a flood begins", false: "the flood has ended"}[flooded])
-	}
-	if filter := socket.Filtered(); filter != x.filter {
-		x.filter = filter
-		x.note(now, "filter", -1, "the kernel's filter is %s", map[bool]string{true: "on", false: "off"}[filter])
 	}
 	x.feed.Add(s)
 }
@@ -113,7 +104,7 @@ func (x *shown) follow(now time.Time, members map[string]time.Duration) {
 		}
 		states := strings.Repeat(string(sample.Unborn), len(x.names)-len(x.states))
 		x.states = append(x.states, states...)
-		x.feed.SetPeers(slices.Clone(x.names), string(x.states))
+		x.feed.SetPeers(slices.Clone(x.names))
 	}
 	for i, name := range x.names {
 		_, is := members[name]

@@ -56,11 +56,7 @@ func (f *Fake) Step(d time.Duration) {
 func (f *Fake) t() float64 { return float64(f.now) / 1e6 }
 
 func (f *Fake) mark(kind string, peer int, format string, args ...any) {
-	m := sample.Mark{T: f.t(), Kind: kind, Text: fmt.Sprintf(format, args...)}
-	if peer >= 0 {
-		m.Peer = &peer
-	}
-	f.Feed.Note(m)
+	f.Feed.Note(sample.MarkOf(f.t(), kind, peer, format, args...))
 }
 
 // script is what happens at this time.
@@ -128,7 +124,7 @@ func (f *Fake) sample() {
 	s.Queue, s.Memory, s.CPU = &queue, &memory, &cpu
 	for i := range len(f.Peers) {
 		if j := (i + int(wave) + 1) % len(f.Peers); f.states[i] == sample.Alive && f.states[j] == sample.Alive {
-			s.Edges = append(s.Edges, [3]int{i, j, 1 + i%3})
+			s.Edges = append(s.Edges, [3]uint16{uint16(i), uint16(j), uint16(1 + i%3)})
 		}
 	}
 	s.Assertions = []sample.Assertion{{Text: "join.complete<2s", State: "held"}, {Text: "steady.lost=0", State: "open"}}
@@ -185,7 +181,12 @@ func (f *Fake) Report(w io.Writer) error {
 // serve serves the fake, until the test ends.
 func (f *Fake) serve(t testing.TB, stalled time.Duration) *Server {
 	t.Helper()
-	s, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"), Config{Feed: f.Feed, Obey: f.Obey, Report: f.Report, Stalled: stalled})
+	return serve(t, Config{Feed: f.Feed, Obey: f.Obey, Report: f.Report, Stalled: stalled})
+}
+
+func serve(t testing.TB, c Config) *Server {
+	t.Helper()
+	s, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"), c)
 	if err != nil {
 		t.Fatal(err)
 	}

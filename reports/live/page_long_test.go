@@ -8,14 +8,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/heapprofiler"
 	"github.com/chromedp/cdproto/performance"
@@ -24,7 +27,11 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"p2plocal/bench/mesh"
+	"p2plocal/bench/record"
+	"p2plocal/bench/result"
 	"p2plocal/bench/sample"
+	"p2plocal/bench/scenario"
 	"p2plocal/reports/internal/browser"
 )
 
@@ -34,13 +41,14 @@ func TestLongPage(t *testing.T) {
 	chromium := browser.Start(t)
 	t.Run("hands", func(t *testing.T) { testHands(t, chromium) })
 	t.Run("keys", func(t *testing.T) { testKeys(t, chromium) })
+	t.Run("spoken", func(t *testing.T) { testSpoken(t, chromium) })
 	t.Run("reconnect", func(t *testing.T) { testReconnect(t, chromium) })
 	t.Run("heap", func(t *testing.T) { testHeap(t, chromium) })
 	t.Run("over", func(t *testing.T) { testOver(t, chromium) })
 	t.Run("server", func(t *testing.T) { testServer(t, chromium) })
 	looks := []look{{320, "light"}, {1440, "dark"}}
-	if browser.Pictures() {
-		looks = []look{{390, "light"}, {390, "dark"}, {900, "light"}, {900, "dark"}, {1440, "light"}, {1440, "dark"}}
+	if browser.Pictures() { // also as 1440 at 200 %
+		looks = []look{{720, "light"}, {390, "light"}, {390, "dark"}, {900, "light"}, {900, "dark"}, {1440, "light"}, {1440, "dark"}}
 	}
 	for _, l := range looks {
 		t.Run(fmt.Sprintf("%d-%s", l.width, l.scheme), func(t *testing.T) { testLook(t, chromium, l.width, l.scheme) })
@@ -67,49 +75,114 @@ func caughtUp(tab *browser.Tab, f *Fake) {
 	tab.Until(`new Promise((r) => requestAnimationFrame(() => setTimeout(() => r(true), 300)))`)
 }
 
-// testHands kills a peer by mouse, and sees it.
+// simulated serves a mesh to play with whose virtual time stands still, but for a second
+// whenever that is let pass.
+func simulated(t *testing.T, peers int) (s *Server, second func()) {
+	cfg := scenario.Simulated(peers, scenario.Play)
+	cfg.Options.Interval = 500 * time.Millisecond
+	head := sample.Head{Title: scenario.Play, Control: true, Server: true}
+	for i := range peers {
+		head.Peers = append(head.Peers, string(record.SlotName(i)))
+	}
+	watch, pass := &mesh.Watch{Feed: sample.NewFeed(head)}, make(chan bool)
+	ctx, end := context.WithCancel(t.Context())
+	status := scenario.Status{Live: &scenario.Live{Watch: watch, Look: func(*result.Result) (string, []sample.Assertion) {
+		select {
+		case <-pass:
+		case <-ctx.Done():
+		}
+		return "A mesh to play with.", nil
+	}}}
+	s = serve(t, Config{Feed: watch.Feed, Obey: watch.Control()})
+	var over sync.WaitGroup
+	over.Go(func() { scenario.Execute(ctx, cfg, result.Tool{}, &status) })
+	t.Cleanup(func() { end(); over.Wait() })
+	return s, func() { pass <- true }
+}
+
+// testHands presses every hand of a simulated mesh, and sees what comes of it.
 func testHands(t *testing.T, chromium context.Context) {
-	f := NewFake(20)
-	tab := shown(t, chromium, f, 5*time.Second, 1440, "light")
-	const peer = 7
-	known := fmt.Sprintf(`(() => { const m = page.matrix; return m.cells.getContext("2d", { willReadFrequently: true }).getImageData(2, %d, 1, 1).data.join(); })()`, peer)
-	before := browser.Eval[string](tab, known)
-	tab.Do(chromedp.Click(chromedp.CSS(fmt.Sprintf(`#ring li[data-peer="%d"]`, peer))), chromedp.Click(chromedp.CSS(`#hands button[value=kill]`)))
-	tab.Until(`document.querySelector("#hands [role=status]").textContent`)
-	f.Step(100 * time.Millisecond)
-	caughtUp(tab, f)
-	got := browser.Eval[struct {
-		Said, State, Event, Spoken, Error, Name string
-		At, Mark                                float64
-		Cells                                   int
-	}](tab, fmt.Sprintf(`({
-		Said: document.querySelector("#hands [role=status]").textContent,
-		State: page.run.last.frame.state(%[1]d),
-		Cells: page.run.last.frame.views[%[1]d].reduce((n, b) => n + b, 0),
-		Event: document.querySelector("#events li:last-child").textContent,
-		At: Number(document.querySelector("#events li:last-child").dataset.t),
-		Mark: page.run.marks.at(-1).t,
-		Spoken: document.getElementById("says").textContent,
-		Name: document.querySelector('#ring li[data-peer="%[1]d"]').getAttribute("aria-label"),
-	})`, peer))
-	if got.Said != "5s kill "+f.Peers[peer] || got.State != "d" || got.Cells != 0 || got.Event != "5.0 s"+f.Peers[peer]+" is killed" || got.At != 5000 || got.Mark != 5000 {
-		t.Errorf("after the kill: %+v", got)
+	s, second := simulated(t, 6)
+	tab := browser.Open(t, chromium, s.URL(), 1440, "light", `html[data-seq]`)
+	type shown struct {
+		Said, States, Marks, Name, Cells string // the name and the matrix's row are B's
 	}
-	if got.Name != f.Peers[peer]+", dead" {
-		t.Errorf("the peer is called %q, want %q", got.Name, f.Peers[peer]+", dead")
+	begun := 0 // marks before an order
+	look := func() shown {
+		return browser.Eval[shown](tab, fmt.Sprintf(`({
+			Said: document.querySelector("#hands [role=status]").textContent,
+			States: page.run.frame.states,
+			Marks: page.run.marks.slice(%d).map((m) => m.t + " " + m.kind + " " + m.text + "\n").join(""),
+			Name: document.querySelector('#ring li[data-peer="1"]').getAttribute("aria-label"),
+			Cells: page.matrix.cells.getContext("2d", { willReadFrequently: true }).getImageData(0, 1, 6, 1).data.join(),
+		})`, begun))
 	}
-	if after := browser.Eval[string](tab, known); after == before {
-		t.Errorf("the matrix's cell is still %s", after)
+	until := func(what string, so func(shown) bool) (last shown) {
+		t.Helper()
+		for range 100 {
+			second()
+			if last = look(); so(last) {
+				return last
+			}
+		}
+		t.Fatalf("%s: %+v", what, last)
+		return
 	}
-	tab.Until(fmt.Sprintf(`document.getElementById("says").textContent.includes(%q)`, f.Peers[peer]+" is killed"))
-	// What the server refuses is shown as it says it.
-	browser.Eval[bool](tab, `document.forms[0].elements.peer.append(new Option("nobody", "nobody", true, true)) ?? true`)
-	tab.Do(chromedp.Click(chromedp.CSS(`#hands button[value=pause]`)))
-	tab.Until(`document.querySelector("#hands [role=status].bad")`)
-	if said := browser.Eval[string](tab, `document.querySelector("#hands [role=status]").textContent`); said != `peer "nobody", want one of the mesh's` {
-		t.Errorf("it says %q", said)
+	before := until("all join", func(x shown) bool { return x.States == "aaaaaa" && x.Name == "B, alive, knows 100 %" })
+	for _, hand := range []struct {
+		press, set           string // a button, and values of the form before
+		script, states, mark string // what comes of it; WHEN is when the script's line begins or, if it has ended, ends
+	}{
+		{"kill", `peer: "B"`, `WHEN-1h0m0s crash 3002`, "adaaaa", "WHEN kill B is killed"},
+		{"relaunch", ``, `\S+-WHEN crash 3002`, "aaaaaa", "WHEN join B joins"},
+		{"pause", `peer: "C"`, `WHEN-1h0m0s pause 3003`, "aapaaa", "WHEN pause C is stopped"},
+		{"resume", ``, `\S+-WHEN pause 3003`, "aaaaaa", "WHEN resume C goes on"},
+		{"cut", `other: "D"`, `WHEN-1h0m0s cut 3003 3004\nWHEN-1h0m0s cut 3004 3003`, "aaaaaa", "WHEN cut begins: cut C to D"},
+		{"heal", ``, `\S+-WHEN cut 3003 3004\n\S+-WHEN cut 3004 3003`, "aaaaaa", "WHEN heal ends: cut D to C"},
+		{"impair", `other: "", loss: 50, delay: 20`, `WHEN-1h0m0s link 3003 \* loss=0.5 delay=20ms\nWHEN-1h0m0s link \* 3003 loss=0.5 delay=20ms`, "aaaaaa", "WHEN impair begins: link C to everybody"},
+		{"heal", ``, `\S+-WHEN link 3003 .*\n\S+-WHEN link \* 3003 .*`, "aaaaaa", "WHEN heal ends: link everybody to C"},
+		{"flood", `kind: "conflict", rate: 200`, `WHEN-1h0m0s flood server conflict 200`, "aaaaaa", "WHEN flood a flood of kind conflict begins, at 200 a second"},
+		{"calm", ``, `\S+-WHEN flood server conflict 200`, "aaaaaa", "WHEN flood the flood ends"},
+		{"cut", `half: true`, `WHEN-1h0m0s divide 3004`, "aaaaaa", "WHEN cut begins: divide D and those after it from the rest"},
+		{"heal", `half: true`, `\S+-WHEN divide 3004`, "aaaaaa", "WHEN heal ends: divide"},
+		{"restart", ``, `\S+-WHEN crash server`, "aaaaaa", "WHEN restart the server is back, and knows nobody"},
+		{"resume", `peer: "D"`, `there is nothing of that kind to end, that was begun here`, "aaaaaa", ""},
+	} {
+		begun = browser.Eval[int](tab, fmt.Sprintf(`(() => {
+			const form = document.forms[0].elements;
+			for (const [name, value] of Object.entries({ half: false, %s })) form[name][typeof value === "boolean" ? "checked" : "value"] = value;
+			document.querySelector("#hands [role=status]").textContent = "";
+			return page.run.marks.length;
+		})()`, hand.set))
+		tab.Do(chromedp.Click(chromedp.CSS(`#hands button[value=` + hand.press + `]`)))
+		script := regexp.MustCompile("^" + strings.ReplaceAll(hand.script, "WHEN", `([\d.ms]+)`) + "$")
+		got := until(hand.press, func(x shown) bool {
+			return x.Said != "" && x.States == hand.states && strings.Contains(x.Marks, strings.TrimPrefix(hand.mark, "WHEN "))
+		})
+		said := script.FindStringSubmatch(got.Said)
+		if said == nil {
+			t.Errorf("%s says %q, want %s", hand.press, got.Said, script)
+			continue
+		}
+		if len(said) > 1 {
+			at, _ := time.ParseDuration(said[1])
+			hand.mark = strings.Replace(hand.mark, "WHEN", fmt.Sprint(float64(at)/1e6), 1)
+		}
+		if !strings.Contains(got.Marks, hand.mark) {
+			t.Errorf("%s leaves the marks\n%swant %s", hand.press, got.Marks, hand.mark)
+		}
+		if hand.press == "kill" { // the row is empty, whatever it knew
+			empty := strings.TrimSuffix(strings.Repeat("255,", 4*6), ",")
+			caught := func(x shown) bool { return x.Name == "B, dead" && x.Cells == empty }
+			if last := until("the row empties", caught); before.Cells == empty {
+				t.Errorf("the row was empty before: %+v", last)
+			}
+		}
 	}
-	tab.Heard("http://127.0.0.1", "Failed to load resource: the server responded with a status of 409", "Canvas2D: Multiple readback")
+	if lines := browser.Eval[int](tab, `document.querySelector("#hands pre").textContent.split("\n").length`); lines != 17 {
+		t.Errorf("the script of these orders has %d lines, want 17", lines)
+	}
+	tab.Heard("http://127.0.0.1", "Canvas2D: Multiple readback", "Failed to load resource: the server responded with a status of 409")
 }
 
 // testKeys uses the page without a mouse.
@@ -135,11 +208,17 @@ func testKeys(t *testing.T, chromium context.Context) {
 	tab.Until(`page.run.end === 21000`)
 	press(19_900, kb.ArrowLeft)
 	press(20_000, kb.ArrowRight)
-	press(15_500, kb.PageUp)
-	if state := browser.Eval[string](tab, `page.ring.frame ? page.ring.frame.state(1) : ""`); state != "" {
-		t.Errorf("the page shows a state %q of before it was there", state)
+	// The page was not there then, and shows the mesh of that time all the same.
+	mesh := func(want string) {
+		t.Helper()
+		if got := browser.Eval[string](tab, `page.ring.frame.states.slice(0, 6) + " " + page.matrix.drawn.views.slice(0, 2).map((v) => v.join(":")) + " " + page.ring.sent.split(" ")[0]`); got != want {
+			t.Errorf("the mesh is %q, want %q", got, want)
+		}
 	}
+	press(15_500, kb.PageUp)
+	mesh("adaaaa 253:255:15,0:0:0 15500")
 	press(100, kb.Home)
+	mesh("aaaa-- 15:0:0,15:0:0 100")
 	press(21_000, kb.End)
 	// Tab reaches the ring, whose arrow keys and letters choose peers.
 	for range 10 {
@@ -160,9 +239,58 @@ func testKeys(t *testing.T, chromium context.Context) {
 	}
 	tab.Do(chromedp.KeyEvent(kb.Enter))
 	tab.Until(`document.activeElement.value === "kill"`)
+	tab.Do(chromedp.KeyEvent(kb.Enter))
+	tab.Until(fmt.Sprintf(`document.querySelector("#hands [role=status]").textContent === "21s kill %s"`, f.Peers[9]))
 	reached := browser.Eval[[]string](tab, `[...document.querySelectorAll("button:enabled, select, input, summary, [tabindex='0']")].filter((e) => e.checkVisibility()).map((e) => { e.focus(); return document.activeElement === e ? "" : e.outerHTML; }).filter(Boolean)`)
 	if len(reached) > 0 {
 		t.Errorf("cannot have the focus: %q", reached)
+	}
+	tab.Heard("http://127.0.0.1")
+}
+
+// testSpoken has a screen reader's tree say what is announced: events, and no figures, however
+// these change.
+func testSpoken(t *testing.T, chromium context.Context) {
+	f := NewFake(6)
+	tab := shown(t, chromium, f, 3*time.Second, 900, "light")
+	said := make(map[string]bool)
+	listen := func() {
+		tab.Do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+			tree, err := cdp.Call(ctx, target, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+			nodes := make(map[accessibility.NodeID]*accessibility.Node)
+			for _, n := range tree.Nodes {
+				nodes[n.NodeID] = n
+			}
+			var text func(n *accessibility.Node) string
+			text = func(n *accessibility.Node) (all string) {
+				if n.Role != nil && string(n.Role.Value) == `"StaticText"` {
+					return string(n.Name.Value)
+				}
+				for _, id := range n.ChildIDs {
+					all += text(nodes[id])
+				}
+				return all
+			}
+			for _, n := range tree.Nodes {
+				for _, p := range n.Properties {
+					if p.Name == "live" && string(p.Value.Value) != `"off"` {
+						said[text(n)] = true
+					}
+				}
+			}
+			return err
+		}))
+	}
+	listen()
+	f.Step(8 * time.Second)
+	tab.Until(`document.getElementById("says").textContent`)
+	listen()
+	f.Step(time.Second)
+	caughtUp(tab, f)
+	listen()
+	want := map[string]bool{"": true, `"A row is a peer's view: whom it knows."`: true, `"\" is killed"`: true}
+	if !maps.Equal(said, want) {
+		t.Errorf("it says %v, want %v", said, want)
 	}
 	tab.Heard("http://127.0.0.1")
 }
@@ -342,7 +470,16 @@ func testLook(t *testing.T, chromium context.Context, width int64, scheme string
 	}
 	tab.Picture(t.Name())
 	axe(t, tab)
+	moves := `document.getAnimations().length`
+	if n := browser.Eval[int](tab, moves); n == 0 {
+		t.Error("no messages fade")
+	}
 	tab.Media("", "prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce")
+	f.Step(time.Second)
+	caughtUp(tab, f)
+	if n := browser.Eval[int](tab, moves); n > 0 {
+		t.Errorf("%d things move, with reduced motion", n)
+	}
 	tab.Do(chromedp.KeyEvent(" "), chromedp.KeyEvent(kb.PageUp))
 	tab.Do(chromedp.Click(chromedp.CSS(`main > details summary`)))
 	axe(t, tab)

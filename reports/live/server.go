@@ -10,8 +10,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"embed"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +23,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -73,8 +77,14 @@ func Listen(at netip.AddrPort, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	html, style := inlined(files)
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(files))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", strings.Replace(policy, "style-src 'self'", "style-src"+style, 1))
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Write(html)
+	})
 	mux.HandleFunc("GET /events", s.secret(s.events))
 	mux.HandleFunc("GET /report", s.secret(s.report))
 	mux.HandleFunc("POST /hand", s.secret(s.hand))
@@ -82,6 +92,22 @@ func Listen(at netip.AddrPort, c Config) (*Server, error) {
 		ReadTimeout: 10 * time.Second}
 	go s.http.Serve(l)
 	return s, nil
+}
+
+// sheet is a style sheet of the page's.
+var sheet = regexp.MustCompile(`<link rel="stylesheet" href="(.+)">`)
+
+// inlined is the page with its style sheets in it, as sources that a policy allows, so that it
+// is painted before anything else has come.
+func inlined(files fs.FS) (html []byte, style string) {
+	html, _ = fs.ReadFile(files, "index.html") // what is in the program is there
+	html = sheet.ReplaceAllFunc(html, func(link []byte) []byte {
+		css, _ := fs.ReadFile(files, string(sheet.FindSubmatch(link)[1]))
+		hash := sha256.Sum256(css)
+		style += " 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
+		return slices.Concat([]byte("<style>"), css, []byte("</style>"))
+	})
+	return html, style
 }
 
 // URL is where the page is, with the token.
@@ -107,13 +133,15 @@ func (s *Server) Close() error {
 	return s.http.Close()
 }
 
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+	"font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 // guarded refuses what a page of somebody else's could have sent, and has browsers load
 // nothing from elsewhere.
 func (s *Server) guarded(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range map[string]string{
-			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
-				"font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+			"Content-Security-Policy":      policy,
 			"X-Content-Type-Options":       "nosniff",
 			"X-Frame-Options":              "DENY",
 			"Referrer-Policy":              "no-referrer",

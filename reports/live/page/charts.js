@@ -114,7 +114,6 @@ export class Charts {
 		this.stale--;
 		const c = this.all[this.turn++ % this.all.length];
 		if (c) c.plot.setData(this.data(c));
-		if (!this.stale) this.legend();
 		return this.stale > 0;
 	}
 
@@ -130,12 +129,13 @@ export class Charts {
 	// marks are lines across all charts, one for those of a kind that are close
 	// to each other.
 	marks(u) {
-		const { ctx: c, bbox: b } = u, near = 8 * devicePixelRatio, drawn = {};
+		const { ctx: c, bbox: b } = u, near = 8 * devicePixelRatio, drawn = {}, { from, to } = this.view;
 		c.save();
 		c.lineWidth = devicePixelRatio;
 		for (const m of this.run.marks) {
+			if (m.t < from * 1000 || m.t > to * 1000) continue;
 			const x = Math.round(u.valToPos(m.t / 1000, "x", true));
-			if (x < b.left || x > b.left + b.width || x - drawn[m.kind] < near) continue;
+			if (x - drawn[m.kind] < near) continue;
 			drawn[m.kind] = x;
 			c.strokeStyle = c.fillStyle = colors[toneOf(m.kind)];
 			c.globalAlpha = 0.55;

@@ -15,7 +15,6 @@ readColors();
 const run = new Run();
 let at = null; // ms that is looked at; null: now
 let selected = null;
-let arrived = 0; // when the latest sample did
 let drawn = -1; // the version of the run that is on the screen
 let requested = false;
 
@@ -56,20 +55,20 @@ function kick() {
 	requestAnimationFrame(frame);
 }
 
-function frame(now) {
+function frame() {
 	requested = false;
 	if (drawn !== run.version) {
 		drawn = run.version;
 		const { i, sample, frame } = shown();
+		ring.show(frame, run.recent(i, FLOW), at === null, selected);
 		header(sample, frame, i);
-		ring.show(frame, run.recent(i, FLOW), arrived, selected);
 		// The axis ends at a whole second, so that it moves once a second.
 		const whole = $("whole").checked, second = (t) => Math.ceil(t / 1000) * 1000, end = Math.max(second(run.end), 5000);
 		const to = whole || at === null ? end : Math.min(end, Math.max(second(at) + MINUTE / 3, Math.min(MINUTE, end)));
 		charts.show({ from: whole ? 0 : Math.max(0, (to - MINUTE) / 1000), to: to / 1000, index: i, still: at !== null });
 		matrix.draw(frame, selected);
 	}
-	let busy = ring.draw(now, at === null);
+	let busy = ring.draw();
 	busy = charts.draw() || busy;
 	if (busy) kick();
 }
@@ -91,6 +90,7 @@ function header(sample, frame, i) {
 	assertions(sample.assertions);
 	figures(sample, frame, i);
 	ring.speak();
+	charts.legend();
 	if (run.mode === "server") ages(frame);
 }
 
@@ -109,13 +109,13 @@ function assertions(all) {
 
 function figures(sample, frame, i) {
 	const counted = (v) => Math.round(v).toLocaleString("en-US");
-	const of = (states) => [...(frame?.states ?? "")].filter((s) => states.includes(s)).length;
+	const of = (states) => [...frame.states].filter((s) => states.includes(s)).length;
 	const sum = (key) => counted(at === null ? run.totals[key] ?? 0 : run.samples.slice(0, i + 1).reduce((n, s) => n + (s[key] ?? 0), 0));
 	const alive = of("af"), removed = of("f");
-	const complete = frame ? frame.completeness().reduce((n, share, k) => n + ("af".includes(frame.state(k)) && share > 0.9999), 0) : 0;
+	const complete = frame.completeness().reduce((n, share, k) => n + ("af".includes(frame.state(k)) && share > 0.9999), 0);
 	const latest = (key) => { for (let k = i; k >= 0 && run.samples[k].t > sample.t - 5000; k--) if (run.samples[k][key] != null) return time(run.samples[k][key] / 1e9); return "-"; };
 	const all = run.mode === "server" ? [["members", counted(alive)], ["refused in all", sum("refused")]] : [
-		["complete views", frame ? `${complete} of ${alive}` : "not seen"], ["delivered in all", sum("delivered")], ["lost", sum("lost")], ["late", sum("late")],
+		["complete views", `${complete} of ${alive}`], ["delivered in all", sum("delivered")], ["lost", sum("lost")], ["late", sum("late")],
 		["p50", latest("p50")], ["p99", latest("p99")], ["removed though alive", counted(removed)]];
 	const list = $("figures");
 	while (list.children.length > all.length) list.lastChild.remove();
@@ -128,7 +128,7 @@ function figures(sample, frame, i) {
 }
 
 function ages(frame) {
-	const rows = (frame?.ages ?? []).map((age, i) => [run.peers[i], age]).filter((_, i) => !"-d".includes(frame.state(i))).sort((a, b) => b[1] - a[1]);
+	const rows = (frame.ages ?? []).map((age, i) => [run.peers[i], age]).filter((_, i) => !"-d".includes(frame.state(i))).sort((a, b) => b[1] - a[1]);
 	const body = $("ages").querySelector("tbody");
 	while (body.rows.length > rows.length) body.lastChild.remove();
 	rows.forEach(([name, age], k) => {
@@ -145,7 +145,7 @@ function transport(sample) {
 	slider.min = run.samples[0]?.t ?? 0;
 	slider.max = run.end;
 	slider.value = t;
-	slider.setAttribute("aria-valuetext", clock(t));
+	slider.setAttribute("aria-valuetext", at === null ? "now" : clock(t)); // not a number whenever one comes
 	set($("time"), clock(t));
 	set($("pause"), at === null ? "Pause" : "Go on");
 	$("pause").setAttribute("aria-pressed", at !== null);
@@ -229,8 +229,7 @@ function status(state, detail) {
 	counting = setInterval(tell, 1000);
 }
 
-// What there is already is asked for once there is something to see.
-const begin = () => follow(run, {
+follow(run, {
 	snapshot(data) {
 		const same = String(run.peers) === String(data.peers) && ring.names;
 		run.reset(data);
@@ -260,8 +259,6 @@ const begin = () => follow(run, {
 	mark(data) { run.mark(data); event(data, true); fresh(); },
 	over(data) { run.over = true; run.report = data.report; over(); fresh(); },
 }, status);
-if (document.hidden) begin();
-else requestAnimationFrame(() => setTimeout(begin));
 
 // mode hides what there is only of a mesh, or only of a server.
 function mode(ages) {
@@ -270,7 +267,6 @@ function mode(ages) {
 }
 
 function fresh() {
-	arrived = performance.now();
 	document.documentElement.dataset.seq = run.seq;
 	kick();
 }
@@ -302,7 +298,7 @@ $("now").onclick = keys.End;
 $("at").oninput = (event) => look(Number(event.target.value));
 $("whole").onchange = changed;
 
-const restyle = () => { readColors(); charts.recolor(); matrix.drawn = null; changed(); };
+const restyle = () => { readColors(); charts.recolor(); ring.restyle(); matrix.drawn = null; changed(); };
 for (const query of ["(prefers-color-scheme: dark)", "(prefers-reduced-motion: reduce)"]) matchMedia(query).addEventListener("change", restyle);
 for (const s of [ring.stage, matrix.stage]) s.resized = changed;
 // page is for tests and for whoever looks with the browser's own tools.

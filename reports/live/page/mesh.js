@@ -14,7 +14,9 @@ export class Ring {
 	constructor(root, { select, act }) {
 		this.root = root;
 		this.options = root.querySelector("[role=listbox]");
-		this.stage = stage(root, root.querySelector("canvas"), () => this.place());
+		const [under, over] = root.querySelectorAll("canvas");
+		this.links = stage(root, under, () => (this.sent = null));
+		this.stage = stage(root, over, () => this.place());
 		this.filled = []; // what is drawn of completeness, on its way to what is
 		roving(this.options, { moved: (o) => select(Number(o.dataset.peer)), entered: act });
 		this.said = 0;
@@ -29,6 +31,7 @@ export class Ring {
 	}
 
 	place() {
+		this.restyle();
 		const { width, height } = this.stage, n = this.names?.length ?? 0;
 		if (!n || !width) return;
 		const room = Math.min(width, height) / 2;
@@ -48,65 +51,74 @@ export class Ring {
 	}
 
 	// show takes what is to be drawn: a frame, and the samples whose messages
-	// are still under way.
-	show(frame, recent, at, selected) { Object.assign(this, { frame, recent, since: at, selected }); }
+	// are still under way. moving is false while the time stands still.
+	show(frame, recent, moving, selected) {
+		this.stale ||= frame !== this.frame || selected !== this.selected;
+		Object.assign(this, { frame, selected });
+		this.messages(recent, moving && !reduced());
+	}
+
+	restyle() { this.stale = true; this.sent = null; }
 
 	// speak renews the names that a screen reader says.
 	speak() {
 		if (!this.names) return;
-		const shares = this.frame?.completeness();
+		const shares = this.frame.completeness();
 		[...this.options.children].forEach((o, i) => {
-			const state = this.frame?.state(i) ?? "-";
-			const label = `${this.names[i]}, ${stateWords[state]}${shares && "apf".includes(state) ? `, knows ${percent(shares[i])}` : ""}`;
+			const state = this.frame.state(i);
+			const label = `${this.names[i]}, ${stateWords[state]}${"apf".includes(state) ? `, knows ${percent(shares[i])}` : ""}`;
 			if (o.getAttribute("aria-label") !== label) { o.setAttribute("aria-label", label); o.title = label; }
 			if ((o.getAttribute("aria-selected") === "true") !== (i === this.selected)) o.setAttribute("aria-selected", i === this.selected);
 		});
 	}
 
-	// draw says whether something still moves. moving is false while the time
-	// stands still.
-	draw(now, moving) {
+	// draw paints the peers anew if they have changed, and says whether
+	// something still moves.
+	draw() {
 		if (!this.at || this.at.length !== this.names.length) return false;
+		const shares = this.frame.completeness();
+		let busy = false;
+		this.names.forEach((_, i) => {
+			const want = "apf".includes(this.frame.state(i)) ? shares[i] : 0, step = want - this.filled[i];
+			if (step === 0) return;
+			this.stale = true;
+			if (Math.abs(step) < 0.01 || this.frame.ages || reduced()) this.filled[i] = want;
+			else { this.filled[i] += step * 0.25; busy = true; }
+		});
+		if (!this.stale) return false;
+		this.stale = false;
 		const { context: c, width, height } = this.stage.begin();
 		c.clearRect(0, 0, width, height);
-		let busy = this.edges(c, now, moving);
-		const shares = this.frame?.completeness();
-		this.names.forEach((_, i) => {
-			const want = shares && "apf".includes(this.frame.state(i)) ? shares[i] : 0;
-			const step = want - this.filled[i];
-			if (Math.abs(step) < 0.01 || reduced()) this.filled[i] = want;
-			else { this.filled[i] += step * 0.25; busy = true; }
-			this.peer(c, i, this.frame?.state(i) ?? "-");
-		});
+		this.names.forEach((_, i) => this.peer(c, i, this.frame.state(i)));
 		this.server(c);
 		return busy;
 	}
 
-	edges(c, now, moving) {
-		const still = !moving || reduced();
+	// messages draws those of the last samples. That they fade is the canvas's
+	// own opacity: nothing is drawn for that.
+	messages(recent, moving) {
+		const last = recent[recent.length - 1]?.t ?? 0, sets = this.at ? recent.filter((s) => s.edges.length && last - s.t <= FADE) : [];
+		const what = `${moving ? sets[sets.length - 1]?.t : last} ${moving} ${this.selected}`;
+		if (what === this.sent) return;
+		this.sent = what;
+		const { context: c, canvas, width, height } = this.links.begin(), [x, y] = this.middle ?? [];
 		const paths = Array.from({ length: SHADES }, () => null), own = new Path2D();
-		const [x, y] = this.middle, last = this.recent?.[this.recent.length - 1]?.t ?? 0;
-		let busy = false, any = false;
-		for (const s of this.recent ?? []) {
-			const age = last - s.t + (still ? 0 : now - this.since);
-			if (age > FADE || !s.edges.length) continue;
-			busy = true;
-			for (let k = 0; k < s.edges.length; k += 3) {
-				const from = this.at[s.edges[k]] ?? this.middle, to = this.at[s.edges[k + 1]] ?? this.middle;
-				const weight = (still ? 0.7 : 1 - age / FADE) * Math.min(1, 0.5 + s.edges[k + 2] / 8);
-				const mine = this.selected !== null && (s.edges[k] === this.selected || s.edges[k + 1] === this.selected);
-				const p = mine ? own : (paths[Math.min(SHADES - 1, Math.floor(weight * SHADES))] ??= new Path2D());
-				any ||= mine;
-				p.moveTo(from[0], from[1]);
-				p.quadraticCurveTo(x + BEND * ((from[0] + to[0]) / 2 - x), y + BEND * ((from[1] + to[1]) / 2 - y), to[0], to[1]);
-			}
+		c.clearRect(0, 0, width, height);
+		for (const s of sets) for (let k = 0; k < s.edges.length; k += 3) {
+			const from = this.at[s.edges[k]] ?? this.middle, to = this.at[s.edges[k + 1]] ?? this.middle;
+			const weight = (moving ? 1 - (last - s.t) / FADE : 0.7) * Math.min(1, 0.5 + s.edges[k + 2] / 8);
+			const mine = this.selected !== null && (s.edges[k] === this.selected || s.edges[k + 1] === this.selected);
+			const p = mine ? own : (paths[Math.min(SHADES - 1, Math.floor(weight * SHADES))] ??= new Path2D());
+			p.moveTo(from[0], from[1]);
+			p.quadraticCurveTo(x + BEND * ((from[0] + to[0]) / 2 - x), y + BEND * ((from[1] + to[1]) / 2 - y), to[0], to[1]);
 		}
 		c.lineWidth = 1;
 		c.strokeStyle = colors["--c0"];
 		paths.forEach((p, i) => { if (p) { c.globalAlpha = ((i + 0.5) / SHADES) * 0.5; c.stroke(p); } });
-		c.globalAlpha = 1;
-		if (any) { c.strokeStyle = colors["--c1"]; c.lineWidth = 1.5; c.stroke(own); }
-		return busy && !still;
+		[c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, colors["--c1"], 1.5];
+		c.stroke(own);
+		this.fading?.cancel();
+		if (moving && sets.length) this.fading = canvas.animate({ opacity: [1, 0] }, { duration: FADE, fill: "forwards" });
 	}
 
 	peer(c, i, state) {
@@ -226,10 +238,15 @@ export class Matrix {
 	}
 
 	describe() {
-		if (!this.over || !this.frame) return void (this.caption.textContent = "A row is a peer's view: whom it knows.");
+		const text = this.described();
+		if (this.caption.textContent !== text) this.caption.textContent = text; // it is said aloud
+	}
+
+	described() {
+		if (!this.over || !this.frame) return "A row is a peer's view: whom it knows.";
 		const [i, j] = this.over, [a, b] = [this.names[i], this.names[j]];
 		const state = this.frame.state(i);
-		this.caption.textContent = "-d".includes(state) ? `${a} is ${stateWords[state]}` : i === j ? `${a} itself` :
+		return "-d".includes(state) ? `${a} is ${stateWords[state]}` : i === j ? `${a} itself` :
 			`${a} ${knows(this.frame.views[i] ?? [], j) ? "knows" : "does not know"} ${b}, ${stateWords[this.frame.state(j)]}`;
 	}
 
@@ -260,9 +277,9 @@ export class Matrix {
 		const [known, unknown, stale, absent, self] = ["--c0", "--none", "--bad", "--back", "--line"].map(rgb);
 		const image = new ImageData(n, n), pixels = new Uint32Array(image.data.buffer);
 		for (let i = 0; i < n; i++) {
-			const lives = frame && !"-d".includes(frame.state(i)), view = frame?.views[i] ?? [];
+			const lives = !"-d".includes(frame.state(i)), view = frame.views[i] ?? [];
 			for (let j = 0; j < n; j++) {
-				const there = frame && !"-d".includes(frame.state(j));
+				const there = !"-d".includes(frame.state(j));
 				pixels[i * n + j] = !lives ? absent : i === j ? self : knows(view, j) ? (there ? known : stale) : there ? unknown : absent;
 			}
 		}

@@ -1,13 +1,13 @@
 // What the page knows of the run, in bounded memory: samples, of which older
 // ones are merged in pairs, and with each the mesh as it then was. Samples
 // between which nothing changed share one frame, frames share the views that
-// did not. What went on in the mesh before the page was there, nobody kept.
+// did not.
 const MOST_SAMPLES = 3000, MOST_MARKS = 2000, MOST_BYTES = 24e6;
 
 const COUNTS = ["delivered", "lost", "late", "drops", "hostile_sent", "hostile_taken", "refused"]; // since the sample before
 const LEVELS = ["p50", "p99", "queue", "cpu", "memory"];
 const EMPTY = new Uint8Array(0);
-const NO_EDGES = new Int16Array(0);
+const NO_EDGES = new Uint16Array(0);
 
 const decode = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 export const knows = (view, j) => ((view[j >> 3] ?? 0) >> (j & 7)) & 1;
@@ -50,7 +50,7 @@ export const addBars = (...all) => {
 
 // merged is two neighbours as one: counts are added, levels are the higher.
 const merged = (a, b) => {
-	const s = { ...b, seconds: a.seconds + b.seconds, hist: addBars(a.hist, b.hist) };
+	const s = { ...b, seconds: a.seconds + b.seconds, hist: addBars(a.hist, b.hist), edges: b.edges.length ? b.edges : a.edges };
 	for (const k of COUNTS) if (a[k] !== undefined || b[k] !== undefined) s[k] = (a[k] ?? 0) + (b[k] ?? 0);
 	for (const k of LEVELS) s[k] = a[k] == null ? b[k] : b[k] == null ? a[k] : Math.max(a[k], b[k]);
 	s.p50 = quantile(s.hist, 0.5) ?? s.p50;
@@ -60,17 +60,10 @@ const merged = (a, b) => {
 export class Run {
 	constructor() { this.reset({}); }
 
-	reset({ title = "", control = false, server = false, peers = [], assertions = [], states = "", views = [], ages = null, samples = [], marks = [], over = false, seq = 0, report = false }) {
-		const old = this.samples?.length && String(this.peers) === String(peers) ? { samples: this.samples, index: this.index, end: this.end } : null;
-		Object.assign(this, { title, control, server, peers, assertions, seq, over, report, samples: [], marks: [], totals: {}, bytes: 0, frame: null, version: (this.version ?? 0) + 1, gaps: this.gaps ?? 0 });
+	reset({ title = "", control = false, server = false, peers = [], samples = [], marks = [], over = false, seq = 0, report = false }) {
+		Object.assign(this, { title, control, server, peers, assertions: [], seq, over, report, samples: [], marks: [], totals: {}, bytes: 0, frame: new Frame("", [], null), version: (this.version ?? 0) + 1, gaps: this.gaps ?? 0 });
 		this.columns = Object.fromEntries(["t", ...COUNTS, ...LEVELS].map((k) => [k, []]));
-		for (const s of samples) { // what this page has seen of the mesh, it keeps
-			this.frame = old && s.t >= old.samples[0].t && s.t <= old.end ? old.samples[old.index(s.t)].frame : null;
-			this.push(s);
-		}
-		this.frame = new Frame(states, views.map(decode), ages);
-		if (this.last) this.last.frame = this.frame;
-		this.bytes = this.weight();
+		for (const s of samples) this.push(s);
 		for (const m of marks) this.mark(m);
 	}
 
@@ -81,7 +74,7 @@ export class Run {
 
 	push({ seq, edges, states, views, ages, ...s }) {
 		const f = this.frame;
-		if (f && ((states !== undefined && states !== f.states) || ages || (views && Object.keys(views).length))) {
+		if (states || views || ages) {
 			const rows = f.views.slice();
 			for (const [i, view] of Object.entries(views ?? {})) { rows[i] = decode(view); this.bytes += rows[i].length + 64; }
 			this.frame = new Frame(states ?? f.states, rows, ages ?? f.ages);
@@ -90,7 +83,7 @@ export class Run {
 		if (s.assertions) this.assertions = s.assertions;
 		s.assertions = this.assertions; // as they stood then
 		s.seconds = Math.max((s.t - this.end) / 1000, 1e-3);
-		s.edges = edges?.length ? Int16Array.from(edges.flat()) : NO_EDGES;
+		s.edges = edges?.length ? Uint16Array.from(edges.flat()) : NO_EDGES;
 		s.frame = this.frame;
 		this.samples.push(s);
 		for (const k of COUNTS) this.totals[k] = (this.totals[k] ?? 0) + (s[k] ?? 0);
@@ -118,7 +111,7 @@ export class Run {
 		const seen = new Set();
 		let bytes = 0;
 		for (const { frame } of this.samples) {
-			if (!frame || seen.has(frame)) continue;
+			if (seen.has(frame)) continue;
 			seen.add(frame);
 			bytes += frame.views.length * 8;
 			for (const v of frame.views) if (v && !seen.has(v)) { seen.add(v); bytes += v.length + 64; }
