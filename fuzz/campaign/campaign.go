@@ -136,48 +136,55 @@ func (c *campaign) command() string {
 func (c *campaign) trials(ctx context.Context) error {
 	stalls := 0
 	for first := true; ; first = false {
-		t, err := c.begin(ctx, c.limit())
-		if err != nil {
-			if t != nil {
-				t.end()
-			}
-			if first || c.command() != "" || ctx.Err() != nil {
-				return cmp.Or(ctx.Err(), err)
-			}
-			c.Log(fmt.Sprintf("the end: %v", err)) // of one that ran: nobody is left to attack
-			return nil
+		t, err := c.next(ctx, first)
+		if t == nil || err != nil {
+			return err
 		}
-		if first {
-			c.start = time.Now()
-			if c.plan, err = c.newPlan(t); err != nil {
-				t.end()
-				return err
-			}
-		} else if c.command() != "" {
-			c.result.Restarts++
-		}
-		t.limit = c.limit()
-		c.plan.restarted()
 		s, err := t.run(c.plan)
 		t.end()
 		if s != nil && len(s.shots) == 0 && len(s.more) == 0 {
 			err = fmt.Errorf("%w: %s: %s, though nothing was sent to it", ErrUnjudged, s.kind, s.why)
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			if stalls++; c.command() == "" || c.enough() || stalls > mostStalls {
 				return err
 			}
 			c.Log(fmt.Sprintf("once more with a new target: %v", err))
 			c.plan.again(t.pending, nil)
-			continue
-		}
-		if s == nil || ctx.Err() != nil {
+		case s == nil || ctx.Err() != nil:
 			return nil
-		}
-		if err := c.pursue(ctx, s); err != nil || c.enough() || ctx.Err() != nil {
-			return err
+		default:
+			if err := c.pursue(ctx, s); err != nil || c.enough() || ctx.Err() != nil {
+				return err
+			}
 		}
 	}
+}
+
+// next begins a trial, the first of which makes the plan; nil: there is nobody to attack any more.
+func (c *campaign) next(ctx context.Context, first bool) (*trial, error) {
+	t, err := c.begin(ctx, c.limit())
+	if err == nil && first {
+		c.start = time.Now()
+		c.plan, err = c.newPlan(t)
+	}
+	switch {
+	case err == nil:
+		if !first && c.command() != "" {
+			c.result.Restarts++
+		}
+		t.limit = c.limit()
+		c.plan.restarted()
+		return t, nil
+	case t != nil:
+		t.end()
+	}
+	if first || c.command() != "" || ctx.Err() != nil {
+		return nil, cmp.Or(ctx.Err(), err)
+	}
+	c.Log(fmt.Sprintf("the end: %v", err)) // of one that ran
+	return nil, nil
 }
 
 // enough says that the campaign has reached a bound.

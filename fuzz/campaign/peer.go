@@ -89,14 +89,7 @@ func (p *peerJudge) say(from *endpoint, text string) {
 
 // look reads what the peer has printed, and whether it keeps alive and broadcasts.
 func (p *peerJudge) look() {
-	p.output.Lock()
-	text := p.output.text
-	p.output.text = nil
-	total := p.output.printed
-	p.output.Unlock()
-	if len(text) > 0 {
-		p.printed = append(p.printed, text...)
-	}
+	total := p.listen()
 	if p.joining {
 		return
 	}
@@ -110,14 +103,7 @@ func (p *peerJudge) look() {
 		p.suspectRecent(Spilled, fmt.Sprintf("it printed %d bytes, though only %d came in", total, p.result.Bytes-p.bytesBefore))
 	}
 	if p.fresh != nil && p.fresh.joined {
-		if p.prints && p.saw(p.word) || p.fresh.heard > 0 || !p.prints && p.interval == 0 {
-			p.fresh.rest = p.now
-			p.fresh, p.forged = nil, ""
-			p.answered()
-		} else if p.prints && (p.spoken.IsZero() || p.now.Sub(p.spoken) > p.ProbeTimeout/4) {
-			p.spoken = p.now
-			p.say(p.fresh, p.word)
-		}
+		p.lookForAnswer()
 	}
 	if n := len(p.printed); n > 1<<16 {
 		p.printed = p.printed[n-1<<12:]
@@ -126,8 +112,33 @@ func (p *peerJudge) look() {
 		p.suspectSlow(fmt.Sprintf("%v is not in its server's directory any more: it sends no keep-alives", p.peer), removeTime+p.ProbeTimeout)
 	}
 	if p.interval > 0 && !p.asking && p.clock-p.last > p.broadcastTime() {
-		p.suspectSlow(fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.broadcastTime().Round(time.Millisecond), p.interval.Round(time.Millisecond)), p.broadcastTime())
+		p.suspectSlow(p.silent(), p.broadcastTime())
 	}
+}
+
+// listen takes what the peer has printed, and says how much that is in all.
+func (p *peerJudge) listen() (total int) {
+	p.output.Lock()
+	defer p.output.Unlock()
+	p.printed = append(p.printed, p.output.text...)
+	p.output.text = nil
+	return p.output.printed
+}
+
+// lookForAnswer looks whether the question's fresh peer has been heard, or has been told of.
+func (p *peerJudge) lookForAnswer() {
+	if p.prints && p.saw(p.word) || p.fresh.heard > 0 || !p.prints && p.interval == 0 {
+		p.fresh.rest = p.now
+		p.fresh, p.forged = nil, ""
+		p.answered()
+	} else if p.prints && (p.spoken.IsZero() || p.now.Sub(p.spoken) > p.ProbeTimeout/4) {
+		p.spoken = p.now
+		p.say(p.fresh, p.word)
+	}
+}
+
+func (p *peerJudge) silent() string {
+	return fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.broadcastTime().Round(time.Millisecond), p.interval.Round(time.Millisecond))
 }
 
 // suspectSlow blames what was sent since what is missing was last there, and before.
@@ -163,7 +174,7 @@ func (p *peerJudge) hung() (Kind, string) {
 	case p.fresh != nil && p.heard > p.heardBy+1 && p.clock-p.last < 2*p.interval:
 		return Deaf, fmt.Sprintf("it broadcasts to others, but not to %v, whom a directory named to it", p.fresh.entry)
 	}
-	return Hung, fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.broadcastTime().Round(time.Millisecond), p.interval.Round(time.Millisecond))
+	return Hung, p.silent()
 }
 
 // ready waits for a broadcast where directories were sent: what was believed shows then. And

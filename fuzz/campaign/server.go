@@ -159,8 +159,14 @@ func (s *serverJudge) look() {
 	if s.now.After(s.paused) && s.clock-s.lastFresh > freshInterval && !s.newcomersOnly {
 		s.bear()
 	}
+	if s.fresh != nil {
+		s.lookForFresh()
+	}
+}
+
+// lookForFresh looks whether the newcomer has been let in.
+func (s *serverJudge) lookForFresh() {
 	switch {
-	case s.fresh == nil:
 	case s.fresh.joined:
 		s.fresh, s.lastFresh, s.letIn = nil, s.clock, s.freshSent
 		if s.freshSent >= s.asks {
@@ -373,22 +379,13 @@ func (t *trial) lost() bool {
 
 // checkEntry wants a reason for an entry that is nobody's of ours.
 func (s *serverJudge) checkEntry(e wire.Entry) {
-	isIt := func(p *endpoint) bool { return p.entry == e }
-	if s.flooding != nil || slices.ContainsFunc(s.members, isIt) || slices.ContainsFunc(s.probers, isIt) || slices.ContainsFunc(s.own[:], func(o ownPeer) bool { return o.entry == e }) {
+	if s.flooding != nil || s.ours(e) {
 		return
 	}
-	c := s.owners[e]
-	if i := slices.IndexFunc(s.signs, func(x sign) bool { return x.entry == e }); i >= 0 && (c == nil || c.gone != 0) {
-		b := s.signs[i].batch
-		s.signs = slices.DeleteFunc(s.signs, func(x sign) bool { // what is listed has been taken
-			taken := x.batch == b && x.entry.Name == e.Name
-			if taken {
-				s.date(x)
-			}
-			return taken
-		})
+	if c := s.owners[e]; c == nil || c.gone != 0 {
+		s.taken(e)
 	}
-	c = s.owners[e] // who is gone comes back by a birth alone, whatever else the target may just have taken
+	c := s.owners[e] // who is gone comes back by a birth alone, whatever else the target may just have taken
 	switch {
 	case c == nil && s.lost():
 	case c == nil:
@@ -401,6 +398,28 @@ func (s *serverJudge) checkEntry(e wire.Entry) {
 			s.blame(e, c.batch, fmt.Sprintf("%v is in the directory, though silent for %.1f s", e, silent.Seconds()))
 		}
 	}
+}
+
+// ours says that an entry is a member's, a prober's or one of the server's own peers'.
+func (s *serverJudge) ours(e wire.Entry) bool {
+	is := func(p *endpoint) bool { return p.entry == e }
+	return slices.ContainsFunc(s.members, is) || slices.ContainsFunc(s.probers, is) || slices.ContainsFunc(s.own[:], func(o ownPeer) bool { return o.entry == e })
+}
+
+// taken dates what has an entry in the directory, which the target has taken if it lists it.
+func (s *serverJudge) taken(e wire.Entry) {
+	i := slices.IndexFunc(s.signs, func(x sign) bool { return x.entry == e })
+	if i < 0 {
+		return
+	}
+	b := s.signs[i].batch
+	s.signs = slices.DeleteFunc(s.signs, func(x sign) bool {
+		taken := x.batch == b && x.entry.Name == e.Name
+		if taken {
+			s.date(x)
+		}
+		return taken
+	})
 }
 
 // blame suspects what names an entry, or is of the batch that has brought it in.
