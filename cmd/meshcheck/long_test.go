@@ -19,7 +19,7 @@ func TestLongOursInAll(t *testing.T) {
 	t.Cleanup(release)
 	ours(t, map[string][]string{
 		"server":         {"server", "-exec", ourServer()},
-		"shared server":  {"server", "-exec", ourServer(), "-shared"},
+		"shared server":  {"server", "-exec", ourServer(), "-shared", "-skip", "robust"}, // which TestModesAgree has in virtual time
 		"running server": {"server", serve(t), "-level", "MUST,INFO", "-skip", "full"},
 		"peer":           {"peer", "-exec", ourPeer()},
 		"one port":       {"peer", "-exec", ourPeer(), "-server-port", fmt.Sprint(port), "-run", "birth/[1-6]|keep-alive|message|directory/[1-9]"},

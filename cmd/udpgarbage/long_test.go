@@ -21,10 +21,10 @@ func TestLongSoundTargetsSurviveAll(t *testing.T) {
 	const modes = "catalogue,mutate,generate,random"
 	t.Run("peer", func(t *testing.T) {
 		t.Parallel()
-		survives(t, attackPeer, "-mode", modes, "-count", "8000")
+		survives(t, attackPeer, "-mode", modes, "-count", "5000")
 	})
 	t.Run("server", func(t *testing.T) {
 		t.Parallel()
-		survives(t, attack, "-probe-timeout", "5s", "-mode", modes, "-count", "20000")
+		survives(t, attack, "-probe-timeout", "5s", "-mode", modes, "-count", "12000")
 	})
 }

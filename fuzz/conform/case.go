@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"p2plocal/core/wire"
@@ -99,8 +100,14 @@ func (c Case) Group() string { return c.ID[:strings.LastIndexByte(c.ID, '/')] }
 
 // Cases are all that there are for a role: those of the scripts, in the order of PROTOCOL.md, and
 // those of the catalogue.
-func Cases(role hostile.Role) []Case {
-	return append(scripted(role, role.String()), robustness(role, hostile.DefaultEnv())...)
+func Cases(role hostile.Role) []Case { return slices.Clone(exactCases[role]()) }
+
+var exactCases = [...]func() []Case{hostile.Server: casesOf(hostile.Server), hostile.Peer: casesOf(hostile.Peer)}
+
+func casesOf(role hostile.Role) func() []Case {
+	return sync.OnceValue(func() []Case {
+		return append(scripted(role, role.String()), robustness(role, hostile.DefaultEnv())...)
+	})
 }
 
 // wideDocument is where the sections of the wide dialect's cases stand.

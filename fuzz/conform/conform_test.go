@@ -2,7 +2,9 @@ package conform
 
 import (
 	"net/netip"
+	"os"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,12 @@ import (
 	"p2plocal/fuzz/target"
 	"p2plocal/fuzz/target/virtual"
 )
+
+// A run of virtual time makes much that lives for a moment.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // check runs cases on a virtual host and gives the ids of those that failed or broke the target.
 func check(t *testing.T, c Config) (r Report, failed []string) {

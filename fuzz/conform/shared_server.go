@@ -119,7 +119,7 @@ const patience = 12 * time.Second
 // gives none where they do not become free.
 func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names []wire.Name) {
 	const often = 2 * time.Second
-	for started, asked := time.Now(), time.Now(); ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+	for started, asked := time.Now(), time.Now(); ctx.Err() == nil; time.Sleep(settle / 2) {
 		if heard := m.heard(); time.Since(asked) > often && time.Since(heard) > often { // a server may have removed the monitor, too
 			asked = time.Now()
 			m.monitor.birth()
