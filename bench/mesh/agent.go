@@ -134,6 +134,9 @@ type hostedPart struct {
 	late   int64
 	fault  string
 	over   sync.WaitGroup
+
+	pausing sync.Mutex // no member is being paused
+	paused  map[int]bool
 }
 
 // Busy says what the agent does; "": nothing.
@@ -253,7 +256,7 @@ func (a *Agent) open(q *hostRequest) (_ *hostedPart, err error) {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(context.Background())
-	p := &hostedPart{hostPart: *o, mesh: q.Mesh, addr: a.Addr, end: end, clock: record.NewClock(), free: func() {}, members: map[int]*localPeer{}, wake: make(chan struct{}, 1),
+	p := &hostedPart{hostPart: *o, mesh: q.Mesh, addr: a.Addr, end: end, clock: record.NewClock(), free: func() {}, members: map[int]*localPeer{}, paused: map[int]bool{}, wake: make(chan struct{}, 1),
 		expires: time.AfterFunc(math.MaxInt64, func() {}), cpu: CPUOf(os.Getpid()), kernel: networkLosses()}
 	defer func() {
 		if err != nil {
@@ -429,18 +432,29 @@ func (p *hostedPart) carry(o *hostOrder) error {
 	case o.Slot == record.ServerSlot:
 		return p.server.Restart()
 	case o.Do == "kill":
-		m.Resume()
+		p.resume(o.Slot)
 		m.Kill()
 	case o.Do == "pause":
+		p.pausing.Lock()
+		defer p.pausing.Unlock()
+		p.paused[o.Slot] = true
 		return m.Pause()
 	case o.Do == "resume":
-		m.Resume()
+		p.resume(o.Slot)
 	case o.Do == "silence":
 		m.Silence() // what its socket could not send is told with the rest
 	default:
 		return m.obey(o.command)
 	}
 	return nil
+}
+
+// resume has a member go on.
+func (p *hostedPart) resume(slot int) {
+	p.members[slot].Resume()
+	p.pausing.Lock()
+	defer p.pausing.Unlock()
+	delete(p.paused, slot)
 }
 
 // report says how the host stands, and what its recorders have to say.
@@ -457,9 +471,13 @@ func (p *hostedPart) report(r *hostReply) {
 		})
 	}
 	r.Drops, r.Unsent = map[int]uint64{}, map[int]uint64{}
+	p.pausing.Lock()
 	for i, m := range p.members {
-		p.socket(r, i, m.sock)
+		if !p.paused[i] { // whose socket answers nobody
+			p.socket(r, i, m.sock)
+		}
 	}
+	p.pausing.Unlock()
 	if p.server != nil {
 		p.socket(r, record.ServerSlot, p.server.sock)
 		r.Counters, r.Started = new(p.server.Counters()), p.server.Started

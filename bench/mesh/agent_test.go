@@ -85,3 +85,45 @@ func TestAbandoned(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// While a peer is paused, its host answers, and has it go on.
+func TestPausedOnHost(t *testing.T) {
+	t.Parallel()
+	a := &Agent{Addr: netip.MustParseAddr("127.0.0.1"), Log: t.Logf}
+	defer func() {
+		if !t.Failed() { // else it may hang
+			a.Close()
+		}
+	}()
+	number := uint64(0)
+	ask := func(q hostRequest) (r hostReply) {
+		number++
+		q.Mesh, q.Number = "m", number
+		b, _ := json.Marshal(q)
+		answered := make(chan []byte, 1)
+		go func() { answered <- a.Answer(b) }()
+		select {
+		case b := <-answered:
+			json.Unmarshal(b, &r)
+		case <-time.After(10 * time.Second):
+			t.Fatal("no answer")
+		}
+		if r.Error != "" {
+			t.Fatal(r.Error)
+		}
+		return r
+	}
+	opened := ask(hostRequest{Open: &hostPart{Peers: 2, Hosts: 1, Timing: core.DefaultTiming()}})
+	ask(hostRequest{Know: opened.Addresses})
+	done := uint64(0)
+	for _, do := range []string{"pause", "resume", "pause", "kill"} {
+		done++
+		r := ask(hostRequest{Orders: []hostOrder{{Slot: 1, command: command{Do: do}}}})
+		for r.Done < done {
+			r = ask(hostRequest{})
+		}
+		if r.Fault != "" {
+			t.Errorf("%s: %s", do, r.Fault)
+		}
+	}
+}
