@@ -250,7 +250,7 @@ func TestRetriesAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const room = 1024
+	const room = 4096
 	for i := range room + 5 {
 		d.Step(begin, netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth, Member: ana, Incarnation: 7, Seq: uint32(i)}))
 	}

@@ -18,6 +18,9 @@ const (
 	Receiving = 600 * time.Nanosecond  // likewise
 	Delay     = 100 * time.Microsecond // one way
 	Patience  = time.Minute            // until all must have what they wait for
+
+	// As udp.Socket has it: so many datagrams are taken in before some are sent, and the reverse.
+	drainMost, sendMost = 4096, 1024
 )
 
 // model is a wide.Directory and n peers on a clock of their own. The server is the real
@@ -28,6 +31,8 @@ type model struct {
 	begin  time.Time
 	now    time.Duration // the server's: it goes on when it is done with the last datagram
 	busy   time.Duration
+	taken  int // datagrams, since
+	sent   int // so many were sent
 	peers  []peer
 
 	// At the server, each in the order of time, for delays and intervals are constant.
@@ -108,11 +113,15 @@ func (m *model) run(ctx context.Context) bool {
 	stop := m.now + Patience
 	for i := 1; m.seen < len(m.peers) && m.now < stop && (i%look != 0 || ctx.Err() == nil); i++ {
 		queue := m.next()
-		if (*queue)[0].at <= m.now {
+		if (*queue)[0].at <= m.now && m.taken < drainMost {
+			m.taken++
 			m.arrive(queue)
 			continue
 		}
 		out, next := m.server.Poll(m.begin.Add(m.now))
+		if m.sent += len(out.To); out.Empty() || m.sent >= sendMost {
+			m.taken, m.sent = 0, 0
+		}
 		switch due := next.Sub(m.begin); {
 		case !out.Empty():
 			m.deliver(out)
