@@ -21,7 +21,7 @@ type shown struct {
 	states  []byte
 	opened  time.Time
 	refused uint64
-	flooded bool
+	flood   time.Time // when there last was one, that goes on
 	socket  sample.Socket
 }
 
@@ -80,9 +80,14 @@ func (x *shown) sample(now time.Time, members map[string]time.Duration, events c
 	}
 	s.Doing = count(uint64(len(members)), "member")
 	s.Headline = fmt.Sprintf("%s; %s refused so far, %s by the kernel.", s.Doing, count(refused, "datagram"), count(x.socket.Drops, "datagram"))
-	if flooded := s.Refused+s.Drops >= flooding; flooded != x.flooded {
-		x.flooded = flooded
-		x.note(now, "flood", -1, "%s", map[bool]string{true: "a flood begins", false: "the flood has ended"}[flooded])
+	if s.Refused+s.Drops >= flooding {
+		if x.flood.IsZero() {
+			x.note(now, "flood", -1, "a flood begins")
+		}
+		x.flood = now
+	} else if !x.flood.IsZero() && now.Sub(x.flood) >= time.Second { // not at each pause of a sender
+		x.flood = time.Time{}
+		x.note(now, "flood", -1, "the flood has ended")
 	}
 	x.feed.Add(s)
 }

@@ -22,14 +22,17 @@ func TestShown(t *testing.T) {
 	}
 	defer socket.Close()
 	x := &shown{opened: time.Unix(0, 0), feed: sample.NewFeed(sample.Head{})}
-	look := func(second int64, members map[string]time.Duration, events core.Counts) string {
-		x.sample(time.Unix(second, 0), members, events, socket)
+	look := func(second float64, members map[string]time.Duration, events core.Counts) string {
+		x.sample(time.Unix(0, int64(second*1e9)), members, events, socket)
 		events2, _ := x.feed.After(0)
 		return string(events2[0].Data)
 	}
 	look(1, nil, core.Counts{})
 	look(2, map[string]time.Duration{"A": time.Second}, core.Counts{})
 	look(3, map[string]time.Duration{"A": time.Second, "B": 20 * time.Millisecond}, core.Counts{core.Rejected: 500})
+	if got := look(3.5, map[string]time.Duration{"B": 0}, core.Counts{core.Rejected: 500}); strings.Contains(got, "has ended") {
+		t.Error("a flood has ended after half a second")
+	}
 	got := look(4, map[string]time.Duration{"B": 30 * time.Millisecond}, core.Counts{core.Rejected: 500})
 	for _, want := range []string{`"states":"da"`, `"ages":[0,30]`, `"A is removed","peer":0`, `"B joins","peer":1`, "a flood begins", "the flood has ended", `"refused":500`, "1 member; 500 datagrams refused so far"} {
 		if !strings.Contains(got, want) {

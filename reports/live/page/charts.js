@@ -49,7 +49,7 @@ export class Charts {
 	// build makes the charts of which the run has figures.
 	build() {
 		const has = ([key]) => this.run.columns[key].some((v) => v !== null && (v !== 0 || !["refused", "hostile_sent", "hostile_taken"].includes(key)));
-		const simulated = !has(["cpu"]); // whose queues are counted, not weighed
+		const simulated = this.run.mode === "mesh" && !has(["cpu"]); // whose queues are counted, not weighed
 		const wanted = CHARTS.map((c) => ({ ...c, series: c.series.filter(has).map(([key, name, color, format, scale, real]) => [key, name, color, simulated ? format : real ?? format, scale]) })).filter((c) => c.series.length && (c.of ?? this.run.mode) === this.run.mode);
 		const spec = wanted.map((c) => c.series.map(([key]) => key)).join();
 		if (spec === this.spec) return;
