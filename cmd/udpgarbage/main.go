@@ -143,8 +143,9 @@ func write(dir string, setup hostile.Setup, f *campaign.Finding) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if err = errors.Join(hostile.WriteShots(file, setup, f.Shots), file.Chmod(0o644), file.Sync(), file.Close()); err != nil {
+	if err = cmp.Or(hostile.WriteShots(file, setup, f.Shots), file.Chmod(0o644), file.Sync(), file.Close()); err != nil {
 		os.Remove(file.Name()) // half a finding is none
+		return "", fmt.Errorf("cannot keep a finding: %w", err)
 	}
-	return file.Name(), err
+	return file.Name(), nil
 }

@@ -35,7 +35,9 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 		if f.Times > 1 {
 			fmt.Fprintf(w, "  found %d times; also by %s\n", f.Times, strings.Join(f.Also, " "))
 		}
-		fmt.Fprintf(w, "  again: udpgarbage -mode replay %s\n", quoted(f.File))
+		if f.File != "" { // it could be written
+			fmt.Fprintf(w, "  again: udpgarbage -mode replay %s\n", quoted(f.File))
+		}
 	}
 	if n := r.Skipped(); n > 0 {
 		fmt.Fprintf(w, "skipped %s that there was no socket to send from\n", datagrams(n))

@@ -31,3 +31,16 @@ func TestTableIsNarrow(t *testing.T) {
 		}
 	}
 }
+
+// Of a finding whose file could not be written, nobody is told to replay it.
+func TestOnlyWrittenFindingsAreReplayed(t *testing.T) {
+	for file, want := range map[string]bool{"": false, "x.jsonl": true} {
+		var b strings.Builder
+		if err := text(&b, campaign.Result{Findings: []*campaign.Finding{{Kind: campaign.Died, Case: "srv/any/empty", File: file}}}, false); err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Contains(b.String(), "-mode replay"); told != want {
+			t.Errorf("file %q:\n%s", file, b.String())
+		}
+	}
+}
