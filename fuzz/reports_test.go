@@ -68,7 +68,7 @@ func FuzzReports(f *testing.F) {
 				}
 			},
 			func() {
-				c := stat.Compare(scenario.Definitions, r, r)
+				c := stat.Compare(scenario.Definitions, [2]string{"old", "new"}, r, r)
 				if err := reports.Compare(c).Write(&out, "txt", reports.Options{All: true}); err != nil {
 					t.Error(err)
 				}
@@ -77,7 +77,7 @@ func FuzzReports(f *testing.F) {
 		}
 		for _, format := range []string{"md", "html", "json"} {
 			forms = append(forms, func() {
-				if err := reports.Compare(stat.Compare(scenario.Definitions, r, r)).Write(&out, format, reports.Options{All: true}); err != nil {
+				if err := reports.Compare(stat.Compare(scenario.Definitions, [2]string{"old", "new"}, r, r)).Write(&out, format, reports.Options{All: true}); err != nil {
 					t.Error(err)
 				}
 				if format == "md" {

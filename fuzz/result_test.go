@@ -35,7 +35,7 @@ func FuzzResult(f *testing.F) {
 		}
 		scenario.Definitions.Summarize(r.Runs)
 		result.Evaluate([]result.Assert{assert}, r)
-		for _, ch := range stat.Compare(scenario.Definitions, r, r).Changes {
+		for _, ch := range stat.Compare(scenario.Definitions, [2]string{"old", "new"}, r, r).Changes {
 			if ch.Verdict != stat.Same {
 				t.Errorf("%s differs from itself", ch.Metric)
 			}

@@ -11,12 +11,8 @@ import (
 	"p2plocal/bench/scenario"
 )
 
-// drawn is what page.js draws: the results' own figures.
+// drawn is what page.js draws: the result's own figures.
 type drawn struct {
-	Results []drawnResult `json:"results"`
-}
-
-type drawnResult struct {
 	Runs      int             `json:"runs"`
 	Scenarios []drawnScenario `json:"scenarios"`
 }
@@ -39,7 +35,7 @@ type bounds struct {
 }
 
 func newDrawn(r *result.Result) *drawn {
-	out := drawnResult{Runs: len(r.Runs), Scenarios: []drawnScenario{}}
+	out := drawn{Runs: len(r.Runs), Scenarios: []drawnScenario{}}
 	for _, s := range scenario.FiguresOf(r) {
 		x := drawnScenario{Name: s.Name, Peers: s.Peers, RateLossless: s.Value("rate_lossless"), Percentiles: make(map[string][]bounds)}
 		if !s.Repeated() { // of several runs these would show one
@@ -62,7 +58,7 @@ func newDrawn(r *result.Result) *drawn {
 		}
 		out.Scenarios = append(out.Scenarios, x)
 	}
-	return mapped(&drawn{[]drawnResult{out}}, clean)
+	return mapped(&out, clean)
 }
 
 // named are charts whose peers have names that one can see.

@@ -24,7 +24,7 @@ func slower(r *result.Result, metric string) *result.Result {
 
 func TestCompare(t *testing.T) {
 	old, new := sample(3, 20, 8, defaults...), slower(sample(5, 20, 8, defaults...), "join.converge")
-	c := stat.Compare(scenario.Definitions, old, new)
+	c := stat.Compare(scenario.Definitions, [2]string{"old", "new"}, old, new)
 	var b bytes.Buffer
 	if err := Compare(c).Write(&b, "txt", Options{}); err != nil {
 		t.Fatal(err)

@@ -19,11 +19,22 @@ import (
 	"p2plocal/reports/internal/browser"
 )
 
+// screen is what a page is looked at on.
+type screen struct {
+	width  int64
+	scheme string
+}
+
+func (s screen) String() string { return fmt.Sprintf("%d-%s", s.width, s.scheme) }
+
+// screens have each width and each scheme once: neither has anything to do with the other.
+var screens = []screen{{1280, "light"}, {390, "dark"}}
+
 // open shows a report until it says that it is drawn. heard fails the test for what the
 // report complained of, and for every request but its own.
-func open(t *testing.T, chromium context.Context, file string, width int64, scheme string) (tab *browser.Tab, heard func()) {
+func open(t *testing.T, chromium context.Context, file string, s screen) (tab *browser.Tab, heard func()) {
 	t.Helper()
-	tab = browser.Open(t, chromium, "file://"+file, width, scheme, `html[data-drawn=yes]`)
+	tab = browser.Open(t, chromium, "file://"+file, s.width, s.scheme, `html[data-drawn=yes]`)
 	return tab, func() {
 		t.Helper()
 		if requests := tab.Heard("file://" + file); len(requests) != 1 {
@@ -41,19 +52,15 @@ func TestLongBrowser(t *testing.T) {
 		if err := os.WriteFile(file, render(t, r), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		for _, width := range []int64{1280, 390} {
-			for _, scheme := range []string{"light", "dark"} {
-				t.Run(fmt.Sprintf("%s-%d-%s", name, width, scheme), func(t *testing.T) {
-					visit(t, chromium, file, r, width, scheme)
-				})
-			}
+		for _, s := range screens {
+			t.Run(name+"-"+s.String(), func(t *testing.T) { visit(t, chromium, file, r, s) })
 		}
 	}
 }
 
 // visit opens a page once and checks all that can be seen of it.
-func visit(t *testing.T, chromium context.Context, file string, r *result.Result, width int64, scheme string) {
-	tab, heard := open(t, chromium, file, width, scheme)
+func visit(t *testing.T, chromium context.Context, file string, r *result.Result, s screen) {
+	tab, heard := open(t, chromium, file, s)
 	type drawing struct {
 		ID           string
 		Series, Want int
@@ -78,7 +85,7 @@ func visit(t *testing.T, chromium context.Context, file string, r *result.Result
 	if overflow > 0 {
 		t.Errorf("the page is %d pixels wider than the screen", overflow)
 	}
-	if dark := background != "rgb(255, 255, 255)"; dark != (scheme == "dark") {
+	if dark := background != "rgb(255, 255, 255)"; dark != (s.scheme == "dark") {
 		t.Errorf("background %s", background)
 	}
 	want := expected(r)
@@ -98,11 +105,10 @@ func visit(t *testing.T, chromium context.Context, file string, r *result.Result
 	for id := range want {
 		t.Errorf("no chart %s", id)
 	}
-	if width == 1280 && scheme == "light" {
+	if s == screens[0] {
 		tables(t, tab, r)
 		keyboard(t, tab, len(charts))
-	}
-	if width == 1280 && scheme == "dark" {
+	} else {
 		printed(t, tab)
 	}
 	heard()
@@ -167,6 +173,13 @@ func tables(t *testing.T, tab *browser.Tab, r *result.Result) {
 		return Object.fromEntries([...document.querySelectorAll("figure[data-series]")].map((f) =>
 			[f.id, [...f.querySelectorAll("tbody tr")].map((r) => [...r.cells].map((c) => c.textContent))]));
 	})()`)
+	for id, rows := range got {
+		for _, row := range rows {
+			if s := strings.Join(row, " "); strings.Contains(s, "undefined") || strings.Contains(s, "NaN") {
+				t.Errorf("chart %s has a row %q", id, row)
+			}
+		}
+	}
 	number := func(v float64) string { b, _ := json.Marshal(v); return string(b) }
 	find := func(id string, cells ...string) {
 		t.Helper()

@@ -134,7 +134,11 @@ func reached(f *scenario.Figures) (clauses []phrase) {
 		never, unit := f.Never(said.Metric)
 		v := f.Value(said.Metric)
 		if v != nil {
-			p = p.add(said.Format, certain(*v, unit, f.Bound(said.Metric)))
+			what := certain(*v, unit, f.Bound(said.Metric))
+			if unit == "1" {
+				what = times(*v)
+			}
+			p = p.add(said.Format, what)
 		}
 		switch {
 		case said.Never == "" || never == 0:
@@ -146,6 +150,14 @@ func reached(f *scenario.Figures) (clauses []phrase) {
 		clauses = append(clauses, p)
 	}
 	return clauses
+}
+
+// times is how often something happened; of a median, which may lie between two counts.
+func times(n float64) quantity {
+	if n == 1 {
+		return in("1", "time")
+	}
+	return in(measure(n, "1").Text, "times")
 }
 
 // lostMessages is what became of the messages of the window, and how late the slowest were.

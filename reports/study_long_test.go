@@ -46,24 +46,22 @@ func TestLongStudyBrowser(t *testing.T) {
 		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		for _, width := range []int64{1280, 390} {
-			for _, scheme := range []string{"light", "dark"} {
-				t.Run(fmt.Sprintf("%s-%d-%s", name, width, scheme), func(t *testing.T) {
-					tab, heard := open(t, chromium, file, width, scheme)
-					charts := browser.Eval[string](tab, `[...document.querySelectorAll("figure[data-series]")].map((f) =>
-						f.id + ":" + [...f.querySelectorAll(".plot svg g.series > :is(path, circle)")].filter((e) => !/NaN/.test(e.outerHTML)).length).join(" ")`)
-					if charts != strings.Join(want, " ") || len(want) < len(report.Tables) {
-						t.Errorf("drawn %q, want %q", charts, want)
-					}
-					if over := browser.Eval[int](tab, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
-						t.Errorf("the page is %d pixels wider than the screen", over)
-					}
-					if n := browser.Eval[int](tab, `document.querySelectorAll("section > details tbody tr").length`); n != rows {
-						t.Errorf("%d lines in the tables, want %d", n, rows)
-					}
-					heard()
-				})
-			}
+		for _, s := range screens {
+			t.Run(name+"-"+s.String(), func(t *testing.T) {
+				tab, heard := open(t, chromium, file, s)
+				charts := browser.Eval[string](tab, `[...document.querySelectorAll("figure[data-series]")].map((f) =>
+					f.id + ":" + [...f.querySelectorAll(".plot svg g.series > :is(path, circle)")].filter((e) => !/NaN/.test(e.outerHTML)).length).join(" ")`)
+				if charts != strings.Join(want, " ") || len(want) < len(report.Tables) {
+					t.Errorf("drawn %q, want %q", charts, want)
+				}
+				if over := browser.Eval[int](tab, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+					t.Errorf("the page is %d pixels wider than the screen", over)
+				}
+				if n := browser.Eval[int](tab, `document.querySelectorAll("section > details tbody tr").length`); n != rows {
+					t.Errorf("%d lines in the tables, want %d", n, rows)
+				}
+				heard()
+			})
 		}
 	}
 }

@@ -40,6 +40,7 @@ func studied(t *testing.T) *study.Report {
 
 func TestStudy(t *testing.T) {
 	r := studied(t)
+	fits(t, "study", Study(r))
 	var text, page, doc bytes.Buffer
 	for format, b := range map[string]*bytes.Buffer{"txt": &text, "html": &page, "json": &doc} {
 		if err := Study(r).Write(b, format, Options{}); err != nil {

@@ -11,6 +11,7 @@ const (
 	gutter       = 2  // blank columns between those of a table, and left of everything below a heading
 	widestLabel  = 20 // of what stands left of a fact
 	leastWords   = 24 // columns for words that may be cut short
+	leastName    = 8  // of a row
 )
 
 // A page writes text of one width, in colour or not.
@@ -258,6 +259,9 @@ func (p *page) table(t *table) {
 				p.dropped = append(p.dropped, column.Name)
 			}
 		}
+	}
+	if room < 0 { // the names need not stand in line with labels, and may be cut
+		size[0] += max(room, leastName-size[0])
 	}
 	lines, left := make([][]string, 1+len(rows)), []bool{}
 	for c, column := range header {

@@ -11,13 +11,17 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"p2plocal/bench/result"
+	"p2plocal/bench/scale"
 	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
+	"p2plocal/bench/work"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -49,7 +53,8 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-func cases() map[string]*result.Result {
+// cases are made once: nobody changes them.
+var cases = sync.OnceValue(func() map[string]*result.Result {
 	good := sample(1, 80, 1, defaults...)
 	good.Assertions = []result.Assertion{
 		{Text: "steady.latency.p99<5ms", Actual: ptr(0.00121), OK: true},
@@ -61,7 +66,7 @@ func cases() map[string]*result.Result {
 		"repeat":  sample(3, 20, 7, defaults...),
 		"bad":     spoil(sample(4, 20, 1, scenario.Known...)),
 	}
-}
+})
 
 func TestText(t *testing.T) {
 	for name, r := range cases() {
@@ -268,6 +273,79 @@ func TestCompareIsNarrow(t *testing.T) {
 		}
 		if row, _, _ := strings.Cut(s[i:], "\n"); !strings.HasSuffix(row, " worse") || utf8.RuneCountInString(row) > width {
 			t.Errorf("at %d columns: %q", width, row)
+		}
+	}
+}
+
+// fits wants no line of a document to be wider than a terminal of any usual width.
+func fits(t *testing.T, name string, d *Document) {
+	t.Helper()
+	for _, width := range []int{60, 80, 120} {
+		var b bytes.Buffer
+		if err := d.Write(&b, "txt", Options{Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		for l := range strings.Lines(b.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(l, "\n")); n > width {
+				t.Errorf("%s: a line of %d columns, of %d: %q", name, n, width, l)
+			}
+		}
+	}
+}
+
+// contest is what meshes of two sizes came to, one of them of a long name.
+func contest() *stat.Versus {
+	v := &stat.Versus{Meshes: []string{"exact", `"/home/somebody/a/long/way/to/a-server -listen {addr}"`, "memberlist 0.5.4"}}
+	for _, peers := range []int{2, 80} {
+		var results []*result.Result
+		for seed := range uint64(len(v.Meshes)) {
+			results = append(results, sample(seed+1, peers, 2, append(slices.Clone(defaults), "rest")...))
+		}
+		v.Sizes = append(v.Sizes, stat.InTurns(scenario.Definitions, results))
+	}
+	v.Sizes[0].Peers = 1
+	return v
+}
+
+// Every table of every command fits the terminal.
+func TestEveryTableFits(t *testing.T) {
+	for name, r := range cases() {
+		fits(t, name, Results(r))
+	}
+	for name, c := range found() {
+		fits(t, "conform "+name, c.Document())
+	}
+	fits(t, "compare", Compare(stat.Compare(scenario.Definitions, [2]string{"UDP", "simulated"}, sample(3, 20, 8, defaults...), sample(4, 20, 8, defaults...))))
+	fits(t, "versus", Versus(contest()))
+	scaled := Scale{Points: []scale.Point{{Peers: 95, Join: time.Millisecond, Datagrams: 1_234_567, Bytes: 1e9, Detection: 2 * time.Second, Removed: 12_345},
+		{Peers: 30_000, Simulated: true, Busy: 1234 * time.Millisecond}}}
+	fits(t, "scale", scaled.Document())
+	workers := Workers{Workers: []work.Listed{{Worker: work.Worker{ID: "abcdefgh", Host: "a-machine.of-somebody.example", Cores: 128, Version: "v1.2.3 0123456789abcdef0123456789abcdef01234567",
+		Busy: "a part of a mesh of 4,000 peers"}, Ahead: -0.0123, Within: 0.000456}}}
+	fits(t, "workers", workers.Document())
+}
+
+// A ratio of rounds is not said to be that of the medians, and one peer is no peers.
+func TestVersusSaysOfWhat(t *testing.T) {
+	var b bytes.Buffer
+	if err := Versus(contest()).Write(&b, "txt", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(b.String()), " ")
+	for want, so := range map[string]bool{"which is not the ratio of the medians": true, " is in the median round ": true, "1 peers": false, "1 peer: ": true} {
+		if strings.Contains(flat, want) != so {
+			t.Errorf("%q in it, want %v:\n%s", want, so, b.String())
+		}
+	}
+}
+
+// Once is no "1 times".
+func TestHeadlineOnce(t *testing.T) {
+	for times, want := range map[float64]string{0: "removed live peers 0 times over", 1: "removed live peers 1 time over", 2: "removed live peers 2 times over", 1234: "removed live peers 1,234 times over"} {
+		r := sample(3, 20, 1, "rest")
+		r.Runs[0].Scenarios[0].Metrics["rest.removed_twenty"] = one("1", times)
+		if got := Headline(r); !strings.Contains(got, want) {
+			t.Errorf("%q, want %q in it", got, want)
 		}
 	}
 }

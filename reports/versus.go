@@ -49,7 +49,7 @@ func Versus(v *stat.Versus) *Document {
 	var at string
 	for _, turns := range v.Sizes {
 		if len(v.Sizes) > 1 {
-			at = fmt.Sprintf(", %d peers", turns.Peers)
+			at = ", " + size(turns)
 		}
 		for i, name := range v.Meshes {
 			d.Heads = append(d.Heads, head{Name: letter(i) + " " + name + at, Color: i, Text: headline(turns.Results[i])})
@@ -66,12 +66,15 @@ func Versus(v *stat.Versus) *Document {
 	return d
 }
 
+// size is that of the meshes.
+func size(v *stat.Turns) string { return plural(uint64(v.Peers), "peer") }
+
 // letter is a mesh's.
 func letter(i int) string { return string(rune('A' + i)) }
 
 // summary is the table of the figures by which meshes are chosen, with their names and versions.
 func summary(meshes []string, v *stat.Turns) section {
-	s := section{Name: fmt.Sprintf("%d peers", v.Peers), Head: -1, Table: &table{Corner: fmt.Sprintf("%d peers", v.Peers)},
+	s := section{Name: size(v), Head: -1, Table: &table{Corner: size(v)},
 		About: fmt.Sprintf("medians of %s of each mesh, in turns", plural(uint64(v.Rounds), "run"))}
 	for _, name := range meshes {
 		s.Table.Columns = append(s.Table.Columns, column{Name: name})
@@ -103,8 +106,8 @@ func summary(meshes []string, v *stat.Turns) section {
 
 // versus is the section of all that is compared at one size.
 func (d *Document) versus(v *stat.Turns) section {
-	s := section{Name: fmt.Sprintf("versus, %d peers", v.Peers), Head: -1, Table: &table{Corner: "metric"},
-		About: fmt.Sprintf("%s of each mesh, in turns; medians, and the median of the ratios to A, round by round, with its 95 %% interval", plural(uint64(v.Rounds), "run"))}
+	s := section{Name: "versus, " + size(v), Head: -1, Table: &table{Corner: "metric"},
+		About: fmt.Sprintf("%s of each mesh, in turns; medians, and how it compares with A in the same round: the median of the rounds' ratios, which is not the ratio of the medians, with its 95 %% interval", plural(uint64(v.Rounds), "run"))}
 	for i := range v.Results {
 		s.Table.Columns = append(s.Table.Columns, column{Name: letter(i)})
 		if i > 0 {
@@ -134,6 +137,9 @@ func (d *Document) versus(v *stat.Turns) section {
 		for _, t := range told {
 			if k := slices.IndexFunc(v.Metrics, func(c stat.Contest) bool { return c.Metric == t.metric }); k >= 0 && v.Metrics[k].Ratios[i].Median != nil {
 				r := v.Metrics[k].Ratios[i]
+				if digits(*r.Median) == "1.00" {
+					continue
+				}
 				s.Facts = append(s.Facts, fact{"verdict", phrase{}.addIf(r.Verdict == stat.Worse, "%s", inWords(letter(i+1), r, t.more, t.less))})
 			}
 		}
@@ -153,7 +159,7 @@ func inWords(mesh string, r stat.Ratio, more, less string) string {
 			low, high = new(1 / *high), new(1 / *low)
 		}
 	}
-	text := fmt.Sprintf("%s is %s × %s", mesh, digits(m), how)
+	text := fmt.Sprintf("%s is in the median round %s × %s", mesh, digits(m), how)
 	if low != nil {
 		text += fmt.Sprintf(" [%s, %s]", digits(*low), digits(*high))
 		if r.Verdict == stat.Same {

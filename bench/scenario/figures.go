@@ -37,6 +37,15 @@ func FiguresOf(r *result.Result) (all []*Figures) {
 	return all
 }
 
+// Of is the scenario that was measured; one that this program does not know has a
+// name only.
+func (f *Figures) Of() *Scenario {
+	if s := Find(f.Name); s != nil {
+		return s
+	}
+	return &Scenario{Name: f.Name}
+}
+
 // Repeated reports that several runs have it.
 func (f *Figures) Repeated() bool { return len(f.All) > 1 }
 

@@ -334,7 +334,7 @@ func TestServerThatStartsLate(t *testing.T) {
 	if !mesh.Processes {
 		return
 	}
-	const late = 3 * time.Second
+	const late = time.Second
 	cfg := quick(3, "restart")
 	cfg.Options.ServerExec = fmt.Sprintf(`sh -c "sleep %v; exec %s"`, late.Seconds(), foreignCommand("server", ""))
 	cfg.Timing.Heartbeat, cfg.Timing.Deadline = 250*time.Millisecond, foreignDeadline

@@ -111,7 +111,7 @@ func TestOverloadedTrialsRemoveNobody(t *testing.T) {
 	cfg := simulated(10, "saturate")
 	cfg.Timing.Heartbeat, cfg.Timing.Deadline, cfg.Timing.Reap = 200*time.Millisecond, 210*time.Millisecond, 10*time.Millisecond
 	cfg.Simulation.Host.Cores = 1
-	cfg.Options.Search = mlrsearch.Config{LossRatio: 0.005, Trial: time.Second, DurationSum: time.Second, Exceed: 0.5, Width: 0.1, Min: 1000, Max: 2e6}
+	cfg.Options.Search = mlrsearch.Config{LossRatio: 0.005, Trial: 300 * time.Millisecond, DurationSum: 300 * time.Millisecond, Exceed: 0.5, Width: 0.1, Min: 1000, Max: 2e6}
 	r := execute(t, cfg)
 	s := r.Runs[0].Scenarios[0]
 	if n := flat(t, r, "saturate.false_positives"); n != 0 || s.Charts.Pairs != nil {

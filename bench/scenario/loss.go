@@ -103,7 +103,7 @@ func (s *Run) removals(began int64) {
 	s.value("removal_rate", "1/h", float64(removed)/present*3600)
 	s.value("removal_rate_expected", "1/h", expected.Mean/expected.Present*3600)
 	if n := float64(removed); n < low || n > high {
-		s.warn("the server removed live peers %d times, independent losses make that %.4g times, in 999 of 1,000 runs %.0f to %.0f: something else removes them, or keeps them", removed, expected.Mean, low, high)
+		s.warn("the server removed live peers %s, independent losses make that %.4g on average, in 999 of 1,000 runs %.0f to %.0f: something else removes them, or keeps them", result.Plural(uint64(removed), "time"), expected.Mean, low, high)
 	}
 }
 

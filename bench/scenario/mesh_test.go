@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		os.Exit(foreign(os.Args[1:]))
 	}
 	flag.Parse()
-	flag.Set("test.parallel", "4")                                                                                                                     // nearly all of them wait
+	flag.Set("test.parallel", "8")                                                                                                                     // nearly all of them wait
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("p2plocal/fuzz/target.startTied"), goleak.IgnoreAnyFunction("p2plocal/core/udp.newClock.func1")) // live as long as the process
 }
 
@@ -96,6 +96,7 @@ func within(t *testing.T, r *result.Result, all map[string][2]float64) {
 // Each scenario measures every metric that it defines (or says null), and its
 // accounts add up, with peers as goroutines, as processes and simulated.
 func TestScenarios(t *testing.T) {
+	t.Parallel()
 	accountFor(t, result.Virtual, Known)
 	overUDP(t, "steady") // the rest is TestLongScenarios
 }
@@ -161,7 +162,23 @@ func asDefined(t *testing.T, s *result.Scenario, isolation string) {
 // What the scenarios find must be what the protocol does.
 func TestFindings(t *testing.T) {
 	t.Parallel()
-	r := execute(t, quick(6, "join", "steady", "crash", "relaunch", "restart", "pause"))
+	r := &result.Result{Runs: make([]result.Run, 1)}
+	parts := [][]string{{"join", "steady", "crash", "relaunch"}, {"restart"}, {"pause"}}
+	results := make([]*result.Result, len(parts))
+	t.Run("side by side", func(t *testing.T) {
+		for i, names := range parts {
+			t.Run(names[0], func(t *testing.T) {
+				t.Parallel()
+				results[i] = execute(t, quick(6, names...))
+			})
+		}
+	})
+	for _, part := range results {
+		if part == nil {
+			return // it has failed
+		}
+		r.Runs[0].Scenarios = append(r.Runs[0].Scenarios, part.Runs[0].Scenarios...)
+	}
 	null := func(name string) {
 		t.Helper()
 		for _, s := range r.Runs[0].Scenarios {

@@ -58,7 +58,7 @@ func (s *Run) partition(refresh time.Duration) error {
 		b.Divide(cutOff)
 		b.Impairing.Store(true)
 	})
-	s.Tell("cut", -1, "%d peers are cut off from the rest", cutOff.Len())
+	s.Tell("cut", -1, "%s cut off from the rest", result.Plural(uint64(cutOff.Len()), "peer"))
 	for i := range cutOff.All() {
 		s.Depart(i)
 	}

@@ -36,7 +36,7 @@ var rest = Scenario{
 		return s.with(mesh.Setup{Divide: true, Refresh: &s.opt.Refresh}, s.rest)
 	},
 	About:    func(o *result.Options) string { return fmt.Sprintf(", doing nothing for 3 × %s", span(o.RestTime())) },
-	Headline: []Said{{"removed_twenty", "removed live peers %v times over links that lost 20 %%", ""}},
+	Headline: []Said{{"removed_twenty", "removed live peers %v over links that lost 20 %%", ""}},
 	Lossy:    true,
 }
 

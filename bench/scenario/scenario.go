@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"p2plocal/bench/result"
@@ -33,12 +34,31 @@ type Scenario struct {
 	Filtered bool // the server's filter may keep datagrams out
 }
 
-// Said is how the headline says what a figure is, in a format with one verb, and that it
-// was waited for in vain; "": that is not said.
+// Said is how the headline says what a figure is, in a format with one verb that is a measure or
+// a number of times, and that it was waited for in vain; "": that is not said.
 type Said struct{ Metric, Format, Never string }
 
 // Metric is a definition, by its name within a scenario.
 type Metric result.Definition
+
+// List are the scenarios in the order they run.
+var List = []Scenario{join, steady, crash, relaunch, churn, restart, pause, loss, partition, garbage, saturate, rest, partial, play}
+
+// Known are the names of those that end by themselves.
+var Known = func() (names []string) {
+	for _, s := range List[:len(List)-1] {
+		names = append(names, s.Name)
+	}
+	return names
+}()
+
+// Find is the scenario of a name; nil: there is none.
+func Find(name string) *Scenario {
+	if i := slices.IndexFunc(List, func(s Scenario) bool { return s.Name == name }); i >= 0 {
+		return &List[i]
+	}
+	return nil
+}
 
 // CannotRun says why it cannot be run with these options; "" where it can.
 func (s *Scenario) CannotRun(c *result.Config) string {
@@ -103,3 +123,49 @@ var broadcasts = []Metric{
 
 // broadcastSummary are the figures that stand for those.
 var broadcastSummary = []string{"latency.p50", "latency.p99", "latency.p99.9", "latency.max", "latency_due.p99", "jitter.p50", "timer_error.p99", "rate", "latency_due.p50"}
+
+// A MetricGroup is the metrics of one scenario, or what several have.
+type MetricGroup struct {
+	Of      string // a sentence, without its full stop
+	Metrics []Metric
+}
+
+// MetricGroups are all metrics, each once.
+func MetricGroups() []MetricGroup {
+	var with []string
+	var own []MetricGroup
+	for _, s := range List {
+		if s.Broadcasts {
+			with = append(with, s.Name)
+		}
+		if len(s.Metrics) > 0 {
+			own = append(own, MetricGroup{s.Name + ": " + s.Text, s.Metrics})
+		}
+	}
+	return append([]MetricGroup{
+		{"every scenario", common},
+		{strings.Join(with, ", ") + ": of the messages that were due in the measured window", broadcasts},
+	}, own...)
+}
+
+// Definitions are those of all scenarios' metrics.
+var Definitions = func() *result.Definitions {
+	var all []result.Definition
+	add := func(scenario string, defs []Metric) {
+		for _, d := range defs {
+			if d.Unit == "cores" && !Find(scenario).Broadcasts {
+				d.Better = 0 // it is over as long as the scenario happens to take
+			}
+			d.Name = scenario + "." + d.Name
+			all = append(all, result.Definition(d))
+		}
+	}
+	for _, s := range List {
+		add(s.Name, s.Metrics)
+		if s.Broadcasts {
+			add(s.Name, broadcasts)
+		}
+		add(s.Name, common)
+	}
+	return result.NewDefinitions(all)
+}()

@@ -59,13 +59,14 @@ const alpha = 0.05
 // Compare compares the medians of every flat metric. Significance is by the
 // Mann-Whitney U test, which assumes nothing of the distributions, at a false
 // discovery rate of 0.05. Where one figure should be but is null in a finished
-// scenario (restart.whole: never), it ranks as worse than any value.
-func Compare(defs *result.Definitions, old, new *result.Result) *Comparison {
-	c := &Comparison{Sides: [2]string{"old", "new"}, OldRuns: len(old.Runs), NewRuns: len(new.Runs), Alpha: alpha, Warnings: differences(old, new)}
-	for _, sides := range beside(defs, old.Runs, new.Runs) {
-		if a, b := sides[0], sides[1]; len(a.Values)+len(b.Values) > 0 {
+// scenario (restart.whole: never), it ranks as worse than any value. Sides are what
+// the two are called.
+func Compare(defs *result.Definitions, sides [2]string, old, new *result.Result) *Comparison {
+	c := &Comparison{Sides: sides, OldRuns: len(old.Runs), NewRuns: len(new.Runs), Alpha: alpha, Warnings: differences(sides, old, new)}
+	for _, both := range beside(defs, old.Runs, new.Runs) {
+		if a, b := both[0], both[1]; len(a.Values)+len(b.Values) > 0 {
 			if a.Unit != b.Unit {
-				c.Warnings = append(c.Warnings, fmt.Sprintf("metric %q is in %q on the old side, in %q on the new: left out", a.Name, a.Unit, b.Unit))
+				c.Warnings = append(c.Warnings, fmt.Sprintf("metric %q is in %q on one side (%s), in %q on the other (%s): left out", a.Name, a.Unit, sides[0], b.Unit, sides[1]))
 				continue
 			}
 			c.Changes = append(c.Changes, change(defs, a, b))
@@ -114,8 +115,8 @@ func (c *Comparison) judge() {
 		}
 	}
 	if tests := max(c.Tested, 1); !detectable(c.OldRuns, c.NewRuns, tests) {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("too few runs, %d old, %d new, to tell a change of one of %s from chance, want %d or more of each",
-			c.OldRuns, c.NewRuns, result.Plural(uint64(tests), "metric"), comparisonRuns(tests)))
+		c.Warnings = append(c.Warnings, fmt.Sprintf("too few runs, %d %s, %d %s, to tell a change of one of %s from chance, want %d or more of each",
+			c.OldRuns, c.Sides[0], c.NewRuns, c.Sides[1], result.Plural(uint64(tests), "metric"), comparisonRuns(tests)))
 	}
 }
 
@@ -228,7 +229,7 @@ const apart = "one side is simulated and the other is not: they differ in much t
 
 // differences are what, other than the thing compared, could have changed the
 // figures.
-func differences(old, new *result.Result) (warnings []string) {
+func differences(sides [2]string, old, new *result.Result) (warnings []string) {
 	different := old.Env.Simulated != new.Env.Simulated
 	if different {
 		warnings = append(warnings, apart)
@@ -240,16 +241,15 @@ func differences(old, new *result.Result) (warnings []string) {
 			continue
 		}
 		if is := news[i]; was != is {
-			warnings = append(warnings, fmt.Sprintf("%s differs: %s old, %s new", was.Name, was.Value, is.Value))
+			warnings = append(warnings, fmt.Sprintf("%s differs: %s %s, %s %s", was.Name, was.Value, sides[0], is.Value, sides[1]))
 		}
 	}
 	for i, r := range []*result.Result{old, new} {
-		which := []string{"old", "new"}[i]
 		if r.Interrupted {
-			warnings = append(warnings, "the "+which+" result was interrupted")
+			warnings = append(warnings, "the "+sides[i]+" result was interrupted")
 		}
 		if r.Tool.Dirty {
-			warnings = append(warnings, "the "+which+" result comes from a build with uncommitted changes")
+			warnings = append(warnings, "the "+sides[i]+" result comes from a build with uncommitted changes")
 		}
 	}
 	return warnings

@@ -46,7 +46,7 @@ func TestCompareManyMetrics(t *testing.T) {
 	for i := range 8 {
 		old, new = append(old, run(i, true)), append(new, run(i, false))
 	}
-	c := Compare(metrics, side(old), side(new))
+	c := Compare(metrics, sides, side(old), side(new))
 	if c.Tested != 100 {
 		t.Errorf("%d tests, want one for each metric that varies, 100", c.Tested)
 	}
@@ -71,7 +71,7 @@ func TestCompareManyMetrics(t *testing.T) {
 	if len(c.Warnings) != 0 {
 		t.Errorf("8 runs a side are enough for one metric of 100: %q", c.Warnings)
 	}
-	if c := Compare(metrics, side(old[:5]), side(new[:5])); len(c.Warnings) != 1 {
+	if c := Compare(metrics, sides, side(old[:5]), side(new[:5])); len(c.Warnings) != 1 {
 		t.Errorf("5 runs a side are not: %q", c.Warnings)
 	}
 }

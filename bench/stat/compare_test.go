@@ -10,6 +10,8 @@ import (
 	"p2plocal/bench/result"
 )
 
+var sides = [2]string{"old", "new"}
+
 func side(runs []result.Run) *result.Result { return &result.Result{Runs: runs} }
 
 func TestCompare(t *testing.T) {
@@ -42,7 +44,7 @@ func TestCompare(t *testing.T) {
 		{"a rate to never", "saturate.rate_lossless", []any{1.0, 1.1, 1.2, 1.3}, []any{nil, nil, nil, nil}, nil, Worse, true},
 	} {
 		d, _, _ := metrics.Define(test.metric)
-		c := Compare(metrics, side(runsOf(test.metric, d.Unit, test.old...)), side(runsOf(test.metric, d.Unit, test.new...)))
+		c := Compare(metrics, sides, side(runsOf(test.metric, d.Unit, test.old...)), side(runsOf(test.metric, d.Unit, test.new...)))
 		if len(c.Changes) != 1 || c.OldRuns != len(test.old) || c.NewRuns != len(test.new) {
 			t.Fatalf("%s: %+v", test.name, c)
 		}
@@ -65,7 +67,7 @@ func TestCompare(t *testing.T) {
 
 func TestCompareOneSided(t *testing.T) {
 	a, b := runsOf("join.converge", "s", 1.0, 2.0, 3.0, 4.0, 5.0), runsOf("join.converge", "s", 3.0, 4.0, 5.0)
-	c := Compare(metrics, side(a), side(append(b, runsOf("steady.loss", "ratio", 0.5)...)))
+	c := Compare(metrics, sides, side(a), side(append(b, runsOf("steady.loss", "ratio", 0.5)...)))
 	if len(c.Changes) != 2 {
 		t.Fatalf("%+v", c)
 	}
@@ -75,7 +77,7 @@ func TestCompareOneSided(t *testing.T) {
 	if ch := c.Changes[1]; ch.Metric != "steady.loss" || ch.Old != nil || ch.New.N != 1 || ch.P != nil || ch.Verdict != Same {
 		t.Errorf("measured on one side only: %+v", ch)
 	}
-	if c := Compare(metrics, side(nil), side(nil)); len(c.Changes) != 0 || len(c.Regressions(0)) != 0 {
+	if c := Compare(metrics, sides, side(nil), side(nil)); len(c.Changes) != 0 || len(c.Regressions(0)) != 0 {
 		t.Errorf("nothing: %+v", c)
 	}
 }
@@ -113,12 +115,12 @@ func TestCompareWarnings(t *testing.T) {
 		{"interrupted", func(r *result.Result) { r.Interrupted = true }, "the new result was interrupted"},
 		{"dirty", func(r *result.Result) { r.Tool.Dirty = true }, "the new result comes from a build with uncommitted changes"},
 	} {
-		got := Compare(metrics, of(same), of(test.change)).Warnings
+		got := Compare(metrics, sides, of(same), of(test.change)).Warnings
 		if test.want == "" && len(got) > 0 || test.want != "" && !slices.Equal(got, []string{test.want}) {
 			t.Errorf("%s: warnings %q, want %q", test.name, got, test.want)
 		}
 	}
-	if got := Compare(metrics, side(runs), side(runsOf("join.converge", "ms", 1.0, 2.0, 3.0, 4.0))); len(got.Changes) != 0 || len(got.Warnings) != 1 {
+	if got := Compare(metrics, sides, side(runs), side(runsOf("join.converge", "ms", 1.0, 2.0, 3.0, 4.0))); len(got.Changes) != 0 || len(got.Warnings) != 1 {
 		t.Errorf("other unit: %+v", got)
 	}
 }
@@ -128,27 +130,43 @@ func TestCompareSimulated(t *testing.T) {
 	t.Parallel()
 	real := &result.Result{Env: result.Env{OS: "linux", Cores: 2}, Config: result.Config{Peers: 5, Isolation: "goroutine", Scenarios: []string{"join"}}, Runs: []result.Run{{}}}
 	sim := &result.Result{Env: result.Env{Simulated: true}, Config: result.Config{Peers: 6, Isolation: result.Virtual, Simulation: new(result.Simulation)}, Runs: []result.Run{{}}}
-	text := strings.Join(Compare(metrics, real, sim).Warnings, "\n")
+	text := strings.Join(Compare(metrics, sides, real, sim).Warnings, "\n")
 	if !strings.Contains(text, "one side is simulated") || !strings.Contains(text, "peers differs: 5 old, 6 new") || !strings.Contains(text, `scenarios differs: ["join"] old, [] new`) ||
 		strings.Contains(text, "\nos differs") || strings.Contains(text, "isolation") || strings.Contains(text, "buffer") {
 		t.Errorf("warnings:\n%s", text)
 	}
-	if text := strings.Join(Compare(metrics, sim, sim).Warnings, "\n"); strings.Contains(text, "simulat") {
+	if text := strings.Join(Compare(metrics, sides, sim, sim).Warnings, "\n"); strings.Contains(text, "simulat") {
 		t.Errorf("two simulations: %s", text)
+	}
+}
+
+// Warnings call the sides as the table does.
+func TestCompareNamesSides(t *testing.T) {
+	of := func(unit string) *result.Result {
+		return &result.Result{Interrupted: unit == "ms", Runs: append(runsOf("join.converge", "s", 1.0, 2.0), runsOf("steady.loss", unit, 1.0)...)}
+	}
+	text := strings.Join(Compare(metrics, [2]string{"UDP", "simulated"}, of("s"), of("ms")).Warnings, "\n")
+	for _, want := range []string{"3 UDP, 3 simulated", `"s" on one side (UDP), in "ms" on the other (simulated)`, "the simulated result was interrupted"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "old") || strings.Contains(text, "new") {
+		t.Errorf("another name of a side in\n%s", text)
 	}
 }
 
 // A regression is more than the threshold, and what never happened on either side is none.
 func TestThreshold(t *testing.T) {
 	old, new := &result.Result{Runs: runsOf("join.converge", "s", 2.0, 2.0, 2.0, 2.0)}, &result.Result{Runs: runsOf("join.converge", "s", 3.0, 3.0, 3.0, 3.0)}
-	c := Compare(metrics, old, new)
+	c := Compare(metrics, sides, old, new)
 	for threshold, want := range map[float64]int{0.49: 1, 0.5: 0, 0.51: 0} {
 		if got := c.Regressions(threshold); len(got) != want {
 			t.Errorf("half as much again, beyond %v: %+v, want %d", threshold, got, want)
 		}
 	}
 	never := &result.Result{Runs: runsOf("restart.whole", "s", nil, nil)}
-	if c := Compare(metrics, never, never); len(c.Changes) != 0 {
+	if c := Compare(metrics, sides, never, never); len(c.Changes) != 0 {
 		t.Errorf("never on both sides: %+v", c.Changes)
 	}
 }

@@ -18,11 +18,11 @@ func timing(heartbeat, reap, deadline, refresh time.Duration) core.Timing {
 	return t
 }
 
-// simulateRemovals counts how often a server removes one of 20 live peers in a
+// simulateRemovals counts how often a server removes one of ten live peers in a
 // minute of losses, and what theory expects for the phases that they have.
 func simulateRemovals(t core.Timing, loss float64, seed uint64) (removed int, expected Removals) {
 	const (
-		peers    = 20
+		peers    = 10
 		delay    = 20 * time.Microsecond
 		observed = time.Minute
 	)
@@ -59,8 +59,12 @@ var removalTimings = []core.Timing{
 // checkRemovals compares the mean and the variance over so many runs with theory,
 // each within four of its standard errors.
 func checkRemovals(t *testing.T, runs int) {
-	for _, timing := range removalTimings {
-		for _, loss := range []float64{0, 0.01, 0.05, 0.1, 0.2, 0.3} {
+	for i, timing := range removalTimings {
+		losses := []float64{0, 0.01, 0.05, 0.1, 0.2, 0.3}
+		if i > 3 { // of timings other than the protocol's the ends and the middle tell
+			losses = []float64{0, 0.01, 0.1, 0.3}
+		}
+		for _, loss := range losses {
 			t.Run(fmt.Sprintf("%v-%v-%v-%v-%v", timing.Heartbeat, timing.Reap, timing.Deadline, timing.Refresh, loss), func(t *testing.T) {
 				t.Parallel()
 				runs := runs

@@ -14,7 +14,6 @@ import (
 	"p2plocal/bench/stat"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
-	"p2plocal/core/simnet"
 	"p2plocal/reports"
 )
 
@@ -78,8 +77,7 @@ func (c *comparing) finish(call *call, names [2]string, sides [2]*result.Result)
 			return fmt.Errorf("the %s result was touched by hand (-live-control): it is not compared", names[i])
 		}
 	}
-	comparison := stat.Compare(scenario.Definitions, sides[0], sides[1])
-	comparison.Sides = names
+	comparison := stat.Compare(scenario.Definitions, names, sides[0], sides[1])
 	if err := c.Write(call.stdout, reports.Compare(comparison)); err != nil || c.limit == "" {
 		return err
 	}
@@ -124,12 +122,8 @@ func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) er
 		if err := cfg.finish(ctx, c); err != nil {
 			return err
 		}
-		v := &result.Simulation{Queue: result.QueueOf(cfg.Options.ReadBuffer), Host: result.HostOf(*cores)}
-		if v.Host.Cores == 0 {
-			v.Network = simnet.Fault{Delay: result.LoopbackDelay}
-		}
 		same := cfg.Config
-		same.Isolation, same.Simulation = result.Virtual, v
+		same.Isolation, same.Simulation = result.Virtual, virtualNetwork(cfg, *cores)
 		if err := scenario.Validate(&same); err != nil { // better now than after the real runs
 			return cli.UsageError{Err: err}
 		}

@@ -311,15 +311,19 @@ func metrics(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 	}
 }
 
+// metricList are the definitions, of what several scenarios have once.
 func metricList() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "A distribution, marked *, has the figures %s,\nsuch as steady.latency.p99.\n\n", strings.Join(result.Fields, ", "))
-	for _, d := range scenario.Definitions.All() {
-		name := d.Name
-		if d.Dist {
-			name += " *"
+	fmt.Fprintf(&b, "A metric is called SCENARIO.NAME, as in join.converge. A distribution, marked *, has\nthe figures %s, as in steady.latency.p99.\n", strings.Join(result.Fields, ", "))
+	for _, g := range scenario.MetricGroups() {
+		fmt.Fprintf(&b, "\n%s\n", g.Of)
+		for _, d := range g.Metrics {
+			name := d.Name
+			if d.Dist {
+				name += " *"
+			}
+			fmt.Fprintf(&b, "  %-21s %-10s %s\n", name, d.Unit, d.Text)
 		}
-		fmt.Fprintf(&b, "%-30s %-10s %s\n", name, d.Unit, d.Text)
 	}
 	return b.String()
 }

@@ -211,8 +211,18 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	_, stdout, _ := invoke(t.Context(), "metrics")
 	for _, d := range scenario.Definitions.All() {
-		if !strings.Contains(stdout, d.Name) || !strings.Contains(stdout, d.Text) {
+		if _, name, _ := strings.Cut(d.Name, "."); !strings.Contains(stdout, "\n  "+name+" ") || strings.Count(stdout, d.Text+"\n") == 0 {
 			t.Errorf("no %s, %q in the list", d.Name, d.Text)
+		}
+	}
+	for _, once := range []string{"\n  false_positives ", "\n  latency_due * ", "\n  kernel_drops "} {
+		if n := strings.Count(stdout, once); n > 2 { // saturate's own latency
+			t.Errorf("%d times %q", n, once)
+		}
+	}
+	for group := range strings.SplitSeq(stdout, "\n\n") {
+		if n := strings.Count(group, "\n"); n > 24 {
+			t.Errorf("%d lines are no screen:\n%s", n, group)
 		}
 	}
 }
@@ -224,7 +234,7 @@ func TestVersus(t *testing.T) {
 	name := func(ending string) string { return filepath.Join(dir, "p."+ending) }
 	code, stdout, stderr := invoke(t.Context(), "versus", "-mesh", "exact", "-mesh", "wide", "-mesh", "exact", "-peers", "3",
 		"-scenario", "join", "-repeat", "6", "-quiet", "-json", name("json"), "-report", name("md"), "-report", name("html"))
-	for _, want := range []string{"join.converge", " B is ", " to converge [", " C is "} {
+	for _, want := range []string{"join.converge", " B is in the median round ", " to converge [", " C is in the median round "} {
 		if code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("exit %d, stderr %q, no %q in\n%s", code, stderr, want, stdout)
 		}

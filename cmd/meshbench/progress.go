@@ -26,7 +26,7 @@ func showProgress(ctx context.Context, status *scenario.Status, cfg result.Confi
 			lasts += " of virtual time"
 		}
 	}
-	fmt.Fprintf(stderr, "meshbench: %d peers, %s, %s\n", cfg.Peers, strings.Join(cfg.Scenarios, ", "), lasts)
+	fmt.Fprintf(stderr, "meshbench: %s, %s, %s\n", result.Plural(uint64(cfg.Peers), "peer"), strings.Join(cfg.Scenarios, ", "), lasts)
 	if printing.Columns(stderr) == 0 {
 		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", p) }
 	}

@@ -32,6 +32,15 @@ func coresFlag(fs *flag.FlagSet, value int) *int {
 	return fs.Int("cores", value, "sim: computing takes time, on this `number` of cores: 8 µs a turn, 600 ns a datagram taken, 2.2 µs one sent; 0: it costs nothing")
 }
 
+// virtualNetwork is one that is as loopback is.
+func virtualNetwork(c *config, cores int) *result.Simulation {
+	v := &result.Simulation{Queue: result.QueueOf(max(c.Options.ReadBuffer, 0)), Host: result.HostOf(cores)}
+	if cores == 0 { // else it is the host's wake and send
+		v.Network = simnet.Fault{Delay: result.LoopbackDelay}
+	}
+	return v
+}
+
 // apply puts the simulation into the configuration.
 func (s *simulation) apply(call *call, c *config, out *output) error {
 	if !s.on {
@@ -56,10 +65,8 @@ func (s *simulation) apply(call *call, c *config, out *output) error {
 	case s.trace && out.JSON == "-":
 		return cli.Usagef("-trace and -json - both want standard output")
 	}
-	v := &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}, Queue: result.QueueOf(max(c.Options.ReadBuffer, 0)), Until: s.until, Host: result.HostOf(*s.cores)}
-	if v.Host.Cores > 0 {
-		v.Network.Delay = 0 // it is the host's wake and send
-	}
+	v := virtualNetwork(c, *s.cores)
+	v.Until = s.until
 	if s.trace {
 		v.Trace = call.stdout
 	}

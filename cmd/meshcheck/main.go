@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			const often = 10
 			now, before := int64(time.Since(start).Seconds()), printed.Load()
 			if !o.Quiet && printing.Columns(stderr) == 0 && now >= before+often && printed.CompareAndSwap(before, now) {
-				fmt.Fprintf(stderr, "meshcheck: %s: %d of %d cases, %d wrong, %d s\n", cli.Printable(c.Name), d, a, w, now)
+				fmt.Fprintf(stderr, "meshcheck: %s: %d of %s, %d wrong, %d s\n", cli.Printable(c.Name), d, result.Plural(uint64(a), "case"), w, now)
 			}
 			done.Store(int64(d))
 			all.Store(int64(a))
@@ -101,9 +101,9 @@ func exitCode(ctx context.Context, found *reports.Conformance, stderr io.Writer)
 			fmt.Fprintf(stderr, "meshcheck: %s cannot be reached: %s\n", cli.Printable(r.Name), cli.Printable(r.Gone))
 		case notRun > 0 && ctx.Err() == nil:
 			i := slices.IndexFunc(r.Results, func(x conform.Result) bool { return x.Outcome == conform.NotRun })
-			fmt.Fprintf(stderr, "meshcheck: %s: %d of %d cases were not run: %s\n", cli.Printable(r.Name), notRun, len(r.Results), cli.Printable(r.Results[i].Detail))
+			fmt.Fprintf(stderr, "meshcheck: %s: %s of %d not run: %s\n", cli.Printable(r.Name), result.Plural(uint64(notRun), "case"), len(r.Results), cli.Printable(r.Results[i].Detail))
 		case void > 0:
-			fmt.Fprintf(stderr, "meshcheck: %s: %d of %d cases are void, this machine was too late for them\n", cli.Printable(r.Name), void, len(r.Results))
+			fmt.Fprintf(stderr, "meshcheck: %s: %s of %d void: this machine was too late to judge\n", cli.Printable(r.Name), result.Plural(uint64(void), "case"), len(r.Results))
 		}
 		if !r.Sound() {
 			code = cli.Failed

@@ -117,7 +117,7 @@ func progress(p *campaign.Progress, o options, columns int) string {
 	if p == nil {
 		return "starting " + o.Role.String()
 	}
-	line := fmt.Sprintf("%s batches, %s, %s", grouped(uint64(p.Batches)), datagrams(p.Sent), plural(p.Findings, "finding"))
+	line := fmt.Sprintf("batch %s, %s, %s", grouped(uint64(p.Batches)), datagrams(p.Sent), plural(p.Findings, "finding"))
 	switch left := o.Duration - p.Elapsed; {
 	case p.Narrowing != "":
 		line += ", narrowing " + p.Narrowing

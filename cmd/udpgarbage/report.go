@@ -31,7 +31,7 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 		return err
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintf(w, "%s by %s: %s, %d bytes, after %.1f s\n  %s\n", f.Kind, f.Case, datagrams(f.Count), f.Bytes, f.After, cli.Printable(f.What))
+		fmt.Fprintf(w, "%s by %s: %s, %s, after %.1f s\n  %s\n", f.Kind, f.Case, datagrams(f.Count), plural(f.Bytes, "byte"), f.After, cli.Printable(f.What))
 		if f.Times > 1 {
 			fmt.Fprintf(w, "  found %d times; also by %s\n", f.Times, strings.Join(f.Also, " "))
 		}

@@ -3,6 +3,7 @@
 package manual
 
 import (
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -256,26 +257,26 @@ func testNames(t *testing.T) map[string]bool {
 
 // metricNames are each scenario's metrics, a distribution's parts among them.
 func metricNames(t *testing.T, tools tools) map[string]map[string]bool {
-	out, err := tools.command(t, t.TempDir(), "meshbench metrics").Output()
+	out, err := tools.command(t, t.TempDir(), "meshbench metrics -json -").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := strings.Split("n min p50 p90 p99 p99.9 p99.99 max mean stddev", " ")
+	var all []struct {
+		Name string
+		Dist bool
+	}
+	if err := json.Unmarshal(out, &all); err != nil {
+		t.Fatal(err)
+	}
 	metrics := map[string]map[string]bool{}
-	for line := range strings.Lines(string(out)) {
-		name, rest, _ := strings.Cut(line, " ")
-		scenario, _, ok := strings.Cut(name, ".")
-		if !ok || !metricPattern.MatchString(name) {
-			continue
-		}
+	for _, m := range all {
+		scenario, _, _ := strings.Cut(m.Name, ".")
 		if metrics[scenario] == nil {
 			metrics[scenario] = map[string]bool{}
 		}
-		metrics[scenario][name] = true
-		if strings.HasPrefix(strings.TrimLeft(rest, " "), "*") {
-			for _, p := range parts {
-				metrics[scenario][name+"."+p] = true
-			}
+		metrics[scenario][m.Name] = true
+		for _, part := range strings.Fields("n min p50 p90 p99 p99.9 p99.99 max mean stddev") {
+			metrics[scenario][m.Name+"."+part] = m.Dist
 		}
 	}
 	if len(metrics) < 8 {

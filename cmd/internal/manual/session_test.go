@@ -43,6 +43,7 @@ exec "$BIN/udpgarbage" -target "$HOST:3000" "$@"`,
 	"your-peer":   `exec "$BIN/p2p" -server "$3" "$1" "$2"`,
 	// these tests are part of all tests; CI runs what make is for
 	"go": `case " $* " in
+*" -bench "*) shift; set -- test -benchtime 1x "$@" ;; # that it measures is tried, and not how fast
 *" run ./cmd/"*) tool=${2#./cmd/}; shift 2; exec "$tool" "$@" ;;
 *" ./... "*) exit ;;
 esac
@@ -104,8 +105,11 @@ func (x *tools) make() error {
 func replay(t *testing.T, wanted func(session) bool) {
 	tools := build(t)
 	for _, d := range documents(t, root) {
-		for _, s := range d.sessions {
-			if wanted(s) {
+		for _, whole := range d.sessions {
+			if !wanted(whole) {
+				continue
+			}
+			for _, s := range whole.parts() {
 				t.Run(fmt.Sprintf("%s:%d", d.path, s.line), func(t *testing.T) {
 					t.Parallel()
 					tools.play(t, s)
@@ -115,7 +119,26 @@ func replay(t *testing.T, wanted func(session) bool) {
 	}
 }
 
+// parts are a long session's commands one by one, so that they run side by side, where none leaves the next a
+// server or a file.
+func (s session) parts() (all []session) {
+	for i, row := range s.rows {
+		command, begins := strings.CutPrefix(row, "$ ")
+		switch {
+		case s.how != "long" || begins && (staysUp.MatchString(command) || fileNamed.MatchString(command)):
+			return []session{s}
+		case begins:
+			all = append(all, session{line: s.line + 1 + i, how: s.how})
+		}
+		if n := len(all); n > 0 {
+			all[n-1].rows = append(all[n-1].rows, row)
+		}
+	}
+	return all
+}
+
 var (
+	fileNamed   = regexp.MustCompile(`\.(json|html|md|txt|jsonl|pcapng?)\b`)
 	exitPattern = regexp.MustCompile(`# exit code (\d+)`)
 	staysUp     = regexp.MustCompile(`^p2p( [^k]|$)`) // until the end of its session, but for keygen
 )
@@ -174,7 +197,7 @@ func (x tools) play(t *testing.T, s session) {
 
 // tooSlow is what a command says with exit code 1 where this machine was too late to
 // measure, or to judge. That is no fault of the manual's.
-var tooSlow = regexp.MustCompile(`stood still|cases are void|no verdict`)
+var tooSlow = regexp.MustCompile(`stood still|void: this machine was too late|no verdict`)
 
 // longest is how long one command may take. What takes longer on a busy
 // machine belongs into a block "console long".
