@@ -362,7 +362,7 @@ func TestRepeatsAreSmall(t *testing.T) {
 			return int64(m.HeapAlloc)
 		}
 		holds(1)
-		if each := (holds(45) - holds(5)) / 40; each > 16<<10 {
+		if each := (holds(25) - holds(5)) / 20; each > 16<<10 {
 			t.Errorf("%s: a repeat holds %d bytes", name, each)
 		}
 	}

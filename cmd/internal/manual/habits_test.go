@@ -148,27 +148,30 @@ func TestStdoutFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		reader.Close()
-		defer broken.Close()
+		t.Cleanup(func() { broken.Close() })
 		outputs := map[string]*os.File{"broken pipe": broken}
 		if full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0); err == nil {
-			defer full.Close()
+			t.Cleanup(func() { full.Close() })
 			outputs["no space left on device"] = full
 		}
 		for _, args := range []string{"-h", "-version", short + " -quiet", short + " -quiet -json -"} {
-			want, said, _ := invoke(t, name, args)
-			for why, stdout := range outputs {
-				cmd := command(t, name, args)
-				var stderr bytes.Buffer
-				cmd.Stdout, cmd.Stderr = stdout, &stderr
-				cmd.Run()
-				code := cmd.ProcessState.ExitCode()
-				if said == "" && code != want {
-					t.Errorf("%s: exit code %d where nothing was to be written, want %d", args, code, want)
+			t.Run(args, func(t *testing.T) {
+				t.Parallel()
+				want, said, _ := invoke(t, name, args)
+				for why, stdout := range outputs {
+					cmd := command(t, name, args)
+					var stderr bytes.Buffer
+					cmd.Stdout, cmd.Stderr = stdout, &stderr
+					cmd.Run()
+					code := cmd.ProcessState.ExitCode()
+					if said == "" && code != want {
+						t.Errorf("exit code %d where nothing was to be written, want %d", code, want)
+					}
+					if said != "" && (code != 1 || !strings.Contains(stderr.String(), "cannot write standard output: "+why)) {
+						t.Errorf("exit code %d, stderr %q, want 1 and that nobody got what it said: %s", code, stderr.String(), why)
+					}
 				}
-				if said != "" && (code != 1 || !strings.Contains(stderr.String(), "cannot write standard output: "+why)) {
-					t.Errorf("%s: exit code %d, stderr %q, want 1 and that nobody got what it said: %s", args, code, stderr.String(), why)
-				}
-			}
+			})
 		}
 	})
 }
