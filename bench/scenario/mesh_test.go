@@ -96,7 +96,6 @@ func within(t *testing.T, r *result.Result, all map[string][2]float64) {
 // Each scenario measures every metric that it defines (or says null), and its
 // accounts add up, with peers as goroutines, as processes and simulated.
 func TestScenarios(t *testing.T) {
-	t.Parallel()
 	accountFor(t, result.Virtual, Known)
 	overUDP(t, "steady") // the rest is TestLongScenarios
 }
