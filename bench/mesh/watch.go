@@ -54,19 +54,20 @@ type last struct {
 	views                  []record.Set
 	changes                []uint32 // of the views
 	known                  []bool   // somebody else has it in view
+	held                   []byte   // a bit for each of these, while views are looked at
 	edges                  []uint32
 	samples                int
 	cpu                    time.Duration
 	at                     time.Time
-	load                   float64
+	load, cores            float64
 	memory                 int64
 }
 
 // mostDrawn is the largest mesh whose views and messages are told one by one.
 const mostDrawn = 256
 
-// edgesEvery is how many samples pass between two looks at who sends to whom, which are as
-// many as there are pairs of peers.
+// edgesEvery is how many samples pass between two looks at what takes long: who sends to whom,
+// as many as there are pairs of peers, and what the system says of this process.
 const edgesEvery = 5
 
 // begin has a mesh sampled until its end.
@@ -85,7 +86,7 @@ func (w *Watch) begin(m *Mesh) {
 	}
 	w.mesh, w.began = m, m.Clock.Now()
 	w.last = last{due: record.Before(), states: []byte(strings.Repeat(string(sample.Unborn), m.N)), at: time.Now(), cpu: CPUOf(os.Getpid()),
-		views: make([]record.Set, m.N), changes: make([]uint32, m.N), known: make([]bool, m.N), edges: make([]uint32, m.N*m.N)}
+		views: make([]record.Set, m.N), changes: make([]uint32, m.N), known: make([]bool, m.N), held: make([]byte, (m.N+7)/8), edges: make([]uint32, m.N*m.N)}
 	if len(w.last.edges) > mostDrawn*mostDrawn {
 		w.last.edges = nil
 	}
@@ -227,8 +228,8 @@ func (w *Watch) views(s *sample.Sample) {
 		}
 	}
 	living := record.SetOf(bits)
-	known, dropped := make([]bool, m.N), int64(0)
-	complete := 0
+	clear(l.held)
+	dropped, complete := int64(0), 0
 	for i := m.External; i < m.N; i++ {
 		slot := &m.Store.Slots[i]
 		if at, n := slot.Latest(); n != l.changes[i] {
@@ -246,23 +247,27 @@ func (w *Watch) views(s *sample.Sample) {
 		if l.views[i] == living {
 			complete++
 		}
-		for j := range l.views[i].All() {
-			known[j] = known[j] || j != i
+		for k := range len(l.views[i]) {
+			its := l.views[i][k]
+			if k == i/8 {
+				its &^= 1 << (i % 8)
+			}
+			l.held[k] |= its
 		}
 	}
 	for i, state := range l.states {
-		alive := living.Has(i)
+		alive, known := living.Has(i), l.held[i/8]&(1<<(i%8)) != 0
 		switch {
-		case l.known[i] && !known[i] && living.Len() > 1 && alive:
+		case l.known[i] && !known && living.Len() > 1 && alive:
 			l.states[i] = sample.Removed
 			w.tell(sample.MarkOf(w.ms(dropped), "removal", i, "%s is removed, though it lives", record.QuoteName(i)))
-		case l.known[i] && !known[i] && living.Len() > 0 && !alive:
+		case l.known[i] && !known && living.Len() > 0 && !alive:
 			w.tell(sample.MarkOf(w.ms(dropped), "removal", i, "%s has been dropped by all", record.QuoteName(i)))
-		case known[i] && state == sample.Removed:
+		case known && state == sample.Removed:
 			l.states[i] = sample.Alive
 			w.tell(sample.MarkOf(s.T, "join", i, "%s is known again", record.QuoteName(i)))
 		}
-		l.known[i] = known[i]
+		l.known[i] = known
 	}
 	s.States = string(l.states)
 	if n := living.Len(); n > 0 {
@@ -296,15 +301,16 @@ func (w *Watch) machine(s *sample.Sample) {
 	}
 	pid := os.Getpid()
 	if l.samples%edgesEvery == 0 {
-		l.load, l.memory = loads()[0], ResidentOf(pid)
+		now, used := time.Now(), CPUOf(pid)
+		l.load, l.memory, l.cores = loads()[0], ResidentOf(pid), (used-l.cpu).Seconds()/now.Sub(l.at).Seconds()
+		l.at, l.cpu = now, used
 	}
 	s.Load = l.load
 	if cfg.Isolation == "process" || cfg.Options.Driver != nil {
 		return
 	}
-	now, used := time.Now(), CPUOf(pid)
-	cpu, memory := (used-l.cpu).Seconds()/now.Sub(l.at).Seconds(), l.memory
-	s.CPU, s.Memory, l.at, l.cpu = &cpu, &memory, now, used
+	cpu, memory := l.cores, l.memory
+	s.CPU, s.Memory = &cpu, &memory
 }
 
 // watchedWorld is one where what is ordered is done between two steps of what uses it: so
