@@ -17,9 +17,8 @@ import (
 	"p2plocal/bench/driver"
 )
 
-// broker hosts clients of one NATS server. Who is there they tell each other, as
-// NATS's users do: by heartbeats on a subject, or by what the server says of
-// connections that come and go.
+// broker hosts clients of one NATS server. Who is there they tell each other, as NATS's users
+// do: by heartbeats on a subject, or by what the server says of connections that come and go.
 type broker struct {
 	*lives[*client]
 	server  *server.Server // nil: it runs elsewhere
@@ -38,10 +37,9 @@ func newNATS(r *driver.Reporter) driver.Mesh { return &broker{lives: newLives[*c
 func (b *broker) Init(x driver.Command) (driver.Report, error) {
 	left := maps.Clone(x.Options)
 	presence, err := option(left, "presence", "heartbeat", "close")
-	b.url = left["url"]
+	b.url, b.closes = left["url"], presence == "close"
 	delete(left, "url")
 	b.place(x.Members)
-	b.closes = presence == "close"
 	if err = cmp.Or(err, none(left)); err == nil && b.closes && b.url != "" {
 		err = errors.New("presence=close needs the server's system account, and goes without url")
 	}
