@@ -1,7 +1,6 @@
 package work
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -34,7 +33,11 @@ func startNATS(t testing.TB) *natsServer { return &natsServer{Server: natstest.S
 
 func (s *natsServer) connect(name string) *nats.Conn {
 	s.t.Helper()
-	c, err := Access{URL: cmp.Or(s.urls, s.ClientURL()), Creds: s.creds}.Connect(name, s.t.Logf)
+	at := s.urls
+	if at == "" {
+		at = s.ClientURL()
+	}
+	c, err := Access{URL: at, Creds: s.creds}.Connect(name, s.t.Logf)
 	if err != nil {
 		s.t.Fatal(err)
 	}
