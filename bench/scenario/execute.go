@@ -141,7 +141,7 @@ func (l *Live) begin(s *Run) {
 	l.Note("scenario", s.progress.String()+" begins")
 	past, calls, headline := l.past, 0, ""
 	stood := time.Now()
-	const every = 1000 / sample.Every // samples between two looks, which take longer
+	const every = 2000 / sample.Every // samples between two looks, which take a hundred times as long
 	l.Fill = func(x *sample.Sample, seen mesh.Figures) {
 		p := &s.progress
 		x.Phase = p.Scenario
