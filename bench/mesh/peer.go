@@ -32,31 +32,18 @@ type peer interface {
 // localPeer is a goroutine of this process.
 type localPeer struct {
 	*Member
-	paused chan struct{}
-	held   chan struct{}
+	release func() // nil: it is not paused
 }
 
-// Pause holds the lock that the driver needs between two system calls: the
-// kernel goes on queueing what comes in, as for a stopped process.
 func (p *localPeer) Pause() error {
-	p.paused, p.held = make(chan struct{}), make(chan struct{})
-	stopped := make(chan struct{})
-	go func() {
-		defer close(p.held)
-		p.sock.Do(func(time.Time) {
-			close(stopped)
-			<-p.paused
-		})
-	}()
-	<-stopped
+	p.release = udp.Hold(p.sock)
 	return nil
 }
 
 func (p *localPeer) Resume() {
-	if p.paused != nil {
-		close(p.paused)
-		<-p.held
-		p.paused = nil
+	if p.release != nil {
+		p.release()
+		p.release = nil
 	}
 }
 

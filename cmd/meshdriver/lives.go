@@ -11,10 +11,13 @@ import (
 	"p2plocal/bench/driver"
 )
 
-// lives are a mesh's members that live, and what is told of them.
-type lives[T interface {
+// holder is a member that can be paused.
+type holder interface {
 	hold(do string, on bool) error
-}] struct {
+}
+
+// lives are a mesh's members that live, and what is told of them.
+type lives[T holder] struct {
 	*driver.Reporter
 	at               map[string]driver.Place
 	datagrams, bytes atomic.Int64 // sent
@@ -22,9 +25,7 @@ type lives[T interface {
 	all              map[string]T
 }
 
-func newLives[T interface {
-	hold(do string, on bool) error
-}](r *driver.Reporter) *lives[T] {
+func newLives[T holder](r *driver.Reporter) *lives[T] {
 	return &lives[T]{Reporter: r, at: map[string]driver.Place{}, all: map[string]T{}}
 }
 

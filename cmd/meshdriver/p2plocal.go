@@ -93,12 +93,12 @@ func (d *directory) count(e *core.Event) {
 // resident is one peer's life.
 type resident struct {
 	life
-	mesh   *directory
-	sock   *udp.Socket
-	peer   *core.Peer
-	joined bool
-	view   map[core.Name]bool
-	goOn   func() // nil: it is not paused
+	mesh    *directory
+	sock    *udp.Socket
+	peer    *core.Peer
+	joined  bool
+	view    map[core.Name]bool
+	release func() // nil: it is not paused
 }
 
 func (d *directory) Join(member string) (err error) {
@@ -176,8 +176,8 @@ func (d *directory) Kill(member string) error {
 
 func (r *resident) stop() {
 	r.finish()
-	if r.goOn != nil {
-		r.goOn()
+	if r.release != nil {
+		r.release()
 	}
 	r.sock.Close()
 }
@@ -188,20 +188,11 @@ func (d *directory) Leave(string) error { return driver.ErrUnsupported }
 // hold holds what serves the socket: the kernel goes on queueing what comes in.
 func (r *resident) hold(do string, on bool) error {
 	switch {
-	case on && r.goOn == nil:
-		paused, gone, stopped := make(chan struct{}), make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(gone)
-			r.sock.Do(func(time.Time) {
-				close(stopped)
-				<-paused
-			})
-		}()
-		<-stopped
-		r.goOn = func() { close(paused); <-gone }
-	case !on && r.goOn != nil:
-		r.goOn()
-		r.goOn = nil
+	case on && r.release == nil:
+		r.release = udp.Hold(r.sock)
+	case !on && r.release != nil:
+		r.release()
+		r.release = nil
 	}
 	return r.life.hold(do, false) // nothing of its passes a gate
 }

@@ -165,6 +165,24 @@ func (s *Socket) Do(f func(now time.Time)) {
 	}
 }
 
+// Hold stops what serves a socket until release, which waits for the machine to have
+// been polled: the kernel goes on queueing what comes in, as for a stopped process.
+func Hold(s interface{ Do(func(now time.Time)) }) (release func()) {
+	released, over, held := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		s.Do(func(time.Time) {
+			close(held)
+			<-released
+		})
+	}()
+	<-held
+	return func() {
+		close(released)
+		<-over
+	}
+}
+
 // Send sends a datagram of the caller's own, beside those of the machine, and says
 // whether the kernel took it. An observer must not call it.
 func (s *Socket) Send(datagram []byte, to netip.AddrPort) bool {
