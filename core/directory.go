@@ -130,10 +130,10 @@ func (d *Directory) Silences(now time.Time) iter.Seq2[Member, time.Duration] {
 }
 
 // Step implements Machine.
-func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) (poll bool) {
 	if err := d.open(datagram); err != nil {
 		d.drop(Malformed, now, from, datagram, err)
-		return
+		return false
 	}
 	switch v := &d.view; v.Type {
 	case TypeKeepAlive:
@@ -141,6 +141,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		switch {
 		case !d.knows(s, from):
 			d.nobody(Unknown, now, from)
+			return d.rules != nil
 		case d.cfg.SourceCheck && d.codec.EntryAddr(from) != s.addr:
 			d.drop(Stranger, now, from, datagram, ErrStranger)
 		default:
@@ -149,13 +150,16 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			s.proven = s.proven || from == s.source || d.codec.EntryAddr(from) == s.addr
 			if d.rules != nil && v.Version != d.version && !d.coming() && now.Sub(d.listed) >= AnswerGap {
 				d.ask(now, s) // what it lacks was lost
+				return true
 			}
 		}
 	case TypeBirth:
 		d.admit(now, from, datagram)
+		return true
 	default:
 		d.drop(Misdirected, now, from, datagram, ErrMisdirected)
 	}
+	return false
 }
 
 // admit takes a birth in, if it may.

@@ -46,12 +46,13 @@ import (
 // socket, clock, goroutine, lock or random number; whoever owns it says what
 // time it is and carries its datagrams. Time must not run backwards.
 type Machine interface {
-	// Step takes one datagram in. It keeps nothing of the datagram.
-	Step(now time.Time, from netip.AddrPort, datagram []byte)
+	// Step takes one datagram in. It keeps nothing of the datagram. It reports whether
+	// Poll has something new to say: a datagram to send, or another next.
+	Step(now time.Time, from netip.AddrPort, datagram []byte) (poll bool)
 
 	// Poll gives out one datagram that is due. An empty Outgoing says that there
 	// is nothing to send before next, or, where next is the zero Time, before
-	// the next Step. Call it until empty after every Step (several Steps may
+	// a Step that says so. Call it until empty after every such Step (several Steps may
 	// share one round of Polls) and at next.
 	Poll(now time.Time) (out Outgoing, next time.Time)
 }

@@ -163,16 +163,16 @@ func (p *Peer) Send(now time.Time, to Name, text []byte) error {
 }
 
 // Step implements Machine.
-func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) (poll bool) {
 	if err := p.open(datagram); err != nil {
 		p.drop(Malformed, now, from, datagram, err)
-		return
+		return false
 	}
 	switch v := &p.view; v.Type {
 	case TypeDirectory:
 		if from != p.cfg.Server {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
-			return
+			return false
 		}
 		all := Members{codec: p.codec, list: v.List, n: v.Len}
 		if p.rules != nil {
@@ -185,12 +185,12 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 					p.event.Data = datagram
 					p.tell()
 				}
-				return
+				return false
 			}
 			all = Members{n: len(whole.names) / 2, whole: whole}
 		}
 		v.List = nil // it keeps nothing
-		p.take(now, all)
+		poll = p.take(now, all)
 		if p.count(Listed, now) {
 			p.event.All, p.event.Data = all, datagram
 			p.tell()
@@ -203,11 +203,11 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		i := others.find(from)
 		if i < 0 {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
-			return
+			return false
 		}
 		if p.rules != nil && !p.fresh(v) {
 			p.drop(Stranger, now, from, datagram, ErrStale)
-			return
+			return false
 		}
 		if p.count(Heard, now) {
 			p.event.Peer, p.event.Data = Member{p.names[i], from}, text
@@ -222,6 +222,7 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			p.drop(Stranger, now, from, datagram, ErrStale)
 		default:
 			p.beToldAgain(now, v)
+			poll = true
 			if p.count(Retried, now) {
 				p.tell()
 			}
@@ -229,12 +230,13 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	default:
 		p.drop(Misdirected, now, from, datagram, ErrMisdirected)
 	}
+	return poll
 }
 
-// take replaces what the peer knows by a new directory.
-func (p *Peer) take(now time.Time, all Members) {
+// take replaces what the peer knows by a new directory, and reports that the peer joins by it.
+func (p *Peer) take(now time.Time, all Members) (joins bool) {
 	named := all.whole != nil && p.adopt(all.whole)
-	if p.online && !p.joined && (named || all.whole == nil && all.Contains(p.cfg.Self)) {
+	if joins = p.online && !p.joined && (named || all.whole == nil && all.Contains(p.cfg.Self)); joins {
 		p.joined, p.birth = true, time.Time{}
 		if p.cfg.Timing.Refresh > 0 {
 			p.birth = now.Add(p.cfg.Timing.Refresh)
@@ -243,6 +245,7 @@ func (p *Peer) take(now time.Time, all Members) {
 	if all.whole == nil && !bytes.Equal(p.list, all.list) { // a refresh as a rule is answered with the same again
 		p.list, p.stale = append(p.list[:0], all.list...), true
 	}
+	return joins
 }
 
 // others are those that the last directory names without this peer. Directories often

@@ -2,6 +2,7 @@ package fuzz_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -67,11 +68,12 @@ func appendCase(b []byte, c hostile.Case) []byte {
 // drive gives a machine the schedule, polling it whenever it is due as the
 // machine's contract asks, then lets time go on for tail. step and polled see
 // each datagram given and each Outgoing that comes, idle every time that there is
-// nothing more.
+// nothing more. It panics where a Step said that there is no need to poll, and there was.
 func drive(m core.Machine, schedule []byte, address func(hostile.Origin) netip.AddrPort, tail time.Duration,
 	step func(now time.Time, from netip.AddrPort, datagram []byte), polled func(now time.Time, out core.Outgoing), idle func(now, next time.Time)) {
 	now := epoch
 	var next time.Time
+	sent := 0
 	poll := func() {
 		for {
 			out, n := m.Poll(now)
@@ -80,6 +82,7 @@ func drive(m core.Machine, schedule []byte, address func(hostile.Origin) netip.A
 				idle(now, next)
 				return
 			}
+			sent++
 			polled(now, out)
 		}
 	}
@@ -101,9 +104,11 @@ func drive(m core.Machine, schedule []byte, address func(hostile.Origin) netip.A
 		schedule = rest
 		until(now.Add(op.wait))
 		from := address(op.from)
-		m.Step(now, from, op.datagram)
+		was, before, ask := next, sent, m.Step(now, from, op.datagram)
 		step(now, from, op.datagram)
-		poll()
+		if poll(); !ask && (sent != before || !next.Equal(was)) {
+			panic(fmt.Sprintf("after %x, which needs no poll, %d datagrams go out and the next poll is at %v, was at %v", op.datagram, sent-before, next, was))
+		}
 	}
 	until(now.Add(tail))
 }

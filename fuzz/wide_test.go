@@ -236,11 +236,11 @@ type counting interface {
 // give another in its place, sent of what goes out.
 func runWide(t *testing.T, m counting, script []byte, sealed bool, heard func(netip.AddrPort, []byte) []byte, sent func(core.Outgoing)) {
 	now, n := time.Unix(1_000_000_000, 0), uint64(0)
-	poll := func() {
-		for range 100_000 {
-			out, _ := m.Poll(now)
+	poll := func() (outs int, next time.Time) {
+		for outs := range 100_000 {
+			out, next := m.Poll(now)
 			if out.Empty() {
-				return
+				return outs, next
 			}
 			if len(out.Datagram) > wide.MaxDatagram {
 				t.Fatalf("%d bytes go out", len(out.Datagram))
@@ -251,14 +251,17 @@ func runWide(t *testing.T, m counting, script []byte, sealed bool, heard func(ne
 			sent(out)
 		}
 		t.Fatal("no end of sending")
+		return
 	}
 	poll()
 	wideScript(script, func(from netip.AddrPort, wait time.Duration, datagram []byte) {
 		now = now.Add(wait)
-		poll()
-		m.Step(now, from, heard(from, datagram))
+		_, before := poll()
+		ask := m.Step(now, from, heard(from, datagram))
 		n++
-		poll()
+		if outs, next := poll(); !ask && (outs > 0 || !next.Equal(before)) {
+			t.Fatalf("after %x, which needs no poll, %d datagrams go out and the next poll is at %v, was at %v", datagram, outs, next, before)
+		}
 	})
 	if c := m.Counters(); c.In.Total().Datagrams != n || c.Events.Dropped()+c.Events.Taken() != n {
 		t.Fatalf("%d in, counted %+v", n, c)

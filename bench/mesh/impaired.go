@@ -41,8 +41,8 @@ func newImpaired(inner core.Machine, what result.Impairment, seed uint64, rec *r
 		rng: rand.New(rand.NewPCG(seed, stream(rec.Self)))}
 }
 
-func (m *impaired) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	m.inner.Step(now, from, datagram)
+func (m *impaired) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
+	return m.inner.Step(now, from, datagram)
 }
 
 func (m *impaired) Poll(now time.Time) (core.Outgoing, time.Time) {

@@ -94,7 +94,7 @@ func NewMember(number int, sock socket, b *record.Store, c record.Clock) *Member
 }
 
 // Step implements core.Machine.
-func (s *Member) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (s *Member) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
 	if s.machine == nil {
 		s.rec.Slot.Dead.Add(1)
 		if from := int(s.rec.Index[from.Port()]); int64(from) < s.rec.External.Load() && s.number < record.ServerSlot {
@@ -102,9 +102,9 @@ func (s *Member) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		} else if from == record.ServerSlot && !s.rec.ServerKnown.Load() {
 			s.rec.Slot.Directories.Add(1, len(datagram))
 		}
-		return
+		return false
 	}
-	s.machine.Step(now, from, datagram)
+	return s.machine.Step(now, from, datagram)
 }
 
 // Poll implements core.Machine.

@@ -108,10 +108,10 @@ func (r *relays) of(from netip.AddrPort) *relay {
 }
 
 // Step takes what somebody sends to the member, and has their own relay send it.
-func (e *relay) Step(_ time.Time, from netip.AddrPort, datagram []byte) {
+func (e *relay) Step(_ time.Time, from netip.AddrPort, datagram []byte) bool {
 	sender := e.of(from)
 	if sender == nil {
-		return
+		return false
 	}
 	e.count(1)
 	select {
@@ -119,6 +119,7 @@ func (e *relay) Step(_ time.Time, from netip.AddrPort, datagram []byte) {
 	default:
 		e.fail(errors.New("the relays cannot keep up with the driver"))
 	}
+	return false
 }
 
 func (r *relays) count(n uint64) {

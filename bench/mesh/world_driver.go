@@ -174,7 +174,7 @@ func (w *driverWorld) addPeer(m *Mesh, i int) error {
 // clock is all that is used.
 type broadcaster struct{ w *driverWorld }
 
-func (b broadcaster) Step(time.Time, netip.AddrPort, []byte) {}
+func (b broadcaster) Step(time.Time, netip.AddrPort, []byte) bool { return false }
 
 func (b broadcaster) Poll(now time.Time) (_ core.Outgoing, next time.Time) {
 	w, first := b.w, int64(0)

@@ -102,7 +102,7 @@ func (w *virtualWorld) show() { w.shown.Store(w.before + int64(w.net.Now())) }
 
 func (w *virtualWorld) startServer(_ context.Context, m *Mesh) error {
 	m.Store.AllAccounted.Store(true)
-	w.store = m.Store
+	w.store, m.Store.Alone = m.Store, true
 	m.Ours = newServer(w.newMember(m, record.ServerSlot, simnet.ServerPort), m.Cfg.Timing, m.opt, m.Impair, m.seed)
 	m.Server = m.Ours
 	return m.Ours.Restart()
@@ -226,7 +226,10 @@ func (b *virtualAttacker) Stop() (v AttackResult, err error) {
 }
 
 // Step implements core.Machine.
-func (b *virtualAttacker) Step(time.Time, netip.AddrPort, []byte) { b.heard++ }
+func (b *virtualAttacker) Step(time.Time, netip.AddrPort, []byte) bool {
+	b.heard++
+	return false
+}
 
 // Poll implements core.Machine.
 func (b *virtualAttacker) Poll(now time.Time) (core.Outgoing, time.Time) {

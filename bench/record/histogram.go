@@ -32,7 +32,10 @@ const (
 )
 
 // Record adds one duration.
-func (h *Histogram) Record(d int64) {
+func (h *Histogram) Record(d int64) { h.record(d, false) }
+
+// record adds one. Where the caller is alone, nobody else does meanwhile.
+func (h *Histogram) record(d int64, alone bool) {
 	switch {
 	case d < 0:
 		h.Below.Add(1)
@@ -43,7 +46,7 @@ func (h *Histogram) Record(d int64) {
 	}
 	raise(&h.least, math.MaxInt64-d)
 	raise(&h.most, d+1) // before the count, which is looked for up to there only
-	h.counts[bucketIndex(d)].Add(1)
+	share(&h.counts[bucketIndex(d)], 1, alone)
 }
 
 // bucketIndex is where a duration within the range is counted.

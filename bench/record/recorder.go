@@ -40,9 +40,9 @@ func (r *Recorder) Observe(e *core.Event) {
 	case core.Heard:
 		r.message(e.At, e.Peer, e.Data)
 	case core.Retried:
-		r.Slot.Taken.Add(1)
+		add(&r.Slot.Taken, 1)
 	case core.Paged:
-		r.Slot.Taken.Add(1)
+		add(&r.Slot.Taken, 1)
 		r.Slot.Directories.Add(1, len(e.Data))
 	default:
 		if e.Kind.Dropped() {
@@ -63,7 +63,7 @@ func (r *Recorder) sent(e *core.Event) {
 	r.Slot.out[kind-core.TypeBirth].Add(len(e.To), len(e.Data))
 	for _, to := range e.To {
 		if i := r.Index[to.Port()]; i != Nobody {
-			r.Addressed(int(i)).Add(1)
+			share(r.Addressed(int(i)), 1, r.Alone)
 		}
 	}
 	switch kind {
@@ -117,25 +117,25 @@ func (r *Recorder) broadcast(now, due int64, counter uint16, to []uint16) {
 	if !r.Measured {
 		return
 	}
-	r.Slot.Ticks.Add(1)
+	add(&r.Slot.Ticks, 1)
 	sent := uint64(0) // to those of the mesh of whom we know what they get
 	for _, i := range to {
 		if i < ServerSlot {
 			if p := r.Pair(r.Self, int(i)); p != nil {
-				p.Sent.Add(1)
+				increment(&p.Sent)
 			}
 			if int64(i) >= r.External.Load() {
 				sent++
 			}
 		}
 	}
-	r.Slot.Messages.Add(sent)
-	r.Timer.Record(now - due)
-	r.bucketOf(due).Sent.Add(sent)
+	add(&r.Slot.Messages, sent)
+	r.Timer.record(now-due, r.Alone)
+	share(&r.bucketOf(due).Sent, sent, r.Alone)
 }
 
 func (r *Recorder) refused(e *core.Event) {
-	r.Slot.Dropped.Add(1)
+	add(&r.Slot.Dropped, 1)
 	slot := int(r.Index[e.Peer.Addr.Port()])
 	if r.Self == ServerSlot || slot >= ServerSlot {
 		return
@@ -153,7 +153,7 @@ func (r *Recorder) refused(e *core.Event) {
 		_, _, counts = r.when(slot, counter)
 	}
 	if e.Kind == core.Stranger && len(e.Data) > 0 && core.Type(e.Data[0]) == core.TypeVanilla && counts {
-		r.Slot.Strangers.Add(1)
+		add(&r.Slot.Strangers, 1)
 	}
 }
 
@@ -166,7 +166,7 @@ func (r *Recorder) when(slot int, counter uint16) (due, sent int64, counts bool)
 }
 
 func (r *Recorder) directory(e *core.Event) {
-	r.Slot.Taken.Add(1)
+	add(&r.Slot.Taken, 1)
 	r.Slot.Directories.Add(1, len(e.Data))
 	s := r.list(e.All, r.listed[:])
 	at := r.Clock.At(e.At)
@@ -204,7 +204,7 @@ func (r *Recorder) See(at int64, s Set) {
 
 // message records a broadcast that arrived.
 func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
-	r.Slot.Taken.Add(1)
+	add(&r.Slot.Taken, 1)
 	name, counter, ok := core.ParseBroadcast(text)
 	slot := int(r.Index[from.Addr.Port()])
 	if !ok || slot >= ServerSlot || name != from.Name {
@@ -236,13 +236,13 @@ func (r *Recorder) Arrive(at int64, slot int, counter uint16) (transit int64, co
 	case Behind:
 		r.Slot.Reordered++
 	}
-	r.Slot.Delivered.Add(1)
+	add(&r.Slot.Delivered, 1)
 	if at-due > r.Interval.Load() {
-		r.Slot.Late.Add(1)
+		add(&r.Slot.Late, 1)
 	}
 	transit = at - sent
-	r.Latency.Record(transit)
-	r.Due.Record(at - due)
+	r.Latency.record(transit, r.Alone)
+	r.Due.record(at-due, r.Alone)
 	if p != nil {
 		p.Delivered++
 		p.Max = max(p.Max, uint32(min(max(transit/1000, 0), math.MaxUint32)))

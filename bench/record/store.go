@@ -47,6 +47,7 @@ type header struct {
 	AllAccounted atomic.Bool   // what is sent to nobody of the mesh's is in the accounts, too
 	Wide, Keyed  bool          // the dialect is the wide one, and sealed
 	External     atomic.Int64  // slots below are not ours: their sending is not on the store
+	Alone        bool          // one goroutine records for all, as in virtual time
 
 	Latency, Due, Timer Histogram
 	Held                Histogram // by the impairment, of the measured messages
@@ -214,8 +215,8 @@ func (s *Slot) provide() {
 type traffic struct{ Datagrams, bytes atomic.Uint64 }
 
 func (t *traffic) Add(n, size int) {
-	t.Datagrams.Add(uint64(n))
-	t.bytes.Add(uint64(n) * uint64(size))
+	add(&t.Datagrams, uint64(n))
+	add(&t.bytes, uint64(n)*uint64(size))
 }
 
 func (t *traffic) Load() core.Traffic {
@@ -308,6 +309,22 @@ type pair struct {
 	transit   int64 // latency of the last one
 	Jitter    float64
 	_         [8]byte
+}
+
+// add adds to a counter of which the caller is the only writer. That needs no lock on the cache
+// line, which takes longer than the rest of what recording a message does.
+func add(a *atomic.Uint64, n uint64) { *(*uint64)(unsafe.Pointer(a)) += n }
+
+// increment is add of 1.
+func increment(a *atomic.Uint32) { *(*uint32)(unsafe.Pointer(a))++ }
+
+// share adds to a counter that all recorders write, unless the caller does so alone.
+func share(a *atomic.Uint64, n uint64, alone bool) {
+	if alone {
+		add(a, n)
+	} else {
+		a.Add(n)
+	}
 }
 
 func (b *Store) inWindow(due int64) bool { return due >= b.From.Load() && due < b.To.Load() }

@@ -94,8 +94,9 @@ type talker struct {
 	latency         *record.Histogram
 }
 
-func (t *talker) Step(now time.Time, _ netip.AddrPort, datagram []byte) {
+func (t *talker) Step(now time.Time, _ netip.AddrPort, datagram []byte) bool {
 	t.latency.Record(int64(now.Sub(t.zero)) - int64(binary.LittleEndian.Uint64(datagram)))
+	return false
 }
 
 func (t *talker) Poll(now time.Time) (core.Outgoing, time.Time) {

@@ -86,15 +86,15 @@ func (p *peer) launch(j *judge, m member, self wire.Entry, now time.Time) *peer 
 }
 
 // Step implements core.Machine.
-func (p *peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	p.member.Step(now, from, datagram)
+func (p *peer) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
+	poll := p.member.Step(now, from, datagram)
 	if len(datagram) < 2 || datagram[0] != byte(core.TypeDirectory) || from != serverAddr {
-		return
+		return poll
 	}
 	if !bytes.Equal(datagram, p.took) { // few are anything new
 		m, err := wire.Parse(datagram)
 		if err != nil || m.Type != core.TypeDirectory {
-			return
+			return poll
 		}
 		p.took, p.others = append(p.took[:0], datagram...), without(p.others[:0], m.Entries, p.self.Port)
 		if !p.joined && m.Entries.Contains(p.self) {
@@ -106,6 +106,7 @@ func (p *peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 		}
 	}
 	p.fresh = true
+	return poll
 }
 
 // Poll implements core.Machine.

@@ -38,7 +38,7 @@ type lax struct {
 	extra []core.Member
 }
 
-func (p *lax) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (p *lax) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
 	if m, err := wire.Parse(datagram); err == nil && m.Type == core.TypeBirth && len(p.extra) == 0 {
 		for _, x := range p.directory.Members() {
 			if x := wire.EntryOf(x); x.Port == m.Entry.Port && x.Name != m.Entry.Name {
@@ -46,7 +46,7 @@ func (p *lax) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 			}
 		}
 	}
-	p.directory.Step(now, from, datagram)
+	return p.directory.Step(now, from, datagram)
 }
 
 func (p *lax) Members() []core.Member { return append(p.directory.Members(), p.extra...) }
@@ -76,11 +76,12 @@ type chatty struct {
 	owed int
 }
 
-func (p *chatty) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (p *chatty) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
 	if _, err := wire.Parse(datagram); err != nil {
 		p.owed += 100
 	}
 	p.directory.Step(now, from, datagram)
+	return true
 }
 
 func (p *chatty) Poll(now time.Time) (core.Outgoing, time.Time) {
@@ -100,14 +101,14 @@ type stale struct {
 	most int
 }
 
-func (p *stale) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (p *stale) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
 	if m, err := wire.Parse(datagram); err == nil && m.Type == core.TypeDirectory && from.Port() == simnet.ServerPort {
 		if m.Entries.Len() < p.most {
-			return
+			return false
 		}
 		p.most = m.Entries.Len()
 	}
-	p.Peer.Step(now, from, datagram)
+	return p.Peer.Step(now, from, datagram)
 }
 
 // doctored is a peer of which poll is not what it should be.
@@ -174,9 +175,9 @@ type amnesiac struct {
 	took, now time.Time
 }
 
-func (p *amnesiac) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (p *amnesiac) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
 	p.took, p.now = now, now
-	p.Peer.Step(now, from, datagram)
+	return p.Peer.Step(now, from, datagram)
 }
 
 func (p *amnesiac) Poll(now time.Time) (core.Outgoing, time.Time) {
@@ -255,11 +256,11 @@ type negligent struct {
 	asked, ignored map[uint16]bool
 }
 
-func (p *negligent) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (p *negligent) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
 	if m, err := wire.Parse(datagram); err == nil && m.Type == core.TypeBirth {
 		p.asked[m.Entry.Port] = slices.Contains(p.Members(), m.Entry.Member(serverAddr.Addr()))
 	}
-	p.directory.Step(now, from, datagram)
+	return p.directory.Step(now, from, datagram)
 }
 
 func (p *negligent) Poll(now time.Time) (core.Outgoing, time.Time) {
@@ -355,7 +356,8 @@ func TestPlantedFaults(t *testing.T) {
 		{"is born once in its life", doctor(leavingOut(core.TypeBirth, func(p *doctored) bool { return p.n > 1 })), "timers"},
 		{"is not born when it is relaunched", doctor(leavingOut(core.TypeBirth, func(p *doctored) bool { return p.n == 1 && p.relaunched() })), "timers"},
 		{"is early by a microsecond", doctor(func(p *doctored, now time.Time) (core.Outgoing, time.Time) {
-			return p.Peer.Poll(now.Add(time.Microsecond))
+			out, next := p.Peer.Poll(now.Add(time.Microsecond))
+			return out, next.Add(-time.Microsecond)
 		}), "timers"},
 		{"is late by a microsecond", doctor(func(p *doctored, now time.Time) (core.Outgoing, time.Time) {
 			return p.Peer.Poll(now.Add(-time.Microsecond))

@@ -74,8 +74,8 @@ func (l *ledger) remove(p *presence, why Gap) {
 }
 
 // Step implements core.Machine.
-func (l *ledger) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	l.server.Step(now, from, datagram)
+func (l *ledger) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
+	poll := l.server.Step(now, from, datagram)
 	m, err := wire.Parse(datagram)
 	switch p := &l.members[m.Entry.Name]; {
 	case err != nil:
@@ -93,6 +93,7 @@ func (l *ledger) Step(now time.Time, from netip.AddrPort, datagram []byte) {
 	default:
 		l.birth(m.Entry, from.Port())
 	}
+	return poll
 }
 
 func (l *ledger) birth(x wire.Entry, from uint16) {

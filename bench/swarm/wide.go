@@ -142,15 +142,17 @@ type wideServer struct {
 	mesh *wideMesh
 }
 
-func (s wideServer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (s wideServer) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
 	heard := func() uint64 {
 		n := s.Counters().Events
 		return n[core.Born] + n[core.Repeated] + n[core.Alive]
 	}
 	before := heard()
-	if s.server.Step(now, from, datagram); heard() > before {
+	poll := s.server.Step(now, from, datagram)
+	if heard() > before {
 		s.mesh.with(from.Port()).heard = s.mesh.net.Now()
 	}
+	return poll
 }
 
 // widePeer is a peer, and stands between its machine and the Net.
@@ -184,17 +186,18 @@ func (x *widePeer) did(e *core.Event) {
 	}
 }
 
-func (x *widePeer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (x *widePeer) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
 	before := x.messages
-	x.member.Step(now, from, datagram)
+	poll := x.member.Step(now, from, datagram)
 	if x.messages == before || x.mesh.keys == nil {
-		return
+		return poll
 	}
 	var number [24]byte
 	if copy(number[:], datagram[2:]); x.accepted[number] {
 		x.mesh.fail("once", "%s has accepted a message of %v twice", x.name, from)
 	}
 	x.accepted[number] = true
+	return poll
 }
 
 // trace is the Net's.

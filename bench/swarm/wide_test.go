@@ -52,10 +52,8 @@ type spoilt struct {
 	uncounted uint64 // datagrams
 }
 
-func (s *spoilt) Step(now time.Time, from netip.AddrPort, b []byte) {
-	if s.step == nil || s.step(now, from, b) {
-		s.Machine.Step(now, from, b)
-	}
+func (s *spoilt) Step(now time.Time, from netip.AddrPort, b []byte) bool {
+	return (s.step == nil || s.step(now, from, b)) && s.Machine.Step(now, from, b) || s.over != nil
 }
 
 func (s *spoilt) Poll(now time.Time) (core.Outgoing, time.Time) {
@@ -107,12 +105,13 @@ type twins struct {
 	heard  map[string]bool
 }
 
-func (x *twins) Step(now time.Time, from netip.AddrPort, b []byte) {
+func (x *twins) Step(now time.Time, from netip.AddrPort, b []byte) bool {
 	if from == serverAddr || x.heard[string(b)] {
 		x.second.Step(now, from, b)
 	}
 	x.heard[string(b)] = true
 	x.Machine.Step(now, from, b)
+	return true
 }
 
 func (x *twins) Poll(now time.Time) (core.Outgoing, time.Time) {

@@ -66,7 +66,7 @@ func (n *Net) finish(x *Node) {
 	n.working--
 	x.ready = false
 	if x.again || x.queue.n > 0 {
-		n.rouse(x)
+		n.run(x)
 	}
 }
 

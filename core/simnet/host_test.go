@@ -17,7 +17,7 @@ type crier struct {
 	to []netip.AddrPort
 }
 
-func (c *crier) Step(time.Time, netip.AddrPort, []byte) {}
+func (c *crier) Step(time.Time, netip.AddrPort, []byte) bool { return false }
 func (c *crier) Poll(now time.Time) (core.Outgoing, time.Time) {
 	if now.Before(c.at) || c.at.IsZero() {
 		return core.Outgoing{}, c.at
@@ -31,8 +31,9 @@ type listener struct {
 	heard *[]string
 }
 
-func (l *listener) Step(now time.Time, from netip.AddrPort, _ []byte) {
+func (l *listener) Step(now time.Time, from netip.AddrPort, _ []byte) bool {
 	*l.heard = append(*l.heard, fmt.Sprintf("%s<%d@%v", l.name, from.Port(), now.Sub(Start)))
+	return false
 }
 func (l *listener) Poll(time.Time) (core.Outgoing, time.Time) {
 	return core.Outgoing{}, time.Time{}

@@ -235,8 +235,14 @@ func (n *Net) RunInstant(until time.Duration) bool {
 func (n *Net) schedule(e event) { n.calendar.push(e) }
 
 // rouse makes a node run at this instant, or where computing takes time as soon
-// as it has its turn, if it can.
+// as it has its turn, if it can, and poll its machine.
 func (n *Net) rouse(x *Node) {
+	x.ask = true
+	n.run(x)
+}
+
+// run is rouse, but the machine need not be polled unless it says so.
+func (n *Net) run(x *Node) {
 	if x.ready {
 		x.again = true
 		return
@@ -352,7 +358,7 @@ func (n *Net) arrive(e event) {
 			n.discard(&n.stats.Overflowed, Overflowed, e.number, to)
 		default:
 			x.queue.push(e.number)
-			n.rouse(x)
+			n.run(x)
 		}
 	}
 }

@@ -584,7 +584,7 @@ func TestNoAllocation(t *testing.T) {
 
 type deaf struct{}
 
-func (deaf) Step(time.Time, netip.AddrPort, []byte)           {}
+func (deaf) Step(time.Time, netip.AddrPort, []byte) bool      { return true }
 func (deaf) Poll(time.Time) (out core.Outgoing, at time.Time) { return }
 
 // A machine that never stops sending does not stop the clock.

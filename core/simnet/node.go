@@ -18,6 +18,7 @@ type Node struct {
 	machine core.Machine // nil: not running
 	ready   bool         // stands in net.ready, waits for a core or has one
 	again   bool         // has got something to do since
+	ask     bool         // the machine is to be polled: not only datagrams have come
 	paused  bool
 	queue   queue
 	limit   int
@@ -143,7 +144,9 @@ func (x *Node) work() {
 	for x.queue.n > 0 {
 		number := x.queue.pop()
 		f := &n.flights[number]
-		x.machine.Step(now, Addr(f.from), f.data)
+		if x.machine.Step(now, Addr(f.from), f.data) {
+			x.ask = true
+		}
 		n.stats.Taken++
 		n.trace(Taken, f.from, x.port, nil, f.data)
 		n.release(number)
@@ -154,7 +157,10 @@ func (x *Node) work() {
 		if m, ok := x.machine.(interface{ Lost(time.Time) }); ok {
 			m.Lost(now)
 		}
+	} else if !x.ask && x.wake > n.now+n.lag {
+		return
 	}
+	x.ask = false
 	wake := n.now + time.Microsecond
 	for range pollMost {
 		if n.lag > 0 {

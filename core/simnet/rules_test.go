@@ -26,7 +26,7 @@ type clockwork struct {
 
 func (c *clockwork) Lost(time.Time) { c.lost++ }
 
-func (c *clockwork) Step(time.Time, netip.AddrPort, []byte) {}
+func (c *clockwork) Step(time.Time, netip.AddrPort, []byte) bool { return false }
 func (c *clockwork) Poll(now time.Time) (core.Outgoing, time.Time) {
 	if c.polled = append(c.polled, now.Sub(Start)); c.clock != nil {
 		c.read = append(c.read, c.clock())

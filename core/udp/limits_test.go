@@ -113,7 +113,7 @@ func BenchmarkFanout(b *testing.B) {
 	space := make([]byte, 2048)
 	beside(b, program(b, "fanout", n, 4+4*n), "fanout", func() float64 {
 		d.now = d.now.Add(20 * time.Millisecond)
-		d.Step(d.now, s.Addr(), rivals[round%2]) // takes the last entry's port over: a change to announce
+		s.ask = d.Step(d.now, s.Addr(), rivals[round%2]) // takes the last entry's port over: a change to announce
 		round++
 		began := time.Now()
 		s.send()

@@ -53,6 +53,7 @@ func (s *Socket) lookForDrops() {
 	}
 	now, o := time.Now(), &s.overload
 	lost, turned := o.weigh(now, total)
+	s.ask = true
 	if lost {
 		m.Lost(now)
 	}

@@ -67,7 +67,11 @@ type sufferer struct {
 	next          time.Time
 }
 
-func (m *sufferer) Step(time.Time, netip.AddrPort, []byte) { m.stepped.Add(1) }
+func (m *sufferer) Step(time.Time, netip.AddrPort, []byte) bool {
+	m.stepped.Add(1)
+	return true
+}
+
 func (m *sufferer) Poll(now time.Time) (core.Outgoing, time.Time) {
 	if !now.Before(m.next) {
 		m.next = now.Add(10 * time.Millisecond)

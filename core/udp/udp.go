@@ -54,6 +54,7 @@ type Socket struct {
 	now      time.Time // as the machine was last told
 	deadline time.Time // as set on conn; zero: none
 	drained  int       // datagrams since the last poll
+	ask      bool      // the machine is to be polled before its deadline
 
 	overload overload
 	filtered atomic.Bool // overload.filtered, for others
@@ -160,7 +161,7 @@ func (s *Socket) Do(f func(now time.Time)) {
 	s.now = time.Now()
 	f(s.now)
 	if s.machine != nil && !s.closed {
-		s.now = time.Now()
+		s.now, s.ask = time.Now(), true
 		s.send()
 	}
 }
@@ -294,6 +295,10 @@ func (s *Socket) gather() {
 // send sends all that is due and sets the alarm for what comes next. The caller holds mu.
 func (s *Socket) send() {
 	s.drained = 0
+	if !s.ask && s.now.Before(s.deadline) {
+		return
+	}
+	s.ask = false
 	next := spent // there is more: come again at once
 	for sent := 0; sent < sendMost; {
 		out, then := s.machine.Poll(s.now)
@@ -319,7 +324,9 @@ func (s *Socket) send() {
 func (s *Socket) take(batch []packet) bool {
 	s.now = time.Now()
 	for i := range batch {
-		s.machine.Step(s.now, batch[i].from, batch[i].data)
+		if s.machine.Step(s.now, batch[i].from, batch[i].data) {
+			s.ask = true
+		}
 	}
 	s.drained += len(batch)
 	return s.drained < drainMost

@@ -116,10 +116,11 @@ type script struct {
 	poll func(now time.Time) (core.Outgoing, time.Time)
 }
 
-func (s script) Step(now time.Time, from netip.AddrPort, datagram []byte) {
+func (s script) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
 	if s.step != nil {
 		s.step(now, from, datagram)
 	}
+	return true
 }
 
 func (s script) Poll(now time.Time) (core.Outgoing, time.Time) {

@@ -88,10 +88,9 @@ func NewDirectory(cfg core.DirectoryConfig, id Identity, now time.Time) (*Direct
 	return &Directory{d, id.sealer(cfg.Observe), t}, err
 }
 
-func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	if plain, ok := d.sealer.open(now, from, datagram); ok {
-		d.Directory.Step(now, from, plain)
-	}
+func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
+	plain, ok := d.sealer.open(now, from, datagram)
+	return ok && d.Directory.Step(now, from, plain)
 }
 
 func (d *Directory) Poll(now time.Time) (core.Outgoing, time.Time) {
@@ -160,10 +159,9 @@ func NewPeer(cfg core.PeerConfig, id Identity, now time.Time) (*Peer, error) {
 	return &Peer{p, id.sealer(cfg.Observe)}, err
 }
 
-func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) {
-	if plain, ok := p.sealer.open(now, from, datagram); ok {
-		p.Peer.Step(now, from, plain)
-	}
+func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
+	plain, ok := p.sealer.open(now, from, datagram)
+	return ok && p.Peer.Step(now, from, plain)
 }
 
 func (p *Peer) Poll(now time.Time) (core.Outgoing, time.Time) {
