@@ -129,6 +129,7 @@ func (p *Peer) Broadcast(s Schedule) {
 // call.
 func (p *Peer) Others() []Member {
 	if addrs := p.others().addrs; len(p.listed) < len(addrs) {
+		p.listed = slices.Grow(p.listed, len(addrs))
 		for i, name := range p.names {
 			p.listed = append(p.listed, Member{name, addrs[i]})
 		}

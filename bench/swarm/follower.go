@@ -14,13 +14,13 @@ import (
 type follower struct {
 	judge
 	ledger ledger
-	peers  [core.MaxPeers]peer // in the order of their ports
+	peers  []peer              // in the order of their ports
 	gaps   map[Gap]int         // seen in the end
 	also   func(*simnet.Event) // hears every event, too; may be nil
 }
 
-func newFollower(timing core.Timing) *follower {
-	f := &follower{judge: judge{timing: timing}, gaps: map[Gap]int{}}
+func newFollower(timing core.Timing, peers int) *follower {
+	f := &follower{judge: judge{timing: timing}, peers: make([]peer, peers), gaps: map[Gap]int{}}
 	f.ledger.judge, f.ledger.gone, f.listed = &f.judge, f.gone, f.ledger.has
 	return f
 }

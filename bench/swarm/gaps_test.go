@@ -13,7 +13,7 @@ import (
 // A peer's silence is explained by what has happened to it, and by nothing else.
 func TestSilence(t *testing.T) {
 	timing := core.DefaultTiming()
-	f := newFollower(timing)
+	f := newFollower(timing, 1)
 	n := simnet.New(simnet.Config{Trace: f.trace})
 	f.net = n
 	p := &f.peers[0]

@@ -115,17 +115,20 @@ func (p *peer) Poll(now time.Time) (core.Outgoing, time.Time) {
 	stopped := at > p.wake+time.Microsecond // or its clock has jumped
 	p.wake = max(p.wake, at)
 	out, next := p.member.Poll(now)
+	look := p.fresh // but not at each of the directories that often come in series
 	switch {
 	case out.Empty():
 		p.idle(at, next)
+		look = false
 	case bytes.Equal(out.Datagram, p.living):
 		p.toServer(out, &p.alive, at)
+		look = false
 	case bytes.Equal(out.Datagram, p.born):
 		p.toServer(out, &p.birth, at)
 	default:
 		p.broadcast(out, at)
 	}
-	if stopped || p.fresh && !out.Empty() { // directories often come in series
+	if stopped || look {
 		p.view()
 	}
 	return out, next

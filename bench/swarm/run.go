@@ -70,7 +70,7 @@ type Simulation func(ctx context.Context, s faults.Script, until time.Duration, 
 // Exact is the simulation of the exact dialect.
 func Exact(machines Machines) Simulation {
 	return func(ctx context.Context, s faults.Script, until time.Duration, trace func(*simnet.Event)) Result {
-		f := newFollower(timingOf(s))
+		f := newFollower(timingOf(s), s.Peers)
 		f.also = trace
 		r := run{Script: s, Net: simnet.New(simnet.Config{Seed: s.Seed, Fault: s.Network, Queue: s.Queue, Trace: f.trace}), healed: Healed(s), end: f.end}
 		f.net = r.Net

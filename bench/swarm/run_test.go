@@ -71,3 +71,13 @@ func TestCheckerDoesNotAllocate(t *testing.T) {
 		t.Errorf("%d allocations in a minute, %d in ten", short, long)
 	}
 }
+
+// BenchmarkSeed runs one seed after the other.
+func BenchmarkSeed(b *testing.B) {
+	b.ReportAllocs()
+	for seed := uint64(1); b.Loop(); seed++ {
+		if n := len(Swarm(b.Context(), seed, seed, Meshes{}).Findings); n > 0 {
+			b.Fatalf("seed %d: %d findings", seed, n)
+		}
+	}
+}

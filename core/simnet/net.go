@@ -61,8 +61,8 @@ type Net struct {
 	calls    []func() // of At; a call's index is its event's number
 
 	nodes  []*Node
-	byPort [1 << 16]uint16 // index in nodes, plus one
-	ready  []*Node         // have something to do at this instant
+	byPort [256]*[256]uint16 // by the port's two bytes: index in nodes, plus one; few ports of all are in use
+	ready  []*Node           // have something to do at this instant
 
 	line    queue         // nodes that wait for a core of the host
 	working int           // cores that are not idle
@@ -123,21 +123,32 @@ func (n *Net) Nodes() []*Node { return n.nodes }
 
 // Node is the node on a port, nil where there is none.
 func (n *Net) Node(port uint16) *Node {
-	if i := n.byPort[port]; i > 0 {
-		return n.nodes[i-1]
+	if i := n.indexOf(port); i >= 0 {
+		return n.nodes[i]
 	}
 	return nil
+}
+
+// indexOf is -1 where there is none.
+func (n *Net) indexOf(port uint16) int {
+	if low := n.byPort[port>>8]; low != nil {
+		return int(low[port&0xFF]) - 1
+	}
+	return -1
 }
 
 // Add adds a node on a port of its own, not running yet: each Launch asks
 // launch for a new machine, with the node's time of day.
 func (n *Net) Add(port uint16, launch func(now time.Time) core.Machine) *Node {
-	if port == 0 || n.byPort[port] != 0 || len(n.nodes) == maxNodes {
+	if port == 0 || n.Node(port) != nil || len(n.nodes) == maxNodes {
 		panic(fmt.Sprintf("simnet: cannot add node %d on port %d", len(n.nodes)+1, port))
 	}
 	x := &Node{net: n, port: port, launch: launch, limit: n.cfg.Queue, index: len(n.nodes)}
 	n.nodes = append(n.nodes, x)
-	n.byPort[port] = uint16(len(n.nodes))
+	if n.byPort[port>>8] == nil {
+		n.byPort[port>>8] = new([256]uint16)
+	}
+	n.byPort[port>>8][port&0xFF] = uint16(len(n.nodes))
 	return x
 }
 
@@ -331,7 +342,7 @@ func (n *Net) cross(x *Node, f *flight, e *event, to uint16, nth uint32) {
 // link is the way from a node to a port. Where the network has no node at
 // either end it is one like any other.
 func (n *Net) link(x *Node, to uint16) *link {
-	i := int(n.byPort[to]) - 1
+	i := n.indexOf(to)
 	if x == nil || i < 0 {
 		n.elsewhere = link{}
 		return &n.elsewhere
