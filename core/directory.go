@@ -56,7 +56,9 @@ type Directory struct {
 	ends      []int  // and where each ends
 	version   Version
 	stale     bool      // the members have changed since
-	page      int       // the next of them to be sent
+	page      int       // the next of them to be sent,
+	block     int       // of those from here on,
+	first     int       // and the first of the receivers that get it next
 	toAll     bool      // to all, or to those answering
 	owed      time.Time // since when they were due
 	listed    time.Time // when the last of them was last sent to all
@@ -492,7 +494,7 @@ func (d *Directory) list(now, due time.Time, toAll bool) Outgoing {
 		d.version.Number++
 		d.datagrams, d.ends = d.codec.AppendDirectory(d.datagrams[:0], d.ends[:0], d.version, d.members)
 	}
-	d.page, d.toAll, d.owed = 0, toAll, due
+	d.page, d.block, d.first, d.toAll, d.owed = 0, 0, 0, toAll, due
 	if d.paid.Before(now) {
 		d.paid = now
 	}
@@ -507,21 +509,40 @@ func (d *Directory) receivers() []netip.AddrPort {
 	return d.answering
 }
 
+// A directory of several pages goes to so many receivers after each other, and up to so many
+// pages of it: who gets them all at once is woken once, and finds room for them in its queue.
+const (
+	groupMost = 32
+	blockMost = 16
+)
+
 // nextPage sends the next datagram of the directory that is being sent, if there is one.
 func (d *Directory) nextPage(now time.Time) Outgoing {
 	to := d.receivers()
-	if len(to) == 0 {
+	if d.first >= len(to) { // members have gone meanwhile
 		d.page = len(d.ends)
 		return Outgoing{}
+	}
+	to = to[d.first:]
+	if len(d.ends) > 1 {
+		to = to[:min(len(to), groupMost)]
 	}
 	begin := 0
 	if d.page > 0 {
 		begin = d.ends[d.page-1]
 	}
-	if d.page++; d.toAll && d.page == len(d.ends) {
+	end := d.ends[d.page]
+	if d.page++; d.page == min(d.block+blockMost, len(d.ends)) {
+		if d.first += len(to); d.first < len(d.receivers()) {
+			d.page = d.block
+		} else {
+			d.first, d.block = 0, d.page
+		}
+	}
+	if d.toAll && d.page == len(d.ends) {
 		d.listed = now
 	}
-	return d.send(now, d.owed, TypeDirectory, d.datagrams[begin:d.ends[d.page-1]], to)
+	return d.send(now, d.owed, TypeDirectory, d.datagrams[begin:end], to)
 }
 
 // sendRetry sends the last retry that is owed.

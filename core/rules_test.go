@@ -394,15 +394,60 @@ func TestRepeatsDuringAnnouncement(t *testing.T) {
 	for i := range 200 {
 		born(i, 0)
 	}
-	if out, _ := d.Poll(begin.Add(5 * ms)); len(out.To) != 200 {
-		t.Fatalf("the first page goes to %d", len(out.To))
+	if out, _ := d.Poll(begin.Add(5 * ms)); len(out.To) != 32 {
+		t.Fatalf("the first page goes to %d at first", len(out.To))
 	}
 	born(7, 5*ms)
-	if to := lists(10 * ms); !slices.Equal(to, []int{200, 200}) {
-		t.Errorf("the other pages go to so many: %v", to)
+	to, sum := lists(10*ms), 32
+	for _, n := range to {
+		sum += n
+	}
+	if len(to) != 3*7-1 || sum != 3*200 {
+		t.Errorf("the rest goes to so many: %v", to)
 	}
 	if born(7, 11*ms); !slices.Equal(lists(12*ms), []int{1, 1, 1}) {
 		t.Error("a birth that is repeated later is not answered by a directory of its own")
+	}
+}
+
+// Everybody gets every page of a directory once, and up to 16 of them after each other.
+func TestOrderOfPages(t *testing.T) {
+	d, born, _ := admitting(t)
+	const members = 1300
+	for i := range members {
+		born(i, 0)
+	}
+	var all []uint16         // pages, as they went out
+	next := map[uint16]int{} // page of each receiver's, by port
+	for {
+		out, _ := d.Poll(begin.Add(time.Second))
+		if out.Empty() {
+			break
+		}
+		var v core.View
+		if err := codec.Parse(&v, out.Datagram); err != nil || len(out.To) > 32 {
+			t.Fatalf("a page to %d: %v", len(out.To), err)
+		}
+		all = append(all, uint16(v.Page))
+		for _, a := range out.To {
+			if next[a.Port()] != v.Page {
+				t.Fatalf("%v gets page %d, want %d", a, v.Page, next[a.Port()])
+			}
+			next[a.Port()]++
+		}
+	}
+	const pages, groups = 19, (members + 31) / 32
+	if len(next) != members || len(all) != pages*groups {
+		t.Fatalf("%d get a directory, in %d datagrams to some", len(next), len(all))
+	}
+	for i, page := range all {
+		want := i % 16
+		if rest := i - 16*groups; rest >= 0 {
+			want = 16 + rest%(pages-16)
+		}
+		if int(page) != want {
+			t.Fatalf("page %d goes out as number %d, want page %d", page, i, want)
+		}
 	}
 }
 

@@ -215,10 +215,15 @@ type pageOf struct {
 var (
 	pages    common[pageOf, core.Page]
 	listings common[core.Version, core.Listing]
+
+	// Who needs what another is making waits for it: all complete a directory at the same time.
+	making sync.Mutex
 )
 
 // page is core.NewPage, and listing core.NewListing, but what is the same is one.
 func page(v *core.View) *core.Page {
+	making.Lock()
+	defer making.Unlock()
 	key := pageOf{v.Version, v.Page, v.Pages}
 	p := pages.find(key)
 	if p == nil || !p.Is(v) {
@@ -229,6 +234,8 @@ func page(v *core.View) *core.Page {
 }
 
 func listing(v core.Version, pages []*core.Page) *core.Listing {
+	making.Lock()
+	defer making.Unlock()
 	l := listings.find(v)
 	if l == nil || !l.Is(pages) {
 		if l = core.NewListing(Codec{}, pages); l != nil {
