@@ -2,7 +2,6 @@ package driver
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -19,7 +18,7 @@ type checkCase struct {
 	level              conform.Level
 	members            int // who could live; 0: the case starts its driver itself
 	renamed            func([]Member)
-	do                 func(*trial) (seen string, err error)
+	do                 func(*trial)
 }
 
 // Cases are all of Check's.
@@ -46,28 +45,23 @@ const (
 )
 
 var checks = []checkCase{
-	{"init/ready", "init is answered by ready, with a name and a version", "Commands", must, 2, nil, func(t *trial) (string, error) {
-		return t.Ready.Name + " " + t.Ready.Version, nil // without them, Start has failed
+	{"init/ready", "init is answered by ready, with a name and a version", "Commands", must, 2, nil, func(t *trial) {
+		t.seen = t.Ready.Name + " " + t.Ready.Version // without them, Start has failed
 	}},
-	{"init/unsupported", "what is unsupported is named by types of commands", "Reports", must, 1, nil, func(t *trial) (string, error) {
+	{"init/unsupported", "what is unsupported is named by types of commands", "Reports", must, 1, nil, func(t *trial) {
 		for _, what := range t.Ready.Unsupported {
 			if _, known := answers[what]; !known && what != "broadcast" && what != "bind" || what == "init" || what == "join" || what == "echo" {
-				return "", fail("unsupported lists commands other than init, join and echo", "%q", what)
+				t.fail("unsupported lists commands other than init, join and echo", "%q", what)
 			}
 		}
-		return "", nil
 	}},
-	{"init/one-member", "a mesh of one is a mesh", "Commands", must, 1, nil, func(t *trial) (string, error) { return "", t.whole() }},
-	{"init/eighty-members", "of eighty members everybody comes to see everybody", "Commands", should, 80, nil, func(t *trial) (string, error) {
-		for _, m := range t.members {
-			if err := t.Tell(Command{Type: "join", Member: m.Name}); err != nil {
-				return "", err
-			}
-		}
+	{"init/one-member", "a mesh of one is a mesh", "Commands", must, 1, nil, (*trial).whole},
+	{"init/eighty-members", "of eighty members everybody comes to see everybody", "Commands", should, 80, nil, func(t *trial) {
+		t.joinAtOnce()
 		// Not all at the same time: a mesh may take a late machine for the death of some.
 		var seen map[[2]string]bool
 		all := len(t.members) * (len(t.members) - 1)
-		ok, err := t.until(t.view, func(reports []Report) bool {
+		if !t.until(t.view, func(reports []Report) bool {
 			seen = map[[2]string]bool{}
 			for _, r := range reports {
 				for _, name := range slices.Concat(r.Up, r.Members) {
@@ -77,282 +71,211 @@ var checks = []checkCase{
 				}
 			}
 			return len(seen) == all
-		})
-		if err == nil && !ok {
-			err = fail(fmt.Sprintf("%d of %d sightings within %v", all, all, t.view), "%d", len(seen))
+		}) {
+			t.fail(fmt.Sprintf("%d of %d sightings within %v", all, all, t.view), "%d", len(seen))
 		}
-		return "", err
 	}},
 	{"init/bind", "where members have bind, others reach them at addr, from bind", "Commands", must, 0, nil, checkBind},
 	{"init/names", "names may be any text", "Commands", should, 3, func(m []Member) {
 		m[0].Name, m[1].Name, m[2].Name = `a "quoted\ name`, "ünï ☃", "peer-0001"
-	}, func(t *trial) (string, error) { return "", t.whole() }},
-	{"init/unknown-option", "an option that it does not know is failed", "Commands", should, 0, nil, func(t *trial) (string, error) {
+	}, (*trial).whole},
+	{"init/unknown-option", "an option that it does not know is failed", "Commands", should, 0, nil, func(t *trial) {
+		const want = `init with the option "no-such-option" is failed`
 		d, err := Start(t.ctx, Config{Exec: t.exec, Members: nameMembers(1), Options: map[string]string{"no-such-option": "1"}})
 		if err == nil {
 			d.Kill()
-			return "", fail(`init with the option "no-such-option" is failed`, "it was ready")
+			t.fail(want, "it was ready")
 		}
 		if !strings.Contains(err.Error(), "failed to init") {
-			return "", fail(`init with the option "no-such-option" is failed`, "%v", err)
+			t.fail(want, "%v", err)
 		}
-		return "", nil
 	}},
-	{"line/unknown-field", "fields that it does not know are ignored", "The driver protocol", must, 1, nil, func(t *trial) (string, error) {
-		if err := t.TellLine([]byte(`{"type":"join","member":"m1","colour":{"r":[1,2,{"x":null}]}}` + "\n")); err != nil {
-			return "", err
-		}
-		return "", t.answered("joined", "m1")
+	{"line/unknown-field", "fields that it does not know are ignored", "The driver protocol", must, 1, nil, func(t *trial) {
+		t.need(t.TellLine([]byte(`{"type":"join","member":"m1","colour":{"r":[1,2,{"x":null}]}}` + "\n")))
+		t.answered("joined", "m1")
 	}},
-	{"line/order-of-fields", "fields may come in any order, with blanks", "The driver protocol", must, 1, nil, func(t *trial) (string, error) {
-		if err := t.TellLine([]byte(` { "member" : "m1" , "type" : "join" } ` + "\r\n")); err != nil {
-			return "", err
-		}
-		return "", t.answered("joined", "m1")
+	{"line/order-of-fields", "fields may come in any order, with blanks", "The driver protocol", must, 1, nil, func(t *trial) {
+		t.need(t.TellLine([]byte(` { "member" : "m1" , "type" : "join" } ` + "\r\n")))
+		t.answered("joined", "m1")
 	}},
-	{"line/unknown-command", "a command that it does not know is unsupported or failed", "Reports", should, 1, nil, func(t *trial) (string, error) {
-		return "", t.refused(Command{Type: "dance", Member: "m1"})
+	{"line/unknown-command", "a command that it does not know is unsupported or failed", "Reports", should, 1, nil, func(t *trial) {
+		t.refused(Command{Type: "dance", Member: "m1"})
 	}},
-	{"line/no-json", "a line that is no JSON does not end it", "The driver protocol", should, 1, nil, func(t *trial) (string, error) {
-		if err := t.TellLine([]byte("{\"type\":\n")); err != nil {
-			return "", err
-		}
+	{"line/no-json", "a line that is no JSON does not end it", "The driver protocol", should, 1, nil, func(t *trial) {
+		t.need(t.TellLine([]byte("{\"type\":\n")))
 		_, err := t.Echo(t.ctx, t.answer)
-		return "", err
+		t.need(err)
 	}},
-	{"line/who", "a member that is none is failed", "Reports", should, 1, nil, func(t *trial) (string, error) {
-		return "", t.refused(Command{Type: "join", Member: "nobody"})
+	{"line/who", "a member that is none is failed", "Reports", should, 1, nil, func(t *trial) {
+		t.refused(Command{Type: "join", Member: "nobody"})
 	}},
-	{"echo/answered", "echo is answered with its id", "Commands", must, 1, nil, func(t *trial) (string, error) {
+	{"echo/answered", "echo is answered with its id", "Commands", must, 1, nil, func(t *trial) {
 		var longest time.Duration
 		for range 100 {
 			took, err := t.Echo(t.ctx, t.answer)
-			if err != nil {
-				return "", err
-			}
+			t.need(err)
 			longest = max(longest, took)
 		}
-		return fmt.Sprintf("100 echoes, %v at most", longest.Round(time.Microsecond)), nil
+		t.seen = fmt.Sprintf("100 echoes, %v at most", longest.Round(time.Microsecond))
 	}},
-	{"echo/while-joining", "echo is answered while a member joins", "Commands", should, 2, nil, func(t *trial) (string, error) {
-		for _, m := range t.members {
-			if err := t.Tell(Command{Type: "join", Member: m.Name}); err != nil {
-				return "", err
-			}
-		}
+	{"echo/while-joining", "echo is answered while a member joins", "Commands", should, 2, nil, func(t *trial) {
+		t.joinAtOnce()
 		took, err := t.Echo(t.ctx, time.Second)
 		if err != nil && t.Err() == nil {
-			return "", fail("echo is answered within 1 s", "%v", err)
+			t.fail("echo is answered within 1 s", "%v", err)
 		}
-		return fmt.Sprint(took.Round(time.Microsecond)), err
+		t.need(err)
+		t.seen = fmt.Sprint(took.Round(time.Microsecond))
 	}},
-	{"join/joined", "join is answered by joined", "Commands", must, 2, nil, func(t *trial) (string, error) { return "", t.join(t.members...) }},
-	{"join/views", "who has joined is seen by all", "Reports", must, 5, nil, func(t *trial) (string, error) { return "", t.whole() }},
-	{"join/later", "who joins a mesh that stands is seen, and sees it", "Reports", must, 4, nil, func(t *trial) (string, error) {
-		if err := t.join(t.members[:3]...); err != nil {
-			return "", err
-		}
-		if err := t.see(t.members[:3], t.members[:3]); err != nil {
-			return "", err
-		}
-		if err := t.join(t.members[3]); err != nil {
-			return "", err
-		}
-		return "", t.see(t.members, t.members)
+	{"join/joined", "join is answered by joined", "Commands", must, 2, nil, func(t *trial) { t.join(t.members...) }},
+	{"join/views", "who has joined is seen by all", "Reports", must, 5, nil, (*trial).whole},
+	{"join/later", "who joins a mesh that stands is seen, and sees it", "Reports", must, 4, nil, func(t *trial) {
+		t.join(t.members[:3]...)
+		t.see(t.members[:3])
+		t.join(t.members[3])
+		t.see(t.members)
 	}},
-	{"join/only-the-joined", "who has not joined is in no view", "Reports", must, 4, nil, func(t *trial) (string, error) {
-		if err := t.join(t.members[:2]...); err != nil {
-			return "", err
-		}
-		return "", t.see(t.members[:2], t.members[:2])
+	{"join/only-the-joined", "who has not joined is in no view", "Reports", must, 4, nil, func(t *trial) {
+		t.join(t.members[:2]...)
+		t.see(t.members[:2])
 	}},
-	{"join/again", "who was killed may join again, and is seen again", "Commands", must, 3, nil, func(t *trial) (string, error) {
-		if err := t.whole(); err != nil {
-			return "", err
-		}
-		if _, err := t.ask("kill", "m3"); err != nil {
-			return "", err
-		}
-		if err := t.see(t.members[:2], t.members[:2]); err != nil {
-			return "", err
-		}
-		if err := t.join(t.members[2]); err != nil {
-			return "", err
-		}
-		return "", t.see(t.members, t.members)
+	{"join/again", "who was killed may join again, and is seen again", "Commands", must, 3, nil, func(t *trial) {
+		t.whole()
+		t.ask("kill", "m3")
+		t.see(t.members[:2])
+		t.join(t.members[2])
+		t.see(t.members)
 	}},
-	{"time/monotonic", "a time is CLOCK_MONOTONIC's, of the event", "Time", must, 3, nil, func(t *trial) (string, error) {
+	{"time/monotonic", "a time is CLOCK_MONOTONIC's, of the event", "Time", must, 3, nil, func(t *trial) {
 		before := Now()
-		if err := t.whole(); err != nil {
-			return "", err
-		}
+		t.whole()
 		after, stamped := Now(), 0
 		for _, r := range t.all() {
 			if r.At == 0 || before == 0 {
 				continue
 			}
 			if stamped++; r.At < before || r.At > after {
-				return "", fail(fmt.Sprintf("times from %d to %d, between which it happened", before, after), "%s", mustLine(r))
+				t.fail(fmt.Sprintf("times from %d to %d, between which it happened", before, after), "%s", mustLine(r))
 			}
 		}
-		return fmt.Sprintf("%d of %d reports have a time of their own", stamped, len(t.all())), nil
+		t.seen = fmt.Sprintf("%d of %d reports have a time of their own", stamped, len(t.all()))
 	}},
-	{"time/in-order", "a member's times do not go back", "Time", should, 5, nil, func(t *trial) (string, error) {
-		if err := t.whole(); err != nil {
-			return "", err
-		}
+	{"time/in-order", "a member's times do not go back", "Time", should, 5, nil, func(t *trial) {
+		t.whole()
 		last := map[string]Report{}
 		for _, r := range t.all() {
 			if r.Type != "view" || r.At == 0 {
 				continue
 			}
 			if before := last[r.Member]; before.At > r.At {
-				return "", fail("views of "+r.Member+" in the order of their times", "%s after %s", mustLine(r), mustLine(before))
+				t.fail("views of "+r.Member+" in the order of their times", "%s after %s", mustLine(r), mustLine(before))
 			}
 			last[r.Member] = r
 		}
-		return "", nil
 	}},
-	{"broadcast/to-all", "a message comes to all others, once, under its id and its sender's name", "Commands", must, 4, nil, func(t *trial) (string, error) {
-		return "", t.broadcasts(1, 64)
+	{"broadcast/to-all", "a message comes to all others, once, under its id and its sender's name", "Commands", must, 4, nil, func(t *trial) {
+		t.broadcasts(1, 64)
 	}},
-	{"broadcast/sizes", "messages of 1, 100 and 1,000 bytes come", "Commands", must, 3, nil, func(t *trial) (string, error) {
-		return "", t.broadcasts(1, 1, 100, 1000)
+	{"broadcast/sizes", "messages of 1, 100 and 1,000 bytes come", "Commands", must, 3, nil, func(t *trial) {
+		t.broadcasts(1, 1, 100, 1000)
 	}},
-	{"broadcast/large-id", "an id may be any number up to 2^63", "Commands", must, 2, nil, func(t *trial) (string, error) {
-		return "", t.broadcasts(1<<62+12345, 64)
+	{"broadcast/large-id", "an id may be any number up to 2^63", "Commands", must, 2, nil, func(t *trial) {
+		t.broadcasts(1<<62+12345, 64)
 	}},
-	{"broadcast/burst", "of 500 messages at once all come, and none twice", "Reports", info, 3, nil, func(t *trial) (string, error) {
+	{"broadcast/burst", "of 500 messages at once all come, and none twice", "Reports", info, 3, nil, func(t *trial) {
 		const n = 500
-		if err := t.whole(); err != nil {
-			return "", err
-		}
+		t.whole()
 		for id := range uint64(n) {
-			if err := t.Tell(Command{Type: "broadcast", Member: "m1", ID: id + 1, Size: 64}); err != nil {
-				return "", err
-			}
+			t.need(t.Tell(Command{Type: "broadcast", Member: "m1", ID: id + 1, Size: 64}))
 		}
-		count := func(all []Report) (c int) {
+		came := 0
+		t.until(3*time.Second, func(all []Report) bool {
+			came = 0
 			for _, r := range all {
 				if r.Type == "message" {
-					c++
+					came++
 				}
 			}
-			return c
-		}
-		_, err := t.until(3*time.Second, func(all []Report) bool { return count(all) >= 2*n })
-		return fmt.Sprintf("%d of %d came", count(t.all()), 2*n), err
+			return came >= 2*n
+		})
+		t.seen = fmt.Sprintf("%d of %d came", came, 2*n)
 	}},
-	{"kill/done", "kill is answered by done", "Commands", must, 2, nil, func(t *trial) (string, error) {
-		if err := t.whole(); err != nil {
-			return "", err
-		}
-		_, err := t.ask("kill", "m2")
-		return "", err
+	{"kill/done", "kill is answered by done", "Commands", must, 2, nil, func(t *trial) {
+		t.whole()
+		t.ask("kill", "m2")
 	}},
-	{"kill/noticed", "the others drop who was killed", "Reports", must, 4, nil, func(t *trial) (string, error) { return t.ends("kill") }},
-	{"kill/silent", "nothing is reported of the dead", "Reports", must, 3, nil, func(t *trial) (string, error) {
-		if err := t.whole(); err != nil {
-			return "", err
-		}
-		if _, err := t.ask("kill", "m2"); err != nil {
-			return "", err
-		}
-		if err := t.Tell(Command{Type: "broadcast", Member: "m1", ID: 7, Size: 64}); err != nil {
-			return "", err
-		}
-		if err := t.see([]Member{t.members[0], t.members[2]}, []Member{t.members[0], t.members[2]}); err != nil {
-			return "", err
-		}
-		return "", t.silent("m2", "kill")
+	{"kill/noticed", "the others drop who was killed", "Reports", must, 4, nil, func(t *trial) { t.ends("kill") }},
+	{"kill/silent", "nothing is reported of the dead", "Reports", must, 3, nil, func(t *trial) {
+		t.whole()
+		t.ask("kill", "m2")
+		t.need(t.Tell(Command{Type: "broadcast", Member: "m1", ID: 7, Size: 64}))
+		t.see([]Member{t.members[0], t.members[2]})
+		t.silent("m2", "kill")
 	}},
-	{"leave/noticed", "the others drop who has left", "Commands", must, 4, nil, func(t *trial) (string, error) { return t.ends("leave") }},
-	{"pause/silent", "a paused member takes nothing until it is resumed, and then goes on", "Commands", must, 3, nil, func(t *trial) (string, error) {
-		if err := t.whole(); err != nil {
-			return "", err
+	{"leave/noticed", "the others drop who has left", "Commands", must, 4, nil, func(t *trial) { t.ends("leave") }},
+	{"pause/silent", "a paused member takes nothing until it is resumed, and then goes on", "Commands", must, 3, nil, func(t *trial) {
+		t.whole()
+		t.ask("pause", "m2")
+		t.need(t.Tell(Command{Type: "broadcast", Member: "m1", ID: 7, Size: 64}))
+		if !t.until(t.answer, func(all []Report) bool { return received(all, 7)["m3"] > 0 }) {
+			t.fail("m3 gets what m1 says", "nothing came")
 		}
-		if _, err := t.ask("pause", "m2"); err != nil {
-			return "", err
-		}
-		if err := t.Tell(Command{Type: "broadcast", Member: "m1", ID: 7, Size: 64}); err != nil {
-			return "", err
-		}
-		if ok, err := t.until(t.answer, func(all []Report) bool { return received(all, 7)["m3"] > 0 }); err != nil || !ok {
-			return "", errors.Join(err, fail("m3 gets what m1 says", "nothing came"))
-		}
-		if err := t.silent("m2", "pause"); err != nil {
-			return "", err
-		}
-		if _, err := t.ask("resume", "m2"); err != nil {
-			return "", err
-		}
-		return "", t.see(t.members, t.members)
+		t.silent("m2", "pause")
+		t.ask("resume", "m2")
+		t.see(t.members)
 	}},
-	{"stats/answered", "stats are answered, and do not shrink", "Reports", must, 2, nil, func(t *trial) (string, error) {
-		if err := t.whole(); err != nil {
-			return "", err
-		}
-		first, err := t.ask("stats", "")
-		if err != nil {
-			return "", err
-		}
-		second, err := t.ask("stats", "")
-		if err != nil {
-			return "", err
-		}
+	{"stats/answered", "stats are answered, and do not shrink", "Reports", must, 2, nil, func(t *trial) {
+		t.whole()
+		first, second := t.ask("stats", ""), t.ask("stats", "")
 		for _, x := range []struct {
 			what          string
 			before, after *int64
 		}{{"cpu", first.CPU, second.CPU}, {"datagrams", first.Datagrams, second.Datagrams}, {"bytes", first.Bytes, second.Bytes}} {
 			if x.before != nil && (x.after == nil || *x.after < *x.before) {
-				return "", fail(x.what+" do not shrink", "%s, then %s", mustLine(first), mustLine(second))
+				t.fail(x.what+" do not shrink", "%s, then %s", mustLine(first), mustLine(second))
 			}
 		}
-		return "", nil
 	}},
-	{"stop/exits", "stop ends it with 0", "Commands", must, 3, nil, func(t *trial) (string, error) {
-		if err := t.whole(); err != nil {
-			return "", err
-		}
-		return t.stops(Command{Type: "stop"})
+	{"stop/exits", "stop ends it with 0", "Commands", must, 3, nil, func(t *trial) {
+		t.whole()
+		t.need(t.Tell(Command{Type: "stop"}))
+		t.exits()
 	}},
-	{"stop/end-of-input", "the end of input ends it", "Commands", must, 1, nil, func(t *trial) (string, error) {
+	{"stop/end-of-input", "the end of input ends it", "Commands", must, 1, nil, func(t *trial) {
 		t.in.Close()
-		return t.stops(Command{})
+		t.exits()
 	}},
-	{"stop/at-once", "stop ends it while members join", "Commands", should, 3, nil, func(t *trial) (string, error) {
-		for _, m := range t.members {
-			if err := t.Tell(Command{Type: "join", Member: m.Name}); err != nil {
-				return "", err
-			}
-		}
-		return t.stops(Command{Type: "stop"})
+	{"stop/at-once", "stop ends it while members join", "Commands", should, 3, nil, func(t *trial) {
+		t.joinAtOnce()
+		t.need(t.Tell(Command{Type: "stop"}))
+		t.exits()
 	}},
+}
+
+// joinAtOnce has all begin to join, and waits for none.
+func (t *trial) joinAtOnce() {
+	for _, m := range t.members {
+		t.need(t.Tell(Command{Type: "join", Member: m.Name}))
+	}
 }
 
 // answered waits for a report of a type about a member.
-func (t *trial) answered(kind, member string) error {
-	ok, err := t.until(t.answer, func(all []Report) bool {
+func (t *trial) answered(kind, member string) {
+	if !t.until(t.answer, func(all []Report) bool {
 		return slices.ContainsFunc(all, func(r Report) bool { return r.Type == kind && r.Member == member })
-	})
-	if err == nil && !ok {
-		err = fail(fmt.Sprintf("%q of %s within %v", kind, member, t.answer), "%s", t.last())
+	}) {
+		t.fail(fmt.Sprintf("%q of %s within %v", kind, member, t.answer), "%s", t.last())
 	}
-	return err
 }
 
 // refused gives a command that cannot be obeyed.
-func (t *trial) refused(c Command) error {
-	if err := t.Tell(c); err != nil {
-		return err
-	}
-	ok, err := t.until(t.answer, func(all []Report) bool {
+func (t *trial) refused(c Command) {
+	t.need(t.Tell(c))
+	if !t.until(t.answer, func(all []Report) bool {
 		return slices.ContainsFunc(all, func(r Report) bool { return r.Type == "unsupported" || r.Type == "failed" })
-	})
-	if err == nil && !ok {
-		err = fail(`"unsupported" or "failed"`, "%s", t.last())
+	}) {
+		t.fail(`"unsupported" or "failed"`, "%s", t.last())
 	}
-	return err
 }
 
 func (t *trial) last() string {
@@ -364,65 +287,42 @@ func (t *trial) last() string {
 }
 
 // broadcasts has the first say something of each size, from an id on.
-func (t *trial) broadcasts(id uint64, sizes ...int) error {
-	if err := t.whole(); err != nil {
-		return err
-	}
+func (t *trial) broadcasts(id uint64, sizes ...int) {
+	t.whole()
 	others := t.members[1:]
 	for _, size := range sizes {
-		if err := t.Tell(Command{Type: "broadcast", Member: "m1", ID: id, Size: size}); err != nil {
-			return err
-		}
+		t.need(t.Tell(Command{Type: "broadcast", Member: "m1", ID: id, Size: size}))
 		all := fmt.Sprintf("a message of %d bytes comes to %s", size, namesOf(others))
-		ok, err := t.until(t.answer, func(all []Report) bool { return len(received(all, id)) >= len(others) })
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return fail(all, "after %v, %d of %d have it", t.answer, len(received(t.all(), id)), len(others))
+		if !t.until(t.answer, func(all []Report) bool { return len(received(all, id)) >= len(others) }) {
+			t.fail(all, "after %v, %d of %d have it", t.answer, len(received(t.all(), id)), len(others))
 		}
 		time.Sleep(quiet) // for what comes once more
 		for _, r := range t.all() {
 			if r.Type == "message" && (r.ID != id && r.ID >= id || r.From != "m1" || r.Member == "m1") {
-				return fail(all, "%s", mustLine(r))
+				t.fail(all, "%s", mustLine(r))
 			}
 		}
 		for name, n := range received(t.all(), id) {
 			if n != 1 {
-				return fail(all+" once", "%s has it %d times", name, n)
+				t.fail(all+" once", "%s has it %d times", name, n)
 			}
 		}
 		id++
 	}
-	return nil
 }
 
 // ends has the last member end in a way, which the others must notice.
-func (t *trial) ends(how string) (string, error) {
-	if err := t.whole(); err != nil {
-		return "", err
-	}
-	r, err := t.ask(how, t.members[len(t.members)-1].Name)
-	if err != nil {
-		return "", err
-	}
-	start := time.Now()
+func (t *trial) ends(how string) {
+	t.whole()
 	left := t.members[:len(t.members)-1]
-	if err := t.see(left, left); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("noticed by all after %v", time.Since(start).Round(time.Millisecond)), fails(r.Do != how, how)
-}
-
-func fails(is bool, how string) error {
-	if is {
-		return fail("done says "+how, "it does not")
-	}
-	return nil
+	t.ask(how, t.members[len(left)].Name)
+	start := time.Now()
+	t.see(left)
+	t.seen = fmt.Sprintf("noticed by all after %v", time.Since(start).Round(time.Millisecond))
 }
 
 // silent says that nothing was reported of a member after a command was done.
-func (t *trial) silent(member, do string) error {
+func (t *trial) silent(member, do string) {
 	time.Sleep(quiet)
 	done := false
 	for _, r := range t.all() {
@@ -430,40 +330,32 @@ func (t *trial) silent(member, do string) error {
 			continue
 		}
 		if done && r.Type != "log" {
-			return fail(fmt.Sprintf("nothing of %s after its %s", member, do), "%s", mustLine(r))
+			t.fail(fmt.Sprintf("nothing of %s after its %s", member, do), "%s", mustLine(r))
 		}
 		done = done || r.Type == "done" && r.Do == do
 	}
-	return nil
 }
 
-// stops says that the driver ends.
-func (t *trial) stops(c Command) (string, error) {
-	if c.Type != "" {
-		if err := t.Tell(c); err != nil {
-			return "", err
-		}
-	}
+// exits says that the driver ends, and well.
+func (t *trial) exits() {
 	start := time.Now()
 	select {
 	case <-t.proc.Done():
 	case <-time.After(stopTimeout):
-		return "", fail(fmt.Sprintf("it ends within %v", stopTimeout), "it goes on")
+		t.fail(fmt.Sprintf("it ends within %v", stopTimeout), "it goes on")
 	}
 	if state, _ := t.proc.State(); !state.Success() {
-		return "", fail("it exits with 0", "%s", t.proc.Ended())
+		t.fail("it exits with 0", "%s", t.proc.Ended())
 	}
-	return fmt.Sprintf("after %v", time.Since(start).Round(time.Millisecond)), nil
+	t.seen = fmt.Sprintf("after %v", time.Since(start).Round(time.Millisecond))
 }
 
 // checkBind has two members bound elsewhere than they are reached, and waits for what
 // somebody sends to where that is.
-func checkBind(t *trial) (string, error) {
+func checkBind(t *trial) {
 	all := nameMembers(3)
 	release, err := Addresses(all)
-	if err != nil {
-		return "", err
-	}
+	t.need(err)
 	defer release()
 	Bind(all)
 	const many = 100
@@ -476,9 +368,7 @@ func checkBind(t *trial) (string, error) {
 	}
 	for _, m := range all {
 		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(m.Addr))
-		if err != nil {
-			return "", err
-		}
+		t.need(err)
 		defer u.Close()
 		go func() {
 			for {
@@ -490,9 +380,7 @@ func checkBind(t *trial) (string, error) {
 			}
 		}()
 		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(m.Addr))
-		if err != nil {
-			return "", err
-		}
+		t.need(err)
 		defer l.Close()
 		go func() {
 			for {
@@ -506,30 +394,22 @@ func checkBind(t *trial) (string, error) {
 		}()
 	}
 	t.members = all[:2]
-	t.Driver, err = Start(t.ctx, Config{Exec: t.exec, Members: t.members, Server: &all[2].Place, Options: t.options, Within: t.ready, Report: t.take, Stderr: &t.stderr})
-	if err != nil {
-		return "", err
-	}
+	t.start(&all[2].Place)
 	defer t.Kill()
 	if slices.Contains(t.Ready.Unsupported, "bind") {
-		return "", fmt.Errorf("bind: %w by this driver", ErrUnsupported)
+		t.need(fmt.Errorf("bind: %w by this driver", ErrUnsupported))
 	}
-	for _, m := range t.members {
-		if err := t.Tell(Command{Type: "join", Member: m.Name}); err != nil {
-			return "", err
-		}
-	}
+	t.joinAtOnce()
 	select {
 	case from := <-came:
 		if !slices.ContainsFunc(all, func(m Member) bool { return m.Bind.Addr() == from.Addr() }) {
-			return "", fail(fmt.Sprintf("members send from where they are bound, such as %v", all[0].Bind), "%v", from)
+			t.fail(fmt.Sprintf("members send from where they are bound, such as %v", all[0].Bind), "%v", from)
 		}
 	case <-time.After(t.answer):
-		return "", fail(fmt.Sprintf("members that are bound elsewhere are reached at their addr, such as %v", all[0].Addr), "nothing came there within %v", t.answer)
+		t.fail(fmt.Sprintf("members that are bound elsewhere are reached at their addr, such as %v", all[0].Addr), "nothing came there within %v", t.answer)
 	case <-t.read:
-		return "", t.Err()
+		t.need(t.Err())
 	case <-t.ctx.Done():
-		return "", t.ctx.Err()
+		t.need(t.ctx.Err())
 	}
-	return "", nil
 }

@@ -73,11 +73,11 @@ func tryAll(ctx context.Context, c conform.Config, options map[string]string, p 
 			x := &r.Results[i]
 			start := time.Now()
 			t := &trial{ctx: ctx, exec: c.Exec, options: options, patience: p, changed: make(chan struct{}, 1)}
-			seen, err := t.run(check(x.ID))
+			err := t.run(check(x.ID))
 			if ctx.Err() != nil {
 				return nil
 			}
-			x.Took, x.Late, x.Detail, x.Outcome = time.Since(start), monitor.Late(start), seen, conform.Pass
+			x.Took, x.Late, x.Detail, x.Outcome = time.Since(start), monitor.Late(start), t.seen, conform.Pass
 			var f *failure
 			switch {
 			case err == nil && x.Level == conform.Info:
@@ -112,9 +112,19 @@ type failure struct{ expected, got string }
 
 func (f *failure) Error() string { return f.expected + ": " + f.got }
 
-func fail(expected, format string, got ...any) error {
-	return &failure{expected, fmt.Sprintf(format, got...)}
+// need ends the case where there is an error; fail does by what the driver did against the protocol.
+func (t *trial) need(err error) {
+	if err != nil {
+		panic(aborted{err})
+	}
 }
+
+func (t *trial) fail(expected, format string, got ...any) {
+	t.need(&failure{expected, fmt.Sprintf(format, got...)})
+}
+
+// aborted is what a case panics with that cannot go on.
+type aborted struct{ error }
 
 // trial is a case that runs.
 type trial struct {
@@ -124,6 +134,7 @@ type trial struct {
 	options map[string]string
 	patience
 	members []Member
+	seen    string        // what there is to say of it
 	changed chan struct{} // something has been reported
 
 	mu      sync.Mutex
@@ -132,24 +143,36 @@ type trial struct {
 }
 
 // run starts a driver for a case, if it wants one, and ends it.
-func (t *trial) run(c checkCase) (seen string, err error) {
-	if c.members == 0 {
-		return c.do(t)
+func (t *trial) run(c checkCase) (err error) {
+	defer func() {
+		switch x := recover().(type) {
+		case nil:
+		case aborted:
+			err = x.error
+		default:
+			panic(x)
+		}
+	}()
+	if c.members > 0 {
+		t.members = nameMembers(c.members)
+		release, err := Addresses(t.members)
+		t.need(err)
+		defer release()
+		if c.renamed != nil {
+			c.renamed(t.members)
+		}
+		t.start(nil)
+		defer t.Kill()
 	}
-	t.members = nameMembers(c.members)
-	var release func()
-	if release, err = Addresses(t.members); err != nil {
-		return "", err
-	}
-	defer release()
-	if c.renamed != nil {
-		c.renamed(t.members)
-	}
-	if t.Driver, err = Start(t.ctx, Config{Exec: t.exec, Members: t.members, Options: t.options, Within: t.ready, Report: t.take, Stderr: &t.stderr}); err != nil {
-		return "", err
-	}
-	defer t.Kill()
-	return c.do(t)
+	c.do(t)
+	return nil
+}
+
+// start starts the driver, which may have a server at a place.
+func (t *trial) start(server *Place) {
+	var err error
+	t.Driver, err = Start(t.ctx, Config{Exec: t.exec, Members: t.members, Server: server, Options: t.options, Within: t.ready, Report: t.take, Stderr: &t.stderr})
+	t.need(err)
 }
 
 // nameMembers are n members m1, m2, …
@@ -183,22 +206,22 @@ func (t *trial) all() []Report {
 	return slices.Clip(t.reports)
 }
 
-// until waits for a condition of what has been reported.
-func (t *trial) until(most time.Duration, ok func([]Report) bool) (bool, error) {
+// until waits for a condition of what has been reported; false: it waited in vain.
+func (t *trial) until(most time.Duration, ok func([]Report) bool) bool {
 	end := time.NewTimer(most)
 	defer end.Stop()
 	for {
 		if ok(t.all()) {
-			return true, nil
+			return true
 		}
 		select {
 		case <-t.changed:
 		case <-t.read:
-			return ok(t.all()), t.Err()
+			t.need(t.Err())
 		case <-end.C:
-			return ok(t.all()), nil
+			return ok(t.all())
 		case <-t.ctx.Done():
-			return false, t.ctx.Err()
+			t.need(t.ctx.Err())
 		}
 	}
 }
@@ -219,53 +242,40 @@ func (t *trial) lines() string {
 }
 
 // ask is Ask, whose errors but of what is unsupported are the driver's fault.
-func (t *trial) ask(do, member string) (Report, error) {
+func (t *trial) ask(do, member string) Report {
 	r, err := t.Ask(t.ctx, Command{Type: do, Member: member}, t.answer)
 	if err != nil && t.Err() == nil && !errors.Is(err, ErrUnsupported) {
-		return r, fail(fmt.Sprintf("%q of %q is answered by %q", do, member, answers[do]), "%v", err)
+		t.fail(fmt.Sprintf("%q of %q is answered by %q", do, member, answers[do]), "%v", err)
 	}
-	return r, err
+	t.need(err)
+	return r
 }
 
 // join has members join, one after the other.
-func (t *trial) join(members ...Member) error {
+func (t *trial) join(members ...Member) {
 	for _, m := range members {
-		if _, err := t.ask("join", m.Name); err != nil {
-			return err
-		}
+		t.ask("join", m.Name)
 	}
-	return nil
 }
 
 // whole has all join and waits until everybody sees everybody.
-func (t *trial) whole() error {
-	if err := t.join(t.members...); err != nil {
-		return err
-	}
-	return t.see(t.members, t.members)
+func (t *trial) whole() {
+	t.join(t.members...)
+	t.see(t.members)
 }
 
-// see waits until the views of some members are these.
-func (t *trial) see(of, who []Member) error {
+// see waits until the views of some members are they themselves.
+func (t *trial) see(who []Member) {
 	var views map[string]map[string]bool
-	ok, err := t.until(t.view, func(all []Report) bool {
+	differs := func(m Member) bool { return !same(views[m.Name], m.Name, who) }
+	if t.until(t.view, func(all []Report) bool {
 		views = viewsOf(all)
-		for _, m := range of {
-			if !same(views[m.Name], m.Name, who) {
-				return false
-			}
-		}
-		return true
-	})
-	if err != nil || ok {
-		return err
+		return !slices.ContainsFunc(who, differs)
+	}) {
+		return
 	}
-	for _, m := range of {
-		if !same(views[m.Name], m.Name, who) {
-			return fail(fmt.Sprintf("%s sees %s within %v", m.Name, namesOf(who), t.view), "it sees %s", keys(views[m.Name]))
-		}
-	}
-	return nil
+	m := who[slices.IndexFunc(who, differs)]
+	t.fail(fmt.Sprintf("%s sees %s within %v", m.Name, namesOf(who), t.view), "it sees %s", keys(views[m.Name]))
 }
 
 // viewsOf follows the views that were reported. A member that begins a life knows nobody.
