@@ -10,7 +10,7 @@ import (
 // Bounds of a server with Rules, whose names are any number.
 const (
 	MaxMembers = 1 << 16
-	maxRetries = 4096 // that wait to be sent, as many as a driver takes in at once; a retry more is not
+	maxRetries = MostTaken // that wait to be sent; a retry more is not
 )
 
 // Pacing bounds what the server sends, whatever comes in (PROTOCOL.md, "Additions").

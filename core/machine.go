@@ -67,6 +67,20 @@ type Outgoing struct {
 // Empty reports that there was nothing to send.
 func (o Outgoing) Empty() bool { return len(o.To) == 0 }
 
+// What one round of whoever runs a machine comes to, at most.
+const (
+	// MostTaken bounds the datagrams taken in before the machine is polled, so
+	// that a flood does not keep it from its timers. It is more than a full
+	// default buffer: what had arrived before a timer was due is stepped before
+	// that timer is polled, and a server that was stopped for a while and goes on
+	// hears the keep-alives that wait for it before it looks for silent peers.
+	MostTaken = 4096
+
+	// MostSent bounds the datagrams handed out before the socket is looked at
+	// again, so that intervals shorter than a system call do not shut the rest out.
+	MostSent = 1024
+)
+
 // Timing holds the protocol's intervals. The server uses Reap and Deadline,
 // the peer the others, and Deadline to tell a suspension from mere lateness.
 type Timing struct {

@@ -8,20 +8,18 @@ import (
 	"slices"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/wide"
 )
 
-// What the model takes for one datagram at the server and on its way.
 const (
-	Sending   = 2200 * time.Nanosecond // the server is busy with it
-	Receiving = 600 * time.Nanosecond  // likewise
-	Delay     = 100 * time.Microsecond // one way
-	Patience  = time.Minute            // until all must have what they wait for
-
-	// As udp.Socket has it: so many datagrams are taken in before some are sent, and the reverse.
-	drainMost, sendMost = 4096, 1024
+	delay    = 100 * time.Microsecond // of a datagram, one way
+	patience = time.Minute            // until all must have what they wait for
 )
+
+// cost is what a datagram takes the server.
+var cost = result.HostOf(1)
 
 // model is a wide.Directory and n peers on a clock of their own. The server is the real
 // machine, one thing after the other, each of which takes it time. A peer knows no more
@@ -87,7 +85,7 @@ func Simulate(ctx context.Context, n int) (Point, error) {
 		return m.found, err
 	}
 	for i := range n {
-		m.beats = append(m.beats, arrival{at: Delay, from: i})
+		m.beats = append(m.beats, arrival{at: delay, from: i})
 	}
 	joined := m.run(ctx)
 	sent := m.server.Counters().Out.Total()
@@ -110,16 +108,16 @@ func Simulate(ctx context.Context, n int) (Point, error) {
 // passed. What has come is stepped before the server is polled, as udp.Socket does it.
 func (m *model) run(ctx context.Context) bool {
 	const look = 1024 // steps between two looks at ctx
-	stop := m.now + Patience
+	stop := m.now + patience
 	for i := 1; m.seen < len(m.peers) && m.now < stop && (i%look != 0 || ctx.Err() == nil); i++ {
 		queue := m.next()
-		if (*queue)[0].at <= m.now && m.taken < drainMost {
+		if (*queue)[0].at <= m.now && m.taken < core.MostTaken {
 			m.taken++
 			m.arrive(queue)
 			continue
 		}
 		out, next := m.server.Poll(m.begin.Add(m.now))
-		if m.sent += len(out.To); out.Empty() || m.sent >= sendMost {
+		if m.sent += len(out.To); out.Empty() || m.sent >= core.MostSent {
 			m.taken, m.sent = 0, 0
 		}
 		switch due := next.Sub(m.begin); {
@@ -154,8 +152,8 @@ func (m *model) arrive(queue *[]arrival) {
 		m.beats = append(m.beats, arrival{at: a.at + wide.DefaultTiming().Heartbeat, from: a.from})
 		a.data = m.say(a.from, p.first > 0 && p.held >= p.first)
 	}
-	m.now = max(m.now, a.at) + Receiving
-	m.busy += Receiving
+	m.now = max(m.now, a.at) + cost.Take
+	m.busy += cost.Take
 	m.server.Step(m.begin.Add(m.now), address(a.from), a.data)
 }
 
@@ -186,13 +184,13 @@ func (m *model) deliver(out core.Outgoing) {
 		}
 	}
 	for _, to := range out.To {
-		m.now += Sending
-		m.busy += Sending
+		m.now += cost.Send
+		m.busy += cost.Send
 		i := index(to)
 		p := &m.peers[i]
 		if v.Pages == 0 {
 			if p.token, p.first = slices.Clone(v.Token), 0; i != m.dead {
-				m.answers = append(m.answers, arrival{m.now + 2*Delay, i, m.say(i, false)})
+				m.answers = append(m.answers, arrival{m.now + 2*delay, i, m.say(i, false)})
 			}
 			continue
 		}
@@ -202,7 +200,7 @@ func (m *model) deliver(out core.Outgoing) {
 		if p.got++; p.got == v.Pages {
 			p.held = p.version
 			if m.size[p.held] == m.want && !p.complete {
-				p.complete, m.at = true, m.now+Delay
+				p.complete, m.at = true, m.now+delay
 				m.seen++
 			}
 		}

@@ -20,7 +20,7 @@ func TestSimulate(t *testing.T) {
 		if again, _ := Simulate(t.Context(), n); again != p {
 			t.Errorf("%+v, and again %+v", p, again)
 		}
-		if p.Join < 4*Delay || p.Join > 2*time.Second || p.Busy > p.Join || p.Busy < time.Duration(p.Datagrams)*Sending || p.Removed > 0 {
+		if p.Join < 4*delay || p.Join > 2*time.Second || p.Busy > p.Join || p.Busy < time.Duration(p.Datagrams)*cost.Send || p.Removed > 0 {
 			t.Errorf("%+v", p)
 		}
 		if beat := wide.DefaultTiming().Heartbeat; p.Detection < deadline-beat || p.Detection > deadline+2*beat {

@@ -22,17 +22,6 @@ import (
 // bytes: some 2,500 small datagrams, where Linux by itself grants 256.
 const ReadBuffer = 1 << 20
 
-// drainMost bounds the datagrams taken in before the machine is polled, so
-// that a flood does not keep it from its timers. It is more than a full
-// default buffer: what had arrived before a timer was due is stepped before
-// that timer is polled, and a server that was stopped for a while and goes on
-// hears the keep-alives that wait for it before it looks for silent peers.
-const drainMost = 4096
-
-// sendMost bounds the datagrams handed out before the socket is looked at
-// again, so that intervals shorter than a system call do not shut the rest out.
-const sendMost = 1024
-
 // An announcement waits until nothing has come for gatherQuiet, but not for longer than
 // gatherMost.
 const (
@@ -276,7 +265,7 @@ func (s *Socket) gather() {
 	if !ok || drainWaits {
 		return
 	}
-	for begin, last, seen := s.now, s.now, s.drained; !s.closed && seen < drainMost && a.Announces(s.now); s.now = time.Now() {
+	for begin, last, seen := s.now, s.now, s.drained; !s.closed && seen < core.MostTaken && a.Announces(s.now); s.now = time.Now() {
 		if s.drained != seen {
 			seen, last = s.drained, s.now
 		} else if s.now.Sub(last) >= gatherQuiet {
@@ -300,7 +289,7 @@ func (s *Socket) send() {
 	}
 	s.ask = false
 	next := spent // there is more: come again at once
-	for sent := 0; sent < sendMost; {
+	for sent := 0; sent < core.MostSent; {
 		out, then := s.machine.Poll(s.now)
 		if out.Empty() {
 			next = then
@@ -329,5 +318,5 @@ func (s *Socket) take(batch []packet) bool {
 		}
 	}
 	s.drained += len(batch)
-	return s.drained < drainMost
+	return s.drained < core.MostTaken
 }
