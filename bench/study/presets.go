@@ -7,8 +7,6 @@ import (
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
-	"p2plocal/core"
-	"p2plocal/core/simnet"
 )
 
 // Presets are the studies that there are. A newcomer wants them as they are;
@@ -64,9 +62,8 @@ func Sweep() Grid {
 // config measures one scenario on a network that is no worse than loopback. A
 // minute without broadcasts is what most grids want; the axes set the rest.
 func config(name string, runs int) result.Config {
-	c := result.Config{Scenarios: []string{name}, Peers: 40, Seed: 1, Repeat: runs, Isolation: "virtual", Timing: core.DefaultTiming(), Options: scenario.DefaultOptions(),
-		Simulation: &result.Simulation{Network: simnet.Fault{Delay: result.LoopbackDelay}}}
-	c.Timing.Broadcast = 0
+	c := scenario.Simulated(40, name)
+	c.Repeat, c.Simulation.Queue, c.Timing.Broadcast = runs, 0, 0
 	c.Options.Duration = time.Minute
 	c.Options.Interval = time.Minute
 	if name == "loss" {
@@ -89,5 +86,6 @@ func (g *Grid) Vary(axes []Axis) error {
 			g.Axes = slices.Insert(g.Axes, 0, a)
 		}
 	}
-	return g.validate()
+	_, err := g.cells(0) // names the first thing that cannot be studied
+	return err
 }

@@ -74,42 +74,42 @@ type Report struct {
 	Tables      []Table     `json:"tables"`
 }
 
-// configs are those of all cells, and the values that each has; the last axis
+// cellOf is what a cell is made of.
+type cellOf struct {
+	grid   int
+	config result.Config
+	values []string
+}
+
+// cells are what all cells of the grid, which is one of several, are made of; the last axis
 // changes fastest.
-func (g *Grid) configs() (configs []result.Config, values [][]string, err error) {
+func (g *Grid) cells(grid int) (all []cellOf, err error) {
 	cells := 1
 	for _, a := range g.Axes {
 		if cells *= len(a.Values); cells > most {
-			return nil, nil, fmt.Errorf("%s has more than %d cells", g.Name, most)
+			return nil, fmt.Errorf("%s has more than %d cells", g.Name, most)
 		}
 	}
 	for cell := range cells {
-		c, sim := g.Config, *g.Config.Simulation
-		c.Simulation = &sim
-		var with []string
+		c, sim := cellOf{grid: grid, config: g.Config}, *g.Config.Simulation
+		c.config.Simulation = &sim
 		each := cells // so many cells in a row have the same value
 		for _, a := range g.Axes {
 			each /= len(a.Values)
 			v := a.Values[cell/each%len(a.Values)]
 			x, err := a.setting().parse(v)
 			if err != nil {
-				return nil, nil, fmt.Errorf("%s=%s: %w", a.Name, v, err)
+				return nil, fmt.Errorf("%s=%s: %w", a.Name, v, err)
 			}
-			a.setting().set(&c, x)
-			with = append(with, v)
+			a.setting().set(&c.config, x)
+			c.values = append(c.values, v)
 		}
-		if err := scenario.Validate(&c); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", g.Name, err)
+		if err := scenario.Validate(&c.config); err != nil {
+			return nil, fmt.Errorf("%s: %w", g.Name, err)
 		}
-		configs, values = append(configs, c), append(values, with)
+		all = append(all, c)
 	}
-	return configs, values, nil
-}
-
-// validate names the first thing that cannot be studied.
-func (g *Grid) validate() error {
-	_, _, err := g.configs()
-	return err
+	return all, nil
 }
 
 // Run runs valid grids, or what it can until ctx is done. progress, which may be nil, is
@@ -157,23 +157,14 @@ func Run(ctx context.Context, grids []Grid, tool result.Tool, compute work.Compu
 	return r, err
 }
 
-// cellOf is what a cell is made of.
-type cellOf struct {
-	grid   int
-	config result.Config
-	values []string
-}
-
 // everyCell is those of all grids, in their order.
 func everyCell(grids []Grid) (all []cellOf, err error) {
 	for i, g := range grids {
-		configs, values, err := g.configs()
+		cells, err := g.cells(i)
 		if err != nil {
 			return nil, err
 		}
-		for k, c := range configs {
-			all = append(all, cellOf{i, c, values[k]})
-		}
+		all = append(all, cells...)
 	}
 	return all, nil
 }
