@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/core/wide"
 	"p2plocal/core/wire"
 )
 
@@ -126,18 +129,16 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	if o.server, err = server.resolve("server", o.Wide); err != nil {
 		return nil, err
 	}
-	switch {
-	case o.Wide:
-		if err := o.parseWide(others, cli.Given(fs)); err != nil {
+	if o.Wide && o.sourceCheck {
+		return nil, cli.Usagef("flag -source-check is for the exact dialect: with -wide every address is checked")
+	}
+	if o.Wide && !cli.Given(fs)["retry"] {
+		o.timing.Retry = wide.DefaultTiming().Retry
+	}
+	if len(others) > 0 {
+		if o.peer, err = o.parsePeer(others); err != nil {
 			return nil, err
 		}
-	case len(others) == 0:
-	case len(others) == 2:
-		if o.peer, err = parsePeer(others[0], others[1], o.server.Addr()); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, cli.Usagef("got %q, want nothing for the server, or a peer's NAME PORT, such as A 3001; a server's address is that of -listen and of a peer's -server", others)
 	}
 	foreign, role := peersFlags, "a peer: want its NAME PORT too, or not the flag"
 	if o.peer.Name != "" {
@@ -166,15 +167,28 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	return o, nil
 }
 
-func parsePeer(name, port string, host netip.Addr) (core.Member, error) {
-	if len(name) != 1 || !wire.Name(name[0]).Valid() {
-		return core.Member{}, cli.Usagef("name %q, want one printable ASCII character", name)
+// parsePeer reads a peer's name and port; in the wide dialect the kernel may choose the port.
+func (o *options) parsePeer(others []string) (m core.Member, err error) {
+	name, host, port := others[0], o.server.Addr(), uint64(0)
+	switch {
+	case len(others) > 2 && o.Wide:
+		return m, cli.Usagef("got %q, want nothing for the server, or a peer's NAME, and its PORT if it is to have a certain one", others)
+	case len(others) != 2 && !o.Wide:
+		return m, cli.Usagef("got %q, want nothing for the server, or a peer's NAME PORT, such as A 3001; a server's address is that of -listen and of a peer's -server", others)
+	case o.Wide:
+		if err := wide.CheckName(name); err != nil {
+			return m, cli.UsageError{Err: err}
+		}
+		host = bindTo(host)
+	case len(name) != 1 || !wire.Name(name[0]).Valid():
+		return m, cli.Usagef("name %q, want one printable ASCII character", name)
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return core.Member{}, cli.Usagef("port %q, want 1 to 65535", port)
+	if len(others) == 2 {
+		if port, err = strconv.ParseUint(others[1], 10, 16); err != nil || port == 0 {
+			return m, cli.Usagef("port %q, want 1 to 65535", others[1])
+		}
 	}
-	return core.Member{Name: core.Name(name), Addr: netip.AddrPortFrom(host, uint16(n))}, nil
+	return core.Member{Name: core.Name(name), Addr: netip.AddrPortFrom(host, uint16(port))}, nil
 }
 
 // label is how a peer is called in print; a name that is not a letter or a
@@ -197,4 +211,55 @@ func short(name string) string {
 		return name
 	}
 	return fmt.Sprintf("%q", rune(name[0]))
+}
+
+// addressText is a flag that is an address, read when it is known in which dialect.
+type addressText string
+
+func (a *addressText) String() string     { return string(*a) }
+func (a *addressText) Set(s string) error { *a = addressText(s); return nil }
+
+func (a addressText) resolve(flag string, wide bool) (netip.AddrPort, error) {
+	read := cli.Address
+	if wide {
+		read = cli.AnyAddress
+	}
+	addr, err := read(string(a))
+	if err != nil {
+		err = cli.Usagef("invalid value %q for flag -%s: %v", string(a), flag, err)
+	}
+	return addr, err
+}
+
+// bindTo is where a peer listens whose server is at an address: on a loopback address if that
+// is one, for the mesh is on this host, and otherwise on all of the server's family.
+func bindTo(server netip.Addr) netip.Addr {
+	if server.IsLoopback() {
+		return server
+	}
+	if server.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// keygen writes a key to a file that was not there, for its owner alone.
+func keygen(args []string, stdout io.Writer) error {
+	args, err := cli.Parse(flag.NewFlagSet("p2p keygen", flag.ContinueOnError), args, "usage: p2p keygen FILE\n\nWrites a new key to FILE, which must not be there yet, for -key.\n", stdout)
+	if err != nil {
+		return err
+	}
+	if len(args) != 1 {
+		return cli.Usagef("keygen got %q, want one FILE", args)
+	}
+	f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot make a key: %w", err)
+	}
+	_, err = f.WriteString(wide.NewKey())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("cannot write the key: %w", err)
+	}
+	fmt.Fprintf(stdout, "a new key is in %s; give it to every host of the mesh, and to nobody else\n", args[0])
+	return nil
 }
