@@ -19,7 +19,7 @@ import (
 
 const (
 	Delay     = 50 * time.Microsecond // from Send to Receive
-	buffer    = 4096                  // datagrams that a socket holds
+	buffer    = 1024                  // datagrams that a socket holds
 	firstPort = 10000
 )
 
@@ -78,7 +78,7 @@ func (h *Host) listen(at netip.AddrPort) (*Socket, error) {
 	if h.sockets[at] != nil {
 		return nil, fmt.Errorf("cannot listen on %v: %w", at, syscall.EADDRINUSE)
 	}
-	s := &Socket{host: h, addr: at, come: make(chan struct{}, 1), closed: make(chan struct{})}
+	s := &Socket{host: h, addr: at, queue: make(chan datagram, buffer), closed: make(chan struct{})}
 	h.sockets[at] = s
 	return s, nil
 }
@@ -87,10 +87,9 @@ func (h *Host) listen(at netip.AddrPort) (*Socket, error) {
 type Socket struct {
 	host    *Host
 	addr    netip.AddrPort
-	queue   []datagram        // the host's lock guards it
-	dropped uint64            // likewise
+	queue   chan datagram
+	dropped uint64            // the host's lock guards it
 	passes  func([]byte) bool // what it does not let in is thrown away; likewise
-	come    chan struct{}     // one token while it is not empty
 	closed  chan struct{}
 	once    sync.Once
 
@@ -113,8 +112,7 @@ func (s *Socket) Send(to netip.AddrPort, data []byte) {
 	case len(t.queue) == buffer, t.passes != nil && !t.passes(data):
 		t.dropped++
 	default:
-		t.queue = append(t.queue, datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)})
-		t.wake()
+		t.queue <- datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)}
 	}
 }
 
@@ -123,25 +121,6 @@ func (s *Socket) Filter(f func(datagram []byte) bool) {
 	s.host.mu.Lock()
 	defer s.host.mu.Unlock()
 	s.passes = f
-}
-
-// wake leaves the token.
-func (s *Socket) wake() {
-	select {
-	case s.come <- struct{}{}:
-	default:
-	}
-}
-
-// pop takes the token and the first datagram.
-func (s *Socket) pop() datagram {
-	s.host.mu.Lock()
-	defer s.host.mu.Unlock()
-	d := s.queue[0]
-	if s.queue = s.queue[1:]; len(s.queue) > 0 {
-		s.wake()
-	}
-	return d
 }
 
 func (s *Socket) Receive() (time.Time, netip.AddrPort, []byte, error) {
@@ -173,8 +152,7 @@ func (s *Socket) ReceiveUntil(end time.Time) (at time.Time, from netip.AddrPort,
 		return at, from, nil, ErrInterrupted
 	case <-alarm:
 		return at, from, nil, nil
-	case <-s.come:
-		d := s.pop()
+	case d := <-s.queue:
 		time.Sleep(time.Until(d.at))
 		return d.at, d.from, d.data, nil
 	}

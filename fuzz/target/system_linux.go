@@ -1,0 +1,138 @@
+package target
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// stampSpace is room for the control message that holds a time.
+const stampSpace = 64
+
+// askStamps has the kernel note when each datagram came: how late this process
+// reads it is then no matter.
+func askStamps(u *net.UDPConn) {
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) })
+}
+
+// stamp is the kernel's time in a control message, or now.
+func stamp(oob []byte) time.Time {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err == nil {
+		for _, m := range messages {
+			if m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= int(unsafe.Sizeof(unix.Timespec{})) {
+				return time.Unix((*unix.Timespec)(unsafe.Pointer(&m.Data[0])).Unix())
+			}
+		}
+	}
+	return time.Now().Round(0)
+}
+
+// What becomes of a child that is stopped or goes on (waitid(2), si_code).
+const (
+	childStopped   = 5
+	childContinued = 6
+)
+
+// stops are the processes that may be stopped. The kernel tells their parent by SIGCHLD,
+// which is listened to while there are any.
+var stops = stopWatch{all: map[*Process]bool{}}
+
+type stopWatch struct {
+	mu   sync.Mutex
+	all  map[*Process]bool
+	tell chan os.Signal
+}
+
+// watchStops has a process know for how long it was stopped, until it has ended.
+func watchStops(p *Process) {
+	w := &stops
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all[p] = true; len(w.all) == 1 {
+		tell := make(chan os.Signal, 1)
+		signal.Notify(tell, syscall.SIGCHLD)
+		w.tell = tell
+		go func() {
+			for range tell {
+				w.look()
+			}
+		}()
+	}
+	go func() {
+		<-p.done
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if delete(w.all, p); len(w.all) == 0 {
+			signal.Stop(w.tell) // after which nothing is sent
+			close(w.tell)
+		}
+	}()
+}
+
+func (w *stopWatch) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for p := range w.all {
+		var info unix.Siginfo
+		if unix.Waitid(unix.P_PID, p.Pid(), &info, unix.WSTOPPED|unix.WCONTINUED|unix.WNOHANG, nil) != nil {
+			continue // it has just ended
+		}
+		switch info.Code {
+		case childStopped:
+			p.stopped(time.Now())
+		case childContinued:
+			p.continued(time.Now())
+		}
+	}
+}
+
+// suspended is how long the machine has been suspended since it started: CLOCK_BOOTTIME
+// goes on meanwhile, CLOCK_MONOTONIC does not (clock_gettime(2)).
+func suspended() time.Duration {
+	var boot, monotonic unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &monotonic) != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil {
+		return 0
+	}
+	return time.Duration(boot.Nano() - monotonic.Nano())
+}
+
+// StartTied starts a command that the kernel kills when this process ends,
+// however it does; what the command has started itself is not.
+func StartTied(cmd *exec.Cmd) error {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	started := make(chan error)
+	starters() <- func() { started <- cmd.Start() }
+	return <-started
+}
+
+// starters is the way to a thread that lives as long as the process: the kernel
+// sends the signal at the end of the thread that has started the command (prctl(2),
+// PR_SET_PDEATHSIG).
+var starters = sync.OnceValue(func() chan<- func() {
+	start := make(chan func())
+	go startTied(start)
+	return start
+})
+
+func startTied(start <-chan func()) {
+	runtime.LockOSThread()
+	for f := range start {
+		f()
+	}
+}
