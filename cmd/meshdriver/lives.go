@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"p2plocal/bench/driver"
 )
@@ -160,3 +165,95 @@ func (l *life) hold(do string, on bool) error {
 	l.report(driver.Report{Type: "done", Do: do})
 	return nil
 }
+
+// gate is what a member's traffic passes, and is held at while it is paused.
+type gate struct {
+	shut sync.RWMutex // held for writing meanwhile
+	held atomic.Bool
+}
+
+// pass waits until the member is not paused.
+func (g *gate) pass() {
+	g.shut.RLock()
+	defer g.shut.RUnlock()
+}
+
+func (g *gate) hold(on bool) {
+	if g.held.CompareAndSwap(!on, on) {
+		if on {
+			g.shut.Lock()
+		} else {
+			g.shut.Unlock()
+		}
+	}
+}
+
+// dial opens a stream from where a member is bound, by which a relay knows whose it is.
+// It ends with the member, and is counted where that is wanted.
+func (l *life) dial(to string, most time.Duration, sent, received *atomic.Int64) (net.Conn, error) {
+	l.gate.pass()
+	d := net.Dialer{Timeout: most}
+	if l.at.Bind.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: l.at.Bind.Addr().AsSlice()}
+	}
+	c, err := d.Dial("tcp", to)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		c.Close()
+	}
+	l.streams = append(l.streams, c)
+	return &gated{Conn: c, gate: &l.gate, sent: sent, received: received}, nil
+}
+
+// gated is a stream through a gate. What it sends and receives is counted where
+// that is wanted.
+type gated struct {
+	net.Conn
+	gate           *gate
+	sent, received *atomic.Int64
+}
+
+func (c *gated) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.gate.pass()
+	if c.received != nil {
+		c.received.Add(int64(n))
+	}
+	return n, err
+}
+
+func (c *gated) Write(b []byte) (int, error) {
+	c.gate.pass()
+	n, err := c.Conn.Write(b)
+	c.sent.Add(int64(n))
+	return n, err
+}
+
+// pack is a message, as text: its id, its sender's name, and noise up to its size.
+func pack(id uint64, from string, size int) []byte {
+	b := fmt.Appendf(nil, "%d %q\n", id, from)
+	return append(b, noise()[:min(max(0, size-len(b)), len(noise()))]...)
+}
+
+// unpack is what a message says; false: it is none.
+func unpack(b []byte) (from string, id uint64, ok bool) {
+	line, _, _ := bytes.Cut(b, []byte{'\n'})
+	number, name, _ := bytes.Cut(line, []byte{' '})
+	id, err := strconv.ParseUint(string(number), 10, 64)
+	if err == nil {
+		from, err = strconv.Unquote(string(name))
+	}
+	return from, id, err == nil
+}
+
+// noise is what fills messages up: zeros a library compresses away, which no text of anybody's
+// is, and our exact dialect's text ends at one.
+var noise = sync.OnceValue(func() []byte {
+	b := make([]byte, 1<<16)
+	rand.NewChaCha8([32]byte{}).Read(b)
+	return bytes.ReplaceAll(b, []byte{0}, []byte{1})
+})
