@@ -59,7 +59,7 @@ func (p *hostPart) has(slot int) bool {
 type hostOrder struct {
 	At   int64 `json:"at"`
 	Slot int   `json:"slot"`
-	command
+	Command
 	Control *record.Control `json:"control,omitempty"` // of the store
 }
 
@@ -136,7 +136,6 @@ type hostedPart struct {
 	over   sync.WaitGroup
 
 	pausing sync.Mutex // no member is being paused
-	paused  map[int]bool
 }
 
 // Busy says what the agent does; "": nothing.
@@ -220,7 +219,7 @@ func (a *Agent) obey(q *hostRequest) (r hostReply, err error) {
 	}
 	p.expires.Reset(cmp.Or(a.Until, abandoned))
 	if q.Know != nil {
-		if err := p.know(q.Know, a.Allowed); err != nil {
+		if err := p.know(q.Know, a.allows); err != nil {
 			return r, err
 		}
 	}
@@ -256,7 +255,7 @@ func (a *Agent) open(q *hostRequest) (_ *hostedPart, err error) {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(context.Background())
-	p := &hostedPart{hostPart: *o, mesh: q.Mesh, addr: a.Addr, end: end, clock: record.NewClock(), free: func() {}, members: map[int]*localPeer{}, paused: map[int]bool{}, wake: make(chan struct{}, 1),
+	p := &hostedPart{hostPart: *o, mesh: q.Mesh, addr: a.Addr, end: end, clock: record.NewClock(), free: func() {}, members: map[int]*localPeer{}, wake: make(chan struct{}, 1),
 		expires: time.AfterFunc(math.MaxInt64, func() {}), cpu: CPUOf(os.Getpid()), kernel: networkLosses()}
 	defer func() {
 		if err != nil {
@@ -355,7 +354,7 @@ func (p *hostedPart) know(all []netip.AddrPort, allowed func(netip.Addr) bool) e
 	}
 	p.known = map[netip.AddrPort]bool{}
 	for i, at := range all {
-		if !(allowed == nil && at.Addr() == p.addr || allowed != nil && allowed(at.Addr())) {
+		if !allowed(at.Addr()) {
 			return fmt.Errorf("a member at %v, where no worker is", at)
 		}
 		if i == p.Peers {
@@ -378,15 +377,15 @@ func (p *hostedPart) check(o *hostOrder) error {
 	case o.Control != nil:
 		return nil
 	case o.Slot == record.ServerSlot && p.server != nil:
-		if o.Do != "kill" && o.Do != "restart" {
+		if o.Do != Kill && o.Do != "restart" {
 			return fmt.Errorf("no such order to the server: %q", o.Do)
 		}
 		return nil
 	case p.members[o.Slot] == nil:
 		return fmt.Errorf("an order to slot %d, which is not on this host", o.Slot)
-	case o.Do == "birth" && (o.Life == nil || !p.known[o.Life.Server]):
+	case o.Do == Birth && (o.Life == nil || !p.known[o.Life.Server]):
 		return errors.New("a birth at a server outside the mesh")
-	case o.Do == "broadcast" && o.Broadcasts == nil:
+	case o.Do == Broadcast && o.Broadcasts == nil:
 		return errors.New("broadcasts of no kind")
 	}
 	return nil
@@ -423,38 +422,18 @@ func (p *hostedPart) carryOut(ctx context.Context) {
 }
 
 func (p *hostedPart) carry(o *hostOrder) error {
-	m := p.members[o.Slot]
 	switch {
 	case o.Control != nil:
 		p.store.SetControl(*o.Control)
-	case o.Slot == record.ServerSlot && o.Do == "kill":
+		return nil
+	case o.Slot == record.ServerSlot && o.Do == Kill:
 		return p.server.Kill()
 	case o.Slot == record.ServerSlot:
 		return p.server.Restart()
-	case o.Do == "kill":
-		p.resume(o.Slot)
-		m.Kill()
-	case o.Do == "pause":
-		p.pausing.Lock()
-		defer p.pausing.Unlock()
-		p.paused[o.Slot] = true
-		return m.Pause()
-	case o.Do == "resume":
-		p.resume(o.Slot)
-	case o.Do == "silence":
-		m.Silence() // what its socket could not send is told with the rest
-	default:
-		return m.obey(o.command)
 	}
-	return nil
-}
-
-// resume has a member go on.
-func (p *hostedPart) resume(slot int) {
-	p.members[slot].Resume()
 	p.pausing.Lock()
 	defer p.pausing.Unlock()
-	delete(p.paused, slot)
+	return p.members[o.Slot].Do(o.Command)
 }
 
 // report says how the host stands, and what its recorders have to say.
@@ -473,7 +452,7 @@ func (p *hostedPart) report(r *hostReply) {
 	r.Drops, r.Unsent = map[int]uint64{}, map[int]uint64{}
 	p.pausing.Lock()
 	for i, m := range p.members {
-		if !p.paused[i] { // whose socket answers nobody
+		if m.release == nil { // one that is paused has a socket that answers nobody
 			p.socket(r, i, m.sock)
 		}
 	}

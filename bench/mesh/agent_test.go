@@ -52,15 +52,15 @@ func TestAgentRefuses(t *testing.T) {
 	}
 	ask(hostRequest{Mesh: "another", Open: part(func(*hostPart) {})}, `it is busy with mesh "m"`)
 	order := func(o hostOrder) hostRequest { return hostRequest{Orders: []hostOrder{o}} }
-	ask(order(hostOrder{Slot: 0, command: command{Do: "birth", Life: &Life{Server: elsewhere}}}), "before it is known who is where")
+	ask(order(hostOrder{Slot: 0, Command: Command{Do: "birth", Life: &Life{Server: elsewhere}}}), "before it is known who is where")
 	ask(hostRequest{Know: all[:2]}, "2 addresses, want 3")
 	ask(hostRequest{Know: []netip.AddrPort{all[0], elsewhere, all[2]}}, "a member at 192.0.2.1:53, where no worker is")
 	ask(hostRequest{Know: all}, "")
-	ask(order(hostOrder{Slot: 0, command: command{Do: "birth", Life: &Life{Server: elsewhere}}}), "a birth at a server outside the mesh")
-	ask(order(hostOrder{Slot: 2, command: command{Do: "kill"}}), "slot 2, which is not on this host")
-	ask(order(hostOrder{Slot: record.ServerSlot, command: command{Do: "birth"}}), `no such order to the server: "birth"`)
-	ask(order(hostOrder{Slot: 0, command: command{Do: "broadcast"}}), "broadcasts of no kind")
-	ask(order(hostOrder{Slot: 0, command: command{Do: "rm -rf"}}), "") // found out when it is its turn
+	ask(order(hostOrder{Slot: 0, Command: Command{Do: "birth", Life: &Life{Server: elsewhere}}}), "a birth at a server outside the mesh")
+	ask(order(hostOrder{Slot: 2, Command: Command{Do: "kill"}}), "slot 2, which is not on this host")
+	ask(order(hostOrder{Slot: record.ServerSlot, Command: Command{Do: "birth"}}), `no such order to the server: "birth"`)
+	ask(order(hostOrder{Slot: 0, Command: Command{Do: "broadcast"}}), "broadcasts of no kind")
+	ask(order(hostOrder{Slot: 0, Command: Command{Do: "rm -rf"}}), "") // found out when it is its turn
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		if r := ask(hostRequest{}, ""); strings.Contains(r.Fault, `no such command: "rm -rf"`) {
 			break
@@ -118,7 +118,7 @@ func TestPausedOnHost(t *testing.T) {
 	done := uint64(0)
 	for _, do := range []string{"pause", "resume", "pause", "kill"} {
 		done++
-		r := ask(hostRequest{Orders: []hostOrder{{Slot: 1, command: command{Do: do}}}})
+		r := ask(hostRequest{Orders: []hostOrder{{Slot: 1, Command: Command{Do: do}}}})
 		for r.Done < done {
 			r = ask(hostRequest{})
 		}

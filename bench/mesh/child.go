@@ -2,13 +2,20 @@ package mesh
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
 
+	"p2plocal/bench/record"
+	"p2plocal/bench/sample"
+	"p2plocal/fuzz/send"
 	"p2plocal/fuzz/target"
 )
 
@@ -67,4 +74,128 @@ func (x *childProcess) ask(order any) (answer string, err error) {
 		answer, err = x.out.ReadString('\n')
 	}
 	return strings.TrimSpace(answer), err
+}
+
+// trains is the rate from which on the sender sends 64 datagrams at a time
+// (UDP_SEGMENT): below it, each by itself.
+const (
+	trains = 100_000
+	train  = 64
+)
+
+// Attack is the order to a sender's process.
+type Attack struct {
+	Target    netip.AddrPort `json:"target"`
+	Rate      float64        `json:"rate"`
+	Datagrams [][]byte       `json:"datagrams"`
+	Peers     int            `json:"peers"` // of the mesh whose store the sender counts in
+}
+
+// AttackResult is what it answers in the end.
+type AttackResult struct {
+	send.Counts
+	Elapsed time.Duration `json:"elapsed"`
+	CPU     time.Duration `json:"cpu"`
+	Error   string        `json:"error,omitempty"`
+}
+
+// senderChild is childEnv's value in a sender's process.
+const senderChild = "sender"
+
+// SendGarbage is the whole of a sender's process: an order comes in; it says that
+// it is ready, or why it is not, sends until the input ends, and then says what it
+// has sent.
+func SendGarbage(in io.Reader, out io.Writer) error {
+	var a Attack
+	r := bufio.NewReader(in)
+	line, err := r.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &a)
+	}
+	if err != nil {
+		return fmt.Errorf("no order to send: %w", err)
+	}
+	answer := json.NewEncoder(out)
+	s, err := send.Dial(netip.AddrPortFrom(a.Target.Addr(), 0), a.Target)
+	if err != nil {
+		return answer.Encode(AttackResult{Error: err.Error()})
+	}
+	defer s.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		io.Copy(io.Discard, r)
+	}()
+	load := send.Pack(a.Datagrams, s.Supported() && (a.Rate == 0 || a.Rate >= trains))
+	if err := answer.Encode(AttackResult{}); err != nil {
+		return err
+	}
+	if a.Peers > 0 {
+		if b, unmap, err := record.MapStore(os.NewFile(3, "store"), a.Peers); err == nil {
+			defer unmap()
+			last := uint64(0)
+			stop := sample.Regularly(sample.Every*time.Millisecond, func() {
+				now := s.Counts().Sent
+				b.Hostile.Add(now - last)
+				last = now
+			})
+			defer stop()
+		}
+	}
+	before := CPUOf(os.Getpid())
+	start := time.Now()
+	s.Run(ctx, load, a.Rate)
+	after := CPUOf(os.Getpid())
+	return answer.Encode(AttackResult{Counts: s.Counts(), Elapsed: time.Since(start), CPU: after - before})
+}
+
+// sender is a sender's process.
+type sender struct{ childProcess }
+
+// startSender returns when the sender is about to send: how long its process takes
+// to start is no part of a measurement.
+func startSender(a Attack, store *os.File) (*sender, error) {
+	var files []*os.File
+	if store != nil && a.Peers > 0 {
+		files = append(files, store)
+	}
+	child, err := startChild(senderChild, files...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the sender: %w", err)
+	}
+	x := &sender{child}
+	if _, err := x.answer(a); err != nil {
+		x.in.Close()
+		x.Cmd.Wait()
+		return nil, err
+	}
+	return x, nil
+}
+
+// answer gives an order, if there is one, and reads what the sender says next. One that
+// says nothing is killed.
+func (x *sender) answer(order any) (v AttackResult, err error) {
+	line, err := x.ask(order)
+	if err == nil {
+		err = json.Unmarshal([]byte(line), &v)
+	}
+	if err != nil {
+		x.Cmd.Process.Kill()
+	} else if v.Error != "" {
+		err = errors.New(v.Error)
+	}
+	if err != nil {
+		return v, fmt.Errorf("the sender failed: %w", err)
+	}
+	return v, nil
+}
+
+// Stop ends the sending.
+func (x *sender) Stop() (AttackResult, error) {
+	x.in.Close()
+	v, err := x.answer(nil)
+	if failed := x.Cmd.Wait(); err == nil && failed != nil {
+		err = fmt.Errorf("the sender failed: %w", failed)
+	}
+	return v, err
 }

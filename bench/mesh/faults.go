@@ -202,7 +202,7 @@ func (w *udpWorld) network(m *Mesh, f faults.Fault) (begin, end func() error, er
 	plain := f.Net
 	plain.Loss, plain.Delay = 0, 0
 	switch {
-	case m.External > 0 || m.Ours == nil:
+	case m.External > 0 || m.Ours == nil || m.opt.Hosts > 0:
 		return nil, nil, errors.New("the links of others cannot be cut from here")
 	case f.Verb == faults.Divide:
 		var half record.Set
@@ -249,7 +249,7 @@ func CanOverUDP(c *result.Config, line string) error {
 	if o.Driver != nil || o.Hosts > 0 {
 		return errors.New("a fault script wants a mesh of ours, on this machine")
 	}
-	m := &Mesh{N: c.Peers, External: o.External, Cfg: c}
+	m := &Mesh{N: c.Peers, External: o.External, Cfg: c, opt: o}
 	if o.Server == "" && o.ServerExec == "" {
 		m.Ours = &localServer{}
 	}
@@ -311,8 +311,4 @@ func Scripted(c *result.Config, seed uint64) (faults.Script, error) {
 	s := c.Simulation
 	all, err := faults.ParseFaults(s.Faults)
 	return faults.Script{Seed: seed, Peers: min(c.Peers, core.MaxPeers), Queue: s.Queue, Duration: most, Calm: most, Network: s.Network, Faults: all}, err
-}
-
-func (w *hostsWorld) network(*Mesh, faults.Fault) (begin, end func() error, err error) {
-	return nil, nil, errors.New("the links of a mesh over several hosts cannot be cut from here")
 }

@@ -13,10 +13,7 @@ import (
 	"p2plocal/core/simnet"
 )
 
-// hands are orders for a mesh, from somebody who looks on.
-type hands struct{ orders chan ordered }
-
-// ordered is one order, and where its answer goes.
+// ordered is an order for a mesh, from somebody who looks on, and where its answer goes.
 type ordered struct {
 	sample.Order
 	answer chan<- obeyed
@@ -36,14 +33,14 @@ type underway struct {
 // Control has the watch take orders, by the function that it gives: what is done becomes a
 // line of a fault script, which that says, one for each fault.
 func (w *Watch) Control() func(context.Context, sample.Order) (script string, err error) {
-	w.hands = &hands{make(chan ordered)}
+	w.orders = make(chan ordered)
 	return func(ctx context.Context, o sample.Order) (string, error) {
 		const patience = 5 * time.Second
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		answer := make(chan obeyed, 1)
 		select {
-		case w.hands.orders <- ordered{o, answer}:
+		case w.orders <- ordered{o, answer}:
 			a := <-answer
 			return a.script, a.err
 		case <-ctx.Done():
@@ -53,10 +50,10 @@ func (w *Watch) Control() func(context.Context, sample.Order) (script string, er
 }
 
 // obey does what has been ordered meanwhile.
-func (h *hands) obey(ctx context.Context, w *watchedWorld) {
-	for h != nil {
+func (w *watchedWorld) obey(ctx context.Context) {
+	for {
 		select {
-		case o := <-h.orders:
+		case o := <-w.mesh.watch.orders:
 			script, err := w.mesh.order(ctx, w.World, o.Order)
 			if err == nil { // so that who opens the page later knows that the run is touched
 				w.mesh.Tell("order", -1, "ordered: %s", strings.ReplaceAll(script, "\n", "; "))

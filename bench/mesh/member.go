@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -73,8 +74,7 @@ func (s *served) Close() error {
 }
 
 // A Member holds one machine on one socket, which outlives it: a datagram for a
-// dead peer is taken and counted, so that its fate is known. Methods that a
-// mesh calls go through the socket's Do.
+// dead peer is taken and counted, so that its fate is known.
 type Member struct {
 	number int
 	sock   socket
@@ -123,24 +123,56 @@ func (s *Member) run(m core.Machine, what result.Impairment, seed uint64) {
 	s.machine = m
 }
 
-func (s *Member) Join(l Life) (err error) {
+// Do obeys. What is for somebody who lives is nothing to the dead.
+func (s *Member) Do(c Command) (err error) {
 	s.sock.Do(func(now time.Time) {
-		cfg := core.PeerConfig{
-			Self:    core.Member{Name: s.rec.NameOf(s.number), Addr: s.sock.Addr()},
-			Server:  l.Server,
-			Timing:  l.Timing,
-			Observe: s.rec.Observe,
+		p := s.living
+		switch c.Do {
+		case Birth:
+			err = s.join(now, c.Life)
+		case Kill:
+			if im, ok := s.machine.(*impaired); ok {
+				im.drop()
+			}
+			s.machine, s.living = nil, nil
+		case Rebirth: // as of one that finds out that it has been removed
+			if p != nil {
+				s.rec.Slot.Born.Store(0)
+				s.rec.Slot.Admitted.Store(0)
+				p.Connect(now)
+			}
+		case Broadcast:
+			if p != nil {
+				p.Broadcast(c.Broadcasts.schedule(s.rec.Clock, now))
+			}
+		case Silence:
+			if p != nil {
+				p.Disconnect()
+			}
+		case Resume, hello: // it hears
+		default:
+			err = fmt.Errorf("no such command: %q", c.Do)
 		}
-		m, p, e := wide.PeerOf(cfg, s.identity(now), now)
-		if err = e; err != nil {
-			return
-		}
-		s.rec.Reset(now)
-		p.Broadcast(l.Broadcasts.schedule(s.rec.Clock, now))
-		s.living = p
-		s.run(m, l.Impair, l.ImpairSeed)
 	})
 	return err
+}
+
+func (s *Member) join(now time.Time, l *Life) error {
+	cfg := core.PeerConfig{
+		Self:    core.Member{Name: s.rec.NameOf(s.number), Addr: s.sock.Addr()},
+		Server:  l.Server,
+		Timing:  l.Timing,
+		Observe: s.rec.Observe,
+	}
+	m, p, err := wide.PeerOf(cfg, s.identity(now), now)
+	if err != nil {
+		return err
+	}
+	s.rec.Reset(now)
+	p.Broadcast(l.Broadcasts.schedule(s.rec.Clock, now))
+	s.living = p
+	s.run(m, l.Impair, l.ImpairSeed)
+	return nil
 }
 
 // NewGuest is a peer of the mesh's dialect that is none of its members.
@@ -182,43 +214,4 @@ func stream(slot int) uint64 {
 		return uint64(slot) + 1
 	}
 	return uint64(slot)
-}
-
-// Rejoin has the peer that sits here born again, as one does that finds out
-// that it has been removed.
-func (s *Member) Rejoin() {
-	s.sock.Do(func(now time.Time) {
-		if s.living != nil {
-			s.rec.Slot.Born.Store(0)
-			s.rec.Slot.Admitted.Store(0)
-			s.living.Connect(now)
-		}
-	})
-}
-
-func (s *Member) Kill() {
-	s.sock.Do(func(time.Time) {
-		if im, ok := s.machine.(*impaired); ok {
-			im.drop()
-		}
-		s.machine, s.living = nil, nil
-	})
-}
-
-// Broadcast has the peer broadcast by a schedule from now on.
-func (s *Member) Broadcast(b Broadcasts) {
-	s.sock.Do(func(now time.Time) {
-		if s.living != nil {
-			s.living.Broadcast(b.schedule(s.rec.Clock, now))
-		}
-	})
-}
-
-// Silence stops the peer's sending, for the final count.
-func (s *Member) Silence() {
-	s.sock.Do(func(time.Time) {
-		if s.living != nil {
-			s.living.Disconnect()
-		}
-	})
 }

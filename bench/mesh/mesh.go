@@ -129,7 +129,7 @@ func (m *Mesh) Birth(i int) error {
 	if l.Broadcasts.First == 0 {
 		l.Broadcasts.First = m.Clock.Now() + int64(m.Timing.Broadcast)
 	}
-	if err := m.Peers[i].Join(l); err != nil {
+	if err := m.Peers[i].Do(Command{Do: Birth, Life: &l}); err != nil {
 		return fmt.Errorf("peer %s: %w", record.QuoteName(i), err)
 	}
 	m.lives[i]++
@@ -173,13 +173,13 @@ func (m *Mesh) Kill(i int) {
 	m.Depart(i)
 	m.kills++
 	m.Paused.Remove(i)
-	m.Peers[i].Kill()
+	m.Peers[i].Do(Command{Do: Kill})
 	m.Tell("kill", i, "%s is killed", record.QuoteName(i))
 }
 
 // Pause stops a peer, which is then as good as dead, and Resume has it go on.
 func (m *Mesh) Pause(i int) error {
-	if err := m.Peers[i].Pause(); err != nil {
+	if err := m.Peers[i].Do(Command{Do: Pause}); err != nil {
 		return err
 	}
 	m.Depart(i)
@@ -189,7 +189,7 @@ func (m *Mesh) Pause(i int) error {
 }
 
 func (m *Mesh) Resume(i int) {
-	m.Peers[i].Resume()
+	m.Peers[i].Do(Command{Do: Resume})
 	m.Paused.Remove(i)
 	m.Arrive(i)
 	m.Tell("resume", i, "%s goes on", record.QuoteName(i))
@@ -215,7 +215,7 @@ func (m *Mesh) RestartServer() error {
 // Leave has a driver's member i end in its own orderly way.
 func (m *Mesh) Leave(i int) {
 	m.Depart(i)
-	m.Peers[i].(*driverMember).end("leave")
+	m.Peers[i].Do(Command{Do: Leave})
 }
 
 // SpreadBroadcasts gives every peer's broadcasts a phase of their own within
@@ -329,9 +329,9 @@ func (m *Mesh) held() uint64 {
 // StopSending makes everybody stop sending and waits for what is under way.
 func (m *Mesh) StopSending() result.Accounts {
 	for i, p := range m.Peers {
-		p.Resume()
+		p.Do(Command{Do: Resume})
 		if m.Alive.Has(i) {
-			p.Silence()
+			p.Do(Command{Do: Silence})
 		}
 	}
 	if m.opt.Driver != nil { // whose members go on talking
@@ -360,7 +360,7 @@ func (m *Mesh) Ping() {
 	var wg sync.WaitGroup
 	for i, p := range m.Peers {
 		if p, ok := p.(*ProcessPeer); ok && m.Alive.Has(i) && !p.stopped {
-			wg.Go(func() { p.tell(command{Do: "hello"}) })
+			wg.Go(func() { p.Do(Command{Do: hello}) })
 		}
 	}
 	wg.Wait()
@@ -407,4 +407,26 @@ func (m *Mesh) ServerUsage() (cpu time.Duration, memory int64) {
 		return usage(s.driver.Process())
 	}
 	return 0, 0
+}
+
+// A World is where a mesh lives: this machine and its time, or a virtual
+// network with a virtual clock. What scenarios do to a mesh goes through it, so
+// that they are the same in both.
+type World interface {
+	Clock() record.Clock
+	Sleep(ctx context.Context, d time.Duration) bool // false: ctx ended it
+	Step(ctx context.Context, until int64) bool      // lets time pass between two looks at a condition, no further than until; false: ctx ended it
+
+	startServer(ctx context.Context, m *Mesh) error // makes m's server
+	addPeer(m *Mesh, i int) error                   // adds to m's peers and socks
+	populated(m *Mesh)                              // all have been added; nobody is born yet
+	Attack(a Attack) (attacker, error)              // sends hostile datagrams until it is stopped
+	network(m *Mesh, f faults.Fault) (begin, end func() error, err error)
+	Accounts(m *Mesh) result.Accounts
+	Stop() // after everybody's
+}
+
+// attacker is a sender of hostile datagrams at work.
+type attacker interface {
+	Stop() (AttackResult, error)
 }

@@ -17,17 +17,32 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// peer is what a mesh can do to one of its peers, wherever that runs.
+// peer is one of a mesh's peers, wherever that runs.
 type peer interface {
-	Join(l Life) error // start a life; the peer must be dead
-	Rejoin()           // be born again within the same life
-	Kill()             // end the life without a word
-	Pause() error      // stop the process, or what is like it
-	Resume()
-	Broadcast(b Broadcasts)
-	Silence() // send nothing more
-	Stop()    // leave for good and free everything
+	Do(c Command) error
+	Stop() // leave for good and free everything
 }
+
+// Command is what a mesh tells a peer. A process of its own gets it as a JSON object a line, which is
+// answered by a line: empty, or what went wrong.
+type Command struct {
+	Do         string      `json:"do"`
+	Life       *Life       `json:"life,omitempty"`       // of Birth
+	Broadcasts *Broadcasts `json:"broadcasts,omitempty"` // of Broadcast
+}
+
+// What a peer can be told.
+const (
+	Birth     = "birth"   // start a life; the peer must be dead
+	Rebirth   = "rebirth" // be born again within the same life
+	Kill      = "kill"    // end the life without a word
+	Leave     = "leave"   // end it in an orderly way: a driver's member
+	Pause     = "pause"   // stop the process, or what is like it
+	Resume    = "resume"
+	Broadcast = "broadcast" // by a schedule from now on
+	Silence   = "silence"   // send nothing more
+	hello     = "hello"     // is anybody there?
+)
 
 // localPeer is a goroutine of this process.
 type localPeer struct {
@@ -35,12 +50,18 @@ type localPeer struct {
 	release func() // nil: it is not paused
 }
 
-func (p *localPeer) Pause() error {
-	p.release = udp.Hold(p.sock)
-	return nil
+func (p *localPeer) Do(c Command) error {
+	switch c.Do {
+	case Pause:
+		p.release = udp.Hold(p.sock)
+		return nil
+	case Kill, Resume:
+		p.resume()
+	}
+	return p.Member.Do(c)
 }
 
-func (p *localPeer) Resume() {
+func (p *localPeer) resume() {
 	if p.release != nil {
 		p.release()
 		p.release = nil
@@ -48,16 +69,8 @@ func (p *localPeer) Resume() {
 }
 
 func (p *localPeer) Stop() {
-	p.Resume()
+	p.resume()
 	p.sock.Close()
-}
-
-// command is what a mesh tells a peer process, one JSON object a line. Each is
-// answered by a line: empty, or what went wrong.
-type command struct {
-	Do         string      `json:"do"`
-	Life       *Life       `json:"life,omitempty"`
-	Broadcasts *Broadcasts `json:"broadcasts,omitempty"`
 }
 
 // Child is the whole of a peer process: the socket is file 3, the store file 4.
@@ -102,11 +115,12 @@ func child() error {
 	home.start(context.Background(), s)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() { // the end of input is the end of the mesh
-		var o command
-		err := json.Unmarshal(in.Bytes(), &o)
+		var c Command
+		err := json.Unmarshal(in.Bytes(), &c)
 		if err == nil {
-			err = s.obey(o)
+			err = s.Do(c)
 		}
+		s.rec.Slot.Unsent.Store(sock.Stats().SendFailures)
 		answer := ""
 		if err != nil {
 			answer = err.Error()
@@ -114,24 +128,6 @@ func child() error {
 		fmt.Println(answer)
 	}
 	return home.Close()
-}
-
-func (s *Member) obey(o command) error {
-	switch o.Do {
-	case "birth":
-		return s.Join(*o.Life)
-	case "hello": // is anybody there?
-	case "rebirth":
-		s.Rejoin()
-	case "broadcast":
-		s.Broadcast(*o.Broadcasts)
-	case "silence":
-		s.Silence()
-		s.rec.Slot.Unsent.Store(s.sock.Stats().SendFailures)
-	default:
-		return fmt.Errorf("no such command: %q", o.Do)
-	}
-	return nil
 }
 
 // ProcessPeer is a process of its own, which a kill kills. The mesh keeps its
@@ -160,16 +156,38 @@ func (p *ProcessPeer) start() (err error) {
 	return nil
 }
 
+func (p *ProcessPeer) Do(c Command) error {
+	switch {
+	case c.Do == Kill:
+		p.kill()
+		return nil
+	case c.Do == Resume:
+		if p.Cmd != nil && p.stopped {
+			p.Cmd.Process.Signal(target.Continue)
+		}
+		p.stopped = false
+		return nil
+	case c.Do == Birth && p.Cmd == nil:
+		p.drain()
+		if err := p.start(); err != nil {
+			return err
+		}
+	case p.Cmd == nil:
+		return errors.New("the peer process is dead")
+	case c.Do == Pause:
+		p.stopped = true
+		return p.Cmd.Process.Signal(target.Stop)
+	}
+	return p.tell(c)
+}
+
 // tell gives a command and waits until it has been obeyed. A process that is
 // gone, or does not answer, is dead from then on.
-func (p *ProcessPeer) tell(o command) error {
-	if p.Cmd == nil {
-		return errors.New("the peer process is dead")
-	}
-	answer, err := p.ask(o)
+func (p *ProcessPeer) tell(c Command) error {
+	answer, err := p.ask(c)
 	if err != nil {
 		state := p.Cmd
-		p.Kill()
+		p.kill()
 		p.Died = "died: " + state.ProcessState.String()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			p.Died = fmt.Sprintf("did not answer within %v, and was killed", commandTimeout)
@@ -182,26 +200,10 @@ func (p *ProcessPeer) tell(o command) error {
 	return nil
 }
 
-func (p *ProcessPeer) Join(l Life) error {
-	if p.Cmd == nil {
-		p.drain()
-		if err := p.start(); err != nil {
-			return err
-		}
-	}
-	return p.tell(command{Do: "birth", Life: &l})
-}
-
 // drain counts what came while nobody lived here.
 func (p *ProcessPeer) drain() { p.mine.Dead.Add(p.sock.Discard()) }
 
-func (p *ProcessPeer) Rejoin() { p.tell(command{Do: "rebirth"}) }
-func (p *ProcessPeer) Broadcast(b Broadcasts) {
-	p.tell(command{Do: "broadcast", Broadcasts: &b})
-}
-func (p *ProcessPeer) Silence() { p.tell(command{Do: "silence"}) }
-
-func (p *ProcessPeer) Kill() {
+func (p *ProcessPeer) kill() {
 	if p.Cmd != nil {
 		p.Cmd.Process.Kill()
 		p.reap()
@@ -216,23 +218,8 @@ func (p *ProcessPeer) reap() {
 	p.Cmd = nil
 }
 
-func (p *ProcessPeer) Pause() error {
-	if p.Cmd == nil {
-		return errors.New("the peer process is dead")
-	}
-	p.stopped = true
-	return p.Cmd.Process.Signal(target.Stop)
-}
-
-func (p *ProcessPeer) Resume() {
-	if p.Cmd != nil && p.stopped {
-		p.Cmd.Process.Signal(target.Continue)
-	}
-	p.stopped = false
-}
-
 func (p *ProcessPeer) Stop() {
-	p.Resume()
+	p.Do(Command{Do: Resume})
 	if p.Cmd != nil {
 		p.in.Close() // which ends it
 		done := time.AfterFunc(2*time.Second, func() { p.Cmd.Process.Kill() })
@@ -252,32 +239,25 @@ type ExternalPeer struct {
 	Proc    *target.Process
 }
 
-func (p *ExternalPeer) Join(Life) (err error) {
-	p.Proc, err = target.Start(p.command)
+func (p *ExternalPeer) Do(c Command) (err error) {
+	switch {
+	case c.Do == Birth:
+		p.Proc, err = target.Start(p.command)
+	case p.Proc == nil && c.Do == Pause:
+		err = errors.New("the external peer is dead")
+	case p.Proc == nil:
+	case c.Do == Kill || c.Do == Silence:
+		p.Proc.Kill()
+		p.Proc = nil
+	case c.Do == Pause:
+		err = p.Proc.Signal(target.Stop)
+	case c.Do == Resume:
+		err = p.Proc.Signal(target.Continue)
+	}
 	return err
 }
 
-func (p *ExternalPeer) Kill() {
-	if p.Proc != nil {
-		p.Proc.Kill()
-		p.Proc = nil
-	}
+func (p *ExternalPeer) Stop() {
+	p.Do(Command{Do: Kill})
+	p.release()
 }
-
-func (p *ExternalPeer) Pause() error {
-	if p.Proc == nil {
-		return errors.New("the external peer is dead")
-	}
-	return p.Proc.Signal(target.Stop)
-}
-
-func (p *ExternalPeer) Resume() {
-	if p.Proc != nil {
-		p.Proc.Signal(target.Continue)
-	}
-}
-
-func (p *ExternalPeer) Rejoin()              {}
-func (p *ExternalPeer) Broadcast(Broadcasts) {}
-func (p *ExternalPeer) Silence()             { p.Kill() }
-func (p *ExternalPeer) Stop()                { p.Kill(); p.release() }

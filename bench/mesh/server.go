@@ -128,7 +128,7 @@ func (l *localServer) Accepts() []core.Shape {
 }
 
 func (l *localServer) Kill() error {
-	l.Member.Kill()
+	l.Do(Command{Do: Kill})
 	l.retire()
 	return nil
 }

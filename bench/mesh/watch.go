@@ -20,10 +20,10 @@ import (
 // anyway, and takes no lock that a peer or a server takes: neither it, nor who reads its
 // feed, is ever waited for. Methods for a mesh do nothing where it is nil.
 type Watch struct {
-	Feed  *sample.Feed
-	Paced bool                                 // a virtual mesh takes the time that it would take
-	Fill  func(s *sample.Sample, seen Figures) // puts in what a mesh does not know; may be nil
-	hands *hands                               // nil: it takes no orders
+	Feed   *sample.Feed
+	Paced  bool                                 // a virtual mesh takes the time that it would take
+	Fill   func(s *sample.Sample, seen Figures) // puts in what a mesh does not know; may be nil
+	orders chan ordered                         // nil: it takes none
 
 	mu      sync.Mutex // of what follows, between sampling and the mesh's end
 	mesh    *Mesh
@@ -96,7 +96,7 @@ func (w *Watch) begin(m *Mesh) {
 	if virtual {
 		return
 	}
-	w.stop = sample.Regularly(w.sample)
+	w.stop = sample.Regularly(time.Duration(period), w.sample)
 }
 
 const period = sample.Every * int64(time.Millisecond)
@@ -336,7 +336,7 @@ func (m *Mesh) watched() *watchedWorld {
 }
 
 // controls reports that orders may come.
-func (w *Watch) controls() bool { return w != nil && w.hands != nil }
+func (w *Watch) controls() bool { return w != nil && w.orders != nil }
 
 // look is often enough for orders, and too seldom to be among what is measured.
 const look = 10 * time.Millisecond
@@ -380,7 +380,7 @@ func (w *watchedWorld) between(ctx context.Context) bool {
 		w.plan = w.plan[1:]
 	}
 	if watch != nil {
-		watch.hands.obey(ctx, w)
+		w.obey(ctx)
 	}
 	return ctx.Err() == nil
 }

@@ -301,15 +301,6 @@ func (w *driverWorld) died() error {
 	return w.fault
 }
 
-// ask has a member do something and waits until that is done.
-func (x *driverMember) ask(do string) error {
-	_, err := x.w.driver.Ask(context.Background(), driver.Command{Type: do, Member: x.w.names[x.number]}, commandTimeout)
-	if !errors.Is(err, driver.ErrUnsupported) {
-		x.w.fail(err)
-	}
-	return err
-}
-
 // set changes what the harness knows of the member.
 func (x *driverMember) set(change func()) {
 	x.w.sock.Do(func(time.Time) {
@@ -326,40 +317,44 @@ func (x *driverMember) plans(b Broadcasts) {
 	}
 }
 
-func (x *driverMember) Join(l Life) error {
-	x.set(func() {
-		now := time.Now()
-		x.rec.Reset(now)
-		x.rec.Slot.Born.Store(x.w.time.At(now))
-		x.lives, x.paused = true, false
-		x.plans(l.Broadcasts)
-	})
-	return x.w.driver.Tell(driver.Command{Type: "join", Member: x.w.names[x.number]})
-}
-
-func (x *driverMember) Kill() { x.end("kill") }
-
-func (x *driverMember) end(how string) {
-	x.set(func() { x.lives, x.due = false, 0 })
-	x.ask(how)
-}
-
-func (x *driverMember) Pause() error {
-	x.set(func() { x.paused = true })
-	return x.ask("pause")
-}
-
-func (x *driverMember) Resume() {
-	if x.paused {
-		x.ask("resume")
-		x.set(func() { x.paused = false })
+func (x *driverMember) Do(c Command) error {
+	w, name := x.w, x.w.names[x.number]
+	switch c.Do {
+	case Birth:
+		x.set(func() {
+			now := time.Now()
+			x.rec.Reset(now)
+			x.rec.Slot.Born.Store(w.time.At(now))
+			x.lives, x.paused = true, false
+			x.plans(c.Life.Broadcasts)
+		})
+		return w.driver.Tell(driver.Command{Type: "join", Member: name})
+	case Kill, Leave:
+		x.set(func() { x.lives, x.due = false, 0 })
+	case Pause:
+		x.set(func() { x.paused = true })
+	case Resume:
+		if !x.paused {
+			return nil
+		}
+		defer x.set(func() { x.paused = false })
+	case Broadcast:
+		x.set(func() { x.plans(*c.Broadcasts) })
+		return nil
+	case Silence:
+		x.set(func() { x.due = 0 })
+		return nil
+	default:
+		return nil
 	}
+	_, err := w.driver.Ask(context.Background(), driver.Command{Type: c.Do, Member: name}, commandTimeout)
+	if !errors.Is(err, driver.ErrUnsupported) {
+		w.fail(err)
+	}
+	return err
 }
 
-func (x *driverMember) Broadcast(b Broadcasts) { x.set(func() { x.plans(b) }) }
-func (x *driverMember) Silence()               { x.set(func() { x.due = 0 }) }
-func (x *driverMember) Rejoin()                {}
-func (x *driverMember) Stop()                  {}
+func (x *driverMember) Stop() {}
 
 // Accounts are of messages alone: what the mesh sends for itself is its own.
 func (w *driverWorld) Accounts(m *Mesh) (a result.Accounts) {

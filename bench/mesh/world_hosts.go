@@ -375,12 +375,12 @@ func (w *hostsWorld) settle() {
 }
 
 // order has a host do something, now by the mesh's clock as it is here.
-func (w *hostsWorld) order(slot int, c command) {
+func (w *hostsWorld) order(slot int, c Command) {
 	i := 0
 	if slot != record.ServerSlot {
 		i = slot % len(w.hosts)
 	}
-	w.give(w.hosts[i], hostOrder{At: w.time.Now(), Slot: slot, command: c})
+	w.give(w.hosts[i], hostOrder{At: w.time.Now(), Slot: slot, Command: c})
 }
 
 func (w *hostsWorld) give(h *host, o hostOrder) {
@@ -509,8 +509,8 @@ type hostServer struct {
 }
 
 func (s hostServer) Addr() netip.AddrPort { return s.addr }
-func (s hostServer) Kill() error          { s.w.order(record.ServerSlot, command{Do: "kill"}); return nil }
-func (s hostServer) Restart() error       { s.w.order(record.ServerSlot, command{Do: "restart"}); return nil }
+func (s hostServer) Kill() error          { s.w.order(record.ServerSlot, Command{Do: Kill}); return nil }
+func (s hostServer) Restart() error       { s.w.order(record.ServerSlot, Command{Do: "restart"}); return nil }
 func (s hostServer) Died() string         { return s.w.died() }
 func (s hostServer) Stop()                {}
 
@@ -520,16 +520,8 @@ type hostPeer struct {
 	slot int
 }
 
-func (p hostPeer) order(c command) { p.w.order(p.slot, c) }
-
-func (p hostPeer) Join(l Life) error      { p.order(command{Do: "birth", Life: &l}); return nil }
-func (p hostPeer) Rejoin()                { p.order(command{Do: "rebirth"}) }
-func (p hostPeer) Kill()                  { p.order(command{Do: "kill"}) }
-func (p hostPeer) Pause() error           { p.order(command{Do: "pause"}); return nil }
-func (p hostPeer) Resume()                { p.order(command{Do: "resume"}) }
-func (p hostPeer) Broadcast(b Broadcasts) { p.order(command{Do: "broadcast", Broadcasts: &b}) }
-func (p hostPeer) Silence()               { p.order(command{Do: "silence"}) }
-func (p hostPeer) Stop()                  {}
+func (p hostPeer) Do(c Command) error { p.w.order(p.slot, c); return nil }
+func (p hostPeer) Stop()              {}
 
 // IsIdle reads the answer of an agent that was asked nothing: an error is why it can have no part of a mesh.
 func IsIdle(answer []byte) error {

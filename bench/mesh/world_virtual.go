@@ -169,20 +169,21 @@ type virtualPeer struct {
 	node *simnet.Node
 }
 
-// A life begins and ends with a process that is not stopped.
-func (p *virtualPeer) Join(l Life) error {
-	p.node.Resume()
-	return p.Member.Join(l)
+func (p *virtualPeer) Do(c Command) error {
+	switch c.Do {
+	case Pause:
+		p.node.Pause()
+		return nil
+	case Resume:
+		p.node.Resume()
+		return nil
+	case Birth, Kill: // a life begins and ends with a process that is not stopped
+		p.node.Resume()
+	}
+	return p.Member.Do(c)
 }
 
-func (p *virtualPeer) Kill() {
-	p.node.Resume()
-	p.Member.Kill()
-}
-
-func (p *virtualPeer) Pause() error { p.node.Pause(); return nil }
-func (p *virtualPeer) Resume()      { p.node.Resume() }
-func (p *virtualPeer) Stop()        {}
+func (p *virtualPeer) Stop() {}
 
 // virtualAttacker is a sender of hostile datagrams on a virtual network.
 type virtualAttacker struct {

@@ -136,12 +136,12 @@ type Order struct {
 	Rate  int     `json:"rate"`
 }
 
-// Regularly calls do each time that a sample is due, until stop, which waits for the last one.
-func Regularly(do func()) (stop func()) {
+// Regularly calls do after each such time, until stop, which waits for the last call.
+func Regularly(every time.Duration, do func()) (stop func()) {
 	end := make(chan struct{})
 	var over sync.WaitGroup
 	over.Go(func() {
-		tick := time.NewTicker(Every * time.Millisecond)
+		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
 			select {

@@ -7,13 +7,13 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
+	"p2plocal/bench/sample"
 	"p2plocal/fuzz/target"
 )
 
@@ -412,23 +412,86 @@ func (s *Run) watchUsage() (stop func()) {
 	if s.simulated() || !mesh.Processes || s.cfg.Isolation == "process" || s.opt.Driver != nil {
 		return func() {}
 	}
-	pid, end := os.Getpid(), make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		tick := time.NewTicker(usageEvery)
-		defer tick.Stop()
-		last, used := time.Now(), mesh.CPUOf(pid)
-		for {
-			select {
-			case <-end:
-				return
-			case <-tick.C:
-			}
-			now, cpu := time.Now(), mesh.CPUOf(pid)
-			s.out.Charts.Usage = append(s.out.Charts.Usage, result.Usage{
-				T: now.Sub(s.progress.Started).Seconds(), CPU: (cpu - used).Seconds() / now.Sub(last).Seconds(), Memory: float64(mesh.ResidentOf(pid))})
-			last, used = now, cpu
-		}
+	pid, last := os.Getpid(), time.Now()
+	used := mesh.CPUOf(pid)
+	return sample.Regularly(usageEvery, func() {
+		now, cpu := time.Now(), mesh.CPUOf(pid)
+		s.out.Charts.Usage = append(s.out.Charts.Usage, result.Usage{
+			T: now.Sub(s.progress.Started).Seconds(), CPU: (cpu - used).Seconds() / now.Sub(last).Seconds(), Memory: float64(mesh.ResidentOf(pid))})
+		last, used = now, cpu
 	})
-	return func() { close(end); watching.Wait() }
+}
+
+// hosts are those that a scenario's meshes are laid over.
+type hosts struct {
+	links [][]*mesh.Link // what messages between them came to, in all its meshes
+	all   []mesh.Hosted  // as they stood at the end of the last one, with the widest bounds of any
+}
+
+// between are links from each of so many hosts to each, to go on with.
+func (h *hosts) between(n int) [][]*mesh.Link {
+	for len(h.links) < n {
+		row := make([]*mesh.Link, n)
+		for i := range row {
+			row[i] = new(mesh.Link)
+		}
+		h.links = append(h.links, row)
+	}
+	return h.links
+}
+
+// add adds how the hosts of a mesh stand.
+func (h *hosts) add(m *mesh.Mesh) {
+	before := h.all
+	h.all = m.Hosts()
+	for i := range before {
+		now, was := &h.all[i], &before[i]
+		now.Bound, now.Late, now.CPU, now.Lost = max(now.Bound, was.Bound), max(now.Late, was.Late), now.CPU+was.CPU, now.Lost || was.Lost
+		for name, n := range was.Kernel {
+			now.Kernel[name] += n
+		}
+	}
+}
+
+// bound is what the clocks of two hosts may add to a time between them, in seconds.
+func (h *hosts) bound(i, j int) float64 {
+	if i == j {
+		return 0
+	}
+	return float64(h.all[i].Bound+h.all[j].Bound) / 1e9
+}
+
+// overHosts writes down what there is to say of the hosts, and what their clocks do to the times.
+func (s *Run) overHosts() {
+	h := &s.hosts
+	if h.all == nil {
+		return
+	}
+	widest, late := 0.0, int64(0)
+	for i, x := range h.all {
+		out := result.Host{Worker: x.ID, Name: x.Host, Addr: x.Addr.String(), Peers: (s.N - i + len(h.all) - 1) / len(h.all), Ahead: float64(x.Line.Offset) / 1e9, Drift: x.Line.Rate,
+			Bound: float64(x.Bound) / 1e9, Late: float64(x.Late) / 1e9, CPU: x.CPU.Seconds(), Memory: x.Memory, Lost: x.Lost, Kernel: x.Kernel}
+		s.out.Hosts = append(s.out.Hosts, out)
+		late = max(late, x.Late)
+		for j := range h.all {
+			widest = max(widest, h.bound(i, j))
+			l := h.links[i][j]
+			if l.Sent > 0 {
+				m := l.Latency.Distribution()
+				m.Bound = h.bound(i, j)
+				s.out.Links = append(s.out.Links, result.Link{From: i, To: j, Sent: l.Sent, Delivered: l.Delivered, Latency: m, Bound: m.Bound})
+			}
+		}
+	}
+	for name, m := range s.out.Metrics {
+		// How late a timer is, and how long the impairment holds a message, one clock tells.
+		if m.Unit == "s" && !strings.HasSuffix(name, ".timer_error") && !strings.HasSuffix(name, ".held") {
+			m.Bound = widest
+			s.out.Metrics[name] = m
+		}
+	}
+	const tolerable = 20 * time.Millisecond
+	if late := time.Duration(late); late > tolerable {
+		s.warn("orders were carried out up to %v after their time: what was measured from then on may be longer by so much", late.Round(time.Millisecond))
+	}
 }

@@ -250,9 +250,9 @@ func TestFrozenSenderShowsInDueTime(t *testing.T) {
 	const long = 1 << 27              // ns, 134 ms: where both kinds of histogram have a boundary
 	var sentLate, dueLate, latencyLate uint64
 	r := staged(t, cfg, func(s *Run) {
-		s.Peers[0].Pause()
+		s.Peers[0].Do(mesh.Command{Do: mesh.Pause})
 		time.Sleep(300 * time.Millisecond)
-		s.Peers[0].Resume()
+		s.Peers[0].Do(mesh.Command{Do: mesh.Resume})
 	}, func(s *Run) {
 		for _, bar := range s.Store.Timer.HDR().Distribution() {
 			if bar.From >= long {
@@ -297,9 +297,9 @@ func TestFullBufferIsAccountedFor(t *testing.T) {
 	cfg.Options.ReadBuffer = 16 << 10 // some twenty messages; the directory must find room, too
 	cfg.Options.Interval = time.Millisecond
 	r := staged(t, cfg, func(s *Run) {
-		s.Peers[0].Pause()
+		s.Peers[0].Do(mesh.Command{Do: mesh.Pause})
 		time.Sleep(200 * time.Millisecond)
-		s.Peers[0].Resume()
+		s.Peers[0].Do(mesh.Command{Do: mesh.Resume})
 	})
 	drops := flat(t, r, "steady.kernel_drops")
 	if drops == 0 {

@@ -48,7 +48,7 @@ func (s *Run) pause(refresh time.Duration) error {
 		}
 		s.note("without refresh: never back (looked for %v). The server ignores the keep-alives of a removed peer, and nobody tells it", limit)
 		again := s.Clock.Now()
-		s.Peers[v].Rejoin()
+		s.Peers[v].Do(mesh.Command{Do: mesh.Rebirth})
 		s.reach("rebirth.back", again, s.noticeLimit(), v, back)
 	}
 	return s.ctx.Err()

@@ -113,7 +113,7 @@ func (s *Run) askServer() {
 		}
 		directories := &m.Store.Slots[i].Directories.Datagrams
 		before := directories.Load()
-		m.Peers[i].Rejoin() // repeated until it is answered
+		m.Peers[i].Do(mesh.Command{Do: mesh.Rebirth}) // repeated until it is answered
 		how := ""
 		ended := m.WaitUntil(s.ctx, answerLimit, func() bool {
 			how = m.Server.Died()

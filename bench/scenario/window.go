@@ -16,7 +16,7 @@ import (
 func (s *Run) stopBroadcasts() {
 	for i, p := range s.Peers {
 		if s.Alive.Has(i) {
-			p.Broadcast(mesh.Broadcasts{Size: s.opt.Payload})
+			p.Do(mesh.Command{Do: mesh.Broadcast, Broadcasts: &mesh.Broadcasts{Size: s.opt.Payload}})
 		}
 	}
 }
@@ -59,7 +59,7 @@ func (s *Run) window(warmup, duration, interval time.Duration, owed bool) window
 	s.SpreadBroadcasts(start, interval)
 	for i, p := range s.Peers {
 		if s.Alive.Has(i) {
-			p.Broadcast(mesh.Broadcasts{First: s.Schedule[i], End: w.to, Interval: interval, Size: s.opt.Payload, Owed: owed})
+			p.Do(mesh.Command{Do: mesh.Broadcast, Broadcasts: &mesh.Broadcasts{First: s.Schedule[i], End: w.to, Interval: interval, Size: s.opt.Payload, Owed: owed}})
 		}
 	}
 	if s.World.Sleep(s.ctx, time.Duration(w.from-s.Clock.Now())) {

@@ -68,7 +68,7 @@ func TestWindowTimes(t *testing.T) {
 			inMesh(t, cfg, func(s *Run) {
 				s.window(0, duration, interval, false) // one before it changes nothing
 				if late {
-					s.Peers[2].Pause()
+					s.Peers[2].Do(mesh.Command{Do: mesh.Pause})
 				}
 				began := s.Clock.Now()
 				w := s.window(warmup, duration, interval, x.owed)
@@ -79,7 +79,7 @@ func TestWindowTimes(t *testing.T) {
 				if !late && waited != 0 || late && (waited < x.limit || waited > x.limit+50*time.Millisecond) {
 					t.Errorf("deadline %v, owed %v, one peer late %v: it has waited for %v, want %v", x.deadline, x.owed, late, waited, x.limit)
 				}
-				s.Peers[2].Resume()
+				s.Peers[2].Do(mesh.Command{Do: mesh.Resume})
 			})
 		}
 	}
@@ -91,7 +91,7 @@ func TestWindowStops(t *testing.T) {
 	inMesh(t, simulated(4, "steady"), func(s *Run) {
 		s.Store.OpenWindow(0, 1<<62, time.Second)
 		for _, p := range s.Peers {
-			p.Broadcast(mesh.Broadcasts{First: s.Clock.Now(), Interval: 100 * time.Millisecond})
+			p.Do(mesh.Command{Do: mesh.Broadcast, Broadcasts: &mesh.Broadcasts{First: s.Clock.Now(), Interval: 100 * time.Millisecond}})
 		}
 		s.World.Sleep(s.ctx, time.Second)
 		s.stopBroadcasts()

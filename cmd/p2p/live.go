@@ -38,7 +38,7 @@ func (n *node) show(o *options, stderr io.Writer) (stop func(), err error) {
 		return nil, err
 	}
 	fmt.Fprintf(stderr, "p2p: live at %s\n", server.URL())
-	end := sample.Regularly(func() {
+	end := sample.Regularly(sample.Every*time.Millisecond, func() {
 		members := map[string]time.Duration{}
 		var counters core.Counters
 		var now time.Time
