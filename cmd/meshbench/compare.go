@@ -17,15 +17,6 @@ import (
 	"p2plocal/reports"
 )
 
-const (
-	compareUsage = "usage: meshbench compare [flags] OLD.json NEW.json\n"
-	agreeUsage   = `usage: meshbench agree [flags]
-
-Agree runs the same scenarios over UDP and simulated, -repeat times each, and
-compares them. Nothing of the simulation is fitted to latencies.
-`
-)
-
 // comparing is what the commands that compare two sides have in common.
 type comparing struct {
 	printing.Output

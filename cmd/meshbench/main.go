@@ -4,6 +4,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,46 +17,13 @@ import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
+	"p2plocal/bench/study"
+	"p2plocal/bench/swarm"
 	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/jobs"
 	"p2plocal/reports"
 )
-
-const usage = `usage: meshbench [flags]
-       meshbench -sim [-faults FILE] [-trace] [-until T] [flags]
-       meshbench COMMAND [flags]
-
-Meshbench starts a directory server and peers on loopback, does to them what
-the scenarios say, and prints what it measured. Without flags: 80 peers join,
-broadcast for 13 seconds, and one of them vanishes. With -sim the mesh lives on
-a virtual network and clock instead, and the result depends on the flags alone.
-
-  meshbench -scenario join,steady -report r.html    a page of two scenarios
-  meshbench -exec 'your-server {addr}'              another server
-  meshbench -assert 'steady.latency.p99<5ms'        exit code 3 if it is not
-  meshbench -sim -scenario steady -duration 1h      an hour in a second
-
-Commands ("meshbench help COMMAND" or "meshbench COMMAND -h" says more):
-`
-
-const playUsage = `usage: meshbench play [flags]
-
-Play has a mesh go on until Ctrl-C, or for -duration, and prints the URL of a
-page that shows it and takes orders: kill, pause, relaunch a peer; restart the
-server; cut, impair and heal links; flood. What was done is in the result, as a
-script for -faults. With -sim the network is virtual, and its time goes by as
-ours does.
-
-  meshbench play -peers 20
-  meshbench play -sim -refresh 1s -live-open
-`
-
-const exitCodes = `
-Exit codes: 0 done, 1 could not measure, 2 usage, 3 an assertion failed, a
-metric got worse or an invariant was broken, 130 interrupted (what had been
-measured is written).
-`
 
 func main() {
 	if mesh.IsChild() {
@@ -67,9 +35,8 @@ func main() {
 // command is what meshbench does under one name.
 type command struct {
 	name, about string
-	usage       string // what -h says before the flags
-	arguments   bool   // it takes arguments that are no flags
-	reads       bool   // it reads and prints, and never looks at its context
+	arguments   bool // it takes arguments that are no flags
+	reads       bool // it reads and prints, and never looks at its context
 
 	// flags registers its flags, and gives what it does once they are parsed.
 	flags func(*flag.FlagSet, *cli.Groups) func(context.Context, *call) error
@@ -89,27 +56,47 @@ func (c *call) shaping() []string { return jobs.Shaping(c.fs, c.others) }
 
 // commands are all but the one without a name, which measures.
 var commands = []command{
-	{"compare", "set two results side by side and say what has changed", compareUsage, true, true, compare},
-	{"versus", "measure meshes in turns, A B C C B A, and compare them: ours, memberlist, NATS, yours", versusUsage, false, false, versus},
-	{"report", "draw results that -json has written, as text or in another form", reportUsage(), true, true, report},
-	{"metrics", "list all metrics with their definitions", "usage: meshbench metrics\n", false, true, metrics},
-	{"agree", "measure over UDP and simulated, and compare the two", agreeUsage, false, false, agree},
-	{"scale", "one directory server of the wide dialect and 95 to 30,000 peers: join, traffic, detection", scaleUsage, false, false, runScale},
-	{"play", "a mesh without a scenario, to play with in the browser: kill, cut, flood", playUsage, false, false, playing},
-	{"swarm", "check the protocol's invariants on simulated meshes under random faults", swarmUsage(), false, false, runSwarm},
-	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", studyUsage(), true, false, runStudy},
-	{"worker", "compute for others, at a NATS server", workerUsage, false, false, runWorker},
-	{"workers", "list the workers at a NATS server", workersUsage, false, false, runWorkers},
-	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", sweepUsage + axesUsage(), true, false, runSweep},
+	{"compare", "set two results side by side and say what has changed", true, true, compare},
+	{"versus", "measure meshes in turns, A B C C B A, and compare them: ours, memberlist, NATS, yours", false, false, versus},
+	{"report", "draw results that -json has written, as text or in another form", true, true, report},
+	{"metrics", "list all metrics with their definitions", false, true, metrics},
+	{"agree", "measure over UDP and simulated, and compare the two", false, false, agree},
+	{"scale", "one directory server of the wide dialect and 95 to 30,000 peers: join, traffic, detection", false, false, runScale},
+	{"play", "a mesh without a scenario, to play with in the browser: kill, cut, flood", false, false, playing},
+	{"swarm", "check the protocol's invariants on simulated meshes under random faults", false, false, runSwarm},
+	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", true, false, runStudy},
+	{"worker", "compute for others, at a NATS server", false, false, runWorker},
+	{"workers", "list the workers at a NATS server", false, false, runWorkers},
+	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", true, false, runSweep},
 }
 
-// commandList is the commands, one a line.
-func commandList() string {
-	var b strings.Builder
-	for _, c := range commands {
-		fmt.Fprintf(&b, "  %-15s  %s\n", c.name, c.about)
+//go:embed usage
+var usages embed.FS
+
+// usage is what -h says of it before the flags.
+func (c *command) usage() string {
+	text, err := usages.ReadFile("usage/" + cmp.Or(c.name, "meshbench") + ".txt")
+	if err != nil {
+		panic(err) // each has one
 	}
-	return b.String()
+	var list, studies, axes, invariants, wide strings.Builder
+	for _, c := range commands {
+		fmt.Fprintf(&list, "  %-15s  %s\n", c.name, c.about)
+	}
+	for _, g := range study.Presets() {
+		fmt.Fprintf(&studies, "  %-9s  %s\n", g.Name, g.About)
+	}
+	for _, s := range study.Settings {
+		fmt.Fprintf(&axes, "  %-9s  %s\n", s.Name, s.About)
+	}
+	for _, i := range swarm.Invariants {
+		fmt.Fprintf(&invariants, "  %-13s %s\n", i[0], i[1])
+	}
+	for _, i := range swarm.WideInvariants {
+		fmt.Fprintf(&wide, "  %-13s %s\n", i[0], i[1])
+	}
+	return strings.NewReplacer("{commands}", list.String(), "{studies}", studies.String(), "{axes}", axes.String(),
+		"{invariants}", invariants.String(), "{wide invariants}", wide.String(), "{fault scripts}", faults.Grammar, "{formats}", strings.Join(reports.Formats, ", ")).Replace(string(text))
 }
 
 // run is the whole program. The first argument may name a command; without one it measures.
@@ -120,7 +107,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		args = append(args[1:len(args):len(args)], "-h")
 	}
-	c := command{usage: usage + commandList() + exitCodes, arguments: true, flags: measure}
+	c := command{arguments: true, flags: measure}
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
 		i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] })
 		if i < 0 {
@@ -131,7 +118,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet(strings.TrimSpace("meshbench "+c.name), flag.ContinueOnError)
 	groups := cli.NewGroups(fs)
 	do := c.flags(fs, groups)
-	others, err := cli.ParseGrouped(fs, groups, args, c.usage, stdout)
+	others, err := cli.ParseGrouped(fs, groups, args, c.usage(), stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp) && c.name == "":
 		fmt.Fprintf(stdout, "\nFault scripts:\n\n%s\nAssertions:\n\n%s\nMetrics:\n\n%s", faults.Grammar, result.AssertGrammar, metricList())

@@ -16,15 +16,6 @@ import (
 	"p2plocal/reports"
 )
 
-const scaleUsage = `usage: meshbench scale [-udp LIST] [-sim LIST] [-nats URL [-run ID]]
-
-Scale has more and more peers of the wide dialect born at once at one directory server, and
-kills one when all know all. Over UDP server and peers are in this process; simulated, the
-server is the real one, and each datagram takes it what the kernel does: 2.2 us to send, 0.6 us
-to take. Who names one list has that alone. With -nats, workers at that server simulate
-("meshbench worker -h").
-`
-
 // sizes is a list of numbers of peers.
 func sizes(flag, list string, most int) (all []int, err error) {
 	if list == "" {

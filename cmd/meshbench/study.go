@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,40 +15,6 @@ import (
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
-
-const studyIntro = `usage: meshbench study [STUDY ...] [AXIS=VALUES ...] [flags]
-
-A study runs a simulated scenario in all combinations of its axes' values, many
-times each, and sums up what that comes to. There are these studies:
-
-`
-
-const sweepUsage = `usage: meshbench sweep [AXIS=VALUES ...] [flags], as in
-       meshbench sweep deadline=1s,2s,3s heartbeat=500ms refresh=0s,5s peers=40 loss=5%
-
-A sweep is the study of which timing to choose: it marks those settings that no
-other dominates, the Pareto front of how often a live peer is removed, how soon a
-dead one is noticed, and traffic.
-
-`
-
-// studyUsage lists the studies.
-func studyUsage() string {
-	text := studyIntro
-	for _, g := range study.Presets() {
-		text += fmt.Sprintf("  %-9s  %s\n", g.Name, g.About)
-	}
-	return text + axesUsage()
-}
-
-// axesUsage is what the usage of study and of sweep ends with.
-func axesUsage() string {
-	text := "\nAn AXIS given takes the place of a study's own. VALUES have commas between them. Axes:\n\n"
-	for _, s := range study.Settings {
-		text += fmt.Sprintf("  %-9s  %s\n", s.Name, s.About)
-	}
-	return text + "\nExit codes: 0 done, 1 failure, 2 usage, 130 interrupted (what was finished is\nwritten).\n"
-}
 
 // runStudy is "meshbench study".
 func runStudy(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {

@@ -19,37 +19,6 @@ import (
 	"p2plocal/core/simnet"
 )
 
-const swarmIntro = `usage: meshbench swarm [-seeds FIRST..LAST] [-nats URL [-run ID]]
-       meshbench swarm -seed N [-trace] [-until T]
-       meshbench swarm -faults FILE [-trace] [-until T]
-
-A swarm runs meshes on a virtual network and clock, with core's own machines, under
-faults that each seed draws for itself, or that a script describes. It checks
-the protocol's invariants as they run. A failing seed prints what broke and
-when, how to replay it, and the fewest faults that still break it, as a script.
-
-With -wide, and -key, the meshes speak the wide dialect. With -nats, all workers
-at that server run the seeds ("meshbench worker -h"); what is interrupted goes on with -run.
-
-Invariants:
-`
-
-// swarmUsage lists the invariants.
-func swarmUsage() string {
-	text := swarmIntro
-	for _, i := range swarm.Invariants {
-		text += fmt.Sprintf("  %-13s %s\n", i[0], i[1])
-	}
-	text += "\nOf the wide dialect:\n"
-	for _, i := range swarm.WideInvariants {
-		text += fmt.Sprintf("  %-13s %s\n", i[0], i[1])
-	}
-	return text + "\n" + faults.Grammar + `
-Exit codes: 0 every invariant held, 1 failure, 2 usage, 3 one was broken,
-130 interrupted.
-`
-}
-
 // runSwarm is "meshbench swarm".
 func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
 	seeds := fs.String("seeds", "1..2000", "the `range` of seeds to run, each with faults of its own")

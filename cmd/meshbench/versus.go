@@ -6,10 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"p2plocal/bench/mesh"
+	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
@@ -17,23 +17,6 @@ import (
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
-
-const versusUsage = `usage: meshbench versus -mesh MESH -mesh MESH ... [flags]
-
-MESH is one of
-
-  exact            this project's own mesh
-  wide             the same in the wide dialect
-  wide:key         likewise, with a key
-  exec:COMMAND     our peers at the server that the command starts, with {addr} in it
-  driver:COMMAND   a mesh of another kind, which a driver hosts, by
-                   bench/driver/PROTOCOL.md: 'driver:meshdriver nats presence=close'
-
-They are measured in turns, A B C C B A, -repeat times, each round with one seed,
-and compared with the first, round by round. A table for each size sums up what meshes
-are chosen by: join, detection, false removals (-scenario with rest), latency, traffic,
-CPU and memory.
-`
 
 // versus measures meshes in turns.
 func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
@@ -44,7 +27,7 @@ func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) e
 	var specs printing.Strings
 	fs.Var(&specs, "mesh", "`mesh` to measure; to be given twice or more")
 	fs.Lookup("repeat").Usage, fs.Lookup("repeat").DefValue, cfg.Repeat = "`rounds`, each of one run of each mesh", "6", 6
-	sizes := fs.String("sizes", "", "comma-separated `list` of numbers of peers, instead of -peers: all is measured and compared at each")
+	list := fs.String("sizes", "", "comma-separated `list` of numbers of peers, instead of -peers: all is measured and compared at each")
 	return func(ctx context.Context, c *call) error {
 		for _, name := range []string{"target", "exec", "peer-exec", "external", "wide", "key", "driver", "driver-option"} {
 			if c.given[name] {
@@ -55,14 +38,10 @@ func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) e
 			return cli.Usagef("versus takes -mesh twice or more, not %s", result.Plural(uint64(len(specs)), "time"))
 		}
 		peers := []int{cfg.Peers}
-		if *sizes != "" {
-			peers = nil
-			for text := range strings.SplitSeq(*sizes, ",") {
-				n, err := strconv.Atoi(strings.TrimSpace(text))
-				if err != nil {
-					return cli.Usagef("-sizes %q, want numbers of peers such as 20,80", *sizes)
-				}
-				peers = append(peers, n)
+		if *list != "" {
+			var err error
+			if peers, err = sizes("sizes", *list, record.MostPeers); err != nil {
+				return err
 			}
 		}
 		v := &stat.Versus{Schema: result.Schema, Tool: mesh.Version(append([]string{"versus"}, c.args...))}

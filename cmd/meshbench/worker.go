@@ -26,30 +26,6 @@ import (
 	"p2plocal/reports"
 )
 
-const workerUsage = `usage: meshbench worker -nats URL
-
-A worker works for others, on any machine that reaches the same NATS server, which
-must have JetStream: it computes seeds of "meshbench swarm -nats URL" and of "udpgarbage
--sim -nats URL", cells of study and sweep, and meshes of scale; and it hosts a part of
-the mesh of "meshbench -wide -nats URL -hosts N".
-It runs until it is interrupted; what it had begun to compute is then given to
-another. It does nothing but what its own program can, for programs of its own
-version only, binds no address but that of -addr, and has members of a mesh send to
-none but where other workers are.
-
-  go run github.com/nats-io/nats-server/v2@v2.15.2 -js      a server to try it with
-
-Exit codes: 0 never, 1 failure, 2 usage, 130 interrupted.
-`
-
-const workersUsage = `usage: meshbench workers -nats URL
-
-Lists the workers at a NATS server, what each does, and how far its clock is ahead
-of this machine's.
-
-Exit codes: 0 done, 1 failure, 2 usage.
-`
-
 // connect is a connection to the server that -nats names.
 func connect(c *call, a *work.Access, what string, log func(string, ...any)) (*nats.Conn, error) {
 	if a.URL == "" {

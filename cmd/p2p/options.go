@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,55 +19,8 @@ import (
 	"p2plocal/core/wire"
 )
 
-const usage = `usage: p2p [flags]              the directory server
-       p2p [flags] NAME PORT    a peer: its name (one printable ASCII character)
-                                and the UDP port that it receives on
-       p2p -wide [flags] [NAME [PORT]]
-                                the same in the wide dialect: many hosts, IPv6,
-                                names of 1 to 32 bytes; the kernel may choose
-                                the port, and -key seals every datagram
-       p2p keygen FILE          write a new key to FILE, for -key
-
-A peer reads commands from its standard input; "help" lists them. The end of
-the input does not end the peer; "quit", Ctrl-C or SIGTERM do, and the counters
-are printed then. Exit code: 0 after that, 1 for a failure (a port in use, a
-full disk, an output that nobody takes), 2 for bad arguments.
-
-A reason for which datagrams are refused is printed with the first 3 of them,
-and then as one count a second, until there has been none for 10 s.
-
-With -json, every line is an object: "time" (UTC), "event", and with the event
-(with -wide a host stands beside each port)
-  started       address, buffer_granted (bytes, 0: unknown); of a peer also its
-                name, port and server
-  born          name, port: the server took a birth
-  repeated      name, port: ... that repeats an entry exactly
-  conflict      name, port, holder {name, port}: ... or refused it
-  unknown       name, from: a keep-alive of nobody in the directory
-  replaced      name, port, by (name, port): the birth that took its place
-  removed       name, port, silence_ms
-  directory     peers, added, removed, each [{name, port} ...] by name: as the
-                server sent it, or as a peer received it, itself included
-  message       name, port (the sender's), text; hex (all bytes) where the text
-                is not valid UTF-8
-  unanswered    waited_ms: no directory has named this peer yet
-  refused       reason, from, bytes (its size), hex (its first 16 bytes)
-  more          reason, count: what was only counted, as said above
-  lost          lines: not printed, because the output was too slow
-and in answer to commands
-  sent          to (a name, "": all), peers (how many), text, hex as above
-  peers         online, joined, peers [{name, port} ...]
-  connected, disconnected
-  broadcasting  interval_ms (0: not)
-  error         error: what a command has failed with
-  help          text
-  stats         seconds, counters (datagrams; traffic in bytes too),
-                send_failures, kernel_drops (null: unknown; found the receive
-                buffer full, or filtered out under a flood), buffer_granted,
-                goroutines
-At the end comes an event "ended" with the fields of stats. -metrics serves the
-same fields under the key "p2p".
-`
+//go:embed usage.txt
+var usage string
 
 // options is what the command line asks for.
 type options struct {
