@@ -18,6 +18,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/fuzz/target"
 )
 
 // A mesh over hosts: each host's part is kept by an Agent there, which a hostsWorld asks, again
@@ -231,10 +232,7 @@ func (a *Agent) obey(q *hostRequest) (r hostReply, err error) {
 	p.mu.Lock()
 	p.orders = append(p.orders, q.Orders...)
 	p.mu.Unlock()
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+	wake(p.wake)
 	p.report(&r)
 	return r, nil
 }
@@ -256,7 +254,7 @@ func (a *Agent) open(q *hostRequest) (_ *hostedPart, err error) {
 	}
 	ctx, end := context.WithCancel(context.Background())
 	p := &hostedPart{hostPart: *o, mesh: q.Mesh, addr: a.Addr, end: end, clock: record.NewClock(), free: func() {}, members: map[int]*localPeer{}, wake: make(chan struct{}, 1),
-		expires: time.AfterFunc(math.MaxInt64, func() {}), cpu: CPUOf(os.Getpid()), kernel: networkLosses()}
+		expires: time.AfterFunc(math.MaxInt64, func() {}), cpu: target.CPUOf(os.Getpid()), kernel: networkLosses()}
 	defer func() {
 		if err != nil {
 			p.stop()
@@ -467,7 +465,7 @@ func (p *hostedPart) report(r *hostReply) {
 	if p.follower != nil {
 		r.Line, r.Bound = p.follower.Line(), p.follower.Worst()
 	}
-	r.CPU, r.Memory, r.Kernel = CPUOf(os.Getpid())-p.cpu, ResidentOf(os.Getpid()), map[string]uint64{}
+	r.CPU, r.Memory, r.Kernel = target.CPUOf(os.Getpid())-p.cpu, target.ResidentOf(os.Getpid()), map[string]uint64{}
 	for name, n := range networkLosses() {
 		if n > p.kernel[name] {
 			r.Kernel[name] = n - p.kernel[name]

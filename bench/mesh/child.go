@@ -142,10 +142,10 @@ func SendGarbage(in io.Reader, out io.Writer) error {
 			defer stop()
 		}
 	}
-	before := CPUOf(os.Getpid())
+	before := target.CPUOf(os.Getpid())
 	start := time.Now()
 	s.Run(ctx, load, a.Rate)
-	after := CPUOf(os.Getpid())
+	after := target.CPUOf(os.Getpid())
 	return answer.Encode(AttackResult{Counts: s.Counts(), Elapsed: time.Since(start), CPU: after - before})
 }
 

@@ -147,21 +147,6 @@ func (m *Mesh) HostileEnv() hostile.Env {
 	return e
 }
 
-// scheduleFaults enters the faults in the mesh's calendar.
-func (w *virtualWorld) scheduleFaults(m *Mesh) {
-	all, _ := Scripted(m.Cfg, m.seed) // as validated
-	for _, f := range all.Faults {
-		begin, end, err := m.actions(f)
-		if err != nil {
-			continue // as validated
-		}
-		w.net.At(f.At, func() { begin() })
-		if end != nil {
-			w.net.At(f.Until, func() { end() })
-		}
-	}
-}
-
 // network is what one does to the network.
 func (w *virtualWorld) network(m *Mesh, f faults.Fault) (begin, end func() error, err error) {
 	all, _ := Scripted(m.Cfg, m.seed)
@@ -274,13 +259,13 @@ type planned struct {
 	do func() error
 }
 
-// planFaults has the faults of a script happen over UDP, between two steps of whatever runs.
+// planFaults has the faults of a script happen, each at its time.
 func (m *Mesh) planFaults() error {
-	if len(m.Cfg.Faults) == 0 {
-		return nil
+	lines := m.Cfg.Faults
+	if v := m.Cfg.Simulation; v != nil {
+		lines = v.Faults
 	}
-	w := m.watched()
-	all, err := faults.ParseFaults(m.Cfg.Faults)
+	all, err := faults.ParseFaults(lines)
 	if err != nil {
 		return err
 	}
@@ -289,17 +274,29 @@ func (m *Mesh) planFaults() error {
 		if err != nil {
 			return fmt.Errorf("fault %q: %w", f, err)
 		}
-		w.plan = append(w.plan, planned{m.began + int64(f.At), begin})
+		m.World.plan(m, f.At, begin)
 		if end != nil {
-			w.plan = append(w.plan, planned{m.began + int64(f.Until), end})
-			if f.Verb != faults.Crash {
-				m.loose = append(m.loose, end)
-			}
+			m.World.plan(m, f.Until, end)
+		}
+		if end != nil && m.Cfg.Simulation == nil && f.Verb != faults.Crash {
+			m.loose = append(m.loose, end)
 		}
 	}
-	slices.SortStableFunc(w.plan, func(a, b planned) int { return cmp.Compare(a.at, b.at) })
 	return nil
 }
+
+func (w *virtualWorld) plan(_ *Mesh, at time.Duration, do func() error) {
+	w.net.At(at, func() { do() })
+}
+
+// plan has it happen between two steps of whatever runs.
+func (w *udpWorld) plan(m *Mesh, at time.Duration, do func() error) {
+	x := m.watched()
+	x.planned = append(x.planned, planned{m.began + int64(at), do})
+	slices.SortStableFunc(x.planned, func(a, b planned) int { return cmp.Compare(a.at, b.at) })
+}
+
+func (w *driverWorld) plan(*Mesh, time.Duration, func() error) {} // as validated
 
 // firstPort is the first peer's on a virtual network.
 const firstPort = simnet.ServerPort + 1

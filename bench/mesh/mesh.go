@@ -17,6 +17,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/core"
 	"p2plocal/core/wide"
+	"p2plocal/fuzz/target"
 )
 
 // Mesh is a server and its peers, all on one host, while a scenario runs.
@@ -108,7 +109,6 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 			return m, err
 		}
 	}
-	m.World.populated(m)
 	m.began = m.Clock.Now()
 	m.watch.begin(m)
 	if err := m.planFaults(); err != nil {
@@ -393,7 +393,7 @@ func (m *Mesh) Processes() (pids []int) {
 		}
 	}
 	if w, ok := m.World.(*driverWorld); ok {
-		pids = groupOf(w.driver.Process().Pid())
+		pids = target.GroupOf(w.driver.Process().Pid())
 	}
 	return pids
 }
@@ -417,10 +417,10 @@ type World interface {
 	Sleep(ctx context.Context, d time.Duration) bool // false: ctx ended it
 	Step(ctx context.Context, until int64) bool      // lets time pass between two looks at a condition, no further than until; false: ctx ended it
 
-	startServer(ctx context.Context, m *Mesh) error // makes m's server
-	addPeer(m *Mesh, i int) error                   // adds to m's peers and socks
-	populated(m *Mesh)                              // all have been added; nobody is born yet
-	Attack(a Attack) (attacker, error)              // sends hostile datagrams until it is stopped
+	startServer(ctx context.Context, m *Mesh) error  // makes m's server
+	addPeer(m *Mesh, i int) error                    // adds to m's peers and socks
+	plan(m *Mesh, at time.Duration, do func() error) // has something happen that long after the mesh began
+	Attack(a Attack) (attacker, error)               // sends hostile datagrams until it is stopped
 	network(m *Mesh, f faults.Fault) (begin, end func() error, err error)
 	Accounts(m *Mesh) result.Accounts
 	Stop() // after everybody's

@@ -252,8 +252,8 @@ func usage(p *target.Process) (cpu time.Duration, memory int64) {
 	if s, _ := p.State(); s != nil {
 		return s.UserTime() + s.SystemTime(), 0
 	}
-	for _, pid := range groupOf(p.Pid()) {
-		cpu, memory = cpu+CPUOf(pid), memory+PeakOf(pid)
+	for _, pid := range target.GroupOf(p.Pid()) {
+		cpu, memory = cpu+target.CPUOf(pid), memory+target.PeakOf(pid)
 	}
 	return cpu, memory
 }

@@ -3,6 +3,8 @@ package mesh
 import (
 	"os"
 	"testing"
+
+	"p2plocal/fuzz/target"
 )
 
 // The peak of a scenario is its own, and not that of an earlier one.
@@ -14,9 +16,9 @@ func TestResetPeak(t *testing.T) {
 			block[i] = 1
 		}
 	}()
-	before := PeakOf(os.Getpid())
+	before := target.PeakOf(os.Getpid())
 	ResetPeak()
-	if after := PeakOf(os.Getpid()); before < much || after <= 0 || after > before-much/4 { // a race detector keeps what it knows of them
+	if after := target.PeakOf(os.Getpid()); before < much || after <= 0 || after > before-much/4 { // a race detector keeps what it knows of them
 		t.Errorf("a peak of %d bytes, and of %d when %d of them have been given back", before, after, much)
 	}
 }

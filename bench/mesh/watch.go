@@ -14,6 +14,7 @@ import (
 
 	"p2plocal/bench/record"
 	"p2plocal/bench/sample"
+	"p2plocal/fuzz/target"
 )
 
 // A Watch samples meshes, one after the other, for a feed. It reads what they write down
@@ -85,7 +86,7 @@ func (w *Watch) begin(m *Mesh) {
 		w.base = int64(time.Since(w.started))
 	}
 	w.mesh, w.began = m, m.Clock.Now()
-	w.last = last{due: record.Before(), states: []byte(strings.Repeat(string(sample.Unborn), m.N)), at: time.Now(), cpu: CPUOf(os.Getpid()),
+	w.last = last{due: record.Before(), states: []byte(strings.Repeat(string(sample.Unborn), m.N)), at: time.Now(), cpu: target.CPUOf(os.Getpid()),
 		views: make([]record.Set, m.N), changes: make([]uint32, m.N), known: make([]bool, m.N), held: make([]byte, (m.N+7)/8), edges: make([]uint32, m.N*m.N)}
 	if len(w.last.edges) > mostDrawn*mostDrawn {
 		w.last.edges = nil
@@ -301,8 +302,8 @@ func (w *Watch) machine(s *sample.Sample) {
 	}
 	pid := os.Getpid()
 	if l.samples%edgesEvery == 0 {
-		now, used := time.Now(), CPUOf(pid)
-		l.load, l.memory, l.cores = loads()[0], ResidentOf(pid), (used-l.cpu).Seconds()/now.Sub(l.at).Seconds()
+		now, used := time.Now(), target.CPUOf(pid)
+		l.load, l.memory, l.cores = loads()[0], target.ResidentOf(pid), (used-l.cpu).Seconds()/now.Sub(l.at).Seconds()
 		l.at, l.cpu = now, used
 	}
 	s.Load = l.load
@@ -321,7 +322,7 @@ type watchedWorld struct {
 	virtual bool      // it samples itself, by its own time
 	next    int64     // sample
 	origin  time.Time // when the mesh began, for its pace
-	plan    []planned // by a script, over UDP; the next first
+	planned []planned // by a script, over UDP; the next first
 }
 
 // watched is the mesh's world from now on, as one in which something can be done meanwhile.
@@ -373,11 +374,11 @@ func (w *watchedWorld) between(ctx context.Context) bool {
 			Sleep(ctx, ahead)
 		}
 	}
-	for len(w.plan) > 0 && w.plan[0].at <= now {
-		if err := w.plan[0].do(); err != nil {
+	for len(w.planned) > 0 && w.planned[0].at <= now {
+		if err := w.planned[0].do(); err != nil {
 			w.mesh.Tell("hand", -1, "the script's fault does nothing: %v", err)
 		}
-		w.plan = w.plan[1:]
+		w.planned = w.planned[1:]
 	}
 	if watch != nil {
 		w.obey(ctx)

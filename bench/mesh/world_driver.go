@@ -97,7 +97,6 @@ func newDriverWorld() *driverWorld {
 }
 
 func (w *driverWorld) Clock() record.Clock { return w.time }
-func (w *driverWorld) populated(*Mesh)     {}
 
 // Sleep is false also where the driver can be measured no longer.
 func (w *driverWorld) Sleep(ctx context.Context, d time.Duration) bool {

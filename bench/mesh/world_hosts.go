@@ -279,10 +279,7 @@ func (w *hostsWorld) follow(h *host) {
 			w.release()
 		}
 		w.mu.Unlock()
-		select {
-		case w.news <- struct{}{}:
-		default:
-		}
+		wake(w.news)
 		if err != nil {
 			return
 		}
@@ -360,10 +357,7 @@ func (w *hostsWorld) settle() {
 			return
 		}
 		for _, h := range w.hosts {
-			select {
-			case h.wake <- struct{}{}:
-			default:
-			}
+			wake(h.wake)
 		}
 		w.mu.Unlock()
 		select {
@@ -388,8 +382,13 @@ func (w *hostsWorld) give(h *host, o hostOrder) {
 	h.pending = append(h.pending, o)
 	h.orders++
 	w.mu.Unlock()
+	wake(h.wake)
+}
+
+// wake has whoever waits at a channel go on, now or when he comes to wait.
+func wake(at chan<- struct{}) {
 	select {
-	case h.wake <- struct{}{}:
+	case at <- struct{}{}:
 	default:
 	}
 }

@@ -35,7 +35,6 @@ func newUDPWorld(ctx context.Context, process bool, store *os.File) *udpWorld {
 }
 
 func (w *udpWorld) Clock() record.Clock { return w.time }
-func (w *udpWorld) populated(*Mesh)     {}
 func (w *udpWorld) Stop()               { w.cancel() }
 
 func (w *udpWorld) Sleep(ctx context.Context, d time.Duration) bool { return Sleep(ctx, d) }

@@ -51,7 +51,6 @@ func NewVirtualWorld(s *result.Simulation, seed uint64, title string, shown *ato
 const zero = 1
 
 func (w *virtualWorld) Clock() record.Clock { return record.VirtualClock(w.net.Clock, zero) }
-func (w *virtualWorld) populated(m *Mesh)   { w.scheduleFaults(m) }
 func (w *virtualWorld) Stop()               { w.flush() } // an error shows at the next write
 
 func (w *virtualWorld) Sleep(ctx context.Context, d time.Duration) bool {

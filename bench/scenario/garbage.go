@@ -17,6 +17,7 @@ import (
 	"p2plocal/core"
 	"p2plocal/core/udp"
 	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target"
 )
 
 // garbageTargets are what -garbage-at may be.
@@ -84,10 +85,10 @@ var garbage = Scenario{
 
 func garbageScenario(s *Run) error {
 	return s.with(mesh.Setup{}, func() error {
-		slot, target := int(record.ServerSlot), s.Mesh.Server.Addr()
+		slot, at := int(record.ServerSlot), s.Mesh.Server.Addr()
 		if s.opt.Garbage.At == "peer" {
 			slot = s.External // the first of ours
-			target = s.Socks[slot].Addr()
+			at = s.Socks[slot].Addr()
 		}
 		env := s.HostileEnv()
 		guests := newcomers{Mesh: s.Mesh}
@@ -101,15 +102,15 @@ func garbageScenario(s *Run) error {
 		if err := s.JoinAll(s.ctx, 0, s.opt.TimeoutTime()); err != nil {
 			return err
 		}
-		before := mesh.PeakOf(os.Getpid())
-		x, err := s.World.Attack(mesh.Attack{Target: target, Rate: s.opt.Garbage.Rate, Datagrams: set, Peers: s.N})
+		before := target.PeakOf(os.Getpid())
+		x, err := s.World.Attack(mesh.Attack{Target: at, Rate: s.opt.Garbage.Rate, Datagrams: set, Peers: s.N})
 		if err != nil {
 			return err
 		}
 		s.Tell("flood", -1, "a flood of kind %s begins, at %s a second at the %s", s.opt.Garbage.Kind, result.FormatRate(s.opt.Garbage.Rate), s.opt.Garbage.At)
 		stop := guests.start(s.ctx)
 		w := s.window(s.opt.Warmup, s.opt.Duration, s.opt.Interval, true)
-		after := mesh.PeakOf(os.Getpid())
+		after := target.PeakOf(os.Getpid())
 		stop()
 		v, err := x.Stop()
 		s.Tell("flood", -1, "the flood ends")

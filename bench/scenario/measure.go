@@ -118,10 +118,10 @@ type meter struct {
 }
 
 func (s *Run) read() meter {
-	own := mesh.CPUOf(os.Getpid())
+	own := target.CPUOf(os.Getpid())
 	m := meter{at: time.Now(), own: own, cpu: own + time.Duration(s.Spent.Load())}
 	for _, pid := range s.Processes() {
-		m.cpu += mesh.CPUOf(pid)
+		m.cpu += target.CPUOf(pid)
 	}
 	m.server, m.serverMemory = s.Mesh.ServerUsage()
 	return m
@@ -133,9 +133,9 @@ func (s *Run) sampleMemory() {
 	if len(pids) == 0 {
 		return
 	}
-	memory := mesh.ShareOf(os.Getpid())
+	memory := target.ShareOf(os.Getpid())
 	for _, pid := range pids {
-		memory += mesh.ShareOf(pid)
+		memory += target.ShareOf(pid)
 	}
 	s.memory = max(s.memory, memory)
 }
@@ -287,7 +287,7 @@ func (s *Run) machine() {
 			s.value("server_cpu", "cores", s.used.server.Seconds()/s.cpuOver.Seconds())
 			s.value("server_memory", "bytes", float64(s.serverMemory))
 		}
-		s.value("memory", "bytes", float64(max(s.memory, mesh.PeakOf(os.Getpid()))))
+		s.value("memory", "bytes", float64(max(s.memory, target.PeakOf(os.Getpid()))))
 	}
 	steal, ticks := mesh.Stolen()
 	if part := (steal - s.steal) / (ticks - s.ticks); part > noisy {
@@ -413,11 +413,11 @@ func (s *Run) watchUsage() (stop func()) {
 		return func() {}
 	}
 	pid, last := os.Getpid(), time.Now()
-	used := mesh.CPUOf(pid)
+	used := target.CPUOf(pid)
 	return sample.Regularly(usageEvery, func() {
-		now, cpu := time.Now(), mesh.CPUOf(pid)
+		now, cpu := time.Now(), target.CPUOf(pid)
 		s.out.Charts.Usage = append(s.out.Charts.Usage, result.Usage{
-			T: now.Sub(s.progress.Started).Seconds(), CPU: (cpu - used).Seconds() / now.Sub(last).Seconds(), Memory: float64(mesh.ResidentOf(pid))})
+			T: now.Sub(s.progress.Started).Seconds(), CPU: (cpu - used).Seconds() / now.Sub(last).Seconds(), Memory: float64(target.ResidentOf(pid))})
 		last, used = now, cpu
 	})
 }

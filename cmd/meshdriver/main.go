@@ -17,6 +17,7 @@ import (
 	"p2plocal/bench/driver"
 	"p2plocal/bench/mesh"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/fuzz/target"
 )
 
 const usage = `usage: meshdriver NAME [KEY=VALUE ...]
@@ -98,7 +99,7 @@ func serverAt(x driver.Command) netip.AddrPort {
 
 // used are this process's CPU time and memory, where the system tells.
 func used() (s driver.Stats) {
-	cpu, memory := int64(mesh.CPUOf(os.Getpid())), mesh.ResidentOf(os.Getpid())
+	cpu, memory := int64(target.CPUOf(os.Getpid())), target.ResidentOf(os.Getpid())
 	if cpu > 0 {
 		s.CPU, s.Memory = &cpu, &memory
 	}

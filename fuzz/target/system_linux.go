@@ -1,11 +1,14 @@
 package target
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -135,4 +138,69 @@ func startTied(start <-chan func()) {
 	for f := range start {
 		f()
 	}
+}
+
+// CPUOf is the CPU time of a process, all of its threads, by its own clock
+// (clock_getcpuclockid(3)), which counts in ns where /proc/PID/stat has ticks
+// of 10 ms; 0: it is gone.
+func CPUOf(pid int) time.Duration {
+	const sched = 2 // CPUCLOCK_SCHED
+	var t unix.Timespec
+	if unix.ClockGettime(int32(^pid<<3|sched), &t) != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
+// PeakOf is the most resident memory of a process, in bytes: since its start,
+// or since that was reset (proc(5), clear_refs).
+func PeakOf(pid int) int64 { return statusOf(pid, "VmHWM:") }
+
+// ResidentOf is the resident memory of a process, in bytes.
+func ResidentOf(pid int) int64 { return statusOf(pid, "VmRSS:") }
+
+func statusOf(pid int, name string) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	return 1024 * field(string(status), name)
+}
+
+// ShareOf is the proportional share of a process in the resident memory, in
+// bytes: a page that three processes have in common counts a third in each.
+func ShareOf(pid int) int64 {
+	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0
+	}
+	return 1024 * field(string(rollup), "Pss:")
+}
+
+// GroupOf are the processes of a process group.
+func GroupOf(leader int) (pids []int) {
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if group, err := unix.Getpgid(pid); err == nil && group == leader {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// field is the number after a label at a line's start.
+func field(text, label string) int64 {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, label); ok {
+			if f := strings.Fields(rest); len(f) > 0 {
+				n, _ := strconv.ParseInt(f[0], 10, 64)
+				return n
+			}
+		}
+	}
+	return 0
 }

@@ -22,3 +22,9 @@ func suspended() time.Duration { return 0 }
 
 // StartTied starts a command. Only Linux can kill it when this process ends.
 func StartTied(cmd *exec.Cmd) error { return cmd.Start() }
+
+func CPUOf(int) time.Duration { return 0 }
+func PeakOf(int) int64        { return 0 }
+func ResidentOf(int) int64    { return 0 }
+func ShareOf(int) int64       { return 0 }
+func GroupOf(int) []int       { return nil }

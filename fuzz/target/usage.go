@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -22,25 +21,10 @@ func (u Usage) Plus(v Usage) Usage {
 	return Usage{max(u.Memory, v.Memory), max(u.Descriptors, v.Descriptors), u.CPU + v.CPU}
 }
 
-// Usage is what the process takes of the machine now (proc(5)).
-func (p *Process) Usage() (u Usage) {
-	dir := fmt.Sprintf("/proc/%d/", p.Pid())
-	b, err := os.ReadFile(dir + "statm")
-	if fields := strings.Fields(string(b)); err == nil && len(fields) > 1 {
-		pages, _ := strconv.ParseInt(fields[1], 10, 64)
-		u.Memory = pages * int64(os.Getpagesize())
-	}
-	open, _ := os.ReadDir(dir + "fd")
-	u.Descriptors = len(open)
-	b, _ = os.ReadFile(dir + "stat")
-	const userTicks, systemTicks, ticks = 11, 12, 100 // after the command's name, which may hold blanks; USER_HZ
-	if fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])); len(fields) > systemTicks {
-		for _, f := range fields[userTicks : systemTicks+1] {
-			n, _ := strconv.ParseInt(f, 10, 64)
-			u.CPU += time.Duration(n) * time.Second / ticks
-		}
-	}
-	return u
+// Usage is what the process takes of the machine now.
+func (p *Process) Usage() Usage {
+	open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Pid())) // proc(5)
+	return Usage{ResidentOf(p.Pid()), len(open), CPUOf(p.Pid())}
 }
 
 // thread is one of a process's: what the kernel had accounted of it, and since
