@@ -3,10 +3,14 @@ package result
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"p2plocal/bench/mlrsearch"
+	"p2plocal/core/simnet"
 )
 
 // Options are what the scenarios can be told.
@@ -96,4 +100,95 @@ func ParseRate(s string) (float64, error) {
 		return 0, fmt.Errorf("%q, want a rate such as 500k, or max", s)
 	}
 	return v, nil
+}
+
+// Simulation has meshes live on a virtual network with a virtual clock. The
+// result is then a function of Config alone.
+type Simulation struct {
+	Network simnet.Fault  `json:"network"`          // what every link does to what passes; times in ns
+	Host    simnet.Host   `json:"host"`             // what computing costs; times in ns
+	Queue   int           `json:"queue"`            // datagrams that may wait at a peer or at the server; 0: any number
+	Faults  []string      `json:"faults,omitempty"` // what else befalls a mesh, by the time since its start, as lines of a script
+	Until   time.Duration `json:"until,omitempty"`  // every mesh ends at this time at the latest; 0: when its scenario does
+
+	Trace io.Writer `json:"-"` // where every event of every network is written to; nil: nowhere
+}
+
+// LoopbackDelay is what a datagram takes on a virtual link by default: about
+// what loopback does on an idle machine.
+const LoopbackDelay = 20 * time.Microsecond
+
+// QueueOf is how many datagrams of up to 192 bytes Linux lets wait at a socket
+// that has asked for a receive buffer of so many bytes, where its limit allows
+// it; 0 asks for nothing. The kernel doubles what it is asked for, and charges
+// 832 bytes for each (skb truesize).
+func QueueOf(readBuffer int) int {
+	const charge, unasked = 832, 212_992
+	if readBuffer == 0 {
+		return unasked / charge
+	}
+	return max(2*readBuffer/charge, 1)
+}
+
+// Virtual is the isolation of a simulated mesh.
+const Virtual = "virtual"
+
+// String is what the network is like, for a reader.
+func (s *Simulation) String() string {
+	text := "links without delay"
+	if s.Network != (simnet.Fault{}) {
+		text = "every link " + s.Network.String()
+	}
+	if s.Host.Cores == 0 {
+		text += ", computing costs nothing"
+	} else {
+		text += ", " + Plural(uint64(s.Host.Cores), "core")
+	}
+	if s.Queue > 0 {
+		text += fmt.Sprintf(", queues of %d", s.Queue)
+	}
+	if n := len(s.Faults); n > 0 {
+		text += ", " + Plural(uint64(n), "fault")
+	}
+	return text
+}
+
+// HostOf has so many cores, and what was measured: bare system calls on loopback for a
+// datagram sent and one taken in, and for the rest of a turn the CPU time by datagrams of
+// a mesh of 80. Of none, computing costs nothing.
+func HostOf(cores int) simnet.Host {
+	if cores == 0 {
+		return simnet.Host{}
+	}
+	return simnet.Host{Cores: cores, Wake: 8 * time.Microsecond, Take: 600 * time.Nanosecond, Send: 2200 * time.Nanosecond}
+}
+
+// A Setting is one part of an Env or a Config, as a reader may see it.
+type Setting struct{ Name, Value string }
+
+// Settings are all there is in Env and Config, by the names that JSON knows it
+// under. What is never the same twice is left out.
+func (r *Result) Settings() []Setting {
+	return leaves(leaves(nil, "", reflect.ValueOf(r.Env)), "", reflect.ValueOf(r.Config))
+}
+
+func leaves(to []Setting, prefix string, v reflect.Value) []Setting {
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		name = prefix + name
+		switch f := v.Field(i); {
+		case name == "time" || name == "load" || name == "repeat" || strings.HasSuffix(name, "-"):
+		case f.Kind() == reflect.Pointer && f.IsNil():
+			to = leaves(to, name+".", reflect.Zero(f.Type().Elem()))
+		case f.Kind() == reflect.Pointer:
+			to = leaves(to, name+".", f.Elem())
+		case f.Kind() == reflect.Struct:
+			to = leaves(to, name+".", f)
+		case f.Kind() == reflect.String || f.Kind() == reflect.Slice:
+			to = append(to, Setting{name, fmt.Sprintf("%q", f)})
+		default:
+			to = append(to, Setting{name, fmt.Sprint(f)})
+		}
+	}
+	return to
 }

@@ -302,8 +302,7 @@ func (s *Socket) sendAs(to netip.AddrPort, datagram []byte) {
 		s.sealer.Skip(uint64(n) - 1)
 		s.Socket.Send(to, s.seal([]byte{0xC3, 0x57})) // of no use, but its counter
 	}
-	s.sent = Plain{time.Now(), to, b}
-	s.Socket.Send(to, b)
+	s.raw(to, b)
 }
 
 // fill is a wide datagram with its placeholders filled in.
