@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"p2plocal/bench/driver"
-	"p2plocal/bench/mesh"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz/target"
 )
