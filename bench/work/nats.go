@@ -154,11 +154,17 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 	for lease := range j.Leases() {
 		missing[lease] = true
 	}
+	leases := len(missing)
+	slowest := ackWait / 2 // of the leases that are done, or before one is
 	take := func(m jetstream.Msg) error {
 		var d Done
 		if err := json.Unmarshal(m.Data(), &d); err != nil || !missing[d.Lease] {
 			return nil // nobody's, or known
 		}
+		if len(missing) == leases {
+			slowest = retry
+		}
+		slowest = max(slowest, time.Duration(d.Took*1e9))
 		delete(missing, d.Lease)
 		return taken(d, done)
 	}
@@ -174,7 +180,7 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 	if err := q.offer(ctx, j, missing, resumed, log); err != nil {
 		return err
 	}
-	longest, last := ackWait, time.Now()
+	last, times := time.Now(), time.Duration(2)
 	look := time.NewTicker(retry)
 	defer look.Stop()
 	for len(missing) > 0 {
@@ -183,19 +189,20 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 			if !ok {
 				return ctx.Err()
 			}
-			longest, last = max(longest, 2*time.Since(last)), time.Now()
+			last, times = time.Now(), 2
 			if err := take(m); err != nil {
 				return err
 			}
 		case <-look.C:
-			if time.Since(last) < longest {
+			if time.Since(last) < times*slowest {
 				continue
 			}
-			// Who is slow, or gone with what nobody has been told of, is not waited for.
+			// Who is slow, or gone with what nobody has been told of, is not waited for: for ever longer, as what
+			// is missing may take longer than all others did.
 			if err := q.offerAgain(ctx, j, missing, log); err != nil && ctx.Err() == nil {
 				log("leases: %v", err)
 			}
-			last = time.Now()
+			times *= 2
 		}
 	}
 	return nil
@@ -262,11 +269,14 @@ func subject(version, job string) string {
 // leftOut says which workers will have no lease, and that there is none who will.
 func (q queue) leftOut(ctx context.Context, version string, log func(string, ...any)) {
 	all, err := q.registered(ctx)
-	some := false
+	some, others := false, map[string][]string{}
 	for _, w := range all {
 		if some = some || w.Version == version; w.Version != version {
-			log("worker %s on %s is left out: it is of version %q, and this is %q", w.ID, w.Host, w.Version, version)
+			others[w.Version] = append(others[w.Version], w.ID+" on "+w.Host)
 		}
+	}
+	for _, other := range slices.Sorted(maps.Keys(others)) {
+		log("left out, as of version %q, and this is %q: worker %s", other, version, strings.Join(others[other], ", "))
 	}
 	if !some && err == nil {
 		log("no worker of this version is there yet")
@@ -390,6 +400,7 @@ type Worker struct {
 
 	Answer  func(request []byte) []byte `json:"-"` // of a coordinator of a mesh; nil: it hosts none
 	Hosting func() string               `json:"-"` // what it hosts; nil or "": nothing, and it computes
+	Ready   func()                      `json:"-"` // called once it waits for work; may be nil
 }
 
 // Work computes leases of jobs of its version until ctx is done, and says how many. A lease that is under way then is
@@ -418,6 +429,9 @@ func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, l
 			return 0, err
 		}
 		defer mesh.Unsubscribe()
+	}
+	if w.Ready != nil {
+		w.Ready()
 	}
 	p := &pool{Worker: w, queue: q, kinds: kinds, log: log, refused: map[string]bool{}, jobs: map[string]Job{}, busy: map[string]int{}}
 	stopped := make(chan struct{})

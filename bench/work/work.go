@@ -24,7 +24,7 @@ type Job struct {
 }
 
 const (
-	leaseMost  = 100 // units of a lease: a second or so
+	leaseMost  = 400 // units of a lease: a second or so
 	leasesWish = 64  // of a job that is too small for as many such, so that all cores have some
 )
 

@@ -111,7 +111,7 @@ func (x *tally) add(d Done) error {
 // Leases cover all units, each once, whatever their number.
 func TestLeases(t *testing.T) {
 	t.Parallel()
-	for _, units := range []uint64{1, 2, 63, 64, 65, 130, 6399, 6400, 6401, 100_000} {
+	for _, units := range []uint64{1, 2, 63, 64, 65, 130, 6399, 6400, 6401, 25_599, 25_600, 25_601, 100_000} {
 		j := sums("x", units)
 		next := uint64(1)
 		for lease := range j.Leases() {
@@ -152,6 +152,7 @@ func TestRemote(t *testing.T) {
 	s.worker("a", "1", 2, time.Millisecond, &computed)
 	s.worker("b", "1", 1, time.Millisecond, &computed)
 	s.worker("old", "0", 1, 0, &none)
+	s.worker("older", "0", 1, 0, &none)
 	j, x := sums("one", 10_000), newTally(t)
 	if err := Remote(t.Context(), s.connect("coordinator"), j, t.Logf, x.add); err != nil {
 		t.Fatal(err)
@@ -160,7 +161,7 @@ func TestRemote(t *testing.T) {
 		t.Errorf("%d, want %d; leases by worker %v, %d by another version", x.sum, want(10_000), x.workers, none.Load())
 	}
 	all, err := Workers(t.Context(), s.connect("list"))
-	if err != nil || len(all) != 3 || all[0].ID != "a" || all[0].Cores != 2 || all[2].Version != "0" {
+	if err != nil || len(all) != 4 || all[0].ID != "a" || all[0].Cores != 2 || all[2].Version != "0" {
 		t.Fatalf("workers %+v, %v", all, err)
 	}
 	for _, w := range all {
@@ -171,9 +172,12 @@ func TestRemote(t *testing.T) {
 
 	// Who asks again for what is done gets it from what is kept; another job has no such name.
 	again := newTally(t)
-	was := computed.Load()
-	if err := Remote(t.Context(), s.connect("coordinator"), j, t.Logf, again.add); err != nil || again.sum != x.sum || computed.Load() != was {
+	was, said := computed.Load(), ""
+	if err := Remote(t.Context(), s.connect("coordinator"), j, func(format string, args ...any) { said += fmt.Sprintf(format+"\n", args...) }, again.add); err != nil || again.sum != x.sum || computed.Load() != was {
 		t.Errorf("again: %d, want %d; %d leases computed; %v", again.sum, x.sum, computed.Load()-was, err)
+	}
+	if want := `left out, as of version "0", and this is "1": worker old on , older on ` + "\n"; said != want {
+		t.Errorf("it says %q, want %q", said, want)
 	}
 	j.Last++
 	if err := Remote(t.Context(), s.connect("coordinator"), j, t.Logf, again.add); err == nil || !strings.Contains(err.Error(), `run "one" is another job`) {
@@ -194,7 +198,7 @@ func TestFaults(t *testing.T) {
 	var computed atomic.Int64
 	kill := s.worker("dies", "1", 2, 20*time.Millisecond, &computed)
 	s.worker("lives", "1", 2, 20*time.Millisecond, &computed)
-	j := sums("faults", 20_000)
+	j := sums("faults", 80_000)
 	first := newTally(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	err := Remote(ctx, s.connect("dies, too"), j, t.Logf, func(d Done) error {
@@ -218,8 +222,8 @@ func TestFaults(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if x.sum != want(20_000) || x.workers["dies"] == 0 || len(x.leases) != int(j.Leases()) {
-		t.Errorf("%d, want %d; leases by worker %v", x.sum, want(20_000), x.workers)
+	if x.sum != want(80_000) || x.workers["dies"] == 0 || len(x.leases) != int(j.Leases()) {
+		t.Errorf("%d, want %d; leases by worker %v", x.sum, want(80_000), x.workers)
 	}
 	if n := int64(j.Leases()); computed.Load() > 2*n {
 		t.Errorf("%d leases were computed for %d", computed.Load(), n)
@@ -265,7 +269,7 @@ func TestNoServer(t *testing.T) {
 // BenchmarkWorkers has 100 workers do tasks of 1 ms, and reports by what part longer they take together than the
 // tasks should (overhead), and than they did, which on a loaded machine end late (queue).
 func BenchmarkWorkers(b *testing.B) {
-	const workers, each = 100, 5000 // units a worker
+	const workers, each = 100, 8000 // units a worker
 	defer func(was time.Duration) { ackWait = was }(ackWait)
 	ackWait = 10 * time.Second
 	s := startNATS(b)

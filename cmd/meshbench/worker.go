@@ -66,7 +66,9 @@ func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) err
 		if w.Version, err = jobs.Version(); err != nil {
 			return err
 		}
-		log("worker %s, %s, waits for work at %s", w.ID, result.Plural(uint64(w.Cores), "core"), conn.ConnectedUrlRedacted())
+		w.Ready = func() {
+			log("worker %s, %s, waits for work at %s", w.ID, result.Plural(uint64(w.Cores), "core"), conn.ConnectedUrlRedacted())
+		}
 		leases, err := w.Work(ctx, conn, jobs.Kinds, log)
 		err = cli.Join(common.Write(c.stdout, files, func(out io.Writer) error {
 			_, err := fmt.Fprintln(out, result.Plural(leases, "lease"))
@@ -122,8 +124,15 @@ func workerAddresses(ctx context.Context, c *nats.Conn) func(netip.Addr) bool {
 	}
 }
 
-// hosts finds workers that a mesh may be laid over, anew for each.
-func hosts(c *nats.Conn, log func(string, ...any)) func(context.Context, int) ([]mesh.HostLink, error) {
+// hosts finds workers that a mesh may be laid over, anew for each. What it has said it does not say again.
+func hosts(c *nats.Conn, say func(string, ...any)) func(context.Context, int) ([]mesh.HostLink, error) {
+	said := map[string]bool{}
+	log := func(format string, args ...any) {
+		if line := fmt.Sprintf(format, args...); !said[line] {
+			said[line] = true
+			say("%s", line)
+		}
+	}
 	return func(ctx context.Context, n int) (links []mesh.HostLink, err error) {
 		own, err := jobs.Version()
 		if err != nil {

@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
+
+	"p2plocal/bench/work"
 	"p2plocal/bench/work/natstest"
 	"p2plocal/cmd/internal/cli"
 )
@@ -44,6 +47,34 @@ func TestWorkers(t *testing.T) {
 	var list bytes.Buffer
 	if err := run(ctx, strings.Fields("workers -nats "+s.ClientURL()), &list, io.Discard); err != nil || !strings.HasPrefix(list.String(), "2 workers, 2 cores.\n") {
 		t.Errorf("%v, %s", err, list.String())
+	}
+}
+
+// A server without JetStream is one line, and nobody waits for work there. What is said of workers is said once, however
+// many meshes are laid over them.
+func TestWorkersSay(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, func(o *server.Options) { o.JetStream = false })
+	const want = "meshbench: NATS server without JetStream, want one that was started with -js\n"
+	for _, command := range []string{"worker", "workers", "swarm"} {
+		if code, _, said := invoke(t.Context(), command, "-nats", s.ClientURL()); code != 1 || !strings.HasSuffix(said, want) || strings.Contains(said, "waits") {
+			t.Errorf("%s: exit code %d, %q, want %q", command, code, said, want)
+		}
+	}
+	conn, err := (&work.Access{URL: natstest.Start(t).ClientURL()}).Connect("test", t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	said := ""
+	find := hosts(conn, func(format string, args ...any) { said += fmt.Sprintf(format+"\n", args...) })
+	for range 2 {
+		if _, err := find(t.Context(), 1); err == nil {
+			t.Error("there is a worker")
+		}
+	}
+	if want := "no worker of this version is there yet\n"; said != want {
+		t.Errorf("it says %q, want %q", said, want)
 	}
 }
 
