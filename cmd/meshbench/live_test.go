@@ -27,6 +27,7 @@ import (
 type played struct {
 	t      *testing.T
 	v      *view
+	posted chan bool // an order is there, to be obeyed once the clock goes on
 	held   chan bool
 	step   chan bool
 	events <-chan string // "name data"
@@ -36,13 +37,18 @@ type played struct {
 func playTest(t *testing.T, lasts time.Duration, faults ...string) *played {
 	cfg := scenario.Simulated(6, scenario.Play)
 	cfg.Options.Interval, cfg.Options.Play, cfg.Simulation.Faults = 500*time.Millisecond, lasts, faults
-	p := &played{t: t, v: &view{control: true}, held: make(chan bool), step: make(chan bool), done: make(chan *result.Result, 1)}
+	p := &played{t: t, v: &view{control: true}, posted: make(chan bool, 1), held: make(chan bool), step: make(chan bool), done: make(chan *result.Result, 1)}
 	var status scenario.Status
 	stop, err := p.v.start(&call{stderr: io.Discard}, &cfg, nil, &status)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
+	obey := p.v.server.Obey
+	p.v.server.Obey = func(ctx context.Context, o sample.Order) (string, error) {
+		p.posted <- true
+		return obey(ctx, o)
+	}
 	p.v.feed.Note(sample.Mark{Kind: "scenario"}) // an event to begin after: what a page has of an empty feed is no place in it
 	p.events = p.read("")
 	look := status.Live.Look
@@ -111,18 +117,20 @@ func (p *played) order(body string) (answer struct{ Script, Error string }) {
 		}
 		done <- err
 	}()
-	for {
+	for held := chan bool(nil); ; {
 		select {
 		case err := <-done:
 			if err != nil {
 				p.t.Fatal(err)
 			}
 			return answer
-		case _, ok := <-p.held:
+		case <-p.posted:
+			held = p.held
+		case _, ok := <-held:
 			if !ok {
 				p.t.Fatalf("%s: the mesh has ended", body)
 			}
-			time.Sleep(20 * time.Millisecond) // for the order to be there; if it is not, a second more passes
+			time.Sleep(20 * time.Millisecond) // for it to be waited with; if it is not, a second more passes
 			p.step <- true
 		}
 	}
