@@ -300,15 +300,18 @@ func (w *Watch) machine(s *sample.Sample) {
 	if cfg.Simulation != nil || !Processes {
 		return
 	}
-	pid := os.Getpid()
-	if l.samples%edgesEvery == 0 {
-		now, used := time.Now(), target.CPUOf(pid)
-		l.load, l.memory, l.cores = loads()[0], target.ResidentOf(pid), (used-l.cpu).Seconds()/now.Sub(l.at).Seconds()
-		l.at, l.cpu = now, used
+	due := l.samples%edgesEvery == 0
+	if due {
+		l.load = loads()[0]
 	}
 	s.Load = l.load
-	if cfg.Isolation == "process" || cfg.Options.Driver != nil {
+	if cfg.Isolation == "process" || cfg.Options.Driver != nil || cfg.Options.Hosts > 0 {
 		return
+	}
+	if pid := os.Getpid(); due {
+		now, used := time.Now(), target.CPUOf(pid)
+		l.memory, l.cores = target.ResidentOf(pid), (used-l.cpu).Seconds()/now.Sub(l.at).Seconds()
+		l.at, l.cpu = now, used
 	}
 	cpu, memory := l.cores, l.memory
 	s.CPU, s.Memory = &cpu, &memory
