@@ -29,11 +29,11 @@ type Event struct {
 // gets everything anew if that is too long ago: so it owes nobody anything.
 type Feed struct {
 	mu      sync.Mutex
-	all     Snapshot
-	t       float64 // of the latest
-	widths  []int   // how many samples each of all.Samples was
-	changes int     // bytes, about, of what all.Samples say has changed
-	recent  []Event // the latest
+	all     Snapshot // but for its samples,
+	samples []kept   // which are here
+	t       float64  // of the latest
+	changes int      // bytes, about, of what samples say has changed
+	recent  []Event  // the latest
 
 	states     string // as they are
 	assertions []Assertion
@@ -41,10 +41,22 @@ type Feed struct {
 	changed chan struct{} // closed when there is another
 }
 
+// kept is a sample, encoded once for all who will ever read it.
+type kept struct {
+	*Sample
+	width int // how many samples it was
+	json  []byte
+}
+
+func keep(s *Sample, width int) kept {
+	data, _ := json.Marshal(s) // numbers and texts: it cannot fail
+	return kept{s, width, data}
+}
+
 // NewFeed has neither samples nor marks.
 func NewFeed(h Head) *Feed {
 	f := &Feed{changed: make(chan struct{})}
-	f.all.Head, f.all.Samples, f.all.Marks = h, []*Sample{}, []*Mark{}
+	f.all.Head, f.all.Marks = h, []*Mark{}
 	return f
 }
 
@@ -69,14 +81,15 @@ func (f *Feed) Add(s Sample) {
 		s.Hist = [][2]int64{}
 	}
 	s.T, s.Seq = max(s.T, f.t), f.all.Seq+1
-	f.publish("sample", s.T, s)
-	f.all.Samples, f.widths = append(f.all.Samples, &s), append(f.widths, 1)
+	now := keep(&s, 1)
+	f.publish("sample", s.T, now.json)
+	f.samples = append(f.samples, now)
 	f.changes += s.changes()
-	if len(f.all.Samples) < MostSamples && f.changes < mostChanges {
+	if len(f.samples) < MostSamples && f.changes < mostChanges {
 		return
 	}
 	// Two thirds are left, so that this is seldom done.
-	for width := 1; (len(f.all.Samples) > MostSamples*2/3 || f.changes > mostChanges*2/3) && width < 1<<30; width *= 2 {
+	for width := 1; (len(f.samples) > MostSamples*2/3 || f.changes > mostChanges*2/3) && width < 1<<30; width *= 2 {
 		f.coarsen(width)
 	}
 }
@@ -87,10 +100,9 @@ func (f *Feed) SetPeers(names []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if n := len(f.all.Peers); n > len(names) || !slices.Equal(names[:n], f.all.Peers) {
-		for i, s := range f.all.Samples {
-			bare := *s // a reader may have the other
-			bare.States, bare.Views, bare.Edges, bare.Ages = "", nil, nil, nil
-			f.all.Samples[i] = &bare
+		for i, s := range f.samples {
+			s.States, s.Views, s.Edges, s.Ages = "", nil, nil, nil
+			f.samples[i] = keep(s.Sample, s.width)
 		}
 		for i, m := range f.all.Marks {
 			bare := *m
@@ -111,7 +123,8 @@ func (f *Feed) Note(m Mark) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m.Seq = f.all.Seq + 1
-	f.publish("mark", m.T, m)
+	data, _ := json.Marshal(m)
+	f.publish("mark", m.T, data)
 	if f.all.Marks = append(f.all.Marks, &m); len(f.all.Marks) > mostMarks {
 		f.all.Marks = slices.Delete(f.all.Marks, 0, mostMarks/4)
 	}
@@ -122,14 +135,14 @@ func (f *Feed) End(report bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.all.Over, f.all.Report = true, report
-	f.publish("over", f.t, Over{f.all.Seq + 1, f.t, report})
+	data, _ := json.Marshal(Over{f.all.Seq + 1, f.t, report})
+	f.publish("over", f.t, data)
 }
 
 // publish tells whoever waits of an event, whose number is the next.
-func (f *Feed) publish(name string, t float64, v any) {
+func (f *Feed) publish(name string, t float64, data []byte) {
 	f.t = max(f.t, t)
 	f.all.Seq++
-	data, _ := json.Marshal(v) // numbers and texts: it cannot fail
 	if len(f.recent) == mostRecent {
 		f.recent = slices.Delete(f.recent, 0, mostRecent/4)
 	}
@@ -148,28 +161,36 @@ func (f *Feed) After(seq uint64) ([]Event, <-chan struct{}) {
 		f.mu.Unlock()
 		return events, changed
 	}
-	all := f.all // what its slices hold never changes
-	all.Samples, all.Marks = slices.Clone(all.Samples), slices.Clone(all.Marks)
+	all, samples := f.all, slices.Clone(f.samples) // what their slices hold never changes
+	all.Marks = slices.Clone(all.Marks)
 	f.mu.Unlock()
-	data, _ := json.Marshal(all)
+	head, _ := json.Marshal(all)
+	data := []byte(`{"samples":[`)
+	for i, s := range samples {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = append(data, s.json...)
+	}
+	data = append(append(data, "],"...), head[1:]...)
 	return []Event{{seqNow, "snapshot", data}}, changed
 }
 
 // coarsen makes one of each two neighbours of up to a width, but for the newest.
 func (f *Feed) coarsen(width int) {
-	n, last := 0, max(len(f.all.Samples)-fineSamples, len(f.all.Samples)/2)
+	n, last := 0, max(len(f.samples)-fineSamples, len(f.samples)/2)
 	f.changes = 0
-	for i := 0; i < len(f.all.Samples); i, n = i+1, n+1 {
-		s, w := f.all.Samples[i], f.widths[i]
-		if i+1 < last && w <= width && f.widths[i+1] <= width {
-			s, w = merged(s, f.all.Samples[i+1]), w+f.widths[i+1]
+	for i := 0; i < len(f.samples); i, n = i+1, n+1 {
+		s := f.samples[i]
+		if i+1 < last && s.width <= width && f.samples[i+1].width <= width {
 			i++
+			s = keep(merged(s.Sample, f.samples[i].Sample), s.width+f.samples[i].width)
 		}
-		f.all.Samples[n], f.widths[n] = s, w
+		f.samples[n] = s
 		f.changes += s.changes()
 	}
-	clear(f.all.Samples[n:])
-	f.all.Samples, f.widths = f.all.Samples[:n], f.widths[:n]
+	clear(f.samples[n:])
+	f.samples = f.samples[:n]
 }
 
 // merged is a sample over the time of two: its counts are their sums, and what is a level

@@ -20,20 +20,21 @@ func TestBounded(t *testing.T) {
 			f.Note(Mark{T: float64(i * Every)})
 		}
 	}
-	if len(f.all.Samples) >= MostSamples || len(f.all.Marks) > mostMarks || len(f.recent) > mostRecent {
-		t.Errorf("%d samples, %d marks, %d events", len(f.all.Samples), len(f.all.Marks), len(f.recent))
+	var all Snapshot
+	if events, _ := f.After(0); json.Unmarshal(events[0].Data, &all) != nil || len(all.Samples) >= MostSamples || len(all.Marks) > mostMarks || len(f.recent) > mostRecent {
+		t.Errorf("%d samples, %d marks, %d events", len(all.Samples), len(all.Marks), len(f.recent))
 	}
 	sum, last, widest := uint64(0), 0.0, 0.0
-	for i, s := range f.all.Samples {
+	for i, s := range all.Samples {
 		sum += s.Delivered
 		widest = max(widest, s.T-last)
-		if i >= len(f.all.Samples)-fineSamples && s.T-last != Every {
+		if i >= len(all.Samples)-fineSamples && s.T-last != Every {
 			t.Fatalf("a recent sample is %v ms wide", s.T-last)
 		}
 		last = s.T
 	}
 	if sum != hour || widest > 4*hour*Every/MostSamples {
-		t.Errorf("%d delivered, want %d; the widest of %d samples has %v ms", sum, hour, len(f.all.Samples), widest)
+		t.Errorf("%d delivered, want %d; the widest of %d samples has %v ms", sum, hour, len(all.Samples), widest)
 	}
 }
 
@@ -55,18 +56,18 @@ func TestChanges(t *testing.T) {
 			was[s.T] = s.States + strings.Join(views, "")
 		}
 		var now Sample
-		for _, s := range f.all.Samples {
-			now.update(s)
+		for _, s := range f.samples {
+			now.update(s.Sample)
 			shown := now.States
 			for j := range peers {
 				shown += string(now.Views[j])
 			}
 			if shown != was[s.T] || now.Edges[0][0] != uint16(s.T) {
-				t.Fatalf("%d peers: at %v of %d samples %.80s, want %.80s", peers, s.T, len(f.all.Samples), shown, was[s.T])
+				t.Fatalf("%d peers: at %v of %d samples %.80s, want %.80s", peers, s.T, len(f.samples), shown, was[s.T])
 			}
 		}
-		if f.changes > mostChanges || len(f.all.Samples) > MostSamples || len(f.all.Samples) == len(was) {
-			t.Errorf("%d peers: %d bytes of changes in %d samples of %d", peers, f.changes, len(f.all.Samples), len(was))
+		if f.changes > mostChanges || len(f.samples) > MostSamples || len(f.samples) == len(was) {
+			t.Errorf("%d peers: %d bytes of changes in %d samples of %d", peers, f.changes, len(f.samples), len(was))
 		}
 	}
 }
@@ -79,7 +80,7 @@ func TestSetPeers(t *testing.T) {
 		f.SetPeers(strings.Split(names, ""))
 		f.Add(Sample{States: states})
 		f.Note(MarkOf(0, "join", of, "joins"))
-		if first := f.all.Samples[0].States; first != before || f.all.Samples[len(f.all.Samples)-1].States != states || (f.all.Marks[0].Peer == nil) != (before == "") {
+		if first := f.samples[0].States; first != before || f.samples[len(f.samples)-1].States != states || (f.all.Marks[0].Peer == nil) != (before == "") {
 			t.Errorf("%s: first %q, want %q; %v", names, first, before, f.all.Marks[0])
 		}
 	}

@@ -111,7 +111,7 @@ type Head struct {
 type Snapshot struct {
 	Seq uint64 `json:"seq"`
 	Head
-	Samples []*Sample `json:"samples"` // the oldest first
+	Samples []*Sample `json:"samples,omitempty"` // the oldest first
 	Marks   []*Mark   `json:"marks"`
 	Over    bool      `json:"over"`
 	Report  bool      `json:"report"`

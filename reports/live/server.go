@@ -229,31 +229,28 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
 	out.SetReadDeadline(time.Time{})
-	write := func(text []byte) error {
-		out.SetWriteDeadline(time.Now().Add(s.Stalled))
-		if _, err := w.Write(text); err != nil {
-			return err
-		}
-		return out.Flush()
-	}
-	text := fmt.Appendf(nil, "retry: %d\n\n", again.Milliseconds())
+	text := fmt.Sprintf("retry: %d\n\n", again.Milliseconds())
 	quiet := time.NewTimer(alive)
 	defer quiet.Stop()
 	for {
 		events, changed := s.Feed.After(seq)
+		out.SetWriteDeadline(time.Now().Add(s.Stalled))
+		io.WriteString(w, text)
 		for _, e := range events {
-			text = fmt.Appendf(text, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, e.Name, e.Data)
+			fmt.Fprintf(w, "id: %d\nevent: %s\ndata: ", e.Seq, e.Name)
+			w.Write(e.Data) // which all pages share
+			io.WriteString(w, "\n\n")
 			seq = e.Seq
 		}
-		if len(text) > 0 && write(text) != nil {
+		if out.Flush() != nil {
 			return
 		}
-		text = text[:0]
+		text = ""
 		quiet.Reset(alive)
 		select {
 		case <-changed:
 		case <-quiet.C:
-			text = append(text, ":\n\n"...)
+			text = ":\n\n"
 		case <-r.Context().Done():
 			return
 		case <-s.ended:
