@@ -157,13 +157,13 @@ func TestCatchUp(t *testing.T) {
 	s, u := listen(t, ReadBuffer), sender(t)
 	steps, polls := 0, 0
 	var polled, next time.Time
-	s.machine = script{
+	s.machine = judge{script{
 		step: func(time.Time, netip.AddrPort, []byte) { steps++ },
 		poll: func(now time.Time) (core.Outgoing, time.Time) {
 			polls, polled = polls+1, now
 			return core.Outgoing{}, next
 		},
-	}
+	}}
 	for range 3 {
 		send(t, u, s.Addr(), keepAlive('A'))
 	}

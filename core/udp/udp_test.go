@@ -123,6 +123,12 @@ func (s script) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
 	return true
 }
 
+// judge is one to which silence means something.
+type judge struct{ script }
+
+func (judge) Lost(time.Time)        {}
+func (judge) Accepts() []core.Shape { return nil }
+
 func (s script) Poll(now time.Time) (core.Outgoing, time.Time) {
 	if s.poll != nil {
 		return s.poll(now)
@@ -177,7 +183,7 @@ func TestStepsBeforeThePoll(t *testing.T) {
 	}
 	steps, polls := 0, 0
 	seen := make(chan int, 1)
-	serve(t, context.Background(), s, script{
+	serve(t, context.Background(), s, judge{script{
 		step: func(time.Time, netip.AddrPort, []byte) { steps++ },
 		poll: func(now time.Time) (core.Outgoing, time.Time) {
 			if polls++; polls == 1 {
@@ -188,7 +194,7 @@ func TestStepsBeforeThePoll(t *testing.T) {
 			}
 			return core.Outgoing{}, time.Time{}
 		},
-	})
+	}})
 	if got := await(t, seen, "the second poll"); got != n {
 		t.Errorf("%d of %d datagrams stepped before the timer is polled", got, n)
 	}
