@@ -211,7 +211,7 @@ func meshSeeds(t *testing.T) map[string][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := faults.Parse(bytes.NewReader(script))
+		s, err := faults.Default().Parse(bytes.NewReader(script))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 func FuzzScript(f *testing.F) {
 	where := regexp.MustCompile(`^(line \d+: )?[^\n]+$`)
 	f.Fuzz(func(t *testing.T, script []byte) {
-		s, err := faults.Parse(bytes.NewReader(script))
+		s, err := faults.Default().Parse(bytes.NewReader(script))
 		if err != nil {
 			if !where.MatchString(err.Error()) {
 				t.Fatalf("%q: the error is %q", script, err)
@@ -30,7 +30,7 @@ func FuzzScript(f *testing.F) {
 			t.Fatal(err)
 		}
 		text := b.String()
-		if again, err := faults.Parse(&b); err != nil || !reflect.DeepEqual(again, s) {
+		if again, err := faults.Default().Parse(&b); err != nil || !reflect.DeepEqual(again, s) {
 			t.Fatalf("%q reads as\n%+v, which writes as\n%s and reads back as\n%+v: %v", script, s, text, again, err)
 		}
 	})

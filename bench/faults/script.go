@@ -171,11 +171,8 @@ up) or *, everybody. seed, peers, refresh count where no flag says otherwise.
   T hostile WHO N               N hostile datagrams reach it at once
 `
 
-// Parse reads a script: settings and faults, one a line, # begins a comment.
-// See testdata for one of each kind. Settings left out are those of Default.
-func Parse(r io.Reader) (Script, error) { return Default().Parse(r) }
-
-// Parse is that, with its own settings where the script says nothing.
+// Parse reads a script: settings and faults, one a line, # begins a comment. Settings left
+// out are those of s.
 func (s Script) Parse(r io.Reader) (Script, error) {
 	given := map[string]bool{}
 	lines := bufio.NewScanner(r)

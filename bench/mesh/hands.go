@@ -236,15 +236,6 @@ func (m *Mesh) Hands() (lines []string) {
 	return lines
 }
 
-// letGo ends what is under way but for deaths, so that what was sent can be counted: a peer
-// that is stopped cannot be asked, and a flood has no end.
-func (m *Mesh) letGo() {
-	for _, end := range m.loose {
-		end()
-	}
-	m.settle(nil, func(f *faults.Fault) bool { return f.Verb != faults.Crash })
-}
-
 func (m *Mesh) script() faults.Script {
 	return faults.Script{Seed: m.seed, Peers: m.N, Duration: 2 * forever, Calm: 2 * forever}
 }

@@ -91,7 +91,9 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	} else if m.World == nil {
 		// A Ctrl-C ends the scenario, which then ends the mesh: until that has been
 		// summed up, every socket stays open.
-		m.World = newUDPWorld(context.WithoutCancel(ctx), cfg.Isolation == "process", file)
+		w := &udpWorld{time: record.NewClock(), process: cfg.Isolation == "process", store: file}
+		w.serve, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		m.World = w
 	}
 	m.Clock = m.World.Clock()
 	defer func() {
@@ -299,7 +301,12 @@ func (m *Mesh) WaitUntil(ctx context.Context, most time.Duration, ok func() bool
 // a server that is not ours goes on sending, and read once more they might fall
 // between two counts of one directory.
 func (m *Mesh) Drain(most time.Duration) result.Accounts {
-	m.letGo()
+	// What is under way by a script or by hand ends here, but for deaths: a peer that is stopped
+	// cannot be asked, and a flood has no end.
+	for _, end := range m.loose {
+		end()
+	}
+	m.settle(nil, func(f *faults.Fault) bool { return f.Verb != faults.Crash })
 	ctx := context.Background()
 	deadline := m.Clock.Now() + int64(most)
 	last, since, looks := int64(-1), m.Clock.Now(), 0

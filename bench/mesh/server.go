@@ -186,20 +186,6 @@ type commandServer struct {
 	memory  int64
 }
 
-// startCommand starts a server's command line on a port of the host's.
-func startCommand(ctx context.Context, line string, host netip.Addr) (*commandServer, error) {
-	at, release, err := target.ServerAddr(target.Local{}, line, host)
-	if err != nil {
-		return nil, err
-	}
-	c := &commandServer{command: target.Command{Line: line, Listen: at}, release: release}
-	if err := c.start(ctx); err != nil {
-		release()
-		return nil, err
-	}
-	return c, nil
-}
-
 // start waits until the port is bound.
 func (c *commandServer) start(ctx context.Context) (err error) {
 	const patience = 5 * time.Second

@@ -28,12 +28,6 @@ type udpWorld struct {
 	store   *os.File // for them
 }
 
-func newUDPWorld(ctx context.Context, process bool, store *os.File) *udpWorld {
-	w := &udpWorld{time: record.NewClock(), process: process, store: store}
-	w.serve, w.cancel = context.WithCancel(ctx)
-	return w
-}
-
 func (w *udpWorld) Clock() record.Clock { return w.time }
 func (w *udpWorld) Stop()               { w.cancel() }
 
@@ -53,13 +47,24 @@ func (w *udpWorld) startServer(ctx context.Context, m *Mesh) error {
 			return errors.New(how)
 		}
 	case m.opt.ServerExec != "":
-		s, err := startCommand(ctx, m.opt.ServerExec, Loopback)
+		at, release, err := target.ServerAddr(target.Local{}, m.opt.ServerExec, Loopback)
 		if err != nil {
+			return err
+		}
+		s := &commandServer{command: target.Command{Line: m.opt.ServerExec, Listen: at}, release: release}
+		if err := s.start(ctx); err != nil {
+			release()
 			return err
 		}
 		m.Server = s
 	default:
-		at := netip.AddrPortFrom(ownHost(m), 0)
+		// On an address of its own where nobody else is in the mesh: what others on this
+		// machine still send to a port that they have given up must not come to a socket that
+		// got the port from the kernel.
+		at := netip.AddrPortFrom(target.OwnHost(), 0)
+		if m.External > 0 {
+			at = netip.AddrPortFrom(Loopback, 0) // where others expect their server
+		}
 		if m.External > 0 && !target.HasServer(m.opt.PeerExec) {
 			at = netip.AddrPortFrom(Loopback, target.StandardPort)
 		}
@@ -79,16 +84,6 @@ func (w *udpWorld) startServer(ctx context.Context, m *Mesh) error {
 		m.Server = m.Ours
 	}
 	return nil
-}
-
-// ownHost is where a mesh lives: on an address of its own where nobody else
-// is in it. What others on this machine still send to a port that they have
-// given up must not come to a socket that got the port from the kernel.
-func ownHost(m *Mesh) netip.Addr {
-	if m.External > 0 {
-		return Loopback // where others expect their server
-	}
-	return target.OwnHost()
 }
 
 func (w *udpWorld) addPeer(m *Mesh, i int) error {

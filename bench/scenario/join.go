@@ -37,7 +37,12 @@ var join = Scenario{
 		}
 		return nil
 	},
-	Expect:   joinTime,
+	Expect: func(c *result.Config) time.Duration {
+		if c.Options.Join == "spread" {
+			return c.Options.Spread
+		}
+		return 100 * time.Millisecond
+	},
 	Run:      joinScenario,
 	Commands: []string{"join"},
 	About: func(o *result.Options) string {
@@ -142,11 +147,4 @@ func (s *Run) chartView(i int, slot *record.Slot, zero int64) {
 		trace.N = append(trace.N, v.Set.Len())
 	}
 	s.out.Charts.Views = append(s.out.Charts.Views, trace)
-}
-
-func joinTime(c *result.Config) time.Duration {
-	if c.Options.Join == "spread" {
-		return c.Options.Spread
-	}
-	return 100 * time.Millisecond
 }

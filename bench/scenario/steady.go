@@ -13,8 +13,13 @@ var steady = Scenario{
 	Broadcasts: true,
 	Summary:    broadcastSummary,
 	Expect:     steadyTime,
-	Run:        steadyScenario,
-	Commands:   []string{"join", "broadcast"},
+	Run: func(s *Run) error {
+		return s.withJoined(mesh.Setup{}, func() error {
+			s.measureWindow(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
+			return nil
+		})
+	},
+	Commands: []string{"join", "broadcast"},
 	About: func(o *result.Options) string {
 		phases := ""
 		if o.InStep {
@@ -22,11 +27,4 @@ var steady = Scenario{
 		}
 		return fmt.Sprintf(", each broadcasts every %s for %s%s", span(o.Interval), span(o.Duration), phases)
 	},
-}
-
-func steadyScenario(s *Run) error {
-	return s.withJoined(mesh.Setup{}, func() error {
-		s.measureWindow(s.opt.Warmup, s.opt.Duration, s.opt.Interval)
-		return nil
-	})
 }

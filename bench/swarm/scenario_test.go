@@ -23,7 +23,7 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := faults.Parse(bytes.NewReader(text))
+		s, err := faults.Default().Parse(bytes.NewReader(text))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -46,7 +46,7 @@ func TestWriteParse(t *testing.T) {
 		var b bytes.Buffer
 		s.Write(&b)
 		text := b.String()
-		if got, err := faults.Parse(&b); err != nil || !reflect.DeepEqual(got, s) {
+		if got, err := faults.Default().Parse(&b); err != nil || !reflect.DeepEqual(got, s) {
 			t.Fatalf("seed %d: %v\n%+v reads back as\n%+v from\n%s", seed, err, s, got, text)
 		}
 	}
@@ -90,7 +90,7 @@ func TestParseErrors(t *testing.T) {
 		"seed -1":                           `seed "-1"`,
 		"5s-6s link 3001 server delay=2h0m": "delay 2h0m0s",
 	} {
-		if _, err := faults.Parse(strings.NewReader(script)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := faults.Default().Parse(strings.NewReader(script)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", script, err, want)
 		}
 	}
