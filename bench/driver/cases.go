@@ -259,31 +259,27 @@ func (t *trial) joinAtOnce() {
 	}
 }
 
+// comes waits for a report that is what is wanted.
+func (t *trial) comes(wanted string, is func(Report) bool) {
+	if t.until(t.answer, func(all []Report) bool { return slices.ContainsFunc(all, is) }) {
+		return
+	}
+	last := "nothing"
+	if all := t.all(); len(all) > 0 {
+		last = string(mustLine(all[len(all)-1]))
+	}
+	t.fail(wanted, "%s", last)
+}
+
 // answered waits for a report of a type about a member.
 func (t *trial) answered(kind, member string) {
-	if !t.until(t.answer, func(all []Report) bool {
-		return slices.ContainsFunc(all, func(r Report) bool { return r.Type == kind && r.Member == member })
-	}) {
-		t.fail(fmt.Sprintf("%q of %s within %v", kind, member, t.answer), "%s", t.last())
-	}
+	t.comes(fmt.Sprintf("%q of %s within %v", kind, member, t.answer), func(r Report) bool { return r.Type == kind && r.Member == member })
 }
 
 // refused gives a command that cannot be obeyed.
 func (t *trial) refused(c Command) {
 	t.need(t.Tell(c))
-	if !t.until(t.answer, func(all []Report) bool {
-		return slices.ContainsFunc(all, func(r Report) bool { return r.Type == "unsupported" || r.Type == "failed" })
-	}) {
-		t.fail(`"unsupported" or "failed"`, "%s", t.last())
-	}
-}
-
-func (t *trial) last() string {
-	all := t.all()
-	if len(all) == 0 {
-		return "nothing"
-	}
-	return string(mustLine(all[len(all)-1]))
+	t.comes(`"unsupported" or "failed"`, func(r Report) bool { return r.Type == "unsupported" || r.Type == "failed" })
 }
 
 // broadcasts has the first say something of each size, from an id on.
