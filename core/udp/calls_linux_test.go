@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -100,7 +101,7 @@ func TestReads(t *testing.T) {
 		steps := 0
 		s := Socket{machine: script{step: func(time.Time, netip.AddrPort, []byte) { steps++ }}}
 		s.conn.sock = &s
-		some, failure := s.conn.receive(0)
+		some, _, failure := s.conn.receive(0)
 		err := ""
 		if failure != nil {
 			err = failure.Error()
@@ -172,5 +173,28 @@ func TestOtherLoopbackHost(t *testing.T) {
 	serve(t, context.Background(), member, p)
 	if got := await(t, joined, "a directory"); got != member.Addr() {
 		t.Errorf("the directory names %v, want %v", got, member.Addr())
+	}
+}
+
+// A datagram that comes alone costs one look into the queue: nobody looks once more before waiting.
+func TestOneReadEach(t *testing.T) {
+	before := recvmmsg
+	t.Cleanup(func() { recvmmsg = before })
+	var calls atomic.Int64
+	recvmmsg = func(fd uintptr, h *mmsghdr, most int) (int, syscall.Errno) {
+		calls.Add(1)
+		return before(fd, h, most)
+	}
+	s, u := listen(t, 0), sender(t)
+	stepped := make(chan bool)
+	serve(t, context.Background(), s, script{step: func(time.Time, netip.AddrPort, []byte) { stepped <- true }})
+	const n = 100
+	for range n {
+		send(t, u, s.Addr(), keepAlive('A'))
+		await(t, stepped, "a datagram")
+		s.Do(func(time.Time) {}) // it has been polled for, too
+	}
+	if got := calls.Load(); got < n || got > n+n/4 {
+		t.Errorf("%d looks for %d datagrams", got, n)
 	}
 }

@@ -3,6 +3,7 @@
 package udp
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"os"
@@ -26,10 +27,8 @@ type conn struct {
 	alarm alarm
 	six   bool // an IPv6 socket, which has IPv4 addresses mapped into its own
 
-	readable, writable func(fd uintptr) bool // methods as values, made once
-	readNow            func(fd uintptr)
-	readErr            error
-	askMeminfo         func(fd uintptr)
+	writable            func(fd uintptr) bool // methods as values, made once
+	readNow, askMeminfo func(fd uintptr)
 
 	meminfo     [16]uint32 // of the socket, as last asked
 	meminfoSize uint32     // bytes of it; 0: the system does not tell
@@ -118,7 +117,7 @@ func (c *conn) open(u *net.UDPConn, s *Socket) (err error) {
 	}
 	c.udp, c.sock, c.alarm = u, s, alarm{ring: s.ring, tryRing: s.tryRing}
 	c.six = u.LocalAddr().(*net.UDPAddr).IP.To4() == nil
-	c.readable, c.writable = c.receiveLocked, c.send
+	c.writable = c.send
 	c.readNow = func(fd uintptr) { c.receive(fd) }
 	c.askMeminfo = c.meminfoOf
 	c.clock.add(&c.alarm)
@@ -204,12 +203,25 @@ func (c *conn) discard() (n uint64) {
 	return n
 }
 
-// read waits until something has come, and hands it to take.
-func (c *conn) read() error {
-	if err := c.raw.Read(c.readable); err != nil {
-		return err
-	}
-	return c.readErr
+// serve has the socket take in what comes, one round whenever something has, until a round fails.
+// All of that is one Read: to the poller, what comes after the queue was seen empty is news, so
+// that nobody need look into it once more before waiting.
+func (c *conn) serve() (err error) {
+	closed := c.raw.Read(func(fd uintptr) (over bool) {
+		c.sock.mu.Lock()
+		defer c.sock.mu.Unlock()
+		for err == nil {
+			some, emptied, failure := c.receive(fd)
+			if some || failure != nil {
+				err = c.sock.round(failure)
+			}
+			if emptied && err == nil {
+				return false
+			}
+		}
+		return true
+	})
+	return cmp.Or(err, closed)
 }
 
 // drainWaits says that drain does not only take in what has come already.
@@ -218,30 +230,21 @@ const drainWaits = false
 // drain takes in what has come, without waiting. The caller holds the socket's mu.
 func (c *conn) drain() { c.raw.Control(c.readNow) }
 
-// receiveLocked is receive for a read, beside which others use the machine. What one
-// of them takes from the queue is stepped before the next looks into it.
-func (c *conn) receiveLocked(fd uintptr) (some bool) {
-	c.sock.mu.Lock()
-	defer c.sock.mu.Unlock()
-	some, c.readErr = c.receive(fd)
-	return some || c.readErr != nil
-}
-
 // receive empties the queue as far as the socket takes it, and reports that there was
-// something.
-func (c *conn) receive(fd uintptr) (some bool, err error) {
-	some, more, err := c.receiveFrom(fd, &firstBatches)
+// something, and that the queue was empty after it.
+func (c *conn) receive(fd uintptr) (some, emptied bool, err error) {
+	some, emptied, more, err := c.receiveFrom(fd, &firstBatches)
 	for more && err == nil {
 		var again bool
-		again, more, err = c.receiveFrom(fd, &receiveBatches)
+		again, emptied, more, err = c.receiveFrom(fd, &receiveBatches)
 		some = some || again
 	}
-	return some, err
+	return some, emptied, err
 }
 
-// receiveFrom takes in one batch of a pool, and reports that there was something, and that
-// there may be more.
-func (c *conn) receiveFrom(fd uintptr, pool *sync.Pool) (some, more bool, err error) {
+// receiveFrom takes in one batch of a pool, and reports that there was something, that there
+// was no more, and that the socket would take more where there is.
+func (c *conn) receiveFrom(fd uintptr, pool *sync.Pool) (some, emptied, more bool, err error) {
 	b := pool.Get().(*receiveBatch)
 	defer pool.Put(b)
 	for i := range b.hdrs {
@@ -251,11 +254,11 @@ func (c *conn) receiveFrom(fd uintptr, pool *sync.Pool) (some, more bool, err er
 	switch e {
 	case 0:
 	case unix.EINTR:
-		return false, true, nil
+		return false, false, true, nil
 	case unix.EAGAIN:
-		return false, false, nil
+		return false, true, false, nil
 	default:
-		return false, false, os.NewSyscallError("recvmmsg", e)
+		return false, false, false, os.NewSyscallError("recvmmsg", e)
 	}
 	for i := range n {
 		name := &b.names[i]
@@ -265,7 +268,8 @@ func (c *conn) receiveFrom(fd uintptr, pool *sync.Pool) (some, more bool, err er
 			data: b.space[i*slotSize:][:b.hdrs[i].n:b.hdrs[i].n],
 		}
 	}
-	return true, c.sock.take(b.packets[:n]) && n == len(b.hdrs), nil
+	emptied = n < len(b.hdrs)
+	return true, emptied, c.sock.take(b.packets[:n]) && !emptied, nil
 }
 
 // inet4 is a name as that of an IPv4 socket. The port stands at the same place in both.

@@ -46,12 +46,16 @@ func (c *conn) discard() (n uint64) {
 	}
 }
 
-func (c *conn) read() error {
-	err := c.receive()
-	if err == nil {
+// serve has the socket take in what comes, one round each, until a round fails.
+func (c *conn) serve() (err error) {
+	for err == nil {
+		failure := c.receive()
 		c.sock.mu.Lock()
-		defer c.sock.mu.Unlock()
-		c.more = c.sock.take(c.packets[:])
+		if failure == nil {
+			c.more = c.sock.take(c.packets[:])
+		}
+		err = c.sock.round(failure)
+		c.sock.mu.Unlock()
 	}
 	return err
 }

@@ -190,26 +190,40 @@ func (s *Socket) Serve(ctx context.Context, m core.Machine) error {
 	defer s.Close()
 	growStack()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.machine, s.now = m, time.Now()
-	for !s.closed {
+	if !s.closed {
 		s.send()
-		s.mu.Unlock()
-		err := s.conn.read()
-		s.mu.Lock()
-		switch expired := errors.Is(err, os.ErrDeadlineExceeded); {
-		case s.closed:
-		case expired || !s.deadline.IsZero() && !s.now.Before(s.deadline):
-			s.catchUp()
-		case err != nil:
-			return fmt.Errorf("socket %v: %w", s.addr, err)
-		default:
-			s.gather()
-			if s.drained >= bigBatch {
-				s.lookForDrops()
-			}
+	}
+	s.mu.Unlock()
+	err := s.conn.serve()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	return fmt.Errorf("socket %v: %w", s.addr, err)
+}
+
+// round follows what one read brought, which may be an error. It fails where there is to be no
+// other read. The caller holds mu.
+func (s *Socket) round(err error) error {
+	switch expired := errors.Is(err, os.ErrDeadlineExceeded); {
+	case s.closed:
+		return net.ErrClosed
+	case expired || !s.deadline.IsZero() && !s.now.Before(s.deadline):
+		s.catchUp()
+	case err != nil:
+		return err
+	default:
+		s.gather()
+		if s.drained >= bigBatch {
+			s.lookForDrops()
 		}
 	}
+	if s.closed { // while gather had no lock
+		return net.ErrClosed
+	}
+	s.send()
 	return nil
 }
 
