@@ -68,6 +68,7 @@ type host struct {
 	state   HostState
 	addr    netip.AddrPort
 	lost    bool
+	silent  time.Duration // the longest that it has taken to answer
 }
 
 // heldChunk is part of a journal whose arrivals wait until all is there that had been sent by then: until every host has answered
@@ -141,13 +142,17 @@ func (w *hostsWorld) ask(ctx context.Context, h *host, q hostRequest) (r hostRep
 		once, cancel := context.WithTimeout(ctx, patience/10)
 		answer, err := h.Ask(once, request)
 		cancel()
+		silent := time.Since(start)
 		if err == nil {
+			w.mu.Lock()
+			h.silent = max(h.silent, silent)
+			w.mu.Unlock()
 			if err = json.Unmarshal(answer, &r); err == nil && r.Error != "" {
 				err = fmt.Errorf("worker %s on %s: %s", h.ID, h.Host, r.Error)
 			}
 			return r, err
 		}
-		if silent := time.Since(start); silent > patience {
+		if silent > patience {
 			return r, fmt.Errorf("worker %s on %s was lost: it has not answered for %v (%w)", h.ID, h.Host, silent.Round(time.Second), err)
 		}
 		const again = 50 * time.Millisecond
@@ -454,6 +459,7 @@ type Hosted struct {
 	ID, Host string
 	Addr     netip.Addr
 	Lost     bool
+	Silent   time.Duration // the longest that it took to answer
 }
 
 // Hosts are those of a mesh over hosts; nil: it is on one. What of their clocks is not known
@@ -466,7 +472,7 @@ func (m *Mesh) Hosts() (all []Hosted) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, h := range w.hosts {
-		all = append(all, Hosted{h.state, h.ID, h.Host, h.addr.Addr(), h.lost})
+		all = append(all, Hosted{h.state, h.ID, h.Host, h.addr.Addr(), h.lost, h.silent})
 	}
 	return all
 }

@@ -122,3 +122,28 @@ func TestHostLost(t *testing.T) {
 		t.Errorf("failed %q, unmeasured %q, accounts %+v, hosts %+v", s.Failed, s.Unmeasured, s.Accounts, s.Hosts)
 	}
 }
+
+// A host that does not answer for a while is named, and loses nothing.
+func TestHostSilent(t *testing.T) {
+	t.Parallel()
+	cfg := onHosts(3, "steady")
+	var status *Status
+	var since atomic.Int64
+	status = threeHosts(t, 0, func() error {
+		if sent, _ := status.Now().Messages(); sent > 0 {
+			since.CompareAndSwap(0, time.Now().UnixNano())
+		}
+		if at := since.Load(); at != 0 && time.Since(time.Unix(0, at)) < 1300*time.Millisecond {
+			return errors.New("the way is cut")
+		}
+		return nil
+	})
+	r, err := Execute(t.Context(), cfg, result.Tool{}, status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.Runs[0].Scenarios[0]
+	if notes := fmt.Sprint(s.Notes); !strings.Contains(notes, "worker w1 on host-1 did not answer for 1") || s.Accounts.Unexplained != 0 || s.Failed != "" {
+		t.Errorf("%s, failed %q, accounts %+v", notes, s.Failed, s.Accounts)
+	}
+}

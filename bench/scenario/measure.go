@@ -261,7 +261,10 @@ func (s *Run) finish() {
 	default:
 		s.warn("false positives: a live peer was removed %s", result.Plural(uint64(s.falseRemovals), "time"))
 	}
-	if a.Unexplained != 0 {
+	switch {
+	case a.Unexplained > 0 && s.out.Hosts != nil:
+		s.warn("%s that no host's kernel counts: lost by the network between the hosts, or unexplained", result.Plural(uint64(a.Unexplained), "datagram"))
+	case a.Unexplained != 0:
 		s.warn("%s datagrams unexplained: the accounts do not add up", result.Grouped(float64(a.Unexplained)))
 	}
 	switch {
@@ -447,6 +450,7 @@ func (h *hosts) add(m *mesh.Mesh) {
 	for i := range before {
 		now, was := &h.all[i], &before[i]
 		now.Bound, now.Late, now.CPU, now.Lost = max(now.Bound, was.Bound), max(now.Late, was.Late), now.CPU+was.CPU, now.Lost || was.Lost
+		now.Silent = max(now.Silent, was.Silent)
 		for name, n := range was.Kernel {
 			now.Kernel[name] += n
 		}
@@ -467,12 +471,16 @@ func (s *Run) overHosts() {
 	if h.all == nil {
 		return
 	}
+	const remarkable = time.Second // for an answer to take
 	widest, late := 0.0, int64(0)
 	for i, x := range h.all {
 		out := result.Host{Worker: x.ID, Name: x.Host, Addr: x.Addr.String(), Peers: (s.N - i + len(h.all) - 1) / len(h.all), Ahead: float64(x.Line.Offset) / 1e9, Drift: x.Line.Rate,
 			Bound: float64(x.Bound) / 1e9, Late: float64(x.Late) / 1e9, CPU: x.CPU.Seconds(), Memory: x.Memory, Lost: x.Lost, Kernel: x.Kernel}
 		s.out.Hosts = append(s.out.Hosts, out)
 		late = max(late, x.Late)
+		if x.Silent > remarkable && !x.Lost {
+			s.note("worker %s on %s did not answer for %v: it, its machine or the way to it stood still", x.ID, x.Host, x.Silent.Round(100*time.Millisecond))
+		}
 		for j := range h.all {
 			widest = max(widest, h.bound(i, j))
 			l := h.links[i][j]

@@ -84,6 +84,18 @@ type queue struct {
 	jobs, workers jetstream.KeyValue
 }
 
+var errNoJetStream = errors.New("NATS server without JetStream, want one that was started with -js")
+
+// opened is what is kept, as soon as it can be had: a cluster that has just been started, or has lost most of its servers,
+// keeps nothing yet.
+func opened(ctx context.Context, c *nats.Conn, log func(string, ...any)) (q queue, err error) {
+	err = persist(ctx, log, func(ctx context.Context) (err error) {
+		q, err = open(ctx, c)
+		return err
+	})
+	return q, err
+}
+
 func open(ctx context.Context, c *nats.Conn) (q queue, err error) {
 	if q.js, err = jetstream.New(c); err != nil {
 		return q, err
@@ -98,25 +110,32 @@ func open(ctx context.Context, c *nats.Conn) (q queue, err error) {
 		{Name: resultStream, Subjects: []string{resultSubject + "*.*"}, MaxAge: keep, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, Replicas: replicas},
 	} {
 		if q.done, err = q.js.CreateOrUpdateStream(ctx, s); err != nil { // the last one's is kept
-			if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) {
-				return q, errors.New("NATS server without JetStream, want one that was started with -js")
+			if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+				return q, errNoJetStream
 			}
-			return q, fmt.Errorf("NATS server: %w", err)
+			return q, keepsNothing(err)
 		}
 	}
 	if q.jobs, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: jobBucket, TTL: keep, Replicas: replicas}); err == nil {
 		q.workers, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: workerBucket, TTL: ackWait, Replicas: replicas})
 	}
+	if err != nil {
+		err = keepsNothing(err)
+	}
 	return q, err
 }
 
-// persist does something until it works, or there is no use in it any more.
+func keepsNothing(err error) error {
+	return fmt.Errorf("the NATS server keeps nothing now (does a cluster have most of its servers?): %w", err)
+}
+
+// persist does something until it works, or there is no use in it.
 func persist(ctx context.Context, log func(string, ...any), do func(context.Context) error) error {
 	for said := false; ; said = true {
 		one, cancel := context.WithTimeout(ctx, 2*retry)
 		err := do(one)
 		cancel()
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || err == errNoJetStream {
 			return cmp.Or(ctx.Err(), err)
 		}
 		if !said {
@@ -132,7 +151,7 @@ func persist(ctx context.Context, log func(string, ...any), do func(context.Cont
 // Remote has workers compute a job, or goes on with the one of its ID that has been begun. done
 // hears of each lease once, also of those that were done before, as in Local.
 func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), done func(Done) error) error {
-	q, err := open(ctx, c)
+	q, err := opened(ctx, c, log)
 	if err != nil {
 		return err
 	}
@@ -200,7 +219,7 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 			// Who is slow, or gone with what nobody has been told of, is not waited for: for ever longer, as what
 			// is missing may take longer than all others did.
 			if err := q.offerAgain(ctx, j, missing, log); err != nil && ctx.Err() == nil {
-				log("leases: %v", err)
+				log("what is missing is not offered again yet: the NATS server does not answer: %v", err)
 			}
 			times *= 2
 		}
@@ -406,7 +425,10 @@ type Worker struct {
 // Work computes leases of jobs of its version until ctx is done, and says how many. A lease that is under way then is
 // given back.
 func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, log func(string, ...any)) (leases uint64, err error) {
-	q, err := open(ctx, c)
+	q, err := opened(ctx, c, log)
+	if ctx.Err() != nil {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"p2plocal/bench/work/natstest"
@@ -250,6 +251,24 @@ func TestSlowWorker(t *testing.T) {
 	}
 	if slow.Load() != 1 {
 		t.Errorf("the slow worker has begun %d leases, want 1", slow.Load())
+	}
+}
+
+// A worker at a cluster that has not enough servers yet says so, and waits; and it ends when it is told to.
+func TestNotReady(t *testing.T) {
+	t.Parallel()
+	s := &natsServer{t: t, Server: natstest.Start(t, func(o *server.Options) {
+		o.ServerName, o.Routes = "a", server.RoutesFromStr("nats://127.0.0.1:1,nats://127.0.0.1:2")
+		o.Cluster = server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: server.RANDOM_PORT}
+	})}
+	ctx, cancel := context.WithCancel(t.Context())
+	said := ""
+	_, err := Worker{ID: "a", Cores: 1, Version: "1", Ready: func() { t.Error("it is ready") }}.Work(ctx, s.connect("a"), nil, func(format string, args ...any) {
+		said += fmt.Sprintf(format, args...)
+		cancel()
+	})
+	if err != nil || !strings.HasPrefix(said, "the NATS server keeps nothing now") || !strings.HasSuffix(said, "; trying on") {
+		t.Errorf("it says %q, %v", said, err)
 	}
 }
 
