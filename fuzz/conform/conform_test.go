@@ -7,8 +7,11 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
@@ -24,7 +27,9 @@ func TestMain(m *testing.M) {
 // check runs cases on a virtual host and gives the ids of those that failed or broke the target.
 func check(t *testing.T, c Config) (r Report, failed []string) {
 	t.Helper()
-	c.Host = virtual.New(runWrong)
+	if c.Host == nil {
+		c.Host = virtual.New(runWrong)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var err error
 		if r, err = Run(t.Context(), c); err != nil {
@@ -296,6 +301,46 @@ func TestSharedServerBreaks(t *testing.T) {
 			}
 		})
 	})
+}
+
+// stoppedHost has somebody else stop its first program after a while, for good.
+type stoppedHost struct {
+	*virtual.Host
+	first sync.Once
+}
+
+type stoppedProgram struct {
+	target.Program
+	since atomic.Pointer[time.Time]
+}
+
+func (h *stoppedHost) Start(c target.Command) (target.Program, error) {
+	p, err := h.Host.Start(c)
+	x := &stoppedProgram{Program: p}
+	h.first.Do(func() {
+		time.AfterFunc(5*time.Second, func() {
+			now := time.Now()
+			x.since.Store(&now)
+			p.Signal(target.Stop)
+		})
+	})
+	return x, err
+}
+
+func (p *stoppedProgram) Waited() (time.Duration, int64) {
+	if since := p.since.Load(); since != nil {
+		return time.Since(*since), 0
+	}
+	return p.Program.Waited()
+}
+
+// A shared server that somebody else has stopped is no broken one: another takes its place.
+func TestStoppedSharedServerIsNotBroken(t *testing.T) {
+	r, _ := check(t, Config{Exec: "none {addr}", Shared: true, Host: &stoppedHost{Host: virtual.New(runWrong)},
+		Cases: Select(Cases(hostile.Server), nil, regexp.MustCompile(`/birth/|/reaper/|/time/`), nil)})
+	if r.Count(Pass) != len(r.Results) {
+		t.Errorf("%d of %d pass, %d void, %d broken", r.Count(Pass), len(r.Results), r.Count(Void), r.Count(Broken))
+	}
 }
 
 // What cannot be tested is refused.

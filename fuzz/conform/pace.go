@@ -18,6 +18,12 @@ type pace struct {
 	free time.Time // when all is seen to
 }
 
+func (p *pace) set(each time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.each = each
+}
+
 // took accounts for a datagram, and says how far behind the target then is.
 func (p *pace) took(now time.Time) time.Duration {
 	p.mu.Lock()

@@ -79,8 +79,8 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 				}
 				measuring := m.free[:paceRounds]
 				m.trial.names = append(slices.Clone(measuring), 0)
-				r.pace = measureServer(m.trial)
-				m.trial.pace = r.pace
+				r.pace = m.trial.pace // which the monitor's keep-alives use already
+				r.pace.set(measureServer(m.trial).each)
 				m.loud = m.speaksUp()
 				m.free = m.free[paceRounds:]
 				m.returnNames(measuring)
@@ -236,7 +236,7 @@ func (r *run) shared(ctx context.Context) error {
 			r.blameReaper(m)
 		}
 		m.close()
-		if again = m.broken != nil && r.Exec != "" && ctx.Err() == nil && r.error() == nil; again {
+		if again = m.broken != nil && r.Exec != "" && ctx.Err() == nil && r.error() == nil; again && !m.broken.excused {
 			noticed = append(noticed, *m.broken)
 		}
 	}
