@@ -345,6 +345,7 @@ func TestRemovalIsAsOldAsItsDirectory(t *testing.T) {
 func TestFloodsLeaveTheOthersTheirShare(t *testing.T) {
 	for _, x := range []struct {
 		pending, listed batch
+		silent          string        // the mode of whose is in the directory
 		flooding        time.Duration // of the first two seconds
 		want            bool
 	}{
@@ -352,12 +353,18 @@ func TestFloodsLeaveTheOthersTheirShare(t *testing.T) {
 		{pending: batch{tries: 1}},
 		{pending: batch{hold: ghostTime}},
 		{listed: batch{tries: 1}},
+		{silent: "catalogue"},
+		{silent: "random", want: true},
 		{flooding: time.Second, want: true},
 		{flooding: 2 * time.Second},
 	} {
 		c := &campaign{start: time.Now().Add(-2100 * time.Millisecond), result: Result{Flooding: x.flooding}}
 		p := &plan{c: c, random: []string{"flood"}, cases: []batch{x.listed}}
-		if got := p.mayFlood(&trial{traffic: traffic{pending: []*openBatch{{batch: x.pending}}}}); got != x.want {
+		v := &trial{traffic: traffic{pending: []*openBatch{{batch: x.pending}}}}
+		if x.silent != "" {
+			v.owners = map[wire.Entry]*claim{{Name: 'a'}: {batch: &openBatch{batch: batch{mode: x.silent}}}}
+		}
+		if got := p.mayFlood(v); got != x.want {
 			t.Errorf("%+v: a flood may begin: %v, want %v", x, got, x.want)
 		}
 	}

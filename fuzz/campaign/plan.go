@@ -167,6 +167,11 @@ func (p *plan) mayFlood(t *trial) bool {
 	if slices.ContainsFunc(t.pending, func(o *openBatch) bool { return o.hold > 0 || o.tries > 0 }) || slices.ContainsFunc(p.cases, func(b batch) bool { return b.tries > 0 }) {
 		return false
 	}
+	for _, c := range t.owners {
+		if c.gone == 0 && !c.batch.random() {
+			return false
+		}
+	}
 	modes := time.Duration(len(p.random) + min(1, len(p.cases)))
 	return modes == 1 || modes*p.c.result.Flooding <= time.Since(p.c.start)
 }

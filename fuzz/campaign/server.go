@@ -202,12 +202,12 @@ func (s *serverJudge) received(p packet) {
 	if p.from != s.address || p.to != s.outsider && p.to != s.sources[hostile.FromStranger] {
 		return
 	}
+	if port := p.to.socket.Addr().Port(); s.birthplace(port) && s.mayLive(port) {
+		return // it was born there, and hears of it
+	}
 	if s.excused() { // it may have got a lost member's name
 		s.unsure(nil)
 		return
-	}
-	if port := p.to.socket.Addr().Port(); s.birthplace(port) && s.mayLive(port) {
-		return // it was born there, and hears of it
 	}
 	if m, err := wire.Parse(p.data); err == nil { // whoever has let it in sends it more, sooner or later
 		for e := range m.Entries.Each() {
