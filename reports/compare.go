@@ -21,7 +21,7 @@ func Compare(c *stat.Comparison) *Document {
 func comparison(c *stat.Comparison) (section, phrase) {
 	t := &table{Corner: "metric", Columns: columns(c.Sides[0], c.Sides[1], "change", "p", "q", "")}
 	for i, rank := range map[int]int{2: 1, 3: 3, 4: 2} { // the verdict says the most in the least room
-		t.Columns[i].Rank = rank
+		t.Columns[i].Rank, t.Columns[i].Aside = rank, rank > 1
 	}
 	of := make(map[stat.Verdict]int)
 	for _, x := range c.Changes {

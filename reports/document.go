@@ -63,6 +63,7 @@ type column struct {
 	Rank  int  // which to leave out first where there is no room: the highest; 0: none
 	Left  bool // words, not figures
 	Words bool // that may be cut short
+	Aside bool // a telephone has no room for it
 }
 
 type row struct {

@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"io"
 	"regexp"
+	"slices"
+	"strings"
 )
 
 // The page's parts, two of which it shares with the live page. plot.min.js is
@@ -34,8 +36,33 @@ var pageHTML = template.Must(template.New("page").Funcs(template.FuncMap{
 	"id":     func(s section) string { return "s-" + s.Name },
 	"joined": phrase.joined,
 	"pieces": func(name string) []string { return pieces.FindAllString(name, -1) },
+	"class":  classOf,
+	"long":   func(p phrase) bool { return p.length() > longHeadline },
 	"draws":  func(s section) bool { return s.drawn || len(s.Charts) > 0 },
 }).Parse(pageTemplate))
+
+// longHeadline is from how many characters on a headline is written smaller.
+const longHeadline = 200
+
+// length is how many bytes a phrase has.
+func (p phrase) length() (n int) {
+	for _, part := range p {
+		n += len(part.Text)
+	}
+	return n
+}
+
+// classOf are a column's classes.
+func classOf(c column) string {
+	var all []string
+	for name, is := range map[string]bool{"left": c.Left, "words": c.Words, "aside": c.Aside} {
+		if is {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
 
 // pieces are the parts of a name between which a line may break.
 var pieces = regexp.MustCompile(`[^._/]*[._/]+|[^._/]+`)

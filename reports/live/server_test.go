@@ -21,7 +21,7 @@ import (
 func ask(t *testing.T, s *Server, method, path, body string, header map[string]string) (int, string) {
 	t.Helper()
 	u, _ := url.Parse(s.URL())
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+u.Host+strings.ReplaceAll(path, "TOKEN", s.token), strings.NewReader(body))
 	if err != nil {
