@@ -37,7 +37,7 @@ import (
 var suites = map[string][]string{
 	"core":           {"core", "core/wide", "core/simnet"},
 	"bench/scenario": {"bench/scenario Ticks|Stage|Simulat|Interrupt|Window"},
-	"bench/faults":   {"bench/swarm", "bench/scenario Simulat|Script|Schedule"},
+	"bench/faults":   {"bench/faults", "bench/swarm", "bench/scenario Simulat|Script|Schedule"},
 }
 
 // mutant is one change of one file: some of its bytes replaced.

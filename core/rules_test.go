@@ -98,6 +98,9 @@ func (r *ruled) births(at time.Duration, tokens ...string) (seq uint32) {
 	all := r.sends(at)
 	var got []string
 	for _, v := range all {
+		if !r.Joined() && v.Version != (core.Version{}) {
+			r.Errorf("at %v: who is no member shows the version %v", at, v.Version)
+		}
 		if v.Type == core.TypeBirth {
 			got, seq = append(got, string(v.Token)), v.Seq
 		}
@@ -210,6 +213,19 @@ func TestRetryToTheDisconnected(t *testing.T) {
 	}
 }
 
+// Who is no member yet has waited since its first birth, whatever retries have come.
+func TestRetryIsNoAnswer(t *testing.T) {
+	r := newRuled(t)
+	seq := r.births(0, none)
+	r.births(400 * ms)
+	r.want("a retry", r.hears(serverAddr, retry(7, seq, version(1, 1), first)), core.Retried)
+	r.births(401*ms, first)
+	r.births(901*ms, first)
+	if r.after != 901*ms {
+		t.Errorf("at 901 ms it says that it has waited for %v", r.after)
+	}
+}
+
 // A message counts if it is for all or for this peer, and was sent by one who could know it:
 // no earlier than at the first retry of its server, or of the one before.
 func TestFreshMessages(t *testing.T) {
@@ -255,6 +271,9 @@ func TestRetriesAreBounded(t *testing.T) {
 		d.Step(begin, netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth, Member: ana, Incarnation: 7, Seq: uint32(i)}))
 	}
 	to := map[netip.AddrPort]bool{}
+	if !d.Step(begin, anaAddr, codec.Append(nil, &core.View{Type: core.TypeKeepAlive, Member: ana, Incarnation: 7})) {
+		t.Error("a keep-alive of nobody says that nothing is to be sent")
+	}
 	for {
 		out, _ := d.Poll(begin)
 		if out.Empty() {
@@ -303,6 +322,12 @@ func TestPages(t *testing.T) {
 	r.want("the first page of the next", r.hears(serverAddr, four[0]), core.Paged)
 	r.want("that of the one it has", r.hears(serverAddr, pages(3, 2)[1]), core.Paged)
 	r.want("the second page of the next", r.hears(serverAddr, four[1]), core.Listed)
+	twice := [2][]byte{pages(5, 2)[0], pages(5, 1)[0]} // the second lists ana again
+	twice[1][14], twice[1][16] = 1, 2
+	r.want("the first page", r.hears(serverAddr, twice[0]), core.Paged)
+	again := slices.Clone(twice[1])
+	r.want("a name twice", r.hears(serverAddr, twice[1]), core.Malformed)
+	r.want("the same page, when the others have been dropped", r.hears(serverAddr, again), core.Paged)
 }
 
 // A server has room for so many members and for none more, whoever they are.

@@ -95,7 +95,9 @@ func (h *Histogram) Reset() {
 // Since calls f with how many samples of about which durations there are beyond those of an
 // earlier call, which before holds: what Before makes, at first.
 func (h *Histogram) Since(before []uint64, f func(ns int64, n uint64)) {
-	for i := range h.used() {
+	used := h.used()
+	clear(before[len(used):]) // of one that has been reset
+	for i := range used {
 		switch n := h.counts[i].Load(); {
 		case n > before[i]:
 			f(bucketLow(i), n-before[i])

@@ -3,6 +3,7 @@ package record
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -198,4 +199,45 @@ func TestHistogramDistribution(t *testing.T) {
 	if d := new(Histogram).Distribution().Dist; d.N != 0 || d.Min != nil || d.Max != nil || d.Mean != nil {
 		t.Errorf("empty: %+v", d)
 	}
+}
+
+// A bucket begins at the least duration that is counted there.
+func TestBucketLow(t *testing.T) {
+	t.Parallel()
+	for v := int64(1); v < histogramHigh; v += v/3 + 1 {
+		i := bucketIndex(v)
+		if low := bucketLow(i); low > v || bucketIndex(low) != i || i > 0 && bucketIndex(low-1) != i-1 {
+			t.Errorf("%d is in bucket %d, which begins at %d", v, i, low)
+		}
+	}
+}
+
+// Who looks again and again sees each sample once, also after a reset.
+func TestSince(t *testing.T) {
+	t.Parallel()
+	h, before := new(Histogram), Before()
+	look := func(want ...uint64) {
+		t.Helper()
+		var got []uint64
+		h.Since(before, func(ns int64, n uint64) { got = append(got, uint64(ns/1e6), n) })
+		if !slices.Equal(got, want) {
+			t.Errorf("%v since the last look, want %v", got, want)
+		}
+	}
+	const about = 1e6 + 1000 // a little more than the bucket's beginning
+	look()
+	h.Record(8 * about)
+	h.Record(16 * about)
+	h.Record(16 * about)
+	look(8, 1, 16, 2)
+	look()
+	h.Record(16 * about)
+	look(16, 1)
+	h.Reset()
+	h.Record(8 * about)
+	look()
+	h.Record(8 * about)
+	look(8, 1)
+	h.Record(16 * about)
+	look(16, 1)
 }

@@ -133,19 +133,26 @@ type Player struct {
 // Play enters a chunk: all but what has arrived, or that alone, which is to be entered once all is
 // that had been sent by then.
 func (p *Player) Play(chunk []byte, arrivals bool) (err error) {
+	whole := len(chunk)
 	defer func() {
 		if recover() != nil { // it ends too early, or names what is not there
-			err = fmt.Errorf("a journal that cannot be read, of %d bytes", len(chunk))
+			err = fmt.Errorf("a journal that cannot be read, of %d bytes", whole)
 		}
 	}()
+	past := func(size int) {
+		if size <= 0 {
+			panic("the number is cut off")
+		}
+		chunk = chunk[size:]
+	}
 	number := func() uint64 {
 		n, size := binary.Uvarint(chunk)
-		chunk = chunk[size:]
+		past(size)
 		return n
 	}
 	signed := func() int64 {
 		n, size := binary.Varint(chunk)
-		chunk = chunk[size:]
+		past(size)
 		return n
 	}
 	for len(chunk) > 0 {

@@ -69,8 +69,11 @@ func (im Impairment) String() string {
 	return strings.Join(parts, ",")
 }
 
-// Set makes it a flag.
+// Set makes it a flag. An empty value, as of a variable that is not set, is none.
 func (im *Impairment) Set(s string) (err error) {
+	if s == "" {
+		return errors.New("want a list such as loss=1%,delay=2ms, or loss=0 for none at all")
+	}
 	*im, err = ParseImpairment(s)
 	return err
 }

@@ -25,6 +25,9 @@ func TestImpairment(t *testing.T) {
 			t.Errorf("%q is written as %q, which reads as %+v, %v", text, got, again, err)
 		}
 	}
+	if err := new(Impairment).Set(""); err == nil {
+		t.Error("a flag without a value is taken")
+	}
 	for text, want := range map[string]string{
 		"loss=2":        "impairment loss of 2, want 0 to 1",
 		"loss=-1%":      "impairment loss of -0.01, want 0 to 1",
