@@ -83,3 +83,28 @@ func TestJump(t *testing.T) {
 		t.Errorf("a clock jumped by %v ns, and the bound is %d", float64(jump), f.Worst())
 	}
 }
+
+// The first line is drawn through many exchanges, or soon, where a machine is slow.
+func TestFirstLine(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 1))
+	for every, want := range map[time.Duration]int{10 * time.Millisecond: 40, 300 * time.Millisecond: 8, 5 * time.Second: 2} {
+		f := Follower{got: make(chan struct{})}
+		for n, x := range exchanges(rng, 100, every, func(int64) int64 { return 1e9 }) {
+			f.add(x)
+			select {
+			case <-f.got:
+			default:
+				continue
+			}
+			if n+1 != want {
+				t.Errorf("with an exchange every %v it is drawn through %d, want %d", every, n+1, want)
+			}
+			want = 0
+			break
+		}
+		if want > 0 {
+			t.Errorf("with an exchange every %v none is drawn", every)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package clock
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,8 @@ const (
 	every    = 10 * time.Millisecond  // an exchange,
 	redraw   = 100 * time.Millisecond // a line,
 	remember = 10 * time.Second       // and exchanges that it is drawn through
-	enough   = 40                     // exchanges, before the first one is
+	enough   = 40                     // exchanges, before the first one is,
+	soon     = 2 * time.Second        // or as many as a slow machine makes in this time
 )
 
 // Start follows the clock behind an address, and returns once the line is there.
@@ -41,14 +43,14 @@ func Start(ctx context.Context, from netip.Addr, to netip.AddrPort) (*Follower, 
 			return every
 		}, f.add)
 	}()
-	const patience = 5 * time.Second
+	const patience = 15 * time.Second // also on a machine that is very busy
 	select {
 	case <-f.got:
 		return f, nil
 	case err := <-failed:
 		return nil, err
 	case <-time.After(patience):
-		return nil, context.DeadlineExceeded
+		return nil, fmt.Errorf("it does not answer within %v", patience)
 	}
 }
 
@@ -73,7 +75,7 @@ func (f *Follower) add(x Exchange) {
 		f.recent = f.recent[1:]
 	}
 	first := f.drawn == (Estimate{})
-	if first && len(f.recent) < enough || x.at() < f.drawn.Until-int64(redraw)/2 && !first {
+	if first && len(f.recent) < enough && x.at()-f.recent[0].at() < int64(soon) || x.at() < f.drawn.Until-int64(redraw)/2 && !first {
 		return
 	}
 	const late = 2 // times the time in which a new one is due

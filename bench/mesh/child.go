@@ -30,9 +30,13 @@ const (
 // returns.
 func IsChild() bool { return os.Getenv(childEnv) != "" }
 
-// commandTimeout is how long a process may take to obey: far longer than a busy
-// machine keeps one waiting, but one that somebody has stopped would take for ever.
-const commandTimeout = 10 * time.Second
+// How long a process may take to obey, and to answer for the first time, for which a busy
+// machine has to load it: far longer than it takes, but one that somebody has stopped would
+// take for ever.
+const (
+	commandTimeout = 10 * time.Second
+	startTimeout   = time.Minute
+)
 
 // childProcess is a process of this program's, a peer's or a sender's, as the mesh
 // has it.
@@ -41,6 +45,15 @@ type childProcess struct {
 	in      io.WriteCloser
 	out     *bufio.Reader
 	answers *os.File // what out reads
+	met     bool     // it has answered
+}
+
+// patience is how long its next answer may take.
+func (x *childProcess) patience() time.Duration {
+	if x.met {
+		return commandTimeout
+	}
+	return startTimeout
 }
 
 // startChild starts one with a value for childEnv, and files from 3 on.
@@ -64,14 +77,15 @@ func startChild(what string, files ...*os.File) (x childProcess, err error) {
 	return x, target.StartTied(x.Cmd)
 }
 
-// ask gives an order, if there is one, and reads the line that answers.
-func (x *childProcess) ask(order any) (answer string, err error) {
-	x.answers.SetReadDeadline(time.Now().Add(commandTimeout))
+// ask gives an order, if there is one, and reads the line that answers within a time.
+func (x *childProcess) ask(order any, within time.Duration) (answer string, err error) {
+	x.answers.SetReadDeadline(time.Now().Add(within))
 	if order != nil {
 		err = json.NewEncoder(x.in).Encode(order)
 	}
 	if err == nil {
 		answer, err = x.out.ReadString('\n')
+		x.met = x.met || err == nil
 	}
 	return strings.TrimSpace(answer), err
 }
@@ -175,7 +189,7 @@ func startSender(a Attack, store *os.File) (*sender, error) {
 // answer gives an order, if there is one, and reads what the sender says next. One that
 // says nothing is killed.
 func (x *sender) answer(order any) (v AttackResult, err error) {
-	line, err := x.ask(order)
+	line, err := x.ask(order, startTimeout) // what is under way ends first
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &v)
 	}

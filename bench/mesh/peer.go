@@ -184,13 +184,14 @@ func (p *ProcessPeer) Do(c Command) error {
 // tell gives a command and waits until it has been obeyed. A process that is
 // gone, or does not answer, is dead from then on.
 func (p *ProcessPeer) tell(c Command) error {
-	answer, err := p.ask(c)
+	patience := p.patience()
+	answer, err := p.ask(c, patience)
 	if err != nil {
 		state := p.Cmd
 		p.kill()
 		p.Died = "died: " + state.ProcessState.String()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			p.Died = fmt.Sprintf("did not answer within %v, and was killed", commandTimeout)
+			p.Died = fmt.Sprintf("did not answer within %v, and was killed", patience)
 		}
 		return fmt.Errorf("its process %s", p.Died)
 	}

@@ -24,8 +24,11 @@ func TestGarbage(t *testing.T) {
 		t.Run(x.kind+"/"+x.at, func(t *testing.T) {
 			t.Parallel()
 			cfg := quick(4, "garbage")
+			if x.kind != "fill" { // whose ghosts are to make room for newcomers again
+				cfg = patient(cfg)
+			}
 			cfg.Options.Garbage.Kind, cfg.Options.Garbage.At = x.kind, x.at
-			cfg.Options.Duration = 2 * time.Second
+			cfg.Options.Garbage.Rate, cfg.Options.Duration = 1000, 2*time.Second
 			measure := func() (*result.Result, bool) {
 				return calm(t, func() *result.Result { return execute(t, cfg) })
 			}
@@ -36,7 +39,8 @@ func TestGarbage(t *testing.T) {
 			if sent == 0 || taken == 0 || taken+float64(a.Kernel)+underway < sent || taken > sent {
 				t.Errorf("%v sent, %v taken, %v lost in the kernel", sent, taken, a.Kernel)
 			}
-			if got := float64(a.Dropped); x.refused && (got < taken || got > sent) || !x.refused && got >= taken {
+			strangers := !calm || flat(t, r, "garbage.false_positives") > 0 // whose messages are refused, too
+			if got := float64(a.Dropped); x.refused && (got < taken || got > sent && !strangers) || !x.refused && got >= taken && !strangers {
 				t.Errorf("%v refused of %v hostile datagrams taken", got, taken)
 			}
 			if rate := flat(t, r, "garbage.hostile_rate"); rate > 1.1*cfg.Options.Garbage.Rate {

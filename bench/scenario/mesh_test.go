@@ -53,6 +53,13 @@ func execute(t *testing.T, cfg result.Config) *result.Result {
 	return r
 }
 
+// patient is a mesh that a slow machine does not change: nobody is removed for having no time to
+// speak, and who has not been heard of is born again.
+func patient(cfg result.Config) result.Config {
+	cfg.Timing.Deadline, cfg.Timing.Refresh, cfg.Options.Timeout = time.Minute, time.Second, time.Minute
+	return cfg
+}
+
 // calm repeats what measures while this machine stands still meanwhile, but not for ever. Of a
 // result that is not still calm then, some things cannot be wanted; its accounts add up all the same.
 func calm(t *testing.T, measure func() *result.Result) (r *result.Result, calm bool) {
@@ -62,7 +69,7 @@ func calm(t *testing.T, measure func() *result.Result) (r *result.Result, calm b
 		for _, run := range r.Runs {
 			for _, s := range run.Scenarios {
 				calm = calm && !strings.Contains(fmt.Sprint(s.Notes), "stood still")
-				if s.Accounts.Unexplained != 0 {
+				if s.Accounts != nil && s.Accounts.Unexplained != 0 { // a driver's mesh has none
 					t.Errorf("%s: the accounts do not add up: %+v", s.Name, *s.Accounts)
 				}
 			}
@@ -168,13 +175,15 @@ func TestFindings(t *testing.T) {
 		for i, names := range parts {
 			t.Run(names[0], func(t *testing.T) {
 				t.Parallel()
-				results[i] = execute(t, quick(6, names...))
+				if r, calm := calm(t, func() *result.Result { return execute(t, quick(6, names...)) }); calm {
+					results[i] = r
+				}
 			})
 		}
 	})
 	for _, part := range results {
 		if part == nil {
-			return // it has failed
+			return // it has failed, or is void
 		}
 		r.Runs[0].Scenarios = append(r.Runs[0].Scenarios, part.Runs[0].Scenarios...)
 	}
@@ -296,7 +305,7 @@ func TestFullBufferIsAccountedFor(t *testing.T) {
 	cfg := quick(4, "steady")
 	cfg.Options.ReadBuffer = 16 << 10 // some twenty messages; the directory must find room, too
 	cfg.Options.Interval = time.Millisecond
-	r := staged(t, cfg, func(s *Run) {
+	r := staged(t, patient(cfg), func(s *Run) {
 		s.Peers[0].Do(mesh.Command{Do: mesh.Pause})
 		time.Sleep(200 * time.Millisecond)
 		s.Peers[0].Do(mesh.Command{Do: mesh.Resume})
@@ -330,7 +339,7 @@ func TestInterrupted(t *testing.T) {
 		}
 	}()
 	cfg := quick(4, "join", "steady", "crash")
-	cfg.Options.Duration = time.Hour
+	cfg.Options.Duration, cfg.Timing.Deadline = time.Hour, time.Minute // nobody is dropped
 	r, err := Execute(ctx, cfg, mesh.Version(nil), &status)
 	if err != nil {
 		t.Fatal(err)

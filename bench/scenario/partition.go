@@ -63,15 +63,21 @@ func (s *Run) partition(refresh time.Duration) error {
 		s.Depart(i)
 	}
 	s.reach(once("drop", refresh), cut, s.noticeLimit(), nobody, s.isTruth)
-	stale := 0
-	for i := range cutOff.All() {
-		for j := range s.Store.Slots[i].View().All() {
-			if s.Alive.Has(j) {
-				stale++
-				break
+	stale := func() (n int) {
+		for i := range cutOff.All() {
+			for j := range s.Store.Slots[i].View().All() {
+				if s.Alive.Has(j) {
+					n++
+					break
+				}
 			}
 		}
+		return n
 	}
+	if s.opt.Driver != nil { // whose halves may be alike, and drop each other at about the same time
+		s.WaitUntil(s.ctx, s.cfg.Timing.Deadline, func() bool { return stale() == 0 })
+	}
+	left := stale()
 	healed := s.Clock.Now()
 	s.Control(func(b *record.Store) {
 		b.Impairing.Store(false)
@@ -82,7 +88,7 @@ func (s *Run) partition(refresh time.Duration) error {
 		s.Arrive(i)
 	}
 	if refresh == 0 {
-		s.count("stale", uint64(stale))
+		s.count("stale", uint64(left))
 		s.count("cut", s.Store.Sum(injected)-lost)
 	}
 	if refresh == 0 && s.opt.Driver == nil { // in whose datagrams the messages cannot be seen

@@ -24,7 +24,7 @@ import (
 // Every scenario of our own mesh is one over hosts, too.
 func TestLongOverHosts(t *testing.T) {
 	t.Parallel()
-	testOverHosts(t, "join", "steady", "crash", "partition", "pause")
+	testOverHosts(t, onHosts(9, "join", "steady", "crash", "partition", "pause"))
 }
 
 // A server that dies or falls silent half-way is survived, and said.

@@ -75,7 +75,7 @@ func (r *rehearsal) mesh(hosts int, args string) (int, *result.Result, string) {
 func TestMeshOverHosts(t *testing.T) {
 	t.Parallel()
 	r := rehearse(t, 79)
-	code, got, stderr := r.mesh(3, "-peers 12 -scenario join,steady -duration 1s -interval 200ms")
+	code, got, stderr := r.mesh(3, "-peers 12 -scenario join,steady -duration 1s -interval 200ms -deadline 1m -timeout 1m")
 	if code != 0 {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}

@@ -152,7 +152,7 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "r.json")
-	code, stdout, stderr := invoke(t.Context(), "-peers", "5", "-duration", "300ms", "-broadcast", "50ms",
+	code, stdout, stderr := invoke(t.Context(), "-peers", "5", "-duration", "300ms", "-broadcast", "50ms", "-deadline", "1m",
 		"-scenario", "join,steady", "-assert", "steady.loss==0", "-assert", "join.converge<0", "-json", file,
 		"-report", filepath.Join(dir, "r.md"), "-report", filepath.Join(dir, "r.txt"))
 	if code != 3 {

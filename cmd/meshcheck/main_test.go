@@ -325,20 +325,22 @@ func TestPortTaken(t *testing.T) {
 
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	const halfWay = 6 * time.Second // peer/birth/1 takes 1.5 s, broadcast/5 cannot be over before 44 s
-	ctx, cancel := context.WithTimeout(t.Context(), halfWay)
-	defer cancel()
 	file := filepath.Join(t.TempDir(), "r.json")
-	code, stdout, _ := within(ctx, "peer", "-exec", ourPeer(), "-run", "broadcast/5|birth/1$", "-json", file)
-	r := results(t, file).Targets[0]
-	if r.Count(conform.Pass) != 1 && r.Late > time.Second { // the machine was too late even for the first case
-		t.Logf("the machine was %v late", r.Late)
-	} else if r.Count(conform.Pass) != 1 || r.Count(conform.NotRun) != 1 {
-		t.Errorf("%+v", r)
+	// peer/birth/1 takes 1.5 s, or more on a busy machine, and broadcast/5 cannot be over before 44 s.
+	for _, halfWay := range []time.Duration{6 * time.Second, 30 * time.Second} {
+		ctx, cancel := context.WithTimeout(t.Context(), halfWay)
+		code, stdout, _ := within(ctx, "peer", "-exec", ourPeer(), "-run", "broadcast/5|birth/1$", "-json", file)
+		cancel()
+		r := results(t, file).Targets[0]
+		if code != 130 || !r.Interrupted || !strings.Contains(stdout, "interrupted") {
+			t.Errorf("exit code %d, %+v", code, r)
+		}
+		if r.Count(conform.Pass) == 1 && r.Count(conform.NotRun) == 1 {
+			return
+		}
+		t.Logf("after %v: %+v", halfWay, r)
 	}
-	if code != 130 || !r.Interrupted || !strings.Contains(stdout, "interrupted") {
-		t.Errorf("exit code %d, %+v", code, r)
-	}
+	t.Error("the case that was over is not among the results")
 }
 
 func TestFullDisk(t *testing.T) {

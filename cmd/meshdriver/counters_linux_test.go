@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,11 +33,39 @@ func TestCounters(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer release()
-			messages := 0
+			const want = rounds * (n - 1)
+			var mu sync.Mutex
+			messages, view := 0, map[string]bool{} // of the first member, and whom it sees
+			await := func(what string, ok func() bool) {
+				for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+					mu.Lock()
+					good := ok()
+					mu.Unlock()
+					if good {
+						return
+					}
+					if time.Now().After(end) {
+						t.Fatalf("%s: %d messages, %d others are seen", what, messages, len(view))
+					}
+				}
+			}
 			d, err := driver.Start(t.Context(), driver.Config{Members: members, Exec: fmt.Sprintf(`unshare -rn sh -c "ip link set lo up && exec %s %s"`, os.Args[0], k.name),
 				Report: func(r *driver.Report, _ time.Time) {
-					if r.Type == "message" {
+					mu.Lock()
+					defer mu.Unlock()
+					switch {
+					case r.Type == "message":
 						messages++
+					case r.Type == "view" && r.Member == members[0].Name:
+						if r.Members != nil {
+							clear(view)
+						}
+						for _, name := range append(r.Up, r.Members...) {
+							view[name] = true
+						}
+						for _, name := range append(r.Down, r.Member) {
+							delete(view, name)
+						}
 					}
 				}})
 			if err != nil {
@@ -48,13 +77,13 @@ func TestCounters(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			time.Sleep(time.Second) // for the views
+			await("not all have joined", func() bool { return len(view) == n-1 })
 			before := kernel(t, d)
 			said := stats(t, d)
 			for id := range uint64(rounds) {
 				d.Tell(driver.Command{Type: "broadcast", Member: members[0].Name, ID: id, Size: size})
 			}
-			time.Sleep(500 * time.Millisecond)
+			await("not all has come", func() bool { return messages >= want })
 			low := kernel(t, d) // what is sent between two looks is in one of them alone
 			says := stats(t, d)
 			high := kernel(t, d)
@@ -73,7 +102,6 @@ func TestCounters(t *testing.T) {
 					t.Errorf("it says %d datagrams of %d bytes, the kernel counted %d to %d bytes", *says.Datagrams, *says.Bytes, low.bytes, high.bytes)
 				}
 			}
-			const want = rounds * (n - 1)
 			if extra := *says.Bytes - *said.Bytes; extra < size*want || high.bytes-before.bytes < size*want {
 				t.Errorf("%d messages of %d bytes: it says %d bytes more, the kernel %d", want, size, extra, high.bytes-before.bytes)
 			}

@@ -17,7 +17,8 @@ import (
 const (
 	pendingMost = 1 << 20          // bytes that may wait to be written
 	writeMost   = 1 << 16          // bytes in one write, if lines are shorter
-	endWait     = 2 * time.Second  // for one write at the end, which nobody may read
+	endWait     = 2 * time.Second  // for one write at the end, which nobody may read,
+	endLooks    = 20               // and so many looks: a process that is kept from running has no time for them
 	firstFew    = 3                // occurrences of one reason that are printed in full
 	calm        = 10 * time.Second // after which a reason is news again
 )
@@ -172,17 +173,17 @@ func (p *printer) end(now time.Time, e event) error {
 }
 
 func (o *output) finish() error {
-	for {
-		before := o.writes.Load()
+	for last, looks := o.writes.Load(), 0; looks < endLooks; looks++ {
 		select {
 		case <-o.stopped:
 			return o.err
-		case <-time.After(endWait):
-			if o.writes.Load() == before {
-				return fmt.Errorf("cannot write the output: nobody has taken any for %v", endWait)
+		case <-time.After(endWait / endLooks):
+			if now := o.writes.Load(); now != last {
+				last, looks = now, 0
 			}
 		}
 	}
+	return fmt.Errorf("cannot write the output: nobody has taken any for %v", endWait)
 }
 
 // write writes what comes for an output until the printer is ended, or writing fails.

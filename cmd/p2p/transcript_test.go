@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -14,12 +13,11 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"p2plocal/cmd/internal/cli"
-	"p2plocal/core/udp"
+	"p2plocal/fuzz/target"
 )
 
 // patience is for a machine that is busy with other things; nothing waits that
@@ -184,22 +182,13 @@ func once(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), err.String()
 }
 
-// lastPort is where freePort looks next: below what kernels give to sockets
-// that ask for any port, so that nobody takes it in between.
-var lastPort atomic.Uint32
-
-func init() { lastPort.Store(uint32(10000 + rand.IntN(15000))) }
-
+// freePort is one that no other test gets, of this process or of another.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for range 1000 {
-		port := uint16(lastPort.Add(1))
-		s, err := udp.Listen(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port), 0)
-		if err == nil {
-			s.Close()
-			return fmt.Sprint(port)
-		}
+	port, release, err := target.FreePort(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return ""
+	t.Cleanup(release)
+	return fmt.Sprint(port)
 }
