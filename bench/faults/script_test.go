@@ -34,11 +34,11 @@ func TestBounds(t *testing.T) {
 		"3s-4s flood 3001 conflict 1000000":  {"3s-4s flood 3001 conflict 1000001", "3s-4s flood 3001 conflict"},
 		"seed 18446744073709551615 # a note": {"seed 18446744073709551616", "seed 1 2"},
 	} {
-		if _, err := Parse(strings.NewReader(holds)); err != nil {
+		if _, err := Default().Parse(strings.NewReader(holds)); err != nil {
 			t.Errorf("%s: %v", holds, err)
 		}
 		for _, script := range breaks {
-			if s, err := Parse(strings.NewReader(script)); err == nil {
+			if s, err := Default().Parse(strings.NewReader(script)); err == nil {
 				t.Errorf("%s is taken: %+v", script, s)
 			}
 		}
