@@ -341,6 +341,19 @@ func TestRemovalIsAsOldAsItsDirectory(t *testing.T) {
 	}
 }
 
+// Broadcasts that a late machine reads all at once are as far apart as they came.
+func TestIntervalIsThatOfWhatCame(t *testing.T) {
+	first, now := &endpoint{entry: wire.Entry{Name: 'a', Port: 1}}, time.Now()
+	x := &trial{campaign: &campaign{sockets: sockets{members: []*endpoint{first}}}, watch: watch{now: now, born: now.Add(-time.Second)}}
+	p := &peerJudge{trial: x}
+	for i := range 3 {
+		p.received(packet{at: now.Add(time.Duration(i-2) * 100 * time.Millisecond), to: first, from: x.address})
+	}
+	if p.interval != 100*time.Millisecond {
+		t.Errorf("an interval of %v, want 100ms", p.interval)
+	}
+}
+
 // A flood would lose what others are judged by, and takes a second where a batch takes a moment.
 func TestFloodsLeaveTheOthersTheirShare(t *testing.T) {
 	for _, x := range []struct {
