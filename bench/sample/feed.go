@@ -165,7 +165,11 @@ func (f *Feed) After(seq uint64) ([]Event, <-chan struct{}) {
 	all.Marks = slices.Clone(all.Marks)
 	f.mu.Unlock()
 	head, _ := json.Marshal(all)
-	data := []byte(`{"samples":[`)
+	size := len(head) + len(`{"samples":[],`)
+	for _, s := range samples {
+		size += len(s.json) + 1
+	}
+	data := append(make([]byte, 0, size), `{"samples":[`...)
 	for i, s := range samples {
 		if i > 0 {
 			data = append(data, ',')
