@@ -17,6 +17,7 @@ import (
 
 // A Life is what a peer is born with.
 type Life struct {
+	Birth      int64 // when that is, by the clock; 0 or past: at once
 	Timing     core.Timing
 	Server     netip.AddrPort
 	Broadcasts Broadcasts
@@ -164,7 +165,11 @@ func (s *Member) join(now time.Time, l *Life) error {
 		Timing:  l.Timing,
 		Observe: s.rec.Observe,
 	}
-	m, p, err := wide.PeerOf(cfg, s.identity(now), now)
+	begin := now
+	if birth := s.rec.Clock.Time(now, l.Birth); l.Birth > 0 && birth.After(now) {
+		begin = birth
+	}
+	m, p, err := wide.PeerOf(cfg, s.identity(now), begin)
 	if err != nil {
 		return err
 	}

@@ -125,8 +125,10 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 func (m *Mesh) host() netip.Addr { return m.Server.Addr().Addr() }
 
 // Birth starts peer i's life.
-func (m *Mesh) Birth(i int) error {
-	l := Life{Timing: m.Timing, Server: m.Server.Addr(), Impair: m.Impair, ImpairSeed: m.seed,
+func (m *Mesh) Birth(i int) error { return m.birth(i, 0) }
+
+func (m *Mesh) birth(i int, at int64) error {
+	l := Life{Birth: at, Timing: m.Timing, Server: m.Server.Addr(), Impair: m.Impair, ImpairSeed: m.seed,
 		Broadcasts: Broadcasts{First: m.Schedule[i], Interval: m.Timing.Broadcast, Size: m.opt.Payload}}
 	if l.Broadcasts.First == 0 {
 		l.Broadcasts.First = m.Clock.Now() + int64(m.Timing.Broadcast)
@@ -246,16 +248,23 @@ func (m *Mesh) Agreed() bool {
 	return ok
 }
 
+// makingTime is for one peer to be made, before all are born at once.
+const makingTime = 50 * time.Microsecond
+
 // JoinAll has everybody born, at once or spread, and waits until all views
 // are complete.
 func (m *Mesh) JoinAll(ctx context.Context, spread, patience time.Duration) error {
+	at := int64(0)
+	if _, here := m.World.(*udpWorld); here && spread == 0 { // what making them takes is not the mesh's time
+		at = m.Clock.Now() + int64(makingTime)*int64(m.N)
+	}
 	for i := range m.N {
 		if spread > 0 && i > 0 {
 			if !m.World.Sleep(ctx, time.Duration(m.Rng.ExpFloat64()*float64(spread)/float64(m.N))) {
 				return ctx.Err()
 			}
 		}
-		if err := m.Birth(i); err != nil {
+		if err := m.birth(i, at); err != nil {
 			return err
 		}
 	}
