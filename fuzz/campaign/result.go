@@ -117,23 +117,14 @@ type Tally struct {
 	Batches  int    `json:"batches"`
 	Sent     uint64 `json:"sent"` // datagrams
 	Bytes    uint64 `json:"bytes"`
-	Skipped  int    `json:"skipped"`  // datagrams that there is no socket to send from
-	Unjudged int    `json:"unjudged"` // batches that nothing can be said of
+	Skipped  int    `json:"skipped"` // datagrams that there is no socket to send from
 	Findings int    `json:"findings"`
-
-	random bool
 }
 
 func (t *Tally) add(b batch) {
-	if t.Batches++; b.tries == 0 {
-		t.Skipped += b.skipped
-	}
-	t.random = b.random()
+	t.Batches++
+	t.Skipped += b.skipped
 }
-
-// Conclusive says that something can be said of all that is in it, or that it is random: whom
-// that kept or removed may be unknown, but not that the target lives.
-func (t *Tally) Conclusive() bool { return t.Unjudged == 0 || t.random }
 
 // Result is what a campaign came to.
 type Result struct {
