@@ -122,9 +122,7 @@ func TestWholeBatches(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{firstBatch, firstBatch + batchSize, firstBatch + 2*batchSize} {
 		s, u := listen(t, ReadBuffer), sender(t)
-		for range n {
-			send(t, u, s.Addr(), keepAlive('A'))
-		}
+		fill(t, s, u, n)
 		heard := 0
 		polled := make(chan bool, 1)
 		serve(t, context.Background(), s, script{
