@@ -21,19 +21,47 @@ const (
 // An Event is one of a Feed's, as a reader gets it.
 type Event struct {
 	Seq  uint64
-	Name string // snapshot, sample, mark or over
-	Data []byte // JSON
+	Name string   // snapshot, sample, mark or over
+	Data [][]byte // JSON, in pieces that all readers share
+}
+
+// A list is JSON values with commas between them, each encoded once, in pieces that readers share: what has been
+// added never changes.
+type list [][]byte
+
+const piece = 64 << 10
+
+// add adds a value, and gives where it is.
+func (l *list) add(v []byte) []byte {
+	last := len(*l) - 1
+	if last < 0 || cap((*l)[last])-len((*l)[last]) <= len(v) {
+		*l, last = append(*l, make([]byte, 0, max(piece, len(v)+1))), last+1
+	}
+	p := (*l)[last]
+	if last > 0 || len(p) > 0 {
+		p = append(p, ',')
+	}
+	(*l)[last] = append(p, v...)
+	return (*l)[last][len(p):]
+}
+
+func encode(v any) []byte {
+	data, _ := json.Marshal(v) // numbers and texts: it cannot fail
+	return data
 }
 
 // A Feed keeps a mesh's course. Whoever reads it asks for what came after an event, and
 // gets everything anew if that is too long ago: so it owes nobody anything.
 type Feed struct {
 	mu      sync.Mutex
-	all     Snapshot // but for its samples,
-	samples []kept   // which are here
-	t       float64  // of the latest
-	changes int      // bytes, about, of what samples say has changed
-	recent  []Event  // the latest
+	about   About
+	samples []kept
+	marks   []*Mark
+	t       float64 // of the latest
+	changes int     // bytes, about, of what samples say has changed
+	recent  []Event // the latest
+
+	samplesJSON, marksJSON list
 
 	states     string // as they are
 	assertions []Assertion
@@ -41,22 +69,17 @@ type Feed struct {
 	changed chan struct{} // closed when there is another
 }
 
-// kept is a sample, encoded once for all who will ever read it.
+// kept is a sample.
 type kept struct {
 	*Sample
-	width int // how many samples it was
-	json  []byte
-}
-
-func keep(s *Sample, width int) kept {
-	data, _ := json.Marshal(s) // numbers and texts: it cannot fail
-	return kept{s, width, data}
+	width int    // how many samples it was
+	json  []byte // in the feed's list; nil: it is to be encoded
 }
 
 // NewFeed has neither samples nor marks.
 func NewFeed(h Head) *Feed {
 	f := &Feed{changed: make(chan struct{})}
-	f.all.Head, f.all.Marks = h, []*Mark{}
+	f.about.Head = h
 	return f
 }
 
@@ -80,10 +103,10 @@ func (f *Feed) Add(s Sample) {
 	if s.Hist == nil {
 		s.Hist = [][2]int64{}
 	}
-	s.T, s.Seq = max(s.T, f.t), f.all.Seq+1
-	now := keep(&s, 1)
-	f.publish("sample", s.T, now.json)
-	f.samples = append(f.samples, now)
+	s.T, s.Seq = max(s.T, f.t), f.about.Seq+1
+	data := f.samplesJSON.add(encode(&s))
+	f.publish("sample", s.T, data)
+	f.samples = append(f.samples, kept{&s, 1, data})
 	f.changes += s.changes()
 	if len(f.samples) < MostSamples && f.changes < mostChanges {
 		return
@@ -92,6 +115,22 @@ func (f *Feed) Add(s Sample) {
 	for width := 1; (len(f.samples) > MostSamples*2/3 || f.changes > mostChanges*2/3) && width < 1<<30; width *= 2 {
 		f.coarsen(width)
 	}
+	f.relist()
+}
+
+// relist makes new lists of what is kept.
+func (f *Feed) relist() {
+	f.samplesJSON, f.marksJSON = nil, nil
+	for i := range f.samples {
+		s := &f.samples[i]
+		if s.json == nil {
+			s.json = encode(s.Sample)
+		}
+		s.json = f.samplesJSON.add(s.json)
+	}
+	for _, m := range f.marks {
+		f.marksJSON.add(encode(m))
+	}
 }
 
 // SetPeers changes whom there is: whoever reads gets everything anew. Where those whom there
@@ -99,20 +138,19 @@ func (f *Feed) Add(s Sample) {
 func (f *Feed) SetPeers(names []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if n := len(f.all.Peers); n > len(names) || !slices.Equal(names[:n], f.all.Peers) {
-		for i, s := range f.samples {
-			s.States, s.Views, s.Edges, s.Ages = "", nil, nil, nil
-			f.samples[i] = keep(s.Sample, s.width)
+	if n := len(f.about.Peers); n > len(names) || !slices.Equal(names[:n], f.about.Peers) {
+		for i := range f.samples {
+			s := &f.samples[i]
+			s.States, s.Views, s.Edges, s.Ages, s.json = "", nil, nil, nil, nil
 		}
-		for i, m := range f.all.Marks {
-			bare := *m
-			bare.Peer = nil
-			f.all.Marks[i] = &bare
+		for _, m := range f.marks {
+			m.Peer = nil
 		}
 		f.changes = 0
+		f.relist()
 	}
-	f.all.Peers, f.states = names, ""
-	f.all.Seq++
+	f.about.Peers, f.states = names, ""
+	f.about.Seq++
 	f.recent = nil
 	close(f.changed)
 	f.changed = make(chan struct{})
@@ -122,11 +160,11 @@ func (f *Feed) SetPeers(names []string) {
 func (f *Feed) Note(m Mark) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m.Seq = f.all.Seq + 1
-	data, _ := json.Marshal(m)
-	f.publish("mark", m.T, data)
-	if f.all.Marks = append(f.all.Marks, &m); len(f.all.Marks) > mostMarks {
-		f.all.Marks = slices.Delete(f.all.Marks, 0, mostMarks/4)
+	m.Seq = f.about.Seq + 1
+	f.publish("mark", m.T, f.marksJSON.add(encode(m)))
+	if f.marks = append(f.marks, &m); len(f.marks) > mostMarks {
+		f.marks = slices.Delete(f.marks, 0, mostMarks/4)
+		f.relist()
 	}
 }
 
@@ -134,19 +172,18 @@ func (f *Feed) Note(m Mark) {
 func (f *Feed) End(report bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.all.Over, f.all.Report = true, report
-	data, _ := json.Marshal(Over{f.all.Seq + 1, f.t, report})
-	f.publish("over", f.t, data)
+	f.about.Over, f.about.Report = true, report
+	f.publish("over", f.t, encode(Over{f.about.Seq + 1, f.t, report}))
 }
 
 // publish tells whoever waits of an event, whose number is the next.
 func (f *Feed) publish(name string, t float64, data []byte) {
 	f.t = max(f.t, t)
-	f.all.Seq++
+	f.about.Seq++
 	if len(f.recent) == mostRecent {
 		f.recent = slices.Delete(f.recent, 0, mostRecent/4)
 	}
-	f.recent = append(f.recent, Event{f.all.Seq, name, data})
+	f.recent = append(f.recent, Event{f.about.Seq, name, [][]byte{data}})
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
@@ -155,29 +192,13 @@ func (f *Feed) publish(name string, t float64, data []byte) {
 // one that the feed has not, or has no more, or 0, it is everything, as one event.
 func (f *Feed) After(seq uint64) ([]Event, <-chan struct{}) {
 	f.mu.Lock()
-	seqNow, changed := f.all.Seq, f.changed
-	if n := len(f.recent); seq > 0 && seq <= seqNow && seqNow-seq <= uint64(n) {
-		events := slices.Clone(f.recent[n-int(seqNow-seq):])
-		f.mu.Unlock()
-		return events, changed
+	defer f.mu.Unlock()
+	now := f.about.Seq
+	if n := len(f.recent); seq > 0 && seq <= now && now-seq <= uint64(n) {
+		return slices.Clone(f.recent[n-int(now-seq):]), f.changed
 	}
-	all, samples := f.all, slices.Clone(f.samples) // what their slices hold never changes
-	all.Marks = slices.Clone(all.Marks)
-	f.mu.Unlock()
-	head, _ := json.Marshal(all)
-	size := len(head) + len(`{"samples":[],`)
-	for _, s := range samples {
-		size += len(s.json) + 1
-	}
-	data := append(make([]byte, 0, size), `{"samples":[`...)
-	for i, s := range samples {
-		if i > 0 {
-			data = append(data, ',')
-		}
-		data = append(data, s.json...)
-	}
-	data = append(append(data, "],"...), head[1:]...)
-	return []Event{{seqNow, "snapshot", data}}, changed
+	all := slices.Concat([][]byte{[]byte(`{"samples":[`)}, f.samplesJSON, [][]byte{[]byte(`],"marks":[`)}, f.marksJSON, [][]byte{[]byte("],"), encode(f.about)[1:]})
+	return []Event{{now, "snapshot", all}}, f.changed
 }
 
 // coarsen makes one of each two neighbours of up to a width, but for the newest.
@@ -188,7 +209,7 @@ func (f *Feed) coarsen(width int) {
 		s := f.samples[i]
 		if i+1 < last && s.width <= width && f.samples[i+1].width <= width {
 			i++
-			s = keep(merged(s.Sample, f.samples[i].Sample), s.width+f.samples[i].width)
+			s = kept{merged(s.Sample, f.samples[i].Sample), s.width + f.samples[i].width, nil}
 		}
 		f.samples[n] = s
 		f.changes += s.changes()

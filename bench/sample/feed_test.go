@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func TestBounded(t *testing.T) {
 		}
 	}
 	var all Snapshot
-	if events, _ := f.After(0); json.Unmarshal(events[0].Data, &all) != nil || len(all.Samples) >= MostSamples || len(all.Marks) > mostMarks || len(f.recent) > mostRecent {
+	if events, _ := f.After(0); json.Unmarshal(bytes.Join(events[0].Data, nil), &all) != nil || len(all.Samples) >= MostSamples || len(all.Marks) > mostMarks || len(f.recent) > mostRecent {
 		t.Errorf("%d samples, %d marks, %d events", len(all.Samples), len(all.Marks), len(f.recent))
 	}
 	sum, last, widest := uint64(0), 0.0, 0.0
@@ -35,6 +36,31 @@ func TestBounded(t *testing.T) {
 	}
 	if sum != hour || widest > 4*hour*Every/MostSamples {
 		t.Errorf("%d delivered, want %d; the widest of %d samples has %v ms", sum, hour, len(all.Samples), widest)
+	}
+}
+
+// TestShared: whoever gets everything shares it with the feed and all others, and what he has stays as it is.
+func TestShared(t *testing.T) {
+	f := NewFeed(Head{})
+	for i := range MostSamples - 1 {
+		f.Add(Sample{T: float64(i), Headline: strings.Repeat("-", 1<<10)})
+		f.Note(Mark{T: float64(i)})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	events, _ := f.After(0)
+	runtime.ReadMemStats(&after)
+	all := bytes.Join(events[0].Data, nil)
+	if took := after.TotalAlloc - before.TotalAlloc; len(all) < 3<<20 || took > 64<<10 {
+		t.Errorf("everything, %d bytes, takes %d more", len(all), took)
+	}
+	for range MostSamples {
+		f.Add(Sample{})
+		f.Note(Mark{})
+	}
+	f.SetPeers([]string{"A"})
+	if !bytes.Equal(bytes.Join(events[0].Data, nil), all) {
+		t.Error("what a reader has is not any more what he got")
 	}
 }
 
@@ -80,8 +106,8 @@ func TestSetPeers(t *testing.T) {
 		f.SetPeers(strings.Split(names, ""))
 		f.Add(Sample{States: states})
 		f.Note(MarkOf(0, "join", of, "joins"))
-		if first := f.samples[0].States; first != before || f.samples[len(f.samples)-1].States != states || (f.all.Marks[0].Peer == nil) != (before == "") {
-			t.Errorf("%s: first %q, want %q; %v", names, first, before, f.all.Marks[0])
+		if first := f.samples[0].States; first != before || f.samples[len(f.samples)-1].States != states || (f.marks[0].Peer == nil) != (before == "") {
+			t.Errorf("%s: first %q, want %q; %v", names, first, before, f.marks[0])
 		}
 	}
 	look("AB", "aa", "aa")
@@ -121,17 +147,17 @@ func TestGap(t *testing.T) {
 	for _, seq := range []uint64{1, 500, 699, 700, 701, 750, 900, 998, 999, 1000} {
 		events, _ := f.After(seq)
 		switch {
-		case seq == f.all.Seq && len(events) == 0:
+		case seq == f.about.Seq && len(events) == 0:
 		case len(events) == 0:
-			t.Fatalf("nothing after %d of %d", seq, f.all.Seq)
-		case events[0].Name == "snapshot" && f.all.Seq-seq > mostRecent/2:
-		case events[0].Seq != seq+1 || events[len(events)-1].Seq != f.all.Seq:
+			t.Fatalf("nothing after %d of %d", seq, f.about.Seq)
+		case events[0].Name == "snapshot" && f.about.Seq-seq > mostRecent/2:
+		case events[0].Seq != seq+1 || events[len(events)-1].Seq != f.about.Seq:
 			t.Fatalf("%d to %d after %d", events[0].Seq, events[len(events)-1].Seq, seq)
 		}
 	}
 	var all Snapshot
 	events, _ := f.After(0)
-	if err := json.Unmarshal(events[0].Data, &all); err != nil || len(all.Samples) != 1000 {
+	if err := json.Unmarshal(bytes.Join(events[0].Data, nil), &all); err != nil || len(all.Samples) != 1000 {
 		t.Errorf("%d samples, %v", len(all.Samples), err)
 	}
 }

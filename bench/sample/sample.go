@@ -107,14 +107,19 @@ type Head struct {
 	Peers   []string `json:"peers"`
 }
 
-// Snapshot is everything there is.
-type Snapshot struct {
+// About is how it is now.
+type About struct {
 	Seq uint64 `json:"seq"`
 	Head
-	Samples []*Sample `json:"samples,omitempty"` // the oldest first
+	Over   bool `json:"over"`
+	Report bool `json:"report"`
+}
+
+// Snapshot is everything there is.
+type Snapshot struct {
+	About
+	Samples []*Sample `json:"samples"` // the oldest first
 	Marks   []*Mark   `json:"marks"`
-	Over    bool      `json:"over"`
-	Report  bool      `json:"report"`
 }
 
 // Over says that it is, and whether there is a report.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -164,7 +165,7 @@ func BenchmarkLive(b *testing.B) {
 	time.Sleep(2 * sample.Every * time.Millisecond)
 	var all sample.Snapshot
 	events, _ := v.feed.After(0)
-	if err := json.Unmarshal(events[0].Data, &all); err != nil {
+	if err := json.Unmarshal(bytes.Join(events[0].Data, nil), &all); err != nil {
 		b.Fatal(err)
 	}
 	cancel()

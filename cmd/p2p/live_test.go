@@ -25,7 +25,7 @@ func TestShown(t *testing.T) {
 	look := func(second float64, members map[string]time.Duration, events core.Counts) string {
 		x.sample(time.Unix(0, int64(second*1e9)), members, events, socket)
 		events2, _ := x.feed.After(0)
-		return string(events2[0].Data)
+		return string(bytes.Join(events2[0].Data, nil))
 	}
 	look(1, nil, core.Counts{})
 	look(2, map[string]time.Duration{"A": time.Second}, core.Counts{})

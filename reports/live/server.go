@@ -42,14 +42,15 @@ type Config struct {
 	Obey   func(context.Context, sample.Order) (script string, err error) // nil: it only shows
 	Report func(io.Writer) error                                          // called once the feed is over and has one
 
-	Stalled time.Duration // how long one write to a page may take before it is given up; 0: 10 s
+	Stalled time.Duration // how long a page may take for a piece of what it gets before it is given up; 0: 10 s
 }
 
 const (
-	mostPages = 64
-	alive     = 15 * time.Second // between signs of life, where there is nothing to say
-	back      = 5 * time.Second
-	again     = time.Second // after which a page that lost its connection comes back
+	mostPages  = 64
+	mostUnread = 64 << 10         // bytes that the kernel takes for a page that does not read
+	alive      = 15 * time.Second // between signs of life, where there is nothing to say
+	back       = 5 * time.Second
+	again      = time.Second // after which a page that lost its connection comes back
 )
 
 // A Server is one address under which there is a page.
@@ -89,7 +90,11 @@ func Listen(at netip.AddrPort, c Config) (*Server, error) {
 	mux.HandleFunc("GET /report", s.secret(s.report))
 	mux.HandleFunc("POST /hand", s.secret(s.hand))
 	s.http = &http.Server{Handler: s.guarded(mux), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10, IdleTimeout: time.Minute,
-		ReadTimeout: 10 * time.Second}
+		ReadTimeout: 10 * time.Second,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			c.(*net.TCPConn).SetWriteBuffer(mostUnread)
+			return ctx
+		}}
 	go s.http.Serve(l)
 	return s, nil
 }
@@ -238,7 +243,12 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, text)
 		for _, e := range events {
 			fmt.Fprintf(w, "id: %d\nevent: %s\ndata: ", e.Seq, e.Name)
-			w.Write(e.Data) // which all pages share
+			for _, part := range e.Data {
+				out.SetWriteDeadline(time.Now().Add(s.Stalled))
+				if _, err := w.Write(part); err != nil {
+					return
+				}
+			}
 			io.WriteString(w, "\n\n")
 			seq = e.Seq
 		}

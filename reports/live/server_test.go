@@ -5,13 +5,18 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"p2plocal/bench/sample"
@@ -224,6 +229,76 @@ func TestPages(t *testing.T) {
 	f.Feed.End(true)
 	for range all {
 		<-done
+	}
+}
+
+// slowWriter is a page's connection, which takes so long for each piece.
+type slowWriter struct {
+	http.ResponseWriter
+	each     time.Duration
+	deadline time.Time
+	took     int
+	end      func() // called once all is there
+}
+
+func (w *slowWriter) Header() http.Header { return make(http.Header) }
+
+func (w *slowWriter) SetReadDeadline(time.Time) error    { return nil }
+func (w *slowWriter) SetWriteDeadline(t time.Time) error { w.deadline = t; return nil }
+func (w *slowWriter) FlushError() error                  { w.end(); return nil }
+
+func (w *slowWriter) Write(b []byte) (int, error) {
+	if len(b) > 100 {
+		time.Sleep(w.each)
+	}
+	if time.Now().After(w.deadline) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	w.took += len(b)
+	return len(b), nil
+}
+
+// TestSlowPage has pages far away take long for all of a run: one that takes a piece in less than it may gets it,
+// however many there are, and one that does not is given up at once.
+func TestSlowPage(t *testing.T) {
+	f := NewFake(40)
+	f.Step(100 * time.Second)
+	events, _ := f.Feed.After(0)
+	whole := len(slices.Concat(events[0].Data...))
+	for each, all := range map[time.Duration]bool{9 * time.Second: true, 11 * time.Second: false} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, end := context.WithCancel(t.Context())
+			w := &slowWriter{each: each, end: end}
+			s := &Server{Config: Config{Feed: f.Feed, Stalled: 10 * time.Second}}
+			began := time.Now()
+			s.events(w, httptest.NewRequestWithContext(ctx, "GET", "/events", nil))
+			if got, took := w.took >= whole, time.Since(began); got != all || all != (took > 20*time.Second) {
+				t.Errorf("%v a piece: %d bytes of %d, after %v", each, w.took, whole, took)
+			}
+		})
+	}
+}
+
+// BenchmarkReconnect is what a page costs that does not read, whenever it comes back: of all of a run it takes the
+// beginning.
+func BenchmarkReconnect(b *testing.B) {
+	f := NewFake(40)
+	f.Step(250 * time.Second)
+	s := f.serve(b, 0)
+	u, _ := url.Parse(s.URL())
+	b.ReportAllocs()
+	for b.Loop() {
+		deaf, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			b.Fatal(err)
+		}
+		deaf.(*net.TCPConn).SetReadBuffer(1 << 10)
+		deaf.Write([]byte("GET /events?token=" + s.token + " HTTP/1.1\r\nHost: " + u.Host + "\r\n\r\n"))
+		io.ReadFull(deaf, make([]byte, 1<<10))
+		deaf.Close()
+		for s.Pages() > 0 {
+			runtime.Gosched()
+		}
 	}
 }
 
