@@ -22,8 +22,8 @@ import (
 	"p2plocal/bench/scenario"
 )
 
-// played is a simulated mesh to play with, whose clock a test steps: it stands still after
-// every second until it is let go on.
+// played is a simulated mesh to play with, whose clock a test steps: it stands still every two
+// seconds until it is let go on.
 type played struct {
 	t      *testing.T
 	v      *view
@@ -92,8 +92,8 @@ func (p *played) read(after string) <-chan string {
 	return events
 }
 
-// second lets one pass.
-func (p *played) second() bool {
+// pass lets two seconds pass.
+func (p *played) pass() bool {
 	_, ok := <-p.held
 	if ok {
 		p.step <- true
@@ -117,6 +117,7 @@ func (p *played) order(body string) (answer struct{ Script, Error string }) {
 		}
 		done <- err
 	}()
+	wait := 20 * time.Millisecond // for it to be waited with; if it is not, more time passes
 	for held := chan bool(nil); ; {
 		select {
 		case err := <-done:
@@ -130,7 +131,8 @@ func (p *played) order(body string) (answer struct{ Script, Error string }) {
 			if !ok {
 				p.t.Fatalf("%s: the mesh has ended", body)
 			}
-			time.Sleep(20 * time.Millisecond) // for it to be waited with; if it is not, a second more passes
+			time.Sleep(wait)
+			wait *= 4
 			p.step <- true
 		}
 	}
@@ -153,19 +155,20 @@ func (p *played) until(kind string, so func(data []byte) bool) {
 // virtual time of the script's line; what others see follows; and the script gives the same
 // again.
 func TestKillByPost(t *testing.T) {
-	p := playTest(t, 20*time.Second)
-	p.second() // at a tenth of one, when nobody has joined,
-	p.second() // and at a second more: an order is taken after that
+	const lasts = 22 * time.Second // as many events as are kept one by one
+	p := playTest(t, lasts)
+	p.pass() // at a tenth of a second, when nobody has joined,
+	p.pass() // and later: an order is taken after that
 	killed := p.order(`{"verb":"kill","peer":"A"}`)
-	for range 4 { // past the deadline
-		p.second()
+	for range 2 { // past the deadline
+		p.pass()
 	}
 	back := p.order(`{"verb":"relaunch","peer":"A"}`)
 	cut := p.order(`{"verb":"cut","peer":"B","other":"C"}`)
 	if refused := p.order(`{"verb":"resume","peer":"D"}`); refused.Error == "" {
 		t.Error("one that is not paused was resumed")
 	}
-	for p.second() {
+	for p.pass() {
 	}
 	r := <-p.done
 	p.v.end(canceled(), &call{stderr: io.Discard}, r)
@@ -217,8 +220,8 @@ func TestKillByPost(t *testing.T) {
 	if got != want || hands[0] != back.Script || to <= from || !r.Touched() {
 		t.Errorf("the result has %q, want %q", hands, want)
 	}
-	again := playTest(t, 20*time.Second, hands...)
-	for again.second() {
+	again := playTest(t, lasts, hands...)
+	for again.pass() {
 	}
 	replayed := <-again.done
 	if replayed.Touched() || !reflect.DeepEqual(replayed.Runs[0].Scenarios[0].Traffic, r.Runs[0].Scenarios[0].Traffic) {
