@@ -57,17 +57,17 @@ func (c *call) shaping() []string { return jobs.Shaping(c.fs, c.others) }
 // commands are all but the one without a name, which measures.
 var commands = []command{
 	{"compare", "set two results side by side and say what has changed", true, true, compare},
-	{"versus", "measure meshes in turns, A B C C B A, and compare them: ours, memberlist, NATS, yours", false, false, versus},
-	{"report", "draw results that -json has written, as text or in another form", true, true, report},
+	{"versus", "measure meshes in turns and compare them: ours, memberlist, NATS", false, false, versus},
+	{"report", "draw results that -json has written", true, true, report},
 	{"metrics", "list all metrics with their definitions", false, true, metrics},
+	{"play", "a mesh to play with in the browser: kill, cut, flood", false, false, playing},
+	{"sweep", "try settings of the timing, simulated: which are worth choosing", true, false, runSweep},
+	{"study", "sum up many simulated meshes: false removals, healing, churn", true, false, runStudy},
+	{"swarm", "check the protocol's invariants, simulated under random faults", false, false, runSwarm},
+	{"scale", "95 to 30,000 peers of the wide dialect at one server", false, false, runScale},
 	{"agree", "measure over UDP and simulated, and compare the two", false, false, agree},
-	{"scale", "one directory server of the wide dialect and 95 to 30,000 peers: join, traffic, detection", false, false, runScale},
-	{"play", "a mesh without a scenario, to play with in the browser: kill, cut, flood", false, false, playing},
-	{"swarm", "check the protocol's invariants on simulated meshes under random faults", false, false, runSwarm},
-	{"study", "sum up many simulated meshes: removals of live peers, healing, churn", true, false, runStudy},
 	{"worker", "compute for others, at a NATS server", false, false, runWorker},
 	{"workers", "list the workers at a NATS server", false, false, runWorkers},
-	{"sweep", "try settings of the timing on simulated meshes: which are worth choosing", true, false, runSweep},
 }
 
 //go:embed usage
@@ -81,19 +81,19 @@ func (c *command) usage() string {
 	}
 	var list, studies, axes, invariants, wide strings.Builder
 	for _, c := range commands {
-		fmt.Fprintf(&list, "  %-15s  %s\n", c.name, c.about)
+		cli.Item(&list, 13, "  "+c.name, c.about)
 	}
 	for _, g := range study.Presets() {
-		fmt.Fprintf(&studies, "  %-9s  %s\n", g.Name, g.About)
+		cli.Item(&studies, 13, "  "+g.Name, g.About)
 	}
 	for _, s := range study.Settings {
-		fmt.Fprintf(&axes, "  %-9s  %s\n", s.Name, s.About)
+		cli.Item(&axes, 13, "  "+s.Name, s.About)
 	}
 	for _, i := range swarm.Invariants {
-		fmt.Fprintf(&invariants, "  %-13s %s\n", i[0], i[1])
+		cli.Item(&invariants, 17, "  "+i[0], i[1])
 	}
 	for _, i := range swarm.WideInvariants {
-		fmt.Fprintf(&wide, "  %-13s %s\n", i[0], i[1])
+		cli.Item(&wide, 17, "  "+i[0], i[1])
 	}
 	return strings.NewReplacer("{commands}", list.String(), "{studies}", studies.String(), "{axes}", axes.String(),
 		"{invariants}", invariants.String(), "{wide invariants}", wide.String(), "{fault scripts}", faults.Grammar, "{formats}", strings.Join(reports.Formats, ", ")).Replace(string(text))
@@ -121,7 +121,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	others, err := cli.ParseGrouped(fs, groups, args, c.usage(), stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp) && c.name == "":
-		fmt.Fprintf(stdout, "\nFault scripts:\n\n%s\nAssertions:\n\n%s\nMetrics:\n\n%s", faults.Grammar, result.AssertGrammar, metricList())
+		fmt.Fprintf(stdout, "\nFault scripts:\n\n%s\nAssertions:\n\n%s\nMetrics (\"meshbench metrics\" defines each). %s\n", faults.Grammar, result.AssertGrammar, metricNaming)
+		for _, g := range scenario.MetricGroups() {
+			var names []string
+			for _, d := range g.Metrics {
+				names = append(names, marked(d))
+			}
+			of, _, _ := strings.Cut(g.Of, ":")
+			cli.Item(stdout, 12, "  "+of, strings.Join(names, ", "))
+		}
 	case err != nil:
 	case len(others) > 0 && cli.Given(fs)["live"] && strings.Contains(others[0], ":"):
 		err = cli.Usagef("%q is no flag and no command: for the page there say -live=%s", others[0], others[0])
@@ -298,18 +306,24 @@ func metrics(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 	}
 }
 
+var metricNaming = fmt.Sprintf("A metric is called\nSCENARIO.NAME, as in join.converge. A distribution, marked *, has the figures\n%s,\nas in steady.latency.p99.\n", strings.Join(result.Fields, ", "))
+
+// marked is a metric's name, and whether it is a distribution.
+func marked(d scenario.Metric) string {
+	if d.Dist {
+		return d.Name + " *"
+	}
+	return d.Name
+}
+
 // metricList are the definitions, of what several scenarios have once.
 func metricList() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "A metric is called SCENARIO.NAME, as in join.converge. A distribution, marked *, has\nthe figures %s, as in steady.latency.p99.\n", strings.Join(result.Fields, ", "))
+	b.WriteString(metricNaming)
 	for _, g := range scenario.MetricGroups() {
 		fmt.Fprintf(&b, "\n%s\n", g.Of)
 		for _, d := range g.Metrics {
-			name := d.Name
-			if d.Dist {
-				name += " *"
-			}
-			fmt.Fprintf(&b, "  %-21s %-10s %s\n", name, d.Unit, d.Text)
+			fmt.Fprintf(&b, "  %-21s %-10s %s\n", marked(d), d.Unit, d.Text)
 		}
 	}
 	return b.String()

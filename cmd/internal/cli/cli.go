@@ -125,7 +125,7 @@ func shortened(s string) string {
 // prints the usage text and the flags to stdout and returns flag.ErrHelp. Any
 // other error is a UsageError.
 func Parse(fs *flag.FlagSet, args []string, usage string, stdout io.Writer) ([]string, error) {
-	return ParseGrouped(fs, nil, args, usage, stdout)
+	return ParseGrouped(fs, NewGroups(fs), args, usage, stdout)
 }
 
 // ParseGrouped is Parse for flags that -h shows in groups, if any has begun.
@@ -141,14 +141,8 @@ func ParseGrouped(fs *flag.FlagSet, groups *Groups, args []string, usage string,
 	for {
 		switch err := fs.Parse(args); {
 		case errors.Is(err, flag.ErrHelp):
-			if groups != nil && len(groups.all) > 0 {
-				fmt.Fprint(stdout, usage, "\nFlags, group by group:\n")
-				groups.Print(stdout)
-				return nil, err
-			}
-			fmt.Fprint(stdout, usage, "\nFlags:\n")
-			fs.SetOutput(stdout)
-			fs.PrintDefaults()
+			fmt.Fprint(stdout, usage)
+			groups.print(stdout)
 			return nil, err
 		case err != nil:
 			return nil, UsageError{Err: errors.New(wanted(fs, err.Error()))}

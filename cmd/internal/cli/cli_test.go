@@ -81,7 +81,7 @@ func TestParseHelp(t *testing.T) {
 	if _, err := Parse(fs, []string{"A", "-h"}, "Usage: test\n", &out); !errors.Is(err, flag.ErrHelp) {
 		t.Fatalf("Parse(-h): error %v, want flag.ErrHelp", err)
 	}
-	for _, want := range []string{"Usage: test\n\nFlags:\n", "-heartbeat interval\n", "(default 500ms)", "-refresh interval\n", "(default 0s)"} {
+	for _, want := range []string{"Usage: test\n\nFlags:\n", "  -heartbeat interval ", "(default 500ms)", "  -refresh interval ", "0:\n                      no more\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the help has no %q:\n%s", want, out.String())
 		}

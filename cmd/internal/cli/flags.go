@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -13,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"p2plocal/core"
 	"p2plocal/core/wide"
@@ -56,7 +56,7 @@ func Timing(fs *flag.FlagSet) *core.Timing {
 	fs.DurationVar(&t.Deadline, "deadline", t.Deadline, "a peer silent for longer than this `time` is removed")
 	fs.DurationVar(&t.Broadcast, "broadcast", t.Broadcast, "`interval` between a peer's broadcasts; 0: none")
 	fs.DurationVar(&t.Retry, "retry", t.Retry, "`interval` between the births of a peer that hears no answer; 0: one birth only")
-	fs.DurationVar(&t.Refresh, "refresh", t.Refresh, "`interval` between the births of a peer that is a member; 0: no more (default 0s)")
+	fs.DurationVar(&t.Refresh, "refresh", t.Refresh, "`interval` between the births of a peer that is a member; 0: no more")
 	return &t
 }
 
@@ -209,24 +209,60 @@ func (g *Groups) gather() {
 	})
 }
 
-// Print prints the flags group by group.
-func (g *Groups) Print(w io.Writer) {
-	g.gather()
-	for _, x := range g.all {
-		fmt.Fprintf(w, "\n%s", x.name)
-		if x.text != "" {
-			fmt.Fprintf(w, ": %s", x.text)
-		}
-		fmt.Fprintln(w)
-		one := flag.NewFlagSet("", flag.ContinueOnError)
-		for _, name := range x.flags {
-			f := g.fs.Lookup(name)
-			one.Var(f.Value, name, f.Usage)
-			one.Lookup(name).DefValue = f.DefValue
-		}
-		var b bytes.Buffer
-		one.SetOutput(&b)
-		one.PrintDefaults()
-		w.Write(b.Bytes())
+// print prints the flags group by group, or all that there are.
+func (g *Groups) print(w io.Writer) {
+	if len(g.all) == 0 {
+		fmt.Fprint(w, "\nFlags:\n")
+		g.fs.VisitAll(func(f *flag.Flag) { printFlag(w, f) })
+		return
 	}
+	g.gather()
+	fmt.Fprint(w, "\nFlags, group by group:\n")
+	for i, x := range g.all {
+		if i == 0 || len(x.flags)+len(g.all[i-1].flags) > 0 {
+			fmt.Fprintln(w)
+		}
+		heading := x.name
+		if x.text != "" {
+			heading += ": " + x.text
+		}
+		Item(w, 0, "", heading)
+		for _, name := range x.flags {
+			printFlag(w, g.fs.Lookup(name))
+		}
+	}
+}
+
+// printFlag prints what a flag is for, and its default unless that is nothing.
+func printFlag(w io.Writer, f *flag.Flag) {
+	value, text := flag.UnquoteUsage(f)
+	switch f.DefValue {
+	case "", "0", "0s", "false", "no":
+	default:
+		text += " (default " + f.DefValue + ")"
+	}
+	Item(w, 22, strings.TrimRight("  -"+f.Name+" "+value, " "), text)
+}
+
+// Item writes what something is beside its name: from a column on, in lines of 80.
+func Item(w io.Writer, column int, name, text string) {
+	line := name
+	if len(name) >= column && name != "" {
+		fmt.Fprintln(w, name)
+		line = ""
+	}
+	line += strings.Repeat(" ", column-len(line))
+	empty := true
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case empty:
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > 80:
+			fmt.Fprintln(w, line)
+			line = strings.Repeat(" ", column)
+		default:
+			line += " "
+		}
+		line, empty = line+word, false
+	}
+	fmt.Fprintln(w, line)
 }

@@ -80,7 +80,7 @@ func TestHelp(t *testing.T) {
 		if code != 0 || stderr != "" || !strings.HasPrefix(help, "usage: "+name) {
 			t.Errorf("-h: exit code %d, stderr %q, want a usage: line first\n%.200s", code, stderr, help)
 		}
-		wanted := []string{"\n  -json file\n", "\n  -quiet\n", "\n  -ascii\n", "\n  -version\n"}
+		wanted := []string{"\n  -json file ", "\n  -quiet ", "\n  -ascii ", "\n  -version "}
 		if name == tool {
 			if _, out, _ := invoke(t, tool, "help"); out != help {
 				t.Error("help is not -h")
