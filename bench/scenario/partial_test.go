@@ -107,10 +107,13 @@ func TestDriverPastRelays(t *testing.T) {
 		{`.bind(bound[me])`, `.bind(("127.0.0.1", 0))`, "want an address at which a member is bound"},
 		{`, addr[other])`, `, bound[other])`, "passed the relays"},
 	} {
-		cfg := behind(t, x.old, x.with, "rest")
-		cfg.Options.Rest = 500 * time.Millisecond
-		if r := execute(t, cfg); !strings.Contains(r.Failure(), x.want) {
-			t.Errorf("%s: %q, want %q", x.with, r.Failure(), x.want)
-		}
+		t.Run(x.want, func(t *testing.T) {
+			t.Parallel()
+			cfg := behind(t, x.old, x.with, "rest")
+			cfg.Options.Rest = 500 * time.Millisecond
+			if r := execute(t, cfg); !strings.Contains(r.Failure(), x.want) {
+				t.Errorf("%s: %q, want %q", x.with, r.Failure(), x.want)
+			}
+		})
 	}
 }

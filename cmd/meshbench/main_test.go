@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(selfEnv) != "" {
 		main()
 	}
+	flag.Parse()
+	flag.Set("test.parallel", "6") // meshes mostly wait
 	os.Exit(m.Run())
 }
 

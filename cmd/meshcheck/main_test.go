@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -38,6 +39,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	flag.Parse()
+	flag.Set("test.parallel", "6") // cases mostly wait
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
@@ -299,14 +302,17 @@ func TestUnreachable(t *testing.T) {
 		{"cannot start", []string{"peer", "-exec", "no-such-command {name} {port} {server}"}},
 		{"exit status 1", []string{"peer", "-exec", "false {name} {port} {server}"}},
 	} {
-		file := filepath.Join(t.TempDir(), "r.json")
-		code, _, stderr := once(t, append(test.args, "-quiet", "-run", "birth/1$", "-json", file)...)
-		if code != 1 || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") != 1 {
-			t.Errorf("%q: exit code %d, stderr %q, want 1 and one line with %q", test.args, code, stderr, test.want)
-		}
-		if r := results(t, file).Targets[0]; r.Count(conform.NotRun) != 1 || !strings.Contains(r.Gone, test.want) {
-			t.Errorf("%q: the report has %+v", test.args, r)
-		}
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "r.json")
+			code, _, stderr := once(t, append(test.args, "-quiet", "-run", "birth/1$", "-json", file)...)
+			if code != 1 || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("exit code %d, stderr %q, want 1 and one line with %q", code, stderr, test.want)
+			}
+			if r := results(t, file).Targets[0]; r.Count(conform.NotRun) != 1 || !strings.Contains(r.Gone, test.want) {
+				t.Errorf("the report has %+v", r)
+			}
+		})
 	}
 }
 

@@ -17,13 +17,14 @@ import (
 // What a driver says that its mesh sent is what the kernel counted in a network namespace
 // that has nobody else in it.
 func TestCounters(t *testing.T) {
-	t.Setenv(driverEnv, "1")
+	t.Parallel()
 	if err := exec.Command("unshare", "-rn", "ip", "link", "set", "lo", "up").Run(); err != nil {
 		t.Skipf("a network namespace: %v", err)
 	}
 	const n, rounds, size = 6, 5, 700
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
 			members := make([]driver.Member, n)
 			for i := range members {
 				members[i].Name = fmt.Sprint("m", i)

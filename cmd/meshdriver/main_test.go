@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -23,6 +24,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(driverEnv) != "" {
 		cli.Main("meshdriver", run)
 	}
+	os.Setenv(driverEnv, "1")
+	flag.Parse()
+	flag.Set("test.parallel", "6") // drivers and their harness mostly wait
 	os.Exit(m.Run())
 }
 
@@ -30,13 +34,14 @@ var eighty = regexp.MustCompile("eighty") // members take their time on a busy m
 
 // Each driver keeps to the protocol, all of it (the rest is TestLongDrivers).
 func TestDrivers(t *testing.T) {
+	t.Parallel()
 	checkDrivers(t, conform.Select(driver.Cases(), nil, nil, eighty), nil)
 }
 
 func checkDrivers(t *testing.T, cases []conform.Case, own map[string]string) {
-	t.Setenv(driverEnv, "1")
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
 			r, err := driver.Check(t.Context(), conform.Config{Exec: os.Args[0] + " " + k.name + own[k.name], Cases: cases}, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -62,7 +67,7 @@ func shown(f *conform.Failure) string {
 // Our own mesh behind its driver and without one: the same messages, and as late, but for
 // what the pipe may delay an order to broadcast.
 func TestDriverPath(t *testing.T) {
-	t.Setenv(driverEnv, "1")
+	t.Parallel()
 	measure := func(d *result.Driver) map[string]result.FlatValue {
 		o := scenario.DefaultOptions()
 		o.Duration, o.Interval, o.Driver = time.Second, 100*time.Millisecond, d
@@ -101,7 +106,7 @@ func TestDriverPath(t *testing.T) {
 
 // A mesh ends also while messages are on their way.
 func TestStopUnderTraffic(t *testing.T) {
-	t.Setenv(driverEnv, "1")
+	t.Parallel()
 	for _, k := range kinds {
 		members := make([]driver.Member, 10)
 		for i := range members {

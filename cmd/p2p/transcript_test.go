@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net/netip"
@@ -124,6 +125,8 @@ func within(t *testing.T, args ...string) *instance {
 var binary string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	flag.Set("test.parallel", "6") // meshes mostly wait
 	dir, err := os.MkdirTemp("", "p2p-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

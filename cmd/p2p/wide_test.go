@@ -92,30 +92,33 @@ func TestWideMesh(t *testing.T) {
 	}
 	for _, host := range hosts {
 		for _, keyed := range [][]string{{"-wide"}, {"-wide", "-key", key}} {
-			server := launch(t, append(keyed, serverWith("-listen", host+":0")...)...)
-			addr := server.out.expect(t, `server listens on (\S+:\d+)`)[1]
-			join := func(name string, more ...string) *instance {
-				return launch(t, append(keyed, append(peerWith("-server", addr, name), more...)...)...)
-			}
-			ana := join("ana")
-			server.out.expect(t, `server received birth of peer ana at \S+:\d+`)
-			ana.out.expect(t, `peer ana received directory of 1 peer: ana \(added ana\)`)
-			bo := join("bö 2")
-			server.out.expect(t, `server sent directory of 2 peers: ana "bö 2" \(added "bö 2"\)`)
-			ana.out.expect(t, `peer ana received directory of 2 peers: ana "bö 2" \(added "bö 2"\)`)
-			ana.out.expect(t, `peer ana received vanilla message: "peerbö 2_broadcast_[0-9a-f]+"`)
-			bo.out.expect(t, `peer "bö 2" received vanilla message: "peerana_broadcast_[0-9a-f]+"`)
-			if len(keyed) > 1 {
-				stranger := launch(t, append([]string{"-wide", "-key", other}, peerWith("-server", addr, "stranger")...)...)
-				stranger.out.expect(t, `peer stranger is in no directory after .*`)
-				server.out.expect(t, `server refused 109 bytes c557.* from \S+: stranger: not sealed with this mesh's key.*`)
-			}
-			bo.signal(os.Kill)
-			bo.wait()
-			server.out.expect(t, `server removed peer "bö 2" at \S+: silent for \d.*s`)
-			ana.out.expect(t, `peer ana received directory of 1 peer: ana \(removed "bö 2"\)`)
-			ana.signal(os.Interrupt)
-			server.signal(os.Interrupt)
+			t.Run(host+" "+keyed[len(keyed)/2], func(t *testing.T) {
+				t.Parallel()
+				server := launch(t, append(keyed, serverWith("-listen", host+":0")...)...)
+				addr := server.out.expect(t, `server listens on (\S+:\d+)`)[1]
+				join := func(name string, more ...string) *instance {
+					return launch(t, append(keyed, append(peerWith("-server", addr, name), more...)...)...)
+				}
+				ana := join("ana")
+				server.out.expect(t, `server received birth of peer ana at \S+:\d+`)
+				ana.out.expect(t, `peer ana received directory of 1 peer: ana \(added ana\)`)
+				bo := join("bö 2")
+				server.out.expect(t, `server sent directory of 2 peers: ana "bö 2" \(added "bö 2"\)`)
+				ana.out.expect(t, `peer ana received directory of 2 peers: ana "bö 2" \(added "bö 2"\)`)
+				ana.out.expect(t, `peer ana received vanilla message: "peerbö 2_broadcast_[0-9a-f]+"`)
+				bo.out.expect(t, `peer "bö 2" received vanilla message: "peerana_broadcast_[0-9a-f]+"`)
+				if len(keyed) > 1 {
+					stranger := launch(t, append([]string{"-wide", "-key", other}, peerWith("-server", addr, "stranger")...)...)
+					stranger.out.expect(t, `peer stranger is in no directory after .*`)
+					server.out.expect(t, `server refused 109 bytes c557.* from \S+: stranger: not sealed with this mesh's key.*`)
+				}
+				bo.signal(os.Kill)
+				bo.wait()
+				server.out.expect(t, `server removed peer "bö 2" at \S+: silent for \d.*s`)
+				ana.out.expect(t, `peer ana received directory of 1 peer: ana \(removed "bö 2"\)`)
+				ana.signal(os.Interrupt)
+				server.signal(os.Interrupt)
+			})
 		}
 	}
 }

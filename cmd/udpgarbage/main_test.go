@@ -64,6 +64,7 @@ type fault struct {
 // A few for each role, over real sockets; fuzz/campaign has all that datagrams show, in virtual
 // time, and long_test.go what only memory does.
 func TestFaultsAreFound(t *testing.T) {
+	t.Parallel()
 	for _, f := range []fault{
 		{"die-on-byte", "catalogue", campaign.Died, attack},
 		{"poison", "catalogue", campaign.Poisoned, attack},
@@ -139,7 +140,7 @@ func survives(t *testing.T, attack func(*testing.T, string, ...string) (campaign
 
 func TestSoundPeerSurvives(t *testing.T) {
 	t.Parallel()
-	survives(t, attackPeer, "-mode", "mutate,generate,random", "-count", "2000")
+	survives(t, attackPeer, "-mode", "mutate,generate,random", "-count", "1000")
 }
 
 func TestSoundServerSurvives(t *testing.T) {
