@@ -1,12 +1,12 @@
-//go:build unix
-
 package udp
 
 import (
 	"context"
 	"net/netip"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -14,14 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"p2plocal/core"
+	"p2plocal/core/udp/baseline"
 )
 
 // BenchmarkTimers has 80 sockets wake every 250 ms, spread evenly, and reports how late
-// they are, what CPU time a wake-up costs, and what a socket takes of memory. With -tags
-// portable it does so by Go's deadlines.
+// they are, beside a C program that is woken as often by a timer of the kernel's; what CPU
+// time a wake-up costs, and what a socket takes of memory. With -tags portable it does so by
+// Go's deadlines.
 func BenchmarkTimers(b *testing.B) {
 	const sockets, interval, rounds = 80, 250 * time.Millisecond, 8
+	limit := baseline.Start(b, filepath.Join("testdata", "limits", "timer.c"),
+		strconv.Itoa(int(interval.Microseconds())/sockets), strconv.Itoa(sockets*rounds))
 	for b.Loop() {
+		bare := limit.Turn() / 1e3
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
@@ -63,6 +68,8 @@ func BenchmarkTimers(b *testing.B) {
 		at := func(q float64) float64 { return float64(late[int(q*float64(len(late)))].Nanoseconds()) / 1e3 }
 		b.ReportMetric(0, "ns/op")
 		b.ReportMetric(at(0.5), "p50-us")
+		b.ReportMetric(bare, "c-p50-us")
+		b.ReportMetric(at(0.5)/bare, "ratio")
 		b.ReportMetric(at(0.9), "p90-us")
 		b.ReportMetric(at(0.99), "p99-us")
 		b.ReportMetric(float64(cpu.Nanoseconds())/1e3/float64(len(late)), "cpu-us/wake-up")
