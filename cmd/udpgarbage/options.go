@@ -95,14 +95,8 @@ func (o *options) bounds() error {
 	switch {
 	case !o.Target.Addr().IsLoopback() || o.Target.Port() == 0:
 		return cli.Usagef("-target %v, want a loopback address and a port, such as 127.0.0.1:3000: peers live on their server's host", o.Target)
-	case o.Duration < 0:
-		return cli.Usagef("-duration %v, want 0 or more", o.Duration)
 	case o.ProbeTimeout < 10*time.Millisecond:
 		return cli.Usagef("-probe-timeout %v, want at least 10ms", o.ProbeTimeout)
-	case o.Narrow < 0:
-		return cli.Usagef("-narrow %v, want 0 or more", o.Narrow)
-	case !(o.Rate >= 0):
-		return cli.Usagef("-rate %v, want 0 or more", o.Rate)
 	case o.Most < 0:
 		return cli.Usagef("-findings-max %d, want 0 or more", o.Most)
 	}
