@@ -179,6 +179,15 @@ func (m *Mesh) who(name string) (uint16, error) {
 // forever is the end of what nobody has ended: that of a script.
 const forever = time.Hour
 
+// scriptTime is now as a script has it: no finer than anybody can order, but in virtual time.
+func (m *Mesh) scriptTime() time.Duration {
+	now := time.Duration(m.Clock.Now() - m.began)
+	if m.Cfg.Simulation == nil {
+		now = now.Truncate(100 * time.Microsecond)
+	}
+	return now
+}
+
 // undertake begins faults, and says their lines.
 func (m *Mesh) undertake(err error, all ...faults.Fault) (string, error) {
 	var lines []string
@@ -186,7 +195,7 @@ func (m *Mesh) undertake(err error, all ...faults.Fault) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		f.At = time.Duration(m.Clock.Now() - m.began)
+		f.At = m.scriptTime()
 		f.Until = max(forever, f.At+time.Second)
 		if err = m.script().Check(f); err != nil {
 			return "", fmt.Errorf("order for %q: %w", f, err)
@@ -219,7 +228,7 @@ func (m *Mesh) settle(err error, meant func(*faults.Fault) bool) (string, error)
 			return "", err
 		}
 		u.end = nil
-		u.fault.Until = max(time.Duration(m.Clock.Now()-m.began), u.fault.At+1)
+		u.fault.Until = max(m.scriptTime(), u.fault.At+100*time.Microsecond)
 		lines = append(lines, u.fault.String())
 	}
 	if len(lines) == 0 {

@@ -245,7 +245,7 @@ func (w *Watch) views(s *sample.Sample) {
 		if !living.Has(i) {
 			continue
 		}
-		if l.views[i] == living {
+		if l.views[i].Includes(living) { // whom it knows besides is the page's to show
 			complete++
 		}
 		for k := range len(l.views[i]) {

@@ -326,3 +326,13 @@ func TestSharedStore(t *testing.T) {
 		}
 	}
 }
+func TestIncludes(t *testing.T) {
+	for _, c := range []struct {
+		view, all string
+		want      bool
+	}{{"\x07", "\x05", true}, {"\x05", "\x07", false}, {"\x01", "\x01\x01", false}, {"\x01\x01", "\x01", true}, {"", "", true}} {
+		if got := Set(c.view).Includes(Set(c.all)); got != c.want {
+			t.Errorf("%q includes %q: %v", c.view, c.all, got)
+		}
+	}
+}

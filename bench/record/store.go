@@ -272,6 +272,16 @@ func (s Set) Has(i int) bool { return i/8 < len(s) && s[i/8]>>(i%8)&1 != 0 }
 func (s *Set) Add(i int)     { s.change(i, func(b *byte) { *b |= 1 << (i % 8) }) }
 func (s *Set) Remove(i int)  { s.change(i, func(b *byte) { *b &^= 1 << (i % 8) }) }
 
+// Includes reports that all of another are in it.
+func (s Set) Includes(all Set) bool {
+	for i := range all.All() {
+		if !s.Has(i) {
+			return false
+		}
+	}
+	return true
+}
+
 func (s *Set) change(i int, of func(*byte)) {
 	bits := make([]byte, max(len(*s), i/8+1))
 	copy(bits, *s)

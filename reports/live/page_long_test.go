@@ -292,6 +292,8 @@ func testSpoken(t *testing.T, chromium context.Context) {
 	if !maps.Equal(said, want) {
 		t.Errorf("it says %v, want %v", said, want)
 	}
+	f.Step(10 * time.Second)
+	tab.Until(`document.getElementById("says").textContent.includes("✗ failed steady.lost=0")`)
 	tab.Heard("http://127.0.0.1")
 }
 
@@ -356,6 +358,10 @@ func testReconnect(t *testing.T, chromium context.Context) {
 		way.set(true)
 		tab.Until(`document.getElementById("connection").textContent === "connection lost"`)
 		tab.Until(`!document.getElementById("notice").hidden && document.getElementById("notice").textContent.startsWith("Connection lost")`)
+		// What a screen reader is told is not the seconds that are counted down.
+		if said := browser.Eval[string](tab, `document.getElementById("says").textContent + document.getElementById("notice").matches("[role=status], [aria-live]")`); said != "Connection lost.false" {
+			t.Errorf("it says %q", said)
+		}
 		f.Step(3 * time.Second)
 		way.set(false)
 		caughtUp(tab, f)
@@ -420,7 +426,10 @@ func testOver(t *testing.T, chromium context.Context) {
 	f := NewFake(20)
 	tab := shown(t, chromium, f, 3*time.Second, 390, "light")
 	f.Feed.End(true)
-	tab.Until(`document.getElementById("notice").textContent.includes("Its report follows")`)
+	tab.Until(`document.getElementById("notice").textContent.includes("Its report follows in 4 s")`)
+	if said := browser.Eval[string](tab, `document.getElementById("says").textContent`); said != "The run is over. Its report follows in 5 s." {
+		t.Errorf("it says aloud %q", said)
+	}
 	browser.Eval[bool](tab, `[...document.querySelectorAll("#notice button")].at(-1).click() ?? true`)
 	if said := browser.Eval[string](tab, `document.getElementById("notice").textContent`); said != "The run is over.Open the report" {
 		t.Errorf("it says %q", said)

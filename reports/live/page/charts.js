@@ -60,7 +60,7 @@ export class Charts {
 			c.last = i === wanted.length - 1;
 			c.values = c.series.map(() => element("b"));
 			const figure = element("figure", {}, element("figcaption", {}, element("h3", {}, c.title),
-				...c.series.map(([, name, color], k) => element("span", { class: `key ${color.slice(2)}` }, name + " ", c.values[k]))), c.box = element("div", { class: "plot" }));
+				...c.series.map(([, name, color], k) => element("span", { class: `key ${color.slice(2)}` }, name + " ", c.values[k]))), c.box = element("div", { class: "plot", "aria-hidden": true }));
 			this.all.push(c);
 			return figure;
 		}));

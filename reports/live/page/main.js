@@ -100,7 +100,8 @@ function assertions(all) {
 	const signs = { held: "✓ held", failed: "✗ failed", open: "… open" };
 	while (list.children.length > all.length) list.lastChild.remove();
 	all.forEach(({ text, state }, i) => {
-		const tile = list.children[i] ?? list.appendChild(element("li", {}, element("b"), element("code")));
+		const tile = list.children[i] ?? list.appendChild(element("li", {}, element("b"), " ", element("code")));
+		if (state === "failed" && tile.className === "open" && at === null) announce(tile);
 		if (tile.className !== state) tile.className = state;
 		set(tile.firstChild, signs[state] ?? state);
 		set(tile.lastChild, text);
@@ -116,7 +117,7 @@ function figures(sample, frame, i) {
 	const latest = (key) => { for (let k = i; k >= 0 && run.samples[k].t > sample.t - 5000; k--) if (run.samples[k][key] != null) return time(run.samples[k][key] / 1e9); return "-"; };
 	const all = run.mode === "server" ? [["members", counted(alive)], ["refused in all", sum("refused")]] : [
 		["complete views", `${complete} of ${alive}`], ["delivered in all", sum("delivered")], ["lost", sum("lost")], ["late", sum("late")],
-		["p50", latest("p50")], ["p99", latest("p99")], ["removed though alive", counted(removed)]];
+		["p50", latest("p50")], ["p99", latest("p99")], ["removed though alive", counted(removed)], ["known though dead", counted(frame.ghosts())]];
 	const list = $("figures");
 	while (list.children.length > all.length) list.lastChild.remove();
 	all.forEach(([name, value], k) => {
@@ -168,15 +169,18 @@ function event(m, aloud) {
 		if (end) list.scrollTop = list.scrollHeight;
 		latest = { kind: m.kind, t: m.t, of: [run.peers[m.peer] ?? ""], node };
 	}
-	if (!aloud) return;
-	unsaid.push(latest);
+	if (aloud) announce(latest.node.lastChild);
+}
+// announce says what stands in a node before long, together with what else has happened by then.
+function announce(node) {
+	unsaid.push(node);
 	saying ||= setTimeout(() => {
-		const lines = [...new Set(unsaid)].map((l) => l.node.lastChild.textContent);
+		const lines = [...new Set(unsaid)].map((n) => n.textContent);
 		say(lines.length > 4 ? `${lines.length} events, the last: ${lines[lines.length - 1]}` : lines.join(". "));
 		[unsaid, saying] = [[], 0];
 	}, 700);
 }
-const say = (text) => { $("says").textContent = text; };
+const say = (text) => set($("says"), text);
 roving(list, { clicked: (li) => {
 	for (const o of list.querySelectorAll("[aria-selected=true]")) o.setAttribute("aria-selected", "false");
 	li.setAttribute("aria-selected", "true");
@@ -207,10 +211,10 @@ function ended(seconds) {
 }
 function over() {
 	badge("ended", "");
-	say("The run is over.");
-	if (!run.report || at !== null || document.hidden) return ended(null);
+	if (!run.report || at !== null || document.hidden) { say("The run is over."); return ended(null); }
 	let left = REPORT_AFTER;
 	ended(left);
+	say($("notice").firstChild.data); // once, not with every second
 	leaving = setInterval(() => { if (--left <= 0) { stay(); report(); } else $("notice").firstChild.data = `The run is over. Its report follows in ${left} s.`; }, 1000);
 }
 
@@ -220,7 +224,7 @@ let counting = 0;
 function status(state, detail) {
 	clearInterval(counting);
 	if (state === "open") { badge("live", "good"); notice(""); if ($("says").textContent.startsWith("Connection")) say("Connected again."); return; }
-	if (state === "refused") { badge("refused", "bad"); notice(detail); return; }
+	if (state === "refused") { badge("refused", "bad"); notice(detail); say(detail); return; }
 	badge("connection lost", "bad");
 	say("Connection lost.");
 	const until = performance.now() + detail;

@@ -34,6 +34,11 @@ class Frame {
 		});
 		return this.shares;
 	}
+
+	// ghosts are how many of the dead somebody has in view who lives.
+	ghosts() {
+		return [...this.states].filter((state, j) => state === "d" && this.views.some((view, i) => "afp".includes(this.state(i)) && knows(view ?? EMPTY, j))).length;
+	}
 }
 
 const quantile = (bars, q) => {
