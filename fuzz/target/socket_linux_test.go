@@ -3,6 +3,7 @@ package target
 import (
 	"net"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,20 +27,29 @@ func TestKernelDropsAreThoseOfTheTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	full, _, _ := Backlog(addr)
 	raw, err := u.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	waiting := uint64(0)
-	raw.Control(func(fd uintptr) { // all is there: loopback sends and delivers in one call
-		for buffer := make([]byte, 1); ; waiting++ {
-			if _, _, err := unix.Recvfrom(int(fd), buffer, unix.MSG_DONTWAIT); err != nil {
-				return
-			}
+	// What was sent may be on its way still: loopback can deliver later than it sends.
+	await := func(ok func() bool) {
+		for end := time.Now().Add(time.Minute); !ok() && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		}
+	}
+	var full, rest, waiting, n uint64
+	ok := false
+	await(func() bool { full, n, ok = Backlog(addr); return n > 0 })
+	await(func() bool {
+		raw.Control(func(fd uintptr) {
+			for buffer := make([]byte, 1); ; waiting++ {
+				if _, _, err := unix.Recvfrom(int(fd), buffer, unix.MSG_DONTWAIT); err != nil {
+					return
+				}
+			}
+		})
+		rest, n, ok = Backlog(addr)
+		return waiting+n == sent
 	})
-	rest, n, ok := Backlog(addr)
 	if full == 0 || rest != 0 {
 		t.Errorf("%d bytes in the full queue and %d in the empty one", full, rest)
 	}
