@@ -81,12 +81,12 @@ func TestStability(t *testing.T) {
 // What a driver's members send each other is impaired as what our own machines send is.
 func TestDriverImpaired(t *testing.T) {
 	t.Parallel()
-	cfg := behind(t, "10 * beat", "30 * beat", "loss", "partition") // longer than a busy machine keeps it waiting
-	cfg.Options.Impair.Loss = 0.1
-	r, calm := calm(t, func() *result.Result { return execute(t, cfg) })
-	if !calm {
-		return // what falls into a standstill is void
-	}
+	var cfg result.Config
+	r, _ := patiently(t, func(times int) result.Config {
+		cfg = patientDriver(t, times, "loss", "partition")
+		cfg.Options.Impair.Loss = 0.1
+		return cfg
+	})
 	if why := r.Failure(); why != "" {
 		t.Fatal(why)
 	}
