@@ -70,9 +70,11 @@ func TestDriverPath(t *testing.T) {
 	t.Parallel()
 	measure := func(d *result.Driver) map[string]result.FlatValue {
 		o := scenario.DefaultOptions()
-		o.Duration, o.Interval, o.Driver = time.Second, 100*time.Millisecond, d
+		o.Duration, o.Interval, o.Driver, o.Timeout = time.Second, 100*time.Millisecond, d, time.Minute
+		timing := core.DefaultTiming()
+		timing.Deadline = time.Minute // nobody is removed on a busy machine
 		r, err := scenario.Execute(t.Context(), result.Config{Scenarios: []string{"join", "steady"}, Peers: 10, Seed: 1, Repeat: 1, Isolation: "goroutine",
-			Timing: core.DefaultTiming(), Options: o}, result.Tool{}, new(scenario.Status))
+			Timing: timing, Options: o}, result.Tool{}, new(scenario.Status))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +87,7 @@ func TestDriverPath(t *testing.T) {
 	var late []string
 	for range 5 {
 		native, hosted := measure(nil), measure(&result.Driver{Exec: os.Args[0] + " p2plocal"})
-		for _, name := range []string{"due", "sent", "delivered", "lost", "duplicated", "reordered", "missed"} {
+		for _, name := range []string{"due", "sent", "delivered", "lost", "duplicated", "missed"} { // in which order they come, nobody knows
 			if a, b := native["steady."+name].Value, hosted["steady."+name].Value; a == nil || b == nil || *a != *b {
 				t.Errorf("steady.%s: %v native, %v behind the driver", name, a, b)
 			}

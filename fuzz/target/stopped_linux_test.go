@@ -19,24 +19,38 @@ func TestStoppedIsWaiting(t *testing.T) {
 		if byUs {
 			stop = p.Signal
 		}
-		const still = 300 * time.Millisecond
-		before, _ := p.Waited()
-		stop(Stop)
-		time.Sleep(still)
-		during, _ := p.Waited()
-		stop(Continue)
-		after := during
-		for range 100 { // the news may take a moment
-			time.Sleep(10 * time.Millisecond)
-			if after, _ = p.Waited(); after >= during+still/2 {
-				break
+		// Of all that it waits for, which is more on a busy machine, this is what others have stopped it for.
+		held := func() (d time.Duration, now bool) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if now = !p.still.IsZero(); now {
+				return p.held + time.Since(p.still), now
+			}
+			return p.held, now
+		}
+		until := func(what string, ok func() bool) {
+			for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("by us %v: it is not %s", byUs, what)
+				}
 			}
 		}
-		if counted := during-before > still/2; counted == byUs {
-			t.Errorf("by us %v: it has waited for %v, then %v, then %v", byUs, before, during, after)
+		const still = 300 * time.Millisecond
+		stop(Stop)
+		if byUs {
+			time.Sleep(still)
+		} else {
+			until("stopped", func() bool { d, _ := held(); return d > still })
+			if waited, _ := p.Waited(); waited < still {
+				t.Errorf("stopped for more than %v it has waited for %v", still, waited)
+			}
 		}
-		if later, _ := p.Waited(); later > after+still/2 {
-			t.Errorf("by us %v: it waits though it runs: %v, then %v", byUs, after, later)
+		stop(Continue)
+		until("going on", func() bool { _, now := held(); return !now })
+		after, _ := held()
+		time.Sleep(still / 3)
+		if later, _ := held(); later != after || byUs != (later == 0) {
+			t.Errorf("by us %v: others have stopped it for %v, then %v", byUs, after, later)
 		}
 	}
 }
