@@ -214,7 +214,11 @@ func newSection(r *result.Result, s *scenario.Figures) section {
 			if seen[text] {
 				continue
 			}
-			if seen[text] = true; s.Repeated() {
+			seen[text] = true
+			switch in := count(s.All, func(x result.Scenario) bool { return slices.Contains(x.Notes, n) }); {
+			case in > 1:
+				text = fmt.Sprintf("%d of %d runs: %s", in, len(s.All), text)
+			case s.Repeated():
 				text = fmt.Sprintf("run %d: %s", i+1, text)
 			}
 			sec.Facts = append(sec.Facts, note(text, n.Bad))

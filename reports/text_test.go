@@ -368,3 +368,20 @@ func TestWrapKeepsWords(t *testing.T) {
 		}
 	}
 }
+
+// A note of several runs says of how many, and one of a single run of which.
+func TestNotesOfRuns(t *testing.T) {
+	r := sample(1, 5, 3, "steady")
+	for i, text := range []string{"it rained", "it snowed", "it rained"} {
+		r.Runs[i].Scenarios[0].Notes = []result.Note{{Bad: true, Text: text}}
+	}
+	var b bytes.Buffer
+	if err := Results(r).Write(&b, "txt", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"! 2 of 3 runs: it rained\n", "! run 2: it snowed\n"} {
+		if strings.Count(b.String(), want) != 1 {
+			t.Errorf("no %q, or more than one, in\n%s", want, &b)
+		}
+	}
+}

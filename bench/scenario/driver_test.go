@@ -44,7 +44,7 @@ func patientDriver(t *testing.T, times int, scenarios ...string) result.Config {
 // A mesh behind a driver is measured as ours is.
 func TestDriver(t *testing.T) {
 	t.Parallel()
-	r, times := patiently(t, func(times int) result.Config {
+	r, times := patiently(t, func(times int) *result.Result {
 		cfg := patientDriver(t, times, "join", "steady", "crash", "relaunch", "churn")
 		if err := mesh.ProbeDriver(t.Context(), cfg.Options.Driver, cfg.Peers); err != nil {
 			t.Fatal(err)
@@ -52,7 +52,7 @@ func TestDriver(t *testing.T) {
 		if d := cfg.Options.Driver; d.Name != "heartbeat" || d.Version != "1" || Find("pause").CannotRun(&cfg) != `the driver does not support "pause"` || Find("garbage").CannotRun(&cfg) == "" {
 			t.Errorf("%+v, pause: %s, garbage: %s", d, Find("pause").CannotRun(&cfg), Find("garbage").CannotRun(&cfg))
 		}
-		return cfg
+		return execute(t, cfg)
 	})
 	if why := r.Failure(); why != "" {
 		t.Fatal(why)

@@ -68,7 +68,7 @@ func calm(t *testing.T, measure func() *result.Result) (r *result.Result, calm b
 		r, calm = measure(), true
 		for _, run := range r.Runs {
 			for _, s := range run.Scenarios {
-				calm = calm && !strings.Contains(fmt.Sprint(s.Notes), "stood still")
+				calm = calm && !stood(s)
 				if s.Accounts != nil && s.Accounts.Unexplained != 0 { // a driver's mesh has none
 					t.Errorf("%s: the accounts do not add up: %+v", s.Name, *s.Accounts)
 				}
@@ -78,12 +78,15 @@ func calm(t *testing.T, measure func() *result.Result) (r *result.Result, calm b
 	return r, calm
 }
 
+// stood says that this machine stood still during a scenario.
+func stood(s result.Scenario) bool { return strings.Contains(fmt.Sprint(s.Notes), "stood still") }
+
 // patiently measures with ever longer deadlines, so many times as long as at first, until this machine
 // has not stood still for so long that what was measured is void: of that all can be wanted.
-func patiently(t *testing.T, config func(times int) result.Config) (r *result.Result, times float64) {
+func patiently(t *testing.T, measure func(times int) *result.Result) (r *result.Result, times float64) {
 	t.Helper()
 	for times := 1; ; times *= 2 {
-		r := execute(t, config(times))
+		r := measure(times)
 		if times == 32 || !strings.Contains(r.Failure(), "stood still") {
 			return r, float64(times)
 		}
@@ -187,9 +190,9 @@ func TestFindings(t *testing.T) {
 			virtual := simulated(6, names...)
 			virtual.Timing, virtual.Options = fast.Timing, fast.Options
 			find(t, execute(t, virtual), 1)
-			r, times := patiently(t, func(times int) result.Config {
+			r, times := patiently(t, func(times int) *result.Result {
 				fast.Timing.Deadline = virtual.Timing.Deadline * time.Duration(times)
-				return fast
+				return execute(t, fast)
 			})
 			find(t, r, times)
 		})

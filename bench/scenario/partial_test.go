@@ -82,10 +82,10 @@ func TestStability(t *testing.T) {
 func TestDriverImpaired(t *testing.T) {
 	t.Parallel()
 	var cfg result.Config
-	r, _ := patiently(t, func(times int) result.Config {
+	r, _ := patiently(t, func(times int) *result.Result {
 		cfg = patientDriver(t, times, "loss", "partition")
 		cfg.Options.Impair.Loss = 0.1
-		return cfg
+		return execute(t, cfg)
 	})
 	if why := r.Failure(); why != "" {
 		t.Fatal(why)

@@ -23,19 +23,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// watch says ready, and then how long the first standstill of half a second or more took.
+// watch says ready, and then how long each standstill took that was longer than any before it. It ends when it is killed.
 func watch() {
 	m, err := NewMonitor(monitorStep)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	started := time.Now()
+	started, longest := time.Now(), time.Duration(0)
 	for fmt.Println("ready"); ; time.Sleep(monitorStep) {
 		for _, s := range m.Standstills(started) {
-			if s.Took() > 500*time.Millisecond {
-				fmt.Println(int64(s.Took()))
-				return
+			if s.Took() > longest {
+				longest = s.Took()
+				fmt.Println(int64(longest))
 			}
 		}
 	}
@@ -62,15 +62,15 @@ func TestStandstillIsSeen(t *testing.T) {
 	time.Sleep(time.Second)
 	least := time.Since(stopped)
 	cmd.Process.Signal(syscall.SIGCONT)
-	lines.Scan()
-	var took time.Duration
-	fmt.Sscan(lines.Text(), (*int64)(&took))
-	if took < least-2*monitorStep-StandstillLeast {
-		t.Errorf("%q, want %v or more", lines.Text(), least)
+	took, want := time.Duration(0), least-2*monitorStep-StandstillLeast
+	for took < want && lines.Scan() { // what a busy machine makes comes besides
+		fmt.Sscan(lines.Text(), (*int64)(&took))
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
+	if took < want {
+		t.Errorf("%v, want %v or more", took, least)
 	}
+	cmd.Process.Kill()
+	cmd.Wait()
 }
 
 // The clocks that stand while the machine sleeps do not hide it.
