@@ -27,10 +27,14 @@ func python(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// The example keeps to the protocol, all of it.
-func TestExample(t *testing.T) {
+var eighty = regexp.MustCompile("eighty") // for which Python takes all of a busy machine
+
+// The example keeps to the protocol, all of it (the rest is TestLongExample).
+func TestExample(t *testing.T) { checkExample(t, conform.Select(Cases(), nil, nil, eighty)) }
+
+func checkExample(t *testing.T, cases []conform.Case) {
 	t.Parallel()
-	r, err := Check(t.Context(), conform.Config{Exec: python(t) + " testdata/heartbeat.py", Cases: Cases()}, nil)
+	r, err := Check(t.Context(), conform.Config{Exec: python(t) + " testdata/heartbeat.py", Cases: cases}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

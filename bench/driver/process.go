@@ -243,16 +243,33 @@ func (d *Driver) gone() error {
 // Process is what runs, for its CPU time and memory.
 func (d *Driver) Process() *target.Process { return d.proc }
 
+// ends waits for the driver's end, for longer where it had no processor for half of the time.
+func (d *Driver) ends() bool {
+	before, _ := d.proc.Waited()
+	for range 12 {
+		select {
+		case <-d.proc.Done():
+			return true
+		case <-time.After(stopTimeout):
+		}
+		now, _ := d.proc.Waited()
+		if now-before < stopTimeout/2 {
+			break
+		}
+		before = now
+	}
+	return false
+}
+
 // Stop has the driver end in its own way, and kills it where that does not.
 func (d *Driver) Stop() error {
 	err := d.Tell(Command{Type: "stop"})
 	d.in.Close()
-	select {
-	case <-d.proc.Done():
+	if d.ends() {
 		if state, _ := d.proc.State(); err == nil && !state.Success() {
 			err = fmt.Errorf("the driver ended: %s", d.proc.Ended())
 		}
-	case <-time.After(stopTimeout):
+	} else {
 		err = fmt.Errorf("the driver did not end within %v of stop, and was killed", stopTimeout)
 	}
 	d.Kill()

@@ -144,7 +144,7 @@ func TestHostSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := r.Runs[0].Scenarios[0]
-	if notes := fmt.Sprint(s.Notes); !strings.Contains(notes, "worker w1 on host-1 did not answer for 1") || s.Accounts.Unexplained != 0 || s.Failed != "" {
+	if notes := fmt.Sprint(s.Notes); !strings.Contains(notes, "worker w1 on host-1 did not answer for ") || s.Accounts.Unexplained != 0 || s.Failed != "" {
 		t.Errorf("%s, failed %q, accounts %+v", notes, s.Failed, s.Accounts)
 	}
 }
