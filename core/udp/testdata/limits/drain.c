@@ -1,24 +1,6 @@
 // drain N SIZE ROUNDS: what taking one datagram of SIZE bytes from a queue of N costs with recvmmsg, 64 a call.
 // For every line that it reads it fills and empties the queue ROUNDS times and prints the median in nanoseconds.
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-
-static double now(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
-
-static int cmp(const void *a, const void *b) {
-	double x = *(double *)a, y = *(double *)b;
-	return x < y ? -1 : x > y;
-}
+#include "limits.h"
 
 int main(int c, char **v) {
 	static char space[64][2048];
@@ -52,8 +34,6 @@ int main(int c, char **v) {
 			took[k] = (now() - t) / n;
 			if (got != n) return 1;
 		}
-		qsort(took, rounds, sizeof *took, cmp);
-		printf("%.1f\n", took[rounds / 2]);
-		fflush(stdout);
+		answer(took, rounds);
 	}
 }

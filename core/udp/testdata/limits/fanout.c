@@ -1,24 +1,6 @@
 // fanout N SIZE ROUNDS: what one sendmmsg of SIZE bytes to N ports of 127.0.0.1 costs. For every line that it
 // reads it does ROUNDS of them and prints the median in nanoseconds. Nobody reads at the ports meanwhile.
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-
-static double now(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
-
-static int cmp(const void *a, const void *b) {
-	double x = *(double *)a, y = *(double *)b;
-	return x < y ? -1 : x > y;
-}
+#include "limits.h"
 
 int main(int c, char **v) {
 	static int fds[1024];
@@ -47,8 +29,6 @@ int main(int c, char **v) {
 			took[r] = now() - t;
 			for (int i = 0; i < n; i++) while (recv(fds[i], space, sizeof space, MSG_DONTWAIT) >= 0);
 		}
-		qsort(took, rounds, sizeof *took, cmp);
-		printf("%.1f\n", took[rounds / 2]);
-		fflush(stdout);
+		answer(took, rounds);
 	}
 }
