@@ -11,9 +11,11 @@ import (
 )
 
 // Whatever happens to a mesh in whatever scenario, every datagram is accounted for.
-func TestScenariosUnderFaults(t *testing.T) {
+func TestScenariosUnderFaults(t *testing.T) { scenariosUnderFaults(t, 40) } // some three of each scenario; TestLongScenariosUnderFaults has more
+
+func scenariosUnderFaults(t *testing.T, seeds uint64) {
 	t.Parallel()
-	for seed := range uint64(120) {
+	for seed := range seeds {
 		drawn := Draw(seed)
 		name := scenario.Known[seed%uint64(len(scenario.Known))]
 		cfg := scenario.Simulated(drawn.Peers, name)
