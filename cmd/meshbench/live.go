@@ -129,7 +129,7 @@ func (v *view) end(ctx context.Context, c *call, r *result.Result) {
 		s.Headline, s.Assertions = v.look(r)
 		v.feed.Add(s)
 	}
-	v.feed.End(r != nil)
+	v.feed.End(r != nil && ctx.Err() == nil) // who has had enough does not wait for the report to be read
 	if !v.server.Watched() || ctx.Err() != nil {
 		return
 	}

@@ -74,14 +74,16 @@ func showProgress(ctx context.Context, status *scenario.Status, cfg result.Confi
 	if quiet {
 		return func() {}
 	}
-	lasts := "until Ctrl-C"
+	lasts := ""
 	if d := scenario.Estimate(&cfg).Round(time.Second); d > 0 {
-		lasts = fmt.Sprintf("about %v", d)
+		lasts = fmt.Sprintf(", about %v", d)
 		if cfg.Simulation != nil {
 			lasts += " of virtual time"
 		}
+	} else if slices.Contains(cfg.Scenarios, scenario.Play) {
+		lasts = ", until Ctrl-C"
 	}
-	fmt.Fprintf(stderr, "meshbench: %s, %s, %s\n", result.Plural(uint64(cfg.Peers), "peer"), strings.Join(cfg.Scenarios, ", "), lasts)
+	fmt.Fprintf(stderr, "meshbench: %s, %s%s\n", result.Plural(uint64(cfg.Peers), "peer"), strings.Join(cfg.Scenarios, ", "), lasts)
 	if printing.Columns(stderr) == 0 {
 		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", p) }
 	}

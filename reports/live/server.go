@@ -132,9 +132,12 @@ func (s *Server) Watched() bool {
 	return s.pages.Load() > 0 || time.Since(time.Unix(0, s.left.Load())) < back
 }
 
-// Close ends everything.
+// Close ends everything, once pages have had what there is, or half a second for it.
 func (s *Server) Close() error {
 	close(s.ended)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second/2)
+	defer cancel()
+	s.http.Shutdown(ctx)
 	return s.http.Close()
 }
 
@@ -237,7 +240,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	text := fmt.Sprintf("retry: %d\n\n", again.Milliseconds())
 	quiet := time.NewTimer(alive)
 	defer quiet.Stop()
-	for {
+	for last := false; ; {
 		events, changed := s.Feed.After(seq)
 		out.SetWriteDeadline(time.Now().Add(s.Stalled))
 		io.WriteString(w, text)
@@ -252,7 +255,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, "\n\n")
 			seq = e.Seq
 		}
-		if out.Flush() != nil {
+		if out.Flush() != nil || last {
 			return
 		}
 		text = ""
@@ -264,7 +267,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-s.ended:
-			return
+			last = true
 		}
 	}
 }

@@ -302,6 +302,31 @@ func BenchmarkReconnect(b *testing.B) {
 	}
 }
 
+// TestClose ends a run and its server at once: who looks on hears that it is over.
+func TestClose(t *testing.T) {
+	f := NewFake(5)
+	f.Step(time.Second)
+	s, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"), Config{Feed: f.Feed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*reader
+	for range 5 {
+		all = append(all, open(t, s, ""))
+	}
+	for _, r := range all {
+		r.next()
+	}
+	f.Step(time.Second)
+	f.Feed.End(false)
+	s.Close()
+	for _, r := range all {
+		for name := ""; name != "over"; {
+			_, name, _ = r.next()
+		}
+	}
+}
+
 // TestReportIsApart: the report's inline script runs as of another origin.
 func TestReportIsApart(t *testing.T) {
 	s := NewFake(1).serve(t, 0)

@@ -218,8 +218,9 @@ func wanted(fs *flag.FlagSet, said string) string {
 				return before + "want " + kinds[fmt.Sprintf("%T", value.Get())]
 			}
 		}
+		return said
 	}
-	return said
+	return strings.Replace(said, "invalid boolean value", "invalid value", 1) // of a flag whose value may be left out
 }
 
 // Given are the names of the flags that were given.
