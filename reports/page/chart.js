@@ -114,7 +114,7 @@ const curves = (c) => {
 						Plot.dot(s.points.filter((p) => p.marked), { x: "x", y: "y", r: 4.5, fill: stroke, stroke: "var(--back)", className: "series" })];
 					const line = Plot.lineY(s.points, { x: "x", y: "y", stroke, strokeWidth: 1.7, strokeDasharray: dash(s), className: "series" });
 					return [
-						Plot.ruleX(s.points.filter((p) => p.low != null), { x: "x", y1: (p) => (c.y.log ? Math.max(p.low, y.domain[0]) : p.low), y2: (p) => p.high ?? p.y, stroke, strokeOpacity: 0.45, strokeWidth: 3 }),
+						Plot.ruleX(s.points.filter((p) => p.low != null), { x: "x", y1: (p) => (c.y.log ? Math.max(p.low, y.domain[0]) : p.low), y2: (p) => p.high ?? p.y, stroke, strokeOpacity: 0.45, strokeWidth: 3, clip: true }),
 						Plot.dot(s.points, { x: "x", y: "y", r: 2.4, fill: stroke }), line];
 				}),
 				tip(shown, { x: "x", y: "y", title: (p) => [p.name || p.s.name, `${c.x.label}: ${printed(p.x, c.x.unit)}`, `${c.y.label}: ${printed(p.y, c.y.unit)}`,
