@@ -98,6 +98,12 @@ func tooLittle(c campaign.Config, r campaign.Result) error {
 			modes = append(modes, m)
 		}
 	}
+	var unjudged []string
+	for _, y := range r.Tallies {
+		if !y.Conclusive() {
+			unjudged = append(unjudged, fmt.Sprintf("%d of %s of %s", y.Unjudged, batches(y.Batches), y.What))
+		}
+	}
 	skipped := r.Skipped()
 	switch {
 	case r.Sent == 0 && skipped > 0:
@@ -106,6 +112,8 @@ func tooLittle(c campaign.Config, r campaign.Result) error {
 		return fmt.Errorf("nothing was sent to the %v: -duration %v is over before the first batch", c.Role, c.Duration)
 	case uint64(skipped) > r.Sent:
 		return fmt.Errorf("too little was sent to say that the %v survived: %s, and %d that there is no socket to send from", c.Role, datagrams(int(r.Sent)), skipped)
+	case len(unjudged) > 0:
+		return fmt.Errorf("%w: %s could not be judged: this machine was late, or datagrams were lost", campaign.ErrUnjudged, strings.Join(unjudged, ", "))
 	case len(modes) > 0:
 		return fmt.Errorf("too little was sent to say that the %v survived: %s not begun", c.Role, strings.Join(modes, ", "))
 	}

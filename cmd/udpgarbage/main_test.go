@@ -133,7 +133,7 @@ func result(t *testing.T, args ...string) (r campaign.Result, err error) {
 func survives(t *testing.T, attack func(*testing.T, string, ...string) (campaign.Result, string, error), args ...string) {
 	t.Helper()
 	r, _, err := attack(t, "none", args...)
-	if err != nil || len(r.Findings) > 0 {
+	if err != nil && !errors.Is(err, campaign.ErrUnjudged) || len(r.Findings) > 0 {
 		t.Errorf("%v, findings %+v, want none", err, r.Findings)
 	}
 }

@@ -50,6 +50,11 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 	if r.Unwatched {
 		_, err = fmt.Fprintln(w, "NOT WATCHED: late effects of the last datagrams")
 	}
+	for _, y := range r.Tallies {
+		if y.Unjudged > 0 {
+			_, err = fmt.Fprintf(w, "NOT JUDGED: %s: %d of %s\n", y.What, y.Unjudged, batches(y.Batches))
+		}
+	}
 	for _, m := range r.Missing {
 		_, err = fmt.Fprintf(w, "NOT BEGUN: %s\n", m)
 	}
@@ -62,5 +67,7 @@ func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) +
 func grouped(n uint64) string { return units.Grouped(float64(n)) }
 
 func plural[N int | uint64](n N, what string) string { return units.Plural(uint64(n), what) }
+
+func batches(n int) string { return strings.Replace(plural(n, "batch"), "batchs", "batches", 1) }
 
 func datagrams[N int | uint64](n N) string { return plural(n, "datagram") }

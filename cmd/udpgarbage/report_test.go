@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -42,5 +43,17 @@ func TestOnlyWrittenFindingsAreReplayed(t *testing.T) {
 		if told := strings.Contains(b.String(), "-mode replay"); told != want {
 			t.Errorf("file %q:\n%s", file, b.String())
 		}
+	}
+}
+
+// A run in which a case could not be judged is no survival.
+func TestWhatIsNotJudgedIsTold(t *testing.T) {
+	r := campaign.Result{Sent: 1, Tallies: []*campaign.Tally{{What: "srv/silent", Batches: 5, Unjudged: 2}}}
+	var b strings.Builder
+	if err := text(&b, r, false); err != nil || !strings.Contains(b.String(), "NOT JUDGED: srv/silent: 2 of 5 batches\n") {
+		t.Errorf("%v:\n%s", err, b.String())
+	}
+	if err := tooLittle(campaign.Config{}, r); !errors.Is(err, campaign.ErrUnjudged) {
+		t.Errorf("%v, want that there is no verdict", err)
 	}
 }

@@ -260,6 +260,134 @@ func TestLockedOutCampaignEnds(t *testing.T) {
 	}
 }
 
+// What is large waits until there is room for it, however many batches are to be repeated at once.
+func TestNothingIsLostInATargetsBuffer(t *testing.T) {
+	host := virtual.New(start)
+	host.Room = 212992 // Linux's own
+	lost := uint64(0)
+	r := attack(t, Config{Exec: "longer-keep-alive", Host: countingHost{host, &lost}})
+	if lost > 0 || len(r.Findings) != 1 || r.Findings[0].Seen > single.Seconds() {
+		t.Errorf("%d datagrams lost, %d findings, want none and one within %v", lost, len(r.Findings), single)
+	}
+}
+
+// countingHost keeps how many datagrams its targets have lost.
+type countingHost struct {
+	*virtual.Host
+	lost *uint64
+}
+
+func (h countingHost) Backlog(at netip.AddrPort) (waiting, dropped uint64, known bool) {
+	waiting, dropped, known = h.Host.Backlog(at)
+	*h.lost = max(*h.lost, dropped)
+	return waiting, dropped, known
+}
+
+// lossyHost is one whose targets lose a datagram each second, for a while.
+type lossyHost struct {
+	*virtual.Host
+	began time.Time
+	until time.Duration
+}
+
+func (h *lossyHost) Backlog(at netip.AddrPort) (waiting, dropped uint64, known bool) {
+	if h.began.IsZero() {
+		h.began = time.Now()
+	}
+	waiting, dropped, known = h.Host.Backlog(at)
+	return waiting, dropped + uint64(min(time.Since(h.began), h.until)/time.Second), known
+}
+
+// What losses explain is sent again, and what they explain to the end is said.
+func TestLossesExcuseNothingForGood(t *testing.T) {
+	for _, x := range []struct {
+		exec     string
+		until    time.Duration
+		findings int
+		unjudged bool
+	}{
+		{"none", time.Hour, 0, false},
+		{"longer-keep-alive", 6 * time.Second, 1, false},
+		{"longer-keep-alive", time.Hour, 0, true},
+	} {
+		r := attack(t, Config{Exec: x.exec, Host: &lossyHost{Host: virtual.New(start), until: x.until}})
+		unjudged := slices.ContainsFunc(r.Tallies, func(y *Tally) bool { return !y.Conclusive() })
+		if len(r.Findings) != x.findings || unjudged != x.unjudged || x.findings > 0 && r.Findings[0].Seen > sequence.Seconds() {
+			t.Errorf("%s, losses for %v: %d findings, some batches not judged: %v, want %d and %v", x.exec, x.until, len(r.Findings), unjudged, x.findings, x.unjudged)
+		}
+	}
+}
+
+// What begins while nothing can be said of who is in the directory would be void again, until there are no tries left.
+func TestRepeatsWaitUntilTheyCount(t *testing.T) {
+	now := time.Now()
+	for _, b := range []batch{{mode: "catalogue"}, {mode: "replay"}} {
+		for since, want := range map[time.Duration]bool{time.Second: false, excuseTime: true} {
+			x := &trial{watch: watch{now: now}, attendance: attendance{missed: now.Add(-since)}}
+			p := &plan{c: &campaign{}}
+			p.repeat(b)
+			if _, got := p.next(x); got != want {
+				t.Errorf("%s, %v after members were too late: begun %v, want %v", b.mode, since, got, want)
+			}
+		}
+	}
+}
+
+// A removal that was read after the answer to a question may have been sent before it, when the
+// target had not had the members' keep-alives yet.
+func TestRemovalIsAsOldAsItsDirectory(t *testing.T) {
+	now := time.Now()
+	for told, want := range map[time.Duration]bool{-time.Second: true, 0: false} {
+		x := &trial{campaign: &campaign{Config: Config{Host: lateHost{virtual.New(start), 0}}}, watch: watch{now: now},
+			attendance: attendance{beatTaken: now.Add(-time.Second), takenBy: now.Add(-step), told: now.Add(told)}}
+		if got := (&serverJudge{trial: x}).excused(); got != want {
+			t.Errorf("told %v ago: excused %v, want %v", -told, got, want)
+		}
+	}
+}
+
+// Broadcasts that a late machine reads all at once are as far apart as they came.
+func TestIntervalIsThatOfWhatCame(t *testing.T) {
+	first, now := &endpoint{entry: wire.Entry{Name: 'a', Port: 1}}, time.Now()
+	x := &trial{campaign: &campaign{sockets: sockets{members: []*endpoint{first}}}, watch: watch{now: now, born: now.Add(-time.Second)}}
+	p := &peerJudge{trial: x}
+	for i := range 3 {
+		p.received(packet{at: now.Add(time.Duration(i-2) * 100 * time.Millisecond), to: first, from: x.address})
+	}
+	if p.interval != 100*time.Millisecond {
+		t.Errorf("an interval of %v, want 100ms", p.interval)
+	}
+}
+
+// A flood would lose what others are judged by, and takes a second where a batch takes a moment.
+func TestFloodsLeaveTheOthersTheirShare(t *testing.T) {
+	for _, x := range []struct {
+		pending, listed batch
+		silent          string        // the mode of whose is in the directory
+		flooding        time.Duration // of the first two seconds
+		want            bool
+	}{
+		{want: true},
+		{pending: batch{tries: 1}},
+		{pending: batch{hold: ghostTime}},
+		{listed: batch{tries: 1}},
+		{silent: "catalogue"},
+		{silent: "random", want: true},
+		{flooding: time.Second, want: true},
+		{flooding: 2 * time.Second},
+	} {
+		c := &campaign{start: time.Now().Add(-2100 * time.Millisecond), result: Result{Flooding: x.flooding}}
+		p := &plan{c: c, random: []string{"flood"}, cases: []batch{x.listed}}
+		v := &trial{traffic: traffic{pending: []*openBatch{{batch: x.pending}}}}
+		if x.silent != "" {
+			v.owners = map[wire.Entry]*claim{{Name: 'a'}: {batch: &openBatch{batch: batch{mode: x.silent}}}}
+		}
+		if got := p.mayFlood(v); got != x.want {
+			t.Errorf("%+v: a flood may begin: %v, want %v", x, got, x.want)
+		}
+	}
+}
+
 // A datagram means the same to a target beside, whose ports are others.
 func TestMovedPorts(t *testing.T) {
 	host := netip.MustParseAddr("127.0.0.1")

@@ -183,7 +183,7 @@ func (c *campaign) try(ctx, enough context.Context, s *suspicion, shots []hostil
 	t.ctx = ctx // its end is waited for: the next one needs its ports
 	t.end()
 	if got == nil || got.kind != s.kind {
-		return outcome{void: err != nil || t.over() || !t.missed.IsZero(), took: t.clock}
+		return outcome{void: err != nil || t.over() || t.void || !t.missed.IsZero(), took: t.clock}
 	}
 	return outcome{why: got.why, took: t.clock}
 }
@@ -286,7 +286,7 @@ func (r *round) failed(i int, why string) {
 		r.found, r.said = i, why
 	}
 	if len(r.lists[i]) > len(r.lists[0]) {
-		time.AfterFunc(r.ProbeTimeout, r.stop)
+		time.AfterFunc(2*r.ProbeTimeout, r.stop)
 	} else {
 		r.stop()
 	}

@@ -12,14 +12,17 @@ import (
 // attendance is who is in the directory, and why not.
 type attendance struct {
 	beat      time.Time         // the last of all members' keep-alives
-	beatTaken time.Time         // the last that the target has taken
+	beatTaken time.Time         // the last that the target has taken,
+	takenBy   time.Time         // as was known then
+	told      time.Time         // when the directory that is judged came
 	missed    time.Time         // when they last came too late: what was to be seen around then is void
 	lockedOut bool              // members are out that should be in
 	reborn    time.Time         // when those who are out were last born
 	allIn     time.Duration     // on the clock, when nobody was out
 	waits     [14]time.Duration // for how long the target had waited for a processor, looked at now and then; the first is excuseTime old
 	drops     uint64            // datagrams that the kernel has thrown away
-	dropped   time.Time
+	dropped   time.Time         // when the last was known to be
+	patient   time.Duration     // on the clock, until when a server may keep the silent for that
 }
 
 // join has the members born, under other names where theirs are taken.
@@ -122,6 +125,7 @@ func (t *trial) directory(p packet) {
 		return
 	}
 	ep := p.to
+	t.told = p.at
 	again := ep.view != nil && string(ep.view) == string(m.Entries)
 	ep.view = append(ep.view[:0], m.Entries...)
 	if !ep.joined {

@@ -16,7 +16,7 @@ import (
 // and otherwise broadcast to them.
 type peerJudge struct {
 	*trial
-	came    time.Duration // when its first broadcast was heard
+	came    time.Time     // when its first broadcast did, however late it was read
 	last    time.Duration // since when the next is due
 	heard   int           // by the first member
 	fresh   *endpoint     // who was born for the question
@@ -228,9 +228,9 @@ func (p *peerJudge) received(k packet) {
 		k.to.heard++
 		if k.to == p.members[0] {
 			if p.heard++; p.heard == 1 {
-				p.came = p.clock
+				p.came = k.at
 			} else if p.heard == 3 && p.interval == 0 {
-				p.interval = max((p.clock-p.came)/2, step)
+				p.interval = max(k.at.Sub(p.came)/2, step)
 			}
 			p.last = p.clock
 		}

@@ -61,13 +61,14 @@ type plan struct {
 }
 
 const (
-	serverBatch = 8      // a server's cases of one datagram
-	peerBatch   = 32     // a peer's
-	randomBatch = 24     // datagrams of the random modes
-	burstBatch  = 192    // small ones: less than the kernel keeps for a receiver
-	mostTries   = 2      // that a batch is repeated after
-	leadCase    = "lead" // of what brings a silent member in
-	tokenSize   = 15
+	serverBatch  = 8      // a server's cases of one datagram
+	sleeperBatch = 3      // that are no sign of life of one silent member
+	peerBatch    = 32     // a peer's
+	randomBatch  = 24     // datagrams of the random modes
+	burstBatch   = 192    // small ones: less than the kernel keeps for a receiver
+	mostTries    = 4      // that a batch is repeated after
+	leadCase     = "lead" // of what brings a silent member in
+	tokenSize    = 15
 )
 
 func (c *campaign) newPlan(t *trial) (*plan, error) {
@@ -130,18 +131,53 @@ func (p *plan) again(open []*openBatch, without []hostile.Shot) {
 		if len(b.shots) < len(o.shots) {
 			b.tries = 0
 		}
-		if b.tries == 0 && len(casesOf(b.shots)) > 0 {
+		switch {
+		case b.random() || len(casesOf(b.shots)) == 0:
+		case b.tries == 0:
 			p.repeat(b)
+		default:
+			p.giveUp(b)
 		}
 	}
 }
 
-// repeat sends a batch of the catalogue once more, that nothing could be said of.
+// random says that others of its kind follow.
+func (b *batch) random() bool { return b.mode != "catalogue" && b.mode != "replay" }
+
+// due says that something can be said of it if it begins now; who tries again waits for that.
+func (b *batch) due(t *trial) bool {
+	return b.tries == 0 || t.missed.IsZero() || t.now.Sub(t.missed) >= excuseTime
+}
+
+// repeat sends a batch once more, that nothing could be said of.
 func (p *plan) repeat(b batch) {
-	if b.tries++; b.mode == "catalogue" && b.tries <= mostTries {
+	switch b.tries++; {
+	case b.random() || b.tries > mostTries:
+		p.giveUp(b)
+	case b.mode == "replay":
+		p.first = append(p.first, b)
+	default:
 		p.cases = append(p.cases, b)
 	}
 }
+
+// mayFlood says that floods have had less than their share of the time, and that none would
+// drown what is judged by silence or repeated.
+func (p *plan) mayFlood(t *trial) bool {
+	if slices.ContainsFunc(t.pending, func(o *openBatch) bool { return o.hold > 0 || o.tries > 0 }) || slices.ContainsFunc(p.cases, func(b batch) bool { return b.tries > 0 }) {
+		return false
+	}
+	for _, c := range t.owners {
+		if c.gone == 0 && !c.batch.random() {
+			return false
+		}
+	}
+	modes := time.Duration(len(p.random) + min(1, len(p.cases)))
+	return modes == 1 || modes*p.c.result.Flooding <= time.Since(p.c.start)
+}
+
+// giveUp counts a batch that nothing will be said of.
+func (p *plan) giveUp(b batch) { p.c.result.tally(b.what).Unjudged++ }
 
 // next is the next batch; false: there is none now.
 func (p *plan) next(t *trial) (batch, bool) {
@@ -150,6 +186,9 @@ func (p *plan) next(t *trial) (batch, bool) {
 	}
 	if len(p.first) > 0 {
 		b := p.first[0]
+		if !b.due(t) {
+			return batch{}, false
+		}
 		p.first = p.first[1:]
 		return p.known(b), true
 	}
@@ -161,6 +200,11 @@ func (p *plan) next(t *trial) (batch, bool) {
 	}
 	if len(p.random) == 0 {
 		return batch{}, false
+	}
+	if p.random[0] == "flood" && !p.mayFlood(t) {
+		if p.random = append(p.random[1:], "flood"); len(p.random) == 1 {
+			return batch{}, false
+		}
 	}
 	mode := p.random[0]
 	p.random = append(p.random[1:], mode)
@@ -179,7 +223,9 @@ func (p *plan) progress(what, narrowing string) {
 // nextCase is the next of the catalogue's batches whose names are free.
 func (p *plan) nextCase(t *trial) (b batch, ok bool) {
 	taken := func(n wire.Name) bool { return p.free[n] > t.clock }
-	i := slices.IndexFunc(p.cases, func(b batch) bool { return !slices.ContainsFunc(b.names, taken) && (!b.last || len(p.cases) == 1) })
+	i := slices.IndexFunc(p.cases, func(b batch) bool {
+		return !slices.ContainsFunc(b.names, taken) && (!b.last || len(p.cases) == 1) && b.due(t)
+	})
 	if i < 0 {
 		return b, false
 	}
@@ -205,11 +251,13 @@ func (p *plan) done() bool {
 	return p.over() || len(p.first)+len(p.cases)+len(p.random) == 0
 }
 
-// missing says what was not begun.
+// missing says what was not begun, and gives up what was not begun again.
 func (p *plan) missing() (all []string) {
 	n := 0
-	for _, b := range p.cases {
-		if b.tries == 0 {
+	for _, b := range slices.Concat(p.first, p.cases) {
+		if b.tries > 0 {
+			p.giveUp(b)
+		} else if b.mode == "catalogue" {
 			n++
 		}
 	}
@@ -353,8 +401,16 @@ func (p *plan) serverCases(cases []hostile.Case) {
 		p.add(p.separate(cases, some...))
 	}
 	p.add(p.lastSpeaker(cases, single))
+	var nobodys []int
 	for _, i := range single {
-		p.add(p.sleeper(cases, i))
+		if f := cases[i].Steps[0].Fate; f == core.Malformed || f == core.Misdirected {
+			nobodys = append(nobodys, i)
+		} else {
+			p.add(p.sleeper(cases, i))
+		}
+	}
+	for some := range slices.Chunk(nobodys, sleeperBatch) {
+		p.add(p.sleeper(cases, some...))
 	}
 	slices.SortStableFunc(others, func(i, j int) int { // what takes long first, but who needs all names last
 		a, b := cases[i], cases[j]
@@ -371,9 +427,16 @@ func (p *plan) separate(cases []hostile.Case, some ...int) batch {
 	b := batch{what: p.what(cases[some[0]].Name)}
 	envs := make([]hostile.Env, len(some))
 	for k, i := range some {
-		n := min(3, len(cases[i].Steps)) // names that a case uses, of four or more that it is given
 		d := dealer{names: p.pool.names, next: p.pool.next}
 		e := p.environment(&d, 4)
+		n := 1 // names that a case uses, of four or more that it is given
+		for _, s := range e.Case(hostile.Server, i).Steps {
+			for k := n; k < 3; k++ {
+				if victim(e.Spare[k]).in(s.Datagram) {
+					n = k + 1
+				}
+			}
+		}
 		switch entire := len(cases[i].Steps); {
 		case len(cases[i].Left) >= looseNames:
 			n = len(d.names)
@@ -406,21 +469,25 @@ func lead(e wire.Entry) []hostile.Shot {
 	return []hostile.Shot{{Datagram: hostile.BirthOf(e), Case: leadCase, Comment: why}, {Datagram: hostile.KeepAliveOf(e), Case: leadCase, Comment: why}}
 }
 
-// sleeper repeats a datagram that is no sign of life, though it names a silent member as if
-// it were.
-func (p *plan) sleeper(cases []hostile.Case, i int) batch {
+// sleeper repeats datagrams that are no sign of life, though they name a silent member as if
+// they were.
+func (p *plan) sleeper(cases []hostile.Case, some ...int) batch {
 	silent := p.environment(&p.silent, 1).Spare[0]
 	b := batch{what: "srv/silent", hold: ghostTime, names: []wire.Name{silent.Name}}
 	env := p.environment(&dealer{names: p.pool.names}, 4)
 	env.Members = []wire.Entry{silent, env.Members[1]}
-	if cases[i].Steps[0].Fate == core.Malformed { // no part of it counts
-		env.Spare[0] = silent
-	}
+	spare := env.Spare[0]
 	b.build = func() []hostile.Shot {
-		all, s := lead(silent), shots(env.Case(hostile.Server, i))[0]
-		for range 3 {
-			s.At += 700 * time.Millisecond
-			all = append(all, s)
+		all := lead(silent)
+		for n := range 3 {
+			for _, i := range some {
+				if env.Spare[0] = spare; cases[i].Steps[0].Fate == core.Malformed { // no part of it counts
+					env.Spare[0] = silent
+				}
+				s := shots(env.Case(hostile.Server, i))[0]
+				s.At = time.Duration(n+1) * 700 * time.Millisecond
+				all = append(all, s)
+			}
 		}
 		return all
 	}
@@ -514,7 +581,7 @@ func (p *plan) peerCases(cases []hostile.Case, interval time.Duration) {
 	for _, what := range order {
 		n, to := peerBatch, &quick
 		if what == "peer/directory" {
-			n, to = max(1, min(8, int(interval/(100*time.Millisecond)))), &slow
+			n, to = max(1, min(8, int(interval.Round(10*time.Millisecond)/(100*time.Millisecond)))), &slow
 		}
 		for some := range slices.Chunk(groups[what], n) {
 			*to = append(*to, batch{what: strings.TrimSpace(what), shots: some, linger: true})

@@ -46,7 +46,7 @@ func (t *trial) answered() {
 	t.before = t.acked
 	t.asking, t.acked, t.weight, t.worked, t.judged = false, t.asks, 0, t.now, true
 	if t.beat.Before(t.asked) {
-		t.beatTaken = t.beat
+		t.beatTaken, t.takenBy = t.beat, t.now
 	}
 	switch {
 	case took < quickAnswer:

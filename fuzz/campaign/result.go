@@ -117,14 +117,23 @@ type Tally struct {
 	Batches  int    `json:"batches"`
 	Sent     uint64 `json:"sent"` // datagrams
 	Bytes    uint64 `json:"bytes"`
-	Skipped  int    `json:"skipped"` // datagrams that there is no socket to send from
+	Skipped  int    `json:"skipped"`  // datagrams that there is no socket to send from
+	Unjudged int    `json:"unjudged"` // batches that nothing can be said of
 	Findings int    `json:"findings"`
+
+	random bool
 }
 
 func (t *Tally) add(b batch) {
-	t.Batches++
-	t.Skipped += b.skipped
+	if t.Batches++; b.tries == 0 {
+		t.Skipped += b.skipped
+	}
+	t.random = b.random()
 }
+
+// Conclusive says that something can be said of all that is in it, or that it is random: whom
+// that kept or removed may be unknown, but not that the target lives.
+func (t *Tally) Conclusive() bool { return t.Unjudged == 0 || t.random }
 
 // Result is what a campaign came to.
 type Result struct {

@@ -199,11 +199,15 @@ func (s *serverJudge) hung() (Kind, string) {
 
 // received is what comes to others than members and probers, or not from the server.
 func (s *serverJudge) received(p packet) {
-	if p.from != s.address || p.to != s.outsider && p.to != s.sources[hostile.FromStranger] || s.excused() { // it may have got a lost member's name
+	if p.from != s.address || p.to != s.outsider && p.to != s.sources[hostile.FromStranger] {
 		return
 	}
 	if port := p.to.socket.Addr().Port(); s.birthplace(port) && s.mayLive(port) {
 		return // it was born there, and hears of it
+	}
+	if s.excused() { // it may have got a lost member's name
+		s.unsure(nil)
+		return
 	}
 	if m, err := wire.Parse(p.data); err == nil { // whoever has let it in sends it more, sooner or later
 		for e := range m.Entries.Each() {
@@ -358,8 +362,9 @@ func (s *serverJudge) excused() bool {
 	if s.lost() {
 		return true
 	}
-	const fresh = 1200 * time.Millisecond // what it has heard of so lately it must not remove
-	return s.now.Sub(s.missed) < excuseTime || s.now.Sub(s.beatTaken) > fresh && s.machineLate()
+	const fresh = 1200 * time.Millisecond                               // what it has heard of so lately it must not remove
+	stale := s.now.Sub(s.beatTaken) > fresh || s.told.Before(s.takenBy) // sockets are not read in the order in which all comes
+	return s.now.Sub(s.missed) < excuseTime || stale && s.machineLate()
 }
 
 // machineLate says that this machine was, not long ago, or that the target could not run.
@@ -368,11 +373,12 @@ func (t *trial) machineLate() bool {
 }
 
 // lost says that the kernel has thrown away what was for the target not long ago, after
-// which a patient server keeps the silent for longer.
+// which a patient server keeps the silent for longer: their silence begins anew with each loss
+// that it knows of, for which it looks once a heartbeat.
 func (t *trial) lost() bool {
 	_, n, known := t.Host.Backlog(t.address)
 	if known && n > t.drops {
-		t.drops, t.dropped = n, t.now
+		t.drops, t.dropped, t.patient = n, t.now, t.clock+heartbeat+ghostTime
 	}
 	return !t.dropped.IsZero() && t.now.Sub(t.dropped) < core.Patience*removeTime
 }
@@ -388,13 +394,18 @@ func (s *serverJudge) checkEntry(e wire.Entry) {
 	c := s.owners[e] // who is gone comes back by a birth alone, whatever else the target may just have taken
 	switch {
 	case c == nil && s.lost():
+		s.unsure(nil)
 	case c == nil:
 		s.blame(e, nil, fmt.Sprintf("%v is in the directory, though nothing that was sent is its birth", e))
 	case c.gone != 0 && s.clock-c.gone > 6*step:
 		s.blame(e, c.batch, fmt.Sprintf("%v has come back into the directory without a birth", e))
 	case slices.ContainsFunc(s.signs, func(x sign) bool { return x.entry.Name == e.Name }): // it may just have spoken
 	default:
-		if silent := s.clock - max(c.last, s.spoke[e.Name]); silent > ghostTime && !s.lost() {
+		switch silent := s.clock - max(c.last, s.spoke[e.Name]); {
+		case silent <= ghostTime:
+		case s.lost() && s.clock < s.patient && silent < core.Patience*removeTime:
+			s.unsure(c.batch)
+		default:
 			s.blame(e, c.batch, fmt.Sprintf("%v is in the directory, though silent for %.1f s", e, silent.Seconds()))
 		}
 	}

@@ -62,6 +62,7 @@ type life struct {
 
 // packet is what has come to an endpoint.
 type packet struct {
+	at   time.Time // by the kernel's clock
 	to   *endpoint
 	from netip.AddrPort
 	data []byte
@@ -171,12 +172,12 @@ func onAnother(a netip.AddrPort) netip.AddrPort {
 
 func (c *campaign) read(p *endpoint) {
 	for {
-		_, from, b, err := p.socket.Receive()
+		at, from, b, err := p.socket.Receive()
 		if err != nil {
 			return
 		}
 		select {
-		case c.inbox <- packet{p, from, b}:
+		case c.inbox <- packet{at, p, from, b}:
 		case <-c.closed:
 			return
 		}

@@ -88,6 +88,7 @@ func (t *trial) slowLook() {
 	if t.process != nil {
 		t.waits[len(t.waits)-1] = waited(t.process)
 	}
+	t.lost()
 	if u, ok := t.process.(user); ok {
 		if why := grown(u.Usage(), t.usage); why != "" {
 			t.suspectThese(Leaked, why, func(int, *sentShot) bool { return true })

@@ -48,12 +48,17 @@ type openBatch struct {
 	began time.Time
 	last  int           // of sent, behind its last shot
 	until time.Duration // on the clock
+
+	unsure bool // something was seen that it may have brought about, or the machine
 }
 
 // fire sends what is due, and asks the target whether it has taken it.
 func (t *trial) fire(from *plan) {
 	for len(t.timed) > 0 && !t.timed[0].due.After(t.now) {
 		s := t.timed[0]
+		if len(s.Datagram) >= heavy && (t.asking || t.weight >= t.window) {
+			break // it would find no room
+		}
 		t.timed = t.timed[1:]
 		t.shoot(s.Shot, s.batch)
 	}
@@ -164,9 +169,7 @@ func (t *trial) shoot(s hostile.Shot, o *openBatch) {
 		y := t.result.tally(o.what)
 		y.Sent, y.Bytes = y.Sent+1, y.Bytes+uint64(len(s.Datagram))
 	}
-	if t.weight++; len(s.Datagram) >= heavy {
-		t.weight += leastWindow - 1
-	}
+	t.weight += 1 + len(s.Datagram)/bulk
 	t.sent = append(t.sent, sentShot{s, t.now, o})
 	o.last = t.total()
 	t.note(s, o)
@@ -189,14 +192,35 @@ func (t *trial) settle() {
 			o.until = t.clock + o.hold
 		}
 		over := t.clock >= o.until
-		if over && !t.missed.IsZero() && o.began.Sub(t.missed) < excuseTime {
-			t.plan.repeat(o.batch)
+		if over && (o.unsure || !t.missed.IsZero() && o.began.Sub(t.missed) < excuseTime) {
+			t.unjudged(o)
 		}
 		return over
 	})
 	if n := len(t.sent) - mostSuspects; n > mostSuspects {
 		t.sent = append(t.sent[:0], t.sent[n:]...)
 		t.forgotten += n
+	}
+}
+
+// unjudged has a batch sent again, of which nothing can be said.
+func (t *trial) unjudged(o *openBatch) {
+	if t.plain {
+		t.void = true
+	} else {
+		t.plan.repeat(o.batch)
+	}
+}
+
+// unsure keeps that a batch, nil: any that is open, may have brought something about that
+// the machine may have, too.
+func (t *trial) unsure(b *openBatch) {
+	for _, o := range t.pending {
+		o.unsure = o.unsure || b == nil || o == b
+	}
+	if b != nil && !b.unsure {
+		b.unsure = true
+		t.unjudged(b)
 	}
 }
 

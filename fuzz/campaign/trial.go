@@ -31,6 +31,7 @@ type trial struct {
 	learning time.Duration // how long it took to find out how a peer answers
 	plain    bool          // a part of what was sent is tried
 	wants    *suspicion    // what it is then to show
+	void     bool          // nothing can be said of some of that
 	limit    time.Time     // by when it ends, whatever the target does; zero: no bound
 	watch
 	traffic
@@ -83,7 +84,8 @@ const (
 	heartbeat    = 500 * time.Millisecond
 	leastWindow  = 16
 	mostWindow   = 128
-	heavy        = 1024 // bytes from which a datagram weighs as many as leastWindow
+	heavy        = 1024 // bytes from which a datagram waits until there is room for it
+	bulk         = 512  // bytes that take as much of a receiver's buffer as one more small datagram
 	quickAnswer  = 30 * time.Millisecond
 	slowAnswer   = 150 * time.Millisecond
 	removeTime   = 2200 * time.Millisecond   // after which a peer that the server does not hear is gone
@@ -134,7 +136,12 @@ func (t *trial) run(from *plan) (*suspicion, error) {
 			return nil, err
 		}
 		if t.over() && t.flooding == nil {
-			t.result.Unwatched = t.result.Unwatched || !t.plain
+			if !t.plain {
+				t.result.Unwatched = true
+				for _, o := range t.pending {
+					t.plan.giveUp(o.batch)
+				}
+			}
 			break
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // hear is translated, and what is hostile is of the wide dialect. There a peer's address is where
 // its birth came from, so each silent member has a socket of its own.
 
-const wideLeads = 16
+const wideLeads = 24 // as many as are silent at a time
 
 // translate has the sockets of the campaign be those of a gateway of its own.
 func (c *campaign) translate() {

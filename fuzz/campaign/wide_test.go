@@ -218,3 +218,13 @@ func TestWide(t *testing.T) {
 		}
 	}
 }
+
+// What a stranger who was born hears of is no fault that a late machine would have to excuse.
+func TestLateMachineLeavesNoWideBatchUnjudged(t *testing.T) {
+	r := attack(t, Config{Wide: true, Exec: "sound", Host: lateHost{virtual.New(startWide), 0}, Modes: []string{"catalogue", "generate"}, Duration: 20 * time.Second})
+	for _, y := range r.Tallies {
+		if y.Unjudged > 0 {
+			t.Errorf("%d of %d batches of %s are not judged", y.Unjudged, y.Batches, y.What)
+		}
+	}
+}

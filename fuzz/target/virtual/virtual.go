@@ -20,11 +20,14 @@ import (
 const (
 	Delay     = 50 * time.Microsecond // from Send to Receive
 	buffer    = 1024                  // datagrams that a socket holds
+	overhead  = 768                   // bytes that a datagram takes beside its own
 	firstPort = 10000
 )
 
 // Host is a target.Host.
 type Host struct {
+	Room int // bytes that a socket holds, as Linux counts them; 0: no bound
+
 	main func(p *Program) (exit string)
 
 	mu      sync.Mutex
@@ -88,7 +91,8 @@ type Socket struct {
 	host    *Host
 	addr    netip.AddrPort
 	queue   chan datagram
-	dropped uint64            // the host's lock guards it
+	held    int               // bytes of that; the host's lock guards it
+	dropped uint64            // likewise
 	passes  func([]byte) bool // what it does not let in is thrown away; likewise
 	closed  chan struct{}
 	once    sync.Once
@@ -109,9 +113,10 @@ func (s *Socket) Send(to netip.AddrPort, data []byte) {
 	defer s.host.mu.Unlock()
 	switch t := s.host.sockets[to]; {
 	case t == nil:
-	case len(t.queue) == buffer, t.passes != nil && !t.passes(data):
+	case len(t.queue) == buffer, s.host.Room > 0 && t.held+overhead+len(data) > s.host.Room, t.passes != nil && !t.passes(data):
 		t.dropped++
 	default:
+		t.held += overhead + len(data)
 		t.queue <- datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)}
 	}
 }
@@ -153,6 +158,9 @@ func (s *Socket) ReceiveUntil(end time.Time) (at time.Time, from netip.AddrPort,
 	case <-alarm:
 		return at, from, nil, nil
 	case d := <-s.queue:
+		s.host.mu.Lock()
+		s.held -= overhead + len(d.data)
+		s.host.mu.Unlock()
 		time.Sleep(time.Until(d.at))
 		return d.at, d.from, d.data, nil
 	}
