@@ -3,6 +3,7 @@ package campaign
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -150,8 +151,9 @@ func TestSignsOutliveWhatIsForgotten(t *testing.T) {
 func TestReturnIsSeenBeforeTheAnswer(t *testing.T) {
 	back := wire.Entry{Name: 'a', Port: sparePort}
 	first := &endpoint{entry: wire.Entry{Name: '~', Port: firstPort}, life: life{member: true, joined: true}}
-	x := &trial{campaign: &campaign{sockets: sockets{members: []*endpoint{first}}}, watch: watch{now: time.Now(), clock: 3 * time.Second},
-		evidence: evidence{owners: map[wire.Entry]*claim{back: {batch: &openBatch{}, gone: 2 * time.Second}},
+	now := time.Now()
+	x := &trial{campaign: &campaign{sockets: sockets{members: []*endpoint{first}}}, watch: watch{now: now, clock: 3 * time.Second}, attendance: attendance{told: now},
+		evidence: evidence{owners: map[wire.Entry]*claim{back: {batch: &openBatch{}, gone: now.Add(-time.Second)}},
 			signs: []sign{{entry: wire.Entry{Name: back.Name}, index: 1}}}}
 	first.view = wire.Entries(nil).Append(first.entry).Append(back)
 	(&serverJudge{trial: x}).listed(first, first.view)
@@ -159,6 +161,57 @@ func TestReturnIsSeenBeforeTheAnswer(t *testing.T) {
 		t.Errorf("%+v, want a ghost", x.suspect)
 	}
 }
+
+// What another datagram has overtaken accuses nobody.
+func TestWhatIsOvertakenAccusesNobody(t *testing.T) {
+	e := wire.Entry{Name: 'a', Port: sparePort}
+	first := &endpoint{entry: wire.Entry{Name: '~', Port: firstPort}, life: life{member: true, joined: true}}
+	now := time.Now()
+	for what, x := range map[string]struct {
+		owner *claim
+		told  time.Time
+		found bool
+	}{
+		"back":                            {&claim{batch: &openBatch{}, gone: now.Add(-time.Second)}, now, true},
+		"never born":                      {nil, now, true},
+		"an older directory":              {&claim{batch: &openBatch{}, gone: now.Add(-time.Second)}, now.Add(-1100 * time.Millisecond), false},
+		"before what is remembered":       {nil, now.Add(-kept), false},
+		"there before anything was sent":  {&claim{before: true, gone: now.Add(-time.Second)}, now, false},
+		"silent, but the server was late": {&claim{batch: &openBatch{unsure: true}}, now, false},
+	} {
+		owners := map[wire.Entry]*claim{}
+		if x.owner != nil {
+			owners[e] = x.owner
+		}
+		s := &serverJudge{trial: &trial{campaign: &campaign{Config: Config{Host: virtual.New(start)}, sockets: sockets{members: []*endpoint{first}}},
+			watch: watch{now: now, clock: 3 * time.Second}, attendance: attendance{told: x.told, patient: 4 * time.Second}, evidence: evidence{owners: owners}}}
+		if s.checkEntry(e); (s.suspect != nil) != x.found {
+			t.Errorf("%s: %+v, found: want %v", what, s.suspect, x.found)
+		}
+	}
+	s := &serverJudge{trial: &trial{attendance: attendance{told: now}, evidence: evidence{owners: map[wire.Entry]*claim{e: {born: now.Add(-underWay / 2)}}}}}
+	if s.forget(nil); !s.owners[e].gone.IsZero() {
+		t.Error("whose birth may be under way is taken for gone")
+	}
+}
+
+// A server that stood still believes that its peers had, too.
+func TestStandstillOfTheServer(t *testing.T) {
+	for late, want := range map[time.Duration]bool{100 * time.Millisecond: false, heartbeat: true} {
+		x := &trial{campaign: &campaign{Config: Config{Host: standing{virtual.New(start), late}}}}
+		if x.stood(); (x.patient > 0) != want {
+			t.Errorf("late by %v: patient until %v", late, x.patient)
+		}
+	}
+}
+
+// standing is a host that was as late as it says.
+type standing struct {
+	*virtual.Host
+	late time.Duration
+}
+
+func (h standing) Late(time.Time) time.Duration { return h.late }
 
 // What is not the answer must not be taken for it: the target is as far behind as it likes.
 func TestSlowServerSurvives(t *testing.T) {
@@ -346,6 +399,37 @@ func TestRemovalIsAsOldAsItsDirectory(t *testing.T) {
 	}
 }
 
+// A removal that came while this process stood still is judged by when it is read, not by when the round began.
+func TestRemovalIsReadLate(t *testing.T) {
+	began := time.Now().Add(-2 * time.Second)
+	var members []*endpoint
+	for i := range 2 {
+		e := wire.Entry{Name: wire.Name('}' + i), Port: uint16(firstPort + i)}
+		s := virtualSocket{addr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), e.Port)}
+		members = append(members, &endpoint{socket: s, entry: e, life: life{member: true, joined: true}})
+	}
+	first, second := members[0], members[1]
+	first.seen = []wire.Entry{second.entry}
+	x := &trial{campaign: &campaign{Config: Config{Host: lateHost{virtual.New(start), 0}}, sockets: sockets{members: members}},
+		watch: watch{now: began}, attendance: attendance{beatTaken: began, takenBy: began}, evidence: evidence{owners: map[wire.Entry]*claim{}}}
+	x.judge = &serverJudge{trial: x}
+	x.handle(packet{at: time.Now(), to: first, data: hostile.Directory(first.entry)})
+	if x.suspect != nil {
+		t.Errorf("%s: %s", x.suspect.kind, x.suspect.why)
+	}
+	if second.joined {
+		t.Error("it was not judged at all")
+	}
+}
+
+// virtualSocket is one of which nothing is asked but its address.
+type virtualSocket struct {
+	target.Socket
+	addr netip.AddrPort
+}
+
+func (s virtualSocket) Addr() netip.AddrPort { return s.addr }
+
 // Broadcasts that a late machine reads all at once are as far apart as they came.
 func TestIntervalIsThatOfWhatCame(t *testing.T) {
 	first, now := &endpoint{entry: wire.Entry{Name: 'a', Port: 1}}, time.Now()
@@ -357,6 +441,40 @@ func TestIntervalIsThatOfWhatCame(t *testing.T) {
 	if p.interval != 100*time.Millisecond {
 		t.Errorf("an interval of %v, want 100ms", p.interval)
 	}
+}
+
+// On a busy machine datagrams overtake each other: directories are read after newer ones, and what was sent takes effect
+// after what was sent behind it.
+func TestReorderingAccusesNobody(t *testing.T) {
+	for role, c := range map[string]Config{
+		"server": {Exec: "none", Modes: Modes[:4]},
+		"wide":   {Exec: "sound", Wide: true, Modes: Modes[:4]},
+		"peer":   {Role: hostile.Peer, PeerExec: "none {server}", Modes: Modes[:4]},
+	} {
+		t.Run(role, func(t *testing.T) {
+			r := attack(t, reordered(c))
+			if len(r.Findings) > 0 || r.Restarts > 0 {
+				t.Errorf("%d findings, %d restarts, want none", len(r.Findings), r.Restarts)
+			}
+		})
+	}
+}
+
+// reordered is a campaign on a host on which each tenth datagram is late.
+func reordered(c Config) Config {
+	host := virtual.New(start)
+	if c.Wide {
+		host = virtual.New(startWide)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	host.Overdue = func() time.Duration {
+		if r.IntN(10) > 0 {
+			return 0
+		}
+		return time.Duration(r.Int64N(int64(150 * time.Millisecond)))
+	}
+	c.Host, c.Duration = host, 20*time.Second
+	return c
 }
 
 // A flood would lose what others are judged by, and takes a second where a batch takes a moment.

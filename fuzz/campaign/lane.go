@@ -260,6 +260,10 @@ func (r *round) work(lane *campaign) error {
 		}
 		if o.why != "" {
 			r.failed(i, o.why)
+		} else if o.void && r.enough.Err() == nil {
+			r.mu.Lock()
+			r.void = true
+			r.mu.Unlock()
 		}
 	}
 	return nil

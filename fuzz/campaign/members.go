@@ -20,9 +20,10 @@ type attendance struct {
 	reborn    time.Time         // when those who are out were last born
 	allIn     time.Duration     // on the clock, when nobody was out
 	waits     [14]time.Duration // for how long the target had waited for a processor, looked at now and then; the first is excuseTime old
+	runs      int64             // how often it had got one
 	drops     uint64            // datagrams that the kernel has thrown away
 	dropped   time.Time         // when the last was known to be
-	patient   time.Duration     // on the clock, until when a server may keep the silent for that
+	patient   time.Duration     // on the clock, until when a server may keep the silent for that, or because it stood still
 }
 
 // join has the members born, under other names where theirs are taken.
@@ -125,7 +126,10 @@ func (t *trial) directory(p packet) {
 		return
 	}
 	ep := p.to
-	t.told = p.at
+	if p.at.Before(ep.told) { // a newer one has overtaken it
+		return
+	}
+	t.told, ep.told = p.at, p.at
 	again := ep.view != nil && string(ep.view) == string(m.Entries)
 	ep.view = append(ep.view[:0], m.Entries...)
 	if !ep.joined {

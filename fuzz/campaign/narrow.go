@@ -23,6 +23,8 @@ func (c *campaign) asFound(shots []hostile.Shot) batch {
 	isLead := func(s hostile.Shot) bool { return s.Case == leadCase }
 	if rest := slices.DeleteFunc(slices.Clone(shots), isLead); len(rest) > 0 && len(rest) < len(shots) && rest[0].At == rest[len(rest)-1].At {
 		b.quiet = rest[0].At + 50*time.Millisecond
+	} else if len(rest) < len(shots) && len(rest) > 0 && rest[len(rest)-1].At > repeats*apart {
+		b.insist = repeats * apart
 	}
 	return b
 }
@@ -40,6 +42,7 @@ type narrowing struct {
 	deadline time.Time     // while the machine is late
 	spent    time.Duration // on the clocks of trials
 	why      string        // what came of the last that failed
+	void     bool          // nothing could be said of some trials
 	err      error         // why no target could be tried
 	coarse   bool          // there was no time to leave out all that is not necessary
 }
@@ -59,6 +62,9 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 		return true
 	}
 	if units == nil {
+		if n.void {
+			c.result.tally(c.plan.what(s.shots[0].Case)).Unjudged++
+		}
 		return false
 	}
 	if !c.asFound(n.of(units)).flood {

@@ -154,7 +154,9 @@ const (
 )
 
 // broadcastTime is the time within which a peer must broadcast.
-func (c *campaign) broadcastTime() time.Duration { return 3*c.interval + 2*c.ProbeTimeout }
+func (c *campaign) broadcastTime() time.Duration {
+	return 3*c.interval + 2*c.ProbeTimeout + c.healing()
+}
 
 func (p *peerJudge) saw(word string) bool { return bytes.Contains(p.printed, []byte(word)) }
 

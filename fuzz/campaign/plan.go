@@ -21,6 +21,7 @@ type batch struct {
 	build      func() []hostile.Shot // makes them when their turn has come; nil: they are there
 	skipped    int                   // shots that there is no source for
 	hold       time.Duration         // on the clock, after which it has had its consequences
+	insist     time.Duration         // on the clock, from its start, after which its later shots are not needed; 0: all are
 	quiet      time.Duration         // from its start, in which nobody else speaks
 	flood      bool
 	burst      bool        // all at once, however long the target takes
@@ -168,7 +169,7 @@ func (p *plan) mayFlood(t *trial) bool {
 		return false
 	}
 	for _, c := range t.owners {
-		if c.gone == 0 && !c.batch.random() {
+		if c.gone.IsZero() && !c.before && !c.batch.random() {
 			return false
 		}
 	}
@@ -237,7 +238,11 @@ func (p *plan) nextCase(t *trial) (b batch, ok bool) {
 	}
 	for _, s := range b.shots {
 		if m, err := p.c.message(s.Datagram, p.c.source(s, b.shots)); err == nil && (m.Type == core.TypeBirth || m.Type == core.TypeKeepAlive) && slices.Contains(p.c.names.pool, m.Entry.Name) {
-			p.free[m.Entry.Name] = max(p.free[m.Entry.Name], t.clock+s.At+leaseTime)
+			at := s.At
+			if b.insist > 0 {
+				at = min(at, b.insist)
+			}
+			p.free[m.Entry.Name] = max(p.free[m.Entry.Name], t.clock+at+leaseTime)
 		}
 	}
 	p.progress(b.what, "")
@@ -469,24 +474,33 @@ func lead(e wire.Entry) []hostile.Shot {
 	return []hostile.Shot{{Datagram: hostile.BirthOf(e), Case: leadCase, Comment: why}, {Datagram: hostile.KeepAliveOf(e), Case: leadCase, Comment: why}}
 }
 
+// What a sleeper repeats, and how much longer on a machine that is late.
+const (
+	repeats    = 3
+	apart      = 700 * time.Millisecond
+	insistence = 3 * apart // large ones are not: they take the time that the target has not
+)
+
 // sleeper repeats datagrams that are no sign of life, though they name a silent member as if
 // they were.
 func (p *plan) sleeper(cases []hostile.Case, some ...int) batch {
 	silent := p.environment(&p.silent, 1).Spare[0]
-	b := batch{what: "srv/silent", hold: ghostTime, names: []wire.Name{silent.Name}}
+	b := batch{what: "srv/silent", hold: ghostTime, insist: repeats * apart, names: []wire.Name{silent.Name}}
 	env := p.environment(&dealer{names: p.pool.names}, 4)
 	env.Members = []wire.Entry{silent, env.Members[1]}
 	spare := env.Spare[0]
 	b.build = func() []hostile.Shot {
 		all := lead(silent)
-		for n := range 3 {
+		for n := range repeats + int(insistence/apart) {
 			for _, i := range some {
 				if env.Spare[0] = spare; cases[i].Steps[0].Fate == core.Malformed { // no part of it counts
 					env.Spare[0] = silent
 				}
 				s := shots(env.Case(hostile.Server, i))[0]
-				s.At = time.Duration(n+1) * 700 * time.Millisecond
-				all = append(all, s)
+				s.At = time.Duration(n+1) * apart
+				if n < repeats || len(s.Datagram) < heavy {
+					all = append(all, s)
+				}
 			}
 		}
 		return all

@@ -62,7 +62,7 @@ func (t *trial) overdueAnswer() {
 	if !t.asking {
 		return
 	}
-	waited, late := t.clock-t.askedAt, 2*t.ProbeTimeout
+	waited, late := t.clock-t.askedAt, 2*t.ProbeTimeout+t.healing()
 	if !t.prints { // a peer then answers by its broadcast
 		late = t.broadcastTime()
 	}

@@ -34,6 +34,11 @@ const (
 	amplification = 4                      // bytes unasked for each that came in are too many above this
 	restTime      = 105 * time.Millisecond // a server answers a repeated birth once in 100 ms
 	freshInterval = 250 * time.Millisecond
+
+	// A busy kernel delivers a datagram later than one that was sent after it, whatever the question says that came behind.
+	underWay  = 600 * time.Millisecond // for which what was sent may be under way
+	overtaken = 6 * step               // by which a directory that seems newer may be older
+	kept      = 10 * time.Second       // for which who is gone is remembered
 )
 
 // ownPeer is one of the server's own implementation.
@@ -45,9 +50,11 @@ type ownPeer struct {
 
 // claim is what keeps an entry in the directory.
 type claim struct {
-	batch *openBatch
-	last  time.Duration // on the clock, when its last birth had been taken
-	gone  time.Duration // since when it is not in the directory; 0: it is
+	before bool // it was there before anything was sent; all else is then unknown
+	batch  *openBatch
+	last   time.Duration // on the clock, when its last birth had been taken
+	born   time.Time     // likewise
+	gone   time.Time     // of the directory in which it was missing; zero: none
 }
 
 // sign is a sign of life that the target may not have taken yet.
@@ -85,6 +92,16 @@ func (s *serverJudge) join() error {
 		s.newcomersOnly = true
 	}
 	s.repeats = 0
+	if s.plan != nil && s.process == nil { // what the trial before has sent may be under way
+		s.await(underWay, func() bool { return false })
+	}
+	if s.plan != nil || s.process == nil {
+		for e := range first.view.Each() {
+			if !s.ours(e) {
+				s.owners[e] = &claim{before: true}
+			}
+		}
+	}
 	return nil
 }
 
@@ -107,7 +124,7 @@ func (s *serverJudge) ask() bool {
 	if s.now.Sub(p.rest) < restTime {
 		return s.asking
 	}
-	if s.askAgain *= 2; !s.asking {
+	if s.askAgain = max(2*s.askAgain, 2*quickAnswer); !s.asking {
 		for _, m := range s.members {
 			m.waits = false
 		}
@@ -199,7 +216,7 @@ func (s *serverJudge) hung() (Kind, string) {
 
 // received is what comes to others than members and probers, or not from the server.
 func (s *serverJudge) received(p packet) {
-	if p.from != s.address || p.to != s.outsider && p.to != s.sources[hostile.FromStranger] {
+	if p.from != s.address || p.to != s.outsider && p.to != s.sources[hostile.FromStranger] || s.now.Sub(p.at) > underWay {
 		return
 	}
 	if port := p.to.socket.Addr().Port(); s.birthplace(port) && s.mayLive(port) {
@@ -282,14 +299,18 @@ func (t *trial) date(x sign) {
 		t.spoke[x.entry.Name] = t.clock
 		return
 	}
-	t.owners[x.entry] = &claim{batch: x.batch, last: t.clock}
+	t.owners[x.entry] = &claim{batch: x.batch, last: t.clock, born: t.now}
 }
 
 // listed judges a directory.
 func (s *serverJudge) listed(p *endpoint, all wire.Entries) {
-	if p.waits && p.same && s.asking { // another one may be a newcomer's
+	switch {
+	case !p.waits || !s.asking: // another one may be a newcomer's
+	case p.same:
 		p.waits = false
 		s.answered()
+	case s.now.Sub(s.asked) < quickAnswer: // the answer, or news before it: whoever is asked now has no more news
+		s.askAgain = 0
 	}
 	s.checkMembers(p, all)
 	for e := range all.Each() {
@@ -302,15 +323,15 @@ func (s *serverJudge) listed(p *endpoint, all wire.Entries) {
 	}
 }
 
-// forget lets go of those who have been gone for so long that no directory is late.
+// forget notes who is gone, and lets go of those who have been for so long that no directory is late.
 func (s *serverJudge) forget(all wire.Entries) {
 	for e, c := range s.owners {
 		switch {
 		case all.Contains(e) || slices.ContainsFunc(s.signs, func(x sign) bool { return x.entry == e }):
-			c.gone = 0
-		case c.gone == 0:
-			c.gone = s.clock
-		case s.clock-c.gone > lateBeat:
+			c.gone = time.Time{}
+		case c.gone.IsZero() && s.told.Sub(c.born) > underWay:
+			c.gone = s.told
+		case !c.gone.IsZero() && s.told.Sub(c.gone) > kept:
 			delete(s.owners, e)
 		}
 	}
@@ -385,11 +406,14 @@ func (t *trial) lost() bool {
 
 // checkEntry wants a reason for an entry that is nobody's of ours.
 func (s *serverJudge) checkEntry(e wire.Entry) {
-	if s.flooding != nil || s.ours(e) {
+	if s.flooding != nil || s.ours(e) || s.now.Sub(s.told) > underWay { // who was in so long ago may be forgotten
 		return
 	}
-	if c := s.owners[e]; c == nil || c.gone != 0 {
+	if c := s.owners[e]; c == nil || !c.gone.IsZero() {
 		s.taken(e)
+	}
+	if c := s.owners[e]; c != nil && c.batch != nil {
+		c.batch.listed = true
 	}
 	c := s.owners[e] // who is gone comes back by a birth alone, whatever else the target may just have taken
 	switch {
@@ -397,18 +421,25 @@ func (s *serverJudge) checkEntry(e wire.Entry) {
 		s.unsure(nil)
 	case c == nil:
 		s.blame(e, nil, fmt.Sprintf("%v is in the directory, though nothing that was sent is its birth", e))
-	case c.gone != 0 && s.clock-c.gone > 6*step:
+	case c.before || s.told.Before(c.gone):
+	case !c.gone.IsZero() && s.told.Sub(c.gone) > overtaken:
 		s.blame(e, c.batch, fmt.Sprintf("%v has come back into the directory without a birth", e))
 	case slices.ContainsFunc(s.signs, func(x sign) bool { return x.entry.Name == e.Name }): // it may just have spoken
 	default:
 		switch silent := s.clock - max(c.last, s.spoke[e.Name]); {
 		case silent <= ghostTime:
-		case s.lost() && s.clock < s.patient && silent < core.Patience*removeTime:
+		case s.mayBePatient(silent):
 			s.unsure(c.batch)
 		default:
 			s.blame(e, c.batch, fmt.Sprintf("%v is in the directory, though silent for %.1f s", e, silent.Seconds()))
 		}
 	}
+}
+
+// mayBePatient says that a sound server may keep who has been silent for so long.
+func (t *trial) mayBePatient(silent time.Duration) bool {
+	t.lost()
+	return t.clock < t.patient && silent < core.Patience*removeTime
 }
 
 // ours says that an entry is a member's, a prober's or one of the server's own peers'.
@@ -443,6 +474,9 @@ func (s *serverJudge) blame(e wire.Entry, b *openBatch, why string) {
 		}
 		return bytes.Contains(x.Datagram, name) && (bytes.Contains(x.Datagram, port) || b == nil && len(x.Datagram) < heavy)
 	})
+	if found != nil && b != nil && b.insist > 0 {
+		found.shots = slices.Clone(b.shots) // also what a later target may need of it
+	}
 	if found != nil {
 		found.lead = slices.ContainsFunc(found.shots, func(x hostile.Shot) bool { return x.Case == leadCase })
 	}
@@ -463,7 +497,7 @@ func (s *serverJudge) expecting() bool {
 		return false
 	}
 	for _, c := range s.owners {
-		if c.gone == 0 {
+		if c.gone.IsZero() && !c.before {
 			return true
 		}
 	}

@@ -50,6 +50,7 @@ type life struct {
 	joined  bool         // a directory has named it
 	since   time.Time    // when one first did
 	view    wire.Entries // the last directory that it got
+	told    time.Time    // when that came
 	same    bool         // that said nothing new
 	seen    []wire.Entry // members that its directories have named
 	waits   bool         // for the answer to a question
@@ -62,7 +63,7 @@ type life struct {
 
 // packet is what has come to an endpoint.
 type packet struct {
-	at   time.Time // by the kernel's clock
+	at   time.Time // when the kernel had it
 	to   *endpoint
 	from netip.AddrPort
 	data []byte
@@ -176,6 +177,7 @@ func (c *campaign) read(p *endpoint) {
 		if err != nil {
 			return
 		}
+		at = time.Now().Add(-max(0, time.Since(at))) // so that nobody who sets the clock reorders anything
 		select {
 		case c.inbox <- packet{at, p, from, b}:
 		case <-c.closed:

@@ -84,15 +84,32 @@ func shotsOf(sent []sentShot) (shots []hostile.Shot) {
 
 // slowLook makes the checks that cost time.
 func (t *trial) slowLook() {
-	copy(t.waits[:], t.waits[1:])
-	if t.process != nil {
-		t.waits[len(t.waits)-1] = waited(t.process)
-	}
+	t.stood()
+	t.looked = t.now
 	t.lost()
 	if u, ok := t.process.(user); ok {
 		if why := grown(u.Usage(), t.usage); why != "" {
 			t.suspectThese(Leaked, why, func(int, *sentShot) bool { return true })
 		}
+	}
+}
+
+// stood looks whether the target has stood still for long enough to believe that its peers had, too: then it
+// keeps the silent as long once more.
+func (t *trial) stood() {
+	const still = 2 * heartbeat / 5 // at a time, within what is looked at
+	var longest time.Duration
+	if t.process == nil {
+		longest = t.Host.Late(t.looked)
+	} else {
+		copy(t.waits[:], t.waits[1:])
+		now, runs := t.process.Waited()
+		n := len(t.waits) - 1
+		longest = (now - t.waits[n]) / time.Duration(runs-t.runs+1)
+		t.waits[n], t.runs = now, runs
+	}
+	if longest > still {
+		t.patient = max(t.patient, t.clock+ghostTime)
 	}
 }
 

@@ -49,11 +49,17 @@ type openBatch struct {
 	last  int           // of sent, behind its last shot
 	until time.Duration // on the clock
 
+	clocked time.Duration // when it began, on the clock
+
+	listed bool // somebody that it had born was in the directory
 	unsure bool // something was seen that it may have brought about, or the machine
 }
 
 // fire sends what is due, and asks the target whether it has taken it.
 func (t *trial) fire(from *plan) {
+	t.timed = slices.DeleteFunc(t.timed, func(x timedShot) bool {
+		return x.batch.insist > 0 && x.At > x.batch.insist && t.clock-x.batch.clocked > x.batch.insist
+	})
 	for len(t.timed) > 0 && !t.timed[0].due.After(t.now) {
 		s := t.timed[0]
 		if len(s.Datagram) >= heavy && (t.asking || t.weight >= t.window) {
@@ -127,7 +133,7 @@ func (t *trial) allowed() bool {
 }
 
 func (t *trial) beginBatch(b batch) {
-	o := &openBatch{batch: b, began: t.now}
+	o := &openBatch{batch: b, began: t.now, clocked: t.clock}
 	t.pending = append(t.pending, o)
 	if !t.plain {
 		t.result.tally(b.what).add(b)
@@ -192,7 +198,7 @@ func (t *trial) settle() {
 			o.until = t.clock + o.hold
 		}
 		over := t.clock >= o.until
-		if over && (o.unsure || !t.missed.IsZero() && o.began.Sub(t.missed) < excuseTime) {
+		if over && (o.unsure || t.hidden(o) || !t.missed.IsZero() && o.began.Sub(t.missed) < excuseTime) {
 			t.unjudged(o)
 		}
 		return over
@@ -201,6 +207,17 @@ func (t *trial) settle() {
 		t.sent = append(t.sent[:0], t.sent[n:]...)
 		t.forgotten += n
 	}
+}
+
+// hidden says that whom a batch keeps would not have been seen: its silent member was not let in, or may have left by the server's
+// clock before it had to by ours, which stands still while the target waits for a processor.
+func (t *trial) hidden(o *openBatch) bool {
+	most := heartbeat
+	if o.insist > 0 {
+		most += insistence
+	}
+	lag := t.now.Sub(o.began) - (t.clock - o.clocked)
+	return o.hold > 0 && (!t.plain || t.wants.kind == Ghost) && (lag > most || !o.listed && len(o.shots) > 0 && o.shots[0].Case == leadCase)
 }
 
 // unjudged has a batch sent again, of which nothing can be said.

@@ -205,7 +205,6 @@ func (t *trial) round() {
 	t.overdueAnswer()
 	t.settle()
 	if t.now.Sub(t.looked) > slowLooks {
-		t.looked = t.now
 		t.slowLook()
 	}
 }
@@ -258,6 +257,7 @@ func (t *trial) take() {
 }
 
 func (t *trial) handle(p packet) {
+	t.now = time.Now() // since the round began this process may have stood still
 	own := p.to.socket.Addr()
 	switch {
 	case p.from == own && len(p.data) == 8:

@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"slices"
+	"time"
 
 	"p2plocal/core"
 	"p2plocal/core/wire"
@@ -26,6 +27,15 @@ func (c *campaign) translate() {
 	}
 	c.gate = gateway.New(on, c.Keys)
 	c.Host = c.gate
+}
+
+// healing is how much longer a peer takes that has believed a directory in its server's name: its next keep-alive
+// says which version it has, and one more may be lost.
+func (c *campaign) healing() time.Duration {
+	if c.gate == nil || c.Role != hostile.Peer {
+		return 0
+	}
+	return 2 * heartbeat
 }
 
 // dialect is what an environment of the catalogue is told; nil: the exact one.

@@ -117,7 +117,7 @@ func lockOut(s *wrongServer) {
 	began := time.Now()
 	first := map[uint16]bool{}
 	s.before = func(b []byte, from netip.AddrPort) ([]byte, netip.AddrPort) {
-		young := time.Since(began) < 2*time.Second
+		young := time.Since(began) < time.Second
 		if young && len(first) < mostMembers {
 			first[from.Port()] = true
 		}

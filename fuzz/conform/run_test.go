@@ -50,3 +50,22 @@ func TestVoid(t *testing.T) {
 		t.Errorf("of one try %q is said", r.results[c.ID].Detail)
 	}
 }
+
+// Directories that overtake each other count in the order in which they were sent.
+func TestEventsAreInTheirOrder(t *testing.T) {
+	p, l := &endpoint{}, &trial{news: make(chan struct{})}
+	begin := time.Now().Round(0)
+	for _, after := range []time.Duration{1, 3, 2, 4} {
+		l.note(event{at: begin.Add(after * time.Millisecond), endpoint: p})
+	}
+	for i, e := range p.received {
+		if want := begin.Add(time.Duration(i+1) * time.Millisecond); !e.at.Equal(want) {
+			t.Errorf("event %d came at %v, want %v", i, e.at, want)
+		}
+	}
+	for since, want := range []int{4, 3, 1, 1, 0} {
+		if n := len(l.came(p, since)); n != want {
+			t.Errorf("%d came since event %d, want %d", n, since, want)
+		}
+	}
+}

@@ -120,8 +120,21 @@ func (l *trial) note(e event) {
 	if m, err := wire.Parse(e.datagram); err == nil && m.Type == core.TypeDirectory {
 		e.directory = &directorySeen{e.at, m.Entries}
 	}
-	e.endpoint.received = append(e.endpoint.received, e)
+	e.endpoint.received = inOrder(e.endpoint.received, e)
 	l.wake()
+}
+
+// inOrder inserts what has come where it was sent, which on a busy machine others overtake. What came before a mark still has.
+func inOrder(all []event, e event) []event {
+	i := len(all)
+	for i > 0 && e.at.Before(all[i-1].at) {
+		i--
+		e.number = all[i].number
+	}
+	if i < len(all) {
+		all = slices.Clone(all) // others read it without the lock
+	}
+	return slices.Insert(all, i, e)
 }
 
 // wake has wait look again. The lock is held.

@@ -427,6 +427,9 @@ func (s *Socket) take(at time.Time, from netip.AddrPort, b []byte) []byte {
 			return nil
 		}
 		p.seq = v.Seq
+		if s.Heal && v.Version.Incarnation != s.incarnation && s.list != nil { // it has believed a retry that was sent in our name
+			s.retry(from, &v)
+		}
 		if s.Heal && v.Version != h.version && s.list != nil && at.Sub(s.announced[from]) > core.AnswerGap {
 			if v.Version.Incarnation == s.incarnation && v.Version.Number > h.version.Number { // it has believed what was sent in our name
 				h.version.Number, s.list = v.Version.Number, nil

@@ -26,7 +26,8 @@ const (
 
 // Host is a target.Host.
 type Host struct {
-	Room int // bytes that a socket holds, as Linux counts them; 0: no bound
+	Room    int                  // bytes that a socket holds, as Linux counts them; 0: no bound
+	Overdue func() time.Duration // by which a datagram comes later than its stamp, so that others overtake it; nil: none does
 
 	main func(p *Program) (exit string)
 
@@ -109,15 +110,34 @@ type datagram struct {
 func (s *Socket) Addr() netip.AddrPort { return s.addr }
 
 func (s *Socket) Send(to netip.AddrPort, data []byte) {
-	s.host.mu.Lock()
-	defer s.host.mu.Unlock()
-	switch t := s.host.sockets[to]; {
+	d := datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)}
+	if late := s.host.overdue(); late > 0 {
+		time.AfterFunc(late, func() { s.host.deliver(to, d) })
+		return
+	}
+	s.host.deliver(to, d)
+}
+
+func (h *Host) overdue() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.Overdue == nil {
+		return 0
+	}
+	return h.Overdue()
+}
+
+// deliver puts a datagram into a socket's queue.
+func (h *Host) deliver(to netip.AddrPort, d datagram) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch t := h.sockets[to]; {
 	case t == nil:
-	case len(t.queue) == buffer, s.host.Room > 0 && t.held+overhead+len(data) > s.host.Room, t.passes != nil && !t.passes(data):
+	case len(t.queue) == buffer, h.Room > 0 && t.held+overhead+len(d.data) > h.Room, t.passes != nil && !t.passes(d.data):
 		t.dropped++
 	default:
-		t.held += overhead + len(data)
-		t.queue <- datagram{time.Now().Add(Delay).Round(0), s.addr, append([]byte{}, data...)}
+		t.held += overhead + len(d.data)
+		t.queue <- d
 	}
 }
 
