@@ -155,7 +155,8 @@ func TestMetrics(t *testing.T) {
 	if err := json.Unmarshal(get(t, url+"/debug/vars"), &vars); err != nil {
 		t.Fatal(err)
 	}
-	if vars.P2P.Counters.Events[core.Born] != 1 || vars.P2P.Counters.In.Birth.Bytes != 6 || vars.P2P.Goroutines < 3 ||
+	births := vars.P2P.Counters.In.Birth // one, or more where the answer takes its time
+	if vars.P2P.Counters.Events[core.Born] == 0 || births.Datagrams == 0 || births.Bytes != 6*births.Datagrams || vars.P2P.Goroutines < 3 ||
 		vars.P2P.BufferGranted == nil || vars.Memstats.HeapAlloc == 0 || len(vars.Cmdline) == 0 {
 		t.Errorf("/debug/vars gives %+v", vars)
 	}
