@@ -8,6 +8,7 @@ import (
 	"log"
 	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,6 +58,9 @@ type gossiper struct {
 	life
 	list *memberlist.Memberlist
 	link *link
+
+	mu    sync.Mutex
+	known map[string]memberlist.Node // copies: those of Members change while one reads them
 }
 
 func (g *gossip) Join(member string) error {
@@ -88,7 +92,7 @@ func (g *gossip) create(member string) (*gossiper, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &gossiper{life: g.life(member)}
+	m := &gossiper{life: g.life(member), known: map[string]memberlist.Node{}}
 	m.link = newLink(network, &m.life, &g.datagrams, &g.bytes)
 	c := memberlist.DefaultLANConfig()
 	if g.local {
@@ -106,12 +110,20 @@ func (g *gossip) create(member string) (*gossiper, error) {
 }
 
 func (m *gossiper) NotifyJoin(n *memberlist.Node) {
+	m.NotifyUpdate(n)
 	m.report(driver.Report{Type: "view", Up: []string{n.Name}})
 }
 func (m *gossiper) NotifyLeave(n *memberlist.Node) {
+	m.mu.Lock()
+	delete(m.known, n.Name)
+	m.mu.Unlock()
 	m.report(driver.Report{Type: "view", Down: []string{n.Name}})
 }
-func (m *gossiper) NotifyUpdate(*memberlist.Node)   {}
+func (m *gossiper) NotifyUpdate(n *memberlist.Node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[n.Name] = *n
+}
 func (m *gossiper) NodeMeta(int) []byte             { return nil }
 func (m *gossiper) GetBroadcasts(int, int) [][]byte { return nil }
 func (m *gossiper) LocalState(bool) []byte          { return nil }
@@ -126,9 +138,12 @@ func (g *gossip) Broadcast(member string, id uint64, size int) error {
 		if g.reliable {
 			send = m.list.SendReliable
 		}
-		for _, n := range m.list.Members() {
-			if n.Name != member {
-				err = errors.Join(err, send(n, b))
+		m.mu.Lock()
+		others := slices.Collect(maps.Values(m.known))
+		m.mu.Unlock()
+		for i := range others {
+			if others[i].Name != member {
+				err = errors.Join(err, send(&others[i], b))
 			}
 		}
 		return err
