@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,6 +48,22 @@ func onHosts(peers int, scenarios ...string) result.Config {
 	o.Wide, o.Hosts, o.Duration, o.Interval = true, 3, time.Second, 200*time.Millisecond
 	o.ReadBuffer = 1 << 20
 	return result.Config{Scenarios: scenarios, Peers: peers, Seed: 1, Repeat: 1, Isolation: "goroutine", Options: o, Timing: core.DefaultTiming()}
+}
+
+// What the hosts of several meshes threw away is added up, also where one threw nothing away.
+func TestHostsAdd(t *testing.T) {
+	t.Parallel()
+	some := func(kernel map[string]uint64) (h mesh.Hosted) {
+		h.Kernel = kernel
+		return h
+	}
+	var h hosts
+	for _, kernel := range []map[string]uint64{nil, {"InErrors": 2}, nil, {"InErrors": 3, "OutNoRoutes": 1}} {
+		h.add([]mesh.Hosted{some(kernel)})
+	}
+	if got, want := h.all[0].Kernel, (map[string]uint64{"InErrors": 5, "OutNoRoutes": 1}); !maps.Equal(got, want) {
+		t.Errorf("in all %v, want %v", got, want)
+	}
 }
 
 // A mesh over hosts has every figure that one on a single host has, and all of its datagrams

@@ -158,7 +158,7 @@ func (s *Run) finishMesh() {
 		a = a.WithForeign()
 	}
 	s.hosted(m.Driven())
-	s.hosts.add(m)
+	s.hosts.add(m.Hosts())
 	s.meterOff()
 	s.sampleMemory()
 	if s.opt.Driver == nil {
@@ -444,14 +444,17 @@ func (h *hosts) between(n int) [][]*mesh.Link {
 }
 
 // add adds how the hosts of a mesh stand.
-func (h *hosts) add(m *mesh.Mesh) {
+func (h *hosts) add(all []mesh.Hosted) {
 	before := h.all
-	h.all = m.Hosts()
+	h.all = all
 	for i := range before {
 		now, was := &h.all[i], &before[i]
 		now.Bound, now.Late, now.CPU, now.Lost = max(now.Bound, was.Bound), max(now.Late, was.Late), now.CPU+was.CPU, now.Lost || was.Lost
 		now.Silent = max(now.Silent, was.Silent)
 		for name, n := range was.Kernel {
+			if now.Kernel == nil { // it has thrown nothing away
+				now.Kernel = map[string]uint64{}
+			}
 			now.Kernel[name] += n
 		}
 	}
