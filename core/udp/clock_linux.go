@@ -76,9 +76,6 @@ func (c *clock) set(a *alarm, at time.Time) {
 // has expired: each expiry is an edge to the poller, so there is no need to read it.
 func (c *clock) ringDue(uintptr) (done bool) {
 	for c.takeDue(time.Now()) {
-		if len(c.due) > 1 {
-			lookElsewhere()
-		}
 		for _, a := range c.due {
 			if !a.tryRing() {
 				go a.ring()

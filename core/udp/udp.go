@@ -271,11 +271,6 @@ func growStack() {
 	runtime.KeepAlive(&frame)
 }
 
-// lookElsewhere comes before a series of sends. Who waits for them in this process would not
-// be woken before it is over where no thread watches the sockets: the scheduler has another
-// watch them when one yields.
-func lookElsewhere() { runtime.Gosched() }
-
 // An announcer is a machine that answers several datagrams at once better than one after
 // another. core.Directory is one.
 type announcer interface{ Announces(now time.Time) bool }
@@ -319,9 +314,6 @@ func (s *Socket) send() {
 				next = o.look
 			}
 			break
-		}
-		if sent == 0 && len(out.To) > 1 || sent == 1 {
-			lookElsewhere()
 		}
 		sent += len(out.To)
 		s.stats.SendFailures += uint64(s.conn.write(out.Datagram, out.To))
