@@ -164,8 +164,10 @@ up) or *, everybody. seed, peers, refresh count where no flag says otherwise.
                   duplicate=, reorder=, worsen=, recover=, bad= (probabilities);
                   delay=, jitter=, hold= (times); tail (exponential jitter)
   T-T cut WHO WHO               nothing passes from the one to the other
-  T-T divide WHO  nothing passes between peers from this port on and the rest
-  T-T flood WHO KIND N  N hostile datagrams a second, of a kind of -garbage-kind
+  T-T divide WHO                nothing passes between peers from this port on
+                                and the rest
+  T-T flood WHO KIND N          N hostile datagrams a second reach it, of a kind
+                                of -garbage-kind
   T-T pause WHO, T-T crash WHO  it is stopped; killed, and launched at the end
   T-T drift WHO PPM, T jump WHO T  its clock runs faster; jumps
   T hostile WHO N               N hostile datagrams reach it at once

@@ -274,8 +274,8 @@ func (s *Set) Remove(i int)  { s.change(i, func(b *byte) { *b &^= 1 << (i % 8) }
 
 // Includes reports that all of another are in it.
 func (s Set) Includes(all Set) bool {
-	for i := range all.All() {
-		if !s.Has(i) {
+	for i := range len(all) {
+		if i >= len(s) && all[i] != 0 || i < len(s) && all[i]&^s[i] != 0 {
 			return false
 		}
 	}
