@@ -173,17 +173,15 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 	for lease := range j.Leases() {
 		missing[lease] = true
 	}
-	leases := len(missing)
-	slowest := ackWait / 2 // of the leases that are done, or before one is
+	defer q.withdraw(ctx, j, log)
+	var took []float64 // by the leases that are done, sorted
 	take := func(m jetstream.Msg) error {
 		var d Done
 		if err := json.Unmarshal(m.Data(), &d); err != nil || !missing[d.Lease] {
 			return nil // nobody's, or known
 		}
-		if len(missing) == leases {
-			slowest = retry
-		}
-		slowest = max(slowest, time.Duration(d.Took*1e9))
+		at, _ := slices.BinarySearch(took, d.Took)
+		took = slices.Insert(took, at, d.Took)
 		delete(missing, d.Lease)
 		return taken(d, done)
 	}
@@ -213,11 +211,15 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 				return err
 			}
 		case <-look.C:
-			if time.Since(last) < times*slowest {
+			usual := ackWait / 2
+			if n := len(took); n > 0 { // the median: those of a slow worker are to count for nothing
+				usual = max(time.Duration(took[n/2]*1e9), retry)
+			}
+			if time.Since(last) < times*usual {
 				continue
 			}
 			// Who is slow, or gone with what nobody has been told of, is not waited for: for ever longer, as what
-			// is missing may take longer than all others did.
+			// is missing may take longer than others did.
 			if err := q.offerAgain(ctx, j, missing, log); err != nil && ctx.Err() == nil {
 				log("what is missing is not offered again yet: the NATS server does not answer: %v", err)
 			}
@@ -362,6 +364,20 @@ func (q queue) offerAgain(ctx context.Context, j Job, missing map[uint64]bool, l
 		return err
 	}
 	return q.publish(ctx, j, missing, again, log)
+}
+
+// withdraw takes back what of a job is still on offer, so that no worker computes what nobody waits for, and those of
+// the next job begin at once. What is done is kept.
+func (q queue) withdraw(ctx context.Context, j Job, log func(string, ...any)) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*retry)
+	defer cancel()
+	s, err := q.js.Stream(ctx, leaseStream)
+	if err == nil {
+		err = s.Purge(ctx, jetstream.WithPurgeSubject(subject(j.Version, j.ID)))
+	}
+	if err != nil {
+		log("workers go on with run %s: %v", j.ID, err)
+	}
 }
 
 // consumerOf is the name of what gives leases to the workers of a version.

@@ -202,11 +202,13 @@ func TestFaults(t *testing.T) {
 	j := sums("faults", 80_000)
 	first := newTally(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := Remote(ctx, s.connect("dies, too"), j, t.Logf, func(d Done) error {
+	dying := s.connect("dies, too")
+	err := Remote(ctx, dying, j, t.Logf, func(d Done) error {
 		if first.add(d); len(first.leases) == 40 {
 			go kill()
 		}
 		if len(first.leases) == 60 {
+			dying.Close() // so that it takes nothing back
 			cancel()
 		}
 		return nil
@@ -231,26 +233,66 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A worker that is killed without a word keeps nobody waiting for longer than its lease lasts.
+// A slow worker keeps nobody waiting: what it has near the end is given to others, however long its leases took before.
 func TestSlowWorker(t *testing.T) {
 	t.Parallel()
 	s := startNATS(t)
 	var slow, quick atomic.Int64
-	s.worker("slow", "1", 1, time.Hour, &slow)
 	j, x := sums("slow", 300), newTally(t)
-	for deadline := time.Now().Add(20 * time.Second); slow.Load() == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if slow.Load() == 0 { // it is to have a lease before there is anybody else
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			Remote(ctx, s.connect("first"), j, t.Logf, func(Done) error { return nil })
-			cancel()
-		}
+	c := s.connect("coordinator")
+	q, err := open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := Done{Lease: 5, Worker: "slow", Took: 3600}
+	first, last := j.Units(before.Lease)
+	n, _ := sum(t.Context(), j.Params, first, last)
+	before.Result, _ = json.Marshal(n)
+	b, _ := json.Marshal(before)
+	if _, err := q.js.Publish(t.Context(), resultSubject+j.ID+".5", b); err != nil {
+		t.Fatal(err)
+	}
+	s.worker("slow", "1", 1, time.Hour, &slow)
+	came := make(chan error)
+	go func() { came <- Remote(t.Context(), c, j, t.Logf, x.add) }()
+	for slow.Load() == 0 { // it is to have a lease before there is anybody else
+		time.Sleep(10 * time.Millisecond)
 	}
 	s.worker("quick", "1", 1, 0, &quick)
-	if err := Remote(t.Context(), s.connect("coordinator"), j, t.Logf, x.add); err != nil || x.sum != want(300) {
-		t.Errorf("%d, want %d; %v", x.sum, want(300), err)
+	if err := <-came; err != nil || x.sum != want(300) || x.workers["slow"] != 1 {
+		t.Errorf("%d, want %d, leases by worker %v; %v", x.sum, want(300), x.workers, err)
 	}
 	if slow.Load() != 1 {
 		t.Errorf("the slow worker has begun %d leases, want 1", slow.Load())
+	}
+}
+
+// Who is interrupted leaves nothing behind that workers would compute for nobody, before they come to the next job.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	s := startNATS(t)
+	c := s.connect("coordinator")
+	q, err := open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	came := make(chan error)
+	first := sums("first", 10_000)
+	go func() { came <- Remote(ctx, c, first, t.Logf, newTally(t).add) }()
+	for on := uint64(0); on < first.Leases(); time.Sleep(10 * time.Millisecond) { // all are on offer
+		offered, _ := q.subjects(t.Context(), leaseStream, subject("1", "first"))
+		on = offered[subject("1", "first")]
+	}
+	cancel()
+	if err := <-came; err == nil {
+		t.Error("it was done by nobody")
+	}
+	var computed atomic.Int64
+	s.worker("a", "1", 1, 0, &computed)
+	j, x := sums("second", 10_000), newTally(t)
+	if err := Remote(t.Context(), c, j, t.Logf, x.add); err != nil || x.sum != want(10_000) || computed.Load() != int64(j.Leases()) {
+		t.Errorf("%d, want %d; %d leases computed, want %d; %v", x.sum, want(10_000), computed.Load(), j.Leases(), err)
 	}
 }
 

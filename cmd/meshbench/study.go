@@ -70,8 +70,8 @@ func runGrids(fs *flag.FlagSet, studies, named []study.Grid) func(context.Contex
 		}
 		start := time.Now()
 		var finished, all atomic.Uint64
-		aside, stop := printing.Watch(ctx, c.stderr, out.Quiet, func(int) string {
-			return printing.Done(start, "combinations", finished.Load(), all.Load())
+		aside, stop := printing.Watch(ctx, c.stderr, out.Quiet, func(columns int) string {
+			return printing.Done(columns, start, finished.Load(), all.Load(), "combinations")
 		})
 		report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), where.Compute(printing.Log("meshbench", c.stderr, aside)), func(done, of int) {
 			finished.Store(uint64(done))

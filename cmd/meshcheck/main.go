@@ -41,9 +41,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for _, c := range o.targets {
 		var done, all, wrong atomic.Int64
 		start := time.Now()
-		aside, stop := printing.Watch(ctx, stderr, o.Quiet, func(int) string {
-			unit := "cases of " + cli.Printable(c.Name) + ", " + fmt.Sprint(wrong.Load()) + " wrong"
-			return printing.Done(start, unit, uint64(done.Load()), uint64(all.Load()))
+		aside, stop := printing.Watch(ctx, stderr, o.Quiet, func(columns int) string {
+			return printing.Done(columns, start, uint64(done.Load()), uint64(all.Load()), "cases of "+cli.Printable(c.Name), fmt.Sprint(wrong.Load())+" wrong")
 		})
 		try, bound := conform.Run, c.Bound()
 		if o.driver {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -80,6 +81,55 @@ func (s *Swarm) Run(stdout io.Writer, f func(text io.Writer) (*swarm.Tally, erro
 	return nil
 }
 
+// progress is how far seeds have come.
+type progress struct {
+	start    time.Time
+	of       uint64
+	findings atomic.Uint64
+
+	mu      sync.Mutex
+	seeds   uint64
+	virtual float64           // seconds
+	by      map[string]*byOne // of workers; here there is none
+}
+
+// byOne is what one worker has done: so many seeds in so many seconds of a core.
+type byOne struct{ seeds, took float64 }
+
+func (p *progress) add(d work.Done, part *swarm.Tally) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seeds, p.virtual = p.seeds+part.Seeds, p.virtual+part.Virtual
+	if d.Worker == "" {
+		return
+	}
+	one := p.by[d.Worker]
+	if one == nil {
+		one = new(byOne)
+		p.by[d.Worker] = one
+	}
+	one.seeds, one.took = one.seeds+float64(part.Seeds), one.took+d.Took
+}
+
+func (p *progress) line(columns int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	tell := []string{result.Plural(p.findings.Load(), "finding")}
+	if n := len(p.by); n > 0 {
+		var speeds []float64
+		for _, one := range p.by {
+			speeds = append(speeds, one.seeds/max(one.took, 1e-9))
+		}
+		each := result.Grouped(slices.Min(speeds))
+		if most := result.Grouped(slices.Max(speeds)); most != each {
+			each += " to " + most
+		}
+		tell = append(tell, result.Plural(uint64(n), "worker"), each+"/s a core")
+	}
+	tell = append(tell, fmt.Sprintf("%.1f virtual hours", p.virtual/3600))
+	return printing.Done(columns, p.start, p.seeds, p.of, "seeds", tell...)
+}
+
 // Seeds runs seed after seed, here or by workers.
 func (s *Swarm) Seeds(ctx context.Context, stdout, stderr io.Writer, first, last uint64) error {
 	return s.Run(stdout, func(text io.Writer) (*swarm.Tally, error) { return s.seeds(ctx, text, stderr, first, last) })
@@ -92,15 +142,8 @@ func (s *Swarm) seeds(ctx context.Context, text, stderr io.Writer, first, last u
 		return swarm.NewTally(0), err
 	}
 	t, parts := swarm.NewTally(last-first+1), map[uint64]*swarm.Tally{}
-	var seeds, findings, workers atomic.Uint64
-	aside, stop := printing.Watch(ctx, stderr, s.Quiet, func(int) string {
-		what := "seeds, " + result.Plural(findings.Load(), "finding")
-		if n := workers.Load(); n > 0 {
-			what += ", " + result.Plural(n, "worker")
-		}
-		return printing.Done(start, what, seeds.Load(), t.Of)
-	})
-	by := map[string]bool{}
+	p := progress{start: start, of: t.Of, by: map[string]*byOne{}}
+	aside, stop := printing.Watch(ctx, stderr, s.Quiet, p.line)
 	compute := s.Where.Compute(printing.Log(s.Tool.Name, stderr, aside))
 	err = compute(ctx, work.Job{Kind: "swarm", Params: params, First: first, Last: last}, swarm.Lease, func(d work.Done) (err error) {
 		part := new(swarm.Tally)
@@ -108,19 +151,15 @@ func (s *Swarm) seeds(ctx context.Context, text, stderr io.Writer, first, last u
 			return err
 		}
 		for _, f := range part.Findings {
-			if findings.Add(1) <= shown {
+			if p.findings.Add(1) <= shown {
 				aside(func() {
 					_, err = fmt.Fprintf(text, "seed %d: %s at %v: %s\nreplay: %s\nshrunk, for meshbench swarm%s -faults FILE:\n%s",
 						f.Seed, f.Invariant, f.When(), cli.Printable(f.Detail), s.Replay(s.Meshes, f), Flags(s.Meshes.Of(f.Seed)), f.Script)
 				})
 			}
 		}
-		if d.Worker != "" && !by[d.Worker] {
-			by[d.Worker] = true
-			workers.Add(1)
-		}
 		parts[d.Lease] = part
-		seeds.Add(part.Seeds)
+		p.add(d, part)
 		return err
 	})
 	stop()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -94,17 +95,26 @@ func Bar(width int, part float64) string {
 	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "]"
 }
 
-// Done says how many of all parts are done, and how long the others will take.
-func Done(start time.Time, unit string, done, all uint64) string {
+// Done says how many of all parts are done, what else there is to tell, and how long the others will take, as far as
+// it fits: a bar gives way first, then what is told last.
+func Done(columns int, start time.Time, done, all uint64, unit string, tell ...string) string {
 	if all == 0 {
 		return "starting"
 	}
 	part, took := float64(done)/float64(all), time.Since(start)
-	left := fmt.Sprintf(", %v so far", took.Round(time.Second))
+	left := fmt.Sprintf("%v so far", took.Round(time.Second))
 	if done > 0 {
-		left = fmt.Sprintf(", %v left", time.Duration(float64(took)*(1/part-1)).Round(time.Second))
+		left = fmt.Sprintf("%v left", time.Duration(float64(took)*(1/part-1)).Round(time.Second))
 	}
-	return fmt.Sprintf("%s %s of %s %s%s", Bar(20, part), result.Grouped(float64(done)), result.Grouped(float64(all)), unit, left)
+	for bar := Bar(12, part) + " "; ; tell = tell[:len(tell)-1] {
+		line := fmt.Sprintf("%s of %s %s, %s", result.Grouped(float64(done)), result.Grouped(float64(all)), unit, strings.Join(append(slices.Clone(tell), left), ", "))
+		switch {
+		case len(bar)+len(line) <= columns:
+			return bar + line
+		case len(line) <= columns || len(tell) == 0:
+			return line
+		}
+	}
 }
 
 // Options fit a terminal, where stdout is one.
