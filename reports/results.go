@@ -203,7 +203,7 @@ func newSection(r *result.Result, s *scenario.Figures) section {
 	default:
 		sec.Table = distributions(s).filled()
 	}
-	sec.Facts = append(sec.Facts, facts(r, s)...)
+	sec.Facts = append(sec.Facts, facts(s)...)
 	seen := make(map[string]bool)
 	if count(s.All, func(x result.Scenario) bool { return x.Interrupted }) > 0 {
 		sec.Facts = append(sec.Facts, note("interrupted: the figures cover what there was until then", true))
@@ -325,7 +325,7 @@ func trials(all []mlrsearch.Trial) *table {
 }
 
 // facts are the lines below a scenario's table.
-func facts(r *result.Result, s *scenario.Figures) []fact {
+func facts(s *scenario.Figures) []fact {
 	var out []fact
 	say := func(label string, p phrase) {
 		if len(p) > 0 {

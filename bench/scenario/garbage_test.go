@@ -29,21 +29,14 @@ func TestGarbage(t *testing.T) {
 			}
 			cfg.Options.Garbage.Kind, cfg.Options.Garbage.At = x.kind, x.at
 			cfg.Options.Garbage.Rate, cfg.Options.Duration = 1000, 2*time.Second
-			virtual := simulated(4, "garbage")
-			virtual.Options.Garbage = cfg.Options.Garbage
-			r := execute(t, virtual)
-			a := r.Runs[0].Scenarios[0].Accounts
-			sent, taken := flat(t, r, "garbage.hostile_sent"), flat(t, r, "garbage.hostile_taken")
-			if got := float64(a.Dropped); sent < 1000 || taken != sent || a.Unexplained != 0 || x.refused && got != taken || !x.refused && got >= taken {
-				t.Errorf("simulated: %v sent, %v taken, %v refused, %+v", sent, taken, got, *a)
-			}
-			r = execute(t, cfg)
+			garbageSimulated(t, cfg.Options.Garbage, x.refused)
+			r := execute(t, cfg)
 			s := r.Runs[0].Scenarios[0]
 			a, calm := s.Accounts, !stood(s)
 			if a.Unexplained != 0 {
 				t.Errorf("the accounts do not add up: %+v", *a)
 			}
-			sent, taken = flat(t, r, "garbage.hostile_sent"), flat(t, r, "garbage.hostile_taken")
+			sent, taken := flat(t, r, "garbage.hostile_sent"), flat(t, r, "garbage.hostile_taken")
 			const underway = 10 // of the mesh's own
 			if sent == 0 || taken == 0 || taken+float64(a.Kernel)+underway < sent || taken > sent {
 				t.Errorf("%v sent, %v taken, %v lost in the kernel", sent, taken, a.Kernel)
@@ -66,6 +59,19 @@ func TestGarbage(t *testing.T) {
 				t.Error("no message was sent")
 			}
 		})
+	}
+}
+
+// garbageSimulated has every datagram taken, and refused or not.
+func garbageSimulated(t *testing.T, g result.Garbage, refused bool) {
+	t.Helper()
+	cfg := simulated(4, "garbage")
+	cfg.Options.Garbage = g
+	r := execute(t, cfg)
+	a := r.Runs[0].Scenarios[0].Accounts
+	sent, taken := flat(t, r, "garbage.hostile_sent"), flat(t, r, "garbage.hostile_taken")
+	if got := float64(a.Dropped); sent < 1000 || taken != sent || a.Unexplained != 0 || refused && got != taken || !refused && got >= taken {
+		t.Errorf("simulated: %v sent, %v taken, %v refused, %+v", sent, taken, got, *a)
 	}
 }
 

@@ -176,7 +176,7 @@ func (p *Progress) Messages() (sent, delivered uint64) {
 }
 
 // baselineTime is how long the baseline is measured before each run.
-const baselineTime = 300 * time.Millisecond
+const baselineTime = 100 * time.Millisecond
 
 // Estimate is about how long a benchmark takes.
 func Estimate(c *result.Config) (d time.Duration) {

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	flag.Parse()
-	flag.Set("test.parallel", "6") // meshes mostly wait
+	flag.Set("test.parallel", "12") // meshes mostly wait
 	os.Exit(m.Run())
 }
 

@@ -27,7 +27,7 @@ import (
 )
 
 // connect is a connection to the server that -nats names.
-func connect(c *call, a *work.Access, what string, log func(string, ...any)) (*nats.Conn, error) {
+func connect(a *work.Access, what string, log func(string, ...any)) (*nats.Conn, error) {
 	if a.URL == "" {
 		return nil, cli.Usagef("no -nats: %s wants the URL of a NATS server, such as nats://127.0.0.1:4222", what)
 	}
@@ -50,7 +50,7 @@ func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) err
 			return err
 		}
 		log := func(format string, args ...any) { fmt.Fprintf(c.stderr, "meshbench: "+format+"\n", args...) }
-		conn, err := connect(c, a, "worker", log)
+		conn, err := connect(a, "worker", log)
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func runWorkers(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) er
 		if err := out.Open(); err != nil {
 			return err
 		}
-		conn, err := connect(c, a, "workers", func(string, ...any) {})
+		conn, err := connect(a, "workers", func(string, ...any) {})
 		if err != nil {
 			return err
 		}

@@ -15,10 +15,10 @@ import (
 // A new network namespace has a loopback interface that is down. It is that of a process of
 // its own: a thread's would be the whole process's in /proc, if it were the first one.
 func TestLoopbackDown(t *testing.T) {
-	const inside = "P2PLOCAL_LOOPBACK_DOWN"
-	if os.Getenv(inside) == "" {
+	t.Parallel()
+	if os.Getenv(loopbackDown) == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestLoopbackDown$")
-		cmd.Env = append(os.Environ(), inside+"=1")
+		cmd.Env = append(os.Environ(), loopbackDown+"="+p2p)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 		out, err := cmd.CombinedOutput()
 		if errors.Is(err, syscall.EPERM) {

@@ -26,12 +26,18 @@ import (
 
 var p2p string // the demo, built once
 
+// loopbackDown names the demo to the process of TestLoopbackDown.
+const loopbackDown = "P2PLOCAL_LOOPBACK_DOWN"
+
 func TestMain(m *testing.M) {
+	if p2p = os.Getenv(loopbackDown); p2p != "" {
+		os.Exit(m.Run())
+	}
 	dir, err := os.MkdirTemp("", "meshcheck")
 	if err == nil {
 		p2p = filepath.Join(dir, "p2p")
 		var out []byte
-		if out, err = exec.Command("go", "build", "-o", p2p, "p2plocal/cmd/p2p").CombinedOutput(); err != nil {
+		if out, err = exec.Command("go", "build", "-ldflags=-s -w", "-o", p2p, "p2plocal/cmd/p2p").CombinedOutput(); err != nil {
 			err = fmt.Errorf("%w: %s", err, out)
 		}
 	}
@@ -40,7 +46,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	flag.Parse()
-	flag.Set("test.parallel", "6") // cases mostly wait
+	flag.Set("test.parallel", "12") // cases mostly wait
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
@@ -141,6 +147,7 @@ func TestList(t *testing.T) {
 // Our own server and peer pass a sample of the cases, and every report is written.
 // long_test.go wants all, however they are run.
 func TestOurs(t *testing.T) {
+	t.Parallel()
 	ours(t, map[string][]string{
 		"server": {"server", "-exec", ourServer(), "-run", "server/(birth|repeat|conflict)/|any/(empty|header)"},
 		"peer":   {"peer", "-exec", ourPeer(), "-run", "peer/(birth|keep-alive)/|directory/(cut|dup)"},

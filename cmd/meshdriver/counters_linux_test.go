@@ -35,40 +35,8 @@ func TestCounters(t *testing.T) {
 			}
 			defer release()
 			const want = rounds * (n - 1)
-			var mu sync.Mutex
-			messages, view := 0, map[string]bool{} // of the first member, and whom it sees
-			await := func(what string, ok func() bool) {
-				for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-					mu.Lock()
-					good := ok()
-					mu.Unlock()
-					if good {
-						return
-					}
-					if time.Now().After(end) {
-						t.Fatalf("%s: %d messages, %d others are seen", what, messages, len(view))
-					}
-				}
-			}
-			d, err := driver.Start(t.Context(), driver.Config{Members: members, Exec: fmt.Sprintf(`unshare -rn sh -c "ip link set lo up && exec %s %s"`, os.Args[0], k.name),
-				Report: func(r *driver.Report, _ time.Time) {
-					mu.Lock()
-					defer mu.Unlock()
-					switch {
-					case r.Type == "message":
-						messages++
-					case r.Type == "view" && r.Member == members[0].Name:
-						if r.Members != nil {
-							clear(view)
-						}
-						for _, name := range append(r.Up, r.Members...) {
-							view[name] = true
-						}
-						for _, name := range append(r.Down, r.Member) {
-							delete(view, name)
-						}
-					}
-				}})
+			first := &firstMember{name: members[0].Name, view: map[string]bool{}}
+			d, err := driver.Start(t.Context(), driver.Config{Members: members, Report: first.hear, Exec: fmt.Sprintf(`unshare -rn sh -c "ip link set lo up && exec %s %s"`, os.Args[0], k.name)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,13 +46,13 @@ func TestCounters(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			await("not all have joined", func() bool { return len(view) == n-1 })
+			first.await(t, "not all have joined", func() bool { return len(first.view) == n-1 })
 			before := kernel(t, d)
 			said := stats(t, d)
 			for id := range uint64(rounds) {
 				d.Tell(driver.Command{Type: "broadcast", Member: members[0].Name, ID: id, Size: size})
 			}
-			await("not all has come", func() bool { return messages >= want })
+			first.await(t, "not all has come", func() bool { return first.messages >= want })
 			low := kernel(t, d) // what is sent between two looks is in one of them alone
 			says := stats(t, d)
 			high := kernel(t, d)
@@ -109,10 +77,53 @@ func TestCounters(t *testing.T) {
 			if err := d.Stop(); err != nil {
 				t.Error(err)
 			}
-			if messages != want {
-				t.Errorf("%d messages, want %d", messages, want)
+			if first.messages != want {
+				t.Errorf("%d messages, want %d", first.messages, want)
 			}
 		})
+	}
+}
+
+// firstMember is what a driver says of all messages, and whom its first member sees.
+type firstMember struct {
+	name string
+
+	mu       sync.Mutex
+	messages int
+	view     map[string]bool
+}
+
+func (f *firstMember) hear(r *driver.Report, _ time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case r.Type == "message":
+		f.messages++
+	case r.Type == "view" && r.Member == f.name:
+		if r.Members != nil {
+			clear(f.view)
+		}
+		for _, name := range append(r.Up, r.Members...) {
+			f.view[name] = true
+		}
+		for _, name := range append(r.Down, r.Member) {
+			delete(f.view, name)
+		}
+	}
+}
+
+func (f *firstMember) await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		f.mu.Lock()
+		good, messages, view := ok(), f.messages, len(f.view)
+		f.mu.Unlock()
+		if good {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s: %d messages, %d others are seen", what, messages, view)
+		}
 	}
 }
 

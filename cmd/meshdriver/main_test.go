@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	}
 	os.Setenv(driverEnv, "1")
 	flag.Parse()
-	flag.Set("test.parallel", "6") // drivers and their harness mostly wait
+	flag.Set("test.parallel", "12") // drivers and their harness mostly wait
 	os.Exit(m.Run())
 }
 

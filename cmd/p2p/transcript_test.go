@@ -126,14 +126,14 @@ var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	flag.Set("test.parallel", "6") // meshes mostly wait
+	flag.Set("test.parallel", "12") // meshes mostly wait
 	dir, err := os.MkdirTemp("", "p2p-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, "p2p.exe")
-	build := exec.Command("go", "build", "-o", binary, ".")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", binary, ".")
 	build.Stderr = os.Stderr
 	code := 1
 	if err := build.Run(); err == nil {

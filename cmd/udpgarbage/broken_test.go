@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		err = peer(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
 	default:
 		flag.Parse()
-		flag.Set("test.parallel", "8") // these tests wait, they do not compute
+		flag.Set("test.parallel", "16") // these tests wait, they do not compute
 		os.Exit(m.Run())
 	}
 	fmt.Fprintln(os.Stderr, err)

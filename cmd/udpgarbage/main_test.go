@@ -140,7 +140,7 @@ func survives(t *testing.T, attack func(*testing.T, string, ...string) (campaign
 
 func TestSoundPeerSurvives(t *testing.T) {
 	t.Parallel()
-	survives(t, attackPeer, "-mode", "mutate,generate,random", "-count", "1000")
+	survives(t, attackPeer, "-mode", "mutate,generate,random", "-count", "500")
 }
 
 func TestSoundServerSurvives(t *testing.T) {

@@ -186,10 +186,13 @@ func sound(t *testing.T) string { return running(t, "none") }
 func TestDeathOfARunningTargetIsAFinding(t *testing.T) {
 	t.Parallel()
 	for fault, kind := range map[string]campaign.Kind{"hang-on-empty": campaign.Hung, "die-on-byte": campaign.Died} {
-		r, err := result(t, "-target", running(t, fault), "-mode", "catalogue", "-findings", t.TempDir())
-		if !errors.Is(err, cli.Failed) || len(r.Findings) != 1 || r.Findings[0].Kind != kind {
-			t.Errorf("%s: %v, findings %+v, want one: %s", fault, err, r.Findings, kind)
-		}
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			r, err := result(t, "-target", running(t, fault), "-mode", "catalogue", "-findings", t.TempDir())
+			if !errors.Is(err, cli.Failed) || len(r.Findings) != 1 || r.Findings[0].Kind != kind {
+				t.Errorf("%v, findings %+v, want one: %s", err, r.Findings, kind)
+			}
+		})
 	}
 }
 

@@ -203,8 +203,8 @@ func (l *trial) awaitBirth() {
 }
 
 // teach sends the target a directory from its server.
-func (l *trial) teach(entries ...wire.Entry) time.Time {
-	return l.home.send(l.at(), hostile.Directory(entries...))
+func (l *trial) teach(entries ...wire.Entry) {
+	l.home.send(l.at(), hostile.Directory(entries...))
 }
 
 // at is where the target receives.

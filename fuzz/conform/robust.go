@@ -97,7 +97,6 @@ func (l *trial) attackServer(i int, members []*endpoint) {
 	if l.Case.names == all {
 		l.names = append(l.names, 0) // none is left for the probe
 	}
-	since := l.mark()
 	c, spare, s := l.playServer(i, members)
 	for range 2 { // beside others one answer may hide behind news of theirs
 		if len(c.Steps) == 1 && c.Steps[0].Fate == core.Conflict {
@@ -105,8 +104,7 @@ func (l *trial) attackServer(i int, members []*endpoint) {
 			s.toServer(c.Steps[0].Datagram)
 		}
 	}
-	m := members[0]
-	l.onlyChanged(m, since, s, spare, append(entriesOf(members), c.Left...))
+	l.onlyChanged(members[0], s, spare, append(entriesOf(members), c.Left...))
 }
 
 // provokeServer plays case i, of which nothing may come. It is about a victim that nothing else keeps
@@ -145,7 +143,7 @@ func (l *trial) provokeServer(i int, members []*endpoint) {
 	} else {
 		l.wantChanges(m, since, expected, stay)
 	}
-	l.onlyChanged(m, since, s, spare, stay)
+	l.onlyChanged(m, s, spare, stay)
 }
 
 // playServer plays case i against a server with two members, and gives who sent it and whom it
@@ -175,7 +173,7 @@ func (l *trial) playServer(i int, members []*endpoint) (c hostile.Case, spare []
 
 // onlyChanged ensures that in the end some are in the directory and nobody else, and that nobody was told
 // more than that.
-func (l *trial) onlyChanged(m *endpoint, since int, s *endpoint, spare []*endpoint, in []wire.Entry) {
+func (l *trial) onlyChanged(m, s *endpoint, spare []*endpoint, in []wire.Entry) {
 	l.awaitEntries(soon, 0, m, in)
 	l.wantNothing(s, "a port that no birth has named is sent nothing")
 	l.wantNewsOnly(m, l.started, "who has done nothing is told of changes only")

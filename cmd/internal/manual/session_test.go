@@ -59,7 +59,7 @@ var built struct {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	flag.Set("test.parallel", "6") // sessions mostly wait
+	flag.Set("test.parallel", "12") // sessions mostly wait
 	code := m.Run()
 	if built.path != "" {
 		os.RemoveAll(filepath.Dir(built.path))
@@ -86,7 +86,7 @@ func (x *tools) make() error {
 	if x.root, err = filepath.Abs(root); err != nil {
 		return err
 	}
-	if out, err := exec.Command("go", "build", "-o", bin+"/", "p2plocal/cmd/...").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", bin+"/", "p2plocal/cmd/...").CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	if err := os.Mkdir(x.path, 0o755); err != nil {
