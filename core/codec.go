@@ -84,8 +84,9 @@ type Codec interface {
 	Append(b []byte, v *View) []byte
 	AppendDirectory(b []byte, ends []int, v Version, all []Member) ([]byte, []int)
 
-	// Next takes the first entry off a View's List, which is not empty.
-	Next(list []byte) (first Member, rest []byte)
+	// Next takes the first entry off a View's List, which is not empty. before is the one
+	// that stands before it in the list, of which it may be told by the difference.
+	Next(list []byte, before Member) (first Member, rest []byte)
 
 	// MaxText is how many bytes of text a vanilla message carries.
 	MaxText() int
@@ -128,9 +129,9 @@ func (m Members) Each() iter.Seq[Member] {
 				}
 			}
 		}
+		var x Member
 		for list := m.list; len(list) > 0; {
-			var x Member
-			if x, list = m.codec.Next(list); !yield(x) {
+			if x, list = m.codec.Next(list, x); !yield(x) {
 				return
 			}
 		}

@@ -162,7 +162,7 @@ func (x *Exact) appendEntry(b []byte, m Member) []byte {
 	return append(b, m.Name[0], 0, byte(port), byte(port>>8))
 }
 
-func (x *Exact) Next(list []byte) (Member, []byte) {
+func (x *Exact) Next(list []byte, _ Member) (Member, []byte) {
 	slot := list[0] - ' '
 	return Member{Name(printable[slot : slot+1]), netip.AddrPortFrom(x.Host, binary.LittleEndian.Uint16(list[2:]))}, list[entry:]
 }

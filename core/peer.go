@@ -256,9 +256,9 @@ func (p *Peer) others() *roster {
 		p.stale = false
 		p.names, p.listed = p.names[:0], p.listed[:0]
 		p.known.clear()
+		var e Member
 		for list := p.list; len(list) > 0; {
-			var e Member
-			if e, list = p.codec.Next(list); e.Addr != p.cfg.Self.Addr {
+			if e, list = p.codec.Next(list, e); e.Addr != p.cfg.Self.Addr {
 				p.known.add(e.Addr)
 				p.names = append(p.names, e.Name)
 			}

@@ -57,14 +57,16 @@ func (p *Peer) collect(v *View) (*Listing, error) {
 	return whole, nil
 }
 
-// maxPages bounds a directory, some 2.4 MB.
-const maxPages = 2048
+// maxPages bounds a directory, some 4.8 MB: as many as it takes for MaxMembers whose names
+// and addresses are of the longest and have nothing in common.
+const maxPages = 4096
 
 // pages are those of one directory that have come so far.
 type pages struct {
 	version Version
 	all     []*Page // nil: has not come
 	got     int
+	members int // in these
 }
 
 // collect takes a page in, and reports that all are there. Pages of a directory older than the
@@ -76,8 +78,9 @@ func (p *pages) collect(r *Rules, v *View) bool {
 	case v.Version != p.version || v.Pages != len(p.all):
 		*p = pages{version: v.Version, all: make([]*Page, v.Pages)}
 	}
-	if p.all[v.Page] == nil {
+	if p.all[v.Page] == nil && p.members+v.Len <= MaxMembers {
 		p.all[v.Page] = r.Page(v)
+		p.members += v.Len
 		p.got++
 	}
 	return p.got == len(p.all)
@@ -104,19 +107,22 @@ type Listing struct {
 // NewListing keeps the pages. It is nil where two members have one name.
 func NewListing(c Codec, pages []*Page) *Listing {
 	l, known := &Listing{pages: pages}, map[Name]bool{}
-	for range 2 {
-		for _, page := range pages {
-			for list := page.list; len(list) > 0; {
-				var m Member
-				m, list = c.Next(list)
-				l.names = append(l.names, m.Name)
-				l.add(m.Addr)
-				known[m.Name] = true
-			}
+	for _, page := range pages {
+		var m Member
+		for list := page.list; len(list) > 0; {
+			m, list = c.Next(list, m)
+			l.names = append(l.names, m.Name)
+			l.add(m.Addr)
+			known[m.Name] = true
 		}
 	}
-	if 2*len(known) != len(l.names) {
+	n := len(l.names)
+	if len(known) != n {
 		return nil
+	}
+	l.names = append(l.names, l.names...)
+	for _, addr := range l.addrs[:n] {
+		l.add(addr)
 	}
 	return l
 }

@@ -297,8 +297,8 @@ func TestPages(t *testing.T) {
 	r.births(10*ms, first)
 	pages := func(number uint32, n int) (all [][]byte) {
 		members := []core.Member{ana}
-		for i := range 30 * (n - 1) {
-			members = append(members, core.Member{Name: core.Name(fmt.Sprintf("%-27d%05d", number, i)), Addr: netip.AddrPortFrom(boAddr.Addr(), uint16(1+i))})
+		for i := range 40 * (n - 1) {
+			members = append(members, core.Member{Name: core.Name(fmt.Sprintf("%05d%27d", i, number)), Addr: netip.AddrPortFrom(boAddr.Addr(), uint16(1+i))})
 		}
 		b, ends := codec.AppendDirectory(nil, nil, version(1, number), members)
 		for from, i := 0, 0; i < len(ends); from, i = ends[i], i+1 {
@@ -310,13 +310,13 @@ func TestPages(t *testing.T) {
 		return all
 	}
 	huge := pages(9, 1)[0]
-	huge[16], huge[17] = 0x01, 0x08 // the first of 2,049
+	huge[16], huge[17] = 0x01, 0x10 // the first of 4,097
 	three, two, four := pages(3, 2), pages(2, 1), pages(4, 2)
 	r.want("the second page", r.hears(serverAddr, three[1]), core.Paged)
 	r.want("a page of too many", r.hears(serverAddr, huge), core.Paged)
 	r.want("all of an older directory", r.hears(serverAddr, two[0]), core.Paged)
 	r.want("the first page", r.hears(serverAddr, three[0]), core.Listed)
-	if n := len(r.Others()); n != 30 {
+	if n := len(r.Others()); n != 40 {
 		t.Errorf("it knows %d others", n)
 	}
 	r.want("the first page of the next", r.hears(serverAddr, four[0]), core.Paged)
@@ -373,7 +373,7 @@ func admitting(t *testing.T) (d *core.Directory, born func(i int, at time.Durati
 	}
 	return d, func(i int, at time.Duration) {
 			d.Step(begin.Add(at), netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth,
-				Member: core.Member{Name: core.Name(fmt.Sprintf("peer-%04d", i))}, Incarnation: 7, Seq: 1}))
+				Member: core.Member{Name: core.Name(fmt.Sprintf("%d-peer-%04d", i%10, i))}, Incarnation: 7, Seq: 1}))
 		}, func(at time.Duration) (to []int) {
 			for {
 				out, _ := d.Poll(begin.Add(at))
@@ -461,7 +461,7 @@ func TestOrderOfPages(t *testing.T) {
 			next[a.Port()]++
 		}
 	}
-	const pages, groups = 19, (members + 31) / 32
+	const pages, groups = 18, (members + 31) / 32
 	if len(next) != members || len(all) != pages*groups {
 		t.Fatalf("%d get a directory, in %d datagrams to some", len(next), len(all))
 	}

@@ -35,7 +35,8 @@ func wideSamples() [][]byte {
 	v := core.Version{Incarnation: server, Number: 2}
 	self := core.Member{Name: "ana", Addr: netip.MustParseAddrPort("192.0.2.1:4000")}
 	token := append([]byte{0xFF}, make([]byte, 19)...)
-	return append(wideDirectory(v, core.Member{Name: "bö", Addr: netip.MustParseAddrPort("[2001:db8::2]:4001")}, self),
+	return append(wideDirectory(v, core.Member{Name: "bö", Addr: netip.MustParseAddrPort("[2001:db8::2]:4001")},
+		core.Member{Name: "anton", Addr: netip.MustParseAddrPort("192.0.2.1:4002")}, self),
 		encodeWide(core.View{Type: core.TypeBirth, Member: self, Incarnation: ana, Seq: 2, Token: token}),
 		encodeWide(core.View{Type: core.TypeRetry, Incarnation: ana, Seq: 1, Version: v, Token: token}),
 		encodeWide(core.View{Type: core.TypeKeepAlive, Member: self, Incarnation: ana, Seq: 3, Version: v}),
@@ -113,16 +114,21 @@ func naiveWide(b []byte) (v core.View, ok bool) {
 		v.Page, v.Pages = int(number(2)), int(number(2))
 		good(len(b) <= 1158 && v.Page < v.Pages && v.Version.Number > 0 && len(r) > 0)
 		v.List = r
+		var before core.Member
 		for len(r) > 0 {
-			head := number(1)
-			name(take(int(head & 0x7F)))
-			size := 4
-			if head >= 0x80 {
-				size = 16
+			m := core.Member{Addr: before.Addr}
+			rest, family, shared := int(number(1)), 0, int(number(1))
+			rest, family = rest%64, rest/64
+			m.Name = before.Name[:shared] + core.Name(take(rest))
+			name([]byte(m.Name))
+			if family != 1 {
+				a, known := netip.AddrFromSlice(take([...]int{0: 4, 2: 16, 3: 0}[family]))
+				good(known && !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() && a != before.Addr.Addr())
+				m.Addr = netip.AddrPortFrom(a, 1)
 			}
-			a, _ := netip.AddrFromSlice(take(size))
-			good(!a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6())
-			good(number(2) != 0)
+			good(m.Addr.IsValid() && number(2) != 0)
+			good(shared == len(before.Name) || !strings.HasPrefix(string(m.Name), string(before.Name[:shared+1])))
+			before = m
 			v.Len++
 		}
 	case 0x57C2:
@@ -164,10 +170,9 @@ func checkWideParse(t testing.TB, b []byte) {
 		return
 	}
 	if got.Type == core.TypeDirectory {
-		list, all := got.List, []core.Member{}
+		list, all, m := got.List, []core.Member{}, core.Member{}
 		for len(list) > 0 {
-			var m core.Member
-			m, list = wide.Codec{}.Next(list)
+			m, list = wide.Codec{}.Next(list, m)
 			all = append(all, m)
 		}
 		again := wideDirectory(got.Version, all...)
@@ -344,9 +349,9 @@ func FuzzWidePeer(f *testing.F) {
 				if named[v.Version] == nil {
 					named[v.Version] = map[core.Name]bool{}
 				}
+				var m core.Member
 				for list := v.List; len(list) > 0; {
-					var m core.Member
-					m, list = wide.Codec{}.Next(list)
+					m, list = wide.Codec{}.Next(list, m)
 					named[v.Version][m.Name] = true
 				}
 			}

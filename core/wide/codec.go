@@ -3,7 +3,7 @@
 // The machines are those of package core, under Rules. PROTOCOL.md has every byte and why.
 //
 //	birth       peer -> server   57C0  incarnation:8 seq:4 name:33 token:20
-//	directory   server -> peer   57C1  incarnation:8 number:4 page:2 pages:2 { length:1 name address:4|16 port:2 } * 1…
+//	directory   server -> peer   57C1  incarnation:8 number:4 page:2 pages:2 { length:1 shared:1 rest address:0|4|16 port:2 } * 1…
 //	vanilla     peer -> peer     57C2  incarnation:8 number:4 length:1 name text
 //	keep-alive  peer -> server   57C3  incarnation:8 seq:4 name:33 incarnation:8 number:4
 //	retry       server -> peer   57C4  incarnation:8 seq:4 incarnation:8 number:4 token:20
@@ -34,7 +34,10 @@ const (
 	retrySize   = 2 + 8 + 4 + 8 + 4 + tokenSize    // 46
 	pageSize    = 2 + 8 + 4 + 2 + 2                // 18, and the entries
 	vanillaSize = 2 + 8 + 4 + 1                    // 15, the name and the text
-	ipv6        = 0x80                             // in an entry's length: its address is of 16 bytes
+
+	// In an entry's length: its address is of 16 bytes, or that of the entry before.
+	ipv6     = 0x80
+	sameAddr = 0x40
 )
 
 // What Parse finds wrong beside core's errors.
@@ -42,6 +45,7 @@ var (
 	ErrName    = fmt.Errorf("%w: name is not 1 to 32 bytes of printable UTF-8 without a blank at its ends", core.ErrMalformed)
 	ErrAddress = fmt.Errorf("%w: not an address that a peer can have", core.ErrMalformed)
 	ErrPage    = fmt.Errorf("%w: no such page", core.ErrMalformed)
+	ErrShared  = fmt.Errorf("%w: an entry has not exactly what it shares with the one before left out", core.ErrMalformed)
 )
 
 // Codec is the dialect's core.Codec.
@@ -163,40 +167,67 @@ func parseSender(v *core.View, b []byte) error {
 
 // parseEntries checks the entries of a page, and counts them.
 func parseEntries(v *core.View) error {
+	var name [MaxName]byte // of the entry before,
+	var before netip.Addr  // and its address
+	n := 0
 	v.Len = 0
 	for list := v.List; len(list) > 0; v.Len++ {
-		name, addr, rest := cut(list)
+		e, rest := cut(list)
 		switch {
 		case rest == nil:
 			return core.ErrLength
-		case !validName(name):
-			return ErrName
-		case addr.Port() == 0:
-			return core.ErrPort
-		case !validAddr(addr.Addr()):
+		case list[0] >= ipv6|sameAddr:
 			return ErrAddress
+		case e.shared+len(e.rest) > MaxName:
+			return ErrName
+		case e.shared > n, e.shared < n && len(e.rest) > 0 && e.rest[0] == name[e.shared], e.addr == before:
+			return ErrShared
+		case e.port == 0:
+			return core.ErrPort
+		}
+		n = e.shared + copy(name[e.shared:], e.rest)
+		if !validName(name[:n]) {
+			return ErrName
+		}
+		if e.addr.IsValid() {
+			if before = e.addr; !validAddr(before) {
+				return ErrAddress
+			}
 		}
 		list = rest
 	}
 	return nil
 }
 
-// cut takes an entry apart. rest is nil where the list is too short for it.
-func cut(list []byte) (name []byte, addr netip.AddrPort, rest []byte) {
-	n, size := 1+int(list[0]&^ipv6), 4
-	if list[0]&ipv6 != 0 {
+// entry is one of a page, as it stands on the wire.
+type entry struct {
+	shared int        // so many bytes of the name are those of the entry before,
+	rest   []byte     // and these follow
+	addr   netip.Addr // zero: that of the entry before
+	port   uint16
+}
+
+// cut takes the first entry off a list that is not empty. rest is nil where the list is too short for it.
+func cut(list []byte) (e entry, rest []byte) {
+	head := list[0]
+	n, size := 2+int(head&^(ipv6|sameAddr)), 4
+	switch {
+	case head&sameAddr != 0:
+		size = 0
+	case head&ipv6 != 0:
 		size = 16
 	}
 	if len(list) < n+size+2 {
-		return nil, addr, nil
+		return entry{}, nil
 	}
-	port := binary.LittleEndian.Uint16(list[n+size:])
-	if size == 4 {
-		addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte(list[n:])), port)
-	} else {
-		addr = netip.AddrPortFrom(netip.AddrFrom16([16]byte(list[n:])), port)
+	e = entry{shared: int(list[1]), rest: list[2:n], port: binary.LittleEndian.Uint16(list[n+size:])}
+	switch size {
+	case 4:
+		e.addr = netip.AddrFrom4([4]byte(list[n:]))
+	case 16:
+		e.addr = netip.AddrFrom16([16]byte(list[n:]))
 	}
-	return list[1:n], addr, list[n+size+2:]
+	return e, list[n+size+2:]
 }
 
 func (Codec) Append(b []byte, v *core.View) []byte {
@@ -240,12 +271,14 @@ func (Codec) AppendDirectory(b []byte, ends []int, v core.Version, all []core.Me
 		b = appendVersion(append(b, byte(core.TypeDirectory), typeHigh), v)
 		b = binary.LittleEndian.AppendUint16(b, uint16(pages))
 		b = append(b, 0, 0) // their number, once it is known
+		var before core.Member
 		for ; i < len(all); i++ {
-			before := len(b)
-			if b = appendEntry(b, all[i]); len(b)-start > MaxDatagram-overhead {
-				b = b[:before]
+			end := len(b)
+			if b = appendEntry(b, all[i], before); len(b)-start > MaxDatagram-overhead {
+				b = b[:end]
 				break
 			}
+			before = all[i]
 		}
 		start, ends = len(b), append(ends, len(b))
 	}
@@ -255,25 +288,37 @@ func (Codec) AppendDirectory(b []byte, ends []int, v core.Version, all []core.Me
 	return b, ends
 }
 
-func appendEntry(b []byte, m core.Member) []byte {
-	length, addr := byte(len(m.Name)), m.Addr.Addr()
-	if addr.Is6() {
-		length |= ipv6
+// appendEntry leaves out what m has in common with the entry before it.
+func appendEntry(b []byte, m, before core.Member) []byte {
+	shared, addr := 0, m.Addr.Addr()
+	for most := min(len(m.Name), len(before.Name)); shared < most && m.Name[shared] == before.Name[shared]; shared++ {
 	}
-	b = append(append(b, length), m.Name...)
-	if addr.Is6() {
+	head := byte(len(m.Name) - shared)
+	switch {
+	case addr == before.Addr.Addr():
+		head |= sameAddr
+	case addr.Is6():
+		head |= ipv6
+	}
+	b = append(append(b, head, byte(shared)), m.Name[shared:]...)
+	switch {
+	case head&sameAddr != 0:
+	case addr.Is6():
 		x := addr.As16()
 		b = append(b, x[:]...)
-	} else {
+	default:
 		x := addr.As4()
 		b = append(b, x[:]...)
 	}
 	return binary.LittleEndian.AppendUint16(b, m.Addr.Port())
 }
 
-func (Codec) Next(list []byte) (core.Member, []byte) {
-	name, addr, rest := cut(list)
-	return core.Member{Name: core.Name(name), Addr: addr}, rest
+func (Codec) Next(list []byte, before core.Member) (core.Member, []byte) {
+	e, rest := cut(list)
+	if !e.addr.IsValid() {
+		e.addr = before.Addr.Addr()
+	}
+	return core.Member{Name: before.Name[:e.shared] + core.Name(e.rest), Addr: netip.AddrPortFrom(e.addr, e.port)}, rest
 }
 
 func (Codec) EntryAddr(from netip.AddrPort) netip.AddrPort { return from }

@@ -37,7 +37,8 @@ func samples() map[core.Type][]byte {
 		core.TypeRetry:     encode(core.View{Type: core.TypeRetry, Incarnation: ana, Seq: 1, Version: core.Version{Incarnation: server, Number: 1}, Token: token}),
 		core.TypeKeepAlive: encode(core.View{Type: core.TypeKeepAlive, Member: self, Incarnation: ana, Seq: 3, Version: v}),
 		core.TypeVanilla:   encode(core.View{Type: core.TypeVanilla, Version: v, Text: []byte("peerana_broadcast_0")}),
-		core.TypeDirectory: directory(v, core.Member{Name: "bö", Addr: addr("[2001:db8::2]:4001")}, self)[0],
+		core.TypeDirectory: directory(v, core.Member{Name: "bö", Addr: addr("[2001:db8::2]:4001")},
+			core.Member{Name: "anton", Addr: addr("192.0.2.1:4002")}, self)[0],
 	}
 }
 
@@ -131,18 +132,54 @@ func TestPages(t *testing.T) {
 			if err := (Codec{}).Parse(&v, b); err != nil || v.Page != i || v.Pages != len(pages) || len(b)+overhead > MaxDatagram {
 				t.Fatalf("page %d of %d: %d bytes, %+v, %v", i, len(pages), len(b), v, err)
 			}
-			if i+1 < len(pages) && len(b)+1+MaxName+16+2+overhead < MaxDatagram {
+			if i+1 < len(pages) && len(b)+2+MaxName+16+2+overhead < MaxDatagram {
 				t.Errorf("page %d of %d has only %d bytes", i, len(pages), len(b))
 			}
+			var m core.Member
 			for list := v.List; len(list) > 0; total++ {
-				var m core.Member
-				if m, list = (Codec{}).Next(list); m != all[total] {
+				if m, list = (Codec{}).Next(list, m); m != all[total] {
 					t.Fatalf("entry %d is %v, want %v", total, m, all[total])
 				}
 			}
 		}
 		if total != n {
 			t.Errorf("%d entries, want %d", total, n)
+		}
+	}
+}
+
+// What an entry has in common with the one before it in its page is left out, all of it: there
+// is one way to write a list.
+func TestEntries(t *testing.T) {
+	const anton, bo = "\x05\x00anton\xc0\x00\x02\x01\xa2\x0f", "\x83\x00b\xc3\xb6\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\xa1\x0f"
+	for _, test := range []struct {
+		list string
+		want error
+	}{
+		{anton + "\x41\x02a\xa0\x0f", nil},
+		{anton + "\x40\x03\xa0\x0f", nil}, // its name is how that of the one before begins
+		{anton + "\x41\x05a\xa0\x0f", nil},
+		{anton + bo + "\x04\x00anna\xc0\x00\x02\x01\xa0\x0f", nil},
+		{anton + "\x03\x00bob\xc0\x00\x02\x02\xa0\x0f", nil},
+		{bo + "\x42\x02\xa4x\xa0\x0f", nil}, // what is common may end within a character
+		{anton + "\x42\x01na\xa0\x0f", ErrShared},
+		{anton + "\x01\x02a\xc0\x00\x02\x01\xa0\x0f", ErrShared},
+		{"\x41\x00a\xa0\x0f", ErrShared},
+		{"\x02\x01na\xc0\x00\x02\x01\xa0\x0f", ErrShared},
+		{anton + "\x41\x06a\xa0\x0f", ErrShared},
+		{anton + "\xc1\x02a\xa0\x0f", ErrAddress},
+		{anton + "\x40\x00\xa0\x0f", ErrName},
+		{anton + "\x40\xff\xa0\x0f", ErrName},
+		{anton + "\x5c\x05" + strings.Repeat("a", 28) + "\xa0\x0f", ErrName},
+		{bo + "\x40\x02\xa0\x0f", ErrName},
+		{anton + "\x41\x02 \xa0\x0f", ErrName},
+		{anton + "\x41\x02a\x00\x00", core.ErrPort},
+		{anton + "\x41\x02a\xa0", core.ErrLength},
+		{anton + "\x41", core.ErrLength},
+	} {
+		b := append(samples()[core.TypeDirectory][:pageSize:pageSize], test.list...)
+		if err := (Codec{}).Parse(new(core.View), b); err != test.want {
+			t.Errorf("%q: %v, want %v", test.list, err, test.want)
 		}
 	}
 }
@@ -162,12 +199,13 @@ func TestNameTwice(t *testing.T) {
 	p.Step(begin, server, encode(core.View{Type: core.TypeRetry, Incarnation: b.Incarnation, Seq: b.Seq, Version: v, Token: token}))
 	var all []core.Member
 	for i := range 100 {
-		all = append(all, core.Member{Name: core.Name(fmt.Sprintf("peer-%04d", i)), Addr: peerAddr(i)})
+		all = append(all, core.Member{Name: core.Name(fmt.Sprintf("%d-peer-%04d", i%10, i)), Addr: peerAddr(i)})
 	}
+	all[0].Name = "peer-0000" // this peer
 	for _, test := range []struct {
 		last core.Name
 		want int
-	}{{"peer-0003", 1}, {"peer-0098", 1}, {"another", 99}} {
+	}{{"3-peer-0003", 1}, {"8-peer-0098", 1}, {"another", 99}} {
 		v.Number++
 		all[99].Name = test.last
 		pages := directory(v, all...)

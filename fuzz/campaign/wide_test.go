@@ -80,9 +80,9 @@ func startWide(p *virtual.Program) string {
 		var v core.View
 		if (wide.Codec{}).Parse(&v, out.Datagram) == nil && v.Type == core.TypeDirectory {
 			s.last = bytes.Clone(out.Datagram)
+			var m core.Member
 			for list := v.List; len(list) > 0; {
-				var m core.Member
-				m, list = (wide.Codec{}).Next(list)
+				m, list = (wide.Codec{}).Next(list, m)
 				s.members[string(m.Name)] = m.Addr
 			}
 		}

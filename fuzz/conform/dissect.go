@@ -107,12 +107,13 @@ func dissect(b []byte, field func(part []byte, name, value string)) {
 			d.take(len(d.rest), "text", quoted)
 		}
 	case wideType | uint16(core.TypeDirectory):
+		var name string // of the entry before
 		for i := 1; len(d.rest) > 0; i++ {
-			size := 1 + int(d.rest[0]&0x7F) + 4 + 2
-			if d.rest[0] >= 0x80 {
-				size += 12
-			}
-			d.take(size, fmt.Sprintf("entry %d", i), wideEntryOf)
+			size := 2 + int(d.rest[0]%0x40) + [...]int{4, 0, 16, 0}[d.rest[0]/0x40] + 2
+			d.take(size, fmt.Sprintf("entry %d", i), func(part []byte) (value string) {
+				name, value = wideEntryOf(part, name)
+				return value
+			})
 		}
 	default:
 		if layouts[kind] == "" {
@@ -168,13 +169,18 @@ func entryOf(part []byte) string {
 }
 
 func wideNameOf(part []byte) string {
-	return fmt.Sprintf("%q", part[1:1+min(len(part)-1, int(part[0]&0x7F))])
+	return fmt.Sprintf("%q", part[1:1+min(len(part)-1, int(part[0]))])
 }
 
-func wideEntryOf(part []byte) string {
-	n := 1 + int(part[0]&0x7F)
-	host, _ := netip.AddrFromSlice(part[n : len(part)-2])
-	return fmt.Sprintf("%s at %v", wideNameOf(part), netip.AddrPortFrom(host, typeWord(part[len(part)-2:])))
+// wideEntryOf is the name in an entry, and all that it says. before is the name in the one before it.
+func wideEntryOf(part []byte, before string) (name, value string) {
+	n := 2 + int(part[0]%0x40)
+	name = before[:min(len(before), int(part[1]))] + string(part[2:n])
+	port := typeWord(part[len(part)-2:])
+	if host, ok := netip.AddrFromSlice(part[n : len(part)-2]); ok {
+		return name, fmt.Sprintf("%q at %v", name, netip.AddrPortFrom(host, port))
+	}
+	return name, fmt.Sprintf("%q on the same host, port %d", name, port)
 }
 
 // quoted is a text's beginning as a Go string.

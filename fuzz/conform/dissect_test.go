@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +43,9 @@ func TestAnnotate(t *testing.T) {
 		{"c200 0b00 68656c6c6f20776f726c6421 00", "0000 c2 00 type: vanilla|0002 0b 00 length: 11|0004 68 65 6c 6c 6f 20 77 .. text: \"hello world\"|000f 21 00 left over: 2 bytes"},
 		{fmt.Sprintf("%x", hostile.Directory(many...)), "0000 c1 00 type: directory|0002 0c 00 count: 12|0004 41 00 5d 0c entry 1: 'A' on port 3165|0008 42 00 5e 0c entry 2: 'B' on port 3166|" +
 			"000c 43 00 5f 0c entry 3: 'C' on port 3167|0010 44 00 60 0c entry 4: 'D' on port 3168|6 more|002c 4b 00 67 0c entry 11: 'K' on port 3175|0030 4c 00 68 0c entry 12: 'L' on port 3176"},
+		{"c157 2222222222222222 02000000 0000 0100 0500616e746f6ec0000201a20f 410261a00f 4109",
+			"0000 c1 57 type: wide directory|0002 22 22 22 22 22 22 22 22 server: 2222222222222222|000a 02 00 00 00 version: 2|000e 00 00 page: 0|0010 01 00 pages: 1|" +
+				"0012 05 00 61 6e 74 6f 6e .. entry 1: \"anton\" at 192.0.2.1:4002|001f 41 02 61 a0 0f entry 2: \"ana\" on the same host, port 4000|0024 41 09 half an entry: 2 bytes"},
 	} {
 		var h Hex
 		if err := h.UnmarshalText([]byte(strings.ReplaceAll(test.datagram, " ", ""))); err != nil {
@@ -60,7 +64,9 @@ func TestAnnotate(t *testing.T) {
 // Whatever the catalogue has can be taken apart, and no byte is missing.
 func TestDissectAccountsForEveryByte(t *testing.T) {
 	t.Parallel()
-	for _, c := range append(hostile.DefaultEnv().Cases(hostile.Server), hostile.DefaultEnv().Cases(hostile.Peer)...) {
+	wide := hostile.DefaultEnv()
+	wide.Wide = wire.Name.String
+	for _, c := range slices.Concat(hostile.DefaultEnv().Cases(hostile.Server), hostile.DefaultEnv().Cases(hostile.Peer), wide.Cases(hostile.Server), wide.Cases(hostile.Peer)) {
 		for _, s := range c.Steps {
 			at := 0
 			dissect(s.Datagram, func(part []byte, name, _ string) {

@@ -132,9 +132,9 @@ func (w wrongly) wide(line string, behave func(*wideWrong)) string {
 		switch {
 		case s.name == "" && v.Type == core.TypeDirectory:
 			s.version = v.Version
+			var m core.Member
 			for list := v.List; len(list) > 0; {
-				var m core.Member
-				m, list = (wide.Codec{}).Next(list)
+				m, list = (wide.Codec{}).Next(list, m)
 				s.members[string(m.Name)] = m.Addr
 			}
 		case s.name != "" && v.Type != core.TypeVanilla:
@@ -764,9 +764,9 @@ var widePeerWrongs = []wrong[*wideWrong]{
 				return nil
 			}
 			last := map[core.Name]core.Member{}
+			var m core.Member
 			for list := list; len(list) > 0; {
-				var m core.Member
-				m, list = (wide.Codec{}).Next(list)
+				m, list = (wide.Codec{}).Next(list, m)
 				last[m.Name] = m
 			}
 			var all []core.Member
@@ -780,7 +780,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	{"directory-from-anybody", `page/10`, func(s *wideWrong) {
 		s.on(core.TypeDirectory, func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return s.step(b, s.server) })
 	}},
-	{"takes-whole-entries", `page/(11|13)`, func(s *wideWrong) { // of malformed pages
+	{"takes-whole-entries", `page/(11|16)`, func(s *wideWrong) { // of malformed pages
 		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
 			if v.Type == 0 && len(b) > 18 && b[0] == 0xC1 && b[14] == 0 {
 				for n := len(b) - 1; n > 18; n-- {
@@ -792,7 +792,40 @@ var widePeerWrongs = []wrong[*wideWrong]{
 			return b
 		}
 	}},
-	{"any-page-number", `page/12`, func(s *wideWrong) {
+	{"takes-any-entries", `page/1[24]`, func(s *wideWrong) { // whatever stands in them or not
+		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+			if v.Type != 0 || len(b) < 22 || b[0] != 0xC1 || b[14] >= b[16] {
+				return b
+			}
+			m, all := core.Member{Addr: s.server}, []core.Member{}
+			for list := b[18:]; len(list) > 2; {
+				n, size := 2+int(list[0]%0x40), [...]int{4, 0, 16, 0}[list[0]/0x40]
+				if len(list) < n+size+2 || int(list[1]) > len(m.Name) {
+					return b
+				}
+				if a, ok := netip.AddrFromSlice(list[n : n+size]); ok && a != s.server.Addr() {
+					return b
+				}
+				m = core.Member{Name: m.Name[:list[1]] + core.Name(list[2:n]), Addr: netip.AddrPortFrom(s.server.Addr(), binary.LittleEndian.Uint16(list[n+size:]))}
+				list = list[n+size+2:]
+				all = append(all, m)
+			}
+			page, _ := wide.Codec{}.AppendDirectory(nil, nil, core.Version{Incarnation: binary.LittleEndian.Uint64(b[2:]), Number: binary.LittleEndian.Uint32(b[10:])}, all)
+			return with(page, 14, b[14:18])
+		}
+	}},
+	{"no-shared-names", `page/13`, func(s *wideWrong) {
+		s.on(core.TypeDirectory, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+			for list, m := v.List, (core.Member{}); len(list) > 0; {
+				if list[1] > 0 {
+					return nil
+				}
+				m, list = wide.Codec{}.Next(list, m)
+			}
+			return b
+		})
+	}},
+	{"any-page-number", `page/15`, func(s *wideWrong) {
 		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
 			if v.Type == 0 && len(b) > 18 && b[0] == 0xC1 && b[14] >= b[16] {
 				return with(b, 14, []byte{0, 0, 1, 0})

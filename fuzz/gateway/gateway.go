@@ -491,9 +491,9 @@ func (s *Socket) page(b []byte, v *core.View) []byte {
 		return nil
 	}
 	var all wire.Entries
+	var m core.Member
 	for list := slices.Concat(s.pages...); len(list) > 0; {
-		var m core.Member
-		if m, list = (wide.Codec{}).Next(list); m.Addr.Addr() != s.Addr().Addr() {
+		if m, list = (wide.Codec{}).Next(list, m); m.Addr.Addr() != s.Addr().Addr() {
 			return b // nobody of this mesh
 		}
 		all = all.Append(wire.Entry{Name: s.host.nameFor(string(m.Name)), Port: m.Addr.Port()})

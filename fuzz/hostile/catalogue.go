@@ -141,6 +141,8 @@ func must[T any](v T, err error) T {
 type maker struct {
 	Env
 	entries map[string]wire.Entry // by what the script calls them
+
+	before wideEntry // the last of this datagram's; none yet: empty
 }
 
 var (

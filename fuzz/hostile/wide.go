@@ -102,11 +102,11 @@ func NameField(name string) []byte {
 
 // WideOf is a wide datagram of words of the catalogue's, where entries are called so.
 func WideOf(words []string, server netip.AddrPort, entries map[string]wire.Entry, name func(wire.Name) string) []byte {
-	return maker{Env{Server: server, Wide: name}, entries}.datagram(words)
+	return maker{Env: Env{Server: server, Wide: name}, entries: entries}.datagram(words)
 }
 
 // wide appends what only the wide dialect has: an entry, a field of one, a placeholder; false: it is none.
-func (m maker) wide(b []byte, w string) ([]byte, bool) {
+func (m *maker) wide(b []byte, w string) ([]byte, bool) {
 	if f := field(w); f != nil {
 		return append(b, f...), true
 	}
@@ -123,16 +123,50 @@ func (m maker) wide(b []byte, w string) ([]byte, bool) {
 	case known || m.mixed(w):
 		e = m.entry(w)
 		name := m.Wide(e.Name)
-		b = append(append(b, byte(len(name))), name...)
 		host := m.Server.Addr().As4()
-		b = append(b, host[:]...)
-		return append(b, words(e.Port)...), true
+		next := wideEntry{name: name, addr: string(host[:]), port: string(words(e.Port))}
+		b = next.append(b, m.before)
+		m.before = next
+		return b, true
 	}
 	return b, false
 }
 
+// wideEntry is one of a page.
+type wideEntry struct {
+	name, addr, port string
+	flaw             int // what is wrong with how it is told by the one before; 0: nothing
+}
+
+// append appends what is different from the entry before in its page.
+func (e wideEntry) append(b []byte, before wideEntry) []byte {
+	shared, addr := 0, e.addr
+	for shared < min(len(e.name), len(before.name)) && e.name[shared] == before.name[shared] {
+		shared++
+	}
+	var head int
+	if addr == before.addr {
+		head, addr = 0x40, ""
+	}
+	switch e.flaw {
+	case 1: // the name is spelt out
+		shared = 0
+	case 2: // and the address
+		head, addr = 0, e.addr
+	case 3: // there is none, or one too many
+		head ^= 0x40
+	case 4:
+		head ^= 0x80
+	}
+	b = append(b, byte(head|len(e.name)-shared), byte(shared))
+	if e.flaw == 5 { // more than there is is left out
+		b[len(b)-1] += 40
+	}
+	return append(append(append(b, e.name[shared:]...), addr...), e.port...)
+}
+
 // mixed says that a word is the name of one entry and the port of another.
-func (m maker) mixed(w string) bool {
+func (m *maker) mixed(w string) bool {
 	name, _, mixed := strings.Cut(w, ":")
 	_, known := m.entries[name]
 	return mixed && known
@@ -144,7 +178,6 @@ type (
 	wideName   []byte
 	wideMark   []byte // a version
 	wideToken  []byte
-	wideEntry  []byte
 
 	anyWide struct {
 		Type    typeField
@@ -196,9 +229,8 @@ func wideFuzzer(e Env, seed int64) *gofuzz.Fuzzer {
 			*t = pick(c, OwnToken+"\x00", OwnToken+"\x21", OwnToken+"\xff", NoToken, strings.Repeat("\x00", 20))
 		},
 		func(x *wideEntry, c gofuzz.Continue) {
-			n := name(c)
-			*x = append(append([]byte{byte(len(n))}, n...), pick(c, "\x7f\x00\x00\x01", "\x00\x00\x00\x00", "\xe0\x00\x00\x01", "\xff\xff\xff\xff")...)
-			*x = append(*x, pick(c, "\x01\x10", "\x00\x00", "\xff\xff")...)
+			*x = wideEntry{name: name(c), addr: string(pick(c, "\x7f\x00\x00\x01", "\x00\x00\x00\x00", "\xe0\x00\x00\x01", "\xff\xff\xff\xff")),
+				port: string(pick(c, "\x01\x10", "\x00\x00", "\xff\xff")), flaw: max(0, c.Intn(16)-10)}
 		},
 		func(w *countField, c gofuzz.Continue) {
 			if *w = 0; c.Intn(4) == 0 {
@@ -227,8 +259,9 @@ func (g *Generator) nextWide() []byte {
 		b = append(append(append(b, d.Sender...), d.Version...), d.Token...)
 	case core.TypeDirectory:
 		b = append(append(b, d.Version...), d.Page%4, 0, 1+d.Page%3, 0)
+		var before wideEntry
 		for _, x := range d.Entries {
-			b = append(b, x...)
+			b, before = x.append(b, before), x
 		}
 	case core.TypeVanilla:
 		b = append(append(append(b, d.Version...), d.Name[:1+min(int(d.Name[0]), 32)]...), d.Text...)
