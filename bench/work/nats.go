@@ -223,6 +223,9 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 			if err := q.offerAgain(ctx, j, missing, log); err != nil && ctx.Err() == nil {
 				log("what is missing is not offered again yet: the NATS server does not answer: %v", err)
 			}
+			if silent := time.Since(last); silent > ackWait {
+				q.explain(ctx, j, silent, log)
+			}
 			times *= 2
 		}
 	}
@@ -364,6 +367,33 @@ func (q queue) offerAgain(ctx context.Context, j Job, missing map[uint64]bool, l
 		return err
 	}
 	return q.publish(ctx, j, missing, again, log)
+}
+
+// explain says why no result may have come for so long.
+func (q queue) explain(ctx context.Context, j Job, silent time.Duration, log func(string, ...any)) {
+	ctx, cancel := context.WithTimeout(ctx, 2*retry)
+	defer cancel()
+	spec, _ := json.Marshal(j)
+	if _, err := q.jobs.Put(ctx, j.ID, spec); err != nil {
+		log("%v", notKept("anything", err))
+		return
+	}
+	working, other := 0, 0
+	all, err := q.registered(ctx)
+	if err != nil {
+		log("%v", err)
+		return
+	}
+	for _, w := range all {
+		switch {
+		case w.Version != j.Version:
+		case strings.HasSuffix(w.Busy, " "+j.ID):
+			working++
+		default:
+			other++
+		}
+	}
+	log("no result for %v: %d workers are busy with this run, %d of its version with others or nothing", silent.Round(time.Second), working, other)
 }
 
 // withdraw takes back what of a job is still on offer, so that no worker computes what nobody waits for, and those of

@@ -267,26 +267,20 @@ func TestSlowWorker(t *testing.T) {
 	}
 }
 
-// Who is interrupted leaves nothing behind that workers would compute for nobody, before they come to the next job.
+// Who waits in vain hears why. Who is interrupted leaves nothing behind that workers would compute for nobody, before they come to the next job.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	s := startNATS(t)
 	c := s.connect("coordinator")
-	q, err := open(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
-	came := make(chan error)
-	first := sums("first", 10_000)
-	go func() { came <- Remote(ctx, c, first, t.Logf, newTally(t).add) }()
-	for on := uint64(0); on < first.Leases(); time.Sleep(10 * time.Millisecond) { // all are on offer
-		offered, _ := q.subjects(t.Context(), leaseStream, subject("1", "first"))
-		on = offered[subject("1", "first")]
-	}
-	cancel()
-	if err := <-came; err == nil {
-		t.Error("it was done by nobody")
+	said := ""
+	if err := Remote(ctx, c, sums("first", 10_000), func(format string, args ...any) {
+		if strings.HasPrefix(format, "no result") {
+			cancel()
+			said = fmt.Sprintf(format, args...)
+		}
+	}, newTally(t).add); err == nil || !strings.HasSuffix(said, "s: 0 workers are busy with this run, 0 of its version with others or nothing") {
+		t.Errorf("by nobody: %v, it says %q", err, said)
 	}
 	var computed atomic.Int64
 	s.worker("a", "1", 1, 0, &computed)
