@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -53,6 +54,11 @@ func (a Access) Connect(name string, log func(format string, args ...any)) (*nat
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				log("NATS server lost: %v", err)
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if e := new(net.OpError); !errors.As(err, &e) { // that one comes with the loss of the server
+				log("NATS: %v", err)
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { log("NATS server found again") })}
@@ -393,7 +399,7 @@ func (q queue) explain(ctx context.Context, j Job, silent time.Duration, log fun
 			other++
 		}
 	}
-	log("no result for %v: %d workers are busy with this run, %d of its version with others or nothing", silent.Round(time.Second), working, other)
+	log("no result for %v; workers that are busy with this run: %d, others of its version: %d", silent.Round(time.Second), working, other)
 }
 
 // withdraw takes back what of a job is still on offer, so that no worker computes what nobody waits for, and those of

@@ -279,7 +279,7 @@ func TestInterrupted(t *testing.T) {
 			cancel()
 			said = fmt.Sprintf(format, args...)
 		}
-	}, newTally(t).add); err == nil || !strings.HasSuffix(said, "s: 0 workers are busy with this run, 0 of its version with others or nothing") {
+	}, newTally(t).add); err == nil || !strings.HasSuffix(said, "s; workers that are busy with this run: 0, others of its version: 0") {
 		t.Errorf("by nobody: %v, it says %q", err, said)
 	}
 	var computed atomic.Int64
