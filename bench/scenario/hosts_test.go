@@ -165,3 +165,17 @@ func TestHostSilent(t *testing.T) {
 		t.Errorf("%s, failed %q, accounts %+v", notes, s.Failed, s.Accounts)
 	}
 }
+
+// A clock that is not known well, such as one that has jumped, is named.
+func TestHostClock(t *testing.T) {
+	t.Parallel()
+	s := &Run{Mesh: &mesh.Mesh{N: 3}}
+	for i, bound := range []int64{0, 40_000, 5_060_000} {
+		s.hosts.all = append(s.hosts.all, mesh.Hosted{HostState: mesh.HostState{Bound: bound}, ID: fmt.Sprint("w", i), Host: "h"})
+		s.hosts.links = append(s.hosts.links, []*mesh.Link{{}, {}, {}})
+	}
+	s.overHosts()
+	if notes := fmt.Sprint(s.out.Notes); len(s.out.Notes) != 1 || !strings.Contains(notes, "the clock of worker w2 on h, or the first one's, jumped") || !strings.Contains(notes, "within 5.1 ms") {
+		t.Errorf("%s", notes)
+	}
+}

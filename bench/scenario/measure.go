@@ -474,7 +474,10 @@ func (s *Run) overHosts() {
 	if h.all == nil {
 		return
 	}
-	const remarkable = time.Second // for an answer to take
+	const (
+		remarkable = time.Second // for an answer to take
+		uncertain  = time.Millisecond
+	)
 	widest, late := 0.0, int64(0)
 	for i, x := range h.all {
 		out := result.Host{Worker: x.ID, Name: x.Host, Addr: x.Addr.String(), Peers: (s.N - i + len(h.all) - 1) / len(h.all), Ahead: float64(x.Line.Offset) / 1e9, Drift: x.Line.Rate,
@@ -483,6 +486,9 @@ func (s *Run) overHosts() {
 		late = max(late, x.Late)
 		if x.Silent > remarkable && !x.Lost {
 			s.note("worker %s on %s did not answer for %v: it, its machine or the way to it stood still", x.ID, x.Host, x.Silent.Round(100*time.Millisecond))
+		}
+		if off := time.Duration(x.Bound); off >= uncertain && !x.Lost {
+			s.warn("the clock of worker %s on %s, or the first one's, jumped, or the way between them is slow: it is known within %v", x.ID, x.Host, off.Round(100*time.Microsecond))
 		}
 		for j := range h.all {
 			widest = max(widest, h.bound(i, j))
