@@ -87,10 +87,16 @@ func (p *pages) collect(r *Rules, v *View) bool {
 }
 
 // Page is what one page of a directory lists, on the wire. Nobody writes to it.
-type Page struct{ list []byte }
+type Page struct {
+	list []byte
+	n    int
+}
 
 // NewPage copies what v lists.
-func NewPage(v *View) *Page { return &Page{slices.Clone(v.List)} }
+func NewPage(v *View) *Page { return &Page{slices.Clone(v.List), v.Len} }
+
+// Len is how many entries it has.
+func (p *Page) Len() int { return p.n }
 
 // Is reports that v lists the same.
 func (p *Page) Is(v *View) bool { return bytes.Equal(p.list, v.List) }
@@ -101,23 +107,24 @@ func (p *Page) Is(v *View) bool { return bytes.Equal(p.list, v.List) }
 type Listing struct {
 	pages []*Page
 	names []Name
+	index map[Name]int
 	roster
 }
 
 // NewListing keeps the pages. It is nil where two members have one name.
 func NewListing(c Codec, pages []*Page) *Listing {
-	l, known := &Listing{pages: pages}, map[Name]bool{}
+	l := &Listing{pages: pages, index: map[Name]int{}}
 	for _, page := range pages {
 		var m Member
 		for list := page.list; len(list) > 0; {
 			m, list = c.Next(list, m)
+			l.index[m.Name] = len(l.names)
 			l.names = append(l.names, m.Name)
 			l.add(m.Addr)
-			known[m.Name] = true
 		}
 	}
 	n := len(l.names)
-	if len(known) != n {
+	if len(l.index) != n {
 		return nil
 	}
 	l.names = append(l.names, l.names...)
@@ -134,12 +141,12 @@ func (l *Listing) Is(pages []*Page) bool { return slices.Equal(l.pages, pages) }
 // Rules it goes by the name: what address the others see, a peer need not know.
 func (p *Peer) adopt(l *Listing) bool {
 	n := len(l.names) / 2
-	self := slices.Index(l.names[:n], p.cfg.Self.Name)
+	self, named := l.index[p.cfg.Self.Name]
 	from, to := self+1, self+n
-	if self < 0 {
-		to = n
+	if !named {
+		from, to = 0, n
 	}
 	p.whole, p.listed, p.names = l, p.listed[:0], l.names[from:to]
 	p.known = roster{l.addrs[from:to], l.low[from:to], l.high[from:to], l.mixed}
-	return self >= 0
+	return named
 }

@@ -1,11 +1,13 @@
 package wide
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -182,6 +184,26 @@ func TestEntries(t *testing.T) {
 			t.Errorf("%q: %v, want %v", test.list, err, test.want)
 		}
 	}
+}
+
+// What a peer of this process keeps is known to be sound, what only says that it is the same page is not.
+func TestKnownPage(t *testing.T) {
+	b := samples()[core.TypeDirectory]
+	var v core.View
+	if err := (Codec{}).Parse(&v, b); err != nil {
+		t.Fatal(err)
+	}
+	kept := page(&v)
+	var again core.View
+	if err := (Codec{}).Parse(&again, b); err != nil || again.Len != 3 || !bytes.Equal(again.List, v.List) {
+		t.Errorf("the page that is kept is of %d entries, %v", again.Len, err)
+	}
+	other := bytes.Clone(b)
+	other[pageSize+2] = '\n'
+	if err := (Codec{}).Parse(&again, other); err != ErrName {
+		t.Errorf("one that has a wrong name in it is %v", err)
+	}
+	runtime.KeepAlive(kept)
 }
 
 // A directory with a name twice, also on two pages, does not count; the next one does.
