@@ -152,7 +152,7 @@ func TestReturnIsSeenBeforeTheAnswer(t *testing.T) {
 	back := wire.Entry{Name: 'a', Port: sparePort}
 	first := &endpoint{entry: wire.Entry{Name: '~', Port: firstPort}, life: life{member: true, joined: true}}
 	now := time.Now()
-	x := &trial{campaign: &campaign{sockets: sockets{members: []*endpoint{first}}}, watch: watch{now: now, clock: 3 * time.Second}, attendance: attendance{told: now},
+	x := &trial{campaign: &campaign{sockets: sockets{members: []*endpoint{first}}}, watch: watch{now: now, clock: 3 * time.Second}, attendance: attendance{viewAt: now},
 		evidence: evidence{owners: map[wire.Entry]*claim{back: {batch: &openBatch{}, gone: now.Add(-time.Second)}},
 			signs: []sign{{entry: wire.Entry{Name: back.Name}, index: 1}}}}
 	first.view = wire.Entries(nil).Append(first.entry).Append(back)
@@ -184,12 +184,12 @@ func TestWhatIsOvertakenAccusesNobody(t *testing.T) {
 			owners[e] = x.owner
 		}
 		s := &serverJudge{trial: &trial{campaign: &campaign{Config: Config{Host: virtual.New(start)}, sockets: sockets{members: []*endpoint{first}}},
-			watch: watch{now: now, clock: 3 * time.Second}, attendance: attendance{told: x.told, patient: 4 * time.Second}, evidence: evidence{owners: owners}}}
+			watch: watch{now: now, clock: 3 * time.Second}, attendance: attendance{viewAt: x.told, patient: 4 * time.Second}, evidence: evidence{owners: owners}}}
 		if s.checkEntry(e); (s.suspect != nil) != x.found {
 			t.Errorf("%s: %+v, found: want %v", what, s.suspect, x.found)
 		}
 	}
-	s := &serverJudge{trial: &trial{attendance: attendance{told: now}, evidence: evidence{owners: map[wire.Entry]*claim{e: {born: now.Add(-underWay / 2)}}}}}
+	s := &serverJudge{trial: &trial{attendance: attendance{viewAt: now}, evidence: evidence{owners: map[wire.Entry]*claim{e: {born: now.Add(-underWay / 2)}}}}}
 	if s.forget(nil); !s.owners[e].gone.IsZero() {
 		t.Error("whose birth may be under way is taken for gone")
 	}
@@ -392,7 +392,7 @@ func TestRemovalIsAsOldAsItsDirectory(t *testing.T) {
 	now := time.Now()
 	for told, want := range map[time.Duration]bool{-time.Second: true, 0: false} {
 		x := &trial{campaign: &campaign{Config: Config{Host: lateHost{virtual.New(start), 0}}}, watch: watch{now: now},
-			attendance: attendance{beatTaken: now.Add(-time.Second), takenBy: now.Add(-step), told: now.Add(told)}}
+			attendance: attendance{beatTaken: now.Add(-time.Second), takenBy: now.Add(-step), viewAt: now.Add(told)}}
 		if got := (&serverJudge{trial: x}).excused(); got != want {
 			t.Errorf("told %v ago: excused %v, want %v", -told, got, want)
 		}

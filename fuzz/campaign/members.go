@@ -14,7 +14,7 @@ type attendance struct {
 	beat      time.Time         // the last of all members' keep-alives
 	beatTaken time.Time         // the last that the target has taken,
 	takenBy   time.Time         // as was known then
-	told      time.Time         // when the directory that is judged came
+	viewAt    time.Time         // when the directory that is judged came
 	missed    time.Time         // when they last came too late: what was to be seen around then is void
 	lockedOut bool              // members are out that should be in
 	reborn    time.Time         // when those who are out were last born
@@ -126,10 +126,10 @@ func (t *trial) directory(p packet) {
 		return
 	}
 	ep := p.to
-	if p.at.Before(ep.told) { // a newer one has overtaken it
+	if p.at.Before(ep.viewAt) { // a newer one has overtaken it
 		return
 	}
-	t.told, ep.told = p.at, p.at
+	t.viewAt, ep.viewAt = p.at, p.at
 	again := ep.view != nil && string(ep.view) == string(m.Entries)
 	ep.view = append(ep.view[:0], m.Entries...)
 	if !ep.joined {

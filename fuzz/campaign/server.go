@@ -329,9 +329,9 @@ func (s *serverJudge) forget(all wire.Entries) {
 		switch {
 		case all.Contains(e) || slices.ContainsFunc(s.signs, func(x sign) bool { return x.entry == e }):
 			c.gone = time.Time{}
-		case c.gone.IsZero() && s.told.Sub(c.born) > underWay:
-			c.gone = s.told
-		case !c.gone.IsZero() && s.told.Sub(c.gone) > kept:
+		case c.gone.IsZero() && s.viewAt.Sub(c.born) > underWay:
+			c.gone = s.viewAt
+		case !c.gone.IsZero() && s.viewAt.Sub(c.gone) > kept:
 			delete(s.owners, e)
 		}
 	}
@@ -383,8 +383,8 @@ func (s *serverJudge) excused() bool {
 	if s.lost() {
 		return true
 	}
-	const fresh = 1200 * time.Millisecond                               // what it has heard of so lately it must not remove
-	stale := s.now.Sub(s.beatTaken) > fresh || s.told.Before(s.takenBy) // sockets are not read in the order in which all comes
+	const fresh = 1200 * time.Millisecond                                 // what it has heard of so lately it must not remove
+	stale := s.now.Sub(s.beatTaken) > fresh || s.viewAt.Before(s.takenBy) // sockets are not read in the order in which all comes
 	return s.now.Sub(s.missed) < excuseTime || stale && s.machineLate()
 }
 
@@ -406,7 +406,7 @@ func (t *trial) lost() bool {
 
 // checkEntry wants a reason for an entry that is nobody's of ours.
 func (s *serverJudge) checkEntry(e wire.Entry) {
-	if s.flooding != nil || s.ours(e) || s.now.Sub(s.told) > underWay { // who was in so long ago may be forgotten
+	if s.flooding != nil || s.ours(e) || s.now.Sub(s.viewAt) > underWay { // who was in so long ago may be forgotten
 		return
 	}
 	if c := s.owners[e]; c == nil || !c.gone.IsZero() {
@@ -421,8 +421,8 @@ func (s *serverJudge) checkEntry(e wire.Entry) {
 		s.unsure(nil)
 	case c == nil:
 		s.blame(e, nil, fmt.Sprintf("%v is in the directory, though nothing that was sent is its birth", e))
-	case c.before || s.told.Before(c.gone):
-	case !c.gone.IsZero() && s.told.Sub(c.gone) > overtaken:
+	case c.before || s.viewAt.Before(c.gone):
+	case !c.gone.IsZero() && s.viewAt.Sub(c.gone) > overtaken:
 		s.blame(e, c.batch, fmt.Sprintf("%v has come back into the directory without a birth", e))
 	case slices.ContainsFunc(s.signs, func(x sign) bool { return x.entry.Name == e.Name }): // it may just have spoken
 	default:

@@ -50,7 +50,7 @@ type life struct {
 	joined  bool         // a directory has named it
 	since   time.Time    // when one first did
 	view    wire.Entries // the last directory that it got
-	told    time.Time    // when that came
+	viewAt  time.Time    // when that came
 	same    bool         // that said nothing new
 	seen    []wire.Entry // members that its directories have named
 	waits   bool         // for the answer to a question

@@ -67,7 +67,7 @@ type Case struct {
 	keyed   string // wide: "keyed" or "keyless" where it is about that
 	mute    bool   // wide peers: their server does not answer births
 	wanted  string // peer cases: the name that the target must have
-	told    option // what the target must be told; a command without a place for it does not have the case
+	needs   option // what the target must be told; a command without a place for it does not have the case
 }
 
 // option is a placeholder that a command may have beside those that it needs, and what it is to
@@ -79,7 +79,7 @@ var options = []option{{"{broadcast}", "4s"}, {"{refresh}", "0s"}, {"{source-che
 
 // fill is what the options stand for.
 func (c Case) fill() (pairs []string) {
-	for _, o := range append([]option{c.told}, options...) {
+	for _, o := range append([]option{c.needs}, options...) {
 		if o.placeholder != "" { // of two the first counts
 			pairs = append(pairs, o.placeholder, o.value)
 		}

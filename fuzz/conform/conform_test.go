@@ -131,7 +131,7 @@ func TestEveryCaseFails(t *testing.T) {
 	for role, all := range fails {
 		one := regexp.MustCompile(`^` + role.String() + `/(` + strings.Join(all, "|") + `)$`)
 		for _, c := range Cases(role) {
-			if c.Level != Info && c.told.placeholder == "" && !one.MatchString(c.ID) {
+			if c.Level != Info && c.needs.placeholder == "" && !one.MatchString(c.ID) {
 				t.Errorf("%s (%s): nobody fails it", c.ID, c.Title)
 			}
 		}
@@ -230,7 +230,7 @@ func TestOptions(t *testing.T) {
 	} {
 		t.Run(test.role.String()+"/"+test.name, func(t *testing.T) {
 			t.Parallel()
-			cases := slices.DeleteFunc(Cases(test.role), func(c Case) bool { return c.told.placeholder == "" })
+			cases := slices.DeleteFunc(Cases(test.role), func(c Case) bool { return c.needs.placeholder == "" })
 			r, failed := check(t, Config{Role: test.role, Exec: test.name + placeholders[test.role] + " {broadcast} {refresh} {source-check}", Cases: cases})
 			one := regexp.MustCompile(`^` + test.role.String() + `/(` + test.fails + `)$`)
 			for _, x := range r.Results {

@@ -95,7 +95,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		return Report{}, err
 	}
 	c.Cases = slices.DeleteFunc(slices.Clone(c.Cases), func(x Case) bool { // what cannot be told
-		return !strings.Contains(c.Exec, x.told.placeholder) || x.keyed != "" && (x.keyed == "keyed") != (len(c.Keys) > 0) || (x.stops || x.told.placeholder != "") && c.oneServer()
+		return !strings.Contains(c.Exec, x.needs.placeholder) || x.keyed != "" && (x.keyed == "keyed") != (len(c.Keys) > 0) || (x.stops || x.needs.placeholder != "") && c.oneServer()
 	})
 	bounded, cancel := context.WithTimeout(ctx, c.Bound())
 	defer cancel()

@@ -101,7 +101,7 @@ func (c *Case) attribute(a string) {
 		c.wanted = value
 	default:
 		if key[0] == '{' {
-			c.told = option{key, value}
+			c.needs = option{key, value}
 		} else {
 			c.span = duration(key)
 		}
