@@ -108,12 +108,17 @@ func Exit(stderr io.Writer, name string, err error) int {
 	return ExitFailure
 }
 
-var endless = regexp.MustCompile(`(\S{40})\S{200,}(\S{10})`)
+var word = regexp.MustCompile(`\S+`)
 
 // shortened is a text whose longest words, such as a number of a million digits, are cut,
 // and then its middle.
 func shortened(s string) string {
-	s = Printable(endless.ReplaceAllString(s, "$1...$2"))
+	s = Printable(word.ReplaceAllStringFunc(s, func(w string) string {
+		if w := []rune(w); len(w) >= 250 {
+			return string(w[:40]) + "..." + string(w[len(w)-10:])
+		}
+		return w
+	}))
 	if runes := []rune(s); len(runes) > 600 {
 		s = string(runes[:400]) + "..." + string(runes[len(runes)-100:])
 	}
