@@ -105,7 +105,7 @@ func (c *campaign) newPlan(t *trial) (*plan, error) {
 
 // environment is the mesh with the next n spare entries of a dealer's.
 func (p *plan) environment(d *dealer, n int) hostile.Env {
-	e := hostile.Env{Server: p.c.server(), Self: p.c.peer, Wide: p.c.dialect()}
+	e := hostile.Env{Server: p.c.server(), Self: p.c.peer, Wide: p.c.gate.Dialect()}
 	for _, m := range p.c.members[:2] {
 		e.Members = append(e.Members, m.entry)
 	}

@@ -1,12 +1,12 @@
 package campaign
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
 
 	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target"
 )
 
 // questions are how a trial knows what the target has taken: it answers each when it has taken all before.
@@ -107,7 +107,7 @@ func (t *trial) stuck() bool {
 func (t *trial) marked() {
 	t.marks = max(t.marks, t.all[0].passed) + 1
 	for _, p := range t.all {
-		p.socket.Send(p.socket.Addr(), binary.LittleEndian.AppendUint64(nil, t.marks))
+		target.Mark(p.socket, t.marks)
 	}
 }
 

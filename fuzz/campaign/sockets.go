@@ -172,18 +172,13 @@ func onAnother(a netip.AddrPort) netip.AddrPort {
 }
 
 func (c *campaign) read(p *endpoint) {
-	for {
-		at, from, b, err := p.socket.Receive()
-		if err != nil {
-			return
-		}
+	target.Read(p.socket, func(at time.Time, from netip.AddrPort, b []byte) {
 		at = time.Now().Add(-max(0, time.Since(at))) // so that nobody who sets the clock reorders anything
 		select {
 		case c.inbox <- packet{at, p, from, b}:
-		case <-c.closed:
-			return
+		case <-c.closed: // and soon the socket, too
 		}
-	}
+	})
 }
 
 func (c *campaign) release() {

@@ -2,7 +2,6 @@ package campaign
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -258,10 +257,10 @@ func (t *trial) take() {
 
 func (t *trial) handle(p packet) {
 	t.now = time.Now() // since the round began this process may have stood still
-	own := p.to.socket.Addr()
+	mark, marked := target.Marked(p.to.socket, p.from, p.data)
 	switch {
-	case p.from == own && len(p.data) == 8:
-		p.to.passed = binary.LittleEndian.Uint64(p.data)
+	case marked:
+		p.to.passed = mark
 	case p.to.machine != nil:
 		p.to.machine.Step(time.Now(), p.from, p.data)
 		t.poll(p.to)

@@ -38,14 +38,6 @@ func (c *campaign) healing() time.Duration {
 	return 2 * heartbeat
 }
 
-// dialect is what an environment of the catalogue is told; nil: the exact one.
-func (c *campaign) dialect() func(wire.Name) string {
-	if c.gate == nil {
-		return nil
-	}
-	return c.gate.Name
-}
-
 // source is where a shot of a batch comes from.
 func (c *campaign) source(s hostile.Shot, of []hostile.Shot) *endpoint {
 	if len(c.leads) > 0 && s.From == hostile.FromStranger && len(of) > 0 && of[0].Case == leadCase {

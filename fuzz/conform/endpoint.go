@@ -32,17 +32,6 @@ type endpoint struct {
 	marked, passed uint64 // of its marks the last sent and the last read; the trial's lock guards them
 }
 
-// listen hands what comes to take until the socket is closed.
-func listen(s target.Socket, take func(at time.Time, from netip.AddrPort, datagram []byte)) {
-	for {
-		at, from, datagram, err := s.Receive()
-		if err != nil {
-			return
-		}
-		take(at, from, datagram)
-	}
-}
-
 // send sends and gives the time just before.
 func (p *endpoint) send(to netip.AddrPort, datagram []byte) time.Time {
 	at := clock()

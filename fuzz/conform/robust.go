@@ -155,7 +155,7 @@ func (l *trial) playServer(i int, members []*endpoint) (c hostile.Case, spare []
 	}
 	spare = l.peers(n)
 	entries := append(entriesOf(spare), make([]wire.Entry, max(0, spares-len(spare)))...) // it uses no more
-	c = hostile.Env{Server: l.server, Members: entriesOf(members), Spare: entries, Wide: l.dialect()}.Case(hostile.Server, i)
+	c = hostile.Env{Server: l.server, Members: entriesOf(members), Spare: entries, Wide: l.gate.Dialect()}.Case(hostile.Server, i)
 	if l.pace.each*time.Duration(len(c.Steps)) > 2*soon { // it takes so long that whom it leaves would have left
 		for _, p := range spare {
 			if slices.Contains(c.Left, p.entry) {
@@ -209,7 +209,7 @@ func aim(b []byte, victim, newcomer wire.Name) {
 // shows which of them it has believed.
 func (l *trial) attackPeer(i int, m []*endpoint) {
 	outside := l.peers(2 + spares)
-	c := hostile.Env{Server: l.server, Members: entriesOf(outside[:2]), Self: l.self, Spare: entriesOf(outside[2:]), Wide: l.dialect()}.Case(hostile.Peer, i)
+	c := hostile.Env{Server: l.server, Members: entriesOf(outside[:2]), Self: l.self, Spare: entriesOf(outside[2:]), Wide: l.gate.Dialect()}.Case(hostile.Peer, i)
 	if strings.Contains(c.Name, "/directory/") && len(c.Steps) == 2 {
 		c.Steps = c.Steps[:1] // without the true one behind it
 	}

@@ -29,7 +29,7 @@ func newSharedSocket(on target.Host, port uint16) (*sharedSocket, error) {
 	}
 	h := &sharedSocket{home: s.Addr(), endpoint: &endpoint{socket: s}, closed: make(chan struct{}), names: map[wire.Name]*trial{}, ports: map[netip.AddrPort]*trial{}}
 	go func() {
-		listen(s, h.take)
+		target.Read(s, h.take)
 		close(h.closed)
 	}()
 	return h, nil

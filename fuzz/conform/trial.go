@@ -3,7 +3,6 @@ package conform
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -162,12 +161,12 @@ func (l *trial) adopt(label string, s target.Socket) *endpoint {
 	l.endpoints = append(l.endpoints, p)
 	l.mu.Unlock()
 	l.work.Go(func() {
-		listen(s, func(at time.Time, from netip.AddrPort, datagram []byte) {
-			if from == p.addr {
-				l.pass(p, datagram)
-				return
+		target.Read(s, func(at time.Time, from netip.AddrPort, datagram []byte) {
+			if n, ok := target.Marked(s, from, datagram); ok {
+				l.pass(p, n)
+			} else {
+				l.note(event{at: at, endpoint: p, other: from, datagram: datagram})
 			}
-			l.note(event{at: at, endpoint: p, other: from, datagram: datagram})
 		})
 	})
 	return p
@@ -374,19 +373,17 @@ func (l *trial) catchUp(endpoints ...*endpoint) {
 		p.marked++
 		n := p.marked
 		l.mu.Unlock()
-		p.socket.Send(p.addr, binary.LittleEndian.AppendUint64(nil, n))
+		target.Mark(p.socket, n)
 	}
 	l.wait(soon, func() bool {
 		return !slices.ContainsFunc(endpoints, func(p *endpoint) bool { return p.passed < p.marked })
 	})
 }
 
-func (l *trial) pass(p *endpoint, mark []byte) {
+func (l *trial) pass(p *endpoint, mark uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(mark) == 8 {
-		p.passed = binary.LittleEndian.Uint64(mark)
-	}
+	p.passed = mark
 	l.wake()
 }
 

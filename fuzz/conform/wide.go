@@ -20,14 +20,6 @@ import (
 
 func (l *trial) wide(p *endpoint) *gateway.Socket { return p.socket.(*gateway.Socket) }
 
-// dialect is what an environment of the catalogue is told; nil: the exact one.
-func (l *trial) dialect() func(wire.Name) string {
-	if l.gate == nil {
-		return nil
-	}
-	return l.gate.Name
-}
-
 // showSent has the last event show what was sent for it.
 func (l *trial) showSent(p *endpoint) {
 	sent := l.wide(p).Sent()

@@ -62,6 +62,14 @@ func (h *Host) Name(n wire.Name) string {
 	return h.nameOf(n)
 }
 
+// Dialect is Name for an environment of the catalogue, and nil of no Host: the exact dialect.
+func (h *Host) Dialect() func(wire.Name) string {
+	if h == nil {
+		return nil
+	}
+	return h.Name
+}
+
 func (h *Host) nameOf(n wire.Name) string {
 	if name, ok := h.aliases[n]; ok {
 		return name

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -35,6 +36,28 @@ type Socket interface {
 	// process reads it. The only error is net.ErrClosed.
 	Receive() (at time.Time, from netip.AddrPort, datagram []byte, err error)
 	Close() error
+}
+
+// Read hands what comes to a socket to take until it is closed.
+func Read(s Socket, take func(at time.Time, from netip.AddrPort, datagram []byte)) {
+	for {
+		at, from, datagram, err := s.Receive()
+		if err != nil {
+			return
+		}
+		take(at, from, datagram)
+	}
+}
+
+// Mark has a socket send itself a number: once it is Marked, all has been read that had come before.
+func Mark(s Socket, n uint64) { s.Send(s.Addr(), binary.LittleEndian.AppendUint64(nil, n)) }
+
+// Marked is the number of a mark; false: a datagram is none.
+func Marked(s Socket, from netip.AddrPort, datagram []byte) (n uint64, ok bool) {
+	if from != s.Addr() || len(datagram) != 8 {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(datagram), true
 }
 
 // Program is a command that a Host runs.
