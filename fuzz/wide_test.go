@@ -123,7 +123,7 @@ func naiveWide(b []byte) (v core.View, ok bool) {
 			name([]byte(m.Name))
 			if family != 1 {
 				a, known := netip.AddrFromSlice(take([...]int{0: 4, 2: 16, 3: 0}[family]))
-				good(known && !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() && a != before.Addr.Addr())
+				good(known && !a.IsUnspecified() && !a.IsMulticast() && a.String() != "255.255.255.255" && !a.Is4In6() && a != before.Addr.Addr())
 				m.Addr = netip.AddrPortFrom(a, 1)
 			}
 			good(m.Addr.IsValid() && number(2) != 0)

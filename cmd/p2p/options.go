@@ -95,6 +95,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		}
 	}
 	foreign, role := peersFlags, "a peer: want its NAME PORT too, or not the flag"
+	if o.Wide {
+		role = "a peer: want its NAME too, or not the flag"
+	}
 	if o.peer.Name != "" {
 		foreign, role = serversFlags, "the server: a peer has no use for it"
 	}

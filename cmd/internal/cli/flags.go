@@ -100,6 +100,9 @@ func addressOf(s, network, family string) (netip.AddrPort, error) {
 	if err == nil && (a.Addr().Is4() || network == "ip" && a.Addr().Zone() == "") {
 		return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
 	}
+	if err == nil && a.Addr().Zone() != "" {
+		return netip.AddrPort{}, fmt.Errorf("want an %s address that means the same on every host, not one of a link alone", family)
+	}
 	host, port, err := net.SplitHostPort(s)
 	number, e := strconv.ParseUint(port, 10, 16)
 	if err != nil || e != nil || host == "" || net.ParseIP(host) != nil {
