@@ -151,65 +151,60 @@ func TestRelaunch(t *testing.T) {
 	}
 }
 
-// A restarted server knows nobody, and keep-alives cannot tell it. The peers,
-// who hear nothing, go on with the views they have.
-func TestServerRestart(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		refresh time.Duration
-		knows   string
-	}{
-		{"exact", 0, ""},
-		{"with refresh", 5 * time.Second, "ABC"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
+// withAndWithoutRefresh runs a test in a mesh on the exact protocol's timing, and in one whose members are born again.
+func withAndWithoutRefresh(t *testing.T, test func(t *testing.T, m *mesh, refresh bool)) {
+	for name, refresh := range map[string]time.Duration{"exact": 0, "with refresh": 5 * time.Second} {
+		t.Run(name, func(t *testing.T) {
 			timing := core.DefaultTiming()
-			timing.Refresh = tt.refresh
+			timing.Refresh = refresh
 			m := newMesh(t, Config{}, timing)
 			m.server.Launch()
-			a, b, c := m.peer(0), m.peer(1), m.peer(2)
-			for _, x := range []*Node{a, b, c} {
-				x.Launch()
-			}
-			m.At(6*time.Second, m.server.Launch)
-			m.Run(time.Minute)
-			if got := names(directory(m.server).Members()); got != tt.knows {
-				t.Errorf("the new server knows %q, want %q", got, tt.knows)
-			}
-			m.views(map[*Node]string{a: "BC", b: "AC", c: "AB"})
-			if got := directory(m.server).Counters().Events[core.Unknown]; tt.refresh == 0 && got != 3*109 {
-				t.Errorf("%d keep-alives of nobody, want those of 3 peers from 6 to 60 s", got)
-			}
+			test(t, m, refresh > 0)
 		})
 	}
 }
 
+// A restarted server knows nobody, and keep-alives cannot tell it. The peers,
+// who hear nothing, go on with the views they have.
+func TestServerRestart(t *testing.T) {
+	withAndWithoutRefresh(t, func(t *testing.T, m *mesh, refresh bool) {
+		knows, nobodys := "", uint64(3*109) // of 3 peers from 6 to 60 s
+		a, b, c := m.peer(0), m.peer(1), m.peer(2)
+		for _, x := range []*Node{a, b, c} {
+			x.Launch()
+		}
+		m.At(6*time.Second, m.server.Launch)
+		m.Run(time.Minute)
+		if refresh {
+			knows = "ABC"
+		}
+		if got := names(directory(m.server).Members()); got != knows {
+			t.Errorf("the new server knows %q, want %q", got, knows)
+		}
+		m.views(map[*Node]string{a: "BC", b: "AC", c: "AB"})
+		if got := directory(m.server).Counters().Events[core.Unknown]; !refresh && got != nobodys {
+			t.Errorf("%d keep-alives of nobody, want %d", got, nobodys)
+		}
+	})
+}
+
 func TestLostDirectory(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		refresh time.Duration
-		knows   string
-	}{
-		{"exact", 0, ""},
-		{"with refresh", 5 * time.Second, "B"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			timing := core.DefaultTiming()
-			timing.Refresh = tt.refresh
-			m := newMesh(t, Config{}, timing)
-			m.server.Launch()
-			a, b := m.peer(0), m.peer(1)
-			a.Launch()
-			m.Run(time.Second)
-			m.Cut(ServerPort, a.Port())
-			m.At(2*time.Second, b.Launch)
-			m.At(3*time.Second, func() { m.Heal(ServerPort, a.Port()) })
-			m.Run(4 * time.Second)
-			m.views(map[*Node]string{a: "", b: "A"})
-			m.Run(time.Minute)
-			m.views(map[*Node]string{a: tt.knows, b: "A"})
-		})
-	}
+	withAndWithoutRefresh(t, func(t *testing.T, m *mesh, refresh bool) {
+		a, b := m.peer(0), m.peer(1)
+		a.Launch()
+		m.Run(time.Second)
+		m.Cut(ServerPort, a.Port())
+		m.At(2*time.Second, b.Launch)
+		m.At(3*time.Second, func() { m.Heal(ServerPort, a.Port()) })
+		m.Run(4 * time.Second)
+		m.views(map[*Node]string{a: "", b: "A"})
+		m.Run(time.Minute)
+		knows := ""
+		if refresh {
+			knows = "B"
+		}
+		m.views(map[*Node]string{a: knows, b: "A"})
+	})
 }
 
 func TestConflict(t *testing.T) {
