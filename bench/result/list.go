@@ -1,6 +1,7 @@
 package result
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -74,4 +75,17 @@ func (r *Ratio) Set(s string) error {
 	v, err := ParseRatio(s)
 	*r = Ratio(v)
 	return err
+}
+
+// Rate is a flag that is a number a second, which may end in k or M.
+type Rate float64
+
+func (r *Rate) String() string { return scaledRate(float64(*r)) }
+func (r *Rate) Get() any       { return float64(*r) }
+func (r *Rate) Set(s string) error {
+	v, err := parseScaled(s, rates)
+	if *r = Rate(v); err != nil {
+		return errors.New("want a rate such as 2000 or 500k")
+	}
+	return nil
 }

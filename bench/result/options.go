@@ -79,9 +79,17 @@ type Garbage struct {
 
 // FormatRate is what ParseRate reads.
 func FormatRate(v float64) string {
-	switch {
-	case v == 0:
+	if v == 0 {
 		return "max"
+	}
+	return scaledRate(v)
+}
+
+// rates are what a rate may end in.
+var rates = []scale{{"k", 1e3}, {"M", 1e6}}
+
+func scaledRate(v float64) string {
+	switch {
 	case v >= 1e6:
 		return strconv.FormatFloat(v/1e6, 'g', -1, 64) + "M"
 	case v >= 1e3:
@@ -95,7 +103,7 @@ func ParseRate(s string) (float64, error) {
 	if s == "max" {
 		return 0, nil
 	}
-	v, err := parseScaled(s, []scale{{"k", 1e3}, {"M", 1e6}})
+	v, err := parseScaled(s, rates)
 	if err != nil || !(v > 0) {
 		return 0, fmt.Errorf("%q, want a rate such as 500k, or max", s)
 	}

@@ -93,7 +93,8 @@ type Baseline struct {
 type Scenario struct {
 	Name        string            `json:"name"`
 	Peers       int               `json:"peers"`
-	Seconds     float64           `json:"seconds"` // that it took in all, by its own clock
+	Seconds     float64           `json:"seconds"`           // that it took in all, by its own clock
+	Metered     float64           `json:"metered,omitempty"` // seconds of it that CPU is of
 	Interrupted bool              `json:"interrupted,omitempty"`
 	Failed      string            `json:"failed,omitempty"`     // somebody that is not ours died or fell silent: who, and how
 	Unmeasured  string            `json:"unmeasured,omitempty"` // why it could not be measured, or only in part, though it was not interrupted

@@ -69,6 +69,20 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("rate %q: %v", text, v)
 		}
 	}
+	for text, want := range map[string]float64{"0": 0, "7": 7, "400k": 400e3, "1.2M": 1.2e6, "2e+06": 2e6} {
+		var r Rate
+		if err := r.Set(text); err != nil || r.Get() != want {
+			t.Errorf("%q is %v, %v", text, r.Get(), err)
+		}
+		if again := new(Rate); again.Set(r.String()) != nil || *again != r {
+			t.Errorf("%q is written as %q", text, r.String())
+		}
+	}
+	for _, text := range []string{"", "k", "max", "1x"} {
+		if err := new(Rate).Set(text); err == nil || err.Error() != "want a rate such as 2000 or 500k" {
+			t.Errorf("rate %q: %v", text, err)
+		}
+	}
 	var r Ratio
 	if err := r.Set("12.5%"); err != nil || r.Get() != 0.125 || r.String() != "12.5%" {
 		t.Errorf("%v %q, %v", r.Get(), r.String(), err)

@@ -20,7 +20,7 @@ var churn = Scenario{
 	},
 	Summary: []string{"converge", "disagreement"},
 	Flags: func(fs *flag.FlagSet, o *result.Options) {
-		fs.Float64Var(&o.Churn, "churn", o.Churn, "kills and joins, together, a second (`rate`)")
+		fs.Var((*result.Rate)(&o.Churn), "churn", "kills and joins, together, a second (`rate`)")
 	},
 	Check: func(o *result.Options) error {
 		if !(o.Churn > 0 && o.Churn <= 1000) {

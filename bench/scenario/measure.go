@@ -282,6 +282,7 @@ func (s *Run) finish() {
 // took meanwhile.
 func (s *Run) machine() {
 	if mesh.Processes {
+		s.out.Metered = s.cpuOver.Seconds()
 		s.value("cpu", "cores", s.used.cpu.Seconds()/s.cpuOver.Seconds())
 		if s.opt.Driver != nil {
 			s.value("harness_cpu", "cores", s.used.own.Seconds()/s.cpuOver.Seconds())

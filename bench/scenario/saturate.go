@@ -30,8 +30,8 @@ var saturate = Scenario{
 		fs.DurationVar(&s.DurationSum, "duration-sum", s.DurationSum, "goal `duration` sum, for which a load must have been tried")
 		fs.Var((*result.Ratio)(&s.Exceed), "exceed", "goal exceed `ratio`, the part of that which may lose more")
 		fs.Var((*result.Ratio)(&s.Width), "width", "goal width, the relative distance (`ratio`) of lower and upper bound")
-		fs.Float64Var(&s.Min, "min-load", s.Min, "lowest load tried, in messages/s (`rate`)")
-		fs.Float64Var(&s.Max, "max-load", s.Max, "highest load tried, in messages/s (`rate`)")
+		fs.Var((*result.Rate)(&s.Min), "min-load", "lowest load tried, in messages/s (`rate`), which may end in k or M")
+		fs.Var((*result.Rate)(&s.Max), "max-load", "highest load tried, in messages/s (`rate`), which may end in k or M")
 	},
 	Check: func(o *result.Options) error { return o.Search.Validate() },
 	Cannot: func(c *result.Config) string {

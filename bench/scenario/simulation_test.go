@@ -123,6 +123,11 @@ func TestSimulatedFigures(t *testing.T) {
 			t.Errorf("%s is %v, want %v to %v", name, got, want[0], want[1])
 		}
 	}
+	for _, name := range []string{"garbage.hostile_cpu", "garbage.memory_growth"} {
+		if _, there := r.Runs[0].Scenarios[0].Metrics[name]; there {
+			t.Errorf("%s of a simulation is never, which is a value", name)
+		}
+	}
 	if sent, taken := flat(t, r, "garbage.hostile_sent"), flat(t, r, "garbage.hostile_taken"); sent != taken {
 		t.Errorf("%v hostile datagrams sent, %v taken", sent, taken)
 	}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aclements/go-moremath/mathx"
 	"github.com/aclements/go-moremath/stats"
@@ -72,8 +73,51 @@ func Compare(defs *result.Definitions, sides [2]string, old, new *result.Result)
 			c.Changes = append(c.Changes, change(defs, a, b))
 		}
 	}
+	c.uneven(old.Runs, new.Runs)
 	c.judge()
 	return c
+}
+
+// uneven takes better and worse from cores over times of different length.
+func (c *Comparison) uneven(old, new []result.Run) {
+	for i := range c.Changes {
+		ch := &c.Changes[i]
+		if a, b := overTimes(ch.Metric, ch.Unit, old, new); a != b {
+			ch.Better = 0
+			c.Warnings = append(c.Warnings, fmt.Sprintf("%s is over %s %s, over %s %s: neither better nor worse", ch.Metric, a, c.Sides[0], b, c.Sides[1]))
+		}
+	}
+}
+
+// overTimes are the times that cores are over, where those of two sides are too different
+// to compare: what a join costs is over in a millisecond or in a second, at a thousandth of
+// the cores.
+func overTimes(metric, unit string, old, new []result.Run) (a, b string) {
+	scenario, _, _ := strings.Cut(metric, ".")
+	x, y := metered(old, scenario), metered(new, scenario)
+	if least := min(x, y); unit != "cores" || least == 0 || max(x, y) <= longer*least {
+		return "", ""
+	}
+	return result.Span(time.Duration(x * 1e9)), result.Span(time.Duration(y * 1e9))
+}
+
+// longer is by how much one time may be, and cores over both be compared.
+const longer = 1.5
+
+// metered is the median of the seconds that a scenario's CPU is of; 0: not known.
+func metered(runs []result.Run, scenario string) float64 {
+	var all []float64
+	for _, run := range runs {
+		for _, s := range run.Scenarios {
+			if s.Name == scenario && s.Metered > 0 {
+				all = append(all, s.Metered)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	return result.Median(all)
 }
 
 // beside are the figures of two sides in the stable order, empty ones where one
@@ -115,9 +159,17 @@ func (c *Comparison) judge() {
 		}
 	}
 	if tests := max(c.Tested, 1); !detectable(c.OldRuns, c.NewRuns, tests) {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("too few runs, %d %s, %d %s, to tell a change of one of %s from chance, want %d or more of each",
-			c.OldRuns, c.Sides[0], c.NewRuns, c.Sides[1], result.Plural(uint64(tests), "metric"), comparisonRuns(tests)))
+		c.Warnings = append(c.Warnings, fmt.Sprintf("too few runs, %d %s, %d %s, to tell a change of %s from chance, want %d or more of each",
+			c.OldRuns, c.Sides[0], c.NewRuns, c.Sides[1], oneOf(tests), comparisonRuns(tests)))
 	}
+}
+
+// oneOf is a metric, of so many.
+func oneOf(tests int) string {
+	if tests == 1 {
+		return "one metric"
+	}
+	return "one of " + result.Plural(uint64(tests), "metric")
 }
 
 // adjusted are the p of several tests as they are to be held against a false

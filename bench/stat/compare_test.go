@@ -65,6 +65,62 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// Cores over times of different length are no better and no worse.
+func TestCoresOverDifferentTimes(t *testing.T) {
+	of := func(seconds, cores float64) *result.Result {
+		runs := runsOf("join.cpu", "cores", cores, cores+0.001, cores+0.002, cores+0.003)
+		runs = append(runs, runsOf("join.cpu", "cores", cores+0.001, cores+0.002)...)
+		for i := range runs {
+			runs[i].Scenarios[0].Metered = seconds
+		}
+		return side(runs)
+	}
+	for _, test := range []struct {
+		old, new float64
+		verdict  Verdict
+		warning  string
+	}{
+		{1e-3, 1.5e-3, Worse, ""},
+		{1.5e-3, 1e-3, Worse, ""},
+		{1e-3, 1.6e-3, Differs, "join.cpu is over 1 ms old, over 1.6 ms new: neither better nor worse"},
+		{0.5, 1e-3, Differs, "join.cpu is over 500 ms old, over 1 ms new: neither better nor worse"},
+		{0, 1e-3, Worse, ""}, // of before it was written down
+	} {
+		old, new := of(test.old, 0.1), of(test.new, 0.9)
+		c := Compare(metrics, sides, old, new)
+		if c.Changes[0].Verdict != test.verdict || strings.Join(c.Warnings, "") != test.warning {
+			t.Errorf("%v and %v s: %s, %q", test.old, test.new, c.Changes[0].Verdict, c.Warnings)
+		}
+		if v := InTurns(metrics, []*result.Result{old, new}).Metrics[0].Ratios[0].Verdict; v != test.verdict {
+			t.Errorf("%v and %v s, in turns: %s", test.old, test.new, v)
+		}
+	}
+}
+
+// A number of metrics is said as one says it.
+func TestTooFewRuns(t *testing.T) {
+	of := func(values ...float64) *result.Result {
+		var all []result.Run
+		for _, v := range values {
+			one := runsOf("join.converge", "s", v)
+			one[0].Scenarios[0].Metrics["join.sizes"] = result.Scalar("1", math.Floor(v/10))
+			all = append(all, one...)
+		}
+		return side(all)
+	}
+	for _, test := range []struct {
+		new  float64
+		want string
+	}{
+		{2, "too few runs, 1 old, 1 new, to tell a change of one metric from chance, want 4 or more of each"},
+		{20, "too few runs, 1 old, 1 new, to tell a change of one of 2 metrics from chance, want 5 or more of each"},
+	} {
+		if c := Compare(metrics, sides, of(1), of(test.new)); strings.Join(c.Warnings, "") != test.want {
+			t.Errorf("%v: %q", test.new, c.Warnings)
+		}
+	}
+}
+
 func TestCompareOneSided(t *testing.T) {
 	a, b := runsOf("join.converge", "s", 1.0, 2.0, 3.0, 4.0, 5.0), runsOf("join.converge", "s", 3.0, 4.0, 5.0)
 	c := Compare(metrics, sides, side(a), side(append(b, runsOf("steady.loss", "ratio", 0.5)...)))

@@ -73,7 +73,11 @@ func InTurns(defs *result.Definitions, results []*result.Result) *Turns {
 			c.Medians = append(c.Medians, median(values))
 		}
 		for i := range ranked[1:] {
-			c.Ratios = append(c.Ratios, ratio(ranked[0], ranked[i+1], c.Better))
+			better := c.Better
+			if a, b := overTimes(name, c.Unit, results[0].Runs, results[i+1].Runs); a != b {
+				better = 0
+			}
+			c.Ratios = append(c.Ratios, ratio(ranked[0], ranked[i+1], better))
 		}
 		v.Metrics = append(v.Metrics, c)
 	}

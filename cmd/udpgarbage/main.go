@@ -58,7 +58,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	o.Log = say
 	o.Progress = func(p campaign.Progress) { so.Store(&p) }
+	kept := true
 	o.Found = func(f *campaign.Finding) (err error) {
+		defer func() { kept = err == nil }()
 		setup := hostile.Setup{As: o.Role.String(), Target: o.Target.String(), Exec: o.Exec, PeerExec: o.PeerExec, Wide: o.Wide, Key: o.dialect.KeyFile, Ports: f.Ports}
 		if f.File, err = write(o.out, setup, f); err == nil {
 			say(fmt.Sprintf("%s by %s, %s, in %s", f.Kind, f.Case, datagrams(f.Count), f.File))
@@ -79,10 +81,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	switch {
 	case ctx.Err() != nil:
 		return cli.Interrupted
-	case errors.Is(err, campaign.ErrUnjudged) && len(result.Findings) > 0:
-		say(err.Error())
-		return cli.Failed
-	case err == nil && len(result.Findings) > 0:
+	case len(result.Findings) > 0 && kept:
+		if err != nil {
+			say(err.Error()) // why there are no more
+		}
 		return cli.Failed
 	case err == nil:
 		return tooLittle(o.Config, result)

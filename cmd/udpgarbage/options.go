@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	units "p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz/campaign"
 	"p2plocal/fuzz/hostile"
@@ -43,7 +44,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	fs.StringVar(&o.PeerExec, "peer-exec", "", "`command` line that starts the peer; beside -exec: two peers of the server's own, which must live")
 	fs.DurationVar(&o.Duration, "duration", 0, "end after this `time` (0: 30s, or -count; catalogue and replay alone: never before their last datagram)")
 	fs.Uint64Var(&o.Count, "count", 0, "end after this `number` of datagrams, or in a flood with the second that reaches it (0: no bound)")
-	fs.Float64Var(&o.Rate, "rate", 0, "`datagrams` a second at most (0: no bound)")
+	fs.Var((*units.Rate)(&o.Rate), "rate", "`datagrams` a second at most, which may end in k or M (0: no bound)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "`seed` of every random choice")
 	fs.DurationVar(&o.ProbeTimeout, "probe-timeout", 500*time.Millisecond, "`time` within which the target must answer")
 	fs.DurationVar(&o.Narrow, "narrow", 20*time.Second, "longest `time` to narrow one finding down, on a machine that is not late")

@@ -215,6 +215,23 @@ func TestFloodedServerSurvives(t *testing.T) {
 	}
 }
 
+// What was found counts, also where the target cannot be started again.
+func TestFindingThatEndsTheTarget(t *testing.T) {
+	t.Parallel()
+	addr, dir := free(t), t.TempDir()
+	once := filepath.Join(dir, "once")
+	command := fmt.Sprintf("sh -c '[ ! -e %s ] || exit 1; : > %s; exec %s %s %s die-on-byte'", once, once, os.Args[0], asServer, addr)
+	var stdout, stderr bytes.Buffer
+	err := run(t.Context(), []string{"-target", addr, "-exec", command, "-mode", "catalogue", "-findings", dir, "-json", "-"}, &stdout, &stderr)
+	var r campaign.Result
+	if e := json.Unmarshal(stdout.Bytes(), &r); e != nil || len(r.Findings) != 1 {
+		t.Fatalf("%v: %s, want a finding", e, stdout.Bytes())
+	}
+	if code := cli.Exit(&stderr, "udpgarbage", err); code != int(cli.Failed) || !strings.Contains(stderr.String(), "ended at once") {
+		t.Errorf("exit code %d (%v), %s, want 3 and why no more was sent", code, err, stderr.Bytes())
+	}
+}
+
 func TestFindingsDoNotOverwriteEachOther(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	f := &campaign.Finding{Kind: campaign.Died, Case: "srv/any/empty", Shots: []hostile.Shot{{Datagram: []byte{}}}}
