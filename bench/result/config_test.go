@@ -21,6 +21,19 @@ func TestQueueOf(t *testing.T) {
 	}
 }
 
+// What is not said is as -h has it; computing costs what was measured.
+func TestChosen(t *testing.T) {
+	t.Parallel()
+	for want, o := range map[time.Duration]Options{10 * time.Second: {}, 30 * time.Second: {Driver: &Driver{}}, time.Second: {Driver: &Driver{}, Timeout: time.Second}} {
+		if got := o.TimeoutTime(); got != want {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+	if h, want := HostOf(3), (simnet.Host{Cores: 3, Wake: 8000, Take: 600, Send: 2200}); h != want {
+		t.Errorf("%+v, want %+v", h, want)
+	}
+}
+
 func TestSimulationText(t *testing.T) {
 	t.Parallel()
 	for want, s := range map[string]Simulation{

@@ -8,6 +8,17 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
+// A text of a hundred characters is told whole, one of more is not.
+func TestShort(t *testing.T) {
+	whole := strings.Repeat("ä", 100)
+	if got := short(whole); got != whole {
+		t.Errorf("%q", got)
+	}
+	if got := short(whole + "x"); got != whole+"…" {
+		t.Errorf("%q", got)
+	}
+}
+
 // What is damaged is refused in one short line that says where, however long what
 // stands there is; a raw histogram, too, which nothing else in the document shows.
 func TestReadDamaged(t *testing.T) {

@@ -183,6 +183,7 @@ func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 s", 3: "3 ns", 20 * time.Microsecond: "20 µs", 250 * time.Millisecond: "250 ms", 1500 * time.Millisecond: "1.5 s", 5 * time.Second: "5 s",
 		16_912 * time.Millisecond: "16.9 s", time.Minute: "1 min", 90 * time.Second: "90 s", time.Hour: "60 min", 3601 * time.Second: "3601 s",
+		time.Second: "1 s", time.Millisecond: "1 ms", time.Microsecond: "1 µs", 1000_500 * time.Millisecond: "1000.5 s",
 	} {
 		if got := Span(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)

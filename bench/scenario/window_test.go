@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -125,16 +126,40 @@ func TestWindowOfOne(t *testing.T) {
 	}
 }
 
+// A broadcast that was due and not sent is missed, and said, also of two; what is expected
+// of its time is what it takes.
+func TestWindowOfAPairThatMisses(t *testing.T) {
+	t.Parallel()
+	cfg := simulated(2, "steady")
+	s := inMesh(t, cfg, func(s *Run) {
+		s.measureWindow(0, 2*time.Second, time.Second)
+		s.out.Notes = nil
+		s.messages(window{from: 0, to: 1e9, ticks: s.ticked() + 3})
+	})
+	if n := s.out.Notes; len(n) != 1 || n[0].Text != "due but never sent: 3 broadcasts" || !n[0].Bad || *s.out.Metrics["steady.missed"].Value != 3 {
+		t.Errorf("notes %v, want 3 broadcasts", n)
+	}
+	whole := execute(t, cfg)
+	if took, expected := whole.Runs[0].Scenarios[0].Seconds, steadyTime(&cfg).Seconds(); math.Abs(took-expected) > 0.2 {
+		t.Errorf("%v s, expected were %v", took, expected)
+	}
+}
+
 // What external peers send is told apart: what of it has come, and what their counters lack.
 func TestWindowOfExternalPeers(t *testing.T) {
 	t.Parallel()
 	cfg := simulated(3, "steady")
 	ticks := uint64(0)
+	var twice string
 	s := inMesh(t, cfg, func(s *Run) {
 		s.measureWindow(0, 10*time.Second, time.Second)
 		ticks = s.ticked()
 		s.External = 1
 		defer func() { s.External = 0 }()
+		p := s.Store.Pair(0, 1)
+		p.First, p.Order.High, p.Order.Started, p.Delivered = 5, 9, true, 9 // all of them, and some twice
+		s.messages(window{from: 0, to: 1e9, ticks: ticks})
+		twice = s.out.Notes[0].Text
 		for j, x := range []struct {
 			first, high uint16
 			delivered   uint32
@@ -151,6 +176,9 @@ func TestWindowOfExternalPeers(t *testing.T) {
 	want := "external peers: 7 of their messages arrived here, 2 are missing by their counters"
 	if n := s.out.Notes; len(n) == 0 || n[0].Text != want {
 		t.Errorf("notes %v, want %s", n, want)
+	}
+	if want := "external peers: 19 of their messages arrived here, 0 are missing by their counters"; twice != want {
+		t.Errorf("note %s, want %s", twice, want)
 	}
 	if due := *s.out.Metrics["steady.due"].Value; due != float64(ticks) || ticks == 0 { // by each of two to the other
 		t.Errorf("%v due, want %v", due, ticks)

@@ -62,6 +62,22 @@ func TestWorkedExample(t *testing.T) {
 	}
 }
 
+// A message's name is within it, and is one.
+func TestNameOfMessage(t *testing.T) {
+	good := encode(core.View{Type: core.TypeVanilla, Name: []byte("ana"), Text: []byte("hi")})
+	for _, c := range []struct {
+		size byte
+		name string
+		want error
+	}{{3, "ana", nil}, {5, "ana", nil}, {6, "ana", core.ErrLength}, {255, "ana", core.ErrLength}, {3, "a\na", ErrName}, {3, "an ", ErrName}, {0, "ana", nil}} {
+		b := append(good[:14:14], c.size)
+		b = append(append(b, c.name...), "hi"...)
+		if err := (Codec{}).Parse(new(core.View), b); err != c.want {
+			t.Errorf("name of %d bytes in %q: %v, want %v", c.size, b[15:], err, c.want)
+		}
+	}
+}
+
 // No implementation of one dialect takes a datagram of the other for one of its own.
 func TestDialectsApart(t *testing.T) {
 	exact := &core.Exact{Host: netip.MustParseAddr("127.0.0.1")}

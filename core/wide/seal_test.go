@@ -40,6 +40,13 @@ func TestSealed(t *testing.T) {
 	if len(one) != 3+overhead || bytes.Contains(one, []byte("one")) {
 		t.Errorf("sealed as %q", one)
 	}
+	if one[0] != 0xC5 || one[1] != 0x57 || one[18] != 1 || two[18] != 2 {
+		t.Errorf("%x and %x, want type 57c5, a session and counters 1 and 2", one[:26], two[:26])
+	}
+	skips := NewSealer(Keys{old}, session(5), nil)
+	if skips.Skip(3); skips.Seal(nil)[18] != 4 {
+		t.Errorf("%d after 3 are left out", skips.Seal(nil)[18]-1)
+	}
 	opens := func(s *Sealer, d []byte, want string) {
 		t.Helper()
 		before := s.refused
