@@ -23,7 +23,7 @@ func TestBounds(t *testing.T) {
 		"3s hostile server 100000":           {"3s hostile 3001 100001"},
 		"3s-3.000000001s crash server":       {"3s-4s crash *", "3s-4s crash 2999"},
 		"3s-4s crash 3010":                   {"3s-4s crash 3011", "3s-4s crash 0"},
-		"3s-4s cut * *":                      {"3s-4s cut * 3011", "3s-4s cut 2999 *"},
+		"3s-4s cut * *":                      {"3s-4s cut * 3011", "3s-4s cut 2999 *", "3s-4s cut 0 server", "3s-4s cut 68537 *"},
 		"3s-4s link * server loss=1":         {"3s-4s link * server loss=1.1", "3s-4s link *"},
 		"3s-4s drift 3001 500000":            {"3s-4s drift 3001 500001", "3s-4s drift server 1"},
 		"3s-4s drift 3001 -500000":           {"3s-4s drift 3001 -500001"},
@@ -53,7 +53,7 @@ func TestOfLinks(t *testing.T) {
 			t.Errorf("%q is about links: %v", line, !want)
 		}
 	}
-	if all, err := ParseFaults([]string{"1s-2s cut * 3001", "3s hostile server 4"}); err != nil || strings.Join(Lines(all), "; ") != "1s-2s cut * 3001; 3s hostile server 4" {
+	if all, err := ParseFaults([]string{"1s-2s cut * 3001", "3s hostile server 4", "5s-6s flood 3002 fill 9"}); err != nil || strings.Join(Lines(all), "; ") != "1s-2s cut * 3001; 3s hostile server 4; 5s-6s flood 3002 fill 9" {
 		t.Errorf("%q, %v", Lines(all), err)
 	}
 	if _, err := ParseFaults([]string{"1s-2s cut * *", ""}); err == nil || !strings.Contains(err.Error(), `fault "": time ""`) {

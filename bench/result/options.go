@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -90,6 +91,7 @@ var rates = []scale{{"k", 1e3}, {"M", 1e6}}
 
 func scaledRate(v float64) string {
 	switch {
+	case math.IsInf(v, 0):
 	case v >= 1e6:
 		return strconv.FormatFloat(v/1e6, 'g', -1, 64) + "M"
 	case v >= 1e3:

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"p2plocal/bench/faults"
@@ -22,6 +23,7 @@ import (
 	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/jobs"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
 
@@ -137,9 +139,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = noCommand(others[0])
 	case len(others) > 0 && !c.arguments:
 		hint := ""
-		if fs.Lookup("scenario") != nil && slices.Contains(scenario.Known, others[0]) {
-			hint = ": for the scenario say -scenario " + others[0]
-		} else if fs.Lookup("exec") != nil {
+		switch word := others[0]; {
+		case fs.Lookup("scenario") != nil && areScenarios(word):
+			hint = ": for the scenario say -scenario " + word
+		case fs.Lookup("mesh") != nil:
+			hint = ": for a mesh say -mesh " + word
+		case fs.Lookup("seed") != nil && isNumber(word):
+			hint = ": for the seed say -seed " + word
+		case fs.Lookup("exec") != nil:
 			hint = ": for a server say -exec with its command"
 		}
 		err = cli.Usagef("%s takes no arguments, not %q%s", c.name, others[0], hint)
@@ -158,9 +165,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return err
 }
 
+// areScenarios says that a word is what -scenario takes.
+func areScenarios(word string) bool {
+	for name := range strings.SplitSeq(word, ",") {
+		if !slices.Contains(scenario.Known, name) {
+			return false
+		}
+	}
+	return true
+}
+
+func isNumber(word string) bool {
+	_, err := strconv.ParseUint(word, 10, 64)
+	return err == nil
+}
+
 // noCommand says what there is instead of a word that is neither flag nor command.
 func noCommand(word string) error {
-	if slices.Contains(scenario.Known, word) {
+	if areScenarios(word) {
 		return cli.Usagef("%q is no flag and no command: for the scenario say -scenario %s", word, word)
 	}
 	if _, err := cli.Address(word); err == nil {
@@ -301,8 +323,7 @@ func metrics(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error
 		if err != nil {
 			return err
 		}
-		list := func(w io.Writer) error { _, err := io.WriteString(w, metricList()); return err }
-		return out.Write(c.stdout, files, list, scenario.Definitions.All())
+		return out.Write(c.stdout, files, metricList, scenario.Definitions.All())
 	}
 }
 
@@ -316,17 +337,25 @@ func marked(d scenario.Metric) string {
 	return d.Name
 }
 
-// metricList are the definitions, of what several scenarios have once.
-func metricList() string {
-	var b strings.Builder
-	b.WriteString(metricNaming)
+// metricList writes the definitions, of what several scenarios have once: on a terminal in
+// lines as wide as that, else a line each.
+func metricList(w io.Writer) error {
+	const column = 35
+	width := printing.Columns(w)
+	err := cli.Wrapped(w, width, 0, "", metricNaming)
 	for _, g := range scenario.MetricGroups() {
-		fmt.Fprintf(&b, "\n%s\n", g.Of)
+		fmt.Fprintln(w)
+		err = cmp.Or(err, cli.Wrapped(w, width, 0, "", g.Of))
 		for _, d := range g.Metrics {
-			fmt.Fprintf(&b, "  %-21s %-10s %s\n", marked(d), d.Unit, d.Text)
+			name, column := fmt.Sprintf("  %-21s %-10s", marked(d), d.Unit), column
+			if width > 0 && width < 2*column {
+				fmt.Fprintln(w, strings.TrimRight(name, " "))
+				name, column = "", 6
+			}
+			err = cmp.Or(err, cli.Wrapped(w, width, column, name, d.Text))
 		}
 	}
-	return b.String()
+	return err
 }
 
 // readFile reads one result.

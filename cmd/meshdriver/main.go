@@ -22,8 +22,8 @@ import (
 const usage = `usage: meshdriver NAME [KEY=VALUE ...]
 
 Meshdriver hosts all members of one mesh. It obeys the commands on its standard
-input and reports on its standard output what happens, one JSON object a line, as
-bench/driver/PROTOCOL.md says. It is made for
+input and reports on its standard output what happens, one JSON object a line,
+as bench/driver/PROTOCOL.md says. It is made for
 
   meshbench -driver 'meshdriver NAME' [-driver-option KEY=VALUE]
   meshcheck driver -exec 'meshdriver NAME'
@@ -39,9 +39,9 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{"memberlist", "github.com/hashicorp/memberlist, SWIM gossip\n    profile=lan|local       its own two sets of timings (default lan)\n    send=udp|tcp            messages by SendBestEffort or SendReliable (default udp)\n    pushpull=DURATION       between two full exchanges of state, which its profiles have every 30 s or 15 s, or more in a large mesh", newMemberlist},
-	{"nats", "github.com/nats-io/nats-server/v2 and its clients, in one process\n    presence=heartbeat|close  who is there by heartbeats each 500 ms, or by what the server says (default heartbeat)\n    url=URL                 a server that runs already", newNATS},
-	{"p2plocal", "this project's own mesh, with a server beside its peers\n    dialect=exact|wide      one host and 95 members, or many (default exact)", newP2plocal},
+	{"memberlist", "github.com/hashicorp/memberlist, SWIM gossip\n    profile=lan|local       its own two sets of timings (default lan)\n    send=udp|tcp            messages by SendBestEffort or SendReliable\n                            (default udp)\n    pushpull=DURATION       between two full exchanges of state, which its\n                            profiles have every 30 s or 15 s, or more in a\n                            large mesh", newMemberlist},
+	{"nats", "github.com/nats-io/nats-server/v2 and its clients, in one process\n    presence=heartbeat|close\n                            who is there by heartbeats each 500 ms, or by what\n                            the server says (default heartbeat)\n    url=URL                 a server that runs already", newNATS},
+	{"p2plocal", "this project's own mesh, with a server beside its peers\n    dialect=exact|wide      one host and 95 members, or many (default\n                            exact)", newP2plocal},
 }
 
 func main() { cli.Main("meshdriver", run) }

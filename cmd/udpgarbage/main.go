@@ -131,8 +131,10 @@ func progress(p *campaign.Progress, o options, columns int) string {
 	switch left := o.Duration - p.Elapsed; {
 	case p.Narrowing != "":
 		line += ", narrowing " + p.Narrowing
+	case o.Duration > 0 && left <= 0:
+		line += ", the time is up: late effects"
 	case o.Duration > 0:
-		line += fmt.Sprintf(", %.0f of %.0f s, %.0f s left", p.Elapsed.Seconds(), o.Duration.Seconds(), max(0, left.Seconds()))
+		line += fmt.Sprintf(", %.0f of %.0f s, %.0f s left", p.Elapsed.Seconds(), o.Duration.Seconds(), left.Seconds())
 	case o.Count > 0:
 		line += fmt.Sprintf(" of %s, %.0f s", grouped(o.Count), p.Elapsed.Seconds())
 	default:

@@ -147,6 +147,9 @@ func (o *options) replay(fs *flag.FlagSet, files []string) error {
 		if _, err := os.Stat(files[0]); err == nil {
 			return cli.Usagef("argument %q, want -mode replay %s to send what the file says", files[0], files[0])
 		}
+		if slices.Contains(campaign.Modes, files[0]) {
+			return cli.Usagef("argument %q, want -mode %s", files[0], files[0])
+		}
 		return cli.Usagef("argument %q, want none without -mode replay", files[0])
 	case !replay:
 		return nil

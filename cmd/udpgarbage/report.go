@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	units "p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/fuzz/campaign"
 )
 
@@ -39,24 +41,29 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 			fmt.Fprintf(w, "  again: udpgarbage -mode replay %s\n", quoted(f.File))
 		}
 	}
+	width := printing.Columns(w)
+	var err error
+	say := func(format string, args ...any) {
+		err = cmp.Or(err, cli.Wrapped(w, width, 0, "", fmt.Sprintf(format, args...)))
+	}
 	if n := r.Skipped(); n > 0 {
-		fmt.Fprintf(w, "skipped %s that there was no socket to send from\n", datagrams(n))
+		say("skipped %s that there was no socket to send from", datagrams(n))
 	}
 	if r.Flooding > 0 {
-		fmt.Fprintf(w, "floods: %s datagrams a second sent, %s delivered\n", units.Grouped(float64(r.Flood)/r.Flooding.Seconds()), units.Grouped(float64(r.Taken)/r.Flooding.Seconds()))
+		say("floods: %s datagrams a second sent, %s delivered", units.Grouped(float64(r.Flood)/r.Flooding.Seconds()), units.Grouped(float64(r.Taken)/r.Flooding.Seconds()))
 	}
-	_, err := fmt.Fprintf(w, "%s in %.1f s, %.0f batches a second, %s, %s; -seed %d -ports %d\n",
+	say("%s in %.1f s, %.0f batches a second, %s, %s; -seed %d -ports %d",
 		datagrams(r.Sent), r.Elapsed.Seconds(), float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
 	if r.Unwatched {
-		_, err = fmt.Fprintln(w, "NOT WATCHED: late effects of the last datagrams")
+		say("NOT WATCHED: late effects of the last datagrams")
 	}
 	for _, y := range r.Tallies {
 		if y.Unjudged > 0 {
-			_, err = fmt.Fprintf(w, "NOT JUDGED: %s: %d of %s\n", y.What, y.Unjudged, batches(y.Batches))
+			say("NOT JUDGED: %s: %d of %s", y.What, y.Unjudged, batches(y.Batches))
 		}
 	}
 	for _, m := range r.Missing {
-		_, err = fmt.Fprintf(w, "NOT BEGUN: %s\n", m)
+		say("NOT BEGUN: %s", m)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"p2plocal/fuzz/campaign"
@@ -29,6 +30,21 @@ func TestTableIsNarrow(t *testing.T) {
 		}
 		if lines != 5 {
 			t.Error(b.String())
+		}
+	}
+}
+
+// What is left of a campaign is no time when its time is up.
+func TestProgress(t *testing.T) {
+	var o options
+	o.Duration = 4 * time.Second
+	for elapsed, want := range map[time.Duration]string{
+		time.Second:     "batch 3, 40 datagrams, 0 findings, 1 of 4 s, 3 s left",
+		4 * time.Second: "batch 3, 40 datagrams, 0 findings, the time is up: late effects",
+		9 * time.Second: "batch 3, 40 datagrams, 0 findings, the time is up: late effects",
+	} {
+		if got := progress(&campaign.Progress{Batches: 3, Sent: 40, Elapsed: elapsed}, o, 0); got != want {
+			t.Errorf("%v: %q, want %q", elapsed, got, want)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestFilterInKernel(t *testing.T) {
 	got := map[string]int{}
 	arrived := 0
 	space := make([]byte, 100)
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		s.conn.raw.Control(func(fd uintptr) {
 			for {
 				n, _, err := unix.Recvfrom(int(fd), space, unix.MSG_DONTWAIT)
@@ -89,9 +89,9 @@ func TestOverload(t *testing.T) {
 	ended := serve(t, context.Background(), s, m)
 	until := func(what string, ok func() bool) {
 		t.Helper()
-		for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("no %s within 30 s", what)
+				t.Fatalf("no %s within %v", what, patience)
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func vanilla(s string) []byte {
 }
 
 // patience is how long a test waits for what must come, before it fails.
-const patience = 20 * time.Second
+const patience = 5 * time.Minute
 
 func await[T any](t testing.TB, c <-chan T, what string) (v T) {
 	t.Helper()

@@ -41,7 +41,8 @@ func OwnHost() netip.Addr {
 // The ports that are given out: below 32768, because there are implementations
 // that know no higher ones, and none of the hostile catalogue's own. Each process
 // has blocks of them, guarded by a socket on their first port, so that several that
-// run at a time do not take each other's.
+// run at a time do not take each other's. Where so many run that no block is left,
+// one takes what it finds free of all, from a place of its own on.
 const (
 	firstPort = 10000
 	blockSize = 500
@@ -54,7 +55,8 @@ const (
 var ports struct {
 	sync.Mutex
 	guards   []*net.UDPConn  // open as long as the process lives
-	mine     []uint16        // the ports of the claimed blocks
+	mine     []uint16        // the ports of the claimed blocks, or all
+	all      bool            // blocks were not enough
 	next     int             // of them
 	reserved map[uint16]bool // for targets, which bind them themselves
 }
@@ -103,7 +105,7 @@ func listenNext(host netip.Addr) (*net.UDPConn, error) {
 				return u, err
 			}
 		}
-		if !claimBlock() {
+		if !claimBlock() && !claimAll() {
 			return nil, fmt.Errorf("none of the ports %d to %d is free", firstPort, firstPort+blocks*blockSize-1)
 		}
 	}
@@ -118,10 +120,29 @@ func claimBlock() bool {
 			continue
 		}
 		ports.guards = append(ports.guards, u)
-		for n := range uint16(blockSize - 1) {
-			ports.mine = append(ports.mine, first+1+n)
-		}
+		ports.mine = append(ports.mine, portsFrom(first)...)
 		return true
 	}
 	return false
+}
+
+// portsFrom are those of a block, without its guard's.
+func portsFrom(first uint16) (all []uint16) {
+	for n := range uint16(blockSize - 1) {
+		all = append(all, first+1+n)
+	}
+	return all
+}
+
+// claimAll takes what is free of all blocks, whosever they are; false: it has been done.
+func claimAll() bool {
+	if ports.all {
+		return false
+	}
+	ports.all, ports.mine = true, nil
+	for i := range blocks {
+		ports.mine = append(ports.mine, portsFrom(uint16(firstPort+i*blockSize))...)
+	}
+	ports.next = rand.IntN(len(ports.mine))
+	return true
 }

@@ -88,9 +88,15 @@ const curves = (c) => {
 	const axis = (a, key, before, after) => {
 		const label = before + a.label + after;
 		const tick = (v) => (a.unit === "1" ? exponent(v) : round(printed(v, a.unit)));
-		if (a.log) return { ...logarithmic(label, shown.flatMap((p) => (key === "y" ? [p.low, p.high, p.y] : [p.x])).filter((v) => v > 0), tick), tickFormat: tick, clamp: false };
-		const counts = [...new Set(key === "x" ? shown.map((p) => p.x) : [])].sort((x, y) => x - y); // a few whole numbers are their own ticks
-		if (a.unit === "1" && counts.length && counts.length <= 24 && counts.every(Number.isInteger)) return { label, tickSize: 0, ticks: counts, tickFormat: tick };
+		const counts = [...new Set(key === "x" ? shown.map((p) => p.x) : [])].sort((x, y) => x - y);
+		const few = a.unit === "1" && counts.length > 0 && counts.length <= 24 && counts.every(Number.isInteger); // these are their own ticks
+		if (a.log) {
+			const scale = logarithmic(label, shown.flatMap((p) => (key === "y" ? [p.low, p.high, p.y] : [p.x])).filter((v) => v > 0), tick);
+			const gap = (scale.domain[1] / scale.domain[0]) ** 0.09; // room for one, from the last on
+			if (few) scale.ticks = counts.filter((v) => v > 0).reduceRight((all, v) => (all.length && all[0] < v * gap ? all : [v, ...all]), []);
+			return { ...scale, tickFormat: tick, clamp: false };
+		}
+		if (few) return { label, tickSize: 0, ticks: counts, tickFormat: tick };
 		return { label, tickSize: 0, nice: true, tickFormat: tick, ...(a.zero ? { zero: true } : {}), ...(a.unit === "ratio" && a.zero ? { domain: [0, 1] } : {}) };
 	};
 	const x = axis(c.x, "x", "", " →"), y = axis(c.y, "y", "↑ ", "");

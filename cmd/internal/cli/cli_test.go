@@ -15,6 +15,26 @@ import (
 	"p2plocal/core"
 )
 
+// A text stands beside its name, in lines as wide as is wanted.
+func TestWrapped(t *testing.T) {
+	for _, c := range []struct {
+		width int
+		name  string
+		want  string
+	}{
+		{0, "name", "name  one two three\n"},
+		{12, "name", "name  one\n      two\n      three\n"},
+		{13, "name", "name  one two\n      three\n"},
+		{0, "longer name", "longer name one two three\n"},
+		{13, "a name", "a name\n      one two\n      three\n"},
+	} {
+		var b strings.Builder
+		if err := Wrapped(&b, c.width, 6, c.name, "one  two\nthree"); err != nil || b.String() != c.want {
+			t.Errorf("%d columns, %q: %q, want %q", c.width, c.name, b.String(), c.want)
+		}
+	}
+}
+
 func TestParse(t *testing.T) {
 	for _, test := range []struct {
 		args   string

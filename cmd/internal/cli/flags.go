@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"flag"
@@ -248,18 +249,24 @@ func printFlag(w io.Writer, f *flag.Flag) {
 }
 
 // Item writes what something is beside its name: from a column on, in lines of 80.
-func Item(w io.Writer, column int, name, text string) {
+func Item(w io.Writer, column int, name, text string) error {
+	return Wrapped(w, 80, column, name, text)
+}
+
+// Wrapped is Item in lines of another width, 0: one of any.
+func Wrapped(to io.Writer, width, column int, name, text string) error {
+	w := bufio.NewWriter(to)
 	line := name
-	if len(name) >= column && name != "" {
+	if len(name) >= column && name != "" && width > 0 {
 		fmt.Fprintln(w, name)
 		line = ""
 	}
-	line += strings.Repeat(" ", column-len(line))
+	line += strings.Repeat(" ", max(column-len(line), min(len(line), 1)))
 	empty := true
 	for word := range strings.FieldsSeq(text) {
 		switch {
 		case empty:
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > 80:
+		case width > 0 && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
 			fmt.Fprintln(w, line)
 			line = strings.Repeat(" ", column)
 		default:
@@ -268,4 +275,5 @@ func Item(w io.Writer, column int, name, text string) {
 		line, empty = line+word, false
 	}
 	fmt.Fprintln(w, line)
+	return w.Flush()
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"p2plocal/fuzz/target"
 )
@@ -80,6 +81,7 @@ func TestHelp(t *testing.T) {
 		if code != 0 || stderr != "" || !strings.HasPrefix(help, "usage: "+name) {
 			t.Errorf("-h: exit code %d, stderr %q, want a usage: line first\n%.200s", code, stderr, help)
 		}
+		fits(t, help)
 		wanted := []string{"\n  -json file ", "\n  -quiet ", "\n  -ascii ", "\n  -version "}
 		if name == tool {
 			if _, out, _ := invoke(t, tool, "help"); out != help {
@@ -102,6 +104,26 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	})
+}
+
+// fits says that a text fits a terminal of 80 columns.
+func fits(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+// The help of what has no results to write fits as well.
+func TestHelpOfOthers(t *testing.T) {
+	for _, name := range []string{"meshdriver", "meshbench play"} {
+		_, help, _ := invoke(t, name, "-h")
+		if fits(t, help); !strings.HasPrefix(help, "usage: "+name) {
+			t.Errorf("%s -h begins with %.100q", name, help)
+		}
+	}
 }
 
 // What makes no sense is refused alike by every command, in one line on stderr.
