@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,7 +21,9 @@ func TestServeDoesNotAllocate(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would empty the pools
 	s, sink, u := listen(t, ReadBuffer), listen(t, 0), sender(t)
 	var heard, polls atomic.Int64
-	out := core.Outgoing{Datagram: keepAlive('A'), To: []netip.AddrPort{sink.Addr(), sink.Addr()}}
+	out := core.Outgoing{Datagram: keepAlive('A'), To: slices.Repeat([]netip.AddrPort{sink.Addr()}, many)}
+	serving.Add(many) // so that a thread is woken for each series
+	defer serving.Add(-many)
 	owed := false
 	serve(t, context.Background(), s, script{
 		step: func(time.Time, netip.AddrPort, []byte) { owed = true; heard.Add(1) },

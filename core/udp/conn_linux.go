@@ -284,12 +284,27 @@ func addrOf(name *unix.RawSockaddrInet6) netip.Addr {
 	return netip.AddrFrom16(name.Addr).Unmap()
 }
 
+// A series of many datagrams takes longer than to wake a thread.
+const many = 8
+
+// wakeAnother has another thread look for work, if one sleeps and a processor is free. Go's scheduler wakes
+// one for a goroutine that becomes ready, but nobody asks the poller which have become
+// so while the thread that asked last is busy with a series: those who are in this process would
+// have all of it before the first of them is run. To others it would be of no use, and each datagram
+// that has left would wake the thread that watches the socket.
+func wakeAnother() { go nothing() }
+
+func nothing() {}
+
 // write sends one datagram to each address and counts those that failed.
 func (c *conn) write(datagram []byte, to []netip.AddrPort) (failed int) {
 	b := sendBatches.Get().(*sendBatch)
 	c.sending, c.failed = b, 0
 	b.iov.Base = unsafe.SliceData(datagram)
 	b.iov.SetLen(len(datagram))
+	if len(to) >= many && serving.Load() >= many {
+		wakeAnother()
+	}
 	for ; len(to) > 0; to = to[c.last:] {
 		c.first, c.last = 0, min(len(to), core.MaxPeers)
 		for i, a := range to[:c.last] {

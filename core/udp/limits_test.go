@@ -160,3 +160,18 @@ func BenchmarkDrain(b *testing.B) {
 		return float64(time.Since(began)) / n
 	})
 }
+
+// 95 peers are born at one moment, until the last of them knows all.
+func BenchmarkJoin95(b *testing.B) {
+	const n, pause = core.MaxPeers, 10 * time.Millisecond
+	var announcements uint64
+	rounds := 0
+	beside(b, program(b, "join", n, int(pause.Microseconds())), "join", func() float64 {
+		took, d, s, end := join(b, n)
+		s.Do(func(time.Time) { announcements += d.Counters().Events[core.Announced] })
+		rounds++
+		end()
+		return float64(took)
+	})
+	b.ReportMetric(float64(announcements)/float64(rounds), "announcements")
+}

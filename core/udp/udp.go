@@ -52,6 +52,9 @@ type Socket struct {
 	stats  Stats // as last asked for
 }
 
+// serving is how many sockets this process serves.
+var serving atomic.Int32
+
 // packet is one datagram received.
 type packet struct {
 	from netip.AddrPort
@@ -188,6 +191,8 @@ func (s *Socket) Serve(ctx context.Context, m core.Machine) error {
 	stop := context.AfterFunc(ctx, func() { s.Close() })
 	defer stop()
 	defer s.Close()
+	serving.Add(1)
+	defer serving.Add(-1)
 	growStack()
 	s.mu.Lock()
 	s.machine, s.now = m, time.Now()
