@@ -519,7 +519,9 @@ func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, l
 	}
 	cores.Wait()
 	<-stopped
-	q.workers.Delete(context.WithoutCancel(ctx), w.ID)
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), retry)
+	defer cancel()
+	q.workers.Delete(leaving, w.ID) // else it is forgotten soon
 	return p.leases.Load(), nil
 }
 
