@@ -256,4 +256,8 @@ func printed(t *testing.T, tab *browser.Tab) {
 		t.Errorf("%d charts are wider than the paper", n)
 	}
 	tab.Picture(t.Name() + "-print")
+	small := `dispatchEvent(new Event("beforeprint")), [...document.querySelectorAll(".plot svg:not(svg svg)")].filter((s) => s.getBoundingClientRect().width < 0.8 * s.getAttribute("width")).length`
+	if n := browser.Eval[int](tab, small); n > 0 {
+		t.Errorf("%d charts are drawn smaller than they are, with their text", n)
+	}
 }

@@ -44,7 +44,11 @@ func (s *Scale) Document() *Document {
 			charts[i].add(of, point{X: float64(p.Peers), Y: d.Seconds()})
 		}
 	}
-	return &Document{Tool: "meshbench scale", source: asJSON(s), Heads: []head{{Text: phrase{}.add("One directory server of the wide dialect, %s of mesh.", plural(uint64(len(s.Points)), "size"))}},
+	sizes := map[int]bool{}
+	for _, p := range s.Points {
+		sizes[p.Peers] = true
+	}
+	return &Document{Tool: "meshbench scale", source: asJSON(s), Heads: []head{{Text: phrase{}.add("One directory server of the wide dialect, %s of mesh.", plural(uint64(len(sizes)), "size"))}},
 		Sections: []section{{Name: "scale", Table: t, Charts: charts, Facts: []fact{
 			{"join", words("from the births, all at once, until every view is complete")},
 			{"busy", words("the server's time until then, where it is simulated")},

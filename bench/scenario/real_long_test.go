@@ -236,14 +236,19 @@ func TestLongExternalPeerSilent(t *testing.T) {
 	if !mesh.Processes {
 		return
 	}
-	for name, test := range map[string]struct{ command, failed string }{
-		"mute":    {"sleep 100", "external peer A is silent"},
-		"stopped": {foreignCommand("peer", "stop after 700ms"), ""},
+	for name, test := range map[string]struct {
+		command  string
+		external int
+		failed   string
+	}{
+		"mute":    {"sh -c 'sleep 100' {server}", 1, "external peer A is silent"},
+		"both":    {"sh -c 'sleep 100' {server}", 2, "external peers A B are silent"},
+		"stopped": {foreignCommand("peer", "stop after 700ms"), 1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := quick(3, "steady")
-			cfg.Options.External, cfg.Options.PeerExec = 1, test.command
+			cfg.Options.External, cfg.Options.PeerExec = test.external, test.command
 			cfg.Options.Duration = 3 * time.Second
 			r, calm := calm(t, func() *result.Result { return execute(t, cfg) })
 			defined(t, r)

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,7 @@ func (s *Run) checkAlive() {
 	m := s.Mesh
 	m.MarkExited()
 	m.Ping()
+	var silent []string
 	for i, p := range m.Peers {
 		switch p := p.(type) {
 		case *mesh.ExternalPeer:
@@ -68,13 +70,20 @@ func (s *Run) checkAlive() {
 			case p.Proc.Ended() != "":
 				s.fail("external peer %s died: %s", record.QuoteName(i), p.Proc.Ended())
 			case s.unseen(i):
-				s.fail("external peer %s is silent: its process runs, but it was never in anybody's view", record.QuoteName(i))
+				silent = append(silent, record.QuoteName(i))
 			}
 		case *mesh.ProcessPeer:
 			if p.Died != "" {
 				s.fail("the process of peer %s %s", record.QuoteName(i), p.Died)
 			}
 		}
+	}
+	switch len(silent) {
+	case 0:
+	case 1:
+		s.fail("external peer %s is silent: its process runs, but it was never in anybody's view", silent[0])
+	default:
+		s.fail("external peers %s are silent: their processes run, but they were never in anybody's view", strings.Join(silent, " "))
 	}
 	if how := m.Server.Died(); how != "" {
 		s.died(how)

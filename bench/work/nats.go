@@ -48,9 +48,13 @@ type Access struct {
 	URL, Creds, CA, Cert, Key string // the rest: files, "" for none
 }
 
+// answer is how long a server may take to answer: one on a busy machine takes more than the
+// library's two seconds.
+const answer = 30 * time.Second
+
 // Connect connects, and again whenever the connection is lost, for as long as it takes.
 func (a Access) Connect(name string, log func(format string, args ...any)) (*nats.Conn, error) {
-	options := []nats.Option{nats.Name("meshbench " + name), nats.MaxReconnects(-1), nats.ReconnectWait(retry),
+	options := []nats.Option{nats.Name("meshbench " + name), nats.MaxReconnects(-1), nats.ReconnectWait(retry), nats.Timeout(answer),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				log("NATS server lost: %v", err)

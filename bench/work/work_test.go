@@ -39,6 +39,9 @@ func (s *natsServer) connect(name string) *nats.Conn {
 		at = s.ClientURL()
 	}
 	c, err := Access{URL: at, Creds: s.creds}.Connect(name, s.t.Logf)
+	if err == nil && c.Opts.Timeout < answer {
+		s.t.Errorf("a server that does not answer is waited for for %v only", c.Opts.Timeout)
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}

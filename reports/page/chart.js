@@ -1,5 +1,5 @@
 // What all reports share: charts.
-const plain = (v) => String(Number(v.toPrecision(3)));
+const plain = (v) => Number(v.toPrecision(3)).toLocaleString("en-US", { maximumSignificantDigits: 3 });
 // small numbers get an exponent, so that ticks stay short.
 const exponent = (v) => (v === 0 || Math.abs(v) >= 0.01 ? plain(v) : v.toExponential(0).replace("e-", "e\u2212"));
 // printed is a figure in one of the units that results have.
@@ -34,19 +34,20 @@ const chart = (section, { id, title, says = "", legend = [], series, columns, ro
 	if (wide) figure.style.gridColumn = "1 / -1";
 	document.getElementById(section)?.querySelector(".charts")?.append(figure);
 	let drawn = 0;
-	const redraw = () => {
-		const width = Math.round(plot.clientWidth);
+	const redraw = (width = Math.round(plot.clientWidth), height = Math.round(Math.min(Math.max(width * 0.52, 220), 340))) => {
 		if (!width || width === drawn) return;
 		drawn = width;
 		const small = width < 480;
 		plot.replaceChildren(Plot.plot({
-			width, height: Math.round(Math.min(Math.max(width * 0.52, 220), 340)), marginLeft: 64, marginBottom: 42, marginTop: 24, marginRight: small ? 14 : 24,
+			width, height, marginLeft: 64, marginBottom: 42, marginTop: 24, marginRight: small ? 14 : 24,
 			ariaLabel: title, style: { background: "none", fontSize: "11.5px", overflow: "visible" }, ...draw(width, small),
 		}));
 		for (const svg of plot.querySelectorAll("svg")) svg.setAttribute("role", "img");
 	};
 	redraw();
-	new ResizeObserver(redraw).observe(plot);
+	new ResizeObserver(() => redraw()).observe(plot);
+	addEventListener("beforeprint", () => redraw(wide ? 690 : 335, 165)); // a page or a column of paper, so that text keeps its size
+	addEventListener("afterprint", () => redraw());
 	keys(plot);
 };
 
