@@ -24,7 +24,8 @@ const (
 // stood still itself, and perhaps everybody with it.
 const standstill = 3
 
-// An announcement waits for so many times the silence that would end its wait, at most.
+// An announcement that costs so much waits for a quarter of that in silence, and for whoever was
+// sent a retry for settling times as long as it costs, at most.
 const settling = 8
 
 // Patience is how many deadlines an entry may be silent while datagrams are lost.
@@ -75,6 +76,9 @@ type Directory struct {
 	latest  time.Time // when the members last changed
 	held    bool      // this announcement has been counted as held
 	paid    time.Time // all datagrams so far, at Rate, take until here
+
+	expected int       // who were sent a retry since the last announcement, and have not come back with it
+	retried  time.Time // the last of them
 
 	nextAnswer time.Time        // when the next answer that is owed may go; zero: none is
 	answering  []netip.AddrPort // scratch
@@ -176,6 +180,7 @@ func (d *Directory) admit(now time.Time, from netip.AddrPort, datagram []byte) {
 			d.drop(Rejected, now, from, datagram, ErrFull)
 			return
 		}
+		d.expected = max(0, d.expected-1)
 		*m = Member{v.name(), from}
 	}
 	switch {
@@ -224,12 +229,17 @@ func (d *Directory) nobody(k Kind, now time.Time, from netip.AddrPort) {
 		d.event.Peer = Member{d.view.name(), from}
 		d.tell()
 	}
-	d.retry(from)
+	d.retry(now, from)
 }
 
 // retry owes an address, where there are Rules, the answer to what came from it.
-func (d *Directory) retry(to netip.AddrPort) {
+func (d *Directory) retry(now time.Time, to netip.AddrPort) {
 	if v := &d.view; d.rules != nil && len(d.retries) < maxRetries {
+		if now.Sub(d.retried) > settling*d.rules.Burst { // those will not come any more
+			d.expected = 0
+		}
+		d.expected++
+		d.retried = now
 		d.retries = append(d.retries, View{Type: TypeRetry, Member: Member{Addr: to}, Incarnation: v.Incarnation, Seq: v.Seq})
 	}
 }
@@ -413,8 +423,12 @@ func (d *Directory) settledAt() time.Time {
 	if d.rules == nil {
 		return d.changed
 	}
-	quiet := min(time.Duration(d.Len())*d.rules.Cost, d.rules.Burst)
-	return earliest(d.latest.Add(quiet), d.changed.Add(settling*quiet))
+	most := settling * min(time.Duration(d.Len()+d.expected)*d.rules.Cost, d.rules.Burst)
+	at := d.latest.Add(min(time.Duration(d.Len())*d.rules.Cost, d.rules.Burst) / 4)
+	if back := d.retried.Add(most); d.expected > 0 && back.After(at) {
+		at = back
+	}
+	return earliest(at, d.changed.Add(most))
 }
 
 // Announces reports that Poll would give out an announcement. A driver may wait a
@@ -461,6 +475,7 @@ func (d *Directory) announce(now time.Time) Outgoing {
 		d.nextAnswer = time.Time{}
 	}
 	d.counters.Events[Announced]++
+	d.expected = 0
 	return d.list(now, since, true)
 }
 

@@ -367,7 +367,8 @@ func TestMembersAreBounded(t *testing.T) {
 // directories at a time are.
 func admitting(t *testing.T) (d *core.Directory, born func(i int, at time.Duration), lists func(at time.Duration) (to []int)) {
 	d, err := core.NewDirectory(core.DirectoryConfig{Addr: serverAddr, Codec: codec, Timing: wide.DefaultTiming(),
-		Rules: &core.Rules{Incarnation: 1, Cost: 5 * time.Microsecond, Burst: 10 * ms, Valid: func([]byte, time.Time, netip.AddrPort) bool { return true }}}, begin)
+		Rules: &core.Rules{Incarnation: 1, Cost: 5 * time.Microsecond, Burst: 10 * ms, Valid: func(token []byte, _ time.Time, _ netip.AddrPort) bool { return token[0] != badToken[0] },
+			Token: func(b []byte, _ time.Time, _ netip.AddrPort) []byte { return append(b, badToken...) }}}, begin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -385,8 +386,10 @@ func admitting(t *testing.T) (d *core.Directory, born func(i int, at time.Durati
 		}
 }
 
-// Who comes at the same time is announced at once: when nobody has come for 5 us a member, or
-// somebody always has for 8 times as long.
+const badToken = "this token is no one" // to those of admitting
+
+// Who comes at the same time is announced at once: when nobody has come for 1.25 us a member, or
+// somebody always has for 40 us a member.
 func TestSettles(t *testing.T) {
 	const us = time.Microsecond
 	_, born, lists := admitting(t)
@@ -398,18 +401,47 @@ func TestSettles(t *testing.T) {
 	for i := range 100 {
 		born(i, time.Duration(i)*us)
 	}
-	if at := wait(599 * us); at != 599*us {
-		t.Errorf("100 are announced after %v, want 500 us after the last birth", at)
+	if at := wait(224 * us); at != 224*us {
+		t.Errorf("100 are announced after %v, want 125 us after the last birth", at)
 	}
 	at := 20 * ms // pacing has nothing against it
 	for i := 100; ; i++ {
 		if born(i, at); len(lists(at)) > 0 {
 			break
 		}
-		at += 200 * us
+		at += 100 * us
 	}
-	if at < 25*ms || at > 26*ms {
-		t.Errorf("while more and more come, they are announced %v after the first, want 5 ms", at-20*ms)
+	if at < 26*ms || at > 27*ms {
+		t.Errorf("while more and more come, they are announced %v after the first, want 6.7 ms", at-20*ms)
+	}
+}
+
+// An announcement waits for those who were sent a retry, but not for ever.
+func TestAwaitsRetried(t *testing.T) {
+	const us = time.Microsecond
+	for _, all := range []bool{false, true} {
+		d, born, lists := admitting(t)
+		for i := range 10 {
+			d.Step(begin, netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth,
+				Member: core.Member{Name: core.Name(fmt.Sprintf("%d-peer-%04d", i%10, i))}, Incarnation: 7, Seq: 1, Token: []byte(badToken)}))
+		}
+		if n := len(lists(0)); n != 10 {
+			t.Fatalf("%d retries", n)
+		}
+		for i := range 9 {
+			born(i, 100*us)
+		}
+		at, n := 400*us, 9 // 40 us for each of 10
+		if all {
+			born(9, 200*us)
+			at, n = 213*us, 10 // 12.5 us after that
+		}
+		if early := lists(at - us); len(early) > 0 {
+			t.Errorf("%v (all: %v): a directory goes to %v", at-us, all, early)
+		}
+		if to := lists(at); !slices.Equal(to, []int{n}) {
+			t.Errorf("%v (all: %v): a directory goes to %v, want %d", at, all, to, n)
+		}
 	}
 }
 
