@@ -40,12 +40,8 @@ func TestParseAxis(t *testing.T) {
 	}
 }
 
-// small is a preset with fewer values and runs.
-func small(t *testing.T, name string, axes ...string) Grid {
+func parse(t *testing.T, axes []string) (parsed []Axis) {
 	t.Helper()
-	grids := Presets()
-	g := grids[slices.IndexFunc(grids, func(g Grid) bool { return g.Name == name })]
-	var parsed []Axis
 	for _, text := range axes {
 		a, err := ParseAxis(text)
 		if err != nil {
@@ -53,8 +49,16 @@ func small(t *testing.T, name string, axes ...string) Grid {
 		}
 		parsed = append(parsed, a)
 	}
+	return parsed
+}
+
+// small is a preset with fewer values and runs.
+func small(t *testing.T, name string, axes ...string) Grid {
+	t.Helper()
+	grids := Presets()
+	g := grids[slices.IndexFunc(grids, func(g Grid) bool { return g.Name == name })]
 	g.Config.Repeat = 3
-	if err := g.Vary(parsed); err != nil {
+	if err := g.Vary(parse(t, axes)); err != nil {
 		t.Fatal(err)
 	}
 	return g
@@ -184,15 +188,7 @@ func TestGridErrors(t *testing.T) {
 		"more than 1000 cells": {"heartbeat=" + many, "reap=" + many},
 	} {
 		g := Sweep()
-		var parsed []Axis
-		for _, text := range axes {
-			a, err := ParseAxis(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			parsed = append(parsed, a)
-		}
-		if err := g.Vary(parsed); err == nil || !strings.Contains(err.Error(), want) {
+		if err := g.Vary(parse(t, axes)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
