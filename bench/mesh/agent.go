@@ -123,7 +123,7 @@ type hostedPart struct {
 	journal  record.Journal
 	members  map[int]*localPeer
 	server   *localServer
-	told     int // changes of the server's directory
+	reported int // changes of the server's directory
 	known    map[netip.AddrPort]bool
 	cpu      time.Duration // of this process, at the start
 	kernel   map[string]uint64
@@ -441,10 +441,10 @@ func (p *hostedPart) report(r *hostReply) {
 	}
 	if p.server != nil {
 		p.server.sock.Do(func(time.Time) {
-			for _, c := range p.server.changes[p.told:] {
+			for _, c := range p.server.changes[p.reported:] {
 				p.journal.Change(c.at, c.who, c.in)
 			}
-			p.told = len(p.server.changes)
+			p.reported = len(p.server.changes)
 		})
 	}
 	r.Drops, r.Unsent = map[int]uint64{}, map[int]uint64{}

@@ -62,13 +62,13 @@ func (m *Mesh) actions(f faults.Fault) (begin, end func() error, err error) {
 	}
 	begin, end, err = m.World.network(m, f)
 	if err == nil {
-		begin, end = m.told(f, "begins", begin), m.told(f, "ends", end)
+		begin, end = m.shown(f, "begins", begin), m.shown(f, "ends", end)
 	}
 	return begin, end, err
 }
 
-// told is an action of which those who look on are told.
-func (m *Mesh) told(f faults.Fault, what string, do func() error) func() error {
+// shown is an action that those who look on are shown.
+func (m *Mesh) shown(f faults.Fault, what string, do func() error) func() error {
 	if do == nil {
 		return nil
 	}

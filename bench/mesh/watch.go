@@ -35,7 +35,7 @@ type Watch struct {
 	last    last
 
 	telling sync.Mutex // of what follows, which is held for no time
-	told    []sample.Mark
+	marks   []sample.Mark
 }
 
 // Figures are the broadcasts of a window so far, as far as they can be seen while it is open.
@@ -138,7 +138,7 @@ func (w *Watch) Note(kind, text string) {
 func (w *Watch) tell(marks ...sample.Mark) {
 	w.telling.Lock()
 	defer w.telling.Unlock()
-	w.told = append(w.told, marks...)
+	w.marks = append(w.marks, marks...)
 }
 
 // ms is a time of the mesh's clock in ms since the run began.
@@ -150,10 +150,10 @@ var states = map[string]byte{"join": sample.Alive, "resume": sample.Alive, "kill
 // drain hands on what has been told.
 func (w *Watch) drain() {
 	w.telling.Lock()
-	told := w.told
-	w.told = nil
+	marks := w.marks
+	w.marks = nil
 	w.telling.Unlock()
-	for _, mark := range told {
+	for _, mark := range marks {
 		if state := states[mark.Kind]; mark.Peer != nil && state != 0 {
 			i := *mark.Peer
 			w.last.states[i] = state

@@ -179,12 +179,12 @@ func (r *rate) Set(s string) error {
 // attack, and leave once they are let in: how long that takes is what they are for.
 type newcomers struct {
 	*mesh.Mesh
-	names  []core.Name
-	sent   uint64        // datagrams to the server, that the kernel took
-	told   []record.View // whom of the mesh the directories name that let them in
-	took   []float64     // seconds from the first birth until let in
-	shut   int           // not let in
-	failed error         // no socket
+	names       []core.Name
+	sent        uint64        // datagrams to the server, that the kernel took
+	directories []record.View // whom of the mesh the directories name that let them in
+	took        []float64     // seconds from the first birth until let in
+	shut        int           // not let in
+	failed      error         // no socket
 }
 
 const (
@@ -208,7 +208,7 @@ func (x *newcomers) name(env *hostile.Env, contested bool) {
 // start has the first born at once, and a second after each has left the next.
 func (x *newcomers) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	x.told = []record.View{{At: x.Clock.Now(), Set: x.Alive}}
+	x.directories = []record.View{{At: x.Clock.Now(), Set: x.Alive}}
 	var done sync.WaitGroup
 	done.Go(func() {
 		for i := 0; len(x.names) > 0 && x.failed == nil; i++ {
@@ -242,7 +242,7 @@ func (x *newcomers) one(ctx context.Context, name core.Name) error {
 		case core.Listed:
 			if admitted.IsZero() && e.All.Contains(self) {
 				admitted = e.At
-				x.told = append(x.told, record.View{At: x.Clock.At(e.At), Set: x.Store.Listed(e.All)})
+				x.directories = append(x.directories, record.View{At: x.Clock.At(e.At), Set: x.Store.Listed(e.All)})
 				close(in)
 			}
 		}
@@ -274,7 +274,7 @@ func (x *newcomers) one(ctx context.Context, name core.Name) error {
 
 // report writes down how they fared.
 func (x *newcomers) report(s *Run) {
-	s.told = x.told
+	s.directories = x.directories
 	s.set("admit", result.Samples("s", x.took))
 	if s.count("shut_out", uint64(x.shut)); x.shut > 0 {
 		s.warn("%s not let in within %v", result.Plural(uint64(x.shut), "newcomer"), newcomerLimit)

@@ -196,7 +196,7 @@ func (s *Run) removedSoFar() int {
 		times, _ := s.Ours.Removals(&s.Roster, 0, 0, s.Clock.Now())
 		return times
 	}
-	return s.Store.FalseRemovals(&s.Roster, s.External, s.N, int64(s.cfg.Timing.Deadline), s.told)
+	return s.Store.FalseRemovals(&s.Roster, s.External, s.N, int64(s.cfg.Timing.Deadline), s.directories)
 }
 
 // sent writes down what server and peers sent, as far as it is known.

@@ -38,7 +38,7 @@ type Run struct {
 	accounts      result.Accounts
 	traffic       result.Traffic
 	falseRemovals int
-	told          []record.View // by a server that is not ours, to others than its members
+	directories   []record.View // by a server that is not ours, to others than its members
 	meter         meter         // when it was last turned on
 	used          meter         // CPU, over
 	cpuOver       time.Duration // this time

@@ -116,7 +116,9 @@ func (s *Run) messages(w window) {
 		ticked = w.ticks // to nobody
 	}
 	s.count("due", w.ticks*uint64(max(s.N-s.External-1, 0)))
-	s.delivery(s.Store, sent, delivered, sent-min(sent, delivered))
+	s.fates(sent, delivered, sent-min(sent, delivered))
+	s.distribution("latency", &s.Store.Latency)
+	s.distribution("latency_due", &s.Store.Due)
 	s.count("duplicated", duplicated)
 	s.count("reordered", reordered)
 	s.count("late", late)
@@ -135,14 +137,7 @@ func (s *Run) messages(w window) {
 	}
 }
 
-// delivery is what can be said while the window is open, too.
-func (s *Run) delivery(b *record.Store, sent, delivered, lost uint64) {
-	s.fates(sent, delivered, lost)
-	s.distribution("latency", &b.Latency)
-	s.distribution("latency_due", &b.Due)
-}
-
-// fates are what became of messages.
+// fates are what became of messages; also of those so far, while the window is open.
 func (s *Run) fates(sent, delivered, lost uint64) {
 	s.count("sent", sent)
 	s.count("delivered", delivered)
