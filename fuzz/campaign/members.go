@@ -40,7 +40,7 @@ func (t *trial) join() error {
 	for !t.await(first, func() bool {
 		if again := t.ProbeTimeout / 4; t.clock-asked > again {
 			asked = t.clock
-			t.bearMembers()
+			t.sendBirths()
 		}
 		return !t.out()
 	}) {
@@ -71,8 +71,8 @@ func (t *trial) out() bool {
 	return slices.ContainsFunc(t.members, func(p *endpoint) bool { return !p.joined })
 }
 
-// bearMembers has those born.
-func (t *trial) bearMembers() {
+// sendBirths has those born.
+func (t *trial) sendBirths() {
 	for _, p := range t.members {
 		if !p.joined {
 			p.asked++
@@ -108,7 +108,7 @@ func (t *trial) attend() {
 		t.allIn = t.clock
 	} else if t.now.Sub(t.reborn) > t.ProbeTimeout/4 {
 		t.reborn = t.now
-		t.bearMembers()
+		t.sendBirths()
 	}
 	if out := t.clock - t.allIn; out > outTime {
 		t.missed, t.lockedOut = time.Time{}, true

@@ -112,10 +112,10 @@ func (s *serverJudge) ready() bool { return true }
 func (s *serverJudge) ask() bool {
 	waited := s.clock - s.askedAt
 	if s.newcomersOnly && !s.asking {
-		return s.fresh == nil && s.bear()
+		return s.fresh == nil && s.tryNewcomer()
 	}
 	if s.asking && waited > s.ProbeTimeout/2 {
-		s.bear()
+		s.tryNewcomer()
 	}
 	if s.newcomersOnly || s.asking && s.now.Sub(s.asked) < s.askAgain {
 		return s.asking
@@ -138,8 +138,8 @@ func (s *serverJudge) ask() bool {
 	return true
 }
 
-// bear has a fresh peer born, or born again while it waits.
-func (s *serverJudge) bear() bool {
+// tryNewcomer has a fresh peer born, or born again while it waits.
+func (s *serverJudge) tryNewcomer() bool {
 	if s.fresh == nil {
 		if s.fresh = s.freshProber(); s.fresh == nil {
 			return false
@@ -174,7 +174,7 @@ func (s *serverJudge) look() {
 		}
 	}
 	if s.now.After(s.paused) && s.clock-s.lastFresh > freshInterval && !s.newcomersOnly {
-		s.bear()
+		s.tryNewcomer()
 	}
 	if s.fresh != nil {
 		s.lookForFresh()
@@ -198,7 +198,7 @@ func (s *serverJudge) lookForFresh() {
 			})
 		}
 	case s.now.Sub(s.fresh.rest) > s.ProbeTimeout/2:
-		s.bear()
+		s.tryNewcomer()
 	}
 }
 
@@ -488,7 +488,7 @@ func (s *serverJudge) expecting() bool {
 	if wants := s.plain && s.wants.kind == Hung; wants || !s.plain && len(s.sent) > 0 {
 		if s.letIn < s.total() {
 			if s.fresh == nil && !s.asking {
-				s.bear()
+				s.tryNewcomer()
 			}
 			return true
 		}

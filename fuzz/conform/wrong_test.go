@@ -79,8 +79,8 @@ func (w *wrongly) open(addr netip.AddrPort) (err error) {
 	return err
 }
 
-// told is what a placeholder stands for.
-func (w *wrongly) told(placeholder string) string {
+// filled is what a placeholder stands for.
+func (w *wrongly) filled(placeholder string) string {
 	return w.program.Fill[slices.Index(w.program.Fill, placeholder)+1]
 }
 
@@ -222,7 +222,7 @@ func (s *wrongDirectory) on(t core.Type, f func(b []byte, from netip.AddrPort, e
 func (w wrongly) server(behave func(*wrongDirectory)) string {
 	s := &wrongDirectory{w: w, cfg: core.DirectoryConfig{Addr: w.program.Command.Listen, Timing: core.DefaultTiming()}, ports: map[wire.Name]uint16{}, born: func(wire.Entry) {}}
 	s.cfg.Observe = s.observe
-	s.cfg.SourceCheck = w.told("{source-check}") == "true"
+	s.cfg.SourceCheck = w.filled("{source-check}") == "true"
 	if err := s.w.open(s.cfg.Addr); err != nil {
 		return err.Error()
 	}
@@ -927,8 +927,8 @@ func (w wrongly) peer(behave func(*wrongMember)) string {
 		return err.Error()
 	}
 	s.cfg = core.PeerConfig{Self: s.self.Member(loopback), Server: c.Server, Timing: core.DefaultTiming(), Observe: s.observe}
-	s.cfg.Timing.Broadcast, _ = time.ParseDuration(w.told("{broadcast}"))
-	s.cfg.Timing.Refresh, _ = time.ParseDuration(w.told("{refresh}"))
+	s.cfg.Timing.Broadcast, _ = time.ParseDuration(w.filled("{broadcast}"))
+	s.cfg.Timing.Refresh, _ = time.ParseDuration(w.filled("{refresh}"))
 	behave(s)
 	var err error
 	if s.p, err = core.NewPeer(s.cfg, time.Now()); err != nil {
