@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"math"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -97,6 +98,7 @@ func (s *Run) ticked() uint64 {
 // messages writes down what became of the window's messages.
 func (s *Run) messages(w window) {
 	var duplicated, reordered, late, theirs, theirsLost uint64
+	heard, unheard := make([]int, s.External), make([]int, s.External) // by how many of ours
 	var jitter []float64
 	sent, delivered := s.Store.Messages()
 	for _, slot := range s.Store.Used() {
@@ -107,8 +109,11 @@ func (s *Run) messages(w window) {
 		case i >= s.External && p.Delivered > 1:
 			jitter = append(jitter, correctedJitter(p.Jitter, p.Delivered)/1e9)
 		case i < s.External && p.Order.Started:
+			heard[i]++
 			theirs += uint64(p.Delivered)
 			theirsLost += uint64(p.Order.High-p.First) + 1 - min(uint64(p.Delivered), uint64(p.Order.High-p.First)+1)
+		case i < s.External && j >= s.External:
+			unheard[i]++
 		}
 	}
 	ticked := s.ticked()
@@ -133,7 +138,23 @@ func (s *Run) messages(w window) {
 		s.note("among the lost: %s that arrived where the directory view did not have their sender: the protocol refuses a stranger's", result.Plural(n, "message"))
 	}
 	if s.External > 0 {
-		s.note("external peers: %d of their messages arrived here, %d are missing by their counters", theirs, theirsLost)
+		s.note("external peers: %s of their messages arrived here, %s are missing by their counters", result.Grouped(float64(theirs)), result.Grouped(float64(theirsLost)))
+		s.partlyHeard(heard, unheard)
+	}
+}
+
+// partlyHeard names the external peers that some of ours have heard and others have not.
+func (s *Run) partlyHeard(heard, unheard []int) {
+	var partial []string
+	ways := 0
+	for i, n := range unheard {
+		if n > 0 && heard[i] > 0 {
+			partial, ways = append(partial, record.QuoteName(i)), ways+n
+		}
+	}
+	if ways > 0 {
+		s.warn("external peers that sent messages to some of ours and none to others: %s (to %s in all): who is not in a peer's view is a stranger to it",
+			strings.Join(partial, " "), result.Plural(uint64(ways), "peer"))
 	}
 }
 

@@ -171,9 +171,16 @@ func TestWindowOfExternalPeers(t *testing.T) {
 			s.Store.Pair(1, j).Delivered = uint32(j) // of which one is none, and one alone has no jitter
 		}
 		s.out.Notes = nil
+		s.Store.Pair(0, 2).Delivered += 1000
+		s.messages(window{from: 0, to: 1e9, ticks: ticks})
+		s.Store.Pair(0, 2).Order.Started = false
 		s.messages(window{from: 0, to: 1e9, ticks: ticks})
 	})
-	want := "external peers: 7 of their messages arrived here, 2 are missing by their counters"
+	stranger := "external peers that sent messages to some of ours and none to others: A (to 1 peer in all): who is not in a peer's view is a stranger to it"
+	if n := s.out.Notes; len(n) != 3 || n[2].Text != stranger || !n[2].Bad {
+		t.Errorf("notes %v, want at last %s", n, stranger)
+	}
+	want := "external peers: 1,007 of their messages arrived here, 2 are missing by their counters"
 	if n := s.out.Notes; len(n) == 0 || n[0].Text != want {
 		t.Errorf("notes %v, want %s", n, want)
 	}
