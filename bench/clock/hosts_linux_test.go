@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 }
 
 // Against the truth, which a time namespace gives: the monotonic clock of one host is 1,000 s
-// ahead, and what is estimated from the other is within its bound of that.
+// ahead, and what is estimated from the other is within its bound of that, which is small.
 func TestTimeNamespace(t *testing.T) {
 	t.Parallel()
 	const ahead = 1000
@@ -90,5 +90,8 @@ func TestTimeNamespace(t *testing.T) {
 		t.Fatalf("%d estimates, want 100", len(bounds))
 	}
 	slices.Sort(bounds)
+	if bounds[50] >= 50_000 { // 5 us and less on a machine that has 80 processes waiting, too
+		t.Errorf("the median of the bounds is %v, want less than 50 us", time.Duration(bounds[50]))
+	}
 	t.Logf("bounds from %v to %v, median %v", time.Duration(bounds[0]), time.Duration(bounds[99]), time.Duration(bounds[50]))
 }

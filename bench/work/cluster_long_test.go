@@ -44,14 +44,14 @@ func TestLongCluster(t *testing.T) {
 		t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
 	}
 	for _, s := range all {
-		if !s.ReadyForConnections(20 * time.Second) {
+		if !s.ReadyForConnections(time.Minute) {
 			t.Fatal("no NATS server")
 		}
 		urls = append(urls, s.ClientURL())
 	}
 	s := &natsServer{t: t, urls: strings.Join(urls, ",")}
 	c := s.connect("coordinator")
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) { // until its servers know each other
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) { // until its servers know each other
 		if q, err := open(t.Context(), c); err == nil && q.done.CachedInfo().Config.Replicas == 3 {
 			break
 		} else if time.Now().After(deadline) {

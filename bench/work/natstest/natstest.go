@@ -37,7 +37,7 @@ func (s *Server) start() {
 		s.t.Fatal(err)
 	}
 	s.Server.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		s.t.Fatal("no NATS server")
 	}
 }
