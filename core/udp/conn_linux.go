@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -61,7 +62,8 @@ var (
 // where more have come, for batchSize. Only those who have something to read hold one, so a
 // mesh of 95 peers shares a few; of 1,000 many may hold one when the machine is busy. The
 // slots' distance is an odd number of cache lines: at 64 KiB all slots would compete for the
-// same cache sets.
+// same cache sets. Their space is not Go's, which would collect its garbage for it just when
+// births come together.
 const (
 	firstBatch = 2
 	batchSize  = 32
@@ -82,11 +84,27 @@ type sendBatch struct {
 	iov   unix.Iovec
 }
 
-var firstBatches, receiveBatches = sync.Pool{New: newReceiveBatch(firstBatch)}, sync.Pool{New: newReceiveBatch(batchSize)}
+var firstBatches, moreBatches = sync.Pool{New: newReceiveBatch(firstBatch)}, sync.Pool{New: newReceiveBatch(batchSize)}
+
+// expectMany has a batch of batchSize, with the beginnings of its slots in memory, at hand.
+func expectMany() {
+	b := moreBatches.Get().(*receiveBatch)
+	for i := range b.hdrs {
+		*b.iovs[i].Base = 0
+	}
+	moreBatches.Put(b)
+}
 
 func newReceiveBatch(n int) func() any {
 	return func() any {
-		b := &receiveBatch{make([]mmsghdr, n), make([]unix.Iovec, n), make([]unix.RawSockaddrInet6, n), make([]packet, n), make([]byte, n*slotSize)}
+		space, err := unix.Mmap(-1, 0, n*slotSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+		if err != nil {
+			space = make([]byte, n*slotSize)
+		}
+		b := &receiveBatch{make([]mmsghdr, n), make([]unix.Iovec, n), make([]unix.RawSockaddrInet6, n), make([]packet, n), space}
+		if err == nil {
+			runtime.AddCleanup(b, func(space []byte) { unix.Munmap(space) }, space)
+		}
 		for i := range b.hdrs {
 			b.iovs[i].Base = &b.space[i*slotSize]
 			b.iovs[i].SetLen(slotSize)
@@ -236,7 +254,7 @@ func (c *conn) receive(fd uintptr) (some, emptied bool, err error) {
 	some, emptied, more, err := c.receiveFrom(fd, &firstBatches)
 	for more && err == nil {
 		var again bool
-		again, emptied, more, err = c.receiveFrom(fd, &receiveBatches)
+		again, emptied, more, err = c.receiveFrom(fd, &moreBatches)
 		some = some || again
 	}
 	return some, emptied, err

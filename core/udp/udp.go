@@ -194,6 +194,9 @@ func (s *Socket) Serve(ctx context.Context, m core.Machine) error {
 	serving.Add(1)
 	defer serving.Add(-1)
 	growStack()
+	if _, ok := m.(lossAware); ok { // a server, to which all come
+		expectMany()
+	}
 	s.mu.Lock()
 	s.machine, s.now = m, time.Now()
 	if !s.closed {
