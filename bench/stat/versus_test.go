@@ -52,4 +52,13 @@ func TestInTurns(t *testing.T) {
 			t.Errorf("%s: median %v, %v to %v, %s", test.name, value(r.Median), value(r.Low), value(r.High), r.Verdict)
 		}
 	}
+	// Rounds in which both are 0 count: where they are half of all, the rest may be chance.
+	none, some := of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), of(0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1)
+	if r := InTurns(defs, []*result.Result{none, some}).Metrics[0].Ratios[0]; r.Verdict != Same || r.Median != nil {
+		t.Errorf("0 against 0 in half of the rounds: %+v, want no verdict", r)
+	}
+	all := of(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
+	if r := InTurns(defs, []*result.Result{none, all}).Metrics[0].Ratios[0]; r.Verdict != Worse {
+		t.Errorf("1 against 0 in all rounds: %+v, want worse", r)
+	}
 }

@@ -49,10 +49,22 @@ func TestCounters(t *testing.T) {
 			first.await(t, "not all have joined", func() bool { return len(first.view) == n-1 })
 			before := kernel(t, d)
 			said := stats(t, d)
-			for id := range uint64(rounds) {
-				d.Tell(driver.Command{Type: "broadcast", Member: members[0].Name, ID: id, Size: size})
+			sent := uint64(0)
+			broadcast := func() {
+				d.Tell(driver.Command{Type: "broadcast", Member: members[0].Name, ID: sent, Size: size})
+				sent++
 			}
-			first.await(t, "not all has come", func() bool { return first.messages >= want })
+			for range rounds {
+				broadcast()
+			}
+			again := time.Now()
+			first.await(t, "not all has come", func() bool {
+				if time.Since(again) > 5*time.Second { // on a busy machine a mesh may have missed a member meanwhile, and sent it nothing
+					again = time.Now()
+					broadcast()
+				}
+				return first.messages >= want
+			})
 			low := kernel(t, d) // what is sent between two looks is in one of them alone
 			says := stats(t, d)
 			high := kernel(t, d)
@@ -77,8 +89,8 @@ func TestCounters(t *testing.T) {
 			if err := d.Stop(); err != nil {
 				t.Error(err)
 			}
-			if first.messages != want {
-				t.Errorf("%d messages, want %d", first.messages, want)
+			if most := int(sent) * (n - 1); first.messages < want || first.messages > most {
+				t.Errorf("%d messages, want %d to %d", first.messages, want, most)
 			}
 		})
 	}
