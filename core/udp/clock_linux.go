@@ -76,6 +76,9 @@ func (c *clock) set(a *alarm, at time.Time) {
 // has expired: each expiry is an edge to the poller, so there is no need to read it.
 func (c *clock) ringDue(uintptr) (done bool) {
 	for c.takeDue(time.Now()) {
+		if len(c.due) >= many {
+			wakeAnother()
+		}
 		for _, a := range c.due {
 			if !a.tryRing() {
 				go a.ring()

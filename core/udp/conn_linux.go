@@ -302,7 +302,7 @@ func addrOf(name *unix.RawSockaddrInet6) netip.Addr {
 	return netip.AddrFrom16(name.Addr).Unmap()
 }
 
-// A series of many datagrams takes longer than to wake a thread.
+// A series of many datagrams or timers takes longer than to wake a thread.
 const many = 8
 
 // wakeAnother has another thread look for work, if one sleeps and a processor is free. Go's scheduler wakes
