@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -79,7 +80,7 @@ func MeasureBaseline(ctx context.Context, d time.Duration) (result.Baseline, err
 		}
 		socks[0].SetReadDeadline(now.Add(lost))
 		if _, err := socks[0].WriteToUDPAddrPort(ball, to); err != nil {
-			return result.Baseline{}, err
+			return result.Baseline{}, fmt.Errorf("cannot send to %v; the loopback interface must be up: %w", to.Addr(), err)
 		}
 		if _, err := socks[0].Read(ball); err == nil {
 			h.Record(int64(time.Since(now)))
