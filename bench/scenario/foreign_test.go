@@ -215,7 +215,7 @@ func TestRunningServerIsAlive(t *testing.T) {
 			}
 		})
 	}
-	for i := range 400 {
+	for i := range 200 {
 		if how := mesh.RemoteServer(server.Addr()).Died(); how != "" {
 			t.Errorf("at look %d: %s", i, how)
 			break
