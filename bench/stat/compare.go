@@ -82,7 +82,7 @@ func Compare(defs *result.Definitions, sides [2]string, old, new *result.Result)
 func (c *Comparison) uneven(old, new []result.Run) {
 	for i := range c.Changes {
 		ch := &c.Changes[i]
-		if a, b := overTimes(ch.Metric, ch.Unit, old, new); a != b {
+		if a, b := overTimes(ch.Metric, ch.Unit, old, new); a != b && ch.Old != nil && ch.New != nil {
 			ch.Better = 0
 			c.Warnings = append(c.Warnings, fmt.Sprintf("%s is over %s %s, over %s %s: neither better nor worse", ch.Metric, a, c.Sides[0], b, c.Sides[1]))
 		}

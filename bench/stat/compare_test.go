@@ -91,6 +91,12 @@ func TestCoresOverDifferentTimes(t *testing.T) {
 		if c.Changes[0].Verdict != test.verdict || strings.Join(c.Warnings, "") != test.warning {
 			t.Errorf("%v and %v s: %s, %q", test.old, test.new, c.Changes[0].Verdict, c.Warnings)
 		}
+		for i := range new.Runs {
+			new.Runs[i].Scenarios[0].Metrics["join.server_cpu"] = result.Scalar("cores", 1)
+		}
+		if c := Compare(metrics, sides, old, new); strings.Join(c.Warnings, "") != test.warning {
+			t.Errorf("%v and %v s, and what one side has: %q", test.old, test.new, c.Warnings)
+		}
 		if v := InTurns(metrics, []*result.Result{old, new}).Metrics[0].Ratios[0].Verdict; v != test.verdict {
 			t.Errorf("%v and %v s, in turns: %s", test.old, test.new, v)
 		}
