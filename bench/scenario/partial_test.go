@@ -92,7 +92,7 @@ func TestDriverImpaired(t *testing.T) {
 	}
 	within(t, r, map[string][2]float64{ // from, to
 		"loss.loss_injected": {0.02, 0.3},
-		"loss.loss":          {0.001, 0.4},
+		"loss.loss":          {0.001, 0.9}, // a busy machine loses, too
 		"loss.latency.min":   {cfg.Options.Impair.Delay.Seconds(), 1},
 		"partition.stale":    {0, 0}, // who hears nobody knows nobody
 		"partition.cut":      {1, 1e6},
