@@ -162,11 +162,11 @@ func (c *conn) granted() (n int) {
 func (c *conn) drops() (n uint64, ok bool) {
 	c.meminfoSize = 0
 	c.raw.Control(c.askMeminfo)
-	return c.told()
+	return c.lastAnswer()
 }
 
-// told is what the system has said.
-func (c *conn) told() (drops uint64, ok bool) {
+// lastAnswer is what the system said when it was last asked.
+func (c *conn) lastAnswer() (drops uint64, ok bool) {
 	const meminfoDrops = 8 // SK_MEMINFO_DROPS, linux/sock_diag.h
 	return uint64(c.meminfo[meminfoDrops]), c.meminfoSize > meminfoDrops*4
 }
@@ -175,7 +175,7 @@ func (c *conn) told() (drops uint64, ok bool) {
 func (c *conn) waiting() (bytes int64, drops uint64, ok bool) {
 	look := conn{}
 	c.raw.Control(look.meminfoOf)
-	drops, ok = look.told()
+	drops, ok = look.lastAnswer()
 	return int64(look.meminfo[0]), drops, ok // SK_MEMINFO_RMEM_ALLOC
 }
 

@@ -52,7 +52,7 @@ func (s *Socket) lookForDrops() {
 		return
 	}
 	now, o := time.Now(), &s.overload
-	lost, turned := o.weigh(now, total)
+	lost, turned := o.sample(now, total)
 	s.ask = true
 	if lost {
 		m.Lost(now)
@@ -67,9 +67,9 @@ func (s *Socket) lookForDrops() {
 	}
 }
 
-// weigh takes in how many datagrams have been thrown away by a time, all in all. It
+// sample takes in how many datagrams have been thrown away by a time, all in all. It
 // reports that some are new, and that the filter is to be put in place or taken away.
-func (o *overload) weigh(now time.Time, total uint64) (lost, turned bool) {
+func (o *overload) sample(now time.Time, total uint64) (lost, turned bool) {
 	o.look = now.Add(overloadLook)
 	n := total - o.seen
 	o.seen, o.drops = total, o.drops+n

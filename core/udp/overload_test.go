@@ -33,7 +33,7 @@ func TestWeigh(t *testing.T) {
 		{3007 * ms, 6000, false, true},
 	} {
 		now := start.Add(x.at)
-		lost, turned := o.weigh(now, x.total)
+		lost, turned := o.sample(now, x.total)
 		if lost != x.lost || turned != x.turned {
 			t.Errorf("at %v, %d dropped: lost %v, turned %v; want %v, %v", x.at, x.total, lost, turned, x.lost, x.turned)
 		}
@@ -45,7 +45,7 @@ func TestWeigh(t *testing.T) {
 		}
 	}
 	o.filtered = true // the kernel has refused to take it away
-	if _, turned := o.weigh(start.Add(5*time.Second), 6000); !turned {
+	if _, turned := o.sample(start.Add(5*time.Second), 6000); !turned {
 		t.Error("a filter that should be gone stays")
 	}
 }
