@@ -679,7 +679,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 			return b
 		})
 	}},
-	{"believes-parts", `page/[12379]`, func(s *wideWrong) {
+	{"believes-parts", `page/([12379]|14)`, func(s *wideWrong) {
 		s.on(core.TypeDirectory, func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return with(b, 14, []byte{0, 0, 1, 0}) })
 	}},
 	{"pages-in-order-only", `page/[28]`, func(s *wideWrong) {
@@ -780,7 +780,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	{"directory-from-anybody", `page/10`, func(s *wideWrong) {
 		s.on(core.TypeDirectory, func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return s.step(b, s.server) })
 	}},
-	{"takes-whole-entries", `page/(11|16)`, func(s *wideWrong) { // of malformed pages
+	{"takes-whole-entries", `page/(11|12|16)`, func(s *wideWrong) { // of malformed pages
 		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
 			if v.Type == 0 && len(b) > 18 && b[0] == 0xC1 && b[14] == 0 {
 				for n := len(b) - 1; n > 18; n-- {
