@@ -307,8 +307,8 @@ func TestFrozenSenderShowsInDueTime(t *testing.T) {
 	if late := flat(t, r, "steady.latency_due.max"); late < 0.2 {
 		t.Errorf("highest latency from due time is %v s, want more than 200 ms after a freeze of 300 ms", late)
 	}
-	if want := latencyLate + 3*sentLate; dueLate < want {
-		t.Errorf("%d messages came 134 ms or more after their due time, want those of %d pairs that took as long, and 3 for each of %d broadcasts sent as late", dueLate, latencyLate, sentLate)
+	if want := max(latencyLate, 3*sentLate); dueLate < want { // one that was sent late may have taken long, too
+		t.Errorf("%d messages came 134 ms or more after their due time, want those of %d pairs that took as long, or 3 for each of %d broadcasts sent as late", dueLate, latencyLate, sentLate)
 	}
 }
 
