@@ -119,15 +119,27 @@ func open(ctx context.Context, c *nats.Conn) (q queue, err error) {
 		{Name: leaseStream, Subjects: []string{leaseSubject + "*.*"}, Retention: jetstream.WorkQueuePolicy, MaxAge: keep, Replicas: replicas},
 		{Name: resultStream, Subjects: []string{resultSubject + "*.*"}, MaxAge: keep, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, Replicas: replicas},
 	} {
-		if q.done, err = q.js.CreateOrUpdateStream(ctx, s); err != nil { // the last one's is kept
+		q.done, err = q.js.CreateStream(ctx, s)                  // the last one's is kept
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // with other settings
+			q.done, err = q.js.UpdateStream(ctx, s)
+		}
+		if err != nil {
 			if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 				return q, errNoJetStream
 			}
 			return q, keepsNothing(err)
 		}
 	}
-	if q.jobs, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: jobBucket, TTL: keep, Replicas: replicas}); err == nil {
-		q.workers, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: workerBucket, TTL: ackWait, Replicas: replicas})
+	bucket := func(name string, keep time.Duration) (jetstream.KeyValue, error) {
+		c := jetstream.KeyValueConfig{Bucket: name, TTL: keep, Replicas: replicas}
+		kv, err := q.js.CreateKeyValue(ctx, c)
+		if errors.Is(err, jetstream.ErrBucketExists) {
+			kv, err = q.js.UpdateKeyValue(ctx, c)
+		}
+		return kv, err
+	}
+	if q.jobs, err = bucket(jobBucket, keep); err == nil {
+		q.workers, err = bucket(workerBucket, ackWait)
 	}
 	if err != nil {
 		err = keepsNothing(err)

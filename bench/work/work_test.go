@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"p2plocal/bench/work/natstest"
 )
@@ -401,4 +402,42 @@ func BenchmarkWorkers(b *testing.B) {
 	}
 	b.ReportMetric((b.Elapsed().Seconds()/(float64(n)*each/1000)-1)*100, "%overhead")
 	b.ReportMetric((b.Elapsed().Seconds()/took-1)*100, "%queue")
+}
+
+// What an earlier version has left with other settings gets today's.
+func TestOldSettings(t *testing.T) {
+	t.Parallel()
+	c, err := nats.Connect(startNATS(t).ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	js, err := jetstream.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: leaseStream, Subjects: []string{leaseSubject + "*.*"}, Retention: jetstream.WorkQueuePolicy, MaxAge: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: jobBucket, TTL: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second finds all as it should be
+		q, err := open(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := js.Stream(t.Context(), leaseStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs, err := q.jobs.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if age, ttl := s.CachedInfo().Config.MaxAge, jobs.TTL(); age != keep || ttl != keep {
+			t.Errorf("leases are kept for %v, jobs for %v; want %v", age, ttl, keep)
+		}
+	}
 }

@@ -49,7 +49,7 @@ func rehearse(t *testing.T, number int) *rehearsal {
 			}
 		})
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if _, list, _ := invoke(t.Context(), "workers", "-nats", r.nats.ClientURL()); strings.HasPrefix(list, "3 workers") {
 			return r
 		}

@@ -31,7 +31,7 @@ func TestKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			var ids []string
-			deadline := time.Now().Add(time.Minute)
+			deadline := time.Now().Add(5 * time.Minute)
 			for len(ids) < test.children || test.stopped && !hasState(ids, "T") {
 				if time.Now().After(deadline) {
 					t.Errorf("children %v, want %d, one stopped: %v", ids, test.children, test.stopped)
