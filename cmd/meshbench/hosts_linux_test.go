@@ -29,7 +29,7 @@ type rehearsal struct {
 }
 
 func rehearse(t *testing.T, number int) *rehearsal {
-	number += 2 * (os.Getpid() % 8) // this process has an address of that net, and another may rehearse beside it
+	number += 2 * (os.Getpid() % 24) // this process has an address of that net, and another may rehearse beside it
 	names, link := netns.Hosts(t, number, 3, true)
 	r := &rehearsal{t: t, link: link, nats: natstest.Start(t, func(o *server.Options) { o.Host = fmt.Sprintf("10.%d.0.254", number) })}
 	for i, name := range names {
