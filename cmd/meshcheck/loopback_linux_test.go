@@ -1,32 +1,18 @@
 package main
 
 import (
-	"errors"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"p2plocal/fuzz/conform"
+	"p2plocal/fuzz/target/netns"
 )
 
-// A new network namespace has a loopback interface that is down. It is that of a process of
-// its own: a thread's would be the whole process's in /proc, if it were the first one.
+// Where the loopback interface is down, that is said, and what was not run for it.
 func TestLoopbackDown(t *testing.T) {
 	t.Parallel()
-	if os.Getenv(loopbackDown) == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestLoopbackDown$")
-		cmd.Env = append(os.Environ(), loopbackDown+"="+p2p)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-		out, err := cmd.CombinedOutput()
-		if errors.Is(err, syscall.EPERM) {
-			t.Skipf("no network namespace: %v", err)
-		}
-		if err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
+	if !netns.Alone(t, loopbackDown, p2p) {
 		return
 	}
 	file := filepath.Join(t.TempDir(), "results.json")

@@ -149,7 +149,7 @@ func (e wideEntry) append(b []byte, before wideEntry) []byte {
 		head, addr = 0x40, ""
 	}
 	switch e.flaw {
-	case 1: // the name is spelt out
+	case 1: // the name stands in full
 		shared = 0
 	case 2: // and the address
 		head, addr = 0, e.addr
