@@ -10,7 +10,35 @@ import (
 	"p2plocal/core"
 )
 
-// Alarms ring once and never early, moved ones at their last time, ones taken back not at
+// The lead becomes what one wake-up in ten is quicker than, and no more than a tenth of a
+// millisecond where all are slow; an expiry at once teaches nothing.
+func TestClockLead(t *testing.T) {
+	c := &clock{}
+	now := time.Now()
+	learn := func(n int, delay func(i int) time.Duration) {
+		for i := range n {
+			c.expiry = now
+			c.learn(now.Add(delay(i)))
+		}
+	}
+	learn(4000, func(i int) time.Duration { return time.Duration(20+i*37%100) * time.Microsecond })
+	if c.lead < 25*time.Microsecond || c.lead > 35*time.Microsecond {
+		t.Errorf("lead %v where wake-ups take 20 to 119 µs", c.lead)
+	}
+	learn(1000, func(int) time.Duration { return time.Second })
+	if c.lead != 100*time.Microsecond {
+		t.Errorf("lead %v where wake-ups take 1 s", c.lead)
+	}
+	c.expiry = time.Time{}
+	if c.learn(now); c.lead != 100*time.Microsecond {
+		t.Errorf("lead %v after an expiry at once", c.lead)
+	}
+	if learn(100, func(int) time.Duration { return 0 }); c.lead != 0 {
+		t.Errorf("lead %v where wake-ups take no time", c.lead)
+	}
+}
+
+// Alarms ring once and never early, though the timerfd expires before their times, moved ones at their last time, ones taken back not at
 // all; whoever would have to wait keeps nobody else from ringing.
 func TestClock(t *testing.T) {
 	t.Parallel()
@@ -18,6 +46,7 @@ func TestClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.lead = 100 * time.Microsecond
 	const n = 60
 	begin := time.Now()
 	at := func(i int) time.Time { return begin.Add(time.Duration((i*37)%n) * time.Millisecond) }
