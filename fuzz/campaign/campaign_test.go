@@ -150,7 +150,7 @@ func TestSignsOutliveWhatIsForgotten(t *testing.T) {
 // member's directory is read first.
 func TestReturnIsSeenBeforeTheAnswer(t *testing.T) {
 	back := wire.Entry{Name: 'a', Port: sparePort}
-	first := &endpoint{entry: wire.Entry{Name: '~', Port: firstPort}, life: life{member: true, joined: true}}
+	first := &endpoint{entry: wire.Entry{Name: '~', Port: firstPort}, life: life{joined: true}}
 	now := time.Now()
 	x := &trial{campaign: &campaign{sockets: sockets{members: []*endpoint{first}}}, watch: watch{now: now, clock: 3 * time.Second}, attendance: attendance{viewAt: now},
 		evidence: evidence{owners: map[wire.Entry]*claim{back: {batch: &openBatch{}, gone: now.Add(-time.Second)}},
@@ -165,7 +165,7 @@ func TestReturnIsSeenBeforeTheAnswer(t *testing.T) {
 // What another datagram has overtaken accuses nobody.
 func TestWhatIsOvertakenAccusesNobody(t *testing.T) {
 	e := wire.Entry{Name: 'a', Port: sparePort}
-	first := &endpoint{entry: wire.Entry{Name: '~', Port: firstPort}, life: life{member: true, joined: true}}
+	first := &endpoint{entry: wire.Entry{Name: '~', Port: firstPort}, life: life{joined: true}}
 	now := time.Now()
 	for what, x := range map[string]struct {
 		owner *claim
@@ -406,7 +406,7 @@ func TestRemovalIsReadLate(t *testing.T) {
 	for i := range 2 {
 		e := wire.Entry{Name: wire.Name('}' + i), Port: uint16(firstPort + i)}
 		s := virtualSocket{addr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), e.Port)}
-		members = append(members, &endpoint{socket: s, entry: e, life: life{member: true, joined: true}})
+		members = append(members, &endpoint{socket: s, entry: e, life: life{joined: true}})
 	}
 	first, second := members[0], members[1]
 	first.seen = []wire.Entry{second.entry}

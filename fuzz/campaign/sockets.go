@@ -46,7 +46,6 @@ type endpoint struct {
 }
 
 type life struct {
-	member  bool         // it is kept in the directory by keep-alives
 	joined  bool         // a directory has named it
 	since   time.Time    // when one first did
 	view    wire.Entries // the last directory that it got
@@ -200,7 +199,6 @@ func (c *campaign) reset() {
 		p.life = life{passed: p.passed}
 	}
 	for i, p := range c.members {
-		p.member = true
 		if p.entry.Name == 0 {
 			p.entry = wire.Entry{Name: wire.Name('~' - i), Port: p.socket.Addr().Port()}
 		}

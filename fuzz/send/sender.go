@@ -52,16 +52,8 @@ func (s *Sender) Counts() Counts {
 	return Counts{s.sent.Load(), s.bytes.Load(), s.failed.Load(), s.refused.Load()}
 }
 
-// Plus is the sum of both.
-func (c Counts) Plus(d Counts) Counts {
-	return Counts{c.Sent + d.Sent, c.Bytes + d.Bytes, c.Failed + d.Failed, c.Refused + d.Refused}
-}
-
 // A Load is a set of datagrams made ready to be sent over and over.
-type Load struct {
-	Datagrams [][]byte
-	messages  []message
-}
+type Load struct{ messages []message }
 
 // message is what one entry of a batch sends: one datagram, or with GSO
 // several of one size behind each other.
@@ -82,7 +74,7 @@ const (
 // is not empty becomes a train: as many copies of it behind each other as the
 // kernel cuts apart in one go. Supported says whether it does.
 func Pack(datagrams [][]byte, gso bool) *Load {
-	l := &Load{Datagrams: datagrams}
+	l := new(Load)
 	for _, d := range datagrams {
 		m := message{d, len(d), 1}
 		if gso && len(d) > 0 {

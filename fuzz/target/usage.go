@@ -16,11 +16,6 @@ type Usage struct {
 	CPU         time.Duration `json:"cpu_ns"`
 }
 
-// Plus is the most memory and descriptors of both, and the sum of their time.
-func (u Usage) Plus(v Usage) Usage {
-	return Usage{max(u.Memory, v.Memory), max(u.Descriptors, v.Descriptors), u.CPU + v.CPU}
-}
-
 // Usage is what the process takes of the machine now.
 func (p *Process) Usage() Usage {
 	open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Pid())) // proc(5)
