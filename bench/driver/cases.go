@@ -12,7 +12,7 @@ import (
 	"p2plocal/fuzz/conform"
 )
 
-// checkCase is a case of Check.
+// checkCase is one of them.
 type checkCase struct {
 	id, title, section string
 	level              conform.Level
@@ -21,10 +21,10 @@ type checkCase struct {
 	do                 func(*trial)
 }
 
-// Cases are all of Check's.
+// Cases are all that a driver is tried by.
 func Cases() (all []conform.Case) {
 	for _, c := range checks {
-		all = append(all, conform.Case{ID: "driver/" + c.id, Title: c.title, Section: c.section, Level: c.level})
+		all = append(all, conform.Case{ID: "driver/" + c.id, Title: c.title, Section: c.section, Level: c.level, Span: span})
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"p2plocal/fuzz/conform"
-	"p2plocal/fuzz/target"
 )
 
 // patience is how long is waited for what a mesh does.
@@ -25,86 +23,45 @@ type patience struct {
 
 var defaultPatience = patience{ready: readyTimeout, answer: 15 * time.Second, view: time.Minute}
 
+// span is what a case may take: it waits for a few answers, and at most twice for all views.
+var span = (defaultPatience.ready + 4*defaultPatience.answer + 2*defaultPatience.view) / 2
+
 const quiet = 300 * time.Millisecond
 
 // DefaultParallel is how many drivers run at a time: one hosts a mesh.
 const DefaultParallel = 4
 
-// Bound is how long Check takes at most: each case waits for a few answers, and at
-// most twice for all views.
-func Bound(c conform.Config) time.Duration {
-	each := readyTimeout + 4*defaultPatience.answer + 2*defaultPatience.view
-	return time.Duration((len(c.Cases)+c.Parallel-1)/c.Parallel) * each
+// ForDrivers has a config try its cases at drivers that its command starts, with the user's options.
+func ForDrivers(c conform.Config, options map[string]string) conform.Config {
+	return forDrivers(c, options, defaultPatience)
 }
 
-// Check tries the cases at drivers that c.Exec starts, one for each, with the
-// user's options. The error is one of this machine's, not of the driver's.
-func Check(ctx context.Context, c conform.Config, options map[string]string) (conform.Report, error) {
-	return tryAll(ctx, c, options, defaultPatience)
+func forDrivers(c conform.Config, options map[string]string, p patience) conform.Config {
+	c.Others = &conform.Others{Role: "driver", Mode: "a driver for each case", Try: func(ctx context.Context, x conform.Case) conform.Result {
+		t := &trial{ctx: ctx, exec: c.Exec, options: options, patience: p, changed: make(chan struct{}, 1)}
+		return t.outcome(x, t.run(check(x.ID)))
+	}}
+	c.Parallel = cmp.Or(c.Parallel, DefaultParallel)
+	return c
 }
 
-func tryAll(ctx context.Context, c conform.Config, options map[string]string, p patience) (conform.Report, error) {
-	r := conform.Report{Name: c.Name, Target: c.Exec, Role: "driver", Mode: "a driver for each case", Started: time.Now(),
-		Results: make([]conform.Result, len(c.Cases))}
-	for i, x := range c.Cases {
-		r.Results[i] = conform.Result{ID: x.ID, Title: x.Title, Section: x.Section, Level: x.Level, Outcome: conform.NotRun}
+// outcome is what a case has come to that ended so.
+func (t *trial) outcome(x conform.Case, err error) conform.Result {
+	var f *failure
+	switch {
+	case err == nil && x.Level == conform.Info:
+		return x.Result(conform.Seen, t.seen)
+	case err == nil:
+		return x.Result(conform.Pass, t.seen)
+	case errors.Is(err, ErrUnsupported):
+		return x.Result(conform.Seen, err.Error())
 	}
-	monitor, err := target.NewMonitor(10 * time.Millisecond)
-	if err != nil {
-		return r, err
+	r := x.Result(conform.Broken, err.Error())
+	r.Failure = &conform.Failure{Expected: "the driver goes on and answers", Got: err.Error(), Output: t.lines()}
+	if errors.As(err, &f) {
+		r.Outcome, r.Detail, r.Failure.Expected, r.Failure.Got = conform.Fail, t.seen, f.expected, f.got
 	}
-	defer monitor.Close()
-	if c.Progress == nil {
-		c.Progress = func(int, int, int) {}
-	}
-	if c.Parallel == 0 {
-		c.Parallel = DefaultParallel
-	}
-	var mu sync.Mutex
-	done, wrong := 0, 0
-	var g errgroup.Group
-	g.SetLimit(c.Parallel)
-	c.Progress(0, len(c.Cases), 0)
-	for i := range c.Cases {
-		if ctx.Err() != nil {
-			break
-		}
-		g.Go(func() error {
-			x := &r.Results[i]
-			start := time.Now()
-			t := &trial{ctx: ctx, exec: c.Exec, options: options, patience: p, changed: make(chan struct{}, 1)}
-			err := t.run(check(x.ID))
-			if ctx.Err() != nil {
-				return nil
-			}
-			x.Took, x.Late, x.Detail, x.Outcome = time.Since(start), monitor.Late(start), t.seen, conform.Pass
-			var f *failure
-			switch {
-			case err == nil && x.Level == conform.Info:
-				x.Outcome = conform.Seen
-			case err == nil:
-			case errors.Is(err, ErrUnsupported):
-				x.Outcome, x.Detail = conform.Seen, err.Error()
-			case errors.As(err, &f):
-				x.Outcome = conform.Fail
-				x.Failure = &conform.Failure{Expected: f.expected, Got: f.got, Output: t.lines()}
-			default:
-				x.Outcome, x.Detail = conform.Broken, err.Error()
-				x.Failure = &conform.Failure{Expected: "the driver goes on and answers", Got: err.Error(), Output: t.lines()}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if done++; x.Outcome == conform.Fail || x.Outcome == conform.Broken {
-				wrong++
-			}
-			c.Progress(done, len(c.Cases), wrong)
-			return nil
-		})
-	}
-	g.Wait()
-	r.Late = monitor.Worst()
-	r.Took, r.Interrupted = time.Since(r.Started), ctx.Err() != nil
-	return r, nil
+	return r
 }
 
 // failure is what a driver does against the protocol.

@@ -34,7 +34,7 @@ func TestExample(t *testing.T) { checkExample(t, conform.Select(Cases(), nil, ni
 
 func checkExample(t *testing.T, cases []conform.Case) {
 	t.Parallel()
-	r, err := Check(t.Context(), conform.Config{Exec: python(t) + " testdata/heartbeat.py", Cases: cases}, nil)
+	r, err := conform.Run(t.Context(), ForDrivers(conform.Config{Exec: python(t) + " testdata/heartbeat.py", Cases: cases}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestWrongs(t *testing.T) {
 				return
 			}
 			cases := conform.Select(Cases(), nil, regexp.MustCompile("^driver/"+w.finds+"$"), nil)
-			r, err := tryAll(t.Context(), conform.Config{Exec: interpreter + " " + file, Cases: cases}, nil, patience{ready: 3 * time.Second, answer: time.Second, view: 3 * time.Second})
+			r, err := conform.Run(t.Context(), forDrivers(conform.Config{Exec: interpreter + " " + file, Cases: cases}, nil, patience{ready: 3 * time.Second, answer: time.Second, view: 3 * time.Second}))
 			if err != nil || len(r.Results) != 1 {
 				t.Errorf("%s: %v %v", w.name, err, r.Results)
 			} else if x := r.Results[0]; x.Outcome != conform.Fail && x.Outcome != conform.Broken {

@@ -1,7 +1,7 @@
 // Package driver speaks with a program that hosts the members of any mesh, by
 // PROTOCOL.md: commands to its standard input, reports from its standard
 // output, one JSON object a line. Start is the harness's side, Serve that of a
-// driver written in Go, and Check tries whether one keeps to the protocol.
+// driver written in Go, and ForDrivers has conform try whether one keeps to the protocol.
 package driver
 
 import (

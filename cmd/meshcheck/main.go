@@ -44,12 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		aside, stop := printing.Watch(ctx, stderr, o.Quiet, func(columns int) string {
 			return printing.Done(columns, start, uint64(done.Load()), uint64(all.Load()), "cases of "+cli.Printable(c.Name), fmt.Sprint(wrong.Load())+" wrong")
 		})
-		try, bound := conform.Run, c.Bound()
 		if o.driver {
-			bound = driver.Bound(c)
-			try = func(ctx context.Context, c conform.Config) (conform.Report, error) {
-				return driver.Check(ctx, c, o.driverOptions)
-			}
+			c = driver.ForDrivers(c, o.driverOptions)
 		}
 		var begun sync.Once
 		var printed atomic.Int64 // when, where a line cannot change, in seconds
@@ -57,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			begun.Do(func() { // the target has been reached
 				if !o.Quiet {
 					aside(func() {
-						fmt.Fprintf(stderr, "meshcheck: %s: %s, at most %v\n", cli.Printable(c.Name), result.Plural(uint64(a), "case"), bound)
+						fmt.Fprintf(stderr, "meshcheck: %s: %s, at most %v\n", cli.Printable(c.Name), result.Plural(uint64(a), "case"), c.Bound())
 					})
 				}
 			})
@@ -73,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		c.Log = func(format string, arguments ...any) {
 			aside(func() { fmt.Fprintf(stderr, "meshcheck: %s\n", cli.Printable(fmt.Sprintf(format, arguments...))) })
 		}
-		r, err := try(ctx, c)
+		r, err := conform.Run(ctx, c)
 		stop()
 		if len(r.Results) > 0 {
 			found.Targets = append(found.Targets, r)

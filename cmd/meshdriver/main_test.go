@@ -42,7 +42,7 @@ func checkDrivers(t *testing.T, cases []conform.Case, own map[string]string) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			r, err := driver.Check(t.Context(), conform.Config{Exec: os.Args[0] + " " + k.name + own[k.name], Cases: cases}, nil)
+			r, err := conform.Run(t.Context(), driver.ForDrivers(conform.Config{Exec: os.Args[0] + " " + k.name + own[k.name], Cases: cases}, nil))
 			if err != nil {
 				t.Fatal(err)
 			}

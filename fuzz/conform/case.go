@@ -52,16 +52,16 @@ type Case struct {
 	Section string // of PROTOCOL.md
 	Level   Level
 	Role    hostile.Role
+	Span    time.Duration // about how long it takes
 
-	span    time.Duration // about how long it takes
-	names   int           // of the 95 that it uses; 0: a few; all: every one
-	odd     bool          // the names that stand for no letter are given first
-	whole   bool          // it wants the server for itself
-	stops   bool          // it has the target stand still, so it wants one of its own
-	risky   bool          // it sends what a target may die of
-	loud    bool          // it sends births that are repeated or conflict
-	members int           // peers that are in the directory when it begins, kept there
-	called  work          // panics with an abortCase when it has failed; nil: steps do
+	names   int  // of the 95 that it uses; 0: a few; all: every one
+	odd     bool // the names that stand for no letter are given first
+	whole   bool // it wants the server for itself
+	stops   bool // it has the target stand still, so it wants one of its own
+	risky   bool // it sends what a target may die of
+	loud    bool // it sends births that are repeated or conflict
+	members int  // peers that are in the directory when it begins, kept there
+	called  work // panics with an abortCase when it has failed; nil: steps do
 	steps   []step
 	both    bool   // it is one of the wide dialect's, too
 	keyed   string // wide: "keyed" or "keyless" where it is about that

@@ -11,7 +11,7 @@ import (
 // perform has a case do its work, and then looks whether the target lives.
 func (r *run) perform(l *trial, alive func()) (res Result) {
 	c := l.Case
-	res = c.result(Pass, "")
+	res = c.Result(Pass, "")
 	if c.Level == Info {
 		res.Outcome = Seen
 	}

@@ -27,7 +27,7 @@ func robustness(role hostile.Role, env hostile.Env) (cases []Case) {
 			continue // nobody can send from a peer's own port but itself
 		}
 		_, rest, _ := strings.Cut(c.Name, "/")
-		x := Case{ID: role.String() + "/robust/" + rest, Title: c.Why, Level: Should, Role: role, Section: malformed, span: c.Span() + 200*time.Millisecond, members: 2}
+		x := Case{ID: role.String() + "/robust/" + rest, Title: c.Why, Level: Should, Role: role, Section: malformed, Span: c.Span() + 200*time.Millisecond, members: 2}
 		if c.NeedsKey() {
 			x.keyed = "keyed"
 		}
@@ -39,14 +39,14 @@ func robustness(role hostile.Role, env hostile.Env) (cases []Case) {
 			}
 			x.called = func(l *trial, m []*endpoint) { l.attackServer(i, m) }
 			if ignored(c) {
-				x.span, x.members = x.span+persistent, 1
+				x.Span, x.members = x.Span+persistent, 1
 				x.called = func(l *trial, m []*endpoint) { l.provokeServer(i, m) }
 			}
 			if len(entire[i].Steps) > len(c.Steps) { // it does something for every spare name that there is
 				x.names, x.whole = all, true
 			}
 		} else {
-			x.span += broadcast + soon
+			x.Span += broadcast + soon
 			x.called = func(l *trial, m []*endpoint) { l.attackPeer(i, m) }
 		}
 		if !x.risky {

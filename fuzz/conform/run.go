@@ -31,10 +31,17 @@ type Config struct {
 	Wide       bool           // the target speaks the wide dialect,
 	Keys       wide.Keys      // with these keys
 	Cases      []Case
+	Others     *Others                               // nil: the cases are this package's
 	Parallel   int                                   // cases at a time; 0: 24
 	Host       target.Host                           // where targets run; nil: this machine
 	Progress   func(done, all, wrong int)            // nil: nobody wants to know
 	Log        func(format string, arguments ...any) // likewise
+}
+
+// Others are cases of another package.
+type Others struct {
+	Role, Mode string                             // as in a Report
+	Try        func(context.Context, Case) Result // tries one, with a target of its own
 }
 
 // DefaultParallel is how many cases run at a time.
@@ -44,6 +51,10 @@ const DefaultParallel = 24
 func (c Config) Validate() error {
 	running := c.Address.IsValid()
 	switch {
+	case c.Parallel < 0:
+		return fmt.Errorf("%d cases at a time, want 1 or more", c.Parallel)
+	case c.Others != nil:
+		return nil
 	case running == (c.Exec != ""):
 		return errors.New("want the address of a server that runs, or a command")
 	case running && c.Role == hostile.Peer:
@@ -56,15 +67,13 @@ func (c Config) Validate() error {
 		return errors.New("peers cannot share a process")
 	case c.Wide && c.Role == hostile.Peer && (c.ServerPort != 0 || !strings.Contains(c.Exec, "{server}")):
 		return fmt.Errorf("command %q, want {server} in it: wide peers have a server each", c.Exec)
-	case c.Parallel < 0:
-		return fmt.Errorf("%d cases at a time, want 1 or more", c.Parallel)
 	}
 	return nil
 }
 
 // oneServer says that all cases use one process of a server.
 func (c Config) oneServer() bool {
-	return c.Role == hostile.Server && (c.Shared || c.Address.IsValid() || !target.HasListen(c.Exec))
+	return c.Others == nil && c.Role == hostile.Server && (c.Shared || c.Address.IsValid() || !target.HasListen(c.Exec))
 }
 
 // Bound is how long Run takes at most, whatever the target does.
@@ -76,12 +85,12 @@ func (c Config) Bound() time.Duration {
 	}
 	bound, longest := time.Minute, time.Duration(0)
 	for _, x := range c.Cases {
-		takes := 2*x.span + most
+		takes := 2*x.Span + most
 		longest = max(longest, takes)
 		bound += takes / time.Duration(width)
-		if alone := x.span + most/8; c.oneServer() { // few wait for long
+		if alone := x.Span + most/8; c.oneServer() { // few wait for long
 			bound += alone
-		} else { // as many as fail while the machine is late
+		} else if c.Others == nil { // as many as fail while the machine is late
 			bound += alone / 4
 		}
 	}
@@ -112,6 +121,8 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	}
 	switch {
 	case err != nil: // no case can be judged here
+	case c.Others != nil:
+		r.others(bounded)
 	case c.Role == hostile.Peer:
 		err = r.peers(bounded)
 	case c.oneServer():
@@ -123,7 +134,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	for _, x := range c.Cases {
 		res, ok := r.results[x.ID]
 		if !ok {
-			res = x.result(NotRun, "")
+			res = x.Result(NotRun, "")
 			if bounded.Err() == nil && err != nil {
 				res.Detail = err.Error()
 			} else if ctx.Err() == nil && bounded.Err() != nil {
@@ -139,7 +150,8 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	return r.report, err
 }
 
-func (c Case) result(o Outcome, detail string) Result {
+// Result is that the case ended so.
+func (c Case) Result(o Outcome, detail string) Result {
 	return Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: o, Detail: detail}
 }
 
@@ -189,7 +201,7 @@ func (r *run) parallel(ctx context.Context, cases []Case, width int, one func(co
 	defer stop()
 	if width > 1 {
 		cases = slices.Clone(cases)
-		slices.SortStableFunc(cases, func(a, b Case) int { return cmp.Compare(b.span, a.span) })
+		slices.SortStableFunc(cases, func(a, b Case) int { return cmp.Compare(b.Span, a.Span) })
 	}
 	queue := make(chan Case)
 	var group sync.WaitGroup
@@ -241,7 +253,7 @@ type attempt func(ctx context.Context, c Case, lenient bool) Result
 // so often: which tries of attempts those are.
 func (r *run) insist(ctx context.Context, c Case, first, last int, try attempt) (res Result) {
 	started, most := time.Now(), attempts
-	if c.span > long {
+	if c.Span > long {
 		most = 2
 	}
 	for n := first; ; n++ {
@@ -310,9 +322,26 @@ func (r *run) notStarted(ctx context.Context, c Case, err error) Result {
 		}
 	}
 	if ctx.Err() != nil || r.error() != nil {
-		return c.result(NotRun, "")
+		return c.Result(NotRun, "")
 	}
-	return c.result(Broken, err.Error())
+	return c.Result(Broken, err.Error())
+}
+
+// others tries cases of another package, which are tried once.
+func (r *run) others(ctx context.Context) {
+	r.report.Role, r.report.Mode = r.Others.Role, r.Others.Mode
+	if r.Progress != nil {
+		r.Progress(0, len(r.Cases), 0)
+	}
+	r.parallel(ctx, r.Cases, r.Parallel, func(ctx context.Context, c Case) bool {
+		started, late := time.Now(), clock()
+		res := r.Others.Try(ctx, c)
+		if ctx.Err() == nil {
+			res.Took, res.Late = time.Since(started), r.Host.Late(late)
+			r.finish(c, res)
+		}
+		return true
+	})
 }
 
 // reached tries the very first target, and notes why it was not reached.
@@ -430,7 +459,7 @@ func (r *run) peer(ctx context.Context, c Case, lenient bool) (res Result) {
 	l.lenient, l.alone, l.pace = lenient, true, &pace{each: r.pace.each}
 	defer l.close()
 	if l.self.Name = r.claim(ctx, c.wanted); l.self.Name == 0 {
-		return c.result(NotRun, "")
+		return c.Result(NotRun, "")
 	}
 	defer r.unclaim(l.self.Name)
 	l.names = slices.DeleteFunc(r.names(), func(n wire.Name) bool { return n == l.self.Name })

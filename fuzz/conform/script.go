@@ -103,7 +103,7 @@ func (c *Case) attribute(a string) {
 		if key[0] == '{' {
 			c.needs = option{key, value}
 		} else {
-			c.span = duration(key)
+			c.Span = duration(key)
 		}
 	}
 }

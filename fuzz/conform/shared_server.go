@@ -183,7 +183,7 @@ func (m *sharedServer) try(r *run) attempt {
 		}
 		names := m.borrowNames(ctx, n, c.odd)
 		if names == nil {
-			res := c.result(NotRun, "")
+			res := c.Result(NotRun, "")
 			if ctx.Err() == nil {
 				res.Detail = fmt.Sprintf("the server has freed no names for %v", patience)
 			}
@@ -267,7 +267,7 @@ func (r *run) left(m *sharedServer, alone map[string]bool, pass int) (cases []Ca
 func (r *run) blameReaper(m *sharedServer) {
 	for _, c := range r.Cases {
 		if res := r.results[c.ID]; c.Group() == "server/reaper" && (res.Outcome == NotRun || res.Outcome == "") {
-			res = c.result(Fail, "")
+			res = c.Result(Fail, "")
 			res.Failure = &Failure{Expected: "a silent peer leaves between 1.5 and 2.0 s after its last sign of life", certain: true,
 				Got: fmt.Sprintf("%s are in the directory after %v", plural(len(m.there()), "silent peer"), patience)}
 			r.done(c, res)
@@ -300,7 +300,7 @@ func (r *run) round(ctx context.Context, m *sharedServer, cases []Case, width in
 			return false
 		case width > 1 && res.Outcome == Fail:
 			alone[c.ID] = true
-			res = c.result(NotRun, "it failed beside others, and the run ended before it was tried alone")
+			res = c.Result(NotRun, "it failed beside others, and the run ended before it was tried alone")
 		}
 		r.finish(c, res)
 		return r.error() == nil
