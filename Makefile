@@ -3,7 +3,7 @@
 FUZZTIME    ?= 10s
 STATICCHECK ?= go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-MUTATE      ?= core core/udp core/simnet core/wire bench/record bench/stat bench/mlrsearch bench/result bench/scenario/window.go
+MUTATE      ?= core core/udp core/simnet core/wide core/wire bench/record bench/stat bench/mlrsearch bench/result bench/scenario/window.go
 
 .PHONY: help build test check bench fuzz study mutate cover
 

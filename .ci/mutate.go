@@ -4,25 +4,31 @@
 //
 //	go run .ci/mutate.go [-n 100] [-seed 1] PACKAGE|FILE...
 //
-// Each mutant is compiled by an overlay of its file, and meets the tests of its package
-// and of the others that suites names. What no test can notice stands in .ci/mutants,
-// with the reason.
+// All mutants of a package that can be are compiled into one program, each behind a look at a
+// number (mutant schemata: Untch, Offutt and Harrold, 1993); the others by an overlay each. A
+// mutant meets the tests of its package and of the others that suites names. What no test can
+// notice stands in .ci/mutants, with the reason.
 package main
 
 import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
+	"go/importer"
 	"go/parser"
 	"go/token"
+	"go/types"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -47,6 +53,10 @@ type mutant struct {
 	from, to  int
 	text      string
 	key       string // as .ci/mutants has it
+
+	before, after string // what makes it one of many in a program: inserted where it begins
+	begin, end    int    // and ends; "": it cannot be
+	number        int    // there; 0: it is not
 }
 
 // swaps are what operators become.
@@ -65,40 +75,112 @@ var words = map[string]string{"true": "false", "false": "true", "min": "max", "m
 // finder finds the changes to one file.
 type finder struct {
 	pkg, name string
+	source    string
 	lines     []string
 	fset      *token.FileSet
+	info      types.Info
+	names     map[string]string // of packages, by path
 	all       []*mutant
 	lengths   map[ast.Expr]bool // of arrays: more is no other program, or none
+	constant  token.Pos         // up to here nothing is evaluated when the program runs
+	parts     map[ast.Stmt]bool // of other statements: they cannot stand in an if
 }
 
-// mutants are all changes to one file.
-func mutants(pkg, name string) ([]*mutant, error) {
-	source, err := os.ReadFile(name)
+// mutants are all changes to some files of a package.
+func mutants(pkg string, names []string, wanted func(name string) bool) (all []*mutant, err error) {
+	fset := token.NewFileSet()
+	var files []*ast.File
+	var sources []string
+	for _, name := range names {
+		source, err := os.ReadFile(filepath.Join(pkg, name))
+		if err != nil {
+			return nil, err
+		}
+		file, err := parser.ParseFile(fset, filepath.Join(pkg, name), source, 0)
+		if err != nil {
+			return nil, err
+		}
+		files, sources = append(files, file), append(sources, string(source))
+	}
+	compiled, err := exec.Command("go", "list", "-deps", "-export", "-f", "{{.ImportPath}} {{.Export}}", "./"+pkg).Output()
 	if err != nil {
 		return nil, err
 	}
-	f := &finder{pkg: pkg, name: name, lines: strings.Split(string(source), "\n"), fset: token.NewFileSet(), lengths: map[ast.Expr]bool{}}
-	file, err := parser.ParseFile(f.fset, name, source, 0)
-	if err != nil {
+	exports := map[string]string{}
+	for line := range strings.Lines(string(compiled)) {
+		path, file, _ := strings.Cut(strings.TrimSpace(line), " ")
+		exports[path] = file
+	}
+	config := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })}
+	info := types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
+	if _, err := config.Check(pkg, fset, files, &info); err != nil {
 		return nil, err
 	}
-	ast.Inspect(file, f.visit)
-	return f.all, nil
+	for i, file := range files {
+		if !wanted(names[i]) {
+			continue
+		}
+		f := &finder{pkg: pkg, name: filepath.Join(pkg, names[i]), source: sources[i], lines: strings.Split(sources[i], "\n"), fset: fset, info: info,
+			names: map[string]string{}, lengths: map[ast.Expr]bool{}, parts: map[ast.Stmt]bool{nil: true}}
+		for _, x := range file.Imports {
+			path, _ := strconv.Unquote(x.Path.Value)
+			if f.names[path] = filepath.Base(path); x.Name != nil {
+				f.names[path] = x.Name.Name
+			}
+		}
+		ast.Inspect(file, f.visit)
+		all = append(all, f.all...)
+	}
+	return all, nil
 }
 
-// change makes a mutant with a text in the place of another.
-func (f *finder) change(from, to token.Pos, text string) {
+// change makes a mutant of a node, with a text in the place of another in it.
+func (f *finder) change(n ast.Node, from, to token.Pos, text string) *mutant {
 	at := f.fset.Position(from)
 	first := f.lines[at.Line-1]
 	end := min(at.Column-1+int(to-from), len(first))
 	key := fmt.Sprintf("%s: %s => %s", f.name, strings.TrimSpace(first), strings.TrimSpace(first[:at.Column-1]+text+first[end:]))
-	f.all = append(f.all, &mutant{f.pkg, f.name, at.Line, at.Offset, f.fset.Position(to).Offset, text, strings.TrimSpace(key)})
+	m := &mutant{pkg: f.pkg, file: f.name, line: at.Line, from: at.Offset, to: f.fset.Position(to).Offset, text: text, key: strings.TrimSpace(key),
+		begin: f.fset.Position(n.Pos()).Offset, end: f.fset.Position(n.End()).Offset}
+	f.all = append(f.all, m)
+	changed := f.source[m.begin:m.from] + text + f.source[m.to:m.end]
+	if strings.Contains(changed, "\n") && (strings.Contains(changed, "func") || strings.Contains(changed, "//")) || n.Pos() < f.constant {
+		return m
+	}
+	changed = strings.ReplaceAll(changed, "\n", " ") // so that lines keep their numbers
+	switch x := n.(type) {
+	case ast.Expr:
+		t := f.info.Types[x].Type
+		nameable := t != nil
+		name := func(p *types.Package) string {
+			name := f.names[p.Path()]
+			if nameable = nameable && (p.Path() == f.pkg || name != ""); p.Path() == f.pkg {
+				return ""
+			}
+			return name
+		}
+		if t == nil {
+			return m
+		} else if is := types.TypeString(t, name); is == "untyped bool" {
+			m.before, m.after = "(mutantNow == %[1]d && ("+strings.ReplaceAll(changed, "%", "%%")+") || mutantNow != %[1]d && (", "))"
+		} else if nameable && !strings.HasPrefix(is, "untyped ") {
+			m.before, m.after = "func() "+is+" { if mutantNow == %d { return "+strings.ReplaceAll(changed, "%", "%%")+" }; return ", " }()"
+		}
+	case ast.Stmt:
+		if changed = strings.ReplaceAll(changed, "%", "%%"); f.parts[x] {
+		} else if changed == "" {
+			m.before, m.after = "if mutantNow != %d { ", " }"
+		} else {
+			m.before, m.after = "if mutantNow == %d { "+changed+" } else { ", " }"
+		}
+	}
+	return m
 }
 
 // swap changes an operator.
-func (f *finder) swap(at token.Pos, op token.Token) {
+func (f *finder) swap(n ast.Node, at token.Pos, op token.Token) {
 	if to, ok := swaps[op]; ok {
-		f.change(at, at+token.Pos(len(op.String())), to.String())
+		f.change(n, at, at+token.Pos(len(op.String())), to.String())
 	}
 }
 
@@ -106,72 +188,108 @@ func (f *finder) swap(at token.Pos, op token.Token) {
 func (f *finder) visit(n ast.Node) bool {
 	switch x := n.(type) {
 	case *ast.GenDecl:
+		if x.Tok == token.CONST {
+			f.constant = x.End()
+		}
 		return x.Tok != token.IMPORT && x.Tok != token.TYPE
 	case *ast.ArrayType:
-		f.lengths[x.Len] = true
+		if f.lengths[x.Len] = true; x.Len != nil {
+			f.constant = max(f.constant, x.Len.End())
+		}
 	case *ast.BinaryExpr:
-		if x.Op != token.ADD || !text(x.X) && !text(x.Y) { // there is no other operator for strings
-			f.swap(x.OpPos, x.Op)
+		if t, ok := f.info.Types[x].Type.Underlying().(*types.Basic); x.Op != token.ADD || ok && t.Info()&types.IsString == 0 { // there is no other operator for strings
+			f.swap(x, x.OpPos, x.Op)
 		}
 	case *ast.UnaryExpr:
 		if x.Op == token.NOT || x.Op == token.SUB {
-			f.change(x.OpPos, x.OpPos+1, "")
+			f.change(x, x.OpPos, x.OpPos+1, "")
 		}
 	case *ast.IncDecStmt:
-		f.swap(x.TokPos, x.Tok)
+		f.swap(x, x.TokPos, x.Tok)
 	case *ast.AssignStmt:
-		f.swap(x.TokPos, x.Tok)
+		f.swap(x, x.TokPos, x.Tok)
 		if blank, ok := x.Lhs[0].(*ast.Ident); x.Tok != token.DEFINE && !(ok && blank.Name == "_") {
-			f.change(x.Pos(), x.End(), "")
+			f.change(x, x.Pos(), x.End(), "")
 		}
 	case *ast.BranchStmt:
-		f.swap(x.Pos(), x.Tok)
+		f.swap(x, x.Pos(), x.Tok)
 	case *ast.ExprStmt, *ast.DeferStmt:
-		f.change(n.Pos(), n.End(), "")
+		f.change(n, n.Pos(), n.End(), "")
+	case *ast.ForStmt:
+		f.parts[x.Init], f.parts[x.Post] = true, true
+	case *ast.SwitchStmt:
+		f.parts[x.Init] = true
+	case *ast.CommClause:
+		f.parts[x.Comm] = true
 	case *ast.IfStmt:
-		f.change(x.Cond.Pos(), x.Cond.Pos(), "true || ")
-		f.change(x.Cond.Pos(), x.Cond.Pos(), "false && ")
+		f.parts[x.Init] = true
+		f.change(x.Cond, x.Cond.Pos(), x.Cond.Pos(), "true || ")
+		f.change(x.Cond, x.Cond.Pos(), x.Cond.Pos(), "false && ")
 	case *ast.BasicLit:
 		if v, err := strconv.ParseInt(x.Value, 0, 64); x.Kind == token.INT && err == nil && !f.lengths[x] {
-			f.change(x.Pos(), x.End(), strconv.FormatInt(v+1, 10))
+			f.change(x, x.Pos(), x.End(), strconv.FormatInt(v+1, 10))
+		}
+	case *ast.CallExpr:
+		if called, ok := x.Fun.(*ast.Ident); ok && words[called.Name] != "" {
+			f.change(x, called.Pos(), called.End(), words[called.Name])
 		}
 	case *ast.Ident:
-		if to := words[x.Name]; to != "" {
-			f.change(x.Pos(), x.End(), to)
+		if to := words[x.Name]; x.Name == "true" || x.Name == "false" {
+			f.change(x, x.Pos(), x.End(), to)
 		}
 	}
 	return true
 }
 
-// text reports that an expression has a string literal in it that makes it a string.
-func text(e ast.Expr) bool {
-	switch x := e.(type) {
-	case *ast.BasicLit:
-		return x.Kind == token.STRING
-	case *ast.BinaryExpr:
-		return x.Op == token.ADD && (text(x.X) || text(x.Y))
+// inOne is the package's files with all mutants in them that have a place there, each by its number
+// in the list.
+func inOne(all []*mutant) map[string]string {
+	byFile := map[string][]*mutant{}
+	for i, m := range all {
+		if m.number = 0; m.before != "" {
+			m.number = i + 1
+			byFile[m.file] = append(byFile[m.file], m)
+		}
 	}
-	return false
+	files := map[string]string{}
+	for name, mutants := range byFile {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		inserted := map[int]string{}
+		slices.SortStableFunc(mutants, func(a, b *mutant) int { return cmp.Or(b.end-b.begin-(a.end-a.begin), a.number-b.number) }) // the outer first
+		for _, m := range mutants {
+			inserted[m.begin] += fmt.Sprintf(m.before, m.number)
+			inserted[m.end] = m.after + inserted[m.end]
+		}
+		var text strings.Builder
+		for at := range len(source) + 1 {
+			text.WriteString(inserted[at])
+			if at < len(source) {
+				text.WriteByte(source[at])
+			}
+		}
+		files[name] = text.String()
+	}
+	return files
 }
 
-// suite is the tests of a package that count, and what processor time they take.
+// suite is the tests of a package that count, their program with all the mutants that can be in one,
+// and what processor time and time it takes while none of them is on.
 type suite struct {
 	pkg, pattern string
-	took         time.Duration
+	all          string
+	took, wall   time.Duration
 }
 
-// compile makes the suite's program, with a mutant in it unless that is nil.
-func (s *suite) compile(dir string, m *mutant) (binary string, err error) {
+// compile makes the suite's program with other texts for some files.
+func (s *suite) compile(dir string, files map[string]string) (binary string, err error) {
 	replace := map[string]string{}
-	if m != nil {
-		source, err := os.ReadFile(m.file)
-		if err != nil {
-			return "", err
-		}
-		path, err := filepath.Abs(m.file)
-		replace[path] = filepath.Join(dir, "mutant.go")
-		changed := slices.Concat(source[:m.from], []byte(m.text), source[m.to:])
-		if err = cmp.Or(err, os.WriteFile(replace[path], changed, 0o666)); err != nil {
+	for name, text := range files {
+		path, err := filepath.Abs(name)
+		replace[path] = filepath.Join(dir, filepath.Base(name)) // all are of one package
+		if err = cmp.Or(err, os.WriteFile(replace[path], []byte(text), 0o666)); err != nil {
 			return "", err
 		}
 	}
@@ -181,33 +299,122 @@ func (s *suite) compile(dir string, m *mutant) (binary string, err error) {
 		return "", err
 	}
 	binary = filepath.Join(dir, strings.ReplaceAll(s.pkg, "/", "_")+".test")
-	return binary, exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, "./"+s.pkg).Run()
+	out, err := exec.Command("go", "test", "-c", "-vet=off", "-gcflags=-e", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, "./"+s.pkg).CombinedOutput()
+	if err != nil {
+		err = errors.New(string(out))
+	}
+	return binary, err
 }
 
-// run runs the suite's program, and tells what processor time it took and whether a test failed,
-// or hangs: takes very much more than it should.
-func (s *suite) run(ctx context.Context, binary string) (took time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute+10*s.took)
+// complaint is a line of the compiler's: which line of which file it does not take.
+var complaint = regexp.MustCompile(`(?m)^(\S+\.go):(\d+):`)
+
+// compileAll makes the programs of some suites with all the mutants of a package in them that the
+// compiler takes there.
+func compileAll(dir string, with []*suite, pkg string, all []*mutant) (err error) {
+	for range 10 {
+		files := inOne(all)
+		files[filepath.Join(pkg, "mutant_now.go")] = "package " + filepath.Base(pkg) + `
+
+import (
+	"os"
+	"strconv"
+)
+
+var mutantNow, _ = strconv.Atoi(os.Getenv("MUTANT"))
+`
+		for _, s := range with {
+			if s.all, err = s.compile(dir, files); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			return nil
+		}
+		refused := map[string]bool{}
+		for _, x := range complaint.FindAllStringSubmatch(err.Error(), -1) {
+			refused[filepath.Base(x[1])+":"+x[2]] = true
+		}
+		some := false
+		for _, m := range all {
+			if m.before != "" && refused[fmt.Sprintf("%s:%d", filepath.Base(m.file), m.line)] {
+				m.before, some = "", true
+			}
+		}
+		if !some {
+			return err
+		}
+	}
+	return err
+}
+
+// outcome is what a run of tests came to.
+type outcome struct {
+	passed, hung bool
+	endless      bool   // has used up its processor time, which no other work on the machine does
+	failed       string // the first test that did, where that is known
+	took         time.Duration
+}
+
+// run runs those of the suite's tests that match, in a program in which a mutant is on.
+func (s *suite) run(ctx context.Context, binary string, number int, pattern string) (o outcome) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second+5*s.wall)
 	defer cancel()
 	script := fmt.Sprintf(`ulimit -t %d; ulimit -v 3000000; exec "$0" -test.failfast -test.short -test.run "$1"`, 10+3*s.took/time.Second)
-	c := exec.CommandContext(ctx, "sh", "-c", script, binary, s.pattern)
+	c := exec.CommandContext(ctx, "sh", "-c", script, binary, pattern)
 	c.Dir, c.WaitDelay = s.pkg, time.Second
+	c.Env = append(os.Environ(), "MUTANT="+strconv.Itoa(number))
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	if err = c.Run(); c.ProcessState != nil {
-		took = c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+	out, err := c.Output()
+	o.passed, o.hung = err == nil || errors.Is(err, exec.ErrWaitDelay), ctx.Err() != nil
+	if end := c.ProcessState; end != nil {
+		o.took = end.UserTime() + end.SystemTime()
+		o.endless = !o.hung && end.Sys().(syscall.WaitStatus).Signaled()
 	}
-	return took, err
+	if _, rest, ok := strings.Cut("\n"+string(out), "\n--- FAIL: "); ok {
+		o.failed, _, _ = strings.Cut(rest, " ")
+	}
+	return o
+}
+
+// notice tells whether the tests notice a mutant in a program. On a busy machine a test may fail or
+// wait for long by itself: it has to fail again alone, or all of them three times in a row, and where
+// they hang they must not without the mutant.
+func (s *suite) notice(ctx context.Context, binary string, number int) bool {
+	for range 3 {
+		switch o := s.run(ctx, binary, number, s.pattern); {
+		case o.passed:
+			return false
+		case o.endless:
+			return true
+		case o.hung:
+			if s.run(ctx, s.all, 0, s.pattern).passed {
+				return true
+			}
+		case o.failed != "":
+			if again := s.run(ctx, binary, number, "^"+o.failed+"$"); !again.passed && !again.hung {
+				return true
+			}
+		}
+	}
+	return true
 }
 
 // try tells what becomes of a mutant.
-func (m *mutant) try(ctx context.Context, dir string, all []*suite) string {
-	for _, s := range all {
-		binary, err := s.compile(dir, m)
-		if err != nil {
-			return "not viable"
+func (m *mutant) try(ctx context.Context, dir string, with []*suite) string {
+	for _, s := range with {
+		binary := s.all
+		if m.before == "" {
+			source, err := os.ReadFile(m.file)
+			if err == nil {
+				binary, err = s.compile(dir, map[string]string{m.file: string(source[:m.from]) + m.text + string(source[m.to:])})
+			}
+			if err != nil {
+				return "not viable"
+			}
 		}
-		if _, err := s.run(ctx, binary); err != nil {
+		if s.notice(ctx, binary, m.number) {
 			return "killed"
 		}
 	}
@@ -227,17 +434,26 @@ func measure(ctx context.Context, pkg string, all []*mutant, known map[string]bo
 	}
 	var with []*suite
 	for _, name := range names {
-		s := &suite{took: time.Minute}
+		s := &suite{took: time.Minute, wall: time.Minute}
 		s.pkg, s.pattern, _ = strings.Cut(name, " ")
-		binary, err := s.compile(dir, nil)
-		if err == nil {
-			s.took, err = s.run(ctx, binary)
-		}
-		if err != nil {
-			return fmt.Errorf("the tests of %s fail as they are: %w", s.pkg, err)
-		}
 		with = append(with, s)
 	}
+	if err := compileAll(dir, with, pkg, all); err != nil {
+		return err
+	}
+	for _, s := range with {
+		begin, o := time.Now(), s.run(ctx, s.all, 0, s.pattern)
+		if s.took, s.wall = o.took, time.Since(begin); !o.passed {
+			return fmt.Errorf("the tests of %s fail as they are: %s", s.pkg, cmp.Or(o.failed, "one does"))
+		}
+	}
+	alone := 0
+	for _, m := range all {
+		if m.before == "" {
+			alone++
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%s: %d mutants, %d of them with a program each\n", pkg, len(all), alone)
 	var mu sync.Mutex
 	var workers sync.WaitGroup
 	count, said, next := map[string]int{}, time.Now(), 0
@@ -282,7 +498,7 @@ func measure(ctx context.Context, pkg string, all []*mutant, known map[string]bo
 }
 
 // targets are the mutants of what an argument names.
-func targets(arg string) (all []*mutant, err error) {
+func targets(arg string) ([]*mutant, error) {
 	dir, only := arg, ""
 	if strings.HasSuffix(arg, ".go") {
 		dir, only = filepath.Split(arg)
@@ -291,16 +507,7 @@ func targets(arg string) (all []*mutant, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is no package: %w", arg, err)
 	}
-	for _, name := range strings.Fields(string(out)) {
-		if only == "" || name == only {
-			more, err := mutants(filepath.Clean(dir), filepath.Join(dir, name))
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, more...)
-		}
-	}
-	return all, nil
+	return mutants(filepath.Clean(dir), strings.Fields(string(out)), func(name string) bool { return only == "" || name == only })
 }
 
 // equivalents reads .ci/mutants: a reason on a line of its own, then the mutants that it holds for.
