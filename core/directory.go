@@ -154,7 +154,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) (p
 			d.counters.Events[Alive]++
 			s.stamp = now
 			s.proven = s.proven || from == s.source || d.codec.EntryAddr(from) == s.addr
-			if d.rules != nil && v.Version != d.version && !d.coming() && now.Sub(d.listed) >= AnswerGap {
+			if d.rules != nil && v.Version != d.version && !d.coming() && now.Sub(d.listed) > AnswerGap {
 				d.ask(now, s) // what it lacks was lost
 				return true
 			}

@@ -177,6 +177,27 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
+// Who watches a server sees for how long each member has been silent, as many as it wants to.
+func TestSilences(t *testing.T) {
+	r, d := server(t)
+	r.hear(0, 3101, birth(peer('A')))
+	r.hear(100*ms, 3102, birth(peer('B')))
+	r.hear(300*ms, 3101, keepAlive('A'))
+	want := map[Member]time.Duration{peer('A'): 200 * ms, peer('B'): 400 * ms}
+	for m, silence := range d.Silences(start.Add(500 * ms)) {
+		if silence != want[m] {
+			t.Errorf("%v has been silent for %v, want %v", m, silence, want[m])
+		}
+		delete(want, m)
+	}
+	if len(want) > 0 {
+		t.Errorf("nothing is said of %v", want)
+	}
+	for range d.Silences(start) {
+		break
+	}
+}
+
 // However long one looks away, the server looks at multiples of its interval.
 func TestReapTicks(t *testing.T) {
 	r, _ := server(t)

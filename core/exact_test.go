@@ -188,7 +188,9 @@ func TestBadInput(t *testing.T) {
 				want error
 			}{{"server", s, c.server}, {"peer", p, c.peer}} {
 				at.forget()
-				at.step(0, c.from, c.datagram)
+				if poll := at.step(0, c.from, c.datagram); poll && at.want != nil && at.want != ErrRejected {
+					t.Errorf("%s: polled for what it drops", at.receiver)
+				}
 				at.poll()
 				counted := at.counters().refusals()
 				for reason, n := range counted {

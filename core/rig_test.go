@@ -201,15 +201,15 @@ func (r *rig) until(at time.Duration) {
 	}
 }
 
-// step lets time pass to just before at, then takes one datagram in at at. It
-// does not poll: a driver takes in all that has come first.
-func (r *rig) step(at time.Duration, from netip.AddrPort, datagram []byte) {
+// step lets time pass to just before at, then takes one datagram in at at, and says whether the
+// machine is to be polled. It does not: a driver takes in all that has come first.
+func (r *rig) step(at time.Duration, from netip.AddrPort, datagram []byte) (poll bool) {
 	if at > r.now.Sub(start) {
 		r.until(at - 1)
 	}
 	r.now = start.Add(at)
 	r.steps++
-	r.m.Step(r.now, from, datagram)
+	return r.m.Step(r.now, from, datagram)
 }
 
 // hear is step, and poll after it.

@@ -467,6 +467,32 @@ func TestRepeatsDuringAnnouncement(t *testing.T) {
 	}
 }
 
+// Who shows by a keep-alive that it has an older directory than was announced gets the last one again,
+// but not before that is 100 ms old; whoever has it gets nothing.
+func TestLastDirectoryIsLacking(t *testing.T) {
+	d, born, lists := admitting(t)
+	born(1, 0)
+	born(2, 0)
+	if to := lists(ms); !slices.Equal(to, []int{2}) {
+		t.Fatalf("the first directory goes to %v", to)
+	}
+	for _, x := range []struct {
+		at      time.Duration
+		version uint32
+		poll    bool
+		want    []int
+	}{
+		{101 * ms, 0, false, nil}, {101*ms + 1, 1, false, nil}, {101*ms + 1, 0, true, []int{1}},
+		{201 * ms, 0, true, nil}, {201*ms + 1, 0, true, []int{1}}, {time.Second, 1, false, nil}, // at most once in 100 ms
+	} {
+		polled := d.Step(begin.Add(x.at), netip.AddrPortFrom(anaAddr.Addr(), 4001), codec.Append(nil, &core.View{Type: core.TypeKeepAlive,
+			Member: core.Member{Name: "1-peer-0001"}, Incarnation: 7, Seq: 2, Version: version(1, x.version)}))
+		if got := lists(x.at); polled != x.poll || !slices.Equal(got, x.want) {
+			t.Errorf("%v, version %d: to be polled %v, and directories go to %v, want %v and %v", x.at, x.version, polled, got, x.poll, x.want)
+		}
+	}
+}
+
 // Everybody gets every page of a directory once, and up to 16 of them after each other.
 func TestOrderOfPages(t *testing.T) {
 	d, born, _ := admitting(t)

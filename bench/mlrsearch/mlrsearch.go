@@ -221,9 +221,6 @@ func (t target) tally(trials []outcome) (y tally) {
 // missing from the duration sum will see little loss; pessimistically, none of
 // it. Where both agree, the load is decided.
 func (t target) classify(trials []outcome) class {
-	if len(trials) == 0 {
-		return undecided
-	}
 	const rounding = 1e-9 // of sums of seconds
 	y := t.tally(trials)
 	quantile := y.whole*t.exceed + rounding

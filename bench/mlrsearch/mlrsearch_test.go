@@ -3,6 +3,7 @@ package mlrsearch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -207,7 +208,7 @@ func TestSearchEndsEarly(t *testing.T) {
 				if g.Lower != nil && *g.Lower > 63200/(1-g.LossRatio) || g.Upper != nil && *g.Upper < 63200 {
 					t.Errorf("after %d trials: %+v", n, g)
 				}
-				if g.Note != "" && g.Note != "the search ended early: "+err.Error() {
+				if found := g.Lower != nil && g.Upper != nil && width(*g.Lower, *g.Upper) <= s.Width; !found && g.Note != "the search ended early: "+err.Error() {
 					t.Errorf("after %d trials: note %q", n, g.Note)
 				}
 			}
@@ -324,5 +325,38 @@ func TestValidate(t *testing.T) {
 				t.Errorf("%s, %d: a search begins", want, i)
 			}
 		}
+	}
+}
+
+// Where a coarser target has looked in the wrong place, because the device has become slower or quicker
+// since, the first step beyond its bounds is the width, and steps grow until they halve or double the load.
+func TestSearchCatchesUp(t *testing.T) {
+	for _, x := range []struct {
+		trials        int // before the device changes
+		before, after float64
+		seconds       float64
+		want          string // by how much loads fall
+	}{
+		{13, 640e3, 10e3, 0.5, "1.10 1.21 1.46 2.00 2.00 2.00 2.00 2.00"}, // two widths, as the target has them
+		{14, 640e3, 10e3, 1, "1.05 1.10 1.22 1.48 2.00 2.00 2.00 2.00 2.00"},
+		{9, 10e3, 640e3, 1, "0.95 0.91 0.82 0.68 0.50 0.50 0.50 0.50 0.50"},
+	} {
+		res := mustSearch(t, Default(), func(i int, now time.Duration, load float64) float64 {
+			if i < x.trials {
+				return knee(x.before)(i, now, load)
+			}
+			return knee(x.after)(i, now, load)
+		})
+		got, last := "", math.Inf(1)
+		for _, trial := range res.Trials {
+			if by := last / trial.Offered; trial.Seconds == x.seconds && by != 1 {
+				got += fmt.Sprintf("%.2f ", by)
+			}
+			last = trial.Offered
+		}
+		if !strings.Contains(got, x.want) {
+			t.Errorf("trials of %v s fall by %s, want %s", x.seconds, got, x.want)
+		}
+		brackets(t, res.Goals[0], x.after)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -194,5 +196,62 @@ func TestOneReadEach(t *testing.T) {
 	}
 	if got := calls.Load(); got < n || got > n+n/4 {
 		t.Errorf("%d looks for %d datagrams", got, n)
+	}
+}
+
+// Another thread is woken before many timers that are due at once, and before a datagram goes to
+// many where the process serves as many sockets; for fewer, none is.
+func TestWakesAnother(t *testing.T) {
+	real := wakeAnother
+	defer func() { wakeAnother = real }()
+	woken, rung := 0, 0
+	wakeAnother = func() { woken += 1 + 100*rung }
+	s, sink := listen(t, 0), listen(t, 0)
+	for _, x := range []struct{ sockets, receivers, want int }{{many, many, 1}, {many + 1, many + 1, 1}, {many - 1, many, 0}, {many, many - 1, 0}} {
+		woken = 0
+		serving.Add(int32(x.sockets))
+		s.conn.write([]byte("x"), slices.Repeat([]netip.AddrPort{sink.Addr()}, x.receivers))
+		if serving.Add(-int32(x.sockets)); woken != x.want {
+			t.Errorf("a datagram to %d from a process that serves %d sockets wakes %d threads, want %d", x.receivers, x.sockets, woken, x.want)
+		}
+	}
+	for n, want := range map[int]int{many - 1: 0, many: 1, many + 1: 1} {
+		woken, rung = 0, 0
+		c := clock{fd: -1}
+		for range n {
+			c.add(&alarm{at: spent, tryRing: func() bool { rung++; return true }})
+		}
+		if c.ringDue(0); woken != want || rung != n {
+			t.Errorf("%d timers wake %d threads before the first of %d that ring, want %d", n, woken, rung, want)
+		}
+	}
+}
+
+// The space that datagrams are read into is not Go's, which would collect garbage for it, and is
+// given back with its batch.
+func TestSpaceOfBatches(t *testing.T) {
+	size := func() (bytes int) {
+		text, err := os.ReadFile("/proc/self/statm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Sscan(string(text), &bytes)
+		return bytes * os.Getpagesize()
+	}
+	const n = 50
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	least := size() + n*batchSize*slotSize/2
+	for range n {
+		newReceiveBatch(batchSize)()
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > n*slotSize {
+		t.Errorf("%d bytes of %d batches are Go's", got, n)
+	}
+	for end := time.Now().Add(patience); size() > least; runtime.GC() {
+		if time.Now().After(end) {
+			t.Fatal("the space of batches that nobody holds any longer is not given back")
+		}
 	}
 }

@@ -47,7 +47,6 @@ func newClock() (*clock, error) {
 	}
 	c := &clock{fd: fd}
 	go func() {
-		growStack()
 		raw.Read(c.ringDue) // for as long as the process lives
 		file.Close()        // keeps it from being collected until then
 	}()

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"p2plocal/core"
 )
 
@@ -105,6 +107,23 @@ func TestClock(t *testing.T) {
 	if len(c.alarms) != 1 || len(rings) != 0 || len(rung) != 0 {
 		t.Errorf("%d alarms are left, %d have rung again", len(c.alarms), len(rings)+len(rung))
 	}
+}
+
+// While nothing is due the timerfd has not expired, so that nothing has to look at it.
+func TestClockSleeps(t *testing.T) {
+	t.Parallel()
+	c, err := newClock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := alarm{at: time.Now().Add(time.Hour)}
+	c.add(&a)
+	c.set(&a, a.at)
+	var left unix.ItimerSpec
+	if err := unix.TimerfdGettime(c.fd, &left); err != nil || left.Value.Sec < 1800 || left.Value.Sec > 3600 {
+		t.Errorf("an alarm in an hour has the timerfd expire in %d s, %v", left.Value.Sec, err)
+	}
+	c.set(&a, time.Time{})
 }
 
 // A socket whose machine is in use does what is due when it no longer is, and keeps none of
