@@ -4,7 +4,6 @@ package scale
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,52 +32,26 @@ const MostSimulated = 30_000
 // Curve simulates meshes of some sizes, here or by workers, and gives one point for each that was done
 // before ctx was.
 func Curve(ctx context.Context, sizes []int, compute work.Compute) (points []Point, err error) {
-	if len(sizes) == 0 {
-		return nil, nil
-	}
 	units := slices.Clone(sizes)
 	slices.SortFunc(units, func(a, b int) int { return b - a }) // the largest takes longest, and begins first
-	params, err := json.Marshal(units)
-	if err != nil {
-		return nil, err
-	}
-	j, of := work.Job{Kind: "scale", Params: params, Last: uint64(len(units) - 1)}, map[int]Point{}
-	err = compute(ctx, j, Lease, func(d work.Done) error {
-		var some []Point
-		err := json.Unmarshal(d.Result, &some)
-		for _, p := range some {
-			of[p.Peers] = p
-		}
-		return err
-	})
+	all, err := work.Collect[Point](ctx, compute, "scale", units, len(units), Lease, func(int) {})
 	for _, n := range sizes {
-		if p, ok := of[n]; ok {
-			points = append(points, p)
+		if i := slices.Index(units, n); i < len(all) && all[i] != nil {
+			points = append(points, *all[i])
 		}
 	}
 	return points, err
 }
 
-// Lease simulates meshes of some of the sizes that JSON lists, and gives the []Point of those that were done before
-// ctx was. It is a work.Func.
-func Lease(ctx context.Context, params json.RawMessage, first, last uint64) (any, error) {
-	var sizes []int
-	if err := json.Unmarshal(params, &sizes); err != nil || last >= uint64(len(sizes)) || slices.Max(sizes) > MostSimulated || slices.Min(sizes) < 2 {
-		return nil, fmt.Errorf("no sizes %d to %d of meshes in %s", first, last, params)
-	}
-	points := []Point{}
-	for _, n := range sizes[first : last+1] {
-		p, err := Simulate(ctx, n)
-		if ctx.Err() != nil {
-			break
+// Lease simulates meshes of some of the sizes that are a job's parameters.
+var Lease = work.List(func(sizes []int) ([]int, error) {
+	for _, n := range sizes {
+		if n < 2 || n > MostSimulated {
+			return nil, fmt.Errorf("a mesh of %d, want 2 to %d", n, MostSimulated)
 		}
-		if err != nil {
-			return nil, err
-		}
-		points = append(points, p)
 	}
-	return points, nil
-}
+	return sizes, nil
+}, Simulate)
 
 // Measure does over UDP, by the scenarios join and crash, what Simulate does.
 func Measure(ctx context.Context, n int) (Point, error) {

@@ -3,9 +3,7 @@
 package study
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -115,12 +113,7 @@ func (g *Grid) cells(grid int) (all []cellOf, err error) {
 // Run runs valid grids, or what it can until ctx is done. progress, which may be nil, is
 // called with how many of all cells are finished, one call at a time.
 func Run(ctx context.Context, grids []Grid, tool result.Tool, compute work.Compute, progress func(done, all int)) (*Report, error) {
-	r := &Report{Tool: tool}
 	all, err := everyCell(grids)
-	if err != nil {
-		return nil, err
-	}
-	params, err := json.Marshal(grids)
 	if err != nil {
 		return nil, err
 	}
@@ -128,20 +121,9 @@ func Run(ctx context.Context, grids []Grid, tool result.Tool, compute work.Compu
 		progress = func(int, int) {}
 	}
 	progress(0, len(all))
-	cells, finished := make([]*Cell, len(all)), 0
-	j := work.Job{Kind: "study", Params: params, Last: uint64(len(all) - 1)}
-	err = compute(ctx, j, Lease, func(d work.Done) error {
-		first, _ := j.Units(d.Lease)
-		var some []*Cell
-		if err := json.Unmarshal(d.Result, &some); err != nil {
-			return err
-		}
-		finished += len(some)
-		copy(cells[first:], some)
-		progress(finished, len(all))
-		return nil
-	})
-	if r.Interrupted = ctx.Err() != nil; r.Interrupted {
+	cells, err := work.Collect[Cell](ctx, compute, "study", grids, len(all), Lease, func(done int) { progress(done, len(all)) })
+	r := &Report{Tool: tool, Interrupted: ctx.Err() != nil}
+	if r.Interrupted {
 		err = nil
 	}
 	for i, g := range grids {
@@ -169,31 +151,14 @@ func everyCell(grids []Grid) (all []cellOf, err error) {
 	return all, nil
 }
 
-// Lease runs some cells of grids, as JSON has them, and gives a []*Cell with null for what ctx cut
-// short. It is a work.Func.
-func Lease(ctx context.Context, params json.RawMessage, first, last uint64) (any, error) {
-	var grids []Grid
-	if err := json.Unmarshal(params, &grids); err != nil {
-		return nil, err
+// Lease runs some cells of the grids that are a job's parameters. One that is cut short would mislead.
+var Lease = work.List(everyCell, func(ctx context.Context, c cellOf) (Cell, error) {
+	r, err := scenario.Execute(ctx, c.config, result.Tool{}, new(scenario.Status))
+	if err != nil {
+		return Cell{}, err
 	}
-	all, err := everyCell(grids)
-	if err != nil || last >= uint64(len(all)) {
-		return nil, cmp.Or(err, fmt.Errorf("no cells %d to %d", first, last))
-	}
-	var cells []*Cell
-	for _, c := range all[first : last+1] {
-		r, err := scenario.Execute(ctx, c.config, result.Tool{}, new(scenario.Status))
-		if err != nil {
-			return nil, err
-		}
-		var cell *Cell
-		if !r.Interrupted { // one that is cut short would mislead
-			cell = &Cell{Values: c.values, Figures: figures(r.Runs)}
-		}
-		cells = append(cells, cell)
-	}
-	return cells, nil
-}
+	return Cell{Values: c.values, Figures: figures(r.Runs)}, nil
+})
 
 // figures sum up every metric over the runs.
 func figures(runs []result.Run) map[string]Figure {

@@ -4,6 +4,7 @@
 package work
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -94,4 +95,51 @@ func taken(d Done, done func(Done) error) error {
 		return fmt.Errorf("lease %d of worker %q failed: %s", d.Lease, d.Worker, d.Error)
 	}
 	return done(d)
+}
+
+// List is the Func of a job whose units come to a value each: units are what there is to compute by the job's
+// parameters. It gives a list, with null for what ctx cut short.
+func List[P, U, R any](units func(P) ([]U, error), one func(context.Context, U) (R, error)) Func {
+	return func(ctx context.Context, params json.RawMessage, first, last uint64) (any, error) {
+		var p P
+		if err := json.Unmarshal(params, &p); err != nil {
+			return nil, err
+		}
+		all, err := units(p)
+		if err != nil || last >= uint64(len(all)) {
+			return nil, cmp.Or(err, fmt.Errorf("no units %d to %d of %d", first, last, len(all)))
+		}
+		some := make([]*R, last-first+1)
+		for i, u := range all[first : last+1] {
+			r, err := one(ctx, u)
+			if ctx.Err() != nil {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			some[i] = &r
+		}
+		return some, nil
+	}
+}
+
+// Collect computes such a job of n units, and gives what each has come to; nil: ctx was done before.
+// progress is called with how many are, one call at a time.
+func Collect[R any](ctx context.Context, compute Compute, kind string, params any, n int, list Func, progress func(done int)) ([]*R, error) {
+	text, err := json.Marshal(params)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	j := Job{Kind: kind, Params: text, Last: uint64(n - 1)}
+	all, finished := make([]*R, n), 0
+	err = compute(ctx, j, list, func(d Done) error {
+		var some []*R
+		err := json.Unmarshal(d.Result, &some)
+		first, _ := j.Units(d.Lease)
+		finished += copy(all[first:], some)
+		progress(finished)
+		return err
+	})
+	return all, err
 }
