@@ -190,7 +190,9 @@ func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), 
 		return err
 	}
 	defer stop()
-	q.leftOut(ctx, j.Version, log)
+	if all, err := q.registered(ctx); err == nil {
+		leftOut(all, j.Version, log)
+	}
 	missing := make(map[uint64]bool)
 	for lease := range j.Leases() {
 		missing[lease] = true
@@ -313,8 +315,7 @@ func subject(version, job string) string {
 }
 
 // leftOut says which workers will have no lease, and that there is none who will.
-func (q queue) leftOut(ctx context.Context, version string, log func(string, ...any)) {
-	all, err := q.registered(ctx)
+func leftOut(all []Worker, version string, log func(string, ...any)) {
 	some, others := false, map[string][]string{}
 	for _, w := range all {
 		if some = some || w.Version == version; w.Version != version {
@@ -324,7 +325,7 @@ func (q queue) leftOut(ctx context.Context, version string, log func(string, ...
 	for _, other := range slices.Sorted(maps.Keys(others)) {
 		log("left out, as of version %q, and this is %q: worker %s", other, version, strings.Join(others[other], ", "))
 	}
-	if !some && err == nil {
+	if !some {
 		log("no worker of this version is there yet")
 	}
 }
@@ -351,6 +352,15 @@ func (q queue) registered(ctx context.Context) (all []Worker, err error) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// heardOf are those of a server.
+func heardOf(ctx context.Context, c *nats.Conn) ([]Worker, error) {
+	q, err := open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return q.registered(ctx)
 }
 
 // subjects are those of a stream that a filter lets pass, and how many messages each has.
@@ -544,11 +554,7 @@ func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, l
 // Workers are those that have been heard of lately, and how far the clock of each is ahead of
 // this machine's, to within so much.
 func Workers(ctx context.Context, c *nats.Conn) (all []Listed, err error) {
-	q, err := open(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	registered, err := q.registered(ctx)
+	registered, err := heardOf(ctx, c)
 	for _, w := range registered {
 		l := Listed{Worker: w}
 		l.askClock(c)
@@ -588,11 +594,7 @@ func jobOf(subject string) string { return subject[strings.LastIndexByte(subject
 
 // Addresses are those where workers host members of meshes.
 func Addresses(ctx context.Context, c *nats.Conn) (all []string, err error) {
-	q, err := open(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	registered, err := q.registered(ctx)
+	registered, err := heardOf(ctx, c)
 	for _, w := range registered {
 		all = append(all, w.Addr)
 	}
@@ -611,15 +613,11 @@ func Ask(ctx context.Context, c *nats.Conn, worker string, request []byte) ([]by
 // Hosts are so many workers of a version as are ready to host a part of a mesh, on different
 // machines as far as there are.
 func Hosts(ctx context.Context, c *nats.Conn, version string, n int, ready func(Worker) error, log func(string, ...any)) (some []Worker, err error) {
-	q, err := open(ctx, c)
+	registered, err := heardOf(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	q.leftOut(ctx, version, log)
-	registered, err := q.registered(ctx)
-	if err != nil {
-		return nil, err
-	}
+	leftOut(registered, version, log)
 	on := map[string]int{}
 	var why []string
 	for _, w := range registered {
