@@ -34,7 +34,7 @@ func TestExample(t *testing.T) { checkExample(t, conform.Select(Cases(), nil, ni
 
 func checkExample(t *testing.T, cases []conform.Case) {
 	t.Parallel()
-	r, err := conform.Run(t.Context(), ForDrivers(conform.Config{Exec: python(t) + " testdata/heartbeat.py", Cases: cases}, nil))
+	r, err := conform.Run(t.Context(), ForDrivers(conform.Config{Exec: python(t) + " testdata/heartbeat.py", Cases: cases, Parallel: 12}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
