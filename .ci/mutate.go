@@ -42,6 +42,8 @@ import (
 // where not all of its tests count.
 var suites = map[string][]string{
 	"core":           {"core", "core/wide", "core/simnet"},
+	"core/wide":      {"core/wide", "core"},
+	"bench/record":   {"bench/record", "bench/scenario Ticks|Stage|Simulat|Interrupt|Window", "bench/clock Fit|Jump|First"},
 	"bench/scenario": {"bench/scenario Ticks|Stage|Simulat|Interrupt|Window"},
 	"bench/faults":   {"bench/faults", "bench/swarm", "bench/scenario Simulat|Script|Schedule"},
 }

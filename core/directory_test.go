@@ -177,6 +177,16 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
+// The removal of the last member is no announcement.
+func TestNobodyIsTold(t *testing.T) {
+	r, d := server(t)
+	r.hear(0, 3101, birth(peer('A')))
+	r.until(5 * time.Second)
+	if n := d.Counters().Events; n[Removed] != 1 || n[Announced] != 1 {
+		t.Errorf("%d removed and %d announcements, want 1 each: nobody is left to be told", n[Removed], n[Announced])
+	}
+}
+
 // Who watches a server sees for how long each member has been silent, as many as it wants to.
 func TestSilences(t *testing.T) {
 	r, d := server(t)

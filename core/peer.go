@@ -93,7 +93,6 @@ func NewPeer(cfg PeerConfig, now time.Time) (*Peer, error) {
 func (p *Peer) Connect(now time.Time) {
 	t := p.cfg.Timing
 	p.online, p.joined, p.overdue, p.token = true, false, false, p.token[:0]
-	p.least.Number = min(p.least.Number, p.held.Number) // the one held may be all that there is
 	p.bornAt, p.birth, p.alive = now, now, now.Add(t.Heartbeat)
 	p.Broadcast(Schedule{First: now.Add(t.Broadcast), Interval: t.Broadcast, Size: p.cfg.Size})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -166,8 +167,8 @@ func TestRetryOfAMember(t *testing.T) {
 	r.hears(serverAddr, retry(7, 1, version(1, 1), first))
 	r.births(10*ms, first)
 	r.want("a directory without it", r.hears(serverAddr, page(version(1, 2), bo)), core.Listed)
-	if r.Joined() {
-		t.Error("a directory of others has let it join")
+	if r.Joined() || !slices.Equal(r.Others(), []core.Member{bo}) {
+		t.Errorf("a directory of others: joined %v, knows %v, want no and all of them", r.Joined(), r.Others())
 	}
 	r.want("its directory", r.hears(serverAddr, page(version(1, 3), bo, ana)), core.Listed)
 	if !r.Joined() || len(r.Others()) != 1 {
@@ -413,6 +414,51 @@ func TestSettles(t *testing.T) {
 	}
 	if at < 26*ms || at > 27*ms {
 		t.Errorf("while more and more come, they are announced %v after the first, want 6.7 ms", at-20*ms)
+	}
+}
+
+// Pacing lets a directory go at once while it and what is owed before it are no more than may go at
+// once, and one that is more when nothing before it is owed.
+func TestPacingOfPages(t *testing.T) {
+	const step = 10 * time.Microsecond
+	for _, members := range []int{100, 800} {
+		d, born, lists := admitting(t)
+		for i := range members {
+			born(i, 0)
+		}
+		pages := len(lists(ms)) / ((members + 31) / 32) // a group has each
+		born(members, ms)
+		at := ms
+		for ; len(lists(at)) == 0; at += step {
+		}
+		want := time.Duration(d.Len()) * 1250 // 1.25 us a member, in which others may come
+		if cost := time.Duration(members*pages) * 5 * time.Microsecond; cost > 10*ms {
+			want = cost
+		}
+		if waited := at - ms; waited < want || waited > want+step {
+			t.Errorf("the second directory of %d pages to %d goes after %v, want %v", pages, d.Len(), waited, want)
+		}
+	}
+}
+
+// What a server keeps does not grow with those who have come and gone.
+func TestPlacesAreUsedAgain(t *testing.T) {
+	d, _, _ := admitting(t)
+	from, b := anaAddr, []byte(nil)
+	comeAndGo := func(n int) (bytes int64) {
+		var m runtime.MemStats
+		for i := range n {
+			b = codec.Append(b[:0], &core.View{Type: core.TypeBirth, Member: core.Member{Name: core.Name(fmt.Sprint("peer ", i%1000))}, Incarnation: 7, Seq: 1})
+			d.Step(begin, from, b) // whoever has this address gives way
+			d.Poll(begin)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := comeAndGo(1000)
+	if more := comeAndGo(50_000) - before; more > 1<<20 || d.Len() != 1 {
+		t.Errorf("%d bytes more for 50,000 that have come and gone, %d members", more, d.Len())
 	}
 }
 

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -175,9 +176,11 @@ func TestWindowOfExternalPeers(t *testing.T) {
 		s.messages(window{from: 0, to: 1e9, ticks: ticks})
 		s.Store.Pair(0, 2).Order.Started = false
 		s.messages(window{from: 0, to: 1e9, ticks: ticks})
+		s.Store.Pair(0, 2).Order.Started, s.Store.Pair(0, 1).Order.Started = true, false
+		s.messages(window{from: 0, to: 1e9, ticks: ticks})
 	})
 	stranger := "external peers that sent messages to some of ours and none to others: A (to 1 peer in all): who is not in a peer's view is a stranger to it"
-	if n := s.out.Notes; len(n) != 3 || n[2].Text != stranger || !n[2].Bad {
+	if n := s.out.Notes; len(n) != 5 || n[2].Text != stranger || !n[2].Bad || n[4].Text != stranger {
 		t.Errorf("notes %v, want at last %s", n, stranger)
 	}
 	want := "external peers: 1,007 of their messages arrived here, 2 are missing by their counters"
@@ -193,6 +196,48 @@ func TestWindowOfExternalPeers(t *testing.T) {
 	if n := s.out.Metrics["steady.jitter"].Dist.N; n != 3 { // from 1 to 2, from 2 to 0 and 1
 		t.Errorf("%d pairs have a jitter", n)
 	}
+}
+
+// Named is who was heard by some and not by others: neither who was heard by all nor who was heard by nobody.
+func TestWindowNamesThePartlyHeard(t *testing.T) {
+	t.Parallel()
+	s := inMesh(t, simulated(5, "steady"), func(s *Run) {
+		s.partlyHeard([]int{2, 0, 0}, []int{0, 2, 0})
+		s.partlyHeard([]int{1, 2, 0}, []int{1, 0, 2})
+	})
+	want := "external peers that sent messages to some of ours and none to others: A (to 1 peer in all): who is not in a peer's view is a stranger to it"
+	if n := s.out.Notes; len(n) != 1 || n[0].Text != want {
+		t.Errorf("notes %v, want %s", n, want)
+	}
+}
+
+// Messages that receivers did not want are told among the lost, and only where there are some.
+func TestWindowTellsOfStrangers(t *testing.T) {
+	t.Parallel()
+	s := inMesh(t, simulated(3, "steady"), func(s *Run) {
+		s.measureWindow(0, 2*time.Second, time.Second)
+		s.Store.Slots[1].Strangers.Store(1)
+		s.messages(window{from: 0, to: 1e9, ticks: s.ticked()})
+	})
+	if n := s.out.Notes; len(n) != 1 || !strings.HasPrefix(n[0].Text, "among the lost: 1 message that arrived where the directory view did not have their sender") {
+		t.Errorf("notes %v, want one of a stranger's message", n)
+	}
+}
+
+// A window that is interrupted ends then, also for those who still record.
+func TestWindowInterrupted(t *testing.T) {
+	t.Parallel()
+	inMesh(t, simulated(3, "steady"), func(s *Run) {
+		ctx, cancel := context.WithCancel(s.ctx)
+		cancel()
+		before := s.ctx
+		s.ctx = ctx
+		w := s.window(time.Second, 2*time.Second, time.Second, true)
+		s.ctx = before
+		if recorded := s.Store.To.Load(); w.to != w.from || w.ticks != 0 || recorded != w.to {
+			t.Errorf("it lasts %v, with %d ticks, and is recorded for %v, want nothing of it", time.Duration(w.to-w.from), w.ticks, time.Duration(recorded-w.from))
+		}
+	})
 }
 
 // What is owed at a window's end, because its sender stood still, is waited for.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +65,78 @@ func TestBigBatchIsLookedAt(t *testing.T) {
 			t.Errorf("after %d datagrams at once the machine is told of %d losses, want %d", n, got, want)
 		}
 	}
+}
+
+// Losses are told of once, and what comes bit by bit is no big batch.
+func TestLossesAreToldOnce(t *testing.T) {
+	t.Parallel()
+	s, u := listen(t, ReadBuffer), sender(t)
+	stepped := make(chan bool)
+	m := new(bereaved)
+	m.step = func(time.Time, netip.AddrPort, []byte) { stepped <- true }
+	s.machine = m
+	if s.lookForDrops(); m.lost.Load() != 0 {
+		t.Error("the machine is told of losses where there are none")
+	}
+	nothing, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+	if err != nil || !s.conn.filter(nothing) {
+		t.Fatalf("no filter: %v", err)
+	}
+	for want := range int64(2) {
+		send(t, u, s.Addr(), keepAlive('A'))
+		dropped(t, s, uint64(want+1))
+		for range 2 * want { // the first is left to be found
+			if s.lookForDrops(); m.lost.Load() != want {
+				t.Errorf("the machine is told of %d losses, want %d", m.lost.Load(), want)
+			}
+		}
+	}
+	send(t, u, s.Addr(), keepAlive('A'))
+	dropped(t, s, 3)
+	s.conn.filter(nil)
+	serve(t, context.Background(), s, m)
+	for range 2 * bigBatch {
+		send(t, u, s.Addr(), keepAlive('A'))
+		await(t, stepped, "a datagram")
+		s.Do(func(time.Time) {})
+	}
+	if got := m.lost.Load(); got != 1 {
+		t.Errorf("after many datagrams one by one the machine is told of %d losses, want 1 as before", got)
+	}
+}
+
+// However many are born one after another, they are announced in time.
+func TestGatherEnds(t *testing.T) {
+	real := recvmmsg
+	defer func() { recvmmsg = real }()
+	recvmmsg = func(uintptr, *mmsghdr, int) (int, syscall.Errno) {
+		time.Sleep(gatherMost / 10)
+		return 1, 0
+	}
+	s := listen(t, 0)
+	s.machine, s.now = announcing{script{}, func() bool { return true }}, time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gather(); s.drained < 1 || s.drained > 11 {
+		t.Errorf("%d births that come every %v are waited for, want those of %v", s.drained, gatherMost/10, gatherMost)
+	}
+}
+
+// What comes while a socket is held waits, and is stepped when it is released.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	s, u := listen(t, ReadBuffer), sender(t)
+	var steps atomic.Int64
+	stepped := make(chan bool, 1)
+	serve(t, context.Background(), s, script{step: func(time.Time, netip.AddrPort, []byte) { steps.Add(1); stepped <- true }})
+	release := Hold(s)
+	send(t, u, s.Addr(), keepAlive('A'))
+	queued(t, s, 1)
+	if n := steps.Load(); n != 0 {
+		t.Errorf("%d datagrams stepped while the socket is held", n)
+	}
+	release()
+	await(t, stepped, "a datagram")
 }
 
 // Each datagram goes to the address that it is for, whatever the socket has sent before, and

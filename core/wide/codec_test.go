@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,6 +130,53 @@ func TestNames(t *testing.T) {
 			}
 		}
 	}
+	for _, size := range []byte{33, 255} {
+		b := samples()[core.TypeKeepAlive]
+		if b[14] = size; (Codec{}).Parse(new(core.View), b) != ErrName {
+			t.Errorf("a keep-alive with a name of %d bytes has one", size)
+		}
+	}
+}
+
+// A page is 1,200 bytes at most, sealed, and what is larger is none.
+func TestLargestPage(t *testing.T) {
+	const sealed = 42
+	at := netip.MustParseAddrPort("192.0.2.1:4000")
+	all := []core.Member{{Name: "anton", Addr: at}} // an entry of 13 bytes
+	for i := range 33 {                             // and these are 34 each
+		all = append(all, core.Member{Name: core.Name(rune('A'+i)) + core.Name(strings.Repeat("x", 29)), Addr: at})
+	}
+	one := append(all[:34:34], core.Member{Name: "1", Addr: at})
+	pages := directory(core.Version{Incarnation: 7, Number: 3}, one...)
+	if len(pages) != 1 || len(pages[0])+sealed != 1200 || (Codec{}).Parse(new(core.View), pages[0]) != nil {
+		t.Fatalf("%d pages, the first of %d bytes, want one of 1,200", len(pages), len(pages[0])+sealed)
+	}
+	if two := directory(core.Version{Incarnation: 7, Number: 3}, append(all[:34:34], core.Member{Name: "12", Addr: at})...); len(two) != 2 {
+		t.Errorf("%d bytes on a page, sealed, want a page more", len(two[0])+sealed)
+	}
+	large := slices.Concat(pages[0][:len(pages[0])-5], []byte("\x42\x0012\xa0\x0f"))
+	if err := (Codec{}).Parse(new(core.View), large); err != core.ErrLength {
+		t.Errorf("a page of %d bytes, sealed: %v, want %v", len(large)+sealed, err, core.ErrLength)
+	}
+}
+
+// The longest message fits into a datagram, sealed, to whom it may be.
+func TestLongestMessage(t *testing.T) {
+	b := encode(core.View{Type: core.TypeVanilla, Member: core.Member{Name: core.Name(strings.Repeat("x", 32))}, Text: bytes.Repeat([]byte("x"), Codec{}.MaxText())})
+	sealed := NewSealer(someKey, [16]byte{1}, nil).Seal(b)
+	if len(sealed) != core.MaxDatagram || (Codec{}).Parse(new(core.View), b) != nil {
+		t.Errorf("%d bytes, want %d", len(sealed), core.MaxDatagram)
+	}
+}
+
+// A server has an address of one host, and a port.
+func TestServerAddress(t *testing.T) {
+	for server, ok := range map[string]bool{"192.0.2.1:1": true, "192.0.2.1:65535": true, "[2001:db8::1]:1": true,
+		"192.0.2.1:0": false, "0.0.0.0:3000": false, "224.0.0.1:3000": false, "255.255.255.255:3000": false, "[::]:3000": false} {
+		if err := (Codec{}).Check(core.Member{Name: "a"}, addr(server)); (err == nil) != ok {
+			t.Errorf("server %s: %v", server, err)
+		}
+	}
 }
 
 // A directory of any size is pages of whole entries, none too large, none with room for another's first.
@@ -197,6 +245,9 @@ func TestEntries(t *testing.T) {
 		{anton + "\x41\x02a\x00\x00", core.ErrPort},
 		{anton + "\x41\x02a\xa0", core.ErrLength},
 		{anton + "\x41", core.ErrLength},
+		{anton[:len(anton)-1], core.ErrLength},
+		{anton[:len(anton)-5], core.ErrLength},
+		{bo[:len(bo)-3], core.ErrLength},
 	} {
 		b := append(samples()[core.TypeDirectory][:pageSize:pageSize], test.list...)
 		if err := (Codec{}).Parse(new(core.View), b); err != test.want {

@@ -388,6 +388,73 @@ func TestUnvalidated(t *testing.T) {
 	m.wantComplete(true)
 }
 
+// A token is good at the server that gave it, from the address and port that it was given to, for 10 s.
+func TestToken(t *testing.T) {
+	const at = "192.0.2.1:4000"
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	of := func(seed byte) *tokens {
+		d, err := NewDirectory(core.DirectoryConfig{Addr: addr("192.0.2.9:3000"), Timing: DefaultTiming()}, Identity{Seed: [32]byte{seed}}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.tokens
+	}
+	mine := of(1)
+	given := mine.append(nil, now, addr(at))
+	if len(given) != 20 {
+		t.Fatalf("a token of %d bytes, want 20", len(given))
+	}
+	for _, x := range []struct {
+		after time.Duration
+		from  string
+		ok    bool
+	}{
+		{0, at, true}, {10 * time.Second, at, true}, {11 * time.Second, at, false}, {-time.Second, at, false},
+		{0, "192.0.2.2:4000", false}, {0, "192.0.2.1:4001", false}, {0, "192.0.2.1:41000", false}, {0, "[2001:db8::1]:4000", false},
+	} {
+		if ok := mine.valid(given, now.Add(x.after), addr(x.from)); ok != x.ok {
+			t.Errorf("a token for %s is good from %s after %v: %v", at, x.from, x.after, ok)
+		}
+	}
+	if of(2).valid(given, now, addr(at)) {
+		t.Error("another server's token is good")
+	}
+	for i := range given {
+		if bad := slices.Clone(given); mine.valid(given[:i], now, addr(at)) || func() bool { bad[i] ^= 1; return mine.valid(bad, now, addr(at)) }() {
+			t.Errorf("a token with byte %d wrong, or cut there, is good", i)
+		}
+	}
+}
+
+// A server with a key has use for births and keep-alives that are sealed, one without for those that are not.
+func TestSealedAreAccepted(t *testing.T) {
+	for _, keys := range []Keys{nil, someKey} {
+		id := Identity{Keys: keys}
+		d, err := NewDirectory(core.DirectoryConfig{Addr: addr("192.0.2.9:3000"), Timing: DefaultTiming()}, id, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for typ, plain := range samples() {
+			sealed := NewSealer(someKey, [16]byte{1}, nil).Seal(plain)
+			for _, b := range [][]byte{plain, sealed, plain[:len(plain)-1], sealed[:len(sealed)-1], append(slices.Clone(sealed), 0)} {
+				accepted := slices.ContainsFunc(d.Accepts(), func(s core.Shape) bool {
+					for i := range len(s.Low) {
+						if b[i] < s.Low[i] || b[i] > s.High[i] {
+							return false
+						}
+					}
+					return len(b) >= s.Shortest && len(b) <= s.Longest
+				})
+				whole := keys == nil && len(b) == len(plain) || keys != nil && len(b) == len(sealed)
+				is := typ == core.TypeBirth || typ == core.TypeKeepAlive || keys != nil && (len(plain) == 67 || len(plain) == 59) // what is sealed tells only its size
+				if want := whole && is; accepted != want {
+					t.Errorf("keys %v: %v of %d bytes is accepted: %v", keys != nil, typ, len(b), accepted)
+				}
+			}
+		}
+	}
+}
+
 // tokensOf is a token that the server would give now.
 func (d *Directory) tokensOf(n *simnet.Net, to netip.AddrPort) []byte {
 	return d.tokens.append(nil, simnet.Start.Add(n.Now()), to)

@@ -156,7 +156,7 @@ func (s *Sealer) Unseal(b []byte) ([]byte, bool) {
 	if t != nil && !t.window.fresh(counter) {
 		return nil, false
 	}
-	for i := 0; t == nil || i == 0; i++ { // a session that is not known may be of any key
+	for i := 0; ; i++ { // a session that is not known may be of any key
 		known := t
 		if known == nil {
 			if i == len(s.keys) {
@@ -181,7 +181,6 @@ func (s *Sealer) Unseal(b []byte) ([]byte, bool) {
 			return nil, false
 		}
 	}
-	return nil, false
 }
 
 // find is what is known of a session, nil for nothing.
