@@ -8,178 +8,160 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"p2plocal/core"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/target"
+	"p2plocal/fuzz/target/virtual"
 )
 
-// The test binary is also the targets: with one of these as its first argument
-// it is a server or a peer with one fault.
+// The targets have one fault each. Their commands are these and what asks for the placeholders' values, on a virtual
+// host; on a real one, they are this test's own program with these as its arguments.
 const (
-	asServer = "server"
-	asPeer   = "peer"
+	aServer = "server %s {addr}"
+	aPeer   = "peer %s {name} {port} {server}"
 )
 
 func TestMain(m *testing.M) {
 	var err error
-	switch {
-	case len(os.Args) == 4 && os.Args[1] == asServer:
-		err = server(os.Args[2], os.Args[3])
-	case len(os.Args) == 6 && os.Args[1] == asPeer:
-		err = peer(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
+	switch args := os.Args; {
+	case len(args) == 4 && args[1] == "server":
+		err = process(target.Command{Line: args[1] + " " + args[2]}, args[3])
+	case len(args) == 6 && args[1] == "peer":
+		server := netip.MustParseAddrPort(args[5])
+		err = process(target.Command{Line: args[1] + " " + args[2], Name: args[3], Server: server}, net.JoinHostPort(server.Addr().String(), args[4]))
 	default:
 		flag.Parse()
-		flag.Set("test.parallel", "16") // these tests wait, they do not compute
 		os.Exit(m.Run())
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
 
-func abort() { os.Exit(134) }
-
-// broken is a machine on its socket, sound but for what its owner does with a
-// datagram before the machine gets it, and after.
-type broken struct {
-	udp     *net.UDPConn
-	machine core.Machine
-	buffer  [1 << 16]byte
-	before  func(n int, from netip.AddrPort) ([]byte, netip.AddrPort)
-	after   func(from netip.AddrPort)
+// life is what a target can do where it lives.
+type life struct {
+	self      netip.AddrPort
+	send      func(to netip.AddrPort, datagram []byte)
+	print     func(text string)
+	die, hang func()
 }
 
-func (b *broken) open(addr string) error {
+// process is a target on a socket of this machine.
+func process(command target.Command, addr string) error {
 	at, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return err
 	}
-	b.udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
-	return err
-}
-
-func (b *broken) self() netip.AddrPort { return b.udp.LocalAddr().(*net.UDPAddr).AddrPort() }
-
-func (b *broken) send(datagram []byte, port uint16) {
-	b.udp.WriteToUDPAddrPort(datagram, netip.AddrPortFrom(b.self().Addr(), port))
-}
-
-func (b *broken) serve() {
-	for {
-		b.poll()
-		n, from, err := b.udp.ReadFromUDPAddrPort(b.buffer[:])
-		if err != nil {
+	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return err
+	}
+	machine, take, err := live(command, life{
+		self:  u.LocalAddr().(*net.UDPAddr).AddrPort(),
+		send:  func(to netip.AddrPort, datagram []byte) { u.WriteToUDPAddrPort(datagram, to) },
+		print: func(text string) { os.Stdout.WriteString(text) },
+		die:   func() { os.Exit(134) },
+		hang:  func() { select {} },
+	})
+	if err != nil {
+		return err
+	}
+	for buffer := make([]byte, 1<<16); ; {
+		out, next := machine.Poll(time.Now())
+		for _, to := range out.To {
+			u.WriteToUDPAddrPort(out.Datagram, to)
+		}
+		if !out.Empty() {
 			continue
 		}
-		datagram, source := b.before(n, from)
-		b.machine.Step(time.Now(), source, datagram)
-		b.after(from)
+		u.SetReadDeadline(next)
+		if n, from, err := u.ReadFromUDPAddrPort(buffer); err == nil {
+			take(buffer[:n], from)
+		}
 	}
 }
 
-func (b *broken) poll() {
-	for {
-		out, next := b.machine.Poll(time.Now())
-		if out.Empty() {
-			b.udp.SetReadDeadline(next)
-			return
-		}
-		for _, to := range out.To {
-			b.send(out.Datagram, to.Port())
-		}
+// program is a target on a virtual host.
+func program(p *virtual.Program) string {
+	socket, err := p.Listen(p.Command.Listen)
+	if err != nil {
+		return err.Error()
 	}
+	machine, take, err := live(p.Command, life{
+		self:  socket.Addr(),
+		send:  socket.Send,
+		print: p.Print,
+		die:   func() { panic(virtual.Exit("signal: aborted")) },
+		hang:  p.Hang,
+	})
+	if err != nil {
+		return err.Error()
+	}
+	socket.Serve(virtual.Loop{Machine: machine, Take: take, Send: func(out core.Outgoing) {
+		for _, to := range out.To {
+			socket.Send(to, out.Datagram)
+		}
+	}})
+	return "signal: killed"
+}
+
+// live is a command's machine, and what takes what comes to it.
+func live(c target.Command, l life) (core.Machine, func(datagram []byte, from netip.AddrPort), error) {
+	switch words := strings.Fields(c.Line); words[0] {
+	case "server":
+		return server(l, words[1])
+	case "peer":
+		return peer(l, c.Name, c.Server, words[1])
+	}
+	return nil, nil, fmt.Errorf("%q, want a server or a peer", c.Line)
 }
 
 var leak [1 << 14][]byte // what the leaking target never lets go
 
 // server has each fault as an implementation that trusts its input would have it.
-func server(addr, fault string) error {
-	var b broken
-	if err := b.open(addr); err != nil {
-		return err
-	}
-	d, err := core.NewDirectory(core.DirectoryConfig{Addr: b.self(), Timing: core.DefaultTiming()}, time.Now())
-	if err != nil {
-		return err
-	}
-	b.machine = d
-	var last []byte
-	spoil := serverFault(fault)
-	b.before = func(n int, from netip.AddrPort) ([]byte, netip.AddrPort) {
-		last = spoil(b.buffer[:n])
-		return last, from
-	}
-	b.after = func(netip.AddrPort) {
-		if fault == "poison" && len(last) == 6 && last[0] == 0xC0 && last[3] != 0 {
-			for _, m := range d.Members() {
-				b.send(append([]byte{0xC1, 0, 1, 0}, last[2:]...), m.Addr.Port())
-			}
-		}
-	}
-	b.serve()
-	return nil
-}
-
-// serverFault is what a server with a fault does with a datagram before the machine
-// gets it.
-func serverFault(fault string) func(datagram []byte) []byte {
-	other := func(d []byte) bool { return len(d) > 0 && d[0] != 0xC3 } // no keep-alive
-	switch fault {
-	case "hang-on-empty":
-		return on(func(d []byte) bool { return len(d) == 0 }, func() { select {} })
-	case "die-on-byte":
-		return on(func(d []byte) bool { return len(d) == 1 }, abort)
-	case "leak":
-		leaked := 0
-		return on(other, func() {
+func server(l life, fault string) (core.Machine, func([]byte, netip.AddrPort), error) {
+	leaked := 0
+	d, err := core.NewDirectory(core.DirectoryConfig{Addr: l.self, Timing: core.DefaultTiming()}, time.Now())
+	return d, func(b []byte, from netip.AddrPort) {
+		switch {
+		case fault == "mute":
+			return
+		case fault == "hang-on-empty" && len(b) == 0:
+			l.hang()
+		case fault == "die-on-byte" && len(b) == 1:
+			l.die()
+		case fault == "leak" && len(b) > 0 && b[0] != 0xC3: // no keep-alive
 			leak[leaked%len(leak)] = bytes.Repeat([]byte{1}, 1<<16)
 			leaked++
-		})
-	}
-	return func(d []byte) []byte { return d }
-}
-
-// on does something wrong when a datagram is of one kind.
-func on(is func(datagram []byte) bool, wrong func()) func([]byte) []byte {
-	return func(d []byte) []byte {
-		if is(d) {
-			wrong()
 		}
-		return d
-	}
+		d.Step(time.Now(), from, b)
+		if fault == "poison" && len(b) == 6 && b[0] == 0xC0 && b[3] != 0 {
+			for _, m := range d.Members() {
+				l.send(m.Addr, append([]byte{0xC1, 0, 1, 0}, b[2:]...))
+			}
+		}
+	}, err
 }
 
 // peer likewise.
-func peer(name, port, address, fault string) error {
-	var b broken
-	server, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	if err := b.open(net.JoinHostPort(server.Addr().String(), port)); err != nil {
-		return err
-	}
+func peer(l life, name string, server netip.AddrPort, fault string) (core.Machine, func([]byte, netip.AddrPort), error) {
+	var buffer [1 << 16]byte
 	timing := core.DefaultTiming()
 	timing.Broadcast = 100 * time.Millisecond
-	self := core.Member{Name: core.Name(name), Addr: b.self()}
+	self := core.Member{Name: core.Name(name), Addr: l.self}
 	p, err := core.NewPeer(core.PeerConfig{Self: self, Server: server, Timing: timing}, time.Now())
-	if err != nil {
-		return err
-	}
-	b.machine = p
-	b.before = func(n int, from netip.AddrPort) ([]byte, netip.AddrPort) {
-		datagram := b.buffer[:n]
-		_, err := wire.Parse(datagram)
+	return p, func(b []byte, from netip.AddrPort) {
+		copy(buffer[:], b)
+		_, err := wire.Parse(b)
 		switch {
 		case fault == "die-on-duplicate" && errors.Is(err, core.ErrDuplicate):
-			abort()
-		case fault == "spill" && n > 4 && datagram[0] == 0xC2 && datagram[2] == 0xFF && datagram[3] == 0xFF:
-			os.Stdout.Write(b.buffer[4:]) // as long as it says it is
+			l.die()
+		case fault == "spill" && len(b) > 4 && b[0] == 0xC2 && b[2] == 0xFF && b[3] == 0xFF:
+			l.print(string(buffer[4:])) // as long as it says it is
 		}
-		return datagram, from
-	}
-	b.after = func(netip.AddrPort) {}
-	b.serve()
-	return nil
+		p.Step(time.Now(), from, b)
+	}, err
 }

@@ -10,11 +10,7 @@ import (
 
 // What only a target's memory shows, which virtual targets have not.
 func TestLongLastingFaultsAreFound(t *testing.T) {
-	for _, f := range []fault{
-		{"leak", "generate", campaign.Leaked, attack},
-	} {
-		t.Run(f.name, f.found)
-	}
+	found(t, attackServer, "leak", campaign.Leaked, "-mode", "generate")
 }
 
 func TestLongSoundTargetsSurviveAll(t *testing.T) {
@@ -25,6 +21,6 @@ func TestLongSoundTargetsSurviveAll(t *testing.T) {
 	})
 	t.Run("server", func(t *testing.T) {
 		t.Parallel()
-		survives(t, attack, "-probe-timeout", "5s", "-mode", modes, "-count", "12000")
+		survives(t, attackServer, "-probe-timeout", "5s", "-mode", modes, "-count", "12000")
 	})
 }

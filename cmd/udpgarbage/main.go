@@ -21,7 +21,7 @@ import (
 
 func main() { cli.Main("udpgarbage", run) }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parse(args, stdout)
 	if err != nil {
 		return err
@@ -29,6 +29,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if o.virtual.on {
 		return o.virtual.run(ctx, o, stdout, stderr)
 	}
+	return o.attack(ctx, stdout, stderr)
+}
+
+// attack carries the campaign out, and writes what comes of it.
+func (o options) attack(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	var so atomic.Pointer[campaign.Progress]
 	aside, stop := printing.Watch(ctx, stderr, o.Quiet, func(columns int) string { return progress(so.Load(), o, columns) })
 	defer func() { stop() }()

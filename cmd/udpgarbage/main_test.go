@@ -6,146 +6,105 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz/campaign"
 	"p2plocal/fuzz/target"
+	"p2plocal/fuzz/target/virtual"
 )
 
-var nextPort atomic.Uint32
-
-// host is an address of this process alone: the same tests may run beside it, and
-// their targets must not get the ports of these while they restart.
-var host = target.OwnHost()
-
-// free is an address that nobody is on. The kernel gives its ports to none who
-// ask for any: while the target restarts, nobody may get it.
-func free(t *testing.T) string {
+// inVirtualTime calls f in a bubble whose time is virtual, with a host there whose commands are broken_test.go's.
+func inVirtualTime(t *testing.T, f func(t *testing.T, on *virtual.Host)) {
 	t.Helper()
-	const first, ports = 10000, 10000
-	nextPort.CompareAndSwap(0, rand.Uint32N(ports))
-	for range ports {
-		addr := netip.AddrPortFrom(host, uint16(first+nextPort.Add(1)%ports))
-		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
-		if err != nil {
-			continue
-		}
-		u.Close()
-		return addr.String()
+	synctest.Test(t, func(t *testing.T) {
+		f(t, virtual.New(program))
+		time.Sleep(time.Second) // what is under way arrives
+	})
+}
+
+// outcome is what the command comes to.
+type outcome struct {
+	campaign.Result
+	stdout, stderr string
+	err            error
+}
+
+// attack runs the command on a host, with a result for programs.
+func attack(ctx context.Context, t *testing.T, on target.Host, args ...string) (o outcome) {
+	t.Helper()
+	if !slices.Contains(args, "-findings") {
+		args = append([]string{"-findings", t.TempDir()}, args...)
 	}
-	t.Fatal("no port is free")
-	return ""
+	var stdout, stderr bytes.Buffer
+	options, err := parse(append([]string{"-json", "-"}, args...), &stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Host = on
+	o.err = options.attack(ctx, &stdout, &stderr)
+	o.stdout, o.stderr = stdout.String(), stderr.String()
+	if err := json.Unmarshal(stdout.Bytes(), &o.Result); err != nil && stdout.Len() > 0 {
+		t.Fatalf("%v: %s", err, o.stdout)
+	}
+	t.Logf("%q: %v\n%s", args, o.err, o.stderr)
+	for _, f := range o.Findings {
+		t.Logf("%s by %s, %d datagrams: %s", f.Kind, f.Case, f.Count, f.What)
+	}
+	return o
 }
 
-// attack runs the command against a target with one fault.
-func attack(t *testing.T, fault string, args ...string) (campaign.Result, string, error) {
+// running has a host run a server with one fault for the test's duration, where the command looks for one.
+func running(t *testing.T, on *virtual.Host, fault string) {
 	t.Helper()
-	addr, dir := free(t), t.TempDir()
-	r, err := result(t, append([]string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, fault}, " "), "-findings", dir}, args...)...)
-	return r, dir, err
+	p, err := on.Start(target.Command{Line: fmt.Sprintf(aServer, fault), Listen: netip.MustParseAddrPort("127.0.0.1:3000")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	synctest.Wait()
 }
 
-// fault is one of broken_test.go, and what it is found by.
-type fault struct {
-	name, mode string
-	kind       campaign.Kind
-	attack     func(t *testing.T, fault string, args ...string) (campaign.Result, string, error)
-}
-
-// A few for each role, over real sockets; fuzz/campaign has all that datagrams show, in virtual
-// time, and long_test.go what only memory does.
+// One of each kind for each role; fuzz/campaign has all others, and long_test.go what only memory shows.
 func TestFaultsAreFound(t *testing.T) {
 	t.Parallel()
-	for _, f := range []fault{
-		{"die-on-byte", "catalogue", campaign.Died, attack},
-		{"poison", "catalogue", campaign.Poisoned, attack},
-		{"die-on-duplicate", "catalogue", campaign.Died, attackPeer},
-		{"spill", "catalogue", campaign.Spilled, attackPeer},
+	for _, f := range []struct {
+		fault string
+		kind  campaign.Kind
+		args  []string
+	}{
+		{"die-on-byte", campaign.Died, []string{"-exec", aServer}},
+		{"poison", campaign.Poisoned, []string{"-exec", aServer}},
+		{"die-on-duplicate", campaign.Died, []string{"-as", "peer", "-peer-exec", aPeer}},
+		{"spill", campaign.Spilled, []string{"-as", "peer", "-peer-exec", aPeer}},
 	} {
-		t.Run(f.name, f.foundAndNarrowed)
+		t.Run(f.fault, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, on *virtual.Host) {
+				last := len(f.args) - 1
+				f.args[last] = fmt.Sprintf(f.args[last], f.fault)
+				dir := t.TempDir()
+				o := attack(t.Context(), t, on, append(f.args, "-seed", "5", "-mode", "catalogue", "-findings-max", "1", "-findings", dir)...)
+				if !errors.Is(o.err, cli.Failed) || len(o.Findings) != 1 || o.Findings[0].Kind != f.kind || o.Findings[0].Count != 1 || len(o.Missing) == 0 {
+					t.Fatalf("%v, %d findings, missing %q, want one: %s by one datagram, and no more sent then", o.err, len(o.Findings), o.Missing, f.kind)
+				}
+				files, _ := filepath.Glob(filepath.Join(dir, "*"))
+				if len(files) != 1 || files[0] != o.Findings[0].File || !strings.Contains(o.stderr, "in "+files[0]+"\n") {
+					t.Fatalf("files %q, want the finding's alone, and that it is told", files)
+				}
+				// the file says all that is needed
+				if again := attack(t.Context(), t, on, "-mode", "replay", files[0]); !errors.Is(again.err, cli.Failed) || len(again.Findings) != 1 || again.Findings[0].Kind != f.kind || again.Ports != o.Ports {
+					t.Errorf("replayed from port %d on: %v, %d findings, want the same from %d on", again.Ports, again.err, len(again.Findings), o.Ports)
+				}
+			})
+		})
 	}
-}
-
-func (f fault) found(t *testing.T) {
-	t.Parallel()
-	r, _, _ := f.attack(t, f.name, "-mode", f.mode, "-findings-max", "1", "-narrow", "1s")
-	if len(r.Findings) == 0 || r.Findings[0].Kind != f.kind {
-		t.Errorf("findings %+v, want %v", r.Findings, f.kind)
-	}
-}
-
-// foundAndNarrowed wants the fault found by one datagram, and again by its file.
-func (f fault) foundAndNarrowed(t *testing.T) {
-	t.Parallel()
-	r, dir, err := f.attack(t, f.name, "-mode", f.mode, "-findings-max", "1", "-narrow", "1h")
-	if !errors.Is(err, cli.Failed) || len(r.Findings) != 1 {
-		t.Fatalf("%v, %d findings, want one", err, len(r.Findings))
-	}
-	if got := r.Findings[0]; got.Kind != f.kind || got.Count != 1 {
-		t.Errorf("%s by %d datagrams, want %s by one", got.Kind, got.Count, f.kind)
-	}
-	files, _ := filepath.Glob(filepath.Join(dir, "*.jsonl"))
-	if len(files) != 1 {
-		t.Fatalf("files %q, want one", files)
-	}
-	r, _, err = f.attack(t, f.name, "-mode", "replay", "-ports", fmt.Sprint(r.Ports), files[0])
-	if !errors.Is(err, cli.Failed) || len(r.Findings) == 0 || r.Findings[0].Kind != f.kind {
-		t.Errorf("replayed: %v, %+v, want the same finding", err, r.Findings)
-	}
-}
-
-// attackPeer runs the command against a peer with one fault.
-func attackPeer(t *testing.T, fault string, args ...string) (campaign.Result, string, error) {
-	t.Helper()
-	dir := t.TempDir()
-	r, err := result(t, append([]string{"-as", "peer", "-target", host.String() + ":3000", "-peer-exec", os.Args[0] + " " + asPeer + " {name} {port} {server} " + fault, "-findings", dir}, args...)...)
-	return r, dir, err
-}
-
-// result runs the command and reads what it prints.
-func result(t *testing.T, args ...string) (r campaign.Result, err error) {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	for {
-		err = run(t.Context(), append(args, "-json", "-"), &stdout, &stderr)
-		if err == nil || !strings.Contains(err.Error(), "are busy") { // a replay's: somebody else's for a while
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	if e := json.Unmarshal(stdout.Bytes(), &r); e != nil {
-		t.Fatalf("%v: %v: %s%s", e, err, stdout.Bytes(), stderr.Bytes())
-	}
-	t.Logf("%s%+v", stderr.Bytes(), r.Findings)
-	return r, err
-}
-
-// survives wants no finding in a sound target.
-func survives(t *testing.T, attack func(*testing.T, string, ...string) (campaign.Result, string, error), args ...string) {
-	t.Helper()
-	r, _, err := attack(t, "none", args...)
-	if err != nil && !errors.Is(err, campaign.ErrUnjudged) || len(r.Findings) > 0 {
-		t.Errorf("%v, findings %+v, want none", err, r.Findings)
-	}
-}
-
-func TestSoundPeerSurvives(t *testing.T) {
-	t.Parallel()
-	survives(t, attackPeer, "-mode", "mutate,generate,random", "-count", "500")
-}
-
-func TestSoundServerSurvives(t *testing.T) {
-	t.Parallel()
-	survives(t, attack, "-probe-timeout", "5s", "-mode", "mutate,generate,random", "-count", "5000")
 }
 
 func TestBadArguments(t *testing.T) {

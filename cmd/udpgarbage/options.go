@@ -31,7 +31,7 @@ type options struct {
 	dialect cli.Dialect
 	pcap    string
 	out     string
-	virtual virtual
+	virtual simulation
 }
 
 func parse(args []string, stdout io.Writer) (o options, err error) {

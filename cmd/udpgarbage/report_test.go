@@ -73,3 +73,11 @@ func TestWhatIsNotJudgedIsTold(t *testing.T) {
 		t.Errorf("%v, want that there is no verdict", err)
 	}
 }
+
+// What is over before it has begun is no survival.
+func TestNothingSentIsTold(t *testing.T) {
+	const want = "nothing was sent to the server: -duration 1ns is over before the first batch"
+	if err := tooLittle(campaign.Config{Duration: 1}, campaign.Result{}); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

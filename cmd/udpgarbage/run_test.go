@@ -4,22 +4,24 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/fuzz/campaign"
 	"p2plocal/fuzz/hostile"
-	"p2plocal/fuzz/target"
+	"p2plocal/fuzz/target/virtual"
 )
+
+// sound starts a server that has no fault.
+var sound = fmt.Sprintf(aServer, "none")
 
 // packet is one of a capture.
 type packet struct {
@@ -67,169 +69,108 @@ func payloads(packets []packet) (all [][]byte) {
 
 func TestSeedRepeatsACampaign(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	addr := free(t)
-	campaign := func(name string, args ...string) (campaign.Result, [][]byte) {
-		file := filepath.Join(dir, name)
-		r, err := result(t, append([]string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "),
-			"-mode", "mutate,generate,random", "-seed", "7", "-findings", dir, "-pcap", file}, args...)...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r, payloads(readCapture(t, file))
-	}
-	same := func(got, want [][]byte) {
-		t.Helper()
-		if len(got) != len(want) {
-			t.Fatalf("%d datagrams, want %d", len(got), len(want))
-		}
-		for i := range got {
-			if !bytes.Equal(got[i], want[i]) {
-				t.Fatalf("datagram %d is %x, want %x", i, got[i], want[i])
+	inVirtualTime(t, func(t *testing.T, on *virtual.Host) {
+		file := filepath.Join(t.TempDir(), "capture")
+		capture := func(args ...string) (outcome, [][]byte) {
+			o := attack(t.Context(), t, on, append([]string{"-exec", sound, "-mode", "mutate,generate,random", "-count", "3000", "-pcap", file}, args...)...)
+			if o.err != nil {
+				t.Fatal(o.err)
 			}
+			return o, payloads(readCapture(t, file))
 		}
-	}
-	r, whole := campaign("whole", "-count", "3000")
-	if len(whole) != 3000 {
-		t.Fatalf("%d datagrams in the capture, want 3000", len(whole))
-	}
-	ports := fmt.Sprint(r.Ports)
-	_, again := campaign("again", "-ports", ports, "-count", "3000")
-	same(again, whole)
+		o, whole := capture("-seed", "7")
+		if len(whole) != 3000 {
+			t.Fatalf("%d datagrams in the capture, want 3000", len(whole))
+		}
+		_, again := capture("-seed", "7", "-ports", fmt.Sprint(o.Ports))
+		if !slices.EqualFunc(whole, again, bytes.Equal) {
+			t.Errorf("%d datagrams the second time, not the same %d", len(again), len(whole))
+		}
+		if _, other := capture("-seed", "8", "-ports", fmt.Sprint(o.Ports)); slices.EqualFunc(whole, other, bytes.Equal) {
+			t.Error("another seed sends the same")
+		}
+	})
 }
 
 func TestInterruptedWritesWhatItHas(t *testing.T) {
 	t.Parallel()
-	addr, dir := free(t), t.TempDir()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	file := filepath.Join(dir, "capture")
-	go func() { // once it is under way
-		for {
-			time.Sleep(10 * time.Millisecond)
-			files, _ := filepath.Glob(filepath.Join(dir, ".capture*")) // it gets its name at the end
-			for _, file := range files {
-				if s, err := os.Stat(file); err == nil && s.Size() > 1<<16 {
-					cancel()
-				}
-			}
-			if ctx.Err() != nil {
-				return
-			}
+	inVirtualTime(t, func(t *testing.T, on *virtual.Host) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		file := filepath.Join(t.TempDir(), "capture")
+		o := attack(ctx, t, on, "-exec", sound, "-mode", "random", "-duration", "10h", "-pcap", file)
+		var stderr bytes.Buffer
+		if code := cli.Exit(&stderr, "udpgarbage", o.err); code != 130 || o.Sent == 0 {
+			t.Errorf("exit code %d (%v), %d datagrams sent, want 130 and some", code, o.err, o.Sent)
 		}
-	}()
-	var stdout, stderr bytes.Buffer
-	err := run(ctx, []string{"-target", addr, "-exec", strings.Join([]string{os.Args[0], asServer, addr, "none"}, " "),
-		"-mode", "random", "-duration", "10h", "-findings", dir, "-json", "-", "-pcap", file}, &stdout, &stderr)
-	var r campaign.Result
-	if e := json.Unmarshal(stdout.Bytes(), &r); e != nil || r.Sent == 0 {
-		t.Errorf("%v: %s, want a result", e, stdout.Bytes())
-	}
-	if code := cli.Exit(&stderr, "udpgarbage", err); code != 130 {
-		t.Errorf("exit code %d (%v), want 130", code, err)
-	}
-	if n := len(readCapture(t, file)); uint64(n) < r.Sent {
-		t.Errorf("%d datagrams captured of %d", n, r.Sent)
-	}
+		if n := len(readCapture(t, file)); uint64(n) != o.Sent {
+			t.Errorf("%d datagrams captured of %d", n, o.Sent)
+		}
+	})
 }
 
 func TestTargetThatCannotBeAttacked(t *testing.T) {
 	t.Parallel()
-	mute, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mute.Close()
-	there := mute.LocalAddr().String()
 	for _, c := range []struct {
-		want string
-		args []string
+		want, runs string // runs: a server with a fault, or nothing
+		args       []string
 	}{
-		{there, []string{"-target", there}},
-		{"nobody listens on", []string{"-target", free(t)}},
-		{"ended at once", []string{"-target", free(t), "-exec", os.Args[0] + " " + asServer + " nowhere none"}},
-		{"is in use", []string{"-target", there, "-exec", "no-such-command"}},
-		{"no-such-command", []string{"-exec", "no-such-command"}},
-		{"nothing was sent to the server: -duration 1ns is over", []string{"-target", sound(t), "-mode", "random", "-duration", "1ns"}},
+		{"127.0.0.1:3000", "mute", nil},
+		{"nobody listens on", "", nil},
+		{"ended at once", "", []string{"-exec", "no-server {addr}"}},
+		{"is in use", "none", []string{"-exec", sound}},
 	} {
-		var stdout, stderr bytes.Buffer
-		err := run(t.Context(), append(c.args, "-probe-timeout", "300ms"), &stdout, &stderr)
-		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%q: %v, want one line that names %q", c.args, err, c.want)
-		}
-		if code := cli.Exit(&stderr, "udpgarbage", err); code != cli.ExitFailure || stdout.Len() > 0 {
-			t.Errorf("%q: exit code %d, stdout %q, want %d and nothing", c.args, code, stdout.Bytes(), cli.ExitFailure)
-		}
+		inVirtualTime(t, func(t *testing.T, on *virtual.Host) {
+			if c.runs != "" {
+				running(t, on, c.runs)
+			}
+			cannot(t, attack(t.Context(), t, on, c.args...), c.want)
+		})
 	}
+	cannot(t, attack(t.Context(), t, nil, "-exec", "no-such-command", "-target", free(t)), "no-such-command")
 }
 
-// running is the address of a server with one fault that runs for the test's duration.
-func running(t *testing.T, fault string) string {
+// cannot wants a failure that says why, on one line, and no result.
+func cannot(t *testing.T, o outcome, want string) {
 	t.Helper()
-	addr := free(t)
-	p, err := target.Start(target.Command{Line: strings.Join([]string{os.Args[0], asServer, addr, fault}, " ")})
-	if err != nil {
-		t.Fatal(err)
+	if o.err == nil || !strings.Contains(o.err.Error(), want) || strings.Contains(o.err.Error(), "\n") {
+		t.Errorf("%v, want one line that names %q", o.err, want)
 	}
-	t.Cleanup(p.Kill)
-	for !target.Bound(netip.MustParseAddrPort(addr)) {
-		if how := p.Ended(); how != "" {
-			t.Fatal(how)
-		}
-		time.Sleep(10 * time.Millisecond)
+	var stderr bytes.Buffer
+	if code := cli.Exit(&stderr, "udpgarbage", o.err); code != cli.ExitFailure || o.stdout != "" {
+		t.Errorf("exit code %d, stdout %q, want %d and nothing", code, o.stdout, cli.ExitFailure)
 	}
-	return addr
 }
-
-func sound(t *testing.T) string { return running(t, "none") }
 
 func TestDeathOfARunningTargetIsAFinding(t *testing.T) {
 	t.Parallel()
 	for fault, kind := range map[string]campaign.Kind{"hang-on-empty": campaign.Hung, "die-on-byte": campaign.Died} {
-		t.Run(fault, func(t *testing.T) {
-			t.Parallel()
-			r, err := result(t, "-target", running(t, fault), "-mode", "catalogue", "-findings", t.TempDir())
-			if !errors.Is(err, cli.Failed) || len(r.Findings) != 1 || r.Findings[0].Kind != kind {
-				t.Errorf("%v, findings %+v, want one: %s", err, r.Findings, kind)
+		inVirtualTime(t, func(t *testing.T, on *virtual.Host) {
+			running(t, on, fault)
+			o := attack(t.Context(), t, on, "-mode", "catalogue")
+			if !errors.Is(o.err, cli.Failed) || len(o.Findings) != 1 || o.Findings[0].Kind != kind {
+				t.Errorf("%v, findings %+v, want one: %s", o.err, o.Findings, kind)
 			}
 		})
-	}
-}
-
-func TestRunningTargetIsNotRestarted(t *testing.T) {
-	t.Parallel()
-	r, err := result(t, "-target", sound(t), "-mode", "random", "-count", "1000", "-findings", t.TempDir())
-	if err != nil || r.Restarts != 0 {
-		t.Errorf("%v, %d restarts, want none", err, r.Restarts)
-	}
-}
-
-func TestFloodedServerSurvives(t *testing.T) {
-	t.Parallel()
-	r, _, err := attack(t, "none", "-mode", "flood", "-rate", "20000", "-duration", "2s", "-findings-max", "1")
-	if err != nil || len(r.Findings) > 0 {
-		t.Errorf("%v, findings %+v, want none", err, r.Findings)
-	}
-	if r.Sent == 0 {
-		t.Error("nothing was sent")
 	}
 }
 
 // What was found counts, also where the target cannot be started again.
 func TestFindingThatEndsTheTarget(t *testing.T) {
 	t.Parallel()
-	addr, dir := free(t), t.TempDir()
-	once := filepath.Join(dir, "once")
-	command := fmt.Sprintf("sh -c '[ ! -e %s ] || exit 1; : > %s; exec %s %s %s die-on-byte'", once, once, os.Args[0], asServer, addr)
-	var stdout, stderr bytes.Buffer
-	err := run(t.Context(), []string{"-target", addr, "-exec", command, "-mode", "catalogue", "-findings", dir, "-json", "-"}, &stdout, &stderr)
-	var r campaign.Result
-	if e := json.Unmarshal(stdout.Bytes(), &r); e != nil || len(r.Findings) != 1 {
-		t.Fatalf("%v: %s, want a finding", e, stdout.Bytes())
-	}
-	if code := cli.Exit(&stderr, "udpgarbage", err); code != int(cli.Failed) || !strings.Contains(stderr.String(), "ended at once") {
-		t.Errorf("exit code %d (%v), %s, want 3 and why no more was sent", code, err, stderr.Bytes())
-	}
+	inVirtualTime(t, func(t *testing.T, _ *virtual.Host) {
+		var started atomic.Bool
+		on := virtual.New(func(p *virtual.Program) string {
+			if started.Swap(true) {
+				return "exit status 1"
+			}
+			return program(p)
+		})
+		o := attack(t.Context(), t, on, "-exec", fmt.Sprintf(aServer, "die-on-byte"), "-mode", "catalogue")
+		if !errors.Is(o.err, cli.Failed) || len(o.Findings) != 1 || !strings.HasSuffix(o.stderr, "ended at once: exit status 1\n") {
+			t.Errorf("%v, %d findings, %s, want one, and why no more was sent", o.err, len(o.Findings), o.stderr)
+		}
+	})
 }
 
 func TestFindingsDoNotOverwriteEachOther(t *testing.T) {
@@ -245,37 +186,42 @@ func TestFindingsDoNotOverwriteEachOther(t *testing.T) {
 	}
 }
 
-// The names of a campaign's canaries are taken for two seconds after it.
+// The names of a campaign's canaries are taken for two seconds after it. A target that runs is not restarted.
 func TestOneCampaignAfterAnother(t *testing.T) {
 	t.Parallel()
-	addr := sound(t)
-	for _, seed := range []string{"1", "2", "3"} {
-		if r, err := result(t, "-target", addr, "-seed", seed, "-mode", "random", "-count", "100", "-findings", t.TempDir()); err != nil || r.Sent != 100 {
-			t.Errorf("seed %s: %v, sent %d, want 100", seed, err, r.Sent)
+	inVirtualTime(t, func(t *testing.T, on *virtual.Host) {
+		running(t, on, "none")
+		for _, seed := range []string{"1", "2", "3"} {
+			if o := attack(t.Context(), t, on, "-seed", seed, "-mode", "random", "-count", "100"); o.err != nil || o.Sent != 100 || o.Restarts != 0 {
+				t.Errorf("seed %s: %v, sent %d, %d restarts, want 100 and none", seed, o.err, o.Sent, o.Restarts)
+			}
 		}
-	}
+	})
 }
 
 func TestNothingToSendIsNoSurvival(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, []byte(`{"offset_us":0,"hex":"c300","from":"server"}`), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	_, err := result(t, "-target", sound(t), "-mode", "replay", "-findings", t.TempDir(), file)
-	if err == nil || !strings.Contains(err.Error(), "no socket to send 1 datagram from") {
-		t.Errorf("%v, want the reason", err)
-	}
+	inVirtualTime(t, func(t *testing.T, on *virtual.Host) {
+		file := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(file, []byte(`{"offset_us":0,"hex":"c300","from":"server"}`), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		running(t, on, "none")
+		if o := attack(t.Context(), t, on, "-mode", "replay", file); o.err == nil || !strings.Contains(o.err.Error(), "no socket to send 1 datagram from") {
+			t.Errorf("%v, want the reason", o.err)
+		}
+	})
 }
 
 func TestEarlyEndIsTold(t *testing.T) {
 	t.Parallel()
-	addr := sound(t)
-	r, err := result(t, "-target", addr, "-mode", "catalogue", "-count", "10", "-findings", t.TempDir())
-	if err != nil && !errors.Is(err, campaign.ErrUnjudged) || len(r.Missing) == 0 { // a late machine has no time to repeat any
-		t.Errorf("%v, missing %q, want some", err, r.Missing)
-	}
-	if r, err = result(t, "-target", addr, "-mode", "random", "-count", "10", "-findings", t.TempDir()); err != nil || len(r.Missing) != 0 {
-		t.Errorf("%v, missing %q, want none", err, r.Missing)
-	}
+	inVirtualTime(t, func(t *testing.T, on *virtual.Host) {
+		running(t, on, "none")
+		if o := attack(t.Context(), t, on, "-mode", "catalogue", "-count", "10"); o.err != nil || len(o.Missing) == 0 {
+			t.Errorf("%v, missing %q, want some", o.err, o.Missing)
+		}
+		if o := attack(t.Context(), t, on, "-mode", "random", "-count", "10"); o.err != nil || len(o.Missing) != 0 {
+			t.Errorf("%v, missing %q, want none", o.err, o.Missing)
+		}
+	})
 }

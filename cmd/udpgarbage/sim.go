@@ -15,8 +15,8 @@ import (
 	"p2plocal/cmd/internal/jobs"
 )
 
-// virtual is a campaign against our own machines on a virtual network and clock, for each of a list of seeds.
-type virtual struct {
+// simulation is a campaign against our own machines on a virtual network and clock, for each of a list of seeds.
+type simulation struct {
 	on          bool
 	seeds       string
 	first, last uint64
@@ -30,14 +30,14 @@ var (
 	virtualToo  = []string{"sim", "seed", "wide", "json", "quiet", "ascii"}
 )
 
-func (v *virtual) register(fs *flag.FlagSet) {
+func (v *simulation) register(fs *flag.FlagSet) {
 	fs.BoolVar(&v.on, "sim", false, "attack our own server and peers, on a virtual network and clock")
 	fs.StringVar(&v.seeds, "seeds", "1..1000", "with -sim: the `range` of seeds, each a campaign of its own")
 	v.where = jobs.WhereFlags(fs)
 }
 
 // check says what is wrong with the flags.
-func (v *virtual) check(fs *flag.FlagSet, files []string, o options) (err error) {
+func (v *simulation) check(fs *flag.FlagSet, files []string, o options) (err error) {
 	given := cli.Given(fs)
 	fs.Visit(func(f *flag.Flag) {
 		switch only := slices.Contains(virtualOnly, f.Name); {
@@ -63,7 +63,7 @@ func (v *virtual) check(fs *flag.FlagSet, files []string, o options) (err error)
 	return cmp.Or(err, v.where.Check())
 }
 
-func (v *virtual) run(ctx context.Context, o options, stdout, stderr io.Writer) error {
+func (v *simulation) run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	s := jobs.Swarm{Common: o.Common, Meshes: swarm.Meshes{Wide: o.dialect.Wide, Hostile: true}, Where: v.where, Tool: v.tool, Replay: func(m swarm.Meshes, f swarm.Found) string {
 		return fmt.Sprintf("udpgarbage -sim%s -seed %d", jobs.Flags(m), f.Seed)
 	}}

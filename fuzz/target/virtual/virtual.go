@@ -319,6 +319,10 @@ func (p *Program) Ended() string {
 func (p *Program) Waited() (time.Duration, int64) { return 0, 0 }
 
 func (p *Program) Signal(s syscall.Signal) error {
+	if s == syscall.SIGKILL {
+		p.kill()
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch s {
@@ -330,7 +334,7 @@ func (p *Program) Signal(s syscall.Signal) error {
 		close(p.still)
 		p.still = nil
 	default:
-		return fmt.Errorf("%v, want an interrupt, Stop or Continue", s)
+		return fmt.Errorf("%v, want an interrupt, a kill, Stop or Continue", s)
 	}
 	return nil
 }
@@ -348,8 +352,12 @@ func (p *Program) standStill() {
 	}
 }
 
-func (p *Program) Kill() {
+func (p *Program) kill() {
 	p.once[1].Do(func() { close(p.Killed) })
 	p.closeSockets()
+}
+
+func (p *Program) Kill() {
+	p.kill()
 	<-p.done
 }
