@@ -120,11 +120,17 @@ var checks = []checkCase{
 	}},
 	{"echo/while-joining", "echo is answered while a member joins", "Commands", should, 2, nil, func(t *trial) {
 		t.joinAtOnce()
-		took, err := t.Echo(t.ctx, time.Second)
+		before, _ := t.proc.Waited()
+		took, err := t.Echo(t.ctx, t.answer)
+		after, _ := t.proc.Waited()
+		const want = "echo is answered within 1 s"
 		if err != nil && t.Err() == nil {
-			t.fail("echo is answered within 1 s", "%v", err)
+			t.fail(want, "%v", err)
 		}
 		t.need(err)
+		if took-(after-before) > time.Second { // in which it had a processor
+			t.fail(want, "after %v", took.Round(time.Millisecond))
+		}
 		t.seen = fmt.Sprint(took.Round(time.Microsecond))
 	}},
 	{"join/joined", "join is answered by joined", "Commands", must, 2, nil, func(t *trial) { t.join(t.members...) }},
@@ -335,9 +341,7 @@ func (t *trial) silent(member, do string) {
 // exits says that the driver ends, and well.
 func (t *trial) exits() {
 	start := time.Now()
-	select {
-	case <-t.proc.Done():
-	case <-time.After(stopTimeout):
+	if !t.Driver.ends() {
 		t.fail(fmt.Sprintf("it ends within %v", stopTimeout), "it goes on")
 	}
 	if state, _ := t.proc.State(); !state.Success() {

@@ -177,29 +177,56 @@ func (d *Driver) Ask(ctx context.Context, c Command, most time.Duration) (Report
 	if err := d.Tell(c); err != nil {
 		return Report{}, err
 	}
-	timeout := time.NewTimer(most)
-	defer timeout.Stop()
-	var r Report
-	select {
-	case r = <-a.got:
-	case <-d.read:
-		select {
-		case r = <-a.got: // its last word
-		default:
-			return r, d.gone()
-		}
-	case <-timeout.C:
-		return r, fmt.Errorf("the driver did not answer %q within %v", c.Type, most)
-	case <-ctx.Done():
-		return r, ctx.Err()
-	}
-	switch r.Type {
-	case "failed":
+	r, err := d.await(ctx, a, c.Type, most)
+	switch {
+	case err != nil:
+		return r, err
+	case r.Type == "failed":
 		return r, fmt.Errorf("the driver failed to %s: %s", c.Type, r.Text)
-	case "unsupported":
+	case r.Type == "unsupported":
 		return r, fmt.Errorf("%s: %w by this driver", c.Type, ErrUnsupported)
 	}
 	return r, nil
+}
+
+// await waits for an answer.
+func (d *Driver) await(ctx context.Context, a *answer, to string, most time.Duration) (Report, error) {
+	for w := (wait{most: most}); ; {
+		select {
+		case r := <-a.got:
+			return r, nil
+		case <-d.read:
+			select {
+			case r := <-a.got: // its last word
+				return r, nil
+			default:
+				return Report{}, d.gone()
+			}
+		case <-time.After(most / 2):
+			if w.over(d) {
+				return Report{}, fmt.Errorf("the driver did not answer %q within %v", to, most)
+			}
+		case <-ctx.Done():
+			return Report{}, ctx.Err()
+		}
+	}
+}
+
+// wait is for what takes a driver a time at most, of which half is waited for at a time.
+type wait struct {
+	most   time.Duration
+	halves int
+	waited time.Duration
+}
+
+// over says, after each half, that there were two, and more where the driver had no processor for half of the last one.
+func (w *wait) over(d *Driver) bool {
+	const most = 24
+	now, _ := d.proc.Waited()
+	had := now-w.waited < w.most/4
+	w.waited = now
+	w.halves++
+	return w.halves > 1 && had || w.halves == most
 }
 
 // Echo is how long a line to the driver and its answer take: half of it is the
@@ -243,22 +270,18 @@ func (d *Driver) gone() error {
 // Process is what runs, for its CPU time and memory.
 func (d *Driver) Process() *target.Process { return d.proc }
 
-// ends waits for the driver's end, for longer where it had no processor for half of the time.
+// ends waits for the driver's end.
 func (d *Driver) ends() bool {
-	before, _ := d.proc.Waited()
-	for range 12 {
+	for w := (wait{most: stopTimeout}); ; {
 		select {
 		case <-d.proc.Done():
 			return true
-		case <-time.After(stopTimeout):
+		case <-time.After(stopTimeout / 2):
+			if w.over(d) {
+				return false
+			}
 		}
-		now, _ := d.proc.Waited()
-		if now-before < stopTimeout/2 {
-			break
-		}
-		before = now
 	}
-	return false
 }
 
 // Stop has the driver end in its own way, and kills it where that does not.
