@@ -191,7 +191,16 @@ func (d *Driver) Ask(ctx context.Context, c Command, most time.Duration) (Report
 
 // await waits for an answer.
 func (d *Driver) await(ctx context.Context, a *answer, to string, most time.Duration) (Report, error) {
-	for w := (wait{most: most}); ; {
+	w := wait{most: most}
+	for over := false; ; {
+		select {
+		case r := <-a.got:
+			return r, nil
+		default:
+		}
+		if over {
+			return Report{}, fmt.Errorf("the driver did not answer %q within %v", to, most)
+		}
 		select {
 		case r := <-a.got:
 			return r, nil
@@ -202,31 +211,36 @@ func (d *Driver) await(ctx context.Context, a *answer, to string, most time.Dura
 			default:
 				return Report{}, d.gone()
 			}
-		case <-time.After(most / 2):
-			if w.over(d) {
-				return Report{}, fmt.Errorf("the driver did not answer %q within %v", to, most)
-			}
+		case <-w.part():
+			over = w.over(d)
 		case <-ctx.Done():
 			return Report{}, ctx.Err()
 		}
 	}
 }
 
-// wait is for what takes a driver a time at most, of which half is waited for at a time.
+// wait is for what may take a driver a time, of which it is given back what it has waited for a processor: what that
+// was, nobody looks before half of the time is over.
 type wait struct {
-	most   time.Duration
-	halves int
-	waited time.Duration
+	most, left time.Duration
+	parts      int
+	waited     time.Duration
 }
 
-// over says, after each half, that there were two, and more where the driver had no processor for half of the last one.
+// part is over when the driver is to be looked at.
+func (w *wait) part() <-chan time.Time {
+	if w.parts++; w.parts <= 2 {
+		w.left = w.most / 2
+	}
+	return time.After(w.left)
+}
+
+// over says that nothing is left after a part.
 func (w *wait) over(d *Driver) bool {
-	const most = 24
+	const most = 50 // parts
 	now, _ := d.proc.Waited()
-	had := now-w.waited < w.most/4
-	w.waited = now
-	w.halves++
-	return w.halves > 1 && had || w.halves == most
+	w.left, w.waited = min(w.left, now-w.waited), now
+	return w.parts > 1 && w.left < w.most/50 || w.parts == most
 }
 
 // Echo is how long a line to the driver and its answer take: half of it is the
@@ -272,14 +286,20 @@ func (d *Driver) Process() *target.Process { return d.proc }
 
 // ends waits for the driver's end.
 func (d *Driver) ends() bool {
-	for w := (wait{most: stopTimeout}); ; {
+	w := wait{most: stopTimeout}
+	for over := false; ; {
 		select {
 		case <-d.proc.Done():
 			return true
-		case <-time.After(stopTimeout / 2):
-			if w.over(d) {
-				return false
-			}
+		default:
+		}
+		if over {
+			return false
+		}
+		select {
+		case <-d.proc.Done():
+		case <-w.part():
+			over = w.over(d)
 		}
 	}
 }

@@ -250,7 +250,7 @@ func (l *trial) leaves(w, p *endpoint) (at time.Time) {
 // window ensures that who gave the last sign of life at sign left in time.
 func (l *trial) window(sign, left time.Time) {
 	silence := left.Sub(sign)
-	tolerance := overdue + l.tolerance(sign) + l.lag
+	tolerance := overdue + l.tolerance(sign) + l.lagged()
 	expected := fmt.Sprintf("a silent peer leaves between 1.5 and 2.0 s after its last sign of life (tolerated: %v before, %v after)", coarse, tolerance.Round(time.Millisecond))
 	if l.over = max(deadline-coarse-silence, silence-deadline-reap-tolerance); l.over > 0 {
 		l.failf(nil, expected, "it left after %.3f s", silence.Seconds())

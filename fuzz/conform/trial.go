@@ -35,10 +35,10 @@ type trial struct {
 	ending    bool           // it is to end
 	waited    time.Duration  // how long the target had waited for a processor when the case began
 	pace      *pace
-	lag       time.Duration // how far behind the target was at most by what this trial sent
 
 	started   time.Time
 	mu        sync.Mutex    // guards all below
+	lag       time.Duration // how far behind the target was at most by what this trial sent
 	noted     int           // events so far
 	sent      []event       // without the keep-alives of those that the trial keeps in the directory
 	news      chan struct{} // closed when something comes
@@ -323,6 +323,13 @@ func (l *trial) account() {
 	if behind > most {
 		time.Sleep(behind - most)
 	}
+}
+
+// lagged is how far behind the target was at most.
+func (l *trial) lagged() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lag
 }
 
 // until sleeps until a time after the case's begin.
