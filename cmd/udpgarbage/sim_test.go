@@ -33,7 +33,7 @@ func TestSimulated(t *testing.T) {
 	working.Go(func() { w.Work(ctx, conn, jobs.Kinds, t.Logf) })
 	defer working.Wait()
 	defer cancel()
-	for _, args := range []string{"-sim -seeds 1..40", "-sim -seed 7", "-sim -wide -seeds 3..20"} {
+	for _, args := range []string{"-sim -seeds 1..10", "-sim -seed 7", "-sim -wide -seeds 3..8"} {
 		var all [3]bytes.Buffer
 		for i := range all {
 			if err := run(ctx, strings.Fields(args+" -json - -quiet"+[]string{"", "", url}[i]), &all[i], io.Discard); err != nil {
