@@ -31,7 +31,11 @@ func comparison(c *stat.Comparison) (section, phrase) {
 		t.Rows = append(t.Rows, row{Name: x.Metric, Marked: x.Verdict != stat.Same, Cells: []quantity{
 			median(x.Old, x.Unit), median(x.New, x.Unit), change(x.Delta), probability(x.P), probability(x.Q), judged(x.Verdict)}})
 	}
-	text := phrase{}.add("%s against %s, %s against %d, medians: %d of %s differ significantly", c.Sides[1], c.Sides[0], plural(uint64(c.NewRuns), "run"), c.OldRuns,
+	var text phrase
+	if c.Interrupted {
+		text = text.addIf(true, "interrupted")
+	}
+	text = text.add("%s against %s, %s against %d, medians: %d of %s differ significantly", c.Sides[1], c.Sides[0], plural(uint64(c.NewRuns), "run"), c.OldRuns,
 		len(c.Changes)-of[stat.Same], plural(uint64(len(c.Changes)), "metric"))
 	if n := of[stat.Worse]; n > 0 {
 		text = text.addIf(true, "%d for the worse", n)

@@ -255,6 +255,9 @@ func printed(t *testing.T, tab *browser.Tab) {
 	if n := browser.Eval[int](tab, `[...document.querySelectorAll(".plot svg")].filter((s) => s.getBoundingClientRect().right > innerWidth).length`); n > 0 {
 		t.Errorf("%d charts are wider than the paper", n)
 	}
+	if n := browser.Eval[int](tab, `[...document.querySelectorAll(":is(th, td):first-child")].filter((c) => getComputedStyle(c).position == "sticky").length`); n > 0 {
+		t.Errorf("%d first cells of rows stay in sight, on paper, and hide the lines between rows", n)
+	}
 	tab.Picture(t.Name() + "-print")
 	small := `dispatchEvent(new Event("beforeprint")), [...document.querySelectorAll(".plot svg:not(svg svg)")].filter((s) => s.getBoundingClientRect().width < 0.8 * s.getAttribute("width")).length`
 	if n := browser.Eval[int](tab, small); n > 0 {

@@ -489,16 +489,21 @@ func machine(r *result.Result) (p phrase) {
 
 // origin is what it takes to do it again.
 func origin(r *result.Result) phrase {
-	commit := "commit unknown" // go run, or -buildvcs=false
-	if r.Tool.Commit != "" {
-		commit = fmt.Sprintf("%.12s", r.Tool.Commit)
-	}
-	if r.Tool.Dirty {
-		commit += ", changed"
-	}
-	p := phrase{}.add("%d", r.Config.Seed).add("%s (%s)", strings.TrimSpace(r.Tool.Name+" "+r.Tool.Version), commit)
+	p := phrase{}.add("%d", r.Config.Seed).add("%s", build(r.Tool))
 	if !r.Env.Simulated {
 		p = p.add("%s", r.Env.Time.UTC().Format(time.DateTime+" UTC"))
 	}
 	return p.add("%s", shellWords(r.Tool.Args))
+}
+
+// build is what program a result was made by.
+func build(t result.Tool) string {
+	commit := "commit unknown" // go run, or -buildvcs=false
+	if t.Commit != "" {
+		commit = fmt.Sprintf("%.12s", t.Commit)
+	}
+	if t.Dirty {
+		commit += ", changed"
+	}
+	return fmt.Sprintf("%s (%s)", strings.TrimSpace(t.Name+" "+t.Version), commit)
 }

@@ -9,8 +9,9 @@ import (
 
 // Scale is what meshes of more and more peers took.
 type Scale struct {
-	Tool   result.Tool   `json:"tool"`
-	Points []scale.Point `json:"points"`
+	Tool        result.Tool   `json:"tool"`
+	Interrupted bool          `json:"interrupted"` // only what was finished is there
+	Points      []scale.Point `json:"points"`
 }
 
 // Document has a row for each mesh, and curves over their sizes.
@@ -48,7 +49,8 @@ func (s *Scale) Document() *Document {
 	for _, p := range s.Points {
 		sizes[p.Peers] = true
 	}
-	return &Document{Tool: "meshbench scale", source: asJSON(s), Heads: []head{{Text: phrase{}.add("One directory server of the wide dialect, %s of mesh.", plural(uint64(len(sizes)), "size"))}},
+	text := interrupted(s.Interrupted).add("One directory server of the wide dialect, %s of mesh.", plural(uint64(len(sizes)), "size"))
+	return &Document{Tool: "meshbench scale", source: asJSON(s), Heads: []head{{Text: text}},
 		Sections: []section{{Name: "scale", Table: t, Charts: charts, Facts: []fact{
 			{"join", words("from the births, all at once, until every view is complete")},
 			{"busy", words("the server's time until then, where it is simulated")},

@@ -15,13 +15,10 @@ import (
 // Study makes the document of what a study came to.
 func Study(r *study.Report) *Document {
 	d := &Document{Tool: "meshbench study", source: asJSON(r)}
-	text := words(studyHeadline(r))
-	if r.Interrupted {
-		text = append(phrase{{"Interrupted, only what was finished is here: ", true}}, text...)
-	}
+	text := interrupted(r.Interrupted).add("%s", studyHeadline(r))
 	d.Heads = []head{{Text: text, Origin: []fact{
 		{"simulated", words("virtual network and clock, the real machines")},
-		{"made by", words(strings.Join([]string{"meshbench", r.Tool.Version, r.Tool.Commit, shellWords(r.Tool.Args)}, " "))},
+		{"made by", phrase{}.add("%s", build(r.Tool)).add("%s", shellWords(r.Tool.Args))},
 	}}}
 	for _, t := range r.Tables {
 		if len(t.Cells) > 0 {
@@ -29,6 +26,14 @@ func Study(r *study.Report) *Document {
 		}
 	}
 	return d
+}
+
+// interrupted is what a headline begins with where that is so.
+func interrupted(so bool) phrase {
+	if so {
+		return phrase{{"Interrupted, only what was finished is here: ", true}}
+	}
+	return nil
 }
 
 // studyHeadline says how much was tried, and of what is to be chosen how much is left.
@@ -45,7 +50,7 @@ func studyHeadline(r *study.Report) string {
 	}
 	text := plural(uint64(cells), "setting") + " simulated, of " + strings.Join(names, ", ")
 	if front > 0 {
-		text += fmt.Sprintf("; %d of the timing are not dominated", front)
+		text += fmt.Sprintf("; %d of the timing %s worth choosing (*)", front, map[bool]string{true: "is", false: "are"}[front == 1])
 	}
 	return text + "."
 }
@@ -79,7 +84,7 @@ func gridSection(t *study.Table) section {
 	for i, c := range t.Columns {
 		s.Table.Columns = append(s.Table.Columns, column{Name: c.Label, Rank: max(0, i-2)})
 		if i == 0 {
-			s.Table.Columns = append(s.Table.Columns, column{Name: "95 % interval", Rank: 1})
+			s.Table.Columns = append(s.Table.Columns, column{Name: "95 % interval", Rank: len(t.Columns)})
 		}
 		if d, _, ok := scenario.Definitions.Define(c.Metric); ok {
 			s.Facts = append(s.Facts, fact{c.Label, words(c.Metric + ": " + d.Text)})
@@ -104,7 +109,13 @@ func gridSection(t *study.Table) section {
 	}
 	s.Facts = append(s.Facts, fact{"figures", words("means over the runs that measured them; 95 % interval of the mean (Student's t)")})
 	if len(t.Least) > 0 {
-		s.Facts = append(s.Facts, fact{"*", words("no other setting is as good in all of " + strings.Join(t.Least, ", ") + ", and better in one (the Pareto front); less than one removal in a peer's year counts as none")})
+		var least []string
+		for _, c := range t.Columns {
+			if slices.Contains(t.Least, c.Metric) {
+				least = append(least, c.Label)
+			}
+		}
+		s.Facts = append(s.Facts, fact{"*", words("no other setting is as good in all of " + strings.Join(least, ", ") + ", and better in one (the Pareto front); less than one removal in a peer's year counts as none")})
 	}
 	for i, c := range t.Charts {
 		if x := gridChart(t, varied, c); len(x.Series) > 0 {
@@ -152,7 +163,7 @@ func gridChart(t *study.Table, varied []int, c study.Chart) chart {
 	out.Y.Zero = !c.Log
 	at := slices.IndexFunc(t.Axes, func(a study.Axis) bool { return a.Name == c.X })
 	if at < 0 {
-		out.X, out.Says = label(c.X), "One dot a setting, less is better on both axes; filled: not dominated."
+		out.X, out.Says = label(c.X), "One dot a setting, less is better on both axes; filled: worth choosing."
 	} else {
 		_, unit := t.Axes[at].Number(t.Axes[at].Values[0])
 		out.X = axis{Label: c.X, Unit: unit}

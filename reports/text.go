@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -12,6 +13,7 @@ const (
 	widestLabel  = 20 // of what stands left of a fact
 	leastWords   = 24 // columns for words that may be cut short
 	leastName    = 8  // of a row
+	widestName   = 16 // of a column whose figures are narrower
 )
 
 // A page writes text of one width, in colour or not.
@@ -161,17 +163,21 @@ func (p *page) behind(label string, indent int, text phrase, separator, style st
 }
 
 // lineEnd is how many characters go on a line: all, or up to the last blank that
-// fits, which may hang over the end, or as many as there is room for.
+// fits, which may hang over the end, or else up to the last comma, or as many as there is room for.
 func lineEnd(text []rune, room int) int {
 	if len(text) <= room {
 		return len(text)
 	}
+	comma := 0
 	for i := room; i > 0; i-- {
 		if text[i] == ' ' {
 			return i + 1
 		}
+		if text[i-1] == ',' {
+			comma = max(comma, i)
+		}
 	}
-	return max(room, 1)
+	return cmp.Or(comma, max(room, 1))
 }
 
 // label is what stands left of a fact.
@@ -228,59 +234,46 @@ func (p *page) table(t *table) {
 		}
 		return word(r.Name, map[bool]tone{true: strong}[r.Marked])
 	}
-	var size []int                         // of each column; 0: left out
-	room := 0                              // that they leave
-	for _, longest := range []int{16, 7} { // names over columns, where they alone are too long
-		size, room = make([]int, len(header)), p.Width
-		for c, column := range header {
-			size[c] = min(width(column.Name), longest)
-			for _, r := range rows {
-				size[c] = max(size[c], width(cell(r, c).Text))
-			}
-			switch {
-			case c == 0:
-				size[c] = min(max(size[c], p.first), p.Width/2)
-			case column.Words:
-				size[c] = min(size[c], leastWords)
-			}
-			room -= gutter + size[c]
-		}
-		if room >= 0 {
-			break
-		}
-	}
-	for rank := len(statistics) + len(header); room < 0 && rank > 0; rank-- {
-		for c, column := range header {
-			if column.Rank != rank {
-				continue
-			}
-			room, size[c] = room+gutter+size[c], 0
-			if !column.Words && !slices.Contains(p.dropped, column.Name) {
-				p.dropped = append(p.dropped, column.Name)
-			}
-		}
-	}
-	if room < 0 { // the names need not stand in line with labels, and may be cut
-		size[0] += max(room, leastName-size[0])
-	}
-	lines, left := make([][]string, 1+len(rows)), []bool{}
+	size, room := p.sizes(header, rows, cell)
+	var lines [][]string
+	var names [][]string // the lines of each column's name
+	var left []bool
+	high := 1
 	for c, column := range header {
-		if size[c] == 0 && column.Name != "" {
+		if size[c] < 0 {
 			continue
 		}
 		if column.Words {
 			size[c] += max(room, 0)
 		}
-		left = append(left, column.Left)
-		lines[0] = append(lines[0], p.style(faint, p.fit(column.Name, size[c])))
-		for i, r := range rows {
+		names, left = append(names, p.nameLines(column.Name, size[c])), append(left, column.Left)
+		high = max(high, len(names[len(names)-1]))
+	}
+	for l := range high { // names end in the last line above the figures
+		var line []string
+		for _, n := range names {
+			text := ""
+			if at := l - (high - len(n)); at >= 0 {
+				text = n[at]
+			}
+			line = append(line, p.style(faint, text))
+		}
+		lines = append(lines, line)
+	}
+	for _, r := range rows {
+		var line []string
+		for c := range header {
+			if size[c] < 0 {
+				continue
+			}
 			q := cell(r, c)
 			text := p.fit(q.Text, size[c])
 			if c == 0 {
 				text = pad(text, size[c])
 			}
-			lines[1+i] = append(lines[1+i], p.style(tones[q.Tone], text))
+			line = append(line, p.style(tones[q.Tone], text))
 		}
+		lines = append(lines, line)
 	}
 	s, err := grid(false, left, lines[0], lines[1:])
 	if err != nil {
@@ -289,6 +282,77 @@ func (p *page) table(t *table) {
 	for l := range strings.Lines(s) {
 		p.line(strings.TrimRight(l, " \n"))
 	}
+}
+
+// nameLines is a column's name in lines of at most room characters.
+func (p *page) nameLines(name string, room int) (lines []string) {
+	for rest := []rune(name); len(rest) > 0; {
+		end := lineEnd(rest, room)
+		line := strings.TrimRight(string(rest[:end]), " ")
+		if end < len(rest) && rest[end-1] != ' ' { // a word that is too long
+			return append(lines, p.fit(string(rest), room))
+		}
+		lines, rest = append(lines, line), rest[end:]
+	}
+	return lines
+}
+
+// sizes are how wide each column is, -1: left out, and the room that they leave. What is too wide has names of
+// columns broken at blanks, stands no longer in line with labels, and then leaves columns out.
+func (p *page) sizes(header []column, rows []row, cell func(row, int) quantity) (size []int, room int) {
+	longestWord := func(name string) (n int) {
+		for word := range strings.FieldsSeq(name) {
+			n = max(n, width(word))
+		}
+		return n
+	}
+	for _, try := range []struct{ aligned, broken bool }{{true, false}, {false, false}, {false, true}} {
+		size, room = make([]int, len(header)), p.Width
+		for c, column := range header {
+			name := width(column.Name)
+			if try.broken {
+				name = longestWord(column.Name)
+			}
+			size[c] = min(name, widestName)
+			for _, r := range rows {
+				size[c] = max(size[c], width(cell(r, c).Text))
+			}
+			switch {
+			case c == 0 && try.aligned:
+				size[c] = min(max(size[c], p.first), p.Width/2)
+			case c == 0:
+				size[c] = min(size[c], p.Width/2)
+			case column.Words:
+				size[c] = min(size[c], leastWords)
+			}
+			room -= gutter + size[c]
+		}
+		if room >= 0 {
+			return size, room
+		}
+	}
+	drop := func(c int) {
+		room, size[c] = room+gutter+size[c], -1
+		if !header[c].Words && !slices.Contains(p.dropped, header[c].Name) {
+			p.dropped = append(p.dropped, header[c].Name)
+		}
+	}
+	for rank := len(statistics) + len(header); room < 0 && rank > 0; rank-- {
+		for c, column := range header {
+			if column.Rank == rank {
+				drop(c)
+			}
+		}
+	}
+	if short := min(-room, size[0]-leastName); short > 0 { // the names may be cut
+		room, size[0] = room+short, size[0]-short
+	}
+	for c := len(header) - 1; c > 1 && room < 0; c-- {
+		if size[c] >= 0 {
+			drop(c)
+		}
+	}
+	return size, room
 }
 
 // account tells of one case that went wrong.

@@ -385,3 +385,43 @@ func TestNotesOfRuns(t *testing.T) {
 		}
 	}
 }
+
+// On a narrow terminal the names of columns are broken at blanks, rows' names leave the line of labels, and
+// then columns are left out: no line is wider, and no word torn.
+func TestNarrowTable(t *testing.T) {
+	names := columns("refresh", "loss", "without refresh", "95 % interval", "events")
+	names[3].Rank = 1
+	d := &Document{Heads: []head{{Text: words("A verdict.")}}, Sections: []section{{Name: "study",
+		Table: &table{Columns: names, Rows: []row{{Name: "*", Cells: []quantity{word("5 s", ""), word("20 %", ""), word("948 ms in 5 of 10", ""), word("6.23 % to 11.5 %", ""), word("5.70", "")}}}},
+		Facts: []fact{{"without refresh", words("until all is well, by -impair loss=5%,delay=0s,jitter=0s,dup=0%,reorder=0%")}}}}}
+	for width, want := range map[int]string{
+		100: "                   refresh  loss    without refresh     95 % interval  events\n" +
+			"  *                    5 s  20 %  948 ms in 5 of 10  6.23 % to 11.5 %    5.70\n",
+		66: "     refresh  loss    without refresh     95 % interval  events\n" +
+			"  *      5 s  20 %  948 ms in 5 of 10  6.23 % to 11.5 %    5.70\n",
+		48: "     refresh  loss    without refresh  events\n" +
+			"  *      5 s  20 %  948 ms in 5 of 10    5.70\n",
+	} {
+		got, err := text(d, Options{Width: width})
+		if err != nil || !strings.Contains(got, want) {
+			t.Errorf("%d columns, %v:\n%swant\n%s", width, err, got, want)
+		}
+		for line := range strings.Lines(got) {
+			if n := len([]rune(strings.TrimRight(line, "\n"))); n > width {
+				t.Errorf("%d of %d columns: %q", n, width, line)
+			}
+		}
+		if strings.Contains(got, "\n                   0%") || strings.Contains(got, "reorder=\n") {
+			t.Errorf("torn:\n%s", got)
+		}
+	}
+}
+
+// A small figure has its digits, not an exponent.
+func TestSmallFigures(t *testing.T) {
+	for v, want := range map[float64]string{7.9e-5: "0.000079", 0.00696: "0.00696", 0: "0", 1.234e-6: "0.00000123"} {
+		if got := digits(v); got != want {
+			t.Errorf("%g: %s, want %s", v, got, want)
+		}
+	}
+}

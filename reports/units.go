@@ -123,7 +123,7 @@ func digits(v float64) string {
 		return fixed(v, 1)
 	case a >= 1-1e-9:
 		return fixed(v, 2)
-	case a < 0.001:
+	case a < 1e-6:
 		return strconv.FormatFloat(v, 'g', 2, 64)
 	}
 	return strconv.FormatFloat(v, 'f', -1, 64)

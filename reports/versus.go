@@ -162,9 +162,9 @@ func inWords(mesh string, r stat.Ratio, more, less string) string {
 	text := fmt.Sprintf("%s is in the median round %s × %s", mesh, digits(m), how)
 	if low != nil {
 		text += fmt.Sprintf(" [%s, %s]", digits(*low), digits(*high))
-		if r.Verdict == stat.Same {
-			text += ", which may be chance"
-		}
+	}
+	if low == nil || r.Verdict == stat.Same {
+		text += ", which may be chance"
 	}
 	return text
 }

@@ -30,11 +30,17 @@ type Point struct {
 const MostSimulated = 30_000
 
 // Curve simulates meshes of some sizes, here or by workers, and gives one point for each that was done
-// before ctx was.
-func Curve(ctx context.Context, sizes []int, compute work.Compute) (points []Point, err error) {
+// before ctx was; tell hears of each.
+func Curve(ctx context.Context, sizes []int, compute work.Compute, tell func(Point)) (points []Point, err error) {
 	units := slices.Clone(sizes)
 	slices.SortFunc(units, func(a, b int) int { return b - a }) // the largest takes longest, and begins first
-	all, err := work.Collect[Point](ctx, compute, "scale", units, len(units), Lease, func(int) {})
+	all, err := work.Collect[Point](ctx, compute, "scale", units, len(units), Lease, func(_ int, new []*Point) {
+		for _, p := range new {
+			if p != nil {
+				tell(*p)
+			}
+		}
+	})
 	for _, n := range sizes {
 		if i := slices.Index(units, n); i < len(all) && all[i] != nil {
 			points = append(points, *all[i])

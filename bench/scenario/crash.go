@@ -14,7 +14,7 @@ var crash = Scenario{
 	Text: "some peers vanish without notice, and the others notice",
 	Metrics: []Metric{
 		{"detect", "s", true, -1, "of each survivor, from the kill until its view has dropped the killed peer"},
-		{"detect_silence", "s", true, -1, "the same from the killed peer's last sign of life; the protocol's ideal is 1.5 to 2.0 s"},
+		{"detect_silence", "s", true, -1, "of each survivor, from the killed peer's last sign of life until its view has dropped it; the protocol's ideal is 1.5 to 2.0 s"},
 		{"converge", "s", false, -1, "from the kill until the last survivor's view has dropped all killed peers"},
 		{"leave", "s", false, -1, "behind a driver: from the order to one more to leave in its orderly way until no view has it"},
 	},

@@ -48,7 +48,7 @@ var partial = Scenario{
 				Metric{f.name + ".views", "1", false, -1, "most different views that healthy members had at once"},
 				Metric{f.name + ".disagreement", "s", false, -1, "time in which they had different views"},
 				Metric{f.name + ".changes", "1", false, -1, "changes of a healthy member's view, the mean"},
-				Metric{f.name + ".removed", "1", false, -1, "times that a healthy member was removed, as false_positives"})
+				Metric{f.name + ".removed", "1", false, -1, "times that a healthy member was removed"})
 		}
 		return all
 	}(),

@@ -17,7 +17,7 @@ var partition = Scenario{
 		{"cut", "1", false, 0, "datagrams lost at the cut, accounted as lost on purpose"},
 		{"cut_messages", "1", false, 0, "messages among them, one for each receiver, without refresh"},
 		{"back", "s", false, -1, "from the healing of all links until every view is complete, without refresh; null: never"},
-		{"refresh.back", "s", false, -1, "the same with refresh"},
+		{"refresh.back", "s", false, -1, "from the healing of all links until every view is complete, with refresh; null: never"},
 	},
 	Summary: []string{"drop", "back", "refresh.back"},
 	Cannot: func(c *result.Config) string {

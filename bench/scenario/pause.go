@@ -14,7 +14,7 @@ var pause = Scenario{
 	Metrics: []Metric{
 		{"removal", "s", false, 0, "from the stop until every other view has dropped the stopped peer"},
 		{"back", "s", false, -1, "from its going on until it is in every view again, without refresh; null: never"},
-		{"refresh.back", "s", false, -1, "the same with refresh"},
+		{"refresh.back", "s", false, -1, "from its going on until it is in every view again, with refresh; null: never"},
 		{"rebirth.back", "s", false, -1, "from a new birth until it is in every view again"},
 	},
 	Summary:  []string{"removal", "back", "refresh.back", "rebirth.back"},

@@ -14,10 +14,10 @@ var rest = Scenario{
 	Text: "all have joined and nothing happens, at first over links that lose nothing, then 5 % and 20 % of the datagrams",
 	Metrics: []Metric{
 		{"datagram_rate", "messages/s", false, -1, "datagrams that the whole mesh sent a second, while nothing was lost"},
-		{"byte_rate", "bytes/s", false, -1, "UDP payload of those, or behind a driver what the mesh says that it sent"},
+		{"byte_rate", "bytes/s", false, -1, "UDP payload that the whole mesh sent a second, while nothing was lost, or behind a driver what the mesh says that it sent"},
 		{"removed", "1", false, -1, "false positives while nothing was lost"},
-		{"removed_five", "1", false, -1, "the same while 5 % was lost: datagrams, or segments of a stream, which are sent again after 200 ms, 400 ms and so on"},
-		{"removed_twenty", "1", false, -1, "the same while 20 % was lost"},
+		{"removed_five", "1", false, -1, "false positives while 5 % was lost: datagrams, or segments of a stream, which are sent again after 200 ms, 400 ms and so on"},
+		{"removed_twenty", "1", false, -1, "false positives while 20 % was lost"},
 	},
 	Summary: []string{"datagram_rate", "byte_rate", "removed", "removed_five", "removed_twenty"},
 	Flags: func(fs *flag.FlagSet, o *result.Options) {

@@ -13,7 +13,7 @@ var restart = Scenario{
 	Text: "the server is killed and started again, knowing nobody",
 	Metrics: []Metric{
 		{"whole", "s", false, -1, "from the server's return until it and all views know everybody again, without refresh; null: never"},
-		{"refresh.whole", "s", false, -1, "the same with refresh"},
+		{"refresh.whole", "s", false, -1, "from the server's return until it and all views know everybody again, with refresh; null: never"},
 		{"server_startup", "s", false, -1, "from the order to start a server that is not ours until its port is bound; its return is when it is"},
 		{"stranded", "1", false, -1, "peers that the returned server still does not know at the end, without refresh"},
 	},

@@ -17,9 +17,9 @@ var saturate = Scenario{
 	Text: "a search for the highest rate of broadcasts that loses nothing, or little",
 	Metrics: []Metric{
 		{"rate_lossless", "messages/s", false, 1, "highest offered load that lost nothing, as the search defines it: the lower bound of the first goal"},
-		{"rate_goal", "messages/s", false, 1, "the same for the goal -loss-ratio"},
+		{"rate_goal", "messages/s", false, 1, "highest offered load that lost no more than the goal -loss-ratio, as the search defines it: the lower bound of that goal"},
 		{"latency_due", "s", true, -1, "latency from due time at the lossless rate, over all trials at it"},
-		{"latency_due_goal", "s", true, -1, "the same at the rate of the goal -loss-ratio"},
+		{"latency_due_goal", "s", true, -1, "latency from due time at the rate of the goal -loss-ratio, over all trials at it"},
 		{"trials", "1", false, 0, "trials made, at all loads"},
 	},
 	Summary: []string{"latency_due.p99", "rate_lossless", "rate_goal", "latency_due.p50", "latency_due_goal.p50", "latency_due_goal.p99"},

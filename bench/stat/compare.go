@@ -26,6 +26,8 @@ type Comparison struct {
 	Alpha    float64   `json:"alpha"`  // false discovery rate: at most that part of the differences found is chance
 	Changes  []Change  `json:"changes"`
 	Warnings []string  `json:"warnings"` // why the sides may not be comparable
+
+	Interrupted bool `json:"interrupted"` // one of the sides
 }
 
 // Change is one flat metric on both sides.
@@ -63,7 +65,7 @@ const alpha = 0.05
 // scenario (restart.whole: never), it ranks as worse than any value. Sides are what
 // the two are called.
 func Compare(defs *result.Definitions, sides [2]string, old, new *result.Result) *Comparison {
-	c := &Comparison{Sides: sides, OldRuns: len(old.Runs), NewRuns: len(new.Runs), Alpha: alpha, Warnings: differences(sides, old, new)}
+	c := &Comparison{Sides: sides, OldRuns: len(old.Runs), NewRuns: len(new.Runs), Alpha: alpha, Warnings: differences(sides, old, new), Interrupted: old.Interrupted || new.Interrupted}
 	for _, both := range beside(defs, old.Runs, new.Runs) {
 		if a, b := both[0], both[1]; len(a.Values)+len(b.Values) > 0 {
 			if a.Unit != b.Unit {

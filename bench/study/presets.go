@@ -47,7 +47,7 @@ func Presets() []Grid {
 
 // Sweep is the study of which settings of the timing are worth choosing.
 func Sweep() Grid {
-	return Grid{Name: "sweep", About: "which settings of the timing are worth choosing: no other is as good in all that is marked least, and better in one",
+	return Grid{Name: "sweep", About: "which settings of the timing are worth choosing (*): no other is as good in all, and better in one",
 		Config: config("loss", 30),
 		Axes: []Axis{{"peers", []string{"40"}}, {"loss", []string{"5%"}}, {"heartbeat", []string{"250ms", "500ms", "1s"}}, {"refresh", []string{"0s", "2s", "5s"}},
 			{"deadline", []string{"1s", "1.5s", "2s", "2.5s", "3s", "4s", "5s"}}},

@@ -121,7 +121,7 @@ func Run(ctx context.Context, grids []Grid, tool result.Tool, compute work.Compu
 		progress = func(int, int) {}
 	}
 	progress(0, len(all))
-	cells, err := work.Collect[Cell](ctx, compute, "study", grids, len(all), Lease, func(done int) { progress(done, len(all)) })
+	cells, err := work.Collect[Cell](ctx, compute, "study", grids, len(all), Lease, func(done int, _ []*Cell) { progress(done, len(all)) })
 	r := &Report{Tool: tool, Interrupted: ctx.Err() != nil}
 	if r.Interrupted {
 		err = nil

@@ -125,8 +125,8 @@ func List[P, U, R any](units func(P) ([]U, error), one func(context.Context, U) 
 }
 
 // Collect computes such a job of n units, and gives what each has come to; nil: ctx was done before.
-// progress is called with how many are, one call at a time.
-func Collect[R any](ctx context.Context, compute Compute, kind string, params any, n int, list Func, progress func(done int)) ([]*R, error) {
+// progress is called with how many are, and what the latest have come to, one call at a time.
+func Collect[R any](ctx context.Context, compute Compute, kind string, params any, n int, list Func, progress func(done int, new []*R)) ([]*R, error) {
 	text, err := json.Marshal(params)
 	if err != nil || n == 0 {
 		return nil, err
@@ -138,7 +138,7 @@ func Collect[R any](ctx context.Context, compute Compute, kind string, params an
 		err := json.Unmarshal(d.Result, &some)
 		first, _ := j.Units(d.Lease)
 		finished += copy(all[first:], some)
-		progress(finished)
+		progress(finished, some)
 		return err
 	})
 	return all, err

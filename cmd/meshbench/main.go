@@ -23,7 +23,6 @@ import (
 	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/jobs"
-	"p2plocal/cmd/internal/printing"
 	"p2plocal/reports"
 )
 
@@ -341,7 +340,7 @@ func marked(d scenario.Metric) string {
 // lines as wide as that, else a line each.
 func metricList(w io.Writer) error {
 	const column = 35
-	width := printing.Columns(w)
+	width := cli.Columns(w)
 	err := cli.Wrapped(w, width, 0, "", metricNaming)
 	for _, g := range scenario.MetricGroups() {
 		fmt.Fprintln(w)

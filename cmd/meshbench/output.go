@@ -84,12 +84,12 @@ func showProgress(ctx context.Context, status *scenario.Status, cfg result.Confi
 		lasts = ", until Ctrl-C"
 	}
 	fmt.Fprintf(stderr, "meshbench: %s, %s%s\n", result.Plural(uint64(cfg.Peers), "peer"), strings.Join(cfg.Scenarios, ", "), lasts)
-	if printing.Columns(stderr) == 0 {
+	if cli.Columns(stderr) == 0 {
 		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", p) }
 	}
-	_, stop = printing.Watch(ctx, stderr, quiet, func(int) string {
+	_, stop = printing.Watch(ctx, stderr, quiet, func(columns int) string {
 		if p := status.Now(); p != nil {
-			return progressLine(p)
+			return progressLine(p, columns)
 		}
 		return "starting"
 	})
@@ -97,13 +97,18 @@ func showProgress(ctx context.Context, status *scenario.Status, cfg result.Confi
 }
 
 // progressLine is one moment: what is under way, how long it has been, how long
-// everything will still take, and how the messages fare.
-func progressLine(p *scenario.Progress) string {
+// everything will still take, if it ends by itself, and how the messages fare.
+func progressLine(p *scenario.Progress, columns int) string {
 	elapsed := p.Elapsed()
-	line := fmt.Sprintf("%s %s %v, %v left", p, printing.Bar(12, float64(elapsed)/float64(max(p.Expected, 1))),
-		elapsed.Round(time.Second), (max(p.Expected-elapsed, 0) + p.Left).Round(time.Second))
-	if sent, delivered := p.Messages(); sent > 0 {
-		line += fmt.Sprintf(", %s delivered, %s missing", result.Grouped(float64(delivered)), result.Grouped(float64(sent-min(sent, delivered))))
+	bar, times := "", elapsed.Round(time.Second).String()
+	if p.Expected > 0 {
+		bar = printing.Bar(12, float64(elapsed)/float64(p.Expected)) + " "
+		times += fmt.Sprintf(", %v left", (max(p.Expected-elapsed, 0) + p.Left).Round(time.Second))
 	}
-	return line
+	var tell []string
+	if sent, delivered := p.Messages(); sent > 0 {
+		tell = []string{result.Grouped(float64(delivered)) + " delivered", result.Grouped(float64(sent-min(sent, delivered))) + " missing"}
+	}
+	name := p.String() + " "
+	return name + printing.Fit(columns-len(name), bar, times, tell)
 }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
+	"p2plocal/bench/result"
 	"p2plocal/bench/scale"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/jobs"
@@ -59,31 +63,53 @@ func runScale(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 		if err := out.Open(); err != nil {
 			return err
 		}
-		all := reports.Scale{Tool: mesh.Version(c.shaping())}
-		say := func(what string) {
-			if !out.Quiet {
+		all := reports.Scale{Tool: mesh.Version(c.shaping()), Points: []scale.Point{}}
+		p := scaling{start: time.Now()}
+		for _, n := range slices.Concat(measured, simulated) {
+			p.all += uint64(n)
+		}
+		aside, stop := printing.Watch(ctx, c.stderr, out.Quiet, p.line)
+		begin := func(what string) {
+			p.what.Store(&what)
+			if !out.Quiet && cli.Columns(c.stderr) == 0 {
 				fmt.Fprintln(c.stderr, "meshbench:", what)
 			}
 		}
 		for _, n := range measured {
-			say(fmt.Sprintf("%d peers", n))
-			p, failed := scale.Measure(ctx, n)
+			begin(result.Plural(uint64(n), "peer") + " over UDP")
+			point, failed := scale.Measure(ctx, n)
 			if err = failed; err != nil || ctx.Err() != nil {
 				break
 			}
-			all.Points = append(all.Points, p)
+			all.Points = append(all.Points, point)
+			p.done.Add(uint64(n))
 		}
-		if err == nil && ctx.Err() == nil {
-			if len(simulated) > 0 {
-				say(*sim + " peers, simulated")
-			}
+		if err == nil && ctx.Err() == nil && len(simulated) > 0 {
+			begin(strings.ReplaceAll(*sim, ",", ", ") + " peers simulated")
 			var some []scale.Point
-			some, err = scale.Curve(ctx, simulated, where.Compute(printing.Log("meshbench", c.stderr, func(f func()) { f() })))
+			some, err = scale.Curve(ctx, simulated, where.Compute(printing.Log("meshbench", c.stderr, aside)), func(point scale.Point) { p.done.Add(uint64(point.Peers)) })
 			all.Points = append(all.Points, some...)
 		}
-		if ctx.Err() != nil {
+		stop()
+		if all.Interrupted = ctx.Err() != nil; all.Interrupted {
 			err = cli.Interrupted
 		}
 		return cli.Join(out.Write(c.stdout, all.Document()), err)
 	}
+}
+
+// scaling is how far meshes of all sizes are: about as long as they have peers they take.
+type scaling struct {
+	start time.Time
+	all   uint64
+	done  atomic.Uint64
+	what  atomic.Pointer[string]
+}
+
+func (s *scaling) line(columns int) string {
+	var tell []string
+	if what := s.what.Load(); what != nil {
+		tell = []string{*what}
+	}
+	return printing.Done(columns, s.start, s.done.Load(), s.all, "peers", tell...)
 }

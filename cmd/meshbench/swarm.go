@@ -16,6 +16,7 @@ import (
 	"p2plocal/bench/swarm"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/jobs"
+	"p2plocal/cmd/internal/printing"
 	"p2plocal/core/simnet"
 )
 
@@ -114,8 +115,7 @@ func oneSeed(ctx context.Context, text io.Writer, s faults.Script, simulate swar
 	case came.Interrupted:
 		verdict = "interrupted; until then every invariant held"
 	case !came.Ended:
-		verdict = fmt.Sprintf("every invariant held but heal and gap,\nwhich are not checked before %v", came.Healed)
+		verdict = fmt.Sprintf("every invariant held but heal and gap, which are not checked before %v", came.Healed)
 	}
-	_, err := fmt.Fprintf(text, "seed %d, %s, %v of virtual time, %s: %s\n", s.Seed, result.Plural(uint64(s.Peers), "peer"), came.Virtual, result.Plural(came.Stats.Sent, "datagram"), verdict)
-	return t, err
+	return t, printing.Text(text, fmt.Sprintf("seed %d, %s, %v of virtual time, %s: %s\n", s.Seed, result.Plural(uint64(s.Peers), "peer"), came.Virtual, result.Plural(came.Stats.Sent, "datagram"), verdict))
 }

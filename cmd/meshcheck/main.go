@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			})
 			const often = 10
 			now, before := int64(time.Since(start).Seconds()), printed.Load()
-			if !o.Quiet && printing.Columns(stderr) == 0 && now >= before+often && printed.CompareAndSwap(before, now) {
+			if !o.Quiet && cli.Columns(stderr) == 0 && now >= before+often && printed.CompareAndSwap(before, now) {
 				fmt.Fprintf(stderr, "meshcheck: %s: %d of %s, %d wrong, %d s\n", cli.Printable(c.Name), d, result.Plural(uint64(a), "case"), w, now)
 			}
 			done.Store(int64(d))
@@ -124,6 +124,5 @@ func list(w io.Writer, targets []conform.Config) error {
 			}
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return printing.Text(w, b.String())
 }

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/term"
 
-	"p2plocal/cmd/internal/printing"
+	"p2plocal/cmd/internal/cli"
 )
 
 // A console is where commands come from and everything goes to.
@@ -24,7 +24,7 @@ var errLongLine = fmt.Errorf("a line of more than %d bytes is ignored", lineMost
 
 func newConsole(stdin io.Reader, stdout io.Writer) *console {
 	lines := bufio.NewReaderSize(stdin, lineMost)
-	return &console{restore: func() {}, stdout: stdout, line: func() (string, error) {
+	return &console{restore: func() {}, stdout: folding{stdout, stdout}, line: func() (string, error) {
 		line, err := lines.ReadSlice('\n')
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return string(line), err
@@ -37,9 +37,9 @@ func newConsole(stdin io.Reader, stdout io.Writer) *console {
 }
 
 // edit has what comes stand above the line that is being typed, if it is a terminal.
-func (c *console) edit(stdin io.Reader) {
+func (c *console) edit(stdin io.Reader, stdout io.Writer) {
 	in, ok := stdin.(*os.File)
-	out, terminal := printing.Terminal(c.stdout)
+	out, terminal := cli.Terminal(stdout)
 	if !ok || !terminal || !term.IsTerminal(int(in.Fd())) {
 		return
 	}
@@ -51,7 +51,7 @@ func (c *console) edit(stdin io.Reader) {
 		io.Reader
 		io.Writer
 	}{in, out}, "> ")
-	c.stdout, c.line, c.typed = resized{editor, out}, editor.ReadLine, true
+	c.stdout, c.line, c.typed = folding{resized{editor, out}, out}, editor.ReadLine, true
 	c.restore = func() {
 		term.Restore(int(in.Fd()), before)
 		fmt.Fprint(out, "\r\x1b[K") // the prompt
@@ -61,7 +61,7 @@ func (c *console) edit(stdin io.Reader) {
 // resized is a terminal whose size may have changed.
 type resized struct {
 	*term.Terminal
-	file printing.File
+	file cli.File
 }
 
 func (r resized) Write(b []byte) (int, error) {
@@ -69,4 +69,17 @@ func (r resized) Write(b []byte) (int, error) {
 		r.SetSize(width, height)
 	}
 	return r.Terminal.Write(b)
+}
+
+// folding breaks lines between words where the terminal would break them anywhere.
+type folding struct {
+	io.Writer
+	of io.Writer // the terminal, if it is one
+}
+
+func (f folding) Write(b []byte) (int, error) {
+	if _, err := io.WriteString(f.Writer, cli.Folded(string(b), cli.Columns(f.of))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }

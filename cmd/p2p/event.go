@@ -11,6 +11,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"p2plocal/bench/result"
 	"p2plocal/core"
 )
 
@@ -226,12 +227,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // rounded is a time for people.
 func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-func count[T int | uint64](n T, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprint(n, " ", noun, "s")
-}
+func count[T int | uint64](n T, noun string) string { return result.Plural(uint64(n), noun) }
 
 // appendJSON appends e as one line.
 func appendJSON(b []byte, now time.Time, e event) []byte {

@@ -31,7 +31,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return err
 	}
 	c := newConsole(stdin, stdout)
-	text := &output{w: stdout, json: o.json == "-", ascii: o.ascii}
+	text := &output{w: c.stdout, json: o.json == "-", ascii: o.ascii}
 	outputs := []*output{text}
 	if file := files[o.json]; file != nil {
 		if err := file.Begin(); err != nil {
@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	if n.peer != nil {
-		c.edit(stdin)
+		c.edit(stdin, stdout)
 		defer c.restore()
 		text.w = c.stdout
 		// A read cannot be called off: this goroutine ends with its input, or the process.

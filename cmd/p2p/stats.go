@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
 	"p2plocal/core/udp"
@@ -46,22 +47,29 @@ func (s stats) event(kind, verb string) event {
 	fmt.Fprintf(&b, "%s %v", verb, rounded(s.elapsed))
 	traffic(&b, "in ", s.counters.In)
 	traffic(&b, "out", s.counters.Out)
-	c := &s.counters.Events
+	counts := func(kinds ...core.Kind) (all []any) {
+		for _, k := range kinds {
+			all = append(all, grouped(s.counters.Events[k]))
+		}
+		return all
+	}
 	if s.server {
-		fmt.Fprintf(&b, "\n  births %d, repeated %d, refused %d, replaced %d; removed %d; announcements %d, held back %d; keep-alives %d, of nobody %d",
-			c[core.Born], c[core.Repeated], c[core.Conflict], c[core.Replaced], c[core.Removed], c[core.Announced], c[core.Held], c[core.Alive], c[core.Unknown])
+		fmt.Fprintf(&b, "\n  births %s, repeated %s, refused %s, replaced %s; removed %s; announcements %s, held back %s; keep-alives %s, of nobody %s",
+			counts(core.Born, core.Repeated, core.Conflict, core.Replaced, core.Removed, core.Announced, core.Held, core.Alive, core.Unknown)...)
 	} else {
-		fmt.Fprintf(&b, "\n  directories %d; messages received %d; broadcasts %d, skipped %d",
-			c[core.Listed], c[core.Heard], c[core.Broadcast], c[core.Skipped])
+		fmt.Fprintf(&b, "\n  directories %s; messages received %s; broadcasts %s, skipped %s",
+			counts(core.Listed, core.Heard, core.Broadcast, core.Skipped)...)
 	}
 	drops := "unknown"
 	if s.socket.DropsKnown {
-		drops = fmt.Sprint(s.socket.Drops)
+		drops = grouped(s.socket.Drops)
 	}
-	fmt.Fprintf(&b, "\n  dropped: malformed %d, rejected %d, misdirected %d, stranger %d; by the kernel: in %s, out %d",
-		c[core.Malformed], c[core.Rejected], c[core.Misdirected], c[core.Stranger], drops, s.socket.SendFailures)
+	fmt.Fprintf(&b, "\n  dropped: malformed %s, rejected %s, misdirected %s, stranger %s; by the kernel: in %s, out %s",
+		append(counts(core.Malformed, core.Rejected, core.Misdirected, core.Stranger), drops, grouped(s.socket.SendFailures))...)
 	return event{kind, b.String(), s.fields()}
 }
+
+func grouped(n uint64) string { return result.Grouped(float64(n)) }
 
 // traffic writes a line of totals, and of the types that there were.
 func traffic(b *strings.Builder, name string, t core.ByType) {
@@ -80,7 +88,7 @@ func traffic(b *strings.Builder, name string, t core.ByType) {
 		{"other", t.Other.Datagrams},
 	} {
 		if x.count > 0 {
-			fmt.Fprintf(b, "%s %s %d", sep, x.name, x.count)
+			fmt.Fprintf(b, "%s %s %s", sep, x.name, grouped(x.count))
 			sep = ","
 		}
 	}

@@ -132,19 +132,22 @@ func progress(p *campaign.Progress, o options, columns int) string {
 	if p == nil {
 		return "starting " + o.Role.String()
 	}
-	line := fmt.Sprintf("batch %s, %s, %s", grouped(uint64(p.Batches)), datagrams(p.Sent), plural(p.Findings, "finding"))
+	sent, tell := datagrams(p.Sent), []string{plural(p.Findings, "finding")}
+	last := fmt.Sprintf("%.0f s", p.Elapsed.Seconds())
 	switch left := o.Duration - p.Elapsed; {
 	case p.Narrowing != "":
-		line += ", narrowing " + p.Narrowing
+		last = "narrowing " + p.Narrowing
 	case o.Duration > 0 && left <= 0:
-		line += ", the time is up: late effects"
+		last = "the time is up: late effects"
 	case o.Duration > 0:
-		line += fmt.Sprintf(", %.0f of %.0f s, %.0f s left", p.Elapsed.Seconds(), o.Duration.Seconds(), left.Seconds())
+		tell = append(tell, fmt.Sprintf("%.0f of %.0f s", p.Elapsed.Seconds(), o.Duration.Seconds()))
+		last = fmt.Sprintf("%.0f s left", left.Seconds())
 	case o.Count > 0:
-		line += fmt.Sprintf(" of %s, %.0f s", grouped(o.Count), p.Elapsed.Seconds())
+		sent += " of " + grouped(o.Count)
 	default:
-		line += fmt.Sprintf(", %d of %d of the catalogue, %.0f s", p.Listed-p.Left, p.Listed, p.Elapsed.Seconds())
+		tell = append(tell, fmt.Sprintf("%d of %d of the catalogue", p.Listed-p.Left, p.Listed))
 	}
+	line := printing.Fit(columns, "", fmt.Sprintf("batch %s, %s", grouped(uint64(p.Batches)), sent), tell, last)
 	if len(line)+2+len(p.What) <= columns {
 		line += ": " + p.What
 	}

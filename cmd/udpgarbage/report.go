@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/tw"
@@ -25,26 +26,25 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, right, right, right}}))
 	t.Header("what", "batches", "datagrams", "findings")
 	for _, y := range r.Tallies {
-		if err := t.Append(y.What, grouped(uint64(y.Batches)), grouped(y.Sent), fmt.Sprint(y.Findings)); err != nil {
+		if err := t.Append(y.What, grouped(uint64(y.Batches)), grouped(y.Sent), grouped(uint64(y.Findings))); err != nil {
 			return err
 		}
 	}
 	if err := t.Render(); err != nil {
 		return err
 	}
-	for _, f := range r.Findings {
-		fmt.Fprintf(w, "%s by %s: %s, %s, after %.1f s\n  %s\n", f.Kind, f.Case, datagrams(f.Count), plural(f.Bytes, "byte"), f.After, cli.Printable(f.What))
-		if f.Times > 1 {
-			fmt.Fprintf(w, "  found %d times; also by %s\n", f.Times, strings.Join(f.Also, " "))
-		}
-		if f.File != "" { // it could be written
-			fmt.Fprintf(w, "  again: udpgarbage -mode replay %s\n", quoted(f.File))
-		}
-	}
-	width := printing.Columns(w)
 	var err error
 	say := func(format string, args ...any) {
-		err = cmp.Or(err, cli.Wrapped(w, width, 0, "", fmt.Sprintf(format, args...)))
+		err = cmp.Or(err, printing.Text(w, fmt.Sprintf(format, args...)+"\n"))
+	}
+	for _, f := range r.Findings {
+		say("%s by %s: %s, %s, after %s\n  %s", f.Kind, f.Case, datagrams(f.Count), plural(f.Bytes, "byte"), units.Span(time.Duration(f.After*1e9)), cli.Printable(f.What))
+		if f.Times > 1 {
+			say("  found %s times; also by %s", grouped(uint64(f.Times)), strings.Join(f.Also, " "))
+		}
+		if f.File != "" { // it could be written
+			say("  again: udpgarbage -mode replay %s", quoted(f.File))
+		}
 	}
 	if n := r.Skipped(); n > 0 {
 		say("skipped %s that there was no socket to send from", datagrams(n))
@@ -52,14 +52,14 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 	if r.Flooding > 0 {
 		say("floods: %s datagrams a second sent, %s delivered", units.Grouped(float64(r.Flood)/r.Flooding.Seconds()), units.Grouped(float64(r.Taken)/r.Flooding.Seconds()))
 	}
-	say("%s in %.1f s, %.0f batches a second, %s, %s; -seed %d -ports %d",
-		datagrams(r.Sent), r.Elapsed.Seconds(), float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
+	say("%s in %s, %s batches a second, %s, %s; -seed %d -ports %d",
+		datagrams(r.Sent), units.Span(r.Elapsed), units.Grouped(float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9)), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
 	if r.Unwatched {
 		say("NOT WATCHED: late effects of the last datagrams")
 	}
 	for _, y := range r.Tallies {
 		if y.Unjudged > 0 {
-			say("NOT JUDGED: %s: %d of %s", y.What, y.Unjudged, batches(y.Batches))
+			say("NOT JUDGED: %s: %s of %s", y.What, grouped(uint64(y.Unjudged)), batches(y.Batches))
 		}
 	}
 	for _, m := range r.Missing {

@@ -34,17 +34,24 @@ func TestTableIsNarrow(t *testing.T) {
 	}
 }
 
-// What is left of a campaign is no time when its time is up.
+// What is left of a campaign is no time when its time is up, and what does not fit a line is left out whole.
 func TestProgress(t *testing.T) {
 	var o options
 	o.Duration = 4 * time.Second
-	for elapsed, want := range map[time.Duration]string{
-		time.Second:     "batch 3, 40 datagrams, 0 findings, 1 of 4 s, 3 s left",
-		4 * time.Second: "batch 3, 40 datagrams, 0 findings, the time is up: late effects",
-		9 * time.Second: "batch 3, 40 datagrams, 0 findings, the time is up: late effects",
+	for _, x := range []struct {
+		elapsed time.Duration
+		columns int
+		want    string
+	}{
+		{time.Second, 79, "batch 3, 40 datagrams, 0 findings, 1 of 4 s, 3 s left: srv/any/empty"},
+		{time.Second, 59, "batch 3, 40 datagrams, 0 findings, 1 of 4 s, 3 s left"},
+		{time.Second, 44, "batch 3, 40 datagrams, 0 findings, 3 s left"},
+		{time.Second, 40, "batch 3, 40 datagrams, 3 s left"},
+		{4 * time.Second, 66, "batch 3, 40 datagrams, 0 findings, the time is up: late effects"},
+		{9 * time.Second, 66, "batch 3, 40 datagrams, 0 findings, the time is up: late effects"},
 	} {
-		if got := progress(&campaign.Progress{Batches: 3, Sent: 40, Elapsed: elapsed}, o, 0); got != want {
-			t.Errorf("%v: %q, want %q", elapsed, got, want)
+		if got := progress(&campaign.Progress{Batches: 3, Sent: 40, Elapsed: x.elapsed, What: "srv/any/empty"}, o, x.columns); got != x.want {
+			t.Errorf("%v, %d columns: %q, want %q", x.elapsed, x.columns, got, x.want)
 		}
 	}
 }

@@ -125,7 +125,7 @@ const curves = (c) => {
 						Plot.dot(s.points, { x: "x", y: "y", r: 2.4, fill: stroke }), line];
 				}),
 				tip(shown, { x: "x", y: "y", title: (p) => [p.name || p.s.name, `${c.x.label}: ${printed(p.x, c.x.unit)}`, `${c.y.label}: ${printed(p.y, c.y.unit)}`,
-					...(p.low != null ? [`${printed(p.low, c.y.unit)} to ${p.high == null ? "never" : printed(p.high, c.y.unit)}`] : []), ...(p.marked ? ["not dominated"] : [])].join("\n") })],
+					...(p.low != null ? [`${printed(p.low, c.y.unit)} to ${p.high == null ? "never" : printed(p.high, c.y.unit)}`] : []), ...(p.marked ? ["worth choosing"] : [])].join("\n") })],
 		}),
 	});
 };

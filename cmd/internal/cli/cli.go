@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -146,8 +147,14 @@ func ParseGrouped(fs *flag.FlagSet, groups *Groups, args []string, usage string,
 	for {
 		switch err := fs.Parse(args); {
 		case errors.Is(err, flag.ErrHelp):
-			fmt.Fprint(stdout, usage)
-			groups.print(stdout)
+			var all strings.Builder
+			all.WriteString(usage)
+			groups.print(&all)
+			help := all.String()
+			if width := Columns(stdout); width > 0 && width < helpWidth-1 {
+				help = Folded(refilled(help), width)
+			}
+			fmt.Fprint(stdout, help)
 			return nil, err
 		case err != nil:
 			return nil, UsageError{Err: errors.New(wanted(fs, err.Error()))}
@@ -235,10 +242,15 @@ func Given(fs *flag.FlagSet) map[string]bool {
 	return given
 }
 
-// Join is errors.Join on one line.
+// Join is errors.Join on one line. A Code, of which everything has been said, stays one where there is nothing else.
 func Join(errs ...error) error {
-	if err := errors.Join(errs...); err != nil {
+	var code Code
+	said := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return errors.As(err, new(Code)) })
+	if err := errors.Join(said...); err != nil {
 		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	if errors.As(errors.Join(errs...), &code) {
+		return code
 	}
 	return nil
 }

@@ -250,7 +250,7 @@ func printFlag(w io.Writer, f *flag.Flag) {
 
 // Item writes what something is beside its name: from a column on, in lines of 80.
 func Item(w io.Writer, column int, name, text string) error {
-	return Wrapped(w, 80, column, name, text)
+	return Wrapped(w, helpWidth, column, name, text)
 }
 
 // Wrapped is Item in lines of another width, 0: one of any.

@@ -126,7 +126,7 @@ func (p *progress) line(columns int) string {
 		}
 		tell = append(tell, result.Plural(uint64(n), "worker"), each+"/s a core")
 	}
-	tell = append(tell, fmt.Sprintf("%.1f virtual hours", p.virtual/3600))
+	tell = append(tell, virtual(p.virtual))
 	return printing.Done(columns, p.start, p.seeds, p.of, "seeds", tell...)
 }
 
@@ -175,13 +175,19 @@ func (s *Swarm) seeds(ctx context.Context, text, stderr io.Writer, first, last u
 	if t.Interrupted {
 		line += ", interrupted"
 	}
-	virtual := time.Duration(t.Virtual * 1e9)
-	line += fmt.Sprintf("\n%.1f virtual hours in %s\n%s taken", virtual.Hours(), result.Span(time.Since(start)), result.Plural(t.Taken, "datagram"))
+	line += fmt.Sprintf("\n%s in %s\n%s taken\n", virtual(t.Virtual), result.Span(time.Since(start)), result.Plural(t.Taken, "datagram"))
 	for i, gap := range swarm.Gaps {
 		if !s.Meshes.Wide { // the wide dialect leaves none
-			line += fmt.Sprintf("%s%d %s", []string{"\npeers left with a known gap:\n  ", ", "}[min(i, 1)], t.Gaps[gap], gap)
+			line += fmt.Sprintf("%s%s %s", []string{"peers left with a known gap:\n  ", ", "}[min(i, 1)], result.Grouped(float64(t.Gaps[gap])), gap)
 		}
 	}
-	_, failed := fmt.Fprintln(text, line)
-	return t, cli.Join(err, failed)
+	return t, cli.Join(err, printing.Text(text, strings.TrimRight(line, "\n")+"\n"))
+}
+
+// virtual is time that meshes have lived, all added up.
+func virtual(seconds float64) string {
+	if seconds < 3600 {
+		return fmt.Sprintf("%v of virtual time", time.Duration(seconds)*time.Second)
+	}
+	return fmt.Sprintf("%s hours of virtual time", result.Grouped(seconds/3600))
 }

@@ -16,7 +16,7 @@ func TestProgress(t *testing.T) {
 		p.add(work.Done{Worker: worker, Took: took}, &swarm.Tally{Seeds: 4000, Virtual: 3600 * 70})
 	}
 	for columns, want := range map[int]string{
-		119: "[====        ] 8,000 of 20,000 seeds, 1 finding, 2 workers, 500 to 1,000/s a core, 140.0 virtual hours, 15s left",
+		119: "[====        ] 8,000 of 20,000 seeds, 1 finding, 2 workers, 500 to 1,000/s a core, 140 hours of virtual time, 15s left",
 		79:  "8,000 of 20,000 seeds, 1 finding, 2 workers, 500 to 1,000/s a core, 15s left",
 		70:  "[====        ] 8,000 of 20,000 seeds, 1 finding, 2 workers, 15s left",
 		59:  "8,000 of 20,000 seeds, 1 finding, 2 workers, 15s left",

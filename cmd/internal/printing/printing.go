@@ -14,38 +14,20 @@ import (
 	"golang.org/x/term"
 
 	"p2plocal/bench/result"
+	"p2plocal/cmd/internal/cli"
 	"p2plocal/reports"
 )
 
-// A File is a file of this process, such as *os.File.
-type File interface {
-	io.Writer
-	Fd() uintptr
-}
-
-// Terminal is w if it is one.
-func Terminal(w io.Writer) (File, bool) {
-	f, ok := w.(File)
-	return f, ok && term.IsTerminal(int(f.Fd()))
-}
-
-// Columns is how wide a line of w may be that changes, 0 where no line can: w is no
-// terminal, or a dumb one.
-func Columns(w io.Writer) int {
-	f, ok := Terminal(w)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return 0
-	}
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 1 {
-		return width - 1 // the last column would break the line
-	}
-	return 79
+// Text writes text in lines that fit w.
+func Text(w io.Writer, text string) error {
+	_, err := io.WriteString(w, cli.Folded(text, cli.Columns(w)))
+	return err
 }
 
 // Watch shows on a terminal what line says, which fits as many columns: at once and then
 // five times a second until stop is called. aside prints something else meanwhile.
 func Watch(ctx context.Context, w io.Writer, quiet bool, line func(columns int) string) (aside func(print func()), stop func()) {
-	if quiet || Columns(w) == 0 {
+	if quiet || cli.Columns(w) == 0 {
 		return func(print func()) { print() }, func() {}
 	}
 	var mu sync.Mutex
@@ -56,7 +38,7 @@ func Watch(ctx context.Context, w io.Writer, quiet bool, line func(columns int) 
 		print()
 	}
 	draw := func() {
-		columns, prefix := Columns(w), ""
+		columns, prefix := cli.Columns(w), ""
 		if ctx.Err() != nil {
 			prefix = "interrupted: "
 		}
@@ -95,8 +77,7 @@ func Bar(width int, part float64) string {
 	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "]"
 }
 
-// Done says how many of all parts are done, what else there is to tell, and how long the others will take, as far as
-// it fits: a bar gives way first, then what is told last.
+// Done says how many of all parts are done, what else there is to tell, and how long the others will take.
 func Done(columns int, start time.Time, done, all uint64, unit string, tell ...string) string {
 	if all == 0 {
 		return "starting"
@@ -106,21 +87,28 @@ func Done(columns int, start time.Time, done, all uint64, unit string, tell ...s
 	if done > 0 {
 		left = fmt.Sprintf("%v left", time.Duration(float64(took)*(1/part-1)).Round(time.Second))
 	}
-	for bar := Bar(12, part) + " "; ; tell = tell[:len(tell)-1] {
-		line := fmt.Sprintf("%s of %s %s, %s", result.Grouped(float64(done)), result.Grouped(float64(all)), unit, strings.Join(append(slices.Clone(tell), left), ", "))
+	count := fmt.Sprintf("%s of %s %s", result.Grouped(float64(done)), result.Grouped(float64(all)), unit)
+	return Fit(columns, Bar(12, part)+" ", count, tell, left)
+}
+
+// Fit is a line of progress: a bar gives way first to what does not fit, and then what is told last.
+func Fit(columns int, bar, first string, tell []string, last ...string) string {
+	for {
+		line := strings.Join(slices.Concat([]string{first}, tell, last), ", ")
 		switch {
 		case len(bar)+len(line) <= columns:
 			return bar + line
 		case len(line) <= columns || len(tell) == 0:
 			return line
 		}
+		tell = tell[:len(tell)-1]
 	}
 }
 
 // Options fit a terminal, where stdout is one.
 func Options(stdout io.Writer, ascii, all bool) reports.Options {
 	o := reports.Options{ASCII: ascii, All: all}
-	f, ok := Terminal(stdout)
+	f, ok := cli.Terminal(stdout)
 	if !ok {
 		return o
 	}
