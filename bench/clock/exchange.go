@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"p2plocal/bench/record"
+	"p2plocal/core/udp"
 )
 
 // A datagram is as long as its answer, so that nobody can have more sent to somebody else than he
@@ -26,7 +27,7 @@ type sock struct {
 func listen(at netip.Addr) (*sock, error) {
 	u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
 	if err != nil {
-		return nil, err
+		return nil, udp.ListenError(netip.AddrPortFrom(at, 0), err)
 	}
 	stamp(u)
 	return &sock{u, record.NewClock()}, nil

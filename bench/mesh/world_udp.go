@@ -98,9 +98,10 @@ func (w *udpWorld) addPeer(m *Mesh, i int) error {
 		m.Peers, m.Socks = append(m.Peers, p), append(m.Socks, nil)
 		return nil
 	}
-	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(m.host(), 0)))
+	at := netip.AddrPortFrom(m.host(), 0)
+	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 	if err != nil {
-		return fmt.Errorf("cannot open a socket for peer %d of %d: %w", i+1, m.N, err)
+		return fmt.Errorf("cannot open a socket for peer %d of %d: %w", i+1, m.N, udp.ListenError(at, err))
 	}
 	var dup *os.File
 	if w.process {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -35,6 +36,30 @@ func TestWideUsage(t *testing.T) {
 	} {
 		if code, _, err := once(test.args...); code != 2 || err != "p2p: "+test.line+" (p2p -h says how)\n" {
 			t.Errorf("%q: %d, %swant %s", test.args, code, err, test.line)
+		}
+	}
+}
+
+// A key that others can read or change is no secret, nor is one of zeros.
+func TestKeyIsSecret(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(strings.Repeat("0", 64)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, err := once("-wide", "-key", file); code != 2 || !strings.Contains(err, "line 1 of the key file is all zeros") || strings.Count(err, "\n") != 1 {
+		t.Errorf("all zeros: %d, %s", code, err)
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o620} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("p2p: cannot read the key: %q has mode %04o, so that others can read or change it: want chmod 600 %[1]q\n", file, mode)
+		if code, _, err := once("-wide", "-key", file); code != 1 || err != want {
+			t.Errorf("%d, %swant %s", code, err, want)
 		}
 	}
 }

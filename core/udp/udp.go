@@ -75,11 +75,7 @@ func Listen(addr netip.AddrPort, readBuffer int) (*Socket, error) {
 	}
 	u, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
 	if err != nil {
-		var sys *os.SyscallError
-		if errors.As(err, &sys) {
-			err = sys.Err
-		}
-		return nil, fmt.Errorf("cannot listen on %v: %w", addr, err)
+		return nil, ListenError(addr, err)
 	}
 	return Adopt(u, readBuffer)
 }

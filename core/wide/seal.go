@@ -47,6 +47,9 @@ func ParseKeys(text string) (Keys, error) {
 		if err != nil || len(b) != 32 {
 			return nil, fmt.Errorf("line %d of the key file is not a key, want 64 hexadecimal digits", i+1)
 		}
+		if [32]byte(b) == [32]byte{} {
+			return nil, fmt.Errorf("line %d of the key file is all zeros, which anybody would try: want 64 random hexadecimal digits, as p2p keygen makes them", i+1)
+		}
 		keys = append(keys, [32]byte(b))
 	}
 	if len(keys) == 0 {

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
+
+	"p2plocal/core/udp"
 )
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -16,11 +18,7 @@ var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 func Listen(at netip.AddrPort) (*net.UDPConn, error) {
 	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 	if err != nil {
-		var sys syscall.Errno
-		if errors.As(err, &sys) {
-			err = sys // without what net says around it
-		}
-		return nil, fmt.Errorf("cannot listen on %v: %w", at, err)
+		return nil, udp.ListenError(at, err)
 	}
 	return u, nil
 }

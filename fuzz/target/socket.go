@@ -2,12 +2,14 @@ package target
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -45,7 +47,7 @@ var harmless = []byte{0xC3, 0, 'z', 0}
 func Refused(addr netip.AddrPort, pause time.Duration) bool {
 	u, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(addr))
 	if err != nil {
-		return true
+		return !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) // a socket that this machine has none of
 	}
 	defer u.Close()
 	u.Write(harmless)

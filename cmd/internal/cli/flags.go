@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -157,7 +158,7 @@ type Dialect struct {
 // Register adds the flags.
 func (d *Dialect) Register(fs *flag.FlagSet, usage string) {
 	fs.BoolVar(&d.Wide, "wide", false, usage)
-	fs.StringVar(&d.KeyFile, "key", "", "`file` of the mesh's key, with -wide: whoever has none is no part of it (p2p keygen makes one)")
+	fs.StringVar(&d.KeyFile, "key", "", "`file` of the mesh's key, with -wide, which only its owner may read: whoever has none is no part of it (p2p keygen makes one)")
 }
 
 // Open reads the keys.
@@ -168,7 +169,7 @@ func (d *Dialect) Open() error {
 	if !d.Wide {
 		return Usagef("flag -key is for the wide dialect: want -wide too, or not the flag")
 	}
-	text, err := os.ReadFile(d.KeyFile)
+	text, err := readSecret(d.KeyFile)
 	if err != nil {
 		return fmt.Errorf("cannot read the key: %w", err)
 	}
@@ -176,6 +177,24 @@ func (d *Dialect) Open() error {
 		return Usagef("%s: %v", d.KeyFile, err)
 	}
 	return nil
+}
+
+// readSecret reads a file that nobody but its owner may read: who has the key is part of the mesh. Windows
+// says nothing of that by a file's mode, and a pipe is nobody's.
+func readSecret(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode(); mode.IsRegular() && mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("%q has mode %04o, so that others can read or change it: want chmod 600 %[1]q", name, mode.Perm())
+	}
+	return io.ReadAll(f)
 }
 
 // Groups have -h show the flags of a set in groups.

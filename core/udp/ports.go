@@ -1,0 +1,42 @@
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// ListenError is what keeps a program from listening on an address, in one line, without what package net
+// says around it. It says what there is to be done where no port is left that the kernel could choose: its
+// own word for that is "address already in use", of which there is none.
+func ListenError(at netip.AddrPort, err error) error {
+	var sys *os.SyscallError
+	var number syscall.Errno
+	switch {
+	case at.Port() == 0 && (errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EAGAIN)):
+		return fmt.Errorf("cannot listen on %v: %w", at, noPort{err})
+	case errors.As(err, &number):
+		err = number
+	case errors.As(err, &sys):
+		err = sys.Err
+	}
+	return fmt.Errorf("cannot listen on %v: %w", at, err)
+}
+
+// noPort is that the kernel has none left to choose.
+type noPort struct{ error }
+
+func (n noPort) Unwrap() error { return n.error }
+
+func (n noPort) Error() string {
+	const file = "/proc/sys/net/ipv4/ip_local_port_range"
+	text := "this machine has no free port left to choose"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return text
+	}
+	return fmt.Sprintf("%s from %s: end what holds them, or widen %s", text, strings.Join(strings.Fields(string(b)), " to "), file)
+}
