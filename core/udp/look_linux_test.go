@@ -105,6 +105,59 @@ func TestLossesAreToldOnce(t *testing.T) {
 	}
 }
 
+// Who is told of losses is polled then; who has no use for them is not asked.
+func TestLossesAreReasonToPoll(t *testing.T) {
+	t.Parallel()
+	nothing, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	polls := 0
+	one := script{poll: func(now time.Time) (core.Outgoing, time.Time) {
+		polls++
+		return core.Outgoing{}, now.Add(time.Hour)
+	}}
+	m := &bereaved{script: one}
+	for _, machine := range []core.Machine{one, m} {
+		s, u := listen(t, ReadBuffer), sender(t)
+		s.machine, s.now = machine, time.Now()
+		s.deadline = s.now.Add(time.Hour)
+		s.conn.filter(nothing)
+		send(t, u, s.Addr(), keepAlive('A'))
+		dropped(t, s, 1)
+		s.mu.Lock()
+		s.lookForDrops()
+		s.send()
+		s.mu.Unlock()
+	}
+	if m.lost.Load() != 1 || polls != 1 {
+		t.Errorf("told of %d losses and polled %d times, want once each", m.lost.Load(), polls)
+	}
+}
+
+// However much waits, all of it is read before the socket waits for more.
+func TestAllIsRead(t *testing.T) {
+	real := recvmmsg
+	t.Cleanup(func() { recvmmsg = real })
+	const all = 2*core.MostTaken + 100
+	left := all
+	recvmmsg = func(fd uintptr, h *mmsghdr, most int) (int, syscall.Errno) {
+		n := min(left, most)
+		if left -= n; n == 0 {
+			return -1, syscall.EAGAIN
+		}
+		return n, 0
+	}
+	s, steps := listen(t, 0), 0
+	done := make(chan bool, 1)
+	serve(t, context.Background(), s, script{step: func(time.Time, netip.AddrPort, []byte) {
+		if steps++; steps == all {
+			done <- true
+		}
+	}})
+	await(t, done, "the last of many datagrams")
+}
+
 // However many are born one after another, they are announced in time.
 func TestGatherEnds(t *testing.T) {
 	real := recvmmsg

@@ -98,6 +98,9 @@ func TestOverload(t *testing.T) {
 	filtered := func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if s.Filtered() != s.overload.filtered {
+			t.Errorf("the filter is in place: %v, but it says %v", s.overload.filtered, s.Filtered())
+		}
 		return s.overload.filtered
 	}
 	garbage := []byte("garbage")

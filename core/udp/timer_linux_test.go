@@ -126,6 +126,32 @@ func TestClockSleeps(t *testing.T) {
 	c.set(&a, time.Time{})
 }
 
+// The timerfd expires as much earlier as nine in ten wake-ups take at least, and not before now.
+func TestClockLearns(t *testing.T) {
+	t.Parallel()
+	const us = time.Microsecond
+	begin := time.Now()
+	for _, x := range []struct{ took, lead, want time.Duration }{
+		{51 * us, 50 * us, 50*us + 200}, {50 * us, 50 * us, 48*us + 200}, {0, us, 0}, {us, 0, 200}, {time.Second, 100 * us, 100 * us},
+	} {
+		c := clock{fd: -1, lead: x.lead, expiry: begin}
+		if c.learn(begin.Add(x.took)); c.lead != x.want {
+			t.Errorf("after a wake-up of %v the lead of %v becomes %v, want %v", x.took, x.lead, c.lead, x.want)
+		}
+	}
+	c := clock{fd: -1, lead: 50 * us}
+	if c.learn(begin); c.lead != 50*us {
+		t.Errorf("a wake-up for nothing makes a lead of %v", c.lead)
+	}
+	at := begin.Add(time.Hour)
+	if c.arm(at); !c.expiry.Equal(at.Add(-50 * us)) {
+		t.Errorf("it expires %v before the alarm, want 50 us", at.Sub(c.expiry))
+	}
+	if c.arm(begin); !c.expiry.IsZero() {
+		t.Errorf("of one that expires at once %v is expected", c.expiry)
+	}
+}
+
 // A socket whose machine is in use does what is due when it no longer is, and keeps none of
 // the others from their timers meanwhile.
 func TestBusyMachine(t *testing.T) {
