@@ -1,6 +1,7 @@
 package record
 
 import (
+	"runtime"
 	"testing"
 	"time"
 )
@@ -41,5 +42,17 @@ func TestClock(t *testing.T) {
 	}
 	if got := c.Time(at, c.At(at)+5); !got.Equal(at.Add(5)) {
 		t.Errorf("what is 5 ns from %v is at %v", at, got)
+	}
+}
+
+// Monotonic is the clock that Go's own differences are by, where the system has it.
+func TestMonotonic(t *testing.T) {
+	t.Parallel()
+	begin := time.Now()
+	before, ok := Monotonic()
+	time.Sleep(time.Millisecond)
+	after, _ := Monotonic()
+	if most := int64(time.Since(begin)); ok != (runtime.GOOS == "linux") || ok && (after-before < int64(time.Millisecond) || after-before > most) {
+		t.Errorf("%d ns of at most %d, known: %v", after-before, most, ok)
 	}
 }

@@ -306,8 +306,8 @@ func TestSharedStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Slots[ServerSlot].Taken.Store(7)
-		if got := other.Slots[ServerSlot].Taken.Load(); got != 7 {
-			t.Errorf("the other mapping shows %d, want 7", got)
+		if got := other.Slots[ServerSlot].Taken.Load(); got != 7 || s.Peers != 80 {
+			t.Errorf("of %d peers, the other mapping shows %d, want 80 and 7", s.Peers, got)
 		}
 		unmap()
 	}

@@ -76,3 +76,17 @@ func TestSummarizeFields(t *testing.T) {
 		t.Errorf("of no runs: %+v", got)
 	}
 }
+
+// One value has no spread, and what never came about ranks on the worse side, where there is one.
+func TestOneValue(t *testing.T) {
+	f := Figure{Values: []float64{3}, Never: 2}
+	if s := f.Summary(); s.N != 1 || s.Stddev != 0 || s.Median != 3 || s.Mean != 3 || s.Min != 3 || s.Max != 3 {
+		t.Errorf("%+v, want 3 and no spread", s)
+	}
+	inf := math.Inf(1)
+	for better, want := range map[int][]float64{-1: {3, inf, inf}, 0: {3}, 1: {3, -inf, -inf}} {
+		if got := f.Ranked(better); !slices.Equal(got, want) {
+			t.Errorf("better %d: %v, want %v", better, got, want)
+		}
+	}
+}

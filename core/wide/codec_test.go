@@ -115,6 +115,7 @@ func TestDialectsApart(t *testing.T) {
 func TestNames(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"a": true, "peer-0001": true, "bö": true, "日本": true, "a b": true, "e\u0301": true, "😀": true, strings.Repeat("x", 32): true,
+		"12345678": true, "1234567~12345678": true, "1234567\x7f": false, "\x7f2345678": false, "12345678123\x1f5678": false, "1234567\x80": false, "123456ö": true,
 		"": false, " a": false, "a ": false, "a\n": false, "\x7f": false, "a\x00": false, "\xff": false, "\xc3": false, "\u202e": false,
 		"\u200b": false, "\ufeff": false, "a\u00a0b": false, "\u2028": false, strings.Repeat("x", 33): false, "\xed\xa0\x80": false, "\ue000": false,
 	} {
@@ -166,6 +167,12 @@ func TestLongestMessage(t *testing.T) {
 	sealed := NewSealer(someKey, [16]byte{1}, nil).Seal(b)
 	if len(sealed) != core.MaxDatagram || (Codec{}).Parse(new(core.View), b) != nil {
 		t.Errorf("%d bytes, want %d", len(sealed), core.MaxDatagram)
+	}
+	for more, want := range []error{nil, core.ErrLength} { // also where a name leaves room
+		b := encode(core.View{Type: core.TypeVanilla, Text: bytes.Repeat([]byte("x"), Codec{}.MaxText()+more)})
+		if err := (Codec{}).Parse(new(core.View), b); err != want {
+			t.Errorf("%d bytes more than the longest text: %v, want %v", more, err, want)
+		}
 	}
 }
 
