@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		p2p = filepath.Join(dir, "p2p")
 		var out []byte
-		if out, err = exec.Command("go", "build", "-ldflags=-s -w", "-o", p2p, "p2plocal/cmd/p2p").CombinedOutput(); err != nil {
+		if out, err = exec.Command("go", "run", "-exec", "cp", "p2plocal/cmd/p2p", p2p).CombinedOutput(); err != nil {
 			err = fmt.Errorf("%w: %s", err, out)
 		}
 	}

@@ -133,7 +133,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, "p2p.exe")
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", binary, ".")
+	build := exec.Command("go", "run", "-exec", "cp", ".", binary)
 	build.Stderr = os.Stderr
 	code := 1
 	if err := build.Run(); err == nil {

@@ -3,6 +3,7 @@
 package manual
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -86,11 +87,19 @@ func (x *tools) make() error {
 	if x.root, err = filepath.Abs(root); err != nil {
 		return err
 	}
-	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", bin+"/", "p2plocal/cmd/...").CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	if err := os.Mkdir(x.path, 0o755); err != nil {
+	if err := cmp.Or(os.Mkdir(bin, 0o755), os.Mkdir(x.path, 0o755)); err != nil {
 		return err
+	}
+	commands, err := filepath.Glob(filepath.Join(root, "cmd", "*", "main.go"))
+	if err != nil {
+		return err
+	}
+	for _, c := range commands {
+		name := filepath.Base(filepath.Dir(c))
+		// go run keeps what it has linked, go build does not.
+		if out, err := exec.Command("go", "run", "-exec", "cp", "p2plocal/cmd/"+name, filepath.Join(bin, name)).CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
 	}
 	for name, script := range shims {
 		script = "#!/usr/bin/env bash\nBIN='" + bin + "'\n" + script + "\n"
