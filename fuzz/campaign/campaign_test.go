@@ -561,3 +561,27 @@ func TestNarrowedOnACrowdedHost(t *testing.T) {
 		t.Errorf("%v, %d findings, want one, and the reason why there are no more", err, len(r.Findings))
 	}
 }
+
+// After the machine has stood still, what would be void by that begins when it is not: only what was open then is
+// not judged. On a machine that stands still again and again most begins all the same, so that a target that dies is seen.
+func TestStandstillVoidsWhatFellIntoIt(t *testing.T) {
+	for _, x := range []struct {
+		every       time.Duration // that it stands still
+		most, least int           // unjudged
+	}{{time.Hour, 20, 0}, {2 * time.Second, 1 << 20, 100}} {
+		var next time.Time
+		r := attack(t, Config{Exec: "none", Host: virtual.New(start), Duration: 14 * time.Second, Modes: []string{"random"}, Sent: func(now time.Time, _, _ netip.AddrPort, _ []byte) {
+			switch {
+			case next.IsZero():
+				next = now.Add(min(x.every, 5*time.Second))
+			case now.After(next):
+				time.Sleep(4 * time.Second)
+				next = time.Now().Add(x.every)
+			}
+		}})
+		y := r.Tallies[0]
+		if y.Unjudged > x.most || y.Unjudged < x.least || y.Batches < 1000 || len(r.Findings) > 0 {
+			t.Errorf("every %v: %d of %d batches not judged, %d findings, want %d to %d and none", x.every, y.Unjudged, y.Batches, len(r.Findings), x.least, x.most)
+		}
+	}
+}

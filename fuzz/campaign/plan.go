@@ -58,7 +58,10 @@ type plan struct {
 	silent    dealer // likewise, of those who are to stay away
 	port      uint16 // the next from sparePort on
 	tokens    int
-	unbounded bool // it does not end with the campaign: a part of what was sent is tried
+	unbounded bool          // it does not end with the campaign: a part of what was sent is tried
+	void      time.Time     // until when nothing can be said of what begins,
+	waits     bool          // whether it is waited for,
+	waited    time.Duration // and how long that was, all in all
 }
 
 const (
@@ -150,6 +153,25 @@ func (b *batch) due(t *trial) bool {
 	return b.tries == 0 || t.missed.IsZero() || t.now.Sub(t.missed) >= excuseTime
 }
 
+// waiting says that nothing begins now, of which nothing could be said: members were too late not long ago, as where
+// the machine has stood still. On one that is late again and again it goes on, so that a target that dies is seen.
+func (p *plan) waiting(t *trial) bool {
+	const part = 4 // of the time at most
+	if t.plain || t.missed.IsZero() {
+		return false
+	}
+	if until := t.missed.Add(excuseTime); until.After(p.void) {
+		if !t.missed.Before(p.void) {
+			p.void, p.waits = t.missed, p.waited <= t.now.Sub(p.c.start)/part
+		}
+		if p.waits {
+			p.waited += until.Sub(p.void)
+		}
+		p.void = until
+	}
+	return p.waits && t.now.Before(p.void)
+}
+
 // repeat sends a batch once more, that nothing could be said of.
 func (p *plan) repeat(b batch) {
 	switch b.tries++; {
@@ -182,7 +204,7 @@ func (p *plan) giveUp(b batch) { p.c.result.tally(b.what).Unjudged++ }
 
 // next is the next batch; false: there is none now.
 func (p *plan) next(t *trial) (batch, bool) {
-	if p.over() {
+	if p.over() || p.waiting(t) {
 		return batch{}, false
 	}
 	if len(p.first) > 0 {
