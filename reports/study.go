@@ -172,6 +172,7 @@ func gridChart(t *study.Table, varied []int, c study.Chart) chart {
 		out.Says += " Grey: what independent losses make."
 	}
 	var colors []string
+	zero := false
 	for _, cell := range t.Cells {
 		f := cell.Figures[c.Y]
 		if f.Mean == nil {
@@ -208,22 +209,26 @@ func gridChart(t *study.Table, varied []int, c study.Chart) chart {
 		} else {
 			continue
 		}
-		out.add(of, p)
+		zero = !out.add(of, p) || zero
 		if f := cell.Figures[c.Theory]; f.Mean != nil && slices.Equal(colors, colors[:min(1, len(colors))]) {
 			out.add(series{Name: "expected, " + strings.Join(names[min(1, len(names)):], ", "), Kind: theory}, point{X: p.X, Y: *f.Mean})
 		}
 	}
+	if zero {
+		out.Says += " What is 0 is on no logarithmic axis, and left out."
+	}
 	return out
 }
 
-// add puts a point into its series.
-func (c *chart) add(to series, p point) {
+// add puts a point into its series, if its axes have a place for it.
+func (c *chart) add(to series, p point) bool {
 	if p.X <= 0 && c.X.Log || p.Y <= 0 && c.Y.Log {
-		return
+		return false
 	}
 	i := slices.IndexFunc(c.Series, func(s series) bool { return s.Name == to.Name })
 	if i < 0 {
 		i, c.Series = len(c.Series), append(c.Series, to)
 	}
 	c.Series[i].Points = append(c.Series[i].Points, p)
+	return true
 }

@@ -63,6 +63,9 @@ func TestStudy(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}
 	}
+	if said := "What is 0 is on no logarithmic axis"; !strings.Contains(page.String(), said) {
+		t.Errorf("nothing was removed without loss, and the page does not say why that is on no curve: %q", said)
+	}
 	var again study.Report
 	if err := json.Unmarshal(doc.Bytes(), &again); err != nil || len(again.Tables) != 6 || !slices.Equal(again.Tables[2].Cells[1].Values, r.Tables[2].Cells[1].Values) {
 		t.Errorf("%v", err)
