@@ -251,6 +251,11 @@ func TestFreshMessages(t *testing.T) {
 	for _, v := range r.sends(510 * ms) {
 		seq = v.Seq
 	}
+	r.want("a later retry of the same server", r.hears(serverAddr, retry(7, seq, version(1, 6), second)), core.Retried)
+	check("from between the first retry and that", version(1, 5), "", core.Heard)
+	for _, v := range r.sends(520 * ms) {
+		seq = v.Seq
+	}
 	r.hears(serverAddr, retry(7, seq, version(2, 8), second))
 	r.hears(serverAddr, page(version(2, 9), ana, bo))
 	check("of the server now", version(2, 9), "", core.Heard)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -135,6 +136,52 @@ func TestLossesAreReasonToPoll(t *testing.T) {
 	}
 }
 
+// A read that ends after a timer was due has the machine told of losses before it is polled.
+func TestLossesBeforeTheTimer(t *testing.T) {
+	t.Parallel()
+	s, u := listen(t, ReadBuffer), sender(t)
+	nothing, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+	if err != nil || !s.conn.filter(nothing) {
+		t.Fatalf("no filter: %v", err)
+	}
+	m, told := new(bereaved), int64(-1)
+	m.poll = func(time.Time) (core.Outgoing, time.Time) {
+		told = m.lost.Load()
+		return core.Outgoing{}, time.Time{}
+	}
+	send(t, u, s.Addr(), keepAlive('A'))
+	dropped(t, s, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.machine, s.now = m, time.Now()
+	s.deadline = s.now
+	if err := s.round(nil); err != nil || told != 1 {
+		t.Errorf("%v; polled when told of %d losses, want 1", err, told)
+	}
+}
+
+// The machine is told the time anew for each datagram that it sends.
+func TestTimeOfASeries(t *testing.T) {
+	t.Parallel()
+	s, sink := listen(t, 0), listen(t, 0)
+	var last time.Time
+	left := 3
+	s.machine = script{poll: func(now time.Time) (out core.Outgoing, _ time.Time) {
+		if now.Before(last) {
+			t.Errorf("with %d datagrams left it is told a time of %v ago", left, last.Sub(now))
+		}
+		if left--; left >= 0 {
+			out = core.Outgoing{Datagram: keepAlive('A'), To: []netip.AddrPort{sink.Addr()}}
+		}
+		last = time.Now()
+		return out, time.Time{}
+	}}
+	s.Do(func(time.Time) {})
+	if left != -1 {
+		t.Errorf("%d datagrams are left", left)
+	}
+}
+
 // However much waits, all of it is read before the socket waits for more.
 func TestAllIsRead(t *testing.T) {
 	real := recvmmsg
@@ -182,7 +229,22 @@ func TestHold(t *testing.T) {
 	var steps atomic.Int64
 	stepped := make(chan bool, 1)
 	serve(t, context.Background(), s, script{step: func(time.Time, netip.AddrPort, []byte) { steps.Add(1); stepped <- true }})
-	release := Hold(s)
+	var held atomic.Bool
+	releases := make(chan func(), 1)
+	s.mu.Lock() // what is in use is not held yet
+	go func() {
+		release := Hold(s)
+		held.Store(true)
+		releases <- release
+	}()
+	for range 100 {
+		runtime.Gosched()
+	}
+	if held.Load() {
+		t.Error("a socket is held that is in use")
+	}
+	s.mu.Unlock()
+	release := await(t, releases, "a socket that is held")
 	send(t, u, s.Addr(), keepAlive('A'))
 	queued(t, s, 1)
 	if n := steps.Load(); n != 0 {

@@ -70,7 +70,7 @@ func TestNameOfMessage(t *testing.T) {
 		size byte
 		name string
 		want error
-	}{{3, "ana", nil}, {5, "ana", nil}, {6, "ana", core.ErrLength}, {255, "ana", core.ErrLength}, {3, "a\na", ErrName}, {3, "an ", ErrName}, {0, "ana", nil}} {
+	}{{3, "ana", nil}, {5, "ana", nil}, {6, "ana", core.ErrLength}, {255, "ana", core.ErrLength}, {3, "a\na", ErrName}, {3, "an ", ErrName}, {1, "\n", ErrName}, {1, "a", nil}, {0, "ana", nil}} {
 		b := append(good[:14:14], c.size)
 		b = append(append(b, c.name...), "hi"...)
 		if err := (Codec{}).Parse(new(core.View), b); err != c.want {
@@ -241,6 +241,7 @@ func TestEntries(t *testing.T) {
 		{"\x02\x01na\xc0\x00\x02\x01\xa0\x0f", ErrShared},
 		{anton + "\x41\x06a\xa0\x0f", ErrShared},
 		{anton + "\xc1\x02a\xa0\x0f", ErrAddress},
+		{anton + "\xc0\x03\xa0\x0f", ErrAddress},
 		{anton + "\x40\x00\xa0\x0f", ErrName},
 		{anton + "\x40\xff\xa0\x0f", ErrName},
 		{anton + "\x5c\x05" + strings.Repeat("a", 28) + "\xa0\x0f", ErrName},

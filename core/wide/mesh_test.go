@@ -388,6 +388,21 @@ func TestUnvalidated(t *testing.T) {
 	m.wantComplete(true)
 }
 
+// Whoever has no identity speaks the exact dialect.
+func TestDialectOf(t *testing.T) {
+	now, at := time.Now(), addr("127.0.0.1:3000")
+	for _, id := range []*Identity{nil, {}} {
+		s, err := ServerOf(core.DirectoryConfig{Addr: at, Timing: DefaultTiming()}, id, now)
+		if _, exact := s.(*core.Directory); err != nil || exact != (id == nil) {
+			t.Errorf("identity %v: a server %T, %v", id, s, err)
+		}
+		p, inner, err := PeerOf(core.PeerConfig{Self: core.Member{Name: "A", Addr: addr("127.0.0.1:3001")}, Server: at, Timing: DefaultTiming()}, id, now)
+		if _, exact := p.(*core.Peer); err != nil || inner == nil || exact != (id == nil) {
+			t.Errorf("identity %v: a peer %T, %v", id, p, err)
+		}
+	}
+}
+
 // A token is good at the server that gave it, from the address and port that it was given to, for 10 s.
 func TestToken(t *testing.T) {
 	const at = "192.0.2.1:4000"

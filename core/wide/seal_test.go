@@ -29,6 +29,23 @@ func TestParseKeys(t *testing.T) {
 	}
 }
 
+// No key is made twice, and no seed.
+func TestNewKeys(t *testing.T) {
+	seen := map[[32]byte]bool{{}: true}
+	for range 10 {
+		keys, err := ParseKeys(NewKey())
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("%d keys, %v", len(keys), err)
+		}
+		for _, x := range [][32]byte{keys[0], NewIdentity(nil).Seed} {
+			if seen[x] {
+				t.Fatalf("%x again", x)
+			}
+			seen[x] = true
+		}
+	}
+}
+
 func session(i byte) (s [16]byte) { s[0] = i; return s }
 
 func TestSealed(t *testing.T) {
