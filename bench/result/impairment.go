@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"p2plocal/core/simnet"
 )
 
 // Impairment is what is done to every datagram between a machine and its socket.
@@ -17,15 +19,9 @@ type Impairment struct {
 	Reorder   float64       `json:"reorder"`   // part that is held back for another Delay+Jitter, so that later ones overtake it
 }
 
-// property is one KEY=VALUE of an impairment: a part, or a time.
-type property struct {
-	key   string
-	ratio *float64
-	time  *time.Duration
-}
-
-func (im *Impairment) properties() []property {
-	return []property{{"loss", &im.Loss, nil}, {"delay", nil, &im.Delay}, {"jitter", nil, &im.Jitter}, {"dup", &im.Duplicate, nil}, {"reorder", &im.Reorder, nil}}
+// properties are parts, or times.
+func (im *Impairment) properties() []simnet.Property {
+	return []simnet.Property{{Key: "loss", P: &im.Loss}, {Key: "delay", D: &im.Delay}, {Key: "jitter", D: &im.Jitter}, {Key: "dup", P: &im.Duplicate}, {Key: "reorder", P: &im.Reorder}}
 }
 
 // ParseImpairment reads a list such as loss=1%,delay=2ms,jitter=1ms,dup=0.1%,reorder=0.5%;
@@ -37,16 +33,16 @@ func ParseImpairment(s string) (im Impairment, err error) {
 	all := im.properties()
 	for part := range strings.SplitSeq(s, ",") {
 		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		i := slices.IndexFunc(all, func(p property) bool { return p.key == key })
+		i := slices.IndexFunc(all, func(p simnet.Property) bool { return p.Key == key })
 		switch {
 		case key == "":
 			err = errors.New("empty part")
 		case i < 0:
 			err = errors.New("no such impairment")
-		case all[i].ratio != nil:
-			*all[i].ratio, err = ParseRatio(value)
+		case all[i].P != nil:
+			*all[i].P, err = ParseRatio(value)
 		default:
-			if *all[i].time, err = time.ParseDuration(value); err != nil {
+			if *all[i].D, err = time.ParseDuration(value); err != nil {
 				err = fmt.Errorf("%q is no duration", value) // as time's may not go to a terminal
 			}
 		}
@@ -60,10 +56,10 @@ func ParseImpairment(s string) (im Impairment, err error) {
 func (im Impairment) String() string {
 	var parts []string
 	for _, p := range im.properties() {
-		if p.ratio != nil {
-			parts = append(parts, p.key+"="+formatRatio(*p.ratio))
+		if p.P != nil {
+			parts = append(parts, p.Key+"="+formatRatio(*p.P))
 		} else {
-			parts = append(parts, fmt.Sprintf("%s=%v", p.key, *p.time))
+			parts = append(parts, fmt.Sprintf("%s=%v", p.Key, *p.D))
 		}
 	}
 	return strings.Join(parts, ",")
@@ -82,10 +78,10 @@ func (im *Impairment) Set(s string) (err error) {
 func (im Impairment) Validate() error {
 	for _, p := range im.properties() {
 		switch {
-		case p.ratio != nil && !(*p.ratio >= 0 && *p.ratio <= 1):
-			return fmt.Errorf("impairment %s of %v, want 0 to 1 (or 0%% to 100%%)", p.key, *p.ratio)
-		case p.time != nil && *p.time < 0:
-			return fmt.Errorf("impairment %s of %v, want 0 or more", p.key, *p.time)
+		case p.P != nil && !(*p.P >= 0 && *p.P <= 1):
+			return fmt.Errorf("impairment %s of %v, want 0 to 1 (or 0%% to 100%%)", p.Key, *p.P)
+		case p.D != nil && *p.D < 0:
+			return fmt.Errorf("impairment %s of %v, want 0 or more", p.Key, *p.D)
 		}
 	}
 	return nil
