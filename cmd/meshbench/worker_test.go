@@ -31,7 +31,7 @@ func TestWorkers(t *testing.T) {
 	}
 	defer working.Wait()
 	defer cancel()
-	for _, args := range []string{"swarm -seeds 1..150", "swarm -wide -key -seeds 7..80", "scale -sim 10,20,5", "study restart peers=3,4,5 -repeat 2", "sweep deadline=1s,2s refresh=0s peers=5 loss=0% -repeat 1"} {
+	for _, args := range []string{"swarm -seeds 1..40", "swarm -wide -key -seeds 7..20", "scale -sim 10,20,5", "study restart peers=3,4,5 -repeat 2", "sweep deadline=1s,2s refresh=0s peers=5 loss=0% -repeat 1"} {
 		local, remote := new(bytes.Buffer), new(bytes.Buffer)
 		args += " -json - -quiet"
 		if err := run(ctx, strings.Fields(args), local, io.Discard); err != nil {
