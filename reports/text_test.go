@@ -332,10 +332,18 @@ func TestVersusSaysOfWhat(t *testing.T) {
 		t.Fatal(err)
 	}
 	flat := strings.Join(strings.Fields(b.String()), " ")
-	for want, so := range map[string]bool{"which is not the ratio of the medians": true, " is in the median round ": true, "1 peers": false, "1 peer: ": true} {
+	for want, so := range map[string]bool{"which is not the ratio of the medians": true, " B is in the median round ": true, " C is in the median round ": true, " to converge": true, "1 peers": false, "1 peer: ": true} {
 		if strings.Contains(flat, want) != so {
 			t.Errorf("%q in it, want %v:\n%s", want, so, b.String())
 		}
+	}
+}
+
+// A mesh that takes half the time is twice as quick, and the interval of that is turned round, too.
+func TestRatioInWords(t *testing.T) {
+	const want = "C is in the median round 2.00 × quicker [1.00, 4.00], which may be chance"
+	if got := inWords("C", stat.Ratio{Median: new(0.5), Low: new(0.25), High: new(1.0), Verdict: stat.Same}, "slower", "quicker"); got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
