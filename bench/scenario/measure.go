@@ -81,7 +81,7 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 	stop()
 	switch {
 	case s.ctx.Err() != nil:
-		s.out.Interrupted = true
+		s.out.Interrupted = err != nil || !endless(s.cfg)
 	case err != nil:
 		s.unmeasured(err)
 	}

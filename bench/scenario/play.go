@@ -20,6 +20,11 @@ var play = Scenario{
 	Commands:   []string{"join", "broadcast"},
 }
 
+// endless says that somebody has to end what is run, and does not cut anything short by that.
+func endless(c *result.Config) bool {
+	return c.Options.Play == 0 && len(c.Scenarios) == 1 && c.Scenarios[0] == Play
+}
+
 func playScenario(s *Run) error {
 	return s.with(mesh.Setup{Interval: s.opt.Interval}, func() error {
 		const forever = 1000 * time.Hour

@@ -214,7 +214,7 @@ func Execute(ctx context.Context, cfg result.Config, tool result.Tool, status *S
 		failed = runScenarios(ctx, &run, &cfg, status, i+1)
 		r.Runs = append(r.Runs, run)
 	}
-	r.Interrupted = ctx.Err() != nil
+	r.Interrupted = ctx.Err() != nil && !(endless(&cfg) && failed == nil)
 	r.Summary = Definitions.Summarize(r.Runs)
 	return r, failed
 }

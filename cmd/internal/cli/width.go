@@ -63,12 +63,14 @@ func Folded(text string, width int) string {
 		line = strings.TrimSuffix(line, end)
 		indent := column(line)
 		if indent > width/2 && utf8.RuneCountInString(line) > width {
-			name := beside.FindString(line)
-			indent = len(line) - len(strings.TrimLeft(line, " ")) + 2
-			if name != "" {
+			rest := strings.TrimLeft(line, " ")
+			if name := beside.FindString(line); name != "" {
 				b.WriteString(strings.TrimRight(name, " ") + "\n")
-				line = strings.Repeat(" ", indent) + line[len(name):]
+				indent, rest = len(name)-len(strings.TrimLeft(name, " "))+2, line[len(name):]
+			} else { // what stands below a name that was too long
+				indent = 4
 			}
+			line = strings.Repeat(" ", indent) + rest
 		}
 		for utf8.RuneCountInString(line) > width {
 			at := lastBlank(line, width)

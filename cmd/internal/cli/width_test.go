@@ -11,10 +11,11 @@ import (
 func TestFolded(t *testing.T) {
 	for text, want := range map[string]string{
 		"a short line\n": "a short line\n",
-		"  7 lost, 0 overtaken, 12 restarted, 3 unheard\n": "  7 lost, 0 overtaken, 12\n  restarted, 3 unheard\n",
-		"  -json f  write the result to f; - is output\n":  "  -json f  write the result\n           to f; - is output\n",
-		"  -much-longer value   what it is for and why\n":  "  -much-longer value\n    what it is for and why\n",
-		"a  ünïcödé ünïcödé ünïcödé ü\n":                   "a  ünïcödé ünïcödé ünïcödé ü\n",
+		"  7 lost, 0 overtaken, 12 restarted, 3 unheard\n":    "  7 lost, 0 overtaken, 12\n  restarted, 3 unheard\n",
+		"  -json f  write the result to f; - is output\n":     "  -json f  write the result\n           to f; - is output\n",
+		"  -much-longer value   what it is for and why\n":     "  -much-longer value\n    what it is for and why\n",
+		"a  ünïcödé ünïcödé ünïcödé ü\n":                      "a  ünïcödé ünïcödé ünïcödé ü\n",
+		strings.Repeat(" ", 20) + "attacks a peer of another": "    attacks a peer of\n    another",
 		"one\n\ntwo": "one\n\ntwo",
 		"https://127.0.0.1:3000/a/b/c/d/e/f/g words": "https://127.0.0.1:3000/a/b/c/d/e/f/g\nwords",
 	} {
