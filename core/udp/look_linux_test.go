@@ -182,6 +182,71 @@ func TestTimeOfASeries(t *testing.T) {
 	}
 }
 
+// deaf is a machine to which no datagram is a reason to be polled.
+type deaf struct{ script }
+
+func (d deaf) Step(now time.Time, from netip.AddrPort, datagram []byte) bool {
+	d.script.Step(now, from, datagram)
+	return false
+}
+
+// A machine is polled when it wants to be, for no datagram that is no reason, and not once its socket is closed.
+func TestPolls(t *testing.T) {
+	t.Parallel()
+	s, u := listen(t, 0), sender(t)
+	polls := 0
+	stepped := make(chan bool, 1)
+	m := deaf{script{
+		step: func(time.Time, netip.AddrPort, []byte) { stepped <- true },
+		poll: func(time.Time) (core.Outgoing, time.Time) {
+			polls++
+			return core.Outgoing{}, time.Now().Add(time.Hour)
+		},
+	}}
+	serve(t, context.Background(), s, m)
+	send(t, u, s.Addr(), keepAlive('A'))
+	await(t, stepped, "a datagram")
+	s.Do(func(time.Time) { polls = 0 })
+	for range 10 {
+		send(t, u, s.Addr(), keepAlive('A'))
+		await(t, stepped, "a datagram")
+	}
+	s.mu.Lock()
+	if polls != 1 { // after Do
+		t.Errorf("polled %d times for ten datagrams that are no reason", polls-1)
+	}
+	s.mu.Unlock()
+	closed := listen(t, 0)
+	closed.Close()
+	polls = 0
+	if err := closed.Serve(t.Context(), m); err != nil || polls != 0 {
+		t.Errorf("%v; with its socket closed it is polled %d times", err, polls)
+	}
+}
+
+// A machine that always has something to send does not keep its socket from reading.
+func TestSeriesEnds(t *testing.T) {
+	t.Parallel()
+	s, sink := listen(t, 0), listen(t, 0)
+	left := 2 * core.MostSent
+	var sent int
+	s.machine = script{poll: func(time.Time) (out core.Outgoing, _ time.Time) {
+		if left--; left < 0 {
+			return out, time.Time{}
+		}
+		return core.Outgoing{Datagram: keepAlive('A'), To: []netip.AddrPort{sink.Addr(), sink.Addr()}}, time.Time{}
+	}}
+	s.mu.Lock()
+	s.ask = true
+	s.send()
+	sent = 2*core.MostSent - left
+	again := s.deadline
+	s.mu.Unlock()
+	if sent != core.MostSent/2 || !again.Equal(spent) {
+		t.Errorf("%d datagrams to two each in one series, want %d, and then at once again: %v", sent, core.MostSent/2, again)
+	}
+}
+
 // However much waits, all of it is read before the socket waits for more.
 func TestAllIsRead(t *testing.T) {
 	real := recvmmsg

@@ -139,6 +139,18 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// What always has the same size has no other one.
+func TestSizes(t *testing.T) {
+	for _, typ := range []core.Type{core.TypeBirth, core.TypeKeepAlive, core.TypeRetry} {
+		b := samples()[typ]
+		for _, x := range [][]byte{b[:len(b)-1], append(slices.Clone(b), 0), b[:2]} {
+			if err := (Codec{}).Parse(new(core.View), x); err != core.ErrLength {
+				t.Errorf("%v of %d bytes instead of %d: %v, want %v", typ, len(x), len(b), err, core.ErrLength)
+			}
+		}
+	}
+}
+
 // A page is 1,200 bytes at most, sealed, and what is larger is none.
 func TestLargestPage(t *testing.T) {
 	const sealed = 42
