@@ -222,6 +222,15 @@ func TestPeer(t *testing.T) {
 	}
 }
 
+// A peer that listens on all addresses is not among the others of a mesh of one host.
+func TestOwnAddress(t *testing.T) {
+	r, p := member(t, func(c *PeerConfig) { c.Self.Addr = netip.MustParseAddrPort("0.0.0.0:3101") })
+	r.hear(0, serverPort, directory(peer('A'), peer('B')))
+	if got := showMembers(p.Others()); got != "[B:3102]" || !p.Joined() {
+		t.Errorf("the others are %s, joined %v; want [B:3102], true", got, p.Joined())
+	}
+}
+
 // PROTOCOL.md, "Peer": the counter is lower-case hexadecimal, 16 bits wide, and wraps to 0.
 func TestCounter(t *testing.T) {
 	texts := make(map[int]string)
