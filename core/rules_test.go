@@ -171,6 +171,7 @@ func TestRetryOfAMember(t *testing.T) {
 		t.Errorf("a directory of others: joined %v, knows %v, want no and all of them", r.Joined(), r.Others())
 	}
 	r.want("its directory", r.hears(serverAddr, page(version(1, 3), bo, ana)), core.Listed)
+	r.want("the same again", r.hears(serverAddr, page(version(1, 3), bo, ana)), core.Paged)
 	if !r.Joined() || len(r.Others()) != 1 {
 		t.Errorf("joined %v, others %v", r.Joined(), r.Others())
 	}
@@ -319,6 +320,7 @@ func TestPages(t *testing.T) {
 	huge[16], huge[17] = 0x01, 0x10 // the first of 4,097
 	three, two, four := pages(3, 2), pages(2, 1), pages(4, 2)
 	r.want("the second page", r.hears(serverAddr, three[1]), core.Paged)
+	r.want("the second page again", r.hears(serverAddr, slices.Clone(pages(3, 2)[1])), core.Paged)
 	r.want("a page of too many", r.hears(serverAddr, huge), core.Paged)
 	r.want("all of an older directory", r.hears(serverAddr, two[0]), core.Paged)
 	r.want("the first page", r.hears(serverAddr, three[0]), core.Listed)
