@@ -222,6 +222,25 @@ func TestPeer(t *testing.T) {
 	}
 }
 
+// Who sends from a member's port on another host is no member.
+func TestHostsOfARoster(t *testing.T) {
+	var r roster
+	all := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:4001"), netip.MustParseAddrPort("192.0.2.2:4002"), netip.MustParseAddrPort("192.0.2.1:4003")}
+	for n, a := range all {
+		r.add(a)
+		for i, known := range all[:n+1] {
+			if r.find(known) != i {
+				t.Errorf("of %d, %v is found at %d, want %d", n+1, known, r.find(known), i)
+			}
+		}
+		for _, stranger := range []string{"192.0.2.2:4001", "192.0.2.1:4002", "192.0.2.2:4003", "192.0.2.3:4001", "192.0.2.1:4004"} {
+			if at := r.find(netip.MustParseAddrPort(stranger)); at >= 0 {
+				t.Errorf("of %d, %s is found at %d", n+1, stranger, at)
+			}
+		}
+	}
+}
+
 // A peer that listens on all addresses is not among the others of a mesh of one host.
 func TestOwnAddress(t *testing.T) {
 	r, p := member(t, func(c *PeerConfig) { c.Self.Addr = netip.MustParseAddrPort("0.0.0.0:3101") })
