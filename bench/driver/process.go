@@ -219,18 +219,21 @@ func (d *Driver) await(ctx context.Context, a *answer, to string, most time.Dura
 	}
 }
 
-// wait is for what may take a driver a time, of which it is given back what it has waited for a processor: what that
-// was, nobody looks before half of the time is over.
+// wait is for what may take a driver a time, of which it is given back what it has waited for a processor.
 type wait struct {
 	most, left time.Duration
 	parts      int
 	waited     time.Duration
+	known      bool // what it had waited before
 }
 
-// part is over when the driver is to be looked at.
+// part is over when the driver is to be looked at: if need be, after half of the time to learn what it has waited.
 func (w *wait) part() <-chan time.Time {
-	if w.parts++; w.parts <= 2 {
-		w.left = w.most / 2
+	if w.parts++; w.parts == 1 {
+		w.left = w.most
+		if !w.known {
+			w.left /= 2
+		}
 	}
 	return time.After(w.left)
 }
@@ -240,7 +243,11 @@ func (w *wait) over(d *Driver) bool {
 	const most = 50 // parts
 	now, _ := d.proc.Waited()
 	w.left, w.waited = min(w.left, now-w.waited), now
-	return w.parts > 1 && w.left < w.most/50 || w.parts == most
+	if !w.known {
+		w.known, w.left = true, w.most/2
+		return false
+	}
+	return w.left < w.most/50 || w.parts == most
 }
 
 // Echo is how long a line to the driver and its answer take: half of it is the
@@ -286,7 +293,8 @@ func (d *Driver) Process() *target.Process { return d.proc }
 
 // ends waits for the driver's end.
 func (d *Driver) ends() bool {
-	w := wait{most: stopTimeout}
+	w := wait{most: stopTimeout, known: true}
+	w.waited, _ = d.proc.Waited()
 	for over := false; ; {
 		select {
 		case <-d.proc.Done():

@@ -74,16 +74,16 @@ func TestMesh(t *testing.T) {
 		signal os.Signal
 		counts string
 	}{
-		{a, "peerA", os.Interrupt, `  directories 5; messages received [1-9]\d*; broadcasts [1-9]\d*, skipped 0`},
-		{c, "peerC", syscall.SIGTERM, `  directories 3; messages received [1-9]\d*; broadcasts [1-9]\d*, skipped 0`},
-		{server, "server", os.Interrupt, `  births 4, repeated \d+, refused 0, replaced 0; removed [1-3]; announcements [5-7], held back 0; keep-alives [1-9]\d*, of nobody 0`},
+		{a, "peerA", os.Interrupt, `  directories 5; messages received [1-9][\d,]*; broadcasts [1-9][\d,]*, skipped 0`},
+		{c, "peerC", syscall.SIGTERM, `  directories 3; messages received [1-9][\d,]*; broadcasts [1-9][\d,]*, skipped 0`},
+		{server, "server", os.Interrupt, `  births 4, repeated [\d,]+, refused 0, replaced 0; removed [1-3]; announcements [5-7], held back 0; keep-alives [1-9][\d,]*, of nobody 0`},
 	} {
 		end.p.signal(end.signal)
 		end.p.out.expect(t, end.name+` ended after .*s`)
-		end.p.out.expect(t, `  in  [1-9]\d* datagrams, [1-9]\d* bytes: .*`)
-		end.p.out.expect(t, `  out [1-9]\d* datagrams, [1-9]\d* bytes: .*`)
+		end.p.out.expect(t, `  in  [1-9][\d,]* datagrams, [1-9][\d,]* bytes: .*`)
+		end.p.out.expect(t, `  out [1-9][\d,]* datagrams, [1-9][\d,]* bytes: .*`)
 		end.p.out.expect(t, end.counts)
-		end.p.out.expect(t, `  dropped: malformed 0, rejected 0, misdirected 0, stranger \d+; by the kernel: in (\d+|unknown), out \d+`)
+		end.p.out.expect(t, `  dropped: malformed 0, rejected 0, misdirected 0, stranger [\d,]+; by the kernel: in (\d+|unknown), out \d+`)
 		if code := end.p.wait(); code != 0 {
 			t.Errorf("%s ended with exit code %d by %v, want 0", end.name, code, end.signal)
 		}
