@@ -122,15 +122,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	others, err := cli.ParseGrouped(fs, groups, args, c.usage(), stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp) && c.name == "":
-		fmt.Fprintf(stdout, "\nFault scripts:\n\n%s\nAssertions:\n\n%s\nMetrics (\"meshbench metrics\" defines each). %s\n", faults.Grammar, result.AssertGrammar, metricNaming)
+		var more strings.Builder
+		fmt.Fprintf(&more, "\nFault scripts:\n\n%s\nAssertions:\n\n%s\nMetrics (\"meshbench metrics\" defines each). %s\n", faults.Grammar, result.AssertGrammar, metricNaming)
 		for _, g := range scenario.MetricGroups() {
 			var names []string
 			for _, d := range g.Metrics {
 				names = append(names, marked(d))
 			}
 			of, _, _ := strings.Cut(g.Of, ":")
-			cli.Item(stdout, 12, "  "+of, strings.Join(names, ", "))
+			cli.Item(&more, 12, "  "+of, strings.Join(names, ", "))
 		}
+		cli.Help(stdout, more.String())
 	case err != nil:
 	case len(others) > 0 && cli.Given(fs)["live"] && strings.Contains(others[0], ":"):
 		err = cli.Usagef("%q is no flag and no command: for the page there say -live=%s", others[0], others[0])

@@ -150,11 +150,7 @@ func ParseGrouped(fs *flag.FlagSet, groups *Groups, args []string, usage string,
 			var all strings.Builder
 			all.WriteString(usage)
 			groups.print(&all)
-			help := all.String()
-			if width := Columns(stdout); width > 0 && width < helpWidth-1 {
-				help = Folded(refilled(help), width)
-			}
-			fmt.Fprint(stdout, help)
+			Help(stdout, all.String())
 			return nil, err
 		case err != nil:
 			return nil, UsageError{Err: errors.New(wanted(fs, err.Error()))}

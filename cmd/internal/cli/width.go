@@ -51,7 +51,7 @@ func column(line string) int {
 	return len(line) - len(strings.TrimLeft(line, " "))
 }
 
-// Folded is a text with no line longer than width, 0: any, where blanks allow it: what does not fit
+// Folded is a text with no line longer than width, 0: any, where blanks allow it, or commas in a word: what does not fit
 // stands below the line's text, or the text below its name where that leaves too little room.
 func Folded(text string, width int) string {
 	if width == 0 {
@@ -74,8 +74,10 @@ func Folded(text string, width int) string {
 		}
 		for utf8.RuneCountInString(line) > width {
 			at := lastBlank(line, width)
-			if at < 0 {
-				break
+			if at < 0 { // one word, which may be a list
+				if at = strings.LastIndexByte(line[:width], ',') + 1; at == 0 {
+					break
+				}
 			}
 			b.WriteString(strings.TrimRight(line[:at], " ") + "\n")
 			line = strings.Repeat(" ", indent) + strings.TrimLeft(line[at:], " ")
@@ -99,6 +101,14 @@ func lastBlank(line string, width int) int {
 		before++
 	}
 	return at
+}
+
+// Help writes a text in lines of 80, or of what a narrower terminal has.
+func Help(w io.Writer, text string) {
+	if width := Columns(w); width > 0 && width < helpWidth-1 {
+		text = Folded(refilled(text), width)
+	}
+	io.WriteString(w, text)
 }
 
 // refilled joins lines of which one goes on in the next: that begins where the text of the one before

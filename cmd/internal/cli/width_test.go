@@ -16,8 +16,9 @@ func TestFolded(t *testing.T) {
 		"  -much-longer value   what it is for and why\n":     "  -much-longer value\n    what it is for and why\n",
 		"a  ünïcödé ünïcödé ünïcödé ü\n":                      "a  ünïcödé ünïcödé ünïcödé ü\n",
 		strings.Repeat(" ", 20) + "attacks a peer of another": "    attacks a peer of\n    another",
-		"one\n\ntwo": "one\n\ntwo",
-		"https://127.0.0.1:3000/a/b/c/d/e/f/g words": "https://127.0.0.1:3000/a/b/c/d/e/f/g\nwords",
+		"  loss=1%,delay=2ms,jitter=1ms,dup=1%":               "  loss=1%,delay=2ms,\n  jitter=1ms,dup=1%",
+		"one\n\ntwo":                                          "one\n\ntwo",
+		"https://127.0.0.1:3000/a/b/c/d/e/f/g words":          "https://127.0.0.1:3000/a/b/c/d/e/f/g\nwords",
 	} {
 		if got := Folded(text, 28); got != want {
 			t.Errorf("%q, want %q", got, want)
