@@ -22,9 +22,9 @@ import (
 // feed, is ever waited for. Methods for a mesh do nothing where it is nil.
 type Watch struct {
 	Feed   *sample.Feed
-	Paced  bool                                 // a virtual mesh takes the time that it would take
-	Fill   func(s *sample.Sample, seen Figures) // puts in what a mesh does not know; may be nil
-	orders chan ordered                         // nil: it takes none
+	Paced  bool                                          // a virtual mesh takes the time that it would take
+	Fill   func(m *Mesh, s *sample.Sample, seen Figures) // puts in what a mesh does not know; may be nil
+	orders chan ordered                                  // nil: it takes none
 
 	mu      sync.Mutex // of what follows, between sampling and the mesh's end
 	mesh    *Mesh
@@ -183,7 +183,7 @@ func (w *Watch) sample() {
 	}
 	w.last.samples++
 	if w.Fill != nil {
-		w.Fill(&s, w.last.figures)
+		w.Fill(m, &s, w.last.figures)
 	}
 	w.drain() // removals
 	w.Feed.Add(s)

@@ -305,7 +305,7 @@ func (l *Live) begin(s *Run) {
 	past, calls, headline := l.past, 0, ""
 	stood := time.Now()
 	const every = 2000 / sample.Every // samples between two looks, which take a hundred times as long
-	l.Fill = func(x *sample.Sample, seen mesh.Figures) {
+	l.Fill = func(m *mesh.Mesh, x *sample.Sample, seen mesh.Figures) {
 		p := &s.progress
 		x.Phase = p.Scenario
 		if p.Expected > 0 {
@@ -330,7 +330,7 @@ func (l *Live) begin(s *Run) {
 		}
 		for _, still := range s.monitor.Standstills(stood) {
 			stood = still.To
-			s.Tell("standstill", -1, "this machine, or process, stood still for %v", still.Took().Round(10*time.Millisecond))
+			m.Tell("standstill", -1, "this machine, or process, stood still for %v", still.Took().Round(10*time.Millisecond))
 		}
 	}
 }
