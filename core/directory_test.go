@@ -518,6 +518,28 @@ func TestAnswersArePaidFor(t *testing.T) {
 	}
 }
 
+// Who repeats its birth while an announcement waits for its turn does not wait with it.
+func TestAnswerBesideHeldAnnouncement(t *testing.T) {
+	r, d := server(t)
+	all := every(MaxPeers)
+	for _, e := range all[:85] {
+		r.step(0, e.Addr, birth(e))
+	}
+	r.poll()
+	r.until(900 * ms)
+	for _, e := range all[85:] { // the last ones are more than may go at once
+		r.hear(time.Second, e.Addr.Port(), birth(e))
+	}
+	if n := d.Counters().Events[Held]; n != 1 {
+		t.Fatalf("%d announcements held, want 1", n)
+	}
+	r.forget()
+	r.hear(time.Second, all[0].Addr.Port(), birth(all[0]))
+	if log := fmt.Sprint(r.log); strings.Count(log, "sent") != 1 || !strings.HasSuffix(log, "to [3101]]") {
+		t.Errorf("%s, want a directory to 3101 alone", log)
+	}
+}
+
 // An announcement answers who has asked for now, and not for ever.
 func TestAnswerAfterAnnouncement(t *testing.T) {
 	a, c := peer('A'), peer('C')
