@@ -469,6 +469,22 @@ func TestPlacesAreUsedAgain(t *testing.T) {
 	}
 }
 
+// A name is its holder's until that has missed two keep-alives.
+func TestNameOfTheSilent(t *testing.T) {
+	d, _, _ := admitting(t)
+	born := func(from netip.AddrPort, at time.Duration) {
+		d.Step(begin.Add(at), from, codec.Append(nil, &core.View{Type: core.TypeBirth, Member: core.Member{Name: "ana"}, Incarnation: 7, Seq: 1}))
+	}
+	born(anaAddr, 0)
+	two := 2 * wide.DefaultTiming().Heartbeat
+	if born(boAddr, two); !slices.Equal(d.Members(), []core.Member{ana}) {
+		t.Errorf("after %v of silence: %v", two, d.Members())
+	}
+	if born(boAddr, two+1); !slices.Equal(d.Members(), []core.Member{{Name: "ana", Addr: boAddr}}) {
+		t.Errorf("after more than %v of silence: %v", two, d.Members())
+	}
+}
+
 // An announcement waits for those who were sent a retry, but not for ever.
 func TestAwaitsRetried(t *testing.T) {
 	const us = time.Microsecond
