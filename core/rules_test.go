@@ -514,6 +514,40 @@ func TestAwaitsRetried(t *testing.T) {
 	}
 }
 
+// Those who have not come back long after a retry are waited for no more.
+func TestGivesUpRetried(t *testing.T) {
+	d, born, lists := admitting(t)
+	knock := func(i int, at time.Duration) {
+		d.Step(begin.Add(at), netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth,
+			Member: core.Member{Name: core.Name(fmt.Sprint(i))}, Incarnation: 7, Seq: 1, Token: []byte(badToken)}))
+	}
+	for i := range 10 {
+		knock(i, 0)
+	}
+	knock(10, 80*ms+1) // 8 times the burst
+	born(10, 80*ms+1)
+	if to := lists(80*ms + 2*time.Microsecond); !slices.Equal(to, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}) {
+		t.Errorf("%v, want 11 retries and a directory", to)
+	}
+}
+
+// A keep-alive counts if it has the incarnation and comes from the address of whoever was born.
+func TestKeepAliveOfAnother(t *testing.T) {
+	d, _, _ := admitting(t)
+	send := func(kind core.Type, from netip.AddrPort, incarnation uint64) {
+		d.Step(begin, from, codec.Append(nil, &core.View{Type: kind, Member: core.Member{Name: "ana"}, Incarnation: incarnation, Seq: 1}))
+	}
+	send(core.TypeBirth, anaAddr, 7)
+	send(core.TypeKeepAlive, anaAddr, 8)
+	send(core.TypeKeepAlive, boAddr, 7)
+	if c := d.Counters(); c.Events[core.Alive] != 0 || c.Events[core.Unknown] != 2 {
+		t.Errorf("%d taken, %d of nobody; want 0 and 2", c.Events[core.Alive], c.Events[core.Unknown])
+	}
+	if send(core.TypeKeepAlive, anaAddr, 7); d.Counters().Events[core.Alive] != 1 {
+		t.Error("the peer's own is not taken")
+	}
+}
+
 // Who repeats its birth while a directory for all is on its way gets no other one.
 func TestRepeatsDuringAnnouncement(t *testing.T) {
 	d, born, lists := admitting(t)
