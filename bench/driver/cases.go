@@ -73,7 +73,7 @@ var checks = []checkCase{
 			}
 			return len(seen) == all
 		}) {
-			t.fail(fmt.Sprintf("%[1]s of %[1]s sightings within %[2]v", grouped(all), t.view), "%s", grouped(len(seen)))
+			t.fail(fmt.Sprintf("%[1]s of %[1]s sightings within %[2]v", result.Grouped(all), t.view), "%s", result.Grouped(len(seen)))
 		}
 	}},
 	{"init/bind", "where members have bind, others reach them at addr, from bind", "Commands", must, 0, nil, checkBind},
@@ -205,7 +205,7 @@ var checks = []checkCase{
 			}
 			return came >= 2*n
 		})
-		t.seen = fmt.Sprintf("%s of %s came", grouped(came), grouped(2*n))
+		t.seen = fmt.Sprintf("%s of %s came", result.Grouped(came), result.Grouped(2*n))
 	}},
 	{"kill/done", "kill is answered by done", "Commands", must, 2, nil, func(t *trial) {
 		t.whole()
@@ -414,5 +414,3 @@ func checkBind(t *trial) {
 		t.need(t.ctx.Err())
 	}
 }
-
-func grouped(n int) string { return result.Grouped(float64(n)) }

@@ -10,7 +10,8 @@ import (
 )
 
 // Grouped is a whole number with commas between thousands.
-func Grouped(v float64) string {
+func Grouped[T int | int64 | uint64 | float64](n T) string {
+	v := float64(n)
 	s := strconv.FormatFloat(v, 'f', 0, 64)
 	sign := ""
 	if s[0] == '-' {
@@ -27,7 +28,7 @@ func Plural(n uint64, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return Grouped(float64(n)) + " " + one + "s"
+	return Grouped(n) + " " + one + "s"
 }
 
 // Span is a duration as people write it, with three digits at most: 5 s, 1.5 s, 250 ms, 2 min.

@@ -155,7 +155,7 @@ func (s *Simulation) String() string {
 		text += ", " + Plural(uint64(s.Host.Cores), "core")
 	}
 	if s.Queue > 0 {
-		text += fmt.Sprintf(", queues of %s", Grouped(float64(s.Queue)))
+		text += fmt.Sprintf(", queues of %s", Grouped(s.Queue))
 	}
 	if n := len(s.Faults); n > 0 {
 		text += ", " + Plural(uint64(n), "fault")

@@ -265,7 +265,7 @@ func (s *Run) finish() {
 	case a.Unexplained > 0 && s.out.Hosts != nil:
 		s.warn("%s that no host's kernel counts: lost by the network between the hosts, or unexplained", result.Plural(uint64(a.Unexplained), "datagram"))
 	case a.Unexplained != 0:
-		s.warn("%s datagrams unexplained: the accounts do not add up", result.Grouped(float64(a.Unexplained)))
+		s.warn("%s datagrams unexplained: the accounts do not add up", result.Grouped(a.Unexplained))
 	}
 	switch {
 	case a.Kernel == 0:

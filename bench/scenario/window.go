@@ -138,7 +138,7 @@ func (s *Run) messages(w window) {
 		s.note("among the lost: %s that arrived where the directory view did not have their sender: the protocol refuses a stranger's", result.Plural(n, "message"))
 	}
 	if s.External > 0 {
-		s.note("external peers: %s of their messages arrived here, %s are missing by their counters", result.Grouped(float64(theirs)), result.Grouped(float64(theirsLost)))
+		s.note("external peers: %s of their messages arrived here, %s are missing by their counters", result.Grouped(theirs), result.Grouped(theirsLost))
 		s.partlyHeard(heard, unheard)
 	}
 }

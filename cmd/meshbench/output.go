@@ -107,7 +107,7 @@ func progressLine(p *scenario.Progress, columns int) string {
 	}
 	var tell []string
 	if sent, delivered := p.Messages(); sent > 0 {
-		tell = []string{result.Grouped(float64(delivered)) + " delivered", result.Grouped(float64(sent-min(sent, delivered))) + " missing"}
+		tell = []string{result.Grouped(delivered) + " delivered", result.Grouped(sent-min(sent, delivered)) + " missing"}
 	}
 	name := p.String() + " "
 	return name + printing.Fit(columns-len(name), bar, times, tell)

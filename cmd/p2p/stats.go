@@ -49,7 +49,7 @@ func (s stats) event(kind, verb string) event {
 	traffic(&b, "out", s.counters.Out)
 	counts := func(kinds ...core.Kind) (all []any) {
 		for _, k := range kinds {
-			all = append(all, grouped(s.counters.Events[k]))
+			all = append(all, result.Grouped(s.counters.Events[k]))
 		}
 		return all
 	}
@@ -62,14 +62,12 @@ func (s stats) event(kind, verb string) event {
 	}
 	drops := "unknown"
 	if s.socket.DropsKnown {
-		drops = grouped(s.socket.Drops)
+		drops = result.Grouped(s.socket.Drops)
 	}
 	fmt.Fprintf(&b, "\n  dropped: malformed %s, rejected %s, misdirected %s, stranger %s; by the kernel: in %s, out %s",
-		append(counts(core.Malformed, core.Rejected, core.Misdirected, core.Stranger), drops, grouped(s.socket.SendFailures))...)
+		append(counts(core.Malformed, core.Rejected, core.Misdirected, core.Stranger), drops, result.Grouped(s.socket.SendFailures))...)
 	return event{kind, b.String(), s.fields()}
 }
-
-func grouped(n uint64) string { return result.Grouped(float64(n)) }
 
 // traffic writes a line of totals, and of the types that there were.
 func traffic(b *strings.Builder, name string, t core.ByType) {
@@ -88,7 +86,7 @@ func traffic(b *strings.Builder, name string, t core.ByType) {
 		{"other", t.Other.Datagrams},
 	} {
 		if x.count > 0 {
-			fmt.Fprintf(b, "%s %s %s", sep, x.name, grouped(x.count))
+			fmt.Fprintf(b, "%s %s %s", sep, x.name, result.Grouped(x.count))
 			sep = ","
 		}
 	}

@@ -26,7 +26,7 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, right, right, right}}))
 	t.Header("what", "batches", "datagrams", "findings")
 	for _, y := range r.Tallies {
-		if err := t.Append(y.What, grouped(uint64(y.Batches)), grouped(y.Sent), grouped(uint64(y.Findings))); err != nil {
+		if err := t.Append(y.What, units.Grouped(y.Batches), units.Grouped(y.Sent), units.Grouped(y.Findings)); err != nil {
 			return err
 		}
 	}
@@ -40,7 +40,7 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 	for _, f := range r.Findings {
 		say("%s by %s: %s, %s, after %s\n  %s", f.Kind, f.Case, datagrams(f.Count), plural(f.Bytes, "byte"), units.Span(time.Duration(f.After*1e9)), cli.Printable(f.What))
 		if f.Times > 1 {
-			say("  found %s times; also by %s", grouped(uint64(f.Times)), strings.Join(f.Also, " "))
+			say("  found %s times; also by %s", units.Grouped(f.Times), strings.Join(f.Also, " "))
 		}
 		if f.File != "" { // it could be written
 			say("  again: udpgarbage -mode replay %s", quoted(f.File))
@@ -59,7 +59,7 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 	}
 	for _, y := range r.Tallies {
 		if y.Unjudged > 0 {
-			say("NOT JUDGED: %s: %s of %s", y.What, grouped(uint64(y.Unjudged)), batches(y.Batches))
+			say("NOT JUDGED: %s: %s of %s", y.What, units.Grouped(y.Unjudged), batches(y.Batches))
 		}
 	}
 	for _, m := range r.Missing {
@@ -70,8 +70,6 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 
 // quoted is a word as a shell takes it.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
-func grouped(n uint64) string { return units.Grouped(float64(n)) }
 
 func plural[N int | uint64](n N, what string) string { return units.Plural(uint64(n), what) }
 

@@ -13,15 +13,12 @@ import (
 // says around it. It says what there is to be done where no port is left that the kernel could choose: its
 // own word for that is "address already in use", of which there is none.
 func ListenError(at netip.AddrPort, err error) error {
-	var sys *os.SyscallError
 	var number syscall.Errno
 	switch {
 	case at.Port() == 0 && (errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EAGAIN)):
 		return fmt.Errorf("cannot listen on %v: %w", at, noPort{err})
 	case errors.As(err, &number):
 		err = number
-	case errors.As(err, &sys):
-		err = sys.Err
 	}
 	return fmt.Errorf("cannot listen on %v: %w", at, err)
 }

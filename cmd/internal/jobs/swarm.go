@@ -171,14 +171,14 @@ func (s *Swarm) seeds(ctx context.Context, text, stderr io.Writer, first, last u
 	} else if err != nil && len(parts) == 0 {
 		return t, err
 	}
-	line := fmt.Sprintf("%s of %s, %s", result.Grouped(float64(t.Seeds)), result.Plural(t.Of, "seed"), result.Plural(uint64(len(t.Findings)), "finding"))
+	line := fmt.Sprintf("%s of %s, %s", result.Grouped(t.Seeds), result.Plural(t.Of, "seed"), result.Plural(uint64(len(t.Findings)), "finding"))
 	if t.Interrupted {
 		line += ", interrupted"
 	}
 	line += fmt.Sprintf("\n%s in %s\n%s taken\n", virtual(t.Virtual), result.Span(time.Since(start)), result.Plural(t.Taken, "datagram"))
 	for i, gap := range swarm.Gaps {
 		if !s.Meshes.Wide { // the wide dialect leaves none
-			line += fmt.Sprintf("%s%s %s", []string{"peers left with a known gap:\n  ", ", "}[min(i, 1)], result.Grouped(float64(t.Gaps[gap])), gap)
+			line += fmt.Sprintf("%s%s %s", []string{"peers left with a known gap:\n  ", ", "}[min(i, 1)], result.Grouped(t.Gaps[gap]), gap)
 		}
 	}
 	return t, cli.Join(err, printing.Text(text, strings.TrimRight(line, "\n")+"\n"))

@@ -87,7 +87,7 @@ func Done(columns int, start time.Time, done, all uint64, unit string, tell ...s
 	if done > 0 {
 		left = fmt.Sprintf("%v left", time.Duration(float64(took)*(1/part-1)).Round(time.Second))
 	}
-	count := fmt.Sprintf("%s of %s %s", result.Grouped(float64(done)), result.Grouped(float64(all)), unit)
+	count := fmt.Sprintf("%s of %s %s", result.Grouped(done), result.Grouped(all), unit)
 	return Fit(columns, Bar(12, part)+" ", count, tell, left)
 }
 
