@@ -13,20 +13,9 @@ const (
 	maxRetries = MostTaken // that wait to be sent; a retry more is not
 )
 
-// Pacing bounds what the server sends, whatever comes in (PROTOCOL.md, "Additions").
-const (
-	Burst     = 8 * MaxPeers           // datagrams that may go without waiting
-	Rate      = 100 * MaxPeers         // datagrams a second, after that
-	AnswerGap = 100 * time.Millisecond // between answers to one peer's repeated births
-)
-
 // A look for the silent that is late by this part of a deadline says that the server has
 // stood still itself, and perhaps everybody with it.
 const standstill = 3
-
-// An announcement that costs so much waits for a quarter of that in silence, and for whoever was
-// sent a retry for settling times as long as it costs, at most.
-const settling = 8
 
 // Patience is how many deadlines an entry may be silent while datagrams are lost.
 const Patience = 4
@@ -46,23 +35,9 @@ type Directory struct {
 	account
 	cfg DirectoryConfig
 
-	slots   []slot       // by name: where View.Slot says, or else
-	byName  map[Name]int // here,
-	free    []int        // and these are nobody's
-	roster  roster
-	members []Member // of the roster
-	order   []int    // the slot of each member
-
-	datagrams []byte // what is announced,
-	ends      []int  // and where each ends
-	version   Version
-	stale     bool      // the members have changed since
-	page      int       // the next of them to be sent,
-	block     int       // of those from here on,
-	first     int       // and the first of the receivers that get it next
-	toAll     bool      // to all, or to those answering
-	owed      time.Time // since when they were due
-	listed    time.Time // when the last of them was last sent to all
+	register
+	pace     pacer
+	delivery delivery
 
 	retries           []View            // owed
 	retrying          [1]netip.AddrPort // scratch
@@ -72,29 +47,8 @@ type Directory struct {
 	lost     time.Time // when datagrams were last known to be lost
 	stood    time.Time // when the server last went on after it had stood still itself
 
-	changed time.Time // since when an announcement is owed; zero: none is
-	latest  time.Time // when the members last changed
-	held    bool      // this announcement has been counted as held
-	paid    time.Time // all datagrams so far, at Rate, take until here
-
-	expected int       // who were sent a retry since the last announcement, and have not come back with it
-	retried  time.Time // the last of them
-
 	nextAnswer time.Time        // when the next answer that is owed may go; zero: none is
 	answering  []netip.AddrPort // scratch
-}
-
-// slot is one name's entry.
-type slot struct {
-	stamp    time.Time // last sign of life
-	born     time.Time
-	source   netip.AddrPort // of the birth
-	proven   bool           // a keep-alive came from there, or from the entry's own port
-	answered time.Time      // last answer to a repeated birth
-	asked    time.Time      // since when such an answer is owed; zero: none is
-	addr     netip.AddrPort // zero: the name is free
-
-	incarnation uint64
 }
 
 // NewDirectory starts a server's life at now, with nobody in it.
@@ -108,21 +62,15 @@ func NewDirectory(cfg DirectoryConfig, now time.Time) (*Directory, error) {
 	if cfg.Codec == nil {
 		cfg.Codec = &Exact{cfg.Addr.Addr()}
 	}
-	d := &Directory{cfg: cfg, nextReap: now.Add(cfg.Timing.Reap), stale: true}
-	d.codec, d.rules, d.observe = cfg.Codec, cfg.Rules, cfg.Observe
+	d := &Directory{cfg: cfg, nextReap: now.Add(cfg.Timing.Reap)}
+	d.codec, d.rules, d.pace.rules, d.observe = cfg.Codec, cfg.Rules, cfg.Rules, cfg.Observe
 	if d.rules == nil {
 		d.slots = make([]slot, MaxPeers)
 	} else {
-		d.byName, d.version.Incarnation = map[Name]int{}, d.rules.Incarnation
+		d.byName, d.delivery.version.Incarnation = map[Name]int{}, d.rules.Incarnation
 	}
 	return d, nil
 }
-
-// Members are the directory as it stands, valid until the next call.
-func (d *Directory) Members() []Member { return d.members }
-
-// Len is how many they are.
-func (d *Directory) Len() int { return len(d.members) }
 
 // Silences yields the members, and for how long each has been silent.
 func (d *Directory) Silences(now time.Time) iter.Seq2[Member, time.Duration] {
@@ -154,7 +102,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) (p
 			d.counters.Events[Alive]++
 			s.stamp = now
 			s.proven = s.proven || from == s.source || d.codec.EntryAddr(from) == s.addr
-			if d.rules != nil && v.Version != d.version && !d.coming() && now.Sub(d.listed) > AnswerGap {
+			if d.rules != nil && v.Version != d.delivery.version && !d.coming() && now.Sub(d.delivery.listed) > AnswerGap {
 				d.ask(now, s) // what it lacks was lost
 				return true
 			}
@@ -180,7 +128,7 @@ func (d *Directory) admit(now time.Time, from netip.AddrPort, datagram []byte) {
 			d.drop(Rejected, now, from, datagram, ErrFull)
 			return
 		}
-		d.expected = max(0, d.expected-1)
+		d.pace.came()
 		*m = Member{v.name(), from}
 	}
 	switch {
@@ -193,34 +141,9 @@ func (d *Directory) admit(now time.Time, from netip.AddrPort, datagram []byte) {
 	}
 }
 
-// named is the slot of a datagram's name, nil where there is none.
-func (d *Directory) named(v *View) *slot {
-	i := v.Slot
-	if i < 0 {
-		var ok bool
-		if i, ok = d.byName[Name(v.Name)]; !ok {
-			return nil
-		}
-	}
-	return &d.slots[i]
-}
-
 // knows reports that a keep-alive is of whoever has the slot.
 func (d *Directory) knows(s *slot, from netip.AddrPort) bool {
 	return s != nil && s.addr.IsValid() && (d.rules == nil || s.addr == from && s.incarnation == d.view.Incarnation)
-}
-
-// place is where the slot of a name that is nobody's is to be.
-func (d *Directory) place(name Name) (i int) {
-	if i = d.view.Slot; i < 0 {
-		if last := len(d.free) - 1; last >= 0 {
-			i, d.free = d.free[last], d.free[:last]
-		} else {
-			i, d.slots = len(d.slots), append(d.slots, slot{})
-		}
-		d.byName[name] = i
-	}
-	return i
 }
 
 // nobody counts and tells of what comes from one who is not known, who has an answer.
@@ -235,17 +158,10 @@ func (d *Directory) nobody(k Kind, now time.Time, from netip.AddrPort) {
 // retry owes an address, where there are Rules, the answer to what came from it.
 func (d *Directory) retry(now time.Time, to netip.AddrPort) {
 	if v := &d.view; d.rules != nil && len(d.retries) < maxRetries {
-		if now.Sub(d.retried) > settling*d.rules.Burst { // those will not come any more
-			d.expected = 0
-		}
-		d.expected++
-		d.retried = now
+		d.pace.expect(now)
 		d.retries = append(d.retries, View{Type: TypeRetry, Member: Member{Addr: to}, Incarnation: v.Incarnation, Seq: v.Seq})
 	}
 }
-
-// slotOf is the slot of member i.
-func (d *Directory) slotOf(i int) *slot { return &d.slots[d.order[i]] }
 
 func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	s, held := d.named(&d.view), netip.AddrPort{}
@@ -264,7 +180,7 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	}
 	rivals := [...]netip.AddrPort{held, e.Addr} // whoever has the name, whoever has the address
 	for _, addr := range rivals {
-		if i := d.roster.find(addr); i >= 0 && !d.yields(now, i, d.codec.EntryAddr(from) == e.Addr) {
+		if i := d.find(addr); i >= 0 && !d.yields(now, i, d.codec.EntryAddr(from) == e.Addr) {
 			if d.count(Conflict, now) {
 				d.event.Peer, d.event.Other = e, d.members[i]
 				d.tell()
@@ -273,15 +189,11 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 		}
 	}
 	for _, addr := range rivals {
-		if i := d.roster.find(addr); i >= 0 {
+		if i := d.find(addr); i >= 0 {
 			d.replace(now, i, e)
 		}
 	}
-	i := d.place(e.Name)
-	d.slots[i] = slot{stamp: now, born: now, source: from, addr: e.Addr, incarnation: d.view.Incarnation}
-	d.roster.add(e.Addr)
-	d.members = append(d.members, e)
-	d.order = append(d.order, i)
+	d.add(&d.view, e.Name, slot{stamp: now, born: now, source: from, addr: e.Addr, incarnation: d.view.Incarnation})
 	d.change(now)
 	if d.count(Born, now) {
 		d.event.Peer = e
@@ -318,35 +230,27 @@ func (d *Directory) silent(now, since time.Time, deadline time.Duration) bool {
 
 func (d *Directory) replace(now time.Time, i int, by Member) {
 	e := d.members[i]
-	d.remove(now, i)
+	d.leave(now, i)
 	if d.count(Replaced, now) {
 		d.event.Peer, d.event.Other = e, by
 		d.tell()
 	}
 }
 
-// remove frees member i's name and address.
-func (d *Directory) remove(now time.Time, i int) {
-	*d.slotOf(i) = slot{}
-	if d.rules != nil {
-		delete(d.byName, d.members[i].Name)
-		d.free = append(d.free, d.order[i])
-	}
-	d.roster.remove(i)
-	d.members, d.order = removed(d.members, i), removed(d.order, i)
+// leave takes member i out.
+func (d *Directory) leave(now time.Time, i int) {
+	d.remove(i)
 	d.change(now)
 }
 
 // change owes everybody the news.
 func (d *Directory) change(now time.Time) {
-	d.stale, d.latest = true, now
-	if d.changed.IsZero() {
-		d.changed = now
-	}
+	d.delivery.stale = true
+	d.pace.change(now)
 }
 
 // coming reports that all are being sent a directory, or will be.
-func (d *Directory) coming() bool { return !d.changed.IsZero() || d.toAll && d.page < len(d.ends) }
+func (d *Directory) coming() bool { return d.pace.owes() || d.delivery.toAll && d.delivery.underWay() }
 
 // ask owes the slot's peer a directory of its own, AnswerGap after the last.
 func (d *Directory) ask(now time.Time, s *slot) {
@@ -354,13 +258,6 @@ func (d *Directory) ask(now time.Time, s *slot) {
 		s.asked = now
 		d.nextAnswer = earliest(d.nextAnswer, s.answerAt())
 	}
-}
-
-func (s *slot) answerAt() time.Time {
-	if at := s.answered.Add(AnswerGap); !s.answered.IsZero() && at.After(s.asked) {
-		return at
-	}
-	return s.asked
 }
 
 // Poll implements Machine.
@@ -375,19 +272,19 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 	if len(d.retries) > 0 {
 		return d.sendRetry(now), now
 	}
-	if d.page < len(d.ends) {
+	if d.delivery.underWay() {
 		if out := d.nextPage(now); !out.Empty() {
 			return out, now
 		}
 	}
 	next := d.nextReap
-	if !d.changed.IsZero() {
-		room, settled := d.roomAt(), d.settledAt()
+	if d.pace.owes() {
+		room, settled := d.roomAt(), d.pace.settledAt(d.Len())
 		switch {
 		case now.Before(room):
 			next = earliest(next, room)
-			if !d.held {
-				d.held = true
+			if !d.pace.held {
+				d.pace.held = true
 				d.counters.Events[Held]++
 			}
 		case now.Before(settled):
@@ -410,31 +307,12 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 }
 
 // roomAt is when pacing lets an announcement go.
-func (d *Directory) roomAt() time.Time {
-	if d.rules != nil {
-		return d.paid.Add(min(d.cost(d.Len()), d.rules.Burst) - d.rules.Burst)
-	}
-	return d.paid.Add(cost(d.Len()) - cost(Burst))
-}
-
-// settledAt is when an announcement need no longer wait for members still to come or go.
-// That of many to many costs so much that what they do at the same time should be in one.
-func (d *Directory) settledAt() time.Time {
-	if d.rules == nil {
-		return d.changed
-	}
-	most := settling * min(time.Duration(d.Len()+d.expected)*d.rules.Cost, d.rules.Burst)
-	at := d.latest.Add(min(time.Duration(d.Len())*d.rules.Cost, d.rules.Burst) / 4)
-	if back := d.retried.Add(most); d.expected > 0 && back.After(at) {
-		at = back
-	}
-	return earliest(at, d.changed.Add(most))
-}
+func (d *Directory) roomAt() time.Time { return d.pace.roomAt(d.Len() * len(d.delivery.ends)) }
 
 // Announces reports that Poll would give out an announcement. A driver may wait a
 // little with that: what is born meanwhile goes into it.
 func (d *Directory) Announces(now time.Time) bool {
-	return !d.changed.IsZero() && !now.Before(d.roomAt()) && !now.Before(d.settledAt())
+	return d.pace.owes() && !now.Before(d.roomAt()) && !now.Before(d.pace.settledAt(d.Len()))
 }
 
 // Accepts are the shapes of datagrams that a server has a use for. A driver may keep
@@ -453,7 +331,7 @@ func (d *Directory) reap(now time.Time) {
 			i++
 			continue
 		}
-		d.remove(now, i)
+		d.leave(now, i)
 		if d.count(Removed, now) {
 			d.event.Peer, d.event.Elapsed = e, now.Sub(stamp)
 			d.tell()
@@ -463,8 +341,8 @@ func (d *Directory) reap(now time.Time) {
 
 // announce sends the directory to everybody. That answers all who asked, too.
 func (d *Directory) announce(now time.Time) Outgoing {
-	since := d.changed
-	d.changed, d.held = time.Time{}, false
+	since := d.pace.changed
+	d.pace.changed, d.pace.held = time.Time{}, false
 	if d.Len() == 0 {
 		return Outgoing{}
 	}
@@ -475,7 +353,7 @@ func (d *Directory) announce(now time.Time) Outgoing {
 		d.nextAnswer = time.Time{}
 	}
 	d.counters.Events[Announced]++
-	d.expected = 0
+	d.pace.expected = 0
 	return d.list(now, since, true)
 }
 
@@ -500,64 +378,33 @@ func (d *Directory) answer(now time.Time) Outgoing {
 	return d.list(now, since, false)
 }
 
-// list begins to send the directory to everybody or to those answering. Answers do not
-// wait, but come out of the same budget as announcements, so that both together stay below
-// Rate (the generic cell rate algorithm, ITU-T I.371).
+// list begins to send the directory to everybody or to those answering.
 func (d *Directory) list(now, due time.Time, toAll bool) Outgoing {
-	if d.stale {
-		d.stale = false
-		d.version.Number++
-		d.datagrams, d.ends = d.codec.AppendDirectory(d.datagrams[:0], d.ends[:0], d.version, d.members)
+	l := &d.delivery
+	if l.stale {
+		l.stale = false
+		l.version.Number++
+		l.datagrams, l.ends = d.codec.AppendDirectory(l.datagrams[:0], l.ends[:0], l.version, d.members)
 	}
-	d.page, d.block, d.first, d.toAll, d.owed = 0, 0, 0, toAll, due
-	if d.paid.Before(now) {
-		d.paid = now
-	}
-	d.paid = d.paid.Add(d.cost(len(d.receivers())))
+	l.begin(due, toAll)
+	d.pace.charge(now, len(d.receivers())*len(l.ends))
 	return d.nextPage(now)
 }
 
 func (d *Directory) receivers() []netip.AddrPort {
-	if d.toAll {
-		return d.roster.addrs
+	if d.delivery.toAll {
+		return d.addrs
 	}
 	return d.answering
 }
 
-// A directory of several pages goes to so many receivers after each other, and up to so many
-// pages of it: who gets them all at once is woken once, and finds room for them in its queue.
-const (
-	groupMost = 32
-	blockMost = 16
-)
-
 // nextPage sends the next datagram of the directory that is being sent, if there is one.
 func (d *Directory) nextPage(now time.Time) Outgoing {
-	to := d.receivers()
-	if d.first >= len(to) { // members have gone meanwhile
-		d.page = len(d.ends)
+	page, to := d.delivery.next(now, d.receivers())
+	if len(to) == 0 {
 		return Outgoing{}
 	}
-	to = to[d.first:]
-	if len(d.ends) > 1 {
-		to = to[:min(len(to), groupMost)]
-	}
-	begin := 0
-	if d.page > 0 {
-		begin = d.ends[d.page-1]
-	}
-	end := d.ends[d.page]
-	if d.page++; d.page == min(d.block+blockMost, len(d.ends)) {
-		if d.first += len(to); d.first < len(d.receivers()) {
-			d.page = d.block
-		} else {
-			d.first, d.block = 0, d.page
-		}
-	}
-	if d.toAll && d.page == len(d.ends) {
-		d.listed = now
-	}
-	return d.send(now, d.owed, TypeDirectory, d.datagrams[begin:end], to)
+	return d.send(now, d.delivery.owed, TypeDirectory, page, to)
 }
 
 // sendRetry sends the last retry that is owed.
@@ -566,19 +413,8 @@ func (d *Directory) sendRetry(now time.Time) Outgoing {
 	v := &d.retries[last]
 	d.retries = d.retries[:last]
 	d.token = d.rules.Token(d.token[:0], now, v.Member.Addr)
-	v.Version, v.Token = d.version, d.token
+	v.Version, v.Token = d.delivery.version, d.token
 	d.retrying[0] = v.Member.Addr
 	d.retrySpace = d.codec.Append(d.retrySpace[:0], v)
 	return d.send(now, now, TypeRetry, d.retrySpace, d.retrying[:])
 }
-
-// cost is how long the directory to so many takes at Rate, or as the Rules have it.
-func (d *Directory) cost(n int) time.Duration {
-	if d.rules != nil {
-		return time.Duration(n*len(d.ends)) * d.rules.Cost
-	}
-	return cost(n)
-}
-
-// cost is how long so many datagrams take at Rate.
-func cost(n int) time.Duration { return (time.Duration(n)*time.Second + Rate - 1) / Rate }
