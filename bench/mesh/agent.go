@@ -16,80 +16,9 @@ import (
 	"p2plocal/bench/clock"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
-	"p2plocal/core"
 	"p2plocal/core/udp"
 	"p2plocal/fuzz/target"
 )
-
-// A mesh over hosts: each host's part is kept by an Agent there, which a hostsWorld asks, again
-// until it has an answer. The first host, which has the server, has the mesh's clock.
-
-// hostRequest is what an agent is asked. The same number is the same request.
-type hostRequest struct {
-	Mesh   string           `json:"mesh"`
-	Number uint64           `json:"number"` // from 1 on
-	Open   *hostPart        `json:"open,omitempty"`
-	Know   []netip.AddrPort `json:"know,omitempty"` // of every slot, and the server's last
-	Orders []hostOrder      `json:"orders,omitempty"`
-	Close  bool             `json:"close,omitempty"`
-}
-
-// hostPart is what a host has of a mesh.
-type hostPart struct {
-	Peers     int               `json:"peers"` // of the mesh
-	Host      int               `json:"host"`  // which it is: it has every Hosts-th slot from there on, and such ports; 0 has the server
-	Hosts     int               `json:"hosts"`
-	Keyed     bool              `json:"keyed,omitempty"`
-	Divisible bool              `json:"divisible,omitempty"`
-	Buffer    int               `json:"buffer"`
-	Timing    core.Timing       `json:"timing"` // the server's
-	Impair    result.Impairment `json:"impair"`
-	Seed      uint64            `json:"seed"`
-	Clock     netip.AddrPort    `json:"clock,omitzero"` // of the first host, for the others
-}
-
-// has reports that a slot is on the host.
-func (p *hostPart) has(slot int) bool {
-	if slot == record.ServerSlot {
-		return p.Host == 0
-	}
-	return slot%p.Hosts == p.Host
-}
-
-// hostOrder is what is to be done on a host at a time of the mesh's clock.
-type hostOrder struct {
-	At   int64 `json:"at"`
-	Slot int   `json:"slot"`
-	Command
-	Control *record.Control `json:"control,omitempty"` // of the store
-}
-
-// hostReply answers.
-type hostReply struct {
-	Error     string           `json:"error,omitempty"`
-	Now       int64            `json:"now"`
-	Addresses []netip.AddrPort `json:"addresses,omitempty"` // of its slots, in order, and the server's last
-	Clock     netip.AddrPort   `json:"clock,omitzero"`
-	Journal   []byte           `json:"journal,omitempty"`
-	More      bool             `json:"more,omitempty"` // of it
-	HostState
-}
-
-// HostState is how a host stands.
-type HostState struct {
-	Done     uint64            `json:"done"`              // orders, of all
-	Late     int64             `json:"late"`              // most that an order was, in ns
-	Drops    map[int]uint64    `json:"drops,omitempty"`   // by slot: datagrams that its socket's buffer had no room for,
-	Unsent   map[int]uint64    `json:"unsent,omitempty"`  // and that the kernel refused to send
-	Counters *core.Counters    `json:"server,omitempty"`  // the server's
-	Started  int64             `json:"started,omitempty"` // its present life
-	Line     record.Line       `json:"line"`              // from its clock to the mesh's,
-	Bound    int64             `json:"bound"`             // and what that was off at most, in ns
-	CPU      time.Duration     `json:"cpu"`
-	Memory   int64             `json:"memory"`
-	Kernel   map[string]uint64 `json:"kernel,omitempty"` // what the host's network has thrown away since the mesh is there, by counter
-	Fault    string            `json:"fault,omitempty"`  // an order that could not be carried out
-}
 
 // Agent is a host's: it keeps one mesh's part at a time, for whoever asks.
 type Agent struct {
@@ -121,7 +50,7 @@ type hostedPart struct {
 	store    *record.Store
 	free     func()
 	journal  record.Journal
-	members  map[int]*localPeer
+	members  map[int]*Member
 	server   *localServer
 	reported int // changes of the server's directory
 	known    map[netip.AddrPort]bool
@@ -253,7 +182,7 @@ func (a *Agent) open(q *hostRequest) (_ *hostedPart, err error) {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(context.Background())
-	p := &hostedPart{hostPart: *o, mesh: q.Mesh, addr: a.Addr, end: end, clock: record.NewClock(), free: func() {}, members: map[int]*localPeer{}, wake: make(chan struct{}, 1),
+	p := &hostedPart{hostPart: *o, mesh: q.Mesh, addr: a.Addr, end: end, clock: record.NewClock(), free: func() {}, members: map[int]*Member{}, wake: make(chan struct{}, 1),
 		expires: time.AfterFunc(math.MaxInt64, func() {}), cpu: target.CPUOf(os.Getpid()), kernel: networkLosses()}
 	defer func() {
 		if err != nil {
@@ -286,8 +215,8 @@ func (a *Agent) open(q *hostRequest) (_ *hostedPart, err error) {
 		if err != nil {
 			return p, fmt.Errorf("cannot open a socket for peer %d of %d: %w", i+1, o.Peers, err)
 		}
-		p.members[i] = &localPeer{Member: p.member(i, s)}
-		s.start(ctx, p.members[i].Member)
+		p.members[i] = p.member(i, s)
+		s.start(ctx, p.members[i])
 	}
 	if o.has(record.ServerSlot) {
 		s, err := p.listen(&next)
@@ -375,7 +304,7 @@ func (p *hostedPart) check(o *hostOrder) error {
 	case o.Control != nil:
 		return nil
 	case o.Slot == record.ServerSlot && p.server != nil:
-		if o.Do != Kill && o.Do != "restart" {
+		if o.Do != Kill && o.Do != restart {
 			return fmt.Errorf("no such order to the server: %q", o.Do)
 		}
 		return nil
@@ -450,7 +379,7 @@ func (p *hostedPart) report(r *hostReply) {
 	r.Drops, r.Unsent = map[int]uint64{}, map[int]uint64{}
 	p.pausing.Lock()
 	for i, m := range p.members {
-		if m.release == nil { // one that is paused has a socket that answers nobody
+		if !m.sock.Paused() { // one that is paused has a socket that answers nobody
 			p.socket(r, i, m.sock)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"p2plocal/bench/faults"
@@ -16,55 +15,84 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// actions are what a fault does to the mesh as it begins and as it ends; no end: it is over at
-// once. What happens to a life the mesh does itself, so that it knows who should be in every
-// view; and an end undoes no more than its beginning has done.
-func (m *Mesh) actions(f faults.Fault) (begin, end func() error, err error) {
+// action is what a fault does to the mesh as it begins and as it ends.
+type action struct {
+	begin func() error
+	end   func() error // undoes no more than the beginning has done; nil: it is over at once
+}
+
+// actionOf is what a fault does. What happens to a life the mesh does itself, so that it knows
+// who should be in every view.
+func (m *Mesh) actionOf(f faults.Fault) (action, error) {
 	i := int(f.A) - firstPort
 	switch {
 	case f.Verb == faults.Crash && f.A == simnet.ServerPort:
-		died := int64(0)
-		return func() error { died = m.Clock.Now(); return m.KillServer() }, func() error {
-			err := m.RestartServer() // as at the start
-			m.ServerForgot(died)
-			return err
-		}, nil
+		return m.serverCrash(), nil
 	case f.Verb == faults.Crash:
-		killed := false
-		return func() error {
-				if killed = m.Alive.Has(i); !killed {
-					return fmt.Errorf("peer %s does not run", record.QuoteName(i))
-				}
-				m.Kill(i)
-				return nil
-			}, func() error {
-				if killed && !m.Alive.Has(i) {
-					return m.Birth(i)
-				}
-				return nil
-			}, nil
+		return m.crash(i), nil
 	case f.Verb == faults.Pause && f.A != simnet.ServerPort:
-		stopped := 0 // the life that was, from 1
-		return func() error {
-				if !m.Alive.Has(i) {
-					return fmt.Errorf("peer %s does not run", record.QuoteName(i))
-				}
-				stopped = m.lives[i]
-				return m.Pause(i)
-			}, func() error {
-				if stopped == m.lives[i] && m.Paused.Has(i) {
-					m.Resume(i)
-				}
-				return nil
-			}, nil
+		return m.pause(i), nil
 	case f.Verb == faults.Flood:
 		return m.flood(f)
 	}
-	begin, end, err = m.World.network(m, f)
+	a, err := m.World.network(m, f)
 	if err == nil {
-		begin, end = m.shown(f, "begins", begin), m.shown(f, "ends", end)
+		a = action{m.shown(f, "begins", a.begin), m.shown(f, "ends", a.end)}
 	}
-	return begin, end, err
+	return a, err
+}
+
+func (m *Mesh) serverCrash() action {
+	died := int64(0)
+	return action{
+		begin: func() error {
+			died = m.Clock.Now()
+			return m.KillServer()
+		},
+		end: func() error {
+			err := m.RestartServer() // as at the start
+			m.ServerForgot(died)
+			return err
+		},
+	}
+}
+
+func (m *Mesh) crash(i int) action {
+	killed := false
+	return action{
+		begin: func() error {
+			if killed = m.Alive.Has(i); !killed {
+				return fmt.Errorf("peer %s does not run", record.QuoteName(i))
+			}
+			m.Kill(i)
+			return nil
+		},
+		end: func() error {
+			if killed && !m.Alive.Has(i) {
+				return m.Birth(i)
+			}
+			return nil
+		},
+	}
+}
+
+func (m *Mesh) pause(i int) action {
+	stopped := 0 // the life that was, from 1
+	return action{
+		begin: func() error {
+			if !m.Alive.Has(i) {
+				return fmt.Errorf("peer %s does not run", record.QuoteName(i))
+			}
+			stopped = m.lives[i]
+			return m.Pause(i)
+		},
+		end: func() error {
+			if stopped == m.lives[i] && m.Paused.Has(i) {
+				m.Resume(i)
+			}
+			return nil
+		},
+	}
 }
 
 // shown is an action that those who look on are shown.
@@ -101,25 +129,29 @@ func whoIs(port uint16) string {
 }
 
 // flood is a sender of hostile datagrams at one of the mesh's.
-func (m *Mesh) flood(f faults.Fault) (begin, end func() error, err error) {
+func (m *Mesh) flood(f faults.Fault) (action, error) {
 	slot, target := record.ServerSlot, m.Server.Addr()
 	if f.A != simnet.ServerPort {
-		if slot = int(f.A) - firstPort; m.Socks[slot] == nil {
-			return nil, nil, fmt.Errorf("peer %s is not ours to flood", record.QuoteName(slot))
+		slot = int(f.A) - firstPort
+		sock := m.Peers[slot].Socket()
+		if sock == nil {
+			return action{}, fmt.Errorf("peer %s is not ours to flood", record.QuoteName(slot))
 		}
-		target = m.Socks[slot].Addr()
+		target = sock.Addr()
 	}
 	set, err := hostile.Flood(f.Kind, m.HostileEnv(), m.seed)
 	if err != nil {
-		return nil, nil, err
+		return action{}, err
 	}
 	var x attacker
-	return func() (err error) {
+	return action{
+		begin: func() (err error) {
 			if x, err = m.World.Attack(Attack{Target: target, Rate: float64(f.N), Datagrams: set, Peers: m.N}); err == nil {
 				m.Tell("flood", -1, "a flood of kind %s begins, at %s a second", f.Kind, result.FormatRate(float64(f.N)))
 			}
 			return err
-		}, func() error {
+		},
+		end: func() error {
 			if x == nil {
 				return nil
 			}
@@ -128,14 +160,15 @@ func (m *Mesh) flood(f faults.Fault) (begin, end func() error, err error) {
 			m.Hostile[slot] += v.Sent
 			m.Tell("flood", -1, "the flood ends")
 			return err
-		}, nil
+		},
+	}, nil
 }
 
 // HostileEnv is the mesh as the catalogue of hostile datagrams wants it.
 func (m *Mesh) HostileEnv() hostile.Env {
 	e := hostile.Env{Server: m.Server.Addr()}
-	for i, sock := range m.Socks {
-		if sock != nil {
+	for i, p := range m.Peers {
+		if sock := p.Socket(); sock != nil {
 			e.Members = append(e.Members, wire.EntryOf(core.Member{Name: record.SlotName(i), Addr: sock.Addr()}))
 		}
 	}
@@ -145,83 +178,6 @@ func (m *Mesh) HostileEnv() hostile.Env {
 		e.Spare = append(e.Spare, spare)
 	}
 	return e
-}
-
-// network is what one does to the network.
-func (w *virtualWorld) network(m *Mesh, f faults.Fault) (begin, end func() error, err error) {
-	all, _ := Scripted(m.Cfg, m.seed)
-	does := func(f func()) func() error {
-		if f == nil {
-			return nil
-		}
-		return func() error { f(); return nil }
-	}
-	from, to := all.Actions(w.net, f)
-	if f.Verb == faults.Hostile {
-		inject := from
-		from = func() {
-			w.hostile += uint64(f.N)
-			m.Store.Hostile.Add(uint64(f.N))
-			inject()
-		}
-	}
-	return does(from), does(to), nil
-}
-
-// network is what one does to the links of this machine's sockets: each machine of ours does it to
-// what it sends.
-func (w *udpWorld) network(m *Mesh, f faults.Fault) (begin, end func() error, err error) {
-	set := func(link record.Link) func() error {
-		return func() error {
-			for from := range m.N + 1 {
-				for to := range m.N + 1 {
-					if m.isPort(from, f.A) && m.isPort(to, f.B) {
-						m.Store.SetLink(from, to, link)
-					}
-				}
-			}
-			m.Store.Impairing.Store(m.Store.Impairing.Load() || link != 0)
-			return nil
-		}
-	}
-	plain := f.Net
-	plain.Loss, plain.Delay = 0, 0
-	switch {
-	case m.External > 0 || m.Ours == nil || m.opt.Hosts > 0:
-		return nil, nil, errors.New("the links of others cannot be cut from here")
-	case f.Verb == faults.Divide:
-		var half record.Set
-		for i := int(f.A) - firstPort; i < m.N; i++ {
-			half.Add(i)
-		}
-		return func() error {
-				m.Store.Divide(half)
-				m.Store.Impairing.Store(true)
-				return nil
-			}, func() error {
-				m.Store.Unite()
-				return nil
-			}, nil
-	case m.N > record.PairedPeers && (f.Verb == faults.Cut || f.Verb == faults.Link):
-		return nil, nil, fmt.Errorf("links are cut one by one among up to %d peers only", record.PairedPeers)
-	case f.Verb == faults.Cut:
-		return set(record.NewLink(1, 0)), set(0), nil
-	case f.Verb == faults.Link && plain == simnet.Fault{}:
-		return set(record.NewLink(f.Net.Loss, f.Net.Delay)), set(0), nil
-	case f.Verb == faults.Link:
-		return nil, nil, errors.New("over UDP a link takes loss= and delay= only")
-	}
-	return nil, nil, fmt.Errorf("%s is for -sim: it cannot be done over UDP", f.Verb)
-}
-
-// isPort reports that a slot, or the one after the last for the server, is whom a script
-// names so.
-func (m *Mesh) isPort(slot int, port uint16) bool {
-	return port == 0 || slot == m.N && port == simnet.ServerPort || slot < m.N && firstPort+slot == int(port)
-}
-
-func (w *driverWorld) network(*Mesh, faults.Fault) (begin, end func() error, err error) {
-	return nil, nil, errors.New("the links of a driver's mesh cannot be cut from here")
 }
 
 // CanOverUDP says why a line of a script cannot happen to a mesh over UDP.
@@ -249,11 +205,11 @@ func CanOverUDP(c *result.Config, line string) error {
 			return nil
 		}
 	}
-	_, _, err = new(udpWorld).network(m, all[0])
+	_, err = new(udpWorld).network(m, all[0])
 	return err
 }
 
-// planned is what a script has happen at a time, by the clock.
+// planned is what a script has happen at a time, by the clock, over UDP.
 type planned struct {
 	at int64
 	do func() error
@@ -270,33 +226,21 @@ func (m *Mesh) planFaults() error {
 		return err
 	}
 	for _, f := range all {
-		begin, end, err := m.actions(f)
+		a, err := m.actionOf(f)
 		if err != nil {
 			return fmt.Errorf("fault %q: %w", f, err)
 		}
-		m.World.plan(m, f.At, begin)
-		if end != nil {
-			m.World.plan(m, f.Until, end)
+		m.World.plan(m, f.At, a.begin)
+		if a.end == nil {
+			continue
 		}
-		if end != nil && m.Cfg.Simulation == nil && f.Verb != faults.Crash {
-			m.loose = append(m.loose, end)
+		m.World.plan(m, f.Until, a.end)
+		if m.Cfg.Simulation == nil && f.Verb != faults.Crash {
+			m.loose = append(m.loose, a.end)
 		}
 	}
 	return nil
 }
-
-func (w *virtualWorld) plan(_ *Mesh, at time.Duration, do func() error) {
-	w.net.At(at, func() { do() })
-}
-
-// plan has it happen between two steps of whatever runs.
-func (w *udpWorld) plan(m *Mesh, at time.Duration, do func() error) {
-	x := m.watched()
-	x.planned = append(x.planned, planned{m.began + int64(at), do})
-	slices.SortStableFunc(x.planned, func(a, b planned) int { return cmp.Compare(a.at, b.at) })
-}
-
-func (w *driverWorld) plan(*Mesh, time.Duration, func() error) {} // as validated
 
 // firstPort is the first peer's on a virtual network.
 const firstPort = simnet.ServerPort + 1

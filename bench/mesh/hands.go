@@ -49,14 +49,19 @@ func (w *Watch) Control() func(context.Context, sample.Order) (script string, er
 	}
 }
 
+// takesOrders reports that orders may come.
+func (m *Mesh) takesOrders() bool {
+	return m.watch != nil && m.watch.orders != nil && m.opt.Driver == nil && m.opt.Hosts == 0
+}
+
 // obey does what has been ordered meanwhile.
-func (w *watchedWorld) obey(ctx context.Context) {
+func (m *Mesh) obey(ctx context.Context) {
 	for {
 		select {
-		case o := <-w.mesh.watch.orders:
-			script, err := w.mesh.order(ctx, w.World, o.Order)
+		case o := <-m.watch.orders:
+			script, err := m.order(ctx, o.Order)
 			if err == nil { // so that who opens the page later knows that the run is touched
-				w.mesh.Tell("order", -1, "ordered: %s", strings.ReplaceAll(script, "\n", "; "))
+				m.Tell("order", -1, "ordered: %s", strings.ReplaceAll(script, "\n", "; "))
 			}
 			o.answer <- obeyed{script, err}
 		default:
@@ -66,7 +71,7 @@ func (w *watchedWorld) obey(ctx context.Context) {
 }
 
 // order does one.
-func (m *Mesh) order(ctx context.Context, w World, o sample.Order) (string, error) {
+func (m *Mesh) order(ctx context.Context, o sample.Order) (string, error) {
 	peer, err := m.who(o.Peer)
 	if err != nil {
 		return "", err
@@ -75,41 +80,39 @@ func (m *Mesh) order(ctx context.Context, w World, o sample.Order) (string, erro
 	if err != nil {
 		return "", err
 	}
-	need := func(ok bool, what string) error {
-		if ok {
-			return nil
-		}
-		return fmt.Errorf("order %q wants %s", o.Verb, what)
+	switch {
+	case peer == 0 && (o.Verb == "kill" || o.Verb == "relaunch"):
+		return "", fmt.Errorf("order %q wants a peer, or server", o.Verb)
+	case peer <= simnet.ServerPort && (o.Verb == "pause" || o.Verb == "resume"):
+		return "", fmt.Errorf("order %q wants a peer", o.Verb)
 	}
-	somebody := need(peer != 0, "a peer, or server")
-	isPeer := need(peer > simnet.ServerPort, "a peer")
 	switch o.Verb {
 	case "kill":
-		return m.undertake(somebody, faults.Fault{Verb: faults.Crash, A: peer})
+		return m.beginFaults(faults.Fault{Verb: faults.Crash, A: peer})
 	case "pause":
-		return m.undertake(isPeer, faults.Fault{Verb: faults.Pause, A: peer})
+		return m.beginFaults(faults.Fault{Verb: faults.Pause, A: peer})
 	case "relaunch":
-		return m.settle(somebody, func(f *faults.Fault) bool { return f.Verb == faults.Crash && f.A == peer })
+		return m.endFaults(func(f *faults.Fault) bool { return f.Verb == faults.Crash && f.A == peer })
 	case "resume":
-		return m.settle(isPeer, func(f *faults.Fault) bool { return f.Verb == faults.Pause && f.A == peer })
+		return m.endFaults(func(f *faults.Fault) bool { return f.Verb == faults.Pause && f.A == peer })
 	case "restart":
-		if _, err := m.undertake(nil, faults.Fault{Verb: faults.Crash, A: simnet.ServerPort}); err != nil {
+		if _, err := m.beginFaults(faults.Fault{Verb: faults.Crash, A: simnet.ServerPort}); err != nil {
 			return "", err
 		}
 		const down = 100 * time.Millisecond
-		w.Sleep(ctx, down)
-		return m.settle(nil, func(f *faults.Fault) bool { return f.Verb == faults.Crash && f.A == simnet.ServerPort })
+		m.World.Sleep(ctx, down)
+		return m.endFaults(func(f *faults.Fault) bool { return f.Verb == faults.Crash && f.A == simnet.ServerPort })
 	case "cut", "impair":
 		return m.links(o, peer, other)
 	case "heal":
-		return m.settle(nil, func(f *faults.Fault) bool { return isLinkOf(f, peer, other) })
+		return m.endFaults(func(f *faults.Fault) bool { return isLinkOf(f, peer, other) })
 	case "flood":
 		if peer == 0 {
 			peer = simnet.ServerPort
 		}
-		return m.undertake(nil, faults.Fault{Verb: faults.Flood, A: peer, Kind: o.Kind, N: o.Rate})
+		return m.beginFaults(faults.Fault{Verb: faults.Flood, A: peer, Kind: o.Kind, N: o.Rate})
 	case "calm":
-		return m.settle(nil, func(f *faults.Fault) bool { return f.Verb == faults.Flood })
+		return m.endFaults(func(f *faults.Fault) bool { return f.Verb == faults.Flood })
 	}
 	return "", fmt.Errorf("order %q, want kill, pause, resume, relaunch, restart, cut, heal, impair, flood or calm", o.Verb)
 }
@@ -141,7 +144,7 @@ func (m *Mesh) links(o sample.Order, peer, other uint16) (string, error) {
 	}
 	half := firstPort + uint16(m.N/2)
 	if o.Half && verb == faults.Cut {
-		return m.undertake(nil, faults.Fault{Verb: faults.Divide, A: half})
+		return m.beginFaults(faults.Fault{Verb: faults.Divide, A: half})
 	}
 	if !o.Half && peer == 0 {
 		return "", fmt.Errorf("order %q wants a peer, or half", o.Verb)
@@ -157,7 +160,7 @@ func (m *Mesh) links(o sample.Order, peer, other uint16) (string, error) {
 			both(a, 0)
 		}
 	}
-	return m.undertake(nil, all...)
+	return m.beginFaults(all...)
 }
 
 // who is the port of one who is named in an order, as scripts have it; "": 0, which is everybody.
@@ -188,36 +191,30 @@ func (m *Mesh) scriptTime() time.Duration {
 	return now
 }
 
-// undertake begins faults, and says their lines.
-func (m *Mesh) undertake(err error, all ...faults.Fault) (string, error) {
+// beginFaults does what was ordered, and says it as lines of a script.
+func (m *Mesh) beginFaults(all ...faults.Fault) (string, error) {
 	var lines []string
 	for _, f := range all {
+		f.At = m.scriptTime()
+		f.Until = max(forever, f.At+time.Second)
+		if err := m.script().Check(f); err != nil {
+			return "", fmt.Errorf("order for %q: %w", f, err)
+		}
+		a, err := m.actionOf(f)
+		if err == nil {
+			err = a.begin()
+		}
 		if err != nil {
 			return "", err
 		}
-		f.At = m.scriptTime()
-		f.Until = max(forever, f.At+time.Second)
-		if err = m.script().Check(f); err != nil {
-			return "", fmt.Errorf("order for %q: %w", f, err)
-		}
-		var begin, end func() error
-		if begin, end, err = m.actions(f); err == nil {
-			err = begin()
-		}
-		if err != nil {
-			break
-		}
-		m.underway = append(m.underway, underway{&f, end})
+		m.underway = append(m.underway, underway{&f, a.end})
 		lines = append(lines, f.String())
 	}
-	return strings.Join(lines, "\n"), err
+	return strings.Join(lines, "\n"), nil
 }
 
-// settle ends what is under way and is meant, and says its lines as they are now.
-func (m *Mesh) settle(err error, meant func(*faults.Fault) bool) (string, error) {
-	if err != nil {
-		return "", err
-	}
+// endFaults ends what was ordered and is meant, and says its lines as they are now.
+func (m *Mesh) endFaults(meant func(*faults.Fault) bool) (string, error) {
 	var lines []string
 	for i := range m.underway {
 		u := &m.underway[i]

@@ -42,23 +42,32 @@ func (b Broadcasts) schedule(c record.Clock, now time.Time) core.Schedule {
 	return s
 }
 
-// socket is what a member has its datagrams from: a udp.Socket that is served,
-// or a node of a virtual network.
+// socket is what can be seen of a peer's, from outside.
 type socket interface {
 	Addr() netip.AddrPort
-	Do(f func(now time.Time)) // as udp.Socket's
-	Stats() udp.Stats
+	Stats() udp.Stats                               // waits while it is paused
 	Waiting() (queued int64, drops uint64, ok bool) // without a lock
-	Close() error                                   // waits until it is no longer served
+}
+
+// home is a socket that a member lives on: a udp.Socket that is served, or a node
+// of a virtual network.
+type home interface {
+	socket
+	Do(f func(now time.Time)) // as udp.Socket's; waits while it is paused
+	Pause()                   // as SIGSTOP does: datagrams go on waiting
+	Resume()
+	Paused() bool
+	Close() error // waits until it is no longer served
 }
 
 // served is a socket of this machine that a goroutine serves.
 type served struct {
 	*udp.Socket
-	done chan struct{}
+	done    chan struct{}
+	release func() // nil: it is not paused
 }
 
-func newServed(s *udp.Socket) *served { return &served{s, make(chan struct{})} }
+func newServed(s *udp.Socket) *served { return &served{Socket: s, done: make(chan struct{})} }
 
 // start serves the socket until it is closed.
 func (s *served) start(ctx context.Context, m core.Machine) {
@@ -68,7 +77,23 @@ func (s *served) start(ctx context.Context, m core.Machine) {
 	}()
 }
 
+func (s *served) Pause() {
+	if s.release == nil {
+		s.release = udp.Hold(s.Socket)
+	}
+}
+
+func (s *served) Resume() {
+	if s.release != nil {
+		s.release()
+		s.release = nil
+	}
+}
+
+func (s *served) Paused() bool { return s.release != nil }
+
 func (s *served) Close() error {
+	s.Resume()
 	err := s.Socket.Close()
 	<-s.done
 	return err
@@ -78,7 +103,7 @@ func (s *served) Close() error {
 // dead peer is taken and counted, so that its fate is known.
 type Member struct {
 	number int
-	sock   socket
+	sock   home
 	rec    *record.Recorder
 	lives  byte // so far, for identities
 
@@ -86,7 +111,7 @@ type Member struct {
 	living  *core.Peer   // machine, or what is inside it, where it is a peer
 }
 
-func NewMember(number int, sock socket, b *record.Store, c record.Clock) *Member {
+func NewMember(number int, sock home, b *record.Store, c record.Clock) *Member {
 	s := &Member{number: number, sock: sock, rec: record.NewRecorder(b, c, number)}
 	if b.Wide {
 		s.rec.Codec = wide.Codec{}
@@ -126,6 +151,16 @@ func (s *Member) run(m core.Machine, what result.Impairment, seed uint64) {
 
 // Do obeys. What is for somebody who lives is nothing to the dead.
 func (s *Member) Do(c Command) (err error) {
+	switch c.Do {
+	case Pause:
+		s.sock.Pause()
+		return nil
+	case Resume:
+		s.sock.Resume()
+		return nil
+	case Birth, Kill: // a life begins and ends with a process that is not stopped
+		s.sock.Resume()
+	}
 	s.sock.Do(func(now time.Time) {
 		p := s.living
 		switch c.Do {
@@ -150,13 +185,19 @@ func (s *Member) Do(c Command) (err error) {
 			if p != nil {
 				p.Disconnect()
 			}
-		case Resume, hello: // it hears
+		case hello: // it hears
 		default:
 			err = fmt.Errorf("no such command: %q", c.Do)
 		}
 	})
 	return err
 }
+
+// Stop frees the socket.
+func (s *Member) Stop() { s.sock.Close() }
+
+// Socket implements peer.
+func (s *Member) Socket() socket { return s.sock }
 
 func (s *Member) join(now time.Time, l *Life) error {
 	cfg := core.PeerConfig{

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,36 +22,38 @@ import (
 
 // Mesh is a server and its peers, all on one host, while a scenario runs.
 type Mesh struct {
-	Cfg   *result.Config
-	opt   *result.Options
-	N     int
-	Rng   *rand.Rand
-	seed  uint64
+	Cfg    *result.Config
+	opt    *result.Options
+	N      int
+	Timing core.Timing // of the peers
+	Impair result.Impairment
+	Rng    *rand.Rand
+	seed   uint64
+
 	World World
 	Clock record.Clock // the world's
 	Store *record.Store
 	Free  func() // gives the store back
+	watch *Watch // nil: nobody looks on
 
 	Server   server
 	Ours     *localServer // server, where it is ours
 	Peers    []peer
-	Socks    []socket     // nil: an external peer
 	External int          // the first so many peers are external
+	Schedule []int64      // each peer's next first broadcast
 	Spent    atomic.Int64 // CPU time of peer processes that have ended, in ns
 
-	Alive    record.Set     // who should be in every view
-	Paused   record.Set     // who is stopped
-	lives    []int          // begun, of each
-	began    int64          // when all was there, and nobody had joined
-	underway []underway     // what hands have begun
+	began   int64          // when all was there, and nobody had joined
+	Alive   record.Set     // who should be in every view
+	Roster  record.Roster  // who should have been in every view, when
+	Paused  record.Set     // who is stopped
+	lives   []int          // begun, of each
+	kills   int            // lives ended by kill
+	Hostile map[int]uint64 // datagrams that a sender of garbage has sent to a slot
+
+	planned  []planned      // by a script over UDP, the next first
 	loose    []func() error // ends of what a script has begun
-	kills    int            // lives ended by kill
-	Roster   record.Roster  // who should have been in every view, when
-	Timing   core.Timing    // of the peers
-	Impair   result.Impairment
-	Schedule []int64        // each peer's next first broadcast
-	Hostile  map[int]uint64 // datagrams that a sender of garbage has sent to a slot
-	watch    *Watch         // nil: nobody looks on
+	underway []underway     // what hands have begun
 }
 
 // Setup is what scenarios may differ in when they make a mesh.
@@ -82,7 +83,7 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	m.Store.External.Store(int64(m.External))
 	m.Store.ServerKnown.Store(m.opt.Server == "" && m.opt.ServerExec == "" && m.opt.Driver == nil && m.External == 0)
 	m.Store.Interval.Store(int64(with.Interval))
-	m.Store.Divisible = with.Divide || m.watch.controls() || slices.ContainsFunc(cfg.Faults, faults.OfLinks)
+	m.Store.Divisible = with.Divide || m.takesOrders() || slices.ContainsFunc(cfg.Faults, faults.OfLinks)
 	m.Store.Wide, m.Store.Keyed = m.opt.Wide, m.opt.Keyed
 	if m.opt.Wide {
 		m.Timing.Retry = min(m.Timing.Retry, wide.DefaultTiming().Retry)
@@ -119,7 +120,7 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	}
 	// Births must have no fixed phase to the server's looks for the silent: what
 	// is noticed when depends on it.
-	m.World.Sleep(ctx, time.Duration(m.Rng.Int64N(int64(m.Cfg.Timing.Reap))))
+	m.Sleep(ctx, time.Duration(m.Rng.Int64N(int64(m.Cfg.Timing.Reap))))
 	return m, nil
 }
 
@@ -249,117 +250,6 @@ func (m *Mesh) Agreed() bool {
 	return ok
 }
 
-// makingTime is for one peer to be made, before all are born at once.
-const makingTime = 50 * time.Microsecond
-
-// JoinAll has everybody born, at once or spread, and waits until all views
-// are complete.
-func (m *Mesh) JoinAll(ctx context.Context, spread, patience time.Duration) error {
-	at := int64(0)
-	if _, here := m.World.(*udpWorld); here && spread == 0 { // what making them takes is not the mesh's time,
-		runtime.GC() // nor what this process has thrown away before
-		at = m.Clock.Now() + int64(makingTime)*int64(m.N)
-	}
-	for i := range m.N {
-		if spread > 0 && i > 0 {
-			if !m.World.Sleep(ctx, time.Duration(m.Rng.ExpFloat64()*float64(spread)/float64(m.N))) {
-				return ctx.Err()
-			}
-		}
-		if err := m.birth(i, at); err != nil {
-			return err
-		}
-	}
-	if !m.WaitUntil(ctx, patience, m.Agreed) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return NotWhole(patience)
-	}
-	return nil
-}
-
-// Unmeasured is why something could not be measured although nothing is wrong
-// with the measurement.
-type Unmeasured string
-
-func (u Unmeasured) Error() string { return string(u) }
-
-// NotWhole says that the mesh did not come about within a time.
-func NotWhole(patience time.Duration) Unmeasured {
-	return Unmeasured(fmt.Sprintf("not every view was complete within %v of the last birth", patience))
-}
-
-// WaitUntil waits for a condition, looking as often as the world lets it; what is
-// measured has its own times. All that there was by then is in the store after.
-func (m *Mesh) WaitUntil(ctx context.Context, most time.Duration, ok func() bool) bool {
-	if w, over := m.World.(*hostsWorld); over {
-		defer w.settle()
-	}
-	deadline := m.Clock.Now() + int64(most)
-	for !ok() {
-		if m.Clock.Now() >= deadline || !m.World.Step(ctx, deadline) {
-			return ok()
-		}
-	}
-	return true
-}
-
-// Drain waits until nothing is under way any more: all that was sent, and that the
-// impairment has let go, is accounted for, or nothing has changed for a second and many looks, which is
-// longer than a busy machine keeps a receiver waiting: one that is stopped for a
-// second has no time for the looks. It gives the accounts as they were then:
-// a server that is not ours goes on sending, and read once more they might fall
-// between two counts of one directory.
-func (m *Mesh) Drain(most time.Duration) result.Accounts {
-	// What is under way by a script or by hand ends here, but for deaths: a peer that is stopped
-	// cannot be asked, and a flood has no end.
-	for _, end := range m.loose {
-		end()
-	}
-	m.settle(nil, func(f *faults.Fault) bool { return f.Verb != faults.Crash })
-	ctx := context.Background()
-	deadline := m.Clock.Now() + int64(most)
-	last, since, looks := int64(-1), m.Clock.Now(), 0
-	for {
-		a := m.World.Accounts(m)
-		way := a.Unexplained + int64(a.Queued-m.held())
-		now := m.Clock.Now()
-		if way == 0 || now >= deadline {
-			return a
-		}
-		if way != last {
-			last, since, looks = way, now, 0
-		}
-		const many = 100
-		if looks++; looks > many && now-since > int64(time.Second) {
-			return a
-		}
-		m.World.Sleep(ctx, time.Millisecond)
-	}
-}
-
-// held is how many datagrams the impairment holds at present.
-func (m *Mesh) held() uint64 {
-	return m.Store.Sum(func(s *record.Slot) *atomic.Uint64 { return &s.Held })
-}
-
-// StopSending makes everybody stop sending and waits for what is under way.
-func (m *Mesh) StopSending() result.Accounts {
-	for i, p := range m.Peers {
-		p.Do(Command{Do: Resume})
-		if m.Alive.Has(i) {
-			p.Do(Command{Do: Silence})
-		}
-	}
-	if m.opt.Driver != nil { // whose members go on talking
-		m.Store.Impairing.Store(false)
-	}
-	const most = 10 * time.Second
-	m.WaitUntil(context.Background(), most, func() bool { return m.held() == 0 })
-	return m.Drain(most)
-}
-
 // Stop ends everything and frees it. The store must not be read after.
 func (m *Mesh) Stop() {
 	m.watch.end(m)
@@ -425,26 +315,4 @@ func (m *Mesh) ServerUsage() (cpu time.Duration, memory int64) {
 		return usage(s.driver.Process())
 	}
 	return 0, 0
-}
-
-// A World is where a mesh lives: this machine and its time, or a virtual
-// network with a virtual clock. What scenarios do to a mesh goes through it, so
-// that they are the same in both.
-type World interface {
-	Clock() record.Clock
-	Sleep(ctx context.Context, d time.Duration) bool // false: ctx ended it
-	Step(ctx context.Context, until int64) bool      // lets time pass between two looks at a condition, no further than until; false: ctx ended it
-
-	startServer(ctx context.Context, m *Mesh) error  // makes m's server
-	addPeer(m *Mesh, i int) error                    // adds to m's peers and socks
-	plan(m *Mesh, at time.Duration, do func() error) // has something happen that long after the mesh began
-	Attack(a Attack) (attacker, error)               // sends hostile datagrams until it is stopped
-	network(m *Mesh, f faults.Fault) (begin, end func() error, err error)
-	Accounts(m *Mesh) result.Accounts
-	Stop() // after everybody's
-}
-
-// attacker is a sender of hostile datagrams at work.
-type attacker interface {
-	Stop() (AttackResult, error)
 }

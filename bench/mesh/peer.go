@@ -20,7 +20,8 @@ import (
 // peer is one of a mesh's peers, wherever that runs.
 type peer interface {
 	Do(c Command) error
-	Stop() // leave for good and free everything
+	Stop()          // leave for good and free everything
+	Socket() socket // nil: it is not known here what its socket does
 }
 
 // Command is what a mesh tells a peer. A process of its own gets it as a JSON object a line, which is
@@ -42,36 +43,8 @@ const (
 	Broadcast = "broadcast" // by a schedule from now on
 	Silence   = "silence"   // send nothing more
 	hello     = "hello"     // is anybody there?
+	restart   = "restart"   // of a server on a host
 )
-
-// localPeer is a goroutine of this process.
-type localPeer struct {
-	*Member
-	release func() // nil: it is not paused
-}
-
-func (p *localPeer) Do(c Command) error {
-	switch c.Do {
-	case Pause:
-		p.release = udp.Hold(p.sock)
-		return nil
-	case Kill, Resume:
-		p.resume()
-	}
-	return p.Member.Do(c)
-}
-
-func (p *localPeer) resume() {
-	if p.release != nil {
-		p.release()
-		p.release = nil
-	}
-}
-
-func (p *localPeer) Stop() {
-	p.resume()
-	p.sock.Close()
-}
 
 // Child is the whole of a peer process: the socket is file 3, the store file 4.
 func Child() int {
@@ -204,6 +177,8 @@ func (p *ProcessPeer) tell(c Command) error {
 // drain counts what came while nobody lived here.
 func (p *ProcessPeer) drain() { p.mine.Dead.Add(p.sock.Discard()) }
 
+func (p *ProcessPeer) Socket() socket { return p.sock }
+
 func (p *ProcessPeer) kill() {
 	if p.Cmd != nil {
 		p.Cmd.Process.Kill()
@@ -257,6 +232,8 @@ func (p *ExternalPeer) Do(c Command) (err error) {
 	}
 	return err
 }
+
+func (p *ExternalPeer) Socket() socket { return nil }
 
 func (p *ExternalPeer) Stop() {
 	p.Do(Command{Do: Kill})

@@ -155,7 +155,6 @@ func (l *localServer) Counters() (c core.Counters) {
 }
 
 func (l *localServer) Died() string { return "" }
-func (l *localServer) Stop()        { l.sock.Close() }
 
 // RemoteServer runs already, somewhere on this machine.
 type RemoteServer netip.AddrPort

@@ -28,9 +28,11 @@ type Watch struct {
 
 	mu      sync.Mutex // of what follows, between sampling and the mesh's end
 	mesh    *Mesh
-	stop    func() // ends the sampling of a mesh in real time
-	base    int64  // time of the run when the mesh began,
-	began   int64  // and the clock's
+	stop    func()    // ends the sampling of a mesh in real time
+	next    int64     // sample of a mesh in virtual time
+	origin  time.Time // when that mesh began, for its pace
+	base    int64     // time of the run when the mesh began,
+	began   int64     // and the clock's
 	started time.Time
 	last    last
 
@@ -91,12 +93,11 @@ func (w *Watch) begin(m *Mesh) {
 	if len(w.last.edges) > mostDrawn*mostDrawn {
 		w.last.edges = nil
 	}
-	if virtual || w.controls() && m.opt.Driver == nil && m.opt.Hosts == 0 {
-		m.watched().next = w.began + period
-	}
-	if virtual {
+	if virtual { // which the mesh samples itself, by its own time
+		w.next, w.origin = w.began+period, time.Now()
 		return
 	}
+	w.next = math.MaxInt64
 	w.stop = sample.Regularly(time.Duration(period), w.sample)
 }
 
@@ -317,74 +318,14 @@ func (w *Watch) machine(s *sample.Sample) {
 	s.CPU, s.Memory = &cpu, &memory
 }
 
-// watchedWorld is one where what is ordered is done between two steps of what uses it: so
-// that nothing else is done meanwhile.
-type watchedWorld struct {
-	World
-	mesh    *Mesh
-	virtual bool      // it samples itself, by its own time
-	next    int64     // sample
-	origin  time.Time // when the mesh began, for its pace
-	planned []planned // by a script, over UDP; the next first
-}
-
-// watched is the mesh's world from now on, as one in which something can be done meanwhile.
-func (m *Mesh) watched() *watchedWorld {
-	w, ok := m.World.(*watchedWorld)
-	if !ok {
-		_, virtual := m.World.(*virtualWorld)
-		w = &watchedWorld{World: m.World, mesh: m, virtual: virtual, origin: time.Now()}
-		m.World = w
+// pace samples a mesh in virtual time when that is due, and holds it up where it is ahead.
+func (w *Watch) pace(ctx context.Context, now int64) {
+	if now < w.next {
+		return
 	}
-	return w
-}
-
-// controls reports that orders may come.
-func (w *Watch) controls() bool { return w != nil && w.orders != nil }
-
-// look is often enough for orders, and too seldom to be among what is measured.
-const look = 10 * time.Millisecond
-
-func (w *watchedWorld) Sleep(ctx context.Context, d time.Duration) bool {
-	end := w.Clock().Now() + int64(d)
-	for {
-		left := end - w.Clock().Now()
-		if w.virtual {
-			left = min(left, w.next-w.Clock().Now())
-		} else {
-			left = min(left, int64(look))
-		}
-		if !w.World.Sleep(ctx, time.Duration(left)) || !w.between(ctx) {
-			return false
-		}
-		if w.Clock().Now() >= end {
-			return true
-		}
+	w.sample()
+	w.next = now - (now-w.began)%period + period
+	if ahead := time.Duration(now-w.began) - time.Since(w.origin); w.Paced && ahead > 0 {
+		Sleep(ctx, ahead)
 	}
-}
-
-func (w *watchedWorld) Step(ctx context.Context, until int64) bool {
-	return w.World.Step(ctx, until) && w.between(ctx)
-}
-
-// between is what is done when time has passed.
-func (w *watchedWorld) between(ctx context.Context) bool {
-	watch, now := w.mesh.watch, w.Clock().Now()
-	if w.virtual && now >= w.next {
-		watch.sample()
-		w.next = now - (now-watch.began)%period + period
-		if ahead := time.Duration(now-watch.began) - time.Since(w.origin); watch.Paced && ahead > 0 {
-			Sleep(ctx, ahead)
-		}
-	}
-	for len(w.planned) > 0 && w.planned[0].at <= now {
-		if err := w.planned[0].do(); err != nil {
-			w.mesh.Tell("hand", -1, "the script's fault does nothing: %v", err)
-		}
-		w.planned = w.planned[1:]
-	}
-	if watch != nil {
-		w.obey(ctx)
-	}
-	return ctx.Err() == nil
 }

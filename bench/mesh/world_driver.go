@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"p2plocal/bench/driver"
+	"p2plocal/bench/faults"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
@@ -111,6 +112,12 @@ func (w *driverWorld) Attack(Attack) (attacker, error) {
 	return nil, errors.New("a driver's mesh cannot be attacked")
 }
 
+func (w *driverWorld) network(*Mesh, faults.Fault) (action, error) {
+	return action{}, errors.New("the links of a driver's mesh cannot be cut from here")
+}
+
+func (w *driverWorld) plan(*Mesh, time.Duration, func() error) {} // as validated
+
 func (w *driverWorld) startServer(ctx context.Context, m *Mesh) error {
 	members, release, err := driverMembers(m.N + 1)
 	if err != nil {
@@ -165,7 +172,7 @@ func (w *driverWorld) startServer(ctx context.Context, m *Mesh) error {
 }
 
 func (w *driverWorld) addPeer(m *Mesh, i int) error {
-	m.Peers, m.Socks = append(m.Peers, &w.members[i]), append(m.Socks, nil)
+	m.Peers = append(m.Peers, &w.members[i])
 	return nil
 }
 
@@ -353,7 +360,8 @@ func (x *driverMember) Do(c Command) error {
 	return err
 }
 
-func (x *driverMember) Stop() {}
+func (x *driverMember) Socket() socket { return nil }
+func (x *driverMember) Stop()          {}
 
 // Accounts are of messages alone: what the mesh sends for itself is its own.
 func (w *driverWorld) Accounts(m *Mesh) (a result.Accounts) {

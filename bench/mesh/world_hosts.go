@@ -16,15 +16,7 @@ import (
 
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
-	"p2plocal/core/udp"
 )
-
-// HostLink is how an agent is reached. Ask may be called again with the same request.
-type HostLink struct {
-	ID, Host string        // of the worker, and its machine's name
-	Patience time.Duration // with its silence; 0: hostPatience
-	Ask      func(ctx context.Context, request []byte) ([]byte, error)
-}
 
 // Link is what messages from one host to another came to.
 type Link struct {
@@ -199,8 +191,9 @@ func (w *hostsWorld) startServer(ctx context.Context, m *Mesh) error {
 		m.Store.Index[at.Port()] = uint16(i)
 		w.recorders[i] = record.NewRecorder(m.Store, w.time, i)
 	}
-	server := &localServer{Member: NewMember(record.ServerSlot, hostSocket{w, record.ServerSlot, all[m.N]}, m.Store, w.time), timing: m.Cfg.Timing, opt: m.opt, impair: m.Impair, seed: m.seed}
-	m.Ours, m.Server = server, hostServer{w, all[m.N]}
+	sock := hostSocket{w, record.ServerSlot, all[m.N]}
+	server := newServer(NewMember(record.ServerSlot, sock, m.Store, w.time), m.Cfg.Timing, m.opt, m.Impair, m.seed)
+	m.Ours, m.Server = server, hostServer{sock}
 	w.recorders[record.ServerSlot] = server.rec
 	w.player = record.Player{Store: m.Store, Recorders: func(slot int) *record.Recorder { return w.recorders[slot] },
 		Changed: func(at int64, who uint16, in bool) { server.changes = append(server.changes, change{at, who, in}) },
@@ -248,7 +241,7 @@ func (w *hostsWorld) setClock(ctx context.Context, h *host) error {
 }
 
 func (w *hostsWorld) addPeer(m *Mesh, i int) error {
-	m.Peers, m.Socks = append(m.Peers, hostPeer{w, i}), append(m.Socks, hostSocket{w: w, slot: i})
+	m.Peers = append(m.Peers, hostPeer{hostSocket{w: w, slot: i}})
 	return nil
 }
 
@@ -375,11 +368,15 @@ func (w *hostsWorld) settle() {
 
 // order has a host do something, now by the mesh's clock as it is here.
 func (w *hostsWorld) order(slot int, c Command) {
-	i := 0
-	if slot != record.ServerSlot {
-		i = slot % len(w.hosts)
+	w.give(w.hostOf(slot), hostOrder{At: w.time.Now(), Slot: slot, Command: c})
+}
+
+// hostOf is where a slot is.
+func (w *hostsWorld) hostOf(slot int) *host {
+	if slot == record.ServerSlot {
+		return w.hosts[0]
 	}
-	w.give(w.hosts[i], hostOrder{At: w.time.Now(), Slot: slot, Command: c})
+	return w.hosts[slot%len(w.hosts)]
 }
 
 func (w *hostsWorld) give(h *host, o hostOrder) {
@@ -451,88 +448,4 @@ func (w *hostsWorld) Stop() {
 		})
 	}
 	closing.Wait()
-}
-
-// Hosted is how a host stood at the end of a mesh.
-type Hosted struct {
-	HostState
-	ID, Host string
-	Addr     netip.Addr
-	Lost     bool
-	Silent   time.Duration // the longest that it took to answer
-}
-
-// Hosts are those of a mesh over hosts; nil: it is on one. What of their clocks is not known
-// adds to every time between two of them.
-func (m *Mesh) Hosts() (all []Hosted) {
-	w, ok := m.World.(*hostsWorld)
-	if !ok {
-		return nil
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, h := range w.hosts {
-		all = append(all, Hosted{h.state, h.ID, h.Host, h.addr.Addr(), h.lost, h.silent})
-	}
-	return all
-}
-
-// hostSocket is a socket on a host, as far as it has been told.
-type hostSocket struct {
-	w    *hostsWorld
-	slot int
-	addr netip.AddrPort
-}
-
-func (s hostSocket) Addr() netip.AddrPort { return s.addr }
-
-func (s hostSocket) Do(f func(time.Time)) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	f(time.Now())
-}
-
-func (s hostSocket) Stats() udp.Stats {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	i := 0
-	if s.slot != record.ServerSlot {
-		i = s.slot % len(s.w.hosts)
-	}
-	h := &s.w.hosts[i].state
-	return udp.Stats{Drops: h.Drops[s.slot], SendFailures: h.Unsent[s.slot], DropsKnown: true}
-}
-
-func (s hostSocket) Close() error { return nil }
-
-func (s hostSocket) Waiting() (int64, uint64, bool) { return 0, 0, false } // it is another host that knows
-
-// hostServer is the server, on the first host.
-type hostServer struct {
-	w    *hostsWorld
-	addr netip.AddrPort
-}
-
-func (s hostServer) Addr() netip.AddrPort { return s.addr }
-func (s hostServer) Kill() error          { s.w.order(record.ServerSlot, Command{Do: Kill}); return nil }
-func (s hostServer) Restart() error       { s.w.order(record.ServerSlot, Command{Do: "restart"}); return nil }
-func (s hostServer) Died() string         { return s.w.died() }
-func (s hostServer) Stop()                {}
-
-// hostPeer is a peer, on its host. What cannot be done is told later.
-type hostPeer struct {
-	w    *hostsWorld
-	slot int
-}
-
-func (p hostPeer) Do(c Command) error { p.w.order(p.slot, c); return nil }
-func (p hostPeer) Stop()              {}
-
-// IsIdle reads the answer of an agent that was asked nothing: an error is why it can have no part of a mesh.
-func IsIdle(answer []byte) error {
-	var r hostReply
-	if err := json.Unmarshal(answer, &r); err != nil || r.Error == "" {
-		return err
-	}
-	return errors.New(r.Error)
 }

@@ -1,17 +1,21 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
+	"p2plocal/core/simnet"
 	"p2plocal/core/udp"
 	"p2plocal/fuzz/target"
 )
@@ -95,7 +99,7 @@ func (w *udpWorld) addPeer(m *Mesh, i int) error {
 		m.Store.Index[port] = uint16(i)
 		p := &ExternalPeer{release: release, command: target.Command{Line: m.opt.PeerExec, Name: string(record.SlotName(i)),
 			Server: m.Server.Addr(), Listen: netip.AddrPortFrom(m.host(), port)}}
-		m.Peers, m.Socks = append(m.Peers, p), append(m.Socks, nil)
+		m.Peers = append(m.Peers, p)
 		return nil
 	}
 	at := netip.AddrPortFrom(m.host(), 0)
@@ -119,13 +123,73 @@ func (w *udpWorld) addPeer(m *Mesh, i int) error {
 		s := newServed(sock)
 		member := NewMember(i, s, m.Store, m.Clock)
 		s.start(w.serve, member)
-		m.Peers, m.Socks = append(m.Peers, &localPeer{Member: member}), append(m.Socks, s)
+		m.Peers = append(m.Peers, member)
 		return nil
 	}
-	m.Socks = append(m.Socks, sock)
 	p := &ProcessPeer{number: i, peers: m.N, udp: dup, store: w.store, mine: &m.Store.Slots[i], sock: sock, spent: &m.Spent}
 	m.Peers = append(m.Peers, p)
 	return p.start()
+}
+
+// network is what a fault does to the links of this machine's sockets: each machine of ours does it to
+// what it sends.
+func (w *udpWorld) network(m *Mesh, f faults.Fault) (action, error) {
+	set := func(link record.Link) func() error {
+		return func() error {
+			for from := range m.N + 1 {
+				for to := range m.N + 1 {
+					if m.isPort(from, f.A) && m.isPort(to, f.B) {
+						m.Store.SetLink(from, to, link)
+					}
+				}
+			}
+			m.Store.Impairing.Store(m.Store.Impairing.Load() || link != 0)
+			return nil
+		}
+	}
+	plain := f.Net
+	plain.Loss, plain.Delay = 0, 0
+	switch {
+	case m.External > 0 || m.Ours == nil || m.opt.Hosts > 0:
+		return action{}, errors.New("the links of others cannot be cut from here")
+	case f.Verb == faults.Divide:
+		var half record.Set
+		for i := int(f.A) - firstPort; i < m.N; i++ {
+			half.Add(i)
+		}
+		return action{
+			begin: func() error {
+				m.Store.Divide(half)
+				m.Store.Impairing.Store(true)
+				return nil
+			},
+			end: func() error {
+				m.Store.Unite()
+				return nil
+			},
+		}, nil
+	case m.N > record.PairedPeers && (f.Verb == faults.Cut || f.Verb == faults.Link):
+		return action{}, fmt.Errorf("links are cut one by one among up to %d peers only", record.PairedPeers)
+	case f.Verb == faults.Cut:
+		return action{set(record.NewLink(1, 0)), set(0)}, nil
+	case f.Verb == faults.Link && plain == simnet.Fault{}:
+		return action{set(record.NewLink(f.Net.Loss, f.Net.Delay)), set(0)}, nil
+	case f.Verb == faults.Link:
+		return action{}, errors.New("over UDP a link takes loss= and delay= only")
+	}
+	return action{}, fmt.Errorf("%s is for -sim: it cannot be done over UDP", f.Verb)
+}
+
+// isPort reports that a slot, or the one after the last for the server, is whom a script
+// names so.
+func (m *Mesh) isPort(slot int, port uint16) bool {
+	return port == 0 || slot == m.N && port == simnet.ServerPort || slot < m.N && firstPort+slot == int(port)
+}
+
+// plan has it happen between two steps of whatever runs.
+func (w *udpWorld) plan(m *Mesh, at time.Duration, do func() error) {
+	m.planned = append(m.planned, planned{m.began + int64(at), do})
+	slices.SortStableFunc(m.planned, func(a, b planned) int { return cmp.Compare(a.at, b.at) })
 }
 
 // Accounts is what became of everything that peers, and a server of
@@ -167,7 +231,7 @@ func (w *udpWorld) Accounts(m *Mesh) result.Accounts {
 			taken, refused = c.Events.Taken(), c.Events.Dropped()
 			sock = m.Ours.sock
 		} else {
-			sock = m.Socks[i]
+			sock = m.Peers[i].Socket()
 			if !known(record.ServerSlot) { // a foreign server's directories, as far as they came
 				sent += s.Directories.Datagrams.Load()
 			}
@@ -191,35 +255,4 @@ func (w *udpWorld) Accounts(m *Mesh) result.Accounts {
 		a.Dead, a.Unexplained = a.Dead+uint64(a.Unexplained), 0
 	}
 	return a
-}
-
-// Sleep is time.Sleep unless ctx ends it; then it is false.
-func Sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	default:
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// sleepUnless is Sleep that is also ended, and false, when something is so.
-func sleepUnless(ctx context.Context, d time.Duration, so func() bool) bool {
-	const look = 100 * time.Millisecond
-	for end := time.Now().Add(d); !so(); {
-		left := time.Until(end)
-		if left <= look {
-			return Sleep(ctx, max(left, 0))
-		} else if !Sleep(ctx, look) {
-			return false
-		}
-	}
-	return false
 }

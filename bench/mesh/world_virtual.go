@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/faults"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
@@ -110,8 +111,7 @@ func (w *virtualWorld) startServer(_ context.Context, m *Mesh) error {
 func (w *virtualWorld) addPeer(m *Mesh, i int) error {
 	port := uint16(firstPort + i)
 	m.Store.Index[port] = uint16(i)
-	member := w.newMember(m, i, port)
-	m.Peers, m.Socks = append(m.Peers, &virtualPeer{Member: member, node: w.net.Node(port)}), append(m.Socks, member.sock)
+	m.Peers = append(m.Peers, w.newMember(m, i, port))
 	return nil
 }
 
@@ -122,6 +122,31 @@ func (w *virtualWorld) newMember(m *Mesh, number int, port uint16) *Member {
 	s = NewMember(number, node{x}, m.Store, m.Clock)
 	x.Launch()
 	return s
+}
+
+// network is what a fault does to the network.
+func (w *virtualWorld) network(m *Mesh, f faults.Fault) (action, error) {
+	all, _ := Scripted(m.Cfg, m.seed)
+	does := func(f func()) func() error {
+		if f == nil {
+			return nil
+		}
+		return func() error { f(); return nil }
+	}
+	from, to := all.Actions(w.net, f)
+	if f.Verb == faults.Hostile {
+		inject := from
+		from = func() {
+			w.hostile += uint64(f.N)
+			m.Store.Hostile.Add(uint64(f.N))
+			inject()
+		}
+	}
+	return action{does(from), does(to)}, nil
+}
+
+func (w *virtualWorld) plan(_ *Mesh, at time.Duration, do func() error) {
+	w.net.At(at, func() { do() })
 }
 
 // Accounts sets against each other what machines have sent and taken by what the
@@ -161,28 +186,6 @@ func (x node) Close() error         { return nil }
 
 // Waiting is in datagrams.
 func (x node) Waiting() (int64, uint64, bool) { return int64(x.Node.Waiting()), x.Overflowed(), true }
-
-// virtualPeer is a peer on a virtual network.
-type virtualPeer struct {
-	*Member
-	node *simnet.Node
-}
-
-func (p *virtualPeer) Do(c Command) error {
-	switch c.Do {
-	case Pause:
-		p.node.Pause()
-		return nil
-	case Resume:
-		p.node.Resume()
-		return nil
-	case Birth, Kill: // a life begins and ends with a process that is not stopped
-		p.node.Resume()
-	}
-	return p.Member.Do(c)
-}
-
-func (p *virtualPeer) Stop() {}
 
 // virtualAttacker is a sender of hostile datagrams on a virtual network.
 type virtualAttacker struct {

@@ -45,7 +45,7 @@ func churnScenario(s *Run) error {
 		events, last := uint64(0), from
 		for due := from; ; {
 			due += int64(s.Rng.ExpFloat64() / s.opt.Churn * 1e9)
-			if due >= end || !s.World.Sleep(s.ctx, time.Duration(due-s.Clock.Now())) {
+			if due >= end || !s.Sleep(s.ctx, time.Duration(due-s.Clock.Now())) {
 				break
 			}
 			if err := s.killOrRelaunch(); err != nil {
@@ -54,7 +54,7 @@ func churnScenario(s *Run) error {
 			events, last = events+1, s.Clock.Now()
 		}
 		if s.ctx.Err() == nil {
-			s.World.Sleep(s.ctx, time.Duration(end-s.Clock.Now()))
+			s.Sleep(s.ctx, time.Duration(end-s.Clock.Now()))
 		}
 		to := min(end, s.Clock.Now())
 		s.count("events", events)

@@ -88,7 +88,7 @@ func garbageScenario(s *Run) error {
 		slot, at := int(record.ServerSlot), s.Mesh.Server.Addr()
 		if s.opt.Garbage.At == "peer" {
 			slot = s.External // the first of ours
-			at = s.Socks[slot].Addr()
+			at = s.Peers[slot].Socket().Addr()
 		}
 		env := s.HostileEnv()
 		guests := newcomers{Mesh: s.Mesh}

@@ -183,7 +183,7 @@ func (s *Run) finishMesh() {
 		s.died(how)
 	}
 	if s.opt.Server != "" { // it goes on, and must have forgotten these peers before the next are born
-		s.World.Sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
+		s.Sleep(s.ctx, s.cfg.Timing.Deadline+2*s.cfg.Timing.Reap)
 	}
 	s.chartPairs()
 	s.progress.counts.close()

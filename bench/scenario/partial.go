@@ -105,7 +105,7 @@ func (s *Run) partial(f failure) error {
 				s.Depart(i) // that it is removed is what is wanted, and its own view is not asked
 			}
 		}
-		if f.parts > 0 && !s.World.Sleep(s.ctx, s.opt.RestTime()/2) {
+		if f.parts > 0 && !s.Sleep(s.ctx, s.opt.RestTime()/2) {
 			return s.ctx.Err()
 		}
 	}

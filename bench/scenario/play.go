@@ -37,7 +37,7 @@ func playScenario(s *Run) error {
 		s.SpreadBroadcasts(w.from, w.interval)
 		err := s.joinAll()
 		if err == nil {
-			s.World.Sleep(s.ctx, time.Duration(w.to-s.Clock.Now()))
+			s.Sleep(s.ctx, time.Duration(w.to-s.Clock.Now()))
 		}
 		w.to = s.Clock.Now()
 		s.Store.To.Store(w.to)

@@ -56,7 +56,7 @@ func (s *Run) rest() error {
 		s.Store.Impairing.Store(level.percent > 0)
 		since := s.Clock.Now()
 		datagrams, bytes := s.sentSoFar()
-		if !s.World.Sleep(s.ctx, s.opt.RestTime()) {
+		if !s.Sleep(s.ctx, s.opt.RestTime()) {
 			return s.ctx.Err()
 		}
 		if level.percent == 0 {

@@ -45,14 +45,14 @@ func (s *Run) restart(refresh time.Duration) error {
 		return mesh.NotWhole(s.opt.TimeoutTime())
 	}
 	// How soon refresh heals depends on its phase to the server's return.
-	if refresh > 0 && !s.World.Sleep(s.ctx, time.Duration(s.Rng.Int64N(int64(refresh)))) {
+	if refresh > 0 && !s.Sleep(s.ctx, time.Duration(s.Rng.Int64N(int64(refresh)))) {
 		return s.ctx.Err()
 	}
 	killed := s.Clock.Now()
 	if err := s.KillServer(); err != nil {
 		return mesh.Unmeasured(err.Error())
 	}
-	if !s.World.Sleep(s.ctx, time.Second) {
+	if !s.Sleep(s.ctx, time.Second) {
 		return s.ctx.Err()
 	}
 	ordered := s.Clock.Now()

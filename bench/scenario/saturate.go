@@ -155,9 +155,9 @@ func (s *saturation) standing() standing {
 }
 
 func (s *Run) kernelDrops() (n uint64) {
-	for _, s := range s.Socks {
-		if s != nil {
-			n += s.Stats().Drops
+	for _, p := range s.Peers {
+		if sock := p.Socket(); sock != nil {
+			n += sock.Stats().Drops
 		}
 	}
 	return n

@@ -169,7 +169,7 @@ func (s *Run) joinAndSleep() error {
 // interval, so that what comes next has no fixed phase to the mesh's timers.
 func (s *Run) sleepRandomly() error {
 	d := time.Second + time.Duration(s.Rng.Int64N(int64(s.cfg.Timing.Heartbeat)))
-	if !s.World.Sleep(s.ctx, d) {
+	if !s.Sleep(s.ctx, d) {
 		return s.ctx.Err()
 	}
 	return nil

@@ -63,9 +63,9 @@ func (s *Run) window(warmup, duration, interval time.Duration, owed bool) window
 			p.Do(mesh.Command{Do: mesh.Broadcast, Broadcasts: &mesh.Broadcasts{First: s.Schedule[i], End: w.to, Interval: interval, Size: s.opt.Payload, Owed: owed}})
 		}
 	}
-	if s.World.Sleep(s.ctx, time.Duration(w.from-s.Clock.Now())) {
+	if s.Sleep(s.ctx, time.Duration(w.from-s.Clock.Now())) {
 		s.meterOn()
-		s.World.Sleep(s.ctx, time.Duration(w.to-s.Clock.Now()))
+		s.Sleep(s.ctx, time.Duration(w.to-s.Clock.Now()))
 	}
 	if s.ctx.Err() != nil {
 		w.to = max(min(w.to, s.Clock.Now()+1), w.from) // with what was due at this instant

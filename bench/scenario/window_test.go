@@ -95,10 +95,10 @@ func TestWindowStops(t *testing.T) {
 		for _, p := range s.Peers {
 			p.Do(mesh.Command{Do: mesh.Broadcast, Broadcasts: &mesh.Broadcasts{First: s.Clock.Now(), Interval: 100 * time.Millisecond}})
 		}
-		s.World.Sleep(s.ctx, time.Second)
+		s.Sleep(s.ctx, time.Second)
 		s.stopBroadcasts()
 		before := s.ticked()
-		s.World.Sleep(s.ctx, time.Second)
+		s.Sleep(s.ctx, time.Second)
 		if after := s.ticked(); before == 0 || after != before {
 			t.Errorf("%d broadcasts before, %d after", before, after-before)
 		}
