@@ -19,8 +19,8 @@ type Member struct {
 
 func (m Member) String() string { return string(m.Name) + "@" + m.Addr.String() }
 
-// View is one datagram as the machines see it. Type says which fields count. What
-// is a slice aliases the datagram.
+// View is one datagram as the machines see it. Type says which fields count. Slices alias the
+// datagram.
 type View struct {
 	Type   Type
 	Slot   int    // of the name: a place of its own, below MaxPeers; negative: its bytes are Name
@@ -52,7 +52,7 @@ type Version struct {
 	Number      uint32
 }
 
-// Rules are what a dialect adds to those of the exact protocol, whose machines have none.
+// Rules are what a dialect adds to the exact protocol, whose machines have none.
 // core/wide/PROTOCOL.md has the reasons.
 type Rules struct {
 	Incarnation uint64 // this machine's: a number that no other one has had
@@ -74,9 +74,8 @@ type Rules struct {
 // Codec is a dialect of the protocol: how its messages stand in datagrams. What the
 // machines do is the same in all.
 type Codec interface {
-	// Parse takes one whole datagram apart into v, without copying. v.Type is the type
-	// that the datagram claims, 0 for none, also where Parse gives an error, one of
-	// those that are ErrMalformed.
+	// Parse parses one whole datagram into v, without copying. v.Type is the type that the
+	// datagram claims, 0 for none, also where Parse fails. Its errors are all ErrMalformed.
 	Parse(v *View, datagram []byte) error
 
 	// Append appends v's datagram to b, unless it is a directory. AppendDirectory appends
@@ -84,8 +83,8 @@ type Codec interface {
 	Append(b []byte, v *View) []byte
 	AppendDirectory(b []byte, ends []int, v Version, all []Member) ([]byte, []int)
 
-	// Next takes the first entry off a View's List, which is not empty. before is the one
-	// that stands before it in the list, of which it may be told by the difference.
+	// Next takes the first entry off a View's List, which is not empty. before is the entry
+	// before it, against which it may be encoded.
 	Next(list []byte, before Member) (first Member, rest []byte)
 
 	// MaxText is how many bytes of text a vanilla message carries.
@@ -101,8 +100,8 @@ type Codec interface {
 	Accepts() []Shape
 }
 
-// Shape describes datagrams by their length and, byte by byte, what they begin with:
-// between Low and High, which are as long as each other and no longer than Shortest.
+// Shape describes datagrams by their length and their first bytes, each of which lies between
+// those of Low and High. These are equally long, and no longer than Shortest.
 type Shape struct {
 	Shortest, Longest int
 	Low, High         string
@@ -148,9 +147,9 @@ func (m Members) Contains(x Member) bool {
 	return false
 }
 
-// roster is a list of addresses that is quickly searched. What else is known of their
-// members its owner keeps beside it. A search for one that is there looks at no address,
-// where as a rule all are of one host: those of many rosters find room in no cache.
+// roster is a list of addresses that is quick to search. What belongs to an address its owner
+// keeps in slices beside it. Usually all are on one host, and a search then compares ports
+// alone: the addresses of many rosters would not fit into the caches.
 type roster struct {
 	addrs     []netip.AddrPort
 	low, high []byte // of the ports

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A directory of several pages goes to so many receivers after each other, and up to so many
-// pages of it: who gets them all at once is woken once, and finds room for them in its queue.
+// A directory of several pages goes to groups of receivers, and a block of pages at a time: a
+// receiver wakes once for a block, and its queue has room for it.
 const (
 	groupMost = 32
 	blockMost = 16
@@ -36,8 +36,8 @@ func (d *delivery) begin(due time.Time, toAll bool) {
 // underWay reports that pages are still to be sent.
 func (d *delivery) underWay() bool { return d.page < len(d.ends) }
 
-// next is the next page and those of all receivers that get it: nobody, where the others
-// have gone meanwhile.
+// next is the page that goes next, and those of all receivers that get it: none if the rest
+// have left meanwhile.
 func (d *delivery) next(now time.Time, all []netip.AddrPort) (page []byte, to []netip.AddrPort) {
 	if d.first >= len(all) {
 		d.page = len(d.ends)

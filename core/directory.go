@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Bounds of a server with Rules, whose names are any number.
+// Bounds of a server with Rules, where names are not limited to MaxPeers.
 const (
 	MaxMembers = 1 << 16
-	maxRetries = MostTaken // that wait to be sent; a retry more is not
+	maxRetries = MostTaken // queued; further ones are dropped
 )
 
-// A look for the silent that is late by this part of a deadline says that the server has
-// stood still itself, and perhaps everybody with it.
+// A reap that is late by this fraction of a deadline means that the server itself was suspended,
+// and perhaps its peers with it.
 const standstill = 3
 
 // Patience is how many deadlines an entry may be silent while datagrams are lost.
@@ -25,8 +25,8 @@ type DirectoryConfig struct {
 	Addr        netip.AddrPort // the server's own, which no peer may claim
 	Codec       Codec          // nil: the protocol's own, all peers on the server's host
 	Rules       *Rules         // nil: the protocol's own
-	Timing      Timing         // Reap and Deadline count, with Rules Heartbeat, too
-	SourceCheck bool           // take a birth or keep-alive only from the address that it names
+	Timing      Timing         // only Reap and Deadline count, with Rules also Heartbeat
+	SourceCheck bool           // refuse a birth or keep-alive from another address than it names
 	Observe     func(*Event)   // optional: hears what the server does, and must not call it
 }
 
@@ -45,7 +45,7 @@ type Directory struct {
 
 	nextReap time.Time
 	lost     time.Time // when datagrams were last known to be lost
-	stood    time.Time // when the server last went on after it had stood still itself
+	stood    time.Time // when the server last resumed after a suspension
 
 	nextAnswer time.Time        // when the next answer that is owed may go; zero: none is
 	answering  []netip.AddrPort // scratch
@@ -103,7 +103,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) (p
 			s.stamp = now
 			s.proven = s.proven || from == s.source || d.codec.EntryAddr(from) == s.addr
 			if d.rules != nil && v.Version != d.delivery.version && !d.coming() && now.Sub(d.delivery.listed) > AnswerGap {
-				d.ask(now, s) // what it lacks was lost
+				d.ask(now, s) // the directory that it lacks was lost
 				return true
 			}
 		}
@@ -116,7 +116,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) (p
 	return false
 }
 
-// admit takes a birth in, if it may.
+// admit checks a birth, and takes it in.
 func (d *Directory) admit(now time.Time, from netip.AddrPort, datagram []byte) {
 	v, m := &d.view, &d.view.Member
 	if d.rules != nil {
@@ -141,12 +141,12 @@ func (d *Directory) admit(now time.Time, from netip.AddrPort, datagram []byte) {
 	}
 }
 
-// knows reports that a keep-alive is of whoever has the slot.
+// knows reports that a keep-alive is from the member whose slot it names.
 func (d *Directory) knows(s *slot, from netip.AddrPort) bool {
 	return s != nil && s.addr.IsValid() && (d.rules == nil || s.addr == from && s.incarnation == d.view.Incarnation)
 }
 
-// nobody counts and tells of what comes from one who is not known, who has an answer.
+// nobody counts a datagram of one who is not a member. Its answer, with Rules, is a retry.
 func (d *Directory) nobody(k Kind, now time.Time, from netip.AddrPort) {
 	if d.count(k, now) {
 		d.event.Peer = Member{d.view.name(), from}
@@ -155,7 +155,7 @@ func (d *Directory) nobody(k Kind, now time.Time, from netip.AddrPort) {
 	d.retry(now, from)
 }
 
-// retry owes an address, where there are Rules, the answer to what came from it.
+// retry queues the retry that, with Rules, answers what came from an address.
 func (d *Directory) retry(now time.Time, to netip.AddrPort) {
 	if v := &d.view; d.rules != nil && len(d.retries) < maxRetries {
 		d.pace.expect(now)
@@ -201,11 +201,11 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 	}
 }
 
-// yields reports that member i gives way to a birth that wants its name or
-// address: whoever was born in earnest has sent two keep-alives by then. To a birth
-// that comes from the address it names it gives way at once if its own did not. With
-// Rules, whose births come from the addresses they name, whoever has the address gives way
-// at once, and whoever has the name when it has missed two keep-alives, or is the same.
+// yields reports that member i gives way to a birth that wants its name or address: when it
+// has not been proven for so long that a real peer would have sent two keep-alives, or at once
+// where the new birth comes from the address that it names and its own did not. With Rules,
+// where every birth comes from the address that it names, a member yields its address at once,
+// and its name to itself or when it has missed two keep-alives.
 func (d *Directory) yields(now time.Time, i int, home bool) bool {
 	s := d.slotOf(i)
 	if r := d.rules; r != nil {
@@ -215,9 +215,9 @@ func (d *Directory) yields(now time.Time, i int, home bool) bool {
 	return !s.proven && (home && d.codec.EntryAddr(s.source) != s.addr || d.silent(now, s.born, d.cfg.Timing.Deadline*2/3))
 }
 
-// silent reports that nothing has come of somebody since a time for longer than
-// a deadline, and not because it was lost: that runs from the last loss, but
-// Patience deadlines are enough. Nor while the server itself stood still.
+// silent reports that a member last heard at since is overdue. Where datagrams have been lost
+// its deadline counts from the last loss, up to Patience deadlines in all, and after a
+// suspension of the server from its end.
 func (d *Directory) silent(now, since time.Time, deadline time.Duration) bool {
 	if d.lost.After(since) && now.Sub(since) <= Patience*deadline {
 		since = d.lost
@@ -243,16 +243,16 @@ func (d *Directory) leave(now time.Time, i int) {
 	d.change(now)
 }
 
-// change owes everybody the news.
+// change makes an announcement due.
 func (d *Directory) change(now time.Time) {
 	d.delivery.stale = true
 	d.pace.change(now)
 }
 
-// coming reports that all are being sent a directory, or will be.
+// coming reports that a directory to all is under way or owed.
 func (d *Directory) coming() bool { return d.pace.owes() || d.delivery.toAll && d.delivery.underWay() }
 
-// ask owes the slot's peer a directory of its own, AnswerGap after the last.
+// ask owes one member the directory, AnswerGap after the last that it asked for.
 func (d *Directory) ask(now time.Time, s *slot) {
 	if s.asked.IsZero() {
 		s.asked = now
@@ -309,8 +309,8 @@ func (d *Directory) Poll(now time.Time) (Outgoing, time.Time) {
 // roomAt is when pacing lets an announcement go.
 func (d *Directory) roomAt() time.Time { return d.pace.roomAt(d.Len() * len(d.delivery.ends)) }
 
-// Announces reports that Poll would give out an announcement. A driver may wait a
-// little with that: what is born meanwhile goes into it.
+// Announces reports that Poll would give out an announcement. A driver may put that off for a
+// moment, so that births that are about to come in are in it, too.
 func (d *Directory) Announces(now time.Time) bool {
 	return d.pace.owes() && !now.Before(d.roomAt()) && !now.Before(d.pace.settledAt(d.Len()))
 }
@@ -319,8 +319,8 @@ func (d *Directory) Announces(now time.Time) bool {
 // all others from it.
 func (d *Directory) Accepts() []Shape { return d.codec.Accepts() }
 
-// Lost tells the server that by now the kernel has thrown away datagrams that
-// were for it. Whoever has been silent until now may have spoken.
+// Lost tells the server that the kernel has dropped datagrams that were meant for it. A member
+// that seems silent may have sent one of them.
 func (d *Directory) Lost(now time.Time) { d.lost = now }
 
 // reap removes every entry that has been silent for longer than its deadline.
@@ -339,7 +339,7 @@ func (d *Directory) reap(now time.Time) {
 	}
 }
 
-// announce sends the directory to everybody. That answers all who asked, too.
+// announce sends the directory to all members, which also answers those who asked.
 func (d *Directory) announce(now time.Time) Outgoing {
 	since := d.pace.changed
 	d.pace.changed, d.pace.held = time.Time{}, false
@@ -357,7 +357,7 @@ func (d *Directory) announce(now time.Time) Outgoing {
 	return d.list(now, since, true)
 }
 
-// answer sends the directory to those whose turn has come.
+// answer sends the directory to those who asked and whose AnswerGap is over.
 func (d *Directory) answer(now time.Time) Outgoing {
 	since := d.nextAnswer
 	d.nextAnswer, d.answering = time.Time{}, d.answering[:0]
@@ -372,7 +372,7 @@ func (d *Directory) answer(now time.Time) Outgoing {
 			d.answering = append(d.answering, s.addr)
 		}
 	}
-	if len(d.answering) == 0 { // the one whose turn it was has been removed
+	if len(d.answering) == 0 { // it was owed to a member that has been removed
 		return Outgoing{}
 	}
 	return d.list(now, since, false)

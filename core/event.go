@@ -173,30 +173,31 @@ func (b ByType) Plus(c ByType) ByType {
 		b.KeepAlive.Plus(c.KeepAlive), b.Retry.Plus(c.Retry), b.Other.Plus(c.Other)}
 }
 
-// account is what both machines keep of their traffic. Where many machines take turns, most
-// of a step's time is that of memory that is in no cache: what a vanilla message touches
-// stands together, here and in Peer.
+// account is what both machines keep of their traffic. Where many machines take turns, cache
+// misses are most of a step's time: the fields that a vanilla message touches stand together,
+// here and in Peer.
 type account struct {
 	counters Counters
 	codec    Codec
 	rules    *Rules       // nil: the exact protocol's
 	observe  func(*Event) // nil: nobody listens
 	view     View         // of the datagram being stepped: here, so that it costs no allocation
-	event    Event        // as it was last told: here, so that none is copied
+	event    Event        // the last one told: here, so that none is copied
 	outgoing View         // of the datagram being made, likewise
 }
 
 // Counters is a copy of the counters so far.
 func (a *account) Counters() Counters { return a.counters }
 
-// count counts an event, and reports that somebody wants to hear it: then it has begun it.
+// count counts an event, and reports that there is an observer. It then fills in the event, which
+// tell completes.
 func (a *account) count(k Kind, now time.Time) bool {
 	a.counters.Events[k]++
 	a.event.Kind, a.event.At = k, now
 	return a.observe != nil
 }
 
-// tell tells of the event that count has begun. It keeps nothing of a datagram.
+// tell hands the observer the event that count began. It keeps nothing of a datagram.
 func (a *account) tell() {
 	a.observe(&a.event)
 	a.event.Data = nil

@@ -50,10 +50,9 @@ type Machine interface {
 	// Poll has something new to say: a datagram to send, or another next.
 	Step(now time.Time, from netip.AddrPort, datagram []byte) (poll bool)
 
-	// Poll gives out one datagram that is due. An empty Outgoing says that there
-	// is nothing to send before next, or, where next is the zero Time, before
-	// a Step that says so. Call it until empty after every such Step (several Steps may
-	// share one round of Polls) and at next.
+	// Poll returns one datagram that is due. An empty Outgoing means that there is nothing to
+	// send before next or, if next is the zero Time, before a Step that reports true. Call
+	// Poll until it is empty, after such a Step (several may share one round) and at next.
 	Poll(now time.Time) (out Outgoing, next time.Time)
 }
 
@@ -67,17 +66,16 @@ type Outgoing struct {
 // Empty reports that there was nothing to send.
 func (o Outgoing) Empty() bool { return len(o.To) == 0 }
 
-// What one round of whoever runs a machine comes to, at most.
+// Bounds of one round of a driver.
 const (
-	// MostTaken bounds the datagrams taken in before the machine is polled, so
-	// that a flood does not keep it from its timers. It is more than a full
-	// default buffer: what had arrived before a timer was due is stepped before
-	// that timer is polled, and a server that was stopped for a while and goes on
-	// hears the keep-alives that wait for it before it looks for silent peers.
+	// MostTaken bounds the datagrams stepped before the machine is polled, so that a flood
+	// does not starve its timers. It is more than a full default buffer holds: whatever
+	// arrived before a timer was due is stepped first, so that a server that resumes after
+	// a suspension reads the waiting keep-alives before it removes silent peers.
 	MostTaken = 4096
 
-	// MostSent bounds the datagrams handed out before the socket is looked at
-	// again, so that intervals shorter than a system call do not shut the rest out.
+	// MostSent bounds the datagrams sent before the socket is read again, so that an
+	// interval shorter than a system call does not starve the reader.
 	MostSent = 1024
 )
 

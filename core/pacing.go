@@ -9,8 +9,8 @@ const (
 	AnswerGap = 100 * time.Millisecond // between answers to one peer's repeated births
 )
 
-// An announcement that costs so much waits for a quarter of that in silence, and for whoever was
-// sent a retry for settling times as long as it costs, at most.
+// With Rules, an announcement goes when nobody has joined or left for a quarter of the time that
+// it costs, and waits for those who were sent a retry at most settling times as long as it costs.
 const settling = 8
 
 // pacer says when the announcement that is owed may go. What has been sent it counts by the
@@ -22,8 +22,8 @@ type pacer struct {
 	held    bool      // this announcement has been counted as held
 	paid    time.Time // all datagrams so far, at their rate, take until here
 
-	expected int       // who were sent a retry since the last announcement, and have not come back with it
-	retried  time.Time // the last of them
+	expected int       // peers that were sent a retry since the last announcement and have not returned
+	retried  time.Time // when the last of them was
 }
 
 // cost is how long so many datagrams take at Rate, or as the Rules have it.
@@ -45,7 +45,7 @@ func (p *pacer) burst() time.Duration {
 // owes reports that an announcement is owed.
 func (p *pacer) owes() bool { return !p.changed.IsZero() }
 
-// change owes everybody the news.
+// change makes an announcement due.
 func (p *pacer) change(now time.Time) {
 	p.latest = now
 	if !p.owes() {
@@ -53,9 +53,9 @@ func (p *pacer) change(now time.Time) {
 	}
 }
 
-// expect has the next announcement wait for one who is sent a retry, until it has come.
+// expect makes the next announcement wait for a peer that is sent a retry, until came.
 func (p *pacer) expect(now time.Time) {
-	if now.Sub(p.retried) > settling*p.burst() { // those before will not come any more
+	if now.Sub(p.retried) > settling*p.burst() { // the earlier ones have given up
 		p.expected = 0
 	}
 	p.expected++
@@ -79,8 +79,8 @@ func (p *pacer) roomAt(datagrams int) time.Time {
 	return p.paid.Add(min(p.cost(datagrams), burst) - burst)
 }
 
-// settledAt is when the announcement to so many members need no longer wait for others to come
-// or go. That of many to many costs so much that what they do at the same time should be in one.
+// settledAt is when an announcement to so many members need not wait for more changes. A directory
+// of many to many is so expensive that simultaneous changes should share one.
 func (p *pacer) settledAt(members int) time.Time {
 	if p.rules == nil {
 		return p.changed

@@ -105,13 +105,13 @@ func (p *Peer) Disconnect() { p.online, p.joined, p.queue = false, false, nil }
 func (p *Peer) Online() bool { return p.online }
 func (p *Peer) Joined() bool { return p.joined }
 
-// Schedule says when a peer broadcasts.
+// Schedule is when a peer broadcasts.
 type Schedule struct {
 	First    time.Time     // when the first broadcast is due
 	Interval time.Duration // from one to the next; 0: no broadcasts
 	End      time.Time     // none is due from here on; zero: they go on
 	Size     int           // bytes that the text is filled up to
-	Owed     bool          // all are sent, however late; else those of a suspension are given up
+	Owed     bool          // send all, however late; otherwise those missed in a suspension are skipped
 }
 
 // Broadcast makes the peer broadcast by a schedule from now on. Only its Size
@@ -233,7 +233,7 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) (poll b
 	return poll
 }
 
-// take replaces what the peer knows by a new directory, and reports that the peer joins by it.
+// take replaces the peer's view by a new directory, and reports that the peer joins by it.
 func (p *Peer) take(now time.Time, all Members) (joins bool) {
 	named := all.whole != nil && p.adopt(all.whole)
 	if joins = p.online && !p.joined && (named || all.whole == nil && all.Contains(p.cfg.Self)); joins {
@@ -242,14 +242,14 @@ func (p *Peer) take(now time.Time, all Members) (joins bool) {
 			p.birth = now.Add(p.cfg.Timing.Refresh)
 		}
 	}
-	if all.whole == nil && !bytes.Equal(p.list, all.list) { // a refresh as a rule is answered with the same again
+	if all.whole == nil && !bytes.Equal(p.list, all.list) { // the answer to a refresh is usually the same again
 		p.list, p.stale = append(p.list[:0], all.list...), true
 	}
 	return joins
 }
 
-// others are those that the last directory names without this peer. Directories often
-// come in series, so one is taken apart when it is needed first.
+// others are the members of the last directory but this peer. Directories often come in
+// series, so one is taken apart only when it is first needed.
 func (p *Peer) others() *roster {
 	if p.stale {
 		p.stale = false
@@ -277,7 +277,7 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 	}
 	if due(now, p.alive) {
 		was := p.alive
-		p.alive = after(now, was, t.Heartbeat) // several missed ones are worth no more than one
+		p.alive = after(now, was, t.Heartbeat) // one makes up for several missed
 		return p.toServer(now, was, TypeKeepAlive), now
 	}
 	if len(p.queue) > 0 {
@@ -288,8 +288,8 @@ func (p *Peer) Poll(now time.Time) (Outgoing, time.Time) {
 		return p.send(now, q.asked, TypeVanilla, q.datagram, q.to), now
 	}
 	if !p.schedule.Owed && due(now, p.tick) && now.Sub(p.tick) > t.Deadline {
-		// Not busy but suspended, and for so long that the mesh has removed it:
-		// what it has missed is not worth flooding the others with.
+		// The peer was suspended for so long that the mesh has removed it: it does not flood
+		// the others with what it has missed.
 		missed := now.Sub(p.tick) / p.schedule.Interval
 		p.counters.Events[Skipped] += uint64(missed)
 		p.tick = p.tick.Add(missed * p.schedule.Interval)

@@ -8,8 +8,9 @@ import (
 
 // What a peer does where its dialect has Rules.
 
-// beToldAgain takes a retry: the server does not know this peer, or not its address. It is
-// born at once, but not if what came back is a token shown: then its next birth may fare better.
+// beToldAgain takes a retry: the server does not know this peer, or has not validated its
+// address. The peer sends a birth at once, unless the retry answers one that had a token
+// already: then it waits for its next birth.
 func (p *Peer) beToldAgain(now time.Time, v *View) {
 	p.answered = v.Seq
 	p.token = append(p.token[:0], v.Token...)
@@ -27,8 +28,8 @@ func (p *Peer) beToldAgain(now time.Time, v *View) {
 	}
 }
 
-// fresh reports that a vanilla message is for this peer, and none that was sent before it
-// was born: its sender can have known it by then.
+// fresh reports that a vanilla message is for this peer, and is no replay of one sent before
+// its birth.
 func (p *Peer) fresh(v *View) bool {
 	if len(v.Name) > 0 && Name(v.Name) != p.cfg.Self.Name {
 		return false
@@ -41,8 +42,8 @@ func (p *Peer) fresh(v *View) bool {
 	return false
 }
 
-// collect takes a page in, and gives the directory that with it is complete, if it is newer
-// than the last; nil otherwise. One with a name twice is dropped, all its pages.
+// collect takes a page in, and returns the directory if that completes it and it is newer than
+// the last; nil otherwise. A directory with a name twice is dropped, with all its pages.
 func (p *Peer) collect(v *View) (*Listing, error) {
 	if v.Version.Incarnation != p.least.Incarnation || v.Version.Number < p.least.Number || !p.pages.collect(p.rules, v) {
 		return nil, nil
@@ -57,8 +58,8 @@ func (p *Peer) collect(v *View) (*Listing, error) {
 	return whole, nil
 }
 
-// maxPages bounds a directory, some 4.8 MB: as many as it takes for MaxMembers whose names
-// and addresses are of the longest and have nothing in common.
+// maxPages bounds a directory to some 4.8 MB: enough for MaxMembers with names and addresses
+// of the greatest length that share nothing.
 const maxPages = 4096
 
 // pages are those of one directory that have come so far.
@@ -101,9 +102,9 @@ func (p *Page) Len() int { return p.n }
 // Is reports that v lists the same.
 func (p *Page) Is(v *View) bool { return bytes.Equal(p.list, v.List) }
 
-// Listing is a directory of pages taken apart. All members stand in it twice over, so that
-// whom each knows, from the one after it on, is one stretch of it. Nobody writes to it, and
-// peers may have it in common: 1,000 that keep 1,000 each would fill 80 MB.
+// Listing is a parsed directory of several pages. It lists all members twice in a row, so that
+// all but one are a contiguous slice, from the one after it on. It is read-only, and the peers
+// of a process may share it: 1,000 that keep 1,000 members each would take 80 MB.
 type Listing struct {
 	pages []*Page
 	names []Name
@@ -137,8 +138,8 @@ func NewListing(c Codec, pages []*Page) *Listing {
 // Is reports that the listing is of such pages.
 func (l *Listing) Is(pages []*Page) bool { return slices.Equal(l.pages, pages) }
 
-// adopt has the peer know whom a directory names, and reports that it is one of them. With
-// Rules it goes by the name: what address the others see, a peer need not know.
+// adopt makes a listing the peer's view, and reports that the peer is in it. With Rules that
+// goes by its name: a peer need not know the address at which others see it.
 func (p *Peer) adopt(l *Listing) bool {
 	n := len(l.names) / 2
 	self, named := l.index[p.cfg.Self.Name]
