@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"p2plocal/bench/clock"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core/udp"
@@ -183,7 +184,7 @@ func (a *Agent) open(q *hostRequest) (_ *hostedPart, err error) {
 	}
 	ctx, end := context.WithCancel(context.Background())
 	p := &hostedPart{hostPart: *o, mesh: q.Mesh, addr: a.Addr, end: end, clock: record.NewClock(), free: func() {}, members: map[int]*Member{}, wake: make(chan struct{}, 1),
-		expires: time.AfterFunc(math.MaxInt64, func() {}), cpu: target.CPUOf(os.Getpid()), kernel: networkLosses()}
+		expires: time.AfterFunc(math.MaxInt64, func() {}), cpu: target.CPUOf(os.Getpid()), kernel: machine.NetworkLosses()}
 	defer func() {
 		if err != nil {
 			p.stop()
@@ -395,7 +396,7 @@ func (p *hostedPart) report(r *hostReply) {
 		r.Line, r.Bound = p.follower.Line(), p.follower.Worst()
 	}
 	r.CPU, r.Memory, r.Kernel = target.CPUOf(os.Getpid())-p.cpu, target.ResidentOf(os.Getpid()), map[string]uint64{}
-	for name, n := range networkLosses() {
+	for name, n := range machine.NetworkLosses() {
 		if n > p.kernel[name] {
 			r.Kernel[name] = n - p.kernel[name]
 		}

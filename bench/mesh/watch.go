@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/machine"
 	"p2plocal/bench/record"
 	"p2plocal/bench/sample"
 	"p2plocal/fuzz/target"
@@ -298,12 +299,12 @@ func (w *Watch) edges(s *sample.Sample) {
 // machine is what the mesh takes of this machine, where it is all in this process.
 func (w *Watch) machine(s *sample.Sample) {
 	l, cfg := &w.last, w.mesh.Cfg
-	if cfg.Simulation != nil || !Processes {
+	if cfg.Simulation != nil || !machine.Processes {
 		return
 	}
 	due := l.samples%edgesEvery == 0
 	if due {
-		l.load = loads()[0]
+		l.load = machine.Loads()[0]
 	}
 	s.Load = l.load
 	if cfg.Isolation == "process" || cfg.Options.Driver != nil || cfg.Options.Hosts > 0 {

@@ -15,6 +15,7 @@ import (
 
 	"p2plocal/bench/driver"
 	"p2plocal/bench/faults"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
@@ -150,7 +151,7 @@ func (w *driverWorld) startServer(ctx context.Context, m *Mesh) error {
 	if w.usage, err = w.stats(); err != nil {
 		return err
 	}
-	sock, err := udp.Listen(netip.AddrPortFrom(Loopback, 0), 0)
+	sock, err := udp.Listen(netip.AddrPortFrom(machine.Loopback, 0), 0)
 	if err != nil {
 		return err
 	}
@@ -400,7 +401,7 @@ func (w *driverWorld) Stop() {
 // hostedServer is where the mesh expects a server: whatever there is, the driver has it.
 type hostedServer struct{ *driverWorld }
 
-func (hostedServer) Addr() netip.AddrPort { return netip.AddrPortFrom(Loopback, 0) }
+func (hostedServer) Addr() netip.AddrPort { return netip.AddrPortFrom(machine.Loopback, 0) }
 func (hostedServer) Kill() error          { return errors.New("a driver's mesh has no server to kill") }
 func (s hostedServer) Restart() error     { return s.Kill() }
 func (hostedServer) Stop()                {}

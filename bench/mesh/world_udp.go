@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"p2plocal/bench/faults"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
@@ -19,8 +20,6 @@ import (
 	"p2plocal/core/udp"
 	"p2plocal/fuzz/target"
 )
-
-var Loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // udpWorld is this machine: sockets on loopback, peers that are goroutines or
 // processes, and time as it passes.
@@ -51,7 +50,7 @@ func (w *udpWorld) startServer(ctx context.Context, m *Mesh) error {
 			return errors.New(how)
 		}
 	case m.opt.ServerExec != "":
-		at, release, err := target.ServerAddr(target.Local{}, m.opt.ServerExec, Loopback)
+		at, release, err := target.ServerAddr(target.Local{}, m.opt.ServerExec, machine.Loopback)
 		if err != nil {
 			return err
 		}
@@ -67,10 +66,10 @@ func (w *udpWorld) startServer(ctx context.Context, m *Mesh) error {
 		// got the port from the kernel.
 		at := netip.AddrPortFrom(target.OwnHost(), 0)
 		if m.External > 0 {
-			at = netip.AddrPortFrom(Loopback, 0) // where others expect their server
+			at = netip.AddrPortFrom(machine.Loopback, 0) // where others expect their server
 		}
 		if m.External > 0 && !target.HasServer(m.opt.PeerExec) {
-			at = netip.AddrPortFrom(Loopback, target.StandardPort)
+			at = netip.AddrPortFrom(machine.Loopback, target.StandardPort)
 		}
 		sock, err := udp.Listen(at, m.opt.ReadBuffer)
 		if err != nil && at.Port() != 0 {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/montanaflynn/stats"
 
-	"p2plocal/bench/mesh"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/core"
@@ -32,7 +32,7 @@ func BenchmarkSteady(b *testing.B) {
 		cfg := result.Config{Scenarios: []string{"steady"}, Peers: peers, Seed: 1, Repeat: 1, Isolation: "goroutine",
 			Timing: core.DefaultTiming(), Options: DefaultOptions()}
 		cfg.Options.Duration, cfg.Options.Interval, cfg.Options.Warmup = duration, interval, 200*time.Millisecond
-		r, err := Execute(context.Background(), cfg, mesh.Version(nil), new(Status))
+		r, err := Execute(context.Background(), cfg, machine.Version(nil), new(Status))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func bareMesh(b *testing.B, peers int, interval, duration time.Duration) *result
 	var socks []*udp.Socket
 	var addrs []netip.AddrPort
 	for range peers {
-		s, err := udp.Listen(netip.AddrPortFrom(mesh.Loopback, 0), udp.ReadBuffer)
+		s, err := udp.Listen(netip.AddrPortFrom(machine.Loopback, 0), udp.ReadBuffer)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -124,8 +124,8 @@ func BenchmarkRecorder(b *testing.B) {
 	sender, receiver := record.NewRecorder(board, c, 0), record.NewRecorder(board, c, 1)
 	now := time.Now()
 	text := core.AppendBroadcast(nil, record.SlotName(0), 0, 0)
-	sent := core.Event{Kind: core.Sent, At: now, Data: wire.Message{Type: core.TypeVanilla, Payload: text}.Append(nil), To: []netip.AddrPort{netip.AddrPortFrom(mesh.Loopback, 1001)}}
-	heard := core.Event{Kind: core.Heard, At: now, Peer: core.Member{Name: record.SlotName(0), Addr: netip.AddrPortFrom(mesh.Loopback, 1000)}, Data: text}
+	sent := core.Event{Kind: core.Sent, At: now, Data: wire.Message{Type: core.TypeVanilla, Payload: text}.Append(nil), To: []netip.AddrPort{netip.AddrPortFrom(machine.Loopback, 1001)}}
+	heard := core.Event{Kind: core.Heard, At: now, Peer: core.Member{Name: record.SlotName(0), Addr: netip.AddrPortFrom(machine.Loopback, 1000)}, Data: text}
 	b.ReportAllocs()
 	for b.Loop() {
 		sender.Observe(&sent)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/machine"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 )
@@ -110,7 +111,7 @@ func TestDriverFails(t *testing.T) {
 	for name, want := range map[string]string{"/nowhere/driver": "cannot start", "false": "the driver ended: exit status 1"} {
 		cfg := quick(5, "join")
 		cfg.Options.Driver = &result.Driver{Exec: name}
-		if _, err := Execute(t.Context(), cfg, mesh.Version(nil), new(Status)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Execute(t.Context(), cfg, machine.Version(nil), new(Status)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/machine"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/core/udp"
@@ -186,7 +187,7 @@ func scenarioOf(t *testing.T, r *result.Result, name string) result.Scenario {
 // kernel's table of sockets may leave one out that is there.
 func TestRunningServerIsAlive(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	server, err := udp.Listen(netip.MustParseAddrPort("127.0.0.77:0"), 0) // where nobody else gets a port
@@ -232,7 +233,7 @@ func TestRunningServerIsAlive(t *testing.T) {
 // Neither server is always the first, and both of a pair have the same seed.
 func TestPairsAlternate(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	dir := t.TempDir()
@@ -253,7 +254,7 @@ func TestPairsAlternate(t *testing.T) {
 	_, calm := calm(t, func() *result.Result {
 		os.Remove(started)
 		var err error
-		if sides, err = ExecuteInTurns(t.Context(), meshes, mesh.Version(nil), new(Status)); err != nil {
+		if sides, err = ExecuteInTurns(t.Context(), meshes, machine.Version(nil), new(Status)); err != nil {
 			t.Fatal(err)
 		}
 		return &result.Result{Runs: slices.Concat(sides[0].Runs, sides[1].Runs)}
@@ -277,7 +278,7 @@ func TestPairsAlternate(t *testing.T) {
 // out, and before it the newcomers beside a flood do.
 func TestForeignServerLosesItsMesh(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	for _, name := range []string{"steady", "garbage"} {
@@ -319,7 +320,7 @@ func loseTheMesh(t *testing.T, name, now string) *result.Result {
 		time.Sleep(cfg.Timing.Deadline * 5 / 4) // who is removed before that may just have been born
 		os.WriteFile(now, nil, 0o600)
 	}()
-	r, err := Execute(t.Context(), cfg, mesh.Version(nil), &status)
+	r, err := Execute(t.Context(), cfg, machine.Version(nil), &status)
 	close(ended)
 	if err != nil {
 		t.Fatal(err)
@@ -331,7 +332,7 @@ func loseTheMesh(t *testing.T, name, now string) *result.Result {
 // to be whole again, and its memory none of the server's.
 func TestServerThatStartsLate(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	const late = time.Second

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/machine"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
@@ -22,8 +23,8 @@ func newRun(ctx context.Context, cfg *result.Config, seed uint64, what *Scenario
 	if cfg.Simulation != nil {
 		s.progress.virtual = new(atomic.Int64)
 	} else {
-		s.steal, s.ticks = mesh.Stolen()
-		mesh.ResetPeak()
+		s.steal, s.ticks = machine.Stolen()
+		machine.ResetPeak()
 	}
 	s.out = result.Scenario{Name: what.Name, Peers: cfg.Peers, Metrics: make(map[string]result.Metric)}
 	p = s.progress
@@ -281,7 +282,7 @@ func (s *Run) finish() {
 // machine writes down what the scenario took of this machine, and what others
 // took meanwhile.
 func (s *Run) machine() {
-	if mesh.Processes {
+	if machine.Processes {
 		s.out.Metered = s.cpuOver.Seconds()
 		s.value("cpu", "cores", s.used.cpu.Seconds()/s.cpuOver.Seconds())
 		if s.opt.Driver != nil {
@@ -293,7 +294,7 @@ func (s *Run) machine() {
 		}
 		s.value("memory", "bytes", float64(max(s.memory, target.PeakOf(os.Getpid()))))
 	}
-	steal, ticks := mesh.Stolen()
+	steal, ticks := machine.Stolen()
 	if part := (steal - s.steal) / (ticks - s.ticks); part > noisy {
 		s.warn("a noisy machine: the hypervisor gave %.1f %% of the CPU time to others", part*100)
 	}
@@ -413,7 +414,7 @@ const usageEvery = 200 * time.Millisecond
 
 // watchUsage notes what this process takes of the machine, until it is stopped.
 func (s *Run) watchUsage() (stop func()) {
-	if s.simulated() || !mesh.Processes || s.cfg.Isolation == "process" || s.opt.Driver != nil {
+	if s.simulated() || !machine.Processes || s.cfg.Isolation == "process" || s.opt.Driver != nil {
 		return func() {}
 	}
 	pid, last := os.Getpid(), time.Now()

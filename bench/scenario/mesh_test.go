@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"p2plocal/bench/machine"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/result"
@@ -46,7 +47,7 @@ func quick(peers int, scenarios ...string) result.Config {
 
 func execute(t *testing.T, cfg result.Config) *result.Result {
 	t.Helper()
-	r, err := Execute(t.Context(), cfg, mesh.Version(nil), new(Status))
+	r, err := Execute(t.Context(), cfg, machine.Version(nil), new(Status))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func TestScenarios(t *testing.T) {
 
 func overUDP(t *testing.T, scenarios ...string) {
 	accountFor(t, "goroutine", scenarios)
-	if mesh.Processes {
+	if machine.Processes {
 		accountFor(t, "process", scenarios)
 	}
 }
@@ -316,7 +317,7 @@ func TestFrozenSenderShowsInDueTime(t *testing.T) {
 // kernel; each is accounted for.
 func TestFullBufferIsAccountedFor(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return // no kernel counter to hold it against
 	}
 	cfg := quick(4, "steady")
@@ -357,7 +358,7 @@ func TestInterrupted(t *testing.T) {
 	}()
 	cfg := quick(4, "join", "steady", "crash")
 	cfg.Options.Duration, cfg.Timing.Deadline = time.Hour, time.Minute // nobody is dropped
-	r, err := Execute(ctx, cfg, mesh.Version(nil), &status)
+	r, err := Execute(ctx, cfg, machine.Version(nil), &status)
 	if err != nil {
 		t.Fatal(err)
 	}

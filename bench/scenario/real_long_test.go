@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/machine"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/core/udp"
@@ -30,7 +31,7 @@ func TestLongOverHosts(t *testing.T) {
 // A server that dies or falls silent half-way is survived, and said.
 func TestLongServerFails(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	// strike makes what is to happen when file is there happen in the midst of the measuring.
@@ -58,7 +59,7 @@ func TestLongServerFails(t *testing.T) {
 			cfg.Options.ServerExec, cfg.Options.Duration = foreignCommand("server", test.fate+file), 2*time.Second
 			var status Status
 			strike(t, &status, file)
-			r, err := Execute(t.Context(), cfg, mesh.Version(nil), &status)
+			r, err := Execute(t.Context(), cfg, machine.Version(nil), &status)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +77,7 @@ func TestLongServerFails(t *testing.T) {
 		})
 		t.Run("running/"+test.name, func(t *testing.T) {
 			t.Parallel()
-			probe, err := udp.Listen(netip.AddrPortFrom(mesh.Loopback, 0), 0)
+			probe, err := udp.Listen(netip.AddrPortFrom(machine.Loopback, 0), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +96,7 @@ func TestLongServerFails(t *testing.T) {
 			cfg.Options.Server, cfg.Options.Duration = addr.String(), 2*time.Second
 			var status Status
 			strike(t, &status, file)
-			r, err := Execute(t.Context(), cfg, mesh.Version(nil), &status)
+			r, err := Execute(t.Context(), cfg, machine.Version(nil), &status)
 			want := test.want
 			if test.name == "dies" {
 				want = "the server died: nothing listens at " + addr.String()
@@ -114,17 +115,17 @@ func TestLongServerFails(t *testing.T) {
 // A server that ends at once, one that is not there, and one that says nothing.
 func TestLongNoServer(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	cfg := quick(3, "join")
 	cfg.Options.ServerExec = "false {port}"
-	_, err := Execute(t.Context(), cfg, mesh.Version(nil), new(Status))
+	_, err := Execute(t.Context(), cfg, machine.Version(nil), new(Status))
 	if err == nil || !strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("error %v, want one that says that the server ended with status 1", err)
 	}
 
-	mute, err := udp.Listen(netip.AddrPortFrom(mesh.Loopback, 0), 0)
+	mute, err := udp.Listen(netip.AddrPortFrom(machine.Loopback, 0), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,16 +139,16 @@ func TestLongNoServer(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		cancel()
 	}()
-	r, err := Execute(ctx, cfg, mesh.Version(nil), &status)
+	r, err := Execute(ctx, cfg, machine.Version(nil), &status)
 	if err != nil || !r.Interrupted || r.Runs[0].Scenarios[0].Metrics["join.converge"].Value != nil {
 		t.Errorf("error %v, result %+v, want no convergence with a mute server", err, r)
 	}
-	r, err = Execute(t.Context(), cfg, mesh.Version(nil), new(Status))
+	r, err = Execute(t.Context(), cfg, machine.Version(nil), new(Status))
 	if err == nil || !strings.Contains(err.Error(), "never answered") || r.Runs[0].Scenarios[0].Metrics["join.converge"].Value != nil {
 		t.Errorf("error %v, want that the server never answered", err)
 	}
 	mute.Close()
-	if _, err = Execute(t.Context(), cfg, mesh.Version(nil), new(Status)); err == nil || !strings.Contains(err.Error(), "nothing listens at") {
+	if _, err = Execute(t.Context(), cfg, machine.Version(nil), new(Status)); err == nil || !strings.Contains(err.Error(), "nothing listens at") {
 		t.Errorf("error %v, want that nothing listens there", err)
 	}
 }
@@ -156,7 +157,7 @@ func TestLongNoServer(t *testing.T) {
 // other; it falls over garbage, which is a result and no failure of the harness.
 func TestLongSlowServer(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return // needs to see when a port is bound
 	}
 	cfg := quick(4, "join", "steady", "crash", "relaunch", "restart", "pause", "garbage", "loss")
@@ -186,7 +187,7 @@ func TestLongSlowServer(t *testing.T) {
 // impairment's log too, and a server that is down takes no harm.
 func TestLongExternalPeers(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	cfg := quick(5, "join", "steady", "crash", "relaunch", "churn", "restart", "pause", "loss")
@@ -209,7 +210,7 @@ func TestLongExternalPeers(t *testing.T) {
 // drop them, which is no false positive.
 func TestLongExternalPeerDies(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	cfg := quick(4, "steady")
@@ -233,7 +234,7 @@ func TestLongExternalPeerDies(t *testing.T) {
 // silent later is dropped, and who is to blame cannot be seen.
 func TestLongExternalPeerSilent(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	for name, test := range map[string]struct {
@@ -267,7 +268,7 @@ func TestLongExternalPeerSilent(t *testing.T) {
 // not to answer; the mesh goes on, and all that it sent is accounted for.
 func TestLongPeerProcessDies(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	for _, test := range []struct {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"p2plocal/bench/machine"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
@@ -198,7 +199,7 @@ func Execute(ctx context.Context, cfg result.Config, tool result.Tool, status *S
 	}
 	r := &result.Result{Schema: result.Schema, Tool: tool, Config: cfg, Env: result.Env{Simulated: true}}
 	if cfg.Simulation == nil {
-		r.Env = mesh.Survey(time.Now(), cfg.Options.ReadBuffer)
+		r.Env = machine.Survey(time.Now(), cfg.Options.ReadBuffer)
 	}
 	if status.Live != nil {
 		status.Live.past = *r
@@ -207,7 +208,7 @@ func Execute(ctx context.Context, cfg result.Config, tool result.Tool, status *S
 	for i := 0; i < cfg.Repeat && failed == nil && ctx.Err() == nil; i++ {
 		run := result.Run{Seed: cfg.Seed + uint64(i)}
 		if cfg.Simulation == nil {
-			if run.Baseline, failed = mesh.MeasureBaseline(ctx, baselineTime); failed != nil {
+			if run.Baseline, failed = machine.MeasureBaseline(ctx, baselineTime); failed != nil {
 				break
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plocal/bench/machine"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/sample"
@@ -75,7 +76,7 @@ func standStill() int {
 	}
 	feed := sample.NewFeed(sample.Head{})
 	look := func(*result.Result) (string, []sample.Assertion) { return "", nil }
-	r, err := Execute(context.Background(), cfg, mesh.Version(nil), &Status{Live: &Live{Watch: &mesh.Watch{Feed: feed}, Look: look}})
+	r, err := Execute(context.Background(), cfg, machine.Version(nil), &Status{Live: &Live{Watch: &mesh.Watch{Feed: feed}, Look: look}})
 	if err == nil {
 		err = r.Write(os.Stdout)
 	}
@@ -94,7 +95,7 @@ func standStill() int {
 // due, removes nobody falsely, and takes nothing for measured that the standstill made.
 func TestStandstill(t *testing.T) {
 	t.Parallel()
-	if !mesh.Processes {
+	if !machine.Processes {
 		return
 	}
 	cmd := exec.Command(os.Args[0])

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"p2plocal/bench/mesh"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 	"p2plocal/bench/stat"
@@ -123,7 +123,7 @@ func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) er
 		}
 		var status scenario.Status
 		stop := showProgress(ctx, &status, cfg.Config, c.stderr, out.Quiet)
-		tool := mesh.Version(c.args)
+		tool := machine.Version(c.args)
 		real, failed := scenario.Execute(ctx, cfg.Config, tool, &status)
 		stop()
 		if real == nil || len(real.Runs) == 0 {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"p2plocal/bench/faults"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
@@ -265,7 +266,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		}
 		defer hide()
 		stop := showProgress(ctx, &status, cfg.Config, c.stderr, out.Quiet)
-		r, failed := scenario.Execute(ctx, cfg.Config, mesh.Version(args), &status)
+		r, failed := scenario.Execute(ctx, cfg.Config, machine.Version(args), &status)
 		stop()
 		if failed != nil && (r == nil || !r.Measured()) {
 			shown.end(ctx, c, nil)

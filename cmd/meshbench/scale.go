@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"p2plocal/bench/mesh"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scale"
@@ -63,7 +63,7 @@ func runScale(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 		if err := out.Open(); err != nil {
 			return err
 		}
-		all := reports.Scale{Tool: mesh.Version(c.shaping()), Points: []scale.Point{}}
+		all := reports.Scale{Tool: machine.Version(c.shaping()), Points: []scale.Point{}}
 		p := scaling{start: time.Now()}
 		for _, n := range slices.Concat(measured, simulated) {
 			p.all += uint64(n)

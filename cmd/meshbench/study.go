@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"p2plocal/bench/mesh"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/study"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/jobs"
@@ -73,7 +73,7 @@ func runGrids(fs *flag.FlagSet, studies, named []study.Grid) func(context.Contex
 		aside, stop := printing.Watch(ctx, c.stderr, out.Quiet, func(columns int) string {
 			return printing.Done(columns, start, finished.Load(), all.Load(), "combinations")
 		})
-		report, err := study.Run(ctx, studies, mesh.Version(c.shaping()), where.Compute(printing.Log("meshbench", c.stderr, aside)), func(done, of int) {
+		report, err := study.Run(ctx, studies, machine.Version(c.shaping()), where.Compute(printing.Log("meshbench", c.stderr, aside)), func(done, of int) {
 			finished.Store(uint64(done))
 			all.Store(uint64(of))
 		})

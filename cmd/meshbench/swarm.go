@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"p2plocal/bench/faults"
-	"p2plocal/bench/mesh"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/result"
 	"p2plocal/bench/swarm"
 	"p2plocal/cmd/internal/cli"
@@ -42,7 +42,7 @@ func runSwarm(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 		if err != nil {
 			return err
 		}
-		s.Tool = mesh.Version(c.shaping())
+		s.Tool = machine.Version(c.shaping())
 		if !one {
 			return s.Seeds(ctx, c.stdout, c.stderr, first, last)
 		}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"p2plocal/bench/mesh"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
@@ -44,7 +44,7 @@ func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) e
 				return err
 			}
 		}
-		v := &stat.Versus{Schema: result.Schema, Tool: mesh.Version(append([]string{"versus"}, c.args...))}
+		v := &stat.Versus{Schema: result.Schema, Tool: machine.Version(append([]string{"versus"}, c.args...))}
 		var rounds [][]result.Config // of each size, all of which are looked at before anything is measured
 		for _, n := range peers {
 			meshes, names, err := contestants(ctx, c, cfg, specs, n)

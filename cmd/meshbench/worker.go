@@ -17,6 +17,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"p2plocal/bench/machine"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/work"
@@ -77,7 +78,7 @@ func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) err
 			Tool result.Tool `json:"tool"`
 			work.Worker
 			Leases uint64 `json:"leases"` // computed
-		}{mesh.Version(c.args), w, leases}), err)
+		}{machine.Version(c.args), w, leases}), err)
 		if err != nil || ctx.Err() == nil {
 			return err
 		}
@@ -173,7 +174,7 @@ func runWorkers(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) er
 		if err != nil {
 			return err
 		}
-		d := reports.Workers{Tool: mesh.Version(c.args), Workers: all}
+		d := reports.Workers{Tool: machine.Version(c.args), Workers: all}
 		return out.Write(c.stdout, d.Document())
 	}
 }

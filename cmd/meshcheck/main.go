@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"p2plocal/bench/driver"
-	"p2plocal/bench/mesh"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := o.Open(); err != nil {
 		return err
 	}
-	found := &reports.Conformance{Schema: 1, Tool: mesh.Version(args)}
+	found := &reports.Conformance{Schema: 1, Tool: machine.Version(args)}
 	found.Tool.Name = "meshcheck"
 	var failed error
 	for _, c := range o.targets {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"p2plocal/bench/driver"
-	"p2plocal/bench/mesh"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/record"
 	"p2plocal/core"
 	"p2plocal/core/udp"
@@ -71,7 +71,7 @@ func (d *directory) Init(x driver.Command) (driver.Report, error) {
 		return driver.Report{}, err
 	}
 	d.serving.Go(func() { d.server.Serve(context.Background(), s) })
-	return driver.Report{Name: "p2plocal " + dialect, Version: mesh.Version(nil).Version}, nil
+	return driver.Report{Name: "p2plocal " + dialect, Version: machine.Version(nil).Version}, nil
 }
 
 // identity is one of its own in the wide dialect; nil: it is the exact one.

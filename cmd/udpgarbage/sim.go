@@ -8,7 +8,7 @@ import (
 	"io"
 	"slices"
 
-	"p2plocal/bench/mesh"
+	"p2plocal/bench/machine"
 	bench "p2plocal/bench/result"
 	"p2plocal/bench/swarm"
 	"p2plocal/cmd/internal/cli"
@@ -55,7 +55,7 @@ func (v *simulation) check(fs *flag.FlagSet, files []string, o options) (err err
 	case given["seed"] && given["seeds"]:
 		return cli.Usagef("-seed and -seeds exclude each other")
 	}
-	v.tool = mesh.Version(jobs.Shaping(fs, nil))
+	v.tool = machine.Version(jobs.Shaping(fs, nil))
 	v.tool.Name = fs.Name()
 	if v.first, v.last, err = jobs.ParseRange(v.seeds); given["seed"] {
 		v.first, v.last = o.Seed, o.Seed

@@ -15,7 +15,7 @@ import (
 	"slices"
 	"strings"
 
-	"p2plocal/bench/mesh"
+	"p2plocal/bench/machine"
 	"p2plocal/bench/scale"
 	"p2plocal/bench/study"
 	"p2plocal/bench/swarm"
@@ -39,7 +39,7 @@ func Access(fs *flag.FlagSet) *work.Access {
 
 // Version is what must be equal where results must be: the commit, or else the program itself.
 func Version() (string, error) {
-	if t := mesh.Version(nil); t.Commit != "" && !t.Dirty {
+	if t := machine.Version(nil); t.Commit != "" && !t.Dirty {
 		return t.Version + " " + t.Commit, nil
 	}
 	name, err := os.Executable()

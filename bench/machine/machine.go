@@ -1,4 +1,6 @@
-package mesh
+// Package machine is what there is to know of the machine that measures: what it is, what it takes
+// there to send a datagram at all, and what others have of it meanwhile.
+package machine
 
 import (
 	"context"
@@ -14,6 +16,9 @@ import (
 	"p2plocal/core/udp"
 	"p2plocal/fuzz/target"
 )
+
+// Loopback is where all is, unless it is said otherwise.
+var Loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // Survey says what machine this is, at the time given.
 func Survey(now time.Time, readBuffer int) result.Env {

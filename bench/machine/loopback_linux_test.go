@@ -1,4 +1,4 @@
-package mesh
+package machine
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package mesh
+package machine
 
 import (
 	"fmt"
@@ -33,14 +33,14 @@ func describe(e *result.Env) {
 			}
 		}
 	}
-	e.Load = loads()
+	e.Load = Loads()
 	if b, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err == nil {
 		e.BufferMax, _ = strconv.Atoi(strings.TrimSpace(string(b)))
 	}
 }
 
-// loads are the load averages over 1, 5 and 15 minutes.
-func loads() (of [3]float64) {
+// Loads are the load averages over 1, 5 and 15 minutes.
+func Loads() (of [3]float64) {
 	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
 		fmt.Sscan(string(b), &of[0], &of[1], &of[2])
 	}
@@ -68,9 +68,9 @@ func Stolen() (steal, all float64) {
 
 const Processes = true // -isolation process works here
 
-// networkLosses are what the kernel counts of the network of this host: datagrams and frames that it has
+// NetworkLosses are what the kernel counts of the network of this host: datagrams and frames that it has
 // thrown away.
-func networkLosses() map[string]uint64 {
+func NetworkLosses() map[string]uint64 {
 	losses := map[string]uint64{}
 	text, _ := os.ReadFile("/proc/net/snmp")
 	var names []string

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package mesh
+package machine
 
 import "p2plocal/bench/result"
 
@@ -9,8 +9,8 @@ import "p2plocal/bench/result"
 const Processes = false
 
 func ResetPeak()                 {}
-func loads() (of [3]float64)     { return of }
+func Loads() (of [3]float64)     { return of }
 func describe(*result.Env)       {}
 func Stolen() (float64, float64) { return 0, 0 }
 
-func networkLosses() map[string]uint64 { return nil }
+func NetworkLosses() map[string]uint64 { return nil }
