@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,7 +13,6 @@ import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
-	"p2plocal/bench/sample"
 	"p2plocal/fuzz/target"
 )
 
@@ -23,7 +21,7 @@ func newRun(ctx context.Context, cfg *result.Config, seed uint64, what *Scenario
 	if cfg.Simulation != nil {
 		s.progress.virtual = new(atomic.Int64)
 	} else {
-		s.steal, s.ticks = machine.Stolen()
+		s.usage.stolen, s.usage.ticks = machine.Stolen()
 		machine.ResetPeak()
 	}
 	s.out = result.Scenario{Name: what.Name, Peers: cfg.Peers, Metrics: make(map[string]result.Metric)}
@@ -88,57 +86,6 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 	}
 	s.finishMesh()
 	return err
-}
-
-// meterOn starts measuring CPU anew; meterOff ends it, once.
-func (s *Run) meterOn() {
-	if !s.simulated() {
-		s.meter = s.read()
-	}
-}
-
-func (s *Run) meterOff() {
-	if s.meter.at.IsZero() {
-		return
-	}
-	now := s.read()
-	s.used.cpu += now.cpu - s.meter.cpu
-	s.used.own += now.own - s.meter.own
-	s.used.server += now.server - s.meter.server
-	s.cpuOver += now.at.Sub(s.meter.at)
-	s.serverMemory = max(s.serverMemory, now.serverMemory)
-	s.meter = meter{}
-}
-
-// meter is a reading of CPU time: of all that is ours, and of a server that is not.
-type meter struct {
-	at           time.Time
-	cpu, server  time.Duration
-	own          time.Duration // of cpu, this process's
-	serverMemory int64
-}
-
-func (s *Run) read() meter {
-	own := target.CPUOf(os.Getpid())
-	m := meter{at: time.Now(), own: own, cpu: own + time.Duration(s.Spent.Load())}
-	for _, pid := range s.Processes() {
-		m.cpu += target.CPUOf(pid)
-	}
-	m.server, m.serverMemory = s.Mesh.ServerUsage()
-	return m
-}
-
-// sampleMemory adds up the memory of our processes, where peers have their own.
-func (s *Run) sampleMemory() {
-	pids := s.Mesh.Processes()
-	if len(pids) == 0 {
-		return
-	}
-	memory := target.ShareOf(os.Getpid())
-	for _, pid := range pids {
-		memory += target.ShareOf(pid)
-	}
-	s.memory = max(s.memory, memory)
 }
 
 // finishMesh ends the mesh and adds it up.
@@ -232,9 +179,6 @@ func (s *Run) hosted(d *mesh.Driven) {
 	}
 }
 
-// noisy is the part of CPU time that others may take unmentioned.
-const noisy = 0.02
-
 // finish writes down what all scenarios have in common.
 func (s *Run) finish() {
 	if s.void {
@@ -276,27 +220,6 @@ func (s *Run) finish() {
 		s.note("%s lost in full socket buffers, in the trials that went beyond what the mesh can carry", result.Plural(a.Kernel, "datagram"))
 	default:
 		s.warn("%s lost in full socket buffers", result.Plural(a.Kernel, "datagram"))
-	}
-}
-
-// machine writes down what the scenario took of this machine, and what others
-// took meanwhile.
-func (s *Run) machine() {
-	if machine.Processes {
-		s.out.Metered = s.cpuOver.Seconds()
-		s.value("cpu", "cores", s.used.cpu.Seconds()/s.cpuOver.Seconds())
-		if s.opt.Driver != nil {
-			s.value("harness_cpu", "cores", s.used.own.Seconds()/s.cpuOver.Seconds())
-		}
-		if s.opt.ServerExec != "" || s.opt.Driver != nil {
-			s.value("server_cpu", "cores", s.used.server.Seconds()/s.cpuOver.Seconds())
-			s.value("server_memory", "bytes", float64(s.serverMemory))
-		}
-		s.value("memory", "bytes", float64(max(s.memory, target.PeakOf(os.Getpid()))))
-	}
-	steal, ticks := machine.Stolen()
-	if part := (steal - s.steal) / (ticks - s.ticks); part > noisy {
-		s.warn("a noisy machine: the hypervisor gave %.1f %% of the CPU time to others", part*100)
 	}
 }
 
@@ -406,111 +329,4 @@ func (s *Run) twice(what mesh.Setup, run func(refresh time.Duration) error) erro
 		}
 	}
 	return nil
-}
-
-// usageEvery is how often CPU time and memory are looked at: often enough to draw,
-// too seldom to be among what is measured.
-const usageEvery = 200 * time.Millisecond
-
-// watchUsage notes what this process takes of the machine, until it is stopped.
-func (s *Run) watchUsage() (stop func()) {
-	if s.simulated() || !machine.Processes || s.cfg.Isolation == "process" || s.opt.Driver != nil {
-		return func() {}
-	}
-	pid, last := os.Getpid(), time.Now()
-	used := target.CPUOf(pid)
-	return sample.Regularly(usageEvery, func() {
-		now, cpu := time.Now(), target.CPUOf(pid)
-		s.out.Charts.Usage = append(s.out.Charts.Usage, result.Usage{
-			T: now.Sub(s.progress.Started).Seconds(), CPU: (cpu - used).Seconds() / now.Sub(last).Seconds(), Memory: float64(target.ResidentOf(pid))})
-		last, used = now, cpu
-	})
-}
-
-// hosts are those that a scenario's meshes are laid over.
-type hosts struct {
-	links [][]*mesh.Link // what messages between them came to, in all its meshes
-	all   []mesh.Hosted  // as they stood at the end of the last one, with the widest bounds of any
-}
-
-// between are links from each of so many hosts to each, to go on with.
-func (h *hosts) between(n int) [][]*mesh.Link {
-	for len(h.links) < n {
-		row := make([]*mesh.Link, n)
-		for i := range row {
-			row[i] = new(mesh.Link)
-		}
-		h.links = append(h.links, row)
-	}
-	return h.links
-}
-
-// add adds how the hosts of a mesh stand.
-func (h *hosts) add(all []mesh.Hosted) {
-	before := h.all
-	h.all = all
-	for i := range before {
-		now, was := &h.all[i], &before[i]
-		now.Bound, now.Late, now.CPU, now.Lost = max(now.Bound, was.Bound), max(now.Late, was.Late), now.CPU+was.CPU, now.Lost || was.Lost
-		now.Silent = max(now.Silent, was.Silent)
-		for name, n := range was.Kernel {
-			if now.Kernel == nil { // it has thrown nothing away
-				now.Kernel = map[string]uint64{}
-			}
-			now.Kernel[name] += n
-		}
-	}
-}
-
-// bound is what the clocks of two hosts may add to a time between them, in seconds.
-func (h *hosts) bound(i, j int) float64 {
-	if i == j {
-		return 0
-	}
-	return float64(h.all[i].Bound+h.all[j].Bound) / 1e9
-}
-
-// overHosts writes down what there is to say of the hosts, and what their clocks do to the times.
-func (s *Run) overHosts() {
-	h := &s.hosts
-	if h.all == nil {
-		return
-	}
-	const (
-		remarkable = time.Second // for an answer to take
-		uncertain  = time.Millisecond
-	)
-	widest, late := 0.0, int64(0)
-	for i, x := range h.all {
-		out := result.Host{Worker: x.ID, Name: x.Host, Addr: x.Addr.String(), Peers: (s.N - i + len(h.all) - 1) / len(h.all), Ahead: float64(x.Line.Offset) / 1e9, Drift: x.Line.Rate,
-			Bound: float64(x.Bound) / 1e9, Late: float64(x.Late) / 1e9, CPU: x.CPU.Seconds(), Memory: x.Memory, Lost: x.Lost, Kernel: x.Kernel}
-		s.out.Hosts = append(s.out.Hosts, out)
-		late = max(late, x.Late)
-		if x.Silent > remarkable && !x.Lost {
-			s.note("worker %s on %s did not answer for %v: it, its machine or the way to it stood still", x.ID, x.Host, x.Silent.Round(100*time.Millisecond))
-		}
-		if off := time.Duration(x.Bound); off >= uncertain && !x.Lost {
-			s.warn("the clock of worker %s on %s, or the first one's, jumped, or the way between them is slow: it is known within %v", x.ID, x.Host, off.Round(100*time.Microsecond))
-		}
-		for j := range h.all {
-			widest = max(widest, h.bound(i, j))
-			l := h.links[i][j]
-			if l.Sent > 0 {
-				m := l.Latency.Distribution()
-				m.Bound = h.bound(i, j)
-				s.out.Links = append(s.out.Links, result.Link{From: i, To: j, Sent: l.Sent, Delivered: l.Delivered, Latency: m, Bound: m.Bound})
-			}
-		}
-	}
-	for name, m := range s.out.Metrics {
-		// How late a timer is, and how long the impairment holds a message, one clock tells.
-		if m.Unit == "s" && !strings.HasSuffix(name, ".timer_error") && !strings.HasSuffix(name, ".held") {
-			m.Bound = widest
-			s.out.Metrics[name] = m
-		}
-	}
-	const tolerable = 20 * time.Millisecond
-	if late := time.Duration(late); late > tolerable {
-		s.warn("orders were carried out up to %v after their time: what was measured from then on may be longer by so much", late.Round(time.Millisecond))
-	}
 }

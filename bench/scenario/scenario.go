@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
 	"slices"
@@ -170,100 +169,6 @@ var Definitions = func() *result.Definitions {
 	}
 	return result.NewDefinitions(all)
 }()
-
-// Figures are what one scenario measured, over all runs of a result.
-type Figures struct {
-	result.Scenario // of the first run that has it
-	All             []result.Scenario
-	Options         result.Options
-	summary         map[string]result.Summary
-}
-
-// FiguresOf collects the scenarios of all runs by name, in the order of the first
-// appearance.
-func FiguresOf(r *result.Result) (all []*Figures) {
-	summary := make(map[string]result.Summary)
-	for _, s := range r.Summary {
-		summary[s.Metric] = s
-	}
-	for _, run := range r.Runs {
-		for _, s := range run.Scenarios {
-			i := slices.IndexFunc(all, func(f *Figures) bool { return f.Name == s.Name })
-			if i < 0 {
-				all = append(all, &Figures{Scenario: s, Options: r.Config.Options, summary: summary})
-				i = len(all) - 1
-			}
-			all[i].All = append(all[i].All, s)
-		}
-	}
-	return all
-}
-
-// Of is the scenario that was measured; one that this program does not know has a
-// name only.
-func (f *Figures) Of() *Scenario {
-	if s := Find(f.Name); s != nil {
-		return s
-	}
-	return &Scenario{Name: f.Name}
-}
-
-// Repeated reports that several runs have it.
-func (f *Figures) Repeated() bool { return len(f.All) > 1 }
-
-// Value is a figure of the only run, or the median over all; nil: not measured.
-func (f *Figures) Value(name string) *float64 {
-	flat := f.Name + "." + name
-	if !f.Repeated() {
-		return f.Flat()[flat].Value
-	}
-	if m, ok := f.summary[flat]; ok && m.N > 0 {
-		return &m.Median
-	}
-	return nil
-}
-
-// Bound is what the clocks of hosts may add to a figure, or to one of a distribution, in any run; 0: nothing.
-func (f *Figures) Bound(name string) (bound float64) {
-	for _, x := range f.All {
-		for _, flat := range []string{name, name[:max(0, strings.LastIndexByte(name, '.'))]} {
-			bound = max(bound, x.Metrics[f.Name+"."+flat].Bound)
-		}
-	}
-	return bound
-}
-
-// Summary is a figure over several runs.
-func (f *Figures) Summary(name string) (s result.Summary, ok bool) {
-	s, ok = f.summary[f.Name+"."+name]
-	return s, ok && s.N > 0
-}
-
-// Has reports that some run measured, or tried to measure, a metric.
-func (f *Figures) Has(name string) bool {
-	return slices.ContainsFunc(f.All, func(x result.Scenario) bool { _, ok := x.Metrics[f.Name+"."+name]; return ok })
-}
-
-// Never is how many runs waited for a figure to their end, in vain, and its unit.
-func (f *Figures) Never(name string) (runs int, unit string) {
-	for _, x := range f.All {
-		v, ok := x.Flat()[f.Name+"."+name]
-		if unit = cmp.Or(unit, v.Unit); ok && v.Value == nil && x.Complete() {
-			runs++
-		}
-	}
-	return runs, unit
-}
-
-// Total is a count's sum over the runs.
-func (f *Figures) Total(name string) (sum float64, ok bool) {
-	for _, x := range f.All {
-		if m, has := x.Metrics[f.Name+"."+name]; has && m.Value != nil {
-			sum, ok = sum+*m.Value, true
-		}
-	}
-	return sum, ok
-}
 
 // span is a duration in a sentence, on one line with its unit.
 func span(d time.Duration) string { return strings.ReplaceAll(result.Span(d), " ", "\u00a0") }

@@ -112,8 +112,8 @@ func TestWindowIsMetered(t *testing.T) {
 	inMesh(t, cfg, func(s *Run) {
 		const warmup, duration = time.Second, 200 * time.Millisecond
 		s.measureWindow(warmup, duration, cfg.Options.Interval)
-		if most := time.Duration(s.Clock.Now() - s.Store.From.Load()); !s.meter.at.IsZero() || s.cpuOver <= 0 || s.cpuOver > most { // on a busy machine it begins late
-			t.Errorf("metered for %v, and still so: %v; want more than nothing, and at most %v", s.cpuOver, !s.meter.at.IsZero(), most)
+		if most := time.Duration(s.Clock.Now() - s.Store.From.Load()); !s.usage.on.at.IsZero() || s.usage.over <= 0 || s.usage.over > most { // on a busy machine it begins late
+			t.Errorf("metered for %v, and still so: %v; want more than nothing, and at most %v", s.usage.over, !s.usage.on.at.IsZero(), most)
 		}
 	})
 }
