@@ -1,5 +1,6 @@
 // timer INTERVAL ROUNDS: how late a timerfd that epoll watches wakes a process that else sleeps, every INTERVAL
-// microseconds. For every line that it reads it is woken ROUNDS times and prints the median in nanoseconds.
+// microseconds. For every line that it reads it is woken ROUNDS times and prints the median and the 99th percentile
+// in nanoseconds.
 #include "limits.h"
 
 int main(int c, char **v) {
@@ -20,6 +21,8 @@ int main(int c, char **v) {
 			if (epoll_wait(all, &e, 1, -1) != 1) return 1;
 			late[k] = now() - due;
 		}
-		answer(late, rounds);
+		answer(late, rounds); // which sorts
+		printf("%.0f\n", late[rounds * 99 / 100]);
+		fflush(stdout);
 	}
 }
