@@ -253,7 +253,7 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 		var status scenario.Status
 		if over.URL != "" {
 			log := func(format string, args ...any) { fmt.Fprintf(c.stderr, "meshbench: "+format+"\n", args...) }
-			conn, err := over.Connect("mesh", log)
+			conn, err := jobs.Connect(over.Access, "mesh", log)
 			if err != nil {
 				return err
 			}

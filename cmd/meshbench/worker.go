@@ -32,7 +32,7 @@ func connect(a *work.Access, what string, log func(string, ...any)) (*nats.Conn,
 	if a.URL == "" {
 		return nil, cli.Usagef("no -nats: %s wants the URL of a NATS server, such as nats://127.0.0.1:4222", what)
 	}
-	return a.Connect(what, log)
+	return jobs.Connect(a, what, log)
 }
 
 // runWorker is "meshbench worker".

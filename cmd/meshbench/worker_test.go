@@ -3,8 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -93,5 +97,17 @@ func TestWorkersFlags(t *testing.T) {
 	for _, args := range []string{"worker", "workers", "swarm -seeds 1..2"} {
 		expect(t, args+" -nats nats://127.0.0.1:1", 1, `NATS server "nats://127.0.0.1:1": `)
 	}
-	expect(t, fmt.Sprintf("worker -nats nats://127.0.0.1:1 -creds %s/none", t.TempDir()), 1, "none")
+	file := filepath.Join(t.TempDir(), "secret")
+	for _, args := range []string{"worker -creds", "workers -tlskey", "swarm -creds", "-wide -hosts 2 -tlskey"} { // nobody who could know it is asked
+		expect(t, args+" "+file+" -nats nats://127.0.0.1:1", 1, "cannot read the ")
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chmod(file, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	for args, what := range map[string]string{"worker -creds": "credentials", "workers -tlskey": "key for TLS", "swarm -creds": "credentials", "-wide -hosts 2 -tlskey": "key for TLS"} {
+		expect(t, args+" "+file+" -nats nats://127.0.0.1:1", 1, fmt.Sprintf("cannot read the %s: %q has mode 0640, so that others can read or change it: want chmod 600 %[2]q", what, file))
+	}
 }

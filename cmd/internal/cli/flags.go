@@ -169,7 +169,7 @@ func (d *Dialect) Open() error {
 	if !d.Wide {
 		return Usagef("flag -key is for the wide dialect: want -wide too, or not the flag")
 	}
-	text, err := readSecret(d.KeyFile)
+	text, err := Secret(d.KeyFile)
 	if err != nil {
 		return fmt.Errorf("cannot read the key: %w", err)
 	}
@@ -179,9 +179,9 @@ func (d *Dialect) Open() error {
 	return nil
 }
 
-// readSecret reads a file that nobody but its owner may read: who has the key is part of the mesh. Windows
-// says nothing of that by a file's mode, and a pipe is nobody's.
-func readSecret(name string) ([]byte, error) {
+// Secret reads a file that nobody but its owner may read: a key, or credentials. Windows says nothing of that
+// by a file's mode, and a pipe is nobody's.
+func Secret(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nats-io/nats.go"
+
 	"p2plocal/bench/machine"
 	"p2plocal/bench/scale"
 	"p2plocal/bench/study"
@@ -30,11 +32,24 @@ var Kinds = map[string]work.Func{"swarm": swarm.Lease, "study": study.Lease, "sc
 func Access(fs *flag.FlagSet) *work.Access {
 	a := new(work.Access)
 	fs.StringVar(&a.URL, "nats", "", "`URL` of a NATS server with JetStream, such as nats://127.0.0.1:4222")
-	fs.StringVar(&a.Creds, "creds", "", "`file` with credentials for it")
+	fs.StringVar(&a.Creds, "creds", "", "`file` with credentials for it, which only its owner may read")
 	fs.StringVar(&a.CA, "tlsca", "", "`file` with the authority that its certificate is of")
 	fs.StringVar(&a.Cert, "tlscert", "", "`file` with a certificate for it")
-	fs.StringVar(&a.Key, "tlskey", "", "`file` with the key of that")
+	fs.StringVar(&a.Key, "tlskey", "", "`file` with the key of that, which only its owner may read")
 	return a
+}
+
+// Connect connects, if what is in its files is a secret.
+func Connect(a *work.Access, what string, log func(string, ...any)) (*nats.Conn, error) {
+	for _, f := range [][2]string{{a.Creds, "credentials"}, {a.Key, "key for TLS"}} {
+		if f[0] == "" {
+			continue
+		}
+		if _, err := cli.Secret(f[0]); err != nil {
+			return nil, fmt.Errorf("cannot read the %s: %w", f[1], err)
+		}
+	}
+	return a.Connect(what, log)
 }
 
 // Version is what must be equal where results must be: the commit, or else the program itself.
@@ -98,7 +113,7 @@ func (w *Where) byWorkers(ctx context.Context, j work.Job, log func(string, ...a
 	if j.Version, err = Version(); err != nil {
 		return err
 	}
-	conn, err := w.Connect(j.Kind, log)
+	conn, err := Connect(w.Access, j.Kind, log)
 	if err != nil {
 		return err
 	}
