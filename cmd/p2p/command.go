@@ -24,6 +24,11 @@ const helpText = `  peers               who is in the directory
   quit                end
   help                this list`
 
+const serverHelp = `  peers               who is in the directory
+  stats               what has been counted so far
+  quit                end
+  help                this list`
+
 // command is one line of input, understood.
 type command struct {
 	verb string
@@ -105,7 +110,11 @@ func (n *node) do(c command) (err error) {
 	case "":
 		return nil
 	case "help":
-		n.out.reply(time.Now(), help(helpText))
+		text := helpText
+		if n.peer == nil {
+			text = serverHelp
+		}
+		n.out.reply(time.Now(), help(text))
 		return nil
 	case "stats":
 		now := time.Now()
@@ -121,17 +130,33 @@ func (n *node) do(c command) (err error) {
 	return err
 }
 
-// change does what needs the peer.
+// entries are members in print, by name.
+func (n *node) entries(all []core.Member) []entry {
+	list := []entry{}
+	for _, x := range all {
+		list = append(list, n.entry(x))
+	}
+	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// change does what needs the machine.
 func (n *node) change(now time.Time, c command) (event, error) {
 	p := n.peer
+	switch {
+	case p == nil && c.verb != "peers":
+		verb, _, _ := strings.Cut(c.verb, " ")
+		return event{}, fmt.Errorf("%s is for a peer, a server takes peers, stats, quit and help", verb)
+	case p == nil:
+		var list []core.Member
+		for m := range n.members(now) {
+			list = append(list, m)
+		}
+		return members(n.entries(list)), nil
+	}
 	switch c.verb {
 	case "peers":
-		list := []entry{}
-		for _, x := range p.Others() {
-			list = append(list, n.entry(x))
-		}
-		slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
-		return peers(p.Online(), p.Joined(), list), nil
+		return peers(p.Online(), p.Joined(), n.entries(p.Others())), nil
 	case "send":
 		if word, text, found := strings.Cut(c.text, " "); found && n.wide && slices.ContainsFunc(p.Others(), func(m core.Member) bool { return string(m.Name) == word }) {
 			c.to, c.text = core.Name(word), strings.TrimSpace(text)

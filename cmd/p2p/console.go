@@ -40,7 +40,7 @@ func newConsole(stdin io.Reader, stdout io.Writer) *console {
 func (c *console) edit(stdin io.Reader, stdout io.Writer) {
 	in, ok := stdin.(*os.File)
 	out, terminal := cli.Terminal(stdout)
-	if !ok || !terminal || !term.IsTerminal(int(in.Fd())) {
+	if !ok || !terminal || !term.IsTerminal(int(in.Fd())) || !cli.Foreground(in) {
 		return
 	}
 	before, err := term.MakeRaw(int(in.Fd()))

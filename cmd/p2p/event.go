@@ -191,13 +191,27 @@ func peers(online, joined bool, all []entry) event {
 	case !joined:
 		text = "is in no directory yet and knows "
 	}
-	text += count(len(all), "other peer")
-	sep := ": "
+	text += count(len(all), "other peer") + places(all)
+	return event{"peers", text, []any{"online", online, "joined", joined, "peers", all}}
+}
+
+// members is what a server says when it is asked who is there.
+func members(all []entry) event {
+	text := "has an empty directory"
+	if len(all) > 0 {
+		text = "has a directory of " + count(len(all), "peer") + places(all)
+	}
+	return event{"peers", text, []any{"peers", all}}
+}
+
+// places are all and where they are, after what says how many.
+func places(all []entry) string {
+	text, sep := "", ": "
 	for _, x := range all {
 		text += sep + short(x.Name) + x.place()
 		sep = ", "
 	}
-	return event{"peers", text, []any{"online", online, "joined", joined, "peers", all}}
+	return text
 }
 
 func connected() event { return event{"connected", "is born again", nil} }

@@ -44,9 +44,7 @@ func (n *node) show(o *options, stderr io.Writer) (stop func(), err error) {
 		var now time.Time
 		n.socket.Do(func(t time.Time) {
 			now, counters = t, n.machine.Counters()
-			for m, age := range n.machine.(interface {
-				Silences(time.Time) iter.Seq2[core.Member, time.Duration]
-			}).Silences(t) {
+			for m, age := range n.members(t) {
 				members[string(m.Name)] = age
 			}
 		})
@@ -57,6 +55,13 @@ func (n *node) show(o *options, stderr io.Writer) (stop func(), err error) {
 		x.feed.End(false)
 		server.Close()
 	}, nil
+}
+
+// members are those in a server's directory, and for how long each has been silent.
+func (n *node) members(now time.Time) iter.Seq2[core.Member, time.Duration] {
+	return n.machine.(interface {
+		Silences(time.Time) iter.Seq2[core.Member, time.Duration]
+	}).Silences(now)
 }
 
 func (x *shown) note(now time.Time, kind string, peer int, format string, args ...any) {

@@ -64,13 +64,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	if n.peer != nil {
+	if n.peer != nil { // what a server prints disturbs nobody who types a message
 		c.edit(stdin, stdout)
 		defer c.restore()
 		text.w = c.stdout
-		// A read cannot be called off: this goroutine ends with its input, or the process.
-		go n.obey(ctx, c, end)
 	}
+	cli.KeepRunning()
+	// A read cannot be called off: this goroutine ends with its input, or the process.
+	go n.obey(ctx, c, end)
 	for _, x := range outputs {
 		go func() {
 			out.write(x)

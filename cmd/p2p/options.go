@@ -33,7 +33,8 @@ type options struct {
 	readBuffer   int
 	quiet, ascii bool
 	json         string // a file, or - for stdout
-	metrics      string
+	metrics      string // where, as it was given
+	metricsAt    netip.AddrPort
 	live         cli.Optional
 }
 

@@ -165,7 +165,7 @@ func TestMetrics(t *testing.T) {
 	}
 
 	code, _, stderr := once("-listen", "127.0.0.1:0", "-metrics", strings.TrimPrefix(url, "http://"))
-	if code != cli.ExitFailure || !strings.Contains(stderr, "address already in use") || strings.Count(stderr, "\n") != 1 {
+	if want := "p2p: -metrics: cannot listen on " + strings.TrimPrefix(url, "http://") + ": address already in use\n"; code != cli.ExitFailure || stderr != want {
 		t.Errorf("with -metrics on a port in use: exit code %d, stderr %q", code, stderr)
 	}
 }
@@ -191,6 +191,8 @@ func TestCommands(t *testing.T) {
 	t.Parallel()
 	server := within(t, serverWith("-listen", "127.0.0.1:0")...)
 	addr := server.out.expect(t, `server listens on (.*)`)[1]
+	server.say(t, "peers")
+	server.out.expect(t, `server has an empty directory`)
 	portB := freePort(t)
 	a := within(t, peerWith("A", freePort(t), "-server", addr, "-broadcast", "0")...)
 	a.out.expect(t, `peerA received directory of 1 peer: A .*`)
@@ -223,6 +225,16 @@ func TestCommands(t *testing.T) {
 	a.say(t, "help")
 	a.out.expect(t, `peerA takes these commands:`)
 	a.out.expect(t, `  quit .*`)
+	server.say(t, "peers")
+	server.out.expect(t, `server has a directory of 2 peers: A on port \d+, B on port `+portB)
+	server.say(t, "send hello")
+	server.out.expect(t, `server cannot do that: send is for a peer, a server takes peers, stats, quit and help`)
+	server.say(t, "broadcast off")
+	server.out.expect(t, `server cannot do that: broadcast is for a peer, .*`)
+	server.say(t, "help")
+	server.out.expect(t, `server takes these commands:`)
+	server.say(t, "stats")
+	server.out.expect(t, `server has run for .*s`)
 	a.say(t, "stats")
 	a.out.expect(t, `peerA has run for .*s`)
 	a.out.expect(t, `  directories [2-9]; messages received 0; broadcasts 0, skipped 0`)
@@ -252,6 +264,10 @@ func TestCommands(t *testing.T) {
 	b.out.expect(t, `.*"event":"ended","seconds":.*"messages":2.*`)
 	if code := b.wait(); code != 0 {
 		t.Errorf("after quit the exit code is %d", code)
+	}
+	server.say(t, "quit")
+	if code := server.wait(); code != 0 {
+		t.Errorf("after quit the server's exit code is %d", code)
 	}
 }
 

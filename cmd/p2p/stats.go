@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	_ "net/http/pprof" // puts its handlers into http.DefaultServeMux
+	"net/netip"
 	"runtime"
 	"strings"
 	"time"
@@ -102,14 +103,15 @@ func (o *options) checkMetrics() error {
 	if !addr.IP.IsLoopback() {
 		return cli.Usagef("flag -metrics is %q, which others can reach: want a loopback address such as 127.0.0.1:6060", o.metrics)
 	}
+	o.metricsAt = netip.AddrPortFrom(addr.AddrPort().Addr().Unmap(), uint16(addr.Port))
 	return nil
 }
 
 // serveMetrics serves the node's counters and the process's profiles until stop is called.
 func serveMetrics(o *options, n *node, stderr io.Writer) (stop func(), err error) {
-	l, err := net.Listen("tcp", o.metrics)
+	l, err := net.Listen("tcp", o.metricsAt.String())
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen for -metrics: %w", err)
+		return nil, fmt.Errorf("-metrics: %w", udp.ListenError(o.metricsAt, err))
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/vars", n.vars)
