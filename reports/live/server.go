@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"p2plocal/bench/sample"
+	"p2plocal/core/udp"
 )
 
 //go:embed page
@@ -71,7 +72,7 @@ func Listen(at netip.AddrPort, c Config) (*Server, error) {
 	}
 	l, err := net.Listen("tcp", at.String())
 	if err != nil {
-		return nil, fmt.Errorf("cannot show anything at %v: %w", at, err)
+		return nil, udp.ListenError(at, err)
 	}
 	s := &Server{Config: c, listener: l, token: rand.Text(), ended: make(chan struct{})}
 	files, err := fs.Sub(page, "page")
