@@ -10,7 +10,7 @@ import (
 // Compare makes the document of two results.
 func Compare(c *stat.Comparison) *Document {
 	s, text := comparison(c)
-	d := &Document{Tool: result.ToolName + " compare", source: asJSON(c), Heads: []head{{Text: text.joined()}}, About: words(s.About)}
+	d := &Document{Tool: result.ToolName + " compare", source: asJSON(c), Heads: []head{{Text: text}}, About: words(s.About)}
 	s.About = ""
 	d.Sections = []section{s}
 	return d
@@ -31,18 +31,14 @@ func comparison(c *stat.Comparison) (section, phrase) {
 		t.Rows = append(t.Rows, row{Name: x.Metric, Marked: x.Verdict != stat.Same, Cells: []quantity{
 			median(x.Old, x.Unit), median(x.New, x.Unit), change(x.Delta), probability(x.P), probability(x.Q), judged(x.Verdict)}})
 	}
-	var text phrase
-	if c.Interrupted {
-		text = text.addIf(true, "interrupted")
-	}
-	text = text.add("%s against %s, %s against %d, medians: %d of %s differ significantly", c.Sides[1], c.Sides[0], plural(uint64(c.NewRuns), "run"), c.OldRuns,
+	text := phrase{}.add("%s against %s, %s against %d, medians: %d of %s differ significantly", c.Sides[1], c.Sides[0], plural(uint64(c.NewRuns), "run"), c.OldRuns,
 		len(c.Changes)-of[stat.Same], plural(uint64(len(c.Changes)), "metric"))
 	if n := of[stat.Worse]; n > 0 {
 		text = text.addIf(true, "%d for the worse", n)
 	}
 	about := fmt.Sprintf("p: Mann-Whitney U; q: p adjusted for %s (Benjamini-Hochberg); significant is q ≤ %v: of all such changes, %g %% are chance at most; what is the same in all runs is left out",
 		plural(uint64(c.Tested), "test"), c.Alpha, 100*c.Alpha)
-	return section{About: about, Table: t, Facts: warnings(c.Warnings)}, text
+	return section{About: about, Table: t, Facts: warnings(c.Warnings)}, append(interrupted(c.Interrupted), text.joined()...)
 }
 
 // warnings are notes of bad news.

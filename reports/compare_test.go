@@ -33,4 +33,9 @@ func TestCompare(t *testing.T) {
 	if !strings.Contains(b.String(), "join.converge") {
 		t.Error("what has doubled is not among the changes")
 	}
+	c.Interrupted = true
+	b.Reset()
+	if err := Compare(c).Write(&b, "txt", Options{}); err != nil || !strings.HasPrefix(b.String(), "! Interrupted, only what was finished is here: new against old, 8 runs against 8, medians: ") {
+		t.Errorf("%v, an interrupted one begins with %.100q", err, b.String())
+	}
 }

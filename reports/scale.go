@@ -10,7 +10,8 @@ import (
 // Scale is what meshes of more and more peers took.
 type Scale struct {
 	Tool        result.Tool   `json:"tool"`
-	Interrupted bool          `json:"interrupted"` // only what was finished is there
+	Env         result.Env    `json:"env,omitzero"` // nothing of it where all is simulated
+	Interrupted bool          `json:"interrupted"`  // only what was finished is there
 	Points      []scale.Point `json:"points"`
 }
 
@@ -50,7 +51,11 @@ func (s *Scale) Document() *Document {
 		sizes[p.Peers] = true
 	}
 	text := interrupted(s.Interrupted).add("One directory server of the wide dialect, %s of mesh.", plural(uint64(len(sizes)), "size"))
-	return &Document{Tool: "meshbench scale", source: asJSON(s), Heads: []head{{Text: text}},
+	origin := []fact{{"simulated", ownCode}, {"made by", phrase{}.add("%s", build(s.Tool)).add("%s", shellWords(s.Tool.Args))}}
+	if s.Env != (result.Env{}) {
+		origin[0] = fact{"machine", machine(&result.Result{Env: s.Env}).add("%s", s.Env.Time.UTC().Format(time.DateTime+" UTC"))}
+	}
+	return &Document{Tool: "meshbench scale", source: asJSON(s), Heads: []head{{Text: text, Origin: origin}},
 		Sections: []section{{Name: "scale", Table: t, Charts: charts, Facts: []fact{
 			{"join", words("from the births, all at once, until every view is complete")},
 			{"busy", words("the server's time until then, where it is simulated")},

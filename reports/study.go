@@ -17,7 +17,7 @@ func Study(r *study.Report) *Document {
 	d := &Document{Tool: "meshbench study", source: asJSON(r)}
 	text := interrupted(r.Interrupted).add("%s", studyHeadline(r))
 	d.Heads = []head{{Text: text, Origin: []fact{
-		{"simulated", words("virtual network and clock, the real machines")},
+		{"simulated", ownCode},
 		{"made by", phrase{}.add("%s", build(r.Tool)).add("%s", shellWords(r.Tool.Args))},
 	}}}
 	for _, t := range r.Tables {
@@ -27,6 +27,9 @@ func Study(r *study.Report) *Document {
 	}
 	return d
 }
+
+// ownCode is what a simulation that belongs to no machine is of.
+var ownCode = words("the code of server and peers on a virtual network and clock")
 
 // interrupted is what a headline begins with where that is so.
 func interrupted(so bool) phrase {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -344,6 +345,25 @@ func TestRatioInWords(t *testing.T) {
 	const want = "C is in the median round 2.00 × quicker [1.00, 4.00], which may be chance"
 	if got := inWords("C", stat.Ratio{Median: new(0.5), Low: new(0.25), High: new(1.0), Verdict: stat.Same}, "slower", "quicker"); got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// The machine is that of all meshes, so it stands below the last headline; and a figure over UDP is of some machine.
+func TestOriginOfMany(t *testing.T) {
+	v := contest()
+	for i := range v.Sizes {
+		v.Sizes[i].Results[0].Env.CPU = "a good one"
+	}
+	measured := Scale{Env: result.Env{CPU: "a good one", Cores: 2}}
+	for name, d := range map[string]*Document{"versus": Versus(v), "scale": measured.Document()} {
+		for i, h := range d.Heads {
+			if last := i == len(d.Heads)-1; last != (len(h.Origin) > 0) || last && !strings.Contains(fmt.Sprint(h.Origin), "a good one") {
+				t.Errorf("%s: below headline %d of %d stands %v", name, i+1, len(d.Heads), h.Origin)
+			}
+		}
+	}
+	if d := (&Scale{}).Document(); !strings.Contains(fmt.Sprint(d.Heads[0].Origin), "simulated") {
+		t.Errorf("of a simulation it says %v", d.Heads[0].Origin)
 	}
 }
 

@@ -61,8 +61,8 @@ func Versus(v *stat.Versus) *Document {
 	for _, turns := range v.Sizes {
 		d.Sections = append(d.Sections, d.versus(turns))
 	}
-	first := v.Sizes[0].Results[0]
-	d.Heads[0].Origin = []fact{{"machine", machine(first)}, {"seed", origin(first)}}
+	first := v.Sizes[0].Results[0] // the machine is that of all, so it stands below the last
+	d.Heads[len(d.Heads)-1].Origin = []fact{{"machine", machine(first)}, {"seed", origin(first)}}
 	return d
 }
 
@@ -74,7 +74,7 @@ func letter(i int) string { return string(rune('A' + i)) }
 
 // summary is the table of the figures by which meshes are chosen, with their names and versions.
 func summary(meshes []string, v *stat.Turns) section {
-	s := section{Name: size(v), Head: -1, Table: &table{Corner: size(v)},
+	s := section{Name: size(v), Head: -1, Table: &table{Corner: "figure"},
 		About: fmt.Sprintf("medians of %s of each mesh, in turns", plural(uint64(v.Rounds), "run"))}
 	for _, name := range meshes {
 		s.Table.Columns = append(s.Table.Columns, column{Name: name})

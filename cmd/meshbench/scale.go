@@ -64,6 +64,9 @@ func runScale(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 			return err
 		}
 		all := reports.Scale{Tool: machine.Version(c.shaping()), Points: []scale.Point{}}
+		if len(measured) > 0 {
+			all.Env = machine.Survey(time.Now(), 0)
+		}
 		p := scaling{start: time.Now()}
 		for _, n := range slices.Concat(measured, simulated) {
 			p.all += uint64(n)
