@@ -82,9 +82,6 @@ type campaign struct {
 	interval time.Duration   // between its broadcasts; 0: not known
 	startup  time.Duration   // that the last target took to start, had it not waited for a processor
 	starting time.Duration   // and of a processor's time; 0: little, or not known
-	origin   *campaign       // a lane's: what it is beside
-	shows    func() bool     // likewise: that a peer shows as much there
-	giveBack func()          // likewise: the server's port
 }
 
 const (
@@ -308,7 +305,7 @@ func (c *campaign) record(f Finding) error {
 	if f.Count == 1 {
 		c.culprit[c.look(f.hostile()[0])] = true
 	}
-	c.result.tally(c.plan.what(f.Case)).Findings++
+	c.result.tally(c.what(f.Case)).Findings++
 	for _, before := range c.result.Findings {
 		if before.sameCause(&f) {
 			before.Times++

@@ -510,7 +510,7 @@ func TestFloodsLeaveTheOthersTheirShare(t *testing.T) {
 func TestMovedPorts(t *testing.T) {
 	host := netip.MustParseAddr("127.0.0.1")
 	first := &campaign{Config: Config{Target: netip.AddrPortFrom(host, 3000), Ports: firstPort}}
-	lane := &campaign{Config: Config{Target: netip.AddrPortFrom(host, 10001), Ports: firstPort + PortsUsed}, origin: first}
+	beside := &lane{campaign: &campaign{Config: Config{Target: netip.AddrPortFrom(host, 10001), Ports: firstPort + PortsUsed}}, beside: first}
 	for was, want := range map[string]string{
 		string(hostile.Birth('A', firstPort)):           string(hostile.Birth('A', firstPort+PortsUsed)),
 		string(hostile.Birth('A', firstPort+PortsUsed)): string(hostile.Birth('A', firstPort+PortsUsed)),
@@ -520,11 +520,11 @@ func TestMovedPorts(t *testing.T) {
 		string(hostile.Vanilla("\xf0\x55")): string(hostile.Vanilla("\xf0\x55")),
 		"\x00\xc0\x00A\x55\xf0":             "\x00\xc0\x00A\x56\x0f",
 	} {
-		if got := lane.moved([]hostile.Shot{{Datagram: []byte(was)}})[0].Datagram; string(got) != want {
+		if got := beside.moved([]hostile.Shot{{Datagram: []byte(was)}})[0].Datagram; string(got) != want {
 			t.Errorf("%x is %x, want %x", was, got, want)
 		}
 	}
-	if was := []hostile.Shot{{Datagram: hostile.Birth('A', firstPort)}}; string(first.moved(was)[0].Datagram) != string(was[0].Datagram) {
+	if was := []hostile.Shot{{Datagram: hostile.Birth('A', firstPort)}}; string((&lane{campaign: first}).moved(was)[0].Datagram) != string(was[0].Datagram) {
 		t.Error("it is moved to where it is")
 	}
 }

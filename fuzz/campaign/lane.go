@@ -19,6 +19,12 @@ import (
 // A lane is a campaign that only tries what another one suspects: beside it, at ports of its own,
 // which its datagrams name in place of the other's. Most effects take seconds to show, in
 // which several targets can be tried at once, whose start takes a moment of a processor.
+type lane struct {
+	*campaign
+	beside   *campaign   // whose datagrams it sends; nil: its own, it is the campaign itself
+	shows    func() bool // that a peer shows as much there; may be nil
+	giveBack func()      // the server's port
+}
 
 const (
 	mostLanes  = 16
@@ -46,7 +52,7 @@ func (n *narrowing) moreLanes(units int) {
 		most = 1
 	}
 	for len(n.lanes) < most {
-		lane := c.lane()
+		lane := c.newLane()
 		if lane == nil {
 			return
 		}
@@ -54,50 +60,50 @@ func (n *narrowing) moreLanes(units int) {
 	}
 }
 
-// lane opens one; nil: there are no more ports or descriptors.
-func (c *campaign) lane() *campaign {
-	lane := &campaign{Config: c.Config, names: c.names, start: c.start, origin: c, giveBack: func() {}}
-	lane.Log, lane.Progress, lane.Sent, lane.Ports = func(string) {}, nil, nil, 0
-	lane.plan = &plan{c: lane}
+// newLane opens one; nil: there are no more ports or descriptors.
+func (c *campaign) newLane() *lane {
+	l := &lane{campaign: &campaign{Config: c.Config, names: c.names, start: c.start}, beside: c, giveBack: func() {}}
+	l.Log, l.Progress, l.Sent, l.Ports = func(string) {}, nil, nil, 0
+	l.plan = &plan{c: l.campaign}
 	if c.Role == hostile.Server {
 		port, release, err := c.Host.Reserve(c.Target.Addr())
 		if err != nil {
 			return nil
 		}
-		lane.Target, lane.giveBack = netip.AddrPortFrom(c.Target.Addr(), port), release
+		l.Target, l.giveBack = netip.AddrPortFrom(c.Target.Addr(), port), release
 	}
 	prints, broadcasts := c.prints, c.interval > 0
 	if prints { // which is seen at once, so that nothing else need be learned again
-		lane.interval = c.interval
+		l.interval = c.interval
 	}
-	lane.shows = func() bool { return lane.prints == prints && lane.interval > 0 == broadcasts }
-	if lane.open() != nil {
-		lane.giveBack()
+	l.shows = func() bool { return l.prints == prints && l.interval > 0 == broadcasts }
+	if l.open() != nil {
+		l.giveBack()
 		return nil
 	}
-	for i := range lane.names.own {
-		lane.names.own[i].Port = lane.Ports + ownPort + uint16(i)
+	for i := range l.names.own {
+		l.names.own[i].Port = l.Ports + ownPort + uint16(i)
 	}
 	for i, p := range c.members {
-		lane.members[i].entry.Name = p.entry.Name
+		l.members[i].entry.Name = p.entry.Name
 	}
-	lane.probers = lane.probers[:len(c.probers)]
+	l.probers = l.probers[:len(c.probers)]
 	for i, p := range c.probers {
-		lane.probers[i].entry.Name = p.entry.Name
+		l.probers[i].entry.Name = p.entry.Name
 	}
-	for _, p := range slices.Concat(lane.members, lane.probers) {
+	for _, p := range slices.Concat(l.members, l.probers) {
 		p.entry.Port = p.socket.Addr().Port()
 	}
-	return lane
+	return l
 }
 
 // moved are shots as a lane sends them. What is a message has no ports in it.
-func (c *campaign) moved(shots []hostile.Shot) []hostile.Shot {
-	if c.origin == nil {
+func (l *lane) moved(shots []hostile.Shot) []hostile.Shot {
+	if l.beside == nil {
 		return shots
 	}
 	step := 2 // the exact protocol's fields are words
-	if c.gate != nil {
+	if l.gate != nil {
 		step = 1
 	}
 	shots = slices.Clone(shots)
@@ -110,7 +116,7 @@ func (c *campaign) moved(shots []hostile.Shot) []hostile.Shot {
 		for at := 2; at+1 < len(s.Datagram); at += step {
 			for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 				was := order.Uint16(s.Datagram[at:])
-				if is := c.port(was); is != was {
+				if is := l.port(was); is != was {
 					order.PutUint16(s.Datagram[at:], is)
 					break
 				}
@@ -121,23 +127,23 @@ func (c *campaign) moved(shots []hostile.Shot) []hostile.Shot {
 }
 
 // port is a lane's in place of the other campaign's.
-func (c *campaign) port(of uint16) uint16 {
-	switch i := int(of) - int(c.origin.Ports); {
-	case of == c.origin.server().Port():
-		return c.server().Port()
+func (l *lane) port(of uint16) uint16 {
+	switch i := int(of) - int(l.beside.Ports); {
+	case of == l.beside.server().Port():
+		return l.server().Port()
 	case i >= 0 && i < PortsUsed:
-		return c.Ports + uint16(i)
+		return l.Ports + uint16(i)
 	}
 	return of
 }
 
 // closeLane ends a lane.
-func (n *narrowing) closeLane(lane *campaign) {
-	lane.close()
-	lane.giveBack()
-	n.result.Restarts += lane.result.Restarts
-	n.result.Sent += lane.result.Sent
-	n.result.Bytes += lane.result.Bytes
+func (n *narrowing) closeLane(l *lane) {
+	l.close()
+	l.giveBack()
+	n.result.Restarts += l.result.Restarts
+	n.result.Sent += l.result.Sent
+	n.result.Bytes += l.result.Bytes
 }
 
 // closeLanes ends those that moreLanes has opened.
@@ -157,7 +163,7 @@ type outcome struct {
 
 // try sends shots to a new target, until what is suspected comes about or could have, or
 // until enough is done.
-func (c *campaign) try(ctx, enough context.Context, s *suspicion, shots []hostile.Shot, deadline time.Time) outcome {
+func (l *lane) try(ctx, enough context.Context, s *suspicion, shots []hostile.Shot, deadline time.Time) outcome {
 	limit := time.Now().Add(s.hold + mostLate*endTime)
 	if n := len(shots); n > 0 {
 		limit = limit.Add(shots[n-1].At)
@@ -165,8 +171,8 @@ func (c *campaign) try(ctx, enough context.Context, s *suspicion, shots []hostil
 	if limit.Before(deadline) {
 		limit = deadline
 	}
-	t, err := c.begin(ctx, limit)
-	if err == nil && c.shows != nil && !c.shows() {
+	t, err := l.begin(ctx, limit)
+	if err == nil && l.shows != nil && !l.shows() {
 		err = errUnlike
 	}
 	if err != nil {
@@ -176,10 +182,10 @@ func (c *campaign) try(ctx, enough context.Context, s *suspicion, shots []hostil
 		return outcome{err: err}
 	}
 	t.plain, t.wants, t.ctx = true, s, enough
-	c.result.Restarts++
-	b := c.asFound(c.moved(shots))
+	l.result.Restarts++
+	b := l.asFound(l.moved(shots))
 	b.hold = s.hold
-	got, err := t.run(&plan{c: c, first: []batch{b}, unbounded: true})
+	got, err := t.run(&plan{c: l.campaign, first: []batch{b}, unbounded: true})
 	t.ctx = ctx // its end is waited for: the next one needs its ports
 	t.end()
 	if got == nil || got.kind != s.kind {
@@ -201,7 +207,7 @@ type round struct {
 	found   int        // of lists; -1: none
 	said    string     // what came of it
 	longest time.Duration
-	broken  []*campaign // on which no target can be tried
+	broken  []*lane // on which no target can be tried
 }
 
 // first is the first list of units that brings about what is suspected, but a shorter one
@@ -218,14 +224,14 @@ func (n *narrowing) first(lists [][]int) int {
 		all.Go(func() { r.work(lane) })
 	}
 	all.Wait()
-	n.lanes = slices.DeleteFunc(n.lanes, func(lane *campaign) bool {
-		broken := lane != n.campaign && slices.Contains(r.broken, lane)
+	n.lanes = slices.DeleteFunc(n.lanes, func(l *lane) bool {
+		broken := l != n.lanes[0] && slices.Contains(r.broken, l)
 		if broken {
-			n.closeLane(lane)
+			n.closeLane(l)
 		}
 		return broken
 	})
-	if err := r.work(n.campaign); err != nil && r.found < 0 && n.ctx.Err() == nil { // what others have left
+	if err := r.work(n.lanes[0]); err != nil && r.found < 0 && n.ctx.Err() == nil { // what others have left
 		n.err = err
 	}
 	n.spent += r.longest
@@ -236,7 +242,7 @@ func (n *narrowing) first(lists [][]int) int {
 }
 
 // work tries what is left until nothing is, or enough is done, or no target can be tried.
-func (r *round) work(lane *campaign) error {
+func (r *round) work(l *lane) error {
 	var spent time.Duration
 	defer func() {
 		r.mu.Lock()
@@ -250,12 +256,12 @@ func (r *round) work(lane *campaign) error {
 		default:
 			return nil
 		}
-		o := r.insist(lane, i)
+		o := r.insist(l, i)
 		if spent += o.took; o.err != nil {
 			r.left <- i
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.broken = append(r.broken, lane)
+			r.broken = append(r.broken, l)
 			return o.err
 		}
 		if o.why != "" {
@@ -270,10 +276,10 @@ func (r *round) work(lane *campaign) error {
 }
 
 // insist tries a list, and once more where nothing can be said of that, while there is time.
-func (r *round) insist(lane *campaign, i int) (o outcome) {
+func (r *round) insist(l *lane, i int) (o outcome) {
 	for range mostVoids {
 		took := o.took
-		o = lane.try(r.ctx, r.enough, r.suspect, r.of(r.lists[i]), r.deadline)
+		o = l.try(r.ctx, r.enough, r.suspect, r.of(r.lists[i]), r.deadline)
 		if o.took += took; !o.void || r.enough.Err() != nil || time.Now().After(r.deadline) {
 			break
 		}

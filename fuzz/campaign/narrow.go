@@ -38,7 +38,7 @@ type narrowing struct {
 	suspect  *suspicion
 	shots    []hostile.Shot
 	units    []int         // of each shot: those of one are tried together; -1: it is in every trial
-	lanes    []*campaign   // the campaign itself first
+	lanes    []*lane       // the campaign itself first
 	deadline time.Time     // while the machine is late
 	spent    time.Duration // on the clocks of trials
 	why      string        // what came of the last that failed
@@ -50,7 +50,7 @@ type narrowing struct {
 // narrow reduces a finding, with a new target for each trial; false: what was suspected does
 // not come about again.
 func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
-	n := &narrowing{campaign: c, ctx: ctx, suspect: s, lanes: []*campaign{c}, deadline: time.Now().Add(mostLate * c.Narrow)}
+	n := &narrowing{campaign: c, ctx: ctx, suspect: s, lanes: []*lane{{campaign: c}}, deadline: time.Now().Add(mostLate * c.Narrow)}
 	defer n.closeLanes()
 	units := n.confirm(s.shots)
 	if units == nil && n.err == nil && len(s.more) > len(s.shots) {
@@ -63,7 +63,7 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 	}
 	if units == nil {
 		if n.void {
-			c.result.tally(c.plan.what(s.shots[0].Case)).Unjudged++
+			c.result.tally(c.what(s.shots[0].Case)).Unjudged++
 		}
 		return false
 	}
