@@ -53,7 +53,7 @@ func TestVoid(t *testing.T) {
 
 // Directories that overtake each other count in the order in which they were sent.
 func TestEventsAreInTheirOrder(t *testing.T) {
-	p, l := &endpoint{}, &trial{news: make(chan struct{})}
+	p, l := &endpoint{}, &trial{journal: journal{news: make(chan struct{})}}
 	begin := time.Now().Round(0)
 	for _, after := range []time.Duration{1, 3, 2, 4} {
 		l.note(event{at: begin.Add(after * time.Millisecond), endpoint: p})

@@ -209,10 +209,10 @@ func (m *sharedServer) heard() time.Time {
 	return m.monitor.received[len(m.monitor.received)-1].at
 }
 
-// shared tests a server in passes: first what cannot hurt it, side by side; then what may; then, alone,
+// tryShared tests a server in passes: first what cannot hurt it, side by side; then what may; then, alone,
 // what wants it for itself, and what has failed beside others, whose doings may have confused it, or
 // when it broke. Where a command starts it, another one gets what is left after that.
-func (r *run) shared(ctx context.Context) error {
+func (r *run) tryShared(ctx context.Context) error {
 	alone := map[string]bool{}
 	var noticed []Result // that it broke, beside others
 	for again := true; again; {
