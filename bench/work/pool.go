@@ -53,15 +53,6 @@ func (p *pool) register(ctx context.Context) {
 	}
 }
 
-// notKept says what could not be kept: a server whose disk is full does not answer, and wants to be started anew
-// when there is room.
-func notKept(what string, err error) error {
-	if err != nil {
-		err = fmt.Errorf("the NATS server does not keep %s (is it there, and has it room?): %w", what, err)
-	}
-	return err
-}
-
 // core takes one lease after the other. While it computes one that is short, it fetches the next.
 func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) {
 	var told sync.WaitGroup
