@@ -1,7 +1,12 @@
 package clock
 
 import (
+	"context"
+	"errors"
 	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,5 +111,76 @@ func TestFirstLine(t *testing.T) {
 		if want > 0 {
 			t.Errorf("with an exchange every %v none is drawn", every)
 		}
+	}
+}
+
+// Answers that come later than the next datagram is sent count all the same: where a machine is busy,
+// no others may come for a long time.
+func TestLateAnswers(t *testing.T) {
+	t.Parallel()
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	server, err := Serve(loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	relay, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Close()
+	go func() { // gives on each only when the second one after it has come
+		var held [][]byte
+		var client netip.AddrPort
+		for {
+			b := make([]byte, size)
+			n, from, err := relay.ReadFromUDPAddrPort(b)
+			switch {
+			case errors.Is(err, net.ErrClosed):
+				return
+			case err != nil:
+			case from == server.Addr():
+				relay.WriteToUDPAddrPort(b[:n], client)
+			default:
+				client = from
+				if held = append(held, b[:n]); len(held) > 2 {
+					relay.WriteToUDPAddrPort(held[0], server.Addr())
+					held = held[1:]
+				}
+			}
+		}
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	var all []Exchange
+	Follow(ctx, loopback, relay.LocalAddr().(*net.UDPAddr).AddrPort(), func() time.Duration { return 0 }, func(x Exchange) {
+		if all = append(all, x); len(all) == 3 {
+			cancel()
+		}
+	})
+	for _, x := range all {
+		if off, within := x.ahead(); max(off, -off) > within || time.Duration(within) < patience/4 {
+			t.Errorf("off by %d ns of a bound of %d, after %v", off, within, x)
+		}
+	}
+	if len(all) < 3 {
+		t.Errorf("%d exchanges, want 3", len(all))
+	}
+}
+
+// Who has never answered is not waited for for ever.
+func TestNobody(t *testing.T) {
+	t.Parallel()
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	mute, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	err = follow(t.Context(), loopback, mute.LocalAddr().(*net.UDPAddr).AddrPort(), 2, func() time.Duration { return 0 }, nil)
+	if err == nil || !strings.Contains(err.Error(), "none of 2 datagrams") {
+		t.Errorf("%v, want that it has answered none of 2", err)
+	}
+	if err = follow(t.Context(), loopback, netip.MustParseAddrPort("[2001:db8::1]:9"), 1, func() time.Duration { return 0 }, nil); err == nil || strings.Contains(err.Error(), "datagrams") {
+		t.Errorf("%v, want why nothing can be sent", err)
 	}
 }

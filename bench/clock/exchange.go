@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -96,9 +97,20 @@ func Serve(at netip.Addr) (*Server, error) {
 func (s *Server) Addr() netip.AddrPort { return s.s.LocalAddr().(*net.UDPAddr).AddrPort() }
 func (s *Server) Close() error         { return s.s.Close() }
 
+// A machine that is busy answers late, and not only now and then: the answer counts whenever it comes.
+const (
+	patience = 100 * time.Millisecond // until the next one is sent
+	kept     = 64                     // of which an answer still counts
+	tries    = 100                    // none of which was ever answered: nobody is there
+)
+
 // Follow makes exchanges with the server at an address, one after every pause, and tells each, until
 // ctx is done.
 func Follow(ctx context.Context, from netip.Addr, to netip.AddrPort, pause func() time.Duration, each func(Exchange)) error {
+	return follow(ctx, from, to, tries, pause, each)
+}
+
+func follow(ctx context.Context, from netip.Addr, to netip.AddrPort, tries uint64, pause func() time.Duration, each func(Exchange)) error {
 	s, err := listen(from)
 	if err != nil {
 		return err
@@ -106,39 +118,53 @@ func Follow(ctx context.Context, from netip.Addr, to netip.AddrPort, pause func(
 	defer s.Close()
 	stop := context.AfterFunc(ctx, func() { s.Close() })
 	defer stop()
-	const patience = 100 * time.Millisecond
 	var b [size]byte
-	var before Exchange // the last one, of which only the time of the answer is not known
+	var recent [kept]Exchange // by number, as far as they have come
+	var answered, told uint64 // the last that was
+	var unsent error
 	for number := uint64(1); ctx.Err() == nil; number++ {
 		clear(b[:])
 		binary.BigEndian.PutUint64(b[:], number)
-		x := Exchange{}
+		x := &recent[number%kept]
+		*x = Exchange{}
+		wait := pause
 		if x.Sent, err = s.send(b[:], to); err == nil {
 			s.SetReadDeadline(time.Now().Add(patience))
-			for {
-				n, at, sender, e := s.receive(b[:])
-				if err = e; err != nil {
-					break
-				}
-				if n == size && sender.Port() == to.Port() && sender.Addr().Unmap() == to.Addr().Unmap() && binary.BigEndian.Uint64(b[:]) == number {
-					x.There, x.Received = int64(binary.BigEndian.Uint64(b[8:])), at
-					break
+		} else {
+			unsent, wait = err, func() time.Duration { return patience }
+		}
+		for err == nil && answered != number {
+			var n int
+			var at int64
+			var sender netip.AddrPort
+			if n, at, sender, err = s.receive(b[:]); err != nil {
+				break
+			}
+			of, before := binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[16:])
+			if n != size || sender.Port() != to.Port() || sender.Addr().Unmap() != to.Addr().Unmap() || of <= answered || of > number || number-of >= kept {
+				continue
+			}
+			answered = of
+			x := &recent[of%kept]
+			x.There, x.Received = int64(binary.BigEndian.Uint64(b[8:])), at
+			if last := &recent[before%kept]; before > told && before < of && number-before < kept && last.Received != 0 {
+				told = before
+				last.Back = int64(binary.BigEndian.Uint64(b[24:]))
+				if _, within := last.ahead(); within >= 0 { // else a clock was set meanwhile
+					each(*last)
 				}
 			}
 		}
-		if binary.BigEndian.Uint64(b[16:]) == number-1 && before.Received != 0 && err == nil {
-			before.Back = int64(binary.BigEndian.Uint64(b[24:]))
-			if _, within := before.ahead(); within >= 0 { // else a clock was set meanwhile
-				each(before)
-			}
-		}
-		before = x
-		if err != nil {
-			before = Exchange{}
+		switch {
+		case answered > 0 || number < tries:
+		case unsent != nil:
+			return unsent
+		default:
+			return fmt.Errorf("it has answered none of %d datagrams", number)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause()):
+		case <-time.After(wait()):
 		}
 	}
 	return ctx.Err()

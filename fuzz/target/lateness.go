@@ -109,17 +109,9 @@ func (m *Monitor) run(echo chan struct{}) {
 		}
 		m.look()
 		m.udp.WriteToUDPAddrPort([]byte{1}, self)
-		wait := time.Duration(0) // that was meant
-		select {
-		case <-echo:
-		case <-time.After(time.Second): // lost, or both came during a standstill; the lateness is a second at least
-			wait = time.Second
-		}
+		m.await(echo)
 		m.mu.Lock()
 		now := time.Now()
-		if now.Sub(m.awake) > wait+StandstillLeast {
-			m.ran(now, suspended())
-		}
 		late := now.Sub(m.due)
 		m.worst = max(m.worst, late)
 		if late > monitorFine {
@@ -131,6 +123,21 @@ func (m *Monitor) run(echo chan struct{}) {
 		m.due = now.Add(m.step)
 		m.awake = m.due
 		m.mu.Unlock()
+	}
+}
+
+// await waits for the datagram, or until it is taken for lost, and the lateness is a second. It looks
+// on the way, so that a standstill meanwhile is told from that second.
+func (m *Monitor) await(echo <-chan struct{}) {
+	const longest, looks = time.Second, 40
+	for range looks {
+		select {
+		case <-echo:
+			m.look()
+			return
+		case <-time.After(longest / looks):
+			m.look()
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -85,6 +86,18 @@ func TestSuspensionIsAStandstill(t *testing.T) {
 	if s := m.Standstills(now.Add(time.Minute)); len(s) != 0 {
 		t.Errorf("%+v, want none later", s)
 	}
+}
+
+// One that is as long as a lost datagram is waited for is seen, too.
+func TestStandstillBesideLostDatagram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		m := Monitor{awake: now.Add(-1100 * time.Millisecond), asleep: suspended()}
+		m.await(nil)
+		if s := m.Standstills(now); len(s) != 1 || s[0].Took() < 1100*time.Millisecond {
+			t.Errorf("%+v, want one of 1.1 s", s)
+		}
+	})
 }
 
 // One that has just ended is seen before the monitor has run again: what it fell into is
