@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -303,10 +302,11 @@ func TestSharedServerBreaks(t *testing.T) {
 	})
 }
 
-// stoppedHost has somebody else stop its first program after a while, for good.
+// stoppedHost has somebody else stop its first program for good: after a while, or when the test says so.
 type stoppedHost struct {
 	*virtual.Host
-	first sync.Once
+	after time.Duration
+	first *stoppedProgram
 }
 
 type stoppedProgram struct {
@@ -317,14 +317,18 @@ type stoppedProgram struct {
 func (h *stoppedHost) Start(c target.Command) (target.Program, error) {
 	p, err := h.Host.Start(c)
 	x := &stoppedProgram{Program: p}
-	h.first.Do(func() {
-		time.AfterFunc(5*time.Second, func() {
-			now := time.Now()
-			x.since.Store(&now)
-			p.Signal(target.Stop)
-		})
-	})
+	if h.first == nil {
+		if h.first = x; h.after > 0 {
+			time.AfterFunc(h.after, x.stop)
+		}
+	}
 	return x, err
+}
+
+func (p *stoppedProgram) stop() {
+	now := time.Now()
+	p.since.Store(&now)
+	p.Signal(target.Stop)
 }
 
 func (p *stoppedProgram) Waited() (time.Duration, int64) {
@@ -336,10 +340,32 @@ func (p *stoppedProgram) Waited() (time.Duration, int64) {
 
 // A shared server that somebody else has stopped is no broken one: another takes its place.
 func TestStoppedSharedServerIsNotBroken(t *testing.T) {
-	r, _ := check(t, Config{Exec: "none {addr}", Shared: true, Host: &stoppedHost{Host: virtual.New(runWrong)},
+	r, _ := check(t, Config{Exec: "none {addr}", Shared: true, Host: &stoppedHost{Host: virtual.New(runWrong), after: 5 * time.Second},
 		Cases: Select(Cases(hostile.Server), nil, regexp.MustCompile(`/birth/|/reaper/|/time/`), nil)})
-	if r.Count(Pass) != len(r.Results) {
-		t.Errorf("%d of %d pass, %d void, %d broken", r.Count(Pass), len(r.Results), r.Count(Void), r.Count(Broken))
+	allPass(t, r)
+}
+
+// Nor is one that is stopped when a case has found a time right, before it is seen to live.
+func TestStoppedAfterTimeIsNotBroken(t *testing.T) {
+	host := &stoppedHost{Host: virtual.New(runWrong)}
+	cases := Select(Cases(hostile.Server), nil, regexp.MustCompile(`/reaper/2$`), nil)
+	whole := cases[0]
+	cases[0].called = func(l *trial, _ []*endpoint) {
+		if whole.perform(l); l.target == host.first {
+			host.first.stop()
+		}
+	}
+	r, _ := check(t, Config{Exec: "none {addr}", Shared: true, Host: host, Cases: cases})
+	allPass(t, r)
+}
+
+func allPass(t *testing.T, r Report) {
+	t.Helper()
+	for _, x := range r.Results {
+		if x.Outcome != Pass {
+			t.Errorf("%s: %s %s", x.ID, x.Outcome, x.Detail)
+			x.Failure.log(t)
+		}
 	}
 }
 

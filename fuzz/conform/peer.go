@@ -253,7 +253,8 @@ func (l *trial) beats(n int) (all []event) {
 func (l *trial) within(what string, is time.Duration, n int, want, before, after time.Duration) {
 	late := (l.tolerance(l.started) + l.lagged()) / time.Duration(n)
 	before, after = before+late, after+late // a late datagram comes too soon before the next
-	if l.over = max(want-before-is, is-want-after); l.over > 0 {
+	if over := max(want-before-is, is-want-after); over > 0 {
+		l.over = over
 		l.failf(l.home, fmt.Sprintf("%s: %v (tolerated: %v before, %v after)", what, want, before.Round(time.Millisecond), after.Round(time.Millisecond)), "%.1f ms", is.Seconds()*1000)
 	}
 }

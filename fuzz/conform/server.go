@@ -252,7 +252,8 @@ func (l *trial) window(sign, left time.Time) {
 	silence := left.Sub(sign)
 	tolerance := overdue + l.tolerance(sign) + l.lagged()
 	expected := fmt.Sprintf("a silent peer leaves between 1.5 and 2.0 s after its last sign of life (tolerated: %v before, %v after)", coarse, tolerance.Round(time.Millisecond))
-	if l.over = max(deadline-coarse-silence, silence-deadline-reap-tolerance); l.over > 0 {
+	if over := max(deadline-coarse-silence, silence-deadline-reap-tolerance); over > 0 {
+		l.over = over
 		l.failf(nil, expected, "it left after %.3f s", silence.Seconds())
 	}
 }
