@@ -21,7 +21,7 @@ func BenchmarkParse(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
-			var v View
+			var v Message
 			var codec Codec = exact
 			for b.Loop() {
 				codec.Parse(&v, c.datagram)
@@ -37,9 +37,9 @@ func BenchmarkAppend(b *testing.B) {
 		name string
 		make func()
 	}{
-		{"keep-alive", func() { space = exact.Append(space[:0], &View{Type: TypeKeepAlive, Member: peer('A')}) }},
+		{"keep-alive", func() { space = exact.Append(space[:0], &Message{Type: TypeKeepAlive, Member: peer('A')}) }},
 		{"directory95", func() { space, ends = exact.AppendDirectory(space[:0], ends[:0], Version{}, all) }},
-		{"vanilla", func() { space = exact.Append(space[:0], &View{Type: TypeVanilla, Text: text}) }},
+		{"vanilla", func() { space = exact.Append(space[:0], &Message{Type: TypeVanilla, Text: text}) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()

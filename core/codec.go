@@ -19,9 +19,9 @@ type Member struct {
 
 func (m Member) String() string { return string(m.Name) + "@" + m.Addr.String() }
 
-// View is one datagram as the machines see it. Type says which fields count. Slices alias the
+// Message is one datagram as the machines see it. Type says which fields count. Slices alias the
 // datagram.
-type View struct {
+type Message struct {
 	Type   Type
 	Slot   int    // of the name: a place of its own, below MaxPeers; negative: its bytes are Name
 	Text   []byte // vanilla
@@ -39,7 +39,7 @@ type View struct {
 }
 
 // name is the name that a birth or keep-alive is of.
-func (v *View) name() Name {
+func (v *Message) name() Name {
 	if v.Slot < 0 {
 		return Name(v.Name)
 	}
@@ -67,7 +67,7 @@ type Rules struct {
 	Valid func(token []byte, now time.Time, addr netip.AddrPort) bool
 
 	// Peer: NewPage and NewListing, or what is like theirs and another peer of this process has.
-	Page    func(v *View) *Page
+	Page    func(v *Message) *Page
 	Listing func(v Version, pages []*Page) *Listing
 }
 
@@ -76,14 +76,14 @@ type Rules struct {
 type Codec interface {
 	// Parse parses one whole datagram into v, without copying. v.Type is the type that the
 	// datagram claims, 0 for none, also where Parse fails. Its errors are all ErrMalformed.
-	Parse(v *View, datagram []byte) error
+	Parse(v *Message, datagram []byte) error
 
 	// Append appends v's datagram to b, unless it is a directory. AppendDirectory appends
 	// those of a directory, and to ends where each ends.
-	Append(b []byte, v *View) []byte
+	Append(b []byte, v *Message) []byte
 	AppendDirectory(b []byte, ends []int, v Version, all []Member) ([]byte, []int)
 
-	// Next takes the first entry off a View's List, which is not empty. before is the entry
+	// Next takes the first entry off a Message's List, which is not empty. before is the entry
 	// before it, against which it may be encoded.
 	Next(list []byte, before Member) (first Member, rest []byte)
 

@@ -39,7 +39,7 @@ type Directory struct {
 	pace     pacer
 	delivery delivery
 
-	retries           []View            // owed
+	retries           []Message         // owed
 	retrying          [1]netip.AddrPort // scratch
 	retrySpace, token []byte            // likewise
 
@@ -89,7 +89,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) (p
 		d.drop(Malformed, now, from, datagram, err)
 		return false
 	}
-	switch v := &d.view; v.Type {
+	switch v := &d.incoming; v.Type {
 	case TypeKeepAlive:
 		s := d.named(v)
 		switch {
@@ -118,7 +118,7 @@ func (d *Directory) Step(now time.Time, from netip.AddrPort, datagram []byte) (p
 
 // admit checks a birth, and takes it in.
 func (d *Directory) admit(now time.Time, from netip.AddrPort, datagram []byte) {
-	v, m := &d.view, &d.view.Member
+	v, m := &d.incoming, &d.incoming.Member
 	if d.rules != nil {
 		if !d.rules.Valid(v.Token, now, from) {
 			d.nobody(Unvalidated, now, from)
@@ -143,13 +143,13 @@ func (d *Directory) admit(now time.Time, from netip.AddrPort, datagram []byte) {
 
 // knows reports that a keep-alive is from the member whose slot it names.
 func (d *Directory) knows(s *slot, from netip.AddrPort) bool {
-	return s != nil && s.addr.IsValid() && (d.rules == nil || s.addr == from && s.incarnation == d.view.Incarnation)
+	return s != nil && s.addr.IsValid() && (d.rules == nil || s.addr == from && s.incarnation == d.incoming.Incarnation)
 }
 
 // nobody counts a datagram of one who is not a member. Its answer, with Rules, is a retry.
 func (d *Directory) nobody(k Kind, now time.Time, from netip.AddrPort) {
 	if d.count(k, now) {
-		d.event.Peer = Member{d.view.name(), from}
+		d.event.Peer = Member{d.incoming.name(), from}
 		d.tell()
 	}
 	d.retry(now, from)
@@ -157,18 +157,18 @@ func (d *Directory) nobody(k Kind, now time.Time, from netip.AddrPort) {
 
 // retry queues the retry that, with Rules, answers what came from an address.
 func (d *Directory) retry(now time.Time, to netip.AddrPort) {
-	if v := &d.view; d.rules != nil && len(d.retries) < maxRetries {
+	if v := &d.incoming; d.rules != nil && len(d.retries) < maxRetries {
 		d.pace.expect(now)
-		d.retries = append(d.retries, View{Type: TypeRetry, Member: Member{Addr: to}, Incarnation: v.Incarnation, Seq: v.Seq})
+		d.retries = append(d.retries, Message{Type: TypeRetry, Member: Member{Addr: to}, Incarnation: v.Incarnation, Seq: v.Seq})
 	}
 }
 
 func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
-	s, held := d.named(&d.view), netip.AddrPort{}
+	s, held := d.named(&d.incoming), netip.AddrPort{}
 	if s != nil {
 		held = s.addr
 	}
-	if held == e.Addr && s.incarnation == d.view.Incarnation {
+	if held == e.Addr && s.incarnation == d.incoming.Incarnation {
 		if s.stamp = now; d.rules == nil || !d.coming() {
 			d.ask(now, s)
 		}
@@ -193,7 +193,7 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 			d.replace(now, i, e)
 		}
 	}
-	d.add(&d.view, e.Name, slot{stamp: now, born: now, source: from, addr: e.Addr, incarnation: d.view.Incarnation})
+	d.add(&d.incoming, e.Name, slot{stamp: now, born: now, source: from, addr: e.Addr, incarnation: d.incoming.Incarnation})
 	d.change(now)
 	if d.count(Born, now) {
 		d.event.Peer = e
@@ -209,7 +209,7 @@ func (d *Directory) birth(now time.Time, from netip.AddrPort, e Member) {
 func (d *Directory) yields(now time.Time, i int, home bool) bool {
 	s := d.slotOf(i)
 	if r := d.rules; r != nil {
-		return s.addr == d.view.Member.Addr || r.Keyed && s.incarnation == d.view.Incarnation ||
+		return s.addr == d.incoming.Member.Addr || r.Keyed && s.incarnation == d.incoming.Incarnation ||
 			d.silent(now, s.stamp, 2*d.cfg.Timing.Heartbeat)
 	}
 	return !s.proven && (home && d.codec.EntryAddr(s.source) != s.addr || d.silent(now, s.born, d.cfg.Timing.Deadline*2/3))

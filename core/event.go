@@ -181,9 +181,9 @@ type account struct {
 	codec    Codec
 	rules    *Rules       // nil: the exact protocol's
 	observe  func(*Event) // nil: nobody listens
-	view     View         // of the datagram being stepped: here, so that it costs no allocation
+	incoming Message      // of the datagram being stepped: here, so that it costs no allocation
 	event    Event        // the last one told: here, so that none is copied
-	outgoing View         // of the datagram being made, likewise
+	outgoing Message      // of the datagram being made, likewise
 }
 
 // Counters is a copy of the counters so far.
@@ -203,12 +203,12 @@ func (a *account) tell() {
 	a.event.Data = nil
 }
 
-// open counts a datagram in and parses it into view.
+// open counts a datagram in and parses it into incoming.
 func (a *account) open(datagram []byte) error {
-	err := a.codec.Parse(&a.view, datagram)
-	a.counters.In.of(a.view.Type).add(1, len(datagram))
+	err := a.codec.Parse(&a.incoming, datagram)
+	a.counters.In.of(a.incoming.Type).add(1, len(datagram))
 	if err != nil {
-		a.view.List, a.view.Text = nil, nil // nothing is kept of the datagram
+		a.incoming.List, a.incoming.Text = nil, nil // nothing is kept of the datagram
 	}
 	return err
 }

@@ -62,7 +62,7 @@ const printable = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[
 // a port on the mesh's one IPv4 host.
 type Exact struct{ Host netip.Addr }
 
-func (x *Exact) Parse(v *View, b []byte) error {
+func (x *Exact) Parse(v *Message, b []byte) error {
 	t := Type(0)
 	if len(b) >= 2 {
 		t = Type(binary.LittleEndian.Uint16(b))
@@ -135,7 +135,7 @@ func check(list []byte) error {
 	return nil
 }
 
-func (x *Exact) Append(b []byte, v *View) []byte {
+func (x *Exact) Append(b []byte, v *Message) []byte {
 	b = append(b, byte(v.Type), byte(v.Type>>8))
 	switch v.Type {
 	case TypeBirth:

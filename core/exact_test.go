@@ -53,7 +53,7 @@ func TestVectors(t *testing.T) {
 			const prefix = "not to be touched"
 			got, _ := exact.AppendDirectory([]byte(prefix), nil, Version{}, c.of)
 			if c.typ != TypeDirectory {
-				got = exact.Append([]byte(prefix), &View{Type: c.typ, Member: append(c.of, Member{})[0], Text: []byte(c.text)})
+				got = exact.Append([]byte(prefix), &Message{Type: c.typ, Member: append(c.of, Member{})[0], Text: []byte(c.text)})
 			}
 			if string(got) != prefix+string(wire) {
 				t.Errorf("Append gives %x after the prefix, want %x", got[min(len(got), len(prefix)):], wire)

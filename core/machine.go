@@ -18,7 +18,7 @@
 // datagram that comes, by Step, sends what Poll gives out, and calls Poll again at
 // the time that it names:
 //
-//	socket -> one buffer -> machine.Step(now, from, buf[:n]) -> parse (a view, no copy) -> state
+//	socket -> one buffer -> machine.Step(now, from, buf[:n]) -> parse (in place, no copy) -> state
 //	       <- one batch of writes <- machine.Poll(now), until empty
 //
 // Package core/udp does so over a UDP socket, core/simnet over a virtual network

@@ -21,40 +21,36 @@ type PeerConfig struct {
 
 // Peer is one member of the mesh (PROTOCOL.md, "Peer").
 type Peer struct {
-	known roster // those in list without itself, in its order; by others
-	names []Name // theirs
+	view
 	account
 	online   bool
 	joined   bool      // a directory has named it since it was born
 	overdue  bool      // Unanswered has been told
-	stale    bool      // known is older than list
 	birth    time.Time // when its next birth is due; zero: never
 	alive    time.Time // when its next keep-alive is due
 	queue    []queued  // messages to send
 	tick     time.Time // when its next broadcast is due; zero: never
 	schedule Schedule  // of its broadcasts
 	counter  uint16
+	ruled
 
 	cfg    PeerConfig
 	bornAt time.Time
-
-	seq      uint32     // of its last birth or keep-alive
-	shown    uint32     // of the last birth with a token
-	answered uint32     // that the last retry was the answer to
-	token    []byte     // of that retry
-	pages    pages      // of the directory that is coming in
-	held     Version    // of list
-	least    Version    // of the directories of the server's incarnation, that counts
-	floor    [2]Version // of this server and the one before: older vanilla messages may be replayed
-
-	list   []byte           // the last directory, as it came in one datagram,
-	whole  *Listing         // or of pages
-	listed []Member         // known, as asked for since
 	server []netip.AddrPort // the server, as an Outgoing wants it
 
-	text []byte // scratch: a broadcast's text
-	out  []byte // scratch: the datagram handed out
-	sign View   // likewise: of its last birth or keep-alive
+	text []byte  // scratch: a broadcast's text
+	out  []byte  // scratch: the datagram handed out
+	sign Message // likewise: of its last birth or keep-alive
+}
+
+// view is what a peer knows of the mesh: the last directory that it received.
+type view struct {
+	known  roster   // those in it without the peer itself, in its order; by others
+	names  []Name   // theirs
+	stale  bool     // known is older than list
+	list   []byte   // the directory, as it came in one datagram,
+	whole  *Listing // or of pages
+	listed []Member // known, as asked for since
 }
 
 // queued is a message that this peer was asked to send.
@@ -168,7 +164,7 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) (poll b
 		p.drop(Malformed, now, from, datagram, err)
 		return false
 	}
-	switch v := &p.view; v.Type {
+	switch v := &p.incoming; v.Type {
 	case TypeDirectory:
 		if from != p.cfg.Server {
 			p.drop(Stranger, now, from, datagram, ErrStranger)
@@ -214,7 +210,7 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) (poll b
 			p.tell()
 		}
 	case TypeRetry:
-		switch v := &p.view; {
+		switch v := &p.incoming; {
 		case from != p.cfg.Server:
 			p.drop(Stranger, now, from, datagram, ErrStranger)
 		case v.Incarnation != p.rules.Incarnation || v.Seq-p.answered-1 >= p.seq-p.answered,

@@ -7,7 +7,7 @@ import (
 
 // register is who is in the directory, and what the server knows of each.
 type register struct {
-	slots   []slot       // by name: where View.Slot says, or else
+	slots   []slot       // by name: where Message.Slot says, or else
 	byName  map[Name]int // here,
 	free    []int        // and these are nobody's
 	roster               // the members' addresses
@@ -46,7 +46,7 @@ func (r *register) Len() int { return len(r.members) }
 func (r *register) slotOf(i int) *slot { return &r.slots[r.order[i]] }
 
 // named is the slot of a datagram's name, nil where there is none.
-func (r *register) named(v *View) *slot {
+func (r *register) named(v *Message) *slot {
 	i := v.Slot
 	if i < 0 {
 		var ok bool
@@ -58,7 +58,7 @@ func (r *register) named(v *View) *slot {
 }
 
 // add takes a member in, whose name, that of the datagram, is nobody's.
-func (r *register) add(v *View, name Name, s slot) {
+func (r *register) add(v *Message, name Name, s slot) {
 	i := v.Slot
 	if i < 0 {
 		if last := len(r.free) - 1; last >= 0 {

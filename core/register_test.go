@@ -11,8 +11,8 @@ func TestRegisterKeepsNothing(t *testing.T) {
 			d.remove(0)
 		}
 		for i, m := range every(MaxPeers) {
-			d.view.Slot = i
-			d.add(&d.view, m.Name, slot{stamp: now, addr: m.Addr})
+			d.incoming.Slot = i
+			d.add(&d.incoming, m.Name, slot{stamp: now, addr: m.Addr})
 		}
 	}
 	if len(d.free) > 0 || len(d.slots) != MaxPeers {
@@ -23,7 +23,7 @@ func TestRegisterKeepsNothing(t *testing.T) {
 // Elsewhere the slots of those who have gone are taken again.
 func TestRegisterReusesSlots(t *testing.T) {
 	r := register{byName: map[Name]int{}}
-	v := View{Slot: -1}
+	v := Message{Slot: -1}
 	for round := range 20 {
 		for i, m := range every(MaxPeers)[:3] {
 			r.add(&v, m.Name, slot{addr: m.Addr})

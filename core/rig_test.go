@@ -26,18 +26,18 @@ func peer(name rune) Member               { return named(name, 3101+uint16(name-
 
 var exact = &Exact{host}
 
-func birth(m Member) []byte { return exact.Append(nil, &View{Type: TypeBirth, Member: m}) }
+func birth(m Member) []byte { return exact.Append(nil, &Message{Type: TypeBirth, Member: m}) }
 func keepAlive[N rune | Name](n N) []byte {
-	return exact.Append(nil, &View{Type: TypeKeepAlive, Member: Member{Name: Name(n)}})
+	return exact.Append(nil, &Message{Type: TypeKeepAlive, Member: Member{Name: Name(n)}})
 }
-func vanilla(s string) []byte { return exact.Append(nil, &View{Type: TypeVanilla, Text: []byte(s)}) }
+func vanilla(s string) []byte { return exact.Append(nil, &Message{Type: TypeVanilla, Text: []byte(s)}) }
 func directory(all ...Member) []byte {
 	b, _ := exact.AppendDirectory(nil, nil, Version{}, all)
 	return b
 }
 
 // parse is what the codec makes of a datagram.
-func parse(datagram []byte) (v View, err error) {
+func parse(datagram []byte) (v Message, err error) {
 	err = exact.Parse(&v, datagram)
 	return v, err
 }

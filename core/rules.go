@@ -8,10 +8,22 @@ import (
 
 // What a peer does where its dialect has Rules.
 
+// ruled is what a peer keeps for that.
+type ruled struct {
+	seq      uint32     // of its last birth or keep-alive
+	shown    uint32     // of the last birth with a token
+	answered uint32     // that the last retry was the answer to
+	token    []byte     // of that retry
+	pages    pages      // of the directory that is coming in
+	held     Version    // of the last directory
+	least    Version    // of the directories of the server's incarnation, that counts
+	floor    [2]Version // of this server and the one before: older vanilla messages may be replayed
+}
+
 // beToldAgain takes a retry: the server does not know this peer, or has not validated its
 // address. The peer sends a birth at once, unless the retry answers one that had a token
 // already: then it waits for its next birth.
-func (p *Peer) beToldAgain(now time.Time, v *View) {
+func (p *Peer) beToldAgain(now time.Time, v *Message) {
 	p.answered = v.Seq
 	p.token = append(p.token[:0], v.Token...)
 	v.Token = nil // nothing is kept of the datagram
@@ -30,7 +42,7 @@ func (p *Peer) beToldAgain(now time.Time, v *View) {
 
 // fresh reports that a vanilla message is for this peer, and is no replay of one sent before
 // its birth.
-func (p *Peer) fresh(v *View) bool {
+func (p *Peer) fresh(v *Message) bool {
 	if len(v.Name) > 0 && Name(v.Name) != p.cfg.Self.Name {
 		return false
 	}
@@ -44,7 +56,7 @@ func (p *Peer) fresh(v *View) bool {
 
 // collect takes a page in, and returns the directory if that completes it and it is newer than
 // the last; nil otherwise. A directory with a name twice is dropped, with all its pages.
-func (p *Peer) collect(v *View) (*Listing, error) {
+func (p *Peer) collect(v *Message) (*Listing, error) {
 	if v.Version.Incarnation != p.least.Incarnation || v.Version.Number < p.least.Number || !p.pages.collect(p.rules, v) {
 		return nil, nil
 	}
@@ -72,7 +84,7 @@ type pages struct {
 
 // collect takes a page in, and reports that all are there. Pages of a directory older than the
 // one that is coming do not count.
-func (p *pages) collect(r *Rules, v *View) bool {
+func (p *pages) collect(r *Rules, v *Message) bool {
 	switch {
 	case v.Version.Number < p.version.Number || v.Pages > maxPages:
 		return false
@@ -94,13 +106,13 @@ type Page struct {
 }
 
 // NewPage copies what v lists.
-func NewPage(v *View) *Page { return &Page{slices.Clone(v.List), v.Len} }
+func NewPage(v *Message) *Page { return &Page{slices.Clone(v.List), v.Len} }
 
 // Len is how many entries it has.
 func (p *Page) Len() int { return p.n }
 
 // Is reports that v lists the same.
-func (p *Page) Is(v *View) bool { return bytes.Equal(p.list, v.List) }
+func (p *Page) Is(v *Message) bool { return bytes.Equal(p.list, v.List) }
 
 // Listing is a parsed directory of several pages. It lists all members twice in a row, so that
 // all but one are a contiguous slice, from the one after it on. It is read-only, and the peers

@@ -56,7 +56,7 @@ func newRuled(t *testing.T) *ruled {
 }
 
 // sends is what the peer sends at a time, all of it.
-func (r *ruled) sends(at time.Duration) (all []core.View) {
+func (r *ruled) sends(at time.Duration) (all []core.Message) {
 	r.Helper()
 	r.now = begin.Add(at)
 	for {
@@ -64,7 +64,7 @@ func (r *ruled) sends(at time.Duration) (all []core.View) {
 		if out.Empty() {
 			return all
 		}
-		var v core.View
+		var v core.Message
 		if err := codec.Parse(&v, slices.Clone(out.Datagram)); err != nil {
 			r.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func version(incarnation uint64, number uint32) core.Version {
 }
 
 func retry(incarnation uint64, seq uint32, v core.Version, token string) []byte {
-	return codec.Append(nil, &core.View{Type: core.TypeRetry, Incarnation: incarnation, Seq: seq, Version: v, Token: []byte(token)})
+	return codec.Append(nil, &core.Message{Type: core.TypeRetry, Incarnation: incarnation, Seq: seq, Version: v, Token: []byte(token)})
 }
 
 func page(v core.Version, all ...core.Member) []byte {
@@ -126,7 +126,7 @@ func page(v core.Version, all ...core.Member) []byte {
 }
 
 func message(v core.Version, to core.Name) []byte {
-	return codec.Append(nil, &core.View{Type: core.TypeVanilla, Version: v, Member: core.Member{Name: to}, Text: []byte("hello")})
+	return codec.Append(nil, &core.Message{Type: core.TypeVanilla, Version: v, Member: core.Member{Name: to}, Text: []byte("hello")})
 }
 
 var none, first, second = string(make([]byte, 20)), "the first token, 20 b", "another token, 20 by."
@@ -175,7 +175,7 @@ func TestRetryOfAMember(t *testing.T) {
 	if !r.Joined() || len(r.Others()) != 1 {
 		t.Errorf("joined %v, others %v", r.Joined(), r.Others())
 	}
-	var alive core.View
+	var alive core.Message
 	for _, v := range r.sends(5010 * ms) {
 		alive = v
 	}
@@ -275,10 +275,10 @@ func TestRetriesAreBounded(t *testing.T) {
 	}
 	const room = 4096
 	for i := range room + 5 {
-		d.Step(begin, netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth, Member: ana, Incarnation: 7, Seq: uint32(i)}))
+		d.Step(begin, netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.Message{Type: core.TypeBirth, Member: ana, Incarnation: 7, Seq: uint32(i)}))
 	}
 	to := map[netip.AddrPort]bool{}
-	if !d.Step(begin, anaAddr, codec.Append(nil, &core.View{Type: core.TypeKeepAlive, Member: ana, Incarnation: 7})) {
+	if !d.Step(begin, anaAddr, codec.Append(nil, &core.Message{Type: core.TypeKeepAlive, Member: ana, Incarnation: 7})) {
 		t.Error("a keep-alive of nobody says that nothing is to be sent")
 	}
 	for {
@@ -286,7 +286,7 @@ func TestRetriesAreBounded(t *testing.T) {
 		if out.Empty() {
 			break
 		}
-		if v := (core.View{}); codec.Parse(&v, out.Datagram) != nil || v.Type != core.TypeRetry || !bytes.Equal(v.Token, []byte(first)) || int(v.Seq) != int(out.To[0].Port())-4000 {
+		if v := (core.Message{}); codec.Parse(&v, out.Datagram) != nil || v.Type != core.TypeRetry || !bytes.Equal(v.Token, []byte(first)) || int(v.Seq) != int(out.To[0].Port())-4000 {
 			t.Fatalf("%x to %v", out.Datagram, out.To)
 		}
 		to[out.To[0]] = true
@@ -354,7 +354,7 @@ func TestMembersAreBounded(t *testing.T) {
 	born := func(i int) {
 		last = nil
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 16), 1}), uint16(i))
-		d.Step(begin, from, codec.Append(nil, &core.View{Type: core.TypeBirth, Member: core.Member{Name: core.Name(fmt.Sprint("peer ", i))}, Incarnation: 7, Seq: 1}))
+		d.Step(begin, from, codec.Append(nil, &core.Message{Type: core.TypeBirth, Member: core.Member{Name: core.Name(fmt.Sprint("peer ", i))}, Incarnation: 7, Seq: 1}))
 	}
 	for i := range 1<<16 - 1 {
 		born(i + 1)
@@ -381,7 +381,7 @@ func admitting(t *testing.T) (d *core.Directory, born func(i int, at time.Durati
 		t.Fatal(err)
 	}
 	return d, func(i int, at time.Duration) {
-			d.Step(begin.Add(at), netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth,
+			d.Step(begin.Add(at), netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.Message{Type: core.TypeBirth,
 				Member: core.Member{Name: core.Name(fmt.Sprintf("%d-peer-%04d", i%10, i))}, Incarnation: 7, Seq: 1}))
 		}, func(at time.Duration) (to []int) {
 			for {
@@ -455,7 +455,7 @@ func TestPlacesAreUsedAgain(t *testing.T) {
 	comeAndGo := func(n int) (bytes int64) {
 		var m runtime.MemStats
 		for i := range n {
-			b = codec.Append(b[:0], &core.View{Type: core.TypeBirth, Member: core.Member{Name: core.Name(fmt.Sprint("peer ", i%1000))}, Incarnation: 7, Seq: 1})
+			b = codec.Append(b[:0], &core.Message{Type: core.TypeBirth, Member: core.Member{Name: core.Name(fmt.Sprint("peer ", i%1000))}, Incarnation: 7, Seq: 1})
 			d.Step(begin, from, b) // whoever has this address gives way
 			d.Poll(begin)
 		}
@@ -473,7 +473,7 @@ func TestPlacesAreUsedAgain(t *testing.T) {
 func TestNameOfTheSilent(t *testing.T) {
 	d, _, _ := admitting(t)
 	born := func(from netip.AddrPort, at time.Duration) {
-		d.Step(begin.Add(at), from, codec.Append(nil, &core.View{Type: core.TypeBirth, Member: core.Member{Name: "ana"}, Incarnation: 7, Seq: 1}))
+		d.Step(begin.Add(at), from, codec.Append(nil, &core.Message{Type: core.TypeBirth, Member: core.Member{Name: "ana"}, Incarnation: 7, Seq: 1}))
 	}
 	born(anaAddr, 0)
 	two := 2 * wide.DefaultTiming().Heartbeat
@@ -491,7 +491,7 @@ func TestAwaitsRetried(t *testing.T) {
 	for _, all := range []bool{false, true} {
 		d, born, lists := admitting(t)
 		for i := range 10 {
-			d.Step(begin, netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth,
+			d.Step(begin, netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.Message{Type: core.TypeBirth,
 				Member: core.Member{Name: core.Name(fmt.Sprintf("%d-peer-%04d", i%10, i))}, Incarnation: 7, Seq: 1, Token: []byte(badToken)}))
 		}
 		if n := len(lists(0)); n != 10 {
@@ -518,7 +518,7 @@ func TestAwaitsRetried(t *testing.T) {
 func TestGivesUpRetried(t *testing.T) {
 	d, born, lists := admitting(t)
 	knock := func(i int, at time.Duration) {
-		d.Step(begin.Add(at), netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.View{Type: core.TypeBirth,
+		d.Step(begin.Add(at), netip.AddrPortFrom(anaAddr.Addr(), uint16(4000+i)), codec.Append(nil, &core.Message{Type: core.TypeBirth,
 			Member: core.Member{Name: core.Name(fmt.Sprint(i))}, Incarnation: 7, Seq: 1, Token: []byte(badToken)}))
 	}
 	for i := range 10 {
@@ -535,7 +535,7 @@ func TestGivesUpRetried(t *testing.T) {
 func TestKeepAliveOfAnother(t *testing.T) {
 	d, _, _ := admitting(t)
 	send := func(kind core.Type, from netip.AddrPort, incarnation uint64) {
-		d.Step(begin, from, codec.Append(nil, &core.View{Type: kind, Member: core.Member{Name: "ana"}, Incarnation: incarnation, Seq: 1}))
+		d.Step(begin, from, codec.Append(nil, &core.Message{Type: kind, Member: core.Member{Name: "ana"}, Incarnation: incarnation, Seq: 1}))
 	}
 	send(core.TypeBirth, anaAddr, 7)
 	send(core.TypeKeepAlive, anaAddr, 8)
@@ -588,7 +588,7 @@ func TestLastDirectoryIsLacking(t *testing.T) {
 		{101 * ms, 0, false, nil}, {101*ms + 1, 1, false, nil}, {101*ms + 1, 0, true, []int{1}},
 		{201 * ms, 0, true, nil}, {201*ms + 1, 0, true, []int{1}}, {time.Second, 1, false, nil}, // at most once in 100 ms
 	} {
-		polled := d.Step(begin.Add(x.at), netip.AddrPortFrom(anaAddr.Addr(), 4001), codec.Append(nil, &core.View{Type: core.TypeKeepAlive,
+		polled := d.Step(begin.Add(x.at), netip.AddrPortFrom(anaAddr.Addr(), 4001), codec.Append(nil, &core.Message{Type: core.TypeKeepAlive,
 			Member: core.Member{Name: "1-peer-0001"}, Incarnation: 7, Seq: 2, Version: version(1, x.version)}))
 		if got := lists(x.at); polled != x.poll || !slices.Equal(got, x.want) {
 			t.Errorf("%v, version %d: to be polled %v, and directories go to %v, want %v and %v", x.at, x.version, polled, got, x.poll, x.want)
@@ -610,7 +610,7 @@ func TestOrderOfPages(t *testing.T) {
 		if out.Empty() {
 			break
 		}
-		var v core.View
+		var v core.Message
 		if err := codec.Parse(&v, out.Datagram); err != nil || len(out.To) > 32 {
 			t.Fatalf("a page to %d: %v", len(out.To), err)
 		}
@@ -659,7 +659,7 @@ func TestAnnounces(t *testing.T) {
 		t.Error("there is nothing to announce")
 	}
 	for i := range core.MaxPeers {
-		d.Step(now, netip.MustParseAddrPort("127.0.0.1:9"), x.Append(nil, &core.View{Type: core.TypeBirth, Member: core.Member{Name: core.Name(rune(' ' + i)), Addr: netip.AddrPortFrom(x.Host, uint16(3101+i))}}))
+		d.Step(now, netip.MustParseAddrPort("127.0.0.1:9"), x.Append(nil, &core.Message{Type: core.TypeBirth, Member: core.Member{Name: core.Name(rune(' ' + i)), Addr: netip.AddrPortFrom(x.Host, uint16(3101+i))}}))
 		announces := d.Announces(now)
 		if sent := poll(); (sent > 0) != announces || i == 0 && sent != 1 || d.Announces(now) {
 			t.Fatalf("birth %d: it announces %v, and then %d times", i, announces, sent)

@@ -242,7 +242,7 @@ func list(sends []send) string {
 
 // canonical is a datagram with a directory's entries, whose order is free, sorted.
 func canonical(datagram []byte) string {
-	var v core.View
+	var v core.Message
 	if err := new(core.Exact).Parse(&v, datagram); err != nil || v.Type != core.TypeDirectory {
 		return string(datagram)
 	}

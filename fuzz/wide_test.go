@@ -17,7 +17,7 @@ import (
 	"p2plocal/core/wide"
 )
 
-func encodeWide(v core.View) []byte { return wide.Codec{}.Append(nil, &v) }
+func encodeWide(v core.Message) []byte { return wide.Codec{}.Append(nil, &v) }
 
 // wideDirectory are the pages of a directory.
 func wideDirectory(v core.Version, all ...core.Member) (pages [][]byte) {
@@ -37,10 +37,10 @@ func wideSamples() [][]byte {
 	token := append([]byte{0xFF}, make([]byte, 19)...)
 	return append(wideDirectory(v, core.Member{Name: "bö", Addr: netip.MustParseAddrPort("[2001:db8::2]:4001")},
 		core.Member{Name: "anton", Addr: netip.MustParseAddrPort("192.0.2.1:4002")}, self),
-		encodeWide(core.View{Type: core.TypeBirth, Member: self, Incarnation: ana, Seq: 2, Token: token}),
-		encodeWide(core.View{Type: core.TypeRetry, Incarnation: ana, Seq: 1, Version: v, Token: token}),
-		encodeWide(core.View{Type: core.TypeKeepAlive, Member: self, Incarnation: ana, Seq: 3, Version: v}),
-		encodeWide(core.View{Type: core.TypeVanilla, Version: v, Text: []byte("peerana_broadcast_0")}))
+		encodeWide(core.Message{Type: core.TypeBirth, Member: self, Incarnation: ana, Seq: 2, Token: token}),
+		encodeWide(core.Message{Type: core.TypeRetry, Incarnation: ana, Seq: 1, Version: v, Token: token}),
+		encodeWide(core.Message{Type: core.TypeKeepAlive, Member: self, Incarnation: ana, Seq: 3, Version: v}),
+		encodeWide(core.Message{Type: core.TypeVanilla, Version: v, Text: []byte("peerana_broadcast_0")}))
 }
 
 // wideSeeds has add take the seeds of the wide targets.
@@ -63,7 +63,7 @@ func wideSeeds(add func(target, name string, b []byte)) {
 
 // naiveWide is a second decoder, as PROTOCOL.md has it, without regard to speed: what is in a
 // datagram, or false.
-func naiveWide(b []byte) (v core.View, ok bool) {
+func naiveWide(b []byte) (v core.Message, ok bool) {
 	r := b
 	take := func(n int) []byte {
 		if n > len(r) {
@@ -81,7 +81,7 @@ func naiveWide(b []byte) (v core.View, ok bool) {
 	}
 	defer func() {
 		if recover() != nil || len(r) > 0 {
-			v, ok = core.View{}, false
+			v, ok = core.Message{}, false
 		}
 	}()
 	good := func(ok bool) {
@@ -157,7 +157,7 @@ func naiveWide(b []byte) (v core.View, ok bool) {
 
 // checkWideParse holds the codec against the naive decoder.
 func checkWideParse(t testing.TB, b []byte) {
-	var got core.View
+	var got core.Message
 	err := wide.Codec{}.Parse(&got, b)
 	want, ok := naiveWide(b)
 	if ok != (err == nil) || ok && !reflect.DeepEqual(got, want) {

@@ -57,7 +57,7 @@ func list(members ...core.Member) []byte {
 }
 
 func vanillaText(text []byte) []byte {
-	return exact.Append(nil, &core.View{Type: core.TypeVanilla, Text: text})
+	return exact.Append(nil, &core.Message{Type: core.TypeVanilla, Text: text})
 }
 
 // A peer's births, keep-alives and directories stand in its slot, each with its time.
@@ -161,7 +161,7 @@ func TestRecordedStrangers(t *testing.T) {
 		{2500 * time.Millisecond, broadcast(1), 1}, // was due in it
 		{1700 * time.Millisecond, vanillaText([]byte("hello")), 2},
 		{2600 * time.Millisecond, vanillaText([]byte("hello")), 2},
-		{1800 * time.Millisecond, exact.Append(nil, &core.View{Type: core.TypeKeepAlive, Member: core.Member{Name: "A"}}), 2},
+		{1800 * time.Millisecond, exact.Append(nil, &core.Message{Type: core.TypeKeepAlive, Member: core.Member{Name: "A"}}), 2},
 		{1800 * time.Millisecond, []byte("\xC2\x00\xFF\xFF"), 2},
 		{1800 * time.Millisecond, []byte{}, 2},
 	} {

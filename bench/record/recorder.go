@@ -19,7 +19,7 @@ type Recorder struct {
 	Journal  *Journal   // what takes more than this host's store is told here; nil: the store is all there is
 	Measured bool       // the message that was last sent counts,
 	Counter  uint16     // and has this counter
-	view     core.View
+	view     core.Message
 	last     Set                       // the last view
 	listed   [(MostPeers + 7) / 8]byte // scratch,
 	to       []uint16                  // and more of it

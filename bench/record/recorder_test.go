@@ -111,7 +111,7 @@ func TestRecorder(t *testing.T) {
 	s.OpenWindow(int64(time.Second), int64(2*time.Second), 100*time.Millisecond)
 	text := func(counter uint16) []byte { return core.AppendBroadcast(nil, SlotName(0), counter, 0) }
 	send := func(counter uint16, late time.Duration) {
-		data := new(core.Exact).Append(nil, &core.View{Type: core.TypeVanilla, Text: text(counter)})
+		data := new(core.Exact).Append(nil, &core.Message{Type: core.TypeVanilla, Text: text(counter)})
 		a.Observe(&core.Event{Kind: core.Sent, Elapsed: late, Data: data, To: addrs[1:]})
 	}
 	hear := func(from int, name core.Name, counter uint16) {

@@ -161,7 +161,7 @@ func (m *model) arrive(queue *[]arrival) {
 func (m *model) say(i int, joined bool) []byte {
 	p := &m.peers[i]
 	p.seq++
-	v := core.View{Type: core.TypeBirth, Member: core.Member{Name: name(i)}, Incarnation: uint64(i) + 1, Seq: p.seq, Token: p.token}
+	v := core.Message{Type: core.TypeBirth, Member: core.Member{Name: name(i)}, Incarnation: uint64(i) + 1, Seq: p.seq, Token: p.token}
 	if joined {
 		v.Type = core.TypeKeepAlive
 		v.Version = core.Version{Incarnation: m.incarnation, Number: p.held}
@@ -171,7 +171,7 @@ func (m *model) say(i int, joined bool) []byte {
 
 // deliver has a datagram arrive wherever it goes, one after the other.
 func (m *model) deliver(out core.Outgoing) {
-	var v core.View
+	var v core.Message
 	if core.Type(out.Datagram[0]) == core.TypeRetry {
 		wide.Codec{}.Parse(&v, out.Datagram)
 	} else { // a page, without its entries

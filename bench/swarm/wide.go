@@ -126,7 +126,7 @@ func (w *wideMesh) did(e *core.Event) {
 		if e.Data[0] != byte(core.TypeDirectory) {
 			return
 		}
-		var v core.View
+		var v core.Message
 		if err := (wide.Codec{}).Parse(&v, e.Data); err != nil {
 			w.fail("page", "the server sends a page that is %v", err)
 		}
@@ -175,7 +175,7 @@ func (x *widePeer) launch(now time.Time) core.Machine {
 func (x *widePeer) did(e *core.Event) {
 	switch e.Kind {
 	case core.Listed:
-		var v core.View
+		var v core.Message
 		wide.Codec{}.Parse(&v, e.Data)
 		got := slices.Collect(e.All.Each())
 		if want := x.mesh.versions[v.Version]; !slices.Equal(got, want) {
@@ -245,7 +245,7 @@ func (w *wideMesh) forge(f faults.Fault) {
 		case len(known) == 0 || kind == 0:
 			b = hostile.Noise(w.forger)
 		case kind == 1: // well-formed, and not sealed
-			b = wide.Codec{}.Append(nil, &core.View{Type: []core.Type{core.TypeBirth, core.TypeKeepAlive}[w.forger.IntN(2)],
+			b = wide.Codec{}.Append(nil, &core.Message{Type: []core.Type{core.TypeBirth, core.TypeKeepAlive}[w.forger.IntN(2)],
 				Member: core.Member{Name: w.peers[w.forger.IntN(len(w.peers))].name}, Incarnation: w.forger.Uint64(), Seq: w.forger.Uint32()})
 		case kind == 2:
 			if b = hostile.Mutate(w.forger, known); !slices.ContainsFunc(known, func(sent []byte) bool { return bytes.Equal(sent, b) }) {

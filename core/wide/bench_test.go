@@ -106,7 +106,7 @@ func BenchmarkKeepAlive(b *testing.B) {
 
 func BenchmarkStep(b *testing.B) {
 	d, p, _ := pair(b, 95, nil)
-	vanilla := encode(core.View{Type: core.TypeVanilla, Version: core.Version{Incarnation: 1 << 63, Number: 1}, Text: []byte("peer-0000_broadcast_0")})
+	vanilla := encode(core.Message{Type: core.TypeVanilla, Version: core.Version{Incarnation: 1 << 63, Number: 1}, Text: []byte("peer-0000_broadcast_0")})
 	for _, c := range []struct {
 		name     string
 		m        core.Machine

@@ -96,7 +96,7 @@ func validAddr(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a != broadcast && !a.Is4In6() && a.Zone() == ""
 }
 
-func (Codec) Parse(v *core.View, b []byte) error {
+func (Codec) Parse(v *core.Message, b []byte) error {
 	v.Type = 0
 	if len(b) < 2 {
 		return core.ErrLength
@@ -156,12 +156,12 @@ func (Codec) Parse(v *core.View, b []byte) error {
 	return nil
 }
 
-func parseVersion(v *core.View, b []byte) {
+func parseVersion(v *core.Message, b []byte) {
 	v.Version = core.Version{Incarnation: binary.LittleEndian.Uint64(b), Number: binary.LittleEndian.Uint32(b[8:])}
 }
 
 // parseSender parses what begins a birth and a keep-alive.
-func parseSender(v *core.View, b []byte) error {
+func parseSender(v *core.Message, b []byte) error {
 	v.Incarnation, v.Seq = binary.LittleEndian.Uint64(b[2:]), binary.LittleEndian.Uint32(b[10:])
 	n, field := int(b[14]), b[15:15+MaxName]
 	if n > MaxName || string(field[n:]) != string(zeros[:MaxName-n]) || !validName(field[:n]) {
@@ -172,7 +172,7 @@ func parseSender(v *core.View, b []byte) error {
 }
 
 // parseEntries checks the entries of a page, and counts them.
-func parseEntries(v *core.View) error {
+func parseEntries(v *core.Message) error {
 	var name [MaxName]byte // of the entry before,
 	var before netip.Addr  // and its address
 	n := 0
@@ -236,7 +236,7 @@ func cut(list []byte) (e entry, rest []byte) {
 	return e, list[n+size+2:]
 }
 
-func (Codec) Append(b []byte, v *core.View) []byte {
+func (Codec) Append(b []byte, v *core.Message) []byte {
 	b = append(b, byte(v.Type), typeHigh)
 	switch v.Type {
 	case core.TypeBirth:
@@ -261,7 +261,7 @@ func appendVersion(b []byte, v core.Version) []byte {
 }
 
 // appendSender writes in place: what is put together elsewhere first costs more than it.
-func appendSender(b []byte, v *core.View) []byte {
+func appendSender(b []byte, v *core.Message) []byte {
 	b = append(b, zeros[:12+nameSize]...)
 	fields := b[len(b)-12-nameSize:]
 	binary.LittleEndian.PutUint64(fields, v.Incarnation)

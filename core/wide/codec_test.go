@@ -17,7 +17,7 @@ import (
 
 func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-func encode(v core.View) []byte { return Codec{}.Append(nil, &v) }
+func encode(v core.Message) []byte { return Codec{}.Append(nil, &v) }
 
 // directory are the pages of a directory.
 func directory(v core.Version, all ...core.Member) (pages [][]byte) {
@@ -36,10 +36,10 @@ func samples() map[core.Type][]byte {
 	v := core.Version{Incarnation: server, Number: 2}
 	self := core.Member{Name: "ana", Addr: addr("192.0.2.1:4000")}
 	return map[core.Type][]byte{
-		core.TypeBirth:     encode(core.View{Type: core.TypeBirth, Member: self, Incarnation: ana, Seq: 2, Token: token}),
-		core.TypeRetry:     encode(core.View{Type: core.TypeRetry, Incarnation: ana, Seq: 1, Version: core.Version{Incarnation: server, Number: 1}, Token: token}),
-		core.TypeKeepAlive: encode(core.View{Type: core.TypeKeepAlive, Member: self, Incarnation: ana, Seq: 3, Version: v}),
-		core.TypeVanilla:   encode(core.View{Type: core.TypeVanilla, Version: v, Text: []byte("peerana_broadcast_0")}),
+		core.TypeBirth:     encode(core.Message{Type: core.TypeBirth, Member: self, Incarnation: ana, Seq: 2, Token: token}),
+		core.TypeRetry:     encode(core.Message{Type: core.TypeRetry, Incarnation: ana, Seq: 1, Version: core.Version{Incarnation: server, Number: 1}, Token: token}),
+		core.TypeKeepAlive: encode(core.Message{Type: core.TypeKeepAlive, Member: self, Incarnation: ana, Seq: 3, Version: v}),
+		core.TypeVanilla:   encode(core.Message{Type: core.TypeVanilla, Version: v, Text: []byte("peerana_broadcast_0")}),
 		core.TypeDirectory: directory(v, core.Member{Name: "bö", Addr: addr("[2001:db8::2]:4001")},
 			core.Member{Name: "anton", Addr: addr("192.0.2.1:4002")}, self)[0],
 	}
@@ -65,7 +65,7 @@ func TestWorkedExample(t *testing.T) {
 
 // A message's name is within it, and is one.
 func TestNameOfMessage(t *testing.T) {
-	good := encode(core.View{Type: core.TypeVanilla, Name: []byte("ana"), Text: []byte("hi")})
+	good := encode(core.Message{Type: core.TypeVanilla, Name: []byte("ana"), Text: []byte("hi")})
 	for _, c := range []struct {
 		size byte
 		name string
@@ -73,7 +73,7 @@ func TestNameOfMessage(t *testing.T) {
 	}{{3, "ana", nil}, {5, "ana", nil}, {6, "ana", core.ErrLength}, {255, "ana", core.ErrLength}, {3, "a\na", ErrName}, {3, "an ", ErrName}, {1, "\n", ErrName}, {1, "a", nil}, {0, "ana", nil}} {
 		b := append(good[:14:14], c.size)
 		b = append(append(b, c.name...), "hi"...)
-		if err := (Codec{}).Parse(new(core.View), b); err != c.want {
+		if err := (Codec{}).Parse(new(core.Message), b); err != c.want {
 			t.Errorf("name of %d bytes in %q: %v, want %v", c.size, b[15:], err, c.want)
 		}
 	}
@@ -83,7 +83,7 @@ func TestNameOfMessage(t *testing.T) {
 func TestDialectsApart(t *testing.T) {
 	exact := &core.Exact{Host: netip.MustParseAddr("127.0.0.1")}
 	theirs := [][]byte{}
-	for _, v := range []core.View{{Type: core.TypeBirth, Member: core.Member{Name: "A", Addr: addr("127.0.0.1:3001")}},
+	for _, v := range []core.Message{{Type: core.TypeBirth, Member: core.Member{Name: "A", Addr: addr("127.0.0.1:3001")}},
 		{Type: core.TypeKeepAlive, Member: core.Member{Name: "A"}}, {Type: core.TypeVanilla, Text: []byte("hi")}} {
 		theirs = append(theirs, exact.Append(nil, &v))
 	}
@@ -94,7 +94,7 @@ func TestDialectsApart(t *testing.T) {
 		ours = append(ours, b)
 	}
 	for _, b := range theirs {
-		var v core.View
+		var v core.Message
 		if err := (Codec{}).Parse(&v, b); err != core.ErrType {
 			t.Errorf("the wide codec makes %v of an exact %x", err, b)
 		}
@@ -105,7 +105,7 @@ func TestDialectsApart(t *testing.T) {
 		}
 	}
 	for _, b := range ours {
-		var v core.View
+		var v core.Message
 		if err := exact.Parse(&v, b); !errors.Is(err, core.ErrMalformed) || v.Type <= 0xFF {
 			t.Errorf("the exact codec makes %v, %v of a wide %x", v.Type, err, b)
 		}
@@ -126,14 +126,14 @@ func TestNames(t *testing.T) {
 		if len(name) <= 33-1 {
 			copy(b[14:47], make([]byte, 33))
 			b[14] = byte(copy(b[15:47], name))
-			if err := (Codec{}).Parse(new(core.View), b); (err == nil) != ok {
+			if err := (Codec{}).Parse(new(core.Message), b); (err == nil) != ok {
 				t.Errorf("keep-alive of %q: %v", name, err)
 			}
 		}
 	}
 	for _, size := range []byte{33, 255} {
 		b := samples()[core.TypeKeepAlive]
-		if b[14] = size; (Codec{}).Parse(new(core.View), b) != ErrName {
+		if b[14] = size; (Codec{}).Parse(new(core.Message), b) != ErrName {
 			t.Errorf("a keep-alive with a name of %d bytes has one", size)
 		}
 	}
@@ -144,7 +144,7 @@ func TestSizes(t *testing.T) {
 	for _, typ := range []core.Type{core.TypeBirth, core.TypeKeepAlive, core.TypeRetry} {
 		b := samples()[typ]
 		for _, x := range [][]byte{b[:len(b)-1], append(slices.Clone(b), 0), b[:2]} {
-			if err := (Codec{}).Parse(new(core.View), x); err != core.ErrLength {
+			if err := (Codec{}).Parse(new(core.Message), x); err != core.ErrLength {
 				t.Errorf("%v of %d bytes instead of %d: %v, want %v", typ, len(x), len(b), err, core.ErrLength)
 			}
 		}
@@ -161,28 +161,28 @@ func TestLargestPage(t *testing.T) {
 	}
 	one := append(all[:34:34], core.Member{Name: "1", Addr: at})
 	pages := directory(core.Version{Incarnation: 7, Number: 3}, one...)
-	if len(pages) != 1 || len(pages[0])+sealed != 1200 || (Codec{}).Parse(new(core.View), pages[0]) != nil {
+	if len(pages) != 1 || len(pages[0])+sealed != 1200 || (Codec{}).Parse(new(core.Message), pages[0]) != nil {
 		t.Fatalf("%d pages, the first of %d bytes, want one of 1,200", len(pages), len(pages[0])+sealed)
 	}
 	if two := directory(core.Version{Incarnation: 7, Number: 3}, append(all[:34:34], core.Member{Name: "12", Addr: at})...); len(two) != 2 {
 		t.Errorf("%d bytes on a page, sealed, want a page more", len(two[0])+sealed)
 	}
 	large := slices.Concat(pages[0][:len(pages[0])-5], []byte("\x42\x0012\xa0\x0f"))
-	if err := (Codec{}).Parse(new(core.View), large); err != core.ErrLength {
+	if err := (Codec{}).Parse(new(core.Message), large); err != core.ErrLength {
 		t.Errorf("a page of %d bytes, sealed: %v, want %v", len(large)+sealed, err, core.ErrLength)
 	}
 }
 
 // The longest message fits into a datagram, sealed, to whom it may be.
 func TestLongestMessage(t *testing.T) {
-	b := encode(core.View{Type: core.TypeVanilla, Member: core.Member{Name: core.Name(strings.Repeat("x", 32))}, Text: bytes.Repeat([]byte("x"), Codec{}.MaxText())})
+	b := encode(core.Message{Type: core.TypeVanilla, Member: core.Member{Name: core.Name(strings.Repeat("x", 32))}, Text: bytes.Repeat([]byte("x"), Codec{}.MaxText())})
 	sealed := NewSealer(someKey, [16]byte{1}, nil).Seal(b)
-	if len(sealed) != core.MaxDatagram || (Codec{}).Parse(new(core.View), b) != nil {
+	if len(sealed) != core.MaxDatagram || (Codec{}).Parse(new(core.Message), b) != nil {
 		t.Errorf("%d bytes, want %d", len(sealed), core.MaxDatagram)
 	}
 	for more, want := range []error{nil, core.ErrLength} { // also where a name leaves room
-		b := encode(core.View{Type: core.TypeVanilla, Text: bytes.Repeat([]byte("x"), Codec{}.MaxText()+more)})
-		if err := (Codec{}).Parse(new(core.View), b); err != want {
+		b := encode(core.Message{Type: core.TypeVanilla, Text: bytes.Repeat([]byte("x"), Codec{}.MaxText()+more)})
+		if err := (Codec{}).Parse(new(core.Message), b); err != want {
 			t.Errorf("%d bytes more than the longest text: %v, want %v", more, err, want)
 		}
 	}
@@ -213,7 +213,7 @@ func TestPages(t *testing.T) {
 	for _, n := range []int{1, 2, 95, 1000, 3000} {
 		pages, total := directory(core.Version{Incarnation: 7, Number: 3}, all[:n]...), 0
 		for i, b := range pages {
-			var v core.View
+			var v core.Message
 			if err := (Codec{}).Parse(&v, b); err != nil || v.Page != i || v.Pages != len(pages) || len(b)+overhead > MaxDatagram {
 				t.Fatalf("page %d of %d: %d bytes, %+v, %v", i, len(pages), len(b), v, err)
 			}
@@ -270,7 +270,7 @@ func TestEntries(t *testing.T) {
 		{bo[:len(bo)-3], core.ErrLength},
 	} {
 		b := append(samples()[core.TypeDirectory][:pageSize:pageSize], test.list...)
-		if err := (Codec{}).Parse(new(core.View), b); err != test.want {
+		if err := (Codec{}).Parse(new(core.Message), b); err != test.want {
 			t.Errorf("%q: %v, want %v", test.list, err, test.want)
 		}
 	}
@@ -279,12 +279,12 @@ func TestEntries(t *testing.T) {
 // What a peer of this process keeps is known to be sound, what only says that it is the same page is not.
 func TestKnownPage(t *testing.T) {
 	b := samples()[core.TypeDirectory]
-	var v core.View
+	var v core.Message
 	if err := (Codec{}).Parse(&v, b); err != nil {
 		t.Fatal(err)
 	}
 	kept := page(&v)
-	var again core.View
+	var again core.Message
 	if err := (Codec{}).Parse(&again, b); err != nil || again.Len != 3 || !bytes.Equal(again.List, v.List) {
 		t.Errorf("the page that is kept is of %d entries, %v", again.Len, err)
 	}
@@ -303,12 +303,12 @@ func TestNameTwice(t *testing.T) {
 		p.Connect(begin)
 		return next(p, begin).Datagram
 	}()
-	var b core.View
+	var b core.Message
 	if err := (Codec{}).Parse(&b, birth); err != nil {
 		t.Fatal(err)
 	}
 	v := core.Version{Incarnation: 9, Number: 1}
-	p.Step(begin, server, encode(core.View{Type: core.TypeRetry, Incarnation: b.Incarnation, Seq: b.Seq, Version: v, Token: token}))
+	p.Step(begin, server, encode(core.Message{Type: core.TypeRetry, Incarnation: b.Incarnation, Seq: b.Seq, Version: v, Token: token}))
 	var all []core.Member
 	for i := range 100 {
 		all = append(all, core.Member{Name: core.Name(fmt.Sprintf("%d-peer-%04d", i%10, i)), Addr: peerAddr(i)})

@@ -95,7 +95,7 @@ func (m *mesh) serverDid(e *core.Event) {
 		m.validated[e.Peer.Addr.Port()] = true
 	case core.Sent:
 		if e.Data[0] == byte(core.TypeDirectory) {
-			var v core.View
+			var v core.Message
 			if err := (Codec{}).Parse(&v, e.Data); err != nil {
 				m.fail("the server sends a page that is %v", err)
 			}
@@ -109,7 +109,7 @@ func (m *mesh) serverDid(e *core.Event) {
 func (m *mesh) peerDid(x *member, e *core.Event) {
 	switch e.Kind {
 	case core.Listed:
-		var v core.View
+		var v core.Message
 		Codec{}.Parse(&v, e.Data)
 		got := slices.Collect(e.All.Each())
 		if want := m.versions[v.Version]; !slices.Equal(got, want) {
@@ -364,10 +364,10 @@ func TestUnvalidated(t *testing.T) {
 		all = append(all, b)
 	}
 	stolen := m.server.Members()[0]
-	all = append(all, encode(core.View{Type: core.TypeKeepAlive, Member: stolen}), encode(core.View{Type: core.TypeBirth, Member: stolen}))
+	all = append(all, encode(core.Message{Type: core.TypeKeepAlive, Member: stolen}), encode(core.Message{Type: core.TypeBirth, Member: stolen}))
 	// a token of another address
 	t40 := m.server.tokensOf(m.net, simnet.Addr(4040))
-	all = append(all, encode(core.View{Type: core.TypeBirth, Member: core.Member{Name: "thief"}, Incarnation: 1, Seq: 1, Token: t40}))
+	all = append(all, encode(core.Message{Type: core.TypeBirth, Member: core.Member{Name: "thief"}, Incarnation: 1, Seq: 1, Token: t40}))
 	for i := range 200 {
 		for _, b := range all {
 			m.net.Inject(uint16(6000+i), simnet.ServerPort, b)
@@ -380,7 +380,7 @@ func TestUnvalidated(t *testing.T) {
 	// an old one of its own
 	old := m.server.tokensOf(m.net, simnet.Addr(6000))
 	m.net.Run(14 * time.Second)
-	m.net.Inject(6000, simnet.ServerPort, encode(core.View{Type: core.TypeBirth, Member: core.Member{Name: "late"}, Incarnation: 1, Seq: 1, Token: old}))
+	m.net.Inject(6000, simnet.ServerPort, encode(core.Message{Type: core.TypeBirth, Member: core.Member{Name: "late"}, Incarnation: 1, Seq: 1, Token: old}))
 	m.net.Run(14*time.Second + 100*time.Millisecond)
 	if n := m.server.Len(); n != 40 {
 		t.Errorf("a token of 12 s ago is good: %d members, want 40", n)

@@ -282,7 +282,7 @@ func TestCommon(t *testing.T) {
 			t.Errorf("opened %v, with the cipher that the sender has: %v", ok, s.recent[session(3)].aead == from.aead)
 		}
 	}
-	v := core.View{Version: core.Version{Incarnation: 1, Number: 1}, Pages: 1}
+	v := core.Message{Version: core.Version{Incarnation: 1, Number: 1}, Pages: 1}
 	of := func(name core.Name) *core.Listing {
 		v.List = directory(v.Version, core.Member{Name: name, Addr: peerAddr(0)})[0][pageSize:]
 		return listing(v.Version, []*core.Page{page(&v)})

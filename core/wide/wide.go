@@ -221,7 +221,7 @@ var (
 )
 
 // page is core.NewPage, and listing core.NewListing, but what is the same is one.
-func page(v *core.View) *core.Page {
+func page(v *core.Message) *core.Page {
 	making.Lock()
 	defer making.Unlock()
 	key := pageOf{v.Version, v.Page, v.Pages}

@@ -1,6 +1,6 @@
 // Package wire has the exact protocol's datagrams field by field, valid or not, for
 // tools that craft datagrams and take them apart. What machines see of a datagram is a
-// core.View.
+// core.Message.
 package wire
 
 import (
@@ -124,7 +124,7 @@ func (m Message) Append(b []byte) []byte {
 // Parse takes one whole datagram apart, without copying. A datagram that is
 // not exactly one of the layouts gives one of the errors that are core.ErrMalformed.
 func Parse(b []byte) (Message, error) {
-	var v core.View
+	var v core.Message
 	if err := new(core.Exact).Parse(&v, b); err != nil {
 		return Message{}, err
 	}

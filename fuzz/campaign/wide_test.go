@@ -77,7 +77,7 @@ func startWide(p *virtual.Program) string {
 		s.sealer = wide.NewSealer(wideKeys, [16]byte(seed[:16]), nil)
 	}
 	s.socket.Serve(virtual.Loop{Machine: s.machine, Send: func(out core.Outgoing) {
-		var v core.View
+		var v core.Message
 		if (wide.Codec{}).Parse(&v, out.Datagram) == nil && v.Type == core.TypeDirectory {
 			s.last = bytes.Clone(out.Datagram)
 			var m core.Member
@@ -110,7 +110,7 @@ func startWide(p *virtual.Program) string {
 }
 
 func malformedWide(b []byte) bool {
-	var v core.View
+	var v core.Message
 	return (wide.Codec{}).Parse(&v, b) != nil
 }
 

@@ -244,7 +244,7 @@ func Summary(b []byte) string {
 
 // summaryWide is Summary for the wide dialect.
 func summaryWide(b []byte) string {
-	var v core.View
+	var v core.Message
 	if err := (wide.Codec{}).Parse(&v, b); err != nil {
 		return fmt.Sprintf("%s that are no sound wide datagram", plural(len(b), "byte"))
 	}

@@ -35,7 +35,7 @@ func (l *trial) showSent(p *endpoint) {
 
 // seen is a sound wide datagram that has come to an endpoint.
 type seen struct {
-	core.View
+	core.Message
 	gateway.Plain
 }
 
@@ -43,7 +43,7 @@ type seen struct {
 func (p *player) wideCame(x *endpoint, from netip.AddrPort, kind core.Type) (all []seen) {
 	p.catchUp(x)
 	for _, d := range p.wide(x).Came() {
-		var v core.View
+		var v core.Message
 		if (wide.Codec{}).Parse(&v, d.Data) == nil && v.Type == kind && d.Peer == from && !d.At.Before(p.since) {
 			all = append(all, seen{v, d})
 		}
@@ -154,7 +154,7 @@ var wideVerbs = map[string]func(*player, step){
 		p.settle()
 		next, of := 0, core.Version{}
 		for _, d := range p.wide(x).Came() {
-			var v core.View
+			var v core.Message
 			if err := (wide.Codec{}).Parse(&v, d.Data); err != nil {
 				p.failCertain(x, 0, "every datagram is sound, and of 1158 bytes at most unsealed", fmt.Sprintf("one of %d is not: %v", len(d.Data), err))
 			} else if v.Type != core.TypeDirectory {

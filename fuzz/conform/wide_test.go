@@ -32,8 +32,8 @@ type wideWrong struct {
 	sealer  *wide.Sealer
 	keyed   bool // the machine sees to the sealing itself
 
-	take func(v *core.View, b []byte, from netip.AddrPort) []byte // nil: dropped; v.Type 0: malformed
-	give func(v *core.View, b []byte, to []netip.AddrPort)
+	take func(v *core.Message, b []byte, from netip.AddrPort) []byte // nil: dropped; v.Type 0: malformed
+	give func(v *core.Message, b []byte, to []netip.AddrPort)
 	open func(b []byte) ([]byte, bool)
 
 	members map[string]netip.AddrPort // a server's, by their names, and
@@ -43,15 +43,15 @@ type wideWrong struct {
 	own     uint64
 }
 
-func parsed(b []byte) (v core.View) {
+func parsed(b []byte) (v core.Message) {
 	if (wide.Codec{}).Parse(&v, b) != nil {
-		return core.View{}
+		return core.Message{}
 	}
 	v.Member.Name = core.Name(v.Name)
 	return v
 }
 
-func encoded(v core.View) []byte { return wide.Codec{}.Append(nil, &v) }
+func encoded(v core.Message) []byte { return wide.Codec{}.Append(nil, &v) }
 
 // with is a datagram with other bytes in it.
 func with(b []byte, at int, other []byte) []byte {
@@ -81,8 +81,8 @@ func (w wrongly) wide(line string, behave func(*wideWrong)) string {
 	seed := [32]byte{1}
 	copy(seed[1:], fmt.Sprint(w.program.Command.Listen))
 	s := &wideWrong{w: w, timing: wide.DefaultTiming(), server: w.program.Server, name: w.program.Name, members: map[string]netip.AddrPort{}, born: map[string]uint64{}}
-	s.take = func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return b }
-	s.give = func(_ *core.View, b []byte, to []netip.AddrPort) { s.out(b, to...) }
+	s.take = func(_ *core.Message, b []byte, _ netip.AddrPort) []byte { return b }
+	s.give = func(_ *core.Message, b []byte, to []netip.AddrPort) { s.out(b, to...) }
 	if strings.HasPrefix(line, "wide-keyed:") {
 		s.keys, s.sealer = wideKeys, wide.NewSealer(wideKeys, [16]byte(seed[:16]), nil)
 		s.open = s.sealer.Unseal
@@ -148,8 +148,8 @@ func (w wrongly) wide(line string, behave func(*wideWrong)) string {
 func (s *wideWrong) print(text []byte) { s.w.program.Print(fmt.Sprintf("heard %q\n", text)) }
 
 // on has f take what is of a type.
-func (s *wideWrong) on(kind core.Type, f func(v *core.View, b []byte, from netip.AddrPort) []byte) {
-	s.take = func(v *core.View, b []byte, from netip.AddrPort) []byte {
+func (s *wideWrong) on(kind core.Type, f func(v *core.Message, b []byte, from netip.AddrPort) []byte) {
+	s.take = func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 		if v.Type == kind {
 			return f(v, b, from)
 		}
@@ -158,8 +158,8 @@ func (s *wideWrong) on(kind core.Type, f func(v *core.View, b []byte, from netip
 }
 
 // gives has f send what is of a type.
-func (s *wideWrong) gives(kind core.Type, f func(v *core.View, b []byte, to []netip.AddrPort)) {
-	s.give = func(v *core.View, b []byte, to []netip.AddrPort) {
+func (s *wideWrong) gives(kind core.Type, f func(v *core.Message, b []byte, to []netip.AddrPort)) {
+	s.give = func(v *core.Message, b []byte, to []netip.AddrPort) {
 		if v.Type == kind {
 			f(v, b, to)
 			return
@@ -173,12 +173,12 @@ func (s *wideWrong) gives(kind core.Type, f func(v *core.View, b []byte, to []ne
 func (s *wideWrong) noToken(good func(token []byte, from netip.AddrPort) bool) {
 	given := map[netip.AddrPort]string{}
 	quiet := false
-	s.gives(core.TypeRetry, func(v *core.View, b []byte, to []netip.AddrPort) {
+	s.gives(core.TypeRetry, func(v *core.Message, b []byte, to []netip.AddrPort) {
 		if given[to[0]] = string(v.Token); !quiet {
 			s.out(b, to...)
 		}
 	})
-	s.on(core.TypeBirth, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+	s.on(core.TypeBirth, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 		if !good(v.Token, from) {
 			return b
 		}
@@ -194,7 +194,7 @@ func (s *wideWrong) noToken(good func(token []byte, from netip.AddrPort) bool) {
 
 // names has births dropped of names that are not good.
 func (s *wideWrong) names(good func(name string, from netip.AddrPort) bool) {
-	s.on(core.TypeBirth, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+	s.on(core.TypeBirth, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 		if !good(string(v.Name), from) {
 			return nil
 		}
@@ -216,23 +216,23 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"answers-twice", `token/[134567]|address/2|alive/[123]|heal/1|address/1`, func(s *wideWrong) {
-		s.gives(core.TypeRetry, func(_ *core.View, b []byte, to []netip.AddrPort) { s.out(b, to...); s.out(b, to...) })
+		s.gives(core.TypeRetry, func(_ *core.Message, b []byte, to []netip.AddrPort) { s.out(b, to...); s.out(b, to...) })
 	}},
 	{"answers-malformed", `name/[56]|sealed/11|exact/1`, func(s *wideWrong) {
-		s.take = func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if v.Type == 0 {
-				s.out(encoded(core.View{Type: core.TypeRetry, Token: make([]byte, 20)}), from)
+				s.out(encoded(core.Message{Type: core.TypeRetry, Token: make([]byte, 20)}), from)
 			}
 			return b
 		}
 	}},
 	{"counts-retries-itself", `alive/1`, func(s *wideWrong) { // to keep-alives, instead of repeating the number
 		n, alive := uint32(100), false
-		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			alive = v.Type == core.TypeKeepAlive
 			return b
 		}
-		s.gives(core.TypeRetry, func(_ *core.View, b []byte, to []netip.AddrPort) {
+		s.gives(core.TypeRetry, func(_ *core.Message, b []byte, to []netip.AddrPort) {
 			if n++; alive {
 				b = with(b, 10, quartet(n))
 			}
@@ -240,12 +240,12 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"retries-say-no-version", `token/[18]|alive/1`, func(s *wideWrong) {
-		s.gives(core.TypeRetry, func(_ *core.View, b []byte, to []netip.AddrPort) { s.out(with(b, 22, quartet(0)), to...) })
+		s.gives(core.TypeRetry, func(_ *core.Message, b []byte, to []netip.AddrPort) { s.out(with(b, 22, quartet(0)), to...) })
 	}},
 	{"deadline-1s", `repeat/4|keep-alive/4|reaper/[12]|addition/14|address/6|alive/[23]`, func(s *wideWrong) { s.timing.Deadline = time.Second }},
 	{"never-reaps", `conflict/6|repeat/4|keep-alive/[78]|reaper/[1234567]|addition/14|address/6|alive/[23]|heal/1`, func(s *wideWrong) { s.timing.Reap = time.Hour }},
 	{"silent-to-nobody", `address/2|alive/[123]`, func(s *wideWrong) {
-		s.on(core.TypeKeepAlive, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.on(core.TypeKeepAlive, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if s.members[string(v.Name)] != from || s.born[string(v.Name)] != v.Incarnation {
 				return nil
 			}
@@ -253,7 +253,7 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"alive-from-anywhere", `alive/2`, func(s *wideWrong) {
-		s.on(core.TypeKeepAlive, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.on(core.TypeKeepAlive, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if at := s.members[string(v.Name)]; at.IsValid() && at != from {
 				s.step(b, at)
 			}
@@ -261,7 +261,7 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"alive-as-anybody", `address/2|alive/3`, func(s *wideWrong) {
-		s.on(core.TypeKeepAlive, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.on(core.TypeKeepAlive, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if x := s.born[string(v.Name)]; x != 0 && s.members[string(v.Name)] == from {
 				return with(b, 2, octet(x))
 			}
@@ -269,12 +269,12 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"sends-nothing-again", `alive/[456]`, func(s *wideWrong) {
-		s.on(core.TypeKeepAlive, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeKeepAlive, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			return with(with(b, 47, octet(s.version.Incarnation)), 55, quartet(s.version.Number))
 		})
 	}},
 	{"heals-numbers-only", `alive/6`, func(s *wideWrong) { // whatever the incarnation
-		s.on(core.TypeKeepAlive, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeKeepAlive, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if v.Version.Number > 1 {
 				return with(with(b, 47, octet(s.version.Incarnation)), 55, quartet(s.version.Number))
 			}
@@ -282,10 +282,10 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"sends-always-again", `reaper/3|silence/1|alive/7`, func(s *wideWrong) {
-		s.on(core.TypeKeepAlive, func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return with(b, 55, quartet(0)) })
+		s.on(core.TypeKeepAlive, func(_ *core.Message, b []byte, _ netip.AddrPort) []byte { return with(b, 55, quartet(0)) })
 	}},
 	{"heals-all", `reaper/7|alive/4`, func(s *wideWrong) {
-		s.gives(core.TypeDirectory, func(_ *core.View, b []byte, to []netip.AddrPort) {
+		s.gives(core.TypeDirectory, func(_ *core.Message, b []byte, to []netip.AddrPort) {
 			if len(to) == 1 {
 				to = nil
 				for _, a := range s.members {
@@ -297,8 +297,8 @@ var wideServerWrongs = []wrong[*wideWrong]{
 	}},
 	{"heals-unpaced", `alive/8`, func(s *wideWrong) {
 		var last []byte
-		s.gives(core.TypeDirectory, func(_ *core.View, b []byte, to []netip.AddrPort) { last = b; s.out(b, to...) })
-		s.on(core.TypeKeepAlive, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.gives(core.TypeDirectory, func(_ *core.Message, b []byte, to []netip.AddrPort) { last = b; s.out(b, to...) })
+		s.on(core.TypeKeepAlive, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if s.members[string(v.Name)] == from && v.Version != s.version {
 				s.out(last, from)
 			}
@@ -307,8 +307,8 @@ var wideServerWrongs = []wrong[*wideWrong]{
 	}},
 	{"keeps-the-up-to-date-only", `alive/[89]`, func(s *wideWrong) { // but sends what is missing
 		var last []byte
-		s.gives(core.TypeDirectory, func(_ *core.View, b []byte, to []netip.AddrPort) { last = b; s.out(b, to...) })
-		s.on(core.TypeKeepAlive, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.gives(core.TypeDirectory, func(_ *core.Message, b []byte, to []netip.AddrPort) { last = b; s.out(b, to...) })
+		s.on(core.TypeKeepAlive, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if s.members[string(v.Name)] == from && v.Version != s.version {
 				s.out(last, from)
 				return nil
@@ -319,7 +319,7 @@ var wideServerWrongs = []wrong[*wideWrong]{
 	{"gives-way-early", `conflict/4|address/[56]`, func(s *wideWrong) { s.timing.Heartbeat = 200 * time.Millisecond }},
 	{"gives-way-late", `address/4`, func(s *wideWrong) { s.timing.Heartbeat = 5 * time.Second }},
 	{"refuses-the-relaunched", `address/2`, func(s *wideWrong) {
-		s.on(core.TypeBirth, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.on(core.TypeBirth, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			x := s.born[string(v.Name)]
 			if s.members[string(v.Name)] == from && x != v.Incarnation && x != 0 {
 				return nil
@@ -338,9 +338,9 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"conflicts-renew", `address/[64]`, func(s *wideWrong) {
-		s.on(core.TypeBirth, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.on(core.TypeBirth, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if at := s.members[string(v.Name)]; at.IsValid() && at != from {
-				s.step(encoded(core.View{Type: core.TypeKeepAlive, Member: core.Member{Name: v.Member.Name}, Incarnation: s.born[string(v.Name)], Seq: 1, Version: s.version}), at)
+				s.step(encoded(core.Message{Type: core.TypeKeepAlive, Member: core.Member{Name: v.Member.Name}, Incarnation: s.born[string(v.Name)], Seq: 1, Version: s.version}), at)
 			}
 			return b
 		})
@@ -354,7 +354,7 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"composes-names", `name/3`, func(s *wideWrong) {
-		s.on(core.TypeBirth, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeBirth, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if string(v.Name) == "e\u0301" {
 				return with(b, 14, hostile.NameField("\u00e9"))
 			}
@@ -377,7 +377,7 @@ var wideServerWrongs = []wrong[*wideWrong]{
 	}},
 	{"one-large-page", `directory/1`, func(s *wideWrong) {
 		var all []byte
-		s.gives(core.TypeDirectory, func(v *core.View, b []byte, to []netip.AddrPort) {
+		s.gives(core.TypeDirectory, func(v *core.Message, b []byte, to []netip.AddrPort) {
 			if v.Page == 0 {
 				all = all[:0]
 			}
@@ -388,7 +388,7 @@ var wideServerWrongs = []wrong[*wideWrong]{
 	}},
 	{"pages-from-the-last", `directory/1`, func(s *wideWrong) {
 		var all [][]byte
-		s.gives(core.TypeDirectory, func(v *core.View, b []byte, to []netip.AddrPort) {
+		s.gives(core.TypeDirectory, func(v *core.Message, b []byte, to []netip.AddrPort) {
 			if all = append([][]byte{b}, all...); v.Page == v.Pages-1 {
 				for _, x := range all {
 					s.out(x, to...)
@@ -398,7 +398,7 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"skips-versions", `directory/2|directory/3`, func(s *wideWrong) {
-		s.give = func(v *core.View, b []byte, to []netip.AddrPort) {
+		s.give = func(v *core.Message, b []byte, to []netip.AddrPort) {
 			switch v.Type {
 			case core.TypeDirectory:
 				b = with(b, 10, quartet(2*v.Version.Number))
@@ -407,11 +407,13 @@ var wideServerWrongs = []wrong[*wideWrong]{
 			}
 			s.out(b, to...)
 		}
-		s.on(core.TypeKeepAlive, func(v *core.View, b []byte, _ netip.AddrPort) []byte { return with(b, 55, quartet(v.Version.Number/2)) })
+		s.on(core.TypeKeepAlive, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
+			return with(b, 55, quartet(v.Version.Number/2))
+		})
 	}},
 	{"numbers-each-sending", `reaper/3|silence/1|token/8|alive/[47]|directory/2|directory/3`, func(s *wideWrong) {
 		n := uint32(0)
-		s.gives(core.TypeDirectory, func(v *core.View, b []byte, to []netip.AddrPort) {
+		s.gives(core.TypeDirectory, func(v *core.Message, b []byte, to []netip.AddrPort) {
 			if v.Page == 0 {
 				n++
 			}
@@ -419,7 +421,7 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"moves-without-a-key", `address/8`, func(s *wideWrong) {
-		s.on(core.TypeBirth, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.on(core.TypeBirth, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			name := string(v.Name)
 			if at := s.members[name]; at.IsValid() && at != from && s.born[name] == v.Incarnation && !bytes.Equal(v.Token, make([]byte, 20)) {
 				var all []core.Member
@@ -438,7 +440,7 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"strips-what-seals", `sealed/11`, func(s *wideWrong) {
-		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if len(b) > 42 && b[0] == 0xC5 {
 				return b[26:]
 			}
@@ -446,9 +448,9 @@ var wideServerWrongs = []wrong[*wideWrong]{
 		}
 	}},
 	{"takes-exact-births", `exact/1`, func(s *wideWrong) {
-		s.take = func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if len(b) == 6 && b[1] == 0 {
-				s.out(encoded(core.View{Type: core.TypeRetry, Token: make([]byte, 20)}), from)
+				s.out(encoded(core.Message{Type: core.TypeRetry, Token: make([]byte, 20)}), from)
 			}
 			return b
 		}
@@ -467,7 +469,7 @@ var wideServerWrongs = []wrong[*wideWrong]{
 			if plain, ok := s.sealer.Unseal(b); ok {
 				return plain, true
 			}
-			return encoded(core.View{Type: core.TypeKeepAlive, Member: core.Member{Name: "nobody"}, Incarnation: 1}), true
+			return encoded(core.Message{Type: core.TypeKeepAlive, Member: core.Member{Name: "nobody"}, Incarnation: 1}), true
 		}
 	}},
 	{"keyed/no-window", `address/7|sealed/[568]`, func(s *wideWrong) {
@@ -608,7 +610,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	{"retry-3s", `token/[23]`, func(s *wideWrong) { s.timing.Retry = 3 * time.Second }},
 	{"beats-every-800ms", `keep-alive/[23]`, func(s *wideWrong) { s.timing.Heartbeat = 800 * time.Millisecond }},
 	{"shows-a-token-at-once", `token/1`, func(s *wideWrong) {
-		s.gives(core.TypeBirth, func(v *core.View, b []byte, to []netip.AddrPort) {
+		s.gives(core.TypeBirth, func(v *core.Message, b []byte, to []netip.AddrPort) {
 			if bytes.Equal(v.Token, make([]byte, 20)) {
 				b[47] = 1
 			}
@@ -617,7 +619,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	}},
 	{"keeps-its-token", `broadcast/2|silence/1|token/[13]`, func(s *wideWrong) { // for the next birth, half a second later
 		held := false
-		s.on(core.TypeRetry, func(_ *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeRetry, func(_ *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if held = !held; held {
 				return nil
 			}
@@ -626,20 +628,20 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	}},
 	{"another-incarnation-each-time", `keep-alive/[234]|token/4`, func(s *wideWrong) {
 		n := uint64(0)
-		s.gives(core.TypeKeepAlive, func(v *core.View, b []byte, to []netip.AddrPort) {
+		s.gives(core.TypeKeepAlive, func(v *core.Message, b []byte, to []netip.AddrPort) {
 			n = 1 - n
 			s.out(with(b, 2, octet(v.Incarnation+n)), to...)
 		})
 	}},
 	{"does-not-number", `token/4`, func(s *wideWrong) {
-		s.gives(core.TypeKeepAlive, func(_ *core.View, b []byte, to []netip.AddrPort) { s.out(with(b, 10, quartet(3)), to...) })
+		s.gives(core.TypeKeepAlive, func(_ *core.Message, b []byte, to []netip.AddrPort) { s.out(with(b, 10, quartet(3)), to...) })
 	}},
 	{"says-no-version", `version/[23]`, func(s *wideWrong) {
-		s.gives(core.TypeKeepAlive, func(_ *core.View, b []byte, to []netip.AddrPort) { s.out(with(b, 47, make([]byte, 12)), to...) })
+		s.gives(core.TypeKeepAlive, func(_ *core.Message, b []byte, to []netip.AddrPort) { s.out(with(b, 47, make([]byte, 12)), to...) })
 	}},
 	{"says-its-first-version", `version/3`, func(s *wideWrong) {
 		var first []byte
-		s.gives(core.TypeKeepAlive, func(v *core.View, b []byte, to []netip.AddrPort) {
+		s.gives(core.TypeKeepAlive, func(v *core.Message, b []byte, to []netip.AddrPort) {
 			if v.Version.Number > 0 && first == nil {
 				first = bytes.Clone(b[47:])
 			}
@@ -647,32 +649,34 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"says-what-it-was-told", `version/1`, func(s *wideWrong) { // though it has no directory
-		s.gives(core.TypeKeepAlive, func(_ *core.View, b []byte, to []netip.AddrPort) {
+		s.gives(core.TypeKeepAlive, func(_ *core.Message, b []byte, to []netip.AddrPort) {
 			s.out(with(with(b, 47, octet(s.version.Incarnation)), 55, quartet(s.version.Number)), to...)
 		})
 	}},
 	{"messages-say-no-version", `version/4`, func(s *wideWrong) {
-		s.gives(core.TypeVanilla, func(_ *core.View, b []byte, to []netip.AddrPort) { s.out(with(b, 2, make([]byte, 12)), to...) })
+		s.gives(core.TypeVanilla, func(_ *core.Message, b []byte, to []netip.AddrPort) { s.out(with(b, 2, make([]byte, 12)), to...) })
 	}},
 	{"messages-say-a-name", `version/4`, func(s *wideWrong) {
-		s.gives(core.TypeVanilla, func(v *core.View, _ []byte, to []netip.AddrPort) {
-			s.out(encoded(core.View{Type: v.Type, Version: v.Version, Member: core.Member{Name: "you"}, Text: v.Text}), to...)
+		s.gives(core.TypeVanilla, func(v *core.Message, _ []byte, to []netip.AddrPort) {
+			s.out(encoded(core.Message{Type: v.Type, Version: v.Version, Member: core.Member{Name: "you"}, Text: v.Text}), to...)
 		})
 	}},
 	{"retry-of-anybody", `retry/2`, func(s *wideWrong) {
-		s.on(core.TypeRetry, func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return with(b, 2, octet(s.own)) })
+		s.on(core.TypeRetry, func(_ *core.Message, b []byte, _ netip.AddrPort) []byte { return with(b, 2, octet(s.own)) })
 	}},
 	{"retry-of-any-number", `retry/[34]`, func(s *wideWrong) {
-		s.on(core.TypeRetry, func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return with(b, 10, quartet(s.seq)) })
+		s.on(core.TypeRetry, func(_ *core.Message, b []byte, _ netip.AddrPort) []byte { return with(b, 10, quartet(s.seq)) })
 	}},
 	{"retry-from-anybody", `retry/5`, func(s *wideWrong) {
-		s.on(core.TypeRetry, func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return s.step(b, s.server) })
+		s.on(core.TypeRetry, func(_ *core.Message, b []byte, _ netip.AddrPort) []byte { return s.step(b, s.server) })
 	}},
 	{"retry-of-any-version", `retry/6`, func(s *wideWrong) {
-		s.on(core.TypeRetry, func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return with(b, 22, quartet(s.version.Number)) })
+		s.on(core.TypeRetry, func(_ *core.Message, b []byte, _ netip.AddrPort) []byte {
+			return with(b, 22, quartet(s.version.Number))
+		})
 	}},
 	{"no-retry-as-a-member", `retry/[17]`, func(s *wideWrong) {
-		s.on(core.TypeRetry, func(_ *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeRetry, func(_ *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if s.peer.Joined() {
 				return nil
 			}
@@ -680,11 +684,11 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"believes-parts", `page/([12379]|14)`, func(s *wideWrong) {
-		s.on(core.TypeDirectory, func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return with(b, 14, []byte{0, 0, 1, 0}) })
+		s.on(core.TypeDirectory, func(_ *core.Message, b []byte, _ netip.AddrPort) []byte { return with(b, 14, []byte{0, 0, 1, 0}) })
 	}},
 	{"pages-in-order-only", `page/[28]`, func(s *wideWrong) {
 		next := 0
-		s.on(core.TypeDirectory, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeDirectory, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if v.Page != next {
 				return nil
 			}
@@ -694,7 +698,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	}},
 	{"counts-pages", `page/[2379]`, func(s *wideWrong) { // whichever they are
 		got := 0
-		s.on(core.TypeDirectory, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.on(core.TypeDirectory, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if got++; got < v.Pages {
 				return b
 			}
@@ -704,7 +708,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	}},
 	{"any-version", `version/[234]|retry/[17]|page/[25]|page/4`, func(s *wideWrong) {
 		n := uint32(100)
-		s.on(core.TypeDirectory, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeDirectory, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if v.Pages == 1 {
 				n++
 				return with(b, 10, quartet(n))
@@ -714,7 +718,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	}},
 	{"the-same-version", `page/[25]`, func(s *wideWrong) { // again
 		was, n := uint32(0), uint32(0)
-		s.on(core.TypeDirectory, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeDirectory, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if v.Version.Number == was {
 				n++
 			}
@@ -724,7 +728,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	}},
 	{"any-server-incarnation", `page/6`, func(s *wideWrong) {
 		known := uint64(0)
-		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if v.Type == core.TypeRetry {
 				known = v.Version.Incarnation
 			} else if v.Type == core.TypeDirectory {
@@ -735,7 +739,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	}},
 	{"mixes-versions", `page/[27]`, func(s *wideWrong) {
 		first := uint32(0)
-		s.on(core.TypeDirectory, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeDirectory, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if v.Page == 0 {
 				first = v.Version.Number
 			}
@@ -744,7 +748,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	}},
 	{"finishes-the-older", `page/8`, func(s *wideWrong) {
 		coming := uint32(0)
-		s.on(core.TypeDirectory, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeDirectory, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if coming != 0 && v.Version.Number != coming {
 				return nil
 			}
@@ -756,7 +760,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	}},
 	{"names-twice", `page/[279]`, func(s *wideWrong) { // the last counts
 		var list []byte
-		s.on(core.TypeDirectory, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.on(core.TypeDirectory, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if v.Page == 0 {
 				list = nil
 			}
@@ -778,10 +782,10 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"directory-from-anybody", `page/10`, func(s *wideWrong) {
-		s.on(core.TypeDirectory, func(_ *core.View, b []byte, _ netip.AddrPort) []byte { return s.step(b, s.server) })
+		s.on(core.TypeDirectory, func(_ *core.Message, b []byte, _ netip.AddrPort) []byte { return s.step(b, s.server) })
 	}},
 	{"takes-whole-entries", `page/(11|12|16)`, func(s *wideWrong) { // of malformed pages
-		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if v.Type == 0 && len(b) > 18 && b[0] == 0xC1 && b[14] == 0 {
 				for n := len(b) - 1; n > 18; n-- {
 					if x := parsed(b[:n]); x.Len > 1 {
@@ -793,7 +797,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		}
 	}},
 	{"takes-any-entries", `page/1[24]`, func(s *wideWrong) { // whatever stands in them or not
-		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if v.Type != 0 || len(b) < 22 || b[0] != 0xC1 || b[14] >= b[16] {
 				return b
 			}
@@ -815,7 +819,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		}
 	}},
 	{"no-shared-names", `page/13`, func(s *wideWrong) {
-		s.on(core.TypeDirectory, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeDirectory, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			for list, m := v.List, (core.Member{}); len(list) > 0; {
 				if list[1] > 0 {
 					return nil
@@ -826,7 +830,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"any-page-number", `page/15`, func(s *wideWrong) {
-		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if v.Type == 0 && len(b) > 18 && b[0] == 0xC1 && b[14] >= b[16] {
 				return with(b, 14, []byte{0, 0, 1, 0})
 			}
@@ -834,12 +838,12 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		}
 	}},
 	{"prints-what-is-for-others", `text/2`, func(s *wideWrong) {
-		s.on(core.TypeVanilla, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
-			return encoded(core.View{Type: v.Type, Version: v.Version, Text: v.Text})
+		s.on(core.TypeVanilla, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
+			return encoded(core.Message{Type: v.Type, Version: v.Version, Text: v.Text})
 		})
 	}},
 	{"drops-what-has-a-name", `text/1`, func(s *wideWrong) {
-		s.on(core.TypeVanilla, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeVanilla, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if len(v.Name) > 0 {
 				return nil
 			}
@@ -847,15 +851,17 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"prints-what-is-old", `text/[34]`, func(s *wideWrong) {
-		s.on(core.TypeVanilla, func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.on(core.TypeVanilla, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			return with(with(b, 2, octet(s.version.Incarnation)), 10, quartet(s.version.Number))
 		})
 	}},
 	{"prints-any-incarnation", `text/4`, func(s *wideWrong) {
-		s.on(core.TypeVanilla, func(v *core.View, b []byte, _ netip.AddrPort) []byte { return with(b, 2, octet(s.version.Incarnation)) })
+		s.on(core.TypeVanilla, func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
+			return with(b, 2, octet(s.version.Incarnation))
+		})
 	}},
 	{"prints-strangers", `text/5`, func(s *wideWrong) {
-		s.on(core.TypeVanilla, func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.on(core.TypeVanilla, func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if !slices.ContainsFunc(s.peer.Others(), func(m core.Member) bool { return m.Addr == from }) {
 				s.print(v.Text)
 			}
@@ -863,7 +869,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		})
 	}},
 	{"prints-what-is-malformed", `text/6`, func(s *wideWrong) {
-		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if v.Type == 0 && len(b) > 15 && b[0] == 0xC2 {
 				s.print(b[15:])
 			}
@@ -871,7 +877,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		}
 	}},
 	{"strips-what-seals", `sealed/7`, func(s *wideWrong) {
-		s.take = func(v *core.View, b []byte, _ netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, _ netip.AddrPort) []byte {
 			if len(b) > 42 && b[0] == 0xC5 {
 				return b[26 : len(b)-16]
 			}
@@ -879,7 +885,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 		}
 	}},
 	{"takes-exact-directories", `exact/1`, func(s *wideWrong) {
-		s.take = func(v *core.View, b []byte, from netip.AddrPort) []byte {
+		s.take = func(v *core.Message, b []byte, from netip.AddrPort) []byte {
 			if len(b) == 8 && b[0] == 0xC1 && b[1] == 0 {
 				one := core.Member{Name: core.Name(b[4:5]), Addr: netip.AddrPortFrom(loopback, binary.LittleEndian.Uint16(b[6:]))}
 				page, _ := wide.Codec{}.AppendDirectory(nil, nil, core.Version{Incarnation: s.version.Incarnation, Number: s.version.Number + 1}, []core.Member{one})
@@ -901,11 +907,11 @@ var widePeerWrongs = []wrong[*wideWrong]{
 	}},
 	{"keyed/in-order-only", `sealed/6`, func(s *wideWrong) { s.counters(func(counter, top uint64) bool { return counter > top }) }},
 	{"keyed/does-not-seal-messages", `keep-alive/[2345]|silence/[234]|token/4|version/[123]|retry/[1234567]|sealed/1`, func(s *wideWrong) {
-		s.gives(core.TypeKeepAlive, func(_ *core.View, b []byte, to []netip.AddrPort) { s.w.sendAll(core.Outgoing{Datagram: b, To: to}) })
+		s.gives(core.TypeKeepAlive, func(_ *core.Message, b []byte, to []netip.AddrPort) { s.w.sendAll(core.Outgoing{Datagram: b, To: to}) })
 	}},
 	{"keyed/counts-twice", `keep-alive/[345]|silence/[23]|token/4|version/[13]|sealed/1`, func(s *wideWrong) { // two datagrams with one counter
 		var last []byte
-		s.gives(core.TypeKeepAlive, func(_ *core.View, b []byte, to []netip.AddrPort) {
+		s.gives(core.TypeKeepAlive, func(_ *core.Message, b []byte, to []netip.AddrPort) {
 			if last == nil {
 				last = bytes.Clone(s.sealer.Seal(b))
 			}
@@ -919,7 +925,7 @@ var widePeerWrongs = []wrong[*wideWrong]{
 			if ok {
 				last = bytes.Clone(plain)
 			} else if last != nil && len(b) > 42 {
-				plain, ok = encoded(core.View{Type: core.TypeVanilla, Version: s.version, Text: []byte("sealed by an alien, altered on its way, not sealed at all")}), true
+				plain, ok = encoded(core.Message{Type: core.TypeVanilla, Version: s.version, Text: []byte("sealed by an alien, altered on its way, not sealed at all")}), true
 			}
 			return plain, ok
 		}

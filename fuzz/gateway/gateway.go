@@ -203,7 +203,7 @@ func (s *Socket) Send(to netip.AddrPort, datagram []byte) {
 		s.raw(to, datagram)
 		return
 	}
-	v := core.View{Type: m.Type, Member: core.Member{Name: core.Name(s.host.nameOf(m.Entry.Name))}, Incarnation: s.incarnation}
+	v := core.Message{Type: m.Type, Member: core.Member{Name: core.Name(s.host.nameOf(m.Entry.Name))}, Incarnation: s.incarnation}
 	switch m.Type {
 	case core.TypeBirth:
 		s.bear(to, v.Member.Name)
@@ -225,7 +225,7 @@ func (s *Socket) bear(to netip.AddrPort, name core.Name) {
 	s.seq++
 	s.birth, s.name = s.seq, string(name)
 	s.host.holders[s.name] = s.incarnation
-	s.out(to, wide.Codec{}.Append(nil, &core.View{Type: core.TypeBirth, Member: core.Member{Name: name}, Incarnation: s.incarnation, Seq: s.seq, Token: s.token}))
+	s.out(to, wide.Codec{}.Append(nil, &core.Message{Type: core.TypeBirth, Member: core.Member{Name: name}, Incarnation: s.incarnation, Seq: s.seq, Token: s.token}))
 }
 
 // announce sends a server's directory. One that says something new, or comes after a birth, is a new version.
@@ -421,7 +421,7 @@ func (s *Socket) take(at time.Time, from netip.AddrPort, b []byte) []byte {
 	if s.Keep {
 		s.came = append(s.came, Plain{at, from, b})
 	}
-	var v core.View
+	var v core.Message
 	if (wide.Codec{}).Parse(&v, b) != nil {
 		return b
 	}
@@ -464,7 +464,7 @@ func (s *Socket) take(at time.Time, from netip.AddrPort, b []byte) []byte {
 }
 
 // born takes a birth in, which must show the token.
-func (s *Socket) born(from netip.AddrPort, v *core.View) []byte {
+func (s *Socket) born(from netip.AddrPort, v *core.Message) []byte {
 	p := s.host.peers[from]
 	if p == nil {
 		p = new(peer)
@@ -480,17 +480,17 @@ func (s *Socket) born(from netip.AddrPort, v *core.View) []byte {
 	return wire.Message{Type: v.Type, Entry: wire.Entry{Name: s.host.nameFor(string(v.Name)), Port: from.Port()}}.Append(nil)
 }
 
-func (s *Socket) retry(to netip.AddrPort, v *core.View) {
+func (s *Socket) retry(to netip.AddrPort, v *core.Message) {
 	if s.Mute {
 		return
 	}
 	s.host.version.Incarnation = s.incarnation
 	last := s.host.version
-	s.out(to, wide.Codec{}.Append(nil, &core.View{Type: core.TypeRetry, Incarnation: v.Incarnation, Seq: v.Seq, Version: last, Token: s.host.token}))
+	s.out(to, wide.Codec{}.Append(nil, &core.Message{Type: core.TypeRetry, Incarnation: v.Incarnation, Seq: v.Seq, Version: last, Token: s.host.token}))
 }
 
 // page takes one of a directory, and gives the directory if it was the last.
-func (s *Socket) page(b []byte, v *core.View) []byte {
+func (s *Socket) page(b []byte, v *core.Message) []byte {
 	if v.Version != s.coming || v.Pages != len(s.pages) {
 		s.coming, s.pages = v.Version, make([][]byte, v.Pages)
 	}
@@ -525,7 +525,7 @@ func (h *Host) Message(b []byte, from netip.AddrPort) (wire.Message, error) {
 			b = b[5:]
 		}
 	}
-	var v core.View
+	var v core.Message
 	if err := (wide.Codec{}).Parse(&v, b); err != nil {
 		return wire.Message{}, err
 	}
