@@ -73,7 +73,7 @@ func (c *comparing) finish(call *call, names [2]string, sides [2]*result.Result)
 		return err
 	}
 	if worse := comparison.Regressions(c.threshold); len(worse) > 0 {
-		fmt.Fprintf(call.stderr, "meshbench: %s got worse by more than %s, the first is %s\n", result.Plural(uint64(len(worse)), "metric"), c.limit, worse[0].Metric)
+		call.log("%s got worse by more than %s, the first is %s", result.Plural(uint64(len(worse)), "metric"), c.limit, worse[0].Metric)
 		return cli.Failed
 	}
 	return nil
@@ -122,7 +122,7 @@ func agree(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) er
 			return err
 		}
 		var status scenario.Status
-		stop := showProgress(ctx, &status, cfg.Config, c.stderr, out.Quiet)
+		stop := c.showProgress(ctx, &status, cfg.Config, out.Quiet)
 		tool := machine.Version(c.args)
 		real, failed := scenario.Execute(ctx, cfg.Config, tool, &status)
 		stop()

@@ -79,10 +79,10 @@ func (v *view) start(c *call, cfg *result.Config, asserts []result.Assert, statu
 	if v.server, err = live.Listen(v.at.AddrPort, page); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(c.stderr, "meshbench: live at %s\n", v.server.URL())
+	c.log("live at %s", v.server.URL())
 	if v.open {
 		if err := openPage(v.server.URL()); err != nil {
-			fmt.Fprintf(c.stderr, "meshbench: cannot open the page: %v\n", err)
+			c.log("cannot open the page: %v", err)
 		}
 	}
 	v.look = func(r *result.Result) (string, []sample.Assertion) { return look(r, asserts) }
@@ -133,7 +133,7 @@ func (v *view) end(ctx context.Context, c *call, r *result.Result) {
 	if !v.server.Watched() || ctx.Err() != nil {
 		return
 	}
-	fmt.Fprintln(c.stderr, "meshbench: done; the page stays until it is closed, or Ctrl-C")
+	c.log("done; the page stays until it is closed, or Ctrl-C")
 	for v.server.Watched() && mesh.Sleep(ctx, time.Second/4) {
 	}
 }

@@ -15,13 +15,11 @@ import (
 	"strings"
 
 	"p2plocal/bench/faults"
-	"p2plocal/bench/machine"
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 	"p2plocal/bench/study"
 	"p2plocal/bench/swarm"
-	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/jobs"
 	"p2plocal/reports"
@@ -51,6 +49,11 @@ type call struct {
 	others         []string        // those that are no flags
 	given          map[string]bool // the flags that are there
 	stdout, stderr io.Writer
+}
+
+// log says something beside the result.
+func (c *call) log(format string, args ...any) {
+	fmt.Fprintf(c.stderr, "meshbench: "+format+"\n", args...)
 }
 
 // shaping are the arguments that figures of a simulation depend on.
@@ -195,181 +198,4 @@ func noCommand(word string) error {
 		names = append(names, c.name)
 	}
 	return cli.Usagef("%q is no flag and no command, want one of %s", word, strings.Join(names, ", "))
-}
-
-// unstable says that the intervals let no mesh stay together, if that has shown: then what was
-// measured is not what a mesh does.
-func unstable(r *result.Result) string {
-	warning := cli.TimingWarning(r.Config.Timing)
-	for _, run := range r.Runs {
-		for _, s := range run.Scenarios {
-			if n := s.Metrics[s.Name+".false_positives"].Value; warning != "" && n != nil && *n > 0 {
-				return fmt.Sprintf("%s: live peers were removed %s: %s", s.Name, result.Plural(uint64(*n), "time"), strings.TrimPrefix(warning, "warning: "))
-			}
-		}
-	}
-	return ""
-}
-
-// measure runs scenarios, over UDP or simulated.
-func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
-	cfg := benchFlags(fs, groups)
-	groups.Begin("output", "")
-	out := outputFlags(fs)
-	groups.Begin("simulation", "")
-	virtual := simFlags(fs)
-	groups.Begin("several hosts", "")
-	fs.IntVar(&cfg.Options.Hosts, "hosts", 0, "`number` of workers at the NATS server that -wide's mesh is laid over, the server on one of them")
-	over := &jobs.Where{Access: jobs.Access(fs)}
-	groups.Begin("live", "a page that shows the mesh while it runs")
-	shown := liveFlags(fs)
-	return func(ctx context.Context, c *call) error {
-		if err := virtual.apply(c, cfg, out); err != nil {
-			return err
-		}
-		if err := cfg.finish(ctx, c); err != nil {
-			return err
-		}
-		switch err := over.Check(); {
-		case err != nil:
-			return err
-		case (over.URL == "") != (cfg.Options.Hosts == 0):
-			return cli.Usagef("want -hosts, how many workers the mesh is laid over, and -nats, where they are, together")
-		}
-		if err := shown.play(c, cfg); err != nil {
-			return err
-		}
-		asserts, err := out.check(cfg.Scenarios)
-		if err != nil {
-			return err
-		}
-		args := append(strings.Fields(c.fs.Name())[1:], c.args...)
-		for i, a := range args {
-			args[i] = work.Redact(a)
-		}
-		if virtual.on {
-			args = c.shaping()
-		}
-		var status scenario.Status
-		if over.URL != "" {
-			log := func(format string, args ...any) { fmt.Fprintf(c.stderr, "meshbench: "+format+"\n", args...) }
-			conn, err := jobs.Connect(over.Access, "mesh", log)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			status.Hosts = hosts(conn, log)
-		}
-		hide, err := shown.start(c, &cfg.Config, asserts, &status)
-		if err != nil {
-			return err
-		}
-		defer hide()
-		stop := showProgress(ctx, &status, cfg.Config, c.stderr, out.Quiet)
-		r, failed := scenario.Execute(ctx, cfg.Config, machine.Version(args), &status)
-		stop()
-		if failed != nil && (r == nil || !r.Measured()) {
-			shown.end(ctx, c, nil)
-			return failed
-		}
-		if r.Touched() {
-			fmt.Fprintln(c.stderr, "meshbench: touched by hand: no assertion is held against it")
-		} else {
-			r.Assertions = result.Evaluate(asserts, r)
-		}
-		err = outcome(c, r, failed, out.Write(c.stdout, reports.Results(r)))
-		shown.end(ctx, c, r)
-		return err
-	}
-}
-
-// outcome is what a result that has been written, or not, comes to.
-func outcome(c *call, r *result.Result, failed, written error) error {
-	broken := false
-	for _, a := range r.Assertions {
-		if broken = broken || !a.OK; !a.OK {
-			fmt.Fprintf(c.stderr, "meshbench: %s\n", cli.Printable(a.String()))
-		}
-	}
-	why := cmp.Or(r.Failure(), unstable(r))
-	switch {
-	case failed == nil && !r.Interrupted && why != "":
-		return cli.Join(errors.New(why), written)
-	case failed != nil || written != nil:
-		return cli.Join(failed, written)
-	case r.Interrupted:
-		return cli.Interrupted
-	case broken:
-		return cli.Failed
-	}
-	return nil
-}
-
-// playing is measure for a mesh to play with.
-func playing(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) error {
-	do := measure(fs, groups)
-	for name, value := range map[string]string{"scenario": scenario.Play, "peers": "20", "interval": "500ms", "live": "true", "live-control": "true"} {
-		f := fs.Lookup(name)
-		f.Value.Set(value)
-		f.DefValue = f.Value.String()
-	}
-	return do
-}
-
-// metrics lists the definitions.
-func metrics(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	var out cli.Common
-	out.Register(fs)
-	return func(_ context.Context, c *call) error {
-		files, err := cli.Open(out.JSON)
-		if err != nil {
-			return err
-		}
-		return out.Write(c.stdout, files, metricList, scenario.Definitions.All())
-	}
-}
-
-var metricNaming = fmt.Sprintf("A metric is called\nSCENARIO.NAME, as in join.converge. A distribution, marked *, has the figures\n%s,\nas in steady.latency.p99.\n", strings.Join(result.Fields, ", "))
-
-// marked is a metric's name, and whether it is a distribution.
-func marked(d scenario.Metric) string {
-	if d.Dist {
-		return d.Name + " *"
-	}
-	return d.Name
-}
-
-// metricList writes the definitions, of what several scenarios have once: on a terminal in
-// lines as wide as that, else a line each.
-func metricList(w io.Writer) error {
-	const column = 35
-	width := cli.Columns(w)
-	err := cli.Wrapped(w, width, 0, "", metricNaming)
-	for _, g := range scenario.MetricGroups() {
-		fmt.Fprintln(w)
-		err = cmp.Or(err, cli.Wrapped(w, width, 0, "", g.Of))
-		for _, d := range g.Metrics {
-			name, column := fmt.Sprintf("  %-21s %-10s", marked(d), d.Unit), column
-			if width > 0 && width < 2*column {
-				fmt.Fprintln(w, strings.TrimRight(name, " "))
-				name, column = "", 6
-			}
-			err = cmp.Or(err, cli.Wrapped(w, width, column, name, d.Text))
-		}
-	}
-	return err
-}
-
-// readFile reads one result.
-func readFile(name string) (*result.Result, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	r, err := result.Read(f)
-	if err != nil {
-		err = fmt.Errorf("%q: %w", name, err)
-	}
-	return r, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
-	"p2plocal/reports"
 )
 
 // output is a measurement's: it has assertions.
@@ -45,32 +43,10 @@ func (o *output) check(scenarios []string) (asserts []result.Assert, err error) 
 	return asserts, o.Open()
 }
 
-// report draws a saved result again.
-func report(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error {
-	var out printing.Output
-	out.Register(fs, true)
-	return func(_ context.Context, c *call) error {
-		if len(c.others) != 2 {
-			return cli.Usagef("report takes a format and a result file, as in report txt result.json")
-		}
-		if out.Format = c.others[0]; !slices.Contains(reports.Formats, out.Format) {
-			return cli.Usagef("format %q, want one of %s", out.Format, strings.Join(reports.Formats, ", "))
-		}
-		if err := out.Open(); err != nil {
-			return err
-		}
-		r, err := readFile(c.others[1])
-		if err != nil {
-			return err
-		}
-		return out.Write(c.stdout, reports.Results(r))
-	}
-}
-
 // showProgress says on stderr how far the benchmark is, until the function
 // that it returns is called: on a terminal in one line that changes, else in
 // a line for each scenario.
-func showProgress(ctx context.Context, status *scenario.Status, cfg result.Config, stderr io.Writer, quiet bool) (stop func()) {
+func (c *call) showProgress(ctx context.Context, status *scenario.Status, cfg result.Config, quiet bool) (stop func()) {
 	if quiet {
 		return func() {}
 	}
@@ -83,11 +59,11 @@ func showProgress(ctx context.Context, status *scenario.Status, cfg result.Confi
 	} else if slices.Contains(cfg.Scenarios, scenario.Play) {
 		lasts = ", until Ctrl-C"
 	}
-	fmt.Fprintf(stderr, "meshbench: %s, %s%s\n", result.Plural(uint64(cfg.Peers), "peer"), strings.Join(cfg.Scenarios, ", "), lasts)
-	if cli.Columns(stderr) == 0 {
-		status.Begun = func(p *scenario.Progress) { fmt.Fprintf(stderr, "meshbench: %s\n", p) }
+	c.log("%s, %s%s", result.Plural(uint64(cfg.Peers), "peer"), strings.Join(cfg.Scenarios, ", "), lasts)
+	if cli.Columns(c.stderr) == 0 {
+		status.Begun = func(p *scenario.Progress) { c.log("%s", p) }
 	}
-	_, stop = printing.Watch(ctx, stderr, quiet, func(columns int) string {
+	_, stop = printing.Watch(ctx, c.stderr, quiet, func(columns int) string {
 		if p := status.Now(); p != nil {
 			return progressLine(p, columns)
 		}

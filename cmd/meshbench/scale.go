@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,7 +74,7 @@ func runScale(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 		begin := func(what string) {
 			p.what.Store(&what)
 			if !out.Quiet && cli.Columns(c.stderr) == 0 {
-				fmt.Fprintln(c.stderr, "meshbench:", what)
+				c.log("%s", what)
 			}
 		}
 		for _, n := range measured {

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 
@@ -79,21 +78,6 @@ func conflicting(given map[string]bool, meshes swarm.Meshes, twice bool) error {
 		return cli.Usagef("-trace and -json - both want standard output")
 	}
 	return nil
-}
-
-// readScript reads a file of faults; what that leaves out is as in a script that is given. One
-// that makes no sense is a usage error.
-func readScript(name string, s faults.Script) (faults.Script, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return faults.Script{}, err
-	}
-	defer f.Close()
-	s, err = s.Parse(f)
-	if err != nil {
-		return s, cli.Usagef("%q: %w", name, err)
-	}
-	return s, nil
 }
 
 // oneSeed runs one scenario and says what came of it.

@@ -64,7 +64,7 @@ func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) e
 			var status scenario.Status
 			total := meshes[0]
 			total.Repeat *= len(meshes)
-			stop := showProgress(ctx, &status, total, c.stderr, out.Quiet)
+			stop := c.showProgress(ctx, &status, total, out.Quiet)
 			var results []*result.Result
 			results, failed = scenario.ExecuteInTurns(ctx, meshes, v.Tool, &status)
 			stop()

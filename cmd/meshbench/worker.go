@@ -50,8 +50,7 @@ func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) err
 		if err != nil {
 			return err
 		}
-		log := func(format string, args ...any) { fmt.Fprintf(c.stderr, "meshbench: "+format+"\n", args...) }
-		conn, err := connect(a, "worker", log)
+		conn, err := connect(a, "worker", c.log)
 		if err != nil {
 			return err
 		}
@@ -61,16 +60,16 @@ func runWorker(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) err
 		if err != nil {
 			return err
 		}
-		agent := &mesh.Agent{Addr: at, Allowed: workerAddresses(ctx, conn), Log: log}
+		agent := &mesh.Agent{Addr: at, Allowed: workerAddresses(ctx, conn), Log: c.log}
 		defer agent.Close()
 		w := work.Worker{Addr: at.String(), Answer: agent.Answer, Hosting: agent.Busy, ID: strings.ToLower(rand.Text()[:8]), Host: host, Cores: *cores}
 		if w.Version, err = jobs.Version(); err != nil {
 			return err
 		}
 		w.Ready = func() {
-			log("worker %s, %s, waits for work at %s", w.ID, result.Plural(uint64(w.Cores), "core"), conn.ConnectedUrlRedacted())
+			c.log("worker %s, %s, waits for work at %s", w.ID, result.Plural(uint64(w.Cores), "core"), conn.ConnectedUrlRedacted())
 		}
-		leases, err := w.Work(ctx, conn, jobs.Kinds, log)
+		leases, err := w.Work(ctx, conn, jobs.Kinds, c.log)
 		err = cli.Join(common.Write(c.stdout, files, func(out io.Writer) error {
 			_, err := fmt.Fprintln(out, result.Plural(leases, "lease"))
 			return err
