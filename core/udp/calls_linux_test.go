@@ -118,6 +118,9 @@ func TestReads(t *testing.T) {
 	if err := s.Serve(t.Context(), script{}); err == nil || err.Error() != "socket "+s.Addr().String()+": recvmmsg: input/output error" {
 		t.Errorf("Serve gives %v", err)
 	}
+	if !s.closed {
+		t.Error("a socket that failed is left open")
+	}
 }
 
 // A whole batch, after which there is nothing more to read, is answered at once.

@@ -139,6 +139,10 @@ func TestClockLearns(t *testing.T) {
 			t.Errorf("after a wake-up of %v the lead of %v becomes %v, want %v", x.took, x.lead, c.lead, x.want)
 		}
 	}
+	late := clock{fd: -1, expiry: begin}
+	if late.ringDue(0); late.lead != 200 {
+		t.Errorf("after an expiry that rang nobody the lead is %v, want 200 ns", late.lead)
+	}
 	c := clock{fd: -1, lead: 50 * us}
 	if c.learn(begin); c.lead != 50*us {
 		t.Errorf("a wake-up for nothing makes a lead of %v", c.lead)
