@@ -18,14 +18,24 @@ type checkCase struct {
 	id, title, section string
 	level              conform.Level
 	members            int // who could live; 0: the case starts its driver itself
+	most               waits
 	renamed            func([]Member)
 	do                 func(*trial)
+}
+
+// waits are how many times a case waits, at most, for an answer and for all views.
+type waits struct{ answers, views int }
+
+// span is what they take at most, once the driver is ready.
+func (w waits) span(p patience) time.Duration {
+	return time.Duration(w.answers)*p.answer + time.Duration(w.views)*p.view
 }
 
 // Cases are all that a driver is tried by.
 func Cases() (all []conform.Case) {
 	for _, c := range checks {
-		all = append(all, conform.Case{ID: "driver/" + c.id, Title: c.title, Section: c.section, Level: c.level, Span: span})
+		all = append(all, conform.Case{ID: "driver/" + c.id, Title: c.title, Section: c.section, Level: c.level,
+			Span: defaultPatience.ready + c.most.span(defaultPatience) + ending})
 	}
 	return all
 }
@@ -46,18 +56,18 @@ const (
 )
 
 var checks = []checkCase{
-	{"init/ready", "init is answered by ready, with a name and a version", "Commands", must, 2, nil, func(t *trial) {
+	{"init/ready", "init is answered by ready, with a name and a version", "Commands", must, 2, waits{0, 0}, nil, func(t *trial) {
 		t.seen = t.Ready.Name + " " + t.Ready.Version // without them, Start has failed
 	}},
-	{"init/unsupported", "what is unsupported is named by types of commands", "Reports", must, 1, nil, func(t *trial) {
+	{"init/unsupported", "what is unsupported is named by types of commands", "Reports", must, 1, waits{0, 0}, nil, func(t *trial) {
 		for _, what := range t.Ready.Unsupported {
 			if _, known := answers[what]; !known && what != "broadcast" && what != "bind" || what == "init" || what == "join" || what == "echo" {
 				t.fail("unsupported lists commands other than init, join and echo", "%q", what)
 			}
 		}
 	}},
-	{"init/one-member", "a mesh of one is a mesh", "Commands", must, 1, nil, (*trial).whole},
-	{"init/eighty-members", "of eighty members everybody comes to see everybody", "Commands", should, 80, nil, func(t *trial) {
+	{"init/one-member", "a mesh of one is a mesh", "Commands", must, 1, waits{1, 1}, nil, (*trial).whole},
+	{"init/eighty-members", "of eighty members everybody comes to see everybody", "Commands", should, 80, waits{0, 1}, nil, func(t *trial) {
 		t.joinAtOnce()
 		// Not all at the same time: a mesh may take a late machine for the death of some.
 		var seen map[[2]string]bool
@@ -76,11 +86,11 @@ var checks = []checkCase{
 			t.fail(fmt.Sprintf("%[1]s of %[1]s sightings within %[2]v", result.Grouped(all), t.view), "%s", result.Grouped(len(seen)))
 		}
 	}},
-	{"init/bind", "where members have bind, others reach them at addr, from bind", "Commands", must, 0, nil, checkBind},
-	{"init/names", "names may be any text", "Commands", should, 3, func(m []Member) {
+	{"init/bind", "where members have bind, others reach them at addr, from bind", "Commands", must, 0, waits{1, 0}, nil, checkBind},
+	{"init/names", "names may be any text", "Commands", should, 3, waits{3, 1}, func(m []Member) {
 		m[0].Name, m[1].Name, m[2].Name = `a "quoted\ name`, "ünï ☃", "peer-0001"
 	}, (*trial).whole},
-	{"init/unknown-option", "an option that it does not know is failed", "Commands", should, 0, nil, func(t *trial) {
+	{"init/unknown-option", "an option that it does not know is failed", "Commands", should, 0, waits{0, 0}, nil, func(t *trial) {
 		const want = `init with the option "no-such-option" is failed`
 		d, err := Start(t.ctx, Config{Exec: t.exec, Members: nameMembers(1), Options: map[string]string{"no-such-option": "1"}})
 		if err == nil {
@@ -91,36 +101,40 @@ var checks = []checkCase{
 			t.fail(want, "%v", err)
 		}
 	}},
-	{"line/unknown-field", "fields that it does not know are ignored", "The driver protocol", must, 1, nil, func(t *trial) {
+	{"line/unknown-field", "fields that it does not know are ignored", "The driver protocol", must, 1, waits{1, 0}, nil, func(t *trial) {
 		t.need(t.TellLine([]byte(`{"type":"join","member":"m1","colour":{"r":[1,2,{"x":null}]}}` + "\n")))
 		t.answered("joined", "m1")
 	}},
-	{"line/order-of-fields", "fields may come in any order, with blanks", "The driver protocol", must, 1, nil, func(t *trial) {
+	{"line/order-of-fields", "fields may come in any order, with blanks", "The driver protocol", must, 1, waits{1, 0}, nil, func(t *trial) {
 		t.need(t.TellLine([]byte(` { "member" : "m1" , "type" : "join" } ` + "\r\n")))
 		t.answered("joined", "m1")
 	}},
-	{"line/unknown-command", "a command that it does not know is unsupported or failed", "Reports", should, 1, nil, func(t *trial) {
+	{"line/unknown-command", "a command that it does not know is unsupported or failed", "Reports", should, 1, waits{1, 0}, nil, func(t *trial) {
 		t.refused(Command{Type: "dance", Member: "m1"})
 	}},
-	{"line/no-json", "a line that is no JSON does not end it", "The driver protocol", should, 1, nil, func(t *trial) {
+	{"line/no-json", "a line that is no JSON does not end it", "The driver protocol", should, 1, waits{1, 0}, nil, func(t *trial) {
 		t.need(t.TellLine([]byte("{\"type\":\n")))
+		t.spend(t.answer)
 		_, err := t.Echo(t.ctx, t.answer)
 		t.need(err)
 	}},
-	{"line/who", "a member that is none is failed", "Reports", should, 1, nil, func(t *trial) {
+	{"line/who", "a member that is none is failed", "Reports", should, 1, waits{1, 0}, nil, func(t *trial) {
 		t.refused(Command{Type: "join", Member: "nobody"})
 	}},
-	{"echo/answered", "echo is answered with its id", "Commands", must, 1, nil, func(t *trial) {
+	{"echo/answered", "echo is answered with its id", "Commands", must, 1, waits{1, 0}, nil, func(t *trial) {
+		t.spend(t.answer) // for all
 		var longest time.Duration
+		end := time.Now().Add(t.answer)
 		for range 100 {
-			took, err := t.Echo(t.ctx, t.answer)
+			took, err := t.Echo(t.ctx, time.Until(end))
 			t.need(err)
 			longest = max(longest, took)
 		}
 		t.seen = fmt.Sprintf("100 echoes, %v at most", longest.Round(time.Microsecond))
 	}},
-	{"echo/while-joining", "echo is answered while a member joins", "Commands", should, 2, nil, func(t *trial) {
+	{"echo/while-joining", "echo is answered while a member joins", "Commands", should, 2, waits{1, 0}, nil, func(t *trial) {
 		t.joinAtOnce()
+		t.spend(t.answer)
 		before, _ := t.proc.Waited()
 		took, err := t.Echo(t.ctx, t.answer)
 		after, _ := t.proc.Waited()
@@ -134,26 +148,26 @@ var checks = []checkCase{
 		}
 		t.seen = fmt.Sprint(took.Round(time.Microsecond))
 	}},
-	{"join/joined", "join is answered by joined", "Commands", must, 2, nil, func(t *trial) { t.join(t.members...) }},
-	{"join/views", "who has joined is seen by all", "Reports", must, 5, nil, (*trial).whole},
-	{"join/later", "who joins a mesh that stands is seen, and sees it", "Reports", must, 4, nil, func(t *trial) {
+	{"join/joined", "join is answered by joined", "Commands", must, 2, waits{2, 0}, nil, func(t *trial) { t.join(t.members...) }},
+	{"join/views", "who has joined is seen by all", "Reports", must, 5, waits{5, 1}, nil, (*trial).whole},
+	{"join/later", "who joins a mesh that stands is seen, and sees it", "Reports", must, 4, waits{4, 2}, nil, func(t *trial) {
 		t.join(t.members[:3]...)
 		t.see(t.members[:3])
 		t.join(t.members[3])
 		t.see(t.members)
 	}},
-	{"join/only-the-joined", "who has not joined is in no view", "Reports", must, 4, nil, func(t *trial) {
+	{"join/only-the-joined", "who has not joined is in no view", "Reports", must, 4, waits{2, 1}, nil, func(t *trial) {
 		t.join(t.members[:2]...)
 		t.see(t.members[:2])
 	}},
-	{"join/again", "who was killed may join again, and is seen again", "Commands", must, 3, nil, func(t *trial) {
+	{"join/again", "who was killed may join again, and is seen again", "Commands", must, 3, waits{5, 3}, nil, func(t *trial) {
 		t.whole()
 		t.ask("kill", "m3")
 		t.see(t.members[:2])
 		t.join(t.members[2])
 		t.see(t.members)
 	}},
-	{"time/monotonic", "a time is CLOCK_MONOTONIC's, of the event", "Time", must, 3, nil, func(t *trial) {
+	{"time/monotonic", "a time is CLOCK_MONOTONIC's, of the event", "Time", must, 3, waits{3, 1}, nil, func(t *trial) {
 		before := Now()
 		t.whole()
 		after, stamped := Now(), 0
@@ -167,7 +181,7 @@ var checks = []checkCase{
 		}
 		t.seen = fmt.Sprintf("%d of %d reports have a time of their own", stamped, len(t.all()))
 	}},
-	{"time/in-order", "a member's times do not go back", "Time", should, 5, nil, func(t *trial) {
+	{"time/in-order", "a member's times do not go back", "Time", should, 5, waits{5, 1}, nil, func(t *trial) {
 		t.whole()
 		last := map[string]Report{}
 		for _, r := range t.all() {
@@ -180,23 +194,23 @@ var checks = []checkCase{
 			last[r.Member] = r
 		}
 	}},
-	{"broadcast/to-all", "a message comes to all others, once, under its id and its sender's name", "Commands", must, 4, nil, func(t *trial) {
+	{"broadcast/to-all", "a message comes to all others, once, under its id and its sender's name", "Commands", must, 4, waits{5, 1}, nil, func(t *trial) {
 		t.broadcasts(1, 64)
 	}},
-	{"broadcast/sizes", "messages of 1, 100 and 1,000 bytes come", "Commands", must, 3, nil, func(t *trial) {
+	{"broadcast/sizes", "messages of 1, 100 and 1,000 bytes come", "Commands", must, 3, waits{6, 1}, nil, func(t *trial) {
 		t.broadcasts(1, 1, 100, 1000)
 	}},
-	{"broadcast/large-id", "an id may be any number up to 2^63", "Commands", must, 2, nil, func(t *trial) {
+	{"broadcast/large-id", "an id may be any number up to 2^63", "Commands", must, 2, waits{3, 1}, nil, func(t *trial) {
 		t.broadcasts(1<<62+12345, 64)
 	}},
-	{"broadcast/burst", "of 500 messages at once all come, and none twice", "Reports", info, 3, nil, func(t *trial) {
-		const n = 500
+	{"broadcast/burst", "of 500 messages at once all come, and none twice", "Reports", info, 3, waits{4, 1}, nil, func(t *trial) {
+		const n, burst = 500, 3 * time.Second
 		t.whole()
 		for id := range uint64(n) {
 			t.need(t.Tell(Command{Type: "broadcast", Member: "m1", ID: id + 1, Size: 64}))
 		}
 		came := 0
-		t.until(3*time.Second, func(all []Report) bool {
+		t.until(min(burst, t.answer), func(all []Report) bool {
 			came = 0
 			for _, r := range all {
 				if r.Type == "message" {
@@ -207,20 +221,20 @@ var checks = []checkCase{
 		})
 		t.seen = fmt.Sprintf("%s of %s came", result.Grouped(came), result.Grouped(2*n))
 	}},
-	{"kill/done", "kill is answered by done", "Commands", must, 2, nil, func(t *trial) {
+	{"kill/done", "kill is answered by done", "Commands", must, 2, waits{3, 1}, nil, func(t *trial) {
 		t.whole()
 		t.ask("kill", "m2")
 	}},
-	{"kill/noticed", "the others drop who was killed", "Reports", must, 4, nil, func(t *trial) { t.ends("kill") }},
-	{"kill/silent", "nothing is reported of the dead", "Reports", must, 3, nil, func(t *trial) {
+	{"kill/noticed", "the others drop who was killed", "Reports", must, 4, waits{5, 2}, nil, func(t *trial) { t.ends("kill") }},
+	{"kill/silent", "nothing is reported of the dead", "Reports", must, 3, waits{4, 2}, nil, func(t *trial) {
 		t.whole()
 		t.ask("kill", "m2")
 		t.need(t.Tell(Command{Type: "broadcast", Member: "m1", ID: 7, Size: 64}))
 		t.see([]Member{t.members[0], t.members[2]})
 		t.silent("m2", "kill")
 	}},
-	{"leave/noticed", "the others drop who has left", "Commands", must, 4, nil, func(t *trial) { t.ends("leave") }},
-	{"pause/silent", "a paused member takes nothing until it is resumed, and then goes on", "Commands", must, 3, nil, func(t *trial) {
+	{"leave/noticed", "the others drop who has left", "Commands", must, 4, waits{5, 2}, nil, func(t *trial) { t.ends("leave") }},
+	{"pause/silent", "a paused member takes nothing until it is resumed, and then goes on", "Commands", must, 3, waits{6, 2}, nil, func(t *trial) {
 		t.whole()
 		t.ask("pause", "m2")
 		t.need(t.Tell(Command{Type: "broadcast", Member: "m1", ID: 7, Size: 64}))
@@ -231,7 +245,7 @@ var checks = []checkCase{
 		t.ask("resume", "m2")
 		t.see(t.members)
 	}},
-	{"stats/answered", "stats are answered, and do not shrink", "Reports", must, 2, nil, func(t *trial) {
+	{"stats/answered", "stats are answered, and do not shrink", "Reports", must, 2, waits{4, 1}, nil, func(t *trial) {
 		t.whole()
 		first, second := t.ask("stats", ""), t.ask("stats", "")
 		for _, x := range []struct {
@@ -243,16 +257,16 @@ var checks = []checkCase{
 			}
 		}
 	}},
-	{"stop/exits", "stop ends it with 0", "Commands", must, 3, nil, func(t *trial) {
+	{"stop/exits", "stop ends it with 0", "Commands", must, 3, waits{3, 1}, nil, func(t *trial) {
 		t.whole()
 		t.need(t.Tell(Command{Type: "stop"}))
 		t.exits()
 	}},
-	{"stop/end-of-input", "the end of input ends it", "Commands", must, 1, nil, func(t *trial) {
+	{"stop/end-of-input", "the end of input ends it", "Commands", must, 1, waits{0, 0}, nil, func(t *trial) {
 		t.in.Close()
 		t.exits()
 	}},
-	{"stop/at-once", "stop ends it while members join", "Commands", should, 3, nil, func(t *trial) {
+	{"stop/at-once", "stop ends it while members join", "Commands", should, 3, waits{0, 0}, nil, func(t *trial) {
 		t.joinAtOnce()
 		t.need(t.Tell(Command{Type: "stop"}))
 		t.exits()
@@ -401,6 +415,7 @@ func checkBind(t *trial) {
 		t.need(fmt.Errorf("bind: %w by this driver", ErrUnsupported))
 	}
 	t.joinAtOnce()
+	t.spend(t.answer)
 	select {
 	case from := <-came:
 		if !slices.ContainsFunc(all, func(m Member) bool { return m.Bind.Addr() == from.Addr() }) {

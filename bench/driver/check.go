@@ -23,8 +23,8 @@ type patience struct {
 
 var defaultPatience = patience{ready: readyTimeout, answer: 15 * time.Second, view: time.Minute}
 
-// span is what a case may take: it waits for a few answers, and at most twice for all views.
-var span = (defaultPatience.ready + 4*defaultPatience.answer + 2*defaultPatience.view) / 2
+// ending is what else a case may take: for the driver's end, for that of its output, and for what comes once more.
+const ending = 2 * stopTimeout
 
 const quiet = 300 * time.Millisecond
 
@@ -38,8 +38,9 @@ func ForDrivers(c conform.Config, options map[string]string) conform.Config {
 
 func forDrivers(c conform.Config, options map[string]string, p patience) conform.Config {
 	c.Others = &conform.Others{Role: "driver", Mode: "a driver for each case", Try: func(ctx context.Context, x conform.Case) conform.Result {
-		t := &trial{ctx: ctx, exec: c.Exec, options: options, patience: p, changed: make(chan struct{}, 1)}
-		return t.outcome(x, t.run(check(x.ID)))
+		of := check(x.ID)
+		t := newTrial(ctx, c.Exec, options, of, p)
+		return t.outcome(x, t.run(of))
 	}}
 	c.Parallel = cmp.Or(c.Parallel, DefaultParallel)
 	return c
@@ -90,6 +91,7 @@ type trial struct {
 	exec    string
 	options map[string]string
 	patience
+	left    time.Duration // that it may yet wait
 	members []Member
 	seen    string        // what there is to say of it
 	changed chan struct{} // something has been reported
@@ -97,6 +99,10 @@ type trial struct {
 	mu      sync.Mutex
 	reports []Report
 	stderr  bytes.Buffer
+}
+
+func newTrial(ctx context.Context, exec string, options map[string]string, c checkCase, p patience) *trial {
+	return &trial{ctx: ctx, exec: exec, options: options, patience: p, left: c.most.span(p), changed: make(chan struct{}, 1)}
 }
 
 // run starts a driver for a case, if it wants one, and ends it.
@@ -163,8 +169,16 @@ func (t *trial) all() []Report {
 	return slices.Clip(t.reports)
 }
 
+// spend is for whatever waits: no case waits for longer than it says.
+func (t *trial) spend(most time.Duration) {
+	if t.left -= most; t.left < 0 {
+		t.need(fmt.Errorf("the case waits for %v more than it says", -t.left))
+	}
+}
+
 // until waits for a condition of what has been reported; false: it waited in vain.
 func (t *trial) until(most time.Duration, ok func([]Report) bool) bool {
+	t.spend(most)
 	end := time.NewTimer(most)
 	defer end.Stop()
 	for {
@@ -200,6 +214,7 @@ func (t *trial) lines() string {
 
 // ask is Ask, whose errors but of what is unsupported are the driver's fault.
 func (t *trial) ask(do, member string) Report {
+	t.spend(t.answer)
 	r, err := t.Ask(t.ctx, Command{Type: do, Member: member}, t.answer)
 	if err != nil && t.Err() == nil && !errors.Is(err, ErrUnsupported) {
 		t.fail(fmt.Sprintf("%q of %q is answered by %q", do, member, answers[do]), "%v", err)

@@ -52,7 +52,7 @@ type Case struct {
 	Section string // of PROTOCOL.md
 	Level   Level
 	Role    hostile.Role
-	Span    time.Duration // about how long it takes
+	Span    time.Duration // about how long it takes; where Others try it, at most
 
 	names   int  // of the 95 that it uses; 0: a few; all: every one
 	odd     bool // the names that stand for no letter are given first

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,9 @@ func (c Config) oneServer() bool {
 func (c Config) Bound() time.Duration {
 	const most, names = 8 * time.Second, 8 // that waits add to a case; cases for which there are names at a time
 	width := cmp.Or(c.Parallel, DefaultParallel)
+	if c.Others != nil { // each takes its Span at most
+		return c.makespan(width).Round(time.Second)
+	}
 	if c.oneServer() {
 		width = min(width, names)
 	}
@@ -84,9 +88,24 @@ func (c Config) Bound() time.Duration {
 		bound += takes / time.Duration(width)
 		if alone := x.Span + most/8; c.oneServer() { // few wait for long
 			bound += alone
-		} else if c.Others == nil { // as many as fail while the machine is late
+		} else { // as many as fail while the machine is late
 			bound += alone / 4
 		}
 	}
 	return (bound + longest).Round(time.Second)
+}
+
+// makespan is how long all cases take at most, a number of them at a time, the longest first.
+func (c Config) makespan(width int) time.Duration {
+	spans := make([]time.Duration, 0, len(c.Cases))
+	for _, x := range c.Cases {
+		spans = append(spans, x.Span)
+	}
+	slices.Sort(spans)
+	until := make([]time.Duration, max(width, 1)) // that each of them is busy
+	for _, span := range slices.Backward(spans) {
+		until[0] += span
+		slices.Sort(until)
+	}
+	return until[len(until)-1]
 }

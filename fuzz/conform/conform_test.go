@@ -391,3 +391,11 @@ func TestConfigValidate(t *testing.T) {
 		t.Error("HasListen does not know the placeholders")
 	}
 }
+
+// What others try takes as long as its cases' spans, side by side, and no more is said.
+func TestBoundOfOthers(t *testing.T) {
+	c := Config{Others: &Others{}, Parallel: 2, Cases: []Case{{Span: 3 * time.Second}, {Span: 4 * time.Second}, {Span: 3 * time.Second}}}
+	if got := c.Bound(); got != 6*time.Second {
+		t.Errorf("%v, want the 6 s of 3 and 3 beside 4", got)
+	}
+}
