@@ -25,15 +25,17 @@ func AppendBroadcast(b []byte, from Name, counter uint16, size int) []byte {
 	return b
 }
 
-// ParseBroadcast reads a text of AppendBroadcast's back.
-func ParseBroadcast(text []byte) (from Name, counter uint16, ok bool) {
-	rest, found := bytes.CutPrefix(text, []byte("peer"))
+// ParseBroadcast reads a text of AppendBroadcast's back. The name aliases it.
+func ParseBroadcast(text []byte) (from []byte, counter uint16, ok bool) {
+	if len(text) < 4 || string(text[:4]) != "peer" {
+		return nil, 0, false
+	}
+	rest := text[4:]
 	end := 1 // as a rule, for which there is no need to search
 	if len(rest) < 1+len(broadcastInfix) || string(rest[1:1+len(broadcastInfix)]) != broadcastInfix {
-		end = bytes.Index(rest, []byte(broadcastInfix))
-	}
-	if !found || end < 1 {
-		return "", 0, false
+		if end = bytes.Index(rest, []byte(broadcastInfix)); end < 1 {
+			return nil, 0, false
+		}
 	}
 	name, digits := rest[:end], rest[end+len(broadcastInfix):]
 	n, i := 0, 0
@@ -45,11 +47,11 @@ func ParseBroadcast(text []byte) (from Name, counter uint16, ok bool) {
 		case 'a' <= c && c <= 'f':
 			c -= 'a' - 10
 		default:
-			return "", 0, false
+			return nil, 0, false
 		}
 		if n = n<<4 | int(c); n > 0xFFFF {
-			return "", 0, false
+			return nil, 0, false
 		}
 	}
-	return Name(name), uint16(n), i > 0
+	return name, uint16(n), i > 0
 }

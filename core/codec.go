@@ -151,21 +151,25 @@ func (m Members) Contains(x Member) bool {
 // keeps in slices beside it. Usually all are on one host, and a search then compares ports
 // alone: the addresses of many rosters would not fit into the caches.
 type roster struct {
-	addrs     []netip.AddrPort
-	low, high []byte // of the ports
-	mixed     bool   // the hosts differ
+	addrs []netip.AddrPort
+	ports []uint16
+	low   []byte     // of the ports
+	mixed bool       // the hosts differ
+	guess [256]uint8 // by a port's low byte: where the last that was found with it stood, modulo 256
 }
 
-func (r *roster) clear() { *r = roster{addrs: r.addrs[:0], low: r.low[:0], high: r.high[:0]} }
+func (r *roster) clear() {
+	r.addrs, r.ports, r.low, r.mixed = r.addrs[:0], r.ports[:0], r.low[:0], false
+}
 
 func (r *roster) add(addr netip.AddrPort) {
 	r.mixed = r.mixed || len(r.addrs) > 0 && addr.Addr() != r.addrs[0].Addr()
-	r.addrs, r.low, r.high = append(r.addrs, addr), append(r.low, byte(addr.Port())), append(r.high, byte(addr.Port()>>8))
+	r.addrs, r.ports, r.low = append(r.addrs, addr), append(r.ports, addr.Port()), append(r.low, byte(addr.Port()))
 }
 
 // remove takes member i out.
 func (r *roster) remove(i int) {
-	r.addrs, r.low, r.high = removed(r.addrs, i), removed(r.low, i), removed(r.high, i)
+	r.addrs, r.ports, r.low = removed(r.addrs, i), removed(r.ports, i), removed(r.low, i)
 }
 
 // removed is s without element i, in whose place the last one comes.
@@ -177,14 +181,23 @@ func removed[T any](s []T, i int) []T {
 
 // find is where an address stands, -1 where it does not.
 func (r *roster) find(addr netip.AddrPort) int {
+	low := byte(addr.Port())
+	if i := int(r.guess[low]); i < len(r.addrs) && r.is(i, addr) {
+		return i
+	}
 	for i := 0; ; i++ {
-		n := bytes.IndexByte(r.low[i:], byte(addr.Port()))
+		n := bytes.IndexByte(r.low[i:], low)
 		if n < 0 {
 			return -1
 		}
-		i += n
-		if at := &r.addrs[0]; r.high[i] == byte(addr.Port()>>8) && (!r.mixed && at.Addr() == addr.Addr() || r.addrs[i] == addr) {
+		if i += n; r.is(i, addr) {
+			r.guess[low] = uint8(i)
 			return i
 		}
 	}
+}
+
+// is reports that an address stands at i.
+func (r *roster) is(i int, addr netip.AddrPort) bool {
+	return r.ports[i] == addr.Port() && (!r.mixed && r.addrs[0].Addr() == addr.Addr() || r.addrs[i] == addr)
 }

@@ -272,7 +272,7 @@ func TestBroadcastText(t *testing.T) {
 		if string(text) != c.want {
 			t.Errorf("AppendBroadcast(%v, %d, %d) = %q, want %q", c.from, c.counter, c.size, text, c.want)
 		}
-		if from, counter, ok := ParseBroadcast(text); from != c.from || counter != c.counter || !ok {
+		if from, counter, ok := ParseBroadcast(text); Name(from) != c.from || counter != c.counter || !ok {
 			t.Errorf("ParseBroadcast(%q) = %v, %d, %v", text, from, counter, ok)
 		}
 	}

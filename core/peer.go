@@ -206,7 +206,7 @@ func (p *Peer) Step(now time.Time, from netip.AddrPort, datagram []byte) (poll b
 			return false
 		}
 		if p.count(Heard, now) {
-			p.event.Peer, p.event.Data = Member{p.names[i], from}, text
+			p.event.Peer.Name, p.event.Peer.Addr, p.event.Data = p.names[i], from, text
 			p.tell()
 		}
 	case TypeRetry:

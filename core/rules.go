@@ -160,6 +160,6 @@ func (p *Peer) adopt(l *Listing) bool {
 		from, to = 0, n
 	}
 	p.whole, p.listed, p.names = l, p.listed[:0], l.names[from:to]
-	p.known = roster{l.addrs[from:to], l.low[from:to], l.high[from:to], l.mixed}
+	p.known.addrs, p.known.ports, p.known.low, p.known.mixed = l.addrs[from:to], l.ports[from:to], l.low[from:to], l.mixed
 	return named
 }

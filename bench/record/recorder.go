@@ -38,7 +38,7 @@ func (r *Recorder) Observe(e *core.Event) {
 	case core.Listed:
 		r.directory(e)
 	case core.Heard:
-		r.message(e.At, e.Peer, e.Data)
+		r.message(e)
 	case core.Retried:
 		add(&r.Slot.Taken, 1)
 	case core.Paged:
@@ -203,14 +203,14 @@ func (r *Recorder) See(at int64, s Set) {
 }
 
 // message records a broadcast that arrived.
-func (r *Recorder) message(now time.Time, from core.Member, text []byte) {
+func (r *Recorder) message(e *core.Event) {
 	add(&r.Slot.Taken, 1)
-	name, counter, ok := core.ParseBroadcast(text)
-	slot := int(r.Index[from.Addr.Port()])
-	if !ok || slot >= ServerSlot || name != from.Name {
+	name, counter, ok := core.ParseBroadcast(e.Data)
+	slot := int(r.Index[e.Peer.Addr.Port()])
+	if !ok || slot >= ServerSlot || string(name) != string(e.Peer.Name) {
 		return
 	}
-	if at := r.Clock.At(now); int64(slot) < r.External.Load() {
+	if at := r.Clock.At(e.At); int64(slot) < r.External.Load() {
 		r.unknown(r.Pair(slot, r.Self), at, counter)
 	} else {
 		r.Arrive(at, slot, counter)

@@ -409,7 +409,11 @@ func (n *Net) release(number int32) {
 
 func (n *Net) trace(what What, from, to uint16, ports []uint16, datagram []byte) {
 	if n.cfg.Trace != nil {
-		n.event = Event{n.now, what, from, to, ports, datagram}
-		n.cfg.Trace(&n.event)
+		n.tell(what, from, to, ports, datagram)
 	}
+}
+
+func (n *Net) tell(what What, from, to uint16, ports []uint16, datagram []byte) {
+	n.event = Event{n.now, what, from, to, ports, datagram}
+	n.cfg.Trace(&n.event)
 }
