@@ -4,24 +4,21 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"net/netip"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"p2plocal/bench/clock"
 	"p2plocal/bench/machine"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
-	"p2plocal/core/udp"
 	"p2plocal/fuzz/target"
 )
 
-// Agent is a host's: it keeps one mesh's part at a time, for whoever asks.
+// Agent runs on a worker: it hosts that machine's part of one mesh at a time, for whoever asks.
 type Agent struct {
 	Addr    netip.Addr            // that sockets are bound to
 	Allowed func(netip.Addr) bool // that a mesh may have members at an address; nil: at Addr alone
@@ -32,44 +29,10 @@ type Agent struct {
 	part *hostedPart
 }
 
-// abandoned is longer than a coordinator is without a connection that goes on.
+// abandoned is longer than a coordinator that goes on is ever without a connection.
 const abandoned = 30 * time.Second
 
-// hostedPart is a part that is there.
-type hostedPart struct {
-	hostPart
-	mesh    string
-	addr    netip.Addr
-	end     context.CancelFunc
-	expires *time.Timer
-	number  uint64 // of the last request, and its answer
-	answer  []byte
-
-	clock    record.Clock
-	follower *clock.Follower // of the mesh's clock; nil: it is this host's
-	times    *clock.Server   // answers the others
-	store    *record.Store
-	free     func()
-	journal  record.Journal
-	members  map[int]*Member
-	server   *localServer
-	reported int // changes of the server's directory
-	known    map[netip.AddrPort]bool
-	cpu      time.Duration // of this process, at the start
-	kernel   map[string]uint64
-
-	mu     sync.Mutex
-	orders []hostOrder
-	wake   chan struct{}
-	done   uint64
-	late   int64
-	fault  string
-	over   sync.WaitGroup
-
-	pausing sync.Mutex // no member is being paused
-}
-
-// Busy says what the agent does; "": nothing.
+// Busy says what the agent hosts; "": nothing.
 func (a *Agent) Busy() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -79,7 +42,7 @@ func (a *Agent) Busy() string {
 	return fmt.Sprintf("%s of mesh %s", result.Plural(uint64(len(a.part.members)), "peer"), a.part.mesh)
 }
 
-// Close ends what there is.
+// Close ends the part that it hosts, if any.
 func (a *Agent) Close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -159,15 +122,12 @@ func (a *Agent) obey(q *hostRequest) (r hostReply, err error) {
 			return r, err
 		}
 	}
-	p.mu.Lock()
-	p.orders = append(p.orders, q.Orders...)
-	p.mu.Unlock()
-	wake(p.wake)
+	p.orders.add(q.Orders)
 	p.report(&r)
 	return r, nil
 }
 
-// open makes a part as it is asked for.
+// open sets up the part that is asked for.
 func (a *Agent) open(q *hostRequest) (_ *hostedPart, err error) {
 	o := q.Open
 	const mostBuffer = 1 << 28
@@ -183,7 +143,7 @@ func (a *Agent) open(q *hostRequest) (_ *hostedPart, err error) {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(context.Background())
-	p := &hostedPart{hostPart: *o, mesh: q.Mesh, addr: a.Addr, end: end, clock: record.NewClock(), free: func() {}, members: map[int]*Member{}, wake: make(chan struct{}, 1),
+	p := &hostedPart{hostPart: *o, mesh: q.Mesh, addr: a.Addr, end: end, clock: record.NewClock(), free: func() {}, members: map[int]*Member{}, orders: orders{wake: make(chan struct{}, 1)},
 		expires: time.AfterFunc(math.MaxInt64, func() {}), cpu: target.CPUOf(os.Getpid()), kernel: machine.NetworkLosses()}
 	defer func() {
 		if err != nil {
@@ -227,7 +187,7 @@ func (a *Agent) open(q *hostRequest) (_ *hostedPart, err error) {
 		p.server = newServer(p.member(record.ServerSlot, s), o.Timing, &result.Options{Wide: true, Keyed: o.Keyed}, o.Impair, o.Seed)
 		s.start(ctx, p.server)
 	}
-	p.over.Go(func() { p.carryOut(ctx) })
+	p.orders.over.Go(func() { p.carryOut(ctx) })
 	p.expires = time.AfterFunc(cmp.Or(a.Until, abandoned), func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -244,186 +204,4 @@ func (a *Agent) allows(host netip.Addr) bool {
 		return host == a.Addr
 	}
 	return a.Allowed(host)
-}
-
-// listen opens a socket on one of the host's ports: no other host of the mesh has such, so that a port says who it is.
-func (p *hostedPart) listen(next *int) (*served, error) {
-	const ports = 1 << 16
-	var failed error
-	for range ports / p.Hosts {
-		*next = 1024 + (*next+1)%(ports-1024)
-		if *next%p.Hosts != p.Host {
-			*next += (p.Host - *next%p.Hosts + p.Hosts) % p.Hosts
-		}
-		if *next >= ports {
-			continue
-		}
-		s, err := udp.Listen(netip.AddrPortFrom(p.addr, uint16(*next)), p.Buffer)
-		if err == nil {
-			return newServed(s), nil
-		}
-		if failed = err; !errors.Is(err, syscall.EADDRINUSE) {
-			break
-		}
-	}
-	return nil, cmp.Or(failed, errors.New("no port is free"))
-}
-
-func (p *hostedPart) member(slot int, s *served) *Member {
-	m := NewMember(slot, s, p.store, p.clock)
-	m.rec.Journal = &p.journal
-	return m
-}
-
-// know takes in who is where.
-func (p *hostedPart) know(all []netip.AddrPort, allowed func(netip.Addr) bool) error {
-	if len(all) != p.Peers+1 {
-		return fmt.Errorf("%d addresses, want %d", len(all), p.Peers+1)
-	}
-	p.known = map[netip.AddrPort]bool{}
-	for i, at := range all {
-		if !allowed(at.Addr()) {
-			return fmt.Errorf("a member at %v, where no worker is", at)
-		}
-		if i == p.Peers {
-			i = record.ServerSlot
-		}
-		p.store.Index[at.Port()] = uint16(i)
-		p.known[at] = true
-	}
-	if p.server != nil {
-		return p.server.Restart()
-	}
-	return nil
-}
-
-// check refuses an order that this host cannot carry out, or should not.
-func (p *hostedPart) check(o *hostOrder) error {
-	switch {
-	case p.known == nil:
-		return errors.New("an order before it is known who is where")
-	case o.Control != nil:
-		return nil
-	case o.Slot == record.ServerSlot && p.server != nil:
-		if o.Do != Kill && o.Do != restart {
-			return fmt.Errorf("no such order to the server: %q", o.Do)
-		}
-		return nil
-	case p.members[o.Slot] == nil:
-		return fmt.Errorf("an order to slot %d, which is not on this host", o.Slot)
-	case o.Do == Birth && (o.Life == nil || !p.known[o.Life.Server]):
-		return errors.New("a birth at a server outside the mesh")
-	case o.Do == Broadcast && o.Broadcasts == nil:
-		return errors.New("broadcasts of no kind")
-	}
-	return nil
-}
-
-// carryOut carries orders out, one after the other, each at its time.
-func (p *hostedPart) carryOut(ctx context.Context) {
-	for ctx.Err() == nil {
-		p.mu.Lock()
-		orders := p.orders
-		p.orders = nil
-		p.mu.Unlock()
-		for i := range orders {
-			o := &orders[i]
-			if !Sleep(ctx, time.Duration(o.At-p.clock.Now())) {
-				return
-			}
-			late := p.clock.Now() - o.At
-			err := p.carry(o)
-			p.mu.Lock()
-			p.late = max(p.late, late)
-			if p.done++; err != nil && p.fault == "" {
-				p.fault = fmt.Sprintf("peer %s: %v", record.QuoteName(min(o.Slot, p.Peers-1)), err)
-			}
-			p.mu.Unlock()
-		}
-		if len(orders) == 0 {
-			select {
-			case <-p.wake:
-			case <-ctx.Done():
-			}
-		}
-	}
-}
-
-func (p *hostedPart) carry(o *hostOrder) error {
-	switch {
-	case o.Control != nil:
-		p.store.SetControl(*o.Control)
-		return nil
-	case o.Slot == record.ServerSlot && o.Do == Kill:
-		return p.server.Kill()
-	case o.Slot == record.ServerSlot:
-		return p.server.Restart()
-	}
-	p.pausing.Lock()
-	defer p.pausing.Unlock()
-	return p.members[o.Slot].Do(o.Command)
-}
-
-// report says how the host stands, and what its recorders have to say.
-func (p *hostedPart) report(r *hostReply) {
-	for i := range p.store.Used() {
-		p.journal.Count(p.store, i, p.has(i))
-	}
-	if p.server != nil {
-		p.server.sock.Do(func(time.Time) {
-			for _, c := range p.server.changes[p.reported:] {
-				p.journal.Change(c.at, c.who, c.in)
-			}
-			p.reported = len(p.server.changes)
-		})
-	}
-	r.Drops, r.Unsent = map[int]uint64{}, map[int]uint64{}
-	p.pausing.Lock()
-	for i, m := range p.members {
-		if !m.sock.Paused() { // one that is paused has a socket that answers nobody
-			p.socket(r, i, m.sock)
-		}
-	}
-	p.pausing.Unlock()
-	if p.server != nil {
-		p.socket(r, record.ServerSlot, p.server.sock)
-		r.Counters, r.Started = new(p.server.Counters()), p.server.Started
-	}
-	p.mu.Lock()
-	r.Done, r.Late, r.Fault = p.done, p.late, p.fault
-	p.mu.Unlock()
-	if p.follower != nil {
-		r.Line, r.Bound = p.follower.Line(), p.follower.Worst()
-	}
-	r.CPU, r.Memory, r.Kernel = target.CPUOf(os.Getpid())-p.cpu, target.ResidentOf(os.Getpid()), map[string]uint64{}
-	for name, n := range machine.NetworkLosses() {
-		if n > p.kernel[name] {
-			r.Kernel[name] = n - p.kernel[name]
-		}
-	}
-	r.Journal, r.More = p.journal.Take()
-	r.Now = p.clock.Now()
-}
-
-func (p *hostedPart) socket(r *hostReply, slot int, s socket) {
-	if x := s.Stats(); x.Drops > 0 || x.SendFailures > 0 {
-		r.Drops[slot], r.Unsent[slot] = x.Drops, x.SendFailures
-	}
-}
-
-// stop ends it.
-func (p *hostedPart) stop() {
-	p.expires.Stop()
-	p.end()
-	p.over.Wait()
-	for _, m := range p.members {
-		m.Stop()
-	}
-	if p.server != nil {
-		p.server.Stop()
-	}
-	if p.times != nil {
-		p.times.Close()
-	}
-	p.free()
 }

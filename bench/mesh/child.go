@@ -38,8 +38,7 @@ const (
 	startTimeout   = time.Minute
 )
 
-// childProcess is a process of this program's, a peer's or a sender's, as the mesh
-// has it.
+// childProcess is a process of this program, a peer's or a sender's, as the mesh sees it.
 type childProcess struct {
 	Cmd     *exec.Cmd // nil: it has ended
 	in      io.WriteCloser
@@ -48,7 +47,7 @@ type childProcess struct {
 	met     bool     // it has answered
 }
 
-// patience is how long its next answer may take.
+// patience is how long it may take to answer next.
 func (x *childProcess) patience() time.Duration {
 	if x.met {
 		return commandTimeout
@@ -56,7 +55,7 @@ func (x *childProcess) patience() time.Duration {
 	return startTimeout
 }
 
-// startChild starts one with a value for childEnv, and files from 3 on.
+// startChild starts one, with a value for childEnv and with files from 3 on.
 func startChild(what string, files ...*os.File) (x childProcess, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -77,7 +76,7 @@ func startChild(what string, files ...*os.File) (x childProcess, err error) {
 	return x, target.StartTied(x.Cmd)
 }
 
-// ask gives an order, if there is one, and reads the line that answers within a time.
+// ask sends an order, if there is one, and reads the line that answers it.
 func (x *childProcess) ask(order any, within time.Duration) (answer string, err error) {
 	x.answers.SetReadDeadline(time.Now().Add(within))
 	if order != nil {
@@ -97,7 +96,7 @@ const (
 	train  = 64
 )
 
-// Attack is the order to a sender's process.
+// Attack is the order that a sender's process is given.
 type Attack struct {
 	Target    netip.AddrPort `json:"target"`
 	Rate      float64        `json:"rate"`
@@ -105,7 +104,7 @@ type Attack struct {
 	Peers     int            `json:"peers"` // of the mesh whose store the sender counts in
 }
 
-// AttackResult is what it answers in the end.
+// AttackResult is its final answer.
 type AttackResult struct {
 	send.Counts
 	Elapsed time.Duration `json:"elapsed"`
@@ -116,9 +115,8 @@ type AttackResult struct {
 // senderChild is childEnv's value in a sender's process.
 const senderChild = "sender"
 
-// SendGarbage is the whole of a sender's process: an order comes in; it says that
-// it is ready, or why it is not, sends until the input ends, and then says what it
-// has sent.
+// SendGarbage is all that a sender's process does: it reads an order, says that it is ready or why
+// not, sends until its input ends, and says what it has sent.
 func SendGarbage(in io.Reader, out io.Writer) error {
 	var a Attack
 	r := bufio.NewReader(in)
@@ -163,11 +161,11 @@ func SendGarbage(in io.Reader, out io.Writer) error {
 	return answer.Encode(AttackResult{Counts: s.Counts(), Elapsed: time.Since(start), CPU: after - before})
 }
 
-// sender is a sender's process.
+// sender is a process that sends.
 type sender struct{ childProcess }
 
-// startSender returns when the sender is about to send: how long its process takes
-// to start is no part of a measurement.
+// startSender returns when the sender is about to send: the time that its process takes to start is
+// not measured.
 func startSender(a Attack, store *os.File) (*sender, error) {
 	var files []*os.File
 	if store != nil && a.Peers > 0 {
@@ -186,8 +184,8 @@ func startSender(a Attack, store *os.File) (*sender, error) {
 	return x, nil
 }
 
-// answer gives an order, if there is one, and reads what the sender says next. One that
-// says nothing is killed.
+// answer sends an order, if there is one, and reads what the sender says next. One that says
+// nothing is killed.
 func (x *sender) answer(order any) (v AttackResult, err error) {
 	line, err := x.ask(order, startTimeout) // what is under way ends first
 	if err == nil {

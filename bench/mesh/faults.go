@@ -21,8 +21,8 @@ type action struct {
 	end   func() error // undoes no more than the beginning has done; nil: it is over at once
 }
 
-// actionOf is what a fault does. What happens to a life the mesh does itself, so that it knows
-// who should be in every view.
+// actionOf is what a fault does. The mesh itself ends and begins lives, so that it knows who should
+// be in every view.
 func (m *Mesh) actionOf(f faults.Fault) (action, error) {
 	i := int(f.A) - firstPort
 	switch {
@@ -95,7 +95,7 @@ func (m *Mesh) pause(i int) action {
 	}
 }
 
-// shown is an action that those who look on are shown.
+// shown is an action that is also told to those who watch.
 func (m *Mesh) shown(f faults.Fault, what string, do func() error) func() error {
 	if do == nil {
 		return nil
@@ -117,7 +117,7 @@ func (m *Mesh) shown(f faults.Fault, what string, do func() error) func() error 
 	}
 }
 
-// whoIs is who has a port in a script, for people.
+// whoIs names, for people, whom a script means by a port.
 func whoIs(port uint16) string {
 	switch port {
 	case 0:
@@ -128,7 +128,7 @@ func whoIs(port uint16) string {
 	return record.QuoteName(int(port) - firstPort)
 }
 
-// flood is a sender of hostile datagrams at one of the mesh's.
+// flood sends hostile datagrams to the server or a peer.
 func (m *Mesh) flood(f faults.Fault) (action, error) {
 	slot, target := record.ServerSlot, m.Server.Addr()
 	if f.A != simnet.ServerPort {
@@ -209,13 +209,13 @@ func CanOverUDP(c *result.Config, line string) error {
 	return err
 }
 
-// planned is what a script has happen at a time, by the clock, over UDP.
+// planned is what a script wants done at a time of the mesh's clock, over UDP.
 type planned struct {
 	at int64
 	do func() error
 }
 
-// planFaults has the faults of a script happen, each at its time.
+// planFaults schedules the faults of a script.
 func (m *Mesh) planFaults() error {
 	lines := m.Cfg.Faults
 	if v := m.Cfg.Simulation; v != nil {
@@ -242,11 +242,11 @@ func (m *Mesh) planFaults() error {
 	return nil
 }
 
-// firstPort is the first peer's on a virtual network.
+// firstPort is the first peer's port on a virtual network.
 const firstPort = simnet.ServerPort + 1
 
-// Scripted is the simulation's faults as a script. In a mesh larger than the exact dialect's
-// they can name its first peers only.
+// Scripted is the simulation's faults as a script. It can name only as many peers as the exact
+// dialect has.
 func Scripted(c *result.Config, seed uint64) (faults.Script, error) {
 	const most = time.Hour // of a script
 	s := c.Simulation

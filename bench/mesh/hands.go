@@ -13,7 +13,7 @@ import (
 	"p2plocal/core/simnet"
 )
 
-// ordered is an order for a mesh, from somebody who looks on, and where its answer goes.
+// ordered is an order from somebody who watches, and where the answer goes.
 type ordered struct {
 	sample.Order
 	answer chan<- obeyed
@@ -24,14 +24,14 @@ type obeyed struct {
 	err    error
 }
 
-// underway is a fault that somebody has ordered, whose end is not yet known.
+// underway is a fault that was ordered, and that somebody may end.
 type underway struct {
 	fault *faults.Fault
 	end   func() error // nil: it has ended
 }
 
-// Control has the watch take orders, by the function that it gives: what is done becomes a
-// line of a fault script, which that says, one for each fault.
+// Control has the watch take orders through the function that it returns. What is done becomes
+// lines of a fault script, which that function returns.
 func (w *Watch) Control() func(context.Context, sample.Order) (script string, err error) {
 	w.orders = make(chan ordered)
 	return func(ctx context.Context, o sample.Order) (string, error) {
@@ -49,12 +49,12 @@ func (w *Watch) Control() func(context.Context, sample.Order) (script string, er
 	}
 }
 
-// takesOrders reports that orders may come.
+// takesOrders reports whether orders may come.
 func (m *Mesh) takesOrders() bool {
 	return m.watch != nil && m.watch.orders != nil && m.opt.Driver == nil && m.opt.Hosts == 0
 }
 
-// obey does what has been ordered meanwhile.
+// obey carries out the orders that have come.
 func (m *Mesh) obey(ctx context.Context) {
 	for {
 		select {
@@ -70,7 +70,7 @@ func (m *Mesh) obey(ctx context.Context) {
 	}
 }
 
-// order does one.
+// order carries out one.
 func (m *Mesh) order(ctx context.Context, o sample.Order) (string, error) {
 	peer, err := m.who(o.Peer)
 	if err != nil {
@@ -117,7 +117,8 @@ func (m *Mesh) order(ctx context.Context, o sample.Order) (string, error) {
 	return "", fmt.Errorf("order %q, want kill, pause, resume, relaunch, restart, cut, heal, impair, flood or calm", o.Verb)
 }
 
-// isLinkOf reports that a fault is about a link of one's, or between two; 0: of everybody's.
+// isLinkOf reports whether a fault is on a link of a peer's, or between two; 0 stands for
+// everybody.
 func isLinkOf(f *faults.Fault, peer, other uint16) bool {
 	switch f.Verb {
 	case faults.Divide:
@@ -128,8 +129,8 @@ func isLinkOf(f *faults.Fault, peer, other uint16) bool {
 	return false
 }
 
-// links cuts or impairs what passes between two, or one and all others, or the half of the
-// peers that has come last and the rest, both ways.
+// links cuts or impairs, both ways, what passes between two, or between one and all others, or
+// between the half of the peers that came last and the rest.
 func (m *Mesh) links(o sample.Order, peer, other uint16) (string, error) {
 	verb, net := faults.Cut, simnet.Fault{}
 	if o.Verb == "impair" {
@@ -163,7 +164,8 @@ func (m *Mesh) links(o sample.Order, peer, other uint16) (string, error) {
 	return m.beginFaults(all...)
 }
 
-// who is the port of one who is named in an order, as scripts have it; "": 0, which is everybody.
+// who is the port that scripts use for whom an order names; 0, for everybody, where it names
+// nobody.
 func (m *Mesh) who(name string) (uint16, error) {
 	switch name {
 	case "":
@@ -179,10 +181,10 @@ func (m *Mesh) who(name string) (uint16, error) {
 	return 0, fmt.Errorf("peer %q, want one of the mesh's, or server", name)
 }
 
-// forever is the end of what nobody has ended: that of a script.
+// forever is when a script has a fault end that nobody has ended.
 const forever = time.Hour
 
-// scriptTime is now as a script has it: no finer than anybody can order, but in virtual time.
+// scriptTime is now, as a script writes it: over UDP no finer than a hand can time an order.
 func (m *Mesh) scriptTime() time.Duration {
 	now := time.Duration(m.Clock.Now() - m.began)
 	if m.Cfg.Simulation == nil {
@@ -191,7 +193,7 @@ func (m *Mesh) scriptTime() time.Duration {
 	return now
 }
 
-// beginFaults does what was ordered, and says it as lines of a script.
+// beginFaults begins what was ordered, and returns it as lines of a script.
 func (m *Mesh) beginFaults(all ...faults.Fault) (string, error) {
 	var lines []string
 	for _, f := range all {
@@ -213,7 +215,8 @@ func (m *Mesh) beginFaults(all ...faults.Fault) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
-// endFaults ends what was ordered and is meant, and says its lines as they are now.
+// endFaults ends those of the ordered faults that are meant, and returns their lines as they are
+// now.
 func (m *Mesh) endFaults(meant func(*faults.Fault) bool) (string, error) {
 	var lines []string
 	for i := range m.underway {
@@ -234,7 +237,7 @@ func (m *Mesh) endFaults(meant func(*faults.Fault) bool) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
-// Hands are what was done to the mesh by order, as lines of a script.
+// Hands are the faults that were ordered, as lines of a script.
 func (m *Mesh) Hands() (lines []string) {
 	for _, u := range m.underway {
 		lines = append(lines, u.fault.String())

@@ -7,7 +7,7 @@ import (
 	"p2plocal/core/udp"
 )
 
-// hostSocket is a socket on a host, as far as it has been told.
+// hostSocket is a socket on a host, as far as the host has reported it.
 type hostSocket struct {
 	w    *hostsWorld
 	slot int
@@ -31,7 +31,7 @@ func (s hostSocket) Stats() udp.Stats {
 
 func (s hostSocket) Waiting() (int64, uint64, bool) { return 0, 0, false } // it is another host that knows
 
-// Pausing and closing is the agent's.
+// Its agent pauses and closes it.
 func (hostSocket) Pause()       {}
 func (hostSocket) Resume()      {}
 func (hostSocket) Paused() bool { return false }
@@ -39,7 +39,7 @@ func (hostSocket) Close() error { return nil }
 
 func (s hostSocket) order(c Command) { s.w.order(s.slot, c) }
 
-// hostServer is the server, on the first host. What cannot be done is told later.
+// hostServer is the server, on the first host. What cannot be done is reported later.
 type hostServer struct{ hostSocket }
 
 func (s hostServer) Kill() error    { s.order(Command{Do: Kill}); return nil }
@@ -47,7 +47,7 @@ func (s hostServer) Restart() error { s.order(Command{Do: restart}); return nil 
 func (s hostServer) Died() string   { return s.w.died() }
 func (s hostServer) Stop()          {}
 
-// hostPeer is a peer, on its host.
+// hostPeer is a peer on its host.
 type hostPeer struct{ sock hostSocket }
 
 func (p hostPeer) Do(c Command) error { p.sock.order(c); return nil }
@@ -63,8 +63,8 @@ type Hosted struct {
 	Silent   time.Duration // the longest that it took to answer
 }
 
-// Hosts are those of a mesh over hosts; nil: it is on one. What of their clocks is not known
-// adds to every time between two of them.
+// Hosts are the hosts of a mesh that is laid over several; else nil. The bounds of their clocks add
+// to every time between two of them.
 func (m *Mesh) Hosts() (all []Hosted) {
 	w, ok := m.World.(*hostsWorld)
 	if !ok {

@@ -15,7 +15,7 @@ import (
 // A mesh over hosts: each host's part is kept by an Agent there, which a hostsWorld asks, again
 // until it has an answer. The first host, which has the server, has the mesh's clock.
 
-// hostRequest is what an agent is asked. The same number is the same request.
+// hostRequest is what an agent is asked. A repeated number is the same request again.
 type hostRequest struct {
 	Mesh   string           `json:"mesh"`
 	Number uint64           `json:"number"` // from 1 on
@@ -25,7 +25,7 @@ type hostRequest struct {
 	Close  bool             `json:"close,omitempty"`
 }
 
-// hostPart is what a host has of a mesh.
+// hostPart is the part of a mesh that one host has.
 type hostPart struct {
 	Peers     int               `json:"peers"` // of the mesh
 	Host      int               `json:"host"`  // which it is: it has every Hosts-th slot from there on, and such ports; 0 has the server
@@ -39,7 +39,7 @@ type hostPart struct {
 	Clock     netip.AddrPort    `json:"clock,omitzero"` // of the first host, for the others
 }
 
-// has reports that a slot is on the host.
+// has reports whether a slot is on the host.
 func (p *hostPart) has(slot int) bool {
 	if slot == record.ServerSlot {
 		return p.Host == 0
@@ -47,7 +47,7 @@ func (p *hostPart) has(slot int) bool {
 	return slot%p.Hosts == p.Host
 }
 
-// hostOrder is what is to be done on a host at a time of the mesh's clock.
+// hostOrder is what a host is to do at a time of the mesh's clock.
 type hostOrder struct {
 	At   int64 `json:"at"`
 	Slot int   `json:"slot"`
@@ -89,7 +89,8 @@ type HostLink struct {
 	Ask      func(ctx context.Context, request []byte) ([]byte, error)
 }
 
-// IsIdle reads the answer of an agent that was asked nothing: an error is why it can have no part of a mesh.
+// IsIdle reads an agent's answer to an empty request. The error is why it cannot host a part of a
+// mesh.
 func IsIdle(answer []byte) error {
 	var r hostReply
 	if err := json.Unmarshal(answer, &r); err != nil || r.Error == "" {

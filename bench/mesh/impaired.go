@@ -12,9 +12,8 @@ import (
 	"p2plocal/core"
 )
 
-// impaired stands between a machine and its socket and does an Impairment to
-// every datagram that goes out, link by link. Its log, in the store, is the
-// truth that a measurement can be held against.
+// impaired stands between a machine and its socket and applies an Impairment to every datagram that
+// goes out, link by link. Its log, in the store, is the truth that a measurement is held against.
 type impaired struct {
 	inner core.Machine
 	what  result.Impairment
@@ -124,7 +123,7 @@ func (m *impaired) insert(p parcel) {
 	m.count(p, 1)
 }
 
-// count adds a parcel to those that are held, or takes it away.
+// count adds n to the parcels that are held.
 func (m *impaired) count(p parcel, n int) {
 	if m.rec.Accounted(p.to.Port()) {
 		m.rec.Slot.Held.Add(uint64(n))
@@ -162,7 +161,7 @@ func (m *impaired) note(now time.Time, p parcel) {
 	m.rec.Released(int64(now.Sub(p.sent)))
 }
 
-// drop ends the life of the machine inside; what is held goes with it.
+// drop ends the life of the machine inside; what it holds is lost.
 func (m *impaired) drop() {
 	m.held = nil
 	m.rec.Slot.Vanish()

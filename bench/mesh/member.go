@@ -15,7 +15,7 @@ import (
 	"p2plocal/core/wide"
 )
 
-// A Life is what a peer is born with.
+// A Life is what a peer starts with.
 type Life struct {
 	Birth      int64 // when that is, by the clock; 0 or past: at once
 	Timing     core.Timing
@@ -33,7 +33,7 @@ type Broadcasts struct {
 	Owed       bool
 }
 
-// schedule is b as somebody tells the time to whom it is now.
+// schedule converts b to the time of day of somebody for whom it is now.
 func (b Broadcasts) schedule(c record.Clock, now time.Time) core.Schedule {
 	s := core.Schedule{First: c.Time(now, b.First), Interval: b.Interval, Size: b.Size, Owed: b.Owed}
 	if b.End > 0 {
@@ -42,7 +42,7 @@ func (b Broadcasts) schedule(c record.Clock, now time.Time) core.Schedule {
 	return s
 }
 
-// socket is what can be seen of a peer's, from outside.
+// socket is what can be seen of a peer's socket from outside.
 type socket interface {
 	Addr() netip.AddrPort
 	Stats() udp.Stats                               // waits while it is paused
@@ -99,8 +99,8 @@ func (s *served) Close() error {
 	return err
 }
 
-// A Member holds one machine on one socket, which outlives it: a datagram for a
-// dead peer is taken and counted, so that its fate is known.
+// A Member holds one machine on one socket, which outlives it: a datagram for a dead peer is taken
+// and counted, so that its fate is known.
 type Member struct {
 	number int
 	sock   home
@@ -149,7 +149,7 @@ func (s *Member) run(m core.Machine, what result.Impairment, seed uint64) {
 	s.machine = m
 }
 
-// Do obeys. What is for somebody who lives is nothing to the dead.
+// Do carries out a command. Commands for the living do nothing to the dead.
 func (s *Member) Do(c Command) (err error) {
 	switch c.Do {
 	case Pause:
@@ -221,7 +221,7 @@ func (s *Member) join(now time.Time, l *Life) error {
 	return nil
 }
 
-// NewGuest is a peer of the mesh's dialect that is none of its members.
+// NewGuest is a peer of the mesh's dialect that is not a member.
 func (m *Mesh) NewGuest(cfg core.PeerConfig, now time.Time) (core.Machine, error) {
 	var id *wide.Identity
 	if m.Store.Wide {
@@ -231,7 +231,7 @@ func (m *Mesh) NewGuest(cfg core.PeerConfig, now time.Time) (core.Machine, error
 	return guest, err
 }
 
-// keys are those of a mesh that is measured, which are no secret.
+// keys are those of a measured mesh; they are no secret.
 func keys(b *record.Store) wide.Keys {
 	if !b.Keyed {
 		return nil
@@ -239,8 +239,8 @@ func keys(b *record.Store) wide.Keys {
 	return wide.Keys{sha256.Sum256([]byte("meshbench"))}
 }
 
-// identity is one of its own for each life of each member, and in simulations the same in
-// every run; nil: the dialect is the exact one.
+// identity is new for each life of each member, but in simulations the same in every run; nil in
+// the exact dialect.
 func (s *Member) identity(now time.Time) *wide.Identity {
 	if !s.rec.Wide {
 		return nil
@@ -250,8 +250,8 @@ func (s *Member) identity(now time.Time) *wide.Identity {
 	return &wide.Identity{Seed: sha256.Sum256(at), Keys: keys(s.rec.Store)}
 }
 
-// stream numbers a slot's random choices: the server's is the one after the exact dialect's
-// last peer, whatever the mesh.
+// stream numbers a slot's random choices. The server's comes after the exact dialect's last peer,
+// whatever the size of the mesh.
 func stream(slot int) uint64 {
 	switch {
 	case slot == record.ServerSlot:

@@ -20,7 +20,7 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// Mesh is a server and its peers, all on one host, while a scenario runs.
+// Mesh is a directory server and its peers while a scenario runs.
 type Mesh struct {
 	Cfg    *result.Config
 	opt    *result.Options
@@ -56,7 +56,7 @@ type Mesh struct {
 	underway []underway     // what hands have begun
 }
 
-// Setup is what scenarios may differ in when they make a mesh.
+// Setup is how the meshes of scenarios differ.
 type Setup struct {
 	Refresh  *time.Duration // instead of the timing's
 	Impair   result.Impairment
@@ -66,7 +66,7 @@ type Setup struct {
 	Watch    *Watch        // nil: nobody looks on
 }
 
-// NewMesh opens all sockets and starts the server; nobody is born yet.
+// NewMesh opens all sockets and starts the server; no peer has joined yet.
 func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (m *Mesh, err error) {
 	m = &Mesh{Cfg: cfg, opt: &cfg.Options, N: cfg.Peers, seed: seed, External: cfg.Options.External,
 		Rng: rand.New(rand.NewPCG(seed, 0)), Hostile: make(map[int]uint64), Impair: with.Impair, Timing: cfg.Timing, watch: with.Watch}
@@ -91,8 +91,8 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	if m.World = with.World; m.opt.Driver != nil {
 		m.World = newDriverWorld()
 	} else if m.World == nil {
-		// A Ctrl-C ends the scenario, which then ends the mesh: until that has been
-		// summed up, every socket stays open.
+		// Ctrl-C ends the scenario, which then ends the mesh: its sockets stay open until it has
+		// been summed up.
 		w := &udpWorld{time: record.NewClock(), process: cfg.Isolation == "process", store: file}
 		w.serve, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		m.World = w
@@ -118,15 +118,15 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 	if err := m.planFaults(); err != nil {
 		return m, err
 	}
-	// Births must have no fixed phase to the server's looks for the silent: what
-	// is noticed when depends on it.
+	// Births must have no fixed phase to the server's sweeps for silent members: it decides what is
+	// noticed when.
 	m.Sleep(ctx, time.Duration(m.Rng.Int64N(int64(m.Cfg.Timing.Reap))))
 	return m, nil
 }
 
 func (m *Mesh) host() netip.Addr { return m.Server.Addr().Addr() }
 
-// Birth starts peer i's life.
+// Birth starts a life of peer i.
 func (m *Mesh) Birth(i int) error { return m.birth(i, 0) }
 
 func (m *Mesh) birth(i int, at int64) error {
@@ -145,9 +145,8 @@ func (m *Mesh) birth(i int, at int64) error {
 	return nil
 }
 
-// ServerForgot says that the server, dead from a time on, is back and knows nobody.
-// Until all have been born again, which without refresh they never are, views that
-// shrink are no false removals.
+// ServerForgot notes that the server, dead since from, is back and knows nobody. Views that shrink
+// are no false removals until all peers have been born again, which without refresh they never are.
 func (m *Mesh) ServerForgot(from int64) {
 	to := int64(1 << 62)
 	if m.Timing.Refresh > 0 {
@@ -156,7 +155,7 @@ func (m *Mesh) ServerForgot(from int64) {
 	m.Roster.Forget(from, to)
 }
 
-// Control changes what the store tells recorders and impairments, on all hosts.
+// Control changes, on all hosts, what the store tells recorders and impairments.
 func (m *Mesh) Control(change func(b *record.Store)) {
 	change(m.Store)
 	if w, ok := m.World.(*hostsWorld); ok {
@@ -164,7 +163,7 @@ func (m *Mesh) Control(change func(b *record.Store)) {
 	}
 }
 
-// Arrive and depart change who should be in every view, from now on.
+// Arrive and Depart change who should be in every view from now on.
 func (m *Mesh) Arrive(i int) {
 	m.Alive.Add(i)
 	m.Roster.Mark(m.Clock.Now(), m.Alive)
@@ -183,7 +182,7 @@ func (m *Mesh) Kill(i int) {
 	m.Tell("kill", i, "%s is killed", record.QuoteName(i))
 }
 
-// Pause stops a peer, which is then as good as dead, and Resume has it go on.
+// Pause stops a peer, which then counts as dead; Resume continues it.
 func (m *Mesh) Pause(i int) error {
 	if err := m.Peers[i].Do(Command{Do: Pause}); err != nil {
 		return err
@@ -201,7 +200,7 @@ func (m *Mesh) Resume(i int) {
 	m.Tell("resume", i, "%s goes on", record.QuoteName(i))
 }
 
-// KillServer and RestartServer are its death, and its next life, in which it knows nobody.
+// KillServer kills the server, and RestartServer starts it again, knowing nobody.
 func (m *Mesh) KillServer() error {
 	if err := m.Server.Kill(); err != nil {
 		return err
@@ -218,14 +217,14 @@ func (m *Mesh) RestartServer() error {
 	return nil
 }
 
-// Leave has a driver's member i end in its own orderly way.
+// Leave has member i of a driver's mesh leave in its own orderly way.
 func (m *Mesh) Leave(i int) {
 	m.Depart(i)
 	m.Peers[i].Do(Command{Do: Leave})
 }
 
-// SpreadBroadcasts gives every peer's broadcasts a phase of their own within
-// the interval, drawn from the seed, or none, from start on.
+// SpreadBroadcasts gives each peer's broadcasts a phase within the interval, drawn from the seed;
+// with InStep all have the same.
 func (m *Mesh) SpreadBroadcasts(start int64, interval time.Duration) {
 	for i := range m.Schedule {
 		m.Schedule[i] = start
@@ -242,7 +241,7 @@ func (m *Mesh) EachView(f func(i int, s *record.Slot)) {
 	}
 }
 
-// Agreed reports that every living peer's view is the truth.
+// Agreed reports whether every living peer's view is the truth.
 func (m *Mesh) Agreed() bool {
 	m.MarkExited()
 	ok := true
@@ -250,7 +249,7 @@ func (m *Mesh) Agreed() bool {
 	return ok
 }
 
-// Stop ends everything and frees it. The store must not be read after.
+// Stop ends everything and frees it. The store must not be read afterwards.
 func (m *Mesh) Stop() {
 	m.watch.end(m)
 	for _, p := range m.Peers {
@@ -262,8 +261,8 @@ func (m *Mesh) Stop() {
 	m.World.Stop()
 }
 
-// Ping finds out which of our peer processes are there no more, or were stopped by
-// somebody else. They are dead from their last sign of life on.
+// Ping finds peer processes of ours that are gone, or that somebody else has stopped. They have
+// been dead since their last sign of life.
 func (m *Mesh) Ping() {
 	var wg sync.WaitGroup
 	for i, p := range m.Peers {
@@ -281,7 +280,7 @@ func (m *Mesh) Ping() {
 	}
 }
 
-// MarkExited has external peers that died by themselves be dead from then on.
+// MarkExited marks external peers that have exited by themselves as dead since then.
 func (m *Mesh) MarkExited() {
 	for i := range m.External {
 		if p := m.Peers[i].(*ExternalPeer).Proc; p != nil && m.Alive.Has(i) && p.Ended() != "" {
@@ -293,7 +292,7 @@ func (m *Mesh) MarkExited() {
 	}
 }
 
-// Processes are those of our peers that live, or the driver's.
+// Processes are those of our living peers, or of the driver.
 func (m *Mesh) Processes() (pids []int) {
 	for _, p := range m.Peers {
 		if p, ok := p.(*ProcessPeer); ok && p.Cmd != nil {
@@ -306,7 +305,7 @@ func (m *Mesh) Processes() (pids []int) {
 	return pids
 }
 
-// ServerUsage is what a server that was started by its command, or a driver, has used.
+// ServerUsage is what a server that we started by a command has used, or a driver.
 func (m *Mesh) ServerUsage() (cpu time.Duration, memory int64) {
 	switch s := m.Server.(type) {
 	case *commandServer:

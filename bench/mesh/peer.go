@@ -17,15 +17,15 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// peer is one of a mesh's peers, wherever that runs.
+// peer is one of a mesh's peers, wherever it runs.
 type peer interface {
 	Do(c Command) error
 	Stop()          // leave for good and free everything
 	Socket() socket // nil: it is not known here what its socket does
 }
 
-// Command is what a mesh tells a peer. A process of its own gets it as a JSON object a line, which is
-// answered by a line: empty, or what went wrong.
+// Command is what a mesh tells a peer. A peer process reads one JSON object a line, and answers
+// with a line that is empty or says what went wrong.
 type Command struct {
 	Do         string      `json:"do"`
 	Life       *Life       `json:"life,omitempty"`       // of Birth
@@ -46,7 +46,7 @@ const (
 	restart   = "restart"   // of a server on a host
 )
 
-// Child is the whole of a peer process: the socket is file 3, the store file 4.
+// Child is all that a peer process does. File 3 is its socket, file 4 the store.
 func Child() int {
 	if err := child(); err != nil {
 		fmt.Fprintf(os.Stderr, "meshbench peer: %v\n", err)
@@ -103,9 +103,8 @@ func child() error {
 	return home.Close()
 }
 
-// ProcessPeer is a process of its own, which a kill kills. The mesh keeps its
-// socket: so the port stays its own, and what is left in the queue when it
-// dies can be counted.
+// ProcessPeer is a process of its own, which a kill kills. The mesh keeps its socket, so that the
+// port stays taken and what is left in the queue can be counted.
 type ProcessPeer struct {
 	number int
 	peers  int // of the mesh
@@ -120,7 +119,7 @@ type ProcessPeer struct {
 	Died    string // how, if nobody here did it
 }
 
-// start makes the process, which waits for a life.
+// start starts the process, which waits for a life.
 func (p *ProcessPeer) start() (err error) {
 	if p.childProcess, err = startChild(fmt.Sprintf(childSlot, p.number, p.peers), p.udp, p.store); err != nil {
 		p.Cmd = nil
@@ -154,8 +153,8 @@ func (p *ProcessPeer) Do(c Command) error {
 	return p.tell(c)
 }
 
-// tell gives a command and waits until it has been obeyed. A process that is
-// gone, or does not answer, is dead from then on.
+// tell sends a command and waits until it has been carried out. A process that is gone or does not
+// answer is dead from then on.
 func (p *ProcessPeer) tell(c Command) error {
 	patience := p.patience()
 	answer, err := p.ask(c, patience)
@@ -174,7 +173,7 @@ func (p *ProcessPeer) tell(c Command) error {
 	return nil
 }
 
-// drain counts what came while nobody lived here.
+// drain counts what came while nobody was alive here.
 func (p *ProcessPeer) drain() { p.mine.Dead.Add(p.sock.Discard()) }
 
 func (p *ProcessPeer) Socket() socket { return p.sock }
@@ -207,8 +206,8 @@ func (p *ProcessPeer) Stop() {
 	p.udp.Close()
 }
 
-// ExternalPeer is a process of another implementation. What it sees is not
-// known; what it does is seen by the others.
+// ExternalPeer is a process of another implementation. Its view is not known; what it does is seen
+// by the others.
 type ExternalPeer struct {
 	command target.Command
 	release func() // gives its port back

@@ -19,9 +19,9 @@ import (
 	"p2plocal/core/udp"
 )
 
-// relays stand at the addresses of a driver's members, who are bound elsewhere: all that they
-// send each other passes here and is impaired link by link, as what our own machines
-// send is, with the same log.
+// relays listen at the addresses of a driver's members, which are bound elsewhere: all that members
+// send each other passes here, and is impaired link by link and logged as what our own machines
+// send.
 type relays struct {
 	store  *record.Store
 	what   result.Impairment
@@ -38,9 +38,9 @@ type relays struct {
 	rng *rand.Rand // of streams
 }
 
-// relay is the end of all links to and from one member, at its address. It is the machine of
-// a socket there, which sends what the member sends, so that others see it come from
-// where they reach the member.
+// relay is the end of all links to and from one member, at its address. It is also the machine of a
+// socket there, which sends what the member sends, so that others see it come from where they reach
+// the member.
 type relay struct {
 	*relays
 	slot   int
@@ -52,7 +52,7 @@ type relay struct {
 	to     [1]netip.AddrPort
 }
 
-// newRelays stands relays at the addresses of members, the last of whom is a server.
+// newRelays makes relays for members, the last of which is a server.
 func newRelays(ctx context.Context, m *Mesh, clock record.Clock, members []driver.Member, fail func(error)) (_ *relays, err error) {
 	r := &relays{store: m.Store, what: m.Impair, fail: fail, slots: map[netip.Addr]*relay{}, ctx: ctx, rng: rand.New(rand.NewPCG(m.seed, core.MaxPeers))}
 	defer func() {
@@ -98,7 +98,7 @@ func (r *relays) Close() {
 	r.work.Wait()
 }
 
-// of is the end of who has sent from an address.
+// of is the relay of whoever sends from an address.
 func (r *relays) of(from netip.AddrPort) *relay {
 	e := r.slots[from.Addr()]
 	if e == nil && r.ctx.Err() == nil {
@@ -107,7 +107,7 @@ func (r *relays) of(from netip.AddrPort) *relay {
 	return e
 }
 
-// Step takes what somebody sends to the member, and has their own relay send it.
+// Step takes what somebody sends to the member, and has the sender's relay send it.
 func (e *relay) Step(_ time.Time, from netip.AddrPort, datagram []byte) bool {
 	sender := e.of(from)
 	if sender == nil {
@@ -128,7 +128,7 @@ func (r *relays) count(n uint64) {
 	}
 }
 
-// send has the socket send what comes, which those of other relays must not wait for.
+// send hands what comes to the socket, for which other relays must not wait.
 func (e *relay) send() {
 	for {
 		select {
@@ -190,7 +190,7 @@ const (
 	mostWait  = 10 * time.Second
 )
 
-// delay is how long what is sent on a stream is under way.
+// delay is how long a segment of a stream is under way.
 func (r *relays) delay(from, to int) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -206,7 +206,7 @@ func (r *relays) delay(from, to int) time.Duration {
 	return d
 }
 
-// pass waits for a stretch of a stream to come through, after a time; false: the mesh ends first.
+// pass waits until a stretch of a stream comes through, after a time; false: the mesh ended first.
 func (e *relay) pass(from *relay, after time.Duration) bool {
 	const look = 5 * time.Millisecond
 	for ok := Sleep(e.ctx, after); ok; ok = Sleep(e.ctx, look) {

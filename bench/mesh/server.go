@@ -23,7 +23,7 @@ type server interface {
 	Stop()
 }
 
-// localServer is ours, a goroutine of this process.
+// localServer is our server, a goroutine of this process.
 type localServer struct {
 	*Member
 	opt    *result.Options
@@ -37,7 +37,7 @@ type localServer struct {
 	changes   []change
 }
 
-// newServer is a server that has not been started yet: restart does so.
+// newServer is a server that is not running yet: Restart starts it.
 func newServer(s *Member, timing core.Timing, opt *result.Options, impair result.Impairment, seed uint64) *localServer {
 	return &localServer{Member: s, opt: opt, timing: timing, impair: impair, seed: seed}
 }
@@ -61,14 +61,14 @@ func (l *localServer) Restart() (err error) {
 	return err
 }
 
-// change is one of the server's directory: who comes or goes, and when.
+// change is who came into the server's directory or left it, and when.
 type change struct {
 	at  int64
 	who uint16 // by the store's index
 	in  bool
 }
 
-// observe notes the server's changes beside what a recorder wants.
+// observe notes changes of the directory beside what a recorder notes.
 func (l *localServer) observe(e *core.Event) {
 	if e.Kind == core.Born || e.Kind == core.Removed {
 		l.changes = append(l.changes, change{l.rec.Clock.At(e.At), l.rec.Index[e.Peer.Addr.Port()], e.Kind == core.Born})
@@ -76,8 +76,8 @@ func (l *localServer) observe(e *core.Event) {
 	l.rec.Observe(e)
 }
 
-// Removals counts how often the server removed a live peer, and the seconds in which it
-// had one as a member, added up, of peers from first on.
+// Removals counts how often the server removed a live peer, and for how many seconds it had live
+// peers as members, all together; of peers from first on.
 func (l *localServer) Removals(r *record.Roster, first int, from, to int64) (times int, present float64) {
 	var changes []change
 	l.sock.Do(func(time.Time) { changes = slices.Clone(l.changes) })
@@ -107,19 +107,17 @@ func (l *localServer) Removals(r *record.Roster, first int, from, to int64) (tim
 	return times, present
 }
 
-// Lost makes the member one whose socket withstands floods, as a server's does.
+// Lost, Announces and Accepts are what a socket asks of a server's machine to withstand floods.
 func (l *localServer) Lost(now time.Time) {
 	if l.directory != nil {
 		l.directory.Lost(now)
 	}
 }
 
-// Announces is part of how it is read.
 func (l *localServer) Announces(now time.Time) bool {
 	return l.directory != nil && l.directory.Announces(now)
 }
 
-// Accepts is part of that.
 func (l *localServer) Accepts() []core.Shape {
 	if l.directory == nil {
 		return nil
@@ -156,7 +154,7 @@ func (l *localServer) Counters() (c core.Counters) {
 
 func (l *localServer) Died() string { return "" }
 
-// RemoteServer runs already, somewhere on this machine.
+// RemoteServer was running already, somewhere on this machine.
 type RemoteServer netip.AddrPort
 
 func (r RemoteServer) Addr() netip.AddrPort { return netip.AddrPort(r) }
@@ -175,7 +173,7 @@ func (r RemoteServer) Died() string {
 }
 func (r RemoteServer) Stop() {}
 
-// commandServer is a program of somebody else's, started here.
+// commandServer is somebody else's program, started here.
 type commandServer struct {
 	command target.Command
 	release func() // gives its port back

@@ -13,11 +13,11 @@ import (
 	"p2plocal/bench/result"
 )
 
-// makingTime is for one peer to be made, before all are born at once.
+// makingTime is the time allowed for setting up one peer before all join at one instant.
 const makingTime = 50 * time.Microsecond
 
-// JoinAll has everybody born, at once or spread, and waits until all views
-// are complete.
+// JoinAll has all peers join, at once or spread over a time, and waits until every view is
+// complete.
 func (m *Mesh) JoinAll(ctx context.Context, spread, patience time.Duration) error {
 	at := int64(0)
 	if _, here := m.World.(*udpWorld); here && spread == 0 { // what making them takes is not the mesh's time,
@@ -43,19 +43,18 @@ func (m *Mesh) JoinAll(ctx context.Context, spread, patience time.Duration) erro
 	return nil
 }
 
-// Unmeasured is why something could not be measured although nothing is wrong
-// with the measurement.
+// Unmeasured is why something could not be measured although the measurement itself is sound.
 type Unmeasured string
 
 func (u Unmeasured) Error() string { return string(u) }
 
-// NotWhole says that the mesh did not come about within a time.
+// NotWhole says that the mesh was not complete within a time.
 func NotWhole(patience time.Duration) Unmeasured {
 	return Unmeasured(fmt.Sprintf("not every view was complete within %v of the last birth", patience))
 }
 
-// Sleep lets time pass; false: ctx ended it. What a watch, an order or a script has to do
-// meanwhile is done between two steps of the world: so nothing else is done at that time.
+// Sleep lets time pass; false: ctx ended it. What a watch, an order or a script wants done
+// meanwhile is done between two steps of the world, when nothing else happens.
 func (m *Mesh) Sleep(ctx context.Context, d time.Duration) bool {
 	end := m.Clock.Now() + int64(d)
 	for {
@@ -69,7 +68,7 @@ func (m *Mesh) Sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// interruption is when time must stand for something to be done.
+// interruption is up to when time may pass before something has to be done.
 func (m *Mesh) interruption(now int64) int64 {
 	const look = 10 * time.Millisecond // often enough for orders, and too seldom to be among what is measured
 	switch {
@@ -99,8 +98,8 @@ func (m *Mesh) interrupt(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// WaitUntil waits for a condition, looking as often as the world lets it; what is
-// measured has its own times. All that there was by then is in the store after.
+// WaitUntil waits for a condition, looking as often as the world allows; what is measured has times
+// of its own. All that had happened by then is in the store afterwards.
 func (m *Mesh) WaitUntil(ctx context.Context, most time.Duration, ok func() bool) bool {
 	if w, over := m.World.(*hostsWorld); over {
 		defer w.settle()
@@ -114,15 +113,14 @@ func (m *Mesh) WaitUntil(ctx context.Context, most time.Duration, ok func() bool
 	return true
 }
 
-// Drain waits until nothing is under way any more: all that was sent, and that the
-// impairment has let go, is accounted for, or nothing has changed for a second and many looks, which is
-// longer than a busy machine keeps a receiver waiting: one that is stopped for a
-// second has no time for the looks. It gives the accounts as they were then:
-// a server that is not ours goes on sending, and read once more they might fall
-// between two counts of one directory.
+// Drain waits until nothing is under way: all that was sent, and that the impairment has let go, is
+// accounted for, or nothing has changed for a second and a hundred looks. (A busy machine keeps a
+// receiver waiting for less; a process that was itself stopped for a second has not looked so
+// often.) It returns the accounts as they were then: a server that is not ours goes on sending, and
+// a second reading might fall between the two counts of one directory.
 func (m *Mesh) Drain(most time.Duration) result.Accounts {
-	// What is under way by a script or by hand ends here, but for deaths: a peer that is stopped
-	// cannot be asked, and a flood has no end.
+	// Faults end here, but for deaths: a peer that is stopped cannot be asked, and a flood never
+	// ends.
 	for _, end := range m.loose {
 		end()
 	}
@@ -148,7 +146,7 @@ func (m *Mesh) Drain(most time.Duration) result.Accounts {
 	}
 }
 
-// held is how many datagrams the impairment holds at present.
+// held is how many datagrams the impairment holds now.
 func (m *Mesh) held() uint64 {
 	return m.Store.Sum(func(s *record.Slot) *atomic.Uint64 { return &s.Held })
 }

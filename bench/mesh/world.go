@@ -9,9 +9,8 @@ import (
 	"p2plocal/bench/result"
 )
 
-// A World is where a mesh lives: this machine and its time, or a virtual
-// network with a virtual clock. What scenarios do to a mesh goes through it, so
-// that they are the same in both.
+// A World is where a mesh lives: this machine and its time, or a virtual network with a virtual
+// clock. What scenarios do to a mesh goes through it, so that they are the same in both.
 type World interface {
 	Clock() record.Clock
 	Sleep(ctx context.Context, d time.Duration) bool // false: ctx ended it
@@ -48,7 +47,7 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// sleepUnless is Sleep that is also ended, and false, when something is so.
+// sleepUnless is Sleep that a condition ends, too.
 func sleepUnless(ctx context.Context, d time.Duration, so func() bool) bool {
 	const look = 100 * time.Millisecond
 	for end := time.Now().Add(d); !so(); {

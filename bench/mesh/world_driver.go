@@ -22,8 +22,8 @@ import (
 	"p2plocal/core/udp"
 )
 
-// driverWorld is a mesh that a driver hosts (bench/driver/PROTOCOL.md): what it
-// reports goes to the store, as recorders of our own members have it.
+// driverWorld is a mesh that a driver hosts (bench/driver/PROTOCOL.md). What the driver reports
+// goes into the store as if recorders of our own had written it.
 type driverWorld struct {
 	time     record.Clock
 	start    int64 // by the clock
@@ -47,7 +47,7 @@ type driverWorld struct {
 	watching sync.WaitGroup
 }
 
-// driverMember is one member, as the harness has it. It is a peer of the mesh's.
+// driverMember is one of its members, as the harness sees it: a peer of the mesh.
 type driverMember struct {
 	w      *driverWorld
 	number int
@@ -61,11 +61,11 @@ type driverMember struct {
 	sent   uint64 // broadcasts so far
 }
 
-// echoEvery is how often the pipe's delay is measured: often enough for a p99 of a short
-// window, too seldom to be a load.
+// echoEvery is how often the pipe's delay is measured: often enough for a p99 of a short window,
+// too seldom to be a load.
 const echoEvery = 50 * time.Millisecond
 
-// members that could live, with addresses of their own.
+// driverMembers are members that could be hosted, with addresses of their own.
 func driverMembers(n int) ([]driver.Member, func(), error) {
 	members := make([]driver.Member, n)
 	for i := range members {
@@ -77,7 +77,7 @@ func driverMembers(n int) ([]driver.Member, func(), error) {
 	return members, release, err
 }
 
-// ProbeDriver starts a driver to learn what it hosts, and what it cannot do.
+// ProbeDriver starts a driver to learn what it hosts and what it cannot do.
 func ProbeDriver(ctx context.Context, d *result.Driver, peers int) error {
 	members, release, err := driverMembers(peers)
 	if err != nil {
@@ -177,8 +177,8 @@ func (w *driverWorld) addPeer(m *Mesh, i int) error {
 	return nil
 }
 
-// broadcaster orders broadcasts when they are due: a core.Machine of which a socket's punctual
-// clock is all that is used.
+// broadcaster orders broadcasts when they are due. It is a core.Machine only for the sake of a
+// socket's punctual clock.
 type broadcaster struct{ w *driverWorld }
 
 func (b broadcaster) Step(time.Time, netip.AddrPort, []byte) bool { return false }
@@ -201,7 +201,7 @@ func (b broadcaster) Poll(now time.Time) (_ core.Outgoing, next time.Time) {
 	return core.Outgoing{}, next
 }
 
-// broadcast orders the one that is due. A paused member's is not sent, nor one that is too late.
+// broadcast orders the one that is due, unless the member is paused or it is too late.
 func (x *driverMember) broadcast() {
 	w, due := x.w, x.due
 	if x.due += int64(x.plan.Interval); x.plan.Interval <= 0 || x.plan.End > 0 && x.due >= x.plan.End {
@@ -224,7 +224,7 @@ func (x *driverMember) broadcast() {
 	w.fail(w.driver.Tell(driver.Command{Type: "broadcast", Member: w.names[x.number], ID: x.id(x.sent), Size: cmp.Or(x.plan.Size, own)}))
 }
 
-// id is that of one of its broadcasts, by which a report says whose it is.
+// id identifies one of its broadcasts in reports.
 func (x *driverMember) id(n uint64) uint64 { return uint64(x.number)<<32 | n }
 
 // report takes what the driver says.
@@ -267,7 +267,7 @@ func (w *driverWorld) report(r *driver.Report, read time.Time) {
 	}
 }
 
-// see follows the member's view, which it is in itself.
+// see follows the member's view, in which it always is itself.
 func (x *driverMember) see(at int64, r *driver.Report) {
 	if !x.lives {
 		return
@@ -289,7 +289,7 @@ func (x *driverMember) see(at int64, r *driver.Report) {
 	x.seen = max(at, x.seen)
 }
 
-// fail notes why the mesh can be measured no longer, the first time.
+// fail notes the first reason why the mesh can no longer be measured.
 func (w *driverWorld) fail(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -298,7 +298,7 @@ func (w *driverWorld) fail(err error) {
 	}
 }
 
-// died is why the mesh can be measured no longer; nil: it can.
+// died is that reason; nil: there is none.
 func (w *driverWorld) died() error {
 	if w.driver != nil {
 		w.fail(w.driver.Err())
@@ -364,7 +364,7 @@ func (x *driverMember) Do(c Command) error {
 func (x *driverMember) Socket() socket { return nil }
 func (x *driverMember) Stop()          {}
 
-// Accounts are of messages alone: what the mesh sends for itself is its own.
+// Accounts are of messages alone: the rest of its traffic is the mesh's own affair.
 func (w *driverWorld) Accounts(m *Mesh) (a result.Accounts) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -382,7 +382,7 @@ func (w *driverWorld) stats() (driver.Stats, error) {
 	return r.Stats, err
 }
 
-// Stop ends the driver. One that does not end as it should has failed.
+// Stop ends the driver. One that does not end properly has failed.
 func (w *driverWorld) Stop() {
 	w.ends()
 	if w.sock != nil {
@@ -398,7 +398,7 @@ func (w *driverWorld) Stop() {
 	}
 }
 
-// hostedServer is where the mesh expects a server: whatever there is, the driver has it.
+// hostedServer stands where a mesh expects its server; if there is one, the driver has it.
 type hostedServer struct{ *driverWorld }
 
 func (hostedServer) Addr() netip.AddrPort { return netip.AddrPortFrom(machine.Loopback, 0) }

@@ -18,15 +18,14 @@ import (
 	"p2plocal/bench/result"
 )
 
-// Link is what messages from one host to another came to.
+// Link is what became of messages from one host to another.
 type Link struct {
 	Sent, Delivered uint64
 	Latency         record.Histogram
 }
 
-// hostsWorld is a mesh over hosts, each of which has an agent. Its clock is that of the mesh, and ahead of it by
-// the time that an order may take: what is done to the mesh now is done on its host now, and not
-// later.
+// hostsWorld is a mesh over hosts, each with an agent. Its clock is the mesh's, ahead by the time
+// that an order may take to arrive: so a host does at once, and not later, what is ordered now.
 type hostsWorld struct {
 	*udpWorld        // for the accounts
 	mesh      string // its name
@@ -49,7 +48,7 @@ type hostsWorld struct {
 	fault  string
 }
 
-// host is one of them.
+// host is one of the hosts, as the world sees it.
 type host struct {
 	HostLink
 	number  uint64 // of requests
@@ -63,8 +62,8 @@ type host struct {
 	silent  time.Duration // the longest that it has taken to answer
 }
 
-// heldChunk is part of a journal whose arrivals wait until all is there that had been sent by then: until every host has answered
-// what it was asked after the chunk came.
+// heldChunk is part of a journal whose arrivals wait for what had been sent by then: until every
+// host has answered a request made after the chunk came.
 type heldChunk struct {
 	chunk []byte
 	after uint64
@@ -76,12 +75,12 @@ const (
 	mostLead  = time.Second
 )
 
-// hostPatience is how long a host may be silent: longer than a connection may be cut, and less long than
-// an agent waits.
+// hostPatience is how long a host may be silent: longer than a connection may be cut, less long
+// than an agent waits for orders.
 const hostPatience = 20 * time.Second
 
-// NewHostsWorld is a world for one mesh, over hosts of which the first has the server. What messages
-// come to is added to links, by the sender's host and the receiver's.
+// NewHostsWorld is a world for one mesh over hosts, of which the first has the server. What becomes
+// of messages is added to links, by the sender's host and the receiver's.
 func NewHostsWorld(hosts []HostLink, links [][]*Link) World {
 	w := &hostsWorld{links: links, recorders: map[int]*record.Recorder{}, news: make(chan struct{}, 1)}
 	for _, h := range hosts {
@@ -97,7 +96,7 @@ func (w *hostsWorld) Sleep(ctx context.Context, d time.Duration) bool {
 	return sleepUnless(ctx, d, func() bool { return w.died() != "" })
 }
 
-// Step waits until something has been heard, or for a moment.
+// Step waits until a host has answered, or for a moment.
 func (w *hostsWorld) Step(ctx context.Context, _ int64) bool {
 	select {
 	case <-w.news:
@@ -111,14 +110,14 @@ func (w *hostsWorld) Attack(Attack) (attacker, error) {
 	return nil, errors.New("a mesh over hosts cannot be attacked")
 }
 
-// died is why the mesh can be measured no longer; "": it can.
+// died is why the mesh can no longer be measured; "": it can.
 func (w *hostsWorld) died() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return cmp.Or(w.lost, w.fault)
 }
 
-// ask asks a host until it has answered, or has not for too long.
+// ask asks a host until it answers, or has been silent for too long.
 func (w *hostsWorld) ask(ctx context.Context, h *host, q hostRequest) (r hostReply, err error) {
 	q.Mesh = w.mesh
 	w.mu.Lock()
@@ -245,7 +244,7 @@ func (w *hostsWorld) addPeer(m *Mesh, i int) error {
 	return nil
 }
 
-// follow asks a host again and again, at once where there is something to order, until the world ends.
+// follow asks a host again and again, at once where there are orders, until the world ends.
 func (w *hostsWorld) follow(h *host) {
 	for more := false; w.ctx.Err() == nil; {
 		if !more {
@@ -284,7 +283,7 @@ func (w *hostsWorld) follow(h *host) {
 	}
 }
 
-// take takes in what a host says.
+// take takes in a host's answer.
 func (w *hostsWorld) take(h *host, r *hostReply, issued uint64) error {
 	h.state = r.HostState
 	if r.Fault != "" {
@@ -311,7 +310,7 @@ func (w *hostsWorld) take(h *host, r *hostReply, issued uint64) error {
 	return nil
 }
 
-// release enters the arrivals of which all is there that they need.
+// release enters the arrivals that need wait no longer.
 func (w *hostsWorld) release() {
 	done := w.answered()
 	for len(w.held) > 0 && w.held[0].after < done {
@@ -333,7 +332,7 @@ func (w *hostsWorld) answered() uint64 {
 	return done
 }
 
-// settle waits until all that was ordered is done, and all that has come to the hosts by now is in
+// settle waits until all orders are carried out, and all that has come to the hosts by now is in
 // the store.
 func (w *hostsWorld) settle() {
 	w.mu.Lock()
@@ -366,7 +365,7 @@ func (w *hostsWorld) settle() {
 	}
 }
 
-// order has a host do something, now by the mesh's clock as it is here.
+// order has a slot's host do something, now by the mesh's clock as it is here.
 func (w *hostsWorld) order(slot int, c Command) {
 	w.give(w.hostOf(slot), hostOrder{At: w.time.Now(), Slot: slot, Command: c})
 }
@@ -387,7 +386,7 @@ func (w *hostsWorld) give(h *host, o hostOrder) {
 	wake(h.wake)
 }
 
-// wake has whoever waits at a channel go on, now or when he comes to wait.
+// wake wakes whoever waits at a channel, or comes to wait next.
 func wake(at chan<- struct{}) {
 	select {
 	case at <- struct{}{}:
@@ -395,7 +394,7 @@ func wake(at chan<- struct{}) {
 	}
 }
 
-// control has all hosts' stores say what the mesh's does.
+// control sends what the mesh's store says to all hosts.
 func (w *hostsWorld) control(c record.Control) {
 	at := w.time.Now()
 	for _, h := range w.hosts {
@@ -403,8 +402,8 @@ func (w *hostsWorld) control(c record.Control) {
 	}
 }
 
-// Accounts are those of one host, once all is known. What was under way to or from a host that is lost
-// is dead with it.
+// Accounts are as those of one host, once everything is known. What was under way to or from a lost
+// host is lost with it.
 func (w *hostsWorld) Accounts(m *Mesh) result.Accounts {
 	w.settle()
 	w.mu.Lock()

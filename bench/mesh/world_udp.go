@@ -21,8 +21,8 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// udpWorld is this machine: sockets on loopback, peers that are goroutines or
-// processes, and time as it passes.
+// udpWorld is this machine: sockets on loopback, peers that are goroutines or processes, and real
+// time.
 type udpWorld struct {
 	time    record.Clock
 	serve   context.Context // ends all serving
@@ -61,9 +61,8 @@ func (w *udpWorld) startServer(ctx context.Context, m *Mesh) error {
 		}
 		m.Server = s
 	default:
-		// On an address of its own where nobody else is in the mesh: what others on this
-		// machine still send to a port that they have given up must not come to a socket that
-		// got the port from the kernel.
+		// An address of its own, where nobody else is in the mesh: other programs may still send to
+		// a port that they have given up, and the kernel may give us just that port.
 		at := netip.AddrPortFrom(target.OwnHost(), 0)
 		if m.External > 0 {
 			at = netip.AddrPortFrom(machine.Loopback, 0) // where others expect their server
@@ -130,8 +129,7 @@ func (w *udpWorld) addPeer(m *Mesh, i int) error {
 	return p.start()
 }
 
-// network is what a fault does to the links of this machine's sockets: each machine of ours does it to
-// what it sends.
+// network is what a fault does to links: each machine of ours applies it to what it sends.
 func (w *udpWorld) network(m *Mesh, f faults.Fault) (action, error) {
 	set := func(link record.Link) func() error {
 		return func() error {
@@ -179,21 +177,19 @@ func (w *udpWorld) network(m *Mesh, f faults.Fault) (action, error) {
 	return action{}, fmt.Errorf("%s is for -sim: it cannot be done over UDP", f.Verb)
 }
 
-// isPort reports that a slot, or the one after the last for the server, is whom a script
-// names so.
+// isPort reports whether a script means a slot by a port; the slot after the last is the server's.
 func (m *Mesh) isPort(slot int, port uint16) bool {
 	return port == 0 || slot == m.N && port == simnet.ServerPort || slot < m.N && firstPort+slot == int(port)
 }
 
-// plan has it happen between two steps of whatever runs.
+// plan has it done between two steps of the world.
 func (w *udpWorld) plan(m *Mesh, at time.Duration, do func() error) {
 	m.planned = append(m.planned, planned{m.began + int64(at), do})
 	slices.SortStableFunc(m.planned, func(a, b planned) int { return cmp.Compare(a.at, b.at) })
 }
 
-// Accounts is what became of everything that peers, and a server of
-// ours, sent to peers of ours and to a server of ours. For others it is not
-// known what became of it.
+// Accounts is what became of everything that peers, and a server of ours, sent to peers of ours and
+// to a server of ours. What became of the rest is not known.
 func (w *udpWorld) Accounts(m *Mesh) result.Accounts {
 	var a result.Accounts
 	known := func(i int) bool { return i >= m.External && i < m.N || i == record.ServerSlot && m.Ours != nil }

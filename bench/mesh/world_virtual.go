@@ -48,7 +48,7 @@ func NewVirtualWorld(s *result.Simulation, seed uint64, title string, shown *ato
 	return w
 }
 
-// zero is what the clock shows at the start: on the store 0 is never.
+// zero is what the clock shows at the start: 0 means never in the store.
 const zero = 1
 
 func (w *virtualWorld) Clock() record.Clock { return record.VirtualClock(w.net.Clock, zero) }
@@ -88,8 +88,7 @@ func (w *virtualWorld) limit(end time.Duration) time.Duration {
 	return end
 }
 
-// arrived ends the mesh's context if it is time to, and reports that ctx goes
-// on.
+// arrived ends the mesh's context when its time is over, and reports whether ctx goes on.
 func (w *virtualWorld) arrived(ctx context.Context) bool {
 	w.show()
 	if w.sim.Until > 0 && w.net.Now() >= w.sim.Until {
@@ -115,7 +114,7 @@ func (w *virtualWorld) addPeer(m *Mesh, i int) error {
 	return nil
 }
 
-// newMember makes a node whose machine is a member, whoever lives there.
+// newMember makes a node whose machine is a member, dead or alive.
 func (w *virtualWorld) newMember(m *Mesh, number int, port uint16) *Member {
 	var s *Member
 	x := w.net.Add(port, func(time.Time) core.Machine { return s })
@@ -149,8 +148,8 @@ func (w *virtualWorld) plan(_ *Mesh, at time.Duration, do func() error) {
 	w.net.At(at, func() { do() })
 }
 
-// Accounts sets against each other what machines have sent and taken by what the
-// store says, and what became of the rest by what the network says.
+// Accounts sets what machines have sent and taken, by the store, against what the network says has
+// become of the rest.
 func (w *virtualWorld) Accounts(m *Mesh) result.Accounts {
 	n := w.net.Stats()
 	a := result.Accounts{Sent: w.hostile, Duplicated: n.Duplicated, Kernel: n.Overflowed, Injected: n.Lost + n.Cut, Dead: n.Unreachable}
@@ -204,7 +203,7 @@ type virtualAttacker struct {
 	heard     uint64 // datagrams that came for it
 }
 
-// Attack has a node of its own send what it is told.
+// Attack adds a node that sends as it is told.
 func (w *virtualWorld) Attack(a Attack) (attacker, error) {
 	port := uint16(40_000 + len(w.attackers))
 	x := &virtualAttacker{net: w.net, count: &w.store.Hostile, datagrams: a.Datagrams, to: [1]netip.AddrPort{a.Target}, train: 1}
