@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"p2plocal/bench/result"
+	"p2plocal/fuzz/figure"
 )
 
 // A quantity is a figure ready for print, or a word in a figure's place.
@@ -141,7 +142,7 @@ func round3(v float64) float64 {
 func fixed(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
 
 // grouped is a whole number with commas between thousands.
-func grouped(v float64) string { return result.Grouped(v) }
+func grouped(v float64) string { return figure.Grouped(v) }
 
 func plural(n uint64, one string) string { return result.Plural(n, one) }
 

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/bench/result"
 	"p2plocal/fuzz/conform"
+	"p2plocal/fuzz/figure"
 )
 
 // checkCase is one of them.
@@ -83,7 +83,7 @@ var checks = []checkCase{
 			}
 			return len(seen) == all
 		}) {
-			t.fail(fmt.Sprintf("%[1]s of %[1]s sightings within %[2]v", result.Grouped(all), t.view), "%s", result.Grouped(len(seen)))
+			t.fail(fmt.Sprintf("%[1]s of %[1]s sightings within %[2]v", figure.Grouped(all), t.view), "%s", figure.Grouped(len(seen)))
 		}
 	}},
 	{"init/bind", "where members have bind, others reach them at addr, from bind", "Commands", must, 0, waits{1, 0}, nil, checkBind},
@@ -219,7 +219,7 @@ var checks = []checkCase{
 			}
 			return came >= 2*n
 		})
-		t.seen = fmt.Sprintf("%s of %s came", result.Grouped(came), result.Grouped(2*n))
+		t.seen = fmt.Sprintf("%s of %s came", figure.Grouped(came), figure.Grouped(2*n))
 	}},
 	{"kill/done", "kill is answered by done", "Commands", must, 2, waits{3, 1}, nil, func(t *trial) {
 		t.whole()

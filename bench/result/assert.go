@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"p2plocal/fuzz/figure"
 )
 
 // Assert is a bound on one flat metric.
@@ -116,7 +118,7 @@ func (s Scenario) missing(flat string) string {
 		if name, ok := strings.CutSuffix(flat, "."+p.name); ok && s.Metrics[name].Dist != nil {
 			n := s.Metrics[name].Dist.N
 			if least := uint64(math.Ceil(10/(1-p.percent/100) - 1e-6)); p.percent > 0 && n < least {
-				return fmt.Sprintf("%s; %s needs %s: more -peers or -duration", Plural(n, "sample"), p.name, Grouped(least))
+				return fmt.Sprintf("%s; %s needs %s: more -peers or -duration", Plural(n, "sample"), p.name, figure.Grouped(least))
 			}
 		}
 	}

@@ -7,28 +7,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// Grouped is a whole number with commas between thousands.
-func Grouped[T int | int64 | uint64 | float64](n T) string {
-	v := float64(n)
-	s := strconv.FormatFloat(v, 'f', 0, 64)
-	sign := ""
-	if s[0] == '-' {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
-}
+	"p2plocal/fuzz/figure"
+)
 
 // Plural is "1 peer" or "2,000 peers".
 func Plural(n uint64, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return Grouped(n) + " " + one + "s"
+	return figure.Grouped(n) + " " + one + "s"
 }
 
 // Span is a duration as people write it, with three digits at most: 5 s, 1.5 s, 250 ms, 2 min.

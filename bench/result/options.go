@@ -12,6 +12,7 @@ import (
 
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/core/simnet"
+	"p2plocal/fuzz/figure"
 )
 
 // Options are what the scenarios can be told.
@@ -155,7 +156,7 @@ func (s *Simulation) String() string {
 		text += ", " + Plural(uint64(s.Host.Cores), "core")
 	}
 	if s.Queue > 0 {
-		text += fmt.Sprintf(", queues of %s", Grouped(s.Queue))
+		text += fmt.Sprintf(", queues of %s", figure.Grouped(s.Queue))
 	}
 	if n := len(s.Faults); n > 0 {
 		text += ", " + Plural(uint64(n), "fault")

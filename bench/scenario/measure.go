@@ -13,6 +13,7 @@ import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
+	"p2plocal/fuzz/figure"
 	"p2plocal/fuzz/target"
 )
 
@@ -210,7 +211,7 @@ func (s *Run) finish() {
 	case a.Unexplained > 0 && s.out.Hosts != nil:
 		s.warn("%s that no host's kernel counts: lost by the network between the hosts, or unexplained", result.Plural(uint64(a.Unexplained), "datagram"))
 	case a.Unexplained != 0:
-		s.warn("%s datagrams unexplained: the accounts do not add up", result.Grouped(a.Unexplained))
+		s.warn("%s datagrams unexplained: the accounts do not add up", figure.Grouped(a.Unexplained))
 	}
 	switch {
 	case a.Kernel == 0:

@@ -10,6 +10,7 @@ import (
 	"p2plocal/bench/mlrsearch"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
+	"p2plocal/fuzz/figure"
 )
 
 var saturate = Scenario{
@@ -135,7 +136,7 @@ func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (
 	switch missed := w.ticks - min(w.ticks, after.ticks-before.ticks); {
 	case t.Loss == 0:
 	case missed > 0:
-		t.Cause = fmt.Sprintf("late senders: %s of %s were given up", result.Grouped(missed), result.Plural(w.ticks, "broadcast"))
+		t.Cause = fmt.Sprintf("late senders: %s of %s were given up", figure.Grouped(missed), result.Plural(w.ticks, "broadcast"))
 	case s.kernelDrops() > drops:
 		t.Cause = fmt.Sprintf("full buffers: %s lost at the receivers", result.Plural(s.kernelDrops()-drops, "datagram"))
 	case after.sent-before.sent < uint64(due):

@@ -11,6 +11,7 @@ import (
 	"p2plocal/bench/mesh"
 	"p2plocal/bench/record"
 	"p2plocal/bench/result"
+	"p2plocal/fuzz/figure"
 )
 
 // stopBroadcasts ends all broadcasting.
@@ -138,7 +139,7 @@ func (s *Run) messages(w window) {
 		s.note("among the lost: %s that arrived where the directory view did not have their sender: the protocol refuses a stranger's", result.Plural(n, "message"))
 	}
 	if s.External > 0 {
-		s.note("external peers: %s of their messages arrived here, %s are missing by their counters", result.Grouped(theirs), result.Grouped(theirsLost))
+		s.note("external peers: %s of their messages arrived here, %s are missing by their counters", figure.Grouped(theirs), figure.Grouped(theirsLost))
 		s.partlyHeard(heard, unheard)
 	}
 }

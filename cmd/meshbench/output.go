@@ -12,6 +12,7 @@ import (
 	"p2plocal/bench/scenario"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
+	"p2plocal/fuzz/figure"
 )
 
 // output is a measurement's: it has assertions.
@@ -83,7 +84,7 @@ func progressLine(p *scenario.Progress, columns int) string {
 	}
 	var tell []string
 	if sent, delivered := p.Messages(); sent > 0 {
-		tell = []string{result.Grouped(delivered) + " delivered", result.Grouped(sent-min(sent, delivered)) + " missing"}
+		tell = []string{figure.Grouped(delivered) + " delivered", figure.Grouped(sent-min(sent, delivered)) + " missing"}
 	}
 	name := p.String() + " "
 	return name + printing.Fit(columns-len(name), bar, times, tell)

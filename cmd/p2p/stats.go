@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/core"
 	"p2plocal/core/udp"
+	"p2plocal/fuzz/figure"
 )
 
 // stats is what the process has counted since its start.
@@ -50,7 +50,7 @@ func (s stats) event(kind, verb string) event {
 	traffic(&b, "out", s.counters.Out)
 	counts := func(kinds ...core.Kind) (all []any) {
 		for _, k := range kinds {
-			all = append(all, result.Grouped(s.counters.Events[k]))
+			all = append(all, figure.Grouped(s.counters.Events[k]))
 		}
 		return all
 	}
@@ -63,10 +63,10 @@ func (s stats) event(kind, verb string) event {
 	}
 	drops := "unknown"
 	if s.socket.DropsKnown {
-		drops = result.Grouped(s.socket.Drops)
+		drops = figure.Grouped(s.socket.Drops)
 	}
 	fmt.Fprintf(&b, "\n  dropped: malformed %s, rejected %s, misdirected %s, stranger %s; by the kernel: in %s, out %s",
-		append(counts(core.Malformed, core.Rejected, core.Misdirected, core.Stranger), drops, result.Grouped(s.socket.SendFailures))...)
+		append(counts(core.Malformed, core.Rejected, core.Misdirected, core.Stranger), drops, figure.Grouped(s.socket.SendFailures))...)
 	return event{kind, b.String(), s.fields()}
 }
 
@@ -87,7 +87,7 @@ func traffic(b *strings.Builder, name string, t core.ByType) {
 		{"other", t.Other.Datagrams},
 	} {
 		if x.count > 0 {
-			fmt.Fprintf(b, "%s %s %s", sep, x.name, result.Grouped(x.count))
+			fmt.Fprintf(b, "%s %s %s", sep, x.name, figure.Grouped(x.count))
 			sep = ","
 		}
 	}

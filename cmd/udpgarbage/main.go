@@ -12,10 +12,10 @@ import (
 	"strings"
 	"sync/atomic"
 
-	units "p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/fuzz/campaign"
+	"p2plocal/fuzz/figure"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/send"
 )
@@ -144,11 +144,11 @@ func progress(p *campaign.Progress, o options, columns int) string {
 		tell = append(tell, fmt.Sprintf("%.0f of %.0f s", p.Elapsed.Seconds(), o.Duration.Seconds()))
 		last = fmt.Sprintf("%.0f s left", left.Seconds())
 	case o.Count > 0:
-		sent += " of " + units.Grouped(o.Count)
+		sent += " of " + figure.Grouped(o.Count)
 	default:
 		tell = append(tell, fmt.Sprintf("%d of %d of the catalogue", p.Listed-p.Left, p.Listed))
 	}
-	line := printing.Fit(columns, "", fmt.Sprintf("batch %s, %s", units.Grouped(p.Batches), sent), tell, last)
+	line := printing.Fit(columns, "", fmt.Sprintf("batch %s, %s", figure.Grouped(p.Batches), sent), tell, last)
 	if len(line)+2+len(p.What) <= columns {
 		line += ": " + p.What
 	}

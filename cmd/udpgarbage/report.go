@@ -14,6 +14,7 @@ import (
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
 	"p2plocal/fuzz/campaign"
+	"p2plocal/fuzz/figure"
 )
 
 func text(w io.Writer, r campaign.Result, ascii bool) error {
@@ -26,7 +27,7 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, right, right, right}}))
 	t.Header("what", "batches", "datagrams", "findings")
 	for _, y := range r.Tallies {
-		if err := t.Append(y.What, units.Grouped(y.Batches), units.Grouped(y.Sent), units.Grouped(y.Findings)); err != nil {
+		if err := t.Append(y.What, figure.Grouped(y.Batches), figure.Grouped(y.Sent), figure.Grouped(y.Findings)); err != nil {
 			return err
 		}
 	}
@@ -40,7 +41,7 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 	for _, f := range r.Findings {
 		say("%s by %s: %s, %s, after %s\n  %s", f.Kind, f.Case, datagrams(f.Count), plural(f.Bytes, "byte"), units.Span(time.Duration(f.After*1e9)), cli.Printable(f.What))
 		if f.Times > 1 {
-			say("  found %s times; also by %s", units.Grouped(f.Times), strings.Join(f.Also, " "))
+			say("  found %s times; also by %s", figure.Grouped(f.Times), strings.Join(f.Also, " "))
 		}
 		if f.File != "" { // it could be written
 			say("  again: udpgarbage -mode replay %s", quoted(f.File))
@@ -50,16 +51,16 @@ func text(w io.Writer, r campaign.Result, ascii bool) error {
 		say("skipped %s that there was no socket to send from", datagrams(n))
 	}
 	if r.Flooding > 0 {
-		say("floods: %s datagrams a second sent, %s delivered", units.Grouped(float64(r.Flood)/r.Flooding.Seconds()), units.Grouped(float64(r.Taken)/r.Flooding.Seconds()))
+		say("floods: %s datagrams a second sent, %s delivered", figure.Grouped(float64(r.Flood)/r.Flooding.Seconds()), figure.Grouped(float64(r.Taken)/r.Flooding.Seconds()))
 	}
 	say("%s in %s, %s batches a second, %s, %s; -seed %d -ports %d",
-		datagrams(r.Sent), units.Span(r.Elapsed), units.Grouped(float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9)), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
+		datagrams(r.Sent), units.Span(r.Elapsed), figure.Grouped(float64(r.Batches())/max(r.Elapsed.Seconds(), 1e-9)), plural(len(r.Findings), "finding"), plural(r.Restarts, "restart"), r.Seed, r.Ports)
 	if r.Unwatched {
 		say("NOT WATCHED: late effects of the last datagrams")
 	}
 	for _, y := range r.Tallies {
 		if y.Unjudged > 0 {
-			say("NOT JUDGED: %s: %s of %s", y.What, units.Grouped(y.Unjudged), batches(y.Batches))
+			say("NOT JUDGED: %s: %s of %s", y.What, figure.Grouped(y.Unjudged), batches(y.Batches))
 		}
 	}
 	for _, m := range r.Missing {

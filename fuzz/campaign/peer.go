@@ -8,6 +8,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/figure"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -100,7 +101,7 @@ func (p *peerJudge) look() {
 		p.suspectRecent(Strayed, "it hears one whom only forged directories name")
 	}
 	if total > printedMost+printedMore*int(p.result.Bytes-p.bytesBefore) {
-		p.suspectRecent(Spilled, fmt.Sprintf("it printed %d bytes, though only %d came in", total, p.result.Bytes-p.bytesBefore))
+		p.suspectRecent(Spilled, fmt.Sprintf("it printed %s bytes, though only %s came in", figure.Grouped(total), figure.Grouped(p.result.Bytes-p.bytesBefore)))
 	}
 	if p.fresh != nil && p.fresh.joined {
 		p.lookForAnswer()
@@ -237,7 +238,7 @@ func (p *peerJudge) received(k packet) {
 			p.last = p.clock
 		}
 		if due := int(p.now.Sub(p.trial.born)/max(p.interval, step)) + keptWords; p.heard > 2*due {
-			p.suspectRecent(Amplified, fmt.Sprintf("%v sent %d messages where %d were due", p.peer, p.heard, due))
+			p.suspectRecent(Amplified, fmt.Sprintf("%v sent %s messages where %s were due", p.peer, figure.Grouped(p.heard), figure.Grouped(due)))
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/figure"
 	"p2plocal/fuzz/hostile"
 )
 
@@ -241,9 +242,9 @@ func (p *plan) missing() (all []string) {
 	case n > 0 && n == p.listed:
 		all = append(all, "mode catalogue")
 	case n > p.listed/2 && p.c.Count == 0:
-		all = append(all, fmt.Sprintf("mode catalogue but for %d of %d batches", p.listed-n, p.listed))
+		all = append(all, fmt.Sprintf("mode catalogue but for %s of %s batches", figure.Grouped(p.listed-n), figure.Grouped(p.listed)))
 	case n > 0:
-		all = append(all, fmt.Sprintf("%d of %d batches of the catalogue", n, p.listed))
+		all = append(all, fmt.Sprintf("%s of %s batches of the catalogue", figure.Grouped(n), figure.Grouped(p.listed)))
 	}
 	for _, mode := range p.random {
 		if p.dealt[mode] == 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plocal/core"
+	"p2plocal/fuzz/figure"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -189,7 +190,7 @@ func grown(u, first target.Usage) string {
 		return fmt.Sprintf("its memory grew by %d MB", n>>20)
 	}
 	if n := u.Descriptors - first.Descriptors; first.Descriptors > 0 && n > descriptorsGrown {
-		return fmt.Sprintf("its descriptors grew by %d", n)
+		return fmt.Sprintf("its descriptors grew by %s", figure.Grouped(n))
 	}
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/figure"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -252,7 +253,7 @@ func (s *serverJudge) repeated(size int) {
 		in += 64 * len(s.members) // a member that was late to read a directory says so, and has it again
 	}
 	if s.total() > from && float64(s.repeats) > amplification*float64(in) {
-		s.suspectRecent(Amplified, fmt.Sprintf("%d bytes drew %d bytes of directories that said nothing new", in, s.repeats))
+		s.suspectRecent(Amplified, fmt.Sprintf("%s bytes drew %s bytes of directories that said nothing new", figure.Grouped(in), figure.Grouped(s.repeats)))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"p2plocal/core"
 	"p2plocal/core/wide"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/figure"
 )
 
 // Hex is a datagram, in JSON as hexadecimal digits.
@@ -264,7 +265,7 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	if y, ok := strings.CutSuffix(what, "y"); ok {
-		return fmt.Sprintf("%d %sies", n, y)
+		return figure.Grouped(n) + " " + y + "ies"
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return figure.Grouped(n) + " " + what + "s"
 }

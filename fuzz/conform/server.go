@@ -8,6 +8,7 @@ import (
 
 	"p2plocal/core"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/figure"
 	"p2plocal/fuzz/hostile"
 	"p2plocal/fuzz/target"
 )
@@ -64,7 +65,7 @@ var serverVerbs = map[string]func(*player, step){
 		p.settle()
 		_, now, _ := p.host.Backlog(p.server)
 		if dropped := now - before; s.what[0] == "lost" && dropped < n || s.what[0] == "let-in" && dropped > 0 {
-			p.failf(nil, s.text[0], "of %d datagrams %d were thrown away", n, dropped)
+			p.failf(nil, s.text[0], "of %s datagrams %s were thrown away", figure.Grouped(n), figure.Grouped(dropped))
 		}
 	},
 	"high-port": func(p *player, s step) {
@@ -332,7 +333,7 @@ func (l *trial) overflow(n uint64) {
 		}
 	})
 	if lost < n {
-		panic(abortCase{outcome: Seen, why: fmt.Sprintf("not tested: of %d datagrams the system has thrown away %d", most, lost)})
+		panic(abortCase{outcome: Seen, why: fmt.Sprintf("not tested: of %s datagrams the system has thrown away %s", figure.Grouped(most), figure.Grouped(lost))})
 	}
 }
 

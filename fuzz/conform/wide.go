@@ -11,6 +11,7 @@ import (
 	"p2plocal/core"
 	"p2plocal/core/wide"
 	"p2plocal/core/wire"
+	"p2plocal/fuzz/figure"
 	"p2plocal/fuzz/gateway"
 	"p2plocal/fuzz/hostile"
 )
@@ -138,7 +139,7 @@ var wideVerbs = map[string]func(*player, step){
 		}
 		p.mu.Unlock()
 		if out > in || out == 0 {
-			p.failf(x, s.text[0], "%d bytes for %d", out, in)
+			p.failf(x, s.text[0], "%s for %s", plural(out, "byte"), figure.Grouped(in))
 		}
 	}),
 	"unheard": each(func(p *player, x *endpoint, s step) { // nothing has come since the mark, not even a retry

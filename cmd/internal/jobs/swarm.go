@@ -18,6 +18,7 @@ import (
 	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/printing"
+	"p2plocal/fuzz/figure"
 )
 
 // Swarm is a command that runs simulated meshes.
@@ -120,8 +121,8 @@ func (p *progress) line(columns int) string {
 		for _, one := range p.by {
 			speeds = append(speeds, one.seeds/max(one.took, 1e-9))
 		}
-		each := result.Grouped(slices.Min(speeds))
-		if most := result.Grouped(slices.Max(speeds)); most != each {
+		each := figure.Grouped(slices.Min(speeds))
+		if most := figure.Grouped(slices.Max(speeds)); most != each {
 			each += " to " + most
 		}
 		tell = append(tell, result.Plural(uint64(n), "worker"), each+"/s a core")
@@ -171,14 +172,14 @@ func (s *Swarm) seeds(ctx context.Context, text, stderr io.Writer, first, last u
 	} else if err != nil && len(parts) == 0 {
 		return t, err
 	}
-	line := fmt.Sprintf("%s of %s, %s", result.Grouped(t.Seeds), result.Plural(t.Of, "seed"), result.Plural(uint64(len(t.Findings)), "finding"))
+	line := fmt.Sprintf("%s of %s, %s", figure.Grouped(t.Seeds), result.Plural(t.Of, "seed"), result.Plural(uint64(len(t.Findings)), "finding"))
 	if t.Interrupted {
 		line += ", interrupted"
 	}
 	line += fmt.Sprintf("\n%s in %s\n%s taken\n", virtual(t.Virtual), result.Span(time.Since(start)), result.Plural(t.Taken, "datagram"))
 	for i, gap := range swarm.Gaps {
 		if !s.Meshes.Wide { // the wide dialect leaves none
-			line += fmt.Sprintf("%s%s %s", []string{"peers left with a known gap:\n  ", ", "}[min(i, 1)], result.Grouped(t.Gaps[gap]), gap)
+			line += fmt.Sprintf("%s%s %s", []string{"peers left with a known gap:\n  ", ", "}[min(i, 1)], figure.Grouped(t.Gaps[gap]), gap)
 		}
 	}
 	return t, cli.Join(err, printing.Text(text, strings.TrimRight(line, "\n")+"\n"))
@@ -189,5 +190,5 @@ func virtual(seconds float64) string {
 	if seconds < 3600 {
 		return fmt.Sprintf("%v of virtual time", time.Duration(seconds)*time.Second)
 	}
-	return fmt.Sprintf("%s hours of virtual time", result.Grouped(seconds/3600))
+	return fmt.Sprintf("%s hours of virtual time", figure.Grouped(seconds/3600))
 }

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/term"
 
-	"p2plocal/bench/result"
 	"p2plocal/cmd/internal/cli"
+	"p2plocal/fuzz/figure"
 	"p2plocal/reports"
 )
 
@@ -87,7 +87,7 @@ func Done(columns int, start time.Time, done, all uint64, unit string, tell ...s
 	if done > 0 {
 		left = fmt.Sprintf("%v left", time.Duration(float64(took)*(1/part-1)).Round(time.Second))
 	}
-	count := fmt.Sprintf("%s of %s %s", result.Grouped(done), result.Grouped(all), unit)
+	count := fmt.Sprintf("%s of %s %s", figure.Grouped(done), figure.Grouped(all), unit)
 	return Fit(columns, Bar(12, part)+" ", count, tell, left)
 }
 
