@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A clock rings alarms when their times have come. Go's own timers are up to a
-// millisecond late, because its poller waits in whole ones; a timerfd that it watches is
-// not. One clock serves all sockets of a process: one of its own would cost each of
-// them a descriptor, a goroutine, and a system call for each deadline. It has the timerfd
-// expire a little early, by what waking up takes, as KVM does with the timers of its guests.
+// A clock rings alarms at their times. Go's own timers are up to a millisecond late, because its
+// poller waits in whole milliseconds; a timerfd that the poller watches is not. One clock serves
+// all sockets of a process: a clock each would take a descriptor, a goroutine and a system call
+// for each deadline. The timerfd expires early by what waking up takes, as KVM advances the
+// timers of its guests.
 type clock struct {
 	mu     sync.Mutex
 	alarms []*alarm      // so few that a look at all costs less than a heap
@@ -26,9 +26,9 @@ type clock struct {
 	due    []*alarm // scratch
 }
 
-// An alarm is one that is asked for.
+// An alarm is something to call at a time.
 type alarm struct {
-	at      time.Time // zero: not at all
+	at      time.Time // zero: never
 	ring    func()
 	tryRing func() bool // is ring, but reports false where it would have to wait
 }
@@ -47,7 +47,7 @@ func newClock() (*clock, error) {
 	}
 	c := &clock{fd: fd}
 	go func() {
-		raw.Read(c.ringDue) // for as long as the process lives
+		raw.Read(c.ringDue) // returns only when the process ends
 		file.Close()        // keeps it from being collected until then
 	}()
 	return c, nil
@@ -74,8 +74,8 @@ func (c *clock) set(a *alarm, at time.Time) {
 	c.arm(at)
 }
 
-// ringDue rings what is due, and what becomes due meanwhile. It is called when the timerfd
-// has expired: each expiry is an edge to the poller, so there is no need to read it.
+// ringDue rings all alarms that are due, or become due meanwhile, when the timerfd has expired.
+// Each expiry is an edge to the poller, so that the timerfd need not be read.
 func (c *clock) ringDue(uintptr) (done bool) {
 	now := time.Now()
 	c.learn(now)
@@ -92,7 +92,7 @@ func (c *clock) ringDue(uintptr) (done bool) {
 	return false
 }
 
-// learn moves lead by the time that a wake-up took.
+// learn adjusts lead to how long a wake-up took.
 func (c *clock) learn(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -106,8 +106,8 @@ func (c *clock) learn(now time.Time) {
 	}
 }
 
-// takeDue takes out those that are due. Where none is, it has the timerfd expire for the next
-// and reports false; until then nobody sets it.
+// takeDue collects the alarms that are due. If there are none, it arms the timerfd for the next
+// one and reports false; only then do others arm it.
 func (c *clock) takeDue(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,7 +131,7 @@ func (c *clock) takeDue(now time.Time) bool {
 	return false
 }
 
-// arm has the timerfd expire at a time, if there is one, unless it does so before.
+// arm makes the timerfd expire for a time, if there is one, unless it expires before.
 func (c *clock) arm(at time.Time) {
 	if !at.IsZero() && (c.armed.IsZero() || at.Before(c.armed)) {
 		c.armed, c.expiry = at, time.Time{}

@@ -26,7 +26,7 @@ type conn struct {
 	sock  *Socket
 	clock *clock
 	alarm alarm
-	six   bool // an IPv6 socket, which has IPv4 addresses mapped into its own
+	six   bool // an IPv6 socket, to which IPv4 addresses are mapped ones
 
 	writable            func(fd uintptr) bool // methods as values, made once
 	readNow, askMeminfo func(fd uintptr)
@@ -35,7 +35,7 @@ type conn struct {
 	meminfoSize uint32     // bytes of it; 0: the system does not tell
 
 	sending *sendBatch // while write runs
-	first   int        // what of it has not gone yet
+	first   int        // the first of it that has not been sent
 	last    int
 	failed  int
 }
@@ -46,7 +46,7 @@ type mmsghdr struct {
 	n   uint32
 }
 
-// The system calls, without waiting. Tests have others.
+// The system calls, non-blocking. Tests replace them.
 var (
 	recvmmsg = func(fd uintptr, h *mmsghdr, most int) (n int, e syscall.Errno) {
 		r, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(h)), uintptr(most), unix.MSG_DONTWAIT, 0, 0)
@@ -58,12 +58,12 @@ var (
 	}
 )
 
-// A receiveBatch has room for some datagrams of any size: first for firstBatch, then,
-// where more have come, for batchSize. Only those who have something to read hold one, so a
-// mesh of 95 peers shares a few; of 1,000 many may hold one when the machine is busy. The
-// slots' distance is an odd number of cache lines: at 64 KiB all slots would compete for the
-// same cache sets. Their space is not Go's, which would collect its garbage for it just when
-// births come together.
+// A receiveBatch has room for datagrams of any size: first for firstBatch, then, if more are
+// waiting, for batchSize. A socket holds one only while it reads, so that a mesh of 95 peers
+// shares a few; of 1,000 peers many may hold one when the machine is busy. Slots are an odd
+// number of cache lines apart: 64 KiB apart they would compete for the same cache sets. Their
+// space is mapped, because allocating it would start a garbage collection just when births come
+// together.
 const (
 	firstBatch = 2
 	batchSize  = 32
@@ -86,7 +86,7 @@ type sendBatch struct {
 
 var firstBatches, moreBatches = sync.Pool{New: newReceiveBatch(firstBatch)}, sync.Pool{New: newReceiveBatch(batchSize)}
 
-// expectMany has a batch of batchSize, with the beginnings of its slots in memory, at hand.
+// expectMany prepares a batch of batchSize, with the first page of each slot in memory.
 func expectMany() {
 	b := moreBatches.Get().(*receiveBatch)
 	for i := range b.hdrs {
@@ -147,7 +147,7 @@ func (c *conn) close() error {
 	return c.udp.Close()
 }
 
-// setDeadline has the socket ring at a time, or with the zero Time never.
+// setDeadline rings the socket at a time, or with the zero Time never.
 func (c *conn) setDeadline(t time.Time) { c.clock.set(&c.alarm, t) }
 
 func (c *conn) granted() (n int) {
@@ -171,7 +171,7 @@ func (c *conn) lastAnswer() (drops uint64, ok bool) {
 	return uint64(c.meminfo[meminfoDrops]), c.meminfoSize > meminfoDrops*4
 }
 
-// waiting asks for the same in a place of its own, so that nobody need wait for it.
+// waiting asks for the same into space of its own, so that it needs no lock.
 func (c *conn) waiting() (bytes int64, drops uint64, ok bool) {
 	look := conn{}
 	c.raw.Control(look.meminfoOf)
@@ -190,9 +190,9 @@ func (c *conn) meminfoOf(fd uintptr) {
 	}
 }
 
-// filter has the kernel drop what a program does not let pass before it comes to
-// the queue, or with nil no longer do so, and reports that it does. That is done at
-// the sender's expense, and counted among the drops.
+// filter makes the kernel drop, before it reaches the queue, what a program does not let pass, or
+// with nil stops that, and reports whether a filter is in place. Filtering costs the sender's
+// time, and is counted among the drops.
 func (c *conn) filter(program []bpf.RawInstruction) (inPlace bool) {
 	c.raw.Control(func(fd uintptr) {
 		if len(program) == 0 {
@@ -221,9 +221,8 @@ func (c *conn) discard() (n uint64) {
 	return n
 }
 
-// serve has the socket take in what comes, one round whenever something has, until a round fails.
-// All of that is one Read: to the poller, what comes after the queue was seen empty is news, so
-// that nobody need look into it once more before waiting.
+// serve runs a round whenever datagrams arrive, until a round fails. All rounds are one Read: the
+// poller is edge-triggered, so that once the queue was seen empty it can wait without another look.
 func (c *conn) serve() (err error) {
 	closed := c.raw.Read(func(fd uintptr) (over bool) {
 		c.sock.mu.Lock()
@@ -242,14 +241,14 @@ func (c *conn) serve() (err error) {
 	return cmp.Or(err, closed)
 }
 
-// drainWaits says that drain does not only take in what has come already.
+// drainWaits says that drain may wait.
 const drainWaits = false
 
-// drain takes in what has come, without waiting. The caller holds the socket's mu.
+// drain reads what has arrived, without waiting. The caller holds the socket's mu.
 func (c *conn) drain() { c.raw.Control(c.readNow) }
 
-// receive empties the queue as far as the socket takes it, and reports that there was
-// something, and that the queue was empty after it.
+// receive empties the queue as far as the socket takes it. It reports that it read something, and
+// that the queue was empty then.
 func (c *conn) receive(fd uintptr) (some, emptied bool, err error) {
 	some, emptied, more, err := c.receiveFrom(fd, &firstBatches)
 	for more && err == nil {
@@ -260,8 +259,8 @@ func (c *conn) receive(fd uintptr) (some, emptied bool, err error) {
 	return some, emptied, err
 }
 
-// receiveFrom takes in one batch of a pool, and reports that there was something, that there
-// was no more, and that the socket would take more where there is.
+// receiveFrom reads one batch of a pool. It reports that it read something, that the queue was
+// empty then, and that the socket would take more.
 func (c *conn) receiveFrom(fd uintptr, pool *sync.Pool) (some, emptied, more bool, err error) {
 	b := pool.Get().(*receiveBatch)
 	defer pool.Put(b)
@@ -302,14 +301,14 @@ func addrOf(name *unix.RawSockaddrInet6) netip.Addr {
 	return netip.AddrFrom16(name.Addr).Unmap()
 }
 
-// A series of many datagrams or timers takes longer than to wake a thread.
+// A series of so many datagrams or timers takes longer than waking a thread.
 const many = 8
 
-// wakeAnother has another thread look for work, if one sleeps and a processor is free. Go's scheduler wakes
-// one for a goroutine that becomes ready, but nobody asks the poller which have become
-// so while the thread that asked last is busy with a series: those who are in this process would
-// have all of it before the first of them is run. To others it would be of no use, and each datagram
-// that has left would wake the thread that watches the socket. Tests have another.
+// wakeAnother makes another thread look for work, if one sleeps and a processor is free. Go's
+// scheduler wakes one when a goroutine becomes ready, but nobody asks the poller which ones have
+// while the thread that last asked is busy with a series: receivers in this process would be run
+// only after all of it. To other processes it is of no use, and each datagram sent would wake the
+// thread that watches the socket. Tests replace it.
 var wakeAnother = func() { go nothing() }
 
 func nothing() {}
@@ -335,7 +334,7 @@ func (c *conn) write(datagram []byte, to []netip.AddrPort) (failed int) {
 				name.Family, inet4(name).Addr = unix.AF_INET, a.Addr().As4()
 				b.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet4
 			default:
-				port = 0 // which the kernel refuses
+				port = 0 // the kernel refuses it
 			}
 			*(*[2]byte)(unsafe.Pointer(&name.Port)) = [2]byte{byte(port >> 8), byte(port)}
 		}
@@ -348,7 +347,7 @@ func (c *conn) write(datagram []byte, to []netip.AddrPort) (failed int) {
 	return c.failed
 }
 
-// send gets rid of what write has prepared; false: the send buffer is full.
+// send sends what write has prepared; false: the send buffer is full.
 func (c *conn) send(fd uintptr) bool {
 	for c.first < c.last {
 		n, e := sendmmsg(fd, &c.sending.hdrs[c.first], c.last-c.first)
@@ -358,7 +357,7 @@ func (c *conn) send(fd uintptr) bool {
 		case unix.EINTR:
 		case unix.EAGAIN:
 			return false
-		default: // of the first one; the others have their chance
+		default: // of the first one only; go on with the others
 			c.first++
 			c.failed++
 		}

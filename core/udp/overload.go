@@ -8,25 +8,24 @@ import (
 	"p2plocal/core"
 )
 
-// A lossAware machine goes on when more datagrams are sent to it than it can
-// take: it is told when the kernel has thrown some away, and what it has no use for
-// may be kept from it. core.Directory is one.
+// A lossAware machine copes with more datagrams than it can take: it is told when the kernel has
+// dropped some, and what it has no use for may be filtered. core.Directory is one.
 type lossAware interface {
 	Lost(now time.Time)
 	Accepts() []core.Shape
 }
 
-// The filter is in place while more than overloadDrops datagrams are thrown away
-// within overloadWindow.
+// The filter is in place while more than overloadDrops datagrams are dropped within
+// overloadWindow.
 const (
 	overloadDrops  = 1000
 	overloadWindow = time.Second
-	// While the filter is in place, few datagrams come that would lead to a look.
+	// While the filter is in place, few datagrams arrive that would cause a look.
 	overloadLook = 50 * time.Millisecond
 )
 
-// bigBatch is how many datagrams taken at once say that some may not have found
-// room: fewer than any buffer holds that is not made small on purpose.
+// bigBatch is how many datagrams taken at once mean that some may have been dropped: fewer than
+// any buffer holds that is not made small on purpose.
 const bigBatch = 128
 
 // overload is what a Socket knows of the datagrams that it loses.
@@ -38,10 +37,10 @@ type overload struct {
 	filtered bool      // the kernel drops what the machine does not accept
 }
 
-// lookForDrops tells a lossAware machine what it has lost, and has the kernel
-// filter what comes for as long as that is much. It follows every big batch, and
-// every deadline after all that waited has been stepped: so a server knows of its
-// losses before it looks for silent peers. The caller holds mu.
+// lookForDrops tells a lossAware machine what it has lost, and filters what comes for as long as
+// that is much. It runs after every big batch, and at every deadline when all that waited has
+// been stepped: so a server knows of its losses before it removes silent peers. The caller holds
+// mu.
 func (s *Socket) lookForDrops() {
 	m, ok := s.machine.(lossAware)
 	if !ok || s.closed {
@@ -67,8 +66,8 @@ func (s *Socket) lookForDrops() {
 	}
 }
 
-// sample takes in how many datagrams have been thrown away by a time, all in all. It
-// reports that some are new, and that the filter is to be put in place or taken away.
+// sample takes the total of dropped datagrams at a time. It reports that some are new, and that
+// the filter is to be put in place or removed.
 func (o *overload) sample(now time.Time, total uint64) (lost, turned bool) {
 	o.look = now.Add(overloadLook)
 	n := total - o.seen

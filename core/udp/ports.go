@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// ListenError is what keeps a program from listening on an address, in one line, without what package net
-// says around it. It says what there is to be done where no port is left that the kernel could choose: its
-// own word for that is "address already in use", of which there is none.
+// ListenError says in one line why an address cannot be listened on, without what package net puts
+// around it, and what to do if the kernel has no port left to choose: its own words for that are
+// "address already in use", though no address was given.
 func ListenError(at netip.AddrPort, err error) error {
 	var number syscall.Errno
 	switch {
@@ -23,7 +23,7 @@ func ListenError(at netip.AddrPort, err error) error {
 	return fmt.Errorf("cannot listen on %v: %w", at, err)
 }
 
-// noPort is that the kernel has none left to choose.
+// noPort: the kernel has none left to choose.
 type noPort struct{ error }
 
 func (n noPort) Unwrap() error { return n.error }

@@ -22,15 +22,13 @@ import (
 // bytes: some 2,500 small datagrams, where Linux by itself grants 256.
 const ReadBuffer = 1 << 20
 
-// An announcement waits until nothing has come for gatherQuiet, but not for longer than
-// gatherMost.
+// An announcement waits until nothing has arrived for gatherQuiet, but at most gatherMost.
 const (
 	gatherQuiet = 30 * time.Microsecond
 	gatherMost  = time.Millisecond
 )
 
-// Two deadlines that no machine asks for: one in the past, and that of a socket on which
-// none is set.
+// Two deadlines that no machine asks for: one in the past, and that of a socket that has none.
 var spent, unset = time.Unix(1, 0), time.Unix(2, 0)
 
 // Socket is a UDP socket and the driver that runs one Machine over it.
@@ -40,13 +38,13 @@ type Socket struct {
 
 	mu       sync.Mutex // held while the machine is called
 	machine  core.Machine
-	now      time.Time // as the machine was last told
+	now      time.Time // the time that the machine was last given
 	deadline time.Time // as set on conn; zero: none
 	drained  int       // datagrams since the last poll
 	ask      bool      // the machine is to be polled before its deadline
 
 	overload overload
-	filtered atomic.Bool // overload.filtered, for others
+	filtered atomic.Bool // overload.filtered, to be read without mu
 
 	closed bool
 	stats  Stats // as last asked for
@@ -84,7 +82,7 @@ func Listen(addr netip.AddrPort, readBuffer int) (*Socket, error) {
 // Socket owns u from then on.
 func Adopt(u *net.UDPConn, readBuffer int) (*Socket, error) {
 	if readBuffer > 0 {
-		u.SetReadBuffer(readBuffer) // the kernel may cap it; Stats says so
+		u.SetReadBuffer(readBuffer) // the kernel may grant less, which Stats says
 	}
 	s := &Socket{addr: u.LocalAddr().(*net.UDPAddr).AddrPort()}
 	if err := s.conn.open(u, s); err != nil {
@@ -100,11 +98,11 @@ func (s *Socket) Addr() netip.AddrPort { return s.addr }
 type Stats struct {
 	ReceiveBuffer int    // bytes, as asked for and granted; 0: the system does not tell
 	SendFailures  uint64 // datagrams that the kernel refused to send
-	Drops         uint64 // datagrams that the kernel has thrown away for want of buffer space, or filtered, since the socket was made
+	Drops         uint64 // datagrams that the kernel has dropped since the socket was made: no buffer space, or filtered
 	DropsKnown    bool   // false: the system does not tell
 }
 
-// Stats is what has come of the socket so far, or had when it was closed.
+// Stats is the socket's so far, or at the time it was closed.
 func (s *Socket) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,11 +113,11 @@ func (s *Socket) Stats() Stats {
 	return s.stats
 }
 
-// Filtered reports that the kernel keeps out what the server has no use for, as under a flood.
+// Filtered reports that the kernel drops what the server has no use for, as it does under a flood.
 func (s *Socket) Filtered() bool { return s.filtered.Load() }
 
 // Waiting is how many bytes of the receive buffer are in use, and how many datagrams the kernel
-// has thrown away, where the system tells. It takes no lock, and so holds up nobody.
+// has dropped, where the system tells. It takes no lock, and so delays nobody.
 func (s *Socket) Waiting() (bytes int64, drops uint64, ok bool) { return s.conn.waiting() }
 
 // Close frees the port; Serve then returns.
@@ -132,17 +130,16 @@ func (s *Socket) Close() error {
 	return s.conn.close()
 }
 
-// Discard throws away what waits in the receive queue and says how many
-// datagrams that was. It must not run beside Serve.
+// Discard empties the receive queue and returns how many datagrams it held. It must not run
+// beside Serve.
 func (s *Socket) Discard() (n uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.conn.discard()
 }
 
-// Do runs f on the machine that is served, between two of its steps, with the
-// current time, and has the machine polled after. It also works before Serve
-// and after. An observer must not call it.
+// Do runs f on the served machine between two of its steps, with the current time, and then
+// polls the machine. It also works before and after Serve. An observer must not call it.
 func (s *Socket) Do(f func(now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,8 +151,8 @@ func (s *Socket) Do(f func(now time.Time)) {
 	}
 }
 
-// Hold stops what serves a socket until release, which waits for the machine to have
-// been polled: the kernel goes on queueing what comes in, as for a stopped process.
+// Hold suspends Serve until release, while the kernel goes on queueing datagrams as it does for
+// a stopped process. release returns when the machine has been polled.
 func Hold(s interface{ Do(func(now time.Time)) }) (release func()) {
 	released, over, held := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
@@ -208,8 +205,8 @@ func (s *Socket) Serve(ctx context.Context, m core.Machine) error {
 	return fmt.Errorf("socket %v: %w", s.addr, err)
 }
 
-// round follows what one read brought, which may be an error. It fails where there is to be no
-// other read. The caller holds mu.
+// round ends one read, which may have failed. It returns an error if there is to be no other
+// read. The caller holds mu.
 func (s *Socket) round(err error) error {
 	switch expired := errors.Is(err, os.ErrDeadlineExceeded); {
 	case s.closed:
@@ -255,8 +252,8 @@ func (s *Socket) ringLocked() {
 	}
 }
 
-// catchUp takes in what has arrived before what is due is sent, where silence means something to
-// the machine. A peer's timers depend on nothing that it hears, and the look costs as much as they do.
+// catchUp reads what has arrived before it sends what is due, for machines to which silence means
+// something. A peer's timers depend on nothing that it hears, and the read would cost as much as they do.
 func (s *Socket) catchUp() {
 	s.deadline = unset // so that the next one is set whatever it is
 	if _, ok := s.machine.(lossAware); ok {
@@ -266,8 +263,8 @@ func (s *Socket) catchUp() {
 	s.now = time.Now()
 }
 
-// growStack has a goroutine's stack grow before the first datagram, not with it: where many
-// sockets are served, all have their first at the same time.
+// growStack grows a goroutine's stack before its first datagram: where many sockets are served,
+// they all get their first at the same time.
 //
 //go:noinline
 func growStack() {
@@ -275,12 +272,12 @@ func growStack() {
 	runtime.KeepAlive(&frame)
 }
 
-// An announcer is a machine that answers several datagrams at once better than one after
-// another. core.Directory is one.
+// An announcer is a machine for which one answer to several datagrams is better than one each.
+// core.Directory is one.
 type announcer interface{ Announces(now time.Time) bool }
 
-// gather reads on while what a machine would announce may not be all: births come
-// together, but not at one instant. It costs the only one that comes gatherQuiet.
+// gather reads on while more births may be about to come in, since they come together but not at
+// one instant. A birth that comes alone waits gatherQuiet.
 func (s *Socket) gather() {
 	a, ok := s.machine.(announcer)
 	if !ok || drainWaits {
@@ -296,7 +293,7 @@ func (s *Socket) gather() {
 			return
 		}
 		s.mu.Unlock()
-		runtime.Gosched() // those who are born may be in this process
+		runtime.Gosched() // the peers may be in this process
 		s.mu.Lock()
 		s.conn.drain()
 	}
