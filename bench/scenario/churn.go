@@ -67,7 +67,7 @@ func churnScenario(s *Run) error {
 	})
 }
 
-// killOrRelaunch kills a living peer or has a dead one return. Half of them live always.
+// killOrRelaunch kills a living peer or starts a dead one again. Half of them always live.
 func (s *Run) killOrRelaunch() error {
 	i := s.Rng.IntN(s.N)
 	for s.Alive.Has(i) && s.Alive.Len() <= (s.N+1)/2 {
@@ -80,8 +80,7 @@ func (s *Run) killOrRelaunch() error {
 	return s.Birth(i)
 }
 
-// disagreement integrates, over the living peers, the time in which a view
-// was not the truth.
+// disagreement integrates, over the living peers, the time in which a view was not the truth.
 func (s *Run) disagreement(from, to int64) {
 	const slices = 120
 	width := max((to-from)/slices, 1)

@@ -40,7 +40,7 @@ func crashScenario(s *Run) error {
 	})
 }
 
-// leave has some members of a driver's leave, which a peer of this project's does by silence alone.
+// leave has members of a driver's mesh leave; a peer of this project leaves by falling silent.
 func (s *Run) leave(who []int) {
 	since := s.Clock.Now()
 	for _, i := range who {
@@ -51,8 +51,8 @@ func (s *Run) leave(who []int) {
 	}
 }
 
-// crash kills the victims and measures who notices when: how many times a
-// survivor has, or has not. Who had lost the victim before is not asked.
+// crash kills the victims and measures who notices when. It returns how many times a survivor has
+// noticed and has not. Survivors that had lost the victim before do not count.
 func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 	if len(victims) == 0 {
 		s.unmeasured(mesh.Unmeasured("nobody to kill and be survived"))

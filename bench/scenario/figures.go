@@ -16,8 +16,7 @@ type Figures struct {
 	summary         map[string]result.Summary
 }
 
-// FiguresOf collects the scenarios of all runs by name, in the order of the first
-// appearance.
+// FiguresOf collects the scenarios of all runs by name, in order of first appearance.
 func FiguresOf(r *result.Result) (all []*Figures) {
 	summary := make(map[string]result.Summary)
 	for _, s := range r.Summary {
@@ -36,8 +35,7 @@ func FiguresOf(r *result.Result) (all []*Figures) {
 	return all
 }
 
-// Of is the scenario that was measured; one that this program does not know has a
-// name only.
+// Of is the scenario that was measured; of one that this program does not know, just the name.
 func (f *Figures) Of() *Scenario {
 	if s := Find(f.Name); s != nil {
 		return s
@@ -45,10 +43,10 @@ func (f *Figures) Of() *Scenario {
 	return &Scenario{Name: f.Name}
 }
 
-// Repeated reports that several runs have it.
+// Repeated reports whether several runs have it.
 func (f *Figures) Repeated() bool { return len(f.All) > 1 }
 
-// Value is a figure of the only run, or the median over all; nil: not measured.
+// Value is a figure of the only run, or the median over several; nil: not measured.
 func (f *Figures) Value(name string) *float64 {
 	flat := f.Name + "." + name
 	if !f.Repeated() {
@@ -60,7 +58,8 @@ func (f *Figures) Value(name string) *float64 {
 	return nil
 }
 
-// Bound is what the clocks of hosts may add to a figure, or to one of a distribution, in any run; 0: nothing.
+// Bound is the most that the clocks of hosts may add to a figure, or to one of a distribution; 0:
+// nothing.
 func (f *Figures) Bound(name string) (bound float64) {
 	for _, x := range f.All {
 		for _, flat := range []string{name, name[:max(0, strings.LastIndexByte(name, '.'))]} {
@@ -76,12 +75,12 @@ func (f *Figures) Summary(name string) (s result.Summary, ok bool) {
 	return s, ok && s.N > 0
 }
 
-// Has reports that some run measured, or tried to measure, a metric.
+// Has reports whether some run measured a metric, or tried to.
 func (f *Figures) Has(name string) bool {
 	return slices.ContainsFunc(f.All, func(x result.Scenario) bool { _, ok := x.Metrics[f.Name+"."+name]; return ok })
 }
 
-// Never is how many runs waited for a figure to their end, in vain, and its unit.
+// Never is how many runs waited for a figure in vain, and its unit.
 func (f *Figures) Never(name string) (runs int, unit string) {
 	for _, x := range f.All {
 		v, ok := x.Flat()[f.Name+"."+name]

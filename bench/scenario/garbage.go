@@ -134,8 +134,8 @@ func garbageScenario(s *Run) error {
 	})
 }
 
-// hostileFigures writes down what was sent to a slot, and how much of it came: of
-// what it took that is neither the mesh's nor one of others.
+// hostileFigures records what was sent to a slot and how much of it arrived: what the slot took
+// that is neither the mesh's nor of the others given.
 func (s *Run) hostileFigures(v mesh.AttackResult, slot int, others uint64) {
 	s.count("hostile_sent", v.Sent)
 	s.value("hostile_rate", "messages/s", float64(v.Sent)/v.Elapsed.Seconds())
@@ -152,8 +152,8 @@ func (s *Run) hostileFigures(v mesh.AttackResult, slot int, others uint64) {
 	}
 }
 
-// took is how many datagrams a slot has taken from its socket; known is false
-// for a server that is not ours.
+// took is how many datagrams a slot has taken from its socket; it is not known of a server that is
+// not ours.
 func (s *Run) took(slot int) (n uint64, known bool) {
 	if slot != record.ServerSlot {
 		return s.Store.Slots[slot].Taken.Load() + s.Store.Slots[slot].Dropped.Load(), true
@@ -175,8 +175,8 @@ func (r *rate) Set(s string) error {
 	return err
 }
 
-// newcomers are peers that are born one after the other while the mesh is under
-// attack, and leave once they are let in: how long that takes is what they are for.
+// newcomers join one after the other while the mesh is under attack, and leave once they are let
+// in: they show how long that takes.
 type newcomers struct {
 	*mesh.Mesh
 	names       []core.Name
@@ -193,8 +193,8 @@ const (
 	newcomerNames = 8               // so that one is free when it is used again
 )
 
-// name takes names for them out of env, so that the attack has others, unless it is to
-// contest all.
+// name reserves names for them out of env, so that the attack uses others, unless it is to contest
+// all.
 func (x *newcomers) name(env *hostile.Env, contested bool) {
 	own := min(newcomerNames, len(env.Spare)/2)
 	for _, e := range env.Spare[:own] {
@@ -205,7 +205,7 @@ func (x *newcomers) name(env *hostile.Env, contested bool) {
 	}
 }
 
-// start has the first born at once, and a second after each has left the next.
+// start starts the first at once, and each next one a second after the last has left.
 func (x *newcomers) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	x.directories = []record.View{{At: x.Clock.Now(), Set: x.Alive}}
@@ -221,7 +221,7 @@ func (x *newcomers) start(ctx context.Context) (stop func()) {
 	return func() { cancel(); done.Wait() }
 }
 
-// one is a newcomer's whole life.
+// one is the whole life of a newcomer.
 func (x *newcomers) one(ctx context.Context, name core.Name) error {
 	server, timing := x.Server.Addr(), x.Cfg.Timing
 	timing.Broadcast = 0
@@ -272,7 +272,7 @@ func (x *newcomers) one(ctx context.Context, name core.Name) error {
 	return nil
 }
 
-// report writes down how they fared.
+// report records how they fared.
 func (x *newcomers) report(s *Run) {
 	s.directories = x.directories
 	s.set("admit", result.Samples("s", x.took))

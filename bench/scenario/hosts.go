@@ -8,13 +8,13 @@ import (
 	"p2plocal/bench/result"
 )
 
-// hosts are those that a scenario's meshes are laid over.
+// hosts are the hosts that a scenario's meshes are laid over.
 type hosts struct {
 	links [][]*mesh.Link // what messages between them came to, in all its meshes
 	all   []mesh.Hosted  // as they stood at the end of the last one, with the widest bounds of any
 }
 
-// between are links from each of so many hosts to each, to go on with.
+// between returns the links between so many hosts, to be added to.
 func (h *hosts) between(n int) [][]*mesh.Link {
 	for len(h.links) < n {
 		row := make([]*mesh.Link, n)
@@ -26,7 +26,7 @@ func (h *hosts) between(n int) [][]*mesh.Link {
 	return h.links
 }
 
-// add adds how the hosts of a mesh stand.
+// add takes in how the hosts of a mesh stood at its end.
 func (h *hosts) add(all []mesh.Hosted) {
 	before := h.all
 	h.all = all
@@ -51,7 +51,7 @@ func (h *hosts) bound(i, j int) float64 {
 	return float64(h.all[i].Bound+h.all[j].Bound) / 1e9
 }
 
-// overHosts writes down what there is to say of the hosts, and what their clocks do to the times.
+// overHosts records what there is to say of the hosts, and what their clocks do to the times.
 func (s *Run) overHosts() {
 	h := &s.hosts
 	if h.all == nil {

@@ -65,7 +65,7 @@ func lossScenario(s *Run) error {
 	})
 }
 
-// impairmentFigures writes down what the impairment's own log says, since it began.
+// impairmentFigures records what the impairment's own log says since it began.
 func (s *Run) impairmentFigures(began int64) {
 	sent, _ := s.Store.Messages()
 	s.count("injected", s.Store.Sum(injected))
@@ -87,10 +87,9 @@ func (s *Run) impairmentFigures(began int64) {
 	}
 }
 
-// removals writes down how often the server has removed a live peer of ours since
-// began, and how often it is to because of the impairment's losses. The views of
-// others do not tell as well: a directory that is lost hides a removal, and the
-// next one shows it as another.
+// removals records how often the server has removed live peers of ours since began, and how often
+// it would because of the impairment's losses. The views of others do not tell: a lost directory
+// hides a removal, and the next one shows it as another.
 func (s *Run) removals(began int64) {
 	now := s.Clock.Now()
 	removed, present := s.Ours.Removals(&s.Roster, s.External, began, now)
@@ -116,7 +115,7 @@ func (s *Run) lossToServer() float64 {
 	return 1 - pass
 }
 
-// expectedRemovals is the theory for the phases that our peers and the server have.
+// expectedRemovals is what the theory says for the phases that our peers and the server have.
 func (s *Run) expectedRemovals(loss float64, from, to int64) (sum stat.Removals) {
 	t := s.Timing
 	delay := s.Impair.Delay + s.Impair.Jitter/2

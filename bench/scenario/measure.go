@@ -89,7 +89,7 @@ func (s *Run) with(what mesh.Setup, run func() error) error {
 	return err
 }
 
-// finishMesh ends the mesh and adds it up.
+// finishMesh ends the mesh and sums it up.
 func (s *Run) finishMesh() {
 	m := s.Mesh
 	s.checkStandstills()
@@ -148,7 +148,7 @@ func (s *Run) removedSoFar() int {
 	return s.Store.FalseRemovals(&s.Roster, s.External, s.N, int64(s.cfg.Timing.Deadline), s.directories)
 }
 
-// sent writes down what server and peers sent, as far as it is known.
+// sent records what server and peers have sent, as far as it is known.
 func (s *Run) sent(prefix string, datagrams, bytes *int64) {
 	if datagrams != nil {
 		s.count(prefix+"datagrams", uint64(*datagrams))
@@ -158,7 +158,7 @@ func (s *Run) sent(prefix string, datagrams, bytes *int64) {
 	}
 }
 
-// hosted writes down what a driver says of its mesh, if there is one.
+// hosted records what a driver says of its mesh, if there is one.
 func (s *Run) hosted(d *mesh.Driven) {
 	if d == nil {
 		return
@@ -180,7 +180,7 @@ func (s *Run) hosted(d *mesh.Driven) {
 	}
 }
 
-// finish writes down what all scenarios have in common.
+// finish records what all scenarios have in common.
 func (s *Run) finish() {
 	if s.void {
 		s.forgetTimes()
@@ -224,8 +224,8 @@ func (s *Run) finish() {
 	}
 }
 
-// chartPairs adds the messages' matrices, where there are any. Those of a search
-// would show its overload, not the mesh.
+// chartPairs adds who sent to whom, where that was counted. After a search it would show the
+// overload, not the mesh.
 func (s *Run) chartPairs() {
 	if len(s.out.Charts.Trials) > 0 {
 		return // most of it is from loads that are too high
@@ -264,9 +264,9 @@ func (s *Run) chartLatency() {
 	}
 }
 
-// joinAll has all join, at once where it is our mesh. Another kind's, of which a scenario that is not
-// about joining wants nothing but that it is there, gets some time for each, and is
-// measured as far as it came about.
+// joinAll has all peers join, at once where the mesh is ours. A driver's mesh gets some time for
+// each, since scenarios that are not about joining only want it to be there, and is measured as far
+// as it came about.
 func (s *Run) joinAll() error {
 	if s.opt.Driver == nil {
 		return s.JoinAll(s.ctx, 0, s.opt.TimeoutTime())
@@ -279,7 +279,7 @@ func (s *Run) joinAll() error {
 	return err
 }
 
-// withJoined runs one mesh all of whose peers have joined.
+// withJoined runs one mesh whose peers have all joined.
 func (s *Run) withJoined(what mesh.Setup, run func() error) error {
 	return s.with(what, func() error {
 		if err := s.joinAll(); err != nil {
@@ -297,7 +297,7 @@ func named(metric string, refresh time.Duration) string {
 	return metric
 }
 
-// once is a metric of the mesh without refresh, where that with one has the same.
+// once is the name of a metric of the mesh without refresh that the other one does not have.
 func once(metric string, refresh time.Duration) string {
 	if refresh > 0 {
 		return ""
@@ -305,8 +305,8 @@ func once(metric string, refresh time.Duration) string {
 	return metric
 }
 
-// backLimit is how long those are waited for whom the server has removed: without
-// refresh they never come, which a removal's time shows.
+// backLimit is how long to wait for peers that the server has removed. Without refresh they never
+// come back, which shows after a removal's time.
 func (s *Run) backLimit(refresh time.Duration) time.Duration {
 	if s.opt.Driver != nil {
 		return s.noticeLimit()
@@ -317,7 +317,7 @@ func (s *Run) backLimit(refresh time.Duration) time.Duration {
 	return s.cfg.Timing.Deadline + 2*s.cfg.Timing.Reap
 }
 
-// twice runs two meshes, one whose peers do not refresh and one whose peers do.
+// twice runs two meshes: one whose peers do not refresh, and one whose peers do.
 func (s *Run) twice(what mesh.Setup, run func(refresh time.Duration) error) error {
 	both := []time.Duration{0, s.opt.Refresh}
 	if s.opt.Driver != nil {

@@ -10,7 +10,7 @@ import (
 	"p2plocal/bench/result"
 )
 
-// failure is one that partial puts some members through, all on a mesh of its own.
+// failure is what partial does to some members, each on a mesh of its own.
 type failure struct {
 	name, text string
 	members    func(n int) int           // that are to fail, of so many
@@ -87,7 +87,7 @@ func onlyOurs(c *result.Config) string {
 	return ""
 }
 
-// partial has some members fail, and follows the views of the others for a while.
+// partial has some members fail, and follows the views of the others.
 func (s *Run) partial(f failure) error {
 	if err := s.joinAndSleep(); err != nil {
 		return err
@@ -122,8 +122,8 @@ func (s *Run) partial(f failure) error {
 	return s.ctx.Err()
 }
 
-// stability is how many different views some members had at once within a time, at most, for
-// how long they had more than one, and how often these changed.
+// stability is how many different views some members had at once, at most, for how long they had
+// more than one, and how often their views changed, within a time.
 func (s *Run) stability(of record.Set, from, to int64) (most int, apart time.Duration, changes int) {
 	type change struct {
 		at          int64

@@ -7,7 +7,7 @@ import (
 	"p2plocal/bench/result"
 )
 
-// Play is not among what all is: it measures whatever somebody does to the mesh.
+// Play is not one of all: it measures whatever somebody does to the mesh.
 const Play = "play"
 
 var play = Scenario{
@@ -20,7 +20,7 @@ var play = Scenario{
 	Commands:   []string{"join", "broadcast"},
 }
 
-// endless says that somebody has to end what is run, and does not cut anything short by that.
+// endless reports that the run goes on until somebody ends it, which cuts nothing short.
 func endless(c *result.Config) bool {
 	return c.Options.Play == 0 && len(c.Scenarios) == 1 && c.Scenarios[0] == Play
 }

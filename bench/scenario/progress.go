@@ -14,7 +14,7 @@ import (
 	"p2plocal/bench/sample"
 )
 
-// Status is how far a benchmark has come, for whoever shows its progress.
+// Status is how far a benchmark has come, for those who show its progress.
 type Status struct {
 	Begun func(*Progress)                                           // called as each scenario begins; may be nil
 	Hosts func(ctx context.Context, n int) ([]mesh.HostLink, error) // so many that a mesh may be laid over; nil: it is on this one
@@ -59,7 +59,7 @@ func (p *Progress) Elapsed() time.Duration {
 	return time.Since(p.Started)
 }
 
-// counts is a view of a store for as long as that is there.
+// counts is a view of a store for as long as there is one.
 type counts struct {
 	mu    sync.Mutex
 	store *record.Store
@@ -99,7 +99,7 @@ type Live struct {
 	past result.Result // of what is over
 }
 
-// begin has a scenario's samples filled in from now on.
+// begin fills in the samples of a scenario from now on.
 func (l *Live) begin(s *Run) {
 	if l == nil {
 		return
@@ -138,7 +138,7 @@ func (l *Live) begin(s *Run) {
 	}
 }
 
-// end takes in what a scenario came to.
+// end takes in the outcome of a scenario.
 func (l *Live) end(run int, out result.Scenario) {
 	if l == nil {
 		return
@@ -151,7 +151,7 @@ func (l *Live) end(run int, out result.Scenario) {
 	of.Scenarios = append(slices.Clone(of.Scenarios), out)
 }
 
-// soFar is what is known of a scenario while it runs, of what its peers write down.
+// soFar is what is known of a scenario while it runs, from what its peers record.
 func (s *Run) soFar(seen mesh.Figures) result.Scenario {
 	now := &Run{scenario: s.scenario, out: result.Scenario{Name: s.scenario.Name, Peers: s.cfg.Peers, Interrupted: true, Metrics: make(map[string]result.Metric)}}
 	if s.scenario.Broadcasts && seen.Sent > 0 {

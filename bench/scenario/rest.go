@@ -73,7 +73,7 @@ func (s *Run) rest() error {
 	return nil
 }
 
-// rate is what was sent in some seconds, as far as it is known.
+// rate records what was sent a second, as far as it is known.
 func (s *Run) rate(name, unit string, before, now *int64, seconds float64) {
 	if before != nil && now != nil {
 		s.value(name, unit, float64(*now-*before)/seconds)

@@ -32,8 +32,8 @@ var restart = Scenario{
 	Headline: []Said{{"refresh.whole", "knew each other again %v after the server's restart, with refresh", "never knew each other again after the server's restart"}},
 }
 
-// restart has all but one join, lets the server die for a second and, when it
-// is back, the last one be born: it shows whom the server knows.
+// restart has all but one peer join, kills the server for a second and, when it is back, has the
+// last one join: that one shows whom the server knows.
 func (s *Run) restart(refresh time.Duration) error {
 	probe := s.N - 1
 	for i := range probe {

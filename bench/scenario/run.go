@@ -16,8 +16,8 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// Run is one scenario while it runs: it makes meshes, and gathers what all
-// scenarios have in common.
+// Run is one scenario while it runs: it makes meshes, and gathers what all scenarios have in
+// common.
 type Run struct {
 	*mesh.Mesh // the present one
 	scenario   *Scenario
@@ -40,14 +40,15 @@ type Run struct {
 	directories   []record.View // by a server that is not ours, to others than its members
 }
 
-// simulated reports that nothing of this machine is to show in the result.
+// simulated reports that nothing of this machine may show in the result.
 func (s *Run) simulated() bool { return s.cfg.Simulation != nil }
 
 func (s *Run) set(name string, m result.Metric)   { s.out.Metrics[s.out.Name+"."+name] = m }
 func (s *Run) value(name, unit string, v float64) { s.set(name, result.Scalar(unit, v)) }
 func (s *Run) count(name string, n uint64)        { s.set(name, result.Scalar("1", float64(n))) }
 
-// seconds is a scalar made of two times by the clock; a second that is never is the first.
+// seconds records the time between two readings of the clock; ok is false where the second never
+// came.
 func (s *Run) seconds(name string, from, to int64, ok bool) {
 	if !ok {
 		s.set(name, result.Never("s"))
@@ -56,8 +57,7 @@ func (s *Run) seconds(name string, from, to int64, ok bool) {
 	s.value(name, "s", float64(max(from, to)-from)/1e9)
 }
 
-// distribution is a metric of what a histogram has, whose raw form the result holds, too,
-// for merging and drawing again.
+// distribution records a histogram, and its raw form, by which results are merged and drawn again.
 func (s *Run) distribution(name string, h *record.Histogram) {
 	if s.out.Histograms == nil {
 		s.out.Histograms = make(map[string]string)
@@ -75,7 +75,7 @@ func (s *Run) warn(format string, args ...any) {
 	s.out.Notes = append(s.out.Notes, result.Note{Bad: true, Text: sentence(format, args)})
 }
 
-// sentence is Sprintf with durations as people write them.
+// sentence is Sprintf, with durations as people write them.
 func sentence(format string, args []any) string {
 	args = slices.Clone(args)
 	for i, a := range args {
@@ -108,9 +108,8 @@ func Estimate(c *result.Config) (d time.Duration) {
 	return d * time.Duration(c.Repeat)
 }
 
-// Execute runs the benchmark. Where ctx ends it, or it fails, the result holds what
-// there is. Only what keeps it from measuring at all is an error: a mesh that
-// does badly is a result.
+// Execute runs the benchmark. Where ctx ends it, or it fails, the result holds what there is. Only
+// what prevents measuring is an error: a mesh that does badly is a result.
 func Execute(ctx context.Context, cfg result.Config, tool result.Tool, status *Status) (*result.Result, error) {
 	if err := Validate(&cfg); err != nil {
 		return nil, err
@@ -169,10 +168,9 @@ func runScenarios(ctx context.Context, run *result.Run, cfg *result.Config, stat
 	return nil
 }
 
-// ExecuteInTurns measures meshes in turns, A B C C B A A B C and so on, as many rounds as the
-// first has runs: so none is always the first, and what gets slowly better or worse
-// weighs on all alike. All of a round have the same seed. Where it fails or is
-// interrupted, the results hold what there is.
+// ExecuteInTurns measures meshes in turns, A B C C B A A B C and so on, for as many rounds as the
+// first has runs: so none is always first, and what drifts weighs on all alike. All meshes of a
+// round have the same seed. Where it fails or is interrupted, the results hold what there is.
 func ExecuteInTurns(ctx context.Context, meshes []result.Config, tool result.Tool, status *Status) (results []*result.Result, failed error) {
 	var left time.Duration
 	for _, cfg := range meshes {

@@ -52,8 +52,8 @@ var saturate = Scenario{
 }
 
 func saturateScenario(s *Run) error {
-	// A trial beyond what the mesh can do may cost peers their membership. With
-	// refresh they are back for the next one.
+	// A trial beyond what the mesh can carry may cost peers their membership. With refresh they are
+	// back for the next one.
 	refresh := s.cfg.Timing.Heartbeat
 	return s.withJoined(mesh.Setup{Refresh: &refresh}, func() error {
 		search := &saturation{Run: s, latency: make(map[float64]*record.Histogram)}
@@ -74,14 +74,14 @@ func saturateScenario(s *Run) error {
 	})
 }
 
-// saturation tries loads, and keeps the latencies of each.
+// saturation tries loads, and keeps the latencies at each.
 type saturation struct {
 	*Run
 	latency map[float64]*record.Histogram // of all trials at a load, from due time
 }
 
-// goal writes down what was found for one goal: the rate, and the latency there. What
-// gave way beyond, the trials tell.
+// goal records what was found for one goal: the rate, and the latency at it. What gave way beyond
+// it, the trials tell.
 func (s *saturation) goal(g mlrsearch.Goal, rate, latency string) {
 	if g.Lower != nil {
 		s.value(rate, "messages/s", *g.Lower)
@@ -94,13 +94,12 @@ func (s *saturation) goal(g mlrsearch.Goal, rate, latency string) {
 	}
 }
 
-// leastBroadcasts is how many a trial must hold: at the lowest loads, a short
-// one would have none, or one more than its share.
+// leastBroadcasts is how many a trial must hold: at the lowest loads a short one would have none,
+// or one more than its share.
 const leastBroadcasts = 10
 
-// trial has everybody broadcast so often that together they send load
-// messages a second, for d or as long as it takes to send a few, and waits
-// until all of it has been taken in.
+// trial has everybody broadcast so often that together they send load messages a second, for d or
+// as long as a few broadcasts take, and waits until all of it has been taken in.
 func (s *saturation) trial(ctx context.Context, load float64, d time.Duration) (mlrsearch.Trial, error) {
 	if ctx.Err() != nil {
 		return mlrsearch.Trial{}, ctx.Err()

@@ -10,9 +10,8 @@ import (
 	"p2plocal/bench/result"
 )
 
-// Scenario is one thing that is done to a mesh and measured: all that depends
-// on which one it is. Validation, -h, assertions, comparison and reports loop over
-// such values.
+// Scenario is one thing that is done to a mesh and measured. Validation, -h, assertions, comparison
+// and reports loop over such values: nothing else depends on which one it is.
 type Scenario struct {
 	Name       string
 	Text       string   // one sentence: what it does
@@ -34,8 +33,8 @@ type Scenario struct {
 	Filtered bool // the server's filter may keep datagrams out
 }
 
-// Said is how the headline says what a figure is, in a format with one verb that is a measure or
-// a number of times, and that it was waited for in vain; "": that is not said.
+// Said is how the headline tells a figure: in a format with one verb, which is a measure or a
+// number of times, and in what words that it never came about; "": that is not told.
 type Said struct{ Metric, Format, Never string }
 
 // Metric is a definition, by its name within a scenario.
@@ -60,7 +59,7 @@ func Find(name string) *Scenario {
 	return nil
 }
 
-// CannotRun says why it cannot be run with these options; "" where it can.
+// CannotRun says why it cannot be run with these options; "": it can.
 func (s *Scenario) CannotRun(c *result.Config) string {
 	if d := c.Options.Driver; d != nil {
 		if s.Commands == nil {
@@ -86,7 +85,7 @@ func needsTwo(c *result.Config) string {
 	return ""
 }
 
-// Common metrics are those of every scenario, each under the scenario's name.
+// common are the metrics of every scenario, each under the scenario's name.
 var common = []Metric{
 	{"false_positives", "1", false, -1, "times that a live peer was removed: by our server's own account, or from the views of others and from what another's server tells newcomers and a member that asks at the end"},
 	{"unexplained", "1", false, -1, "datagrams that the accounts cannot place; anything but 0 is a fault of the measurement"},
@@ -121,7 +120,7 @@ var broadcasts = []Metric{
 	{"timer_error", "s", true, -1, "how late after its due time a broadcast is handed to the socket: the tool's own error"},
 }
 
-// broadcastSummary are the figures that stand for those.
+// broadcastSummary are the figures that stand for them.
 var broadcastSummary = []string{"latency.p50", "latency.p99", "latency.p99.9", "latency.max", "latency_due.p99", "jitter.p50", "timer_error.p99", "rate", "latency_due.p50"}
 
 // A MetricGroup is the metrics of one scenario, or what several have.

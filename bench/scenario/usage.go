@@ -21,7 +21,7 @@ type usage struct {
 	memory int64 // most of our processes together, at the end of a mesh
 }
 
-// reading is one of CPU time: of all that is ours, and of a server that is not.
+// reading is one reading of CPU time: of all that is ours, and of a server that is not.
 type reading struct {
 	at           time.Time
 	cpu, server  time.Duration
@@ -29,7 +29,7 @@ type reading struct {
 	serverMemory int64
 }
 
-// meterOn starts measuring CPU anew; meterOff ends it, once.
+// meterOn starts metering CPU time; meterOff ends it, and does nothing if it is off.
 func (s *Run) meterOn() {
 	if !s.simulated() {
 		s.usage.on = s.read()
@@ -60,7 +60,7 @@ func (s *Run) read() reading {
 	return m
 }
 
-// sampleMemory adds up the memory of our processes, where peers have their own.
+// sampleMemory adds up the memory of our processes, where peers have processes of their own.
 func (s *Run) sampleMemory() {
 	pids := s.Mesh.Processes()
 	if len(pids) == 0 {
@@ -73,11 +73,10 @@ func (s *Run) sampleMemory() {
 	s.usage.memory = max(s.usage.memory, memory)
 }
 
-// noisy is the part of CPU time that others may take unmentioned.
+// noisy is the share of CPU time that others may take unmentioned.
 const noisy = 0.02
 
-// machine writes down what the scenario took of this machine, and what others
-// took meanwhile.
+// machine records what the scenario took of this machine, and what others took meanwhile.
 func (s *Run) machine() {
 	u := &s.usage
 	if machine.Processes {
@@ -99,8 +98,8 @@ func (s *Run) machine() {
 	}
 }
 
-// usageEvery is how often CPU time and memory are looked at: often enough to draw,
-// too seldom to be among what is measured.
+// usageEvery is how often CPU time and memory are read: often enough to draw them, too seldom to
+// count among what is measured.
 const usageEvery = 200 * time.Millisecond
 
 // watchUsage notes what this process takes of the machine, until it is stopped.

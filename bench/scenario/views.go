@@ -11,8 +11,8 @@ import (
 	"p2plocal/bench/result"
 )
 
-// fail says that somebody the measurement depends on, and who is not ours,
-// died or fell silent: what was measured after that is no measure of it.
+// fail says that somebody died or fell silent who is not ours, but on whom the measurement depends:
+// what was measured after that says nothing of it.
 func (s *Run) fail(format string, args ...any) {
 	text := sentence(format, args)
 	s.warn("%s", text)
@@ -21,9 +21,9 @@ func (s *Run) fail(format string, args ...any) {
 	}
 }
 
-// checkStandstills names the times in which this machine or process stood still. Whom
-// a server then removes lives; and where it stood for longer than the protocol
-// forgives, only messages that are owed are measured all the same.
+// checkStandstills names the times in which this machine or process stood still. Members that a
+// server then removes are alive; and where it stood still for longer than the protocol forgives,
+// only broadcasts, which are owed, are still measured.
 func (s *Run) checkStandstills() {
 	if s.monitor == nil {
 		return
@@ -43,7 +43,7 @@ func (s *Run) checkStandstills() {
 	}
 }
 
-// forgetTimes takes away the scenario's own times, which a standstill has made.
+// forgetTimes drops the scenario's own times, which a standstill has made.
 func (s *Run) forgetTimes() {
 	for _, d := range s.scenario.Metrics {
 		name := s.out.Name + "." + d.Name
@@ -55,8 +55,8 @@ func (s *Run) forgetTimes() {
 	s.out.Charts.Noticed = nil
 }
 
-// checkAlive says who of those that should be alive is not. It must come before
-// the mesh falls silent, which ends the others.
+// checkAlive says which peers should be alive and are not. It must come before the mesh falls
+// silent, which ends the others.
 func (s *Run) checkAlive() {
 	m := s.Mesh
 	m.MarkExited()
@@ -90,7 +90,7 @@ func (s *Run) checkAlive() {
 	}
 }
 
-// died says that the server, the driver, or a host has.
+// died says that the server, the driver or a host has died.
 func (s *Run) died(how string) {
 	if s.opt.Driver == nil && s.opt.Hosts == 0 {
 		how = "the server died: " + how
@@ -98,13 +98,13 @@ func (s *Run) died(how string) {
 	s.fail("%s", how)
 }
 
-// answerLimit is how long a server may take to answer at the end: one that
-// sleeps 10 ms a datagram has a full queue behind it by then.
+// answerLimit is how long a server may take to answer at the end: one that takes 10 ms for a
+// datagram has a full queue to read first.
 const answerLimit = 10 * time.Second
 
-// askServer finds out whether a server that is not ours still answers, and whom it
-// knows: by a birth that repeats a member's exactly, to which any server sends a
-// directory. One that has lost all others tells nobody else.
+// askServer finds out whether a server that is not ours still answers, and whom it knows: any
+// server answers a birth that repeats a member's exactly by a directory. One that has lost all
+// others would tell nobody else.
 func (s *Run) askServer() {
 	m := s.Mesh
 	if s.ctx.Err() != nil || s.out.Failed != "" || s.opt.Driver != nil {
@@ -138,7 +138,7 @@ func (s *Run) askServer() {
 	}
 }
 
-// unseen reports that a living external peer has never been in anybody's view.
+// unseen reports that a living external peer was never in anybody's view.
 func (s *Run) unseen(i int) bool {
 	if s.ctx.Err() != nil || s.External == s.N || !s.Alive.Has(i) || s.Mesh.Server.Died() != "" {
 		return false
@@ -157,7 +157,7 @@ func crashTime(c *result.Config) time.Duration {
 	return c.Timing.Deadline + c.Timing.Reap/2 + c.Timing.Heartbeat + time.Second
 }
 
-// joinAndSleep has all join, and a random time pass.
+// joinAndSleep has all join, and lets a random time pass.
 func (s *Run) joinAndSleep() error {
 	if err := s.joinAll(); err != nil {
 		return err
@@ -165,8 +165,8 @@ func (s *Run) joinAndSleep() error {
 	return s.sleepRandomly()
 }
 
-// sleepRandomly lets a second pass and then a random part of a keep-alive
-// interval, so that what comes next has no fixed phase to the mesh's timers.
+// sleepRandomly lets a second and a random part of a keep-alive interval pass, so that what comes
+// next has no fixed phase to the mesh's timers.
 func (s *Run) sleepRandomly() error {
 	d := time.Second + time.Duration(s.Rng.Int64N(int64(s.cfg.Timing.Heartbeat)))
 	if !s.Sleep(s.ctx, d) {
@@ -175,24 +175,24 @@ func (s *Run) sleepRandomly() error {
 	return nil
 }
 
-// choosePeers draws up to k of those who live, and leaves one alive.
+// choosePeers draws up to k living peers, and leaves one alive.
 func (s *Run) choosePeers(k int) []int {
 	living := slices.DeleteFunc(s.Rng.Perm(s.N), func(i int) bool { return !s.Alive.Has(i) })
 	return living[:min(k, max(len(living)-1, 0))]
 }
 
-// noticeLimit is how long a scenario waits for what the protocol promises: the
-// longest that it can take, and more for a machine that is slow.
+// noticeLimit is how long a scenario waits for what the protocol promises: the longest that it can
+// take, and some more for a slow machine.
 func (s *Run) noticeLimit() time.Duration {
 	t := s.cfg.Timing
 	return t.Deadline + 2*t.Reap + t.Heartbeat + s.opt.TimeoutTime()
 }
 
-// nobody is whom reach leaves out.
+// nobody is what reach leaves out where it leaves out no peer.
 const nobody = -1
 
-// reach waits, for limit at most, until ok holds for the view of every living peer
-// but one, and writes down how long after since that was; metric "": it only waits.
+// reach waits, for limit at most, until ok holds for the view of every living peer but one, and
+// records how long after since that was; metric "": it only waits.
 func (s *Run) reach(metric string, since int64, limit time.Duration, but int, ok func(record.Set) bool) bool {
 	s.WaitUntil(s.ctx, limit, func() bool {
 		s.MarkExited()
@@ -214,16 +214,16 @@ func (s *Run) reach(metric string, since int64, limit time.Duration, but int, ok
 	return all && last > 0
 }
 
-// alreadyTrue names the times that a view was as it should become before anything
-// happened: those are no event, and in no figure.
+// alreadyTrue notes how many views were as they should become before anything happened: those are
+// no events, and in no figure.
 func (s *Run) alreadyTrue(metric string, times int) {
 	if times > 0 {
 		s.note("%s: %s a view was so already, which is no event and left out", metric, result.Plural(uint64(times), "time"))
 	}
 }
 
-// whenAll is when, after since, ok came to hold for the view of each of those whose
-// view can be seen; 0: nobody's. Views for which it held before are only counted.
+// whenAll is when, after since, ok last came to hold for one of those views of who that can be
+// seen; 0: for none. Views for which it held before are only counted.
 func (s *Run) whenAll(who record.Set, since int64, ok func(i int, view record.Set) bool) (last int64, before int, all bool) {
 	all = true
 	s.EachView(func(i int, slot *record.Slot) {

@@ -26,13 +26,12 @@ func (s *Run) stopBroadcasts() {
 // startDelay is the time between the order to broadcast and the first due time.
 const startDelay = 100 * time.Millisecond
 
-// measureWindow has everybody broadcast through a measured window and writes down how
-// that went.
+// measureWindow has everybody broadcast through a measured window and records how that went.
 func (s *Run) measureWindow(warmup, duration, interval time.Duration) {
 	s.finishWindow(s.window(warmup, duration, interval, true))
 }
 
-// finishWindow ends the broadcasting and writes down what became of the window.
+// finishWindow ends the broadcasting and records what became of the window.
 func (s *Run) finishWindow(w window) {
 	s.meterOff()
 	s.stopBroadcasts()
@@ -51,8 +50,8 @@ type window struct {
 	ticks    uint64 // that the schedule has in it
 }
 
-// window has everybody broadcast through one. What is owed after a standstill is sent
-// however late that is, or else given up after the deadline.
+// window has everybody broadcast through one. Broadcasts that are owed are sent however late a
+// standstill makes them; others are given up after the deadline.
 func (s *Run) window(warmup, duration, interval time.Duration, owed bool) window {
 	start := s.Clock.Now() + int64(startDelay)
 	ticked := s.ticked()
@@ -96,7 +95,7 @@ func (s *Run) ticked() uint64 {
 	return s.Store.Sum(func(slot *record.Slot) *atomic.Uint64 { return &slot.Ticks })
 }
 
-// messages writes down what became of the window's messages.
+// messages records what became of the window's messages.
 func (s *Run) messages(w window) {
 	var duplicated, reordered, late, theirs, theirsLost uint64
 	heard, unheard := make([]int, s.External), make([]int, s.External) // by how many of ours
@@ -144,7 +143,7 @@ func (s *Run) messages(w window) {
 	}
 }
 
-// partlyHeard names the external peers that some of ours have heard and others have not.
+// partlyHeard names external peers that some of ours have heard and others have not.
 func (s *Run) partlyHeard(heard, unheard []int) {
 	var partial []string
 	ways := 0
@@ -159,7 +158,7 @@ func (s *Run) partlyHeard(heard, unheard []int) {
 	}
 }
 
-// fates are what became of messages; also of those so far, while the window is open.
+// fates records what became of messages, also while the window is still open.
 func (s *Run) fates(sent, delivered, lost uint64) {
 	s.count("sent", sent)
 	s.count("delivered", delivered)
@@ -167,7 +166,7 @@ func (s *Run) fates(sent, delivered, lost uint64) {
 	s.value("loss", "ratio", float64(lost)/float64(sent)) // none sent: null
 }
 
-// pairs are the senders and receivers of whom it is known what happened between them.
+// pairs are all senders and receivers, where what happened between them was counted.
 func (s *Run) pairs() iter.Seq2[int, int] {
 	return func(yield func(int, int) bool) {
 		for k := range s.N * s.N {
@@ -178,9 +177,8 @@ func (s *Run) pairs() iter.Seq2[int, int] {
 	}
 }
 
-// correctedJitter corrects RFC 3550's estimate for its start at 0, of which a part
-// (15/16)^(n-1) is left after n messages: else a few of them show next to no
-// jitter.
+// correctedJitter corrects RFC 3550's estimate for its start at 0, of which a part (15/16)^(n-1) is
+// left after n messages: otherwise a few messages would show next to no jitter.
 func correctedJitter(estimate float64, n uint32) float64 {
 	return estimate / (1 - math.Pow(15.0/16, float64(n-1)))
 }
