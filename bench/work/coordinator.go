@@ -26,8 +26,8 @@ type coordinator struct {
 	took    []float64          // by the leases that are done, sorted
 }
 
-// Remote has workers compute a job, or goes on with the one of its ID that has been begun. done
-// hears of each lease once, also of those that were done before, as in Local.
+// Remote has workers compute a job, or goes on with the job of that ID if it has been begun. Like
+// Local it calls done for each lease once, also for those that were done before.
 func Remote(ctx context.Context, c *nats.Conn, j Job, log func(string, ...any), done func(Done) error) error {
 	q, err := opened(ctx, c, log)
 	if err != nil {
@@ -81,9 +81,9 @@ func (k *coordinator) take(m jetstream.Msg) error {
 	return taken(d, k.hear)
 }
 
-// gather takes results in until none is missing. Who is slow, or gone with what nobody has been told
-// of, is not waited for: what he has is offered again, after longer and longer times, as what is
-// missing may take longer than others did.
+// gather takes in results until none is missing. It does not wait for a worker that is slow or
+// gone: its leases are offered again, after longer and longer times, since what is missing may
+// simply take longer.
 func (k *coordinator) gather(ctx context.Context) error {
 	last, times := time.Now(), time.Duration(2)
 	look := time.NewTicker(retry)
@@ -115,7 +115,7 @@ func (k *coordinator) gather(ctx context.Context) error {
 	return nil
 }
 
-// usual is how long a lease takes: the median, so that those of a slow worker count for nothing.
+// usual is how long a lease takes: the median, in which slow workers count for little.
 func (k *coordinator) usual() time.Duration {
 	n := len(k.took)
 	if n == 0 {
@@ -124,7 +124,7 @@ func (k *coordinator) usual() time.Duration {
 	return max(time.Duration(k.took[n/2]*1e9), retry)
 }
 
-// listen has results arrive, from the first one on, until ctx is done or stop is called.
+// listen lets results arrive, from the first one on, until ctx is done or stop is called.
 func (k *coordinator) listen(ctx context.Context) (stop func(), err error) {
 	results, err := k.js.OrderedConsumer(ctx, resultStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{resultSubject + k.ID + ".*"}})
 	if err != nil {
@@ -158,7 +158,7 @@ func (k *coordinator) listen(ctx context.Context) (stop func(), err error) {
 	return cancel, nil
 }
 
-// begin notes a job, unless it has been begun before.
+// begin registers the job, unless it has been begun before.
 func (k *coordinator) begin(ctx context.Context) (before bool, err error) {
 	spec, err := json.Marshal(k.Job)
 	if err != nil {
@@ -189,7 +189,8 @@ func (k *coordinator) offer(ctx context.Context, resumed bool) error {
 	return k.publish(ctx, mark)
 }
 
-// offerAgain offers those that some worker has, but none that nobody has taken yet.
+// offerAgain offers what workers have taken and not done; while leases wait that nobody has taken,
+// it offers none.
 func (k *coordinator) offerAgain(ctx context.Context) error {
 	workers, err := k.js.Consumer(ctx, leaseStream, consumerOf(k.Version))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -228,8 +229,8 @@ func (k *coordinator) explain(ctx context.Context, silent time.Duration) {
 	k.log("no result for %v; workers that are busy with this run: %d, others of its version: %d", silent.Round(time.Second), working, other)
 }
 
-// withdraw takes back what of a job is still on offer, so that no worker computes what nobody waits for, and those of
-// the next job begin at once. What is done is kept.
+// withdraw takes back the leases that are still on offer, so that no worker computes what nobody
+// waits for, and those of the next job begin at once. Results are kept.
 func (k *coordinator) withdraw(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*retry)
 	defer cancel()

@@ -29,7 +29,7 @@ type pool struct {
 	busy    map[string]int // cores, by what they do
 }
 
-// register says that the worker is there, again and again.
+// register says, again and again, that the worker is there.
 func (p *pool) register(ctx context.Context) {
 	for {
 		w := p.Worker
@@ -53,7 +53,7 @@ func (p *pool) register(ctx context.Context) {
 	}
 }
 
-// core takes one lease after the other. While it computes one that is short, it fetches the next.
+// core computes one lease after the other. While it computes a short one, it fetches the next.
 func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) {
 	var told sync.WaitGroup
 	defer told.Wait()
@@ -84,8 +84,8 @@ func (p *pool) core(ctx context.Context, consumer jetstream.Consumer) {
 	}
 }
 
-// hand hands the next lease over, or nil if there is none for a while. One that is not taken soon
-// it gives back: what waits here nobody else can do.
+// hand hands over the next lease, or nil if there is none for a while. A lease that is not taken
+// soon goes back: nobody else can compute it while it waits here.
 func (p *pool) hand(ctx context.Context, consumer jetstream.Consumer, next chan<- jetstream.Msg) {
 	if m := p.fetch(ctx, consumer); m != nil {
 		select {
@@ -114,7 +114,8 @@ func (p *pool) fetch(ctx context.Context, consumer jetstream.Consumer) jetstream
 	return nil
 }
 
-// one computes a lease, or leaves it to others. What it came to is still to be told.
+// one computes a lease, or leaves it to others. The caller then runs tell, which publishes the
+// result.
 func (p *pool) one(ctx context.Context, m jetstream.Msg) (tell func()) {
 	number, mark := strings.CutSuffix(string(m.Data()), again)
 	lease, err := strconv.ParseUint(number, 10, 64)

@@ -39,7 +39,7 @@ var ackWait = 10 * time.Second
 
 func sayBusy() time.Duration { return ackWait / 4 }
 
-// queue is what is kept, opened.
+// queue is what the server keeps, opened.
 type queue struct {
 	js            jetstream.JetStream
 	done          jetstream.Stream // results
@@ -48,8 +48,8 @@ type queue struct {
 
 var errNoJetStream = errors.New("NATS server without JetStream, want one that was started with -js")
 
-// opened is what is kept, as soon as it can be had: a cluster that has just been started, or has lost most of its servers,
-// keeps nothing yet.
+// opened opens it as soon as that is possible: a cluster that has just started, or has lost most of
+// its servers, keeps nothing.
 func opened(ctx context.Context, c *nats.Conn, log func(string, ...any)) (q queue, err error) {
 	err = persist(ctx, log, func(ctx context.Context) (err error) {
 		q, err = open(ctx, c)
@@ -103,7 +103,7 @@ func keepsNothing(err error) error {
 	return fmt.Errorf("the NATS server keeps nothing now (does a cluster have most of its servers?): %w", err)
 }
 
-// persist does something until it works, or there is no use in it.
+// persist tries something until it works, or there is no use in it.
 func persist(ctx context.Context, log func(string, ...any), do func(context.Context) error) error {
 	for said := false; ; said = true {
 		one, cancel := context.WithTimeout(ctx, 2*retry)
@@ -122,7 +122,7 @@ func persist(ctx context.Context, log func(string, ...any), do func(context.Cont
 	}
 }
 
-// subject is that of a version's leases, whatever the job, or of one.
+// subject is that of the leases of a version and a job; job "*": of all jobs.
 func subject(version, job string) string {
 	hash := sha256.Sum256([]byte(version))
 	return fmt.Sprintf("%s%x.%s", leaseSubject, hash[:8], job)
@@ -152,7 +152,7 @@ func (q queue) registered(ctx context.Context) (all []Worker, err error) {
 	}
 }
 
-// subjects are those of a stream that a filter lets pass, and how many messages each has.
+// subjects are those of a stream that a filter passes, and how many messages each has.
 func (q queue) subjects(ctx context.Context, stream, filter string) (map[string]uint64, error) {
 	s, err := q.js.Stream(ctx, stream)
 	if err != nil {
@@ -165,14 +165,14 @@ func (q queue) subjects(ctx context.Context, stream, filter string) (map[string]
 	return info.State.Subjects, nil
 }
 
-// consumerOf is the name of what gives leases to the workers of a version.
+// consumerOf names the consumer that hands leases to the workers of a version.
 func consumerOf(version string) string { return strings.Split(subject(version, ""), ".")[2] }
 
 // jobOf is the job that a subject of leases names.
 func jobOf(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
 
-// notKept says what could not be kept: a server whose disk is full does not answer, and wants to be started anew
-// when there is room.
+// notKept says what could not be kept: a server whose disk is full does not answer, and must be
+// restarted when there is room.
 func notKept(what string, err error) error {
 	if err != nil {
 		err = fmt.Errorf("the NATS server does not keep %s (is it there, and has it room?): %w", what, err)

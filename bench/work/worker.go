@@ -25,8 +25,8 @@ type Worker struct {
 	Ready   func()                      `json:"-"` // called once it waits for work; may be nil
 }
 
-// Work computes leases of jobs of its version until ctx is done, and says how many. A lease that is under way then is
-// given back.
+// Work computes leases of jobs of its version until ctx is done, and returns how many. A lease that
+// is under way then is given back.
 func (w Worker) Work(ctx context.Context, c *nats.Conn, kinds map[string]Func, log func(string, ...any)) (leases uint64, err error) {
 	q, err := opened(ctx, c, log)
 	if ctx.Err() != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// heardOf are those of a server.
+// heardOf are the workers that a server has heard of lately.
 func heardOf(ctx context.Context, c *nats.Conn) ([]Worker, error) {
 	q, err := open(ctx, c)
 	if err != nil {
@@ -21,8 +21,8 @@ func heardOf(ctx context.Context, c *nats.Conn) ([]Worker, error) {
 	return q.registered(ctx)
 }
 
-// Workers are those that have been heard of lately, and how far the clock of each is ahead of
-// this machine's, to within so much.
+// Workers are those that have been heard of lately, each with how far its clock is ahead of this
+// machine's, and within what bound.
 func Workers(ctx context.Context, c *nats.Conn) (all []Listed, err error) {
 	registered, err := heardOf(ctx, c)
 	for _, w := range registered {
@@ -59,7 +59,7 @@ func (l *Listed) askClock(c *nats.Conn) {
 	}
 }
 
-// leftOut says which workers will have no lease, and that there is none who will.
+// leftOut says which workers get no lease, and if none gets any.
 func leftOut(all []Worker, version string, log func(string, ...any)) {
 	some, others := false, map[string][]string{}
 	for _, w := range all {
@@ -84,7 +84,7 @@ func Addresses(ctx context.Context, c *nats.Conn) (all []string, err error) {
 	return all, err
 }
 
-// Ask asks a worker as a coordinator of a mesh.
+// Ask asks a worker, as the coordinator of a mesh.
 func Ask(ctx context.Context, c *nats.Conn, worker string, request []byte) ([]byte, error) {
 	m, err := c.RequestWithContext(ctx, hostSubject+worker, request)
 	if err != nil {
@@ -93,8 +93,8 @@ func Ask(ctx context.Context, c *nats.Conn, worker string, request []byte) ([]by
 	return m.Data, nil
 }
 
-// Hosts are so many workers of a version as are ready to host a part of a mesh, on different
-// machines as far as there are.
+// Hosts are n workers of a version that are ready to host a part of a mesh, on different machines
+// as far as possible.
 func Hosts(ctx context.Context, c *nats.Conn, version string, n int, ready func(Worker) error, log func(string, ...any)) (some []Worker, err error) {
 	registered, err := heardOf(ctx, c)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// batch is what belongs together. Shots whose time is 0 go as soon as the target takes them.
+// batch is what is sent and judged together. Shots whose time is 0 go as soon as the target takes
+// them.
 type batch struct {
 	mode, what string
 	shots      []hostile.Shot
@@ -31,7 +32,7 @@ type batch struct {
 	tries      int         // that nothing could be said of
 }
 
-// dealer gives out names in turn.
+// dealer hands out names in turn.
 type dealer struct {
 	names []wire.Name
 	next  int
@@ -51,7 +52,7 @@ const (
 	tokenSize    = 15
 )
 
-// maker makes batches. Each case of the catalogue has names and ports of its own.
+// maker makes batches. Each case of the catalogue gets names and ports of its own.
 type maker struct {
 	c      *campaign
 	words  [][]byte // for mutation
@@ -61,7 +62,7 @@ type maker struct {
 	tokens int
 }
 
-// environment is the mesh with the next n spare entries of a dealer's.
+// environment is the mesh with the next n spare entries, whose names a dealer hands out.
 func (m *maker) environment(d *dealer, n int) hostile.Env {
 	e := hostile.Env{Server: m.c.server(), Self: m.c.peer, Wide: m.c.gate.Dialect()}
 	for _, p := range m.c.members[:2] {
@@ -74,7 +75,7 @@ func (m *maker) environment(d *dealer, n int) hostile.Env {
 	return e
 }
 
-// random is the i-th of a random mode.
+// random is the i-th batch of a random mode.
 func (m *maker) random(mode string, i int) batch {
 	c := m.c
 	b := batch{mode: mode, what: c.Role.Prefix() + mode, flood: mode == "flood"}
@@ -108,7 +109,7 @@ func (m *maker) random(mode string, i int) batch {
 	return c.sendable(b)
 }
 
-// shots are a case's, as a batch has them.
+// shots are those of a case.
 func shots(k hostile.Case) (all []hostile.Shot) {
 	for _, s := range k.Steps {
 		all = append(all, hostile.Shot{At: s.At, Datagram: s.Datagram, From: s.From, Case: k.Name, Comment: k.Why})
@@ -116,8 +117,8 @@ func shots(k hostile.Case) (all []hostile.Shot) {
 	return all
 }
 
-// serverCases are a server's: first those of one datagram, several at a time, then what
-// could keep a silent member in the directory, then those that bring peers in.
+// serverCases are the batches against a server: first cases of one datagram, several at a time,
+// then what could keep a silent member in the directory, then what lets peers in.
 func (m *maker) serverCases(cases []hostile.Case) (all []batch) {
 	if m.c.gate == nil {
 		all = append(all, m.invitations())
@@ -161,7 +162,7 @@ func (m *maker) serverCases(cases []hostile.Case) (all []batch) {
 	return all
 }
 
-// separate are cases, each with names of its own.
+// separate is a batch of cases, each with names of its own.
 func (m *maker) separate(cases []hostile.Case, some ...int) batch {
 	b := batch{what: m.c.what(cases[some[0]].Name)}
 	envs := make([]hostile.Env, len(some))
@@ -202,7 +203,7 @@ func (m *maker) separate(cases []hostile.Case, some ...int) batch {
 	return b
 }
 
-// lead brings a silent member in.
+// lead lets a member in that is silent from then on.
 func lead(e wire.Entry) []hostile.Shot {
 	const why = "brings a member in that is silent from then on"
 	return []hostile.Shot{{Datagram: hostile.BirthOf(e), Case: leadCase, Comment: why}, {Datagram: hostile.KeepAliveOf(e), Case: leadCase, Comment: why}}
@@ -215,7 +216,7 @@ const (
 	insistence = 3 * apart // large ones are not: they take the time that the target has not
 )
 
-// sleeper repeats datagrams that are no sign of life, though they name a silent member as if
+// sleeper repeats datagrams that are no signs of life, although they name a silent member as if
 // they were.
 func (m *maker) sleeper(cases []hostile.Case, some ...int) batch {
 	silent := m.environment(&m.silent, 1).Spare[0]
@@ -242,8 +243,7 @@ func (m *maker) sleeper(cases []hostile.Case, some ...int) batch {
 	return b
 }
 
-// lastSpeaker sends what is too short to name anybody, when a silent member was the last to
-// speak.
+// lastSpeaker sends what is too short to name anybody, after a silent member was the last to speak.
 func (m *maker) lastSpeaker(cases []hostile.Case, numbers []int) batch {
 	const after = 1150 * time.Millisecond
 	silent := m.environment(&m.silent, 1).Spare[0]
@@ -257,7 +257,7 @@ func (m *maker) lastSpeaker(cases []hostile.Case, numbers []int) batch {
 	return b
 }
 
-// burst is as much at once as a mesh of peers that start together sends. Whoever falls behind
+// burst is as much at once as a mesh sends whose peers start together. A server that falls behind
 // for long takes its members for silent.
 func (m *maker) burst() batch {
 	b := batch{what: "srv/burst", burst: true}
@@ -287,9 +287,9 @@ func (m *maker) invitations() batch {
 	return b
 }
 
-// peerCases are a peer's. What it must drop names the outsider, as a member or as a text
-// that it must not print; directories that it must drop stay until it has broadcast, as many
-// at a time as keeps that short.
+// peerCases are the batches against a peer. What it must drop names the outsider, as a member or in
+// a text that it must not print. Directories that it must drop stay until it has broadcast: several
+// go at a time, to keep that short.
 func (m *maker) peerCases(cases []hostile.Case, interval time.Duration) []batch {
 	var quick, slow, whole []batch
 	if m.c.gate == nil {
@@ -338,13 +338,14 @@ func (m *maker) peerCases(cases []hostile.Case, interval time.Duration) []batch 
 	return slices.Concat(quick, slow, whole)
 }
 
-// tokened is a datagram with a text of its own, if it has one, that must not be printed.
+// tokened is a datagram whose text, if it has one, is replaced by one of its own that must not be
+// printed.
 func (m *maker) tokened(d []byte) []byte {
 	m.tokens++
 	return bytes.Replace(d, []byte("peerA_broadcast"), fmt.Appendf(nil, never+"%010d", m.tokens), 1)
 }
 
-// wordsOf are datagrams of the catalogue that mutations begin with.
+// wordsOf are datagrams of the catalogue that mutations start from.
 func wordsOf(cases []hostile.Case) (words [][]byte) {
 	for _, k := range cases {
 		if d := k.Steps[0].Datagram; len(d) < heavy {
@@ -354,7 +355,7 @@ func wordsOf(cases []hostile.Case) (words [][]byte) {
 	return words
 }
 
-// what is the row of the table that a case stands in.
+// what is the row of the table in which a case stands.
 func (c *campaign) what(name string) string {
 	if len(c.Replay) > 0 && !slices.ContainsFunc(c.Modes, func(mode string) bool { return mode != "replay" }) {
 		name = c.Role.Prefix() + "replay"
@@ -363,8 +364,8 @@ func (c *campaign) what(name string) string {
 	return strings.Join(parts[:min(2, len(parts))], "/")
 }
 
-// sendable leaves a batch the shots that there is a source for, and counts the others
-// as skipped.
+// sendable keeps the shots of a batch that there is a socket to send from, and counts the others as
+// skipped.
 func (c *campaign) sendable(b batch) batch {
 	all := len(b.shots)
 	b.shots = slices.DeleteFunc(slices.Clone(b.shots), func(s hostile.Shot) bool { return c.sources[s.From] == nil })
@@ -372,8 +373,8 @@ func (c *campaign) sendable(b batch) batch {
 	return b
 }
 
-// mayAnswer says that a sound target may answer a datagram: it repeats a birth of one of
-// ours, or invites to send to a port of ours.
+// mayAnswer reports that a sound target may answer a datagram: it repeats a birth of ours, or
+// invites the target to send to a port of ours.
 func (c *campaign) mayAnswer(d []byte) bool {
 	if c.gate != nil {
 		return c.mayAnswerWide(d)

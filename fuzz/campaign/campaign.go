@@ -49,7 +49,7 @@ type Config struct {
 	Progress     func(Progress) // at each batch
 }
 
-// Progress is how far a campaign is.
+// Progress is how far a campaign has come.
 type Progress struct {
 	What         string // the batch
 	Narrowing    string // the kind of what is being narrowed down; "": nothing is
@@ -63,7 +63,7 @@ type Progress struct {
 // Modes are those that a campaign knows.
 var Modes = []string{"catalogue", "mutate", "generate", "random", "flood", "replay"}
 
-// campaign is one that runs.
+// campaign is a campaign under way.
 type campaign struct {
 	Config
 	sockets
@@ -90,7 +90,7 @@ const (
 	mostStalls   = 2                // after which a new target is of no use
 )
 
-// Run carries a campaign out. It returns early with what it has when ctx is done.
+// Run carries out a campaign. When ctx is done it returns early, with what it has.
 func Run(ctx context.Context, cfg Config) (Result, error) {
 	c := &campaign{Config: cfg, culprit: map[string]bool{}, start: time.Now()}
 	c.result.Seed = cfg.Seed
@@ -121,7 +121,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	return c.result, err
 }
 
-// command starts what is attacked; empty: it runs.
+// command starts what is attacked; "": it was running already.
 func (c *campaign) command() string {
 	if c.Role == hostile.Peer {
 		return c.PeerExec
@@ -129,7 +129,7 @@ func (c *campaign) command() string {
 	return c.Exec
 }
 
-// trials goes on with another target after each suspicion.
+// trials goes on with a new target after each suspicion.
 func (c *campaign) trials(ctx context.Context) error {
 	stalls := 0
 	for first := true; ; first = false {
@@ -159,7 +159,8 @@ func (c *campaign) trials(ctx context.Context) error {
 	}
 }
 
-// next begins a trial, the first of which makes the plan; nil: there is nobody to attack any more.
+// next begins a trial, and with the first one makes the plan; nil: there is nobody to attack any
+// more.
 func (c *campaign) next(ctx context.Context, first bool) (*trial, error) {
 	t, err := c.begin(ctx, c.limit())
 	if err == nil && first {
@@ -184,14 +185,14 @@ func (c *campaign) next(ctx context.Context, first bool) (*trial, error) {
 	return nil, nil
 }
 
-// enough says that the campaign has reached a bound.
+// enough reports that the campaign has reached a bound.
 func (c *campaign) enough() bool {
 	return c.Duration > 0 && time.Since(c.start) > c.Duration ||
 		c.Count > 0 && c.result.Sent >= c.Count ||
 		c.Most > 0 && len(c.result.Findings) >= c.Most
 }
 
-// aftermath is how long what was sent may have consequences, on the clock.
+// aftermath is how long, on the clock, what was sent may have consequences.
 func (c *campaign) aftermath() time.Duration {
 	if c.Role == hostile.Server {
 		return leaseTime
@@ -199,7 +200,7 @@ func (c *campaign) aftermath() time.Duration {
 	return max(c.broadcastTime(), removeTime) + 2*c.ProbeTimeout
 }
 
-// limit is by when a campaign with a duration has ended; zero: no bound, or not begun.
+// limit is when a campaign with a duration must end; zero: there is none, or it has not begun.
 func (c *campaign) limit() (end time.Time) {
 	if c.plan != nil && c.Duration > 0 {
 		end = c.start.Add(c.Duration + c.aftermath() + endTime)
@@ -207,7 +208,7 @@ func (c *campaign) limit() (end time.Time) {
 	return end
 }
 
-// begin starts a target and has the mesh around it join. It may give a trial with an error.
+// begin starts a target and has the mesh around it join. It may return a trial beside an error.
 func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err error) {
 	t = &trial{campaign: c, ctx: ctx, limit: limit, traffic: traffic{window: leastWindow}, evidence: evidence{owners: map[wire.Entry]*claim{}, spoke: map[wire.Name]time.Duration{}}}
 	t.now = time.Now()
@@ -256,7 +257,7 @@ func (c *campaign) begin(ctx context.Context, limit time.Time) (t *trial, err er
 	return t, nil
 }
 
-// user is a process that can be asked what it takes of the machine.
+// user is a process that can be asked what it uses of the machine.
 type user interface{ Usage() target.Usage }
 
 // startPeer starts a peer's command.
@@ -272,7 +273,7 @@ func (t *trial) serveHome() error {
 	return err
 }
 
-// pursue makes a finding of a suspicion, unless nothing comes of it a second time.
+// pursue makes a finding of a suspicion, unless it does not come about again.
 func (c *campaign) pursue(ctx context.Context, s *suspicion) error {
 	c.Log(fmt.Sprintf("%s: %s", s.kind, s.why))
 	c.plan.progress("", string(s.kind))
@@ -293,7 +294,7 @@ func (c *campaign) pursue(ctx context.Context, s *suspicion) error {
 	return c.record(f)
 }
 
-// record keeps a finding, or counts it to one that has the same cause.
+// record keeps a finding, or counts it with one that has the same cause.
 func (c *campaign) record(f Finding) error {
 	f.Case, f.After, f.Times = f.hostile()[0].Case, time.Since(c.start).Seconds(), 1
 	if c.asFound(f.Shots).flood {

@@ -14,7 +14,7 @@ import (
 
 // Who may be in a server's directory, and who must be.
 
-// claim is what keeps an entry in the directory.
+// claim is why an entry may be in the directory.
 type claim struct {
 	before bool // it was there before anything was sent; all else is then unknown
 	batch  *openBatch
@@ -30,7 +30,7 @@ type sign struct {
 	index int // of sent, behind it
 }
 
-// note keeps what a datagram is a sign of life of.
+// note keeps whose sign of life a datagram is.
 func (s *serverJudge) note(m wire.Message, _ hostile.Origin, o *openBatch) {
 	switch {
 	case m.Type == core.TypeBirth && m.Entry.Port != s.server.Port():
@@ -40,7 +40,7 @@ func (s *serverJudge) note(m wire.Message, _ hostile.Origin, o *openBatch) {
 	}
 }
 
-// confirm dates the signs of life that the target has taken, and forgets what drew nothing.
+// confirm dates the signs of life that the target has taken.
 func (t *trial) confirm() {
 	t.signs = slices.DeleteFunc(t.signs, func(x sign) bool {
 		if x.index <= t.acked {
@@ -79,7 +79,8 @@ func (s *serverJudge) listed(p *endpoint, all wire.Entries) {
 	}
 }
 
-// forget notes who is gone, and lets go of those who have been for so long that no directory is late.
+// forget notes who is gone, and forgets those who have been gone for so long that no late directory
+// can name them.
 func (s *serverJudge) forget(all wire.Entries) {
 	for e, c := range s.owners {
 		switch {
@@ -93,7 +94,7 @@ func (s *serverJudge) forget(all wire.Entries) {
 	}
 }
 
-// checkMembers wants every live peer in a directory whose receiver has seen it before.
+// checkMembers wants every live peer in each directory whose receiver has seen it listed before.
 func (s *serverJudge) checkMembers(p *endpoint, all wire.Entries) {
 	for i := range s.own {
 		if o := &s.own[i]; o.seen && !all.Contains(o.entry) && o.process.Ended() == "" && waited(o.process) < heartbeat/2 {
@@ -117,7 +118,7 @@ func (s *serverJudge) checkMembers(p *endpoint, all wire.Entries) {
 	}
 }
 
-// removed judges that a member is gone, of which another is told.
+// removed judges that a directory for p no longer has member m.
 func (s *serverJudge) removed(m, p *endpoint) {
 	if s.excused() {
 		m.joined, s.missed = false, s.now // it is born again
@@ -133,8 +134,8 @@ func (s *serverJudge) removed(m, p *endpoint) {
 	}
 }
 
-// excused says that a removal may be this machine's fault: a member could not speak in
-// time, what it said was lost, or the target could not run.
+// excused reports that a removal may be this machine's fault: a member could not speak in time,
+// what it said was lost, or the target could not run.
 func (s *serverJudge) excused() bool {
 	if s.lost() {
 		return true
@@ -144,14 +145,14 @@ func (s *serverJudge) excused() bool {
 	return s.now.Sub(s.missed) < excuseTime || stale && s.machineLate()
 }
 
-// machineLate says that this machine was, not long ago, or that the target could not run.
+// machineLate reports that this machine was late not long ago, or that the target could not run.
 func (t *trial) machineLate() bool {
 	return t.Host.Late(t.now.Add(-excuseTime)) > lateBeat/4 || t.process != nil && waited(t.process)-t.waits[0] > lateBeat/4
 }
 
-// lost says that the kernel has thrown away what was for the target not long ago, after
-// which a patient server keeps the silent for longer: their silence begins anew with each loss
-// that it knows of, for which it looks once a heartbeat.
+// lost reports that the kernel dropped datagrams for the target not long ago. A patient server
+// keeps silent members for longer then: their silence begins anew with each loss that it sees, and
+// it looks once a heartbeat.
 func (t *trial) lost() bool {
 	_, n, known := t.Host.Backlog(t.address)
 	if known && n > t.drops {
@@ -160,7 +161,7 @@ func (t *trial) lost() bool {
 	return !t.dropped.IsZero() && t.now.Sub(t.dropped) < core.Patience*removeTime
 }
 
-// checkEntry wants a reason for an entry that is nobody's of ours.
+// checkEntry wants a reason for an entry that is none of ours.
 func (s *serverJudge) checkEntry(e wire.Entry) {
 	if s.flooding != nil || s.ours(e) || s.now.Sub(s.viewAt) > underWay { // who was in so long ago may be forgotten
 		return
@@ -192,19 +193,20 @@ func (s *serverJudge) checkEntry(e wire.Entry) {
 	}
 }
 
-// mayBePatient says that a sound server may keep who has been silent for so long.
+// mayBePatient reports that a sound server may keep a member that has been silent for so long.
 func (t *trial) mayBePatient(silent time.Duration) bool {
 	t.lost()
 	return t.clock < t.patient && silent < core.Patience*removeTime
 }
 
-// ours says that an entry is a member's, a prober's or one of the server's own peers'.
+// ours reports that an entry is a member's, a prober's, or one of the server's own peers'.
 func (s *serverJudge) ours(e wire.Entry) bool {
 	is := func(p *endpoint) bool { return p.entry == e }
 	return slices.ContainsFunc(s.members, is) || slices.ContainsFunc(s.probers, is) || slices.ContainsFunc(s.own[:], func(o ownPeer) bool { return o.entry == e })
 }
 
-// taken dates what has an entry in the directory, which the target has taken if it lists it.
+// taken dates the signs of life by which an entry is in the directory: the target must have taken
+// them if it lists it.
 func (s *serverJudge) taken(e wire.Entry) {
 	i := slices.IndexFunc(s.signs, func(x sign) bool { return x.entry == e })
 	if i < 0 {
@@ -220,7 +222,7 @@ func (s *serverJudge) taken(e wire.Entry) {
 	})
 }
 
-// blame suspects what names an entry, or is of the batch that has brought it in.
+// blame suspects what names an entry, or the batch that has brought it in.
 func (s *serverJudge) blame(e wire.Entry, b *openBatch, why string) {
 	name := []byte{byte(e.Name)}
 	port := binary.LittleEndian.AppendUint16(nil, e.Port)

@@ -16,9 +16,9 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// A lane is a campaign that only tries what another one suspects: beside it, at ports of its own,
-// which its datagrams name in place of the other's. Most effects take seconds to show, in
-// which several targets can be tried at once, whose start takes a moment of a processor.
+// A lane is a campaign that only tries what another one suspects, beside it, at ports of its own,
+// which its datagrams name instead of the other's. Most effects take seconds to show: meanwhile
+// several targets, which start in a moment of a processor's time, can be tried at once.
 type lane struct {
 	*campaign
 	beside   *campaign   // whose datagrams it sends; nil: its own, it is the campaign itself
@@ -32,9 +32,9 @@ const (
 	slowEffect = 2500 * time.Millisecond // what most take that are not seen at once
 )
 
-// moreLanes opens some for so many units, where the command is told its port: as many as the processors can
-// start targets for in the time that an effect takes to show, and as two rounds need. All of a lead's cases are
-// tried at once, since those take longest.
+// moreLanes opens lanes for so many units, if the command can be told its port: as many as the
+// processors can start targets for while an effect takes to show, and as two rounds need. All cases
+// that follow a lead are tried at once, since they take longest.
 func (n *narrowing) moreLanes(units int) {
 	c := n.campaign
 	effect := max(n.suspect.hold, c.startup+2*c.interval)
@@ -97,7 +97,7 @@ func (c *campaign) newLane() *lane {
 	return l
 }
 
-// moved are shots as a lane sends them. What is a message has no ports in it.
+// moved are shots as the lane sends them. Messages have no ports in them.
 func (l *lane) moved(shots []hostile.Shot) []hostile.Shot {
 	if l.beside == nil {
 		return shots
@@ -126,7 +126,7 @@ func (l *lane) moved(shots []hostile.Shot) []hostile.Shot {
 	return shots
 }
 
-// port is a lane's in place of the other campaign's.
+// port is the lane's port instead of the other campaign's.
 func (l *lane) port(of uint16) uint16 {
 	switch i := int(of) - int(l.beside.Ports); {
 	case of == l.beside.server().Port():
@@ -153,7 +153,7 @@ func (n *narrowing) closeLanes() {
 	}
 }
 
-// outcome is what came of a trial.
+// outcome is what became of a trial.
 type outcome struct {
 	why  string        // what is suspected has come about so; "": it has not
 	void bool          // nor would it have been seen
@@ -161,8 +161,8 @@ type outcome struct {
 	took time.Duration // on its clock
 }
 
-// try sends shots to a new target, until what is suspected comes about or could have, or
-// until enough is done.
+// try sends shots to a new target until what is suspected comes about or could have, or until
+// enough is done.
 func (l *lane) try(ctx, enough context.Context, s *suspicion, shots []hostile.Shot, deadline time.Time) outcome {
 	limit := time.Now().Add(s.hold + mostLate*endTime)
 	if n := len(shots); n > 0 {
@@ -196,7 +196,7 @@ func (l *lane) try(ctx, enough context.Context, s *suspicion, shots []hostile.Sh
 
 var errUnlike = errors.New("a target beside does not show what the first one does")
 
-// round is what is tried side by side.
+// round is a number of lists that are tried side by side.
 type round struct {
 	*narrowing
 	lists   [][]int // of units, and which of them are still to be tried
@@ -210,8 +210,8 @@ type round struct {
 	broken  []*lane // on which no target can be tried
 }
 
-// first is the first list of units that brings about what is suspected, but a shorter one
-// if that does so almost as soon; -1: none does.
+// first is the first list of units that brings about what is suspected, or a shorter one that does
+// so almost as soon; -1: none does.
 func (n *narrowing) first(lists [][]int) int {
 	r := &round{narrowing: n, lists: lists, left: make(chan int, len(lists)), found: -1}
 	r.enough, r.stop = context.WithCancel(n.ctx)
@@ -241,7 +241,7 @@ func (n *narrowing) first(lists [][]int) int {
 	return r.found
 }
 
-// work tries what is left until nothing is, or enough is done, or no target can be tried.
+// work tries lists until none is left, or enough is done, or no target can be tried.
 func (r *round) work(l *lane) error {
 	var spent time.Duration
 	defer func() {
@@ -275,7 +275,7 @@ func (r *round) work(l *lane) error {
 	return nil
 }
 
-// insist tries a list, and once more where nothing can be said of that, while there is time.
+// insist tries a list, and again where nothing can be said of that, while there is time.
 func (r *round) insist(l *lane, i int) (o outcome) {
 	for range mostVoids {
 		took := o.took
@@ -287,8 +287,8 @@ func (r *round) insist(l *lane, i int) (o outcome) {
 	return o
 }
 
-// failed notes that a list has brought it about. Those that are no longer than the first, which is the
-// shortest, need not be waited for.
+// failed notes that a list has brought it about. No other one is waited for that is not shorter
+// than the first, the shortest of all.
 func (r *round) failed(i int, why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// attendance is who is in the directory, and why not.
+// attendance is which members are in the directory, and why not.
 type attendance struct {
 	beat      time.Time         // the last of all members' keep-alives
 	beatTaken time.Time         // the last that the target has taken,
@@ -26,7 +26,7 @@ type attendance struct {
 	patient   time.Duration     // on the clock, until when a server may keep the silent for that, or because it stood still
 }
 
-// join has the members born, under other names where theirs are taken.
+// join has the members join, under other names where theirs are taken.
 func (t *trial) join() error {
 	t.joining = true
 	first := t.ProbeTimeout
@@ -66,12 +66,12 @@ func (t *trial) join() error {
 	return nil
 }
 
-// out says that some member is not in the directory.
+// out reports that some member is not in the directory.
 func (t *trial) out() bool {
 	return slices.ContainsFunc(t.members, func(p *endpoint) bool { return !p.joined })
 }
 
-// sendBirths has those born.
+// sendBirths has the members join that are out.
 func (t *trial) sendBirths() {
 	for _, p := range t.members {
 		if !p.joined {
@@ -102,7 +102,7 @@ func (t *trial) toServer(p *endpoint, datagram []byte) {
 	p.socket.Send(t.server, datagram)
 }
 
-// attend has members who are out born again, for a while.
+// attend has members that are out join again, for a while.
 func (t *trial) attend() {
 	if !t.out() {
 		t.allIn = t.clock
@@ -116,7 +116,7 @@ func (t *trial) attend() {
 	}
 }
 
-// directory is what the server has sent to a member or a prober.
+// directory takes what the server has sent to a member or a prober.
 func (t *trial) directory(p packet) {
 	m, err := wire.Parse(p.data)
 	if err != nil || m.Type != typeDirectory {
@@ -148,7 +148,8 @@ func (t *trial) directory(p packet) {
 	t.judge.listed(ep, ep.view)
 }
 
-// freshProber is a peer that the target has not heard of for long, as new; nil: there is none.
+// freshProber is a peer that the target has not heard of for long, as if it were new; nil: there is
+// none.
 func (t *trial) freshProber() *endpoint {
 	first := t.members[0]
 	i := slices.IndexFunc(t.probers, func(p *endpoint) bool {

@@ -13,7 +13,7 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// asFound are shots as they were sent when something was found by them.
+// asFound is a batch that sends shots as they were sent when something was found.
 func (c *campaign) asFound(shots []hostile.Shot) batch {
 	b := batch{mode: "replay", what: c.Role.Prefix() + "replay", shots: shots, linger: true}
 	of := func(what string) func(hostile.Shot) bool {
@@ -74,8 +74,8 @@ func (c *campaign) narrow(ctx context.Context, s *suspicion, f *Finding) bool {
 	return true
 }
 
-// confirm has it come about again, by all shots or, at once, by a part of them; nil: it does not.
-// What names who is concerned is tried first.
+// confirm makes it come about again, by all shots or, at once, by some of them, beginning with
+// those that name the victim; nil: it does not.
 func (n *narrowing) confirm(shots []hostile.Shot) []int {
 	all := n.unite(shots)
 	n.moreLanes(len(all))
@@ -94,7 +94,8 @@ func (n *narrowing) confirm(shots []hostile.Shot) []int {
 	return nil
 }
 
-// unite says which shots are tried together: those of a case that follows a lead; else each by itself.
+// unite says which shots are tried together: where there is a lead, those of a case; else each by
+// itself.
 func (n *narrowing) unite(shots []hostile.Shot) (all []int) {
 	n.shots, n.units = shots, make([]int, len(shots))
 	cases := casesOf(shots)
@@ -113,7 +114,7 @@ func (n *narrowing) unite(shots []hostile.Shot) (all []int) {
 	return all
 }
 
-// of are the shots of some units, which are in order, and those of every trial.
+// of are the shots of some units, in order, and those that are in every trial.
 func (n *narrowing) of(units []int) (some []hostile.Shot) {
 	for i, unit := range n.units {
 		if _, in := slices.BinarySearch(units, unit); in || unit < 0 {
@@ -123,7 +124,7 @@ func (n *narrowing) of(units []int) (some []hostile.Shot) {
 	return some
 }
 
-// likely are units that name who is concerned, and those that do not.
+// likely are the units that name the victim, and the others.
 func (n *narrowing) likely(all []int) (likely, others []int) {
 	for _, unit := range all {
 		to := &others
@@ -135,10 +136,10 @@ func (n *narrowing) likely(all []int) (likely, others []int) {
 	return likely, others
 }
 
-// victim is a member that something has come about to; zero: nobody is known.
+// victim is the member that something has happened to; zero: it is not known.
 type victim wire.Entry
 
-// in says that a datagram of either dialect may be about it.
+// in reports that a datagram of either dialect may be about it.
 func (v victim) in(d []byte) bool {
 	name := byte(v.Name)
 	return v.Name != 0 && (bytes.Contains(d, binary.LittleEndian.AppendUint16(nil, v.Port)) || bytes.Contains(d, []byte{name, 0}) || bytes.Contains(d, []byte{1, name}))
@@ -154,20 +155,20 @@ func casesOf(shots []hostile.Shot) (cases []string) {
 	return cases
 }
 
-// split cuts a list into so many parts, or fewer.
+// split cuts a list into parts.
 func split[T any](all []T, parts int) [][]T {
 	return slices.Collect(slices.Chunk(slices.Clone(all), (len(all)+parts-1)/parts))
 }
 
-// stop says that it has taken too long.
+// stop reports that it has taken too long.
 func (n *narrowing) stop() bool {
 	n.coarse = n.coarse || n.ctx.Err() != nil || n.spent > n.Narrow || time.Now().After(n.deadline)
 	return n.coarse
 }
 
-// reduce is delta debugging (Zeller, Hildebrandt: Simplifying and Isolating
-// Failure-Inducing Input, 2002): a shortest list that still fails, in that nothing
-// can be left out, unless that takes too long. It begins with as many parts as can be tried at once.
+// reduce is delta debugging (Zeller, Hildebrandt: Simplifying and Isolating Failure-Inducing Input,
+// 2002). It ends with a list that still fails and from which nothing can be left out, unless that
+// takes too long. It begins with as many parts as can be tried at once.
 func (n *narrowing) reduce(all []int) []int {
 	width := max(len(n.lanes), 2)
 	for parts := width; len(all) > 1 && !n.stop(); {
@@ -191,8 +192,8 @@ func (n *narrowing) reduce(all []int) []int {
 	return all
 }
 
-// look is what a datagram looks like but for its names and ports, of which only members' are
-// told from others: those that look alike have the same effect.
+// look is what a datagram looks like apart from its names and ports, of which only members' are
+// told from others. Datagrams that look alike have the same effect.
 func (c *campaign) look(s hostile.Shot) string {
 	const most = 12
 	d := append(slices.Clone(s.Datagram[:min(len(s.Datagram), most)]), 0)

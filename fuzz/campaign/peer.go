@@ -117,7 +117,7 @@ func (p *peerJudge) look() {
 	}
 }
 
-// listen takes what the peer has printed, and says how much that is in all.
+// listen takes what the peer has printed, and returns how much that is in all.
 func (p *peerJudge) listen() (total int) {
 	p.output.Lock()
 	defer p.output.Unlock()
@@ -126,7 +126,8 @@ func (p *peerJudge) listen() (total int) {
 	return p.output.printed
 }
 
-// lookForAnswer looks whether the question's fresh peer has been heard, or has been told of.
+// lookForAnswer looks whether the question's fresh peer has been heard by the target, or has heard
+// from it.
 func (p *peerJudge) lookForAnswer() {
 	if p.prints && p.saw(p.word) || p.fresh.heard > 0 || !p.prints && p.interval == 0 {
 		p.fresh.rest = p.now
@@ -142,7 +143,7 @@ func (p *peerJudge) silent() string {
 	return fmt.Sprintf("it has not broadcast for %v, though its interval is %v", p.broadcastTime().Round(time.Millisecond), p.interval.Round(time.Millisecond))
 }
 
-// suspectSlow blames what was sent since what is missing was last there, and before.
+// suspectSlow blames what was sent since the missing thing was last seen, and a while before.
 func (p *peerJudge) suspectSlow(why string, since time.Duration) {
 	if found := p.suspectThese(Hung, why, func(_ int, x *sentShot) bool { return p.now.Sub(x.at) < 2*since }); found != nil {
 		found.hold = since + p.ProbeTimeout
@@ -180,8 +181,8 @@ func (p *peerJudge) hung() (Kind, string) {
 	return Hung, p.silent()
 }
 
-// ready waits for a broadcast where directories were sent: what was believed shows then. And
-// one whom only forged directories name has his say.
+// ready waits for a broadcast if directories were sent: it shows what was believed. Meanwhile
+// somebody speaks whom only forged directories name.
 func (p *peerJudge) ready() bool {
 	if p.fired == p.total() || len(p.timed) > 0 {
 		return len(p.timed) == 0

@@ -11,8 +11,8 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// plan is when a campaign sends what: the replay, and then the catalogue and the random modes by
-// turns. It depends on the seed and on the ports alone.
+// plan is when a campaign sends what: first the replay, then the catalogue and the random modes in
+// turns. It depends on the seed and the ports alone.
 type plan struct {
 	c         *campaign
 	make      *maker
@@ -27,7 +27,7 @@ type plan struct {
 	void      void
 }
 
-// void is a time of which nothing could be said, and whether that is waited for.
+// void is a time of which nothing can be said, and whether to wait until it is over.
 type void struct {
 	until time.Time
 	waits bool
@@ -71,7 +71,7 @@ func (c *campaign) newPlan(t *trial) (*plan, error) {
 // restarted forgets who may be in the directory.
 func (p *plan) restarted() { p.free = map[wire.Name]time.Duration{} }
 
-// again sends batches again that a finding has cut short, without its shots.
+// again puts back batches that a finding has cut short, without the shots of the finding.
 func (p *plan) again(open []*openBatch, without []hostile.Shot) {
 	if p.c.command() == "" {
 		return
@@ -94,16 +94,18 @@ func (p *plan) again(open []*openBatch, without []hostile.Shot) {
 	}
 }
 
-// random says that others of its kind follow.
+// random reports that it is one of many of its kind.
 func (b *batch) random() bool { return b.mode != "catalogue" && b.mode != "replay" }
 
-// due says that something can be said of it if it begins now; who tries again waits for that.
+// due reports that something could be said of it if it began now; only batches that are repeated
+// wait for that.
 func (b *batch) due(t *trial) bool {
 	return b.tries == 0 || t.missed.IsZero() || t.now.Sub(t.missed) >= excuseTime
 }
 
-// waiting says that nothing begins now, of which nothing could be said: members were too late not long ago, as where
-// the machine has stood still. On one that is late again and again it goes on, so that a target that dies is seen.
+// waiting reports that nothing should begin now, since nothing could be said of it: members were
+// too late not long ago, as after a standstill of the machine. On a machine that is late again and
+// again the campaign goes on, so that a target that dies is seen.
 func (p *plan) waiting(t *trial) bool {
 	const part = 4 // of the time at most
 	if t.plain || t.missed.IsZero() {
@@ -122,7 +124,7 @@ func (p *plan) waiting(t *trial) bool {
 	return v.waits && t.now.Before(v.until)
 }
 
-// repeat sends a batch once more, that nothing could be said of.
+// repeat puts back a batch of which nothing could be said.
 func (p *plan) repeat(b batch) {
 	switch b.tries++; {
 	case b.random() || b.tries > mostTries:
@@ -134,7 +136,7 @@ func (p *plan) repeat(b batch) {
 	}
 }
 
-// mayFlood says that floods have had less than their share of the time, and that none would
+// mayFlood reports that floods have had less than their share of the time, and that none would
 // drown what is judged by silence or repeated.
 func (p *plan) mayFlood(t *trial) bool {
 	if slices.ContainsFunc(t.pending, func(o *openBatch) bool { return o.hold > 0 || o.tries > 0 }) || slices.ContainsFunc(p.cases, func(b batch) bool { return b.tries > 0 }) {
@@ -149,7 +151,7 @@ func (p *plan) mayFlood(t *trial) bool {
 	return modes == 1 || modes*p.c.result.Flooding <= time.Since(p.c.start)
 }
 
-// giveUp counts a batch that nothing will be said of.
+// giveUp counts a batch of which nothing will be said.
 func (p *plan) giveUp(b batch) { p.c.result.tally(b.what).Unjudged++ }
 
 // next is the next batch; false: there is none now.
@@ -193,7 +195,7 @@ func (p *plan) progress(what, narrowing string) {
 	}
 }
 
-// nextCase is the next of the catalogue's batches whose names are free.
+// nextCase is the next batch of the catalogue whose names are free.
 func (p *plan) nextCase(t *trial) (b batch, ok bool) {
 	taken := func(n wire.Name) bool { return p.free[n] > t.clock }
 	i := slices.IndexFunc(p.cases, func(b batch) bool {
@@ -223,12 +225,12 @@ func (p *plan) nextCase(t *trial) (b batch, ok bool) {
 
 func (p *plan) over() bool { return !p.unbounded && p.c.enough() }
 
-// done says that there is no batch any more.
+// done reports that there are no more batches.
 func (p *plan) done() bool {
 	return p.over() || len(p.first)+len(p.cases)+len(p.random) == 0
 }
 
-// missing says what was not begun, and gives up what was not begun again.
+// missing says what was never begun, and gives up what was to be repeated.
 func (p *plan) missing() (all []string) {
 	n := 0
 	for _, b := range slices.Concat(p.first, p.cases) {
@@ -254,7 +256,7 @@ func (p *plan) missing() (all []string) {
 	return all
 }
 
-// known leaves out what is known to be too much for the target.
+// known leaves out of a batch what is known to be too much for the target.
 func (p *plan) known(b batch) batch {
 	if b.mode != "replay" && len(p.c.culprit) > 0 {
 		b.shots = slices.DeleteFunc(slices.Clone(b.shots), func(s hostile.Shot) bool { return p.c.culprit[p.c.look(s)] })

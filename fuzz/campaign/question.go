@@ -9,7 +9,8 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// questions are how a trial knows what the target has taken: it answers each when it has taken all before.
+// questions are how a trial knows what the target has taken: it answers each one when it has taken
+// everything before.
 type questions struct {
 	acked   int       // of sent, what the target has taken
 	before  int       // and what it had taken at the answer before
@@ -82,8 +83,8 @@ func (t *trial) overdueAnswer() {
 	}
 }
 
-// unbound blames what was sent for the death of a server that ran already, whose end nothing
-// else tells.
+// unbound blames what was sent for the death of a server that was running already; nothing else
+// tells of it.
 func (t *trial) unbound() bool {
 	if t.process != nil || t.Role != hostile.Server || t.Host.Bound(t.address) {
 		return false
@@ -92,7 +93,7 @@ func (t *trial) unbound() bool {
 	return true
 }
 
-// stuck says that a target has for long not taken anything that waits for it. A slow one has.
+// stuck reports that the target has taken nothing that waits for it for long. A slow one does.
 func (t *trial) stuck() bool {
 	queue, _, _ := t.Host.Backlog(t.address)
 	if t.queue == 0 || queue < t.queue { // it has just become late, or takes something
@@ -102,8 +103,8 @@ func (t *trial) stuck() bool {
 	return queue > 0 && t.clock-t.queued > time.Second
 }
 
-// marked has each endpoint read a mark behind all that has come to it so far; passed
-// says that all have.
+// marked sends each endpoint a mark, behind all that has come to it so far; passed reports that all
+// have read theirs.
 func (t *trial) marked() {
 	t.marks = max(t.marks, t.all[0].passed) + 1
 	for _, p := range t.all {
@@ -111,7 +112,7 @@ func (t *trial) marked() {
 	}
 }
 
-// read says that all has been read that had come when it was first asked about a mark.
+// read reports that all has been read that had come when it was first asked with a mark.
 func (t *trial) read(mark *uint64) bool {
 	if *mark == 0 {
 		t.marked()

@@ -184,7 +184,7 @@ const (
 	descriptorsGrown = 32
 )
 
-// grown says what a process has too much more of than at first.
+// grown says what a process has far more of than at first.
 func grown(u, first target.Usage) string {
 	if n := u.Memory - first.Memory; first.Memory > 0 && n > memoryGrown {
 		return fmt.Sprintf("its memory grew by %d MB", n>>20)

@@ -60,7 +60,7 @@ type life struct {
 	passed  uint64       // the last mark that it has read
 }
 
-// packet is what has come to an endpoint.
+// packet is a datagram that has come to an endpoint.
 type packet struct {
 	at   time.Time // when the kernel had it
 	to   *endpoint
@@ -81,7 +81,8 @@ type sockets struct {
 	closed   chan struct{}
 }
 
-// open chooses the ports, by the seed and then the next, if none are given, and binds them.
+// open binds the ports; if none are given, the first that are free from a place that the seed
+// chooses.
 func (c *campaign) open() error {
 	c.inbox, c.closed = make(chan packet, 1024), make(chan struct{})
 	c.translate()
@@ -155,7 +156,7 @@ func (c *campaign) bindAll() (err error) {
 	return nil
 }
 
-// server is that of a peer under attack.
+// server is the directory server, ours where a peer is under attack.
 func (c *campaign) server() netip.AddrPort {
 	if c.home != nil {
 		return c.home.socket.Addr()
@@ -205,8 +206,7 @@ func (c *campaign) reset() {
 	}
 }
 
-// names are what all names are used for; those that others have in a running mesh are left
-// out.
+// names are what names are used for; those that others have in a running mesh are left out.
 type names struct {
 	pool  []wire.Name // the catalogue's, in turn
 	loose []wire.Name // all random batches'

@@ -8,7 +8,7 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// evidence is what keeps whom in the directory, and what is wrong.
+// evidence is why members may be in the directory, and what is wrong.
 type evidence struct {
 	owners  map[wire.Entry]*claim
 	spoke   map[wire.Name]time.Duration
@@ -62,7 +62,7 @@ func (t *trial) suspectThese(kind Kind, why string, which func(i int, s *sentSho
 	return s
 }
 
-// sure says that something can be judged though who is in the directory may not be what it should be.
+// sure reports that a kind can be judged although the directory may not be as it should.
 func (t *trial) sure(kind Kind) bool {
 	if slices.Contains([]Kind{Died, Hung, Poisoned, Leaked, Spilled}, kind) {
 		return true
@@ -70,7 +70,7 @@ func (t *trial) sure(kind Kind) bool {
 	return (!t.out() || t.lockedOut) && t.now.Sub(t.missed) >= excuseTime
 }
 
-// shotsOf are shots as they were sent: if some of them had their times, all have.
+// shotsOf are shots as they were sent; if some were timed, all get the times at which they went.
 func shotsOf(sent []sentShot) (shots []hostile.Shot) {
 	timed := slices.ContainsFunc(sent, func(s sentShot) bool { return s.At > 0 })
 	for _, s := range sent {
@@ -82,7 +82,7 @@ func shotsOf(sent []sentShot) (shots []hostile.Shot) {
 	return shots
 }
 
-// slowLook makes the checks that cost time.
+// slowLook makes the checks that take time.
 func (t *trial) slowLook() {
 	t.stood()
 	t.looked = t.now
@@ -94,8 +94,8 @@ func (t *trial) slowLook() {
 	}
 }
 
-// stood looks whether the target has stood still for long enough to believe that its peers had, too: then it
-// keeps the silent as long once more.
+// stood looks whether the target has stood still for so long that it may believe its peers have,
+// too: then it keeps silent members for that much longer.
 func (t *trial) stood() {
 	const still = 2 * heartbeat / 5 // at a time, within what is looked at
 	var longest time.Duration
@@ -113,8 +113,7 @@ func (t *trial) stood() {
 	}
 }
 
-// lastLook makes them at the end of a trial, and waits until all that has come has been
-// read; true: that was all.
+// lastLook makes them at the end of a trial, and reports whether all that has come has been read.
 func (t *trial) lastLook() bool {
 	if t.overdue == 0 {
 		t.slowLook()

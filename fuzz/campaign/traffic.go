@@ -10,7 +10,7 @@ import (
 	"p2plocal/fuzz/send"
 )
 
-// traffic is what is sent.
+// traffic is what has been sent and what is to be.
 type traffic struct {
 	sent        []sentShot // the last of them
 	forgotten   int        // how many were sent before those; numbers of datagrams count them
@@ -41,7 +41,7 @@ type timedShot struct {
 	batch *openBatch
 }
 
-// openBatch is one that has not had all its consequences yet.
+// openBatch is a batch that may still have consequences.
 type openBatch struct {
 	batch
 	next  int // of its shots
@@ -181,14 +181,14 @@ func (t *trial) shoot(s hostile.Shot, o *openBatch) {
 	t.note(s, o)
 }
 
-// note has the judge know what is sent that is well-formed.
+// note tells the judge of a well-formed datagram.
 func (t *trial) note(s hostile.Shot, o *openBatch) {
 	if m, err := t.message(s.Datagram, t.source(s, o.shots)); err == nil {
 		t.judge.note(m, s.From, o)
 	}
 }
 
-// settle forgets batches that have had all their consequences.
+// settle closes batches that can have no more consequences.
 func (t *trial) settle() {
 	t.pending = slices.DeleteFunc(t.pending, func(o *openBatch) bool {
 		if o.next < len(o.shots) || o.last > t.acked || slices.ContainsFunc(t.timed, func(s timedShot) bool { return s.batch == o }) {
@@ -209,8 +209,9 @@ func (t *trial) settle() {
 	}
 }
 
-// hidden says that whom a batch keeps would not have been seen: its silent member was not let in, or may have left by the server's
-// clock before it had to by ours, which stands still while the target waits for a processor.
+// hidden reports that a member kept by a batch would not have been seen: it was never let in, or
+// may have left by the server's clock before it had to by ours, which stands while the target waits
+// for a processor.
 func (t *trial) hidden(o *openBatch) bool {
 	most := heartbeat
 	if o.insist > 0 {
@@ -220,7 +221,7 @@ func (t *trial) hidden(o *openBatch) bool {
 	return o.hold > 0 && (!t.plain || t.wants.kind == Ghost) && (lag > most || !o.listed && len(o.shots) > 0 && o.shots[0].Case == leadCase)
 }
 
-// unjudged has a batch sent again, of which nothing can be said.
+// unjudged repeats a batch of which nothing can be said.
 func (t *trial) unjudged(o *openBatch) {
 	if t.plain {
 		t.void = true
@@ -229,8 +230,8 @@ func (t *trial) unjudged(o *openBatch) {
 	}
 }
 
-// unsure keeps that a batch, nil: any that is open, may have brought something about that
-// the machine may have, too.
+// unsure notes that a batch, or with nil any open one, may have brought something about that the
+// machine may have, too.
 func (t *trial) unsure(b *openBatch) {
 	for _, o := range t.pending {
 		o.unsure = o.unsure || b == nil || o == b
@@ -244,7 +245,7 @@ func (t *trial) unsure(b *openBatch) {
 // total is how many datagrams have been sent.
 func (t *trial) total() int { return t.forgotten + len(t.sent) }
 
-// since are those from a number on, as far as they are remembered.
+// since are the datagrams from a number on, as far as they are remembered.
 func (t *trial) since(n int) []sentShot { return t.sent[max(0, n-t.forgotten):] }
 
 // flood sends a batch over and over for a second, as fast as it can, beside the loop.

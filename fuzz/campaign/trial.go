@@ -39,8 +39,8 @@ type trial struct {
 	evidence
 }
 
-// watch is a trial's clock. It goes on only while the target could have answered: not while this process
-// stood still, nor while the target waited for a processor.
+// watch is a trial's clock. It advances only while the target could have answered: not while this
+// process stood still or the target waited for a processor.
 type watch struct {
 	now    time.Time
 	born   time.Time
@@ -100,7 +100,7 @@ const (
 	moreSuspects = 1024                    // where the nearest are not enough
 )
 
-// end ends the trial and what it has started. Whoever interrupts it waits for nobody's end.
+// end ends the trial and what it has started. An interrupted trial waits for nobody's end.
 func (t *trial) end() {
 	programs := []target.Program{t.process}
 	for _, o := range t.own {
@@ -122,8 +122,8 @@ func (t *trial) end() {
 	}
 }
 
-// run sends what a plan gives until it has no more, and all has had its consequences, or it
-// cannot go on, which is an error.
+// run sends what a plan gives until there is no more and all has had its consequences. That it
+// cannot go on is an error.
 func (t *trial) run(from *plan) (*suspicion, error) {
 	for t.worked, t.allIn = t.now, t.clock; t.ctx.Err() == nil; t.take() {
 		t.round()
@@ -147,25 +147,25 @@ func (t *trial) run(from *plan) (*suspicion, error) {
 	return t.suspect, nil
 }
 
-// settled says that all that was sent has had its consequences.
+// settled reports that all that was sent has had its consequences.
 func (t *trial) settled() bool {
 	return t.current == nil && len(t.timed) == 0 && t.acked == t.total() && len(t.pending) == 0 && !t.expecting() && t.flooding == nil
 }
 
-// expecting says that what was sent may still have consequences.
+// expecting reports that what was sent may still have consequences.
 func (t *trial) expecting() bool {
 	recent := !t.plain && len(t.sent) > 0 && t.now.Sub(t.sent[len(t.sent)-1].at) < t.aftermath()
 	return t.judge.expecting() || recent
 }
 
-// over says that its time is.
+// over reports that its time is over.
 func (t *trial) over() bool { return !t.limit.IsZero() && t.now.After(t.limit) }
 
 // ErrUnjudged is what is wrong where a campaign cannot say whether the target survived.
 var ErrUnjudged = errors.New("no verdict")
 
-// stalled says why it cannot go on: whoever answers nothing, and is not known to have been able
-// to, is not judged.
+// stalled is why it cannot go on: a target that answers nothing is not judged unless it has shown
+// that it can.
 func (t *trial) stalled() error {
 	if idle := t.now.Sub(t.worked); idle > stallFactor*(2*t.ProbeTimeout+removeTime) || t.over() && !t.judged {
 		return fmt.Errorf("%w: %v has not shown for %.1f s that it takes what is sent", ErrUnjudged, t.address, idle.Seconds())
@@ -173,7 +173,7 @@ func (t *trial) stalled() error {
 	return nil
 }
 
-// await goes on until something is so, or its time is over on the clock.
+// await goes on until a condition holds, or a time has passed on the clock.
 func (t *trial) await(most time.Duration, is func() bool) bool {
 	began := time.Now()
 	for end := t.clock + most; !is(); t.take() {

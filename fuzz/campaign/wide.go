@@ -16,7 +16,7 @@ import (
 
 const wideLeads = 24 // as many as are silent at a time
 
-// translate has the sockets of the campaign be those of a gateway of its own.
+// translate puts a gateway of its own under the campaign's sockets.
 func (c *campaign) translate() {
 	if !c.Wide {
 		return
@@ -29,8 +29,8 @@ func (c *campaign) translate() {
 	c.Host = c.gate
 }
 
-// healing is how much longer a peer takes that has believed a directory in its server's name: its next keep-alive
-// says which version it has, and one more may be lost.
+// healing is how much longer a peer takes that has believed a directory forged in its server's
+// name: its next keep-alive says which version it has, and one more may be lost.
 func (c *campaign) healing() time.Duration {
 	if c.gate == nil || c.Role != hostile.Peer {
 		return 0
@@ -46,7 +46,7 @@ func (c *campaign) source(s hostile.Shot, of []hostile.Shot) *endpoint {
 	return c.sources[s.From]
 }
 
-// message is a well-formed shot as the exact protocol has it.
+// message is a well-formed datagram as the exact protocol has it.
 func (c *campaign) message(datagram []byte, from *endpoint) (wire.Message, error) {
 	if c.gate == nil || from == nil {
 		return wire.Parse(datagram)
@@ -54,8 +54,8 @@ func (c *campaign) message(datagram []byte, from *endpoint) (wire.Message, error
 	return c.gate.Message(datagram, from.socket.Addr())
 }
 
-// birthplace says that hostile births may have somebody born at a port: at those that they name, in the
-// wide dialect at those that they come from.
+// birthplace reports that hostile births may let somebody in at a port: at the ports that they
+// name, in the wide dialect at those that they come from.
 func (c *campaign) birthplace(port uint16) bool {
 	if c.gate == nil {
 		return port >= sparePort && port < sparePort+spares
@@ -73,7 +73,7 @@ func (c *campaign) mayAnswerWide(d []byte) bool {
 	return m.Type == core.TypeDirectory || m.Type == core.TypeBirth && (slices.ContainsFunc(c.members, named) || slices.ContainsFunc(c.probers, named))
 }
 
-// onWire is what was sent last as it went out, before it was sealed.
+// onWire is what was sent last, as it went out, before it was sealed.
 func onWire(p *endpoint, datagram []byte) []byte {
 	if s, ok := p.socket.(*gateway.Socket); ok {
 		return s.Sent().Data

@@ -15,7 +15,7 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// Config says what is to be tested, and how.
+// Config says what is tested, and how.
 type Config struct {
 	Name       string // of the target in reports
 	Role       hostile.Role
@@ -42,7 +42,7 @@ type Others struct {
 // DefaultParallel is how many cases run at a time.
 const DefaultParallel = 24
 
-// Validate says what is wrong with a Config.
+// Validate is what is wrong with a Config.
 func (c Config) Validate() error {
 	running := c.Address.IsValid()
 	switch {
@@ -66,7 +66,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// oneServer says that all cases use one process of a server.
+// oneServer reports that all cases use one server process.
 func (c Config) oneServer() bool {
 	return c.Others == nil && c.Role == hostile.Server && (c.Shared || c.Address.IsValid() || !target.HasListen(c.Exec))
 }

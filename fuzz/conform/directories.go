@@ -9,7 +9,7 @@ import (
 	"p2plocal/core/wire"
 )
 
-// directories are the sound ones of some events, taken apart.
+// directories are the sound ones among some events.
 func directories(events []event) (all []directorySeen) {
 	for _, e := range events {
 		if e.directory != nil {
@@ -19,7 +19,7 @@ func directories(events []event) (all []directorySeen) {
 	return all
 }
 
-// last is the last directory of some events; none: one of nobody, and false.
+// last is the last directory among some events; false: there is none.
 func last(events []event) (directorySeen, bool) {
 	for i := len(events) - 1; i >= 0; i-- {
 		if d := events[i].directory; d != nil {
@@ -37,7 +37,7 @@ type directorySeen struct {
 
 func (d directorySeen) lists(x wire.Entry) bool { return d.entries.Contains(x) }
 
-// ownEntries are the entries of a directory that have to do with the case, sorted.
+// ownEntries are the entries of a directory that concern the case, sorted.
 func (l *trial) ownEntries(d directorySeen) (own []wire.Entry) {
 	for e := range d.entries.Each() {
 		foreign := slices.Contains(l.residents, e) ||
@@ -62,12 +62,12 @@ func entriesOf(endpoints []*endpoint) (entries []wire.Entry) {
 	return entries
 }
 
-// awaitPeers waits until the last directory that a peer was sent is of just these.
+// awaitPeers waits until the last directory that a peer was sent has just these entries.
 func (l *trial) awaitPeers(p *endpoint, want ...*endpoint) directorySeen {
 	return l.awaitEntries(soon, 0, p, entriesOf(want))
 }
 
-// awaitEntries is awaitPeers with a time, and only for what has come since a mark.
+// awaitEntries is awaitPeers within a time, and for directories since a mark only.
 func (l *trial) awaitEntries(within time.Duration, since int, p *endpoint, entries []wire.Entry) (d directorySeen) {
 	entries = sorted(entries)
 	l.expect(p, since, within, fmt.Sprintf("%s is told within %v of %s", p, within, l.listed(entries)), func() bool {
@@ -78,8 +78,8 @@ func (l *trial) awaitEntries(within time.Duration, since int, p *endpoint, entri
 	return d
 }
 
-// first waits for the first directory that names a peer: it is of just these.
-// What the server has wrongly taken in is in it, however soon it is reaped again.
+// first waits for the first directory that names a peer, which must have just these entries.
+// Entries that the server has wrongly let in show there, however soon they are reaped again.
 func (l *trial) first(p *endpoint, entries []wire.Entry) {
 	entries = sorted(entries)
 	var got []wire.Entry
@@ -119,7 +119,7 @@ func (l *trial) listed(entries []wire.Entry) string {
 
 func whole(d directorySeen) []wire.Entry { return sorted(slices.Collect(d.entries.Each())) }
 
-// repeats is how many directories since a time said what the one before had said.
+// repeats is how many directories since a time said the same as the one before.
 func repeats(came []event, since time.Time) (n int) {
 	var last []wire.Entry
 	for i, d := range directories(came) {

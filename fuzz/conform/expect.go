@@ -13,8 +13,8 @@ import (
 
 const most = 8 // datagrams of a kind in a failure
 
-// failCertain is fail for what no lateness of this machine excuses. In the wide dialect whoever is late with what
-// it has read may be told again.
+// failCertain is fail for what no lateness of this machine excuses. (In the wide dialect a peer
+// that is late to acknowledge may be told again.)
 func (l *trial) failCertain(p *endpoint, since int, expected, got string) {
 	l.certain = l.gate == nil
 	l.fail(p, since, expected, got)
@@ -53,7 +53,7 @@ func (l *trial) failure(p *endpoint, since int, expected, got string) *Failure {
 	return f
 }
 
-// expect waits until done, and fails where that takes longer than within.
+// expect waits until done, and fails if that takes longer than within.
 func (l *trial) expect(p *endpoint, since int, within time.Duration, expected string, done func() bool) {
 	if !l.wait(within, done) {
 		l.fail(p, since, expected, "")
@@ -65,9 +65,8 @@ func (l *trial) failf(p *endpoint, expected, got string, args ...any) {
 	l.fail(p, 0, expected, fmt.Sprintf(got, args...))
 }
 
-// wantChanges ensures that since a mark an endpoint was sent one directory for each of some
-// changes of the case's own, and nothing else. Where others use the server, what
-// tells of their changes is no noise.
+// wantChanges ensures that since a mark an endpoint was sent one directory for each of some changes
+// of the case's own, and nothing else but, where others use the server, directories about them.
 func (l *trial) wantChanges(p *endpoint, since int, expected string, changes ...[]wire.Entry) {
 	earlier, came := l.split(p, since)
 	before, _ := last(earlier)
@@ -107,14 +106,14 @@ func (l *trial) wantCount(p *endpoint, since, n int, expected string) {
 	}
 }
 
-// wantNewsOnly ensures that no directory has told a peer nothing new since a time.
+// wantNewsOnly ensures that since a time each directory has told a peer something new.
 func (l *trial) wantNewsOnly(p *endpoint, since time.Time, expected string) {
 	if n := l.again(p, since); n > 0 {
 		l.failCertain(p, 0, expected, fmt.Sprintf("%s told %s nothing new", plural(n, "directory"), p))
 	}
 }
 
-// tail turns the last few events into what is reported, in the order of time.
+// tail is the last few events, as they are reported, in order of time.
 func (l *trial) tail(events []event) (out []Event) {
 	events = slices.Clone(events)
 	slices.SortStableFunc(events, func(a, b event) int { return a.at.Compare(b.at) })
@@ -132,7 +131,7 @@ func (l *trial) tail(events []event) (out []Event) {
 	return out
 }
 
-// called is how an address of the other side is called.
+// called is what the address of another side is called.
 func (l *trial) called(a netip.AddrPort) string {
 	switch {
 	case a == l.server:

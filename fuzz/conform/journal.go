@@ -51,7 +51,8 @@ func (l *trial) note(e event) {
 	l.wake()
 }
 
-// inOrder inserts what has come where it was sent, which on a busy machine others overtake. What came before a mark still has.
+// inOrder inserts what has come by when it was sent: on a busy machine datagrams overtake each
+// other. What came before a mark stays before it.
 func inOrder(all []event, e event) []event {
 	i := len(all)
 	for i > 0 && e.at.Before(all[i-1].at) {
@@ -70,7 +71,7 @@ func (l *trial) wake() {
 	l.news = make(chan struct{})
 }
 
-// mark is the number of the last event of all that have come by now.
+// mark is the number of the last event that has come by now.
 func (l *trial) mark() int {
 	l.mu.Lock()
 	endpoints := slices.Clone(l.endpoints)
@@ -81,20 +82,19 @@ func (l *trial) mark() int {
 	return l.noted
 }
 
-// came is what an endpoint has got since a mark. The lock is held.
+// came is what has come to an endpoint since a mark. The lock is held.
 func (l *trial) came(p *endpoint, since int) []event {
 	i, _ := slices.BinarySearchFunc(p.received, since+1, func(e event, n int) int { return e.number - n })
 	return slices.Clip(p.received)[i:]
 }
 
-// got is came without the lock, of all that has come by now, whether there was
-// time to read it or not.
+// got is came without the lock held, and with all that had come by now, read or not.
 func (l *trial) got(p *endpoint, since int) []event {
 	_, after := l.split(p, since)
 	return after
 }
 
-// split is what an endpoint has got before a mark, and since then by now.
+// split is what had come to an endpoint before a mark, and what has since.
 func (l *trial) split(p *endpoint, since int) (before, after []event) {
 	l.catchUp(p)
 	l.mu.Lock()
@@ -104,8 +104,8 @@ func (l *trial) split(p *endpoint, since int) (before, after []event) {
 	return all[:len(all)-len(after)], after
 }
 
-// catchUp waits until all is in the log that has come to endpoints so far: each sends
-// itself a mark, which is read behind that.
+// catchUp waits until all that has come to endpoints so far is in the journal: each sends itself a
+// mark, which is read after that.
 func (l *trial) catchUp(endpoints ...*endpoint) {
 	for _, p := range endpoints {
 		if p.borrowed {

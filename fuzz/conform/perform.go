@@ -8,7 +8,7 @@ import (
 	"p2plocal/core/wire"
 )
 
-// perform has a case do its work, and then looks whether the target lives.
+// perform has a case do its work, and then looks whether the target is alive.
 func (r *run) perform(l *trial, alive func()) (res Result) {
 	c := l.Case
 	res = c.Result(Pass, "")
@@ -80,9 +80,8 @@ func aborted(x any) (abortCase, bool) {
 	return h, true
 }
 
-// probe sees whether a server still lets anybody in. Whoever is answered by it on a
-// port that it was never told of before has read all that it was sent until then, for
-// a socket's datagrams come in their order.
+// probe sees whether a server still lets a newcomer in. If it answers on a port that it was never
+// told of before, it has read all that was sent before: a socket's datagrams stay in order.
 func (l *trial) probe(within time.Duration) {
 	name := l.names[len(l.names)-1]
 	l.stopKeepAlives()
@@ -116,9 +115,9 @@ func (l *trial) probe(within time.Duration) {
 	l.slowOrHung(p, started, answered, fmt.Sprintf("a newcomer's birth is answered within %v", within))
 }
 
-// slowOrHung waits a while longer for a target that has not answered in time. Whoever does so
-// in the end is slow. Who does not although it runs, or need not wait for a processor,
-// hangs, however late this machine is.
+// slowOrHung waits some more for a target that has not answered in time. If it answers in the end
+// it is slow. If it does not, although it runs or need not wait for a processor, it hangs, however
+// late this machine is.
 func (l *trial) slowOrHung(p *endpoint, started time.Time, answered func() bool, expected string) {
 	waited, runs := l.scheduled()
 	began := clock()

@@ -14,7 +14,7 @@ import (
 	"p2plocal/fuzz/hostile"
 )
 
-// robustness makes cases of the catalogue of bad input.
+// robustness makes cases of the catalogue of hostile datagrams.
 func robustness(role hostile.Role, env hostile.Env) (cases []Case) {
 	malformed := "Where a datagram is not one of the above"
 	if env.Wide != nil {
@@ -81,7 +81,7 @@ func (l *trial) play(c hostile.Case, from func(hostile.Step) *endpoint, to netip
 	l.until(start.Add(c.Span()))
 }
 
-// ignored reports that nothing may come of a case at a server: not an entry, not a sign of life.
+// ignored reports that a case may have no effect on a server: no entry, no sign of life.
 func ignored(c hostile.Case) bool {
 	return !slices.ContainsFunc(c.Steps, func(s hostile.Step) bool { return !s.Fate.Dropped() && s.Fate != core.Unknown && s.Fate != core.Alive })
 }
@@ -107,9 +107,9 @@ func (l *trial) attackServer(i int, members []*endpoint) {
 	l.onlyChanged(members[0], s, spare, append(entriesOf(members), c.Left...))
 }
 
-// provokeServer plays case i, of which nothing may come. It is about a victim that nothing else keeps
-// in the directory, and shows by who is born right after it, and is not spoken of: the victim
-// leaves no later, unless it was kept alive and may be.
+// provokeServer plays case i, which must have no effect. It is about a victim that nothing else
+// keeps in the directory. A control peer, which joins right after the victim and which the case
+// does not mention, shows when the victim must leave: no later, unless the case may keep it alive.
 func (l *trial) provokeServer(i int, members []*endpoint) {
 	m, victim, control := members[0], l.peer(), l.peer()
 	born := victim.birth()

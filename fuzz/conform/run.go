@@ -16,8 +16,8 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// Run tries all cases. What has come of them is in the report even if it ends
-// early; the error is one of this machine's, not of the target's.
+// Run tries all cases. The report has their results even if it ends early; the error is this
+// machine's, not the target's.
 func Run(ctx context.Context, c Config) (Report, error) {
 	if err := c.Validate(); err != nil {
 		return Report{}, err
@@ -69,7 +69,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	return r.report, err
 }
 
-// Result is that the case ended so.
+// Result is the result of a case that ended so.
 func (c Case) Result(o Outcome, detail string) Result {
 	return Result{ID: c.ID, Title: c.Title, Section: c.Section, Level: c.Level, Outcome: o, Detail: detail}
 }
@@ -84,7 +84,7 @@ type run struct {
 	failed  error
 }
 
-// done notes what a case has come to so far.
+// done notes how a case has ended so far.
 func (r *run) done(c Case, res Result) {
 	if res.excused {
 		res.Outcome = Void
@@ -105,10 +105,10 @@ func (r *run) done(c Case, res Result) {
 	r.Progress(len(r.results), len(r.Cases), wrong)
 }
 
-// gone ends the run: there is nothing to test.
+// gone notes that there is nothing to test.
 func (r *run) gone(format string, args ...any) { r.report.Gone = fmt.Sprintf(format, args...) }
 
-// finish is done, unless the case was not tried because the run ends.
+// finish is done, except for cases that were not tried because the run ends.
 func (r *run) finish(c Case, res Result) {
 	if res.Outcome != NotRun || res.Detail != "" {
 		r.done(c, res)
@@ -121,7 +121,7 @@ func (r *run) error() error {
 	return r.failed
 }
 
-// machineError is one of this machine's.
+// machineError notes an error of this machine.
 func (r *run) machineError(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,8 +130,8 @@ func (r *run) machineError(err error) {
 	}
 }
 
-// notStarted is the result of a case whose target did not start. What this machine lacks is
-// no fault of the target's.
+// notStarted is the result of a case whose target did not start. What this machine lacks is not the
+// target's fault.
 func (r *run) notStarted(ctx context.Context, c Case, err error) Result {
 	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM, syscall.EADDRINUSE} {
 		if errors.Is(err, lack) {
@@ -144,7 +144,7 @@ func (r *run) notStarted(ctx context.Context, c Case, err error) Result {
 	return c.Result(Broken, err.Error())
 }
 
-// tryOthers tries cases of another package, which are tried once.
+// tryOthers tries cases of another package, once each.
 func (r *run) tryOthers(ctx context.Context) {
 	r.report.Role, r.report.Mode = r.Others.Role, r.Others.Mode
 	if r.Progress != nil {

@@ -11,11 +11,11 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// late is when a machine is too late for more cases to begin beside others.
+// late is how late the machine may be for more cases to begin beside others.
 const late = 150 * time.Millisecond
 
-// parallel runs cases, width at a time and then the longest first, until one says stop.
-// While this machine is late, no more begin than it has processors.
+// parallel runs cases, width at a time with the longest first, until one returns false. While this
+// machine is late, no more begin than it has processors.
 func (r *run) parallel(ctx context.Context, cases []Case, width int, one func(context.Context, Case) (more bool)) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -65,12 +65,12 @@ const (
 	long         = 20 * time.Second // what takes longer is tried twice
 )
 
-// attempt is how a case is tried; lenient is the last try, in which what may be this machine's
-// lateness is tolerated.
+// attempt tries a case once. The last try is lenient: it tolerates what may be this machine's
+// lateness.
 type attempt func(ctx context.Context, c Case, lenient bool) Result
 
-// insist tries a case until it passes, or fails while the machine is on time, or has been tried
-// so often: which tries of attempts those are.
+// insist tries a case until it passes, fails while the machine is on time, or has been tried often
+// enough: first and last say which of all tries these are.
 func (r *run) insist(ctx context.Context, c Case, first, last int, try attempt) (res Result) {
 	started, most := time.Now(), attempts
 	if c.Span > long {
@@ -85,8 +85,8 @@ func (r *run) insist(ctx context.Context, c Case, first, last int, try attempt) 
 	}
 }
 
-// each tries cases side by side, each with a target of its own, and then once more alone those
-// that have failed while the machine was late.
+// each tries cases side by side, each with a target of its own, and those that failed while the
+// machine was late once more, alone.
 func (r *run) each(ctx context.Context, cases []Case, try attempt) error {
 	width := r.Parallel
 	if !target.HasListen(r.Exec) { // they would all have the same port
@@ -111,7 +111,7 @@ func (r *run) each(ctx context.Context, cases []Case, try attempt) error {
 	return r.error()
 }
 
-// reached tries the very first target, and notes why it was not reached.
+// reached tries the very first target, and notes why it could not be reached.
 func (r *run) reached(ctx context.Context, c Case, try attempt) bool {
 	res := r.insist(ctx, c, 1, attempts, try)
 	if res.Outcome == Pass || res.Outcome == Fail || res.excused {

@@ -180,7 +180,7 @@ func (p *player) changes(x *endpoint, before []wire.Entry) (at []time.Time) {
 	return at
 }
 
-// join has n peers born, one after the other, and kept in the directory.
+// join has n peers join, one after the other, and keeps them alive.
 func (l *trial) join(n int) (peers []*endpoint) {
 	for range n {
 		peers = append(peers, l.newcomer())
@@ -190,7 +190,7 @@ func (l *trial) join(n int) (peers []*endpoint) {
 	return peers
 }
 
-// newcomer is one more peer whose birth is sent and that is kept alive.
+// newcomer is one more peer, which has sent its birth and is kept alive.
 func (l *trial) newcomer() *endpoint {
 	p := l.peer()
 	l.keepAlive(p)
@@ -212,7 +212,7 @@ func (l *trial) admit(p *endpoint) time.Time {
 	return at
 }
 
-// named waits for a directory in which a peer stands itself.
+// named waits for a directory that names the peer that gets it.
 func (l *trial) named(p *endpoint) {
 	l.expect(p, 0, soon, fmt.Sprintf("%s is told within %v of a directory with itself in it", p, soon), func() bool {
 		d, _ := last(l.came(p, 0))
@@ -220,8 +220,8 @@ func (l *trial) named(p *endpoint) {
 	})
 }
 
-// stays ensures that a peer is in each directory that another is told of for
-// a time, and in the last one before.
+// stays ensures that a peer is in each directory that another is sent for a time, and in the last
+// one before.
 func (l *trial) stays(w, p *endpoint, d time.Duration) {
 	since := l.mark()
 	l.sleep(d)
@@ -234,8 +234,7 @@ func (l *trial) stays(w, p *endpoint, d time.Duration) {
 	}
 }
 
-// leaves waits until a peer is gone from another's directory, and says when
-// that was sent.
+// leaves waits until a peer is gone from another's directory, and returns when that was sent.
 func (l *trial) leaves(w, p *endpoint) (at time.Time) {
 	l.expect(w, 0, deadline+reap+soon, fmt.Sprintf("%s is told that %s, which is silent, has left", w, p), func() bool {
 		all := directories(l.came(w, 0))
@@ -248,7 +247,7 @@ func (l *trial) leaves(w, p *endpoint) (at time.Time) {
 	return at
 }
 
-// window ensures that who gave the last sign of life at sign left in time.
+// window ensures that a peer whose last sign of life came at sign left in time.
 func (l *trial) window(sign, left time.Time) {
 	silence := left.Sub(sign)
 	tolerance := overdue + l.tolerance(sign) + l.lagged()
@@ -259,10 +258,9 @@ func (l *trial) window(sign, left time.Time) {
 	}
 }
 
-// staggered has peers give their last sign of life evenly over a reaper's round,
-// and ensures that each leaves in time. So the shortest and the longest silence
-// come within a sixth of a round of what the server allows. The sign is their birth,
-// or what again sends some time later.
+// staggered has peers give their last signs of life evenly over a round of the reaper, and ensures
+// that each leaves in time: so the shortest and the longest silence come within a sixth of a round
+// of what is allowed. The sign is their birth, or what again sends some time later.
 func (l *trial) staggered(again func(*endpoint) time.Time) {
 	const n = 6
 	started := clock()
@@ -286,7 +284,7 @@ func (l *trial) staggered(again func(*endpoint) time.Time) {
 	}
 }
 
-// fillUp has as many born as there are names left.
+// fillUp has as many peers join as there are names left.
 func (l *trial) fillUp() (peers []*endpoint) {
 	l.names = append(l.names, 0) // also the probe's
 	peers = l.peers(l.left())
@@ -300,7 +298,7 @@ func (l *trial) fillUp() (peers []*endpoint) {
 	return peers
 }
 
-// freeze has the target stand still for a time while something is done, and says when it went on.
+// freeze stops the target for a time while something is done, and returns when it went on.
 func (l *trial) freeze(d time.Duration, do func()) time.Time {
 	end := clock().Add(d)
 	if err := l.target.Signal(target.Stop); err != nil {
@@ -313,8 +311,8 @@ func (l *trial) freeze(d time.Duration, do func()) time.Time {
 	return at
 }
 
-// overflow has the target stand still, too shortly to be called that, until so many datagrams for it
-// have been thrown away.
+// overflow stops the target, for less than a standstill, until so many datagrams for it have been
+// dropped.
 func (l *trial) overflow(n uint64) {
 	const still, each, most = 250 * time.Millisecond, 100, 200000
 	if l.pace.each > time.Millisecond {

@@ -16,8 +16,8 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// sharedServer is a server that several cases use at a time. A member that stays, the
-// monitor, is told of everybody, and so knows whose name is free.
+// sharedServer is a server that several cases use at a time. A member that stays in its directory,
+// the monitor, is told of everybody, and so knows which names are free.
 type sharedServer struct {
 	at      netip.AddrPort
 	target  target.Program // nil: it was not started here
@@ -91,8 +91,8 @@ func (r *run) newSharedServer(ctx context.Context) (_ *sharedServer, err error) 
 	return nil, fmt.Errorf("no answer from %v to births", m.at)
 }
 
-// speaksUp says whether a peer born just now is told again of what it knows when the monitor's
-// birth is repeated, or when one conflicts with it.
+// speaksUp reports whether a peer that has just joined is told again what it knows when the
+// monitor's birth is repeated, or when another birth conflicts with it.
 func (m *sharedServer) speaksUp() bool {
 	l := m.trial
 	w := l.endpoints[len(l.endpoints)-1]
@@ -103,7 +103,7 @@ func (m *sharedServer) speaksUp() bool {
 	return l.again(w, at) > 0
 }
 
-// there is who is in the directory now, beside those who always are.
+// there is who is in the directory now, apart from those who always are.
 func (m *sharedServer) there() (entries []wire.Entry) {
 	m.trial.mu.Lock()
 	defer m.trial.mu.Unlock()
@@ -115,8 +115,8 @@ func (m *sharedServer) there() (entries []wire.Entry) {
 // frees none.
 const patience = 12 * time.Second
 
-// borrowNames gives n names that nobody has, as soon as there are; all: every one. It
-// gives none where they do not become free.
+// borrowNames hands out n names that nobody has, or with all every one, as soon as they are free;
+// nil: they do not become free.
 func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names []wire.Name) {
 	const often = 2 * time.Second
 	for started, asked := time.Now(), time.Now(); ctx.Err() == nil; time.Sleep(settle / 2) {
@@ -139,7 +139,7 @@ func (m *sharedServer) borrowNames(ctx context.Context, n int, odd bool) (names 
 	return nil
 }
 
-// freeNames are those of borrowNames, if there are so many now.
+// freeNames are such names, if there are enough now.
 func (m *sharedServer) freeNames(n int, odd bool) []wire.Name {
 	present := m.there()
 	m.mu.Lock()
@@ -209,9 +209,10 @@ func (m *sharedServer) heard() time.Time {
 	return m.monitor.received[len(m.monitor.received)-1].at
 }
 
-// tryShared tests a server in passes: first what cannot hurt it, side by side; then what may; then, alone,
-// what wants it for itself, and what has failed beside others, whose doings may have confused it, or
-// when it broke. Where a command starts it, another one gets what is left after that.
+// tryShared tests a server in passes: first, side by side, what cannot hurt it; then what may;
+// then, alone, what wants it for itself and what has failed beside others, whose doings may have
+// confused it, or was under way when it broke. If a command starts it, what is left after it broke
+// goes to a new one.
 func (r *run) tryShared(ctx context.Context) error {
 	alone := map[string]bool{}
 	var noticed []Result // that it broke, beside others
@@ -247,7 +248,7 @@ func (r *run) tryShared(ctx context.Context) error {
 	return r.error()
 }
 
-// left are the cases of a pass that have not come to anything yet.
+// left are the cases of a pass that have no result yet.
 func (r *run) left(m *sharedServer, alone map[string]bool, pass int) (cases []Case) {
 	for _, c := range r.Cases {
 		of := 0
@@ -263,7 +264,7 @@ func (r *run) left(m *sharedServer, alone map[string]bool, pass int) (cases []Ca
 	return cases
 }
 
-// blameReaper has the cases of the reaper's that were not run for want of names fail for it.
+// blameReaper fails the reaper's cases that were not run for want of names.
 func (r *run) blameReaper(m *sharedServer) {
 	for _, c := range r.Cases {
 		if res := r.results[c.ID]; c.Group() == "server/reaper" && (res.Outcome == NotRun || res.Outcome == "") {
@@ -275,8 +276,8 @@ func (r *run) blameReaper(m *sharedServer) {
 	}
 }
 
-// round tries cases, some at a time, until the server breaks. It notes which are to be tried alone: those
-// that have failed beside others, and all under way when it broke.
+// round tries cases, some at a time, until the server breaks. It notes which must be tried alone:
+// those that failed beside others, and those under way when it broke.
 func (r *run) round(ctx context.Context, m *sharedServer, cases []Case, width int, alone map[string]bool) {
 	var mu sync.Mutex
 	var others []string // that did not come to an end

@@ -15,7 +15,7 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// tryServers tests servers, a fresh process a case.
+// tryServers tests servers, with a fresh process for each case.
 func (r *run) tryServers(ctx context.Context) error {
 	r.report.Mode = fmt.Sprintf("a process for each case, %d at a time", r.Parallel)
 	if !r.reached(ctx, Case{ID: "server/birth/0", called: func(l *trial, _ []*endpoint) { r.pace = measureServer(l) }}, r.server) {
@@ -47,7 +47,7 @@ func (r *run) server(ctx context.Context, c Case, lenient bool) Result {
 	return r.perform(l, func() { l.probe(soon) })
 }
 
-// peers tests peers, a fresh process a case.
+// peers tests peers, with a fresh process for each case.
 type peers struct {
 	*run
 	shared *sharedSocket      // of the server of all; nil: each has its own
@@ -164,7 +164,7 @@ func startServer(ctx context.Context, on target.Host, line string, c Case) (p ta
 	return nil, at, err
 }
 
-// nameOrder is every name there is, those first that no implementation refuses.
+// nameOrder is every name, beginning with those that no implementation refuses.
 var nameOrder = func() (names []wire.Name) {
 	for n := wire.Name('A'); n <= 'Z'; n++ {
 		names = append(names, n)
@@ -180,7 +180,7 @@ var nameOrder = func() (names []wire.Name) {
 	return append(names, 'z')
 }()
 
-// names are those of nameOrder, in the wide dialect those that stand for themselves.
+// names are those of nameOrder; in the wide dialect, those that stand for themselves.
 func (r *run) names() []wire.Name {
 	return slices.DeleteFunc(slices.Clone(nameOrder), func(n wire.Name) bool { return r.Wide && n < gateway.FirstName })
 }

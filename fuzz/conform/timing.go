@@ -23,7 +23,7 @@ const (
 	mostSlack = 5 * time.Second        // that a slow machine gets, at most
 )
 
-// slack is how much later than on an idle machine something may be.
+// slack is how much later than on an idle machine something may come.
 func (l *trial) slack(since time.Time) time.Duration {
 	return min(2*l.host.Late(since)+l.held(), mostSlack)
 }
@@ -36,9 +36,9 @@ func (l *trial) held() time.Duration {
 
 const mostTolerance = 200 * time.Millisecond
 
-// tolerance is how much later than on an idle machine a timer may be: nothing,
-// but in the last attempt of a case that has only been tried on a late machine.
-// A sound target is in time at least once; a wrong one never is.
+// tolerance is how much later than on an idle machine a timer may be: not at all, except in the
+// last try of a case that has only been tried while the machine was late. A sound target is in time
+// at least once; a wrong one never is.
 func (l *trial) tolerance(since time.Time) time.Duration {
 	if !l.lenient {
 		return 0
@@ -46,7 +46,7 @@ func (l *trial) tolerance(since time.Time) time.Duration {
 	return min(l.slack(since), mostTolerance)
 }
 
-// wait waits until done, for a time that a slow machine lengthens.
+// wait waits until done, for a time that is longer on a slow machine.
 func (l *trial) wait(within time.Duration, done func() bool) bool {
 	for started := clock().Add(l.pace.behind()); ; {
 		l.mu.Lock()
@@ -65,7 +65,7 @@ func (l *trial) wait(within time.Duration, done func() bool) bool {
 	}
 }
 
-// pause ends with the time, with news, and with the run or the target by a panic.
+// pause ends after a time or with news; the end of the run or of the target makes it panic.
 func (l *trial) pause(d time.Duration, news chan struct{}) {
 	alarm := time.NewTimer(d)
 	defer alarm.Stop()
@@ -85,8 +85,7 @@ func (l *trial) sleep(d time.Duration) { l.pause(d, nil) }
 // settle waits until what was to come at once has come.
 func (l *trial) settle() { l.sleep(l.pace.behind() + settle) }
 
-// account notes that the target is sent a datagram, and keeps from sending more than its
-// buffer may hold.
+// account notes that a datagram is sent to the target, and waits if its buffer may be full.
 func (l *trial) account() {
 	const most = 500 * time.Millisecond
 	behind := l.pace.took(time.Now())
@@ -108,9 +107,8 @@ func (l *trial) lagged() time.Duration {
 // until sleeps until a time after the case's begin.
 func (l *trial) until(at time.Time) { l.sleep(max(0, time.Until(at))) }
 
-// pace is how fast a target takes datagrams, and so how far behind it is with what it
-// has been sent: a limit counts from when it can have seen to all. Trials at one
-// target share it.
+// pace is how fast a target takes datagrams, and so how far it is behind with what it was sent:
+// time limits count from when it may have caught up. Trials at one target share it.
 type pace struct {
 	each time.Duration // a datagram takes
 
@@ -124,7 +122,7 @@ func (p *pace) set(each time.Duration) {
 	p.each = each
 }
 
-// took accounts for a datagram, and says how far behind the target then is.
+// took adds a datagram, and says how far behind the target then is.
 func (p *pace) took(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -148,8 +146,8 @@ const (
 	slowest    = 5 * time.Second // after which the target is no longer slow, but hung
 )
 
-// measured is the least of a few measurements: how long after the first of some datagrams
-// the answer to the last came.
+// measured is the best of a few measurements of how long after the first of some datagrams the
+// answer to the last came.
 func measured(round func(i int) time.Duration) *pace {
 	best := time.Duration(0)
 	for i := range paceRounds {
@@ -160,7 +158,7 @@ func measured(round func(i int) time.Duration) *pace {
 	return &pace{each: max(0, best) / (paceBurst + 1)}
 }
 
-// measureServer is the pace of a server: keep-alives of nobody, and then a birth.
+// measureServer is a server's pace: keep-alives of nobody, and then a birth.
 func measureServer(l *trial) *pace {
 	return measured(func(int) time.Duration {
 		s, p := l.stranger(), l.peer()
@@ -177,8 +175,8 @@ func measureServer(l *trial) *pace {
 	})
 }
 
-// measurePeer is the pace of a peer: messages that it prints. Of one that prints none nothing
-// is known.
+// measurePeer is a peer's pace: messages that it prints. Nothing is known of a peer that prints
+// none.
 func measurePeer(l *trial, m *endpoint) *pace {
 	printed := true
 	p := measured(func(i int) time.Duration {

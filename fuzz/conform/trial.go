@@ -14,8 +14,7 @@ import (
 	"p2plocal/fuzz/target"
 )
 
-// trial is where one case is tried once: its sockets and a log of all that went
-// through them.
+// trial is one try of one case: its sockets, and a journal of all that went through them.
 type trial struct {
 	ctx     context.Context
 	Case    Case
@@ -46,7 +45,7 @@ type trial struct {
 	work      sync.WaitGroup
 }
 
-// abortCase is what a case that cannot go on panics with; run recovers it.
+// abortCase is the panic of a case that cannot go on; perform recovers it.
 type abortCase struct {
 	outcome Outcome
 	why     string
@@ -63,7 +62,7 @@ func (r *run) newTrial(ctx context.Context, c Case) *trial {
 	return &trial{ctx: ctx, Case: c, host: on, gate: gate, pace: new(pace), started: clock(), journal: journal{news: make(chan struct{})}, stopped: make(chan struct{})}
 }
 
-// close frees the ports.
+// close closes the sockets.
 func (l *trial) close() {
 	l.stopKeepAlives()
 	l.mu.Lock()
@@ -122,7 +121,7 @@ func (l *trial) adopt(label string, s target.Socket) *endpoint {
 // stranger is a socket that no directory names.
 func (l *trial) stranger() *endpoint { return l.open("stranger", l.server.Addr(), 0) }
 
-// peer is a socket with a name that is not born yet.
+// peer is a socket with a name, which has not joined yet.
 func (l *trial) peer() *endpoint { return l.nameEndpoint(l.open("", l.server.Addr(), 0)) }
 
 // peers are n such.
@@ -140,7 +139,7 @@ func (l *trial) nameEndpoint(p *endpoint) *endpoint {
 	return p
 }
 
-// name is one that nobody has yet.
+// name is a name that nobody has yet.
 func (l *trial) name() wire.Name {
 	if l.used >= len(l.names)-1 {
 		panic(abortCase{err: fmt.Errorf("%s has no name left of %d", l.Case.ID, len(l.names))})
@@ -182,7 +181,7 @@ func (l *trial) sendKeepAlives() {
 	}
 }
 
-// inform says which of two texts is what an INFO case has seen.
+// inform keeps which of two texts says what an INFO case has seen.
 func (l *trial) inform(first bool, texts []string) {
 	if l.info = texts[1]; first {
 		l.info = texts[0]
@@ -208,7 +207,7 @@ func (l *trial) output() string {
 	return l.out.String()
 }
 
-// died is closed once the target has ended, unless it is to.
+// died is closed once the target has ended, unless it was to.
 func (l *trial) died() <-chan struct{} {
 	if l.target == nil || l.ending {
 		return nil
@@ -216,7 +215,7 @@ func (l *trial) died() <-chan struct{} {
 	return l.target.Done()
 }
 
-// scheduled is how long the target has waited for a processor, and how often it got one.
+// scheduled is how long the target has waited for a processor, and how often it has got one.
 func (l *trial) scheduled() (waited time.Duration, runs int64) {
 	if l.target == nil {
 		return 0, 0
