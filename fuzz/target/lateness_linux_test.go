@@ -112,3 +112,24 @@ func TestStandstillAtTheEdge(t *testing.T) {
 		t.Errorf("%+v, want the same one", s)
 	}
 }
+
+// What threads have waited stays, though they end one by one: a process that is ending has not waited less.
+func TestWaitsOfEndedThreads(t *testing.T) {
+	var w waits
+	start := time.Now()
+	for i, x := range []struct {
+		seen   map[string]thread
+		waited time.Duration
+		runs   int64
+	}{
+		{map[string]thread{"1": {accounted: "5 1000 1"}, "2": {accounted: "5 7000 2"}}, 8000, 3},
+		{map[string]thread{"1": {accounted: "5 1000 1"}, "2": {accounted: "5 7000 2", ready: true}}, 8000 + time.Second, 3}, // since the last look
+		{map[string]thread{"1": {accounted: "9 2000 2"}}, 9000, 4},
+		{map[string]thread{"1": {accounted: "9 2000 2"}}, 9000, 4},
+		{nil, 9000, 4},
+	} {
+		if waited, runs := w.see(start.Add(time.Duration(i)*time.Second), x.seen); waited != x.waited || runs != x.runs {
+			t.Errorf("look %d: %v in %d runs, want %v in %d", i, waited, runs, x.waited, x.runs)
+		}
+	}
+}

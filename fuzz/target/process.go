@@ -22,10 +22,10 @@ type Process struct {
 	mu   sync.Mutex
 	tail []byte // the end of what it has printed
 
-	threads map[string]thread // as Waited saw them last, by their files
-	held    time.Duration     // for which others have stopped it
-	still   time.Time         // since when others have; zero: they have not
-	byUs    bool              // we have
+	waits waits         // see Waited
+	held  time.Duration // for which others have stopped it
+	still time.Time     // since when others have; zero: they have not
+	byUs  bool          // we have
 }
 
 const (

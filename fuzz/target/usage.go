@@ -22,11 +22,50 @@ func (p *Process) Usage() Usage {
 	return Usage{ResidentOf(p.Pid()), len(open), CPUOf(p.Pid())}
 }
 
+// waits are what a process's threads have waited, also those that have ended.
+type waits struct {
+	threads map[string]thread // as they were seen last, by their files
+	ended   time.Duration
+	runs    int64 // of those that have ended
+}
+
 // thread is one of a process's: what the kernel had accounted of it, and since
 // when that has not changed.
 type thread struct {
 	accounted string
+	ready     bool
 	since     time.Time
+}
+
+// read is how long it has waited so far, and how often it ran.
+func (t thread) read() (waited time.Duration, runs int64) {
+	var ran, ready int64 // ns
+	fmt.Sscan(t.accounted, &ran, &ready, &runs)
+	return time.Duration(ready), runs
+}
+
+// see takes in what is seen of the threads now, and says what all have waited. Those of a process that is
+// ending go one by one, and what they have waited does not go with them.
+func (w *waits) see(now time.Time, seen map[string]thread) (waited time.Duration, runs int64) {
+	for f, t := range w.threads {
+		if _, lives := seen[f]; !lives {
+			waited, runs := t.read()
+			w.ended, w.runs = w.ended+waited, w.runs+runs
+		}
+	}
+	waited, runs = w.ended, w.runs
+	for f, t := range seen {
+		ready, n := t.read()
+		waited, runs = waited+ready, runs+n
+		if t.since = now; w.threads[f].accounted == t.accounted {
+			if t.since = w.threads[f].since; t.ready {
+				waited += now.Sub(t.since)
+			}
+		}
+		seen[f] = t
+	}
+	w.threads = seen
+	return waited, runs
 }
 
 // Waited is how long the process's threads together have been ready to run but
@@ -40,25 +79,18 @@ func (p *Process) Waited() (waited time.Duration, runs int64) {
 	}
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.Pid()))
 	now := time.Now()
-	threads := map[string]thread{}
+	seen := map[string]thread{}
+	for _, f := range files {
+		accounted, err := os.ReadFile(f)
+		if err != nil {
+			continue // it has just ended
+		}
+		stat, _ := os.ReadFile(strings.TrimSuffix(f, "schedstat") + "stat")
+		seen[f] = thread{accounted: string(accounted), ready: strings.HasPrefix(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " R")}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, f := range files {
-		accounted, _ := os.ReadFile(f)
-		stat, _ := os.ReadFile(strings.TrimSuffix(f, "schedstat") + "stat")
-		var ran, ready, slices int64 // ns, ns, how often it ran
-		fmt.Sscan(string(accounted), &ran, &ready, &slices)
-		runs += slices
-		waited += time.Duration(ready)
-		t, known := p.threads[f]
-		if !known || t.accounted != string(accounted) {
-			t = thread{string(accounted), now}
-		} else if strings.HasPrefix(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " R") {
-			waited += now.Sub(t.since)
-		}
-		threads[f] = t
-	}
-	p.threads = threads
+	waited, runs = p.waits.see(now, seen)
 	if waited += p.held; !p.still.IsZero() {
 		waited += now.Sub(p.still)
 	}
