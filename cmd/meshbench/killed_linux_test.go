@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,15 +28,18 @@ func TestKilled(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command(os.Args[0], append(strings.Split(test.args, "|"), "-quiet")...)
 			cmd.Env = append(os.Environ(), selfEnv+"=1")
+			var said bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &said, &said
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
 			var ids []string
 			deadline := time.Now().Add(5 * time.Minute)
 			for len(ids) < test.children || test.stopped && !hasState(ids, "T") {
-				if time.Now().After(deadline) {
-					t.Errorf("children %v, want %d, one stopped: %v", ids, test.children, test.stopped)
-					break
+				if state, _ := stateOf(strconv.Itoa(cmd.Process.Pid)); state == "Z" || time.Now().After(deadline) {
+					cmd.Process.Kill()
+					cmd.Wait()
+					t.Fatalf("children %v, want %d, one stopped: %v\n%v: %s", ids, test.children, test.stopped, cmd.ProcessState, said.String())
 				}
 				time.Sleep(time.Millisecond)
 				ids = childrenOf(cmd.Process.Pid)
