@@ -42,42 +42,57 @@ func patientDriver(t *testing.T, times int, scenarios ...string) result.Config {
 	return cfg
 }
 
-// A mesh behind a driver is measured as ours is.
+// A mesh behind a driver is measured as ours is. (Side by side: it is waited for most of the time.)
 func TestDriver(t *testing.T) {
 	t.Parallel()
+	t.Run("alive", func(t *testing.T) {
+		t.Parallel()
+		r, _ := throughDriver(t, "join", "steady", "churn")
+		due := flat(t, r, "steady.due")
+		for _, name := range []string{"sent", "delivered"} {
+			if got := flat(t, r, "steady."+name); got != due || due < 5*4*8 {
+				t.Errorf("steady.%s is %v, want as many as were due, %v", name, got, due)
+			}
+		}
+		if v := flat(t, r, "join.sizes"); v < 2 || v > 5 { // oneself, and all five
+			t.Errorf("%v sizes of a mesh of five were seen on the way", v)
+		}
+		for _, name := range []string{"join.converge", "join.admit.max", "join.propagate.max", "steady.latency.p50", "steady.timer_error.p50", "steady.pipe.max", "churn.disagreement"} {
+			flat(t, r, name)
+		}
+	})
+	t.Run("crashes", func(t *testing.T) {
+		t.Parallel()
+		r, times := throughDriver(t, "crash", "relaunch")
+		if v := flat(t, r, "crash.detect.min"); v < 2.8*times { // thirty beats of 0.1 s after the last sign of life
+			t.Errorf("a crash was noticed after %v s", v)
+		}
+		flat(t, r, "relaunch.late.back.max")
+	})
+}
+
+// throughDriver measures behind the example, as patiently as need be.
+func throughDriver(t *testing.T, scenarios ...string) (*result.Result, float64) {
+	t.Helper()
 	r, times := patiently(t, func(times int) *result.Result {
-		cfg := patientDriver(t, times, "join", "steady", "crash", "relaunch", "churn")
+		cfg := patientDriver(t, times, scenarios...)
 		if err := mesh.ProbeDriver(t.Context(), cfg.Options.Driver, cfg.Peers); err != nil {
 			t.Fatal(err)
 		}
 		if d := cfg.Options.Driver; d.Name != "heartbeat" || d.Version != "1" || Find("pause").CannotRun(&cfg) != `the driver does not support "pause"` || Find("garbage").CannotRun(&cfg) == "" {
-			t.Errorf("%+v, pause: %s, garbage: %s", d, Find("pause").CannotRun(&cfg), Find("garbage").CannotRun(&cfg))
+			t.Fatalf("%+v, pause: %s, garbage: %s", d, Find("pause").CannotRun(&cfg), Find("garbage").CannotRun(&cfg))
 		}
 		return execute(t, cfg)
 	})
 	if why := r.Failure(); why != "" {
 		t.Fatal(why)
 	}
-	due := flat(t, r, "steady.due")
-	for _, name := range []string{"sent", "delivered"} {
-		if got := flat(t, r, "steady."+name); got != due || due < 5*4*8 {
-			t.Errorf("steady.%s is %v, want as many as were due, %v", name, got, due)
-		}
-	}
-	if v := flat(t, r, "crash.detect.min"); v < 2.8*times { // thirty beats of 0.1 s after the last sign of life
-		t.Errorf("a crash was noticed after %v s", v)
-	}
-	if v := flat(t, r, "join.sizes"); v < 2 || v > 5 { // oneself, and all five
-		t.Errorf("%v sizes of a mesh of five were seen on the way", v)
-	}
-	for _, name := range []string{"join.converge", "join.admit.max", "join.propagate.max", "steady.latency.p50", "steady.timer_error.p50", "steady.pipe.max", "relaunch.late.back.max", "churn.disagreement"} {
-		flat(t, r, name)
-	}
 	for _, s := range r.Runs[0].Scenarios {
 		if strings.Contains(fmt.Sprint(s.Notes), "no time of the driver's") {
 			t.Errorf("%s: %v", s.Name, s.Notes)
 		}
 	}
+	return r, times
 }
 
 // What a driver does wrong is a result that says so.

@@ -14,6 +14,7 @@ import (
 // Whatever is sent, and at whom: every hostile datagram is accounted, and no
 // more are sent than were asked for.
 func TestGarbage(t *testing.T) {
+	t.Parallel()
 	for _, x := range []struct {
 		kind, at string
 		refused  bool // counted as such, all of them

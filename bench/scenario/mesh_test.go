@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		os.Exit(foreign(os.Args[1:]))
 	}
 	flag.Parse()
-	flag.Set("test.parallel", "8")                                                                                                                     // nearly all of them wait
+	flag.Set("test.parallel", "16")                                                                                                                    // nearly all of them wait
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("p2plocal/fuzz/target.startTied"), goleak.IgnoreAnyFunction("p2plocal/core/udp.newClock.func1")) // live as long as the process
 }
 

@@ -3,6 +3,7 @@ package work
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -21,6 +22,8 @@ import (
 
 func TestMain(m *testing.M) {
 	ackWait = 2 * time.Second
+	flag.Parse()
+	flag.Set("test.parallel", "8") // nearly all of them wait
 	os.Exit(m.Run())
 }
 

@@ -83,10 +83,14 @@ func found(t *testing.T, attack func(*testing.T, string, ...string) outcome, fau
 	}
 }
 
-func TestProcessesAreAttacked(t *testing.T) {
+func TestFaultyProcessesAreAttacked(t *testing.T) {
 	t.Parallel() // one after another: each alone is much for a busy machine
 	found(t, attackServer, "die-on-byte", campaign.Died, "-mode", "catalogue")
 	found(t, attackPeer, "spill", campaign.Spilled, "-mode", "catalogue")
+}
+
+func TestSoundProcessesAreAttacked(t *testing.T) {
+	t.Parallel() // likewise
 	survives(t, attackPeer, "-mode", "mutate,generate,random", "-count", "200")
 	survives(t, attackServer, "-probe-timeout", "5s", "-mode", "mutate,generate,random", "-count", "1000")
 	survives(t, attackServer, "-mode", "flood", "-rate", "20000", "-count", "1")

@@ -2,6 +2,13 @@
 
 package campaign
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestLongWrongs(t *testing.T) { tryWrongs(t, 1) }
+
+func TestLongReorderingAccusesNobody(t *testing.T) { reorderingAccusesNobody(t, 20*time.Second) }
+
+func TestLongLateMachine(t *testing.T) { lateMachine(t, 20*time.Second) }
