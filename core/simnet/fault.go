@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Fault is what befalls datagrams on a link. The zero value is a perfect one:
+// Fault is what happens to datagrams on a link. The zero value is a perfect link:
 // everything arrives, once, at the same instant.
 type Fault struct {
 	Loss      float64       `json:"loss"`      // probability that a datagram is lost
@@ -25,7 +25,7 @@ type Fault struct {
 	Bad     float64 `json:"bad"`
 }
 
-// Validate names the first value that makes no sense.
+// Validate names the first invalid value.
 func (f Fault) Validate() error {
 	for _, x := range Properties(&f) {
 		switch {
@@ -61,7 +61,7 @@ func (f Fault) path() path {
 	return p
 }
 
-// lost decides over one datagram; bad is the link's state.
+// lost decides whether one datagram is lost; bad is the link's state.
 func (p *path) lost(d *dice, bad *bool) bool {
 	if p.worsen > 0 {
 		if *bad {
@@ -103,11 +103,11 @@ type chance uint64
 
 func chanceOf(p float64) chance { return chance(p * (1 << 32)) }
 
-// dice are the random numbers that decide over one datagram on one link:
+// dice are the random numbers that decide the fate of one datagram on one link:
 // SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number
 // generators", 2014), begun at a hash of the seed, the link and the datagram's number.
-// So a datagram's fate depends on none of the others', and taking one fault
-// out of a run leaves the rest of it as it was as far as it can.
+// So no datagram's fate depends on another's, and removing one fault from a run changes as
+// little of the rest as possible.
 type dice uint64
 
 func newDice(seed uint64, from, to uint16, nth uint32) dice {

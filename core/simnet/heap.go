@@ -35,8 +35,8 @@ func (h *eventHeap) push(e event) {
 	h.rise(len(*h)-1, e)
 }
 
-// pop lets the hole at the top sink to a leaf and the last event rise from
-// there (Floyd): it is a late one and will not rise far.
+// pop sinks the hole at the top to a leaf and lets the last event rise from there (Floyd): it is
+// a late one, and does not rise far.
 func (h *eventHeap) pop() event {
 	s := *h
 	first, last := s[0], s[len(s)-1]
@@ -71,9 +71,9 @@ func (h *eventHeap) rise(i int, e event) {
 	s[i] = e
 }
 
-// calendar is all that will happen: a heap, and beside it lanes, one of arrivals
-// and one of all else, for what is scheduled in the order in which it is due. That is
-// most of it: delays and the machines' intervals are constant as a rule.
+// calendar is all that will happen: a heap, and two queues, one for arrivals and one for all
+// else, of what is scheduled in the order in which it is due. That is most of it: delays and the
+// machines' intervals are usually constant.
 type calendar struct {
 	seq   uint64
 	heap  eventHeap

@@ -5,12 +5,10 @@ import (
 	"time"
 )
 
-// Host is the machine that all nodes run on, where computing is to take time:
-// so many cores, which serve the nodes that have something to do in the order
-// in which they got it. A node that has its turn keeps a core for Wake, takes in
-// all that waits for it, which costs Take a datagram, and then sends what is
-// due, which costs Send a datagram: the ports of one Outgoing get it one after
-// the other. The zero Host computes in no time.
+// Host is the machine that all nodes share, if computing is to take time: its cores serve the
+// nodes that have something to do in the order in which they got it. A node's turn takes Wake,
+// Take for each datagram that waits for it, and Send for each datagram that it sends: the ports
+// of one Outgoing get it one after the other. The zero Host computes in no time.
 type Host struct {
 	Cores int           `json:"cores"` // 0: any number, and all costs nothing
 	Wake  time.Duration `json:"wake"`
@@ -18,7 +16,7 @@ type Host struct {
 	Send  time.Duration `json:"send"`
 }
 
-// Validate names the first value that makes no sense.
+// Validate names the first invalid value.
 func (h Host) Validate() error {
 	if h.Cores < 0 || h.Cores > 1024 {
 		return fmt.Errorf("%d cores, want 0 to 1024", h.Cores)
@@ -37,8 +35,8 @@ func (h Host) Validate() error {
 	return nil
 }
 
-// assign gives the nodes that got something to do at this instant a place in
-// the line, and those at its head the cores that are idle.
+// assign queues the nodes that got something to do at this instant, and gives idle cores to
+// those at the head of the queue.
 func (n *Net) assign() {
 	for _, x := range n.ready {
 		n.line.push(int32(x.index))

@@ -22,16 +22,15 @@ const ServerPort = 3000
 // maxNodes bounds the ports that one Net listens on: those that are not for senders.
 const maxNodes = 1 << 14
 
-// pollMost bounds what a machine sends in one go. One that never stops sending
-// goes on a microsecond later, so that it cannot stop the clock.
+// pollMost bounds what a machine sends at one instant. One that never stops sending continues a
+// microsecond later, so that it cannot stop the clock.
 const pollMost = 4096
 
 // Start is the virtual date at which every Net begins. Machines see
 // time.Time; Net's own times are durations since Start.
 var Start = start()
 
-// start gives the date a monotonic reading: the difference of two times that have one costs
-// a quarter of what it costs otherwise.
+// start gives Start a monotonic reading, with which differences of times cost a quarter as much.
 func start() time.Time {
 	now := time.Now()
 	return now.Add(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Sub(now))
@@ -172,7 +171,7 @@ func (n *Net) AddPeer(cfg core.PeerConfig) *Node {
 	return n.Add(cfg.Self.Addr.Port(), func(now time.Time) core.Machine { return Must(core.NewPeer(cfg, now)) })
 }
 
-// Must is m. It panics where there is none: a simulation's own configuration is wrong.
+// Must returns m, and panics on an error, which is one of the simulation's own configuration.
 func Must[M any](m M, err error) M {
 	if err != nil {
 		panic(err)
@@ -180,9 +179,9 @@ func Must[M any](m M, err error) M {
 	return m
 }
 
-// At calls f when the clock reaches t, or at once in the next Run where that
-// has passed. f may do anything to the Net but Run it; trace functions and
-// observers must leave the Net alone and use At.
+// At calls f when the clock reaches t, or first in the next Run if t has passed. f may do
+// anything to the Net but Run it; trace functions and observers must use At instead of changing
+// the Net.
 func (n *Net) At(t time.Duration, f func()) {
 	n.schedule(event{at: max(t, n.now), kind: calling, number: int32(len(n.calls))})
 	n.calls = append(n.calls, f)
@@ -195,8 +194,7 @@ func (n *Net) Inject(from, to uint16, datagram []byte) {
 	n.send(n.Node(from), from, 1<<31|n.injected, datagram, []uint16{to})
 }
 
-// Run lets time pass until the clock shows until, with everything at that
-// instant done.
+// Run advances the clock to until, and does everything that happens by then.
 func (n *Net) Run(until time.Duration) {
 	for n.RunInstant(until) {
 	}
@@ -252,8 +250,8 @@ func (n *Net) RunInstant(until time.Duration) bool {
 
 func (n *Net) schedule(e event) { n.calendar.push(e) }
 
-// rouse makes a node run at this instant, or where computing takes time as soon
-// as it has its turn, if it can, and poll its machine.
+// rouse makes a node run and poll its machine at this instant, or when it has its turn if
+// computing takes time.
 func (n *Net) rouse(x *Node) {
 	x.ask = true
 	n.run(x)

@@ -22,8 +22,8 @@ const (
 	tagSize    = 16
 	overhead   = headerSize + tagSize // 42 bytes: what sealing adds to a datagram
 
-	// maxSessions bounds what is kept of others: when so many have been heard of, those
-	// that have not spoken since the last time that it came to that are forgotten.
+	// maxSessions bounds what is kept of others: when there are so many, those that have sent
+	// nothing since the last time that there were are forgotten.
 	maxSessions = 1 << 16
 
 	keyInfo = "p2plocal wide 1"
@@ -85,8 +85,8 @@ func NewSealer(keys Keys, session [16]byte, observe func(*core.Event)) *Sealer {
 	return s
 }
 
-// aead is a session's. It has no state of its own, and so peers of one process have it in
-// common: 95 that keep 95 each would fill no processor's cache.
+// aead is a session's cipher. It is stateless, so the peers of a process share it: 95 peers that
+// keep 95 each would not fit into a processor's caches.
 type aead struct{ cipher.AEAD }
 
 type keyed struct {
@@ -96,8 +96,8 @@ type keyed struct {
 
 var aeads common[keyed, aead]
 
-// derive makes a session's AEAD. Sessions are random, so no two have a key in common, and a
-// counter is all that its nonces need.
+// derive makes a session's AEAD. Sessions are random, so no two share a key, and a counter
+// suffices as nonce.
 func derive(key [32]byte, session [16]byte) *aead {
 	k, err := hkdf.Key(sha256.New, key[:], session[:], keyInfo, 32)
 	if err != nil {
@@ -131,8 +131,8 @@ func (s *Sealer) Seal(datagram []byte) []byte {
 // Skip leaves out some counters.
 func (s *Sealer) Skip(n uint64) { s.counter += n }
 
-// open is the datagram in a sealed one, valid until the next call; false where it is not
-// the first of its counter, not another's, or not of a holder of a key.
+// open is the datagram in a sealed one, valid until the next call; false if its counter has been
+// seen, it is this machine's own, or it was not sealed with a key of the mesh.
 func (s *Sealer) open(now time.Time, from netip.AddrPort, b []byte) ([]byte, bool) {
 	if s == nil {
 		return b, true
@@ -148,7 +148,7 @@ func (s *Sealer) open(now time.Time, from netip.AddrPort, b []byte) ([]byte, boo
 	return plain, ok
 }
 
-// Unseal is open for one who counts nothing.
+// Unseal is open without the counters.
 func (s *Sealer) Unseal(b []byte) ([]byte, bool) {
 	if len(b) < overhead || b[0] != typeSealed || b[1] != typeHigh || [16]byte(b[2:18]) == s.session {
 		return nil, false
@@ -240,7 +240,7 @@ func (s *Sealer) sealed(out core.Outgoing) core.Outgoing {
 	return out
 }
 
-// count adds to a machine's counters what it has not got to see.
+// count adds to a machine's counters what was refused before it.
 func (s *Sealer) count(c core.Counters) core.Counters {
 	if s != nil {
 		c.In.Other = c.In.Other.Plus(s.refused)

@@ -33,7 +33,7 @@ func DefaultTiming() core.Timing {
 	return t
 }
 
-// NewIdentity is one that nobody has had.
+// NewIdentity is a new random one.
 func NewIdentity(keys Keys) Identity {
 	id := Identity{Keys: keys}
 	rand.Read(id.Seed[:]) // it cannot fail
@@ -47,7 +47,7 @@ func NewKey() string {
 	return hex.EncodeToString(key[:]) + "\n"
 }
 
-// Identity is what makes a machine another than all before it.
+// Identity distinguishes a machine from all before it.
 type Identity struct {
 	Seed [32]byte // random, and no machine's before: incarnation, session and secrets come from it
 	Keys Keys     // the mesh's; none: nothing is sealed
@@ -174,7 +174,7 @@ func (p *Peer) Poll(now time.Time) (core.Outgoing, time.Time) {
 
 func (p *Peer) Counters() core.Counters { return p.sealer.count(p.Peer.Counters()) }
 
-// common are things that machines of this process have in common, each for as long as one has it.
+// common are values that machines of this process share, each for as long as one of them uses it.
 type common[K comparable, V any] struct {
 	mu sync.Mutex
 	of map[K]weak.Pointer[V]
@@ -198,7 +198,7 @@ func (c *common[K, V]) keep(key K, v *V) {
 	}
 }
 
-// forget is called once what was kept is no more.
+// forget is called when a value has been collected.
 func (c *common[K, V]) forget(key K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -216,11 +216,11 @@ var (
 	pages    common[pageOf, core.Page]
 	listings common[core.Version, core.Listing]
 
-	// Who needs what another is making waits for it: all complete a directory at the same time.
+	// Others wait for a value that is being made: all complete a directory at the same time.
 	making sync.Mutex
 )
 
-// page is core.NewPage, and listing core.NewListing, but what is the same is one.
+// page is core.NewPage, and listing core.NewListing, but equal ones are shared.
 func page(v *core.Message) *core.Page {
 	making.Lock()
 	defer making.Unlock()
