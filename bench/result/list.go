@@ -45,7 +45,7 @@ func ParseRatio(s string) (float64, error) {
 	number, percent := strings.CutSuffix(s, "%")
 	v, err := strconv.ParseFloat(number, 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0, fmt.Errorf("%q is neither a percentage nor a ratio", s)
+		return 0, fmt.Errorf("%q is neither a percentage nor a ratio, want one such as 1%% or 0.01", s)
 	}
 	if percent {
 		v /= 100

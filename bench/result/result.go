@@ -335,13 +335,22 @@ func Read(rd io.Reader) (*Result, error) {
 		Tool   struct {
 			Name string `json:"name"`
 		} `json:"tool"`
+		Runs json.RawMessage `json:"runs"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
-		return nil, fmt.Errorf("not a result of meshbench's: %s", short(err.Error()))
+		what := "it is no JSON: " + short(err.Error())
+		if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			what = fmt.Sprintf("there is a JSON %s where %s should be", e.Value, cmp.Or(e.Field, "an object"))
+		}
+		return nil, noMeasurement(what)
 	}
-	switch {
-	case head.Schema == nil || head.Tool.Name != ToolName:
-		return nil, fmt.Errorf("not a result of meshbench's: it has no schema, or another tool's name \"%s\"", short(head.Tool.Name))
+	switch name := head.Tool.Name; {
+	case name == "":
+		return nil, noMeasurement("it names no tool")
+	case name != ToolName:
+		return nil, noMeasurement(fmt.Sprintf("\"%s\" has written it", short(name)))
+	case head.Schema == nil || *head.Schema >= 1 && *head.Schema <= Schema && head.Runs == nil:
+		return nil, noMeasurement("another command of meshbench's has written it")
 	case *head.Schema > Schema:
 		return nil, fmt.Errorf("written by a newer meshbench: schema %d, this one reads up to %d", *head.Schema, Schema)
 	case *head.Schema < 1:
@@ -355,6 +364,11 @@ func Read(rd io.Reader) (*Result, error) {
 		return nil, fmt.Errorf("damaged result: %w", err)
 	}
 	return r, nil
+}
+
+// noMeasurement is the error of a file that is none.
+func noMeasurement(why string) error {
+	return fmt.Errorf("not the result of a measurement: %s, want what meshbench -json has written", why)
 }
 
 // ToolName is the name in a result's tool block.

@@ -160,13 +160,17 @@ func TestCheck(t *testing.T) {
 // Whose document it is, and of which schema.
 func TestReadHead(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"schema": 1, "tool": {"name": "udpgarbage"}}`:   "another tool's name",
-		`{"tool": {"name": "meshbench"}}`:                 "it has no schema",
+		`{"schema": 1, "tool": {"name": "udpgarbage"}}`:             "\"udpgarbage\" has written it, want what meshbench -json has written",
+		`{"tool": {"name": "meshbench"}}`:                           "another command of meshbench's has written it",
+		`{"schema": 1, "tool": {"name": "meshbench"}, "sizes": []}`: "another command of meshbench's has written it",
+		`{}`:   "it names no tool",
+		`null`: "it names no tool",
+		`[]`:   "there is a JSON array where an object should be",
 		`{"schema": 1000, "tool": {"name": "meshbench"}}`: "written by a newer meshbench: schema 1000",
 		`{"schema": 0, "tool": {"name": "meshbench"}}`:    "schema 0, want 1 to",
 		`{"schema": 1`:    "unexpected end of JSON input",
 		`{"schema" 1}`:    "invalid character '1'",
-		`{"schema": "x"}`: "cannot unmarshal string",
+		`{"schema": "x"}`: "there is a JSON string where schema should be",
 	} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)

@@ -104,7 +104,7 @@ func validateMesh(c *result.Config) error {
 	o := &c.Options
 	switch {
 	case o.Driver != nil && (o.Wide || o.SourceCheck || o.External > 0 || o.Server != "" || o.ServerExec != "" || c.Isolation != "goroutine"):
-		return errors.New("-driver with -wide, -source-check, -isolation process, -sim or another implementation, which are about meshes of this protocol")
+		return errors.New("-driver hosts a mesh of another kind: want it without -wide, -source-check, -isolation process, -sim, and without -target, -exec and -peer-exec")
 	case c.Repeat < 1:
 		return fmt.Errorf("repeat %d, want 1 or more", c.Repeat)
 	case c.Isolation != "goroutine" && c.Isolation != "process" && c.Simulation == nil:

@@ -133,6 +133,8 @@ func TestUsage(t *testing.T) {
 		{"report xls " + foreign, 2, `format "xls", want one of`},
 		{"report txt /nonexistent.json", 1, "/nonexistent.json"},
 		{"report txt " + foreign, 1, "schema 99"},
+		{"report txt " + dir, 1, "meshbench: read " + dir + ": is a directory"},
+		{"-sim -faults " + dir, 1, "meshbench: read " + dir + ": is a directory"},
 		{"-report x.xls", 2, "x.xls"},
 		{"compare " + foreign, 2, "compare takes two result files, not 1"},
 		{"versus -mesh exact", 2, "versus takes -mesh twice or more, not 1 time"},
@@ -142,7 +144,7 @@ func TestUsage(t *testing.T) {
 		{"versus -mesh exact -mesh driver:/nowhere/driver -quiet", 1, `-mesh "driver:/nowhere/driver": cannot start "/nowhere/driver"`},
 		{"-driver false", 1, "the driver ended: exit status 1, no output"},
 		{"-driver /nowhere/driver", 1, `cannot start "/nowhere/driver"`},
-		{"-driver true -wide", 2, "-driver with -wide"},
+		{"-driver true -wide", 2, "want it without -wide"},
 		{"-driver-option a=b", 2, "-driver-option, but no -driver"},
 		{"-driver true -driver-option a", 2, "want KEY=VALUE"},
 	} {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -38,12 +39,11 @@ func report(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) error 
 
 // readFile reads one result.
 func readFile(name string) (*result.Result, error) {
-	f, err := os.Open(name)
+	b, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	r, err := result.Read(f)
+	r, err := result.Read(bytes.NewReader(b))
 	if err != nil {
 		err = fmt.Errorf("%q: %w", name, err)
 	}

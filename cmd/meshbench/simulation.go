@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"os"
 	"time"
@@ -108,12 +109,11 @@ func (s *simulation) script(call *call, c *config) (faults.Script, error) {
 // readScript reads a file of faults; what that leaves out is as in a script that is given. One
 // that makes no sense is a usage error.
 func readScript(name string, s faults.Script) (faults.Script, error) {
-	f, err := os.Open(name)
+	b, err := os.ReadFile(name)
 	if err != nil {
 		return faults.Script{}, err
 	}
-	defer f.Close()
-	s, err = s.Parse(f)
+	s, err = s.Parse(bytes.NewReader(b))
 	if err != nil {
 		return s, cli.Usagef("%q: %w", name, err)
 	}
