@@ -2,11 +2,13 @@ package driver
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"p2plocal/fuzz/conform"
@@ -365,16 +367,26 @@ func (t *trial) exits() {
 	t.seen = fmt.Sprintf("after %v", time.Since(start).Round(time.Millisecond))
 }
 
-// checkBind has two members bound elsewhere than they are reached, and waits for what
-// somebody sends to where that is.
-func checkBind(t *trial) {
-	all := nameMembers(3)
-	release, err := Addresses(all)
-	t.need(err)
-	defer release()
+// listenAt gives members addresses, has them bound elsewhere, and says from where something comes to those addresses.
+func listenAt(all []Member) (came chan netip.AddrPort, release func(), err error) {
+	free, err := Addresses(all)
+	if err != nil {
+		return nil, nil, err
+	}
 	Bind(all)
+	open := []func(){free}
+	end := func() {
+		for _, f := range open {
+			f()
+		}
+	}
+	defer func() {
+		if err != nil {
+			end()
+		}
+	}()
 	const many = 100
-	came := make(chan netip.AddrPort, many)
+	came = make(chan netip.AddrPort, many)
 	arrived := func(from netip.AddrPort) {
 		select {
 		case came <- from:
@@ -383,8 +395,10 @@ func checkBind(t *trial) {
 	}
 	for _, m := range all {
 		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(m.Addr))
-		t.need(err)
-		defer u.Close()
+		if err != nil {
+			return nil, nil, err
+		}
+		open = append(open, func() { u.Close() })
 		go func() {
 			for {
 				_, from, err := u.ReadFromUDPAddrPort(nil)
@@ -395,8 +409,10 @@ func checkBind(t *trial) {
 			}
 		}()
 		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(m.Addr))
-		t.need(err)
-		defer l.Close()
+		if err != nil {
+			return nil, nil, err
+		}
+		open = append(open, func() { l.Close() })
 		go func() {
 			for {
 				c, err := l.Accept()
@@ -408,6 +424,19 @@ func checkBind(t *trial) {
 			}
 		}()
 	}
+	return came, end, nil
+}
+
+// checkBind has two members bound elsewhere than they are reached, and waits for what
+// somebody sends to where that is.
+func checkBind(t *trial) {
+	all := nameMembers(3)
+	came, release, err := listenAt(all)
+	for tries := 1; errors.Is(err, syscall.EADDRINUSE) && tries < 10; tries++ { // somebody has taken one of the ports meanwhile
+		came, release, err = listenAt(all)
+	}
+	t.need(err)
+	defer release()
 	t.members = all[:2]
 	t.start(&all[2].Place)
 	defer t.Kill()
