@@ -58,8 +58,9 @@ func (b *broker) Init(x driver.Command) (driver.Report, error) {
 		return driver.Report{}, err
 	}
 	b.server.Start()
-	if !b.server.ReadyForConnections(10 * time.Second) {
-		return driver.Report{}, errors.New("the NATS server is not ready within 10 s")
+	const most = 5 * time.Minute // it is the harness that knows how long a driver may take beside its waits for a processor
+	if !b.server.ReadyForConnections(most) {
+		return driver.Report{}, fmt.Errorf("the NATS server is not ready within %v", most)
 	}
 	if b.url = b.server.ClientURL(); x.Server != nil {
 		b.url = "nats://" + x.Server.Addr.String()
