@@ -21,7 +21,7 @@ func TestKilled(t *testing.T) {
 		children   int
 		stopped    bool // one of them
 	}{
-		{"external", "-scenario|steady|-peers|5|-external|2|-peer-exec|sleep 600|-isolation|process|-timeout|600s", 5, false},
+		{"external", "-scenario|steady|-peers|5|-external|2|-peer-exec|sh -c 'exec sleep 600' {name} {server}|-isolation|process|-timeout|600s", 5, false},
 		{"stopped", "-scenario|pause|-peers|4|-isolation|process|-deadline|600s", 4, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
