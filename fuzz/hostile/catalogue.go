@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"p2plocal/core"
@@ -49,8 +50,11 @@ type draft struct {
 
 var word = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\S+`)
 
-// drafts and wideDrafts are those of each role.
-var drafts, wideDrafts = readDrafts(script), readDrafts(wideScript)
+// drafts and wideDrafts are those of each role, read when somebody asks for them.
+var (
+	drafts     = sync.OnceValue(func() [2][]*draft { return readDrafts(script) })
+	wideDrafts = sync.OnceValue(func() [2][]*draft { return readDrafts(wideScript) })
+)
 
 func readDrafts(script string) (all [2][]*draft) {
 	var from string
@@ -86,9 +90,9 @@ func readDrafts(script string) (all [2][]*draft) {
 // drafts are those of the environment's dialect.
 func (e Env) drafts(r Role) []*draft {
 	if e.Wide != nil {
-		return wideDrafts[r]
+		return wideDrafts()[r]
 	}
-	return drafts[r]
+	return drafts()[r]
 }
 
 // NeedsKey says that a case is hostile only where there is a key.
