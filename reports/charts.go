@@ -102,7 +102,7 @@ func timesOf(s *scenario.Figures) (charts []chart) {
 	cpu := chart{ID: "s-" + s.Name + "-cpu", Title: "CPU over time", Says: "Of the benchmark's process, with all its peers and the measurement.",
 		X: axis{Label: "time", Unit: "s"}, Y: axis{Label: "CPU", Unit: "cores"}}
 	memory := cpu
-	memory.ID, memory.Title, memory.Y = "s-"+s.Name+"-memory", "Memory over time", axis{Label: "resident memory", Unit: "bytes"}
+	memory.ID, memory.Title, memory.Y = "s-"+s.Name+"-memory", "Memory over time", axis{Label: "memory", Unit: "bytes"}
 	spread := chart{ID: "s-" + s.Name + "-runs", Title: "Run by run", Says: "Each figure of each run, relative to its median over the runs.",
 		X: axis{Label: "run", Unit: "1"}, Y: axis{Label: "relative to the median", Unit: "ratio"}}
 	for k, run := range s.All {

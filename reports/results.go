@@ -216,7 +216,7 @@ func facts(s *scenario.Figures) []fact {
 			p = p.add("sent %v", measure(*v, "bytes"))
 		}
 	}
-	for _, x := range [][3]string{{"cpu", "cores", "CPU %v"}, {"memory", "bytes", "memory %v"}, {"harness_cpu", "cores", "of which to measure %v"}, {"server_cpu", "cores", host + " %v"}, {"server_memory", "bytes", "its memory %v"}} {
+	for _, x := range [][3]string{{"cpu", "cores", "CPU %v"}, {"memory", "bytes", "memory %v"}, {"memory_before", "bytes", "%v before"}, {"harness_cpu", "cores", "of which to measure %v"}, {"server_cpu", "cores", host + " %v"}, {"server_memory", "bytes", "its memory %v"}} {
 		if v := s.Value(x[0]); v != nil {
 			p = p.add(x[2], measure(*v, x[1]))
 		}

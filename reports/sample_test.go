@@ -120,7 +120,7 @@ func (g *generator) scenario(name string, o result.Options) result.Scenario {
 	n := g.peers
 	s := result.Scenario{Name: name, Peers: n, Seconds: 3, Metrics: map[string]result.Metric{
 		"false_positives": one("1", 0), "unexplained": one("1", 0), "kernel_drops": one("1", 0), "dropped": one("1", 0),
-		"cpu": one("cores", 0.021+0.01*g.Float64()), "memory": one("bytes", 31.4e6),
+		"cpu": one("cores", 0.021+0.01*g.Float64()), "memory": one("bytes", 31.4e6), "memory_before": one("bytes", 3.52e6),
 	}}
 	for i := range 6 {
 		s.Charts.Usage = append(s.Charts.Usage, result.Usage{T: 0.2 * float64(i+1), CPU: 0.02 + 0.01*float64(i%3), Memory: 30e6 + 3e5*float64(i)})

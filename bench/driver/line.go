@@ -84,7 +84,7 @@ type Report struct {
 // Stats are what the mesh has used since init; nil is not known.
 type Stats struct {
 	CPU       *int64 `json:"cpu,omitempty"`    // ns
-	Memory    *int64 `json:"memory,omitempty"` // bytes, resident
+	Memory    *int64 `json:"memory,omitempty"` // bytes
 	Datagrams *int64 `json:"datagrams,omitempty"`
 	Bytes     *int64 `json:"bytes,omitempty"`
 }

@@ -12,7 +12,7 @@ import (
 	"p2plocal/bench/result"
 )
 
-// ResetPeak has this process's most resident memory be what is resident now,
+// ResetPeak has this process's most memory be what it has now,
 // once what is not needed has been given back.
 func ResetPeak() {
 	debug.FreeOSMemory()

@@ -225,7 +225,7 @@ func (p *hostedPart) report(r *hostReply) {
 	if p.follower != nil {
 		r.Line, r.Bound = p.follower.Line(), p.follower.Worst()
 	}
-	r.CPU, r.Memory, r.Kernel = target.CPUOf(os.Getpid())-p.cpu, target.ResidentOf(os.Getpid()), map[string]uint64{}
+	r.CPU, r.Memory, r.Kernel = target.CPUOf(os.Getpid())-p.cpu, target.MemoryOf(os.Getpid()), map[string]uint64{}
 	for name, n := range machine.NetworkLosses() {
 		if n > p.kernel[name] {
 			r.Kernel[name] = n - p.kernel[name]

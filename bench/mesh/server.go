@@ -229,7 +229,7 @@ func (c *commandServer) Stop() {
 }
 
 // usage is what a process and all that it has started have used: CPU time and, while
-// it lives, most resident memory: a dead one's, in getrusage(2), is also this program's
+// it lives, the most memory: a dead one's, in getrusage(2), is also this program's
 // from before its exec.
 func usage(p *target.Process) (cpu time.Duration, memory int64) {
 	if s, _ := p.State(); s != nil {

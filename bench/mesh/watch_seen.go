@@ -222,7 +222,7 @@ func (l *footprint) fill(cfg *result.Config, s *sample.Sample, due bool) {
 	}
 	if pid := os.Getpid(); due {
 		now, used := time.Now(), target.CPUOf(pid)
-		l.memory, l.cores = target.ResidentOf(pid), (used-l.cpu).Seconds()/now.Sub(l.at).Seconds()
+		l.memory, l.cores = target.MemoryOf(pid), (used-l.cpu).Seconds()/now.Sub(l.at).Seconds()
 		l.at, l.cpu = now, used
 	}
 	cpu, memory := l.cores, l.memory

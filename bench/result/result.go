@@ -201,7 +201,7 @@ type Charts struct {
 type Usage struct {
 	T      float64 `json:"t"`
 	CPU    float64 `json:"cpu"`    // cores
-	Memory float64 `json:"memory"` // resident bytes
+	Memory float64 `json:"memory"` // bytes
 }
 
 // ViewTrace is how many peers one peer's view held: N[i] from T[i] on.

@@ -33,7 +33,7 @@ type Sample struct {
 	Sent      uint64     `json:"hostile_sent"`
 	Taken     uint64     `json:"hostile_taken"`
 	CPU       *float64   `json:"cpu"`    // cores; null in a simulation
-	Memory    *int64     `json:"memory"` // resident bytes
+	Memory    *int64     `json:"memory"` // bytes
 	Refused   uint64     `json:"refused,omitempty"`
 
 	// What has changed since the sample before:

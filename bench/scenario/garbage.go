@@ -49,7 +49,7 @@ var garbage = Scenario{
 		{"hostile_cpu", "cores", false, 0, "CPU time of the sender, a process of its own, by the time that it ran"},
 		{"admit", "s", true, -1, "of newcomers, born one after the other beside the flood: first birth until a directory names it"},
 		{"shut_out", "1", false, -1, "newcomers that were not let in within 7 s"},
-		{"memory_growth", "bytes", false, -1, "growth of the most resident memory of the benchmark's process while the sender ran"},
+		{"memory_growth", "bytes", false, -1, "growth of the most memory of the benchmark's process while the sender ran"},
 	},
 	Broadcasts: true,
 	Summary:    slices.Concat([]string{"admit.max"}, broadcastSummary),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -24,6 +25,7 @@ func newRun(ctx context.Context, cfg *result.Config, seed uint64, what *Scenario
 	} else {
 		s.usage.stolen, s.usage.ticks = machine.Stolen()
 		machine.ResetPeak()
+		s.usage.before = target.MemoryOf(os.Getpid())
 	}
 	s.out = result.Scenario{Name: what.Name, Peers: cfg.Peers, Metrics: make(map[string]result.Metric)}
 	p = s.progress

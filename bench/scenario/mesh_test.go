@@ -164,7 +164,7 @@ func asDefined(t *testing.T, s *result.Scenario, isolation string) {
 			continue
 		}
 		m, ok := s.Metrics[d.Name]
-		switch unknown := isolation == result.Virtual && slices.Contains([]string{"cpu", "memory", "hostile_cpu", "memory_growth"}, what); {
+		switch unknown := isolation == result.Virtual && slices.Contains([]string{"cpu", "memory", "memory_before", "hostile_cpu", "memory_growth"}, what); {
 		case unknown && ok:
 			t.Errorf("%s of a virtual network is %+v", d.Name, m)
 		case unknown:

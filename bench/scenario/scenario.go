@@ -97,8 +97,9 @@ var common = []Metric{
 	{"pipe", "s", true, 0, "behind a driver: half of the time from an echo line to its answer, which is in each time that the harness stamps"},
 	{"harness_cpu", "cores", false, -1, "behind a driver: CPU time of this process, which measures it, over the same time"},
 	{"server_cpu", "cores", false, -1, "CPU time of a server that is not ours, or of a driver, all its processes, measured from outside over the same time"},
-	{"memory", "bytes", false, -1, "most resident memory of the benchmark's process during the scenario; with peer processes, what all have together at its end, pages that they share counted once (PSS)"},
-	{"server_memory", "bytes", false, -1, "most resident memory of a server that is not ours, or of a driver, all its processes, measured from outside"},
+	{"memory", "bytes", false, -1, "most memory of the benchmark's process during the scenario, without the pages of program files, which the system has once for all processes; with peer processes, what all have together at its end, pages that they share counted once (PSS)"},
+	{"memory_before", "bytes", false, -1, "of that, what the benchmark's process had before the scenario: the rest is the mesh and what measures it"},
+	{"server_memory", "bytes", false, -1, "most memory, likewise, of a server that is not ours, or of a driver, all its processes, measured from outside"},
 }
 
 // broadcasts are the metrics of scenarios that measure broadcasts. They cover

@@ -18,6 +18,7 @@ type usage struct {
 	used reading       // CPU time while it was on, and the most memory of a server that is not ours
 	over time.Duration // how long it was on
 
+	before int64 // memory of this process as the scenario began
 	memory int64 // most of our processes together, at the end of a mesh
 }
 
@@ -91,6 +92,7 @@ func (s *Run) machine() {
 			s.value("server_memory", "bytes", float64(u.used.serverMemory))
 		}
 		s.value("memory", "bytes", float64(max(u.memory, target.PeakOf(os.Getpid()))))
+		s.value("memory_before", "bytes", float64(u.before))
 	}
 	stolen, ticks := machine.Stolen()
 	if part := (stolen - u.stolen) / (ticks - u.ticks); part > noisy {
@@ -112,7 +114,7 @@ func (s *Run) watchUsage() (stop func()) {
 	return sample.Regularly(usageEvery, func() {
 		now, cpu := time.Now(), target.CPUOf(pid)
 		s.out.Charts.Usage = append(s.out.Charts.Usage, result.Usage{
-			T: now.Sub(s.progress.Started).Seconds(), CPU: (cpu - used).Seconds() / now.Sub(last).Seconds(), Memory: float64(target.ResidentOf(pid))})
+			T: now.Sub(s.progress.Started).Seconds(), CPU: (cpu - used).Seconds() / now.Sub(last).Seconds(), Memory: float64(target.MemoryOf(pid))})
 		last, used = now, cpu
 	})
 }

@@ -98,7 +98,7 @@ func serverAt(x driver.Command) netip.AddrPort {
 
 // used are this process's CPU time and memory, where the system tells.
 func used() (s driver.Stats) {
-	cpu, memory := int64(target.CPUOf(os.Getpid())), target.ResidentOf(os.Getpid())
+	cpu, memory := int64(target.CPUOf(os.Getpid())), target.MemoryOf(os.Getpid())
 	if cpu > 0 {
 		s.CPU, s.Memory = &cpu, &memory
 	}

@@ -152,29 +152,29 @@ func CPUOf(pid int) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// PeakOf is the most resident memory of a process, in bytes: since its start,
-// or since that was reset (proc(5), clear_refs).
-func PeakOf(pid int) int64 { return statusOf(pid, "VmHWM:") }
+// What follows is in bytes, of the memory that a process takes up, without the pages of its program's
+// file and libraries: these the system has once for all processes, maps many of where one is
+// touched, and takes back at will.
 
-// ResidentOf is the resident memory of a process, in bytes.
-func ResidentOf(pid int) int64 { return statusOf(pid, "VmRSS:") }
+// MemoryOf is the memory of a process.
+func MemoryOf(pid int) int64 { return sum(pid, "status", "RssAnon:", "RssShmem:") }
 
-func statusOf(pid int, name string) int64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
+// PeakOf is the most that it has been, since the process's start or since that was reset (proc(5),
+// clear_refs). The kernel knows the most with the files' pages, which as a rule only become more: it
+// is not overestimated.
+func PeakOf(pid int) int64 { return sum(pid, "status", "VmHWM:") - sum(pid, "status", "RssFile:") }
+
+// ShareOf is a process's share: a page that three processes have in common counts a third
+// in each.
+func ShareOf(pid int) int64 { return sum(pid, "smaps_rollup", "Pss_Anon:", "Pss_Shmem:") }
+
+// sum adds up fields of a file of proc(5) that are in kB.
+func sum(pid int, file string, labels ...string) (bytes int64) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file)) // none: it is gone
+	for _, label := range labels {
+		bytes += 1024 * field(string(text), label)
 	}
-	return 1024 * field(string(status), name)
-}
-
-// ShareOf is the proportional share of a process in the resident memory, in
-// bytes: a page that three processes have in common counts a third in each.
-func ShareOf(pid int) int64 {
-	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0
-	}
-	return 1024 * field(string(rollup), "Pss:")
+	return bytes
 }
 
 // GroupOf are the processes of a process group.

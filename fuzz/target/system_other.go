@@ -24,7 +24,7 @@ func suspended() time.Duration { return 0 }
 func StartTied(cmd *exec.Cmd) error { return cmd.Start() }
 
 func CPUOf(int) time.Duration { return 0 }
+func MemoryOf(int) int64      { return 0 }
 func PeakOf(int) int64        { return 0 }
-func ResidentOf(int) int64    { return 0 }
 func ShareOf(int) int64       { return 0 }
 func GroupOf(int) []int       { return nil }

@@ -11,7 +11,7 @@ import (
 
 // Usage is what a process takes of the machine; 0 where the system does not tell.
 type Usage struct {
-	Memory      int64         `json:"memory"` // resident set in bytes
+	Memory      int64         `json:"memory"` // bytes, as MemoryOf
 	Descriptors int           `json:"descriptors"`
 	CPU         time.Duration `json:"cpu_ns"`
 }
@@ -19,7 +19,7 @@ type Usage struct {
 // Usage is what the process takes of the machine now.
 func (p *Process) Usage() Usage {
 	open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Pid())) // proc(5)
-	return Usage{ResidentOf(p.Pid()), len(open), CPUOf(p.Pid())}
+	return Usage{MemoryOf(p.Pid()), len(open), CPUOf(p.Pid())}
 }
 
 // waits are what a process's threads have waited, also those that have ended.
