@@ -27,8 +27,7 @@ type drawnScenario struct {
 	RateLossless *float64            `json:"rate_lossless,omitempty"` // messages/s
 }
 
-// bounds is one tick of HDR's percentile axis: so large a part of the samples
-// was at most V seconds.
+// bounds is one tick of HDR's percentile axis: this part of the samples was at most V seconds.
 type bounds struct {
 	Q float64 `json:"q"`
 	V float64 `json:"v"`
@@ -96,8 +95,8 @@ func percentiles(s *scenario.Figures, name string) (out []bounds) {
 	return out
 }
 
-// timesOf are a scenario's generic charts: what it took of the machine over time,
-// and how its figures lie over the runs.
+// timesOf are a scenario's generic charts: what it took of the machine over time, and how its
+// figures vary over the runs.
 func timesOf(s *scenario.Figures) (charts []chart) {
 	cpu := chart{ID: "s-" + s.Name + "-cpu", Title: "CPU over time", Says: "Of the benchmark's process, with all its peers and the measurement.",
 		X: axis{Label: "time", Unit: "s"}, Y: axis{Label: "CPU", Unit: "cores"}}
@@ -126,7 +125,7 @@ func timesOf(s *scenario.Figures) (charts []chart) {
 	return charts
 }
 
-// decode merges a histogram of all runs; nil: there is none, or nothing in it.
+// decode merges the histograms of all runs; nil: there are none, or they are empty.
 func decode(all []result.Scenario, name string) *hdrhistogram.Histogram {
 	var sum *hdrhistogram.Histogram
 	for _, s := range all {

@@ -16,8 +16,7 @@ func Compare(c *stat.Comparison) *Document {
 	return d
 }
 
-// comparison is the section of two results, and what it comes to. What has
-// changed significantly stands out.
+// comparison is the section of two results, and the verdict. Significant changes stand out.
 func comparison(c *stat.Comparison) (section, phrase) {
 	t := &table{Corner: "metric", Columns: columns(c.Sides[0], c.Sides[1], "change", "p", "q", "")}
 	for i, rank := range map[int]int{2: 1, 3: 3, 4: 2} { // the verdict says the most in the least room
@@ -56,7 +55,7 @@ func median(s *result.Summary, unit string) quantity {
 	return measure(s.Median, unit)
 }
 
-// change is by how much a figure has changed: as a factor where it is large.
+// change is by how much a figure has changed; a large change is a factor.
 func change(delta *float64) quantity {
 	switch {
 	case delta == nil:

@@ -94,13 +94,13 @@ func (c *Conformance) Document() *Document {
 
 var number = regexp.MustCompile(`[0-9]+`)
 
-// fault is a case that went wrong at one of the targets.
+// fault is a case that went wrong at a target.
 type fault struct {
 	target int
 	conform.Result
 }
 
-// kinds are the cases that went wrong at any target, those of one kind together.
+// kinds groups the cases that went wrong at any target, those of one kind together.
 func kinds(targets []conform.Report) (all [][]fault) {
 	at := make(map[string]int)
 	for target, r := range targets {
@@ -120,7 +120,8 @@ func kinds(targets []conform.Report) (all [][]fault) {
 	return all
 }
 
-// kindOf is the same for what was expected and came alike, numbers and peers' names aside.
+// kindOf is equal for failures that expected and got the same, apart from numbers and names of
+// peers.
 func kindOf(x conform.Result) string {
 	kind := fmt.Sprint(x.Outcome, x.Level, " ", x.Detail)
 	if f := x.Failure; f != nil {
@@ -175,8 +176,8 @@ func ruleOf(r conform.Result) string {
 	return fmt.Sprintf("%s, %q", document, section)
 }
 
-// accountOf is a failure or a breakage in lines. Of several targets most of them
-// are left out where it is to be short.
+// accountOf describes a failure or a broken target. Where several targets are to be short, most
+// lines are left out.
 func accountOf(r conform.Result, several bool) (lines []labelled) {
 	add := func(label, text string) { lines = append(lines, labelled{label, text, several}) }
 	if r.Outcome == conform.Broken {
@@ -270,8 +271,8 @@ func (c *Conformance) cases() section {
 // anchor is where on a page the account of a case is.
 func anchor(target int, id string) string { return fmt.Sprintf("f%d-%s", target, id) }
 
-// suiteOf is a target's test suite: what failed is a failure, what broke the
-// target an error, what is void or was not run skipped.
+// suiteOf is a target's test suite: a failed case is a failure, one that broke the target an error,
+// one that is void or was not run is skipped.
 func suiteOf(r conform.Report) junit.Testsuite {
 	seconds := func(d time.Duration) string { return fixed(d.Seconds(), 3) }
 	s := junit.Testsuite{Name: clean(r.Name), Time: seconds(r.Took), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05")}

@@ -12,9 +12,9 @@ import (
 	"p2plocal/bench/result"
 )
 
-// A Document is what there is to say of something that was measured or tested,
-// without a word on how it looks. Each kind of thing has one function that
-// makes its document, and each format one file that renders any document.
+// A Document is what there is to say of something that was measured or tested, without a word on
+// how it looks. Each kind of thing has one function that makes its document, and each format one
+// file that renders any document.
 type Document struct {
 	Tool     string    // whose it is
 	Title    string    // over several heads
@@ -28,7 +28,7 @@ type Document struct {
 	drawn  func() *drawn                   // what page.js draws
 }
 
-// A head is what to know first of one thing that the document is about.
+// A head is what to know first of one subject of the document.
 type head struct {
 	Name     string // beside others
 	Color    int    // of its name, and of what charts show of it
@@ -138,7 +138,7 @@ func (v verdict) Checked() string {
 	return v.Actual.String()
 }
 
-// sections are those to show, with the verdicts of all heads as the last.
+// sections are those to show; the last one has the verdicts of all heads.
 func (d *Document) sections(all bool) (out []section) {
 	for _, s := range d.Sections {
 		if all || !s.Full {
@@ -221,8 +221,7 @@ type point struct {
 	Marked bool     `json:"marked,omitempty"`
 }
 
-// chapters are the sections by name, in the order of the first of each, with
-// those that belong to the page.
+// chapters are the sections grouped by name, in order of first appearance.
 func (d *Document) chapters() (out [][]section) {
 	for _, s := range d.Sections {
 		i := slices.IndexFunc(out, func(c []section) bool { return c[0].Name == s.Name })
@@ -234,7 +233,7 @@ func (d *Document) chapters() (out [][]section) {
 	return out
 }
 
-// heading is a head's text, behind whose it is where there are several.
+// heading is the text of a head, behind its name where there are several.
 func (d *Document) heading(h head) phrase {
 	if len(d.Heads) < 2 || h.Name == "" {
 		return h.Text
@@ -242,7 +241,7 @@ func (d *Document) heading(h head) phrase {
 	return append(words(h.Name+": "), h.Text...)
 }
 
-// about is what a section is about, beside whose it is.
+// about is what a section is about, behind its head's name where there are several.
 func (d *Document) about(s section) string {
 	if len(d.Heads) < 2 || s.Head < 0 {
 		return s.About
@@ -250,8 +249,8 @@ func (d *Document) about(s section) string {
 	return strings.TrimSuffix(d.Heads[s.Head].Name+": "+s.About, ": ")
 }
 
-// mapped is a copy of a document, or of a part of it, with f done to all text in
-// it, so that no format has to.
+// mapped is a deep copy of a document, or of a part of it, with f applied to all its text, so that
+// no format has to do that.
 func mapped[T any](x T, f func(string) string) T {
 	mapAll(reflect.ValueOf(&x).Elem(), f)
 	return x
@@ -285,7 +284,7 @@ func mapAll(v reflect.Value, f func(string) string) {
 	}
 }
 
-// filled leaves out the columns that no row fills.
+// filled drops the columns that no row fills.
 func (t *table) filled() *table {
 	for c := len(t.Columns) - 1; c >= 0; c-- {
 		if !slices.ContainsFunc(t.Rows, func(r row) bool { return r.Cells[c].Text != missing }) {

@@ -10,7 +10,7 @@ import (
 	"p2plocal/bench/scenario"
 )
 
-// Headline is the result in one sentence, as its document has it.
+// Headline is the result in one sentence, as in its document.
 func Headline(r *result.Result) string {
 	var b strings.Builder
 	for _, part := range headline(r) {
@@ -90,7 +90,7 @@ func headline(r *result.Result) (p phrase) {
 	return p.add(".")
 }
 
-// count is for how many of all something is so.
+// count is how many of all satisfy a condition.
 func count[T any](all []T, so func(T) bool) (n int) {
 	for _, x := range all {
 		if so(x) {
@@ -100,8 +100,8 @@ func count[T any](all []T, so func(T) bool) (n int) {
 	return n
 }
 
-// reached says of the figures that stand for a scenario what they were, and as bad news
-// which of them were waited for in vain.
+// reached tells the figures that stand for a scenario, and as bad news which of them were waited
+// for in vain.
 func reached(f *scenario.Figures) (clauses []phrase) {
 	for _, said := range f.Of().Headline {
 		var p phrase
@@ -126,7 +126,7 @@ func reached(f *scenario.Figures) (clauses []phrase) {
 	return clauses
 }
 
-// times is how often something happened; of a median, which may lie between two counts.
+// times is how often something happened. A median may lie between two counts.
 func times(n float64) quantity {
 	if n == 1 {
 		return in("1", "time")
@@ -134,7 +134,7 @@ func times(n float64) quantity {
 	return in(measure(n, "1").Text, "times")
 }
 
-// lostMessages is what became of the messages of the window, and how late the slowest were.
+// lostMessages is what became of the window's messages, and how late the slowest were.
 func lostMessages(f *scenario.Figures) (p phrase) {
 	sent, ok := f.Total("sent")
 	lost, _ := f.Total("lost")

@@ -19,7 +19,7 @@ func mark(q quantity, v *float64, bound float64) quantity {
 	return q
 }
 
-// certain is measure of a figure with such a bound.
+// certain is measure for a figure with such a bound.
 func certain(v float64, unit string, bound float64) quantity {
 	return mark(measure(v, unit), &v, bound)
 }
@@ -98,7 +98,7 @@ func overHosts(f *scenario.Figures) []section {
 	return out
 }
 
-// Workers are those at a NATS server.
+// Workers are the workers at a NATS server.
 type Workers struct {
 	Tool    result.Tool   `json:"tool"`
 	Workers []work.Listed `json:"workers"`

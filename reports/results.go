@@ -93,7 +93,7 @@ func statistical(names ...string) *table {
 	return t
 }
 
-// explain adds what a metric is, once.
+// explain adds the definition of a metric, once.
 func (d *Document) explain(metric string) {
 	def, _, ok := scenario.Definitions.Define(metric)
 	if ok && !slices.ContainsFunc(d.Terms, func(have fact) bool { return have.Label == metric }) {
@@ -225,7 +225,7 @@ func facts(s *scenario.Figures) []fact {
 	return out
 }
 
-// own are the scenario's own figures that are in no table.
+// own are the scenario's own figures that no table has.
 func own(f *scenario.Figures) (p phrase) {
 	for _, m := range f.Of().Metrics {
 		names := []string{m.Name}
@@ -302,7 +302,7 @@ func (p phrase) counts(all []counted) phrase {
 	return p
 }
 
-// accounts say where every datagram went; sides that are 0 are left out.
+// accounts say what became of every datagram; fates that nothing met are left out.
 func accounts(s *scenario.Figures) (p phrase) {
 	var a result.Accounts
 	for _, x := range s.All {

@@ -8,9 +8,8 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 )
 
-// grid draws a table's cells, in columns of blanks or between Markdown's pipes.
-// The first column and those that are left stand to the left, all others to the
-// right. What cells hold is drawn as it is.
+// grid draws a table's cells, in columns of blanks or between Markdown's pipes. The first column
+// and those of words are flush left, all others flush right. Text in cells is drawn as it is.
 func grid(pipes bool, left []bool, header []string, rows [][]string) (string, error) {
 	align := make([]tw.Align, len(left))
 	for i := range left {

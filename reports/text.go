@@ -16,7 +16,7 @@ const (
 	widestName   = 16 // of a column whose figures are narrower
 )
 
-// A page writes text of one width, in colour or not.
+// A page is text of one width, in colour or not.
 type page struct {
 	Options
 	b       strings.Builder
@@ -114,9 +114,8 @@ func (p *page) fit(s string, room int) string {
 // alarm is what bad news begins with, so that it shows without colour.
 const alarm = "!" + glue
 
-// wrapped writes a phrase behind a label, its parts kept together where there
-// is a separator and they fit on a line, continuation lines indented below the
-// first.
+// wrapped writes a phrase behind a label. Where there is a separator, parts that fit on a line are
+// kept together; further lines are indented below the first.
 func (p *page) wrapped(label string, text phrase, separator, style string) {
 	p.behind(p.style(faint, label), width(label), text, separator, style)
 }
@@ -162,8 +161,8 @@ func (p *page) behind(label string, indent int, text phrase, separator, style st
 	}
 }
 
-// lineEnd is how many characters go on a line: all, or up to the last blank that
-// fits, which may hang over the end, or else up to the last comma, or as many as there is room for.
+// lineEnd is how many characters go on a line: all, or up to the last blank that fits, which may
+// hang over, or up to the last comma, or as many as there is room for.
 func lineEnd(text []rune, room int) int {
 	if len(text) <= room {
 		return len(text)

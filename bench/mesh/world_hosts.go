@@ -34,8 +34,6 @@ type hostsWorld struct {
 	lead      time.Duration
 	line      atomic.Pointer[record.Line] // from this machine's clock
 	links     [][]*Link                   // by host of the sender and of the receiver
-	player    record.Player
-	recorders map[int]*record.Recorder
 	asking    sync.WaitGroup
 	news      chan struct{} // something has been heard of some host
 
@@ -43,7 +41,7 @@ type hostsWorld struct {
 	m      *Mesh
 	hosts  []*host
 	issued uint64 // requests
-	held   []heldChunk
+	replay replay
 	lost   string // which host, and how
 	fault  string
 }
@@ -62,12 +60,39 @@ type host struct {
 	silent  time.Duration // the longest that it has taken to answer
 }
 
-// heldChunk is part of a journal whose arrivals wait for what had been sent by then: until every
-// host has answered a request made after the chunk came.
+// replay enters into the store what the journals of hosts say. Arrivals wait for what had been sent by
+// then: until every host has answered a request made after they came.
+type replay struct {
+	player record.Player
+	held   []heldChunk
+}
+
+// heldChunk is part of a journal, and after which request its arrivals came.
 type heldChunk struct {
 	chunk []byte
 	after uint64
 }
+
+// take enters all but the arrivals.
+func (r *replay) take(chunk []byte, issued uint64) error {
+	err := r.player.Play(chunk, false)
+	if err == nil && len(chunk) > 0 {
+		r.held = append(r.held, heldChunk{chunk, issued})
+	}
+	return err
+}
+
+// release enters the arrivals that came before a request that all have answered.
+func (r *replay) release(answered uint64) (failed error) {
+	for len(r.held) > 0 && r.held[0].after < answered {
+		failed = cmp.Or(failed, r.player.Play(r.held[0].chunk, true))
+		r.held = r.held[1:]
+	}
+	return failed
+}
+
+// holds reports that arrivals wait that came no later than a request.
+func (r *replay) holds(after uint64) bool { return len(r.held) > 0 && r.held[0].after <= after }
 
 const (
 	askEvery  = 50 * time.Millisecond
@@ -82,7 +107,7 @@ const hostPatience = 20 * time.Second
 // NewHostsWorld is a world for one mesh over hosts, of which the first has the server. What becomes
 // of messages is added to links, by the sender's host and the receiver's.
 func NewHostsWorld(hosts []HostLink, links [][]*Link) World {
-	w := &hostsWorld{links: links, recorders: map[int]*record.Recorder{}, news: make(chan struct{}, 1)}
+	w := &hostsWorld{links: links, news: make(chan struct{}, 1)}
 	for _, h := range hosts {
 		w.hosts = append(w.hosts, &host{HostLink: h, wake: make(chan struct{}, 1)})
 	}
@@ -186,15 +211,16 @@ func (w *hostsWorld) startServer(ctx context.Context, m *Mesh) error {
 			}
 		}
 	}
+	recorders := map[int]*record.Recorder{}
 	for i, at := range all[:m.N] {
 		m.Store.Index[at.Port()] = uint16(i)
-		w.recorders[i] = record.NewRecorder(m.Store, w.time, i)
+		recorders[i] = record.NewRecorder(m.Store, w.time, i)
 	}
 	sock := hostSocket{w, record.ServerSlot, all[m.N]}
 	server := newServer(NewMember(record.ServerSlot, sock, m.Store, w.time), m.Cfg.Timing, m.opt, m.Impair, m.seed)
 	m.Ours, m.Server = server, hostServer{sock}
-	w.recorders[record.ServerSlot] = server.rec
-	w.player = record.Player{Store: m.Store, Recorders: func(slot int) *record.Recorder { return w.recorders[slot] },
+	recorders[record.ServerSlot] = server.rec
+	w.replay.player = record.Player{Store: m.Store, Recorders: func(slot int) *record.Recorder { return recorders[slot] },
 		Changed: func(at int64, who uint16, in bool) { server.changes = append(server.changes, change{at, who, in}) },
 		Arrived: func(from, to int, transit int64) {
 			l := w.linkOf(from, to)
@@ -292,11 +318,8 @@ func (w *hostsWorld) take(h *host, r *hostReply, issued uint64) error {
 	if r.Counters != nil {
 		w.m.Ours.past, w.m.Ours.Started = *r.Counters, r.Started
 	}
-	if err := w.player.Play(r.Journal, false); err != nil {
+	if err := w.replay.take(r.Journal, w.issued); err != nil {
 		return fmt.Errorf("worker %s on %s: %w", h.ID, h.Host, err)
-	}
-	if len(r.Journal) > 0 {
-		w.held = append(w.held, heldChunk{r.Journal, w.issued})
 	}
 	if !r.More {
 		h.done = issued
@@ -312,12 +335,8 @@ func (w *hostsWorld) take(h *host, r *hostReply, issued uint64) error {
 
 // release enters the arrivals that need wait no longer.
 func (w *hostsWorld) release() {
-	done := w.answered()
-	for len(w.held) > 0 && w.held[0].after < done {
-		if err := w.player.Play(w.held[0].chunk, true); err != nil {
-			w.fault = cmp.Or(w.fault, err.Error())
-		}
-		w.held = w.held[1:]
+	if err := w.replay.release(w.answered()); err != nil {
+		w.fault = cmp.Or(w.fault, err.Error())
 	}
 }
 
@@ -350,7 +369,7 @@ func (w *hostsWorld) settle() {
 			after = w.issued
 			phase++
 			continue
-		case phase == 2 && (len(w.held) == 0 || w.held[0].after > after):
+		case phase == 2 && !w.replay.holds(after):
 			return
 		}
 		for _, h := range w.hosts {

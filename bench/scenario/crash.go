@@ -92,7 +92,7 @@ func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 		})
 	}
 	s.set("detect", result.Samples("s", detect))
-	if s.opt.Driver == nil { // whose members' signs of life are not seen
+	if !s.driven() { // whose members' signs of life are not seen
 		s.set("detect_silence", result.Samples("s", silence))
 	}
 	s.alreadyTrue("detect", before)
@@ -103,14 +103,14 @@ func (s *Run) crash(victims []int) (noticed, unnoticed int) {
 	}
 	if blind > 0 && s.ctx.Err() == nil {
 		why := ""
-		if s.Impair.Loss > 0 && s.opt.Driver == nil {
+		if s.Impair.Loss > 0 && !s.driven() {
 			why = ": a directory that is lost comes never again without refresh"
 		}
 		s.warn("%d of %s a survivor did not notice within %v%s", blind, result.Plural(uint64(blind+len(detect)), "time"), s.noticeLimit(), why)
 	}
 	// Between Deadline and Deadline + Reap after the last sign of life, which is up to
 	// a Heartbeat before the kill; who is removed while it lives has no ideal.
-	if t := s.cfg.Timing; t.Heartbeat < t.Deadline && s.opt.Driver == nil {
+	if t := s.cfg.Timing; t.Heartbeat < t.Deadline && !s.driven() {
 		s.out.Charts.Ideal = &[2]float64{(t.Deadline - t.Heartbeat).Seconds(), (t.Deadline + t.Reap).Seconds()}
 	}
 	return len(detect), blind

@@ -82,7 +82,7 @@ func (s *Run) impairmentFigures(began int64) {
 	if s.Ours != nil {
 		s.removals(began)
 	}
-	if s.opt.Driver == nil && (s.Ours == nil || s.External > 0) {
+	if !s.driven() && (s.Ours == nil || s.External > 0) {
 		s.note("the impairment is on what our peers send; what comes from others is not impaired")
 	}
 }

@@ -112,7 +112,7 @@ func (s *Run) finishMesh() {
 	s.hosts.add(m.Hosts())
 	s.meterOff()
 	s.sampleMemory()
-	if s.opt.Driver == nil {
+	if !s.driven() {
 		s.accounts = s.accounts.Plus(a)
 	}
 	for i, slot := range m.Store.Used() {
@@ -130,7 +130,7 @@ func (s *Run) finishMesh() {
 		}
 	}
 	m.Stop()
-	if how := m.Server.Died(); s.opt.Driver != nil && how != "" && s.out.Failed == "" { // when it should end
+	if how := m.Server.Died(); s.driven() && how != "" && s.out.Failed == "" { // when it should end
 		s.died(how)
 	}
 	if s.opt.Server != "" { // it goes on, and must have forgotten these peers before the next are born
@@ -191,7 +191,7 @@ func (s *Run) finish() {
 	a, traffic := s.accounts, s.traffic // not a part of s, which would hold its world for as long as the result lives
 	s.out.Seconds = s.progress.Elapsed().Seconds()
 	s.count("false_positives", uint64(s.falseRemovals))
-	if s.opt.Driver == nil {
+	if !s.driven() {
 		s.out.Accounts, s.out.Traffic = &a, &traffic
 		s.value("unexplained", "1", float64(a.Unexplained))
 		s.count("kernel_drops", a.Kernel)
@@ -270,7 +270,7 @@ func (s *Run) chartLatency() {
 // each, since scenarios that are not about joining only want it to be there, and is measured as far
 // as it came about.
 func (s *Run) joinAll() error {
-	if s.opt.Driver == nil {
+	if !s.driven() {
 		return s.JoinAll(s.ctx, 0, s.opt.TimeoutTime())
 	}
 	err := s.JoinAll(s.ctx, time.Duration(s.N)*25*time.Millisecond, s.opt.TimeoutTime()/3)
@@ -310,7 +310,7 @@ func once(metric string, refresh time.Duration) string {
 // backLimit is how long to wait for peers that the server has removed. Without refresh they never
 // come back, which shows after a removal's time.
 func (s *Run) backLimit(refresh time.Duration) time.Duration {
-	if s.opt.Driver != nil {
+	if s.driven() {
 		return s.noticeLimit()
 	}
 	if refresh > 0 {
@@ -322,7 +322,7 @@ func (s *Run) backLimit(refresh time.Duration) time.Duration {
 // twice runs two meshes: one whose peers do not refresh, and one whose peers do.
 func (s *Run) twice(what mesh.Setup, run func(refresh time.Duration) error) error {
 	both := []time.Duration{0, s.opt.Refresh}
-	if s.opt.Driver != nil {
+	if s.driven() {
 		both = both[:1] // which is a matter of this protocol's
 	}
 	for _, refresh := range both {

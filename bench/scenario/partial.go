@@ -79,14 +79,6 @@ var partial = Scenario{
 	Lossy:    true,
 }
 
-// onlyOurs is a Cannot.
-func onlyOurs(c *result.Config) string {
-	if o := &c.Options; o.Server != "" || o.ServerExec != "" || o.External > 0 {
-		return "only what our own server and peers send can be lost"
-	}
-	return ""
-}
-
 // partial has some members fail, and follows the views of the others.
 func (s *Run) partial(f failure) error {
 	if err := s.joinAndSleep(); err != nil {

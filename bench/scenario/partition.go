@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"time"
 
 	"p2plocal/bench/mesh"
@@ -20,16 +21,11 @@ var partition = Scenario{
 		{"refresh.back", "s", false, -1, "from the healing of all links until every view is complete, with refresh; null: never"},
 	},
 	Summary: []string{"drop", "back", "refresh.back"},
-	Cannot: func(c *result.Config) string {
-		if o := &c.Options; o.Server != "" || o.ServerExec != "" || o.External > 0 {
-			return "only what our own server and peers send can be cut"
-		}
-		return needsTwo(c)
-	},
-	Expect: func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
+	Cannot:  func(c *result.Config) string { return cmp.Or(onlyOurs(c), needsTwo(c)) },
+	Expect:  func(c *result.Config) time.Duration { return 3*crashTime(c) + c.Options.Refresh },
 	Run: func(s *Run) error {
 		with := mesh.Setup{Interval: Bearable(s.cfg.Peers, s.cfg.Timing.Heartbeat), Divide: true}
-		if s.opt.Driver != nil { // whose messages cannot be seen in what is cut
+		if s.driven() { // whose messages cannot be seen in what is cut
 			with.Interval = 0
 		}
 		return s.twice(with, s.partition)
@@ -74,7 +70,7 @@ func (s *Run) partition(refresh time.Duration) error {
 		}
 		return n
 	}
-	if s.opt.Driver != nil { // whose halves may be alike, and drop each other at about the same time
+	if s.driven() { // whose halves may be alike, and drop each other at about the same time
 		s.WaitUntil(s.ctx, s.cfg.Timing.Deadline, func() bool { return stale() == 0 })
 	}
 	left := stale()
@@ -91,7 +87,7 @@ func (s *Run) partition(refresh time.Duration) error {
 		s.count("stale", uint64(left))
 		s.count("cut", s.Store.Sum(injected)-lost)
 	}
-	if refresh == 0 && s.opt.Driver == nil { // in whose datagrams the messages cannot be seen
+	if refresh == 0 && !s.driven() { // in whose datagrams the messages cannot be seen
 		s.count("cut_messages", s.Store.Sum(measuredInjected)-lostMessages)
 	}
 	limit := s.backLimit(refresh)
@@ -99,7 +95,7 @@ func (s *Run) partition(refresh time.Duration) error {
 	case s.reach(named("back", refresh), healed, limit, nobody, s.isTruth) || s.ctx.Err() != nil:
 	case refresh > 0:
 		s.warn("with a refresh of %v the views were not complete %v after the links had healed", refresh, limit)
-	case s.opt.Driver != nil:
+	case s.driven():
 		s.warn("the views were not complete %v after the links had healed", limit)
 	default:
 		s.note("without refresh: never whole again (looked for %v). The server ignores the keep-alives of those whom it has removed, and nobody tells them", limit)

@@ -42,7 +42,7 @@ func (s *Run) pause(refresh time.Duration) error {
 	limit := s.backLimit(refresh)
 	back := func(view record.Set) bool { return view.Has(v) }
 	if !s.reach(named("back", refresh), on, limit, v, back) && refresh == 0 && s.ctx.Err() == nil {
-		if s.opt.Driver != nil {
+		if s.driven() {
 			s.note("never back (looked for %v)", limit)
 			return s.ctx.Err()
 		}

@@ -43,6 +43,9 @@ type Run struct {
 // simulated reports that nothing of this machine may show in the result.
 func (s *Run) simulated() bool { return s.cfg.Simulation != nil }
 
+// driven reports that a driver hosts the mesh.
+func (s *Run) driven() bool { return s.opt.Driver != nil }
+
 func (s *Run) set(name string, m result.Metric)   { s.out.Metrics[s.out.Name+"."+name] = m }
 func (s *Run) value(name, unit string, v float64) { s.set(name, result.Scalar(unit, v)) }
 func (s *Run) count(name string, n uint64)        { s.set(name, result.Scalar("1", float64(n))) }

@@ -85,6 +85,14 @@ func needsTwo(c *result.Config) string {
 	return ""
 }
 
+// onlyOurs is a Cannot.
+func onlyOurs(c *result.Config) string {
+	if o := &c.Options; o.Server != "" || o.ServerExec != "" || o.External > 0 {
+		return "only what our own server and peers send can be cut or lost"
+	}
+	return ""
+}
+
 // common are the metrics of every scenario, each under the scenario's name.
 var common = []Metric{
 	{"false_positives", "1", false, -1, "times that a live peer was removed: by our server's own account, or from the views of others and from what another's server tells newcomers and a member that asks at the end"},

@@ -84,10 +84,10 @@ func (s *Run) machine() {
 		over := u.over.Seconds()
 		s.out.Metered = over
 		s.value("cpu", "cores", u.used.cpu.Seconds()/over)
-		if s.opt.Driver != nil {
+		if s.driven() {
 			s.value("harness_cpu", "cores", u.used.own.Seconds()/over)
 		}
-		if s.opt.ServerExec != "" || s.opt.Driver != nil {
+		if s.opt.ServerExec != "" || s.driven() {
 			s.value("server_cpu", "cores", u.used.server.Seconds()/over)
 			s.value("server_memory", "bytes", float64(u.used.serverMemory))
 		}
@@ -106,7 +106,7 @@ const usageEvery = 200 * time.Millisecond
 
 // watchUsage notes what this process takes of the machine, until it is stopped.
 func (s *Run) watchUsage() (stop func()) {
-	if s.simulated() || !machine.Processes || s.cfg.Isolation == "process" || s.opt.Driver != nil {
+	if s.simulated() || !machine.Processes || s.cfg.Isolation == "process" || s.driven() {
 		return func() {}
 	}
 	pid, last := os.Getpid(), time.Now()

@@ -92,7 +92,7 @@ func (s *Run) checkAlive() {
 
 // died says that the server, the driver or a host has died.
 func (s *Run) died(how string) {
-	if s.opt.Driver == nil && s.opt.Hosts == 0 {
+	if !s.driven() && s.opt.Hosts == 0 {
 		how = "the server died: " + how
 	}
 	s.fail("%s", how)
@@ -107,7 +107,7 @@ const answerLimit = 10 * time.Second
 // others would tell nobody else.
 func (s *Run) askServer() {
 	m := s.Mesh
-	if s.ctx.Err() != nil || s.out.Failed != "" || s.opt.Driver != nil {
+	if s.ctx.Err() != nil || s.out.Failed != "" || s.driven() {
 		return
 	}
 	heard := uint64(0)

@@ -43,8 +43,8 @@ func (c *comparing) check() error {
 	return c.Open()
 }
 
-// measured is finish for what has been measured just now: what failed meanwhile comes
-// before what is said of it.
+// measured is finish for sides that have just been measured: a failure meanwhile counts for more
+// than the comparison.
 func (c *comparing) measured(call *call, names [2]string, sides [2]*result.Result, failed error) error {
 	for i, r := range sides {
 		if why := r.Failure(); why != "" && failed == nil && !r.Interrupted {

@@ -21,7 +21,7 @@ import (
 	"p2plocal/reports/live"
 )
 
-// view is what -live and its flags say, and what comes of it.
+// view is what -live and its flags say, and what shows the mesh.
 type view struct {
 	at            cli.Optional
 	open, control bool
@@ -41,7 +41,7 @@ func liveFlags(fs *flag.FlagSet) *view {
 	return v
 }
 
-// play takes in what is particular to a mesh without a scenario.
+// play applies what is special to a mesh without a scenario.
 func (v *view) play(c *call, cfg *config) error {
 	if !slices.Contains(cfg.Scenarios, scenario.Play) {
 		return nil
@@ -58,7 +58,7 @@ func (v *view) play(c *call, cfg *config) error {
 	return nil
 }
 
-// start serves the page, where one is wanted, and has the status show itself there.
+// start serves the page, if one is wanted, and has the status feed it.
 func (v *view) start(c *call, cfg *result.Config, asserts []result.Assert, status *scenario.Status) (stop func(), err error) {
 	if !v.at.IsValid() && (v.open || v.control) {
 		v.at.Set("true")
@@ -117,8 +117,8 @@ func (v *view) report(w io.Writer) error {
 	return reports.Results(v.result).Write(w, "html", reports.Options{})
 }
 
-// end says that all is over, and waits for as long as somebody looks at it: a script, for
-// which nobody does, is not held up.
+// end says that all is over, and waits for as long as somebody watches; a script, which nobody
+// watches, does not wait.
 func (v *view) end(ctx context.Context, c *call, r *result.Result) {
 	if v.server == nil {
 		return
@@ -138,8 +138,8 @@ func (v *view) end(ctx context.Context, c *call, r *result.Result) {
 	}
 }
 
-// openPage has the system show a URL. What opens it may be the browser itself, which stays;
-// where there is none, that is said at once.
+// openPage has the system show a URL. What it starts may be the browser itself, which stays; that
+// there is none shows at once.
 func openPage(url string) error {
 	command := map[string][]string{"darwin": {"open"}, "windows": {"rundll32", "url.dll,FileProtocolHandler"}}[runtime.GOOS]
 	if command == nil {

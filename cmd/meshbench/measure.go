@@ -110,8 +110,8 @@ func outcome(c *call, r *result.Result, failed, written error) error {
 	return nil
 }
 
-// unstable says that the intervals let no mesh stay together, if that has shown: then what was
-// measured is not what a mesh does.
+// unstable says that the timing lets no mesh stay together, if that has shown in the result: then
+// what was measured says nothing of meshes.
 func unstable(r *result.Result) string {
 	warning := cli.TimingWarning(r.Config.Timing)
 	for _, run := range r.Runs {

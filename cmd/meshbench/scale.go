@@ -100,7 +100,7 @@ func runScale(fs *flag.FlagSet, _ *cli.Groups) func(context.Context, *call) erro
 	}
 }
 
-// scaling is how far meshes of all sizes are: about as long as they have peers they take.
+// scaling is how far meshes of all sizes have come; they take about as long as they have peers.
 type scaling struct {
 	start time.Time
 	all   uint64

@@ -34,7 +34,7 @@ func coresFlag(fs *flag.FlagSet, value int) *int {
 	return fs.Int("cores", value, "sim: computing takes time, on this `number` of cores: 8 µs a turn, 600 ns a datagram taken, 2.2 µs one sent; 0: it costs nothing")
 }
 
-// virtualNetwork is one that is as loopback is.
+// virtualNetwork is like loopback.
 func virtualNetwork(c *config, cores int) *result.Simulation {
 	v := &result.Simulation{Queue: result.QueueOf(max(c.Options.ReadBuffer, 0)), Host: result.HostOf(cores)}
 	if cores == 0 { // else it is the host's wake and send
@@ -106,8 +106,8 @@ func (s *simulation) script(call *call, c *config) (faults.Script, error) {
 	return script, nil
 }
 
-// readScript reads a file of faults; what that leaves out is as in a script that is given. One
-// that makes no sense is a usage error.
+// readScript reads a fault script from a file, with defaults for what it leaves out. A script that
+// makes no sense is a usage error.
 func readScript(name string, s faults.Script) (faults.Script, error) {
 	b, err := os.ReadFile(name)
 	if err != nil {

@@ -92,7 +92,7 @@ func versus(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) e
 	}
 }
 
-// contestants are the meshes of a size that are measured in turns.
+// contestants are the meshes of one size that are measured in turns.
 func contestants(ctx context.Context, c *call, cfg *config, specs []string, peers int) (meshes []result.Config, names []string, err error) {
 	for _, spec := range specs {
 		one, name := *cfg, spec

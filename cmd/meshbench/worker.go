@@ -110,7 +110,8 @@ func hostAddress(given string, c *nats.Conn) (netip.Addr, error) {
 	return u.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
 }
 
-// workerAddresses reports whether a worker is at an address, by what the NATS server says of them now and then.
+// workerAddresses reports whether some worker is at an address, as the NATS server knows from time
+// to time.
 func workerAddresses(ctx context.Context, c *nats.Conn) func(netip.Addr) bool {
 	var known []string
 	var asked time.Time
@@ -124,7 +125,7 @@ func workerAddresses(ctx context.Context, c *nats.Conn) func(netip.Addr) bool {
 	}
 }
 
-// hosts finds workers that a mesh may be laid over, anew for each. What it has said it does not say again.
+// hosts finds workers for each mesh that is laid over several. It logs each line once.
 func hosts(c *nats.Conn, say func(string, ...any)) func(context.Context, int) ([]mesh.HostLink, error) {
 	said := map[string]bool{}
 	log := func(format string, args ...any) {

@@ -67,21 +67,26 @@ var Modes = []string{"catalogue", "mutate", "generate", "random", "flood", "repl
 type campaign struct {
 	Config
 	sockets
-	gate     *gateway.Host // over which all sockets translate; nil: the exact dialect
-	names    names
-	env      hostile.Env // for random batches
-	plan     *plan
-	start    time.Time
-	result   Result
-	judged   bool            // a target has shown that it has taken something
-	culprit  map[string]bool // the looks of datagrams that have been found alone: not sent again
-	peer     wire.Entry      // the peer under attack
-	learned  bool            // how the peer shows that it has understood:
-	prints   bool            // it prints messages
-	hearsAll bool            // and those of strangers
-	interval time.Duration   // between its broadcasts; 0: not known
-	startup  time.Duration   // that the last target took to start, had it not waited for a processor
-	starting time.Duration   // and of a processor's time; 0: little, or not known
+	gate    *gateway.Host // over which all sockets translate; nil: the exact dialect
+	names   names
+	env     hostile.Env // for random batches
+	plan    *plan
+	start   time.Time
+	result  Result
+	judged  bool            // a target has shown that it has taken something
+	culprit map[string]bool // the looks of datagrams that have been found alone: not sent again
+	peer    wire.Entry      // the peer under attack
+	manners
+	startup  time.Duration // that the last target took to start, had it not waited for a processor
+	starting time.Duration // and of a processor's time; 0: little, or not known
+}
+
+// manners are how the peer under attack shows that it has understood something.
+type manners struct {
+	learned  bool
+	prints   bool          // it prints messages,
+	hearsAll bool          // and those of strangers
+	interval time.Duration // between its broadcasts; 0: not known
 }
 
 const (

@@ -2,10 +2,12 @@ package conform
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"p2plocal/fuzz/hostile"
+	"p2plocal/fuzz/target"
 )
 
 // The protocol's times, and what is tolerated in an answer.
@@ -106,6 +108,51 @@ func (l *trial) lagged() time.Duration {
 
 // until sleeps until a time after the case's begin.
 func (l *trial) until(at time.Time) { l.sleep(max(0, time.Until(at))) }
+
+// mark is the number of the last event that has come by now.
+func (l *trial) mark() int {
+	l.mu.Lock()
+	endpoints := slices.Clone(l.endpoints)
+	l.mu.Unlock()
+	l.catchUp(endpoints...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.noted
+}
+
+// got is came without the lock held, and with all that had come by now, read or not.
+func (l *trial) got(p *endpoint, since int) []event {
+	_, after := l.split(p, since)
+	return after
+}
+
+// split is what had come to an endpoint before a mark, and what has since.
+func (l *trial) split(p *endpoint, since int) (before, after []event) {
+	l.catchUp(p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.came(p, 0)
+	after = l.came(p, since)
+	return all[:len(all)-len(after)], after
+}
+
+// catchUp waits until all that has come to endpoints so far is in the journal: each sends itself a
+// mark, which is read after that.
+func (l *trial) catchUp(endpoints ...*endpoint) {
+	for _, p := range endpoints {
+		if p.borrowed {
+			continue // it cannot be told whose mark that is
+		}
+		l.mu.Lock()
+		p.marked++
+		n := p.marked
+		l.mu.Unlock()
+		target.Mark(p.socket, n)
+	}
+	l.wait(soon, func() bool {
+		return !slices.ContainsFunc(endpoints, func(p *endpoint) bool { return p.passed < p.marked })
+	})
+}
 
 // pace is how fast a target takes datagrams, and so how far it is behind with what it was sent:
 // time limits count from when it may have caught up. Trials at one target share it.
