@@ -83,11 +83,11 @@ func (m *Mesh) pause(i int) action {
 			if !m.Alive.Has(i) {
 				return fmt.Errorf("peer %s does not run", record.QuoteName(i))
 			}
-			stopped = m.lives[i]
+			stopped = m.begun[i]
 			return m.Pause(i)
 		},
 		end: func() error {
-			if stopped == m.lives[i] && m.Paused.Has(i) {
+			if stopped == m.begun[i] && m.Paused.Has(i) {
 				m.Resume(i)
 			}
 			return nil
@@ -207,6 +207,13 @@ func CanOverUDP(c *result.Config, line string) error {
 	}
 	_, err = new(udpWorld).network(m, all[0])
 	return err
+}
+
+// faultPlan is what scripts and hands do to a mesh.
+type faultPlan struct {
+	planned  []planned      // by a script over UDP, the next first
+	loose    []func() error // ends of what a script may have begun
+	underway []underway     // what hands have begun
 }
 
 // planned is what a script wants done at a time of the mesh's clock, over UDP.

@@ -44,16 +44,18 @@ type Mesh struct {
 	Spent    atomic.Int64 // CPU time of peer processes that have ended, in ns
 
 	began   int64          // when all was there, and nobody had joined
-	Alive   record.Set     // who should be in every view
-	Roster  record.Roster  // who should have been in every view, when
-	Paused  record.Set     // who is stopped
-	lives   []int          // begun, of each
-	kills   int            // lives ended by kill
 	Hostile map[int]uint64 // datagrams that a sender of garbage has sent to a slot
+	census
+	faultPlan
+}
 
-	planned  []planned      // by a script over UDP, the next first
-	loose    []func() error // ends of what a script has begun
-	underway []underway     // what hands have begun
+// census is who is alive, and who should be in every view.
+type census struct {
+	Alive  record.Set    // who should be in every view now,
+	Roster record.Roster // and who should have been when
+	Paused record.Set    // who is stopped
+	begun  []int         // lives, of each peer
+	kills  int           // lives that a kill has ended
 }
 
 // Setup is how the meshes of scenarios differ.
@@ -107,7 +109,7 @@ func NewMesh(ctx context.Context, cfg *result.Config, seed uint64, with Setup) (
 		return m, err
 	}
 	m.Store.Index[m.Server.Addr().Port()] = record.ServerSlot
-	m.Schedule, m.lives = make([]int64, m.N), make([]int, m.N)
+	m.Schedule, m.begun = make([]int64, m.N), make([]int, m.N)
 	for i := range m.N {
 		if err := m.World.addPeer(m, i); err != nil {
 			return m, err
@@ -138,7 +140,7 @@ func (m *Mesh) birth(i int, at int64) error {
 	if err := m.Peers[i].Do(Command{Do: Birth, Life: &l}); err != nil {
 		return fmt.Errorf("peer %s: %w", record.QuoteName(i), err)
 	}
-	m.lives[i]++
+	m.begun[i]++
 	m.Paused.Remove(i)
 	m.Arrive(i)
 	m.Tell("join", i, "%s joins", record.QuoteName(i))
