@@ -37,35 +37,43 @@ func newRun(ctx context.Context, cfg *result.Config, seed uint64, what *Scenario
 	return s
 }
 
-// with runs one mesh, and sums it up whatever happens.
-func (s *Run) with(what mesh.Setup, run func() error) error {
+// world chooses where a mesh lives, and watches this machine meanwhile, until leave.
+func (s *Run) world(what *mesh.Setup) (leave func(), err error) {
 	if s.simulated() {
 		whole := s.ctx
 		ctx, enough := context.WithCancel(whole)
-		defer func() {
+		s.ctx = ctx
+		what.World = mesh.NewVirtualWorld(s.cfg.Simulation, s.seed, s.out.Name, s.progress.virtual, enough)
+		return func() {
 			if ctx.Err() == nil { // the scenario may go on with another mesh
 				s.ctx = whole
 			}
 			enough()
-		}()
-		s.ctx = ctx
-		what.World = mesh.NewVirtualWorld(s.cfg.Simulation, s.seed, s.out.Name, s.progress.virtual, enough)
+		}, nil
 	}
-	if !s.simulated() {
-		monitor, err := target.NewMonitor(target.StandstillLeast / 5)
-		if err != nil {
-			return err
-		}
-		s.monitor = monitor
-		defer monitor.Close()
+	monitor, err := target.NewMonitor(target.StandstillLeast / 5)
+	if err != nil {
+		return nil, err
 	}
+	s.monitor, leave = monitor, func() { monitor.Close() }
 	if n := s.opt.Hosts; n > 0 {
 		links, err := s.status.Hosts(s.ctx, n)
 		if err != nil {
-			return err
+			leave()
+			return nil, err
 		}
 		what.World = mesh.NewHostsWorld(links, s.hosts.between(n))
 	}
+	return leave, nil
+}
+
+// with runs one mesh, and sums it up whatever happens.
+func (s *Run) with(what mesh.Setup, run func() error) error {
+	leave, err := s.world(&what)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if s.status.Live != nil {
 		what.Watch = s.status.Live.Watch
 	}
