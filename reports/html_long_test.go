@@ -150,14 +150,19 @@ func expected(r *result.Result) map[string]int {
 			add("-percentiles", min(len(percentiles(s, name)), 1))
 		}
 		if c.Pairs != nil {
-			n := 0
-			for _, sent := range c.Pairs.Sent {
+			n, differ := 0, map[string]map[float64]bool{"-loss": {0: true}, "-slowest": {}}
+			for i, sent := range c.Pairs.Sent {
 				if sent > 0 {
 					n++
+					differ["-loss"][float64(c.Pairs.Lost[i])/float64(sent)] = true
+					differ["-slowest"][float64(c.Pairs.Max[i])] = true
 				}
 			}
-			add("-loss", n)
-			add("-slowest", n)
+			for chart, values := range differ {
+				if len(values) > 1 { // or there is nothing to see
+					add(chart, n)
+				}
+			}
 		}
 	}
 	return want

@@ -19,7 +19,7 @@ type Scale struct {
 func (s *Scale) Document() *Document {
 	t := &table{Corner: "mesh", Columns: columns("peers", "join", "datagrams", "bytes", "busy", "detection", "removed")}
 	for i, rank := range []int{0, 0, 3, 2, 1, 0, 0} {
-		t.Columns[i].Rank = rank
+		t.Columns[i].Rank, t.Columns[i].Aside = rank, rank > 1
 	}
 	over := func(id, title string) chart {
 		return chart{ID: "scale-" + id, Title: title, X: axis{Label: "peers", Unit: "1", Log: true}, Y: axis{Label: id, Unit: "s", Log: true}}

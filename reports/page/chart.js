@@ -3,11 +3,11 @@ const plain = (v) => Number(v.toPrecision(3)).toLocaleString("en-US", { maximumS
 // small numbers get an exponent, so that ticks stay short.
 const exponent = (v) => (v === 0 || Math.abs(v) >= 0.01 ? plain(v) : v.toExponential(0).replace("e-", "e\u2212"));
 // printed is a figure in one of the units that results have.
-const printed = (v, unit) => ({ s: time, ratio: percent, "messages/s": rate, bytes: size })[unit]?.(v) ?? (unit === "1" ? (Math.abs(v) >= 0.01 || v === 0 ? digits(v) : v.toPrecision(2)) : digits(v) + " " + unit.replace(/^1/, ""));
+const printed = (v, unit) => ({ s: time, ratio: percent, "messages/s": rate, bytes: size })[unit]?.(v) ?? (unit === "1" ? (Math.abs(v) >= 0.01 || v === 0 ? digits(v) : v.toPrecision(2)) : (Math.abs(v) >= 0.001 || v === 0 ? digits : exponent)(v) + " " + unit.replace(/^1/, ""));
 
 // chart puts a figure into a section. draw(width) gives Plot's options. The
 // data table is made when it is first opened.
-const chart = (section, { id, title, says = "", legend = [], series, columns, rows, draw, wide = false }) => {
+const chart = (section, { id, title, says = "", legend = [], series, columns, rows, draw, wide = false, square = false }) => {
 	const plot = element("div", { class: "plot", tabindex: "0", role: "group", "aria-label": title + ". Arrow keys move along the data; the table below has all of it." });
 	const details = element("details", {}, element("summary", {}, `Data as a table (${rows.length.toLocaleString("en-US")} rows)`));
 	details.addEventListener("toggle", () => {
@@ -18,12 +18,12 @@ const chart = (section, { id, title, says = "", legend = [], series, columns, ro
 			element("thead", {}, element("tr", {}, ...columns.map((c) => element("th", { scope: "col" }, c)))), body)));
 	});
 	legend = legend.filter(([text], i) => legend.findIndex((l) => l[0] === text) === i); // runs share theirs
-	const key = element("div", { class: "legend" }, ...legend.map(([text, stroke, dash]) => {
+	const key = element("div", { class: "legend" }, ...legend.map(([text, stroke, dash, dots]) => {
 		const item = element("span");
 		const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");
 		line.setAttribute("viewBox", "0 0 26 10");
-		line.innerHTML = '<line x1="0" x2="26" y1="5" y2="5" stroke-width="3"/>';
-		line.firstChild.style.stroke = stroke;
+		line.innerHTML = dots ? '<circle cx="13" cy="5" r="4.5"/>' : '<line x1="0" x2="26" y1="5" y2="5" stroke-width="3"/>';
+		line.firstChild.style[dots ? "fill" : "stroke"] = stroke;
 		if (dash) line.firstChild.setAttribute("stroke-dasharray", dash);
 		item.append(line, text);
 		return item;
@@ -31,6 +31,7 @@ const chart = (section, { id, title, says = "", legend = [], series, columns, ro
 	const figure = element("figure", { id, "data-series": series }, element("figcaption", {}, element("h3", {}, title), element("p", {}, says)));
 	if (legend.length) figure.append(key);
 	figure.append(plot, details);
+	if (square) figure.classList.add("square");
 	if (wide) figure.style.gridColumn = "1 / -1";
 	document.getElementById(section)?.querySelector(".charts")?.append(figure);
 	let drawn = 0;
@@ -106,7 +107,7 @@ const curves = (c) => {
 	const many = new Set(c.series.map((s) => s.name)).size > 12;
 	const unit = (a) => (a.unit === "1" ? "" : ` (${a.unit})`);
 	chart(c.in, {
-		id: c.id, title: c.title, says: c.says, wide: c.wide, legend: many || lines.length < 2 ? [] : lines.map((s) => [s.name, color(s.color), dash(s)]),
+		id: c.id, title: c.title, says: c.says, wide: c.wide, legend: many || lines.length < 2 ? [] : lines.map((s) => [s.name, color(s.color), dash(s), s.kind === "dots"]),
 		series: shown.length && lines.reduce((n, s) => n + (s.kind === "dots" ? s.points.length : 1), 0),
 		columns: ["series", ...(named ? ["which", "marked"] : []), c.x.label + unit(c.x), c.y.label + unit(c.y), ...(intervals ? ["low", "high"] : [])],
 		rows: all.map((p) => [p.s.name, ...(named ? [p.name, p.marked ? "yes" : "no"] : []), p.x, p.y, ...(intervals ? [p.low, p.high] : [])]),

@@ -68,8 +68,8 @@
 
 		const curves = [["latency", "from actual send", "", 0], ["latency_due", "from due time", "6 3", 1]].filter(([k]) => s.percentiles?.[k])
 			.map(([k, says, dash, i]) => ({ says, dash, stroke: color(i), p: s.percentiles[k].filter((b) => b.v > 0) }));
-		if (curves.length) {
-			const reach = Math.max(...curves.flatMap((c) => c.p.map((b) => 1 / (1 - b.q))));
+		const reach = Math.max(...curves.flatMap((c) => c.p.map((b) => 1 / (1 - b.q))));
+		if (reach > 1) { // or all took alike
 			const ticks = [1, 2, 10, 100, 1000, 1e4, 1e5, 1e6].filter((v) => v <= reach * 1.01);
 			const y = logarithmic("↑ latency", curves.flatMap((c) => c.p.map((b) => b.v)), time);
 			const atPercent = (v) => Number((100 * (1 - 1 / v)).toPrecision(7)) + " %";
@@ -80,8 +80,8 @@
 				series: curves.length,
 				columns: ["latency", "quantile", "at most (s)"],
 				rows: curves.flatMap((c) => c.p.map((b) => [c.says, b.q, b.v])),
-				draw: () => ({
-					x: { label: "percentile →", type: "log", domain: [1, reach], ticks, tickFormat: atPercent },
+				draw: (w, small) => ({
+					x: { label: "percentile →", type: "log", domain: [1, reach], ticks: ticks.slice(small ? 1 : 0), tickFormat: atPercent },
 					y,
 					marks: [gridY(y.ticks), Plot.gridX(ticks, { stroke: "var(--line)", strokeOpacity: 1 }),
 					...curves.map((c) => Plot.lineY(c.p, { x: (b) => 1 / (1 - b.q), y: "v", stroke: c.stroke, strokeWidth: 2, strokeDasharray: c.dash, className: "series" })),
@@ -100,21 +100,23 @@
 			if (!cells.length) continue;
 			const values = cells.map(value).filter((v) => v > 0);
 			const [low, high] = values.length ? [id === "loss" ? 0 : Math.min(...values), Math.max(...values)] : [0, 0];
+			if (low === high) continue; // nothing was lost, or all took alike: the text says so
 			const losing = cells.filter((c) => c.lost > 0).length;
-			const says = id === "loss" ? (losing ? `${losing.toLocaleString("en-US")} of ${cells.length.toLocaleString("en-US")} pairs lost something.` : `No pair lost anything: ${cells.length.toLocaleString("en-US")} pairs.`) : "From actual send.";
+			const [scale, unit] = id === "loss" ? [0.01, "%"] : span(high);
+			const says = id === "loss" ? `${losing.toLocaleString("en-US")} of ${cells.length.toLocaleString("en-US")} pairs lost something.` : "From actual send.";
 			chart(section, {
-				id: `${section}-${id}`, title, series: cells.length,
-				says: says + (values.length ? ` Colours from ${format(low)} (${id === "loss" ? "light" : "dark"}) to ${format(high)} (${id === "loss" ? "dark" : "light"})${id === "loss" ? "; grey: none" : ""}.` : ""),
+				id: `${section}-${id}`, title, series: cells.length, square: true,
+				says: `${says} Colours from ${format(low)} (${id === "loss" ? "light" : "dark"}) to ${format(high)} (${id === "loss" ? "dark" : "light"})${id === "loss" ? "; grey: none" : ""}.`,
 				columns: ["sender", "receiver", "sent", "lost", "slowest (µs)"],
 				rows: cells.map((c) => [names[c.i], names[c.j], c.sent, c.lost, c.max]),
 				draw: (w, small) => {
 					const step = Math.ceil(n / (small ? 12 : 26));
 					const axis = { domain: [...Array(n).keys()], ticks: [...Array(n).keys()].filter((k) => k % step === 0), tickFormat: (k) => names[k], tickSize: 0, padding: n > 40 ? 0 : 0.06 };
-					const fill = (c) => value(c) * (id === "loss" ? 100 : 1000);
+					const fill = (c) => value(c) / scale;
 					return {
 						height: Math.min(w, 560) + 40, width: Math.min(w, 600), marginLeft: 46, marginTop: 12,
 						x: { label: "receiver →", ...axis }, y: { label: "↓ sender", ...axis },
-						color: { legend: values.length > 0, width: Math.min(w, 260), marginLeft: 12, type: "linear", scheme, domain: [low * (id === "loss" ? 100 : 1000), high * (id === "loss" ? 100 : 1000) || 1], range: [0.22, 1], label: id === "loss" ? "loss (%)" : "slowest (ms)" },
+						color: { legend: true, width: Math.min(w, 260), marginLeft: 12, type: "linear", scheme, domain: [low / scale, high / scale], range: [0.22, 1], label: `${id} (${unit})` },
 						marks: [Plot.cell(cells.filter((c) => !(value(c) > 0)), { x: "j", y: "i", fill: "var(--none)", className: "series" }),
 						Plot.cell(cells.filter((c) => value(c) > 0), { x: "j", y: "i", fill, className: "series" }),
 						tip(cells, { x: "j", y: "i", title: (c) => `${names[c.i]} to ${names[c.j]}\n${text(c)}\n${c.sent} sent, ${c.lost} lost` })],

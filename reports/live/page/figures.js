@@ -30,7 +30,7 @@ const element = (tag, attributes = {}, ...children) => {
 	return e;
 };
 
-// steps are 1, 2 and 5 of each decade, or 1 alone where those are many.
+// steps are 1, 2 and 5 of each decade, or 1 alone where those are many; where they are few, equal ones.
 const steps = (values) => {
 	const [low, high] = [Math.min(...values), Math.max(...values)];
 	const all = (mantissas) => {
@@ -38,5 +38,10 @@ const steps = (values) => {
 		for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++) for (const m of mantissas) out.push(Number(`${m}e${e}`));
 		return out.filter((v) => v >= low * 0.999 && v <= high * 1.001);
 	};
-	return all([1, 2, 5]).length > 9 ? all([1]) : all([1, 2, 5]);
+	const usual = all([1, 2, 5]);
+	if (usual.length > 2 || !(high > low)) return usual.length > 9 ? all([1]) : usual;
+	const least = (high - low) / 4, decade = 10 ** Math.floor(Math.log10(least));
+	const step = [1, 2, 5, 10].map((m) => m * decade).find((v) => v >= least * 0.999);
+	const count = Math.floor(high / step * 1.000001) - Math.ceil(low / step * 0.999999) + 1;
+	return [...Array(count).keys()].map((k) => Number(((Math.ceil(low / step * 0.999999) + k) * step).toPrecision(6)));
 };
