@@ -241,6 +241,48 @@ func TestHostsOfARoster(t *testing.T) {
 	}
 }
 
+// Where somebody is found stays true while members come and go, however many there are.
+func TestChangesOfARoster(t *testing.T) {
+	hosts := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")}
+	for _, mixed := range []bool{false, true} {
+		var r roster
+		check := func(when string) {
+			t.Helper()
+			for range 2 { // the second time by what the first has learned
+				for i, addr := range r.addrs {
+					if got := r.find(addr); got != i {
+						t.Errorf("%s: member %d of %d is found at %d", when, i, len(r.addrs), got)
+					}
+				}
+				for _, gone := range []netip.AddrPort{from(9), netip.AddrPortFrom(hosts[1], 1000)} {
+					if got := r.find(gone); got >= 0 {
+						t.Errorf("%s: %v, who is no member, is found at %d", when, gone, got)
+					}
+				}
+			}
+		}
+		check("nobody")
+		for i := range 600 {
+			host := hosts[0]
+			if mixed {
+				host = hosts[i%2]
+			}
+			r.add(netip.AddrPortFrom(host, uint16(1000+i)))
+		}
+		check("600")
+		for range 500 {
+			r.remove(len(r.addrs) / 3)
+		}
+		check("100")
+		r.remove(len(r.addrs) - 1)
+		check("99")
+		r.clear()
+		check("none")
+		r.add(netip.AddrPortFrom(hosts[0], 1300))
+		check("one")
+	}
+}
+
 // A peer that listens on all addresses is not among the others of a mesh of one host.
 func TestOwnAddress(t *testing.T) {
 	r, p := member(t, func(c *PeerConfig) { c.Self.Addr = netip.MustParseAddrPort("0.0.0.0:3101") })
