@@ -53,7 +53,7 @@ type call struct {
 
 // log says something beside the result.
 func (c *call) log(format string, args ...any) {
-	fmt.Fprintf(c.stderr, "meshbench: "+format+"\n", args...)
+	cli.Say(c.stderr, "meshbench: "+format, args...)
 }
 
 // shaping are the arguments that figures of a simulation depend on.

@@ -74,14 +74,15 @@ func (c Config) oneServer() bool {
 // Bound is how long Run takes at most, whatever the target does.
 func (c Config) Bound() time.Duration {
 	const most, names = 8 * time.Second, 8 // that waits add to a case; cases for which there are names at a time
+	const slack = time.Minute              // that the machine may be
 	width := cmp.Or(c.Parallel, DefaultParallel)
 	if c.Others != nil { // each takes its Span at most
-		return c.makespan(width).Round(time.Second)
+		return (c.makespan(width) + slack).Round(time.Second)
 	}
 	if c.oneServer() {
 		width = min(width, names)
 	}
-	bound, longest := time.Minute, time.Duration(0)
+	bound, longest := slack, time.Duration(0)
 	for _, x := range c.Cases {
 		takes := 2*x.Span + most
 		longest = max(longest, takes)

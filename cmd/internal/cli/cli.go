@@ -102,10 +102,10 @@ func Exit(stderr io.Writer, name string, err error) int {
 		}
 		return int(code)
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "%s: %s (%s -h says how)\n", name, shortened(err.Error()), cmp.Or(usage.Of, name))
+		Say(stderr, "%s: %s (%s -h says how)", name, shortened(err.Error()), cmp.Or(usage.Of, name))
 		return ExitUsage
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", name, shortened(err.Error()))
+	Say(stderr, "%s: %s", name, shortened(err.Error()))
 	return ExitFailure
 }
 

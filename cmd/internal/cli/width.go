@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -85,6 +86,11 @@ func Folded(text string, width int) string {
 		b.WriteString(line + end)
 	}
 	return b.String()
+}
+
+// Say writes a line that a terminal is not to break within a word.
+func Say(w io.Writer, format string, args ...any) {
+	io.WriteString(w, Folded(fmt.Sprintf(format+"\n", args...), Columns(w)))
 }
 
 // lastBlank is the last blank in the text of a line that leaves at most width characters before it, or else the

@@ -67,7 +67,7 @@ func Watch(ctx context.Context, w io.Writer, quiet bool, line func(columns int) 
 // Log has a command say things on stderr beside what Watch shows there.
 func Log(name string, stderr io.Writer, aside func(func())) func(format string, args ...any) {
 	return func(format string, args ...any) {
-		aside(func() { fmt.Fprintf(stderr, name+": "+format+"\n", args...) })
+		aside(func() { cli.Say(stderr, name+": "+format, args...) })
 	}
 }
 
