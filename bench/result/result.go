@@ -338,11 +338,10 @@ func Read(rd io.Reader) (*Result, error) {
 		Runs json.RawMessage `json:"runs"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
-		what := "it is no JSON: " + short(err.Error())
-		if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			what = fmt.Sprintf("there is a JSON %s where %s should be", e.Value, cmp.Or(e.Field, "an object"))
+		if what := misplaced(err); what != "" {
+			return nil, noMeasurement(what)
 		}
-		return nil, noMeasurement(what)
+		return nil, noMeasurement("it is no JSON: " + short(err.Error()))
 	}
 	switch name := head.Tool.Name; {
 	case name == "":
@@ -358,12 +357,21 @@ func Read(rd io.Reader) (*Result, error) {
 	}
 	r := new(Result)
 	if err := json.Unmarshal(b, r); err != nil {
-		return nil, fmt.Errorf("damaged result: %s", short(err.Error()))
+		return nil, fmt.Errorf("damaged result: %s", cmp.Or(misplaced(err), short(err.Error())))
 	}
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("damaged result: %w", err)
 	}
 	return r, nil
+}
+
+// misplaced says where a value is of the wrong type, without Go's words; "" for another error.
+func misplaced(err error) string {
+	e, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("there is a JSON %s where %s should be", short(e.Value), cmp.Or(e.Field, "an object"))
 }
 
 // noMeasurement is the error of a file that is none.

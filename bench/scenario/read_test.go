@@ -17,7 +17,7 @@ func TestReadErrors(t *testing.T) {
 		`{"schema":2,"tool":{"name":"meshbench"}}`:          "newer meshbench: schema 2",
 		`{"schema":0,"tool":{"name":"meshbench"}}`:          "schema 0, want 1",
 		`{"schema":1,"tool":{"name":"meshbench"}}`:          "another command of meshbench's",
-		`{"schema":1,"tool":{"name":"meshbench"},"runs":7}`: "cannot unmarshal number",
+		`{"schema":1,"tool":{"name":"meshbench"},"runs":7}`: "damaged result: there is a JSON number where runs should be",
 		`{"schema":1,"tool":{"name":"meshbench"},"runs":[{"scenarios":[{"name":"steady","charts":{"pairs":{"names":"ab","sent":[1]}}}]}]}`: "matrices do not fit 2 names",
 		`{"schema":1,"tool":{"name":"meshbench"},"runs":[{"scenarios":[{"name":"join","charts":{"views":[{"peer":"a","t":[1]}]}}]}]}`:      "1 times for 0 sizes",
 	} {
