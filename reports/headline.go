@@ -8,6 +8,7 @@ import (
 
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
+	"p2plocal/fuzz/figure"
 )
 
 // Headline is the result in one sentence, as in its document.
@@ -144,9 +145,9 @@ func lostMessages(f *scenario.Figures) (p phrase) {
 	case sent == 0:
 		return p.add("sent no message in the window")
 	case lost == 0:
-		p = p.add("lost none of %s messages", grouped(sent))
+		p = p.add("lost none of %s messages", figure.Grouped(sent))
 	default:
-		p = p.addIf(!f.Of().Lossy, "lost %s of %s messages", grouped(lost), grouped(sent))
+		p = p.addIf(!f.Of().Lossy, "lost %s of %s messages", figure.Grouped(lost), figure.Grouped(sent))
 	}
 	if v := f.Value("latency_due.p99"); v != nil {
 		p = p.add(" (p99 %v from due time)", certain(*v, "s", f.Bound("latency_due")))

@@ -9,6 +9,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 	"p2plocal/bench/work"
+	"p2plocal/fuzz/figure"
 )
 
 // mark marks a figure that is smaller than what the clocks of different hosts may add to it.
@@ -67,7 +68,7 @@ func overHosts(f *scenario.Figures) []section {
 		hosts.Rows = append(hosts.Rows, row{Name: name, Cells: []quantity{whole(h.Peers), ahead, clocks(h.Bound), drift, measure(h.Late, "s"), measure(h.CPU, "s"), measure(float64(h.Memory), "bytes"), word(clean(h.Addr), ""), worker}})
 		var thrown phrase
 		for _, counter := range slices.Sorted(maps.Keys(h.Kernel)) {
-			thrown = thrown.add("%s %s", clean(counter), grouped(float64(h.Kernel[counter])))
+			thrown = thrown.add("%s %s", clean(counter), figure.Grouped(h.Kernel[counter]))
 		}
 		if thrown != nil {
 			facts = append(facts, fact{fmt.Sprintf("kernel %d", i+1), thrown})

@@ -11,6 +11,7 @@ import (
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
 	"p2plocal/core"
+	"p2plocal/fuzz/figure"
 )
 
 // Results makes the document of a result: the editor's choice of what to say of it.
@@ -196,7 +197,7 @@ func facts(s *scenario.Figures) []fact {
 			bad  bool
 		}{{"sent", false}, {"delivered", false}, {"lost", !lossy}, {"duplicated", !lossy}, {"reordered", !lossy}, {"late", true}, {"missed", true}} {
 			if n, ok := s.Total(x.what); ok {
-				p = p.addIf(x.bad && n != 0, "%s %s", grouped(n), x.what)
+				p = p.addIf(x.bad && n != 0, "%s %s", figure.Grouped(n), x.what)
 			}
 		}
 		if v := s.Value("loss"); v != nil && *v > 0 {
@@ -280,7 +281,7 @@ func traffic(s *scenario.Figures) (p phrase) {
 	if p == nil {
 		return nil
 	}
-	p = p.add("%s (%v)", grouped(float64(all.Total().Datagrams)), measure(float64(all.Total().Bytes), "bytes"))
+	p = p.add("%s (%v)", figure.Grouped(all.Total().Datagrams), measure(float64(all.Total().Bytes), "bytes"))
 	return p.counts([]counted{{all.Birth.Datagrams, "birth", false}, {all.Directory.Datagrams, "directory", false}, {all.Vanilla.Datagrams, "vanilla", false},
 		{all.KeepAlive.Datagrams, "keep-alive", false}, {all.Retry.Datagrams, "retry", false}, {all.Other.Datagrams, "of no known type", true}})
 }
@@ -296,7 +297,7 @@ type counted struct {
 func (p phrase) counts(all []counted) phrase {
 	for _, x := range all {
 		if x.n > 0 {
-			p = p.addIf(x.bad, "%s %s", grouped(float64(x.n)), x.what)
+			p = p.addIf(x.bad, "%s %s", figure.Grouped(x.n), x.what)
 		}
 	}
 	return p
@@ -317,10 +318,10 @@ func accounts(s *scenario.Figures) (p phrase) {
 	if present.Filtered {
 		kernel = "dropped by the kernel"
 	}
-	p = p.add("%s sent", grouped(float64(a.Sent))).counts([]counted{{a.Duplicated, "duplicated on purpose", false}}).add("%s taken", grouped(float64(a.Taken)))
+	p = p.add("%s sent", figure.Grouped(a.Sent)).counts([]counted{{a.Duplicated, "duplicated on purpose", false}}).add("%s taken", figure.Grouped(a.Taken))
 	p = p.counts([]counted{{a.Dropped, "refused by the protocol", false}, {a.Injected, "lost on purpose", false}, {a.Dead, "for killed peers", false},
 		{a.Queued, "in flight", false}, {a.Kernel, kernel, !present.Overruns}, {a.Unsent, "unsent", true}})
-	return p.addIf(a.Unexplained != 0, "%s unexplained", grouped(float64(a.Unexplained)))
+	return p.addIf(a.Unexplained != 0, "%s unexplained", figure.Grouped(a.Unexplained))
 }
 
 // machine is where it was measured, and what a bare round trip took there.

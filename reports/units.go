@@ -39,7 +39,7 @@ func in(figure, unit string) quantity { return quantity{Text: figure + glue + un
 var none = word(missing, "")
 
 // whole is a count.
-func whole[N int | uint64](n N) quantity { return word(grouped(float64(n)), "") }
+func whole[N int | uint64](n N) quantity { return word(figure.Grouped(n), "") }
 
 // glue keeps a figure and its unit on one line; print has a blank there.
 const glue = "\u00a0"
@@ -77,7 +77,7 @@ func measure(v float64, unit string) quantity {
 		return in(fixed(v, 2), unit)
 	case "1":
 		if v == math.Trunc(v) {
-			return word(grouped(v), "")
+			return word(figure.Grouped(v), "")
 		}
 		return word(digits(v), "")
 	}
@@ -106,7 +106,7 @@ func scaled(v float64, ladder []ladderUnit) quantity {
 	for i, s := range ladder {
 		switch {
 		case s.from == 1 && (v == 0 || s.name == "B"):
-			return in(grouped(v), s.name) // there is no part of a byte
+			return in(figure.Grouped(v), s.name) // there is no part of a byte
 		case v != 0 && (math.Abs(v) >= s.from*(1-1e-9) || i == len(ladder)-1):
 			return in(digits(v/s.from), s.name)
 		}
@@ -119,7 +119,7 @@ func digits(v float64) string {
 	v = round3(v)
 	switch a := math.Abs(v); {
 	case a >= 100-1e-9 || a == 0:
-		return grouped(math.Round(v))
+		return figure.Grouped(math.Round(v))
 	case a >= 10-1e-9:
 		return fixed(v, 1)
 	case a >= 1-1e-9:
@@ -140,9 +140,6 @@ func round3(v float64) float64 {
 }
 
 func fixed(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
-
-// grouped is a whole number with commas between thousands.
-func grouped(v float64) string { return figure.Grouped(v) }
 
 func plural(n uint64, one string) string { return result.Plural(n, one) }
 

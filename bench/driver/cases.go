@@ -58,10 +58,10 @@ const (
 )
 
 var checks = []checkCase{
-	{"init/ready", "init is answered by ready, with a name and a version", "Commands", must, 2, waits{0, 0}, nil, func(t *trial) {
+	{"init/ready", "init is answered by ready, with a name and a version", "Commands", must, 2, waits{}, nil, func(t *trial) {
 		t.seen = t.Ready.Name + " " + t.Ready.Version // without them, Start has failed
 	}},
-	{"init/unsupported", "what is unsupported is named by types of commands", "Reports", must, 1, waits{0, 0}, nil, func(t *trial) {
+	{"init/unsupported", "what is unsupported is named by types of commands", "Reports", must, 1, waits{}, nil, func(t *trial) {
 		for _, what := range t.Ready.Unsupported {
 			if _, known := answers[what]; !known && what != "broadcast" && what != "bind" || what == "init" || what == "join" || what == "echo" {
 				t.fail("unsupported lists commands other than init, join and echo", "%q", what)
@@ -92,7 +92,7 @@ var checks = []checkCase{
 	{"init/names", "names may be any text", "Commands", should, 3, waits{3, 1}, func(m []Member) {
 		m[0].Name, m[1].Name, m[2].Name = `a "quoted\ name`, "ünï ☃", "peer-0001"
 	}, (*trial).whole},
-	{"init/unknown-option", "an option that it does not know is failed", "Commands", should, 0, waits{0, 0}, nil, func(t *trial) {
+	{"init/unknown-option", "an option that it does not know is failed", "Commands", should, 0, waits{}, nil, func(t *trial) {
 		const want = `init with the option "no-such-option" is failed`
 		d, err := Start(t.ctx, Config{Exec: t.exec, Members: nameMembers(1), Options: map[string]string{"no-such-option": "1"}})
 		if err == nil {
@@ -264,11 +264,11 @@ var checks = []checkCase{
 		t.need(t.Tell(Command{Type: "stop"}))
 		t.exits()
 	}},
-	{"stop/end-of-input", "the end of input ends it", "Commands", must, 1, waits{0, 0}, nil, func(t *trial) {
+	{"stop/end-of-input", "the end of input ends it", "Commands", must, 1, waits{}, nil, func(t *trial) {
 		t.in.Close()
 		t.exits()
 	}},
-	{"stop/at-once", "stop ends it while members join", "Commands", should, 3, waits{0, 0}, nil, func(t *trial) {
+	{"stop/at-once", "stop ends it while members join", "Commands", should, 3, waits{}, nil, func(t *trial) {
 		t.joinAtOnce()
 		t.need(t.Tell(Command{Type: "stop"}))
 		t.exits()
