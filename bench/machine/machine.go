@@ -31,9 +31,9 @@ func Survey(now time.Time, readBuffer int) result.Env {
 	return e
 }
 
-// Version says what this program was built from.
+// Version says what this program was built from, and how it was called, without passwords.
 func Version(args []string) result.Tool {
-	t := result.Tool{Name: result.ToolName, Version: "devel", Args: args}
+	t := result.Tool{Name: result.ToolName, Version: "devel", Args: redacted(args)}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return t

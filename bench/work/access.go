@@ -4,10 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"p2plocal/bench/machine"
 )
 
 // Access is how a NATS server is reached.
@@ -18,6 +23,29 @@ type Access struct {
 // answer is how long a server may take to answer: one on a busy machine takes more than the
 // library's two seconds.
 const answer = 30 * time.Second
+
+// Check says what is wrong with the URLs. It shows no password.
+func (a Access) Check() error {
+	for _, one := range strings.Split(a.URL, ",") {
+		one = strings.TrimSpace(one)
+		if !strings.Contains(one, "://") {
+			one = "nats://" + one
+		}
+		u, err := url.Parse(one)
+		if err != nil || u.Hostname() == "" {
+			return fmt.Errorf("-nats %q, want a URL such as nats://127.0.0.1:4222, in whose user and password /, @ and : stand as %%2F, %%40 and %%3A", machine.Redact(a.URL))
+		}
+		if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0) {
+			return fmt.Errorf("-nats %q: port %s, want 1 to 65535", machine.Redact(a.URL), u.Port())
+		}
+		if !slices.Contains(schemes, u.Scheme) {
+			return fmt.Errorf("-nats %q: scheme %s, want one of %s", machine.Redact(a.URL), u.Scheme, strings.Join(schemes, ", "))
+		}
+	}
+	return nil
+}
+
+var schemes = []string{"nats", "tls", "ws", "wss"}
 
 // Connect connects, and again whenever the connection is lost, for as long as it takes.
 func (a Access) Connect(name string, log func(format string, args ...any)) (*nats.Conn, error) {
@@ -44,12 +72,7 @@ func (a Access) Connect(name string, log func(format string, args ...any)) (*nat
 	}
 	c, err := nats.Connect(a.URL, options...)
 	if err != nil {
-		return nil, fmt.Errorf("NATS server %q: %w", Redact(a.URL), err)
+		return nil, fmt.Errorf("NATS server %q: %w", machine.Redact(a.URL), err)
 	}
 	return c, nil
 }
-
-var password = regexp.MustCompile(`//[^@/]*@`)
-
-// Redact takes users and passwords out of a text with URLs.
-func Redact(text string) string { return password.ReplaceAllString(text, "//") }

@@ -11,7 +11,6 @@ import (
 	"p2plocal/bench/machine"
 	"p2plocal/bench/result"
 	"p2plocal/bench/scenario"
-	"p2plocal/bench/work"
 	"p2plocal/cmd/internal/cli"
 	"p2plocal/cmd/internal/jobs"
 	"p2plocal/reports"
@@ -50,9 +49,6 @@ func measure(fs *flag.FlagSet, groups *cli.Groups) func(context.Context, *call) 
 			return err
 		}
 		args := append(strings.Fields(c.fs.Name())[1:], c.args...)
-		for i, a := range args {
-			args[i] = work.Redact(a)
-		}
 		if virtual.on {
 			args = c.shaping()
 		}

@@ -90,6 +90,11 @@ func TestWorkersFlags(t *testing.T) {
 		"swarm -run x":           "want -nats",
 		"swarm -creds x":         "want -nats",
 		"swarm -nats x -seed 1":  "for many seeds",
+		"workers -nats a:b/c@h":  `-nats "h", want a URL such as`,
+		"study -nats nats://:1":  `-nats "nats://:1", want a URL`,
+		"worker -nats h:99999":   "port 99999, want 1 to 65535",
+		"scale -nats h:0":        "port 0, want 1 to 65535",
+		"swarm -nats http://h":   "scheme http, want one of nats, tls, ws, wss",
 		"swarm -nats x -run a.b": `-run "a.b", want letters`,
 	} {
 		expect(t, args, 2, want)

@@ -41,6 +41,9 @@ func Access(fs *flag.FlagSet) *work.Access {
 
 // Connect connects, if what is in its files is a secret.
 func Connect(a *work.Access, what string, log func(string, ...any)) (*nats.Conn, error) {
+	if err := check(a); err != nil {
+		return nil, err
+	}
 	for _, f := range [][2]string{{a.Creds, "credentials"}, {a.Key, "key for TLS"}} {
 		if f[0] == "" {
 			continue
@@ -50,6 +53,14 @@ func Connect(a *work.Access, what string, log func(string, ...any)) (*nats.Conn,
 		}
 	}
 	return a.Connect(what, log)
+}
+
+// check says what is wrong with the server's URL.
+func check(a *work.Access) error {
+	if err := a.Check(); err != nil {
+		return cli.UsageError{Err: err}
+	}
+	return nil
 }
 
 // Version is what must be equal where results must be: the commit, or else the program itself.
@@ -95,8 +106,10 @@ func (w *Where) Check() error {
 		return cli.Usagef("-run, -creds and -tls… want -nats: they are for a NATS server")
 	case w.id != "" && !runID.MatchString(w.id):
 		return cli.Usagef("-run %q, want letters, digits, - and _, 64 at most", w.id)
+	case w.URL == "":
+		return nil
 	}
-	return nil
+	return check(w.Access)
 }
 
 // Compute is how: here, or by workers.
