@@ -32,6 +32,9 @@ func connect(a *work.Access, what string, log func(string, ...any)) (*nats.Conn,
 	if a.URL == "" {
 		return nil, cli.Usagef("no -nats: %s wants the URL of a NATS server, such as nats://127.0.0.1:4222", what)
 	}
+	if err := (&jobs.Where{Access: a}).Check(); err != nil {
+		return nil, err
+	}
 	return jobs.Connect(a, what, log)
 }
 

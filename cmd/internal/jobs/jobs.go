@@ -41,9 +41,6 @@ func Access(fs *flag.FlagSet) *work.Access {
 
 // Connect connects, if what is in its files is a secret.
 func Connect(a *work.Access, what string, log func(string, ...any)) (*nats.Conn, error) {
-	if err := check(a); err != nil {
-		return nil, err
-	}
 	for _, f := range [][2]string{{a.Creds, "credentials"}, {a.Key, "key for TLS"}} {
 		if f[0] == "" {
 			continue
@@ -53,14 +50,6 @@ func Connect(a *work.Access, what string, log func(string, ...any)) (*nats.Conn,
 		}
 	}
 	return a.Connect(what, log)
-}
-
-// check says what is wrong with the server's URL.
-func check(a *work.Access) error {
-	if err := a.Check(); err != nil {
-		return cli.UsageError{Err: err}
-	}
-	return nil
 }
 
 // Version is what must be equal where results must be: the commit, or else the program itself.
@@ -109,7 +98,10 @@ func (w *Where) Check() error {
 	case w.URL == "":
 		return nil
 	}
-	return check(w.Access)
+	if err := w.Access.Check(); err != nil {
+		return cli.UsageError{Err: err}
+	}
+	return nil
 }
 
 // Compute is how: here, or by workers.
